@@ -1,0 +1,1 @@
+//! The embedded Planner service: Graph's Planner protocol on SQLite, served over HTTP.

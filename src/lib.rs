@@ -1,0 +1,11 @@
+//! Planwright: a scriptable, safe automation host for Microsoft Planner.
+//!
+//! Scripts record what they want; the host judges the whole change set by host rules and
+//! policies and only then applies it, conditionally, entity by entity. The layers, bottom up,
+//! are listed below and explained in `ARCHITECTURE.md`; `tests/it/tidy.rs` keeps them apart.
+
+// Pure: no I/O, no async, no clock, no environment.
+pub mod model;
+
+// The embedded Planner. Shares `wire` and `model` with the client, and no behaviour.
+pub mod emulator;
