@@ -5,6 +5,7 @@
 //! are listed below and explained in `ARCHITECTURE.md`; `tests/it/tidy.rs` keeps them apart.
 
 // Pure: no I/O, no async, no clock, no environment.
+pub mod change;
 pub mod model;
 
 // The embedded Planner. Shares `wire` and `model` with the client, and no behaviour.

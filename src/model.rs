@@ -1,6 +1,37 @@
-//! The vocabulary of Planner: ids, ETags, entities, time, order hints, limits.
+//! The vocabulary of Planner: ids, ETags, entities, time, limits.
 //!
 //! Everything here is plain data with total functions. Nothing performs I/O, reads a clock or
-//! knows JSON as Microsoft writes it; that is the `wire` layer's.
+//! knows JSON as Microsoft writes it; that is the `wire` layer's. The serde form of these types
+//! is Planwright's own, used for saved change sets.
 
+// What things are called.
+pub mod etag;
+pub mod id;
+
+// What Planner holds.
+pub mod bucket;
+pub mod details;
+pub mod person;
+pub mod plan;
+pub mod task;
+
+// Closed sets and small values.
+pub mod category;
+pub mod limits;
+pub mod progress;
 pub mod time;
+
+// What a run has read.
+pub mod snapshot;
+
+pub use bucket::Bucket;
+pub use category::Category;
+pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};
+pub use etag::{ETag, Versioned};
+pub use id::{BucketId, GroupId, InvalidId, PlanId, TaskId, UserId};
+pub use limits::Limits;
+pub use person::{Group, User};
+pub use plan::Plan;
+pub use progress::{Priority, Progress};
+pub use task::Task;
+pub use time::Clock;

@@ -1,12 +1,48 @@
-//! Where time comes from.
+//! Where time comes from, and how a day becomes a moment.
 //!
 //! The core never asks for the time itself: whoever needs it takes a [`Clock`], so that tests
 //! pin it and a run keeps one moment from beginning to end.
 
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// A source of the current time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Returns the current moment, UTC.
     fn now(&self) -> Timestamp;
+}
+
+/// Returns the moment that stands for a day in a due or start date: 10:00 UTC, as Planner's
+/// own client writes it, which falls on that day in nearly every zone (planner-api.md 7.3).
+///
+/// `None` only at the very ends of the calendar.
+#[must_use]
+pub fn moment_of_day(day: Date) -> Option<Timestamp> {
+    let midnight = day.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    midnight.checked_add(SignedDuration::from_hours(10)).ok()
+}
+
+/// Returns the day that a moment falls on in `zone`.
+#[must_use]
+pub fn day_of_moment(moment: Timestamp, zone: &TimeZone) -> Date {
+    zone.to_datetime(moment).date()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_comes_back_as_itself_from_honolulu_to_auckland() {
+        let day: Date = "2026-03-27".parse().unwrap();
+        let moment = moment_of_day(day).unwrap();
+        assert_eq!(moment.to_string(), "2026-03-27T10:00:00Z");
+        for name in
+            ["Pacific/Honolulu", "America/New_York", "UTC", "Asia/Tokyo", "Pacific/Auckland"]
+        {
+            let zone = TimeZone::get(name).unwrap();
+            assert_eq!(day_of_moment(moment, &zone), day, "{name}");
+        }
+    }
 }

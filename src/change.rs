@@ -1,0 +1,25 @@
+//! What a run wants to write: drafting it, comparing it, saving it.
+//!
+//! A [`Draft`] collects wishes while a script runs; [`Draft::finish`] makes a [`ChangeSet`] of
+//! what really differs. Nothing here sends or judges anything.
+
+// The vocabulary: fields, and a change as before and after.
+pub mod edit;
+pub mod field;
+
+// From wishes to an ordered set.
+pub mod draft;
+pub mod set;
+
+// Against the newer state of the board.
+pub mod merge;
+
+// On disk.
+pub mod saved;
+
+pub use draft::{Draft, EntityId};
+pub use edit::{Change, Edit, Op, TaskBasis, TaskState, Write};
+pub use field::{Entity, Field, FieldChange, Fields};
+pub use merge::{FieldConflict, Merge, merge};
+pub use saved::{Saved, SavedError};
+pub use set::ChangeSet;

@@ -1,0 +1,317 @@
+//! Collecting what a run wants, while it runs.
+//!
+//! The draft is an overlay: for each entity touched it keeps the state that was read and the
+//! state wanted. Only [`Draft::finish`] decides what is a change, by comparing the two, so a
+//! field set back to its old value is none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::{Change, ChangeSet, Edit, Field, Fields, TaskBasis, TaskState, Write};
+use crate::model::{Bucket, BucketId, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+
+/// An entity, by what it is and its id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityId {
+    /// A plan.
+    Plan(PlanId),
+    /// A bucket.
+    Bucket(BucketId),
+    /// A task.
+    Task(TaskId),
+}
+
+impl EntityId {
+    /// Returns the id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Plan(id) => id.as_str(),
+            Self::Bucket(id) => id.as_str(),
+            Self::Task(id) => id.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Tracked<T, B> {
+    /// As it was read; `None` for an entity of this run's making.
+    read: Option<(T, B)>,
+    /// As it is wanted; `None` once it is to go.
+    wanted: Option<T>,
+    /// Tasks that go with it.
+    takes_along: usize,
+}
+
+impl<T: Clone, B> Tracked<T, B> {
+    fn new(value: T) -> Self {
+        Self { read: None, wanted: Some(value), takes_along: 0 }
+    }
+
+    fn read(value: &T, basis: B) -> Self {
+        Self { read: Some((value.clone(), basis)), wanted: Some(value.clone()), takes_along: 0 }
+    }
+}
+
+impl<T: Fields, B> Tracked<T, B> {
+    fn into_edit(self) -> Option<Edit<T, B>> {
+        match (self.read, self.wanted) {
+            (None, None) => None,
+            (None, Some(after)) => Some(Edit::Create { after }),
+            (Some((before, basis)), None) => Some(Edit::Delete { before, basis }),
+            (Some((before, basis)), Some(after)) => {
+                if before.differing(&after).is_empty() {
+                    None
+                } else {
+                    Some(Edit::Update { before, after, basis })
+                }
+            }
+        }
+    }
+}
+
+/// What a run wants so far.
+#[derive(Debug, Default, Clone)]
+pub struct Draft {
+    nonce: String,
+    n_created: usize,
+    plans: BTreeMap<PlanId, Tracked<Plan, ETag>>,
+    buckets: BTreeMap<BucketId, Tracked<Bucket, ETag>>,
+    tasks: BTreeMap<TaskId, Tracked<TaskState, TaskBasis>>,
+    reads: BTreeMap<EntityId, BTreeSet<Field>>,
+}
+
+impl Draft {
+    /// Starts an empty draft; the `nonce` (letters and digits) goes into provisional ids.
+    #[must_use]
+    pub fn new(nonce: String) -> Self {
+        Self { nonce, ..Self::default() }
+    }
+
+    fn next(&mut self) -> usize {
+        self.n_created += 1;
+        self.n_created
+    }
+
+    /// Notes that the run looked at a field of an entity.
+    pub fn note_read(&mut self, entity: EntityId, field: Field) {
+        self.reads.entry(entity).or_default().insert(field);
+    }
+
+    /// Returns the number of entities touched so far, at most that of changes.
+    #[must_use]
+    pub fn touched(&self) -> usize {
+        self.plans.len() + self.buckets.len() + self.tasks.len()
+    }
+
+    // Plans
+
+    /// Returns the plan as wanted: `None` if untouched, `Some(None)` if it is to go.
+    #[must_use]
+    pub fn plan(&self, id: &PlanId) -> Option<Option<&Plan>> {
+        self.plans.get(id).map(|it| it.wanted.as_ref())
+    }
+
+    /// Adds a plan; returns its provisional id.
+    pub fn create_plan(&mut self, make: impl FnOnce(PlanId) -> Plan) -> PlanId {
+        let n = self.next();
+        let id = PlanId::provisional(&self.nonce, n);
+        self.plans.insert(id.clone(), Tracked::new(make(id.clone())));
+        id
+    }
+
+    /// Changes a plan, given as read if it was not touched before.
+    pub fn edit_plan(
+        &mut self,
+        read: Option<&Versioned<Plan>>,
+        id: &PlanId,
+        edit: impl FnOnce(&mut Plan),
+    ) {
+        let tracked = track(&mut self.plans, id, read.map(|it| (&it.value, it.etag.clone())));
+        if let Some(wanted) = tracked.and_then(|it| it.wanted.as_mut()) {
+            edit(wanted);
+        }
+    }
+
+    /// Marks a plan to go, with the `tasks` in it.
+    pub fn delete_plan(&mut self, read: Option<&Versioned<Plan>>, id: &PlanId, tasks: usize) {
+        if let Some(it) = track(&mut self.plans, id, read.map(|it| (&it.value, it.etag.clone()))) {
+            it.wanted = None;
+            it.takes_along = tasks;
+        }
+    }
+
+    // Buckets
+
+    /// Returns the bucket as wanted: `None` if untouched, `Some(None)` if it is to go.
+    #[must_use]
+    pub fn bucket(&self, id: &BucketId) -> Option<Option<&Bucket>> {
+        self.buckets.get(id).map(|it| it.wanted.as_ref())
+    }
+
+    /// Returns the buckets that this run makes in a plan.
+    pub fn new_buckets<'a>(&'a self, plan: &'a PlanId) -> impl Iterator<Item = &'a Bucket> {
+        self.buckets
+            .values()
+            .filter(|it| it.read.is_none())
+            .filter_map(|it| it.wanted.as_ref())
+            .filter(move |it| it.plan == *plan)
+    }
+
+    /// Adds a bucket; returns its provisional id.
+    pub fn create_bucket(&mut self, make: impl FnOnce(BucketId) -> Bucket) -> BucketId {
+        let n = self.next();
+        let id = BucketId::provisional(&self.nonce, n);
+        self.buckets.insert(id.clone(), Tracked::new(make(id.clone())));
+        id
+    }
+
+    /// Changes a bucket, given as read if it was not touched before.
+    pub fn edit_bucket(
+        &mut self,
+        read: Option<&Versioned<Bucket>>,
+        id: &BucketId,
+        edit: impl FnOnce(&mut Bucket),
+    ) {
+        let tracked = track(&mut self.buckets, id, read.map(|it| (&it.value, it.etag.clone())));
+        if let Some(wanted) = tracked.and_then(|it| it.wanted.as_mut()) {
+            edit(wanted);
+        }
+    }
+
+    /// Marks a bucket to go, with the `tasks` in it.
+    pub fn delete_bucket(&mut self, read: Option<&Versioned<Bucket>>, id: &BucketId, tasks: usize) {
+        if let Some(it) = track(&mut self.buckets, id, read.map(|it| (&it.value, it.etag.clone())))
+        {
+            it.wanted = None;
+            it.takes_along = tasks;
+        }
+    }
+
+    // Tasks
+
+    /// Returns the task as wanted: `None` if untouched, `Some(None)` if it is to go.
+    #[must_use]
+    pub fn task(&self, id: &TaskId) -> Option<Option<&TaskState>> {
+        self.tasks.get(id).map(|it| it.wanted.as_ref())
+    }
+
+    /// Returns the tasks that this run makes in a plan.
+    pub fn new_tasks<'a>(&'a self, plan: &'a PlanId) -> impl Iterator<Item = &'a Task> {
+        self.tasks
+            .values()
+            .filter(|it| it.read.is_none())
+            .filter_map(|it| it.wanted.as_ref())
+            .map(|it| &it.task)
+            .filter(move |it| it.plan == *plan)
+    }
+
+    /// Adds a task, with empty details; returns its provisional id.
+    pub fn create_task(&mut self, make: impl FnOnce(TaskId) -> Task) -> TaskId {
+        let n = self.next();
+        let id = TaskId::provisional(&self.nonce, n);
+        let state = TaskState { task: make(id.clone()), details: Some(TaskDetails::default()) };
+        self.tasks.insert(id.clone(), Tracked::new(state));
+        id
+    }
+
+    /// Changes a task; both it and its details are given as read, as far as they were.
+    ///
+    /// A task that is to go stays so.
+    pub fn edit_task(
+        &mut self,
+        read: Option<&Versioned<Task>>,
+        details: Option<&Versioned<TaskDetails>>,
+        id: &TaskId,
+        edit: impl FnOnce(&mut TaskState),
+    ) {
+        if let Some(wanted) = self.track_task(read, details, id).and_then(|it| it.wanted.as_mut()) {
+            edit(wanted);
+        }
+    }
+
+    /// Marks a task to go.
+    pub fn delete_task(&mut self, read: Option<&Versioned<Task>>, id: &TaskId) {
+        if let Some(it) = self.track_task(read, None, id) {
+            it.wanted = None;
+        }
+    }
+
+    fn track_task(
+        &mut self,
+        read: Option<&Versioned<Task>>,
+        details: Option<&Versioned<TaskDetails>>,
+        id: &TaskId,
+    ) -> Option<&mut Tracked<TaskState, TaskBasis>> {
+        if !self.tasks.contains_key(id) {
+            let read = read?;
+            let state = TaskState { task: read.value.clone(), details: None };
+            let basis = TaskBasis { task: read.etag.clone(), details: None };
+            self.tasks.insert(id.clone(), Tracked::read(&state, basis));
+        }
+        let tracked = self.tasks.get_mut(id)?;
+        if let (Some(details), Some((before, basis))) = (details, tracked.read.as_mut())
+            && before.details.is_none()
+        {
+            before.details = Some(details.value.clone());
+            basis.details = Some(details.etag.clone());
+            if let Some(wanted) = tracked.wanted.as_mut() {
+                wanted.details = Some(details.value.clone());
+            }
+        }
+        Some(tracked)
+    }
+
+    /// Returns what really differs, in the order to apply it: updates that rest on what is
+    /// there, then what is new from the plan down, then updates that need it, deletions last
+    /// (design.md 2.2); by id inside each level.
+    #[must_use]
+    pub fn finish(self) -> ChangeSet {
+        let Self { plans, buckets, tasks, mut reads, .. } = self;
+        let mut changes = Vec::new();
+        let mut push = |write: Option<Write>, takes_along: usize| {
+            if let Some(write) = write {
+                changes.push(Change { n: 0, write, reads: BTreeSet::new(), takes_along });
+            }
+        };
+        for it in plans.into_values() {
+            let takes_along = it.takes_along;
+            push(it.into_edit().map(Write::Plan), takes_along);
+        }
+        for it in buckets.into_values() {
+            let takes_along = it.takes_along;
+            push(it.into_edit().map(Write::Bucket), takes_along);
+        }
+        for it in tasks.into_values() {
+            push(it.into_edit().map(|edit| Write::Task(Box::new(edit))), 0);
+        }
+        for change in &mut changes {
+            change.reads = reads.remove(&change.id()).unwrap_or_default();
+        }
+        ChangeSet::in_order(changes)
+    }
+}
+
+fn track<'a, K: Ord + Clone, T: Clone, B>(
+    map: &'a mut BTreeMap<K, Tracked<T, B>>,
+    id: &K,
+    read: Option<(&T, B)>,
+) -> Option<&'a mut Tracked<T, B>> {
+    if !map.contains_key(id) {
+        let (value, basis) = read?;
+        map.insert(id.clone(), Tracked::read(value, basis));
+    }
+    map.get_mut(id)
+}
+
+#[cfg(test)]
+mod tests;

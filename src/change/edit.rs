@@ -1,0 +1,253 @@
+//! One change: what it is about, before and after, and the tags it rests on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::change::{Entity, EntityId, Field, FieldChange, Fields};
+use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails};
+
+/// A task and its details, one thing to a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskState {
+    /// The task.
+    pub task: Task,
+    /// Its details, as far as they were needed.
+    pub details: Option<TaskDetails>,
+}
+
+/// The tags that a change of a task rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskBasis {
+    /// The task's own.
+    pub task: ETag,
+    /// Its details', where they were read.
+    pub details: Option<ETag>,
+}
+
+/// What happens to one entity `T`, resting on `B`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit<T, B> {
+    /// It comes into being.
+    Create {
+        /// As it is wanted.
+        after: T,
+    },
+    /// It changes.
+    Update {
+        /// As it was read.
+        before: T,
+        /// As it is wanted.
+        after: T,
+        /// What was read.
+        basis: B,
+    },
+    /// It goes.
+    Delete {
+        /// As it was read.
+        before: T,
+        /// What was read.
+        basis: B,
+    },
+}
+
+impl<T, B> Edit<T, B> {
+    /// Returns what kind of edit this is.
+    pub const fn op(&self) -> Op {
+        match self {
+            Self::Create { .. } => Op::Create,
+            Self::Update { .. } => Op::Update,
+            Self::Delete { .. } => Op::Delete,
+        }
+    }
+
+    /// Returns the entity as it was read; `None` for a new one.
+    pub const fn before(&self) -> Option<&T> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Update { before, .. } | Self::Delete { before, .. } => Some(before),
+        }
+    }
+
+    /// Returns the entity as it is wanted; `None` when it goes.
+    pub const fn after(&self) -> Option<&T> {
+        match self {
+            Self::Create { after } | Self::Update { after, .. } => Some(after),
+            Self::Delete { .. } => None,
+        }
+    }
+
+    /// Returns the entity in the state that names it best: as read, or else as wanted.
+    pub const fn known(&self) -> &T {
+        match self {
+            Self::Create { after } => after,
+            Self::Update { before, .. } | Self::Delete { before, .. } => before,
+        }
+    }
+}
+
+/// The kind of a change (design.md 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Something comes into being.
+    Create,
+    /// Something changes.
+    Update,
+    /// Something goes.
+    Delete,
+}
+
+impl Op {
+    /// Returns its name in reports and policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// An edit of one of the entities that Planner has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Write {
+    /// Of a plan.
+    Plan(Edit<Plan, ETag>),
+    /// Of a bucket.
+    Bucket(Edit<Bucket, ETag>),
+    /// Of a task with its details.
+    Task(Box<Edit<TaskState, TaskBasis>>),
+}
+
+/// One change of a set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its number in the set, from 1, in the order of applying.
+    pub n: usize,
+    /// What is to be written.
+    pub write: Write,
+    /// The fields of this entity that the script looked at before it decided.
+    pub reads: BTreeSet<Field>,
+    /// How many tasks go with it: those of a bucket or plan that is deleted.
+    pub takes_along: usize,
+}
+
+/// Calls `$body` with `$edit` bound to the edit, whatever entity it is of.
+macro_rules! each_edit {
+    ($write:expr, $edit:ident => $body:expr) => {
+        match $write {
+            Write::Plan($edit) => $body,
+            Write::Bucket($edit) => $body,
+            Write::Task($edit) => $body,
+        }
+    };
+}
+
+impl Change {
+    /// Returns what it does.
+    #[must_use]
+    pub fn op(&self) -> Op {
+        each_edit!(&self.write, edit => edit.op())
+    }
+
+    /// Returns what it is about.
+    #[must_use]
+    pub const fn entity(&self) -> Entity {
+        match self.write {
+            Write::Plan(_) => Entity::Plan,
+            Write::Bucket(_) => Entity::Bucket,
+            Write::Task(_) => Entity::Task,
+        }
+    }
+
+    /// Returns the id of the entity, provisional for a new one.
+    #[must_use]
+    pub fn id(&self) -> EntityId {
+        match &self.write {
+            Write::Plan(edit) => EntityId::Plan(edit.known().id.clone()),
+            Write::Bucket(edit) => EntityId::Bucket(edit.known().id.clone()),
+            Write::Task(edit) => EntityId::Task(edit.known().task.id.clone()),
+        }
+    }
+
+    /// Returns the plan that it touches.
+    #[must_use]
+    pub fn plan(&self) -> &PlanId {
+        match &self.write {
+            Write::Plan(edit) => &edit.known().id,
+            Write::Bucket(edit) => &edit.known().plan,
+            Write::Task(edit) => &edit.known().task.plan,
+        }
+    }
+
+    /// Returns the title or name that the entity is known by: the one read, or a new one's.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        match &self.write {
+            Write::Plan(edit) => &edit.known().title,
+            Write::Bucket(edit) => &edit.known().name,
+            Write::Task(edit) => &edit.known().task.title,
+        }
+    }
+
+    /// Returns the fields that it sets, with both values. Empty for a deletion.
+    #[must_use]
+    pub fn fields(&self) -> BTreeMap<Field, FieldChange> {
+        fn of<T: Fields, B>(edit: &Edit<T, B>) -> BTreeMap<Field, FieldChange> {
+            let change =
+                |field, before: Value, after: Value| (field, FieldChange { before, after });
+            match edit {
+                Edit::Delete { .. } => BTreeMap::new(),
+                Edit::Update { before, after, .. } => before
+                    .differing(after)
+                    .into_iter()
+                    .map(|field| change(field, before.value(field), after.value(field)))
+                    .collect(),
+                Edit::Create { after } => T::FIELDS
+                    .iter()
+                    .map(|&field| change(field, Value::Null, after.value(field)))
+                    .filter(|(_, change)| !is_blank(&change.after))
+                    .collect(),
+            }
+        }
+        each_edit!(&self.write, edit => of(edit))
+    }
+
+    /// Tells whether the change sets a field.
+    #[must_use]
+    pub fn sets(&self, field: Field) -> bool {
+        self.fields().contains_key(&field)
+    }
+
+    /// Tells whether it mentions an entity that this set creates.
+    #[must_use]
+    pub fn mentions_new(&self) -> bool {
+        match &self.write {
+            Write::Plan(_) => false,
+            Write::Bucket(edit) => edit.known().plan.is_provisional(),
+            Write::Task(edit) => edit.after().is_some_and(|after| {
+                after.task.plan.is_provisional()
+                    || after
+                        .task
+                        .bucket
+                        .as_ref()
+                        .is_some_and(crate::model::BucketId::is_provisional)
+            }),
+        }
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -1,0 +1,218 @@
+//! The fields that a change can set, by Graph's names, and their values as JSON.
+//!
+//! The values are for people, reports and comparison. What goes over the wire is made by the
+//! `wire` layer from the typed states.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::change::TaskState;
+use crate::model::{Bucket, Plan};
+
+/// What a change is about (design.md 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entity {
+    /// A plan.
+    Plan,
+    /// A bucket.
+    Bucket,
+    /// A task with its details.
+    Task,
+}
+
+impl Entity {
+    /// Returns its name in reports and policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Bucket => "bucket",
+            Self::Task => "task",
+        }
+    }
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+macro_rules! fields {
+    ($($variant:ident $graph:literal $script:literal $doc:literal;)*) => {
+        /// A settable field. One enum serves all entities, as Graph's names do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Field {
+            $(#[doc = $doc] #[serde(rename = $graph)] $variant,)*
+        }
+
+        impl Field {
+            /// Returns Graph's name, the one in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $graph,)* }
+            }
+
+            /// Returns the name that scripts use.
+            #[must_use]
+            pub const fn script_name(self) -> &'static str {
+                match self { $(Self::$variant => $script,)* }
+            }
+
+            /// Reads a name, Graph's or a script's.
+            #[must_use]
+            pub fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($graph => Some(Self::$variant),)*
+                    "progress" => Some(Self::PercentComplete),
+                    _ => [$(Self::$variant,)*].into_iter().find(|it| it.script_name() == name),
+                }
+            }
+        }
+    };
+}
+
+fields! {
+    Title "title" "title" "Title of a plan or a task.";
+    Name "name" "name" "Name of a bucket.";
+    BucketId "bucketId" "bucket" "The bucket of a task.";
+    PercentComplete "percentComplete" "percent_complete" "Completion of a task, 0 to 100.";
+    Priority "priority" "priority" "Priority of a task, 0 to 10.";
+    StartDateTime "startDateTime" "start" "When a task begins.";
+    DueDateTime "dueDateTime" "due" "When a task is due.";
+    Assignments "assignments" "assignees" "Who works on a task.";
+    AppliedCategories "appliedCategories" "labels" "The labels of a task.";
+    Description "description" "description" "The description of a task (in its details).";
+    Checklist "checklist" "checklist" "The checklist of a task (in its details).";
+    References "references" "references" "The references of a task (in its details).";
+}
+
+impl Field {
+    /// Tells whether the field is kept in the task's details, under their own ETag.
+    #[must_use]
+    pub const fn is_in_details(self) -> bool {
+        matches!(self, Self::Description | Self::Checklist | Self::References)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One field before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// The value as it was read; `null` where there was none.
+    pub before: Value,
+    /// The value wanted.
+    pub after: Value,
+}
+
+/// An entity as fields with values.
+pub trait Fields {
+    /// The fields it has, in the order to show them.
+    const FIELDS: &'static [Field];
+
+    /// Returns the value of one of them; maps are JSON objects, so that they can be compared
+    /// key by key. `null` for a field that the entity does not have or that was not read.
+    fn value(&self, field: Field) -> Value;
+
+    /// Returns the fields in which `after` differs from this.
+    fn differing(&self, after: &Self) -> Vec<Field> {
+        Self::FIELDS
+            .iter()
+            .copied()
+            .filter(|&field| self.value(field) != after.value(field))
+            .collect()
+    }
+}
+
+impl Fields for Plan {
+    const FIELDS: &'static [Field] = &[Field::Title];
+
+    fn value(&self, field: Field) -> Value {
+        if field == Field::Title { json!(self.title) } else { Value::Null }
+    }
+}
+
+impl Fields for Bucket {
+    const FIELDS: &'static [Field] = &[Field::Name];
+
+    fn value(&self, field: Field) -> Value {
+        if field == Field::Name { json!(self.name) } else { Value::Null }
+    }
+}
+
+impl Fields for TaskState {
+    const FIELDS: &'static [Field] = &[
+        Field::Title,
+        Field::BucketId,
+        Field::PercentComplete,
+        Field::Priority,
+        Field::StartDateTime,
+        Field::DueDateTime,
+        Field::Assignments,
+        Field::AppliedCategories,
+        Field::Description,
+        Field::Checklist,
+        Field::References,
+    ];
+
+    fn value(&self, field: Field) -> Value {
+        let task = &self.task;
+        let details = self.details.as_ref();
+        match field {
+            Field::Name => Value::Null,
+            Field::Title => json!(task.title),
+            Field::BucketId => json!(task.bucket),
+            Field::PercentComplete => json!(task.percent_complete),
+            Field::Priority => json!(task.priority.level()),
+            Field::StartDateTime => json!(task.start),
+            Field::DueDateTime => json!(task.due),
+            Field::Assignments => flags(task.assignments.keys().map(ToString::to_string)),
+            Field::AppliedCategories => flags(task.categories.iter().map(ToString::to_string)),
+            Field::Description => details.map_or(Value::Null, |it| json!(it.description)),
+            Field::Checklist => details.map_or(Value::Null, |it| {
+                it.checklist
+                    .iter()
+                    .map(|(key, item)| {
+                        (key.clone(), json!({ "title": item.title, "isChecked": item.checked }))
+                    })
+                    .collect::<Map<_, _>>()
+                    .into()
+            }),
+            Field::References => details.map_or(Value::Null, |it| {
+                it.references
+                    .iter()
+                    .map(|(key, link)| {
+                        (key.clone(), json!({ "alias": link.alias, "type": link.kind }))
+                    })
+                    .collect::<Map<_, _>>()
+                    .into()
+            }),
+        }
+    }
+}
+
+fn flags(keys: impl Iterator<Item = String>) -> Value {
+    keys.map(|key| (key, Value::Bool(true))).collect::<Map<_, _>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_known_by_both_its_names() {
+        assert_eq!(Field::parse("due"), Some(Field::DueDateTime));
+        assert_eq!(Field::parse("dueDateTime"), Some(Field::DueDateTime));
+        assert_eq!(Field::parse("progress"), Some(Field::PercentComplete));
+        assert_eq!(Field::parse("percent_complete"), Some(Field::PercentComplete));
+        assert_eq!(Field::parse("duedatetime"), None);
+    }
+}

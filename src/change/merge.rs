@@ -1,0 +1,118 @@
+//! A change against the newer state of its entity.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::change::{Field, Fields};
+
+/// A field that both sides have moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldConflict {
+    /// Which one.
+    pub field: Field,
+    /// What the run read.
+    pub base: Value,
+    /// What is there now.
+    pub theirs: Value,
+    /// What the run wants; equal to `base` for a field that it only looked at.
+    pub ours: Value,
+}
+
+/// What comes of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merge {
+    /// Nothing that the run read or writes has moved: it may rest on the newer tag.
+    Rebase,
+    /// Something has.
+    Conflict(Vec<FieldConflict>),
+}
+
+/// Compares what a run rests on with what is there now.
+///
+/// Looks at the fields that the run read and those in which `ours` differs from `base`
+/// (design.md 2.3). Of a map (assignees, labels, checklist …) that the run did not read, only
+/// the keys it writes count. A newer value that happens to equal ours is a conflict too: to
+/// take it for agreement would lose one of two equal increments.
+pub fn merge<T: Fields>(base: &T, ours: &T, theirs: &T, reads: &BTreeSet<Field>) -> Merge {
+    let mut conflicts = Vec::new();
+    for &field in T::FIELDS {
+        let (before, wanted) = (base.value(field), ours.value(field));
+        let now = theirs.value(field);
+        let moved = if reads.contains(&field) {
+            before != now
+        } else if before != wanted {
+            written_part_moved(&before, &wanted, &now)
+        } else {
+            false
+        };
+        if moved {
+            conflicts.push(FieldConflict { field, base: before, theirs: now, ours: wanted });
+        }
+    }
+    if conflicts.is_empty() { Merge::Rebase } else { Merge::Conflict(conflicts) }
+}
+
+fn written_part_moved(base: &Value, ours: &Value, theirs: &Value) -> bool {
+    let (Value::Object(base), Value::Object(ours), Value::Object(theirs)) = (base, ours, theirs)
+    else {
+        return base != theirs;
+    };
+    let keys: BTreeSet<&String> = base.keys().chain(ours.keys()).collect();
+    let get = |map: &Map<String, Value>, key: &String| map.get(key).cloned();
+    keys.into_iter()
+        .filter(|key| get(base, key) != get(ours, key))
+        .any(|key| get(base, key) != get(theirs, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::TaskState;
+    use crate::model::{PlanId, Task, TaskId, UserId};
+
+    fn state(edit: impl FnOnce(&mut Task)) -> TaskState {
+        let mut task =
+            Task::new(TaskId::parse("t").unwrap(), PlanId::parse("p").unwrap(), "Title".into());
+        edit(&mut task);
+        TaskState { task, details: None }
+    }
+
+    fn user(id: &str) -> UserId {
+        UserId::parse(id).unwrap()
+    }
+
+    fn conflicts(ours: &TaskState, theirs: &TaskState, reads: &[Field]) -> Vec<Field> {
+        match merge(&state(|_| {}), ours, theirs, &reads.iter().copied().collect()) {
+            Merge::Rebase => Vec::new(),
+            Merge::Conflict(list) => list.into_iter().map(|it| it.field).collect(),
+        }
+    }
+
+    #[test]
+    fn an_edit_elsewhere_lets_the_change_through() {
+        let ours = state(|it| it.percent_complete = 50);
+        let theirs = state(|it| it.title = "Other".into());
+        assert_eq!(conflicts(&ours, &theirs, &[]), []);
+    }
+
+    #[test]
+    fn an_edit_of_a_field_that_was_read_or_is_written_is_a_conflict() {
+        let ours = state(|it| it.percent_complete = 50);
+        let title = state(|it| it.title = "Other".into());
+        assert_eq!(conflicts(&ours, &title, &[Field::Title]), [Field::Title]);
+        let same = state(|it| it.percent_complete = 50);
+        assert_eq!(conflicts(&ours, &same, &[]), [Field::PercentComplete]);
+    }
+
+    #[test]
+    fn two_people_can_be_assigned_at_once_unless_the_run_looked() {
+        let ours = state(|it| _ = it.assignments.insert(user("ana"), String::new()));
+        let theirs = state(|it| _ = it.assignments.insert(user("bo"), String::new()));
+        assert_eq!(conflicts(&ours, &theirs, &[]), []);
+        assert_eq!(conflicts(&ours, &theirs, &[Field::Assignments]), [Field::Assignments]);
+        let same = state(|it| _ = it.assignments.insert(user("ana"), String::new()));
+        assert_eq!(conflicts(&ours, &same, &[]), [Field::Assignments]);
+    }
+}

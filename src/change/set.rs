@@ -1,0 +1,74 @@
+//! The ordered set of changes.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::change::{Change, Entity, EntityId, Op};
+
+/// What a run wants to write, in order. It can not be applied: for that it must be reviewed
+/// (see [`crate::policy::Cleared`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChangeSet {
+    changes: Vec<Change>,
+}
+
+impl ChangeSet {
+    /// Sorts and numbers changes.
+    pub(crate) fn in_order(mut changes: Vec<Change>) -> Self {
+        changes.sort_by_cached_key(|change| {
+            (level(change), creation_order(&change.id()), change.id())
+        });
+        for (at, change) in changes.iter_mut().enumerate() {
+            change.n = at + 1;
+        }
+        Self { changes }
+    }
+
+    /// Returns the changes in the order to apply them.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Tells whether nothing is to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Counts the changes of a kind.
+    #[must_use]
+    pub fn count(&self, op: Op) -> usize {
+        self.changes.iter().filter(|change| change.op() == op).count()
+    }
+
+    /// Returns `sha256:…` over the set's canonical form: two sets with one digest are the same
+    /// to the letter.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        format!("sha256:{:x}", Sha256::digest(text.as_bytes()))
+    }
+}
+
+fn level(change: &Change) -> u8 {
+    match (change.op(), change.entity()) {
+        (Op::Update, _) if !change.mentions_new() => 0,
+        (Op::Create, Entity::Plan) => 1,
+        (Op::Create, Entity::Bucket) => 2,
+        (Op::Create, Entity::Task) => 3,
+        (Op::Update, _) => 4,
+        (Op::Delete, Entity::Task) => 5,
+        (Op::Delete, Entity::Bucket) => 6,
+        (Op::Delete, Entity::Plan) => 7,
+    }
+}
+
+/// New entities keep the order in which the script made them: their markers count.
+fn creation_order(id: &EntityId) -> usize {
+    id.as_str()
+        .strip_prefix("⟦new:")
+        .and_then(|rest| rest.split(':').next())
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0)
+}

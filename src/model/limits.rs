@@ -1,0 +1,34 @@
+//! Planner's published limits (planner-api.md 6.5), checked before anything is sent (rule R10).
+
+use serde::Deserialize;
+
+/// The limits of the service that a change set can be judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Assignees on a task.
+    pub assignees: usize,
+    /// Items on a checklist.
+    pub checklist_items: usize,
+    /// References on a task.
+    pub references: usize,
+    /// Characters in a title or name; unofficial.
+    pub title_chars: usize,
+    /// Characters in the title of a checklist item; unofficial.
+    pub checklist_title_chars: usize,
+    /// Characters in a description; unofficial.
+    pub description_chars: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            assignees: 20,
+            checklist_items: 20,
+            references: 15,
+            title_chars: 255,
+            checklist_title_chars: 100,
+            description_chars: 32_000,
+        }
+    }
+}

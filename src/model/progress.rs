@@ -1,0 +1,145 @@
+//! Progress and priority: numbers on the wire, words for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How far a task is (planner-api.md 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// 0 on the wire.
+    NotStarted,
+    /// 1 to 99 on the wire; written as 50.
+    InProgress,
+    /// 100 on the wire.
+    Completed,
+}
+
+impl Progress {
+    /// Returns the state that a percentage stands for.
+    #[must_use]
+    pub const fn of_percent(percent: u8) -> Self {
+        match percent {
+            0 => Self::NotStarted,
+            1..=99 => Self::InProgress,
+            _ => Self::Completed,
+        }
+    }
+
+    /// Returns the percentage to write for it.
+    #[must_use]
+    pub const fn percent(self) -> u8 {
+        match self {
+            Self::NotStarted => 0,
+            Self::InProgress => 50,
+            Self::Completed => 100,
+        }
+    }
+
+    /// Returns its name in scripts and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+        }
+    }
+
+    /// All names, for messages.
+    pub const NAMES: [&'static str; 3] = ["not_started", "in_progress", "completed"];
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::NotStarted, Self::InProgress, Self::Completed]
+            .into_iter()
+            .find(|it| it.name() == name)
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How urgent a task is: 0 (most urgent) to 10 (planner-api.md 7.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Priority(u8);
+
+impl Priority {
+    /// What a task has when nothing was said: medium.
+    pub const DEFAULT: Self = Self(5);
+
+    /// All names, for messages.
+    pub const NAMES: [&'static str; 4] = ["urgent", "important", "medium", "low"];
+
+    /// Takes the number on the wire.
+    #[must_use]
+    pub const fn new(level: u8) -> Option<Self> {
+        if level <= 10 { Some(Self(level)) } else { None }
+    }
+
+    /// Reads a name; the number is the one that Planner's own client writes.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(Self(match name {
+            "urgent" => 1,
+            "important" => 3,
+            "medium" => 5,
+            "low" => 9,
+            _ => return None,
+        }))
+    }
+
+    /// Returns the number on the wire.
+    #[must_use]
+    pub const fn level(self) -> u8 {
+        self.0
+    }
+
+    /// Returns the name of its range.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            0..=1 => "urgent",
+            2..=4 => "important",
+            5..=7 => "medium",
+            _ => "low",
+        }
+    }
+}
+
+impl TryFrom<u8> for Priority {
+    type Error = String;
+    fn try_from(level: u8) -> Result<Self, String> {
+        Self::new(level).ok_or_else(|| format!("priority {level} is not between 0 and 10"))
+    }
+}
+
+impl From<Priority> for u8 {
+    fn from(priority: Priority) -> Self {
+        priority.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_agree() {
+        for name in Progress::NAMES {
+            let progress = Progress::parse(name).unwrap();
+            assert_eq!(Progress::of_percent(progress.percent()), progress);
+        }
+        for name in Priority::NAMES {
+            assert_eq!(Priority::parse(name).unwrap().name(), name);
+        }
+        assert_eq!(Progress::of_percent(1), Progress::InProgress);
+        assert_eq!(Progress::of_percent(99), Progress::InProgress);
+        assert_eq!(Priority::new(11), None);
+    }
+}

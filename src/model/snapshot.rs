@@ -1,0 +1,207 @@
+//! What a run has read so far.
+//!
+//! Each entity is kept as it was first read: a snapshot only grows, so a script never sees a
+//! board change under its hands. It knows nothing of what the run wants to write; that is the
+//! draft's.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, User,
+    UserId, Versioned,
+};
+
+/// Everything a run has read, each entity once.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    plans: BTreeMap<PlanId, Versioned<Plan>>,
+    buckets: BTreeMap<BucketId, Versioned<Bucket>>,
+    tasks: BTreeMap<TaskId, Versioned<Task>>,
+    details: BTreeMap<TaskId, Versioned<TaskDetails>>,
+    plan_details: BTreeMap<PlanId, Versioned<PlanDetails>>,
+    users: BTreeMap<UserId, User>,
+    user_lookups: BTreeMap<String, UserId>,
+    all_plans: Option<Vec<PlanId>>,
+    my_tasks: Option<Vec<TaskId>>,
+    groups: Option<Vec<Group>>,
+    members: BTreeMap<GroupId, Vec<UserId>>,
+    plan_buckets: BTreeMap<PlanId, Vec<BucketId>>,
+    plan_tasks: BTreeMap<PlanId, Vec<TaskId>>,
+}
+
+macro_rules! entity {
+    ($get:ident, $add:ident, $field:ident, $id:ty, $value:ty, $what:literal) => {
+        #[doc = concat!("Returns ", $what, ", if it was read.")]
+        #[must_use]
+        pub fn $get(&self, id: &$id) -> Option<&Versioned<$value>> {
+            self.$field.get(id)
+        }
+
+        #[doc = concat!("Keeps ", $what, " unless it was read before.")]
+        pub fn $add(&mut self, id: $id, value: Versioned<$value>) {
+            self.$field.entry(id).or_insert(value);
+        }
+    };
+}
+
+impl Snapshot {
+    entity!(plan, add_plan, plans, PlanId, Plan, "a plan");
+    entity!(bucket, add_bucket, buckets, BucketId, Bucket, "a bucket");
+    entity!(task, add_task, tasks, TaskId, Task, "a task");
+    entity!(details, add_details, details, TaskId, TaskDetails, "the details of a task");
+    entity!(
+        plan_details,
+        add_plan_details,
+        plan_details,
+        PlanId,
+        PlanDetails,
+        "the details of a plan"
+    );
+
+    /// Returns the plans within reach, in the order to show them, if they were listed.
+    #[must_use]
+    pub fn all_plans(&self) -> Option<&[PlanId]> {
+        self.all_plans.as_deref()
+    }
+
+    /// Keeps the list of plans within reach.
+    pub fn set_all_plans(&mut self, plans: Vec<Versioned<Plan>>) {
+        let ids = plans
+            .into_iter()
+            .map(|plan| {
+                let id = plan.value.id.clone();
+                self.add_plan(id.clone(), plan);
+                id
+            })
+            .collect();
+        self.all_plans.get_or_insert(ids);
+    }
+
+    /// Returns the buckets of a plan in board order, if they were listed.
+    #[must_use]
+    pub fn buckets_of(&self, plan: &PlanId) -> Option<&[BucketId]> {
+        self.plan_buckets.get(plan).map(Vec::as_slice)
+    }
+
+    /// Keeps the buckets of a plan, sorted by order hint.
+    pub fn set_buckets(&mut self, plan: PlanId, mut buckets: Vec<Versioned<Bucket>>) {
+        buckets.sort_by(|a, b| {
+            (&a.value.order_hint, &a.value.id).cmp(&(&b.value.order_hint, &b.value.id))
+        });
+        let mut ids: Vec<BucketId> = Vec::new();
+        for bucket in buckets {
+            let id = bucket.value.id.clone();
+            if !ids.contains(&id) {
+                ids.push(id.clone());
+            }
+            self.add_bucket(id, bucket);
+        }
+        self.plan_buckets.entry(plan).or_insert(ids);
+    }
+
+    /// Returns the tasks of a plan in list order, if they were listed.
+    #[must_use]
+    pub fn tasks_of(&self, plan: &PlanId) -> Option<&[TaskId]> {
+        self.plan_tasks.get(plan).map(Vec::as_slice)
+    }
+
+    /// Keeps the tasks of a plan.
+    pub fn set_tasks(&mut self, plan: PlanId, tasks: Vec<Versioned<Task>>) {
+        let ids = self.take_tasks(tasks);
+        self.plan_tasks.entry(plan).or_insert(ids);
+    }
+
+    /// Returns the tasks assigned to the actor, if they were listed.
+    #[must_use]
+    pub fn my_tasks(&self) -> Option<&[TaskId]> {
+        self.my_tasks.as_deref()
+    }
+
+    /// Keeps the tasks assigned to the actor.
+    pub fn set_my_tasks(&mut self, tasks: Vec<Versioned<Task>>) {
+        let ids = self.take_tasks(tasks);
+        self.my_tasks.get_or_insert(ids);
+    }
+
+    /// Sorts by order hint and keeps each task once, the newer one where a list was read while
+    /// it changed.
+    fn take_tasks(&mut self, tasks: Vec<Versioned<Task>>) -> Vec<TaskId> {
+        let mut newest: BTreeMap<TaskId, Versioned<Task>> = BTreeMap::new();
+        for task in tasks {
+            match newest.get(&task.value.id) {
+                Some(known) if !task.etag.is_newer_than(&known.etag) => {}
+                _ => {
+                    newest.insert(task.value.id.clone(), task);
+                }
+            }
+        }
+        let mut sorted: Vec<_> = newest.into_values().collect();
+        sorted.sort_by(|a, b| {
+            (&a.value.order_hint, &a.value.id).cmp(&(&b.value.order_hint, &b.value.id))
+        });
+        sorted
+            .into_iter()
+            .map(|task| {
+                let id = task.value.id.clone();
+                self.add_task(id.clone(), task);
+                id
+            })
+            .collect()
+    }
+
+    /// Returns a user by id, if read.
+    #[must_use]
+    pub fn user(&self, id: &UserId) -> Option<&User> {
+        self.users.get(id)
+    }
+
+    /// Returns a user by id, sign-in name or mail address, if one such was read.
+    #[must_use]
+    pub fn find_user(&self, text: &str) -> Option<&User> {
+        match self.user_lookups.get(&text.to_lowercase()) {
+            Some(id) => self.users.get(id),
+            None => self.users.values().find(|user| user.answers_to(text)),
+        }
+    }
+
+    /// Keeps a user.
+    pub fn add_user(&mut self, user: User) {
+        self.users.entry(user.id.clone()).or_insert(user);
+    }
+
+    /// Keeps a user and the text that the service found it by.
+    pub fn add_user_found_by(&mut self, text: &str, user: User) {
+        self.user_lookups.insert(text.to_lowercase(), user.id.clone());
+        self.add_user(user);
+    }
+
+    /// Returns the groups of the actor, if they were listed.
+    #[must_use]
+    pub fn groups(&self) -> Option<&[Group]> {
+        self.groups.as_deref()
+    }
+
+    /// Keeps the groups of the actor.
+    pub fn set_groups(&mut self, groups: Vec<Group>) {
+        self.groups.get_or_insert(groups);
+    }
+
+    /// Returns the members of a group, if they were listed.
+    #[must_use]
+    pub fn members_of(&self, group: &GroupId) -> Option<&[UserId]> {
+        self.members.get(group).map(Vec::as_slice)
+    }
+
+    /// Keeps the members of a group.
+    pub fn set_members(&mut self, group: GroupId, users: Vec<User>) {
+        let ids = users
+            .into_iter()
+            .map(|user| {
+                let id = user.id.clone();
+                self.add_user(user);
+                id
+            })
+            .collect();
+        self.members.entry(group).or_insert(ids);
+    }
+}

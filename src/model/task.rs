@@ -1,0 +1,82 @@
+//! A task.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BucketId, Category, PlanId, Priority, Progress, TaskId, UserId};
+
+/// A Planner task without its details (planner-api.md 1.6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id, provisional while the task is to be created.
+    pub id: TaskId,
+    /// The plan it belongs to.
+    pub plan: PlanId,
+    /// Its bucket; `None` shows in no column.
+    pub bucket: Option<BucketId>,
+    /// Its title.
+    pub title: String,
+    /// Completion from 0 to 100; 50 is what "in progress" means.
+    pub percent_complete: u8,
+    /// From 0 (most urgent) to 10.
+    pub priority: Priority,
+    /// When it is to begin.
+    pub start: Option<Timestamp>,
+    /// When it is due.
+    pub due: Option<Timestamp>,
+    /// When it was created; the service knows.
+    pub created_at: Option<Timestamp>,
+    /// Who created it; `None` for an application.
+    pub created_by: Option<UserId>,
+    /// When it was completed.
+    pub completed_at: Option<Timestamp>,
+    /// Who completed it.
+    pub completed_by: Option<UserId>,
+    /// Who works on it, with the place of each among the assignees (read only).
+    pub assignments: BTreeMap<UserId, String>,
+    /// The labels applied.
+    pub categories: BTreeSet<Category>,
+    /// Whether its details hold a description; computed by the service.
+    pub has_description: bool,
+    /// Number of checklist items; computed by the service.
+    pub checklist_count: u32,
+    /// Number of references; computed by the service.
+    pub reference_count: u32,
+    /// Where it stands in the plan's flat list; computed by the service.
+    pub order_hint: String,
+}
+
+impl Task {
+    /// Returns a task that does not exist yet, with everything else as Planner would set it.
+    #[must_use]
+    pub const fn new(id: TaskId, plan: PlanId, title: String) -> Self {
+        Self {
+            id,
+            plan,
+            bucket: None,
+            title,
+            percent_complete: 0,
+            priority: Priority::DEFAULT,
+            start: None,
+            due: None,
+            created_at: None,
+            created_by: None,
+            completed_at: None,
+            completed_by: None,
+            assignments: BTreeMap::new(),
+            categories: BTreeSet::new(),
+            has_description: false,
+            checklist_count: 0,
+            reference_count: 0,
+            order_hint: String::new(),
+        }
+    }
+
+    /// Returns the state that its completion stands for.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        Progress::of_percent(self.percent_complete)
+    }
+}
