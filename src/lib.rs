@@ -7,6 +7,11 @@
 // Pure: no I/O, no async, no clock, no environment.
 pub mod change;
 pub mod model;
+pub mod policy;
+pub mod wire;
+
+// Talks to Graph; decides nothing about changes.
+pub mod graph;
 
 // The embedded Planner. Shares `wire` and `model` with the client, and no behaviour.
 pub mod emulator;

@@ -1,0 +1,15 @@
+//! Talking to Graph: sends requests, follows pages, repeats what may be repeated.
+//!
+//! It decides nothing about changes: what is written, and on which tag, comes from above. A
+//! request that may have been carried out is never repeated blindly.
+
+pub mod address;
+pub mod client;
+pub mod error;
+pub mod retry;
+pub mod secret;
+
+pub use address::{BadAddress, BaseUrl};
+pub use client::{Client, Counts, WriteError};
+pub use error::Error;
+pub use secret::Secret;

@@ -1,0 +1,161 @@
+//! Where Graph is.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// The base URL of a Graph service, version included: `https://graph.microsoft.com/v1.0`.
+///
+/// Always https, or http to this machine: a token never crosses a network in the clear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+/// Why a text is no base URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadAddress {
+    /// Not a URL at all.
+    #[error("`{0}` is not a URL")]
+    Malformed(String),
+    /// Plain http to another machine.
+    #[error("plain http is refused for `{0}`: a token would cross the network unencrypted")]
+    Insecure(String),
+    /// Another scheme.
+    #[error("`{0}` is neither https nor http to this machine")]
+    Scheme(String),
+    /// A user name, password, query or fragment in it.
+    #[error("the service URL may hold only scheme, host, port and path")]
+    Extras,
+}
+
+impl BaseUrl {
+    /// Checks a text; without a path, `/v1.0` is meant.
+    ///
+    /// # Errors
+    /// The text is no URL, or one that no token should be sent to.
+    pub fn parse(text: &str) -> Result<Self, BadAddress> {
+        let mut url = Url::parse(text).map_err(|_| BadAddress::Malformed(text.to_owned()))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        if host.is_empty() {
+            return Err(BadAddress::Malformed(text.to_owned()));
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(BadAddress::Insecure(host)),
+            scheme => return Err(BadAddress::Scheme(scheme.to_owned())),
+        }
+        let bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !bare {
+            return Err(BadAddress::Extras);
+        }
+        let path = match url.path().trim_end_matches('/') {
+            "" => "/v1.0".to_owned(),
+            path => path.to_owned(),
+        };
+        url.set_path(&path);
+        Ok(Self(url))
+    }
+
+    /// Returns the address of a path (with its query) below the base.
+    pub(crate) fn join(&self, path: &str) -> Result<Url, url::ParseError> {
+        Url::parse(&format!("{}{path}", self.0))
+    }
+
+    /// Returns the address that a `nextLink` names if it stays at this service: same scheme,
+    /// host and port (planner-api.md 8.2). Anything else would be sent our token.
+    pub(crate) fn own(&self, link: &str) -> Option<Url> {
+        let url = self.0.join(link).ok()?;
+        let same = url.origin() == self.0.origin()
+            && url.username().is_empty()
+            && url.password().is_none();
+        same.then_some(url)
+    }
+
+    /// Returns scheme, host and port, for messages.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_is_for_this_machine_only() {
+        for good in [
+            "https://graph.microsoft.com/v1.0",
+            "http://127.0.0.1:8080/v1.0",
+            "http://127.9.9.9/v1.0",
+            "http://localhost:1/v1.0",
+            "http://[::1]:80/v1.0/",
+        ] {
+            assert!(BaseUrl::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://graph.microsoft.com/v1.0",
+            "http://localhost.example.org/v1.0",
+            "http://127.0.0.1.example.org/",
+            "http://10.0.0.1/",
+            "http://[::2]/",
+            "ftp://127.0.0.1/",
+            "file:///etc/passwd",
+            "https://user:pw@graph.microsoft.com/",
+            "https://graph.microsoft.com/?a=b",
+            "graph.microsoft.com",
+            "",
+        ] {
+            assert!(BaseUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bare_host_means_v1() {
+        assert_eq!(
+            BaseUrl::parse("http://127.0.0.1:8080").unwrap().to_string(),
+            "http://127.0.0.1:8080/v1.0"
+        );
+    }
+
+    #[test]
+    fn a_link_to_another_origin_is_not_ours() {
+        let base = BaseUrl::parse("https://graph.microsoft.com/v1.0").unwrap();
+        for own in [
+            "https://graph.microsoft.com/v1.0/planner/plans/p/tasks?$skiptoken=x",
+            "https://graph.microsoft.com:443/beta/x",
+        ] {
+            assert!(base.own(own).is_some(), "{own}");
+        }
+        for foreign in [
+            "http://graph.microsoft.com/v1.0/x",
+            "https://graph.microsoft.com.example.org/v1.0/x",
+            "https://graph.microsoft.com:444/v1.0/x",
+            "https://graph.microsoft.com@example.org/v1.0/x",
+            "https://user@graph.microsoft.com/v1.0/x",
+            "//example.org/v1.0/x",
+            "javascript:alert(1)",
+        ] {
+            assert!(base.own(foreign).is_none(), "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The client: one method for each way of asking.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
+};
+use serde_json::Value;
+use url::Url;
+
+use crate::graph::retry::{Repeat, next_wait, parse_retry_after};
+use crate::graph::{BaseUrl, Error, Secret};
+use crate::wire::{ApiError, DecodeError, Decoded, Method, Page, Request};
+
+/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB.
+const MAX_ANSWER: usize = 32 << 20;
+/// A plan has at most 9,000 tasks, about 23 pages of 400 (planner-api.md 6.5, 8.2).
+const MAX_PAGES: usize = 1000;
+
+/// A client of one Graph service in the name of one identity. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: BaseUrl,
+    authorization: HeaderValue,
+    counts: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    retries: AtomicU64,
+}
+
+/// How much was asked so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Requests sent, repeats included.
+    pub requests: u64,
+    /// Repeats.
+    pub retries: u64,
+}
+
+/// A write that did not end well.
+#[derive(Debug)]
+pub struct WriteError {
+    /// How it ended.
+    pub error: Error,
+    /// Whether it may have been carried out all the same, by the last attempt or one before
+    /// (design.md 2.4).
+    pub in_doubt: bool,
+}
+
+/// One answer, as values.
+struct Answer {
+    body: Option<Value>,
+}
+
+impl Client {
+    /// Makes a client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The token is no possible header, or the system offers no TLS.
+    pub fn new(base: BaseUrl, token: &Secret) -> Result<Self, Error> {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
+            .map_err(|_| Error::BadToken)?;
+        authorization.set_sensitive(true);
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("planwright/", env!("CARGO_PKG_VERSION")))
+            // Graph does not redirect; following would carry the token elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60))
+            .build()
+            .map_err(|source| Error::Unreachable { origin: base.origin(), source })?;
+        Ok(Self { http, base, authorization, counts: Arc::default() })
+    }
+
+    /// Returns the service's address.
+    #[must_use]
+    pub const fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    /// Returns how much was asked so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            requests: self.counts.requests.load(Ordering::Relaxed),
+            retries: self.counts.retries.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Reads one object.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn read<T: Decoded>(&self, request: &Request) -> Result<T, Error> {
+        let url = self.url(request)?;
+        let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
+        self.decode(request, answer.body, T::decode)
+    }
+
+    /// Reads a list to its end, following every `@odata.nextLink` at this origin.
+    ///
+    /// # Errors
+    /// See [`Error`]; a list that leads elsewhere or round in circles is one.
+    pub async fn list<T: Decoded>(&self, request: &Request) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
+        let mut url = self.url(request)?;
+        let mut seen = BTreeSet::new();
+        loop {
+            if seen.len() >= MAX_PAGES || !seen.insert(url.to_string()) {
+                return Err(Error::EndlessList(MAX_PAGES));
+            }
+            let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
+            let page = self.decode(request, answer.body, Page::<T>::decode)?;
+            items.extend(page.items);
+            let Some(next) = page.next else { return Ok(items) };
+            url = self.base.own(&next).ok_or_else(|| Error::ForeignLink {
+                origin: self.base.origin(),
+                link: next.chars().take(200).collect(),
+            })?;
+        }
+    }
+
+    /// Sends a write. Returns the object as the service has it now, if it says so.
+    ///
+    /// A conditional write whose outcome is unknown is sent again with the *same* tag, so that
+    /// the service decides; a create never is.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn write<T: Decoded>(&self, request: &Request) -> Result<Option<T>, WriteError> {
+        let sure = |error| WriteError { error, in_doubt: false };
+        let url = self.url(request).map_err(sure)?;
+        let answer = self.send_again(request, &url).await?;
+        match answer.body {
+            None => Ok(None),
+            some => self
+                .decode(request, some, T::decode)
+                .map(Some)
+                .map_err(|error| WriteError { error, in_doubt: true }),
+        }
+    }
+
+    fn url(&self, request: &Request) -> Result<Url, Error> {
+        self.base.join(request.path()).map_err(|_| Error::NotGraph {
+            origin: self.base.origin(),
+            got: "an address that is none".to_owned(),
+        })
+    }
+
+    fn decode<T>(
+        &self,
+        request: &Request,
+        body: Option<Value>,
+        decode: impl FnOnce(Value) -> Result<T, DecodeError>,
+    ) -> Result<T, Error> {
+        let Some(body) = body else {
+            return Err(Error::NotGraph {
+                origin: self.base.origin(),
+                got: "an empty answer".into(),
+            });
+        };
+        decode(body).map_err(|source| Error::Decode {
+            request: format!("{} {}", request.method().as_str(), request.path()),
+            source,
+        })
+    }
+
+    async fn send_again(&self, request: &Request, url: &Url) -> Result<Answer, WriteError> {
+        let repeat = match request.method() {
+            Method::Get | Method::Patch | Method::Delete => Repeat::Harmless,
+            Method::Post => Repeat::OnlyIfNotDone,
+        };
+        let mut in_doubt = false;
+        let mut attempt = 1;
+        loop {
+            let (error, retry_after) = match self.send(request, url).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            in_doubt |= error.leaves_doubt() && request.method() != Method::Get;
+            match next_wait(&error, repeat, attempt, retry_after, spread()) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(WriteError { error, in_doubt }),
+            }
+            self.counts.retries.fetch_add(1, Ordering::Relaxed);
+            attempt += 1;
+        }
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        url: &Url,
+    ) -> Result<Answer, (Error, Option<Duration>)> {
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        let id = uuid::Uuid::now_v7().to_string();
+        let method = request.method().as_str();
+        let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        let headers = self.headers(request, &id).map_err(|error| (error, None))?;
+        let mut outgoing = self.http.request(verb, url.clone()).headers(headers);
+        if let Some(body) = request.body() {
+            outgoing = outgoing.body(body.to_string());
+        }
+        let origin = self.base.origin();
+        let incoming = outgoing.send().await.map_err(|source| {
+            let source = source.without_url();
+            let error = if source.is_connect() {
+                Error::Unreachable { origin: origin.clone(), source }
+            } else {
+                Error::Interrupted { origin: origin.clone(), source }
+            };
+            (error, None)
+        })?;
+        let status = incoming.status().as_u16();
+        let text = |name: &str| {
+            incoming.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
+        };
+        let (request_id, content_type) = (text("request-id"), text(CONTENT_TYPE.as_str()));
+        let retry_after = text(RETRY_AFTER.as_str()).as_deref().and_then(parse_retry_after);
+        tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
+        let body = self.body_of(incoming).await.map_err(|error| (error, retry_after))?;
+        if !(200..300).contains(&status) {
+            let error = if (300..400).contains(&status) {
+                Error::NotGraph { origin, got: format!("a redirect ({status})") }
+            } else {
+                Error::Refused(ApiError::read(status, request_id, &body))
+            };
+            return Err((error, retry_after));
+        }
+        if status == 204 || body.is_empty() {
+            return Ok(Answer { body: None });
+        }
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok(Answer { body: Some(value) }),
+            Err(_) => {
+                let got = content_type.unwrap_or_else(|| "something".to_owned());
+                let got = got.chars().filter(|ch| !ch.is_control()).take(60).collect();
+                Err((Error::NotGraph { origin, got }, retry_after))
+            }
+        }
+    }
+
+    fn headers(&self, request: &Request, id: &str) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert("client-request-id", id);
+        }
+        if request.body().is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(etag) = request.if_match() {
+            let value = HeaderValue::from_str(etag.as_str()).map_err(|_| Error::Decode {
+                request: format!("{} {}", request.method().as_str(), request.path()),
+                source: DecodeError::NoETag,
+            })?;
+            headers.insert(IF_MATCH, value);
+        }
+        if request.method() == Method::Patch {
+            headers.insert("Prefer", HeaderValue::from_static("return=representation"));
+        }
+        Ok(headers)
+    }
+
+    async fn body_of(&self, mut incoming: reqwest::Response) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        let broken = |source: reqwest::Error| Error::Interrupted {
+            origin: self.base.origin(),
+            source: source.without_url(),
+        };
+        while let Some(chunk) = incoming.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(Error::TooLarge(MAX_ANSWER));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// A number in 0..1 that differs between clients.
+fn spread() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}

@@ -1,0 +1,120 @@
+//! What can go wrong between here and Graph.
+
+use crate::wire::{ApiError, DecodeError};
+
+/// An error of the client. `Display` does not repeat the source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No connection came about: nothing was sent.
+    #[error("can not reach {origin}")]
+    Unreachable {
+        /// Scheme, host and port.
+        origin: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The connection broke or the answer did not come in time: a write may have happened.
+    #[error("the answer from {origin} did not arrive")]
+    Interrupted {
+        /// Scheme, host and port.
+        origin: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The service refused.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// The answer is not JSON: a proxy, a portal, the wrong address.
+    #[error("{origin} does not answer like Microsoft Graph: got {got} instead of JSON")]
+    NotGraph {
+        /// Scheme, host and port.
+        origin: String,
+        /// What came: a content type, or `an empty answer`.
+        got: String,
+    },
+    /// The answer is JSON, but not what was asked for.
+    #[error("can not understand the answer to {request}")]
+    Decode {
+        /// Method and path.
+        request: String,
+        /// What is wrong with it.
+        #[source]
+        source: DecodeError,
+    },
+    /// A list continues at another origin; no token was sent there.
+    #[error("a list of {origin} continues at another address (`{link}`); not followed")]
+    ForeignLink {
+        /// Scheme, host and port of the service.
+        origin: String,
+        /// Where the list claims to go on.
+        link: String,
+    },
+    /// A list never ends.
+    #[error("a list has more than {0} pages, or repeats itself")]
+    EndlessList(usize),
+    /// An answer is larger than any that Planner gives.
+    #[error("an answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The token can not be a header.
+    #[error("the access token has characters that no token has")]
+    BadToken,
+}
+
+impl Error {
+    /// Returns the service's refusal, if it is one.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&ApiError> {
+        match self {
+            Self::Refused(api) => Some(api),
+            _ => None,
+        }
+    }
+
+    /// The entity moved on.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.refusal().is_some_and(ApiError::is_conflict)
+    }
+
+    /// There is no such entity.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.refusal().is_some_and(ApiError::is_not_found)
+    }
+
+    /// Not signed in, or not permitted.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::BadToken)
+            || self.refusal().is_some_and(|it| it.is_unauthorized() || it.is_forbidden())
+    }
+
+    /// The service is away, in trouble, or throttles past the budget.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Interrupted { .. } => true,
+            Self::Refused(api) => api.is_unavailable() || api.is_throttled(),
+            _ => false,
+        }
+    }
+
+    /// Whether a write that ended so may have been carried out all the same (design.md 2.4).
+    #[must_use]
+    pub fn leaves_doubt(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::BadToken => false,
+            Self::Refused(api) => api.is_unavailable(),
+            // A 2xx that can not be read: it was carried out, or something in between answered.
+            Self::Interrupted { .. }
+            | Self::NotGraph { .. }
+            | Self::Decode { .. }
+            | Self::TooLarge(_)
+            | Self::ForeignLink { .. }
+            | Self::EndlessList(_) => true,
+        }
+    }
+}

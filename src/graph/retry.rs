@@ -1,0 +1,91 @@
+//! Whether to ask again, and when: pure decisions.
+
+use std::time::Duration;
+
+use crate::graph::Error;
+
+/// How often one request is sent at most.
+pub(crate) const MAX_ATTEMPTS: u32 = 5;
+/// The longest single wait that is worth it; a service that asks for more gets a clear error
+/// instead of a program that seems to hang.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// Whether repeating a request can do harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// A read, or a conditional write: the tag keeps it from happening twice.
+    Harmless,
+    /// A create: twice is two (planner-api.md trap 13).
+    OnlyIfNotDone,
+}
+
+/// Returns how long to wait before the next attempt; `None` to give up.
+///
+/// `spread` in 0..1 spreads clients that failed together.
+pub(crate) fn next_wait(
+    error: &Error,
+    repeat: Repeat,
+    attempt: u32,
+    retry_after: Option<Duration>,
+    spread: f64,
+) -> Option<Duration> {
+    let may_repeat = match repeat {
+        Repeat::Harmless => error.is_unavailable(),
+        Repeat::OnlyIfNotDone => error.is_unavailable() && !error.leaves_doubt(),
+    };
+    if !may_repeat || attempt >= MAX_ATTEMPTS {
+        return None;
+    }
+    let backoff = Duration::from_millis(200 << attempt.min(6)).mul_f64(0.5 + spread / 2.0);
+    let wait = retry_after.map_or(backoff, |asked| asked.max(Duration::from_millis(1)));
+    (wait <= MAX_WAIT).then_some(wait)
+}
+
+/// Reads `Retry-After` in seconds, possibly fractional (planner-api.md 8.3), rounded up to the
+/// millisecond. An HTTP date is not read: then the backoff applies.
+pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.trim().parse().ok()?;
+    if !seconds.is_finite() || !(0.0..=86_400.0).contains(&seconds) {
+        return None;
+    }
+    Duration::try_from_secs_f64((seconds * 1000.0).ceil() / 1000.0).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ApiError;
+
+    fn refused(status: u16) -> Error {
+        Error::Refused(ApiError::read(status, None, b""))
+    }
+
+    #[test]
+    fn retry_after_may_be_fractional() {
+        assert_eq!(parse_retry_after("2.128"), Some(Duration::from_millis(2128)));
+        assert_eq!(parse_retry_after(" 7 "), Some(Duration::from_secs(7)));
+        for text in ["", "soon", "-1", "NaN", "inf", "1e300"] {
+            assert_eq!(parse_retry_after(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_create_is_repeated_only_if_it_was_not_done() {
+        let again = |status, repeat| next_wait(&refused(status), repeat, 1, None, 0.5).is_some();
+        assert!(again(429, Repeat::OnlyIfNotDone));
+        assert!(!again(503, Repeat::OnlyIfNotDone));
+        assert!(again(503, Repeat::Harmless));
+        for status in [400, 401, 403, 404, 409, 412] {
+            assert!(!again(status, Repeat::Harmless), "{status}");
+        }
+    }
+
+    #[test]
+    fn the_budget_ends_and_long_waits_are_not_sat_out() {
+        let busy = refused(429);
+        let wait = |attempt, asked| next_wait(&busy, Repeat::Harmless, attempt, asked, 0.0);
+        assert!(wait(MAX_ATTEMPTS, None).is_none());
+        assert!(wait(1, Some(Duration::from_secs(61))).is_none());
+        assert_eq!(wait(1, Some(Duration::from_secs(6))), Some(Duration::from_secs(6)));
+    }
+}

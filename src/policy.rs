@@ -1,0 +1,13 @@
+//! Judging a change set: host rules, verdicts, and the proof that a set was judged.
+//!
+//! Host rules are here and can not be switched off; what policy scripts say comes in as
+//! [`Ruling`]s and can only tighten. Only [`Reviewed::clear`] makes a [`Cleared`], and only a
+//! `Cleared` can be applied.
+
+pub mod review;
+pub mod rules;
+pub mod verdict;
+
+pub use review::{Cleared, Reviewed, review};
+pub use rules::{AgentGrants, Caps, Grants};
+pub use verdict::{Ruling, Verdict};

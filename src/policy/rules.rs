@@ -1,0 +1,178 @@
+//! The host rules (design.md 3): in Rust, in every run, for everyone.
+//!
+//! R2 (dry run) and R3 (`If-Match`) are kept by the types of `host` and `graph`, R6
+//! (membership) by the session when a plan is drafted, R7 (fail closed) where policies run.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::change::{Change, ChangeSet, Edit, Entity, Field, Op, TaskState, Write};
+use crate::model::{Limits, PlanId};
+use crate::policy::Ruling;
+
+/// How much one run may write (rule R5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Caps {
+    /// Changes at most.
+    pub max_changes: usize,
+    /// Deletions at most.
+    pub max_deletes: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { max_changes: 200, max_deletes: 10 }
+    }
+}
+
+/// What the configuration grants an agent (rule R4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentGrants {
+    /// Its name.
+    pub name: String,
+    /// The plans it may see and touch; `None` for all.
+    pub plans: Option<BTreeSet<PlanId>>,
+    /// Whether it may apply, or only preview.
+    pub may_apply: bool,
+}
+
+/// What a run is allowed, from flags and configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grants {
+    /// Whether deletions are granted: `--force`, or by the agent's configuration.
+    pub force: bool,
+    /// Whether nothing will be applied anyway.
+    pub dry_run: bool,
+    /// The agent that acts, if any.
+    pub agent: Option<AgentGrants>,
+    /// How much one run may write.
+    pub caps: Caps,
+    /// What Planner itself accepts.
+    pub limits: Limits,
+}
+
+/// Judges a set by the host rules.
+#[must_use]
+pub fn host_rules(set: &ChangeSet, grants: &Grants) -> Vec<Ruling> {
+    let mut rulings = Vec::new();
+    for change in set.changes() {
+        force(change, grants, &mut rulings);
+        scope(change, grants, &mut rulings);
+        service_limits(change, &grants.limits, &mut rulings);
+    }
+    caps(set, grants.caps, &mut rulings);
+    if let Some(agent) = &grants.agent
+        && !agent.may_apply
+        && !grants.dry_run
+        && !set.is_empty()
+    {
+        let reason = format!("agent `{}` may preview only; use --dry-run", agent.name);
+        rulings.push(Ruling::deny("host R4", None, reason));
+    }
+    rulings
+}
+
+fn force(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
+    if change.op() == Op::Delete && !grants.force {
+        let reason = "a deletion needs --force".to_owned();
+        rulings.push(Ruling::deny("host R1", Some(change.n), reason));
+    }
+}
+
+fn scope(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
+    let Some(agent) = &grants.agent else { return };
+    if let Some(plans) = &agent.plans
+        && !plans.contains(change.plan())
+    {
+        let reason = format!("agent `{}` has no access to this plan", agent.name);
+        rulings.push(Ruling::deny("host R4", Some(change.n), reason));
+    }
+}
+
+fn caps(set: &ChangeSet, caps: Caps, rulings: &mut Vec<Ruling>) {
+    let (n_changes, n_deletes) = (set.changes().len(), set.count(Op::Delete));
+    if n_changes > caps.max_changes {
+        let reason = format!("makes {n_changes} changes; the limit is {}", caps.max_changes);
+        rulings.push(Ruling::deny("host R5", None, reason));
+    }
+    if n_deletes > caps.max_deletes {
+        let reason = format!("makes {n_deletes} deletions; the limit is {}", caps.max_deletes);
+        rulings.push(Ruling::deny("host R5", None, reason));
+    }
+}
+
+/// Rule R10: what Planner would refuse is refused before anything is sent. Only fields that
+/// the change sets are looked at: what is on the board already, Planner has accepted.
+fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
+    let sets = change.fields();
+    let mut deny = |reason: String| {
+        rulings.push(Ruling::deny("host R10", Some(change.n), reason));
+    };
+    let title = match &change.write {
+        Write::Plan(edit) => edit.after().map(|it| &it.title),
+        Write::Bucket(edit) => edit.after().map(|it| &it.name),
+        Write::Task(edit) => edit.after().map(|it| &it.task.title),
+    };
+    let sets_title = sets.contains_key(&Field::Title)
+        || sets.contains_key(&Field::Name)
+        || change.op() == Op::Create;
+    if let Some(title) = title.filter(|_| sets_title) {
+        let word = if change.entity() == Entity::Bucket { "name" } else { "title" };
+        let n_chars = title.chars().count();
+        if title.trim().is_empty() {
+            deny(format!("the {word} is empty"));
+        } else if n_chars > limits.title_chars {
+            deny(format!(
+                "the {word} has {n_chars} characters; Planner takes {}",
+                limits.title_chars
+            ));
+        }
+    }
+    if let Write::Task(edit) = &change.write
+        && let Edit::Create { after } | Edit::Update { after, .. } = &**edit
+    {
+        task_limits(after, limits, |field| sets.contains_key(&field), &mut deny);
+    }
+}
+
+fn task_limits(
+    after: &TaskState,
+    limits: &Limits,
+    sets: impl Fn(Field) -> bool,
+    deny: &mut impl FnMut(String),
+) {
+    let mut at_most = |field: Field, what: &str, n: usize, limit: usize| {
+        if n > limit && sets(field) {
+            deny(format!("the task would have {n} {what}; Planner takes {limit}"));
+        }
+    };
+    at_most(Field::Assignments, "assignees", after.task.assignments.len(), limits.assignees);
+    if let Some(details) = &after.details {
+        let n_chars = details.description.chars().count();
+        at_most(Field::Description, "characters of description", n_chars, limits.description_chars);
+        at_most(Field::References, "references", details.references.len(), limits.references);
+        let n_items = details.checklist.len();
+        at_most(Field::Checklist, "checklist items", n_items, limits.checklist_items);
+        for item in details.checklist.values().filter(|_| sets(Field::Checklist)) {
+            if item.title.trim().is_empty() {
+                deny("a checklist item has no title".to_owned());
+            } else if item.title.chars().count() > limits.checklist_title_chars {
+                deny(format!(
+                    "the checklist item `{}…` has more than {} characters",
+                    item.title.chars().take(20).collect::<String>(),
+                    limits.checklist_title_chars
+                ));
+            }
+        }
+    }
+    if let (Some(start), Some(due)) = (after.task.start, after.task.due)
+        && start > due
+        && (sets(Field::StartDateTime) || sets(Field::DueDateTime))
+    {
+        deny(format!("it would start ({start}) after it is due ({due})"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! Microsoft's JSON and requests, as values.
+//!
+//! Decoding is lenient (unknown members and enum values appear without notice, planner-api.md
+//! trap 53), encoding is strict: only changed, writable properties go into a body. Nothing here
+//! sends.
+
+// Out.
+pub mod body;
+pub mod request;
+
+// In.
+pub mod entity;
+pub mod error;
+pub mod page;
+
+pub use entity::{DecodeError, Decoded};
+pub use error::ApiError;
+pub use page::Page;
+pub use request::{Method, Request};

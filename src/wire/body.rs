@@ -1,0 +1,244 @@
+//! Bodies of creates and updates: changed, writable properties and nothing else.
+//!
+//! Order hints are never echoed (planner-api.md trap 7), open maps carry only the keys that
+//! change, `null` or `false` where one goes (5.2), and each complex value names its type first
+//! (5.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::model::{Category, ChecklistItem, Reference, Task, TaskDetails, UserId};
+
+/// The hint for "anywhere" (planner-api.md 4.2).
+const ANYWHERE: &str = " !";
+
+/// Returns the body that creates a task. Its details are set afterwards (2.3, T1).
+#[must_use]
+pub fn new_task(task: &Task) -> Value {
+    let mut body = Map::new();
+    body.insert("planId".into(), json!(task.plan.as_str()));
+    body.insert("title".into(), json!(task.title));
+    let blank = Task::new(task.id.clone(), task.plan.clone(), task.title.clone());
+    body.extend(changed_properties(&blank, task));
+    Value::Object(body)
+}
+
+/// Returns the body that turns one task into the other; `None` if they do not differ in what
+/// can be written.
+#[must_use]
+pub fn task_patch(before: &Task, after: &Task) -> Option<Value> {
+    let body = changed_properties(before, after);
+    if body.is_empty() { None } else { Some(Value::Object(body)) }
+}
+
+fn changed_properties(before: &Task, after: &Task) -> Map<String, Value> {
+    let mut body = Map::new();
+    let mut set = |name: &str, differs: bool, value: Value| {
+        if differs {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    set("title", before.title != after.title, json!(after.title));
+    set("bucketId", before.bucket != after.bucket, json!(after.bucket));
+    set(
+        "percentComplete",
+        before.percent_complete != after.percent_complete,
+        json!(after.percent_complete),
+    );
+    set("priority", before.priority != after.priority, json!(after.priority.level()));
+    set("startDateTime", before.start != after.start, json!(after.start));
+    set("dueDateTime", before.due != after.due, json!(after.due));
+    let assignments = changed_assignments(&before.assignments, &after.assignments);
+    set("assignments", !assignments.is_empty(), Value::Object(assignments));
+    let categories = changed_flags(&before.categories, &after.categories);
+    set("appliedCategories", !categories.is_empty(), Value::Object(categories));
+    body
+}
+
+fn changed_assignments(
+    before: &BTreeMap<UserId, String>,
+    after: &BTreeMap<UserId, String>,
+) -> Map<String, Value> {
+    let gone = before.keys().filter(|id| !after.contains_key(id));
+    let new = after.keys().filter(|id| !before.contains_key(id));
+    gone.map(|id| (id.to_string(), Value::Null))
+        .chain(new.map(|id| {
+            (id.to_string(), typed("plannerAssignment", [("orderHint", json!(ANYWHERE))]))
+        }))
+        .collect()
+}
+
+fn changed_flags(before: &BTreeSet<Category>, after: &BTreeSet<Category>) -> Map<String, Value> {
+    before
+        .symmetric_difference(after)
+        .map(|category| (category.to_string(), Value::Bool(after.contains(category))))
+        .collect()
+}
+
+/// Returns the body that turns one task's details into the other; `None` if they do not differ.
+#[must_use]
+pub fn details_patch(before: &TaskDetails, after: &TaskDetails) -> Option<Value> {
+    let mut body = Map::new();
+    if before.description != after.description {
+        body.insert("description".into(), json!(after.description));
+    }
+    if before.preview_type != after.preview_type {
+        body.insert("previewType".into(), json!(after.preview_type));
+    }
+    let checklist = changed_entries(&before.checklist, &after.checklist, checklist_item);
+    if !checklist.is_empty() {
+        body.insert("checklist".into(), Value::Object(checklist));
+    }
+    let references = changed_entries(&before.references, &after.references, reference);
+    if !references.is_empty() {
+        body.insert("references".into(), Value::Object(references));
+    }
+    if body.is_empty() { None } else { Some(Value::Object(body)) }
+}
+
+fn changed_entries<T: PartialEq>(
+    before: &BTreeMap<String, T>,
+    after: &BTreeMap<String, T>,
+    encode: impl Fn(Option<&T>, &T) -> Value,
+) -> Map<String, Value> {
+    let mut out = Map::new();
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        out.insert(key.clone(), Value::Null);
+    }
+    for (key, wanted) in after {
+        let old = before.get(key);
+        if old != Some(wanted) {
+            out.insert(key.clone(), encode(old, wanted));
+        }
+    }
+    out
+}
+
+fn checklist_item(before: Option<&ChecklistItem>, after: &ChecklistItem) -> Value {
+    let mut members = Vec::new();
+    if before.is_none_or(|it| it.title != after.title) {
+        members.push(("title", json!(after.title)));
+    }
+    if before.is_none_or(|it| it.checked != after.checked) {
+        members.push(("isChecked", json!(after.checked)));
+    }
+    typed("plannerChecklistItem", members)
+}
+
+fn reference(_before: Option<&Reference>, after: &Reference) -> Value {
+    let members = [("alias", json!(after.alias)), ("type", json!(after.kind))];
+    typed("plannerExternalReference", members)
+}
+
+fn typed<'a>(kind: &str, members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    let mut map = Map::new();
+    map.insert("@odata.type".into(), json!(format!("#microsoft.graph.{kind}")));
+    map.extend(members.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BucketId, PlanId, Priority, TaskId};
+
+    fn task() -> Task {
+        let mut task = Task::new(
+            TaskId::parse("t").unwrap(),
+            PlanId::parse("p").unwrap(),
+            "Order anodes".into(),
+        );
+        task.assignments.insert(UserId::parse("bo").unwrap(), "8584PB".into());
+        task.categories.insert(Category::new(3).unwrap());
+        task.due = Some("2026-03-31T10:00:00Z".parse().unwrap());
+        task.order_hint = "8584".into();
+        task
+    }
+
+    /// planner-api.md 13.7, less the hint that need not be sent.
+    #[test]
+    fn a_new_task_names_what_is_wanted_and_nothing_else() {
+        let mut wanted = task();
+        wanted.priority = Priority::new(3).unwrap();
+        wanted.bucket = Some(BucketId::parse("b").unwrap());
+        let expected = json!({
+            "planId": "p",
+            "title": "Order anodes",
+            "bucketId": "b",
+            "priority": 3,
+            "dueDateTime": "2026-03-31T10:00:00Z",
+            "assignments": {
+                "bo": { "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" }
+            },
+            "appliedCategories": { "category3": true }
+        });
+        assert_eq!(new_task(&wanted), expected);
+    }
+
+    /// planner-api.md 13.10: reassign, complete, move, clear a date, swap a label.
+    #[test]
+    fn a_patch_holds_only_what_differs() {
+        let before = task();
+        let mut after = before.clone();
+        assert_eq!(task_patch(&before, &after), None);
+        after.assignments = BTreeMap::from([(UserId::parse("ana").unwrap(), String::new())]);
+        after.categories = BTreeSet::from([Category::new(7).unwrap()]);
+        after.bucket = Some(BucketId::parse("done").unwrap());
+        after.percent_complete = 100;
+        after.due = None;
+        let expected = json!({
+            "bucketId": "done",
+            "percentComplete": 100,
+            "dueDateTime": null,
+            "assignments": {
+                "bo": null,
+                "ana": { "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" }
+            },
+            "appliedCategories": { "category3": false, "category7": true }
+        });
+        assert_eq!(task_patch(&before, &after), Some(expected));
+    }
+
+    /// What the service computes is never written, whatever became of it.
+    #[test]
+    fn computed_properties_never_reach_a_body() {
+        let before = task();
+        let mut after = before.clone();
+        after.order_hint = "other".into();
+        after.has_description = true;
+        after.checklist_count = 7;
+        after.completed_at = Some("2026-03-31T10:00:00Z".parse().unwrap());
+        after.assignments.insert(UserId::parse("bo").unwrap(), "moved".into());
+        assert_eq!(task_patch(&before, &after), None);
+    }
+
+    /// planner-api.md 13.9: check one item, delete another.
+    #[test]
+    fn a_checklist_patch_names_the_touched_items() {
+        let item = |title: &str, checked| ChecklistItem {
+            title: title.into(),
+            checked,
+            order_hint: "85".into(),
+        };
+        let mut before = TaskDetails::default();
+        before.checklist.insert("a".into(), item("Quote", false));
+        before.checklist.insert("b".into(), item("Measure", true));
+        before.checklist.insert("c".into(), item("Same", true));
+        let mut after = before.clone();
+        after.checklist.insert("a".into(), item("Quote", true));
+        after.checklist.remove("b");
+        after.checklist.insert("d".into(), item("New", false));
+        after.description = "Zinc".into();
+        let kind = "#microsoft.graph.plannerChecklistItem";
+        let expected = json!({
+            "description": "Zinc",
+            "checklist": {
+                "b": null,
+                "a": { "@odata.type": kind, "isChecked": true },
+                "d": { "@odata.type": kind, "title": "New", "isChecked": false }
+            }
+        });
+        assert_eq!(details_patch(&before, &after), Some(expected));
+    }
+}

@@ -1,0 +1,339 @@
+//! From Graph's JSON to the model (planner-api.md section 1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::model::{
+    Bucket, Category, ChecklistItem, ETag, Group, GroupId, InvalidId, Plan, PlanDetails, PlanId,
+    Priority, Reference, Task, TaskDetails, User, UserId, Versioned,
+};
+
+/// Why an answer could not be understood.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// It has not the shape that the protocol promises.
+    #[error("the answer is not what Graph promises here")]
+    Shape(#[from] serde_json::Error),
+    /// An id in it is none.
+    #[error("the answer has a bad id")]
+    Id(#[from] InvalidId),
+    /// An entity came without its version.
+    #[error("the answer has no `@odata.etag`")]
+    NoETag,
+    /// A group or user, but not one that matters here.
+    #[error("an object of another kind")]
+    OtherKind,
+}
+
+/// What can be read from an answer.
+pub trait Decoded: Sized {
+    /// Decodes one object.
+    ///
+    /// # Errors
+    /// The object lacks what it must have.
+    fn decode(value: Value) -> Result<Self, DecodeError>;
+}
+
+/// An identity set; only the user's id is of use (planner-api.md 1.14).
+#[derive(Deserialize)]
+struct IdentitySet {
+    user: Option<Identity>,
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    id: Option<String>,
+}
+
+fn user_of(set: Option<IdentitySet>) -> Option<UserId> {
+    set?.user?.id.and_then(|id| UserId::parse(&id).ok())
+}
+
+fn tag(text: Option<String>) -> Result<ETag, DecodeError> {
+    text.filter(|it| !it.is_empty()).map(ETag::new).ok_or(DecodeError::NoETag)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanJson {
+    #[serde(rename = "@odata.etag")]
+    etag: Option<String>,
+    id: String,
+    title: String,
+    owner: Option<String>,
+    container: Option<ContainerJson>,
+    created_date_time: Option<Timestamp>,
+    created_by: Option<IdentitySet>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContainerJson {
+    container_id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl Decoded for Versioned<Plan> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: PlanJson = serde_json::from_value(value)?;
+        let group = match json.container {
+            Some(ContainerJson { container_id, kind: Some(kind) }) if kind == "group" => {
+                container_id
+            }
+            Some(_) => None,
+            None => json.owner,
+        };
+        let plan = Plan {
+            id: PlanId::parse(&json.id)?,
+            title: json.title,
+            group: group.and_then(|id| GroupId::parse(&id).ok()),
+            created_at: json.created_date_time,
+            created_by: user_of(json.created_by),
+        };
+        Ok(Self::new(plan, tag(json.etag)?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanDetailsJson {
+    #[serde(rename = "@odata.etag")]
+    etag: Option<String>,
+    #[serde(default)]
+    shared_with: Map<String, Value>,
+    #[serde(default)]
+    category_descriptions: Map<String, Value>,
+}
+
+impl Decoded for Versioned<PlanDetails> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: PlanDetailsJson = serde_json::from_value(value)?;
+        let labels = json
+            .category_descriptions
+            .into_iter()
+            .filter_map(|(key, text)| {
+                let text = text.as_str().filter(|it| !it.is_empty())?.to_owned();
+                Some((Category::parse(&key)?, text))
+            })
+            .collect();
+        let shared_with = json
+            .shared_with
+            .into_iter()
+            .filter(|(_, shared)| shared == &Value::Bool(true))
+            .filter_map(|(id, _)| UserId::parse(&id).ok())
+            .collect();
+        Ok(Self::new(PlanDetails { labels, shared_with }, tag(json.etag)?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BucketJson {
+    #[serde(rename = "@odata.etag")]
+    etag: Option<String>,
+    id: String,
+    plan_id: String,
+    name: String,
+    #[serde(default)]
+    order_hint: Option<String>,
+}
+
+impl Decoded for Versioned<Bucket> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: BucketJson = serde_json::from_value(value)?;
+        let bucket = Bucket {
+            id: json.id.parse()?,
+            plan: json.plan_id.parse()?,
+            name: json.name,
+            order_hint: json.order_hint.unwrap_or_default(),
+        };
+        Ok(Self::new(bucket, tag(json.etag)?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskJson {
+    #[serde(rename = "@odata.etag")]
+    etag: Option<String>,
+    id: String,
+    plan_id: String,
+    bucket_id: Option<String>,
+    title: String,
+    order_hint: Option<String>,
+    percent_complete: Option<i64>,
+    priority: Option<i64>,
+    start_date_time: Option<Timestamp>,
+    due_date_time: Option<Timestamp>,
+    created_date_time: Option<Timestamp>,
+    created_by: Option<IdentitySet>,
+    completed_date_time: Option<Timestamp>,
+    completed_by: Option<IdentitySet>,
+    has_description: Option<bool>,
+    checklist_item_count: Option<u32>,
+    reference_count: Option<u32>,
+    applied_categories: Option<Map<String, Value>>,
+    assignments: Option<Map<String, Value>>,
+}
+
+impl Decoded for Versioned<Task> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: TaskJson = serde_json::from_value(value)?;
+        let percent = json.percent_complete.unwrap_or(0).clamp(0, 100);
+        let priority = u8::try_from(json.priority.unwrap_or(5)).ok().and_then(Priority::new);
+        let categories: BTreeSet<Category> = json
+            .applied_categories
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(_, applied)| applied == &Value::Bool(true))
+            .filter_map(|(key, _)| Category::parse(&key))
+            .collect();
+        let mut assignments = BTreeMap::new();
+        for (id, assignment) in json.assignments.unwrap_or_default() {
+            if !assignment.is_null() {
+                let hint = assignment.get("orderHint").and_then(Value::as_str).unwrap_or_default();
+                assignments.insert(UserId::parse(&id)?, hint.to_owned());
+            }
+        }
+        let task = Task {
+            id: json.id.parse()?,
+            plan: json.plan_id.parse()?,
+            bucket: json.bucket_id.as_deref().map(str::parse).transpose()?,
+            title: json.title,
+            percent_complete: u8::try_from(percent).unwrap_or(100),
+            priority: priority.unwrap_or(Priority::DEFAULT),
+            start: json.start_date_time,
+            due: json.due_date_time,
+            created_at: json.created_date_time,
+            created_by: user_of(json.created_by),
+            completed_at: json.completed_date_time,
+            completed_by: user_of(json.completed_by),
+            assignments,
+            categories,
+            has_description: json.has_description.unwrap_or(false),
+            checklist_count: json.checklist_item_count.unwrap_or(0),
+            reference_count: json.reference_count.unwrap_or(0),
+            order_hint: json.order_hint.unwrap_or_default(),
+        };
+        Ok(Self::new(task, tag(json.etag)?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskDetailsJson {
+    #[serde(rename = "@odata.etag")]
+    etag: Option<String>,
+    description: Option<String>,
+    preview_type: Option<String>,
+    #[serde(default)]
+    checklist: Option<Map<String, Value>>,
+    #[serde(default)]
+    references: Option<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ChecklistItemJson {
+    title: Option<String>,
+    is_checked: Option<bool>,
+    order_hint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ReferenceJson {
+    alias: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl Decoded for Versioned<TaskDetails> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: TaskDetailsJson = serde_json::from_value(value)?;
+        let mut checklist = BTreeMap::new();
+        for (key, value) in json.checklist.unwrap_or_default() {
+            let item: ChecklistItemJson = serde_json::from_value(value)?;
+            let item = ChecklistItem {
+                title: item.title.unwrap_or_default(),
+                checked: item.is_checked.unwrap_or(false),
+                order_hint: item.order_hint.unwrap_or_default(),
+            };
+            checklist.insert(key, item);
+        }
+        let mut references = BTreeMap::new();
+        for (key, value) in json.references.unwrap_or_default() {
+            let link: ReferenceJson = serde_json::from_value(value)?;
+            references.insert(key, Reference { alias: link.alias, kind: link.kind });
+        }
+        let details = TaskDetails {
+            description: json.description.unwrap_or_default(),
+            preview_type: json.preview_type.unwrap_or_default(),
+            checklist,
+            references,
+        };
+        Ok(Self::new(details, tag(json.etag)?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserJson {
+    #[serde(rename = "@odata.type")]
+    kind: Option<String>,
+    id: String,
+    display_name: Option<String>,
+    user_principal_name: Option<String>,
+    mail: Option<String>,
+}
+
+impl Decoded for User {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: UserJson = serde_json::from_value(value)?;
+        if json.kind.is_some_and(|kind| kind != "#microsoft.graph.user") {
+            return Err(DecodeError::OtherKind);
+        }
+        Ok(Self {
+            id: json.id.parse()?,
+            name: json.display_name.unwrap_or_default(),
+            upn: json.user_principal_name.unwrap_or_default(),
+            mail: json.mail,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupJson {
+    #[serde(rename = "@odata.type")]
+    kind: Option<String>,
+    id: String,
+    display_name: Option<String>,
+    mail: Option<String>,
+    group_types: Option<Vec<String>>,
+}
+
+/// A group that can hold plans; security groups, roles and the like are another kind. With few
+/// permissions `groupTypes` comes as `null` (2.5): then it may be one.
+impl Decoded for Group {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: GroupJson = serde_json::from_value(value)?;
+        let is_group = json.kind.is_none_or(|kind| kind == "#microsoft.graph.group");
+        let unified = json.group_types.is_none_or(|types| types.iter().any(|it| it == "Unified"));
+        if !is_group || !unified {
+            return Err(DecodeError::OtherKind);
+        }
+        Ok(Self {
+            id: json.id.parse()?,
+            name: json.display_name.unwrap_or_default(),
+            mail: json.mail,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

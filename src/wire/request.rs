@@ -1,0 +1,260 @@
+//! Requests as values: method, path, condition, body (planner-api.md section 2).
+//!
+//! There is no way to make a PATCH or DELETE without an [`ETag`].
+
+use serde_json::{Value, json};
+
+use crate::model::{BucketId, ETag, GroupId, PlanId, TaskId};
+
+/// The verbs of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates.
+    Post,
+    /// Updates.
+    Patch,
+    /// Deletes.
+    Delete,
+}
+
+impl Method {
+    /// Returns the verb.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One request to Graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    method: Method,
+    path: String,
+    if_match: Option<ETag>,
+    body: Option<Value>,
+}
+
+impl Request {
+    /// Returns the verb.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Returns path and query, relative to the base URL, with a leading slash.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns the tag that it is conditional on; always there for PATCH and DELETE.
+    #[must_use]
+    pub const fn if_match(&self) -> Option<&ETag> {
+        self.if_match.as_ref()
+    }
+
+    /// Returns the body.
+    #[must_use]
+    pub const fn body(&self) -> Option<&Value> {
+        self.body.as_ref()
+    }
+
+    fn get(path: String) -> Self {
+        Self { method: Method::Get, path, if_match: None, body: None }
+    }
+
+    fn post(path: &str, body: Value) -> Self {
+        Self { method: Method::Post, path: path.to_owned(), if_match: None, body: Some(body) }
+    }
+
+    fn patch(path: String, etag: ETag, body: Value) -> Self {
+        Self { method: Method::Patch, path, if_match: Some(etag), body: Some(body) }
+    }
+
+    fn delete(path: String, etag: ETag) -> Self {
+        Self { method: Method::Delete, path, if_match: Some(etag), body: None }
+    }
+}
+
+/// Who is signed in (2.5).
+#[must_use]
+pub fn me() -> Request {
+    Request::get("/me?$select=id,displayName,userPrincipalName,mail".to_owned())
+}
+
+/// A user by id or sign-in name (2.5).
+#[must_use]
+pub fn user(id_or_upn: &str) -> Request {
+    const FIELDS: &str = "$select=id,displayName,userPrincipalName,mail";
+    if id_or_upn.starts_with('$') {
+        let quoted = escape(&id_or_upn.replace('\'', "''"));
+        Request::get(format!("/users('{quoted}')?{FIELDS}"))
+    } else {
+        Request::get(format!("/users/{}?{FIELDS}", escape(id_or_upn)))
+    }
+}
+
+/// Users with a mail address (2.5).
+#[must_use]
+pub fn users_by_mail(mail: &str) -> Request {
+    let filter = escape(&format!("mail eq '{}'", mail.replace('\'', "''")));
+    Request::get(format!("/users?$filter={filter}&$select=id,displayName,userPrincipalName,mail"))
+}
+
+/// The groups that the signed-in user is a member of, roles among them (2.5).
+#[must_use]
+pub fn my_groups() -> Request {
+    Request::get("/me/memberOf?$select=id,displayName,mail,groupTypes".to_owned())
+}
+
+/// The members of a group (2.5).
+#[must_use]
+pub fn members(group: &GroupId) -> Request {
+    Request::get(format!(
+        "/groups/{group}/members?$select=id,displayName,userPrincipalName,mail&$top=999"
+    ))
+}
+
+/// The plans shared with the signed-in user: not all they can reach (P6, 7.6).
+#[must_use]
+pub fn my_plans() -> Request {
+    Request::get("/me/planner/plans".to_owned())
+}
+
+/// The plans of a group (P5).
+#[must_use]
+pub fn group_plans(group: &GroupId) -> Request {
+    Request::get(format!("/groups/{group}/planner/plans"))
+}
+
+/// The tasks assigned to the signed-in user (T13).
+#[must_use]
+pub fn my_tasks() -> Request {
+    Request::get("/me/planner/tasks".to_owned())
+}
+
+/// A plan (P2).
+#[must_use]
+pub fn plan(id: &PlanId) -> Request {
+    Request::get(format!("/planner/plans/{id}"))
+}
+
+/// The details of a plan (P11).
+#[must_use]
+pub fn plan_details(id: &PlanId) -> Request {
+    Request::get(format!("/planner/plans/{id}/details"))
+}
+
+/// The buckets of a plan (P9).
+#[must_use]
+pub fn plan_buckets(id: &PlanId) -> Request {
+    Request::get(format!("/planner/plans/{id}/buckets"))
+}
+
+/// The tasks of a plan, completed ones too (P10).
+#[must_use]
+pub fn plan_tasks(id: &PlanId) -> Request {
+    Request::get(format!("/planner/plans/{id}/tasks"))
+}
+
+/// A bucket (B2).
+#[must_use]
+pub fn bucket(id: &BucketId) -> Request {
+    Request::get(format!("/planner/buckets/{id}"))
+}
+
+/// A task (T2).
+#[must_use]
+pub fn task(id: &TaskId) -> Request {
+    Request::get(format!("/planner/tasks/{id}"))
+}
+
+/// The details of a task (T5).
+#[must_use]
+pub fn task_details(id: &TaskId) -> Request {
+    Request::get(format!("/planner/tasks/{id}/details"))
+}
+
+/// Creates a plan in a group (P1).
+#[must_use]
+pub fn create_plan(group: &GroupId, title: &str) -> Request {
+    let container = json!({ "containerId": group.as_str(), "type": "group" });
+    Request::post("/planner/plans", json!({ "container": container, "title": title }))
+}
+
+/// Renames a plan (P3).
+#[must_use]
+pub fn update_plan(id: &PlanId, title: &str, etag: ETag) -> Request {
+    Request::patch(format!("/planner/plans/{id}"), etag, json!({ "title": title }))
+}
+
+/// Deletes a plan with everything in it (P4).
+#[must_use]
+pub fn delete_plan(id: &PlanId, etag: ETag) -> Request {
+    Request::delete(format!("/planner/plans/{id}"), etag)
+}
+
+/// Creates a bucket, last among its siblings (B1).
+#[must_use]
+pub fn create_bucket(plan: &PlanId, name: &str, after: Option<&str>) -> Request {
+    let hint = format!("{} !", after.unwrap_or_default());
+    let body = json!({ "name": name, "planId": plan.as_str(), "orderHint": hint });
+    Request::post("/planner/buckets", body)
+}
+
+/// Renames a bucket (B3).
+#[must_use]
+pub fn update_bucket(id: &BucketId, name: &str, etag: ETag) -> Request {
+    Request::patch(format!("/planner/buckets/{id}"), etag, json!({ "name": name }))
+}
+
+/// Deletes a bucket with its tasks (B4).
+#[must_use]
+pub fn delete_bucket(id: &BucketId, etag: ETag) -> Request {
+    Request::delete(format!("/planner/buckets/{id}"), etag)
+}
+
+/// Creates a task (T1); the body comes from [`crate::wire::body::new_task`].
+#[must_use]
+pub fn create_task(body: Value) -> Request {
+    Request::post("/planner/tasks", body)
+}
+
+/// Updates a task (T3); the body comes from [`crate::wire::body::task_patch`].
+#[must_use]
+pub fn update_task(id: &TaskId, body: Value, etag: ETag) -> Request {
+    Request::patch(format!("/planner/tasks/{id}"), etag, body)
+}
+
+/// Updates the details of a task under their own tag (T6); the body comes from
+/// [`crate::wire::body::details_patch`].
+#[must_use]
+pub fn update_task_details(id: &TaskId, body: Value, etag: ETag) -> Request {
+    Request::patch(format!("/planner/tasks/{id}/details"), etag, body)
+}
+
+/// Deletes a task (T4).
+#[must_use]
+pub fn delete_task(id: &TaskId, etag: ETag) -> Request {
+    Request::delete(format!("/planner/tasks/{id}"), etag)
+}
+
+/// Percent-encodes one path segment or query value.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
