@@ -13,5 +13,14 @@ pub mod wire;
 // Talks to Graph; decides nothing about changes.
 pub mod graph;
 
+// A run from end to end.
+pub mod host;
+
+// Scripts: the sandbox, what they can call, policies.
+pub mod script;
+
+// Faces.
+pub mod cli;
+
 // The embedded Planner. Shares `wire` and `model` with the client, and no behaviour.
 pub mod emulator;

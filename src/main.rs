@@ -1,3 +1,7 @@
 //! The `planwright` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    planwright::cli::main(std::env::args_os())
+}

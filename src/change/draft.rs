@@ -271,6 +271,40 @@ impl Draft {
         Some(tracked)
     }
 
+    /// Takes up a set again, as it was drafted.
+    #[must_use]
+    pub fn of_set(set: &ChangeSet) -> Self {
+        fn tracked<T: Clone, B: Clone>(edit: &Edit<T, B>, takes_along: usize) -> Tracked<T, B> {
+            let (read, wanted) = match edit {
+                Edit::Create { after } => (None, Some(after)),
+                Edit::Update { before, after, basis } => (Some((before, basis)), Some(after)),
+                Edit::Delete { before, basis } => (Some((before, basis)), None),
+            };
+            Tracked {
+                read: read.map(|(before, basis)| (before.clone(), basis.clone())),
+                wanted: wanted.cloned(),
+                takes_along,
+            }
+        }
+        let mut draft = Self::default();
+        for change in set.changes() {
+            let n = change.takes_along;
+            match &change.write {
+                Write::Plan(edit) => {
+                    draft.plans.insert(edit.known().id.clone(), tracked(edit, n));
+                }
+                Write::Bucket(edit) => {
+                    draft.buckets.insert(edit.known().id.clone(), tracked(edit, n));
+                }
+                Write::Task(edit) => {
+                    draft.tasks.insert(edit.known().task.id.clone(), tracked(edit, n));
+                }
+            }
+            draft.reads.insert(change.id(), change.reads.clone());
+        }
+        draft
+    }
+
     /// Returns what really differs, in the order to apply it: updates that rest on what is
     /// there, then what is new from the plan down, then updates that need it, deletions last
     /// (design.md 2.2); by id inside each level.

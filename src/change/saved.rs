@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::change::ChangeSet;
 use crate::model::UserId;
@@ -37,7 +38,7 @@ pub struct Saved {
     pub force: bool,
     /// The changes.
     pub change_set: ChangeSet,
-    /// `sha256:…` over the changes.
+    /// `sha256:…` over everything else.
     pub digest: String,
 }
 
@@ -68,7 +69,20 @@ impl Saved {
             _ => {}
         }
         let saved: Self = serde_json::from_value(value).map_err(SavedError::Malformed)?;
-        if saved.digest == saved.change_set.digest() { Ok(saved) } else { Err(SavedError::Digest) }
+        if saved.digest == saved.digest_now() { Ok(saved) } else { Err(SavedError::Digest) }
+    }
+
+    /// Returns the set with its digest filled in.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.digest = self.digest_now();
+        self
+    }
+
+    fn digest_now(&self) -> String {
+        let open = Self { digest: String::new(), ..self.clone() };
+        let text = serde_json::to_string(&open).unwrap_or_default();
+        format!("sha256:{:x}", Sha256::digest(text.as_bytes()))
     }
 
     /// Returns the text of the file.

@@ -201,11 +201,10 @@ pub fn delete_plan(id: &PlanId, etag: ETag) -> Request {
     Request::delete(format!("/planner/plans/{id}"), etag)
 }
 
-/// Creates a bucket, last among its siblings (B1).
+/// Creates a bucket where the hint expression says (B1, 4.2).
 #[must_use]
-pub fn create_bucket(plan: &PlanId, name: &str, after: Option<&str>) -> Request {
-    let hint = format!("{} !", after.unwrap_or_default());
-    let body = json!({ "name": name, "planId": plan.as_str(), "orderHint": hint });
+pub fn create_bucket(plan: &PlanId, name: &str, order_hint: &str) -> Request {
+    let body = json!({ "name": name, "planId": plan.as_str(), "orderHint": order_hint });
     Request::post("/planner/buckets", body)
 }
 

@@ -1,0 +1,39 @@
+//! The command line: translates what was typed, calls the host, renders what comes back.
+//!
+//! A command has no logic of its own. Only [`ui`] prints; only [`settings`] reads the
+//! environment.
+
+mod args;
+mod settings;
+mod context;
+
+mod command;
+
+mod error;
+mod exit;
+mod render;
+mod ui;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Runs the program with the arguments of the process, name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match args::Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return ui::print_usage(&error),
+    };
+    let ui = ui::Ui::new(&cli.global);
+    ui.start_logging(cli.global.verbose);
+    let code = match command::run(&cli, &ui) {
+        Ok(code) => code,
+        Err(error) => {
+            ui.error(&error);
+            error.exit()
+        }
+    };
+    if ui.is_closed() { ExitCode::SUCCESS } else { code.into() }
+}

@@ -1,0 +1,112 @@
+//! What can be typed; no logic. Doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cli::command::{apply, bucket, emulator, plan, run, skill, task};
+
+const EXAMPLES: &str = "\
+Examples:
+  planwright run morning_triage --dry-run     show what a skill would change
+  planwright run morning_triage               change it
+  planwright task list --plan \"BOS Operations\" --open
+  planwright task complete \"Book the venue\"
+
+Without a tenant everything works on the embedded demo board.";
+
+/// Automate Microsoft Planner, safely
+#[derive(Debug, Parser)]
+#[command(name = "planwright", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Profile to use: `embedded` is the demo board on this machine
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Address of the Graph service, version included
+    #[arg(long, global = true, value_name = "URL", env = "PLANWRIGHT_GRAPH_URL")]
+    pub(crate) graph_url: Option<String>,
+    /// Folder for what is kept between runs
+    #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Folder with planwright.toml and scripts
+    #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_WORKSPACE")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print tab-separated values
+    #[arg(long, global = true, conflicts_with = "json")]
+    pub(crate) plain: bool,
+    /// Say more on stderr; twice for every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Options of everything that can write.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WriteArgs {
+    /// Show what would change and stop
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Allow deletions
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Act for an agent, within what planwright.toml grants it
+    #[arg(long = "as", value_name = "AGENT")]
+    pub(crate) agent: Option<String>,
+    /// Save the change set to a file instead of applying it; see `planwright apply`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a skill or script
+    Run(run::RunArgs),
+    /// Apply a saved change set
+    Apply(apply::ApplyArgs),
+    /// List and change plans
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
+    /// List and change buckets
+    #[command(subcommand)]
+    Bucket(bucket::BucketCommand),
+    /// List and change tasks
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// List skills and show what they take
+    #[command(subcommand)]
+    Skill(skill::SkillCommand),
+    /// Serve the embedded Planner to other programs
+    Emulator(emulator::EmulatorArgs),
+    /// Print completions for a shell
+    Completions {
+        /// Shell to complete for
+        shell: clap_complete::Shell,
+    },
+}

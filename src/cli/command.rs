@@ -1,0 +1,37 @@
+//! The commands, one file each, and who runs which.
+
+pub(crate) mod apply;
+pub(crate) mod bucket;
+pub(crate) mod emulator;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod skill;
+pub(crate) mod task;
+
+use clap::CommandFactory as _;
+
+use crate::cli::args::{Cli, Command};
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+
+pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
+    if let Command::Completions { shell } = &cli.command {
+        let mut text = Vec::new();
+        clap_complete::generate(*shell, &mut Cli::command(), "planwright", &mut text);
+        ui.answer(String::from_utf8_lossy(&text).trim_end());
+        return Ok(Exit::Done);
+    }
+    let context = Context::new(cli, ui)?;
+    match &cli.command {
+        Command::Run(args) => run::run(&context, args),
+        Command::Apply(args) => apply::run(&context, args),
+        Command::Plan(command) => plan::run(&context, command),
+        Command::Bucket(command) => bucket::run(&context, command),
+        Command::Task(command) => task::run(&context, command),
+        Command::Skill(command) => skill::run(&context, command),
+        Command::Emulator(args) => emulator::run(&context, args),
+        Command::Completions { .. } => Ok(Exit::Done),
+    }
+}

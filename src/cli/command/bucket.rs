@@ -1,0 +1,152 @@
+//! `planwright bucket`: buckets, through the same change set as everything.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::args::WriteArgs;
+use crate::cli::command::plan::plan_meant;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::{card, entity};
+use crate::host::{Failure, Session};
+use crate::model::BucketId;
+
+/// List and change buckets
+#[derive(Debug, Subcommand)]
+pub(crate) enum BucketCommand {
+    /// List the buckets of a plan
+    List {
+        /// Plan title or id; not needed if there is only one
+        #[arg(long)]
+        plan: Option<String>,
+    },
+    /// Show a bucket with its tasks
+    Get {
+        /// Bucket name or id
+        bucket: String,
+        /// Plan title or id; not needed if there is only one
+        #[arg(long)]
+        plan: Option<String>,
+    },
+    /// Create a bucket, after the others
+    Create(CreateArgs),
+    /// Rename a bucket
+    Update(UpdateArgs),
+    /// Delete a bucket with its tasks
+    Delete(DeleteArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Name of the bucket
+    #[arg(required_unless_present = "name_option")]
+    name: Option<String>,
+    /// Name of the bucket
+    #[arg(long = "name", id = "name_option", value_name = "NAME", conflicts_with = "name")]
+    name_option: Option<String>,
+    /// Plan title or id; not needed if there is only one
+    #[arg(long)]
+    plan: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Bucket name or id
+    bucket: String,
+    /// New name
+    #[arg(long)]
+    name: String,
+    /// Plan title or id; not needed if there is only one, or with an id
+    #[arg(long)]
+    plan: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// Bucket name or id
+    bucket: String,
+    /// Plan title or id; not needed if there is only one, or with an id
+    #[arg(long)]
+    plan: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Finds the bucket meant: by id anywhere, or by name in the plan meant.
+fn bucket_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<BucketId, Failure> {
+    if plan.is_none()
+        && crate::model::id::looks_like_planner_id(text)
+        && let Ok(id) = BucketId::parse(text)
+        && let Ok(bucket) = session.bucket(&id)
+    {
+        return Ok(bucket.id);
+    }
+    let plan = plan_meant(session, plan)?;
+    session.find_bucket(&plan.id, text).map_err(|it| Failure::from(&it))
+}
+
+pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit, CommandError> {
+    match command {
+        BucketCommand::List { plan } => {
+            let plan = plan.clone();
+            let buckets = context.look(move |session| {
+                let plan = plan_meant(session, plan.as_deref())?;
+                let read = || {
+                    let ids = session.buckets(&plan.id)?;
+                    ids.iter()
+                        .map(|id| Ok((session.bucket(id)?, session.tasks_in(id)?.len())))
+                        .collect::<Result<Vec<_>, crate::host::Error>>()
+                };
+                read().map_err(|it| Failure::from(&it))
+            })?;
+            let columns = [Column::new("NAME"), Column::right("TASKS"), Column::new("ID")];
+            let rows: Vec<_> = buckets
+                .iter()
+                .map(|(it, n)| vec![it.name.clone(), n.to_string(), it.id.to_string()])
+                .collect();
+            let values: Vec<_> = buckets.iter().map(|(it, _)| entity::bucket(it)).collect();
+            show_list(context.ui, &columns, &rows, &values, "No buckets in this plan.");
+            Ok(Exit::Done)
+        }
+        BucketCommand::Get { bucket, plan } => {
+            let (name, plan) = (bucket.clone(), plan.clone());
+            let shown = context.look(move |session| {
+                let id = bucket_meant(session, plan.as_deref(), &name)?;
+                card::bucket(session, &id)
+            })?;
+            card::show(context.ui, &shown);
+            Ok(Exit::Done)
+        }
+        BucketCommand::Create(args) => {
+            let name = args.name.clone().or_else(|| args.name_option.clone()).unwrap_or_default();
+            let plan = args.plan.clone();
+            context.edit(&args.write, "bucket create", move |session| {
+                let plan = plan_meant(session, plan.as_deref())?;
+                let id = session.create_bucket(&plan.id, &name).map_err(|it| Failure::from(&it))?;
+                Ok(json!({ "id": id }))
+            })
+        }
+        BucketCommand::Update(args) => {
+            let (text, name, plan) = (args.bucket.clone(), args.name.clone(), args.plan.clone());
+            context.edit(&args.write, "bucket update", move |session| {
+                let id = bucket_meant(session, plan.as_deref(), &text)?;
+                session.edit_bucket(&id, |it| it.name = name).map_err(|it| Failure::from(&it))?;
+                Ok(json!({ "id": id }))
+            })
+        }
+        BucketCommand::Delete(args) => {
+            let (text, plan) = (args.bucket.clone(), args.plan.clone());
+            context.edit(&args.write, "bucket delete", move |session| {
+                let id = bucket_meant(session, plan.as_deref(), &text)?;
+                session.delete_bucket(&id).map_err(|it| Failure::from(&it))?;
+                Ok(json!({ "id": id }))
+            })
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `planwright emulator`: the embedded Planner for other programs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui;
+use crate::emulator::{Emulator, Options, Storage};
+use crate::host::SystemClock;
+
+const EXAMPLES: &str = "\
+The first line on stdout is the base URL. The bearer token `emulator:UPN` signs in as that user,
+for example `emulator:rook@bos.example` in the demo tenant.
+
+Example:
+  planwright emulator --addr 127.0.0.1:8080 --demo
+  curl -H 'Authorization: Bearer emulator:rook@bos.example' http://127.0.0.1:8080/v1.0/me";
+
+/// Serve the embedded Planner to other programs
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct EmulatorArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0")]
+    addr: SocketAddr,
+    /// File to keep the data in; in memory if absent
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Set up the demo tenant, unless there is data already
+    #[arg(long)]
+    demo: bool,
+}
+
+pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, CommandError> {
+    if !args.addr.ip().is_loopback() {
+        ui::remark(&format!(
+            "warning: {} can be reached from other machines, and anyone can sign in as anyone",
+            args.addr
+        ));
+    }
+    let storage = args.data.clone().map_or(Storage::Memory, Storage::File);
+    let broken = |error: crate::emulator::Error| {
+        CommandError::new("io", "can not open the emulator's data").caused_by(&error)
+    };
+    let emulator = Emulator::open(Options::new(storage, Arc::new(SystemClock))).map_err(broken)?;
+    if args.demo {
+        emulator.seed_demo().map_err(broken)?;
+    }
+    context.block_on(async {
+        let listener = TcpListener::bind(args.addr).await.map_err(|error| {
+            CommandError::new("io", format!("can not listen on {}", args.addr))
+                .caused_by(&error)
+                .hint("is another program using the port? `--addr 127.0.0.1:0` takes a free one")
+        })?;
+        ui::announce(&format!("http://{}/v1.0", listener.local_addr()?));
+        ui::remark("Serving; stop with Ctrl-C.");
+        emulator
+            .serve(listener, async {
+                let _no_handler = tokio::signal::ctrl_c().await;
+            })
+            .await?;
+        Ok(Exit::Done)
+    })
+}

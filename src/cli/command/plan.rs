@@ -1,0 +1,150 @@
+//! `planwright plan`: plans, through the same change set as everything.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::args::WriteArgs;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::{card, entity};
+use crate::host::{Failure, Session};
+use crate::model::Plan;
+
+/// List and change plans
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// List the plans within reach
+    List,
+    /// Show a plan with its buckets and labels
+    Get {
+        /// Plan title or id
+        plan: String,
+    },
+    /// Create a plan in a group you are a member of
+    Create(CreateArgs),
+    /// Rename a plan
+    Update(UpdateArgs),
+    /// Delete a plan with everything in it
+    Delete(DeleteArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Title of the plan
+    #[arg(required_unless_present = "title_option")]
+    title: Option<String>,
+    /// Title of the plan
+    #[arg(long = "title", id = "title_option", value_name = "TITLE", conflicts_with = "title")]
+    title_option: Option<String>,
+    /// Group that will contain it: name or id
+    #[arg(long)]
+    group: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Plan title or id
+    plan: String,
+    /// New title
+    #[arg(long)]
+    title: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// Plan title or id
+    plan: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Finds the plan meant: the one named, or the only one there is.
+pub(crate) fn plan_meant(session: &Session, name: Option<&str>) -> Result<Plan, Failure> {
+    if let Some(name) = name {
+        let id = session.find_plan(name).map_err(|it| Failure::from(&it))?;
+        return session.plan(&id).map_err(|it| Failure::from(&it));
+    }
+    let plans: Vec<Plan> = session
+        .plans()
+        .and_then(|ids| ids.iter().map(|id| session.plan(id)).collect())
+        .map_err(|it| Failure::from(&it))?;
+    match plans.as_slice() {
+        [plan] => Ok(plan.clone()),
+        [] => Err(Failure {
+            code: "not_found".into(),
+            message: "there is no plan within reach".into(),
+            hint: Some("create one with `planwright plan create TITLE --group GROUP`".into()),
+            ..Failure::default()
+        }),
+        several => {
+            let titles: Vec<_> = several.iter().map(|it| format!("`{}`", it.title)).collect();
+            Err(Failure {
+                code: "usage".into(),
+                message: "there are several plans: which one?".into(),
+                hint: Some(format!("add `--plan PLAN`; there is {}", titles.join(", "))),
+                ..Failure::default()
+            })
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, CommandError> {
+    match command {
+        PlanCommand::List => {
+            let plans = context.look(|session| {
+                let mut rows = Vec::new();
+                for id in session.plans().map_err(|it| Failure::from(&it))? {
+                    let plan = session.plan(&id).map_err(|it| Failure::from(&it))?;
+                    let groups = session.groups().unwrap_or_default();
+                    let group = groups.into_iter().find(|it| Some(&it.id) == plan.group.as_ref());
+                    rows.push((plan, group.map(|it| it.name).unwrap_or_default()));
+                }
+                Ok(rows)
+            })?;
+            let columns = [Column::new("TITLE"), Column::new("GROUP"), Column::new("ID")];
+            let rows: Vec<_> = plans
+                .iter()
+                .map(|(plan, group)| vec![plan.title.clone(), group.clone(), plan.id.to_string()])
+                .collect();
+            let values: Vec<_> = plans.iter().map(|(plan, _)| entity::plan(plan)).collect();
+            show_list(context.ui, &columns, &rows, &values, "No plans within reach.");
+            Ok(Exit::Done)
+        }
+        PlanCommand::Get { plan } => {
+            let name = plan.clone();
+            let shown = context.look(move |session| card::plan(session, &name))?;
+            card::show(context.ui, &shown);
+            Ok(Exit::Done)
+        }
+        PlanCommand::Create(args) => {
+            let title = args.title.clone().or_else(|| args.title_option.clone()).unwrap_or_default();
+            let group = args.group.clone();
+            context.edit(&args.write, "plan create", move |session| {
+                let id = session.create_plan(&group, &title).map_err(|it| Failure::from(&it))?;
+                Ok(json!({ "id": id }))
+            })
+        }
+        PlanCommand::Update(args) => {
+            let (name, title) = (args.plan.clone(), args.title.clone());
+            context.edit(&args.write, "plan update", move |session| {
+                let plan = plan_meant(session, Some(&name))?;
+                session.edit_plan(&plan.id, |it| it.title = title).map_err(|it| Failure::from(&it))?;
+                Ok(json!({ "id": plan.id }))
+            })
+        }
+        PlanCommand::Delete(args) => {
+            let name = args.plan.clone();
+            context.edit(&args.write, "plan delete", move |session| {
+                let plan = plan_meant(session, Some(&name))?;
+                session.delete_plan(&plan.id).map_err(|it| Failure::from(&it))?;
+                Ok(json!({ "id": plan.id }))
+            })
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `planwright run`: a skill, a file or standard input, through review and apply.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::args::WriteArgs;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::host::Failure;
+use crate::host::Report;
+use crate::host::error::nearest;
+use crate::script::Skill;
+use crate::script::engine::MAX_SOURCE;
+use crate::script::workspace::read_script;
+
+const EXAMPLES: &str = "\
+Examples:
+  planwright run morning_triage --dry-run
+  planwright run capture_action_item -p title=\"Order toner\" -p department=Operations
+  planwright run ./fix.rhai --json
+  echo 'plan(\"BOS Operations\").tasks.len()' | planwright run -";
+
+/// Run a skill or script
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// Skill by name, script by path, or `-` for standard input
+    #[arg(value_name = "SKILL|FILE|-")]
+    target: String,
+    /// Parameter of the skill
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    param: Vec<(String, String)>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.into())),
+        _ => Err("a parameter is given as key=value".to_owned()),
+    }
+}
+
+pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, CommandError> {
+    let prepared = find(context, &args.target)
+        .and_then(|skill| Ok((skill.manifest.arguments(&args.param)?, skill)));
+    let (params, skill) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) if context.ui.json() => return Ok(report_failure(context, args, error)),
+        Err(error) => return Err(error),
+    };
+    let budget = context.workspace.config.limits.budget();
+    let program = skill.program(params.clone(), budget);
+    let identity = (skill.name.clone(), Some(skill.digest().to_owned()));
+    context.write(&args.write, identity, Value::Object(params), program)
+}
+
+/// With `--json` there is always a report, even of a run that never began.
+fn report_failure(context: &Context<'_>, args: &RunArgs, error: CommandError) -> Exit {
+    let exit = error.exit();
+    let run_id = uuid::Uuid::now_v7().to_string();
+    let mut report = Report::new(run_id, args.target.clone(), None);
+    report.actor.agent.clone_from(&args.write.agent);
+    report.error = Some(error.failure);
+    context.ui.json_value(&report);
+    exit
+}
+
+fn find(context: &Context<'_>, target: &str) -> Result<Skill, CommandError> {
+    let workspace = &context.workspace;
+    let libraries = &workspace.libraries;
+    if target == "-" {
+        let text = read_stdin()?;
+        return Ok(Skill::compile("-", "stdin", &text, libraries)?);
+    }
+    if let Some(text) = workspace.skills.get(target) {
+        let file = format!("skills/{target}.rhai");
+        return Ok(Skill::compile(target, &file, text, libraries)?);
+    }
+    let path = PathBuf::from(target);
+    let means_file = path.extension().is_some_and(|it| it == "rhai") || target.contains(['/', '\\']);
+    if means_file || path.is_file() {
+        let text = read_script(&path)?;
+        let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or(target);
+        return Ok(Skill::compile(name, &file_name(&path), &text, libraries)?);
+    }
+    let near = nearest(target, workspace.skills.keys().map(String::as_str));
+    let error = CommandError::new("not_found", format!("there is no skill `{target}`"));
+    Err(match near.as_slice() {
+        [] => error.hint("`planwright skill list` shows what there is; a file is named by its path"),
+        [one] => error.hint(format!("did you mean `planwright run {one}`?")),
+        several => error.hint(format!("there is {}", several.join(", "))),
+    })
+}
+
+/// Only the name of a file is shown to scripts and in reports, never where it lies.
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "script".to_owned(), |it| it.to_string_lossy().into_owned())
+}
+
+fn read_stdin() -> Result<String, CommandError> {
+    let limit = u64::try_from(MAX_SOURCE).unwrap_or(u64::MAX) + 1;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_SOURCE {
+        let message = format!("the script is larger than {MAX_SOURCE} bytes");
+        return Err(Failure { code: "budget".into(), message, ..Failure::default() }.into());
+    }
+    String::from_utf8(bytes).map_err(|_| CommandError::new("syntax", "the script is not UTF-8 text"))
+}

@@ -1,0 +1,427 @@
+//! `planwright task`: tasks, through the same change set as everything.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::json;
+
+use crate::cli::args::WriteArgs;
+use crate::cli::command::plan::plan_meant;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::{card, entity};
+use crate::host::{Error, Failure, NewTask, Session};
+use crate::model::id::looks_like_planner_id;
+use crate::model::time::{day_of_moment, moment_of_day};
+use crate::model::{Plan, Priority, Progress, Task, TaskId};
+
+/// List and change tasks
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// List tasks, of one plan or all
+    List(ListArgs),
+    /// Show a task with its details
+    Get(TaskArg),
+    /// Create a task
+    Create(CreateArgs),
+    /// Change fields of a task
+    Update(UpdateArgs),
+    /// Mark tasks completed
+    Complete(ManyArgs),
+    /// Delete tasks
+    Delete(ManyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Plan title or id; all plans if absent
+    #[arg(long)]
+    plan: Option<String>,
+    /// Only tasks of this bucket
+    #[arg(long)]
+    bucket: Option<String>,
+    /// Only tasks assigned to me
+    #[arg(long)]
+    mine: bool,
+    /// Only tasks that are not completed
+    #[arg(long)]
+    open: bool,
+    /// Only open tasks whose due day is past
+    #[arg(long)]
+    overdue: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskArg {
+    /// Task title or id
+    task: String,
+    /// Plan title or id, to look for the title in
+    #[arg(long)]
+    plan: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  planwright task create \"Order toner\" --plan \"BOS Operations\" --bucket Inbox --assign me --due 2026-12-24")]
+pub(crate) struct CreateArgs {
+    /// Title of the task
+    #[arg(required_unless_present = "title_option")]
+    title: Option<String>,
+    /// Title of the task
+    #[arg(long = "title", id = "title_option", value_name = "TITLE", conflicts_with = "title")]
+    title_option: Option<String>,
+    /// Plan title or id; not needed if there is only one
+    #[arg(long)]
+    plan: Option<String>,
+    /// Bucket name or id
+    #[arg(long)]
+    bucket: Option<String>,
+    #[command(flatten)]
+    fields: FieldArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  planwright task update \"Order toner\" --priority urgent --due none")]
+pub(crate) struct UpdateArgs {
+    #[command(flatten)]
+    task: TaskArg,
+    /// New title
+    #[arg(long)]
+    title: Option<String>,
+    /// Bucket to move it to: name or id
+    #[arg(long)]
+    bucket: Option<String>,
+    /// Person to take off it; may be repeated
+    #[arg(long, value_name = "USER")]
+    unassign: Vec<String>,
+    /// Label to take off it; may be repeated
+    #[arg(long, value_name = "LABEL")]
+    unlabel: Vec<String>,
+    #[command(flatten)]
+    fields: FieldArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Fields that a new task and a changed one have in common.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FieldArgs {
+    /// Person to assign: name, address, id or `me`; may be repeated
+    #[arg(long, value_name = "USER")]
+    assign: Vec<String>,
+    /// Day it is due: 2026-12-24, today, tomorrow or none
+    #[arg(long, value_name = "DAY")]
+    due: Option<String>,
+    /// Day it begins: 2026-12-24, today, tomorrow or none
+    #[arg(long, value_name = "DAY")]
+    start: Option<String>,
+    /// Priority: urgent, important, medium, low, or 0 to 10
+    #[arg(long)]
+    priority: Option<String>,
+    /// Progress: not_started, in_progress, completed, or 0 to 100
+    #[arg(long)]
+    progress: Option<String>,
+    /// Label to put on it; may be repeated
+    #[arg(long)]
+    label: Vec<String>,
+    /// Description
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManyArgs {
+    /// Task titles or ids
+    #[arg(required = true)]
+    tasks: Vec<String>,
+    /// Plan title or id, to look for the titles in
+    #[arg(long)]
+    plan: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+fn wrong(message: String) -> Failure {
+    Failure { code: "invalid".into(), message, ..Failure::default() }
+}
+
+/// Finds the task meant: in the plan named, or by id anywhere, or by title in all plans.
+fn task_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<TaskId, Failure> {
+    if let Some(plan) = plan {
+        let plan = plan_meant(session, Some(plan))?;
+        return session.find_task(&plan.id, text).map_err(|it| Failure::from(&it));
+    }
+    if looks_like_planner_id(text) {
+        match session.task_by_id(text) {
+            Ok(id) => return Ok(id),
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(Failure::from(&error)),
+        }
+    }
+    let mut found = Vec::new();
+    let mut near = Vec::new();
+    for plan in session.plans().map_err(|it| Failure::from(&it))? {
+        match session.find_task(&plan, text) {
+            Ok(id) => found.push(id),
+            Err(Error::NotFound { nearest, .. }) => near.extend(nearest),
+            Err(error) => return Err(Failure::from(&error)),
+        }
+    }
+    match found.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => Err(Failure::from(&Error::NotFound {
+            what: "task",
+            name: text.to_owned(),
+            place: None,
+            nearest: crate::host::error::nearest(text, near.iter().map(String::as_str)),
+        })),
+        several => Err(Failure::from(&Error::Ambiguous {
+            what: "task",
+            name: text.to_owned(),
+            candidates: several.iter().map(ToString::to_string).collect(),
+        })),
+    }
+}
+
+/// Reads a day as it is typed.
+fn day(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
+    let day: Date = match text.trim().to_lowercase().as_str() {
+        "none" | "" => return Ok(None),
+        "today" => session.today(),
+        "tomorrow" => session.today().tomorrow().map_err(|it| wrong(it.to_string()))?,
+        text => text.parse().ok().filter(|_| text.len() == 10).ok_or_else(|| Failure {
+            hint: Some("a day is 2026-12-24, today, tomorrow or none".into()),
+            ..wrong(format!("`{text}` is not a day"))
+        })?,
+    };
+    Ok(moment_of_day(day))
+}
+
+fn priority(text: &str) -> Result<Priority, Failure> {
+    let by_number = || text.parse().ok().and_then(Priority::new);
+    Priority::parse(text).or_else(by_number).ok_or_else(|| Failure {
+        hint: Some(format!("it is one of {}, or 0 to 10", Priority::NAMES.join(", "))),
+        ..wrong(format!("`{text}` is not a priority"))
+    })
+}
+
+fn progress(text: &str) -> Result<u8, Failure> {
+    let by_number = || text.trim_end_matches('%').parse().ok().filter(|it| *it <= 100);
+    Progress::parse(text).map(Progress::percent).or_else(by_number).ok_or_else(|| Failure {
+        hint: Some(format!("it is one of {}, or 0 to 100", Progress::NAMES.join(", "))),
+        ..wrong(format!("`{text}` is not a progress"))
+    })
+}
+
+pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, CommandError> {
+    match command {
+        TaskCommand::List(args) => list(context, args),
+        TaskCommand::Get(TaskArg { task, plan }) => {
+            let (task, plan) = (task.clone(), plan.clone());
+            let shown = context.look(move |session| {
+                let id = task_meant(session, plan.as_deref(), &task)?;
+                card::task(session, &id)
+            })?;
+            card::show(context.ui, &shown);
+            Ok(Exit::Done)
+        }
+        TaskCommand::Create(args) => create(context, args),
+        TaskCommand::Update(args) => update(context, args),
+        TaskCommand::Complete(args) => each(context, args, "task complete", |session, id| {
+            session.edit_task(id, |it| it.percent_complete = 100)
+        }),
+        TaskCommand::Delete(args) => each(context, args, "task delete", Session::delete_task),
+    }
+}
+
+fn each(
+    context: &Context<'_>,
+    args: &ManyArgs,
+    command: &str,
+    body: impl Fn(&Session, &TaskId) -> Result<(), Error> + Send + 'static,
+) -> Result<Exit, CommandError> {
+    let (tasks, plan) = (args.tasks.clone(), args.plan.clone());
+    context.edit(&args.write, command, move |session| {
+        for text in &tasks {
+            let id = task_meant(session, plan.as_deref(), text)?;
+            body(session, &id).map_err(|it| Failure::from(&it))?;
+        }
+        Ok(serde_json::Value::Null)
+    })
+}
+
+fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, CommandError> {
+    let title = args.title.clone().or_else(|| args.title_option.clone()).unwrap_or_default();
+    let (plan, bucket, fields) = (args.plan.clone(), args.bucket.clone(), args.fields.clone());
+    context.edit(&args.write, "task create", move |session| {
+        let plan = plan_meant(session, plan.as_deref())?;
+        let failed = |it: Error| Failure::from(&it);
+        let mut new = NewTask { title, ..NewTask::default() };
+        if let Some(name) = &bucket {
+            new.bucket = Some(session.find_bucket(&plan.id, name).map_err(failed)?);
+        }
+        for user in &fields.assign {
+            new.assignees.push(session.find_user(user).map_err(failed)?.id);
+        }
+        for label in &fields.label {
+            new.labels.push(session.find_label(&plan.id, label).map_err(failed)?);
+        }
+        new.due = fields.due.as_deref().map(|it| day(session, it)).transpose()?.flatten();
+        new.start = fields.start.as_deref().map(|it| day(session, it)).transpose()?.flatten();
+        new.priority = fields.priority.as_deref().map(priority).transpose()?;
+        new.percent_complete = fields.progress.as_deref().map_or(Ok(0), progress)?;
+        new.description = fields.description.unwrap_or_default();
+        let id = session.create_task(&plan.id, new).map_err(failed)?;
+        Ok(json!({ "id": id }))
+    })
+}
+
+fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError> {
+    let TaskArg { task, plan } = &args.task;
+    let (task, plan, fields) = (task.clone(), plan.clone(), args.fields.clone());
+    let (title, bucket) = (args.title.clone(), args.bucket.clone());
+    let (unassign, unlabel) = (args.unassign.clone(), args.unlabel.clone());
+    context.edit(&args.write, "task update", move |session| {
+        let failed = |it: Error| Failure::from(&it);
+        let id = task_meant(session, plan.as_deref(), &task)?;
+        let plan = session.task(&id).map_err(failed)?.plan;
+        let users = |names: &[String]| -> Result<Vec<_>, Failure> {
+            names.iter().map(|it| Ok(session.find_user(it).map_err(failed)?.id)).collect()
+        };
+        let labels = |names: &[String]| -> Result<Vec<_>, Failure> {
+            names.iter().map(|it| session.find_label(&plan, it).map_err(failed)).collect()
+        };
+        let (add, remove) = (users(&fields.assign)?, users(&unassign)?);
+        let (label, unlabel) = (labels(&fields.label)?, labels(&unlabel)?);
+        let due = fields.due.as_deref().map(|it| day(session, it)).transpose()?;
+        let start = fields.start.as_deref().map(|it| day(session, it)).transpose()?;
+        let priority = fields.priority.as_deref().map(priority).transpose()?;
+        let percent = fields.progress.as_deref().map(progress).transpose()?;
+        let same_day = |old: Option<Timestamp>, new: Option<Timestamp>| {
+            let zone = &session.facts().zone;
+            let day = |it: Timestamp| day_of_moment(it, zone);
+            if old.map(day) == new.map(day) { old } else { new }
+        };
+        session
+            .edit_task(&id, |it| {
+                if let Some(title) = title {
+                    it.title = title;
+                }
+                if let Some(due) = due {
+                    it.due = same_day(it.due, due);
+                }
+                if let Some(start) = start {
+                    it.start = same_day(it.start, start);
+                }
+                it.priority = priority.unwrap_or(it.priority);
+                it.percent_complete = percent.unwrap_or(it.percent_complete);
+                it.assignments.extend(add.into_iter().map(|it| (it, String::new())));
+                it.assignments.retain(|id, _| !remove.contains(id));
+                it.categories.extend(label);
+                it.categories.retain(|category| !unlabel.contains(category));
+            })
+            .map_err(failed)?;
+        if let Some(name) = &bucket {
+            let bucket = session.find_bucket(&plan, name).map_err(failed)?;
+            session.move_task(&id, &bucket).map_err(failed)?;
+        }
+        if let Some(text) = fields.description {
+            session.edit_details(&id, |it| it.description = text).map_err(failed)?;
+        }
+        Ok(json!({ "id": id }))
+    })
+}
+
+struct Row {
+    task: Task,
+    plan: Plan,
+    bucket: String,
+    assignees: Vec<String>,
+    overdue: bool,
+}
+
+fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
+    let (plan, bucket) = (args.plan.clone(), args.bucket.clone());
+    let (mine, overdue) = (args.mine, args.overdue);
+    let open = args.open || overdue;
+    let found = context.look(move |session| {
+        let failed = |it: Error| Failure::from(&it);
+        let plans = match (&plan, &bucket) {
+            (Some(_), _) | (None, Some(_)) => vec![plan_meant(session, plan.as_deref())?],
+            (None, None) => {
+                let ids = session.plans().map_err(failed)?;
+                ids.iter().map(|id| session.plan(id)).collect::<Result<_, _>>().map_err(failed)?
+            }
+        };
+        let zone = session.facts().zone.clone();
+        let mut rows = Vec::new();
+        for plan in plans {
+            let within = bucket.as_deref().map(|it| session.find_bucket(&plan.id, it));
+            let within = within.transpose().map_err(failed)?;
+            let buckets = session.buckets(&plan.id).map_err(failed)?;
+            let mut of_plan = Vec::new();
+            for id in session.tasks(&plan.id).map_err(failed)? {
+                let task = session.task(&id).map_err(failed)?;
+                let is_open = task.percent_complete < 100;
+                let late = is_open
+                    && task.due.is_some_and(|it| day_of_moment(it, &zone) < session.today());
+                let wanted = (within.is_none() || task.bucket == within)
+                    && (!mine || task.assignments.contains_key(&session.facts().me.id))
+                    && (!open || is_open)
+                    && (!overdue || late);
+                if wanted {
+                    of_plan.push((task, late));
+                }
+            }
+            of_plan.sort_by_key(|(task, _)| buckets.iter().position(|it| Some(it) == task.bucket.as_ref()));
+            for (task, overdue) in of_plan {
+                let bucket = task.bucket.as_ref().and_then(|id| session.bucket(id).ok());
+                let assignees = task
+                    .assignments
+                    .keys()
+                    .map(|id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned()))
+                    .collect();
+                let bucket = bucket.map(|it| it.name).unwrap_or_default();
+                rows.push(Row { task, plan: plan.clone(), bucket, assignees, overdue });
+            }
+        }
+        Ok((rows, zone))
+    })?;
+    let (rows, zone) = found;
+    let several = rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
+    let mut columns = vec![
+        Column::new("TITLE"),
+        Column::new("BUCKET"),
+        Column::new("PROGRESS"),
+        Column::new("DUE"),
+        Column::new("ASSIGNED TO"),
+        Column::new("ID"),
+    ];
+    if several {
+        columns.insert(0, Column::new("PLAN"));
+    }
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let due = row.task.due.map(|it| day_of_moment(it, &zone).to_string()).unwrap_or_default();
+            let mut cells = vec![
+                row.task.title.clone(),
+                row.bucket.clone(),
+                row.task.progress().name().replace('_', " "),
+                if row.overdue { format!("{due} !") } else { due },
+                row.assignees.join(", "),
+                row.task.id.to_string(),
+            ];
+            if several {
+                cells.insert(0, row.plan.title.clone());
+            }
+            cells
+        })
+        .collect();
+    let values: Vec<_> = rows.iter().map(|row| entity::task(&row.task, None)).collect();
+    show_list(context.ui, &columns, &cells, &values, "No tasks.");
+    Ok(Exit::Done)
+}

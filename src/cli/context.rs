@@ -1,0 +1,208 @@
+//! What a command gets: the interface, the workspace, a host on the service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::cli::args::{Cli, Global, WriteArgs};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::report;
+use crate::cli::settings::{self, Service};
+use crate::cli::ui::Ui;
+use crate::emulator::{Emulator, Options, Storage};
+use crate::graph::{BaseUrl, Client};
+use crate::host::{
+    Agent, Failure, Finished, Host, Program, Session, Start, Stop, StopReason, SystemClock,
+};
+use crate::script::{Policies, Workspace};
+
+/// What commands work with.
+pub(crate) struct Context<'a> {
+    pub(crate) ui: &'a Ui,
+    pub(crate) global: &'a Global,
+    pub(crate) workspace: Workspace,
+    runtime: tokio::runtime::Runtime,
+    interrupt: Arc<Stop>,
+}
+
+/// Where the embedded Planner is served, as long as this lives.
+struct Serving {
+    _stop: Option<oneshot::Sender<()>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(cli: &'a Cli, ui: &'a Ui) -> Result<Self, CommandError> {
+        let workspace = settings::workspace(&cli.global)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        Ok(Self { ui, global: &cli.global, workspace, runtime, interrupt: Arc::default() })
+    }
+
+    /// Runs a program through review and apply, and shows what came of it.
+    pub(crate) fn write(
+        &self,
+        write: &WriteArgs,
+        skill: (String, Option<String>),
+        params: Value,
+        program: Box<dyn Program>,
+    ) -> Result<Exit, CommandError> {
+        let (name, digest) = skill;
+        let start = Start {
+            skill: name,
+            skill_digest: digest,
+            params,
+            agent: self.agent(write.agent.as_deref())?,
+            force: write.force,
+            dry_run: write.dry_run || write.out.is_some(),
+        };
+        let agent = write.agent.as_deref();
+        let finished = self.with_host(agent, async |host| host.run(start, program).await)?;
+        if let Some(file) = &write.out {
+            self.save(&finished, file)?;
+        }
+        Ok(self.show(&finished, write.out.as_deref()))
+    }
+
+    /// Runs the body of a command through review and apply; the command is its name.
+    pub(crate) fn edit(
+        &self,
+        write: &WriteArgs,
+        command: &str,
+        body: impl FnOnce(&Session) -> Result<Value, Failure> + Send + 'static,
+    ) -> Result<Exit, CommandError> {
+        self.write(write, (command.to_owned(), None), Value::Null, Box::new(body))
+    }
+
+    /// Reads the board.
+    pub(crate) fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, CommandError> {
+        Ok(self.with_host(None, async |host| host.look(None, work).await)??)
+    }
+
+    /// Shows a finished run; returns how it ends the program.
+    pub(crate) fn show(&self, finished: &Finished, saved: Option<&std::path::Path>) -> Exit {
+        if self.ui.json() {
+            self.ui.json_value(&finished.report);
+        } else {
+            let zone = settings::time_zone(&self.workspace).unwrap_or(jiff::tz::TimeZone::UTC);
+            report::show(self.ui, &finished.report, saved, &zone);
+        }
+        Exit::of_report(&finished.report)
+    }
+
+    fn save(&self, finished: &Finished, file: &std::path::Path) -> Result<(), CommandError> {
+        let Some(saved) = &finished.saved else { return Ok(()) };
+        // Beside the file first: a full disk must not leave half a change set.
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".part");
+        let beside = std::path::PathBuf::from(beside);
+        std::fs::write(&beside, saved.to_text())
+            .and_then(|()| std::fs::rename(&beside, file))
+            .map_err(|error| {
+                CommandError::new("io", format!("can not write `{}`", file.display()))
+                    .caused_by(&error)
+            })
+    }
+
+    /// Runs `work` with a host for `agent` on the chosen service.
+    pub(crate) fn with_host<T>(
+        &self,
+        agent: Option<&str>,
+        work: impl AsyncFnOnce(&Host) -> T,
+    ) -> Result<T, CommandError> {
+        let zone = settings::time_zone(&self.workspace)?;
+        let limits = &self.workspace.config.limits;
+        let service = settings::service(self.global)?;
+        self.runtime.block_on(async {
+            self.watch_interrupt();
+            let (client, _serving) = self.client(service).await?;
+            let host = Host {
+                client,
+                clock: Arc::new(SystemClock),
+                zone,
+                caps: limits.caps(),
+                limits: self.workspace.config.planner,
+                time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
+                judge: Arc::new(Policies::in_force(&self.workspace, agent)),
+                interrupt: Arc::clone(&self.interrupt),
+            };
+            Ok(work(&host).await)
+        })
+    }
+
+    /// Runs something asynchronous to its end.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Turns Ctrl-C into an orderly stop: what is in flight ends, the rest is not sent.
+    fn watch_interrupt(&self) {
+        let interrupt = Arc::clone(&self.interrupt);
+        self.runtime.spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupt.set(StopReason::Cancelled);
+            }
+        });
+    }
+
+    async fn client(&self, service: Service) -> Result<(Client, Serving), CommandError> {
+        match service {
+            Service::Graph { base, token } => {
+                Ok((Client::new(base, &token)?, Serving { _stop: None }))
+            }
+            Service::Embedded { data, token } => {
+                if let Some(folder) = data.parent() {
+                    settings::make_private_dir(folder)?;
+                }
+                let options = Options::new(Storage::File(data), Arc::new(SystemClock));
+                let emulator = Emulator::open(options).map_err(|error| {
+                    CommandError::new("io", "can not open the embedded Planner")
+                        .caused_by(&error)
+                        .hint("name another folder with `--state-dir DIR`")
+                })?;
+                if emulator.is_empty().unwrap_or(false) {
+                    emulator.seed_demo().map_err(|error| {
+                        CommandError::new("io", "can not set up the demo board").caused_by(&error)
+                    })?;
+                    self.ui.note("Set up a demo board: the plan \"BOS Operations\", signed in as rook@bos.example.");
+                }
+                let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+                let base = BaseUrl::parse(&format!("http://{}/v1.0", listener.local_addr()?))?;
+                let (stop, stopped) = oneshot::channel::<()>();
+                tokio::spawn(emulator.serve(listener, async {
+                    let _dropped = stopped.await;
+                }));
+                Ok((Client::new(base, &token)?, Serving { _stop: Some(stop) }))
+            }
+        }
+    }
+
+    /// Returns what configuration grants an agent. Where agents are configured, an unknown name
+    /// is an error: a typo must not grant everything.
+    pub(crate) fn agent(&self, name: Option<&str>) -> Result<Option<Agent>, CommandError> {
+        let Some(name) = name else { return Ok(None) };
+        let agents = &self.workspace.config.agents;
+        let Some(config) = agents.get(name) else {
+            if agents.is_empty() {
+                return Ok(Some(Agent { name: name.into(), plans: None, may_apply: true, force: false }));
+            }
+            let known: Vec<_> = agents.keys().map(|it| format!("`{it}`")).collect();
+            return Err(CommandError::new("agent", format!("there is no agent `{name}`"))
+                .hint(format!("planwright.toml knows {}", known.join(", "))));
+        };
+        Ok(Some(Agent {
+            name: name.to_owned(),
+            plans: config.plans.as_ref().map(|plans| plans.iter().cloned().collect()),
+            may_apply: config.may_apply,
+            force: config.force,
+        }))
+    }
+}

@@ -1,0 +1,86 @@
+//! Errors at the edge: one sentence, the causes, and what to type next.
+
+use crate::cli::exit::Exit;
+use crate::graph;
+use crate::host::{self, Failure};
+use crate::script::workspace::WorkspaceError;
+
+/// An error of a command, as it is shown.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    pub(crate) failure: Failure,
+}
+
+impl CommandError {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            failure: Failure { code: code.into(), message: message.into(), ..Failure::default() },
+        }
+    }
+
+    /// Something was typed that can not be meant.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new("usage", message)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.failure.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            self.failure.causes.push(error.to_string());
+            cause = error.source();
+        }
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        Exit::of_failure(&self.failure)
+    }
+}
+
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        Self { failure }
+    }
+}
+
+impl From<host::Error> for CommandError {
+    fn from(error: host::Error) -> Self {
+        Self { failure: Failure::from(&error) }
+    }
+}
+
+impl From<graph::Error> for CommandError {
+    fn from(error: graph::Error) -> Self {
+        host::Error::from(error).into()
+    }
+}
+
+impl From<WorkspaceError> for CommandError {
+    fn from(error: WorkspaceError) -> Self {
+        let hint = match &error {
+            WorkspaceError::NotAWorkspace(_) => {
+                Some("a workspace is a folder with a planwright.toml; an empty one will do".to_owned())
+            }
+            _ => None,
+        };
+        Self { failure: Failure::of("workspace", &error, hint) }
+    }
+}
+
+impl From<graph::BadAddress> for CommandError {
+    fn from(error: graph::BadAddress) -> Self {
+        let hint = "a service URL looks like https://graph.microsoft.com/v1.0".to_owned();
+        Self { failure: Failure::of("usage", &error, Some(hint)) }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self { failure: Failure::of("io", &error, None) }
+    }
+}

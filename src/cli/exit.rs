@@ -1,0 +1,81 @@
+//! Exit codes: a contract (design.md section 5).
+
+use std::process::ExitCode;
+
+use crate::host::{Failure, Report, Status};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// An error in a script or in what was given.
+    Input,
+    /// Wrong usage.
+    Usage,
+    /// Denied by a rule or policy.
+    Denied,
+    /// A conflict was not resolved.
+    Conflict,
+    /// Not signed in, or not permitted.
+    NotPermitted,
+    /// The service is unavailable or throttles past the budget.
+    Unavailable,
+    /// Held for approval.
+    Held,
+    /// Applied in part.
+    Partial,
+    /// A bug.
+    Bug,
+    /// Interrupted.
+    Interrupted,
+}
+
+impl Exit {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Input => 1,
+            Self::Usage => 2,
+            Self::Denied => 3,
+            Self::Conflict => 4,
+            Self::NotPermitted => 5,
+            Self::Unavailable => 6,
+            Self::Held => 7,
+            Self::Partial => 8,
+            Self::Bug => 70,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Returns how a failure ends the program.
+    pub(crate) fn of_failure(failure: &Failure) -> Self {
+        match failure.code.as_str() {
+            "not_permitted" => Self::NotPermitted,
+            "unavailable" => Self::Unavailable,
+            "conflict" => Self::Conflict,
+            "stopped" => Self::Interrupted,
+            "bug" => Self::Bug,
+            "usage" => Self::Usage,
+            _ => Self::Input,
+        }
+    }
+
+    /// Returns how a run ends the program.
+    pub(crate) fn of_report(report: &Report) -> Self {
+        match report.status {
+            Status::Applied | Status::Previewed | Status::NoChanges => Self::Done,
+            Status::Denied => Self::Denied,
+            Status::Held => Self::Held,
+            Status::Conflict => Self::Conflict,
+            Status::Partial => Self::Partial,
+            Status::Failed => report.error.as_ref().map_or(Self::Input, Self::of_failure),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,11 @@
+//! From values to text; pure.
+//!
+//! Everything that comes from a board, a script or a service goes through [`text::visible`]:
+//! a title is attacker input that reaches a terminal.
+
+pub(crate) mod card;
+pub(crate) mod entity;
+pub(crate) mod failure;
+pub(crate) mod report;
+pub(crate) mod table;
+pub(crate) mod text;

@@ -1,0 +1,147 @@
+//! One entity in full.
+
+use serde_json::Value;
+
+use crate::change::Field;
+use crate::cli::command::plan::plan_meant;
+use crate::cli::render::entity;
+use crate::cli::render::text::{BOLD, DIM, paint, visible, visible_lines};
+use crate::cli::ui::{Format, Ui};
+use crate::host::{Error, Failure, Session};
+use crate::model::time::day_of_moment;
+use crate::model::{BucketId, TaskId};
+
+/// An entity, ready to be shown in any format.
+#[derive(Debug)]
+pub(crate) struct Card {
+    title: String,
+    lines: Vec<(&'static str, String)>,
+    body: String,
+    value: Value,
+}
+
+pub(crate) fn show(ui: &Ui, card: &Card) {
+    match ui.format {
+        Format::Json => ui.json_value(&card.value),
+        Format::Plain => {
+            ui.answer(&format!("title\t{}", visible(&card.title)));
+            for (name, value) in &card.lines {
+                ui.answer(&format!("{name}\t{}", visible(value)));
+            }
+        }
+        Format::Human => {
+            ui.answer(&paint(BOLD, &card.title));
+            for (name, value) in card.lines.iter().filter(|(_, value)| !value.is_empty()) {
+                ui.answer(&format!("  {} {}", paint(DIM, &format!("{name:<12}")), visible(value)));
+            }
+            if !card.body.is_empty() {
+                ui.answer("");
+                ui.answer(&visible_lines(card.body.trim_end()));
+            }
+        }
+    }
+}
+
+fn failed(error: Error) -> Failure {
+    Failure::from(&error)
+}
+
+pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
+    let plan = plan_meant(session, Some(name))?;
+    let mut buckets = Vec::new();
+    for id in session.buckets(&plan.id).map_err(failed)? {
+        buckets.push(session.bucket(&id).map_err(failed)?.name);
+    }
+    let details = session.plan_details(&plan.id).map_err(failed)?;
+    let groups = session.groups().unwrap_or_default();
+    let group = groups.into_iter().find(|it| Some(&it.id) == plan.group.as_ref());
+    let mut value = entity::plan(&plan);
+    if let Some(map) = value.as_object_mut() {
+        let labels = details.labels.iter().map(|(it, name)| (it.to_string(), Value::from(name.as_str())));
+        map.insert("categoryDescriptions".into(), Value::Object(labels.collect()));
+        let shared = details.shared_with.iter().map(|it| Value::from(it.as_str()));
+        map.insert("sharedWith".into(), Value::Array(shared.collect()));
+    }
+    let n_tasks = session.tasks(&plan.id).map_err(failed)?.len();
+    Ok(Card {
+        lines: vec![
+            ("id", plan.id.to_string()),
+            ("group", group.map(|it| it.name).unwrap_or_default()),
+            ("buckets", buckets.join(", ")),
+            ("labels", details.labels.into_values().collect::<Vec<_>>().join(", ")),
+            ("tasks", n_tasks.to_string()),
+        ],
+        title: plan.title,
+        body: String::new(),
+        value,
+    })
+}
+
+pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> {
+    let bucket = session.bucket(id).map_err(failed)?;
+    let plan = session.plan(&bucket.plan).map_err(failed)?;
+    let mut titles = Vec::new();
+    for id in session.tasks_in(id).map_err(failed)? {
+        let task = session.task(&id).map_err(failed)?;
+        let mark = if task.percent_complete == 100 { "[x]" } else { "[ ]" };
+        // A title on several lines must not look like several tasks.
+        titles.push(format!("{mark} {}", visible(&task.title)));
+    }
+    Ok(Card {
+        lines: vec![
+            ("id", bucket.id.to_string()),
+            ("plan", plan.title),
+            ("tasks", titles.len().to_string()),
+        ],
+        body: titles.join("\n"),
+        value: entity::bucket(&bucket),
+        title: bucket.name,
+    })
+}
+
+pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
+    let task = session.task(id).map_err(failed)?;
+    let details = session.details(id, Field::Description).map_err(failed)?;
+    let plan = session.plan(&task.plan).map_err(failed)?;
+    let bucket = task.bucket.as_ref().map(|id| session.bucket(id)).transpose().map_err(failed)?;
+    let person = |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
+    let assignees: Vec<_> = task.assignments.keys().map(person).collect();
+    let mut labels = Vec::new();
+    for category in &task.categories {
+        labels.push(session.label_name(&task.plan, *category).map_err(failed)?);
+    }
+    let zone = &session.facts().zone;
+    let day = |it: Option<jiff::Timestamp>| {
+        it.map(|it| day_of_moment(it, zone).to_string()).unwrap_or_default()
+    };
+    let completed_by = task.completed_by.as_ref().map(|id| format!(" by {}", person(id)));
+    let mut checklist: Vec<_> = details.checklist.values().collect();
+    checklist.sort_by(|a, b| b.order_hint.cmp(&a.order_hint));
+    let mut body = String::new();
+    if !details.description.is_empty() {
+        body.push_str(&details.description.replace("\r\n", "\n"));
+        body.push_str("\n\n");
+    }
+    for item in checklist {
+        let mark = if item.checked { "[x]" } else { "[ ]" };
+        body.push_str(&format!("{mark} {}\n", visible(&item.title)));
+    }
+    Ok(Card {
+        lines: vec![
+            ("id", task.id.to_string()),
+            ("plan", plan.title),
+            ("bucket", bucket.map(|it| it.name).unwrap_or_default()),
+            ("progress", format!("{} ({} %)", task.progress().name().replace('_', " "), task.percent_complete)),
+            ("priority", format!("{} ({})", task.priority.name(), task.priority.level())),
+            ("start", day(task.start)),
+            ("due", day(task.due)),
+            ("completed", task.completed_at.map(|it| day(Some(it)) + &completed_by.unwrap_or_default()).unwrap_or_default()),
+            ("assigned to", assignees.join(", ")),
+            ("labels", labels.join(", ")),
+            ("created", day(task.created_at)),
+        ],
+        value: entity::task(&task, Some(&details)),
+        title: task.title,
+        body,
+    })
+}

@@ -1,0 +1,62 @@
+//! Entities as JSON, by Graph's names.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::{Bucket, Plan, Task, TaskDetails, UserId};
+
+fn ids<'a>(users: impl Iterator<Item = &'a UserId>) -> Vec<&'a str> {
+    users.map(UserId::as_str).collect()
+}
+
+pub(crate) fn plan(plan: &Plan) -> Value {
+    json!({
+        "id": plan.id,
+        "title": plan.title,
+        "owner": plan.group,
+        "createdDateTime": plan.created_at,
+        "createdBy": plan.created_by,
+    })
+}
+
+pub(crate) fn bucket(bucket: &Bucket) -> Value {
+    json!({
+        "id": bucket.id,
+        "name": bucket.name,
+        "planId": bucket.plan,
+        "orderHint": bucket.order_hint,
+    })
+}
+
+pub(crate) fn task(task: &Task, details: Option<&TaskDetails>) -> Value {
+    let mut value = json!({
+        "id": task.id,
+        "planId": task.plan,
+        "bucketId": task.bucket,
+        "title": task.title,
+        "percentComplete": task.percent_complete,
+        "priority": task.priority.level(),
+        "startDateTime": task.start,
+        "dueDateTime": task.due,
+        "createdDateTime": task.created_at,
+        "createdBy": task.created_by,
+        "completedDateTime": task.completed_at,
+        "completedBy": task.completed_by,
+        "assignments": ids(task.assignments.keys()),
+        "appliedCategories": task.categories.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "hasDescription": task.has_description,
+        "checklistItemCount": task.checklist_count,
+        "referenceCount": task.reference_count,
+    });
+    if let (Some(details), Some(map)) = (details, value.as_object_mut()) {
+        map.insert("description".into(), json!(details.description));
+        let checklist = details.checklist.iter().map(|(key, item)| {
+            (key.clone(), json!({ "title": item.title, "isChecked": item.checked }))
+        });
+        map.insert("checklist".into(), Value::Object(checklist.collect::<Map<_, _>>()));
+        let references = details.references.iter().map(|(key, link)| {
+            (key.clone(), json!({ "alias": link.alias, "type": link.kind }))
+        });
+        map.insert("references".into(), Value::Object(references.collect::<Map<_, _>>()));
+    }
+    value
+}

@@ -1,0 +1,36 @@
+//! An error as text: what, why, where, and what to do.
+
+use crate::cli::render::text::{BOLD, CYAN, DIM, RED, paint, visible};
+use crate::host::Failure;
+
+/// Renders a failure; the last line has no line end.
+pub(crate) fn text(failure: &Failure) -> String {
+    let mut lines = vec![format!("{} {}", paint(RED.bold(), "error:"), paint(BOLD, &failure.message))];
+    if let Some(at) = &failure.at {
+        let number = at.line.to_string();
+        let indent = " ".repeat(number.len());
+        let place = format!("{}:{}:{}", at.file, at.line, at.column);
+        lines.push(format!("{indent} {} {}", paint(DIM, "-->"), visible(&place)));
+        let before: String = at.source.chars().take(at.column.saturating_sub(1)).collect();
+        lines.push(format!("{} {} {}", paint(DIM, &number), paint(DIM, "|"), visible(&at.source)));
+        // Measured as shown, so that the caret stands under what is meant.
+        let shown = unicode_width::UnicodeWidthStr::width(visible(&before).as_str());
+        let caret = paint(RED.bold(), "^");
+        lines.push(format!("{indent} {} {}{caret}", paint(DIM, "|"), " ".repeat(shown)));
+    }
+    for frame in &failure.trace {
+        lines.push(format!("  {} {}", paint(DIM, "in"), visible(frame)));
+    }
+    for cause in &failure.causes {
+        // Causes may hold several lines: a TOML error shows the place.
+        let mut parts = cause.trim_end().lines();
+        let first = parts.next().unwrap_or_default();
+        lines.push(format!("  {} {}", paint(DIM, "caused by:"), visible(first)));
+        lines.extend(parts.map(|it| format!("    {}", visible(it))));
+    }
+    if let Some(hint) = &failure.hint {
+        lines.push(String::new());
+        lines.push(format!("{} {}", paint(CYAN.bold(), "hint:"), visible(hint)));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,266 @@
+//! A run, for a person: what changes, what was said, what came of it.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::change::{FieldChange, FieldConflict, Op};
+use crate::cli::render::failure;
+use crate::cli::render::text::{
+    BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, paint, shortened, visible, visible_lines,
+};
+use crate::cli::ui::Ui;
+use crate::host::report::ChangeStatus;
+use crate::host::{ChangeReport, Report, Status};
+use crate::model::time::day_of_moment;
+use crate::model::{Priority, Progress};
+use crate::policy::Verdict;
+
+/// The longest value shown in a diff.
+const MAX_VALUE: usize = 70;
+/// The most changes shown one by one.
+const MAX_SHOWN: usize = 60;
+
+/// Shows a report: the script's own output and result on stdout, the rest on stderr.
+pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZone) {
+    let view = View { report, zone };
+    for line in &report.output {
+        ui.answer(&visible_lines(line));
+    }
+    for change in report.changes.iter().take(MAX_SHOWN) {
+        view.change(change).iter().for_each(|line| ui.note(line));
+    }
+    if report.changes.len() > MAX_SHOWN {
+        ui.note(&format!("  … and {} more; `--json` shows all", report.changes.len() - MAX_SHOWN));
+    }
+    for ruling in report.verdicts.iter().filter(|it| it.change.is_none()) {
+        ui.note(&verdict_line("", ruling.verdict, &ruling.source, &ruling.reason));
+    }
+    for warning in &report.warnings {
+        ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(warning)));
+    }
+    if let Some(error) = &report.error {
+        ui.note(&failure::text(error));
+    }
+    ui.note(&view.summary(saved));
+    match &report.result {
+        Value::Null => {}
+        Value::String(text) => ui.answer(&visible_lines(text.trim_end())),
+        // The id of what a command has made is its answer; other data is shown as it is.
+        Value::Object(map) if map.len() == 1 && map.contains_key("id") => {
+            let made = report.changes.iter().any(|it| it.op == Op::Create);
+            if let (true, Status::Applied, Some(id)) = (made, report.status, map["id"].as_str()) {
+                ui.answer(&visible(id));
+            }
+        }
+        other => ui.answer(&visible_lines(&serde_json::to_string_pretty(other).unwrap_or_default())),
+    }
+}
+
+fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason: &str) -> String {
+    let (style, word) = match verdict {
+        Verdict::Deny => (RED.bold(), "denied"),
+        Verdict::Hold => (YELLOW.bold(), "held"),
+        Verdict::Warn => (YELLOW.bold(), "warning"),
+        Verdict::Allow => (GREEN, "allowed"),
+    };
+    format!("{indent}{} {} {}", paint(style, word), visible(reason), paint(DIM, &format!("({source})")))
+}
+
+struct View<'a> {
+    report: &'a Report,
+    zone: &'a TimeZone,
+}
+
+impl View<'_> {
+    fn change(&self, change: &ChangeReport) -> Vec<String> {
+        let (style, sign) = match change.op {
+            Op::Create => (GREEN, "+"),
+            Op::Update => (YELLOW, "~"),
+            Op::Delete => (RED, "-"),
+        };
+        let plan = self.report.names.get(&change.plan).map_or("", String::as_str);
+        let place = if plan.is_empty() || plan == change.title { String::new() } else { format!("  {plan}") };
+        let along = match change.takes_along {
+            0 => String::new(),
+            n => format!(" with {}", count(n, "task")),
+        };
+        let mut lines = vec![format!(
+            "{} {} {}{}{}{}",
+            paint(style.bold(), sign),
+            change.entity,
+            paint(BOLD, &shortened(&change.title, MAX_VALUE)),
+            along,
+            paint(DIM, &place),
+            Self::status(change),
+        )];
+        for (name, field) in &change.fields {
+            if change.op == Op::Create && matches!(*name, "title" | "name") {
+                continue;
+            }
+            self.field(change, name, field, &mut lines);
+        }
+        for ruling in self.report.verdicts.iter().filter(|it| it.change == Some(change.n)) {
+            lines.push(verdict_line("    ", ruling.verdict, &ruling.source, &ruling.reason));
+        }
+        for conflict in &change.conflict {
+            lines.push(self.conflict(change, conflict));
+        }
+        if let Some(error) = &change.error
+            && self.report.error.as_ref() != Some(error)
+        {
+            lines.push(format!("    {}", paint(RED, &error.message)));
+        }
+        lines
+    }
+
+    fn status(change: &ChangeReport) -> String {
+        let (style, word) = match change.status {
+            ChangeStatus::Planned | ChangeStatus::Applied => return String::new(),
+            ChangeStatus::Skipped => (DIM, "skipped"),
+            ChangeStatus::Conflict => (RED, "conflict"),
+            ChangeStatus::Failed => (RED, "failed"),
+            ChangeStatus::Unknown => (RED, "unknown"),
+        };
+        format!("  {}", paint(style, &format!("[{word}]")))
+    }
+
+    fn field(&self, change: &ChangeReport, name: &str, field: &FieldChange, lines: &mut Vec<String>) {
+        let label = paint(DIM, &format!("{:<12}", word_for(name)));
+        if let Value::Object(after) = &field.after {
+            let empty = serde_json::Map::new();
+            let before = field.before.as_object().unwrap_or(&empty);
+            for (key, value) in after {
+                if before.get(key) != Some(value) {
+                    let sign = if before.contains_key(key) { "~" } else { "+" };
+                    let text = self.entry(change, name, key, value);
+                    lines.push(format!("    {label} {} {text}", paint(GREEN, sign)));
+                }
+            }
+            for (key, value) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
+                let text = self.entry(change, name, key, value);
+                lines.push(format!("    {label} {} {text}", paint(RED, "-")));
+            }
+            return;
+        }
+        let after = self.value(name, &field.after);
+        let line = if field.before.is_null() && change.op == Op::Create {
+            format!("    {label} {after}")
+        } else {
+            let before = self.value(name, &field.before);
+            format!("    {label} {} {} {}", paint(DIM, &before), paint(DIM, "→"), visible(&after))
+        };
+        lines.push(line);
+    }
+
+    fn conflict(&self, change: &ChangeReport, conflict: &FieldConflict) -> String {
+        let name = conflict.field.name();
+        let show = |value: &Value| match value {
+            Value::Object(map) => {
+                let entries: Vec<_> =
+                    map.iter().map(|(key, it)| self.entry(change, name, key, it)).collect();
+                if entries.is_empty() { "none".to_owned() } else { entries.join(", ") }
+            }
+            other => visible(&self.value(name, other)),
+        };
+        format!(
+            "    {} {}: was {}, is now {}, wanted {}",
+            paint(RED.bold(), "conflict"),
+            word_for(name),
+            show(&conflict.base),
+            show(&conflict.theirs),
+            show(&conflict.ours),
+        )
+    }
+
+    /// One entry of a map: an assignee, a label, a checklist item.
+    fn entry(&self, change: &ChangeReport, name: &str, key: &str, value: &Value) -> String {
+        let names = &self.report.names;
+        let text = match name {
+            "assignments" => names.get(key).cloned(),
+            "appliedCategories" => names.get(&format!("{}/{key}", change.plan)).cloned(),
+            "checklist" => value.get("title").and_then(Value::as_str).map(|title| {
+                let done = value.get("isChecked") == Some(&Value::Bool(true));
+                format!("[{}] {title}", if done { "x" } else { " " })
+            }),
+            _ => None,
+        };
+        visible(&shortened(&text.unwrap_or_else(|| key.to_owned()), MAX_VALUE))
+    }
+
+    fn value(&self, name: &str, value: &Value) -> String {
+        let text = match (name, value) {
+            (_, Value::Null) => "none".to_owned(),
+            ("percentComplete", Value::Number(n)) => {
+                let percent = n.as_u64().and_then(|it| u8::try_from(it).ok()).unwrap_or(0);
+                let progress = Progress::of_percent(percent);
+                let word = progress.name().replace('_', " ");
+                if percent == progress.percent() { word } else { format!("{percent} %") }
+            }
+            ("priority", Value::Number(n)) => {
+                let level = n.as_u64().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
+                level.map_or_else(|| n.to_string(), |it| it.name().to_owned())
+            }
+            ("startDateTime" | "dueDateTime", Value::String(text)) => match text.parse::<Timestamp>() {
+                Ok(moment) => day_of_moment(moment, self.zone).to_string(),
+                Err(_) => text.clone(),
+            },
+            ("bucketId", Value::String(id)) => {
+                self.report.names.get(id).cloned().unwrap_or_else(|| id.clone())
+            }
+            ("description", Value::String(text)) if text.is_empty() => "none".to_owned(),
+            (_, Value::String(text)) => text.clone(),
+            (_, other) => other.to_string(),
+        };
+        shortened(&text, MAX_VALUE)
+    }
+
+    fn summary(&self, saved: Option<&Path>) -> String {
+        let report = self.report;
+        let n = report.changes.len();
+        let who = match &report.actor.agent {
+            Some(agent) => format!("{} for {}", agent, report.actor.upn),
+            None => report.actor.upn.clone(),
+        };
+        let by = if who.is_empty() { String::new() } else { format!(" as {who}") };
+        let (style, text) = match report.status {
+            Status::Applied => (GREEN, format!("Applied {}{by}.", count(n, "change"))),
+            Status::Previewed => match saved {
+                Some(file) => (
+                    CYAN,
+                    format!(
+                        "Saved {} to {}; nothing was written. Apply with `planwright apply {}`.",
+                        count(n, "change"),
+                        file.display(),
+                        file.display()
+                    ),
+                ),
+                None => (CYAN, format!("Would make {}{by}; nothing was written.", count(n, "change"))),
+            },
+            Status::NoChanges => (DIM, "Nothing to change.".to_owned()),
+            Status::Denied => (RED, format!("Denied: none of {} was written.", count(n, "change"))),
+            Status::Held => (YELLOW, format!("Held for approval: none of {} was written.", count(n, "change"))),
+            Status::Conflict => (RED, "Conflict: nothing was written.".to_owned()),
+            Status::Partial => {
+                let applied = report.count(ChangeStatus::Applied);
+                (RED, format!("Applied only in part: {applied} of {}.", count(n, "change")))
+            }
+            Status::Failed => (RED, "Failed: nothing was written.".to_owned()),
+        };
+        paint(style.bold(), &text)
+    }
+}
+
+fn word_for(field: &str) -> &str {
+    match field {
+        "bucketId" => "bucket",
+        "percentComplete" => "progress",
+        "startDateTime" => "start",
+        "dueDateTime" => "due",
+        "assignments" => "assigned",
+        "appliedCategories" => "label",
+        other => other,
+    }
+}

@@ -1,0 +1,100 @@
+//! Making foreign text safe to show, and styling our own.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+pub(crate) const RED: Style = AnsiColor::Red.on_default();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
+
+/// Wraps a text, made visible, in a style.
+pub(crate) fn paint(style: Style, text: &str) -> String {
+    format!("{style}{}{style:#}", visible(text))
+}
+
+/// Shows what a text is made of: control characters, escapes and characters that change the
+/// direction of writing or can not be seen are written out, so that no title can move the
+/// cursor, change colours or fake a line of output.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for ch in text.chars() {
+        match ch {
+            '\n' => out.push('⏎'),
+            '\t' => out.push(' '),
+            '\r' => {}
+            // The control pictures show C0 controls as one character each.
+            '\0'..='\u{1f}' => out.push(char::from_u32(0x2400 + u32::from(ch)).unwrap_or('�')),
+            '\u{7f}' => out.push('␡'),
+            _ if is_hidden(ch) => {
+                let _infallible = write!(out, "<U+{:04X}>", u32::from(ch));
+            }
+            _ => out.push(ch),
+        }
+    }
+    out
+}
+
+/// The same for text of several lines, whose line ends stay.
+pub(crate) fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// C1 controls, bidirectional controls, zero-width and other invisible format characters. The
+/// joiner and the variation selectors that emoji are made of are let through.
+const fn is_hidden(ch: char) -> bool {
+    matches!(
+        ch,
+        '\u{80}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// Shortens a text to so many characters.
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Says how many there are of something: `1 change`, `2 changes`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_title_can_not_speak_to_the_terminal() {
+        assert_eq!(visible("a\u{1b}[31mred\u{7}"), "a␛[31mred␇");
+        assert_eq!(visible("two\nlines\r\n"), "two⏎lines⏎");
+        assert_eq!(visible("abc\u{202e}fed"), "abc<U+202E>fed");
+        assert_eq!(visible("\u{9b}31m"), "<U+009B>31m");
+        assert_eq!(visible("Café ☕ 👩‍🔧 日本"), "Café ☕ 👩‍🔧 日本");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_shown_is_a_control_character(text in any::<String>()) {
+            prop_assert!(!visible(&text).chars().any(|ch| ch.is_control() || is_hidden(ch)));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The terminal: the only place that prints.
+//!
+//! stdout carries the answer, stderr everything else. Colour goes away where it is not wanted.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::args::{Color, Global};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::failure;
+
+/// What lists and answers look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Human,
+    Json,
+    Plain,
+}
+
+/// The way to the terminal.
+#[derive(Debug)]
+pub(crate) struct Ui {
+    pub(crate) format: Format,
+    color: ColorChoice,
+    closed: Cell<bool>,
+}
+
+impl Ui {
+    pub(crate) fn new(global: &Global) -> Self {
+        let format = match (global.json, global.plain) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Plain,
+            (false, false) => Format::Human,
+        };
+        let color = match global.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        Self { format, color, closed: Cell::new(false) }
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a line of the answer.
+    pub(crate) fn answer(&self, line: &str) {
+        let mut out = AutoStream::new(io::stdout(), self.color);
+        self.keep(writeln!(out, "{line}"));
+    }
+
+    /// Prints the answer as JSON.
+    pub(crate) fn json_value(&self, value: &impl Serialize) {
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        self.keep(writeln!(io::stdout(), "{text}"));
+    }
+
+    /// Prints a line for the person at the terminal; not with `--json`.
+    pub(crate) fn note(&self, line: &str) {
+        if self.format != Format::Json {
+            self.stderr(line);
+        }
+    }
+
+    fn stderr(&self, line: &str) {
+        let mut err = AutoStream::new(io::stderr(), self.color);
+        // A closed stderr leaves nobody to tell.
+        let _closed = writeln!(err, "{line}");
+    }
+
+    /// Prints an error: as data with `--json`, else as text.
+    pub(crate) fn error(&self, error: &CommandError) {
+        if self.json() {
+            self.json_value(&json!({ "error": error.failure }));
+        } else {
+            self.stderr(&failure::text(&error.failure));
+        }
+    }
+
+    /// Returns how many columns the terminal has, or a usual number.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.format == Format::Human && io::stdout().is_terminal()
+    }
+
+    /// A reader that has had enough is no error: remember it, end quietly.
+    fn keep(&self, result: io::Result<()>) {
+        if result.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            self.closed.set(true);
+        }
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Starts logging to stderr: warnings, with `-v` more, with `-vv` every request.
+    pub(crate) fn start_logging(&self, verbose: u8) {
+        use tracing::level_filters::LevelFilter;
+        use tracing_subscriber::layer::SubscriberExt as _;
+        use tracing_subscriber::util::SubscriberInitExt as _;
+        let level = match verbose {
+            0 => LevelFilter::ERROR,
+            1 => LevelFilter::INFO,
+            2 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        };
+        let filter = tracing_subscriber::filter::Targets::new().with_target("planwright", level);
+        let ansi = match self.color {
+            ColorChoice::Never => false,
+            ColorChoice::Always | ColorChoice::AlwaysAnsi => true,
+            ColorChoice::Auto => io::stderr().is_terminal(),
+        };
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(ansi)
+            .with_target(false)
+            .without_time();
+        let _set_before = tracing_subscriber::registry().with(layer).with(filter).try_init();
+    }
+}
+
+/// Prints help, version, or what is wrong with the arguments.
+pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe leaves nobody to tell.
+    let _closed = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+/// Prints the first line that a server's caller waits for.
+pub(crate) fn announce(line: &str) {
+    println!("{line}");
+    let _closed = io::stdout().flush();
+}
+
+/// Prints what a server has to say.
+pub(crate) fn remark(line: &str) {
+    eprintln!("{line}");
+}

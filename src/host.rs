@@ -1,0 +1,27 @@
+//! A run from end to end: draft, review, apply.
+//!
+//! The host owns everything that a script must not: the client, the tags, the clock, the
+//! verdict. Programs (scripts, commands) see a [`Session`]: they read through it and record
+//! what they want; nothing they do reaches the service.
+
+// Where a program meets the board.
+mod broker;
+pub mod error;
+mod lookup;
+pub mod session;
+pub mod stop;
+
+// From wishes to outcomes.
+pub mod apply;
+pub mod report;
+pub mod run;
+mod worker;
+
+pub mod clock;
+
+pub use clock::SystemClock;
+pub use error::Error;
+pub use report::{ChangeReport, Failure, Report, Status};
+pub use run::{Agent, Finished, Host, Judge, Program, Start};
+pub use session::{NewTask, Session, View};
+pub use stop::{Stop, StopReason};

@@ -1,0 +1,173 @@
+//! The async end of a session: fetches what programs ask for.
+//!
+//! A program waits on its own thread; here one task answers it. When the run is stopped, the
+//! reply is dropped, which wakes the waiting program at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::graph::{Client, Error};
+use crate::host::Stop;
+use crate::model::{
+    Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, User,
+    Versioned,
+};
+use crate::wire::request;
+
+/// How many reads go out at once; Planner throttles bursts (planner-api.md 8.3).
+const LANES: usize = 6;
+
+/// What a program can ask for.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    AllPlans,
+    Plan(PlanId),
+    PlanDetails(PlanId),
+    Buckets(PlanId),
+    Bucket(BucketId),
+    Tasks(PlanId),
+    Task(TaskId),
+    MyTasks,
+    Details(Vec<TaskId>),
+    User(String),
+    UserByMail(String),
+    Groups,
+    Members(GroupId),
+}
+
+/// What it gets.
+#[derive(Debug)]
+pub(crate) enum Got {
+    AllPlans(Vec<Versioned<Plan>>),
+    Plan(Versioned<Plan>),
+    PlanDetails(Versioned<PlanDetails>),
+    Buckets(Vec<Versioned<Bucket>>),
+    Bucket(Versioned<Bucket>),
+    Tasks(Vec<Versioned<Task>>),
+    Task(Versioned<Task>),
+    Details(Vec<(TaskId, Versioned<TaskDetails>)>),
+    User(User),
+    Users(Vec<User>),
+    Groups(Vec<Group>),
+    Members(Vec<User>),
+}
+
+/// A question with the place for its answer.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) ask: Ask,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) reply: oneshot::Sender<Result<Got, Error>>,
+}
+
+/// Answers questions until nobody is left to ask.
+pub(crate) async fn serve(client: Client, mut questions: mpsc::Receiver<Question>) {
+    while let Some(Question { ask, stop, reply }) = questions.recv().await {
+        tokio::select! {
+            biased;
+            () = stop.wait() => drop(reply),
+            answer = fetch(&client, ask) => drop(reply.send(answer)),
+        }
+    }
+}
+
+async fn fetch(client: &Client, ask: Ask) -> Result<Got, Error> {
+    Ok(match ask {
+        Ask::AllPlans => Got::AllPlans(all_plans(client).await?),
+        Ask::Plan(id) => Got::Plan(client.read(&request::plan(&id)).await?),
+        Ask::PlanDetails(id) => Got::PlanDetails(client.read(&request::plan_details(&id)).await?),
+        Ask::Buckets(plan) => Got::Buckets(client.list(&request::plan_buckets(&plan)).await?),
+        Ask::Bucket(id) => Got::Bucket(client.read(&request::bucket(&id)).await?),
+        Ask::Tasks(plan) => Got::Tasks(client.list(&request::plan_tasks(&plan)).await?),
+        Ask::Task(id) => Got::Task(client.read(&request::task(&id)).await?),
+        Ask::MyTasks => Got::Tasks(client.list(&request::my_tasks()).await?),
+        Ask::Details(ids) => Got::Details(details(client, ids).await?),
+        Ask::User(text) => Got::User(client.read(&request::user(&text)).await?),
+        Ask::UserByMail(mail) => Got::Users(client.list(&request::users_by_mail(&mail)).await?),
+        Ask::Groups => Got::Groups(client.list(&request::my_groups()).await?),
+        Ask::Members(group) => Got::Members(client.list(&request::members(&group)).await?),
+    })
+}
+
+/// Every plan within reach: those shared with the actor, which are not all (planner-api.md
+/// 7.6), and those of each group of the actor. What may not be listed is left out.
+async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, Error> {
+    let mut plans: BTreeMap<PlanId, Versioned<Plan>> = BTreeMap::new();
+    let shared = client.list::<Versioned<Plan>>(&request::my_plans()).await?;
+    let groups = match client.list::<Group>(&request::my_groups()).await {
+        Ok(groups) => groups,
+        Err(error) if error.refusal().is_some_and(|it| it.is_forbidden()) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let lists = in_lanes(
+        groups,
+        |client, group: Group| async move {
+            match client.list::<Versioned<Plan>>(&request::group_plans(&group.id)).await {
+                // A group that Planner does not know yet, or hides.
+                Err(error) if error.is_not_found() || error.is_permission() => Ok(Vec::new()),
+                other => other,
+            }
+        },
+        client,
+    )
+    .await?;
+    for plan in shared.into_iter().chain(lists.into_iter().flatten()) {
+        plans.entry(plan.value.id.clone()).or_insert(plan);
+    }
+    let mut plans: Vec<_> = plans.into_values().collect();
+    plans.sort_by(|a, b| (&a.value.title, &a.value.id).cmp(&(&b.value.title, &b.value.id)));
+    Ok(plans)
+}
+
+async fn details(
+    client: &Client,
+    ids: Vec<TaskId>,
+) -> Result<Vec<(TaskId, Versioned<TaskDetails>)>, Error> {
+    let answers = in_lanes(
+        ids,
+        |client, id: TaskId| async move {
+            match client.read::<Versioned<TaskDetails>>(&request::task_details(&id)).await {
+                Ok(details) => Ok(Some((id, details))),
+                // Deleted since the list was read: whoever asks for this very one is told.
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
+        },
+        client,
+    )
+    .await?;
+    Ok(answers.into_iter().flatten().collect())
+}
+
+/// Runs one job for each item, a few at a time, and returns the results in the items' order.
+pub(crate) async fn in_lanes<I, T, F, Fut>(
+    items: Vec<I>,
+    job: F,
+    client: &Client,
+) -> Result<Vec<T>, Error>
+where
+    T: Send + 'static,
+    F: Fn(Client, I) -> Fut,
+    Fut: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    let mut results: BTreeMap<usize, T> = BTreeMap::new();
+    let mut jobs = JoinSet::new();
+    let mut waiting = items.into_iter().enumerate();
+    loop {
+        while jobs.len() < LANES {
+            let Some((at, item)) = waiting.next() else { break };
+            let work = job(client.clone(), item);
+            jobs.spawn(async move { (at, work.await) });
+        }
+        match jobs.join_next().await {
+            None => return Ok(results.into_values().collect()),
+            Some(Ok((at, result))) => {
+                results.insert(at, result?);
+            }
+            Some(Err(failed)) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+}

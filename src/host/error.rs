@@ -1,0 +1,181 @@
+//! What a program can be told when it asks for something that can not be.
+
+use std::sync::Arc;
+
+use crate::graph;
+use crate::host::StopReason;
+use crate::model::InvalidId;
+
+/// An error of a session. `Display` is for people and for scripts; [`Error::hint`] says what
+/// to do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such thing.
+    #[error("there is no {what} `{name}`{}", within(.place.as_ref()))]
+    NotFound {
+        /// A plan, a bucket …
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// Where was looked, if that helps.
+        place: Option<String>,
+        /// Names that are near, or all there are if they are few.
+        nearest: Vec<String>,
+    },
+    /// There is more than one.
+    #[error("`{name}` is the name of {} {what}s", .candidates.len())]
+    Ambiguous {
+        /// A plan, a bucket …
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// Each of them, with what tells them apart.
+        candidates: Vec<String>,
+    },
+    /// A value that can not be.
+    #[error("{0}")]
+    Invalid(String),
+    /// A field that only the service computes, of something that does not exist yet.
+    #[error("the {field} of a new {what} is not known before it is applied")]
+    NotYetKnown {
+        /// A plan, a bucket …
+        what: &'static str,
+        /// The field.
+        field: &'static str,
+    },
+    /// Deleted earlier in the run.
+    #[error("this {what} was deleted earlier in this run")]
+    Gone {
+        /// A plan, a bucket …
+        what: &'static str,
+    },
+    /// A policy tried to write.
+    #[error("the board is read only here")]
+    ReadOnly,
+    /// Rule R6: a plan needs a group of which the actor is a member.
+    #[error("you are not a member of the group `{0}`, so you can not create plans in it")]
+    NotMember(String),
+    /// An id that is none.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// The service said no, or nothing.
+    #[error(transparent)]
+    Graph(Arc<graph::Error>),
+    /// The run was stopped.
+    #[error("{0}")]
+    Stopped(StopReason),
+}
+
+fn within(place: Option<&String>) -> String {
+    place.map(|it| format!(" in {it}")).unwrap_or_default()
+}
+
+impl From<graph::Error> for Error {
+    fn from(error: graph::Error) -> Self {
+        Self::Graph(Arc::new(error))
+    }
+}
+
+impl Error {
+    /// Returns a stable name for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::Invalid(_) | Self::Id(_) => "invalid",
+            Self::NotYetKnown { .. } => "not_yet_known",
+            Self::Gone { .. } => "gone",
+            Self::ReadOnly => "read_only",
+            Self::NotMember(_) => "not_member",
+            Self::Stopped(_) => "stopped",
+            Self::Graph(error) if error.is_not_found() => "not_found",
+            Self::Graph(error) if error.is_permission() => "not_permitted",
+            Self::Graph(error) if error.is_unavailable() => "unavailable",
+            Self::Graph(_) => "service",
+        }
+    }
+
+    /// Returns what to do about it, if there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { nearest, .. } => match nearest.as_slice() {
+                [] => None,
+                [one] => Some(format!("did you mean `{one}`?")),
+                several => Some(format!("did you mean one of: {}?", quoted(several))),
+            },
+            Self::Ambiguous { candidates, .. } => {
+                Some(format!("name one by its id: {}", candidates.join(", ")))
+            }
+            Self::NotMember(_) => {
+                Some("ask an owner of the group to add you; owners are not members".to_owned())
+            }
+            Self::Graph(error) => graph_hint(error),
+            Self::Invalid(_)
+            | Self::Id(_)
+            | Self::NotYetKnown { .. }
+            | Self::Gone { .. }
+            | Self::ReadOnly
+            | Self::Stopped(_) => None,
+        }
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn graph_hint(error: &graph::Error) -> Option<String> {
+    let text = match error {
+        graph::Error::Unreachable { .. } => "is the address right, and the service up?",
+        graph::Error::NotGraph { .. } => {
+            "check --graph-url; it ends in the version: https://graph.microsoft.com/v1.0"
+        }
+        graph::Error::Refused(api) if api.is_unauthorized() => {
+            "the access token is missing, wrong or expired: set PLANWRIGHT_TOKEN to a fresh one"
+        }
+        graph::Error::Refused(api) if api.is_forbidden() => {
+            "the signed-in user or its token lacks the permission; Planner needs Tasks.ReadWrite and membership of the plan's group"
+        }
+        graph::Error::Refused(api) if api.is_throttled() => "the service is busy: try again later",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Picks the names that come near to one that was not found: similar ones first, or all if
+/// they are few.
+pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let wanted = wanted.to_lowercase();
+    let mut scored: Vec<(f64, &str)> = names
+        .into_iter()
+        .filter(|it| !it.is_empty())
+        .map(|name| {
+            let lower = name.to_lowercase();
+            let contained = lower.contains(&wanted) || wanted.contains(&lower);
+            let score = strsim::jaro_winkler(&wanted, &lower);
+            (if contained { score.max(0.9) } else { score }, name)
+        })
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.dedup_by(|a, b| a.1 == b.1);
+    let near: Vec<_> = scored.iter().filter(|(score, _)| *score > 0.75).take(3).collect();
+    let chosen = if near.is_empty() && scored.len() <= 8 { scored.iter().collect() } else { near };
+    chosen.into_iter().map(|(_, name)| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_finds_its_name_and_nonsense_the_whole_short_list() {
+        let names = ["Inbox", "This Week", "In Progress", "Done"];
+        assert_eq!(nearest("this weak", names), ["This Week"]);
+        assert_eq!(nearest("inbx", names)[0], "Inbox");
+        assert_eq!(nearest("zzz", names).len(), 4);
+        assert!(nearest("zzz", (0..20).map(|_| "name").chain(["other"; 9])).len() <= 2);
+    }
+}

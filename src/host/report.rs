@@ -1,0 +1,266 @@
+//! What came of a run, as data (design.md section 5). Faces render it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::change::{Change, Entity, FieldChange, FieldConflict, Op};
+use crate::host::apply::Outcome;
+use crate::model::User;
+use crate::policy::{Ruling, Verdict};
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Everything wanted was written.
+    Applied,
+    /// Nothing was written, on purpose.
+    Previewed,
+    /// Nothing was wanted.
+    NoChanges,
+    /// A rule or policy refused.
+    Denied,
+    /// A person must approve.
+    Held,
+    /// Someone else changed the same; nothing was written.
+    Conflict,
+    /// Some was written, some not.
+    Partial,
+    /// The program or the service failed; nothing was written.
+    Failed,
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeStatus {
+    /// Not sent.
+    Planned,
+    /// Written.
+    Applied,
+    /// Not needed any more, or not tried after a failure before it.
+    Skipped,
+    /// Someone else changed the same.
+    Conflict,
+    /// The service refused.
+    Failed,
+    /// Sent; no answer tells what came of it.
+    Unknown,
+}
+
+/// An error as data: one sentence, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Failure {
+    /// A stable name.
+    pub code: String,
+    /// What went wrong, in a sentence without its end.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What caused it, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// Where in a script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// The calls that led there, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<String>,
+}
+
+/// A place in a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The script.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// The text of the line.
+    pub source: String,
+}
+
+/// One change in a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChangeReport {
+    /// Its number.
+    pub n: usize,
+    /// What it does.
+    pub op: Op,
+    /// To what.
+    pub entity: Entity,
+    /// The entity's id; for a new one, the real id once applied.
+    pub id: String,
+    /// Its title or name.
+    pub title: String,
+    /// The id of its plan.
+    pub plan: String,
+    /// What it sets, by Graph's names.
+    pub fields: BTreeMap<&'static str, FieldChange>,
+    /// Tasks that a deletion takes along.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub takes_along: usize,
+    /// The worst that was said of it.
+    pub verdict: Verdict,
+    /// What became of it.
+    pub status: ChangeStatus,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Both sides of each field in conflict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflict: Vec<FieldConflict>,
+    /// Why it was not written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Who acted.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActorReport {
+    /// The signed-in user's id; empty if it could not be found out.
+    pub id: String,
+    /// The sign-in name.
+    pub upn: String,
+    /// The agent's name.
+    pub agent: Option<String>,
+}
+
+/// What it took.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Stats {
+    /// Requests sent.
+    pub requests: u64,
+    /// Conflicts met.
+    pub conflicts: u64,
+    /// Requests repeated.
+    pub retries: u64,
+    /// Times the program ran again.
+    pub replays: u64,
+    /// How long it all took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Everything about a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The run's id.
+    pub run_id: String,
+    /// What ran.
+    pub skill: String,
+    /// `sha256:…` of it and what it imports; `null` for a command.
+    pub skill_digest: Option<String>,
+    /// Who acted.
+    pub actor: ActorReport,
+    /// What came of it.
+    pub status: Status,
+    /// The changes, in order.
+    pub changes: Vec<ChangeReport>,
+    /// What rules and policies said, the worst first.
+    pub verdicts: Vec<Ruling>,
+    /// What the program printed.
+    pub output: Vec<String>,
+    /// What the program remarked.
+    pub warnings: Vec<String>,
+    /// What the program returned.
+    pub result: Value,
+    /// What went wrong.
+    pub error: Option<Failure>,
+    /// What it took.
+    pub stats: Stats,
+    /// Names of the ids that `changes` mentions, for rendering.
+    #[serde(skip)]
+    pub names: BTreeMap<String, String>,
+}
+
+impl Report {
+    /// Starts the report of a run about which nothing is known yet but who runs what.
+    #[must_use]
+    pub fn new(run_id: String, skill: String, skill_digest: Option<String>) -> Self {
+        Self {
+            run_id,
+            skill,
+            skill_digest,
+            actor: ActorReport { id: String::new(), upn: String::new(), agent: None },
+            status: Status::Failed,
+            changes: Vec::new(),
+            verdicts: Vec::new(),
+            output: Vec::new(),
+            warnings: Vec::new(),
+            result: Value::Null,
+            error: None,
+            stats: Stats::default(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn set_actor(&mut self, user: &User, agent: Option<&str>) {
+        self.actor = ActorReport {
+            id: user.id.to_string(),
+            upn: user.upn.clone(),
+            agent: agent.map(str::to_owned),
+        };
+    }
+
+    /// Counts the changes with a status.
+    #[must_use]
+    pub fn count(&self, status: ChangeStatus) -> usize {
+        self.changes.iter().filter(|it| it.status == status).count()
+    }
+}
+
+impl ChangeReport {
+    pub(crate) fn planned(change: &Change, verdict: Verdict) -> Self {
+        Self {
+            n: change.n,
+            op: change.op(),
+            entity: change.entity(),
+            id: change.id().to_string(),
+            title: change.title().to_owned(),
+            plan: change.plan().to_string(),
+            fields: change.fields().into_iter().map(|(field, it)| (field.name(), it)).collect(),
+            takes_along: change.takes_along,
+            verdict,
+            status: ChangeStatus::Planned,
+            attempts: 0,
+            conflict: Vec::new(),
+            error: None,
+        }
+    }
+
+    pub(crate) fn set_outcome(&mut self, outcome: Outcome) {
+        self.status = outcome.status;
+        self.attempts = outcome.attempts;
+        self.conflict = outcome.conflict;
+        self.error = outcome.error;
+    }
+}
+
+impl Failure {
+    /// Makes a failure of an error and its sources, with a hint.
+    #[must_use]
+    pub fn of(code: &str, error: &dyn std::error::Error, hint: Option<String>) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        causes.dedup();
+        Self { code: code.to_owned(), message: error.to_string(), hint, causes, ..Self::default() }
+    }
+}
+
+impl From<&crate::host::Error> for Failure {
+    fn from(error: &crate::host::Error) -> Self {
+        Self::of(error.code(), error, error.hint())
+    }
+}

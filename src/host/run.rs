@@ -1,0 +1,515 @@
+//! One run: draft → review → apply → report.
+//!
+//! The stages are types: a program fills a draft, a review makes it a judged set, and only a
+//! cleared set reaches [`apply`](crate::host::apply::apply). A dry run is the same with the
+//! last step left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::change::{ChangeSet, Draft, Edit, Saved, Write, saved};
+use crate::graph::Client;
+use crate::host::apply::{Applied, apply, replace_markers};
+use crate::host::broker;
+use crate::host::report::{ChangeReport, ChangeStatus, Failure, Report, Status};
+use crate::host::session::Facts;
+use crate::host::worker::{self, Crash};
+use crate::host::{Session, Stop, StopReason, View};
+use crate::model::{Clock, Limits, PlanId, User, Versioned};
+use crate::policy::{AgentGrants, Caps, Cleared, Grants, Reviewed, Ruling, Verdict, review};
+use crate::wire::request;
+
+/// What drafts: a script, or the body of a command.
+pub trait Program: Send {
+    /// Reads through the session, records wishes there, returns a result as data.
+    ///
+    /// # Errors
+    /// What went wrong, for the report; then nothing is applied.
+    fn run(self: Box<Self>, session: &Session) -> Result<Value, Failure>;
+}
+
+impl<F> Program for F
+where
+    F: FnOnce(&Session) -> Result<Value, Failure> + Send,
+{
+    fn run(self: Box<Self>, session: &Session) -> Result<Value, Failure> {
+        self(session)
+    }
+}
+
+/// What judges beside the host rules: the policies. It must fail closed (rule R7): whatever
+/// goes wrong in there is a [`Verdict::Deny`].
+pub trait Judge: Send + Sync {
+    /// Judges a set; reads the board through the session, which can not write.
+    fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling>;
+}
+
+/// What configuration grants an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// The agent's name.
+    pub name: String,
+    /// Titles or ids of the plans that it may see; `None` for all.
+    pub plans: Option<BTreeSet<String>>,
+    /// Whether it may apply.
+    pub may_apply: bool,
+    /// Whether it may delete without `--force`.
+    pub force: bool,
+}
+
+/// What a run starts from.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The skill's name, or the command's.
+    pub skill: String,
+    /// The digest of the skill with all it imports.
+    pub skill_digest: Option<String>,
+    /// The parameters, as data.
+    pub params: Value,
+    /// The agent, if one acts.
+    pub agent: Option<Agent>,
+    /// Whether deletions are granted.
+    pub force: bool,
+    /// Whether to leave out the last step.
+    pub dry_run: bool,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// What came of it.
+    pub report: Report,
+    /// Its change set, to be saved; absent if drafting failed.
+    pub saved: Option<Saved>,
+}
+
+/// The host of runs against one service in the name of one identity.
+pub struct Host {
+    /// The way to the service.
+    pub client: Client,
+    /// The clock; each run asks it once.
+    pub clock: Arc<dyn Clock>,
+    /// The zone that decides what today is.
+    pub zone: TimeZone,
+    /// How much a run may write.
+    pub caps: Caps,
+    /// What Planner accepts.
+    pub limits: Limits,
+    /// How long a program may draft, waiting included.
+    pub time_limit: Duration,
+    /// The policies.
+    pub judge: Arc<dyn Judge>,
+    /// Stops whatever runs (Ctrl-C).
+    pub interrupt: Arc<Stop>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+/// A run between its stages.
+struct Run<'a> {
+    host: &'a Host,
+    start: Arc<Start>,
+    session: Session,
+    report: Report,
+    began: Instant,
+    saved: Option<Saved>,
+    requests_before: crate::graph::Counts,
+}
+
+impl Host {
+    /// Runs a program: drafts, reviews, and applies unless something stands against it.
+    pub async fn run(&self, start: Start, program: Box<dyn Program + 'static>) -> Finished {
+        let mut run = match self.open(start).await {
+            Ok(run) => run,
+            Err(finished) => return *finished,
+        };
+        let session = run.session.clone();
+        let drafted = self.on_thread(&session, move |session| program.run(session)).await;
+        {
+            let state = session.state();
+            run.report.output.clone_from(&state.output);
+            run.report.warnings.clone_from(&state.warnings);
+        }
+        match drafted {
+            Err(failure) => run.fail(failure),
+            Ok(result) => {
+                run.report.result = result;
+                run.review_and_apply().await;
+            }
+        }
+        run.finish()
+    }
+
+    /// Applies a saved set: judges it again by what is in force now, then applies it.
+    pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
+        start.force |= saved.force;
+        let mut run = match self.open(start).await {
+            Ok(run) => run,
+            Err(finished) => return *finished,
+        };
+        let (here, there) = (self.client.base().to_string(), &saved.service);
+        if here != *there {
+            run.fail(Failure {
+                code: "other_service".into(),
+                message: format!("the change set was drafted against {there}, this is {here}"),
+                hint: Some(format!("use `--graph-url {there}`")),
+                ..Failure::default()
+            });
+            return run.finish();
+        }
+        {
+            let mut state = run.session.state();
+            state.draft = Draft::of_set(&saved.change_set);
+            for change in saved.change_set.changes() {
+                match &change.write {
+                    Write::Plan(
+                        Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
+                    ) => {
+                        let read = Versioned::new(before.clone(), basis.clone());
+                        state.snapshot.add_plan(before.id.clone(), read);
+                    }
+                    Write::Bucket(
+                        Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
+                    ) => {
+                        let read = Versioned::new(before.clone(), basis.clone());
+                        state.snapshot.add_bucket(before.id.clone(), read);
+                    }
+                    Write::Task(edit) => {
+                        if let Edit::Update { before, basis, .. } | Edit::Delete { before, basis } =
+                            &**edit
+                        {
+                            let id = before.task.id.clone();
+                            let read = Versioned::new(before.task.clone(), basis.task.clone());
+                            state.snapshot.add_task(id.clone(), read);
+                            if let (Some(details), Some(tag)) = (&before.details, &basis.details) {
+                                let read = Versioned::new(details.clone(), tag.clone());
+                                state.snapshot.add_details(id, read);
+                            }
+                        }
+                    }
+                    Write::Plan(Edit::Create { .. }) | Write::Bucket(Edit::Create { .. }) => {}
+                }
+            }
+        }
+        run.review_and_apply().await;
+        run.finish()
+    }
+
+    /// Reads the board without any wish to change it.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        agent: Option<Agent>,
+        work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let start = Start {
+            skill: "read".into(),
+            skill_digest: None,
+            params: Value::Null,
+            agent,
+            force: false,
+            dry_run: true,
+        };
+        match self.open(start).await {
+            Ok(run) => self.on_thread(&run.session.seen(View::Before), work).await,
+            Err(finished) => Err(finished.report.error.unwrap_or_default()),
+        }
+    }
+
+    /// Finds out who acts and opens a session for them.
+    async fn open(&self, start: Start) -> Result<Run<'_>, Box<Finished>> {
+        let began = Instant::now();
+        let requests_before = self.client.counts();
+        let run_id = uuid::Uuid::now_v7().to_string();
+        let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
+        let me = match self.client.read::<User>(&request::me()).await {
+            Ok(me) => me,
+            Err(error) => {
+                report.error = Some(Failure::from(&crate::host::Error::from(error)));
+                return Err(Box::new(Finished { report, saved: None }));
+            }
+        };
+        let agent = start.agent.as_ref();
+        report.set_actor(&me, agent.map(|it| it.name.as_str()));
+        let facts = Facts {
+            now: self.clock.now(),
+            zone: self.zone.clone(),
+            me,
+            agent: agent.map(|it| it.name.clone()),
+            scope: agent.and_then(|it| it.plans.clone()),
+        };
+        let (questions, incoming) = mpsc::channel(4);
+        tokio::spawn(broker::serve(self.client.clone(), incoming));
+        let nonce: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
+        let session = Session::new(facts, nonce, questions);
+        Ok(Run {
+            host: self,
+            start: Arc::new(start),
+            session,
+            report,
+            began,
+            saved: None,
+            requests_before,
+        })
+    }
+
+    /// Runs `work` on a thread of its own, within the time limit, until it ends or is stopped.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        session: &Session,
+        work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let stop = Arc::clone(session.stop());
+        let (limit, interrupt) = (self.time_limit, Arc::clone(&self.interrupt));
+        let watch = tokio::spawn({
+            let stop = Arc::clone(&stop);
+            async move {
+                tokio::select! {
+                    () = interrupt.wait() => stop.set(StopReason::Cancelled),
+                    () = tokio::time::sleep(limit) => {
+                        stop.set(StopReason::Budget("time", format!("{} s", limit.as_secs())));
+                    }
+                }
+            }
+        });
+        let on_thread = session.clone();
+        let outcome = worker::run("planwright-run", move || work(&on_thread)).await;
+        watch.abort();
+        match (outcome, stop.reason()) {
+            // Whatever the program made of it: a stop is a stop.
+            (Ok(Err(failure)), _) => Err(failure),
+            (Ok(Ok(_)), Some(reason)) => Err(Failure {
+                code: "stopped".into(),
+                message: reason.to_string(),
+                ..Failure::default()
+            }),
+            (Ok(Ok(result)), None) => Ok(result),
+            (Err(Crash::NoThread(text)), _) => Err(Failure {
+                code: "service".into(),
+                message: format!("the system gives no thread: {text}"),
+                ..Failure::default()
+            }),
+            (Err(Crash::Panic(text)), _) => Err(Failure {
+                code: "bug".into(),
+                message: format!("planwright itself failed: {text}"),
+                hint: Some("this is a bug: please report it, with what you ran".into()),
+                ..Failure::default()
+            }),
+        }
+    }
+}
+
+impl Run<'_> {
+    fn fail(&mut self, failure: Failure) {
+        self.report.status = Status::Failed;
+        self.report.error = Some(failure);
+        let set = self.session.change_set();
+        self.report.changes =
+            set.changes().iter().map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
+    }
+
+    async fn review_and_apply(&mut self) {
+        let set = self.session.change_set();
+        self.saved = Some(self.to_save(&set));
+        self.report.names = names(&self.session, &set);
+        if set.is_empty() {
+            self.report.status = Status::NoChanges;
+            return;
+        }
+        let reviewed = self.review(set).await;
+        self.report.verdicts = reviewed.rulings().to_vec();
+        self.report.changes = reviewed
+            .set()
+            .changes()
+            .iter()
+            .map(|it| ChangeReport::planned(it, reviewed.verdict_of(it.n)))
+            .collect();
+        match reviewed.clear() {
+            Some(_) if self.start.dry_run => self.report.status = Status::Previewed,
+            Some(cleared) => self.apply(&cleared).await,
+            None if reviewed.verdict() == Verdict::Hold => self.report.status = Status::Held,
+            None => self.report.status = Status::Denied,
+        }
+    }
+
+    /// Host rules and policies; the latter on their own thread, with their own stop.
+    async fn review(&self, set: ChangeSet) -> Reviewed {
+        let session = self.session.with_own_stop().seen(View::Before);
+        let (judge, start) = (Arc::clone(&self.host.judge), Arc::clone(&self.start));
+        let judged = set.clone();
+        let outcome = self
+            .host
+            .on_thread(&session, move |session| {
+                let rulings = judge.judge(session, &judged, &start);
+                let plans: BTreeSet<PlanId> = judged
+                    .changes()
+                    .iter()
+                    .map(|it| it.plan())
+                    .filter(|id| session.plan(id).is_ok_and(|plan| session.in_scope(&plan)))
+                    .cloned()
+                    .collect();
+                Ok((rulings, plans))
+            })
+            .await;
+        // R7: whatever went wrong while judging denies.
+        let (rulings, plans) = outcome.unwrap_or_else(|failure| {
+            let reason = format!("the policies could not judge: {}", failure.message);
+            (vec![Ruling::deny("host R7", None, reason)], BTreeSet::new())
+        });
+        let agent = self.start.agent.as_ref();
+        let grants = Grants {
+            force: self.start.force || agent.is_some_and(|it| it.force),
+            dry_run: self.start.dry_run,
+            agent: agent.map(|it| AgentGrants {
+                name: it.name.clone(),
+                plans: it.plans.as_ref().map(|_| plans),
+                may_apply: it.may_apply,
+            }),
+            caps: self.host.caps,
+            limits: self.host.limits,
+        };
+        review(set, &grants, rulings)
+    }
+
+    async fn apply(&mut self, cleared: &Cleared) {
+        let Applied { outcomes, ids, conflicts } =
+            apply(&self.host.client, cleared, &self.host.interrupt).await;
+        let wrote = outcomes.values().any(|it| it.wrote);
+        for change in &mut self.report.changes {
+            if let Some(outcome) = outcomes.get(&change.n) {
+                change.set_outcome(outcome.clone());
+            }
+        }
+        self.report.stats.conflicts = conflicts;
+        self.with_real_ids(&ids);
+        let report = &mut self.report;
+        let has = |report: &Report, status| report.count(status) > 0;
+        let interrupted = self.host.interrupt.reason().is_some();
+        report.error = report
+            .changes
+            .iter()
+            .find(|it| matches!(it.status, ChangeStatus::Failed | ChangeStatus::Unknown))
+            .and_then(|it| it.error.clone());
+        let conflict = has(report, ChangeStatus::Conflict);
+        let failed = report.error.is_some() || interrupted;
+        if interrupted && report.error.is_none() {
+            report.error = Some(Failure {
+                code: "stopped".into(),
+                message: StopReason::Cancelled.to_string(),
+                ..Failure::default()
+            });
+        }
+        report.status = match (conflict, failed, wrote) {
+            (false, false, _) => Status::Applied,
+            (_, _, true) => Status::Partial,
+            (true, _, false) => Status::Conflict,
+            (false, true, false) => Status::Failed,
+        };
+    }
+
+    /// Puts real ids where the program saw provisional ones.
+    fn with_real_ids(&mut self, ids: &BTreeMap<String, String>) {
+        if ids.is_empty() {
+            return;
+        }
+        let text = |text: &mut String| {
+            if let Value::String(real) = replace_markers(Value::String(std::mem::take(text)), ids) {
+                *text = real;
+            }
+        };
+        let report = &mut self.report;
+        for change in &mut report.changes {
+            text(&mut change.id);
+            text(&mut change.plan);
+            text(&mut change.title);
+            for field in change.fields.values_mut() {
+                field.after = replace_markers(field.after.take(), ids);
+            }
+        }
+        report.output.iter_mut().for_each(text);
+        report.result = replace_markers(report.result.take(), ids);
+        report.names = std::mem::take(&mut report.names)
+            .into_iter()
+            .map(|(id, name)| (ids.get(&id).cloned().unwrap_or(id), name))
+            .collect();
+    }
+
+    fn to_save(&self, set: &ChangeSet) -> Saved {
+        Saved {
+            format: saved::FORMAT,
+            run_id: self.report.run_id.clone(),
+            created_at: self.session.facts().now,
+            service: self.host.client.base().to_string(),
+            actor: self.session.facts().me.id.clone(),
+            agent: self.session.facts().agent.clone(),
+            skill: self.start.skill.clone(),
+            skill_digest: self.start.skill_digest.clone(),
+            force: self.start.force,
+            change_set: set.clone(),
+            digest: String::new(),
+        }
+        .sealed()
+    }
+
+    fn finish(mut self) -> Finished {
+        let counts = self.host.client.counts();
+        let stats = &mut self.report.stats;
+        stats.requests = counts.requests - self.requests_before.requests;
+        stats.retries = counts.retries - self.requests_before.retries;
+        stats.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Finished { report: self.report, saved: self.saved }
+    }
+}
+
+/// Collects names for the ids that a set mentions, as far as the run has read them: no request
+/// is made for the sake of rendering.
+fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    let state = session.state();
+    let mut user = |id: &crate::model::UserId| {
+        if let Some(user) = state.snapshot.user(id) {
+            names.insert(id.to_string(), user.label().to_owned());
+        }
+    };
+    for change in set.changes() {
+        if let Write::Task(edit) = &change.write {
+            for side in [edit.before(), edit.after()].into_iter().flatten() {
+                side.task.assignments.keys().for_each(&mut user);
+            }
+        }
+    }
+    let me = &session.facts().me;
+    names.insert(me.id.to_string(), me.label().to_owned());
+    for change in set.changes() {
+        let plan = change.plan();
+        if let Some(read) = state.snapshot.plan(plan) {
+            names.insert(plan.to_string(), read.value.title.clone());
+        }
+        if let Some(read) = state.snapshot.plan_details(plan) {
+            for (category, name) in &read.value.labels {
+                names.insert(format!("{plan}/{category}"), name.clone());
+            }
+        }
+        let Write::Task(edit) = &change.write else { continue };
+        for side in [edit.before(), edit.after()].into_iter().flatten() {
+            let Some(id) = &side.task.bucket else { continue };
+            let wanted = state.draft.bucket(id).flatten().map(|it| it.name.clone());
+            let read = || state.snapshot.bucket(id).map(|it| it.value.name.clone());
+            if let Some(name) = wanted.or_else(read) {
+                names.insert(id.to_string(), name);
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,32 @@
+//! Rhai: the sandbox, what scripts can call, policies, workspaces.
+//!
+//! A script has no authority: it reads the board through a session of the host and records
+//! wishes there. Nothing in here sends, and nothing outside names the script language.
+
+// The sandbox.
+pub mod budget;
+pub mod engine;
+mod memory;
+
+// What scripts see.
+pub mod api;
+mod convert;
+pub mod diagnose;
+
+// Where they come from.
+pub mod config;
+pub mod library;
+pub mod manifest;
+mod shipped;
+pub mod workspace;
+
+// What runs them.
+pub mod policy;
+pub mod skill;
+
+pub use budget::Budget;
+pub use config::Config;
+pub use manifest::Manifest;
+pub use policy::Policies;
+pub use skill::Skill;
+pub use workspace::Workspace;

@@ -1,0 +1,110 @@
+//! Where a script starts: plans, tasks, people, output.
+
+use rhai::plugin::*;
+
+use crate::script::api::{Fallible, Group, OrRaise as _, Plan, Task, User, frozen_list, run_of};
+
+pub(crate) fn add_reads(module: &mut Module) {
+    combine_with_exported_module!(module, "board", reads);
+}
+
+pub(crate) fn add_effects(module: &mut Module) {
+    combine_with_exported_module!(module, "effects", effects);
+}
+
+#[export_module]
+mod reads {
+    /// All plans within reach, by title.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn plans(ctx: NativeCallContext) -> Fallible<Dynamic> {
+        let session = run_of(&ctx)?.session;
+        let ids = session.plans().or_raise(&session)?;
+        Ok(frozen_list(ids.into_iter().map(|id| Plan { session: session.clone(), id })))
+    }
+
+    /// The plan with a title or id.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn plan(ctx: NativeCallContext, title_or_id: &str) -> Fallible<Plan> {
+        let session = run_of(&ctx)?.session;
+        let id = session.find_plan(title_or_id).or_raise(&session)?;
+        Ok(Plan { session, id })
+    }
+
+    /// The task with an id, in whatever plan.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn task(ctx: NativeCallContext, id: &str) -> Fallible<Task> {
+        let session = run_of(&ctx)?.session;
+        let id = session.task_by_id(id).or_raise(&session)?;
+        Ok(Task { session, id })
+    }
+
+    /// The tasks assigned to the signed-in user, in all plans.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn my_tasks(ctx: NativeCallContext) -> Fallible<Dynamic> {
+        let session = run_of(&ctx)?.session;
+        let ids = session.my_tasks().or_raise(&session)?;
+        Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
+    }
+
+    /// The user with a sign-in name, mail address, id or display name.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn user(ctx: NativeCallContext, upn_or_id: &str) -> Fallible<User> {
+        let session = run_of(&ctx)?.session;
+        let id = session.find_user(upn_or_id).or_raise(&session)?.id;
+        Ok(User { session, id })
+    }
+
+    /// The signed-in user.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn me(ctx: NativeCallContext) -> Fallible<User> {
+        let session = run_of(&ctx)?.session;
+        let id = session.facts().me.id.clone();
+        Ok(User { session, id })
+    }
+
+    /// The groups that the signed-in user is a member of.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn groups(ctx: NativeCallContext) -> Fallible<Dynamic> {
+        let session = run_of(&ctx)?.session;
+        let groups = session.groups().or_raise(&session)?;
+        Ok(frozen_list(groups.into_iter().map(|group| Group { session: session.clone(), group })))
+    }
+
+    /// The group with a name or id, among those of the signed-in user.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn group(ctx: NativeCallContext, name_or_id: &str) -> Fallible<Group> {
+        let session = run_of(&ctx)?.session;
+        let group = session.find_group(name_or_id).or_raise(&session)?;
+        Ok(Group { session, group })
+    }
+}
+
+#[export_module]
+mod effects {
+    /// Records a new plan in a group that the signed-in user is a member of.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn create_plan(ctx: NativeCallContext, group: Dynamic, title: &str) -> Fallible<Plan> {
+        let session = run_of(&ctx)?.session;
+        let name = match group.read_lock::<Group>() {
+            Some(group) => group.group.id.to_string(),
+            None => group.clone().into_string().unwrap_or_default(),
+        };
+        let id = session.create_plan(&name, title).or_raise(&session)?;
+        Ok(Plan { session, id })
+    }
+
+    /// Adds a remark to the run's report.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn warn(ctx: NativeCallContext, text: &str) -> Fallible<()> {
+        let session = run_of(&ctx)?.session;
+        session.check_stop().or_raise(&session)?;
+        session.warn(text);
+        Ok(())
+    }
+
+    /// Ends the run for good: nothing is written, and nothing can catch it.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn fail(ctx: NativeCallContext, text: &str) -> Fallible<()> {
+        Err(crate::script::api::fail(&run_of(&ctx)?.session, text))
+    }
+}

@@ -1,0 +1,105 @@
+//! Buckets in scripts.
+
+use rhai::Map;
+use rhai::plugin::*;
+
+use crate::host::Session;
+use crate::model::BucketId;
+use crate::script::api::task::new_task;
+use crate::script::api::{Fallible, OrRaise as _, Plan, Task, frozen, frozen_list};
+
+/// A bucket.
+#[derive(Debug, Clone)]
+pub(crate) struct Bucket {
+    pub(crate) session: Session,
+    pub(crate) id: BucketId,
+}
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "bucket", functions);
+}
+
+#[export_module]
+mod functions {
+    /// Its id; a marker that becomes the real one at apply while the bucket is new.
+    #[rhai_fn(get = "id", pure)]
+    pub fn id(bucket: &mut Bucket) -> Dynamic {
+        frozen(bucket.id.to_string())
+    }
+
+    /// Its name.
+    #[rhai_fn(get = "name", pure, volatile, return_raw)]
+    pub fn name(bucket: &mut Bucket) -> Fallible<Dynamic> {
+        Ok(frozen(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name))
+    }
+
+    /// Renames the bucket.
+    #[rhai_fn(set = "name", volatile, return_raw)]
+    pub fn set_name(bucket: &mut Bucket, name: &str) -> Fallible<()> {
+        let name = name.to_owned();
+        bucket.session.edit_bucket(&bucket.id, |it| it.name = name).or_raise(&bucket.session)
+    }
+
+    /// The plan that it belongs to.
+    #[rhai_fn(get = "plan", pure, volatile, return_raw)]
+    pub fn plan_of_bucket(bucket: &mut Bucket) -> Fallible<Plan> {
+        let session = bucket.session.clone();
+        let id = session.bucket(&bucket.id).or_raise(&session)?.plan;
+        Ok(Plan { session, id })
+    }
+
+    /// Its tasks, completed ones too.
+    #[rhai_fn(get = "tasks", pure, volatile, return_raw)]
+    pub fn tasks(bucket: &mut Bucket) -> Fallible<Dynamic> {
+        let session = &bucket.session;
+        let ids = session.tasks_in(&bucket.id).or_raise(session)?;
+        Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
+    }
+
+    /// Where it stands among its siblings, by ordinal comparison.
+    #[rhai_fn(get = "order_hint", pure, volatile, return_raw)]
+    pub fn order_hint(bucket: &mut Bucket) -> Fallible<Dynamic> {
+        let session = &bucket.session;
+        let read = session.bucket(&bucket.id).or_raise(session)?;
+        if bucket.id.is_provisional() {
+            let error = crate::host::Error::NotYetKnown { what: "bucket", field: "order_hint" };
+            return Err(error).or_raise(session);
+        }
+        Ok(frozen(read.order_hint))
+    }
+
+    /// Records a new task in this bucket; see `Plan.create_task`.
+    #[rhai_fn(name = "create_task", volatile, pure, return_raw)]
+    pub fn create_task_in_bucket(bucket: &mut Bucket, fields: Map) -> Fallible<Task> {
+        let session = bucket.session.clone();
+        let plan = session.bucket(&bucket.id).or_raise(&session)?.plan;
+        let mut new = new_task(&session, &plan, fields)?;
+        new.bucket.get_or_insert_with(|| bucket.id.clone());
+        let id = session.create_task(&plan, new).or_raise(&session)?;
+        Ok(Task { session, id })
+    }
+
+    /// Records that the bucket and its tasks are to go.
+    #[rhai_fn(name = "delete", volatile, pure, return_raw)]
+    pub fn delete_bucket(bucket: &mut Bucket) -> Fallible<()> {
+        bucket.session.delete_bucket(&bucket.id).or_raise(&bucket.session)
+    }
+
+    /// Whether they are the same bucket.
+    #[rhai_fn(name = "==")]
+    pub fn eq(a: Bucket, b: Bucket) -> bool {
+        a.id == b.id
+    }
+
+    /// Whether they are different buckets.
+    #[rhai_fn(name = "!=")]
+    pub fn ne(a: Bucket, b: Bucket) -> bool {
+        a.id != b.id
+    }
+
+    /// Its name, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
+    pub fn bucket_to_string(bucket: &mut Bucket) -> Fallible<String> {
+        Ok(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name)
+    }
+}

@@ -1,0 +1,323 @@
+//! What policies see: the change set, the run, and how to give a verdict.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::plugin::*;
+use rhai::{Array, Map};
+
+use crate::change::{Change, ChangeSet, Edit, Entity, Field, Op, Write};
+use crate::host::{Session, Start, View};
+use crate::policy::{Ruling, Verdict};
+use crate::script::api::{Bucket, Fallible, Plan, Task, User, frozen, run_of};
+use crate::script::convert::from_json;
+
+/// A change, for a policy.
+#[derive(Debug, Clone)]
+pub(crate) struct ChangeView {
+    pub(crate) session: Session,
+    pub(crate) set: Arc<ChangeSet>,
+    pub(crate) at: usize,
+}
+
+/// All changes, for a policy.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    pub(crate) session: Session,
+    pub(crate) set: Arc<ChangeSet>,
+}
+
+/// The run, for a policy.
+#[derive(Debug, Clone)]
+pub(crate) struct RunView {
+    pub(crate) session: Session,
+    pub(crate) start: Arc<Start>,
+}
+
+/// Where a policy's verdicts are kept, out of its reach.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    pub(crate) source: String,
+    state: Mutex<(Option<usize>, Vec<Ruling>)>,
+}
+
+impl Verdicts {
+    pub(crate) fn of(source: String) -> Self {
+        Self { source, ..Self::default() }
+    }
+
+    /// Says which change is being judged.
+    pub(crate) fn judge(&self, change: Option<usize>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = change;
+    }
+
+    fn give(&self, verdict: Verdict, reason: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason: String = reason.chars().take(1000).collect();
+        let ruling = Ruling { source: self.source.clone(), verdict, change: state.0, reason };
+        if !state.1.contains(&ruling) {
+            state.1.push(ruling);
+        }
+    }
+
+    pub(crate) fn take(&self) -> Vec<Ruling> {
+        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).1)
+    }
+}
+
+impl ChangeView {
+    fn change(&self) -> Option<&Change> {
+        self.set.changes().get(self.at)
+    }
+
+    /// The entity as a handle, seen before or after.
+    fn seen(&self, view: View) -> Dynamic {
+        let Some(change) = self.change() else { return Dynamic::UNIT };
+        let absent = match view {
+            View::Before => change.op() == Op::Create,
+            View::After | View::Drafting => change.op() == Op::Delete,
+        };
+        if absent {
+            return Dynamic::UNIT;
+        }
+        self.handle(change, view)
+    }
+
+    fn handle(&self, change: &Change, view: View) -> Dynamic {
+        let session = self.session.seen(view);
+        match &change.write {
+            Write::Plan(edit) => Dynamic::from(Plan { session, id: edit.known().id.clone() }),
+            Write::Bucket(edit) => Dynamic::from(Bucket { session, id: edit.known().id.clone() }),
+            Write::Task(edit) => Dynamic::from(Task { session, id: edit.known().task.id.clone() }),
+        }
+    }
+}
+
+impl Changes {
+    fn view(&self, at: usize) -> ChangeView {
+        ChangeView { session: self.session.clone(), set: Arc::clone(&self.set), at }
+    }
+
+    fn that(&self, keep: impl Fn(&Change) -> bool) -> Dynamic {
+        let all = self.set.changes().iter().enumerate();
+        let kept: Array =
+            all.filter(|(_, it)| keep(it)).map(|(at, _)| Dynamic::from(self.view(at))).collect();
+        frozen(kept)
+    }
+}
+
+impl IntoIterator for Changes {
+    type Item = ChangeView;
+    type IntoIter = std::vec::IntoIter<ChangeView>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let all: Vec<_> = (0..self.set.changes().len()).map(|at| self.view(at)).collect();
+        all.into_iter()
+    }
+}
+
+fn give(ctx: &NativeCallContext, verdict: Verdict, reason: &str) -> Fallible<()> {
+    if let Some(verdicts) = run_of(ctx)?.verdicts {
+        verdicts.give(verdict, reason);
+    }
+    Ok(())
+}
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "policy", functions);
+}
+
+#[export_module]
+mod functions {
+    /// Refuses: the change if one is being judged, else the whole set.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn deny(ctx: NativeCallContext, reason: &str) -> Fallible<()> {
+        give(&ctx, Verdict::Deny, reason)
+    }
+
+    /// Asks for a person's approval.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn hold(ctx: NativeCallContext, reason: &str) -> Fallible<()> {
+        give(&ctx, Verdict::Hold, reason)
+    }
+
+    /// Lets it through with a remark.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn warn(ctx: NativeCallContext, reason: &str) -> Fallible<()> {
+        give(&ctx, Verdict::Warn, reason)
+    }
+
+    /// What it does: `create`, `update` or `delete`.
+    #[rhai_fn(get = "op", pure)]
+    pub fn op(change: &mut ChangeView) -> Dynamic {
+        frozen(change.change().map_or("", |it| it.op().name()))
+    }
+
+    /// To what: `plan`, `bucket` or `task`.
+    #[rhai_fn(get = "entity", pure)]
+    pub fn entity(change: &mut ChangeView) -> Dynamic {
+        frozen(change.change().map_or("", |it| it.entity().name()))
+    }
+
+    /// Its number in the set.
+    #[rhai_fn(get = "n", pure)]
+    pub fn n(change: &mut ChangeView) -> i64 {
+        i64::try_from(change.at + 1).unwrap_or(i64::MAX)
+    }
+
+    /// The plan, bucket or task as it was read; `()` for a new one.
+    #[rhai_fn(get = "before", pure)]
+    pub fn before(change: &mut ChangeView) -> Dynamic {
+        change.seen(View::Before)
+    }
+
+    /// The plan, bucket or task as it is wanted; `()` for one that goes.
+    #[rhai_fn(get = "after", pure)]
+    pub fn after(change: &mut ChangeView) -> Dynamic {
+        change.seen(View::After)
+    }
+
+    /// The names of the fields it sets, as scripts call them.
+    #[rhai_fn(get = "fields", pure)]
+    pub fn fields(change: &mut ChangeView) -> Dynamic {
+        let fields = change.change().map(Change::fields).unwrap_or_default();
+        frozen(fields.keys().map(|it| Dynamic::from(it.script_name())).collect::<Array>())
+    }
+
+    /// Whether it sets a field: `change.sets("due")`.
+    #[rhai_fn(pure, return_raw)]
+    pub fn sets(change: &mut ChangeView, field: &str) -> Fallible<bool> {
+        let field = Field::parse(field).ok_or_else(|| format!("there is no field `{field}`"))?;
+        Ok(change.change().is_some_and(|it| it.sets(field)))
+    }
+
+    /// How many tasks a deletion takes along: those of a bucket or plan.
+    #[rhai_fn(get = "takes_along", pure)]
+    pub fn takes_along(change: &mut ChangeView) -> i64 {
+        change.change().map_or(0, |it| i64::try_from(it.takes_along).unwrap_or(i64::MAX))
+    }
+
+    /// The plan it touches.
+    #[rhai_fn(get = "plan", pure)]
+    pub fn change_plan(change: &mut ChangeView) -> Dynamic {
+        let Some(it) = change.change() else { return Dynamic::UNIT };
+        let id = it.plan().clone();
+        let view = if id.is_provisional() { View::After } else { View::Before };
+        Dynamic::from(Plan { session: change.session.seen(view), id })
+    }
+
+    /// The bucket it touches: the one a task was in, or will be in if it is new; `()` if none.
+    #[rhai_fn(get = "bucket", pure)]
+    pub fn change_bucket(change: &mut ChangeView) -> Dynamic {
+        let id = match change.change().map(|it| &it.write) {
+            Some(Write::Bucket(edit)) => Some(edit.known().id.clone()),
+            Some(Write::Task(edit)) => edit.known().task.bucket.clone(),
+            Some(Write::Plan(_)) | None => None,
+        };
+        let Some(id) = id else { return Dynamic::UNIT };
+        let view = if id.is_provisional() { View::After } else { View::Before };
+        Dynamic::from(Bucket { session: change.session.seen(view), id })
+    }
+
+    /// The task it touches, as read, or as wanted if it is new; `()` for other entities.
+    #[rhai_fn(get = "task", pure)]
+    pub fn change_task(change: &mut ChangeView) -> Dynamic {
+        let Some(it) = change.change() else { return Dynamic::UNIT };
+        match &it.write {
+            Write::Task(edit) => {
+                let is_new = matches!(**edit, Edit::Create { .. });
+                change.handle(it, if is_new { View::After } else { View::Before })
+            }
+            Write::Plan(_) | Write::Bucket(_) => Dynamic::UNIT,
+        }
+    }
+
+    /// The number of changes.
+    #[rhai_fn(name = "len", get = "len", pure)]
+    pub fn changes_len(changes: &mut Changes) -> i64 {
+        i64::try_from(changes.set.changes().len()).unwrap_or(i64::MAX)
+    }
+
+    /// The changes of tasks.
+    #[rhai_fn(get = "tasks", pure)]
+    pub fn changes_of_tasks(changes: &mut Changes) -> Dynamic {
+        changes.that(|it| it.entity() == Entity::Task)
+    }
+
+    /// The changes of buckets.
+    #[rhai_fn(get = "buckets", pure)]
+    pub fn changes_of_buckets(changes: &mut Changes) -> Dynamic {
+        changes.that(|it| it.entity() == Entity::Bucket)
+    }
+
+    /// The changes of plans.
+    #[rhai_fn(get = "plans", pure)]
+    pub fn changes_of_plans(changes: &mut Changes) -> Dynamic {
+        changes.that(|it| it.entity() == Entity::Plan)
+    }
+
+    /// The changes that create.
+    #[rhai_fn(get = "creates", pure)]
+    pub fn creates(changes: &mut Changes) -> Dynamic {
+        changes.that(|it| it.op() == Op::Create)
+    }
+
+    /// The changes that update.
+    #[rhai_fn(get = "updates", pure)]
+    pub fn updates(changes: &mut Changes) -> Dynamic {
+        changes.that(|it| it.op() == Op::Update)
+    }
+
+    /// The changes that delete.
+    #[rhai_fn(get = "deletes", pure)]
+    pub fn deletes(changes: &mut Changes) -> Dynamic {
+        changes.that(|it| it.op() == Op::Delete)
+    }
+
+    /// The number of tasks touched, those that a deleted bucket or plan takes along included.
+    #[rhai_fn(get = "task_count", pure)]
+    pub fn task_count(changes: &mut Changes) -> i64 {
+        let all = changes.set.changes().iter();
+        let n: usize =
+            all.map(|it| it.takes_along + usize::from(it.entity() == Entity::Task)).sum();
+        i64::try_from(n).unwrap_or(i64::MAX)
+    }
+
+    /// The signed-in user.
+    #[rhai_fn(get = "actor", pure)]
+    pub fn actor(run: &mut RunView) -> User {
+        let session = run.session.clone();
+        let id = session.facts().me.id.clone();
+        User { session, id }
+    }
+
+    /// The agent's name, `()` if a person acts.
+    #[rhai_fn(get = "agent", pure)]
+    pub fn agent(run: &mut RunView) -> Dynamic {
+        run.session.facts().agent.clone().map_or(Dynamic::UNIT, frozen)
+    }
+
+    /// The name of the skill or command.
+    #[rhai_fn(get = "skill", pure)]
+    pub fn skill(run: &mut RunView) -> Dynamic {
+        frozen(run.start.skill.clone())
+    }
+
+    /// The parameters.
+    #[rhai_fn(get = "params", pure)]
+    pub fn params(run: &mut RunView) -> Dynamic {
+        let params = from_json(&run.start.params);
+        if params.is_map() { params.into_read_only() } else { frozen(Map::new()) }
+    }
+
+    /// Whether nothing will be applied anyway.
+    #[rhai_fn(get = "dry_run", pure)]
+    pub fn dry_run(run: &mut RunView) -> bool {
+        run.start.dry_run
+    }
+
+    /// Whether deletions are granted.
+    #[rhai_fn(get = "force", pure)]
+    pub fn force(run: &mut RunView) -> bool {
+        run.start.force
+    }
+}

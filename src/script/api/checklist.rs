@@ -1,0 +1,101 @@
+//! Checklist items in scripts.
+
+use rhai::plugin::*;
+
+use crate::change::Field;
+use crate::host::{Error, Session};
+use crate::model::{self, TaskId};
+use crate::script::api::{Fallible, OrRaise as _, frozen};
+
+/// One line of a task's checklist.
+#[derive(Debug, Clone)]
+pub(crate) struct ChecklistItem {
+    pub(crate) session: Session,
+    pub(crate) task: TaskId,
+    pub(crate) key: String,
+}
+
+impl ChecklistItem {
+    fn read(&self) -> Fallible<model::ChecklistItem> {
+        let session = &self.session;
+        let details = session.details(&self.task, Field::Checklist).or_raise(session)?;
+        let item = details.checklist.get(&self.key).cloned();
+        item.ok_or(Error::Gone { what: "checklist item" }).or_raise(session)
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut model::ChecklistItem)) -> Fallible<()> {
+        self.read()?;
+        let change = |details: &mut model::TaskDetails| {
+            if let Some(item) = details.checklist.get_mut(&self.key) {
+                edit(item);
+            }
+        };
+        self.session.edit_details(&self.task, change).or_raise(&self.session)
+    }
+}
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "checklist", functions);
+}
+
+#[export_module]
+mod functions {
+    /// Its id within the task.
+    #[rhai_fn(get = "id", pure)]
+    pub fn id(item: &mut ChecklistItem) -> Dynamic {
+        frozen(item.key.clone())
+    }
+
+    /// What is to be done.
+    #[rhai_fn(get = "title", pure, volatile, return_raw)]
+    pub fn title(item: &mut ChecklistItem) -> Fallible<Dynamic> {
+        Ok(frozen(item.read()?.title))
+    }
+
+    /// Rewords the item.
+    #[rhai_fn(set = "title", volatile, return_raw)]
+    pub fn set_title(item: &mut ChecklistItem, title: &str) -> Fallible<()> {
+        let title = title.to_owned();
+        item.edit(|it| it.title = title)
+    }
+
+    /// Whether it is done.
+    #[rhai_fn(get = "checked", pure, volatile, return_raw)]
+    pub fn checked(item: &mut ChecklistItem) -> Fallible<bool> {
+        Ok(item.read()?.checked)
+    }
+
+    /// Ticks or unticks the item.
+    #[rhai_fn(set = "checked", volatile, return_raw)]
+    pub fn set_checked(item: &mut ChecklistItem, checked: bool) -> Fallible<()> {
+        item.edit(|it| it.checked = checked)
+    }
+
+    /// Ticks the item.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn check(item: &mut ChecklistItem) -> Fallible<()> {
+        item.edit(|it| it.checked = true)
+    }
+
+    /// Unticks the item.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn uncheck(item: &mut ChecklistItem) -> Fallible<()> {
+        item.edit(|it| it.checked = false)
+    }
+
+    /// Takes the item off the list.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn remove(item: &mut ChecklistItem) -> Fallible<()> {
+        item.read()?;
+        let change = |details: &mut model::TaskDetails| {
+            details.checklist.remove(&item.key);
+        };
+        item.session.edit_details(&item.task, change).or_raise(&item.session)
+    }
+
+    /// Its title, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
+    pub fn item_to_string(item: &mut ChecklistItem) -> Fallible<String> {
+        Ok(item.read()?.title)
+    }
+}

@@ -1,0 +1,287 @@
+//! Days and moments in scripts.
+
+use std::fmt;
+
+use jiff::civil::{self, Weekday};
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, ToSpan as _};
+use rhai::plugin::*;
+
+use crate::host::Session;
+use crate::model::time::{day_of_moment, moment_of_day};
+use crate::script::api::{Fallible, frozen, invalid, kind_of, run_of};
+
+/// A day; one that came from a moment (a creation time, `now()`) knows that moment too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Date {
+    pub(crate) day: civil::Date,
+    moment: Option<Timestamp>,
+    zone: TimeZone,
+}
+
+/// A number of days, for arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Days(pub(crate) i64);
+
+impl Date {
+    pub(crate) fn of_day(day: civil::Date, session: &Session) -> Self {
+        Self { day, moment: None, zone: session.facts().zone.clone() }
+    }
+
+    pub(crate) fn of_moment(moment: Timestamp, session: &Session) -> Self {
+        let zone = session.facts().zone.clone();
+        Self { day: day_of_moment(moment, &zone), moment: Some(moment), zone }
+    }
+
+    /// Reads what a script gives for a day: a Date, or a text such as `2026-12-24`.
+    pub(crate) fn given(value: &Dynamic, session: &Session, what: &str) -> Fallible<Option<Self>> {
+        if value.is_unit() {
+            return Ok(None);
+        }
+        if let Some(date) = value.read_lock::<Self>() {
+            return Ok(Some(date.clone()));
+        }
+        let Ok(text) = value.as_immutable_string_ref() else {
+            let kind = kind_of(value);
+            return invalid(
+                session,
+                format!("{what} takes a Date, a text like \"2026-12-24\" or (), not {kind}"),
+            );
+        };
+        match text.trim().parse::<civil::Date>() {
+            Ok(day) if is_date_only(text.trim()) => Ok(Some(Self::of_day(day, session))),
+            _ => invalid(session, format!("`{}` is not a date like 2026-12-24", text.as_str())),
+        }
+    }
+
+    /// Returns the moment to write for it as a due or start date.
+    pub(crate) fn to_write(&self) -> Option<Timestamp> {
+        moment_of_day(self.day)
+    }
+
+    fn shifted(&self, span: Span) -> Fallible<Self> {
+        let day = self.day.checked_add(span);
+        let day = day.map_err(|_| "that day is outside the calendar".to_owned())?;
+        Ok(Self { day, moment: None, zone: self.zone.clone() })
+    }
+
+    fn at(&self, day: civil::Date) -> Self {
+        Self { day, moment: None, zone: self.zone.clone() }
+    }
+
+    /// Compares by moment where both have one, else by day.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        match (self.moment, other.moment) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            _ => self.day.cmp(&other.day),
+        }
+    }
+}
+
+/// Tells whether a text has the form `YYYY-MM-DD` and nothing behind it.
+pub(crate) fn is_date_only(text: &str) -> bool {
+    text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.day.fmt(f)
+    }
+}
+
+fn weekday_named(name: &str) -> Option<Weekday> {
+    let name = name.trim().to_lowercase();
+    [
+        ("monday", Weekday::Monday),
+        ("tuesday", Weekday::Tuesday),
+        ("wednesday", Weekday::Wednesday),
+        ("thursday", Weekday::Thursday),
+        ("friday", Weekday::Friday),
+        ("saturday", Weekday::Saturday),
+        ("sunday", Weekday::Sunday),
+    ]
+    .into_iter()
+    .find(|(full, _)| name.len() >= 3 && full.starts_with(&name))
+    .map(|(_, weekday)| weekday)
+}
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "date", functions);
+}
+
+#[export_module]
+mod functions {
+    /// The day that it is, in the configured time zone. Does not change during a run.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn today(ctx: NativeCallContext) -> Fallible<Date> {
+        let session = run_of(&ctx)?.session;
+        Ok(Date::of_day(session.today(), &session))
+    }
+
+    /// The moment that it is. Does not change during a run.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn now(ctx: NativeCallContext) -> Fallible<Date> {
+        let session = run_of(&ctx)?.session;
+        Ok(Date::of_moment(session.facts().now, &session))
+    }
+
+    /// A day from text: `date("2026-12-24")`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn date(ctx: NativeCallContext, text: &str) -> Fallible<Date> {
+        let session = run_of(&ctx)?.session;
+        let date = Date::given(&text.into(), &session, "date()")?;
+        date.ok_or_else(|| "date() takes a text like \"2026-12-24\"".into())
+    }
+
+    /// A number of days, to add to a date or take from it.
+    pub fn days(n: i64) -> Days {
+        Days(n)
+    }
+
+    /// The year, such as 2026.
+    #[rhai_fn(get = "year", pure)]
+    pub fn year(date: &mut Date) -> i64 {
+        i64::from(date.day.year())
+    }
+
+    /// The month, 1 to 12.
+    #[rhai_fn(get = "month", pure)]
+    pub fn month(date: &mut Date) -> i64 {
+        i64::from(date.day.month())
+    }
+
+    /// The day of the month, 1 to 31.
+    #[rhai_fn(get = "day", pure)]
+    pub fn day(date: &mut Date) -> i64 {
+        i64::from(date.day.day())
+    }
+
+    /// The name of the weekday: `monday` to `sunday`.
+    #[rhai_fn(get = "weekday", pure)]
+    pub fn weekday(date: &mut Date) -> Dynamic {
+        let name = match date.day.weekday() {
+            Weekday::Monday => "monday",
+            Weekday::Tuesday => "tuesday",
+            Weekday::Wednesday => "wednesday",
+            Weekday::Thursday => "thursday",
+            Weekday::Friday => "friday",
+            Weekday::Saturday => "saturday",
+            Weekday::Sunday => "sunday",
+        };
+        frozen(name)
+    }
+
+    /// The hour, 0 to 23, in the configured time zone; 0 for a mere day.
+    #[rhai_fn(get = "hour", pure)]
+    pub fn hour(date: &mut Date) -> i64 {
+        date.moment.map_or(0, |it| i64::from(date.zone.to_datetime(it).hour()))
+    }
+
+    /// The minute, 0 to 59; 0 for a mere day.
+    #[rhai_fn(get = "minute", pure)]
+    pub fn minute(date: &mut Date) -> i64 {
+        date.moment.map_or(0, |it| i64::from(date.zone.to_datetime(it).minute()))
+    }
+
+    /// The next day of that name, strictly after this one: `today().next("friday")`.
+    #[rhai_fn(pure, return_raw)]
+    pub fn next(date: &mut Date, weekday: &str) -> Fallible<Date> {
+        let wanted = weekday_named(weekday)
+            .ok_or_else(|| format!("`{weekday}` is not the name of a weekday"))?;
+        let n = date.day.weekday().until(wanted);
+        date.shifted(i64::from(if n == 0 { 7 } else { n }).days())
+    }
+
+    /// The Monday of its week.
+    #[rhai_fn(pure, return_raw)]
+    pub fn start_of_week(date: &mut Date) -> Fallible<Date> {
+        let n = Weekday::Monday.until(date.day.weekday());
+        date.shifted(i64::from(-n).days())
+    }
+
+    /// The last day of its month.
+    #[rhai_fn(pure)]
+    pub fn end_of_month(date: &mut Date) -> Date {
+        date.at(date.day.last_of_month())
+    }
+
+    /// Its text by a pattern: `%d.%m.%Y`, `%A`, `%H:%M` and so on (strftime).
+    #[rhai_fn(pure, return_raw)]
+    pub fn format(date: &mut Date, pattern: &str) -> Fallible<String> {
+        let bad = |error: jiff::Error| format!("`{pattern}` is not a pattern for dates: {error}");
+        let text = match date.moment {
+            Some(moment) => strtime::format(pattern, &moment.to_zoned(date.zone.clone())),
+            None => strtime::format(pattern, date.day),
+        };
+        Ok(text.map_err(bad)?)
+    }
+
+    /// The day as text: `2026-12-24`.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn date_to_string(date: &mut Date) -> String {
+        date.to_string()
+    }
+
+    /// So many days later.
+    #[rhai_fn(name = "+", return_raw)]
+    pub fn later(date: Date, days: Days) -> Fallible<Date> {
+        shift(&date, days.0)
+    }
+
+    /// So many days earlier.
+    #[rhai_fn(name = "-", return_raw)]
+    pub fn earlier(date: Date, days: Days) -> Fallible<Date> {
+        shift(&date, days.0.checked_neg().unwrap_or(i64::MAX))
+    }
+
+    /// The number of days from the second date to the first.
+    #[rhai_fn(name = "-")]
+    pub fn between(a: Date, b: Date) -> i64 {
+        // Two days of the calendar are at most some seven million days apart.
+        b.day.until(a.day).map_or(0, |span| i64::from(span.get_days()))
+    }
+
+    /// Whether they are the same day (the same moment, where both have one).
+    #[rhai_fn(name = "==")]
+    pub fn eq(a: Date, b: Date) -> bool {
+        a.cmp(&b).is_eq()
+    }
+
+    /// Whether they are different days.
+    #[rhai_fn(name = "!=")]
+    pub fn ne(a: Date, b: Date) -> bool {
+        a.cmp(&b).is_ne()
+    }
+
+    /// Whether the first is earlier.
+    #[rhai_fn(name = "<")]
+    pub fn lt(a: Date, b: Date) -> bool {
+        a.cmp(&b).is_lt()
+    }
+
+    /// Whether the first is not later.
+    #[rhai_fn(name = "<=")]
+    pub fn le(a: Date, b: Date) -> bool {
+        a.cmp(&b).is_le()
+    }
+
+    /// Whether the first is later.
+    #[rhai_fn(name = ">")]
+    pub fn gt(a: Date, b: Date) -> bool {
+        a.cmp(&b).is_gt()
+    }
+
+    /// Whether the first is not earlier.
+    #[rhai_fn(name = ">=")]
+    pub fn ge(a: Date, b: Date) -> bool {
+        a.cmp(&b).is_ge()
+    }
+}
+
+fn shift(date: &Date, n: i64) -> Fallible<Date> {
+    if !(-10_000_000..=10_000_000).contains(&n) {
+        return Err("that day is outside the calendar".into());
+    }
+    date.shifted(n.days())
+}

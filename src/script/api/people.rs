@@ -1,0 +1,124 @@
+//! Users and groups in scripts.
+
+use rhai::plugin::*;
+
+use crate::host::Session;
+use crate::model::{self, UserId};
+use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid, kind_of};
+
+/// A user; looked up in the directory when a name is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) session: Session,
+    pub(crate) id: UserId,
+}
+
+/// A group of the signed-in user.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) session: Session,
+    pub(crate) group: model::Group,
+}
+
+impl User {
+    pub(crate) fn or_unit(session: &Session, id: Option<UserId>) -> Dynamic {
+        id.map_or(Dynamic::UNIT, |id| Dynamic::from(Self { session: session.clone(), id }))
+    }
+
+    /// Reads what a script gives for a person: a User, or a name, address or id.
+    pub(crate) fn given(value: &Dynamic, session: &Session) -> Fallible<UserId> {
+        if let Some(user) = value.read_lock::<Self>() {
+            return Ok(user.id.clone());
+        }
+        match value.as_immutable_string_ref() {
+            Ok(text) => Ok(session.find_user(&text).or_raise(session)?.id),
+            Err(_) => {
+                let kind = kind_of(value);
+                invalid(
+                    session,
+                    format!("a person is a User or a text such as \"ana@example.org\", not {kind}"),
+                )
+            }
+        }
+    }
+
+    fn read(&self) -> Option<model::User> {
+        self.session.user_by_id(&self.id)
+    }
+}
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "people", functions);
+}
+
+#[export_module]
+mod functions {
+    /// The directory's id.
+    #[rhai_fn(get = "id", pure)]
+    pub fn user_id(user: &mut User) -> Dynamic {
+        frozen(user.id.to_string())
+    }
+
+    /// The display name; the sign-in name or id where there is none.
+    #[rhai_fn(get = "name", pure, volatile)]
+    pub fn user_name(user: &mut User) -> Dynamic {
+        let read = user.read();
+        frozen(read.map_or_else(|| user.id.to_string(), |it| it.label().to_owned()))
+    }
+
+    /// The sign-in name (user principal name).
+    #[rhai_fn(get = "upn", pure, volatile)]
+    pub fn upn(user: &mut User) -> Dynamic {
+        frozen(user.read().map(|it| it.upn).unwrap_or_default())
+    }
+
+    /// The mail address, `()` if there is none.
+    #[rhai_fn(get = "mail", pure, volatile)]
+    pub fn mail(user: &mut User) -> Dynamic {
+        user.read().and_then(|it| it.mail).map_or(Dynamic::UNIT, frozen)
+    }
+
+    /// Whether they are the same person.
+    #[rhai_fn(name = "==")]
+    pub fn user_eq(a: User, b: User) -> bool {
+        a.id == b.id
+    }
+
+    /// Whether they are different people.
+    #[rhai_fn(name = "!=")]
+    pub fn user_ne(a: User, b: User) -> bool {
+        a.id != b.id
+    }
+
+    /// The display name, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile)]
+    pub fn user_to_string(user: &mut User) -> String {
+        user.read().map_or_else(|| user.id.to_string(), |it| it.label().to_owned())
+    }
+
+    /// The directory's id.
+    #[rhai_fn(get = "id", pure)]
+    pub fn group_id(group: &mut Group) -> Dynamic {
+        frozen(group.group.id.to_string())
+    }
+
+    /// The name.
+    #[rhai_fn(get = "name", pure)]
+    pub fn group_name(group: &mut Group) -> Dynamic {
+        frozen(group.group.name.clone())
+    }
+
+    /// The members.
+    #[rhai_fn(get = "members", pure, volatile, return_raw)]
+    pub fn group_members(group: &mut Group) -> Fallible<Dynamic> {
+        let session = &group.session;
+        let users = session.members(&group.group).or_raise(session)?;
+        Ok(frozen_list(users.into_iter().map(|it| User { session: session.clone(), id: it.id })))
+    }
+
+    /// The name, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn group_to_string(group: &mut Group) -> String {
+        group.group.name.clone()
+    }
+}

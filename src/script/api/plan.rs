@@ -1,0 +1,194 @@
+//! Plans in scripts.
+
+use rhai::Map;
+use rhai::plugin::*;
+
+use crate::host::{NewTask, Session};
+use crate::model::PlanId;
+use crate::script::api::task::{new_task, normal_title};
+use crate::script::api::{
+    Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,
+};
+
+/// A plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) session: Session,
+    pub(crate) id: PlanId,
+}
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "plan", functions);
+}
+
+#[export_module]
+mod functions {
+    /// Its id; a marker that becomes the real one at apply while the plan is new.
+    #[rhai_fn(get = "id", pure)]
+    pub fn id(plan: &mut Plan) -> Dynamic {
+        frozen(plan.id.to_string())
+    }
+
+    /// Its title.
+    #[rhai_fn(get = "title", pure, volatile, return_raw)]
+    pub fn title(plan: &mut Plan) -> Fallible<Dynamic> {
+        Ok(frozen(plan.session.plan(&plan.id).or_raise(&plan.session)?.title))
+    }
+
+    /// Renames the plan.
+    #[rhai_fn(set = "title", volatile, return_raw)]
+    pub fn set_title(plan: &mut Plan, title: &str) -> Fallible<()> {
+        let title = title.to_owned();
+        plan.session.edit_plan(&plan.id, |it| it.title = title).or_raise(&plan.session)
+    }
+
+    /// The group that contains it, `()` if none does or it is not the signed-in user's.
+    #[rhai_fn(get = "group", pure, volatile, return_raw)]
+    pub fn group(plan: &mut Plan) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let id = session.plan(&plan.id).or_raise(session)?.group;
+        let groups = session.groups().or_raise(session)?;
+        let group = groups.into_iter().find(|it| Some(&it.id) == id.as_ref());
+        Ok(group.map_or(Dynamic::UNIT, |group| {
+            Dynamic::from(Group { session: session.clone(), group })
+        }))
+    }
+
+    /// The members of its group, who can all see and edit it.
+    #[rhai_fn(get = "members", pure, volatile, return_raw)]
+    pub fn members(plan: &mut Plan) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let id = session.plan(&plan.id).or_raise(session)?.group;
+        let groups = session.groups().or_raise(session)?;
+        let users = match groups.into_iter().find(|it| Some(&it.id) == id.as_ref()) {
+            Some(group) => session.members(&group).or_raise(session)?,
+            None => Vec::new(),
+        };
+        Ok(frozen_list(users.into_iter().map(|it| User { session: session.clone(), id: it.id })))
+    }
+
+    /// When it was created; an error for a new one.
+    #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
+    pub fn created_at(plan: &mut Plan) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let read = session.plan(&plan.id).or_raise(session)?;
+        known(plan.id.is_provisional(), "created_at").or_raise(session)?;
+        Ok(read.created_at.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, session))))
+    }
+
+    /// Who created it, `()` for an application; an error for a new one.
+    #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
+    pub fn created_by(plan: &mut Plan) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let read = session.plan(&plan.id).or_raise(session)?;
+        known(plan.id.is_provisional(), "created_by").or_raise(session)?;
+        Ok(User::or_unit(session, read.created_by))
+    }
+
+    /// Its buckets in board order.
+    #[rhai_fn(get = "buckets", pure, volatile, return_raw)]
+    pub fn buckets(plan: &mut Plan) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let ids = session.buckets(&plan.id).or_raise(session)?;
+        Ok(frozen_list(ids.into_iter().map(|id| Bucket { session: session.clone(), id })))
+    }
+
+    /// Its tasks, completed ones too.
+    #[rhai_fn(get = "tasks", pure, volatile, return_raw)]
+    pub fn tasks(plan: &mut Plan) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let ids = session.tasks(&plan.id).or_raise(session)?;
+        Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
+    }
+
+    /// The names of its labels.
+    #[rhai_fn(get = "labels", pure, volatile, return_raw)]
+    pub fn labels(plan: &mut Plan) -> Fallible<Dynamic> {
+        let details = plan.session.plan_details(&plan.id).or_raise(&plan.session)?;
+        Ok(frozen_list(details.labels.into_values().map(ImmutableString::from)))
+    }
+
+    /// Its address in Planner's own client.
+    #[rhai_fn(get = "url", pure)]
+    pub fn url(plan: &mut Plan) -> Dynamic {
+        frozen(format!("https://planner.cloud.microsoft/webui/plan/{}/view/board", plan.id))
+    }
+
+    /// Its bucket with a name or id.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn bucket(plan: &mut Plan, name_or_id: &str) -> Fallible<Bucket> {
+        let session = plan.session.clone();
+        let id = session.find_bucket(&plan.id, name_or_id).or_raise(&session)?;
+        Ok(Bucket { session, id })
+    }
+
+    /// Its task with a title or id.
+    #[rhai_fn(name = "task", volatile, pure, return_raw)]
+    pub fn task_of_plan(plan: &mut Plan, title_or_id: &str) -> Fallible<Task> {
+        let session = plan.session.clone();
+        let id = session.find_task(&plan.id, title_or_id).or_raise(&session)?;
+        Ok(Task { session, id })
+    }
+
+    /// Its open tasks with a title, whatever the case and the spaces: what would be a
+    /// duplicate.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn open_tasks_titled(plan: &mut Plan, title: &str) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let wanted = normal_title(title);
+        let mut found = Vec::new();
+        for id in session.tasks(&plan.id).or_raise(session)? {
+            let task = session.task(&id).or_raise(session)?;
+            if task.percent_complete < 100 && normal_title(&task.title) == wanted {
+                found.push(Task { session: session.clone(), id });
+            }
+        }
+        Ok(frozen_list(found))
+    }
+
+    /// Records a new bucket, after the others.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn create_bucket(plan: &mut Plan, name: &str) -> Fallible<Bucket> {
+        let session = plan.session.clone();
+        let id = session.create_bucket(&plan.id, name).or_raise(&session)?;
+        Ok(Bucket { session, id })
+    }
+
+    /// Records a new task: `create_task(#{ title, bucket, assign, due, start, priority,
+    /// progress, labels, description, checklist })`.
+    #[rhai_fn(name = "create_task", volatile, pure, return_raw)]
+    pub fn create_task_in_plan(plan: &mut Plan, fields: Map) -> Fallible<Task> {
+        let session = plan.session.clone();
+        let new: NewTask = new_task(&session, &plan.id, fields)?;
+        let id = session.create_task(&plan.id, new).or_raise(&session)?;
+        Ok(Task { session, id })
+    }
+
+    /// Records that the plan and everything in it is to go.
+    #[rhai_fn(name = "delete", volatile, pure, return_raw)]
+    pub fn delete_plan(plan: &mut Plan) -> Fallible<()> {
+        plan.session.delete_plan(&plan.id).or_raise(&plan.session)
+    }
+
+    /// Whether they are the same plan.
+    #[rhai_fn(name = "==")]
+    pub fn eq(a: Plan, b: Plan) -> bool {
+        a.id == b.id
+    }
+
+    /// Whether they are different plans.
+    #[rhai_fn(name = "!=")]
+    pub fn ne(a: Plan, b: Plan) -> bool {
+        a.id != b.id
+    }
+
+    /// Its title, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
+    pub fn plan_to_string(plan: &mut Plan) -> Fallible<String> {
+        Ok(plan.session.plan(&plan.id).or_raise(&plan.session)?.title)
+    }
+}
+
+fn known(is_new: bool, field: &'static str) -> Result<(), crate::host::Error> {
+    if is_new { Err(crate::host::Error::NotYetKnown { what: "plan", field }) } else { Ok(()) }
+}

@@ -1,0 +1,537 @@
+//! Tasks in scripts.
+
+use rhai::plugin::*;
+use rhai::{Array, Map};
+
+use crate::change::Field;
+use crate::host::{Error, NewTask, Session};
+use crate::model::{BucketId, ChecklistItem as Item, PlanId, Priority, Progress, TaskId};
+use crate::script::api::{
+    Bucket, ChecklistItem, Date, Fallible, OrRaise as _, Plan, User, frozen, frozen_list, invalid,
+    kind_of,
+};
+
+/// A task with its details.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) session: Session,
+    pub(crate) id: TaskId,
+}
+
+impl Task {
+    fn look(&self, field: Field) -> Fallible<crate::model::Task> {
+        self.session.look(&self.id, field).or_raise(&self.session)
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut crate::model::Task)) -> Fallible<()> {
+        self.session.edit_task(&self.id, edit).or_raise(&self.session)
+    }
+
+    /// Fields that only the service computes are not known of a new task.
+    fn computed(&self, field: &'static str) -> Fallible<crate::model::Task> {
+        let task = self.session.task(&self.id).or_raise(&self.session)?;
+        if self.id.is_provisional() {
+            return Err(Error::NotYetKnown { what: "task", field }).or_raise(&self.session);
+        }
+        Ok(task)
+    }
+
+    fn date_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
+        moment.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, &self.session)))
+    }
+
+    /// The days by which an open task is past its due day; `None` if it is not.
+    fn days_overdue(&self) -> Fallible<Option<i64>> {
+        self.look(Field::PercentComplete)?;
+        let task = self.look(Field::DueDateTime)?;
+        let Some(due) = task.due.filter(|_| task.percent_complete < 100) else { return Ok(None) };
+        let due = Date::of_moment(due, &self.session).day;
+        let span = due.until(self.session.today());
+        Ok(span.ok().map(|it| i64::from(it.get_days())).filter(|days| *days > 0))
+    }
+}
+
+/// Makes titles comparable: lower case, single spaces.
+pub(crate) fn normal_title(title: &str) -> String {
+    title.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+fn bucket_given(value: &Dynamic, session: &Session, plan: &PlanId) -> Fallible<BucketId> {
+    if let Some(bucket) = value.read_lock::<Bucket>() {
+        return Ok(bucket.id.clone());
+    }
+    match value.as_immutable_string_ref() {
+        Ok(name) => session.find_bucket(plan, &name).or_raise(session),
+        Err(_) => {
+            let kind = kind_of(value);
+            invalid(session, format!("a bucket is a Bucket or its name, not {kind}"))
+        }
+    }
+}
+
+fn priority_given(value: &Dynamic, session: &Session) -> Fallible<Priority> {
+    let number = value.as_int().ok().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
+    let name = value.as_immutable_string_ref().ok().and_then(|it| Priority::parse(&it));
+    match number.or(name) {
+        Some(priority) => Ok(priority),
+        None => invalid(
+            session,
+            format!("a priority is 0 to 10 or one of {}", Priority::NAMES.join(", ")),
+        ),
+    }
+}
+
+fn progress_given(name: &str, session: &Session) -> Fallible<Progress> {
+    match Progress::parse(name) {
+        Some(progress) => Ok(progress),
+        None => {
+            let names = Progress::NAMES.join(", ");
+            invalid(session, format!("`{name}` is not a progress; it is one of {names}"))
+        }
+    }
+}
+
+/// Reads one thing or an array of things.
+fn each(value: Dynamic) -> Array {
+    match value.try_cast_result::<Array>() {
+        Ok(items) => items,
+        Err(value) if value.is_unit() => Array::new(),
+        Err(value) => vec![value],
+    }
+}
+
+fn text_given(value: &Dynamic, session: &Session, what: &str) -> Fallible<String> {
+    match value.as_immutable_string_ref() {
+        Ok(text) => Ok(text.to_string()),
+        Err(_) => invalid(session, format!("{what} is text, not {}", kind_of(value))),
+    }
+}
+
+/// Reads the map that `create_task` takes.
+pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallible<NewTask> {
+    const KNOWN: [&str; 10] = [
+        "title",
+        "bucket",
+        "assign",
+        "due",
+        "start",
+        "priority",
+        "progress",
+        "labels",
+        "description",
+        "checklist",
+    ];
+    let mut new = NewTask::default();
+    for (key, value) in fields {
+        match key.as_str() {
+            "title" => new.title = text_given(&value, session, "title")?,
+            "bucket" if value.is_unit() => {}
+            "bucket" => new.bucket = Some(bucket_given(&value, session, plan)?),
+            "assign" => {
+                for user in each(value) {
+                    new.assignees.push(User::given(&user, session)?);
+                }
+            }
+            "due" => {
+                new.due = Date::given(&value, session, "due")?.and_then(|it| it.to_write());
+            }
+            "start" => {
+                new.start = Date::given(&value, session, "start")?.and_then(|it| it.to_write());
+            }
+            "priority" if value.is_unit() => {}
+            "priority" => new.priority = Some(priority_given(&value, session)?),
+            "progress" => {
+                let name = text_given(&value, session, "progress")?;
+                new.percent_complete = progress_given(&name, session)?.percent();
+            }
+            "labels" => {
+                for label in each(value) {
+                    let name = text_given(&label, session, "a label")?;
+                    new.labels.push(session.find_label(plan, &name).or_raise(session)?);
+                }
+            }
+            "description" if value.is_unit() => {}
+            "description" => new.description = text_given(&value, session, "description")?,
+            "checklist" => {
+                for item in each(value) {
+                    new.checklist.push(text_given(&item, session, "a checklist item")?);
+                }
+            }
+            other => {
+                let known = KNOWN.join(", ");
+                return invalid(
+                    session,
+                    format!("create_task does not know `{other}`; it takes {known}"),
+                );
+            }
+        }
+    }
+    if new.title.trim().is_empty() {
+        return invalid(session, "create_task needs a title".to_owned());
+    }
+    Ok(new)
+}
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "task", functions);
+}
+
+#[export_module]
+mod functions {
+    /// Its id; a marker that becomes the real one at apply while the task is new.
+    #[rhai_fn(get = "id", pure)]
+    pub fn id(task: &mut Task) -> Dynamic {
+        frozen(task.id.to_string())
+    }
+
+    /// Its title.
+    #[rhai_fn(get = "title", pure, volatile, return_raw)]
+    pub fn title(task: &mut Task) -> Fallible<Dynamic> {
+        Ok(frozen(task.look(Field::Title)?.title))
+    }
+
+    /// Renames the task.
+    #[rhai_fn(set = "title", volatile, return_raw)]
+    pub fn set_title(task: &mut Task, title: &str) -> Fallible<()> {
+        let title = title.to_owned();
+        task.edit(|it| it.title = title)
+    }
+
+    /// Its completion, 0 to 100.
+    #[rhai_fn(get = "percent_complete", pure, volatile, return_raw)]
+    pub fn percent_complete(task: &mut Task) -> Fallible<i64> {
+        Ok(i64::from(task.look(Field::PercentComplete)?.percent_complete))
+    }
+
+    /// Sets its completion, 0 to 100.
+    #[rhai_fn(set = "percent_complete", volatile, return_raw)]
+    pub fn set_percent_complete(task: &mut Task, percent: i64) -> Fallible<()> {
+        match u8::try_from(percent) {
+            Ok(percent @ 0..=100) => task.edit(|it| it.percent_complete = percent),
+            _ => invalid(&task.session, format!("percent_complete is 0 to 100, not {percent}")),
+        }
+    }
+
+    /// Its progress: `not_started`, `in_progress` or `completed`.
+    #[rhai_fn(get = "progress", pure, volatile, return_raw)]
+    pub fn progress(task: &mut Task) -> Fallible<Dynamic> {
+        Ok(frozen(task.look(Field::PercentComplete)?.progress().name()))
+    }
+
+    /// Sets its progress; a percentage that stands for it already is kept.
+    #[rhai_fn(set = "progress", volatile, return_raw)]
+    pub fn set_progress(task: &mut Task, name: &str) -> Fallible<()> {
+        let progress = progress_given(name, &task.session)?;
+        task.edit(|it| {
+            if it.progress() != progress {
+                it.percent_complete = progress.percent();
+            }
+        })
+    }
+
+    /// Its priority, 0 (most urgent) to 10.
+    #[rhai_fn(get = "priority", pure, volatile, return_raw)]
+    pub fn priority(task: &mut Task) -> Fallible<i64> {
+        Ok(i64::from(task.look(Field::Priority)?.priority.level()))
+    }
+
+    /// Sets its priority: 0 to 10, or `urgent`, `important`, `medium`, `low`.
+    #[rhai_fn(set = "priority", volatile, return_raw)]
+    pub fn set_priority(task: &mut Task, priority: Dynamic) -> Fallible<()> {
+        let priority = priority_given(&priority, &task.session)?;
+        task.edit(|it| it.priority = priority)
+    }
+
+    /// The day it begins, `()` if none is set.
+    #[rhai_fn(get = "start", pure, volatile, return_raw)]
+    pub fn start(task: &mut Task) -> Fallible<Dynamic> {
+        let start = task.look(Field::StartDateTime)?.start;
+        Ok(task.date_or_unit(start))
+    }
+
+    /// Sets the day it begins: a Date, a text like "2026-12-24", or `()` for none.
+    #[rhai_fn(set = "start", volatile, return_raw)]
+    pub fn set_start(task: &mut Task, day: Dynamic) -> Fallible<()> {
+        let day = Date::given(&day, &task.session, "start")?;
+        let old = task.session.task(&task.id).or_raise(&task.session)?.start;
+        let new = same_day_or(old, day.as_ref(), &task.session);
+        task.edit(|it| it.start = new)
+    }
+
+    /// The day it is due, `()` if none is set.
+    #[rhai_fn(get = "due", pure, volatile, return_raw)]
+    pub fn due(task: &mut Task) -> Fallible<Dynamic> {
+        let due = task.look(Field::DueDateTime)?.due;
+        Ok(task.date_or_unit(due))
+    }
+
+    /// Sets the day it is due: a Date, a text like "2026-12-24", or `()` for none.
+    #[rhai_fn(set = "due", volatile, return_raw)]
+    pub fn set_due(task: &mut Task, day: Dynamic) -> Fallible<()> {
+        let day = Date::given(&day, &task.session, "due")?;
+        let old = task.session.task(&task.id).or_raise(&task.session)?.due;
+        let new = same_day_or(old, day.as_ref(), &task.session);
+        task.edit(|it| it.due = new)
+    }
+
+    /// The bucket it is in, `()` if in none.
+    #[rhai_fn(get = "bucket", pure, volatile, return_raw)]
+    pub fn bucket(task: &mut Task) -> Fallible<Dynamic> {
+        let id = task.look(Field::BucketId)?.bucket;
+        let session = &task.session;
+        Ok(id.map_or(Dynamic::UNIT, |id| Dynamic::from(Bucket { session: session.clone(), id })))
+    }
+
+    /// Moves the task to a bucket: a Bucket, or its name.
+    #[rhai_fn(set = "bucket", volatile, return_raw)]
+    pub fn set_bucket(task: &mut Task, bucket: Dynamic) -> Fallible<()> {
+        move_to(task, bucket)
+    }
+
+    /// Moves the task to a bucket of its plan: a Bucket, or its name.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn move_to(task: &mut Task, bucket: Dynamic) -> Fallible<()> {
+        let session = &task.session;
+        let plan = session.task(&task.id).or_raise(session)?.plan;
+        let bucket = bucket_given(&bucket, session, &plan)?;
+        session.move_task(&task.id, &bucket).or_raise(session)
+    }
+
+    /// The description; empty if there is none.
+    #[rhai_fn(get = "description", pure, volatile, return_raw)]
+    pub fn description(task: &mut Task) -> Fallible<Dynamic> {
+        let details = task.session.details(&task.id, Field::Description);
+        Ok(frozen(details.or_raise(&task.session)?.description))
+    }
+
+    /// Sets the description.
+    #[rhai_fn(set = "description", volatile, return_raw)]
+    pub fn set_description(task: &mut Task, text: &str) -> Fallible<()> {
+        let session = &task.session;
+        let text = text.to_owned();
+        session.edit_details(&task.id, |it| it.description = text).or_raise(session)
+    }
+
+    /// The plan it belongs to.
+    #[rhai_fn(get = "plan", pure, volatile, return_raw)]
+    pub fn plan_of_task(task: &mut Task) -> Fallible<Plan> {
+        let session = task.session.clone();
+        let id = session.task(&task.id).or_raise(&session)?.plan;
+        Ok(Plan { session, id })
+    }
+
+    /// Who works on it.
+    #[rhai_fn(get = "assignees", pure, volatile, return_raw)]
+    pub fn assignees(task: &mut Task) -> Fallible<Dynamic> {
+        let session = &task.session;
+        let ids = task.look(Field::Assignments)?.assignments.into_keys();
+        Ok(frozen_list(ids.map(|id| User { session: session.clone(), id })))
+    }
+
+    /// Whether a person works on it: a User, or a name, address or id.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn assigned_to(task: &mut Task, user: Dynamic) -> Fallible<bool> {
+        let user = User::given(&user, &task.session)?;
+        Ok(task.look(Field::Assignments)?.assignments.contains_key(&user))
+    }
+
+    /// Assigns a person: a User, or a name, address or id.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn assign(task: &mut Task, user: Dynamic) -> Fallible<()> {
+        let user = User::given(&user, &task.session)?;
+        task.edit(|it| {
+            it.assignments.entry(user).or_default();
+        })
+    }
+
+    /// Takes a person off the task: a User, or a name, address or id.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn unassign(task: &mut Task, user: Dynamic) -> Fallible<()> {
+        let user = User::given(&user, &task.session)?;
+        task.edit(|it| {
+            it.assignments.remove(&user);
+        })
+    }
+
+    /// The names of its labels.
+    #[rhai_fn(get = "labels", pure, volatile, return_raw)]
+    pub fn labels(task: &mut Task) -> Fallible<Dynamic> {
+        let read = task.look(Field::AppliedCategories)?;
+        let mut names = Vec::new();
+        for category in read.categories {
+            let name = task.session.label_name(&read.plan, category).or_raise(&task.session)?;
+            names.push(ImmutableString::from(name));
+        }
+        Ok(frozen_list(names))
+    }
+
+    /// Puts a label of its plan on the task: the label's name.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn add_label(task: &mut Task, label: &str) -> Fallible<()> {
+        let session = &task.session;
+        let plan = session.task(&task.id).or_raise(session)?.plan;
+        let label = session.find_label(&plan, label).or_raise(session)?;
+        task.edit(|it| {
+            it.categories.insert(label);
+        })
+    }
+
+    /// Takes a label off the task: the label's name.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn remove_label(task: &mut Task, label: &str) -> Fallible<()> {
+        let session = &task.session;
+        let plan = session.task(&task.id).or_raise(session)?.plan;
+        let label = session.find_label(&plan, label).or_raise(session)?;
+        task.edit(|it| {
+            it.categories.remove(&label);
+        })
+    }
+
+    /// Its checklist, top down.
+    #[rhai_fn(get = "checklist", pure, volatile, return_raw)]
+    pub fn checklist(task: &mut Task) -> Fallible<Dynamic> {
+        let session = &task.session;
+        let details = session.details(&task.id, Field::Checklist).or_raise(session)?;
+        // Planner shows items in descending order of their hints (planner-api.md 4.6); items
+        // that are new have none yet and stand last, in the order they were added.
+        let mut items: Vec<(String, Item)> = details.checklist.into_iter().collect();
+        items.sort_by(|(a_key, a), (b_key, b)| {
+            b.order_hint.cmp(&a.order_hint).then_with(|| a_key.cmp(b_key))
+        });
+        let handle =
+            |(key, _)| ChecklistItem { session: session.clone(), task: task.id.clone(), key };
+        Ok(frozen_list(items.into_iter().map(handle)))
+    }
+
+    /// Adds a line to its checklist.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn add_checklist_item(task: &mut Task, title: &str) -> Fallible<ChecklistItem> {
+        let session = task.session.clone();
+        let mut key = String::new();
+        let change = |details: &mut crate::model::TaskDetails| {
+            // Any text is a key; short numbers are what Planner's own client uses (1.10).
+            let mut n = 10_000 + details.checklist.len();
+            while details.checklist.contains_key(&n.to_string()) {
+                n += 1;
+            }
+            key = n.to_string();
+            let item = Item { title: title.to_owned(), checked: false, order_hint: String::new() };
+            details.checklist.insert(key.clone(), item);
+        };
+        session.edit_details(&task.id, change).or_raise(&session)?;
+        Ok(ChecklistItem { session, task: task.id.clone(), key })
+    }
+
+    /// When it was created; an error for a new one.
+    #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
+    pub fn created_at(task: &mut Task) -> Fallible<Dynamic> {
+        let moment = task.computed("created_at")?.created_at;
+        Ok(task.date_or_unit(moment))
+    }
+
+    /// Who created it, `()` for an application; an error for a new one.
+    #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
+    pub fn created_by(task: &mut Task) -> Fallible<Dynamic> {
+        let user = task.computed("created_by")?.created_by;
+        Ok(User::or_unit(&task.session, user))
+    }
+
+    /// When it was completed, `()` if it was not.
+    #[rhai_fn(get = "completed_at", pure, volatile, return_raw)]
+    pub fn completed_at(task: &mut Task) -> Fallible<Dynamic> {
+        let moment = task.computed("completed_at")?.completed_at;
+        Ok(task.date_or_unit(moment))
+    }
+
+    /// Who completed it, `()` if nobody did.
+    #[rhai_fn(get = "completed_by", pure, volatile, return_raw)]
+    pub fn completed_by(task: &mut Task) -> Fallible<Dynamic> {
+        let user = task.computed("completed_by")?.completed_by;
+        Ok(User::or_unit(&task.session, user))
+    }
+
+    /// Whether it is completed.
+    #[rhai_fn(get = "is_completed", pure, volatile, return_raw)]
+    pub fn is_completed(task: &mut Task) -> Fallible<bool> {
+        Ok(task.look(Field::PercentComplete)?.percent_complete == 100)
+    }
+
+    /// Whether it has a description.
+    #[rhai_fn(get = "has_description", pure, volatile, return_raw)]
+    pub fn has_description(task: &mut Task) -> Fallible<bool> {
+        let details = task.session.details(&task.id, Field::Description);
+        Ok(!details.or_raise(&task.session)?.description.is_empty())
+    }
+
+    /// Its address in Planner's own client.
+    #[rhai_fn(get = "url", pure, volatile, return_raw)]
+    pub fn url(task: &mut Task) -> Fallible<Dynamic> {
+        let plan = task.session.task(&task.id).or_raise(&task.session)?.plan;
+        let base = "https://planner.cloud.microsoft/webui/plan";
+        Ok(frozen(format!("{base}/{plan}/view/board/task/{}", task.id)))
+    }
+
+    /// Whether it is open and its due day is past.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn is_overdue(task: &mut Task) -> Fallible<bool> {
+        Ok(task.days_overdue()?.is_some())
+    }
+
+    /// Whether it is open and its due day is past by at least so many days.
+    #[rhai_fn(name = "is_overdue", volatile, pure, return_raw)]
+    pub fn is_overdue_by(task: &mut Task, days: i64) -> Fallible<bool> {
+        Ok(task.days_overdue()?.is_some_and(|overdue| overdue >= days))
+    }
+
+    /// Marks the task completed.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn complete(task: &mut Task) -> Fallible<()> {
+        task.edit(|it| it.percent_complete = 100)
+    }
+
+    /// Opens a completed task again, as in progress.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn reopen(task: &mut Task) -> Fallible<()> {
+        task.edit(|it| {
+            if it.percent_complete == 100 {
+                it.percent_complete = Progress::InProgress.percent();
+            }
+        })
+    }
+
+    /// Records that the task is to go.
+    #[rhai_fn(name = "delete", volatile, pure, return_raw)]
+    pub fn delete_task(task: &mut Task) -> Fallible<()> {
+        task.session.delete_task(&task.id).or_raise(&task.session)
+    }
+
+    /// Whether they are the same task.
+    #[rhai_fn(name = "==")]
+    pub fn eq(a: Task, b: Task) -> bool {
+        a.id == b.id
+    }
+
+    /// Whether they are different tasks.
+    #[rhai_fn(name = "!=")]
+    pub fn ne(a: Task, b: Task) -> bool {
+        a.id != b.id
+    }
+
+    /// Its title, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
+    pub fn task_to_string(task: &mut Task) -> Fallible<String> {
+        Ok(task.session.task(&task.id).or_raise(&task.session)?.title)
+    }
+}
+
+/// Returns the moment to write for a day: the old one if it falls on that day already, so that
+/// setting a date to what it is changes nothing.
+fn same_day_or(
+    old: Option<jiff::Timestamp>,
+    day: Option<&Date>,
+    session: &Session,
+) -> Option<jiff::Timestamp> {
+    let day = day?;
+    let kept = old.filter(|moment| Date::of_moment(*moment, session).day == day.day);
+    kept.or_else(|| day.to_write())
+}

@@ -1,0 +1,90 @@
+//! What one script may use up.
+//!
+//! The engine's own counters restart inside callbacks and count single values (scripting.md
+//! 1.4–1.6), so the budget is kept here: a counter that only grows, a memory meter, a stop flag
+//! that no `catch` can undo.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use serde::Deserialize;
+
+use crate::host::{Stop, StopReason};
+use crate::script::memory::held_by_this_thread;
+
+/// The budgets of one script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Budget {
+    /// Operations of the script engine.
+    pub operations: u64,
+    /// Memory of all values together, in bytes.
+    pub memory: usize,
+    /// Text printed, in bytes.
+    pub output: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { operations: 5_000_000, memory: 64 << 20, output: 256 << 10 }
+    }
+}
+
+/// Text that each reason of the engine's own limits is given in.
+pub(crate) const STRING_LIMIT: usize = 1 << 20;
+pub(crate) const ARRAY_LIMIT: usize = 50_000;
+pub(crate) const MAP_LIMIT: usize = 5_000;
+pub(crate) const CALL_LIMIT: usize = 48;
+
+/// Counts what a running script uses. One for each run.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    budget: Budget,
+    stop: Arc<Stop>,
+    operations: AtomicU64,
+    output: AtomicUsize,
+    memory_at_start: AtomicI64,
+}
+
+impl Meter {
+    pub(crate) fn new(budget: Budget, stop: Arc<Stop>) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            stop,
+            operations: AtomicU64::new(0),
+            output: AtomicUsize::new(0),
+            memory_at_start: AtomicI64::new(0),
+        })
+    }
+
+    /// Starts counting memory; on the thread that will run the script.
+    pub(crate) fn start(&self) {
+        self.memory_at_start.store(held_by_this_thread(), Ordering::Relaxed);
+    }
+
+    /// Counts one operation; false when the script must end.
+    pub(crate) fn tick(&self) -> bool {
+        let n = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
+        if n > self.budget.operations {
+            self.over("operations", self.budget.operations.to_string());
+        } else if n.is_multiple_of(64) {
+            let held = held_by_this_thread() - self.memory_at_start.load(Ordering::Relaxed);
+            if usize::try_from(held).is_ok_and(|it| it > self.budget.memory) {
+                self.over("memory", format!("{} MiB", self.budget.memory >> 20));
+            }
+        }
+        self.stop.reason().is_none()
+    }
+
+    /// Counts output; false when there was too much.
+    pub(crate) fn print(&self, bytes: usize) -> bool {
+        let n = self.output.fetch_add(bytes.saturating_add(1), Ordering::Relaxed) + bytes;
+        if n > self.budget.output {
+            self.over("output", format!("{} KiB", self.budget.output >> 10));
+        }
+        self.stop.reason().is_none()
+    }
+
+    fn over(&self, name: &'static str, size: String) {
+        self.stop.set(StopReason::Budget(name, size));
+    }
+}

@@ -1,0 +1,154 @@
+//! `planwright.toml`: what a workspace sets.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::Limits;
+use crate::policy::Caps;
+use crate::script::Budget;
+
+/// The configuration of a workspace (design.md section 4). Unknown names are errors: a typo in
+/// a safety setting must not go unnoticed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The zone that decides what today is (an IANA name); the system's if absent.
+    pub time_zone: Option<String>,
+    /// Which policies are in force.
+    pub policies: PolicyConfig,
+    /// How much a run may do.
+    pub limits: LimitConfig,
+    /// What each agent may do, by name.
+    pub agents: BTreeMap<String, AgentConfig>,
+    /// Planner's own limits, where a tenant's differ from the published ones.
+    pub planner: Limits,
+}
+
+/// The `[policies]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Names of policies in force for every run.
+    pub always: Vec<String>,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self { always: vec!["agent_rules".to_owned()] }
+    }
+}
+
+/// The `[limits]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitConfig {
+    /// Changes a run may make (rule R5).
+    pub max_changes: Option<usize>,
+    /// Deletions a run may make (rule R5).
+    pub max_deletes: Option<usize>,
+    /// Operations of a script.
+    pub operations: Option<u64>,
+    /// Memory of a script, in MiB.
+    pub memory_mib: Option<usize>,
+    /// Output of a script, in KiB.
+    pub output_kib: Option<usize>,
+    /// Time of a script, in seconds, waiting included.
+    pub seconds: Option<u64>,
+}
+
+/// One `[agents.NAME]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentConfig {
+    /// Titles or ids of the plans it may see and touch (rule R4); all if absent.
+    pub plans: Option<Vec<String>>,
+    /// Names of policies in force for it, beside those for every run.
+    pub policies: Vec<String>,
+    /// Whether it may apply; if not, it may preview.
+    pub may_apply: bool,
+    /// Whether it may delete without `--force` (rule R1).
+    pub force: bool,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self { plans: None, policies: Vec::new(), may_apply: true, force: false }
+    }
+}
+
+impl LimitConfig {
+    /// Returns the caps on changes.
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        let default = Caps::default();
+        Caps {
+            max_changes: self.max_changes.unwrap_or(default.max_changes),
+            max_deletes: self.max_deletes.unwrap_or(default.max_deletes),
+        }
+    }
+
+    /// Returns the budgets of a script. Memory stays below what the stack is sized for.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        let default = Budget::default();
+        let memory = self.memory_mib.map(|mib| mib.saturating_mul(1 << 20));
+        Budget {
+            operations: self.operations.unwrap_or(default.operations),
+            memory: memory.unwrap_or(default.memory).min(96 << 20),
+            output: self.output_kib.map_or(default.output, |kib| kib.saturating_mul(1 << 10)),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// The text is no TOML or has names that mean nothing; the message shows the line.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_absent_is_safe() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.policies.always, ["agent_rules"]);
+        assert_eq!(config.limits.caps(), Caps::default());
+    }
+
+    #[test]
+    fn a_typo_in_a_setting_is_an_error() {
+        for text in
+            ["[limits]\nmax_change = 3", "[policy]\nalways = []", "[agents.rook]\nplan = []"]
+        {
+            let error = Config::parse(text).unwrap_err().to_string();
+            assert!(error.contains("unknown field"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_design_is_understood() {
+        let text = r#"
+            time_zone = "Pacific/Auckland"
+            [policies]
+            always = ["agent_rules"]
+            [limits]
+            max_changes = 200
+            [agents.rook]
+            plans = ["BOS Operations"]
+            policies = ["agent_rules", "office_hours"]
+            may_apply = true
+        "#;
+        let config = Config::parse(text).unwrap();
+        assert_eq!(
+            config.agents["rook"].plans.as_deref(),
+            Some(&["BOS Operations".to_owned()][..])
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! Values between scripts and the host: plain data only.
+
+use rhai::{Array, Dynamic, Map};
+use serde_json::{Number, Value};
+
+use crate::script::api::{Bucket, Date, Days, Plan, Task, User};
+
+const MAX_DEPTH: usize = 32;
+
+/// Turns a script's value into data. Handles become their ids, dates their text.
+///
+/// # Errors
+/// The path and reason, if something in it is no data: a function, a non-number.
+pub(crate) fn to_json(value: &Dynamic) -> Result<Value, String> {
+    convert(value, "the result", 0)
+}
+
+fn convert(value: &Dynamic, path: &str, depth: usize) -> Result<Value, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("{path} is nested deeper than {MAX_DEPTH} levels"));
+    }
+    if value.is_unit() {
+        return Ok(Value::Null);
+    }
+    if let Ok(it) = value.as_bool() {
+        return Ok(Value::Bool(it));
+    }
+    if let Ok(it) = value.as_int() {
+        return Ok(it.into());
+    }
+    if let Ok(it) = value.as_float() {
+        return Number::from_f64(it)
+            .map(Value::Number)
+            .ok_or_else(|| format!("{path} is not a finite number"));
+    }
+    if let Ok(it) = value.as_char() {
+        return Ok(Value::String(it.to_string()));
+    }
+    if let Ok(it) = value.as_immutable_string_ref() {
+        return Ok(Value::String(it.to_string()));
+    }
+    if let Ok(items) = value.as_array_ref() {
+        let items = items.iter().enumerate();
+        return items
+            .map(|(at, it)| convert(it, &format!("{path}[{at}]"), depth + 1))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Value::Array);
+    }
+    if let Ok(map) = value.as_map_ref() {
+        return map
+            .iter()
+            .map(|(key, it)| {
+                convert(it, &format!("{path}.{key}"), depth + 1).map(|it| (key.to_string(), it))
+            })
+            .collect::<Result<serde_json::Map<_, _>, _>>()
+            .map(Value::Object);
+    }
+    let text = value
+        .read_lock::<Task>()
+        .map(|it| it.id.to_string())
+        .or_else(|| value.read_lock::<Bucket>().map(|it| it.id.to_string()))
+        .or_else(|| value.read_lock::<Plan>().map(|it| it.id.to_string()))
+        .or_else(|| value.read_lock::<User>().map(|it| it.id.to_string()))
+        .or_else(|| value.read_lock::<Date>().map(|it| it.to_string()))
+        .or_else(|| value.read_lock::<Days>().map(|it| it.0.to_string()));
+    text.map(Value::String).ok_or_else(|| match value.type_name() {
+        "Fn" => format!("{path} is a function, not data"),
+        _ => format!("{path} is not data"),
+    })
+}
+
+/// Turns data into a script's value.
+pub(crate) fn from_json(value: &Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(it) => (*it).into(),
+        Value::Number(it) => match it.as_i64() {
+            Some(it) => it.into(),
+            None => it.as_f64().unwrap_or_default().into(),
+        },
+        Value::String(it) => it.clone().into(),
+        Value::Array(items) => items.iter().map(from_json).collect::<Array>().into(),
+        Value::Object(map) => {
+            map.iter().map(|(key, it)| (key.into(), from_json(it))).collect::<Map>().into()
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! From the engine's errors to ones that a person, or an agent, can act on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
+
+use crate::host::error::nearest;
+use crate::host::report::Place;
+use crate::host::{Failure, StopReason};
+use crate::script::engine::{Kind, for_compiling};
+use crate::script::library::is_limit;
+
+/// The texts that positions are in, by file name.
+pub(crate) type Sources = BTreeMap<String, String>;
+
+const MAX_TEXT: usize = 4096;
+
+/// Explains an error of a script in `file`. A stop says what it is whatever the error says.
+pub(crate) fn explain(
+    error: &EvalAltResult,
+    stop: Option<&StopReason>,
+    file: &str,
+    sources: &Sources,
+) -> Failure {
+    let mut frames = Vec::new();
+    let mut place = (file.to_owned(), error.position());
+    let mut inner = error;
+    loop {
+        match inner {
+            EvalAltResult::ErrorInFunctionCall(name, source, deeper, at) => {
+                frames.push(frame(name, &place.0, *at));
+                let callee = if source.is_empty() { place.0.clone() } else { source.clone() };
+                place = (callee, deeper.position());
+                inner = deeper;
+            }
+            EvalAltResult::ErrorInModule(module, deeper, at) => {
+                frames.push(frame(&format!("import of {module}"), &place.0, *at));
+                place = (module.clone(), deeper.position());
+                inner = deeper;
+            }
+            _ => break,
+        }
+    }
+    frames.reverse();
+    let (code, message, hint) = match stop {
+        Some(StopReason::Fail(text)) => ("fail", text.clone(), None),
+        Some(reason @ StopReason::Budget(..)) => (
+            "budget",
+            format!("stopped: {reason}"),
+            Some("a loop that never ends? budgets are set in planwright.toml, [limits]".to_owned()),
+        ),
+        Some(StopReason::Cancelled) => ("stopped", "interrupted".to_owned(), None),
+        None => what(inner),
+    };
+    Failure {
+        code: code.to_owned(),
+        message: message.chars().take(MAX_TEXT).collect(),
+        hint,
+        at: locate(&place.0, place.1, sources),
+        trace: frames,
+        ..Failure::default()
+    }
+}
+
+fn frame(name: &str, file: &str, at: Position) -> String {
+    let name = if name.starts_with("anon$") { "closure" } else { name };
+    match at.line() {
+        Some(line) => format!("{name} at {file}:{line}"),
+        None => format!("{name} in {file}"),
+    }
+}
+
+fn locate(file: &str, at: Position, sources: &Sources) -> Option<Place> {
+    let line = at.line()?;
+    let source = sources.get(file).and_then(|it| it.lines().nth(line - 1)).unwrap_or_default();
+    Some(Place {
+        file: file.to_owned(),
+        line,
+        column: at.position().unwrap_or(1),
+        source: source.chars().take(300).collect(),
+    })
+}
+
+fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
+    match error {
+        EvalAltResult::ErrorRuntime(value, _) => thrown(value),
+        EvalAltResult::ErrorParsing(kind, _) => {
+            let code = if is_limit(kind) { "budget" } else { "syntax" };
+            (code, syntax(kind), syntax_hint(kind))
+        }
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => unknown_function(signature),
+        EvalAltResult::ErrorDotExpr(text, _) => unknown_property(text),
+        EvalAltResult::ErrorPropertyNotFound(name, _) => (
+            "script",
+            format!("there is no property `{name}` in this map"),
+            Some("a parameter? it must be declared in the doc comment's [params]".to_owned()),
+        ),
+        EvalAltResult::ErrorVariableNotFound(name, _) => unknown_variable(name),
+        EvalAltResult::ErrorStackOverflow(_) => {
+            ("budget", "functions call each other too deeply (48 levels are allowed)".into(), None)
+        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => {
+            ("budget", format!("{} over its limit", plain(what)), None)
+        }
+        EvalAltResult::ErrorTooManyOperations(_) => {
+            ("budget", "too many operations while the script was loaded".into(), None)
+        }
+        EvalAltResult::ErrorTooManyVariables(_) => {
+            ("budget", "more than 256 variables".into(), None)
+        }
+        EvalAltResult::ErrorTooManyModules(_) => ("budget", "more than 16 imports".into(), None),
+        EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => (
+            "script",
+            format!("`{name}` would change a value that is read only"),
+            Some(
+                "copy it first (`let copy = …;`), or use the object's own verbs, such as add_label"
+                    .into(),
+            ),
+        ),
+        EvalAltResult::ErrorMismatchDataType(wanted, got, _) => {
+            ("script", format!("{} was expected here, not {}", plain(wanted), plain(got)), None)
+        }
+        EvalAltResult::ErrorTerminated(..) => ("stopped", "stopped".into(), None),
+        other => {
+            let mut text = other.clone_without_position();
+            text = plain(&text);
+            ("script", text, None)
+        }
+    }
+}
+
+/// The text of an error without the position that is told apart from it.
+trait WithoutPosition {
+    fn clone_without_position(&self) -> String;
+}
+
+impl WithoutPosition for EvalAltResult {
+    fn clone_without_position(&self) -> String {
+        let text = self.to_string();
+        match text.rfind(" (line ") {
+            Some(at) if text.ends_with(')') => {
+                text.chars().take(text.get(..at).map_or(0, |it| it.chars().count())).collect()
+            }
+            _ => text,
+        }
+    }
+}
+
+/// What a script threw, or an error of the host: a map with a message.
+fn thrown(value: &Dynamic) -> (&'static str, String, Option<String>) {
+    if let Ok(map) = value.as_map_ref() {
+        let text = |name: &str| map.get(name).map(ToString::to_string);
+        let code = match text("kind").as_deref() {
+            Some("not_found") => "not_found",
+            Some("ambiguous") => "ambiguous",
+            Some("invalid") => "invalid",
+            Some("not_yet_known") => "not_yet_known",
+            Some("gone") => "gone",
+            Some("read_only") => "read_only",
+            Some("not_member") => "not_member",
+            Some("not_permitted") => "not_permitted",
+            Some("unavailable") => "unavailable",
+            Some("service") => "service",
+            _ => "script",
+        };
+        if let Some(message) = text("message") {
+            return (code, message, text("hint"));
+        }
+    }
+    // Only plain text is shown: printing a host object could tell more than it should.
+    let text = match value.as_immutable_string_ref() {
+        Ok(text) => text.to_string(),
+        Err(_)
+            if value.is_int()
+                || value.is_bool()
+                || value.is_float()
+                || value.is_array()
+                || value.is_map() =>
+        {
+            value.to_string()
+        }
+        Err(_) => "an error".to_owned(),
+    };
+    ("script", text, None)
+}
+
+fn syntax(kind: &ParseErrorType) -> String {
+    match kind {
+        ParseErrorType::VariableUndefined(name) => format!("there is no variable `{name}`"),
+        ParseErrorType::Reserved(name) => format!("`{name}` is a reserved word"),
+        ParseErrorType::BadInput(error) if error.to_string().contains("eval") => {
+            "`eval` is not available".to_owned()
+        }
+        ParseErrorType::ExprTooDeep => "an expression is nested too deeply".to_owned(),
+        ParseErrorType::LiteralTooLarge(what, limit) => {
+            format!("{} over its limit of {limit}", plain(what))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
+    match kind {
+        ParseErrorType::VariableUndefined(_) => Some(
+            "functions do not see the variables outside of them: pass what they need".to_owned(),
+        ),
+        ParseErrorType::Reserved(name) if name == "eval" => {
+            Some("scripts can not run text as code".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn unknown_variable(name: &str) -> (&'static str, String, Option<String>) {
+    ("script", format!("there is no variable `{name}`"), None)
+}
+
+/// `task_at (i64, &str | ImmutableString | String, Task)` is how the engine says it.
+fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
+    let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ")"));
+    let arguments: Vec<String> = arguments
+        .trim_end_matches(')')
+        .split(", ")
+        .filter(|it| !it.is_empty())
+        .map(plain)
+        .collect();
+    let known = known();
+    let message = if known.functions.contains(name) {
+        format!("`{name}` does not take ({})", arguments.join(", "))
+    } else {
+        format!("there is no function `{name}`")
+    };
+    let hint = match (known.functions.contains(name), name) {
+        (true, _) => known.signatures.get(name).map(|it| format!("it is {}", it.join(" or "))),
+        (false, "eval" | "sleep" | "exit" | "timestamp" | "parse_json" | "open") => {
+            Some("scripts have no access to files, processes, the clock or other code".to_owned())
+        }
+        (false, _) => did_you_mean(name, &known.functions),
+    };
+    ("script", message, hint)
+}
+
+/// `Unknown property 'dew' - a getter is not registered for type 'Task'`.
+fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
+    let mut quoted = text.split('\'').skip(1).step_by(2);
+    let (Some(name), Some(kind)) = (quoted.next(), quoted.next()) else {
+        return ("script", plain(text), None);
+    };
+    let kind = plain(kind);
+    let known = known();
+    let properties = known.properties.get(kind.as_str());
+    let hint = properties.and_then(|names| did_you_mean(name, names));
+    let settable = properties.is_some_and(|names| names.contains(name));
+    let message = if settable && text.contains("setter") {
+        format!("`{name}` of a {kind} can not be set")
+    } else {
+        format!("a {kind} has no property `{name}`")
+    };
+    ("script", message, if settable { None } else { hint })
+}
+
+fn did_you_mean(name: &str, names: &BTreeSet<String>) -> Option<String> {
+    let near = nearest(name, names.iter().map(String::as_str));
+    let near: Vec<_> = near.iter().map(|it| format!("`{it}`")).collect();
+    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
+}
+
+/// What there is, from the engine's own metadata.
+#[derive(Default)]
+struct Known {
+    functions: BTreeSet<String>,
+    signatures: BTreeMap<String, Vec<String>>,
+    /// Getters by type.
+    properties: BTreeMap<String, BTreeSet<String>>,
+}
+
+fn known() -> &'static Known {
+    static KNOWN: OnceLock<Known> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        let mut known = Known::default();
+        for kind in [Kind::Skill, Kind::Policy] {
+            let json = for_compiling(kind).gen_fn_metadata_to_json(false).unwrap_or_default();
+            let root: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+            for function in root["functions"].as_array().into_iter().flatten() {
+                known.add(function);
+            }
+        }
+        known
+    })
+}
+
+impl Known {
+    fn add(&mut self, function: &serde_json::Value) {
+        let Some(name) = function["name"].as_str() else { return };
+        let params: Vec<(String, String)> = function["params"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|it| {
+                let text = |key: &str| it[key].as_str().unwrap_or("_").to_owned();
+                (text("name"), plain(&text("type")))
+            })
+            .collect();
+        if let Some(property) = name.strip_prefix("get$") {
+            if let Some((_, kind)) = params.first() {
+                self.properties.entry(kind.clone()).or_default().insert(property.to_owned());
+            }
+        } else if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            self.functions.insert(name.to_owned());
+            let params: Vec<_> =
+                params.iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
+            let signature = format!("`{name}({})`", params.join(", "));
+            let all = self.signatures.entry(name.to_owned()).or_default();
+            if !all.contains(&signature) && all.len() < 4 {
+                all.push(signature);
+            }
+        }
+    }
+}
+
+/// Replaces the engine's names of types by a script writer's.
+fn plain(text: &str) -> String {
+    let mut text = text.trim().trim_start_matches("&mut ").to_owned();
+    if let Some((first, _)) = text.split_once(" | ") {
+        text = first.to_owned();
+    }
+    for (theirs, ours) in [
+        ("&str", "text"),
+        ("ImmutableString", "text"),
+        ("string", "text"),
+        ("i64", "int"),
+        ("f64", "float"),
+        ("Dynamic", "any"),
+        ("ChangeView", "Change"),
+        ("RunView", "Run"),
+    ] {
+        if text == theirs {
+            return ours.to_owned();
+        }
+    }
+    text
+}

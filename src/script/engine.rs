@@ -1,0 +1,139 @@
+//! The sandbox: the only place where a script engine is made.
+//!
+//! A raw engine, the packages chosen one by one, every limit set: no `eval`, no files, no
+//! clock, no sleeping, nothing that prints to the terminal. Optimisation is off: at the default
+//! level two lines of script can make the optimiser panic, and at the highest it calls host
+//! functions while compiling (scripting.md 1.14).
+
+use std::sync::{Arc, OnceLock};
+
+use rhai::packages::{
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
+};
+use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Module, OptimizationLevel, Position};
+
+use crate::host::Session;
+use crate::script::api;
+use crate::script::budget::{ARRAY_LIMIT, CALL_LIMIT, MAP_LIMIT, Meter, STRING_LIMIT};
+
+/// Whom an engine serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A skill: reads and records wishes.
+    Skill,
+    /// A policy: reads and judges.
+    Policy,
+}
+
+/// Largest script that is compiled; compiling has no budget and its time is quadratic.
+pub const MAX_SOURCE: usize = 64 << 10;
+
+/// Builds an engine for compiling: host functions are known but answer "not available".
+#[must_use]
+pub fn for_compiling(kind: Kind) -> Engine {
+    let mut engine = sandbox(kind);
+    engine.set_max_operations(100_000);
+    engine
+}
+
+/// Builds an engine for one run.
+pub(crate) fn for_running(
+    kind: Kind,
+    session: &Session,
+    meter: &Arc<Meter>,
+    tag: Dynamic,
+) -> Engine {
+    let mut engine = sandbox(kind);
+    engine.set_default_tag(tag);
+    engine.on_progress({
+        let meter = Arc::clone(meter);
+        move |_unreliable| if meter.tick() { None } else { Some(Dynamic::UNIT) }
+    });
+    let print = {
+        let (meter, session) = (Arc::clone(meter), session.clone());
+        move |text: &str| {
+            if meter.print(text.len()) {
+                session.print(text);
+            }
+        }
+    };
+    engine.on_print(print.clone());
+    engine.on_debug(move |text, _source, _position| print(text));
+    engine
+}
+
+fn sandbox(kind: Kind) -> Engine {
+    let mut engine = Engine::new_raw();
+    for module in packages() {
+        engine.register_global_module(Arc::clone(module));
+    }
+    engine.register_global_module(api::module(kind));
+    api::register_types(&mut engine);
+    checked_replace(&mut engine);
+    engine
+        .disable_symbol("eval")
+        .set_optimization_level(OptimizationLevel::None)
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        .set_allow_shadowing(kind == Kind::Skill)
+        .set_fast_operators(true)
+        .set_max_call_levels(CALL_LIMIT)
+        .set_max_expr_depths(64, 32)
+        .set_max_variables(256)
+        .set_max_functions(256)
+        .set_max_modules(16)
+        .set_max_string_size(STRING_LIMIT)
+        .set_max_array_size(ARRAY_LIMIT)
+        .set_max_map_size(MAP_LIMIT);
+    engine
+}
+
+fn packages() -> &'static [Arc<Module>] {
+    static PACKAGES: OnceLock<Vec<Arc<Module>>> = OnceLock::new();
+    PACKAGES.get_or_init(|| {
+        vec![
+            ArithmeticPackage::new().as_shared_module(),
+            LogicPackage::new().as_shared_module(),
+            BasicMathPackage::new().as_shared_module(),
+            BasicStringPackage::new().as_shared_module(),
+            MoreStringPackage::new().as_shared_module(),
+            BasicIteratorPackage::new().as_shared_module(),
+            BasicArrayPackage::new().as_shared_module(),
+            BasicMapPackage::new().as_shared_module(),
+            BasicFnPackage::new().as_shared_module(),
+        ]
+    })
+}
+
+/// Replaces the four `replace` functions: theirs allocate the result before its size is
+/// checked (scripting.md 0.2, P7).
+fn checked_replace(engine: &mut Engine) {
+    fn replace(
+        text: &mut ImmutableString,
+        find: &str,
+        with: &str,
+    ) -> Result<(), Box<EvalAltResult>> {
+        if text.is_empty() || find.is_empty() {
+            return Ok(());
+        }
+        let n = text.matches(find).count();
+        let size = text.len() - n * find.len() + n.saturating_mul(with.len());
+        if size > STRING_LIMIT {
+            let what = "Length of string".to_owned();
+            return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
+        }
+        *text = text.replace(find, with).into();
+        Ok(())
+    }
+    engine.register_fn("replace", replace);
+    engine.register_fn("replace", |text: &mut ImmutableString, find: &str, with: char| {
+        replace(text, find, &with.to_string())
+    });
+    engine.register_fn("replace", |text: &mut ImmutableString, find: char, with: &str| {
+        replace(text, &find.to_string(), with)
+    });
+    engine.register_fn("replace", |text: &mut ImmutableString, find: char, with: char| {
+        replace(text, &find.to_string(), &with.to_string())
+    });
+}

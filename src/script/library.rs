@@ -1,0 +1,120 @@
+//! Imports: from the workspace's `lib`, in memory, without cycles.
+//!
+//! A script is compiled together with everything it imports, so that what runs does not change
+//! under its hands and no path is ever opened at run time. A cycle must be found before it is
+//! compiled: the engine itself would not survive one (scripting.md 0.2, P2).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::{
+    Engine, EvalAltResult, Module, ModuleResolver, ParseError, ParseErrorType, Position, Scope,
+    Shared,
+};
+
+/// Resolves imports among given texts.
+#[derive(Debug)]
+pub(crate) struct Library {
+    /// Texts by name: `dates`, `text/markdown`.
+    sources: Arc<BTreeMap<String, String>>,
+    /// What is being compiled, outermost first.
+    stack: Mutex<Vec<String>>,
+    used: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Library {
+    pub(crate) fn new(sources: Arc<BTreeMap<String, String>>) -> Self {
+        Self { sources, stack: Mutex::default(), used: Arc::default() }
+    }
+
+    /// Returns the names that are resolved, as they are.
+    pub(crate) fn used(&self) -> Arc<Mutex<BTreeSet<String>>> {
+        Arc::clone(&self.used)
+    }
+}
+
+fn refuse(message: String, pos: Position) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorRuntime(message.into(), pos).into()
+}
+
+fn is_name(path: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    path.split('/').all(part)
+}
+
+impl ModuleResolver for Library {
+    fn resolve(
+        &self,
+        engine: &Engine,
+        _importer: Option<&str>,
+        path: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        if !is_name(path) {
+            let shown: String = path.chars().take(60).collect();
+            return Err(refuse(
+                format!(
+                    "`{shown}` can not be imported: a library is named by letters, digits, `_` and `/`, and lies in scripts/lib"
+                ),
+                pos,
+            ));
+        }
+        let Some(text) = self.sources.get(path) else {
+            let near = crate::host::error::nearest(path, self.sources.keys().map(String::as_str));
+            let hint = if near.is_empty() {
+                String::new()
+            } else {
+                format!("; there is {}", near.join(", "))
+            };
+            return Err(refuse(format!("there is no library `{path}` in scripts/lib{hint}"), pos));
+        };
+        let lock = || self.stack.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock().iter().any(|it| it == path) {
+            let chain = lock().join(" → ");
+            return Err(refuse(format!("libraries import each other: {chain} → {path}"), pos));
+        }
+        lock().push(path.to_owned());
+        let module = self.compile(engine, path, text, pos);
+        lock().pop();
+        module
+    }
+}
+
+impl Library {
+    fn compile(
+        &self,
+        engine: &Engine,
+        path: &str,
+        text: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        let in_module =
+            |error: Box<EvalAltResult>| EvalAltResult::ErrorInModule(file_of(path), error, pos);
+        let mut ast = engine.compile(text).map_err(|error| {
+            let ParseError(kind, at) = error;
+            in_module(EvalAltResult::ErrorParsing(*kind, at).into())
+        })?;
+        ast.set_source(file_of(path));
+        let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
+        Ok(module.into())
+    }
+}
+
+/// Returns the file that a library lies in, for messages.
+pub(crate) fn file_of(path: &str) -> String {
+    format!("lib/{path}.rhai")
+}
+
+/// Tells a syntax error that only means "too big or too deep" from others.
+pub(crate) fn is_limit(kind: &ParseErrorType) -> bool {
+    matches!(
+        kind,
+        ParseErrorType::ExprTooDeep
+            | ParseErrorType::LiteralTooLarge(..)
+            | ParseErrorType::TooManyFunctions
+    )
+}

@@ -1,0 +1,342 @@
+//! What a skill says of itself: the doc comment at its top, with parameters as TOML.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::host::Failure;
+use crate::script::api::is_date_only;
+
+/// The manifest of a skill (design.md section 4).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Manifest {
+    /// What it does: the text of the doc comment.
+    pub description: String,
+    /// Its parameters; `None` if it declares none, then any is taken as text.
+    pub params: Option<BTreeMap<String, Param>>,
+}
+
+/// A parameter.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Param {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: ParamKind,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// What it is if nothing is given; without one, something must be.
+    pub default: Option<toml::Value>,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamKind {
+    /// Text.
+    String,
+    /// A whole number.
+    Int,
+    /// A number.
+    Float,
+    /// `true` or `false`.
+    Bool,
+    /// A day, `2026-12-24`.
+    Date,
+}
+
+impl ParamKind {
+    /// Returns its name in manifests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Date => "date",
+        }
+    }
+
+    fn read(self, text: &str) -> Option<Value> {
+        match self {
+            Self::String => Some(json!(text)),
+            Self::Int => text.trim().parse::<i64>().ok().map(Value::from),
+            Self::Float => {
+                let number = text.trim().parse::<f64>().ok()?;
+                serde_json::Number::from_f64(number).map(Value::Number)
+            }
+            Self::Bool => text.trim().parse::<bool>().ok().map(Value::from),
+            Self::Date => {
+                let day: jiff::civil::Date = text.trim().parse().ok()?;
+                is_date_only(text.trim()).then(|| json!(day.to_string()))
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Toml {
+    #[serde(default)]
+    params: Option<BTreeMap<String, Param>>,
+    // What the host does with a skill by itself (schedules and the like) is not read here.
+    #[serde(default, rename = "skill")]
+    _skill: Option<toml::Table>,
+}
+
+impl Manifest {
+    /// Reads the manifest of a script's text.
+    ///
+    /// # Errors
+    /// The TOML in it is none, names an unknown type, or a parameter that no script could use.
+    pub fn parse(source: &str) -> Result<Self, Failure> {
+        let lines = source.trim_start_matches('\u{feff}').lines();
+        let comment: Vec<&str> = lines
+            .map(str::trim_start)
+            .skip_while(|line| line.is_empty())
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect();
+        let mut description = Vec::new();
+        let mut toml = String::new();
+        let mut in_toml = false;
+        for line in comment {
+            match line.trim() {
+                "```toml" if !in_toml => in_toml = true,
+                "```" if in_toml => in_toml = false,
+                _ if in_toml => {
+                    toml.push_str(line);
+                    toml.push('\n');
+                }
+                _ => description.push(line),
+            }
+        }
+        let bad = |message: String| {
+            Failure {
+            code: "manifest".into(),
+            message,
+            hint: Some("parameters are declared as `days = { type = \"int\", default = 0, description = \"…\" }`".into()),
+            ..Failure::default()
+        }
+        };
+        let read: Toml = toml::from_str(&toml).map_err(|error| {
+            bad(format!("the TOML in the doc comment is wrong: {}", error.message()))
+        })?;
+        for (name, param) in read.params.iter().flatten() {
+            if !is_usable(name) {
+                return Err(bad(format!("`{name}` can not be the name of a parameter")));
+            }
+            if let Some(default) = &param.default
+                && default_value(param.kind, default).is_none()
+            {
+                return Err(bad(format!("the default of `{name}` is not a {}", param.kind.name())));
+            }
+        }
+        Ok(Self { description: description.join("\n").trim().to_owned(), params: read.params })
+    }
+
+    /// Returns the first sentence or line of the description.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        self.description.lines().next().unwrap_or_default()
+    }
+
+    /// Reads the parameters given as texts; fills in defaults.
+    ///
+    /// # Errors
+    /// One is unknown, missing, or not of its type.
+    pub fn arguments(&self, given: &[(String, String)]) -> Result<Map<String, Value>, Failure> {
+        let mut values = Map::new();
+        let Some(params) = &self.params else {
+            values.extend(given.iter().map(|(name, text)| (name.clone(), json!(text))));
+            return Ok(values);
+        };
+        let bad = |message: String, hint: Option<String>| Failure {
+            code: "parameter".into(),
+            message,
+            hint,
+            ..Failure::default()
+        };
+        for (name, text) in given {
+            let Some(param) = params.get(name) else {
+                let near = crate::host::error::nearest(name, params.keys().map(String::as_str));
+                let hint = match near.as_slice() {
+                    [] => "it has no parameters".to_owned(),
+                    names => format!("it has: {}", names.join(", ")),
+                };
+                return Err(bad(format!("there is no parameter `{name}`"), Some(hint)));
+            };
+            let Some(value) = param.kind.read(text) else {
+                let kind = param.kind.name();
+                let example = match param.kind {
+                    ParamKind::Date => Some("a date is written 2026-12-24".to_owned()),
+                    ParamKind::Bool => Some("it is `true` or `false`".to_owned()),
+                    _ => None,
+                };
+                return Err(bad(
+                    format!("`{name}` is of type {kind}, and `{text}` is not"),
+                    example,
+                ));
+            };
+            values.insert(name.clone(), value);
+        }
+        for (name, param) in params {
+            if values.contains_key(name) {
+                continue;
+            }
+            let Some(default) = &param.default else {
+                let what = &param.description;
+                let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
+                return Err(bad(
+                    format!("the parameter `{name}`{what} is missing"),
+                    Some(format!("add `-p {name}=…`")),
+                ));
+            };
+            values.insert(name.clone(), default_value(param.kind, default).unwrap_or_default());
+        }
+        Ok(values)
+    }
+}
+
+fn default_value(kind: ParamKind, default: &toml::Value) -> Option<Value> {
+    match (kind, default) {
+        (ParamKind::String, toml::Value::String(it)) => Some(json!(it)),
+        (ParamKind::Int, toml::Value::Integer(it)) => Some(json!(it)),
+        (ParamKind::Float, toml::Value::Integer(it)) => ParamKind::Float.read(&it.to_string()),
+        (ParamKind::Float, toml::Value::Float(it)) => ParamKind::Float.read(&it.to_string()),
+        (ParamKind::Bool, toml::Value::Boolean(it)) => Some(json!(it)),
+        // An empty text stands for "no date".
+        (ParamKind::Date, toml::Value::String(it)) if it.is_empty() => Some(Value::Null),
+        (ParamKind::Date, toml::Value::String(it)) => ParamKind::Date.read(it),
+        (ParamKind::Date, toml::Value::Datetime(it)) => ParamKind::Date.read(&it.to_string()),
+        _ => None,
+    }
+}
+
+/// Tells whether `params.name` can be written in a script.
+fn is_usable(name: &str) -> bool {
+    const RESERVED: [&str; 49] = [
+        "var",
+        "static",
+        "shared",
+        "goto",
+        "match",
+        "case",
+        "public",
+        "protected",
+        "new",
+        "use",
+        "with",
+        "is",
+        "module",
+        "package",
+        "super",
+        "thread",
+        "spawn",
+        "go",
+        "await",
+        "async",
+        "sync",
+        "yield",
+        "default",
+        "void",
+        "null",
+        "nil",
+        "let",
+        "const",
+        "if",
+        "else",
+        "switch",
+        "do",
+        "while",
+        "until",
+        "loop",
+        "for",
+        "in",
+        "continue",
+        "break",
+        "return",
+        "throw",
+        "try",
+        "catch",
+        "fn",
+        "private",
+        "import",
+        "export",
+        "as",
+        "this",
+    ];
+    let mut chars = name.chars();
+    chars.next().is_some_and(|ch| ch.is_ascii_alphabetic() || ch == '_')
+        && chars.all(|ch| ch.is_ascii_alphanumeric() || ch == '_')
+        && !RESERVED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = r#"//! Does a thing.
+//!
+//! More of it.
+//!
+//! ```toml
+//! [params]
+//! plan = { type = "string", description = "Plan title or id" }
+//! days = { type = "int", default = 0 }
+//! until = { type = "date", default = "" }
+//!
+//! [skill]
+//! schedule = "0 9 * * MON-FRI"
+//! ```
+
+let x = 1;
+"#;
+
+    fn given(pairs: &[(&str, &str)]) -> Result<Map<String, Value>, String> {
+        let pairs: Vec<_> = pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
+        Manifest::parse(SOURCE).unwrap().arguments(&pairs).map_err(|it| it.message)
+    }
+
+    #[test]
+    fn parameters_are_typed_and_have_defaults() {
+        assert_eq!(Manifest::parse(SOURCE).unwrap().summary(), "Does a thing.");
+        let values = given(&[("plan", "BOS"), ("days", "3")]).unwrap();
+        assert_eq!(Value::Object(values), json!({ "plan": "BOS", "days": 3, "until": null }));
+    }
+
+    #[test]
+    fn wrong_parameters_say_what_is_wrong() {
+        assert_eq!(given(&[]).unwrap_err(), "the parameter `plan` (Plan title or id) is missing");
+        assert_eq!(
+            given(&[("plan", "x"), ("days", "two")]).unwrap_err(),
+            "`days` is of type int, and `two` is not"
+        );
+        assert_eq!(given(&[("pln", "x")]).unwrap_err(), "there is no parameter `pln`");
+        assert_eq!(
+            given(&[("plan", "x"), ("until", "2026-02-30")]).unwrap_err(),
+            "`until` is of type date, and `2026-02-30` is not"
+        );
+    }
+
+    #[test]
+    fn bad_manifests_are_errors() {
+        for toml in
+            ["[params]\nx = { type = \"integer\" }", "[params]\nx = 3", "[parms]", "[params"]
+        {
+            let source: String = ["//! ```toml"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(toml.lines().map(|it| format!("//! {it}")))
+                .chain(["//! ```".to_owned()])
+                .collect::<Vec<_>>()
+                .join("\n");
+            assert!(Manifest::parse(&source).is_err(), "{toml}");
+        }
+        let reserved = "//! ```toml\n//! [params]\n//! default = { type = \"int\" }\n//! ```";
+        assert!(Manifest::parse(reserved).is_err());
+    }
+}

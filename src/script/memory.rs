@@ -1,0 +1,76 @@
+//! How much memory the current thread holds.
+//!
+//! The script language limits single values, never all of them together, so the budget of a run
+//! is kept by counting what its thread allocates and frees. A program runs on one thread and
+//! drops everything there, so the count is its own.
+
+#![expect(
+    unsafe_code,
+    reason = "an allocator can not be written without; it only counts and passes on"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static HELD: Cell<i64> = const { Cell::new(0) };
+}
+
+fn count(bytes: usize, sign: i64) {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(sign);
+    // A thread that is being torn down has no counter any more; then nobody asks.
+    let _torn_down = HELD.try_with(|held| held.set(held.get().saturating_add(bytes)));
+}
+
+// SAFETY: every method does exactly what the system's allocator does, with the same arguments.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(layout.size(), -1);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 1);
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(layout.size(), -1);
+        count(size, 1);
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+/// Returns the bytes that the current thread has allocated and not freed. May be negative: a
+/// thread can free what another allocated.
+pub(crate) fn held_by_this_thread() -> i64 {
+    HELD.try_with(Cell::get).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_goes_up_and_down() {
+        let before = held_by_this_thread();
+        let block = vec![1u8; 1 << 20];
+        assert!(held_by_this_thread() - before >= 1 << 20);
+        drop(block);
+        assert!(held_by_this_thread() - before < 1 << 10);
+    }
+}

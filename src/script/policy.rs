@@ -1,0 +1,156 @@
+//! Policies: scripts that judge a change set, and can only tighten.
+//!
+//! Each has an engine, a scope and a meter of its own for each judgement; nothing of the skill
+//! reaches it but the change set. Verdicts go straight to the host. Whatever goes wrong denies
+//! (rule R7): a policy that is missing, does not compile, throws, runs out of budget, or meets
+//! an error of the host, even one it catches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Scope};
+
+use crate::change::ChangeSet;
+use crate::host::{Failure, Judge, Session, Start};
+use crate::policy::Ruling;
+use crate::script::Workspace;
+use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
+use crate::script::budget::{Budget, Meter};
+use crate::script::diagnose::explain;
+use crate::script::engine::{Kind, for_running};
+use crate::script::skill::Compiled;
+
+/// The policies in force.
+#[derive(Debug)]
+pub struct Policies {
+    policies: Vec<(String, Result<Compiled, Failure>)>,
+    budget: Budget,
+}
+
+impl Policies {
+    /// Compiles the policies that a workspace puts in force for a run of `agent`.
+    #[must_use]
+    pub fn in_force(workspace: &Workspace, agent: Option<&str>) -> Self {
+        let config = &workspace.config;
+        let of_agent = agent.and_then(|it| config.agents.get(it)).map(|it| it.policies.as_slice());
+        let mut names: Vec<&String> =
+            config.policies.always.iter().chain(of_agent.unwrap_or_default()).collect();
+        names.sort();
+        names.dedup();
+        let policies = names
+            .into_iter()
+            .map(|name| (format!("{name}.rhai"), compile(name, workspace)))
+            .collect();
+        Self { policies, budget: config.limits.budget() }
+    }
+
+    /// Returns the files of the policies in force.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
+    let Some(text) = workspace.policies.get(name) else {
+        return Err(Failure {
+            code: "policy".into(),
+            message: format!("the policy `{name}` is in force but missing"),
+            hint: Some(format!("add scripts/policies/{name}.rhai, or take it off planwright.toml")),
+            ..Failure::default()
+        });
+    };
+    let file = format!("policies/{name}.rhai");
+    let libraries: &Arc<BTreeMap<String, String>> = &workspace.libraries;
+    let compiled = Compiled::new(Kind::Policy, &file, text, libraries, &Scope::new())?;
+    if !has(&compiled.ast, "review", 2) && !has(&compiled.ast, "review_change", 2) {
+        return Err(Failure {
+            code: "policy".into(),
+            message: format!(
+                "{file} has neither `review(changes, run)` nor `review_change(change, run)`"
+            ),
+            ..Failure::default()
+        });
+    }
+    Ok(compiled)
+}
+
+fn has(ast: &AST, name: &str, n_params: usize) -> bool {
+    ast.iter_functions().any(|it| it.name == name && it.params.len() == n_params)
+}
+
+impl Judge for Policies {
+    fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
+        let (set, start) = (Arc::new(set.clone()), Arc::new(start.clone()));
+        let mut rulings = Vec::new();
+        for (source, policy) in &self.policies {
+            match policy {
+                Ok(policy) => rulings.extend(self.apply(source, policy, session, &set, &start)),
+                Err(failure) => {
+                    let reason = format!("the policy can not be used: {}", failure.message);
+                    rulings.push(Ruling::deny(source, None, reason));
+                }
+            }
+        }
+        rulings
+    }
+}
+
+impl Policies {
+    fn apply(
+        &self,
+        source: &str,
+        policy: &Compiled,
+        session: &Session,
+        set: &Arc<ChangeSet>,
+        start: &Arc<Start>,
+    ) -> Vec<Ruling> {
+        let session = session.watched();
+        let meter = Meter::new(self.budget, Arc::clone(session.stop()));
+        let verdicts = Arc::new(Verdicts::of(source.to_owned()));
+        let tag = Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)) };
+        let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));
+        meter.start();
+        let call = |name: &str, change: Option<usize>, argument: Dynamic| {
+            verdicts.judge(change);
+            let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
+            let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
+            let mut scope = Scope::new();
+            let arguments = (argument, run);
+            engine
+                .call_fn_with_options::<Dynamic>(options, &mut scope, &policy.ast, name, arguments)
+                .map(drop)
+        };
+        let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
+        if has(&policy.ast, "review_change", 2) {
+            for at in 0..set.changes().len() {
+                let view = ChangeView { session: session.clone(), set: Arc::clone(set), at };
+                if let Err(error) = call("review_change", Some(at + 1), Dynamic::from(view)) {
+                    failed.get_or_insert((Some(at + 1), error));
+                    break;
+                }
+            }
+        }
+        if failed.is_none() && has(&policy.ast, "review", 2) {
+            let changes = Changes { session: session.clone(), set: Arc::clone(set) };
+            if let Err(error) = call("review", None, Dynamic::from(changes)) {
+                failed = Some((None, error));
+            }
+        }
+        let mut rulings = verdicts.take();
+        let stop = session.stop().reason();
+        if let Some((change, error)) = failed {
+            let failure = explain(&error, stop, &policy.file, &policy.sources);
+            tracing::warn!(policy = source, message = failure.message, at = ?failure.at, "failed");
+            rulings.push(Ruling::deny(
+                source,
+                change,
+                format!("the policy failed: {}", failure.message),
+            ));
+        } else if let Some(reason) = stop {
+            rulings.push(Ruling::deny(source, None, format!("the policy was stopped: {reason}")));
+        } else if let Some(error) = session.first_error() {
+            rulings.push(Ruling::deny(source, None, format!("the policy met an error: {error}")));
+        }
+        rulings
+    }
+}

@@ -1,0 +1,144 @@
+//! Skills: compiled once, run on a session.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use rhai::{AST, Dynamic, EvalAltResult, Scope};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::host::{Failure, Program, Session};
+use crate::script::api::Run;
+use crate::script::budget::{Budget, Meter};
+use crate::script::convert::{from_json, to_json};
+use crate::script::diagnose::{Sources, explain};
+use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
+use crate::script::library::{Library, file_of};
+use crate::script::manifest::Manifest;
+
+/// A script that was compiled with everything it imports.
+#[derive(Debug, Clone)]
+pub(crate) struct Compiled {
+    pub(crate) ast: Arc<AST>,
+    /// `sha256:…` over its own text and all it imports.
+    pub(crate) digest: String,
+    /// Its file, for messages.
+    pub(crate) file: String,
+    pub(crate) sources: Arc<Sources>,
+}
+
+impl Compiled {
+    /// Compiles a script. Runs no line of it, but the top level of what it imports, which can
+    /// reach nothing yet.
+    pub(crate) fn new(
+        kind: Kind,
+        file: &str,
+        text: &str,
+        libraries: &Arc<BTreeMap<String, String>>,
+        constants: &Scope<'_>,
+    ) -> Result<Self, Failure> {
+        let mut sources: Sources =
+            libraries.iter().map(|(path, text)| (file_of(path), text.clone())).collect();
+        sources.insert(file.to_owned(), text.to_owned());
+        if text.len() > MAX_SOURCE {
+            return Err(Failure {
+                code: "budget".into(),
+                message: format!("{file} is larger than {MAX_SOURCE} bytes"),
+                ..Failure::default()
+            });
+        }
+        let library = Library::new(Arc::clone(libraries));
+        let used = library.used();
+        let mut engine = for_compiling(kind);
+        engine.set_module_resolver(library);
+        let compiled = engine.compile_into_self_contained(constants, text);
+        let mut ast = compiled.map_err(|error| explain(&error, None, file, &sources))?;
+        ast.set_source(file);
+        let mut hash = Sha256::new();
+        hash.update(text.as_bytes());
+        for path in used.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let text = libraries.get(path).map(String::as_str).unwrap_or_default();
+            hash.update(format!("\0{path}\0{text}").as_bytes());
+        }
+        let digest = format!("sha256:{:x}", hash.finalize());
+        Ok(Self { ast: Arc::new(ast), digest, file: file.to_owned(), sources: Arc::new(sources) })
+    }
+}
+
+/// A skill, ready to run.
+#[derive(Debug, Clone)]
+pub struct Skill {
+    /// Its name in reports.
+    pub name: String,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    compiled: Compiled,
+}
+
+impl Skill {
+    /// Compiles a skill from its text; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// The manifest or the script is wrong; says where.
+    pub fn compile(
+        name: &str,
+        file: &str,
+        text: &str,
+        libraries: &Arc<BTreeMap<String, String>>,
+    ) -> Result<Self, Failure> {
+        let manifest = Manifest::parse(text).map_err(|mut failure| {
+            failure.message = format!("{file}: {}", failure.message);
+            failure
+        })?;
+        let mut scope = Scope::new();
+        scope.push_constant("params", rhai::Map::new());
+        let compiled = Compiled::new(Kind::Skill, file, text, libraries, &scope)?;
+        Ok(Self { name: name.to_owned(), manifest, compiled })
+    }
+
+    /// Returns `sha256:…` over its text and all it imports.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.compiled.digest
+    }
+
+    /// Makes it a program, to be run once.
+    #[must_use]
+    pub fn program(&self, params: Map<String, Value>, budget: Budget) -> Box<dyn Program> {
+        let skill = self.compiled.clone();
+        let params = Value::Object(params);
+        Box::new(move |session: &Session| run(&skill, &params, budget, session))
+    }
+}
+
+fn run(
+    skill: &Compiled,
+    params: &Value,
+    budget: Budget,
+    session: &Session,
+) -> Result<Value, Failure> {
+    let meter = Meter::new(budget, Arc::clone(session.stop()));
+    let tag = Dynamic::from(Run { session: session.clone(), verdicts: None });
+    let engine = for_running(Kind::Skill, session, &meter, tag);
+    let mut scope = Scope::new();
+    scope.push_constant_dynamic("params", from_json(params));
+    meter.start();
+    let result = engine.eval_ast_with_scope::<Dynamic>(&mut scope, &skill.ast);
+    let outcome = match (result, session.stop().reason()) {
+        // A script that swallowed a stop is stopped all the same.
+        (Ok(_), Some(reason)) => {
+            let error = EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
+            Err(explain(&error, Some(reason), &skill.file, &skill.sources))
+        }
+        (Ok(value), None) => to_json(&value).map_err(|message| Failure {
+            code: "script".into(),
+            message,
+            hint: Some("the last value of a skill is its result: return data, or `()`".into()),
+            ..Failure::default()
+        }),
+        (Err(error), reason) => Err(explain(&error, reason, &skill.file, &skill.sources)),
+    };
+    drop(scope);
+    drop(engine);
+    outcome
+}
