@@ -115,7 +115,7 @@ mod tests {
             hints.insert(at, new);
         }
         assert!(
-            hints.iter().all(|hint| hint.len() <= 6),
+            hints.iter().all(|hint| hint.len() <= 5),
             "{:?}",
             hints.iter().max_by_key(|h| h.len())
         );
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn three_hundred_insertions_at_either_end_stay_short() {
         let (mut front, mut back) = ("P".to_owned(), "P".to_owned());
-        for _ in 0..300 {
+        for _ in 1..300 {
             let (before, after) =
                 (resolve(&format!(" {front}!")).unwrap(), resolve(&format!("{back} !")).unwrap());
             assert!(before < front && back < after);

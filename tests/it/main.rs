@@ -1,5 +1,10 @@
 //! The integration tests: one binary, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+// The embedded Planner, request by request, without a network but for one test.
+mod emulator_demo;
+mod emulator_support;
+mod emulator_versions;
+
 // The source tree itself: layers, owners, sizes, comments.
 mod tidy;
