@@ -3,7 +3,7 @@
 //! It bounds the size of bodies and turns a panic into a 500. No rule of Planner is known here.
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::Response;
 use axum::serve::ListenerExt as _;
@@ -39,7 +39,10 @@ impl Emulator {
 
 async fn respond(State(emulator): State<Emulator>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, MAX_BODY).await else {
+    // A body announced as too large is not waited for.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let bytes = if announced > MAX_BODY { None } else { to_bytes(body, MAX_BODY).await.ok() };
+    let Some(bytes) = bytes else {
         let fault = Fault::new(413, "RequestEntityTooLarge", "The request body is too large.");
         return emulator.refuse(fault).map(Body::from);
     };

@@ -116,7 +116,8 @@ impl Emulator {
         self.shared.store.write(|conn| {
             if directory::is_empty(conn)? {
                 let ids = Arc::new(Ids::Counted(AtomicU64::new(0)));
-                demo::seed(&Call { ids, ..self.call(conn, String::new()) })?;
+                let limits = Limits::default();
+                demo::seed(&Call { ids, limits, ..self.call(conn, String::new()) })?;
             }
             Ok(())
         })
