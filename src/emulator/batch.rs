@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::emulator::answer::Answer;
 use crate::emulator::fault::Fault;
 use crate::emulator::request::{ROOT, Request};
+use crate::emulator::route;
 
 const MAX_REQUESTS: usize = 20;
 /// The headers of an inner answer, as they are spelled there.
@@ -149,7 +150,7 @@ fn http_request(
     let Some(uri) = uri else {
         return malformed(format!("Request Id {id} has no valid relative url."));
     };
-    if uri.path().to_lowercase().contains("/$batch") {
+    if route::is_batch(uri.path()) {
         return malformed(format!("Request Id {id} is a batch itself."));
     }
 

@@ -10,6 +10,7 @@ use crate::emulator::directory;
 use crate::emulator::fault::Fault;
 use crate::emulator::id;
 use crate::emulator::route::{self, Who};
+use crate::emulator::tasks;
 
 /// Creates a group. It does not make the caller a member (11).
 pub(crate) fn create(
@@ -46,7 +47,7 @@ pub(crate) fn create(
         "visibility": body.get("visibility").and_then(Value::as_str).unwrap_or("Public"),
     });
     insert(call, &id, &doc)?;
-    Ok(crate::emulator::tasks::into_map(doc))
+    Ok(tasks::into_map(doc))
 }
 
 /// Stores a group.

@@ -12,7 +12,7 @@ use crate::emulator::fault::Fault;
 use crate::emulator::hint;
 use crate::emulator::id;
 use crate::emulator::moment;
-use crate::emulator::object::{Kind, Object};
+use crate::emulator::object::{self, Kind, Object};
 use crate::emulator::open_type;
 use crate::emulator::schema::{self, Rule};
 
@@ -132,7 +132,7 @@ pub(crate) fn read(
             if !id::is_planner(bucket) {
                 return Err(Fault::malformed_id(bucket));
             }
-            let found = crate::emulator::object::find(call.conn, Kind::Bucket, bucket)?;
+            let found = object::find(call.conn, Kind::Bucket, bucket)?;
             if found.is_none_or(|found| found.plan != plan) {
                 return schema("The bucket does not belong to the plan of the task.");
             }

@@ -12,6 +12,7 @@ use crate::emulator::id;
 use crate::emulator::limits;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
+use crate::emulator::schema;
 use crate::emulator::tasks;
 
 /// The root of the addresses that identify containers, whatever address the request came to.
@@ -93,9 +94,8 @@ fn container_group(origin: &str, body: &mut Map<String, Value>) -> Result<String
                 _ => return refuse("containerId and type must be specified together."),
             }
             let known = ["url", "containerId", "type"];
-            let is_unknown = |name: &&String| {
-                !known.contains(&name.as_str()) && !crate::emulator::schema::is_annotation(name)
-            };
+            let is_unknown =
+                |name: &&String| !known.contains(&name.as_str()) && !schema::is_annotation(name);
             if let Some(name) = container.keys().find(is_unknown) {
                 return Err(patch::unknown("plannerPlanContainer", name));
             }

@@ -135,12 +135,17 @@ impl Route {
     }
 }
 
+/// Says whether a path, in whatever spelling, is that of `$batch`.
+pub(crate) fn is_batch(path: &str) -> bool {
+    Route::parse(path) == Some(Route::Batch)
+}
+
 /// Says whether a verb may change something, and so needs a writing transaction.
 pub(crate) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-const KEYWORDS: [&str; 14] = [
+const KEYWORDS: [&str; 13] = [
     "$batch",
     "$ref",
     "me",
@@ -154,7 +159,6 @@ const KEYWORDS: [&str; 14] = [
     "buckets",
     "tasks",
     "details",
-    "v1.0",
 ];
 
 fn part_of_task(segment: &str) -> Option<Kind> {

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::emulator_support::{Bench, ROOK_ID, TestClock};
 
+/// Verb, path and status of an exchange.
+type Row = (String, String, Option<u16>);
+
 fn run(bench: &Bench, requests: &Value) -> Vec<Value> {
     let body = bench.post("/$batch", &json!({ "requests": requests })).expect(200);
     body["responses"].as_array().unwrap().clone()
@@ -110,6 +113,7 @@ fn a_malformed_batch_is_refused_as_a_whole() {
         with("url", json!("//host/me")),
         with("url", json!("/with space")),
         with("url", json!("/$batch")),
+        with("url", json!("/%24BATCH")),
         with("headers", json!([])),
         with("headers", json!({ "a b": "x" })),
         with("headers", json!({ "prefer": 1 })),
@@ -157,7 +161,7 @@ fn a_body_of_another_type_comes_in_base64() {
 
 #[test]
 fn an_observer_sees_every_request_and_may_send_its_own() {
-    let seen: Arc<Mutex<Vec<(String, String, Option<u16>)>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<Row>>> = Arc::default();
     let emulator: Arc<OnceLock<Emulator>> = Arc::default();
     let mut options = Options::new(Storage::Memory, TestClock::new());
     let (log, inside) = (Arc::clone(&seen), Arc::clone(&emulator));

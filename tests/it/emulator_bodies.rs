@@ -16,7 +16,7 @@ fn a_body_that_breaks_a_rule_of_the_schema_is_refused() {
     let plan = bench.new_plan();
     let other_bucket = bench.new_bucket(&bench.new_plan());
     let bucket = format!("/planner/buckets/{}", bench.new_bucket(&plan));
-    let task = bench.new_task_in(&plan, json!({}));
+    let task = bench.new_task_in(&plan, &json!({}));
     let details = format!("{task}/details");
     let plan = format!("/planner/plans/{plan}");
     let plan_details = format!("{plan}/details");
@@ -459,7 +459,7 @@ fn completion_is_signed_and_reopening_clears_it() {
         assert_eq!(complete(percent), *expected, "{percent}");
     }
     let plan = bench.new_plan();
-    let born_done = bench.get(&bench.new_task_in(&plan, json!({ "percentComplete": 100 })));
+    let born_done = bench.get(&bench.new_task_in(&plan, &json!({ "percentComplete": 100 })));
     assert_eq!(born_done["completedBy"]["user"]["id"], ROOK_ID);
 }
 
@@ -487,7 +487,7 @@ fn nullable_fields_are_cleared_and_offsets_become_utc() {
 fn inline_details_of_a_new_task_are_applied() {
     let bench = Bench::new();
     let plan = bench.new_plan();
-    let task = bench.new_task_in(&plan, json!({ "details": { "description": "x" } }));
+    let task = bench.new_task_in(&plan, &json!({ "details": { "description": "x" } }));
     assert_eq!(bench.get(&task)["hasDescription"], true);
     let body = json!({ "planId": plan, "title": "x", "details": { "notes": "x" } });
     let _ = bench.post("/planner/tasks", &body).error(400);
@@ -508,7 +508,7 @@ fn every_limit_has_its_code() {
         limits.users_shared_with_plan = 6;
     });
     let plan = bench.new_plan();
-    let task = bench.new_task_in(&plan, json!({ "percentComplete": 100 }));
+    let task = bench.new_task_in(&plan, &json!({ "percentComplete": 100 }));
     let details = format!("{task}/details");
     let item = json!({ "@odata.type": CHECKLIST_ITEM, "title": "x" });
     let reference = json!({ "@odata.type": REFERENCE, "alias": "x" });

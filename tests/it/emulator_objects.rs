@@ -226,10 +226,10 @@ fn deleting_takes_everything_inside_along() {
     let bucket = bench.new_bucket(&plan);
     let inside = bench.new_task_in(
         &plan,
-        json!({ "bucketId": bucket, "assignments":
+        &json!({ "bucketId": bucket, "assignments":
         { "me": { "@odata.type": ASSIGNMENT, "orderHint": " !" } } }),
     );
-    let outside = bench.new_task_in(&plan, json!({}));
+    let outside = bench.new_task_in(&plan, &json!({}));
     let mine = bench.items("/me/planner/tasks").len();
     let bucket = format!("/planner/buckets/{bucket}");
     let _ = bench.delete(&bucket, &bench.tag(&bucket)).expect(204);

@@ -183,11 +183,11 @@ impl Bench {
     #[track_caller]
     pub(crate) fn new_task(&self) -> String {
         let plan = self.new_plan();
-        self.new_task_in(&plan, json!({}))
+        self.new_task_in(&plan, &json!({}))
     }
 
     #[track_caller]
-    pub(crate) fn new_task_in(&self, plan: &str, more: Value) -> String {
+    pub(crate) fn new_task_in(&self, plan: &str, more: &Value) -> String {
         let mut body: Map<String, Value> =
             Map::from_iter([("planId".into(), plan.into()), ("title".into(), "Task".into())]);
         body.extend(more.as_object().unwrap().clone());

@@ -56,7 +56,7 @@ fn every_kind_of_object_refuses_the_tags_of_the_others() {
     let bench = Bench::new();
     let plan = bench.new_plan();
     let bucket = format!("/planner/buckets/{}", bench.new_bucket(&plan));
-    let task = bench.new_task_in(&plan, json!({}));
+    let task = bench.new_task_in(&plan, &json!({}));
     let part = |name: &str| format!("{task}/{name}");
     let plan = format!("/planner/plans/{plan}");
     let details = format!("{plan}/details");
@@ -212,7 +212,7 @@ fn changes_move_the_tags_of_section_3_5_and_no_others() {
     for (part, body, expected) in cases {
         let bench = Bench::new();
         let plan = bench.new_plan();
-        let task = bench.new_task_in(&plan, json!({}));
+        let task = bench.new_task_in(&plan, &json!({}));
         let tags = || parts.map(|part| bench.tag(&format!("{task}{part}")));
         let plan_tag = bench.tag(&format!("/planner/plans/{plan}"));
         let before = tags();
@@ -272,7 +272,7 @@ fn a_read_of_the_known_version_is_not_modified() {
 fn a_list_carries_the_same_tags_as_its_objects() {
     let bench = Bench::new();
     let plan = bench.new_plan();
-    let task = bench.new_task_in(&plan, json!({}));
+    let task = bench.new_task_in(&plan, &json!({}));
     let listed = bench.items(&format!("/planner/plans/{plan}/tasks"));
     assert_eq!(format!("/planner/tasks/{}", id_of(&listed[0])), task);
     assert_eq!(tag_of(&listed[0]), bench.tag(&task));
