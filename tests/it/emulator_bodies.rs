@@ -602,3 +602,98 @@ fn limits_of_plans_buckets_and_people_have_their_codes() {
     let refused = std::iter::repeat_with(|| create(json!({}))).find(|answer| answer.status != 201);
     assert_eq!(code(refused.unwrap()), "MaximumTasksCreatedByUser");
 }
+
+/// Bodies made of the words that mean something here, in any arrangement.
+fn arbitrary_body() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::{Just, Strategy as _, any, prop};
+    let word = prop::sample::select(vec![
+        "title",
+        "planId",
+        "bucketId",
+        "assignments",
+        "checklist",
+        "references",
+        "orderHint",
+        "appliedCategories",
+        "category1",
+        "sharedWith",
+        "categoryDescriptions",
+        "@odata.type",
+        "details",
+        "container",
+        "owner",
+        "url",
+        "requests",
+        "id",
+        "method",
+        "dependsOn",
+        "me",
+        "percentComplete",
+        "dueDateTime",
+        "description",
+        "\u{1f}",
+        "",
+        " !",
+        ASSIGNMENT,
+        CHECKLIST_ITEM,
+        REFERENCE,
+        WIKI,
+        ROOK_ID,
+        "2026-03-31T10:00:00Z",
+        "\u{e9}'\u{0}",
+    ]);
+    let leaf = proptest::prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        word.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        let members = prop::collection::vec((word.clone(), inner.clone()), 0..5);
+        proptest::prop_oneof![
+            prop::collection::vec(inner, 0..3).prop_map(Value::from),
+            members.prop_map(|members| {
+                Value::Object(members.into_iter().map(|(name, it)| (name.to_owned(), it)).collect())
+            }),
+        ]
+    })
+}
+
+#[test]
+fn no_request_makes_the_emulator_panic_or_fail() {
+    use proptest::prelude::{ProptestConfig, prop};
+    let bench = Bench::new();
+    let plan = bench.new_plan();
+    let task = bench.new_task_in(&plan, &json!({}));
+    let paths: Vec<String> = [
+        "/me",
+        "/users",
+        "/groups",
+        "/planner/plans",
+        "/planner/buckets",
+        "/planner/tasks",
+        "/$batch",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .chain(["", "/details", "/assignedToTaskBoardFormat"].map(|part| format!("{task}{part}")))
+    .chain(["/details", "/tasks"].map(|part| format!("/planner/plans/{plan}{part}")))
+    .collect();
+    let methods = prop::sample::select(vec!["GET", "POST", "PATCH"]);
+    let queries = "(\\?\\$(filter|select|expand|skiptoken|top)=[a-z('),%0-9+]{0,12})?";
+    let config = ProptestConfig { cases: 600, failure_persistence: None, ..Default::default() };
+    proptest::proptest!(config, |(
+        method in methods,
+        path in prop::sample::select(paths),
+        query in queries,
+        body in arbitrary_body(),
+    )| {
+        let bare = path.as_str();
+        let has_tag = bare.starts_with(&task) || bare.ends_with("/details");
+        let tag = if has_tag { bench.tag(bare) } else { String::new() };
+        let headers = [("if-match", tag.as_str())];
+        let answer = bench.send(method, &format!("{path}{query}"), &headers, Some(&body));
+        proptest::prop_assert!(answer.status < 500, "{} {path}{query} {body}: {}", method, answer.body);
+    });
+}
