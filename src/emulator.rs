@@ -1,1 +1,55 @@
 //! The embedded Planner service: Graph's Planner protocol on SQLite, served over HTTP.
+//!
+//! It exists so that every command works, and every test runs, without a tenant. What it answers
+//! follows the protocol reference section by section; where the real service is unknown, the
+//! reference fixes a choice and this module builds exactly that. It shares no behaviour with the
+//! client, or a common mistake would agree with itself, and it keeps no state outside its
+//! database, so that two processes may serve one file.
+//!
+//! Start at [`Emulator`]: `open`, `seed_demo`, then `dispatch` or `serve`.
+
+// The way in: one request, from bytes to bytes.
+mod batch;
+mod handle;
+mod request;
+mod route;
+mod serve;
+mod service;
+
+// What an answer looks like.
+mod answer;
+mod fault;
+mod view;
+
+// The entities and their rules.
+mod buckets;
+mod call;
+mod directory;
+mod filter;
+mod group;
+mod limits;
+mod plans;
+mod tasks;
+
+// Bodies: what may be written, and how it merges.
+mod open_type;
+mod patch;
+mod schema;
+
+// Versions, ids, order and time.
+mod changes;
+mod etag;
+mod hint;
+mod id;
+mod moment;
+
+// State.
+mod object;
+mod store;
+
+// The tenant that new users meet.
+mod demo;
+
+pub use limits::Limits;
+pub use service::{Emulator, Exchange, Observer, Options};
+pub use store::{Error, Storage};

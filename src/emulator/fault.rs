@@ -1,0 +1,162 @@
+//! Refusals: every way in which a request can fail, with the texts of the real service.
+//!
+//! planner-api.md sections 6 and 9. A fault knows its status, code and message; the envelope
+//! around it, which needs a request id and a date, is added where the answer is finished.
+
+use std::borrow::Cow;
+
+/// One refusal.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) status: u16,
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: String,
+    /// `innerError.message`, which only the router sets.
+    pub(crate) inner: Option<&'static str>,
+    pub(crate) header: Option<(&'static str, String)>,
+}
+
+impl Fault {
+    pub(crate) fn new(
+        status: u16,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { status, code: code.into(), message: message.into(), inner: None, header: None }
+    }
+
+    /// A body that the OData reader does not take: not JSON, an unknown name, a wrong type (2.4).
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// A body that is well formed and breaks a rule of Planner (6.3).
+    pub(crate) fn invalid(message: impl std::fmt::Display) -> Self {
+        Self::new(400, "", format!("The request is invalid:\r\n{message}"))
+    }
+
+    /// The schema message of 6.3; `field` is the JSON name, which the service writes in PascalCase.
+    pub(crate) fn schema(entity: &str, field: &str, reason: &str) -> Self {
+        let field = pascal(field);
+        Self::new(
+            400,
+            "",
+            format!(
+                "Schema validation has failed. Validation for field '{field}', on entity \
+                 '{entity}' has failed: {reason}"
+            ),
+        )
+    }
+
+    pub(crate) fn null_field(entity: &str, field: &str) -> Self {
+        Self::schema(entity, field, "A non-null value must be specified for this field.")
+    }
+
+    pub(crate) fn read_only(entity: &str, field: &str) -> Self {
+        Self::schema(entity, field, "This field is read only and cannot be changed.")
+    }
+
+    /// A hint that describes no position, most often one echoed from an answer (4.4).
+    pub(crate) fn hint(input: &str) -> Self {
+        Self::invalid(format_args!(
+            "Specified order hint is in an invalid format: The input ({input}) does not contain \
+             spaces or exclamation points."
+        ))
+    }
+
+    /// A path id of the wrong form (1.2).
+    pub(crate) fn malformed_id(id: &str) -> Self {
+        Self::invalid(format_args!("The specified identifier '{id}' is not valid."))
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(404, "", "The requested item is not found.")
+    }
+
+    /// A directory object that does not exist (6.6).
+    pub(crate) fn no_resource(id: &str) -> Self {
+        Self::new(
+            404,
+            "Request_ResourceNotFound",
+            format!(
+                "Resource '{id}' does not exist or one of its queried reference-property objects \
+                 are not present."
+            ),
+        )
+    }
+
+    /// A path without a route (2.3).
+    pub(crate) fn unrouted(uri: &str) -> Self {
+        Self {
+            inner: Some("No routing convention was found to select an action for the request."),
+            ..Self::new(
+                404,
+                "",
+                format!("No HTTP resource was found that matches the request URI '{uri}'."),
+            )
+        }
+    }
+
+    pub(crate) fn forbidden() -> Self {
+        Self::new(403, "", "You do not have the required permissions to access this item.")
+    }
+
+    /// On create and move the service does not say which of the two it is (6.2).
+    pub(crate) fn forbidden_or_missing() -> Self {
+        Self::new(
+            403,
+            "",
+            "You do not have the required permissions to access this item, or the item may not \
+             exist.",
+        )
+    }
+
+    /// A limit, the only Planner refusal with a code of its own (6.4).
+    pub(crate) fn limit(code: &'static str) -> Self {
+        Self::new(403, code, "The request exceeded allowed limits.")
+    }
+
+    pub(crate) fn conflict() -> Self {
+        Self::new(
+            409,
+            "",
+            "The attempted changes conflicted with already accepted changes. Read the latest \
+             state of the item and retry.",
+        )
+    }
+
+    /// A missing or unusable token (9.2).
+    pub(crate) fn unauthorized(message: &str) -> Self {
+        const CHALLENGE: &str = "Bearer realm=\"\", \
+            authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
+            client_id=\"00000003-0000-0000-c000-000000000000\"";
+        Self {
+            header: Some(("www-authenticate", CHALLENGE.to_owned())),
+            ..Self::new(401, "InvalidAuthenticationToken", message)
+        }
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(500, "InternalServerError", "An internal error occurred.")
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    /// A database that another process keeps busy is an outage; anything else is ours to find.
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        tracing::error!(%error, "the emulator's database failed");
+        match error.sqlite_error_code() {
+            Some(DatabaseBusy | DatabaseLocked) => Self {
+                header: Some(("retry-after", "1".to_owned())),
+                ..Self::new(503, "ServiceNotAvailable", "The service is temporarily unavailable.")
+            },
+            _ => Self::internal(),
+        }
+    }
+}
+
+fn pascal(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

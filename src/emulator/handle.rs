@@ -1,0 +1,157 @@
+//! What each route does, in the order of decisions of planner-api.md 2.8.
+//!
+//! The caller is signed in and the route exists; from here on it is form of the id, existence,
+//! access, conditional headers, body, limits, and only then the change.
+
+use axum::http::Method;
+
+use crate::emulator::answer::Answer;
+use crate::emulator::buckets;
+use crate::emulator::call::Call;
+use crate::emulator::directory::{self, Listing};
+use crate::emulator::etag;
+use crate::emulator::fault::Fault;
+use crate::emulator::filter::Filter;
+use crate::emulator::group;
+use crate::emulator::id;
+use crate::emulator::object::{self, Kind, Scope};
+use crate::emulator::patch;
+use crate::emulator::plans;
+use crate::emulator::request::Request;
+use crate::emulator::route::{Route, Who};
+use crate::emulator::tasks;
+use crate::emulator::view::View;
+
+/// Carries out a request.
+pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Result<Answer, Fault> {
+    let view = View::of(request);
+    let is_post = request.method == Method::POST;
+    match route {
+        // A batch is taken apart before this point, outside of any transaction.
+        Route::Batch => Err(Fault::internal()),
+        Route::User(who) => directory::user(call, request, who),
+        Route::Users => directory::list(call, request, Listing::Users),
+        Route::GroupsOf(who) => {
+            let user = directory::resolve(call, who)?;
+            directory::list(call, request, Listing::GroupsOf(&user))
+        }
+        Route::Groups if is_post => {
+            let group = group::create(call, &request.json()?)?;
+            directory::single(request, "groups", &group, 201)
+        }
+        Route::Groups => directory::list(call, request, Listing::Groups),
+        Route::Group(id) => directory::group(call, request, id),
+        Route::Members(id) => {
+            let group = directory::group_id(call.conn, id)?;
+            directory::list(call, request, Listing::MembersOf(&group))
+        }
+        Route::AddMember(id) => {
+            group::add_member(call, id, &request.json()?)?;
+            Ok(Answer::empty(204))
+        }
+        Route::RemoveMember(id, user) => {
+            group::remove_member(call, id, user)?;
+            Ok(Answer::empty(204))
+        }
+        Route::PlansOf(who) => view.list(call, Scope::PlansSharedWith(&oneself(call, who)?)),
+        Route::TasksOf(who) => view.list(call, Scope::TasksAssignedTo(&oneself(call, who)?)),
+        Route::PlansOfGroup(id) => plans_of_group(call, &view, id),
+        Route::Plans if is_post => {
+            let plan = plans::create(call, &request.origin(), &request.json()?)?;
+            view.created(call, &plan)
+        }
+        Route::Plans => plans_by_owner(call, &view, request),
+        Route::Buckets if is_post => view.created(call, &buckets::create(call, &request.json()?)?),
+        Route::Tasks if is_post => view.created(call, &tasks::create(call, &request.json()?)?),
+        Route::Buckets | Route::Tasks => Err(unfiltered()),
+        Route::BucketsOfPlan(id) => {
+            view.list(call, Scope::BucketsOfPlan(opened(call, Kind::Plan, id)?))
+        }
+        Route::TasksOfPlan(id) => {
+            view.list(call, Scope::TasksOfPlan(opened(call, Kind::Plan, id)?))
+        }
+        Route::TasksOfBucket(id) => {
+            view.list(call, Scope::TasksOfBucket(opened(call, Kind::Bucket, id)?))
+        }
+        Route::Object(kind, id) => {
+            well_formed(id)?;
+            match request.method {
+                Method::PATCH => update(call, &view, *kind, id, request),
+                Method::DELETE => delete(call, *kind, id, request),
+                _ => view.one(call, &call.open(*kind, id)?),
+            }
+        }
+    }
+}
+
+fn well_formed(id: &str) -> Result<(), Fault> {
+    if id::is_planner(id) { Ok(()) } else { Err(Fault::malformed_id(id)) }
+}
+
+/// Checks that the owner of a list exists and may be seen.
+fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault> {
+    well_formed(id)?;
+    call.open(kind, id)?;
+    Ok(id)
+}
+
+/// Somebody else's Planner lists are closed to a signed-in user (2.3 T14, P7).
+fn oneself(call: &Call<'_>, who: &Who) -> Result<String, Fault> {
+    let user = directory::resolve(call, who)?;
+    if user == call.caller { Ok(user) } else { Err(Fault::forbidden()) }
+}
+
+fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, Fault> {
+    let group = directory::group_id(call.conn, id)?;
+    if !directory::is_member(call.conn, &group, &call.caller)? {
+        return Err(Fault::forbidden());
+    }
+    view.list(call, Scope::PlansOfGroup(&group))
+}
+
+/// `/planner/plans` needs a filter on the owner and ignores other predicates (P8).
+fn plans_by_owner(call: &Call<'_>, view: &View<'_>, request: &Request) -> Result<Answer, Fault> {
+    let filter = request.option("$filter").and_then(|text| Filter::parse(text).ok());
+    match filter.as_ref().and_then(|filter| filter.only_value("owner")) {
+        Some(group) => plans_of_group(call, view, group),
+        None => Err(unfiltered()),
+    }
+}
+
+/// A collection that cannot be listed as a whole (2.1.1).
+fn unfiltered() -> Fault {
+    Fault::new(
+        400,
+        "",
+        "This entity set must be queried with a filter on owner property, or container type and \
+         container external id, or contextScenarioId",
+    )
+}
+
+fn update(
+    call: &Call<'_>,
+    view: &View<'_>,
+    kind: Kind,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Fault> {
+    let mut object = call.open(kind, id)?;
+    let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    let body = request.json()?;
+    patch::check_collisions(call, &object, seen, &body)?;
+    match kind {
+        Kind::Plan | Kind::PlanDetails => plans::update(call, &mut object, &body)?,
+        _ => tasks::update(call, &mut object, &body)?,
+    }
+    view.updated(call, &object)
+}
+
+fn delete(call: &Call<'_>, kind: Kind, id: &str, request: &Request) -> Result<Answer, Fault> {
+    let object = call.open(kind, id)?;
+    let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    if seen < object.version {
+        return Err(Fault::conflict());
+    }
+    object::delete(call.conn, &object)?;
+    Ok(Answer::empty(204))
+}

@@ -1,0 +1,98 @@
+//! Identifiers: how the service makes them and what it accepts as one.
+//!
+//! planner-api.md section 1.2. Planner ids are case-sensitive; directory ids are GUIDs, which are
+//! compared without case and written in lower case.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+/// The scale unit that ids carry behind their random part.
+const SCALE_UNIT: [u8; 2] = [0x64, 0x00];
+const LEN: usize = 28;
+
+/// Where new planner ids come from.
+#[derive(Debug)]
+pub(crate) enum Ids {
+    /// Random, for requests.
+    Random,
+    /// Counted, for the demo tenant: the same ids in every copy of it.
+    Counted(AtomicU64),
+}
+
+impl Ids {
+    /// Returns a new planner id: 16 bytes, the scale unit and 3 bytes, in base64url.
+    pub(crate) fn planner(&self) -> String {
+        let (head, tail) = match self {
+            Self::Random => (Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()),
+            Self::Counted(count) => {
+                let at = count.fetch_add(1, Ordering::Relaxed);
+                (spread(at, 0), spread(at, 1))
+            }
+        };
+        let mut bytes = head.to_vec();
+        bytes.extend_from_slice(&SCALE_UNIT);
+        bytes.extend_from_slice(tail.first_chunk::<3>().unwrap_or(&[0; 3]));
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// Sixteen bytes that look like any others, from a count (the SplitMix64 finaliser, twice).
+fn spread(count: u64, salt: u64) -> [u8; 16] {
+    let mix = |seed: u64| {
+        let mut it = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        it = (it ^ (it >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        it = (it ^ (it >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        it ^ (it >> 31)
+    };
+    let seed = count.wrapping_mul(4).wrapping_add(salt.wrapping_mul(2)).wrapping_add(1);
+    let wide = (u128::from(mix(seed)) << 64) | u128::from(mix(seed + 1));
+    wide.to_be_bytes()
+}
+
+/// Says whether a text has the form of a planner id.
+pub(crate) fn is_planner(text: &str) -> bool {
+    text.len() == LEN
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Returns a directory id in lower case, if the text is a dashed GUID.
+pub(crate) fn guid(text: &str) -> Option<String> {
+    if text.len() != 36 {
+        return None;
+    }
+    Uuid::try_parse(text).ok().map(|it| it.hyphenated().to_string())
+}
+
+/// Returns a new directory id or request id.
+pub(crate) fn new_guid() -> String {
+    Uuid::new_v4().hyphenated().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::atomic::AtomicU64;
+
+    use super::{Ids, guid, is_planner};
+
+    #[test]
+    fn generated_ids_are_valid_and_distinct() {
+        for ids in [Ids::Random, Ids::Counted(AtomicU64::new(0))] {
+            let made: HashSet<String> = (0..500).map(|_| ids.planner()).collect();
+            assert_eq!(made.len(), 500);
+            assert!(made.iter().all(|id| is_planner(id)));
+        }
+    }
+
+    #[test]
+    fn only_dashed_guids_are_directory_ids() {
+        let id = "7A1D6E0C-94b2-4d3f-b1a8-3e5c2f9d8a01";
+        assert_eq!(guid(id), Some(id.to_lowercase()));
+        assert_eq!(guid(&id.replace('-', "")), None);
+        assert_eq!(guid("7a1d6e0c-94b2-4d3f-b1a8-3e5c2f9d8a0x"), None);
+        assert_eq!(guid("é"), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! Moments as Planner writes them.
+//!
+//! planner-api.md sections 4.3, 7.3 and 9.1. All are UTC; .NET ticks of 100 ns are the precision.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Ticks from the year 1 to the Unix epoch.
+const EPOCH_TICKS: i128 = 621_355_968_000_000_000;
+const NANOS_PER_TICK: i128 = 100;
+
+/// Formats a moment: seven fraction digits, or none when the fraction is zero (7.3).
+pub(crate) fn format(moment: Timestamp) -> String {
+    let ticks = i128::from(moment.to_zoned(TimeZone::UTC).subsec_nanosecond()) / NANOS_PER_TICK;
+    let seconds = seconds(moment);
+    if ticks == 0 { format!("{seconds}Z") } else { format!("{seconds}.{ticks:07}Z") }
+}
+
+/// Formats a moment as in `innerError.date`: seconds, without a zone designator (9.1).
+pub(crate) fn seconds(moment: Timestamp) -> String {
+    let it = moment.to_zoned(TimeZone::UTC).datetime();
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        it.year(),
+        it.month(),
+        it.day(),
+        it.hour(),
+        it.minute(),
+        it.second()
+    )
+}
+
+/// Reads a moment with its offset; a bare date is none (7.3).
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    if !text.contains('T') || text.contains('[') {
+        return None;
+    }
+    let moment: Timestamp = text.parse().ok()?;
+    let year = moment.to_zoned(TimeZone::UTC).year();
+    (1..=9999).contains(&year).then_some(moment)
+}
+
+/// The hint of an item that asked for no place: newer items sort first (4.3).
+pub(crate) fn default_hint(created: Timestamp) -> String {
+    let ticks = created.as_nanosecond().div_euclid(NANOS_PER_TICK) + EPOCH_TICKS;
+    (i128::from(i64::MAX) - ticks).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{default_hint, format, parse};
+
+    #[test]
+    fn the_default_hint_equals_the_one_seen_on_real_data() {
+        let created = parse("2023-01-25T21:39:33.0748226Z").unwrap();
+        assert_eq!(default_hint(created), "8585269241124027581");
+    }
+
+    #[test]
+    fn moments_are_read_with_an_offset_and_written_in_utc() {
+        let cases = [
+            ("2026-03-31T10:00:00Z", Some("2026-03-31T10:00:00Z")),
+            ("2026-03-31T10:00:00.000Z", Some("2026-03-31T10:00:00Z")),
+            ("2026-03-31T10:00:00+02:00", Some("2026-03-31T08:00:00Z")),
+            ("2026-03-31T10:00:00.5Z", Some("2026-03-31T10:00:00.5000000Z")),
+            ("2026-03-31T10:00:00.123456789Z", Some("2026-03-31T10:00:00.1234567Z")),
+            ("2026-03-31", None),
+            ("2026-03-31T10:00:00", None),
+            ("2026-03-31T10:00:00+02:00[Europe/Berlin]", None),
+            ("-000001-03-31T10:00:00Z", None),
+            ("tomorrow", None),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(parse(input).map(format).as_deref(), expected, "{input}");
+        }
+    }
+}
