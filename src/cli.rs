@@ -4,8 +4,8 @@
 //! environment.
 
 mod args;
-mod settings;
 mod context;
+mod settings;
 
 mod command;
 

@@ -10,6 +10,7 @@ pub mod error;
 mod lookup;
 pub mod session;
 pub mod stop;
+mod wishes;
 
 // From wishes to outcomes.
 pub mod apply;
@@ -23,5 +24,6 @@ pub use clock::SystemClock;
 pub use error::Error;
 pub use report::{ChangeReport, Failure, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, Program, Start};
-pub use session::{NewTask, Session, View};
+pub use session::{Session, View};
 pub use stop::{Stop, StopReason};
+pub use wishes::NewTask;

@@ -98,7 +98,7 @@ pub(crate) enum Command {
     Bucket(bucket::BucketCommand),
     /// List and change tasks
     #[command(subcommand)]
-    Task(task::TaskCommand),
+    Task(Box<task::TaskCommand>),
     /// List skills and show what they take
     #[command(subcommand)]
     Skill(skill::SkillCommand),

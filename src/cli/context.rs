@@ -37,10 +37,8 @@ struct Serving {
 impl<'a> Context<'a> {
     pub(crate) fn new(cli: &'a Cli, ui: &'a Ui) -> Result<Self, CommandError> {
         let workspace = settings::workspace(&cli.global)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         Ok(Self { ui, global: &cli.global, workspace, runtime, interrupt: Arc::default() })
     }
 
@@ -64,7 +62,7 @@ impl<'a> Context<'a> {
         let agent = write.agent.as_deref();
         let finished = self.with_host(agent, async |host| host.run(start, program).await)?;
         if let Some(file) = &write.out {
-            self.save(&finished, file)?;
+            save(&finished, file)?;
         }
         Ok(self.show(&finished, write.out.as_deref()))
     }
@@ -96,20 +94,6 @@ impl<'a> Context<'a> {
             report::show(self.ui, &finished.report, saved, &zone);
         }
         Exit::of_report(&finished.report)
-    }
-
-    fn save(&self, finished: &Finished, file: &std::path::Path) -> Result<(), CommandError> {
-        let Some(saved) = &finished.saved else { return Ok(()) };
-        // Beside the file first: a full disk must not leave half a change set.
-        let mut beside = file.as_os_str().to_owned();
-        beside.push(".part");
-        let beside = std::path::PathBuf::from(beside);
-        std::fs::write(&beside, saved.to_text())
-            .and_then(|()| std::fs::rename(&beside, file))
-            .map_err(|error| {
-                CommandError::new("io", format!("can not write `{}`", file.display()))
-                    .caused_by(&error)
-            })
     }
 
     /// Runs `work` with a host for `agent` on the chosen service.
@@ -192,7 +176,12 @@ impl<'a> Context<'a> {
         let agents = &self.workspace.config.agents;
         let Some(config) = agents.get(name) else {
             if agents.is_empty() {
-                return Ok(Some(Agent { name: name.into(), plans: None, may_apply: true, force: false }));
+                return Ok(Some(Agent {
+                    name: name.into(),
+                    plans: None,
+                    may_apply: true,
+                    force: false,
+                }));
             }
             let known: Vec<_> = agents.keys().map(|it| format!("`{it}`")).collect();
             return Err(CommandError::new("agent", format!("there is no agent `{name}`"))
@@ -205,4 +194,17 @@ impl<'a> Context<'a> {
             force: config.force,
         }))
     }
+}
+
+fn save(finished: &Finished, file: &std::path::Path) -> Result<(), CommandError> {
+    let Some(saved) = &finished.saved else { return Ok(()) };
+    // Beside the file first: a full disk must not leave half a change set.
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = std::path::PathBuf::from(beside);
+    std::fs::write(&beside, saved.to_text()).and_then(|()| std::fs::rename(&beside, file)).map_err(
+        |error| {
+            CommandError::new("io", format!("can not write `{}`", file.display())).caused_by(&error)
+        },
+    )
 }

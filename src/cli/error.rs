@@ -63,9 +63,9 @@ impl From<graph::Error> for CommandError {
 impl From<WorkspaceError> for CommandError {
     fn from(error: WorkspaceError) -> Self {
         let hint = match &error {
-            WorkspaceError::NotAWorkspace(_) => {
-                Some("a workspace is a folder with a planwright.toml; an empty one will do".to_owned())
-            }
+            WorkspaceError::NotAWorkspace(_) => Some(
+                "a workspace is a folder with a planwright.toml; an empty one will do".to_owned(),
+            ),
             _ => None,
         };
         Self { failure: Failure::of("workspace", &error, hint) }

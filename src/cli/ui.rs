@@ -86,11 +86,6 @@ impl Ui {
         }
     }
 
-    /// Returns how many columns the terminal has, or a usual number.
-    pub(crate) fn is_terminal(&self) -> bool {
-        self.format == Format::Human && io::stdout().is_terminal()
-    }
-
     /// A reader that has had enough is no error: remember it, end quietly.
     fn keep(&self, result: io::Result<()>) {
         if result.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {

@@ -5,7 +5,10 @@
 //! protects no decision. After a 409 or 412 the entity is compared once more; only where
 //! nothing that the run read or writes has moved does the change go out on the newer tag.
 
-use std::collections::BTreeMap;
+mod markers;
+mod now;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -14,17 +17,19 @@ use crate::change::{
 };
 use crate::graph::{Client, Error, WriteError};
 use crate::host::Failure;
-use crate::host::broker::in_lanes;
+use crate::host::apply::markers::find_marker;
+use crate::host::apply::now::{Now, rebase, rebase_task};
 use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
 use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
 use crate::policy::Cleared;
+
 use crate::wire::{Request, body, request};
+
+pub(crate) use crate::host::apply::markers::replace_markers;
 
 /// How often one change is rebased before it counts as a conflict.
 const MAX_REBASES: u32 = 8;
-/// From so many tasks of one plan on, the plan's list is one read for all of them.
-const LIST_FROM: usize = 4;
 /// How often a just created object is looked for (planner-api.md trap 14).
 const MAX_LOOKS: u32 = 5;
 
@@ -165,8 +170,8 @@ impl Work<'_> {
         let mut attempts = 0;
         let mut wrote = false;
         let result = match &change.write {
-            Write::Plan(edit) => self.write_plan(edit, &mut attempts).await,
-            Write::Bucket(edit) => self.write_bucket(edit, &mut attempts).await,
+            Write::Plan(edit) => self.write_plan(edit, &change.reads, &mut attempts).await,
+            Write::Bucket(edit) => self.write_bucket(edit, &change.reads, &mut attempts).await,
             Write::Task(edit) => self.write_task(change, edit, &mut attempts, &mut wrote).await,
         };
         let mut outcome = match result {
@@ -250,6 +255,7 @@ impl Work<'_> {
     async fn write_plan(
         &mut self,
         edit: &Edit<Plan, ETag>,
+        reads: &Reads,
         attempts: &mut u32,
     ) -> Result<(), Trouble> {
         match edit {
@@ -266,7 +272,9 @@ impl Work<'_> {
             Edit::Update { before, after, basis } => {
                 let title = self.real_text(&after.title);
                 let send = |etag| request::update_plan(&after.id, &title, etag);
-                self.update(before, after, basis, &request::plan(&after.id), attempts, send).await
+                let mut part = Part { base: before, ours: after, reads, attempts };
+                let read = request::plan(&after.id);
+                self.update_part(&mut part, basis, &read, |it: Plan| it, send).await
             }
             Edit::Delete { before, basis } => {
                 self.delete(&request::delete_plan(&before.id, basis.clone()), attempts).await
@@ -277,6 +285,7 @@ impl Work<'_> {
     async fn write_bucket(
         &mut self,
         edit: &Edit<Bucket, ETag>,
+        reads: &Reads,
         attempts: &mut u32,
     ) -> Result<(), Trouble> {
         match edit {
@@ -291,7 +300,9 @@ impl Work<'_> {
             Edit::Update { before, after, basis } => {
                 let name = self.real_text(&after.name);
                 let send = |etag| request::update_bucket(&after.id, &name, etag);
-                self.update(before, after, basis, &request::bucket(&after.id), attempts, send).await
+                let mut part = Part { base: before, ours: after, reads, attempts };
+                let read = request::bucket(&after.id);
+                self.update_part(&mut part, basis, &read, |it: Bucket| it, send).await
             }
             Edit::Delete { before, basis } => {
                 self.delete(&request::delete_bucket(&before.id, basis.clone()), attempts).await
@@ -430,23 +441,6 @@ impl Work<'_> {
         }
     }
 
-    async fn update<T: Fields + Clone>(
-        &mut self,
-        before: &T,
-        after: &T,
-        basis: &ETag,
-        read: &Request,
-        attempts: &mut u32,
-        send: impl Fn(ETag) -> Request,
-    ) -> Result<(), Trouble>
-    where
-        Versioned<T>: crate::wire::Decoded,
-    {
-        let reads = std::collections::BTreeSet::new();
-        let mut part = Part { base: before, ours: after, reads: &reads, attempts };
-        self.update_part(&mut part, basis, read, |it| it, send).await
-    }
-
     /// Sends a conditional write, and after a conflict decides whether it may go out again on
     /// the newer tag.
     async fn update_part<S, T: Fields>(
@@ -464,10 +458,8 @@ impl Work<'_> {
         let mut rebases = 0;
         loop {
             *part.attempts += 1;
-            let failed = match self.client.write::<Versioned<S>>(&send(etag.clone())).await {
-                Ok(_) => return Ok(()),
-                Err(failed) => failed,
-            };
+            let result = self.client.write::<Versioned<S>>(&send(etag.clone())).await;
+            let Err(failed) = result else { return Ok(()) };
             if failed.error.is_not_found() {
                 return Err(Trouble::Conflict(Vec::new()));
             }
@@ -497,11 +489,14 @@ impl Work<'_> {
     }
 }
 
+/// The fields of an entity that the program looked at.
+pub(crate) type Reads = BTreeSet<Field>;
+
 /// The states that an update is about.
 struct Part<'a, T> {
     base: &'a T,
     ours: &'a T,
-    reads: &'a std::collections::BTreeSet<Field>,
+    reads: &'a Reads,
     attempts: &'a mut u32,
 }
 
@@ -528,179 +523,4 @@ fn failure(error: &Error) -> Failure {
         _ => "service",
     };
     Failure::of(code, error, crate::host::error::graph_hint(error))
-}
-
-/// The present state of everything that a set changes.
-#[derive(Default)]
-struct Now {
-    plans: BTreeMap<PlanId, Versioned<Plan>>,
-    buckets: BTreeMap<String, Versioned<Bucket>>,
-    tasks: BTreeMap<TaskId, Versioned<Task>>,
-    details: BTreeMap<TaskId, Versioned<TaskDetails>>,
-}
-
-impl Now {
-    async fn read(client: &Client, changes: &[Change]) -> Result<Self, Error> {
-        let mut now = Self::default();
-        let mut by_plan: BTreeMap<PlanId, Vec<TaskId>> = BTreeMap::new();
-        let (mut plans, mut buckets, mut details) = (Vec::new(), Vec::new(), Vec::new());
-        for change in changes.iter().filter(|it| !is_create(it)) {
-            match &change.write {
-                Write::Plan(edit) => plans.push(edit.known().id.clone()),
-                Write::Bucket(edit) => buckets.push(edit.known().id.clone()),
-                Write::Task(edit) => {
-                    let task = &edit.known().task;
-                    by_plan.entry(task.plan.clone()).or_default().push(task.id.clone());
-                    if edit.known().details.is_some() {
-                        details.push(task.id.clone());
-                    }
-                }
-            }
-        }
-        let mut singles = Vec::new();
-        for (plan, ids) in by_plan {
-            if ids.len() < LIST_FROM {
-                singles.extend(ids);
-            } else {
-                let list = client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await?;
-                now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
-            }
-        }
-        let requests = singles.iter().map(request::task).collect();
-        for task in read_all::<Task>(client, requests).await? {
-            now.tasks.insert(task.value.id.clone(), task);
-        }
-        let requests = plans.iter().map(request::plan).collect();
-        for plan in read_all::<Plan>(client, requests).await? {
-            now.plans.insert(plan.value.id.clone(), plan);
-        }
-        let requests = buckets.iter().map(request::bucket).collect();
-        for bucket in read_all::<Bucket>(client, requests).await? {
-            now.buckets.insert(bucket.value.id.to_string(), bucket);
-        }
-        now.details = in_lanes(
-            details,
-            |client, id: TaskId| async move {
-                let read = client.read::<Versioned<TaskDetails>>(&request::task_details(&id)).await;
-                Ok(found(read)?.map(|it| (id, it)))
-            },
-            client,
-        )
-        .await?
-        .into_iter()
-        .flatten()
-        .collect();
-        Ok(now)
-    }
-}
-
-fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-async fn read_all<T>(client: &Client, requests: Vec<Request>) -> Result<Vec<Versioned<T>>, Error>
-where
-    Versioned<T>: crate::wire::Decoded + Send + 'static,
-{
-    let read = |client: Client, request: Request| async move {
-        found(client.read::<Versioned<T>>(&request).await)
-    };
-    Ok(in_lanes(requests, read, client).await?.into_iter().flatten().collect())
-}
-
-type Reads = std::collections::BTreeSet<Field>;
-
-/// Advances the tag of an edit to the present one if nothing that it rests on has moved.
-fn rebase<T: Fields>(
-    edit: &mut Edit<T, ETag>,
-    now: Option<&Versioned<T>>,
-    reads: &Reads,
-) -> Result<(), Vec<FieldConflict>> {
-    match edit {
-        Edit::Create { .. } => Ok(()),
-        // The service tells whether it moved on; if it is gone, there is nothing to do.
-        Edit::Delete { .. } => Ok(()),
-        Edit::Update { before, after, basis } => {
-            let now = now.ok_or_else(Vec::new)?;
-            match merge(before, after, &now.value, reads) {
-                Merge::Rebase => basis.clone_from(&now.etag),
-                Merge::Conflict(fields) => return Err(fields),
-            }
-            Ok(())
-        }
-    }
-}
-
-fn rebase_task(
-    edit: &mut Edit<TaskState, TaskBasis>,
-    now: &Now,
-    reads: &Reads,
-) -> Result<(), Vec<FieldConflict>> {
-    match edit {
-        Edit::Create { .. } => Ok(()),
-        Edit::Delete { before, basis } => match now.tasks.get(&before.task.id) {
-            // Anything at all that happened to it since is a reason not to delete it.
-            Some(task) if task.etag != basis.task => {
-                let theirs =
-                    TaskState { task: task.value.clone(), details: before.details.clone() };
-                let all = TaskState::FIELDS.iter().copied().collect();
-                match merge(before, before, &theirs, &all) {
-                    Merge::Rebase => Err(Vec::new()),
-                    Merge::Conflict(fields) => Err(fields),
-                }
-            }
-            _ => Ok(()),
-        },
-        Edit::Update { before, after, basis } => {
-            let id = &before.task.id;
-            let task = now.tasks.get(id).ok_or_else(Vec::new)?;
-            let details = match &before.details {
-                Some(_) => Some(now.details.get(id).ok_or_else(Vec::new)?),
-                None => None,
-            };
-            let theirs =
-                TaskState { task: task.value.clone(), details: details.map(|it| it.value.clone()) };
-            match merge(before, after, &theirs, reads) {
-                Merge::Conflict(fields) => return Err(fields),
-                Merge::Rebase => {
-                    basis.task = task.etag.clone();
-                    basis.details = details.map(|it| it.etag.clone());
-                }
-            }
-            Ok(())
-        }
-    }
-}
-
-/// Replaces markers by ids in every text of a value, member names included.
-pub(crate) fn replace_markers(value: Value, ids: &BTreeMap<String, String>) -> Value {
-    let text = |text: String| {
-        if !text.contains("⟦new:") {
-            return text;
-        }
-        ids.iter().fold(text, |text, (marker, id)| text.replace(marker, id))
-    };
-    match value {
-        Value::String(it) => Value::String(text(it)),
-        Value::Array(items) => {
-            items.into_iter().map(|it| replace_markers(it, ids)).collect::<Vec<_>>().into()
-        }
-        Value::Object(map) => Value::Object(
-            map.into_iter().map(|(key, it)| (text(key), replace_markers(it, ids))).collect(),
-        ),
-        other => other,
-    }
-}
-
-/// Finds an id member that is still a marker. A text that merely looks like one is left alone.
-fn find_marker(value: &Value) -> Option<String> {
-    let map = value.as_object()?;
-    ["planId", "bucketId"].iter().find_map(|name| {
-        let text = map.get(*name)?.as_str()?;
-        text.contains("⟦new:").then(|| text.to_owned())
-    })
 }

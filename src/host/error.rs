@@ -145,9 +145,20 @@ pub(crate) fn graph_hint(error: &graph::Error) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Picks the names that come near to one that was not found: similar ones first, or all if
-/// they are few.
+/// Picks the names that come near to one that was not found, or all if they are few.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut all: Vec<&str> = names.into_iter().filter(|it| !it.is_empty()).collect();
+    let near = similar(wanted, all.iter().copied());
+    if !near.is_empty() {
+        return near;
+    }
+    all.sort_unstable();
+    all.dedup();
+    if all.len() > 8 { Vec::new() } else { all.into_iter().map(str::to_owned).collect() }
+}
+
+/// Picks the three names most like one that was not found.
+pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted = wanted.to_lowercase();
     let mut scored: Vec<(f64, &str)> = names
         .into_iter()
@@ -161,9 +172,8 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);
-    let near: Vec<_> = scored.iter().filter(|(score, _)| *score > 0.75).take(3).collect();
-    let chosen = if near.is_empty() && scored.len() <= 8 { scored.iter().collect() } else { near };
-    chosen.into_iter().map(|(_, name)| (*name).to_owned()).collect()
+    let near = scored.iter().filter(|(score, _)| *score > 0.75).take(3);
+    near.map(|(_, name)| (*name).to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! suggests the nearest (design.md 4.1).
 
 use crate::host::broker::{Ask, Got};
-use crate::host::error::nearest;
+use crate::host::error::{nearest, similar};
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::id::{looks_like_guid, looks_like_planner_id};
@@ -125,7 +125,7 @@ impl Session {
                 what: "task",
                 name: text.to_owned(),
                 place: Some(format!("the plan `{}`", self.plan(plan)?.title)),
-                nearest: nearest(text, tasks.iter().map(|it| it.title.as_str())),
+                nearest: similar(text, tasks.iter().map(|it| it.title.as_str())),
             }),
             several => Err(Error::Ambiguous {
                 what: "task",

@@ -264,3 +264,9 @@ impl From<&crate::host::Error> for Failure {
         Self::of(error.code(), error, error.hint())
     }
 }
+
+impl From<crate::host::Error> for Failure {
+    fn from(error: crate::host::Error) -> Self {
+        Self::from(&error)
+    }
+}

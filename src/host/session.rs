@@ -17,8 +17,7 @@ use crate::host::broker::{Ask, Got, Question};
 use crate::host::{Error, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{
-    Bucket, BucketId, Category, ChecklistItem, Plan, PlanDetails, PlanId, Priority, Task,
-    TaskDetails, TaskId, User, UserId, Versioned, time,
+    Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, User, Versioned, time,
 };
 
 /// How a session sees the board.
@@ -45,31 +44,6 @@ pub struct Facts {
     pub agent: Option<String>,
     /// The plans (titles or ids) that the agent may see; `None` for all (rule R4).
     pub scope: Option<BTreeSet<String>>,
-}
-
-/// What is wanted of a new task.
-#[derive(Debug, Clone, Default)]
-pub struct NewTask {
-    /// Its title.
-    pub title: String,
-    /// Its bucket.
-    pub bucket: Option<BucketId>,
-    /// Its assignees.
-    pub assignees: Vec<UserId>,
-    /// When it begins.
-    pub start: Option<Timestamp>,
-    /// When it is due.
-    pub due: Option<Timestamp>,
-    /// Its priority.
-    pub priority: Option<Priority>,
-    /// Its completion, 0 to 100.
-    pub percent_complete: u8,
-    /// Its labels.
-    pub labels: Vec<Category>,
-    /// Its description.
-    pub description: String,
-    /// The titles of its checklist items, top down.
-    pub checklist: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -296,30 +270,6 @@ impl Session {
         Ok(self.state().snapshot.plan_details(id).map(|it| it.value.clone()).unwrap_or_default())
     }
 
-    /// Renames a plan.
-    ///
-    /// # Errors
-    /// The board is read only here, or the plan does not exist.
-    pub fn edit_plan(&self, id: &PlanId, edit: impl FnOnce(&mut Plan)) -> Result<(), Error> {
-        self.check_writable()?;
-        self.plan(id)?;
-        let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
-        self.state().draft.edit_plan(read.as_ref(), id, edit);
-        Ok(())
-    }
-
-    /// Deletes a plan with everything in it.
-    ///
-    /// # Errors
-    /// The board is read only here, or the plan does not exist.
-    pub fn delete_plan(&self, id: &PlanId) -> Result<(), Error> {
-        self.check_writable()?;
-        let n_tasks = self.tasks(id)?.len();
-        let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
-        self.state().draft.delete_plan(read.as_ref(), id, n_tasks);
-        Ok(())
-    }
-
     // Buckets
 
     /// Returns the ids of a plan's buckets in board order, new ones last.
@@ -379,52 +329,6 @@ impl Session {
             Err(Error::Graph(error)) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Adds a bucket to a plan, after its siblings; returns its provisional id.
-    ///
-    /// # Errors
-    /// The board is read only here, or the plan does not exist.
-    pub fn create_bucket(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
-        self.check_writable()?;
-        let siblings = self.buckets(plan)?;
-        let last = siblings
-            .iter()
-            .filter_map(|id| self.bucket(id).ok())
-            .map(|it| it.order_hint)
-            .max()
-            .unwrap_or_default();
-        Ok(self.state().draft.create_bucket(|id| Bucket {
-            id,
-            plan: plan.clone(),
-            name: name.to_owned(),
-            // Where it is wanted: after its last sibling, new ones included (planner-api.md 4.2).
-            order_hint: format!("{last} !"),
-        }))
-    }
-
-    /// Renames a bucket.
-    ///
-    /// # Errors
-    /// The board is read only here, or the bucket does not exist.
-    pub fn edit_bucket(&self, id: &BucketId, edit: impl FnOnce(&mut Bucket)) -> Result<(), Error> {
-        self.check_writable()?;
-        self.bucket(id)?;
-        let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
-        self.state().draft.edit_bucket(read.as_ref(), id, edit);
-        Ok(())
-    }
-
-    /// Deletes a bucket with its tasks.
-    ///
-    /// # Errors
-    /// The board is read only here, or the bucket does not exist.
-    pub fn delete_bucket(&self, id: &BucketId) -> Result<(), Error> {
-        self.check_writable()?;
-        let n_tasks = self.tasks_in(id)?.len();
-        let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
-        self.state().draft.delete_bucket(read.as_ref(), id, n_tasks);
-        Ok(())
     }
 
     // Tasks
@@ -524,7 +428,7 @@ impl Session {
         self.state().draft.note_read(entity, field);
     }
 
-    fn read_task(&self, id: &TaskId) -> Result<Versioned<Task>, Error> {
+    pub(crate) fn read_task(&self, id: &TaskId) -> Result<Versioned<Task>, Error> {
         if let Some(task) = self.state().snapshot.task(id) {
             return Ok(task.clone());
         }
@@ -537,8 +441,8 @@ impl Session {
                 if self.facts().scope.is_some() {
                     self.plan(&task.value.plan).map_err(|_| missing())?;
                 }
-                self.state().snapshot.add_task(id.clone(), task.clone());
-                Ok(task)
+                self.state().snapshot.add_task(id.clone(), (*task).clone());
+                Ok(*task)
             }
             Ok(_) => Err(missing()),
             Err(Error::Graph(error)) if error.is_not_found() => Err(missing()),
@@ -567,7 +471,7 @@ impl Session {
 
     /// Fetches the details of a task and, if programs keep asking, of those that follow it in
     /// the plan's list.
-    fn read_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
+    pub(crate) fn read_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
         if let Some(details) = self.state().snapshot.details(id) {
             return Ok(details.clone());
         }
@@ -597,104 +501,6 @@ impl Session {
         }
         let read = self.state().snapshot.details(id).cloned();
         read.ok_or_else(|| not_found("task", id.as_str()))
-    }
-
-    /// Changes fields of a task itself.
-    ///
-    /// # Errors
-    /// The board is read only here, or the task does not exist.
-    pub fn edit_task(&self, id: &TaskId, edit: impl FnOnce(&mut Task)) -> Result<(), Error> {
-        self.check_writable()?;
-        self.task(id)?;
-        let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
-        self.state().draft.edit_task(read.as_ref(), None, id, |it| edit(&mut it.task));
-        Ok(())
-    }
-
-    /// Changes fields of a task's details.
-    ///
-    /// # Errors
-    /// The board is read only here, or the task does not exist.
-    pub fn edit_details(
-        &self,
-        id: &TaskId,
-        edit: impl FnOnce(&mut TaskDetails),
-    ) -> Result<(), Error> {
-        self.check_writable()?;
-        self.task(id)?;
-        let (read, details) = if id.is_provisional() {
-            (None, None)
-        } else {
-            (Some(self.read_task(id)?), Some(self.read_details(id)?))
-        };
-        self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |it| {
-            if let Some(details) = it.details.as_mut() {
-                edit(details);
-            }
-        });
-        Ok(())
-    }
-
-    /// Moves a task to a bucket of its plan.
-    ///
-    /// # Errors
-    /// The bucket belongs to another plan (planner-api.md trap 17), or as [`Self::edit_task`].
-    pub fn move_task(&self, id: &TaskId, bucket: &BucketId) -> Result<(), Error> {
-        let (task, bucket) = (self.task(id)?, self.bucket(bucket)?);
-        if task.plan != bucket.plan {
-            return Err(Error::Invalid(format!(
-                "the bucket `{}` belongs to another plan than the task `{}`",
-                bucket.name, task.title
-            )));
-        }
-        self.edit_task(id, |it| it.bucket = Some(bucket.id))
-    }
-
-    /// Adds a task to a plan; returns its provisional id.
-    ///
-    /// # Errors
-    /// The board is read only here, or the plan does not exist.
-    pub fn create_task(&self, plan: &PlanId, new: NewTask) -> Result<TaskId, Error> {
-        self.check_writable()?;
-        self.plan(plan)?;
-        if let Some(bucket) = &new.bucket
-            && self.bucket(bucket)?.plan != *plan
-        {
-            return Err(Error::Invalid("the bucket belongs to another plan".to_owned()));
-        }
-        let mut state = self.state();
-        let id = state.draft.create_task(|id| {
-            let mut task = Task::new(id, plan.clone(), new.title);
-            task.bucket = new.bucket;
-            task.start = new.start;
-            task.due = new.due;
-            task.percent_complete = new.percent_complete;
-            task.priority = new.priority.unwrap_or(Priority::DEFAULT);
-            task.assignments = new.assignees.into_iter().map(|it| (it, String::new())).collect();
-            task.categories = new.labels.into_iter().collect();
-            task
-        });
-        state.draft.edit_task(None, None, &id, |it| {
-            let details = it.details.get_or_insert_default();
-            details.description = new.description;
-            for (at, title) in new.checklist.into_iter().enumerate() {
-                let item = ChecklistItem { title, checked: false, order_hint: String::new() };
-                details.checklist.insert(format!("{:05}", 10_000 + at), item);
-            }
-        });
-        Ok(id)
-    }
-
-    /// Deletes a task.
-    ///
-    /// # Errors
-    /// The board is read only here, or the task does not exist.
-    pub fn delete_task(&self, id: &TaskId) -> Result<(), Error> {
-        self.check_writable()?;
-        self.task(id)?;
-        let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
-        self.state().draft.delete_task(read.as_ref(), id);
-        Ok(())
     }
 }
 

@@ -5,7 +5,11 @@
 //! read-only values, and a setter that is given the value already there does nothing:
 //! otherwise reading a property could write it (scripting.md 1.10).
 
-#![expect(unreachable_pub, reason = "the exporting macro of the engine wants its functions public")]
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "the engine's exporting macro wants public functions, and writes unwraps after its own type checks"
+)]
 
 use std::sync::{Arc, OnceLock};
 

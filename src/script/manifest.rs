@@ -287,7 +287,7 @@ mod tests {
 //! [params]
 //! plan = { type = "string", description = "Plan title or id" }
 //! days = { type = "int", default = 0 }
-//! until = { type = "date", default = "" }
+//! by = { type = "date", default = "" }
 //!
 //! [skill]
 //! schedule = "0 9 * * MON-FRI"
@@ -305,7 +305,7 @@ let x = 1;
     fn parameters_are_typed_and_have_defaults() {
         assert_eq!(Manifest::parse(SOURCE).unwrap().summary(), "Does a thing.");
         let values = given(&[("plan", "BOS"), ("days", "3")]).unwrap();
-        assert_eq!(Value::Object(values), json!({ "plan": "BOS", "days": 3, "until": null }));
+        assert_eq!(Value::Object(values), json!({ "plan": "BOS", "days": 3, "by": null }));
     }
 
     #[test]
@@ -317,8 +317,8 @@ let x = 1;
         );
         assert_eq!(given(&[("pln", "x")]).unwrap_err(), "there is no parameter `pln`");
         assert_eq!(
-            given(&[("plan", "x"), ("until", "2026-02-30")]).unwrap_err(),
-            "`until` is of type date, and `2026-02-30` is not"
+            given(&[("plan", "x"), ("by", "2026-02-30")]).unwrap_err(),
+            "`by` is of type date, and `2026-02-30` is not"
         );
     }
 

@@ -2,6 +2,8 @@
 //!
 //! There is no way to make a PATCH or DELETE without an [`ETag`].
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::model::{BucketId, ETag, GroupId, PlanId, TaskId};
@@ -252,7 +254,7 @@ fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _infallible = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -13,7 +13,9 @@ use crate::host::{Failure, Start};
 
 /// Apply a saved change set
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  planwright run morning_triage --out triage.json\n  planwright apply triage.json")]
+#[command(
+    after_help = "Example:\n  planwright run morning_triage --out triage.json\n  planwright apply triage.json"
+)]
 pub(crate) struct ApplyArgs {
     /// File that `--out` wrote
     file: PathBuf,
@@ -44,7 +46,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, Comma
         force: saved.force,
         dry_run: args.dry_run,
     };
-    let finished = context
-        .with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await)?;
+    let finished =
+        context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await)?;
     Ok(context.show(&finished, None))
 }

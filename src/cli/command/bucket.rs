@@ -128,7 +128,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let plan = args.plan.clone();
             context.edit(&args.write, "bucket create", move |session| {
                 let plan = plan_meant(session, plan.as_deref())?;
-                let id = session.create_bucket(&plan.id, &name).map_err(|it| Failure::from(&it))?;
+                let id = session.create_bucket(&plan.id, &name)?;
                 Ok(json!({ "id": id }))
             })
         }
@@ -136,7 +136,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let (text, name, plan) = (args.bucket.clone(), args.name.clone(), args.plan.clone());
             context.edit(&args.write, "bucket update", move |session| {
                 let id = bucket_meant(session, plan.as_deref(), &text)?;
-                session.edit_bucket(&id, |it| it.name = name).map_err(|it| Failure::from(&it))?;
+                session.edit_bucket(&id, |it| it.name = name)?;
                 Ok(json!({ "id": id }))
             })
         }
@@ -144,7 +144,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let (text, plan) = (args.bucket.clone(), args.plan.clone());
             context.edit(&args.write, "bucket delete", move |session| {
                 let id = bucket_meant(session, plan.as_deref(), &text)?;
-                session.delete_bucket(&id).map_err(|it| Failure::from(&it))?;
+                session.delete_bucket(&id)?;
                 Ok(json!({ "id": id }))
             })
         }

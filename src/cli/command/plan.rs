@@ -67,13 +67,11 @@ pub(crate) struct DeleteArgs {
 /// Finds the plan meant: the one named, or the only one there is.
 pub(crate) fn plan_meant(session: &Session, name: Option<&str>) -> Result<Plan, Failure> {
     if let Some(name) = name {
-        let id = session.find_plan(name).map_err(|it| Failure::from(&it))?;
+        let id = session.find_plan(name)?;
         return session.plan(&id).map_err(|it| Failure::from(&it));
     }
-    let plans: Vec<Plan> = session
-        .plans()
-        .and_then(|ids| ids.iter().map(|id| session.plan(id)).collect())
-        .map_err(|it| Failure::from(&it))?;
+    let plans: Vec<Plan> =
+        session.plans().and_then(|ids| ids.iter().map(|id| session.plan(id)).collect())?;
     match plans.as_slice() {
         [plan] => Ok(plan.clone()),
         [] => Err(Failure {
@@ -99,8 +97,8 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
         PlanCommand::List => {
             let plans = context.look(|session| {
                 let mut rows = Vec::new();
-                for id in session.plans().map_err(|it| Failure::from(&it))? {
-                    let plan = session.plan(&id).map_err(|it| Failure::from(&it))?;
+                for id in session.plans()? {
+                    let plan = session.plan(&id)?;
                     let groups = session.groups().unwrap_or_default();
                     let group = groups.into_iter().find(|it| Some(&it.id) == plan.group.as_ref());
                     rows.push((plan, group.map(|it| it.name).unwrap_or_default()));
@@ -123,10 +121,11 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             Ok(Exit::Done)
         }
         PlanCommand::Create(args) => {
-            let title = args.title.clone().or_else(|| args.title_option.clone()).unwrap_or_default();
+            let title =
+                args.title.clone().or_else(|| args.title_option.clone()).unwrap_or_default();
             let group = args.group.clone();
             context.edit(&args.write, "plan create", move |session| {
-                let id = session.create_plan(&group, &title).map_err(|it| Failure::from(&it))?;
+                let id = session.create_plan(&group, &title)?;
                 Ok(json!({ "id": id }))
             })
         }
@@ -134,7 +133,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             let (name, title) = (args.plan.clone(), args.title.clone());
             context.edit(&args.write, "plan update", move |session| {
                 let plan = plan_meant(session, Some(&name))?;
-                session.edit_plan(&plan.id, |it| it.title = title).map_err(|it| Failure::from(&it))?;
+                session.edit_plan(&plan.id, |it| it.title = title)?;
                 Ok(json!({ "id": plan.id }))
             })
         }
@@ -142,7 +141,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             let name = args.plan.clone();
             context.edit(&args.write, "plan delete", move |session| {
                 let plan = plan_meant(session, Some(&name))?;
-                session.delete_plan(&plan.id).map_err(|it| Failure::from(&it))?;
+                session.delete_plan(&plan.id)?;
                 Ok(json!({ "id": plan.id }))
             })
         }

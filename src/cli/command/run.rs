@@ -82,7 +82,8 @@ fn find(context: &Context<'_>, target: &str) -> Result<Skill, CommandError> {
         return Ok(Skill::compile(target, &file, text, libraries)?);
     }
     let path = PathBuf::from(target);
-    let means_file = path.extension().is_some_and(|it| it == "rhai") || target.contains(['/', '\\']);
+    let means_file =
+        path.extension().is_some_and(|it| it == "rhai") || target.contains(['/', '\\']);
     if means_file || path.is_file() {
         let text = read_script(&path)?;
         let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or(target);
@@ -91,7 +92,9 @@ fn find(context: &Context<'_>, target: &str) -> Result<Skill, CommandError> {
     let near = nearest(target, workspace.skills.keys().map(String::as_str));
     let error = CommandError::new("not_found", format!("there is no skill `{target}`"));
     Err(match near.as_slice() {
-        [] => error.hint("`planwright skill list` shows what there is; a file is named by its path"),
+        [] => {
+            error.hint("`planwright skill list` shows what there is; a file is named by its path")
+        }
         [one] => error.hint(format!("did you mean `planwright run {one}`?")),
         several => error.hint(format!("there is {}", several.join(", "))),
     })
@@ -110,5 +113,6 @@ fn read_stdin() -> Result<String, CommandError> {
         let message = format!("the script is larger than {MAX_SOURCE} bytes");
         return Err(Failure { code: "budget".into(), message, ..Failure::default() }.into());
     }
-    String::from_utf8(bytes).map_err(|_| CommandError::new("syntax", "the script is not UTF-8 text"))
+    String::from_utf8(bytes)
+        .map_err(|_| CommandError::new("syntax", "the script is not UTF-8 text"))
 }

@@ -76,8 +76,14 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
             let params = manifest.params.iter().flatten();
             let rows: Vec<_> = params
                 .map(|(name, param)| {
-                    let default = param.default.as_ref().map_or("(required)".to_owned(), ToString::to_string);
-                    vec![name.clone(), param.kind.name().to_owned(), default, param.description.clone()]
+                    let default =
+                        param.default.as_ref().map_or("(required)".to_owned(), ToString::to_string);
+                    vec![
+                        name.clone(),
+                        param.kind.name().to_owned(),
+                        default,
+                        param.description.clone(),
+                    ]
                 })
                 .collect();
             if !rows.is_empty() {

@@ -63,7 +63,9 @@ pub(crate) struct TaskArg {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  planwright task create \"Order toner\" --plan \"BOS Operations\" --bucket Inbox --assign me --due 2026-12-24")]
+#[command(
+    after_help = "Example:\n  planwright task create \"Order toner\" --plan \"BOS Operations\" --bucket Inbox --assign me --due 2026-12-24"
+)]
 pub(crate) struct CreateArgs {
     /// Title of the task
     #[arg(required_unless_present = "title_option")]
@@ -84,7 +86,9 @@ pub(crate) struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  planwright task update \"Order toner\" --priority urgent --due none")]
+#[command(
+    after_help = "Example:\n  planwright task update \"Order toner\" --priority urgent --due none"
+)]
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
     task: TaskArg,
@@ -163,7 +167,7 @@ fn task_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<TaskI
     }
     let mut found = Vec::new();
     let mut near = Vec::new();
-    for plan in session.plans().map_err(|it| Failure::from(&it))? {
+    for plan in session.plans()? {
         match session.find_task(&plan, text) {
             Ok(id) => found.push(id),
             Err(Error::NotFound { nearest, .. }) => near.extend(nearest),
@@ -176,7 +180,7 @@ fn task_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<TaskI
             what: "task",
             name: text.to_owned(),
             place: None,
-            nearest: crate::host::error::nearest(text, near.iter().map(String::as_str)),
+            nearest: crate::host::error::similar(text, near.iter().map(String::as_str)),
         })),
         several => Err(Failure::from(&Error::Ambiguous {
             what: "task",
@@ -247,7 +251,7 @@ fn each(
     context.edit(&args.write, command, move |session| {
         for text in &tasks {
             let id = task_meant(session, plan.as_deref(), text)?;
-            body(session, &id).map_err(|it| Failure::from(&it))?;
+            body(session, &id)?;
         }
         Ok(serde_json::Value::Null)
     })
@@ -258,23 +262,22 @@ fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, CommandError
     let (plan, bucket, fields) = (args.plan.clone(), args.bucket.clone(), args.fields.clone());
     context.edit(&args.write, "task create", move |session| {
         let plan = plan_meant(session, plan.as_deref())?;
-        let failed = |it: Error| Failure::from(&it);
         let mut new = NewTask { title, ..NewTask::default() };
         if let Some(name) = &bucket {
-            new.bucket = Some(session.find_bucket(&plan.id, name).map_err(failed)?);
+            new.bucket = Some(session.find_bucket(&plan.id, name)?);
         }
         for user in &fields.assign {
-            new.assignees.push(session.find_user(user).map_err(failed)?.id);
+            new.assignees.push(session.find_user(user)?.id);
         }
         for label in &fields.label {
-            new.labels.push(session.find_label(&plan.id, label).map_err(failed)?);
+            new.labels.push(session.find_label(&plan.id, label)?);
         }
         new.due = fields.due.as_deref().map(|it| day(session, it)).transpose()?.flatten();
         new.start = fields.start.as_deref().map(|it| day(session, it)).transpose()?.flatten();
         new.priority = fields.priority.as_deref().map(priority).transpose()?;
         new.percent_complete = fields.progress.as_deref().map_or(Ok(0), progress)?;
         new.description = fields.description.unwrap_or_default();
-        let id = session.create_task(&plan.id, new).map_err(failed)?;
+        let id = session.create_task(&plan.id, new)?;
         Ok(json!({ "id": id }))
     })
 }
@@ -285,14 +288,13 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError
     let (title, bucket) = (args.title.clone(), args.bucket.clone());
     let (unassign, unlabel) = (args.unassign.clone(), args.unlabel.clone());
     context.edit(&args.write, "task update", move |session| {
-        let failed = |it: Error| Failure::from(&it);
         let id = task_meant(session, plan.as_deref(), &task)?;
-        let plan = session.task(&id).map_err(failed)?.plan;
+        let plan = session.task(&id)?.plan;
         let users = |names: &[String]| -> Result<Vec<_>, Failure> {
-            names.iter().map(|it| Ok(session.find_user(it).map_err(failed)?.id)).collect()
+            names.iter().map(|it| Ok(session.find_user(it)?.id)).collect()
         };
         let labels = |names: &[String]| -> Result<Vec<_>, Failure> {
-            names.iter().map(|it| session.find_label(&plan, it).map_err(failed)).collect()
+            names.iter().map(|it| Ok(session.find_label(&plan, it)?)).collect()
         };
         let (add, remove) = (users(&fields.assign)?, users(&unassign)?);
         let (label, unlabel) = (labels(&fields.label)?, labels(&unlabel)?);
@@ -305,31 +307,29 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError
             let day = |it: Timestamp| day_of_moment(it, zone);
             if old.map(day) == new.map(day) { old } else { new }
         };
-        session
-            .edit_task(&id, |it| {
-                if let Some(title) = title {
-                    it.title = title;
-                }
-                if let Some(due) = due {
-                    it.due = same_day(it.due, due);
-                }
-                if let Some(start) = start {
-                    it.start = same_day(it.start, start);
-                }
-                it.priority = priority.unwrap_or(it.priority);
-                it.percent_complete = percent.unwrap_or(it.percent_complete);
-                it.assignments.extend(add.into_iter().map(|it| (it, String::new())));
-                it.assignments.retain(|id, _| !remove.contains(id));
-                it.categories.extend(label);
-                it.categories.retain(|category| !unlabel.contains(category));
-            })
-            .map_err(failed)?;
+        session.edit_task(&id, |it| {
+            if let Some(title) = title {
+                it.title = title;
+            }
+            if let Some(due) = due {
+                it.due = same_day(it.due, due);
+            }
+            if let Some(start) = start {
+                it.start = same_day(it.start, start);
+            }
+            it.priority = priority.unwrap_or(it.priority);
+            it.percent_complete = percent.unwrap_or(it.percent_complete);
+            it.assignments.extend(add.into_iter().map(|it| (it, String::new())));
+            it.assignments.retain(|id, _| !remove.contains(id));
+            it.categories.extend(label);
+            it.categories.retain(|category| !unlabel.contains(category));
+        })?;
         if let Some(name) = &bucket {
-            let bucket = session.find_bucket(&plan, name).map_err(failed)?;
-            session.move_task(&id, &bucket).map_err(failed)?;
+            let bucket = session.find_bucket(&plan, name)?;
+            session.move_task(&id, &bucket)?;
         }
         if let Some(text) = fields.description {
-            session.edit_details(&id, |it| it.description = text).map_err(failed)?;
+            session.edit_details(&id, |it| it.description = text)?;
         }
         Ok(json!({ "id": id }))
     })
@@ -348,23 +348,22 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
     let (mine, overdue) = (args.mine, args.overdue);
     let open = args.open || overdue;
     let found = context.look(move |session| {
-        let failed = |it: Error| Failure::from(&it);
         let plans = match (&plan, &bucket) {
             (Some(_), _) | (None, Some(_)) => vec![plan_meant(session, plan.as_deref())?],
             (None, None) => {
-                let ids = session.plans().map_err(failed)?;
-                ids.iter().map(|id| session.plan(id)).collect::<Result<_, _>>().map_err(failed)?
+                let ids = session.plans()?;
+                ids.iter().map(|id| session.plan(id)).collect::<Result<_, _>>()?
             }
         };
         let zone = session.facts().zone.clone();
         let mut rows = Vec::new();
         for plan in plans {
             let within = bucket.as_deref().map(|it| session.find_bucket(&plan.id, it));
-            let within = within.transpose().map_err(failed)?;
-            let buckets = session.buckets(&plan.id).map_err(failed)?;
+            let within = within.transpose()?;
+            let buckets = session.buckets(&plan.id)?;
             let mut of_plan = Vec::new();
-            for id in session.tasks(&plan.id).map_err(failed)? {
-                let task = session.task(&id).map_err(failed)?;
+            for id in session.tasks(&plan.id)? {
+                let task = session.task(&id)?;
                 let is_open = task.percent_complete < 100;
                 let late = is_open
                     && task.due.is_some_and(|it| day_of_moment(it, &zone) < session.today());
@@ -376,13 +375,19 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
                     of_plan.push((task, late));
                 }
             }
-            of_plan.sort_by_key(|(task, _)| buckets.iter().position(|it| Some(it) == task.bucket.as_ref()));
+            of_plan.sort_by_key(|(task, _)| {
+                buckets.iter().position(|it| Some(it) == task.bucket.as_ref())
+            });
             for (task, overdue) in of_plan {
                 let bucket = task.bucket.as_ref().and_then(|id| session.bucket(id).ok());
                 let assignees = task
                     .assignments
                     .keys()
-                    .map(|id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned()))
+                    .map(|id| {
+                        session
+                            .user_by_id(id)
+                            .map_or_else(|| id.to_string(), |it| it.label().to_owned())
+                    })
                     .collect();
                 let bucket = bucket.map(|it| it.name).unwrap_or_default();
                 rows.push(Row { task, plan: plan.clone(), bucket, assignees, overdue });
@@ -406,7 +411,8 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
     let cells: Vec<_> = rows
         .iter()
         .map(|row| {
-            let due = row.task.due.map(|it| day_of_moment(it, &zone).to_string()).unwrap_or_default();
+            let due =
+                row.task.due.map(|it| day_of_moment(it, &zone).to_string()).unwrap_or_default();
             let mut cells = vec![
                 row.task.title.clone(),
                 row.bucket.clone(),

@@ -7,7 +7,7 @@ use crate::cli::command::plan::plan_meant;
 use crate::cli::render::entity;
 use crate::cli::render::text::{BOLD, DIM, paint, visible, visible_lines};
 use crate::cli::ui::{Format, Ui};
-use crate::host::{Error, Failure, Session};
+use crate::host::{Failure, Session};
 use crate::model::time::day_of_moment;
 use crate::model::{BucketId, TaskId};
 
@@ -42,27 +42,24 @@ pub(crate) fn show(ui: &Ui, card: &Card) {
     }
 }
 
-fn failed(error: Error) -> Failure {
-    Failure::from(&error)
-}
-
 pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
     let plan = plan_meant(session, Some(name))?;
     let mut buckets = Vec::new();
-    for id in session.buckets(&plan.id).map_err(failed)? {
-        buckets.push(session.bucket(&id).map_err(failed)?.name);
+    for id in session.buckets(&plan.id)? {
+        buckets.push(session.bucket(&id)?.name);
     }
-    let details = session.plan_details(&plan.id).map_err(failed)?;
+    let details = session.plan_details(&plan.id)?;
     let groups = session.groups().unwrap_or_default();
     let group = groups.into_iter().find(|it| Some(&it.id) == plan.group.as_ref());
     let mut value = entity::plan(&plan);
     if let Some(map) = value.as_object_mut() {
-        let labels = details.labels.iter().map(|(it, name)| (it.to_string(), Value::from(name.as_str())));
+        let labels =
+            details.labels.iter().map(|(it, name)| (it.to_string(), Value::from(name.as_str())));
         map.insert("categoryDescriptions".into(), Value::Object(labels.collect()));
         let shared = details.shared_with.iter().map(|it| Value::from(it.as_str()));
         map.insert("sharedWith".into(), Value::Array(shared.collect()));
     }
-    let n_tasks = session.tasks(&plan.id).map_err(failed)?.len();
+    let n_tasks = session.tasks(&plan.id)?.len();
     Ok(Card {
         lines: vec![
             ("id", plan.id.to_string()),
@@ -78,11 +75,11 @@ pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
 }
 
 pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> {
-    let bucket = session.bucket(id).map_err(failed)?;
-    let plan = session.plan(&bucket.plan).map_err(failed)?;
+    let bucket = session.bucket(id)?;
+    let plan = session.plan(&bucket.plan)?;
     let mut titles = Vec::new();
-    for id in session.tasks_in(id).map_err(failed)? {
-        let task = session.task(&id).map_err(failed)?;
+    for id in session.tasks_in(id)? {
+        let task = session.task(&id)?;
         let mark = if task.percent_complete == 100 { "[x]" } else { "[ ]" };
         // A title on several lines must not look like several tasks.
         titles.push(format!("{mark} {}", visible(&task.title)));
@@ -100,15 +97,16 @@ pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> 
 }
 
 pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
-    let task = session.task(id).map_err(failed)?;
-    let details = session.details(id, Field::Description).map_err(failed)?;
-    let plan = session.plan(&task.plan).map_err(failed)?;
-    let bucket = task.bucket.as_ref().map(|id| session.bucket(id)).transpose().map_err(failed)?;
-    let person = |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
+    let task = session.task(id)?;
+    let details = session.details(id, Field::Description)?;
+    let plan = session.plan(&task.plan)?;
+    let bucket = task.bucket.as_ref().map(|id| session.bucket(id)).transpose()?;
+    let person =
+        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
     let assignees: Vec<_> = task.assignments.keys().map(person).collect();
     let mut labels = Vec::new();
     for category in &task.categories {
-        labels.push(session.label_name(&task.plan, *category).map_err(failed)?);
+        labels.push(session.label_name(&task.plan, *category)?);
     }
     let zone = &session.facts().zone;
     let day = |it: Option<jiff::Timestamp>| {
@@ -124,18 +122,30 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
     }
     for item in checklist {
         let mark = if item.checked { "[x]" } else { "[ ]" };
-        body.push_str(&format!("{mark} {}\n", visible(&item.title)));
+        body.extend([mark, " ", &visible(&item.title), "\n"]);
     }
     Ok(Card {
         lines: vec![
             ("id", task.id.to_string()),
             ("plan", plan.title),
             ("bucket", bucket.map(|it| it.name).unwrap_or_default()),
-            ("progress", format!("{} ({} %)", task.progress().name().replace('_', " "), task.percent_complete)),
+            (
+                "progress",
+                format!(
+                    "{} ({} %)",
+                    task.progress().name().replace('_', " "),
+                    task.percent_complete
+                ),
+            ),
             ("priority", format!("{} ({})", task.priority.name(), task.priority.level())),
             ("start", day(task.start)),
             ("due", day(task.due)),
-            ("completed", task.completed_at.map(|it| day(Some(it)) + &completed_by.unwrap_or_default()).unwrap_or_default()),
+            (
+                "completed",
+                task.completed_at
+                    .map(|it| day(Some(it)) + completed_by.as_deref().unwrap_or_default())
+                    .unwrap_or_default(),
+            ),
             ("assigned to", assignees.join(", ")),
             ("labels", labels.join(", ")),
             ("created", day(task.created_at)),

@@ -53,9 +53,10 @@ pub(crate) fn task(task: &Task, details: Option<&TaskDetails>) -> Value {
             (key.clone(), json!({ "title": item.title, "isChecked": item.checked }))
         });
         map.insert("checklist".into(), Value::Object(checklist.collect::<Map<_, _>>()));
-        let references = details.references.iter().map(|(key, link)| {
-            (key.clone(), json!({ "alias": link.alias, "type": link.kind }))
-        });
+        let references = details
+            .references
+            .iter()
+            .map(|(key, link)| (key.clone(), json!({ "alias": link.alias, "type": link.kind })));
         map.insert("references".into(), Value::Object(references.collect::<Map<_, _>>()));
     }
     value

@@ -5,7 +5,8 @@ use crate::host::Failure;
 
 /// Renders a failure; the last line has no line end.
 pub(crate) fn text(failure: &Failure) -> String {
-    let mut lines = vec![format!("{} {}", paint(RED.bold(), "error:"), paint(BOLD, &failure.message))];
+    let mut lines =
+        vec![format!("{} {}", paint(RED.bold(), "error:"), paint(BOLD, &failure.message))];
     if let Some(at) = &failure.at {
         let number = at.line.to_string();
         let indent = " ".repeat(number.len());

@@ -55,7 +55,10 @@ pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZo
                 ui.answer(&visible(id));
             }
         }
-        other => ui.answer(&visible_lines(&serde_json::to_string_pretty(other).unwrap_or_default())),
+        other => {
+            let text = serde_json::to_string_pretty(other).unwrap_or_default();
+            ui.answer(&visible_lines(&text));
+        }
     }
 }
 
@@ -66,7 +69,12 @@ fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason: &str) -> S
         Verdict::Warn => (YELLOW.bold(), "warning"),
         Verdict::Allow => (GREEN, "allowed"),
     };
-    format!("{indent}{} {} {}", paint(style, word), visible(reason), paint(DIM, &format!("({source})")))
+    format!(
+        "{indent}{} {} {}",
+        paint(style, word),
+        visible(reason),
+        paint(DIM, &format!("({source})"))
+    )
 }
 
 struct View<'a> {
@@ -82,7 +90,11 @@ impl View<'_> {
             Op::Delete => (RED, "-"),
         };
         let plan = self.report.names.get(&change.plan).map_or("", String::as_str);
-        let place = if plan.is_empty() || plan == change.title { String::new() } else { format!("  {plan}") };
+        let place = if plan.is_empty() || plan == change.title {
+            String::new()
+        } else {
+            format!("  {plan}")
+        };
         let along = match change.takes_along {
             0 => String::new(),
             n => format!(" with {}", count(n, "task")),
@@ -127,7 +139,13 @@ impl View<'_> {
         format!("  {}", paint(style, &format!("[{word}]")))
     }
 
-    fn field(&self, change: &ChangeReport, name: &str, field: &FieldChange, lines: &mut Vec<String>) {
+    fn field(
+        &self,
+        change: &ChangeReport,
+        name: &str,
+        field: &FieldChange,
+        lines: &mut Vec<String>,
+    ) {
         let label = paint(DIM, &format!("{:<12}", word_for(name)));
         if let Value::Object(after) = &field.after {
             let empty = serde_json::Map::new();
@@ -203,10 +221,12 @@ impl View<'_> {
                 let level = n.as_u64().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
                 level.map_or_else(|| n.to_string(), |it| it.name().to_owned())
             }
-            ("startDateTime" | "dueDateTime", Value::String(text)) => match text.parse::<Timestamp>() {
-                Ok(moment) => day_of_moment(moment, self.zone).to_string(),
-                Err(_) => text.clone(),
-            },
+            ("startDateTime" | "dueDateTime", Value::String(text)) => {
+                match text.parse::<Timestamp>() {
+                    Ok(moment) => day_of_moment(moment, self.zone).to_string(),
+                    Err(_) => text.clone(),
+                }
+            }
             ("bucketId", Value::String(id)) => {
                 self.report.names.get(id).cloned().unwrap_or_else(|| id.clone())
             }
@@ -237,11 +257,15 @@ impl View<'_> {
                         file.display()
                     ),
                 ),
-                None => (CYAN, format!("Would make {}{by}; nothing was written.", count(n, "change"))),
+                None => {
+                    (CYAN, format!("Would make {}{by}; nothing was written.", count(n, "change")))
+                }
             },
             Status::NoChanges => (DIM, "Nothing to change.".to_owned()),
             Status::Denied => (RED, format!("Denied: none of {} was written.", count(n, "change"))),
-            Status::Held => (YELLOW, format!("Held for approval: none of {} was written.", count(n, "change"))),
+            Status::Held => {
+                (YELLOW, format!("Held for approval: none of {} was written.", count(n, "change")))
+            }
             Status::Conflict => (RED, "Conflict: nothing was written.".to_owned()),
             Status::Partial => {
                 let applied = report.count(ChangeStatus::Applied);

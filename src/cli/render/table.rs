@@ -51,7 +51,7 @@ pub(crate) fn show_list(
 
 fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().map(|it| it.name));
     for row in rows {

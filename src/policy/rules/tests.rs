@@ -83,21 +83,22 @@ fn r5_caps_are_at_200_changes_and_10_deletions() {
 fn r10_what_planner_would_refuse_is_refused_first() {
     let user = |n: usize| UserId::parse(&format!("u{n}")).unwrap();
     let item = |title: String| ChecklistItem { title, checked: false, order_hint: String::new() };
-    let cases: Vec<(&str, Box<dyn Fn(&mut TaskState)>, bool)> = vec![
+    type Case<'a> = (&'a str, Box<dyn Fn(&mut TaskState)>, bool);
+    let cases: Vec<Case<'_>> = vec![
         ("255 characters", Box::new(|it| it.task.title = "ä".repeat(255)), true),
         ("256 characters", Box::new(|it| it.task.title = "ä".repeat(256)), false),
         ("a blank title", Box::new(|it| it.task.title = "  ".into()), false),
         (
             "20 assignees",
             Box::new(move |it| {
-                it.task.assignments.extend((0..20).map(|n| (user(n), String::new())))
+                it.task.assignments.extend((0..20).map(|n| (user(n), String::new())));
             }),
             true,
         ),
         (
             "21 assignees",
             Box::new(move |it| {
-                it.task.assignments.extend((0..21).map(|n| (user(n), String::new())))
+                it.task.assignments.extend((0..21).map(|n| (user(n), String::new())));
             }),
             false,
         ),

@@ -1,6 +1,8 @@
 //! Where a script starts: plans, tasks, people, output.
 
-use rhai::plugin::*;
+use rhai::plugin::{
+    Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
+};
 
 use crate::script::api::{Fallible, Group, OrRaise as _, Plan, Task, User, frozen_list, run_of};
 

@@ -1,7 +1,7 @@
 //! Buckets in scripts.
 
 use rhai::Map;
-use rhai::plugin::*;
+use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
 use crate::host::Session;
 use crate::model::BucketId;

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rhai::plugin::*;
+use rhai::plugin::{
+    Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
+};
 use rhai::{Array, Map};
 
 use crate::change::{Change, ChangeSet, Edit, Entity, Field, Op, Write};

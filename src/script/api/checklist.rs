@@ -1,6 +1,6 @@
 //! Checklist items in scripts.
 
-use rhai::plugin::*;
+use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
 use crate::change::Field;
 use crate::host::{Error, Session};

@@ -6,7 +6,9 @@ use jiff::civil::{self, Weekday};
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan as _};
-use rhai::plugin::*;
+use rhai::plugin::{
+    Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
+};
 
 use crate::host::Session;
 use crate::model::time::{day_of_moment, moment_of_day};

@@ -1,6 +1,6 @@
 //! Users and groups in scripts.
 
-use rhai::plugin::*;
+use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
 use crate::host::Session;
 use crate::model::{self, UserId};

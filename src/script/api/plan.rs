@@ -1,7 +1,7 @@
 //! Plans in scripts.
 
 use rhai::Map;
-use rhai::plugin::*;
+use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_module, export_module};
 
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;

@@ -1,6 +1,6 @@
 //! Tasks in scripts.
 
-use rhai::plugin::*;
+use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_module, export_module};
 use rhai::{Array, Map};
 
 use crate::change::Field;

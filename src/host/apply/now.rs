@@ -1,0 +1,160 @@
+//! What is there now, and whether a change may rest on it.
+
+use std::collections::BTreeMap;
+
+use crate::change::Fields;
+use crate::change::{Change, Edit, FieldConflict, Merge, Op, TaskBasis, TaskState, Write, merge};
+use crate::graph::{Client, Error};
+use crate::host::apply::Reads;
+use crate::host::broker::in_lanes;
+use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::wire::{Request, request};
+
+/// From so many tasks of one plan on, the plan's list is one read for all of them.
+const LIST_FROM: usize = 4;
+
+/// The present state of everything that a set changes.
+#[derive(Default)]
+pub(crate) struct Now {
+    pub(crate) plans: BTreeMap<PlanId, Versioned<Plan>>,
+    pub(crate) buckets: BTreeMap<String, Versioned<Bucket>>,
+    pub(crate) tasks: BTreeMap<TaskId, Versioned<Task>>,
+    pub(crate) details: BTreeMap<TaskId, Versioned<TaskDetails>>,
+}
+
+impl Now {
+    /// Reads it: one list for many tasks of a plan, single reads for few.
+    pub(crate) async fn read(client: &Client, changes: &[Change]) -> Result<Self, Error> {
+        let mut now = Self::default();
+        let mut by_plan: BTreeMap<PlanId, Vec<TaskId>> = BTreeMap::new();
+        let (mut plans, mut buckets, mut details) = (Vec::new(), Vec::new(), Vec::new());
+        for change in changes.iter().filter(|it| it.op() != Op::Create) {
+            match &change.write {
+                Write::Plan(edit) => plans.push(edit.known().id.clone()),
+                Write::Bucket(edit) => buckets.push(edit.known().id.clone()),
+                Write::Task(edit) => {
+                    let task = &edit.known().task;
+                    by_plan.entry(task.plan.clone()).or_default().push(task.id.clone());
+                    if edit.known().details.is_some() {
+                        details.push(task.id.clone());
+                    }
+                }
+            }
+        }
+        let mut singles = Vec::new();
+        for (plan, ids) in by_plan {
+            if ids.len() < LIST_FROM {
+                singles.extend(ids);
+            } else {
+                let list = client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await?;
+                now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
+            }
+        }
+        let requests = singles.iter().map(request::task).collect();
+        for task in read_all::<Task>(client, requests).await? {
+            now.tasks.insert(task.value.id.clone(), task);
+        }
+        let requests = plans.iter().map(request::plan).collect();
+        for plan in read_all::<Plan>(client, requests).await? {
+            now.plans.insert(plan.value.id.clone(), plan);
+        }
+        let requests = buckets.iter().map(request::bucket).collect();
+        for bucket in read_all::<Bucket>(client, requests).await? {
+            now.buckets.insert(bucket.value.id.to_string(), bucket);
+        }
+        now.details = in_lanes(
+            details,
+            |client, id: TaskId| async move {
+                let read = client.read::<Versioned<TaskDetails>>(&request::task_details(&id)).await;
+                Ok(found(read)?.map(|it| (id, it)))
+            },
+            client,
+        )
+        .await?
+        .into_iter()
+        .flatten()
+        .collect();
+        Ok(now)
+    }
+}
+
+fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn read_all<T>(client: &Client, requests: Vec<Request>) -> Result<Vec<Versioned<T>>, Error>
+where
+    Versioned<T>: crate::wire::Decoded + Send + 'static,
+{
+    let read = |client: Client, request: Request| async move {
+        found(client.read::<Versioned<T>>(&request).await)
+    };
+    Ok(in_lanes(requests, read, client).await?.into_iter().flatten().collect())
+}
+
+/// Advances the tag of an edit to the present one if nothing that it rests on has moved.
+pub(crate) fn rebase<T: Fields>(
+    edit: &mut Edit<T, ETag>,
+    now: Option<&Versioned<T>>,
+    reads: &Reads,
+) -> Result<(), Vec<FieldConflict>> {
+    match edit {
+        Edit::Create { .. } => Ok(()),
+        // The service tells whether it moved on; if it is gone, there is nothing to do.
+        Edit::Delete { .. } => Ok(()),
+        Edit::Update { before, after, basis } => {
+            let now = now.ok_or_else(Vec::new)?;
+            match merge(before, after, &now.value, reads) {
+                Merge::Rebase => basis.clone_from(&now.etag),
+                Merge::Conflict(fields) => return Err(fields),
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The same for a task and its details.
+pub(crate) fn rebase_task(
+    edit: &mut Edit<TaskState, TaskBasis>,
+    now: &Now,
+    reads: &Reads,
+) -> Result<(), Vec<FieldConflict>> {
+    match edit {
+        Edit::Create { .. } => Ok(()),
+        Edit::Delete { before, basis } => match now.tasks.get(&before.task.id) {
+            // Anything at all that happened to it since is a reason not to delete it.
+            Some(task) if task.etag != basis.task => {
+                let theirs =
+                    TaskState { task: task.value.clone(), details: before.details.clone() };
+                let all = TaskState::FIELDS.iter().copied().collect();
+                match merge(before, before, &theirs, &all) {
+                    Merge::Rebase => Err(Vec::new()),
+                    Merge::Conflict(fields) => Err(fields),
+                }
+            }
+            _ => Ok(()),
+        },
+        Edit::Update { before, after, basis } => {
+            let id = &before.task.id;
+            let task = now.tasks.get(id).ok_or_else(Vec::new)?;
+            let details = match &before.details {
+                Some(_) => Some(now.details.get(id).ok_or_else(Vec::new)?),
+                None => None,
+            };
+            let theirs =
+                TaskState { task: task.value.clone(), details: details.map(|it| it.value.clone()) };
+            match merge(before, after, &theirs, reads) {
+                Merge::Conflict(fields) => return Err(fields),
+                Merge::Rebase => {
+                    basis.task = task.etag.clone();
+                    basis.details = details.map(|it| it.etag.clone());
+                }
+            }
+            Ok(())
+        }
+    }
+}
