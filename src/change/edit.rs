@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::change::{Entity, EntityId, Field, FieldChange, Fields};
-use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails};
+use crate::model::{Bucket, ETag, Plan, PlanId, Priority, Task, TaskDetails};
 
 /// A task and its details, one thing to a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,7 +211,7 @@ impl Change {
                 Edit::Create { after } => T::FIELDS
                     .iter()
                     .map(|&field| change(field, Value::Null, after.value(field)))
-                    .filter(|(_, change)| !is_blank(&change.after))
+                    .filter(|(field, change)| !is_blank(*field, &change.after))
                     .collect(),
             }
         }
@@ -242,12 +242,18 @@ impl Change {
     }
 }
 
-fn is_blank(value: &Value) -> bool {
+/// Tells whether a value of a new entity is the one that it would have anyway.
+fn is_blank(field: Field, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
         Value::Object(map) => map.is_empty(),
         Value::Array(items) => items.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
+        Value::Number(n) => match field {
+            Field::PercentComplete => n.as_u64() == Some(0),
+            Field::Priority => n.as_u64() == Some(u64::from(Priority::DEFAULT.level())),
+            _ => false,
+        },
+        Value::Bool(_) => false,
     }
 }

@@ -5,7 +5,10 @@
 //! of their own and wait here for the broker. No lock is held while they wait.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -61,6 +64,8 @@ pub(crate) struct State {
 struct Shared {
     facts: Facts,
     state: Mutex<State>,
+    /// Microseconds spent waiting for the broker.
+    waited: AtomicU64,
     questions: mpsc::Sender<Question>,
 }
 
@@ -77,7 +82,8 @@ pub struct Session {
 impl Session {
     pub(crate) fn new(facts: Facts, nonce: String, questions: mpsc::Sender<Question>) -> Self {
         let state = State { draft: Draft::new(nonce), readahead: 1, ..State::default() };
-        let shared = Shared { facts, state: Mutex::new(state), questions };
+        let shared =
+            Shared { facts, state: Mutex::new(state), waited: AtomicU64::new(0), questions };
         Self {
             shared: Arc::new(shared),
             stop: Arc::default(),
@@ -176,8 +182,18 @@ impl Session {
             let reason = self.stop.reason().cloned();
             Error::Stopped(reason.unwrap_or(StopReason::Cancelled))
         };
+        let began = Instant::now();
         self.shared.questions.blocking_send(question).map_err(|_| stopped())?;
-        answer.blocking_recv().map_err(|_| stopped())?.map_err(Error::from)
+        let answer = answer.blocking_recv().map_err(|_| stopped());
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.shared.waited.fetch_add(micros, Ordering::Relaxed);
+        answer?.map_err(Error::from)
+    }
+
+    /// Returns how long the run has waited for the service.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        Duration::from_micros(self.shared.waited.load(Ordering::Relaxed))
     }
 
     /// Fails if the program was stopped.

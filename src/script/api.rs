@@ -3,7 +3,8 @@
 //! One file for each type. Objects are handles: a session and an id, so that copying one is
 //! still the same object and nothing is converted that is not looked at. Getters return
 //! read-only values, and a setter that is given the value already there does nothing:
-//! otherwise reading a property could write it (scripting.md 1.10).
+//! otherwise reading a property could write it (scripting.md 1.10). Setters and verbs are marked
+//! `pure`: they change the draft, not the handle, so they work on one from a read-only list.
 
 #![expect(
     unreachable_pub,
@@ -26,6 +27,7 @@ mod date;
 mod people;
 mod plan;
 mod task;
+mod text;
 
 pub(crate) use bucket::Bucket;
 pub(crate) use change::{ChangeView, Changes, RunView, Verdicts};
@@ -63,6 +65,7 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
         checklist::add(&mut module);
         people::add(&mut module);
         date::add(&mut module);
+        text::add(&mut module);
         if is_policy {
             change::add(&mut module);
         } else {

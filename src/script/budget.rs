@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-use serde::Deserialize;
+use std::time::{Duration, Instant};
 
-use crate::host::{Stop, StopReason};
+use crate::host::{Session, Stop, StopReason};
 use crate::script::memory::held_by_this_thread;
 
 /// The budgets of one script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Operations of the script engine.
     pub operations: u64,
@@ -21,11 +21,18 @@ pub struct Budget {
     pub memory: usize,
     /// Text printed, in bytes.
     pub output: usize,
+    /// Time spent computing: not that spent waiting for the service.
+    pub computing: Duration,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { operations: 5_000_000, memory: 64 << 20, output: 256 << 10 }
+        Self {
+            operations: 5_000_000,
+            memory: 64 << 20,
+            output: 256 << 10,
+            computing: Duration::from_secs(10),
+        }
     }
 }
 
@@ -39,17 +46,21 @@ pub(crate) const CALL_LIMIT: usize = 48;
 #[derive(Debug)]
 pub(crate) struct Meter {
     budget: Budget,
+    session: Session,
     stop: Arc<Stop>,
+    began: Instant,
     operations: AtomicU64,
     output: AtomicUsize,
     memory_at_start: AtomicI64,
 }
 
 impl Meter {
-    pub(crate) fn new(budget: Budget, stop: Arc<Stop>) -> Arc<Self> {
+    pub(crate) fn new(budget: Budget, session: &Session) -> Arc<Self> {
         Arc::new(Self {
             budget,
-            stop,
+            session: session.clone(),
+            stop: Arc::clone(session.stop()),
+            began: Instant::now(),
             operations: AtomicU64::new(0),
             output: AtomicUsize::new(0),
             memory_at_start: AtomicI64::new(0),
@@ -70,6 +81,10 @@ impl Meter {
             let held = held_by_this_thread() - self.memory_at_start.load(Ordering::Relaxed);
             if usize::try_from(held).is_ok_and(|it| it > self.budget.memory) {
                 self.over("memory", format!("{} MiB", self.budget.memory >> 20));
+            }
+            let computing = self.began.elapsed().saturating_sub(self.session.waited());
+            if computing > self.budget.computing {
+                self.over("computing time", format!("{} s", self.budget.computing.as_secs()));
             }
         }
         self.stop.reason().is_none()

@@ -1,6 +1,7 @@
 //! `planwright.toml`: what a workspace sets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -55,6 +56,8 @@ pub struct LimitConfig {
     pub output_kib: Option<usize>,
     /// Time of a script, in seconds, waiting included.
     pub seconds: Option<u64>,
+    /// Time of a script spent computing, in seconds.
+    pub computing_seconds: Option<u64>,
 }
 
 /// One `[agents.NAME]` table.
@@ -97,6 +100,7 @@ impl LimitConfig {
             operations: self.operations.unwrap_or(default.operations),
             memory: memory.unwrap_or(default.memory).min(96 << 20),
             output: self.output_kib.map_or(default.output, |kib| kib.saturating_mul(1 << 10)),
+            computing: self.computing_seconds.map_or(default.computing, Duration::from_secs),
         }
     }
 }

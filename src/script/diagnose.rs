@@ -57,8 +57,9 @@ pub(crate) fn explain(
         code: code.to_owned(),
         message: message.chars().take(MAX_TEXT).collect(),
         hint,
-        at: locate(&place.0, place.1, sources),
-        trace: frames,
+        // What a skill says when it gives up is for people; where it says so is not.
+        at: if code == "fail" { None } else { locate(&place.0, place.1, sources) },
+        trace: if code == "fail" { Vec::new() } else { frames },
         ..Failure::default()
     }
 }
@@ -106,6 +107,13 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
         EvalAltResult::ErrorTooManyOperations(_) => {
             ("budget", "too many operations while the script was loaded".into(), None)
         }
+        EvalAltResult::ErrorModuleNotFound(name, _) => (
+            "script",
+            format!("the library `{name}` was not compiled in"),
+            Some(
+                "an import names its library as a plain text: `import \"dates\" as dates;`".into(),
+            ),
+        ),
         EvalAltResult::ErrorTooManyVariables(_) => {
             ("budget", "more than 256 variables".into(), None)
         }
@@ -205,6 +213,9 @@ fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
         ParseErrorType::VariableUndefined(_) => Some(
             "functions do not see the variables outside of them: pass what they need".to_owned(),
         ),
+        ParseErrorType::AssignmentToInvalidLHS(_) => Some(
+            "what a function returns is named first: `let it = …; it.priority = 1;`".to_owned(),
+        ),
         ParseErrorType::Reserved(name) if name == "eval" => {
             Some("scripts can not run text as code".to_owned())
         }
@@ -226,12 +237,17 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
         .map(plain)
         .collect();
     let known = known();
-    let message = if known.functions.contains(name) {
+    let is_operator = !name.bytes().any(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let message = if is_operator || known.functions.contains(name) {
         format!("`{name}` does not take ({})", arguments.join(", "))
     } else {
         format!("there is no function `{name}`")
     };
     let hint = match (known.functions.contains(name), name) {
+        (false, "+" | "-") if arguments.first().is_some_and(|it| it == "Date") => {
+            Some("a number of days is `days(3)`".to_owned())
+        }
+        (false, _) if is_operator => None,
         (true, _) => known.signatures.get(name).map(|it| format!("it is {}", it.join(" or "))),
         (false, "eval" | "sleep" | "exit" | "timestamp" | "parse_json" | "open") => {
             Some("scripts have no access to files, processes, the clock or other code".to_owned())
@@ -325,11 +341,15 @@ fn plain(text: &str) -> String {
     if let Some((first, _)) = text.split_once(" | ") {
         text = first.to_owned();
     }
+    if let Some((_, last)) = text.rsplit_once("::") {
+        text = last.to_owned();
+    }
     for (theirs, ours) in [
         ("&str", "text"),
         ("ImmutableString", "text"),
         ("string", "text"),
         ("i64", "int"),
+        ("bool", "true or false"),
         ("f64", "float"),
         ("Dynamic", "any"),
         ("ChangeView", "Change"),
@@ -340,4 +360,22 @@ fn plain(text: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_comes_from_the_api_itself() {
+        let known = known();
+        assert!(known.functions.contains("create_task"));
+        let of_task = known.properties.get("Task").expect("tasks have properties");
+        assert!(of_task.contains("due") && of_task.contains("percent_complete"), "{of_task:?}");
+        let (_, message, hint) = unknown_property(
+            "Unknown property 'duedate' - a getter is not registered for type 'Task'",
+        );
+        assert_eq!(message, "a Task has no property `duedate`");
+        assert_eq!(hint.as_deref(), Some("did you mean `due`?"));
+    }
 }

@@ -11,7 +11,7 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
 };
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Module, OptimizationLevel, Position};
+use rhai::{Dynamic, Engine, Module, OptimizationLevel};
 
 use crate::host::Session;
 use crate::script::api;
@@ -68,9 +68,9 @@ fn sandbox(kind: Kind) -> Engine {
     for module in packages() {
         engine.register_global_module(Arc::clone(module));
     }
+    // The later wins where names collide: ours replaces some of theirs.
     engine.register_global_module(api::module(kind));
     api::register_types(&mut engine);
-    checked_replace(&mut engine);
     engine
         .disable_symbol("eval")
         .set_optimization_level(OptimizationLevel::None)
@@ -104,36 +104,4 @@ fn packages() -> &'static [Arc<Module>] {
             BasicFnPackage::new().as_shared_module(),
         ]
     })
-}
-
-/// Replaces the four `replace` functions: theirs allocate the result before its size is
-/// checked (scripting.md 0.2, P7).
-fn checked_replace(engine: &mut Engine) {
-    fn replace(
-        text: &mut ImmutableString,
-        find: &str,
-        with: &str,
-    ) -> Result<(), Box<EvalAltResult>> {
-        if text.is_empty() || find.is_empty() {
-            return Ok(());
-        }
-        let n = text.matches(find).count();
-        let size = text.len() - n * find.len() + n.saturating_mul(with.len());
-        if size > STRING_LIMIT {
-            let what = "Length of string".to_owned();
-            return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
-        }
-        *text = text.replace(find, with).into();
-        Ok(())
-    }
-    engine.register_fn("replace", replace);
-    engine.register_fn("replace", |text: &mut ImmutableString, find: &str, with: char| {
-        replace(text, find, &with.to_string())
-    });
-    engine.register_fn("replace", |text: &mut ImmutableString, find: char, with: &str| {
-        replace(text, &find.to_string(), with)
-    });
-    engine.register_fn("replace", |text: &mut ImmutableString, find: char, with: char| {
-        replace(text, &find.to_string(), &with.to_string())
-    });
 }

@@ -105,7 +105,7 @@ impl Policies {
         start: &Arc<Start>,
     ) -> Vec<Ruling> {
         let session = session.watched();
-        let meter = Meter::new(self.budget, Arc::clone(session.stop()));
+        let meter = Meter::new(self.budget, &session);
         let verdicts = Arc::new(Verdicts::of(source.to_owned()));
         let tag = Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)) };
         let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));

@@ -117,7 +117,7 @@ fn run(
     budget: Budget,
     session: &Session,
 ) -> Result<Value, Failure> {
-    let meter = Meter::new(budget, Arc::clone(session.stop()));
+    let meter = Meter::new(budget, session);
     let tag = Dynamic::from(Run { session: session.clone(), verdicts: None });
     let engine = for_running(Kind::Skill, session, &meter, tag);
     let mut scope = Scope::new();

@@ -1,6 +1,20 @@
 //! The integration tests: one binary, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+// A Planner to run against, and a clean place to run the program in.
+mod support;
+
+// The program, end to end: runs, what is refused, what collides, what is typed wrong.
+mod commands;
+mod conflicts;
+mod mistakes;
+mod policies;
+mod run;
+
+// Scripts: what they can do, what they can not, and the ones we ship.
+mod sandbox;
+mod scripts;
+
 // The embedded Planner, request by request, without a network but for one test.
 mod emulator_batch;
 mod emulator_bodies;

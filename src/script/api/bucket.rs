@@ -34,7 +34,7 @@ mod functions {
     }
 
     /// Renames the bucket.
-    #[rhai_fn(set = "name", volatile, return_raw)]
+    #[rhai_fn(set = "name", pure, volatile, return_raw)]
     pub fn set_name(bucket: &mut Bucket, name: &str) -> Fallible<()> {
         let name = name.to_owned();
         bucket.session.edit_bucket(&bucket.id, |it| it.name = name).or_raise(&bucket.session)

@@ -53,7 +53,7 @@ mod functions {
     }
 
     /// Rewords the item.
-    #[rhai_fn(set = "title", volatile, return_raw)]
+    #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(item: &mut ChecklistItem, title: &str) -> Fallible<()> {
         let title = title.to_owned();
         item.edit(|it| it.title = title)
@@ -66,7 +66,7 @@ mod functions {
     }
 
     /// Ticks or unticks the item.
-    #[rhai_fn(set = "checked", volatile, return_raw)]
+    #[rhai_fn(set = "checked", pure, volatile, return_raw)]
     pub fn set_checked(item: &mut ChecklistItem, checked: bool) -> Fallible<()> {
         item.edit(|it| it.checked = checked)
     }

@@ -36,7 +36,7 @@ mod functions {
     }
 
     /// Renames the plan.
-    #[rhai_fn(set = "title", volatile, return_raw)]
+    #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(plan: &mut Plan, title: &str) -> Fallible<()> {
         let title = title.to_owned();
         plan.session.edit_plan(&plan.id, |it| it.title = title).or_raise(&plan.session)

@@ -191,7 +191,7 @@ mod functions {
     }
 
     /// Renames the task.
-    #[rhai_fn(set = "title", volatile, return_raw)]
+    #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(task: &mut Task, title: &str) -> Fallible<()> {
         let title = title.to_owned();
         task.edit(|it| it.title = title)
@@ -204,7 +204,7 @@ mod functions {
     }
 
     /// Sets its completion, 0 to 100.
-    #[rhai_fn(set = "percent_complete", volatile, return_raw)]
+    #[rhai_fn(set = "percent_complete", pure, volatile, return_raw)]
     pub fn set_percent_complete(task: &mut Task, percent: i64) -> Fallible<()> {
         match u8::try_from(percent) {
             Ok(percent @ 0..=100) => task.edit(|it| it.percent_complete = percent),
@@ -219,7 +219,7 @@ mod functions {
     }
 
     /// Sets its progress; a percentage that stands for it already is kept.
-    #[rhai_fn(set = "progress", volatile, return_raw)]
+    #[rhai_fn(set = "progress", pure, volatile, return_raw)]
     pub fn set_progress(task: &mut Task, name: &str) -> Fallible<()> {
         let progress = progress_given(name, &task.session)?;
         task.edit(|it| {
@@ -236,7 +236,7 @@ mod functions {
     }
 
     /// Sets its priority: 0 to 10, or `urgent`, `important`, `medium`, `low`.
-    #[rhai_fn(set = "priority", volatile, return_raw)]
+    #[rhai_fn(set = "priority", pure, volatile, return_raw)]
     pub fn set_priority(task: &mut Task, priority: Dynamic) -> Fallible<()> {
         let priority = priority_given(&priority, &task.session)?;
         task.edit(|it| it.priority = priority)
@@ -250,7 +250,7 @@ mod functions {
     }
 
     /// Sets the day it begins: a Date, a text like "2026-12-24", or `()` for none.
-    #[rhai_fn(set = "start", volatile, return_raw)]
+    #[rhai_fn(set = "start", pure, volatile, return_raw)]
     pub fn set_start(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "start")?;
         let old = task.session.task(&task.id).or_raise(&task.session)?.start;
@@ -266,7 +266,7 @@ mod functions {
     }
 
     /// Sets the day it is due: a Date, a text like "2026-12-24", or `()` for none.
-    #[rhai_fn(set = "due", volatile, return_raw)]
+    #[rhai_fn(set = "due", pure, volatile, return_raw)]
     pub fn set_due(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "due")?;
         let old = task.session.task(&task.id).or_raise(&task.session)?.due;
@@ -283,7 +283,7 @@ mod functions {
     }
 
     /// Moves the task to a bucket: a Bucket, or its name.
-    #[rhai_fn(set = "bucket", volatile, return_raw)]
+    #[rhai_fn(set = "bucket", pure, volatile, return_raw)]
     pub fn set_bucket(task: &mut Task, bucket: Dynamic) -> Fallible<()> {
         move_to(task, bucket)
     }
@@ -305,7 +305,7 @@ mod functions {
     }
 
     /// Sets the description.
-    #[rhai_fn(set = "description", volatile, return_raw)]
+    #[rhai_fn(set = "description", pure, volatile, return_raw)]
     pub fn set_description(task: &mut Task, text: &str) -> Fallible<()> {
         let session = &task.session;
         let text = text.to_owned();

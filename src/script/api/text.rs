@@ -1,0 +1,60 @@
+//! Texts in scripts: `replace`, so that it keeps its limit.
+//!
+//! The engine's own functions allocate the result before its size is checked: 40 KB of text
+//! replaced in itself took gigabytes (scripting.md 0.2, P7).
+
+use rhai::plugin::{
+    EvalAltResult, ImmutableString, Module, Position, combine_with_exported_module, export_module,
+};
+
+use crate::script::api::Fallible;
+use crate::script::budget::STRING_LIMIT;
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "text", functions);
+}
+
+fn replaced(text: &mut ImmutableString, find: &str, with: &str) -> Fallible<()> {
+    if text.is_empty() || find.is_empty() {
+        return Ok(());
+    }
+    let n = text.matches(find).count();
+    let size = text.len() - n * find.len() + n.saturating_mul(with.len());
+    if size > STRING_LIMIT {
+        let what = "Length of string".to_owned();
+        return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
+    }
+    *text = text.replace(find, with).into();
+    Ok(())
+}
+
+#[export_module]
+mod functions {
+    /// Replaces every occurrence of a text in this one, in place.
+    #[rhai_fn(name = "replace", return_raw)]
+    pub fn replace(text: &mut ImmutableString, find: &str, with: &str) -> Fallible<()> {
+        replaced(text, find, with)
+    }
+
+    /// Replaces every occurrence of a text in this one by a character, in place.
+    #[rhai_fn(name = "replace", return_raw)]
+    pub fn replace_by_char(text: &mut ImmutableString, find: &str, with: char) -> Fallible<()> {
+        replaced(text, find, &with.to_string())
+    }
+
+    /// Replaces every occurrence of a character in this text by a text, in place.
+    #[rhai_fn(name = "replace", return_raw)]
+    pub fn replace_char(text: &mut ImmutableString, find: char, with: &str) -> Fallible<()> {
+        replaced(text, &find.to_string(), with)
+    }
+
+    /// Replaces every occurrence of a character in this text by another, in place.
+    #[rhai_fn(name = "replace", return_raw)]
+    pub fn replace_char_by_char(
+        text: &mut ImmutableString,
+        find: char,
+        with: char,
+    ) -> Fallible<()> {
+        replaced(text, &find.to_string(), &with.to_string())
+    }
+}

@@ -1,0 +1,238 @@
+//! The commands for plans, buckets, tasks and skills, through the program.
+
+use serde_json::{Value, json};
+
+use crate::support::{PLAN, Place, Planner};
+
+fn titles(value: &Value, field: &str) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|it| it[field].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn lists_come_as_tables_json_and_tab_separated_values() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let json = place.run(&["plan", "list", "--json"]).code(0).json();
+    assert_eq!(titles(&json, "title"), [PLAN, "Website Relaunch"]);
+    let plain = place.run(&["plan", "list", "--plain"]).code(0).stdout;
+    let id = planner.plan_id();
+    assert_eq!(plain.lines().next().unwrap(), format!("{PLAN}\tBOS\t{id}"));
+    let table = place.run(&["plan", "list"]).code(0).stdout;
+    assert!(table.starts_with("TITLE"), "{table}");
+    let buckets = place.run(&["bucket", "list", "--plan", PLAN, "--json"]).code(0).json();
+    assert_eq!(titles(&buckets, "name"), ["Inbox", "This Week", "In Progress", "Done"]);
+    let all = place.run(&["task", "list", "--json"]).code(0).json();
+    let of_plan = place.run(&["task", "list", "--plan", PLAN, "--json"]).code(0).json();
+    assert!(all.as_array().unwrap().len() > of_plan.as_array().unwrap().len());
+    let overdue = ["task", "list", "--plan", PLAN, "--bucket", "Inbox", "--overdue", "--json"];
+    assert_eq!(place.run(&overdue).code(0).json().as_array().unwrap().len(), 6);
+    let mine = place.run(&["task", "list", "--mine", "--open", "--json"]).code(0).json();
+    let me = planner.get("/me")["id"].clone();
+    for task in mine.as_array().unwrap() {
+        assert!(task["assignments"].as_array().unwrap().contains(&me), "{task}");
+        assert_ne!(task["percentComplete"], 100);
+    }
+}
+
+#[test]
+fn a_task_lives_from_create_to_delete() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let create = [
+        "task",
+        "create",
+        "Order toner",
+        "--plan",
+        PLAN,
+        "--bucket",
+        "inbox",
+        "--assign",
+        "me",
+        "--due",
+        "2031-12-24",
+        "--priority",
+        "urgent",
+        "--label",
+        "Finance",
+        "--description",
+        "Two boxes",
+    ];
+    let created = place.run(&create).code(0).says(&["+ task Order toner", "Applied 1 change"]);
+    let task = planner.task("Order toner");
+    assert_eq!(created.stdout.trim(), task["id"].as_str().unwrap());
+    let shown = place.run(&["task", "get", "Order toner", "--json"]).code(0).json();
+    assert_eq!(shown["description"], "Two boxes");
+    assert_eq!(shown["dueDateTime"], "2031-12-24T10:00:00Z");
+    let card = place.run(&["task", "get", task["id"].as_str().unwrap()]).code(0).stdout;
+    assert!(card.contains("Two boxes") && card.contains("Finance"), "{card}");
+    place
+        .run(&[
+            "task",
+            "update",
+            "Order toner",
+            "--title",
+            "Order ink",
+            "--due",
+            "none",
+            "--progress",
+            "in_progress",
+            "--unlabel",
+            "Finance",
+            "--bucket",
+            "This Week",
+        ])
+        .code(0);
+    let task = planner.task("Order ink");
+    assert_eq!(task["dueDateTime"], Value::Null);
+    assert_eq!(task["appliedCategories"], json!({}));
+    assert_eq!(task["bucketId"], json!(planner.bucket_id("This Week")));
+    let again = ["task", "update", "Order ink", "--progress", "in_progress"];
+    place.run(&again).code(0).says(&["Nothing to change."]);
+    place.run(&["task", "complete", "Order ink"]).code(0).says(&["in progress → completed"]);
+    assert_eq!(planner.task("Order ink")["percentComplete"], 100);
+    place.run(&["task", "delete", "Order ink", "--dry-run", "--force"]).code(0);
+    planner.task("Order ink");
+    place.run(&["task", "delete", "Order ink", "--force"]).code(0);
+    place.run(&["task", "get", "Order ink"]).code(1).says(&["there is no task `Order ink`"]);
+}
+
+#[test]
+fn a_plan_and_its_buckets_live_from_create_to_delete() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = place.run(&["plan", "create", "Move", "--group", "BOS"]).code(0).stdout;
+    for name in ["Plan", "Pack", "Unpack"] {
+        place.run(&["bucket", "create", name, "--plan", "Move"]).code(0);
+    }
+    let buckets = place.run(&["bucket", "list", "--plan", id.trim(), "--json"]).code(0).json();
+    assert_eq!(titles(&buckets, "name"), ["Plan", "Pack", "Unpack"]);
+    place.run(&["bucket", "update", "Pack", "--name", "Box", "--plan", "Move"]).code(0);
+    place.run(&["task", "create", "Boxes", "--plan", "Move", "--bucket", "Box"]).code(0);
+    place.run(&["bucket", "get", "Box", "--plan", "Move"]).code(0);
+    place
+        .run(&["bucket", "delete", "Box", "--plan", "Move", "--force"])
+        .code(0)
+        .says(&["- bucket Box with 1 task"]);
+    place.run(&["plan", "update", "Move", "--title", "Moved"]).code(0);
+    place.run(&["plan", "delete", "Moved"]).code(3).says(&["a deletion needs --force"]);
+    place.run(&["plan", "delete", "Moved", "--force"]).code(0);
+    place.run(&["plan", "get", "Moved"]).code(1).says(&["there is no plan `Moved`"]);
+}
+
+#[test]
+fn several_new_buckets_keep_the_order_of_the_script() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = r#"let p = create_plan("BOS", "Ordered");
+        for name in ["One", "Two", "Three", "Four"] { p.create_bucket(name); }
+        p.bucket("Three").create_task(#{ title: "In three" });"#;
+    place.script(script, &[]).code(0).says(&["Applied 6 changes"]);
+    let buckets = place.run(&["bucket", "list", "--plan", "Ordered", "--json"]).code(0).json();
+    assert_eq!(titles(&buckets, "name"), ["One", "Two", "Three", "Four"]);
+    let task = place.run(&["task", "get", "In three", "--json"]).code(0).json();
+    assert_eq!(task["bucketId"], buckets[2]["id"]);
+}
+
+#[test]
+fn a_plan_is_created_only_in_a_group_one_is_a_member_of() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place
+        .run(&["plan", "create", "X", "--group", "Leadership"])
+        .code(1)
+        .says(&["there is no group `Leadership` in the groups you are a member of"]);
+    place
+        .run(&["plan", "create", "X", "--group", "90e4b7c3-1f5d-4a28-b6e9-4d3c2b1a0f98"])
+        .code(1)
+        .says(&["you are not a member of the group"]);
+    assert!(planner.requests().iter().all(|it| it.starts_with("GET ")));
+}
+
+#[test]
+fn skills_are_listed_and_shown_with_their_parameters() {
+    let place = Place::embedded();
+    let skills = place.run(&["skill", "list", "--json"]).code(0).json();
+    let names = titles(&skills, "name");
+    assert_eq!(names, ["capture_action_item", "morning_triage", "weekly_report"]);
+    let shown = place.run(&["skill", "show", "morning_triage"]).code(0).stdout;
+    assert!(shown.contains("days") && shown.contains("Days overdue at least"), "{shown}");
+    place.run(&["skill", "show", "morning"]).code(1).says(&["did you mean `morning_triage`?"]);
+}
+
+#[test]
+fn completions_and_help_need_no_board() {
+    let place = Place::embedded();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(place.run(&["completions", shell]).code(0).stdout.contains("planwright"));
+    }
+    for args in [&["--help"][..], &["run", "--help"], &["task", "update", "--help"], &["--version"]]
+    {
+        let output = place.run(args).code(0);
+        assert!(output.stdout.contains("planwright"), "{}", output.stdout);
+    }
+    // Nothing was set up for that.
+    assert!(!place.path().join("home/.local/share/planwright").exists());
+}
+
+#[test]
+fn colour_is_off_without_a_terminal_and_on_when_asked_for() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let run = |more: &[&str]| place.run(&[&["run", "morning_triage", "-n"][..], more].concat());
+    assert!(!run(&[]).code(0).stderr.contains('\u{1b}'));
+    assert!(run(&["--color", "always"]).code(0).stderr.contains('\u{1b}'));
+    assert!(!run(&["--color", "never"]).code(0).stderr.contains('\u{1b}'));
+}
+
+#[test]
+fn a_title_can_not_speak_to_the_terminal() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let title = "Evil \u{1b}[31m\u{202e}title\nApplied 99 changes.";
+    let id = planner.task("Label the spare laptops")["id"].as_str().unwrap().to_owned();
+    planner.edit("rook@bos.example", &format!("/planner/tasks/{id}"), &json!({ "title": title }));
+    for args in [
+        &["task", "list", "--plan", PLAN][..],
+        &["task", "list", "--plan", PLAN, "--plain"],
+        &["task", "get", &id],
+        &["task", "complete", &id],
+        &["bucket", "get", "Inbox", "--plan", PLAN],
+    ] {
+        let output = place.run(args);
+        for text in [&output.stdout, &output.stderr] {
+            let hidden =
+                |ch: char| (ch.is_control() && ch != '\n' && ch != '\t') || ch == '\u{202e}';
+            assert!(!text.contains(hidden), "{args:?}: {text:?}");
+            assert!(!text.lines().any(|it| it.starts_with("Applied 99")), "{args:?}: {text}");
+        }
+        let _ = output;
+    }
+}
+
+#[test]
+fn the_emulator_command_serves_what_it_announces() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let place = Place::embedded();
+    let data = place.path().join("planner.db");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_planwright"))
+        .env_clear()
+        .env("HOME", place.path())
+        .args(["emulator", "--demo", "--data"])
+        .arg(&data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let url = first.trim().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/v1.0"), "{url}");
+    let client = Place::against_url(&url, "emulator:mei@bos.example");
+    let plans = client.run(&["plan", "list", "--json"]).code(0).json();
+    assert_eq!(titles(&plans, "title"), [PLAN, "Website Relaunch"]);
+    client.run(&["task", "create", "Kept", "--plan", PLAN]).code(0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(data.exists());
+}

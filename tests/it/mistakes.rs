@@ -1,0 +1,250 @@
+//! Everything typed or answered wrong: one clear sentence, a hint, the right code, no panic.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use crate::support::{PLAN, Place, Planner};
+
+#[test]
+fn wrong_scripts_and_parameters_say_what_and_where() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let cases: [(&str, &[&str]); 15] = [
+        (
+            "plan(\"BOS Operation\")",
+            &["there is no plan `BOS Operation`", "did you mean `BOS Operations`?"],
+        ),
+        (
+            "plan(\"BOS Operations\").bucket(\"Inbx\")",
+            &["no bucket `Inbx`", "did you mean `Inbox`?"],
+        ),
+        ("task(\"x\")", &["there is no task `x`"]),
+        (
+            "plan(\"BOS Operations\").task(\"Label the spare laptop\")",
+            &["did you mean `Label the spare laptops`?"],
+        ),
+        ("date(\"2026-02-30\")", &["`2026-02-30` is not a date like 2026-12-24"]),
+        ("date(\"tomorrow\")", &["`tomorrow` is not a date"]),
+        ("user(\"nobody@bos.example\")", &["there is no user `nobody@bos.example`"]),
+        ("today().next(\"someday\")", &["`someday` is not the name of a weekday"]),
+        (
+            "let t = my_tasks()[0]; t.progress = \"done\"",
+            &["`done` is not a progress", "in_progress"],
+        ),
+        ("let t = my_tasks()[0]; t.priority = 11", &["a priority is 0 to 10 or one of urgent"]),
+        ("my_tasks()[0].duedate", &["a Task has no property `duedate`", "did you mean `due`?"]),
+        ("my_tasks()[0].labels.push(\"x\")", &["would change a value that is read only"]),
+        (
+            "my_tasks()[0].priority = 1",
+            &["cannot be assigned to", "`let it = …; it.priority = 1;`"],
+        ),
+        ("params.days", &["no property `days`"]),
+        ("let x = today() + 3", &["does not take", "Date"]),
+    ];
+    for (script, says) in cases {
+        place.script(script, &[]).code(1).says(says).says(&["stdin:1:"]);
+    }
+    let requests = planner.requests();
+    assert!(requests.iter().all(|it| it.starts_with("GET ")), "{requests:?}");
+}
+
+#[test]
+fn an_error_on_line_12_points_at_line_12() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let mut script = "let x = 1;\n".repeat(11);
+    script.push_str("  let y = plan(\"Nowhere\");\n");
+    let output = place
+        .script(&script, &[])
+        .code(1)
+        .says(&["--> stdin:12:11", "12 |   let y = plan(\"Nowhere\");"]);
+    let caret = output.stderr.lines().find(|it| it.trim_end().ends_with('^')).unwrap();
+    let line = output.stderr.lines().find(|it| it.starts_with("12 |")).unwrap();
+    assert_eq!(line.find("plan"), caret.find('^'), "{}", output.stderr);
+    let report = place.script(&script, &["--json"]).code(1).json();
+    let at = &report["error"]["at"];
+    assert_eq!(
+        (at["file"].as_str(), at["line"].as_u64(), at["column"].as_u64()),
+        (Some("stdin"), Some(12), Some(11))
+    );
+    // Syntax too, and in a file by its name alone.
+    place.file("deep/broken.rhai", &format!("{}let y = ;\n", "let x = 1;\n".repeat(11)));
+    let output = place.run(&["run", "deep/broken.rhai"]).code(1).says(&["--> broken.rhai:12:9"]);
+    assert!(!output.stderr.contains(place.path().to_str().unwrap()));
+}
+
+#[test]
+fn an_error_in_a_library_points_into_the_library() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "");
+    place.file("scripts/lib/deep.rhai", "fn f() {\n    plan(\"Nowhere\")\n}\n");
+    let script = "import \"deep\" as d;\nlet x = [1].map(|x| d::f());\n";
+    place.script(script, &[]).code(1).says(&[
+        "there is no plan `Nowhere`",
+        "--> lib/deep.rhai:2:5",
+        "closure at stdin:2",
+    ]);
+}
+
+#[test]
+fn wrong_arguments_are_usage_errors() {
+    let place = Place::embedded();
+    for args in [
+        &["bogus"][..],
+        &["run"],
+        &["run", "morning_triage", "-p", "days"],
+        &["task", "create"],
+        &["plan", "list", "--json", "--plain"],
+        &["--profile", "nope", "plan", "list"],
+        &["--graph-url", "http://graph.example.org/v1.0", "plan", "list"],
+        &["--graph-url", "nonsense", "plan", "list"],
+        &["emulator", "--addr", "nonsense"],
+    ] {
+        let output = place.run_with(args, "", &[("PLANWRIGHT_TOKEN", "x")]).code(2);
+        assert!(output.stderr.contains("error:"), "{args:?}: {}", output.stderr);
+        assert!(output.stdout.is_empty());
+    }
+    place
+        .run_with(&["plan", "list"], "", &[("PLANWRIGHT_TOKEN", "ey.x.y")])
+        .code(2)
+        .says(&["PLANWRIGHT_TOKEN is set, but no service is named"]);
+}
+
+#[test]
+fn wrong_skills_and_parameters_are_input_errors() {
+    let place = Place::embedded();
+    let cases: [(&[&str], &[&str]); 6] = [
+        (
+            &["run", "mornin_triage"],
+            &["there is no skill `mornin_triage`", "planwright run morning_triage"],
+        ),
+        (&["run", "nowhere.rhai"], &["can not read `nowhere.rhai`"]),
+        (
+            &["run", "capture_action_item"],
+            &["the parameter `title` (What is to be done) is missing", "-p title="],
+        ),
+        (
+            &["run", "morning_triage", "-p", "days=two"],
+            &["`days` is of type int, and `two` is not"],
+        ),
+        (&["run", "morning_triage", "-p", "dyas=2"], &["there is no parameter `dyas`", "days"]),
+        (&["apply", "nowhere.json"], &["can not read `nowhere.json`"]),
+    ];
+    for (args, says) in cases {
+        place.run(args).code(1).says(says);
+    }
+    place.file("bad.json", "{}").file("new.json", "{\"format\": 99}");
+    place.run(&["apply", "bad.json"]).code(1).says(&["`bad.json`: not a saved change set"]);
+    place.run(&["apply", "new.json"]).code(1).says(&["saved in format 99"]);
+}
+
+#[test]
+fn a_wrong_workspace_says_which_line() {
+    let place = Place::embedded();
+    place.run(&["plan", "list", "--workspace", "."]).code(1).says(&["is not a workspace"]);
+    place.file("planwright.toml", "[limits]\nmax_change = 3\n");
+    place.run(&["plan", "list"]).code(1).says(&["planwright.toml", "max_change", "line 2"]);
+    place.file("planwright.toml", "time_zone = \"Pacific/Atlantis\"\n");
+    place.run(&["plan", "list"]).code(1).says(&["`Pacific/Atlantis` is not a time zone"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_workspace_is_refused() {
+    let place = Place::embedded();
+    place.file("outside.rhai", "let secret = 1;").file("ws/planwright.toml", "");
+    place.file("ws/scripts/lib/keep.rhai", "");
+    let link = place.path().join("ws/scripts/lib/out.rhai");
+    std::os::unix::fs::symlink(place.path().join("outside.rhai"), link).unwrap();
+    place
+        .run(&["skill", "list", "--workspace", "ws"])
+        .code(1)
+        .says(&["leads out of the workspace"]);
+}
+
+#[test]
+fn a_plan_with_a_name_twice_asks_which() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["plan", "create", PLAN, "--group", "Website"]).code(0);
+    let output = place.script(&format!("plan(\"{PLAN}\")"), &[]).code(1);
+    let says =
+        output.says(&["`BOS Operations` is the name of 2 plans", "(group BOS)", "(group Website)"]);
+    let id = says.stderr.split("by its id: ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    place.script(&format!("plan(\"{id}\").title"), &[]).code(0);
+}
+
+#[test]
+fn no_service_no_token_and_a_wrong_token() {
+    let place = Place::against_url("http://127.0.0.1:1/v1.0", "secret-canary-token");
+    let output = place.run(&["plan", "list"]).code(6);
+    assert!(output.stderr.contains("can not reach http://127.0.0.1:1"), "{}", output.stderr);
+    let output = place.run(&["run", "morning_triage", "--json"]).code(6);
+    assert_eq!(output.json()["error"]["code"], "unavailable");
+    assert_eq!(output.json()["status"], "failed");
+    let planner = Planner::demo();
+    let wrong = Place::against_url(&planner.url, "secret-canary-token");
+    wrong.run(&["plan", "list"]).code(5).says(&["the service answered 401", "PLANWRIGHT_TOKEN"]);
+    let none = Place::embedded();
+    let url = [("PLANWRIGHT_GRAPH_URL", planner.url.as_str())];
+    none.run_with(&["plan", "list"], "", &url).code(5).says(&["not signed in"]);
+}
+
+#[test]
+fn a_plan_of_others_is_not_permitted() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let leader = crate::support::get;
+    let _ = leader;
+    // An id that is well formed and nobody's.
+    place
+        .script("plan(\"AAAAAAAAAAAAAAAAAAAAAAAAAAAA\")", &[])
+        .code(1)
+        .says(&["there is no plan `AAAAAAAAAAAAAAAAAAAAAAAAAAAA`"]);
+}
+
+/// Answers every request with the same bytes.
+fn answering(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1.0", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let _ = stream.write_all(answer);
+        }
+    });
+    url
+}
+
+#[test]
+fn answers_that_are_not_graphs_are_told_as_such() {
+    let cases: [(&[u8], i32, &str); 8] = [
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>", 1, "does not answer like Microsoft Graph: got text/html"),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", 1, "got a redirect (302)"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 1, "got an empty answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]", 1, "can not understand the answer to GET /me"),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"id\":\"../../\"}", 1, "can not understand the answer"),
+        (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\n{}", 5, "the service answered 403"),
+        (b"HTTP/1.1 503 Gone\r\nretry-after: 0\r\ncontent-length: 5\r\n\r\n<html", 6, "the service answered 503"),
+        (b"HTTP/1.1 429 Slow\r\nretry-after: 9999\r\ncontent-length: 2\r\n\r\n{}", 6, "the service answered 429"),
+    ];
+    for (answer, code, says) in cases {
+        let place = Place::against_url(&answering(answer), "secret-canary-token");
+        place.run(&["plan", "list"]).code(code).says(&[says]);
+    }
+}
+
+#[test]
+fn a_truncated_answer_is_an_outage() {
+    let url = answering(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"id\":",
+    );
+    let place = Place::against_url(&url, "secret-canary-token");
+    place.run(&["plan", "list"]).code(6).says(&["did not arrive"]);
+}

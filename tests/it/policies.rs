@@ -1,0 +1,212 @@
+//! The shipped policy and the host rules, each at its edges, through the program.
+
+use serde_json::json;
+
+use crate::support::{PLAN, Place, Planner};
+
+const MINE: &str = "Book the room for the customer day";
+const MEIS: &str = "Translate the brochure for Besançon";
+
+fn board(script: &str) -> String {
+    format!("let board = plan(\"{PLAN}\");\n{script}")
+}
+
+#[track_caller]
+fn denied(place: &Place, planner: &Planner, script: &str, more: &[&str], reason: &str) {
+    let before = planner.board();
+    let _ = planner.requests();
+    let output = place.script(&board(script), more).code(3);
+    assert!(output.stderr.contains(reason), "no `{reason}` in:\n{}", output.stderr);
+    let requests = planner.requests();
+    assert!(requests.iter().all(|it| it.starts_with("GET ")), "{requests:?}");
+    assert_eq!(planner.board(), before);
+}
+
+#[test]
+fn each_rule_of_the_shipped_policy_denies_with_its_reason() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let done = planner.get(&format!("/planner/buckets/{}/tasks", planner.bucket_id("Done")));
+    let in_done = done["value"][0]["id"].as_str().unwrap().to_owned();
+    let cases = [
+        (format!("let t = board.task(\"{MEIS}\"); t.priority = 1"), "assigned to someone else (Mei Tanaka)"),
+        (format!("board.task(\"{MEIS}\").delete()"), "assigned to someone else"),
+        (
+            "let t = board.task(\"Prepare the quarterly stock count\"); t.progress = \"not_started\"".into(),
+            "progress would go back from 50 % to 0 %",
+        ),
+        (
+            "board.create_task(#{ title: \"  book the ROOM for  the customer day\" })".into(),
+            "an open task has the title \"Book the room for the customer day\" already",
+        ),
+        (
+            format!("let t = board.task(\"Update the emergency contact list\"); t.title = \"{MINE}\""),
+            "an open task has the title",
+        ),
+        (
+            "board.create_task(#{ title: \"Twin\" }); board.create_task(#{ title: \"twin\" })"
+                .into(),
+            "an open task has the title",
+        ),
+        (format!("task(\"{in_done}\").delete()"), "nothing is deleted from the bucket Done"),
+        ("board.bucket(\"Done\").delete()".into(), "nothing is deleted from the bucket Done"),
+    ];
+    for (script, reason) in cases {
+        denied(&place, &planner, &script, &["--force"], reason);
+    }
+}
+
+#[test]
+fn a_deletion_needs_force_whoever_asks() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!("board.task(\"{MINE}\").delete()");
+    denied(&place, &planner, &script, &[], "a deletion needs --force");
+    place.run(&["task", "delete", MINE]).code(3).says(&["a deletion needs --force", "host R1"]);
+    place.script(&board(&script), &["--force"]).code(0).says(&["Applied 1 change"]);
+}
+
+#[test]
+fn what_the_rules_allow_goes_through() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let cases = [
+        // Unassigned, and one's own.
+        "let t = board.task(\"Ask the landlord about the loading ramp\"); t.priority = 1",
+        "let t = board.task(\"Prepare the quarterly stock count\"); t.priority = 2",
+        // Staying where it is.
+        "let t = board.task(\"Prepare the quarterly stock count\"); t.progress = \"in_progress\"",
+        // The title of a completed task may come again.
+        "let t = board.bucket(\"Done\").tasks[0]; board.create_task(#{ title: t.title })",
+        // A task may keep its title while something else changes.
+        "let t = board.task(\"Book the room for the customer day\"); t.due = \"2031-01-01\"",
+        // Another person's name on a new task is no change to their task.
+        "board.create_task(#{ title: \"For Mei\", assign: \"mei@bos.example\" })",
+    ];
+    for script in cases {
+        place.script(&board(script), &[]).code(0);
+    }
+}
+
+#[test]
+fn caps_are_a_host_rule_that_no_policy_setting_switches_off() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 3\n");
+    let create =
+        |n: usize| format!("for n in 0..{n} {{ board.create_task(#{{ title: `T${{n}}` }}); }}");
+    denied(&place, &planner, &create(4), &[], "makes 4 changes; the limit is 3");
+    place.script(&board(&create(3)), &[]).code(0);
+    // Without policies, someone else's task can be changed; a deletion still needs --force.
+    place.script(&board(&format!("let t = board.task(\"{MEIS}\"); t.priority = 1")), &[]).code(0);
+    denied(&place, &planner, &format!("board.task(\"{MEIS}\").delete()"), &[], "needs --force");
+}
+
+#[test]
+fn a_broken_or_missing_policy_denies() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let change = format!("let t = board.task(\"{MINE}\"); t.priority = 1");
+    place.file("planwright.toml", "[policies]\nalways = [\"house\"]\n");
+    denied(&place, &planner, &change, &[], "the policy `house` is in force but missing");
+    let cases = [
+        ("fn review(changes, run) { let x = ; }", "the policy can not be used"),
+        ("fn reviews(changes, run) { }", "neither `review(changes, run)`"),
+        ("fn review(changes, run) { throw \"oops\"; }", "the policy failed: oops"),
+        ("fn review(changes, run) { loop { } }", "budget"),
+        ("fn review(changes, run) { nope(); }", "there is no function `nope`"),
+        // An error of the host counts even if it is caught.
+        (
+            "fn review(changes, run) { try { plan(\"No such plan\"); } catch { } }",
+            "the policy met an error: there is no plan `No such plan`",
+        ),
+        // A policy reads; it can not write.
+        (
+            "fn review_change(change, run) { try { change.task.priority = 9; } catch { } }",
+            "the board is read only here",
+        ),
+    ];
+    for (policy, reason) in cases {
+        place.file("scripts/policies/house.rhai", policy);
+        denied(&place, &planner, &change, &[], reason);
+    }
+    place.file("scripts/policies/house.rhai", "fn review(changes, run) { }");
+    place.script(&board(&change), &[]).code(0);
+}
+
+#[test]
+fn a_policy_sees_the_change_before_and_after_and_can_hold_or_warn() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = [\"house\"]\n");
+    place.file(
+        "scripts/policies/house.rhai",
+        r#"
+        fn review_change(change, run) {
+            if change.sets("due") && change.before.due != change.after.due {
+                warn(`due ${change.after.due}, ${change.fields}, ${run.skill}, ${run.agent}, ${run.dry_run}`);
+            }
+            if change.op == "create" && change.before == () && change.bucket != () && change.bucket.name == "Done" {
+                hold(`new in ${change.after.bucket.name}: ${change.task.title}`);
+            }
+        }
+        fn review(changes, run) {
+            if changes.len() == 2 && changes.creates.len() == 2 { deny("two at once"); }
+        }
+        "#,
+    );
+    let script = format!("let t = board.task(\"{MINE}\"); t.due = \"2031-02-03\"");
+    let report = place.script(&board(&script), &["--json", "--as", "victor"]).code(0).json();
+    assert_eq!(
+        report["verdicts"],
+        json!([{ "source": "house.rhai", "verdict": "warn", "change": 1,
+                 "reason": "due 2031-02-03, [\"due\"], -, victor, false" }])
+    );
+    assert_eq!(report["changes"][0]["verdict"], "warn");
+    let script = "board.create_task(#{ title: \"Held\", bucket: \"Done\" })";
+    let report = place.script(&board(script), &["--json"]).code(7).json();
+    assert_eq!(report["status"], "held");
+    assert_eq!(report["verdicts"][0]["reason"], "new in Done: Held");
+    let script = "board.create_task(#{ title: \"A\" }); board.create_task(#{ title: \"B\" })";
+    denied(&place, &planner, script, &[], "two at once");
+}
+
+#[test]
+fn a_skill_can_not_reach_the_policy_that_judges_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        fn deny(reason) {{ }}
+        fn review_change(change, run) {{ }}
+        fn open_tasks_titled(title) {{ [] }}
+        const MAX_TASKS = 1000;
+        board.create_task(#{{ title: "{MINE}" }});
+        "#
+    );
+    denied(&place, &planner, &script, &[], "an open task has the title");
+    // What a skill is given to judge with, it has not.
+    place.script(&board("allow(\"all\")"), &[]).code(1).says(&["there is no function `allow`"]);
+}
+
+#[test]
+fn an_agent_sees_and_touches_only_its_plans() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[agents.victor]\nplans = [\"Website Relaunch\"]\n[agents.mei]\nmay_apply = false\n",
+    );
+    let script = board(&format!("let t = board.task(\"{MINE}\"); t.priority = 1"));
+    place.script(&script, &["--as", "victor"]).code(1).says(&["there is no plan `BOS Operations`"]);
+    place.script("print(plans().len())", &["--as", "victor"]).code(0);
+    let id = planner.task(MINE)["id"].as_str().unwrap().to_owned();
+    let by_id = format!("let t = task(\"{id}\"); t.priority = 1");
+    place.script(&by_id, &["--as", "victor"]).code(1).says(&["there is no task"]);
+    place.script(&script, &["--as", "mei"]).code(3).says(&["agent `mei` may preview only"]);
+    place.script(&script, &["--as", "mei", "--dry-run"]).code(0);
+    place
+        .script(&script, &["--as", "vicotr"])
+        .code(1)
+        .says(&["there is no agent `vicotr`", "`victor`"]);
+}

@@ -1,0 +1,150 @@
+//! Scripts that go wrong: each ends in a clear error within its limits, and the host goes on.
+
+use crate::support::{PLAN, Place, Planner};
+
+#[test]
+fn every_hostile_script_ends_within_its_budget() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    // That there are budgets is what is tested, not that they are large.
+    place.file("planwright.toml", "[limits]\ncomputing_seconds = 2\n");
+    let cases: [(&str, &str); 35] = [
+        ("loop { }", "over its operations budget"),
+        ("while true { [1].map(|x| x) }", "over its operations budget"),
+        ("loop { try { loop { } } catch { } }", "over its operations budget"),
+        ("loop { try { [1].map(|x| { loop { } }) } catch { } }", "over its operations budget"),
+        ("fn f(n) { f(n + 1) } f(0)", "too deeply"),
+        ("fn f(n) { abs(abs(abs(abs(abs(abs(f(n - 1))))))) } f(0)", "too deeply"),
+        ("let s = \"xxxxxxxxxx\"; loop { s += s; }", "over its limit"),
+        ("let a = [1]; loop { a += a; }", "over its limit"),
+        ("let a = []; loop { a.push(\"x\".len()); }", "over its"),
+        ("let a = []; a.pad(1_000_000_000, 0)", "over its limit"),
+        ("let s = \"a\"; s.pad(1_000_000_000, 'x')", "over its limit"),
+        ("let s = \"a\"; for i in 0..16 { s += s; } s.replace(\"a\", s)", "over its limit"),
+        ("let m = #{}; for i in 0..1_000_000 { m[`k${i}`] = i; }", "over its"),
+        (
+            "let a = []; for i in 0..40000 { let s = \"y\"; s.pad(99000, 'z'); a.push(|| s.len()); }",
+            "over its",
+        ),
+        ("let a = (); for i in 0..2000000 { let p = a; a = || p; }", "over its"),
+        ("let a = []; for i in 0..100000 { a = [a]; }", "over its"),
+        (
+            "loop { print(\"flood flood flood flood flood flood flood flood flood\"); }",
+            "over its output budget",
+        ),
+        ("eval(\"1\")", "`eval` is not available"),
+        ("let k = \"eval(k)\"; eval(k)", "`eval` is not available"),
+        ("sleep(1000)", "there is no function `sleep`"),
+        ("exit(0)", "there is no function `exit`"),
+        ("timestamp()", "there is no function `timestamp`"),
+        ("open(\"/etc/passwd\")", "there is no function `open`"),
+        ("import \"../../etc/passwd\" as x;", "can not be imported"),
+        ("import \"/etc/passwd\" as x;", "can not be imported"),
+        ("import \"nothing\" as x;", "there is no library `nothing`"),
+        ("let p = \"mark\" + \"down\"; import p as x;", "was not compiled in"),
+        ("const C = #{ x: 1 }; C.x = 5;", "constant"),
+        (
+            "let a = []; for i in 0..3000 { let s = `${i}`; s.pad(99_000, 'z'); a.push(s); }",
+            "over its memory budget of 64 MiB",
+        ),
+        ("throw #{ message: \"made up\" }", "made up"),
+        ("let f = |x| x; #{ f: f }", "is a function, not data"),
+        ("0.0 / 0.0", "is not a finite number"),
+        ("try { fail(\"for good\") } catch { } print(\"went on\")", "for good"),
+        ("try { [1].map(|x| fail(\"for good\")) } catch { } 1", "for good"),
+        ("today() + days(9223372036854775807)", "outside the calendar"),
+    ];
+    for (script, says) in cases {
+        let output = place.script(script, &[]);
+        assert_eq!(output.code, 1, "{script}\n{}", output.stderr);
+        let _ = output.says(&[says]);
+    }
+    // The host is alive, and the board as it was.
+    place.script(&format!("plan(\"{PLAN}\").tasks.len()"), &[]).code(0);
+    assert!(planner.requests().iter().all(|it| it.starts_with("GET ")));
+}
+
+#[test]
+fn libraries_that_import_each_other_are_refused() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "");
+    place.file("scripts/lib/a.rhai", "import \"b\" as b;\nfn f() { 1 }");
+    place.file("scripts/lib/b.rhai", "import \"a\" as a;\nfn g() { 2 }");
+    place.file("scripts/lib/me.rhai", "import \"me\" as me;");
+    place
+        .script("import \"a\" as a; a::f()", &[])
+        .code(1)
+        .says(&["libraries import each other: a → b → a"]);
+    place
+        .script("import \"me\" as me;", &[])
+        .code(1)
+        .says(&["libraries import each other: me → me"]);
+}
+
+#[test]
+fn source_that_is_too_large_or_too_deep_is_refused() {
+    let place = Place::embedded();
+    let large = "let x = 1;\n".repeat(7000);
+    place.script(&large, &[]).code(1).says(&["larger than 65536 bytes"]);
+    let deep = format!("{}1{}", "(".repeat(500), ")".repeat(500));
+    place.script(&deep, &[]).code(1).says(&["nested too deeply"]);
+    let nested = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    place.script(&nested, &[]).code(1).says(&["nested too deeply"]);
+    place.file("binary.rhai", "");
+    std::fs::write(place.path().join("binary.rhai"), [0xff, 0xfe, 0x00]).unwrap();
+    place.run(&["run", "binary.rhai"]).code(1).says(&["is not UTF-8 text"]);
+}
+
+#[test]
+fn reading_never_writes() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    // Methods that write back through a setter, or change a value in place, after a getter.
+    for tail in [
+        "title.split(\" \")",
+        "title.len()",
+        "title.to_upper()",
+        "description.split(\" \")",
+        "labels.len()",
+        "labels.contains(\"x\")",
+        "assignees.filter(|x| true)",
+        "checklist.len()",
+        "due.weekday",
+        "bucket.name.len()",
+        "plan.title.contains(\"x\")",
+    ] {
+        let script = format!("plan(\"{PLAN}\").task(\"Answer the auditor's questions\").{tail}");
+        let report = place.script(&script, &["--json", "-n"]);
+        assert_eq!(report.code, 0, "{tail}: {}", report.stdout);
+        assert_eq!(report.json()["status"], "no_changes", "{tail}");
+    }
+    for tail in [
+        "title.trim()",
+        "title.make_upper()",
+        "title.replace(\"a\", \"b\")",
+        "labels.push(\"x\")",
+        "labels.clear()",
+    ] {
+        let script = format!("plan(\"{PLAN}\").task(\"Answer the auditor's questions\").{tail}");
+        place.script(&script, &["-n"]).code(1).says(&["read only"]);
+    }
+}
+
+#[test]
+fn an_error_of_a_script_shows_nothing_of_the_host() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    for script in [
+        "throw me()",
+        "throw plan(\"BOS Operations\")",
+        "throw params",
+        "debug(me()); throw 1",
+        "print(me()); print(today())",
+    ] {
+        let output = place.script(script, &["--json"]);
+        for secret in ["emulator:", "127.0.0.1", "Session", "Mutex", place.path().to_str().unwrap()]
+        {
+            assert!(!output.stdout.contains(secret), "{script}: {}", output.stdout);
+        }
+    }
+}

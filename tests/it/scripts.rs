@@ -1,0 +1,273 @@
+//! The script API on a board, and the skills that we ship.
+
+use serde_json::json;
+
+use crate::support::{PLAN, Place, Planner};
+
+/// Runs a script against the demo board and returns its result.
+#[track_caller]
+fn result_of(place: &Place, script: &str) -> serde_json::Value {
+    let report = place.script(script, &["--json", "--dry-run"]).json();
+    assert_eq!(report["error"], json!(null), "{report:#}");
+    report["result"].clone()
+}
+
+#[test]
+fn a_script_sees_its_own_wishes() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let board = plan("{PLAN}");
+        let t = board.task("Book the room for the customer day");
+        t.move_to("This Week");
+        t.assign(me());
+        t.complete();
+        let n = board.tasks.len();
+        let added = board.bucket("Inbox").create_task(#{{ title: "New" }});
+        let gone = board.task("Update the emergency contact list");
+        gone.delete();
+        let kinds = [];
+        try {{ added.created_at; }} catch (e) {{ kinds.push(e.kind); }}
+        try {{ gone.title; }} catch (e) {{ kinds.push(e.kind); }}
+        #{{
+            bucket: t.bucket.name,
+            mine: t.assigned_to("rook@bos.example"),
+            done: t.is_completed,
+            in_week: board.bucket("This Week").tasks.filter(|x| x == t).len(),
+            new_in_inbox: board.bucket("Inbox").tasks.filter(|x| x.title == "New").len(),
+            same_number: board.tasks.len() == n,
+            found: board.task("New") == added,
+            default_priority: added.priority,
+            kinds: kinds,
+        }}
+        "#
+    );
+    assert_eq!(
+        result_of(&place, &script),
+        json!({
+            "bucket": "This Week", "mine": true, "done": true, "in_week": 1, "new_in_inbox": 1,
+            "same_number": true, "found": true, "default_priority": 5,
+            "kinds": ["not_yet_known", "gone"],
+        })
+    );
+}
+
+#[test]
+fn days_are_calendar_days() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = r#"
+        let d = date("2026-03-27");
+        #{
+            weekday: d.weekday,
+            next_friday: d.next("friday"),
+            next_saturday: d.next("sat"),
+            week: d.start_of_week(),
+            end: date("2028-02-03").end_of_month(),
+            later: d + days(5),
+            between: date("2026-04-01") - d,
+            less: d < date("2026-03-28"),
+            same: d == date("2026-03-27"),
+            text: d.format("%d.%m.%Y"),
+            parts: [d.year, d.month, d.day],
+            now_is_today: now() == today(),
+        }
+    "#;
+    assert_eq!(
+        result_of(&place, script),
+        json!({
+            "weekday": "friday", "next_friday": "2026-04-03", "next_saturday": "2026-03-28",
+            "week": "2026-03-23", "end": "2028-02-29", "later": "2026-04-01", "between": 5,
+            "less": true, "same": true, "text": "27.03.2026", "parts": [2026, 3, 27],
+            "now_is_today": true,
+        })
+    );
+}
+
+#[test]
+fn people_are_known_by_name_address_and_id() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.get("/users/mei@bos.example")["id"].clone();
+    let script = format!(
+        r#"
+        let by_upn = user("mei@bos.example");
+        #{{
+            by_id: user({id}) == by_upn,
+            by_name: user("Mei Tanaka") == by_upn,
+            me: user("me") == me(),
+            upn: by_upn.upn,
+            name: by_upn.name,
+            groups: groups().map(|g| g.name),
+            members: plan("{PLAN}").members.len(),
+        }}
+        "#
+    );
+    assert_eq!(
+        result_of(&place, &script),
+        json!({
+            "by_id": true, "by_name": true, "me": true, "upn": "mei@bos.example",
+            "name": "Mei Tanaka", "groups": ["BOS", "Website"], "members": 6,
+        })
+    );
+}
+
+#[test]
+fn checklists_and_labels_are_changed_by_verbs() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let t = plan("{PLAN}").task("Answer the auditor's questions");
+        for item in t.checklist {{ item.check(); }}
+        let added = t.add_checklist_item("Send the answers");
+        added.title = "Send all answers";
+        t.checklist[0].remove();
+        t.add_label("IT");
+        t.remove_label("Finance");
+        t.labels
+        "#
+    );
+    place.script(&script, &[]).code(0);
+    let task = planner.task("Answer the auditor's questions");
+    let details = planner.get(&format!("/planner/tasks/{}/details", task["id"].as_str().unwrap()));
+    let mut items: Vec<_> = details["checklist"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|it| (it["title"].as_str().unwrap().to_owned(), it["isChecked"] == true))
+        .collect();
+    items.sort();
+    assert_eq!(items.len(), 3, "{items:?}");
+    assert!(items.contains(&("Send all answers".to_owned(), false)), "{items:?}");
+    assert_eq!(items.iter().filter(|(_, checked)| *checked).count(), 2);
+    assert_eq!(task["appliedCategories"], json!({ "category5": true }));
+}
+
+#[test]
+fn overdue_means_past_the_due_day_and_open() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let board = plan("{PLAN}");
+        let t = board.create_task(#{{ title: "T", due: today() }});
+        let today_is = t.is_overdue();
+        t.due = today() - days(1);
+        let yesterday = [t.is_overdue(), t.is_overdue(0), t.is_overdue(1), t.is_overdue(2)];
+        t.complete();
+        [today_is, yesterday, t.is_overdue()]
+        "#
+    );
+    assert_eq!(result_of(&place, &script), json!([false, [true, true, true, false], false]));
+}
+
+#[test]
+fn the_zone_decides_what_day_it_is() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let day_in = |zone: &str| {
+        place.file("planwright.toml", &format!("time_zone = \"{zone}\"\n"));
+        result_of(&place, "today()")
+    };
+    // These two are a day and more apart at any moment.
+    assert_ne!(day_in("Pacific/Kiritimati"), day_in("Pacific/Pago_Pago"));
+}
+
+#[test]
+fn descriptions_of_a_whole_list_are_read_in_growing_steps() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script =
+        format!("let n = 0; for t in plan(\"{PLAN}\").tasks {{ n += t.description.len(); }} n");
+    place.script(&script, &["-n"]).code(0);
+    let details = planner.requests().iter().filter(|it| it.ends_with("/details")).count();
+    let with_details = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+    let expected = with_details["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| {
+            it["hasDescription"] == true
+                || it["checklistItemCount"] != 0
+                || it["referenceCount"] != 0
+        })
+        .count();
+    // One for each task that has details, and none for those that have not.
+    assert_eq!(details, expected);
+}
+
+#[test]
+fn morning_triage_takes_the_longest_overdue_first_and_leaves_others_alone() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let run = place.run(&["run", "morning_triage", "-p", "limit=2"]).code(0);
+    assert!(run.stderr.contains("4 more are overdue"), "{}", run.stderr);
+    place.run(&["run", "morning_triage", "-p", "days=1000"]).code(0).says(&["Nothing to change."]);
+    let rest = place.run(&["run", "morning_triage", "--json"]).code(0).json();
+    assert_eq!(rest["changes"].as_array().unwrap().len(), 4);
+    place.run(&["run", "morning_triage"]).code(0).says(&["Nothing to change."]);
+}
+
+#[test]
+fn capture_action_item_fills_in_everything_and_refuses_a_duplicate() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let capture = |title: &str| {
+        let title = format!("title={title}");
+        place.run(&[
+            "run",
+            "capture_action_item",
+            "-p",
+            &title,
+            "-p",
+            "department=Finance",
+            "-p",
+            "assignee=mei@bos.example",
+            "-p",
+            "due=2031-12-24",
+            "-p",
+            "notes=Ask twice",
+            "--json",
+        ])
+    };
+    let report = capture("Pay the insurance").code(0).json();
+    let task = planner.task("Pay the insurance");
+    assert_eq!(report["result"]["id"], task["id"]);
+    assert_eq!(task["bucketId"], json!(planner.bucket_id("Inbox")));
+    assert_eq!(task["appliedCategories"], json!({ "category2": true }));
+    assert_eq!(task["dueDateTime"], "2031-12-24T10:00:00Z");
+    assert_eq!(task["hasDescription"], true);
+    let again = capture(" pay  THE insurance ").code(1).json();
+    assert_eq!(
+        again["error"]["message"],
+        "\"Pay the insurance\" is on the board already, in Inbox"
+    );
+    let place = Place::against(&planner);
+    place
+        .run(&["run", "capture_action_item", "-p", "title=X", "-p", "department=Legal"])
+        .code(1)
+        .says(&["there is no label `Legal` in the plan `BOS Operations`", "`Finance`"]);
+    place
+        .run(&["run", "capture_action_item", "-p", "title=  "])
+        .code(1)
+        .says(&["the title is empty"]);
+}
+
+#[test]
+fn weekly_report_is_a_markdown_table_and_writes_nothing() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.task("Renew the liability insurance")["id"].as_str().unwrap().to_owned();
+    let title = json!({ "title": "A | B <script> [x](y)" });
+    planner.edit("rook@bos.example", &format!("/planner/tasks/{id}"), &title);
+    let report = place.run(&["run", "weekly_report"]).code(0).says(&["Nothing to change."]).stdout;
+    assert!(report.starts_with("# BOS Operations, week to "), "{report}");
+    let inbox = report.lines().find(|it| it.starts_with("| Inbox |")).unwrap();
+    assert_eq!(inbox.split('|').count(), 7, "{inbox}");
+    assert!(report.contains("| A \\| B &lt;script> \\[x](y) |"), "{report}");
+    let rows: Vec<_> = report.lines().filter(|it| it.starts_with('|')).collect();
+    assert!(rows.len() > 8, "{report}");
+    assert!(planner.requests().iter().all(|it| it.starts_with("GET ")));
+}

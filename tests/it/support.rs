@@ -1,0 +1,299 @@
+//! What the tests of the program share: a Planner to run against, and a clean environment.
+//!
+//! The Planner is the emulator behind a real socket. It keeps a log of every request and can be
+//! told to do something when a request arrives, which is how someone else's edit comes between
+//! a run's read and its write.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use axum::http::Request;
+use planwright::emulator::{Emulator, Exchange, Options, Storage};
+use planwright::host::SystemClock;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub(crate) const ROOK: &str = "rook@bos.example";
+pub(crate) const PLAN: &str = "BOS Operations";
+
+type Hook = Box<dyn FnMut(&Emulator, &Exchange) + Send>;
+
+/// A served Planner with the demo tenant.
+pub(crate) struct Planner {
+    pub(crate) url: String,
+    emulator: Emulator,
+    log: Arc<Mutex<Vec<Exchange>>>,
+    hook: Arc<Mutex<Option<Hook>>>,
+    /// Whether requests are the test's own, which are not logged.
+    quiet: Arc<AtomicBool>,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Planner {
+    pub(crate) fn demo() -> Self {
+        let log: Arc<Mutex<Vec<Exchange>>> = Arc::default();
+        let hook: Arc<Mutex<Option<Hook>>> = Arc::default();
+        let itself: Arc<Mutex<Option<Emulator>>> = Arc::default();
+        let quiet = Arc::new(AtomicBool::new(true));
+        let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
+        options.observer = Some({
+            let (log, hook, itself) = (log.clone(), hook.clone(), itself.clone());
+            let quiet = quiet.clone();
+            Arc::new(move |exchange: &Exchange| {
+                if quiet.load(Ordering::SeqCst) {
+                    return;
+                }
+                if exchange.status.is_some() {
+                    log.lock().unwrap().push(exchange.clone());
+                    return;
+                }
+                // Taken out while it runs: what it does are requests too.
+                let taken = hook.lock().unwrap().take();
+                if let Some(mut act) = taken {
+                    let emulator = itself.lock().unwrap().clone().unwrap();
+                    act(&emulator, exchange);
+                    hook.lock().unwrap().get_or_insert(act);
+                }
+            })
+        });
+        let emulator = Emulator::open(options).unwrap();
+        emulator.seed_demo().unwrap();
+        *itself.lock().unwrap() = Some(emulator.clone());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/v1.0", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = emulator.clone();
+        let server = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                let end = async {
+                    let _ = stopped.await;
+                };
+                served.serve(listener, end).await.unwrap();
+            });
+        });
+        quiet.store(false, Ordering::SeqCst);
+        Self { url, emulator, log, hook, quiet, stop: Some(stop), server: Some(server) }
+    }
+
+    /// Does something whenever a request arrives, before it is handled.
+    pub(crate) fn on_request(&self, act: impl FnMut(&Emulator, &Exchange) + Send + 'static) {
+        *self.hook.lock().unwrap() = Some(Box::new(act));
+    }
+
+    /// Returns the requests so far as `METHOD /path`, and forgets them.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.exchanges().iter().map(|it| format!("{} {}", it.method, it.path)).collect()
+    }
+
+    /// Returns the requests so far in full, and forgets them.
+    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+        std::mem::take(&mut self.log.lock().unwrap())
+    }
+
+    /// Asks as a user, past the log.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        self.quiet.store(true, Ordering::SeqCst);
+        let value = get(&self.emulator, ROOK, path);
+        self.quiet.store(false, Ordering::SeqCst);
+        value
+    }
+
+    /// Returns the id of the plan that the tests are about.
+    pub(crate) fn plan_id(&self) -> String {
+        let plans = self.get("/me/planner/plans");
+        id_where(&plans, "title", PLAN)
+    }
+
+    pub(crate) fn bucket_id(&self, name: &str) -> String {
+        let buckets = self.get(&format!("/planner/plans/{}/buckets", self.plan_id()));
+        id_where(&buckets, "name", name)
+    }
+
+    pub(crate) fn task(&self, title: &str) -> Value {
+        let tasks = self.get(&format!("/planner/plans/{}/tasks", self.plan_id()));
+        let found = tasks["value"].as_array().unwrap().iter().find(|it| it["title"] == title);
+        found.unwrap_or_else(|| panic!("no task {title}")).clone()
+    }
+
+    /// Returns everything on the plan's board, tags included.
+    pub(crate) fn board(&self) -> Value {
+        let plan = self.plan_id();
+        let tasks = self.get(&format!("/planner/plans/{plan}/tasks"));
+        let buckets = self.get(&format!("/planner/plans/{plan}/buckets"));
+        serde_json::json!([tasks, buckets])
+    }
+
+    /// Writes as a user, past the log and the hook.
+    pub(crate) fn edit(&self, user: &str, path: &str, body: &Value) {
+        self.quiet.store(true, Ordering::SeqCst);
+        edit(&self.emulator, user, path, body);
+        self.quiet.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Planner {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            server.join().unwrap();
+        }
+    }
+}
+
+fn id_where(list: &Value, field: &str, value: &str) -> String {
+    let found = list["value"].as_array().unwrap().iter().find(|it| it[field] == value);
+    found.unwrap_or_else(|| panic!("no {field} {value}"))["id"].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn get(emulator: &Emulator, user: &str, path: &str) -> Value {
+    let request = Request::get(format!("/v1.0{path}"))
+        .header("authorization", format!("Bearer emulator:{user}"))
+        .header("host", "127.0.0.1")
+        .body(Vec::new())
+        .unwrap();
+    let answer = emulator.dispatch(request);
+    assert!(answer.status().is_success(), "GET {path}: {}", answer.status());
+    serde_json::from_slice(answer.body()).unwrap()
+}
+
+/// Patches what is there now, on its present tag.
+pub(crate) fn edit(emulator: &Emulator, user: &str, path: &str, body: &Value) {
+    let tag = get(emulator, user, path)["@odata.etag"].as_str().unwrap().to_owned();
+    let request = Request::patch(format!("/v1.0{path}"))
+        .header("authorization", format!("Bearer emulator:{user}"))
+        .header("host", "127.0.0.1")
+        .header("content-type", "application/json")
+        .header("if-match", tag)
+        .body(body.to_string().into_bytes())
+        .unwrap();
+    let answer = emulator.dispatch(request);
+    assert_eq!(answer.status(), 204, "PATCH {path}");
+}
+
+/// Where the program runs: a home, a working folder, nothing else.
+pub(crate) struct Place {
+    dir: TempDir,
+    graph_url: Option<String>,
+    token: Option<String>,
+}
+
+/// What a run of the program left.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Place {
+    /// With the embedded Planner.
+    pub(crate) fn embedded() -> Self {
+        Self { dir: TempDir::new().unwrap(), graph_url: None, token: None }
+    }
+
+    /// Against a served Planner, signed in as rook.
+    pub(crate) fn against(planner: &Planner) -> Self {
+        Self::against_url(&planner.url, &format!("emulator:{ROOK}"))
+    }
+
+    pub(crate) fn against_url(url: &str, token: &str) -> Self {
+        Self {
+            dir: TempDir::new().unwrap(),
+            graph_url: Some(url.to_owned()),
+            token: Some(token.to_owned()),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file below the working folder, which makes a workspace of it if it is a
+    /// `planwright.toml`.
+    pub(crate) fn file(&self, path: &str, text: &str) -> &Self {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    #[must_use]
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.run_with(args, "", &[])
+    }
+
+    /// Runs a script given on standard input.
+    #[must_use]
+    #[track_caller]
+    pub(crate) fn script(&self, text: &str, more: &[&str]) -> Output {
+        self.run_with(&[&["run", "-"], more].concat(), text, &[])
+    }
+
+    #[must_use]
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
+        let home = self.dir.path().join("home");
+        std::fs::create_dir_all(&home).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_planwright"));
+        command.env_clear().env("HOME", &home).current_dir(self.dir.path()).args(args);
+        command.env("TZ", "UTC");
+        if let Some(url) = &self.graph_url {
+            command.env("PLANWRIGHT_GRAPH_URL", url);
+        }
+        if let Some(token) = &self.token {
+            command.env("PLANWRIGHT_TOKEN", token);
+        }
+        command.envs(env.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that ends before it reads leaves a broken pipe, which is its right.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let output = Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
+        if let Some(token) = &self.token {
+            assert!(!output.stdout.contains(token), "the token is in stdout");
+            assert!(!output.stderr.contains(token), "the token is in stderr");
+        }
+        assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
+        output
+    }
+}
+
+impl Output {
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "\nstdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Checks that standard error has each of these texts.
+    #[track_caller]
+    pub(crate) fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stderr.contains(text), "no `{text}` in:\n{}", self.stderr);
+        }
+        self
+    }
+}
