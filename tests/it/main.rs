@@ -11,6 +11,9 @@ mod mistakes;
 mod policies;
 mod run;
 
+// What the documents claim.
+mod docs;
+
 // Scripts: what they can do, what they can not, and the ones we ship.
 mod sandbox;
 mod scripts;
