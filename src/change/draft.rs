@@ -10,7 +10,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ChangeSet, Edit, Field, Fields, TaskBasis, TaskState, Write};
-use crate::model::{Bucket, BucketId, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{
+    Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned,
+};
 
 /// An entity, by what it is and its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +20,8 @@ use crate::model::{Bucket, BucketId, ETag, Plan, PlanId, Task, TaskDetails, Task
 pub enum EntityId {
     /// A plan.
     Plan(PlanId),
+    /// The details of a plan, by the plan's id.
+    PlanDetails(PlanId),
     /// A bucket.
     Bucket(BucketId),
     /// A task.
@@ -29,7 +33,7 @@ impl EntityId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Plan(id) => id.as_str(),
+            Self::Plan(id) | Self::PlanDetails(id) => id.as_str(),
             Self::Bucket(id) => id.as_str(),
             Self::Task(id) => id.as_str(),
         }
@@ -85,6 +89,7 @@ pub struct Draft {
     nonce: String,
     n_created: usize,
     plans: BTreeMap<PlanId, Tracked<Plan, ETag>>,
+    plan_details: BTreeMap<PlanId, (String, Tracked<PlanDetails, ETag>)>,
     buckets: BTreeMap<BucketId, Tracked<Bucket, ETag>>,
     tasks: BTreeMap<TaskId, Tracked<TaskState, TaskBasis>>,
     reads: BTreeMap<EntityId, BTreeSet<Field>>,
@@ -110,7 +115,7 @@ impl Draft {
     /// Returns the number of entities touched so far, at most that of changes.
     #[must_use]
     pub fn touched(&self) -> usize {
-        self.plans.len() + self.buckets.len() + self.tasks.len()
+        self.plans.len() + self.plan_details.len() + self.buckets.len() + self.tasks.len()
     }
 
     // Plans
@@ -147,6 +152,32 @@ impl Draft {
         if let Some(it) = track(&mut self.plans, id, read.map(|it| (&it.value, it.etag.clone()))) {
             it.wanted = None;
             it.takes_along = tasks;
+        }
+    }
+
+    /// Returns the details of a plan as wanted, if they were touched.
+    #[must_use]
+    pub fn plan_details(&self, id: &PlanId) -> Option<&PlanDetails> {
+        self.plan_details.get(id).and_then(|(_, it)| it.wanted.as_ref())
+    }
+
+    /// Changes the details of a plan with this title. Those of a new plan are not `read`: they
+    /// are empty, and written once the plan is there.
+    pub fn edit_plan_details(
+        &mut self,
+        read: Option<&Versioned<PlanDetails>>,
+        (id, title): (&PlanId, &str),
+        edit: impl FnOnce(&mut PlanDetails),
+    ) {
+        let (_, tracked) = self.plan_details.entry(id.clone()).or_insert_with(|| {
+            let tracked = match read {
+                Some(read) => Tracked::read(&read.value, read.etag.clone()),
+                None => Tracked::new(PlanDetails::default()),
+            };
+            (title.to_owned(), tracked)
+        });
+        if let Some(wanted) = tracked.wanted.as_mut() {
+            edit(wanted);
         }
     }
 
@@ -293,6 +324,9 @@ impl Draft {
                 Write::Plan(edit) => {
                     draft.plans.insert(edit.known().id.clone(), tracked(edit, n));
                 }
+                Write::PlanDetails { plan, title, edit } => {
+                    draft.plan_details.insert(plan.clone(), (title.clone(), tracked(edit, n)));
+                }
                 Write::Bucket(edit) => {
                     draft.buckets.insert(edit.known().id.clone(), tracked(edit, n));
                 }
@@ -310,7 +344,7 @@ impl Draft {
     /// (design.md 2.2); by id inside each level.
     #[must_use]
     pub fn finish(self) -> ChangeSet {
-        let Self { plans, buckets, tasks, mut reads, .. } = self;
+        let Self { plans, plan_details, buckets, tasks, mut reads, .. } = self;
         let mut changes = Vec::new();
         let mut push = |write: Option<Write>, takes_along: usize| {
             if let Some(write) = write {
@@ -320,6 +354,13 @@ impl Draft {
         for it in plans.into_values() {
             let takes_along = it.takes_along;
             push(it.into_edit().map(Write::Plan), takes_along);
+        }
+        for (plan, (title, it)) in plan_details {
+            let edit = it.into_edit().filter(|edit| match edit {
+                Edit::Create { after } => *after != PlanDetails::default(),
+                Edit::Update { .. } | Edit::Delete { .. } => true,
+            });
+            push(edit.map(|edit| Write::PlanDetails { plan, title, edit }), 0);
         }
         for it in buckets.into_values() {
             let takes_along = it.takes_along;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::change::TaskState;
-use crate::model::{Bucket, Plan};
+use crate::model::{Bucket, Plan, PlanDetails};
 
 /// What a change is about (design.md 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ use crate::model::{Bucket, Plan};
 pub enum Entity {
     /// A plan.
     Plan,
+    /// The details of a plan: its labels and whom it is shared with.
+    PlanDetails,
     /// A bucket.
     Bucket,
     /// A task with its details.
@@ -29,6 +31,7 @@ impl Entity {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plan => "plan",
+            Self::PlanDetails => "plan_details",
             Self::Bucket => "bucket",
             Self::Task => "task",
         }
@@ -78,6 +81,8 @@ macro_rules! fields {
 fields! {
     Title "title" "title" "Title of a plan or a task.";
     Name "name" "name" "Name of a bucket.";
+    CategoryDescriptions "categoryDescriptions" "label_names" "The names of a plan's labels.";
+    SharedWith "sharedWith" "shared_with" "Whom a plan is shared with.";
     BucketId "bucketId" "bucket" "The bucket of a task.";
     PercentComplete "percentComplete" "percent_complete" "Completion of a task, 0 to 100.";
     Priority "priority" "priority" "Priority of a task, 0 to 10.";
@@ -140,6 +145,21 @@ impl Fields for Plan {
     }
 }
 
+impl Fields for PlanDetails {
+    const FIELDS: &'static [Field] = &[Field::CategoryDescriptions, Field::SharedWith];
+
+    fn value(&self, field: Field) -> Value {
+        match field {
+            Field::CategoryDescriptions => {
+                let names = self.labels.iter();
+                names.map(|(it, name)| (it.to_string(), json!(name))).collect::<Map<_, _>>().into()
+            }
+            Field::SharedWith => flags(self.shared_with.iter().map(ToString::to_string)),
+            _ => Value::Null,
+        }
+    }
+}
+
 impl Fields for Bucket {
     const FIELDS: &'static [Field] = &[Field::Name];
 
@@ -167,7 +187,7 @@ impl Fields for TaskState {
         let task = &self.task;
         let details = self.details.as_ref();
         match field {
-            Field::Name => Value::Null,
+            Field::Name | Field::CategoryDescriptions | Field::SharedWith => Value::Null,
             Field::Title => json!(task.title),
             Field::BucketId => json!(task.bucket),
             Field::PercentComplete => json!(task.percent_complete),

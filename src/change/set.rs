@@ -55,12 +55,12 @@ fn level(change: &Change) -> u8 {
     match (change.op(), change.entity()) {
         (Op::Update, _) if !change.mentions_new() => 0,
         (Op::Create, Entity::Plan) => 1,
-        (Op::Create, Entity::Bucket) => 2,
+        (Op::Create, Entity::PlanDetails | Entity::Bucket) => 2,
         (Op::Create, Entity::Task) => 3,
         (Op::Update, _) => 4,
         (Op::Delete, Entity::Task) => 5,
         (Op::Delete, Entity::Bucket) => 6,
-        (Op::Delete, Entity::Plan) => 7,
+        (Op::Delete, Entity::Plan | Entity::PlanDetails) => 7,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::host::apply::markers::find_marker;
 use crate::host::apply::now::{Now, rebase, rebase_task};
 use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
-use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned};
 use crate::policy::Cleared;
 
 use crate::wire::{Request, body, request};
@@ -151,6 +151,9 @@ impl Work<'_> {
         for change in changes {
             let result = match &mut change.write {
                 Write::Plan(edit) => rebase(edit, now.plans.get(&edit.known().id), &change.reads),
+                Write::PlanDetails { plan, edit, .. } => {
+                    rebase(edit, now.plan_details.get(plan), &change.reads)
+                }
                 Write::Bucket(edit) => {
                     rebase(edit, now.buckets.get(edit.known().id.as_str()), &change.reads)
                 }
@@ -171,6 +174,9 @@ impl Work<'_> {
         let mut wrote = false;
         let result = match &change.write {
             Write::Plan(edit) => self.write_plan(edit, &change.reads, &mut attempts).await,
+            Write::PlanDetails { plan, edit, .. } => {
+                self.write_plan_details(plan, edit, &change.reads, &mut attempts).await
+            }
             Write::Bucket(edit) => self.write_bucket(edit, &change.reads, &mut attempts).await,
             Write::Task(edit) => self.write_task(change, edit, &mut attempts, &mut wrote).await,
         };
@@ -282,6 +288,33 @@ impl Work<'_> {
         }
     }
 
+    async fn write_plan_details(
+        &mut self,
+        plan: &PlanId,
+        edit: &Edit<PlanDetails, ETag>,
+        reads: &Reads,
+        attempts: &mut u32,
+    ) -> Result<(), Trouble> {
+        let id = self.real_plan(plan)?;
+        let read = request::plan_details(&id);
+        // Those of a new plan are read first, for their tag; they may take a moment to appear.
+        let (made, wanted);
+        let (before, after, basis) = match edit {
+            Edit::Update { before, after, basis } => (before, after, basis),
+            Edit::Create { after } => {
+                made = self.look_for::<PlanDetails>(&read).await.map_err(Trouble::Read)?;
+                wanted = over_made(&made.value, after);
+                (&made.value, &wanted, &made.etag)
+            }
+            Edit::Delete { .. } => return Ok(()),
+        };
+        let Some(patch) = body::plan_details_patch(before, after) else { return Ok(()) };
+        let patch = self.resolved(patch)?;
+        let send = |etag| request::update_plan_details(&id, patch.clone(), etag);
+        let mut part = Part { base: before, ours: after, reads, attempts };
+        self.update_part(&mut part, basis, &read, |it: PlanDetails| it, send).await
+    }
+
     async fn write_bucket(
         &mut self,
         edit: &Edit<Bucket, ETag>,
@@ -385,7 +418,8 @@ impl Work<'_> {
     }
 
     async fn write_new_details(&self, id: &TaskId, details: &TaskDetails) -> Result<(), Trouble> {
-        let read = self.look_for_details(id).await.map_err(Trouble::Read)?;
+        let read = request::task_details(id);
+        let read = self.look_for::<TaskDetails>(&read).await.map_err(Trouble::Read)?;
         let Some(patch) = body::details_patch(&read.value, &wanted_over(&read.value, details))
         else {
             return Ok(());
@@ -396,11 +430,14 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Reads the details of a task that was just created and may not be visible yet.
-    async fn look_for_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
+    /// Reads the details of something that was just created and may not be visible yet.
+    async fn look_for<T>(&self, read: &Request) -> Result<Versioned<T>, Error>
+    where
+        Versioned<T>: crate::wire::Decoded,
+    {
         let mut look = 1;
         loop {
-            match self.client.read(&request::task_details(id)).await {
+            match self.client.read(read).await {
                 Err(error) if error.is_not_found() && look < MAX_LOOKS => {
                     tokio::time::sleep(std::time::Duration::from_millis(100 << look)).await;
                     look += 1;
@@ -498,6 +535,15 @@ struct Part<'a, T> {
     ours: &'a T,
     reads: &'a Reads,
     attempts: &'a mut u32,
+}
+
+/// What is wanted of a new plan's details, over what the service made of them: it shares the
+/// plan with its creator (planner-api.md 7.6).
+fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
+    let mut over = made.clone();
+    over.labels.extend(wanted.labels.iter().map(|(it, name)| (*it, name.clone())));
+    over.shared_with.extend(wanted.shared_with.iter().cloned());
+    over
 }
 
 /// Tells whether everything that `ours` sets is there.

@@ -196,6 +196,12 @@ impl Host {
                             }
                         }
                     }
+                    Write::PlanDetails { plan, edit, .. } => {
+                        if let Edit::Update { before, basis, .. } = edit {
+                            let read = Versioned::new(before.clone(), basis.clone());
+                            state.snapshot.add_plan_details(plan.clone(), read);
+                        }
+                    }
                     Write::Plan(Edit::Create { .. }) | Write::Bucket(Edit::Create { .. }) => {}
                 }
             }
@@ -483,10 +489,18 @@ fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
         }
     };
     for change in set.changes() {
-        if let Write::Task(edit) = &change.write {
-            for side in [edit.before(), edit.after()].into_iter().flatten() {
-                side.task.assignments.keys().for_each(&mut user);
+        match &change.write {
+            Write::Task(edit) => {
+                for side in [edit.before(), edit.after()].into_iter().flatten() {
+                    side.task.assignments.keys().for_each(&mut user);
+                }
             }
+            Write::PlanDetails { edit, .. } => {
+                for side in [edit.before(), edit.after()].into_iter().flatten() {
+                    side.shared_with.iter().for_each(&mut user);
+                }
+            }
+            Write::Plan(_) | Write::Bucket(_) => {}
         }
     }
     let me = &session.facts().me;

@@ -275,15 +275,25 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn plan_details(&self, id: &PlanId) -> Result<PlanDetails, Error> {
+        if self.overlaid()
+            && let Some(wanted) = self.state().draft.plan_details(id)
+        {
+            return Ok(wanted.clone());
+        }
         if id.is_provisional() {
             return Ok(PlanDetails::default());
         }
+        Ok(self.read_plan_details(id)?.value)
+    }
+
+    pub(crate) fn read_plan_details(&self, id: &PlanId) -> Result<Versioned<PlanDetails>, Error> {
         if self.state().snapshot.plan_details(id).is_none()
             && let Got::PlanDetails(details) = self.ask(Ask::PlanDetails(id.clone()))?
         {
             self.state().snapshot.add_plan_details(id.clone(), details);
         }
-        Ok(self.state().snapshot.plan_details(id).map(|it| it.value.clone()).unwrap_or_default())
+        let read = self.state().snapshot.plan_details(id).cloned();
+        read.ok_or_else(|| not_found("plan", id.as_str()))
     }
 
     // Buckets

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::host::{Error, Session};
 use crate::model::{
-    Bucket, BucketId, Category, ChecklistItem, Plan, PlanId, Priority, Task, TaskDetails, TaskId,
-    UserId,
+    Bucket, BucketId, Category, ChecklistItem, Plan, PlanDetails, PlanId, Priority, Task,
+    TaskDetails, TaskId, UserId,
 };
 
 /// What is wanted of a new task.
@@ -43,6 +43,22 @@ impl Session {
         self.plan(id)?;
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
         self.state().draft.edit_plan(read.as_ref(), id, edit);
+        Ok(())
+    }
+
+    /// Changes the labels of a plan, or whom it is shared with.
+    ///
+    /// # Errors
+    /// The board is read only here, or the plan does not exist.
+    pub fn edit_plan_details(
+        &self,
+        id: &PlanId,
+        edit: impl FnOnce(&mut PlanDetails),
+    ) -> Result<(), Error> {
+        self.check_writable()?;
+        let title = self.plan(id)?.title;
+        let read = if id.is_provisional() { None } else { Some(self.read_plan_details(id)?) };
+        self.state().draft.edit_plan_details(read.as_ref(), (id, &title), edit);
         Ok(())
     }
 

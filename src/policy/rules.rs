@@ -111,6 +111,7 @@ fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
     };
     let title = match &change.write {
         Write::Plan(edit) => edit.after().map(|it| &it.title),
+        Write::PlanDetails { .. } => None,
         Write::Bucket(edit) => edit.after().map(|it| &it.name),
         Write::Task(edit) => edit.after().map(|it| &it.task.title),
     };

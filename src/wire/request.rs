@@ -203,6 +203,13 @@ pub fn delete_plan(id: &PlanId, etag: ETag) -> Request {
     Request::delete(format!("/planner/plans/{id}"), etag)
 }
 
+/// Updates the details of a plan under their own tag (P12); the body comes from
+/// [`crate::wire::body::plan_details_patch`].
+#[must_use]
+pub fn update_plan_details(id: &PlanId, body: Value, etag: ETag) -> Request {
+    Request::patch(format!("/planner/plans/{id}/details"), etag, body)
+}
+
 /// Creates a bucket where the hint expression says (B1, 4.2).
 #[must_use]
 pub fn create_bucket(plan: &PlanId, name: &str, order_hint: &str) -> Request {

@@ -146,6 +146,44 @@ fn checklists_and_labels_are_changed_by_verbs() {
 }
 
 #[test]
+fn a_plan_is_labelled_and_shared_old_or_new() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let old = plan("{PLAN}");
+        old.set_label("Finance", "Money");
+        old.set_label(6, "");
+        old.set_label(9, "Legal");
+        old.unshare_with("mei@bos.example");
+        old.set_label(1, old.labels[0]);
+        let made = create_plan("BOS", "Labelled");
+        made.set_label(2, "Urgent");
+        made.share_with("victor@bos.example");
+        let t = made.create_task(#{{ title: "T", labels: ["Urgent"] }});
+        [old.labels, t.labels]
+        "#
+    );
+    let report = place.script(&script, &["--json"]).code(0).json();
+    let labels = ["Operations", "Money", "Marketing", "People", "IT", "Legal"];
+    assert_eq!(report["result"], json!([labels, ["Urgent"]]));
+    let writes: Vec<_> = planner.exchanges().into_iter().filter(|it| it.method != "GET").collect();
+    let body = json!({
+        "categoryDescriptions": { "category2": "Money", "category6": null, "category9": "Legal" },
+        "sharedWith": { planner.get("/users/mei@bos.example")["id"].as_str().unwrap(): false }
+    });
+    assert_eq!(writes[0].body.as_ref(), Some(&body));
+    assert!(writes[0].path.ends_with("/details"));
+    let change = &report["changes"][0];
+    assert_eq!((&change["op"], &change["entity"]), (&json!("update"), &json!("plan_details")));
+    let made = report["changes"].as_array().unwrap().iter().find(|it| it["title"] == "Labelled");
+    let id = made.unwrap()["id"].as_str().unwrap();
+    let details = planner.get(&format!("/planner/plans/{id}/details"));
+    assert_eq!(details["categoryDescriptions"]["category2"], "Urgent");
+    assert_eq!(details["sharedWith"].as_object().unwrap().len(), 2);
+}
+
+#[test]
 fn overdue_means_past_the_due_day_and_open() {
     let planner = Planner::demo();
     let place = Place::against(&planner);

@@ -197,7 +197,8 @@ impl View<'_> {
     fn entry(&self, change: &ChangeReport, name: &str, key: &str, value: &Value) -> String {
         let names = &self.report.names;
         let text = match name {
-            "assignments" => names.get(key).cloned(),
+            "assignments" | "sharedWith" => names.get(key).cloned(),
+            "categoryDescriptions" => value.as_str().map(|it| format!("{key} {it}")),
             "appliedCategories" => names.get(&format!("{}/{key}", change.plan)).cloned(),
             "checklist" => value.get("title").and_then(Value::as_str).map(|title| {
                 let done = value.get("isChecked") == Some(&Value::Bool(true));
@@ -285,6 +286,8 @@ fn word_for(field: &str) -> &str {
         "dueDateTime" => "due",
         "assignments" => "assigned",
         "appliedCategories" => "label",
+        "categoryDescriptions" => "label",
+        "sharedWith" => "shared with",
         other => other,
     }
 }

@@ -7,7 +7,7 @@ use crate::change::{Change, Edit, FieldConflict, Merge, Op, TaskBasis, TaskState
 use crate::graph::{Client, Error};
 use crate::host::apply::Reads;
 use crate::host::broker::in_lanes;
-use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned};
 use crate::wire::{Request, request};
 
 /// From so many tasks of one plan on, the plan's list is one read for all of them.
@@ -17,6 +17,7 @@ const LIST_FROM: usize = 4;
 #[derive(Default)]
 pub(crate) struct Now {
     pub(crate) plans: BTreeMap<PlanId, Versioned<Plan>>,
+    pub(crate) plan_details: BTreeMap<PlanId, Versioned<PlanDetails>>,
     pub(crate) buckets: BTreeMap<String, Versioned<Bucket>>,
     pub(crate) tasks: BTreeMap<TaskId, Versioned<Task>>,
     pub(crate) details: BTreeMap<TaskId, Versioned<TaskDetails>>,
@@ -27,10 +28,12 @@ impl Now {
     pub(crate) async fn read(client: &Client, changes: &[Change]) -> Result<Self, Error> {
         let mut now = Self::default();
         let mut by_plan: BTreeMap<PlanId, Vec<TaskId>> = BTreeMap::new();
-        let (mut plans, mut buckets, mut details) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut plans, mut plan_details) = (Vec::new(), Vec::new());
+        let (mut buckets, mut details) = (Vec::new(), Vec::new());
         for change in changes.iter().filter(|it| it.op() != Op::Create) {
             match &change.write {
                 Write::Plan(edit) => plans.push(edit.known().id.clone()),
+                Write::PlanDetails { plan, .. } => plan_details.push(plan.clone()),
                 Write::Bucket(edit) => buckets.push(edit.known().id.clone()),
                 Write::Task(edit) => {
                     let task = &edit.known().task;
@@ -58,6 +61,12 @@ impl Now {
         for plan in read_all::<Plan>(client, requests).await? {
             now.plans.insert(plan.value.id.clone(), plan);
         }
+        let read = |client: Client, id: PlanId| async move {
+            let read = client.read::<Versioned<PlanDetails>>(&request::plan_details(&id)).await;
+            Ok(found(read)?.map(|it| (id, it)))
+        };
+        let read = in_lanes(plan_details, read, client).await?;
+        now.plan_details.extend(read.into_iter().flatten());
         let requests = buckets.iter().map(request::bucket).collect();
         for bucket in read_all::<Bucket>(client, requests).await? {
             now.buckets.insert(bucket.value.id.to_string(), bucket);
