@@ -91,6 +91,7 @@ fields! {
     Assignments "assignments" "assignees" "Who works on a task.";
     AppliedCategories "appliedCategories" "labels" "The labels of a task.";
     Description "description" "description" "The description of a task (in its details).";
+    PreviewType "previewType" "preview_type" "Which detail a task's card shows (in its details).";
     Checklist "checklist" "checklist" "The checklist of a task (in its details).";
     References "references" "references" "The references of a task (in its details).";
 }
@@ -99,7 +100,7 @@ impl Field {
     /// Tells whether the field is kept in the task's details, under their own ETag.
     #[must_use]
     pub const fn is_in_details(self) -> bool {
-        matches!(self, Self::Description | Self::Checklist | Self::References)
+        matches!(self, Self::Description | Self::PreviewType | Self::Checklist | Self::References)
     }
 }
 
@@ -179,6 +180,7 @@ impl Fields for TaskState {
         Field::Assignments,
         Field::AppliedCategories,
         Field::Description,
+        Field::PreviewType,
         Field::Checklist,
         Field::References,
     ];
@@ -197,6 +199,10 @@ impl Fields for TaskState {
             Field::Assignments => flags(task.assignments.keys().map(ToString::to_string)),
             Field::AppliedCategories => flags(task.categories.iter().map(ToString::to_string)),
             Field::Description => details.map_or(Value::Null, |it| json!(it.description)),
+            Field::PreviewType => details
+                .map(|it| it.preview_type.as_str())
+                .filter(|it| !it.is_empty())
+                .map_or(Value::Null, |it| json!(it)),
             Field::Checklist => details.map_or(Value::Null, |it| {
                 it.checklist
                     .iter()

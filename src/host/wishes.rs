@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::host::{Error, Session};
 use crate::model::{
-    Bucket, BucketId, Category, ChecklistItem, Plan, PlanDetails, PlanId, Priority, Task,
-    TaskDetails, TaskId, UserId,
+    Bucket, BucketId, Category, ChecklistItem, Plan, PlanDetails, PlanId, Priority, Reference,
+    Task, TaskDetails, TaskId, UserId,
 };
 
 /// What is wanted of a new task.
@@ -31,6 +31,8 @@ pub struct NewTask {
     pub description: String,
     /// The titles of its checklist items, top down.
     pub checklist: Vec<String>,
+    /// Its references: encoded key (see [`crate::model::link`]) and text.
+    pub references: Vec<(String, Option<String>)>,
 }
 
 impl Session {
@@ -201,6 +203,9 @@ impl Session {
             for (at, title) in new.checklist.into_iter().enumerate() {
                 let item = ChecklistItem { title, checked: false, order_hint: String::new() };
                 details.checklist.insert(format!("{:05}", 10_000 + at), item);
+            }
+            for (key, alias) in new.references {
+                details.references.insert(key, Reference { alias, kind: None });
             }
         });
         Ok(id)

@@ -24,6 +24,7 @@ mod bucket;
 mod change;
 mod checklist;
 mod date;
+mod given;
 mod people;
 mod plan;
 mod task;

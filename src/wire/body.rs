@@ -149,8 +149,14 @@ fn checklist_item(before: Option<&ChecklistItem>, after: &ChecklistItem) -> Valu
     typed("plannerChecklistItem", members)
 }
 
-fn reference(_before: Option<&Reference>, after: &Reference) -> Value {
-    let members = [("alias", json!(after.alias)), ("type", json!(after.kind))];
+fn reference(before: Option<&Reference>, after: &Reference) -> Value {
+    let mut members = Vec::new();
+    if before.is_none_or(|it| it.alias != after.alias) {
+        members.push(("alias", json!(after.alias)));
+    }
+    if after.kind.is_some() && before.is_none_or(|it| it.kind != after.kind) {
+        members.push(("type", json!(after.kind)));
+    }
     typed("plannerExternalReference", members)
 }
 

@@ -146,6 +146,48 @@ fn checklists_and_labels_are_changed_by_verbs() {
 }
 
 #[test]
+fn references_are_found_under_the_services_own_key() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r##"
+        let t = plan("{PLAN}").task("Book the room for the customer day");
+        t.add_reference("https://wiki.example.org/a.b?x=1#top", "Wiki");
+        t.add_reference("http://u@files.example.org/100%25.docx", "File");
+        t.preview_type = "reference";
+        let made = plan("{PLAN}").create_task(#{{ title: "Linked", references: [
+            "https://example.org/plain", #{{ url: "https://example.org/x", alias: "X" }},
+        ] }});
+        [t.references.len(), made.references.map(|r| r.url), made.preview_type]
+        "##
+    );
+    let report = place.script(&script, &["--json"]).code(0).json();
+    let urls = ["https://example.org/plain", "https://example.org/x"];
+    assert_eq!(report["result"], json!([2, urls, "automatic"]));
+    let id = planner.task("Book the room for the customer day")["id"].as_str().unwrap().to_owned();
+    let details = planner.get(&format!("/planner/tasks/{id}/details"));
+    let keys: Vec<_> = details["references"].as_object().unwrap().keys().collect();
+    assert!(
+        keys.contains(&&"https%3A//wiki%2Eexample%2Eorg/a%2Eb?x=1%23top".to_owned()),
+        "{keys:?}"
+    );
+    assert_eq!(details["previewType"], "reference");
+    assert_eq!(planner.task("Linked")["referenceCount"], 2);
+    let script = format!(
+        "let t = plan(\"{PLAN}\").task(\"Book the room for the customer day\");
+         t.remove_reference(\"https://wiki.example.org/a.b?x=1#top\"); t.references.map(|r| r.alias)"
+    );
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["result"], json!(["File"]));
+    let details = planner.get(&format!("/planner/tasks/{id}/details"));
+    assert_eq!(details["references"].as_object().unwrap().len(), 1);
+    place
+        .script(&format!("plan(\"{PLAN}\").tasks[0].add_reference(\"file:///etc\", \"x\")"), &[])
+        .code(1)
+        .says(&["is not a link"]);
+}
+
+#[test]
 fn a_plan_is_labelled_and_shared_old_or_new() {
     let planner = Planner::demo();
     let place = Place::against(&planner);

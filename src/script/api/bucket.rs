@@ -5,7 +5,7 @@ use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module}
 
 use crate::host::Session;
 use crate::model::BucketId;
-use crate::script::api::task::new_task;
+use crate::script::api::given::new_task;
 use crate::script::api::{Fallible, OrRaise as _, Plan, Task, frozen, frozen_list};
 
 /// A bucket.

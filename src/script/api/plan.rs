@@ -5,7 +5,7 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;
-use crate::script::api::task::{new_task, normal_title};
+use crate::script::api::given::{new_task, normal_title};
 use crate::script::api::{
     Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,
 };
