@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::command::{apply, bucket, emulator, plan, run, skill, task};
+use crate::cli::command::{apply, bucket, emulator, person, plan, run, skill, task};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,6 +99,12 @@ pub(crate) enum Command {
     /// List and change tasks
     #[command(subcommand)]
     Task(Box<task::TaskCommand>),
+    /// Look up people
+    #[command(subcommand)]
+    User(person::UserCommand),
+    /// Look up groups
+    #[command(subcommand)]
+    Group(person::GroupCommand),
     /// List skills and show what they take
     #[command(subcommand)]
     Skill(skill::SkillCommand),

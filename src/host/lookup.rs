@@ -197,7 +197,11 @@ impl Session {
         self.find_colleague(text)
     }
 
-    fn find_colleague(&self, text: &str) -> Result<User, Error> {
+    /// Returns the members of the actor's groups, by name.
+    ///
+    /// # Errors
+    /// The service can not be asked.
+    pub fn colleagues(&self) -> Result<Vec<User>, Error> {
         let mut people: Vec<User> = vec![self.facts().me.clone()];
         for group in self.groups()? {
             for user in self.members(&group)? {
@@ -206,6 +210,12 @@ impl Session {
                 }
             }
         }
+        people.sort_by(|a, b| (&a.name, &a.upn).cmp(&(&b.name, &b.upn)));
+        Ok(people)
+    }
+
+    fn find_colleague(&self, text: &str) -> Result<User, Error> {
+        let people = self.colleagues()?;
         match pick(&people, text, |it| &it.name).as_slice() {
             [user] => Ok((*user).clone()),
             [] => Err(Error::NotFound {

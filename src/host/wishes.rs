@@ -200,9 +200,9 @@ impl Session {
         state.draft.edit_task(None, None, &id, |it| {
             let details = it.details.get_or_insert_default();
             details.description = new.description;
-            for (at, title) in new.checklist.into_iter().enumerate() {
+            for title in new.checklist {
                 let item = ChecklistItem { title, checked: false, order_hint: String::new() };
-                details.checklist.insert(format!("{:05}", 10_000 + at), item);
+                details.checklist.insert(details.new_item_key(), item);
             }
             for (key, alias) in new.references {
                 details.references.insert(key, Reference { alias, kind: None });

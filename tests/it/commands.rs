@@ -149,6 +149,59 @@ fn a_plan_is_created_only_in_a_group_one_is_a_member_of() {
 }
 
 #[test]
+fn the_parts_of_a_task_have_commands_of_their_own() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    const TASK: &str = "Book the room for the customer day";
+    let ok = |args: &[&str]| place.run(args).code(0).says(&["Applied 1 change"]);
+    ok(&["task", "assign", TASK, "me", "Mei Tanaka", "--plan", PLAN]);
+    ok(&["task", "assign", TASK, "mei@bos.example", "--remove"]);
+    ok(&["task", "move", TASK, "this week"]);
+    ok(&["task", "label", TASK, "Finance", "IT"]);
+    ok(&["task", "label", TASK, "IT", "--remove"]);
+    ok(&["task", "checklist", TASK, "add", "Ask for a quote"]);
+    ok(&["task", "checklist", TASK, "check", "ask for a quote"]);
+    ok(&["task", "checklist", TASK, "add", "Second"]);
+    ok(&["task", "checklist", TASK, "remove", "Second"]);
+    ok(&["task", "reference", TASK, "add", "https://example.org/a.b", "--alias", "Room"]);
+    let none = ["task", "checklist", TASK, "uncheck", "Ask for quote"];
+    place.run(&none).code(1).says(&["did you mean `Ask for a quote`?"]);
+    let task = place.run(&["task", "get", TASK, "--json"]).code(0).json();
+    assert_eq!(task["assignments"].as_array().unwrap().len(), 1);
+    let labels = task["appliedCategories"].as_array().unwrap();
+    assert!(labels.contains(&json!("category2")) && !labels.contains(&json!("category5")));
+    assert_eq!(task["bucketId"], json!(planner.bucket_id("This Week")));
+    let items: Vec<_> = task["checklist"].as_object().unwrap().values().collect();
+    assert_eq!(items, [&json!({ "title": "Ask for a quote", "isChecked": true })]);
+    assert_eq!(task["references"]["https%3A//example%2Eorg/a%2Eb"]["alias"], "Room");
+    ok(&["task", "reference", TASK, "remove", "https://example.org/a.b"]);
+    let gone = ["task", "reference", TASK, "remove", "https://example.org/a.b"];
+    place.run(&gone).code(1).says(&["there is no reference"]);
+    ok(&["plan", "label", PLAN, "9", "Legal"]);
+    ok(&["plan", "share", PLAN, "me", "--remove"]);
+    let plan = place.run(&["plan", "get", PLAN, "--json"]).code(0).json();
+    assert_eq!(plan["categoryDescriptions"]["category9"], "Legal");
+}
+
+#[test]
+fn people_and_groups_are_looked_up() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let me = place.run(&["user", "get", "me", "--json"]).code(0).json();
+    assert_eq!(me["userPrincipalName"], "rook@bos.example");
+    let mei = place.run(&["user", "get", "mei@bos.example", "--json"]).code(0).json();
+    assert_eq!(mei["displayName"], "Mei Tanaka");
+    assert_eq!(place.run(&["user", "list", "--json"]).code(0).json().as_array().unwrap().len(), 6);
+    let groups = place.run(&["group", "list", "--json"]).code(0).json();
+    assert_eq!(titles(&groups, "displayName"), ["BOS", "Website"]);
+    let one = place.run(&["group", "get", "website", "--json"]).code(0).json();
+    assert_eq!(one["id"], groups[1]["id"]);
+    let members = place.run(&["group", "members", "Website", "--json"]).code(0).json();
+    assert_eq!(members.as_array().unwrap().len(), 3);
+    place.run(&["user", "get", "nobody@bos.example"]).code(1).says(&["there is no user"]);
+}
+
+#[test]
 fn skills_are_listed_and_shown_with_their_parameters() {
     let place = Place::embedded();
     let skills = place.run(&["skill", "list", "--json"]).code(0).json();

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use crate::cli::args::WriteArgs;
+use crate::cli::command::part;
 use crate::cli::command::plan::plan_meant;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -28,6 +29,16 @@ pub(crate) enum TaskCommand {
     Create(CreateArgs),
     /// Change fields of a task
     Update(UpdateArgs),
+    /// Assign people to a task
+    Assign(part::AssignArgs),
+    /// Move a task to a bucket of its plan
+    Move(part::MoveArgs),
+    /// Put labels on a task
+    Label(part::LabelArgs),
+    /// Change the checklist of a task
+    Checklist(part::ChecklistArgs),
+    /// Attach links to a task
+    Reference(part::ReferenceArgs),
     /// Mark tasks completed
     Complete(ManyArgs),
     /// Delete tasks
@@ -153,7 +164,11 @@ fn wrong(message: String) -> Failure {
 }
 
 /// Finds the task meant: in the plan named, or by id anywhere, or by title in all plans.
-fn task_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<TaskId, Failure> {
+pub(crate) fn task_meant(
+    session: &Session,
+    plan: Option<&str>,
+    text: &str,
+) -> Result<TaskId, Failure> {
     if let Some(plan) = plan {
         let plan = plan_meant(session, Some(plan))?;
         return session.find_task(&plan.id, text).map_err(|it| Failure::from(&it));
@@ -234,6 +249,11 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         }
         TaskCommand::Create(args) => create(context, args),
         TaskCommand::Update(args) => update(context, args),
+        TaskCommand::Assign(args) => part::assign(context, args),
+        TaskCommand::Move(args) => part::move_to(context, args),
+        TaskCommand::Label(args) => part::label(context, args),
+        TaskCommand::Checklist(args) => part::checklist(context, args),
+        TaskCommand::Reference(args) => part::reference(context, args),
         TaskCommand::Complete(args) => each(context, args, "task complete", |session, id| {
             session.edit_task(id, |it| it.percent_complete = 100)
         }),

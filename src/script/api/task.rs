@@ -288,12 +288,7 @@ mod functions {
         let session = task.session.clone();
         let mut key = String::new();
         let change = |details: &mut crate::model::TaskDetails| {
-            // Any text is a key; short numbers are what Planner's own client uses (1.10).
-            let mut n = 10_000 + details.checklist.len();
-            while details.checklist.contains_key(&n.to_string()) {
-                n += 1;
-            }
-            key = n.to_string();
+            key = details.new_item_key();
             let item = Item { title: title.to_owned(), checked: false, order_hint: String::new() };
             details.checklist.insert(key.clone(), item);
         };
