@@ -35,5 +35,5 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             error.exit()
         }
     };
-    if ui.is_closed() { ExitCode::SUCCESS } else { code.into() }
+    code.into()
 }

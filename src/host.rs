@@ -27,3 +27,4 @@ pub use run::{Agent, Finished, Host, Judge, Program, Start};
 pub use session::{Session, View};
 pub use stop::{Stop, StopReason};
 pub use wishes::NewTask;
+pub use worker::on_large_stack;

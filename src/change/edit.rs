@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::change::{Entity, EntityId, Field, FieldChange, Fields};
-use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Priority, Task, TaskDetails};
+use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Priority, Task, TaskDetails, TaskId};
 
 /// A task and its details, one thing to a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,8 +142,8 @@ pub struct Change {
     pub write: Write,
     /// The fields of this entity that the script looked at before it decided.
     pub reads: BTreeSet<Field>,
-    /// How many tasks go with it: those of a bucket or plan that is deleted.
-    pub takes_along: usize,
+    /// The tasks that go with it: those of a bucket or plan that is deleted.
+    pub takes_along: BTreeSet<TaskId>,
 }
 
 /// Calls `$body` with `$edit` bound to the edit, whatever entity it is of.
@@ -238,10 +238,10 @@ impl Change {
         self.fields().contains_key(&field)
     }
 
-    /// Tells whether it mentions an entity that this set creates.
+    /// Tells whether it mentions an entity that does not exist yet, as a place or in a text.
     #[must_use]
     pub fn mentions_new(&self) -> bool {
-        match &self.write {
+        let in_place = match &self.write {
             Write::Plan(_) => false,
             Write::PlanDetails { plan, .. } => plan.is_provisional(),
             Write::Bucket(edit) => edit.known().plan.is_provisional(),
@@ -253,7 +253,8 @@ impl Change {
                         .as_ref()
                         .is_some_and(crate::model::BucketId::is_provisional)
             }),
-        }
+        };
+        in_place || self.fields().values().any(|it| mentions_marker(&it.after))
     }
 }
 
@@ -270,5 +271,17 @@ fn is_blank(field: Field, value: &Value) -> bool {
             _ => false,
         },
         Value::Bool(_) => false,
+    }
+}
+
+/// Tells whether a text anywhere in a value holds a provisional id.
+fn mentions_marker(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("⟦new:"),
+        Value::Array(items) => items.iter().any(mentions_marker),
+        Value::Object(map) => {
+            map.iter().any(|(key, it)| key.contains("⟦new:") || mentions_marker(it))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -3,6 +3,7 @@
 //! The values are for people, reports and comparison. What goes over the wire is made by the
 //! `wire` layer from the typed states.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,9 @@ pub trait Fields {
     /// key by key. `null` for a field that the entity does not have or that was not read.
     fn value(&self, field: Field) -> Value;
 
+    /// Sets here, in what is there now, everything in which `ours` differs from `base`.
+    fn graft(&mut self, base: &Self, ours: &Self);
+
     /// Returns the fields in which `after` differs from this.
     fn differing(&self, after: &Self) -> Vec<Field> {
         Self::FIELDS
@@ -138,8 +142,36 @@ pub trait Fields {
     }
 }
 
+fn graft_value<T: PartialEq + Clone>(theirs: &mut T, base: &T, ours: &T) {
+    if base != ours {
+        theirs.clone_from(ours);
+    }
+}
+
+fn graft_map<K: Ord + Clone, V: PartialEq + Clone>(
+    theirs: &mut BTreeMap<K, V>,
+    base: &BTreeMap<K, V>,
+    ours: &BTreeMap<K, V>,
+) {
+    for key in base.keys().chain(ours.keys()).filter(|key| base.get(key) != ours.get(key)) {
+        match ours.get(key) {
+            Some(value) => theirs.insert(key.clone(), value.clone()),
+            None => theirs.remove(key),
+        };
+    }
+}
+
+fn graft_set<T: Ord + Clone>(theirs: &mut BTreeSet<T>, base: &BTreeSet<T>, ours: &BTreeSet<T>) {
+    theirs.extend(ours.difference(base).cloned());
+    theirs.retain(|it| !base.contains(it) || ours.contains(it));
+}
+
 impl Fields for Plan {
     const FIELDS: &'static [Field] = &[Field::Title];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        graft_value(&mut self.title, &base.title, &ours.title);
+    }
 
     fn value(&self, field: Field) -> Value {
         if field == Field::Title { json!(self.title) } else { Value::Null }
@@ -148,6 +180,11 @@ impl Fields for Plan {
 
 impl Fields for PlanDetails {
     const FIELDS: &'static [Field] = &[Field::CategoryDescriptions, Field::SharedWith];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        graft_map(&mut self.labels, &base.labels, &ours.labels);
+        graft_set(&mut self.shared_with, &base.shared_with, &ours.shared_with);
+    }
 
     fn value(&self, field: Field) -> Value {
         match field {
@@ -163,6 +200,10 @@ impl Fields for PlanDetails {
 
 impl Fields for Bucket {
     const FIELDS: &'static [Field] = &[Field::Name];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        graft_value(&mut self.name, &base.name, &ours.name);
+    }
 
     fn value(&self, field: Field) -> Value {
         if field == Field::Name { json!(self.name) } else { Value::Null }
@@ -184,6 +225,26 @@ impl Fields for TaskState {
         Field::Checklist,
         Field::References,
     ];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        let (task, from, to) = (&mut self.task, &base.task, &ours.task);
+        graft_value(&mut task.title, &from.title, &to.title);
+        graft_value(&mut task.bucket, &from.bucket, &to.bucket);
+        graft_value(&mut task.percent_complete, &from.percent_complete, &to.percent_complete);
+        graft_value(&mut task.priority, &from.priority, &to.priority);
+        graft_value(&mut task.start, &from.start, &to.start);
+        graft_value(&mut task.due, &from.due, &to.due);
+        graft_map(&mut task.assignments, &from.assignments, &to.assignments);
+        graft_set(&mut task.categories, &from.categories, &to.categories);
+        if let (Some(details), Some(from), Some(to)) =
+            (&mut self.details, &base.details, &ours.details)
+        {
+            graft_value(&mut details.description, &from.description, &to.description);
+            graft_value(&mut details.preview_type, &from.preview_type, &to.preview_type);
+            graft_map(&mut details.checklist, &from.checklist, &to.checklist);
+            graft_map(&mut details.references, &from.references, &to.references);
+        }
+    }
 
     fn value(&self, field: Field) -> Value {
         let task = &self.task;

@@ -12,7 +12,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::report;
 use crate::cli::settings::{self, Service};
-use crate::cli::ui::Ui;
+use crate::cli::ui::{self, Ui};
 use crate::emulator::{Emulator, Options, Storage};
 use crate::graph::{BaseUrl, Client};
 use crate::host::{
@@ -133,6 +133,10 @@ impl<'a> Context<'a> {
         self.runtime.spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 interrupt.set(StopReason::Cancelled);
+            }
+            // Asked twice: leave at once, whatever is in flight.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                ui::leave();
             }
         });
     }

@@ -4,7 +4,6 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
 
-use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -30,7 +29,6 @@ pub(crate) enum Format {
 pub(crate) struct Ui {
     pub(crate) format: Format,
     color: ColorChoice,
-    closed: Cell<bool>,
 }
 
 impl Ui {
@@ -45,7 +43,7 @@ impl Ui {
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Self { format, color, closed: Cell::new(false) }
+        Self { format, color }
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -55,13 +53,15 @@ impl Ui {
     /// Prints a line of the answer.
     pub(crate) fn answer(&self, line: &str) {
         let mut out = AutoStream::new(io::stdout(), self.color);
-        self.keep(writeln!(out, "{line}"));
+        // A reader that has had enough is no error; the exit code still tells what came of it.
+        let _closed = writeln!(out, "{line}");
     }
 
     /// Prints the answer as JSON.
+    #[expect(clippy::unused_self, reason = "one way to print for every format")]
     pub(crate) fn json_value(&self, value: &impl Serialize) {
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
-        self.keep(writeln!(io::stdout(), "{text}"));
+        let _closed = writeln!(io::stdout(), "{text}");
     }
 
     /// Prints a line for the person at the terminal; not with `--json`.
@@ -84,17 +84,6 @@ impl Ui {
         } else {
             self.stderr(&failure::text(&error.failure));
         }
-    }
-
-    /// A reader that has had enough is no error: remember it, end quietly.
-    fn keep(&self, result: io::Result<()>) {
-        if result.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            self.closed.set(true);
-        }
-    }
-
-    pub(crate) const fn is_closed(&self) -> bool {
-        self.closed.get()
     }
 
     /// Starts logging to stderr: warnings, with `-v` more, with `-vv` every request.
@@ -128,6 +117,12 @@ pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
     // A closed pipe leaves nobody to tell.
     let _closed = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+/// Ends the program at once, on a second Ctrl-C.
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "a person has asked twice")]
+pub(crate) fn leave() -> ! {
+    std::process::exit(i32::from(Exit::Interrupted.code()))
 }
 
 /// Prints the first line that a server's caller waits for.

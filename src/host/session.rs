@@ -55,6 +55,10 @@ pub(crate) struct State {
     pub(crate) draft: Draft,
     pub(crate) output: Vec<String>,
     pub(crate) warnings: Vec<String>,
+    /// Tasks whose details were taken for empty because the task said that there are none.
+    pub(crate) seen_bare: BTreeSet<TaskId>,
+    /// Keys given to new checklist items.
+    n_keys: usize,
     /// How many details to fetch at the next miss: a loop over a list soon gets many at once,
     /// a single look only one.
     readahead: usize,
@@ -171,7 +175,24 @@ impl Session {
     /// Returns what is wanted so far, as it would be applied.
     #[must_use]
     pub fn change_set(&self) -> ChangeSet {
-        self.state().draft.clone().finish()
+        let state = self.state();
+        let mut draft = state.draft.clone();
+        draft.attach_seen_details(|id| {
+            if state.seen_bare.contains(id) {
+                return Some((TaskDetails::default(), None));
+            }
+            state.snapshot.details(id).map(|it| (it.value.clone(), Some(it.etag.clone())))
+        });
+        draft.finish()
+    }
+
+    /// Returns a key for a new checklist item, unlike any that another run would choose: any
+    /// text is a key (planner-api.md 1.10).
+    #[must_use]
+    pub fn new_item_key(&self) -> String {
+        let mut state = self.state();
+        state.n_keys += 1;
+        format!("{}-{:03}", state.draft.nonce(), state.n_keys)
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Result<Got, Error> {
@@ -235,7 +256,13 @@ impl Session {
             let visible = plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
             self.state().snapshot.set_all_plans(visible);
         }
-        Ok(self.state().snapshot.all_plans().unwrap_or_default().to_vec())
+        let state = self.state();
+        let read = state.snapshot.all_plans().unwrap_or_default().to_vec();
+        if !self.overlaid() {
+            return Ok(read);
+        }
+        let kept = read.into_iter().filter(|id| state.draft.plan(id) != Some(None));
+        Ok(kept.chain(state.draft.new_plans().map(|it| it.id.clone())).collect())
     }
 
     /// Returns a plan.
@@ -422,7 +449,18 @@ impl Session {
             return Ok(ids);
         }
         let state = self.state();
-        Ok(ids.into_iter().filter(|id| state.draft.task(id) != Some(None)).collect())
+        let me = &self.facts().me.id;
+        let is_mine = |id: &TaskId| match state.draft.task(id) {
+            Some(wanted) => wanted.is_some_and(|it| it.task.assignments.contains_key(me)),
+            None => true,
+        };
+        let mut mine: Vec<TaskId> = ids.into_iter().filter(is_mine).collect();
+        for task in state.draft.touched_tasks() {
+            if task.assignments.contains_key(me) && !mine.contains(&task.id) {
+                mine.push(task.id.clone());
+            }
+        }
+        Ok(mine)
     }
 
     /// Returns a task.
@@ -489,8 +527,14 @@ impl Session {
             return Ok(details.clone());
         }
         let bare = !task.has_description && task.checklist_count == 0 && task.reference_count == 0;
-        if bare && self.state().snapshot.details(id).is_none() {
-            return Ok(TaskDetails::default());
+        if bare {
+            let mut state = self.state();
+            if state.snapshot.details(id).is_none() {
+                state.seen_bare.insert(id.clone());
+            }
+            if state.seen_bare.contains(id) {
+                return Ok(TaskDetails::default());
+            }
         }
         Ok(self.read_details(id)?.value)
     }

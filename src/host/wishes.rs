@@ -1,5 +1,7 @@
 //! What a program wants changed: recorded in the draft, never sent from here.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::host::{Error, Session};
@@ -70,9 +72,15 @@ impl Session {
     /// The board is read only here, or the plan does not exist.
     pub fn delete_plan(&self, id: &PlanId) -> Result<(), Error> {
         self.check_writable()?;
-        let n_tasks = self.tasks(id)?.len();
+        let tasks: BTreeSet<TaskId> = self.tasks(id)?.into_iter().collect();
+        let (new, old): (BTreeSet<_>, BTreeSet<_>) =
+            tasks.into_iter().partition(TaskId::is_provisional);
+        new.iter().try_for_each(|it| self.delete_task(it))?;
+        for bucket in self.buckets(id)?.iter().filter(|it| it.is_provisional()) {
+            self.delete_bucket(bucket)?;
+        }
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
-        self.state().draft.delete_plan(read.as_ref(), id, n_tasks);
+        self.state().draft.delete_plan(read.as_ref(), id, old);
         Ok(())
     }
 
@@ -116,9 +124,17 @@ impl Session {
     /// The board is read only here, or the bucket does not exist.
     pub fn delete_bucket(&self, id: &BucketId) -> Result<(), Error> {
         self.check_writable()?;
-        let n_tasks = self.tasks_in(id)?.len();
+        let (new, old): (BTreeSet<_>, BTreeSet<_>) =
+            self.tasks_in(id)?.into_iter().partition(TaskId::is_provisional);
+        if id.is_provisional() && !old.is_empty() {
+            return Err(Error::Invalid(
+                "the bucket is new and holds tasks that were moved into it: move them on first"
+                    .into(),
+            ));
+        }
+        new.iter().try_for_each(|it| self.delete_task(it))?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
-        self.state().draft.delete_bucket(read.as_ref(), id, n_tasks);
+        self.state().draft.delete_bucket(read.as_ref(), id, old);
         Ok(())
     }
 
@@ -148,7 +164,13 @@ impl Session {
         let (read, details) = if id.is_provisional() {
             (None, None)
         } else {
-            (Some(self.read_task(id)?), Some(self.read_details(id)?))
+            let mut details = self.read_details(id)?;
+            // Seen as empty because the task said so: that is what the wish rests on, whatever
+            // was there by the time the details were fetched.
+            if self.state().seen_bare.contains(id) {
+                details.value = TaskDetails::default();
+            }
+            (Some(self.read_task(id)?), Some(details))
         };
         self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |it| {
             if let Some(details) = it.details.as_mut() {
@@ -185,6 +207,7 @@ impl Session {
         {
             return Err(Error::Invalid("the bucket belongs to another plan".to_owned()));
         }
+        let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
         let mut state = self.state();
         let id = state.draft.create_task(|id| {
             let mut task = Task::new(id, plan.clone(), new.title);
@@ -200,9 +223,9 @@ impl Session {
         state.draft.edit_task(None, None, &id, |it| {
             let details = it.details.get_or_insert_default();
             details.description = new.description;
-            for title in new.checklist {
+            for (key, title) in keys.into_iter().zip(new.checklist) {
                 let item = ChecklistItem { title, checked: false, order_hint: String::new() };
-                details.checklist.insert(details.new_item_key(), item);
+                details.checklist.insert(key, item);
             }
             for (key, alias) in new.references {
                 details.references.insert(key, Reference { alias, kind: None });

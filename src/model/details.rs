@@ -20,19 +20,6 @@ pub struct TaskDetails {
     pub references: BTreeMap<String, Reference>,
 }
 
-impl TaskDetails {
-    /// Returns a key for a new checklist item. Any text is a key; short numbers are what
-    /// Planner's own client uses (planner-api.md 1.10).
-    #[must_use]
-    pub fn new_item_key(&self) -> String {
-        let first = 10_000 + self.checklist.len();
-        (first..)
-            .map(|n| n.to_string())
-            .find(|key| !self.checklist.contains_key(key))
-            .unwrap_or_default()
-    }
-}
-
 /// One line of a checklist (planner-api.md 1.10).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChecklistItem {

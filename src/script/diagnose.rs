@@ -129,7 +129,9 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
         EvalAltResult::ErrorMismatchDataType(wanted, got, _) => {
             ("script", format!("{} was expected here, not {}", plain(wanted), plain(got)), None)
         }
-        EvalAltResult::ErrorTerminated(..) => ("stopped", "stopped".into(), None),
+        EvalAltResult::ErrorTerminated(..) => {
+            ("budget", "too much memory while the script was loaded".into(), None)
+        }
         other => {
             let mut text = other.clone_without_position();
             text = plain(&text);

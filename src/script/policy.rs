@@ -62,6 +62,18 @@ fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
     let file = format!("policies/{name}.rhai");
     let libraries: &Arc<BTreeMap<String, String>> = &workspace.libraries;
     let compiled = Compiled::new(Kind::Policy, &file, text, libraries, &Scope::new())?;
+    let wrong = compiled
+        .ast
+        .iter_functions()
+        .find(|it| (it.name == "review" || it.name == "review_change") && it.params.len() != 2);
+    if let Some(function) = wrong {
+        let name = function.name;
+        return Err(Failure {
+            code: "policy".into(),
+            message: format!("{file}: `{name}` takes two parameters, the second is `run`"),
+            ..Failure::default()
+        });
+    }
     if !has(&compiled.ast, "review", 2) && !has(&compiled.ast, "review_change", 2) {
         return Err(Failure {
             code: "policy".into(),

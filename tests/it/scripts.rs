@@ -146,6 +146,84 @@ fn checklists_and_labels_are_changed_by_verbs() {
 }
 
 #[test]
+fn texts_can_be_added_to() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let t = plan("{PLAN}").task("Book the room for the customer day");
+        t.description += "First";
+        t.description += " and second";
+        t.title += "!";
+        t.priority += 1;
+        [t.title, t.description]
+        "#
+    );
+    let report = place.script(&script, &["--json"]).code(0).json();
+    let texts = ["Book the room for the customer day!", "First and second"];
+    assert_eq!(report["result"], json!(texts));
+    let task = planner.task("Book the room for the customer day!");
+    assert_eq!((&task["priority"], &task["hasDescription"]), (&json!(6), &json!(true)));
+}
+
+#[test]
+fn a_run_finds_what_it_has_just_made() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let before = my_tasks().len();
+        let made = create_plan("BOS", "Fresh");
+        for n in 1..=12 {{ made.create_bucket(`B${{n}}`); }}
+        plan("{PLAN}").task("Book the room for the customer day").assign("me");
+        let b = made.create_bucket("Dropped");
+        b.create_task(#{{ title: "Dropped too" }});
+        b.delete();
+        [plan("Fresh") == made, plans().len(), my_tasks().len() - before,
+         made.buckets.map(|b| b.name).index_of("B10"), made.tasks.len()]
+        "#
+    );
+    assert_eq!(result_of(&place, &script), json!([true, 3, 1, 9, 0]));
+}
+
+#[test]
+fn an_id_in_a_text_of_an_older_task_becomes_real() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let board = plan("{PLAN}");
+        let made = board.create_task(#{{ title: "Made" }});
+        let old = board.task("Book the room for the customer day");
+        old.description = `see ${{made.id}}`;
+        "#
+    );
+    place.script(&script, &[]).code(0);
+    let (made, old) = (planner.task("Made"), planner.task("Book the room for the customer day"));
+    let details = planner.get(&format!("/planner/tasks/{}/details", old["id"].as_str().unwrap()));
+    assert_eq!(details["description"], format!("see {}", made["id"].as_str().unwrap()));
+    // A title can not name what is made after it.
+    let script = format!(
+        "let b = plan(\"{PLAN}\"); let x = b.create_task(#{{ title: \"X\" }}); \
+         let y = b.create_task(#{{ title: \"Y\" }}); x.title = y.id;"
+    );
+    place.script(&script, &[]).code(1).says(&["which does not exist yet"]);
+}
+
+#[test]
+fn the_ends_of_the_calendar_are_errors() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    for script in
+        ["today() + days(9000000)", "today() - days(9000000)", "date(\"9999-12-31\") + days(1)"]
+    {
+        place.script(script, &[]).code(1).says(&["outside the calendar"]);
+    }
+    let far = ["task", "update", "Label the spare laptops", "--due", "9999-12-31"];
+    place.run(&far).code(1).says(&["too far away"]);
+}
+
+#[test]
 fn references_are_found_under_the_services_own_key() {
     let planner = Planner::demo();
     let place = Place::against(&planner);

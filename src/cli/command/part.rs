@@ -249,7 +249,7 @@ pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<E
     args.common.edit(context, "task checklist", &args.task, move |session, id| {
         let details = session.details(id, crate::change::Field::Checklist)?;
         let key = match &action {
-            ChecklistAction::Add { .. } => details.new_item_key(),
+            ChecklistAction::Add { .. } => session.new_item_key(),
             ChecklistAction::Check { item }
             | ChecklistAction::Uncheck { item }
             | ChecklistAction::Remove { item } => item_meant(&details, item)?,

@@ -216,7 +216,10 @@ fn day(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
             ..wrong(format!("`{text}` is not a day"))
         })?,
     };
-    Ok(moment_of_day(day))
+    match moment_of_day(day) {
+        Some(moment) => Ok(Some(moment)),
+        None => Err(wrong(format!("{day} can not be written: too far away"))),
+    }
 }
 
 fn priority(text: &str) -> Result<Priority, Failure> {

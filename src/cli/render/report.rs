@@ -220,7 +220,17 @@ impl View<'_> {
             }
             ("priority", Value::Number(n)) => {
                 let level = n.as_u64().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
-                level.map_or_else(|| n.to_string(), |it| it.name().to_owned())
+                let usual = |it: Priority| Priority::parse(it.name()) == Some(it);
+                level.map_or_else(
+                    || n.to_string(),
+                    |it| {
+                        if usual(it) {
+                            it.name().to_owned()
+                        } else {
+                            format!("{} ({n})", it.name())
+                        }
+                    },
+                )
             }
             ("startDateTime" | "dueDateTime", Value::String(text)) => {
                 match text.parse::<Timestamp>() {
@@ -271,6 +281,9 @@ impl View<'_> {
             Status::Partial => {
                 let applied = report.count(ChangeStatus::Applied);
                 (RED, format!("Applied only in part: {applied} of {}.", count(n, "change")))
+            }
+            Status::Failed if report.count(ChangeStatus::Unknown) > 0 => {
+                (RED, "Failed: it is not known what was written.".to_owned())
             }
             Status::Failed => (RED, "Failed: nothing was written.".to_owned()),
         };

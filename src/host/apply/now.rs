@@ -1,9 +1,11 @@
 //! What is there now, and whether a change may rest on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::Fields;
-use crate::change::{Change, Edit, FieldConflict, Merge, Op, TaskBasis, TaskState, Write, merge};
+use crate::change::{
+    Change, Edit, Entity, FieldConflict, Merge, Op, TaskBasis, TaskState, Write, merge,
+};
 use crate::graph::{Client, Error};
 use crate::host::apply::Reads;
 use crate::host::broker::in_lanes;
@@ -28,6 +30,12 @@ impl Now {
     pub(crate) async fn read(client: &Client, changes: &[Change]) -> Result<Self, Error> {
         let mut now = Self::default();
         let mut by_plan: BTreeMap<PlanId, Vec<TaskId>> = BTreeMap::new();
+        // What goes with a bucket or plan is known from the plan's list only.
+        let mut to_list: BTreeSet<PlanId> = changes
+            .iter()
+            .filter(|it| it.op() == Op::Delete && it.entity() != Entity::Task)
+            .map(|it| it.plan().clone())
+            .collect();
         let (mut plans, mut plan_details) = (Vec::new(), Vec::new());
         let (mut buckets, mut details) = (Vec::new(), Vec::new());
         for change in changes.iter().filter(|it| it.op() != Op::Create) {
@@ -46,12 +54,21 @@ impl Now {
         }
         let mut singles = Vec::new();
         for (plan, ids) in by_plan {
+            if to_list.contains(&plan) {
+                continue;
+            }
             if ids.len() < LIST_FROM {
                 singles.extend(ids);
             } else {
-                let list = client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await?;
-                now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
+                to_list.insert(plan);
             }
+        }
+        for plan in to_list {
+            let list = match client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await {
+                Err(error) if error.is_not_found() => continue,
+                other => other?,
+            };
+            now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
         }
         let requests = singles.iter().map(request::task).collect();
         for task in read_all::<Task>(client, requests).await? {
@@ -105,22 +122,19 @@ where
     Ok(in_lanes(requests, read, client).await?.into_iter().flatten().collect())
 }
 
-/// Advances the tag of an edit to the present one if nothing that it rests on has moved.
-pub(crate) fn rebase<T: Fields>(
+/// Rests an edit on the present state if nothing that it read or writes has moved.
+pub(crate) fn rebase<T: Fields + Clone>(
     edit: &mut Edit<T, ETag>,
     now: Option<&Versioned<T>>,
     reads: &Reads,
 ) -> Result<(), Vec<FieldConflict>> {
     match edit {
-        Edit::Create { .. } => Ok(()),
-        // The service tells whether it moved on; if it is gone, there is nothing to do.
-        Edit::Delete { .. } => Ok(()),
+        // The service tells of a deletion whether the entity moved on.
+        Edit::Create { .. } | Edit::Delete { .. } => Ok(()),
         Edit::Update { before, after, basis } => {
             let now = now.ok_or_else(Vec::new)?;
-            match merge(before, after, &now.value, reads) {
-                Merge::Rebase => basis.clone_from(&now.etag),
-                Merge::Conflict(fields) => return Err(fields),
-            }
+            rebase_values(before, after, now.value.clone(), reads)?;
+            basis.clone_from(&now.etag);
             Ok(())
         }
     }
@@ -156,14 +170,39 @@ pub(crate) fn rebase_task(
             };
             let theirs =
                 TaskState { task: task.value.clone(), details: details.map(|it| it.value.clone()) };
-            match merge(before, after, &theirs, reads) {
-                Merge::Conflict(fields) => return Err(fields),
-                Merge::Rebase => {
-                    basis.task = task.etag.clone();
-                    basis.details = details.map(|it| it.etag.clone());
-                }
-            }
+            rebase_values(before, after, theirs, reads)?;
+            basis.task = task.etag.clone();
+            basis.details = details.map(|it| it.etag.clone());
             Ok(())
         }
     }
+}
+
+fn rebase_values<T: Fields + Clone>(
+    before: &mut T,
+    after: &mut T,
+    theirs: T,
+    reads: &Reads,
+) -> Result<(), Vec<FieldConflict>> {
+    match merge(before, after, &theirs, reads) {
+        Merge::Conflict(fields) => Err(fields),
+        Merge::Rebase => {
+            let mut wanted = theirs.clone();
+            wanted.graft(before, after);
+            (*before, *after) = (theirs, wanted);
+            Ok(())
+        }
+    }
+}
+
+/// Tells whether a deletion would take along only what it was to take along, or what the same
+/// set moves or deletes itself.
+pub(crate) fn takes_only(change: &Change, now: &Now, own: &BTreeSet<TaskId>) -> bool {
+    let goes = |task: &Task| match &change.write {
+        Write::Bucket(Edit::Delete { before, .. }) => task.bucket.as_ref() == Some(&before.id),
+        Write::Plan(Edit::Delete { before, .. }) => task.plan == before.id,
+        _ => false,
+    };
+    let mut tasks = now.tasks.values().map(|it| &it.value).filter(|it| goes(it));
+    tasks.all(|it| change.takes_along.contains(&it.id) || own.contains(&it.id))
 }

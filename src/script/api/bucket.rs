@@ -30,7 +30,7 @@ mod functions {
     /// Its name.
     #[rhai_fn(get = "name", pure, volatile, return_raw)]
     pub fn name(bucket: &mut Bucket) -> Fallible<Dynamic> {
-        Ok(frozen(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name))
+        Ok(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name.into())
     }
 
     /// Renames the bucket.

@@ -196,7 +196,7 @@ mod functions {
     /// How many tasks a deletion takes along: those of a bucket or plan.
     #[rhai_fn(get = "takes_along", pure)]
     pub fn takes_along(change: &mut ChangeView) -> i64 {
-        change.change().map_or(0, |it| i64::try_from(it.takes_along).unwrap_or(i64::MAX))
+        change.change().map_or(0, |it| i64::try_from(it.takes_along.len()).unwrap_or(i64::MAX))
     }
 
     /// The plan it touches.
@@ -281,7 +281,7 @@ mod functions {
     pub fn task_count(changes: &mut Changes) -> i64 {
         let all = changes.set.changes().iter();
         let n: usize =
-            all.map(|it| it.takes_along + usize::from(it.entity() == Entity::Task)).sum();
+            all.map(|it| it.takes_along.len() + usize::from(it.entity() == Entity::Task)).sum();
         i64::try_from(n).unwrap_or(i64::MAX)
     }
 

@@ -49,7 +49,7 @@ mod functions {
     /// What is to be done.
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(item: &mut ChecklistItem) -> Fallible<Dynamic> {
-        Ok(frozen(item.read()?.title))
+        Ok(item.read()?.title.into())
     }
 
     /// Rewords the item.

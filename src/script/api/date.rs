@@ -58,8 +58,9 @@ impl Date {
     }
 
     /// Returns the moment to write for it as a due or start date.
-    pub(crate) fn to_write(&self) -> Option<Timestamp> {
-        moment_of_day(self.day)
+    pub(crate) fn to_write(&self) -> Fallible<Timestamp> {
+        let moment = moment_of_day(self.day);
+        moment.ok_or_else(|| format!("{} can not be written: too far away", self.day).into())
     }
 
     fn shifted(&self, span: Span) -> Fallible<Self> {
@@ -285,5 +286,7 @@ fn shift(date: &Date, n: i64) -> Fallible<Date> {
     if !(-10_000_000..=10_000_000).contains(&n) {
         return Err("that day is outside the calendar".into());
     }
-    date.shifted(n.days())
+    let span =
+        Span::new().try_days(n).map_err(|_| "that day is outside the calendar".to_owned())?;
+    date.shifted(span)
 }

@@ -121,10 +121,12 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
                 }
             }
             "due" => {
-                new.due = Date::given(&value, session, "due")?.and_then(|it| it.to_write());
+                new.due =
+                    Date::given(&value, session, "due")?.map(|it| it.to_write()).transpose()?;
             }
             "start" => {
-                new.start = Date::given(&value, session, "start")?.and_then(|it| it.to_write());
+                new.start =
+                    Date::given(&value, session, "start")?.map(|it| it.to_write()).transpose()?;
             }
             "priority" if value.is_unit() => {}
             "priority" => new.priority = Some(priority_given(&value, session)?),

@@ -32,7 +32,7 @@ mod functions {
     /// Its title.
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(plan: &mut Plan) -> Fallible<Dynamic> {
-        Ok(frozen(plan.session.plan(&plan.id).or_raise(&plan.session)?.title))
+        Ok(plan.session.plan(&plan.id).or_raise(&plan.session)?.title.into())
     }
 
     /// Renames the plan.

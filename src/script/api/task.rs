@@ -66,7 +66,7 @@ mod functions {
     /// Its title.
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(task: &mut Task) -> Fallible<Dynamic> {
-        Ok(frozen(task.look(Field::Title)?.title))
+        Ok(task.look(Field::Title)?.title.into())
     }
 
     /// Renames the task.
@@ -133,7 +133,7 @@ mod functions {
     pub fn set_start(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "start")?;
         let old = task.session.task(&task.id).or_raise(&task.session)?.start;
-        let new = same_day_or(old, day.as_ref(), &task.session);
+        let new = same_day_or(old, day.as_ref(), &task.session)?;
         task.edit(|it| it.start = new)
     }
 
@@ -149,7 +149,7 @@ mod functions {
     pub fn set_due(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "due")?;
         let old = task.session.task(&task.id).or_raise(&task.session)?.due;
-        let new = same_day_or(old, day.as_ref(), &task.session);
+        let new = same_day_or(old, day.as_ref(), &task.session)?;
         task.edit(|it| it.due = new)
     }
 
@@ -180,7 +180,7 @@ mod functions {
     #[rhai_fn(get = "description", pure, volatile, return_raw)]
     pub fn description(task: &mut Task) -> Fallible<Dynamic> {
         let details = task.session.details(&task.id, Field::Description);
-        Ok(frozen(details.or_raise(&task.session)?.description))
+        Ok(details.or_raise(&task.session)?.description.into())
     }
 
     /// Sets the description.
@@ -286,9 +286,8 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn add_checklist_item(task: &mut Task, title: &str) -> Fallible<ChecklistItem> {
         let session = task.session.clone();
-        let mut key = String::new();
+        let key = session.new_item_key();
         let change = |details: &mut crate::model::TaskDetails| {
-            key = details.new_item_key();
             let item = Item { title: title.to_owned(), checked: false, order_hint: String::new() };
             details.checklist.insert(key.clone(), item);
         };
@@ -476,8 +475,10 @@ fn same_day_or(
     old: Option<jiff::Timestamp>,
     day: Option<&Date>,
     session: &Session,
-) -> Option<jiff::Timestamp> {
-    let day = day?;
-    let kept = old.filter(|moment| Date::of_moment(*moment, session).day == day.day);
-    kept.or_else(|| day.to_write())
+) -> Fallible<Option<jiff::Timestamp>> {
+    let Some(day) = day else { return Ok(None) };
+    match old.filter(|moment| Date::of_moment(*moment, session).day == day.day) {
+        Some(kept) => Ok(Some(kept)),
+        None => day.to_write().map(Some),
+    }
 }
