@@ -111,17 +111,28 @@ impl Request {
         token.strip_prefix("emulator:").ok_or_else(bad_token)
     }
 
-    /// The body as a JSON object (2.0, 2.4).
-    pub(crate) fn json(&self) -> Result<Map<String, Value>, Fault> {
+    /// The path with its query.
+    pub(crate) fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("", |target| target.as_str())
+    }
+
+    /// Refuses a body of any other type (2.0).
+    pub(crate) fn check_media(&self, expected: &str) -> Result<(), Fault> {
         let media = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
-        if !media.eq_ignore_ascii_case("application/json") {
-            return Err(Fault::new(
-                415,
-                "UnsupportedMediaType",
-                "The content type of the request must be application/json.",
-            ));
+        if media.eq_ignore_ascii_case(expected) {
+            return Ok(());
         }
+        Err(Fault::new(
+            415,
+            "UnsupportedMediaType",
+            format!("The content type of the request must be {expected}."),
+        ))
+    }
+
+    /// The body as a JSON object (2.0, 2.4).
+    pub(crate) fn json(&self) -> Result<Map<String, Value>, Fault> {
+        self.check_media("application/json")?;
         match serde_json::from_slice(&self.body) {
             Ok(Value::Object(body)) => Ok(body),
             Ok(_) => Err(Fault::bad_request("The body of the request must be a JSON object.")),

@@ -19,6 +19,7 @@ mod scripts;
 mod emulator_batch;
 mod emulator_bodies;
 mod emulator_demo;
+mod emulator_faults;
 mod emulator_lists;
 mod emulator_objects;
 mod emulator_store;
