@@ -52,6 +52,9 @@ mod store;
 // The tenant that new users meet.
 mod demo;
 
+// Who asks, and what they may.
+mod sign_in;
+
 // For tests of other programs: trouble on request.
 mod control;
 mod rehearsal;
@@ -60,4 +63,5 @@ pub use control::{Action, Edit, Edits, FaultRule, Fired, InvalidRule, Logged, Or
 pub use limits::Limits;
 pub use reply::Lost;
 pub use service::{Emulator, Exchange, Observer, Options};
+pub use sign_in::{App, DeviceCodes, SignIn};
 pub use store::{Error, Storage};

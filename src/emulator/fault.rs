@@ -164,6 +164,11 @@ impl Fault {
         }
     }
 
+    /// A token that names nobody (9.2).
+    pub(crate) fn bad_token() -> Self {
+        Self::unauthorized("CompactToken parsing failed with error code: 80049217")
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(500, "InternalServerError", "An internal error occurred.")
     }

@@ -96,8 +96,8 @@ impl Request {
             .any(|accept| accept.to_ascii_lowercase().contains("odata.metadata=none"))
     }
 
-    /// The user principal name of the bearer token `emulator:<upn>`.
-    pub(crate) fn signed_in(&self) -> Result<&str, Fault> {
+    /// The bearer token.
+    pub(crate) fn bearer(&self) -> Result<&str, Fault> {
         let Some(authorization) = self.header(AUTHORIZATION.as_str()) else {
             return Err(Fault::unauthorized("Access token is empty."));
         };
@@ -108,7 +108,7 @@ impl Request {
         if token.is_empty() {
             return Err(Fault::unauthorized("Access token is empty."));
         }
-        token.strip_prefix("emulator:").ok_or_else(bad_token)
+        Ok(token)
     }
 
     /// The path with its query.
@@ -141,9 +141,4 @@ impl Request {
             }
         }
     }
-}
-
-/// A token that names nobody (9.2).
-pub(crate) fn bad_token() -> Fault {
-    Fault::unauthorized("CompactToken parsing failed with error code: 80049217")
 }

@@ -109,6 +109,16 @@ impl Route {
         })
     }
 
+    /// The user whose own address this is.
+    pub(crate) fn who(&self) -> Option<&Who> {
+        match self {
+            Self::User(who) | Self::GroupsOf(who) | Self::PlansOf(who) | Self::TasksOf(who) => {
+                Some(who)
+            }
+            _ => None,
+        }
+    }
+
     fn verbs(&self) -> &'static [&'static str] {
         match self {
             Self::Batch | Self::AddMember(_) => &["POST"],

@@ -25,8 +25,9 @@ use crate::emulator::id::{self, Ids};
 use crate::emulator::limits::Limits;
 use crate::emulator::moment;
 use crate::emulator::reply::{Fate, Reply};
-use crate::emulator::request::{self, Request};
+use crate::emulator::request::Request;
 use crate::emulator::route::{self, Route};
+use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
 use crate::emulator::store::{Error, Storage, Store};
 use crate::model::time::Clock;
 
@@ -62,6 +63,8 @@ pub struct Options {
     pub observer: Option<Observer>,
     /// The faults that are injected from the beginning.
     pub faults: Vec<FaultRule>,
+    /// How the OAuth endpoints sign in.
+    pub sign_in: SignIn,
 }
 
 impl Options {
@@ -74,6 +77,7 @@ impl Options {
             limits: Limits::default(),
             observer: None,
             faults: Vec::new(),
+            sign_in: SignIn::default(),
         }
     }
 }
@@ -110,7 +114,7 @@ impl Emulator {
     /// If the file cannot be used, is no emulator's, or was written by a newer program.
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
-        let panel = Panel::new(options.faults.clone());
+        let panel = Panel::new(options.faults.clone(), options.sign_in.device_codes);
         let ids = Arc::new(Ids::Random);
         Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
     }
@@ -134,7 +138,11 @@ impl Emulator {
             if directory::is_empty(conn)? {
                 let ids = Arc::new(Ids::Counted(AtomicU64::new(0)));
                 let limits = Limits::default();
-                demo::seed(&Call { ids, limits, ..self.call(conn, String::new()) })?;
+                demo::seed(&Call {
+                    ids,
+                    limits,
+                    ..self.call(conn, Caller::trusted(String::new()))
+                })?;
             }
             Ok(())
         })
@@ -241,12 +249,19 @@ impl Emulator {
         origin: Origin,
         delay: &Cell<Duration>,
     ) -> Result<Answer, Fault> {
-        let upn = request.signed_in()?;
-        let sign_in =
-            |conn: &Connection| directory::user_id(conn, upn)?.ok_or_else(request::bad_token);
+        let now = self.shared.options.clock.now();
+        if let Some((tenant, endpoint)) = Endpoint::of(request.uri.path()) {
+            return self.shared.store.write(|conn| {
+                let apps = &self.shared.options.sign_in.apps;
+                let device_codes = self.shared.panel.device_codes();
+                let params = Vec::new();
+                let mut visit = Visit { conn, request, now, apps, device_codes, tenant, params };
+                sign_in::answer(&mut visit, endpoint)
+            });
+        }
         let route = Route::of(request);
         if matches!(route, Ok(Route::Batch)) {
-            self.shared.store.read(sign_in)?;
+            self.shared.store.read(|conn| Caller::of(conn, request, now))?;
             return batch::run(request, |inner| {
                 let reply = self.perform(inner, Origin::Batch);
                 delay.set(delay.get() + reply.delay);
@@ -255,12 +270,14 @@ impl Emulator {
         }
         let is_write = route::is_write(&request.method);
         if is_write && origin != Origin::Editor {
-            let taken = self.shared.panel.throttle.take(self.shared.options.clock.now());
+            let taken = self.shared.panel.throttle.take(now);
             taken.map_err(|wait| Fault::injected(429, Some(wait)))?;
         }
         let job = |conn: &Connection| {
-            let call = self.call(conn, sign_in(conn)?);
-            handle::handle(&call, &route.clone()?, request)
+            let caller = Caller::of(conn, request, now)?;
+            let route = route.clone()?;
+            sign_in::check(&caller, &route, &request.method)?;
+            handle::handle(&self.call(conn, caller), &route, request)
         };
         if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
     }
@@ -269,11 +286,13 @@ impl Emulator {
         answer::finish(request, self.shared.options.clock.now(), result)
     }
 
-    fn call<'a>(&self, conn: &'a Connection, caller: String) -> Call<'a> {
+    fn call<'a>(&self, conn: &'a Connection, caller: Caller) -> Call<'a> {
         let options = &self.shared.options;
         Call {
             conn,
-            caller,
+            is_app: caller.is_app(),
+            caller: caller.id,
+            client: caller.client,
             now: options.clock.now(),
             ids: Arc::clone(&self.shared.ids),
             limits: options.limits,
@@ -291,6 +310,47 @@ impl Emulator {
     pub(crate) fn knows(&self, upn: &str) -> bool {
         let id = self.shared.store.read(|conn| directory::user_id(conn, upn));
         id.is_ok_and(|id| id.is_some())
+    }
+
+    /// Decides what becomes of new device codes.
+    pub fn set_device_codes(&self, device_codes: DeviceCodes) {
+        self.shared.panel.set_device_codes(device_codes);
+    }
+
+    /// Approves a device code as the user with a principal name; says whether it was waiting.
+    ///
+    /// # Errors
+    ///
+    /// If nobody has that name or the database fails.
+    pub fn approve_device_code(&self, user_code: &str, upn: &str) -> Result<bool, Error> {
+        self.shared.store.write(|conn| {
+            let user = directory::user_id(conn, upn)?.ok_or_else(|| Error::Refused {
+                subject: upn.to_owned(),
+                message: "nobody has this name".to_owned(),
+            })?;
+            self.decide(conn, user_code, Decision::Approve(user))
+        })
+    }
+
+    /// Declines a device code; says whether it was waiting.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn decline_device_code(&self, user_code: &str) -> Result<bool, Error> {
+        self.shared.store.write(|conn| self.decide(conn, user_code, Decision::Decline))
+    }
+
+    fn decide(&self, conn: &Connection, code: &str, decision: Decision) -> Result<bool, Error> {
+        let now = self.shared.options.clock.now().as_second();
+        sign_in::decide(conn, code, decision, now)
+            .map_err(|fault| Error::Refused { subject: code.to_owned(), message: fault.message })
+    }
+
+    /// The device codes that wait for somebody.
+    pub(crate) fn device_codes(&self) -> Result<Vec<Value>, Fault> {
+        let now = self.shared.options.clock.now().as_second();
+        self.shared.store.read(|conn| sign_in::pending(conn, now))
     }
 
     /// The switches behind `/control`.

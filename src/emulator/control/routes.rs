@@ -13,6 +13,8 @@ use crate::emulator::control::throttle::Throttle;
 use crate::emulator::fault::Fault;
 use crate::emulator::request::Request;
 use crate::emulator::service::Emulator;
+use crate::emulator::sign_in::DeviceCodes;
+use crate::emulator::store::Error;
 
 const PREFIX: &str = "/control/";
 
@@ -37,6 +39,11 @@ pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, F
         },
         "throttle" => throttle(emulator, request),
         "edits" => edits(emulator, request),
+        "devicecode" => device_codes(emulator, request),
+        "devicecode/approve" => {
+            decide(request, |it| emulator.approve_device_code(&it.user_code, &it.upn))
+        }
+        "devicecode/decline" => decide(request, |it| emulator.decline_device_code(&it.user_code)),
         _ => Err(Fault::unrouted(&format!("{}{path}", request.origin()))),
     }
 }
@@ -83,6 +90,52 @@ fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
             None => json!({ "running": null }),
         },
     ))
+}
+
+/// Who approves device codes from now on.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    automatic: bool,
+}
+
+fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+    match request.method {
+        Method::GET => (),
+        Method::POST => emulator.set_device_codes(if read::<Approval>(request)?.automatic {
+            DeviceCodes::Automatic
+        } else {
+            DeviceCodes::Manual
+        }),
+        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST")),
+    }
+    let automatic = emulator.panel().device_codes() == DeviceCodes::Automatic;
+    Ok(Answer::plain(200, json!({ "automatic": automatic, "pending": emulator.device_codes()? })))
+}
+
+/// What a human says about a device code.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Judged {
+    user_code: String,
+    /// Needed for approval only.
+    #[serde(default)]
+    upn: String,
+}
+
+fn decide(
+    request: &Request,
+    job: impl FnOnce(&Judged) -> Result<bool, Error>,
+) -> Result<Answer, Fault> {
+    if request.method != Method::POST {
+        return Err(Fault::method_not_allowed(&request.method, "POST"));
+    }
+    let judged: Judged = read(request)?;
+    match job(&judged) {
+        Ok(true) => Ok(Answer::empty(204)),
+        Ok(false) => Err(invalid(format!("`{}` waits for nobody", judged.user_code))),
+        Err(error) => Err(invalid(error)),
+    }
 }
 
 /// Reads a body; the message of a refusal says where it is wrong.
