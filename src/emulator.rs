@@ -3,14 +3,16 @@
 //! It exists so that every command works, and every test runs, without a tenant. What it answers
 //! follows the protocol reference section by section; where the real service is unknown, the
 //! reference fixes a choice and this module builds exactly that. It shares no behaviour with the
-//! client, or a common mistake would agree with itself, and it keeps no state outside its
-//! database, so that two processes may serve one file.
+//! client, or a common mistake would agree with itself, and it keeps no state of the tenant outside
+//! its database, so that two processes may serve one file.
 //!
 //! Start at [`Emulator`]: `open`, `seed_demo`, then `dispatch` or `serve`.
 
 // The way in: one request, from bytes to bytes.
 mod batch;
 mod handle;
+mod line;
+mod reply;
 mod request;
 mod route;
 mod serve;
@@ -50,6 +52,16 @@ mod store;
 // The tenant that new users meet.
 mod demo;
 
+// Who asks, and what they may.
+mod sign_in;
+
+// For tests of other programs: trouble on request.
+mod control;
+mod rehearsal;
+
+pub use control::{Action, Edit, Edits, FaultRule, Fired, InvalidRule, Logged, Origin, Throttle};
 pub use limits::Limits;
+pub use reply::Lost;
 pub use service::{Emulator, Exchange, Observer, Options};
+pub use sign_in::{App, DeviceCodes, SignIn};
 pub use store::{Error, Storage};

@@ -24,6 +24,12 @@ impl Answer {
         Self { status, headers: Vec::new(), body: Some(Value::Object(body)) }
     }
 
+    /// An answer that is not Graph's, and has none of its annotations.
+    pub(crate) fn plain(status: u16, body: Value) -> Self {
+        Self { status, headers: Vec::new(), body: Some(body) }
+            .with("content-type", "application/json; charset=utf-8")
+    }
+
     pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: None }
     }
@@ -50,7 +56,8 @@ pub(crate) fn finish(
             answer
         },
     );
-    if answer.body.is_some() {
+    let is_graph = !answer.headers.iter().any(|(name, _)| *name == "content-type");
+    if answer.body.is_some() && is_graph {
         let level = if request.wants_no_metadata() { "none" } else { "minimal" };
         let media = format!(
             "application/json;odata.metadata={level};odata.streaming=true;\
@@ -84,6 +91,11 @@ const DIAGNOSTIC: &str = r#"{"ServerInfo":{"DataCenter":"Emulator","Slice":"E","
 /// The error body of 9.1.
 fn refusal(fault: Fault, id: &str, client_id: &str, now: Timestamp) -> Answer {
     let mut inner = Map::new();
+    if fault.status == 429 {
+        // 13.16.
+        inner.insert("code".to_owned(), "429".into());
+        inner.insert("status".to_owned(), "429".into());
+    }
     if let Some(message) = fault.inner {
         inner.insert("message".to_owned(), message.into());
     }

@@ -6,21 +6,23 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::emulator::directory;
 use crate::emulator::fault::Fault;
 use crate::emulator::id::Ids;
 use crate::emulator::limits::Limits;
 use crate::emulator::moment;
 use crate::emulator::object::{self, Kind, Object};
 
-/// The application that signs requests when a real client would have its own id.
-const APPLICATION: &str = "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f";
-
 /// One request's surroundings, inside its transaction.
 #[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) conn: &'a Connection,
-    /// The id of the signed-in user.
+    /// The id of the signed-in user, or of the application where there is none.
     pub(crate) caller: String,
+    /// The client that asks.
+    pub(crate) client: String,
+    /// Whether there is no user (10.8).
+    pub(crate) is_app: bool,
     pub(crate) now: Timestamp,
     pub(crate) ids: Arc<Ids>,
     pub(crate) limits: Limits,
@@ -41,14 +43,21 @@ impl Call<'_> {
 
     /// The caller as an identity set; names are never filled in (planner-api.md 1.14).
     pub(crate) fn actor(&self) -> Value {
+        let application = json!({ "displayName": null, "id": self.client });
+        if self.is_app {
+            return json!({ "application": application });
+        }
         json!({
             "user": { "displayName": null, "id": self.caller },
-            "application": { "displayName": null, "id": APPLICATION },
+            "application": application,
         })
     }
 
     /// The caller as in `lastModifiedBy`, which names no application (13.8).
     pub(crate) fn user(&self) -> Value {
+        if self.is_app {
+            return self.actor();
+        }
         json!({ "user": { "displayName": null, "id": self.caller } })
     }
 
@@ -58,8 +67,12 @@ impl Call<'_> {
         if self.may_access(&object.plan)? { Ok(object) } else { Err(Fault::forbidden()) }
     }
 
-    /// Says whether the caller is a member of the group that contains a plan (11).
+    /// Says whether the caller is a member of the group that contains a plan; an application
+    /// need not be (11).
     pub(crate) fn may_access(&self, plan: &str) -> Result<bool, Fault> {
+        if self.is_app {
+            return Ok(object::find(self.conn, Kind::Plan, plan)?.is_some());
+        }
         let is_member = self
             .conn
             .prepare_cached(
@@ -68,6 +81,11 @@ impl Call<'_> {
             )?
             .exists([plan, self.caller.as_str()])?;
         Ok(is_member)
+    }
+
+    /// Says whether the caller sees what is in a group.
+    pub(crate) fn may_enter(&self, group: &str) -> Result<bool, Fault> {
+        Ok(self.is_app || directory::is_member(self.conn, group, &self.caller)?)
     }
 
     /// The plan of a new bucket or task: unknown and inaccessible are not told apart (6.2).

@@ -28,6 +28,25 @@ pub(crate) fn user_id(conn: &Connection, upn: &str) -> rusqlite::Result<Option<S
         .optional()
 }
 
+/// The id and principal name of the user who was added first.
+pub(crate) fn first_user(conn: &Connection) -> rusqlite::Result<Option<(String, String)>> {
+    conn.prepare_cached("SELECT id, upn FROM directory_user ORDER BY seq LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// The principal name and display name of a user.
+pub(crate) fn display_name(
+    conn: &Connection,
+    id: &str,
+) -> rusqlite::Result<Option<(String, String)>> {
+    conn.prepare_cached(
+        "SELECT upn, coalesce(doc ->> 'displayName', upn) FROM directory_user WHERE id = ?1",
+    )?
+    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+    .optional()
+}
+
 /// Says whether a user is a member of a group; a group's owner alone is not (11).
 pub(crate) fn is_member(conn: &Connection, group: &str, user: &str) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM group_member WHERE group_id = ?1 AND user_id = ?2")?

@@ -5,13 +5,15 @@
 
 use std::borrow::Cow;
 
+use axum::http::Method;
+
 /// One refusal.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) status: u16,
     pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
-    /// `innerError.message`, which only the router sets.
+    /// `innerError.message`, where there is one.
     pub(crate) inner: Option<&'static str>,
     pub(crate) header: Option<(&'static str, String)>,
 }
@@ -134,6 +136,37 @@ impl Fault {
             header: Some(("www-authenticate", CHALLENGE.to_owned())),
             ..Self::new(401, "InvalidAuthenticationToken", message)
         }
+    }
+
+    /// A verb that an address does not take (2.7).
+    pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
+        let message = format!("The method '{method}' is not allowed here.");
+        Self {
+            header: Some(("allow", allowed.to_owned())),
+            ..Self::new(405, "MethodNotAllowed", message)
+        }
+    }
+
+    /// A refusal that says nothing about the request: throttling or an outage (6.6, 13.16).
+    pub(crate) fn injected(status: u16, retry_after: Option<String>) -> Self {
+        let (code, message) = match status {
+            429 => ("TooManyRequests", "Please retry again later."),
+            500 => ("InternalServerError", "An internal error occurred."),
+            502 => ("BadGateway", "The gateway received an invalid response."),
+            503 => ("ServiceNotAvailable", "The service is temporarily unavailable."),
+            504 => ("GatewayTimeout", "The gateway did not receive a response in time."),
+            _ => ("", "The request failed."),
+        };
+        Self {
+            inner: (status == 429).then_some("Please retry after"),
+            header: retry_after.map(|value| ("retry-after", value)),
+            ..Self::new(status, code, message)
+        }
+    }
+
+    /// A token that names nobody (9.2).
+    pub(crate) fn bad_token() -> Self {
+        Self::unauthorized("CompactToken parsing failed with error code: 80049217")
     }
 
     pub(crate) fn internal() -> Self {

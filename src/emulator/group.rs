@@ -1,6 +1,6 @@
 //! Changes of groups: creating one, adding and removing members (planner-api.md section 2.5).
 //!
-//! Whoever is signed in may; the directory's own permissions are not modelled.
+//! Whoever has the scope may; administrators are not modelled.
 
 use rusqlite::params;
 use serde_json::{Map, Value, json};

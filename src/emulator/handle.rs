@@ -95,15 +95,16 @@ fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault
     Ok(id)
 }
 
-/// Somebody else's Planner lists are closed to a signed-in user (2.3 T14, P7).
+/// Somebody else's Planner lists are closed to a signed-in user and open to an application, as far
+/// as its permissions go (2.3 T14, P7).
 fn oneself(call: &Call<'_>, who: &Who) -> Result<String, Fault> {
     let user = directory::resolve(call, who)?;
-    if user == call.caller { Ok(user) } else { Err(Fault::forbidden()) }
+    if user == call.caller || call.is_app { Ok(user) } else { Err(Fault::forbidden()) }
 }
 
 fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, Fault> {
     let group = directory::group_id(call.conn, id)?;
-    if !directory::is_member(call.conn, &group, &call.caller)? {
+    if !call.may_enter(&group)? {
         return Err(Fault::forbidden());
     }
     view.list(call, Scope::PlansOfGroup(&group))

@@ -39,16 +39,24 @@ impl Ids {
     }
 }
 
-/// Sixteen bytes that look like any others, from a count (the SplitMix64 finaliser, twice).
+/// The SplitMix64 finaliser: numbers that look random and are not.
+fn mix(seed: u64) -> u64 {
+    let mut it = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    it = (it ^ (it >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    it = (it ^ (it >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    it ^ (it >> 31)
+}
+
+/// The n-th number of a seed's sequence, at least 0 and below 1.
+pub(crate) fn draw(seed: u64, at: u64) -> f64 {
+    let bits = mix(mix(seed.wrapping_add(1)).wrapping_add(at)) >> 11;
+    bits as f64 / (1_u64 << 53) as f64
+}
+
+/// Sixteen bytes that look like any others, from a count.
 fn spread(count: u64, salt: u64) -> [u8; 16] {
-    let mix = |seed: u64| {
-        let mut it = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        it = (it ^ (it >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        it = (it ^ (it >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        it ^ (it >> 31)
-    };
     let seed = count.wrapping_mul(4).wrapping_add(salt.wrapping_mul(2)).wrapping_add(1);
-    let wide = (u128::from(mix(seed)) << 64) | u128::from(mix(seed + 1));
+    let wide = (u128::from(mix(seed)) << 64) | u128::from(mix(seed.wrapping_add(1)));
     wide.to_be_bytes()
 }
 

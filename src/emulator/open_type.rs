@@ -191,7 +191,7 @@ fn keys_of(rule: Rule) -> Keys {
 /// Users are compared without case, and `me` is the caller (1.4, 5.3); other keys are exact.
 fn normalise<'k>(call: &Call<'_>, keys: Keys, raw: &'k str) -> Cow<'k, str> {
     match keys {
-        Keys::User if raw == "me" => Cow::Owned(call.caller.clone()),
+        Keys::User if raw == "me" && !call.is_app => Cow::Owned(call.caller.clone()),
         Keys::User => Cow::Owned(raw.to_lowercase()),
         Keys::Category | Keys::Any | Keys::Url => Cow::Borrowed(raw),
     }

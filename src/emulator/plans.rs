@@ -31,7 +31,7 @@ pub(crate) fn create(
         return Err(Fault::null_field("Plan", "title"));
     }
     let group = container_group(origin, &mut body)?;
-    if !directory::is_member(call.conn, &group, &call.caller)? {
+    if !call.may_enter(&group)? {
         return Err(Fault::forbidden_or_missing());
     }
     if !directory::is_unified(call.conn, &group)? {
@@ -59,14 +59,18 @@ pub(crate) fn create(
     let plan = object::insert(call.conn, Kind::Plan, &plan.id, &plan.id, plan.doc)?;
     let labels: Map<String, Value> =
         (1..=25).map(|at| (format!("category{at}"), Value::Null)).collect();
+    // An application shares a plan explicitly (11).
+    let sharers: Vec<&String> = (!call.is_app).then_some(&call.caller).into_iter().collect();
+    let shared: Map<String, Value> =
+        sharers.iter().map(|user| ((*user).clone(), true.into())).collect();
     let details = json!({
         "id": plan.id,
-        "sharedWith": { call.caller.as_str(): true },
+        "sharedWith": shared,
         "categoryDescriptions": labels,
     });
     let details = tasks::into_map(details);
     object::insert(call.conn, Kind::PlanDetails, &plan.id, &plan.id, details)?;
-    object::set_users(call.conn, Kind::Plan, plan.seq, std::iter::once(&call.caller))?;
+    object::set_users(call.conn, Kind::Plan, plan.seq, sharers.into_iter())?;
     Ok(plan)
 }
 

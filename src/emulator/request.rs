@@ -96,8 +96,8 @@ impl Request {
             .any(|accept| accept.to_ascii_lowercase().contains("odata.metadata=none"))
     }
 
-    /// The user principal name of the bearer token `emulator:<upn>`.
-    pub(crate) fn signed_in(&self) -> Result<&str, Fault> {
+    /// The bearer token.
+    pub(crate) fn bearer(&self) -> Result<&str, Fault> {
         let Some(authorization) = self.header(AUTHORIZATION.as_str()) else {
             return Err(Fault::unauthorized("Access token is empty."));
         };
@@ -108,20 +108,31 @@ impl Request {
         if token.is_empty() {
             return Err(Fault::unauthorized("Access token is empty."));
         }
-        token.strip_prefix("emulator:").ok_or_else(bad_token)
+        Ok(token)
+    }
+
+    /// The path with its query.
+    pub(crate) fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("", |target| target.as_str())
+    }
+
+    /// Refuses a body of any other type (2.0).
+    pub(crate) fn check_media(&self, expected: &str) -> Result<(), Fault> {
+        let media = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case(expected) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            415,
+            "UnsupportedMediaType",
+            format!("The content type of the request must be {expected}."),
+        ))
     }
 
     /// The body as a JSON object (2.0, 2.4).
     pub(crate) fn json(&self) -> Result<Map<String, Value>, Fault> {
-        let media = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-        let media = media.split(';').next().unwrap_or_default().trim();
-        if !media.eq_ignore_ascii_case("application/json") {
-            return Err(Fault::new(
-                415,
-                "UnsupportedMediaType",
-                "The content type of the request must be application/json.",
-            ));
-        }
+        self.check_media("application/json")?;
         match serde_json::from_slice(&self.body) {
             Ok(Value::Object(body)) => Ok(body),
             Ok(_) => Err(Fault::bad_request("The body of the request must be a JSON object.")),
@@ -130,9 +141,4 @@ impl Request {
             }
         }
     }
-}
-
-/// A token that names nobody (9.2).
-pub(crate) fn bad_token() -> Fault {
-    Fault::unauthorized("CompactToken parsing failed with error code: 80049217")
 }

@@ -59,11 +59,7 @@ impl Route {
         if verbs.contains(&request.method.as_str()) {
             return Ok(route);
         }
-        let message = format!("The method '{}' is not allowed here.", request.method);
-        Err(Fault {
-            header: Some(("allow", verbs.join(", "))),
-            ..Fault::new(405, "MethodNotAllowed", message)
-        })
+        Err(Fault::method_not_allowed(&request.method, &verbs.join(", ")))
     }
 
     fn parse(path: &str) -> Option<Self> {
@@ -111,6 +107,16 @@ impl Route {
             ["planner", "tasks"] => Self::TasksOf(who),
             _ => return None,
         })
+    }
+
+    /// The user whose own address this is.
+    pub(crate) fn who(&self) -> Option<&Who> {
+        match self {
+            Self::User(who) | Self::GroupsOf(who) | Self::PlansOf(who) | Self::TasksOf(who) => {
+                Some(who)
+            }
+            _ => None,
+        }
     }
 
     fn verbs(&self) -> &'static [&'static str] {

@@ -4,12 +4,14 @@
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Response;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
+use crate::emulator::control::Origin;
 use crate::emulator::fault::Fault;
+use crate::emulator::line::{Lines, Switch};
+use crate::emulator::reply::{Fate, Reply};
 use crate::emulator::service::Emulator;
 
 /// The largest body that is read, as in Graph.
@@ -26,18 +28,17 @@ impl Emulator {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        // Answers are small and awaited one by one: no reason to collect them.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "cannot set TCP_NODELAY");
-            }
-        });
         let router = Router::new().fallback(respond).with_state(self);
-        axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+        let service = router.into_make_service_with_connect_info::<Switch>();
+        axum::serve(Lines(listener), service).with_graceful_shutdown(shutdown).await
     }
 }
 
-async fn respond(State(emulator): State<Emulator>, request: Request) -> Response<Body> {
+async fn respond(
+    State(emulator): State<Emulator>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    request: Request,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     // A body announced as too large is not waited for.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -48,10 +49,18 @@ async fn respond(State(emulator): State<Emulator>, request: Request) -> Response
     };
     let request = axum::http::Request::from_parts(parts, bytes.to_vec());
     let worker = emulator.clone();
-    let job = tokio::task::spawn_blocking(move || worker.dispatch(request));
-    let response = job.await.unwrap_or_else(|error| {
+    let job = tokio::task::spawn_blocking(move || worker.perform(request, Origin::Client));
+    let reply = job.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request handler panicked");
-        emulator.refuse(Fault::internal())
+        Reply::from(emulator.refuse(Fault::internal()))
     });
-    response.map(Body::from)
+    if !reply.delay.is_zero() {
+        tokio::time::sleep(reply.delay).await;
+    }
+    match reply.fate {
+        Fate::Whole => (),
+        Fate::Cut => switch.cut_body(reply.response.body().len() / 2),
+        Fate::Dropped => switch.close(),
+    }
+    reply.response.map(Body::from)
 }

@@ -3,9 +3,11 @@
 //! A request is one transaction. No lock is held while the observer runs, so an observer may
 //! dispatch requests of its own, between those of a batch for instance.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use axum::http::{Request as HttpRequest, Response};
 use rusqlite::Connection;
@@ -14,14 +16,18 @@ use serde_json::Value;
 use crate::emulator::answer::{self, Answer};
 use crate::emulator::batch;
 use crate::emulator::call::Call;
+use crate::emulator::control::{self, Action, FaultRule, Logged, Origin, Panel};
 use crate::emulator::demo;
 use crate::emulator::directory;
 use crate::emulator::fault::Fault;
 use crate::emulator::handle;
 use crate::emulator::id::{self, Ids};
 use crate::emulator::limits::Limits;
-use crate::emulator::request::{self, Request};
+use crate::emulator::moment;
+use crate::emulator::reply::{Fate, Reply};
+use crate::emulator::request::Request;
 use crate::emulator::route::{self, Route};
+use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
 use crate::emulator::store::{Error, Storage, Store};
 use crate::model::time::Clock;
 
@@ -55,12 +61,24 @@ pub struct Options {
     pub limits: Limits,
     /// Who watches the requests.
     pub observer: Option<Observer>,
+    /// The faults that are injected from the beginning.
+    pub faults: Vec<FaultRule>,
+    /// How the OAuth endpoints sign in.
+    pub sign_in: SignIn,
 }
 
 impl Options {
     /// Returns the options of the real service.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock, page_size: 400, limits: Limits::default(), observer: None }
+        Self {
+            storage,
+            clock,
+            page_size: 400,
+            limits: Limits::default(),
+            observer: None,
+            faults: Vec::new(),
+            sign_in: SignIn::default(),
+        }
     }
 }
 
@@ -85,6 +103,7 @@ struct Shared {
     store: Store,
     options: Options,
     ids: Arc<Ids>,
+    panel: Panel,
 }
 
 impl Emulator {
@@ -95,7 +114,9 @@ impl Emulator {
     /// If the file cannot be used, is no emulator's, or was written by a newer program.
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
-        Ok(Self { shared: Arc::new(Shared { store, options, ids: Arc::new(Ids::Random) }) })
+        let panel = Panel::new(options.faults.clone(), options.sign_in.device_codes);
+        let ids = Arc::new(Ids::Random);
+        Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
     }
 
     /// Says whether nobody can sign in yet.
@@ -117,7 +138,11 @@ impl Emulator {
             if directory::is_empty(conn)? {
                 let ids = Arc::new(Ids::Counted(AtomicU64::new(0)));
                 let limits = Limits::default();
-                demo::seed(&Call { ids, limits, ..self.call(conn, String::new()) })?;
+                demo::seed(&Call {
+                    ids,
+                    limits,
+                    ..self.call(conn, Caller::trusted(String::new()))
+                })?;
             }
             Ok(())
         })
@@ -140,13 +165,24 @@ impl Emulator {
         })
     }
 
-    /// Answers a request.
+    /// Answers a request. A delay is waited for here, on the caller's thread.
+    ///
+    /// There is no connection to close: an answer that a rule loses is an empty 502 with
+    /// [`Lost`] among its extensions.
     pub fn dispatch(&self, request: HttpRequest<Vec<u8>>) -> Response<Vec<u8>> {
+        self.perform(request, Origin::Client).into_response()
+    }
+
+    /// Answers a request, with what is to happen to the answer on its way.
+    pub(crate) fn perform(&self, request: HttpRequest<Vec<u8>>, origin: Origin) -> Reply {
         let request = Request::new(request);
+        if control::is_control(request.uri.path()) {
+            return Reply::from(self.finish(&request, control::answer(self, &request)));
+        }
         let mut exchange = self.shared.options.observer.as_ref().map(|observer| {
             let exchange = Exchange {
                 method: request.method.to_string(),
-                path: request.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+                path: request.target().to_owned(),
                 if_match: request.header("if-match").map(str::to_owned),
                 body: serde_json::from_slice(&request.body).ok(),
                 status: None,
@@ -154,40 +190,109 @@ impl Emulator {
             observer(&exchange);
             (observer, exchange)
         });
-        let result = self.answer(&request);
-        let response = answer::finish(&request, self.shared.options.clock.now(), result);
+        let reply = self.troubled(&request, origin);
         if let Some((observer, exchange)) = &mut exchange {
-            exchange.status = Some(response.status().as_u16());
+            exchange.status = Some(reply.response.status().as_u16());
             observer(exchange);
         }
-        response
+        if origin != Origin::Editor || route::is_write(&request.method) {
+            let entry = Logged {
+                by: origin,
+                at: moment::format(self.shared.options.clock.now()),
+                method: request.method.to_string(),
+                path: request.target().to_owned(),
+                if_match: request.header("if-match").map(str::to_owned),
+                status: reply.status(),
+                body: None,
+            };
+            self.shared.panel.log.add(entry, &request.body);
+        }
+        reply
     }
 
-    fn answer(&self, request: &Request) -> Result<Answer, Fault> {
-        let upn = request.signed_in()?;
-        let sign_in =
-            |conn: &Connection| directory::user_id(conn, upn)?.ok_or_else(request::bad_token);
+    /// Carries out a request as the rules in force have it.
+    fn troubled(&self, request: &Request, origin: Origin) -> Reply {
+        let panel = &self.shared.panel;
+        let delay = Cell::new(Duration::ZERO);
+        let mut decided = None;
+        if origin != Origin::Editor {
+            for action in panel.faults.decide(request.method.as_str(), request.target(), origin) {
+                match action {
+                    Action::LatencyMs(ms) => delay.set(delay.get() + Duration::from_millis(ms)),
+                    Action::Edit(edit) => control::carry_out(self, &edit, request),
+                    action => decided = Some(action),
+                }
+            }
+        }
+        let result = match &decided {
+            Some(Action::Status { status, retry_after }) => {
+                Err(Fault::injected(*status, retry_after.clone()))
+            }
+            Some(Action::DropBefore) => Ok(Answer::empty(502)),
+            Some(Action::StatusAfter { status, retry_after }) => {
+                drop(self.answer(request, origin, &delay));
+                Err(Fault::injected(*status, retry_after.clone()))
+            }
+            _ => self.answer(request, origin, &delay),
+        };
+        let fate = match decided {
+            Some(Action::DropBefore | Action::DropAfter) => Fate::Dropped,
+            Some(Action::Truncate) => Fate::Cut,
+            _ => Fate::Whole,
+        };
+        Reply { response: self.finish(request, result), delay: delay.get(), fate }
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        origin: Origin,
+        delay: &Cell<Duration>,
+    ) -> Result<Answer, Fault> {
+        let now = self.shared.options.clock.now();
+        if let Some((tenant, endpoint)) = Endpoint::of(request.uri.path()) {
+            return self.shared.store.write(|conn| {
+                let apps = &self.shared.options.sign_in.apps;
+                let device_codes = self.shared.panel.device_codes();
+                let params = Vec::new();
+                let mut visit = Visit { conn, request, now, apps, device_codes, tenant, params };
+                sign_in::answer(&mut visit, endpoint)
+            });
+        }
         let route = Route::of(request);
         if matches!(route, Ok(Route::Batch)) {
-            self.shared.store.read(sign_in)?;
-            return batch::run(request, |inner| self.dispatch(inner));
+            self.shared.store.read(|conn| Caller::of(conn, request, now))?;
+            return batch::run(request, |inner| {
+                let reply = self.perform(inner, Origin::Batch);
+                delay.set(delay.get() + reply.delay);
+                reply.response
+            });
+        }
+        let is_write = route::is_write(&request.method);
+        if is_write && origin != Origin::Editor {
+            let taken = self.shared.panel.throttle.take(now);
+            taken.map_err(|wait| Fault::injected(429, Some(wait)))?;
         }
         let job = |conn: &Connection| {
-            let call = self.call(conn, sign_in(conn)?);
-            handle::handle(&call, &route.clone()?, request)
+            let caller = Caller::of(conn, request, now)?;
+            let route = route.clone()?;
+            sign_in::check(&caller, &route, &request.method)?;
+            handle::handle(&self.call(conn, caller), &route, request)
         };
-        if route::is_write(&request.method) {
-            self.shared.store.write(job)
-        } else {
-            self.shared.store.read(job)
-        }
+        if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
     }
 
-    fn call<'a>(&self, conn: &'a Connection, caller: String) -> Call<'a> {
+    fn finish(&self, request: &Request, result: Result<Answer, Fault>) -> Response<Vec<u8>> {
+        answer::finish(request, self.shared.options.clock.now(), result)
+    }
+
+    fn call<'a>(&self, conn: &'a Connection, caller: Caller) -> Call<'a> {
         let options = &self.shared.options;
         Call {
             conn,
-            caller,
+            is_app: caller.is_app(),
+            caller: caller.id,
+            client: caller.client,
             now: options.clock.now(),
             ids: Arc::clone(&self.shared.ids),
             limits: options.limits,
@@ -198,6 +303,64 @@ impl Emulator {
     /// Answers a request that could not be read or handled at all.
     pub(crate) fn refuse(&self, fault: Fault) -> Response<Vec<u8>> {
         let request = Request::new(HttpRequest::new(Vec::new()));
-        answer::finish(&request, self.shared.options.clock.now(), Err(fault))
+        self.finish(&request, Err(fault))
+    }
+
+    /// Says whether a principal name is somebody's.
+    pub(crate) fn knows(&self, upn: &str) -> bool {
+        let id = self.shared.store.read(|conn| directory::user_id(conn, upn));
+        id.is_ok_and(|id| id.is_some())
+    }
+
+    /// Decides what becomes of new device codes.
+    pub fn set_device_codes(&self, device_codes: DeviceCodes) {
+        self.shared.panel.set_device_codes(device_codes);
+    }
+
+    /// Approves a device code as the user with a principal name; says whether it was waiting.
+    ///
+    /// # Errors
+    ///
+    /// If nobody has that name or the database fails.
+    pub fn approve_device_code(&self, user_code: &str, upn: &str) -> Result<bool, Error> {
+        self.shared.store.write(|conn| {
+            let user = directory::user_id(conn, upn)?.ok_or_else(|| Error::Refused {
+                subject: upn.to_owned(),
+                message: "nobody has this name".to_owned(),
+            })?;
+            self.decide(conn, user_code, Decision::Approve(user))
+        })
+    }
+
+    /// Declines a device code; says whether it was waiting.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub fn decline_device_code(&self, user_code: &str) -> Result<bool, Error> {
+        self.shared.store.write(|conn| self.decide(conn, user_code, Decision::Decline))
+    }
+
+    fn decide(&self, conn: &Connection, code: &str, decision: Decision) -> Result<bool, Error> {
+        let now = self.shared.options.clock.now().as_second();
+        sign_in::decide(conn, code, decision, now)
+            .map_err(|fault| Error::Refused { subject: code.to_owned(), message: fault.message })
+    }
+
+    /// The device codes that wait for somebody.
+    pub(crate) fn device_codes(&self) -> Result<Vec<Value>, Fault> {
+        let now = self.shared.options.clock.now().as_second();
+        self.shared.store.read(|conn| sign_in::pending(conn, now))
+    }
+
+    /// The switches behind `/control`.
+    pub(crate) fn panel(&self) -> &Panel {
+        &self.shared.panel
+    }
+
+    /// Returns a way back to this emulator that does not keep it alive.
+    pub(crate) fn downgrade(&self) -> impl Fn() -> Option<Self> + Send + use<> {
+        let weak = Arc::downgrade(&self.shared);
+        move || weak.upgrade().map(|shared| Self { shared })
     }
 }

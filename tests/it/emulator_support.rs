@@ -102,10 +102,19 @@ impl Bench {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Answer {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/v1.0{path}"))
-            .header("host", "127.0.0.1:4321");
+        self.send_at(method, &format!("/v1.0{path}"), headers, body)
+    }
+
+    /// Sends a request to an absolute path.
+    pub(crate) fn send_at(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", "127.0.0.1:4321");
         if !headers.iter().any(|(name, _)| *name == "authorization") {
             request = request.header("authorization", format!("Bearer emulator:{}", self.caller));
         }
@@ -121,6 +130,11 @@ impl Bench {
         let body =
             if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// Sends a request to the control API.
+    pub(crate) fn control(&self, method: &str, name: &str, body: Option<&Value>) -> Answer {
+        self.send_at(method, &format!("/control/{name}"), &[("authorization", "")], body)
     }
 
     #[track_caller]

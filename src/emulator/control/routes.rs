@@ -1,0 +1,153 @@
+//! The addresses under `/control`. They need no sign-in, as anyone can sign in as anyone.
+//!
+//! Bodies are JSON and must say so: a page in a browser cannot send that type here unasked.
+
+use axum::http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::emulator::answer::Answer;
+use crate::emulator::control::editor::Edits;
+use crate::emulator::control::rule::FaultRule;
+use crate::emulator::control::throttle::Throttle;
+use crate::emulator::fault::Fault;
+use crate::emulator::request::Request;
+use crate::emulator::service::Emulator;
+use crate::emulator::sign_in::DeviceCodes;
+use crate::emulator::store::Error;
+
+const PREFIX: &str = "/control/";
+
+/// Says whether a path is one of this API.
+pub(crate) fn is_control(path: &str) -> bool {
+    path.starts_with(PREFIX)
+}
+
+/// Answers a request to this API.
+pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+    let path = request.uri.path();
+    let method = &request.method;
+    match path.strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/') {
+        "faults" => faults(emulator, request),
+        "requests" => match *method {
+            Method::GET => Ok(shown(&emulator.requests())),
+            Method::DELETE => {
+                emulator.clear_requests();
+                Ok(Answer::empty(204))
+            }
+            _ => Err(Fault::method_not_allowed(method, "GET, DELETE")),
+        },
+        "throttle" => throttle(emulator, request),
+        "edits" => edits(emulator, request),
+        "devicecode" => device_codes(emulator, request),
+        "devicecode/approve" => {
+            decide(request, |it| emulator.approve_device_code(&it.user_code, &it.upn))
+        }
+        "devicecode/decline" => decide(request, |it| emulator.decline_device_code(&it.user_code)),
+        _ => Err(Fault::unrouted(&format!("{}{path}", request.origin()))),
+    }
+}
+
+fn faults(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+    match request.method {
+        Method::GET => (),
+        Method::POST => emulator.set_faults(read::<Vec<FaultRule>>(request)?).map_err(invalid)?,
+        Method::DELETE => emulator.set_faults(Vec::new()).map_err(invalid)?,
+        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+    }
+    Ok(shown(&emulator.faults()))
+}
+
+fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+    match request.method {
+        Method::GET => (),
+        Method::POST => {
+            let throttle: Throttle = read(request)?;
+            if !throttle.is_valid() {
+                return Err(invalid("`writes_per_s` and `burst` are above zero"));
+            }
+            emulator.set_throttle(Some(throttle));
+        }
+        Method::DELETE => emulator.set_throttle(None),
+        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+    }
+    Ok(shown(&emulator.throttle()))
+}
+
+fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+    match request.method {
+        Method::GET => (),
+        Method::POST => {
+            emulator.start_edits(read::<Edits>(request)?).map_err(invalid)?;
+        }
+        Method::DELETE => emulator.stop_edits(),
+        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+    }
+    Ok(Answer::plain(
+        200,
+        match emulator.edits() {
+            Some((edits, done)) => json!({ "running": edits, "done": done }),
+            None => json!({ "running": null }),
+        },
+    ))
+}
+
+/// Who approves device codes from now on.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    automatic: bool,
+}
+
+fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+    match request.method {
+        Method::GET => (),
+        Method::POST => emulator.set_device_codes(if read::<Approval>(request)?.automatic {
+            DeviceCodes::Automatic
+        } else {
+            DeviceCodes::Manual
+        }),
+        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST")),
+    }
+    let automatic = emulator.panel().device_codes() == DeviceCodes::Automatic;
+    Ok(Answer::plain(200, json!({ "automatic": automatic, "pending": emulator.device_codes()? })))
+}
+
+/// What a human says about a device code.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Judged {
+    user_code: String,
+    /// Needed for approval only.
+    #[serde(default)]
+    upn: String,
+}
+
+fn decide(
+    request: &Request,
+    job: impl FnOnce(&Judged) -> Result<bool, Error>,
+) -> Result<Answer, Fault> {
+    if request.method != Method::POST {
+        return Err(Fault::method_not_allowed(&request.method, "POST"));
+    }
+    let judged: Judged = read(request)?;
+    match job(&judged) {
+        Ok(true) => Ok(Answer::empty(204)),
+        Ok(false) => Err(invalid(format!("`{}` waits for nobody", judged.user_code))),
+        Err(error) => Err(invalid(error)),
+    }
+}
+
+/// Reads a body; the message of a refusal says where it is wrong.
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Fault> {
+    request.check_media("application/json")?;
+    serde_json::from_slice(&request.body).map_err(invalid)
+}
+
+fn invalid(reason: impl std::fmt::Display) -> Fault {
+    Fault::bad_request(reason.to_string())
+}
+
+fn shown<T: serde::Serialize>(value: &T) -> Answer {
+    Answer::plain(200, serde_json::to_value(value).unwrap_or(Value::Null))
+}

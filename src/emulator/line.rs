@@ -1,0 +1,145 @@
+//! Connections that can be told to break: before an answer, or in the middle of one.
+//!
+//! What is written passes through untouched until a handler breaks its own connection.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A listener whose connections can break.
+#[derive(Debug)]
+pub(crate) struct Lines(pub(crate) TcpListener);
+
+impl Listener for Lines {
+    type Io = Line;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Line, SocketAddr) {
+        let (stream, addr) = Listener::accept(&mut self.0).await;
+        // Answers are small and awaited one by one: no reason to collect them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        (Line { stream, switch: Switch::default() }, addr)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Line {
+    stream: TcpStream,
+    switch: Switch,
+}
+
+/// Breaks the connection it belongs to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Switch(Arc<Mutex<State>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+enum State {
+    #[default]
+    Whole,
+    /// The head of an answer passes and so many bytes of its body.
+    Head(usize),
+    /// So many bytes pass.
+    Body(usize),
+}
+
+impl Switch {
+    /// Lets nothing more through.
+    pub(crate) fn close(&self) {
+        *self.lock() = State::Body(0);
+    }
+
+    /// Lets the head of the next answer through and so many bytes of its body.
+    pub(crate) fn cut_body(&self, bytes: usize) {
+        *self.lock() = State::Head(bytes);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connected<IncomingStream<'_, Lines>> for Switch {
+    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
+        stream.io().switch.clone()
+    }
+}
+
+impl State {
+    /// How many of these bytes may pass; `None` if all of them and whatever follows.
+    fn allowance(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Whole => None,
+            Self::Head(body) => {
+                let end = bytes.windows(4).position(|it| it == b"\r\n\r\n");
+                Some(end.map_or(bytes.len(), |end| end + 4 + body))
+            }
+            Self::Body(left) => Some(left),
+        }
+    }
+
+    /// The state after so many of these bytes have passed.
+    fn after(self, bytes: &[u8], written: usize) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::Head(body) => match bytes.windows(4).position(|it| it == b"\r\n\r\n") {
+                Some(end) if written >= end + 4 => Self::Body(body + end + 4 - written),
+                _ => Self::Head(body),
+            },
+            Self::Body(left) => Self::Body(left - written),
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let state = *self.switch.lock();
+        let Some(allowance) = state.allowance(buf) else {
+            return Pin::new(&mut self.stream).poll_write(cx, buf);
+        };
+        let part = buf.get(..allowance.min(buf.len())).unwrap_or_default();
+        if part.is_empty() {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
+        let result = Pin::new(&mut self.stream).poll_write(cx, part);
+        if let Poll::Ready(Ok(written)) = result {
+            *self.switch.lock() = state.after(buf, written);
+        }
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

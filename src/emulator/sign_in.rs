@@ -1,0 +1,23 @@
+//! Signing in as in Entra ID: OAuth endpoints, the tokens they hand out, and what those allow.
+//!
+//! planner-api.md sections 10, 2.6 and 2.7. Nobody types a password: whoever asks is signed in.
+//! Tokens are unsigned, so they prove nothing, and no other service takes them for real.
+//!
+//! Start at [`Caller`], which every request has, and `endpoints`, which lists the addresses.
+
+mod app;
+mod caller;
+mod endpoints;
+mod flows;
+mod grant;
+mod permission;
+mod refusal;
+mod scope;
+mod token;
+
+pub use app::{App, DeviceCodes, SignIn};
+
+pub(crate) use caller::Caller;
+pub(crate) use endpoints::{Endpoint, Visit, answer};
+pub(crate) use grant::{Decision, decide, pending};
+pub(crate) use permission::check;

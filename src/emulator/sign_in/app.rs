@@ -1,0 +1,45 @@
+//! Who may sign in, and how: the options of the OAuth endpoints.
+
+use crate::emulator::sign_in::token::CLIENT;
+
+/// How signing in works.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// What happens to device codes.
+    pub device_codes: DeviceCodes,
+    /// The applications that can sign in on their own. Any other client is a public one.
+    pub apps: Vec<App>,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        let app = App {
+            client_id: CLIENT.to_owned(),
+            secret: "emulator-secret".to_owned(),
+            roles: ["Tasks.ReadWrite.All", "Group.ReadWrite.All", "User.Read.All"]
+                .map(str::to_owned)
+                .to_vec(),
+        };
+        Self { device_codes: DeviceCodes::Automatic, apps: vec![app] }
+    }
+}
+
+/// Who approves a device code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceCodes {
+    /// Nobody has to: the first user of the tenant is signed in at the first poll.
+    Automatic,
+    /// Somebody, through `/control/devicecode` or [`crate::emulator::Emulator`].
+    Manual,
+}
+
+/// An application that can sign in with a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    /// Its client id.
+    pub client_id: String,
+    /// Its secret, in the clear: it protects nothing.
+    pub secret: String,
+    /// The application permissions an administrator has consented to.
+    pub roles: Vec<String>,
+}

@@ -1,0 +1,400 @@
+//! The flows: device code, authorization code with PKCE, refresh, client credentials.
+//!
+//! planner-api.md sections 10.2 to 10.6. Consent is never asked for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use url::{Host, Url};
+
+use crate::emulator::answer::Answer;
+use crate::emulator::directory;
+use crate::emulator::sign_in::app::{App, DeviceCodes};
+use crate::emulator::sign_in::caller::Caller;
+use crate::emulator::sign_in::endpoints::Visit;
+use crate::emulator::sign_in::grant::{self, Grant, Kind, State};
+use crate::emulator::sign_in::refusal::{Refusal, Stop};
+use crate::emulator::sign_in::scope;
+use crate::emulator::sign_in::token::{self, TENANT};
+
+pub(crate) const GRANT_TYPES: [&str; 4] =
+    ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE];
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// Seconds (10.2, 10.3, 10.5, 10.8).
+const DEVICE_CODE_LIFE: i64 = 900;
+const INTERVAL: i64 = 5;
+const CODE_LIFE: i64 = 600;
+const REFRESH_LIFE: i64 = 90 * 24 * 3600;
+const ACCESS_LIFE: i64 = 4217;
+const APP_ACCESS_LIFE: i64 = 3599;
+
+/// Begins the device flow.
+pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Answer, Stop> {
+    let client = visit.required("client_id")?.to_owned();
+    let scopes = scope::parse(visit.required("scope")?, &visit.request.origin())?;
+    let state = match visit.device_codes {
+        DeviceCodes::Automatic => State::Approved(first_user(visit)?.0),
+        DeviceCodes::Manual => State::Pending,
+    };
+    let user_code = grant::new_user_code();
+    let kind =
+        Kind::Device { user_code: user_code.clone(), state, interval: INTERVAL, polled: None };
+    let expires = visit.second() + DEVICE_CODE_LIFE;
+    let grant = Grant { client, scopes, expires, kind };
+    let code = grant::issue(visit.conn, &grant, visit.second())?;
+    let uri = format!("{}/control/devicecode", visit.request.origin());
+    Ok(Answer::plain(
+        200,
+        json!({
+            "user_code": user_code,
+            "device_code": code,
+            "verification_uri": uri,
+            "expires_in": DEVICE_CODE_LIFE,
+            "interval": INTERVAL,
+            "message": format!(
+                "To sign in, approve the code {user_code}: POST it with a upn to {uri}/approve."
+            ),
+        }),
+    ))
+}
+
+/// Begins the code flow: approves at once and leads back to the client.
+pub(crate) fn authorize(visit: &Visit<'_>) -> Result<Answer, Stop> {
+    let redirect = visit.required("redirect_uri")?;
+    let url = Url::parse(redirect).ok().filter(is_allowed).ok_or_else(|| {
+        Refusal::new(
+            "invalid_request",
+            50011,
+            format!("The redirect URI '{redirect}' does not match the redirect URIs configured."),
+        )
+    })?;
+    let result = match consent(visit, redirect) {
+        Ok(code) => vec![("code", code)],
+        Err(Stop::Refused(refusal)) => {
+            vec![("error", refusal.error.to_owned()), ("error_description", refusal.description())]
+        }
+        Err(broken) => return Err(broken),
+    };
+    let state = visit.param("state").map(|state| ("state", state.to_owned()));
+    let result = result.into_iter().chain(state);
+    let mut back = url;
+    if visit.param("response_mode") == Some("fragment") {
+        let mut fragment = url::form_urlencoded::Serializer::new(String::new());
+        fragment.extend_pairs(result);
+        back.set_fragment(Some(&fragment.finish()));
+    } else {
+        back.query_pairs_mut().extend_pairs(result);
+    }
+    Ok(Answer::empty(302).with("location", back.to_string()))
+}
+
+/// Addresses that a client can listen on, and web clients' (10.3).
+fn is_allowed(url: &Url) -> bool {
+    let is_local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(_)) | None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_local)
+}
+
+fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
+    let client = visit.required("client_id")?.to_owned();
+    let invalid = |reason: &str| Refusal::new("invalid_request", 90014, reason);
+    if visit.required("response_type")? != "code" {
+        let reason = "The response_type must be 'code'.";
+        return Err(Refusal::new("unsupported_response_type", 700_054, reason).into());
+    }
+    if !["query", "fragment"].contains(&visit.param("response_mode").unwrap_or("query")) {
+        return Err(invalid("The response_mode must be 'query' or 'fragment'.").into());
+    }
+    let scopes = scope::parse(visit.required("scope")?, &visit.request.origin())?;
+    let challenge = visit.param("code_challenge");
+    if challenge.is_some() && visit.param("code_challenge_method") != Some("S256") {
+        return Err(invalid("The code_challenge_method must be 'S256'.").into());
+    }
+    let user = match visit.param("login_hint") {
+        None => first_user(visit)?.0,
+        Some(upn) => directory::user_id(visit.conn, upn)?.ok_or_else(|| {
+            let reason = format!("The user account {upn} does not exist in the directory.");
+            Refusal::new("login_required", 50034, reason)
+        })?,
+    };
+    let kind = Kind::Code {
+        user,
+        redirect_uri: redirect.to_owned(),
+        challenge: challenge.map(str::to_owned),
+        nonce: visit.param("nonce").map(str::to_owned),
+        used: false,
+    };
+    let grant = Grant { client, scopes, expires: visit.second() + CODE_LIFE, kind };
+    Ok(grant::issue(visit.conn, &grant, visit.second())?)
+}
+
+/// The id and principal name of whoever is signed in when nobody says who.
+fn first_user(visit: &Visit<'_>) -> Result<(String, String), Stop> {
+    directory::first_user(visit.conn)?
+        .ok_or_else(|| Refusal::new("invalid_grant", 50034, "The directory has no users.").into())
+}
+
+/// Exchanges a grant for tokens.
+pub(crate) fn token(visit: &Visit<'_>) -> Result<Answer, Stop> {
+    let grant_type = visit.required("grant_type")?;
+    let client = visit.required("client_id")?;
+    let app = authenticate(visit, client)?;
+    match grant_type {
+        "authorization_code" => redeem(visit, client),
+        "refresh_token" => refresh(visit, client),
+        "client_credentials" => application(visit, client, app),
+        DEVICE_CODE => poll(visit, client),
+        other => Err(Refusal::new(
+            "unsupported_grant_type",
+            70003,
+            format!("The app requested an unsupported grant type '{other}'."),
+        )
+        .into()),
+    }
+}
+
+/// Checks the secret, if one is sent: public clients must not (10.3).
+fn authenticate<'a>(visit: &'a Visit<'_>, client: &str) -> Result<Option<&'a App>, Refusal> {
+    if visit.param("client_assertion").is_some() {
+        let reason = "Client assertions are not supported by the emulator.";
+        return Err(Refusal::new("invalid_client", 700_027, reason));
+    }
+    let app = visit.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client));
+    match (visit.param("client_secret"), app) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(Refusal::new(
+            "invalid_client",
+            700_025,
+            "Client is public so neither 'client_assertion' nor 'client_secret' should be \
+             presented.",
+        )),
+        (Some(secret), Some(app)) if secret == app.secret => Ok(Some(app)),
+        (Some(_), Some(_)) => {
+            Err(Refusal::new("invalid_client", 7_000_215, "Invalid client secret provided."))
+        }
+    }
+}
+
+fn poll(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
+    let code = visit.required("device_code")?;
+    let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
+    let unknown = || {
+        let reason = "The verification code is invalid or was used already.";
+        Stop::from(Refusal::new("bad_verification_code", 70018, reason))
+    };
+    let mut grant = found.ok_or_else(unknown)?;
+    let Kind::Device { state, interval, polled, .. } = &mut grant.kind else {
+        return Err(unknown());
+    };
+    let now = visit.second();
+    let refusal = match state {
+        _ if grant.expires <= now => {
+            Refusal::new("expired_token", 70020, "The provided device code has expired.")
+        }
+        State::Approved(user) => {
+            let user = user.clone();
+            grant::remove(visit.conn, code)?;
+            return issue(visit, client, &user, &grant.scopes, None);
+        }
+        State::Declined => Refusal::new(
+            "authorization_declined",
+            70000,
+            "The user refused to approve the device code.",
+        ),
+        State::Pending => {
+            let is_early = polled.is_some_and(|polled| now < polled + *interval);
+            *polled = Some(now);
+            let refusal = if is_early {
+                *interval += INTERVAL;
+                Refusal::new("slow_down", 70016, "The device code is polled too often.")
+            } else {
+                Refusal::new(
+                    "authorization_pending",
+                    70016,
+                    "OAuth 2.0 device flow error. Authorization is pending. Continue polling.",
+                )
+            };
+            grant::update(visit.conn, code, &grant)?;
+            refusal
+        }
+    };
+    Err(refusal.into())
+}
+
+fn redeem(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
+    let code = visit.required("code")?;
+    let redirect = visit.required("redirect_uri")?;
+    let invalid = |code, reason: &str| Stop::from(Refusal::new("invalid_grant", code, reason));
+    let expired =
+        || invalid(70008, "The provided authorization code or refresh token has expired.");
+    let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
+    let mut grant = found.ok_or_else(expired)?;
+    let Kind::Code { user, redirect_uri, challenge, nonce, used } = &mut grant.kind else {
+        return Err(expired());
+    };
+    if *used {
+        return Err(invalid(54005, "OAuth2 Authorization code was already redeemed."));
+    }
+    if grant.expires <= visit.second() {
+        return Err(expired());
+    }
+    if redirect_uri != redirect {
+        let reason = "The reply address does not match the one of the authorization request.";
+        return Err(Refusal::new("invalid_request", 50011, reason).into());
+    }
+    if let Some(challenge) = challenge {
+        let verifier = visit.required("code_verifier")?;
+        if !is_verifier(verifier) || challenge_of(verifier) != *challenge {
+            let reason = "The Code_Verifier does not match the code_challenge supplied in the \
+                          authorization request.";
+            return Err(invalid(501_481, reason));
+        }
+    }
+    *used = true;
+    let (user, nonce) = (user.clone(), nonce.clone());
+    grant::update(visit.conn, code, &grant)?;
+    issue(visit, client, &user, &grant.scopes, nonce.as_deref())
+}
+
+fn is_verifier(text: &str) -> bool {
+    let is_unreserved = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
+    (43..=128).contains(&text.len()) && text.bytes().all(is_unreserved)
+}
+
+fn challenge_of(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
+}
+
+/// Gives new tokens for a refresh token, which itself stays valid for a while (10.5).
+fn refresh(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
+    let code = visit.required("refresh_token")?;
+    let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
+    let valid = found.filter(|grant| grant.expires > visit.second());
+    let Some(Grant { scopes, kind: Kind::Refresh { user }, .. }) = valid else {
+        let reason = "The provided authorization code or refresh token has expired.";
+        return Err(Refusal::new("invalid_grant", 70008, reason).into());
+    };
+    let wanted = match visit.param("scope") {
+        None => return issue(visit, client, &user, &scopes, None),
+        Some(text) => scope::parse(text, &visit.request.origin())?,
+    };
+    let is_new = |wanted: &&String| !scopes.contains(wanted);
+    if let Some(scope) = scope::of_resource(&wanted).iter().find(is_new) {
+        let reason = format!("The user has not consented to the permission '{scope}'.");
+        return Err(Refusal::new("invalid_grant", 65001, reason).into());
+    }
+    // What concerns the answer holds as it did at sign-in.
+    let mut wanted = scope::of_resource(&wanted);
+    let own = scope::of_resource(&scopes);
+    wanted.extend(scopes.into_iter().filter(|scope| !own.contains(scope)));
+    issue(visit, client, &user, &wanted, None)
+}
+
+fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Answer, Stop> {
+    if ["common", "organizations"].contains(&visit.tenant) {
+        let reason = "Client credentials need a concrete tenant.";
+        return Err(Refusal::new("invalid_request", 50059, reason).into());
+    }
+    let Some(app) = app else {
+        return Err(if visit.apps.iter().any(|app| app.client_id == client) {
+            let reason = "The request body must contain the following parameter: \
+                          'client_assertion' or 'client_secret'.";
+            Refusal::new("invalid_client", 7_000_218, reason)
+        } else {
+            let reason = format!("Application with identifier '{client}' was not found.");
+            Refusal::new("unauthorized_client", 700_016, reason)
+        }
+        .into());
+    };
+    let scope = visit.required("scope")?;
+    let roots = [token::GRAPH.to_owned(), visit.request.origin()];
+    if !roots.iter().any(|root| scope == format!("{root}/.default")) {
+        let reason = format!("The scope '{scope}' is not valid; it must end in '/.default'.");
+        return Err(Refusal::new("invalid_scope", 70011, reason).into());
+    }
+    let caller = Caller {
+        id: service_principal(&app.client_id),
+        upn: None,
+        client: app.client_id.clone(),
+        permissions: Some(app.roles.clone()),
+    };
+    let access = token::access(&caller, None, &visit.issuer(), visit.second(), APP_ACCESS_LIFE);
+    Ok(Answer::plain(
+        200,
+        json!({
+            "token_type": "Bearer",
+            "expires_in": APP_ACCESS_LIFE,
+            "ext_expires_in": APP_ACCESS_LIFE,
+            "access_token": access,
+        }),
+    ))
+}
+
+/// The object id of an application in the tenant: another one than its client id.
+fn service_principal(client: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(client.as_bytes()).into();
+    let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
+    uuid::Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
+}
+
+/// The token response (10.4).
+fn issue(
+    visit: &Visit<'_>,
+    client: &str,
+    user: &str,
+    scopes: &[String],
+    nonce: Option<&str>,
+) -> Result<Answer, Stop> {
+    let Some((upn, name)) = directory::display_name(visit.conn, user)? else {
+        let reason = "The user account does not exist in the directory.";
+        return Err(Refusal::new("invalid_grant", 50034, reason).into());
+    };
+    let has = |name: &str| scopes.iter().any(|scope| scope == name);
+    let resource = scope::of_resource(scopes);
+    let caller = Caller {
+        id: user.to_owned(),
+        upn: Some(upn.clone()),
+        client: client.to_owned(),
+        permissions: Some(resource.clone()),
+    };
+    let (now, issuer) = (visit.second(), visit.issuer());
+    let shown = ["openid", "profile", "email"].into_iter().filter(|name| has(name));
+    let shown: Vec<&str> = resource.iter().map(String::as_str).chain(shown).collect();
+    let mut body = json!({
+        "token_type": "Bearer",
+        "scope": shown.join(" "),
+        "expires_in": ACCESS_LIFE,
+        "ext_expires_in": ACCESS_LIFE,
+        "access_token": token::access(&caller, Some(&name), &issuer, now, ACCESS_LIFE),
+    });
+    if has("offline_access") {
+        let kind = Kind::Refresh { user: user.to_owned() };
+        let (client, scopes) = (client.to_owned(), scopes.to_vec());
+        let grant = Grant { client, scopes, expires: now + REFRESH_LIFE, kind };
+        body["refresh_token"] = grant::issue(visit.conn, &grant, now)?.into();
+    }
+    if has("openid") {
+        let mut claims = json!({
+            "aud": client,
+            "iss": issuer,
+            "iat": now,
+            "nbf": now,
+            "exp": now + ACCESS_LIFE,
+            "oid": user,
+            "sub": user,
+            "tid": TENANT,
+            "preferred_username": upn,
+            "name": name,
+            "ver": "2.0",
+        });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = Value::from(nonce);
+        }
+        body["id_token"] = token::mint(&claims).into();
+    }
+    Ok(Answer::plain(200, body))
+}

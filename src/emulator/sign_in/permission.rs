@@ -1,0 +1,130 @@
+//! Which permissions a request needs.
+//!
+//! planner-api.md sections 2.0, 2.5, 2.7 and, for applications, 11.
+
+use axum::http::Method;
+
+use crate::emulator::fault::Fault;
+use crate::emulator::route::{Route, Who};
+use crate::emulator::sign_in::caller::Caller;
+
+/// One row of the tables: any of the names suffices.
+struct Need {
+    delegated: &'static [&'static str],
+    application: &'static [&'static str],
+    /// Whose refusal it is.
+    area: Area,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Area {
+    Planner,
+    Directory,
+}
+
+/// PR of 2.0.
+const READ: Need = Need {
+    delegated: &["Tasks.Read", "Tasks.ReadWrite", "Group.Read.All", "Group.ReadWrite.All"],
+    application: &["Tasks.Read.All", "Tasks.ReadWrite.All"],
+    area: Area::Planner,
+};
+/// PW of 2.0.
+const WRITE: Need = Need {
+    delegated: &["Tasks.ReadWrite", "Group.ReadWrite.All"],
+    application: &["Tasks.ReadWrite.All"],
+    area: Area::Planner,
+};
+/// PRd of 2.0.
+const READ_DELEGATED: Need = Need { application: &[], ..READ };
+
+const fn directory(
+    delegated: &'static [&'static str],
+    application: &'static [&'static str],
+) -> Need {
+    Need { delegated, application, area: Area::Directory }
+}
+
+const ONESELF: Need =
+    directory(&["User.Read", "User.ReadBasic.All", "User.Read.All", "Directory.Read.All"], &[]);
+const USERS: Need = directory(
+    &["User.ReadBasic.All", "User.Read.All", "Directory.Read.All"],
+    &["User.ReadBasic.All", "User.Read.All", "Directory.Read.All"],
+);
+const GROUPS: Need = directory(
+    &[
+        "GroupMember.Read.All",
+        "GroupMember.ReadWrite.All",
+        "Group.Read.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+    ],
+    &[
+        "GroupMember.Read.All",
+        "GroupMember.ReadWrite.All",
+        "Group.Read.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+    ],
+);
+const NEW_GROUP: Need =
+    directory(&["Group.ReadWrite.All"], &["Group.Create", "Group.ReadWrite.All"]);
+const MEMBERS: Need = directory(
+    &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"],
+    &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"],
+);
+const OWN_GROUPS: Need =
+    directory(&["User.Read", "User.Read.All", "GroupMember.Read.All", "Group.Read.All"], &[]);
+const GROUPS_OF_OTHERS: Need = directory(
+    &["User.Read.All", "GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"],
+    &["Directory.Read.All", "GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All"],
+);
+
+/// Refuses a caller who lacks the permission: steps 2 of 2.8, and the rules for applications.
+///
+/// # Errors
+///
+/// 400 for an application that asks for `/me`, 403 otherwise.
+pub(crate) fn check(caller: &Caller, route: &Route, method: &Method) -> Result<(), Fault> {
+    if caller.is_app() && route.who() == Some(&Who::Me) {
+        let reason = "/me request is only valid with delegated authentication flow.";
+        return Err(Fault::bad_request(reason));
+    }
+    let Some(held) = &caller.permissions else { return Ok(()) };
+    let Some(need) = need(caller, route, method) else { return Ok(()) };
+    let names = if caller.is_app() { need.application } else { need.delegated };
+    if held.iter().any(|held| names.iter().any(|name| name.eq_ignore_ascii_case(held))) {
+        return Ok(());
+    }
+    Err(match need.area {
+        Area::Planner => Fault::forbidden(),
+        Area::Directory => Fault::new(
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+        ),
+    })
+}
+
+fn need(caller: &Caller, route: &Route, method: &Method) -> Option<Need> {
+    let is_oneself = |who: &Who| match who {
+        Who::Me => true,
+        Who::User(key) => {
+            key.eq_ignore_ascii_case(&caller.id)
+                || caller.upn.as_ref().is_some_and(|upn| upn.eq_ignore_ascii_case(key))
+        }
+    };
+    Some(match route {
+        // Its parts are checked one by one.
+        Route::Batch => return None,
+        Route::User(who) if is_oneself(who) && !caller.is_app() => ONESELF,
+        Route::User(_) | Route::Users => USERS,
+        Route::GroupsOf(who) if is_oneself(who) && !caller.is_app() => OWN_GROUPS,
+        Route::GroupsOf(_) => GROUPS_OF_OTHERS,
+        Route::Groups if method == Method::POST => NEW_GROUP,
+        Route::Groups | Route::Group(_) | Route::Members(_) => GROUPS,
+        Route::AddMember(_) | Route::RemoveMember(..) => MEMBERS,
+        Route::PlansOf(_) => READ_DELEGATED,
+        _ if method == Method::GET => READ,
+        _ => WRITE,
+    })
+}
