@@ -11,7 +11,7 @@ Examples:
   planwright run morning_triage --dry-run     show what a skill would change
   planwright run morning_triage               change it
   planwright task list --plan \"BOS Operations\" --open
-  planwright task complete \"Book the venue\"
+  planwright task complete \"Check the fire extinguishers\"
 
 Without a tenant everything works on the embedded demo board.";
 

@@ -7,6 +7,7 @@ mod support;
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
 mod commands;
 mod conflicts;
+mod faults;
 mod mistakes;
 mod policies;
 mod run;

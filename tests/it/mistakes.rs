@@ -1,8 +1,5 @@
 //! Everything typed or answered wrong: one clear sentence, a hint, the right code, no panic.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-
 use crate::support::{PLAN, Place, Planner};
 
 #[test]
@@ -195,8 +192,6 @@ fn no_service_no_token_and_a_wrong_token() {
 fn a_plan_of_others_is_not_permitted() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    let leader = crate::support::get;
-    let _ = leader;
     // An id that is well formed and nobody's.
     place
         .script("plan(\"AAAAAAAAAAAAAAAAAAAAAAAAAAAA\")", &[])
@@ -206,20 +201,7 @@ fn a_plan_of_others_is_not_permitted() {
 
 /// Answers every request with the same bytes.
 fn answering(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1.0", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let _ = stream.write_all(answer);
-        }
-    });
-    url
+    crate::support::answering(move |_, _| answer.to_vec())
 }
 
 #[test]
