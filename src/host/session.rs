@@ -59,8 +59,8 @@ pub(crate) struct State {
     pub(crate) seen_bare: BTreeSet<TaskId>,
     /// Keys given to new checklist items.
     n_keys: usize,
-    /// How many details to fetch at the next miss: a loop over a list soon gets many at once,
-    /// a single look only one.
+    /// How many details to fetch at the next miss: one batch at first, which costs a single look
+    /// no more than one request, then more, so that a loop over a long list gets all of it.
     readahead: usize,
 }
 
@@ -85,7 +85,7 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn new(facts: Facts, nonce: String, questions: mpsc::Sender<Question>) -> Self {
-        let state = State { draft: Draft::new(nonce), readahead: 1, ..State::default() };
+        let state = State { draft: Draft::new(nonce), readahead: 20, ..State::default() };
         let shared =
             Shared { facts, state: Mutex::new(state), waited: AtomicU64::new(0), questions };
         Self {
@@ -548,7 +548,7 @@ impl Session {
         let wanted = {
             let mut state = self.state();
             let window = state.readahead;
-            state.readahead = (window * 4).min(1024);
+            state.readahead = (window * 3).min(1000);
             let snapshot = &state.snapshot;
             let list = snapshot
                 .task(id)

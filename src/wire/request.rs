@@ -41,6 +41,7 @@ pub struct Request {
     path: String,
     if_match: Option<ETag>,
     body: Option<Value>,
+    is_read: bool,
 }
 
 impl Request {
@@ -68,20 +69,33 @@ impl Request {
         self.body.as_ref()
     }
 
+    /// Tells whether it changes nothing: a GET, or a batch of them.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// Makes a batch; the caller answers for there being only reads in it.
+    pub(crate) fn batch_of_reads(body: Value) -> Self {
+        Self { is_read: true, ..Self::post("/$batch", body) }
+    }
+
     fn get(path: String) -> Self {
-        Self { method: Method::Get, path, if_match: None, body: None }
+        Self { method: Method::Get, path, if_match: None, body: None, is_read: true }
     }
 
     fn post(path: &str, body: Value) -> Self {
-        Self { method: Method::Post, path: path.to_owned(), if_match: None, body: Some(body) }
+        let (path, body) = (path.to_owned(), Some(body));
+        Self { method: Method::Post, path, if_match: None, body, is_read: false }
     }
 
     fn patch(path: String, etag: ETag, body: Value) -> Self {
-        Self { method: Method::Patch, path, if_match: Some(etag), body: Some(body) }
+        let (if_match, body) = (Some(etag), Some(body));
+        Self { method: Method::Patch, path, if_match, body, is_read: false }
     }
 
     fn delete(path: String, etag: ETag) -> Self {
-        Self { method: Method::Delete, path, if_match: Some(etag), body: None }
+        Self { method: Method::Delete, path, if_match: Some(etag), body: None, is_read: false }
     }
 }
 

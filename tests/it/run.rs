@@ -254,7 +254,9 @@ fn a_script_reads_each_list_once() {
         "#
     );
     place.script(&script, &["--dry-run"]).code(0);
+    // What is inside a batch is seen by itself.
     let mut requests = planner.requests();
+    requests.retain(|it| !it.ends_with("/$batch"));
     let n = requests.len();
     requests.sort();
     requests.dedup();

@@ -88,18 +88,7 @@ impl Now {
         for bucket in read_all::<Bucket>(client, requests).await? {
             now.buckets.insert(bucket.value.id.to_string(), bucket);
         }
-        now.details = in_lanes(
-            details,
-            |client, id: TaskId| async move {
-                let read = client.read::<Versioned<TaskDetails>>(&request::task_details(&id)).await;
-                Ok(found(read)?.map(|it| (id, it)))
-            },
-            client,
-        )
-        .await?
-        .into_iter()
-        .flatten()
-        .collect();
+        now.details.extend(crate::host::broker::details(client, details).await?);
         Ok(now)
     }
 }
