@@ -536,19 +536,39 @@ impl Session {
                 return Ok(TaskDetails::default());
             }
         }
-        Ok(self.read_details(id)?.value)
+        Ok(self.read_details_ahead(id)?.value)
     }
 
-    /// Fetches the details of a task and, if programs keep asking, of those that follow it in
-    /// the plan's list.
+    /// Fetches the details of a task, for writing.
     pub(crate) fn read_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
+        self.read_details_with(id, 1)
+    }
+
+    /// Fetches the details of a task and of those that follow it in the plan's list: a program
+    /// that looks into one often looks into the next.
+    fn read_details_ahead(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
+        if let Some(details) = self.state().snapshot.details(id) {
+            return Ok(details.clone());
+        }
+        let window = {
+            let mut state = self.state();
+            let window = state.readahead;
+            state.readahead = (window * 3).min(1000);
+            window
+        };
+        self.read_details_with(id, window)
+    }
+
+    fn read_details_with(
+        &self,
+        id: &TaskId,
+        window: usize,
+    ) -> Result<Versioned<TaskDetails>, Error> {
         if let Some(details) = self.state().snapshot.details(id) {
             return Ok(details.clone());
         }
         let wanted = {
-            let mut state = self.state();
-            let window = state.readahead;
-            state.readahead = (window * 3).min(1000);
+            let state = self.state();
             let snapshot = &state.snapshot;
             let list = snapshot
                 .task(id)

@@ -12,8 +12,7 @@ fn set(fields: &str) -> String {
 
 /// The requests that change something: method, tag, status.
 fn writes(planner: &Planner) -> Vec<(String, Option<String>)> {
-    let all = planner.exchanges().into_iter().filter(|it| it.method != "GET");
-    all.map(|it| (it.method, it.if_match)).collect()
+    planner.writes().into_iter().map(|it| (it.method, it.if_match)).collect()
 }
 
 #[test]

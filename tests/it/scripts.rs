@@ -287,7 +287,7 @@ fn a_plan_is_labelled_and_shared_old_or_new() {
     let report = place.script(&script, &["--json"]).code(0).json();
     let labels = ["Operations", "Money", "Marketing", "People", "IT", "Legal"];
     assert_eq!(report["result"], json!([labels, ["Urgent"]]));
-    let writes: Vec<_> = planner.exchanges().into_iter().filter(|it| it.method != "GET").collect();
+    let writes = planner.writes();
     let body = json!({
         "categoryDescriptions": { "category2": "Money", "category6": null, "category9": "Legal" },
         "sharedWith": { planner.get("/users/mei@bos.example")["id"].as_str().unwrap(): false }

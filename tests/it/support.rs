@@ -111,6 +111,13 @@ impl Planner {
         std::mem::take(&mut self.log.lock().unwrap())
     }
 
+    /// Returns the requests so far that change something, in full, and forgets them all.
+    pub(crate) fn writes(&self) -> Vec<Exchange> {
+        let mut all = self.exchanges();
+        all.retain(|it| it.method != "GET" && !it.path.ends_with("/$batch"));
+        all
+    }
+
     /// Asks as a user, past the log.
     pub(crate) fn get(&self, path: &str) -> Value {
         self.quiet.store(true, Ordering::SeqCst);
