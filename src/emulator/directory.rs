@@ -277,6 +277,25 @@ pub(crate) fn add_user(
     Ok(())
 }
 
+/// Says whether a user or group has an id.
+pub(crate) fn has_id(conn: &Connection, id: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT 1 FROM directory_user WHERE id = ?1 \
+         UNION ALL SELECT 1 FROM directory_group WHERE id = ?1",
+    )?
+    .exists([id])
+}
+
+/// The ids of a group's members, in the order in which they joined the tenant.
+pub(crate) fn members(conn: &Connection, group: &str) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached(
+        "SELECT m.user_id FROM group_member m JOIN directory_user u ON u.id = m.user_id \
+         WHERE m.group_id = ?1 ORDER BY u.seq",
+    )?
+    .query_map([group], |row| row.get(0))?
+    .collect()
+}
+
 /// Says whether there are no users yet.
 pub(crate) fn is_empty(conn: &Connection) -> rusqlite::Result<bool> {
     Ok(!conn.prepare_cached("SELECT 1 FROM directory_user")?.exists([])?)

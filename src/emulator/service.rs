@@ -27,6 +27,7 @@ use crate::emulator::moment;
 use crate::emulator::reply::{Fate, Reply};
 use crate::emulator::request::Request;
 use crate::emulator::route::{self, Route};
+use crate::emulator::seed::{self, SeedError};
 use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
 use crate::emulator::store::{Error, Storage, Store};
 use crate::model::time::Clock;
@@ -136,16 +137,29 @@ impl Emulator {
     pub fn seed_demo(&self) -> Result<(), Error> {
         self.shared.store.write(|conn| {
             if directory::is_empty(conn)? {
-                let ids = Arc::new(Ids::Counted(AtomicU64::new(0)));
-                let limits = Limits::default();
-                demo::seed(&Call {
-                    ids,
-                    limits,
-                    ..self.call(conn, Caller::trusted(String::new()))
+                self.plant(conn, demo::TENANT, 0).map_err(|error| Error::Refused {
+                    subject: "the demo tenant".to_owned(),
+                    message: error.to_string(),
                 })?;
             }
             Ok(())
         })
+    }
+
+    /// Adds the tenant that a text describes to what is there: all of it or, if anything is
+    /// wrong, nothing. Equal texts make equal ids. The format is in `docs/guides/emulator.md`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JSON, says something impossible, or the database fails.
+    pub fn seed(&self, text: &str) -> Result<(), SeedError> {
+        self.shared.store.write(|conn| self.plant(conn, text, id::start_of(text)))
+    }
+
+    fn plant(&self, conn: &Connection, text: &str, first_id: u64) -> Result<(), SeedError> {
+        let ids = Arc::new(Ids::Counted(AtomicU64::new(first_id)));
+        let limits = Limits::default();
+        seed::plant(&Call { ids, limits, ..self.call(conn, Caller::trusted(String::new())) }, text)
     }
 
     /// Adds a user, who can sign in with the token `emulator:<upn>`, and returns the user's id.

@@ -22,6 +22,7 @@ mod emulator_demo;
 mod emulator_faults;
 mod emulator_lists;
 mod emulator_objects;
+mod emulator_seed;
 mod emulator_sign_in;
 mod emulator_store;
 mod emulator_support;
