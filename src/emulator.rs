@@ -60,7 +60,9 @@ mod sign_in;
 mod control;
 mod rehearsal;
 
-pub use control::{Action, Edit, Edits, FaultRule, Fired, InvalidRule, Logged, Origin, Throttle};
+pub use control::{
+    Action, Edit, Edits, FaultRule, Fired, InvalidRule, Lag, Logged, Origin, Throttle,
+};
 pub use limits::Limits;
 pub use reply::Lost;
 pub use seed::SeedError;

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::emulator::answer::{self, Answer};
 use crate::emulator::batch;
 use crate::emulator::call::Call;
-use crate::emulator::control::{self, Action, FaultRule, Logged, Origin, Panel};
+use crate::emulator::control::{self, Action, FaultRule, Lag, Logged, Origin, Panel};
 use crate::emulator::demo;
 use crate::emulator::directory;
 use crate::emulator::fault::Fault;
@@ -64,6 +64,8 @@ pub struct Options {
     pub observer: Option<Observer>,
     /// The faults that are injected from the beginning.
     pub faults: Vec<FaultRule>,
+    /// How long something new stays hidden, from the beginning.
+    pub lag: Lag,
     /// How the OAuth endpoints sign in.
     pub sign_in: SignIn,
 }
@@ -78,6 +80,7 @@ impl Options {
             limits: Limits::default(),
             observer: None,
             faults: Vec::new(),
+            lag: Lag::default(),
             sign_in: SignIn::default(),
         }
     }
@@ -116,6 +119,7 @@ impl Emulator {
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
         let panel = Panel::new(options.faults.clone(), options.sign_in.device_codes);
+        panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);
         Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
     }
@@ -159,7 +163,8 @@ impl Emulator {
     fn plant(&self, conn: &Connection, text: &str, first_id: u64) -> Result<(), SeedError> {
         let ids = Arc::new(Ids::Counted(AtomicU64::new(first_id)));
         let limits = Limits::default();
-        seed::plant(&Call { ids, limits, ..self.call(conn, Caller::trusted(String::new())) }, text)
+        let call = self.call(conn, Caller::trusted(String::new()));
+        seed::plant(&Call { ids, limits, replica: None, ..call }, text)
     }
 
     /// Adds a user, who can sign in with the token `emulator:<upn>`, and returns the user's id.
@@ -300,7 +305,7 @@ impl Emulator {
         answer::finish(request, self.shared.options.clock.now(), result)
     }
 
-    fn call<'a>(&self, conn: &'a Connection, caller: Caller) -> Call<'a> {
+    fn call<'a>(&'a self, conn: &'a Connection, caller: Caller) -> Call<'a> {
         let options = &self.shared.options;
         Call {
             conn,
@@ -308,6 +313,7 @@ impl Emulator {
             caller: caller.id,
             client: caller.client,
             now: options.clock.now(),
+            replica: Some(&self.shared.panel.replica),
             ids: Arc::clone(&self.shared.ids),
             limits: options.limits,
             page_size: options.page_size,

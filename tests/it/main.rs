@@ -20,6 +20,7 @@ mod emulator_batch;
 mod emulator_bodies;
 mod emulator_demo;
 mod emulator_faults;
+mod emulator_lag;
 mod emulator_lists;
 mod emulator_objects;
 mod emulator_seed;
