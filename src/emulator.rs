@@ -49,8 +49,9 @@ mod moment;
 mod object;
 mod store;
 
-// The tenant that new users meet.
+// Tenants from texts, and the one that new users meet.
 mod demo;
+mod seed;
 
 // Who asks, and what they may.
 mod sign_in;
@@ -59,9 +60,12 @@ mod sign_in;
 mod control;
 mod rehearsal;
 
-pub use control::{Action, Edit, Edits, FaultRule, Fired, InvalidRule, Logged, Origin, Throttle};
+pub use control::{
+    Action, Edit, Edits, FaultRule, Fired, InvalidRule, Lag, Logged, Origin, Throttle,
+};
 pub use limits::Limits;
 pub use reply::Lost;
+pub use seed::SeedError;
 pub use service::{Emulator, Exchange, Observer, Options};
 pub use sign_in::{App, DeviceCodes, SignIn};
 pub use store::{Error, Storage};

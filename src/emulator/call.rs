@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::emulator::control::Replica;
 use crate::emulator::directory;
 use crate::emulator::fault::Fault;
 use crate::emulator::id::Ids;
@@ -24,6 +25,8 @@ pub(crate) struct Call<'a> {
     /// Whether there is no user (10.8).
     pub(crate) is_app: bool,
     pub(crate) now: Timestamp,
+    /// What is not to be found yet; nothing while a tenant is seeded.
+    pub(crate) replica: Option<&'a Replica>,
     pub(crate) ids: Arc<Ids>,
     pub(crate) limits: Limits,
     /// The size of a page of plans, buckets or tasks.
@@ -85,11 +88,26 @@ impl Call<'_> {
 
     /// Says whether the caller sees what is in a group.
     pub(crate) fn may_enter(&self, group: &str) -> Result<bool, Fault> {
+        if let (Some(replica), Some(created)) =
+            (self.replica, directory::created(self.conn, group)?)
+            && replica.hides_group(created, self.now)
+        {
+            return Ok(false);
+        }
         Ok(self.is_app || directory::is_member(self.conn, group, &self.caller)?)
+    }
+
+    /// Says whether an object was created so recently that it is not to be found yet.
+    pub(crate) fn is_hidden(&self, kind: Kind, id: &str) -> bool {
+        self.replica.is_some_and(|replica| replica.hides(kind, id, self.now))
     }
 
     /// The plan of a new bucket or task: unknown and inaccessible are not told apart (6.2).
     pub(crate) fn container_plan(&self, id: &str) -> Result<(), Fault> {
-        if self.may_access(id)? { Ok(()) } else { Err(Fault::forbidden_or_missing()) }
+        if !self.is_hidden(Kind::Plan, id) && self.may_access(id)? {
+            Ok(())
+        } else {
+            Err(Fault::forbidden_or_missing())
+        }
     }
 }

@@ -8,6 +8,7 @@
 
 mod editor;
 mod faults;
+mod lag;
 mod log;
 mod panel;
 mod routes;
@@ -16,10 +17,12 @@ mod throttle;
 
 pub use editor::Edits;
 pub use faults::Fired;
+pub use lag::Lag;
 pub use log::{Logged, Origin};
 pub use rule::{Action, Edit, FaultRule, InvalidRule};
 pub use throttle::Throttle;
 
 pub(crate) use editor::carry_out;
+pub(crate) use lag::Replica;
 pub(crate) use panel::Panel;
 pub(crate) use routes::{answer, is_control};

@@ -3,6 +3,7 @@
 //! planner-api.md sections 1.15, 2.5 and 8.2. Directory objects have no ETags and their own
 //! errors. Changing groups is `group`'s business.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
@@ -11,6 +12,7 @@ use crate::emulator::call::Call;
 use crate::emulator::fault::Fault;
 use crate::emulator::filter::{self, Filter};
 use crate::emulator::id;
+use crate::emulator::moment;
 use crate::emulator::request::Request;
 use crate::emulator::route::Who;
 use crate::emulator::view;
@@ -51,6 +53,15 @@ pub(crate) fn display_name(
 pub(crate) fn is_member(conn: &Connection, group: &str, user: &str) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM group_member WHERE group_id = ?1 AND user_id = ?2")?
         .exists([group, user])
+}
+
+/// When a group was created.
+pub(crate) fn created(conn: &Connection, group: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let text: Option<Option<String>> = conn
+        .prepare_cached("SELECT doc ->> 'createdDateTime' FROM directory_group WHERE id = ?1")?
+        .query_row([group], |row| row.get(0))
+        .optional()?;
+    Ok(text.flatten().and_then(|text| moment::parse(&text)))
 }
 
 /// Says whether a group is a Microsoft 365 group, the only kind that contains plans (1.15).
@@ -275,6 +286,25 @@ pub(crate) fn add_user(
         params![id, upn, doc.to_string()],
     )?;
     Ok(())
+}
+
+/// Says whether a user or group has an id.
+pub(crate) fn has_id(conn: &Connection, id: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT 1 FROM directory_user WHERE id = ?1 \
+         UNION ALL SELECT 1 FROM directory_group WHERE id = ?1",
+    )?
+    .exists([id])
+}
+
+/// The ids of a group's members, in the order in which they joined the tenant.
+pub(crate) fn members(conn: &Connection, group: &str) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached(
+        "SELECT m.user_id FROM group_member m JOIN directory_user u ON u.id = m.user_id \
+         WHERE m.group_id = ?1 ORDER BY u.seq",
+    )?
+    .query_map([group], |row| row.get(0))?
+    .collect()
 }
 
 /// Says whether there are no users yet.

@@ -101,7 +101,7 @@ pub(crate) fn remove_member(call: &Call<'_>, group: &str, user: &str) -> Result<
 }
 
 /// The mail domain of the tenant, taken from its first user.
-fn domain(call: &Call<'_>) -> String {
+pub(crate) fn domain(call: &Call<'_>) -> String {
     let upn: rusqlite::Result<String> =
         call.conn
             .query_row("SELECT upn FROM directory_user ORDER BY seq LIMIT 1", [], |row| row.get(0));

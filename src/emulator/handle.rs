@@ -14,7 +14,7 @@ use crate::emulator::fault::Fault;
 use crate::emulator::filter::Filter;
 use crate::emulator::group;
 use crate::emulator::id;
-use crate::emulator::object::{self, Kind, Scope};
+use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
 use crate::emulator::plans;
 use crate::emulator::request::Request;
@@ -58,11 +58,13 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
         Route::PlansOfGroup(id) => plans_of_group(call, &view, id),
         Route::Plans if is_post => {
             let plan = plans::create(call, &request.origin(), &request.json()?)?;
-            view.created(call, &plan)
+            created(call, &view, &plan)
         }
         Route::Plans => plans_by_owner(call, &view, request),
-        Route::Buckets if is_post => view.created(call, &buckets::create(call, &request.json()?)?),
-        Route::Tasks if is_post => view.created(call, &tasks::create(call, &request.json()?)?),
+        Route::Buckets if is_post => {
+            created(call, &view, &buckets::create(call, &request.json()?)?)
+        }
+        Route::Tasks if is_post => created(call, &view, &tasks::create(call, &request.json()?)?),
         Route::Buckets | Route::Tasks => Err(unfiltered()),
         Route::BucketsOfPlan(id) => {
             view.list(call, Scope::BucketsOfPlan(opened(call, Kind::Plan, id)?))
@@ -75,6 +77,7 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
         }
         Route::Object(kind, id) => {
             well_formed(id)?;
+            visible(call, *kind, id)?;
             match request.method {
                 Method::PATCH => update(call, &view, *kind, id, request),
                 Method::DELETE => delete(call, *kind, id, request),
@@ -84,6 +87,18 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
     }
 }
 
+/// Answers with what was created, which a lagging replica does not know yet.
+fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Answer, Fault> {
+    if let Some(replica) = call.replica {
+        replica.born(&object.id, call.now);
+    }
+    view.created(call, object)
+}
+
+fn visible(call: &Call<'_>, kind: Kind, id: &str) -> Result<(), Fault> {
+    if call.is_hidden(kind, id) { Err(Fault::not_found()) } else { Ok(()) }
+}
+
 fn well_formed(id: &str) -> Result<(), Fault> {
     if id::is_planner(id) { Ok(()) } else { Err(Fault::malformed_id(id)) }
 }
@@ -91,6 +106,7 @@ fn well_formed(id: &str) -> Result<(), Fault> {
 /// Checks that the owner of a list exists and may be seen.
 fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault> {
     well_formed(id)?;
+    visible(call, kind, id)?;
     call.open(kind, id)?;
     Ok(id)
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use uuid::Uuid;
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
 
 /// The scale unit that ids carry behind their random part.
 const SCALE_UNIT: [u8; 2] = [0x64, 0x00];
@@ -18,7 +19,7 @@ const LEN: usize = 28;
 pub(crate) enum Ids {
     /// Random, for requests.
     Random,
-    /// Counted, for the demo tenant: the same ids in every copy of it.
+    /// Counted, for seeds: the same ids in every copy.
     Counted(AtomicU64),
 }
 
@@ -72,6 +73,20 @@ pub(crate) fn guid(text: &str) -> Option<String> {
         return None;
     }
     Uuid::try_parse(text).ok().map(|it| it.hyphenated().to_string())
+}
+
+/// Returns the directory id that follows from a name, the same every time.
+pub(crate) fn guid_of(name: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
+    let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
+    Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
+}
+
+/// Returns where counted ids begin for a text, so that those of two texts differ.
+pub(crate) fn start_of(text: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    // Within the range that `spread` keeps apart.
+    u64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default()) >> 4
 }
 
 /// Returns a new directory id or request id.

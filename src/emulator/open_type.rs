@@ -257,6 +257,15 @@ fn is_category(key: &str) -> bool {
     digits.and_then(|digits| digits.parse().ok()).is_some_and(|at: u8| (1..=25).contains(&at))
 }
 
+/// The key of a reference to a URL (5.4).
+pub(crate) fn encode_url(url: &str) -> String {
+    let mut key = url.replace('%', "%25");
+    for (plain, code) in ENCODED {
+        key = key.replace(plain, code);
+    }
+    key
+}
+
 /// Says whether the URL that a key encodes has one of the two schemes (5.4).
 fn is_url(key: &str) -> bool {
     let mut url = key.to_owned();

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use crate::emulator::control::{Edits, FaultRule, Fired, InvalidRule, Logged, Throttle};
+use crate::emulator::control::{Edits, FaultRule, Fired, InvalidRule, Lag, Logged, Throttle};
 use crate::emulator::service::Emulator;
 
 impl Emulator {
@@ -30,6 +30,17 @@ impl Emulator {
     /// Returns the throttling in force.
     pub fn throttle(&self) -> Option<Throttle> {
         self.panel().throttle.get()
+    }
+
+    /// Hides what is created from now on for a while; what is hidden already is not longer than
+    /// this either.
+    pub fn set_lag(&self, lag: Lag) {
+        self.panel().replica.set(if lag.is_valid() { lag } else { Lag::default() });
+    }
+
+    /// Returns the lag in force.
+    pub fn lag(&self) -> Lag {
+        self.panel().replica.get()
     }
 
     /// Returns the last 10,000 requests, in the order in which they were answered.

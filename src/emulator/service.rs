@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::emulator::answer::{self, Answer};
 use crate::emulator::batch;
 use crate::emulator::call::Call;
-use crate::emulator::control::{self, Action, FaultRule, Logged, Origin, Panel};
+use crate::emulator::control::{self, Action, FaultRule, Lag, Logged, Origin, Panel};
 use crate::emulator::demo;
 use crate::emulator::directory;
 use crate::emulator::fault::Fault;
@@ -27,6 +27,7 @@ use crate::emulator::moment;
 use crate::emulator::reply::{Fate, Reply};
 use crate::emulator::request::Request;
 use crate::emulator::route::{self, Route};
+use crate::emulator::seed::{self, SeedError};
 use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
 use crate::emulator::store::{Error, Storage, Store};
 use crate::model::time::Clock;
@@ -63,6 +64,8 @@ pub struct Options {
     pub observer: Option<Observer>,
     /// The faults that are injected from the beginning.
     pub faults: Vec<FaultRule>,
+    /// How long something new stays hidden, from the beginning.
+    pub lag: Lag,
     /// How the OAuth endpoints sign in.
     pub sign_in: SignIn,
 }
@@ -77,6 +80,7 @@ impl Options {
             limits: Limits::default(),
             observer: None,
             faults: Vec::new(),
+            lag: Lag::default(),
             sign_in: SignIn::default(),
         }
     }
@@ -115,6 +119,7 @@ impl Emulator {
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
         let panel = Panel::new(options.faults.clone(), options.sign_in.device_codes);
+        panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);
         Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
     }
@@ -136,16 +141,30 @@ impl Emulator {
     pub fn seed_demo(&self) -> Result<(), Error> {
         self.shared.store.write(|conn| {
             if directory::is_empty(conn)? {
-                let ids = Arc::new(Ids::Counted(AtomicU64::new(0)));
-                let limits = Limits::default();
-                demo::seed(&Call {
-                    ids,
-                    limits,
-                    ..self.call(conn, Caller::trusted(String::new()))
+                self.plant(conn, demo::TENANT, 0).map_err(|error| Error::Refused {
+                    subject: "the demo tenant".to_owned(),
+                    message: error.to_string(),
                 })?;
             }
             Ok(())
         })
+    }
+
+    /// Adds the tenant that a text describes to what is there: all of it or, if anything is
+    /// wrong, nothing. Equal texts make equal ids. The format is in `docs/guides/emulator.md`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JSON, says something impossible, or the database fails.
+    pub fn seed(&self, text: &str) -> Result<(), SeedError> {
+        self.shared.store.write(|conn| self.plant(conn, text, id::start_of(text)))
+    }
+
+    fn plant(&self, conn: &Connection, text: &str, first_id: u64) -> Result<(), SeedError> {
+        let ids = Arc::new(Ids::Counted(AtomicU64::new(first_id)));
+        let limits = Limits::default();
+        let call = self.call(conn, Caller::trusted(String::new()));
+        seed::plant(&Call { ids, limits, replica: None, ..call }, text)
     }
 
     /// Adds a user, who can sign in with the token `emulator:<upn>`, and returns the user's id.
@@ -286,7 +305,7 @@ impl Emulator {
         answer::finish(request, self.shared.options.clock.now(), result)
     }
 
-    fn call<'a>(&self, conn: &'a Connection, caller: Caller) -> Call<'a> {
+    fn call<'a>(&'a self, conn: &'a Connection, caller: Caller) -> Call<'a> {
         let options = &self.shared.options;
         Call {
             conn,
@@ -294,6 +313,7 @@ impl Emulator {
             caller: caller.id,
             client: caller.client,
             now: options.clock.now(),
+            replica: Some(&self.shared.panel.replica),
             ids: Arc::clone(&self.shared.ids),
             limits: options.limits,
             page_size: options.page_size,

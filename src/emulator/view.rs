@@ -89,6 +89,7 @@ impl<'a> View<'a> {
         let next = objects.last().filter(|_| has_more).map(|last| last.seq);
         let items: Vec<Value> = objects
             .iter()
+            .filter(|object| !call.is_hidden(object.kind, &object.id))
             .map(|object| self.entity(call, object).map(Value::Object))
             .collect::<Result<_, _>>()?;
         let token = scope.kind().token();
@@ -213,12 +214,17 @@ fn expanded(call: &Call<'_>, object: &Object, navigation: Navigation) -> Result<
         Value::Object(out)
     };
     let scope = match navigation {
+        Navigation::Part(kind) if call.is_hidden(kind, &object.id) => return Ok(Value::Null),
         Navigation::Part(kind) => return Ok(whole(&call.open(kind, &object.id)?)),
         Navigation::Buckets => Scope::BucketsOfPlan(&object.id),
         Navigation::TasksOfPlan => Scope::TasksOfPlan(&object.id),
         Navigation::TasksOfBucket => Scope::TasksOfBucket(&object.id),
     };
-    Ok(object::list(call.conn, scope, 0, usize::MAX)?.iter().map(whole).collect())
+    Ok(object::list(call.conn, scope, 0, usize::MAX)?
+        .iter()
+        .filter(|object| !call.is_hidden(object.kind, &object.id))
+        .map(whole)
+        .collect())
 }
 
 /// Container types added later than v1.0 are shown only to those who ask for them (1.3).

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::emulator::control::editor::Editor;
 use crate::emulator::control::faults::Faults;
+use crate::emulator::control::lag::Replica;
 use crate::emulator::control::log::Log;
 use crate::emulator::control::rule::FaultRule;
 use crate::emulator::control::throttle::Bucket;
@@ -15,6 +16,7 @@ pub(crate) struct Panel {
     pub(crate) faults: Faults,
     pub(crate) throttle: Bucket,
     pub(crate) log: Log,
+    pub(crate) replica: Replica,
     pub(crate) editor: Editor,
     waits_for_approval: AtomicBool,
 }

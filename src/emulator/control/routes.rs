@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::emulator::answer::Answer;
 use crate::emulator::control::editor::Edits;
+use crate::emulator::control::lag::Lag;
 use crate::emulator::control::rule::FaultRule;
 use crate::emulator::control::throttle::Throttle;
 use crate::emulator::fault::Fault;
@@ -38,6 +39,7 @@ pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, F
             _ => Err(Fault::method_not_allowed(method, "GET, DELETE")),
         },
         "throttle" => throttle(emulator, request),
+        "lag" => lag(emulator, request),
         "edits" => edits(emulator, request),
         "devicecode" => device_codes(emulator, request),
         "devicecode/approve" => {
@@ -72,6 +74,22 @@ fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
         _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
     Ok(shown(&emulator.throttle()))
+}
+
+fn lag(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+    match request.method {
+        Method::GET => (),
+        Method::POST => {
+            let lag: Lag = read(request)?;
+            if !lag.is_valid() {
+                return Err(invalid("a lag is at most a day"));
+            }
+            emulator.set_lag(lag);
+        }
+        Method::DELETE => emulator.set_lag(Lag::default()),
+        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+    }
+    Ok(shown(&emulator.lag()))
 }
 
 fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {

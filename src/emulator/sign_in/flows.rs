@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use crate::emulator::answer::Answer;
 use crate::emulator::directory;
+use crate::emulator::id;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::caller::Caller;
 use crate::emulator::sign_in::endpoints::Visit;
@@ -317,7 +318,8 @@ fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Ans
         return Err(Refusal::new("invalid_scope", 70011, reason).into());
     }
     let caller = Caller {
-        id: service_principal(&app.client_id),
+        // The service principal in the tenant has another id than the client.
+        id: id::guid_of(&app.client_id),
         upn: None,
         client: app.client_id.clone(),
         permissions: Some(app.roles.clone()),
@@ -332,13 +334,6 @@ fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Ans
             "access_token": access,
         }),
     ))
-}
-
-/// The object id of an application in the tenant: another one than its client id.
-fn service_principal(client: &str) -> String {
-    let digest: [u8; 32] = Sha256::digest(client.as_bytes()).into();
-    let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
-    uuid::Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
 }
 
 /// The token response (10.4).

@@ -1,0 +1,85 @@
+//! Days and moments in a seed: `2026-03-31`, `2026-03-31T12:00:00Z`, `+3d`, `-2d`.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::emulator::moment;
+use crate::model::time::moment_of_day;
+
+/// The farthest relative day, a century.
+const MAX_DAYS: i64 = 36_525;
+
+/// A moment, and whether it was given relative to the present one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Day {
+    Fixed(Timestamp),
+    /// So many days from now.
+    Relative(i64),
+}
+
+impl Day {
+    /// Reads a day.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some(count) = text.strip_suffix('d') {
+            let has_sign = count.starts_with(['+', '-']) || count == "0";
+            let days: i64 = count.parse().ok().filter(|_| has_sign)?;
+            return (-MAX_DAYS..=MAX_DAYS).contains(&days).then_some(Self::Relative(days));
+        }
+        if let Some(moment) = moment::parse(text) {
+            return Some(Self::Fixed(moment));
+        }
+        moment_of_day(text.parse::<Date>().ok()?).map(Self::Fixed)
+    }
+
+    /// The moment on which something is due: at ten o'clock of a relative day
+    /// (planner-api.md 7.3).
+    pub(crate) fn as_due(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Fixed(moment) => moment,
+            Self::Relative(days) => {
+                let day = now.to_zoned(TimeZone::UTC).date();
+                let day = day.checked_add(SignedDuration::from_hours(24 * days)).ok();
+                day.and_then(moment_of_day).unwrap_or(now)
+            }
+        }
+    }
+
+    /// The moment at which something was done: so many times 24 hours from now, and `apart`
+    /// earlier, so that not everything was done at once.
+    pub(crate) fn as_done(self, now: Timestamp, apart: SignedDuration) -> Timestamp {
+        match self {
+            Self::Fixed(moment) => moment,
+            Self::Relative(days) => {
+                let offset = SignedDuration::from_hours(24 * days) - apart;
+                now.checked_add(offset).unwrap_or(now)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::Day;
+
+    #[test]
+    fn days_are_fixed_or_counted_from_today() {
+        let now = "2026-03-02T21:14:58Z".parse().unwrap();
+        for (text, due, done) in [
+            ("2026-03-31", "2026-03-31T10:00:00Z", "2026-03-31T10:00:00Z"),
+            ("2026-03-31T12:30:00+02:00", "2026-03-31T10:30:00Z", "2026-03-31T10:30:00Z"),
+            ("+3d", "2026-03-05T10:00:00Z", "2026-03-05T21:13:58Z"),
+            ("-2d", "2026-02-28T10:00:00Z", "2026-02-28T21:13:58Z"),
+            ("0d", "2026-03-02T10:00:00Z", "2026-03-02T21:13:58Z"),
+        ] {
+            let day = Day::parse(text).unwrap();
+            assert_eq!(day.as_due(now).to_string(), due);
+            assert_eq!(day.as_done(now, SignedDuration::from_mins(1)).to_string(), done);
+        }
+        for text in ["3d", "d", "+d", "+3", "+99999d", "tomorrow", "", "2026-13-01", "+3.5d"] {
+            assert_eq!(Day::parse(text), None, "{text}");
+        }
+    }
+}
