@@ -262,24 +262,57 @@ fn a_title_can_not_speak_to_the_terminal() {
     }
 }
 
-#[test]
-fn the_emulator_command_serves_what_it_announces() {
+/// Starts the emulator command; returns it and the address it announces.
+fn emulator(place: &Place, args: &[&str]) -> (std::process::Child, String) {
     use std::io::{BufRead as _, BufReader};
     use std::process::{Command, Stdio};
-    let place = Place::embedded();
-    let data = place.path().join("planner.db");
     let mut child = Command::new(env!("CARGO_BIN_EXE_planwright"))
         .env_clear()
         .env("HOME", place.path())
-        .args(["emulator", "--demo", "--data"])
-        .arg(&data)
+        .current_dir(place.path())
+        .arg("emulator")
+        .args(args)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    let url = first.trim().to_owned();
+    (child, first.trim().to_owned())
+}
+
+#[test]
+fn the_emulator_command_serves_a_tenant_of_ones_own() {
+    let place = Place::embedded();
+    place.file(
+        "lab.json",
+        r#"{ "users": [{ "upn": "kim@lab.example", "name": "Kim Park" }],
+             "groups": [{ "name": "Lab", "members": ["kim"] }],
+             "plans": [{ "title": "Samples", "group": "Lab", "buckets": ["Todo"],
+                         "tasks": [{ "title": "Freeze", "bucket": "Todo", "due": "-3d" }] }] }"#,
+    );
+    // Twice on one file: the second time there is data already.
+    for _ in 0..2 {
+        let (mut child, url) = emulator(&place, &["--seed", "lab.json", "--data", "lab.db"]);
+        let client = Place::against_url(&url, "emulator:kim@lab.example");
+        let tasks = client.run(&["task", "list", "--overdue", "--json"]).code(0).json();
+        assert_eq!(titles(&tasks, "title"), ["Freeze"]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    place.file("bad.json", r#"{ "plans": [{ "title": "X", "group": "Nobody" }] }"#);
+    place
+        .run(&["emulator", "--seed", "bad.json"])
+        .code(1)
+        .says(&["`bad.json` is not a tenant", "plans[0]"]);
+    place.run(&["emulator", "--seed", "none.json"]).code(1).says(&["can not read `none.json`"]);
+}
+
+#[test]
+fn the_emulator_command_serves_what_it_announces() {
+    let place = Place::embedded();
+    let data = place.path().join("planner.db");
+    let (mut child, url) = emulator(&place, &["--demo", "--data", "planner.db"]);
     assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/v1.0"), "{url}");
     let client = Place::against_url(&url, "emulator:mei@bos.example");
     let plans = client.run(&["plan", "list", "--json"]).code(0).json();
