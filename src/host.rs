@@ -10,6 +10,7 @@ pub mod error;
 mod lookup;
 pub mod session;
 pub mod stop;
+mod tasks;
 mod wishes;
 
 // From wishes to outcomes.

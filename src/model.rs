@@ -19,6 +19,7 @@ pub mod task;
 pub mod category;
 pub mod limits;
 pub mod link;
+pub mod order;
 pub mod progress;
 pub mod time;
 

@@ -260,6 +260,10 @@ impl Change {
 
 /// Tells whether a value of a new entity is the one that it would have anyway.
 fn is_blank(field: Field, value: &Value) -> bool {
+    // A new thing stands somewhere in any case.
+    if field == Field::OrderHint {
+        return true;
+    }
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::change::TaskState;
+use crate::model::order::is_wanted;
 use crate::model::{Bucket, Plan, PlanDetails};
 
 /// What a change is about (design.md 4.2).
@@ -82,6 +83,7 @@ macro_rules! fields {
 fields! {
     Title "title" "title" "Title of a plan or a task.";
     Name "name" "name" "Name of a bucket.";
+    OrderHint "orderHint" "order_hint" "The place of a bucket among its siblings.";
     CategoryDescriptions "categoryDescriptions" "label_names" "The names of a plan's labels.";
     SharedWith "sharedWith" "shared_with" "Whom a plan is shared with.";
     BucketId "bucketId" "bucket" "The bucket of a task.";
@@ -199,14 +201,20 @@ impl Fields for PlanDetails {
 }
 
 impl Fields for Bucket {
-    const FIELDS: &'static [Field] = &[Field::Name];
+    const FIELDS: &'static [Field] = &[Field::Name, Field::OrderHint];
 
     fn graft(&mut self, base: &Self, ours: &Self) {
         graft_value(&mut self.name, &base.name, &ours.name);
+        graft_value(&mut self.order_hint, &base.order_hint, &ours.order_hint);
     }
 
     fn value(&self, field: Field) -> Value {
-        if field == Field::Name { json!(self.name) } else { Value::Null }
+        match field {
+            Field::Name => json!(self.name),
+            // Where it stands by now says nothing; where it is wanted does.
+            Field::OrderHint if is_wanted(&self.order_hint) => json!(self.order_hint),
+            _ => Value::Null,
+        }
     }
 }
 
@@ -250,7 +258,9 @@ impl Fields for TaskState {
         let task = &self.task;
         let details = self.details.as_ref();
         match field {
-            Field::Name | Field::CategoryDescriptions | Field::SharedWith => Value::Null,
+            Field::Name | Field::OrderHint | Field::CategoryDescriptions | Field::SharedWith => {
+                Value::Null
+            }
             Field::Title => json!(task.title),
             Field::BucketId => json!(task.bucket),
             Field::PercentComplete => json!(task.percent_complete),
@@ -268,7 +278,11 @@ impl Fields for TaskState {
                 it.checklist
                     .iter()
                     .map(|(key, item)| {
-                        (key.clone(), json!({ "title": item.title, "isChecked": item.checked }))
+                        let mut value = json!({ "title": item.title, "isChecked": item.checked });
+                        if is_wanted(&item.order_hint) {
+                            value["orderHint"] = json!(item.order_hint);
+                        }
+                        (key.clone(), value)
                     })
                     .collect::<Map<_, _>>()
                     .into()

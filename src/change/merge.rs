@@ -77,11 +77,22 @@ pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
         let (before, wanted, now) = (base.value(field), ours.value(field), theirs.value(field));
         match (&before, &wanted, &now) {
             (Value::Object(before), Value::Object(wanted), Value::Object(now)) => {
-                written_keys(before, wanted).all(|key| wanted.get(key) == now.get(key))
+                let settled = |it: Option<&Value>| it.cloned().map(without_place);
+                written_keys(before, wanted)
+                    .all(|key| settled(wanted.get(key)) == settled(now.get(key)))
             }
+            // The service has made its own hint of the place that was wanted.
+            _ if field == Field::OrderHint => true,
             _ => wanted == now,
         }
     })
+}
+
+fn without_place(mut value: Value) -> Value {
+    if let Some(map) = value.as_object_mut() {
+        map.remove("orderHint");
+    }
+    value
 }
 
 #[cfg(test)]

@@ -278,8 +278,9 @@ impl Work<'_> {
                 Ok(())
             }
             Edit::Update { before, after, basis } => {
-                let name = self.resolved_text(&after.name)?;
-                let send = |etag| request::update_bucket(&after.id, &name, etag);
+                let Some(patch) = body::bucket_patch(before, after) else { return Ok(()) };
+                let patch = self.resolved(patch)?;
+                let send = |etag| request::update_bucket(&after.id, patch.clone(), etag);
                 let mut part = Part { base: before, ours: after, reads, attempts };
                 let read = request::bucket(&after.id);
                 self.update_part(&mut part, basis, &read, |it: Bucket| it, send).await

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::host::{Error, Session};
+use crate::model::order::{self, Side};
 use crate::model::{
-    Bucket, BucketId, Category, ChecklistItem, Plan, PlanDetails, PlanId, Priority, Reference,
-    Task, TaskDetails, TaskId, UserId,
+    Bucket, BucketId, Category, Plan, PlanDetails, PlanId, Priority, Reference, Task, TaskDetails,
+    TaskId, UserId,
 };
 
 /// What is wanted of a new task.
@@ -118,6 +119,26 @@ impl Session {
         Ok(())
     }
 
+    /// Moves a bucket next to another of its plan.
+    ///
+    /// # Errors
+    /// They belong to different plans, or as [`Session::edit_bucket`].
+    pub fn move_bucket(&self, id: &BucketId, next_to: &BucketId, side: Side) -> Result<(), Error> {
+        let plan = self.bucket(id)?.plan;
+        if self.bucket(next_to)?.plan != plan {
+            return Err(Error::Invalid("the two buckets belong to different plans".into()));
+        }
+        let mut siblings: Vec<(String, BucketId)> = Vec::new();
+        for it in self.buckets(&plan)?.into_iter().filter(|it| it != id) {
+            siblings.push((self.bucket(&it)?.order_hint, it));
+        }
+        siblings.sort();
+        let Some(at) = siblings.iter().position(|(_, it)| it == next_to) else { return Ok(()) };
+        let hints: Vec<&str> = siblings.iter().map(|(hint, _)| hint.as_str()).collect();
+        let hint = order::next_to(&hints, at, side);
+        self.edit_bucket(id, |it| it.order_hint = hint)
+    }
+
     /// Deletes a bucket with its tasks.
     ///
     /// # Errors
@@ -224,8 +245,7 @@ impl Session {
             let details = it.details.get_or_insert_default();
             details.description = new.description;
             for (key, title) in keys.into_iter().zip(new.checklist) {
-                let item = ChecklistItem { title, checked: false, order_hint: String::new() };
-                details.checklist.insert(key, item);
+                details.add_item(key, title);
             }
             for (key, alias) in new.references {
                 details.references.insert(key, Reference { alias, kind: None });

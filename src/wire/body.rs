@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Category, ChecklistItem, PlanDetails, Reference, Task, TaskDetails, UserId};
+use crate::model::order::is_wanted;
+use crate::model::{
+    Bucket, Category, ChecklistItem, PlanDetails, Reference, Task, TaskDetails, UserId,
+};
 
 /// The hint for "anywhere" (planner-api.md 4.2).
 const ANYWHERE: &str = " !";
@@ -74,6 +77,20 @@ fn changed_flags(before: &BTreeSet<Category>, after: &BTreeSet<Category>) -> Map
         .symmetric_difference(after)
         .map(|category| (category.to_string(), Value::Bool(after.contains(category))))
         .collect()
+}
+
+/// Returns the body that turns one bucket into the other; `None` if they do not differ in what
+/// can be written. A hint goes out only if it describes a wanted place.
+#[must_use]
+pub fn bucket_patch(before: &Bucket, after: &Bucket) -> Option<Value> {
+    let mut body = Map::new();
+    if before.name != after.name {
+        body.insert("name".into(), json!(after.name));
+    }
+    if before.order_hint != after.order_hint && is_wanted(&after.order_hint) {
+        body.insert("orderHint".into(), json!(after.order_hint));
+    }
+    if body.is_empty() { None } else { Some(Value::Object(body)) }
 }
 
 /// Returns the body that turns one plan's details into the other; `None` if they do not differ.
@@ -145,6 +162,10 @@ fn checklist_item(before: Option<&ChecklistItem>, after: &ChecklistItem) -> Valu
     }
     if before.is_none_or(|it| it.checked != after.checked) {
         members.push(("isChecked", json!(after.checked)));
+    }
+    let moved = before.is_none_or(|it| it.order_hint != after.order_hint);
+    if moved && is_wanted(&after.order_hint) {
+        members.push(("orderHint", json!(after.order_hint)));
     }
     typed("plannerChecklistItem", members)
 }

@@ -231,10 +231,10 @@ pub fn create_bucket(plan: &PlanId, name: &str, order_hint: &str) -> Request {
     Request::post("/planner/buckets", body)
 }
 
-/// Renames a bucket (B3).
+/// Updates a bucket (B3); the body comes from [`crate::wire::body::bucket_patch`].
 #[must_use]
-pub fn update_bucket(id: &BucketId, name: &str, etag: ETag) -> Request {
-    Request::patch(format!("/planner/buckets/{id}"), etag, json!({ "name": name }))
+pub fn update_bucket(id: &BucketId, body: Value, etag: ETag) -> Request {
+    Request::patch(format!("/planner/buckets/{id}"), etag, body)
 }
 
 /// Deletes a bucket with its tasks (B4).

@@ -146,6 +146,45 @@ fn checklists_and_labels_are_changed_by_verbs() {
 }
 
 #[test]
+fn buckets_and_checklist_items_stand_where_they_are_moved() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"
+        let board = plan("{PLAN}");
+        let done = board.bucket("Done");
+        let inbox = board.bucket("Inbox");
+        let week = board.bucket("This Week");
+        done.move_before(inbox);
+        let later = board.create_bucket("Later");
+        inbox.move_after(later);
+        later.move_before(week);
+        week.move_before(later);
+        let t = board.task("Answer the auditor's questions");
+        let items = t.checklist;
+        items[2].move_before(items[0]);
+        t.add_checklist_item("Last");
+        items[0].move_after(items[1]);
+        let made = board.create_task(#{{ title: "Listed", checklist: ["A", "B", "C", "D"] }});
+        [board.buckets.map(|b| b.name), t.checklist.map(|i| i.title), made.checklist.map(|i| i.title)]
+        "#
+    );
+    let report = place.script(&script, &["--json"]).code(0).json();
+    let script = format!(
+        r#"let board = plan("{PLAN}");
+        [board.buckets.map(|b| b.name),
+         board.task("Answer the auditor's questions").checklist.map(|i| i.title),
+         board.task("Listed").checklist.map(|i| i.title)]"#
+    );
+    // What the script saw is what the service made of it.
+    assert_eq!(result_of(&place, &script), report["result"]);
+    let buckets = ["Done", "This Week", "Later", "In Progress", "Inbox"];
+    assert_eq!(report["result"][0], json!(buckets));
+    assert_eq!(report["result"][1][3], "Last");
+    assert_eq!(report["result"][2], json!(["A", "B", "C", "D"]));
+}
+
+#[test]
 fn texts_can_be_added_to() {
     let planner = Planner::demo();
     let place = Place::against(&planner);

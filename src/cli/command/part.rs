@@ -12,7 +12,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::host::error::similar;
 use crate::host::{Error, Failure, Session};
-use crate::model::{ChecklistItem, Reference, TaskDetails, TaskId, link};
+use crate::model::{Reference, TaskDetails, TaskId, link};
 
 #[derive(Debug, Args)]
 #[command(
@@ -254,24 +254,16 @@ pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<E
             | ChecklistAction::Uncheck { item }
             | ChecklistAction::Remove { item } => item_meant(&details, item)?,
         };
-        session.edit_details(id, |details| {
-            let list = &mut details.checklist;
-            match action {
-                ChecklistAction::Add { title } => {
-                    list.insert(
-                        key,
-                        ChecklistItem { title, checked: false, order_hint: String::new() },
-                    );
-                }
-                ChecklistAction::Check { .. } => {
-                    list.entry(key).and_modify(|it| it.checked = true);
-                }
-                ChecklistAction::Uncheck { .. } => {
-                    list.entry(key).and_modify(|it| it.checked = false);
-                }
-                ChecklistAction::Remove { .. } => {
-                    list.remove(&key);
-                }
+        session.edit_details(id, |details| match action {
+            ChecklistAction::Add { title } => details.add_item(key, title),
+            ChecklistAction::Check { .. } => {
+                details.checklist.entry(key).and_modify(|it| it.checked = true);
+            }
+            ChecklistAction::Uncheck { .. } => {
+                details.checklist.entry(key).and_modify(|it| it.checked = false);
+            }
+            ChecklistAction::Remove { .. } => {
+                details.checklist.remove(&key);
             }
         })?;
         Ok(())

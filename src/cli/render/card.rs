@@ -113,8 +113,8 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
         it.map(|it| day_of_moment(it, zone).to_string()).unwrap_or_default()
     };
     let completed_by = task.completed_by.as_ref().map(|id| format!(" by {}", person(id)));
-    let mut checklist: Vec<_> = details.checklist.values().collect();
-    checklist.sort_by(|a, b| b.order_hint.cmp(&a.order_hint));
+    let order = details.checklist_order();
+    let checklist: Vec<_> = order.iter().filter_map(|key| details.checklist.get(key)).collect();
     let mut body = String::new();
     if !details.description.is_empty() {
         body.push_str(&details.description.replace("\r\n", "\n"));

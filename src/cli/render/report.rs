@@ -146,6 +146,10 @@ impl View<'_> {
         field: &FieldChange,
         lines: &mut Vec<String>,
     ) {
+        if name == "orderHint" {
+            lines.push(format!("    {}", paint(DIM, "moved")));
+            return;
+        }
         let label = paint(DIM, &format!("{:<12}", word_for(name)));
         if let Value::Object(after) = &field.after {
             let empty = serde_json::Map::new();

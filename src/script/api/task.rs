@@ -5,7 +5,7 @@ use rhai::{Array, Map};
 
 use crate::change::Field;
 use crate::host::{Error, Session};
-use crate::model::{ChecklistItem as Item, Progress, TaskId, link};
+use crate::model::{Progress, TaskId, link};
 use crate::script::api::given::{bucket_given, priority_given, progress_given, reference_key};
 use crate::script::api::{
     Bucket, ChecklistItem, Date, Fallible, OrRaise as _, Plan, User, frozen, frozen_list, invalid,
@@ -271,15 +271,8 @@ mod functions {
     pub fn checklist(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
         let details = session.details(&task.id, Field::Checklist).or_raise(session)?;
-        // Planner shows items in descending order of their hints (planner-api.md 4.6); items
-        // that are new have none yet and stand last, in the order they were added.
-        let mut items: Vec<(String, Item)> = details.checklist.into_iter().collect();
-        items.sort_by(|(a_key, a), (b_key, b)| {
-            b.order_hint.cmp(&a.order_hint).then_with(|| a_key.cmp(b_key))
-        });
-        let handle =
-            |(key, _)| ChecklistItem { session: session.clone(), task: task.id.clone(), key };
-        Ok(frozen_list(items.into_iter().map(handle)))
+        let handle = |key| ChecklistItem { session: session.clone(), task: task.id.clone(), key };
+        Ok(frozen_list(details.checklist_order().into_iter().map(handle)))
     }
 
     /// Adds a line to its checklist.
@@ -288,8 +281,7 @@ mod functions {
         let session = task.session.clone();
         let key = session.new_item_key();
         let change = |details: &mut crate::model::TaskDetails| {
-            let item = Item { title: title.to_owned(), checked: false, order_hint: String::new() };
-            details.checklist.insert(key.clone(), item);
+            details.add_item(key.clone(), title.to_owned());
         };
         session.edit_details(&task.id, change).or_raise(&session)?;
         Ok(ChecklistItem { session, task: task.id.clone(), key })
