@@ -18,7 +18,7 @@ Without a tenant everything works on the embedded demo board.";
 /// Automate Microsoft Planner, safely
 #[derive(Debug, Parser)]
 #[command(name = "planwright", version, after_help = EXAMPLES, max_term_width = 100)]
-#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -92,6 +92,9 @@ pub struct Finished {
 pub struct Host {
     /// The way to the service.
     pub client: Client,
+    /// What the service is called in saved change sets: its address, or a name where the
+    /// address differs from run to run.
+    pub service: String,
     /// The clock; each run asks it once.
     pub clock: Arc<dyn Clock>,
     /// The zone that decides what today is.
@@ -156,18 +159,22 @@ impl Host {
             Ok(run) => run,
             Err(finished) => return *finished,
         };
-        let (here, there) = (self.client.base().to_string(), &saved.service);
-        if here != *there {
+        let (here, there) = (&self.service, &saved.service);
+        if here != there {
             run.fail(Failure {
                 code: "other_service".into(),
                 message: format!("the change set was drafted against {there}, this is {here}"),
-                hint: Some(format!("use `--graph-url {there}`")),
+                hint: Some(
+                    "name the service it was drafted against: --graph-url or --profile".into(),
+                ),
                 ..Failure::default()
             });
             return run.finish();
         }
         match refresh(&self.client, &saved.change_set).await {
             Err(applied) => {
+                run.take_up(&saved.change_set);
+                run.report.names = names(&run.session, &saved.change_set);
                 let set = saved.change_set.changes().iter();
                 run.report.changes =
                     set.map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
@@ -299,6 +306,7 @@ impl Run<'_> {
         self.report.status = Status::Failed;
         self.report.error = Some(failure);
         let set = self.session.change_set();
+        self.report.names = names(&self.session, &set);
         self.report.changes =
             set.changes().iter().map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
     }
@@ -485,9 +493,11 @@ impl Run<'_> {
             format: saved::FORMAT,
             run_id: self.report.run_id.clone(),
             created_at: self.session.facts().now,
-            service: self.host.client.base().to_string(),
+            service: self.host.service.clone(),
             actor: self.session.facts().me.id.clone(),
             agent: self.session.facts().agent.clone(),
+            agent_plans: self.start.agent.as_ref().and_then(|it| it.plans.clone()),
+            agent_may_apply: self.start.agent.as_ref().is_none_or(|it| it.may_apply),
             skill: self.start.skill.clone(),
             skill_digest: self.start.skill_digest.clone(),
             force: self.start.force,

@@ -86,6 +86,11 @@ fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
     Ok(compiled)
 }
 
+/// Where a policy went wrong, for whoever looks after it.
+fn line_of(failure: &Failure) -> String {
+    failure.at.as_ref().map(|at| format!(" ({}:{})", at.file, at.line)).unwrap_or_default()
+}
+
 fn has(ast: &AST, name: &str, n_params: usize) -> bool {
     ast.iter_functions().any(|it| it.name == name && it.params.len() == n_params)
 }
@@ -98,7 +103,11 @@ impl Judge for Policies {
             match policy {
                 Ok(policy) => rulings.extend(self.apply(source, policy, session, &set, &start)),
                 Err(failure) => {
-                    let reason = format!("the policy can not be used: {}", failure.message);
+                    let reason = format!(
+                        "the policy can not be used: {}{}",
+                        failure.message,
+                        line_of(failure)
+                    );
                     rulings.push(Ruling::deny(source, None, reason));
                 }
             }
@@ -156,7 +165,7 @@ impl Policies {
             rulings.push(Ruling::deny(
                 source,
                 change,
-                format!("the policy failed: {}", failure.message),
+                format!("the policy failed: {}{}", failure.message, line_of(&failure)),
             ));
         } else if let Some(reason) = stop {
             rulings.push(Ruling::deny(source, None, format!("the policy was stopped: {reason}")));

@@ -258,7 +258,41 @@ fn a_title_can_not_speak_to_the_terminal() {
             assert!(!text.contains(hidden), "{args:?}: {text:?}");
             assert!(!text.lines().any(|it| it.starts_with("Applied 99")), "{args:?}: {text}");
         }
-        let _ = output;
+    }
+    // What a script wants is foreign text as well: in the diff of something new above all.
+    let script = format!(
+        r#"let b = plan("{PLAN}");
+        let made = b.create_bucket("x\x1b[2J\nApplied 99");
+        b.create_task(#{{ title: "t\nApplied 99", bucket: made, description: "d\x1b[31m\nApplied 99\r",
+            checklist: ["c\nApplied 99"] }});"#
+    );
+    for more in [&["-n"][..], &["-n", "--color", "always"]] {
+        let output = place.script(&script, more).code(0);
+        assert!(!output.stderr.lines().any(|it| it.starts_with("Applied 99")), "{}", output.stderr);
+        for escape in ["\u{1b}[2J", "\u{1b}[31m\n", "\r"] {
+            assert!(!output.stderr.contains(escape), "{:?}", output.stderr);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_can_not_be_written_is_an_error() {
+    use std::process::{Command, Stdio};
+    let planner = Planner::demo();
+    for args in [&["plan", "list"][..], &["plan", "list", "--json"], &["skill", "list"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_planwright"))
+            .env_clear()
+            .env("PLANWRIGHT_GRAPH_URL", &planner.url)
+            .env("PLANWRIGHT_TOKEN", "emulator:rook@bos.example")
+            .args(args)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("can not write the answer"));
     }
 }
 

@@ -83,11 +83,8 @@ fn the_commands_in_the_readme_print_what_it_shows() {
             n_commands += 1;
             let output = place.run(&words(command).iter().map(String::as_str).collect::<Vec<_>>());
             for line in shown {
-                assert!(
-                    output.stderr.lines().any(|it| it == line),
-                    "{command}: no\n{line}\nin\n{}",
-                    output.stderr
-                );
+                let mut printed = output.stderr.lines().chain(output.stdout.lines());
+                assert!(printed.any(|it| it == line), "{command}: no\n{line}\nin\n{output:?}");
             }
         }
     }

@@ -239,6 +239,44 @@ fn a_saved_set_is_applied_later_and_only_as_it_was_saved() {
 }
 
 #[test]
+fn a_saved_set_is_applied_on_the_embedded_board_by_another_process() {
+    let place = Place::embedded();
+    place.run(&["run", "morning_triage", "--out", "t.json"]).code(0);
+    place.run(&["apply", "t.json"]).code(0).says(&["Applied 6 changes"]);
+    let planner = Planner::demo();
+    let elsewhere = Place::against(&planner);
+    let saved = std::fs::read_to_string(place.path().join("t.json")).unwrap();
+    elsewhere.file("t.json", &saved);
+    elsewhere.run(&["apply", "t.json"]).code(1).says(&["drafted against embedded"]);
+}
+
+#[test]
+fn what_is_refused_is_not_saved() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.script(&touching(11), &["--out", "no.json"]).code(3).says(&["Nothing saved to no.json."]);
+    assert!(!place.path().join("no.json").exists());
+}
+
+#[test]
+fn a_saved_set_keeps_its_agent_within_bounds_wherever_it_is_applied() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "ws/planwright.toml",
+        "[policies]\nalways = []\n[agents.viewer]\nmay_apply = false\n",
+    );
+    let script = touching(1);
+    place.file("one.rhai", &script);
+    place
+        .run(&["run", "./one.rhai", "--workspace", "ws", "--as", "viewer", "--out", "v.json"])
+        .code(0);
+    place.run(&["apply", "v.json", "--workspace", "ws"]).code(3);
+    place.run(&["apply", "v.json"]).code(3).says(&["agent `viewer` may preview only"]);
+    place.script(&script, &["--as", ""]).code(2).says(&["the name of the agent is empty"]);
+}
+
+#[test]
 fn a_script_reads_each_list_once() {
     let planner = Planner::demo();
     let place = Place::against(&planner);

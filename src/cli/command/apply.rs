@@ -42,11 +42,19 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, Comma
         CommandError { failure: Failure { message: format!("`{shown}`: {error}"), ..failure } }
     })?;
     let agent = saved.agent.clone();
+    let mut granted = context.agent(agent.as_deref())?;
+    if let Some(granted) = granted.as_mut()
+        && !context.workspace.config.agents.contains_key(&granted.name)
+    {
+        // Elsewhere than in its workspace, the agent keeps the bounds it was drafted within.
+        granted.plans.clone_from(&saved.agent_plans);
+        granted.may_apply = saved.agent_may_apply;
+    }
     let start = Start {
         skill: saved.skill.clone(),
         skill_digest: saved.skill_digest.clone(),
         params: Value::Null,
-        agent: context.agent(agent.as_deref())?,
+        agent: granted,
         force: args.force,
         dry_run: args.dry_run,
     };

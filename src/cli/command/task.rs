@@ -13,6 +13,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::{card, entity};
+use crate::cli::ui::Format;
 use crate::host::{Error, Failure, NewTask, Session};
 use crate::model::id::looks_like_planner_id;
 use crate::model::time::{day_of_moment, moment_of_day};
@@ -134,7 +135,7 @@ pub(crate) struct FieldArgs {
     #[arg(long, value_name = "DAY")]
     start: Option<String>,
     /// Priority: urgent, important, medium, low, or 0 to 10
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     priority: Option<String>,
     /// Progress: not_started, in_progress, completed, or 0 to 100
     #[arg(long)]
@@ -419,7 +420,9 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
         Ok((rows, zone))
     })?;
     let (rows, zone) = found;
-    let several = rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
+    // For programs the columns are always the same ones, and a day is a day.
+    let plain = context.ui.format == Format::Plain;
+    let several = plain || rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
     let mut columns = vec![
         Column::new("TITLE"),
         Column::new("BUCKET"),
@@ -440,7 +443,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
                 row.task.title.clone(),
                 row.bucket.clone(),
                 row.task.progress().name().replace('_', " "),
-                if row.overdue { format!("{due} !") } else { due },
+                if row.overdue && !plain { format!("{due} !") } else { due },
                 row.assignees.join(", "),
                 row.task.id.to_string(),
             ];

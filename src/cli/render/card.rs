@@ -28,6 +28,9 @@ pub(crate) fn show(ui: &Ui, card: &Card) {
             for (name, value) in &card.lines {
                 ui.answer(&format!("{name}\t{}", visible(value)));
             }
+            if !card.body.is_empty() {
+                ui.answer(&format!("body\t{}", visible(card.body.trim_end())));
+            }
         }
         Format::Human => {
             ui.answer(&paint(BOLD, &card.title));
@@ -123,6 +126,11 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
     for item in checklist {
         let mark = if item.checked { "[x]" } else { "[ ]" };
         body.extend([mark, " ", &visible(&item.title), "\n"]);
+    }
+    for (key, reference) in &details.references {
+        let url = crate::model::link::decode(key);
+        let alias = reference.alias.as_deref().unwrap_or("link");
+        body.extend([&visible(alias), ": ", &visible(&url), "\n"]);
     }
     Ok(Card {
         lines: vec![

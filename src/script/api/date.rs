@@ -89,7 +89,11 @@ pub(crate) fn is_date_only(text: &str) -> bool {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.day.fmt(f)
+        match self.moment {
+            // To the second; what the service keeps beyond that is noise to people.
+            Some(moment) => write!(f, "{moment:.0}"),
+            None => self.day.fmt(f),
+        }
     }
 }
 
@@ -220,7 +224,13 @@ mod functions {
         Ok(text.map_err(bad)?)
     }
 
-    /// The day as text: `2026-12-24`.
+    /// The number of days, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn days_to_string(days: &mut Days) -> String {
+        days.0.to_string()
+    }
+
+    /// As text: `2026-12-24`, or `2026-12-24T09:30:00Z` if it is a moment.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
     pub fn date_to_string(date: &mut Date) -> String {
         date.to_string()

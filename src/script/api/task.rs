@@ -36,6 +36,12 @@ impl Task {
         Ok(task)
     }
 
+    /// Start and due are days to people, whatever hour the service keeps.
+    fn day_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
+        let day = |it| Date::of_day(Date::of_moment(it, &self.session).day, &self.session);
+        moment.map_or(Dynamic::UNIT, |it| Dynamic::from(day(it)))
+    }
+
     fn date_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
         moment.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, &self.session)))
     }
@@ -125,7 +131,7 @@ mod functions {
     #[rhai_fn(get = "start", pure, volatile, return_raw)]
     pub fn start(task: &mut Task) -> Fallible<Dynamic> {
         let start = task.look(Field::StartDateTime)?.start;
-        Ok(task.date_or_unit(start))
+        Ok(task.day_or_unit(start))
     }
 
     /// Sets the day it begins: a Date, a text like "2026-12-24", or `()` for none.
@@ -141,7 +147,7 @@ mod functions {
     #[rhai_fn(get = "due", pure, volatile, return_raw)]
     pub fn due(task: &mut Task) -> Fallible<Dynamic> {
         let due = task.look(Field::DueDateTime)?.due;
-        Ok(task.date_or_unit(due))
+        Ok(task.day_or_unit(due))
     }
 
     /// Sets the day it is due: a Date, a text like "2026-12-24", or `()` for none.
