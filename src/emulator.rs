@@ -24,8 +24,10 @@ mod fault;
 mod view;
 
 // The entities and their rules.
+mod archive;
 mod buckets;
 mod call;
+mod delta;
 mod directory;
 mod filter;
 mod group;
@@ -46,6 +48,7 @@ mod id;
 mod moment;
 
 // State.
+mod history;
 mod object;
 mod store;
 

@@ -6,8 +6,10 @@
 use axum::http::Method;
 
 use crate::emulator::answer::Answer;
+use crate::emulator::archive;
 use crate::emulator::buckets;
 use crate::emulator::call::Call;
+use crate::emulator::delta::{self, Feed};
 use crate::emulator::directory::{self, Listing};
 use crate::emulator::etag;
 use crate::emulator::fault::Fault;
@@ -74,6 +76,25 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
         }
         Route::TasksOfBucket(id) => {
             view.list(call, Scope::TasksOfBucket(opened(call, Kind::Bucket, id)?))
+        }
+        Route::Delta(who, feed) => {
+            if let Some(who) = who {
+                oneself(call, who)?;
+            }
+            let feed = match feed {
+                Feed::BucketsOfPlan(id) => {
+                    Feed::BucketsOfPlan(opened(call, Kind::Plan, id)?.to_owned())
+                }
+                Feed::PlansOfGroup(id) => Feed::PlansOfGroup(directory::group_id(call.conn, id)?),
+                Feed::All | Feed::Tasks => feed.clone(),
+            };
+            delta::answer(call, request, &feed)
+        }
+        Route::Archive(id, direction) => {
+            well_formed(id)?;
+            visible(call, Kind::Plan, id)?;
+            archive::turn(call, id, request, *direction)?;
+            Ok(Answer::empty(204))
         }
         Route::Object(kind, id) => {
             well_formed(id)?;
@@ -154,6 +175,7 @@ fn update(
 ) -> Result<Answer, Fault> {
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    archive::check(call.conn, &object)?;
     let body = request.json()?;
     patch::check_collisions(call, &object, seen, &body)?;
     match kind {

@@ -17,6 +17,7 @@ mod scripts;
 
 // The embedded Planner, request by request, without a network but for one test.
 mod emulator_batch;
+mod emulator_beta;
 mod emulator_bodies;
 mod emulator_demo;
 mod emulator_faults;
