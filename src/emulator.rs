@@ -33,6 +33,7 @@ mod filter;
 mod group;
 mod limits;
 mod plans;
+mod recurrence;
 mod tasks;
 
 // Bodies: what may be written, and how it merges.

@@ -19,6 +19,7 @@ use crate::emulator::id;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
 use crate::emulator::plans;
+use crate::emulator::recurrence;
 use crate::emulator::request::Request;
 use crate::emulator::route::{Route, Who};
 use crate::emulator::tasks;
@@ -186,10 +187,13 @@ fn update(
 }
 
 fn delete(call: &Call<'_>, kind: Kind, id: &str, request: &Request) -> Result<Answer, Fault> {
-    let object = call.open(kind, id)?;
+    let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
     if seen < object.version {
         return Err(Fault::conflict());
+    }
+    if kind == Kind::Task && archive::check(call.conn, &object).is_ok() {
+        recurrence::succeed(call, &mut object, &mut Vec::new())?;
     }
     object::delete(call.conn, &object)?;
     Ok(Answer::empty(204))

@@ -16,6 +16,7 @@ use crate::emulator::limits;
 use crate::emulator::moment;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
+use crate::emulator::recurrence;
 
 /// Creates a task with its details and board formats (2.3 T1).
 pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Object, Fault> {
@@ -23,6 +24,7 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
     let plan = plan_of(call, "Task", &mut body)?;
     // Inline details are accepted and applied (14).
     let details = body.shift_remove("details");
+    let recurrence = take_recurrence(call, &mut body);
     if body.get("title").is_none_or(Value::is_null) {
         return Err(Fault::null_field("Task", "title"));
     }
@@ -37,6 +39,9 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
         seq: 0,
     };
     let mut changed = patch::apply(call, &mut task, &without_nulls(&body))?;
+    if let Some(recurrence) = recurrence {
+        recurrence::write(&mut task, &recurrence, &mut changed)?;
+    }
     settle(call, &Map::new(), &mut task, &mut changed)?;
     check_limits_of_new(call, &task)?;
     let task = object::insert(call.conn, Kind::Task, &task.id, &task.plan, task.doc)?;
@@ -55,6 +60,11 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
         }
         Some(_) => Err(patch::wrong_type("details")),
     }
+}
+
+/// Takes out of a body what only the beta knows; in v1.0 it is an unknown property.
+fn take_recurrence(call: &Call<'_>, body: &mut Map<String, Value>) -> Option<Value> {
+    if call.beta { body.shift_remove("recurrence") } else { None }
 }
 
 /// In the open types of a new task null removes nothing and is ignored (5.2).
@@ -153,10 +163,14 @@ pub(crate) fn update(
 ) -> Result<(), Fault> {
     let before = object.doc.clone();
     let mut changed = Vec::new();
+    let mut body = body.clone();
     if call.beta && object.kind == Kind::Task {
-        changed = move_to_plan(call, object, body)?;
+        changed = move_to_plan(call, object, &body)?;
+        if let Some(recurrence) = take_recurrence(call, &mut body) {
+            recurrence::write(object, &recurrence, &mut changed)?;
+        }
     }
-    for path in patch::apply(call, object, body)? {
+    for path in patch::apply(call, object, &body)? {
         if !changed.contains(&path) {
             changed.push(path);
         }
@@ -174,6 +188,9 @@ pub(crate) fn update(
                 limits::check(active, limit, "MaximumActiveTasksInProject")?;
             }
             update_assignees(call, &before, object)?;
+            if !is_done(&before) && is_done(&object.doc) {
+                recurrence::succeed(call, object, &mut changed)?;
+            }
         }
         Kind::TaskDetails => settle_details(call, &before, object, &changed)?,
         _ => (),
@@ -259,7 +276,7 @@ fn settle(
         computed.push(("assigneePriority", "".into()));
     }
     set_all(&mut task.doc, computed, changed);
-    Ok(())
+    recurrence::settle(task)
 }
 
 /// Keeps what hangs on the assignees in step: the user's lists and the board by assignee, whose

@@ -254,3 +254,99 @@ fn an_archived_plan_is_read_only_until_it_is_taken_back() {
     let _ = bench.change(&task, &title).expect(200);
     assert_eq!(get(&bench, &path)["isArchived"], false);
 }
+
+/// The schedule of a pattern that starts on the second of March.
+fn schedule(pattern: &Value) -> Value {
+    json!({ "recurrence": { "schedule": {
+        "pattern": pattern, "patternStartDateTime": "2026-03-02T10:00:00Z" } } })
+}
+
+#[test]
+fn completing_or_deleting_a_recurring_task_makes_the_next_one() {
+    let bench = Bench::new();
+    let plan = bench.new_plan();
+    let item = json!({ "@odata.type": "#microsoft.graph.plannerChecklistItem", "title": "a",
+                       "isChecked": true });
+    let more = json!({ "title": "Backup", "priority": 1, "dueDateTime": "2026-03-02T10:00:00Z",
+                       "details": { "checklist": { "a": item } } });
+    let task = bench.new_task_in(&plan, &more);
+    let weekly = json!({ "type": "weekly", "interval": 1, "daysOfWeek": ["monday"] });
+    let _ = bench.change(&task, &schedule(&weekly)).error(400);
+    let recurring = change(&bench, &task, &schedule(&weekly)).expect(200)["recurrence"].clone();
+    let next = |recurrence: &Value| recurrence["schedule"]["nextOccurrenceDateTime"].clone();
+    assert_eq!(next(&recurring), "2026-03-09T10:00:00Z");
+    assert_eq!(recurring["schedule"]["pattern"]["firstDayOfWeek"], "sunday");
+    assert_eq!(recurring["occurrenceId"], 1);
+    assert!(bench.get(&task).get("recurrence").is_none());
+
+    // v1.0 completes it, and the series goes on.
+    let _ = bench.change(&task, &json!({ "percentComplete": 100 })).expect(200);
+    let tasks = |bench: &Bench| bench.items(&format!("/planner/plans/{plan}/tasks"));
+    let done = get(&bench, &task)["recurrence"].clone();
+    assert_eq!(done["schedule"], Value::Null);
+    let heir = format!("/planner/tasks/{}", done["nextInSeriesTaskId"].as_str().unwrap());
+    assert_eq!(tasks(&bench).len(), 2);
+    let second = get(&bench, &format!("{heir}?$expand=details"));
+    assert_eq!((&second["title"], &second["priority"]), (&json!("Backup"), &json!(1)));
+    assert_eq!(
+        (&second["dueDateTime"], &second["percentComplete"]),
+        (&next(&recurring), &json!(0))
+    );
+    assert_eq!(second["details"]["checklist"]["a"]["isChecked"], false);
+    let inherited = &second["recurrence"];
+    assert_eq!(inherited["seriesId"], recurring["seriesId"]);
+    assert_eq!(
+        (&inherited["occurrenceId"], &next(inherited)),
+        (&json!(2), &json!("2026-03-16T10:00:00Z"))
+    );
+    assert!(task.ends_with(inherited["previousInSeriesTaskId"].as_str().unwrap()));
+
+    // Reopening and completing the first again makes nothing.
+    for percent in [0, 100] {
+        let _ = bench.change(&task, &json!({ "percentComplete": percent })).expect(200);
+    }
+    assert_eq!(tasks(&bench).len(), 2);
+    let _ = bench.delete(&heir, &bench.tag(&heir)).expect(204);
+    assert_eq!(tasks(&bench).len(), 2);
+    let third = tasks(&bench).pop().unwrap();
+    assert_eq!(third["dueDateTime"], "2026-03-16T10:00:00Z");
+    let third = format!("/planner/tasks/{}", id_of(&third));
+
+    // Another due date moves the next occurrence; without a schedule there is none.
+    let moved = change(&bench, &third, &json!({ "dueDateTime": "2026-03-25T10:00:00Z" }));
+    assert_eq!(next(&moved.expect(200)["recurrence"]), "2026-03-30T10:00:00Z");
+    let stopped = change(&bench, &third, &json!({ "recurrence": { "schedule": null } }));
+    assert_eq!(stopped.expect(200)["recurrence"]["schedule"], Value::Null);
+    let _ = bench.delete(&third, &bench.tag(&third)).expect(204);
+    assert_eq!(tasks(&bench).len(), 1);
+}
+
+#[test]
+fn only_a_whole_schedule_can_be_written() {
+    let bench = Bench::new();
+    let plan = bench.new_plan();
+    let task = bench.new_task_in(&plan, &json!({}));
+    let daily = json!({ "type": "daily", "interval": 1 });
+    for bad in [
+        json!({ "recurrence": [] }),
+        json!({ "recurrence": { "schedule": {} } }),
+        json!({ "recurrence": { "schedule": { "pattern": daily } } }),
+        json!({ "recurrence": { "seriesId": "x" } }),
+        json!({ "recurrence": { "colour": "x" } }),
+        schedule(&json!({ "interval": 1 })),
+        schedule(&json!({ "type": "weekly", "interval": 1 })),
+    ] {
+        let _ = change(&bench, &task, &bad).error(400);
+    }
+    let mut body = schedule(&daily);
+    body["planId"] = json!(plan);
+    body["title"] = json!("Water the plants");
+    let made = beta(&bench, "POST", "/planner/tasks", "", Some(&body)).expect(201);
+    assert_eq!(made["recurrence"]["recurrenceStartDateTime"], "2026-03-02T10:00:00Z");
+    assert_eq!(made["recurrence"]["schedule"]["nextOccurrenceDateTime"], "2026-03-03T10:00:00Z");
+    let _ = bench.post("/planner/tasks", &body).error(400);
+    // A stale tag collides with a newer schedule.
+    let tag = tag_of(&get(&bench, &task));
+    let _ = change(&bench, &task, &schedule(&daily)).expect(200);
+    let _ = beta(&bench, "PATCH", &task, &tag, Some(&schedule(&daily))).error(409);
+}
