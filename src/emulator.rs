@@ -34,6 +34,7 @@ mod group;
 mod limits;
 mod plans;
 mod recurrence;
+mod rosters;
 mod tasks;
 
 // Bodies: what may be written, and how it merges.

@@ -21,6 +21,7 @@ use crate::emulator::patch;
 use crate::emulator::plans;
 use crate::emulator::recurrence;
 use crate::emulator::request::Request;
+use crate::emulator::rosters;
 use crate::emulator::route::{Route, Who};
 use crate::emulator::tasks;
 use crate::emulator::view::View;
@@ -91,6 +92,17 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
             };
             delta::answer(call, request, &feed)
         }
+        Route::Rosters => rosters::create(call, request),
+        Route::Roster(id) if request.method == Method::DELETE => rosters::delete(call, id),
+        Route::Roster(id) => rosters::show(call, request, id),
+        Route::RosterMembers(id) if is_post => rosters::add_member(call, request, id),
+        Route::RosterMembers(id) => rosters::members(call, request, id),
+        Route::RosterMember(id, user) if request.method == Method::DELETE => {
+            rosters::remove_member(call, id, user)
+        }
+        Route::RosterMember(id, user) => rosters::show_member(call, request, id, user),
+        Route::PlansOfRoster(id) => view.list(call, Scope::PlansOfGroup(&rosters::open(call, id)?)),
+        Route::RosterPlansOf(who) => view.list(call, Scope::RosterPlansOf(&oneself(call, who)?)),
         Route::Archive(id, direction) => {
             well_formed(id)?;
             visible(call, Kind::Plan, id)?;

@@ -96,6 +96,8 @@ pub(crate) struct Object {
 pub(crate) enum Scope<'a> {
     PlansOfGroup(&'a str),
     PlansSharedWith(&'a str),
+    /// The plans of a user's rosters.
+    RosterPlansOf(&'a str),
     BucketsOfPlan(&'a str),
     TasksOfPlan(&'a str),
     TasksOfBucket(&'a str),
@@ -105,7 +107,7 @@ pub(crate) enum Scope<'a> {
 impl Scope<'_> {
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::PlansOfGroup(_) | Self::PlansSharedWith(_) => Kind::Plan,
+            Self::PlansOfGroup(_) | Self::PlansSharedWith(_) | Self::RosterPlansOf(_) => Kind::Plan,
             Self::BucketsOfPlan(_) => Kind::Bucket,
             Self::TasksOfPlan(_) | Self::TasksOfBucket(_) | Self::TasksAssignedTo(_) => Kind::Task,
         }
@@ -114,6 +116,7 @@ impl Scope<'_> {
     fn owner(&self) -> &str {
         let (Self::PlansOfGroup(id)
         | Self::PlansSharedWith(id)
+        | Self::RosterPlansOf(id)
         | Self::BucketsOfPlan(id)
         | Self::TasksOfPlan(id)
         | Self::TasksOfBucket(id)
@@ -125,6 +128,11 @@ impl Scope<'_> {
     fn source(&self) -> &'static str {
         match self {
             Self::PlansOfGroup(_) => "object o WHERE o.group_id = ?1 AND o.kind = ?2",
+            Self::RosterPlansOf(_) => {
+                "object o WHERE o.kind = ?2 AND o.group_id IN (SELECT m.group_id \
+                 FROM group_member m JOIN directory_group g ON g.id = m.group_id \
+                 WHERE m.user_id = ?1 AND g.roster = 1)"
+            }
             Self::BucketsOfPlan(_) | Self::TasksOfPlan(_) => {
                 "object o WHERE o.plan_id = ?1 AND o.kind = ?2"
             }

@@ -45,6 +45,13 @@ pub(crate) enum Route {
     TasksOfBucket(String),
     /// Whose changes, and which (beta).
     Delta(Option<Who>, Feed),
+    /// Rosters and what is in them (beta).
+    Rosters,
+    Roster(String),
+    RosterMembers(String),
+    RosterMember(String, String),
+    PlansOfRoster(String),
+    RosterPlansOf(Who),
     /// A plan to be archived or taken back (beta).
     Archive(String, Move),
 }
@@ -125,6 +132,13 @@ impl Route {
             ["groups", id, "planner", "plans", "delta"] => {
                 Self::Delta(None, Feed::PlansOfGroup(own(id)))
             }
+            ["planner", "rosters"] => Self::Rosters,
+            ["planner", "rosters", id] => Self::Roster(own(id)),
+            ["planner", "rosters", id, "members"] => Self::RosterMembers(own(id)),
+            ["planner", "rosters", id, "members", user] => Self::RosterMember(own(id), own(user)),
+            ["planner", "rosters", id, "plans"] => Self::PlansOfRoster(own(id)),
+            ["me", "planner", "rosterplans"] => Self::RosterPlansOf(Who::Me),
+            ["users", id, "planner", "rosterplans"] => Self::RosterPlansOf(Who::User(own(id))),
             ["planner", "plans", id, "archive"] => Self::Archive(own(id), Move::Archive),
             ["planner", "plans", id, "unarchive"] => Self::Archive(own(id), Move::Unarchive),
             _ => return None,
@@ -144,9 +158,11 @@ impl Route {
     /// The user whose own address this is.
     pub(crate) fn who(&self) -> Option<&Who> {
         match self {
-            Self::User(who) | Self::GroupsOf(who) | Self::PlansOf(who) | Self::TasksOf(who) => {
-                Some(who)
-            }
+            Self::User(who)
+            | Self::GroupsOf(who)
+            | Self::PlansOf(who)
+            | Self::TasksOf(who)
+            | Self::RosterPlansOf(who) => Some(who),
             Self::Delta(who, _) => who.as_ref(),
             _ => None,
         }
@@ -170,7 +186,12 @@ impl Route {
             | Self::BucketsOfPlan(_)
             | Self::TasksOfPlan(_)
             | Self::TasksOfBucket(_)
-            | Self::Delta(..) => &["GET"],
+            | Self::Delta(..)
+            | Self::PlansOfRoster(_)
+            | Self::RosterPlansOf(_) => &["GET"],
+            Self::Rosters => &["POST"],
+            Self::Roster(_) | Self::RosterMember(..) => &["GET", "DELETE"],
+            Self::RosterMembers(_) => &["GET", "POST"],
         }
     }
 }
@@ -185,11 +206,13 @@ pub(crate) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-const KEYWORDS: [&str; 17] = [
+const KEYWORDS: [&str; 19] = [
     "$batch",
     "all",
     "archive",
     "delta",
+    "rosterplans",
+    "rosters",
     "unarchive",
     "$ref",
     "me",

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0001_initial.sql"),
     include_str!("store/0002_sign_in.sql"),
     include_str!("store/0003_changes.sql"),
+    include_str!("store/0004_rosters.sql"),
 ];
 /// How long a request waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

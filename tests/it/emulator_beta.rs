@@ -350,3 +350,50 @@ fn only_a_whole_schedule_can_be_written() {
     let _ = change(&bench, &task, &schedule(&daily)).expect(200);
     let _ = beta(&bench, "PATCH", &task, &tag, Some(&schedule(&daily))).error(409);
 }
+
+#[test]
+fn a_roster_holds_one_plan_that_its_members_see() {
+    let bench = Bench::new();
+    let body = json!({ "@odata.type": "#microsoft.graph.plannerRoster" });
+    let roster = id_of(&beta(&bench, "POST", "/planner/rosters", "", Some(&body)).expect(201));
+    let path = format!("/planner/rosters/{roster}");
+    assert_eq!(get(&bench, &path)["id"], json!(roster));
+    let container = json!({ "containerId": roster, "type": "roster" });
+    let body = json!({ "title": "Ours", "container": container });
+    let _ = bench.post("/planner/plans", &body).error(400);
+    let plan = beta(&bench, "POST", "/planner/plans", "", Some(&body)).expect(201);
+    let _ = beta(&bench, "POST", "/planner/plans", "", Some(&body)).error(403);
+    let plan = format!("/planner/plans/{}", id_of(&plan));
+    assert_eq!(bench.get(&plan)["container"]["type"], "unknownFutureValue");
+    let headers = [("prefer", "include-unknown-enum-members")];
+    let shown = bench.send("GET", &plan, &headers, None).expect(200);
+    let url = format!("https://graph.microsoft.com/beta/planner/rosters/{roster}");
+    assert_eq!(shown["container"]["url"], url);
+
+    let mei = bench.caller(MEI);
+    let _ = mei.send("GET", &plan, &[], None).error(403);
+    let _ = beta(&mei, "GET", &path, "", None).error(403);
+    let member = json!({ "@odata.type": "#microsoft.graph.plannerRosterMember", "userId": MEI_ID });
+    let members = format!("{path}/members");
+    let made = beta(&bench, "POST", &members, "", Some(&member)).expect(201);
+    let _ = beta(&bench, "POST", &members, "", Some(&member)).error(400);
+    assert_eq!(get(&mei, &members)["value"].as_array().unwrap().len(), 2);
+    assert_eq!(get(&mei, &format!("{path}/plans"))["value"][0]["title"], "Ours");
+    assert_eq!(get(&mei, "/me/planner/rosterPlans")["value"].as_array().unwrap().len(), 1);
+    let _ = mei.change(&plan, &json!({ "title": "All of ours" })).expect(200);
+    let member = format!("{members}/{}", id_of(&made));
+    assert_eq!(get(&bench, &member)["userId"], MEI_ID);
+    let _ = beta(&bench, "DELETE", &member, "", None).expect(204);
+    let (_, message) = beta(&bench, "DELETE", &member, "", None).error(404);
+    assert_eq!(message, "The roster member cannot be found.");
+    let _ = mei.send("GET", &plan, &[], None).error(403);
+
+    // The directory knows nothing of it.
+    let _ = bench.send("GET", &format!("/groups/{roster}"), &[], None).error(404);
+    assert_eq!(bench.items("/groups").len(), 3);
+    assert_eq!(bench.items("/me/memberOf").len(), 2);
+    let _ = beta(&bench, "DELETE", &path, "", None).expect(204);
+    let _ = bench.send("GET", &plan, &[], None).error(404);
+    let _ = beta(&bench, "GET", &path, "", None).error(404);
+    let _ = beta(&bench, "GET", "/planner/rosters/x", "", None).error(400);
+}
