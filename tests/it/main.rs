@@ -24,6 +24,7 @@ mod emulator_faults;
 mod emulator_lag;
 mod emulator_lists;
 mod emulator_objects;
+mod emulator_robust;
 mod emulator_seed;
 mod emulator_sign_in;
 mod emulator_store;
