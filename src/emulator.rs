@@ -24,13 +24,17 @@ mod fault;
 mod view;
 
 // The entities and their rules.
+mod archive;
 mod buckets;
 mod call;
+mod delta;
 mod directory;
 mod filter;
 mod group;
 mod limits;
 mod plans;
+mod recurrence;
+mod rosters;
 mod tasks;
 
 // Bodies: what may be written, and how it merges.
@@ -46,6 +50,7 @@ mod id;
 mod moment;
 
 // State.
+mod history;
 mod object;
 mod store;
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::emulator::answer::Answer;
 use crate::emulator::fault::Fault;
-use crate::emulator::request::{ROOT, Request};
+use crate::emulator::request::Request;
 use crate::emulator::route;
 
 const MAX_REQUESTS: usize = 20;
@@ -146,7 +146,10 @@ fn http_request(
     let Some(method) = method else {
         return malformed(format!("Request Id {id} has no valid method."));
     };
-    let uri = request.get("url").and_then(Value::as_str).and_then(relative_uri);
+    let uri = request
+        .get("url")
+        .and_then(Value::as_str)
+        .and_then(|url| relative_uri(outer.version(), url));
     let Some(uri) = uri else {
         return malformed(format!("Request Id {id} has no valid relative url."));
     };
@@ -196,12 +199,12 @@ fn http_request(
 }
 
 /// The address of an inner request, relative to the service root.
-fn relative_uri(url: &str) -> Option<Uri> {
+fn relative_uri(root: &str, url: &str) -> Option<Uri> {
     let is_absolute = url.starts_with("//") || url.split('?').next()?.contains("://");
     if url.is_empty() || is_absolute {
         return None;
     }
-    format!("{ROOT}/{}", url.strip_prefix('/').unwrap_or(url)).parse().ok()
+    format!("{root}/{}", url.strip_prefix('/').unwrap_or(url)).parse().ok()
 }
 
 fn inner(id: &str, response: &Response<Vec<u8>>) -> Value {

@@ -29,6 +29,10 @@ pub(crate) struct Call<'a> {
     pub(crate) replica: Option<&'a Replica>,
     pub(crate) ids: Arc<Ids>,
     pub(crate) limits: Limits,
+    /// Whether the beta is asked.
+    pub(crate) beta: bool,
+    /// How many changes a delta token may lag behind.
+    pub(crate) kept_changes: i64,
     /// The size of a page of plans, buckets or tasks.
     pub(crate) page_size: usize,
 }

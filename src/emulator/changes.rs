@@ -14,6 +14,11 @@ pub(crate) fn path(steps: &[&str]) -> String {
     steps.join(&SEPARATOR.to_string())
 }
 
+/// The property that a path begins with.
+pub(crate) fn root(path: &str) -> &str {
+    path.split(SEPARATOR).next().unwrap_or(path)
+}
+
 /// The version at which each field of one object last changed.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Changes(BTreeMap<String, u64>);

@@ -98,7 +98,7 @@ pub(crate) fn group_id(conn: &Connection, raw: &str) -> Result<String, Fault> {
 
 fn group_doc(conn: &Connection, group: &str) -> Result<Map<String, Value>, Fault> {
     let text: Option<String> = conn
-        .prepare_cached("SELECT doc FROM directory_group WHERE id = ?1")?
+        .prepare_cached("SELECT doc FROM directory_group WHERE id = ?1 AND roster = 0")?
         .query_row([group], |row| row.get(0))
         .optional()?;
     parse(&text.ok_or_else(|| Fault::no_resource(group))?)
@@ -162,7 +162,8 @@ impl Listing<'_> {
                 "SELECT seq, doc FROM directory_user WHERE ?1 = '' AND seq > ?2 ORDER BY seq"
             }
             Self::Groups => {
-                "SELECT seq, doc FROM directory_group WHERE ?1 = '' AND seq > ?2 ORDER BY seq"
+                "SELECT seq, doc FROM directory_group WHERE ?1 = '' AND seq > ?2 AND roster = 0 \
+                 ORDER BY seq"
             }
             Self::MembersOf(_) => {
                 "SELECT u.seq, u.doc FROM group_member m JOIN directory_user u ON u.id = m.user_id \
@@ -170,7 +171,7 @@ impl Listing<'_> {
             }
             Self::GroupsOf(_) => {
                 "SELECT g.seq, g.doc FROM group_member m JOIN directory_group g ON g.id = m.group_id \
-                 WHERE m.user_id = ?1 AND g.seq > ?2 ORDER BY g.seq"
+                 WHERE m.user_id = ?1 AND g.seq > ?2 AND g.roster = 0 ORDER BY g.seq"
             }
         }
     }

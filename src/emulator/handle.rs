@@ -6,8 +6,10 @@
 use axum::http::Method;
 
 use crate::emulator::answer::Answer;
+use crate::emulator::archive;
 use crate::emulator::buckets;
 use crate::emulator::call::Call;
+use crate::emulator::delta::{self, Feed};
 use crate::emulator::directory::{self, Listing};
 use crate::emulator::etag;
 use crate::emulator::fault::Fault;
@@ -17,7 +19,9 @@ use crate::emulator::id;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
 use crate::emulator::plans;
+use crate::emulator::recurrence;
 use crate::emulator::request::Request;
+use crate::emulator::rosters;
 use crate::emulator::route::{Route, Who};
 use crate::emulator::tasks;
 use crate::emulator::view::View;
@@ -74,6 +78,36 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
         }
         Route::TasksOfBucket(id) => {
             view.list(call, Scope::TasksOfBucket(opened(call, Kind::Bucket, id)?))
+        }
+        Route::Delta(who, feed) => {
+            if let Some(who) = who {
+                oneself(call, who)?;
+            }
+            let feed = match feed {
+                Feed::BucketsOfPlan(id) => {
+                    Feed::BucketsOfPlan(opened(call, Kind::Plan, id)?.to_owned())
+                }
+                Feed::PlansOfGroup(id) => Feed::PlansOfGroup(directory::group_id(call.conn, id)?),
+                Feed::All | Feed::Tasks => feed.clone(),
+            };
+            delta::answer(call, request, &feed)
+        }
+        Route::Rosters => rosters::create(call, request),
+        Route::Roster(id) if request.method == Method::DELETE => rosters::delete(call, id),
+        Route::Roster(id) => rosters::show(call, request, id),
+        Route::RosterMembers(id) if is_post => rosters::add_member(call, request, id),
+        Route::RosterMembers(id) => rosters::members(call, request, id),
+        Route::RosterMember(id, user) if request.method == Method::DELETE => {
+            rosters::remove_member(call, id, user)
+        }
+        Route::RosterMember(id, user) => rosters::show_member(call, request, id, user),
+        Route::PlansOfRoster(id) => view.list(call, Scope::PlansOfGroup(&rosters::open(call, id)?)),
+        Route::RosterPlansOf(who) => view.list(call, Scope::RosterPlansOf(&oneself(call, who)?)),
+        Route::Archive(id, direction) => {
+            well_formed(id)?;
+            visible(call, Kind::Plan, id)?;
+            archive::turn(call, id, request, *direction)?;
+            Ok(Answer::empty(204))
         }
         Route::Object(kind, id) => {
             well_formed(id)?;
@@ -154,6 +188,7 @@ fn update(
 ) -> Result<Answer, Fault> {
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    archive::check(call.conn, &object)?;
     let body = request.json()?;
     patch::check_collisions(call, &object, seen, &body)?;
     match kind {
@@ -164,10 +199,13 @@ fn update(
 }
 
 fn delete(call: &Call<'_>, kind: Kind, id: &str, request: &Request) -> Result<Answer, Fault> {
-    let object = call.open(kind, id)?;
+    let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
     if seen < object.version {
         return Err(Fault::conflict());
+    }
+    if kind == Kind::Task && archive::check(call.conn, &object).is_ok() {
+        recurrence::succeed(call, &mut object, &mut Vec::new())?;
     }
     object::delete(call.conn, &object)?;
     Ok(Answer::empty(204))

@@ -6,8 +6,9 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use serde_json::{Map, Value};
 
-use crate::emulator::changes::Changes;
+use crate::emulator::changes::{self, Changes};
 use crate::emulator::etag;
+use crate::emulator::history;
 
 /// What an object is. Every kind has its own ETags (planner-api.md 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,18 @@ impl Kind {
     /// The kinds that exist once for every task, with the id of the task (1.1).
     pub(crate) const OF_TASK: [Self; 4] =
         [Self::TaskDetails, Self::AssignedBoard, Self::BucketBoard, Self::ProgressBoard];
+
+    /// All kinds.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Plan,
+        Self::PlanDetails,
+        Self::Bucket,
+        Self::Task,
+        Self::TaskDetails,
+        Self::AssignedBoard,
+        Self::BucketBoard,
+        Self::ProgressBoard,
+    ];
 
     /// The type token inside an ETag (3.2).
     pub(crate) fn token(self) -> &'static str {
@@ -83,6 +96,8 @@ pub(crate) struct Object {
 pub(crate) enum Scope<'a> {
     PlansOfGroup(&'a str),
     PlansSharedWith(&'a str),
+    /// The plans of a user's rosters.
+    RosterPlansOf(&'a str),
     BucketsOfPlan(&'a str),
     TasksOfPlan(&'a str),
     TasksOfBucket(&'a str),
@@ -92,7 +107,7 @@ pub(crate) enum Scope<'a> {
 impl Scope<'_> {
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::PlansOfGroup(_) | Self::PlansSharedWith(_) => Kind::Plan,
+            Self::PlansOfGroup(_) | Self::PlansSharedWith(_) | Self::RosterPlansOf(_) => Kind::Plan,
             Self::BucketsOfPlan(_) => Kind::Bucket,
             Self::TasksOfPlan(_) | Self::TasksOfBucket(_) | Self::TasksAssignedTo(_) => Kind::Task,
         }
@@ -101,6 +116,7 @@ impl Scope<'_> {
     fn owner(&self) -> &str {
         let (Self::PlansOfGroup(id)
         | Self::PlansSharedWith(id)
+        | Self::RosterPlansOf(id)
         | Self::BucketsOfPlan(id)
         | Self::TasksOfPlan(id)
         | Self::TasksOfBucket(id)
@@ -112,6 +128,11 @@ impl Scope<'_> {
     fn source(&self) -> &'static str {
         match self {
             Self::PlansOfGroup(_) => "object o WHERE o.group_id = ?1 AND o.kind = ?2",
+            Self::RosterPlansOf(_) => {
+                "object o WHERE o.kind = ?2 AND o.group_id IN (SELECT m.group_id \
+                 FROM group_member m JOIN directory_group g ON g.id = m.group_id \
+                 WHERE m.user_id = ?1 AND g.roster = 1)"
+            }
             Self::BucketsOfPlan(_) | Self::TasksOfPlan(_) => {
                 "object o WHERE o.plan_id = ?1 AND o.kind = ?2"
             }
@@ -257,7 +278,9 @@ pub(crate) fn insert(
     ])?;
     let seq = conn.last_insert_rowid();
     let (id, plan) = (id.to_owned(), plan.to_owned());
-    Ok(Object { kind, id, plan, version: etag::STEP, doc, changes, seq })
+    let object = Object { kind, id, plan, version: etag::STEP, doc, changes, seq };
+    history::created(conn, &object)?;
+    Ok(object)
 }
 
 /// Stores a changed object under its next version (3.4).
@@ -272,8 +295,8 @@ pub(crate) fn save(
     }
     let columns = Columns::of(object.kind, &object.doc);
     conn.prepare_cached(
-        "UPDATE object SET bucket_id = ?1, active = ?2, version = ?3, doc = ?4, changes = ?5 \
-         WHERE seq = ?6",
+        "UPDATE object SET bucket_id = ?1, active = ?2, version = ?3, doc = ?4, changes = ?5, \
+         plan_id = ?6 WHERE seq = ?7",
     )?
     .execute(params![
         columns.bucket,
@@ -281,8 +304,17 @@ pub(crate) fn save(
         object.version.cast_signed(),
         json(&object.doc)?,
         json(&object.changes)?,
+        object.plan,
         object.seq
     ])?;
+    let names = changed.iter().map(|path| changes::root(path)).collect();
+    history::changed(conn, object, &names)
+}
+
+/// Takes the parts of a task along to the task's plan.
+pub(crate) fn move_parts(conn: &Connection, task: &Object) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE object SET plan_id = ?1 WHERE id = ?2")?
+        .execute([&task.plan, &task.id])?;
     Ok(())
 }
 
@@ -305,14 +337,15 @@ pub(crate) fn set_users<'a>(
 
 /// Deletes an object with everything in it (7.8): its sub-objects, and the tasks of a bucket.
 pub(crate) fn delete(conn: &Connection, object: &Object) -> rusqlite::Result<()> {
-    let sql = match object.kind {
-        Kind::Plan => "DELETE FROM object WHERE plan_id = ?1",
+    let condition = match object.kind {
+        Kind::Plan => "o.plan_id = ?1",
         Kind::Bucket => {
-            "DELETE FROM object WHERE id = ?1 OR id IN \
-             (SELECT id FROM object WHERE bucket_id = ?1 AND kind = 'Task')"
+            "o.id = ?1 OR o.id IN (SELECT id FROM object WHERE bucket_id = ?1 AND kind = 'Task')"
         }
-        _ => "DELETE FROM object WHERE id = ?1",
+        _ => "o.id = ?1",
     };
-    conn.prepare_cached(sql)?.execute([&object.id])?;
+    history::deleted(conn, condition, &object.id)?;
+    conn.prepare_cached(&format!("DELETE FROM object AS o WHERE {condition}"))?
+        .execute([&object.id])?;
     Ok(())
 }

@@ -32,8 +32,13 @@ pub(crate) fn check_collisions(
     if seen == object.version {
         return Ok(());
     }
-    let collides =
-        touched(call, object.kind, body).iter().any(|path| object.changes.collides(path, seen));
+    let mut paths = touched(call, object.kind, body);
+    if call.beta && object.kind == Kind::Task {
+        // Writable in the beta only.
+        let names = ["planId", "recurrence"].into_iter().filter(|name| body.contains_key(*name));
+        paths.extend(names.map(|name| changes::path(&[name])));
+    }
+    let collides = paths.iter().any(|path| object.changes.collides(path, seen));
     if collides { Err(Fault::conflict()) } else { Ok(()) }
 }
 

@@ -1,6 +1,6 @@
 //! Plans and their details: creation, containers, sharing.
 //!
-//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Only groups contain plans here.
+//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Groups contain plans and, in the beta, rosters.
 
 use serde_json::{Map, Value, json};
 
@@ -12,6 +12,7 @@ use crate::emulator::id;
 use crate::emulator::limits;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
+use crate::emulator::rosters;
 use crate::emulator::schema;
 use crate::emulator::tasks;
 
@@ -30,11 +31,16 @@ pub(crate) fn create(
     if body.get("title").is_none_or(Value::is_null) {
         return Err(Fault::null_field("Plan", "title"));
     }
-    let group = container_group(origin, &mut body)?;
+    let roster = if call.beta { rosters::container(call, &mut body)? } else { None };
+    let is_roster = roster.is_some();
+    let group = match roster {
+        Some(roster) => roster,
+        None => container_group(origin, &mut body)?,
+    };
     if !call.may_enter(&group)? {
         return Err(Fault::forbidden_or_missing());
     }
-    if !directory::is_unified(call.conn, &group)? {
+    if !is_roster && !directory::is_unified(call.conn, &group)? {
         return Err(Fault::invalid("The container must be a Microsoft 365 group."));
     }
     let id = call.ids.planner();
@@ -46,8 +52,12 @@ pub(crate) fn create(
         "createdBy": call.actor(),
         "container": {
             "containerId": group,
-            "type": "group",
-            "url": format!("{GRAPH}/v1.0/groups/{group}"),
+            "type": if is_roster { "roster" } else { "group" },
+            "url": if is_roster {
+                format!("{GRAPH}/beta/planner/rosters/{group}")
+            } else {
+                format!("{GRAPH}/v1.0/groups/{group}")
+            },
         },
     });
     let (doc, plan, changes) = (tasks::into_map(doc), id.clone(), Changes::default());

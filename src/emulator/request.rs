@@ -10,8 +10,16 @@ use url::form_urlencoded;
 use crate::emulator::fault::Fault;
 use crate::emulator::id;
 
-/// The root of every address; the beta is not served.
+/// The root of the addresses of v1.0, and of the beta's.
 pub(crate) const ROOT: &str = "/v1.0";
+pub(crate) const BETA: &str = "/beta";
+
+/// Returns the root that a path begins with, in whatever spelling.
+pub(crate) fn root_of(path: &str) -> Option<&'static str> {
+    [ROOT, BETA]
+        .into_iter()
+        .find(|root| path.get(..root.len()).is_some_and(|head| head.eq_ignore_ascii_case(root)))
+}
 
 /// A request in parts.
 #[derive(Debug)]
@@ -46,7 +54,22 @@ impl Request {
 
     /// The address of the service root.
     pub(crate) fn root(&self) -> String {
-        format!("{}{ROOT}", self.origin())
+        format!("{}{}", self.origin(), self.version())
+    }
+
+    /// The root of the version that is asked.
+    pub(crate) fn version(&self) -> &'static str {
+        root_of(self.uri.path()).unwrap_or(ROOT)
+    }
+
+    /// Says whether the beta is asked.
+    pub(crate) fn is_beta(&self) -> bool {
+        self.version() == BETA
+    }
+
+    /// All query options.
+    pub(crate) fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A query option by its exact name, `$select` for instance.

@@ -6,9 +6,11 @@
 use axum::http::Method;
 use url::Url;
 
+use crate::emulator::archive::Move;
+use crate::emulator::delta::Feed;
 use crate::emulator::fault::Fault;
 use crate::emulator::object::Kind;
-use crate::emulator::request::{ROOT, Request};
+use crate::emulator::request::{self, BETA, Request};
 
 /// A user in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,17 @@ pub(crate) enum Route {
     BucketsOfPlan(String),
     TasksOfPlan(String),
     TasksOfBucket(String),
+    /// Whose changes, and which (beta).
+    Delta(Option<Who>, Feed),
+    /// Rosters and what is in them (beta).
+    Rosters,
+    Roster(String),
+    RosterMembers(String),
+    RosterMember(String, String),
+    PlansOfRoster(String),
+    RosterPlansOf(Who),
+    /// A plan to be archived or taken back (beta).
+    Archive(String, Move),
 }
 
 impl Route {
@@ -73,6 +86,11 @@ impl Route {
             }
         }
         let own = |id: &str| id.to_owned();
+        if request::root_of(path) == Some(BETA)
+            && let Some(route) = Self::of_beta(parts.as_slice())
+        {
+            return Some(route);
+        }
         Some(match parts.as_slice() {
             ["$batch"] => Self::Batch,
             ["me", rest @ ..] => Self::of_user(Who::Me, rest)?,
@@ -99,6 +117,34 @@ impl Route {
         })
     }
 
+    /// What exists in the beta only (2.9).
+    fn of_beta(parts: &[&str]) -> Option<Self> {
+        let own = |id: &str| id.to_owned();
+        Some(match parts {
+            ["me", "planner", "all", "delta"] => Self::Delta(Some(Who::Me), Feed::All),
+            ["users", id, "planner", "all", "delta"] => {
+                Self::Delta(Some(Who::User(own(id))), Feed::All)
+            }
+            ["planner", "tasks", "delta"] => Self::Delta(None, Feed::Tasks),
+            ["planner", "plans", id, "buckets", "delta"] => {
+                Self::Delta(None, Feed::BucketsOfPlan(own(id)))
+            }
+            ["groups", id, "planner", "plans", "delta"] => {
+                Self::Delta(None, Feed::PlansOfGroup(own(id)))
+            }
+            ["planner", "rosters"] => Self::Rosters,
+            ["planner", "rosters", id] => Self::Roster(own(id)),
+            ["planner", "rosters", id, "members"] => Self::RosterMembers(own(id)),
+            ["planner", "rosters", id, "members", user] => Self::RosterMember(own(id), own(user)),
+            ["planner", "rosters", id, "plans"] => Self::PlansOfRoster(own(id)),
+            ["me", "planner", "rosterplans"] => Self::RosterPlansOf(Who::Me),
+            ["users", id, "planner", "rosterplans"] => Self::RosterPlansOf(Who::User(own(id))),
+            ["planner", "plans", id, "archive"] => Self::Archive(own(id), Move::Archive),
+            ["planner", "plans", id, "unarchive"] => Self::Archive(own(id), Move::Unarchive),
+            _ => return None,
+        })
+    }
+
     fn of_user(who: Who, rest: &[&str]) -> Option<Self> {
         Some(match rest {
             [] => Self::User(who),
@@ -112,16 +158,19 @@ impl Route {
     /// The user whose own address this is.
     pub(crate) fn who(&self) -> Option<&Who> {
         match self {
-            Self::User(who) | Self::GroupsOf(who) | Self::PlansOf(who) | Self::TasksOf(who) => {
-                Some(who)
-            }
+            Self::User(who)
+            | Self::GroupsOf(who)
+            | Self::PlansOf(who)
+            | Self::TasksOf(who)
+            | Self::RosterPlansOf(who) => Some(who),
+            Self::Delta(who, _) => who.as_ref(),
             _ => None,
         }
     }
 
     fn verbs(&self) -> &'static [&'static str] {
         match self {
-            Self::Batch | Self::AddMember(_) => &["POST"],
+            Self::Batch | Self::AddMember(_) | Self::Archive(..) => &["POST"],
             Self::RemoveMember(..) => &["DELETE"],
             Self::Groups | Self::Plans | Self::Buckets | Self::Tasks => &["GET", "POST"],
             Self::Object(Kind::Plan | Kind::Bucket | Kind::Task, _) => &["GET", "PATCH", "DELETE"],
@@ -136,7 +185,13 @@ impl Route {
             | Self::PlansOfGroup(_)
             | Self::BucketsOfPlan(_)
             | Self::TasksOfPlan(_)
-            | Self::TasksOfBucket(_) => &["GET"],
+            | Self::TasksOfBucket(_)
+            | Self::Delta(..)
+            | Self::PlansOfRoster(_)
+            | Self::RosterPlansOf(_) => &["GET"],
+            Self::Rosters => &["POST"],
+            Self::Roster(_) | Self::RosterMember(..) => &["GET", "DELETE"],
+            Self::RosterMembers(_) => &["GET", "POST"],
         }
     }
 }
@@ -151,8 +206,14 @@ pub(crate) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-const KEYWORDS: [&str; 13] = [
+const KEYWORDS: [&str; 19] = [
     "$batch",
+    "all",
+    "archive",
+    "delta",
+    "rosterplans",
+    "rosters",
+    "unarchive",
     "$ref",
     "me",
     "users",
@@ -175,8 +236,7 @@ fn part_of_task(segment: &str) -> Option<Kind> {
 
 /// The decoded segments below the root, keys in parentheses as segments of their own.
 fn segments(path: &str) -> Option<Vec<String>> {
-    let head = path.get(..ROOT.len())?;
-    let rest = path.get(ROOT.len()..).filter(|_| head.eq_ignore_ascii_case(ROOT))?;
+    let rest = path.get(request::root_of(path)?.len()..)?;
     let mut out = Vec::new();
     for raw in rest.strip_prefix('/')?.trim_end_matches('/').split('/') {
         let segment = decode(raw)?;
@@ -223,7 +283,7 @@ pub(crate) fn key_of_address(address: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, Who};
+    use super::{Feed, Route, Who};
     use crate::emulator::object::Kind;
 
     #[test]
@@ -253,7 +313,11 @@ mod tests {
             ("/v1.0", None),
             ("/v1.0/", None),
             ("/", None),
-            ("/beta/me", None),
+            ("/beta/me", Some(Route::User(Who::Me))),
+            ("/v1.0/me/planner/all/delta", None),
+            ("/Beta/me/planner/all/delta", Some(Route::Delta(Some(Who::Me), Feed::All))),
+            ("/beta/planner/tasks/delta", Some(Route::Delta(None, Feed::Tasks))),
+            ("/gamma/me", None),
             ("/v1.0/planner/tasks/%ff", None),
         ];
         for (path, expected) in cases {

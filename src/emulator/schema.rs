@@ -3,6 +3,8 @@
 //! Only data. How a rule reads a value is `patch`'s business, how an open type merges
 //! `open_type`'s.
 
+use serde_json::{Map, Value};
+
 use crate::emulator::object::Kind;
 use Rule::{
     Boolean, Description, Entries, Flags, Hint, Hints, Labels, OptionalText, Preview, ReadOnly,
@@ -206,6 +208,40 @@ pub(crate) fn properties(kind: Kind) -> &'static [Property] {
         Kind::AssignedBoard => ASSIGNED_BOARD,
         Kind::BucketBoard | Kind::ProgressBoard => BOARD,
     }
+}
+
+/// What the beta adds and its value where nothing is stored (1.13). `lastModified*` begin as
+/// what the creator left.
+fn additions(kind: Kind, doc: &Map<String, Value>) -> Vec<(&'static str, Value)> {
+    let archive = [("archivalInfo", Value::Null), ("isArchived", false.into())];
+    let of = |name: &str| doc.get(name).cloned().unwrap_or_default();
+    match kind {
+        Kind::Plan | Kind::Bucket => archive.to_vec(),
+        Kind::Task => [
+            ("hasChat", false.into()),
+            ("lastModifiedBy", of("createdBy")),
+            ("lastModifiedDateTime", of("createdDateTime")),
+            ("recurrence", Value::Null),
+            ("specifiedCompletionRequirements", "none".into()),
+        ]
+        .into_iter()
+        .chain(archive)
+        .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A document as a version of the API shows it.
+pub(crate) fn shown(kind: Kind, doc: &Map<String, Value>, beta: bool) -> Map<String, Value> {
+    let mut out = doc.clone();
+    for (name, default) in additions(kind, doc) {
+        if beta {
+            out.entry(name).or_insert(default);
+        } else {
+            out.shift_remove(name);
+        }
+    }
+    out
 }
 
 /// Finds a property by its exact name.

@@ -21,6 +21,7 @@ use crate::emulator::demo;
 use crate::emulator::directory;
 use crate::emulator::fault::Fault;
 use crate::emulator::handle;
+use crate::emulator::history;
 use crate::emulator::id::{self, Ids};
 use crate::emulator::limits::Limits;
 use crate::emulator::moment;
@@ -58,6 +59,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The page size of plans, buckets and tasks (planner-api.md 8.2).
     pub page_size: usize,
+    /// How many changes are remembered for delta queries; older tokens answer 410 (2.10).
+    pub kept_changes: u32,
     /// The limits that are enforced (6.5).
     pub limits: Limits,
     /// Who watches the requests.
@@ -77,6 +80,7 @@ impl Options {
             storage,
             clock,
             page_size: 400,
+            kept_changes: 20_000,
             limits: Limits::default(),
             observer: None,
             faults: Vec::new(),
@@ -118,6 +122,7 @@ impl Emulator {
     /// If the file cannot be used, is no emulator's, or was written by a newer program.
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
+        store.write(|conn| history::prune(conn, options.kept_changes.into()))?;
         let panel = Panel::new(options.faults.clone(), options.sign_in.device_codes);
         panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);
@@ -163,7 +168,7 @@ impl Emulator {
     fn plant(&self, conn: &Connection, text: &str, first_id: u64) -> Result<(), SeedError> {
         let ids = Arc::new(Ids::Counted(AtomicU64::new(first_id)));
         let limits = Limits::default();
-        let call = self.call(conn, Caller::trusted(String::new()));
+        let call = self.call(conn, Caller::trusted(String::new()), false);
         seed::plant(&Call { ids, limits, replica: None, ..call }, text)
     }
 
@@ -296,7 +301,7 @@ impl Emulator {
             let caller = Caller::of(conn, request, now)?;
             let route = route.clone()?;
             sign_in::check(&caller, &route, &request.method)?;
-            handle::handle(&self.call(conn, caller), &route, request)
+            handle::handle(&self.call(conn, caller, request.is_beta()), &route, request)
         };
         if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
     }
@@ -305,7 +310,7 @@ impl Emulator {
         answer::finish(request, self.shared.options.clock.now(), result)
     }
 
-    fn call<'a>(&'a self, conn: &'a Connection, caller: Caller) -> Call<'a> {
+    fn call<'a>(&'a self, conn: &'a Connection, caller: Caller, beta: bool) -> Call<'a> {
         let options = &self.shared.options;
         Call {
             conn,
@@ -316,6 +321,8 @@ impl Emulator {
             replica: Some(&self.shared.panel.replica),
             ids: Arc::clone(&self.shared.ids),
             limits: options.limits,
+            beta,
+            kept_changes: options.kept_changes.into(),
             page_size: options.page_size,
         }
     }

@@ -21,3 +21,4 @@ pub(crate) use caller::Caller;
 pub(crate) use endpoints::{Endpoint, Visit, answer};
 pub(crate) use grant::{Decision, decide, pending};
 pub(crate) use permission::check;
+pub(crate) use token::TENANT;

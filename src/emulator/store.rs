@@ -12,8 +12,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 /// Marks a database as an emulator's: `PwEm`.
 const APPLICATION_ID: i64 = 0x5077_456D;
 /// The steps from an empty database to the present one. Steps are added, never edited.
-const MIGRATIONS: &[&str] =
-    &[include_str!("store/0001_initial.sql"), include_str!("store/0002_sign_in.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("store/0001_initial.sql"),
+    include_str!("store/0002_sign_in.sql"),
+    include_str!("store/0003_changes.sql"),
+    include_str!("store/0004_rosters.sql"),
+];
 /// How long a request waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 

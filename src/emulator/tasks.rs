@@ -6,14 +6,17 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::emulator::archive;
 use crate::emulator::call::Call;
 use crate::emulator::changes;
 use crate::emulator::fault::Fault;
+use crate::emulator::history;
 use crate::emulator::id;
 use crate::emulator::limits;
 use crate::emulator::moment;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
+use crate::emulator::recurrence;
 
 /// Creates a task with its details and board formats (2.3 T1).
 pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Object, Fault> {
@@ -21,6 +24,7 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
     let plan = plan_of(call, "Task", &mut body)?;
     // Inline details are accepted and applied (14).
     let details = body.shift_remove("details");
+    let recurrence = take_recurrence(call, &mut body);
     if body.get("title").is_none_or(Value::is_null) {
         return Err(Fault::null_field("Task", "title"));
     }
@@ -35,6 +39,9 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
         seq: 0,
     };
     let mut changed = patch::apply(call, &mut task, &without_nulls(&body))?;
+    if let Some(recurrence) = recurrence {
+        recurrence::write(&mut task, &recurrence, &mut changed)?;
+    }
     settle(call, &Map::new(), &mut task, &mut changed)?;
     check_limits_of_new(call, &task)?;
     let task = object::insert(call.conn, Kind::Task, &task.id, &task.plan, task.doc)?;
@@ -53,6 +60,11 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
         }
         Some(_) => Err(patch::wrong_type("details")),
     }
+}
+
+/// Takes out of a body what only the beta knows; in v1.0 it is an unknown property.
+fn take_recurrence(call: &Call<'_>, body: &mut Map<String, Value>) -> Option<Value> {
+    if call.beta { body.shift_remove("recurrence") } else { None }
 }
 
 /// In the open types of a new task null removes nothing and is ignored (5.2).
@@ -74,6 +86,7 @@ pub(crate) fn plan_of(
         None | Some(Value::Null) => Err(Fault::null_field(entity, "planId")),
         Some(Value::String(plan)) if id::is_planner(&plan) => {
             call.container_plan(&plan)?;
+            archive::check_plan(call.conn, &plan)?;
             Ok(plan)
         }
         Some(Value::String(plan)) => Err(Fault::malformed_id(&plan)),
@@ -149,12 +162,25 @@ pub(crate) fn update(
     body: &Map<String, Value>,
 ) -> Result<(), Fault> {
     let before = object.doc.clone();
-    let mut changed = patch::apply(call, object, body)?;
+    let mut changed = Vec::new();
+    let mut body = body.clone();
+    if call.beta && object.kind == Kind::Task {
+        changed = move_to_plan(call, object, &body)?;
+        if let Some(recurrence) = take_recurrence(call, &mut body) {
+            recurrence::write(object, &recurrence, &mut changed)?;
+        }
+    }
+    for path in patch::apply(call, object, &body)? {
+        if !changed.contains(&path) {
+            changed.push(path);
+        }
+    }
     if changed.is_empty() {
         return Ok(());
     }
     match object.kind {
         Kind::Task => {
+            sign(call, object, &mut changed);
             settle(call, &before, object, &mut changed)?;
             if is_done(&before) && !is_done(&object.doc) {
                 let active = object::count_active(call.conn, &object.plan)? + 1;
@@ -162,12 +188,51 @@ pub(crate) fn update(
                 limits::check(active, limit, "MaximumActiveTasksInProject")?;
             }
             update_assignees(call, &before, object)?;
+            if !is_done(&before) && is_done(&object.doc) {
+                recurrence::succeed(call, object, &mut changed)?;
+            }
         }
         Kind::TaskDetails => settle_details(call, &before, object, &changed)?,
         _ => (),
     }
     object::save(call.conn, object, &changed)?;
     Ok(())
+}
+
+/// Moves a task to the plan that a body names (2.9, beta). The task leaves its bucket, unless the
+/// body names one of the new plan.
+fn move_to_plan(
+    call: &Call<'_>,
+    task: &mut Object,
+    body: &Map<String, Value>,
+) -> Result<Vec<String>, Fault> {
+    let plan = match body.get("planId") {
+        Some(Value::String(plan)) if *plan != task.plan => plan,
+        _ => return Ok(Vec::new()),
+    };
+    if !id::is_planner(plan) {
+        return Err(Fault::malformed_id(plan));
+    }
+    call.container_plan(plan)?;
+    archive::check_plan(call.conn, plan)?;
+    let tasks = object::count(call.conn, Scope::TasksOfPlan(plan))? + 1;
+    limits::check(tasks, call.limits.tasks_in_plan, "MaximumTasksInProject")?;
+    if !is_done(&task.doc) {
+        let active = object::count_active(call.conn, plan)? + 1;
+        limits::check(active, call.limits.active_tasks_in_plan, "MaximumActiveTasksInProject")?;
+    }
+    history::left(call.conn, task)?;
+    task.plan.clone_from(plan);
+    task.doc.insert("planId".to_owned(), plan.as_str().into());
+    task.doc.insert("bucketId".to_owned(), Value::Null);
+    object::move_parts(call.conn, task)?;
+    Ok(["planId", "bucketId"].map(|name| changes::path(&[name])).to_vec())
+}
+
+/// Notes who changed a task, which only the beta shows (1.13).
+fn sign(call: &Call<'_>, task: &mut Object, changed: &mut Vec<String>) {
+    let signature = vec![("lastModifiedBy", call.actor()), ("lastModifiedDateTime", call.moment())];
+    set_all(&mut task.doc, signature, changed);
 }
 
 /// Checks what concerns several fields of a task and computes the read-only ones (7.4).
@@ -211,7 +276,7 @@ fn settle(
         computed.push(("assigneePriority", "".into()));
     }
     set_all(&mut task.doc, computed, changed);
-    Ok(())
+    recurrence::settle(task)
 }
 
 /// Keeps what hangs on the assignees in step: the user's lists and the board by assignee, whose
@@ -276,6 +341,7 @@ fn settle_details(
     let mut of_task = Vec::new();
     set_all(&mut task.doc, computed, &mut of_task);
     if !of_task.is_empty() || changed.contains(&changes::path(&["description"])) {
+        sign(call, &mut task, &mut of_task);
         object::save(call.conn, &mut task, &of_task)?;
     }
     Ok(())
@@ -302,7 +368,7 @@ fn set_all(doc: &mut Map<String, Value>, values: Vec<(&str, Value)>, changed: &m
     }
 }
 
-fn assignees(doc: &Map<String, Value>) -> BTreeSet<String> {
+pub(crate) fn assignees(doc: &Map<String, Value>) -> BTreeSet<String> {
     let assignments = doc.get("assignments").and_then(Value::as_object);
     assignments.map(|entries| entries.keys().cloned().collect()).unwrap_or_default()
 }

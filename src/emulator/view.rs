@@ -12,6 +12,7 @@ use crate::emulator::etag;
 use crate::emulator::fault::Fault;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::request::Request;
+use crate::emulator::schema;
 
 /// What a request wants to see.
 #[derive(Debug)]
@@ -107,7 +108,8 @@ impl<'a> View<'a> {
     /// An object as it stands in an answer, its tag first.
     fn entity(&self, call: &Call<'_>, object: &Object) -> Result<Map<String, Value>, Fault> {
         let mut out = tagged(object);
-        for (name, value) in selected(&object.doc, &self.select) {
+        let doc = schema::shown(object.kind, &object.doc, call.beta);
+        for (name, value) in selected(&doc, &self.select) {
             out.insert(name, value);
         }
         if let Some(container) = out.get_mut("container").filter(|_| object.kind == Kind::Plan)
@@ -210,7 +212,7 @@ fn navigation(kind: Kind, name: &str) -> Option<(&'static str, Navigation)> {
 fn expanded(call: &Call<'_>, object: &Object, navigation: Navigation) -> Result<Value, Fault> {
     let whole = |object: &Object| {
         let mut out = tagged(object);
-        out.extend(object.doc.clone());
+        out.extend(schema::shown(object.kind, &object.doc, call.beta));
         Value::Object(out)
     };
     let scope = match navigation {

@@ -21,12 +21,14 @@ mod scripts;
 
 // The embedded Planner, request by request, without a network but for one test.
 mod emulator_batch;
+mod emulator_beta;
 mod emulator_bodies;
 mod emulator_demo;
 mod emulator_faults;
 mod emulator_lag;
 mod emulator_lists;
 mod emulator_objects;
+mod emulator_robust;
 mod emulator_seed;
 mod emulator_sign_in;
 mod emulator_store;

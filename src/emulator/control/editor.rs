@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::emulator::control::log::Origin;
 use crate::emulator::control::rule::Edit;
 use crate::emulator::id;
-use crate::emulator::request::{ROOT, Request};
+use crate::emulator::request::{self, ROOT, Request};
 use crate::emulator::service::Emulator;
 
 /// A background editor.
@@ -124,7 +124,7 @@ fn step(emulator: &Emulator, edits: &Edits, at: u64) -> bool {
 /// Carries out the change of an `edit` rule.
 pub(crate) fn carry_out(emulator: &Emulator, edit: &Edit, request: &Request) {
     let own = request.uri.path();
-    let own = own.get(ROOT.len()..).filter(|_| own.starts_with(ROOT)).unwrap_or_default();
+    let own = request::root_of(own).and_then(|root| own.get(root.len()..)).unwrap_or_default();
     if !change(emulator, edit, own) {
         tracing::warn!(user = edit.user, "an edit rule changed nothing");
     }

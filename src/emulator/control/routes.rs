@@ -66,7 +66,7 @@ fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
         Method::POST => {
             let throttle: Throttle = read(request)?;
             if !throttle.is_valid() {
-                return Err(invalid("`writes_per_s` and `burst` are above zero"));
+                return Err(invalid("`writes_per_s` is 0.001 to 1000000, `burst` at least 1"));
             }
             emulator.set_throttle(Some(throttle));
         }

@@ -21,7 +21,7 @@ pub struct Throttle {
 impl Throttle {
     /// Says whether the numbers can be meant.
     pub(crate) fn is_valid(&self) -> bool {
-        self.writes_per_s.is_finite() && self.writes_per_s > 0.0 && self.burst != Some(0)
+        (0.001..=1e6).contains(&self.writes_per_s) && self.burst != Some(0)
     }
 
     fn capacity(&self) -> f64 {

@@ -123,7 +123,7 @@ fn need(caller: &Caller, route: &Route, method: &Method) -> Option<Need> {
         Route::Groups if method == Method::POST => NEW_GROUP,
         Route::Groups | Route::Group(_) | Route::Members(_) => GROUPS,
         Route::AddMember(_) | Route::RemoveMember(..) => MEMBERS,
-        Route::PlansOf(_) => READ_DELEGATED,
+        Route::PlansOf(_) | Route::Delta(Some(_), _) => READ_DELEGATED,
         _ if method == Method::GET => READ,
         _ => WRITE,
     })
