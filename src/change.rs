@@ -20,6 +20,6 @@ pub mod saved;
 pub use draft::{Draft, EntityId};
 pub use edit::{Change, Edit, Op, TaskBasis, TaskState, Write};
 pub use field::{Entity, Field, FieldChange, Fields};
-pub use merge::{FieldConflict, Merge, merge};
+pub use merge::{FieldConflict, Merge, holds, merge};
 pub use saved::{Saved, SavedError};
 pub use set::ChangeSet;

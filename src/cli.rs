@@ -24,7 +24,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match args::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ui::print_usage(&error),
+        Err(error) => {
+            let json = arguments.iter().any(|it| it == "--json");
+            return ui::print_usage(&error, json);
+        }
     };
     let ui = ui::Ui::new(&cli.global);
     ui.start_logging(cli.global.verbose);
@@ -35,5 +38,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             error.exit()
         }
     };
-    if ui.is_closed() { ExitCode::SUCCESS } else { code.into() }
+    if ui.has_failed() && code == exit::Exit::Done {
+        return exit::Exit::Input.into();
+    }
+    code.into()
 }

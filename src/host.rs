@@ -10,6 +10,7 @@ pub mod error;
 mod lookup;
 pub mod session;
 pub mod stop;
+mod tasks;
 mod wishes;
 
 // From wishes to outcomes.
@@ -27,3 +28,4 @@ pub use run::{Agent, Finished, Host, Judge, Program, Start};
 pub use session::{Session, View};
 pub use stop::{Stop, StopReason};
 pub use wishes::NewTask;
+pub use worker::on_large_stack;

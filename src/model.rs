@@ -18,6 +18,8 @@ pub mod task;
 // Closed sets and small values.
 pub mod category;
 pub mod limits;
+pub mod link;
+pub mod order;
 pub mod progress;
 pub mod time;
 

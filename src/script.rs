@@ -10,6 +10,7 @@ mod memory;
 
 // What scripts see.
 pub mod api;
+mod check;
 mod convert;
 pub mod diagnose;
 

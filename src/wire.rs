@@ -5,6 +5,7 @@
 //! sends.
 
 // Out.
+pub mod batch;
 pub mod body;
 pub mod request;
 

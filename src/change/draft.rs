@@ -9,8 +9,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::set::ordinal;
 use crate::change::{Change, ChangeSet, Edit, Field, Fields, TaskBasis, TaskState, Write};
-use crate::model::{Bucket, BucketId, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{
+    Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned,
+};
 
 /// An entity, by what it is and its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ use crate::model::{Bucket, BucketId, ETag, Plan, PlanId, Task, TaskDetails, Task
 pub enum EntityId {
     /// A plan.
     Plan(PlanId),
+    /// The details of a plan, by the plan's id.
+    PlanDetails(PlanId),
     /// A bucket.
     Bucket(BucketId),
     /// A task.
@@ -29,7 +34,7 @@ impl EntityId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Plan(id) => id.as_str(),
+            Self::Plan(id) | Self::PlanDetails(id) => id.as_str(),
             Self::Bucket(id) => id.as_str(),
             Self::Task(id) => id.as_str(),
         }
@@ -49,16 +54,20 @@ struct Tracked<T, B> {
     /// As it is wanted; `None` once it is to go.
     wanted: Option<T>,
     /// Tasks that go with it.
-    takes_along: usize,
+    takes_along: BTreeSet<TaskId>,
 }
 
 impl<T: Clone, B> Tracked<T, B> {
     fn new(value: T) -> Self {
-        Self { read: None, wanted: Some(value), takes_along: 0 }
+        Self { read: None, wanted: Some(value), takes_along: BTreeSet::new() }
     }
 
     fn read(value: &T, basis: B) -> Self {
-        Self { read: Some((value.clone(), basis)), wanted: Some(value.clone()), takes_along: 0 }
+        Self {
+            read: Some((value.clone(), basis)),
+            wanted: Some(value.clone()),
+            takes_along: BTreeSet::new(),
+        }
     }
 }
 
@@ -85,6 +94,7 @@ pub struct Draft {
     nonce: String,
     n_created: usize,
     plans: BTreeMap<PlanId, Tracked<Plan, ETag>>,
+    plan_details: BTreeMap<PlanId, (String, Tracked<PlanDetails, ETag>)>,
     buckets: BTreeMap<BucketId, Tracked<Bucket, ETag>>,
     tasks: BTreeMap<TaskId, Tracked<TaskState, TaskBasis>>,
     reads: BTreeMap<EntityId, BTreeSet<Field>>,
@@ -95,6 +105,12 @@ impl Draft {
     #[must_use]
     pub fn new(nonce: String) -> Self {
         Self { nonce, ..Self::default() }
+    }
+
+    /// Returns what makes the run's markers unguessable.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
     }
 
     fn next(&mut self) -> usize {
@@ -110,7 +126,7 @@ impl Draft {
     /// Returns the number of entities touched so far, at most that of changes.
     #[must_use]
     pub fn touched(&self) -> usize {
-        self.plans.len() + self.buckets.len() + self.tasks.len()
+        self.plans.len() + self.plan_details.len() + self.buckets.len() + self.tasks.len()
     }
 
     // Plans
@@ -143,10 +159,41 @@ impl Draft {
     }
 
     /// Marks a plan to go, with the `tasks` in it.
-    pub fn delete_plan(&mut self, read: Option<&Versioned<Plan>>, id: &PlanId, tasks: usize) {
+    pub fn delete_plan(
+        &mut self,
+        read: Option<&Versioned<Plan>>,
+        id: &PlanId,
+        tasks: BTreeSet<TaskId>,
+    ) {
         if let Some(it) = track(&mut self.plans, id, read.map(|it| (&it.value, it.etag.clone()))) {
             it.wanted = None;
             it.takes_along = tasks;
+        }
+    }
+
+    /// Returns the details of a plan as wanted, if they were touched.
+    #[must_use]
+    pub fn plan_details(&self, id: &PlanId) -> Option<&PlanDetails> {
+        self.plan_details.get(id).and_then(|(_, it)| it.wanted.as_ref())
+    }
+
+    /// Changes the details of a plan with this title. Those of a new plan are not `read`: they
+    /// are empty, and written once the plan is there.
+    pub fn edit_plan_details(
+        &mut self,
+        read: Option<&Versioned<PlanDetails>>,
+        (id, title): (&PlanId, &str),
+        edit: impl FnOnce(&mut PlanDetails),
+    ) {
+        let (_, tracked) = self.plan_details.entry(id.clone()).or_insert_with(|| {
+            let tracked = match read {
+                Some(read) => Tracked::read(&read.value, read.etag.clone()),
+                None => Tracked::new(PlanDetails::default()),
+            };
+            (title.to_owned(), tracked)
+        });
+        if let Some(wanted) = tracked.wanted.as_mut() {
+            edit(wanted);
         }
     }
 
@@ -160,11 +207,11 @@ impl Draft {
 
     /// Returns the buckets that this run makes in a plan.
     pub fn new_buckets<'a>(&'a self, plan: &'a PlanId) -> impl Iterator<Item = &'a Bucket> {
-        self.buckets
-            .values()
-            .filter(|it| it.read.is_none())
-            .filter_map(|it| it.wanted.as_ref())
-            .filter(move |it| it.plan == *plan)
+        let new = self.buckets.values().filter(|it| it.read.is_none());
+        let mut found: Vec<_> =
+            new.filter_map(|it| it.wanted.as_ref()).filter(|it| it.plan == *plan).collect();
+        found.sort_by_key(|it| ordinal(it.id.as_str()));
+        found.into_iter()
     }
 
     /// Adds a bucket; returns its provisional id.
@@ -189,7 +236,12 @@ impl Draft {
     }
 
     /// Marks a bucket to go, with the `tasks` in it.
-    pub fn delete_bucket(&mut self, read: Option<&Versioned<Bucket>>, id: &BucketId, tasks: usize) {
+    pub fn delete_bucket(
+        &mut self,
+        read: Option<&Versioned<Bucket>>,
+        id: &BucketId,
+        tasks: BTreeSet<TaskId>,
+    ) {
         if let Some(it) = track(&mut self.buckets, id, read.map(|it| (&it.value, it.etag.clone())))
         {
             it.wanted = None;
@@ -207,12 +259,24 @@ impl Draft {
 
     /// Returns the tasks that this run makes in a plan.
     pub fn new_tasks<'a>(&'a self, plan: &'a PlanId) -> impl Iterator<Item = &'a Task> {
-        self.tasks
-            .values()
-            .filter(|it| it.read.is_none())
-            .filter_map(|it| it.wanted.as_ref())
-            .map(|it| &it.task)
-            .filter(move |it| it.plan == *plan)
+        let new = self.tasks.values().filter(|it| it.read.is_none());
+        let wanted = new.filter_map(|it| it.wanted.as_ref()).map(|it| &it.task);
+        let mut found: Vec<_> = wanted.filter(|it| it.plan == *plan).collect();
+        found.sort_by_key(|it| ordinal(it.id.as_str()));
+        found.into_iter()
+    }
+
+    /// Returns the tasks that the run has touched and wants to keep.
+    pub fn touched_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values().filter_map(|it| it.wanted.as_ref()).map(|it| &it.task)
+    }
+
+    /// Returns the plans that this run makes.
+    pub fn new_plans(&self) -> impl Iterator<Item = &Plan> {
+        let new = self.plans.values().filter(|it| it.read.is_none());
+        let mut found: Vec<_> = new.filter_map(|it| it.wanted.as_ref()).collect();
+        found.sort_by_key(|it| ordinal(it.id.as_str()));
+        found.into_iter()
     }
 
     /// Adds a task, with empty details; returns its provisional id.
@@ -274,7 +338,10 @@ impl Draft {
     /// Takes up a set again, as it was drafted.
     #[must_use]
     pub fn of_set(set: &ChangeSet) -> Self {
-        fn tracked<T: Clone, B: Clone>(edit: &Edit<T, B>, takes_along: usize) -> Tracked<T, B> {
+        fn tracked<T: Clone, B: Clone>(
+            edit: &Edit<T, B>,
+            takes_along: &BTreeSet<TaskId>,
+        ) -> Tracked<T, B> {
             let (read, wanted) = match edit {
                 Edit::Create { after } => (None, Some(after)),
                 Edit::Update { before, after, basis } => (Some((before, basis)), Some(after)),
@@ -283,15 +350,18 @@ impl Draft {
             Tracked {
                 read: read.map(|(before, basis)| (before.clone(), basis.clone())),
                 wanted: wanted.cloned(),
-                takes_along,
+                takes_along: takes_along.clone(),
             }
         }
         let mut draft = Self::default();
         for change in set.changes() {
-            let n = change.takes_along;
+            let n = &change.takes_along;
             match &change.write {
                 Write::Plan(edit) => {
                     draft.plans.insert(edit.known().id.clone(), tracked(edit, n));
+                }
+                Write::PlanDetails { plan, title, edit } => {
+                    draft.plan_details.insert(plan.clone(), (title.clone(), tracked(edit, n)));
                 }
                 Write::Bucket(edit) => {
                     draft.buckets.insert(edit.known().id.clone(), tracked(edit, n));
@@ -305,28 +375,59 @@ impl Draft {
         draft
     }
 
+    /// Gives the tasks that the run looked into the details they were seen with, so that what was
+    /// read of them is compared before anything is written. `seen` returns them with their tag,
+    /// if there was one.
+    pub fn attach_seen_details(
+        &mut self,
+        seen: impl Fn(&TaskId) -> Option<(TaskDetails, Option<ETag>)>,
+    ) {
+        for (id, tracked) in &mut self.tasks {
+            let reads = self.reads.get(&EntityId::Task(id.clone()));
+            let looked = reads.is_some_and(|it| it.iter().any(|field| field.is_in_details()));
+            if let Some((before, basis)) = tracked.read.as_mut()
+                && looked
+                && before.details.is_none()
+                && let Some((details, tag)) = seen(id)
+            {
+                if let Some(wanted) = tracked.wanted.as_mut() {
+                    wanted.details = Some(details.clone());
+                }
+                before.details = Some(details);
+                basis.details = tag;
+            }
+        }
+    }
+
     /// Returns what really differs, in the order to apply it: updates that rest on what is
     /// there, then what is new from the plan down, then updates that need it, deletions last
     /// (design.md 2.2); by id inside each level.
     #[must_use]
     pub fn finish(self) -> ChangeSet {
-        let Self { plans, buckets, tasks, mut reads, .. } = self;
+        let Self { plans, plan_details, buckets, tasks, mut reads, .. } = self;
         let mut changes = Vec::new();
-        let mut push = |write: Option<Write>, takes_along: usize| {
+        let mut push = |write: Option<Write>, takes_along: BTreeSet<TaskId>| {
             if let Some(write) = write {
                 changes.push(Change { n: 0, write, reads: BTreeSet::new(), takes_along });
             }
         };
         for it in plans.into_values() {
-            let takes_along = it.takes_along;
+            let takes_along = it.takes_along.clone();
             push(it.into_edit().map(Write::Plan), takes_along);
         }
+        for (plan, (title, it)) in plan_details {
+            let edit = it.into_edit().filter(|edit| match edit {
+                Edit::Create { after } => *after != PlanDetails::default(),
+                Edit::Update { .. } | Edit::Delete { .. } => true,
+            });
+            push(edit.map(|edit| Write::PlanDetails { plan, title, edit }), BTreeSet::new());
+        }
         for it in buckets.into_values() {
-            let takes_along = it.takes_along;
+            let takes_along = it.takes_along.clone();
             push(it.into_edit().map(Write::Bucket), takes_along);
         }
         for it in tasks.into_values() {
-            push(it.into_edit().map(|edit| Write::Task(Box::new(edit))), 0);
+            push(it.into_edit().map(|edit| Write::Task(Box::new(edit))), BTreeSet::new());
         }
         for change in &mut changes {
             change.reads = reads.remove(&change.id()).unwrap_or_default();

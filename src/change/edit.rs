@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::change::{Entity, EntityId, Field, FieldChange, Fields};
-use crate::model::{Bucket, ETag, Plan, PlanId, Priority, Task, TaskDetails};
+use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Priority, Task, TaskDetails, TaskId};
 
 /// A task and its details, one thing to a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +118,15 @@ impl Op {
 pub enum Write {
     /// Of a plan.
     Plan(Edit<Plan, ETag>),
+    /// Of the details of a plan, which are there as long as the plan is.
+    PlanDetails {
+        /// The plan.
+        plan: PlanId,
+        /// Its title, as it was read.
+        title: String,
+        /// An update; or, of a new plan, a "create" that is carried out as the first update.
+        edit: Edit<PlanDetails, ETag>,
+    },
     /// Of a bucket.
     Bucket(Edit<Bucket, ETag>),
     /// Of a task with its details.
@@ -133,8 +142,8 @@ pub struct Change {
     pub write: Write,
     /// The fields of this entity that the script looked at before it decided.
     pub reads: BTreeSet<Field>,
-    /// How many tasks go with it: those of a bucket or plan that is deleted.
-    pub takes_along: usize,
+    /// The tasks that go with it: those of a bucket or plan that is deleted.
+    pub takes_along: BTreeSet<TaskId>,
 }
 
 /// Calls `$body` with `$edit` bound to the edit, whatever entity it is of.
@@ -142,6 +151,7 @@ macro_rules! each_edit {
     ($write:expr, $edit:ident => $body:expr) => {
         match $write {
             Write::Plan($edit) => $body,
+            Write::PlanDetails { edit: $edit, .. } => $body,
             Write::Bucket($edit) => $body,
             Write::Task($edit) => $body,
         }
@@ -160,6 +170,7 @@ impl Change {
     pub const fn entity(&self) -> Entity {
         match self.write {
             Write::Plan(_) => Entity::Plan,
+            Write::PlanDetails { .. } => Entity::PlanDetails,
             Write::Bucket(_) => Entity::Bucket,
             Write::Task(_) => Entity::Task,
         }
@@ -170,6 +181,7 @@ impl Change {
     pub fn id(&self) -> EntityId {
         match &self.write {
             Write::Plan(edit) => EntityId::Plan(edit.known().id.clone()),
+            Write::PlanDetails { plan, .. } => EntityId::PlanDetails(plan.clone()),
             Write::Bucket(edit) => EntityId::Bucket(edit.known().id.clone()),
             Write::Task(edit) => EntityId::Task(edit.known().task.id.clone()),
         }
@@ -180,6 +192,7 @@ impl Change {
     pub fn plan(&self) -> &PlanId {
         match &self.write {
             Write::Plan(edit) => &edit.known().id,
+            Write::PlanDetails { plan, .. } => plan,
             Write::Bucket(edit) => &edit.known().plan,
             Write::Task(edit) => &edit.known().task.plan,
         }
@@ -190,6 +203,7 @@ impl Change {
     pub fn title(&self) -> &str {
         match &self.write {
             Write::Plan(edit) => &edit.known().title,
+            Write::PlanDetails { title, .. } => title,
             Write::Bucket(edit) => &edit.known().name,
             Write::Task(edit) => &edit.known().task.title,
         }
@@ -224,11 +238,12 @@ impl Change {
         self.fields().contains_key(&field)
     }
 
-    /// Tells whether it mentions an entity that this set creates.
+    /// Tells whether it mentions an entity that does not exist yet, as a place or in a text.
     #[must_use]
     pub fn mentions_new(&self) -> bool {
-        match &self.write {
+        let in_place = match &self.write {
             Write::Plan(_) => false,
+            Write::PlanDetails { plan, .. } => plan.is_provisional(),
             Write::Bucket(edit) => edit.known().plan.is_provisional(),
             Write::Task(edit) => edit.after().is_some_and(|after| {
                 after.task.plan.is_provisional()
@@ -238,12 +253,17 @@ impl Change {
                         .as_ref()
                         .is_some_and(crate::model::BucketId::is_provisional)
             }),
-        }
+        };
+        in_place || self.fields().values().any(|it| mentions_marker(&it.after))
     }
 }
 
 /// Tells whether a value of a new entity is the one that it would have anyway.
 fn is_blank(field: Field, value: &Value) -> bool {
+    // A new thing stands somewhere in any case.
+    if field == Field::OrderHint {
+        return true;
+    }
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -255,5 +275,17 @@ fn is_blank(field: Field, value: &Value) -> bool {
             _ => false,
         },
         Value::Bool(_) => false,
+    }
+}
+
+/// Tells whether a text anywhere in a value holds a provisional id.
+fn mentions_marker(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("⟦new:"),
+        Value::Array(items) => items.iter().any(mentions_marker),
+        Value::Object(map) => {
+            map.iter().any(|(key, it)| key.contains("⟦new:") || mentions_marker(it))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -3,13 +3,15 @@
 //! The values are for people, reports and comparison. What goes over the wire is made by the
 //! `wire` layer from the typed states.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::change::TaskState;
-use crate::model::{Bucket, Plan};
+use crate::model::order::is_wanted;
+use crate::model::{Bucket, Plan, PlanDetails};
 
 /// What a change is about (design.md 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ use crate::model::{Bucket, Plan};
 pub enum Entity {
     /// A plan.
     Plan,
+    /// The details of a plan: its labels and whom it is shared with.
+    PlanDetails,
     /// A bucket.
     Bucket,
     /// A task with its details.
@@ -29,6 +33,7 @@ impl Entity {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plan => "plan",
+            Self::PlanDetails => "plan_details",
             Self::Bucket => "bucket",
             Self::Task => "task",
         }
@@ -78,6 +83,9 @@ macro_rules! fields {
 fields! {
     Title "title" "title" "Title of a plan or a task.";
     Name "name" "name" "Name of a bucket.";
+    OrderHint "orderHint" "order_hint" "The place of a bucket among its siblings.";
+    CategoryDescriptions "categoryDescriptions" "label_names" "The names of a plan's labels.";
+    SharedWith "sharedWith" "shared_with" "Whom a plan is shared with.";
     BucketId "bucketId" "bucket" "The bucket of a task.";
     PercentComplete "percentComplete" "percent_complete" "Completion of a task, 0 to 100.";
     Priority "priority" "priority" "Priority of a task, 0 to 10.";
@@ -86,6 +94,7 @@ fields! {
     Assignments "assignments" "assignees" "Who works on a task.";
     AppliedCategories "appliedCategories" "labels" "The labels of a task.";
     Description "description" "description" "The description of a task (in its details).";
+    PreviewType "previewType" "preview_type" "Which detail a task's card shows (in its details).";
     Checklist "checklist" "checklist" "The checklist of a task (in its details).";
     References "references" "references" "The references of a task (in its details).";
 }
@@ -94,7 +103,7 @@ impl Field {
     /// Tells whether the field is kept in the task's details, under their own ETag.
     #[must_use]
     pub const fn is_in_details(self) -> bool {
-        matches!(self, Self::Description | Self::Checklist | Self::References)
+        matches!(self, Self::Description | Self::PreviewType | Self::Checklist | Self::References)
     }
 }
 
@@ -122,6 +131,9 @@ pub trait Fields {
     /// key by key. `null` for a field that the entity does not have or that was not read.
     fn value(&self, field: Field) -> Value;
 
+    /// Sets here, in what is there now, everything in which `ours` differs from `base`.
+    fn graft(&mut self, base: &Self, ours: &Self);
+
     /// Returns the fields in which `after` differs from this.
     fn differing(&self, after: &Self) -> Vec<Field> {
         Self::FIELDS
@@ -132,19 +144,77 @@ pub trait Fields {
     }
 }
 
+fn graft_value<T: PartialEq + Clone>(theirs: &mut T, base: &T, ours: &T) {
+    if base != ours {
+        theirs.clone_from(ours);
+    }
+}
+
+fn graft_map<K: Ord + Clone, V: PartialEq + Clone>(
+    theirs: &mut BTreeMap<K, V>,
+    base: &BTreeMap<K, V>,
+    ours: &BTreeMap<K, V>,
+) {
+    for key in base.keys().chain(ours.keys()).filter(|key| base.get(key) != ours.get(key)) {
+        match ours.get(key) {
+            Some(value) => theirs.insert(key.clone(), value.clone()),
+            None => theirs.remove(key),
+        };
+    }
+}
+
+fn graft_set<T: Ord + Clone>(theirs: &mut BTreeSet<T>, base: &BTreeSet<T>, ours: &BTreeSet<T>) {
+    theirs.extend(ours.difference(base).cloned());
+    theirs.retain(|it| !base.contains(it) || ours.contains(it));
+}
+
 impl Fields for Plan {
     const FIELDS: &'static [Field] = &[Field::Title];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        graft_value(&mut self.title, &base.title, &ours.title);
+    }
 
     fn value(&self, field: Field) -> Value {
         if field == Field::Title { json!(self.title) } else { Value::Null }
     }
 }
 
-impl Fields for Bucket {
-    const FIELDS: &'static [Field] = &[Field::Name];
+impl Fields for PlanDetails {
+    const FIELDS: &'static [Field] = &[Field::CategoryDescriptions, Field::SharedWith];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        graft_map(&mut self.labels, &base.labels, &ours.labels);
+        graft_set(&mut self.shared_with, &base.shared_with, &ours.shared_with);
+    }
 
     fn value(&self, field: Field) -> Value {
-        if field == Field::Name { json!(self.name) } else { Value::Null }
+        match field {
+            Field::CategoryDescriptions => {
+                let names = self.labels.iter();
+                names.map(|(it, name)| (it.to_string(), json!(name))).collect::<Map<_, _>>().into()
+            }
+            Field::SharedWith => flags(self.shared_with.iter().map(ToString::to_string)),
+            _ => Value::Null,
+        }
+    }
+}
+
+impl Fields for Bucket {
+    const FIELDS: &'static [Field] = &[Field::Name, Field::OrderHint];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        graft_value(&mut self.name, &base.name, &ours.name);
+        graft_value(&mut self.order_hint, &base.order_hint, &ours.order_hint);
+    }
+
+    fn value(&self, field: Field) -> Value {
+        match field {
+            Field::Name => json!(self.name),
+            // Where it stands by now says nothing; where it is wanted does.
+            Field::OrderHint if is_wanted(&self.order_hint) => json!(self.order_hint),
+            _ => Value::Null,
+        }
     }
 }
 
@@ -159,15 +229,38 @@ impl Fields for TaskState {
         Field::Assignments,
         Field::AppliedCategories,
         Field::Description,
+        Field::PreviewType,
         Field::Checklist,
         Field::References,
     ];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        let (task, from, to) = (&mut self.task, &base.task, &ours.task);
+        graft_value(&mut task.title, &from.title, &to.title);
+        graft_value(&mut task.bucket, &from.bucket, &to.bucket);
+        graft_value(&mut task.percent_complete, &from.percent_complete, &to.percent_complete);
+        graft_value(&mut task.priority, &from.priority, &to.priority);
+        graft_value(&mut task.start, &from.start, &to.start);
+        graft_value(&mut task.due, &from.due, &to.due);
+        graft_map(&mut task.assignments, &from.assignments, &to.assignments);
+        graft_set(&mut task.categories, &from.categories, &to.categories);
+        if let (Some(details), Some(from), Some(to)) =
+            (&mut self.details, &base.details, &ours.details)
+        {
+            graft_value(&mut details.description, &from.description, &to.description);
+            graft_value(&mut details.preview_type, &from.preview_type, &to.preview_type);
+            graft_map(&mut details.checklist, &from.checklist, &to.checklist);
+            graft_map(&mut details.references, &from.references, &to.references);
+        }
+    }
 
     fn value(&self, field: Field) -> Value {
         let task = &self.task;
         let details = self.details.as_ref();
         match field {
-            Field::Name => Value::Null,
+            Field::Name | Field::OrderHint | Field::CategoryDescriptions | Field::SharedWith => {
+                Value::Null
+            }
             Field::Title => json!(task.title),
             Field::BucketId => json!(task.bucket),
             Field::PercentComplete => json!(task.percent_complete),
@@ -177,11 +270,19 @@ impl Fields for TaskState {
             Field::Assignments => flags(task.assignments.keys().map(ToString::to_string)),
             Field::AppliedCategories => flags(task.categories.iter().map(ToString::to_string)),
             Field::Description => details.map_or(Value::Null, |it| json!(it.description)),
+            Field::PreviewType => details
+                .map(|it| it.preview_type.as_str())
+                .filter(|it| !it.is_empty())
+                .map_or(Value::Null, |it| json!(it)),
             Field::Checklist => details.map_or(Value::Null, |it| {
                 it.checklist
                     .iter()
                     .map(|(key, item)| {
-                        (key.clone(), json!({ "title": item.title, "isChecked": item.checked }))
+                        let mut value = json!({ "title": item.title, "isChecked": item.checked });
+                        if is_wanted(&item.order_hint) {
+                            value["orderHint"] = json!(item.order_hint);
+                        }
+                        (key.clone(), value)
                     })
                     .collect::<Map<_, _>>()
                     .into()

@@ -59,11 +59,40 @@ fn written_part_moved(base: &Value, ours: &Value, theirs: &Value) -> bool {
     else {
         return base != theirs;
     };
+    written_keys(base, ours).any(|key| base.get(key) != theirs.get(key))
+}
+
+fn written_keys<'a>(
+    base: &'a Map<String, Value>,
+    ours: &'a Map<String, Value>,
+) -> impl Iterator<Item = &'a String> {
     let keys: BTreeSet<&String> = base.keys().chain(ours.keys()).collect();
-    let get = |map: &Map<String, Value>, key: &String| map.get(key).cloned();
-    keys.into_iter()
-        .filter(|key| get(base, key) != get(ours, key))
-        .any(|key| get(base, key) != get(theirs, key))
+    keys.into_iter().filter(|key| base.get(*key) != ours.get(*key))
+}
+
+/// Tells whether everything that `ours` sets against `base` is there in `theirs`: what an
+/// attempt whose answer was lost has done (design.md 2.4).
+pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
+    base.differing(ours).into_iter().all(|field| {
+        let (before, wanted, now) = (base.value(field), ours.value(field), theirs.value(field));
+        match (&before, &wanted, &now) {
+            (Value::Object(before), Value::Object(wanted), Value::Object(now)) => {
+                let settled = |it: Option<&Value>| it.cloned().map(without_place);
+                written_keys(before, wanted)
+                    .all(|key| settled(wanted.get(key)) == settled(now.get(key)))
+            }
+            // The service has made its own hint of the place that was wanted.
+            _ if field == Field::OrderHint => true,
+            _ => wanted == now,
+        }
+    })
+}
+
+fn without_place(mut value: Value) -> Value {
+    if let Some(map) = value.as_object_mut() {
+        map.remove("orderHint");
+    }
+    value
 }
 
 #[cfg(test)]
@@ -104,6 +133,37 @@ mod tests {
         assert_eq!(conflicts(&ours, &title, &[Field::Title]), [Field::Title]);
         let same = state(|it| it.percent_complete = 50);
         assert_eq!(conflicts(&ours, &same, &[]), [Field::PercentComplete]);
+    }
+
+    #[test]
+    fn what_was_set_holds_whatever_else_happened() {
+        let base = state(|_| {});
+        let ours = state(|it| _ = it.assignments.insert(user("ana"), String::new()));
+        let both = state(|it| {
+            it.assignments.insert(user("ana"), "8584".into());
+            it.assignments.insert(user("bo"), String::new());
+            it.title = "Other".into();
+        });
+        assert!(holds(&base, &ours, &both));
+        assert!(!holds(&base, &ours, &base));
+    }
+
+    #[test]
+    fn a_graft_keeps_theirs_and_sets_ours() {
+        let base = state(|it| _ = it.assignments.insert(user("cy"), String::new()));
+        let ours = state(|it| {
+            it.assignments.insert(user("ana"), String::new());
+            it.percent_complete = 50;
+        });
+        let mut theirs = state(|it| {
+            it.assignments.insert(user("cy"), String::new());
+            it.assignments.insert(user("bo"), String::new());
+            it.title = "Other".into();
+        });
+        theirs.graft(&base, &ours);
+        let people: Vec<_> = theirs.task.assignments.keys().map(UserId::as_str).collect();
+        assert_eq!(people, ["ana", "bo"]);
+        assert_eq!((theirs.task.title.as_str(), theirs.task.percent_complete), ("Other", 50));
     }
 
     #[test]

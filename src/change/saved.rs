@@ -4,6 +4,8 @@
 //! needs, states and tags included, and a digest over it, so that what was looked at is what
 //! is applied.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -30,6 +32,10 @@ pub struct Saved {
     pub actor: UserId,
     /// For which agent.
     pub agent: Option<String>,
+    /// The plans that the agent was confined to then, by title or id.
+    pub agent_plans: Option<BTreeSet<String>>,
+    /// Whether the agent might apply then.
+    pub agent_may_apply: bool,
     /// What drafted it: a skill's name, or the command.
     pub skill: String,
     /// The digest of the skill.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::change::{Change, Entity, EntityId, Op};
+use crate::change::{Change, Entity, Op};
 
 /// What a run wants to write, in order. It can not be applied: for that it must be reviewed
 /// (see [`crate::policy::Cleared`]).
@@ -16,7 +16,7 @@ impl ChangeSet {
     /// Sorts and numbers changes.
     pub(crate) fn in_order(mut changes: Vec<Change>) -> Self {
         changes.sort_by_cached_key(|change| {
-            (level(change), creation_order(&change.id()), change.id())
+            (level(change), ordinal(change.id().as_str()), change.id())
         });
         for (at, change) in changes.iter_mut().enumerate() {
             change.n = at + 1;
@@ -34,6 +34,12 @@ impl ChangeSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Counts the tasks that deletions of buckets and plans take along.
+    #[must_use]
+    pub fn taken_along(&self) -> usize {
+        self.changes.iter().map(|it| it.takes_along.len()).sum()
     }
 
     /// Counts the changes of a kind.
@@ -55,19 +61,19 @@ fn level(change: &Change) -> u8 {
     match (change.op(), change.entity()) {
         (Op::Update, _) if !change.mentions_new() => 0,
         (Op::Create, Entity::Plan) => 1,
-        (Op::Create, Entity::Bucket) => 2,
+        (Op::Create, Entity::PlanDetails | Entity::Bucket) => 2,
         (Op::Create, Entity::Task) => 3,
         (Op::Update, _) => 4,
         (Op::Delete, Entity::Task) => 5,
         (Op::Delete, Entity::Bucket) => 6,
-        (Op::Delete, Entity::Plan) => 7,
+        (Op::Delete, Entity::Plan | Entity::PlanDetails) => 7,
     }
 }
 
-/// New entities keep the order in which the script made them: their markers count.
-fn creation_order(id: &EntityId) -> usize {
-    id.as_str()
-        .strip_prefix("⟦new:")
+/// New entities keep the order in which the script made them: their markers count. Zero for
+/// what exists already.
+pub(crate) fn ordinal(id: &str) -> usize {
+    id.strip_prefix("⟦new:")
         .and_then(|rest| rest.split(':').next())
         .and_then(|n| n.parse().ok())
         .unwrap_or(0)

@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::command::{apply, bucket, emulator, plan, run, skill, task};
+use crate::cli::command::{apply, bucket, emulator, person, plan, run, skill, task};
 
 const EXAMPLES: &str = "\
 Examples:
   planwright run morning_triage --dry-run     show what a skill would change
   planwright run morning_triage               change it
   planwright task list --plan \"BOS Operations\" --open
-  planwright task complete \"Book the venue\"
+  planwright task complete \"Check the fire extinguishers\"
 
 Without a tenant everything works on the embedded demo board.";
 
 /// Automate Microsoft Planner, safely
 #[derive(Debug, Parser)]
 #[command(name = "planwright", version, after_help = EXAMPLES, max_term_width = 100)]
-#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -99,6 +99,12 @@ pub(crate) enum Command {
     /// List and change tasks
     #[command(subcommand)]
     Task(Box<task::TaskCommand>),
+    /// Look up people
+    #[command(subcommand)]
+    User(person::UserCommand),
+    /// Look up groups
+    #[command(subcommand)]
+    Group(person::GroupCommand),
     /// List skills and show what they take
     #[command(subcommand)]
     Skill(skill::SkillCommand),

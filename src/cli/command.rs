@@ -3,6 +3,8 @@
 pub(crate) mod apply;
 pub(crate) mod bucket;
 pub(crate) mod emulator;
+pub(crate) mod part;
+pub(crate) mod person;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod skill;
@@ -30,6 +32,8 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Plan(command) => plan::run(&context, command),
         Command::Bucket(command) => bucket::run(&context, command),
         Command::Task(command) => task::run(&context, command),
+        Command::User(command) => person::user(&context, command),
+        Command::Group(command) => person::group(&context, command),
         Command::Skill(command) => skill::run(&context, command),
         Command::Emulator(args) => emulator::run(&context, args),
         Command::Completions { .. } => Ok(Exit::Done),

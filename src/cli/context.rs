@@ -12,11 +12,11 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::report;
 use crate::cli::settings::{self, Service};
-use crate::cli::ui::Ui;
+use crate::cli::ui::{self, Ui};
 use crate::emulator::{Emulator, Options, Storage};
 use crate::graph::{BaseUrl, Client};
 use crate::host::{
-    Agent, Failure, Finished, Host, Program, Session, Start, Stop, StopReason, SystemClock,
+    Agent, Failure, Finished, Host, Program, Session, Start, Status, Stop, StopReason, SystemClock,
 };
 use crate::script::{Policies, Workspace};
 
@@ -61,10 +61,14 @@ impl<'a> Context<'a> {
         };
         let agent = write.agent.as_deref();
         let finished = self.with_host(agent, async |host| host.run(start, program).await)?;
-        if let Some(file) = &write.out {
+        // What was refused is not saved: there is nothing to apply.
+        let saved = write.out.as_deref().filter(|_| finished.report.status == Status::Previewed);
+        if let Some(file) = saved {
             save(&finished, file)?;
+        } else if let Some(file) = &write.out {
+            self.ui.note(&format!("Nothing saved to {}.", file.display()));
         }
-        Ok(self.show(&finished, write.out.as_deref()))
+        Ok(self.show(&finished, saved))
     }
 
     /// Runs the body of a command through review and apply; the command is its name.
@@ -105,11 +109,13 @@ impl<'a> Context<'a> {
         let zone = settings::time_zone(&self.workspace)?;
         let limits = &self.workspace.config.limits;
         let service = settings::service(self.global)?;
+        let service_name = service.name();
         self.runtime.block_on(async {
             self.watch_interrupt();
             let (client, _serving) = self.client(service).await?;
             let host = Host {
                 client,
+                service: service_name,
                 clock: Arc::new(SystemClock),
                 zone,
                 caps: limits.caps(),
@@ -133,6 +139,10 @@ impl<'a> Context<'a> {
         self.runtime.spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 interrupt.set(StopReason::Cancelled);
+            }
+            // Asked twice: leave at once, whatever is in flight.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                ui::leave();
             }
         });
     }
@@ -173,6 +183,9 @@ impl<'a> Context<'a> {
     /// is an error: a typo must not grant everything.
     pub(crate) fn agent(&self, name: Option<&str>) -> Result<Option<Agent>, CommandError> {
         let Some(name) = name else { return Ok(None) };
+        if name.trim().is_empty() {
+            return Err(CommandError::usage("the name of the agent is empty"));
+        }
         let agents = &self.workspace.config.agents;
         let Some(config) = agents.get(name) else {
             if agents.is_empty() {

@@ -30,6 +30,16 @@ pub(crate) enum Service {
     },
 }
 
+impl Service {
+    /// Returns what the service is called in saved change sets.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Embedded { .. } => EMBEDDED.to_owned(),
+            Self::Graph { base, .. } => base.to_string(),
+        }
+    }
+}
+
 const EMBEDDED: &str = "embedded";
 const EMBEDDED_TOKEN: &str = "emulator:rook@bos.example";
 

@@ -30,7 +30,8 @@ pub(crate) enum Format {
 pub(crate) struct Ui {
     pub(crate) format: Format,
     color: ColorChoice,
-    closed: Cell<bool>,
+    /// Whether a part of the answer could not be written.
+    failed: Cell<bool>,
 }
 
 impl Ui {
@@ -45,7 +46,7 @@ impl Ui {
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Self { format, color, closed: Cell::new(false) }
+        Self { format, color, failed: Cell::new(false) }
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -55,13 +56,30 @@ impl Ui {
     /// Prints a line of the answer.
     pub(crate) fn answer(&self, line: &str) {
         let mut out = AutoStream::new(io::stdout(), self.color);
-        self.keep(writeln!(out, "{line}"));
+        let result = writeln!(out, "{line}").and_then(|()| out.flush());
+        self.keep(result);
     }
 
     /// Prints the answer as JSON.
     pub(crate) fn json_value(&self, value: &impl Serialize) {
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
-        self.keep(writeln!(io::stdout(), "{text}"));
+        let mut out = io::stdout();
+        self.keep(writeln!(out, "{text}").and_then(|()| out.flush()));
+    }
+
+    /// Remembers that a part of the answer was lost. A reader that has had enough is no error:
+    /// the exit code still tells what came of it.
+    fn keep(&self, result: io::Result<()>) {
+        if let Err(error) = result
+            && error.kind() != io::ErrorKind::BrokenPipe
+            && !self.failed.replace(true)
+        {
+            self.stderr(&format!("error: can not write the answer: {error}"));
+        }
+    }
+
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failed.get()
     }
 
     /// Prints a line for the person at the terminal; not with `--json`.
@@ -84,17 +102,6 @@ impl Ui {
         } else {
             self.stderr(&failure::text(&error.failure));
         }
-    }
-
-    /// A reader that has had enough is no error: remember it, end quietly.
-    fn keep(&self, result: io::Result<()>) {
-        if result.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            self.closed.set(true);
-        }
-    }
-
-    pub(crate) const fn is_closed(&self) -> bool {
-        self.closed.get()
     }
 
     /// Starts logging to stderr: warnings, with `-v` more, with `-vv` every request.
@@ -123,11 +130,25 @@ impl Ui {
     }
 }
 
-/// Prints help, version, or what is wrong with the arguments.
-pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
+/// Prints help, version, or what is wrong with the arguments; the latter as data if `json` was
+/// among them.
+pub(crate) fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.use_stderr() {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let value = json!({ "error": { "code": "usage", "message": message } });
+        println!("{value:#}");
+        return Exit::Usage.into();
+    }
     // A closed pipe leaves nobody to tell.
     let _closed = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+/// Ends the program at once, on a second Ctrl-C.
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "a person has asked twice")]
+pub(crate) fn leave() -> ! {
+    std::process::exit(i32::from(Exit::Interrupted.code()))
 }
 
 /// Prints the first line that a server's caller waits for.

@@ -105,6 +105,17 @@ impl Client {
         self.decode(request, answer.body, T::decode)
     }
 
+    /// Reads whatever the answer holds.
+    pub(crate) async fn read_value(&self, request: &Request) -> Result<Value, Error> {
+        let url = self.url(request)?;
+        let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
+        self.decode(request, answer.body, Ok)
+    }
+
+    pub(crate) fn count_retry(&self) {
+        self.counts.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Reads a list to its end, following every `@odata.nextLink` at this origin.
     ///
     /// # Errors
@@ -155,7 +166,7 @@ impl Client {
         })
     }
 
-    fn decode<T>(
+    pub(crate) fn decode<T>(
         &self,
         request: &Request,
         body: Option<Value>,
@@ -175,6 +186,7 @@ impl Client {
 
     async fn send_again(&self, request: &Request, url: &Url) -> Result<Answer, WriteError> {
         let repeat = match request.method() {
+            _ if request.is_read() => Repeat::Harmless,
             Method::Get | Method::Patch | Method::Delete => Repeat::Harmless,
             Method::Post => Repeat::OnlyIfNotDone,
         };
@@ -185,12 +197,12 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            in_doubt |= error.leaves_doubt() && request.method() != Method::Get;
+            in_doubt |= error.leaves_doubt() && !request.is_read();
             match next_wait(&error, repeat, attempt, retry_after, spread()) {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => return Err(WriteError { error, in_doubt }),
             }
-            self.counts.retries.fetch_add(1, Ordering::Relaxed);
+            self.count_retry();
             attempt += 1;
         }
     }
@@ -288,6 +300,6 @@ impl Client {
 }
 
 /// A number in 0..1 that differs between clients.
-fn spread() -> f64 {
+pub(crate) fn spread() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }

@@ -1,105 +1,54 @@
 //! Carrying out a cleared set: validate, then write, each change on the tag it rests on.
 //!
-//! Before the first write everything that is to change is read again and compared by value
+//! Before the first write every entity that is to change is read again and compared by value
 //! (design.md 2.3): Planner accepts a stale tag when the fields do not collide, so a tag alone
-//! protects no decision. After a 409 or 412 the entity is compared once more; only where
+//! protects no decision. What the run read of *other* entities, and which lists they were on, is
+//! not compared yet. After a 409 or 412 the entity is compared once more; only where
 //! nothing that the run read or writes has moved does the change go out on the newer tag.
 
 mod markers;
 mod now;
+pub mod outcome;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::change::{
-    Change, Edit, Field, FieldConflict, Fields, Merge, TaskBasis, TaskState, Write, merge,
+    Change, ChangeSet, Edit, EntityId, Field, Fields, Merge, TaskBasis, TaskState, Write, holds,
+    merge,
 };
 use crate::graph::{Client, Error, WriteError};
-use crate::host::Failure;
 use crate::host::apply::markers::find_marker;
-use crate::host::apply::now::{Now, rebase, rebase_task};
+use crate::host::apply::now::{Now, rebase, rebase_task, takes_only};
+use crate::host::apply::outcome::{Trouble, failure};
 use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
-use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned};
 use crate::policy::Cleared;
 
 use crate::wire::{Request, body, request};
 
 pub(crate) use crate::host::apply::markers::replace_markers;
+pub use crate::host::apply::outcome::{Applied, Outcome};
 
 /// How often one change is rebased before it counts as a conflict.
 const MAX_REBASES: u32 = 8;
 /// How often a just created object is looked for (planner-api.md trap 14).
 const MAX_LOOKS: u32 = 5;
 
-/// What became of a change.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The status to report.
-    pub status: ChangeStatus,
-    /// How often it was sent.
-    pub attempts: u32,
-    /// Both sides of each field in conflict.
-    pub conflict: Vec<FieldConflict>,
-    /// Why it was not written.
-    pub error: Option<Failure>,
-    /// Whether any part of it was written.
-    pub wrote: bool,
-}
-
-impl Outcome {
-    const fn new(status: ChangeStatus) -> Self {
-        Self { status, attempts: 0, conflict: Vec::new(), error: None, wrote: false }
-    }
-
-    fn conflict(fields: Vec<FieldConflict>) -> Self {
-        let mut outcome = Self::new(ChangeStatus::Conflict);
-        let message = if fields.is_empty() {
-            "someone else changed or deleted it since it was read".to_owned()
-        } else {
-            let names: Vec<_> = fields.iter().map(|it| it.field.name()).collect();
-            format!("someone else changed {} since it was read", names.join(", "))
-        };
-        outcome.conflict = fields;
-        outcome.error = Some(Failure {
-            code: "conflict".into(),
-            message,
-            hint: Some("run it again: it will start from what is there now".into()),
-            ..Failure::default()
-        });
-        outcome
-    }
-}
-
-/// What became of a set.
-#[derive(Debug, Default)]
-pub struct Applied {
-    /// By the change's number.
-    pub outcomes: BTreeMap<usize, Outcome>,
-    /// Real ids of new entities, by their markers.
-    pub ids: BTreeMap<String, String>,
-    /// Conflicts met, those resolved included.
-    pub conflicts: u64,
-}
-
-/// A failure of one step of a change.
-enum Trouble {
-    Conflict(Vec<FieldConflict>),
-    /// Gone already: nothing to do.
-    Gone,
-    Write(WriteError),
-    Read(Error),
-    /// A marker that nothing has resolved.
-    Unresolved(String),
-}
-
 /// Applies a set. Stops at the first change that can not be written; those after it are
 /// skipped.
 pub async fn apply(client: &Client, cleared: &Cleared, stop: &Stop) -> Applied {
-    let mut work = Work { client, done: Applied::default(), later: Vec::new() };
     let mut changes = cleared.set().changes().to_vec();
-    if !work.validate(&mut changes).await {
+    let pending = changes.iter().filter(|it| is_create(it)).map(|it| it.id().to_string()).collect();
+    let mut work = Work { client, done: Applied::default(), later: Vec::new(), pending };
+    let valid = tokio::select! {
+        biased;
+        () = stop.wait() => false,
+        valid = work.validate(&mut changes) => valid,
+    };
+    if !valid {
         return work.done;
     }
     let mut going = true;
@@ -118,7 +67,24 @@ pub async fn apply(client: &Client, cleared: &Cleared, stop: &Stop) -> Applied {
             going &= work.write_later().await;
         }
     }
+    // What was created gets its details, whatever stopped the rest.
+    work.write_later().await;
     work.done
+}
+
+/// Rests a set that was drafted a while ago on what is there now.
+///
+/// # Errors
+/// What it read or writes has moved, or could not be read: the outcomes, none of them written.
+pub(crate) async fn refresh(client: &Client, set: &ChangeSet) -> Result<ChangeSet, Applied> {
+    let mut changes = set.changes().to_vec();
+    let (later, pending) = (Vec::new(), BTreeSet::new());
+    let mut work = Work { client, done: Applied::default(), later, pending };
+    if work.validate(&mut changes).await {
+        Ok(ChangeSet::in_order(changes))
+    } else {
+        Err(work.done)
+    }
 }
 
 fn is_create(change: &Change) -> bool {
@@ -129,7 +95,9 @@ struct Work<'a> {
     client: &'a Client,
     done: Applied,
     /// Details of new tasks, written once everything they may mention exists.
-    later: Vec<(usize, TaskId, TaskDetails)>,
+    later: Vec<(usize, Task, TaskDetails)>,
+    /// Provisional ids of everything that the set makes.
+    pending: BTreeSet<String>,
 }
 
 impl Work<'_> {
@@ -148,19 +116,36 @@ impl Work<'_> {
             }
         };
         let mut valid = true;
+        let own: BTreeSet<TaskId> = changes
+            .iter()
+            .filter_map(|it| match it.id() {
+                EntityId::Task(id) => Some(id),
+                _ => None,
+            })
+            .collect();
         for change in changes {
+            let takes_more = !takes_only(change, &now, &own);
             let result = match &mut change.write {
                 Write::Plan(edit) => rebase(edit, now.plans.get(&edit.known().id), &change.reads),
+                Write::PlanDetails { plan, edit, .. } => {
+                    rebase(edit, now.plan_details.get(plan), &change.reads)
+                }
                 Write::Bucket(edit) => {
                     rebase(edit, now.buckets.get(edit.known().id.as_str()), &change.reads)
                 }
                 Write::Task(edit) => rebase_task(edit, &now, &change.reads),
             };
-            if let Err(fields) = result {
-                self.done.conflicts += 1;
-                self.done.outcomes.insert(change.n, Outcome::conflict(fields));
-                valid = false;
+            let mut outcome = match result {
+                Err(fields) => Outcome::conflict(fields),
+                Ok(()) if takes_more => Outcome::conflict(Vec::new()),
+                Ok(()) => continue,
+            };
+            if takes_more && let Some(error) = outcome.error.as_mut() {
+                error.message = "someone else has put tasks into it since it was read".into();
             }
+            self.done.conflicts += 1;
+            self.done.outcomes.insert(change.n, outcome);
+            valid = false;
         }
         valid
     }
@@ -171,12 +156,15 @@ impl Work<'_> {
         let mut wrote = false;
         let result = match &change.write {
             Write::Plan(edit) => self.write_plan(edit, &change.reads, &mut attempts).await,
+            Write::PlanDetails { plan, edit, .. } => {
+                self.write_plan_details(plan, edit, &change.reads, &mut attempts).await
+            }
             Write::Bucket(edit) => self.write_bucket(edit, &change.reads, &mut attempts).await,
             Write::Task(edit) => self.write_task(change, edit, &mut attempts, &mut wrote).await,
         };
         let mut outcome = match result {
             Ok(()) => Outcome { wrote: true, ..Outcome::new(ChangeStatus::Applied) },
-            Err(trouble) => Self::trouble(trouble),
+            Err(trouble) => Outcome::from(trouble),
         };
         outcome.attempts = attempts;
         outcome.wrote |= wrote;
@@ -186,52 +174,10 @@ impl Work<'_> {
         go_on
     }
 
-    fn trouble(trouble: Trouble) -> Outcome {
-        match trouble {
-            Trouble::Conflict(fields) => Outcome::conflict(fields),
-            Trouble::Gone => {
-                let mut outcome = Outcome::new(ChangeStatus::Skipped);
-                outcome.error = Some(Failure {
-                    code: "gone".into(),
-                    message: "it was deleted already".into(),
-                    ..Failure::default()
-                });
-                outcome
-            }
-            Trouble::Read(error) => {
-                let mut outcome = Outcome::new(ChangeStatus::Failed);
-                outcome.error = Some(failure(&error));
-                outcome
-            }
-            Trouble::Write(WriteError { error, in_doubt }) => {
-                let status = if in_doubt { ChangeStatus::Unknown } else { ChangeStatus::Failed };
-                let mut outcome = Outcome::new(status);
-                let mut failure = failure(&error);
-                if in_doubt {
-                    failure.hint = Some(
-                        "it may have been written all the same: look at the board before you run it again"
-                            .into(),
-                    );
-                }
-                outcome.error = Some(failure);
-                outcome
-            }
-            Trouble::Unresolved(marker) => {
-                let mut outcome = Outcome::new(ChangeStatus::Failed);
-                outcome.error = Some(Failure {
-                    code: "invalid".into(),
-                    message: format!("it mentions {marker}, which does not exist yet"),
-                    ..Failure::default()
-                });
-                outcome
-            }
-        }
-    }
-
     /// Replaces the markers of new entities in a request's body (design.md 2.2).
     fn resolved(&self, value: Value) -> Result<Value, Trouble> {
         let resolved = replace_markers(value, &self.done.ids);
-        match find_marker(&resolved) {
+        match find_marker(&resolved, &self.pending) {
             Some(marker) => Err(Trouble::Unresolved(marker)),
             None => Ok(resolved),
         }
@@ -241,6 +187,13 @@ impl Work<'_> {
         match replace_markers(Value::String(text.to_owned()), &self.done.ids) {
             Value::String(text) => text,
             _ => text.to_owned(),
+        }
+    }
+
+    fn resolved_text(&self, text: &str) -> Result<String, Trouble> {
+        match self.resolved(Value::String(text.to_owned()))? {
+            Value::String(text) => Ok(text),
+            _ => Ok(text.to_owned()),
         }
     }
 
@@ -263,14 +216,14 @@ impl Work<'_> {
                 let Some(group) = &after.group else {
                     return Err(Trouble::Unresolved("a group".to_owned()));
                 };
-                let title = self.real_text(&after.title);
+                let title = self.resolved_text(&after.title)?;
                 let made =
                     self.create::<Plan>(&request::create_plan(group, &title), attempts).await?;
                 self.done.ids.insert(after.id.to_string(), made.value.id.to_string());
                 Ok(())
             }
             Edit::Update { before, after, basis } => {
-                let title = self.real_text(&after.title);
+                let title = self.resolved_text(&after.title)?;
                 let send = |etag| request::update_plan(&after.id, &title, etag);
                 let mut part = Part { base: before, ours: after, reads, attempts };
                 let read = request::plan(&after.id);
@@ -282,6 +235,33 @@ impl Work<'_> {
         }
     }
 
+    async fn write_plan_details(
+        &mut self,
+        plan: &PlanId,
+        edit: &Edit<PlanDetails, ETag>,
+        reads: &Reads,
+        attempts: &mut u32,
+    ) -> Result<(), Trouble> {
+        let id = self.real_plan(plan)?;
+        let read = request::plan_details(&id);
+        // Those of a new plan are read first, for their tag; they may take a moment to appear.
+        let (made, wanted);
+        let (before, after, basis) = match edit {
+            Edit::Update { before, after, basis } => (before, after, basis),
+            Edit::Create { after } => {
+                made = self.look_for::<PlanDetails>(&read).await.map_err(Trouble::Read)?;
+                wanted = over_made(&made.value, after);
+                (&made.value, &wanted, &made.etag)
+            }
+            Edit::Delete { .. } => return Ok(()),
+        };
+        let Some(patch) = body::plan_details_patch(before, after) else { return Ok(()) };
+        let patch = self.resolved(patch)?;
+        let send = |etag| request::update_plan_details(&id, patch.clone(), etag);
+        let mut part = Part { base: before, ours: after, reads, attempts };
+        self.update_part(&mut part, basis, &read, |it: PlanDetails| it, send).await
+    }
+
     async fn write_bucket(
         &mut self,
         edit: &Edit<Bucket, ETag>,
@@ -291,15 +271,16 @@ impl Work<'_> {
         match edit {
             Edit::Create { after } => {
                 let plan = self.real_plan(&after.plan)?;
-                let name = self.real_text(&after.name);
+                let name = self.resolved_text(&after.name)?;
                 let create = request::create_bucket(&plan, &name, &after.order_hint);
                 let made = self.create::<Bucket>(&create, attempts).await?;
                 self.done.ids.insert(after.id.to_string(), made.value.id.to_string());
                 Ok(())
             }
             Edit::Update { before, after, basis } => {
-                let name = self.real_text(&after.name);
-                let send = |etag| request::update_bucket(&after.id, &name, etag);
+                let Some(patch) = body::bucket_patch(before, after) else { return Ok(()) };
+                let patch = self.resolved(patch)?;
+                let send = |etag| request::update_bucket(&after.id, patch.clone(), etag);
                 let mut part = Part { base: before, ours: after, reads, attempts };
                 let read = request::bucket(&after.id);
                 self.update_part(&mut part, basis, &read, |it: Bucket| it, send).await
@@ -325,7 +306,7 @@ impl Work<'_> {
                 if let Some(details) = &after.details
                     && body::details_patch(&TaskDetails::default(), details).is_some()
                 {
-                    self.later.push((change.n, made.value.id, details.clone()));
+                    self.later.push((change.n, made.value, details.clone()));
                 }
                 Ok(())
             }
@@ -339,8 +320,9 @@ impl Work<'_> {
                     let patch = self.resolved(patch)?;
                     let task_of = |task: Task| TaskState { task, details: before.details.clone() };
                     let send = |etag| request::update_task(id, patch.clone(), etag);
+                    let ours = task_of(after.task.clone());
                     let mut part =
-                        Part { base: before, ours: after, reads: &change.reads, attempts };
+                        Part { base: before, ours: &ours, reads: &change.reads, attempts };
                     self.update_part(&mut part, &basis.task, &request::task(id), task_of, send)
                         .await?;
                     *wrote = true;
@@ -368,14 +350,16 @@ impl Work<'_> {
     /// Writes the details of new tasks; returns whether all went well.
     async fn write_later(&mut self) -> bool {
         let mut all_well = true;
-        for (n, id, details) in std::mem::take(&mut self.later) {
-            let result = self.write_new_details(&id, &details).await;
+        for (n, task, details) in std::mem::take(&mut self.later) {
+            let mut attempts = 0;
+            let result = self.write_new_details(task, details, &mut attempts).await;
             if let Err(trouble) = result {
-                let mut outcome = Self::trouble(trouble);
+                let mut outcome = Outcome::from(trouble);
                 outcome.wrote = true;
+                outcome.attempts = attempts + 1;
                 if let Some(error) = outcome.error.as_mut() {
-                    error.message =
-                        format!("the task was created, its details were not: {}", error.message);
+                    let why = &error.message;
+                    error.message = format!("the task was created, its details were not: {why}");
                 }
                 self.done.outcomes.insert(n, outcome);
                 all_well = false;
@@ -384,23 +368,55 @@ impl Work<'_> {
         all_well
     }
 
-    async fn write_new_details(&self, id: &TaskId, details: &TaskDetails) -> Result<(), Trouble> {
-        let read = self.look_for_details(id).await.map_err(Trouble::Read)?;
-        let Some(patch) = body::details_patch(&read.value, &wanted_over(&read.value, details))
-        else {
+    /// Adds details to a new task. Whatever someone else has put there meanwhile stays: only
+    /// what is wanted is sent, and only if it does not collide.
+    async fn write_new_details(
+        &mut self,
+        task: Task,
+        details: TaskDetails,
+        attempts: &mut u32,
+    ) -> Result<(), Trouble> {
+        let Some(patch) = body::details_patch(&TaskDetails::default(), &details) else {
             return Ok(());
         };
         let patch = self.resolved(patch)?;
-        let update = request::update_task_details(id, patch, read.etag);
-        self.client.write::<Versioned<TaskDetails>>(&update).await.map_err(Trouble::Write)?;
-        Ok(())
+        let details = self.resolved_details(details)?;
+        let id = task.id.clone();
+        let read = request::task_details(&id);
+        let made = self.look_for::<TaskDetails>(&read).await.map_err(Trouble::Read)?;
+        let state = |details| TaskState { task: task.clone(), details: Some(details) };
+        let (base, ours) = (state(TaskDetails::default()), state(details));
+        let reads = Reads::new();
+        if let Merge::Conflict(fields) = merge(&base, &ours, &state(made.value), &reads) {
+            return Err(Trouble::Conflict(fields));
+        }
+        let send = |etag| request::update_task_details(&id, patch.clone(), etag);
+        let mut part = Part { base: &base, ours: &ours, reads: &reads, attempts };
+        self.update_part(&mut part, &made.etag, &read, state, send).await
     }
 
-    /// Reads the details of a task that was just created and may not be visible yet.
-    async fn look_for_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
+    /// The texts of details with real ids, to be compared with what is there.
+    fn resolved_details(&self, mut details: TaskDetails) -> Result<TaskDetails, Trouble> {
+        details.description = self.resolved_text(&details.description)?;
+        for item in details.checklist.values_mut() {
+            item.title = self.resolved_text(&item.title)?;
+        }
+        for reference in details.references.values_mut() {
+            if let Some(alias) = reference.alias.as_mut() {
+                *alias = self.resolved_text(alias)?;
+            }
+        }
+        Ok(details)
+    }
+
+    /// Reads the details of something that was just created and may not be visible yet.
+    async fn look_for<T>(&self, read: &Request) -> Result<Versioned<T>, Error>
+    where
+        Versioned<T>: crate::wire::Decoded,
+    {
         let mut look = 1;
         loop {
-            match self.client.read(&request::task_details(id)).await {
+            match self.client.read(read).await {
                 Err(error) if error.is_not_found() && look < MAX_LOOKS => {
                     tokio::time::sleep(std::time::Duration::from_millis(100 << look)).await;
                     look += 1;
@@ -500,27 +516,11 @@ struct Part<'a, T> {
     attempts: &'a mut u32,
 }
 
-/// Tells whether everything that `ours` sets is there.
-fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
-    base.differing(ours).into_iter().all(|field| ours.value(field) == theirs.value(field))
-}
-
-/// What is wanted of new details, over what the service made of them.
-fn wanted_over(made: &TaskDetails, wanted: &TaskDetails) -> TaskDetails {
-    let mut over = wanted.clone();
-    if over.preview_type.is_empty() {
-        over.preview_type.clone_from(&made.preview_type);
-    }
+/// What is wanted of a new plan's details, over what the service made of them: it shares the
+/// plan with its creator (planner-api.md 7.6).
+fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
+    let mut over = made.clone();
+    over.labels.extend(wanted.labels.iter().map(|(it, name)| (*it, name.clone())));
+    over.shared_with.extend(wanted.shared_with.iter().cloned());
     over
-}
-
-fn failure(error: &Error) -> Failure {
-    // One code and one hint for an error, whether a read or a write met it.
-    let code = match error {
-        error if error.is_permission() => "not_permitted",
-        error if error.is_unavailable() => "unavailable",
-        error if error.is_not_found() => "not_found",
-        _ => "service",
-    };
-    Failure::of(code, error, crate::host::error::graph_hint(error))
 }

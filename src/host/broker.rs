@@ -19,6 +19,8 @@ use crate::wire::request;
 
 /// How many reads go out at once; Planner throttles bursts (planner-api.md 8.3).
 const LANES: usize = 6;
+/// From so many details on they are read in batches.
+const BATCH_FROM: usize = 4;
 
 /// What a program can ask for.
 #[derive(Debug)]
@@ -122,10 +124,24 @@ async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, Error> {
     Ok(plans)
 }
 
-async fn details(
+/// Fetches the details of tasks; of those that are gone, none.
+pub(crate) async fn details(
     client: &Client,
     ids: Vec<TaskId>,
 ) -> Result<Vec<(TaskId, Versioned<TaskDetails>)>, Error> {
+    if ids.len() >= BATCH_FROM {
+        let requests: Vec<_> = ids.iter().map(request::task_details).collect();
+        let answers = client.read_many::<Versioned<TaskDetails>>(&requests).await?;
+        let mut found = Vec::with_capacity(ids.len());
+        for (id, answer) in ids.into_iter().zip(answers) {
+            match answer {
+                Ok(details) => found.push((id, details)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        return Ok(found);
+    }
     let answers = in_lanes(
         ids,
         |client, id: TaskId| async move {

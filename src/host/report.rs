@@ -227,7 +227,7 @@ impl ChangeReport {
             title: change.title().to_owned(),
             plan: change.plan().to_string(),
             fields: change.fields().into_iter().map(|(field, it)| (field.name(), it)).collect(),
-            takes_along: change.takes_along,
+            takes_along: change.takes_along.len(),
             verdict,
             status: ChangeStatus::Planned,
             attempts: 0,

@@ -12,9 +12,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::change::{ChangeSet, Draft, Edit, Saved, Write, saved};
+use crate::change::{ChangeSet, Draft, Edit, Op, Saved, Write, saved};
 use crate::graph::Client;
-use crate::host::apply::{Applied, apply, replace_markers};
+use crate::host::apply::{Applied, apply, refresh, replace_markers};
 use crate::host::broker;
 use crate::host::report::{ChangeReport, ChangeStatus, Failure, Report, Status};
 use crate::host::session::Facts;
@@ -92,6 +92,9 @@ pub struct Finished {
 pub struct Host {
     /// The way to the service.
     pub client: Client,
+    /// What the service is called in saved change sets: its address, or a name where the
+    /// address differs from run to run.
+    pub service: String,
     /// The clock; each run asks it once.
     pub clock: Arc<dyn Clock>,
     /// The zone that decides what today is.
@@ -149,58 +152,39 @@ impl Host {
         run.finish()
     }
 
-    /// Applies a saved set: judges it again by what is in force now, then applies it.
-    pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
-        start.force |= saved.force;
+    /// Applies a saved set: rests it on what is there now, judges it by what is in force now,
+    /// then applies it. Deletions need to be granted anew: a file grants nothing.
+    pub async fn apply_saved(&self, saved: Saved, start: Start) -> Finished {
         let mut run = match self.open(start).await {
             Ok(run) => run,
             Err(finished) => return *finished,
         };
-        let (here, there) = (self.client.base().to_string(), &saved.service);
-        if here != *there {
+        let (here, there) = (&self.service, &saved.service);
+        if here != there {
             run.fail(Failure {
                 code: "other_service".into(),
                 message: format!("the change set was drafted against {there}, this is {here}"),
-                hint: Some(format!("use `--graph-url {there}`")),
+                hint: Some(
+                    "name the service it was drafted against: --graph-url or --profile".into(),
+                ),
                 ..Failure::default()
             });
             return run.finish();
         }
-        {
-            let mut state = run.session.state();
-            state.draft = Draft::of_set(&saved.change_set);
-            for change in saved.change_set.changes() {
-                match &change.write {
-                    Write::Plan(
-                        Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
-                    ) => {
-                        let read = Versioned::new(before.clone(), basis.clone());
-                        state.snapshot.add_plan(before.id.clone(), read);
-                    }
-                    Write::Bucket(
-                        Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
-                    ) => {
-                        let read = Versioned::new(before.clone(), basis.clone());
-                        state.snapshot.add_bucket(before.id.clone(), read);
-                    }
-                    Write::Task(edit) => {
-                        if let Edit::Update { before, basis, .. } | Edit::Delete { before, basis } =
-                            &**edit
-                        {
-                            let id = before.task.id.clone();
-                            let read = Versioned::new(before.task.clone(), basis.task.clone());
-                            state.snapshot.add_task(id.clone(), read);
-                            if let (Some(details), Some(tag)) = (&before.details, &basis.details) {
-                                let read = Versioned::new(details.clone(), tag.clone());
-                                state.snapshot.add_details(id, read);
-                            }
-                        }
-                    }
-                    Write::Plan(Edit::Create { .. }) | Write::Bucket(Edit::Create { .. }) => {}
-                }
+        match refresh(&self.client, &saved.change_set).await {
+            Err(applied) => {
+                run.take_up(&saved.change_set);
+                run.report.names = names(&run.session, &saved.change_set);
+                let set = saved.change_set.changes().iter();
+                run.report.changes =
+                    set.map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
+                run.conclude(applied);
+            }
+            Ok(set) => {
+                run.take_up(&set);
+                run.review_and_apply().await;
             }
         }
-        run.review_and_apply().await;
         run.finish()
     }
 
@@ -233,10 +217,17 @@ impl Host {
         let requests_before = self.client.counts();
         let run_id = uuid::Uuid::now_v7().to_string();
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
-        let me = match self.client.read::<User>(&request::me()).await {
+        let request = request::me();
+        let me = tokio::select! {
+            me = self.client.read::<User>(&request) => me.map_err(|error| {
+                Failure::from(crate::host::Error::from(error))
+            }),
+            () = self.interrupt.wait() => Err(interrupted()),
+        };
+        let me = match me {
             Ok(me) => me,
-            Err(error) => {
-                report.error = Some(Failure::from(&crate::host::Error::from(error)));
+            Err(failure) => {
+                report.error = Some(failure);
                 return Err(Box::new(Finished { report, saved: None }));
             }
         };
@@ -315,8 +306,50 @@ impl Run<'_> {
         self.report.status = Status::Failed;
         self.report.error = Some(failure);
         let set = self.session.change_set();
+        self.report.names = names(&self.session, &set);
         self.report.changes =
             set.changes().iter().map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
+    }
+
+    /// Takes up a set that was drafted before, as if it had just been.
+    fn take_up(&self, set: &ChangeSet) {
+        let mut state = self.session.state();
+        state.draft = Draft::of_set(set);
+        for change in set.changes() {
+            match &change.write {
+                Write::Plan(
+                    Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
+                ) => {
+                    let read = Versioned::new(before.clone(), basis.clone());
+                    state.snapshot.add_plan(before.id.clone(), read);
+                }
+                Write::PlanDetails { plan, edit: Edit::Update { before, basis, .. }, .. } => {
+                    let read = Versioned::new(before.clone(), basis.clone());
+                    state.snapshot.add_plan_details(plan.clone(), read);
+                }
+                Write::Bucket(
+                    Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
+                ) => {
+                    let read = Versioned::new(before.clone(), basis.clone());
+                    state.snapshot.add_bucket(before.id.clone(), read);
+                }
+                Write::Task(edit) => {
+                    let (Edit::Update { before, basis, .. } | Edit::Delete { before, basis }) =
+                        &**edit
+                    else {
+                        continue;
+                    };
+                    let id = before.task.id.clone();
+                    let read = Versioned::new(before.task.clone(), basis.task.clone());
+                    state.snapshot.add_task(id.clone(), read);
+                    if let (Some(details), Some(tag)) = (&before.details, &basis.details) {
+                        let read = Versioned::new(details.clone(), tag.clone());
+                        state.snapshot.add_details(id, read);
+                    }
+                }
+                Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => {}
+            }
+        }
     }
 
     async fn review_and_apply(&mut self) {
@@ -328,6 +361,10 @@ impl Run<'_> {
             return;
         }
         let reviewed = self.review(set).await;
+        if self.host.interrupt.reason().is_some() {
+            self.fail(interrupted());
+            return;
+        }
         self.report.verdicts = reviewed.rulings().to_vec();
         self.report.changes = reviewed
             .set()
@@ -347,12 +384,11 @@ impl Run<'_> {
     async fn review(&self, set: ChangeSet) -> Reviewed {
         let session = self.session.with_own_stop().seen(View::Before);
         let (judge, start) = (Arc::clone(&self.host.judge), Arc::clone(&self.start));
-        let judged = set.clone();
         let outcome = self
             .host
             .on_thread(&session, move |session| {
-                let rulings = judge.judge(session, &judged, &start);
-                let plans: BTreeSet<PlanId> = judged
+                let rulings = judge.judge(session, &set, &start);
+                let plans: BTreeSet<PlanId> = set
                     .changes()
                     .iter()
                     .map(|it| it.plan())
@@ -379,12 +415,18 @@ impl Run<'_> {
             caps: self.host.caps,
             limits: self.host.limits,
         };
-        review(set, &grants, rulings)
+        // What the policies looked at is part of what the set rests on (design.md 2.1).
+        review(self.session.change_set(), &grants, rulings)
     }
 
     async fn apply(&mut self, cleared: &Cleared) {
-        let Applied { outcomes, ids, conflicts } =
-            apply(&self.host.client, cleared, &self.host.interrupt).await;
+        let applied = apply(&self.host.client, cleared, &self.host.interrupt).await;
+        self.conclude(applied);
+    }
+
+    /// Takes what came of applying into the report.
+    fn conclude(&mut self, applied: Applied) {
+        let Applied { outcomes, ids, conflicts } = applied;
         let wrote = outcomes.values().any(|it| it.wrote);
         for change in &mut self.report.changes {
             if let Some(outcome) = outcomes.get(&change.n) {
@@ -394,21 +436,22 @@ impl Run<'_> {
         self.report.stats.conflicts = conflicts;
         self.with_real_ids(&ids);
         let report = &mut self.report;
-        let has = |report: &Report, status| report.count(status) > 0;
-        let interrupted = self.host.interrupt.reason().is_some();
+        let stopped = self.host.interrupt.reason().is_some()
+            && report.changes.iter().any(|it| it.status != ChangeStatus::Applied);
         report.error = report
             .changes
             .iter()
             .find(|it| matches!(it.status, ChangeStatus::Failed | ChangeStatus::Unknown))
             .and_then(|it| it.error.clone());
-        let conflict = has(report, ChangeStatus::Conflict);
-        let failed = report.error.is_some() || interrupted;
-        if interrupted && report.error.is_none() {
-            report.error = Some(Failure {
-                code: "stopped".into(),
-                message: StopReason::Cancelled.to_string(),
-                ..Failure::default()
-            });
+        // A create that may have happened is not "nothing was written": to repeat it could make
+        // two. An update or delete that may have happened can be repeated.
+        let maybe_made =
+            |it: &ChangeReport| it.status == ChangeStatus::Unknown && it.op == Op::Create;
+        let wrote = wrote || report.changes.iter().any(maybe_made);
+        let conflict = report.count(ChangeStatus::Conflict) > 0;
+        let failed = report.error.is_some() || stopped;
+        if stopped && report.error.is_none() {
+            report.error = Some(interrupted());
         }
         report.status = match (conflict, failed, wrote) {
             (false, false, _) => Status::Applied,
@@ -450,9 +493,11 @@ impl Run<'_> {
             format: saved::FORMAT,
             run_id: self.report.run_id.clone(),
             created_at: self.session.facts().now,
-            service: self.host.client.base().to_string(),
+            service: self.host.service.clone(),
             actor: self.session.facts().me.id.clone(),
             agent: self.session.facts().agent.clone(),
+            agent_plans: self.start.agent.as_ref().and_then(|it| it.plans.clone()),
+            agent_may_apply: self.start.agent.as_ref().is_none_or(|it| it.may_apply),
             skill: self.start.skill.clone(),
             skill_digest: self.start.skill_digest.clone(),
             force: self.start.force,
@@ -472,6 +517,14 @@ impl Run<'_> {
     }
 }
 
+fn interrupted() -> Failure {
+    Failure {
+        code: "stopped".into(),
+        message: StopReason::Cancelled.to_string(),
+        ..Failure::default()
+    }
+}
+
 /// Collects names for the ids that a set mentions, as far as the run has read them: no request
 /// is made for the sake of rendering.
 fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
@@ -483,10 +536,18 @@ fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
         }
     };
     for change in set.changes() {
-        if let Write::Task(edit) = &change.write {
-            for side in [edit.before(), edit.after()].into_iter().flatten() {
-                side.task.assignments.keys().for_each(&mut user);
+        match &change.write {
+            Write::Task(edit) => {
+                for side in [edit.before(), edit.after()].into_iter().flatten() {
+                    side.task.assignments.keys().for_each(&mut user);
+                }
             }
+            Write::PlanDetails { edit, .. } => {
+                for side in [edit.before(), edit.after()].into_iter().flatten() {
+                    side.shared_with.iter().for_each(&mut user);
+                }
+            }
+            Write::Plan(_) | Write::Bucket(_) => {}
         }
     }
     let me = &session.facts().me;

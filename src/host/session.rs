@@ -15,12 +15,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::change::{ChangeSet, Draft, EntityId, Field, TaskState};
+use crate::change::{ChangeSet, Draft};
 use crate::host::broker::{Ask, Got, Question};
 use crate::host::{Error, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{
-    Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, User, Versioned, time,
+    Bucket, BucketId, Plan, PlanDetails, PlanId, TaskDetails, TaskId, User, Versioned, time,
 };
 
 /// How a session sees the board.
@@ -55,9 +55,13 @@ pub(crate) struct State {
     pub(crate) draft: Draft,
     pub(crate) output: Vec<String>,
     pub(crate) warnings: Vec<String>,
-    /// How many details to fetch at the next miss: a loop over a list soon gets many at once,
-    /// a single look only one.
-    readahead: usize,
+    /// Tasks whose details were taken for empty because the task said that there are none.
+    pub(crate) seen_bare: BTreeSet<TaskId>,
+    /// Keys given to new checklist items.
+    n_keys: usize,
+    /// How many details to fetch at the next miss: one batch at first, which costs a single look
+    /// no more than one request, then more, so that a loop over a long list gets all of it.
+    pub(crate) readahead: usize,
 }
 
 #[derive(Debug)]
@@ -81,7 +85,7 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn new(facts: Facts, nonce: String, questions: mpsc::Sender<Question>) -> Self {
-        let state = State { draft: Draft::new(nonce), readahead: 1, ..State::default() };
+        let state = State { draft: Draft::new(nonce), readahead: 20, ..State::default() };
         let shared =
             Shared { facts, state: Mutex::new(state), waited: AtomicU64::new(0), questions };
         Self {
@@ -171,7 +175,24 @@ impl Session {
     /// Returns what is wanted so far, as it would be applied.
     #[must_use]
     pub fn change_set(&self) -> ChangeSet {
-        self.state().draft.clone().finish()
+        let state = self.state();
+        let mut draft = state.draft.clone();
+        draft.attach_seen_details(|id| {
+            if state.seen_bare.contains(id) {
+                return Some((TaskDetails::default(), None));
+            }
+            state.snapshot.details(id).map(|it| (it.value.clone(), Some(it.etag.clone())))
+        });
+        draft.finish()
+    }
+
+    /// Returns a key for a new checklist item, unlike any that another run would choose: any
+    /// text is a key (planner-api.md 1.10).
+    #[must_use]
+    pub fn new_item_key(&self) -> String {
+        let mut state = self.state();
+        state.n_keys += 1;
+        format!("{}-{:03}", state.draft.nonce(), state.n_keys)
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Result<Got, Error> {
@@ -207,7 +228,7 @@ impl Session {
         }
     }
 
-    fn overlaid(&self) -> bool {
+    pub(crate) fn overlaid(&self) -> bool {
         self.view != View::Before
     }
 
@@ -235,7 +256,13 @@ impl Session {
             let visible = plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
             self.state().snapshot.set_all_plans(visible);
         }
-        Ok(self.state().snapshot.all_plans().unwrap_or_default().to_vec())
+        let state = self.state();
+        let read = state.snapshot.all_plans().unwrap_or_default().to_vec();
+        if !self.overlaid() {
+            return Ok(read);
+        }
+        let kept = read.into_iter().filter(|id| state.draft.plan(id) != Some(None));
+        Ok(kept.chain(state.draft.new_plans().map(|it| it.id.clone())).collect())
     }
 
     /// Returns a plan.
@@ -275,20 +302,30 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn plan_details(&self, id: &PlanId) -> Result<PlanDetails, Error> {
+        if self.overlaid()
+            && let Some(wanted) = self.state().draft.plan_details(id)
+        {
+            return Ok(wanted.clone());
+        }
         if id.is_provisional() {
             return Ok(PlanDetails::default());
         }
+        Ok(self.read_plan_details(id)?.value)
+    }
+
+    pub(crate) fn read_plan_details(&self, id: &PlanId) -> Result<Versioned<PlanDetails>, Error> {
         if self.state().snapshot.plan_details(id).is_none()
             && let Got::PlanDetails(details) = self.ask(Ask::PlanDetails(id.clone()))?
         {
             self.state().snapshot.add_plan_details(id.clone(), details);
         }
-        Ok(self.state().snapshot.plan_details(id).map(|it| it.value.clone()).unwrap_or_default())
+        let read = self.state().snapshot.plan_details(id).cloned();
+        read.ok_or_else(|| not_found("plan", id.as_str()))
     }
 
     // Buckets
 
-    /// Returns the ids of a plan's buckets in board order, new ones last.
+    /// Returns the ids of a plan's buckets in board order.
     ///
     /// # Errors
     /// The plan does not exist or the service can not be asked.
@@ -311,7 +348,13 @@ impl Session {
         let state = self.state();
         let kept = ids.into_iter().filter(|id| state.draft.bucket(id) != Some(None));
         let new = state.draft.new_buckets(plan).map(|it| it.id.clone());
-        Ok(kept.chain(new).collect())
+        let hint = |id: &BucketId| match state.draft.bucket(id) {
+            Some(wanted) => wanted.map(|it| it.order_hint.clone()),
+            None => state.snapshot.bucket(id).map(|it| it.value.order_hint.clone()),
+        };
+        let mut all: Vec<BucketId> = kept.chain(new).collect();
+        all.sort_by_cached_key(|id| (hint(id), id.clone()));
+        Ok(all)
     }
 
     /// Returns a bucket.
@@ -345,178 +388,6 @@ impl Session {
             Err(Error::Graph(error)) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),
         }
-    }
-
-    // Tasks
-
-    /// Returns the ids of a plan's tasks in list order, new ones first as Planner shows them.
-    ///
-    /// # Errors
-    /// The plan does not exist or the service can not be asked.
-    pub fn tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
-        self.plan(plan)?;
-        let read = self.state().snapshot.tasks_of(plan).map(<[_]>::to_vec);
-        let ids = match read {
-            Some(ids) => ids,
-            None if plan.is_provisional() => Vec::new(),
-            None => {
-                if let Got::Tasks(tasks) = self.ask(Ask::Tasks(plan.clone()))? {
-                    self.state().snapshot.set_tasks(plan.clone(), tasks);
-                }
-                self.state().snapshot.tasks_of(plan).unwrap_or_default().to_vec()
-            }
-        };
-        if !self.overlaid() {
-            return Ok(ids);
-        }
-        let state = self.state();
-        let new = state.draft.new_tasks(plan).map(|it| it.id.clone());
-        let kept = ids.into_iter().filter(|id| state.draft.task(id) != Some(None));
-        Ok(new.chain(kept).collect())
-    }
-
-    /// Returns the ids of a bucket's tasks; that they are in it counts as read.
-    ///
-    /// # Errors
-    /// The bucket does not exist or the service can not be asked.
-    pub fn tasks_in(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
-        let plan = self.bucket(bucket)?.plan;
-        let mut ids = Vec::new();
-        for id in self.tasks(&plan)? {
-            if self.task(&id)?.bucket.as_ref() == Some(bucket) {
-                self.note_read(EntityId::Task(id.clone()), Field::BucketId);
-                ids.push(id);
-            }
-        }
-        Ok(ids)
-    }
-
-    /// Returns the ids of the tasks assigned to the signed-in user.
-    ///
-    /// # Errors
-    /// The service can not be asked.
-    pub fn my_tasks(&self) -> Result<Vec<TaskId>, Error> {
-        if self.state().snapshot.my_tasks().is_none()
-            && let Got::Tasks(tasks) = self.ask(Ask::MyTasks)?
-        {
-            let mut visible = Vec::new();
-            for task in tasks {
-                if self.facts().scope.is_none() || self.plan(&task.value.plan).is_ok() {
-                    visible.push(task);
-                }
-            }
-            self.state().snapshot.set_my_tasks(visible);
-        }
-        let ids = self.state().snapshot.my_tasks().unwrap_or_default().to_vec();
-        if !self.overlaid() {
-            return Ok(ids);
-        }
-        let state = self.state();
-        Ok(ids.into_iter().filter(|id| state.draft.task(id) != Some(None)).collect())
-    }
-
-    /// Returns a task.
-    ///
-    /// # Errors
-    /// It does not exist, is out of scope, or was deleted in this run.
-    pub fn task(&self, id: &TaskId) -> Result<Task, Error> {
-        if self.overlaid()
-            && let Some(wanted) = self.state().draft.task(id)
-        {
-            return wanted.map(|it| it.task.clone()).ok_or(Error::Gone { what: "task" });
-        }
-        Ok(self.read_task(id)?.value)
-    }
-
-    /// Returns a task and notes which field of it is looked at.
-    ///
-    /// # Errors
-    /// As [`Session::task`].
-    pub fn look(&self, id: &TaskId, field: Field) -> Result<Task, Error> {
-        self.check_stop()?;
-        let task = self.task(id)?;
-        self.note_read(EntityId::Task(id.clone()), field);
-        Ok(task)
-    }
-
-    /// Notes that a decision may rest on a field.
-    pub fn note_read(&self, entity: EntityId, field: Field) {
-        self.state().draft.note_read(entity, field);
-    }
-
-    pub(crate) fn read_task(&self, id: &TaskId) -> Result<Versioned<Task>, Error> {
-        if let Some(task) = self.state().snapshot.task(id) {
-            return Ok(task.clone());
-        }
-        let missing = || not_found("task", id.as_str());
-        if id.is_provisional() {
-            return Err(missing());
-        }
-        match self.ask(Ask::Task(id.clone())) {
-            Ok(Got::Task(task)) => {
-                if self.facts().scope.is_some() {
-                    self.plan(&task.value.plan).map_err(|_| missing())?;
-                }
-                self.state().snapshot.add_task(id.clone(), (*task).clone());
-                Ok(*task)
-            }
-            Ok(_) => Err(missing()),
-            Err(Error::Graph(error)) if error.is_not_found() => Err(missing()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Returns the details of a task, and notes which field of them is looked at.
-    ///
-    /// # Errors
-    /// As [`Session::task`].
-    pub fn details(&self, id: &TaskId, field: Field) -> Result<TaskDetails, Error> {
-        let task = self.look(id, field)?;
-        if self.overlaid()
-            && let Some(Some(TaskState { details: Some(details), .. })) =
-                self.state().draft.task(id)
-        {
-            return Ok(details.clone());
-        }
-        let bare = !task.has_description && task.checklist_count == 0 && task.reference_count == 0;
-        if bare && self.state().snapshot.details(id).is_none() {
-            return Ok(TaskDetails::default());
-        }
-        Ok(self.read_details(id)?.value)
-    }
-
-    /// Fetches the details of a task and, if programs keep asking, of those that follow it in
-    /// the plan's list.
-    pub(crate) fn read_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
-        if let Some(details) = self.state().snapshot.details(id) {
-            return Ok(details.clone());
-        }
-        let wanted = {
-            let mut state = self.state();
-            let window = state.readahead;
-            state.readahead = (window * 4).min(1024);
-            let snapshot = &state.snapshot;
-            let list = snapshot
-                .task(id)
-                .and_then(|task| snapshot.tasks_of(&task.value.plan))
-                .unwrap_or_default();
-            let following = list.iter().skip_while(|it| *it != id).skip(1).filter(|it| {
-                snapshot.details(it).is_none()
-                    && snapshot.task(it).is_some_and(|task| {
-                        let task = &task.value;
-                        task.has_description || task.checklist_count + task.reference_count > 0
-                    })
-            });
-            std::iter::once(id).chain(following).take(window).cloned().collect()
-        };
-        if let Got::Details(list) = self.ask(Ask::Details(wanted))? {
-            let mut state = self.state();
-            for (id, details) in list {
-                state.snapshot.add_details(id, details);
-            }
-        }
-        let read = self.state().snapshot.details(id).cloned();
-        read.ok_or_else(|| not_found("task", id.as_str()))
     }
 }
 

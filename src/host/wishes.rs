@@ -1,11 +1,14 @@
 //! What a program wants changed: recorded in the draft, never sent from here.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::host::{Error, Session};
+use crate::model::order::{self, Side};
 use crate::model::{
-    Bucket, BucketId, Category, ChecklistItem, Plan, PlanId, Priority, Task, TaskDetails, TaskId,
-    UserId,
+    Bucket, BucketId, Category, Plan, PlanDetails, PlanId, Priority, Reference, Task, TaskDetails,
+    TaskId, UserId,
 };
 
 /// What is wanted of a new task.
@@ -31,6 +34,8 @@ pub struct NewTask {
     pub description: String,
     /// The titles of its checklist items, top down.
     pub checklist: Vec<String>,
+    /// Its references: encoded key (see [`crate::model::link`]) and text.
+    pub references: Vec<(String, Option<String>)>,
 }
 
 impl Session {
@@ -46,15 +51,37 @@ impl Session {
         Ok(())
     }
 
+    /// Changes the labels of a plan, or whom it is shared with.
+    ///
+    /// # Errors
+    /// The board is read only here, or the plan does not exist.
+    pub fn edit_plan_details(
+        &self,
+        id: &PlanId,
+        edit: impl FnOnce(&mut PlanDetails),
+    ) -> Result<(), Error> {
+        self.check_writable()?;
+        let title = self.plan(id)?.title;
+        let read = if id.is_provisional() { None } else { Some(self.read_plan_details(id)?) };
+        self.state().draft.edit_plan_details(read.as_ref(), (id, &title), edit);
+        Ok(())
+    }
+
     /// Deletes a plan with everything in it.
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
     pub fn delete_plan(&self, id: &PlanId) -> Result<(), Error> {
         self.check_writable()?;
-        let n_tasks = self.tasks(id)?.len();
+        let tasks: BTreeSet<TaskId> = self.tasks(id)?.into_iter().collect();
+        let (new, old): (BTreeSet<_>, BTreeSet<_>) =
+            tasks.into_iter().partition(TaskId::is_provisional);
+        new.iter().try_for_each(|it| self.delete_task(it))?;
+        for bucket in self.buckets(id)?.iter().filter(|it| it.is_provisional()) {
+            self.delete_bucket(bucket)?;
+        }
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
-        self.state().draft.delete_plan(read.as_ref(), id, n_tasks);
+        self.state().draft.delete_plan(read.as_ref(), id, old);
         Ok(())
     }
 
@@ -92,15 +119,43 @@ impl Session {
         Ok(())
     }
 
+    /// Moves a bucket next to another of its plan.
+    ///
+    /// # Errors
+    /// They belong to different plans, or as [`Session::edit_bucket`].
+    pub fn move_bucket(&self, id: &BucketId, next_to: &BucketId, side: Side) -> Result<(), Error> {
+        let plan = self.bucket(id)?.plan;
+        if self.bucket(next_to)?.plan != plan {
+            return Err(Error::Invalid("the two buckets belong to different plans".into()));
+        }
+        let mut siblings: Vec<(String, BucketId)> = Vec::new();
+        for it in self.buckets(&plan)?.into_iter().filter(|it| it != id) {
+            siblings.push((self.bucket(&it)?.order_hint, it));
+        }
+        siblings.sort();
+        let Some(at) = siblings.iter().position(|(_, it)| it == next_to) else { return Ok(()) };
+        let hints: Vec<&str> = siblings.iter().map(|(hint, _)| hint.as_str()).collect();
+        let hint = order::next_to(&hints, at, side);
+        self.edit_bucket(id, |it| it.order_hint = hint)
+    }
+
     /// Deletes a bucket with its tasks.
     ///
     /// # Errors
     /// The board is read only here, or the bucket does not exist.
     pub fn delete_bucket(&self, id: &BucketId) -> Result<(), Error> {
         self.check_writable()?;
-        let n_tasks = self.tasks_in(id)?.len();
+        let (new, old): (BTreeSet<_>, BTreeSet<_>) =
+            self.tasks_in(id)?.into_iter().partition(TaskId::is_provisional);
+        if id.is_provisional() && !old.is_empty() {
+            return Err(Error::Invalid(
+                "the bucket is new and holds tasks that were moved into it: move them on first"
+                    .into(),
+            ));
+        }
+        new.iter().try_for_each(|it| self.delete_task(it))?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
-        self.state().draft.delete_bucket(read.as_ref(), id, n_tasks);
+        self.state().draft.delete_bucket(read.as_ref(), id, old);
         Ok(())
     }
 
@@ -130,7 +185,13 @@ impl Session {
         let (read, details) = if id.is_provisional() {
             (None, None)
         } else {
-            (Some(self.read_task(id)?), Some(self.read_details(id)?))
+            let mut details = self.read_details(id)?;
+            // Seen as empty because the task said so: that is what the wish rests on, whatever
+            // was there by the time the details were fetched.
+            if self.state().seen_bare.contains(id) {
+                details.value = TaskDetails::default();
+            }
+            (Some(self.read_task(id)?), Some(details))
         };
         self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |it| {
             if let Some(details) = it.details.as_mut() {
@@ -167,6 +228,7 @@ impl Session {
         {
             return Err(Error::Invalid("the bucket belongs to another plan".to_owned()));
         }
+        let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
         let mut state = self.state();
         let id = state.draft.create_task(|id| {
             let mut task = Task::new(id, plan.clone(), new.title);
@@ -182,9 +244,11 @@ impl Session {
         state.draft.edit_task(None, None, &id, |it| {
             let details = it.details.get_or_insert_default();
             details.description = new.description;
-            for (at, title) in new.checklist.into_iter().enumerate() {
-                let item = ChecklistItem { title, checked: false, order_hint: String::new() };
-                details.checklist.insert(format!("{:05}", 10_000 + at), item);
+            for (key, title) in keys.into_iter().zip(new.checklist) {
+                details.add_item(key, title);
+            }
+            for (key, alias) in new.references {
+                details.references.insert(key, Reference { alias, kind: None });
             }
         });
         Ok(id)

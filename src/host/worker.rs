@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
+use crate::host::Failure;
+
 /// A script may nest values deeply, and dropping them recurses: the stack is sized for the
 /// memory budget (scripting.md 0.2, P3 and P4). It is reserved, not committed.
 const STACK: usize = 256 << 20;
@@ -40,4 +42,23 @@ pub(crate) async fn run<T: Send + 'static>(
         Ok(Err(text)) => Err(Crash::Panic(text)),
         Err(_) => Err(Crash::Panic("the thread ended without a result".to_owned())),
     }
+}
+
+/// Runs `work` on a thread with a large stack, and waits.
+///
+/// # Errors
+/// The system gives no thread, or `work` panicked.
+pub fn on_large_stack<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let failed = |code: &str, message: String| Failure {
+        code: code.to_owned(),
+        message,
+        ..Failure::default()
+    };
+    let spawned = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+    let thread = spawned
+        .map_err(|error| failed("service", format!("the system gives no thread: {error}")))?;
+    thread.join().map_err(|_| failed("bug", "planwright itself failed".to_owned()))
 }

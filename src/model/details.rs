@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Category, UserId};
+use crate::model::{Category, UserId, order};
 
 /// The details of a task (planner-api.md 1.7).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,6 +18,48 @@ pub struct TaskDetails {
     pub checklist: BTreeMap<String, ChecklistItem>,
     /// The references, by encoded URL (planner-api.md 5.4).
     pub references: BTreeMap<String, Reference>,
+}
+
+impl TaskDetails {
+    /// Returns the keys of the checklist top down: items are shown in descending order of their
+    /// hints (planner-api.md 4.6).
+    #[must_use]
+    pub fn checklist_order(&self) -> Vec<String> {
+        let mut items: Vec<(&String, &ChecklistItem)> = self.checklist.iter().collect();
+        items.sort_by(|(a_key, a), (b_key, b)| {
+            b.order_hint.cmp(&a.order_hint).then_with(|| a_key.cmp(b_key))
+        });
+        items.into_iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Adds an item below all others.
+    pub fn add_item(&mut self, key: String, title: String) {
+        let lowest = self.checklist.values().map(|it| it.order_hint.as_str()).min();
+        let order_hint = order::between(None, lowest);
+        self.checklist.insert(key, ChecklistItem { title, checked: false, order_hint });
+    }
+
+    /// Moves an item next to another, as they are shown; nothing if one is not there.
+    pub fn move_item(&mut self, key: &str, next_to: &str, side: order::Side) {
+        // Ascending, as hints are: what is shown before stands after.
+        let mut keys = self.checklist_order();
+        keys.retain(|it| it != key);
+        keys.reverse();
+        let Some(at) = keys.iter().position(|it| it == next_to) else { return };
+        let hints: Vec<&str> = keys
+            .iter()
+            .filter_map(|it| self.checklist.get(it))
+            .map(|it| it.order_hint.as_str())
+            .collect();
+        let side = match side {
+            order::Side::Before => order::Side::After,
+            order::Side::After => order::Side::Before,
+        };
+        let hint = order::next_to(&hints, at, side);
+        if let Some(item) = self.checklist.get_mut(key) {
+            item.order_hint = hint;
+        }
+    }
 }
 
 /// One line of a checklist (planner-api.md 1.10).

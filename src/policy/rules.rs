@@ -91,7 +91,9 @@ fn scope(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
 }
 
 fn caps(set: &ChangeSet, caps: Caps, rulings: &mut Vec<Ruling>) {
-    let (n_changes, n_deletes) = (set.changes().len(), set.count(Op::Delete));
+    // What a deletion takes along is deleted too.
+    let along = set.taken_along();
+    let (n_changes, n_deletes) = (set.changes().len() + along, set.count(Op::Delete) + along);
     if n_changes > caps.max_changes {
         let reason = format!("makes {n_changes} changes; the limit is {}", caps.max_changes);
         rulings.push(Ruling::deny("host R5", None, reason));
@@ -111,6 +113,7 @@ fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
     };
     let title = match &change.write {
         Write::Plan(edit) => edit.after().map(|it| &it.title),
+        Write::PlanDetails { .. } => None,
         Write::Bucket(edit) => edit.after().map(|it| &it.name),
         Write::Task(edit) => edit.after().map(|it| &it.task.title),
     };

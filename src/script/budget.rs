@@ -49,6 +49,8 @@ pub(crate) struct Meter {
     session: Session,
     stop: Arc<Stop>,
     began: Instant,
+    /// What the run had waited before.
+    waited_before: Duration,
     operations: AtomicU64,
     output: AtomicUsize,
     memory_at_start: AtomicI64,
@@ -61,6 +63,7 @@ impl Meter {
             session: session.clone(),
             stop: Arc::clone(session.stop()),
             began: Instant::now(),
+            waited_before: session.waited(),
             operations: AtomicU64::new(0),
             output: AtomicUsize::new(0),
             memory_at_start: AtomicI64::new(0),
@@ -82,7 +85,10 @@ impl Meter {
             if usize::try_from(held).is_ok_and(|it| it > self.budget.memory) {
                 self.over("memory", format!("{} MiB", self.budget.memory >> 20));
             }
-            let computing = self.began.elapsed().saturating_sub(self.session.waited());
+            let computing = self
+                .began
+                .elapsed()
+                .saturating_sub(self.session.waited().saturating_sub(self.waited_before));
             if computing > self.budget.computing {
                 self.over("computing time", format!("{} s", self.budget.computing.as_secs()));
             }

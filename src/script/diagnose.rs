@@ -129,7 +129,9 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
         EvalAltResult::ErrorMismatchDataType(wanted, got, _) => {
             ("script", format!("{} was expected here, not {}", plain(wanted), plain(got)), None)
         }
-        EvalAltResult::ErrorTerminated(..) => ("stopped", "stopped".into(), None),
+        EvalAltResult::ErrorTerminated(..) => {
+            ("budget", "too much memory while the script was loaded".into(), None)
+        }
         other => {
             let mut text = other.clone_without_position();
             text = plain(&text);
@@ -267,13 +269,27 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
     let known = known();
     let properties = known.properties.get(kind.as_str());
     let hint = properties.and_then(|names| did_you_mean(name, names));
-    let settable = properties.is_some_and(|names| names.contains(name));
-    let message = if settable && text.contains("setter") {
-        format!("`{name}` of a {kind} can not be set")
-    } else {
-        format!("a {kind} has no property `{name}`")
-    };
-    ("script", message, if settable { None } else { hint })
+    let exists = properties.is_some_and(|names| names.contains(name));
+    if !exists {
+        return ("script", format!("a {kind} has no property `{name}`"), hint);
+    }
+    match known.setters.get(&(kind.clone(), name.to_owned())) {
+        Some(taken) => ("script", format!("`{name}` of a {kind} takes {taken}"), None),
+        None => {
+            let verbs = match name {
+                "labels" => "add_label and remove_label",
+                "assignees" => "assign and unassign",
+                "checklist" => "add_checklist_item",
+                "references" => "add_reference and remove_reference",
+                "is_completed" => "complete and reopen",
+                "buckets" => "create_bucket",
+                "tasks" => "create_task",
+                _ => "",
+            };
+            let hint = (!verbs.is_empty()).then(|| format!("use {verbs}"));
+            ("script", format!("`{name}` of a {kind} can not be set"), hint)
+        }
+    }
 }
 
 fn did_you_mean(name: &str, names: &BTreeSet<String>) -> Option<String> {
@@ -289,6 +305,8 @@ struct Known {
     signatures: BTreeMap<String, Vec<String>>,
     /// Getters by type.
     properties: BTreeMap<String, BTreeSet<String>>,
+    /// What setters take, by type and property.
+    setters: BTreeMap<(String, String), String>,
 }
 
 fn known() -> &'static Known {
@@ -321,6 +339,10 @@ impl Known {
         if let Some(property) = name.strip_prefix("get$") {
             if let Some((_, kind)) = params.first() {
                 self.properties.entry(kind.clone()).or_default().insert(property.to_owned());
+            }
+        } else if let Some(property) = name.strip_prefix("set$") {
+            if let [(_, kind), (_, taken)] = params.as_slice() {
+                self.setters.insert((kind.clone(), property.to_owned()), taken.clone());
             }
         } else if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             self.functions.insert(name.to_owned());

@@ -15,7 +15,8 @@ use rhai::{Dynamic, Engine, Module, OptimizationLevel};
 
 use crate::host::Session;
 use crate::script::api;
-use crate::script::budget::{ARRAY_LIMIT, CALL_LIMIT, MAP_LIMIT, Meter, STRING_LIMIT};
+use crate::script::budget::{ARRAY_LIMIT, Budget, CALL_LIMIT, MAP_LIMIT, Meter, STRING_LIMIT};
+use crate::script::memory::held_by_this_thread;
 
 /// Whom an engine serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,12 @@ pub const MAX_SOURCE: usize = 64 << 10;
 pub fn for_compiling(kind: Kind) -> Engine {
     let mut engine = sandbox(kind);
     engine.set_max_operations(100_000);
+    // The top level of a library runs while it is compiled in.
+    let held_before = held_by_this_thread();
+    engine.on_progress(move |_| {
+        let held = usize::try_from(held_by_this_thread() - held_before).unwrap_or(0);
+        (held > Budget::default().memory).then_some(Dynamic::UNIT)
+    });
     engine
 }
 

@@ -150,6 +150,17 @@ impl Manifest {
     /// One is unknown, missing, or not of its type.
     pub fn arguments(&self, given: &[(String, String)]) -> Result<Map<String, Value>, Failure> {
         let mut values = Map::new();
+        let twice = given
+            .iter()
+            .enumerate()
+            .find(|(at, (name, _))| given.iter().skip(at + 1).any(|(other, _)| other == name));
+        if let Some((_, (name, _))) = twice {
+            return Err(Failure {
+                code: "parameter".into(),
+                message: format!("the parameter `{name}` is given twice"),
+                ..Failure::default()
+            });
+        }
         let Some(params) = &self.params else {
             values.extend(given.iter().map(|(name, text)| (name.clone(), json!(text))));
             return Ok(values);

@@ -62,6 +62,18 @@ fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
     let file = format!("policies/{name}.rhai");
     let libraries: &Arc<BTreeMap<String, String>> = &workspace.libraries;
     let compiled = Compiled::new(Kind::Policy, &file, text, libraries, &Scope::new())?;
+    let wrong = compiled
+        .ast
+        .iter_functions()
+        .find(|it| (it.name == "review" || it.name == "review_change") && it.params.len() != 2);
+    if let Some(function) = wrong {
+        let name = function.name;
+        return Err(Failure {
+            code: "policy".into(),
+            message: format!("{file}: `{name}` takes two parameters, the second is `run`"),
+            ..Failure::default()
+        });
+    }
     if !has(&compiled.ast, "review", 2) && !has(&compiled.ast, "review_change", 2) {
         return Err(Failure {
             code: "policy".into(),
@@ -72,6 +84,11 @@ fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
         });
     }
     Ok(compiled)
+}
+
+/// Where a policy went wrong, for whoever looks after it.
+fn line_of(failure: &Failure) -> String {
+    failure.at.as_ref().map(|at| format!(" ({}:{})", at.file, at.line)).unwrap_or_default()
 }
 
 fn has(ast: &AST, name: &str, n_params: usize) -> bool {
@@ -86,7 +103,11 @@ impl Judge for Policies {
             match policy {
                 Ok(policy) => rulings.extend(self.apply(source, policy, session, &set, &start)),
                 Err(failure) => {
-                    let reason = format!("the policy can not be used: {}", failure.message);
+                    let reason = format!(
+                        "the policy can not be used: {}{}",
+                        failure.message,
+                        line_of(failure)
+                    );
                     rulings.push(Ruling::deny(source, None, reason));
                 }
             }
@@ -144,7 +165,7 @@ impl Policies {
             rulings.push(Ruling::deny(
                 source,
                 change,
-                format!("the policy failed: {}", failure.message),
+                format!("the policy failed: {}{}", failure.message, line_of(&failure)),
             ));
         } else if let Some(reason) = stop {
             rulings.push(Ruling::deny(source, None, format!("the policy was stopped: {reason}")));

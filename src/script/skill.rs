@@ -7,9 +7,10 @@ use rhai::{AST, Dynamic, EvalAltResult, Scope};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::host::{Failure, Program, Session};
+use crate::host::{Failure, Program, Session, on_large_stack};
 use crate::script::api::Run;
 use crate::script::budget::{Budget, Meter};
+use crate::script::check::{InPlace, in_place_call};
 use crate::script::convert::{from_json, to_json};
 use crate::script::diagnose::{Sources, explain};
 use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
@@ -30,7 +31,22 @@ pub(crate) struct Compiled {
 impl Compiled {
     /// Compiles a script. Runs no line of it, but the top level of what it imports, which can
     /// reach nothing yet.
+    ///
+    /// Compiles on a thread of its own: deep source needs a large stack.
     pub(crate) fn new(
+        kind: Kind,
+        file: &str,
+        text: &str,
+        libraries: &Arc<BTreeMap<String, String>>,
+        constants: &Scope<'static>,
+    ) -> Result<Self, Failure> {
+        let (file, text) = (file.to_owned(), text.to_owned());
+        let (libraries, constants) = (Arc::clone(libraries), constants.clone());
+        let compile = move || Self::here(kind, &file, &text, &libraries, &constants);
+        on_large_stack("planwright-compile", compile)?
+    }
+
+    fn here(
         kind: Kind,
         file: &str,
         text: &str,
@@ -54,6 +70,12 @@ impl Compiled {
         let compiled = engine.compile_into_self_contained(constants, text);
         let mut ast = compiled.map_err(|error| explain(&error, None, file, &sources))?;
         ast.set_source(file);
+        if let Some(InPlace { property, function, at }) = in_place_call(&ast) {
+            let error = EvalAltResult::ErrorNonPureMethodCallOnConstant(function, at);
+            let mut failure = explain(&error, None, file, &sources);
+            failure.hint = Some(format!("copy it first: `let copy = it.{property};`"));
+            return Err(failure);
+        }
         let mut hash = Sha256::new();
         hash.update(text.as_bytes());
         for path in used.lock().unwrap_or_else(PoisonError::into_inner).iter() {

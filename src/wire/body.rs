@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Category, ChecklistItem, Reference, Task, TaskDetails, UserId};
+use crate::model::order::is_wanted;
+use crate::model::{
+    Bucket, Category, ChecklistItem, PlanDetails, Reference, Task, TaskDetails, UserId,
+};
 
 /// The hint for "anywhere" (planner-api.md 4.2).
 const ANYWHERE: &str = " !";
@@ -76,6 +79,43 @@ fn changed_flags(before: &BTreeSet<Category>, after: &BTreeSet<Category>) -> Map
         .collect()
 }
 
+/// Returns the body that turns one bucket into the other; `None` if they do not differ in what
+/// can be written. A hint goes out only if it describes a wanted place.
+#[must_use]
+pub fn bucket_patch(before: &Bucket, after: &Bucket) -> Option<Value> {
+    let mut body = Map::new();
+    if before.name != after.name {
+        body.insert("name".into(), json!(after.name));
+    }
+    if before.order_hint != after.order_hint && is_wanted(&after.order_hint) {
+        body.insert("orderHint".into(), json!(after.order_hint));
+    }
+    if body.is_empty() { None } else { Some(Value::Object(body)) }
+}
+
+/// Returns the body that turns one plan's details into the other; `None` if they do not differ.
+/// A label without a name is `null`, a person no longer shared with is `false` (5.2).
+#[must_use]
+pub fn plan_details_patch(before: &PlanDetails, after: &PlanDetails) -> Option<Value> {
+    let mut body = Map::new();
+    let names: Map<String, Value> = Category::all()
+        .filter(|it| before.labels.get(it) != after.labels.get(it))
+        .map(|it| (it.to_string(), json!(after.labels.get(&it))))
+        .collect();
+    if !names.is_empty() {
+        body.insert("categoryDescriptions".into(), Value::Object(names));
+    }
+    let shared: Map<String, Value> = before
+        .shared_with
+        .symmetric_difference(&after.shared_with)
+        .map(|id| (id.to_string(), Value::Bool(after.shared_with.contains(id))))
+        .collect();
+    if !shared.is_empty() {
+        body.insert("sharedWith".into(), Value::Object(shared));
+    }
+    if body.is_empty() { None } else { Some(Value::Object(body)) }
+}
+
 /// Returns the body that turns one task's details into the other; `None` if they do not differ.
 #[must_use]
 pub fn details_patch(before: &TaskDetails, after: &TaskDetails) -> Option<Value> {
@@ -123,11 +163,21 @@ fn checklist_item(before: Option<&ChecklistItem>, after: &ChecklistItem) -> Valu
     if before.is_none_or(|it| it.checked != after.checked) {
         members.push(("isChecked", json!(after.checked)));
     }
+    let moved = before.is_none_or(|it| it.order_hint != after.order_hint);
+    if moved && is_wanted(&after.order_hint) {
+        members.push(("orderHint", json!(after.order_hint)));
+    }
     typed("plannerChecklistItem", members)
 }
 
-fn reference(_before: Option<&Reference>, after: &Reference) -> Value {
-    let members = [("alias", json!(after.alias)), ("type", json!(after.kind))];
+fn reference(before: Option<&Reference>, after: &Reference) -> Value {
+    let mut members = Vec::new();
+    if before.is_none_or(|it| it.alias != after.alias) {
+        members.push(("alias", json!(after.alias)));
+    }
+    if after.kind.is_some() && before.is_none_or(|it| it.kind != after.kind) {
+        members.push(("type", json!(after.kind)));
+    }
     typed("plannerExternalReference", members)
 }
 
@@ -198,6 +248,27 @@ mod tests {
             "appliedCategories": { "category3": false, "category7": true }
         });
         assert_eq!(task_patch(&before, &after), Some(expected));
+    }
+
+    /// planner-api.md 13.4: share, label two, clear one.
+    #[test]
+    fn a_plan_details_patch_clears_with_null_and_false() {
+        let label = |n| Category::new(n).unwrap();
+        let user = |id| UserId::parse(id).unwrap();
+        let mut before = PlanDetails::default();
+        before.labels.insert(label(1), "Hull".into());
+        before.labels.insert(label(2), "Kept".into());
+        before.shared_with.insert(user("ana"));
+        let mut after = before.clone();
+        after.labels.remove(&label(1));
+        after.labels.insert(label(3), "Blocked".into());
+        after.shared_with = BTreeSet::from([user("bo")]);
+        let expected = json!({
+            "categoryDescriptions": { "category1": null, "category3": "Blocked" },
+            "sharedWith": { "ana": false, "bo": true }
+        });
+        assert_eq!(plan_details_patch(&before, &after), Some(expected));
+        assert_eq!(plan_details_patch(&after, &after), None);
     }
 
     /// What the service computes is never written, whatever became of it.

@@ -41,6 +41,7 @@ pub struct Request {
     path: String,
     if_match: Option<ETag>,
     body: Option<Value>,
+    is_read: bool,
 }
 
 impl Request {
@@ -68,20 +69,33 @@ impl Request {
         self.body.as_ref()
     }
 
+    /// Tells whether it changes nothing: a GET, or a batch of them.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// Makes a batch; the caller answers for there being only reads in it.
+    pub(crate) fn batch_of_reads(body: Value) -> Self {
+        Self { is_read: true, ..Self::post("/$batch", body) }
+    }
+
     fn get(path: String) -> Self {
-        Self { method: Method::Get, path, if_match: None, body: None }
+        Self { method: Method::Get, path, if_match: None, body: None, is_read: true }
     }
 
     fn post(path: &str, body: Value) -> Self {
-        Self { method: Method::Post, path: path.to_owned(), if_match: None, body: Some(body) }
+        let (path, body) = (path.to_owned(), Some(body));
+        Self { method: Method::Post, path, if_match: None, body, is_read: false }
     }
 
     fn patch(path: String, etag: ETag, body: Value) -> Self {
-        Self { method: Method::Patch, path, if_match: Some(etag), body: Some(body) }
+        let (if_match, body) = (Some(etag), Some(body));
+        Self { method: Method::Patch, path, if_match, body, is_read: false }
     }
 
     fn delete(path: String, etag: ETag) -> Self {
-        Self { method: Method::Delete, path, if_match: Some(etag), body: None }
+        Self { method: Method::Delete, path, if_match: Some(etag), body: None, is_read: false }
     }
 }
 
@@ -203,6 +217,13 @@ pub fn delete_plan(id: &PlanId, etag: ETag) -> Request {
     Request::delete(format!("/planner/plans/{id}"), etag)
 }
 
+/// Updates the details of a plan under their own tag (P12); the body comes from
+/// [`crate::wire::body::plan_details_patch`].
+#[must_use]
+pub fn update_plan_details(id: &PlanId, body: Value, etag: ETag) -> Request {
+    Request::patch(format!("/planner/plans/{id}/details"), etag, body)
+}
+
 /// Creates a bucket where the hint expression says (B1, 4.2).
 #[must_use]
 pub fn create_bucket(plan: &PlanId, name: &str, order_hint: &str) -> Request {
@@ -210,10 +231,10 @@ pub fn create_bucket(plan: &PlanId, name: &str, order_hint: &str) -> Request {
     Request::post("/planner/buckets", body)
 }
 
-/// Renames a bucket (B3).
+/// Updates a bucket (B3); the body comes from [`crate::wire::body::bucket_patch`].
 #[must_use]
-pub fn update_bucket(id: &BucketId, name: &str, etag: ETag) -> Request {
-    Request::patch(format!("/planner/buckets/{id}"), etag, json!({ "name": name }))
+pub fn update_bucket(id: &BucketId, body: Value, etag: ETag) -> Request {
+    Request::patch(format!("/planner/buckets/{id}"), etag, body)
 }
 
 /// Deletes a bucket with its tasks (B4).

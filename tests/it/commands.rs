@@ -149,6 +149,59 @@ fn a_plan_is_created_only_in_a_group_one_is_a_member_of() {
 }
 
 #[test]
+fn the_parts_of_a_task_have_commands_of_their_own() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    const TASK: &str = "Book the room for the customer day";
+    let ok = |args: &[&str]| place.run(args).code(0).says(&["Applied 1 change"]);
+    ok(&["task", "assign", TASK, "me", "Mei Tanaka", "--plan", PLAN]);
+    ok(&["task", "assign", TASK, "mei@bos.example", "--remove"]);
+    ok(&["task", "move", TASK, "this week"]);
+    ok(&["task", "label", TASK, "Finance", "IT"]);
+    ok(&["task", "label", TASK, "IT", "--remove"]);
+    ok(&["task", "checklist", TASK, "add", "Ask for a quote"]);
+    ok(&["task", "checklist", TASK, "check", "ask for a quote"]);
+    ok(&["task", "checklist", TASK, "add", "Second"]);
+    ok(&["task", "checklist", TASK, "remove", "Second"]);
+    ok(&["task", "reference", TASK, "add", "https://example.org/a.b", "--alias", "Room"]);
+    let none = ["task", "checklist", TASK, "uncheck", "Ask for quote"];
+    place.run(&none).code(1).says(&["did you mean `Ask for a quote`?"]);
+    let task = place.run(&["task", "get", TASK, "--json"]).code(0).json();
+    assert_eq!(task["assignments"].as_array().unwrap().len(), 1);
+    let labels = task["appliedCategories"].as_array().unwrap();
+    assert!(labels.contains(&json!("category2")) && !labels.contains(&json!("category5")));
+    assert_eq!(task["bucketId"], json!(planner.bucket_id("This Week")));
+    let items: Vec<_> = task["checklist"].as_object().unwrap().values().collect();
+    assert_eq!(items, [&json!({ "title": "Ask for a quote", "isChecked": true })]);
+    assert_eq!(task["references"]["https%3A//example%2Eorg/a%2Eb"]["alias"], "Room");
+    ok(&["task", "reference", TASK, "remove", "https://example.org/a.b"]);
+    let gone = ["task", "reference", TASK, "remove", "https://example.org/a.b"];
+    place.run(&gone).code(1).says(&["there is no reference"]);
+    ok(&["plan", "label", PLAN, "9", "Legal"]);
+    ok(&["plan", "share", PLAN, "me", "--remove"]);
+    let plan = place.run(&["plan", "get", PLAN, "--json"]).code(0).json();
+    assert_eq!(plan["categoryDescriptions"]["category9"], "Legal");
+}
+
+#[test]
+fn people_and_groups_are_looked_up() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let me = place.run(&["user", "get", "me", "--json"]).code(0).json();
+    assert_eq!(me["userPrincipalName"], "rook@bos.example");
+    let mei = place.run(&["user", "get", "mei@bos.example", "--json"]).code(0).json();
+    assert_eq!(mei["displayName"], "Mei Tanaka");
+    assert_eq!(place.run(&["user", "list", "--json"]).code(0).json().as_array().unwrap().len(), 6);
+    let groups = place.run(&["group", "list", "--json"]).code(0).json();
+    assert_eq!(titles(&groups, "displayName"), ["BOS", "Website"]);
+    let one = place.run(&["group", "get", "website", "--json"]).code(0).json();
+    assert_eq!(one["id"], groups[1]["id"]);
+    let members = place.run(&["group", "members", "Website", "--json"]).code(0).json();
+    assert_eq!(members.as_array().unwrap().len(), 3);
+    place.run(&["user", "get", "nobody@bos.example"]).code(1).says(&["there is no user"]);
+}
+
+#[test]
 fn skills_are_listed_and_shown_with_their_parameters() {
     let place = Place::embedded();
     let skills = place.run(&["skill", "list", "--json"]).code(0).json();
@@ -205,28 +258,95 @@ fn a_title_can_not_speak_to_the_terminal() {
             assert!(!text.contains(hidden), "{args:?}: {text:?}");
             assert!(!text.lines().any(|it| it.starts_with("Applied 99")), "{args:?}: {text}");
         }
-        let _ = output;
+    }
+    // What a script wants is foreign text as well: in the diff of something new above all.
+    let script = format!(
+        r#"let b = plan("{PLAN}");
+        let made = b.create_bucket("x\x1b[2J\nApplied 99");
+        b.create_task(#{{ title: "t\nApplied 99", bucket: made, description: "d\x1b[31m\nApplied 99\r",
+            checklist: ["c\nApplied 99"] }});"#
+    );
+    for more in [&["-n"][..], &["-n", "--color", "always"]] {
+        let output = place.script(&script, more).code(0);
+        assert!(!output.stderr.lines().any(|it| it.starts_with("Applied 99")), "{}", output.stderr);
+        for escape in ["\u{1b}[2J", "\u{1b}[31m\n", "\r"] {
+            assert!(!output.stderr.contains(escape), "{:?}", output.stderr);
+        }
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn the_emulator_command_serves_what_it_announces() {
+fn an_answer_that_can_not_be_written_is_an_error() {
+    use std::process::{Command, Stdio};
+    let planner = Planner::demo();
+    for args in [&["plan", "list"][..], &["plan", "list", "--json"], &["skill", "list"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_planwright"))
+            .env_clear()
+            .env("PLANWRIGHT_GRAPH_URL", &planner.url)
+            .env("PLANWRIGHT_TOKEN", "emulator:rook@bos.example")
+            .args(args)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("can not write the answer"));
+    }
+}
+
+/// Starts the emulator command; returns it and the address it announces.
+fn emulator(place: &Place, args: &[&str]) -> (std::process::Child, String) {
     use std::io::{BufRead as _, BufReader};
     use std::process::{Command, Stdio};
-    let place = Place::embedded();
-    let data = place.path().join("planner.db");
     let mut child = Command::new(env!("CARGO_BIN_EXE_planwright"))
         .env_clear()
         .env("HOME", place.path())
-        .args(["emulator", "--demo", "--data"])
-        .arg(&data)
+        .current_dir(place.path())
+        .arg("emulator")
+        .args(args)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    let url = first.trim().to_owned();
+    (child, first.trim().to_owned())
+}
+
+#[test]
+fn the_emulator_command_serves_a_tenant_of_ones_own() {
+    let place = Place::embedded();
+    place.file(
+        "lab.json",
+        r#"{ "users": [{ "upn": "kim@lab.example", "name": "Kim Park" }],
+             "groups": [{ "name": "Lab", "members": ["kim"] }],
+             "plans": [{ "title": "Samples", "group": "Lab", "buckets": ["Todo"],
+                         "tasks": [{ "title": "Freeze", "bucket": "Todo", "due": "-3d" }] }] }"#,
+    );
+    // Twice on one file: the second time there is data already.
+    for _ in 0..2 {
+        let (mut child, url) = emulator(&place, &["--seed", "lab.json", "--data", "lab.db"]);
+        let client = Place::against_url(&url, "emulator:kim@lab.example");
+        let tasks = client.run(&["task", "list", "--overdue", "--json"]).code(0).json();
+        assert_eq!(titles(&tasks, "title"), ["Freeze"]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    place.file("bad.json", r#"{ "plans": [{ "title": "X", "group": "Nobody" }] }"#);
+    place
+        .run(&["emulator", "--seed", "bad.json"])
+        .code(1)
+        .says(&["`bad.json` is not a tenant", "plans[0]"]);
+    place.run(&["emulator", "--seed", "none.json"]).code(1).says(&["can not read `none.json`"]);
+}
+
+#[test]
+fn the_emulator_command_serves_what_it_announces() {
+    let place = Place::embedded();
+    let data = place.path().join("planner.db");
+    let (mut child, url) = emulator(&place, &["--demo", "--data", "planner.db"]);
     assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/v1.0"), "{url}");
     let client = Place::against_url(&url, "emulator:mei@bos.example");
     let plans = client.run(&["plan", "list", "--json"]).code(0).json();

@@ -137,6 +137,127 @@ fn a_task_edited_since_it_was_read_is_not_deleted() {
     }
 }
 
+/// A program that looks at empty details rests on their being empty.
+#[test]
+fn a_description_that_appeared_since_is_not_overwritten() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    // The details are fetched only when they are to be written: the edit comes right before.
+    meanwhile(
+        &planner,
+        |method, path| method == "GET" && path.ends_with("/details"),
+        json!({ "description": "Theirs" }),
+    );
+    let script = set("description += \" and ours\"");
+    place.script(&script, &["--json"]).code(4);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let details = planner.get(&format!("/planner/tasks/{id}/details"));
+    assert_eq!(details["description"], "Theirs");
+}
+
+#[test]
+fn a_description_that_was_only_read_is_compared_too() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    meanwhile(&planner, before_the_comparison, json!({ "description": "STOP" }));
+    let script = set("priority = if t.description.contains(\"STOP\") { 9 } else { 1 }");
+    let report = place.script(&script, &["--json"]).code(4).json();
+    assert_eq!(report["changes"][0]["conflict"][0]["field"], "description");
+    assert_eq!(planner.task(TASK)["priority"], 5);
+}
+
+#[test]
+fn what_a_policy_looked_at_is_compared_too() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let mei = get_id(&planner, "mei@bos.example");
+    let assignment =
+        json!({ "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" });
+    let body = json!({ "assignments": { mei.as_str(): assignment } });
+    meanwhile(&planner, before_the_comparison, body);
+    // The script does not look at the assignees; agent_rules does.
+    let report = place.script(&set("priority = 1"), &["--json"]).code(4).json();
+    assert_eq!(report["changes"][0]["conflict"][0]["field"], "assignments");
+}
+
+#[test]
+fn a_saved_set_is_judged_on_what_is_there_now() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["task", "update", TASK, "--priority", "urgent", "--out", "a.json"]).code(0);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let mei = get_id(&planner, "mei@bos.example");
+    let assignment =
+        json!({ "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" });
+    let body = json!({ "title": "Renamed", "assignments": { mei.as_str(): assignment } });
+    planner.edit("mei@bos.example", &format!("/planner/tasks/{id}"), &body);
+    place.run(&["apply", "a.json"]).code(3).says(&["assigned to someone else (Mei Tanaka)"]);
+    let body = json!({ "assignments": { mei.as_str(): null } });
+    planner.edit("mei@bos.example", &format!("/planner/tasks/{id}"), &body);
+    place.run(&["apply", "a.json"]).code(0).says(&["~ task Renamed"]);
+    assert_eq!(planner.task("Renamed")["priority"], 1);
+}
+
+#[test]
+fn a_saved_set_is_applied_once_and_grants_no_deletion() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["bucket", "create", "Once", "--plan", PLAN, "--out", "b.json"]).code(0);
+    place.run(&["apply", "b.json"]).code(0);
+    place.run(&["apply", "b.json"]).code(1).says(&["`b.json` was applied already"]);
+    place.run(&["task", "delete", TASK, "--force", "--out", "d.json"]).code(0);
+    place.run(&["apply", "d.json"]).code(3).says(&["a deletion needs --force"]);
+    place.run(&["apply", "d.json", "--force"]).code(0);
+}
+
+#[test]
+fn what_others_put_into_a_new_task_stays() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let once = Mutex::new(true);
+    planner.on_request(move |emulator, exchange| {
+        // The first look at the details of the new task.
+        if exchange.method == "GET"
+            && exchange.path.ends_with("/details")
+            && std::mem::take(&mut *once.lock().unwrap())
+        {
+            let path = exchange.path.strip_prefix("/v1.0").unwrap();
+            let item = json!({ "@odata.type": "#microsoft.graph.plannerChecklistItem", "title": "Theirs" });
+            edit(emulator, "mei@bos.example", path, &json!({ "checklist": { "theirs": item } }));
+        }
+    });
+    let script = format!(
+        "plan(\"{PLAN}\").create_task(#{{ title: \"New\", description: \"Ours\", checklist: [\"Ours\"] }});"
+    );
+    place.script(&script, &[]).code(0);
+    let id = planner.task("New")["id"].as_str().unwrap().to_owned();
+    let details = planner.get(&format!("/planner/tasks/{id}/details"));
+    assert_eq!(details["description"], "Ours");
+    assert_eq!(details["checklist"].as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn a_bucket_is_not_deleted_with_tasks_that_came_since() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["bucket", "create", "Empty", "--plan", PLAN]).code(0);
+    let bucket = planner.bucket_id("Empty");
+    let task = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let mut lists = 0;
+    planner.on_request(move |emulator, exchange| {
+        // The first list is the run's, the second the comparison's.
+        lists += usize::from(exchange.path.ends_with("/tasks"));
+        if lists == 2 && exchange.path.ends_with("/tasks") {
+            let path = format!("/planner/tasks/{task}");
+            edit(emulator, "mei@bos.example", &path, &json!({ "bucketId": bucket }));
+        }
+    });
+    let id = planner.bucket_id("Empty");
+    let delete = ["bucket", "delete", "Empty", "--plan", PLAN, "--force"];
+    place.run(&delete).code(4).says(&["someone else has put tasks into it"]);
+    assert_eq!(planner.task(TASK)["bucketId"], json!(id));
+}
+
 #[test]
 fn two_people_are_assigned_at_once() {
     let planner = Planner::demo();

@@ -7,9 +7,13 @@ mod support;
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
 mod commands;
 mod conflicts;
+mod faults;
 mod mistakes;
 mod policies;
 mod run;
+
+// What the documents claim.
+mod docs;
 
 // Scripts: what they can do, what they can not, and the ones we ship.
 mod sandbox;

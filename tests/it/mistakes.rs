@@ -1,15 +1,12 @@
 //! Everything typed or answered wrong: one clear sentence, a hint, the right code, no panic.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-
 use crate::support::{PLAN, Place, Planner};
 
 #[test]
 fn wrong_scripts_and_parameters_say_what_and_where() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    let cases: [(&str, &[&str]); 15] = [
+    let cases: [(&str, &[&str]); 17] = [
         (
             "plan(\"BOS Operation\")",
             &["there is no plan `BOS Operation`", "did you mean `BOS Operations`?"],
@@ -37,6 +34,14 @@ fn wrong_scripts_and_parameters_say_what_and_where() {
         (
             "my_tasks()[0].priority = 1",
             &["cannot be assigned to", "`let it = …; it.priority = 1;`"],
+        ),
+        (
+            "let t = my_tasks()[0]; t.percent_complete = 20.5",
+            &["`percent_complete` of a Task takes int"],
+        ),
+        (
+            "let t = my_tasks()[0]; t.labels = []",
+            &["`labels` of a Task can not be set", "use add_label"],
         ),
         ("params.days", &["no property `days`"]),
         ("let x = today() + 3", &["does not take", "Date"]),
@@ -102,9 +107,12 @@ fn wrong_arguments_are_usage_errors() {
         &["emulator", "--addr", "nonsense"],
     ] {
         let output = place.run_with(args, "", &[("PLANWRIGHT_TOKEN", "x")]).code(2);
-        assert!(output.stderr.contains("error:"), "{args:?}: {}", output.stderr);
-        assert!(output.stdout.is_empty());
+        let as_text = output.stderr.contains("error:") && output.stdout.is_empty();
+        let as_data = args.contains(&"--json") && output.json()["error"]["code"] == "usage";
+        assert!(as_text || as_data, "{args:?}: {output:?}");
     }
+    let wrong = place.run(&["taks", "--json"]).code(2).json();
+    assert_eq!(wrong["error"]["code"], "usage");
     place
         .run_with(&["plan", "list"], "", &[("PLANWRIGHT_TOKEN", "ey.x.y")])
         .code(2)
@@ -149,6 +157,17 @@ fn a_wrong_workspace_says_which_line() {
     place.run(&["plan", "list"]).code(1).says(&["`Pacific/Atlantis` is not a time zone"]);
 }
 
+#[test]
+fn a_broken_skill_does_not_hide_the_others() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "").file("scripts/skills/good.rhai", "//! Good.");
+    place.file("scripts/skills/bad.rhai", "//! ```toml\n//! [params]\n//! x = 3\n//! ```");
+    let list = place.run(&["skill", "list"]).code(0).stdout;
+    assert!(list.contains("broken: the TOML in the doc comment is wrong"), "{list}");
+    assert!(list.contains("Good."), "{list}");
+    place.run(&["run", "bad"]).code(1).says(&["skills/bad.rhai: the TOML in the doc comment"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_out_of_the_workspace_is_refused() {
@@ -187,6 +206,15 @@ fn no_service_no_token_and_a_wrong_token() {
     let wrong = Place::against_url(&planner.url, "secret-canary-token");
     wrong.run(&["plan", "list"]).code(5).says(&["the service answered 401", "PLANWRIGHT_TOKEN"]);
     let none = Place::embedded();
+    let report = none.run_with(
+        &["run", "morning_triage", "--json"],
+        "",
+        &[("PLANWRIGHT_GRAPH_URL", planner.url.as_str())],
+    );
+    assert_eq!(
+        (report.code, &report.json()["error"]["code"]),
+        (5, &serde_json::json!("not_permitted"))
+    );
     let url = [("PLANWRIGHT_GRAPH_URL", planner.url.as_str())];
     none.run_with(&["plan", "list"], "", &url).code(5).says(&["not signed in"]);
 }
@@ -195,8 +223,6 @@ fn no_service_no_token_and_a_wrong_token() {
 fn a_plan_of_others_is_not_permitted() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    let leader = crate::support::get;
-    let _ = leader;
     // An id that is well formed and nobody's.
     place
         .script("plan(\"AAAAAAAAAAAAAAAAAAAAAAAAAAAA\")", &[])
@@ -206,20 +232,7 @@ fn a_plan_of_others_is_not_permitted() {
 
 /// Answers every request with the same bytes.
 fn answering(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1.0", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let _ = stream.write_all(answer);
-        }
-    });
-    url
+    crate::support::answering(move |_, _| answer.to_vec())
 }
 
 #[test]

@@ -50,6 +50,8 @@ fn each_rule_of_the_shipped_policy_denies_with_its_reason() {
         ),
         (format!("task(\"{in_done}\").delete()"), "nothing is deleted from the bucket Done"),
         ("board.bucket(\"Done\").delete()".into(), "nothing is deleted from the bucket Done"),
+        ("board.bucket(\"In Progress\").delete()".into(), "assigned to someone else"),
+        ("board.delete()".into(), "assigned to someone else"),
     ];
     for (script, reason) in cases {
         denied(&place, &planner, &script, &["--force"], reason);
@@ -97,6 +99,10 @@ fn caps_are_a_host_rule_that_no_policy_setting_switches_off() {
         |n: usize| format!("for n in 0..{n} {{ board.create_task(#{{ title: `T${{n}}` }}); }}");
     denied(&place, &planner, &create(4), &[], "makes 4 changes; the limit is 3");
     place.script(&board(&create(3)), &[]).code(0);
+    // What a deletion takes along is deleted too.
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_deletes = 3\n");
+    let delete = "board.bucket(\"In Progress\").delete()";
+    denied(&place, &planner, delete, &["--force"], "makes 6 deletions; the limit is 3");
     // Without policies, someone else's task can be changed; a deletion still needs --force.
     place.script(&board(&format!("let t = board.task(\"{MEIS}\"); t.priority = 1")), &[]).code(0);
     denied(&place, &planner, &format!("board.task(\"{MEIS}\").delete()"), &[], "needs --force");
@@ -112,6 +118,10 @@ fn a_broken_or_missing_policy_denies() {
     let cases = [
         ("fn review(changes, run) { let x = ; }", "the policy can not be used"),
         ("fn reviews(changes, run) { }", "neither `review(changes, run)`"),
+        (
+            "fn review(changes) { deny(\"no\"); } fn review_change(change, run) { }",
+            "`review` takes two parameters",
+        ),
         ("fn review(changes, run) { throw \"oops\"; }", "the policy failed: oops"),
         ("fn review(changes, run) { loop { } }", "budget"),
         ("fn review(changes, run) { nope(); }", "there is no function `nope`"),

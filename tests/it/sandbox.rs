@@ -119,6 +119,10 @@ fn reading_never_writes() {
         assert_eq!(report.json()["status"], "no_changes", "{tail}");
     }
     for tail in [
+        "title.clear()",
+        "description.truncate(3)",
+        "plan.title.pad(300, 'x')",
+        "bucket.name.make_upper()",
         "title.trim()",
         "title.make_upper()",
         "title.replace(\"a\", \"b\")",

@@ -4,7 +4,7 @@
 //! told to do something when a request arrives, which is how someone else's edit comes between
 //! a run's read and its write.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,11 +37,16 @@ pub(crate) struct Planner {
 
 impl Planner {
     pub(crate) fn demo() -> Self {
+        Self::demo_in_pages_of(400)
+    }
+
+    pub(crate) fn demo_in_pages_of(page_size: usize) -> Self {
         let log: Arc<Mutex<Vec<Exchange>>> = Arc::default();
         let hook: Arc<Mutex<Option<Hook>>> = Arc::default();
         let itself: Arc<Mutex<Option<Emulator>>> = Arc::default();
         let quiet = Arc::new(AtomicBool::new(true));
         let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
+        options.page_size = page_size;
         options.observer = Some({
             let (log, hook, itself) = (log.clone(), hook.clone(), itself.clone());
             let quiet = quiet.clone();
@@ -85,6 +90,12 @@ impl Planner {
         Self { url, emulator, log, hook, quiet, stop: Some(stop), server: Some(server) }
     }
 
+    /// Makes trouble, in the form of the emulator's `/control/faults`.
+    pub(crate) fn faults(&self, rules: &Value) {
+        let rules = serde_json::from_value(rules.clone()).unwrap();
+        self.emulator.set_faults(rules).unwrap();
+    }
+
     /// Does something whenever a request arrives, before it is handled.
     pub(crate) fn on_request(&self, act: impl FnMut(&Emulator, &Exchange) + Send + 'static) {
         *self.hook.lock().unwrap() = Some(Box::new(act));
@@ -98,6 +109,13 @@ impl Planner {
     /// Returns the requests so far in full, and forgets them.
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         std::mem::take(&mut self.log.lock().unwrap())
+    }
+
+    /// Returns the requests so far that change something, in full, and forgets them all.
+    pub(crate) fn writes(&self) -> Vec<Exchange> {
+        let mut all = self.exchanges();
+        all.retain(|it| it.method != "GET" && !it.path.ends_with("/$batch"));
+        all
     }
 
     /// Asks as a user, past the log.
@@ -178,6 +196,27 @@ pub(crate) fn edit(emulator: &Emulator, user: &str, path: &str, body: &Value) {
         .unwrap();
     let answer = emulator.dispatch(request);
     assert_eq!(answer.status(), 204, "PATCH {path}");
+}
+
+/// Serves an answer, by path and base URL, to whoever asks.
+pub(crate) fn answering(answer: impl Fn(&str, &str) -> Vec<u8> + Send + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1.0", listener.local_addr().unwrap());
+    let base = url.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head);
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let _ = stream.write_all(&answer(path, &base));
+        }
+    });
+    url
 }
 
 /// Where the program runs: a home, a working folder, nothing else.

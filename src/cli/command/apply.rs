@@ -9,7 +9,8 @@ use crate::change::Saved;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::host::{Failure, Start};
+use crate::cli::settings;
+use crate::host::{Failure, Start, Status};
 
 /// Apply a saved change set
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub(crate) struct ApplyArgs {
     /// Judge it again, show it, and stop
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Allow deletions; the file itself can not
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, CommandError> {
@@ -38,15 +42,61 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, Comma
         CommandError { failure: Failure { message: format!("`{shown}`: {error}"), ..failure } }
     })?;
     let agent = saved.agent.clone();
+    let mut granted = context.agent(agent.as_deref())?;
+    if let Some(granted) = granted.as_mut()
+        && !context.workspace.config.agents.contains_key(&granted.name)
+    {
+        // Elsewhere than in its workspace, the agent keeps the bounds it was drafted within.
+        granted.plans.clone_from(&saved.agent_plans);
+        granted.may_apply = saved.agent_may_apply;
+    }
     let start = Start {
         skill: saved.skill.clone(),
         skill_digest: saved.skill_digest.clone(),
         params: Value::Null,
-        agent: context.agent(agent.as_deref())?,
-        force: saved.force,
+        agent: granted,
+        force: args.force,
         dry_run: args.dry_run,
     };
+    let once = Once::take(context, &saved, args)?;
     let finished =
         context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await)?;
+    let written = matches!(finished.report.status, Status::Applied | Status::Partial);
+    once.keep_if(written);
     Ok(context.show(&finished, None))
+}
+
+/// The mark that a saved set was applied: creates in it must not be made twice.
+struct Once(Option<PathBuf>);
+
+impl Once {
+    fn take(context: &Context<'_>, saved: &Saved, args: &ApplyArgs) -> Result<Self, CommandError> {
+        if args.dry_run {
+            return Ok(Self(None));
+        }
+        let folder = settings::state_dir(context.global)?.join("applied");
+        settings::make_private_dir(&folder)?;
+        let path = folder.join(saved.digest.replace(':', "-"));
+        match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(_) => Ok(Self(Some(path))),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let message = format!("`{}` was applied already", args.file.display());
+                Err(CommandError::new("saved", message)
+                    .hint("run the skill again: it starts from what is there now"))
+            }
+            Err(error) => {
+                let message = format!("can not write `{}`", path.display());
+                Err(CommandError::new("io", message).caused_by(&error))
+            }
+        }
+    }
+
+    fn keep_if(self, written: bool) {
+        if let Some(path) = self.0
+            && !written
+        {
+            // If it can not be removed, the set counts as applied: the safe side.
+            let _left_there = std::fs::remove_file(path);
+        }
+    }
 }

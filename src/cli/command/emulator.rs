@@ -33,8 +33,12 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Set up the demo tenant, unless there is data already
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seed")]
     demo: bool,
+    /// Set up the tenant that a file describes, unless there is data already; the format is in
+    /// docs/guides/emulator.md
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, CommandError> {
@@ -51,6 +55,17 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
     let emulator = Emulator::open(Options::new(storage, Arc::new(SystemClock))).map_err(broken)?;
     if args.demo {
         emulator.seed_demo().map_err(broken)?;
+    }
+    if let Some(file) = &args.seed
+        && emulator.is_empty().map_err(broken)?
+    {
+        let shown = file.display();
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
+        })?;
+        emulator.seed(&text).map_err(|error| {
+            CommandError::new("seed", format!("`{shown}` is not a tenant")).caused_by(&error)
+        })?;
     }
     context.block_on(async {
         let listener = TcpListener::bind(args.addr).await.map_err(|error| {

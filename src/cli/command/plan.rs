@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::args::WriteArgs;
+use crate::cli::command::part;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -26,6 +27,10 @@ pub(crate) enum PlanCommand {
     Create(CreateArgs),
     /// Rename a plan
     Update(UpdateArgs),
+    /// Name a label of a plan
+    Label(part::PlanLabelArgs),
+    /// Share a plan with a person: it then shows in their list
+    Share(part::ShareArgs),
     /// Delete a plan with everything in it
     Delete(DeleteArgs),
 }
@@ -137,6 +142,8 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
                 Ok(json!({ "id": plan.id }))
             })
         }
+        PlanCommand::Label(args) => part::plan_label(context, args),
+        PlanCommand::Share(args) => part::share(context, args),
         PlanCommand::Delete(args) => {
             let name = args.plan.clone();
             context.edit(&args.write, "plan delete", move |session| {

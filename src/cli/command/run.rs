@@ -56,7 +56,10 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, Command
     let budget = context.workspace.config.limits.budget();
     let program = skill.program(params.clone(), budget);
     let identity = (skill.name.clone(), Some(skill.digest().to_owned()));
-    context.write(&args.write, identity, Value::Object(params), program)
+    match context.write(&args.write, identity, Value::Object(params), program) {
+        Err(error) if context.ui.json() => Ok(report_failure(context, args, error)),
+        other => other,
+    }
 }
 
 /// With `--json` there is always a report, even of a run that never began.

@@ -24,7 +24,7 @@ pub(crate) enum SkillCommand {
 
 fn params_json(manifest: &Manifest) -> Value {
     let params = manifest.params.iter().flatten().map(|(name, param)| {
-        let default = param.default.as_ref().map(ToString::to_string);
+        let default = param.default.as_ref().and_then(|it| serde_json::to_value(it).ok());
         let value = json!({
             "type": param.kind.name(),
             "description": param.description,
@@ -42,13 +42,23 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
             let mut rows = Vec::new();
             let mut values = Vec::new();
             for (name, text) in skills {
-                let manifest = Manifest::parse(text)?;
-                rows.push(vec![name.clone(), manifest.summary().to_owned()]);
-                values.push(json!({
-                    "name": name,
-                    "description": manifest.description,
-                    "params": params_json(&manifest),
-                }));
+                // One broken skill must not hide the others.
+                let (summary, value) = match Manifest::parse(text) {
+                    Ok(manifest) => (
+                        manifest.summary().to_owned(),
+                        json!({
+                            "name": name,
+                            "description": manifest.description,
+                            "params": params_json(&manifest),
+                        }),
+                    ),
+                    Err(failure) => (
+                        format!("broken: {}", failure.message),
+                        json!({ "name": name, "error": failure }),
+                    ),
+                };
+                rows.push(vec![name.clone(), summary]);
+                values.push(value);
             }
             let columns = [Column::new("SKILL"), Column::new("WHAT IT DOES")];
             show_list(context.ui, &columns, &rows, &values, "No skills in this workspace.");

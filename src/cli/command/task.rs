@@ -6,12 +6,14 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use crate::cli::args::WriteArgs;
+use crate::cli::command::part;
 use crate::cli::command::plan::plan_meant;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::{card, entity};
+use crate::cli::ui::Format;
 use crate::host::{Error, Failure, NewTask, Session};
 use crate::model::id::looks_like_planner_id;
 use crate::model::time::{day_of_moment, moment_of_day};
@@ -28,6 +30,16 @@ pub(crate) enum TaskCommand {
     Create(CreateArgs),
     /// Change fields of a task
     Update(UpdateArgs),
+    /// Assign people to a task
+    Assign(part::AssignArgs),
+    /// Move a task to a bucket of its plan
+    Move(part::MoveArgs),
+    /// Put labels on a task
+    Label(part::LabelArgs),
+    /// Change the checklist of a task
+    Checklist(part::ChecklistArgs),
+    /// Attach links to a task
+    Reference(part::ReferenceArgs),
     /// Mark tasks completed
     Complete(ManyArgs),
     /// Delete tasks
@@ -123,7 +135,7 @@ pub(crate) struct FieldArgs {
     #[arg(long, value_name = "DAY")]
     start: Option<String>,
     /// Priority: urgent, important, medium, low, or 0 to 10
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     priority: Option<String>,
     /// Progress: not_started, in_progress, completed, or 0 to 100
     #[arg(long)]
@@ -153,7 +165,11 @@ fn wrong(message: String) -> Failure {
 }
 
 /// Finds the task meant: in the plan named, or by id anywhere, or by title in all plans.
-fn task_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<TaskId, Failure> {
+pub(crate) fn task_meant(
+    session: &Session,
+    plan: Option<&str>,
+    text: &str,
+) -> Result<TaskId, Failure> {
     if let Some(plan) = plan {
         let plan = plan_meant(session, Some(plan))?;
         return session.find_task(&plan.id, text).map_err(|it| Failure::from(&it));
@@ -201,7 +217,10 @@ fn day(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
             ..wrong(format!("`{text}` is not a day"))
         })?,
     };
-    Ok(moment_of_day(day))
+    match moment_of_day(day) {
+        Some(moment) => Ok(Some(moment)),
+        None => Err(wrong(format!("{day} can not be written: too far away"))),
+    }
 }
 
 fn priority(text: &str) -> Result<Priority, Failure> {
@@ -234,6 +253,11 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         }
         TaskCommand::Create(args) => create(context, args),
         TaskCommand::Update(args) => update(context, args),
+        TaskCommand::Assign(args) => part::assign(context, args),
+        TaskCommand::Move(args) => part::move_to(context, args),
+        TaskCommand::Label(args) => part::label(context, args),
+        TaskCommand::Checklist(args) => part::checklist(context, args),
+        TaskCommand::Reference(args) => part::reference(context, args),
         TaskCommand::Complete(args) => each(context, args, "task complete", |session, id| {
             session.edit_task(id, |it| it.percent_complete = 100)
         }),
@@ -396,7 +420,9 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
         Ok((rows, zone))
     })?;
     let (rows, zone) = found;
-    let several = rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
+    // For programs the columns are always the same ones, and a day is a day.
+    let plain = context.ui.format == Format::Plain;
+    let several = plain || rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
     let mut columns = vec![
         Column::new("TITLE"),
         Column::new("BUCKET"),
@@ -417,7 +443,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
                 row.task.title.clone(),
                 row.bucket.clone(),
                 row.task.progress().name().replace('_', " "),
-                if row.overdue { format!("{due} !") } else { due },
+                if row.overdue && !plain { format!("{due} !") } else { due },
                 row.assignees.join(", "),
                 row.task.id.to_string(),
             ];

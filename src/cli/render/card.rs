@@ -28,6 +28,9 @@ pub(crate) fn show(ui: &Ui, card: &Card) {
             for (name, value) in &card.lines {
                 ui.answer(&format!("{name}\t{}", visible(value)));
             }
+            if !card.body.is_empty() {
+                ui.answer(&format!("body\t{}", visible(card.body.trim_end())));
+            }
         }
         Format::Human => {
             ui.answer(&paint(BOLD, &card.title));
@@ -113,8 +116,8 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
         it.map(|it| day_of_moment(it, zone).to_string()).unwrap_or_default()
     };
     let completed_by = task.completed_by.as_ref().map(|id| format!(" by {}", person(id)));
-    let mut checklist: Vec<_> = details.checklist.values().collect();
-    checklist.sort_by(|a, b| b.order_hint.cmp(&a.order_hint));
+    let order = details.checklist_order();
+    let checklist: Vec<_> = order.iter().filter_map(|key| details.checklist.get(key)).collect();
     let mut body = String::new();
     if !details.description.is_empty() {
         body.push_str(&details.description.replace("\r\n", "\n"));
@@ -123,6 +126,11 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
     for item in checklist {
         let mark = if item.checked { "[x]" } else { "[ ]" };
         body.extend([mark, " ", &visible(&item.title), "\n"]);
+    }
+    for (key, reference) in &details.references {
+        let url = crate::model::link::decode(key);
+        let alias = reference.alias.as_deref().unwrap_or("link");
+        body.extend([&visible(alias), ": ", &visible(&url), "\n"]);
     }
     Ok(Card {
         lines: vec![

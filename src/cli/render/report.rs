@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::change::{FieldChange, FieldConflict, Op};
+use crate::change::{Entity, FieldChange, FieldConflict, Op};
 use crate::cli::render::failure;
 use crate::cli::render::text::{
     BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, paint, shortened, visible, visible_lines,
@@ -102,7 +102,7 @@ impl View<'_> {
         let mut lines = vec![format!(
             "{} {} {}{}{}{}",
             paint(style.bold(), sign),
-            change.entity,
+            if change.entity == Entity::PlanDetails { "plan" } else { change.entity.name() },
             paint(BOLD, &shortened(&change.title, MAX_VALUE)),
             along,
             paint(DIM, &place),
@@ -146,6 +146,10 @@ impl View<'_> {
         field: &FieldChange,
         lines: &mut Vec<String>,
     ) {
+        if name == "orderHint" {
+            lines.push(format!("    {}", paint(DIM, "moved")));
+            return;
+        }
         let label = paint(DIM, &format!("{:<12}", word_for(name)));
         if let Value::Object(after) = &field.after {
             let empty = serde_json::Map::new();
@@ -165,7 +169,7 @@ impl View<'_> {
         }
         let after = self.value(name, &field.after);
         let line = if field.before.is_null() && change.op == Op::Create {
-            format!("    {label} {after}")
+            format!("    {label} {}", visible(&after))
         } else {
             let before = self.value(name, &field.before);
             format!("    {label} {} {} {}", paint(DIM, &before), paint(DIM, "→"), visible(&after))
@@ -197,8 +201,14 @@ impl View<'_> {
     fn entry(&self, change: &ChangeReport, name: &str, key: &str, value: &Value) -> String {
         let names = &self.report.names;
         let text = match name {
-            "assignments" => names.get(key).cloned(),
+            "assignments" | "sharedWith" => names.get(key).cloned(),
+            "categoryDescriptions" => value.as_str().map(|it| format!("{key} {it}")),
             "appliedCategories" => names.get(&format!("{}/{key}", change.plan)).cloned(),
+            "references" => {
+                let alias = value.get("alias").and_then(Value::as_str);
+                let url = crate::model::link::decode(key);
+                Some(alias.map_or_else(|| url.clone(), |it| format!("{url} ({it})")))
+            }
             "checklist" => value.get("title").and_then(Value::as_str).map(|title| {
                 let done = value.get("isChecked") == Some(&Value::Bool(true));
                 format!("[{}] {title}", if done { "x" } else { " " })
@@ -219,7 +229,17 @@ impl View<'_> {
             }
             ("priority", Value::Number(n)) => {
                 let level = n.as_u64().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
-                level.map_or_else(|| n.to_string(), |it| it.name().to_owned())
+                let usual = |it: Priority| Priority::parse(it.name()) == Some(it);
+                level.map_or_else(
+                    || n.to_string(),
+                    |it| {
+                        if usual(it) {
+                            it.name().to_owned()
+                        } else {
+                            format!("{} ({n})", it.name())
+                        }
+                    },
+                )
             }
             ("startDateTime" | "dueDateTime", Value::String(text)) => {
                 match text.parse::<Timestamp>() {
@@ -263,13 +283,26 @@ impl View<'_> {
             },
             Status::NoChanges => (DIM, "Nothing to change.".to_owned()),
             Status::Denied => (RED, format!("Denied: none of {} was written.", count(n, "change"))),
-            Status::Held => {
-                (YELLOW, format!("Held for approval: none of {} was written.", count(n, "change")))
-            }
+            Status::Held => (
+                YELLOW,
+                format!(
+                    "Held for approval: none of {} was written. (Approving is still to come: do it by hand, or change the policy.)",
+                    count(n, "change")
+                ),
+            ),
             Status::Conflict => (RED, "Conflict: nothing was written.".to_owned()),
+            Status::Partial
+                if report.count(ChangeStatus::Unknown) > 0
+                    && report.count(ChangeStatus::Applied) == 0 =>
+            {
+                (RED, format!("It is not known whether {} was written.", count(n, "change")))
+            }
             Status::Partial => {
                 let applied = report.count(ChangeStatus::Applied);
                 (RED, format!("Applied only in part: {applied} of {}.", count(n, "change")))
+            }
+            Status::Failed if report.count(ChangeStatus::Unknown) > 0 => {
+                (RED, "Failed: it is not known what was written.".to_owned())
             }
             Status::Failed => (RED, "Failed: nothing was written.".to_owned()),
         };
@@ -285,6 +318,10 @@ fn word_for(field: &str) -> &str {
         "dueDateTime" => "due",
         "assignments" => "assigned",
         "appliedCategories" => "label",
+        "categoryDescriptions" => "label",
+        "sharedWith" => "shared with",
+        "references" => "link",
+        "previewType" => "preview",
         other => other,
     }
 }

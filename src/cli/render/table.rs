@@ -24,7 +24,7 @@ impl Column {
 }
 
 /// The longest cell of a table; lists are for finding, `get` shows things in full.
-const MAX_CELL: usize = 60;
+const MAX_CELL: usize = 90;
 
 /// Shows a list in the format asked for. `empty` is said to a person where there is nothing.
 pub(crate) fn show_list(

@@ -1,6 +1,6 @@
 //! Markers of entities that did not exist yet, and the ids they became.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -24,11 +24,19 @@ pub(crate) fn replace_markers(value: Value, ids: &BTreeMap<String, String>) -> V
     }
 }
 
-/// Finds an id member that is still a marker. A text that merely looks like one is left alone.
-pub(crate) fn find_marker(value: &Value) -> Option<String> {
-    let map = value.as_object()?;
-    ["planId", "bucketId"].iter().find_map(|name| {
-        let text = map.get(*name)?.as_str()?;
-        text.contains("⟦new:").then(|| text.to_owned())
-    })
+/// Finds a provisional id of the run's own that nothing has replaced. A text that merely looks
+/// like one is left alone.
+pub(crate) fn find_marker(value: &Value, pending: &BTreeSet<String>) -> Option<String> {
+    let in_text = |text: &str| {
+        let looks = text.contains("⟦new:");
+        pending.iter().find(|marker| looks && text.contains(marker.as_str())).cloned()
+    };
+    match value {
+        Value::String(text) => in_text(text),
+        Value::Array(items) => items.iter().find_map(|it| find_marker(it, pending)),
+        Value::Object(map) => {
+            map.iter().find_map(|(key, it)| in_text(key).or_else(|| find_marker(it, pending)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
 }

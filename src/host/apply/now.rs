@@ -1,13 +1,15 @@
 //! What is there now, and whether a change may rest on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::Fields;
-use crate::change::{Change, Edit, FieldConflict, Merge, Op, TaskBasis, TaskState, Write, merge};
+use crate::change::{
+    Change, Edit, Entity, FieldConflict, Merge, Op, TaskBasis, TaskState, Write, merge,
+};
 use crate::graph::{Client, Error};
 use crate::host::apply::Reads;
 use crate::host::broker::in_lanes;
-use crate::model::{Bucket, ETag, Plan, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned};
 use crate::wire::{Request, request};
 
 /// From so many tasks of one plan on, the plan's list is one read for all of them.
@@ -17,6 +19,7 @@ const LIST_FROM: usize = 4;
 #[derive(Default)]
 pub(crate) struct Now {
     pub(crate) plans: BTreeMap<PlanId, Versioned<Plan>>,
+    pub(crate) plan_details: BTreeMap<PlanId, Versioned<PlanDetails>>,
     pub(crate) buckets: BTreeMap<String, Versioned<Bucket>>,
     pub(crate) tasks: BTreeMap<TaskId, Versioned<Task>>,
     pub(crate) details: BTreeMap<TaskId, Versioned<TaskDetails>>,
@@ -27,10 +30,18 @@ impl Now {
     pub(crate) async fn read(client: &Client, changes: &[Change]) -> Result<Self, Error> {
         let mut now = Self::default();
         let mut by_plan: BTreeMap<PlanId, Vec<TaskId>> = BTreeMap::new();
-        let (mut plans, mut buckets, mut details) = (Vec::new(), Vec::new(), Vec::new());
+        // What goes with a bucket or plan is known from the plan's list only.
+        let mut to_list: BTreeSet<PlanId> = changes
+            .iter()
+            .filter(|it| it.op() == Op::Delete && it.entity() != Entity::Task)
+            .map(|it| it.plan().clone())
+            .collect();
+        let (mut plans, mut plan_details) = (Vec::new(), Vec::new());
+        let (mut buckets, mut details) = (Vec::new(), Vec::new());
         for change in changes.iter().filter(|it| it.op() != Op::Create) {
             match &change.write {
                 Write::Plan(edit) => plans.push(edit.known().id.clone()),
+                Write::PlanDetails { plan, .. } => plan_details.push(plan.clone()),
                 Write::Bucket(edit) => buckets.push(edit.known().id.clone()),
                 Write::Task(edit) => {
                     let task = &edit.known().task;
@@ -43,12 +54,21 @@ impl Now {
         }
         let mut singles = Vec::new();
         for (plan, ids) in by_plan {
+            if to_list.contains(&plan) {
+                continue;
+            }
             if ids.len() < LIST_FROM {
                 singles.extend(ids);
             } else {
-                let list = client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await?;
-                now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
+                to_list.insert(plan);
             }
+        }
+        for plan in to_list {
+            let list = match client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await {
+                Err(error) if error.is_not_found() => continue,
+                other => other?,
+            };
+            now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
         }
         let requests = singles.iter().map(request::task).collect();
         for task in read_all::<Task>(client, requests).await? {
@@ -58,22 +78,17 @@ impl Now {
         for plan in read_all::<Plan>(client, requests).await? {
             now.plans.insert(plan.value.id.clone(), plan);
         }
+        let read = |client: Client, id: PlanId| async move {
+            let read = client.read::<Versioned<PlanDetails>>(&request::plan_details(&id)).await;
+            Ok(found(read)?.map(|it| (id, it)))
+        };
+        let read = in_lanes(plan_details, read, client).await?;
+        now.plan_details.extend(read.into_iter().flatten());
         let requests = buckets.iter().map(request::bucket).collect();
         for bucket in read_all::<Bucket>(client, requests).await? {
             now.buckets.insert(bucket.value.id.to_string(), bucket);
         }
-        now.details = in_lanes(
-            details,
-            |client, id: TaskId| async move {
-                let read = client.read::<Versioned<TaskDetails>>(&request::task_details(&id)).await;
-                Ok(found(read)?.map(|it| (id, it)))
-            },
-            client,
-        )
-        .await?
-        .into_iter()
-        .flatten()
-        .collect();
+        now.details.extend(crate::host::broker::details(client, details).await?);
         Ok(now)
     }
 }
@@ -96,22 +111,19 @@ where
     Ok(in_lanes(requests, read, client).await?.into_iter().flatten().collect())
 }
 
-/// Advances the tag of an edit to the present one if nothing that it rests on has moved.
-pub(crate) fn rebase<T: Fields>(
+/// Rests an edit on the present state if nothing that it read or writes has moved.
+pub(crate) fn rebase<T: Fields + Clone>(
     edit: &mut Edit<T, ETag>,
     now: Option<&Versioned<T>>,
     reads: &Reads,
 ) -> Result<(), Vec<FieldConflict>> {
     match edit {
-        Edit::Create { .. } => Ok(()),
-        // The service tells whether it moved on; if it is gone, there is nothing to do.
-        Edit::Delete { .. } => Ok(()),
+        // The service tells of a deletion whether the entity moved on.
+        Edit::Create { .. } | Edit::Delete { .. } => Ok(()),
         Edit::Update { before, after, basis } => {
             let now = now.ok_or_else(Vec::new)?;
-            match merge(before, after, &now.value, reads) {
-                Merge::Rebase => basis.clone_from(&now.etag),
-                Merge::Conflict(fields) => return Err(fields),
-            }
+            rebase_values(before, after, now.value.clone(), reads)?;
+            basis.clone_from(&now.etag);
             Ok(())
         }
     }
@@ -147,14 +159,39 @@ pub(crate) fn rebase_task(
             };
             let theirs =
                 TaskState { task: task.value.clone(), details: details.map(|it| it.value.clone()) };
-            match merge(before, after, &theirs, reads) {
-                Merge::Conflict(fields) => return Err(fields),
-                Merge::Rebase => {
-                    basis.task = task.etag.clone();
-                    basis.details = details.map(|it| it.etag.clone());
-                }
-            }
+            rebase_values(before, after, theirs, reads)?;
+            basis.task = task.etag.clone();
+            basis.details = details.map(|it| it.etag.clone());
             Ok(())
         }
     }
+}
+
+fn rebase_values<T: Fields + Clone>(
+    before: &mut T,
+    after: &mut T,
+    theirs: T,
+    reads: &Reads,
+) -> Result<(), Vec<FieldConflict>> {
+    match merge(before, after, &theirs, reads) {
+        Merge::Conflict(fields) => Err(fields),
+        Merge::Rebase => {
+            let mut wanted = theirs.clone();
+            wanted.graft(before, after);
+            (*before, *after) = (theirs, wanted);
+            Ok(())
+        }
+    }
+}
+
+/// Tells whether a deletion would take along only what it was to take along, or what the same
+/// set moves or deletes itself.
+pub(crate) fn takes_only(change: &Change, now: &Now, own: &BTreeSet<TaskId>) -> bool {
+    let goes = |task: &Task| match &change.write {
+        Write::Bucket(Edit::Delete { before, .. }) => task.bucket.as_ref() == Some(&before.id),
+        Write::Plan(Edit::Delete { before, .. }) => task.plan == before.id,
+        _ => false,
+    };
+    let mut tasks = now.tasks.values().map(|it| &it.value).filter(|it| goes(it));
+    tasks.all(|it| change.takes_along.contains(&it.id) || own.contains(&it.id))
 }

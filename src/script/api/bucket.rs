@@ -5,7 +5,8 @@ use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module}
 
 use crate::host::Session;
 use crate::model::BucketId;
-use crate::script::api::task::new_task;
+use crate::model::order::Side;
+use crate::script::api::given::new_task;
 use crate::script::api::{Fallible, OrRaise as _, Plan, Task, frozen, frozen_list};
 
 /// A bucket.
@@ -30,7 +31,7 @@ mod functions {
     /// Its name.
     #[rhai_fn(get = "name", pure, volatile, return_raw)]
     pub fn name(bucket: &mut Bucket) -> Fallible<Dynamic> {
-        Ok(frozen(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name))
+        Ok(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name.into())
     }
 
     /// Renames the bucket.
@@ -77,6 +78,18 @@ mod functions {
         new.bucket.get_or_insert_with(|| bucket.id.clone());
         let id = session.create_task(&plan, new).or_raise(&session)?;
         Ok(Task { session, id })
+    }
+
+    /// Moves the bucket right before another of its plan.
+    #[rhai_fn(name = "move_before", volatile, pure, return_raw)]
+    pub fn bucket_before(bucket: &mut Bucket, other: Bucket) -> Fallible<()> {
+        bucket.session.move_bucket(&bucket.id, &other.id, Side::Before).or_raise(&bucket.session)
+    }
+
+    /// Moves the bucket right after another of its plan.
+    #[rhai_fn(name = "move_after", volatile, pure, return_raw)]
+    pub fn bucket_after(bucket: &mut Bucket, other: Bucket) -> Fallible<()> {
+        bucket.session.move_bucket(&bucket.id, &other.id, Side::After).or_raise(&bucket.session)
     }
 
     /// Records that the bucket and its tasks are to go.

@@ -88,6 +88,7 @@ impl ChangeView {
         let session = self.session.seen(view);
         match &change.write {
             Write::Plan(edit) => Dynamic::from(Plan { session, id: edit.known().id.clone() }),
+            Write::PlanDetails { plan, .. } => Dynamic::from(Plan { session, id: plan.clone() }),
             Write::Bucket(edit) => Dynamic::from(Bucket { session, id: edit.known().id.clone() }),
             Write::Task(edit) => Dynamic::from(Task { session, id: edit.known().task.id.clone() }),
         }
@@ -154,7 +155,7 @@ mod functions {
         frozen(change.change().map_or("", |it| it.op().name()))
     }
 
-    /// To what: `plan`, `bucket` or `task`.
+    /// To what: `plan`, `plan_details`, `bucket` or `task`.
     #[rhai_fn(get = "entity", pure)]
     pub fn entity(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |it| it.entity().name()))
@@ -195,7 +196,7 @@ mod functions {
     /// How many tasks a deletion takes along: those of a bucket or plan.
     #[rhai_fn(get = "takes_along", pure)]
     pub fn takes_along(change: &mut ChangeView) -> i64 {
-        change.change().map_or(0, |it| i64::try_from(it.takes_along).unwrap_or(i64::MAX))
+        change.change().map_or(0, |it| i64::try_from(it.takes_along.len()).unwrap_or(i64::MAX))
     }
 
     /// The plan it touches.
@@ -213,7 +214,7 @@ mod functions {
         let id = match change.change().map(|it| &it.write) {
             Some(Write::Bucket(edit)) => Some(edit.known().id.clone()),
             Some(Write::Task(edit)) => edit.known().task.bucket.clone(),
-            Some(Write::Plan(_)) | None => None,
+            Some(Write::Plan(_) | Write::PlanDetails { .. }) | None => None,
         };
         let Some(id) = id else { return Dynamic::UNIT };
         let view = if id.is_provisional() { View::After } else { View::Before };
@@ -229,7 +230,7 @@ mod functions {
                 let is_new = matches!(**edit, Edit::Create { .. });
                 change.handle(it, if is_new { View::After } else { View::Before })
             }
-            Write::Plan(_) | Write::Bucket(_) => Dynamic::UNIT,
+            Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => Dynamic::UNIT,
         }
     }
 
@@ -251,10 +252,10 @@ mod functions {
         changes.that(|it| it.entity() == Entity::Bucket)
     }
 
-    /// The changes of plans.
+    /// The changes of plans and their details.
     #[rhai_fn(get = "plans", pure)]
     pub fn changes_of_plans(changes: &mut Changes) -> Dynamic {
-        changes.that(|it| it.entity() == Entity::Plan)
+        changes.that(|it| matches!(it.entity(), Entity::Plan | Entity::PlanDetails))
     }
 
     /// The changes that create.
@@ -280,7 +281,7 @@ mod functions {
     pub fn task_count(changes: &mut Changes) -> i64 {
         let all = changes.set.changes().iter();
         let n: usize =
-            all.map(|it| it.takes_along + usize::from(it.entity() == Entity::Task)).sum();
+            all.map(|it| it.takes_along.len() + usize::from(it.entity() == Entity::Task)).sum();
         i64::try_from(n).unwrap_or(i64::MAX)
     }
 

@@ -4,8 +4,9 @@ use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module}
 
 use crate::change::Field;
 use crate::host::{Error, Session};
+use crate::model::order::Side;
 use crate::model::{self, TaskId};
-use crate::script::api::{Fallible, OrRaise as _, frozen};
+use crate::script::api::{Fallible, OrRaise as _, frozen, invalid};
 
 /// One line of a task's checklist.
 #[derive(Debug, Clone)]
@@ -21,6 +22,17 @@ impl ChecklistItem {
         let details = session.details(&self.task, Field::Checklist).or_raise(session)?;
         let item = details.checklist.get(&self.key).cloned();
         item.ok_or(Error::Gone { what: "checklist item" }).or_raise(session)
+    }
+
+    fn move_next_to(&self, other: &Self, side: Side) -> Fallible<()> {
+        self.read()?;
+        other.read()?;
+        if other.task != self.task {
+            let message = "the two items belong to different tasks".to_owned();
+            return invalid(&self.session, message);
+        }
+        let change = |it: &mut model::TaskDetails| it.move_item(&self.key, &other.key, side);
+        self.session.edit_details(&self.task, change).or_raise(&self.session)
     }
 
     fn edit(&self, edit: impl FnOnce(&mut model::ChecklistItem)) -> Fallible<()> {
@@ -49,7 +61,7 @@ mod functions {
     /// What is to be done.
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(item: &mut ChecklistItem) -> Fallible<Dynamic> {
-        Ok(frozen(item.read()?.title))
+        Ok(item.read()?.title.into())
     }
 
     /// Rewords the item.
@@ -81,6 +93,18 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn uncheck(item: &mut ChecklistItem) -> Fallible<()> {
         item.edit(|it| it.checked = false)
+    }
+
+    /// Moves the item right before another of its task.
+    #[rhai_fn(name = "move_before", volatile, pure, return_raw)]
+    pub fn item_before(item: &mut ChecklistItem, other: ChecklistItem) -> Fallible<()> {
+        item.move_next_to(&other, Side::Before)
+    }
+
+    /// Moves the item right after another of its task.
+    #[rhai_fn(name = "move_after", volatile, pure, return_raw)]
+    pub fn item_after(item: &mut ChecklistItem, other: ChecklistItem) -> Fallible<()> {
+        item.move_next_to(&other, Side::After)
     }
 
     /// Takes the item off the list.

@@ -58,8 +58,9 @@ impl Date {
     }
 
     /// Returns the moment to write for it as a due or start date.
-    pub(crate) fn to_write(&self) -> Option<Timestamp> {
-        moment_of_day(self.day)
+    pub(crate) fn to_write(&self) -> Fallible<Timestamp> {
+        let moment = moment_of_day(self.day);
+        moment.ok_or_else(|| format!("{} can not be written: too far away", self.day).into())
     }
 
     fn shifted(&self, span: Span) -> Fallible<Self> {
@@ -88,7 +89,11 @@ pub(crate) fn is_date_only(text: &str) -> bool {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.day.fmt(f)
+        match self.moment {
+            // To the second; what the service keeps beyond that is noise to people.
+            Some(moment) => write!(f, "{moment:.0}"),
+            None => self.day.fmt(f),
+        }
     }
 }
 
@@ -219,7 +224,13 @@ mod functions {
         Ok(text.map_err(bad)?)
     }
 
-    /// The day as text: `2026-12-24`.
+    /// The number of days, for texts.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn days_to_string(days: &mut Days) -> String {
+        days.0.to_string()
+    }
+
+    /// As text: `2026-12-24`, or `2026-12-24T09:30:00Z` if it is a moment.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
     pub fn date_to_string(date: &mut Date) -> String {
         date.to_string()
@@ -285,5 +296,7 @@ fn shift(date: &Date, n: i64) -> Fallible<Date> {
     if !(-10_000_000..=10_000_000).contains(&n) {
         return Err("that day is outside the calendar".into());
     }
-    date.shifted(n.days())
+    let span =
+        Span::new().try_days(n).map_err(|_| "that day is outside the calendar".to_owned())?;
+    date.shifted(span)
 }

@@ -2,9 +2,9 @@
 
 use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
-use crate::host::Session;
+use crate::host::{Error, Session, View};
 use crate::model::{self, UserId};
-use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid, kind_of};
+use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid, kind_of, raise};
 
 /// A user; looked up in the directory when a name is asked for.
 #[derive(Debug, Clone)]
@@ -42,8 +42,14 @@ impl User {
         }
     }
 
-    fn read(&self) -> Option<model::User> {
-        self.session.user_by_id(&self.id)
+    /// Asks the directory. Someone who is not in it has no names, which a skill may pass over;
+    /// a policy must not mistake that, or an outage, for an answer.
+    fn read(&self) -> Fallible<Option<model::User>> {
+        match self.session.find_user(self.id.as_str()) {
+            Ok(user) => Ok(Some(user)),
+            Err(Error::NotFound { .. }) if self.session.view() == View::Drafting => Ok(None),
+            Err(error) => Err(raise(&self.session, &error)),
+        }
     }
 }
 
@@ -60,22 +66,22 @@ mod functions {
     }
 
     /// The display name; the sign-in name or id where there is none.
-    #[rhai_fn(get = "name", pure, volatile)]
-    pub fn user_name(user: &mut User) -> Dynamic {
-        let read = user.read();
-        frozen(read.map_or_else(|| user.id.to_string(), |it| it.label().to_owned()))
+    #[rhai_fn(get = "name", pure, volatile, return_raw)]
+    pub fn user_name(user: &mut User) -> Fallible<Dynamic> {
+        let read = user.read()?;
+        Ok(frozen(read.map_or_else(|| user.id.to_string(), |it| it.label().to_owned())))
     }
 
     /// The sign-in name (user principal name).
-    #[rhai_fn(get = "upn", pure, volatile)]
-    pub fn upn(user: &mut User) -> Dynamic {
-        frozen(user.read().map(|it| it.upn).unwrap_or_default())
+    #[rhai_fn(get = "upn", pure, volatile, return_raw)]
+    pub fn upn(user: &mut User) -> Fallible<Dynamic> {
+        Ok(frozen(user.read()?.map(|it| it.upn).unwrap_or_default()))
     }
 
     /// The mail address, `()` if there is none.
-    #[rhai_fn(get = "mail", pure, volatile)]
-    pub fn mail(user: &mut User) -> Dynamic {
-        user.read().and_then(|it| it.mail).map_or(Dynamic::UNIT, frozen)
+    #[rhai_fn(get = "mail", pure, volatile, return_raw)]
+    pub fn mail(user: &mut User) -> Fallible<Dynamic> {
+        Ok(user.read()?.and_then(|it| it.mail).map_or(Dynamic::UNIT, frozen))
     }
 
     /// Whether they are the same person.
@@ -91,9 +97,9 @@ mod functions {
     }
 
     /// The display name, for texts.
-    #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile)]
-    pub fn user_to_string(user: &mut User) -> String {
-        user.read().map_or_else(|| user.id.to_string(), |it| it.label().to_owned())
+    #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
+    pub fn user_to_string(user: &mut User) -> Fallible<String> {
+        Ok(user.read()?.map_or_else(|| user.id.to_string(), |it| it.label().to_owned()))
     }
 
     /// The directory's id.

@@ -5,7 +5,7 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;
-use crate::script::api::task::{new_task, normal_title};
+use crate::script::api::given::{new_task, normal_title};
 use crate::script::api::{
     Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,
 };
@@ -32,7 +32,7 @@ mod functions {
     /// Its title.
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(plan: &mut Plan) -> Fallible<Dynamic> {
-        Ok(frozen(plan.session.plan(&plan.id).or_raise(&plan.session)?.title))
+        Ok(plan.session.plan(&plan.id).or_raise(&plan.session)?.title.into())
     }
 
     /// Renames the plan.
@@ -162,6 +162,48 @@ mod functions {
         let new: NewTask = new_task(&session, &plan.id, fields)?;
         let id = session.create_task(&plan.id, new).or_raise(&session)?;
         Ok(Task { session, id })
+    }
+
+    /// Names a label: its number (1 to 25) or present name, and the name it is to have; an empty
+    /// text takes the name away.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn set_label(plan: &mut Plan, label: Dynamic, text: &str) -> Fallible<()> {
+        let session = &plan.session;
+        let label = match label.as_int() {
+            Ok(n) => n.to_string(),
+            Err(_) => label.into_string().unwrap_or_default(),
+        };
+        let category = session.find_label(&plan.id, &label).or_raise(session)?;
+        let change = |details: &mut crate::model::PlanDetails| {
+            if text.is_empty() {
+                details.labels.remove(&category);
+            } else {
+                details.labels.insert(category, text.to_owned());
+            }
+        };
+        session.edit_plan_details(&plan.id, change).or_raise(session)
+    }
+
+    /// Shares the plan with a person: it then shows in their list of plans.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn share_with(plan: &mut Plan, user: Dynamic) -> Fallible<()> {
+        let session = &plan.session;
+        let user = User::given(&user, session)?;
+        let change = |it: &mut crate::model::PlanDetails| {
+            it.shared_with.insert(user);
+        };
+        session.edit_plan_details(&plan.id, change).or_raise(session)
+    }
+
+    /// Stops sharing the plan with a person.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn unshare_with(plan: &mut Plan, user: Dynamic) -> Fallible<()> {
+        let session = &plan.session;
+        let user = User::given(&user, session)?;
+        let change = |it: &mut crate::model::PlanDetails| {
+            it.shared_with.remove(&user);
+        };
+        session.edit_plan_details(&plan.id, change).or_raise(session)
     }
 
     /// Records that the plan and everything in it is to go.

@@ -4,11 +4,11 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 use rhai::{Array, Map};
 
 use crate::change::Field;
-use crate::host::{Error, NewTask, Session};
-use crate::model::{BucketId, ChecklistItem as Item, PlanId, Priority, Progress, TaskId};
+use crate::host::{Error, Session};
+use crate::model::{Progress, TaskId, link};
+use crate::script::api::given::{bucket_given, priority_given, progress_given, reference_key};
 use crate::script::api::{
     Bucket, ChecklistItem, Date, Fallible, OrRaise as _, Plan, User, frozen, frozen_list, invalid,
-    kind_of,
 };
 
 /// A task with its details.
@@ -36,6 +36,12 @@ impl Task {
         Ok(task)
     }
 
+    /// Start and due are days to people, whatever hour the service keeps.
+    fn day_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
+        let day = |it| Date::of_day(Date::of_moment(it, &self.session).day, &self.session);
+        moment.map_or(Dynamic::UNIT, |it| Dynamic::from(day(it)))
+    }
+
     fn date_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
         moment.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, &self.session)))
     }
@@ -49,127 +55,6 @@ impl Task {
         let span = due.until(self.session.today());
         Ok(span.ok().map(|it| i64::from(it.get_days())).filter(|days| *days > 0))
     }
-}
-
-/// Makes titles comparable: lower case, single spaces.
-pub(crate) fn normal_title(title: &str) -> String {
-    title.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
-fn bucket_given(value: &Dynamic, session: &Session, plan: &PlanId) -> Fallible<BucketId> {
-    if let Some(bucket) = value.read_lock::<Bucket>() {
-        return Ok(bucket.id.clone());
-    }
-    match value.as_immutable_string_ref() {
-        Ok(name) => session.find_bucket(plan, &name).or_raise(session),
-        Err(_) => {
-            let kind = kind_of(value);
-            invalid(session, format!("a bucket is a Bucket or its name, not {kind}"))
-        }
-    }
-}
-
-fn priority_given(value: &Dynamic, session: &Session) -> Fallible<Priority> {
-    let number = value.as_int().ok().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
-    let name = value.as_immutable_string_ref().ok().and_then(|it| Priority::parse(&it));
-    match number.or(name) {
-        Some(priority) => Ok(priority),
-        None => invalid(
-            session,
-            format!("a priority is 0 to 10 or one of {}", Priority::NAMES.join(", ")),
-        ),
-    }
-}
-
-fn progress_given(name: &str, session: &Session) -> Fallible<Progress> {
-    match Progress::parse(name) {
-        Some(progress) => Ok(progress),
-        None => {
-            let names = Progress::NAMES.join(", ");
-            invalid(session, format!("`{name}` is not a progress; it is one of {names}"))
-        }
-    }
-}
-
-/// Reads one thing or an array of things.
-fn each(value: Dynamic) -> Array {
-    match value.try_cast_result::<Array>() {
-        Ok(items) => items,
-        Err(value) if value.is_unit() => Array::new(),
-        Err(value) => vec![value],
-    }
-}
-
-fn text_given(value: &Dynamic, session: &Session, what: &str) -> Fallible<String> {
-    match value.as_immutable_string_ref() {
-        Ok(text) => Ok(text.to_string()),
-        Err(_) => invalid(session, format!("{what} is text, not {}", kind_of(value))),
-    }
-}
-
-/// Reads the map that `create_task` takes.
-pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallible<NewTask> {
-    const KNOWN: [&str; 10] = [
-        "title",
-        "bucket",
-        "assign",
-        "due",
-        "start",
-        "priority",
-        "progress",
-        "labels",
-        "description",
-        "checklist",
-    ];
-    let mut new = NewTask::default();
-    for (key, value) in fields {
-        match key.as_str() {
-            "title" => new.title = text_given(&value, session, "title")?,
-            "bucket" if value.is_unit() => {}
-            "bucket" => new.bucket = Some(bucket_given(&value, session, plan)?),
-            "assign" => {
-                for user in each(value) {
-                    new.assignees.push(User::given(&user, session)?);
-                }
-            }
-            "due" => {
-                new.due = Date::given(&value, session, "due")?.and_then(|it| it.to_write());
-            }
-            "start" => {
-                new.start = Date::given(&value, session, "start")?.and_then(|it| it.to_write());
-            }
-            "priority" if value.is_unit() => {}
-            "priority" => new.priority = Some(priority_given(&value, session)?),
-            "progress" => {
-                let name = text_given(&value, session, "progress")?;
-                new.percent_complete = progress_given(&name, session)?.percent();
-            }
-            "labels" => {
-                for label in each(value) {
-                    let name = text_given(&label, session, "a label")?;
-                    new.labels.push(session.find_label(plan, &name).or_raise(session)?);
-                }
-            }
-            "description" if value.is_unit() => {}
-            "description" => new.description = text_given(&value, session, "description")?,
-            "checklist" => {
-                for item in each(value) {
-                    new.checklist.push(text_given(&item, session, "a checklist item")?);
-                }
-            }
-            other => {
-                let known = KNOWN.join(", ");
-                return invalid(
-                    session,
-                    format!("create_task does not know `{other}`; it takes {known}"),
-                );
-            }
-        }
-    }
-    if new.title.trim().is_empty() {
-        return invalid(session, "create_task needs a title".to_owned());
-    }
-    Ok(new)
 }
 
 pub(crate) fn add(module: &mut Module) {
@@ -187,7 +72,7 @@ mod functions {
     /// Its title.
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(task: &mut Task) -> Fallible<Dynamic> {
-        Ok(frozen(task.look(Field::Title)?.title))
+        Ok(task.look(Field::Title)?.title.into())
     }
 
     /// Renames the task.
@@ -246,7 +131,7 @@ mod functions {
     #[rhai_fn(get = "start", pure, volatile, return_raw)]
     pub fn start(task: &mut Task) -> Fallible<Dynamic> {
         let start = task.look(Field::StartDateTime)?.start;
-        Ok(task.date_or_unit(start))
+        Ok(task.day_or_unit(start))
     }
 
     /// Sets the day it begins: a Date, a text like "2026-12-24", or `()` for none.
@@ -254,7 +139,7 @@ mod functions {
     pub fn set_start(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "start")?;
         let old = task.session.task(&task.id).or_raise(&task.session)?.start;
-        let new = same_day_or(old, day.as_ref(), &task.session);
+        let new = same_day_or(old, day.as_ref(), &task.session)?;
         task.edit(|it| it.start = new)
     }
 
@@ -262,7 +147,7 @@ mod functions {
     #[rhai_fn(get = "due", pure, volatile, return_raw)]
     pub fn due(task: &mut Task) -> Fallible<Dynamic> {
         let due = task.look(Field::DueDateTime)?.due;
-        Ok(task.date_or_unit(due))
+        Ok(task.day_or_unit(due))
     }
 
     /// Sets the day it is due: a Date, a text like "2026-12-24", or `()` for none.
@@ -270,7 +155,7 @@ mod functions {
     pub fn set_due(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "due")?;
         let old = task.session.task(&task.id).or_raise(&task.session)?.due;
-        let new = same_day_or(old, day.as_ref(), &task.session);
+        let new = same_day_or(old, day.as_ref(), &task.session)?;
         task.edit(|it| it.due = new)
     }
 
@@ -301,7 +186,7 @@ mod functions {
     #[rhai_fn(get = "description", pure, volatile, return_raw)]
     pub fn description(task: &mut Task) -> Fallible<Dynamic> {
         let details = task.session.details(&task.id, Field::Description);
-        Ok(frozen(details.or_raise(&task.session)?.description))
+        Ok(details.or_raise(&task.session)?.description.into())
     }
 
     /// Sets the description.
@@ -392,34 +277,92 @@ mod functions {
     pub fn checklist(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
         let details = session.details(&task.id, Field::Checklist).or_raise(session)?;
-        // Planner shows items in descending order of their hints (planner-api.md 4.6); items
-        // that are new have none yet and stand last, in the order they were added.
-        let mut items: Vec<(String, Item)> = details.checklist.into_iter().collect();
-        items.sort_by(|(a_key, a), (b_key, b)| {
-            b.order_hint.cmp(&a.order_hint).then_with(|| a_key.cmp(b_key))
-        });
-        let handle =
-            |(key, _)| ChecklistItem { session: session.clone(), task: task.id.clone(), key };
-        Ok(frozen_list(items.into_iter().map(handle)))
+        let handle = |key| ChecklistItem { session: session.clone(), task: task.id.clone(), key };
+        Ok(frozen_list(details.checklist_order().into_iter().map(handle)))
     }
 
     /// Adds a line to its checklist.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn add_checklist_item(task: &mut Task, title: &str) -> Fallible<ChecklistItem> {
         let session = task.session.clone();
-        let mut key = String::new();
+        let key = session.new_item_key();
         let change = |details: &mut crate::model::TaskDetails| {
-            // Any text is a key; short numbers are what Planner's own client uses (1.10).
-            let mut n = 10_000 + details.checklist.len();
-            while details.checklist.contains_key(&n.to_string()) {
-                n += 1;
-            }
-            key = n.to_string();
-            let item = Item { title: title.to_owned(), checked: false, order_hint: String::new() };
-            details.checklist.insert(key.clone(), item);
+            details.add_item(key.clone(), title.to_owned());
         };
         session.edit_details(&task.id, change).or_raise(&session)?;
         Ok(ChecklistItem { session, task: task.id.clone(), key })
+    }
+
+    /// Its references: maps with `url`, `alias` and `type`.
+    #[rhai_fn(get = "references", pure, volatile, return_raw)]
+    pub fn references(task: &mut Task) -> Fallible<Dynamic> {
+        let session = &task.session;
+        let details = session.details(&task.id, Field::References).or_raise(session)?;
+        let text = |it: Option<String>| it.map_or(Dynamic::UNIT, Dynamic::from);
+        let map = |(key, it): (String, crate::model::Reference)| {
+            let mut map = Map::new();
+            map.insert("url".into(), link::decode(&key).into());
+            map.insert("alias".into(), text(it.alias));
+            map.insert("type".into(), text(it.kind));
+            Dynamic::from(map)
+        };
+        Ok(frozen(details.references.into_iter().map(map).collect::<Array>()))
+    }
+
+    /// Attaches a link, shown as its alias; one that is there gets the new alias.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn add_reference(task: &mut Task, url: &str, alias: &str) -> Fallible<()> {
+        let session = &task.session;
+        let key = reference_key(session, url)?;
+        let change = |details: &mut crate::model::TaskDetails| {
+            let empty = crate::model::Reference { alias: None, kind: None };
+            details.references.entry(key).or_insert(empty).alias = Some(alias.to_owned());
+        };
+        session.edit_details(&task.id, change).or_raise(session)
+    }
+
+    /// Takes a link off the task.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn remove_reference(task: &mut Task, url: &str) -> Fallible<()> {
+        let session = &task.session;
+        let key = reference_key(session, url)?;
+        let change = |details: &mut crate::model::TaskDetails| {
+            // The service's own key may differ from ours in the case of its digits.
+            let decoded = link::decode(&key);
+            details.references.retain(|it, _| link::decode(it) != decoded);
+        };
+        session.edit_details(&task.id, change).or_raise(session)
+    }
+
+    /// Which detail its card shows: `automatic`, `noPreview`, `checklist`, `description` or
+    /// `reference`.
+    #[rhai_fn(get = "preview_type", pure, volatile, return_raw)]
+    pub fn preview_type(task: &mut Task) -> Fallible<Dynamic> {
+        let session = &task.session;
+        let details = session.details(&task.id, Field::PreviewType).or_raise(session)?;
+        let kind = details.preview_type;
+        Ok(frozen(if kind.is_empty() { "automatic".to_owned() } else { kind }))
+    }
+
+    /// Sets which detail its card shows.
+    #[rhai_fn(set = "preview_type", pure, volatile, return_raw)]
+    pub fn set_preview_type(task: &mut Task, kind: &str) -> Fallible<()> {
+        const KINDS: [&str; 5] =
+            ["automatic", "noPreview", "checklist", "description", "reference"];
+        let session = &task.session;
+        if !KINDS.contains(&kind) {
+            let kinds = KINDS.join(", ");
+            return invalid(
+                session,
+                format!("`{kind}` is not a preview type; it is one of {kinds}"),
+            );
+        }
+        let change = |it: &mut crate::model::TaskDetails| {
+            if it.preview_type != kind && !(it.preview_type.is_empty() && kind == "automatic") {
+                kind.clone_into(&mut it.preview_type);
+            }
+        };
+        session.edit_details(&task.id, change).or_raise(session)
     }
 
     /// When it was created; an error for a new one.
@@ -530,8 +473,10 @@ fn same_day_or(
     old: Option<jiff::Timestamp>,
     day: Option<&Date>,
     session: &Session,
-) -> Option<jiff::Timestamp> {
-    let day = day?;
-    let kept = old.filter(|moment| Date::of_moment(*moment, session).day == day.day);
-    kept.or_else(|| day.to_write())
+) -> Fallible<Option<jiff::Timestamp>> {
+    let Some(day) = day else { return Ok(None) };
+    match old.filter(|moment| Date::of_moment(*moment, session).day == day.day) {
+        Some(kept) => Ok(Some(kept)),
+        None => day.to_write().map(Some),
+    }
 }

@@ -1,0 +1,338 @@
+//! `planwright task assign|move|label|checklist|reference` and `plan label|share`: the parts of
+//! a task and of a plan's details.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::args::WriteArgs;
+use crate::cli::command::plan::plan_meant;
+use crate::cli::command::task::task_meant;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::host::error::similar;
+use crate::host::{Error, Failure, Session};
+use crate::model::{Reference, TaskDetails, TaskId, link};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright task assign \"Order toner\" me\n  planwright task assign \"Order toner\" ana@bos.example --remove"
+)]
+pub(crate) struct AssignArgs {
+    /// Task title or id
+    task: String,
+    /// People: name, address, id or `me`
+    #[arg(required = true)]
+    users: Vec<String>,
+    /// Take them off the task instead
+    #[arg(long)]
+    remove: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// Task title or id
+    task: String,
+    /// Bucket name or id
+    bucket: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelArgs {
+    /// Task title or id
+    task: String,
+    /// Labels of the plan
+    #[arg(required = true)]
+    labels: Vec<String>,
+    /// Take them off the task instead
+    #[arg(long)]
+    remove: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright task checklist \"Order toner\" add \"Ask for a quote\"\n  planwright task checklist \"Order toner\" check \"Ask for a quote\""
+)]
+pub(crate) struct ChecklistArgs {
+    /// Task title or id
+    task: String,
+    #[command(subcommand)]
+    action: ChecklistAction,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ChecklistAction {
+    /// Add a line
+    Add {
+        /// What is to be done
+        title: String,
+    },
+    /// Tick a line
+    Check {
+        /// Its title or id
+        item: String,
+    },
+    /// Untick a line
+    Uncheck {
+        /// Its title or id
+        item: String,
+    },
+    /// Take a line off
+    Remove {
+        /// Its title or id
+        item: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReferenceArgs {
+    /// Task title or id
+    task: String,
+    #[command(subcommand)]
+    action: ReferenceAction,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ReferenceAction {
+    /// Attach a link
+    Add {
+        /// Its address, http:// or https://
+        url: String,
+        /// Text to show for it
+        #[arg(long)]
+        alias: Option<String>,
+    },
+    /// Take a link off
+    Remove {
+        /// Its address
+        url: String,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// Plan title or id, to look for the task's title in
+    #[arg(long, global = true)]
+    plan: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  planwright plan label \"BOS Operations\" 7 Legal")]
+pub(crate) struct PlanLabelArgs {
+    /// Plan title or id
+    plan: String,
+    /// Label: its number, 1 to 25, or present name
+    label: String,
+    /// Name to give it; empty takes the name away
+    name: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShareArgs {
+    /// Plan title or id
+    plan: String,
+    /// Person: name, address or id
+    user: String,
+    /// Stop sharing instead
+    #[arg(long)]
+    remove: bool,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+impl Common {
+    /// Runs an edit of the task meant.
+    fn edit(
+        &self,
+        context: &Context<'_>,
+        command: &str,
+        task: &str,
+        body: impl FnOnce(&Session, &TaskId) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<Exit, CommandError> {
+        let (task, plan) = (task.to_owned(), self.plan.clone());
+        context.edit(&self.write, command, move |session| {
+            let id = task_meant(session, plan.as_deref(), &task)?;
+            body(session, &id)?;
+            Ok(Value::Null)
+        })
+    }
+}
+
+pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, CommandError> {
+    let (users, remove) = (args.users.clone(), args.remove);
+    args.common.edit(context, "task assign", &args.task, move |session, id| {
+        for user in &users {
+            let user = session.find_user(user)?.id;
+            session.edit_task(id, |it| {
+                if remove {
+                    it.assignments.remove(&user);
+                } else {
+                    it.assignments.entry(user).or_default();
+                }
+            })?;
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, CommandError> {
+    let bucket = args.bucket.clone();
+    args.common.edit(context, "task move", &args.task, move |session, id| {
+        let plan = session.task(id)?.plan;
+        let bucket = session.find_bucket(&plan, &bucket)?;
+        Ok(session.move_task(id, &bucket)?)
+    })
+}
+
+pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, CommandError> {
+    let (labels, remove) = (args.labels.clone(), args.remove);
+    args.common.edit(context, "task label", &args.task, move |session, id| {
+        let plan = session.task(id)?.plan;
+        for label in &labels {
+            let label = session.find_label(&plan, label)?;
+            session.edit_task(id, |it| {
+                if remove {
+                    it.categories.remove(&label);
+                } else {
+                    it.categories.insert(label);
+                }
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// Finds a line of a checklist by title or id.
+fn item_meant(details: &TaskDetails, text: &str) -> Result<String, Failure> {
+    if details.checklist.contains_key(text) {
+        return Ok(text.to_owned());
+    }
+    let folded = text.trim().to_lowercase();
+    let found: Vec<&String> = details
+        .checklist
+        .iter()
+        .filter(|(_, it)| it.title.to_lowercase() == folded)
+        .map(|(key, _)| key)
+        .collect();
+    match found.as_slice() {
+        [key] => Ok((*key).clone()),
+        [] => Err(Failure::from(Error::NotFound {
+            what: "checklist item",
+            name: text.to_owned(),
+            place: None,
+            nearest: similar(text, details.checklist.values().map(|it| it.title.as_str())),
+        })),
+        several => Err(Failure::from(Error::Ambiguous {
+            what: "checklist item",
+            name: text.to_owned(),
+            candidates: several.iter().map(ToString::to_string).collect(),
+        })),
+    }
+}
+
+pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<Exit, CommandError> {
+    let action = args.action.clone();
+    args.common.edit(context, "task checklist", &args.task, move |session, id| {
+        let details = session.details(id, crate::change::Field::Checklist)?;
+        let key = match &action {
+            ChecklistAction::Add { .. } => session.new_item_key(),
+            ChecklistAction::Check { item }
+            | ChecklistAction::Uncheck { item }
+            | ChecklistAction::Remove { item } => item_meant(&details, item)?,
+        };
+        session.edit_details(id, |details| match action {
+            ChecklistAction::Add { title } => details.add_item(key, title),
+            ChecklistAction::Check { .. } => {
+                details.checklist.entry(key).and_modify(|it| it.checked = true);
+            }
+            ChecklistAction::Uncheck { .. } => {
+                details.checklist.entry(key).and_modify(|it| it.checked = false);
+            }
+            ChecklistAction::Remove { .. } => {
+                details.checklist.remove(&key);
+            }
+        })?;
+        Ok(())
+    })
+}
+
+pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<Exit, CommandError> {
+    let action = args.action.clone();
+    let (ReferenceAction::Add { url, .. } | ReferenceAction::Remove { url }) = &args.action;
+    let key = link::encode(url).map_err(|error| CommandError::new("invalid", error.to_string()))?;
+    args.common.edit(context, "task reference", &args.task, move |session, id| {
+        let there = session.details(id, crate::change::Field::References)?;
+        let url = link::decode(&key);
+        let key =
+            there.references.keys().find(|it| link::decode(it) == url).cloned().unwrap_or(key);
+        if matches!(action, ReferenceAction::Remove { .. }) && !there.references.contains_key(&key)
+        {
+            return Err(Failure::from(Error::NotFound {
+                what: "reference",
+                name: url,
+                place: None,
+                nearest: there.references.keys().map(|it| link::decode(it)).collect(),
+            }));
+        }
+        session.edit_details(id, |details| match action {
+            ReferenceAction::Add { alias, .. } => {
+                let empty = Reference { alias: None, kind: None };
+                let reference = details.references.entry(key).or_insert(empty);
+                reference.alias = alias.or_else(|| reference.alias.take()).or(Some(url));
+            }
+            ReferenceAction::Remove { .. } => {
+                details.references.remove(&key);
+            }
+        })?;
+        Ok(())
+    })
+}
+
+pub(crate) fn plan_label(
+    context: &Context<'_>,
+    args: &PlanLabelArgs,
+) -> Result<Exit, CommandError> {
+    let (plan, label, name) = (args.plan.clone(), args.label.clone(), args.name.clone());
+    context.edit(&args.write, "plan label", move |session| {
+        let plan = plan_meant(session, Some(&plan))?;
+        let category = session.find_label(&plan.id, &label)?;
+        session.edit_plan_details(&plan.id, |it| {
+            if name.is_empty() {
+                it.labels.remove(&category);
+            } else {
+                it.labels.insert(category, name);
+            }
+        })?;
+        Ok(json!({ "id": plan.id }))
+    })
+}
+
+pub(crate) fn share(context: &Context<'_>, args: &ShareArgs) -> Result<Exit, CommandError> {
+    let (plan, user, remove) = (args.plan.clone(), args.user.clone(), args.remove);
+    context.edit(&args.write, "plan share", move |session| {
+        let plan = plan_meant(session, Some(&plan))?;
+        let user = session.find_user(&user)?.id;
+        session.edit_plan_details(&plan.id, |it| {
+            if remove {
+                it.shared_with.remove(&user);
+            } else {
+                it.shared_with.insert(user);
+            }
+        })?;
+        Ok(json!({ "id": plan.id }))
+    })
+}

@@ -1,0 +1,112 @@
+//! `planwright user` and `planwright group`: who there is. Reads only.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::table::{Column, show_list};
+use crate::host::Session;
+use crate::model::{Group, User};
+
+/// Look up people
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// List the members of your groups
+    List,
+    /// Show a user
+    Get {
+        /// Sign-in name, address, id, name of a colleague, or `me`
+        user: String,
+    },
+}
+
+/// Look up the groups that you are a member of
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupCommand {
+    /// List them
+    List,
+    /// Show one
+    Get {
+        /// Name or id
+        group: String,
+    },
+    /// List the members of one
+    Members {
+        /// Name or id
+        group: String,
+    },
+}
+
+fn user_json(user: &User) -> Value {
+    json!({
+        "id": user.id,
+        "displayName": user.name,
+        "userPrincipalName": user.upn,
+        "mail": user.mail,
+    })
+}
+
+fn group_json(group: &Group) -> Value {
+    json!({ "id": group.id, "displayName": group.name, "mail": group.mail })
+}
+
+fn show_users(context: &Context<'_>, users: &[User]) {
+    let columns = ["NAME", "SIGN-IN NAME", "ID"].map(Column::new);
+    let row = |it: &User| vec![it.name.clone(), it.upn.clone(), it.id.to_string()];
+    let rows: Vec<_> = users.iter().map(row).collect();
+    let values: Vec<_> = users.iter().map(user_json).collect();
+    show_list(context.ui, &columns, &rows, &values, "Nobody.");
+}
+
+fn show_groups(context: &Context<'_>, groups: &[Group]) {
+    let columns = ["NAME", "ID"].map(Column::new);
+    let rows: Vec<_> = groups.iter().map(|it| vec![it.name.clone(), it.id.to_string()]).collect();
+    let values: Vec<_> = groups.iter().map(group_json).collect();
+    show_list(context.ui, &columns, &rows, &values, "You are in no group that can hold plans.");
+}
+
+pub(crate) fn user(context: &Context<'_>, command: &UserCommand) -> Result<Exit, CommandError> {
+    match command {
+        UserCommand::List => {
+            let users = context.look(|session| Ok(session.colleagues()?))?;
+            show_users(context, &users);
+        }
+        UserCommand::Get { user } => {
+            let text = user.clone();
+            let user = context.look(move |session| Ok(session.find_user(&text)?))?;
+            if context.ui.json() {
+                context.ui.json_value(&user_json(&user));
+            } else {
+                show_users(context, &[user]);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn group(context: &Context<'_>, command: &GroupCommand) -> Result<Exit, CommandError> {
+    match command {
+        GroupCommand::List => {
+            let groups = context.look(|session| Ok(session.groups()?))?;
+            show_groups(context, &groups);
+        }
+        GroupCommand::Get { group } => {
+            let text = group.clone();
+            let group = context.look(move |session| Ok(session.find_group(&text)?))?;
+            if context.ui.json() {
+                context.ui.json_value(&group_json(&group));
+            } else {
+                show_groups(context, &[group]);
+            }
+        }
+        GroupCommand::Members { group } => {
+            let text = group.clone();
+            let members =
+                move |session: &Session| Ok(session.members(&session.find_group(&text)?)?);
+            show_users(context, &context.look(members)?);
+        }
+    }
+    Ok(Exit::Done)
+}

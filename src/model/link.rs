@@ -1,0 +1,94 @@
+//! The keys of references: URLs, encoded so that they can be property names.
+//!
+//! Exactly five characters are encoded, `%` first (planner-api.md 5.4). A key encoded otherwise
+//! is another key to the service, and deleting it deletes nothing.
+
+/// Why a text can not be a reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a link: it must begin with http:// or https://")]
+pub struct NotALink(String);
+
+const ENCODED: [(char, &str); 5] =
+    [('%', "%25"), ('.', "%2E"), (':', "%3A"), ('@', "%40"), ('#', "%23")];
+
+/// Encodes a URL as the key of a reference.
+///
+/// # Errors
+/// The text does not begin with `http://` or `https://`.
+pub fn encode(url: &str) -> Result<String, NotALink> {
+    let scheme = url.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
+    match scheme {
+        Some((scheme, rest)) if (scheme == "http" || scheme == "https") && !rest.is_empty() => {}
+        _ => return Err(NotALink(url.chars().take(80).collect())),
+    }
+    let mut key = String::with_capacity(url.len() + 16);
+    for ch in url.chars() {
+        match ENCODED.iter().find(|(plain, _)| *plain == ch) {
+            Some((_, encoded)) => key.push_str(encoded),
+            None => key.push(ch),
+        }
+    }
+    Ok(key)
+}
+
+/// Decodes the key of a reference; hexadecimal digits of either case are read.
+#[must_use]
+pub fn decode(key: &str) -> String {
+    let mut url = String::with_capacity(key.len());
+    let mut rest = key;
+    while let Some(at) = rest.find('%') {
+        let (before, from) = rest.split_at(at);
+        url.push_str(before);
+        let code = from.get(..3).map(str::to_ascii_uppercase).unwrap_or_default();
+        match ENCODED.iter().find(|(_, encoded)| *encoded == code) {
+            Some((plain, _)) => {
+                url.push(*plain);
+                rest = from.get(3..).unwrap_or_default();
+            }
+            None => {
+                url.push('%');
+                rest = from.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    url + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The examples of planner-api.md 5.4. Trap 19.
+    #[test]
+    fn the_five_characters_are_encoded_and_no_others() {
+        for (url, key) in [
+            (
+                "https://wiki.example.org/a.b?x=1#top",
+                "https%3A//wiki%2Eexample%2Eorg/a%2Eb?x=1%23top",
+            ),
+            (
+                "http://u@files.example.org/100%25.docx",
+                "http%3A//u%40files%2Eexample%2Eorg/100%2525%2Edocx",
+            ),
+        ] {
+            assert_eq!(encode(url).as_deref(), Ok(key));
+            assert_eq!(decode(key), url);
+        }
+        assert_eq!(decode("http%3a//a%2eb"), "http://a.b");
+        assert_eq!(decode("%2F%zz%"), "%2F%zz%");
+        for text in ["", "ftp://x", "javascript:alert(1)", "//x", "https://", "x"] {
+            assert!(encode(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_link_comes_back(rest in "\\PC{1,60}") {
+            let url = format!("https://{rest}");
+            let key = encode(&url).unwrap();
+            prop_assert!(!key.contains(['.', ':', '@', '#']));
+            prop_assert_eq!(decode(&key), url);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What scripts give for the fields of a task, in the many ways that read well.
+
+use rhai::{Array, Dynamic, Map};
+
+use crate::host::{NewTask, Session};
+use crate::model::{BucketId, PlanId, Priority, Progress, link};
+use crate::script::api::{Bucket, Date, Fallible, OrRaise as _, User, invalid, kind_of};
+
+/// Makes titles comparable: lower case, single spaces.
+pub(crate) fn normal_title(title: &str) -> String {
+    title.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// Reads what a script gives for a bucket: a Bucket, or its name.
+pub(crate) fn bucket_given(
+    value: &Dynamic,
+    session: &Session,
+    plan: &PlanId,
+) -> Fallible<BucketId> {
+    if let Some(bucket) = value.read_lock::<Bucket>() {
+        return Ok(bucket.id.clone());
+    }
+    match value.as_immutable_string_ref() {
+        Ok(name) => session.find_bucket(plan, &name).or_raise(session),
+        Err(_) => {
+            let kind = kind_of(value);
+            invalid(session, format!("a bucket is a Bucket or its name, not {kind}"))
+        }
+    }
+}
+
+/// Reads a priority: its number or name.
+pub(crate) fn priority_given(value: &Dynamic, session: &Session) -> Fallible<Priority> {
+    let number = value.as_int().ok().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
+    let name = value.as_immutable_string_ref().ok().and_then(|it| Priority::parse(&it));
+    match number.or(name) {
+        Some(priority) => Ok(priority),
+        None => invalid(
+            session,
+            format!("a priority is 0 to 10 or one of {}", Priority::NAMES.join(", ")),
+        ),
+    }
+}
+
+/// Reads a progress by name.
+pub(crate) fn progress_given(name: &str, session: &Session) -> Fallible<Progress> {
+    match Progress::parse(name) {
+        Some(progress) => Ok(progress),
+        None => {
+            let names = Progress::NAMES.join(", ");
+            invalid(session, format!("`{name}` is not a progress; it is one of {names}"))
+        }
+    }
+}
+
+/// Reads one thing or an array of things.
+pub(crate) fn each(value: Dynamic) -> Array {
+    match value.try_cast_result::<Array>() {
+        Ok(items) => items,
+        Err(value) if value.is_unit() => Array::new(),
+        Err(value) => vec![value],
+    }
+}
+
+/// Reads text; `what` names it in the message.
+pub(crate) fn text_given(value: &Dynamic, session: &Session, what: &str) -> Fallible<String> {
+    match value.as_immutable_string_ref() {
+        Ok(text) => Ok(text.to_string()),
+        Err(_) => invalid(session, format!("{what} is text, not {}", kind_of(value))),
+    }
+}
+
+/// Returns the key of a reference to a URL.
+pub(crate) fn reference_key(session: &Session, url: &str) -> Fallible<String> {
+    match link::encode(url) {
+        Ok(key) => Ok(key),
+        Err(error) => invalid(session, error.to_string()),
+    }
+}
+
+/// Reads a link, or a map of `url` and `alias`.
+pub(crate) fn reference_given(
+    value: &Dynamic,
+    session: &Session,
+) -> Fallible<(String, Option<String>)> {
+    let Ok(map) = value.as_map_ref() else {
+        let url = text_given(value, session, "a reference")?;
+        return Ok((reference_key(session, &url)?, None));
+    };
+    let part = |name: &str| map.get(name).filter(|it| !it.is_unit());
+    let url = part("url").cloned().unwrap_or(Dynamic::UNIT);
+    let url = text_given(&url, session, "the url of a reference")?;
+    let alias = part("alias").map(|it| text_given(it, session, "an alias")).transpose()?;
+    Ok((reference_key(session, &url)?, alias))
+}
+
+/// Reads the map that `create_task` takes.
+pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallible<NewTask> {
+    const KNOWN: [&str; 11] = [
+        "title",
+        "bucket",
+        "assign",
+        "due",
+        "start",
+        "priority",
+        "progress",
+        "labels",
+        "description",
+        "checklist",
+        "references",
+    ];
+    let mut new = NewTask::default();
+    for (key, value) in fields {
+        match key.as_str() {
+            "title" => new.title = text_given(&value, session, "title")?,
+            "bucket" if value.is_unit() => {}
+            "bucket" => new.bucket = Some(bucket_given(&value, session, plan)?),
+            "assign" => {
+                for user in each(value) {
+                    new.assignees.push(User::given(&user, session)?);
+                }
+            }
+            "due" => {
+                new.due =
+                    Date::given(&value, session, "due")?.map(|it| it.to_write()).transpose()?;
+            }
+            "start" => {
+                new.start =
+                    Date::given(&value, session, "start")?.map(|it| it.to_write()).transpose()?;
+            }
+            "priority" if value.is_unit() => {}
+            "priority" => new.priority = Some(priority_given(&value, session)?),
+            "progress" => {
+                let name = text_given(&value, session, "progress")?;
+                new.percent_complete = progress_given(&name, session)?.percent();
+            }
+            "labels" => {
+                for label in each(value) {
+                    let name = text_given(&label, session, "a label")?;
+                    new.labels.push(session.find_label(plan, &name).or_raise(session)?);
+                }
+            }
+            "description" if value.is_unit() => {}
+            "description" => new.description = text_given(&value, session, "description")?,
+            "checklist" => {
+                for item in each(value) {
+                    new.checklist.push(text_given(&item, session, "a checklist item")?);
+                }
+            }
+            "references" => {
+                for link in each(value) {
+                    new.references.push(reference_given(&link, session)?);
+                }
+            }
+            other => {
+                let known = KNOWN.join(", ");
+                return invalid(
+                    session,
+                    format!("create_task does not know `{other}`; it takes {known}"),
+                );
+            }
+        }
+    }
+    if new.title.trim().is_empty() {
+        return invalid(session, "create_task needs a title".to_owned());
+    }
+    Ok(new)
+}

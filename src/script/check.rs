@@ -1,0 +1,96 @@
+//! What can be told of a script before it runs.
+//!
+//! The texts of a board can be changed with `task.description += "…"`, so their getters return
+//! plain texts. But many of the engine's text functions change a text in place, and after a call
+//! on a property the engine writes the property back: `task.title.trim()` would rename the task
+//! and return nothing (scripting.md 0.2, P9). Which property a function is called on stands in
+//! the source, so it is refused there.
+
+use rhai::{AST, ASTNode, Expr, Position};
+
+/// Properties with a setter that are texts.
+const TEXTS: [&str; 3] = ["title", "description", "name"];
+/// Functions that change a text in place.
+const IN_PLACE: [&str; 14] = [
+    "append",
+    "clear",
+    "crop",
+    "insert",
+    "make_lower",
+    "make_upper",
+    "pad",
+    "pop",
+    "remove",
+    "replace",
+    "set",
+    "split_off",
+    "trim",
+    "truncate",
+];
+
+/// A function that would change a property in place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InPlace {
+    pub(crate) property: String,
+    pub(crate) function: String,
+    pub(crate) at: Position,
+}
+
+/// Finds the first call that would change a text of the board in place.
+pub(crate) fn in_place_call(ast: &AST) -> Option<InPlace> {
+    let mut found = None;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let Some(ASTNode::Expr(Expr::Dot(dot, ..))) = path.last() else { return true };
+        let property = match &dot.lhs {
+            Expr::Property(property, _) => Some(property.2.as_str()),
+            _ => None,
+        };
+        let call = match &dot.rhs {
+            Expr::MethodCall(call, at) => Some((call.name.as_str(), *at)),
+            Expr::Dot(rest, ..) => match &rest.lhs {
+                Expr::MethodCall(call, at) => Some((call.name.as_str(), *at)),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let (Some(property), Some((function, at))) = (property, call)
+            && TEXTS.contains(&property)
+            && IN_PLACE.contains(&function)
+        {
+            let (property, function) = (property.to_owned(), function.to_owned());
+            found = Some(InPlace { property, function, at });
+        }
+        found.is_none()
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::engine::{Kind, for_compiling};
+
+    #[test]
+    fn a_call_in_place_is_found_wherever_it_stands() {
+        let engine = for_compiling(Kind::Skill);
+        let found = |text: &str| in_place_call(&engine.compile(text).unwrap());
+        for text in [
+            "let t = 1; t.title.trim();",
+            "let t = [1]; t[0].title.trim();",
+            "let t = 1; t.plan.title.replace(\"a\", \"b\");",
+            "fn f(t) { if true { t.description.clear(); } }",
+            "let f = |t| t.name.make_upper();",
+            "let t = 1; t.title.trim().len();",
+        ] {
+            assert!(found(text).is_some(), "{text}");
+        }
+        for text in [
+            "let t = 1; let title = t.title; title.trim();",
+            "let t = 1; t.title.len(); t.title.to_upper(); t.title.split(\" \");",
+            "let t = 1; t.title += \"x\";",
+            "let t = 1; t.labels.remove(0);",
+        ] {
+            assert_eq!(found(text), None, "{text}");
+        }
+    }
+}
