@@ -57,7 +57,8 @@ const seen = new Set();
 const pages = new PageIterator(client, first, (task) => seen.add(task.id));
 await pages.iterate();
 check(seen.size === 25, "every task on every page");
-check(first["@odata.count"] === first.value.length, "the count is the page's");
+check(first.value.length === 10 && first["@odata.count"] === 10, "the count is the page's");
+check(first["@odata.nextLink"].startsWith(address.origin), "the next page is at this address");
 
 const task = made[0];
 const path = `/planner/tasks/${task.id}`;

@@ -39,6 +39,9 @@ pub(crate) struct EmulatorArgs {
     /// docs/guides/emulator.md
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// Plans, buckets and tasks on a page of a list
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
+    page_size: u16,
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, CommandError> {
@@ -52,7 +55,9 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
     let broken = |error: crate::emulator::Error| {
         CommandError::new("io", "can not open the emulator's data").caused_by(&error)
     };
-    let emulator = Emulator::open(Options::new(storage, Arc::new(SystemClock))).map_err(broken)?;
+    let mut options = Options::new(storage, Arc::new(SystemClock));
+    options.page_size = usize::from(args.page_size);
+    let emulator = Emulator::open(options).map_err(broken)?;
     if args.demo {
         emulator.seed_demo().map_err(broken)?;
     }
