@@ -1,7 +1,7 @@
 // Microsoft's Graph client for JavaScript against the emulator: the address is the only argument.
 // Works with raw JSON, so it sees pages, batches and errors as they are sent.
 
-import { Client, HTTPMessageHandler, PageIterator } from "@microsoft/microsoft-graph-client";
+import { Client, HTTPMessageHandler } from "@microsoft/microsoft-graph-client";
 
 const address = new URL(process.argv[2]);
 const token = "Bearer emulator:rook@bos.example";
@@ -53,9 +53,12 @@ for (let n = 0; n < 25; n += 1) {
   made.push(await api("/planner/tasks").post({ planId: plan.id, bucketId: bucket.id, title: `T${n}` }));
 }
 const first = await api(`/planner/plans/${plan.id}/tasks`).get();
-const seen = new Set();
-const pages = new PageIterator(client, first, (task) => seen.add(task.id));
-await pages.iterate();
+const seen = new Set(first.value.map((it) => it.id));
+// The client's own iterator takes https links only.
+for (let page = first; page["@odata.nextLink"]; ) {
+  page = await api(page["@odata.nextLink"].slice(`${address.origin}/v1.0`.length)).get();
+  page.value.forEach((it) => seen.add(it.id));
+}
 check(seen.size === 25, "every task on every page");
 check(first.value.length === 10 && first["@odata.count"] === 10, "the count is the page's");
 check(first["@odata.nextLink"].startsWith(address.origin), "the next page is at this address");

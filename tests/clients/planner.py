@@ -72,6 +72,17 @@ async def main(address):
     groups = await graph.me.member_of.get()
     group = next(it for it in groups.value if it.display_name == "BOS")
 
+    mine = await graph.me.planner.plans.get()
+    demo = next(it for it in mine.value if it.title == "BOS Operations")
+    builder = planner.plans.by_planner_plan_id(demo.id).tasks
+    page = await builder.get()
+    ids = {it.id for it in page.value}
+    check(len(ids) == 10, "a page")
+    while page.odata_next_link:
+        page = await builder.with_url(page.odata_next_link).get()
+        ids |= {it.id for it in page.value}
+    check(len(ids) == 30, "every page")
+
     plan = await planner.plans.post(
         PlannerPlan(
             title="Made by the SDK",
