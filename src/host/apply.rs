@@ -26,7 +26,6 @@ use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
 use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned};
 use crate::policy::Cleared;
-
 use crate::wire::{Request, body, request};
 
 pub(crate) use crate::host::apply::markers::replace_markers;

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::Fields;
 use crate::change::{
-    Change, Edit, Entity, FieldConflict, Merge, Op, TaskBasis, TaskState, Write, merge,
+    Change, Edit, Entity, FieldConflict, Fields, Merge, Op, TaskBasis, TaskState, Write, merge,
 };
 use crate::graph::{Client, Error};
 use crate::host::apply::Reads;
