@@ -128,15 +128,22 @@ impl Session {
         if self.bucket(next_to)?.plan != plan {
             return Err(Error::Invalid("the two buckets belong to different plans".into()));
         }
-        let mut siblings: Vec<(String, BucketId)> = Vec::new();
-        for it in self.buckets(&plan)?.into_iter().filter(|it| it != id) {
-            siblings.push((self.bucket(&it)?.order_hint, it));
+        if id == next_to {
+            return Ok(());
         }
-        siblings.sort();
-        let Some(at) = siblings.iter().position(|(_, it)| it == next_to) else { return Ok(()) };
-        let hints: Vec<&str> = siblings.iter().map(|(hint, _)| hint.as_str()).collect();
-        let hint = order::next_to(&hints, at, side);
-        self.edit_bucket(id, |it| it.order_hint = hint)
+        let mut ids = self.buckets(&plan)?;
+        order::put_next_to(&mut ids, id.clone(), next_to, side);
+        let mut hints = Vec::with_capacity(ids.len());
+        for it in &ids {
+            let hint = self.bucket(it)?.order_hint;
+            hints.push(Some(hint).filter(|hint| it != id && !order::is_wanted(hint)));
+        }
+        let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
+        let moved = ids.iter().zip(&stays).filter(|(_, hint)| hint.is_none());
+        for ((it, _), hint) in moved.zip(order::describe(&stays)) {
+            self.edit_bucket(it, |bucket| bucket.order_hint = hint)?;
+        }
+        Ok(())
     }
 
     /// Deletes a bucket with its tasks.

@@ -41,23 +41,28 @@ impl TaskDetails {
 
     /// Moves an item next to another, as they are shown; nothing if one is not there.
     pub fn move_item(&mut self, key: &str, next_to: &str, side: order::Side) {
-        // Ascending, as hints are: what is shown before stands after.
+        if !self.checklist.contains_key(key) || !self.checklist.contains_key(next_to) {
+            return;
+        }
         let mut keys = self.checklist_order();
-        keys.retain(|it| it != key);
+        order::put_next_to(&mut keys, key.to_owned(), &next_to.to_owned(), side);
+        // Hints ascend from what is shown last to what is shown first.
         keys.reverse();
-        let Some(at) = keys.iter().position(|it| it == next_to) else { return };
-        let hints: Vec<&str> = keys
-            .iter()
-            .filter_map(|it| self.checklist.get(it))
-            .map(|it| it.order_hint.as_str())
-            .collect();
-        let side = match side {
-            order::Side::Before => order::Side::After,
-            order::Side::After => order::Side::Before,
+        let stays = |it: &str| {
+            let hint = self.checklist.get(it).map(|item| item.order_hint.as_str());
+            hint.filter(|hint| it != key && !hint.is_empty() && !order::is_wanted(hint))
         };
-        let hint = order::next_to(&hints, at, side);
-        if let Some(item) = self.checklist.get_mut(key) {
-            item.order_hint = hint;
+        let hints: Vec<Option<&str>> = keys.iter().map(|it| stays(it)).collect();
+        let moved: Vec<String> = keys
+            .iter()
+            .zip(&hints)
+            .filter(|(_, hint)| hint.is_none())
+            .map(|(it, _)| it.clone())
+            .collect();
+        for (key, hint) in moved.into_iter().zip(order::describe(&hints)) {
+            if let Some(item) = self.checklist.get_mut(&key) {
+                item.order_hint = hint;
+            }
         }
     }
 }

@@ -17,14 +17,35 @@ pub fn is_wanted(hint: &str) -> bool {
     hint.ends_with('!')
 }
 
-/// Finds the hint for a place next to one of `siblings`, which are sorted by their hints and do
-/// not hold what is moved: right before it, or right after.
+/// Describes the places of everything that is moved, given all siblings in the order wanted:
+/// the hint of what stays, `None` for what moves. Returns the descriptions of what moves, in
+/// order.
+///
+/// Each is made of the nearest hints that stay and what is moved right before it, so they grow
+/// with the number of neighbours that move, however often each was moved.
 #[must_use]
-pub fn next_to(siblings: &[&str], at: usize, side: Side) -> String {
-    let hint = |at: Option<usize>| at.and_then(|it| siblings.get(it)).copied();
-    match side {
-        Side::Before => between(hint(at.checked_sub(1)), hint(Some(at))),
-        Side::After => between(hint(Some(at)), hint(Some(at + 1))),
+pub fn describe(siblings: &[Option<&str>]) -> Vec<String> {
+    let mut described: Vec<String> = Vec::new();
+    let mut previous: Option<String> = None;
+    for (at, hint) in siblings.iter().enumerate() {
+        if let Some(hint) = hint {
+            previous = Some((*hint).to_owned());
+            continue;
+        }
+        let next = siblings.iter().skip(at).find_map(|it| *it);
+        let place = between(previous.as_deref(), next);
+        described.push(place.clone());
+        previous = Some(place);
+    }
+    described
+}
+
+/// Takes something out of a list and puts it next to something else. Nothing if that is not
+/// there.
+pub fn put_next_to<T: PartialEq>(list: &mut Vec<T>, item: T, next_to: &T, side: Side) {
+    list.retain(|it| *it != item);
+    if let Some(at) = list.iter().position(|it| it == next_to) {
+        list.insert(if side == Side::Before { at } else { at + 1 }, item);
     }
 }
 
@@ -51,6 +72,24 @@ mod tests {
         let inner = between(Some("5637"), Some("adhg"));
         assert_eq!(between(Some(&before), Some(&inner)), " 5637! 5637 adhg!!");
         assert_eq!(between(None, Some(&between(None, None))), "  !!");
+    }
+
+    #[test]
+    fn what_moves_is_described_by_what_stays() {
+        assert_eq!(describe(&[None]), [" !"]);
+        assert_eq!(describe(&[Some("A"), None, Some("B")]), ["A B!"]);
+        assert_eq!(describe(&[None, None, Some("B")]), [" B!", " B! B!"]);
+        assert_eq!(describe(&[Some("A"), None, None]), ["A !", "A ! !"]);
+        // Two hundred neighbours that all move are still short descriptions.
+        let many = describe(
+            &[Some("8585269241124027581"); 1]
+                .iter()
+                .copied()
+                .chain([None; 200])
+                .collect::<Vec<_>>(),
+        );
+        assert!(many.iter().all(|it| it.len() < 500));
+        assert!(many.windows(2).all(|it| it[0] < it[1]));
     }
 
     #[test]
