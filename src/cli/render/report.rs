@@ -282,13 +282,10 @@ impl View<'_> {
                 }
             },
             Status::NoChanges => (DIM, "Nothing to change.".to_owned()),
-            Status::Denied => (RED, format!("Denied: none of {} was written.", count(n, "change"))),
+            Status::Denied => (RED, "Denied: nothing was written.".to_owned()),
             Status::Held => (
                 YELLOW,
-                format!(
-                    "Held for approval: none of {} was written. (Approving is still to come: do it by hand, or change the policy.)",
-                    count(n, "change")
-                ),
+                "Held for approval: nothing was written. (Approving is still to come: do it by hand, or change the policy.)".to_owned(),
             ),
             Status::Conflict => (RED, "Conflict: nothing was written.".to_owned()),
             Status::Partial
