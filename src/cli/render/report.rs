@@ -57,7 +57,10 @@ pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZo
         }
         other => {
             let text = serde_json::to_string_pretty(other).unwrap_or_default();
-            ui.answer(&visible_lines(&text));
+            // What does not exist has no id yet, and a marker helps nobody.
+            if report.status == Status::Applied || !text.contains("⟦new:") {
+                ui.answer(&visible_lines(&text));
+            }
         }
     }
 }
