@@ -79,3 +79,17 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Error, StopReason};
+
+    #[test]
+    fn only_a_person_interrupts() {
+        let exit = |reason| Exit::of_failure(&Failure::from(&Error::Stopped(reason)));
+        assert_eq!(exit(StopReason::Cancelled), Exit::Interrupted);
+        assert_eq!(exit(StopReason::Budget("time", "60 s".into())), Exit::Input);
+        assert_eq!(exit(StopReason::Fail("no such board".into())), Exit::Input);
+    }
+}

@@ -89,7 +89,7 @@ impl Error {
             Self::Gone { .. } => "gone",
             Self::ReadOnly => "read_only",
             Self::NotMember(_) => "not_member",
-            Self::Stopped(_) => "stopped",
+            Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
             Self::Graph(error) if error.is_permission() => "not_permitted",
             Self::Graph(error) if error.is_unavailable() => "unavailable",

@@ -281,7 +281,7 @@ impl Host {
             // Whatever the program made of it: a stop is a stop.
             (Ok(Err(failure)), _) => Err(failure),
             (Ok(Ok(_)), Some(reason)) => Err(Failure {
-                code: "stopped".into(),
+                code: reason.code().into(),
                 message: reason.to_string(),
                 ..Failure::default()
             }),
@@ -519,7 +519,7 @@ impl Run<'_> {
 
 fn interrupted() -> Failure {
     Failure {
-        code: "stopped".into(),
+        code: StopReason::Cancelled.code().into(),
         message: StopReason::Cancelled.to_string(),
         ..Failure::default()
     }

@@ -20,6 +20,18 @@ pub enum StopReason {
     Fail(String),
 }
 
+impl StopReason {
+    /// Returns the code that reports give it: only a person's asking is `stopped`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "stopped",
+            Self::Budget(..) => "budget",
+            Self::Fail(_) => "fail",
+        }
+    }
+}
+
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-
 use std::time::{Duration, Instant};
 
 use crate::host::{Session, Stop, StopReason};
@@ -36,7 +35,8 @@ impl Default for Budget {
     }
 }
 
-/// Text that each reason of the engine's own limits is given in.
+// The engine's own limits on one value: bytes of a text, entries of an array and of a map, and
+// calls within calls (scripting.md 1.4).
 pub(crate) const STRING_LIMIT: usize = 1 << 20;
 pub(crate) const ARRAY_LIMIT: usize = 50_000;
 pub(crate) const MAP_LIMIT: usize = 5_000;

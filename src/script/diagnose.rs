@@ -44,13 +44,12 @@ pub(crate) fn explain(
     }
     frames.reverse();
     let (code, message, hint) = match stop {
-        Some(StopReason::Fail(text)) => ("fail", text.clone(), None),
         Some(reason @ StopReason::Budget(..)) => (
-            "budget",
+            reason.code(),
             format!("stopped: {reason}"),
             Some("a loop that never ends? budgets are set in planwright.toml, [limits]".to_owned()),
         ),
-        Some(StopReason::Cancelled) => ("stopped", "interrupted".to_owned(), None),
+        Some(reason) => (reason.code(), reason.to_string(), None),
         None => what(inner),
     };
     Failure {
