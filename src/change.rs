@@ -19,7 +19,7 @@ pub mod saved;
 
 pub use draft::{Draft, EntityId};
 pub use edit::{Change, Edit, Op, TaskBasis, TaskState, Write};
-pub use field::{Entity, Field, FieldChange, Fields};
+pub use field::{Entity, Field, FieldChange, Fields, Placed};
 pub use merge::{FieldConflict, Merge, holds, merge};
 pub use saved::{Saved, SavedError};
 pub use set::ChangeSet;

@@ -8,6 +8,7 @@
 mod broker;
 pub mod error;
 mod lookup;
+mod moves;
 pub mod session;
 pub mod stop;
 mod tasks;
@@ -23,6 +24,7 @@ pub mod clock;
 
 pub use clock::SystemClock;
 pub use error::Error;
+pub use moves::Column;
 pub use report::{ChangeReport, Failure, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, Program, Start};
 pub use session::{Session, View};

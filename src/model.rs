@@ -9,6 +9,7 @@ pub mod etag;
 pub mod id;
 
 // What Planner holds.
+pub mod board;
 pub mod bucket;
 pub mod details;
 pub mod person;
@@ -26,6 +27,7 @@ pub mod time;
 // What a run has read.
 pub mod snapshot;
 
+pub use board::{Board, BoardPlace};
 pub use bucket::Bucket;
 pub use category::Category;
 pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};

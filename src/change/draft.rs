@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::change::set::ordinal;
 use crate::change::{Change, ChangeSet, Edit, Field, Fields, TaskBasis, TaskState, Write};
 use crate::model::{
-    Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned,
+    Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails,
+    TaskId, Versioned,
 };
 
 /// An entity, by what it is and its id.
@@ -283,7 +284,11 @@ impl Draft {
     pub fn create_task(&mut self, make: impl FnOnce(TaskId) -> Task) -> TaskId {
         let n = self.next();
         let id = TaskId::provisional(&self.nonce, n);
-        let state = TaskState { task: make(id.clone()), details: Some(TaskDetails::default()) };
+        let state = TaskState {
+            task: make(id.clone()),
+            details: Some(TaskDetails::default()),
+            places: BTreeMap::new(),
+        };
         self.tasks.insert(id.clone(), Tracked::new(state));
         id
     }
@@ -303,6 +308,30 @@ impl Draft {
         }
     }
 
+    /// Changes the place of a task on a board; both it and its place are given as read, if they
+    /// were. Those of a new task are not: they are written once the task is there.
+    pub fn edit_place(
+        &mut self,
+        read: Option<&Versioned<Task>>,
+        place: Option<&Versioned<BoardPlace>>,
+        (id, board): (&TaskId, Board),
+        edit: impl FnOnce(&mut BoardPlace),
+    ) {
+        let Some(tracked) = self.track_task(read, None, id) else { return };
+        if let (Some(place), Some((before, basis))) = (place, tracked.read.as_mut())
+            && !before.places.contains_key(&board)
+        {
+            before.places.insert(board, place.value.clone());
+            basis.places.insert(board, place.etag.clone());
+            if let Some(wanted) = tracked.wanted.as_mut() {
+                wanted.places.insert(board, place.value.clone());
+            }
+        }
+        if let Some(wanted) = tracked.wanted.as_mut() {
+            edit(wanted.places.entry(board).or_default());
+        }
+    }
+
     /// Marks a task to go.
     pub fn delete_task(&mut self, read: Option<&Versioned<Task>>, id: &TaskId) {
         if let Some(it) = self.track_task(read, None, id) {
@@ -318,8 +347,10 @@ impl Draft {
     ) -> Option<&mut Tracked<TaskState, TaskBasis>> {
         if !self.tasks.contains_key(id) {
             let read = read?;
-            let state = TaskState { task: read.value.clone(), details: None };
-            let basis = TaskBasis { task: read.etag.clone(), details: None };
+            let (task, places) = (read.value.clone(), BTreeMap::new());
+            let state = TaskState { task, details: None, places };
+            let (task, places) = (read.etag.clone(), BTreeMap::new());
+            let basis = TaskBasis { task, details: None, places };
             self.tasks.insert(id.clone(), Tracked::read(&state, basis));
         }
         let tracked = self.tasks.get_mut(id)?;

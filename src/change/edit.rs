@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::change::{Entity, EntityId, Field, FieldChange, Fields};
-use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Priority, Task, TaskDetails, TaskId};
+use crate::model::{
+    Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, PlanId, Priority, Task, TaskDetails, TaskId,
+};
 
 /// A task and its details, one thing to a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,9 @@ pub struct TaskState {
     pub task: Task,
     /// Its details, as far as they were needed.
     pub details: Option<TaskDetails>,
+    /// Its places on the boards on which it is moved.
+    #[serde(default)]
+    pub places: BTreeMap<Board, BoardPlace>,
 }
 
 /// The tags that a change of a task rests on.
@@ -24,6 +29,9 @@ pub struct TaskBasis {
     pub task: ETag,
     /// Its details', where they were read.
     pub details: Option<ETag>,
+    /// Those of its places on the boards on which it is moved.
+    #[serde(default)]
+    pub places: BTreeMap<Board, ETag>,
 }
 
 /// What happens to one entity `T`, resting on `B`.
@@ -260,7 +268,7 @@ impl Change {
 
 /// Tells whether a value of a new entity is the one that it would have anyway.
 fn is_blank(field: Field, value: &Value) -> bool {
-    // A new thing stands somewhere in any case.
+    // A new bucket stands somewhere in any case.
     if field == Field::OrderHint {
         return true;
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::change::TaskState;
 use crate::model::order::is_wanted;
-use crate::model::{Bucket, Plan, PlanDetails};
+use crate::model::{Board, BoardPlace, Bucket, Plan, PlanDetails};
 
 /// What a change is about (design.md 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -97,6 +97,9 @@ fields! {
     PreviewType "previewType" "preview_type" "Which detail a task's card shows (in its details).";
     Checklist "checklist" "checklist" "The checklist of a task (in its details).";
     References "references" "references" "The references of a task (in its details).";
+    BucketBoard "bucketTaskBoardFormat" "bucket_board" "The place of a task in its bucket.";
+    ProgressBoard "progressTaskBoardFormat" "progress_board" "The place of a task on the board of progress.";
+    AssignedToBoard "assignedToTaskBoardFormat" "assigned_to_board" "The place of a task on the board of people.";
 }
 
 impl Field {
@@ -104,6 +107,19 @@ impl Field {
     #[must_use]
     pub const fn is_in_details(self) -> bool {
         matches!(self, Self::Description | Self::PreviewType | Self::Checklist | Self::References)
+    }
+}
+
+impl Field {
+    /// Returns the board on which the field is a place; `None` for any other field.
+    #[must_use]
+    pub const fn board(self) -> Option<Board> {
+        match self {
+            Self::BucketBoard => Some(Board::Bucket),
+            Self::ProgressBoard => Some(Board::Progress),
+            Self::AssignedToBoard => Some(Board::AssignedTo),
+            _ => None,
+        }
     }
 }
 
@@ -211,8 +227,7 @@ impl Fields for Bucket {
     fn value(&self, field: Field) -> Value {
         match field {
             Field::Name => json!(self.name),
-            // Where it stands by now says nothing; where it is wanted does.
-            Field::OrderHint if is_wanted(&self.order_hint) => json!(self.order_hint),
+            Field::OrderHint => json!(self.order_hint),
             _ => Value::Null,
         }
     }
@@ -232,6 +247,9 @@ impl Fields for TaskState {
         Field::PreviewType,
         Field::Checklist,
         Field::References,
+        Field::BucketBoard,
+        Field::ProgressBoard,
+        Field::AssignedToBoard,
     ];
 
     fn graft(&mut self, base: &Self, ours: &Self) {
@@ -252,6 +270,10 @@ impl Fields for TaskState {
             graft_map(&mut details.checklist, &from.checklist, &to.checklist);
             graft_map(&mut details.references, &from.references, &to.references);
         }
+        for (board, to) in &ours.places {
+            let from = base.places.get(board).cloned().unwrap_or_default();
+            graft_place(self.places.entry(*board).or_default(), &from, to);
+        }
     }
 
     fn value(&self, field: Field) -> Value {
@@ -260,6 +282,10 @@ impl Fields for TaskState {
         match field {
             Field::Name | Field::OrderHint | Field::CategoryDescriptions | Field::SharedWith => {
                 Value::Null
+            }
+            Field::BucketBoard | Field::ProgressBoard | Field::AssignedToBoard => {
+                let place = field.board().and_then(|it| Some((it, self.places.get(&it)?)));
+                place.map_or(Value::Null, |(board, place)| hints(board, place))
             }
             Field::Title => json!(task.title),
             Field::BucketId => json!(task.bucket),
@@ -298,6 +324,44 @@ impl Fields for TaskState {
             }),
         }
     }
+}
+
+/// The place of a task on one board, by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The board.
+    pub board: Board,
+    /// The place.
+    pub place: BoardPlace,
+}
+
+impl Fields for Placed {
+    const FIELDS: &'static [Field] =
+        &[Field::BucketBoard, Field::ProgressBoard, Field::AssignedToBoard];
+
+    fn graft(&mut self, base: &Self, ours: &Self) {
+        graft_place(&mut self.place, &base.place, &ours.place);
+    }
+
+    fn value(&self, field: Field) -> Value {
+        if field.board() == Some(self.board) { hints(self.board, &self.place) } else { Value::Null }
+    }
+}
+
+fn graft_place(theirs: &mut BoardPlace, base: &BoardPlace, ours: &BoardPlace) {
+    graft_value(&mut theirs.hint, &base.hint, &ours.hint);
+    graft_map(&mut theirs.by_user, &base.by_user, &ours.by_user);
+}
+
+/// A place as an object of hints, by the names of the columns.
+fn hints(board: Board, place: &BoardPlace) -> Value {
+    let mut hints = Map::new();
+    if !place.hint.is_empty() {
+        hints.insert(board.hint_name().to_owned(), json!(place.hint));
+    }
+    let people = place.by_user.iter();
+    hints.extend(people.map(|(user, hint)| (user.to_string(), json!(hint))));
+    Value::Object(hints)
 }
 
 fn flags(keys: impl Iterator<Item = String>) -> Value {

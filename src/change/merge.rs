@@ -77,12 +77,16 @@ pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
         let (before, wanted, now) = (base.value(field), ours.value(field), theirs.value(field));
         match (&before, &wanted, &now) {
             (Value::Object(before), Value::Object(wanted), Value::Object(now)) => {
+                if field.board().is_some() {
+                    // As below: the service has made hints of its own.
+                    return written_keys(before, wanted).all(|key| before.get(key) != now.get(key));
+                }
                 let settled = |it: Option<&Value>| it.cloned().map(without_place);
                 written_keys(before, wanted)
                     .all(|key| settled(wanted.get(key)) == settled(now.get(key)))
             }
             // The service has made its own hint of the place that was wanted.
-            _ if field == Field::OrderHint => true,
+            _ if field == Field::OrderHint => before != now,
             _ => wanted == now,
         }
     })
@@ -97,6 +101,8 @@ fn without_place(mut value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::change::TaskState;
     use crate::model::{PlanId, Task, TaskId, UserId};
@@ -105,7 +111,7 @@ mod tests {
         let mut task =
             Task::new(TaskId::parse("t").unwrap(), PlanId::parse("p").unwrap(), "Title".into());
         edit(&mut task);
-        TaskState { task, details: None }
+        TaskState { task, details: None, places: BTreeMap::new() }
     }
 
     fn user(id: &str) -> UserId {

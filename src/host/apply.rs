@@ -9,14 +9,14 @@
 mod markers;
 mod now;
 pub mod outcome;
+mod task;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::change::{
-    Change, ChangeSet, Edit, EntityId, Field, Fields, Merge, TaskBasis, TaskState, Write, holds,
-    merge,
+    Change, ChangeSet, Edit, EntityId, Field, Fields, Merge, TaskState, Write, holds, merge,
 };
 use crate::graph::{Client, Error, WriteError};
 use crate::host::apply::markers::find_marker;
@@ -24,7 +24,7 @@ use crate::host::apply::now::{Now, rebase, rebase_task, takes_only};
 use crate::host::apply::outcome::{Trouble, failure};
 use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
-use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskId, Versioned};
 use crate::policy::Cleared;
 use crate::wire::{Request, body, request};
 
@@ -93,8 +93,8 @@ fn is_create(change: &Change) -> bool {
 struct Work<'a> {
     client: &'a Client,
     done: Applied,
-    /// Details of new tasks, written once everything they may mention exists.
-    later: Vec<(usize, Task, TaskDetails)>,
+    /// New tasks whose details and places are written once everything they may mention exists.
+    later: Vec<(usize, Task, TaskState)>,
     /// Provisional ids of everything that the set makes.
     pending: BTreeSet<String>,
 }
@@ -288,124 +288,6 @@ impl Work<'_> {
                 self.delete(&request::delete_bucket(&before.id, basis.clone()), attempts).await
             }
         }
-    }
-
-    async fn write_task(
-        &mut self,
-        change: &Change,
-        edit: &Edit<TaskState, TaskBasis>,
-        attempts: &mut u32,
-        wrote: &mut bool,
-    ) -> Result<(), Trouble> {
-        match edit {
-            Edit::Create { after } => {
-                let create = request::create_task(self.resolved(body::new_task(&after.task))?);
-                let made = self.create::<Task>(&create, attempts).await?;
-                self.done.ids.insert(after.task.id.to_string(), made.value.id.to_string());
-                if let Some(details) = &after.details
-                    && body::details_patch(&TaskDetails::default(), details).is_some()
-                {
-                    self.later.push((change.n, made.value, details.clone()));
-                }
-                Ok(())
-            }
-            Edit::Delete { before, basis } => {
-                let delete = request::delete_task(&before.task.id, basis.task.clone());
-                self.delete(&delete, attempts).await
-            }
-            Edit::Update { before, after, basis } => {
-                let id = &before.task.id;
-                if let Some(patch) = body::task_patch(&before.task, &after.task) {
-                    let patch = self.resolved(patch)?;
-                    let task_of = |task: Task| TaskState { task, details: before.details.clone() };
-                    let send = |etag| request::update_task(id, patch.clone(), etag);
-                    let ours = task_of(after.task.clone());
-                    let mut part =
-                        Part { base: before, ours: &ours, reads: &change.reads, attempts };
-                    self.update_part(&mut part, &basis.task, &request::task(id), task_of, send)
-                        .await?;
-                    *wrote = true;
-                }
-                let (Some(old), Some(new), Some(tag)) =
-                    (&before.details, &after.details, &basis.details)
-                else {
-                    return Ok(());
-                };
-                let Some(patch) = body::details_patch(old, new) else { return Ok(()) };
-                let patch = self.resolved(patch)?;
-                let task_of =
-                    |details| TaskState { task: before.task.clone(), details: Some(details) };
-                let send = |etag| request::update_task_details(id, patch.clone(), etag);
-                let read = request::task_details(id);
-                // The task's own part is written: only the details can still collide.
-                let base = TaskState { task: before.task.clone(), details: before.details.clone() };
-                let ours = TaskState { task: before.task.clone(), details: after.details.clone() };
-                let mut part = Part { base: &base, ours: &ours, reads: &change.reads, attempts };
-                self.update_part(&mut part, tag, &read, task_of, send).await
-            }
-        }
-    }
-
-    /// Writes the details of new tasks; returns whether all went well.
-    async fn write_later(&mut self) -> bool {
-        let mut all_well = true;
-        for (n, task, details) in std::mem::take(&mut self.later) {
-            let mut attempts = 0;
-            let result = self.write_new_details(task, details, &mut attempts).await;
-            if let Err(trouble) = result {
-                let mut outcome = Outcome::from(trouble);
-                outcome.wrote = true;
-                outcome.attempts = attempts + 1;
-                if let Some(error) = outcome.error.as_mut() {
-                    let why = &error.message;
-                    error.message = format!("the task was created, its details were not: {why}");
-                }
-                self.done.outcomes.insert(n, outcome);
-                all_well = false;
-            }
-        }
-        all_well
-    }
-
-    /// Adds details to a new task. Whatever someone else has put there meanwhile stays: only
-    /// what is wanted is sent, and only if it does not collide.
-    async fn write_new_details(
-        &mut self,
-        task: Task,
-        details: TaskDetails,
-        attempts: &mut u32,
-    ) -> Result<(), Trouble> {
-        let Some(patch) = body::details_patch(&TaskDetails::default(), &details) else {
-            return Ok(());
-        };
-        let patch = self.resolved(patch)?;
-        let details = self.resolved_details(details)?;
-        let id = task.id.clone();
-        let read = request::task_details(&id);
-        let made = self.look_for::<TaskDetails>(&read).await.map_err(Trouble::Read)?;
-        let state = |details| TaskState { task: task.clone(), details: Some(details) };
-        let (base, ours) = (state(TaskDetails::default()), state(details));
-        let reads = Reads::new();
-        if let Merge::Conflict(fields) = merge(&base, &ours, &state(made.value), &reads) {
-            return Err(Trouble::Conflict(fields));
-        }
-        let send = |etag| request::update_task_details(&id, patch.clone(), etag);
-        let mut part = Part { base: &base, ours: &ours, reads: &reads, attempts };
-        self.update_part(&mut part, &made.etag, &read, state, send).await
-    }
-
-    /// The texts of details with real ids, to be compared with what is there.
-    fn resolved_details(&self, mut details: TaskDetails) -> Result<TaskDetails, Trouble> {
-        details.description = self.resolved_text(&details.description)?;
-        for item in details.checklist.values_mut() {
-            item.title = self.resolved_text(&item.title)?;
-        }
-        for reference in details.references.values_mut() {
-            if let Some(alias) = reference.alias.as_mut() {
-                *alias = self.resolved_text(alias)?;
-            }
-        }
-        Ok(details)
     }
 
     /// Reads the details of something that was just created and may not be visible yet.

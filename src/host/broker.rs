@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use crate::graph::{Client, Error};
 use crate::host::Stop;
 use crate::model::{
-    Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, User,
-    Versioned,
+    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task,
+    TaskDetails, TaskId, User, Versioned,
 };
-use crate::wire::request;
+use crate::wire::{Decoded, Request, request};
 
 /// How many reads go out at once; Planner throttles bursts (planner-api.md 8.3).
 const LANES: usize = 6;
@@ -34,6 +34,7 @@ pub(crate) enum Ask {
     Task(TaskId),
     MyTasks,
     Details(Vec<TaskId>),
+    Places(Board, Vec<TaskId>),
     User(String),
     UserByMail(String),
     Groups,
@@ -51,6 +52,7 @@ pub(crate) enum Got {
     Tasks(Vec<Versioned<Task>>),
     Task(Box<Versioned<Task>>),
     Details(Vec<(TaskId, Versioned<TaskDetails>)>),
+    Places(Vec<(TaskId, Versioned<BoardPlace>)>),
     User(User),
     Users(Vec<User>),
     Groups(Vec<Group>),
@@ -87,6 +89,7 @@ async fn fetch(client: &Client, ask: Ask) -> Result<Got, Error> {
         Ask::Task(id) => Got::Task(Box::new(client.read(&request::task(&id)).await?)),
         Ask::MyTasks => Got::Tasks(client.list(&request::my_tasks()).await?),
         Ask::Details(ids) => Got::Details(details(client, ids).await?),
+        Ask::Places(board, ids) => Got::Places(places(client, board, ids).await?),
         Ask::User(text) => Got::User(client.read(&request::user(&text)).await?),
         Ask::UserByMail(mail) => Got::Users(client.list(&request::users_by_mail(&mail)).await?),
         Ask::Groups => Got::Groups(client.list(&request::my_groups()).await?),
@@ -129,33 +132,46 @@ pub(crate) async fn details(
     client: &Client,
     ids: Vec<TaskId>,
 ) -> Result<Vec<(TaskId, Versioned<TaskDetails>)>, Error> {
-    if ids.len() >= BATCH_FROM {
-        let requests: Vec<_> = ids.iter().map(request::task_details).collect();
-        let answers = client.read_many::<Versioned<TaskDetails>>(&requests).await?;
-        let mut found = Vec::with_capacity(ids.len());
-        for (id, answer) in ids.into_iter().zip(answers) {
-            match answer {
-                Ok(details) => found.push((id, details)),
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
-            }
+    of_tasks(client, ids, request::task_details).await
+}
+
+/// Fetches the places of tasks on a board; of those that are gone, none.
+pub(crate) async fn places(
+    client: &Client,
+    board: Board,
+    ids: Vec<TaskId>,
+) -> Result<Vec<(TaskId, Versioned<BoardPlace>)>, Error> {
+    of_tasks(client, ids, |id| request::board_place(id, board)).await
+}
+
+/// Fetches something of each task, in batches where they are many.
+async fn of_tasks<T>(
+    client: &Client,
+    ids: Vec<TaskId>,
+    request: impl Fn(&TaskId) -> Request,
+) -> Result<Vec<(TaskId, T)>, Error>
+where
+    T: Decoded + Send + 'static,
+{
+    let requests: Vec<Request> = ids.iter().map(request).collect();
+    let answers = if ids.len() >= BATCH_FROM {
+        client.read_many::<T>(&requests).await?
+    } else {
+        let read = |client: Client, request: Request| async move {
+            Ok::<_, Error>(client.read::<T>(&request).await)
+        };
+        in_lanes(requests, read, client).await?
+    };
+    let mut found = Vec::with_capacity(ids.len());
+    for (id, answer) in ids.into_iter().zip(answers) {
+        match answer {
+            Ok(it) => found.push((id, it)),
+            // Deleted since the list was read: whoever asks for this very one is told.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
         }
-        return Ok(found);
     }
-    let answers = in_lanes(
-        ids,
-        |client, id: TaskId| async move {
-            match client.read::<Versioned<TaskDetails>>(&request::task_details(&id)).await {
-                Ok(details) => Ok(Some((id, details))),
-                // Deleted since the list was read: whoever asks for this very one is told.
-                Err(error) if error.is_not_found() => Ok(None),
-                Err(error) => Err(error),
-            }
-        },
-        client,
-    )
-    .await?;
-    Ok(answers.into_iter().flatten().collect())
+    Ok(found)
 }
 
 /// Runs one job for each item, a few at a time, and returns the results in the items' order.

@@ -344,7 +344,12 @@ impl Run<'_> {
                     state.snapshot.add_task(id.clone(), read);
                     if let (Some(details), Some(tag)) = (&before.details, &basis.details) {
                         let read = Versioned::new(details.clone(), tag.clone());
-                        state.snapshot.add_details(id, read);
+                        state.snapshot.add_details(id.clone(), read);
+                    }
+                    for (board, tag) in &basis.places {
+                        let place = before.places.get(board).cloned().unwrap_or_default();
+                        let read = Versioned::new(place, tag.clone());
+                        state.snapshot.add_place(id.clone(), *board, read);
                     }
                 }
                 Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => {}

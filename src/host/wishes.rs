@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::host::{Error, Session};
-use crate::model::order::{self, Side};
 use crate::model::{
     Bucket, BucketId, Category, Plan, PlanDetails, PlanId, Priority, Reference, Task, TaskDetails,
     TaskId, UserId,
@@ -119,33 +118,6 @@ impl Session {
         Ok(())
     }
 
-    /// Moves a bucket next to another of its plan.
-    ///
-    /// # Errors
-    /// They belong to different plans, or as [`Session::edit_bucket`].
-    pub fn move_bucket(&self, id: &BucketId, next_to: &BucketId, side: Side) -> Result<(), Error> {
-        let plan = self.bucket(id)?.plan;
-        if self.bucket(next_to)?.plan != plan {
-            return Err(Error::Invalid("the two buckets belong to different plans".into()));
-        }
-        if id == next_to {
-            return Ok(());
-        }
-        let mut ids = self.buckets(&plan)?;
-        order::put_next_to(&mut ids, id.clone(), next_to, side);
-        let mut hints = Vec::with_capacity(ids.len());
-        for it in &ids {
-            let hint = self.bucket(it)?.order_hint;
-            hints.push(Some(hint).filter(|hint| it != id && !order::is_wanted(hint)));
-        }
-        let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
-        let moved = ids.iter().zip(&stays).filter(|(_, hint)| hint.is_none());
-        for ((it, _), hint) in moved.zip(order::describe(&stays)) {
-            self.edit_bucket(it, |bucket| bucket.order_hint = hint)?;
-        }
-        Ok(())
-    }
-
     /// Deletes a bucket with its tasks.
     ///
     /// # Errors
@@ -206,21 +178,6 @@ impl Session {
             }
         });
         Ok(())
-    }
-
-    /// Moves a task to a bucket of its plan.
-    ///
-    /// # Errors
-    /// The bucket belongs to another plan (planner-api.md trap 17), or as [`Self::edit_task`].
-    pub fn move_task(&self, id: &TaskId, bucket: &BucketId) -> Result<(), Error> {
-        let (task, bucket) = (self.task(id)?, self.bucket(bucket)?);
-        if task.plan != bucket.plan {
-            return Err(Error::Invalid(format!(
-                "the bucket `{}` belongs to another plan than the task `{}`",
-                bucket.name, task.title
-            )));
-        }
-        self.edit_task(id, |it| it.bucket = Some(bucket.id))
     }
 
     /// Adds a task to a plan; returns its provisional id.

@@ -53,14 +53,8 @@ impl TaskDetails {
             hint.filter(|hint| it != key && !hint.is_empty() && !order::is_wanted(hint))
         };
         let hints: Vec<Option<&str>> = keys.iter().map(|it| stays(it)).collect();
-        let moved: Vec<String> = keys
-            .iter()
-            .zip(&hints)
-            .filter(|(_, hint)| hint.is_none())
-            .map(|(it, _)| it.clone())
-            .collect();
-        for (key, hint) in moved.into_iter().zip(order::describe(&hints)) {
-            if let Some(item) = self.checklist.get_mut(&key) {
+        for (key, place) in keys.iter().zip(order::describe(&hints)) {
+            if let (Some(hint), Some(item)) = (place, self.checklist.get_mut(key)) {
                 item.order_hint = hint;
             }
         }

@@ -18,23 +18,36 @@ pub fn is_wanted(hint: &str) -> bool {
 }
 
 /// Describes the places of everything that is moved, given all siblings in the order wanted:
-/// the hint of what stays, `None` for what moves. Returns the descriptions of what moves, in
-/// order.
+/// the hint of what stays, `None` for what moves. Returns a description for each that has to be
+/// written.
 ///
 /// Each is made of the nearest hints that stay and what is moved right before it, so they grow
-/// with the number of neighbours that move, however often each was moved.
+/// with the number of neighbours that move, however often each was moved. Siblings with one and
+/// the same hint leave no room between them: when something is put there, those after it move
+/// too.
 #[must_use]
-pub fn describe(siblings: &[Option<&str>]) -> Vec<String> {
-    let mut described: Vec<String> = Vec::new();
+pub fn describe(siblings: &[Option<&str>]) -> Vec<Option<String>> {
+    let mut stays = siblings.to_vec();
+    let (mut last, mut moving): (Option<&str>, bool) = (None, false);
+    for hint in &mut stays {
+        match *hint {
+            Some(it) if !moving || last.is_none_or(|last| it > last) => {
+                (last, moving) = (Some(it), false);
+            }
+            _ => (*hint, moving) = (None, true),
+        }
+    }
     let mut previous: Option<String> = None;
-    for (at, hint) in siblings.iter().enumerate() {
+    let mut described = Vec::with_capacity(stays.len());
+    for (at, hint) in stays.iter().enumerate() {
         if let Some(hint) = hint {
             previous = Some((*hint).to_owned());
+            described.push(None);
             continue;
         }
-        let next = siblings.iter().skip(at).find_map(|it| *it);
+        let next = stays.iter().skip(at).find_map(|it| *it);
         let place = between(previous.as_deref(), next);
-        described.push(place.clone());
+        described.push(Some(place.clone()));
         previous = Some(place);
     }
     described
@@ -74,22 +87,30 @@ mod tests {
         assert_eq!(between(None, Some(&between(None, None))), "  !!");
     }
 
+    fn places(siblings: &[Option<&str>]) -> Vec<String> {
+        describe(siblings).into_iter().map(Option::unwrap_or_default).collect()
+    }
+
     #[test]
     fn what_moves_is_described_by_what_stays() {
-        assert_eq!(describe(&[None]), [" !"]);
-        assert_eq!(describe(&[Some("A"), None, Some("B")]), ["A B!"]);
-        assert_eq!(describe(&[None, None, Some("B")]), [" B!", " B! B!"]);
-        assert_eq!(describe(&[Some("A"), None, None]), ["A !", "A ! !"]);
+        assert_eq!(places(&[None]), [" !"]);
+        assert_eq!(places(&[Some("A"), None, Some("B")]), ["", "A B!", ""]);
+        assert_eq!(places(&[None, None, Some("B")]), [" B!", " B! B!", ""]);
+        assert_eq!(places(&[Some("A"), None, None]), ["", "A !", "A ! !"]);
         // Two hundred neighbours that all move are still short descriptions.
-        let many = describe(
-            &[Some("8585269241124027581"); 1]
-                .iter()
-                .copied()
-                .chain([None; 200])
-                .collect::<Vec<_>>(),
-        );
+        let mut many = vec![Some("8585269241124027581")];
+        many.resize(201, None);
+        let many = places(&many);
         assert!(many.iter().all(|it| it.len() < 500));
-        assert!(many.windows(2).all(|it| it[0] < it[1]));
+        assert!(many.windows(2).skip(1).all(|it| it[0] < it[1]));
+    }
+
+    #[test]
+    fn siblings_with_one_hint_make_room() {
+        let equal = places(&[Some("A"), None, Some("A"), Some("A"), Some("B")]);
+        assert_eq!(equal, ["", "A B!", "A B! B!", "A B! B! B!", ""]);
+        // Nothing is put between them: they are left alone.
+        assert_eq!(places(&[Some("A"), Some("A"), None]), ["", "", "A !"]);
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, User,
-    UserId, Versioned,
+    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task,
+    TaskDetails, TaskId, User, UserId, Versioned,
 };
 
 /// Everything a run has read, each entity once.
@@ -19,6 +19,7 @@ pub struct Snapshot {
     tasks: BTreeMap<TaskId, Versioned<Task>>,
     details: BTreeMap<TaskId, Versioned<TaskDetails>>,
     plan_details: BTreeMap<PlanId, Versioned<PlanDetails>>,
+    places: BTreeMap<(TaskId, Board), Versioned<BoardPlace>>,
     users: BTreeMap<UserId, User>,
     user_lookups: BTreeMap<String, UserId>,
     all_plans: Option<Vec<PlanId>>,
@@ -57,6 +58,17 @@ impl Snapshot {
         PlanDetails,
         "the details of a plan"
     );
+
+    /// Returns the place of a task on a board, if it was read.
+    #[must_use]
+    pub fn place(&self, task: &TaskId, board: Board) -> Option<&Versioned<BoardPlace>> {
+        self.places.get(&(task.clone(), board))
+    }
+
+    /// Keeps the place of a task on a board unless it was read before.
+    pub fn add_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
+        self.places.entry((task, board)).or_insert(place);
+    }
 
     /// Returns the plans within reach, in the order to show them, if they were listed.
     #[must_use]

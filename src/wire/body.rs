@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::model::order::is_wanted;
 use crate::model::{
-    Bucket, Category, ChecklistItem, PlanDetails, Reference, Task, TaskDetails, UserId,
+    Board, BoardPlace, Bucket, Category, ChecklistItem, PlanDetails, Reference, Task, TaskDetails,
+    UserId,
 };
 
 /// The hint for "anywhere" (planner-api.md 4.2).
@@ -133,6 +134,26 @@ pub fn details_patch(before: &TaskDetails, after: &TaskDetails) -> Option<Value>
     let references = changed_entries(&before.references, &after.references, reference);
     if !references.is_empty() {
         body.insert("references".into(), Value::Object(references));
+    }
+    if body.is_empty() { None } else { Some(Value::Object(body)) }
+}
+
+/// Returns the body that moves a task on a board; `None` if no other place is wanted. Entries of
+/// people go when their assignment goes, never by a client (trap 56).
+#[must_use]
+pub fn place_patch(board: Board, before: &BoardPlace, after: &BoardPlace) -> Option<Value> {
+    let mut body = Map::new();
+    if before.hint != after.hint && is_wanted(&after.hint) {
+        body.insert(board.hint_name().into(), json!(after.hint));
+    }
+    let people: Map<String, Value> = after
+        .by_user
+        .iter()
+        .filter(|(user, hint)| is_wanted(hint) && before.by_user.get(*user) != Some(*hint))
+        .map(|(user, hint)| (user.to_string(), json!(hint)))
+        .collect();
+    if !people.is_empty() {
+        body.insert("orderHintsByAssignee".into(), Value::Object(people));
     }
     if body.is_empty() { None } else { Some(Value::Object(body)) }
 }

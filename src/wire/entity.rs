@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Bucket, Category, ChecklistItem, ETag, Group, GroupId, InvalidId, Plan, PlanDetails, PlanId,
-    Priority, Reference, Task, TaskDetails, User, UserId, Versioned,
+    BoardPlace, Bucket, Category, ChecklistItem, ETag, Group, GroupId, InvalidId, Plan,
+    PlanDetails, PlanId, Priority, Reference, Task, TaskDetails, User, UserId, Versioned,
 };
 
 /// Why an answer could not be understood.
@@ -277,6 +277,33 @@ impl Decoded for Versioned<TaskDetails> {
             references,
         };
         Ok(Self::new(details, tag(json.etag)?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BoardPlaceJson {
+    #[serde(rename = "@odata.etag")]
+    etag: Option<String>,
+    order_hint: Option<String>,
+    unassigned_order_hint: Option<String>,
+    #[serde(default)]
+    order_hints_by_assignee: Option<Map<String, Value>>,
+}
+
+/// A place on any of the boards (planner-api.md 1.12).
+impl Decoded for Versioned<BoardPlace> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        let json: BoardPlaceJson = serde_json::from_value(value)?;
+        let mut by_user = BTreeMap::new();
+        for (id, hint) in json.order_hints_by_assignee.unwrap_or_default() {
+            // Annotations are no people.
+            if let (false, Some(hint)) = (id.starts_with('@'), hint.as_str()) {
+                by_user.insert(UserId::parse(&id)?, hint.to_owned());
+            }
+        }
+        let hint = json.order_hint.or(json.unassigned_order_hint).unwrap_or_default();
+        Ok(Self::new(BoardPlace { hint, by_user }, tag(json.etag)?))
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::model::{BucketId, ETag, GroupId, PlanId, TaskId};
+use crate::model::{Board, BucketId, ETag, GroupId, PlanId, TaskId};
 
 /// The verbs of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +198,12 @@ pub fn task_details(id: &TaskId) -> Request {
     Request::get(format!("/planner/tasks/{id}/details"))
 }
 
+/// The place of a task on a board (T7, T9, T11).
+#[must_use]
+pub fn board_place(id: &TaskId, board: Board) -> Request {
+    Request::get(format!("/planner/tasks/{id}/{board}"))
+}
+
 /// Creates a plan in a group (P1).
 #[must_use]
 pub fn create_plan(group: &GroupId, title: &str) -> Request {
@@ -260,6 +266,13 @@ pub fn update_task(id: &TaskId, body: Value, etag: ETag) -> Request {
 #[must_use]
 pub fn update_task_details(id: &TaskId, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/tasks/{id}/details"), etag, body)
+}
+
+/// Moves a task on a board, under the tag of its place there (T8, T10, T12); the body comes from
+/// [`crate::wire::body::place_patch`].
+#[must_use]
+pub fn update_board_place(id: &TaskId, board: Board, body: Value, etag: ETag) -> Request {
+    Request::patch(format!("/planner/tasks/{id}/{board}"), etag, body)
 }
 
 /// Deletes a task (T4).

@@ -1,7 +1,8 @@
 //! The integration tests: one binary, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-// A Planner to run against, and a clean place to run the program in.
+// A Planner to run against, a clean place to run the program in, and runs without a process.
+mod driver;
 mod support;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
@@ -9,6 +10,7 @@ mod commands;
 mod conflicts;
 mod faults;
 mod mistakes;
+mod order;
 mod policies;
 mod run;
 

@@ -184,44 +184,6 @@ fn buckets_and_checklist_items_stand_where_they_are_moved() {
     assert_eq!(report["result"][2], json!(["A", "B", "C", "D"]));
 }
 
-/// Many moves in one change set and over several, against a plain list.
-#[test]
-fn three_hundred_moves_keep_the_order_of_a_list() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    let names = ["A", "B", "C", "D", "E", "F", "G"];
-    let made = format!(
-        "let p = create_plan(\"BOS\", \"Moves\"); for n in {names:?} {{ p.create_bucket(n); }}"
-    );
-    place.script(&made, &[]).code(0);
-    let mut list: Vec<&str> = names.to_vec();
-    let mut seed = 12345_u64;
-    let mut random = |n: usize| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(seed >> 33).unwrap() % n
-    };
-    for n_moves in [1, 2, 7, 40, 100, 150] {
-        let mut script = "let p = plan(\"Moves\");\n".to_owned();
-        for _ in 0..n_moves {
-            let (item, other) = (names[random(7)], names[random(7)]);
-            let before = random(2) == 0;
-            let verb = if before { "move_before" } else { "move_after" };
-            let step = format!("p.bucket(\"{item}\").{verb}(p.bucket(\"{other}\"));\n");
-            script.push_str(&step);
-            if item != other {
-                list.retain(|it| *it != item);
-                let at = list.iter().position(|it| *it == other).unwrap();
-                list.insert(if before { at } else { at + 1 }, item);
-            }
-        }
-        script += "p.buckets.map(|b| b.name)";
-        let report = place.script(&script, &["--json"]).code(0).json();
-        assert_eq!(report["result"], json!(list), "{n_moves} moves, as seen by the script");
-        let now = result_of(&place, "plan(\"Moves\").buckets.map(|b| b.name)");
-        assert_eq!(now, json!(list), "{n_moves} moves, as made of by the service");
-    }
-}
-
 #[test]
 fn texts_can_be_added_to() {
     let planner = Planner::demo();

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::args::WriteArgs;
+use crate::cli::command::part::neighbour;
 use crate::cli::command::plan::plan_meant;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -34,6 +35,8 @@ pub(crate) enum BucketCommand {
     Create(CreateArgs),
     /// Rename a bucket
     Update(UpdateArgs),
+    /// Move a bucket next to another
+    Move(MoveArgs),
     /// Delete a bucket with its tasks
     Delete(DeleteArgs),
 }
@@ -60,6 +63,29 @@ pub(crate) struct UpdateArgs {
     /// New name
     #[arg(long)]
     name: String,
+    /// Plan title or id; not needed if there is only one, or with an id
+    #[arg(long)]
+    plan: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  planwright bucket move Inbox --after \"This Week\"")]
+pub(crate) struct MoveArgs {
+    /// Bucket name or id
+    bucket: String,
+    /// Put it right before this bucket
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        conflicts_with = "after",
+        required_unless_present = "after"
+    )]
+    before: Option<String>,
+    /// Put it right after this bucket
+    #[arg(long, value_name = "BUCKET")]
+    after: Option<String>,
     /// Plan title or id; not needed if there is only one, or with an id
     #[arg(long)]
     plan: Option<String>,
@@ -137,6 +163,18 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             context.edit(&args.write, "bucket update", move |session| {
                 let id = bucket_meant(session, plan.as_deref(), &text)?;
                 session.edit_bucket(&id, |it| it.name = name)?;
+                Ok(json!({ "id": id }))
+            })
+        }
+        BucketCommand::Move(args) => {
+            let (text, plan) = (args.bucket.clone(), args.plan.clone());
+            let neighbour = neighbour(args.before.as_ref(), args.after.as_ref());
+            context.edit(&args.write, "bucket move", move |session| {
+                let id = bucket_meant(session, plan.as_deref(), &text)?;
+                let plan = session.bucket(&id)?.plan;
+                if let Some((other, side)) = neighbour {
+                    session.move_bucket(&id, &session.find_bucket(&plan, &other)?, side)?;
+                }
                 Ok(json!({ "id": id }))
             })
         }

@@ -11,7 +11,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::host::error::similar;
-use crate::host::{Error, Failure, Session};
+use crate::host::{Column, Error, Failure, Session};
+use crate::model::order::Side;
 use crate::model::{Reference, TaskDetails, TaskId, link};
 
 #[derive(Debug, Args)]
@@ -32,11 +33,21 @@ pub(crate) struct AssignArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright task move \"Order toner\" Done\n  planwright task move \"Order toner\" --before \"Renew the domain\""
+)]
 pub(crate) struct MoveArgs {
     /// Task title or id
     task: String,
     /// Bucket name or id
-    bucket: String,
+    #[arg(required_unless_present_any = ["before", "after"])]
+    bucket: Option<String>,
+    /// Put it right before this task, in its bucket
+    #[arg(long, value_name = "TASK", conflicts_with_all = ["bucket", "after"])]
+    before: Option<String>,
+    /// Put it right after this task, in its bucket
+    #[arg(long, value_name = "TASK", conflicts_with = "bucket")]
+    after: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -189,12 +200,26 @@ pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, C
     })
 }
 
+/// Says next to what something is to be put, and on which side.
+pub(crate) fn neighbour(before: Option<&String>, after: Option<&String>) -> Option<(String, Side)> {
+    let before = before.map(|it| (it.clone(), Side::Before));
+    before.or_else(|| after.map(|it| (it.clone(), Side::After)))
+}
+
 pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, CommandError> {
     let bucket = args.bucket.clone();
+    let neighbour = neighbour(args.before.as_ref(), args.after.as_ref());
     args.common.edit(context, "task move", &args.task, move |session, id| {
         let plan = session.task(id)?.plan;
-        let bucket = session.find_bucket(&plan, &bucket)?;
-        Ok(session.move_task(id, &bucket)?)
+        if let Some((other, side)) = neighbour {
+            let other = session.find_task(&plan, &other)?;
+            session.move_task_next_to(id, &other, side, Column::Bucket)?;
+        }
+        if let Some(bucket) = bucket {
+            let bucket = session.find_bucket(&plan, &bucket)?;
+            session.move_task(id, &bucket)?;
+        }
+        Ok(())
     })
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> 
     let bucket = session.bucket(id)?;
     let plan = session.plan(&bucket.plan)?;
     let mut titles = Vec::new();
-    for id in session.tasks_in(id)? {
+    for id in session.tasks_in_order(id)? {
         let task = session.task(&id)?;
         let mark = if task.percent_complete == 100 { "[x]" } else { "[ ]" };
         // A title on several lines must not look like several tasks.

@@ -149,8 +149,8 @@ impl View<'_> {
         field: &FieldChange,
         lines: &mut Vec<String>,
     ) {
-        if name == "orderHint" {
-            lines.push(format!("    {}", paint(DIM, "moved")));
+        if name == "orderHint" || name.ends_with("TaskBoardFormat") {
+            lines.push(format!("    {}", paint(DIM, moved_where(name))));
             return;
         }
         let label = paint(DIM, &format!("{:<12}", word_for(name)));
@@ -307,6 +307,15 @@ impl View<'_> {
             Status::Failed => (RED, "Failed: nothing was written.".to_owned()),
         };
         paint(style.bold(), &text)
+    }
+}
+
+/// A hint means nothing to a person; that there is a new place does.
+fn moved_where(field: &str) -> &'static str {
+    match field {
+        "progressTaskBoardFormat" => "moved on the board of progress",
+        "assignedToTaskBoardFormat" => "moved on the board of people",
+        _ => "moved",
     }
 }
 

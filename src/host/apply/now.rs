@@ -7,8 +7,11 @@ use crate::change::{
 };
 use crate::graph::{Client, Error};
 use crate::host::apply::Reads;
-use crate::host::broker::in_lanes;
-use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::host::broker::{self, in_lanes};
+use crate::model::{
+    Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId,
+    Versioned,
+};
 use crate::wire::{Request, request};
 
 /// From so many tasks of one plan on, the plan's list is one read for all of them.
@@ -22,6 +25,7 @@ pub(crate) struct Now {
     pub(crate) buckets: BTreeMap<String, Versioned<Bucket>>,
     pub(crate) tasks: BTreeMap<TaskId, Versioned<Task>>,
     pub(crate) details: BTreeMap<TaskId, Versioned<TaskDetails>>,
+    pub(crate) places: BTreeMap<(TaskId, Board), Versioned<BoardPlace>>,
 }
 
 impl Now {
@@ -37,6 +41,7 @@ impl Now {
             .collect();
         let (mut plans, mut plan_details) = (Vec::new(), Vec::new());
         let (mut buckets, mut details) = (Vec::new(), Vec::new());
+        let mut places: BTreeMap<Board, Vec<TaskId>> = BTreeMap::new();
         for change in changes.iter().filter(|it| it.op() != Op::Create) {
             match &change.write {
                 Write::Plan(edit) => plans.push(edit.known().id.clone()),
@@ -47,6 +52,9 @@ impl Now {
                     by_plan.entry(task.plan.clone()).or_default().push(task.id.clone());
                     if edit.known().details.is_some() {
                         details.push(task.id.clone());
+                    }
+                    for board in edit.known().places.keys() {
+                        places.entry(*board).or_default().push(task.id.clone());
                     }
                 }
             }
@@ -87,7 +95,11 @@ impl Now {
         for bucket in read_all::<Bucket>(client, requests).await? {
             now.buckets.insert(bucket.value.id.to_string(), bucket);
         }
-        now.details.extend(crate::host::broker::details(client, details).await?);
+        now.details.extend(broker::details(client, details).await?);
+        for (board, tasks) in places {
+            let read = broker::places(client, board, tasks).await?;
+            now.places.extend(read.into_iter().map(|(id, place)| ((id, board), place)));
+        }
         Ok(now)
     }
 }
@@ -139,8 +151,7 @@ pub(crate) fn rebase_task(
         Edit::Delete { before, basis } => match now.tasks.get(&before.task.id) {
             // Anything at all that happened to it since is a reason not to delete it.
             Some(task) if task.etag != basis.task => {
-                let theirs =
-                    TaskState { task: task.value.clone(), details: before.details.clone() };
+                let theirs = TaskState { task: task.value.clone(), ..before.clone() };
                 let all = TaskState::FIELDS.iter().copied().collect();
                 match merge(before, before, &theirs, &all) {
                     Merge::Rebase => Err(Vec::new()),
@@ -156,11 +167,20 @@ pub(crate) fn rebase_task(
                 Some(_) => Some(now.details.get(id).ok_or_else(Vec::new)?),
                 None => None,
             };
-            let theirs =
-                TaskState { task: task.value.clone(), details: details.map(|it| it.value.clone()) };
+            let mut places = BTreeMap::new();
+            for board in before.places.keys() {
+                let place = now.places.get(&(id.clone(), *board)).ok_or_else(Vec::new)?;
+                places.insert(*board, place.clone());
+            }
+            let theirs = TaskState {
+                task: task.value.clone(),
+                details: details.map(|it| it.value.clone()),
+                places: places.iter().map(|(board, it)| (*board, it.value.clone())).collect(),
+            };
             rebase_values(before, after, theirs, reads)?;
             basis.task = task.etag.clone();
             basis.details = details.map(|it| it.etag.clone());
+            basis.places = places.into_iter().map(|(board, it)| (board, it.etag)).collect();
             Ok(())
         }
     }

@@ -57,6 +57,14 @@ mod functions {
         Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
     }
 
+    /// Its tasks from top to bottom of the board; costs a request for each twenty.
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn tasks_in_order(bucket: &mut Bucket) -> Fallible<Dynamic> {
+        let session = &bucket.session;
+        let ids = session.tasks_in_order(&bucket.id).or_raise(session)?;
+        Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
+    }
+
     /// Where it stands among its siblings, by ordinal comparison.
     #[rhai_fn(get = "order_hint", pure, volatile, return_raw)]
     pub fn order_hint(bucket: &mut Bucket) -> Fallible<Dynamic> {

@@ -4,7 +4,8 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 use rhai::{Array, Map};
 
 use crate::change::Field;
-use crate::host::{Error, Session};
+use crate::host::{Column, Error, Session};
+use crate::model::order::Side;
 use crate::model::{Progress, TaskId, link};
 use crate::script::api::given::{bucket_given, priority_given, progress_given, reference_key};
 use crate::script::api::{
@@ -25,6 +26,25 @@ impl Task {
 
     fn edit(&self, edit: impl FnOnce(&mut crate::model::Task)) -> Fallible<()> {
         self.session.edit_task(&self.id, edit).or_raise(&self.session)
+    }
+
+    fn move_next_to(&self, other: &Self, side: Side, column: &Dynamic) -> Fallible<()> {
+        let session = &self.session;
+        let (text, person);
+        let column = if column.is_unit() {
+            Column::Bucket
+        } else {
+            text = column.as_immutable_string_ref().map(|it| it.to_string()).unwrap_or_default();
+            match text.as_str() {
+                "progress" => Column::Progress,
+                "unassigned" => Column::AssignedTo(None),
+                _ => {
+                    person = User::given(column, session)?;
+                    Column::AssignedTo(Some(&person))
+                }
+            }
+        };
+        session.move_task_next_to(&self.id, &other.id, side, column).or_raise(session)
     }
 
     /// Fields that only the service computes are not known of a new task.
@@ -180,6 +200,32 @@ mod functions {
         let plan = session.task(&task.id).or_raise(session)?.plan;
         let bucket = bucket_given(&bucket, session, &plan)?;
         session.move_task(&task.id, &bucket).or_raise(session)
+    }
+
+    /// Moves the task right before another of its plan, in the other's bucket.
+    #[rhai_fn(name = "move_before", volatile, pure, return_raw)]
+    pub fn task_before(task: &mut Task, other: Task) -> Fallible<()> {
+        task.move_next_to(&other, Side::Before, &Dynamic::UNIT)
+    }
+
+    /// Moves the task right after another of its plan, in the other's bucket.
+    #[rhai_fn(name = "move_after", volatile, pure, return_raw)]
+    pub fn task_after(task: &mut Task, other: Task) -> Fallible<()> {
+        task.move_next_to(&other, Side::After, &Dynamic::UNIT)
+    }
+
+    /// Moves the task right before another in the same column of a board: `"progress"`, a person
+    /// both are assigned to, or `"unassigned"`.
+    #[rhai_fn(name = "move_before", volatile, pure, return_raw)]
+    pub fn task_before_on(task: &mut Task, other: Task, column: Dynamic) -> Fallible<()> {
+        task.move_next_to(&other, Side::Before, &column)
+    }
+
+    /// Moves the task right after another in the same column of a board: `"progress"`, a person
+    /// both are assigned to, or `"unassigned"`.
+    #[rhai_fn(name = "move_after", volatile, pure, return_raw)]
+    pub fn task_after_on(task: &mut Task, other: Task, column: Dynamic) -> Fallible<()> {
+        task.move_next_to(&other, Side::After, &column)
     }
 
     /// The description; empty if there is none.

@@ -1,0 +1,224 @@
+//! Moving buckets and tasks: into other columns, and next to their siblings.
+//!
+//! A place is described by the hints of the neighbours that stay (see [`crate::model::order`]).
+//! A task has a place on each of three boards; each is read when it is needed and no sooner.
+
+use std::cmp::Reverse;
+
+use crate::host::broker::{Ask, Got};
+use crate::host::session::not_found;
+use crate::host::{Error, Session};
+use crate::model::order::{self, Side};
+use crate::model::{Board, BoardPlace, BucketId, PlanId, Task, TaskId, UserId, Versioned};
+
+/// A column of one of the boards, to order tasks in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column<'a> {
+    /// The bucket of a task.
+    Bucket,
+    /// The state of progress of a task.
+    Progress,
+    /// What is assigned to a person; to nobody, if there is none.
+    AssignedTo(Option<&'a UserId>),
+}
+
+impl<'a> Column<'a> {
+    const fn board(self) -> Board {
+        match self {
+            Self::Bucket => Board::Bucket,
+            Self::Progress => Board::Progress,
+            Self::AssignedTo(_) => Board::AssignedTo,
+        }
+    }
+
+    const fn person(self) -> Option<&'a UserId> {
+        match self {
+            Self::Bucket | Self::Progress => None,
+            Self::AssignedTo(person) => person,
+        }
+    }
+
+    /// Tells whether a task is in the same column as another.
+    fn shared(self, a: &Task, b: &Task) -> bool {
+        match self {
+            Self::Bucket => a.bucket == b.bucket,
+            Self::Progress => a.progress() == b.progress(),
+            Self::AssignedTo(Some(user)) => {
+                a.assignments.contains_key(user) && b.assignments.contains_key(user)
+            }
+            Self::AssignedTo(None) => a.assignments.is_empty() && b.assignments.is_empty(),
+        }
+    }
+}
+
+impl Session {
+    /// Moves a bucket next to another of its plan.
+    ///
+    /// # Errors
+    /// They belong to different plans, or as [`Session::edit_bucket`].
+    pub fn move_bucket(&self, id: &BucketId, next_to: &BucketId, side: Side) -> Result<(), Error> {
+        let plan = self.bucket(id)?.plan;
+        if self.bucket(next_to)?.plan != plan {
+            return Err(Error::Invalid("the two buckets belong to different plans".into()));
+        }
+        if id == next_to {
+            return Ok(());
+        }
+        let mut ids = self.buckets(&plan)?;
+        order::put_next_to(&mut ids, id.clone(), next_to, side);
+        let mut hints = Vec::with_capacity(ids.len());
+        for it in &ids {
+            let hint = self.bucket(it)?.order_hint;
+            hints.push(Some(hint).filter(|hint| it != id && !order::is_wanted(hint)));
+        }
+        let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
+        for (it, place) in ids.iter().zip(order::describe(&stays)) {
+            if let Some(hint) = place {
+                self.edit_bucket(it, |bucket| bucket.order_hint = hint)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a task to a bucket of its plan.
+    ///
+    /// # Errors
+    /// The bucket belongs to another plan (planner-api.md trap 17), or as [`Self::edit_task`].
+    pub fn move_task(&self, id: &TaskId, bucket: &BucketId) -> Result<(), Error> {
+        let (task, bucket) = (self.task(id)?, self.bucket(bucket)?);
+        if task.plan != bucket.plan {
+            return Err(Error::Invalid(format!(
+                "the bucket `{}` belongs to another plan than the task `{}`",
+                bucket.name, task.title
+            )));
+        }
+        self.edit_task(id, |it| it.bucket = Some(bucket.id))
+    }
+
+    /// Returns the ids of a bucket's tasks from top to bottom of its board, new ones first as
+    /// Planner shows them. Costs a request for each twenty tasks.
+    ///
+    /// # Errors
+    /// The bucket does not exist or the service can not be asked.
+    pub fn tasks_in_order(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
+        let plan = self.bucket(bucket)?.plan;
+        let mut tasks = self.tasks_where(&plan, |it| it.bucket.as_ref() == Some(bucket))?;
+        self.sort_column(&mut tasks, Column::Bucket)?;
+        Ok(tasks.into_iter().map(|it| it.id).collect())
+    }
+
+    fn tasks_where(&self, plan: &PlanId, keep: impl Fn(&Task) -> bool) -> Result<Vec<Task>, Error> {
+        let all = self.tasks(plan)?.into_iter().map(|id| self.task(&id));
+        all.filter(|it| it.as_ref().map_or(true, &keep)).collect()
+    }
+
+    /// Sorts tasks as they stand in their column: by hint, then the newest first, then by id
+    /// (planner-api.md 4.5). Those without a place yet come first.
+    fn sort_column(&self, tasks: &mut [Task], column: Column<'_>) -> Result<(), Error> {
+        let old = tasks.iter().filter(|it| !it.id.is_provisional());
+        self.read_places(column.board(), old.map(|it| it.id.clone()).collect())?;
+        let hint = |task: &Task| self.hint_in(&task.id, column);
+        tasks.sort_by_cached_key(|it| (hint(it), Reverse(it.created_at), it.id.clone()));
+        Ok(())
+    }
+
+    fn hint_in(&self, id: &TaskId, column: Column<'_>) -> String {
+        let state = self.state();
+        let (board, person) = (column.board(), column.person());
+        let wanted = state.draft.task(id).flatten().filter(|_| self.overlaid());
+        let wanted = wanted.and_then(|it| it.places.get(&board));
+        let read = || state.snapshot.place(id, board).map(|it| &it.value);
+        wanted.or_else(read).map_or("", |it| it.hint_of(person)).to_owned()
+    }
+
+    /// Reads the places of tasks on a board, as far as they are not known.
+    fn read_places(&self, board: Board, mut ids: Vec<TaskId>) -> Result<(), Error> {
+        {
+            let state = self.state();
+            ids.retain(|id| state.snapshot.place(id, board).is_none());
+        }
+        if !ids.is_empty()
+            && let Got::Places(places) = self.ask(Ask::Places(board, ids))?
+        {
+            let mut state = self.state();
+            for (id, place) in places {
+                state.snapshot.add_place(id, board, place);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_place(&self, id: &TaskId, board: Board) -> Result<Versioned<BoardPlace>, Error> {
+        self.read_places(board, vec![id.clone()])?;
+        let read = self.state().snapshot.place(id, board).cloned();
+        read.ok_or_else(|| not_found("task", id.as_str()))
+    }
+
+    /// Puts a task right before or after another, in the column of a board that they share. In
+    /// the column of a bucket, it is moved to the other's bucket first.
+    ///
+    /// # Errors
+    /// They do not share a column, or as [`Session::edit_task`].
+    pub fn move_task_next_to(
+        &self,
+        id: &TaskId,
+        next_to: &TaskId,
+        side: Side,
+        column: Column<'_>,
+    ) -> Result<(), Error> {
+        self.check_writable()?;
+        let (mut task, other) = (self.task(id)?, self.task(next_to)?);
+        if task.plan != other.plan {
+            return Err(Error::Invalid("the two tasks belong to different plans".into()));
+        }
+        if id == next_to {
+            return Ok(());
+        }
+        if column == Column::Bucket && task.bucket != other.bucket {
+            let Some(bucket) = &other.bucket else {
+                let message =
+                    format!("the task `{}` is in no bucket, so it has no place", other.title);
+                return Err(Error::Invalid(message));
+            };
+            self.move_task(id, bucket)?;
+            task = self.task(id)?;
+        }
+        if !column.shared(&task, &other) {
+            return Err(Error::Invalid(format!(
+                "the tasks `{}` and `{}` are not in one column of that board",
+                task.title, other.title
+            )));
+        }
+        let mut siblings = self.tasks_where(&task.plan, |it| column.shared(it, &other))?;
+        self.sort_column(&mut siblings, column)?;
+        let mut ids: Vec<TaskId> = siblings.into_iter().map(|it| it.id).collect();
+        order::put_next_to(&mut ids, id.clone(), next_to, side);
+        // What is new and was never moved has no place that others could be described by.
+        ids.retain(|it| it == id || it == next_to || !self.hint_in(it, column).is_empty());
+        let mut hints = Vec::with_capacity(ids.len());
+        for it in &ids {
+            let hint = self.hint_in(it, column);
+            let stays = it != id && !hint.is_empty() && !order::is_wanted(&hint);
+            hints.push(Some(hint).filter(|_| stays));
+        }
+        let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
+        for (it, place) in ids.iter().zip(order::describe(&stays)) {
+            if let Some(hint) = place {
+                self.edit_place(it, column, hint)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn edit_place(&self, id: &TaskId, column: Column<'_>, hint: String) -> Result<(), Error> {
+        let board = column.board();
+        let (read, place) = if id.is_provisional() {
+            (None, None)
+        } else {
+            (Some(self.read_task(id)?), Some(self.read_place(id, board)?))
+        };
+        let set = |it: &mut BoardPlace| it.set_hint(column.person(), hint);
+        self.state().draft.edit_place(read.as_ref(), place.as_ref(), (id, board), set);
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Runs of the host without a process of their own: wishes as closures, against a served Planner.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use planwright::change::ChangeSet;
+use planwright::graph::{BaseUrl, Client, Secret};
+use planwright::host::{
+    Failure, Finished, Host, Judge, Report, Session, Start, Status, Stop, SystemClock,
+};
+use planwright::model::{Limits, PlanId};
+use planwright::policy::{Caps, Ruling};
+use serde_json::Value;
+
+use crate::support::{Planner, ROOK};
+
+/// Nobody objects.
+struct NoPolicies;
+
+impl Judge for NoPolicies {
+    fn judge(&self, _session: &Session, _set: &ChangeSet, _start: &Start) -> Vec<Ruling> {
+        Vec::new()
+    }
+}
+
+/// A host on a served Planner, signed in as rook.
+pub(crate) struct Driver {
+    runtime: tokio::runtime::Runtime,
+    pub(crate) host: Host,
+}
+
+impl Driver {
+    pub(crate) fn new(planner: &Planner) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let base = BaseUrl::parse(&planner.url).unwrap();
+        let token = Secret::new(format!("emulator:{ROOK}"));
+        let host = Host {
+            client: Client::new(base, &token).unwrap(),
+            service: planner.url.clone(),
+            clock: Arc::new(SystemClock),
+            zone: TimeZone::UTC,
+            caps: Caps { max_changes: 100_000, max_deletes: 100_000 },
+            limits: Limits::default(),
+            time_limit: Duration::from_secs(600),
+            judge: Arc::new(NoPolicies),
+            interrupt: Arc::new(Stop::default()),
+        };
+        Self { runtime, host }
+    }
+
+    /// Runs wishes through review and apply, deletions granted.
+    pub(crate) fn run(
+        &self,
+        wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Send + 'static,
+    ) -> Finished {
+        let start = Start {
+            skill: "test".into(),
+            skill_digest: None,
+            params: Value::Null,
+            agent: None,
+            force: true,
+            dry_run: false,
+        };
+        self.runtime.block_on(self.host.run(start, Box::new(wishes)))
+    }
+
+    /// The same, where all of it must be written, if there is anything.
+    #[track_caller]
+    pub(crate) fn apply(
+        &self,
+        wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Send + 'static,
+    ) -> Report {
+        let report = self.run(wishes).report;
+        let well = matches!(report.status, Status::Applied | Status::NoChanges);
+        assert!(well, "{}", serde_json::to_string_pretty(&report).unwrap());
+        report
+    }
+
+    /// Reads the board afresh.
+    #[track_caller]
+    pub(crate) fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
+    ) -> T {
+        self.runtime.block_on(self.host.look(None, work)).unwrap()
+    }
+
+    /// Makes a plan in the group BOS.
+    pub(crate) fn new_plan(&self, title: &str) -> PlanId {
+        let title = title.to_owned();
+        let report = self
+            .apply(move |session| Ok(Value::from(session.create_plan("BOS", &title)?.to_string())));
+        PlanId::parse(report.result.as_str().unwrap()).unwrap()
+    }
+}
+
+/// Numbers that look random and are the same every time.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Returns a number below `n`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        const FACTOR: u64 = 6_364_136_223_846_793_005;
+        self.0 = self.0.wrapping_mul(FACTOR).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % n
+    }
+
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+}
