@@ -93,6 +93,7 @@ fields! {
     DueDateTime "dueDateTime" "due" "When a task is due.";
     Assignments "assignments" "assignees" "Who works on a task.";
     AppliedCategories "appliedCategories" "labels" "The labels of a task.";
+    ConversationThreadId "conversationThreadId" "conversation_thread_id" "The thread of a task's comments.";
     Description "description" "description" "The description of a task (in its details).";
     PreviewType "previewType" "preview_type" "Which detail a task's card shows (in its details).";
     Checklist "checklist" "checklist" "The checklist of a task (in its details).";
@@ -243,6 +244,7 @@ impl Fields for TaskState {
         Field::DueDateTime,
         Field::Assignments,
         Field::AppliedCategories,
+        Field::ConversationThreadId,
         Field::Description,
         Field::PreviewType,
         Field::Checklist,
@@ -262,6 +264,9 @@ impl Fields for TaskState {
         graft_value(&mut task.due, &from.due, &to.due);
         graft_map(&mut task.assignments, &from.assignments, &to.assignments);
         graft_set(&mut task.categories, &from.categories, &to.categories);
+        let (thread, from, to) =
+            (&mut task.conversation_thread, &from.conversation_thread, &to.conversation_thread);
+        graft_value(thread, from, to);
         if let (Some(details), Some(from), Some(to)) =
             (&mut self.details, &base.details, &ours.details)
         {
@@ -295,6 +300,7 @@ impl Fields for TaskState {
             Field::DueDateTime => json!(task.due),
             Field::Assignments => flags(task.assignments.keys().map(ToString::to_string)),
             Field::AppliedCategories => flags(task.categories.iter().map(ToString::to_string)),
+            Field::ConversationThreadId => json!(task.conversation_thread),
             Field::Description => details.map_or(Value::Null, |it| json!(it.description)),
             Field::PreviewType => details
                 .map(|it| it.preview_type.as_str())

@@ -12,6 +12,9 @@ pub mod outcome;
 mod task;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use serde_json::Value;
 
@@ -24,7 +27,9 @@ use crate::host::apply::now::{Now, rebase, rebase_task, takes_only};
 use crate::host::apply::outcome::{Trouble, failure};
 use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
-use crate::model::{Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskId, Versioned};
+use crate::model::{
+    Bucket, ETag, Group, GroupId, Plan, PlanDetails, PlanId, Task, TaskId, Versioned,
+};
 use crate::policy::Cleared;
 use crate::wire::{Request, body, request};
 
@@ -35,13 +40,23 @@ pub use crate::host::apply::outcome::{Applied, Outcome};
 const MAX_REBASES: u32 = 8;
 /// How often a just created object is looked for (planner-api.md trap 14).
 const MAX_LOOKS: u32 = 5;
+/// How old a group is, in seconds, when Planner knows it for sure.
+const GROUP_IS_NEW: i64 = 15 * 60;
+/// How long to wait for Planner to know a new group, in milliseconds, each time.
+const GROUP_WAITS: [u64; 8] = [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
+/// The same for what this run has made.
+const MADE_WAITS: [u64; 5] = [200, 400, 800, 1600, 3200];
 
 /// Applies a set. Stops at the first change that can not be written; those after it are
 /// skipped.
-pub async fn apply(client: &Client, cleared: &Cleared, stop: &Stop) -> Applied {
+///
+/// `now` is the moment of the run: it tells whether a group is so new that Planner may not know
+/// it yet.
+pub async fn apply(client: &Client, cleared: &Cleared, now: Timestamp, stop: &Stop) -> Applied {
     let mut changes = cleared.set().changes().to_vec();
     let pending = changes.iter().filter(|it| is_create(it)).map(|it| it.id().to_string()).collect();
-    let mut work = Work { client, done: Applied::default(), later: Vec::new(), pending };
+    let (done, later) = (Applied::default(), Vec::new());
+    let mut work = Work { client, now, stop, done, later, pending };
     let valid = tokio::select! {
         biased;
         () = stop.wait() => false,
@@ -75,10 +90,15 @@ pub async fn apply(client: &Client, cleared: &Cleared, stop: &Stop) -> Applied {
 ///
 /// # Errors
 /// What it read or writes has moved, or could not be read: the outcomes, none of them written.
-pub(crate) async fn refresh(client: &Client, set: &ChangeSet) -> Result<ChangeSet, Applied> {
+pub(crate) async fn refresh(
+    client: &Client,
+    set: &ChangeSet,
+    now: Timestamp,
+    stop: &Stop,
+) -> Result<ChangeSet, Applied> {
     let mut changes = set.changes().to_vec();
     let (later, pending) = (Vec::new(), BTreeSet::new());
-    let mut work = Work { client, done: Applied::default(), later, pending };
+    let mut work = Work { client, now, stop, done: Applied::default(), later, pending };
     if work.validate(&mut changes).await {
         Ok(ChangeSet::in_order(changes))
     } else {
@@ -92,6 +112,8 @@ fn is_create(change: &Change) -> bool {
 
 struct Work<'a> {
     client: &'a Client,
+    now: Timestamp,
+    stop: &'a Stop,
     done: Applied,
     /// New tasks whose details and places are written once everything they may mention exists.
     later: Vec<(usize, Task, TaskState)>,
@@ -216,8 +238,8 @@ impl Work<'_> {
                     return Err(Trouble::Unresolved("a group".to_owned()));
                 };
                 let title = self.resolved_text(&after.title)?;
-                let made =
-                    self.create::<Plan>(&request::create_plan(group, &title), attempts).await?;
+                let create = request::create_plan(group, &title);
+                let made = self.create::<Plan>(&create, Within::Group(group), attempts).await?;
                 self.done.ids.insert(after.id.to_string(), made.value.id.to_string());
                 Ok(())
             }
@@ -272,7 +294,7 @@ impl Work<'_> {
                 let plan = self.real_plan(&after.plan)?;
                 let name = self.resolved_text(&after.name)?;
                 let create = request::create_bucket(&plan, &name, &after.order_hint);
-                let made = self.create::<Bucket>(&create, attempts).await?;
+                let made = self.create::<Bucket>(&create, Within::Plan(&plan), attempts).await?;
                 self.done.ids.insert(after.id.to_string(), made.value.id.to_string());
                 Ok(())
             }
@@ -299,7 +321,7 @@ impl Work<'_> {
         loop {
             match self.client.read(read).await {
                 Err(error) if error.is_not_found() && look < MAX_LOOKS => {
-                    tokio::time::sleep(std::time::Duration::from_millis(100 << look)).await;
+                    tokio::time::sleep(Duration::from_millis(100 << look)).await;
                     look += 1;
                 }
                 other => return other,
@@ -307,19 +329,60 @@ impl Work<'_> {
         }
     }
 
-    async fn create<T>(&self, create: &Request, attempts: &mut u32) -> Result<Versioned<T>, Trouble>
+    /// Creates something in a group or plan. What was just made itself is not known everywhere
+    /// at once: Planner then answers as if the actor were no member (planner-api.md 6.1, trap
+    /// 14). The host has checked that they are, so it is asked again for a while. A refusal is
+    /// no lost answer: nothing was made.
+    async fn create<T>(
+        &self,
+        create: &Request,
+        within: Within<'_>,
+        attempts: &mut u32,
+    ) -> Result<Versioned<T>, Trouble>
     where
         Versioned<T>: crate::wire::Decoded,
     {
-        *attempts += 1;
-        let made = self.client.write::<Versioned<T>>(create).await.map_err(Trouble::Write)?;
-        made.ok_or_else(|| {
-            let error = Error::NotGraph {
-                origin: self.client.base().origin(),
-                got: "an empty answer to a create".into(),
+        let mut waits = None;
+        loop {
+            *attempts += 1;
+            let failed = match self.client.write::<Versioned<T>>(create).await {
+                Ok(Some(made)) => return Ok(made),
+                Ok(None) => {
+                    let origin = self.client.base().origin();
+                    let got = "an empty answer to a create".into();
+                    let error = Error::NotGraph { origin, got };
+                    return Err(Trouble::Write(WriteError { error, in_doubt: true }));
+                }
+                Err(failed) => failed,
             };
-            Trouble::Write(WriteError { error, in_doubt: true })
-        })
+            let refused =
+                failed.error.refusal().is_some_and(|it| it.is_forbidden() || it.is_not_found());
+            if !refused {
+                return Err(Trouble::Write(failed));
+            }
+            let waits = match &mut waits {
+                Some(waits) => waits,
+                none => none.insert(self.patience(within).await.iter()),
+            };
+            let Some(wait) = waits.next() else { return Err(Trouble::Write(failed)) };
+            tokio::select! {
+                () = self.stop.wait() => return Err(Trouble::Write(failed)),
+                () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
+            }
+        }
+    }
+
+    /// Returns how long to wait for a container to be known, each time, in milliseconds.
+    async fn patience(&self, within: Within<'_>) -> &'static [u64] {
+        match within {
+            Within::Plan(id) if self.done.ids.values().any(|it| it == id.as_str()) => &MADE_WAITS,
+            Within::Plan(_) => &[],
+            Within::Group(id) => {
+                let group = self.client.read::<Group>(&request::group(id)).await.ok();
+                let age = group.and_then(|it| it.created_at).map(|it| self.now.duration_since(it));
+                if age.is_some_and(|it| it.as_secs() < GROUP_IS_NEW) { &GROUP_WAITS } else { &[] }
+            }
+        }
     }
 
     async fn delete(&self, delete: &Request, attempts: &mut u32) -> Result<(), Trouble> {
@@ -384,6 +447,13 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Where something is created.
+#[derive(Clone, Copy)]
+enum Within<'a> {
+    Group(&'a GroupId),
+    Plan(&'a PlanId),
 }
 
 /// The fields of an entity that the program looked at.

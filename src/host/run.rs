@@ -171,7 +171,9 @@ impl Host {
             });
             return run.finish();
         }
-        match refresh(&self.client, &saved.change_set).await {
+        match refresh(&self.client, &saved.change_set, run.session.facts().now, &self.interrupt)
+            .await
+        {
             Err(applied) => {
                 run.take_up(&saved.change_set);
                 run.report.names = names(&run.session, &saved.change_set);
@@ -425,7 +427,8 @@ impl Run<'_> {
     }
 
     async fn apply(&mut self, cleared: &Cleared) {
-        let applied = apply(&self.host.client, cleared, &self.host.interrupt).await;
+        let (now, stop) = (self.session.facts().now, &self.host.interrupt);
+        let applied = apply(&self.host.client, cleared, now, stop).await;
         self.conclude(applied);
     }
 

@@ -4,11 +4,16 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::change::Field;
 use crate::host::{Error, Session};
+use crate::model::link;
 use crate::model::{
     Bucket, BucketId, Category, Plan, PlanDetails, PlanId, Priority, Reference, Task, TaskDetails,
     TaskId, UserId,
 };
+
+/// What people see of a key among the references of a task.
+const KEY_ALIAS: &str = "Planwright key";
 
 /// What is wanted of a new task.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +38,8 @@ pub struct NewTask {
     pub description: String,
     /// The titles of its checklist items, top down.
     pub checklist: Vec<String>,
+    /// What makes it the same task each time it is asked for; see [`Session::create_task`].
+    pub key: Option<String>,
     /// Its references: encoded key (see [`crate::model::link`]) and text.
     pub references: Vec<(String, Option<String>)>,
 }
@@ -180,7 +187,8 @@ impl Session {
         Ok(())
     }
 
-    /// Adds a task to a plan; returns its provisional id.
+    /// Adds a task to a plan; returns its provisional id. With a key, a task that was made with
+    /// the same key is returned instead, as it is; the key is kept as a reference on the task.
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
@@ -191,6 +199,14 @@ impl Session {
             && self.bucket(bucket)?.plan != *plan
         {
             return Err(Error::Invalid("the bucket belongs to another plan".to_owned()));
+        }
+        let mut references = new.references;
+        if let Some(key) = &new.key {
+            let reference = link::of_key(key);
+            if let Some(id) = self.task_with_reference(plan, &reference)? {
+                return Ok(id);
+            }
+            references.push((reference, Some(KEY_ALIAS.to_owned())));
         }
         let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
         let mut state = self.state();
@@ -211,11 +227,27 @@ impl Session {
             for (key, title) in keys.into_iter().zip(new.checklist) {
                 details.add_item(key, title);
             }
-            for (key, alias) in new.references {
+            for (key, alias) in references {
                 details.references.insert(key, Reference { alias, kind: None });
             }
         });
         Ok(id)
+    }
+
+    /// Finds the task of a plan that has a reference, given as its key.
+    fn task_with_reference(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
+        let url = link::decode(key);
+        for id in self.tasks(plan)? {
+            let task = self.task(&id)?;
+            if task.reference_count == 0 && !id.is_provisional() {
+                continue;
+            }
+            let references = self.details(&id, Field::References)?.references;
+            if references.keys().any(|it| link::decode(it) == url) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// Deletes a task.

@@ -3,6 +3,8 @@
 //! Exactly five characters are encoded, `%` first (planner-api.md 5.4). A key encoded otherwise
 //! is another key to the service, and deleting it deletes nothing.
 
+use std::fmt::Write as _;
+
 /// Why a text can not be a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a link: it must begin with http:// or https://")]
@@ -29,6 +31,23 @@ pub fn encode(url: &str) -> Result<String, NotALink> {
         }
     }
     Ok(key)
+}
+
+/// Where the keys of tasks live: a name that is never anyone's (RFC 2606).
+const KEYS: &str = "https://planwright.invalid/key/";
+
+/// Encodes what identifies a task (design.md 2.2) as the key of a reference.
+#[must_use]
+pub fn of_key(key: &str) -> String {
+    let mut url = KEYS.to_owned();
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            let _infallible = write!(url, "%{byte:02X}");
+        }
+    }
+    encode(&url).unwrap_or_default()
 }
 
 /// Decodes the key of a reference; hexadecimal digits of either case are read.
@@ -80,6 +99,12 @@ mod tests {
         for text in ["", "ftp://x", "javascript:alert(1)", "//x", "https://", "x"] {
             assert!(encode(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_identifies_a_task_is_a_link_of_its_own() {
+        assert_eq!(decode(&of_key("inv 7/é")), "https://planwright.invalid/key/inv%207%2F%C3%A9");
+        assert_ne!(of_key("a b"), of_key("a%20b"));
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! Users and groups of the directory.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{GroupId, UserId};
@@ -45,4 +46,6 @@ pub struct Group {
     pub name: String,
     /// The mail address.
     pub mail: Option<String>,
+    /// When it was created, where the directory tells.
+    pub created_at: Option<Timestamp>,
 }

@@ -38,6 +38,8 @@ pub struct Task {
     pub assignments: BTreeMap<UserId, String>,
     /// The labels applied.
     pub categories: BTreeSet<Category>,
+    /// The thread in the group's mailbox that holds its comments (planner-api.md 7.7).
+    pub conversation_thread: Option<String>,
     /// Whether its details hold a description; computed by the service.
     pub has_description: bool,
     /// Number of checklist items; computed by the service.
@@ -67,6 +69,7 @@ impl Task {
             completed_by: None,
             assignments: BTreeMap::new(),
             categories: BTreeSet::new(),
+            conversation_thread: None,
             has_description: false,
             checklist_count: 0,
             reference_count: 0,

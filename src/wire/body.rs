@@ -53,6 +53,11 @@ fn changed_properties(before: &Task, after: &Task) -> Map<String, Value> {
     set("priority", before.priority != after.priority, json!(after.priority.level()));
     set("startDateTime", before.start != after.start, json!(after.start));
     set("dueDateTime", before.due != after.due, json!(after.due));
+    set(
+        "conversationThreadId",
+        before.conversation_thread != after.conversation_thread,
+        json!(after.conversation_thread),
+    );
     let assignments = changed_assignments(&before.assignments, &after.assignments);
     set("assignments", !assignments.is_empty(), Value::Object(assignments));
     let categories = changed_flags(&before.categories, &after.categories);

@@ -177,6 +177,7 @@ struct TaskJson {
     has_description: Option<bool>,
     checklist_item_count: Option<u32>,
     reference_count: Option<u32>,
+    conversation_thread_id: Option<String>,
     applied_categories: Option<Map<String, Value>>,
     assignments: Option<Map<String, Value>>,
 }
@@ -215,6 +216,7 @@ impl Decoded for Versioned<Task> {
             completed_by: user_of(json.completed_by),
             assignments,
             categories,
+            conversation_thread: json.conversation_thread_id,
             has_description: json.has_description.unwrap_or(false),
             checklist_count: json.checklist_item_count.unwrap_or(0),
             reference_count: json.reference_count.unwrap_or(0),
@@ -342,6 +344,7 @@ struct GroupJson {
     display_name: Option<String>,
     mail: Option<String>,
     group_types: Option<Vec<String>>,
+    created_date_time: Option<Timestamp>,
 }
 
 /// A group that can hold plans; security groups, roles and the like are another kind. With few
@@ -358,6 +361,7 @@ impl Decoded for Group {
             id: json.id.parse()?,
             name: json.display_name.unwrap_or_default(),
             mail: json.mail,
+            created_at: json.created_date_time,
         })
     }
 }

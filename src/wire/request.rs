@@ -130,6 +130,12 @@ pub fn my_groups() -> Request {
     Request::get("/me/memberOf?$select=id,displayName,mail,groupTypes".to_owned())
 }
 
+/// A group (2.5).
+#[must_use]
+pub fn group(id: &GroupId) -> Request {
+    Request::get(format!("/groups/{id}?$select=id,displayName,mail,groupTypes,createdDateTime"))
+}
+
 /// The members of a group (2.5).
 #[must_use]
 pub fn members(group: &GroupId) -> Request {

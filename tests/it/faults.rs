@@ -1,7 +1,10 @@
 //! The program under trouble: lost answers, outages, throttling, pages.
 
+use planwright::emulator::Lag;
+use planwright::host::NewTask;
 use serde_json::{Value, json};
 
+use crate::driver::Driver;
 use crate::support::{PLAN, Place, Planner};
 
 const TASK: &str = "Book the room for the customer day";
@@ -168,4 +171,53 @@ fn a_list_that_leads_elsewhere_is_not_followed() {
         let place = Place::against_url(&url, "secret-canary-token");
         place.run(&["plan", "list"]).code(1).says(&[says]);
     }
+}
+
+/// planner-api.md 6.1: a group that was just made is not known to Planner for minutes, and a
+/// plan that was just made not everywhere at once. The lag lasts until the run asks again.
+#[test]
+fn what_was_just_made_is_asked_for_again() {
+    let planner = Planner::demo();
+    let driver = Driver::new(&planner);
+    planner.seed(&json!({ "groups": [{ "name": "Fresh", "members": ["rook"] }] }));
+    planner.lag(Lag { group_ms: 3_600_000, create_ms: 3_600_000, ..Lag::default() });
+    let mut refused = 0;
+    planner.on_request(move |emulator, exchange| {
+        refused += usize::from(exchange.method == "POST" && exchange.path.ends_with("/plans"));
+        if refused == 2 {
+            refused += 1;
+            emulator.set_lag(Lag { create_ms: 3_600_000, ..Lag::default() });
+        }
+        if refused == 3 && exchange.path.ends_with("/buckets") {
+            refused += 1;
+        } else if refused == 4 && exchange.path.ends_with("/buckets") {
+            emulator.set_lag(Lag::default());
+        }
+    });
+    let report = driver.apply(|session| {
+        let plan = session.create_plan("Fresh", "Planned")?;
+        let bucket = session.create_bucket(&plan, "First")?;
+        session.create_task(
+            &plan,
+            NewTask { title: "Done".into(), bucket: Some(bucket), ..NewTask::default() },
+        )?;
+        Ok(Value::Null)
+    });
+    let attempts: Vec<u32> = report.changes.iter().map(|it| it.attempts).collect();
+    assert_eq!(attempts, [2, 2, 1]);
+}
+
+/// A group that has been there for long refuses because the actor is no member: that is final.
+#[test]
+fn a_refusal_by_an_old_group_is_final() {
+    let planner = Planner::demo();
+    let driver = Driver::new(&planner);
+    planner.faults(
+        &json!([{ "path": "/planner/plans", "method": "POST", "action": { "status": 403 } }]),
+    );
+    let report = driver
+        .run(|session| Ok(Value::from(session.create_plan("BOS", "Refused")?.to_string())))
+        .report;
+    assert_eq!(report.changes[0].attempts, 1);
+    assert_eq!(report.error.unwrap().code, "not_permitted");
 }

@@ -475,3 +475,49 @@ fn weekly_report_is_a_markdown_table_and_writes_nothing() {
     assert!(rows.len() > 8, "{report}");
     assert!(planner.requests().iter().all(|it| it.starts_with("GET ")));
 }
+
+#[test]
+fn a_key_makes_it_the_same_task_each_time() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"let p = plan("{PLAN}");
+        let a = p.create_task(#{{ title: "Pay the invoice", key: "inv 7/2026" }});
+        let b = p.create_task(#{{ title: "Pay it again", key: "inv 7/2026" }});
+        let other = p.create_task(#{{ title: "Another", key: "inv 8/2026" }});
+        [a == b, a == other, b.title]"#
+    );
+    let first = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(first["result"], json!([true, false, "Pay the invoice"]));
+    assert_eq!(first["changes"].as_array().unwrap().len(), 2);
+    // Whatever became of it meanwhile.
+    place
+        .run(&["task", "update", "Pay the invoice", "--title", "Paid", "--progress", "100"])
+        .code(0);
+    let second = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(second["status"], "no_changes");
+    assert_eq!(second["result"][2], "Paid");
+    let made = ["task", "create", "Pay it", "--plan", PLAN, "--key", "inv 7/2026", "--json"];
+    assert_eq!(place.run(&made).code(0).json()["status"], "no_changes");
+    place
+        .script(&format!("plan(\"{PLAN}\").create_task(#{{ title: \"x\", key: \" \" }})"), &[])
+        .code(1)
+        .says(&["the key of a task is empty"]);
+}
+
+#[test]
+fn the_thread_of_comments_is_kept_with_the_task() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let title = "Book the room for the customer day";
+    let set = |value: &str| {
+        let script = format!(
+            "let t = plan(\"{PLAN}\").task(\"{title}\"); t.conversation_thread_id = {value}; t.conversation_thread_id"
+        );
+        let report = place.script(&script, &["--json"]).code(0).json();
+        assert_eq!(planner.task(title)["conversationThreadId"], report["result"]);
+        report["result"].clone()
+    };
+    assert_eq!(set("\"AAQkADUuMTZjZGU=\""), "AAQkADUuMTZjZGU=");
+    assert_eq!(set("()"), serde_json::Value::Null);
+}

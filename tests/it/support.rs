@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use axum::http::Request;
-use planwright::emulator::{Emulator, Exchange, Options, Storage};
+use planwright::emulator::{Emulator, Exchange, Lag, Options, Storage};
 use planwright::host::SystemClock;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -94,6 +94,16 @@ impl Planner {
     pub(crate) fn faults(&self, rules: &Value) {
         let rules = serde_json::from_value(rules.clone()).unwrap();
         self.emulator.set_faults(rules).unwrap();
+    }
+
+    /// Lets what was just made be hidden for a while.
+    pub(crate) fn lag(&self, lag: Lag) {
+        self.emulator.set_lag(lag);
+    }
+
+    /// Adds what a seed describes.
+    pub(crate) fn seed(&self, tenant: &Value) {
+        self.emulator.seed(&tenant.to_string()).unwrap();
     }
 
     /// Does something whenever a request arrives, before it is handled.

@@ -91,6 +91,9 @@ pub(crate) struct CreateArgs {
     /// Bucket name or id
     #[arg(long)]
     bucket: Option<String>,
+    /// What makes it the same task each time: if there is one with this key, none is created
+    #[arg(long)]
+    key: Option<String>,
     #[command(flatten)]
     fields: FieldArgs,
     #[command(flatten)]
@@ -284,9 +287,10 @@ fn each(
 fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, CommandError> {
     let title = args.title.clone().or_else(|| args.title_option.clone()).unwrap_or_default();
     let (plan, bucket, fields) = (args.plan.clone(), args.bucket.clone(), args.fields.clone());
+    let key = args.key.clone();
     context.edit(&args.write, "task create", move |session| {
         let plan = plan_meant(session, plan.as_deref())?;
-        let mut new = NewTask { title, ..NewTask::default() };
+        let mut new = NewTask { title, key, ..NewTask::default() };
         if let Some(name) = &bucket {
             new.bucket = Some(session.find_bucket(&plan.id, name)?);
         }

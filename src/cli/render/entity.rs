@@ -43,6 +43,7 @@ pub(crate) fn task(task: &Task, details: Option<&TaskDetails>) -> Value {
         "completedBy": task.completed_by,
         "assignments": ids(task.assignments.keys()),
         "appliedCategories": task.categories.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "conversationThreadId": task.conversation_thread,
         "hasDescription": task.has_description,
         "checklistItemCount": task.checklist_count,
         "referenceCount": task.reference_count,

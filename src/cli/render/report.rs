@@ -331,6 +331,7 @@ fn word_for(field: &str) -> &str {
         "sharedWith" => "shared with",
         "references" => "link",
         "previewType" => "preview",
+        "conversationThreadId" => "comments",
         other => other,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::change::{Change, Edit, Merge, Placed, TaskBasis, TaskState, merge};
 use crate::host::apply::outcome::{Outcome, Trouble};
-use crate::host::apply::{Part, Reads, Work};
+use crate::host::apply::{Part, Reads, Within, Work};
 use crate::model::{Board, BoardPlace, ETag, Task, TaskDetails, TaskId};
 use crate::wire::{body, request};
 
@@ -18,8 +18,9 @@ impl Work<'_> {
     ) -> Result<(), Trouble> {
         match edit {
             Edit::Create { after } => {
+                let plan = self.real_plan(&after.task.plan)?;
                 let create = request::create_task(self.resolved(body::new_task(&after.task))?);
-                let made = self.create::<Task>(&create, attempts).await?;
+                let made = self.create::<Task>(&create, Within::Plan(&plan), attempts).await?;
                 self.done.ids.insert(after.task.id.to_string(), made.value.id.to_string());
                 let details = after.details.as_ref();
                 if !after.places.is_empty()
@@ -109,7 +110,7 @@ impl Work<'_> {
             // Assigning made and removed columns of this place (planner-api.md 3.5, trap 56).
             self.write_made_place(id, board, old, new, attempts).await?;
         } else {
-            self.send_place(id, board, (old, tag), new, reads, attempts).await?;
+            self.send_place((id, board), (old, tag), new, reads, attempts).await?;
         }
         Ok(true)
     }
@@ -150,13 +151,12 @@ impl Work<'_> {
             return Err(Trouble::Conflict(fields));
         }
         let now = (&theirs.place, &made.etag);
-        self.send_place(id, board, now, &ours.place, &Reads::new(), attempts).await
+        self.send_place((id, board), now, &ours.place, &Reads::new(), attempts).await
     }
 
     async fn send_place(
         &mut self,
-        id: &TaskId,
-        board: Board,
+        (id, board): (&TaskId, Board),
         (old, tag): (&BoardPlace, &ETag),
         new: &BoardPlace,
         reads: &Reads,

@@ -96,7 +96,7 @@ pub(crate) fn reference_given(
 
 /// Reads the map that `create_task` takes.
 pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallible<NewTask> {
-    const KNOWN: [&str; 11] = [
+    const KNOWN: [&str; 12] = [
         "title",
         "bucket",
         "assign",
@@ -108,6 +108,7 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
         "description",
         "checklist",
         "references",
+        "key",
     ];
     let mut new = NewTask::default();
     for (key, value) in fields {
@@ -151,6 +152,14 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
                 for link in each(value) {
                     new.references.push(reference_given(&link, session)?);
                 }
+            }
+            "key" if value.is_unit() => {}
+            "key" => {
+                let key = text_given(&value, session, "key")?;
+                if key.trim().is_empty() {
+                    return invalid(session, "the key of a task is empty".to_owned());
+                }
+                new.key = Some(key);
             }
             other => {
                 let known = KNOWN.join(", ");

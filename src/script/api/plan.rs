@@ -155,7 +155,8 @@ mod functions {
     }
 
     /// Records a new task: `create_task(#{ title, bucket, assign, due, start, priority,
-    /// progress, labels, description, checklist })`.
+    /// progress, labels, description, checklist, references, key })`. With a `key`, the task that
+    /// was made with the same key is returned instead, as it is.
     #[rhai_fn(name = "create_task", volatile, pure, return_raw)]
     pub fn create_task_in_plan(plan: &mut Plan, fields: Map) -> Fallible<Task> {
         let session = plan.session.clone();

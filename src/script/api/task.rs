@@ -7,7 +7,9 @@ use crate::change::Field;
 use crate::host::{Column, Error, Session};
 use crate::model::order::Side;
 use crate::model::{Progress, TaskId, link};
-use crate::script::api::given::{bucket_given, priority_given, progress_given, reference_key};
+use crate::script::api::given::{
+    bucket_given, priority_given, progress_given, reference_key, text_given,
+};
 use crate::script::api::{
     Bucket, ChecklistItem, Date, Fallible, OrRaise as _, Plan, User, frozen, frozen_list, invalid,
 };
@@ -409,6 +411,21 @@ mod functions {
             }
         };
         session.edit_details(&task.id, change).or_raise(session)
+    }
+
+    /// The id of the thread in the group's mailbox that holds its comments, `()` if there is none.
+    #[rhai_fn(get = "conversation_thread_id", pure, volatile, return_raw)]
+    pub fn conversation_thread_id(task: &mut Task) -> Fallible<Dynamic> {
+        let thread = task.look(Field::ConversationThreadId)?.conversation_thread;
+        Ok(thread.map_or(Dynamic::UNIT, frozen))
+    }
+
+    /// Names the thread that holds its comments; `()` for none.
+    #[rhai_fn(set = "conversation_thread_id", pure, volatile, return_raw)]
+    pub fn set_conversation_thread_id(task: &mut Task, thread: Dynamic) -> Fallible<()> {
+        let given = || text_given(&thread, &task.session, "a thread id");
+        let thread = if thread.is_unit() { None } else { Some(given()?) };
+        task.edit(|it| it.conversation_thread = thread)
     }
 
     /// When it was created; an error for a new one.
