@@ -6,6 +6,7 @@
 
 // Where a program meets the board.
 mod broker;
+mod document;
 pub mod error;
 mod lookup;
 mod moves;
@@ -29,5 +30,5 @@ pub use report::{ChangeReport, Failure, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, Program, Start};
 pub use session::{Session, View};
 pub use stop::{Stop, StopReason};
-pub use wishes::NewTask;
+pub use wishes::{NewItem, NewTask};
 pub use worker::on_large_stack;

@@ -16,6 +16,9 @@ pub mod person;
 pub mod plan;
 pub mod task;
 
+// A plan on paper.
+pub mod document;
+
 // Closed sets and small values.
 pub mod category;
 pub mod limits;
@@ -31,6 +34,7 @@ pub use board::{Board, BoardPlace};
 pub use bucket::Bucket;
 pub use category::Category;
 pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};
+pub use document::{BucketDocument, ItemDocument, LinkDocument, PlanDocument, TaskDocument};
 pub use etag::{ETag, Versioned};
 pub use id::{BucketId, GroupId, InvalidId, PlanId, TaskId, UserId};
 pub use limits::Limits;

@@ -9,6 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod skill;
 pub(crate) mod task;
+pub(crate) mod transfer;
 
 use clap::CommandFactory as _;
 

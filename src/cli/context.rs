@@ -211,13 +211,5 @@ impl<'a> Context<'a> {
 
 fn save(finished: &Finished, file: &std::path::Path) -> Result<(), CommandError> {
     let Some(saved) = &finished.saved else { return Ok(()) };
-    // Beside the file first: a full disk must not leave half a change set.
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = std::path::PathBuf::from(beside);
-    std::fs::write(&beside, saved.to_text()).and_then(|()| std::fs::rename(&beside, file)).map_err(
-        |error| {
-            CommandError::new("io", format!("can not write `{}`", file.display())).caused_by(&error)
-        },
-    )
+    settings::write_whole(file, &saved.to_text())
 }

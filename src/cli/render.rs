@@ -6,6 +6,8 @@
 pub(crate) mod card;
 pub(crate) mod entity;
 pub(crate) mod failure;
+pub(crate) mod markdown;
 pub(crate) mod report;
+pub(crate) mod sheet;
 pub(crate) mod table;
 pub(crate) mod text;

@@ -565,8 +565,9 @@ fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
         if let Some(read) = state.snapshot.plan(plan) {
             names.insert(plan.to_string(), read.value.title.clone());
         }
-        if let Some(read) = state.snapshot.plan_details(plan) {
-            for (category, name) in &read.value.labels {
+        let read = state.snapshot.plan_details(plan).map(|it| &it.value);
+        if let Some(details) = state.draft.plan_details(plan).or(read) {
+            for (category, name) in &details.labels {
                 names.insert(format!("{plan}/{category}"), name.clone());
             }
         }

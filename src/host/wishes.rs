@@ -36,12 +36,21 @@ pub struct NewTask {
     pub labels: Vec<Category>,
     /// Its description.
     pub description: String,
-    /// The titles of its checklist items, top down.
-    pub checklist: Vec<String>,
+    /// Its checklist, top down.
+    pub checklist: Vec<NewItem>,
     /// What makes it the same task each time it is asked for; see [`Session::create_task`].
     pub key: Option<String>,
-    /// Its references: encoded key (see [`crate::model::link`]) and text.
-    pub references: Vec<(String, Option<String>)>,
+    /// Its references, by encoded key (see [`crate::model::link`]).
+    pub references: Vec<(String, Reference)>,
+}
+
+/// What is wanted of a line of a new task's checklist.
+#[derive(Debug, Clone, Default)]
+pub struct NewItem {
+    /// What is to be done.
+    pub title: String,
+    /// Whether it is done.
+    pub checked: bool,
 }
 
 impl Session {
@@ -206,7 +215,8 @@ impl Session {
             if let Some(id) = self.task_with_reference(plan, &reference)? {
                 return Ok(id);
             }
-            references.push((reference, Some(KEY_ALIAS.to_owned())));
+            let alias = Some(KEY_ALIAS.to_owned());
+            references.push((reference, Reference { alias, kind: None }));
         }
         let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
         let mut state = self.state();
@@ -224,12 +234,11 @@ impl Session {
         state.draft.edit_task(None, None, &id, |it| {
             let details = it.details.get_or_insert_default();
             details.description = new.description;
-            for (key, title) in keys.into_iter().zip(new.checklist) {
-                details.add_item(key, title);
+            for (key, item) in keys.into_iter().zip(new.checklist) {
+                details.add_item(key.clone(), item.title);
+                details.checklist.entry(key).and_modify(|it| it.checked = item.checked);
             }
-            for (key, alias) in references {
-                details.references.insert(key, Reference { alias, kind: None });
-            }
+            details.references.extend(references);
         });
         Ok(id)
     }

@@ -50,6 +50,25 @@ pub fn of_key(key: &str) -> String {
     encode(&url).unwrap_or_default()
 }
 
+/// Returns what identifies a task, if this is the key of a reference that keeps it.
+#[must_use]
+pub fn key_of(reference: &str) -> Option<String> {
+    let url = decode(reference);
+    let mut rest = url.strip_prefix(KEYS)?.as_bytes();
+    let mut bytes = Vec::with_capacity(rest.len());
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%' {
+            let (digits, after) = rest.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// Decodes the key of a reference; hexadecimal digits of either case are read.
 #[must_use]
 pub fn decode(key: &str) -> String {
@@ -108,6 +127,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_key_comes_back(key in any::<String>()) {
+            prop_assert_eq!(key_of(&of_key(&key)), Some(key));
+        }
+
         #[test]
         fn every_link_comes_back(rest in "\\PC{1,60}") {
             let url = format!("https://{rest}");

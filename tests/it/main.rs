@@ -13,6 +13,7 @@ mod mistakes;
 mod order;
 mod policies;
 mod run;
+mod transfer;
 
 // What the documents claim.
 mod docs;

@@ -25,6 +25,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("comfy_table", &["cli"]),
+    ("csv", &["cli"]),
     ("anstream", &["cli"]),
     ("directories", &["cli"]),
     ("tokio", &["graph", "host", "emulator", "cli"]),

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::args::WriteArgs;
-use crate::cli::command::part;
+use crate::cli::command::{part, transfer};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -27,6 +27,17 @@ pub(crate) enum PlanCommand {
     Create(CreateArgs),
     /// Rename a plan
     Update(UpdateArgs),
+    /// Show the labels of a plan and with whom it is shared
+    Details {
+        /// Plan title or id
+        plan: String,
+    },
+    /// Make a plan with the same buckets, labels and tasks
+    Copy(transfer::CopyArgs),
+    /// Print a plan with everything in it as JSON, CSV or Markdown
+    Export(transfer::ExportArgs),
+    /// Add the tasks of a JSON or CSV file to a plan
+    Import(transfer::ImportArgs),
     /// Name a label of a plan
     Label(part::PlanLabelArgs),
     /// Share a plan with a person: it then shows in their list
@@ -142,6 +153,15 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
                 Ok(json!({ "id": plan.id }))
             })
         }
+        PlanCommand::Details { plan } => {
+            let name = plan.clone();
+            let shown = context.look(move |session| card::plan_details(session, &name))?;
+            card::show(context.ui, &shown);
+            Ok(Exit::Done)
+        }
+        PlanCommand::Copy(args) => transfer::copy(context, args),
+        PlanCommand::Export(args) => transfer::export(context, args),
+        PlanCommand::Import(args) => transfer::import(context, args),
         PlanCommand::Label(args) => part::plan_label(context, args),
         PlanCommand::Share(args) => part::share(context, args),
         PlanCommand::Delete(args) => {

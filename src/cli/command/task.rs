@@ -226,7 +226,7 @@ fn day(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
     }
 }
 
-fn priority(text: &str) -> Result<Priority, Failure> {
+pub(crate) fn priority(text: &str) -> Result<Priority, Failure> {
     let by_number = || text.parse().ok().and_then(Priority::new);
     Priority::parse(text).or_else(by_number).ok_or_else(|| Failure {
         hint: Some(format!("it is one of {}, or 0 to 10", Priority::NAMES.join(", "))),
@@ -234,7 +234,7 @@ fn priority(text: &str) -> Result<Priority, Failure> {
     })
 }
 
-fn progress(text: &str) -> Result<u8, Failure> {
+pub(crate) fn progress(text: &str) -> Result<u8, Failure> {
     let by_number = || text.trim_end_matches('%').parse().ok().filter(|it| *it <= 100);
     Progress::parse(text).map(Progress::percent).or_else(by_number).ok_or_else(|| Failure {
         hint: Some(format!("it is one of {}, or 0 to 100", Progress::NAMES.join(", "))),

@@ -77,6 +77,21 @@ pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
     })
 }
 
+pub(crate) fn plan_details(session: &Session, name: &str) -> Result<Card, Failure> {
+    let plan = plan_meant(session, Some(name))?;
+    let details = session.plan_details(&plan.id)?;
+    let person =
+        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
+    let shared: Vec<_> = details.shared_with.iter().map(person).collect();
+    let labels = details.labels.iter().map(|(it, name)| format!("{it}  {name}"));
+    Ok(Card {
+        lines: vec![("id", plan.id.to_string()), ("shared with", shared.join(", "))],
+        body: labels.collect::<Vec<_>>().join("\n"),
+        value: entity::plan_details(&plan.id, &details),
+        title: plan.title,
+    })
+}
+
 pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> {
     let bucket = session.bucket(id)?;
     let plan = session.plan(&bucket.plan)?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Bucket, Plan, Task, TaskDetails, UserId};
+use crate::model::{Bucket, Category, Plan, PlanDetails, PlanId, Task, TaskDetails, UserId};
 
 fn ids<'a>(users: impl Iterator<Item = &'a UserId>) -> Vec<&'a str> {
     users.map(UserId::as_str).collect()
@@ -15,6 +15,17 @@ pub(crate) fn plan(plan: &Plan) -> Value {
         "owner": plan.group,
         "createdDateTime": plan.created_at,
         "createdBy": plan.created_by,
+    })
+}
+
+/// The details of a plan as Graph gives them, labels without a name as `null`.
+pub(crate) fn plan_details(plan: &PlanId, details: &PlanDetails) -> Value {
+    let labels = Category::all().map(|it| (it.to_string(), json!(details.labels.get(&it))));
+    let shared = details.shared_with.iter().map(|it| (it.to_string(), Value::Bool(true)));
+    json!({
+        "id": plan,
+        "categoryDescriptions": labels.collect::<Map<_, _>>(),
+        "sharedWith": shared.collect::<Map<_, _>>(),
     })
 }
 

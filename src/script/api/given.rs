@@ -2,8 +2,8 @@
 
 use rhai::{Array, Dynamic, Map};
 
-use crate::host::{NewTask, Session};
-use crate::model::{BucketId, PlanId, Priority, Progress, link};
+use crate::host::{NewItem, NewTask, Session};
+use crate::model::{BucketId, PlanId, Priority, Progress, Reference, link};
 use crate::script::api::{Bucket, Date, Fallible, OrRaise as _, User, invalid, kind_of};
 
 /// Makes titles comparable: lower case, single spaces.
@@ -79,19 +79,16 @@ pub(crate) fn reference_key(session: &Session, url: &str) -> Fallible<String> {
 }
 
 /// Reads a link, or a map of `url` and `alias`.
-pub(crate) fn reference_given(
-    value: &Dynamic,
-    session: &Session,
-) -> Fallible<(String, Option<String>)> {
+pub(crate) fn reference_given(value: &Dynamic, session: &Session) -> Fallible<(String, Reference)> {
     let Ok(map) = value.as_map_ref() else {
         let url = text_given(value, session, "a reference")?;
-        return Ok((reference_key(session, &url)?, None));
+        return Ok((reference_key(session, &url)?, Reference { alias: None, kind: None }));
     };
     let part = |name: &str| map.get(name).filter(|it| !it.is_unit());
     let url = part("url").cloned().unwrap_or(Dynamic::UNIT);
     let url = text_given(&url, session, "the url of a reference")?;
     let alias = part("alias").map(|it| text_given(it, session, "an alias")).transpose()?;
-    Ok((reference_key(session, &url)?, alias))
+    Ok((reference_key(session, &url)?, Reference { alias, kind: None }))
 }
 
 /// Reads the map that `create_task` takes.
@@ -145,7 +142,8 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
             "description" => new.description = text_given(&value, session, "description")?,
             "checklist" => {
                 for item in each(value) {
-                    new.checklist.push(text_given(&item, session, "a checklist item")?);
+                    let title = text_given(&item, session, "a checklist item")?;
+                    new.checklist.push(NewItem { title, checked: false });
                 }
             }
             "references" => {

@@ -1,0 +1,234 @@
+//! `planwright plan copy|export|import`: whole plans, from one place to another.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::cli::args::WriteArgs;
+use crate::cli::command::plan::plan_meant;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::{markdown, sheet};
+use crate::cli::settings;
+use crate::host::{Failure, Session};
+use crate::model::document::FORMAT;
+use crate::model::{PlanDocument, PlanId};
+
+/// The largest file that is imported: ten times that of a plan as full as it can be.
+const MAX_FILE: u64 = 64 << 20;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright plan copy \"BOS Operations\" --title \"BOS Operations 2027\"\n  planwright plan copy Onboarding --title \"Onboarding Ana\" --keep dates --group Website\n\nPolicies judge it like any run, and the one in force by default allows ten tasks at once.\nFor more, choose your own: `[policies]` in planwright.toml; see docs/guides/workspace.md."
+)]
+pub(crate) struct CopyArgs {
+    /// Plan title or id
+    plan: String,
+    /// Title of the copy
+    #[arg(long)]
+    title: String,
+    /// Group that will contain it: name or id; that of the plan if absent
+    #[arg(long)]
+    group: Option<String>,
+    /// What to keep beside buckets, labels, tasks, checklists and links: without it the copy
+    /// begins afresh
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    keep: Vec<Keep>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// What a copy can keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    /// Who works on the tasks
+    Assignees,
+    /// Start and due days
+    Dates,
+    /// What is done: of tasks and of checklists
+    Progress,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright plan export \"BOS Operations\" > plan.json\n  planwright plan export \"BOS Operations\" --format csv --to plan.csv"
+)]
+pub(crate) struct ExportArgs {
+    /// Plan title or id
+    plan: String,
+    /// JSON keeps everything, CSV is for spreadsheets, Markdown for people
+    #[arg(long, default_value = "json")]
+    format: Format,
+    /// File to write instead of standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+/// How a plan is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Everything, to be imported again
+    Json,
+    /// A line a task
+    Csv,
+    /// A list to read
+    Md,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright plan import plan.json --title \"A new plan\" --group BOS\n  planwright plan import tasks.csv --plan \"BOS Operations\" --dry-run\n\nPolicies judge it like any run, and the one in force by default allows ten tasks at once.\nFor more, choose your own: `[policies]` in planwright.toml; see docs/guides/workspace.md."
+)]
+pub(crate) struct ImportArgs {
+    /// File that `plan export` or a spreadsheet wrote, or `-` for standard input
+    file: PathBuf,
+    /// What it is; by its name if absent
+    #[arg(long)]
+    format: Option<Format>,
+    /// Plan to add the tasks to: title or id
+    #[arg(long, required_unless_present = "title", conflicts_with_all = ["title", "group"])]
+    plan: Option<String>,
+    /// Title of a new plan
+    #[arg(long, requires = "group")]
+    title: Option<String>,
+    /// Group that will contain the new plan: name or id
+    #[arg(long)]
+    group: Option<String>,
+    /// Assign nobody
+    #[arg(long)]
+    no_assignees: bool,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+pub(crate) fn copy(context: &Context<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
+    let (name, title, group) = (args.plan.clone(), args.title.clone(), args.group.clone());
+    let keep = args.keep.clone();
+    context.edit(&args.write, "plan copy", move |session| {
+        let plan = plan_meant(session, Some(&name))?;
+        let mut document = session.document(&plan.id)?;
+        for task in document.all_tasks_mut() {
+            if !keep.contains(&Keep::Assignees) {
+                task.assignees.clear();
+            }
+            if !keep.contains(&Keep::Dates) {
+                (task.start, task.due) = (None, None);
+            }
+            if !keep.contains(&Keep::Progress) {
+                task.percent_complete = 0;
+                task.checklist.iter_mut().for_each(|it| it.checked = false);
+            }
+        }
+        let group = match (group, &plan.group) {
+            (Some(group), _) => group,
+            (None, Some(group)) => group.to_string(),
+            (None, None) => {
+                return Err(Failure {
+                    code: "invalid".into(),
+                    message: format!("the plan `{}` is in no group", plan.title),
+                    hint: Some("name one for the copy with `--group GROUP`".into()),
+                    ..Failure::default()
+                });
+            }
+        };
+        planted(session, &group, &title, &document)
+    })
+}
+
+/// Makes a plan of a document; returns its id.
+fn planted(
+    session: &Session,
+    group: &str,
+    title: &str,
+    document: &PlanDocument,
+) -> Result<serde_json::Value, Failure> {
+    let id: PlanId = session.create_plan(group, title)?;
+    session.plant(&id, document)?;
+    Ok(json!({ "id": id }))
+}
+
+pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
+    let name = args.plan.clone();
+    let (document, zone) = context.look(move |session| {
+        let plan = plan_meant(session, Some(&name))?;
+        Ok((session.document(&plan.id)?, session.facts().zone.clone()))
+    })?;
+    let text = match args.format {
+        Format::Json => serde_json::to_string_pretty(&document).unwrap_or_default() + "\n",
+        Format::Csv => sheet::write(&document, &zone),
+        Format::Md => markdown::write(&document, &zone),
+    };
+    match &args.to {
+        None => context.ui.answer(text.trim_end_matches('\n')),
+        Some(file) => {
+            settings::write_whole(file, &text)?;
+            let n = document.all_tasks().count();
+            let tasks = crate::cli::render::text::count(n, "task");
+            context.ui.note(&format!("Wrote {tasks} to {}.", file.display()));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn import(context: &Context<'_>, args: &ImportArgs) -> Result<Exit, CommandError> {
+    let mut document = read(&args.file, args.format)?;
+    if args.no_assignees {
+        document.all_tasks_mut().for_each(|it| it.assignees.clear());
+    }
+    let (plan, title, group) = (args.plan.clone(), args.title.clone(), args.group.clone());
+    context.edit(&args.write, "plan import", move |session| {
+        if let (Some(title), Some(group)) = (title, group) {
+            return planted(session, &group, &title, &document);
+        }
+        let plan = plan_meant(session, plan.as_deref())?;
+        session.plant(&plan.id, &document)?;
+        Ok(json!({ "id": plan.id }))
+    })
+}
+
+fn read(file: &Path, format: Option<Format>) -> Result<PlanDocument, CommandError> {
+    let shown = file.display();
+    let by_name = || match file.extension().and_then(|it| it.to_str()) {
+        Some(it) if it.eq_ignore_ascii_case("json") => Some(Format::Json),
+        Some(it) if it.eq_ignore_ascii_case("csv") => Some(Format::Csv),
+        _ => None,
+    };
+    let format = format.or_else(by_name).ok_or_else(|| {
+        CommandError::usage(format!("it is not clear what `{shown}` is"))
+            .hint("add `--format json` or `--format csv`")
+    })?;
+    let mut bytes = Vec::new();
+    let mut limited = |it: &mut dyn std::io::Read| it.take(MAX_FILE + 1).read_to_end(&mut bytes);
+    let result = if file == Path::new("-") {
+        limited(&mut std::io::stdin().lock())
+    } else {
+        std::fs::File::open(file).and_then(|mut it| limited(&mut it))
+    };
+    result.map_err(|error| {
+        CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
+    })?;
+    let wrong = |message: String| CommandError::new("invalid", format!("`{shown}`: {message}"));
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(wrong(format!("larger than {MAX_FILE} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text".to_owned()))?;
+    match format {
+        Format::Json => {
+            let document: PlanDocument =
+                serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+            match document.format {
+                FORMAT => Ok(document),
+                other => Err(wrong(format!("of format {other}; this version reads {FORMAT}"))),
+            }
+        }
+        Format::Csv => sheet::read(&text).map_err(|failure| {
+            let message = format!("`{shown}`: {}", failure.message);
+            CommandError { failure: Failure { message, ..failure } }
+        }),
+        Format::Md => Err(CommandError::usage("Markdown can not be imported")
+            .hint("export as JSON or CSV instead")),
+    }
+}

@@ -1,0 +1,249 @@
+//! A plan as a document, and a document as wishes: copying, exporting, importing.
+
+use std::collections::BTreeMap;
+
+use crate::change::Field;
+use crate::host::{Error, Failure, NewItem, NewTask, Session};
+use crate::model::document::FORMAT;
+use crate::model::{
+    BucketDocument, BucketId, Category, ItemDocument, LinkDocument, PlanDocument, PlanId, Priority,
+    Reference, TaskDocument, TaskId, link,
+};
+
+impl Session {
+    /// Writes a plan down, with everything in it, in the order of the board.
+    ///
+    /// # Errors
+    /// The plan does not exist or the service can not be asked.
+    pub fn document(&self, plan: &PlanId) -> Result<PlanDocument, Error> {
+        let title = self.plan(plan)?.title;
+        let names = self.plan_details(plan)?.labels;
+        let mut document = PlanDocument {
+            format: FORMAT,
+            title,
+            labels: names.iter().map(|(it, name)| (it.to_string(), name.clone())).collect(),
+            ..PlanDocument::default()
+        };
+        for id in self.buckets(plan)? {
+            let mut tasks = Vec::new();
+            for task in self.tasks_in_order(&id)? {
+                tasks.push(self.task_document(&task, &names)?);
+            }
+            document.buckets.push(BucketDocument { name: self.bucket(&id)?.name, tasks });
+        }
+        for id in self.tasks(plan)? {
+            if self.task(&id)?.bucket.is_none() {
+                document.tasks.push(self.task_document(&id, &names)?);
+            }
+        }
+        Ok(document)
+    }
+
+    fn task_document(
+        &self,
+        id: &TaskId,
+        names: &BTreeMap<Category, String>,
+    ) -> Result<TaskDocument, Error> {
+        let task = self.task(id)?;
+        let details = self.details(id, Field::Description)?;
+        let label = |it: &Category| match names.get(it) {
+            Some(name) if names.values().filter(|other| *other == name).count() == 1 => {
+                name.clone()
+            }
+            _ => it.to_string(),
+        };
+        let person = |id| self.user_by_id(id).map(|it| it.upn).filter(|it| !it.is_empty());
+        let items = details.checklist_order();
+        Ok(TaskDocument {
+            percent_complete: task.percent_complete,
+            priority: Some(task.priority.level()),
+            start: task.start,
+            due: task.due,
+            assignees: task
+                .assignments
+                .keys()
+                .map(|id| person(id).unwrap_or_else(|| id.to_string()))
+                .collect(),
+            labels: task.categories.iter().map(label).collect(),
+            title: task.title,
+            checklist: items
+                .iter()
+                .filter_map(|key| details.checklist.get(key))
+                .map(|it| ItemDocument { title: it.title.clone(), checked: it.checked })
+                .collect(),
+            references: details
+                .references
+                .iter()
+                .filter(|(key, _)| link::key_of(key).is_none())
+                .map(|(key, it)| LinkDocument {
+                    url: link::decode(key),
+                    alias: it.alias.clone(),
+                    kind: it.kind.clone(),
+                })
+                .collect(),
+            key: details.references.keys().find_map(|it| link::key_of(it)),
+            description: details.description,
+        })
+    }
+
+    /// Adds to a plan what a document describes. Buckets and labels that the plan has by the same
+    /// name are used, others made; nothing that is there is changed.
+    ///
+    /// # Errors
+    /// A task of the document names a person or label that can not be found, or something in it
+    /// can not be written; which one.
+    pub fn plant(&self, plan: &PlanId, document: &PlanDocument) -> Result<(), Failure> {
+        let mut labels = Labels::of(self, plan)?;
+        for (slot, name) in &document.labels {
+            let category = Category::parse(slot).ok_or_else(|| {
+                Error::Invalid(format!("`{slot}` is not a label; they are category1 to category25"))
+            })?;
+            labels.name(category, name)?;
+        }
+        for bucket in &document.buckets {
+            let id = self.bucket_named(plan, &bucket.name)?;
+            // Planner shows the newest task first: the last one is made first.
+            for task in bucket.tasks.iter().rev() {
+                self.plant_task(plan, Some(&id), task, &mut labels)?;
+            }
+        }
+        for task in document.tasks.iter().rev() {
+            self.plant_task(plan, None, task, &mut labels)?;
+        }
+        Ok(())
+    }
+
+    fn bucket_named(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
+        for id in self.buckets(plan)? {
+            if self.bucket(&id)?.name == name {
+                return Ok(id);
+            }
+        }
+        self.create_bucket(plan, name)
+    }
+
+    fn plant_task(
+        &self,
+        plan: &PlanId,
+        bucket: Option<&BucketId>,
+        task: &TaskDocument,
+        labels: &mut Labels<'_>,
+    ) -> Result<(), Failure> {
+        self.new_task_of(bucket, task, labels)
+            .and_then(|new| self.create_task(plan, new))
+            .map(drop)
+            .map_err(|error| {
+                let failure = Failure::from(error);
+                let message = format!("the task `{}`: {}", task.title, failure.message);
+                Failure { message, ..failure }
+            })
+    }
+
+    fn new_task_of(
+        &self,
+        bucket: Option<&BucketId>,
+        task: &TaskDocument,
+        labels: &mut Labels<'_>,
+    ) -> Result<NewTask, Error> {
+        let invalid = |message: String| Error::Invalid(message);
+        if task.title.trim().is_empty() {
+            return Err(invalid("it has no title".to_owned()));
+        }
+        if task.percent_complete > 100 {
+            return Err(invalid(format!("{} is no completion of 0 to 100", task.percent_complete)));
+        }
+        let priority = match task.priority {
+            None => None,
+            Some(level) => Some(
+                Priority::new(level)
+                    .ok_or_else(|| invalid(format!("{level} is no priority of 0 to 10")))?,
+            ),
+        };
+        let mut new = NewTask {
+            title: task.title.clone(),
+            bucket: bucket.cloned(),
+            start: task.start,
+            due: task.due,
+            priority,
+            percent_complete: task.percent_complete,
+            description: task.description.clone(),
+            key: task.key.clone(),
+            ..NewTask::default()
+        };
+        for person in &task.assignees {
+            new.assignees.push(self.find_user(person)?.id);
+        }
+        for label in &task.labels {
+            new.labels.push(labels.meant(label)?);
+        }
+        for item in &task.checklist {
+            new.checklist.push(NewItem { title: item.title.clone(), checked: item.checked });
+        }
+        for it in &task.references {
+            let key = link::encode(&it.url).map_err(|error| invalid(error.to_string()))?;
+            new.references
+                .push((key, Reference { alias: it.alias.clone(), kind: it.kind.clone() }));
+        }
+        Ok(new)
+    }
+}
+
+/// The labels of a plan, and those that a document means by them.
+struct Labels<'a> {
+    session: &'a Session,
+    plan: &'a PlanId,
+    there: BTreeMap<Category, String>,
+    /// The slots of the document whose name is elsewhere in the plan.
+    moved: BTreeMap<Category, Category>,
+}
+
+impl<'a> Labels<'a> {
+    fn of(session: &'a Session, plan: &'a PlanId) -> Result<Self, Error> {
+        let there = session.plan_details(plan)?.labels;
+        Ok(Self { session, plan, there, moved: BTreeMap::new() })
+    }
+
+    fn named(&self, name: &str) -> Option<Category> {
+        self.there.iter().find(|(_, it)| *it == name).map(|(category, _)| *category)
+    }
+
+    /// Gives a slot of the document its name: where the plan has the name already, or else in the
+    /// same slot, or else in a free one.
+    fn name(&mut self, slot: Category, name: &str) -> Result<(), Error> {
+        if self.there.get(&slot).is_some_and(|it| it == name) {
+            return Ok(());
+        }
+        let category = match self.named(name) {
+            Some(category) => category,
+            None => self.add(Some(slot), name)?,
+        };
+        if category != slot {
+            self.moved.insert(slot, category);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, wish: Option<Category>, name: &str) -> Result<Category, Error> {
+        let free = |it: &Category| !self.there.contains_key(it);
+        let slot = wish.filter(free).or_else(|| Category::all().find(free)).ok_or_else(|| {
+            Error::Invalid(format!("the plan has no label free for `{name}`: all 25 have names"))
+        })?;
+        let text = name.to_owned();
+        self.session.edit_plan_details(self.plan, |it| {
+            it.labels.insert(slot, text);
+        })?;
+        self.there.insert(slot, name.to_owned());
+        Ok(slot)
+    }
+
+    /// Returns the label that a task of the document means.
+    fn meant(&mut self, text: &str) -> Result<Category, Error> {
+        if let Some(category) = self.named(text) {
+            return Ok(category);
+        }
+        match Category::parse(text) {
+            Some(slot) => Ok(self.moved.get(&slot).copied().unwrap_or(slot)),
+            None => self.add(None, text),
+        }
+    }
+}
