@@ -6,6 +6,7 @@
 pub mod address;
 mod batch;
 pub mod client;
+pub mod delta;
 pub mod error;
 pub mod retry;
 pub mod secret;

@@ -5,11 +5,13 @@
 //! what they want; nothing they do reaches the service.
 
 // Where a program meets the board.
+mod beta;
 mod broker;
 mod document;
 pub mod error;
 mod lookup;
 mod moves;
+mod names;
 pub mod session;
 pub mod stop;
 mod tasks;

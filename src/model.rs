@@ -25,6 +25,7 @@ pub mod limits;
 pub mod link;
 pub mod order;
 pub mod progress;
+pub mod recurrence;
 pub mod time;
 
 // What a run has read.
@@ -36,10 +37,11 @@ pub use category::Category;
 pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};
 pub use document::{BucketDocument, ItemDocument, LinkDocument, PlanDocument, TaskDocument};
 pub use etag::{ETag, Versioned};
-pub use id::{BucketId, GroupId, InvalidId, PlanId, TaskId, UserId};
+pub use id::{BucketId, GroupId, InvalidId, PlanId, RosterId, TaskId, UserId};
 pub use limits::Limits;
 pub use person::{Group, User};
-pub use plan::Plan;
+pub use plan::{Archival, Plan};
 pub use progress::{Priority, Progress};
-pub use task::Task;
+pub use recurrence::Recurrence;
+pub use task::{Task, TaskBeta};
 pub use time::Clock;

@@ -10,6 +10,7 @@ pub mod body;
 pub mod request;
 
 // In.
+pub mod delta;
 pub mod entity;
 pub mod error;
 pub mod page;

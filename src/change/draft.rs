@@ -444,7 +444,7 @@ impl Draft {
         };
         for it in plans.into_values() {
             let takes_along = it.takes_along.clone();
-            push(it.into_edit().map(Write::Plan), takes_along);
+            push(it.into_edit().map(|edit| Write::Plan(Box::new(edit))), takes_along);
         }
         for (plan, (title, it)) in plan_details {
             let edit = it.into_edit().filter(|edit| match edit {

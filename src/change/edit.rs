@@ -125,7 +125,7 @@ impl Op {
 #[serde(rename_all = "snake_case")]
 pub enum Write {
     /// Of a plan.
-    Plan(Edit<Plan, ETag>),
+    Plan(Box<Edit<Plan, ETag>>),
     /// Of the details of a plan, which are there as long as the plan is.
     PlanDetails {
         /// The plan.
@@ -206,6 +206,13 @@ impl Change {
         }
     }
 
+    /// Returns the plan that it takes a task to, if it is another.
+    #[must_use]
+    pub fn moves_to(&self) -> Option<&PlanId> {
+        let Write::Task(edit) = &self.write else { return None };
+        edit.after().map(|it| &it.task.plan).filter(|it| *it != self.plan())
+    }
+
     /// Returns the title or name that the entity is known by: the one read, or a new one's.
     #[must_use]
     pub fn title(&self) -> &str {
@@ -268,8 +275,8 @@ impl Change {
 
 /// Tells whether a value of a new entity is the one that it would have anyway.
 fn is_blank(field: Field, value: &Value) -> bool {
-    // A new bucket stands somewhere in any case.
-    if field == Field::OrderHint {
+    // A new bucket stands somewhere in any case, and a new task is in a plan.
+    if matches!(field, Field::OrderHint | Field::PlanId) {
         return true;
     }
     match value {
@@ -282,7 +289,7 @@ fn is_blank(field: Field, value: &Value) -> bool {
             Field::Priority => n.as_u64() == Some(u64::from(Priority::DEFAULT.level())),
             _ => false,
         },
-        Value::Bool(_) => false,
+        Value::Bool(it) => !it,
     }
 }
 

@@ -98,6 +98,10 @@ fields! {
     PreviewType "previewType" "preview_type" "Which detail a task's card shows (in its details).";
     Checklist "checklist" "checklist" "The checklist of a task (in its details).";
     References "references" "references" "The references of a task (in its details).";
+    PlanId "planId" "plan" "The plan of a task (beta).";
+    Recurrence "recurrence" "recurrence" "The schedule of a recurring task (beta).";
+    IsArchived "isArchived" "is_archived" "Whether a plan is put away (beta).";
+    Members "members" "members" "Who is in the roster of a plan (beta).";
     BucketBoard "bucketTaskBoardFormat" "bucket_board" "The place of a task in its bucket.";
     ProgressBoard "progressTaskBoardFormat" "progress_board" "The place of a task on the board of progress.";
     AssignedToBoard "assignedToTaskBoardFormat" "assigned_to_board" "The place of a task on the board of people.";
@@ -186,14 +190,21 @@ fn graft_set<T: Ord + Clone>(theirs: &mut BTreeSet<T>, base: &BTreeSet<T>, ours:
 }
 
 impl Fields for Plan {
-    const FIELDS: &'static [Field] = &[Field::Title];
+    const FIELDS: &'static [Field] = &[Field::Title, Field::IsArchived, Field::Members];
 
     fn graft(&mut self, base: &Self, ours: &Self) {
         graft_value(&mut self.title, &base.title, &ours.title);
+        graft_value(&mut self.archival, &base.archival, &ours.archival);
+        graft_set(&mut self.new_members, &base.new_members, &ours.new_members);
     }
 
     fn value(&self, field: Field) -> Value {
-        if field == Field::Title { json!(self.title) } else { Value::Null }
+        match field {
+            Field::Title => json!(self.title),
+            Field::IsArchived => json!(self.archival.is_archived),
+            Field::Members => flags(self.new_members.iter().map(ToString::to_string)),
+            _ => Value::Null,
+        }
     }
 }
 
@@ -237,6 +248,7 @@ impl Fields for Bucket {
 impl Fields for TaskState {
     const FIELDS: &'static [Field] = &[
         Field::Title,
+        Field::PlanId,
         Field::BucketId,
         Field::PercentComplete,
         Field::Priority,
@@ -245,6 +257,7 @@ impl Fields for TaskState {
         Field::Assignments,
         Field::AppliedCategories,
         Field::ConversationThreadId,
+        Field::Recurrence,
         Field::Description,
         Field::PreviewType,
         Field::Checklist,
@@ -257,7 +270,11 @@ impl Fields for TaskState {
     fn graft(&mut self, base: &Self, ours: &Self) {
         let (task, from, to) = (&mut self.task, &base.task, &ours.task);
         graft_value(&mut task.title, &from.title, &to.title);
+        graft_value(&mut task.plan, &from.plan, &to.plan);
         graft_value(&mut task.bucket, &from.bucket, &to.bucket);
+        if from.recurrence() != to.recurrence() {
+            task.beta.get_or_insert_default().recurrence = to.recurrence().cloned();
+        }
         graft_value(&mut task.percent_complete, &from.percent_complete, &to.percent_complete);
         graft_value(&mut task.priority, &from.priority, &to.priority);
         graft_value(&mut task.start, &from.start, &to.start);
@@ -285,9 +302,17 @@ impl Fields for TaskState {
         let task = &self.task;
         let details = self.details.as_ref();
         match field {
-            Field::Name | Field::OrderHint | Field::CategoryDescriptions | Field::SharedWith => {
-                Value::Null
-            }
+            Field::Name
+            | Field::OrderHint
+            | Field::CategoryDescriptions
+            | Field::SharedWith
+            | Field::IsArchived
+            | Field::Members => Value::Null,
+            Field::PlanId => json!(task.plan),
+            Field::Recurrence => task.recurrence().map_or(
+                Value::Null,
+                |it| json!({ "pattern": it.pattern, "patternStartDateTime": it.start }),
+            ),
             Field::BucketBoard | Field::ProgressBoard | Field::AssignedToBoard => {
                 let place = field.board().and_then(|it| Some((it, self.places.get(&it)?)));
                 place.map_or(Value::Null, |(board, place)| hints(board, place))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::command::{apply, bucket, emulator, person, plan, run, skill, task};
+use crate::cli::command::{apply, bucket, delta, emulator, person, plan, run, skill, task};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +36,10 @@ pub(crate) struct Global {
     /// Address of the Graph service, version included
     #[arg(long, global = true, value_name = "URL", env = "PLANWRIGHT_GRAPH_URL")]
     pub(crate) graph_url: Option<String>,
+    /// Use Graph's beta, which Microsoft may change without notice: recurring tasks, moving
+    /// tasks between plans, archives, rosters, `delta`
+    #[arg(long, global = true)]
+    pub(crate) beta: bool,
     /// Folder for what is kept between runs
     #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -105,6 +109,8 @@ pub(crate) enum Command {
     /// Look up groups
     #[command(subcommand)]
     Group(person::GroupCommand),
+    /// Show what has changed on your plans since you asked last (beta)
+    Delta(delta::DeltaArgs),
     /// List skills and show what they take
     #[command(subcommand)]
     Skill(skill::SkillCommand),

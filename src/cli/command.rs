@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod bucket;
+pub(crate) mod delta;
 pub(crate) mod emulator;
 pub(crate) mod part;
 pub(crate) mod person;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Task(command) => task::run(&context, command),
         Command::User(command) => person::user(&context, command),
         Command::Group(command) => person::group(&context, command),
+        Command::Delta(args) => delta::run(&context, args),
         Command::Skill(command) => skill::run(&context, command),
         Command::Emulator(args) => emulator::run(&context, args),
         Command::Completions { .. } => Ok(Exit::Done),

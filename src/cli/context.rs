@@ -147,10 +147,16 @@ impl<'a> Context<'a> {
         });
     }
 
+    /// Tells whether Graph's beta is to be used.
+    fn beta(&self) -> bool {
+        self.global.beta || self.workspace.config.beta
+    }
+
     async fn client(&self, service: Service) -> Result<(Client, Serving), CommandError> {
+        let version = |base: BaseUrl| if self.beta() { base.beta() } else { base };
         match service {
             Service::Graph { base, token } => {
-                Ok((Client::new(base, &token)?, Serving { _stop: None }))
+                Ok((Client::new(version(base), &token)?, Serving { _stop: None }))
             }
             Service::Embedded { data, token } => {
                 if let Some(folder) = data.parent() {
@@ -174,7 +180,7 @@ impl<'a> Context<'a> {
                 tokio::spawn(emulator.serve(listener, async {
                     let _dropped = stopped.await;
                 }));
-                Ok((Client::new(base, &token)?, Serving { _stop: Some(stop) }))
+                Ok((Client::new(version(base), &token)?, Serving { _stop: Some(stop) }))
             }
         }
     }

@@ -75,6 +75,21 @@ impl BaseUrl {
         same.then_some(url)
     }
 
+    /// Returns the address of Graph's beta at the same service.
+    #[must_use]
+    pub fn beta(&self) -> Self {
+        let mut url = self.0.clone();
+        let path = url.path().trim_end_matches("/v1.0").trim_end_matches("/beta").to_owned();
+        url.set_path(&format!("{path}/beta"));
+        Self(url)
+    }
+
+    /// Tells whether this is the beta.
+    #[must_use]
+    pub fn is_beta(&self) -> bool {
+        self.0.path().ends_with("/beta")
+    }
+
     /// Returns scheme, host and port, for messages.
     #[must_use]
     pub fn origin(&self) -> String {

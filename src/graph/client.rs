@@ -18,7 +18,7 @@ use crate::wire::{ApiError, DecodeError, Decoded, Method, Page, Request};
 /// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB.
 const MAX_ANSWER: usize = 32 << 20;
 /// A plan has at most 9,000 tasks, about 23 pages of 400 (planner-api.md 6.5, 8.2).
-const MAX_PAGES: usize = 1000;
+pub(crate) const MAX_PAGES: usize = 1000;
 
 /// A client of one Graph service in the name of one identity. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -132,11 +132,34 @@ impl Client {
             let page = self.decode(request, answer.body, Page::<T>::decode)?;
             items.extend(page.items);
             let Some(next) = page.next else { return Ok(items) };
-            url = self.base.own(&next).ok_or_else(|| Error::ForeignLink {
-                origin: self.base.origin(),
-                link: next.chars().take(200).collect(),
-            })?;
+            url = self.own(&next)?;
         }
+    }
+
+    /// Reads one object at a link that the service gave.
+    pub(crate) async fn read_at<T: Decoded>(
+        &self,
+        request: &Request,
+        link: &str,
+    ) -> Result<T, Error> {
+        let url = self.own(link)?;
+        let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
+        self.decode(request, answer.body, T::decode)
+    }
+
+    /// Returns a link that the service gave without its origin, which may change.
+    pub(crate) fn relative(&self, link: &str) -> Result<String, Error> {
+        let url = self.own(link)?;
+        let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
+        Ok(format!("{}{query}", url.path()))
+    }
+
+    /// Returns the address of a link that the service gave, if it stays there.
+    fn own(&self, link: &str) -> Result<Url, Error> {
+        self.base.own(link).ok_or_else(|| Error::ForeignLink {
+            origin: self.base.origin(),
+            link: link.chars().take(200).collect(),
+        })
     }
 
     /// Sends a write. Returns the object as the service has it now, if it says so.
@@ -188,6 +211,7 @@ impl Client {
         let repeat = match request.method() {
             _ if request.is_read() => Repeat::Harmless,
             Method::Get | Method::Patch | Method::Delete => Repeat::Harmless,
+            Method::Post if request.if_match().is_some() => Repeat::Harmless,
             Method::Post => Repeat::OnlyIfNotDone,
         };
         let mut in_doubt = false;
@@ -279,6 +303,9 @@ impl Client {
         }
         if request.method() == Method::Patch {
             headers.insert("Prefer", HeaderValue::from_static("return=representation"));
+        } else if self.base.is_beta() {
+            // Else the container of a roster's plan has no name (planner-api.md trap 32).
+            headers.insert("Prefer", HeaderValue::from_static("include-unknown-enum-members"));
         }
         Ok(headers)
     }

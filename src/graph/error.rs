@@ -85,6 +85,12 @@ impl Error {
         self.refusal().is_some_and(ApiError::is_not_found)
     }
 
+    /// What the request went by is too old (a delta link).
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.refusal().is_some_and(|it| it.status == 410)
+    }
+
     /// Not signed in, or not permitted.
     #[must_use]
     pub fn is_permission(&self) -> bool {

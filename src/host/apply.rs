@@ -9,6 +9,7 @@
 mod markers;
 mod now;
 pub mod outcome;
+mod plan;
 mod task;
 
 use std::collections::BTreeSet;
@@ -27,11 +28,9 @@ use crate::host::apply::now::{Now, rebase, rebase_task, takes_only};
 use crate::host::apply::outcome::{Trouble, failure};
 use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
-use crate::model::{
-    Bucket, ETag, Group, GroupId, Plan, PlanDetails, PlanId, Task, TaskId, Versioned,
-};
+use crate::model::{Bucket, ETag, Group, GroupId, PlanDetails, PlanId, Task, TaskId, Versioned};
 use crate::policy::Cleared;
-use crate::wire::{Request, body, request};
+use crate::wire::{Decoded, Request, body, request};
 
 pub(crate) use crate::host::apply::markers::replace_markers;
 pub use crate::host::apply::outcome::{Applied, Outcome};
@@ -176,7 +175,9 @@ impl Work<'_> {
         let mut attempts = 0;
         let mut wrote = false;
         let result = match &change.write {
-            Write::Plan(edit) => self.write_plan(edit, &change.reads, &mut attempts).await,
+            Write::Plan(edit) => {
+                self.write_plan(edit, &change.reads, &mut attempts, &mut wrote).await
+            }
             Write::PlanDetails { plan, edit, .. } => {
                 self.write_plan_details(plan, edit, &change.reads, &mut attempts).await
             }
@@ -226,36 +227,6 @@ impl Work<'_> {
             .ok_or_else(|| Trouble::Unresolved(id.to_string()))
     }
 
-    async fn write_plan(
-        &mut self,
-        edit: &Edit<Plan, ETag>,
-        reads: &Reads,
-        attempts: &mut u32,
-    ) -> Result<(), Trouble> {
-        match edit {
-            Edit::Create { after } => {
-                let Some(group) = &after.group else {
-                    return Err(Trouble::Unresolved("a group".to_owned()));
-                };
-                let title = self.resolved_text(&after.title)?;
-                let create = request::create_plan(group, &title);
-                let made = self.create::<Plan>(&create, Within::Group(group), attempts).await?;
-                self.done.ids.insert(after.id.to_string(), made.value.id.to_string());
-                Ok(())
-            }
-            Edit::Update { before, after, basis } => {
-                let title = self.resolved_text(&after.title)?;
-                let send = |etag| request::update_plan(&after.id, &title, etag);
-                let mut part = Part { base: before, ours: after, reads, attempts };
-                let read = request::plan(&after.id);
-                self.update_part(&mut part, basis, &read, |it: Plan| it, send).await
-            }
-            Edit::Delete { before, basis } => {
-                self.delete(&request::delete_plan(&before.id, basis.clone()), attempts).await
-            }
-        }
-    }
-
     async fn write_plan_details(
         &mut self,
         plan: &PlanId,
@@ -294,7 +265,8 @@ impl Work<'_> {
                 let plan = self.real_plan(&after.plan)?;
                 let name = self.resolved_text(&after.name)?;
                 let create = request::create_bucket(&plan, &name, &after.order_hint);
-                let made = self.create::<Bucket>(&create, Within::Plan(&plan), attempts).await?;
+                let made: Versioned<Bucket> =
+                    self.create(&create, Within::Plan(&plan), attempts).await?;
                 self.done.ids.insert(after.id.to_string(), made.value.id.to_string());
                 Ok(())
             }
@@ -333,19 +305,16 @@ impl Work<'_> {
     /// at once: Planner then answers as if the actor were no member (planner-api.md 6.1, trap
     /// 14). The host has checked that they are, so it is asked again for a while. A refusal is
     /// no lost answer: nothing was made.
-    async fn create<T>(
+    async fn create<T: Decoded>(
         &self,
         create: &Request,
         within: Within<'_>,
         attempts: &mut u32,
-    ) -> Result<Versioned<T>, Trouble>
-    where
-        Versioned<T>: crate::wire::Decoded,
-    {
+    ) -> Result<T, Trouble> {
         let mut waits = None;
         loop {
             *attempts += 1;
-            let failed = match self.client.write::<Versioned<T>>(create).await {
+            let failed = match self.client.write::<T>(create).await {
                 Ok(Some(made)) => return Ok(made),
                 Ok(None) => {
                     let origin = self.client.base().origin();
@@ -376,7 +345,8 @@ impl Work<'_> {
     async fn patience(&self, within: Within<'_>) -> &'static [u64] {
         match within {
             Within::Plan(id) if self.done.ids.values().any(|it| it == id.as_str()) => &MADE_WAITS,
-            Within::Plan(_) => &[],
+            Within::Made => &MADE_WAITS,
+            Within::Plan(_) | Within::Nothing => &[],
             Within::Group(id) => {
                 let group = self.client.read::<Group>(&request::group(id)).await.ok();
                 let age = group.and_then(|it| it.created_at).map(|it| self.now.duration_since(it));
@@ -452,6 +422,9 @@ impl Work<'_> {
 /// Where something is created.
 #[derive(Clone, Copy)]
 enum Within<'a> {
+    Nothing,
+    /// In what this run has made.
+    Made,
     Group(&'a GroupId),
     Plan(&'a PlanId),
 }

@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use crate::graph::{Client, Error};
 use crate::host::Stop;
 use crate::model::{
-    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task,
-    TaskDetails, TaskId, User, Versioned,
+    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
+    TaskDetails, TaskId, User, UserId, Versioned,
 };
+use crate::wire::entity::Made;
 use crate::wire::{Decoded, Request, request};
 
 /// How many reads go out at once; Planner throttles bursts (planner-api.md 8.3).
@@ -39,6 +40,7 @@ pub(crate) enum Ask {
     UserByMail(String),
     Groups,
     Members(GroupId),
+    RosterMembers(RosterId),
 }
 
 /// What it gets.
@@ -57,6 +59,7 @@ pub(crate) enum Got {
     Users(Vec<User>),
     Groups(Vec<Group>),
     Members(Vec<User>),
+    MemberIds(Vec<UserId>),
 }
 
 /// A question with the place for its answer.
@@ -93,6 +96,10 @@ async fn fetch(client: &Client, ask: Ask) -> Result<Got, Error> {
         Ask::User(text) => Got::User(client.read(&request::user(&text)).await?),
         Ask::UserByMail(mail) => Got::Users(client.list(&request::users_by_mail(&mail)).await?),
         Ask::Groups => Got::Groups(client.list(&request::my_groups()).await?),
+        Ask::RosterMembers(roster) => {
+            let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
+            Got::MemberIds(members.into_iter().map(|it| it.0).collect())
+        }
         Ask::Members(group) => Got::Members(client.list(&request::members(&group)).await?),
     })
 }
@@ -119,7 +126,13 @@ async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, Error> {
         client,
     )
     .await?;
-    for plan in shared.into_iter().chain(lists.into_iter().flatten()) {
+    let rosters = if client.base().is_beta() {
+        client.list::<Versioned<Plan>>(&request::my_roster_plans()).await?
+    } else {
+        Vec::new()
+    };
+    let lists = lists.into_iter().flatten();
+    for plan in shared.into_iter().chain(lists).chain(rosters) {
         plans.entry(plan.value.id.clone()).or_insert(plan);
     }
     let mut plans: Vec<_> = plans.into_values().collect();

@@ -56,6 +56,9 @@ pub enum Error {
     /// Rule R6: a plan needs a group of which the actor is a member.
     #[error("you are not a member of the group `{0}`, so you can not create plans in it")]
     NotMember(String),
+    /// Graph's beta would be needed, and is not in use.
+    #[error("{0} needs the beta of Graph")]
+    NeedsBeta(&'static str),
     /// An id that is none.
     #[error(transparent)]
     Id(#[from] InvalidId),
@@ -89,6 +92,7 @@ impl Error {
             Self::Gone { .. } => "gone",
             Self::ReadOnly => "read_only",
             Self::NotMember(_) => "not_member",
+            Self::NeedsBeta(_) => "needs_beta",
             Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
             Self::Graph(error) if error.is_permission() => "not_permitted",
@@ -112,6 +116,10 @@ impl Error {
             Self::NotMember(_) => {
                 Some("ask an owner of the group to add you; owners are not members".to_owned())
             }
+            Self::NeedsBeta(_) => Some(
+                "add `--beta`, or `beta = true` to planwright.toml; Microsoft may change it without notice"
+                    .to_owned(),
+            ),
             Self::Graph(error) => graph_hint(error),
             Self::Invalid(_)
             | Self::Id(_)

@@ -305,13 +305,8 @@ impl Session {
         self.check_writable()?;
         let group = self.find_group(group)?;
         let (group, title) = (Some(group.id), title.to_owned());
-        Ok(self.state().draft.create_plan(|id| Plan {
-            id,
-            title,
-            group,
-            created_at: None,
-            created_by: None,
-        }))
+        let make = |id| Plan { group, ..Plan::new(id, title) };
+        Ok(self.state().draft.create_plan(make))
     }
 
     /// Finds a label of a plan by its name, `category7`, or its number.

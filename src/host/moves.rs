@@ -65,7 +65,11 @@ impl Session {
             return Ok(());
         }
         let mut ids = self.buckets(&plan)?;
+        let before = ids.clone();
         order::put_next_to(&mut ids, id.clone(), next_to, side);
+        if ids == before {
+            return Ok(());
+        }
         let mut hints = Vec::with_capacity(ids.len());
         for it in &ids {
             let hint = self.bucket(it)?.order_hint;
@@ -192,7 +196,11 @@ impl Session {
         let mut siblings = self.tasks_where(&task.plan, |it| column.shared(it, &other))?;
         self.sort_column(&mut siblings, column)?;
         let mut ids: Vec<TaskId> = siblings.into_iter().map(|it| it.id).collect();
+        let before = ids.clone();
         order::put_next_to(&mut ids, id.clone(), next_to, side);
+        if ids == before && !self.hint_in(id, column).is_empty() {
+            return Ok(());
+        }
         // What is new and was never moved has no place that others could be described by.
         ids.retain(|it| it == id || it == next_to || !self.hint_in(it, column).is_empty());
         let mut hints = Vec::with_capacity(ids.len());

@@ -16,6 +16,7 @@ use crate::change::{ChangeSet, Draft, Edit, Op, Saved, Write, saved};
 use crate::graph::Client;
 use crate::host::apply::{Applied, apply, refresh, replace_markers};
 use crate::host::broker;
+use crate::host::names::names;
 use crate::host::report::{ChangeReport, ChangeStatus, Failure, Report, Status};
 use crate::host::session::Facts;
 use crate::host::worker::{self, Crash};
@@ -219,11 +220,8 @@ impl Host {
         let requests_before = self.client.counts();
         let run_id = uuid::Uuid::now_v7().to_string();
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
-        let request = request::me();
         let me = tokio::select! {
-            me = self.client.read::<User>(&request) => me.map_err(|error| {
-                Failure::from(crate::host::Error::from(error))
-            }),
+            me = self.me() => me,
             () = self.interrupt.wait() => Err(interrupted()),
         };
         let me = match me {
@@ -240,6 +238,7 @@ impl Host {
             zone: self.zone.clone(),
             me,
             agent: agent.map(|it| it.name.clone()),
+            beta: self.client.base().is_beta(),
             scope: agent.and_then(|it| it.plans.clone()),
         };
         let (questions, incoming) = mpsc::channel(4);
@@ -254,6 +253,26 @@ impl Host {
             began,
             saved: None,
             requests_before,
+        })
+    }
+
+    /// Finds out who is signed in.
+    ///
+    /// # Errors
+    /// Nobody is, or the service has no beta, or can not be asked.
+    pub async fn me(&self) -> Result<User, Failure> {
+        let base = self.client.base();
+        self.client.read::<User>(&request::me()).await.map_err(|error| {
+            let refused = error.refusal().is_some_and(|it| matches!(it.status, 400 | 404 | 405));
+            if base.is_beta() && refused {
+                return Failure {
+                    code: "no_beta".into(),
+                    message: format!("{} has no beta", base.origin()),
+                    hint: Some("leave out `--beta`, or `beta = true` in planwright.toml".into()),
+                    ..Failure::default()
+                };
+            }
+            Failure::from(crate::host::Error::from(error))
         })
     }
 
@@ -319,9 +338,12 @@ impl Run<'_> {
         state.draft = Draft::of_set(set);
         for change in set.changes() {
             match &change.write {
-                Write::Plan(
-                    Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
-                ) => {
+                Write::Plan(edit) => {
+                    let (Edit::Update { before, basis, .. } | Edit::Delete { before, basis }) =
+                        &**edit
+                    else {
+                        continue;
+                    };
                     let read = Versioned::new(before.clone(), basis.clone());
                     state.snapshot.add_plan(before.id.clone(), read);
                 }
@@ -354,7 +376,7 @@ impl Run<'_> {
                         state.snapshot.add_place(id.clone(), *board, read);
                     }
                 }
-                Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => {}
+                Write::PlanDetails { .. } | Write::Bucket(_) => {}
             }
         }
     }
@@ -398,7 +420,8 @@ impl Run<'_> {
                 let plans: BTreeSet<PlanId> = set
                     .changes()
                     .iter()
-                    .map(|it| it.plan())
+                    .flat_map(|it| [Some(it.plan()), it.moves_to()])
+                    .flatten()
                     .filter(|id| session.plan(id).is_ok_and(|plan| session.in_scope(&plan)))
                     .cloned()
                     .collect();
@@ -531,55 +554,4 @@ fn interrupted() -> Failure {
         message: StopReason::Cancelled.to_string(),
         ..Failure::default()
     }
-}
-
-/// Collects names for the ids that a set mentions, as far as the run has read them: no request
-/// is made for the sake of rendering.
-fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
-    let mut names = BTreeMap::new();
-    let state = session.state();
-    let mut user = |id: &crate::model::UserId| {
-        if let Some(user) = state.snapshot.user(id) {
-            names.insert(id.to_string(), user.label().to_owned());
-        }
-    };
-    for change in set.changes() {
-        match &change.write {
-            Write::Task(edit) => {
-                for side in [edit.before(), edit.after()].into_iter().flatten() {
-                    side.task.assignments.keys().for_each(&mut user);
-                }
-            }
-            Write::PlanDetails { edit, .. } => {
-                for side in [edit.before(), edit.after()].into_iter().flatten() {
-                    side.shared_with.iter().for_each(&mut user);
-                }
-            }
-            Write::Plan(_) | Write::Bucket(_) => {}
-        }
-    }
-    let me = &session.facts().me;
-    names.insert(me.id.to_string(), me.label().to_owned());
-    for change in set.changes() {
-        let plan = change.plan();
-        if let Some(read) = state.snapshot.plan(plan) {
-            names.insert(plan.to_string(), read.value.title.clone());
-        }
-        let read = state.snapshot.plan_details(plan).map(|it| &it.value);
-        if let Some(details) = state.draft.plan_details(plan).or(read) {
-            for (category, name) in &details.labels {
-                names.insert(format!("{plan}/{category}"), name.clone());
-            }
-        }
-        let Write::Task(edit) = &change.write else { continue };
-        for side in [edit.before(), edit.after()].into_iter().flatten() {
-            let Some(id) = &side.task.bucket else { continue };
-            let wanted = state.draft.bucket(id).flatten().map(|it| it.name.clone());
-            let read = || state.snapshot.bucket(id).map(|it| it.value.name.clone());
-            if let Some(name) = wanted.or_else(read) {
-                names.insert(id.to_string(), name);
-            }
-        }
-    }
-    names
 }

@@ -45,6 +45,8 @@ pub struct Facts {
     pub me: User,
     /// The agent's name, if one acts.
     pub agent: Option<String>,
+    /// Whether Graph's beta is in use.
+    pub beta: bool,
     /// The plans (titles or ids) that the agent may see; `None` for all (rule R4).
     pub scope: Option<BTreeSet<String>>,
 }

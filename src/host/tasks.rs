@@ -29,8 +29,14 @@ impl Session {
         }
         let state = self.state();
         let new = state.draft.new_tasks(plan).map(|it| it.id.clone());
-        let kept = ids.into_iter().filter(|id| state.draft.task(id) != Some(None));
-        Ok(new.chain(kept).collect())
+        let moved_here = state.draft.touched_tasks().filter(|it| it.plan == *plan);
+        let moved_here = moved_here.map(|it| it.id.clone()).filter(|id| !id.is_provisional());
+        let moved_here: Vec<TaskId> = moved_here.filter(|id| !ids.contains(id)).collect();
+        let stays = |id: &TaskId| match state.draft.task(id) {
+            Some(wanted) => wanted.is_some_and(|it| it.task.plan == *plan),
+            None => true,
+        };
+        Ok(new.chain(moved_here).chain(ids.iter().filter(|it| stays(it)).cloned()).collect())
     }
 
     /// Returns the ids of a bucket's tasks; that they are in it counts as read.

@@ -45,7 +45,11 @@ impl TaskDetails {
             return;
         }
         let mut keys = self.checklist_order();
+        let before = keys.clone();
         order::put_next_to(&mut keys, key.to_owned(), &next_to.to_owned(), side);
+        if keys == before {
+            return;
+        }
         // Hints ascend from what is shown last to what is shown first.
         keys.reverse();
         let stays = |it: &str| {

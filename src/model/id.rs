@@ -148,6 +148,12 @@ id_type!(
     "group"
 );
 
+id_type!(
+    /// The id of a roster, a container of the beta for one plan: a GUID.
+    RosterId,
+    "roster"
+);
+
 /// Tells whether a text has the form of an id that Planner gives: 28 characters of its
 /// alphabet (planner-api.md 1.2). A title can have it too, so this only decides what is tried
 /// first.

@@ -1,9 +1,11 @@
 //! A plan.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GroupId, PlanId, UserId};
+use crate::model::{GroupId, PlanId, RosterId, UserId};
 
 /// A Planner plan (planner-api.md 1.3). Its sharing and its labels are in
 /// [`PlanDetails`](crate::model::PlanDetails).
@@ -19,4 +21,39 @@ pub struct Plan {
     pub created_at: Option<Timestamp>,
     /// Who created it; `None` for an application.
     pub created_by: Option<UserId>,
+    /// The roster that contains it, where one does (beta).
+    #[serde(default)]
+    pub roster: Option<RosterId>,
+    /// People that this run adds to its roster (beta).
+    #[serde(default)]
+    pub new_members: BTreeSet<UserId>,
+    /// Whether it is put away, and why (beta).
+    #[serde(default)]
+    pub archival: Archival,
+}
+
+/// Whether a plan is put away: read only, and out of sight (planner-api.md 2.9).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Archival {
+    /// Whether it is.
+    pub is_archived: bool,
+    /// Why it was put away, or taken back.
+    pub justification: String,
+}
+
+impl Plan {
+    /// Returns a plan that does not exist yet.
+    #[must_use]
+    pub const fn new(id: PlanId, title: String) -> Self {
+        Self {
+            id,
+            title,
+            group: None,
+            created_at: None,
+            created_by: None,
+            roster: None,
+            new_members: BTreeSet::new(),
+            archival: Archival { is_archived: false, justification: String::new() },
+        }
+    }
 }

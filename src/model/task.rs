@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BucketId, Category, PlanId, Priority, Progress, TaskId, UserId};
+use crate::model::{BucketId, Category, PlanId, Priority, Progress, Recurrence, TaskId, UserId};
 
 /// A Planner task without its details (planner-api.md 1.6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,22 @@ pub struct Task {
     pub reference_count: u32,
     /// Where it stands in the plan's flat list; computed by the service.
     pub order_hint: String,
+    /// What only the beta tells; `None` where v1.0 was asked.
+    #[serde(default)]
+    pub beta: Option<Box<TaskBeta>>,
+}
+
+/// What only Graph's beta tells of a task (planner-api.md 1.13).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TaskBeta {
+    /// When it was changed last.
+    pub last_modified_at: Option<Timestamp>,
+    /// Who changed it last; `None` for an application.
+    pub last_modified_by: Option<UserId>,
+    /// Whether it is put away with its plan.
+    pub is_archived: bool,
+    /// The schedule of its series, if it holds one.
+    pub recurrence: Option<Recurrence>,
 }
 
 impl Task {
@@ -74,7 +90,14 @@ impl Task {
             checklist_count: 0,
             reference_count: 0,
             order_hint: String::new(),
+            beta: None,
         }
+    }
+
+    /// Returns the schedule of its series, if it holds one.
+    #[must_use]
+    pub fn recurrence(&self) -> Option<&Recurrence> {
+        self.beta.as_ref()?.recurrence.as_ref()
     }
 
     /// Returns the state that its completion stands for.

@@ -82,8 +82,9 @@ fn force(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
 
 fn scope(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
     let Some(agent) = &grants.agent else { return };
+    let touched = [Some(change.plan()), change.moves_to()];
     if let Some(plans) = &agent.plans
-        && !plans.contains(change.plan())
+        && touched.into_iter().flatten().any(|it| !plans.contains(it))
     {
         let reason = format!("agent `{}` has no access to this plan", agent.name);
         rulings.push(Ruling::deny("host R4", Some(change.n), reason));

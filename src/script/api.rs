@@ -19,6 +19,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, Module, NativeCallContext, Position};
 use crate::host::{Error, Session, StopReason};
 use crate::script::engine::Kind;
 
+mod beta;
 mod board;
 mod bucket;
 mod change;
@@ -67,10 +68,12 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
         people::add(&mut module);
         date::add(&mut module);
         text::add(&mut module);
+        beta::add_reads(&mut module);
         if is_policy {
             change::add(&mut module);
         } else {
             board::add_effects(&mut module);
+            beta::add_effects(&mut module);
         }
         module.build_index();
         Arc::new(module)
@@ -110,11 +113,20 @@ pub(crate) fn raise(session: &Session, error: &Error) -> Box<EvalAltResult> {
     }
     let mut map = rhai::Map::new();
     map.insert("kind".into(), error.code().into());
-    map.insert("message".into(), error.to_string().into());
+    map.insert("message".into(), message_of(error).into());
     if let Some(hint) = error.hint() {
         map.insert("hint".into(), hint.into());
     }
     EvalAltResult::ErrorRuntime(map.into(), Position::NONE).into()
+}
+
+/// The error in a sentence, with what caused it: a script sees no more of it.
+fn message_of(error: &Error) -> String {
+    let cause = match error {
+        Error::Graph(error) => std::error::Error::source(&**error),
+        _ => None,
+    };
+    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Makes an error about a value that a script gave.

@@ -16,6 +16,8 @@ use crate::script::Budget;
 pub struct Config {
     /// The zone that decides what today is (an IANA name); the system's if absent.
     pub time_zone: Option<String>,
+    /// Whether to use Graph's beta, which Microsoft may change without notice.
+    pub beta: bool,
     /// Which policies are in force.
     pub policies: PolicyConfig,
     /// How much a run may do.

@@ -3,7 +3,7 @@
 use rhai::{Array, Dynamic, Map};
 use serde_json::{Number, Value};
 
-use crate::script::api::{Bucket, Date, Days, Group, Plan, Task, User};
+use crate::script::api::{Bucket, ChecklistItem, Date, Days, Group, Plan, Task, User};
 
 const MAX_DEPTH: usize = 32;
 
@@ -62,6 +62,7 @@ fn convert(value: &Dynamic, path: &str, depth: usize) -> Result<Value, String> {
         .or_else(|| value.read_lock::<Plan>().map(|it| it.id.to_string()))
         .or_else(|| value.read_lock::<User>().map(|it| it.id.to_string()))
         .or_else(|| value.read_lock::<Date>().map(|it| it.to_string()))
+        .or_else(|| value.read_lock::<ChecklistItem>().map(|it| it.key.clone()))
         .or_else(|| value.read_lock::<Group>().map(|it| it.group.id.to_string()));
     if let Some(days) = value.read_lock::<Days>() {
         return Ok(days.0.into());

@@ -44,6 +44,7 @@ fn changed_properties(before: &Task, after: &Task) -> Map<String, Value> {
         }
     };
     set("title", before.title != after.title, json!(after.title));
+    set("planId", before.plan != after.plan, json!(after.plan.as_str()));
     set("bucketId", before.bucket != after.bucket, json!(after.bucket));
     set(
         "percentComplete",
@@ -58,6 +59,12 @@ fn changed_properties(before: &Task, after: &Task) -> Map<String, Value> {
         before.conversation_thread != after.conversation_thread,
         json!(after.conversation_thread),
     );
+    let schedule = after.recurrence().map(|it| {
+        let start = it.start;
+        json!({ "pattern": it.pattern, "patternStartDateTime": start })
+    });
+    let differs = before.recurrence() != after.recurrence();
+    set("recurrence", differs, json!({ "schedule": schedule }));
     let assignments = changed_assignments(&before.assignments, &after.assignments);
     set("assignments", !assignments.is_empty(), Value::Object(assignments));
     let categories = changed_flags(&before.categories, &after.categories);

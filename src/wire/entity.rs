@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::model::recurrence::Pattern;
 use crate::model::{
-    BoardPlace, Bucket, Category, ChecklistItem, ETag, Group, GroupId, InvalidId, Plan,
-    PlanDetails, PlanId, Priority, Reference, Task, TaskDetails, User, UserId, Versioned,
+    Archival, BoardPlace, Bucket, Category, ChecklistItem, ETag, Group, GroupId, InvalidId, Plan,
+    PlanDetails, PlanId, Priority, Recurrence, Reference, RosterId, Task, TaskBeta, TaskDetails,
+    User, UserId, Versioned,
 };
 
 /// Why an answer could not be understood.
@@ -66,8 +68,15 @@ struct PlanJson {
     title: String,
     owner: Option<String>,
     container: Option<ContainerJson>,
+    is_archived: Option<bool>,
+    archival_info: Option<ArchivalJson>,
     created_date_time: Option<Timestamp>,
     created_by: Option<IdentitySet>,
+}
+
+#[derive(Deserialize)]
+struct ArchivalJson {
+    justification: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,19 +90,28 @@ struct ContainerJson {
 impl Decoded for Versioned<Plan> {
     fn decode(value: Value) -> Result<Self, DecodeError> {
         let json: PlanJson = serde_json::from_value(value)?;
-        let group = match json.container {
-            Some(ContainerJson { container_id, kind: Some(kind) }) if kind == "group" => {
-                container_id
-            }
-            Some(_) => None,
-            None => json.owner,
+        let (group, roster) = match json.container {
+            Some(ContainerJson { container_id, kind: Some(kind) }) => match kind.as_str() {
+                "group" => (container_id, None),
+                "roster" => (None, container_id),
+                _ => (None, None),
+            },
+            Some(_) => (None, None),
+            None => (json.owner, None),
         };
+        let justification = json.archival_info.and_then(|it| it.justification);
         let plan = Plan {
             id: PlanId::parse(&json.id)?,
             title: json.title,
             group: group.and_then(|id| GroupId::parse(&id).ok()),
             created_at: json.created_date_time,
             created_by: user_of(json.created_by),
+            roster: roster.and_then(|id| RosterId::parse(&id).ok()),
+            new_members: BTreeSet::new(),
+            archival: Archival {
+                is_archived: json.is_archived.unwrap_or(false),
+                justification: justification.unwrap_or_default(),
+            },
         };
         Ok(Self::new(plan, tag(json.etag)?))
     }
@@ -180,11 +198,54 @@ struct TaskJson {
     conversation_thread_id: Option<String>,
     applied_categories: Option<Map<String, Value>>,
     assignments: Option<Map<String, Value>>,
+    last_modified_date_time: Option<Timestamp>,
+    last_modified_by: Option<IdentitySet>,
+    is_archived: Option<bool>,
+    recurrence: Option<RecurrenceJson>,
+}
+
+#[derive(Deserialize)]
+struct RecurrenceJson {
+    schedule: Option<ScheduleJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScheduleJson {
+    pattern: Value,
+    pattern_start_date_time: Option<Timestamp>,
+    next_occurrence_date_time: Option<Timestamp>,
+}
+
+/// A pattern of a kind that appears one day is no reason not to read the task.
+fn recurrence(json: Option<RecurrenceJson>) -> Option<Recurrence> {
+    let schedule = json?.schedule?;
+    Some(Recurrence {
+        pattern: serde_json::from_value::<Pattern>(schedule.pattern).ok()?,
+        start: schedule.pattern_start_date_time?,
+        next: schedule.next_occurrence_date_time,
+    })
+}
+
+impl TaskJson {
+    /// What v1.0 does not have.
+    fn beta(&mut self) -> Option<Box<TaskBeta>> {
+        let there = self.is_archived.is_some() || self.last_modified_date_time.is_some();
+        there.then(|| {
+            Box::new(TaskBeta {
+                last_modified_at: self.last_modified_date_time,
+                last_modified_by: user_of(self.last_modified_by.take()),
+                is_archived: self.is_archived.unwrap_or(false),
+                recurrence: recurrence(self.recurrence.take()),
+            })
+        })
+    }
 }
 
 impl Decoded for Versioned<Task> {
     fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: TaskJson = serde_json::from_value(value)?;
+        let mut json: TaskJson = serde_json::from_value(value)?;
+        let beta = json.beta();
         let percent = json.percent_complete.unwrap_or(0).clamp(0, 100);
         let priority = u8::try_from(json.priority.unwrap_or(5)).ok().and_then(Priority::new);
         let categories: BTreeSet<Category> = json
@@ -221,6 +282,7 @@ impl Decoded for Versioned<Task> {
             checklist_count: json.checklist_item_count.unwrap_or(0),
             reference_count: json.reference_count.unwrap_or(0),
             order_hint: json.order_hint.unwrap_or_default(),
+            beta,
         };
         Ok(Self::new(task, tag(json.etag)?))
     }
@@ -306,6 +368,23 @@ impl Decoded for Versioned<BoardPlace> {
         }
         let hint = json.order_hint.or(json.unassigned_order_hint).unwrap_or_default();
         Ok(Self::new(BoardPlace { hint, by_user }, tag(json.etag)?))
+    }
+}
+
+/// The id of something that has no tag, as a create or list of the beta gives it: a roster, or
+/// the user of a roster's member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made<T>(pub T);
+
+impl Decoded for Made<RosterId> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        Ok(Self(RosterId::parse(value.get("id").and_then(Value::as_str).unwrap_or_default())?))
+    }
+}
+
+impl Decoded for Made<UserId> {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        Ok(Self(UserId::parse(value.get("userId").and_then(Value::as_str).unwrap_or_default())?))
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::model::{Board, BucketId, ETag, GroupId, PlanId, TaskId};
+use crate::model::{Archival, Board, BucketId, ETag, GroupId, PlanId, RosterId, TaskId, UserId};
 
 /// The verbs of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,8 @@ impl Request {
         &self.path
     }
 
-    /// Returns the tag that it is conditional on; always there for PATCH and DELETE.
+    /// Returns the tag that it is conditional on; always there for PATCH and DELETE, and where a
+    /// POST changes what is there.
     #[must_use]
     pub const fn if_match(&self) -> Option<&ETag> {
         self.if_match.as_ref()
@@ -215,6 +216,54 @@ pub fn board_place(id: &TaskId, board: Board) -> Request {
 pub fn create_plan(group: &GroupId, title: &str) -> Request {
     let container = json!({ "containerId": group.as_str(), "type": "group" });
     Request::post("/planner/plans", json!({ "container": container, "title": title }))
+}
+
+/// Creates a plan in a roster (beta, 2.9).
+#[must_use]
+pub fn create_roster_plan(roster: &RosterId, title: &str) -> Request {
+    let container = json!({ "containerId": roster.as_str(), "type": "roster" });
+    Request::post("/planner/plans", json!({ "container": container, "title": title }))
+}
+
+/// Creates a roster, with the signed-in user as its first member (beta, 2.9).
+#[must_use]
+pub fn create_roster() -> Request {
+    let kind = "#microsoft.graph.plannerRoster";
+    Request::post("/planner/rosters", json!({ "@odata.type": kind }))
+}
+
+/// The members of a roster (beta, 2.9).
+#[must_use]
+pub fn roster_members(roster: &RosterId) -> Request {
+    Request::get(format!("/planner/rosters/{roster}/members"))
+}
+
+/// Adds a person to a roster (beta, 2.9).
+#[must_use]
+pub fn add_roster_member(roster: &RosterId, user: &UserId) -> Request {
+    let kind = "#microsoft.graph.plannerRosterMember";
+    let body = json!({ "@odata.type": kind, "userId": user.as_str() });
+    Request::post(&format!("/planner/rosters/{roster}/members"), body)
+}
+
+/// The plans of the rosters that the signed-in user is a member of (beta, 2.9).
+#[must_use]
+pub fn my_roster_plans() -> Request {
+    Request::get("/me/planner/rosterPlans".to_owned())
+}
+
+/// Puts a plan away, or takes it back (beta, 2.9).
+#[must_use]
+pub fn archive_plan(id: &PlanId, archival: &Archival, etag: ETag) -> Request {
+    let verb = if archival.is_archived { "archive" } else { "unarchive" };
+    let body = json!({ "justification": archival.justification });
+    Request { if_match: Some(etag), ..Request::post(&format!("/planner/plans/{id}/{verb}"), body) }
+}
+
+/// Where a round of changes begins: all that the signed-in user can see (beta, 2.10).
+#[must_use]
+pub fn delta() -> Request {
+    Request::get("/me/planner/all/delta".to_owned())
 }
 
 /// Renames a plan (P3).

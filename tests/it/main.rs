@@ -6,6 +6,7 @@ mod driver;
 mod support;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
+mod beta;
 mod commands;
 mod conflicts;
 mod faults;

@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use crate::cli::args::WriteArgs;
 use crate::cli::command::plan::plan_meant;
-use crate::cli::command::task::task_meant;
+use crate::cli::command::task::{day, task_meant};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::host::error::similar;
 use crate::host::{Column, Error, Failure, Session};
 use crate::model::order::Side;
+use crate::model::recurrence::Given;
+use crate::model::time::moment_of_day;
 use crate::model::{Reference, TaskDetails, TaskId, link};
 
 #[derive(Debug, Args)]
@@ -40,7 +42,7 @@ pub(crate) struct MoveArgs {
     /// Task title or id
     task: String,
     /// Bucket name or id
-    #[arg(required_unless_present_any = ["before", "after"])]
+    #[arg(required_unless_present_any = ["before", "after", "to_plan"])]
     bucket: Option<String>,
     /// Put it right before this task, in its bucket
     #[arg(long, value_name = "TASK", conflicts_with_all = ["bucket", "after"])]
@@ -48,6 +50,41 @@ pub(crate) struct MoveArgs {
     /// Put it right after this task, in its bucket
     #[arg(long, value_name = "TASK", conflicts_with = "bucket")]
     after: Option<String>,
+    /// Move it to this plan, into the bucket if one is named (beta)
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["before", "after"])]
+    to_plan: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright --beta task repeat \"Order toner\" monthly\n  planwright --beta task repeat \"Order toner\" weekly --on monday --on friday\n  planwright --beta task repeat \"Order toner\" --stop"
+)]
+pub(crate) struct RepeatArgs {
+    /// Task title or id
+    task: String,
+    /// How: daily, weekly, monthly or yearly
+    #[arg(required_unless_present = "stop")]
+    how: Option<String>,
+    /// Every so many days, weeks, months or years
+    #[arg(long, value_name = "N")]
+    interval: Option<u32>,
+    /// Day of the week; may be repeated
+    #[arg(long, value_name = "DAY")]
+    on: Vec<String>,
+    /// Which of these days in the month: first, second, third, fourth or last
+    #[arg(long, value_name = "WHICH")]
+    index: Option<String>,
+    /// Day of the month
+    #[arg(long, value_name = "N")]
+    day: Option<u32>,
+    /// First day; the day it starts or is due, or today, if absent
+    #[arg(long, value_name = "DAY")]
+    from: Option<String>,
+    /// Stop it from recurring
+    #[arg(long, conflicts_with_all = ["how", "interval", "on", "index", "day", "from"])]
+    stop: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -165,6 +202,16 @@ pub(crate) struct ShareArgs {
     write: WriteArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct MemberArgs {
+    /// Plan title or id
+    plan: String,
+    /// Person: name, address or id
+    user: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
 impl Common {
     /// Runs an edit of the task meant.
     fn edit(
@@ -209,7 +256,13 @@ pub(crate) fn neighbour(before: Option<&String>, after: Option<&String>) -> Opti
 pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, CommandError> {
     let bucket = args.bucket.clone();
     let neighbour = neighbour(args.before.as_ref(), args.after.as_ref());
+    let to_plan = args.to_plan.clone();
     args.common.edit(context, "task move", &args.task, move |session, id| {
+        if let Some(plan) = to_plan {
+            let plan = session.find_plan(&plan)?;
+            let bucket = bucket.map(|it| session.find_bucket(&plan, &it)).transpose()?;
+            return Ok(session.move_task_to_plan(id, &plan, bucket.as_ref())?);
+        }
         let plan = session.task(id)?.plan;
         if let Some((other, side)) = neighbour {
             let other = session.find_task(&plan, &other)?;
@@ -220,6 +273,21 @@ pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, Co
             session.move_task(id, &bucket)?;
         }
         Ok(())
+    })
+}
+
+pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, CommandError> {
+    let (how, interval, on) = (args.how.clone(), args.interval, args.on.clone());
+    let (index, day_of_month, from) = (args.index.clone(), args.day, args.from.clone());
+    args.common.edit(context, "task repeat", &args.task, move |session, id| {
+        let Some(kind) = how else { return Ok(session.set_recurrence(id, None)?) };
+        let task = session.task(id)?;
+        let from = from.map(|it| day(session, &it)).transpose()?.flatten();
+        let today = moment_of_day(session.today()).unwrap_or(session.facts().now);
+        let start = from.or(task.start).or(task.due).unwrap_or(today);
+        let given = Given { kind, interval, days: on, index, day_of_month, month: None, start };
+        let recurrence = given.recurrence().map_err(Error::Invalid)?;
+        Ok(session.set_recurrence(id, Some(recurrence))?)
     })
 }
 
@@ -358,6 +426,16 @@ pub(crate) fn share(context: &Context<'_>, args: &ShareArgs) -> Result<Exit, Com
                 it.shared_with.insert(user);
             }
         })?;
+        Ok(json!({ "id": plan.id }))
+    })
+}
+
+pub(crate) fn add_member(context: &Context<'_>, args: &MemberArgs) -> Result<Exit, CommandError> {
+    let (plan, user) = (args.plan.clone(), args.user.clone());
+    context.edit(&args.write, "plan add-member", move |session| {
+        let plan = plan_meant(session, Some(&plan))?;
+        let user = session.find_user(&user)?;
+        session.add_member(&plan.id, &user)?;
         Ok(json!({ "id": plan.id }))
     })
 }

@@ -42,6 +42,12 @@ pub(crate) enum PlanCommand {
     Label(part::PlanLabelArgs),
     /// Share a plan with a person: it then shows in their list
     Share(part::ShareArgs),
+    /// Put a plan away, with everything in it (beta)
+    Archive(ArchiveArgs),
+    /// Take a plan back that was put away (beta)
+    Unarchive(ArchiveArgs),
+    /// Add a person to the roster of a plan (beta)
+    AddMember(part::MemberArgs),
     /// Delete a plan with everything in it
     Delete(DeleteArgs),
 }
@@ -55,8 +61,22 @@ pub(crate) struct CreateArgs {
     #[arg(long = "title", id = "title_option", value_name = "TITLE", conflicts_with = "title")]
     title_option: Option<String>,
     /// Group that will contain it: name or id
-    #[arg(long)]
-    group: String,
+    #[arg(long, required_unless_present = "roster")]
+    group: Option<String>,
+    /// Put it in a roster of its own instead, with you as the first member (beta)
+    #[arg(long, conflicts_with = "group")]
+    roster: bool,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveArgs {
+    /// Plan title or id
+    plan: String,
+    /// Why; kept with the plan
+    #[arg(long, default_value = "")]
+    reason: String,
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -141,7 +161,10 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
                 args.title.clone().or_else(|| args.title_option.clone()).unwrap_or_default();
             let group = args.group.clone();
             context.edit(&args.write, "plan create", move |session| {
-                let id = session.create_plan(&group, &title)?;
+                let id = match group {
+                    Some(group) => session.create_plan(&group, &title)?,
+                    None => session.create_roster_plan(&title)?,
+                };
                 Ok(json!({ "id": id }))
             })
         }
@@ -164,6 +187,9 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
         PlanCommand::Import(args) => transfer::import(context, args),
         PlanCommand::Label(args) => part::plan_label(context, args),
         PlanCommand::Share(args) => part::share(context, args),
+        PlanCommand::Archive(args) => archive(context, args, true),
+        PlanCommand::Unarchive(args) => archive(context, args, false),
+        PlanCommand::AddMember(args) => part::add_member(context, args),
         PlanCommand::Delete(args) => {
             let name = args.plan.clone();
             context.edit(&args.write, "plan delete", move |session| {
@@ -173,4 +199,14 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             })
         }
     }
+}
+
+fn archive(context: &Context<'_>, args: &ArchiveArgs, away: bool) -> Result<Exit, CommandError> {
+    let (name, reason) = (args.plan.clone(), args.reason.clone());
+    let command = if away { "plan archive" } else { "plan unarchive" };
+    context.edit(&args.write, command, move |session| {
+        let plan = plan_meant(session, Some(&name))?;
+        session.archive_plan(&plan.id, away, &reason)?;
+        Ok(json!({ "id": plan.id }))
+    })
 }

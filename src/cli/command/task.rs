@@ -34,6 +34,8 @@ pub(crate) enum TaskCommand {
     Assign(part::AssignArgs),
     /// Move a task to a bucket of its plan
     Move(part::MoveArgs),
+    /// Make a task recur (beta)
+    Repeat(part::RepeatArgs),
     /// Put labels on a task
     Label(part::LabelArgs),
     /// Change the checklist of a task
@@ -210,7 +212,7 @@ pub(crate) fn task_meant(
 }
 
 /// Reads a day as it is typed.
-fn day(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
+pub(crate) fn day(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
     let day: Date = match text.trim().to_lowercase().as_str() {
         "none" | "" => return Ok(None),
         "today" => session.today(),
@@ -258,6 +260,7 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         TaskCommand::Update(args) => update(context, args),
         TaskCommand::Assign(args) => part::assign(context, args),
         TaskCommand::Move(args) => part::move_to(context, args),
+        TaskCommand::Repeat(args) => part::repeat(context, args),
         TaskCommand::Label(args) => part::label(context, args),
         TaskCommand::Checklist(args) => part::checklist(context, args),
         TaskCommand::Reference(args) => part::reference(context, args),

@@ -15,6 +15,8 @@ pub(crate) fn plan(plan: &Plan) -> Value {
         "owner": plan.group,
         "createdDateTime": plan.created_at,
         "createdBy": plan.created_by,
+        "rosterId": plan.roster,
+        "isArchived": plan.archival.is_archived,
     })
 }
 
@@ -59,6 +61,16 @@ pub(crate) fn task(task: &Task, details: Option<&TaskDetails>) -> Value {
         "checklistItemCount": task.checklist_count,
         "referenceCount": task.reference_count,
     });
+    if let (Some(beta), Some(map)) = (&task.beta, value.as_object_mut()) {
+        map.insert("lastModifiedDateTime".into(), json!(beta.last_modified_at));
+        map.insert("lastModifiedBy".into(), json!(beta.last_modified_by));
+        map.insert("isArchived".into(), json!(beta.is_archived));
+        let schedule = beta.recurrence.as_ref().map(|it| {
+            let (start, next) = (it.start, it.next);
+            json!({ "pattern": it.pattern, "patternStartDateTime": start, "nextOccurrenceDateTime": next })
+        });
+        map.insert("recurrence".into(), json!(schedule));
+    }
     if let (Some(details), Some(map)) = (details, value.as_object_mut()) {
         map.insert("description".into(), json!(details.description));
         let checklist = details.checklist.iter().map(|(key, item)| {

@@ -154,7 +154,7 @@ impl View<'_> {
             return;
         }
         let label = paint(DIM, &format!("{:<12}", word_for(name)));
-        if let Value::Object(after) = &field.after {
+        if let (Value::Object(after), true) = (&field.after, name != "recurrence") {
             let empty = serde_json::Map::new();
             let before = field.before.as_object().unwrap_or(&empty);
             for (key, value) in after {
@@ -204,7 +204,7 @@ impl View<'_> {
     fn entry(&self, change: &ChangeReport, name: &str, key: &str, value: &Value) -> String {
         let names = &self.report.names;
         let text = match name {
-            "assignments" | "sharedWith" => names.get(key).cloned(),
+            "assignments" | "sharedWith" | "members" => names.get(key).cloned(),
             "categoryDescriptions" => value.as_str().map(|it| format!("{key} {it}")),
             "appliedCategories" => names.get(&format!("{}/{key}", change.plan)).cloned(),
             "references" => {
@@ -250,7 +250,12 @@ impl View<'_> {
                     Err(_) => text.clone(),
                 }
             }
-            ("bucketId", Value::String(id)) => {
+            ("recurrence", Value::Object(map)) => {
+                let kind = map.get("pattern").and_then(|it| it.get("type"));
+                kind.and_then(Value::as_str).unwrap_or("yes").to_owned()
+            }
+            ("isArchived", Value::Bool(away)) => if *away { "yes" } else { "no" }.to_owned(),
+            ("bucketId" | "planId", Value::String(id)) => {
                 self.report.names.get(id).cloned().unwrap_or_else(|| id.clone())
             }
             ("description", Value::String(text)) if text.is_empty() => "none".to_owned(),
@@ -331,6 +336,10 @@ fn word_for(field: &str) -> &str {
         "sharedWith" => "shared with",
         "references" => "link",
         "previewType" => "preview",
+        "planId" => "plan",
+        "isArchived" => "archived",
+        "recurrence" => "repeats",
+        "members" => "member",
         "conversationThreadId" => "comments",
         other => other,
     }

@@ -208,7 +208,7 @@ fn rebase_values<T: Fields + Clone>(
 pub(crate) fn takes_only(change: &Change, now: &Now, own: &BTreeSet<TaskId>) -> bool {
     let goes = |task: &Task| match &change.write {
         Write::Bucket(Edit::Delete { before, .. }) => task.bucket.as_ref() == Some(&before.id),
-        Write::Plan(Edit::Delete { before, .. }) => task.plan == before.id,
+        Write::Plan(edit) => edit.after().is_none() && task.plan == edit.known().id,
         _ => false,
     };
     let mut tasks = now.tasks.values().map(|it| &it.value).filter(|it| goes(it));

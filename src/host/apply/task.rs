@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::change::{Change, Edit, Merge, Placed, TaskBasis, TaskState, merge};
 use crate::host::apply::outcome::{Outcome, Trouble};
 use crate::host::apply::{Part, Reads, Within, Work};
-use crate::model::{Board, BoardPlace, ETag, Task, TaskDetails, TaskId};
+use crate::model::{Board, BoardPlace, ETag, Task, TaskDetails, TaskId, Versioned};
 use crate::wire::{body, request};
 
 impl Work<'_> {
@@ -20,7 +20,8 @@ impl Work<'_> {
             Edit::Create { after } => {
                 let plan = self.real_plan(&after.task.plan)?;
                 let create = request::create_task(self.resolved(body::new_task(&after.task))?);
-                let made = self.create::<Task>(&create, Within::Plan(&plan), attempts).await?;
+                let made: Versioned<Task> =
+                    self.create(&create, Within::Plan(&plan), attempts).await?;
                 self.done.ids.insert(after.task.id.to_string(), made.value.id.to_string());
                 let details = after.details.as_ref();
                 if !after.places.is_empty()

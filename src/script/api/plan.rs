@@ -54,7 +54,7 @@ mod functions {
         }))
     }
 
-    /// The members of its group, who can all see and edit it.
+    /// The members of its group or roster, who can all see and edit it.
     #[rhai_fn(get = "members", pure, volatile, return_raw)]
     pub fn members(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -62,7 +62,7 @@ mod functions {
         let groups = session.groups().or_raise(session)?;
         let users = match groups.into_iter().find(|it| Some(&it.id) == id.as_ref()) {
             Some(group) => session.members(&group).or_raise(session)?,
-            None => Vec::new(),
+            None => session.roster_members(&plan.id).or_raise(session)?.unwrap_or_default(),
         };
         Ok(frozen_list(users.into_iter().map(|it| User { session: session.clone(), id: it.id })))
     }

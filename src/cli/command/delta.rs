@@ -1,0 +1,116 @@
+//! `planwright delta`: what has changed since last time, by the beta's delta queries.
+//!
+//! The place where the next round begins is kept in the state folder, for each service and user.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::table::{Column, show_list};
+use crate::cli::settings;
+use crate::graph::delta::{DeltaChange, DeltaItem, Round};
+use crate::model::User;
+
+/// Show what has changed on your plans since you asked last (beta)
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The first time there is nothing to show: from then on changes are kept track of.\n\nExample:\n  planwright --beta delta"
+)]
+pub(crate) struct DeltaArgs {
+    /// Show it again next time
+    #[arg(long)]
+    peek: bool,
+    /// Forget the place: begin anew
+    #[arg(long, conflicts_with = "peek")]
+    restart: bool,
+}
+
+/// What came of asking.
+struct Found {
+    round: Round,
+    began: bool,
+    too_old: bool,
+}
+
+pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, CommandError> {
+    let folder = settings::state_dir(context.global)?.join("delta");
+    let (found, place) = context.with_host(None, async |host| {
+        if !host.client.base().is_beta() {
+            return Err(CommandError::from(crate::host::Error::NeedsBeta("delta")));
+        }
+        let place = place(&folder, &host.service, &host.me().await?);
+        let known = if args.restart { None } else { std::fs::read_to_string(&place).ok() };
+        let mut found = Found {
+            began: known.is_none(),
+            too_old: false,
+            round: match host.client.delta(known.as_deref()).await {
+                Err(error) if error.is_gone() => Round { items: Vec::new(), link: String::new() },
+                other => other?,
+            },
+        };
+        if found.round.link.is_empty() {
+            found.too_old = true;
+            found.round = host.client.delta(None).await?;
+        }
+        Ok((found, place))
+    })??;
+    if !args.peek || found.began || found.too_old {
+        settings::make_private_dir(&folder)?;
+        settings::write_whole(&place, &found.round.link)?;
+    }
+    show(context, &found);
+    Ok(Exit::Done)
+}
+
+/// Each service and user has a place of its own.
+fn place(folder: &std::path::Path, service: &str, me: &User) -> PathBuf {
+    let plain = |ch: char| if ch.is_ascii_alphanumeric() { ch } else { '_' };
+    let service: String = service.chars().map(plain).collect();
+    folder.join(format!("{service}-{}", me.id))
+}
+
+fn show(context: &Context<'_>, found: &Found) {
+    let ui = context.ui;
+    if ui.json() {
+        ui.json_value(&json!({
+            "began": found.began || found.too_old,
+            "too_old": found.too_old,
+            "changes": found.round.items,
+        }));
+        return;
+    }
+    if found.too_old {
+        ui.note("The last place is too old: some changes are not known. Read the boards again.");
+    }
+    if found.began || found.too_old {
+        ui.note("From now on changes are kept track of.");
+        return;
+    }
+    let columns = ["WHAT", "HAPPENED", "TITLE", "FIELDS", "ID"].map(Column::new);
+    let rows: Vec<_> = found.round.items.iter().map(row).collect();
+    show_list(ui, &columns, &rows, &[], "Nothing has changed.");
+}
+
+fn row(item: &DeltaItem) -> Vec<String> {
+    let happened = match item.change {
+        DeltaChange::Created => "created",
+        DeltaChange::Updated => "updated",
+        DeltaChange::Deleted => "deleted",
+    };
+    let text = |name: &str| item.fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    let fields = match item.change {
+        DeltaChange::Updated => item.fields.keys().cloned().collect::<Vec<_>>().join(", "),
+        DeltaChange::Created | DeltaChange::Deleted => String::new(),
+    };
+    vec![
+        item.kind.trim_start_matches("planner").to_owned(),
+        happened.to_owned(),
+        text("title").or_else(|| text("name")).unwrap_or_default(),
+        fields,
+        item.id.clone(),
+    ]
+}

@@ -1,0 +1,42 @@
+//! What has changed since last time: delta queries of the beta (planner-api.md 2.10).
+
+use crate::graph::{Client, Error};
+use crate::wire::delta::DeltaPage;
+use crate::wire::request;
+
+pub use crate::wire::delta::{DeltaChange, DeltaItem};
+
+/// The changes of one round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// What changed, in the order it came.
+    pub items: Vec<DeltaItem>,
+    /// Where the next round begins, at this service; opaque.
+    pub link: String,
+}
+
+impl Client {
+    /// Reads what has changed behind a link of an earlier round; without one, begins: then there
+    /// are no changes yet, only the link.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::is_gone`] if the link is too old: everything must be read again.
+    pub async fn delta(&self, link: Option<&str>) -> Result<Round, Error> {
+        let request = request::delta();
+        let mut items = Vec::new();
+        let mut next = link.map(str::to_owned);
+        for _page in 0..crate::graph::client::MAX_PAGES {
+            let page: DeltaPage = match &next {
+                None => self.read(&request).await?,
+                Some(link) => self.read_at(&request, link).await?,
+            };
+            items.extend(page.items);
+            match (page.next, page.delta) {
+                (_, Some(link)) => return Ok(Round { items, link: self.relative(&link)? }),
+                (Some(link), None) if next.as_ref() != Some(&link) => next = Some(link),
+                _ => break,
+            }
+        }
+        Err(Error::EndlessList(crate::graph::client::MAX_PAGES))
+    }
+}

@@ -1,0 +1,132 @@
+//! What only Graph's beta can do: archive plans, move tasks between them, repeat tasks, rosters.
+//!
+//! Microsoft may change the beta without notice, so it is used only where it was asked for.
+
+use std::collections::BTreeSet;
+
+use crate::host::broker::{Ask, Got};
+use crate::host::{Error, Session};
+use crate::model::{BucketId, Plan, PlanId, Recurrence, RosterId, TaskId, User};
+
+impl Session {
+    fn check_beta(&self, what: &'static str) -> Result<(), Error> {
+        if self.facts().beta { Ok(()) } else { Err(Error::NeedsBeta(what)) }
+    }
+
+    /// Puts a plan away, or takes it back.
+    ///
+    /// # Errors
+    /// The beta is not in use, or as [`Session::edit_plan`].
+    pub fn archive_plan(&self, id: &PlanId, archive: bool, reason: &str) -> Result<(), Error> {
+        self.check_beta("archiving a plan")?;
+        let reason = reason.to_owned();
+        self.edit_plan(id, |plan| {
+            if plan.archival.is_archived != archive {
+                plan.archival.is_archived = archive;
+                plan.archival.justification = reason;
+            }
+        })
+    }
+
+    /// Moves a task to another plan: into a bucket of it, or into none. Its labels keep their
+    /// numbers, which may have other names there.
+    ///
+    /// # Errors
+    /// The beta is not in use, the bucket is of a third plan, or as [`Session::edit_task`].
+    pub fn move_task_to_plan(
+        &self,
+        id: &TaskId,
+        plan: &PlanId,
+        bucket: Option<&BucketId>,
+    ) -> Result<(), Error> {
+        self.check_beta("moving a task to another plan")?;
+        self.plan(plan)?;
+        if let Some(bucket) = bucket
+            && self.bucket(bucket)?.plan != *plan
+        {
+            return Err(Error::Invalid("the bucket belongs to a third plan".to_owned()));
+        }
+        if self.task(id)?.plan == *plan && bucket.is_none() {
+            return Ok(());
+        }
+        self.edit_task(id, |task| {
+            task.plan = plan.clone();
+            task.bucket = bucket.cloned();
+        })
+    }
+
+    /// Makes a task recur, or stops it from doing so.
+    ///
+    /// # Errors
+    /// The beta is not in use, the pattern breaks its rules, or as [`Session::edit_task`].
+    pub fn set_recurrence(&self, id: &TaskId, wanted: Option<Recurrence>) -> Result<(), Error> {
+        self.check_beta("a recurring task")?;
+        if let Some(recurrence) = &wanted {
+            recurrence.pattern.check().map_err(Error::Invalid)?;
+        }
+        self.edit_task(id, |task| {
+            let old = task.recurrence();
+            let same = match (old, &wanted) {
+                (Some(old), Some(new)) => (&old.pattern, old.start) == (&new.pattern, new.start),
+                (old, new) => old.is_none() && new.is_none(),
+            };
+            if !same {
+                task.beta.get_or_insert_default().recurrence = wanted;
+            }
+        })
+    }
+
+    /// Plans a new plan in a roster of its own, of which the actor is the first member; returns
+    /// its provisional id.
+    ///
+    /// # Errors
+    /// The beta is not in use, or the board is read only here.
+    pub fn create_roster_plan(&self, title: &str) -> Result<PlanId, Error> {
+        self.check_beta("a plan in a roster")?;
+        self.check_writable()?;
+        let title = title.to_owned();
+        let mut state = self.state();
+        let nonce = state.draft.nonce().to_owned();
+        Ok(state.draft.create_plan(|id| Plan {
+            roster: Some(RosterId::provisional(&nonce, 0)),
+            ..Plan::new(id, title)
+        }))
+    }
+
+    /// Returns the members of the roster that contains a plan, those that the run adds included;
+    /// nothing for a plan that none contains.
+    ///
+    /// # Errors
+    /// The service can not be asked.
+    pub fn roster_members(&self, id: &PlanId) -> Result<Option<Vec<User>>, Error> {
+        let plan = self.plan(id)?;
+        let Some(roster) = &plan.roster else { return Ok(None) };
+        let mut ids: BTreeSet<_> = plan.new_members.into_iter().collect();
+        if roster.is_provisional() {
+            ids.insert(self.facts().me.id.clone());
+        } else if let Got::MemberIds(there) = self.ask(Ask::RosterMembers(roster.clone()))? {
+            ids.extend(there);
+        }
+        let users = ids.iter().map(|it| self.find_user(it.as_str()));
+        users.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Adds a person to the roster of a plan. Nobody can be taken out: the beta offers no
+    /// condition for that, and nothing is deleted without one (rule R3).
+    ///
+    /// # Errors
+    /// No roster contains the plan, or as [`Session::edit_plan`].
+    pub fn add_member(&self, id: &PlanId, user: &User) -> Result<(), Error> {
+        self.check_beta("a member of a roster")?;
+        let Some(members) = self.roster_members(id)? else {
+            let message = "the plan is in a group: its members are the group's".to_owned();
+            return Err(Error::Invalid(message));
+        };
+        if members.iter().any(|it| it.id == user.id) {
+            return Ok(());
+        }
+        self.edit_plan(id, |plan| {
+            plan.new_members.insert(user.id.clone());
+        })
+    }
+}

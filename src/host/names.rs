@@ -1,0 +1,65 @@
+//! Names for the ids in a report.
+
+use std::collections::BTreeMap;
+
+use crate::change::{ChangeSet, Write};
+use crate::host::Session;
+use crate::model::UserId;
+
+/// Collects names for the ids that a set mentions, as far as the run has read them: no request
+/// is made for the sake of rendering.
+pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    let state = session.state();
+    let mut user = |id: &UserId| {
+        if let Some(user) = state.snapshot.user(id) {
+            names.insert(id.to_string(), user.label().to_owned());
+        }
+    };
+    for change in set.changes() {
+        match &change.write {
+            Write::Task(edit) => {
+                for side in [edit.before(), edit.after()].into_iter().flatten() {
+                    side.task.assignments.keys().for_each(&mut user);
+                }
+            }
+            Write::PlanDetails { edit, .. } => {
+                for side in [edit.before(), edit.after()].into_iter().flatten() {
+                    side.shared_with.iter().for_each(&mut user);
+                }
+            }
+            Write::Plan(edit) => {
+                let members = edit.after().map(|it| &it.new_members);
+                members.into_iter().flatten().for_each(&mut user);
+            }
+            Write::Bucket(_) => {}
+        }
+    }
+    let me = &session.facts().me;
+    names.insert(me.id.to_string(), me.label().to_owned());
+    for change in set.changes() {
+        let plan = change.plan();
+        for plan in [Some(plan), change.moves_to()].into_iter().flatten() {
+            let wanted = state.draft.plan(plan).flatten();
+            if let Some(known) = state.snapshot.plan(plan).map(|it| &it.value).or(wanted) {
+                names.insert(plan.to_string(), known.title.clone());
+            }
+        }
+        let read = state.snapshot.plan_details(plan).map(|it| &it.value);
+        if let Some(details) = state.draft.plan_details(plan).or(read) {
+            for (category, name) in &details.labels {
+                names.insert(format!("{plan}/{category}"), name.clone());
+            }
+        }
+        let Write::Task(edit) = &change.write else { continue };
+        for side in [edit.before(), edit.after()].into_iter().flatten() {
+            let Some(id) = &side.task.bucket else { continue };
+            let wanted = state.draft.bucket(id).flatten().map(|it| it.name.clone());
+            let read = || state.snapshot.bucket(id).map(|it| it.value.name.clone());
+            if let Some(name) = wanted.or_else(read) {
+                names.insert(id.to_string(), name);
+            }
+        }
+    }
+    names
+}

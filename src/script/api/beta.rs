@@ -1,0 +1,203 @@
+//! What scripts can do with Graph's beta in use: see [`crate::host`]'s errors for when it is not.
+
+use rhai::plugin::{
+    Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
+};
+use rhai::{Array, Map};
+use serde_json::Value;
+
+use crate::host::Error;
+use crate::model::TaskBeta;
+use crate::model::recurrence::{Given, Recurrence};
+use crate::script::api::given::{bucket_given, each, text_given};
+use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, User, frozen, invalid, run_of};
+
+pub(crate) fn add_reads(module: &mut Module) {
+    combine_with_exported_module!(module, "beta", functions);
+}
+
+pub(crate) fn add_effects(module: &mut Module) {
+    combine_with_exported_module!(module, "beta effects", effects);
+}
+
+impl Task {
+    fn beta(&self, field: &'static str) -> Fallible<TaskBeta> {
+        let session = &self.session;
+        let task = session.task(&self.id).or_raise(session)?;
+        match task.beta {
+            Some(beta) => Ok(*beta),
+            None if session.facts().beta => Ok(TaskBeta::default()),
+            None => Err(Error::NeedsBeta(field)).or_raise(session),
+        }
+    }
+
+    fn move_to_plan(&self, plan: &Plan, bucket: &Dynamic) -> Fallible<()> {
+        let session = &self.session;
+        let bucket =
+            if bucket.is_unit() { None } else { Some(bucket_given(bucket, session, &plan.id)?) };
+        session.move_task_to_plan(&self.id, &plan.id, bucket.as_ref()).or_raise(session)
+    }
+
+    /// Reads the map that a recurrence is given as.
+    fn recurrence_given(&self, map: &Map) -> Fallible<Recurrence> {
+        let session = &self.session;
+        let task = session.task(&self.id).or_raise(session)?;
+        let first = task.start.or(task.due).unwrap_or(session.facts().now);
+        let mut given = Given::starting(Date::of_moment(first, session).to_write()?);
+        for (name, value) in map {
+            let number = || match value.as_int().ok().and_then(|it| u32::try_from(it).ok()) {
+                Some(number) => Ok(Some(number)),
+                None => invalid(session, format!("{name} is a number")),
+            };
+            match name.as_str() {
+                "type" => given.kind = text_given(value, session, "type")?,
+                "interval" => given.interval = number()?,
+                "day_of_month" => given.day_of_month = number()?,
+                "month" => given.month = number()?,
+                "index" => given.index = Some(text_given(value, session, "index")?),
+                "days_of_week" => {
+                    for day in each(value.clone()) {
+                        given.days.push(text_given(&day, session, "a day of the week")?);
+                    }
+                }
+                "start" => {
+                    if let Some(day) = Date::given(value, session, "start")? {
+                        given.start = day.to_write()?;
+                    }
+                }
+                other => {
+                    let known = "type, interval, days_of_week, day_of_month, month, index, start";
+                    let message = format!("a recurrence does not know `{other}`; it takes {known}");
+                    return invalid(session, message);
+                }
+            }
+        }
+        given.recurrence().map_err(Error::Invalid).or_raise(session)
+    }
+}
+
+#[export_module]
+mod functions {
+    /// When it was changed last (beta).
+    #[rhai_fn(get = "last_modified_at", pure, volatile, return_raw)]
+    pub fn last_modified_at(task: &mut Task) -> Fallible<Dynamic> {
+        let moment = task.beta("last_modified_at")?.last_modified_at;
+        Ok(moment.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, &task.session))))
+    }
+
+    /// Who changed it last, `()` for an application (beta).
+    #[rhai_fn(get = "last_modified_by", pure, volatile, return_raw)]
+    pub fn last_modified_by(task: &mut Task) -> Fallible<Dynamic> {
+        let user = task.beta("last_modified_by")?.last_modified_by;
+        Ok(User::or_unit(&task.session, user))
+    }
+
+    /// Whether it is put away with its plan (beta).
+    #[rhai_fn(get = "is_archived", pure, volatile, return_raw)]
+    pub fn task_is_archived(task: &mut Task) -> Fallible<bool> {
+        Ok(task.beta("is_archived")?.is_archived)
+    }
+
+    /// Its schedule as a map of `type`, `interval`, `start`, `next` and what else the type uses;
+    /// `()` if it does not recur (beta).
+    #[rhai_fn(get = "recurrence", pure, volatile, return_raw)]
+    pub fn recurrence(task: &mut Task) -> Fallible<Dynamic> {
+        task.session.note_read(
+            crate::change::EntityId::Task(task.id.clone()),
+            crate::change::Field::Recurrence,
+        );
+        let Some(it) = task.beta("recurrence")?.recurrence else { return Ok(Dynamic::UNIT) };
+        let day = |moment| Dynamic::from(Date::of_moment(moment, &task.session));
+        let word = |value: Value| Dynamic::from(value.as_str().unwrap_or_default().to_owned());
+        let json = |value: &dyn Fn() -> serde_json::Result<Value>| value().unwrap_or_default();
+        let kind = it.pattern.kind;
+        let mut map = Map::new();
+        map.insert("type".into(), word(json(&|| serde_json::to_value(kind))));
+        map.insert("interval".into(), i64::from(it.pattern.interval).into());
+        if !it.pattern.days_of_week.is_empty() {
+            let days = it.pattern.days_of_week.iter();
+            let days: Array = days.map(|it| word(json(&|| serde_json::to_value(it)))).collect();
+            map.insert("days_of_week".into(), days.into());
+        }
+        if kind.is_absolute() {
+            map.insert("day_of_month".into(), i64::from(it.pattern.day_of_month).into());
+        }
+        if kind.is_yearly() {
+            map.insert("month".into(), i64::from(it.pattern.month).into());
+        }
+        if kind.is_relative() {
+            map.insert("index".into(), word(json(&|| serde_json::to_value(it.pattern.index))));
+        }
+        map.insert("start".into(), day(it.start));
+        map.insert("next".into(), it.next.map_or(Dynamic::UNIT, day));
+        Ok(frozen(map))
+    }
+
+    /// Makes it recur: a map of `type` (`daily`, `weekly`, `monthly`, `yearly`), and where they
+    /// apply `interval`, `days_of_week`, `day_of_month`, `month`, `index` and `start`; or `()` to
+    /// stop it (beta).
+    #[rhai_fn(set = "recurrence", pure, volatile, return_raw)]
+    pub fn set_recurrence(task: &mut Task, recurrence: Dynamic) -> Fallible<()> {
+        let session = &task.session;
+        let wanted = match recurrence.as_map_ref() {
+            Ok(map) => Some(task.recurrence_given(&map)?),
+            Err(_) if recurrence.is_unit() => None,
+            Err(_) => return invalid(session, "a recurrence is a map, or () to stop".to_owned()),
+        };
+        session.set_recurrence(&task.id, wanted).or_raise(session)
+    }
+
+    /// Moves the task to another plan, into no bucket (beta).
+    #[rhai_fn(name = "move_to_plan", volatile, pure, return_raw)]
+    pub fn move_to_plan(task: &mut Task, plan: Plan) -> Fallible<()> {
+        task.move_to_plan(&plan, &Dynamic::UNIT)
+    }
+
+    /// Moves the task to a bucket of another plan: a Bucket, or its name (beta).
+    #[rhai_fn(name = "move_to_plan", volatile, pure, return_raw)]
+    pub fn move_to_plan_bucket(task: &mut Task, plan: Plan, bucket: Dynamic) -> Fallible<()> {
+        task.move_to_plan(&plan, &bucket)
+    }
+
+    /// Whether the plan is put away (beta).
+    #[rhai_fn(get = "is_archived", pure, volatile, return_raw)]
+    pub fn plan_is_archived(plan: &mut Plan) -> Fallible<bool> {
+        let session = &plan.session;
+        if !session.facts().beta {
+            return Err(Error::NeedsBeta("is_archived")).or_raise(session);
+        }
+        Ok(session.plan(&plan.id).or_raise(session)?.archival.is_archived)
+    }
+
+    /// Puts the plan away with everything in it, and says why (beta).
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn archive(plan: &mut Plan, reason: &str) -> Fallible<()> {
+        plan.session.archive_plan(&plan.id, true, reason).or_raise(&plan.session)
+    }
+
+    /// Takes the plan back, and says why (beta).
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn unarchive(plan: &mut Plan, reason: &str) -> Fallible<()> {
+        plan.session.archive_plan(&plan.id, false, reason).or_raise(&plan.session)
+    }
+
+    /// Adds a person to the roster of the plan: a User, or a name, address or id (beta).
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn add_member(plan: &mut Plan, user: Dynamic) -> Fallible<()> {
+        let session = &plan.session;
+        let id = User::given(&user, session)?;
+        let user = session.find_user(id.as_str()).or_raise(session)?;
+        session.add_member(&plan.id, &user).or_raise(session)
+    }
+}
+
+#[export_module]
+mod effects {
+    /// Records a new plan in a roster of its own, without a group (beta).
+    #[rhai_fn(volatile, return_raw)]
+    pub fn create_roster_plan(ctx: NativeCallContext, title: &str) -> Fallible<Plan> {
+        let session = run_of(&ctx)?.session;
+        let id = session.create_roster_plan(title).or_raise(&session)?;
+        Ok(Plan { session, id })
+    }
+}

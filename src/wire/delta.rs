@@ -1,0 +1,101 @@
+//! Pages of changes: delta queries of the beta (planner-api.md 2.10, 13.20).
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::wire::{DecodeError, Decoded};
+
+/// A page of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeltaPage {
+    /// What is on it.
+    pub items: Vec<DeltaItem>,
+    /// Where the round goes on.
+    pub next: Option<String>,
+    /// Where the next round begins, on the last page.
+    pub delta: Option<String>,
+}
+
+/// An object that has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeltaItem {
+    /// What it is: `plannerTask`, `plannerTaskDetails`, `plannerBucket` …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its id; that of the task or plan for details.
+    pub id: String,
+    /// What happened to it.
+    pub change: DeltaChange,
+    /// The properties that changed, by Graph's names; all of a new object.
+    pub fields: Map<String, Value>,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeltaChange {
+    /// It is new: all of it is there.
+    Created,
+    /// It is not as before.
+    Updated,
+    /// It is gone.
+    Deleted,
+}
+
+impl Decoded for DeltaPage {
+    fn decode(mut value: Value) -> Result<Self, DecodeError> {
+        let link = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (next, delta) = (link("@odata.nextLink"), link("@odata.deltaLink"));
+        let list = value.get_mut("value").map(Value::take).unwrap_or_default();
+        let objects: Vec<Map<String, Value>> = serde_json::from_value(list)?;
+        Ok(Self { items: objects.into_iter().filter_map(item).collect(), next, delta })
+    }
+}
+
+fn item(mut object: Map<String, Value>) -> Option<DeltaItem> {
+    let id = object.remove("id")?.as_str()?.to_owned();
+    let kind = object.get("@odata.type").and_then(Value::as_str).unwrap_or_default();
+    let kind = kind.trim_start_matches('#').trim_start_matches("microsoft.graph.").to_owned();
+    let change = if object.contains_key("@removed") {
+        DeltaChange::Deleted
+    } else if object.contains_key("createdBy")
+        // A bucket has no creator; but its plan is there only if all of it is.
+        || (kind == "plannerBucket" && object.contains_key("planId"))
+    {
+        DeltaChange::Created
+    } else {
+        DeltaChange::Updated
+    };
+    object.retain(|name, _| !name.starts_with('@'));
+    Some(DeltaItem { kind, id, change, fields: object })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// planner-api.md 13.20.
+    #[test]
+    fn a_page_says_what_changed_and_what_went() {
+        let page = DeltaPage::decode(json!({
+            "@odata.deltaLink": "https://graph.microsoft.com/beta/me/planner/all/delta?$deltatoken=x",
+            "value": [
+                { "@odata.type": "#microsoft.graph.plannerTask", "@odata.etag": "W/\"x\"", "id": "a",
+                  "percentComplete": 0, "completedBy": null, "completedDateTime": null },
+                { "@odata.type": "#microsoft.graph.plannerTask", "id": "b", "@removed": { "reason": "deleted" } },
+                { "@odata.type": "#microsoft.graph.plannerBucket", "id": "c", "name": "New", "planId": "p" }
+            ]
+        }))
+        .unwrap();
+        let seen: Vec<_> = page.items.iter().map(|it| (it.kind.as_str(), it.change)).collect();
+        let expected = [
+            ("plannerTask", DeltaChange::Updated),
+            ("plannerTask", DeltaChange::Deleted),
+            ("plannerBucket", DeltaChange::Created),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(page.items[0].fields.len(), 3);
+        assert!(page.next.is_none() && page.delta.is_some());
+    }
+}
