@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 // A Planner to run against, and a clean place to run the program in.
+mod between;
 mod support;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
@@ -34,6 +35,9 @@ mod emulator_sign_in;
 mod emulator_store;
 mod emulator_support;
 mod emulator_versions;
+
+// Every trap of planner-api.md section 12, by its number.
+mod traps;
 
 // The source tree itself: layers, owners, sizes, comments.
 mod tidy;
