@@ -32,6 +32,7 @@ mod directory;
 mod filter;
 mod group;
 mod limits;
+mod notes;
 mod plans;
 mod recurrence;
 mod rosters;
