@@ -25,6 +25,7 @@ pub(crate) enum Feed {
     Tasks,
     BucketsOfPlan(String),
     PlansOfGroup(String),
+    PlansOfRoster(String),
 }
 
 /// The items of a page under construction: an object, what happened to it.
@@ -39,14 +40,14 @@ pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<
             _ => None,
         },
         group: match feed {
-            Feed::PlansOfGroup(group) => Some(group),
+            Feed::PlansOfGroup(group) | Feed::PlansOfRoster(group) => Some(group),
             _ => None,
         },
         kind: match feed {
             Feed::All => None,
             Feed::Tasks => Some(Kind::Task),
             Feed::BucketsOfPlan(_) => Some(Kind::Bucket),
-            Feed::PlansOfGroup(_) => Some(Kind::Plan),
+            Feed::PlansOfGroup(_) | Feed::PlansOfRoster(_) => Some(Kind::Plan),
         },
     };
     let latest = history::latest(call.conn)?;

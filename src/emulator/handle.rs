@@ -88,6 +88,7 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
                     Feed::BucketsOfPlan(opened(call, Kind::Plan, id)?.to_owned())
                 }
                 Feed::PlansOfGroup(id) => Feed::PlansOfGroup(directory::group_id(call.conn, id)?),
+                Feed::PlansOfRoster(id) => Feed::PlansOfRoster(rosters::open(call, id)?),
                 Feed::All | Feed::Tasks => feed.clone(),
             };
             delta::answer(call, request, &feed)

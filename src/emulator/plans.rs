@@ -1,6 +1,6 @@
 //! Plans and their details: creation, containers, sharing.
 //!
-//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Groups contain plans and, in the beta, rosters.
+//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Groups contain plans, and rosters do.
 
 use serde_json::{Map, Value, json};
 
@@ -31,7 +31,7 @@ pub(crate) fn create(
     if body.get("title").is_none_or(Value::is_null) {
         return Err(Fault::null_field("Plan", "title"));
     }
-    let roster = if call.beta { rosters::container(call, &mut body)? } else { None };
+    let roster = rosters::container(call, &mut body)?;
     let is_roster = roster.is_some();
     let group = match roster {
         Some(roster) => roster,

@@ -136,7 +136,9 @@ pub(crate) fn container(
     body: &mut Map<String, Value>,
 ) -> Result<Option<String>, Fault> {
     let text = |name: &str| body.get("container")?.get(name)?.as_str();
-    let of_url = text("url").and_then(|url| url.split_once("/beta/planner/rosters/"));
+    let of_url = ["/beta/planner/rosters/", "/v1.0/planner/rosters/"]
+        .into_iter()
+        .find_map(|path| text("url")?.split_once(path));
     let named = match (of_url, text("containerId"), text("type")) {
         (Some((_, id)), None, None | Some("roster")) => id.to_owned(),
         (Some((_, id)), Some(other), Some("roster")) if id == other => id.to_owned(),

@@ -132,6 +132,9 @@ impl Route {
             ["groups", id, "planner", "plans", "delta"] => {
                 Self::Delta(None, Feed::PlansOfGroup(own(id)))
             }
+            ["planner", "rosters", id, "plans", "delta"] => {
+                Self::Delta(None, Feed::PlansOfRoster(own(id)))
+            }
             ["planner", "rosters"] => Self::Rosters,
             ["planner", "rosters", id] => Self::Roster(own(id)),
             ["planner", "rosters", id, "members"] => Self::RosterMembers(own(id)),

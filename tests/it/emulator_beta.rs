@@ -255,6 +255,48 @@ fn an_archived_plan_is_read_only_until_it_is_taken_back() {
     assert_eq!(get(&bench, &path)["isArchived"], false);
 }
 
+#[test]
+fn notes_are_the_description_with_a_format() {
+    let bench = Bench::new();
+    let details = format!("{}/details", bench.new_task());
+    let html = json!({ "contentType": "html", "content": "<p>One</p><p>Two</p>" });
+    let start = get(&bench, &details);
+    assert_eq!(start["notes"], json!({ "contentType": "text", "content": "" }));
+    let link = begin(&bench, "/me/planner/all/delta");
+    let written = change(&bench, &details, &json!({ "notes": html })).expect(200);
+    assert_eq!((&written["notes"], &written["description"]), (&html, &json!("One\nTwo")));
+    let (items, _) = follow(&bench, &link);
+    let item = items.iter().find(|it| it["@odata.type"] == format!("{TYPE}TaskDetails")).unwrap();
+    assert_eq!((&item["notes"], &item["description"]), (&html, &json!("One\nTwo")));
+
+    // A stale tag collides with either name of the text; the same again changes nothing.
+    let stale = tag_of(&start);
+    for body in [json!({ "notes": html }), json!({ "description": "x" })] {
+        let _ = beta(&bench, "PATCH", &details, &stale, Some(&body)).error(409);
+    }
+    let same = change(&bench, &details, &json!({ "notes": html })).expect(200);
+    assert_eq!(tag_of(&same), tag_of(&written));
+    // Another format of the same text is a change.
+    let bold = json!({ "contentType": "html", "content": "<b>One</b><br>Two" });
+    let other = change(&bench, &details, &json!({ "notes": bold })).expect(200);
+    assert_ne!(tag_of(&other), tag_of(&written));
+    assert_eq!((&other["notes"], &other["description"]), (&bold, &json!("One\nTwo")));
+    let plain = bench.change(&details, &json!({ "description": "Three" })).expect(200);
+    assert!(plain.get("notes").is_none());
+    assert_eq!(get(&bench, &details)["notes"]["content"], "Three");
+    let none = change(&bench, &details, &json!({ "notes": null })).expect(200);
+    assert_eq!(none["description"], "");
+    for wrong in [
+        json!("x"),
+        json!({}),
+        json!({ "contentType": "rtf", "content": "x" }),
+        json!({ "content": 1 }),
+        json!({ "content": "x", "colour": 1 }),
+    ] {
+        let _ = change(&bench, &details, &json!({ "notes": wrong })).error(400);
+    }
+}
+
 /// The schedule of a pattern that starts on the second of March.
 fn schedule(pattern: &Value) -> Value {
     json!({ "recurrence": { "schedule": {
@@ -360,8 +402,19 @@ fn a_roster_holds_one_plan_that_its_members_see() {
     assert_eq!(get(&bench, &path)["id"], json!(roster));
     let container = json!({ "containerId": roster, "type": "roster" });
     let body = json!({ "title": "Ours", "container": container });
-    let _ = bench.post("/planner/plans", &body).error(400);
-    let plan = beta(&bench, "POST", "/planner/plans", "", Some(&body)).expect(201);
+    let contradiction = json!({ "containerId": BOS, "type": "roster",
+        "url": format!("https://graph.microsoft.com/v1.0/planner/rosters/{roster}") });
+    let contradiction = json!({ "title": "Ours", "container": contradiction });
+    let _ = bench.post("/planner/plans", &contradiction).error(400);
+    // Through either version, and by address as well.
+    let spare = json!({ "@odata.type": "#microsoft.graph.plannerRoster" });
+    let spare = id_of(&beta(&bench, "POST", "/planner/rosters", "", Some(&spare)).expect(201));
+    let url = format!("https://graph.microsoft.com/v1.0/planner/rosters/{spare}");
+    let by_url = json!({ "title": "Spare", "container": { "url": url } });
+    let _ = bench.post("/planner/plans", &by_url).expect(201);
+    let _ = bench.post("/planner/plans", &by_url).error(403);
+    let _ = beta(&bench, "DELETE", &format!("/planner/rosters/{spare}"), "", None).expect(204);
+    let plan = bench.post("/planner/plans", &body).expect(201);
     let _ = beta(&bench, "POST", "/planner/plans", "", Some(&body)).error(403);
     let plan = format!("/planner/plans/{}", id_of(&plan));
     assert_eq!(bench.get(&plan)["container"]["type"], "unknownFutureValue");
@@ -387,6 +440,13 @@ fn a_roster_holds_one_plan_that_its_members_see() {
     let (_, message) = beta(&bench, "DELETE", &member, "", None).error(404);
     assert_eq!(message, "The roster member cannot be found.");
     let _ = mei.send("GET", &plan, &[], None).error(403);
+
+    let changes = begin(&bench, &format!("{path}/plans/delta"));
+    let _ = bench.change(&plan, &json!({ "title": "Ours again" })).expect(200);
+    let _ = bench.new_plan();
+    let (items, _) = follow(&bench, &changes);
+    assert_eq!((items.len(), &items[0]["title"]), (1, &json!("Ours again")));
+    let _ = beta(&mei, "GET", &format!("{path}/plans/delta"), "", None).error(403);
 
     // The directory knows nothing of it.
     let _ = bench.send("GET", &format!("/groups/{roster}"), &[], None).error(404);
