@@ -117,6 +117,8 @@ fn a_selection_is_matched_without_case() {
     let bench = Bench::new();
     let me = bench.get("/me?$select=Id,DISPLAYNAME");
     assert_eq!((me["id"].is_string(), me["displayName"].is_string()), (true, true));
+    let group = bench.get(&format!("/groups/{BOS}?$select=id,createdDateTime"));
+    assert!(group["createdDateTime"].is_string() && group.get("displayName").is_none());
     let task = bench.get(&format!("{}?$select=Title", bench.new_task()));
     assert_eq!((&task["title"], task.get("id")), (&json!("Task"), None));
 }

@@ -145,7 +145,7 @@ plans:
     for (at, name) in ('b'..='p').enumerate() {
         let before = char::from(b'a' + u8::try_from(at).unwrap());
         let items = vec![format!("*{before}"); 9].join(", ");
-        bomb.push_str(&format!("{name}: &{name} [{items}]\n"));
+        bomb.push_str(&[&name.to_string(), ": &", &name.to_string(), " [", &items, "]\n"].concat());
     }
     assert!(matches!(empty().emulator.seed(&bomb), Err(SeedError::Yaml(_))));
 }
