@@ -80,16 +80,15 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
             view.list(call, Scope::TasksOfBucket(opened(call, Kind::Bucket, id)?))
         }
         Route::Delta(who, feed) => {
-            if let Some(who) = who {
-                oneself(call, who)?;
-            }
+            let user = who.as_ref().map(|who| oneself(call, who)).transpose()?;
             let feed = match feed {
+                Feed::Tasks => user.map_or(Feed::Tasks, Feed::TasksOf),
                 Feed::BucketsOfPlan(id) => {
                     Feed::BucketsOfPlan(opened(call, Kind::Plan, id)?.to_owned())
                 }
                 Feed::PlansOfGroup(id) => Feed::PlansOfGroup(directory::group_id(call.conn, id)?),
                 Feed::PlansOfRoster(id) => Feed::PlansOfRoster(rosters::open(call, id)?),
-                Feed::All | Feed::Tasks => feed.clone(),
+                Feed::All | Feed::TasksOf(_) => feed.clone(),
             };
             delta::answer(call, request, &feed)
         }

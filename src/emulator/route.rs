@@ -125,6 +125,10 @@ impl Route {
             ["users", id, "planner", "all", "delta"] => {
                 Self::Delta(Some(Who::User(own(id))), Feed::All)
             }
+            ["me", "planner", "tasks", "delta"] => Self::Delta(Some(Who::Me), Feed::Tasks),
+            ["users", id, "planner", "tasks", "delta"] => {
+                Self::Delta(Some(Who::User(own(id))), Feed::Tasks)
+            }
             ["planner", "tasks", "delta"] => Self::Delta(None, Feed::Tasks),
             ["planner", "plans", id, "buckets", "delta"] => {
                 Self::Delta(None, Feed::BucketsOfPlan(own(id)))

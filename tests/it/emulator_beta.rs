@@ -165,6 +165,43 @@ fn single_collections_have_deltas_of_their_own() {
 }
 
 #[test]
+fn the_delta_of_ones_own_tasks_says_what_comes_and_goes() {
+    let bench = Bench::new();
+    let plan = bench.new_plan();
+    let assigned = |who: &str| {
+        json!({ "assignments": { who: { "@odata.type": format!("{TYPE}Assignment"),
+                                        "orderHint": " !" } } })
+    };
+    let (mine, others) =
+        (bench.new_task_in(&plan, &assigned(ROOK_ID)), bench.new_task_in(&plan, &assigned(MEI_ID)));
+    let coming = bench.new_task_in(&plan, &json!({}));
+    for path in
+        ["/me/planner/tasks/delta".to_owned(), format!("/users/{ROOK_ID}/planner/tasks/delta")]
+    {
+        let link = begin(&bench, &path);
+        let is = |item: &Value, path: &str| path.ends_with(item["id"].as_str().unwrap());
+        let _ = bench.change(&mine, &json!({ "title": path })).expect(200);
+        let _ = bench.change(&others, &json!({ "title": path })).expect(200);
+        let _ = bench.change(&coming, &assigned(ROOK_ID)).expect(200);
+        let (items, link) = follow(&bench, &link);
+        assert_eq!(items.len(), 2, "{items:?}");
+        assert!(is(&items[0], &mine) && items[0].get("createdBy").is_none());
+        assert_eq!(items[0]["title"], json!(path));
+        assert!(is(&items[1], &coming) && items[1]["createdBy"].is_object());
+        let _ = bench.change(&coming, &json!({ "assignments": { ROOK_ID: null } })).expect(200);
+        let (items, _) = follow(&bench, &link);
+        assert_eq!(items.len(), 1);
+        assert_eq!(items[0]["@removed"], json!({ "reason": "changed" }));
+        assert!(is(&items[0], &coming));
+    }
+    let link = begin(&bench, "/me/planner/tasks/delta");
+    let _ = bench.delete(&mine, &bench.tag(&mine)).expect(204);
+    assert_eq!(follow(&bench, &link).0[0]["@removed"], json!({ "reason": "deleted" }));
+    let foreign = format!("/users/{MEI_ID}/planner/tasks/delta");
+    let _ = beta(&bench, "GET", &foreign, "", None).error(403);
+}
+
+#[test]
 fn delta_tokens_that_are_broken_or_too_old_are_refused() {
     let bench = Bench::with(|options| options.kept_changes = 5);
     let path = "/me/planner/all/delta";
@@ -174,6 +211,7 @@ fn delta_tokens_that_are_broken_or_too_old_are_refused() {
     }
     let _ = bench.send("GET", path, &[], None).error(404);
     let _ = beta(&bench, "GET", &format!("/users/{MEI}/planner/all/delta"), "", None).error(403);
+    begin(&bench, &format!("/users/{ROOK_ID}/planner/all/delta"));
     // More changes than are remembered.
     let path = format!("/planner/plans/{}", bench.new_plan());
     for title in ["a", "b", "c", "d"] {
@@ -432,7 +470,12 @@ fn a_roster_holds_one_plan_that_its_members_see() {
     let _ = beta(&bench, "POST", &members, "", Some(&member)).error(400);
     assert_eq!(get(&mei, &members)["value"].as_array().unwrap().len(), 2);
     assert_eq!(get(&mei, &format!("{path}/plans"))["value"][0]["title"], "Ours");
-    assert_eq!(get(&mei, "/me/planner/rosterPlans")["value"].as_array().unwrap().len(), 1);
+    for (path, count) in [
+        ("/me/planner/rosterPlans".to_owned(), 1),
+        (format!("/users/{MEI_ID}/planner/rosterPlans"), 1),
+    ] {
+        assert_eq!(get(&mei, &path)["value"].as_array().unwrap().len(), count, "{path}");
+    }
     let _ = mei.change(&plan, &json!({ "title": "All of ours" })).expect(200);
     let member = format!("{members}/{}", id_of(&made));
     assert_eq!(get(&bench, &member)["userId"], MEI_ID);
