@@ -33,6 +33,7 @@ mod filter;
 mod group;
 mod limits;
 mod notes;
+mod personal;
 mod plans;
 mod recurrence;
 mod rosters;

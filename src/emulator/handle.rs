@@ -18,6 +18,7 @@ use crate::emulator::group;
 use crate::emulator::id;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
+use crate::emulator::personal;
 use crate::emulator::plans;
 use crate::emulator::recurrence;
 use crate::emulator::request::Request;
@@ -108,6 +109,11 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
             visible(call, Kind::Plan, id)?;
             archive::turn(call, id, request, *direction)?;
             Ok(Answer::empty(204))
+        }
+        Route::MoveToContainer(id) => {
+            well_formed(id)?;
+            visible(call, Kind::Plan, id)?;
+            view.one(call, &personal::move_to_group(call, request, id)?)
         }
         Route::Object(kind, id) => {
             well_formed(id)?;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_support::{Answer, BOS, Bench, MEI, MEI_ID, ROOK_ID, VICTOR, id_of, tag_of};
+use crate::emulator_support::{
+    Answer, BOS, Bench, LEADERSHIP, MEI, MEI_ID, ROOK_ID, VICTOR, id_of, tag_of,
+};
 
 const TYPE: &str = "#microsoft.graph.planner";
 const ORIGIN: &str = "http://127.0.0.1:4321";
@@ -429,6 +431,49 @@ fn only_a_whole_schedule_can_be_written() {
     let tag = tag_of(&get(&bench, &task));
     let _ = change(&bench, &task, &schedule(&daily)).expect(200);
     let _ = beta(&bench, "PATCH", &task, &tag, Some(&schedule(&daily))).error(409);
+}
+
+#[test]
+fn a_users_own_plan_moves_into_a_group() {
+    let bench = Bench::new();
+    let create = |container: &Value| {
+        let body = json!({ "title": "My own", "container": container });
+        beta(&bench, "POST", "/planner/plans", "", Some(&body))
+    };
+    let own = json!({ "containerId": ROOK_ID, "type": "user" });
+    let _ = bench.post("/planner/plans", &json!({ "title": "x", "container": own })).error(400);
+    let _ = create(&json!({ "containerId": MEI_ID, "type": "user" })).error(403);
+    let first = id_of(&create(&own).expect(201));
+    let url = format!("https://graph.microsoft.com/beta/users/{ROOK_ID}");
+    let plan = create(&json!({ "url": url })).expect(201);
+    assert_eq!(plan["container"]["url"], json!(url));
+    let id = id_of(&plan);
+    let path = format!("/planner/plans/{id}");
+    let task = bench.new_task_in(&id, &json!({}));
+    let mei = bench.caller(MEI);
+    let _ = mei.send("GET", &task, &[], None).error(403);
+    assert_eq!(bench.items("/me/memberOf").len(), 2);
+    assert_eq!(get(&bench, "/me/planner/rosterPlans")["value"], json!([]));
+    assert_eq!(bench.get(&path)["container"]["type"], "unknownFutureValue");
+
+    let group = json!({ "container": { "@odata.type": format!("{TYPE}PlanContainer"),
+                                       "containerId": BOS, "type": "group" } });
+    let address = format!("{path}/moveToContainer");
+    let tag = tag_of(&plan);
+    let _ = beta(&bench, "POST", &address, "", Some(&group)).error(412);
+    let closed = json!({ "container": { "containerId": LEADERSHIP, "type": "group" } });
+    let _ = beta(&bench, "POST", &address, &tag, Some(&closed)).error(403);
+    let _ = beta(&bench, "POST", &address, &tag, Some(&json!({ "container": own }))).error(400);
+    let _ = beta(&mei, "POST", &address, &tag, Some(&group)).error(403);
+    let _ = bench.send("POST", &address, &[("if-match", &tag)], Some(&group)).error(404);
+    let moved = beta(&bench, "POST", &address, &tag, Some(&group)).expect(200);
+    assert_eq!((&moved["owner"], &moved["container"]["type"]), (&json!(BOS), &json!("group")));
+    let _ = beta(&bench, "POST", &address, &tag, Some(&group)).error(409);
+    let _ = beta(&bench, "POST", &address, &tag_of(&moved), Some(&group)).error(400);
+    assert_eq!(mei.get(&task)["title"], "Task");
+    let listed = mei.items(&format!("/groups/{BOS}/planner/plans"));
+    assert!(listed.iter().any(|it| it["id"] == json!(id)));
+    let _ = mei.send("GET", &format!("/planner/plans/{first}"), &[], None).error(403);
 }
 
 #[test]
