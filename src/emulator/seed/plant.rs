@@ -45,7 +45,9 @@ fn parse(text: &str) -> Result<Value, SeedError> {
     if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(SeedError::Syntax)
     } else {
-        serde_saphyr::from_str(text).map_err(|error| SeedError::Yaml(Box::new(error)))
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| SeedError::Yaml(Box::new(error)))
     }
 }
 
