@@ -32,6 +32,8 @@ mod directory;
 mod filter;
 mod group;
 mod limits;
+mod notes;
+mod personal;
 mod plans;
 mod recurrence;
 mod rosters;

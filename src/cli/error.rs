@@ -74,8 +74,7 @@ impl From<WorkspaceError> for CommandError {
 
 impl From<graph::BadAddress> for CommandError {
     fn from(error: graph::BadAddress) -> Self {
-        let hint = "a service URL looks like https://graph.microsoft.com/v1.0".to_owned();
-        Self { failure: Failure::of("usage", &error, Some(hint)) }
+        Self { failure: Failure::of("usage", &error, Some(error.hint().to_owned())) }
     }
 }
 

@@ -175,7 +175,7 @@ fn http_request(
         Some(_) => return malformed(format!("Request Id {id} has invalid headers.")),
     }
     // Identity and address are the batch's own.
-    for name in [AUTHORIZATION, HOST] {
+    for name in [AUTHORIZATION, HOST, HeaderName::from_static("x-forwarded-proto")] {
         inner.headers_mut().remove(&name);
         if let Some(value) = outer.headers.get(&name) {
             inner.headers_mut().insert(name, value.clone());

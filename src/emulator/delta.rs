@@ -15,6 +15,7 @@ use crate::emulator::history::{self, Extent, Row, What};
 use crate::emulator::object::{self, Kind};
 use crate::emulator::request::Request;
 use crate::emulator::schema;
+use crate::emulator::tasks;
 use crate::emulator::view;
 
 /// What a delta query covers.
@@ -23,8 +24,11 @@ pub(crate) enum Feed {
     /// Everything that somebody may see.
     All,
     Tasks,
+    /// The tasks that somebody is assigned to.
+    TasksOf(String),
     BucketsOfPlan(String),
     PlansOfGroup(String),
+    PlansOfRoster(String),
 }
 
 /// The items of a page under construction: an object, what happened to it.
@@ -39,14 +43,14 @@ pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<
             _ => None,
         },
         group: match feed {
-            Feed::PlansOfGroup(group) => Some(group),
+            Feed::PlansOfGroup(group) | Feed::PlansOfRoster(group) => Some(group),
             _ => None,
         },
         kind: match feed {
             Feed::All => None,
-            Feed::Tasks => Some(Kind::Task),
+            Feed::Tasks | Feed::TasksOf(_) => Some(Kind::Task),
             Feed::BucketsOfPlan(_) => Some(Kind::Bucket),
-            Feed::PlansOfGroup(_) => Some(Kind::Plan),
+            Feed::PlansOfGroup(_) | Feed::PlansOfRoster(_) => Some(Kind::Plan),
         },
     };
     let latest = history::latest(call.conn)?;
@@ -65,7 +69,10 @@ pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<
     let end = rows.last().filter(|_| has_more).map_or(latest, |row| row.seq);
     let mut items = Vec::new();
     for item in merged(rows) {
-        items.extend(shown(call, item)?);
+        items.extend(match feed {
+            Feed::TasksOf(user) => shown_to_assignee(call, item, user)?,
+            _ => shown(call, item)?,
+        });
     }
     Ok(if has_more {
         page(request, items, "@odata.nextLink", link(request, "$skiptoken", end))
@@ -122,13 +129,10 @@ fn merged(rows: Vec<Row>) -> Vec<Item> {
 
 /// An item as it is shown; nothing for what was made and has gone since.
 fn shown(call: &Call<'_>, (kind, id, what): Item) -> Result<Option<Value>, Fault> {
-    let type_name = format!("#microsoft.graph.planner{}", kind.token());
-    let mut out = Map::from_iter([("@odata.type".to_owned(), Value::from(type_name))]);
     if what == What::Deleted {
-        out.insert("id".to_owned(), id.into());
-        out.insert("@removed".to_owned(), json!({ "reason": "deleted" }));
-        return Ok(Some(Value::Object(out)));
+        return Ok(Some(removed(kind, &id, "deleted")));
     }
+    let mut out = typed(kind);
     let Some(object) = object::find(call.conn, kind, &id)? else { return Ok(None) };
     let tag = etag::format(kind, object.version);
     out.insert("@odata.etag".to_owned(), tag.into());
@@ -140,4 +144,39 @@ fn shown(call: &Call<'_>, (kind, id, what): Item) -> Result<Option<Value>, Fault
     };
     out.extend(doc.into_iter().filter(|(name, _)| is_shown(name)));
     Ok(Some(Value::Object(out)))
+}
+
+/// An item as the feed of somebody's own tasks shows it: whole where the task may have become
+/// theirs, gone where it is theirs no longer.
+fn shown_to_assignee(
+    call: &Call<'_>,
+    (kind, id, what): Item,
+    user: &str,
+) -> Result<Option<Value>, Fault> {
+    let found = if what == What::Deleted { None } else { object::find(call.conn, kind, &id)? };
+    let is_theirs = found.as_ref().is_some_and(|task| tasks::assignees(&task.doc).contains(user));
+    let was_reassigned = match &what {
+        What::Changed(names) => names.contains("assignments"),
+        _ => false,
+    };
+    match (is_theirs, was_reassigned) {
+        (true, true) => shown(call, (kind, id, What::Created)),
+        (true, false) => shown(call, (kind, id, what)),
+        (false, true) => Ok(Some(removed(kind, &id, "changed"))),
+        // Whose a deleted task was is not remembered.
+        (false, false) if what == What::Deleted => shown(call, (kind, id, what)),
+        (false, false) => Ok(None),
+    }
+}
+
+fn typed(kind: Kind) -> Map<String, Value> {
+    let type_name = format!("#microsoft.graph.planner{}", kind.token());
+    Map::from_iter([("@odata.type".to_owned(), Value::from(type_name))])
+}
+
+fn removed(kind: Kind, id: &str, reason: &str) -> Value {
+    let mut out = typed(kind);
+    out.insert("id".to_owned(), id.into());
+    out.insert("@removed".to_owned(), json!({ "reason": reason }));
+    Value::Object(out)
 }

@@ -18,6 +18,7 @@ use crate::emulator::group;
 use crate::emulator::id;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
+use crate::emulator::personal;
 use crate::emulator::plans;
 use crate::emulator::recurrence;
 use crate::emulator::request::Request;
@@ -80,15 +81,15 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
             view.list(call, Scope::TasksOfBucket(opened(call, Kind::Bucket, id)?))
         }
         Route::Delta(who, feed) => {
-            if let Some(who) = who {
-                oneself(call, who)?;
-            }
+            let user = who.as_ref().map(|who| oneself(call, who)).transpose()?;
             let feed = match feed {
+                Feed::Tasks => user.map_or(Feed::Tasks, Feed::TasksOf),
                 Feed::BucketsOfPlan(id) => {
                     Feed::BucketsOfPlan(opened(call, Kind::Plan, id)?.to_owned())
                 }
                 Feed::PlansOfGroup(id) => Feed::PlansOfGroup(directory::group_id(call.conn, id)?),
-                Feed::All | Feed::Tasks => feed.clone(),
+                Feed::PlansOfRoster(id) => Feed::PlansOfRoster(rosters::open(call, id)?),
+                Feed::All | Feed::TasksOf(_) => feed.clone(),
             };
             delta::answer(call, request, &feed)
         }
@@ -108,6 +109,11 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
             visible(call, Kind::Plan, id)?;
             archive::turn(call, id, request, *direction)?;
             Ok(Answer::empty(204))
+        }
+        Route::MoveToContainer(id) => {
+            well_formed(id)?;
+            visible(call, Kind::Plan, id)?;
+            view.one(call, &personal::move_to_group(call, request, id)?)
         }
         Route::Object(kind, id) => {
             well_formed(id)?;

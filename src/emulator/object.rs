@@ -296,7 +296,7 @@ pub(crate) fn save(
     let columns = Columns::of(object.kind, &object.doc);
     conn.prepare_cached(
         "UPDATE object SET bucket_id = ?1, active = ?2, version = ?3, doc = ?4, changes = ?5, \
-         plan_id = ?6 WHERE seq = ?7",
+         plan_id = ?6, group_id = ?7 WHERE seq = ?8",
     )?
     .execute(params![
         columns.bucket,
@@ -305,6 +305,7 @@ pub(crate) fn save(
         json(&object.doc)?,
         json(&object.changes)?,
         object.plan,
+        columns.group,
         object.seq
     ])?;
     let names = changed.iter().map(|path| changes::root(path)).collect();

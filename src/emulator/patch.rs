@@ -12,6 +12,7 @@ use crate::emulator::fault::Fault;
 use crate::emulator::hint;
 use crate::emulator::id;
 use crate::emulator::moment;
+use crate::emulator::notes;
 use crate::emulator::object::{self, Kind, Object};
 use crate::emulator::open_type;
 use crate::emulator::schema::{self, Rule};
@@ -37,6 +38,9 @@ pub(crate) fn check_collisions(
         // Writable in the beta only.
         let names = ["planId", "recurrence"].into_iter().filter(|name| body.contains_key(*name));
         paths.extend(names.map(|name| changes::path(&[name])));
+    }
+    if call.beta && object.kind == Kind::TaskDetails {
+        paths.extend(notes::touched(body));
     }
     let collides = paths.iter().any(|path| object.changes.collides(path, seen));
     if collides { Err(Fault::conflict()) } else { Ok(()) }

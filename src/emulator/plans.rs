@@ -1,6 +1,7 @@
 //! Plans and their details: creation, containers, sharing.
 //!
-//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Groups contain plans and, in the beta, rosters.
+//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Groups contain plans, and so do
+//! rosters and users.
 
 use serde_json::{Map, Value, json};
 
@@ -12,6 +13,7 @@ use crate::emulator::id;
 use crate::emulator::limits;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
+use crate::emulator::personal;
 use crate::emulator::rosters;
 use crate::emulator::schema;
 use crate::emulator::tasks;
@@ -31,16 +33,17 @@ pub(crate) fn create(
     if body.get("title").is_none_or(Value::is_null) {
         return Err(Fault::null_field("Plan", "title"));
     }
-    let roster = if call.beta { rosters::container(call, &mut body)? } else { None };
-    let is_roster = roster.is_some();
-    let group = match roster {
-        Some(roster) => roster,
-        None => container_group(origin, &mut body)?,
+    let (kind, group) = if let Some(roster) = rosters::container(call, &mut body)? {
+        ("roster", roster)
+    } else if let Some(user) = personal::container(call, &mut body)? {
+        ("user", user)
+    } else {
+        ("group", container_group(origin, &mut body)?)
     };
     if !call.may_enter(&group)? {
         return Err(Fault::forbidden_or_missing());
     }
-    if !is_roster && !directory::is_unified(call.conn, &group)? {
+    if kind == "group" && !directory::is_unified(call.conn, &group)? {
         return Err(Fault::invalid("The container must be a Microsoft 365 group."));
     }
     let id = call.ids.planner();
@@ -50,15 +53,7 @@ pub(crate) fn create(
         "title": null,
         "id": id,
         "createdBy": call.actor(),
-        "container": {
-            "containerId": group,
-            "type": if is_roster { "roster" } else { "group" },
-            "url": if is_roster {
-                format!("{GRAPH}/beta/planner/rosters/{group}")
-            } else {
-                format!("{GRAPH}/v1.0/groups/{group}")
-            },
-        },
+        "container": container_doc(kind, &group),
     });
     let (doc, plan, changes) = (tasks::into_map(doc), id.clone(), Changes::default());
     let mut plan = Object { kind: Kind::Plan, id, plan, version: 0, doc, changes, seq: 0 };
@@ -84,9 +79,45 @@ pub(crate) fn create(
     Ok(plan)
 }
 
+/// A container as a plan shows it (1.3).
+pub(crate) fn container_doc(kind: &str, id: &str) -> Value {
+    let path = match kind {
+        "roster" => "beta/planner/rosters",
+        "user" => "beta/users",
+        _ => "v1.0/groups",
+    };
+    json!({ "containerId": id, "type": kind, "url": format!("{GRAPH}/{path}/{id}") })
+}
+
+/// Takes a container of a kind out of a body, whether it is named by its address, by id and type
+/// or by all of these; nothing if the body names another kind.
+pub(crate) fn named_container(
+    body: &mut Map<String, Value>,
+    kind: &str,
+    paths: &[&str],
+) -> Result<Option<String>, Fault> {
+    let text = |name: &str| body.get("container")?.get(name)?.as_str();
+    let of_url = paths.iter().find_map(|path| text("url")?.split_once(path));
+    let named = match (of_url, text("containerId"), text("type")) {
+        (Some((_, id)), None, given) if given.is_none_or(|given| given == kind) => id.to_owned(),
+        (Some((_, id)), Some(other), Some(given)) if given == kind && id == other => id.to_owned(),
+        (None, Some(id), Some(given)) if given == kind => id.to_owned(),
+        (None, _, given) if given != Some(kind) => return Ok(None),
+        _ => {
+            let reason = "The parts of the container contradict each other.";
+            return Err(Fault::schema("Plan", "container", reason));
+        }
+    };
+    body.shift_remove("container");
+    Ok(Some(named))
+}
+
 /// Takes the container out of a new plan's body: `container` by URL, by id and type or by all
 /// three, or the older `owner` (1.3). What is given twice must agree.
-fn container_group(origin: &str, body: &mut Map<String, Value>) -> Result<String, Fault> {
+pub(crate) fn container_group(
+    origin: &str,
+    body: &mut Map<String, Value>,
+) -> Result<String, Fault> {
     let refuse = |reason| Err(Fault::schema("Plan", "container", reason));
     let mut named = Vec::new();
     match body.shift_remove("container") {

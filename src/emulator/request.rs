@@ -42,9 +42,12 @@ impl Request {
         Self { method, uri, headers, body, options, id: id::new_guid() }
     }
 
-    /// The scheme and host the request came to, which links in answers lead back to.
+    /// The scheme and host the request came to, which links in answers lead back to. A proxy that
+    /// ends TLS in front of the emulator says so.
     pub(crate) fn origin(&self) -> String {
-        let scheme = self.uri.scheme_str().unwrap_or("http");
+        let forwarded =
+            self.header("x-forwarded-proto").filter(|it| ["http", "https"].contains(it));
+        let scheme = forwarded.or_else(|| self.uri.scheme_str()).unwrap_or("http");
         let host = match self.uri.authority() {
             Some(authority) => authority.as_str(),
             None => self.header(HOST.as_str()).unwrap_or("localhost"),

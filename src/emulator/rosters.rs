@@ -14,6 +14,7 @@ use crate::emulator::group;
 use crate::emulator::id;
 use crate::emulator::object::{self, Scope};
 use crate::emulator::patch;
+use crate::emulator::plans;
 use crate::emulator::request::Request;
 use crate::emulator::route::Who;
 use crate::emulator::schema;
@@ -135,19 +136,8 @@ pub(crate) fn container(
     call: &Call<'_>,
     body: &mut Map<String, Value>,
 ) -> Result<Option<String>, Fault> {
-    let text = |name: &str| body.get("container")?.get(name)?.as_str();
-    let of_url = text("url").and_then(|url| url.split_once("/beta/planner/rosters/"));
-    let named = match (of_url, text("containerId"), text("type")) {
-        (Some((_, id)), None, None | Some("roster")) => id.to_owned(),
-        (Some((_, id)), Some(other), Some("roster")) if id == other => id.to_owned(),
-        (None, Some(id), Some("roster")) => id.to_owned(),
-        (None, _, kind) if kind != Some("roster") => return Ok(None),
-        _ => {
-            let reason = "The parts of the container contradict each other.";
-            return Err(Fault::schema("Plan", "container", reason));
-        }
-    };
-    body.shift_remove("container");
+    let paths = ["/beta/planner/rosters/", "/v1.0/planner/rosters/"];
+    let Some(named) = plans::named_container(body, "roster", &paths)? else { return Ok(None) };
     let id = open(call, &named).map_err(|_| Fault::forbidden_or_missing())?;
     if object::count(call.conn, Scope::PlansOfGroup(&id))? > 0 {
         return Err(Fault::forbidden_or_missing());

@@ -54,6 +54,8 @@ pub(crate) enum Route {
     RosterPlansOf(Who),
     /// A plan to be archived or taken back (beta).
     Archive(String, Move),
+    /// A plan to be moved to a group (beta).
+    MoveToContainer(String),
 }
 
 impl Route {
@@ -125,12 +127,19 @@ impl Route {
             ["users", id, "planner", "all", "delta"] => {
                 Self::Delta(Some(Who::User(own(id))), Feed::All)
             }
+            ["me", "planner", "tasks", "delta"] => Self::Delta(Some(Who::Me), Feed::Tasks),
+            ["users", id, "planner", "tasks", "delta"] => {
+                Self::Delta(Some(Who::User(own(id))), Feed::Tasks)
+            }
             ["planner", "tasks", "delta"] => Self::Delta(None, Feed::Tasks),
             ["planner", "plans", id, "buckets", "delta"] => {
                 Self::Delta(None, Feed::BucketsOfPlan(own(id)))
             }
             ["groups", id, "planner", "plans", "delta"] => {
                 Self::Delta(None, Feed::PlansOfGroup(own(id)))
+            }
+            ["planner", "rosters", id, "plans", "delta"] => {
+                Self::Delta(None, Feed::PlansOfRoster(own(id)))
             }
             ["planner", "rosters"] => Self::Rosters,
             ["planner", "rosters", id] => Self::Roster(own(id)),
@@ -139,6 +148,7 @@ impl Route {
             ["planner", "rosters", id, "plans"] => Self::PlansOfRoster(own(id)),
             ["me", "planner", "rosterplans"] => Self::RosterPlansOf(Who::Me),
             ["users", id, "planner", "rosterplans"] => Self::RosterPlansOf(Who::User(own(id))),
+            ["planner", "plans", id, "movetocontainer"] => Self::MoveToContainer(own(id)),
             ["planner", "plans", id, "archive"] => Self::Archive(own(id), Move::Archive),
             ["planner", "plans", id, "unarchive"] => Self::Archive(own(id), Move::Unarchive),
             _ => return None,
@@ -170,7 +180,9 @@ impl Route {
 
     fn verbs(&self) -> &'static [&'static str] {
         match self {
-            Self::Batch | Self::AddMember(_) | Self::Archive(..) => &["POST"],
+            Self::Batch | Self::AddMember(_) | Self::Archive(..) | Self::MoveToContainer(_) => {
+                &["POST"]
+            }
             Self::RemoveMember(..) => &["DELETE"],
             Self::Groups | Self::Plans | Self::Buckets | Self::Tasks => &["GET", "POST"],
             Self::Object(Kind::Plan | Kind::Bucket | Kind::Task, _) => &["GET", "PATCH", "DELETE"],
@@ -206,11 +218,12 @@ pub(crate) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-const KEYWORDS: [&str; 19] = [
+const KEYWORDS: [&str; 20] = [
     "$batch",
     "all",
     "archive",
     "delta",
+    "movetocontainer",
     "rosterplans",
     "rosters",
     "unarchive",

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::emulator::notes;
 use crate::emulator::object::Kind;
 use Rule::{
     Boolean, Description, Entries, Flags, Hint, Hints, Labels, OptionalText, Preview, ReadOnly,
@@ -227,6 +228,7 @@ fn additions(kind: Kind, doc: &Map<String, Value>) -> Vec<(&'static str, Value)>
         .into_iter()
         .chain(archive)
         .collect(),
+        Kind::TaskDetails => vec![("notes", notes::plain(doc))],
         _ => Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ use crate::emulator::history;
 use crate::emulator::id;
 use crate::emulator::limits;
 use crate::emulator::moment;
+use crate::emulator::notes;
 use crate::emulator::object::{self, Kind, Object, Scope};
 use crate::emulator::patch;
 use crate::emulator::recurrence;
@@ -170,10 +171,15 @@ pub(crate) fn update(
             recurrence::write(object, &recurrence, &mut changed)?;
         }
     }
+    let is_details = object.kind == Kind::TaskDetails;
+    let written = if call.beta && is_details { notes::take(&mut body)? } else { None };
     for path in patch::apply(call, object, &body)? {
         if !changed.contains(&path) {
             changed.push(path);
         }
+    }
+    if is_details {
+        notes::settle(&mut object.doc, written, &mut changed);
     }
     if changed.is_empty() {
         return Ok(());

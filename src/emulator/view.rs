@@ -148,12 +148,16 @@ pub(crate) fn selection(select: &[&str]) -> String {
     if select.is_empty() { String::new() } else { format!("({})", select.join(",")) }
 }
 
-/// The selected members of a document in the order of the selection, or all of them.
+/// The selected members of a document in the order of the selection, or all of them. Names are
+/// matched without case, as Graph does.
 pub(crate) fn selected(doc: &Map<String, Value>, select: &[&str]) -> Map<String, Value> {
     if select.is_empty() {
         return doc.clone();
     }
-    let member = |name: &&str| doc.get(*name).map(|value| ((*name).to_owned(), value.clone()));
+    let member = |name: &&str| {
+        let (name, value) = doc.iter().find(|(member, _)| member.eq_ignore_ascii_case(name))?;
+        Some((name.clone(), value.clone()))
+    };
     select.iter().filter_map(member).collect()
 }
 

@@ -26,6 +26,25 @@ pub enum BadAddress {
     /// A user name, password, query or fragment in it.
     #[error("the service URL may hold only scheme, host, port and path")]
     Extras,
+    /// A cloud whose Graph has no Planner.
+    #[error("`{0}` is Microsoft's cloud in China, whose Graph has no Planner API")]
+    NoPlanner(String),
+}
+
+/// Where the cloud of 21Vianet answers (planner-api.md 0.3).
+const CHINA: &str = "microsoftgraph.chinacloudapi.cn";
+
+impl BadAddress {
+    /// Returns what to do about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::NoPlanner(_) => {
+                "Planner is in the global cloud (https://graph.microsoft.com/v1.0) and in those of the US government (graph.microsoft.us, dod-graph.microsoft.us)"
+            }
+            _ => "a service URL looks like https://graph.microsoft.com/v1.0",
+        }
+    }
 }
 
 impl BaseUrl {
@@ -44,6 +63,9 @@ impl BaseUrl {
             "http" if is_loopback(&url) => {}
             "http" => return Err(BadAddress::Insecure(host)),
             scheme => return Err(BadAddress::Scheme(scheme.to_owned())),
+        }
+        if host == CHINA {
+            return Err(BadAddress::NoPlanner(host));
         }
         let bare = url.username().is_empty()
             && url.password().is_none()
@@ -142,6 +164,20 @@ mod tests {
         ] {
             assert!(BaseUrl::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_cloud_without_planner_is_refused_however_it_is_spelled() {
+        for text in [
+            "https://microsoftgraph.chinacloudapi.cn/v1.0",
+            "https://MicrosoftGraph.ChinaCloudApi.cn",
+            "https://microsoftgraph.chinacloudapi.cn:443/beta/",
+        ] {
+            let error = BaseUrl::parse(text).unwrap_err();
+            assert!(matches!(error, BadAddress::NoPlanner(_)), "{text}: {error}");
+            assert!(error.hint().contains("graph.microsoft.us"));
+        }
+        assert!(BaseUrl::parse("https://graph.microsoft.us/v1.0").is_ok());
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub enum Error {
     /// Rule R6: a plan needs a group of which the actor is a member.
     #[error("you are not a member of the group `{0}`, so you can not create plans in it")]
     NotMember(String),
+    /// Planner keeps what is assigned to others to them.
+    #[error("Planner does not show you the tasks of `{0}`")]
+    TasksOfOthers(String),
     /// Graph's beta would be needed, and is not in use.
     #[error("{0} needs the beta of Graph")]
     NeedsBeta(&'static str),
@@ -92,6 +95,7 @@ impl Error {
             Self::Gone { .. } => "gone",
             Self::ReadOnly => "read_only",
             Self::NotMember(_) => "not_member",
+            Self::TasksOfOthers(_) => "not_permitted",
             Self::NeedsBeta(_) => "needs_beta",
             Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
@@ -116,6 +120,10 @@ impl Error {
             Self::NotMember(_) => {
                 Some("ask an owner of the group to add you; owners are not members".to_owned())
             }
+            Self::TasksOfOthers(_) => Some(
+                "go through the plans that you share with them: plan(…).tasks, task.assigned_to(…)"
+                    .to_owned(),
+            ),
             Self::NeedsBeta(_) => Some(
                 "add `--beta`, or `beta = true` to planwright.toml; Microsoft may change it without notice"
                     .to_owned(),

@@ -4,7 +4,7 @@ use crate::change::{EntityId, Field, TaskState};
 use crate::host::broker::{Ask, Got};
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
-use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
 
 impl Session {
     /// Returns the ids of a plan's tasks in list order, new ones first as Planner shows them.
@@ -88,6 +88,31 @@ impl Session {
             }
         }
         Ok(mine)
+    }
+
+    /// Returns the ids of the tasks assigned to a person, as Planner lists them.
+    ///
+    /// # Errors
+    /// Planner shows only one's own, unless an application asks; or it can not be asked.
+    pub fn tasks_of_user(&self, user: &User) -> Result<Vec<TaskId>, Error> {
+        if user.id == self.facts().me.id {
+            return self.my_tasks();
+        }
+        let tasks = match self.ask(Ask::UserTasks(user.id.clone())) {
+            Ok(Got::Tasks(tasks)) => tasks,
+            Err(Error::Graph(error)) if error.is_permission() => {
+                return Err(Error::TasksOfOthers(user.label().to_owned()));
+            }
+            other => other.map(|_| Vec::new())?,
+        };
+        let mut ids = Vec::new();
+        for task in tasks {
+            if self.facts().scope.is_none() || self.plan(&task.value.plan).is_ok() {
+                ids.push(task.value.id.clone());
+                self.state().snapshot.add_task(task.value.id.clone(), task);
+            }
+        }
+        Ok(ids)
     }
 
     /// Returns a task.

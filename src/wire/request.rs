@@ -163,6 +163,13 @@ pub fn my_tasks() -> Request {
     Request::get("/me/planner/tasks".to_owned())
 }
 
+/// The tasks assigned to a user (T14): to others than an application, Planner shows only one's
+/// own (trap 35).
+#[must_use]
+pub fn user_tasks(id: &UserId) -> Request {
+    Request::get(format!("/users/{id}/planner/tasks"))
+}
+
 /// A plan (P2).
 #[must_use]
 pub fn plan(id: &PlanId) -> Request {

@@ -334,6 +334,18 @@ fn the_emulator_command_serves_a_tenant_of_ones_own() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    place.file("lab.yaml", "users:\n  - { upn: kim@lab.example, name: Kim Park }\n");
+    let (mut child, url) = emulator(&place, &["--seed", "lab.yaml"]);
+    let client = Place::against_url(&url, "emulator:kim@lab.example");
+    assert_eq!(client.run(&["plan", "list", "--json"]).code(0).stdout.trim(), "[]");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    place.file("bad.yml", "users:\n  - upn: [\n");
+    place.run(&["emulator", "--seed", "bad.yml"]).code(1).says(&[
+        "`bad.yml` is not a tenant",
+        "not valid YAML",
+        "at line 2, column 10",
+    ]);
     place.file("bad.json", r#"{ "plans": [{ "title": "X", "group": "Nobody" }] }"#);
     place
         .run(&["emulator", "--seed", "bad.json"])

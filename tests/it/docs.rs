@@ -1,14 +1,19 @@
 //! What the documents claim: their scripts run, their commands print what they show.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use planwright::emulator::{Emulator, Options, Storage};
+use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 5] = [
     "README.md",
     "docs/guides/workspace.md",
     "docs/guides/emulator.md",
     "docs/reference/commands.md",
+    "docs/reference/protocol.md",
 ];
 
 fn read(document: &str) -> String {
@@ -113,6 +118,74 @@ fn the_shown_run_of_the_readme_is_the_real_one() {
     for line in shown.lines().filter(|it| *it != "…") {
         let is_there = real.stderr.lines().chain(real.stdout.lines()).any(|it| it == line);
         assert!(is_there, "no\n{line}\nin\n{}", real.stderr);
+    }
+}
+
+#[test]
+fn the_seeds_in_the_guide_can_be_planted() {
+    for language in ["yaml", "json"] {
+        let options = Options::new(Storage::Memory, Arc::new(SystemClock));
+        let emulator = Emulator::open(options).unwrap();
+        emulator.seed(&blocks("docs/guides/emulator.md", language)[0]).unwrap();
+        assert!(!emulator.is_empty().unwrap());
+    }
+}
+
+/// The cells of every row of a document's tables, without the heads.
+fn rows(document: &str) -> Vec<Vec<String>> {
+    let text = read(document);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        let cells: Vec<String> =
+            line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+        if cells[0].starts_with("---") {
+            rows.pop();
+        } else {
+            rows.push(cells);
+        }
+    }
+    rows
+}
+
+/// The texts between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+fn all_sources(dir: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all_sources(&path, text);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_table_of_the_protocol_names_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut tests, mut client) = (String::new(), String::new());
+    all_sources(&root.join("tests/it"), &mut tests);
+    all_sources(&root.join("src/wire"), &mut client);
+    all_sources(&root.join("src"), &mut tests);
+    let rows = rows("docs/reference/protocol.md");
+    assert!(rows.len() > 80, "{}", rows.len());
+    let mut endpoints = std::collections::BTreeSet::new();
+    for row in &rows {
+        let [endpoint, used, emulator, tested] = row.as_slice() else { panic!("{row:?}") };
+        assert!(endpoints.insert(endpoint), "{endpoint} is there twice");
+        for name in quoted(used) {
+            assert!(client.contains(&format!("fn {name}(")), "{endpoint}: no request `{name}`");
+        }
+        for name in quoted(tested) {
+            assert!(tests.contains(&format!("fn {name}()")), "{endpoint}: no test `{name}`");
+        }
+        // What works is tested, and so is every deliberate refusal.
+        let is_absent = emulator.starts_with("no");
+        assert!(is_absent || quoted(tested).count() > 0, "{endpoint} has no test");
+        assert!(emulator == "yes" || is_absent || emulator.starts_with("refused"), "{endpoint}");
     }
 }
 

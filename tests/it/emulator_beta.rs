@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_support::{Answer, BOS, Bench, MEI, MEI_ID, ROOK_ID, VICTOR, id_of, tag_of};
+use crate::emulator_support::{
+    Answer, BOS, Bench, LEADERSHIP, MEI, MEI_ID, ROOK_ID, VICTOR, id_of, tag_of,
+};
 
 const TYPE: &str = "#microsoft.graph.planner";
 const ORIGIN: &str = "http://127.0.0.1:4321";
@@ -165,6 +167,43 @@ fn single_collections_have_deltas_of_their_own() {
 }
 
 #[test]
+fn the_delta_of_ones_own_tasks_says_what_comes_and_goes() {
+    let bench = Bench::new();
+    let plan = bench.new_plan();
+    let assigned = |who: &str| {
+        json!({ "assignments": { who: { "@odata.type": format!("{TYPE}Assignment"),
+                                        "orderHint": " !" } } })
+    };
+    let (mine, others) =
+        (bench.new_task_in(&plan, &assigned(ROOK_ID)), bench.new_task_in(&plan, &assigned(MEI_ID)));
+    let coming = bench.new_task_in(&plan, &json!({}));
+    for path in
+        ["/me/planner/tasks/delta".to_owned(), format!("/users/{ROOK_ID}/planner/tasks/delta")]
+    {
+        let link = begin(&bench, &path);
+        let is = |item: &Value, path: &str| path.ends_with(item["id"].as_str().unwrap());
+        let _ = bench.change(&mine, &json!({ "title": path })).expect(200);
+        let _ = bench.change(&others, &json!({ "title": path })).expect(200);
+        let _ = bench.change(&coming, &assigned(ROOK_ID)).expect(200);
+        let (items, link) = follow(&bench, &link);
+        assert_eq!(items.len(), 2, "{items:?}");
+        assert!(is(&items[0], &mine) && items[0].get("createdBy").is_none());
+        assert_eq!(items[0]["title"], json!(path));
+        assert!(is(&items[1], &coming) && items[1]["createdBy"].is_object());
+        let _ = bench.change(&coming, &json!({ "assignments": { ROOK_ID: null } })).expect(200);
+        let (items, _) = follow(&bench, &link);
+        assert_eq!(items.len(), 1);
+        assert_eq!(items[0]["@removed"], json!({ "reason": "changed" }));
+        assert!(is(&items[0], &coming));
+    }
+    let link = begin(&bench, "/me/planner/tasks/delta");
+    let _ = bench.delete(&mine, &bench.tag(&mine)).expect(204);
+    assert_eq!(follow(&bench, &link).0[0]["@removed"], json!({ "reason": "deleted" }));
+    let foreign = format!("/users/{MEI_ID}/planner/tasks/delta");
+    let _ = beta(&bench, "GET", &foreign, "", None).error(403);
+}
+
+#[test]
 fn delta_tokens_that_are_broken_or_too_old_are_refused() {
     let bench = Bench::with(|options| options.kept_changes = 5);
     let path = "/me/planner/all/delta";
@@ -174,6 +213,7 @@ fn delta_tokens_that_are_broken_or_too_old_are_refused() {
     }
     let _ = bench.send("GET", path, &[], None).error(404);
     let _ = beta(&bench, "GET", &format!("/users/{MEI}/planner/all/delta"), "", None).error(403);
+    begin(&bench, &format!("/users/{ROOK_ID}/planner/all/delta"));
     // More changes than are remembered.
     let path = format!("/planner/plans/{}", bench.new_plan());
     for title in ["a", "b", "c", "d"] {
@@ -253,6 +293,48 @@ fn an_archived_plan_is_read_only_until_it_is_taken_back() {
     assert!(mine());
     let _ = bench.change(&task, &title).expect(200);
     assert_eq!(get(&bench, &path)["isArchived"], false);
+}
+
+#[test]
+fn notes_are_the_description_with_a_format() {
+    let bench = Bench::new();
+    let details = format!("{}/details", bench.new_task());
+    let html = json!({ "contentType": "html", "content": "<p>One</p><p>Two</p>" });
+    let start = get(&bench, &details);
+    assert_eq!(start["notes"], json!({ "contentType": "text", "content": "" }));
+    let link = begin(&bench, "/me/planner/all/delta");
+    let written = change(&bench, &details, &json!({ "notes": html })).expect(200);
+    assert_eq!((&written["notes"], &written["description"]), (&html, &json!("One\nTwo")));
+    let (items, _) = follow(&bench, &link);
+    let item = items.iter().find(|it| it["@odata.type"] == format!("{TYPE}TaskDetails")).unwrap();
+    assert_eq!((&item["notes"], &item["description"]), (&html, &json!("One\nTwo")));
+
+    // A stale tag collides with either name of the text; the same again changes nothing.
+    let stale = tag_of(&start);
+    for body in [json!({ "notes": html }), json!({ "description": "x" })] {
+        let _ = beta(&bench, "PATCH", &details, &stale, Some(&body)).error(409);
+    }
+    let same = change(&bench, &details, &json!({ "notes": html })).expect(200);
+    assert_eq!(tag_of(&same), tag_of(&written));
+    // Another format of the same text is a change.
+    let bold = json!({ "contentType": "html", "content": "<b>One</b><br>Two" });
+    let other = change(&bench, &details, &json!({ "notes": bold })).expect(200);
+    assert_ne!(tag_of(&other), tag_of(&written));
+    assert_eq!((&other["notes"], &other["description"]), (&bold, &json!("One\nTwo")));
+    let plain = bench.change(&details, &json!({ "description": "Three" })).expect(200);
+    assert!(plain.get("notes").is_none());
+    assert_eq!(get(&bench, &details)["notes"]["content"], "Three");
+    let none = change(&bench, &details, &json!({ "notes": null })).expect(200);
+    assert_eq!(none["description"], "");
+    for wrong in [
+        json!("x"),
+        json!({}),
+        json!({ "contentType": "rtf", "content": "x" }),
+        json!({ "content": 1 }),
+        json!({ "content": "x", "colour": 1 }),
+    ] {
+        let _ = change(&bench, &details, &json!({ "notes": wrong })).error(400);
+    }
 }
 
 /// The schedule of a pattern that starts on the second of March.
@@ -352,6 +434,49 @@ fn only_a_whole_schedule_can_be_written() {
 }
 
 #[test]
+fn a_users_own_plan_moves_into_a_group() {
+    let bench = Bench::new();
+    let create = |container: &Value| {
+        let body = json!({ "title": "My own", "container": container });
+        beta(&bench, "POST", "/planner/plans", "", Some(&body))
+    };
+    let own = json!({ "containerId": ROOK_ID, "type": "user" });
+    let _ = bench.post("/planner/plans", &json!({ "title": "x", "container": own })).error(400);
+    let _ = create(&json!({ "containerId": MEI_ID, "type": "user" })).error(403);
+    let first = id_of(&create(&own).expect(201));
+    let url = format!("https://graph.microsoft.com/beta/users/{ROOK_ID}");
+    let plan = create(&json!({ "url": url })).expect(201);
+    assert_eq!(plan["container"]["url"], json!(url));
+    let id = id_of(&plan);
+    let path = format!("/planner/plans/{id}");
+    let task = bench.new_task_in(&id, &json!({}));
+    let mei = bench.caller(MEI);
+    let _ = mei.send("GET", &task, &[], None).error(403);
+    assert_eq!(bench.items("/me/memberOf").len(), 2);
+    assert_eq!(get(&bench, "/me/planner/rosterPlans")["value"], json!([]));
+    assert_eq!(bench.get(&path)["container"]["type"], "unknownFutureValue");
+
+    let group = json!({ "container": { "@odata.type": format!("{TYPE}PlanContainer"),
+                                       "containerId": BOS, "type": "group" } });
+    let address = format!("{path}/moveToContainer");
+    let tag = tag_of(&plan);
+    let _ = beta(&bench, "POST", &address, "", Some(&group)).error(412);
+    let closed = json!({ "container": { "containerId": LEADERSHIP, "type": "group" } });
+    let _ = beta(&bench, "POST", &address, &tag, Some(&closed)).error(403);
+    let _ = beta(&bench, "POST", &address, &tag, Some(&json!({ "container": own }))).error(400);
+    let _ = beta(&mei, "POST", &address, &tag, Some(&group)).error(403);
+    let _ = bench.send("POST", &address, &[("if-match", &tag)], Some(&group)).error(404);
+    let moved = beta(&bench, "POST", &address, &tag, Some(&group)).expect(200);
+    assert_eq!((&moved["owner"], &moved["container"]["type"]), (&json!(BOS), &json!("group")));
+    let _ = beta(&bench, "POST", &address, &tag, Some(&group)).error(409);
+    let _ = beta(&bench, "POST", &address, &tag_of(&moved), Some(&group)).error(400);
+    assert_eq!(mei.get(&task)["title"], "Task");
+    let listed = mei.items(&format!("/groups/{BOS}/planner/plans"));
+    assert!(listed.iter().any(|it| it["id"] == json!(id)));
+    let _ = mei.send("GET", &format!("/planner/plans/{first}"), &[], None).error(403);
+}
+
+#[test]
 fn a_roster_holds_one_plan_that_its_members_see() {
     let bench = Bench::new();
     let body = json!({ "@odata.type": "#microsoft.graph.plannerRoster" });
@@ -360,8 +485,19 @@ fn a_roster_holds_one_plan_that_its_members_see() {
     assert_eq!(get(&bench, &path)["id"], json!(roster));
     let container = json!({ "containerId": roster, "type": "roster" });
     let body = json!({ "title": "Ours", "container": container });
-    let _ = bench.post("/planner/plans", &body).error(400);
-    let plan = beta(&bench, "POST", "/planner/plans", "", Some(&body)).expect(201);
+    let contradiction = json!({ "containerId": BOS, "type": "roster",
+        "url": format!("https://graph.microsoft.com/v1.0/planner/rosters/{roster}") });
+    let contradiction = json!({ "title": "Ours", "container": contradiction });
+    let _ = bench.post("/planner/plans", &contradiction).error(400);
+    // Through either version, and by address as well.
+    let spare = json!({ "@odata.type": "#microsoft.graph.plannerRoster" });
+    let spare = id_of(&beta(&bench, "POST", "/planner/rosters", "", Some(&spare)).expect(201));
+    let url = format!("https://graph.microsoft.com/v1.0/planner/rosters/{spare}");
+    let by_url = json!({ "title": "Spare", "container": { "url": url } });
+    let _ = bench.post("/planner/plans", &by_url).expect(201);
+    let _ = bench.post("/planner/plans", &by_url).error(403);
+    let _ = beta(&bench, "DELETE", &format!("/planner/rosters/{spare}"), "", None).expect(204);
+    let plan = bench.post("/planner/plans", &body).expect(201);
     let _ = beta(&bench, "POST", "/planner/plans", "", Some(&body)).error(403);
     let plan = format!("/planner/plans/{}", id_of(&plan));
     assert_eq!(bench.get(&plan)["container"]["type"], "unknownFutureValue");
@@ -379,7 +515,12 @@ fn a_roster_holds_one_plan_that_its_members_see() {
     let _ = beta(&bench, "POST", &members, "", Some(&member)).error(400);
     assert_eq!(get(&mei, &members)["value"].as_array().unwrap().len(), 2);
     assert_eq!(get(&mei, &format!("{path}/plans"))["value"][0]["title"], "Ours");
-    assert_eq!(get(&mei, "/me/planner/rosterPlans")["value"].as_array().unwrap().len(), 1);
+    for (path, count) in [
+        ("/me/planner/rosterPlans".to_owned(), 1),
+        (format!("/users/{MEI_ID}/planner/rosterPlans"), 1),
+    ] {
+        assert_eq!(get(&mei, &path)["value"].as_array().unwrap().len(), count, "{path}");
+    }
     let _ = mei.change(&plan, &json!({ "title": "All of ours" })).expect(200);
     let member = format!("{members}/{}", id_of(&made));
     assert_eq!(get(&bench, &member)["userId"], MEI_ID);
@@ -387,6 +528,13 @@ fn a_roster_holds_one_plan_that_its_members_see() {
     let (_, message) = beta(&bench, "DELETE", &member, "", None).error(404);
     assert_eq!(message, "The roster member cannot be found.");
     let _ = mei.send("GET", &plan, &[], None).error(403);
+
+    let changes = begin(&bench, &format!("{path}/plans/delta"));
+    let _ = bench.change(&plan, &json!({ "title": "Ours again" })).expect(200);
+    let _ = bench.new_plan();
+    let (items, _) = follow(&bench, &changes);
+    assert_eq!((items.len(), &items[0]["title"]), (1, &json!("Ours again")));
+    let _ = beta(&mei, "GET", &format!("{path}/plans/delta"), "", None).error(403);
 
     // The directory knows nothing of it.
     let _ = bench.send("GET", &format!("/groups/{roster}"), &[], None).error(404);

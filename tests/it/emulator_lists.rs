@@ -113,6 +113,34 @@ fn select_keeps_the_tag_and_states_itself() {
 }
 
 #[test]
+fn a_selection_is_matched_without_case() {
+    let bench = Bench::new();
+    let me = bench.get("/me?$select=Id,DISPLAYNAME");
+    assert_eq!((me["id"].is_string(), me["displayName"].is_string()), (true, true));
+    let group = bench.get(&format!("/groups/{BOS}?$select=id,createdDateTime"));
+    assert!(group["createdDateTime"].is_string() && group.get("displayName").is_none());
+    let task = bench.get(&format!("{}?$select=Title", bench.new_task()));
+    assert_eq!((&task["title"], task.get("id")), (&json!("Task"), None));
+}
+
+#[test]
+fn links_lead_back_through_a_proxy_that_ends_tls() {
+    let bench = Bench::with(|options| options.page_size = 1);
+    let plan = bench.new_plan();
+    for _ in 0..2 {
+        bench.new_task_in(&plan, &json!({}));
+    }
+    let next = |headers: &[(&str, &str)]| {
+        let path = format!("/planner/plans/{plan}/tasks");
+        let page = bench.send("GET", &path, headers, None).expect(200);
+        page["@odata.nextLink"].as_str().unwrap().to_owned()
+    };
+    assert!(next(&[]).starts_with("http://127.0.0.1:4321/v1.0/"));
+    assert!(next(&[("x-forwarded-proto", "https")]).starts_with("https://127.0.0.1:4321/v1.0/"));
+    assert!(next(&[("x-forwarded-proto", "gopher")]).starts_with("http://127.0.0.1:4321/v1.0/"));
+}
+
+#[test]
 fn expand_inlines_what_the_navigation_leads_to() {
     let bench = Bench::new();
     let plan = bos_plan(&bench);

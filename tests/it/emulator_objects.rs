@@ -89,13 +89,14 @@ fn containers_are_given_in_every_form_of_section_1_3() {
         (json!({ "container": { "containerId": BOS, "type": "group", "url": other } }), 400),
         (json!({ "container": { "url": own }, "owner": LEADERSHIP }), 400),
         (json!({ "container": { "containerId": BOS } }), 400),
-        (json!({ "container": { "containerId": BOS, "type": "roster" } }), 400),
+        (json!({ "container": { "containerId": BOS, "type": "project" } }), 400),
         (json!({ "container": { "url": "https://example.com/groups/1" } }), 400),
         (json!({ "container": { "url": own, "colour": "red" } }), 400),
         (json!({ "container": 1 }), 400),
         (json!({}), 400),
         (json!({ "owner": id_of(&security) }), 400),
-        // Not a member; no such group.
+        // Not a member; no such group; a group is no roster.
+        (json!({ "container": { "containerId": BOS, "type": "roster" } }), 403),
         (json!({ "owner": LEADERSHIP }), 403),
         (json!({ "owner": MEI_ID }), 403),
     ];

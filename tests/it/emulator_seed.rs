@@ -86,6 +86,71 @@ fn a_text_makes_users_groups_plans_and_tasks() {
 }
 
 #[test]
+fn a_seed_may_be_yaml() {
+    let text = "\
+# Somebody, somewhere.
+users:
+  - upn: kim@lab.example
+    name: Kim Park
+groups:
+  - { name: Lab, members: [kim] }
+plans:
+  - title: Samples
+    group: Lab
+    labels: [Urgent, ~, Cold]
+    buckets: [Todo]
+    tasks:
+      - title: \"Freeze: now\"
+        bucket: Todo
+        due: +3d
+        percent: 50
+        labels: [Cold, 25]
+        assignees: [kim]
+        description: |
+          At -80.
+          Not warmer.
+      - title: Wash
+        due: 2026-03-31
+";
+    let bench = empty();
+    bench.emulator.seed(text).unwrap();
+    let plan = id_of(&bench.items("/me/planner/plans")[0]);
+    let tasks = bench.items(&format!("/planner/plans/{plan}/tasks?$expand=details"));
+    let [freeze, wash] = tasks.as_slice() else { panic!("{tasks:?}") };
+    assert_eq!((&freeze["title"], &freeze["percentComplete"]), (&json!("Freeze: now"), &json!(50)));
+    assert_eq!(freeze["dueDateTime"], "2026-03-05T10:00:00Z");
+    assert_eq!(freeze["appliedCategories"], json!({ "category3": true, "category25": true }));
+    assert_eq!(freeze["details"]["description"], "At -80.\nNot warmer.\n");
+    assert_eq!(wash["dueDateTime"], "2026-03-31T10:00:00Z");
+
+    for (from, to, path, part) in [
+        ("due: +3d", "due: 3d", "plans[0].tasks[0].due", "expected a day"),
+        ("name: Kim Park", "nam: Kim Park", "users[0].nam", "unknown field"),
+        ("percent: 50", "percent: half", "plans[0].tasks[0].percent", "expected i64"),
+    ] {
+        match empty().emulator.seed(&text.replace(from, to)).unwrap_err() {
+            SeedError::Invalid { path: found, message } => {
+                assert_eq!(found, path, "{message}");
+                assert!(message.contains(part), "{path}: {message}");
+            }
+            other => panic!("{path}: {other}"),
+        }
+    }
+    let broken = text.replace("group: Lab", "group: [Lab");
+    let error = empty().emulator.seed(&broken).unwrap_err();
+    let SeedError::Yaml(cause) = error else { panic!("{error}") };
+    assert!(cause.to_string().contains("line 10"), "{cause}");
+    // Few lines that would stand for very much.
+    let mut bomb = "users: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (at, name) in ('b'..='p').enumerate() {
+        let before = char::from(b'a' + u8::try_from(at).unwrap());
+        let items = vec![format!("*{before}"); 9].join(", ");
+        bomb.push_str(&[&name.to_string(), ": &", &name.to_string(), " [", &items, "]\n"].concat());
+    }
+    assert!(matches!(empty().emulator.seed(&bomb), Err(SeedError::Yaml(_))));
+}
+
+#[test]
 fn equal_texts_make_equal_ids_and_a_text_adds_to_what_is_there() {
     let ids = |bench: &Bench| -> Vec<String> {
         bench.items("/me/planner/tasks").iter().map(id_of).collect()

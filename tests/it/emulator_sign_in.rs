@@ -159,6 +159,11 @@ fn a_device_code_can_be_declined_expire_and_approve_itself() {
     let automatic = device_code(&bench, "User.Read");
     let tokens = poll(&bench, &automatic).expect(200);
     assert_eq!(graph(&bench, &tokens, "GET", "/me", None).expect(200)["id"], ROOK_ID);
+    // Microsoft's libraries name the grant so.
+    let again = device_code(&bench, "User.Read");
+    let code = again["device_code"].as_str().unwrap();
+    let form = [("grant_type", "device_code"), ("client_id", CLIENT), ("device_code", code)];
+    let _ = token(&bench, &form).expect(200);
     assert!(tokens.get("refresh_token").is_none() && tokens.get("id_token").is_none());
 
     let _ = bench.control("POST", "devicecode", Some(&json!({ "automatic": false }))).expect(200);

@@ -1,7 +1,9 @@
 //! The integration tests: one binary, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-// A Planner to run against, a clean place to run the program in, and runs without a process.
+// A Planner to run against, a clean place to run the program in, runs without a process, and
+// someone between them who changes what is said.
+mod between;
 mod driver;
 mod support;
 
@@ -38,6 +40,9 @@ mod emulator_sign_in;
 mod emulator_store;
 mod emulator_support;
 mod emulator_versions;
+
+// Every trap of planner-api.md section 12, by its number.
+mod traps;
 
 // The source tree itself: layers, owners, sizes, comments.
 mod tidy;

@@ -151,7 +151,7 @@ fn a_task_is_moved_on_each_board_under_the_tag_of_its_place() {
         let a = p.task("A"); let b = p.task("B"); let c = p.task("C");
         c.move_after(a);
         a.move_before(b, "progress");
-        a.move_after(b, me());
+        a.move_before(c, me());
         p.bucket("Inbox").tasks_in_order().map(|t| t.title).filter(|t| t.len == 1)"#
     );
     let report = place.script(&script, &["--json"]).code(0).json();

@@ -521,3 +521,14 @@ fn the_thread_of_comments_is_kept_with_the_task() {
     assert_eq!(set("\"AAQkADUuMTZjZGU=\""), "AAQkADUuMTZjZGU=");
     assert_eq!(set("()"), serde_json::Value::Null);
 }
+
+#[test]
+fn the_tasks_of_a_person_are_shown_as_far_as_planner_tells() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    assert_eq!(result_of(&place, "me().tasks.len == my_tasks().len && me().tasks.len > 0"), true);
+    place
+        .script("user(\"ana@bos.example\").tasks", &[])
+        .code(5)
+        .says(&["Planner does not show you the tasks of `Ana Ferreira`", "plans that you share"]);
+}

@@ -22,7 +22,7 @@ use crate::emulator::tasks::{self, into_map};
 
 /// Makes everything in a text, in addition to what is there.
 pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
-    let value: Value = serde_json::from_str(text).map_err(SeedError::Syntax)?;
+    let value = parse(text)?;
     let root = Spot::root();
     let tenant: Tenant = root.read(&value)?;
     for (spot, user) in root.items("users", &tenant.users)? {
@@ -38,6 +38,17 @@ pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
         add_plan(call, &spot, &members, &spot.read(plan)?)?;
     }
     Ok(())
+}
+
+/// Reads JSON, which begins with a brace here, or else YAML.
+fn parse(text: &str) -> Result<Value, SeedError> {
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(SeedError::Syntax)
+    } else {
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| SeedError::Yaml(Box::new(error)))
+    }
 }
 
 fn add_user(call: &Call<'_>, spot: &Spot, user: User) -> Result<(), SeedError> {

@@ -14,6 +14,9 @@ pub enum SeedError {
     /// The text is no JSON.
     #[error("the seed is not valid JSON")]
     Syntax(#[source] serde_json::Error),
+    /// The text begins like no JSON and is no YAML either.
+    #[error("the seed is not valid YAML")]
+    Yaml(#[source] Box<serde_saphyr::Error>),
     /// Something in it is wrong.
     #[error("`{path}` in the seed: {message}")]
     Invalid {

@@ -22,6 +22,8 @@ use crate::emulator::sign_in::token::{self, TENANT};
 pub(crate) const GRANT_TYPES: [&str; 4] =
     ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE];
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// What Microsoft's own libraries send.
+const OLD_DEVICE_CODE: &str = "device_code";
 /// Seconds (10.2, 10.3, 10.5, 10.8).
 const DEVICE_CODE_LIFE: i64 = 900;
 const INTERVAL: i64 = 5;
@@ -148,7 +150,7 @@ pub(crate) fn token(visit: &Visit<'_>) -> Result<Answer, Stop> {
         "authorization_code" => redeem(visit, client),
         "refresh_token" => refresh(visit, client),
         "client_credentials" => application(visit, client, app),
-        DEVICE_CODE => poll(visit, client),
+        DEVICE_CODE | OLD_DEVICE_CODE => poll(visit, client),
         other => Err(Refusal::new(
             "unsupported_grant_type",
             70003,

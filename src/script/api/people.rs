@@ -4,7 +4,9 @@ use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module}
 
 use crate::host::{Error, Session, View};
 use crate::model::{self, UserId};
-use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid, kind_of, raise};
+use crate::script::api::{
+    Fallible, OrRaise as _, Task, frozen, frozen_list, invalid, kind_of, raise,
+};
 
 /// A user; looked up in the directory when a name is asked for.
 #[derive(Debug, Clone)]
@@ -82,6 +84,15 @@ mod functions {
     #[rhai_fn(get = "mail", pure, volatile, return_raw)]
     pub fn mail(user: &mut User) -> Fallible<Dynamic> {
         Ok(user.read()?.and_then(|it| it.mail).map_or(Dynamic::UNIT, frozen))
+    }
+
+    /// The tasks assigned to the person; Planner tells people only their own.
+    #[rhai_fn(get = "tasks", pure, volatile, return_raw)]
+    pub fn user_tasks(user: &mut User) -> Fallible<Dynamic> {
+        let session = &user.session;
+        let person = session.find_user(user.id.as_str()).or_raise(session)?;
+        let ids = session.tasks_of_user(&person).or_raise(session)?;
+        Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
     }
 
     /// Whether they are the same person.
