@@ -15,6 +15,7 @@ mod faults;
 mod mistakes;
 mod order;
 mod policies;
+mod requests;
 mod run;
 mod transfer;
 
