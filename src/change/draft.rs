@@ -272,6 +272,11 @@ impl Draft {
         self.tasks.values().filter_map(|it| it.wanted.as_ref()).map(|it| &it.task)
     }
 
+    /// Returns the tasks that the run has touched and wants to keep, with what it read of them.
+    pub fn touched_states(&self) -> impl Iterator<Item = &TaskState> {
+        self.tasks.values().filter_map(|it| it.wanted.as_ref())
+    }
+
     /// Returns the plans that this run makes.
     pub fn new_plans(&self) -> impl Iterator<Item = &Plan> {
         let new = self.plans.values().filter(|it| it.read.is_none());
@@ -329,6 +334,18 @@ impl Draft {
         }
         if let Some(wanted) = tracked.wanted.as_mut() {
             edit(wanted.places.entry(board).or_default());
+        }
+    }
+
+    /// Takes back what was wanted of the place of a task on a board.
+    pub fn forget_place(&mut self, id: &TaskId, board: Board) {
+        let Some(tracked) = self.tasks.get_mut(id) else { return };
+        let read = tracked.read.as_ref().and_then(|(read, _)| read.places.get(&board)).cloned();
+        if let Some(wanted) = tracked.wanted.as_mut() {
+            match read {
+                Some(read) => wanted.places.insert(board, read),
+                None => wanted.places.remove(&board),
+            };
         }
     }
 

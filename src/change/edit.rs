@@ -281,7 +281,9 @@ fn is_blank(field: Field, value: &Value) -> bool {
     }
     match value {
         Value::Null => true,
-        Value::String(text) => text.is_empty(),
+        Value::String(text) => {
+            text.is_empty() || (field == Field::PreviewType && text == TaskDetails::AUTOMATIC)
+        }
         Value::Object(map) => map.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Number(n) => match field {

@@ -327,10 +327,7 @@ impl Fields for TaskState {
             Field::AppliedCategories => flags(task.categories.iter().map(ToString::to_string)),
             Field::ConversationThreadId => json!(task.conversation_thread),
             Field::Description => details.map_or(Value::Null, |it| json!(it.description)),
-            Field::PreviewType => details
-                .map(|it| it.preview_type.as_str())
-                .filter(|it| !it.is_empty())
-                .map_or(Value::Null, |it| json!(it)),
+            Field::PreviewType => details.map_or(Value::Null, |it| json!(it.preview_type)),
             Field::Checklist => details.map_or(Value::Null, |it| {
                 it.checklist
                     .iter()

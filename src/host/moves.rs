@@ -96,7 +96,56 @@ impl Session {
                 bucket.name, task.title
             )));
         }
-        self.edit_task(id, |it| it.bucket = Some(bucket.id))
+        if task.bucket.as_ref() == Some(&bucket.id) {
+            return Ok(());
+        }
+        let into = bucket.id.clone();
+        self.edit_task(id, |it| it.bucket = Some(into))?;
+        // A place that was wanted in the old column means nothing in the new one.
+        self.state().draft.forget_place(id, Board::Bucket);
+        self.settle_arrival(&bucket.id)
+    }
+
+    /// Where a task that comes with its old hint ends up among places that were only described
+    /// is for the service to say, unless they are described anew with it among them.
+    fn settle_arrival(&self, bucket: &BucketId) -> Result<(), Error> {
+        let column = Column::Bucket;
+        let has_wanted = {
+            let state = self.state();
+            state.draft.touched_states().any(|it| {
+                let place = it.places.get(&Board::Bucket);
+                it.task.bucket.as_ref() == Some(bucket)
+                    && place.is_some_and(|it| order::is_wanted(&it.hint))
+            })
+        };
+        if !has_wanted {
+            return Ok(());
+        }
+        let mut ids = self.tasks_in_order(bucket)?;
+        ids.retain(|it| !self.hint_in(it, column).is_empty());
+        self.describe_column(&ids, None, column)
+    }
+
+    /// Describes the places of what is moved in a column, which stands in the order wanted.
+    fn describe_column(
+        &self,
+        ids: &[TaskId],
+        moved: Option<&TaskId>,
+        column: Column<'_>,
+    ) -> Result<(), Error> {
+        let mut hints = Vec::with_capacity(ids.len());
+        for it in ids {
+            let hint = self.hint_in(it, column);
+            let stays = Some(it) != moved && !hint.is_empty() && !order::is_wanted(&hint);
+            hints.push(Some(hint).filter(|_| stays));
+        }
+        let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
+        for (it, place) in ids.iter().zip(order::describe(&stays)) {
+            if let Some(hint) = place {
+                self.edit_place(it, column, hint)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the ids of a bucket's tasks from top to bottom of its board, new ones first as
@@ -203,19 +252,7 @@ impl Session {
         }
         // What is new and was never moved has no place that others could be described by.
         ids.retain(|it| it == id || it == next_to || !self.hint_in(it, column).is_empty());
-        let mut hints = Vec::with_capacity(ids.len());
-        for it in &ids {
-            let hint = self.hint_in(it, column);
-            let stays = it != id && !hint.is_empty() && !order::is_wanted(&hint);
-            hints.push(Some(hint).filter(|_| stays));
-        }
-        let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
-        for (it, place) in ids.iter().zip(order::describe(&stays)) {
-            if let Some(hint) = place {
-                self.edit_place(it, column, hint)?;
-            }
-        }
-        Ok(())
+        self.describe_column(&ids, Some(id), column)
     }
 
     fn edit_place(&self, id: &TaskId, column: Column<'_>, hint: String) -> Result<(), Error> {

@@ -178,8 +178,7 @@ impl Session {
         {
             return Ok(details.clone());
         }
-        let bare = !task.has_description && task.checklist_count == 0 && task.reference_count == 0;
-        if bare {
+        if task.has_bare_details() {
             let mut state = self.state();
             if state.snapshot.details(id).is_none() {
                 state.seen_bare.insert(id.clone());
@@ -228,10 +227,7 @@ impl Session {
                 .unwrap_or_default();
             let following = list.iter().skip_while(|it| *it != id).skip(1).filter(|it| {
                 snapshot.details(it).is_none()
-                    && snapshot.task(it).is_some_and(|task| {
-                        let task = &task.value;
-                        task.has_description || task.checklist_count + task.reference_count > 0
-                    })
+                    && snapshot.task(it).is_some_and(|task| !task.value.has_bare_details())
             });
             std::iter::once(id).chain(following).take(window).cloned().collect()
         };

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Category, UserId, order};
 
 /// The details of a task (planner-api.md 1.7).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskDetails {
     /// Plain text; empty when there is none.
     pub description: String,
     /// Which detail the card shows: `automatic`, `noPreview`, `checklist`, `description` or
-    /// `reference`; empty where the service said nothing.
+    /// `reference`.
     pub preview_type: String,
     /// The checklist, by item id.
     pub checklist: BTreeMap<String, ChecklistItem>,
@@ -20,7 +20,22 @@ pub struct TaskDetails {
     pub references: BTreeMap<String, Reference>,
 }
 
+/// Those of a task that has just been made.
+impl Default for TaskDetails {
+    fn default() -> Self {
+        Self {
+            description: String::new(),
+            preview_type: Self::AUTOMATIC.to_owned(),
+            checklist: BTreeMap::new(),
+            references: BTreeMap::new(),
+        }
+    }
+}
+
 impl TaskDetails {
+    /// The preview type that leaves the choice to whoever shows the card.
+    pub const AUTOMATIC: &'static str = "automatic";
+
     /// Returns the keys of the checklist top down: items are shown in descending order of their
     /// hints (planner-api.md 4.6).
     #[must_use]

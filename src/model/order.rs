@@ -54,8 +54,11 @@ pub fn describe(siblings: &[Option<&str>]) -> Vec<Option<String>> {
 }
 
 /// Takes something out of a list and puts it next to something else. Nothing if that is not
-/// there.
+/// there, or the same.
 pub fn put_next_to<T: PartialEq>(list: &mut Vec<T>, item: T, next_to: &T, side: Side) {
+    if item == *next_to || !list.contains(next_to) {
+        return;
+    }
     list.retain(|it| *it != item);
     if let Some(at) = list.iter().position(|it| it == next_to) {
         list.insert(if side == Side::Before { at } else { at + 1 }, item);

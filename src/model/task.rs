@@ -46,6 +46,9 @@ pub struct Task {
     pub checklist_count: u32,
     /// Number of references; computed by the service.
     pub reference_count: u32,
+    /// Whether its card shows a detail that was chosen, in its details; computed by the service.
+    #[serde(default)]
+    pub has_preview: bool,
     /// Where it stands in the plan's flat list; computed by the service.
     pub order_hint: String,
     /// What only the beta tells; `None` where v1.0 was asked.
@@ -89,6 +92,7 @@ impl Task {
             has_description: false,
             checklist_count: 0,
             reference_count: 0,
+            has_preview: false,
             order_hint: String::new(),
             beta: None,
         }
@@ -98,6 +102,15 @@ impl Task {
     #[must_use]
     pub fn recurrence(&self) -> Option<&Recurrence> {
         self.beta.as_ref()?.recurrence.as_ref()
+    }
+
+    /// Tells whether its details, which were not read, are those of a new task.
+    #[must_use]
+    pub const fn has_bare_details(&self) -> bool {
+        !self.has_description
+            && !self.has_preview
+            && self.checklist_count == 0
+            && self.reference_count == 0
     }
 
     /// Returns the state that its completion stands for.

@@ -193,6 +193,7 @@ struct TaskJson {
     completed_date_time: Option<Timestamp>,
     completed_by: Option<IdentitySet>,
     has_description: Option<bool>,
+    preview_type: Option<String>,
     checklist_item_count: Option<u32>,
     reference_count: Option<u32>,
     conversation_thread_id: Option<String>,
@@ -281,6 +282,7 @@ impl Decoded for Versioned<Task> {
             has_description: json.has_description.unwrap_or(false),
             checklist_count: json.checklist_item_count.unwrap_or(0),
             reference_count: json.reference_count.unwrap_or(0),
+            has_preview: json.preview_type.is_some_and(|it| it != TaskDetails::AUTOMATIC),
             order_hint: json.order_hint.unwrap_or_default(),
             beta,
         };
@@ -336,7 +338,7 @@ impl Decoded for Versioned<TaskDetails> {
         }
         let details = TaskDetails {
             description: json.description.unwrap_or_default(),
-            preview_type: json.preview_type.unwrap_or_default(),
+            preview_type: json.preview_type.unwrap_or_else(|| TaskDetails::AUTOMATIC.to_owned()),
             checklist,
             references,
         };

@@ -77,7 +77,9 @@ impl Driver {
     ) -> Report {
         let report = self.run(wishes).report;
         let well = matches!(report.status, Status::Applied | Status::NoChanges);
-        assert!(well, "{}", serde_json::to_string_pretty(&report).unwrap());
+        let troubled = report.changes.iter().filter(|it| it.error.is_some());
+        let troubled: Vec<_> = troubled.map(|it| serde_json::to_string(it).unwrap()).collect();
+        assert!(well, "{:?} {:#?}\n{troubled:#?}", report.status, report.error);
         report
     }
 

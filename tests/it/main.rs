@@ -13,10 +13,12 @@ mod commands;
 mod conflicts;
 mod faults;
 mod mistakes;
+mod model;
 mod order;
 mod policies;
 mod requests;
 mod run;
+mod scale;
 mod transfer;
 
 // What the documents claim.

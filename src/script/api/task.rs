@@ -388,8 +388,7 @@ mod functions {
     pub fn preview_type(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
         let details = session.details(&task.id, Field::PreviewType).or_raise(session)?;
-        let kind = details.preview_type;
-        Ok(frozen(if kind.is_empty() { "automatic".to_owned() } else { kind }))
+        Ok(frozen(details.preview_type))
     }
 
     /// Sets which detail its card shows.
@@ -405,11 +404,7 @@ mod functions {
                 format!("`{kind}` is not a preview type; it is one of {kinds}"),
             );
         }
-        let change = |it: &mut crate::model::TaskDetails| {
-            if it.preview_type != kind && !(it.preview_type.is_empty() && kind == "automatic") {
-                kind.clone_into(&mut it.preview_type);
-            }
-        };
+        let change = |it: &mut crate::model::TaskDetails| kind.clone_into(&mut it.preview_type);
         session.edit_details(&task.id, change).or_raise(session)
     }
 

@@ -1,0 +1,37 @@
+//! Large boards: how many requests they cost.
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Planner};
+
+const N_TASKS: usize = 3000;
+
+/// 3,000 tasks come in 8 pages of 400, their descriptions in 150 batches of 20.
+#[test]
+fn three_thousand_descriptions_cost_a_batch_for_twenty() {
+    let planner = Planner::demo();
+    let tasks: Vec<Value> = (0..N_TASKS)
+        .map(|n| json!({ "title": format!("T{n}"), "description": format!("D{n}") }))
+        .collect();
+    planner.seed(&json!({ "plans": [{ "title": "Large", "group": "BOS", "tasks": tasks }] }));
+    let plans = planner.get("/me/planner/plans");
+    let large =
+        plans["value"].as_array().unwrap().iter().find(|it| it["title"] == "Large").unwrap();
+    let id = large["id"].as_str().unwrap();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[limits]\nseconds = 600\n");
+    let script = format!(
+        "let all = plan(\"{id}\").tasks; let n = 0; for t in all {{ n += t.description.len; }} [all.len, n]"
+    );
+    let report = place.script(&script, &["--json"]).code(0).json();
+    let expected: usize = (0..N_TASKS).map(|n| format!("D{n}").len()).sum();
+    assert_eq!(report["result"], json!([N_TASKS, expected]));
+    // What is inside a batch is no request of its own.
+    let all = planner.exchanges();
+    let count = |part: &str| all.iter().filter(|it| it.path.contains(part)).count();
+    let (pages, batches) = (count(&format!("/plans/{id}/tasks")), count("/$batch"));
+    assert_eq!(pages, 8);
+    assert!(batches <= 150, "{batches} batches");
+    // Beside them: who is signed in, and the plan itself.
+    assert_eq!(report["stats"]["requests"], json!(pages + batches + 2));
+}
