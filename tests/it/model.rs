@@ -228,7 +228,7 @@ impl Ids {
         };
         match step {
             Step::TitlePlan(text) => {
-                session.edit_plan(&self.plan, |it| it.title.clone_from(text))?
+                session.edit_plan(&self.plan, |it| it.title.clone_from(text))?;
             }
             Step::Label(n, text) => session.edit_plan_details(&self.plan, |it| {
                 let slot = Category::new(*n).unwrap();
@@ -354,14 +354,14 @@ impl Ids {
             Step::Preview(_, kind) => PREVIEWS[*kind].clone_into(&mut it.preview_type),
             Step::AddItem(_, _, title) => it.add_item(new_key, title.clone()),
             Step::CheckItem(_, item, done) => {
-                it.checklist.get_mut(&items[item]).unwrap().checked = *done
+                it.checklist.get_mut(&items[item]).unwrap().checked = *done;
             }
             Step::TitleItem(_, item, text) => {
                 it.checklist.get_mut(&items[item]).unwrap().title.clone_from(text);
             }
             Step::DropItem(_, item) => drop(it.checklist.remove(&items[item])),
             Step::MoveItem(_, item, other, side) => {
-                it.move_item(&items[item], &items[other], *side)
+                it.move_item(&items[item], &items[other], *side);
             }
             Step::Link(_, n, alias) => {
                 let reference = Reference { alias: Some(alias.clone()), kind: None };
