@@ -73,6 +73,14 @@ mod tests {
         assert_eq!(canonical(&value), wanted);
     }
 
+    #[test]
+    fn only_what_must_be_is_escaped() {
+        let text = "\u{1}\u{8}\u{c}\u{1f}\"\\/\u{7f}\u{2028}😀";
+        // What Python's json.dumps writes with ensure_ascii=False.
+        let wanted = "\"\\u0001\\b\\f\\u001f\\\"\\\\/\u{7f}\u{2028}😀\"";
+        assert_eq!(canonical(&json!(text)), wanted);
+    }
+
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),

@@ -298,6 +298,13 @@ fn nothing_is_changed_or_deleted() {
     }
 }
 
+#[test]
+fn threads_can_share_it() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Journal>();
+    shared::<crate::journal::PlanLocks>();
+}
+
 /// Counts the commits in the write-ahead log: frames that say how large the database is now.
 fn commits(journal: &Journal) -> usize {
     let mut log = journal.store.path().as_os_str().to_owned();

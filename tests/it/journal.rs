@@ -314,6 +314,46 @@ fn tampering_with_the_tables_is_found() {
     }
 }
 
+/// A bit of the file that changes what it says is found, or the file is refused; the others are
+/// in space that nothing uses.
+#[test]
+fn bits_of_the_file_that_turn_are_found_or_say_nothing() {
+    let (_dir, path) = place();
+    let journal = Journal::open(&path).unwrap();
+    for _ in 0..3 {
+        write_run(&journal, |_, _| ());
+    }
+    let says = |journal: &Journal| -> Result<_, Error> {
+        let mut out = Vec::new();
+        journal.export_lines(&mut out)?;
+        let ids: Vec<_> = journal.runs(10, None)?.into_iter().map(|it| it.id).collect();
+        let runs: Result<Vec<_>, Error> = ids.iter().map(|id| journal.run(id.as_str())).collect();
+        Ok((out, runs?))
+    };
+    let sound = says(&journal).unwrap();
+    drop(journal);
+    let (_copy, there) = place();
+    drop(Journal::open(&there).unwrap());
+    fs::copy(path.with_file_name("audit.anchor"), there.with_file_name("audit.anchor")).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut dice = Dice::new(7);
+    let mut found = 0;
+    for _ in 0..250 {
+        let mut turned = bytes.clone();
+        let at = dice.below(turned.len());
+        turned[at] ^= 1 << dice.below(8);
+        fs::write(&there, &turned).unwrap();
+        let verified = Journal::open_to_read(&there).and_then(|it| Ok((it.verify()?, it)));
+        match verified {
+            Ok((verified, journal)) if verified.is_ok() => {
+                assert!(says(&journal).is_ok_and(|it| it == sound), "byte {at}");
+            }
+            Ok(_) | Err(_) => found += 1,
+        }
+    }
+    assert!(found > 50, "{found}");
+}
+
 #[test]
 fn an_end_that_was_cut_off_stops_who_would_write() {
     let (_dir, path) = place();
