@@ -10,6 +10,9 @@ pub mod model;
 pub mod policy;
 pub mod wire;
 
+// What runs wanted, sent and came to, on disk.
+pub mod journal;
+
 // Talks to Graph; decides nothing about changes.
 pub mod graph;
 

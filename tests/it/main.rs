@@ -44,6 +44,9 @@ mod emulator_store;
 mod emulator_support;
 mod emulator_versions;
 
+// What is kept on disk: whole after a kill, and provably unaltered.
+mod journal;
+
 // Every trap of planner-api.md section 12, by its number.
 mod traps;
 

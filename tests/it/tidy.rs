@@ -10,16 +10,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("change", &["model"]),
     ("policy", &["model", "change"]),
     ("wire", &["model", "change"]),
+    ("journal", &["model", "change"]),
     ("graph", &["model", "change", "wire"]),
-    ("host", &["model", "change", "policy", "wire", "graph"]),
+    ("host", &["model", "change", "policy", "wire", "graph", "journal"]),
     ("emulator", &["model", "wire"]),
     ("script", &["model", "change", "policy", "host"]),
-    ("cli", &["model", "change", "policy", "graph", "host", "emulator", "script"]),
+    ("cli", &["model", "change", "policy", "graph", "host", "journal", "emulator", "script"]),
 ];
 /// Crate -> the only layers that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["graph"]),
-    ("rusqlite", &["emulator"]),
+    ("rusqlite", &["emulator", "journal"]),
     ("rhai", &["script"]),
     ("axum", &["emulator"]),
     ("clap", &["cli"]),

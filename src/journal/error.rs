@@ -1,0 +1,268 @@
+//! What can be wrong with a journal, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use crate::journal::RunId;
+
+/// Why the journal could not do what was asked. Whatever it is, nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file, or the folder for it, can not be made.
+    #[error("cannot make the journal `{}`", path.display())]
+    Create {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no journal yet.
+    #[error("there is no journal at `{}`", path.display())]
+    Absent {
+        /// The file looked for.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("`{}` is not a journal", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The journal was written by a newer program.
+    #[error("the journal `{}` has format {found}, this program knows {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The format of the file.
+        found: i64,
+        /// The newest format that this program knows.
+        known: i64,
+    },
+    /// The journal was written by an older program, and is only read here.
+    #[error("the journal `{}` has format {found}, this program reads {known}", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The format of the file.
+        found: i64,
+        /// The format that this program reads.
+        known: i64,
+    },
+    /// The file or its folder can not be written.
+    #[error("the journal `{}` can not be written", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no space left.
+    #[error("no space is left for the journal `{}`", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others have kept the journal busy for too long.
+    #[error("the journal `{}` is kept busy by another process", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The contents are not what was written.
+    #[error("the journal `{}` is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The audit log and its anchor contradict each other.
+    #[error("the audit log in `{}` was altered: {what}", path.display())]
+    Altered {
+        /// The journal.
+        path: PathBuf,
+        /// The anchor.
+        anchor: PathBuf,
+        /// The contradiction.
+        what: String,
+    },
+    /// The disk failed once; what it says afterwards is not to be trusted.
+    #[error("the disk failed while the journal `{}` was written", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the database said, when it happens.
+        source: Option<rusqlite::Error>,
+    },
+    /// A lock can not be taken, other than by being held.
+    #[error("cannot lock `{}`", path.display())]
+    Lock {
+        /// The file of the lock.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The library is too old: some versions can corrupt a journal that two processes write.
+    #[error("SQLite {found} is too old for a journal, at least 3.51.3 is needed")]
+    OldSqlite {
+        /// The version of the library.
+        found: &'static str,
+    },
+    /// No run has such an id.
+    #[error("there is no run `{0}`")]
+    NoRun(String),
+    /// Several runs have ids that begin so.
+    #[error("{count} runs begin with `{prefix}`")]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A text is no run id.
+    #[error("`{0}` is not the id of a run")]
+    InvalidRunId(String),
+    /// The record does not fit what was recorded before.
+    #[error("run {run}: {what}")]
+    Order {
+        /// The run.
+        run: RunId,
+        /// What does not fit.
+        what: String,
+    },
+    /// An export can not be read or written.
+    #[error("the export failed")]
+    Export(#[source] std::io::Error),
+    /// The database refused.
+    #[error("the journal `{}` failed", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+}
+
+impl Error {
+    /// Returns a stable name.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Create { .. } | Self::ReadOnly { .. } => "journal_not_writable",
+            Self::Absent { .. } => "no_journal",
+            Self::Foreign { .. } => "not_a_journal",
+            Self::Newer { .. } | Self::Older { .. } => "journal_format",
+            Self::Full { .. } => "journal_full",
+            Self::Busy { .. } => "journal_busy",
+            Self::Damaged { .. } => "journal_damaged",
+            Self::Altered { .. } => "audit_altered",
+            Self::Disk { .. } => "journal_disk",
+            Self::Lock { .. } => "lock",
+            Self::OldSqlite { .. } => "old_sqlite",
+            Self::NoRun(_) => "no_run",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::InvalidRunId(_) => "invalid",
+            Self::Order { .. } => "journal_order",
+            Self::Export(_) => "export",
+            Self::Database { .. } => "journal",
+        }
+    }
+
+    /// Returns what to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Create { .. } | Self::ReadOnly { .. } | Self::Lock { .. } => {
+                "make it writable for you, or name another folder: --state-dir".to_owned()
+            }
+            Self::Foreign { .. } => {
+                "move the file away, or name another folder: --state-dir".to_owned()
+            }
+            Self::Newer { .. } => {
+                "use the version of planwright that wrote it, or a later one".to_owned()
+            }
+            Self::Older { .. } => "any command that writes brings it up to date".to_owned(),
+            Self::Full { .. } => {
+                "free some space; nothing more is sent before the journal can be written".to_owned()
+            }
+            Self::Busy { .. } => "wait for the other process, or end it".to_owned(),
+            Self::Damaged { .. } => format!(
+                "nothing is sent from a damaged journal: restore a copy of it, or move {} away",
+                "it and the files beside it"
+            ),
+            Self::Altered { anchor, .. } => format!(
+                "`planwright audit verify` says more; to go on with the log as it is, move `{}` away",
+                anchor.display()
+            ),
+            Self::Disk { .. } => {
+                "see to the disk, then start again: `planwright resume` goes on".to_owned()
+            }
+            Self::NoRun(_) | Self::InvalidRunId(_) | Self::Absent { .. } => {
+                "`planwright runs` lists them".to_owned()
+            }
+            Self::Ambiguous { .. } => "give more of the id".to_owned(),
+            Self::OldSqlite { .. }
+            | Self::Order { .. }
+            | Self::Export(_)
+            | Self::Database { .. } => return None,
+        };
+        Some(text)
+    }
+}
+
+/// What went wrong inside, before it is known of which file.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Sql(rusqlite::Error),
+    /// A stored value is not what it should be.
+    Damaged(String),
+    Told(Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl Fault {
+    pub(crate) fn order(run: &RunId, what: impl Into<String>) -> Self {
+        Self::Told(Error::Order { run: run.clone(), what: what.into() })
+    }
+
+    /// Names the file.
+    pub(crate) fn of(self, path: &Path) -> Error {
+        let path = path.to_owned();
+        let source = match self {
+            Self::Told(error) => return error,
+            Self::Damaged(what) => return Error::Damaged { path, what },
+            Self::Sql(source) => source,
+        };
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Error::Full { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Error::ReadOnly { path }
+            }
+            Some(ErrorCode::NotADatabase) => Error::Foreign { path },
+            Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, what: source.to_string() },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { path },
+            Some(ErrorCode::SystemIoFailure) => Error::Disk { path, source: Some(source) },
+            Some(_) => Error::Database { path, source },
+            None => match source {
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..) => {
+                    Error::Damaged { path, what: source.to_string() }
+                }
+                source => Error::Database { path, source },
+            },
+        }
+    }
+}

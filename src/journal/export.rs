@@ -1,0 +1,124 @@
+//! The audit log for other programs: JSON Lines as it is, and rows for a spreadsheet.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::journal::audit::{last, row_of};
+use crate::journal::canonical::canonical;
+use crate::journal::error::Fault;
+use crate::journal::row::json_of;
+use crate::journal::verify::end_line;
+use crate::journal::{Error, Journal};
+
+/// The columns of a row.
+pub const COLUMNS: [&str; 19] = [
+    "seq",
+    "at",
+    "kind",
+    "run",
+    "actor",
+    "agent",
+    "skill",
+    "skill_digest",
+    "policies",
+    "op",
+    "entity",
+    "entity_id",
+    "title",
+    "fields",
+    "outcome",
+    "status",
+    "request_id",
+    "service_request_id",
+    "hash",
+];
+
+/// What makes a spreadsheet calculate, at the beginning of a cell.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
+impl Journal {
+    /// Writes the audit log as JSON Lines: every record as it is, then one line that names the
+    /// last one, so that it shows if the end gets lost. Returns how many records there are.
+    ///
+    /// # Errors
+    /// The journal can not be read, or `out` can not be written.
+    pub fn export_lines(&self, out: &mut dyn Write) -> Result<i64, Error> {
+        self.store.read(|on| {
+            let failed = |error| Fault::Told(Error::Export(error));
+            let mut statement = on.prepare("SELECT seq, record FROM audit ORDER BY seq")?;
+            let mut rows = statement.query([])?;
+            let mut count = 0;
+            while let Some(row) = rows.next()? {
+                let (_, mut record) = row_of(row)?;
+                record.push(b'\n');
+                out.write_all(&record).map_err(failed)?;
+                count += 1;
+            }
+            writeln!(out, "{}", end_line(&last(on)?)).map_err(failed)?;
+            out.flush().map_err(failed)?;
+            Ok(count)
+        })
+    }
+
+    /// Returns the audit log as rows of cells, one after the other; no cell is a formula.
+    ///
+    /// # Errors
+    /// The journal can not be read, a record is none, or `each` says so.
+    pub fn export_rows(
+        &self,
+        each: &mut dyn FnMut([String; COLUMNS.len()]) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        self.store.read(|on| {
+            let mut statement = on.prepare("SELECT record FROM audit ORDER BY seq")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let text: String = row.get(0)?;
+                let record = json_of(&text, "audit record")?;
+                each(cells(&record)).map_err(|error| Fault::Told(Error::Export(error)))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn cells(record: &Value) -> [String; COLUMNS.len()] {
+    COLUMNS.map(|column| {
+        let change = &record["change"];
+        let value = match column {
+            "actor" if record["actor"].is_null() => &record["by"]["name"],
+            "actor" => &record["actor"]["upn"],
+            "op" | "entity" | "title" | "fields" => &change[column],
+            "entity_id" if record["entity_id"].is_null() => &change["id"],
+            _ => &record[column],
+        };
+        guarded(match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => canonical(other),
+        })
+    })
+}
+
+fn guarded(cell: String) -> String {
+    if cell.trim_start_matches('\'').starts_with(FORMULA) { format!("'{cell}") } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        let record = json!({ "seq": 1, "agent": "=1+1", "change": { "title": "'@x", "id": "+1" } });
+        let cells = cells(&record);
+        let at = |name: &str| &cells[COLUMNS.iter().position(|it| *it == name).unwrap()];
+        assert_eq!(at("seq"), "1");
+        assert_eq!(at("agent"), "'=1+1");
+        assert_eq!(at("title"), "''@x");
+        assert_eq!(at("entity_id"), "'+1");
+        assert_eq!(at("outcome"), "");
+    }
+}

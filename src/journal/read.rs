@@ -1,0 +1,370 @@
+//! Reading runs back.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::Value;
+
+use crate::change::ChangeSet;
+use crate::journal::canonical::canonical;
+use crate::journal::entry::{
+    Intent, Judgement, NewRun, Outcome, Purpose, RunId, RunStatus, Settled,
+};
+use crate::journal::error::Fault;
+use crate::journal::row::{
+    FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, json_of, moment, run_id, word,
+};
+use crate::journal::{Error, Journal};
+
+/// A run in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Its id.
+    pub id: RunId,
+    /// When it began.
+    pub at: Timestamp,
+    /// Who ran it, by sign-in name.
+    pub upn: String,
+    /// For which agent.
+    pub agent: Option<String>,
+    /// What it was for.
+    pub purpose: Purpose,
+    /// The run that it belongs to.
+    pub parent: Option<RunId>,
+    /// The skill or command.
+    pub skill: String,
+    /// What it came to; `None` if it has not ended, or its end was not recorded.
+    pub status: Option<RunStatus>,
+    /// How many changes its last round has.
+    pub changes: u32,
+    /// How many attempts to write were recorded.
+    pub attempts: u32,
+}
+
+/// Everything of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// How it began.
+    pub start: NewRun,
+    /// What was judged, in order.
+    pub rounds: Vec<Round>,
+    /// How it ended, if it did.
+    pub finish: Option<Finish>,
+}
+
+/// A judged set and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// Its number in the run, from 1.
+    pub number: u32,
+    /// When it was judged.
+    pub at: Timestamp,
+    /// What the review came to.
+    pub outcome: Judgement,
+    /// The digest of the set.
+    pub digest: String,
+    /// The set.
+    pub change_set: ChangeSet,
+    /// What was said of it.
+    pub rulings: Value,
+    /// What became of each change, in the order of the set.
+    pub trails: Vec<Trail>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trail {
+    /// The number of the change in its round.
+    pub n: usize,
+    /// The attempts to write it, in the order in which they were recorded.
+    pub attempts: Vec<Attempt>,
+}
+
+/// An attempt to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// When it was about to be sent.
+    pub at: Timestamp,
+    /// What was.
+    pub intent: Intent,
+    /// What came of it, in the order in which it was found out.
+    pub settled: Vec<(Timestamp, Settled)>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    /// When.
+    pub at: Timestamp,
+    /// What it came to.
+    pub status: RunStatus,
+    /// The report.
+    pub report: Value,
+}
+
+/// How far a change has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Nothing of it was sent.
+    Untouched,
+    /// Of everything that was sent, it is known what came of it. Steps may be left.
+    Settled,
+    /// Something may have been sent, and it is not known what came of it.
+    InDoubt,
+}
+
+impl Attempt {
+    /// Returns what came of it in the end; `None` if nothing was recorded.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.settled.last().map(|(_, it)| it.outcome)
+    }
+
+    /// Tells whether it is not known what came of it.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.outcome().is_none_or(|it| !it.is_final())
+    }
+}
+
+impl Trail {
+    /// Returns the last attempt at each step, in the order of the steps.
+    #[must_use]
+    pub fn last_attempts(&self) -> Vec<&Attempt> {
+        let later = |at: usize, it: &Attempt| {
+            self.attempts.iter().skip(at + 1).any(|other| other.intent.step == it.intent.step)
+        };
+        let all = self.attempts.iter().enumerate();
+        all.filter(|(at, it)| !later(*at, it)).map(|(_, it)| it).collect()
+    }
+
+    /// Tells how far the change has come: only the last attempt at each step counts.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let last = self.last_attempts();
+        if last.is_empty() {
+            Standing::Untouched
+        } else if last.iter().any(|it| it.is_in_doubt()) {
+            Standing::InDoubt
+        } else {
+            Standing::Settled
+        }
+    }
+}
+
+impl Run {
+    /// Tells whether it began to write.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.rounds.iter().flat_map(|it| &it.trails).any(|it| !it.attempts.is_empty())
+    }
+}
+
+impl Journal {
+    /// Lists runs, the newest first: at most `limit`, those before `before` if given.
+    ///
+    /// # Errors
+    /// The journal can not be read, or has no run `before`.
+    pub fn runs(&self, limit: usize, before: Option<&RunId>) -> Result<Vec<RunSummary>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT seq FROM run WHERE id = ?1";
+            let from: i64 = match before {
+                None => i64::MAX,
+                Some(id) => on
+                    .prepare_cached(sql)?
+                    .query_row([id.as_str()], |row| row.get(0))
+                    .optional()?
+                    .ok_or_else(|| Fault::Told(Error::NoRun(id.to_string())))?,
+            };
+            let sql = "SELECT run.id, run.at, actor_upn, agent, purpose, parent, skill,
+                    (SELECT status FROM finish WHERE run_id = run.id) AS status,
+                    (SELECT count(*) FROM change WHERE run_id = run.id AND round =
+                        (SELECT max(round) FROM round WHERE run_id = run.id)) AS changes,
+                    (SELECT count(*) FROM intent WHERE run_id = run.id) AS attempts
+                FROM run WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut statement = on.prepare_cached(sql)?;
+            let mut rows = statement.query([from, limit])?;
+            let mut runs = Vec::new();
+            while let Some(row) = rows.next()? {
+                let text = |name: &str| row.get::<_, String>(name);
+                let status: Option<String> = row.get("status")?;
+                let parent: Option<String> = row.get("parent")?;
+                runs.push(RunSummary {
+                    id: run_id(&text("id")?)?,
+                    at: moment(&text("at")?)?,
+                    upn: text("actor_upn")?,
+                    agent: row.get("agent")?,
+                    purpose: word(Purpose::parse(&text("purpose")?), &text("purpose")?)?,
+                    parent: parent.as_deref().map(run_id).transpose()?,
+                    skill: text("skill")?,
+                    status: status.map(|it| word(RunStatus::parse(&it), &it)).transpose()?,
+                    changes: row.get("changes")?,
+                    attempts: row.get("attempts")?,
+                });
+            }
+            Ok(runs)
+        })
+    }
+
+    /// Returns everything of a run, by its id or a beginning of it that no other has.
+    ///
+    /// # Errors
+    /// The journal can not be read, or no run or several begin so.
+    pub fn run(&self, id: &str) -> Result<Run, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1";
+            let found: Vec<String> = on
+                .prepare_cached(sql)?
+                .query_map([id], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            match found.as_slice() {
+                [one] if !id.is_empty() => whole(on, one),
+                [] | [_] => Err(Fault::Told(Error::NoRun(id.to_owned()))),
+                several => {
+                    let (prefix, count) = (id.to_owned(), several.len());
+                    Err(Fault::Told(Error::Ambiguous { prefix, count }))
+                }
+            }
+        })
+    }
+
+    /// Returns the runs that began to write and have no recorded end, the oldest first. Some
+    /// may be at work in another process: see [`crate::journal::PlanLocks::try_lock_run`].
+    ///
+    /// # Errors
+    /// The journal can not be read.
+    pub fn unfinished(&self) -> Result<Vec<Run>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT id FROM run
+                WHERE id NOT IN (SELECT run_id FROM finish)
+                    AND EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
+                ORDER BY seq";
+            let ids: Vec<String> = on
+                .prepare_cached(sql)?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            ids.iter().map(|id| whole(on, id)).collect()
+        })
+    }
+
+    /// Returns the last run that began to write a set with this digest: its own as judged, or
+    /// that of the saved set which the run took up.
+    ///
+    /// # Errors
+    /// The journal can not be read.
+    pub fn applied_by(&self, digest: &str) -> Result<Option<RunId>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT id FROM run
+                WHERE (takes_up = ?1 AND EXISTS (SELECT 1 FROM intent WHERE run_id = run.id))
+                    OR id IN (SELECT round.run_id FROM round
+                        WHERE digest = ?1 AND EXISTS (SELECT 1 FROM intent
+                            WHERE intent.run_id = round.run_id AND intent.round = round.round))
+                ORDER BY seq DESC LIMIT 1";
+            let id: Option<String> =
+                on.prepare_cached(sql)?.query_row([digest], |row| row.get(0)).optional()?;
+            id.as_deref().map(run_id).transpose()
+        })
+    }
+
+    /// Tells whether an entity is known to be of some run's making.
+    ///
+    /// # Errors
+    /// The journal can not be read.
+    pub fn is_claimed(&self, entity_id: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM outcome JOIN intent ON intent.seq = intent_seq
+            WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST'";
+        self.store.read(|on| Ok(on.prepare_cached(sql)?.exists([entity_id])?))
+    }
+
+    /// Returns records of the audit log, in order: those after the number `after`, at most
+    /// `limit`, those of one run if given.
+    ///
+    /// # Errors
+    /// The journal can not be read, or a record is none.
+    pub fn records(
+        &self,
+        run: Option<&RunId>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Value>, Error> {
+        self.store.read(|on| {
+            // Records are in canonical form, so that what they say can be looked for as text.
+            let sign = run.map(|run| format!("\"run\":{}", canonical(&run.as_str().into())));
+            let sql = "SELECT record FROM audit
+                WHERE seq > ?1 AND (?2 IS NULL OR instr(record, ?2) > 0)
+                ORDER BY seq LIMIT ?3";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut statement = on.prepare_cached(sql)?;
+            let mut rows = statement.query(params![after, sign, limit])?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                let text: String = row.get(0)?;
+                records.push(json_of(&text, "audit record")?);
+            }
+            Ok(records)
+        })
+    }
+}
+
+fn whole(on: &Connection, id: &str) -> Result<Run, Fault> {
+    let start = RunRow::find(on, id)?.ok_or_else(|| Fault::Told(Error::NoRun(id.to_owned())))?;
+    let sql = format!("SELECT {} FROM round WHERE run_id = ?1 ORDER BY round", RoundRow::COLUMNS);
+    let mut rounds = Vec::new();
+    for row in on.prepare_cached(&sql)?.query_map([id], RoundRow::read)? {
+        rounds.push(round(row?)?);
+    }
+    let sql =
+        format!("SELECT seq, {} FROM intent WHERE run_id = ?1 ORDER BY seq", IntentRow::COLUMNS);
+    for row in
+        on.prepare_cached(&sql)?.query_map([id], |row| Ok((row.get(0)?, IntentRow::read(row)?)))?
+    {
+        let (seq, row) = row?;
+        let attempt = attempt(on, seq, row)?;
+        let step = &attempt.intent.step;
+        let trail = rounds
+            .iter_mut()
+            .find(|it| it.number == step.round)
+            .and_then(|it| it.trails.iter_mut().find(|it| it.n == step.n));
+        match trail {
+            Some(trail) => trail.attempts.push(attempt),
+            None => return Err(Fault::Damaged(format!("record {seq} is of no change"))),
+        }
+    }
+    let sql = format!("SELECT {} FROM finish WHERE run_id = ?1", FinishRow::COLUMNS);
+    let finish = on.prepare_cached(&sql)?.query_row([id], FinishRow::read).optional()?;
+    let finish = finish.map(|row| -> Result<Finish, Fault> {
+        Ok(Finish {
+            at: moment(&row.at)?,
+            status: word(RunStatus::parse(&row.status), &row.status)?,
+            report: json_of(&row.report, "report")?,
+        })
+    });
+    Ok(Run { start: start.into_run()?, rounds, finish: finish.transpose()? })
+}
+
+fn round(row: RoundRow) -> Result<Round, Fault> {
+    let change_set = row.set()?;
+    let trail = |n| Trail { n, attempts: Vec::new() };
+    Ok(Round {
+        number: row.round,
+        at: moment(&row.at)?,
+        outcome: word(Judgement::parse(&row.outcome), &row.outcome)?,
+        rulings: json_of(&row.rulings, "list of rulings")?,
+        digest: row.digest,
+        trails: change_set.changes().iter().map(|it| trail(it.n)).collect(),
+        change_set,
+    })
+}
+
+fn attempt(on: &Connection, seq: i64, row: IntentRow) -> Result<Attempt, Fault> {
+    let at = moment(&row.at)?;
+    let intent = row.into_intent()?;
+    let sql =
+        format!("SELECT {} FROM outcome WHERE intent_seq = ?1 ORDER BY seq", OutcomeRow::COLUMNS);
+    let mut settled = Vec::new();
+    for row in on.prepare_cached(&sql)?.query_map([seq], OutcomeRow::read)? {
+        let row = row?;
+        settled.push((moment(&row.at)?, row.into_settled(&intent)?));
+    }
+    Ok(Attempt { at, intent, settled })
+}
