@@ -18,7 +18,7 @@ pub mod merge;
 pub mod saved;
 
 pub use draft::{Draft, EntityId};
-pub use edit::{Change, Edit, Op, TaskBasis, TaskState, Write};
+pub use edit::{Change, Edit, Lost, Op, TaskBasis, TaskState, Write};
 pub use field::{Entity, Field, FieldChange, Fields, Placed};
 pub use merge::{FieldConflict, Merge, holds, merge};
 pub use saved::{Saved, SavedError};

@@ -9,16 +9,19 @@ mod beta;
 mod broker;
 mod document;
 pub mod error;
+mod history;
 mod lookup;
 mod moves;
 mod names;
 pub mod session;
 pub mod stop;
 mod tasks;
+pub mod undo;
 mod wishes;
 
 // From wishes to outcomes.
 pub mod apply;
+pub mod record;
 pub mod report;
 pub mod run;
 mod worker;
@@ -28,6 +31,7 @@ pub mod clock;
 pub use clock::SystemClock;
 pub use error::Error;
 pub use moves::Column;
+pub use record::Ledger;
 pub use report::{ChangeReport, Failure, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, Program, Start};
 pub use session::{Session, View};

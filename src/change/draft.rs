@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::change::set::ordinal;
-use crate::change::{Change, ChangeSet, Edit, Field, Fields, TaskBasis, TaskState, Write};
+use crate::change::{Change, ChangeSet, Edit, Field, Fields, Lost, TaskBasis, TaskState, Write};
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails,
     TaskId, Versioned,
@@ -456,7 +456,8 @@ impl Draft {
         let mut changes = Vec::new();
         let mut push = |write: Option<Write>, takes_along: BTreeSet<TaskId>| {
             if let Some(write) = write {
-                changes.push(Change { n: 0, write, reads: BTreeSet::new(), takes_along });
+                let (reads, lost) = (BTreeSet::new(), Lost::default());
+                changes.push(Change { n: 0, write, reads, takes_along, lost });
             }
         };
         for it in plans.into_values() {

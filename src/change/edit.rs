@@ -152,6 +152,28 @@ pub struct Change {
     pub reads: BTreeSet<Field>,
     /// The tasks that go with it: those of a bucket or plan that is deleted.
     pub takes_along: BTreeSet<TaskId>,
+    /// What goes with it, as it was right before, so that it can be made again.
+    #[serde(default, skip_serializing_if = "Lost::is_nothing")]
+    pub lost: Lost,
+}
+
+/// What a deletion takes along.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lost {
+    /// The details of a plan.
+    pub details: Option<PlanDetails>,
+    /// The buckets of a plan.
+    pub buckets: Vec<Bucket>,
+    /// The tasks of a bucket or plan, with their details.
+    pub tasks: Vec<TaskState>,
+}
+
+impl Lost {
+    /// Tells whether nothing goes with it, or nothing is known of it.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.details.is_none() && self.buckets.is_empty() && self.tasks.is_empty()
+    }
 }
 
 /// Calls `$body` with `$edit` bound to the edit, whatever entity it is of.

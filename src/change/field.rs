@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::change::TaskState;
+use crate::change::{FieldConflict, TaskState};
 use crate::model::order::is_wanted;
 use crate::model::{Board, BoardPlace, Bucket, Plan, PlanDetails};
 
@@ -155,6 +155,9 @@ pub trait Fields {
     /// Sets here, in what is there now, everything in which `ours` differs from `base`.
     fn graft(&mut self, base: &Self, ours: &Self);
 
+    /// Takes the values of some fields from another state.
+    fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]);
+
     /// Returns the fields in which `after` differs from this.
     fn differing(&self, after: &Self) -> Vec<Field> {
         Self::FIELDS
@@ -190,6 +193,17 @@ fn graft_set<T: Ord + Clone>(theirs: &mut BTreeSet<T>, base: &BTreeSet<T>, ours:
 }
 
 impl Fields for Plan {
+    fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
+        for it in fields {
+            match it.field {
+                Field::Title => self.title.clone_from(&from.title),
+                Field::IsArchived => self.archival.clone_from(&from.archival),
+                Field::Members => self.new_members.clone_from(&from.new_members),
+                _ => {}
+            }
+        }
+    }
+
     const FIELDS: &'static [Field] = &[Field::Title, Field::IsArchived, Field::Members];
 
     fn graft(&mut self, base: &Self, ours: &Self) {
@@ -209,6 +223,16 @@ impl Fields for Plan {
 }
 
 impl Fields for PlanDetails {
+    fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
+        for it in fields {
+            match it.field {
+                Field::CategoryDescriptions => self.labels.clone_from(&from.labels),
+                Field::SharedWith => self.shared_with.clone_from(&from.shared_with),
+                _ => {}
+            }
+        }
+    }
+
     const FIELDS: &'static [Field] = &[Field::CategoryDescriptions, Field::SharedWith];
 
     fn graft(&mut self, base: &Self, ours: &Self) {
@@ -229,6 +253,16 @@ impl Fields for PlanDetails {
 }
 
 impl Fields for Bucket {
+    fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
+        for it in fields {
+            match it.field {
+                Field::Name => self.name.clone_from(&from.name),
+                Field::OrderHint => self.order_hint.clone_from(&from.order_hint),
+                _ => {}
+            }
+        }
+    }
+
     const FIELDS: &'static [Field] = &[Field::Name, Field::OrderHint];
 
     fn graft(&mut self, base: &Self, ours: &Self) {
@@ -246,6 +280,12 @@ impl Fields for Bucket {
 }
 
 impl Fields for TaskState {
+    fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
+        for it in fields {
+            self.copy_field(from, it.field);
+        }
+    }
+
     const FIELDS: &'static [Field] = &[
         Field::Title,
         Field::PlanId,
@@ -354,6 +394,42 @@ impl Fields for TaskState {
     }
 }
 
+impl TaskState {
+    fn copy_field(&mut self, from: &Self, field: Field) {
+        let (task, other) = (&mut self.task, &from.task);
+        match field {
+            Field::Title => task.title.clone_from(&other.title),
+            Field::PlanId => task.plan.clone_from(&other.plan),
+            Field::BucketId => task.bucket.clone_from(&other.bucket),
+            Field::PercentComplete => task.percent_complete = other.percent_complete,
+            Field::Priority => task.priority = other.priority,
+            Field::StartDateTime => task.start = other.start,
+            Field::DueDateTime => task.due = other.due,
+            Field::Assignments => task.assignments.clone_from(&other.assignments),
+            Field::AppliedCategories => task.categories.clone_from(&other.categories),
+            Field::ConversationThreadId => {
+                task.conversation_thread.clone_from(&other.conversation_thread);
+            }
+            Field::Recurrence => task.beta.clone_from(&other.beta),
+            _ => {}
+        }
+        if let (Some(details), Some(other)) = (&mut self.details, &from.details) {
+            match field {
+                Field::Description => details.description.clone_from(&other.description),
+                Field::PreviewType => details.preview_type.clone_from(&other.preview_type),
+                Field::Checklist => details.checklist.clone_from(&other.checklist),
+                Field::References => details.references.clone_from(&other.references),
+                _ => {}
+            }
+        }
+        if let Some(board) = field.board()
+            && let Some(place) = from.places.get(&board)
+        {
+            self.places.insert(board, place.clone());
+        }
+    }
+}
+
 /// The place of a task on one board, by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
@@ -364,6 +440,12 @@ pub struct Placed {
 }
 
 impl Fields for Placed {
+    fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
+        if fields.iter().any(|it| it.field.board() == Some(self.board)) {
+            self.place.clone_from(&from.place);
+        }
+    }
+
     const FIELDS: &'static [Field] =
         &[Field::BucketBoard, Field::ProgressBoard, Field::AssignedToBoard];
 

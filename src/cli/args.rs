@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::command::{apply, bucket, delta, emulator, person, plan, run, skill, task};
+use crate::cli::command::{
+    apply, bucket, delta, emulator, history, person, plan, run, skill, task,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,6 +96,10 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Apply a saved change set
     Apply(apply::ApplyArgs),
+    /// List runs, and show what one did
+    Runs(history::RunsArgs),
+    /// Take back what a run has written
+    Undo(history::UndoArgs),
     /// List and change plans
     #[command(subcommand)]
     Plan(plan::PlanCommand),
@@ -114,6 +120,9 @@ pub(crate) enum Command {
     /// List skills and show what they take
     #[command(subcommand)]
     Skill(skill::SkillCommand),
+    /// Show, check and export the record of everything that was done
+    #[command(subcommand)]
+    Audit(history::AuditCommand),
     /// Serve the embedded Planner to other programs
     Emulator(emulator::EmulatorArgs),
     /// Print completions for a shell

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod bucket;
 pub(crate) mod delta;
 pub(crate) mod emulator;
+pub(crate) mod history;
 pub(crate) mod part;
 pub(crate) mod person;
 pub(crate) mod plan;
@@ -36,6 +37,9 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Task(command) => task::run(&context, command),
         Command::User(command) => person::user(&context, command),
         Command::Group(command) => person::group(&context, command),
+        Command::Runs(args) => history::runs(&context, args),
+        Command::Undo(args) => history::undo(&context, args),
+        Command::Audit(command) => history::audit(&context, command),
         Command::Delta(args) => delta::run(&context, args),
         Command::Skill(command) => skill::run(&context, command),
         Command::Emulator(args) => emulator::run(&context, args),

@@ -16,7 +16,8 @@ use crate::cli::ui::{self, Ui};
 use crate::emulator::{Emulator, Options, Storage};
 use crate::graph::{BaseUrl, Client};
 use crate::host::{
-    Agent, Failure, Finished, Host, Program, Session, Start, Status, Stop, StopReason, SystemClock,
+    Agent, Failure, Finished, Host, Ledger, Program, Session, Start, Status, Stop, StopReason,
+    SystemClock,
 };
 use crate::script::{Policies, Workspace};
 
@@ -61,14 +62,23 @@ impl<'a> Context<'a> {
         };
         let agent = write.agent.as_deref();
         let finished = self.with_host(agent, async |host| host.run(start, program).await)?;
+        self.show_or_save(&finished, write)
+    }
+
+    /// Shows a finished run, and saves its change set if that was asked for.
+    pub(crate) fn show_or_save(
+        &self,
+        finished: &Finished,
+        write: &WriteArgs,
+    ) -> Result<Exit, CommandError> {
         // What was refused is not saved: there is nothing to apply.
         let saved = write.out.as_deref().filter(|_| finished.report.status == Status::Previewed);
         if let Some(file) = saved {
-            save(&finished, file)?;
+            save(finished, file)?;
         } else if let Some(file) = &write.out {
             self.ui.note(&format!("Nothing saved to {}.", file.display()));
         }
-        Ok(self.show(&finished, saved))
+        Ok(self.show(finished, saved))
     }
 
     /// Runs the body of a command through review and apply; the command is its name.
@@ -122,10 +132,16 @@ impl<'a> Context<'a> {
                 limits: self.workspace.config.planner,
                 time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
                 judge: Arc::new(Policies::in_force(&self.workspace, agent)),
+                ledger: Some(self.ledger()?),
                 interrupt: Arc::clone(&self.interrupt),
             };
             Ok(work(&host).await)
         })
+    }
+
+    /// Returns the journal's place in the state folder.
+    pub(crate) fn ledger(&self) -> Result<Ledger, CommandError> {
+        Ok(Ledger::new(settings::state_dir(self.global)?))
     }
 
     /// Runs something asynchronous to its end.

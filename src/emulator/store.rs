@@ -125,16 +125,29 @@ impl Store {
 }
 
 /// Makes sure the file exists, readable by its owner alone; SQLite's side files inherit that.
+///
+/// A file that is there is not opened here: to close a file ends every lock that the process has
+/// on it, those of SQLite's connections too. For the same reason two that make it wait for each
+/// other.
 fn create_private(path: &Path) -> Result<(), Error> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if path.exists() {
+        return Ok(());
+    }
     let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
+    options.create_new(true).append(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let opened = options.open(path);
-    opened.map(drop).map_err(|source| Error::Create { path: path.to_owned(), source })
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        // Another process was quicker.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(Error::Create { path: path.to_owned(), source }),
+    }
 }
 
 fn migrate(connection: &mut Connection, storage: &Storage) -> Result<(), Error> {

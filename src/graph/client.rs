@@ -170,9 +170,22 @@ impl Client {
     /// # Errors
     /// See [`WriteError`].
     pub async fn write<T: Decoded>(&self, request: &Request) -> Result<Option<T>, WriteError> {
+        self.write_as(request, &uuid::Uuid::now_v7().to_string()).await
+    }
+
+    /// The same under an id of the caller's, which the first attempt carries; each repeat has one
+    /// of its own.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn write_as<T: Decoded>(
+        &self,
+        request: &Request,
+        id: &str,
+    ) -> Result<Option<T>, WriteError> {
         let sure = |error| WriteError { error, in_doubt: false };
         let url = self.url(request).map_err(sure)?;
-        let answer = self.send_again(request, &url).await?;
+        let answer = self.send_again_as(request, &url, id.to_owned()).await?;
         match answer.body {
             None => Ok(None),
             some => self
@@ -208,6 +221,15 @@ impl Client {
     }
 
     async fn send_again(&self, request: &Request, url: &Url) -> Result<Answer, WriteError> {
+        self.send_again_as(request, url, uuid::Uuid::now_v7().to_string()).await
+    }
+
+    async fn send_again_as(
+        &self,
+        request: &Request,
+        url: &Url,
+        mut id: String,
+    ) -> Result<Answer, WriteError> {
         let repeat = match request.method() {
             _ if request.is_read() => Repeat::Harmless,
             Method::Get | Method::Patch | Method::Delete => Repeat::Harmless,
@@ -217,7 +239,7 @@ impl Client {
         let mut in_doubt = false;
         let mut attempt = 1;
         loop {
-            let (error, retry_after) = match self.send(request, url).await {
+            let (error, retry_after) = match self.send(request, url, &id).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
@@ -228,6 +250,7 @@ impl Client {
             }
             self.count_retry();
             attempt += 1;
+            id = uuid::Uuid::now_v7().to_string();
         }
     }
 
@@ -235,12 +258,12 @@ impl Client {
         &self,
         request: &Request,
         url: &Url,
+        id: &str,
     ) -> Result<Answer, (Error, Option<Duration>)> {
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
-        let id = uuid::Uuid::now_v7().to_string();
         let method = request.method().as_str();
         let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
-        let headers = self.headers(request, &id).map_err(|error| (error, None))?;
+        let headers = self.headers(request, id).map_err(|error| (error, None))?;
         let mut outgoing = self.http.request(verb, url.clone()).headers(headers);
         if let Some(body) = request.body() {
             outgoing = outgoing.body(body.to_string());

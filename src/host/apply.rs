@@ -6,13 +6,15 @@
 //! not compared yet. After a 409 or 412 the entity is compared once more; only where
 //! nothing that the run read or writes has moved does the change go out on the newer tag.
 
+pub(crate) mod images;
 mod markers;
 mod now;
 pub mod outcome;
 mod plan;
+mod send;
 mod task;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,8 +28,10 @@ use crate::graph::{Client, Error, WriteError};
 use crate::host::apply::markers::find_marker;
 use crate::host::apply::now::{Now, rebase, rebase_task, takes_only};
 use crate::host::apply::outcome::{Trouble, failure};
+use crate::host::record::Record;
 use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
+use crate::journal::{self, Judgement};
 use crate::model::{Bucket, ETag, Group, GroupId, PlanDetails, PlanId, Task, TaskId, Versioned};
 use crate::policy::Cleared;
 use crate::wire::{Decoded, Request, body, request};
@@ -47,21 +51,27 @@ const GROUP_WAITS: [u64; 8] = [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_0
 const MADE_WAITS: [u64; 5] = [200, 400, 800, 1600, 3200];
 
 /// Applies a set. Stops at the first change that can not be written; those after it are
-/// skipped.
+/// skipped. What is sent is recorded first, if there is a record.
 ///
 /// `now` is the moment of the run: it tells whether a group is so new that Planner may not know
 /// it yet.
-pub async fn apply(client: &Client, cleared: &Cleared, now: Timestamp, stop: &Stop) -> Applied {
+pub(crate) async fn apply(
+    client: &Client,
+    cleared: &Cleared,
+    now: Timestamp,
+    record: Option<&Record>,
+    stop: &Stop,
+) -> Applied {
     let mut changes = cleared.set().changes().to_vec();
-    let pending = changes.iter().filter(|it| is_create(it)).map(|it| it.id().to_string()).collect();
-    let (done, later) = (Applied::default(), Vec::new());
-    let mut work = Work { client, now, stop, done, later, pending };
+    let mut work = Work::new(client, now, record, stop);
+    work.pending =
+        changes.iter().filter(|it| is_create(it)).map(|it| it.id().to_string()).collect();
     let valid = tokio::select! {
         biased;
         () = stop.wait() => false,
         valid = work.validate(&mut changes) => valid,
     };
-    if !valid {
+    if !valid || !work.record_set(&changes).await {
         return work.done;
     }
     let mut going = true;
@@ -96,8 +106,7 @@ pub(crate) async fn refresh(
     stop: &Stop,
 ) -> Result<ChangeSet, Applied> {
     let mut changes = set.changes().to_vec();
-    let (later, pending) = (Vec::new(), BTreeSet::new());
-    let mut work = Work { client, now, stop, done: Applied::default(), later, pending };
+    let mut work = Work::new(client, now, None, stop);
     if work.validate(&mut changes).await {
         Ok(ChangeSet::in_order(changes))
     } else {
@@ -112,7 +121,13 @@ fn is_create(change: &Change) -> bool {
 struct Work<'a> {
     client: &'a Client,
     now: Timestamp,
+    record: Option<&'a Record>,
     stop: &'a Stop,
+    /// The round that the journal has given the set.
+    round: u32,
+    /// The change that is being written, and how often each of its steps was sent.
+    current: usize,
+    sent: BTreeMap<(usize, String), u32>,
     done: Applied,
     /// New tasks whose details and places are written once everything they may mention exists.
     later: Vec<(usize, Task, TaskState)>,
@@ -120,20 +135,46 @@ struct Work<'a> {
     pending: BTreeSet<String>,
 }
 
+impl<'a> Work<'a> {
+    fn new(client: &'a Client, now: Timestamp, record: Option<&'a Record>, stop: &'a Stop) -> Self {
+        Self {
+            client,
+            now,
+            record,
+            stop,
+            round: 0,
+            current: 0,
+            sent: BTreeMap::new(),
+            done: Applied::default(),
+            later: Vec::new(),
+            pending: BTreeSet::new(),
+        }
+    }
+}
+
 impl Work<'_> {
+    /// Records the set as it is about to be applied; returns whether it could be.
+    async fn record_set(&mut self, changes: &[Change]) -> bool {
+        let Some(record) = self.record else { return true };
+        let set = ChangeSet::in_order(changes.to_vec());
+        match record.judged(set, Judgement::Cleared).await {
+            Ok(round) => {
+                self.round = round;
+                true
+            }
+            Err(failure) => {
+                self.done.broken = Some(failure);
+                false
+            }
+        }
+    }
+
     /// Compares everything that is to change with what is there now. Advances the tags of what
     /// has not moved; if anything has, records the conflicts and returns false.
     async fn validate(&mut self, changes: &mut [Change]) -> bool {
         let now = match Now::read(self.client, changes).await {
             Ok(now) => now,
-            Err(error) => {
-                if let Some(first) = changes.first() {
-                    let mut outcome = Outcome::new(ChangeStatus::Failed);
-                    outcome.error = Some(failure(&error));
-                    self.done.outcomes.insert(first.n, outcome);
-                }
-                return false;
-            }
+            Err(error) => return self.can_not_read(changes, &error),
         };
         let mut valid = true;
         let own: BTreeSet<TaskId> = changes
@@ -143,7 +184,7 @@ impl Work<'_> {
                 _ => None,
             })
             .collect();
-        for change in changes {
+        for change in &mut *changes {
             let takes_more = !takes_only(change, &now, &own);
             let result = match &mut change.write {
                 Write::Plan(edit) => rebase(edit, now.plans.get(&edit.known().id), &change.reads),
@@ -167,13 +208,29 @@ impl Work<'_> {
             self.done.outcomes.insert(change.n, outcome);
             valid = false;
         }
+        if valid
+            && self.record.is_some()
+            && let Err(error) = images::keep(self.client, changes, &now).await
+        {
+            return self.can_not_read(changes, &error);
+        }
         valid
+    }
+
+    fn can_not_read(&mut self, changes: &[Change], error: &Error) -> bool {
+        if let Some(first) = changes.first() {
+            let mut outcome = Outcome::new(ChangeStatus::Failed);
+            outcome.error = Some(failure(error));
+            self.done.outcomes.insert(first.n, outcome);
+        }
+        false
     }
 
     /// Writes one change and records its outcome; returns whether to go on.
     async fn write(&mut self, change: &Change) -> bool {
         let mut attempts = 0;
         let mut wrote = false;
+        self.current = change.n;
         let result = match &change.write {
             Write::Plan(edit) => {
                 self.write_plan(edit, &change.reads, &mut attempts, &mut wrote).await
@@ -193,7 +250,7 @@ impl Work<'_> {
         let go_on = matches!(outcome.status, ChangeStatus::Applied | ChangeStatus::Skipped);
         self.done.conflicts += u64::from(outcome.status == ChangeStatus::Conflict);
         self.done.outcomes.insert(change.n, outcome);
-        go_on
+        go_on && self.done.broken.is_none()
     }
 
     /// Replaces the markers of new entities in a request's body (design.md 2.2).
@@ -306,7 +363,7 @@ impl Work<'_> {
     /// 14). The host has checked that they are, so it is asked again for a while. A refusal is
     /// no lost answer: nothing was made.
     async fn create<T: Decoded>(
-        &self,
+        &mut self,
         create: &Request,
         within: Within<'_>,
         attempts: &mut u32,
@@ -314,7 +371,7 @@ impl Work<'_> {
         let mut waits = None;
         loop {
             *attempts += 1;
-            let failed = match self.client.write::<T>(create).await {
+            let failed = match self.send::<T>(create).await.0 {
                 Ok(Some(made)) => return Ok(made),
                 Ok(None) => {
                     let origin = self.client.base().origin();
@@ -324,18 +381,19 @@ impl Work<'_> {
                 }
                 Err(failed) => failed,
             };
-            let refused =
-                failed.error.refusal().is_some_and(|it| it.is_forbidden() || it.is_not_found());
-            if !refused {
-                return Err(Trouble::Write(failed));
+            let is_refused = |error: &Error| {
+                error.refusal().is_some_and(|it| it.is_forbidden() || it.is_not_found())
+            };
+            if !failed.is(is_refused) {
+                return Err(failed.into());
             }
             let waits = match &mut waits {
                 Some(waits) => waits,
                 none => none.insert(self.patience(within).await.iter()),
             };
-            let Some(wait) = waits.next() else { return Err(Trouble::Write(failed)) };
+            let Some(wait) = waits.next() else { return Err(failed.into()) };
             tokio::select! {
-                () = self.stop.wait() => return Err(Trouble::Write(failed)),
+                () = self.stop.wait() => return Err(failed.into()),
                 () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
             }
         }
@@ -355,20 +413,26 @@ impl Work<'_> {
         }
     }
 
-    async fn delete(&self, delete: &Request, attempts: &mut u32) -> Result<(), Trouble> {
+    async fn delete(&mut self, delete: &Request, attempts: &mut u32) -> Result<(), Trouble> {
         *attempts += 1;
-        match self.client.write::<Versioned<Task>>(delete).await {
-            Ok(_) => Ok(()),
-            Err(failed) if failed.error.is_not_found() => {
-                if failed.in_doubt {
-                    Ok(())
-                } else {
-                    Err(Trouble::Gone)
-                }
+        let (result, ticket) = self.send::<Versioned<Task>>(delete).await;
+        let Err(failed) = result else { return Ok(()) };
+        let in_doubt = failed.as_write().is_some_and(|it| it.in_doubt);
+        if failed.is(Error::is_not_found) {
+            if !in_doubt {
+                return Err(Trouble::Gone);
             }
-            Err(failed) if failed.error.is_conflict() => Err(Trouble::Conflict(Vec::new())),
-            Err(failed) => Err(Trouble::Write(failed)),
+            // It was there when this was decided: an attempt whose answer was lost has done it.
+            self.found_out(ticket.as_ref(), journal::Outcome::Applied).await;
+            return Ok(());
         }
+        if failed.is(Error::is_conflict) {
+            if in_doubt {
+                self.found_out(ticket.as_ref(), journal::Outcome::Conflict).await;
+            }
+            return Err(Trouble::Conflict(Vec::new()));
+        }
+        Err(failed.into())
     }
 
     /// Sends a conditional write, and after a conflict decides whether it may go out again on
@@ -388,13 +452,14 @@ impl Work<'_> {
         let mut rebases = 0;
         loop {
             *part.attempts += 1;
-            let result = self.client.write::<Versioned<S>>(&send(etag.clone())).await;
+            let (result, ticket) = self.send::<Versioned<S>>(&send(etag.clone())).await;
             let Err(failed) = result else { return Ok(()) };
-            if failed.error.is_not_found() {
+            let in_doubt = failed.as_write().is_some_and(|it| it.in_doubt);
+            if failed.is(Error::is_not_found) {
                 return Err(Trouble::Conflict(Vec::new()));
             }
-            if !failed.error.is_conflict() {
-                return Err(Trouble::Write(failed));
+            if !failed.is(Error::is_conflict) {
+                return Err(failed.into());
             }
             let now = match self.client.read::<Versioned<S>>(read).await {
                 Ok(now) => now,
@@ -402,9 +467,13 @@ impl Work<'_> {
                 Err(error) => return Err(Trouble::Read(error)),
             };
             let theirs = whole(now.value);
-            if failed.in_doubt && holds(part.base, part.ours, &theirs) {
+            if in_doubt && holds(part.base, part.ours, &theirs) {
                 // The conflict was with our own earlier attempt, whose answer was lost.
+                self.found_out(ticket.as_ref(), journal::Outcome::Applied).await;
                 return Ok(());
+            }
+            if in_doubt {
+                self.found_out(ticket.as_ref(), journal::Outcome::Conflict).await;
             }
             match merge(part.base, part.ours, &theirs, part.reads) {
                 Merge::Rebase if rebases < MAX_REBASES => {

@@ -126,6 +126,54 @@ impl Session {
         self.describe_column(&ids, None, column)
     }
 
+    /// Puts buckets of a plan where they stood, each given with the hint it had then.
+    ///
+    /// # Errors
+    /// As [`Session::edit_bucket`].
+    pub fn put_buckets_back(&self, wanted: &[(BucketId, String)]) -> Result<(), Error> {
+        let Some((first, _)) = wanted.first() else { return Ok(()) };
+        let mut hints = Vec::new();
+        for id in self.buckets(&self.bucket(first)?.plan)? {
+            let old = wanted.iter().find(|it| it.0 == id).map(|it| it.1.clone());
+            let stays = old.is_none();
+            hints.push((old.unwrap_or(self.bucket(&id)?.order_hint), stays, id));
+        }
+        hints.sort();
+        let stays: Vec<_> = hints.iter().map(|it| Some(it.0.as_str()).filter(|_| it.1)).collect();
+        for ((_, _, id), place) in hints.iter().zip(order::describe(&stays)) {
+            if let Some(hint) = place {
+                self.edit_bucket(id, |it| it.order_hint = hint)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts tasks of a bucket where they stood, each given with the hint it had then.
+    ///
+    /// # Errors
+    /// As [`Session::edit_task`].
+    pub fn put_tasks_back(&self, wanted: &[(TaskId, String)]) -> Result<(), Error> {
+        let Some((first, _)) = wanted.first() else { return Ok(()) };
+        let (task, column) = (self.task(first)?, Column::Bucket);
+        let mut siblings = self.tasks_where(&task.plan, |it| it.bucket == task.bucket)?;
+        self.sort_column(&mut siblings, column)?;
+        let mut hints = Vec::new();
+        for task in siblings {
+            let old = wanted.iter().find(|it| it.0 == task.id).map(|it| it.1.clone());
+            let (stays, there) = (old.is_none(), self.hint_in(&task.id, column));
+            hints.push((old.unwrap_or(there), stays, task.id));
+        }
+        hints.retain(|it| !it.0.is_empty());
+        hints.sort();
+        let stays: Vec<_> = hints.iter().map(|it| Some(it.0.as_str()).filter(|_| it.1)).collect();
+        for ((_, _, id), place) in hints.iter().zip(order::describe(&stays)) {
+            if let Some(hint) = place {
+                self.edit_place(id, column, hint)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Describes the places of what is moved in a column, which stands in the order wanted.
     fn describe_column(
         &self,

@@ -12,18 +12,22 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::change::{ChangeSet, Draft, Edit, Op, Saved, Write, saved};
+use crate::change::{ChangeSet, Op, Saved};
 use crate::graph::Client;
 use crate::host::apply::{Applied, apply, refresh, replace_markers};
 use crate::host::broker;
 use crate::host::names::names;
+use crate::host::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, ChangeStatus, Failure, Report, Status};
 use crate::host::session::Facts;
 use crate::host::worker::{self, Crash};
-use crate::host::{Session, Stop, StopReason, View};
-use crate::model::{Clock, Limits, PlanId, User, Versioned};
+use crate::host::{Ledger, Session, Stop, StopReason, View};
+use crate::journal::{Judgement, NewRun, Purpose, RunId};
+use crate::model::{Clock, Limits, PlanId, User};
 use crate::policy::{AgentGrants, Caps, Cleared, Grants, Reviewed, Ruling, Verdict, review};
 use crate::wire::request;
+
+mod saved;
 
 /// What drafts: a script, or the body of a command.
 pub trait Program: Send {
@@ -48,6 +52,11 @@ where
 pub trait Judge: Send + Sync {
     /// Judges a set; reads the board through the session, which can not write.
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling>;
+
+    /// Returns the digest of each policy in force, by name.
+    fn digests(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 }
 
 /// What configuration grants an agent.
@@ -108,6 +117,8 @@ pub struct Host {
     pub time_limit: Duration,
     /// The policies.
     pub judge: Arc<dyn Judge>,
+    /// Where runs are recorded; without one nothing is.
+    pub ledger: Option<Ledger>,
     /// Stops whatever runs (Ctrl-C).
     pub interrupt: Arc<Stop>,
 }
@@ -127,11 +138,22 @@ struct Run<'a> {
     began: Instant,
     saved: Option<Saved>,
     requests_before: crate::graph::Counts,
+    record: Option<Record>,
 }
 
 impl Host {
     /// Runs a program: drafts, reviews, and applies unless something stands against it.
     pub async fn run(&self, start: Start, program: Box<dyn Program + 'static>) -> Finished {
+        self.run_for(Origin::default(), start, program).await
+    }
+
+    /// The same for a run that takes up another.
+    pub(crate) async fn run_for(
+        &self,
+        origin: Origin,
+        start: Start,
+        program: Box<dyn Program + 'static>,
+    ) -> Finished {
         let mut run = match self.open(start).await {
             Ok(run) => run,
             Err(finished) => return *finished,
@@ -143,14 +165,15 @@ impl Host {
             run.report.output.clone_from(&state.output);
             run.report.warnings.clone_from(&state.warnings);
         }
-        match drafted {
-            Err(failure) => run.fail(failure),
-            Ok(result) => {
+        let recorded = run.begin_record(origin).await;
+        match (drafted, recorded) {
+            (Err(failure), _) | (Ok(_), Err(failure)) => run.fail(failure),
+            (Ok(result), Ok(())) => {
                 run.report.result = result;
                 run.review_and_apply().await;
             }
         }
-        run.finish()
+        run.finish().await
     }
 
     /// Applies a saved set: rests it on what is there now, judges it by what is in force now,
@@ -170,7 +193,14 @@ impl Host {
                 ),
                 ..Failure::default()
             });
-            return run.finish();
+            return run.finish().await;
+        }
+        let takes_up = Some(saved.digest.clone());
+        let parent = RunId::parse(&saved.run_id).ok();
+        let origin = Origin { purpose: Purpose::Apply, parent, takes_up };
+        if let Err(failure) = run.begin_record(origin).await {
+            run.fail(failure);
+            return run.finish().await;
         }
         match refresh(&self.client, &saved.change_set, run.session.facts().now, &self.interrupt)
             .await
@@ -188,7 +218,7 @@ impl Host {
                 run.review_and_apply().await;
             }
         }
-        run.finish()
+        run.finish().await
     }
 
     /// Reads the board without any wish to change it.
@@ -253,6 +283,7 @@ impl Host {
             began,
             saved: None,
             requests_before,
+            record: None,
         })
     }
 
@@ -323,6 +354,44 @@ impl Host {
 }
 
 impl Run<'_> {
+    /// Records that the run begins. A run that writes nothing goes on without a record, and says
+    /// so.
+    async fn begin_record(&mut self, origin: Origin) -> Result<(), Failure> {
+        let Some(ledger) = self.host.ledger.clone() else { return Ok(()) };
+        let facts = self.session.facts();
+        let new = NewRun {
+            id: RunId::parse(&self.report.run_id).map_err(|error| record::failure(&error))?,
+            at: facts.now,
+            service: self.host.service.clone(),
+            actor: facts.me.id.clone(),
+            upn: facts.me.upn.clone(),
+            agent: facts.agent.clone(),
+            purpose: origin.purpose,
+            parent: origin.parent,
+            takes_up: origin.takes_up,
+            skill: self.start.skill.clone(),
+            skill_digest: self.start.skill_digest.clone(),
+            params: self.start.params.clone(),
+            policies: self.host.judge.digests(),
+        };
+        match Record::begin(ledger, new, Arc::clone(&self.host.clock)).await {
+            Ok(record) => self.record = Some(record),
+            Err(failure) if self.start.dry_run || self.session.change_set().is_empty() => {
+                self.report.warnings.push(format!("not recorded: {}", failure.message));
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// Records what a set was judged to be that is not applied.
+    async fn judged(&mut self, set: &ChangeSet, outcome: Judgement) {
+        let Some(record) = &self.record else { return };
+        if let Err(failure) = record.judged(set.clone(), outcome).await {
+            self.report.warnings.push(format!("not recorded: {}", failure.message));
+        }
+    }
+
     fn fail(&mut self, failure: Failure) {
         self.report.status = Status::Failed;
         self.report.error = Some(failure);
@@ -332,61 +401,13 @@ impl Run<'_> {
             set.changes().iter().map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
     }
 
-    /// Takes up a set that was drafted before, as if it had just been.
-    fn take_up(&self, set: &ChangeSet) {
-        let mut state = self.session.state();
-        state.draft = Draft::of_set(set);
-        for change in set.changes() {
-            match &change.write {
-                Write::Plan(edit) => {
-                    let (Edit::Update { before, basis, .. } | Edit::Delete { before, basis }) =
-                        &**edit
-                    else {
-                        continue;
-                    };
-                    let read = Versioned::new(before.clone(), basis.clone());
-                    state.snapshot.add_plan(before.id.clone(), read);
-                }
-                Write::PlanDetails { plan, edit: Edit::Update { before, basis, .. }, .. } => {
-                    let read = Versioned::new(before.clone(), basis.clone());
-                    state.snapshot.add_plan_details(plan.clone(), read);
-                }
-                Write::Bucket(
-                    Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
-                ) => {
-                    let read = Versioned::new(before.clone(), basis.clone());
-                    state.snapshot.add_bucket(before.id.clone(), read);
-                }
-                Write::Task(edit) => {
-                    let (Edit::Update { before, basis, .. } | Edit::Delete { before, basis }) =
-                        &**edit
-                    else {
-                        continue;
-                    };
-                    let id = before.task.id.clone();
-                    let read = Versioned::new(before.task.clone(), basis.task.clone());
-                    state.snapshot.add_task(id.clone(), read);
-                    if let (Some(details), Some(tag)) = (&before.details, &basis.details) {
-                        let read = Versioned::new(details.clone(), tag.clone());
-                        state.snapshot.add_details(id.clone(), read);
-                    }
-                    for (board, tag) in &basis.places {
-                        let place = before.places.get(board).cloned().unwrap_or_default();
-                        let read = Versioned::new(place, tag.clone());
-                        state.snapshot.add_place(id.clone(), *board, read);
-                    }
-                }
-                Write::PlanDetails { .. } | Write::Bucket(_) => {}
-            }
-        }
-    }
-
     async fn review_and_apply(&mut self) {
         let set = self.session.change_set();
         self.saved = Some(self.to_save(&set));
         self.report.names = names(&self.session, &set);
         if set.is_empty() {
             self.report.status = Status::NoChanges;
+            self.judged(&set, Judgement::NoChanges).await;
             return;
         }
         let reviewed = self.review(set).await;
@@ -401,12 +422,17 @@ impl Run<'_> {
             .iter()
             .map(|it| ChangeReport::planned(it, reviewed.verdict_of(it.n)))
             .collect();
-        match reviewed.clear() {
-            Some(_) if self.start.dry_run => self.report.status = Status::Previewed,
-            Some(cleared) => self.apply(&cleared).await,
-            None if reviewed.verdict() == Verdict::Hold => self.report.status = Status::Held,
-            None => self.report.status = Status::Denied,
+        if let Some(record) = self.record.as_mut() {
+            record.rulings = serde_json::to_value(&self.report.verdicts).unwrap_or_default();
         }
+        let (status, judgement) = match reviewed.clear() {
+            Some(_) if self.start.dry_run => (Status::Previewed, Judgement::Previewed),
+            Some(cleared) => return self.apply(&cleared).await,
+            None if reviewed.verdict() == Verdict::Hold => (Status::Held, Judgement::Held),
+            None => (Status::Denied, Judgement::Denied),
+        };
+        self.report.status = status;
+        self.judged(reviewed.set(), judgement).await;
     }
 
     /// Host rules and policies; the latter on their own thread, with their own stop.
@@ -451,13 +477,26 @@ impl Run<'_> {
 
     async fn apply(&mut self, cleared: &Cleared) {
         let (now, stop) = (self.session.facts().now, &self.host.interrupt);
-        let applied = apply(&self.host.client, cleared, now, stop).await;
+        let locks = match &self.record {
+            None => Vec::new(),
+            Some(record) => {
+                let changes = cleared.set().changes().iter();
+                let plans = changes.flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten();
+                match record.lock(plans.cloned().collect(), Arc::clone(stop)).await {
+                    Ok(Some(locks)) => locks,
+                    Ok(None) => return self.fail(interrupted()),
+                    Err(failure) => return self.fail(failure),
+                }
+            }
+        };
+        let applied = apply(&self.host.client, cleared, now, self.record.as_ref(), stop).await;
+        drop(locks);
         self.conclude(applied);
     }
 
     /// Takes what came of applying into the report.
     fn conclude(&mut self, applied: Applied) {
-        let Applied { outcomes, ids, conflicts } = applied;
+        let Applied { outcomes, ids, conflicts, broken } = applied;
         let wrote = outcomes.values().any(|it| it.wrote);
         for change in &mut self.report.changes {
             if let Some(outcome) = outcomes.get(&change.n) {
@@ -473,7 +512,8 @@ impl Run<'_> {
             .changes
             .iter()
             .find(|it| matches!(it.status, ChangeStatus::Failed | ChangeStatus::Unknown))
-            .and_then(|it| it.error.clone());
+            .and_then(|it| it.error.clone())
+            .or(broken);
         // A create that may have happened is not "nothing was written": to repeat it could make
         // two. An update or delete that may have happened can be repeated.
         let maybe_made =
@@ -519,31 +559,18 @@ impl Run<'_> {
             .collect();
     }
 
-    fn to_save(&self, set: &ChangeSet) -> Saved {
-        Saved {
-            format: saved::FORMAT,
-            run_id: self.report.run_id.clone(),
-            created_at: self.session.facts().now,
-            service: self.host.service.clone(),
-            actor: self.session.facts().me.id.clone(),
-            agent: self.session.facts().agent.clone(),
-            agent_plans: self.start.agent.as_ref().and_then(|it| it.plans.clone()),
-            agent_may_apply: self.start.agent.as_ref().is_none_or(|it| it.may_apply),
-            skill: self.start.skill.clone(),
-            skill_digest: self.start.skill_digest.clone(),
-            force: self.start.force,
-            change_set: set.clone(),
-            digest: String::new(),
-        }
-        .sealed()
-    }
-
-    fn finish(mut self) -> Finished {
+    async fn finish(mut self) -> Finished {
         let counts = self.host.client.counts();
         let stats = &mut self.report.stats;
         stats.requests = counts.requests - self.requests_before.requests;
         stats.retries = counts.retries - self.requests_before.retries;
         stats.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(record) = self.record.take()
+            && let Err(failure) = record.finish(&self.report).await
+        {
+            let warning = format!("the end of the run is not recorded: {}", failure.message);
+            self.report.warnings.push(warning);
+        }
         Finished { report: self.report, saved: self.saved }
     }
 }

@@ -34,8 +34,12 @@ pub struct NewTask {
     pub percent_complete: u8,
     /// Its labels.
     pub labels: Vec<Category>,
+    /// The thread of its comments.
+    pub conversation_thread: Option<String>,
     /// Its description.
     pub description: String,
+    /// Which detail its card shows; left to the viewer if absent.
+    pub preview_type: Option<String>,
     /// Its checklist, top down.
     pub checklist: Vec<NewItem>,
     /// What makes it the same task each time it is asked for; see [`Session::create_task`].
@@ -229,11 +233,15 @@ impl Session {
             task.priority = new.priority.unwrap_or(Priority::DEFAULT);
             task.assignments = new.assignees.into_iter().map(|it| (it, String::new())).collect();
             task.categories = new.labels.into_iter().collect();
+            task.conversation_thread = new.conversation_thread;
             task
         });
         state.draft.edit_task(None, None, &id, |it| {
             let details = it.details.get_or_insert_default();
             details.description = new.description;
+            if let Some(kind) = new.preview_type {
+                details.preview_type = kind;
+            }
             for (key, item) in keys.into_iter().zip(new.checklist) {
                 details.add_item(key.clone(), item.title);
                 details.checklist.entry(key).and_modify(|it| it.checked = item.checked);

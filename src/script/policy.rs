@@ -96,6 +96,13 @@ fn has(ast: &AST, name: &str, n_params: usize) -> bool {
 }
 
 impl Judge for Policies {
+    fn digests(&self) -> BTreeMap<String, String> {
+        let digest = |it: &Result<Compiled, Failure>| {
+            it.as_ref().map_or_else(|_| "broken".to_owned(), |it| it.digest.clone())
+        };
+        self.policies.iter().map(|(name, it)| (name.clone(), digest(it))).collect()
+    }
+
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
         let (set, start) = (Arc::new(set.clone()), Arc::new(start.clone()));
         let mut rulings = Vec::new();

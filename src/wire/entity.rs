@@ -38,6 +38,11 @@ pub trait Decoded: Sized {
     /// # Errors
     /// The object lacks what it must have.
     fn decode(value: Value) -> Result<Self, DecodeError>;
+
+    /// Returns its id, if it has one.
+    fn id(&self) -> Option<String> {
+        None
+    }
 }
 
 /// An identity set; only the user's id is of use (planner-api.md 1.14).
@@ -115,6 +120,10 @@ impl Decoded for Versioned<Plan> {
         };
         Ok(Self::new(plan, tag(json.etag)?))
     }
+
+    fn id(&self) -> Option<String> {
+        Some(self.value.id.to_string())
+    }
 }
 
 #[derive(Deserialize)]
@@ -171,6 +180,10 @@ impl Decoded for Versioned<Bucket> {
             order_hint: json.order_hint.unwrap_or_default(),
         };
         Ok(Self::new(bucket, tag(json.etag)?))
+    }
+
+    fn id(&self) -> Option<String> {
+        Some(self.value.id.to_string())
     }
 }
 
@@ -288,6 +301,10 @@ impl Decoded for Versioned<Task> {
         };
         Ok(Self::new(task, tag(json.etag)?))
     }
+
+    fn id(&self) -> Option<String> {
+        Some(self.value.id.to_string())
+    }
 }
 
 #[derive(Deserialize)]
@@ -381,6 +398,10 @@ pub struct Made<T>(pub T);
 impl Decoded for Made<RosterId> {
     fn decode(value: Value) -> Result<Self, DecodeError> {
         Ok(Self(RosterId::parse(value.get("id").and_then(Value::as_str).unwrap_or_default())?))
+    }
+
+    fn id(&self) -> Option<String> {
+        Some(self.0.to_string())
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use planwright::change::ChangeSet;
 use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
-    Failure, Finished, Host, Judge, Report, Session, Start, Status, Stop, SystemClock,
+    Failure, Finished, Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock,
 };
 use planwright::model::{Limits, PlanId};
 use planwright::policy::{Caps, Ruling};
@@ -48,6 +48,7 @@ impl Driver {
             limits: Limits::default(),
             time_limit: Duration::from_secs(600),
             judge: Arc::new(NoPolicies),
+            ledger: None,
             interrupt: Arc::new(Stop::default()),
         };
         Self { runtime, host }
@@ -67,6 +68,25 @@ impl Driver {
             dry_run: false,
         };
         self.runtime.block_on(self.host.run(start, Box::new(wishes)))
+    }
+
+    /// Records runs in a state folder from now on.
+    pub(crate) fn recording_in(mut self, folder: &std::path::Path) -> Self {
+        self.host.ledger = Some(Ledger::new(folder.to_owned()));
+        self
+    }
+
+    /// Takes a run back, deletions granted.
+    pub(crate) fn undo(&self, run: &str) -> Report {
+        let start = Start {
+            skill: "undo".into(),
+            skill_digest: None,
+            params: Value::Null,
+            agent: None,
+            force: true,
+            dry_run: false,
+        };
+        self.runtime.block_on(self.host.undo(run, start)).unwrap().report
     }
 
     /// The same, where all of it must be written, if there is anything.

@@ -12,6 +12,7 @@ mod beta;
 mod commands;
 mod conflicts;
 mod faults;
+mod history;
 mod mistakes;
 mod model;
 mod order;
@@ -20,6 +21,7 @@ mod requests;
 mod run;
 mod scale;
 mod transfer;
+mod undo;
 
 // What the documents claim.
 mod docs;

@@ -19,33 +19,33 @@ const N_OPERATIONS: usize = 10_000;
 
 /// A task as it should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Task {
-    title: String,
-    percent: u8,
-    priority: u8,
-    due: Option<i8>,
-    start: Option<i8>,
-    people: BTreeSet<usize>,
-    labels: BTreeSet<u8>,
-    description: String,
-    preview: usize,
+pub(crate) struct Task {
+    pub(crate) title: String,
+    pub(crate) percent: u8,
+    pub(crate) priority: u8,
+    pub(crate) due: Option<i8>,
+    pub(crate) start: Option<i8>,
+    pub(crate) people: BTreeSet<usize>,
+    pub(crate) labels: BTreeSet<u8>,
+    pub(crate) description: String,
+    pub(crate) preview: usize,
     /// The checklist top down: what names an item here, its title, whether it is done.
-    items: Vec<(usize, String, bool)>,
-    links: BTreeMap<usize, String>,
+    pub(crate) items: Vec<(usize, String, bool)>,
+    pub(crate) links: BTreeMap<usize, String>,
 }
 
 /// A board as it should be; everything is named by the number of its creation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Board {
-    title: String,
-    labels: BTreeMap<u8, String>,
-    buckets: Vec<(usize, String, Vec<usize>)>,
-    tasks: BTreeMap<usize, Task>,
+pub(crate) struct Board {
+    pub(crate) title: String,
+    pub(crate) labels: BTreeMap<u8, String>,
+    pub(crate) buckets: Vec<(usize, String, Vec<usize>)>,
+    pub(crate) tasks: BTreeMap<usize, Task>,
 }
 
 /// Something to do, with names that the model knows.
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     TitlePlan(String),
     Label(u8, String),
     NewBucket(usize, String),
@@ -111,7 +111,7 @@ impl Board {
     }
 
     /// Does a step here.
-    fn take(&mut self, step: &Step) {
+    pub(crate) fn take(&mut self, step: &Step) {
         let place = |side: Side, at: usize| at + usize::from(side == Side::After);
         match step.clone() {
             Step::TitlePlan(text) => self.title = text,
@@ -211,17 +211,42 @@ impl Board {
 
 /// The real ids of what the model names by numbers.
 #[derive(Debug, Clone)]
-struct Ids {
-    plan: PlanId,
-    people: Vec<UserId>,
-    buckets: BTreeMap<usize, BucketId>,
-    tasks: BTreeMap<usize, TaskId>,
-    items: BTreeMap<usize, String>,
+pub(crate) struct Ids {
+    pub(crate) plan: PlanId,
+    pub(crate) people: Vec<UserId>,
+    pub(crate) buckets: BTreeMap<usize, BucketId>,
+    pub(crate) tasks: BTreeMap<usize, TaskId>,
+    pub(crate) items: BTreeMap<usize, String>,
 }
 
 impl Ids {
+    /// Returns those of an empty plan.
+    pub(crate) fn of(driver: &Driver, plan: PlanId) -> Self {
+        let people = driver.look(|session| {
+            let people = ["rook", "mei", "ana", "tomas"];
+            let ids =
+                people.iter().map(|it| Ok(session.find_user(&format!("{it}@bos.example"))?.id));
+            ids.collect::<Result<Vec<_>, Failure>>()
+        });
+        let (buckets, tasks, items) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { plan, people, buckets, tasks, items }
+    }
+
+    /// Finds everything that a board names where it stands: what was made again has new ids.
+    pub(crate) fn find(&mut self, session: &Session, board: &Board) -> Result<(), Failure> {
+        for ((n, _, tasks), id) in board.buckets.iter().zip(session.buckets(&self.plan)?) {
+            for (n, id) in tasks.iter().zip(session.tasks_in_order(&id)?) {
+                let keys = session.details(&id, Field::Checklist)?.checklist_order();
+                self.items.extend(board.tasks[n].items.iter().map(|it| it.0).zip(keys));
+                self.tasks.insert(*n, id);
+            }
+            self.buckets.insert(*n, id);
+        }
+        Ok(())
+    }
+
     /// Does a step through the session.
-    fn carry_out(&mut self, session: &Session, step: &Step) -> Result<(), Failure> {
+    pub(crate) fn carry_out(&mut self, session: &Session, step: &Step) -> Result<(), Failure> {
         let day = |it: Option<i8>| it.and_then(|it| moment_of_day(date(2026, 12, it)));
         let edit = |n: &usize, change: &dyn Fn(&mut planwright::model::Task)| {
             session.edit_task(&self.tasks[n], |it| change(it))
@@ -321,7 +346,7 @@ impl Ids {
                     (link::encode(&url(*n)).unwrap(), reference)
                 })
                 .collect(),
-            key: None,
+            ..NewTask::default()
         };
         let id = session.create_task(&self.plan, new)?;
         let keys = session.details(&id, Field::Checklist)?.checklist_order();
@@ -374,7 +399,7 @@ impl Ids {
     }
 
     /// Reads the whole board as the model has it.
-    fn read(&self, session: &Session) -> Result<Board, Failure> {
+    pub(crate) fn read(&self, session: &Session) -> Result<Board, Failure> {
         let labels = session.plan_details(&self.plan)?.labels;
         let mut board = Board {
             title: session.plan(&self.plan)?.title,
@@ -425,7 +450,7 @@ impl Ids {
         })
     }
 
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let map = |all: Vec<(usize, String)>| {
             Value::Object(
                 all.into_iter().map(|(n, id)| (n.to_string(), json!(id))).collect::<Map<_, _>>(),
@@ -439,7 +464,7 @@ impl Ids {
     }
 
     /// Takes up the real ids of what was made.
-    fn take(&mut self, value: &Value) {
+    pub(crate) fn take(&mut self, value: &Value) {
         let entries = |at: usize| {
             value[at]
                 .as_object()
@@ -454,9 +479,9 @@ impl Ids {
 }
 
 /// What could be done next on a board.
-struct Chance {
-    dice: Dice,
-    made: usize,
+pub(crate) struct Chance {
+    pub(crate) dice: Dice,
+    pub(crate) made: usize,
 }
 
 impl Chance {
@@ -515,7 +540,7 @@ impl Chance {
         }
     }
 
-    fn step(&mut self, board: &Board) -> Option<Step> {
+    pub(crate) fn step(&mut self, board: &Board) -> Option<Step> {
         let (n_buckets, n_tasks) = (board.buckets.len(), board.tasks.len());
         if n_buckets < 2 {
             return Some(Step::NewBucket(self.next(), self.text()));
@@ -570,7 +595,7 @@ impl Chance {
 
 /// A bucket that is new in this run can not be dropped while it holds older tasks: Planner would
 /// delete them with it.
-fn is_allowed(step: &Step, board: &Board, made_before: usize) -> bool {
+pub(crate) fn is_allowed(step: &Step, board: &Board, made_before: usize) -> bool {
     let Step::DropBucket(n) = step else { return true };
     let (_, _, tasks) = board.buckets.iter().find(|it| it.0 == *n).unwrap();
     *n <= made_before || tasks.iter().all(|it| *it > made_before)
@@ -581,13 +606,7 @@ fn ten_thousand_operations_leave_the_board_of_a_plain_model() {
     let planner = Planner::demo_in_pages_of(7);
     let driver = Driver::new(&planner);
     let plan = driver.new_plan("Model");
-    let people = driver.look(|session| {
-        let people = ["rook", "mei", "ana", "tomas"];
-        let ids = people.iter().map(|it| Ok(session.find_user(&format!("{it}@bos.example"))?.id));
-        ids.collect::<Result<Vec<_>, Failure>>()
-    });
-    let (buckets, tasks, items) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut ids = Ids { plan, people, buckets, tasks, items };
+    let mut ids = Ids::of(&driver, plan);
     let mut board = Board { title: "Model".to_owned(), ..Board::default() };
     let mut chance = Chance { dice: Dice::new(20_261_122), made: 0 };
     let (mut done, mut n_runs) = (0, 0);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::change::FieldConflict;
 use crate::graph::{Error, WriteError};
 use crate::host::Failure;
+use crate::host::apply::send::SendError;
 use crate::host::error::graph_hint;
 use crate::host::report::ChangeStatus;
 
@@ -56,6 +57,8 @@ pub struct Applied {
     pub ids: BTreeMap<String, String>,
     /// Conflicts met, those resolved included.
     pub conflicts: u64,
+    /// Why nothing more was sent: what was done could not be recorded.
+    pub broken: Option<Failure>,
 }
 
 /// A failure of one step of a change.
@@ -65,8 +68,19 @@ pub(crate) enum Trouble {
     Gone,
     Write(WriteError),
     Read(Error),
+    /// It could not be recorded, so it was not sent.
+    Journal(Failure),
     /// A marker that nothing has resolved.
     Unresolved(String),
+}
+
+impl From<SendError> for Trouble {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Write(failed) => Self::Write(failed),
+            SendError::Journal(failure) => Self::Journal(failure),
+        }
+    }
 }
 
 impl From<Trouble> for Outcome {
@@ -80,6 +94,11 @@ impl From<Trouble> for Outcome {
                     message: "it was deleted already".into(),
                     ..Failure::default()
                 });
+                outcome
+            }
+            Trouble::Journal(failure) => {
+                let mut outcome = Self::new(ChangeStatus::Failed);
+                outcome.error = Some(failure);
                 outcome
             }
             Trouble::Read(error) => {

@@ -64,7 +64,7 @@ impl Work<'_> {
     }
 
     async fn add_members(
-        &self,
+        &mut self,
         roster: &RosterId,
         users: impl Iterator<Item = &UserId>,
         attempts: &mut u32,

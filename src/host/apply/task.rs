@@ -176,6 +176,7 @@ impl Work<'_> {
         let mut all_well = true;
         for (n, task, wanted) in std::mem::take(&mut self.later) {
             let mut attempts = 0;
+            self.current = n;
             if let Err(trouble) = self.write_parts_of_new(task, wanted, &mut attempts).await {
                 let mut outcome = Outcome::from(trouble);
                 outcome.wrote = true;

@@ -1,0 +1,91 @@
+//! What a deletion takes away, read right before it, so that it can be undone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::change::{Change, Edit, Lost, TaskState, Write};
+use crate::graph::{Client, Error};
+use crate::host::apply::now::Now;
+use crate::host::broker;
+use crate::model::{
+    Board, Bucket, BucketId, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned,
+};
+use crate::wire::request;
+
+/// Completes the images of everything that is to be deleted: the details and the place of each
+/// task, and all that goes with a bucket or plan.
+pub(crate) async fn keep(client: &Client, changes: &mut [Change], now: &Now) -> Result<(), Error> {
+    let tasks: BTreeSet<TaskId> = changes
+        .iter()
+        .flat_map(|change| match &change.write {
+            Write::Task(edit) if edit.after().is_none() => vec![edit.known().task.id.clone()],
+            _ => lost_tasks(change, now).map(|it| it.id.clone()).collect(),
+        })
+        .collect();
+    let parts = Parts::read(client, &tasks, now).await?;
+    for change in changes {
+        let mut lost = Lost {
+            tasks: lost_tasks(change, now).map(|it| parts.state(it)).collect(),
+            ..Lost::default()
+        };
+        match &mut change.write {
+            Write::Task(edit) => {
+                if let Edit::Delete { before, .. } = &mut **edit {
+                    let task = now.tasks.get(&before.task.id).map(|it| it.value.clone());
+                    *before = parts.state(&task.unwrap_or_else(|| before.task.clone()));
+                }
+            }
+            Write::Plan(edit) if edit.after().is_none() => {
+                let plan = &edit.known().id;
+                let read = request::plan_details(plan);
+                let details = client.read::<Versioned<PlanDetails>>(&read).await?;
+                let read = request::plan_buckets(plan);
+                let buckets = client.list::<Versioned<Bucket>>(&read).await?;
+                lost.details = Some(details.value);
+                lost.buckets = buckets.into_iter().map(|it| it.value).collect();
+            }
+            Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => {}
+        }
+        change.lost = lost;
+    }
+    Ok(())
+}
+
+/// The tasks that go with a bucket or plan.
+fn lost_tasks<'a>(change: &Change, now: &'a Now) -> impl Iterator<Item = &'a Task> {
+    let (bucket, plan): (Option<BucketId>, Option<PlanId>) = match &change.write {
+        Write::Bucket(Edit::Delete { before, .. }) => (Some(before.id.clone()), None),
+        Write::Plan(edit) if edit.after().is_none() => (None, Some(edit.known().id.clone())),
+        _ => (None, None),
+    };
+    now.tasks.values().map(|it| &it.value).filter(move |it| {
+        (bucket.is_some() && it.bucket == bucket) || plan.as_ref() == Some(&it.plan)
+    })
+}
+
+/// What is kept beside tasks.
+struct Parts {
+    details: BTreeMap<TaskId, TaskDetails>,
+    places: BTreeMap<TaskId, crate::model::BoardPlace>,
+}
+
+impl Parts {
+    async fn read(client: &Client, ids: &BTreeSet<TaskId>, now: &Now) -> Result<Self, Error> {
+        let bare = |id: &&TaskId| now.tasks.get(*id).is_some_and(|it| it.value.has_bare_details());
+        let full = ids.iter().filter(|id| !bare(id)).cloned().collect();
+        let details = broker::details(client, full).await?;
+        let places = broker::places(client, Board::Bucket, ids.iter().cloned().collect()).await?;
+        Ok(Self {
+            details: details.into_iter().map(|(id, it)| (id, it.value)).collect(),
+            places: places.into_iter().map(|(id, it)| (id, it.value)).collect(),
+        })
+    }
+
+    fn state(&self, task: &Task) -> TaskState {
+        let place = self.places.get(&task.id).cloned();
+        TaskState {
+            task: task.clone(),
+            details: Some(self.details.get(&task.id).cloned().unwrap_or_default()),
+            places: place.into_iter().map(|it| (Board::Bucket, it)).collect(),
+        }
+    }
+}

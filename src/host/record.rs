@@ -1,0 +1,204 @@
+//! A run's part in the journal: what it wanted, what it is about to send, what came of it.
+//!
+//! The journal blocks until what it is told is on the disk, so it is told on a thread for such
+//! work. Nothing is sent before that (reliability: intent first).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::change::ChangeSet;
+use crate::host::Stop;
+use crate::host::report::{Failure, Report, Status};
+use crate::journal::{
+    Guard, Intent, Journal, Judgement, NewRun, PlanLocks, Purpose, RunId, RunStatus, Settled,
+};
+use crate::model::{Clock, PlanId};
+
+/// What a run is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) purpose: Purpose,
+    pub(crate) parent: Option<RunId>,
+    pub(crate) takes_up: Option<String>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { purpose: Purpose::Run, parent: None, takes_up: None }
+    }
+}
+
+/// The journal and the locks of a state folder.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    folder: PathBuf,
+}
+
+impl Ledger {
+    /// Names the state folder; nothing is opened yet.
+    #[must_use]
+    pub const fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Opens the journal to write.
+    ///
+    /// # Errors
+    /// It can not be, and why.
+    pub fn open(&self) -> Result<Journal, Failure> {
+        Journal::open(&self.folder.join("journal.db")).map_err(|error| failure(&error))
+    }
+
+    /// Opens the journal to read; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// It can not be read, and why.
+    pub fn open_to_read(&self) -> Result<Option<Journal>, Failure> {
+        let path = self.folder.join("journal.db");
+        if !path.exists() {
+            return Ok(None);
+        }
+        Journal::open_to_read(&path).map(Some).map_err(|error| failure(&error))
+    }
+
+    /// Returns the locks beside the journal.
+    ///
+    /// # Errors
+    /// Their folder can not be made.
+    pub fn locks(&self) -> Result<PlanLocks, Failure> {
+        PlanLocks::open(&self.folder).map_err(|error| failure(&error))
+    }
+}
+
+pub(crate) fn failure(error: &crate::journal::Error) -> Failure {
+    Failure::of("journal", error, error.hint())
+}
+
+/// Does blocking work where it may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// The record of one run.
+#[derive(Debug)]
+pub(crate) struct Record {
+    journal: Arc<Journal>,
+    locks: PlanLocks,
+    clock: Arc<dyn Clock>,
+    run: RunId,
+    /// What was said of the set.
+    pub(crate) rulings: Value,
+    /// Says that this process works on the run.
+    _run_lock: Option<Guard>,
+}
+
+impl Record {
+    /// Records that a run begins.
+    pub(crate) async fn begin(
+        ledger: Ledger,
+        new: NewRun,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
+        blocking(move || {
+            let (journal, locks) = (ledger.open()?, ledger.locks()?);
+            let run = new.id.clone();
+            let run_lock = locks.try_lock_run(&run).map_err(|error| failure(&error))?;
+            journal.begin(&new).map_err(|error| failure(&error))?;
+            let (journal, rulings) = (Arc::new(journal), Value::Array(Vec::new()));
+            Ok(Self { journal, locks, clock, run, rulings, _run_lock: run_lock })
+        })
+        .await
+    }
+
+    async fn tell<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Journal, &RunId) -> Result<T, crate::journal::Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (journal, run) = (Arc::clone(&self.journal), self.run.clone());
+        blocking(move || work(&journal, &run).map_err(|error| failure(&error))).await
+    }
+
+    /// Records what a set was judged to be; returns its round.
+    pub(crate) async fn judged(&self, set: ChangeSet, outcome: Judgement) -> Result<u32, Failure> {
+        let (now, rulings) = (self.clock.now(), self.rulings.clone());
+        self.tell(move |journal, run| journal.judged(run, now, &set, &rulings, outcome)).await
+    }
+
+    /// Records what is about to be sent.
+    pub(crate) async fn intend(&self, intents: Vec<Intent>) -> Result<(), Failure> {
+        let now = self.clock.now();
+        self.tell(move |journal, run| journal.intend(run, now, &intents)).await
+    }
+
+    /// Records what came of it.
+    pub(crate) async fn settle(&self, settled: Vec<Settled>) -> Result<(), Failure> {
+        let now = self.clock.now();
+        self.tell(move |journal, run| journal.settle(run, now, &settled)).await
+    }
+
+    /// Records how the run ended.
+    pub(crate) async fn finish(&self, report: &Report) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let value = serde_json::to_value(report).unwrap_or_default();
+        let status = run_status(report.status);
+        self.tell(move |journal, run| journal.finish(run, now, status, &value)).await
+    }
+
+    /// Waits until no other run of this host is at work on the plans: they commit one after
+    /// another (design.md 2.3). `None` if the wait was stopped.
+    pub(crate) async fn lock(
+        &self,
+        plans: std::collections::BTreeSet<PlanId>,
+        stop: Arc<Stop>,
+    ) -> Result<Option<Vec<Guard>>, Failure> {
+        let locks = self.locks.clone();
+        blocking(move || {
+            let mut go_on = || stop.reason().is_none();
+            locks.lock_all(&plans, &mut go_on).map_err(|error| failure(&error))
+        })
+        .await
+    }
+}
+
+const fn run_status(status: Status) -> RunStatus {
+    match status {
+        Status::Applied => RunStatus::Applied,
+        Status::Previewed => RunStatus::Previewed,
+        Status::NoChanges => RunStatus::NoChanges,
+        Status::Denied => RunStatus::Denied,
+        Status::Held => RunStatus::Held,
+        Status::Conflict => RunStatus::Conflict,
+        Status::Partial => RunStatus::Partial,
+        Status::Failed => RunStatus::Failed,
+    }
+}
+
+/// The markers of what a judged set makes, and the ids they became, as the journal has them.
+pub(crate) fn real_ids(round: &crate::journal::Round) -> BTreeMap<String, String> {
+    let mut ids = BTreeMap::new();
+    for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
+        if change.op() != crate::change::Op::Create {
+            continue;
+        }
+        let made = trail.attempts.iter().filter(|it| it.intent.step.step == ITSELF);
+        for (_, settled) in made.flat_map(|it| &it.settled) {
+            if let (crate::journal::Outcome::Applied, Some(id)) =
+                (settled.outcome, &settled.entity_id)
+            {
+                ids.insert(change.id().to_string(), id.clone());
+            }
+        }
+    }
+    ids
+}
+
+/// The step that writes an entity itself, not a part of it.
+pub(crate) const ITSELF: &str = "itself";

@@ -1,0 +1,429 @@
+//! Taking back what a run has done: the inverse of its changes, as wishes like any others.
+//!
+//! Whatever someone else has changed since is left alone and said (design.md 2.5). What was
+//! deleted is made again, with an id of its own.
+
+use std::collections::BTreeMap;
+
+use crate::change::{Change, Edit, FieldConflict, Fields, Lost, Merge, TaskState, Write, merge};
+use crate::host::{Error, NewItem, NewTask, Session};
+use crate::model::order;
+use crate::model::{Board, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId};
+
+/// Records the inverse of changes that were applied, given with real ids, the last one first.
+///
+/// # Errors
+/// The board can not be read.
+pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
+    let mut undo = Undo {
+        session,
+        plans: BTreeMap::new(),
+        buckets: BTreeMap::new(),
+        bucket_hints: Vec::new(),
+        task_hints: Vec::new(),
+    };
+    // What is made again holds what was in it; what was made goes after what was put into it.
+    for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Delete) {
+        undo.make_again(change)?;
+    }
+    for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Update) {
+        undo.change_back(change)?;
+    }
+    for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Create) {
+        undo.take_away(change)?;
+    }
+    undo.put_back()
+}
+
+struct Undo<'a> {
+    session: &'a Session,
+    /// What was deleted, and what stands for it now.
+    plans: BTreeMap<PlanId, PlanId>,
+    buckets: BTreeMap<BucketId, BucketId>,
+    /// Where buckets and tasks stood.
+    bucket_hints: Vec<(BucketId, String)>,
+    task_hints: Vec<(TaskId, String)>,
+}
+
+impl Undo<'_> {
+    /// Remarks that something is left as it is.
+    fn leave(&self, what: &str, title: &str, why: &str) {
+        self.session.warn(&format!("left as it is: the {what} `{title}`, {why}"));
+    }
+
+    fn leave_fields(&self, what: &str, title: &str, fields: &[FieldConflict]) {
+        let names: Vec<_> = fields.iter().map(|it| it.field.script_name()).collect();
+        let why = format!("whose {} changed since", names.join(", "));
+        self.leave(what, title, &why);
+    }
+
+    // What was deleted
+
+    fn make_again(&mut self, change: &Change) -> Result<(), Error> {
+        match &change.write {
+            Write::Plan(edit) => self.make_plan(edit.known(), &change.lost),
+            Write::Bucket(edit) => {
+                let bucket = edit.known();
+                if gone(self.session.plan(&self.plan(&bucket.plan)))? {
+                    self.leave("bucket", &bucket.name, "whose plan is gone");
+                    return Ok(());
+                }
+                self.make_bucket(bucket)?;
+                self.make_tasks(&change.lost.tasks)
+            }
+            Write::Task(edit) => self.make_tasks(std::slice::from_ref(edit.known())),
+            Write::PlanDetails { .. } => Ok(()),
+        }
+    }
+
+    fn plan(&self, id: &PlanId) -> PlanId {
+        self.plans.get(id).unwrap_or(id).clone()
+    }
+
+    fn bucket(&self, id: &BucketId) -> BucketId {
+        self.buckets.get(id).unwrap_or(id).clone()
+    }
+
+    fn make_plan(&mut self, plan: &Plan, lost: &Lost) -> Result<(), Error> {
+        let id = match &plan.group {
+            Some(group) => self.session.create_plan(group.as_str(), &plan.title)?,
+            None => self.session.create_roster_plan(&plan.title)?,
+        };
+        self.plans.insert(plan.id.clone(), id.clone());
+        if let Some(details) = &lost.details {
+            self.session.edit_plan_details(&id, |it| it.clone_from(details))?;
+        }
+        let mut buckets: Vec<&Bucket> = lost.buckets.iter().collect();
+        buckets.sort_by(|a, b| a.order_hint.cmp(&b.order_hint));
+        for bucket in buckets {
+            self.make_bucket(bucket)?;
+        }
+        self.make_tasks(&lost.tasks)
+    }
+
+    fn make_bucket(&mut self, bucket: &Bucket) -> Result<(), Error> {
+        let id = self.session.create_bucket(&self.plan(&bucket.plan), &bucket.name)?;
+        if !self.plans.contains_key(&bucket.plan) {
+            self.bucket_hints.push((id.clone(), bucket.order_hint.clone()));
+        }
+        self.buckets.insert(bucket.id.clone(), id);
+        Ok(())
+    }
+
+    /// Makes tasks again; the lowest on the board first, since the newest is shown on top.
+    fn make_tasks(&mut self, tasks: &[TaskState]) -> Result<(), Error> {
+        let hint = |it: &TaskState| it.places.get(&Board::Bucket).map(|it| it.hint.clone());
+        let mut tasks: Vec<&TaskState> = tasks.iter().collect();
+        tasks.sort_by_key(|it| std::cmp::Reverse(hint(it)));
+        for state in tasks {
+            let task = &state.task;
+            let plan = self.plan(&task.plan);
+            let bucket = task.bucket.as_ref().map(|it| self.bucket(it));
+            let bucket_gone = match &bucket {
+                Some(bucket) => gone(self.session.bucket(bucket))?,
+                None => false,
+            };
+            if gone(self.session.plan(&plan))? || bucket_gone {
+                self.leave("task", &task.title, "whose bucket or plan is gone");
+                continue;
+            }
+            let id = self.session.create_task(&plan, again(state, bucket.clone()))?;
+            let stays = bucket.filter(|it| !it.is_provisional());
+            if let (Some(_), Some(hint)) = (stays, hint(state)) {
+                self.task_hints.push((id, hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts everything where it stood, all of a column at once.
+    fn put_back(&self) -> Result<(), Error> {
+        let mut columns: BTreeMap<PlanId, Vec<(BucketId, String)>> = BTreeMap::new();
+        for (id, hint) in &self.bucket_hints {
+            let plan = self.session.bucket(id)?.plan;
+            columns.entry(plan).or_default().push((id.clone(), hint.clone()));
+        }
+        columns.values().try_for_each(|it| self.session.put_buckets_back(it))?;
+        let mut columns: BTreeMap<BucketId, Vec<(TaskId, String)>> = BTreeMap::new();
+        for (id, hint) in &self.task_hints {
+            if let Some(bucket) = self.session.task(id)?.bucket {
+                columns.entry(bucket).or_default().push((id.clone(), hint.clone()));
+            }
+        }
+        columns.values().try_for_each(|it| self.session.put_tasks_back(it))
+    }
+
+    // What was changed
+
+    fn change_back(&mut self, change: &Change) -> Result<(), Error> {
+        match &change.write {
+            Write::Plan(edit) => match &**edit {
+                Edit::Update { before, after, .. } => self.plan_back(before, after),
+                _ => Ok(()),
+            },
+            Write::PlanDetails { plan, title, edit: Edit::Update { before, after, .. } } => {
+                self.plan_details_back(plan, title, before, after)
+            }
+            Write::Bucket(Edit::Update { before, after, .. }) => self.bucket_back(before, after),
+            Write::Task(edit) => match &**edit {
+                Edit::Update { before, after, .. } => self.task_back(before, after),
+                _ => Ok(()),
+            },
+            Write::PlanDetails { .. } | Write::Bucket(_) => Ok(()),
+        }
+    }
+
+    fn plan_back(&self, before: &Plan, after: &Plan) -> Result<(), Error> {
+        let now = match self.session.plan(&after.id) {
+            Err(Error::NotFound { .. }) => {
+                self.leave("plan", &after.title, "which is gone");
+                return Ok(());
+            }
+            other => other?,
+        };
+        if !after.new_members.is_empty() {
+            self.leave("plan", &after.title, "whose new members can not be taken out");
+        }
+        let (wanted, left) = back(before, after, &now);
+        self.leave_fields_of("plan", &after.title, &left);
+        self.session.edit_plan(&after.id, |it| {
+            it.title = wanted.title;
+            it.archival = wanted.archival;
+        })
+    }
+
+    fn leave_fields_of(&self, what: &str, title: &str, left: &[FieldConflict]) {
+        if !left.is_empty() {
+            self.leave_fields(what, title, left);
+        }
+    }
+
+    fn plan_details_back(
+        &self,
+        plan: &PlanId,
+        title: &str,
+        before: &PlanDetails,
+        after: &PlanDetails,
+    ) -> Result<(), Error> {
+        if gone(self.session.plan(plan))? {
+            self.leave("plan", title, "which is gone");
+            return Ok(());
+        }
+        let now = self.session.plan_details(plan)?;
+        let (wanted, left) = back(before, after, &now);
+        self.leave_fields_of("plan", title, &left);
+        self.session.edit_plan_details(plan, |it| *it = wanted)
+    }
+
+    fn bucket_back(&mut self, before: &Bucket, after: &Bucket) -> Result<(), Error> {
+        let now = match self.session.bucket(&after.id) {
+            Err(Error::NotFound { .. }) => {
+                self.leave("bucket", &after.name, "which is gone");
+                return Ok(());
+            }
+            other => other?,
+        };
+        if before.name != after.name {
+            if now.name == after.name {
+                self.session.edit_bucket(&after.id, |it| it.name.clone_from(&before.name))?;
+            } else {
+                self.leave("bucket", &now.name, "whose name changed since");
+            }
+        }
+        if before.order_hint != after.order_hint {
+            self.bucket_hints.push((after.id.clone(), before.order_hint.clone()));
+        }
+        Ok(())
+    }
+
+    fn task_back(&mut self, before: &TaskState, after: &TaskState) -> Result<(), Error> {
+        let id = &after.task.id;
+        let now = match self.session.task(id) {
+            Err(Error::NotFound { .. }) => {
+                self.leave("task", &after.task.title, "which is gone");
+                return Ok(());
+            }
+            other => other?,
+        };
+        let touches_details = before.details != after.details;
+        let details = if touches_details {
+            Some(self.session.details(id, crate::change::Field::Description)?)
+        } else {
+            None
+        };
+        let strip = |state: &TaskState| TaskState {
+            details: state.details.clone().filter(|_| touches_details).map(without_places),
+            places: BTreeMap::new(),
+            task: state.task.clone(),
+        };
+        let here =
+            strip(&TaskState { task: now, details: details.clone(), places: BTreeMap::new() });
+        let (wanted, left) = back(&strip(before), &strip(after), &here);
+        self.leave_fields_of("task", &after.task.title, &left);
+        let task = wanted.task;
+        self.session.edit_task(id, |it| set_fields(it, &task))?;
+        if let (Some(wanted), Some(old), Some(there)) = (wanted.details, &before.details, details) {
+            let wanted = in_order_of(wanted, &there, old);
+            self.session.edit_details(id, |it| *it = wanted)?;
+        }
+        let hint = |state: &TaskState| state.places.get(&Board::Bucket).map(|it| it.hint.clone());
+        if let (Some(old), Some(new)) = (hint(before), hint(after))
+            && old != new
+            && before.task.bucket == task.bucket
+        {
+            self.task_hints.push((id.clone(), old));
+        }
+        Ok(())
+    }
+
+    // What was made
+
+    fn take_away(&self, change: &Change) -> Result<(), Error> {
+        match &change.write {
+            Write::Task(edit) => edit.after().map_or(Ok(()), |it| self.take_task(it)),
+            Write::Bucket(edit) => edit.after().map_or(Ok(()), |it| self.take_bucket(it)),
+            Write::Plan(edit) => edit.after().map_or(Ok(()), |it| self.take_plan(it)),
+            Write::PlanDetails { .. } => Ok(()),
+        }
+    }
+
+    fn take_task(&self, made: &TaskState) -> Result<(), Error> {
+        let id = &made.task.id;
+        if gone(self.session.task(id))? {
+            return Ok(());
+        }
+        let task = self.session.task(id)?;
+        let details = self.session.details(id, crate::change::Field::Description)?;
+        let now =
+            TaskState { task, details: Some(without_places(details)), places: BTreeMap::new() };
+        let as_made = TaskState {
+            task: made.task.clone(),
+            details: Some(without_places(made.details.clone().unwrap_or_default())),
+            places: BTreeMap::new(),
+        };
+        if now.differing(&as_made).is_empty() {
+            self.session.delete_task(id)
+        } else {
+            self.leave("task", &now.task.title, "which was changed since it was made");
+            Ok(())
+        }
+    }
+
+    fn take_bucket(&self, made: &Bucket) -> Result<(), Error> {
+        let id = &made.id;
+        if gone(self.session.bucket(id))? {
+            return Ok(());
+        }
+        if self.session.bucket(id)?.name != made.name || !self.session.tasks_in(id)?.is_empty() {
+            self.leave("bucket", &made.name, "which was renamed or filled since it was made");
+            return Ok(());
+        }
+        self.session.delete_bucket(id)
+    }
+
+    fn take_plan(&self, made: &Plan) -> Result<(), Error> {
+        let id = &made.id;
+        if gone(self.session.plan(id))? {
+            return Ok(());
+        }
+        let is_empty = self.session.tasks(id)?.is_empty() && self.session.buckets(id)?.is_empty();
+        if self.session.plan(id)?.title != made.title || !is_empty {
+            self.leave("plan", &made.title, "which was renamed or filled since it was made");
+            return Ok(());
+        }
+        self.session.delete_plan(id)
+    }
+}
+
+/// Returns what is there now with everything set back that is still as the run has left it, and
+/// what is not.
+fn back<T: Fields + Clone>(before: &T, after: &T, now: &T) -> (T, Vec<FieldConflict>) {
+    let mut wanted = now.clone();
+    let left = match merge(after, before, now, &std::collections::BTreeSet::new()) {
+        Merge::Rebase => {
+            wanted.graft(after, before);
+            return (wanted, Vec::new());
+        }
+        Merge::Conflict(left) => left,
+    };
+    // The fields in conflict stay as they are now: for them, the old value is theirs.
+    let mut kept = before.clone();
+    kept.copy_fields(after, &left);
+    wanted.graft(after, &kept);
+    (wanted, left)
+}
+
+/// Tells whether something is there no more.
+fn gone<T>(result: Result<T, Error>) -> Result<bool, Error> {
+    match result {
+        Ok(_) => Ok(false),
+        Err(Error::NotFound { .. } | Error::Gone { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn set_fields(task: &mut Task, wanted: &Task) {
+    let computed = task.clone();
+    *task = wanted.clone();
+    // What only the service sets stays as it is.
+    task.id = computed.id;
+    task.created_at = computed.created_at;
+    task.created_by = computed.created_by;
+    task.order_hint = computed.order_hint;
+}
+
+/// Hints of places are the service's own; nothing is compared by them.
+fn without_places(mut details: TaskDetails) -> TaskDetails {
+    details.checklist.values_mut().for_each(|it| it.order_hint.clear());
+    details
+}
+
+/// Puts the items of a checklist in the order that they had: `wanted` has no places, `there` the
+/// present ones, `old` the order.
+fn in_order_of(mut wanted: TaskDetails, there: &TaskDetails, old: &TaskDetails) -> TaskDetails {
+    let mut keys: Vec<String> =
+        old.checklist_order().into_iter().filter(|it| wanted.checklist.contains_key(it)).collect();
+    keys.extend(wanted.checklist.keys().filter(|it| !old.checklist.contains_key(*it)).cloned());
+    // Hints ascend from what is shown last to what is shown first.
+    keys.reverse();
+    let kept = |key: &String| {
+        let hint = there.checklist.get(key).map(|it| it.order_hint.as_str())?;
+        let same = old.checklist.get(key).is_some_and(|it| it.order_hint == hint);
+        Some(hint).filter(|_| same)
+    };
+    let hints: Vec<Option<&str>> = keys.iter().map(kept).collect();
+    for (key, place) in keys.iter().zip(order::describe(&hints)) {
+        let hint = place.or_else(|| kept(key).map(str::to_owned)).unwrap_or_default();
+        if let Some(item) = wanted.checklist.get_mut(key) {
+            item.order_hint = hint;
+        }
+    }
+    wanted
+}
+
+/// A task as it was, to be made again.
+fn again(state: &TaskState, bucket: Option<BucketId>) -> NewTask {
+    let task = &state.task;
+    let details = state.details.clone().unwrap_or_default();
+    let items = details.checklist_order();
+    NewTask {
+        title: task.title.clone(),
+        bucket,
+        assignees: task.assignments.keys().cloned().collect(),
+        start: task.start,
+        due: task.due,
+        priority: Some(task.priority),
+        percent_complete: task.percent_complete,
+        labels: task.categories.iter().copied().collect(),
+        description: details.description,
+        preview_type: Some(details.preview_type),
+        conversation_thread: task.conversation_thread.clone(),
+        checklist: items
+            .iter()
+            .filter_map(|key| details.checklist.get(key))
+            .map(|it| NewItem { title: it.title.clone(), checked: it.checked })
+            .collect(),
+        key: None,
+        references: details.references.into_iter().collect(),
+    }
+}

@@ -1,0 +1,147 @@
+//! The journal and the audit log, as the program keeps them.
+
+use serde_json::{Value, json};
+
+use crate::support::{PLAN, Place, Planner};
+
+const TASK: &str = "Book the room for the customer day";
+
+fn set(fields: &str) -> String {
+    format!("let t = plan(\"{PLAN}\").task(\"{TASK}\"); {fields}")
+}
+
+#[test]
+fn every_run_is_recorded_whatever_came_of_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    assert_eq!(place.run(&["runs", "--json"]).code(0).json(), json!([]));
+    place.script(&set("t.priority = 1;"), &[]).code(0);
+    place.script(&set("t.delete();"), &[]).code(3);
+    place.script(&set("t.priority = 9;"), &["--dry-run", "--as", "rook"]).code(0);
+    place.script(&set("t.title"), &[]).code(0);
+    place.script(&set("t.nothing"), &[]).code(1);
+    let runs = place.run(&["runs", "list", "--json"]).code(0).json();
+    let status: Vec<&str> =
+        runs.as_array().unwrap().iter().map(|it| it["status"].as_str().unwrap()).collect();
+    assert_eq!(status, ["failed", "no_changes", "previewed", "denied", "applied"]);
+    assert_eq!(runs[2]["actor"]["agent"], "rook");
+    let id = runs[4]["run_id"].as_str().unwrap();
+    let shown = place.run(&["runs", "show", id, "--json"]).code(0).json();
+    let attempts = &shown["rounds"][0]["changes"][0]["attempts"];
+    assert_eq!(
+        (&attempts[0]["method"], &attempts[0]["outcome"]),
+        (&json!("PATCH"), &json!("applied"))
+    );
+    assert_eq!(shown["report"]["status"], "applied");
+    assert!(shown["policies"]["agent_rules.rhai"].as_str().unwrap().starts_with("sha256:"));
+    place.run(&["runs", "show", id]).code(0);
+    place.run(&["runs", "show", "ffffffff"]).code(1);
+    assert_eq!(
+        place.run(&["runs", "--limit", "2", "--json"]).code(0).json().as_array().unwrap().len(),
+        2
+    );
+}
+
+/// Reads of the program record nothing; a look at the board is no run.
+#[test]
+fn lists_are_no_runs() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["task", "list"]).code(0);
+    place.run(&["plan", "get", PLAN]).code(0);
+    assert_eq!(place.run(&["runs", "--json"]).code(0).json(), json!([]));
+    place.run(&["audit", "verify"]).code(1).says(&["no run was recorded yet"]);
+}
+
+#[test]
+fn the_audit_log_shows_verifies_and_leaves() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.script(&set("t.title = \"=1+1\"; t.description = \"x\";"), &[]).code(0);
+    let verified = place.run(&["audit", "verify", "--json"]).code(0).json();
+    assert_eq!(verified["ok"], true);
+    let shown = place.run(&["audit", "show", "--json"]).code(0).json();
+    let kinds: Vec<&str> =
+        shown.as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        ["run_started", "judged", "intent", "outcome", "intent", "outcome", "finished"]
+    );
+    assert_eq!(verified["records"], kinds.len());
+    place.run(&["audit", "export", "--to", "log.jsonl"]).code(0);
+    place.run(&["audit", "verify", "log.jsonl"]).code(0);
+    let text = std::fs::read_to_string(place.path().join("log.jsonl")).unwrap();
+    place.file("bent.jsonl", &text.replacen("applied", "refused", 1));
+    place.run(&["audit", "verify", "bent.jsonl"]).code(1).says(&["record"]);
+    let short: Vec<&str> = text.lines().take(3).collect();
+    place.file("short.jsonl", &short.join("\n"));
+    place.run(&["audit", "verify", "short.jsonl"]).code(1);
+    let sheet = place.run(&["audit", "export", "--format", "csv"]).code(0).stdout;
+    assert!(sheet.starts_with("seq,at,kind,run,actor"));
+    assert!(!sheet.contains("emulator:"), "the token is in the log");
+}
+
+/// Nothing leaves before it is on record: where nothing can be recorded, nothing is sent.
+#[test]
+fn without_a_record_nothing_is_written() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("state", "a file where a folder is wanted");
+    let args = |more: &[&'static str]| [&["--state-dir", "state"], more].concat();
+    let write = args(&["task", "complete", TASK]);
+    place.run(&write).code(1).says(&["Failed: nothing was written"]);
+    assert_eq!(planner.writes().len(), 0);
+    // A preview writes nothing, so it goes on, and says that it is not recorded.
+    let preview = args(&["task", "complete", TASK, "--dry-run", "--json"]);
+    let report = place.run(&preview).code(0).json();
+    assert!(report["warnings"][0].as_str().unwrap().contains("not recorded"), "{report}");
+}
+
+/// The intent of each write is on the disk when it arrives.
+#[test]
+fn the_intent_is_there_before_the_request() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let journal = place.path().join("state/journal.db");
+    let seen: std::sync::Arc<std::sync::Mutex<Vec<Value>>> = std::sync::Arc::default();
+    let (journal_there, noted) = (journal, seen.clone());
+    planner.on_request(move |_, exchange| {
+        if exchange.method == "PATCH" {
+            let journal = planwright::journal::Journal::open_to_read(&journal_there).unwrap();
+            let last = journal.records(None, 0, 1000).unwrap().pop().unwrap();
+            noted.lock().unwrap().push(json!([last["kind"], exchange.path]));
+        }
+    });
+    place
+        .script(&set("t.title = \"New\"; t.description = \"x\";"), &["--state-dir", "state"])
+        .code(0);
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|it| it[0] == "intent"), "{seen:?}");
+}
+
+/// An answer that was lost is recorded as what was found out about it.
+#[test]
+fn what_was_found_out_is_recorded() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    planner.faults(&json!([
+        { "method": "PATCH", "nth": 1, "action": { "drop_after": true } },
+        { "method": "POST", "path": "/planner/tasks", "nth": 1, "action": { "drop_after": true } },
+    ]));
+    place.script(&set("t.priority = 1;"), &[]).code(0);
+    place.run(&["task", "create", "Lost", "--plan", PLAN]).code(8);
+    let outcomes = |n: usize| -> Vec<Value> {
+        let runs = place.run(&["runs", "--json"]).code(0).json();
+        let id = runs[n]["run_id"].as_str().unwrap();
+        let records = place.run(&["audit", "show", "--run", id, "--json"]).code(0).json();
+        let records = records.as_array().unwrap().iter().filter(|it| it["kind"] == "outcome");
+        records.map(|it| it["outcome"].clone()).collect()
+    };
+    assert_eq!(outcomes(0), ["unknown"]);
+    assert_eq!(outcomes(1), ["unknown", "applied"]);
+    let runs = place.run(&["runs", "--json"]).code(0).json();
+    let lost = runs[0]["run_id"].as_str().unwrap();
+    place.run(&["undo", lost, "--force"]).code(1).says(&["whether they were written"]);
+    place.run(&["audit", "verify"]).code(0);
+}

@@ -1,0 +1,164 @@
+//! Taking back what a run has done.
+
+use planwright::host::{Failure, Session, Status};
+use planwright::model::{PlanDocument, PlanId};
+use serde_json::{Value, json};
+
+use crate::driver::{Dice, Driver};
+use crate::model::{Board, Chance, Ids, is_allowed};
+use crate::support::{PLAN, Place, Planner};
+
+/// Everything on a board but the ids: what undoing must bring back.
+type Whole = (PlanDocument, Vec<String>, Vec<String>);
+
+fn whole(session: &Session, plan: &PlanId) -> Result<Whole, Failure> {
+    let document = session.document(plan)?;
+    let shared = session.plan_details(plan)?.shared_with;
+    let mut previews = Vec::new();
+    for bucket in session.buckets(plan)? {
+        for task in session.tasks_in_order(&bucket)? {
+            let details = session.details(&task, planwright::change::Field::PreviewType)?;
+            previews.push(details.preview_type);
+        }
+    }
+    Ok((document, previews, shared.iter().map(ToString::to_string).collect()))
+}
+
+/// A thousand in the gate, fewer where someone waits: see `.ci/run`.
+#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
+fn n_sets() -> usize {
+    let asked = std::env::var("PLANWRIGHT_TEST_SETS").ok().and_then(|it| it.parse().ok());
+    asked.unwrap_or(100)
+}
+
+/// Creates, deletions, moves, labels, checklists, links: whatever a random set of changes did is
+/// taken back, and the board is as before, order included.
+#[test]
+fn random_change_sets_are_taken_back() {
+    let planner = Planner::demo();
+    let state = tempfile::tempdir().unwrap();
+    let driver = Driver::new(&planner).recording_in(state.path());
+    let plan = driver.new_plan("Undone");
+    let mut ids = Ids::of(&driver, plan.clone());
+    let mut board = Board { title: "Undone".to_owned(), ..Board::default() };
+    let mut chance = Chance { dice: Dice::new(7), made: 0 };
+    for n in 0..n_sets() {
+        let made_before = chance.made;
+        let (mut after, mut steps) = (board.clone(), Vec::new());
+        let size = if n == 0 { 40 } else { 1 + chance.dice.below(6) };
+        while steps.len() < size {
+            let Some(step) = chance.step(&after) else { continue };
+            // A small board, so that much of it is touched.
+            let grows = matches!(step, crate::model::Step::NewTask(..)) && after.tasks.len() > 12;
+            if !grows && is_allowed(&step, &after, made_before) {
+                after.take(&step);
+                steps.push(step);
+            }
+        }
+        let there = plan.clone();
+        let before = driver.look(move |session| whole(session, &there));
+        let mut in_run = ids.clone();
+        let report = driver.apply(move |session| {
+            steps.iter().try_for_each(|it| in_run.carry_out(session, it))?;
+            Ok(in_run.to_json())
+        });
+        // The board moves on now and then, else everything happens to the same one.
+        if n % 10 == 0 {
+            ids.take(&report.result);
+            board = after;
+            continue;
+        }
+        let undone = driver.undo(&report.run_id);
+        let well = matches!(undone.status, Status::Applied | Status::NoChanges);
+        assert!(well, "{n}: {:?} {:#?}", undone.status, undone.error);
+        assert_eq!(undone.warnings, [""; 0], "{n}");
+        let (there, expected) = (plan.clone(), board.clone());
+        let mut found = ids.clone();
+        let (now, found) = driver.look(move |session| {
+            let now = whole(session, &there)?;
+            found.find(session, &expected)?;
+            Ok((now, found))
+        });
+        assert_eq!(now, before, "{n}: {:#?}", report.changes);
+        ids = found;
+    }
+}
+
+fn run_id(place: &Place, at: usize) -> String {
+    let runs = place.run(&["runs", "--json"]).code(0).json();
+    runs[at]["run_id"].as_str().unwrap().to_owned()
+}
+
+/// What someone else has changed since is left as it is, and said; the rest is taken back.
+#[test]
+fn an_edit_made_since_is_never_overwritten() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        r#"let p = plan("{PLAN}");
+        let a = p.task("Book the room for the customer day"); a.title = "Ours"; a.priority = 1;
+        let b = p.task("Answer the auditor's questions"); b.description = "Ours"; b.add_label("People");
+        let c = p.create_task(#{{ title: "Made" }}); let d = p.create_task(#{{ title: "Made too" }});
+        let e = p.task("Update the emergency contact list"); e.delete();"#
+    );
+    place.script(&script, &["--force"]).code(0);
+    let path = |title: &str, part: &str| {
+        format!("/planner/tasks/{}{part}", planner.task(title)["id"].as_str().unwrap())
+    };
+    let mei = "mei@bos.example";
+    planner.edit(mei, &path("Ours", ""), &json!({ "title": "Theirs" }));
+    let auditor = "Answer the auditor's questions";
+    planner.edit(mei, &path(auditor, "/details"), &json!({ "description": "Theirs" }));
+    planner.edit(mei, &path("Made", ""), &json!({ "percentComplete": 50 }));
+    let report = place.run(&["undo", &run_id(&place, 0), "--force", "--json"]).code(0).json();
+    let warnings = report["warnings"].to_string();
+    for says in
+        ["`Ours`, whose title changed", "whose description changed", "`Made`, which was changed"]
+    {
+        assert!(warnings.contains(says), "{says}: {warnings}");
+    }
+    assert_eq!(planner.task("Theirs")["priority"], 5);
+    assert_eq!(planner.task(auditor)["appliedCategories"], json!({ "category2": true }));
+    assert_eq!(planner.get(&path(auditor, "/details"))["description"], "Theirs");
+    assert_eq!(planner.task("Made")["percentComplete"], 50);
+    let again = planner.task("Update the emergency contact list");
+    assert_eq!((&again["priority"], &again["hasDescription"]), (&json!(9), &json!(true)));
+    let titles = planner.board().to_string();
+    assert!(!titles.contains("Made too"));
+}
+
+#[test]
+fn an_undo_is_judged_like_any_run_and_can_be_undone() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["task", "create", "Fresh", "--plan", PLAN]).code(0);
+    let made = run_id(&place, 0);
+    place.run(&["undo", &made]).code(3).says(&["a deletion needs --force"]);
+    place.run(&["undo", &made, "--force", "--dry-run"]).code(0).says(&["- task Fresh"]);
+    place.run(&["undo", made.get(..18).unwrap(), "--force"]).code(0);
+    assert!(!planner.board().to_string().contains("Fresh"));
+    place.run(&["undo", &run_id(&place, 0)]).code(0).says(&["+ task Fresh"]);
+    assert_eq!(planner.task("Fresh")["percentComplete"], 0);
+    place.run(&["undo", "nothing"]).code(1);
+    let report = place.run(&["runs", "show", &run_id(&place, 0), "--json"]).code(0).json();
+    assert_eq!((&report["purpose"], &report["status"]), (&json!("undo"), &json!("applied")));
+}
+
+/// A plan with all that was in it comes back.
+#[test]
+fn a_deleted_plan_and_a_deleted_bucket_come_back_whole() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_deletes = 100\n");
+    let exported = |plan: &str| -> Value {
+        serde_json::from_str(&place.run(&["plan", "export", plan]).code(0).stdout).unwrap()
+    };
+    for delete in
+        [vec!["bucket", "delete", "In Progress", "--plan", PLAN], vec!["plan", "delete", PLAN]]
+    {
+        let before = exported(PLAN);
+        place.run(&[&delete[..], &["--force"]].concat()).code(0);
+        place.run(&["undo", &run_id(&place, 0)]).code(0);
+        assert_eq!(exported(PLAN), before, "{delete:?}");
+    }
+}
