@@ -23,6 +23,7 @@ mod wishes;
 pub mod apply;
 pub mod record;
 pub mod report;
+mod resume;
 pub mod run;
 mod worker;
 

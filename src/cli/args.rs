@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Apply(apply::ApplyArgs),
     /// List runs, and show what one did
     Runs(history::RunsArgs),
+    /// Carry on runs that were cut off
+    Resume(history::ResumeArgs),
     /// Take back what a run has written
     Undo(history::UndoArgs),
     /// List and change plans

@@ -38,6 +38,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::User(command) => person::user(&context, command),
         Command::Group(command) => person::group(&context, command),
         Command::Runs(args) => history::runs(&context, args),
+        Command::Resume(args) => history::resume(&context, args),
         Command::Undo(args) => history::undo(&context, args),
         Command::Audit(command) => history::audit(&context, command),
         Command::Delta(args) => delta::run(&context, args),

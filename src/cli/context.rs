@@ -132,6 +132,7 @@ impl<'a> Context<'a> {
                 limits: self.workspace.config.planner,
                 time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
                 judge: Arc::new(Policies::in_force(&self.workspace, agent)),
+                quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
                 ledger: Some(self.ledger()?),
                 interrupt: Arc::clone(&self.interrupt),
             };

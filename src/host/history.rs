@@ -19,14 +19,7 @@ impl Host {
     /// The journal can not be read, there is no such run, or it is not finished.
     pub async fn undo(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
         let run = self.recorded(id).await?;
-        if run.start.service != self.service {
-            return Err(Failure {
-                code: "other_service".into(),
-                message: format!("the run was on {}, this is {}", run.start.service, self.service),
-                hint: Some("name that service: --graph-url or --profile".into()),
-                ..Failure::default()
-            });
-        }
+        self.check_same_service(&run)?;
         let doubt = |it: &crate::journal::Round| {
             it.trails.iter().any(|it| it.standing() == Standing::InDoubt)
         };
@@ -34,7 +27,7 @@ impl Host {
             return Err(Failure {
                 code: "unfinished".into(),
                 message: "it is not known of all its changes whether they were written".into(),
-                hint: Some(format!("look at them with `planwright runs show {}`", run.start.id)),
+                hint: Some(format!("find out with `planwright resume {}`", run.start.id)),
                 ..Failure::default()
             });
         }
@@ -49,7 +42,19 @@ impl Host {
         Ok(self.run_for(origin, start, Box::new(program)).await)
     }
 
-    async fn recorded(&self, id: &str) -> Result<Run, Failure> {
+    pub(crate) fn check_same_service(&self, run: &Run) -> Result<(), Failure> {
+        if run.start.service == self.service {
+            return Ok(());
+        }
+        Err(Failure {
+            code: "other_service".into(),
+            message: format!("the run was on {}, this is {}", run.start.service, self.service),
+            hint: Some("name that service: --graph-url or --profile".into()),
+            ..Failure::default()
+        })
+    }
+
+    pub(crate) async fn recorded(&self, id: &str) -> Result<Run, Failure> {
         let Some(ledger) = self.ledger.clone() else { return Err(no_journal()) };
         let id = id.trim().to_owned();
         blocking(move || {
@@ -60,7 +65,7 @@ impl Host {
     }
 }
 
-fn no_journal() -> Failure {
+pub(crate) fn no_journal() -> Failure {
     Failure {
         code: "journal".into(),
         message: "no run was recorded yet".into(),

@@ -12,13 +12,13 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::change::{ChangeSet, Op, Saved};
+use crate::change::{ChangeSet, Saved};
 use crate::graph::Client;
-use crate::host::apply::{Applied, apply, refresh, replace_markers};
+use crate::host::apply::{apply, refresh};
 use crate::host::broker;
 use crate::host::names::names;
 use crate::host::record::{self, Origin, Record};
-use crate::host::report::{ChangeReport, ChangeStatus, Failure, Report, Status};
+use crate::host::report::{ChangeReport, Failure, Report, Status};
 use crate::host::session::Facts;
 use crate::host::worker::{self, Crash};
 use crate::host::{Ledger, Session, Stop, StopReason, View};
@@ -27,6 +27,7 @@ use crate::model::{Clock, Limits, PlanId, User};
 use crate::policy::{AgentGrants, Caps, Cleared, Grants, Reviewed, Ruling, Verdict, review};
 use crate::wire::request;
 
+mod outcome;
 mod saved;
 
 /// What drafts: a script, or the body of a command.
@@ -117,6 +118,8 @@ pub struct Host {
     pub time_limit: Duration,
     /// The policies.
     pub judge: Arc<dyn Judge>,
+    /// How long after a create it would have shown, if it was made.
+    pub quarantine: Duration,
     /// Where runs are recorded; without one nothing is.
     pub ledger: Option<Ledger>,
     /// Stops whatever runs (Ctrl-C).
@@ -165,7 +168,8 @@ impl Host {
             run.report.output.clone_from(&state.output);
             run.report.warnings.clone_from(&state.warnings);
         }
-        let recorded = run.begin_record(origin).await;
+        let writes = !session.change_set().is_empty();
+        let recorded = run.begin_record(origin, writes).await;
         match (drafted, recorded) {
             (Err(failure), _) | (Ok(_), Err(failure)) => run.fail(failure),
             (Ok(result), Ok(())) => {
@@ -179,12 +183,12 @@ impl Host {
     /// Applies a saved set: rests it on what is there now, judges it by what is in force now,
     /// then applies it. Deletions need to be granted anew: a file grants nothing.
     pub async fn apply_saved(&self, saved: Saved, start: Start) -> Finished {
-        let mut run = match self.open(start).await {
-            Ok(run) => run,
-            Err(finished) => return *finished,
-        };
         let (here, there) = (&self.service, &saved.service);
         if here != there {
+            let mut run = match self.open(start).await {
+                Ok(run) => run,
+                Err(finished) => return *finished,
+            };
             run.fail(Failure {
                 code: "other_service".into(),
                 message: format!("the change set was drafted against {there}, this is {here}"),
@@ -198,19 +202,29 @@ impl Host {
         let takes_up = Some(saved.digest.clone());
         let parent = RunId::parse(&saved.run_id).ok();
         let origin = Origin { purpose: Purpose::Apply, parent, takes_up };
-        if let Err(failure) = run.begin_record(origin).await {
+        self.apply_set(origin, start, saved.change_set).await
+    }
+
+    /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
+    /// it.
+    pub(crate) async fn apply_set(&self, origin: Origin, start: Start, set: ChangeSet) -> Finished {
+        let mut run = match self.open(start).await {
+            Ok(run) => run,
+            Err(finished) => return *finished,
+        };
+        if let Err(failure) = run.begin_record(origin, !set.is_empty()).await {
             run.fail(failure);
             return run.finish().await;
         }
-        match refresh(&self.client, &saved.change_set, run.session.facts().now, &self.interrupt)
-            .await
-        {
+        match refresh(&self.client, &set, run.session.facts().now, &self.interrupt).await {
             Err(applied) => {
-                run.take_up(&saved.change_set);
-                run.report.names = names(&run.session, &saved.change_set);
-                let set = saved.change_set.changes().iter();
-                run.report.changes =
-                    set.map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
+                run.take_up(&set);
+                run.report.names = names(&run.session, &set);
+                run.report.changes = set
+                    .changes()
+                    .iter()
+                    .map(|it| ChangeReport::planned(it, Verdict::Allow))
+                    .collect();
                 run.conclude(applied);
             }
             Ok(set) => {
@@ -356,7 +370,7 @@ impl Host {
 impl Run<'_> {
     /// Records that the run begins. A run that writes nothing goes on without a record, and says
     /// so.
-    async fn begin_record(&mut self, origin: Origin) -> Result<(), Failure> {
+    async fn begin_record(&mut self, origin: Origin, writes: bool) -> Result<(), Failure> {
         let Some(ledger) = self.host.ledger.clone() else { return Ok(()) };
         let facts = self.session.facts();
         let new = NewRun {
@@ -376,7 +390,7 @@ impl Run<'_> {
         };
         match Record::begin(ledger, new, Arc::clone(&self.host.clock)).await {
             Ok(record) => self.record = Some(record),
-            Err(failure) if self.start.dry_run || self.session.change_set().is_empty() => {
+            Err(failure) if self.start.dry_run || !writes => {
                 self.report.warnings.push(format!("not recorded: {}", failure.message));
             }
             Err(failure) => return Err(failure),
@@ -492,71 +506,6 @@ impl Run<'_> {
         let applied = apply(&self.host.client, cleared, now, self.record.as_ref(), stop).await;
         drop(locks);
         self.conclude(applied);
-    }
-
-    /// Takes what came of applying into the report.
-    fn conclude(&mut self, applied: Applied) {
-        let Applied { outcomes, ids, conflicts, broken } = applied;
-        let wrote = outcomes.values().any(|it| it.wrote);
-        for change in &mut self.report.changes {
-            if let Some(outcome) = outcomes.get(&change.n) {
-                change.set_outcome(outcome.clone());
-            }
-        }
-        self.report.stats.conflicts = conflicts;
-        self.with_real_ids(&ids);
-        let report = &mut self.report;
-        let stopped = self.host.interrupt.reason().is_some()
-            && report.changes.iter().any(|it| it.status != ChangeStatus::Applied);
-        report.error = report
-            .changes
-            .iter()
-            .find(|it| matches!(it.status, ChangeStatus::Failed | ChangeStatus::Unknown))
-            .and_then(|it| it.error.clone())
-            .or(broken);
-        // A create that may have happened is not "nothing was written": to repeat it could make
-        // two. An update or delete that may have happened can be repeated.
-        let maybe_made =
-            |it: &ChangeReport| it.status == ChangeStatus::Unknown && it.op == Op::Create;
-        let wrote = wrote || report.changes.iter().any(maybe_made);
-        let conflict = report.count(ChangeStatus::Conflict) > 0;
-        let failed = report.error.is_some() || stopped;
-        if stopped && report.error.is_none() {
-            report.error = Some(interrupted());
-        }
-        report.status = match (conflict, failed, wrote) {
-            (false, false, _) => Status::Applied,
-            (_, _, true) => Status::Partial,
-            (true, _, false) => Status::Conflict,
-            (false, true, false) => Status::Failed,
-        };
-    }
-
-    /// Puts real ids where the program saw provisional ones.
-    fn with_real_ids(&mut self, ids: &BTreeMap<String, String>) {
-        if ids.is_empty() {
-            return;
-        }
-        let text = |text: &mut String| {
-            if let Value::String(real) = replace_markers(Value::String(std::mem::take(text)), ids) {
-                *text = real;
-            }
-        };
-        let report = &mut self.report;
-        for change in &mut report.changes {
-            text(&mut change.id);
-            text(&mut change.plan);
-            text(&mut change.title);
-            for field in change.fields.values_mut() {
-                field.after = replace_markers(field.after.take(), ids);
-            }
-        }
-        report.output.iter_mut().for_each(text);
-        report.result = replace_markers(report.result.take(), ids);
-        report.names = std::mem::take(&mut report.names)
-            .into_iter()
-            .map(|(id, name)| (ids.get(&id).cloned().unwrap_or(id), name))
-            .collect();
     }
 
     async fn finish(mut self) -> Finished {

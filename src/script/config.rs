@@ -60,6 +60,8 @@ pub struct LimitConfig {
     pub seconds: Option<u64>,
     /// Time of a script spent computing, in seconds.
     pub computing_seconds: Option<u64>,
+    /// How long after a create whose answer was lost it is taken for not made, in seconds.
+    pub quarantine_seconds: Option<u64>,
 }
 
 /// One `[agents.NAME]` table.

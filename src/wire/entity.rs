@@ -390,6 +390,16 @@ impl Decoded for Versioned<BoardPlace> {
     }
 }
 
+/// Whatever an answer holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Any(pub Value);
+
+impl Decoded for Any {
+    fn decode(value: Value) -> Result<Self, DecodeError> {
+        Ok(Self(value))
+    }
+}
+
 /// The id of something that has no tag, as a create or list of the beta gives it: a roster, or
 /// the user of a roster's member.
 #[derive(Debug, Clone, PartialEq, Eq)]

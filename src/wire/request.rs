@@ -81,6 +81,24 @@ impl Request {
         Self { is_read: true, ..Self::post("/$batch", body) }
     }
 
+    /// Makes a conditional write that is on record once more; nothing for any other request.
+    #[must_use]
+    pub fn again(
+        method: &str,
+        path: &str,
+        if_match: Option<ETag>,
+        body: Option<Value>,
+    ) -> Option<Self> {
+        let tag = if_match?;
+        let path = path.to_owned();
+        match (method, body) {
+            ("PATCH", Some(body)) => Some(Self::patch(path, tag, body)),
+            ("DELETE", None) => Some(Self::delete(path, tag)),
+            ("POST", Some(body)) => Some(Self { if_match: Some(tag), ..Self::post(&path, body) }),
+            _ => None,
+        }
+    }
+
     fn get(path: String) -> Self {
         Self { method: Method::Get, path, if_match: None, body: None, is_read: true }
     }
@@ -243,6 +261,12 @@ pub fn create_roster() -> Request {
 #[must_use]
 pub fn roster_members(roster: &RosterId) -> Request {
     Request::get(format!("/planner/rosters/{roster}/members"))
+}
+
+/// The list that a create adds to, by the path of the create.
+#[must_use]
+pub fn listed(path: &str) -> Request {
+    Request::get(path.to_owned())
 }
 
 /// Adds a person to a roster (beta, 2.9).

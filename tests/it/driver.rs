@@ -48,6 +48,7 @@ impl Driver {
             limits: Limits::default(),
             time_limit: Duration::from_secs(600),
             judge: Arc::new(NoPolicies),
+            quarantine: Duration::from_secs(60),
             ledger: None,
             interrupt: Arc::new(Stop::default()),
         };

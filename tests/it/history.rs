@@ -130,7 +130,7 @@ fn what_was_found_out_is_recorded() {
         { "method": "POST", "path": "/planner/tasks", "nth": 1, "action": { "drop_after": true } },
     ]));
     place.script(&set("t.priority = 1;"), &[]).code(0);
-    place.run(&["task", "create", "Lost", "--plan", PLAN]).code(8);
+    place.run(&["task", "create", "Lost", "--plan", PLAN]).code(8).says(&["planwright resume"]);
     let outcomes = |n: usize| -> Vec<Value> {
         let runs = place.run(&["runs", "--json"]).code(0).json();
         let id = runs[n]["run_id"].as_str().unwrap();
@@ -143,5 +143,26 @@ fn what_was_found_out_is_recorded() {
     let runs = place.run(&["runs", "--json"]).code(0).json();
     let lost = runs[0]["run_id"].as_str().unwrap();
     place.run(&["undo", lost, "--force"]).code(1).says(&["whether they were written"]);
+    // What was made is found and taken for ours: nothing is left to do.
+    let resumed = place.run(&["resume", lost, "--json"]).code(0).json();
+    assert_eq!(resumed["status"], "no_changes");
+    assert_eq!(planner.board().to_string().matches("\"Lost\"").count(), 1);
+    assert_eq!(outcomes(1), ["unknown", "applied"]);
+    place.run(&["undo", lost, "--force"]).code(0).says(&["- task Lost"]);
     place.run(&["audit", "verify"]).code(0);
+}
+
+#[test]
+fn a_run_is_carried_on_by_whoever_began_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    assert_eq!(place.run(&["resume", "--json"]).code(0).json(), json!([]));
+    place.run(&["resume", "ffff"]).code(1);
+    place.script(&set("t.priority = 1;"), &[]).code(0);
+    let id = place.run(&["runs", "--json"]).code(0).json()[0]["run_id"].clone();
+    let id = id.as_str().unwrap();
+    // All of it is done.
+    assert_eq!(place.run(&["resume", id, "--json"]).code(0).json()["status"], "no_changes");
+    let as_mei = [("PLANWRIGHT_TOKEN", "emulator:mei@bos.example")];
+    place.run_with(&["resume", id], "", &as_mei).code(5).says(&["rook@bos.example's"]);
 }

@@ -11,6 +11,7 @@ mod support;
 mod beta;
 mod commands;
 mod conflicts;
+mod crash;
 mod faults;
 mod history;
 mod mistakes;

@@ -6,7 +6,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -289,9 +289,16 @@ impl Place {
         self.run_with(&[&["run", "-"], more].concat(), text, &[])
     }
 
-    #[must_use]
-    #[track_caller]
-    pub(crate) fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
+    /// Starts the program without waiting for it.
+    pub(crate) fn start(&self, args: &[&str], stdin: &str) -> Child {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        child
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let home = self.dir.path().join("home");
         std::fs::create_dir_all(&home).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_planwright"));
@@ -303,6 +310,13 @@ impl Place {
         if let Some(token) = &self.token {
             command.env("PLANWRIGHT_TOKEN", token);
         }
+        command
+    }
+
+    #[must_use]
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
+        let mut command = self.command(args);
         command.envs(env.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -60,6 +60,22 @@ pub(crate) struct UndoArgs {
     write: WriteArgs,
 }
 
+/// Carry on runs that were cut off
+#[derive(Debug, Args)]
+#[command(
+    after_help = "First it is found out what became of each request whose answer is not on record; then what is\nleft is judged and applied. Deletions need `--force` again.\n\nExamples:\n  planwright resume             carry on everything that was cut off\n  planwright resume 0199f3c2    carry on one run"
+)]
+pub(crate) struct ResumeArgs {
+    /// The run's id, or the beginning of it; all that were cut off if absent
+    run: Option<String>,
+    /// Show what is left and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Allow deletions
+    #[arg(long)]
+    force: bool,
+}
+
 /// Show, check and export the record of everything that was done
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
@@ -285,6 +301,53 @@ pub(crate) fn undo(context: &Context<'_>, args: &UndoArgs) -> Result<Exit, Comma
     let agent = write.agent.as_deref();
     let finished = context.with_host(agent, async |host| host.undo(&id, start).await)??;
     context.show_or_save(&finished, write)
+}
+
+pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, CommandError> {
+    let ids: Vec<String> = match &args.run {
+        Some(id) => vec![id.clone()],
+        None => {
+            let all = context.with_host(None, async |host| host.unfinished().await)??;
+            all.iter().map(ToString::to_string).collect()
+        }
+    };
+    if ids.is_empty() {
+        context.ui.note("Nothing was cut off.");
+        if context.ui.json() {
+            context.ui.json_value(&json!([]));
+        }
+        return Ok(Exit::Done);
+    }
+    let (mut exit, mut reports) = (Exit::Done, Vec::new());
+    for id in ids {
+        let agent = match journal(context)? {
+            Some(journal) => journal.run(&id).map_err(|error| failed(&error))?.start.agent,
+            None => None,
+        };
+        let start = Start {
+            skill: "resume".into(),
+            skill_digest: None,
+            params: Value::Null,
+            agent: context.agent(agent.as_deref())?,
+            force: args.force,
+            dry_run: args.dry_run,
+        };
+        let agent = agent.as_deref();
+        let finished = context.with_host(agent, async |host| host.resume(&id, start).await)??;
+        let one = if context.ui.json() && args.run.is_none() {
+            reports.push(serde_json::to_value(&finished.report).unwrap_or_default());
+            Exit::of_report(&finished.report)
+        } else {
+            context.show(&finished, None)
+        };
+        if one != Exit::Done {
+            exit = one;
+        }
+    }
+    if context.ui.json() && args.run.is_none() {
+        context.ui.json_value(&reports);
+    }
+    Ok(exit)
 }
 
 pub(crate) fn audit(context: &Context<'_>, command: &AuditCommand) -> Result<Exit, CommandError> {

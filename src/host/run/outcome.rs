@@ -1,0 +1,84 @@
+//! What came of applying, in the report.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::change::Op;
+use crate::host::apply::{Applied, replace_markers};
+use crate::host::report::{ChangeReport, ChangeStatus, Status};
+use crate::host::run::{Run, interrupted};
+
+impl Run<'_> {
+    /// Takes what came of applying into the report.
+    pub(super) fn conclude(&mut self, applied: Applied) {
+        let Applied { outcomes, ids, conflicts, broken } = applied;
+        let wrote = outcomes.values().any(|it| it.wrote);
+        for change in &mut self.report.changes {
+            if let Some(outcome) = outcomes.get(&change.n) {
+                change.set_outcome(outcome.clone());
+            }
+        }
+        self.report.stats.conflicts = conflicts;
+        self.with_real_ids(&ids);
+        let report = &mut self.report;
+        let stopped = self.host.interrupt.reason().is_some()
+            && report.changes.iter().any(|it| it.status != ChangeStatus::Applied);
+        report.error = report
+            .changes
+            .iter()
+            .find(|it| matches!(it.status, ChangeStatus::Failed | ChangeStatus::Unknown))
+            .and_then(|it| it.error.clone())
+            .or(broken);
+        let in_doubt = report.count(ChangeStatus::Unknown) > 0;
+        if let (true, true, Some(error)) = (in_doubt, self.record.is_some(), &mut report.error) {
+            let run = &report.run_id;
+            error.hint = Some(format!(
+                "it may have been written all the same: find out with `planwright resume {run}`"
+            ));
+        }
+        // A create that may have happened is not "nothing was written": to repeat it could make
+        // two. An update or delete that may have happened can be repeated.
+        let maybe_made =
+            |it: &ChangeReport| it.status == ChangeStatus::Unknown && it.op == Op::Create;
+        let wrote = wrote || report.changes.iter().any(maybe_made);
+        let conflict = report.count(ChangeStatus::Conflict) > 0;
+        let failed = report.error.is_some() || stopped;
+        if stopped && report.error.is_none() {
+            report.error = Some(interrupted());
+        }
+        report.status = match (conflict, failed, wrote) {
+            (false, false, _) => Status::Applied,
+            (_, _, true) => Status::Partial,
+            (true, _, false) => Status::Conflict,
+            (false, true, false) => Status::Failed,
+        };
+    }
+
+    /// Puts real ids where the program saw provisional ones.
+    fn with_real_ids(&mut self, ids: &BTreeMap<String, String>) {
+        if ids.is_empty() {
+            return;
+        }
+        let text = |text: &mut String| {
+            if let Value::String(real) = replace_markers(Value::String(std::mem::take(text)), ids) {
+                *text = real;
+            }
+        };
+        let report = &mut self.report;
+        for change in &mut report.changes {
+            text(&mut change.id);
+            text(&mut change.plan);
+            text(&mut change.title);
+            for field in change.fields.values_mut() {
+                field.after = replace_markers(field.after.take(), ids);
+            }
+        }
+        report.output.iter_mut().for_each(text);
+        report.result = replace_markers(report.result.take(), ids);
+        report.names = std::mem::take(&mut report.names)
+            .into_iter()
+            .map(|(id, name)| (ids.get(&id).cloned().unwrap_or(id), name))
+            .collect();
+    }
+}

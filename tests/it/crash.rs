@@ -1,0 +1,130 @@
+//! The program killed at every write of a run, and the run carried on: nothing is lost, nothing
+//! is made twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::support::{PLAN, Place, Planner};
+
+/// Small where someone waits, larger in the gate: see `.ci/run`.
+#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
+fn size() -> usize {
+    let asked = std::env::var("PLANWRIGHT_TEST_CRASHES").ok().and_then(|it| it.parse().ok());
+    asked.unwrap_or(2)
+}
+
+/// Creates with details, in a new bucket and in an old one; updates of tasks, details and places;
+/// deletions.
+fn script(size: usize) -> String {
+    format!(
+        r#"let p = plan("{PLAN}");
+        let b = p.create_bucket("Fresh");
+        for n in 0..{size} {{
+            let t = b.create_task(#{{ title: `New ${{n}}`, description: `D ${{n}}`, checklist: ["A", "B"], assign: me() }});
+            if n % 2 == 0 {{ p.bucket("Inbox").create_task(#{{ title: `Bare ${{n}}` }}); }}
+        }}
+        let n = 0;
+        for t in p.bucket("This Week").tasks {{
+            if n < {size} {{ t.title += " !"; t.description += " more"; t.priority = 1; }}
+            n += 1;
+        }}
+        n = 0;
+        for t in p.bucket("Done").tasks {{
+            if n < {size} {{ t.delete(); }}
+            n += 1;
+        }}
+        let first = p.bucket("In Progress").tasks_in_order();
+        first[0].move_after(first[1]);"#
+    )
+}
+
+fn place(planner: &Planner) -> Place {
+    let place = Place::against(planner);
+    // The emulator shows at once what it has made: no need to wait before it is looked for.
+    place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[limits]\nmax_deletes = 100\nquarantine_seconds = 0\n",
+    );
+    place
+}
+
+/// The board as it should be in the end, without what differs from one copy of it to the next.
+fn board(place: &Place) -> Value {
+    serde_json::from_str(&place.run(&["plan", "export", PLAN]).code(0).stdout).unwrap()
+}
+
+/// What happens at the write at which the program is killed.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It arrives and is carried out; nobody is there for the answer.
+    Done,
+    /// It never arrives.
+    Lost,
+}
+
+#[test]
+fn a_run_killed_at_any_write_is_carried_on() {
+    let size = size();
+    let (expected, n_writes) = {
+        let planner = Planner::demo();
+        let place = place(&planner);
+        place.script(&script(size), &["--force"]).code(0);
+        let n_writes = planner.writes().len();
+        (board(&place), n_writes)
+    };
+    assert!(n_writes > 8, "{n_writes}");
+    for at in 1..=n_writes {
+        for fate in [Fate::Done, Fate::Lost] {
+            let planner = Planner::demo();
+            let place = place(&planner);
+            if matches!(fate, Fate::Lost) {
+                // Reads are not counted: each write is one of these.
+                let mut rules = Vec::new();
+                for method in ["POST", "PATCH", "DELETE"] {
+                    rules.push(json!({ "method": method, "action": { "drop_before": true } }));
+                }
+                kill_at(&planner, &place, size, at, Some(json!(rules)));
+            } else {
+                kill_at(&planner, &place, size, at, None);
+            }
+            let label = format!("killed at write {at} of {n_writes}, {fate:?}");
+            let unfinished = place.run(&["runs", "--json"]).code(0).json();
+            assert_eq!(unfinished[0]["status"], Value::Null, "{label}");
+            let resumed = place.run(&["resume", "--force", "--json"]);
+            assert_eq!(resumed.code, 0, "{label}: {} {}", resumed.stdout, resumed.stderr);
+            assert_eq!(board(&place), expected, "{label}");
+            assert_eq!(place.run(&["resume", "--json"]).code(0).json(), json!([]), "{label}");
+            place.run(&["audit", "verify"]).code(0);
+        }
+    }
+}
+
+/// Runs the script until a write arrives, then kills the program; from then on the faults apply.
+fn kill_at(planner: &Planner, place: &Place, size: usize, at: usize, faults: Option<Value>) {
+    let pid = Arc::new(AtomicU32::new(0));
+    let (victim, seen) = (pid.clone(), AtomicUsize::new(0));
+    planner.on_request(move |emulator, exchange| {
+        // A batch here holds reads alone.
+        let is_write = exchange.method != "GET" && !exchange.path.ends_with("/$batch");
+        if !is_write || seen.fetch_add(1, Ordering::SeqCst) + 1 != at {
+            return;
+        }
+        if let Some(rules) = &faults {
+            emulator.set_faults(serde_json::from_value(rules.clone()).unwrap()).unwrap();
+        }
+        while victim.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        let id = victim.load(Ordering::SeqCst).to_string();
+        let killed = std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
+        assert!(killed.success());
+    });
+    let mut child = place.start(&["run", "-", "--force"], &script(size));
+    pid.store(child.id(), Ordering::SeqCst);
+    let status = child.wait().unwrap();
+    assert!(!status.success(), "it was to be killed at write {at}");
+    planner.on_request(|_, _| {});
+    planner.faults(&json!([]));
+}
