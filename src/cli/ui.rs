@@ -135,7 +135,9 @@ impl Ui {
 pub(crate) fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
         let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let paragraph = text.lines().take_while(|it| !it.trim().is_empty()).map(str::trim);
+        let paragraph = paragraph.collect::<Vec<_>>().join(" ");
+        let message = paragraph.trim_start_matches("error: ");
         let value = json!({ "error": { "code": "usage", "message": message } });
         println!("{value:#}");
         return Exit::Usage.into();

@@ -93,7 +93,9 @@ impl Session {
     /// A task of the document names a person or label that can not be found, or something in it
     /// can not be written; which one.
     pub fn plant(&self, plan: &PlanId, document: &PlanDocument) -> Result<(), Failure> {
+        unique_keys(document)?;
         let mut labels = Labels::of(self, plan)?;
+        let mut known = 0;
         for (slot, name) in &document.labels {
             let category = Category::parse(slot).ok_or_else(|| {
                 Error::Invalid(format!("`{slot}` is not a label; they are category1 to category25"))
@@ -104,34 +106,45 @@ impl Session {
             let id = self.bucket_named(plan, &bucket.name)?;
             // Planner shows the newest task first: the last one is made first.
             for task in bucket.tasks.iter().rev() {
-                self.plant_task(plan, Some(&id), task, &mut labels)?;
+                known += usize::from(!self.plant_task(plan, Some(&id), task, &mut labels)?);
             }
         }
         for task in document.tasks.iter().rev() {
-            self.plant_task(plan, None, task, &mut labels)?;
+            known += usize::from(!self.plant_task(plan, None, task, &mut labels)?);
+        }
+        if known > 0 {
+            self.warn(&format!("left as they are, since their key is there: {known} of the tasks"));
         }
         Ok(())
     }
 
     fn bucket_named(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
-        for id in self.buckets(plan)? {
-            if self.bucket(&id)?.name == name {
+        // In a plan of this run's making each stands for itself, whatever its name.
+        let ids = if plan.is_provisional() { Vec::new() } else { self.buckets(plan)? };
+        let mut alike = None;
+        for id in ids {
+            let other = self.bucket(&id)?.name;
+            if other == name {
                 return Ok(id);
             }
+            if alike.is_none() && other.to_lowercase() == name.to_lowercase() {
+                alike = Some(id);
+            }
         }
-        self.create_bucket(plan, name)
+        alike.map_or_else(|| self.create_bucket(plan, name), Ok)
     }
 
+    /// Returns whether the task is new.
     fn plant_task(
         &self,
         plan: &PlanId,
         bucket: Option<&BucketId>,
         task: &TaskDocument,
         labels: &mut Labels<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         self.new_task_of(bucket, task, labels)
             .and_then(|new| self.create_task(plan, new))
-            .map(drop)
+            .map(|id| id.is_provisional())
             .map_err(|error| {
                 let failure = Failure::from(error);
                 let message = format!("the task `{}`: {}", task.title, failure.message);
@@ -204,7 +217,9 @@ impl<'a> Labels<'a> {
     }
 
     fn named(&self, name: &str) -> Option<Category> {
-        self.there.iter().find(|(_, it)| *it == name).map(|(category, _)| *category)
+        let alike = |it: &&String| it.to_lowercase() == name.to_lowercase();
+        let exact = self.there.iter().find(|(_, it)| *it == name);
+        exact.or_else(|| self.there.iter().find(|(_, it)| alike(it))).map(|(slot, _)| *slot)
     }
 
     /// Gives a slot of the document its name: where the plan has the name already, or else in the
@@ -246,4 +261,19 @@ impl<'a> Labels<'a> {
             None => self.add(None, text),
         }
     }
+}
+
+/// Two tasks with one key would be one task.
+fn unique_keys(document: &PlanDocument) -> Result<(), Failure> {
+    let mut titles: BTreeMap<&str, &str> = BTreeMap::new();
+    for (_, task) in document.all_tasks() {
+        let Some(key) = &task.key else { continue };
+        if let Some(other) = titles.insert(key, &task.title) {
+            let title = &task.title;
+            let message =
+                format!("the tasks `{other}` and `{title}` have one and the same key `{key}`");
+            return Err(Failure { code: "invalid".into(), message, ..Failure::default() });
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What earlier runs did, and taking it back.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,10 @@ use crate::host::apply::replace_markers;
 use crate::host::record::{Origin, blocking, failure, real_ids};
 use crate::host::undo::undo;
 use crate::host::{Failure, Finished, Host, Session, Start};
-use crate::journal::{Outcome, Purpose, Run, Standing};
+use crate::journal::{Outcome, Purpose, Run, RunId, RunStatus, Standing};
+
+/// The name of the latest run that wrote anything.
+const LAST: &str = "last";
 
 impl Host {
     /// Takes back what a run has written, given by its id or the beginning of it: the inverse is
@@ -31,6 +34,14 @@ impl Host {
                 ..Failure::default()
             });
         }
+        if let Some(by) = self.undone_by(run.start.id.clone()).await? {
+            return Err(Failure {
+                code: "undone".into(),
+                message: format!("the run was taken back already, by {by}"),
+                hint: Some(format!("to have it again: `planwright undo {by}`")),
+                ..Failure::default()
+            });
+        }
         let changes = applied_changes(&run);
         start.params = json!({ "run": run.start.id.to_string() });
         let parent = Some(run.start.id);
@@ -40,6 +51,27 @@ impl Host {
             Ok(Value::Null)
         };
         Ok(self.run_for(origin, start, Box::new(program)).await)
+    }
+
+    /// Returns the run that has taken a run back, unless it was taken back itself.
+    async fn undone_by(&self, id: RunId) -> Result<Option<RunId>, Failure> {
+        let Some(ledger) = self.ledger.clone() else { return Err(no_journal()) };
+        blocking(move || {
+            let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
+            let all = journal.runs(usize::MAX, None).map_err(|error| failure(&error))?;
+            let mut undone: BTreeMap<RunId, RunId> = BTreeMap::new();
+            // The newest first: what took something back is known to stand or not by then.
+            for run in all {
+                let whole = run.status == Some(RunStatus::Applied);
+                if let (Purpose::Undo, Some(parent), true) = (run.purpose, run.parent, whole)
+                    && !undone.contains_key(&run.id)
+                {
+                    undone.insert(parent, run.id);
+                }
+            }
+            Ok(undone.remove(&id))
+        })
+        .await
     }
 
     pub(crate) fn check_same_service(&self, run: &Run) -> Result<(), Failure> {
@@ -59,7 +91,12 @@ impl Host {
         let id = id.trim().to_owned();
         blocking(move || {
             let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
-            Arc::new(journal).run(&id).map_err(|error| failure(&error))
+            if id == LAST {
+                let all = journal.runs(usize::MAX, None).map_err(|error| failure(&error))?;
+                let wrote = all.iter().find(|it| it.attempts > 0).ok_or_else(no_journal)?;
+                return journal.run(wrote.id.as_str()).map_err(|error| failure(&error));
+            }
+            journal.run(&id).map_err(|error| failure(&error))
         })
         .await
     }
@@ -76,7 +113,7 @@ pub(crate) fn no_journal() -> Failure {
 /// Returns the changes of a run of which anything was written, with the ids that they became.
 fn applied_changes(run: &Run) -> Vec<Change> {
     let mut changes = Vec::new();
-    let mut ids = std::collections::BTreeMap::new();
+    let mut ids = BTreeMap::new();
     for round in &run.rounds {
         ids.extend(real_ids(round));
         for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {

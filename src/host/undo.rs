@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::change::{Change, Edit, FieldConflict, Fields, Lost, Merge, TaskState, Write, merge};
+use crate::change::{
+    Change, Edit, Field, FieldConflict, Fields, Lost, Merge, TaskState, Write, merge,
+};
 use crate::host::{Error, NewItem, NewTask, Session};
 use crate::model::order;
 use crate::model::{Board, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId};
@@ -22,6 +24,9 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
         bucket_hints: Vec::new(),
         task_hints: Vec::new(),
     };
+    if !session.facts().beta && changes.iter().any(needs_beta) {
+        return Err(Error::NeedsBeta("taking back what this run did"));
+    }
     // What is made again holds what was in it; what was made goes after what was put into it.
     for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Delete) {
         undo.make_again(change)?;
@@ -32,7 +37,20 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
     for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Create) {
         undo.take_away(change)?;
     }
-    undo.put_back()
+    undo.put_back()?;
+    undo.learn_names(changes);
+    Ok(())
+}
+
+/// Tells whether a change has set what only the beta knows.
+fn needs_beta(change: &Change) -> bool {
+    let recurs = |it: &TaskState| it.task.recurrence().is_some();
+    let recurrence = match &change.write {
+        Write::Task(edit) => edit.after().is_none() && recurs(edit.known()),
+        _ => false,
+    };
+    let fields = [Field::PlanId, Field::Recurrence, Field::IsArchived, Field::Members];
+    recurrence || fields.iter().any(|it| change.sets(*it))
 }
 
 struct Undo<'a> {
@@ -128,6 +146,9 @@ impl Undo<'_> {
                 continue;
             }
             let id = self.session.create_task(&plan, again(state, bucket.clone()))?;
+            if let Some(recurrence) = task.recurrence() {
+                self.session.set_recurrence(&id, Some(recurrence.clone()))?;
+            }
             let stays = bucket.filter(|it| !it.is_provisional());
             if let (Some(_), Some(hint)) = (stays, hint(state)) {
                 self.task_hints.push((id, hint));
@@ -151,6 +172,19 @@ impl Undo<'_> {
             }
         }
         columns.values().try_for_each(|it| self.session.put_tasks_back(it))
+    }
+
+    /// Reads the names that the report is to show. Where they can not be read, ids do.
+    fn learn_names(&self, changes: &[Change]) {
+        for change in changes {
+            let plan = self.plan(change.plan());
+            let _shown_as_id = self.session.plan(&plan);
+            let Write::Task(edit) = &change.write else { continue };
+            let _shown_as_id = (self.session.buckets(&plan), self.session.plan_details(&plan));
+            for state in [edit.before(), edit.after()].into_iter().flatten() {
+                state.task.assignments.keys().for_each(|it| drop(self.session.user_by_id(it)));
+            }
+        }
     }
 
     // What was changed
@@ -184,7 +218,8 @@ impl Undo<'_> {
         if !after.new_members.is_empty() {
             self.leave("plan", &after.title, "whose new members can not be taken out");
         }
-        let (wanted, left) = back(before, after, &now);
+        let none = |it: &Plan| Plan { new_members: [].into(), ..it.clone() };
+        let (wanted, left) = back(&none(before), &none(after), &now);
         self.leave_fields_of("plan", &after.title, &left);
         self.session.edit_plan(&after.id, |it| {
             it.title = wanted.title;
@@ -247,7 +282,7 @@ impl Undo<'_> {
         };
         let touches_details = before.details != after.details;
         let details = if touches_details {
-            Some(self.session.details(id, crate::change::Field::Description)?)
+            Some(self.session.details(id, Field::Description)?)
         } else {
             None
         };
@@ -293,7 +328,7 @@ impl Undo<'_> {
             return Ok(());
         }
         let task = self.session.task(id)?;
-        let details = self.session.details(id, crate::change::Field::Description)?;
+        let details = self.session.details(id, Field::Description)?;
         let now =
             TaskState { task, details: Some(without_places(details)), places: BTreeMap::new() };
         let as_made = TaskState {

@@ -214,6 +214,9 @@ impl Session {
             return Err(Error::Invalid("the bucket belongs to another plan".to_owned()));
         }
         let mut references = new.references;
+        if new.key.as_ref().is_some_and(|it| it.trim().is_empty()) {
+            return Err(Error::Invalid("the key of a task is empty".to_owned()));
+        }
         if let Some(key) = &new.key {
             let reference = link::of_key(key);
             if let Some(id) = self.task_with_reference(plan, &reference)? {

@@ -96,11 +96,13 @@ fn caps(set: &ChangeSet, caps: Caps, rulings: &mut Vec<Ruling>) {
     let along = set.taken_along();
     let (n_changes, n_deletes) = (set.changes().len() + along, set.count(Op::Delete) + along);
     if n_changes > caps.max_changes {
-        let reason = format!("makes {n_changes} changes; the limit is {}", caps.max_changes);
+        let limit = caps.max_changes;
+        let reason = format!("makes {n_changes} changes; the limit is {limit} (max_changes)");
         rulings.push(Ruling::deny("host R5", None, reason));
     }
     if n_deletes > caps.max_deletes {
-        let reason = format!("makes {n_deletes} deletions; the limit is {}", caps.max_deletes);
+        let limit = caps.max_deletes;
+        let reason = format!("makes {n_deletes} deletions; the limit is {limit} (max_deletes)");
         rulings.push(Ruling::deny("host R5", None, reason));
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::{Column, show_list};
-use crate::cli::render::text::{count, visible};
+use crate::cli::render::text::{count, shortened, visible};
 use crate::cli::settings;
 use crate::host::{Failure, Start};
 use crate::journal::{Journal, Run, Standing, Verification};
@@ -51,10 +51,10 @@ pub(crate) struct ListArgs {
 /// Take back what a run has written
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What someone else has changed since is left as it is, and said. What was deleted is made again,\nwith a new id. To take back a creation is to delete, which needs `--force`.\n\nExample:\n  planwright undo 0199f3c2 --dry-run"
+    after_help = "What someone else has changed since is left as it is, and said. What was deleted is made again,\nwith a new id. To take back a creation is to delete, which needs `--force`.\n\nExamples:\n  planwright undo last --dry-run\n  planwright undo 0199f3c2"
 )]
 pub(crate) struct UndoArgs {
-    /// The run's id, or the beginning of it
+    /// The run's id, the beginning of it, or `last`
     run: String,
     #[command(flatten)]
     write: WriteArgs,
@@ -215,6 +215,18 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, CommandError> {
             let (op, entity) = (change.op().name(), change.entity().name());
             let text = format!("{op} {entity} {}  [{standing}]", change.title());
             context.ui.answer(&format!("  {:>3} {}", change.n, visible(&text)));
+            for (field, it) in change.fields() {
+                let value = |it: &Value| match it {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                let text = format!("{field}: {} → {}", value(&it.before), value(&it.after));
+                context.ui.answer(&format!("      {}", visible(&shortened(&text, 100))));
+            }
+            if !change.takes_along.is_empty() {
+                let along = count(change.takes_along.len(), "task");
+                context.ui.answer(&format!("      with {along}"));
+            }
             for attempt in &trail.attempts {
                 let outcome = attempt.outcome().map_or("no answer", |it| it.name());
                 let intent = &attempt.intent;

@@ -264,6 +264,8 @@ pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, Co
             return Ok(session.move_task_to_plan(id, &plan, bucket.as_ref())?);
         }
         let plan = session.task(id)?.plan;
+        // For their names in the report.
+        session.buckets(&plan)?;
         if let Some((other, side)) = neighbour {
             let other = session.find_task(&plan, &other)?;
             session.move_task_next_to(id, &other, side, Column::Bucket)?;

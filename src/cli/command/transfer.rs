@@ -78,6 +78,15 @@ pub(crate) enum Format {
     Md,
 }
 
+/// What can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    /// What `plan export` wrote
+    Json,
+    /// A line a task
+    Csv,
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  planwright plan import plan.json --title \"A new plan\" --group BOS\n  planwright plan import tasks.csv --plan \"BOS Operations\" --dry-run\n\nPolicies judge it like any run, and the one in force by default allows ten tasks at once.\nFor more, choose your own: `[policies]` in planwright.toml; see docs/guides/workspace.md."
@@ -87,7 +96,7 @@ pub(crate) struct ImportArgs {
     file: PathBuf,
     /// What it is; by its name if absent
     #[arg(long)]
-    format: Option<Format>,
+    format: Option<FileFormat>,
     /// Plan to add the tasks to: title or id
     #[arg(long, required_unless_present = "title", conflicts_with_all = ["title", "group"])]
     plan: Option<String>,
@@ -189,11 +198,11 @@ pub(crate) fn import(context: &Context<'_>, args: &ImportArgs) -> Result<Exit, C
     })
 }
 
-fn read(file: &Path, format: Option<Format>) -> Result<PlanDocument, CommandError> {
+fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, CommandError> {
     let shown = file.display();
     let by_name = || match file.extension().and_then(|it| it.to_str()) {
-        Some(it) if it.eq_ignore_ascii_case("json") => Some(Format::Json),
-        Some(it) if it.eq_ignore_ascii_case("csv") => Some(Format::Csv),
+        Some(it) if it.eq_ignore_ascii_case("json") => Some(FileFormat::Json),
+        Some(it) if it.eq_ignore_ascii_case("csv") => Some(FileFormat::Csv),
         _ => None,
     };
     let format = format.or_else(by_name).ok_or_else(|| {
@@ -216,7 +225,7 @@ fn read(file: &Path, format: Option<Format>) -> Result<PlanDocument, CommandErro
     }
     let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text".to_owned()))?;
     match format {
-        Format::Json => {
+        FileFormat::Json => {
             let document: PlanDocument =
                 serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
             match document.format {
@@ -224,11 +233,9 @@ fn read(file: &Path, format: Option<Format>) -> Result<PlanDocument, CommandErro
                 other => Err(wrong(format!("of format {other}; this version reads {FORMAT}"))),
             }
         }
-        Format::Csv => sheet::read(&text).map_err(|failure| {
+        FileFormat::Csv => sheet::read(&text).map_err(|failure| {
             let message = format!("`{shown}`: {}", failure.message);
             CommandError { failure: Failure { message, ..failure } }
         }),
-        Format::Md => Err(CommandError::usage("Markdown can not be imported")
-            .hint("export as JSON or CSV instead")),
     }
 }

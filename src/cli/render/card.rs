@@ -1,6 +1,6 @@
 //! One entity in full.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::change::Field;
 use crate::cli::command::plan::plan_meant;
@@ -70,6 +70,7 @@ pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
             ("buckets", buckets.join(", ")),
             ("labels", details.labels.into_values().collect::<Vec<_>>().join(", ")),
             ("tasks", n_tasks.to_string()),
+            ("archived", if plan.archival.is_archived { "yes" } else { "" }.to_owned()),
         ],
         title: plan.title,
         body: String::new(),
@@ -96,8 +97,11 @@ pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> 
     let bucket = session.bucket(id)?;
     let plan = session.plan(&bucket.plan)?;
     let mut titles = Vec::new();
+    let mut tasks = Vec::new();
     for id in session.tasks_in_order(id)? {
         let task = session.task(&id)?;
+        let percent = task.percent_complete;
+        tasks.push(json!({ "id": task.id, "title": task.title, "percentComplete": percent }));
         let mark = if task.percent_complete == 100 { "[x]" } else { "[ ]" };
         // A title on several lines must not look like several tasks.
         titles.push(format!("{mark} {}", visible(&task.title)));
@@ -109,7 +113,11 @@ pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> 
             ("tasks", titles.len().to_string()),
         ],
         body: titles.join("\n"),
-        value: entity::bucket(&bucket),
+        value: {
+            let mut value = entity::bucket(&bucket);
+            value["tasks"] = Value::Array(tasks);
+            value
+        },
         title: bucket.name,
     })
 }
@@ -172,6 +180,7 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
             ("assigned to", assignees.join(", ")),
             ("labels", labels.join(", ")),
             ("created", day(task.created_at)),
+            ("repeats", task.recurrence().map(entity::recurrence).unwrap_or_default()),
         ],
         value: entity::task(&task, Some(&details)),
         title: task.title,

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Bucket, Category, Plan, PlanDetails, PlanId, Task, TaskDetails, UserId};
+use crate::model::{
+    Bucket, Category, Plan, PlanDetails, PlanId, Recurrence, Task, TaskDetails, UserId,
+};
 
 fn ids<'a>(users: impl Iterator<Item = &'a UserId>) -> Vec<&'a str> {
     users.map(UserId::as_str).collect()
@@ -18,6 +20,47 @@ pub(crate) fn plan(plan: &Plan) -> Value {
         "rosterId": plan.roster,
         "isArchived": plan.archival.is_archived,
     })
+}
+
+/// A recurrence in words: `weekly on monday, friday from 2026-12-01`.
+pub(crate) fn recurrence(it: &Recurrence) -> String {
+    let schedule = json!({ "pattern": it.pattern, "patternStartDateTime": it.start });
+    recurrence_in_words(&schedule)
+}
+
+/// The same of Graph's JSON.
+pub(crate) fn recurrence_in_words(schedule: &Value) -> String {
+    let pattern = schedule.get("pattern").unwrap_or(schedule);
+    let text = |name: &str| pattern.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| pattern.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let kind = text("type");
+    let mut words = vec![kind.to_owned()];
+    if number("interval") > 1 {
+        words.push(format!("every {}", number("interval")));
+    }
+    let days = pattern.get("daysOfWeek").and_then(Value::as_array);
+    let days: Vec<&str> = days.into_iter().flatten().filter_map(Value::as_str).collect();
+    if !days.is_empty() {
+        let which = if kind.starts_with("relative") { text("index") } else { "" };
+        let days = days.join(", ");
+        words.push(if which.is_empty() {
+            format!("on {days}")
+        } else {
+            format!("on {which} {days}")
+        });
+    }
+    if number("dayOfMonth") > 0 {
+        words.push(format!("on day {}", number("dayOfMonth")));
+    }
+    if number("month") > 0 {
+        words.push(format!("of month {}", number("month")));
+    }
+    let start = schedule.get("patternStartDateTime").and_then(Value::as_str).unwrap_or_default();
+    let start = start.split('T').next().unwrap_or_default();
+    if !start.is_empty() {
+        words.push(format!("from {start}"));
+    }
+    words.join(" ")
 }
 
 /// The details of a plan as Graph gives them, labels without a name as `null`.

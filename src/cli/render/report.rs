@@ -51,7 +51,10 @@ pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZo
         // The id of what a command has made is its answer; other data is shown as it is.
         Value::Object(map) if map.len() == 1 && map.contains_key("id") => {
             let made = report.changes.iter().any(|it| it.op == Op::Create);
-            if let (true, Status::Applied, Some(id)) = (made, report.status, map["id"].as_str()) {
+            // One that was there by its key is the answer, too.
+            let found = report.status == Status::NoChanges && report.skill.ends_with(" create");
+            let answers = found || (made && report.status == Status::Applied);
+            if let (true, Some(id)) = (answers, map["id"].as_str()) {
                 ui.answer(&visible(id));
             }
         }
@@ -250,9 +253,8 @@ impl View<'_> {
                     Err(_) => text.clone(),
                 }
             }
-            ("recurrence", Value::Object(map)) => {
-                let kind = map.get("pattern").and_then(|it| it.get("type"));
-                kind.and_then(Value::as_str).unwrap_or("yes").to_owned()
+            ("recurrence", schedule @ Value::Object(_)) => {
+                crate::cli::render::entity::recurrence_in_words(schedule)
             }
             ("isArchived", Value::Bool(away)) => if *away { "yes" } else { "no" }.to_owned(),
             ("bucketId" | "planId", Value::String(id)) => {

@@ -140,6 +140,9 @@ pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
     for name in header {
         let name = name.trim().to_lowercase();
         let known = COLUMNS.iter().find(|it| **it == name);
+        if known.is_some_and(|it| columns.contains(it)) {
+            return Err(wrong("line 1", format!("the column `{name}` is there twice"), None));
+        }
         columns.push(*known.ok_or_else(|| {
             let near = nearest(&name, COLUMNS).first().cloned();
             let hint = near.map_or_else(
@@ -154,9 +157,14 @@ pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
         return Err(wrong("line 1", "there is no column `title`", Some(hint)));
     }
     let mut document = PlanDocument { format: FORMAT, ..PlanDocument::default() };
+    let odd_quotes = text.matches('"').count() % 2 == 1;
     for record in reader.records() {
         let record = record.map_err(|it| broken(&it))?;
         let line = record.position().map_or(0, csv::Position::line);
+        if odd_quotes && reader_ends_in(&record, text) {
+            let hint = "a quote within a quoted cell is written twice".to_owned();
+            return Err(wrong(&format!("line {line}"), "a quote is not closed", Some(hint)));
+        }
         let mut task = TaskDocument::default();
         let mut bucket = String::new();
         for (column, cell) in columns.iter().zip(&record) {
@@ -181,6 +189,12 @@ pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
         }
     }
     Ok(document)
+}
+
+/// Tells whether a record runs over lines up to the end of the file.
+fn reader_ends_in(record: &csv::StringRecord, text: &str) -> bool {
+    let last = record.iter().next_back().unwrap_or_default();
+    last.contains('\n') && text.ends_with(last)
 }
 
 fn set(task: &mut TaskDocument, column: &str, cell: &str) -> Result<(), Failure> {
@@ -284,6 +298,8 @@ mod tests {
             ("title,due\nx\n", "line 2: it is not CSV"),
             ("title,progress\nx,\ny,110\n", "line 3, progress"),
             ("title,bucket\n,Inbox\n", "line 2: the task has no title"),
+            ("title,title\nx,y\n", "line 1: the column `title` is there twice"),
+            ("title,description\nx,\"fine\ny,z\nw,v\n", "line 2: a quote is not closed"),
         ] {
             let message = read(sheet).unwrap_err().message;
             assert!(message.contains(says), "{sheet:?}: {message}");

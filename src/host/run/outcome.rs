@@ -78,7 +78,10 @@ impl Run<'_> {
         report.result = replace_markers(report.result.take(), ids);
         report.names = std::mem::take(&mut report.names)
             .into_iter()
-            .map(|(id, name)| (ids.get(&id).cloned().unwrap_or(id), name))
+            .map(|(mut id, name)| {
+                text(&mut id);
+                (id, name)
+            })
             .collect();
     }
 }
