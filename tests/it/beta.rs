@@ -90,6 +90,8 @@ fn a_task_recurs_until_it_is_stopped() {
         .run(&["--beta", "task", "repeat", "Order desks for the two new colleagues", "monthly"])
         .code(0)
         .says(&["none → absoluteMonthly"]);
+    place.run(&["undo", "last"]).code(1).says(&["--beta"]);
+    place.run(&["--beta", "undo", "last"]).code(0).says(&["absoluteMonthly", "→ none"]);
     for (line, says) in [
         ("t.recurrence = #{ type: \"hourly\" };", "`hourly` is not how a task recurs"),
         ("t.recurrence = #{ type: \"daily\", every: 2 };", "does not know `every`"),

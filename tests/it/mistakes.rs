@@ -111,6 +111,8 @@ fn wrong_arguments_are_usage_errors() {
         let as_data = args.contains(&"--json") && output.json()["error"]["code"] == "usage";
         assert!(as_text || as_data, "{args:?}: {output:?}");
     }
+    let wrong = place.run(&["task", "create", "--json"]).code(2).json();
+    assert!(wrong["error"]["message"].to_string().contains("<TITLE>"), "{wrong}");
     let wrong = place.run(&["taks", "--json"]).code(2).json();
     assert_eq!(wrong["error"]["code"], "usage");
     place

@@ -121,7 +121,9 @@ fn an_import_adds_to_what_is_there() {
     assert_eq!(task["appliedCategories"], json!({ "category2": true, "category7": true }));
     assert_eq!(planner.task("Two")["appliedCategories"], json!({ "category9": true }));
     assert_eq!(planner.task("Three")["bucketId"], Value::Null);
-    assert_eq!(place.run(&import).code(0).json()["status"], "no_changes");
+    let again = place.run(&import).code(0).json();
+    assert_eq!(again["status"], "no_changes");
+    assert!(again["warnings"].to_string().contains("since their key is there: 3"), "{again}");
     let mut after = exported(&place, PLAN);
     after["labels"].as_object_mut().unwrap().remove("category7");
     assert_eq!(after["labels"], before["labels"]);
@@ -145,9 +147,41 @@ fn what_can_not_be_imported_says_what_and_where() {
     place.run(&["plan", "import", "new.json", "--plan", PLAN]).code(1).says(&["of format 2"]);
     place.file("odd.json", "{ \"format\": 1, \"title\": \"x\", \"taskz\": [] }");
     place.run(&["plan", "import", "odd.json", "--plan", PLAN]).code(1).says(&["`taskz`"]);
+    for (file, text, says) in [
+        ("keys.csv", "title,key\nA,k\nB,k\n", "`A` and `B` have one and the same key `k`"),
+        ("twice.csv", "title,due,title\nA,,B\n", "`title`"),
+        ("quote.csv", "title,description\nA,\"never closed\nB,lost\n", "quote"),
+    ] {
+        place.file(file, text);
+        place.run(&["plan", "import", file, "--plan", PLAN]).code(1).says(&[says]);
+    }
     place.run(&["plan", "import", "new.txt", "--plan", PLAN]).code(2).says(&["--format csv"]);
     place.run(&["plan", "import", "x.csv"]).code(2);
     assert_eq!(planner.writes().len(), 0);
+}
+
+/// People do not write names the same way twice; two that differ in nothing else stay two.
+#[test]
+fn names_are_matched_whatever_their_case() {
+    let planner = Planner::demo();
+    let place = place(&planner);
+    place.file("case.csv", "title,bucket,labels\nA,INBOX,finance\n");
+    let report =
+        place.run(&["plan", "import", "case.csv", "--plan", PLAN, "--json"]).code(0).json();
+    assert_eq!(report["changes"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(planner.task("A")["appliedCategories"], json!({ "category2": true }));
+    let source = exported(&place, PLAN);
+    let mut twins = source.clone();
+    let bucket = json!({ "name": "Twin", "tasks": [{ "title": "One" }] });
+    let other = json!({ "name": "Twin", "tasks": [{ "title": "Two" }] });
+    twins["labels"] = json!({});
+    twins["buckets"] = json!([bucket, other]);
+    place.file("twins.json", &twins.to_string());
+    let new = ["plan", "import", "twins.json", "--title", "Twins", "--group", "BOS"];
+    place.run(&new).code(0);
+    let after = exported(&place, "Twins");
+    let titles: Vec<&Value> = (0..2).map(|at| &after["buckets"][at]["tasks"][0]["title"]).collect();
+    assert_eq!(titles, [&json!("One"), &json!("Two")]);
 }
 
 #[test]

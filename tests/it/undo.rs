@@ -144,6 +144,28 @@ fn an_undo_is_judged_like_any_run_and_can_be_undone() {
     assert_eq!((&report["purpose"], &report["status"]), (&json!("undo"), &json!("applied")));
 }
 
+#[test]
+fn a_run_is_taken_back_once_and_the_last_one_needs_no_id() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["undo", "last"]).code(1);
+    let rename = ["task", "update", "Book the room for the customer day", "--title", "Ours"];
+    place.run(&rename).code(0);
+    place.run(&["task", "list", "--plan", PLAN]).code(0);
+    let made = run_id(&place, 0);
+    // What has written nothing is not the last that can be taken back.
+    place.run(&["undo", "last", "--dry-run"]).code(0).says(&["Ours"]);
+    place.run(&["undo", "last"]).code(0);
+    let back = run_id(&place, 0);
+    let again = ["undo", &made];
+    place.run(&again).code(1).says(&["taken back already", &format!("planwright undo {back}")]);
+    // Taking the undo back is doing it again, which can be taken back again.
+    place.run(&["undo", &back]).code(0);
+    assert_eq!(planner.task("Ours")["percentComplete"], 0);
+    place.run(&again).code(0);
+    assert_eq!(planner.task("Book the room for the customer day")["percentComplete"], 0);
+}
+
 /// A plan with all that was in it comes back.
 #[test]
 fn a_deleted_plan_and_a_deleted_bucket_come_back_whole() {
