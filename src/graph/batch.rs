@@ -80,7 +80,7 @@ impl Client {
         }
         let body = serde_json::to_vec(&part.body).unwrap_or_default();
         let error = Error::Refused(ApiError::read(part.status, None, &body));
-        Err((error, part.retry_after.as_deref().and_then(parse_retry_after)))
+        Err((error, part.retry_after.as_deref().and_then(|it| parse_retry_after(it, None))))
     }
 
     fn no_answer(&self) -> Error {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
 };
 use serde_json::Value;
 use url::Url;
@@ -283,7 +283,8 @@ impl Client {
             incoming.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
         };
         let (request_id, content_type) = (text("request-id"), text(CONTENT_TYPE.as_str()));
-        let retry_after = text(RETRY_AFTER.as_str()).as_deref().and_then(parse_retry_after);
+        let retry_after = text(RETRY_AFTER.as_str())
+            .and_then(|it| parse_retry_after(&it, text(DATE.as_str()).as_deref()));
         tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
         let body = self.body_of(incoming).await.map_err(|error| (error, retry_after))?;
         if !(200..300).contains(&status) {

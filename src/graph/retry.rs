@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+
 use crate::graph::Error;
 
 /// How often one request is sent at most.
@@ -41,14 +44,25 @@ pub(crate) fn next_wait(
     (wait <= MAX_WAIT).then_some(wait)
 }
 
-/// Reads `Retry-After` in seconds, possibly fractional (planner-api.md 8.3), rounded up to the
-/// millisecond. An HTTP date is not read: then the backoff applies.
-pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
-    let seconds: f64 = text.trim().parse().ok()?;
+/// Reads `Retry-After` (planner-api.md 8.3): seconds, possibly fractional, rounded up to the
+/// millisecond; or an HTTP date, counted from the answer's own `Date`, so that the two clocks need
+/// not agree. Without that `Date` a date says nothing, and the backoff applies.
+pub(crate) fn parse_retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
+    let Ok(seconds) = text.trim().parse::<f64>() else {
+        let sent = http_date(date?)?;
+        let wait = u64::try_from(http_date(text)?.duration_since(sent).as_secs()).ok()?;
+        // Both are cut to the second, so the answer may be a second younger than it says.
+        return Some(Duration::from_secs(wait.saturating_add(1)));
+    };
     if !seconds.is_finite() || !(0.0..=86_400.0).contains(&seconds) {
         return None;
     }
     Duration::try_from_secs_f64((seconds * 1000.0).ceil() / 1000.0).ok()
+}
+
+/// Reads an HTTP date, which is one of RFC 2822 whose zone is `GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 
 #[cfg(test)]
@@ -62,10 +76,29 @@ mod tests {
 
     #[test]
     fn retry_after_may_be_fractional() {
-        assert_eq!(parse_retry_after("2.128"), Some(Duration::from_millis(2128)));
-        assert_eq!(parse_retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(parse_retry_after("2.128", None), Some(Duration::from_millis(2128)));
+        assert_eq!(parse_retry_after(" 7 ", None), Some(Duration::from_secs(7)));
         for text in ["", "soon", "-1", "NaN", "inf", "1e300"] {
-            assert_eq!(parse_retry_after(text), None, "{text}");
+            assert_eq!(parse_retry_after(text, None), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn retry_after_may_be_a_date() {
+        let now = "Sun, 22 Nov 2026 23:59:55 GMT";
+        let sent = Some(now);
+        let wait = |text, date| parse_retry_after(text, date);
+        let next_day = "Mon, 23 Nov 2026 00:00:03 GMT";
+        assert_eq!(wait(next_day, sent), Some(Duration::from_secs(9)));
+        assert_eq!(wait(now, sent), Some(Duration::from_secs(1)));
+        for (text, date) in [
+            (next_day, None),
+            (next_day, Some("yesterday")),
+            ("Sun, 22 Nov 2026 23:59:54 GMT", sent),
+            ("Sun, 22 Nov", sent),
+            ("2026-11-23T00:00:03Z", sent),
+        ] {
+            assert_eq!(wait(text, date), None, "{text}, {date:?}");
         }
     }
 

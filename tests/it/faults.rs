@@ -93,6 +93,21 @@ fn what_the_service_refused_to_begin_is_repeated() {
     planner.task("Once");
 }
 
+/// The time to come back is heeded as a date, too: one too far off is not sat out, nor tried before.
+#[test]
+fn a_date_to_come_back_at_is_heeded() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let busy = |when: &str| {
+        let action = json!({ "status": 429, "retry_after": when });
+        planner.faults(&json!([{ "method": "PATCH", "nth": 1, "action": action }]));
+        place.script(&set("t.priority += 1;"), &[])
+    };
+    busy("Thu, 31 Dec 2099 23:59:59 GMT").code(6);
+    assert_eq!(planner.writes().len(), 1);
+    busy("Thu, 01 Jan 1970 00:00:00 GMT").code(0);
+}
+
 #[test]
 fn an_outage_past_the_budget_ends_with_its_code() {
     let planner = Planner::demo();

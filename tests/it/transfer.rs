@@ -171,7 +171,7 @@ fn names_are_matched_whatever_their_case() {
     assert_eq!(report["changes"].as_array().unwrap().len(), 1, "{report}");
     assert_eq!(planner.task("A")["appliedCategories"], json!({ "category2": true }));
     let source = exported(&place, PLAN);
-    let mut twins = source.clone();
+    let mut twins = source;
     let bucket = json!({ "name": "Twin", "tasks": [{ "title": "One" }] });
     let other = json!({ "name": "Twin", "tasks": [{ "title": "Two" }] });
     twins["labels"] = json!({});
