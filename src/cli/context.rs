@@ -19,6 +19,7 @@ use crate::host::{
     Agent, Failure, Finished, Host, Ledger, Program, Session, Start, Status, Stop, StopReason,
     SystemClock,
 };
+use crate::journal::Purpose;
 use crate::script::{Policies, Workspace};
 
 /// What commands work with.
@@ -53,6 +54,7 @@ impl<'a> Context<'a> {
     ) -> Result<Exit, CommandError> {
         let (name, digest) = skill;
         let start = Start {
+            purpose: Purpose::Run,
             skill: name,
             skill_digest: digest,
             params,

@@ -11,9 +11,6 @@ use crate::host::undo::undo;
 use crate::host::{Failure, Finished, Host, Session, Start};
 use crate::journal::{Outcome, Purpose, Run, RunId, RunStatus, Standing};
 
-/// The name of the latest run that wrote anything.
-const LAST: &str = "last";
-
 impl Host {
     /// Takes back what a run has written, given by its id or the beginning of it: the inverse is
     /// reviewed and applied like any other change set.
@@ -45,7 +42,8 @@ impl Host {
         let changes = applied_changes(&run);
         start.params = json!({ "run": run.start.id.to_string() });
         let parent = Some(run.start.id);
-        let origin = Origin { purpose: Purpose::Undo, parent, takes_up: None };
+        start.purpose = Purpose::Undo;
+        let origin = Origin { parent, takes_up: None };
         let program = move |session: &Session| {
             undo(session, &changes)?;
             Ok(Value::Null)
@@ -91,11 +89,6 @@ impl Host {
         let id = id.trim().to_owned();
         blocking(move || {
             let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
-            if id == LAST {
-                let all = journal.runs(usize::MAX, None).map_err(|error| failure(&error))?;
-                let wrote = all.iter().find(|it| it.attempts > 0).ok_or_else(no_journal)?;
-                return journal.run(wrote.id.as_str()).map_err(|error| failure(&error));
-            }
             journal.run(&id).map_err(|error| failure(&error))
         })
         .await

@@ -13,22 +13,15 @@ use crate::change::ChangeSet;
 use crate::host::Stop;
 use crate::host::report::{Failure, Report, Status};
 use crate::journal::{
-    Guard, Intent, Journal, Judgement, NewRun, PlanLocks, Purpose, RunId, RunStatus, Settled,
+    Guard, Intent, Journal, Judgement, NewRun, PlanLocks, RunId, RunStatus, Settled,
 };
 use crate::model::{Clock, PlanId};
 
-/// What a run is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a run comes from, besides its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
-    pub(crate) purpose: Purpose,
     pub(crate) parent: Option<RunId>,
     pub(crate) takes_up: Option<String>,
-}
-
-impl Default for Origin {
-    fn default() -> Self {
-        Self { purpose: Purpose::Run, parent: None, takes_up: None }
-    }
 }
 
 /// The journal and the locks of a state folder.

@@ -79,7 +79,8 @@ impl Host {
         start.skill_digest.clone_from(&run.start.skill_digest);
         start.params.clone_from(&run.start.params);
         let dry_run = start.dry_run;
-        let origin = Origin { purpose: Purpose::Resume, parent: Some(id.clone()), takes_up: None };
+        start.purpose = Purpose::Resume;
+        let origin = Origin { parent: Some(id.clone()), takes_up: None };
         let done = set.is_empty();
         let finished = self.apply_set(origin, start, set).await;
         if run.finish.is_none() && !dry_run {

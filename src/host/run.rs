@@ -76,6 +76,8 @@ pub struct Agent {
 /// What a run starts from.
 #[derive(Debug, Clone)]
 pub struct Start {
+    /// What the run is for; the host corrects it where it knows better.
+    pub purpose: Purpose,
     /// The skill's name, or the command's.
     pub skill: String,
     /// The digest of the skill with all it imports.
@@ -182,7 +184,8 @@ impl Host {
 
     /// Applies a saved set: rests it on what is there now, judges it by what is in force now,
     /// then applies it. Deletions need to be granted anew: a file grants nothing.
-    pub async fn apply_saved(&self, saved: Saved, start: Start) -> Finished {
+    pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
+        start.purpose = Purpose::Apply;
         let (here, there) = (&self.service, &saved.service);
         if here != there {
             let mut run = match self.open(start).await {
@@ -201,7 +204,7 @@ impl Host {
         }
         let takes_up = Some(saved.digest.clone());
         let parent = RunId::parse(&saved.run_id).ok();
-        let origin = Origin { purpose: Purpose::Apply, parent, takes_up };
+        let origin = Origin { parent, takes_up };
         self.apply_set(origin, start, saved.change_set).await
     }
 
@@ -245,6 +248,7 @@ impl Host {
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let start = Start {
+            purpose: Purpose::Run,
             skill: "read".into(),
             skill_digest: None,
             params: Value::Null,
@@ -380,7 +384,7 @@ impl Run<'_> {
             actor: facts.me.id.clone(),
             upn: facts.me.upn.clone(),
             agent: facts.agent.clone(),
-            purpose: origin.purpose,
+            purpose: self.start.purpose,
             parent: origin.parent,
             takes_up: origin.takes_up,
             skill: self.start.skill.clone(),

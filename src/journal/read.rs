@@ -151,6 +151,9 @@ impl Trail {
     }
 }
 
+/// The name of the latest run that began to write.
+const LAST: &str = "last";
+
 impl Run {
     /// Tells whether it began to write.
     #[must_use]
@@ -206,13 +209,20 @@ impl Journal {
         })
     }
 
-    /// Returns everything of a run, by its id or a beginning of it that no other has.
+    /// Returns everything of a run, by its id, a beginning of it that no other has, or `last`:
+    /// the latest that began to write.
     ///
     /// # Errors
     /// The journal can not be read, or no run or several begin so.
     pub fn run(&self, id: &str) -> Result<Run, Error> {
         self.store.read(|on| {
-            let sql = "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1";
+            let sql = if id == LAST {
+                "SELECT id FROM run WHERE ?1 = 'last' AND
+                    EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
+                    ORDER BY seq DESC LIMIT 1"
+            } else {
+                "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1"
+            };
             let found: Vec<String> = on
                 .prepare_cached(sql)?
                 .query_map([id], |row| row.get(0))?

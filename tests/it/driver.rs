@@ -9,6 +9,7 @@ use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
     Failure, Finished, Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock,
 };
+use planwright::journal::Purpose;
 use planwright::model::{Limits, PlanId};
 use planwright::policy::{Caps, Ruling};
 use serde_json::Value;
@@ -61,6 +62,7 @@ impl Driver {
         wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Send + 'static,
     ) -> Finished {
         let start = Start {
+            purpose: Purpose::Run,
             skill: "test".into(),
             skill_digest: None,
             params: Value::Null,
@@ -80,6 +82,7 @@ impl Driver {
     /// Takes a run back, deletions granted.
     pub(crate) fn undo(&self, run: &str) -> Report {
         let start = Start {
+            purpose: Purpose::Undo,
             skill: "undo".into(),
             skill_digest: None,
             params: Value::Null,

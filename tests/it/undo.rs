@@ -155,6 +155,7 @@ fn a_run_is_taken_back_once_and_the_last_one_needs_no_id() {
     let made = run_id(&place, 0);
     // What has written nothing is not the last that can be taken back.
     place.run(&["undo", "last", "--dry-run"]).code(0).says(&["Ours"]);
+    assert!(place.run(&["runs", "show", "last"]).code(0).stdout.contains(&made));
     place.run(&["undo", "last"]).code(0);
     let back = run_id(&place, 0);
     let again = ["undo", &made];
@@ -164,6 +165,21 @@ fn a_run_is_taken_back_once_and_the_last_one_needs_no_id() {
     assert_eq!(planner.task("Ours")["percentComplete"], 0);
     place.run(&again).code(0);
     assert_eq!(planner.task("Book the room for the customer day")["percentComplete"], 0);
+}
+
+/// The shipped policy refuses backward progress, but not a person who takes back a run; an agent
+/// is not made an exception.
+#[test]
+fn a_person_takes_back_a_completion_and_an_agent_does_not() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let title = "Book the room for the customer day";
+    place.run(&["task", "complete", title]).code(0);
+    place.run(&["undo", "last", "--as", "finance-bot"]).code(3).says(&["progress would go back"]);
+    place.run(&["undo", "last"]).code(0);
+    assert_eq!(planner.task(title)["percentComplete"], 0);
+    place.run(&["task", "complete", title]).code(0);
+    place.run(&["task", "update", title, "--progress", "0"]).code(3);
 }
 
 /// A plan with all that was in it comes back.

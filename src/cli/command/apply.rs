@@ -11,6 +11,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::host::{Failure, Start, Status};
+use crate::journal::Purpose;
 
 /// Apply a saved change set
 #[derive(Debug, Args)]
@@ -51,6 +52,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, Comma
         granted.may_apply = saved.agent_may_apply;
     }
     let start = Start {
+        purpose: Purpose::Apply,
         skill: saved.skill.clone(),
         skill_digest: saved.skill_digest.clone(),
         params: Value::Null,

@@ -14,7 +14,7 @@ use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{count, shortened, visible};
 use crate::cli::settings;
 use crate::host::{Failure, Start};
-use crate::journal::{Journal, Run, Standing, Verification};
+use crate::journal::{Journal, Purpose, Run, Standing, Verification};
 use crate::model::time::day_of_moment;
 
 /// List runs, and show what one did
@@ -36,7 +36,7 @@ pub(crate) enum RunsCommand {
     List(ListArgs),
     /// Show what a run wanted, and what came of it
     Show {
-        /// Its id, or the beginning of it
+        /// Its id, the beginning of it, or `last`: the last that has written something
         run: String,
     },
 }
@@ -302,6 +302,7 @@ fn run_json(run: &Run) -> Value {
 pub(crate) fn undo(context: &Context<'_>, args: &UndoArgs) -> Result<Exit, CommandError> {
     let write = &args.write;
     let start = Start {
+        purpose: Purpose::Undo,
         skill: "undo".into(),
         skill_digest: None,
         params: Value::Null,
@@ -337,6 +338,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, C
             None => None,
         };
         let start = Start {
+            purpose: Purpose::Resume,
             skill: "resume".into(),
             skill_digest: None,
             params: Value::Null,

@@ -305,6 +305,12 @@ mod functions {
         frozen(run.start.skill.clone())
     }
 
+    /// What the run is for: `run`, `apply` (of a saved change set), `resume` or `undo`.
+    #[rhai_fn(get = "purpose", pure)]
+    pub fn purpose(run: &mut RunView) -> Dynamic {
+        frozen(run.start.purpose.name())
+    }
+
     /// The parameters.
     #[rhai_fn(get = "params", pure)]
     pub fn params(run: &mut RunView) -> Dynamic {
