@@ -1,6 +1,6 @@
 //! What earlier runs did, and taking it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -9,14 +9,15 @@ use crate::host::apply::replace_markers;
 use crate::host::record::{Origin, blocking, failure, real_ids};
 use crate::host::undo::undo;
 use crate::host::{Failure, Finished, Host, Session, Start};
-use crate::journal::{Outcome, Purpose, Run, RunId, RunStatus, Standing};
+use crate::journal::{Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Standing};
 
 impl Host {
-    /// Takes back what a run has written, given by its id or the beginning of it: the inverse is
-    /// reviewed and applied like any other change set.
+    /// Takes back what a run has written, given by its id, the beginning of it, or `last`: the
+    /// inverse is reviewed and applied like any other change set.
     ///
     /// # Errors
-    /// The journal can not be read, there is no such run, or it is not finished.
+    /// The journal can not be read, there is no such run, it is not finished, or it was taken
+    /// back already, if only in part.
     pub async fn undo(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
         let run = self.recorded(id).await?;
         self.check_same_service(&run)?;
@@ -31,15 +32,10 @@ impl Host {
                 ..Failure::default()
             });
         }
-        if let Some(by) = self.undone_by(run.start.id.clone()).await? {
-            return Err(Failure {
-                code: "undone".into(),
-                message: format!("the run was taken back already, by {by}"),
-                hint: Some(format!("to have it again: `planwright undo {by}`")),
-                ..Failure::default()
-            });
+        if let Some(failure) = self.undone(run.start.id.clone()).await? {
+            return Err(failure);
         }
-        let changes = applied_changes(&run);
+        let changes = applied_changes(&run)?;
         start.params = json!({ "run": run.start.id.to_string() });
         let parent = Some(run.start.id);
         start.purpose = Purpose::Undo;
@@ -51,23 +47,49 @@ impl Host {
         Ok(self.run_for(origin, start, Box::new(program)).await)
     }
 
-    /// Returns the run that has taken a run back, unless it was taken back itself.
-    async fn undone_by(&self, id: RunId) -> Result<Option<RunId>, Failure> {
+    /// Says that a run was taken back, and by which, unless that one was taken back itself. One
+    /// that has written only a part of it counts: to draw the whole up again would make twice
+    /// what was deleted.
+    async fn undone(&self, id: RunId) -> Result<Option<Failure>, Failure> {
+        let all = self.runs().await?;
+        let mut cleared = BTreeSet::new();
+        // The newest first: whether what took something back stands itself is known by then.
+        for run in all.into_iter().filter(|it| it.purpose == Purpose::Undo && may_have_written(it))
+        {
+            let (Some(parent), false) = (run.parent, cleared.contains(&run.id)) else { continue };
+            let (by, whole) = (run.id, run.status == Some(RunStatus::Applied));
+            if parent == id {
+                let (message, hint) = if whole {
+                    (
+                        "the run was taken back already, by",
+                        format!("to have it again: `planwright undo {by}`"),
+                    )
+                } else {
+                    (
+                        "the run was taken back in part, by",
+                        format!("carry that on: `planwright resume {by}`"),
+                    )
+                };
+                return Ok(Some(Failure {
+                    code: "undone".into(),
+                    message: format!("{message} {by}"),
+                    hint: Some(hint),
+                    ..Failure::default()
+                }));
+            }
+            if whole {
+                cleared.insert(parent);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns all runs, the newest first.
+    pub(crate) async fn runs(&self) -> Result<Vec<RunSummary>, Failure> {
         let Some(ledger) = self.ledger.clone() else { return Err(no_journal()) };
         blocking(move || {
             let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
-            let all = journal.runs(usize::MAX, None).map_err(|error| failure(&error))?;
-            let mut undone: BTreeMap<RunId, RunId> = BTreeMap::new();
-            // The newest first: what took something back is known to stand or not by then.
-            for run in all {
-                let whole = run.status == Some(RunStatus::Applied);
-                if let (Purpose::Undo, Some(parent), true) = (run.purpose, run.parent, whole)
-                    && !undone.contains_key(&run.id)
-                {
-                    undone.insert(parent, run.id);
-                }
-            }
-            Ok(undone.remove(&id))
+            journal.runs(usize::MAX, None).map_err(|error| failure(&error))
         })
         .await
     }
@@ -95,6 +117,12 @@ impl Host {
     }
 }
 
+/// Tells whether something of a run may be on the board.
+pub(crate) fn may_have_written(run: &RunSummary) -> bool {
+    let may = matches!(run.status, None | Some(RunStatus::Applied | RunStatus::Partial));
+    may && run.attempts > 0
+}
+
 pub(crate) fn no_journal() -> Failure {
     Failure {
         code: "journal".into(),
@@ -104,21 +132,31 @@ pub(crate) fn no_journal() -> Failure {
 }
 
 /// Returns the changes of a run of which anything was written, with the ids that they became.
-fn applied_changes(run: &Run) -> Vec<Change> {
+fn applied_changes(run: &Run) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
     let mut ids = BTreeMap::new();
     for round in &run.rounds {
         ids.extend(real_ids(round));
         for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
             let written = |it: &crate::journal::Attempt| it.outcome() == Some(Outcome::Applied);
-            if !trail.attempts.iter().any(written) {
-                continue;
-            }
-            let value = serde_json::to_value(change).unwrap_or_default();
-            if let Ok(change) = serde_json::from_value(replace_markers(value, &ids)) {
-                changes.push(change);
+            if trail.attempts.iter().any(written) {
+                changes.push(with_ids(change, &ids)?);
             }
         }
     }
-    changes
+    Ok(changes)
+}
+
+/// Returns a change with the ids that the journal knows instead of markers.
+pub(crate) fn with_ids(change: &Change, ids: &BTreeMap<String, String>) -> Result<Change, Failure> {
+    serde_json::to_value(change)
+        .and_then(|value| serde_json::from_value(replace_markers(value, ids)))
+        .map_err(|error| Failure {
+            code: "journal".into(),
+            message: format!(
+                "the change of `{}` on record can not be read: {error}",
+                change.title()
+            ),
+            ..Failure::default()
+        })
 }

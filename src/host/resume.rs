@@ -10,12 +10,11 @@ use jiff::Timestamp;
 
 use crate::change::{Change, ChangeSet, Edit, Fields as _, Placed, TaskState, Write, holds};
 use crate::graph::Error;
-use crate::host::apply::replace_markers;
-use crate::host::history::no_journal;
+use crate::host::history::{may_have_written, no_journal, with_ids};
 use crate::host::record::{ITSELF, Origin, blocking, failure, real_ids};
 use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
-    Attempt, Outcome, Purpose, Round, Run, RunId, RunStatus, Settled, Standing, Trail,
+    Attempt, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing, Trail,
 };
 use crate::model::{
     Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, Task, TaskDetails, UserId, Versioned,
@@ -27,6 +26,8 @@ use crate::wire::{Request, request};
 const PROBES: [i64; 4] = [2, 5, 15, 60];
 /// By how much our clock may be ahead of the service's, in seconds.
 const SKEW: i64 = 120;
+/// How the steps begin that add a member to a roster.
+const MEMBERS: &str = "members/";
 
 impl Host {
     /// Returns the ids of the runs that began to write and did not end, and that no process is
@@ -57,8 +58,18 @@ impl Host {
     /// There is no such run, it is at work, it is another's or on another service, or the
     /// service can not be asked.
     pub async fn resume(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
-        let run = self.recorded(id).await?;
+        let mut run = self.recorded(id).await?;
         self.check_same_service(&run)?;
+        let mut cut_off = Vec::new();
+        loop {
+            let id = run.start.id.clone();
+            let next = self.carried_on_by(&id).await?;
+            if run.finish.is_none() {
+                cut_off.push(id);
+            }
+            let Some(next) = next else { break };
+            run = self.recorded(next.as_str()).await?;
+        }
         let id = run.start.id.clone();
         let ledger = self.ledger.clone().ok_or_else(no_journal)?;
         let locks = ledger.locks()?;
@@ -83,17 +94,33 @@ impl Host {
         let origin = Origin { parent: Some(id.clone()), takes_up: None };
         let done = set.is_empty();
         let finished = self.apply_set(origin, start, set).await;
-        if run.finish.is_none() && !dry_run {
-            let status = if done { RunStatus::Applied } else { RunStatus::Partial };
+        if !dry_run {
             let report = serde_json::json!({ "resumed_by": finished.report.run_id });
             let now = self.clock.now();
             blocking(move || {
+                if cut_off.is_empty() {
+                    return Ok(());
+                }
                 let journal = ledger.open()?;
-                journal.finish(&id, now, status, &report).map_err(|error| failure(&error))
+                cut_off.iter().try_for_each(|it| {
+                    let status =
+                        if done && *it == id { RunStatus::Applied } else { RunStatus::Partial };
+                    journal.finish(it, now, status, &report).map_err(|error| failure(&error))
+                })
             })
             .await?;
         }
         Ok(finished)
+    }
+
+    /// Returns the run that took up what another had left over, if it may have written of it:
+    /// then what is left is what is left of that one. To take it up from the first again would
+    /// make twice what was created meanwhile.
+    async fn carried_on_by(&self, id: &RunId) -> Result<Option<RunId>, Failure> {
+        let takes_up = |it: &RunSummary| {
+            it.purpose == Purpose::Resume && it.parent.as_ref() == Some(id) && may_have_written(it)
+        };
+        Ok(self.runs().await?.into_iter().find(takes_up).map(|it| it.id))
     }
 
     // What became of what was sent
@@ -103,7 +130,7 @@ impl Host {
             for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
                 for attempt in trail.last_attempts() {
                     if attempt.is_in_doubt() {
-                        let change = with_ids(change, round);
+                        let change = with_ids(change, &real_ids(round))?;
                         let settled = self.outcome_of(&change, attempt, &run.start.actor).await?;
                         self.settle(&run.start.id, settled).await?;
                     }
@@ -246,6 +273,12 @@ impl Host {
         let mut probes = PROBES.iter().filter(|it| **it <= self.quarantine_seconds());
         loop {
             let found = self.candidates(change, attempt, actor).await.map_err(from_graph)?;
+            // The same person may be added by many; what is created is made by one.
+            let found = if attempt.intent.step.step.starts_with(MEMBERS) {
+                found
+            } else {
+                self.unclaimed(found).await?
+            };
             match found.as_slice() {
                 [one] => return Ok((Outcome::Applied, Some(one.clone()))),
                 [] => {}
@@ -269,8 +302,7 @@ impl Host {
         i64::try_from(self.quarantine.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// Entities in the same place with the same title, by the same person, made since, that no
-    /// other change is known to have made.
+    /// Entities in the same place with the same title, by the same person, made since.
     async fn candidates(
         &self,
         change: &Change,
@@ -282,7 +314,7 @@ impl Host {
             by == Some(actor) && at.is_some_and(|it| it >= since)
         };
         let client = &self.client;
-        if let Some(user) = attempt.intent.step.step.strip_prefix("members/") {
+        if let Some(user) = attempt.intent.step.step.strip_prefix(MEMBERS) {
             let path = request::listed(&attempt.intent.path);
             let members = client.list::<Made<UserId>>(&path).await?;
             let there = members.into_iter().map(|it| it.0.to_string()).filter(|it| it == user);
@@ -321,18 +353,23 @@ impl Host {
             }
             Write::PlanDetails { .. } => Vec::new(),
         };
-        Ok(self.unclaimed(found).await)
+        Ok(found)
     }
 
-    async fn unclaimed(&self, mut ids: Vec<String>) -> Vec<String> {
-        let Some(ledger) = self.ledger.clone() else { return ids };
-        let checked = blocking(move || {
-            if let Some(journal) = ledger.open_to_read()? {
-                ids.retain(|it| !journal.is_claimed(it).unwrap_or(false));
+    /// Leaves those that no other change is known to have made.
+    async fn unclaimed(&self, ids: Vec<String>) -> Result<Vec<String>, Failure> {
+        let ledger = self.ledger.clone().ok_or_else(no_journal)?;
+        blocking(move || {
+            let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
+            let mut free = Vec::new();
+            for id in ids {
+                if !journal.is_claimed(&id).map_err(|error| failure(&error))? {
+                    free.push(id);
+                }
             }
-            Ok(ids)
-        });
-        checked.await.unwrap_or_default()
+            Ok(free)
+        })
+        .await
     }
 
     // What is left
@@ -345,7 +382,7 @@ impl Host {
                 continue;
             }
             for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
-                let mut change = with_ids(change, round);
+                let mut change = with_ids(change, &real_ids(round))?;
                 if trail.standing() == Standing::InDoubt {
                     return Err(told(
                         "in_doubt",
@@ -388,7 +425,7 @@ impl Host {
                     if written("archive") || written("unarchive") {
                         before.archival.clone_from(&after.archival);
                     }
-                    after.new_members.retain(|it| !written(&format!("members/{it}")));
+                    after.new_members.retain(|it| !written(&format!("{MEMBERS}{it}")));
                     !before.differing(after).is_empty()
                 }
             },
@@ -456,13 +493,6 @@ fn bare(state: &TaskState) -> TaskState {
         details: Some(TaskDetails::default()),
         places: state.places.keys().map(|it| (*it, BoardPlace::default())).collect(),
     }
-}
-
-/// A change with the ids that the journal knows instead of markers.
-fn with_ids(change: &Change, round: &Round) -> Change {
-    let value = serde_json::to_value(change).unwrap_or_default();
-    let value = replace_markers(value, &real_ids(round));
-    serde_json::from_value(value).unwrap_or_else(|_| change.clone())
 }
 
 fn told(code: &str, message: String) -> Failure {

@@ -76,7 +76,7 @@ pub struct Agent {
 /// What a run starts from.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// What the run is for; the host corrects it where it knows better.
+    /// What the run is for. The host sets it, whatever is given: policies rely on it.
     pub purpose: Purpose,
     /// The skill's name, or the command's.
     pub skill: String,
@@ -148,7 +148,8 @@ struct Run<'a> {
 
 impl Host {
     /// Runs a program: drafts, reviews, and applies unless something stands against it.
-    pub async fn run(&self, start: Start, program: Box<dyn Program + 'static>) -> Finished {
+    pub async fn run(&self, mut start: Start, program: Box<dyn Program + 'static>) -> Finished {
+        start.purpose = Purpose::Run;
         self.run_for(Origin::default(), start, program).await
     }
 

@@ -166,3 +166,51 @@ fn a_run_is_carried_on_by_whoever_began_it() {
     let as_mei = [("PLANWRIGHT_TOKEN", "emulator:mei@bos.example")];
     place.run_with(&["resume", id], "", &as_mei).code(5).says(&["rook@bos.example's"]);
 }
+/// What a run left over is carried on once: the second time it is there. No policy helps here.
+#[test]
+fn what_was_carried_on_is_not_made_twice() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    planner
+        .faults(&json!([{ "method": "PATCH", "action": { "status": 503, "retry_after": "0" } }]));
+    let script = set("t.priority = 1; t.plan.create_task(#{ title: \"Left over\" });");
+    place.script(&script, &[]).code(6);
+    planner.faults(&json!([]));
+    let runs = place.run(&["runs", "--json"]).code(0).json();
+    let id = runs[0]["run_id"].as_str().unwrap();
+    place.run(&["resume", id]).code(0).says(&["+ task Left over"]);
+    for _ in 0..2 {
+        let again = place.run(&["resume", id, "--json"]).code(0).json();
+        assert_eq!(again["status"], "no_changes");
+    }
+    assert_eq!(planner.board().to_string().matches("\"Left over\"").count(), 1);
+    assert_eq!(planner.task(TASK)["priority"], 1);
+    assert_eq!(place.run(&["resume", "--json"]).code(0).json(), json!([]));
+}
+
+/// An undo that was cut off is carried on, not drawn up again: what was deleted comes back once.
+#[test]
+fn what_was_taken_back_in_part_does_not_come_back_twice() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let other = "Update the emergency contact list";
+    let script = set(&format!("t.delete(); plan(\"{PLAN}\").task(\"{other}\").delete();"));
+    place.script(&script, &["--force"]).code(0);
+    let id = place.run(&["runs", "--json"]).code(0).json()[0]["run_id"].clone();
+    let id = id.as_str().unwrap();
+    planner.faults(&json!([
+        { "method": "POST", "path": "/planner/tasks", "nth": 2, "action": { "status": 403 } }
+    ]));
+    place.run(&["undo", id]).code(8);
+    planner.faults(&json!([]));
+    let says = place.run(&["undo", id]).code(1).stderr;
+    let by = says.split("planwright resume ").nth(1).unwrap();
+    let by: String = by.chars().take(36).collect();
+    place.run(&["resume", &by]).code(0);
+    let board = planner.board().to_string();
+    for title in [TASK, other] {
+        assert_eq!(board.matches(&format!("\"{title}\"")).count(), 1, "{title}");
+    }
+}
