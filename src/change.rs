@@ -14,6 +14,10 @@ pub mod set;
 // Against the newer state of the board.
 pub mod merge;
 
+// Carrying it out.
+pub mod apply;
+pub(crate) mod markers;
+
 // On disk.
 pub mod saved;
 

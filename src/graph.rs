@@ -4,14 +4,19 @@
 //! request that may have been carried out is never repeated blindly.
 
 pub mod address;
+pub mod attempt;
 mod batch;
 pub mod client;
 pub mod delta;
 pub mod error;
+mod gate;
 pub mod retry;
 pub mod secret;
 
+pub use crate::wire::batch::Order;
 pub use address::{BadAddress, BaseUrl};
+pub use attempt::Attempt;
+pub(crate) use client::spread;
 pub use client::{Client, Counts, WriteError};
 pub use error::Error;
 pub use secret::Secret;

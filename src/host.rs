@@ -13,6 +13,8 @@ mod history;
 mod lookup;
 mod moves;
 mod names;
+mod reads;
+mod renew;
 pub mod session;
 pub mod stop;
 mod tasks;
@@ -21,6 +23,7 @@ mod wishes;
 
 // From wishes to outcomes.
 pub mod apply;
+pub mod progress;
 pub mod record;
 pub mod report;
 mod resume;
@@ -32,6 +35,7 @@ pub mod clock;
 pub use clock::SystemClock;
 pub use error::Error;
 pub use moves::Column;
+pub use progress::{Progress, Watch};
 pub use record::Ledger;
 pub use report::{ChangeReport, Failure, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, Program, Start};

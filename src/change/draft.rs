@@ -130,6 +130,19 @@ impl Draft {
         self.plans.len() + self.plan_details.len() + self.buckets.len() + self.tasks.len()
     }
 
+    /// Returns what the run looked at, of whatever entity.
+    #[must_use]
+    pub const fn reads(&self) -> &BTreeMap<EntityId, BTreeSet<Field>> {
+        &self.reads
+    }
+
+    /// Puts a set in the place of what is wanted: the same wishes, resting on newer states.
+    pub fn rest_on(&mut self, set: &ChangeSet) {
+        let fresh = Self::of_set(set);
+        let (nonce, reads) = (std::mem::take(&mut self.nonce), std::mem::take(&mut self.reads));
+        *self = Self { nonce, n_created: self.n_created, reads, ..fresh };
+    }
+
     // Plans
 
     /// Returns the plan as wanted: `None` if untouched, `Some(None)` if it is to go.

@@ -275,6 +275,35 @@ impl Change {
         self.fields().contains_key(&field)
     }
 
+    /// Tells whether another change wants the same of the same entity, on whatever tag.
+    #[must_use]
+    pub fn wants_same(&self, other: &Self) -> bool {
+        let after = match (&self.write, &other.write) {
+            (Write::Plan(a), Write::Plan(b)) => a.op() == b.op() && a.after() == b.after(),
+            (Write::PlanDetails { edit: a, .. }, Write::PlanDetails { edit: b, .. }) => {
+                a.op() == b.op() && a.after() == b.after()
+            }
+            (Write::Bucket(a), Write::Bucket(b)) => a.op() == b.op() && a.after() == b.after(),
+            (Write::Task(a), Write::Task(b)) => a.op() == b.op() && a.after() == b.after(),
+            _ => false,
+        };
+        after && self.id() == other.id()
+    }
+
+    /// Tells whether another change rests on the same values, on whatever tag.
+    #[must_use]
+    pub fn rests_on_same(&self, other: &Self) -> bool {
+        match (&self.write, &other.write) {
+            (Write::Plan(a), Write::Plan(b)) => a.before() == b.before(),
+            (Write::PlanDetails { edit: a, .. }, Write::PlanDetails { edit: b, .. }) => {
+                a.before() == b.before()
+            }
+            (Write::Bucket(a), Write::Bucket(b)) => a.before() == b.before(),
+            (Write::Task(a), Write::Task(b)) => a.before() == b.before(),
+            _ => false,
+        }
+    }
+
     /// Tells whether it mentions an entity that does not exist yet, as a place or in a text.
     #[must_use]
     pub fn mentions_new(&self) -> bool {

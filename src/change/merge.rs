@@ -87,9 +87,32 @@ pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
             }
             // The service has made its own hint of the place that was wanted.
             _ if field == Field::OrderHint => before != now,
+            (Value::String(before), Value::String(wanted), Value::String(now)) => {
+                wanted == now || was_edited_on(before, wanted, now)
+            }
             _ => wanted == now,
         }
     })
+}
+
+/// Tells whether a text is what `wanted` became when someone edited another place of it: it shows
+/// what `wanted` puts in, where it puts it.
+fn was_edited_on(before: &str, wanted: &str, now: &str) -> bool {
+    let same = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
+        a.zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>()
+    };
+    let head = same(&mut before.chars(), &mut wanted.chars());
+    let (rest_before, rest_wanted) = (before.get(head..), wanted.get(head..));
+    let (Some(rest_before), Some(rest_wanted)) = (rest_before, rest_wanted) else { return false };
+    let tail = same(&mut rest_before.chars().rev(), &mut rest_wanted.chars().rev());
+    if rest_wanted.len() == tail {
+        // It only takes something out: that shows nowhere.
+        return false;
+    }
+    let (to, from) = (wanted.get(..wanted.len() - tail), wanted.get(head..));
+    let starts = to.is_some_and(|it| now.starts_with(it) && !before.starts_with(it));
+    let ends = from.is_some_and(|it| now.ends_with(it) && !before.ends_with(it));
+    starts || ends
 }
 
 fn without_place(mut value: Value) -> Value {
@@ -152,6 +175,28 @@ mod tests {
         });
         assert!(holds(&base, &ours, &both));
         assert!(!holds(&base, &ours, &base));
+    }
+
+    /// An answer was lost, and someone else has edited the text before anyone could look.
+    #[test]
+    fn what_was_set_holds_under_a_later_edit_of_the_same_text() {
+        let base = state(|it| it.title = "Task #9 ~a".into());
+        let ours = state(|it| it.title = "Task #10 ~a".into());
+        for (title, is_ours) in [
+            ("Task #10 ~a", true),
+            ("Task #10 ~b", true),
+            ("Our task #10 ~a", true),
+            ("Task #9 ~b", false),
+            ("Task #9 ~a", false),
+            ("Something else", false),
+        ] {
+            let theirs = state(|it| it.title = title.into());
+            assert_eq!(holds(&base, &ours, &theirs), is_ours, "{title}");
+        }
+        let shorter = state(|it| it.title = "Task".into());
+        assert!(!holds(&base, &shorter, &state(|it| it.title = "Task x".into())));
+        let (base, ours) = (state(|it| it.title = "é".into()), state(|it| it.title = "éè".into()));
+        assert!(holds(&base, &ours, &state(|it| it.title = "éè!".into())));
     }
 
     #[test]

@@ -24,6 +24,14 @@ impl ChangeSet {
         Self { changes }
     }
 
+    /// Numbers changes in the order in which they are given.
+    pub(crate) fn numbered(mut changes: Vec<Change>) -> Self {
+        for (at, change) in changes.iter_mut().enumerate() {
+            change.n = at + 1;
+        }
+        Self { changes }
+    }
+
     /// Returns the changes in the order to apply them.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
@@ -57,7 +65,8 @@ impl ChangeSet {
     }
 }
 
-fn level(change: &Change) -> u8 {
+/// The levels of applying: each begins when those before are done.
+pub(crate) fn level(change: &Change) -> u8 {
     match (change.op(), change.entity()) {
         (Op::Update, _) if !change.mentions_new() => 0,
         (Op::Create, Entity::Plan) => 1,

@@ -17,7 +17,7 @@ use crate::emulator::{Emulator, Options, Storage};
 use crate::graph::{BaseUrl, Client};
 use crate::host::{
     Agent, Failure, Finished, Host, Ledger, Program, Session, Start, Status, Stop, StopReason,
-    SystemClock,
+    SystemClock, Watch,
 };
 use crate::journal::Purpose;
 use crate::script::{Policies, Workspace};
@@ -50,7 +50,7 @@ impl<'a> Context<'a> {
         write: &WriteArgs,
         skill: (String, Option<String>),
         params: Value,
-        program: Box<dyn Program>,
+        program: Arc<dyn Program>,
     ) -> Result<Exit, CommandError> {
         let (name, digest) = skill;
         let start = Start {
@@ -88,9 +88,11 @@ impl<'a> Context<'a> {
         &self,
         write: &WriteArgs,
         command: &str,
-        body: impl FnOnce(&Session) -> Result<Value, Failure> + Send + 'static,
+        body: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
     ) -> Result<Exit, CommandError> {
-        self.write(write, (command.to_owned(), None), Value::Null, Box::new(body))
+        // It may have to run more than once.
+        let again = move |session: &Session| body.clone()(session);
+        self.write(write, (command.to_owned(), None), Value::Null, Arc::new(again))
     }
 
     /// Reads the board.
@@ -135,6 +137,8 @@ impl<'a> Context<'a> {
                 time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
                 judge: Arc::new(Policies::in_force(&self.workspace, agent)),
                 quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
+                writes_per_second: limits.writes_per_second,
+                watch: Watch::default(),
                 ledger: Some(self.ledger()?),
                 interrupt: Arc::clone(&self.interrupt),
             };

@@ -11,7 +11,8 @@ use reqwest::header::{
 use serde_json::Value;
 use url::Url;
 
-use crate::graph::retry::{Repeat, next_wait, parse_retry_after};
+use crate::graph::gate::Gate;
+use crate::graph::retry::{MAX_WAIT, Repeat, next_wait, parse_retry_after};
 use crate::graph::{BaseUrl, Error, Secret};
 use crate::wire::{ApiError, DecodeError, Decoded, Method, Page, Request};
 
@@ -27,6 +28,7 @@ pub struct Client {
     base: BaseUrl,
     authorization: HeaderValue,
     counts: Arc<Counters>,
+    gate: Arc<Gate>,
 }
 
 #[derive(Debug, Default)]
@@ -55,8 +57,8 @@ pub struct WriteError {
 }
 
 /// One answer, as values.
-struct Answer {
-    body: Option<Value>,
+pub(crate) struct Answer {
+    pub(crate) body: Option<Value>,
 }
 
 impl Client {
@@ -77,7 +79,7 @@ impl Client {
             .timeout(Duration::from_secs(60))
             .build()
             .map_err(|source| Error::Unreachable { origin: base.origin(), source })?;
-        Ok(Self { http, base, authorization, counts: Arc::default() })
+        Ok(Self { http, base, authorization, counts: Arc::default(), gate: Arc::default() })
     }
 
     /// Returns the service's address.
@@ -195,7 +197,7 @@ impl Client {
         }
     }
 
-    fn url(&self, request: &Request) -> Result<Url, Error> {
+    pub(crate) fn url(&self, request: &Request) -> Result<Url, Error> {
         self.base.join(request.path()).map_err(|_| Error::NotGraph {
             origin: self.base.origin(),
             got: "an address that is none".to_owned(),
@@ -254,12 +256,36 @@ impl Client {
         }
     }
 
-    async fn send(
+    /// Keeps everything back as long as the service asks for, unless that is longer than anyone
+    /// would wait.
+    pub(crate) fn heed(&self, error: &Error, retry_after: Option<Duration>) {
+        if let Some(wait) = retry_after.filter(|it| *it <= MAX_WAIT)
+            && error.is_unavailable()
+        {
+            self.gate.close(wait);
+        }
+    }
+
+    pub(crate) async fn send(
         &self,
         request: &Request,
         url: &Url,
         id: &str,
     ) -> Result<Answer, (Error, Option<Duration>)> {
+        let answer = self.send_now(request, url, id).await;
+        if let Err((error, retry_after)) = &answer {
+            self.heed(error, *retry_after);
+        }
+        answer
+    }
+
+    async fn send_now(
+        &self,
+        request: &Request,
+        url: &Url,
+        id: &str,
+    ) -> Result<Answer, (Error, Option<Duration>)> {
+        self.gate.pass().await;
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
         let method = request.method().as_str();
         let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();

@@ -1,519 +1,447 @@
-//! Carrying out a cleared set: validate, then write, each change on the tag it rests on.
+//! Carrying out a cleared set: the driver of the apply state machine.
 //!
-//! Before the first write every entity that is to change is read again and compared by value
-//! (design.md 2.3): Planner accepts a stale tag when the fields do not collide, so a tag alone
-//! protects no decision. What the run read of *other* entities, and which lists they were on, is
-//! not compared yet. After a 409 or 412 the entity is compared once more; only where
-//! nothing that the run read or writes has moved does the change go out on the newer tag.
+//! The machine decides; here its effects are carried out: each write is recorded before it leaves
+//! and again when it is known what came of it, both in one go for all that go together. Nothing
+//! here sends anything that the machine has not asked for.
 
+pub(crate) mod check;
 pub(crate) mod images;
-mod markers;
-mod now;
+pub(crate) mod now;
 pub mod outcome;
-mod plan;
-mod send;
-mod task;
+pub(crate) mod probe;
+mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use serde_json::Value;
-
-use crate::change::{
-    Change, ChangeSet, Edit, EntityId, Field, Fields, Merge, TaskState, Write, holds, merge,
-};
-use crate::graph::{Client, Error, WriteError};
-use crate::host::apply::markers::find_marker;
-use crate::host::apply::now::{Now, rebase, rebase_task, takes_only};
-use crate::host::apply::outcome::{Trouble, failure};
+use crate::change::ChangeSet;
+use crate::change::apply::{Answer, Effect, End, Job, Look, Machine, Part, Probed, Rules, StepNo};
+use crate::graph::{Attempt, Client, Error, Order};
+use crate::host::Failure;
+use crate::host::apply::outcome::failure;
+use crate::host::apply::probe::{Lost, candidates};
+use crate::host::apply::request::{answer_of, look, of_job};
+use crate::host::progress::Watch;
 use crate::host::record::Record;
-use crate::host::report::ChangeStatus;
 use crate::host::stop::Stop;
-use crate::journal::{self, Judgement};
-use crate::model::{Bucket, ETag, Group, GroupId, PlanDetails, PlanId, Task, TaskId, Versioned};
-use crate::policy::Cleared;
-use crate::wire::{Decoded, Request, body, request};
+use crate::journal::{Intent, Outcome as Settlement, Settled, StepId};
+use crate::model::{Clock, UserId};
+use crate::wire::Request;
 
-pub(crate) use crate::host::apply::markers::replace_markers;
-pub use crate::host::apply::outcome::{Applied, Outcome};
+pub use crate::host::apply::outcome::Outcome;
 
-/// How often one change is rebased before it counts as a conflict.
-const MAX_REBASES: u32 = 8;
-/// How often a just created object is looked for (planner-api.md trap 14).
-const MAX_LOOKS: u32 = 5;
-/// How old a group is, in seconds, when Planner knows it for sure.
-const GROUP_IS_NEW: i64 = 15 * 60;
-/// How long to wait for Planner to know a new group, in milliseconds, each time.
-const GROUP_WAITS: [u64; 8] = [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
-/// The same for what this run has made.
-const MADE_WAITS: [u64; 5] = [200, 400, 800, 1600, 3200];
+/// How long a round may go on before what is left of it is validated again.
+pub(crate) const VALID_FOR: Duration = Duration::from_secs(30);
 
-/// Applies a set. Stops at the first change that can not be written; those after it are
-/// skipped. What is sent is recorded first, if there is a record.
-///
-/// `now` is the moment of the run: it tells whether a group is so new that Planner may not know
-/// it yet.
-pub(crate) async fn apply(
-    client: &Client,
-    cleared: &Cleared,
-    now: Timestamp,
-    record: Option<&Record>,
-    stop: &Stop,
-) -> Applied {
-    let mut changes = cleared.set().changes().to_vec();
-    let mut work = Work::new(client, now, record, stop);
-    work.pending =
-        changes.iter().filter(|it| is_create(it)).map(|it| it.id().to_string()).collect();
-    let valid = tokio::select! {
-        biased;
-        () = stop.wait() => false,
-        valid = work.validate(&mut changes) => valid,
-    };
-    if !valid || !work.record_set(&changes).await {
-        return work.done;
-    }
-    let mut going = true;
-    for at in 0..changes.len() {
-        let change = &changes[at];
-        if going && stop.reason().is_some() {
-            going = false;
-        }
-        if !going {
-            work.done.outcomes.insert(change.n, Outcome::new(ChangeStatus::Skipped));
-            continue;
-        }
-        going = work.write(change).await;
-        let creates_end = changes.get(at + 1).is_none_or(|next| !is_create(next));
-        if is_create(change) && creates_end {
-            going &= work.write_later().await;
-        }
-    }
-    // What was created gets its details, whatever stopped the rest.
-    work.write_later().await;
-    work.done
+/// What a driver works with.
+pub(crate) struct Driver<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) clock: &'a dyn Clock,
+    /// The moment of the run.
+    pub(crate) now: Timestamp,
+    pub(crate) actor: &'a UserId,
+    /// Where it is recorded, and as which round.
+    pub(crate) record: Option<(&'a Record, u32)>,
+    pub(crate) stop: &'a Stop,
+    pub(crate) watch: &'a Watch,
+    /// The ids of what was there before: none of them can be what a create has made.
+    pub(crate) known: BTreeSet<String>,
 }
 
-/// Rests a set that was drafted a while ago on what is there now.
-///
-/// # Errors
-/// What it read or writes has moved, or could not be read: the outcomes, none of them written.
-pub(crate) async fn refresh(
-    client: &Client,
-    set: &ChangeSet,
-    now: Timestamp,
-    stop: &Stop,
-) -> Result<ChangeSet, Applied> {
-    let mut changes = set.changes().to_vec();
-    let mut work = Work::new(client, now, None, stop);
-    if work.validate(&mut changes).await {
-        Ok(ChangeSet::in_order(changes))
-    } else {
-        Err(work.done)
-    }
+/// What came of a round.
+pub(crate) struct Driven {
+    pub(crate) machine: Machine,
+    /// Why requests were not done.
+    pub(crate) errors: BTreeMap<StepNo, Arc<Error>>,
+    /// Why nothing more was sent: what was done could not be recorded.
+    pub(crate) broken: Option<Failure>,
+    /// It was left for what is left to be validated.
+    pub(crate) paused: bool,
 }
 
-fn is_create(change: &Change) -> bool {
-    change.op() == crate::change::Op::Create
+/// Something under way that has come back.
+enum Flight {
+    Wrote(Vec<(StepNo, Answer, Attempt)>),
+    Looked(Vec<(StepNo, Look, Option<Arc<Error>>)>),
+    Probed(StepNo, Probed),
+}
+
+/// A write with its request.
+struct Outgoing {
+    no: StepNo,
+    job: Job,
+    request: Request,
+    id: String,
 }
 
 struct Work<'a> {
-    client: &'a Client,
-    now: Timestamp,
-    record: Option<&'a Record>,
-    stop: &'a Stop,
-    /// The round that the journal has given the set.
-    round: u32,
-    /// The change that is being written, and how often each of its steps was sent.
-    current: usize,
-    sent: BTreeMap<(usize, String), u32>,
-    done: Applied,
-    /// New tasks whose details and places are written once everything they may mention exists.
-    later: Vec<(usize, Task, TaskState)>,
-    /// Provisional ids of everything that the set makes.
-    pending: BTreeSet<String>,
+    driver: &'a Driver<'a>,
+    machine: Machine,
+    errors: BTreeMap<StepNo, Arc<Error>>,
+    broken: Option<Failure>,
+    flights: JoinSet<Flight>,
+    settled: Vec<Settled>,
+    sent_at: BTreeMap<StepNo, (Timestamp, String)>,
+    began: Instant,
 }
 
-impl<'a> Work<'a> {
-    fn new(client: &'a Client, now: Timestamp, record: Option<&'a Record>, stop: &'a Stop) -> Self {
-        Self {
-            client,
-            now,
-            record,
-            stop,
-            round: 0,
-            current: 0,
-            sent: BTreeMap::new(),
-            done: Applied::default(),
-            later: Vec::new(),
-            pending: BTreeSet::new(),
+/// Carries out a set, numbered from 1, until nothing of it is left to be done for now.
+pub(crate) async fn drive(
+    driver: &Driver<'_>,
+    set: &ChangeSet,
+    ids: BTreeMap<String, String>,
+    rules: Rules,
+) -> Driven {
+    let mut work = Work {
+        driver,
+        machine: Machine::new(set.changes(), ids, rules),
+        errors: BTreeMap::new(),
+        broken: None,
+        flights: JoinSet::new(),
+        settled: Vec::new(),
+        sent_at: BTreeMap::new(),
+        began: Instant::now(),
+    };
+    let (mut stopped, mut paused) = (false, false);
+    loop {
+        if !stopped && driver.stop.reason().is_some() {
+            stopped = true;
+            work.machine.halt();
         }
+        if !stopped && !paused && work.began.elapsed() > VALID_FOR && work.machine.can_pause() {
+            paused = true;
+            work.machine.halt();
+        }
+        work.carry_out().await;
+        let (done, total) = work.machine.count();
+        driver.watch.applied(done, total);
+        if work.machine.is_done() && work.flights.is_empty() && work.settled.is_empty() {
+            break;
+        }
+        let wake = work.machine.wakes_at(work.began.elapsed()).map(|it| work.began + it);
+        if work.flights.is_empty() && wake.is_none() && !work.machine.is_done() {
+            // Nothing can happen any more: what is left is ended rather than waited for.
+            tracing::error!("the apply machine is stuck");
+            work.machine.give_up();
+            continue;
+        }
+        tokio::select! {
+            biased;
+            Some(flight) = work.flights.join_next() => {
+                work.landed(flight);
+                while let Some(flight) = work.flights.try_join_next() {
+                    work.landed(flight);
+                }
+            }
+            () = sleep_until(wake) => {}
+            () = driver.stop.wait(), if !stopped => {}
+        }
+    }
+    let Work { machine, errors, broken, .. } = work;
+    Driven { machine, errors, broken, paused }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
 impl Work<'_> {
-    /// Records the set as it is about to be applied; returns whether it could be.
-    async fn record_set(&mut self, changes: &[Change]) -> bool {
-        let Some(record) = self.record else { return true };
-        let set = ChangeSet::in_order(changes.to_vec());
-        match record.judged(set, Judgement::Cleared).await {
-            Ok(round) => {
-                self.round = round;
-                true
-            }
-            Err(failure) => {
-                self.done.broken = Some(failure);
-                false
-            }
-        }
+    fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
-    /// Compares everything that is to change with what is there now. Advances the tags of what
-    /// has not moved; if anything has, records the conflicts and returns false.
-    async fn validate(&mut self, changes: &mut [Change]) -> bool {
-        let now = match Now::read(self.client, changes).await {
-            Ok(now) => now,
-            Err(error) => return self.can_not_read(changes, &error),
-        };
-        let mut valid = true;
-        let own: BTreeSet<TaskId> = changes
-            .iter()
-            .filter_map(|it| match it.id() {
-                EntityId::Task(id) => Some(id),
-                _ => None,
-            })
-            .collect();
-        for change in &mut *changes {
-            let takes_more = !takes_only(change, &now, &own);
-            let result = match &mut change.write {
-                Write::Plan(edit) => rebase(edit, now.plans.get(&edit.known().id), &change.reads),
-                Write::PlanDetails { plan, edit, .. } => {
-                    rebase(edit, now.plan_details.get(plan), &change.reads)
-                }
-                Write::Bucket(edit) => {
-                    rebase(edit, now.buckets.get(edit.known().id.as_str()), &change.reads)
-                }
-                Write::Task(edit) => rebase_task(edit, &now, &change.reads),
-            };
-            let mut outcome = match result {
-                Err(fields) => Outcome::conflict(fields),
-                Ok(()) if takes_more => Outcome::conflict(Vec::new()),
-                Ok(()) => continue,
-            };
-            if takes_more && let Some(error) = outcome.error.as_mut() {
-                error.message = "someone else has put tasks into it since it was read".into();
-            }
-            self.done.conflicts += 1;
-            self.done.outcomes.insert(change.n, outcome);
-            valid = false;
-        }
-        if valid
-            && self.record.is_some()
-            && let Err(error) = images::keep(self.client, changes, &now).await
-        {
-            return self.can_not_read(changes, &error);
-        }
-        valid
-    }
-
-    fn can_not_read(&mut self, changes: &[Change], error: &Error) -> bool {
-        if let Some(first) = changes.first() {
-            let mut outcome = Outcome::new(ChangeStatus::Failed);
-            outcome.error = Some(failure(error));
-            self.done.outcomes.insert(first.n, outcome);
-        }
-        false
-    }
-
-    /// Writes one change and records its outcome; returns whether to go on.
-    async fn write(&mut self, change: &Change) -> bool {
-        let mut attempts = 0;
-        let mut wrote = false;
-        self.current = change.n;
-        let result = match &change.write {
-            Write::Plan(edit) => {
-                self.write_plan(edit, &change.reads, &mut attempts, &mut wrote).await
-            }
-            Write::PlanDetails { plan, edit, .. } => {
-                self.write_plan_details(plan, edit, &change.reads, &mut attempts).await
-            }
-            Write::Bucket(edit) => self.write_bucket(edit, &change.reads, &mut attempts).await,
-            Write::Task(edit) => self.write_task(change, edit, &mut attempts, &mut wrote).await,
-        };
-        let mut outcome = match result {
-            Ok(()) => Outcome { wrote: true, ..Outcome::new(ChangeStatus::Applied) },
-            Err(trouble) => Outcome::from(trouble),
-        };
-        outcome.attempts = attempts;
-        outcome.wrote |= wrote;
-        let go_on = matches!(outcome.status, ChangeStatus::Applied | ChangeStatus::Skipped);
-        self.done.conflicts += u64::from(outcome.status == ChangeStatus::Conflict);
-        self.done.outcomes.insert(change.n, outcome);
-        go_on && self.done.broken.is_none()
-    }
-
-    /// Replaces the markers of new entities in a request's body (design.md 2.2).
-    fn resolved(&self, value: Value) -> Result<Value, Trouble> {
-        let resolved = replace_markers(value, &self.done.ids);
-        match find_marker(&resolved, &self.pending) {
-            Some(marker) => Err(Trouble::Unresolved(marker)),
-            None => Ok(resolved),
-        }
-    }
-
-    fn real_text(&self, text: &str) -> String {
-        match replace_markers(Value::String(text.to_owned()), &self.done.ids) {
-            Value::String(text) => text,
-            _ => text.to_owned(),
-        }
-    }
-
-    fn resolved_text(&self, text: &str) -> Result<String, Trouble> {
-        match self.resolved(Value::String(text.to_owned()))? {
-            Value::String(text) => Ok(text),
-            _ => Ok(text.to_owned()),
-        }
-    }
-
-    fn real_plan(&self, id: &PlanId) -> Result<PlanId, Trouble> {
-        let text = self.real_text(id.as_str());
-        PlanId::parse(&text)
-            .ok()
-            .filter(|it| !it.is_provisional())
-            .ok_or_else(|| Trouble::Unresolved(id.to_string()))
-    }
-
-    async fn write_plan_details(
-        &mut self,
-        plan: &PlanId,
-        edit: &Edit<PlanDetails, ETag>,
-        reads: &Reads,
-        attempts: &mut u32,
-    ) -> Result<(), Trouble> {
-        let id = self.real_plan(plan)?;
-        let read = request::plan_details(&id);
-        // Those of a new plan are read first, for their tag; they may take a moment to appear.
-        let (made, wanted);
-        let (before, after, basis) = match edit {
-            Edit::Update { before, after, basis } => (before, after, basis),
-            Edit::Create { after } => {
-                made = self.look_for::<PlanDetails>(&read).await.map_err(Trouble::Read)?;
-                wanted = over_made(&made.value, after);
-                (&made.value, &wanted, &made.etag)
-            }
-            Edit::Delete { .. } => return Ok(()),
-        };
-        let Some(patch) = body::plan_details_patch(before, after) else { return Ok(()) };
-        let patch = self.resolved(patch)?;
-        let send = |etag| request::update_plan_details(&id, patch.clone(), etag);
-        let mut part = Part { base: before, ours: after, reads, attempts };
-        self.update_part(&mut part, basis, &read, |it: PlanDetails| it, send).await
-    }
-
-    async fn write_bucket(
-        &mut self,
-        edit: &Edit<Bucket, ETag>,
-        reads: &Reads,
-        attempts: &mut u32,
-    ) -> Result<(), Trouble> {
-        match edit {
-            Edit::Create { after } => {
-                let plan = self.real_plan(&after.plan)?;
-                let name = self.resolved_text(&after.name)?;
-                let create = request::create_bucket(&plan, &name, &after.order_hint);
-                let made: Versioned<Bucket> =
-                    self.create(&create, Within::Plan(&plan), attempts).await?;
-                self.done.ids.insert(after.id.to_string(), made.value.id.to_string());
-                Ok(())
-            }
-            Edit::Update { before, after, basis } => {
-                let Some(patch) = body::bucket_patch(before, after) else { return Ok(()) };
-                let patch = self.resolved(patch)?;
-                let send = |etag| request::update_bucket(&after.id, patch.clone(), etag);
-                let mut part = Part { base: before, ours: after, reads, attempts };
-                let read = request::bucket(&after.id);
-                self.update_part(&mut part, basis, &read, |it: Bucket| it, send).await
-            }
-            Edit::Delete { before, basis } => {
-                self.delete(&request::delete_bucket(&before.id, basis.clone()), attempts).await
-            }
-        }
-    }
-
-    /// Reads the details of something that was just created and may not be visible yet.
-    async fn look_for<T>(&self, read: &Request) -> Result<Versioned<T>, Error>
-    where
-        Versioned<T>: crate::wire::Decoded,
-    {
-        let mut look = 1;
+    /// Carries out what is to be done now. What goes out is on record before.
+    async fn carry_out(&mut self) {
         loop {
-            match self.client.read(read).await {
-                Err(error) if error.is_not_found() && look < MAX_LOOKS => {
-                    tokio::time::sleep(Duration::from_millis(100 << look)).await;
-                    look += 1;
+            let effects = self.machine.next(self.now());
+            let mut sends = Vec::new();
+            for effect in effects {
+                match effect {
+                    Effect::Send { steps, in_order } => sends.push(self.outgoing(steps, in_order)),
+                    Effect::Look(steps) => self.look(steps),
+                    Effect::Probe(no) => self.probe(no),
                 }
-                other => return other,
             }
-        }
-    }
-
-    /// Creates something in a group or plan. What was just made itself is not known everywhere
-    /// at once: Planner then answers as if the actor were no member (planner-api.md 6.1, trap
-    /// 14). The host has checked that they are, so it is asked again for a while. A refusal is
-    /// no lost answer: nothing was made.
-    async fn create<T: Decoded>(
-        &mut self,
-        create: &Request,
-        within: Within<'_>,
-        attempts: &mut u32,
-    ) -> Result<T, Trouble> {
-        let mut waits = None;
-        loop {
-            *attempts += 1;
-            let failed = match self.send::<T>(create).await.0 {
-                Ok(Some(made)) => return Ok(made),
-                Ok(None) => {
-                    let origin = self.client.base().origin();
-                    let got = "an empty answer to a create".into();
-                    let error = Error::NotGraph { origin, got };
-                    return Err(Trouble::Write(WriteError { error, in_doubt: true }));
+            let intents = sends.iter().flat_map(|(all, _)| self.intents(all)).collect();
+            if let Err(failure) = self.record(intents).await {
+                // Not on record, so not sent; and nothing after it.
+                self.broken.get_or_insert(failure);
+                for (outgoing, _) in sends {
+                    let refused = outgoing.iter().map(|it| (it.no, Answer::Refused)).collect();
+                    self.machine.answered(self.now(), refused);
                 }
-                Err(failed) => failed,
-            };
-            let is_refused = |error: &Error| {
-                error.refusal().is_some_and(|it| it.is_forbidden() || it.is_not_found())
-            };
-            if !failed.is(is_refused) {
-                return Err(failed.into());
+                self.machine.halt();
+                continue;
             }
-            let waits = match &mut waits {
-                Some(waits) => waits,
-                none => none.insert(self.patience(within).await.iter()),
-            };
-            let Some(wait) = waits.next() else { return Err(failed.into()) };
-            tokio::select! {
-                () = self.stop.wait() => return Err(failed.into()),
-                () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
+            for (outgoing, in_order) in sends {
+                self.send(outgoing, in_order);
             }
+            return;
         }
     }
 
-    /// Returns how long to wait for a container to be known, each time, in milliseconds.
-    async fn patience(&self, within: Within<'_>) -> &'static [u64] {
-        match within {
-            Within::Plan(id) if self.done.ids.values().any(|it| it == id.as_str()) => &MADE_WAITS,
-            Within::Made => &MADE_WAITS,
-            Within::Plan(_) | Within::Nothing => &[],
-            Within::Group(id) => {
-                let group = self.client.read::<Group>(&request::group(id)).await.ok();
-                let age = group.and_then(|it| it.created_at).map(|it| self.now.duration_since(it));
-                if age.is_some_and(|it| it.as_secs() < GROUP_IS_NEW) { &GROUP_WAITS } else { &[] }
+    fn outgoing(&mut self, steps: Vec<StepNo>, in_order: bool) -> (Vec<Outgoing>, bool) {
+        let mut all = Vec::with_capacity(steps.len());
+        for no in steps {
+            let job = self.machine.job(no);
+            let request = job.as_ref().and_then(|(job, tag)| of_job(job, tag.clone()));
+            match (job, request) {
+                (Some((job, _)), Some(request)) => {
+                    let id = uuid::Uuid::now_v7().to_string();
+                    all.push(Outgoing { no, job, request, id });
+                }
+                // Nothing differs on the wire.
+                (Some(_), None) => {
+                    let done = Answer::Done { id: None, tag: None };
+                    self.machine.answered(self.now(), vec![(no, done)]);
+                }
+                (None, _) => self.machine.answered(self.now(), vec![(no, Answer::Refused)]),
             }
         }
+        (all, in_order)
     }
 
-    async fn delete(&mut self, delete: &Request, attempts: &mut u32) -> Result<(), Trouble> {
-        *attempts += 1;
-        let (result, ticket) = self.send::<Versioned<Task>>(delete).await;
-        let Err(failed) = result else { return Ok(()) };
-        let in_doubt = failed.as_write().is_some_and(|it| it.in_doubt);
-        if failed.is(Error::is_not_found) {
-            if !in_doubt {
-                return Err(Trouble::Gone);
-            }
-            // It was there when this was decided: an attempt whose answer was lost has done it.
-            self.found_out(ticket.as_ref(), journal::Outcome::Applied).await;
+    fn intents(&self, outgoing: &[Outgoing]) -> Vec<Intent> {
+        let intent = |it: &Outgoing| Intent {
+            step: self.step_id(it.no),
+            attempt: self.machine.sent(it.no),
+            method: it.request.method().as_str().to_owned(),
+            path: it.request.path().to_owned(),
+            if_match: it.request.if_match().map(|it| it.as_str().to_owned()),
+            body: it.request.body().cloned(),
+            request_id: it.id.clone(),
+        };
+        outgoing.iter().map(intent).collect()
+    }
+
+    fn step_id(&self, no: StepNo) -> StepId {
+        let (n, part) = self.machine.step(no);
+        let round = self.driver.record.map_or(0, |(_, round)| round);
+        StepId { round, n, step: part.to_string() }
+    }
+
+    async fn record(&mut self, intents: Vec<Intent>) -> Result<(), Failure> {
+        let settled = std::mem::take(&mut self.settled);
+        let Some((record, _)) = self.driver.record else { return Ok(()) };
+        if self.broken.is_some() && intents.is_empty() {
+            // What was written is written, whether it can be recorded or not.
             return Ok(());
         }
-        if failed.is(Error::is_conflict) {
-            if in_doubt {
-                self.found_out(ticket.as_ref(), journal::Outcome::Conflict).await;
-            }
-            return Err(Trouble::Conflict(Vec::new()));
-        }
-        Err(failed.into())
+        record.go_on(settled, intents).await
     }
 
-    /// Sends a conditional write, and after a conflict decides whether it may go out again on
-    /// the newer tag.
-    async fn update_part<S, T: Fields>(
-        &mut self,
-        part: &mut Part<'_, T>,
-        basis: &ETag,
-        read: &Request,
-        whole: impl Fn(S) -> T,
-        send: impl Fn(ETag) -> Request,
-    ) -> Result<(), Trouble>
-    where
-        Versioned<S>: crate::wire::Decoded,
-    {
-        let mut etag = basis.clone();
-        let mut rebases = 0;
-        loop {
-            *part.attempts += 1;
-            let (result, ticket) = self.send::<Versioned<S>>(&send(etag.clone())).await;
-            let Err(failed) = result else { return Ok(()) };
-            let in_doubt = failed.as_write().is_some_and(|it| it.in_doubt);
-            if failed.is(Error::is_not_found) {
-                return Err(Trouble::Conflict(Vec::new()));
-            }
-            if !failed.is(Error::is_conflict) {
-                return Err(failed.into());
-            }
-            let now = match self.client.read::<Versioned<S>>(read).await {
-                Ok(now) => now,
-                Err(error) if error.is_not_found() => return Err(Trouble::Conflict(Vec::new())),
-                Err(error) => return Err(Trouble::Read(error)),
-            };
-            let theirs = whole(now.value);
-            if in_doubt && holds(part.base, part.ours, &theirs) {
-                // The conflict was with our own earlier attempt, whose answer was lost.
-                self.found_out(ticket.as_ref(), journal::Outcome::Applied).await;
-                return Ok(());
-            }
-            if in_doubt {
-                self.found_out(ticket.as_ref(), journal::Outcome::Conflict).await;
-            }
-            match merge(part.base, part.ours, &theirs, part.reads) {
-                Merge::Rebase if rebases < MAX_REBASES => {
-                    rebases += 1;
-                    self.done.conflicts += 1;
-                    etag = now.etag;
+    // What goes out
+
+    fn send(&mut self, outgoing: Vec<Outgoing>, in_order: bool) {
+        if outgoing.is_empty() {
+            return;
+        }
+        let at = self.driver.clock.now();
+        for it in &outgoing {
+            self.sent_at.insert(it.no, (at, it.request.path().to_owned()));
+        }
+        let client = self.driver.client.clone();
+        let (made, now) = (self.machine.ids().clone(), self.driver.now);
+        let order = if in_order { Order::OneByOne } else { Order::Any };
+        self.flights.spawn(async move {
+            let attempts = match outgoing.as_slice() {
+                [one] => vec![client.attempt(&one.request, &one.id).await],
+                many => {
+                    let requests: Vec<&Request> = many.iter().map(|it| &it.request).collect();
+                    let id = uuid::Uuid::now_v7().to_string();
+                    client.attempt_many(&requests, order, &id).await
                 }
-                Merge::Rebase => return Err(Trouble::Conflict(Vec::new())),
-                Merge::Conflict(fields) => return Err(Trouble::Conflict(fields)),
+            };
+            let mut answers = Vec::with_capacity(outgoing.len());
+            for (it, attempt) in outgoing.iter().zip(attempts) {
+                let answer = answer_of(&client, &it.job, &attempt, &made, now).await;
+                answers.push((it.no, answer, attempt));
+            }
+            Flight::Wrote(answers)
+        });
+    }
+
+    fn look(&mut self, steps: Vec<StepNo>) {
+        let mut targets = Vec::with_capacity(steps.len());
+        for no in steps {
+            match self.machine.target(no) {
+                Some(target) => targets.push((no, target)),
+                None => self.machine.looked(self.now(), vec![(no, Look::Failed)]),
+            }
+        }
+        let client = self.driver.client.clone();
+        self.flights.spawn(async move { Flight::Looked(look(&client, targets).await) });
+    }
+
+    fn probe(&mut self, no: StepNo) {
+        let (_, part) = self.machine.step(no);
+        let Some((at, path)) = self.sent_at.get(&no).cloned() else {
+            self.machine.probed(self.now(), no, Probed::CanNotTell);
+            return;
+        };
+        let mut known = self.driver.known.clone();
+        known.extend(self.machine.ids().values().cloned());
+        let lost = Lost {
+            change: self.machine.change_of(no).into_owned(),
+            part: part.clone(),
+            path,
+            at,
+            actor: self.driver.actor.clone(),
+            known,
+        };
+        let (client, claims) =
+            (self.driver.client.clone(), self.driver.record.map(|(record, _)| record.claims()));
+        self.flights.spawn(async move {
+            let Ok(mut found) = candidates(&client, &lost).await else {
+                return Flight::Probed(no, Probed::Failed);
+            };
+            // The same person may be added by many; what is created is made by one.
+            if let (Some(claims), false) = (claims, matches!(lost.part, Part::Member(_))) {
+                let Ok(free) = claims.unclaimed(found).await else {
+                    return Flight::Probed(no, Probed::CanNotTell);
+                };
+                found = free;
+            }
+            let probed = match found.as_slice() {
+                [] => Probed::Nothing,
+                [one] => Probed::Found(one.clone()),
+                // Which of them is ours is for a person to say.
+                _ => Probed::CanNotTell,
+            };
+            Flight::Probed(no, probed)
+        });
+    }
+
+    // What comes back
+
+    fn landed(&mut self, flight: Result<Flight, tokio::task::JoinError>) {
+        let flight = match flight {
+            Ok(flight) => flight,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        };
+        let now = self.now();
+        match flight {
+            Flight::Wrote(answers) => {
+                for (no, answer, attempt) in &answers {
+                    let settled = self.settled_by(*no, answer, attempt);
+                    self.settled.push(settled);
+                    match &attempt.result {
+                        Err(error) => _ = self.errors.insert(*no, Arc::clone(error)),
+                        Ok(_) => _ = self.errors.remove(no),
+                    }
+                }
+                let answers = answers.into_iter().map(|(no, answer, _)| (no, answer)).collect();
+                self.machine.answered(now, answers);
+            }
+            Flight::Looked(looks) => {
+                for (no, look, error) in looks {
+                    if let Some(error) = error {
+                        self.errors.insert(no, error);
+                    }
+                    let in_doubt = self.machine.in_doubt(no);
+                    self.machine.looked(now, vec![(no, look)]);
+                    self.found_out(no, in_doubt, None);
+                }
+            }
+            Flight::Probed(no, probed) => {
+                let id = match &probed {
+                    Probed::Found(id) => Some(id.clone()),
+                    _ => None,
+                };
+                let in_doubt = self.machine.in_doubt(no);
+                self.machine.probed(now, no, probed);
+                self.found_out(no, in_doubt, id);
             }
         }
     }
+
+    fn settled_by(&self, no: StepNo, answer: &Answer, attempt: &Attempt) -> Settled {
+        let in_doubt = self.machine.in_doubt(no);
+        let outcome = match answer {
+            Answer::Done { .. } => Settlement::Applied,
+            Answer::NotFound if in_doubt && self.machine.deletes(no) => Settlement::Applied,
+            // What it conflicts with may be an attempt of our own.
+            Answer::Conflict if in_doubt => Settlement::Unknown,
+            Answer::Conflict => Settlement::Conflict,
+            Answer::Unavailable { in_doubt: true, .. } => Settlement::Unknown,
+            Answer::Unavailable { .. }
+            | Answer::NotFound
+            | Answer::NotYet(_)
+            | Answer::Throttled(_)
+            | Answer::NotTried
+            | Answer::Refused => Settlement::Refused,
+        };
+        let (id, tag) = match answer {
+            Answer::Done { id, tag } => (id.clone(), tag.as_ref().map(|it| it.as_str().to_owned())),
+            _ => (None, None),
+        };
+        let error = attempt.result.as_ref().err();
+        let refusal = error.and_then(|it| it.refusal());
+        Settled {
+            step: self.step_id(no),
+            attempt: self.machine.sent(no),
+            outcome,
+            status: refusal.map(|it| it.status),
+            entity_id: id,
+            etag: tag,
+            service_request_id: refusal.and_then(|it| it.request_id.clone()),
+            message: error.map(ToString::to_string),
+        }
+    }
+
+    /// Records what was found out about a write whose answer did not tell.
+    fn found_out(&mut self, no: StepNo, was_in_doubt: bool, entity_id: Option<String>) {
+        let outcome = match self.machine.end_of(no) {
+            Some(End::Done) => Settlement::Applied,
+            Some(End::Moved(_) | End::Clash(_) | End::Gone) => Settlement::Conflict,
+            None if !self.machine.in_doubt(no) => Settlement::Refused,
+            _ => return,
+        };
+        if !was_in_doubt {
+            return;
+        }
+        self.settled.push(Settled {
+            step: self.step_id(no),
+            attempt: self.machine.sent(no),
+            outcome,
+            status: None,
+            entity_id,
+            etag: None,
+            service_request_id: None,
+            message: None,
+        });
+    }
 }
 
-/// Where something is created.
-#[derive(Clone, Copy)]
-enum Within<'a> {
-    Nothing,
-    /// In what this run has made.
-    Made,
-    Group(&'a GroupId),
-    Plan(&'a PlanId),
-}
+impl Driven {
+    /// Returns what came of each change that was to be carried out, by its number.
+    pub(crate) fn outcomes(&self) -> BTreeMap<usize, Outcome> {
+        let mut by_change: BTreeMap<usize, Vec<(StepNo, u32, End)>> = BTreeMap::new();
+        for (no, (n, _, sent, end)) in self.machine.ends().enumerate() {
+            by_change.entry(n).or_default().push((no, sent, end.clone()));
+        }
+        by_change.into_iter().map(|(n, ends)| (n, self.outcome(&ends))).collect()
+    }
 
-/// The fields of an entity that the program looked at.
-pub(crate) type Reads = BTreeSet<Field>;
+    fn outcome(&self, ends: &[(StepNo, u32, End)]) -> Outcome {
+        let of = |it: &(StepNo, u32, End)| Outcome::of_end(&it.2, self.error_of(it.0));
+        // The worst of its requests is what it came to.
+        let mut outcome =
+            ends.iter().map(of).max_by_key(Outcome::weight).unwrap_or_else(Outcome::applied);
+        outcome.attempts = ends.iter().map(|it| it.1).sum();
+        outcome.wrote = ends.iter().any(|it| it.2 == End::Done);
+        outcome.in_part()
+    }
 
-/// The states that an update is about.
-struct Part<'a, T> {
-    base: &'a T,
-    ours: &'a T,
-    reads: &'a Reads,
-    attempts: &'a mut u32,
-}
-
-/// What is wanted of a new plan's details, over what the service made of them: it shares the
-/// plan with its creator (planner-api.md 7.6).
-fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
-    let mut over = made.clone();
-    over.labels.extend(wanted.labels.iter().map(|(it, name)| (*it, name.clone())));
-    over.shared_with.extend(wanted.shared_with.iter().cloned());
-    over
+    fn error_of(&self, no: StepNo) -> Option<Failure> {
+        self.errors.get(&no).map(|it| failure(it)).or_else(|| self.broken.clone())
+    }
 }

@@ -1,11 +1,12 @@
 //! What earlier runs did, and taking it back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::change::Change;
-use crate::host::apply::replace_markers;
+use crate::change::markers::replace_markers;
 use crate::host::record::{Origin, blocking, failure, real_ids};
 use crate::host::undo::undo;
 use crate::host::{Failure, Finished, Host, Session, Start};
@@ -44,7 +45,7 @@ impl Host {
             undo(session, &changes)?;
             Ok(Value::Null)
         };
-        Ok(self.run_for(origin, start, Box::new(program)).await)
+        Ok(self.run_for(origin, start, Arc::new(program)).await)
     }
 
     /// Says that a run was taken back, and by which, unless that one was taken back itself. One

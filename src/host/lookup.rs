@@ -5,13 +5,14 @@
 
 use crate::host::broker::{Ask, Got};
 use crate::host::error::{nearest, similar};
+use crate::host::reads::{ListRead, named_tasks};
 use crate::host::session::not_found;
 use crate::host::{Error, Session, View};
 use crate::model::id::{looks_like_guid, looks_like_planner_id};
 use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId, User, UserId};
 
 /// Picks the one that has a name: exactly, or else but for upper and lower case.
-fn pick<'a, T>(items: &'a [T], name: &str, name_of: impl Fn(&T) -> &str) -> Vec<&'a T> {
+pub(crate) fn pick<'a, T>(items: &'a [T], name: &str, name_of: impl Fn(&T) -> &str) -> Vec<&'a T> {
     let exact: Vec<_> = items.iter().filter(|it| name_of(it) == name).collect();
     if !exact.is_empty() {
         return exact;
@@ -78,11 +79,15 @@ impl Session {
     /// None or several have that name.
     pub fn find_bucket(&self, plan: &PlanId, text: &str) -> Result<BucketId, Error> {
         let text = text.trim();
-        let buckets: Vec<Bucket> =
-            self.buckets(plan)?.iter().map(|id| self.bucket(id)).collect::<Result<_, _>>()?;
+        let buckets: Vec<Bucket> = self
+            .listed_buckets(plan)?
+            .iter()
+            .map(|id| self.bucket(id))
+            .collect::<Result<_, _>>()?;
         if let Some(bucket) = buckets.iter().find(|it| it.id.as_str() == text) {
             return Ok(bucket.id.clone());
         }
+        self.note_list(ListRead::BucketsNamed(plan.clone(), text.to_owned()));
         match pick(&buckets, text, |it| &it.name).as_slice() {
             [bucket] => Ok(bucket.id.clone()),
             [] => Err(Error::NotFound {
@@ -107,19 +112,12 @@ impl Session {
     pub fn find_task(&self, plan: &PlanId, text: &str) -> Result<TaskId, Error> {
         let text = text.trim();
         let tasks: Vec<Task> =
-            self.tasks(plan)?.iter().map(|id| self.task(id)).collect::<Result<_, _>>()?;
+            self.listed_tasks(plan)?.iter().map(|id| self.task(id)).collect::<Result<_, _>>()?;
         if let Some(task) = tasks.iter().find(|it| it.id.as_str() == text) {
             return Ok(task.id.clone());
         }
-        let mut found = pick(&tasks, text, |it| &it.title);
-        if found.len() > 1 {
-            let open: Vec<_> =
-                found.iter().copied().filter(|it| it.percent_complete < 100).collect();
-            if open.len() == 1 {
-                found = open;
-            }
-        }
-        match found.as_slice() {
+        self.note_list(ListRead::TasksNamed(plan.clone(), text.to_owned()));
+        match named_tasks(&tasks, text).as_slice() {
             [task] => Ok(task.id.clone()),
             [] => Err(Error::NotFound {
                 what: "task",

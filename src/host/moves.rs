@@ -64,7 +64,7 @@ impl Session {
         if id == next_to {
             return Ok(());
         }
-        let mut ids = self.buckets(&plan)?;
+        let mut ids = self.listed_buckets(&plan)?;
         let before = ids.clone();
         order::put_next_to(&mut ids, id.clone(), next_to, side);
         if ids == before {
@@ -133,7 +133,7 @@ impl Session {
     pub fn put_buckets_back(&self, wanted: &[(BucketId, String)]) -> Result<(), Error> {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
         let mut hints = Vec::new();
-        for id in self.buckets(&self.bucket(first)?.plan)? {
+        for id in self.listed_buckets(&self.bucket(first)?.plan)? {
             let old = wanted.iter().find(|it| it.0 == id).map(|it| it.1.clone());
             let stays = old.is_none();
             hints.push((old.unwrap_or(self.bucket(&id)?.order_hint), stays, id));

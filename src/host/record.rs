@@ -125,16 +125,22 @@ impl Record {
         self.tell(move |journal, run| journal.judged(run, now, &set, &rulings, outcome)).await
     }
 
-    /// Records what is about to be sent.
-    pub(crate) async fn intend(&self, intents: Vec<Intent>) -> Result<(), Failure> {
+    /// Records what came of what was sent, and what is about to be sent.
+    pub(crate) async fn go_on(
+        &self,
+        settled: Vec<Settled>,
+        intents: Vec<Intent>,
+    ) -> Result<(), Failure> {
+        if settled.is_empty() && intents.is_empty() {
+            return Ok(());
+        }
         let now = self.clock.now();
-        self.tell(move |journal, run| journal.intend(run, now, &intents)).await
+        self.tell(move |journal, run| journal.go_on(run, now, &settled, &intents)).await
     }
 
-    /// Records what came of it.
-    pub(crate) async fn settle(&self, settled: Vec<Settled>) -> Result<(), Failure> {
-        let now = self.clock.now();
-        self.tell(move |journal, run| journal.settle(run, now, &settled)).await
+    /// Returns the register of what runs have made.
+    pub(crate) fn claims(&self) -> Claims {
+        Claims(Arc::clone(&self.journal))
     }
 
     /// Records how the run ended.
@@ -156,6 +162,31 @@ impl Record {
         blocking(move || {
             let mut go_on = || stop.reason().is_none();
             locks.lock_all(&plans, &mut go_on).map_err(|error| failure(&error))
+        })
+        .await
+    }
+}
+
+/// The register of what runs have made.
+#[derive(Debug, Clone)]
+pub(crate) struct Claims(Arc<Journal>);
+
+impl Claims {
+    pub(crate) const fn new(journal: Arc<Journal>) -> Self {
+        Self(journal)
+    }
+
+    /// Leaves those that no change is known to have made.
+    pub(crate) async fn unclaimed(&self, ids: Vec<String>) -> Result<Vec<String>, Failure> {
+        let journal = Arc::clone(&self.0);
+        blocking(move || {
+            let mut free = Vec::new();
+            for id in ids {
+                if !journal.is_claimed(&id).map_err(|error| failure(&error))? {
+                    free.push(id);
+                }
+            }
+            Ok(free)
         })
         .await
     }

@@ -4,14 +4,16 @@
 //! A conditional write is sent again with the same tag, so that the service decides. A create is
 //! looked for; where it is not found, it counts as not made only after a while.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
+use crate::change::apply::Part;
 use crate::change::{Change, ChangeSet, Edit, Fields as _, Placed, TaskState, Write, holds};
 use crate::graph::Error;
+use crate::host::apply::probe::{Lost, candidates};
 use crate::host::history::{may_have_written, no_journal, with_ids};
-use crate::host::record::{ITSELF, Origin, blocking, failure, real_ids};
+use crate::host::record::{Claims, ITSELF, Origin, blocking, failure, real_ids};
 use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
     Attempt, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing, Trail,
@@ -19,13 +21,11 @@ use crate::journal::{
 use crate::model::{
     Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, Task, TaskDetails, UserId, Versioned,
 };
-use crate::wire::entity::{Any, Made};
+use crate::wire::entity::Any;
 use crate::wire::{Request, request};
 
 /// When a create is looked for again, in seconds after it was sent (design.md 2.4).
 const PROBES: [i64; 4] = [2, 5, 15, 60];
-/// By how much our clock may be ahead of the service's, in seconds.
-const SKEW: i64 = 120;
 /// How the steps begin that add a member to a roster.
 const MEMBERS: &str = "members/";
 
@@ -302,74 +302,35 @@ impl Host {
         i64::try_from(self.quarantine.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// Entities in the same place with the same title, by the same person, made since.
+    /// What may be it.
     async fn candidates(
         &self,
         change: &Change,
         attempt: &Attempt,
         actor: &UserId,
     ) -> Result<Vec<String>, Error> {
-        let since = attempt.at - jiff::SignedDuration::from_secs(SKEW);
-        let fresh = |by: Option<&UserId>, at: Option<Timestamp>| {
-            by == Some(actor) && at.is_some_and(|it| it >= since)
+        let step = &attempt.intent.step.step;
+        let part = match step.strip_prefix(MEMBERS).map(UserId::parse) {
+            Some(Ok(user)) => Part::Member(user),
+            _ if *step == Part::Roster.to_string() => Part::Roster,
+            _ => Part::Itself,
         };
-        let client = &self.client;
-        if let Some(user) = attempt.intent.step.step.strip_prefix(MEMBERS) {
-            let path = request::listed(&attempt.intent.path);
-            let members = client.list::<Made<UserId>>(&path).await?;
-            let there = members.into_iter().map(|it| it.0.to_string()).filter(|it| it == user);
-            return Ok(there.collect());
-        }
-        let found: Vec<String> = match &change.write {
-            Write::Task(edit) => {
-                let task = &edit.known().task;
-                let all = client.list::<Versioned<Task>>(&request::plan_tasks(&task.plan)).await?;
-                let all = all.into_iter().map(|it| it.value).filter(|it| it.title == task.title);
-                all.filter(|it| fresh(it.created_by.as_ref(), it.created_at))
-                    .map(|it| it.id.to_string())
-                    .collect()
-            }
-            Write::Bucket(edit) => {
-                let bucket = edit.known();
-                let read = request::plan_buckets(&bucket.plan);
-                let all = client.list::<Versioned<Bucket>>(&read).await?.into_iter();
-                // Planner does not say who made a bucket, or when.
-                all.filter(|it| it.value.name == bucket.name)
-                    .map(|it| it.value.id.to_string())
-                    .collect()
-            }
-            Write::Plan(edit) => {
-                let plan = edit.known();
-                let all = match &plan.group {
-                    Some(group) => {
-                        client.list::<Versioned<Plan>>(&request::group_plans(group)).await?
-                    }
-                    None => client.list::<Versioned<Plan>>(&request::my_roster_plans()).await?,
-                };
-                let all = all.into_iter().map(|it| it.value).filter(|it| it.title == plan.title);
-                all.filter(|it| fresh(it.created_by.as_ref(), it.created_at))
-                    .map(|it| it.id.to_string())
-                    .collect()
-            }
-            Write::PlanDetails { .. } => Vec::new(),
+        let lost = Lost {
+            change: change.clone(),
+            part,
+            path: attempt.intent.path.clone(),
+            at: attempt.at,
+            actor: actor.clone(),
+            known: BTreeSet::new(),
         };
-        Ok(found)
+        candidates(&self.client, &lost).await
     }
 
     /// Leaves those that no other change is known to have made.
     async fn unclaimed(&self, ids: Vec<String>) -> Result<Vec<String>, Failure> {
         let ledger = self.ledger.clone().ok_or_else(no_journal)?;
-        blocking(move || {
-            let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
-            let mut free = Vec::new();
-            for id in ids {
-                if !journal.is_claimed(&id).map_err(|error| failure(&error))? {
-                    free.push(id);
-                }
-            }
-            Ok(free)
-        })
-        .await
+        let journal = blocking(move || ledger.open_to_read()?.ok_or_else(no_journal)).await?;
+        Claims::new(Arc::new(journal)).unclaimed(ids).await
     }
 
     // What is left

@@ -1,8 +1,7 @@
 //! One run: draft → review → apply → report.
 //!
 //! The stages are types: a program fills a draft, a review makes it a judged set, and only a
-//! cleared set reaches [`apply`](crate::host::apply::apply). A dry run is the same with the
-//! last step left out.
+//! cleared set is carried out. A dry run is the same with the last step left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,36 +13,37 @@ use tokio::sync::mpsc;
 
 use crate::change::{ChangeSet, Saved};
 use crate::graph::Client;
-use crate::host::apply::{apply, refresh};
 use crate::host::broker;
 use crate::host::names::names;
 use crate::host::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, Failure, Report, Status};
 use crate::host::session::Facts;
 use crate::host::worker::{self, Crash};
-use crate::host::{Ledger, Session, Stop, StopReason, View};
+use crate::host::{Ledger, Session, Stop, StopReason, View, Watch};
 use crate::journal::{Judgement, NewRun, Purpose, RunId};
 use crate::model::{Clock, Limits, PlanId, User};
-use crate::policy::{AgentGrants, Caps, Cleared, Grants, Reviewed, Ruling, Verdict, review};
+use crate::policy::{AgentGrants, Caps, Grants, Reviewed, Ruling, Verdict, review};
 use crate::wire::request;
 
 mod outcome;
+mod rounds;
 mod saved;
 
 /// What drafts: a script, or the body of a command.
-pub trait Program: Send {
-    /// Reads through the session, records wishes there, returns a result as data.
+pub trait Program: Send + Sync {
+    /// Reads through the session, records wishes there, returns a result as data. It runs again
+    /// where someone else has moved what it read, and must then want the same of the same.
     ///
     /// # Errors
     /// What went wrong, for the report; then nothing is applied.
-    fn run(self: Box<Self>, session: &Session) -> Result<Value, Failure>;
+    fn run(&self, session: &Session) -> Result<Value, Failure>;
 }
 
 impl<F> Program for F
 where
-    F: FnOnce(&Session) -> Result<Value, Failure> + Send,
+    F: Fn(&Session) -> Result<Value, Failure> + Send + Sync,
 {
-    fn run(self: Box<Self>, session: &Session) -> Result<Value, Failure> {
+    fn run(&self, session: &Session) -> Result<Value, Failure> {
         self(session)
     }
 }
@@ -122,6 +122,10 @@ pub struct Host {
     pub judge: Arc<dyn Judge>,
     /// How long after a create it would have shown, if it was made.
     pub quarantine: Duration,
+    /// How many writes may go out in a second; `None` for as many as the service takes.
+    pub writes_per_second: Option<u32>,
+    /// Is told how far a run is.
+    pub watch: Watch,
     /// Where runs are recorded; without one nothing is.
     pub ledger: Option<Ledger>,
     /// Stops whatever runs (Ctrl-C).
@@ -144,11 +148,13 @@ struct Run<'a> {
     saved: Option<Saved>,
     requests_before: crate::graph::Counts,
     record: Option<Record>,
+    /// The set whose changes the report shows.
+    shown: ChangeSet,
 }
 
 impl Host {
     /// Runs a program: drafts, reviews, and applies unless something stands against it.
-    pub async fn run(&self, mut start: Start, program: Box<dyn Program + 'static>) -> Finished {
+    pub async fn run(&self, mut start: Start, program: Arc<dyn Program>) -> Finished {
         start.purpose = Purpose::Run;
         self.run_for(Origin::default(), start, program).await
     }
@@ -158,27 +164,18 @@ impl Host {
         &self,
         origin: Origin,
         start: Start,
-        program: Box<dyn Program + 'static>,
+        program: Arc<dyn Program>,
     ) -> Finished {
         let mut run = match self.open(start).await {
             Ok(run) => run,
             Err(finished) => return *finished,
         };
-        let session = run.session.clone();
-        let drafted = self.on_thread(&session, move |session| program.run(session)).await;
-        {
-            let state = session.state();
-            run.report.output.clone_from(&state.output);
-            run.report.warnings.clone_from(&state.warnings);
-        }
-        let writes = !session.change_set().is_empty();
+        let drafted = run.draft(&program).await;
+        let writes = !run.session.change_set().is_empty();
         let recorded = run.begin_record(origin, writes).await;
         match (drafted, recorded) {
-            (Err(failure), _) | (Ok(_), Err(failure)) => run.fail(failure),
-            (Ok(result), Ok(())) => {
-                run.report.result = result;
-                run.review_and_apply().await;
-            }
+            (Err(failure), _) | (Ok(()), Err(failure)) => run.fail(failure),
+            (Ok(()), Ok(())) => run.review_and_apply(Some(&program)).await,
         }
         run.finish().await
     }
@@ -220,20 +217,15 @@ impl Host {
             run.fail(failure);
             return run.finish().await;
         }
-        match refresh(&self.client, &set, run.session.facts().now, &self.interrupt).await {
-            Err(applied) => {
-                run.take_up(&set);
-                run.report.names = names(&run.session, &set);
-                run.report.changes = set
-                    .changes()
-                    .iter()
-                    .map(|it| ChangeReport::planned(it, Verdict::Allow))
-                    .collect();
-                run.conclude(applied);
+        run.take_up(&set);
+        match run.refresh(&set).await {
+            Err(tally) => {
+                run.show(&set, None);
+                run.conclude(&tally.0, tally.1);
             }
             Ok(set) => {
-                run.take_up(&set);
-                run.review_and_apply().await;
+                run.session.rest_on(&set);
+                run.review_and_apply(None).await;
             }
         }
         run.finish().await
@@ -303,6 +295,7 @@ impl Host {
             saved: None,
             requests_before,
             record: None,
+            shown: ChangeSet::default(),
         })
     }
 
@@ -411,16 +404,44 @@ impl Run<'_> {
         }
     }
 
+    /// Runs the program, for the first time or again.
+    async fn draft(&mut self, program: &Arc<dyn Program>) -> Result<(), Failure> {
+        let (session, program) = (self.session.clone(), Arc::clone(program));
+        let drafted = self.host.on_thread(&session, move |session| program.run(session)).await;
+        {
+            let state = session.state();
+            self.report.output.clone_from(&state.output);
+            self.report.warnings.clone_from(&state.warnings);
+        }
+        self.report.result = drafted?;
+        Ok(())
+    }
+
     fn fail(&mut self, failure: Failure) {
         self.report.status = Status::Failed;
         self.report.error = Some(failure);
-        let set = self.session.change_set();
-        self.report.names = names(&self.session, &set);
-        self.report.changes =
-            set.changes().iter().map(|it| ChangeReport::planned(it, Verdict::Allow)).collect();
+        self.show(&self.session.change_set(), None);
     }
 
-    async fn review_and_apply(&mut self) {
+    /// Puts a set into the report, as not carried out yet.
+    fn show(&mut self, set: &ChangeSet, reviewed: Option<&Reviewed>) {
+        self.report.names = names(&self.session, set);
+        let verdict = |n| reviewed.map_or(Verdict::Allow, |it| it.verdict_of(n));
+        let changes = set.changes().iter();
+        self.report.changes = changes.map(|it| ChangeReport::planned(it, verdict(it.n))).collect();
+        self.shown = set.clone();
+    }
+
+    /// The same with what was said of it.
+    fn show_reviewed(&mut self, reviewed: &Reviewed) {
+        self.report.verdicts = reviewed.rulings().to_vec();
+        self.show(reviewed.set(), Some(reviewed));
+        if let Some(record) = self.record.as_mut() {
+            record.rulings = serde_json::to_value(&self.report.verdicts).unwrap_or_default();
+        }
+    }
+
+    async fn review_and_apply(&mut self, program: Option<&Arc<dyn Program>>) {
         let set = self.session.change_set();
         self.saved = Some(self.to_save(&set));
         self.report.names = names(&self.session, &set);
@@ -434,19 +455,10 @@ impl Run<'_> {
             self.fail(interrupted());
             return;
         }
-        self.report.verdicts = reviewed.rulings().to_vec();
-        self.report.changes = reviewed
-            .set()
-            .changes()
-            .iter()
-            .map(|it| ChangeReport::planned(it, reviewed.verdict_of(it.n)))
-            .collect();
-        if let Some(record) = self.record.as_mut() {
-            record.rulings = serde_json::to_value(&self.report.verdicts).unwrap_or_default();
-        }
+        self.show_reviewed(&reviewed);
         let (status, judgement) = match reviewed.clear() {
             Some(_) if self.start.dry_run => (Status::Previewed, Judgement::Previewed),
-            Some(cleared) => return self.apply(&cleared).await,
+            Some(cleared) => return self.carry_out(Box::new(cleared), program).await,
             None if reviewed.verdict() == Verdict::Hold => (Status::Held, Judgement::Held),
             None => (Status::Denied, Judgement::Denied),
         };
@@ -494,30 +506,11 @@ impl Run<'_> {
         review(self.session.change_set(), &grants, rulings)
     }
 
-    async fn apply(&mut self, cleared: &Cleared) {
-        let (now, stop) = (self.session.facts().now, &self.host.interrupt);
-        let locks = match &self.record {
-            None => Vec::new(),
-            Some(record) => {
-                let changes = cleared.set().changes().iter();
-                let plans = changes.flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten();
-                match record.lock(plans.cloned().collect(), Arc::clone(stop)).await {
-                    Ok(Some(locks)) => locks,
-                    Ok(None) => return self.fail(interrupted()),
-                    Err(failure) => return self.fail(failure),
-                }
-            }
-        };
-        let applied = apply(&self.host.client, cleared, now, self.record.as_ref(), stop).await;
-        drop(locks);
-        self.conclude(applied);
-    }
-
     async fn finish(mut self) -> Finished {
         let counts = self.host.client.counts();
         let stats = &mut self.report.stats;
         stats.requests = counts.requests - self.requests_before.requests;
-        stats.retries = counts.retries - self.requests_before.retries;
+        stats.retries += counts.retries - self.requests_before.retries;
         stats.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if let Some(record) = self.record.take()
             && let Err(failure) = record.finish(&self.report).await

@@ -16,7 +16,9 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{ChangeSet, Draft};
+use crate::host::apply::now::ReadSet;
 use crate::host::broker::{Ask, Got, Question};
+use crate::host::reads::ListRead;
 use crate::host::{Error, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{
@@ -59,6 +61,8 @@ pub(crate) struct State {
     pub(crate) warnings: Vec<String>,
     /// Tasks whose details were taken for empty because the task said that there are none.
     pub(crate) seen_bare: BTreeSet<TaskId>,
+    /// What was asked of lists.
+    pub(crate) lists: BTreeSet<ListRead>,
     /// Keys given to new checklist items.
     n_keys: usize,
     /// How many details to fetch at the next miss: one batch at first, which costs a single look
@@ -197,6 +201,31 @@ impl Session {
         format!("{}-{:03}", state.draft.nonce(), state.n_keys)
     }
 
+    /// Notes that a decision may rest on the answer of a list.
+    pub(crate) fn note_list(&self, list: ListRead) {
+        if !list.is_of_new() {
+            self.state().lists.insert(list);
+        }
+    }
+
+    /// Returns what was read so far that a decision may rest on.
+    pub(crate) fn read_set(&self) -> ReadSet {
+        let state = self.state();
+        ReadSet { fields: state.draft.reads().clone(), lists: state.lists.clone() }
+    }
+
+    /// Makes ready for the program to run again, on the snapshot as it is now. What it drafted and
+    /// said is forgotten; markers and keys come out the same.
+    pub(crate) fn begin_again(&self) {
+        let mut state = self.state();
+        state.draft = Draft::new(state.draft.nonce().to_owned());
+        state.output.clear();
+        state.warnings.clear();
+        state.lists.clear();
+        state.seen_bare.clear();
+        state.n_keys = 0;
+    }
+
     pub(crate) fn ask(&self, ask: Ask) -> Result<Got, Error> {
         self.check_stop()?;
         let (reply, answer) = oneshot::channel();
@@ -332,6 +361,12 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
+        self.note_list(ListRead::Buckets(plan.clone()));
+        self.listed_buckets(plan)
+    }
+
+    /// The same where the caller says what of it counts as read.
+    pub(crate) fn listed_buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
         self.plan(plan)?;
         let read = self.state().snapshot.buckets_of(plan).map(<[_]>::to_vec);
         let ids = match read {

@@ -2,6 +2,7 @@
 
 use crate::change::{EntityId, Field, TaskState};
 use crate::host::broker::{Ask, Got};
+use crate::host::reads::ListRead;
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
@@ -12,6 +13,12 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
+        self.note_list(ListRead::Tasks(plan.clone()));
+        self.listed_tasks(plan)
+    }
+
+    /// The same where the caller says what of it counts as read.
+    pub(crate) fn listed_tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
         self.plan(plan)?;
         let read = self.state().snapshot.tasks_of(plan).map(<[_]>::to_vec);
         let ids = match read {
@@ -45,8 +52,9 @@ impl Session {
     /// The bucket does not exist or the service can not be asked.
     pub fn tasks_in(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
         let plan = self.bucket(bucket)?.plan;
+        self.note_list(ListRead::TasksIn(plan.clone(), bucket.clone()));
         let mut ids = Vec::new();
-        for id in self.tasks(&plan)? {
+        for id in self.listed_tasks(&plan)? {
             if self.task(&id)?.bucket.as_ref() == Some(bucket) {
                 self.note_read(EntityId::Task(id.clone()), Field::BucketId);
                 ids.push(id);
@@ -60,6 +68,7 @@ impl Session {
     /// # Errors
     /// The service can not be asked.
     pub fn my_tasks(&self) -> Result<Vec<TaskId>, Error> {
+        self.note_list(ListRead::Mine);
         if self.state().snapshot.my_tasks().is_none()
             && let Got::Tasks(tasks) = self.ask(Ask::MyTasks)?
         {

@@ -180,7 +180,8 @@ impl Undo<'_> {
             let plan = self.plan(change.plan());
             let _shown_as_id = self.session.plan(&plan);
             let Write::Task(edit) = &change.write else { continue };
-            let _shown_as_id = (self.session.buckets(&plan), self.session.plan_details(&plan));
+            let _shown_as_id =
+                (self.session.listed_buckets(&plan), self.session.plan_details(&plan));
             for state in [edit.before(), edit.after()].into_iter().flatten() {
                 state.task.assignments.keys().for_each(|it| drop(self.session.user_by_id(it)));
             }

@@ -92,11 +92,11 @@ impl Session {
     /// The board is read only here, or the plan does not exist.
     pub fn delete_plan(&self, id: &PlanId) -> Result<(), Error> {
         self.check_writable()?;
-        let tasks: BTreeSet<TaskId> = self.tasks(id)?.into_iter().collect();
+        let tasks: BTreeSet<TaskId> = self.listed_tasks(id)?.into_iter().collect();
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
             tasks.into_iter().partition(TaskId::is_provisional);
         new.iter().try_for_each(|it| self.delete_task(it))?;
-        for bucket in self.buckets(id)?.iter().filter(|it| it.is_provisional()) {
+        for bucket in self.listed_buckets(id)?.iter().filter(|it| it.is_provisional()) {
             self.delete_bucket(bucket)?;
         }
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
@@ -110,7 +110,7 @@ impl Session {
     /// The board is read only here, or the plan does not exist.
     pub fn create_bucket(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
         self.check_writable()?;
-        let siblings = self.buckets(plan)?;
+        let siblings = self.listed_buckets(plan)?;
         let last = siblings
             .iter()
             .filter_map(|id| self.bucket(id).ok())

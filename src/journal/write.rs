@@ -80,20 +80,27 @@ impl Journal {
     /// The journal can not be written; or an attempt does not fit: its round was not cleared,
     /// the run has ended, the attempt before it has no outcome yet, or was applied.
     pub fn intend(&self, run: &RunId, at: Timestamp, intents: &[Intent]) -> Result<(), Error> {
-        if intents.is_empty() {
+        self.go_on(run, at, &[], intents)
+    }
+
+    /// Records what came of attempts and what is about to be sent, in one go: a run that goes on
+    /// waits for the disk once for each request.
+    ///
+    /// # Errors
+    /// As [`Journal::settle`] and [`Journal::intend`].
+    pub fn go_on(
+        &self,
+        run: &RunId,
+        at: Timestamp,
+        settled: &[Settled],
+        intents: &[Intent],
+    ) -> Result<(), Error> {
+        if settled.is_empty() && intents.is_empty() {
             return Ok(());
         }
         self.add(|to| {
-            let row = to.open_run(run)?;
-            for intent in intents {
-                to.check_cleared(run, intent.step.round)?;
-                to.check_turn(run, intent)?;
-                let new = IntentRow::of(run, at, intent)?;
-                let change = to.change(run, &intent.step)?;
-                let seq = to.record(new.core(&row, change)?)?;
-                new.insert(seq, to.on)?;
-            }
-            Ok(())
+            to.settle(run, at, settled)?;
+            to.intend(run, at, intents)
         })
     }
 
@@ -105,28 +112,7 @@ impl Journal {
     /// # Errors
     /// The journal can not be written; or an attempt was not recorded, or has its outcome.
     pub fn settle(&self, run: &RunId, at: Timestamp, settled: &[Settled]) -> Result<(), Error> {
-        if settled.is_empty() {
-            return Ok(());
-        }
-        self.add(|to| {
-            let row = to.run(run)?;
-            for it in settled {
-                let step = &it.step;
-                let (seq, last) = to.attempt(run, step, it.attempt)?.ok_or_else(|| {
-                    Fault::order(run, format!("{step}: attempt {} was not recorded", it.attempt))
-                })?;
-                if let Some(last) = last.filter(|it| it.is_final()) {
-                    let what = format!("{step}: attempt {} is {last} already", it.attempt);
-                    return Err(Fault::order(run, what));
-                }
-                let intent = to.intent(seq)?;
-                let new = OutcomeRow::of(seq, at, it);
-                let change = to.change(run, step)?;
-                let seq = to.record(new.core(&row, &intent, &change)?)?;
-                new.insert(seq, to.on)?;
-            }
-            Ok(())
-        })
+        self.go_on(run, at, settled, &[])
     }
 
     /// Records the end of a run, with its report.
@@ -167,6 +153,45 @@ impl Journal {
 }
 
 impl Adding<'_> {
+    fn intend(&mut self, run: &RunId, at: Timestamp, intents: &[Intent]) -> Result<(), Fault> {
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let row = self.open_run(run)?;
+        for intent in intents {
+            self.check_cleared(run, intent.step.round)?;
+            self.check_turn(run, intent)?;
+            let new = IntentRow::of(run, at, intent)?;
+            let change = self.change(run, &intent.step)?;
+            let seq = self.record(new.core(&row, change)?)?;
+            new.insert(seq, self.on)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, run: &RunId, at: Timestamp, settled: &[Settled]) -> Result<(), Fault> {
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let row = self.run(run)?;
+        for it in settled {
+            let step = &it.step;
+            let (seq, last) = self.attempt(run, step, it.attempt)?.ok_or_else(|| {
+                Fault::order(run, format!("{step}: attempt {} was not recorded", it.attempt))
+            })?;
+            if let Some(last) = last.filter(|it| it.is_final()) {
+                let what = format!("{step}: attempt {} is {last} already", it.attempt);
+                return Err(Fault::order(run, what));
+            }
+            let intent = self.intent(seq)?;
+            let new = OutcomeRow::of(seq, at, it);
+            let change = self.change(run, step)?;
+            let seq = self.record(new.core(&row, &intent, &change)?)?;
+            new.insert(seq, self.on)?;
+        }
+        Ok(())
+    }
+
     fn run(&self, run: &RunId) -> Result<RunRow, Fault> {
         RunRow::find(self.on, run.as_str())?
             .ok_or_else(|| Fault::Told(Error::NoRun(run.to_string())))

@@ -31,7 +31,7 @@ pub struct Snapshot {
 }
 
 macro_rules! entity {
-    ($get:ident, $add:ident, $field:ident, $id:ty, $value:ty, $what:literal) => {
+    ($get:ident, $add:ident, $renew:ident, $field:ident, $id:ty, $value:ty, $what:literal) => {
         #[doc = concat!("Returns ", $what, ", if it was read.")]
         #[must_use]
         pub fn $get(&self, id: &$id) -> Option<&Versioned<$value>> {
@@ -42,17 +42,34 @@ macro_rules! entity {
         pub fn $add(&mut self, id: $id, value: Versioned<$value>) {
             self.$field.entry(id).or_insert(value);
         }
+
+        #[doc = concat!("Puts ", $what, " as it is now in the place of what was read, unless that is newer.")]
+        pub fn $renew(&mut self, id: $id, value: Versioned<$value>) {
+            match self.$field.get(&id) {
+                Some(known) if known.etag.is_newer_than(&value.etag) => {}
+                _ => _ = self.$field.insert(id, value),
+            }
+        }
     };
 }
 
 impl Snapshot {
-    entity!(plan, add_plan, plans, PlanId, Plan, "a plan");
-    entity!(bucket, add_bucket, buckets, BucketId, Bucket, "a bucket");
-    entity!(task, add_task, tasks, TaskId, Task, "a task");
-    entity!(details, add_details, details, TaskId, TaskDetails, "the details of a task");
+    entity!(plan, add_plan, renew_plan, plans, PlanId, Plan, "a plan");
+    entity!(bucket, add_bucket, renew_bucket, buckets, BucketId, Bucket, "a bucket");
+    entity!(task, add_task, renew_task, tasks, TaskId, Task, "a task");
+    entity!(
+        details,
+        add_details,
+        renew_details,
+        details,
+        TaskId,
+        TaskDetails,
+        "the details of a task"
+    );
     entity!(
         plan_details,
         add_plan_details,
+        renew_plan_details,
         plan_details,
         PlanId,
         PlanDetails,
@@ -68,6 +85,62 @@ impl Snapshot {
     /// Keeps the place of a task on a board unless it was read before.
     pub fn add_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
         self.places.entry((task, board)).or_insert(place);
+    }
+
+    /// Puts the place of a task as it is now in the place of what was read.
+    pub fn renew_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
+        self.places.insert((task, board), place);
+    }
+
+    /// Forgets a task that is gone.
+    pub fn forget_task(&mut self, id: &TaskId) {
+        self.tasks.remove(id);
+        self.details.remove(id);
+        self.places.retain(|(task, _), _| task != id);
+        self.plan_tasks.values_mut().for_each(|list| list.retain(|it| it != id));
+        self.my_tasks.iter_mut().for_each(|list| list.retain(|it| it != id));
+    }
+
+    /// Forgets a bucket that is gone.
+    pub fn forget_bucket(&mut self, id: &BucketId) {
+        self.buckets.remove(id);
+        self.plan_buckets.values_mut().for_each(|list| list.retain(|it| it != id));
+    }
+
+    /// Forgets a plan that is gone.
+    pub fn forget_plan(&mut self, id: &PlanId) {
+        self.plans.remove(id);
+        self.plan_details.remove(id);
+        self.all_plans.iter_mut().for_each(|list| list.retain(|it| it != id));
+    }
+
+    /// Puts a list of tasks as it is now in the place of the one that was read; each of them is
+    /// known.
+    pub fn renew_tasks_of(&mut self, plan: PlanId, mut ids: Vec<TaskId>) {
+        let hint = |id: &TaskId| self.tasks.get(id).map(|it| it.value.order_hint.clone());
+        ids.sort_by_cached_key(|id| (hint(id), id.clone()));
+        ids.dedup();
+        self.plan_tasks.insert(plan, ids);
+    }
+
+    /// The same for the buckets of a plan.
+    pub fn renew_buckets_of(&mut self, plan: PlanId, mut ids: Vec<BucketId>) {
+        let hint = |id: &BucketId| self.buckets.get(id).map(|it| it.value.order_hint.clone());
+        ids.sort_by_cached_key(|id| (hint(id), id.clone()));
+        ids.dedup();
+        self.plan_buckets.insert(plan, ids);
+    }
+
+    /// The same for the tasks assigned to the actor.
+    pub fn renew_my_tasks(&mut self, ids: Vec<TaskId>) {
+        self.my_tasks = Some(ids);
+    }
+
+    /// Returns the ids of all that was read in plans.
+    pub fn known_ids(&self) -> impl Iterator<Item = &str> {
+        let plans = self.plans.keys().map(PlanId::as_str);
+        let buckets = self.buckets.keys().map(BucketId::as_str);
+        plans.chain(buckets).chain(self.tasks.keys().map(TaskId::as_str))
     }
 
     /// Returns the plans within reach, in the order to show them, if they were listed.

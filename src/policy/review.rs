@@ -1,6 +1,7 @@
 //! From a drafted set to one that may be applied.
 
-use crate::change::ChangeSet;
+use crate::change::apply::{Progress, Rest};
+use crate::change::{ChangeSet, EntityId};
 use crate::policy::rules::host_rules;
 use crate::policy::{Grants, Ruling, Verdict};
 
@@ -71,10 +72,53 @@ impl Reviewed {
     }
 }
 
+/// What is left to be carried out of a cleared set.
+///
+/// ```compile_fail
+/// use planwright::{change::apply::Rest, policy::ClearedRest};
+/// fn unreviewed(rest: Rest) -> ClearedRest { ClearedRest { rest } }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClearedRest {
+    rest: Rest,
+}
+
+impl ClearedRest {
+    /// Returns the changes that are left, numbered from 1, with the ids that are known by now.
+    #[must_use]
+    pub const fn set(&self) -> &ChangeSet {
+        &self.rest.set
+    }
+
+    /// Returns what is left with the number of each change in the whole set.
+    #[must_use]
+    pub const fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// Puts newer tags and fuller images in: the changes must want the same of the same entities.
+    ///
+    /// # Errors
+    /// They do not: then they must be judged.
+    pub fn advanced(self, set: ChangeSet) -> Result<Self, ChangeSet> {
+        let (old, new) = (self.rest.set.changes(), set.changes());
+        let same = old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.wants_same(b));
+        if same { Ok(Self { rest: Rest { set, ..self.rest } }) } else { Err(set) }
+    }
+}
+
 impl Cleared {
     /// Returns the set.
     #[must_use]
     pub const fn set(&self) -> &ChangeSet {
         &self.set
+    }
+
+    /// Returns what is left of it.
+    ///
+    /// # Errors
+    /// It wants something else where something was written already: of these entities.
+    pub fn rest(&self, progress: &Progress) -> Result<ClearedRest, Vec<EntityId>> {
+        Ok(ClearedRest { rest: progress.rest_of(&self.set)? })
     }
 }

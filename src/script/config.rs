@@ -62,6 +62,8 @@ pub struct LimitConfig {
     pub computing_seconds: Option<u64>,
     /// How long after a create whose answer was lost it is taken for not made, in seconds.
     pub quarantine_seconds: Option<u64>,
+    /// How many writes go out in a second at most; as many as the service takes if absent.
+    pub writes_per_second: Option<u32>,
 }
 
 /// One `[agents.NAME]` table.

@@ -124,12 +124,12 @@ impl Skill {
         &self.compiled.digest
     }
 
-    /// Makes it a program, to be run once.
+    /// Makes it a program.
     #[must_use]
-    pub fn program(&self, params: Map<String, Value>, budget: Budget) -> Box<dyn Program> {
+    pub fn program(&self, params: Map<String, Value>, budget: Budget) -> Arc<dyn Program> {
         let skill = self.compiled.clone();
         let params = Value::Object(params);
-        Box::new(move |session: &Session| run(&skill, &params, budget, session))
+        Arc::new(move |session: &Session| run(&skill, &params, budget, session))
     }
 }
 

@@ -17,8 +17,50 @@ pub struct Part {
     pub status: u16,
     /// How long to wait, as the service wrote it.
     pub retry_after: Option<String>,
+    /// The service's id of this part, for its support, where it tells one.
+    pub request_id: Option<String>,
     /// The body.
     pub body: Value,
+}
+
+/// In which order the writes of a batch are carried out (the patterns of 8.4 that are of use).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// In any, or all at once.
+    Any,
+    /// Each after the one before it, and only if that was done; else it gets a 424.
+    OneByOne,
+}
+
+/// Joins writes to one request; their places in the slice are their ids. At most
+/// [`MAX_REQUESTS`]. Each keeps its own condition.
+#[must_use]
+pub fn of_writes(requests: &[&Request], order: Order) -> Request {
+    let list: Vec<Value> = requests
+        .iter()
+        .enumerate()
+        .map(|(at, it)| {
+            let mut headers = Map::new();
+            if let Some(tag) = it.if_match() {
+                headers.insert("If-Match".to_owned(), json!(tag.as_str()));
+            }
+            if it.method() == Method::Patch {
+                headers.insert("Prefer".to_owned(), json!("return=representation"));
+            }
+            let (id, method) = (at.to_string(), it.method().as_str());
+            let mut part = json!({ "id": id, "method": method, "url": it.path() });
+            if let Some(body) = it.body() {
+                headers.insert("Content-Type".to_owned(), json!("application/json"));
+                part["body"] = body.clone();
+            }
+            part["headers"] = headers.into();
+            if order == Order::OneByOne && at > 0 {
+                part["dependsOn"] = json!([(at - 1).to_string()]);
+            }
+            part
+        })
+        .collect();
+    Request::batch_of_writes(json!({ "requests": list }))
 }
 
 /// Joins reads to one request; their places in the slice are their ids. At most
@@ -59,13 +101,14 @@ pub fn split(answer: Value) -> Result<BTreeMap<usize, Part>, DecodeError> {
     let mut parts = BTreeMap::new();
     for it in answers.responses {
         let Ok(id) = it.id.parse() else { continue };
-        let retry_after = it
-            .headers
-            .iter()
-            .flatten()
-            .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
-            .map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        parts.insert(id, Part { status: it.status, retry_after, body: it.body });
+        let header = |wanted: &str| {
+            let headers = it.headers.iter().flatten();
+            let mut found = headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            let (_, value) = found.next()?;
+            Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        };
+        let (retry_after, request_id) = (header("retry-after"), header("request-id"));
+        parts.insert(id, Part { status: it.status, retry_after, request_id, body: it.body });
     }
     Ok(parts)
 }
@@ -88,6 +131,26 @@ mod tests {
             { "id": "1", "method": "GET", "url": "/planner/tasks/b/details" },
         ] });
         assert_eq!(batch.body(), Some(&expected));
+    }
+
+    #[test]
+    fn writes_are_joined_with_their_conditions() {
+        let id = TaskId::parse("a").unwrap();
+        let tag = || crate::model::ETag::new("W/\"x\"".into());
+        let update = request::update_task(&id, json!({ "title": "T" }), tag());
+        let delete = request::delete_task(&id, tag());
+        let batch = of_writes(&[&update, &delete], Order::OneByOne);
+        assert!(!batch.is_read());
+        let expected = json!({ "requests": [
+            { "id": "0", "method": "PATCH", "url": "/planner/tasks/a", "body": { "title": "T" },
+              "headers": { "If-Match": "W/\"x\"", "Prefer": "return=representation",
+                           "Content-Type": "application/json" } },
+            { "id": "1", "method": "DELETE", "url": "/planner/tasks/a",
+              "headers": { "If-Match": "W/\"x\"" }, "dependsOn": ["0"] },
+        ] });
+        assert_eq!(batch.body(), Some(&expected));
+        let any = of_writes(&[&update, &delete], Order::Any);
+        assert!(!any.body().unwrap().to_string().contains("dependsOn"));
     }
 
     /// planner-api.md 13.17: any order, a status for each, waits inside.

@@ -81,6 +81,11 @@ impl Request {
         Self { is_read: true, ..Self::post("/$batch", body) }
     }
 
+    /// Makes a batch with writes in it.
+    pub(crate) fn batch_of_writes(body: Value) -> Self {
+        Self::post("/$batch", body)
+    }
+
     /// Makes a conditional write that is on record once more; nothing for any other request.
     #[must_use]
     pub fn again(

@@ -1,183 +1,270 @@
-//! Someone else's edit between a run's read and its write.
+//! Someone else's edit between a run's read and its write: rebased, decided anew, or a conflict
+//! (design.md 2.3).
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::support::{PLAN, Place, Planner, edit, get};
 
 const TASK: &str = "Book the room for the customer day";
+const MEI: &str = "mei@bos.example";
 
-/// Lets someone edit the task once: when the first request that `when` picks arrives.
-fn meanwhile(planner: &Planner, when: fn(&str, &str) -> bool, body: Value) {
+/// Tells whether someone's moment has come, of a request in the order in which they arrive.
+type When = fn(&str, &str, usize) -> bool;
+
+/// Lets someone edit the task at the first `times` requests that `when` picks, each time
+/// otherwise.
+fn each_time(
+    planner: &Planner,
+    when: When,
+    times: usize,
+    body: impl Fn(usize) -> Value + Send + Sync + 'static,
+) {
     let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
-    let once = Mutex::new(Some(body));
+    let (lists, edits) = (AtomicUsize::new(0), AtomicUsize::new(0));
     planner.on_request(move |emulator, exchange| {
-        if when(&exchange.method, &exchange.path)
-            && let Some(body) = once.lock().unwrap().take()
-        {
+        let is_list = exchange.method == "GET" && exchange.path.ends_with("/tasks");
+        let lists = lists.fetch_add(usize::from(is_list), Ordering::SeqCst) + usize::from(is_list);
+        if !when(&exchange.method, &exchange.path, lists) {
+            return;
+        }
+        let n = edits.fetch_add(1, Ordering::SeqCst);
+        if n < times {
+            let body = body(n);
             let details = body.get("description").is_some();
             let path = format!("/planner/tasks/{id}{}", if details { "/details" } else { "" });
-            edit(emulator, "mei@bos.example", &path, &body);
+            edit(emulator, MEI, &path, &body);
         }
     });
 }
 
-fn at_the_write(method: &str, _path: &str) -> bool {
+fn meanwhile(planner: &Planner, when: When, body: Value) {
+    each_time(planner, when, 1, move |_| body.clone());
+}
+
+fn at_the_write(method: &str, _path: &str, _lists: usize) -> bool {
     method == "PATCH"
 }
 
-/// The first single read of a task is the comparison before the write.
-fn before_the_comparison(method: &str, path: &str) -> bool {
-    method == "GET" && path.contains("/planner/tasks/")
+/// The first list of the plan's tasks is the run's, the second is compared with it.
+fn before_the_comparison(method: &str, path: &str, lists: usize) -> bool {
+    method == "GET" && path.ends_with("/tasks") && lists == 2
+}
+
+/// Details that the task says are empty are first read to be compared.
+fn at_the_details(method: &str, path: &str, _lists: usize) -> bool {
+    method == "GET" && path.ends_with("/details")
 }
 
 fn set(field: &str) -> String {
     format!("let t = plan(\"{PLAN}\").task(\"{TASK}\"); t.{field};")
 }
 
+fn description(planner: &Planner) -> Value {
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    planner.get(&format!("/planner/tasks/{id}/details"))["description"].clone()
+}
+
+/// Nobody looked at what moved, so nothing is decided anew.
 #[test]
 fn an_edit_of_another_field_survives_and_the_run_succeeds() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    meanwhile(&planner, at_the_write, json!({ "startDateTime": "2026-01-01T00:00:00Z" }));
+    let script = format!("let t = task(\"{id}\"); t.priority = 1;");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["stats"]["replays"], 0);
+    let task = planner.task(TASK);
+    assert_eq!(
+        (&task["priority"], &task["startDateTime"]),
+        (&json!(1), &json!("2026-01-01T00:00:00Z"))
+    );
+}
+
+/// The tag of a field that collides protects it; then the script decides anew.
+#[test]
+fn a_script_adds_to_whatever_is_there_exactly_once() {
     for when in [at_the_write, before_the_comparison] {
         let planner = Planner::demo();
         let place = Place::against(&planner);
-        meanwhile(&planner, when, json!({ "title": "Book a bigger room" }));
-        place.script(&set("priority = 1"), &[]).code(0).says(&["Applied 1 change"]);
-        let task = planner.task("Book a bigger room");
-        assert_eq!(task["priority"], 1);
+        meanwhile(&planner, when, json!({ "description": "Theirs" }));
+        let script = set("description += \" and ours\"");
+        let report = place.script(&script, &["--json"]).code(0).json();
+        assert_eq!(report["status"], "applied");
+        assert_eq!(report["stats"]["replays"], 1);
+        let field = &report["changes"][0]["fields"]["description"];
+        assert_eq!(field["before"], "Theirs", "what the change rests on in the end");
+        assert_eq!(description(&planner), "Theirs and ours");
     }
 }
 
 #[test]
-fn an_edit_of_the_same_field_is_never_overwritten() {
-    for when in [at_the_write, before_the_comparison] {
+fn a_script_decides_anew_on_what_it_read_and_does_not_write() {
+    for (when, body) in [
+        (before_the_comparison as When, json!({ "percentComplete": 100 })),
+        (at_the_details, json!({ "description": "STOP" })),
+    ] {
         let planner = Planner::demo();
         let place = Place::against(&planner);
-        meanwhile(&planner, when, json!({ "priority": 9 }));
-        let report = place.script(&set("priority = 1"), &["--json"]).code(4).json();
-        assert_eq!(report["status"], "conflict");
-        let change = &report["changes"][0];
-        assert_eq!(change["status"], "conflict");
-        let sides = json!([{ "field": "priority", "base": 5, "theirs": 9, "ours": 1 }]);
-        assert_eq!(change["conflict"], sides);
+        meanwhile(&planner, when, body);
+        let script = set(
+            "priority = if t.is_completed || t.description.contains(\"STOP\") { 9 } else { 1 }",
+        );
+        let report = place.script(&script, &["--json"]).code(0).json();
+        assert_eq!(report["stats"]["replays"], 1);
         assert_eq!(planner.task(TASK)["priority"], 9);
     }
 }
 
+/// What is drafted anew is judged anew: nothing goes out that the rules would not have let
+/// through from the beginning.
 #[test]
-fn a_conflict_is_told_to_a_person_with_all_three_sides() {
+fn what_is_decided_anew_is_judged_anew() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    meanwhile(&planner, at_the_write, json!({ "priority": 9 }));
-    place.script(&set("priority = 1"), &[]).code(4).says(&[
-        "conflict priority: was medium, is now low, wanted urgent",
-        "Conflict: nothing was written.",
-    ]);
-}
-
-#[test]
-fn an_edit_of_a_field_that_the_script_read_stops_it() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    meanwhile(&planner, before_the_comparison, json!({ "percentComplete": 100 }));
-    let script = set("priority = if t.is_completed { 9 } else { 1 }");
-    let report = place.script(&script, &["--json"]).code(4).json();
-    assert_eq!(report["changes"][0]["conflict"][0]["field"], "percentComplete");
+    let mei = get_id(&planner, MEI);
+    let assignment =
+        json!({ "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" });
+    let body = json!({ "assignments": { mei.as_str(): assignment } });
+    meanwhile(&planner, before_the_comparison, body);
+    // The script does not look at the assignees; agent_rules does.
+    let report = place.script(&set("priority = 1"), &["--json"]).code(3).json();
+    assert_eq!(report["status"], "denied");
+    assert!(report["verdicts"].to_string().contains("assigned to someone else"));
     assert_eq!(planner.task(TASK)["priority"], 5);
 }
 
+/// What the program said before it ran again is not said.
 #[test]
-fn one_conflict_among_several_changes_writes_nothing() {
+fn the_output_is_that_of_the_last_time() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    meanwhile(
-        &planner,
-        |method, path| method == "GET" && path.ends_with("/details"),
-        json!({ "bucketId": planner.bucket_id("Done") }),
-    );
-    // The comparison lists the plan for many tasks: the edit comes before it, at the details.
-    let before = planner.board();
-    let script = format!(
-        "let t = plan(\"{PLAN}\").task(\"Answer the auditor's questions\"); t.checklist; {}",
-        "for t in plan(\"BOS Operations\").bucket(\"Inbox\").tasks { if t.is_overdue() { t.priority = 1; } }"
-    );
-    let report = place.script(&script, &["--json"]).code(4).json();
-    assert_eq!(report["status"], "conflict");
-    let moved = planner.task(TASK);
-    assert_eq!(moved["bucketId"], json!(planner.bucket_id("Done")));
-    let untouched = |title: &str| {
-        let was = before[0]["value"].as_array().unwrap().iter().find(|it| it["title"] == title);
-        assert_eq!(&planner.task(title), was.unwrap(), "{title}");
-    };
-    untouched("Renew the liability insurance");
-    untouched("Update the emergency contact list");
+    meanwhile(&planner, before_the_comparison, json!({ "priority": 9 }));
+    let script = set("priority; print(`it is ${t.priority}`); t.priority = 1; t.priority");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!((&report["output"], &report["result"]), (&json!(["it is 9"]), &json!(1)));
 }
 
+/// Someone who never stops is not fought for ever.
 #[test]
-fn a_description_edited_by_someone_else_is_not_overwritten() {
+fn a_conflict_that_does_not_end_is_told_with_all_three_sides() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    meanwhile(&planner, at_the_write, json!({ "description": "Theirs" }));
-    let script = set("description = \"Ours\"");
+    each_time(&planner, at_the_write, usize::MAX, |n| json!({ "priority": 2 + n % 8 }));
+    let script = set("priority = 1");
     let report = place.script(&script, &["--json"]).code(4).json();
-    assert_eq!(report["changes"][0]["conflict"][0]["field"], "description");
+    assert_eq!((&report["status"], &report["stats"]["replays"]), (&json!("conflict"), &json!(8)));
+    let change = &report["changes"][0];
+    assert_eq!((&change["status"], &change["attempts"]), (&json!("conflict"), &json!(9)));
+    let side = &change["conflict"][0];
+    assert_eq!((&side["field"], &side["ours"]), (&json!("priority"), &json!(1)));
+    assert_ne!(side["base"], side["theirs"]);
+    assert_ne!(planner.task(TASK)["priority"], 1, "nothing was overwritten");
+    place
+        .script(&script, &[])
+        .code(4)
+        .says(&["conflict priority: was ", "Conflict: nothing was written."]);
+}
+
+/// The others are not held up by the one in conflict, and it is sent once more by itself.
+#[test]
+fn only_what_is_in_conflict_is_sent_again() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    meanwhile(&planner, at_the_write, json!({ "priority": 9 }));
+    let script = format!("for t in plan(\"{PLAN}\").tasks {{ t.priority = 1; }}");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    let changes = report["changes"].as_array().unwrap();
+    assert!(changes.len() > 5);
+    for change in changes {
+        let mine = change["title"] == TASK;
+        assert_eq!(change["attempts"], if mine { 2 } else { 1 }, "{}", change["title"]);
+        assert_eq!(change["status"], "applied");
+    }
+    assert_eq!(report["stats"]["replays"], 1);
+    let board = planner.board();
+    assert!(board[0]["value"].as_array().unwrap().iter().all(|it| it["priority"] == 1));
+}
+
+/// What was written must come out the same, or the run stops.
+#[test]
+fn a_program_that_wants_something_else_of_what_it_has_written_stops() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    meanwhile(&planner, at_the_write, json!({ "priority": 9 }));
+    let other = "Answer the auditor's questions";
+    let script = format!(
+        "let p = plan(\"{PLAN}\"); let t = p.task(\"{TASK}\");
+        let o = p.task(\"{other}\"); o.description = `was ${{t.priority}}`; t.priority = 1;"
+    );
+    let report = place.script(&script, &["--json"]).code(8).json();
+    assert_eq!(report["status"], "partial");
+    let of = |title: &str| {
+        let changes = report["changes"].as_array().unwrap().iter();
+        changes.clone().find(|it| it["title"] == title).unwrap()["status"].clone()
+    };
+    assert_eq!((of(other), of(TASK)), (json!("applied"), json!("conflict")));
+    assert!(report["warnings"].to_string().contains("wants something else"), "{report}");
+    assert_eq!(planner.task(TASK)["priority"], 9);
+}
+
+/// A task that came into the list, or left it, changes what a loop over it would do.
+#[test]
+fn a_list_that_was_read_is_compared_too() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let bucket = planner.bucket_id("This Week");
+    let script = format!(
+        "plan(\"{PLAN}\").create_task(#{{ title: `N ${{plan(\"{PLAN}\").bucket(\"This Week\").tasks.len()}}` }});"
+    );
+    let before = place.script(&script, &["--json", "--dry-run"]).code(0).json();
+    meanwhile(&planner, before_the_comparison, json!({ "bucketId": bucket }));
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["stats"]["replays"], 1);
+    let n = |it: &Value| -> i64 {
+        let title = it["changes"][0]["title"].as_str().unwrap();
+        title.strip_prefix("N ").unwrap().parse().unwrap()
+    };
+    assert_eq!(n(&report), n(&before) + 1);
+}
+
+/// A saved set can not be drafted anew: it is a conflict, and nothing is written.
+#[test]
+fn one_conflict_among_several_changes_of_a_saved_set_writes_nothing() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        "for t in plan(\"{PLAN}\").bucket(\"Inbox\").tasks {{ if t.is_overdue() {{ t.priority = 1; }} }}"
+    );
+    place.script(&script, &["--out", "set.json"]).code(0);
     let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
-    let details = planner.get(&format!("/planner/tasks/{id}/details"));
-    assert_eq!(details["description"], "Theirs");
+    let to_done = json!({ "bucketId": planner.bucket_id("Done") });
+    planner.edit(MEI, &format!("/planner/tasks/{id}"), &to_done);
+    let before = planner.board();
+    let report = place.run(&["apply", "set.json", "--json"]).code(4).json();
+    assert_eq!(report["status"], "conflict");
+    let in_conflict =
+        report["changes"].as_array().unwrap().iter().filter(|it| it["status"] == "conflict");
+    assert_eq!(in_conflict.count(), 1);
+    assert_eq!(planner.board(), before);
 }
 
 #[test]
 fn a_task_edited_since_it_was_read_is_not_deleted() {
-    for when in [before_the_comparison, |method: &str, _: &str| method == "DELETE"] {
+    let at_the_delete: When = |method, _, _| method == "DELETE";
+    for when in [before_the_comparison, at_the_delete] {
         let planner = Planner::demo();
         let place = Place::against(&planner);
         meanwhile(&planner, when, json!({ "description": "Do not lose this" }));
         place.script(&set("delete()"), &["--force"]).code(4).says(&["changed or deleted it since"]);
         planner.task(TASK);
     }
-}
-
-/// A program that looks at empty details rests on their being empty.
-#[test]
-fn a_description_that_appeared_since_is_not_overwritten() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    // The details are fetched only when they are to be written: the edit comes right before.
-    meanwhile(
-        &planner,
-        |method, path| method == "GET" && path.ends_with("/details"),
-        json!({ "description": "Theirs" }),
-    );
-    let script = set("description += \" and ours\"");
-    place.script(&script, &["--json"]).code(4);
-    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
-    let details = planner.get(&format!("/planner/tasks/{id}/details"));
-    assert_eq!(details["description"], "Theirs");
-}
-
-#[test]
-fn a_description_that_was_only_read_is_compared_too() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    meanwhile(&planner, before_the_comparison, json!({ "description": "STOP" }));
-    let script = set("priority = if t.description.contains(\"STOP\") { 9 } else { 1 }");
-    let report = place.script(&script, &["--json"]).code(4).json();
-    assert_eq!(report["changes"][0]["conflict"][0]["field"], "description");
-    assert_eq!(planner.task(TASK)["priority"], 5);
-}
-
-#[test]
-fn what_a_policy_looked_at_is_compared_too() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    let mei = get_id(&planner, "mei@bos.example");
-    let assignment =
-        json!({ "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" });
-    let body = json!({ "assignments": { mei.as_str(): assignment } });
-    meanwhile(&planner, before_the_comparison, body);
-    // The script does not look at the assignees; agent_rules does.
-    let report = place.script(&set("priority = 1"), &["--json"]).code(4).json();
-    assert_eq!(report["changes"][0]["conflict"][0]["field"], "assignments");
 }
 
 #[test]
@@ -276,9 +363,8 @@ fn get_id(planner: &Planner, upn: &str) -> String {
 }
 
 #[test]
-fn an_earlier_patch_is_not_sent_twice_when_its_answer_says_conflict() {
-    // A task and its details in one change: the details collide, the task is written. That is
-    // reported as what it is.
+fn a_part_that_was_written_is_not_sent_again() {
+    // A task and its details in one change: the details collide, the task is written.
     let planner = Planner::demo();
     let place = Place::against(&planner);
     let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
@@ -294,8 +380,10 @@ fn an_earlier_patch_is_not_sent_twice_when_its_answer_says_conflict() {
     let script = format!(
         "let t = plan(\"{PLAN}\").task(\"{TASK}\"); t.priority = 1; t.description = \"Ours\";"
     );
-    let report = place.script(&script, &["--json"]).code(8).json();
-    assert_eq!(report["status"], "partial");
-    assert_eq!(report["changes"][0]["status"], "conflict");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["changes"][0]["attempts"], 3);
     assert_eq!(planner.task(TASK)["priority"], 1);
+    assert_eq!(description(&planner), "Ours");
+    let of_the_task = planner.writes().into_iter().filter(|it| !it.path.contains("details"));
+    assert_eq!(of_the_task.count(), 1);
 }

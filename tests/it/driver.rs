@@ -8,6 +8,7 @@ use planwright::change::ChangeSet;
 use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
     Failure, Finished, Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock,
+    Watch,
 };
 use planwright::journal::Purpose;
 use planwright::model::{Limits, PlanId};
@@ -50,6 +51,8 @@ impl Driver {
             time_limit: Duration::from_secs(600),
             judge: Arc::new(NoPolicies),
             quarantine: Duration::from_secs(60),
+            writes_per_second: None,
+            watch: Watch::default(),
             ledger: None,
             interrupt: Arc::new(Stop::default()),
         };
@@ -59,7 +62,7 @@ impl Driver {
     /// Runs wishes through review and apply, deletions granted.
     pub(crate) fn run(
         &self,
-        wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Send + 'static,
+        wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
     ) -> Finished {
         let start = Start {
             purpose: Purpose::Run,
@@ -70,7 +73,8 @@ impl Driver {
             force: true,
             dry_run: false,
         };
-        self.runtime.block_on(self.host.run(start, Box::new(wishes)))
+        let again = move |session: &Session| wishes.clone()(session);
+        self.runtime.block_on(self.host.run(start, Arc::new(again)))
     }
 
     /// Records runs in a state folder from now on.
@@ -97,7 +101,7 @@ impl Driver {
     #[track_caller]
     pub(crate) fn apply(
         &self,
-        wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Send + 'static,
+        wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
     ) -> Report {
         let report = self.run(wishes).report;
         let well = matches!(report.status, Status::Applied | Status::NoChanges);

@@ -125,12 +125,27 @@ fn the_intent_is_there_before_the_request() {
 fn what_was_found_out_is_recorded() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    planner.faults(&json!([
-        { "method": "PATCH", "nth": 1, "action": { "drop_after": true } },
-        { "method": "POST", "path": "/planner/tasks", "nth": 1, "action": { "drop_after": true } },
-    ]));
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n");
+    let lose = |method: &str| {
+        planner.faults(&json!([{ "method": method, "nth": 1, "action": { "drop_after": true } }]));
+    };
+    lose("PATCH");
     place.script(&set("t.priority = 1;"), &[]).code(0);
+    lose("POST");
+    place.run(&["task", "create", "Found", "--plan", PLAN]).code(0);
+    // From the lost answer on nothing can be read: then nobody knows.
+    planner.on_request(|emulator, exchange| {
+        if exchange.method == "POST" {
+            let rules = json!([
+                { "method": "POST", "action": { "drop_after": true } },
+                { "method": "GET", "action": { "status": 500, "retry_after": "0" } },
+            ]);
+            emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
+        }
+    });
     place.run(&["task", "create", "Lost", "--plan", PLAN]).code(8).says(&["planwright resume"]);
+    planner.on_request(|_, _| {});
+    planner.faults(&json!([]));
     let outcomes = |n: usize| -> Vec<Value> {
         let runs = place.run(&["runs", "--json"]).code(0).json();
         let id = runs[n]["run_id"].as_str().unwrap();
@@ -140,6 +155,7 @@ fn what_was_found_out_is_recorded() {
     };
     assert_eq!(outcomes(0), ["unknown"]);
     assert_eq!(outcomes(1), ["unknown", "applied"]);
+    assert_eq!(outcomes(2), ["unknown", "unknown", "applied"]);
     let runs = place.run(&["runs", "--json"]).code(0).json();
     let lost = runs[0]["run_id"].as_str().unwrap();
     place.run(&["undo", lost, "--force"]).code(1).says(&["whether they were written"]);

@@ -11,6 +11,7 @@ mod support;
 mod beta;
 mod commands;
 mod conflicts;
+mod contention;
 mod crash;
 mod faults;
 mod history;

@@ -227,12 +227,12 @@ fn a_plan_with_everything_in_it() {
                 "",
                 json!({ "container": { "containerId": "{bos}", "type": "group" }, "title": "Fresh" }),
             ),
+            ("POST /v1.0/planner/buckets", "", json!({ "name": "First", "planId": "{new}", "orderHint": " !" })),
             (
                 "PATCH /v1.0/planner/plans/{new}/details",
                 "PlanDetails",
                 json!({ "categoryDescriptions": { "category3": "Blocked" } }),
             ),
-            ("POST /v1.0/planner/buckets", "", json!({ "name": "First", "planId": "{new}", "orderHint": " !" })),
             (
                 "POST /v1.0/planner/tasks",
                 "",

@@ -219,7 +219,7 @@ impl Common {
         context: &Context<'_>,
         command: &str,
         task: &str,
-        body: impl FnOnce(&Session, &TaskId) -> Result<(), Failure> + Send + 'static,
+        body: impl FnOnce(&Session, &TaskId) -> Result<(), Failure> + Clone + Send + Sync + 'static,
     ) -> Result<Exit, CommandError> {
         let (task, plan) = (task.to_owned(), self.plan.clone());
         context.edit(&self.write, command, move |session| {

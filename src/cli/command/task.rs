@@ -275,7 +275,7 @@ fn each(
     context: &Context<'_>,
     args: &ManyArgs,
     command: &str,
-    body: impl Fn(&Session, &TaskId) -> Result<(), Error> + Send + 'static,
+    body: impl Fn(&Session, &TaskId) -> Result<(), Error> + Clone + Send + Sync + 'static,
 ) -> Result<Exit, CommandError> {
     let (tasks, plan) = (args.tasks.clone(), args.plan.clone());
     context.edit(&args.write, command, move |session| {

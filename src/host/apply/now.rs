@@ -1,107 +1,290 @@
-//! What is there now, and whether a change may rest on it.
+//! What is there now of all that a run rests on: read again in as few round trips as will do.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{
-    Change, Edit, Entity, FieldConflict, Fields, Merge, Op, TaskBasis, TaskState, Write, merge,
-};
+use crate::change::{Change, Entity, EntityId, Field, Op, Write};
 use crate::graph::{Client, Error};
-use crate::host::apply::Reads;
-use crate::host::broker::{self, in_lanes};
+use crate::host::broker::in_lanes;
+use crate::host::reads::ListRead;
+use crate::model::snapshot::Snapshot;
 use crate::model::{
-    Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId,
+    Board, BoardPlace, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId,
     Versioned,
 };
-use crate::wire::{Request, request};
+use crate::wire::entity::Any;
+use crate::wire::{Decoded, Request, request};
 
-/// From so many tasks of one plan on, the plan's list is one read for all of them.
+/// From so many entities of one plan on, the plan's list is one read for all of them.
 const LIST_FROM: usize = 4;
 
-/// The present state of everything that a set changes.
+/// The fields of an entity that the run looked at.
+pub(crate) type Reads = BTreeSet<Field>;
+
+/// What a run has read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReadSet {
+    pub(crate) fields: BTreeMap<EntityId, Reads>,
+    pub(crate) lists: BTreeSet<ListRead>,
+}
+
+/// What is to be read again.
+#[derive(Default)]
+pub(crate) struct Needs {
+    singles: Vec<Single>,
+    tasks: BTreeMap<PlanId, BTreeSet<TaskId>>,
+    buckets: BTreeMap<PlanId, BTreeSet<BucketId>>,
+    task_lists: BTreeSet<PlanId>,
+    bucket_lists: BTreeSet<PlanId>,
+    mine: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Single {
+    Plan(PlanId),
+    PlanDetails(PlanId),
+    Bucket(BucketId),
+    Task(TaskId),
+    Details(TaskId),
+    Place(TaskId, Board),
+}
+
+/// The present state of it.
 #[derive(Default)]
 pub(crate) struct Now {
     pub(crate) plans: BTreeMap<PlanId, Versioned<Plan>>,
     pub(crate) plan_details: BTreeMap<PlanId, Versioned<PlanDetails>>,
-    pub(crate) buckets: BTreeMap<String, Versioned<Bucket>>,
+    pub(crate) buckets: BTreeMap<BucketId, Versioned<Bucket>>,
     pub(crate) tasks: BTreeMap<TaskId, Versioned<Task>>,
     pub(crate) details: BTreeMap<TaskId, Versioned<TaskDetails>>,
     pub(crate) places: BTreeMap<(TaskId, Board), Versioned<BoardPlace>>,
+    /// The tasks of plans that were listed, and the buckets, in board order.
+    pub(crate) task_lists: BTreeMap<PlanId, Vec<TaskId>>,
+    pub(crate) bucket_lists: BTreeMap<PlanId, Vec<BucketId>>,
+    pub(crate) mine: Option<Vec<TaskId>>,
+    /// What was asked for by itself and is gone.
+    pub(crate) gone: BTreeSet<EntityId>,
 }
 
-impl Now {
-    /// Reads it: one list for many tasks of a plan, single reads for few.
-    pub(crate) async fn read(client: &Client, changes: &[Change]) -> Result<Self, Error> {
-        let mut now = Self::default();
-        let mut by_plan: BTreeMap<PlanId, Vec<TaskId>> = BTreeMap::new();
-        // What goes with a bucket or plan is known from the plan's list only.
-        let mut to_list: BTreeSet<PlanId> = changes
-            .iter()
-            .filter(|it| it.op() == Op::Delete && it.entity() != Entity::Task)
-            .map(|it| it.plan().clone())
-            .collect();
-        let (mut plans, mut plan_details) = (Vec::new(), Vec::new());
-        let (mut buckets, mut details) = (Vec::new(), Vec::new());
-        let mut places: BTreeMap<Board, Vec<TaskId>> = BTreeMap::new();
-        for change in changes.iter().filter(|it| it.op() != Op::Create) {
+impl Needs {
+    /// Collects what changes are about, and what a run has read.
+    pub(crate) fn of(changes: &[Change], reads: &ReadSet, old: &Snapshot) -> Self {
+        let mut needs = Self::default();
+        needs.of_changes(changes);
+        needs.of_reads(reads, old);
+        needs.settle()
+    }
+
+    fn of_changes(&mut self, changes: &[Change]) {
+        for change in changes {
+            // What goes with a bucket or plan is known from the plan's list only.
+            if change.op() == Op::Delete && change.entity() != Entity::Task {
+                self.task_lists.insert(change.plan().clone());
+            }
+            if change.op() == Op::Create {
+                continue;
+            }
             match &change.write {
-                Write::Plan(edit) => plans.push(edit.known().id.clone()),
-                Write::PlanDetails { plan, .. } => plan_details.push(plan.clone()),
-                Write::Bucket(edit) => buckets.push(edit.known().id.clone()),
+                Write::Plan(edit) => self.singles.push(Single::Plan(edit.known().id.clone())),
+                Write::PlanDetails { plan, .. } => {
+                    self.singles.push(Single::PlanDetails(plan.clone()));
+                }
+                Write::Bucket(edit) => {
+                    let bucket = edit.known();
+                    self.buckets.entry(bucket.plan.clone()).or_default().insert(bucket.id.clone());
+                }
                 Write::Task(edit) => {
                     let task = &edit.known().task;
-                    by_plan.entry(task.plan.clone()).or_default().push(task.id.clone());
+                    self.tasks.entry(task.plan.clone()).or_default().insert(task.id.clone());
                     if edit.known().details.is_some() {
-                        details.push(task.id.clone());
+                        self.singles.push(Single::Details(task.id.clone()));
                     }
                     for board in edit.known().places.keys() {
-                        places.entry(*board).or_default().push(task.id.clone());
+                        self.singles.push(Single::Place(task.id.clone(), *board));
                     }
                 }
             }
         }
-        let mut singles = Vec::new();
-        for (plan, ids) in by_plan {
-            if to_list.contains(&plan) {
-                continue;
-            }
-            if ids.len() < LIST_FROM {
-                singles.extend(ids);
-            } else {
-                to_list.insert(plan);
+    }
+
+    fn of_reads(&mut self, reads: &ReadSet, old: &Snapshot) {
+        for (entity, fields) in &reads.fields {
+            match entity {
+                EntityId::Plan(id) if old.plan(id).is_some() => {
+                    self.singles.push(Single::Plan(id.clone()));
+                }
+                EntityId::PlanDetails(id) if old.plan_details(id).is_some() => {
+                    self.singles.push(Single::PlanDetails(id.clone()));
+                }
+                EntityId::Bucket(id) => {
+                    if let Some(bucket) = old.bucket(id) {
+                        let plan = bucket.value.plan.clone();
+                        self.buckets.entry(plan).or_default().insert(id.clone());
+                    }
+                }
+                EntityId::Task(id) => {
+                    let Some(task) = old.task(id) else { continue };
+                    let plan = task.value.plan.clone();
+                    self.tasks.entry(plan).or_default().insert(id.clone());
+                    let looked_into = fields.iter().any(|it| it.is_in_details());
+                    if looked_into && old.details(id).is_some() {
+                        self.singles.push(Single::Details(id.clone()));
+                    }
+                    for board in fields.iter().filter_map(|it| it.board()) {
+                        if old.place(id, board).is_some() {
+                            self.singles.push(Single::Place(id.clone(), board));
+                        }
+                    }
+                }
+                EntityId::Plan(_) | EntityId::PlanDetails(_) => {}
             }
         }
-        for plan in to_list {
-            let list = match client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await {
-                Err(error) if error.is_not_found() => continue,
-                other => other?,
-            };
+        for list in &reads.lists {
+            // What was asked for and did not come has no answer to compare.
+            let tasks = list.tasks_of().filter(|it| old.tasks_of(it).is_some());
+            self.task_lists.extend(tasks.cloned());
+            let buckets = list.buckets_of().filter(|it| old.buckets_of(it).is_some());
+            self.bucket_lists.extend(buckets.cloned());
+            self.mine |= *list == ListRead::Mine && old.my_tasks().is_some();
+        }
+    }
+
+    /// Lists instead of many single reads.
+    fn settle(mut self) -> Self {
+        for (plan, ids) in &self.tasks {
+            if ids.len() >= LIST_FROM {
+                self.task_lists.insert(plan.clone());
+            } else if !self.task_lists.contains(plan) {
+                self.singles.extend(ids.iter().cloned().map(Single::Task));
+            }
+        }
+        for (plan, ids) in &self.buckets {
+            if ids.len() >= LIST_FROM {
+                self.bucket_lists.insert(plan.clone());
+            } else if !self.bucket_lists.contains(plan) {
+                self.singles.extend(ids.iter().cloned().map(Single::Bucket));
+            }
+        }
+        self.singles.sort();
+        self.singles.dedup();
+        self
+    }
+}
+
+impl Now {
+    /// Reads it: lists for many entities of a plan, the rest in batches, all at once.
+    pub(crate) async fn fetch(client: &Client, needs: Needs) -> Result<Self, Error> {
+        let tasks = in_lanes(
+            needs.task_lists.into_iter().collect(),
+            |client: Client, plan: PlanId| async move {
+                let read = client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await;
+                Ok(found(read)?.map(|it| (plan, it)))
+            },
+            client,
+        );
+        let buckets = in_lanes(
+            needs.bucket_lists.into_iter().collect(),
+            |client: Client, plan: PlanId| async move {
+                let read = client.list::<Versioned<Bucket>>(&request::plan_buckets(&plan)).await;
+                Ok(found(read)?.map(|it| (plan, it)))
+            },
+            client,
+        );
+        let mine = async {
+            if needs.mine {
+                client.list::<Versioned<Task>>(&request::my_tasks()).await.map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        let singles = read_singles(client, &needs.singles);
+        let (tasks, buckets, mine, singles) = tokio::join!(tasks, buckets, mine, singles);
+        let mut now = Self::default();
+        for (plan, list) in tasks?.into_iter().flatten() {
+            let ids = list.iter().map(|it| it.value.id.clone()).collect();
+            now.task_lists.insert(plan, ids);
             now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
         }
-        let requests = singles.iter().map(request::task).collect();
-        for task in read_all::<Task>(client, requests).await? {
-            now.tasks.insert(task.value.id.clone(), task);
+        for (plan, mut list) in buckets?.into_iter().flatten() {
+            list.sort_by(|a, b| {
+                (&a.value.order_hint, &a.value.id).cmp(&(&b.value.order_hint, &b.value.id))
+            });
+            now.bucket_lists.insert(plan, list.iter().map(|it| it.value.id.clone()).collect());
+            now.buckets.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
         }
-        let requests = plans.iter().map(request::plan).collect();
-        for plan in read_all::<Plan>(client, requests).await? {
-            now.plans.insert(plan.value.id.clone(), plan);
+        if let Some(list) = mine? {
+            now.mine = Some(list.iter().map(|it| it.value.id.clone()).collect());
+            now.tasks.extend(list.into_iter().map(|it| (it.value.id.clone(), it)));
         }
-        let read = |client: Client, id: PlanId| async move {
-            let read = client.read::<Versioned<PlanDetails>>(&request::plan_details(&id)).await;
-            Ok(found(read)?.map(|it| (id, it)))
-        };
-        let read = in_lanes(plan_details, read, client).await?;
-        now.plan_details.extend(read.into_iter().flatten());
-        let requests = buckets.iter().map(request::bucket).collect();
-        for bucket in read_all::<Bucket>(client, requests).await? {
-            now.buckets.insert(bucket.value.id.to_string(), bucket);
-        }
-        now.details.extend(broker::details(client, details).await?);
-        for (board, tasks) in places {
-            let read = broker::places(client, board, tasks).await?;
-            now.places.extend(read.into_iter().map(|(id, place)| ((id, board), place)));
+        for (single, value) in needs.singles.into_iter().zip(singles?) {
+            now.keep(client, single, value)?;
         }
         Ok(now)
     }
+
+    fn keep(&mut self, client: &Client, it: Single, value: Option<Any>) -> Result<(), Error> {
+        fn of<T>(client: &Client, value: Any) -> Result<Versioned<T>, Error>
+        where
+            Versioned<T>: Decoded,
+        {
+            Versioned::<T>::decode(value.0).map_err(|source| Error::Decode {
+                request: format!("a read at {}", client.base().origin()),
+                source,
+            })
+        }
+        let Some(value) = value else {
+            self.gone.extend(match it {
+                Single::Plan(id) => Some(EntityId::Plan(id)),
+                Single::Bucket(id) => Some(EntityId::Bucket(id)),
+                Single::Task(id) => Some(EntityId::Task(id)),
+                Single::PlanDetails(_) | Single::Details(_) | Single::Place(..) => None,
+            });
+            return Ok(());
+        };
+        match it {
+            Single::Plan(id) => _ = self.plans.insert(id, of(client, value)?),
+            Single::PlanDetails(id) => _ = self.plan_details.insert(id, of(client, value)?),
+            Single::Bucket(id) => _ = self.buckets.insert(id, of(client, value)?),
+            Single::Task(id) => _ = self.tasks.insert(id, of(client, value)?),
+            Single::Details(id) => _ = self.details.insert(id, of(client, value)?),
+            Single::Place(id, board) => _ = self.places.insert((id, board), of(client, value)?),
+        }
+        Ok(())
+    }
+
+    /// Puts what a copy of the service shows that lags behind in its place: a fetched entity
+    /// never replaces one with a greater tag (design.md 2.1).
+    pub(crate) fn no_older_than(&mut self, old: &Snapshot) {
+        fn keep_newer<T: Clone>(now: &mut Versioned<T>, old: Option<&Versioned<T>>) {
+            if let Some(old) = old.filter(|it| it.etag.is_newer_than(&now.etag)) {
+                now.clone_from(old);
+            }
+        }
+        self.plans.iter_mut().for_each(|(id, it)| keep_newer(it, old.plan(id)));
+        self.plan_details.iter_mut().for_each(|(id, it)| keep_newer(it, old.plan_details(id)));
+        self.buckets.iter_mut().for_each(|(id, it)| keep_newer(it, old.bucket(id)));
+        self.tasks.iter_mut().for_each(|(id, it)| keep_newer(it, old.task(id)));
+        self.details.iter_mut().for_each(|(id, it)| keep_newer(it, old.details(id)));
+        let places = self.places.iter_mut();
+        places.for_each(|((id, board), it)| keep_newer(it, old.place(id, *board)));
+    }
+}
+
+async fn read_singles(client: &Client, singles: &[Single]) -> Result<Vec<Option<Any>>, Error> {
+    let requests: Vec<Request> = singles
+        .iter()
+        .map(|it| match it {
+            Single::Plan(id) => request::plan(id),
+            Single::PlanDetails(id) => request::plan_details(id),
+            Single::Bucket(id) => request::bucket(id),
+            Single::Task(id) => request::task(id),
+            Single::Details(id) => request::task_details(id),
+            Single::Place(id, board) => request::board_place(id, *board),
+        })
+        .collect();
+    if let [one] = requests.as_slice() {
+        return Ok(vec![found(client.read::<Any>(one).await)?]);
+    }
+    client.read_many::<Any>(&requests).await?.into_iter().map(found).collect()
 }
 
 fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
@@ -110,107 +293,4 @@ fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-async fn read_all<T>(client: &Client, requests: Vec<Request>) -> Result<Vec<Versioned<T>>, Error>
-where
-    Versioned<T>: crate::wire::Decoded + Send + 'static,
-{
-    let read = |client: Client, request: Request| async move {
-        found(client.read::<Versioned<T>>(&request).await)
-    };
-    Ok(in_lanes(requests, read, client).await?.into_iter().flatten().collect())
-}
-
-/// Rests an edit on the present state if nothing that it read or writes has moved.
-pub(crate) fn rebase<T: Fields + Clone>(
-    edit: &mut Edit<T, ETag>,
-    now: Option<&Versioned<T>>,
-    reads: &Reads,
-) -> Result<(), Vec<FieldConflict>> {
-    match edit {
-        // The service tells of a deletion whether the entity moved on.
-        Edit::Create { .. } | Edit::Delete { .. } => Ok(()),
-        Edit::Update { before, after, basis } => {
-            let now = now.ok_or_else(Vec::new)?;
-            rebase_values(before, after, now.value.clone(), reads)?;
-            basis.clone_from(&now.etag);
-            Ok(())
-        }
-    }
-}
-
-/// The same for a task and its details.
-pub(crate) fn rebase_task(
-    edit: &mut Edit<TaskState, TaskBasis>,
-    now: &Now,
-    reads: &Reads,
-) -> Result<(), Vec<FieldConflict>> {
-    match edit {
-        Edit::Create { .. } => Ok(()),
-        Edit::Delete { before, basis } => match now.tasks.get(&before.task.id) {
-            // Anything at all that happened to it since is a reason not to delete it.
-            Some(task) if task.etag != basis.task => {
-                let theirs = TaskState { task: task.value.clone(), ..before.clone() };
-                let all = TaskState::FIELDS.iter().copied().collect();
-                match merge(before, before, &theirs, &all) {
-                    Merge::Rebase => Err(Vec::new()),
-                    Merge::Conflict(fields) => Err(fields),
-                }
-            }
-            _ => Ok(()),
-        },
-        Edit::Update { before, after, basis } => {
-            let id = &before.task.id;
-            let task = now.tasks.get(id).ok_or_else(Vec::new)?;
-            let details = match &before.details {
-                Some(_) => Some(now.details.get(id).ok_or_else(Vec::new)?),
-                None => None,
-            };
-            let mut places = BTreeMap::new();
-            for board in before.places.keys() {
-                let place = now.places.get(&(id.clone(), *board)).ok_or_else(Vec::new)?;
-                places.insert(*board, place.clone());
-            }
-            let theirs = TaskState {
-                task: task.value.clone(),
-                details: details.map(|it| it.value.clone()),
-                places: places.iter().map(|(board, it)| (*board, it.value.clone())).collect(),
-            };
-            rebase_values(before, after, theirs, reads)?;
-            basis.task = task.etag.clone();
-            basis.details = details.map(|it| it.etag.clone());
-            basis.places = places.into_iter().map(|(board, it)| (board, it.etag)).collect();
-            Ok(())
-        }
-    }
-}
-
-fn rebase_values<T: Fields + Clone>(
-    before: &mut T,
-    after: &mut T,
-    theirs: T,
-    reads: &Reads,
-) -> Result<(), Vec<FieldConflict>> {
-    match merge(before, after, &theirs, reads) {
-        Merge::Conflict(fields) => Err(fields),
-        Merge::Rebase => {
-            let mut wanted = theirs.clone();
-            wanted.graft(before, after);
-            (*before, *after) = (theirs, wanted);
-            Ok(())
-        }
-    }
-}
-
-/// Tells whether a deletion would take along only what it was to take along, or what the same
-/// set moves or deletes itself.
-pub(crate) fn takes_only(change: &Change, now: &Now, own: &BTreeSet<TaskId>) -> bool {
-    let goes = |task: &Task| match &change.write {
-        Write::Bucket(Edit::Delete { before, .. }) => task.bucket.as_ref() == Some(&before.id),
-        Write::Plan(edit) => edit.after().is_none() && task.plan == edit.known().id,
-        _ => false,
-    };
-    let mut tasks = now.tasks.values().map(|it| &it.value).filter(|it| goes(it));
-    tasks.all(|it| change.takes_along.contains(&it.id) || own.contains(&it.id))
 }

@@ -1,11 +1,9 @@
-//! What became of a change, and of a set.
-
-use std::collections::BTreeMap;
+//! What became of a change.
 
 use crate::change::FieldConflict;
-use crate::graph::{Error, WriteError};
+use crate::change::apply::End;
+use crate::graph::Error;
 use crate::host::Failure;
-use crate::host::apply::send::SendError;
 use crate::host::error::graph_hint;
 use crate::host::report::ChangeStatus;
 
@@ -48,46 +46,26 @@ impl Outcome {
     }
 }
 
-/// What became of a set.
-#[derive(Debug, Default)]
-pub struct Applied {
-    /// By the change's number.
-    pub outcomes: BTreeMap<usize, Outcome>,
-    /// Real ids of new entities, by their markers.
-    pub ids: BTreeMap<String, String>,
-    /// Conflicts met, those resolved included.
-    pub conflicts: u64,
-    /// Why nothing more was sent: what was done could not be recorded.
-    pub broken: Option<Failure>,
-}
-
-/// A failure of one step of a change.
-pub(crate) enum Trouble {
-    Conflict(Vec<FieldConflict>),
-    /// Gone already: nothing to do.
-    Gone,
-    Write(WriteError),
-    Read(Error),
-    /// It could not be recorded, so it was not sent.
-    Journal(Failure),
-    /// A marker that nothing has resolved.
-    Unresolved(String),
-}
-
-impl From<SendError> for Trouble {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Write(failed) => Self::Write(failed),
-            SendError::Journal(failure) => Self::Journal(failure),
-        }
+impl Outcome {
+    pub(crate) fn applied() -> Self {
+        Self { wrote: true, ..Self::new(ChangeStatus::Applied) }
     }
-}
 
-impl From<Trouble> for Outcome {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Conflict(fields) => Self::conflict(fields),
-            Trouble::Gone => {
+    /// What a request that ended so comes to.
+    pub(crate) fn of_end(end: &End, error: Option<Failure>) -> Self {
+        let failed = |failure: Option<Failure>| Self {
+            error: failure.or_else(|| {
+                Some(Failure {
+                    code: "service".into(),
+                    message: "it was not sent: the service fails too often".into(),
+                    ..Failure::default()
+                })
+            }),
+            ..Self::new(ChangeStatus::Failed)
+        };
+        match end {
+            End::Done => Self::applied(),
+            End::Gone => {
                 let mut outcome = Self::new(ChangeStatus::Skipped);
                 outcome.error = Some(Failure {
                     code: "gone".into(),
@@ -96,39 +74,59 @@ impl From<Trouble> for Outcome {
                 });
                 outcome
             }
-            Trouble::Journal(failure) => {
-                let mut outcome = Self::new(ChangeStatus::Failed);
-                outcome.error = Some(failure);
-                outcome
-            }
-            Trouble::Read(error) => {
-                let mut outcome = Self::new(ChangeStatus::Failed);
-                outcome.error = Some(failure(&error));
-                outcome
-            }
-            Trouble::Write(WriteError { error, in_doubt }) => {
-                let status = if in_doubt { ChangeStatus::Unknown } else { ChangeStatus::Failed };
-                let mut outcome = Self::new(status);
-                let mut failure = failure(&error);
-                if in_doubt {
+            End::Moved(_) => Self::conflict(Vec::new()),
+            End::Clash(fields) => Self::conflict(fields.clone()),
+            End::Failed => failed(error),
+            End::Unknown => {
+                let mut outcome = Self { status: ChangeStatus::Unknown, ..failed(error) };
+                if let Some(failure) = outcome.error.as_mut() {
                     failure.hint = Some(
                         "it may have been written all the same: look at the board before you run it again"
                             .into(),
                     );
                 }
-                outcome.error = Some(failure);
                 outcome
             }
-            Trouble::Unresolved(marker) => {
-                let mut outcome = Self::new(ChangeStatus::Failed);
-                outcome.error = Some(Failure {
-                    code: "invalid".into(),
-                    message: format!("it mentions {marker}, which does not exist yet"),
+            End::NotSent => Self::new(ChangeStatus::Skipped),
+            End::Mentions(marker) => failed(Some(Failure {
+                code: "invalid".into(),
+                message: format!("it mentions {marker}, which does not exist yet"),
+                ..Failure::default()
+            })),
+        }
+    }
+
+    /// Orders what requests of one change came to, the worst last.
+    pub(crate) const fn weight(&self) -> u8 {
+        match self.status {
+            ChangeStatus::Planned => 0,
+            ChangeStatus::Applied => 1,
+            ChangeStatus::Skipped => 2,
+            ChangeStatus::Conflict => 3,
+            ChangeStatus::Failed => 4,
+            ChangeStatus::Unknown => 5,
+        }
+    }
+
+    /// Says so if only a part was written.
+    pub(crate) fn in_part(mut self) -> Self {
+        if !self.wrote || self.status == ChangeStatus::Applied {
+            return self;
+        }
+        match self.error.as_mut() {
+            Some(error) => {
+                error.message = format!("it was written, but not all of it: {}", error.message);
+            }
+            None => {
+                self.status = ChangeStatus::Failed;
+                self.error = Some(Failure {
+                    code: "stopped".into(),
+                    message: "it was written, but not all of it: the run ended before".into(),
                     ..Failure::default()
                 });
-                outcome
             }
         }
+        self
     }
 }
 

@@ -5,22 +5,24 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::change::Op;
-use crate::host::apply::{Applied, replace_markers};
+use crate::change::markers::replace_markers;
+use crate::host::Failure;
 use crate::host::report::{ChangeReport, ChangeStatus, Status};
+use crate::host::run::rounds::Tally;
 use crate::host::run::{Run, interrupted};
 
 impl Run<'_> {
-    /// Takes what came of applying into the report.
-    pub(super) fn conclude(&mut self, applied: Applied) {
-        let Applied { outcomes, ids, conflicts, broken } = applied;
-        let wrote = outcomes.values().any(|it| it.wrote);
-        for change in &mut self.report.changes {
-            if let Some(outcome) = outcomes.get(&change.n) {
-                change.set_outcome(outcome.clone());
+    /// Takes what came of carrying out the set that the report shows into it.
+    pub(super) fn conclude(&mut self, tally: &Tally, failure: Option<Failure>) {
+        let mut wrote = false;
+        for (change, shown) in self.shown.changes().iter().zip(&mut self.report.changes) {
+            if let Some(outcome) = tally.outcome(change) {
+                wrote |= outcome.wrote;
+                shown.set_outcome(outcome);
             }
         }
-        self.report.stats.conflicts = conflicts;
-        self.with_real_ids(&ids);
+        self.count(tally);
+        self.with_real_ids(tally.written.ids());
         let report = &mut self.report;
         let stopped = self.host.interrupt.reason().is_some()
             && report.changes.iter().any(|it| it.status != ChangeStatus::Applied);
@@ -29,7 +31,8 @@ impl Run<'_> {
             .iter()
             .find(|it| matches!(it.status, ChangeStatus::Failed | ChangeStatus::Unknown))
             .and_then(|it| it.error.clone())
-            .or(broken);
+            .or_else(|| tally.broken.clone())
+            .or(failure);
         let in_doubt = report.count(ChangeStatus::Unknown) > 0;
         if let (true, true, Some(error)) = (in_doubt, self.record.is_some(), &mut report.error) {
             let run = &report.run_id;
@@ -53,6 +56,13 @@ impl Run<'_> {
             (true, _, false) => Status::Conflict,
             (false, true, false) => Status::Failed,
         };
+    }
+
+    /// Notes what it took.
+    pub(super) fn count(&mut self, tally: &Tally) {
+        let stats = &mut self.report.stats;
+        (stats.conflicts, stats.replays) = (tally.conflicts, tally.replays);
+        stats.retries = tally.retries;
     }
 
     /// Puts real ids where the program saw provisional ones.

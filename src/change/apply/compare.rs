@@ -1,0 +1,370 @@
+//! What a part of a change wants, against what is there now.
+
+use crate::change::apply::step::{Job, Part};
+use crate::change::{
+    Change, Edit, FieldConflict, Fields, Merge, Placed, TaskState, Write, holds, merge,
+};
+use crate::model::{
+    Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, RosterId, Task, TaskDetails, Versioned,
+};
+
+/// The present state of what a request moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// Of a plan.
+    Plan(Box<Versioned<Plan>>),
+    /// Of the details of a plan.
+    PlanDetails(Versioned<PlanDetails>),
+    /// Of a bucket.
+    Bucket(Box<Versioned<Bucket>>),
+    /// Of a task.
+    Task(Box<Versioned<Task>>),
+    /// Of the details of a task.
+    Details(Box<Versioned<TaskDetails>>),
+    /// Of the place of a task on a board.
+    Place(Versioned<BoardPlace>),
+}
+
+impl Seen {
+    /// Returns its tag.
+    #[must_use]
+    pub const fn etag(&self) -> &ETag {
+        match self {
+            Self::Plan(it) => &it.etag,
+            Self::PlanDetails(it) => &it.etag,
+            Self::Bucket(it) => &it.etag,
+            Self::Task(it) => &it.etag,
+            Self::Details(it) => &it.etag,
+            Self::Place(it) => &it.etag,
+        }
+    }
+}
+
+/// What comes of a comparison.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Compared {
+    /// Whether what was to be set is there.
+    pub(crate) holds: bool,
+    /// Whether anything that the run read or writes has moved.
+    pub(crate) merge: Merge,
+}
+
+impl Compared {
+    fn of<T: Fields>(base: &T, ours: &T, theirs: &T, change: &Change) -> Self {
+        Self { holds: holds(base, ours, theirs), merge: merge(base, ours, theirs, &change.reads) }
+    }
+
+    const fn unlike() -> Self {
+        Self { holds: false, merge: Merge::Conflict(Vec::new()) }
+    }
+}
+
+/// Compares a part of a change with what is there now. `first` is the state in which a part that
+/// came into being during the run was seen first.
+pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &Seen) -> Compared {
+    match (&change.write, part, now) {
+        (Write::Plan(edit), part, Seen::Plan(now)) => {
+            let Edit::Update { before, after, .. } = &**edit else { return Compared::unlike() };
+            let (mut base, mut ours) = (before.clone(), before.clone());
+            match part {
+                // Taken back first, put away last.
+                Part::Itself => {
+                    if before.archival.is_archived && !after.archival.is_archived {
+                        base.archival.clone_from(&after.archival);
+                    }
+                    ours = Plan { title: after.title.clone(), ..base.clone() };
+                }
+                Part::Archive => {
+                    base.title.clone_from(&after.title);
+                    ours = Plan { archival: after.archival.clone(), ..base.clone() };
+                }
+                _ => ours.archival.clone_from(&after.archival),
+            }
+            Compared::of(&base, &ours, &now.value, change)
+        }
+        (Write::PlanDetails { edit, .. }, _, Seen::PlanDetails(now)) => match edit {
+            Edit::Update { before, after, .. } => Compared::of(before, after, &now.value, change),
+            Edit::Create { after } => {
+                let base = match first {
+                    Some(Seen::PlanDetails(first)) => &first.value,
+                    _ => &now.value,
+                };
+                Compared::of(base, &over_made(base, after), &now.value, change)
+            }
+            Edit::Delete { .. } => Compared::unlike(),
+        },
+        (Write::Bucket(Edit::Update { before, after, .. }), _, Seen::Bucket(now)) => {
+            Compared::of(before, after, &now.value, change)
+        }
+        (Write::Task(edit), _, now) => match &**edit {
+            Edit::Update { before, after, .. } => {
+                of_task(change, (before, after), part, first, now)
+            }
+            Edit::Create { after } => {
+                let before = TaskState {
+                    task: after.task.clone(),
+                    details: Some(TaskDetails::default()),
+                    places: [].into(),
+                };
+                of_task(change, (&before, after), part, first, now)
+            }
+            Edit::Delete { .. } => Compared::unlike(),
+        },
+        _ => Compared::unlike(),
+    }
+}
+
+/// Rests a part of a change on what is there now.
+///
+/// # Errors
+/// Something that the run read or writes has moved: both sides of each field. The change is then
+/// as it was.
+pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<FieldConflict>> {
+    let all = match &change.write {
+        Write::Task(edit) => edit.after().is_none(),
+        Write::Bucket(edit) => edit.after().is_none(),
+        Write::Plan(edit) => edit.after().is_none(),
+        Write::PlanDetails { .. } => false,
+    };
+    if all {
+        // Anything at all that happened to it since is a reason not to delete it.
+        return Err(moved_under_delete(change, now));
+    }
+    if let Merge::Conflict(fields) = compare(change, part, None, now).merge {
+        return Err(fields);
+    }
+    match (&mut change.write, now) {
+        (Write::Plan(edit), Seen::Plan(now)) => {
+            if let Edit::Update { before, after, basis } = &mut **edit {
+                graft(before, after, &now.value);
+                basis.clone_from(&now.etag);
+            }
+        }
+        (
+            Write::PlanDetails { edit: Edit::Update { before, after, basis }, .. },
+            Seen::PlanDetails(now),
+        ) => {
+            graft(before, after, &now.value);
+            basis.clone_from(&now.etag);
+        }
+        (Write::Bucket(Edit::Update { before, after, basis }), Seen::Bucket(now)) => {
+            graft(before, after, &now.value);
+            basis.clone_from(&now.etag);
+        }
+        (Write::Task(edit), now) => {
+            let Edit::Update { before, after, basis } = &mut **edit else { return Ok(()) };
+            let mut theirs = before.clone();
+            match (part, now) {
+                (_, Seen::Task(now)) => {
+                    theirs.task.clone_from(&now.value);
+                    basis.task.clone_from(&now.etag);
+                }
+                (_, Seen::Details(now)) => {
+                    theirs.details = Some(now.value.clone());
+                    basis.details = Some(now.etag.clone());
+                }
+                (Part::Place(board), Seen::Place(now)) => {
+                    theirs.places.insert(*board, now.value.clone());
+                    basis.places.insert(*board, now.etag.clone());
+                }
+                _ => return Ok(()),
+            }
+            graft(before, after, &theirs);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn graft<T: Fields + Clone>(before: &mut T, after: &mut T, theirs: &T) {
+    let mut wanted = theirs.clone();
+    wanted.graft(before, after);
+    before.clone_from(theirs);
+    *after = wanted;
+}
+
+fn moved_under_delete(change: &Change, now: &Seen) -> Vec<FieldConflict> {
+    fn of<T: Fields>(before: &T, now: &T) -> Vec<FieldConflict> {
+        match merge(before, before, now, &T::FIELDS.iter().copied().collect()) {
+            Merge::Rebase => Vec::new(),
+            Merge::Conflict(fields) => fields,
+        }
+    }
+    match (&change.write, now) {
+        (Write::Task(edit), Seen::Task(now)) => {
+            let Some(before) = edit.before() else { return Vec::new() };
+            of(before, &TaskState { task: now.value.clone(), ..before.clone() })
+        }
+        (Write::Bucket(edit), Seen::Bucket(now)) => {
+            edit.before().map_or(Vec::new(), |it| of(it, &now.value))
+        }
+        (Write::Plan(edit), Seen::Plan(now)) => {
+            edit.before().map_or(Vec::new(), |it| of(it, &now.value))
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The parts of a task have tags of their own: in each only its own fields can collide.
+fn of_task(
+    change: &Change,
+    (before, after): (&TaskState, &TaskState),
+    part: &Part,
+    first: Option<&Seen>,
+    now: &Seen,
+) -> Compared {
+    match (part, now) {
+        (Part::Itself, Seen::Task(now)) => {
+            let state = |task: &Task| TaskState { task: task.clone(), ..before.clone() };
+            Compared::of(before, &state(&after.task), &state(&now.value), change)
+        }
+        (Part::Details, Seen::Details(now)) => {
+            let state =
+                |it: &TaskDetails| TaskState { details: Some(it.clone()), ..before.clone() };
+            let ours = after.details.clone().unwrap_or_default();
+            Compared::of(before, &state(&ours), &state(&now.value), change)
+        }
+        (Part::Place(board), Seen::Place(now)) => {
+            let state = |place: &BoardPlace| Placed { board: *board, place: place.clone() };
+            let of = |it: &TaskState| it.places.get(board).cloned().unwrap_or_default();
+            let (old, new) = (of(before), of(after));
+            if !is_made_place(change, *board) {
+                return Compared::of(&state(&old), &state(&new), &state(&now.value), change);
+            }
+            match first {
+                Some(Seen::Place(first)) => {
+                    let wanted = over_place(&first.value, &old, &new);
+                    let (base, ours) = (state(&first.value), state(&wanted));
+                    Compared::of(&base, &ours, &state(&now.value), change)
+                }
+                _ => {
+                    let (base, ours) =
+                        (known_place(&now.value, &old), over_place(&now.value, &old, &new));
+                    Compared::of(&state(&base), &state(&ours), &state(&now.value), change)
+                }
+            }
+        }
+        _ => Compared::unlike(),
+    }
+}
+
+/// Tells whether the columns of a place come into being, or change, by what the run itself does.
+fn is_made_place(change: &Change, board: Board) -> bool {
+    match &change.write {
+        Write::Task(edit) => match &**edit {
+            Edit::Create { .. } => true,
+            Edit::Update { before, after, .. } => {
+                let same = before.task.assignments.keys().eq(after.task.assignments.keys());
+                board == Board::AssignedTo && !same
+            }
+            Edit::Delete { .. } => false,
+        },
+        _ => false,
+    }
+}
+
+/// A place that the service has made, with what was known of it before: such a column must be as
+/// it was read.
+fn known_place(made: &BoardPlace, old: &BoardPlace) -> BoardPlace {
+    let mut base = made.clone();
+    for (user, hint) in &old.by_user {
+        if base.by_user.contains_key(user) {
+            base.by_user.insert(user.clone(), hint.clone());
+        }
+    }
+    if !old.hint.is_empty() {
+        base.hint.clone_from(&old.hint);
+    }
+    base
+}
+
+/// What is wanted of a place, over what the service has made of it.
+fn over_place(made: &BoardPlace, old: &BoardPlace, new: &BoardPlace) -> BoardPlace {
+    let mut wanted = made.clone();
+    for (user, hint) in &new.by_user {
+        if old.by_user.get(user) != Some(hint) {
+            wanted.by_user.insert(user.clone(), hint.clone());
+        }
+    }
+    if new.hint != old.hint {
+        wanted.hint.clone_from(&new.hint);
+    }
+    wanted
+}
+
+/// What is wanted of a new plan's details, over what the service made of them: it shares the
+/// plan with its creator (planner-api.md 7.6).
+fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
+    let mut over = made.clone();
+    over.labels.extend(wanted.labels.iter().map(|(it, name)| (*it, name.clone())));
+    over.shared_with.extend(wanted.shared_with.iter().cloned());
+    over
+}
+
+/// Returns what a part comes to as a request; `None` if it lacks what it needs.
+pub(crate) fn job(
+    change: &Change,
+    part: &Part,
+    roster: Option<RosterId>,
+    first: Option<&Seen>,
+) -> Option<Job> {
+    Some(match (&change.write, part) {
+        (_, Part::Roster) => Job::CreateRoster,
+        (_, Part::Member(user)) => Job::AddMember(roster?, user.clone()),
+        (Write::Plan(edit), part) => match (&**edit, part) {
+            (Edit::Create { after }, _) => Job::CreatePlan(Box::new(after.clone()), roster),
+            (Edit::Delete { before, .. }, _) => Job::DeletePlan(before.id.clone()),
+            (Edit::Update { after, .. }, Part::Archive | Part::Unarchive) => {
+                Job::ArchivePlan(after.id.clone(), after.archival.clone())
+            }
+            (Edit::Update { after, .. }, _) => {
+                Job::RenamePlan(after.id.clone(), after.title.clone())
+            }
+        },
+        (Write::PlanDetails { plan, edit, .. }, _) => {
+            let states = match edit {
+                Edit::Update { before, after, .. } => (before.clone(), after.clone()),
+                Edit::Create { after } => {
+                    let Some(Seen::PlanDetails(made)) = first else { return None };
+                    (made.value.clone(), over_made(&made.value, after))
+                }
+                Edit::Delete { .. } => return None,
+            };
+            Job::UpdatePlanDetails(plan.clone(), Box::new(states))
+        }
+        (Write::Bucket(edit), _) => match edit {
+            Edit::Create { after } => Job::CreateBucket(after.clone()),
+            Edit::Update { before, after, .. } => {
+                Job::UpdateBucket(Box::new((before.clone(), after.clone())))
+            }
+            Edit::Delete { before, .. } => Job::DeleteBucket(before.id.clone()),
+        },
+        (Write::Task(edit), part) => {
+            let id = edit.known().task.id.clone();
+            match (part, edit.before(), edit.after()) {
+                (Part::Details, before, Some(after)) => {
+                    let of = |it: &TaskState| it.details.clone();
+                    let old = before.and_then(of).unwrap_or_default();
+                    Job::UpdateDetails(id, Box::new((old, of(after).unwrap_or_default())))
+                }
+                (Part::Place(board), before, Some(after)) => {
+                    let of = |it: &TaskState| it.places.get(board).cloned();
+                    let old = before.and_then(of).unwrap_or_default();
+                    let new = of(after).unwrap_or_default();
+                    let states = match first {
+                        Some(Seen::Place(made)) => {
+                            (made.value.clone(), over_place(&made.value, &old, &new))
+                        }
+                        _ => (old, new),
+                    };
+                    Job::UpdatePlace(id, *board, Box::new(states))
+                }
+                (_, None, Some(after)) => Job::CreateTask(Box::new(after.task.clone())),
+                (_, Some(before), Some(after)) => {
+                    Job::UpdateTask(Box::new((before.task.clone(), after.task.clone())))
+                }
+                (_, _, None) => Job::DeleteTask(id),
+            }
+        }
+    })
+}

@@ -1,0 +1,112 @@
+//! What of a run's set is on the board already, over the rounds in which it is carried out.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::change::apply::step::{parts, take_off, written};
+use crate::change::apply::{End, Machine, Part};
+use crate::change::markers::{replace_markers, with_ids};
+use crate::change::{Change, ChangeSet, EntityId, Op};
+
+/// What was carried out so far.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// What each part has written, by the entity as the draft names it.
+    done: BTreeMap<(EntityId, Part), (Op, Value)>,
+    /// What markers have become.
+    ids: BTreeMap<String, String>,
+}
+
+/// What is left of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// The changes, with the ids known by now, numbered anew.
+    pub set: ChangeSet,
+    /// The number of each in the whole set.
+    pub numbers: Vec<usize>,
+}
+
+impl Progress {
+    /// Returns the ids that markers have become.
+    #[must_use]
+    pub const fn ids(&self) -> &BTreeMap<String, String> {
+        &self.ids
+    }
+
+    /// Tells whether nothing was written yet.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// Tells whether any part of an entity was written.
+    #[must_use]
+    pub fn has_written(&self, entity: &EntityId) -> bool {
+        self.done.keys().any(|(it, _)| it == entity)
+    }
+
+    /// Takes up what came of a round, in which the rest of `set` was carried out.
+    pub fn take(&mut self, set: &ChangeSet, rest: &Rest, machine: &Machine) {
+        for (n, part, _, end) in machine.ends() {
+            if !matches!(end, End::Done | End::Gone) {
+                continue;
+            }
+            let whole = rest.numbers.get(n - 1).and_then(|n| set.changes().get(n - 1));
+            if let Some(change) = whole {
+                let done = (change.op(), written(change, part));
+                self.done.insert((change.id(), part.clone()), done);
+            }
+        }
+        self.ids.extend(machine.ids().clone());
+    }
+
+    /// Returns what is left of a set that was drafted anew.
+    ///
+    /// # Errors
+    /// It wants something else where something was written already: of these entities.
+    pub fn rest_of(&self, set: &ChangeSet) -> Result<Rest, Vec<EntityId>> {
+        let mut unlike: Vec<EntityId> = Vec::new();
+        for (entity, part) in self.done.keys() {
+            let of_entity = set.changes().iter().find(|it| it.id() == *entity);
+            if !of_entity.is_some_and(|it| self.is_done(it, part)) {
+                unlike.push(entity.clone());
+            }
+        }
+        if !unlike.is_empty() {
+            unlike.dedup();
+            return Err(unlike);
+        }
+        let (mut changes, mut numbers) = (Vec::new(), Vec::new());
+        for change in set.changes() {
+            let all = parts(change);
+            let left = all.iter().any(|(part, _)| !self.is_done(change, part));
+            if !left {
+                continue;
+            }
+            let mut own = with_ids_if_any(change, &self.ids);
+            for (part, _) in all.iter().filter(|(part, _)| self.is_done(change, part)) {
+                take_off(&mut own, part);
+            }
+            numbers.push(change.n);
+            changes.push(own);
+        }
+        Ok(Rest { set: ChangeSet::numbered(changes), numbers })
+    }
+
+    fn is_done(&self, change: &Change, part: &Part) -> bool {
+        let done = self.done.get(&(change.id(), part.clone()));
+        // The one may have been drafted before the ids were known, the other after.
+        let known = |value: Value| replace_markers(value, &self.ids);
+        done.is_some_and(|(op, value)| {
+            *op == change.op() && known(value.clone()) == known(written(change, part))
+        })
+    }
+}
+
+fn with_ids_if_any(change: &Change, ids: &BTreeMap<String, String>) -> Change {
+    if ids.is_empty() {
+        return change.clone();
+    }
+    with_ids(change, ids).unwrap_or_else(|| change.clone())
+}

@@ -1,0 +1,282 @@
+//! What the apply machine makes of what comes back: answers, looks and searches.
+
+use std::time::Duration;
+
+use crate::change::apply::compare::compare;
+use crate::change::apply::step::{Basis, Part};
+use crate::change::apply::{Answer, End, Look, Machine, Probed, State, StepNo};
+use crate::change::{Merge, Op};
+use crate::model::ETag;
+
+/// How often one request is sent that fails for the service's sake.
+const MAX_TRIES: u32 = 5;
+/// How often a just created object is looked for (planner-api.md trap 14).
+const MAX_LOOKS: u32 = 5;
+/// How often a part of a just created entity goes out on a newer tag.
+const MAX_REBASES: u32 = 8;
+/// The longest single wait that is worth it.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// When a create without an answer is looked for again, after it was sent (design.md 2.4).
+const PROBES: [Duration; 4] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+];
+
+impl Machine {
+    /// Begins nothing more; what is under way ends, and what was created gets its details.
+    pub fn halt(&mut self) {
+        self.halted = true;
+        for step in &mut self.steps {
+            if matches!(step.state, State::ToProbe) {
+                step.state = State::Ended(End::Unknown);
+            }
+        }
+    }
+
+    /// Ends whatever has not ended.
+    pub fn give_up(&mut self) {
+        self.halted = true;
+        for step in &mut self.steps {
+            if !matches!(step.state, State::Ended(_)) {
+                let end = if step.in_doubt { End::Unknown } else { End::NotSent };
+                step.state = State::Ended(end);
+            }
+        }
+    }
+
+    /// Takes the answers to the writes of one request.
+    pub fn answered(&mut self, now: Duration, answers: Vec<(StepNo, Answer)>) {
+        self.lanes.answered(answers.len());
+        let all_failed = answers
+            .iter()
+            .all(|(_, it)| matches!(it, Answer::Unavailable { .. } | Answer::NotTried));
+        if all_failed && !self.lanes.failed() {
+            self.halt();
+        }
+        for (no, answer) in answers {
+            self.answer(now, no, answer);
+        }
+    }
+
+    fn answer(&mut self, now: Duration, no: StepNo, answer: Answer) {
+        let (op, is_new) = (self.steps[no].op, self.steps[no].basis == Basis::New);
+        let in_doubt = self.steps[no].in_doubt;
+        match answer {
+            Answer::Done { id, tag } => self.finish(no, id, tag),
+            Answer::Conflict if is_new => self.refuse(no),
+            Answer::Conflict => {
+                self.conflicts += 1;
+                self.steps[no].state = State::ToLook;
+                self.steps[no].not_before = now;
+            }
+            Answer::NotFound if is_new => self.refuse(no),
+            // It was there when this was decided: an attempt whose answer was lost has done it.
+            Answer::NotFound if op == Op::Delete && in_doubt => self.finish(no, None, None),
+            Answer::NotFound if op == Op::Delete => self.end(no, End::Gone),
+            Answer::NotFound => {
+                self.conflicts += 1;
+                self.end(no, End::Moved(None));
+            }
+            Answer::NotYet(waits) => {
+                let step = &mut self.steps[no];
+                let wait = step.patience.get_or_insert_with(|| waits.into_iter()).next();
+                match wait {
+                    Some(wait) if !self.halted => {
+                        step.not_before = now + wait;
+                        step.state = State::Ready;
+                    }
+                    _ => self.refuse(no),
+                }
+            }
+            Answer::Throttled(wait) => self.put_off(now, no, wait),
+            Answer::Unavailable { wait, in_doubt } => self.fail(now, no, wait, in_doubt),
+            Answer::NotTried => {
+                let step = &mut self.steps[no];
+                step.state = State::Ready;
+            }
+            Answer::Refused => self.refuse(no),
+        }
+    }
+
+    fn put_off(&mut self, now: Duration, no: StepNo, wait: Option<Duration>) {
+        let (spread, done) = (self.spread(no), self.done);
+        let step = &mut self.steps[no];
+        step.put_off = if step.put_off.0 == done { (done, step.put_off.1 + 1) } else { (done, 1) };
+        let wait = wait.unwrap_or_else(|| backoff(step.put_off.1, spread));
+        if wait > MAX_WAIT || step.put_off.1 >= MAX_TRIES {
+            return self.refuse(no);
+        }
+        let sent_at = step.sent_at;
+        step.state = State::Ready;
+        step.not_before = now + wait;
+        self.lanes.throttled(now, sent_at, wait);
+    }
+
+    fn fail(&mut self, now: Duration, no: StepNo, wait: Option<Duration>, in_doubt: bool) {
+        let spread = self.spread(no);
+        let step = &mut self.steps[no];
+        step.tries += 1;
+        let first_doubt = in_doubt && !step.in_doubt;
+        step.in_doubt |= in_doubt;
+        if step.basis == Basis::New && step.in_doubt {
+            step.state = State::ToProbe;
+            step.not_before = now;
+            step.probes = 0;
+            if self.halted {
+                self.end(no, End::Unknown);
+            }
+            return;
+        }
+        let wait = match wait {
+            Some(wait) => wait,
+            // The sooner it is asked whether it was done, the surer the answer.
+            None if first_doubt => Duration::ZERO,
+            None => backoff(step.tries, spread),
+        };
+        if step.tries >= MAX_TRIES || wait > MAX_WAIT {
+            let end = if step.in_doubt { End::Unknown } else { End::Failed };
+            self.end(no, end);
+            self.halt();
+            return;
+        }
+        step.state = State::Ready;
+        step.not_before = now + wait;
+    }
+
+    fn finish(&mut self, no: StepNo, id: Option<String>, tag: Option<ETag>) {
+        let step = &mut self.steps[no];
+        step.in_doubt = false;
+        step.made.clone_from(&id);
+        let next = no + 1;
+        let (at, makes) = (step.at, step.part == Part::Itself && step.op == Op::Create);
+        if let (true, Some(id)) = (makes, id) {
+            self.ids.insert(self.changes[at].id().to_string(), id);
+        }
+        self.done += 1;
+        self.lanes.done();
+        self.end(no, End::Done);
+        // The next request of the same object rests on what this one has made of it.
+        if let Some(after) = self.steps.get_mut(next)
+            && after.previous == Some(no)
+            && after.basis == Basis::Moved
+            && let Some(tag) = tag
+        {
+            after.basis = Basis::Read(tag.clone());
+            after.tag = Some(tag);
+        }
+    }
+
+    fn refuse(&mut self, no: StepNo) {
+        self.end(no, End::Failed);
+        self.halt();
+    }
+
+    fn end(&mut self, no: StepNo, end: End) {
+        self.steps[no].state = State::Ended(end);
+    }
+
+    fn spread(&self, no: StepNo) -> f64 {
+        let step = &self.steps[no];
+        let n = f64::from(u32::try_from(no % 1000).unwrap_or(0)) + f64::from(step.sent);
+        (self.rules.spread + n * 0.618_033_988_75).fract()
+    }
+
+    /// Takes what a look has shown.
+    pub fn looked(&mut self, now: Duration, looks: Vec<(StepNo, Look)>) {
+        for (no, look) in looks {
+            self.look(now, no, look);
+        }
+    }
+
+    fn look(&mut self, now: Duration, no: StepNo, look: Look) {
+        let is_ours = matches!(self.steps[no].basis, Basis::Made | Basis::Moved);
+        let seen = match look {
+            Look::There(seen) => *seen,
+            Look::Gone if is_ours && self.steps[no].looks + 1 < MAX_LOOKS => {
+                let step = &mut self.steps[no];
+                step.looks += 1;
+                step.not_before = now + Duration::from_millis(100 << step.looks);
+                step.state = State::ToLook;
+                return;
+            }
+            Look::Gone if is_ours => return self.refuse(no),
+            Look::Gone if self.steps[no].op == Op::Delete && self.steps[no].in_doubt => {
+                return self.finish(no, None, None);
+            }
+            Look::Gone if self.steps[no].op == Op::Delete => return self.end(no, End::Gone),
+            Look::Gone => return self.end(no, End::Moved(None)),
+            Look::Failed => {
+                let end = if self.steps[no].in_doubt { End::Unknown } else { End::Failed };
+                self.end(no, end);
+                return self.halt();
+            }
+        };
+        let compared = {
+            let step = &self.steps[no];
+            compare(&self.change(step.at), &step.part, step.first.as_ref(), &seen)
+        };
+        let step = &mut self.steps[no];
+        if step.in_doubt && compared.holds {
+            // The conflict was with our own earlier attempt, whose answer was lost.
+            let tag = Some(seen.etag().clone());
+            return self.finish(no, None, tag);
+        }
+        step.in_doubt = false;
+        if !is_ours {
+            return self.end(no, End::Moved(Some(Box::new(seen))));
+        }
+        match compared.merge {
+            Merge::Conflict(fields) => {
+                self.end(no, End::Clash(fields));
+                self.halt();
+            }
+            Merge::Rebase if step.rebases >= MAX_REBASES => {
+                self.end(no, End::Clash(Vec::new()));
+                self.halt();
+            }
+            Merge::Rebase => {
+                step.rebases += 1;
+                step.tag = Some(seen.etag().clone());
+                if step.basis == Basis::Made {
+                    step.first.get_or_insert(seen);
+                }
+                step.state = State::Ready;
+                step.not_before = now;
+            }
+        }
+    }
+
+    /// Takes what a search for something made has come to.
+    pub fn probed(&mut self, now: Duration, no: StepNo, probed: Probed) {
+        let quarantine = self.rules.quarantine;
+        let step = &mut self.steps[no];
+        match probed {
+            Probed::Found(id) => self.finish(no, Some(id), None),
+            Probed::CanNotTell => self.end(no, End::Unknown),
+            Probed::Nothing if now >= step.sent_at + quarantine => {
+                if step.tries >= MAX_TRIES || self.halted {
+                    // It is not there, and does not come: that is known by now.
+                    return self.refuse(no);
+                }
+                step.in_doubt = false;
+                step.state = State::Ready;
+                step.not_before = now;
+            }
+            Probed::Failed if now >= step.sent_at + quarantine => self.end(no, End::Unknown),
+            Probed::Nothing | Probed::Failed if self.halted => self.end(no, End::Unknown),
+            Probed::Nothing | Probed::Failed => {
+                let after = PROBES.get(step.probes).copied().unwrap_or(quarantine);
+                step.probes += 1;
+                step.not_before = step.sent_at + after.min(quarantine);
+                step.state = State::ToProbe;
+            }
+        }
+    }
+}
+
+/// How long to wait before the n-th repeat.
+fn backoff(n: u32, spread: f64) -> Duration {
+    Duration::from_millis(200 << n.min(6)).mul_f64(0.5 + spread / 2.0)
+}

@@ -1,0 +1,271 @@
+//! What a change comes to: requests, one after another, each with what it rests on.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::change::{Change, Edit, Field, Fields as _, TaskState, Write};
+use crate::model::{
+    Archival, Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, RosterId, Task,
+    TaskDetails, TaskId, UserId,
+};
+
+/// The part of a change that one request carries out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The roster that holds a new plan (beta).
+    Roster,
+    /// Taking a plan back that was put away, before anything else of it can change (beta).
+    Unarchive,
+    /// The entity itself.
+    Itself,
+    /// Its details, an object of their own.
+    Details,
+    /// The place of a task on a board, an object of its own.
+    Place(Board),
+    /// Putting a plan away (beta).
+    Archive,
+    /// A person who is added to the roster of a plan (beta).
+    Member(UserId),
+}
+
+impl fmt::Display for Part {
+    /// Its name in the journal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Roster => f.write_str("rosters"),
+            Self::Unarchive => f.write_str("unarchive"),
+            Self::Itself => f.write_str("itself"),
+            Self::Details => f.write_str("details"),
+            Self::Place(board) => f.write_str(board.format_name()),
+            Self::Archive => f.write_str("archive"),
+            Self::Member(user) => write!(f, "members/{user}"),
+        }
+    }
+}
+
+/// What the tag of a request comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// It makes something: there is none.
+    New,
+    /// It was read.
+    Read(ETag),
+    /// The object comes into being during the run; it is read when its turn has come.
+    Made,
+    /// The request before it has moved the same object.
+    Moved,
+}
+
+/// What one request does, with real ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Makes a roster.
+    CreateRoster,
+    /// Adds a person to a roster.
+    AddMember(RosterId, UserId),
+    /// Makes a plan, in a roster if there is one, else in its group.
+    CreatePlan(Box<Plan>, Option<RosterId>),
+    /// Renames a plan.
+    RenamePlan(PlanId, String),
+    /// Puts a plan away or takes it back.
+    ArchivePlan(PlanId, Archival),
+    /// Deletes a plan.
+    DeletePlan(PlanId),
+    /// Changes the details of a plan from one state to another.
+    UpdatePlanDetails(PlanId, Box<(PlanDetails, PlanDetails)>),
+    /// Makes a bucket.
+    CreateBucket(Bucket),
+    /// Changes a bucket.
+    UpdateBucket(Box<(Bucket, Bucket)>),
+    /// Deletes a bucket.
+    DeleteBucket(BucketId),
+    /// Makes a task.
+    CreateTask(Box<Task>),
+    /// Changes a task.
+    UpdateTask(Box<(Task, Task)>),
+    /// Deletes a task.
+    DeleteTask(TaskId),
+    /// Changes the details of a task.
+    UpdateDetails(TaskId, Box<(TaskDetails, TaskDetails)>),
+    /// Changes the place of a task on a board.
+    UpdatePlace(TaskId, Board, Box<(BoardPlace, BoardPlace)>),
+}
+
+/// What a request moves, and what is read again when that has moved on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A plan.
+    Plan(PlanId),
+    /// The details of a plan.
+    PlanDetails(PlanId),
+    /// A bucket.
+    Bucket(BucketId),
+    /// A task.
+    Task(TaskId),
+    /// The details of a task.
+    Details(TaskId),
+    /// The place of a task on a board.
+    Place(TaskId, Board),
+}
+
+/// Returns the requests that a change comes to, in the order to send them.
+pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
+    match &change.write {
+        Write::Plan(edit) => plan_parts(edit),
+        Write::PlanDetails { edit, .. } => match edit {
+            Edit::Create { .. } => vec![(Part::Details, Basis::Made)],
+            Edit::Update { basis, .. } => vec![(Part::Details, Basis::Read(basis.clone()))],
+            Edit::Delete { .. } => Vec::new(),
+        },
+        Write::Bucket(edit) => vec![(
+            Part::Itself,
+            match edit {
+                Edit::Create { .. } => Basis::New,
+                Edit::Update { basis, .. } | Edit::Delete { basis, .. } => {
+                    Basis::Read(basis.clone())
+                }
+            },
+        )],
+        Write::Task(edit) => match &**edit {
+            Edit::Create { after } => {
+                let mut parts = vec![(Part::Itself, Basis::New)];
+                if after.details.as_ref().is_some_and(|it| *it != TaskDetails::default()) {
+                    parts.push((Part::Details, Basis::Made));
+                }
+                parts.extend(after.places.keys().map(|it| (Part::Place(*it), Basis::Made)));
+                parts
+            }
+            Edit::Delete { basis, .. } => vec![(Part::Itself, Basis::Read(basis.task.clone()))],
+            Edit::Update { before, after, basis } => {
+                let mut parts = Vec::new();
+                let moved: BTreeSet<Field> = before.differing(after).into_iter().collect();
+                if moved.iter().any(|it| !it.is_in_details() && it.board().is_none()) {
+                    parts.push((Part::Itself, Basis::Read(basis.task.clone())));
+                }
+                if let Some(tag) = &basis.details
+                    && moved.iter().any(|it| it.is_in_details())
+                {
+                    parts.push((Part::Details, Basis::Read(tag.clone())));
+                }
+                for (board, tag) in &basis.places {
+                    if before.places.get(board) == after.places.get(board) {
+                        continue;
+                    }
+                    // Assigning makes and removes columns there (planner-api.md 3.5, trap 56).
+                    let same = before.task.assignments.keys().eq(after.task.assignments.keys());
+                    let made = *board == Board::AssignedTo && !same;
+                    let basis = if made { Basis::Made } else { Basis::Read(tag.clone()) };
+                    parts.push((Part::Place(*board), basis));
+                }
+                parts
+            }
+        },
+    }
+}
+
+/// What is put away can not be changed: a plan is taken back before it is renamed, and put away
+/// after it.
+fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
+    let mut parts = Vec::new();
+    match edit {
+        Edit::Create { after } => {
+            if after.group.is_none() {
+                parts.push((Part::Roster, Basis::New));
+            }
+            parts.push((Part::Itself, Basis::New));
+            if after.group.is_none() {
+                let members = after.new_members.iter();
+                parts.extend(members.map(|it| (Part::Member(it.clone()), Basis::New)));
+            }
+        }
+        Edit::Delete { basis, .. } => parts.push((Part::Itself, Basis::Read(basis.clone()))),
+        Edit::Update { before, after, basis } => {
+            let archives = before.archival.is_archived != after.archival.is_archived;
+            if archives && !after.archival.is_archived {
+                parts.push((Part::Unarchive, Basis::Read(basis.clone())));
+            }
+            if before.title != after.title {
+                parts.push((Part::Itself, Basis::Read(basis.clone())));
+            }
+            if archives && after.archival.is_archived {
+                parts.push((Part::Archive, Basis::Read(basis.clone())));
+            }
+            for (_, basis) in parts.iter_mut().skip(1) {
+                *basis = Basis::Moved;
+            }
+            let new = after.new_members.difference(&before.new_members);
+            parts.extend(new.map(|it| (Part::Member(it.clone()), Basis::New)));
+        }
+    }
+    parts
+}
+
+/// Returns what a part moves; `None` for what is only ever made.
+pub(crate) fn target(change: &Change, part: &Part) -> Option<Target> {
+    Some(match (&change.write, part) {
+        (_, Part::Roster | Part::Member(_)) => return None,
+        (Write::Plan(edit), _) => Target::Plan(edit.known().id.clone()),
+        (Write::PlanDetails { plan, .. }, _) => Target::PlanDetails(plan.clone()),
+        (Write::Bucket(edit), _) => Target::Bucket(edit.known().id.clone()),
+        (Write::Task(edit), part) => {
+            let id = edit.known().task.id.clone();
+            match part {
+                Part::Details => Target::Details(id),
+                Part::Place(board) => Target::Place(id, *board),
+                _ => Target::Task(id),
+            }
+        }
+    })
+}
+
+/// Returns the values of a change that a part writes, to compare them with those of another
+/// draft of it.
+pub(crate) fn written(change: &Change, part: &Part) -> serde_json::Value {
+    let of_task = |state: &TaskState| match part {
+        Part::Details => serde_json::to_value(&state.details),
+        Part::Place(board) => serde_json::to_value(state.places.get(board)),
+        _ => serde_json::to_value(&state.task),
+    };
+    let value = match &change.write {
+        Write::Plan(edit) => match (edit.after(), part) {
+            (Some(after), Part::Itself) => serde_json::to_value(&after.title),
+            (Some(after), Part::Archive | Part::Unarchive) => serde_json::to_value(&after.archival),
+            _ => Ok(serde_json::Value::Null),
+        },
+        Write::PlanDetails { edit, .. } => serde_json::to_value(edit.after()),
+        Write::Bucket(edit) => serde_json::to_value(edit.after()),
+        Write::Task(edit) => edit.after().map_or(Ok(serde_json::Value::Null), of_task),
+    };
+    value.unwrap_or_default()
+}
+
+/// Takes a part that is done off a change, as if it had been so before.
+pub(crate) fn take_off(change: &mut Change, part: &Part) {
+    match (&mut change.write, part) {
+        (Write::Plan(edit), part) => {
+            if let Edit::Update { before, after, .. } = &mut **edit {
+                match part {
+                    Part::Itself => before.title.clone_from(&after.title),
+                    Part::Archive | Part::Unarchive => before.archival.clone_from(&after.archival),
+                    Part::Member(user) => _ = after.new_members.remove(user),
+                    Part::Roster | Part::Details | Part::Place(_) => {}
+                }
+            }
+        }
+        (Write::Task(edit), part) => {
+            if let Edit::Update { before, after, .. } = &mut **edit {
+                match part {
+                    Part::Itself => before.task.clone_from(&after.task),
+                    Part::Details => before.details.clone_from(&after.details),
+                    Part::Place(board) => {
+                        if let Some(place) = after.places.get(board) {
+                            before.places.insert(*board, place.clone());
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        (Write::PlanDetails { .. } | Write::Bucket(_), _) => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! One attempt at a write, alone or with others in a batch. Whether to try again, and when, is for
+//! the caller to say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::graph::retry::parse_retry_after;
+use crate::graph::{Client, Error};
+use crate::wire::batch::{Order, of_writes, split};
+use crate::wire::{ApiError, Request};
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The body of the answer if it was done; else why not, or why nobody knows.
+    pub result: Result<Option<Value>, Arc<Error>>,
+    /// How long the service asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Attempt {
+    fn failed(error: Error, retry_after: Option<Duration>) -> Self {
+        Self { result: Err(Arc::new(error)), retry_after }
+    }
+}
+
+impl Client {
+    /// Sends a write once, under an id of the caller's.
+    pub async fn attempt(&self, request: &Request, id: &str) -> Attempt {
+        let url = match self.url(request) {
+            Ok(url) => url,
+            Err(error) => return Attempt::failed(error, None),
+        };
+        match self.send(request, &url, id).await {
+            Ok(answer) => Attempt { result: Ok(answer.body), retry_after: None },
+            Err((error, retry_after)) => Attempt::failed(error, retry_after),
+        }
+    }
+
+    /// Sends writes together, once. The answers are in the order of the requests; if the batch
+    /// as a whole failed, each of them failed so.
+    pub async fn attempt_many(
+        &self,
+        requests: &[&Request],
+        order: Order,
+        id: &str,
+    ) -> Vec<Attempt> {
+        let batch = of_writes(requests, order);
+        let whole = self.attempt(&batch, id).await;
+        let Ok(answer) = whole.result else { return vec![whole; requests.len()] };
+        let mut parts = match self.decode(&batch, answer, split) {
+            Ok(parts) => parts,
+            Err(error) => return vec![Attempt::failed(error, None); requests.len()],
+        };
+        let mut attempts = Vec::with_capacity(requests.len());
+        for at in 0..requests.len() {
+            attempts.push(match parts.remove(&at) {
+                Some(part) if (200..300).contains(&part.status) => {
+                    let body = Some(part.body).filter(|it| !it.is_null());
+                    Attempt { result: Ok(body), retry_after: None }
+                }
+                Some(part) => {
+                    let body = serde_json::to_vec(&part.body).unwrap_or_default();
+                    let asked = part.retry_after.as_deref();
+                    let wait = asked.and_then(|it| parse_retry_after(it, None));
+                    let error = Error::Refused(ApiError::read(part.status, part.request_id, &body));
+                    self.heed(&error, wait);
+                    Attempt::failed(error, wait)
+                }
+                None => Attempt::failed(self.no_answer(), None),
+            });
+        }
+        attempts
+    }
+}

@@ -1,0 +1,56 @@
+//! Keeping away while the service asks for patience.
+//!
+//! `Retry-After` is meant for everyone who acts for the same tenant (planner-api.md 8.3): until it
+//! has passed nothing leaves, whatever asked for it and whatever was to be sent.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Open, or closed until a moment.
+#[derive(Debug, Default)]
+pub(crate) struct Gate(Mutex<Option<Instant>>);
+
+impl Gate {
+    /// Closes for a while, counted from now; never opens earlier than it would have.
+    pub(crate) fn close(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if closed.is_none_or(|it| it < until) {
+            *closed = Some(until);
+        }
+    }
+
+    fn closed_until(&self) -> Option<Instant> {
+        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.filter(|it| *it > Instant::now())
+    }
+
+    /// Waits until it is open.
+    pub(crate) async fn pass(&self) {
+        // It may be closed for longer meanwhile.
+        while let Some(until) = self.closed_until() {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_passes_before_the_longest_wait_is_over() {
+        let gate = Gate::default();
+        let began = Instant::now();
+        gate.pass().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        gate.close(Duration::from_secs(7));
+        gate.close(Duration::from_secs(2));
+        gate.pass().await;
+        assert!(began.elapsed() >= Duration::from_secs(7));
+        gate.pass().await;
+        assert!(began.elapsed() < Duration::from_secs(8));
+    }
+}

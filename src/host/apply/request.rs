@@ -1,0 +1,212 @@
+//! Requests of an apply: what a job is on the wire, what is read of its object, what an answer
+//! means.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::change::apply::{Answer, Job, Look, Seen, Target};
+use crate::graph::{Attempt, Client, Error};
+use crate::model::{
+    BoardPlace, Bucket, ETag, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
+    TaskDetails, UserId, Versioned,
+};
+use crate::wire::entity::{Any, Made};
+use crate::wire::{Decoded, Request, body, request};
+
+/// How old a group is, in seconds, when Planner knows it for sure.
+const GROUP_IS_NEW: i64 = 15 * 60;
+/// How long to wait for Planner to know a new group, in milliseconds, each time.
+const GROUP_WAITS: [u64; 8] = [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
+/// The same for what this run has made.
+const MADE_WAITS: [u64; 5] = [200, 400, 800, 1600, 3200];
+
+/// Returns the request of a job; `None` if there is nothing to send.
+pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
+    Some(match job {
+        Job::CreateRoster => request::create_roster(),
+        Job::AddMember(roster, user) => request::add_roster_member(roster, user),
+        Job::CreatePlan(plan, Some(roster)) => request::create_roster_plan(roster, &plan.title),
+        Job::CreatePlan(plan, None) => request::create_plan(plan.group.as_ref()?, &plan.title),
+        Job::RenamePlan(id, title) => request::update_plan(id, title, tag?),
+        Job::ArchivePlan(id, archival) => request::archive_plan(id, archival, tag?),
+        Job::DeletePlan(id) => request::delete_plan(id, tag?),
+        Job::UpdatePlanDetails(id, states) => {
+            request::update_plan_details(id, body::plan_details_patch(&states.0, &states.1)?, tag?)
+        }
+        Job::CreateBucket(it) => request::create_bucket(&it.plan, &it.name, &it.order_hint),
+        Job::UpdateBucket(states) => {
+            let body = body::bucket_patch(&states.0, &states.1)?;
+            request::update_bucket(&states.0.id, body, tag?)
+        }
+        Job::DeleteBucket(id) => request::delete_bucket(id, tag?),
+        Job::CreateTask(task) => request::create_task(body::new_task(task)),
+        Job::UpdateTask(states) => {
+            let body = body::task_patch(&states.0, &states.1)?;
+            request::update_task(&states.0.id, body, tag?)
+        }
+        Job::DeleteTask(id) => request::delete_task(id, tag?),
+        Job::UpdateDetails(id, states) => {
+            request::update_task_details(id, body::details_patch(&states.0, &states.1)?, tag?)
+        }
+        Job::UpdatePlace(id, board, states) => {
+            let body = body::place_patch(*board, &states.0, &states.1)?;
+            request::update_board_place(id, *board, body, tag?)
+        }
+    })
+}
+
+fn read_of(target: &Target) -> Request {
+    match target {
+        Target::Plan(id) => request::plan(id),
+        Target::PlanDetails(id) => request::plan_details(id),
+        Target::Bucket(id) => request::bucket(id),
+        Target::Task(id) => request::task(id),
+        Target::Details(id) => request::task_details(id),
+        Target::Place(id, board) => request::board_place(id, *board),
+    }
+}
+
+fn seen(target: &Target, value: Value) -> Option<Seen> {
+    fn of<T>(value: Value) -> Option<Versioned<T>>
+    where
+        Versioned<T>: Decoded,
+    {
+        Versioned::<T>::decode(value).ok()
+    }
+    Some(match target {
+        Target::Plan(_) => Seen::Plan(Box::new(of::<Plan>(value)?)),
+        Target::PlanDetails(_) => Seen::PlanDetails(of::<PlanDetails>(value)?),
+        Target::Bucket(_) => Seen::Bucket(Box::new(of::<Bucket>(value)?)),
+        Target::Task(_) => Seen::Task(Box::new(of::<Task>(value)?)),
+        Target::Details(_) => Seen::Details(Box::new(of::<TaskDetails>(value)?)),
+        Target::Place(..) => Seen::Place(of::<BoardPlace>(value)?),
+    })
+}
+
+/// Reads what some requests are about, in one round trip.
+pub(crate) async fn look(
+    client: &Client,
+    targets: Vec<(usize, Target)>,
+) -> Vec<(usize, Look, Option<Arc<Error>>)> {
+    let reads: Vec<Request> = targets.iter().map(|(_, it)| read_of(it)).collect();
+    let answers: Vec<Result<Any, Arc<Error>>> = match reads.as_slice() {
+        [one] => vec![client.read::<Any>(one).await.map_err(Arc::new)],
+        many => match client.read_many::<Any>(many).await {
+            Ok(answers) => answers.into_iter().map(|it| it.map_err(Arc::new)).collect(),
+            Err(error) => {
+                let error = Arc::new(error);
+                many.iter().map(|_| Err(Arc::clone(&error))).collect()
+            }
+        },
+    };
+    let mut looks = Vec::with_capacity(targets.len());
+    for ((no, target), answer) in targets.into_iter().zip(answers) {
+        looks.push(match answer {
+            Ok(Any(value)) => match seen(&target, value) {
+                Some(seen) => (no, Look::There(Box::new(seen)), None),
+                None => {
+                    let got = "an object without its tag".to_owned();
+                    let error = Error::NotGraph { origin: client.base().origin(), got };
+                    (no, Look::Failed, Some(Arc::new(error)))
+                }
+            },
+            Err(error) if error.is_not_found() => (no, Look::Gone, Some(error)),
+            Err(error) => (no, Look::Failed, Some(error)),
+        });
+    }
+    looks
+}
+
+/// What an answer means. `made` are the ids of what this run has made.
+pub(crate) async fn answer_of(
+    client: &Client,
+    job: &Job,
+    attempt: &Attempt,
+    made: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Answer {
+    let error = match &attempt.result {
+        Ok(body) => return done(job, body.as_ref()),
+        Err(error) => error,
+    };
+    let is_new = matches!(
+        job,
+        Job::CreateRoster
+            | Job::AddMember(..)
+            | Job::CreatePlan(..)
+            | Job::CreateBucket(_)
+            | Job::CreateTask(_)
+    );
+    let refusal = error.refusal();
+    if is_new && refusal.is_some_and(|it| it.is_forbidden() || it.is_not_found()) {
+        let waits = patience(client, job, made, now).await;
+        return if waits.is_empty() { Answer::Refused } else { Answer::NotYet(waits) };
+    }
+    match refusal {
+        Some(it) if it.is_conflict() => Answer::Conflict,
+        Some(it) if it.is_not_found() => Answer::NotFound,
+        Some(it) if it.status == 424 => Answer::NotTried,
+        Some(it) if it.is_throttled() => Answer::Throttled(attempt.retry_after),
+        _ if error.is_unavailable() || error.leaves_doubt() => {
+            let (wait, in_doubt) = (attempt.retry_after, error.leaves_doubt());
+            Answer::Unavailable { wait, in_doubt }
+        }
+        _ => Answer::Refused,
+    }
+}
+
+fn done(job: &Job, body: Option<&Value>) -> Answer {
+    fn id_of<T: Decoded>(body: Option<&Value>) -> Answer {
+        let made = body.and_then(|it| T::decode(it.clone()).ok());
+        match made {
+            // An empty answer to a create, or one that can not be read.
+            None => Answer::Unavailable { wait: None, in_doubt: true },
+            Some(made) => Answer::Done { id: made.id(), tag: None },
+        }
+    }
+    match job {
+        Job::CreateRoster => id_of::<Made<RosterId>>(body),
+        Job::AddMember(..) => id_of::<Made<UserId>>(body),
+        Job::CreatePlan(..) => id_of::<Versioned<Plan>>(body),
+        Job::CreateBucket(_) => id_of::<Versioned<Bucket>>(body),
+        Job::CreateTask(_) => id_of::<Versioned<Task>>(body),
+        _ => {
+            let tag = body.and_then(|it| it.get("@odata.etag")).and_then(Value::as_str);
+            Answer::Done { id: None, tag: tag.map(|it| ETag::new(it.to_owned())) }
+        }
+    }
+}
+
+/// How long to wait, each time, for what something is to be made in. What was just made itself
+/// is not known everywhere at once: Planner then answers as if the actor were no member
+/// (planner-api.md 6.1, trap 14). The host has checked that they are. A refusal is no lost
+/// answer: nothing was made.
+async fn patience(
+    client: &Client,
+    job: &Job,
+    made: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Vec<Duration> {
+    let in_plan = |plan: &PlanId| made.values().any(|it| it == plan.as_str());
+    let waits: &[u64] = match job {
+        Job::AddMember(..) | Job::CreatePlan(_, Some(_)) => &MADE_WAITS,
+        Job::CreatePlan(plan, None) => match &plan.group {
+            Some(group) if is_new(client, group, now).await => &GROUP_WAITS,
+            _ => &[],
+        },
+        Job::CreateBucket(bucket) if in_plan(&bucket.plan) => &MADE_WAITS,
+        Job::CreateTask(task) if in_plan(&task.plan) => &MADE_WAITS,
+        _ => &[],
+    };
+    waits.iter().copied().map(Duration::from_millis).collect()
+}
+
+async fn is_new(client: &Client, group: &GroupId, now: Timestamp) -> bool {
+    let group = client.read::<Group>(&request::group(group)).await.ok();
+    let age = group.and_then(|it| it.created_at).map(|it| now.duration_since(it));
+    age.is_some_and(|it| it.as_secs() < GROUP_IS_NEW)
+}
