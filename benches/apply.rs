@@ -1,0 +1,195 @@
+//! What applying costs, against the floor of the best schedule that the rules allow.
+//!
+//! Only ratios count: floor and run are measured in one process, on one machine, in one go.
+//! `cargo bench --bench apply`
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use planwright::change::ChangeSet;
+use planwright::emulator::{Emulator, Exchange, Options, Storage};
+use planwright::graph::{BaseUrl, Client, Secret};
+use planwright::host::{
+    Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock, Watch,
+};
+use planwright::journal::Purpose;
+use planwright::model::{Limits, PlanId};
+use planwright::policy::{Caps, Ruling};
+use serde_json::{Value, json};
+
+const ROOK: &str = "rook@bos.example";
+/// Independent updates of tasks of one plan.
+const UPDATES: usize = 500;
+const LATENCY: Duration = Duration::from_millis(50);
+const WRITES_PER_SECOND: usize = 20;
+
+struct NoPolicies;
+
+impl Judge for NoPolicies {
+    fn judge(&self, _: &Session, _: &ChangeSet, _: &Start) -> Vec<Ruling> {
+        Vec::new()
+    }
+}
+
+/// A served Planner with a large plan, and what arrived there.
+struct Service {
+    emulator: Emulator,
+    url: String,
+    plan: PlanId,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    pages: AtomicUsize,
+    batches: AtomicUsize,
+}
+
+fn service(runtime: &tokio::runtime::Runtime) -> Service {
+    let seen: Arc<Seen> = Arc::default();
+    let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
+    let noted = Arc::clone(&seen);
+    options.observer = Some(Arc::new(move |exchange: &Exchange| noted.note(exchange)));
+    let emulator = Emulator::open(options).unwrap();
+    emulator.seed_demo().unwrap();
+    let tasks: Vec<Value> =
+        (0..UPDATES).map(|n| json!({ "title": format!("T{n}"), "bucket": "B" })).collect();
+    let plan = json!({ "title": "Large", "group": "BOS", "buckets": ["B"], "tasks": tasks });
+    emulator.seed(&json!({ "plans": [plan] }).to_string()).unwrap();
+    let (url, listening) = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        (format!("http://{}/v1.0", listener.local_addr().unwrap()), listener)
+    });
+    let served = emulator.clone();
+    runtime.spawn(async move { served.serve(listening, std::future::pending()).await });
+    let client = client(&url);
+    let plans = runtime.block_on(async {
+        client
+            .list::<planwright::model::Versioned<planwright::model::Plan>>(
+                &planwright::wire::request::my_plans(),
+            )
+            .await
+            .unwrap()
+    });
+    let plan = plans.into_iter().find(|it| it.value.title == "Large").unwrap().value.id;
+    Service { emulator, url, plan, seen }
+}
+
+impl Seen {
+    fn note(&self, exchange: &Exchange) {
+        let is_list = exchange.path.ends_with("/tasks") || exchange.path.contains("skiptoken");
+        if exchange.status.is_some() {
+            return;
+        }
+        if exchange.path.ends_with("/$batch") {
+            self.batches.fetch_add(1, Ordering::Relaxed);
+        } else if exchange.method == "GET" && is_list {
+            self.pages.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn client(url: &str) -> Client {
+    Client::new(BaseUrl::parse(url).unwrap(), &Secret::new(format!("emulator:{ROOK}"))).unwrap()
+}
+
+/// Updates every task of the plan once.
+fn update_all(runtime: &tokio::runtime::Runtime, service: &Service) -> (Report, Duration) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let host = Host {
+        client: client(&service.url),
+        service: service.url.clone(),
+        clock: Arc::new(SystemClock),
+        zone: TimeZone::UTC,
+        caps: Caps { max_changes: UPDATES, max_deletes: 0 },
+        limits: Limits::default(),
+        time_limit: Duration::from_secs(600),
+        judge: Arc::new(NoPolicies),
+        quarantine: Duration::from_secs(60),
+        writes_per_second: None,
+        watch: Watch::default(),
+        ledger: Some(Ledger::new(folder.path().to_owned())),
+        interrupt: Arc::new(Stop::default()),
+    };
+    let start = Start {
+        purpose: Purpose::Run,
+        skill: "bench".into(),
+        skill_digest: None,
+        params: Value::Null,
+        agent: None,
+        force: false,
+        dry_run: false,
+    };
+    let plan = service.plan.clone();
+    let program = move |session: &Session| {
+        for id in session.tasks(&plan)? {
+            session.edit_task(&id, |it| it.percent_complete = 50)?;
+        }
+        Ok(Value::Null)
+    };
+    let began = Instant::now();
+    let finished = runtime.block_on(host.run(start, Arc::new(program)));
+    let took = began.elapsed();
+    assert_eq!(finished.report.status, Status::Applied, "{:?}", finished.report.error);
+    (finished.report, took)
+}
+
+fn main() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    round_trips(&runtime);
+    throttled(&runtime);
+}
+
+fn round_trips(runtime: &tokio::runtime::Runtime) {
+    let service = service(runtime);
+    let ms = LATENCY.as_millis();
+    let rules = json!([
+        { "method": "GET", "action": { "latency_ms": ms } },
+        { "method": "POST", "path": "$batch", "action": { "latency_ms": ms } },
+    ]);
+    service.emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
+    let (report, took) = update_all(runtime, &service);
+    let requests = report.stats.requests;
+    let batches = service.seen.batches.load(Ordering::Relaxed);
+    let pages = service.seen.pages.load(Ordering::Relaxed);
+    // One after another: who is signed in, the plan, the pages twice (read, validate), and the
+    // batches of 20 in lanes that begin at 4 and grow by one.
+    let (mut left, mut lanes, mut waves) = (UPDATES.div_ceil(20), 4, 0);
+    while left > 0 {
+        left = left.saturating_sub(lanes);
+        lanes += 1;
+        waves += 1;
+    }
+    let floor = LATENCY * u32::try_from(2 + pages + waves).unwrap();
+    println!("{UPDATES} independent updates at {ms} ms of latency:");
+    println!(
+        "  requests    {requests}: {batches} batches (at most 35), {pages} pages, {} more (at most 4)",
+        requests as usize - batches - pages
+    );
+    println!(
+        "  wall time   {:.2} of the floor of {} round trips (at most 1.30)",
+        took.as_secs_f64() / floor.as_secs_f64(),
+        2 + pages + waves
+    );
+}
+
+fn throttled(runtime: &tokio::runtime::Runtime) {
+    let service = service(runtime);
+    let throttle = json!({ "writes_per_s": WRITES_PER_SECOND });
+    service.emulator.set_throttle(serde_json::from_value(throttle).unwrap());
+    let (report, took) = update_all(runtime, &service);
+    // A second's worth is there at once, the rest comes at its rate.
+    let floor =
+        Duration::from_secs_f64((UPDATES - WRITES_PER_SECOND) as f64 / WRITES_PER_SECOND as f64);
+    println!("{UPDATES} independent updates at {WRITES_PER_SECOND} writes a second:");
+    println!("  requests    {}: {} sent again", report.stats.requests, report.stats.retries);
+    println!(
+        "  wall time   {:.2} of the floor (at most 1.15)",
+        took.as_secs_f64() / floor.as_secs_f64()
+    );
+}
