@@ -102,6 +102,8 @@ pub struct Machine {
     rules: Rules,
     /// Nothing new is begun.
     halted: bool,
+    /// The service fails too often: nothing is sent any more.
+    hopeless: bool,
     done: u64,
     retries: u64,
     conflicts: u64,
@@ -167,6 +169,7 @@ impl Machine {
             lanes,
             rules,
             halted: false,
+            hopeless: false,
             done: 0,
             retries: 0,
             conflicts: 0,
@@ -346,10 +349,14 @@ impl Machine {
             .filter_map(|it| it.in_line.clone())
             .collect();
         let mut lines: BTreeMap<PlanId, Vec<StepNo>> = BTreeMap::new();
-        for no in self.due(&State::Ready, now) {
-            if let Some(plan) = &self.steps[no].in_line
-                && !busy.contains(plan)
-            {
+        let mut held_up = busy;
+        for (no, step) in self.steps.iter().enumerate() {
+            let (Some(plan), State::Ready) = (&step.in_line, &step.state) else { continue };
+            if step.not_before > now {
+                // Nobody overtakes.
+                held_up.insert(plan.clone());
+            }
+            if !held_up.contains(plan) {
                 lines.entry(plan.clone()).or_default().push(no);
             }
         }
@@ -438,7 +445,10 @@ impl Machine {
         // What was created gets its details, whatever stopped the rest.
         let completes = step.completes && after_own;
         let asks = step.in_doubt || (step.state == State::ToLook && step.sent > 0);
-        if self.halted && !completes && !asks {
+        if self.hopeless && step.in_doubt {
+            return Some(State::Ended(End::Unknown));
+        }
+        if self.hopeless || (self.halted && !completes && !asks) {
             return Some(State::Ended(End::NotSent));
         }
         if step.state != State::Waiting {
@@ -481,4 +491,4 @@ impl Machine {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -14,6 +14,7 @@ use planwright::journal::Purpose;
 use planwright::model::{Limits, PlanId};
 use planwright::policy::{Caps, Ruling};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::support::{Planner, ROOK};
 
@@ -64,17 +65,8 @@ impl Driver {
         &self,
         wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
     ) -> Finished {
-        let start = Start {
-            purpose: Purpose::Run,
-            skill: "test".into(),
-            skill_digest: None,
-            params: Value::Null,
-            agent: None,
-            force: true,
-            dry_run: false,
-        };
         let again = move |session: &Session| wishes.clone()(session);
-        self.runtime.block_on(self.host.run(start, Arc::new(again)))
+        self.runtime.block_on(self.host.run(forced("test"), Arc::new(again)))
     }
 
     /// Records runs in a state folder from now on.
@@ -83,18 +75,54 @@ impl Driver {
         self
     }
 
+    /// Runs wishes until they are done, or until the bell rings: then the run ends where it is.
+    pub(crate) fn run_until(
+        &self,
+        bell: &Notify,
+        wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
+    ) -> Option<Finished> {
+        let again = move |session: &Session| wishes.clone()(session);
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = bell.notified() => None,
+                finished = self.host.run(forced("test"), Arc::new(again)) => Some(finished),
+            }
+        })
+    }
+
+    /// Carries on the run that was cut off, if there is one, until the bell rings.
+    pub(crate) fn resume_until(&self, bell: &Notify) -> Option<Finished> {
+        self.runtime.block_on(async {
+            let runs = self.host.unfinished().await.unwrap();
+            let resume = async {
+                let id = runs.last()?;
+                Some(self.host.resume(id.as_str(), forced("resume")).await.unwrap())
+            };
+            tokio::select! {
+                biased;
+                () = bell.notified() => None,
+                finished = resume => finished,
+            }
+        })
+    }
+
+    /// Carries on whatever was cut off, to its end.
+    #[track_caller]
+    pub(crate) fn resume_all(&self, label: &str) {
+        loop {
+            let runs = self.runtime.block_on(self.host.unfinished()).unwrap();
+            let Some(id) = runs.first() else { return };
+            let resume = self.host.resume(id.as_str(), forced("resume"));
+            let report = self.runtime.block_on(resume).unwrap().report;
+            let well = matches!(report.status, Status::Applied | Status::NoChanges);
+            assert!(well, "{label}: {:?} {:#?} {:#?}", report.status, report.error, report.changes);
+        }
+    }
+
     /// Takes a run back, deletions granted.
     pub(crate) fn undo(&self, run: &str) -> Report {
-        let start = Start {
-            purpose: Purpose::Undo,
-            skill: "undo".into(),
-            skill_digest: None,
-            params: Value::Null,
-            agent: None,
-            force: true,
-            dry_run: false,
-        };
-        self.runtime.block_on(self.host.undo(run, start)).unwrap().report
+        self.runtime.block_on(self.host.undo(run, forced("undo"))).unwrap().report
     }
 
     /// The same, where all of it must be written, if there is anything.
@@ -126,6 +154,19 @@ impl Driver {
         let report = self
             .apply(move |session| Ok(Value::from(session.create_plan("BOS", &title)?.to_string())));
         PlanId::parse(report.result.as_str().unwrap()).unwrap()
+    }
+}
+
+/// The start of a run to which deletions are granted.
+fn forced(skill: &str) -> Start {
+    Start {
+        purpose: Purpose::Run,
+        skill: skill.into(),
+        skill_digest: None,
+        params: Value::Null,
+        agent: None,
+        force: true,
+        dry_run: false,
     }
 }
 

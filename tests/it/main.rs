@@ -50,6 +50,7 @@ mod emulator_versions;
 
 // What is kept on disk: whole after a kill, and provably unaltered.
 mod journal;
+mod kills;
 
 // Every trap of planner-api.md section 12, by its number.
 mod traps;

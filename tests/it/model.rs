@@ -88,7 +88,7 @@ impl Board {
     }
 
     /// Says where this board is not as it should be.
-    fn differences(&self, wanted: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, wanted: &Self) -> Vec<String> {
         let mut out = Vec::new();
         if (&self.title, &self.labels) != (&wanted.title, &wanted.labels) {
             out.push(format!(

@@ -208,6 +208,15 @@ pub(crate) fn edit(emulator: &Emulator, user: &str, path: &str, body: &Value) {
     assert_eq!(answer.status(), 204, "PATCH {path}");
 }
 
+/// Tells whether a request changes something, by itself or in a batch.
+pub(crate) fn is_write(exchange: &Exchange) -> bool {
+    let parts = exchange.body.as_ref().and_then(|it| it.get("requests")?.as_array());
+    match parts {
+        Some(parts) => parts.iter().any(|it| it["method"] != "GET"),
+        None => exchange.method != "GET",
+    }
+}
+
 /// Serves an answer, by path and base URL, to whoever asks.
 pub(crate) fn answering(answer: impl Fn(&str, &str) -> Vec<u8> + Send + 'static) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

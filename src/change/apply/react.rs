@@ -24,6 +24,9 @@ const PROBES: [Duration; 4] = [
     Duration::from_secs(60),
 ];
 
+/// Multiples of it are spread evenly over 0..1.
+const GOLDEN: f64 = 0.618_033_988_75;
+
 impl Machine {
     /// Begins nothing more; what is under way ends, and what was created gets its details.
     pub fn halt(&mut self) {
@@ -54,6 +57,7 @@ impl Machine {
             .all(|(_, it)| matches!(it, Answer::Unavailable { .. } | Answer::NotTried));
         if all_failed && !self.lanes.failed() {
             self.halt();
+            self.hopeless = true;
         }
         for (no, answer) in answers {
             self.answer(now, no, answer);
@@ -177,10 +181,9 @@ impl Machine {
         self.steps[no].state = State::Ended(end);
     }
 
+    /// What spreads repeats: the same for all that went out together, so that they stay so.
     fn spread(&self, no: StepNo) -> f64 {
-        let step = &self.steps[no];
-        let n = f64::from(u32::try_from(no % 1000).unwrap_or(0)) + f64::from(step.sent);
-        (self.rules.spread + n * 0.618_033_988_75).fract()
+        (self.rules.spread + self.steps[no].sent_at.as_secs_f64() * 1000.0 * GOLDEN).fract()
     }
 
     /// Takes what a look has shown.

@@ -1,0 +1,544 @@
+//! The apply machine against a model of Planner, in virtual time: every rule as values.
+
+use std::collections::VecDeque;
+
+use super::*;
+use crate::change::{ChangeSet, Draft};
+use crate::model::{Task, TaskDetails, TaskId, Versioned};
+
+const PLAN: &str = "plan";
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn rules() -> Rules {
+    Rules { quarantine: Duration::from_secs(60), writes_per_second: None, spread: 0.5 }
+}
+
+fn tag(version: u64) -> ETag {
+    ETag::new(format!("W/\"{version:06}\""))
+}
+
+fn plan() -> PlanId {
+    PlanId::parse(PLAN).unwrap()
+}
+
+fn task(id: &str) -> Versioned<Task> {
+    Versioned::new(Task::new(TaskId::parse(id).unwrap(), plan(), format!("Old {id}")), tag(1))
+}
+
+/// Numbers that look random and come out the same.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+}
+
+/// How the model behaves.
+#[derive(Clone, Copy, Default)]
+struct Weather {
+    /// One request in so many: refused with a 503, carried out and its answer lost, lost before.
+    unavailable: u64,
+    lost_after: u64,
+    lost_before: u64,
+    /// How many writes a second are let through.
+    per_second: Option<u64>,
+    /// Someone else edits what is about to be written, one time in so many.
+    others: u64,
+}
+
+/// A task in the model: what was written to it, one after another.
+#[derive(Clone, Debug, PartialEq)]
+struct Kept {
+    task: Task,
+    version: u64,
+    details: TaskDetails,
+    details_version: u64,
+    writes: Vec<String>,
+}
+
+/// A model of Planner with strict tags.
+struct Model {
+    weather: Weather,
+    dice: Dice,
+    tasks: BTreeMap<String, Kept>,
+    tokens: f64,
+    filled: Duration,
+    n_made: usize,
+    /// In the order in which they were carried out.
+    log: Vec<String>,
+}
+
+impl Model {
+    fn new(seed: u64, weather: Weather, tasks: &[Versioned<Task>]) -> Self {
+        let kept = |it: &Versioned<Task>| Kept {
+            task: it.value.clone(),
+            version: 1,
+            details: TaskDetails::default(),
+            details_version: 1,
+            writes: Vec::new(),
+        };
+        Self {
+            weather,
+            dice: Dice(seed),
+            tasks: tasks.iter().map(|it| (it.value.id.to_string(), kept(it))).collect(),
+            tokens: weather.per_second.map_or(0.0, |it| it as f64),
+            filled: Duration::ZERO,
+            n_made: 0,
+            log: Vec::new(),
+        }
+    }
+
+    /// Takes one write; says what its answer is.
+    fn write(&mut self, now: Duration, job: &Job, tag_given: Option<&ETag>) -> Answer {
+        if let Some(rate) = self.weather.per_second {
+            let rate = rate as f64;
+            let passed = now.saturating_sub(self.filled).as_secs_f64();
+            (self.tokens, self.filled) = ((self.tokens + passed * rate).min(rate), now);
+            if self.tokens < 1.0 - 1e-9 {
+                let wait = Duration::from_secs_f64((1.0 - self.tokens) / rate);
+                return Answer::Throttled(Some(wait + ms(1)));
+            }
+            self.tokens -= 1.0;
+        }
+        match job {
+            Job::CreateTask(task) => {
+                self.n_made += 1;
+                let id = format!("made{}", self.n_made);
+                self.log.push(format!("create {}", task.title));
+                let made = Kept {
+                    task: Task { id: TaskId::parse(&id).unwrap(), ..(**task).clone() },
+                    version: 1,
+                    details: TaskDetails::default(),
+                    details_version: 1,
+                    writes: Vec::new(),
+                };
+                self.tasks.insert(id.clone(), made);
+                Answer::Done { id: Some(id), tag: None }
+            }
+            Job::UpdateTask(states) => {
+                let Some(kept) = self.tasks.get_mut(states.0.id.as_str()) else {
+                    return Answer::NotFound;
+                };
+                if tag_given != Some(&tag(kept.version)) {
+                    return Answer::Conflict;
+                }
+                kept.task.title.clone_from(&states.1.title);
+                kept.version += 1;
+                kept.writes.push(states.1.title.clone());
+                self.log.push(format!("update {}", states.0.id));
+                Answer::Done { id: None, tag: Some(tag(kept.version)) }
+            }
+            Job::UpdateDetails(id, states) => {
+                let Some(kept) = self.tasks.get_mut(id.as_str()) else { return Answer::NotFound };
+                if tag_given != Some(&tag(kept.details_version)) {
+                    return Answer::Conflict;
+                }
+                kept.details.description.clone_from(&states.1.description);
+                kept.details_version += 1;
+                kept.writes.push(states.1.description.clone());
+                self.log.push(format!("details {id}"));
+                Answer::Done { id: None, tag: Some(tag(kept.details_version)) }
+            }
+            Job::DeleteTask(id) => {
+                let Some(kept) = self.tasks.get(id.as_str()) else { return Answer::NotFound };
+                if tag_given != Some(&tag(kept.version)) {
+                    return Answer::Conflict;
+                }
+                self.tasks.remove(id.as_str());
+                self.log.push(format!("delete {id}"));
+                Answer::Done { id: None, tag: None }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Takes one request; `None` for an answer that does not come.
+    fn request(
+        &mut self,
+        now: Duration,
+        jobs: &[(Job, Option<ETag>)],
+        in_order: bool,
+    ) -> Vec<Answer> {
+        let doubt = |in_doubt| vec![Answer::Unavailable { wait: None, in_doubt }; jobs.len()];
+        let w = self.weather;
+        if w.unavailable > 0 && self.dice.one_in(w.unavailable) {
+            return doubt(true);
+        }
+        if w.lost_before > 0 && self.dice.one_in(w.lost_before) {
+            return doubt(true);
+        }
+        if w.others > 0 && self.dice.one_in(w.others) {
+            let at = self.dice.roll(jobs.len() as u64) as usize;
+            if let Job::UpdateTask(states) = &jobs[at].0
+                && let Some(kept) = self.tasks.get_mut(states.0.id.as_str())
+            {
+                kept.version += 1;
+                kept.task.priority = crate::model::Priority::new(1).unwrap();
+            }
+        }
+        let mut answers: Vec<Answer> = Vec::new();
+        for (job, tag) in jobs {
+            let stopped =
+                in_order && answers.last().is_some_and(|it| !matches!(it, Answer::Done { .. }));
+            let answer =
+                if stopped { Answer::NotTried } else { self.write(now, job, tag.as_ref()) };
+            answers.push(answer);
+        }
+        if w.lost_after > 0 && self.dice.one_in(w.lost_after) { doubt(true) } else { answers }
+    }
+}
+
+/// What came of a simulated round.
+struct Outcome {
+    machine: Machine,
+    model: Model,
+    took: Duration,
+    requests: usize,
+    /// Requests that left before the service had asked to come back.
+    early: usize,
+    largest: usize,
+}
+
+/// Carries out a set against the model, an answer taking so long.
+fn simulate(set: &ChangeSet, mut model: Model, latency: Duration, rules: Rules) -> Outcome {
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules);
+    let mut now = Duration::ZERO;
+    let mut coming: VecDeque<(Duration, Event)> = VecDeque::new();
+    let (mut requests, mut early, mut largest) = (0, 0, 0);
+    let mut closed_until = Duration::ZERO;
+    enum Event {
+        Answered(Vec<(StepNo, Answer)>),
+        Looked(Vec<(StepNo, Look)>),
+        Probed(StepNo, Probed),
+    }
+    for _ in 0..1_000_000 {
+        for effect in machine.next(now) {
+            match effect {
+                Effect::Send { steps, in_order } => {
+                    requests += 1;
+                    largest = largest.max(steps.len());
+                    early += usize::from(now < closed_until);
+                    check_order(&machine, &steps);
+                    let jobs: Vec<_> = steps.iter().map(|no| machine.job(*no).unwrap()).collect();
+                    let answers = model.request(now + latency / 2, &jobs, in_order);
+                    let answers = steps.into_iter().zip(answers).collect();
+                    coming.push_back((now + latency, Event::Answered(answers)));
+                }
+                Effect::Look(steps) => {
+                    let look = |no: &StepNo| {
+                        let seen = match machine.target(*no).unwrap() {
+                            Target::Task(id) => model.tasks.get(id.as_str()).map(|it| {
+                                Seen::Task(Box::new(Versioned::new(
+                                    it.task.clone(),
+                                    tag(it.version),
+                                )))
+                            }),
+                            Target::Details(id) => model.tasks.get(id.as_str()).map(|it| {
+                                let now =
+                                    Versioned::new(it.details.clone(), tag(it.details_version));
+                                Seen::Details(Box::new(now))
+                            }),
+                            other => panic!("{other:?}"),
+                        };
+                        (*no, seen.map_or(Look::Gone, |it| Look::There(Box::new(it))))
+                    };
+                    let looks = steps.iter().map(look).collect();
+                    coming.push_back((now + latency, Event::Looked(looks)));
+                }
+                Effect::Probe(no) => {
+                    let Some((Job::CreateTask(wanted), _)) = machine.job(no) else { panic!() };
+                    let same = model.tasks.iter().filter(|(_, it)| it.task.title == wanted.title);
+                    let found: Vec<String> = same.map(|(id, _)| id.clone()).collect();
+                    let probed = match found.as_slice() {
+                        [] => Probed::Nothing,
+                        [one] => Probed::Found(one.clone()),
+                        _ => Probed::CanNotTell,
+                    };
+                    coming.push_back((now + latency, Event::Probed(no, probed)));
+                }
+            }
+        }
+        if machine.is_done() && coming.is_empty() {
+            return Outcome { machine, model, took: now, requests, early, largest };
+        }
+        let next = coming.iter().map(|it| it.0).chain(machine.wakes_at(now)).min();
+        now = next.expect("nothing will ever happen again");
+        while let Some(at) = coming.iter().position(|it| it.0 <= now) {
+            match coming.remove(at).unwrap().1 {
+                Event::Answered(answers) => {
+                    for (_, answer) in &answers {
+                        if let Answer::Throttled(Some(wait)) = answer {
+                            closed_until = closed_until.max(now + *wait);
+                        }
+                    }
+                    machine.answered(now, answers);
+                }
+                Event::Looked(looks) => machine.looked(now, looks),
+                Event::Probed(no, probed) => machine.probed(now, no, probed),
+            }
+        }
+    }
+    panic!("it never ends");
+}
+
+/// What goes out has nothing before it that is not done, and no object twice in one request.
+fn check_order(machine: &Machine, steps: &[StepNo]) {
+    for no in steps {
+        let step = &machine.steps[*no];
+        let before = machine.steps.iter().filter(|it| it.level < step.level);
+        assert!(before.into_iter().all(|it| matches!(it.state, State::Ended(_))), "levels");
+        if let Some(previous) = step.previous {
+            assert!(matches!(machine.steps[previous].state, State::Ended(End::Done)), "parts");
+        }
+    }
+    let objects: BTreeSet<_> = steps.iter().map(|no| machine.steps[*no].at).collect();
+    assert_eq!(objects.len(), steps.len(), "one request of a change at a time");
+}
+
+/// Updates of so many tasks, each of its title.
+fn updates(n: usize) -> (Vec<Versioned<Task>>, ChangeSet) {
+    let tasks: Vec<_> = (0..n).map(|n| task(&format!("t{n:04}"))).collect();
+    let mut draft = Draft::new("n".into());
+    for it in &tasks {
+        draft.edit_task(Some(it), None, &it.value.id, |it| it.task.title = "New".into());
+    }
+    (tasks, draft.finish())
+}
+
+/// Updates with details, creates with details, deletions: of everything something.
+fn mixed(n: usize) -> (Vec<Versioned<Task>>, ChangeSet) {
+    let tasks: Vec<_> = (0..n).map(|n| task(&format!("t{n:04}"))).collect();
+    let mut draft = Draft::new("n".into());
+    let details = Versioned::new(TaskDetails::default(), tag(1));
+    for (at, it) in tasks.iter().enumerate() {
+        if at % 4 == 3 {
+            draft.delete_task(Some(it), &it.value.id);
+            continue;
+        }
+        let details = (at % 2 == 0).then_some(&details);
+        draft.edit_task(Some(it), details, &it.value.id, |it| {
+            it.task.title = format!("New {}", it.task.id);
+            if let Some(details) = &mut it.details {
+                details.description = format!("Text of {}", it.task.id);
+            }
+        });
+    }
+    for n in 0..n / 2 {
+        let id = draft.create_task(|id| Task::new(id, plan(), format!("Made {n}")));
+        draft.edit_task(None, None, &id, |it| {
+            if let Some(details) = &mut it.details {
+                details.description = format!("About {n}");
+            }
+        });
+    }
+    (tasks, draft.finish())
+}
+
+#[test]
+fn five_hundred_updates_go_out_in_full_batches_and_growing_lanes() {
+    let (tasks, set) = updates(500);
+    let calm = Model::new(1, Weather::default(), &tasks);
+    let outcome = simulate(&set, calm, ms(50), rules());
+    assert_eq!((outcome.requests, outcome.largest), (25, 20));
+    assert!(outcome.machine.ends().all(|it| *it.3 == End::Done && it.2 == 1));
+    // Four lanes, then more: five round trips where one lane would need 25.
+    assert!(outcome.took <= ms(250), "{:?}", outcome.took);
+}
+
+#[test]
+fn a_single_change_is_no_batch_and_a_few_are_one() {
+    for (n, requests) in [(1, 1), (2, 1), (20, 1), (21, 2), (30, 2)] {
+        let (tasks, set) = updates(n);
+        let outcome = simulate(&set, Model::new(1, Weather::default(), &tasks), ms(50), rules());
+        assert_eq!(outcome.requests, requests, "{n}");
+        assert_eq!(outcome.took, ms(50));
+        assert_eq!(outcome.largest, n.div_ceil(requests), "of equal size");
+    }
+}
+
+/// Never a request before it was asked for, and hardly any time lost.
+#[test]
+fn a_throttled_service_is_used_to_its_limit_and_never_too_early() {
+    for latency in [1, 20, 50] {
+        let (tasks, set) = updates(500);
+        let weather = Weather { per_second: Some(20), ..Weather::default() };
+        let outcome = simulate(&set, Model::new(1, weather, &tasks), ms(latency), rules());
+        assert!(outcome.machine.ends().all(|it| *it.3 == End::Done));
+        assert_eq!(outcome.early, 0);
+        let floor = Duration::from_secs(24);
+        let ratio = outcome.took.as_secs_f64() / floor.as_secs_f64();
+        println!("{latency} ms: {ratio:.3} of the floor, {} requests", outcome.requests);
+        assert!(ratio <= 1.15, "{ratio} at {latency} ms");
+    }
+}
+
+/// Whatever the weather: it ends, each thing happens at most once, and what is said to be done is.
+#[test]
+fn whatever_fails_nothing_is_lost_or_made_twice() {
+    let weathers = [
+        Weather { lost_after: 3, ..Weather::default() },
+        Weather { lost_before: 3, ..Weather::default() },
+        Weather { unavailable: 6, lost_after: 6, lost_before: 6, ..Weather::default() },
+        Weather { per_second: Some(20), lost_after: 5, ..Weather::default() },
+        Weather { others: 3, lost_after: 4, ..Weather::default() },
+        Weather { per_second: Some(7), others: 5, ..Weather::default() },
+    ];
+    let (mut done, mut moved, mut unknown, mut failed) = (0, 0, 0, 0);
+    for seed in 0..1200 {
+        let weather = weathers[seed as usize % weathers.len()];
+        let n = 1 + (seed as usize * 7) % 30;
+        let (tasks, set) = mixed(n);
+        let outcome = simulate(&set, Model::new(seed, weather, &tasks), ms(20), rules());
+        let model = &outcome.model;
+        let titles: Vec<&str> = model.tasks.values().map(|it| it.task.title.as_str()).collect();
+        for (n, part, _, end) in outcome.machine.ends() {
+            let change = &set.changes()[n - 1];
+            let id = change.id().to_string();
+            let real = outcome.machine.ids().get(&id).unwrap_or(&id);
+            let kept = model.tasks.get(real);
+            match end {
+                End::Done => done += 1,
+                End::Moved(_) => moved += 1,
+                End::Unknown => unknown += 1,
+                _ => failed += 1,
+            }
+            let written =
+                |text: &str| kept.map_or(0, |it| it.writes.iter().filter(|it| *it == text).count());
+            match (change.op(), part, end) {
+                (Op::Create, Part::Itself, end) => {
+                    let n = titles.iter().filter(|it| **it == change.title()).count();
+                    assert!(n <= 1, "seed {seed}: `{}` was made {n} times", change.title());
+                    assert!(n == 1 || *end != End::Done, "seed {seed}: not there");
+                }
+                (Op::Delete, _, End::Done) => assert!(kept.is_none(), "seed {seed}: still there"),
+                (Op::Delete, _, End::Moved(_)) => assert!(kept.is_some(), "seed {seed}"),
+                (Op::Update, Part::Itself, end) => {
+                    let times = written(&format!("New {id}"));
+                    assert!(times <= 1, "seed {seed}: written {times} times");
+                    assert!(times == 1 || *end != End::Done, "seed {seed}: lost");
+                    assert!(times == 0 || !matches!(end, End::NotSent), "seed {seed}: unsaid");
+                }
+                (_, Part::Details, End::Done) => {
+                    assert_eq!(kept.unwrap().details_version, 2, "seed {seed}: once");
+                }
+                _ => {}
+            }
+        }
+        // New things stand in the order of the script.
+        let made = model.log.iter().filter_map(|it| it.strip_prefix("create Made "));
+        let made: Vec<usize> = made.map(|it| it.parse().unwrap()).collect();
+        // What is looked for is overtaken: the rest goes on meanwhile.
+        if weather.lost_before + weather.lost_after + weather.unavailable == 0 {
+            assert!(made.is_sorted(), "seed {seed}: {made:?}");
+        }
+    }
+    println!("done {done}, moved {moved}, unknown {unknown}, failed or not sent {failed}");
+    assert!(done > 10_000 && moved > 100, "the weather was too good");
+}
+
+/// A service that never answers is not asked for ever.
+#[test]
+fn an_outage_ends_the_run() {
+    let (tasks, set) = updates(500);
+    let weather = Weather { lost_before: 1, ..Weather::default() };
+    let outcome = simulate(&set, Model::new(1, weather, &tasks), ms(20), rules());
+    assert!(outcome.requests <= 40, "{}", outcome.requests);
+    assert!(outcome.machine.ends().all(|it| matches!(it.3, End::Unknown | End::NotSent)));
+    assert!(outcome.model.log.is_empty());
+}
+
+#[test]
+fn what_is_in_doubt_goes_out_on_the_same_tag() {
+    let (_, set) = updates(1);
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    let first = machine.next(ms(0));
+    assert_eq!(first, [Effect::Send { steps: vec![0], in_order: false }]);
+    let sent = machine.job(0);
+    machine.answered(ms(5), vec![(0, Answer::Unavailable { wait: None, in_doubt: true })]);
+    assert_eq!(machine.next(ms(5)), first, "at once: the sooner, the surer the answer");
+    assert_eq!(machine.job(0), sent);
+    // It was done before, and someone has edited on: what was set is there.
+    machine.answered(ms(9), vec![(0, Answer::Conflict)]);
+    assert_eq!(machine.next(ms(9)), [Effect::Look(vec![0])]);
+    let mut now = task("t0000");
+    now.value.title = "New, and more".into();
+    now.etag = tag(3);
+    machine.looked(ms(12), vec![(0, Look::There(Box::new(Seen::Task(Box::new(now)))))]);
+    assert_eq!(machine.end_of(0), Some(&End::Done));
+}
+
+#[test]
+fn a_create_in_doubt_waits_out_its_quarantine_while_the_rest_goes_on() {
+    let mut draft = Draft::new("n".into());
+    draft.create_task(|id| Task::new(id, plan(), "One".into()));
+    let other = PlanId::parse("other").unwrap();
+    draft.create_task(|id| Task::new(id, other, "Two".into()));
+    let set = draft.finish();
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    assert_eq!(machine.next(ms(0)).len(), 2, "a line for each plan");
+    machine.answered(ms(10), vec![(0, Answer::Unavailable { wait: None, in_doubt: true })]);
+    let done = Answer::Done { id: Some("made".into()), tag: None };
+    machine.answered(ms(10), vec![(1, done)]);
+    let mut probes = Vec::new();
+    let mut now = ms(10);
+    loop {
+        match machine.next(now).as_slice() {
+            [Effect::Probe(0)] => {
+                probes.push(now.as_secs());
+                machine.probed(now, 0, Probed::Nothing);
+            }
+            [Effect::Send { steps, .. }] => {
+                assert_eq!(steps, &[0]);
+                break;
+            }
+            other => assert!(other.is_empty(), "{other:?}"),
+        }
+        now = machine.wakes_at(now).unwrap_or(now);
+    }
+    assert_eq!(probes, [0, 2, 5, 15, 60]);
+}
+
+#[test]
+fn two_that_mention_each_other_are_not_waited_for() {
+    let mut draft = Draft::new("n".into());
+    let one = draft.create_task(|id| Task::new(id, plan(), String::new()));
+    let two = draft.create_task(|id| Task::new(id, plan(), format!("after {one}")));
+    draft.edit_task(None, None, &one, |it| it.task.title = format!("before {two}"));
+    let set = draft.finish();
+    let outcome = simulate(&set, Model::new(1, Weather::default(), &[]), ms(5), rules());
+    assert!(outcome.machine.ends().all(|it| matches!(it.3, End::Mentions(_) | End::NotSent)));
+    assert!(outcome.model.log.is_empty());
+}
+
+#[test]
+fn an_interrupted_run_ends_what_is_under_way_and_begins_nothing() {
+    let (_, set) = mixed(200);
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    let sent: usize = machine
+        .next(ms(0))
+        .iter()
+        .map(|it| match it {
+            Effect::Send { steps, .. } => steps.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(sent, 80);
+    machine.halt();
+    assert!(machine.next(ms(1)).is_empty());
+    let under_way: Vec<StepNo> =
+        (0..machine.steps.len()).filter(|no| machine.steps[*no].state == State::Sent).collect();
+    let done = |no| (no, Answer::Done { id: None, tag: None });
+    machine.answered(ms(9), under_way.into_iter().map(done).collect());
+    assert!(machine.next(ms(10)).is_empty() && machine.is_done());
+    assert_eq!(machine.ends().filter(|it| *it.3 == End::Done).count(), 80);
+}
