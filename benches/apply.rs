@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use planwright::change::ChangeSet;
 use planwright::emulator::{Emulator, Exchange, Options, Storage};
-use planwright::graph::{BaseUrl, Client, Secret};
+use planwright::graph::{BaseUrl, Client, Order, Secret};
 use planwright::host::{
     Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock, Watch,
 };
 use planwright::journal::Purpose;
-use planwright::model::{Limits, PlanId};
+use planwright::model::{Limits, Plan, PlanId, Task, Versioned};
 use planwright::policy::{Caps, Ruling};
+use planwright::wire::{Request, request};
 use serde_json::{Value, json};
 
 const ROOK: &str = "rook@bos.example";
@@ -67,19 +68,18 @@ fn service(runtime: &tokio::runtime::Runtime) -> Service {
     let served = emulator.clone();
     runtime.spawn(async move { served.serve(listening, std::future::pending()).await });
     let client = client(&url);
-    let plans = runtime.block_on(async {
-        client
-            .list::<planwright::model::Versioned<planwright::model::Plan>>(
-                &planwright::wire::request::my_plans(),
-            )
-            .await
-            .unwrap()
-    });
+    let plans = runtime
+        .block_on(async { client.list::<Versioned<Plan>>(&request::my_plans()).await.unwrap() });
     let plan = plans.into_iter().find(|it| it.value.title == "Large").unwrap().value.id;
     Service { emulator, url, plan, seen }
 }
 
 impl Seen {
+    fn forget(&self) {
+        self.pages.store(0, Ordering::Relaxed);
+        self.batches.store(0, Ordering::Relaxed);
+    }
+
     fn note(&self, exchange: &Exchange) {
         let is_list = exchange.path.ends_with("/tasks") || exchange.path.contains("skiptoken");
         if exchange.status.is_some() {
@@ -153,29 +153,58 @@ fn round_trips(runtime: &tokio::runtime::Runtime) {
         { "method": "POST", "path": "$batch", "action": { "latency_ms": ms } },
     ]);
     service.emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
+    let floor = bare(runtime, &service);
+    service.seen.forget();
     let (report, took) = update_all(runtime, &service);
     let requests = report.stats.requests;
     let batches = service.seen.batches.load(Ordering::Relaxed);
     let pages = service.seen.pages.load(Ordering::Relaxed);
-    // One after another: who is signed in, the plan, the pages twice (read, validate), and the
-    // batches of 20 in lanes that begin at 4 and grow by one.
-    let (mut left, mut lanes, mut waves) = (UPDATES.div_ceil(20), 4, 0);
-    while left > 0 {
-        left = left.saturating_sub(lanes);
-        lanes += 1;
-        waves += 1;
-    }
-    let floor = LATENCY * u32::try_from(2 + pages + waves).unwrap();
     println!("{UPDATES} independent updates at {ms} ms of latency:");
     println!(
         "  requests    {requests}: {batches} batches (at most 35), {pages} pages, {} more (at most 4)",
         requests as usize - batches - pages
     );
-    println!(
-        "  wall time   {:.2} of the floor of {} round trips (at most 1.30)",
-        took.as_secs_f64() / floor.as_secs_f64(),
-        2 + pages + waves
-    );
+    let ratio = took.as_secs_f64() / floor.as_secs_f64();
+    println!("  wall time   {ratio:.2} of the floor (at most 1.30)");
+}
+
+/// The floor: the same requests with nothing around them. One after another who is signed in, the
+/// plan, its pages twice (read, validate); then the batches of twenty, in lanes that begin at four
+/// and grow by one for each round trip, as the rules allow.
+fn bare(runtime: &tokio::runtime::Runtime, service: &Service) -> Duration {
+    let client = client(&service.url);
+    let plan = &service.plan;
+    let began = Instant::now();
+    runtime.block_on(async {
+        client.read::<planwright::model::User>(&request::me()).await.unwrap();
+        client.read::<Versioned<Plan>>(&request::plan(plan)).await.unwrap();
+        let list = request::plan_tasks(plan);
+        client.list::<Versioned<Task>>(&list).await.unwrap();
+        let tasks = client.list::<Versioned<Task>>(&list).await.unwrap();
+        let writes: Vec<Request> = tasks
+            .into_iter()
+            .map(|it| request::update_task(&it.value.id, json!({ "priority": 3 }), it.etag))
+            .collect();
+        let (mut batches, mut lanes) = (writes.chunks(20), 4);
+        loop {
+            let mut wave = tokio::task::JoinSet::new();
+            for batch in batches.by_ref().take(lanes) {
+                let (client, batch) = (client.clone(), batch.to_vec());
+                wave.spawn(async move {
+                    let batch: Vec<&Request> = batch.iter().collect();
+                    client.attempt_many(&batch, Order::Any, "bench").await
+                });
+            }
+            if wave.is_empty() {
+                break;
+            }
+            for attempts in wave.join_all().await {
+                assert!(attempts.iter().all(|it| it.result.is_ok()));
+            }
+            lanes += 1;
+        }
+    });
+    began.elapsed()
 }
 
 fn throttled(runtime: &tokio::runtime::Runtime) {

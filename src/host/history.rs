@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::change::Change;
+use crate::change::apply::{Part, only_written};
 use crate::change::markers::replace_markers;
 use crate::host::record::{Origin, blocking, failure, real_ids};
 use crate::host::undo::undo;
@@ -139,9 +140,13 @@ fn applied_changes(run: &Run) -> Result<Vec<Change>, Failure> {
     for round in &run.rounds {
         ids.extend(real_ids(round));
         for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
-            let written = |it: &crate::journal::Attempt| it.outcome() == Some(Outcome::Applied);
-            if trail.attempts.iter().any(written) {
-                changes.push(with_ids(change, &ids)?);
+            let written = |part: &Part| {
+                let step = part.to_string();
+                let mut of_part = trail.attempts.iter().filter(|it| it.intent.step.step == step);
+                of_part.any(|it| it.outcome() == Some(Outcome::Applied))
+            };
+            if let Some(change) = only_written(change, written) {
+                changes.push(with_ids(&change, &ids)?);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::host::history::{may_have_written, no_journal, with_ids};
 use crate::host::record::{Claims, ITSELF, Origin, blocking, failure, real_ids};
 use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
-    Attempt, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing, Trail,
+    Attempt, Outcome, Purpose, Round, Run, RunId, RunStatus, RunSummary, Settled, Standing, Trail,
 };
 use crate::model::{
     Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, Task, TaskDetails, UserId, Versioned,
@@ -338,10 +338,9 @@ impl Host {
     /// Returns what of a run is not on the board yet, by what is on record.
     async fn left_over(&self, run: &Run) -> Result<ChangeSet, Failure> {
         let mut changes = Vec::new();
-        for round in &run.rounds {
-            if round.outcome != crate::journal::Judgement::Cleared {
-                continue;
-            }
+        let cleared = |it: &&Round| it.outcome == crate::journal::Judgement::Cleared;
+        // Each round takes up what the one before it has left over.
+        if let Some(round) = run.rounds.iter().rfind(cleared) {
             for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
                 let mut change = with_ids(change, &real_ids(round))?;
                 if trail.standing() == Standing::InDoubt {

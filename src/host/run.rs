@@ -97,7 +97,7 @@ pub struct Start {
 pub struct Finished {
     /// What came of it.
     pub report: Report,
-    /// Its change set, to be saved; absent if drafting failed.
+    /// Its change set, to be saved; only of a dry run that nothing stands against.
     pub saved: Option<Saved>,
 }
 
@@ -443,13 +443,13 @@ impl Run<'_> {
 
     async fn review_and_apply(&mut self, program: Option<&Arc<dyn Program>>) {
         let set = self.session.change_set();
-        self.saved = Some(self.to_save(&set));
         self.report.names = names(&self.session, &set);
         if set.is_empty() {
             self.report.status = Status::NoChanges;
             self.judged(&set, Judgement::NoChanges).await;
             return;
         }
+        let drafted = set.clone();
         let reviewed = self.review(set).await;
         if self.host.interrupt.reason().is_some() {
             self.fail(interrupted());
@@ -457,7 +457,11 @@ impl Run<'_> {
         }
         self.show_reviewed(&reviewed);
         let (status, judgement) = match reviewed.clear() {
-            Some(_) if self.start.dry_run => (Status::Previewed, Judgement::Previewed),
+            Some(_) if self.start.dry_run => {
+                // Without what the policies looked at: they judge again before it is applied.
+                self.saved = Some(self.to_save(&drafted));
+                (Status::Previewed, Judgement::Previewed)
+            }
             Some(cleared) => return self.carry_out(Box::new(cleared), program).await,
             None if reviewed.verdict() == Verdict::Hold => (Status::Held, Judgement::Held),
             None => (Status::Denied, Judgement::Denied),

@@ -384,6 +384,13 @@ fn a_part_that_was_written_is_not_sent_again() {
     assert_eq!(report["changes"][0]["attempts"], 3);
     assert_eq!(planner.task(TASK)["priority"], 1);
     assert_eq!(description(&planner), "Ours");
-    let of_the_task = planner.writes().into_iter().filter(|it| !it.path.contains("details"));
+    // Written in two rounds, taken back as one.
+    let writes = planner.writes();
+    place.run(&["undo", "last", "--json"]).code(0);
+    assert_eq!(
+        (&planner.task(TASK)["priority"], description(&planner)),
+        (&json!(5), json!("Theirs"))
+    );
+    let of_the_task = writes.into_iter().filter(|it| !it.path.contains("details"));
     assert_eq!(of_the_task.count(), 1);
 }

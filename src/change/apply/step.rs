@@ -239,6 +239,54 @@ pub(crate) fn written(change: &Change, part: &Part) -> serde_json::Value {
     value.unwrap_or_default()
 }
 
+/// Leaves of a change only those of its parts that were written, as if it had wanted nothing
+/// else. `None` if that is nothing.
+#[must_use]
+pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<Change> {
+    let all = parts(change);
+    if !all.iter().any(|(part, _)| written(part)) {
+        return None;
+    }
+    let mut change = change.clone();
+    for (part, _) in all.into_iter().filter(|(part, _)| !written(part)) {
+        match &mut change.write {
+            Write::Plan(edit) => match &mut **edit {
+                Edit::Update { before, after, .. } => match part {
+                    Part::Itself => after.title.clone_from(&before.title),
+                    Part::Archive | Part::Unarchive => after.archival.clone_from(&before.archival),
+                    Part::Member(user) => _ = after.new_members.remove(&user),
+                    Part::Roster | Part::Details | Part::Place(_) => {}
+                },
+                Edit::Create { after } => {
+                    if let Part::Member(user) = &part {
+                        after.new_members.remove(user);
+                    }
+                }
+                Edit::Delete { .. } => {}
+            },
+            Write::Task(edit) => match &mut **edit {
+                Edit::Update { before, after, .. } => match part {
+                    Part::Itself => after.task.clone_from(&before.task),
+                    Part::Details => after.details.clone_from(&before.details),
+                    Part::Place(board) => match before.places.get(&board) {
+                        Some(place) => _ = after.places.insert(board, place.clone()),
+                        None => _ = after.places.remove(&board),
+                    },
+                    _ => {}
+                },
+                Edit::Create { after } => match part {
+                    Part::Details => after.details = Some(TaskDetails::default()),
+                    Part::Place(board) => _ = after.places.remove(&board),
+                    _ => {}
+                },
+                Edit::Delete { .. } => {}
+            },
+            Write::PlanDetails { .. } | Write::Bucket(_) => {}
+        }
+    }
+    Some(change)
+}
+
 /// Takes a part that is done off a change, as if it had been so before.
 pub(crate) fn take_off(change: &mut Change, part: &Part) {
     match (&mut change.write, part) {
