@@ -11,6 +11,7 @@ mod command;
 
 mod error;
 mod exit;
+mod progress;
 mod render;
 mod ui;
 

@@ -26,7 +26,7 @@ pub use crate::change::apply::event::{Answer, Effect, End, Look, Probed, StepNo}
 use crate::change::apply::lanes::{BATCH, Lanes};
 pub use crate::change::apply::progress::{Progress, Rest};
 use crate::change::apply::step::{Basis, parts, target};
-pub use crate::change::apply::step::{Job, Part, Target, only_written};
+pub use crate::change::apply::step::{Job, Part, Target, only_written, take_off};
 use crate::change::markers::{mentioned, with_ids};
 use crate::change::set::level;
 use crate::change::{Change, Op};

@@ -60,6 +60,20 @@ pub(crate) struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+    /// How to tell how far a run is, on stderr
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: ProgressWhen,
+}
+
+/// How to tell how far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressWhen {
+    /// A bar on a terminal, while many changes are applied
+    Auto,
+    /// A line of JSON for each step
+    Json,
+    /// Not at all
+    Never,
 }
 
 /// When to use colour.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::cli::args::{Cli, Global, WriteArgs};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::progress;
 use crate::cli::render::report;
 use crate::cli::settings::{self, Service};
 use crate::cli::ui::{self, Ui};
@@ -17,7 +18,7 @@ use crate::emulator::{Emulator, Options, Storage};
 use crate::graph::{BaseUrl, Client};
 use crate::host::{
     Agent, Failure, Finished, Host, Ledger, Program, Session, Start, Status, Stop, StopReason,
-    SystemClock, Watch,
+    SystemClock,
 };
 use crate::journal::Purpose;
 use crate::script::{Policies, Workspace};
@@ -138,7 +139,7 @@ impl<'a> Context<'a> {
                 judge: Arc::new(Policies::in_force(&self.workspace, agent)),
                 quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
                 writes_per_second: limits.writes_per_second,
-                watch: Watch::default(),
+                watch: progress::watch(self.global.progress, self.ui.json()),
                 ledger: Some(self.ledger()?),
                 interrupt: Arc::clone(&self.interrupt),
             };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::change::apply::Part;
+use crate::change::apply::{Part, take_off};
 use crate::change::{Change, ChangeSet, Edit, Fields as _, Placed, TaskState, Write, holds};
 use crate::graph::Error;
 use crate::host::apply::probe::{Lost, candidates};
@@ -394,18 +394,13 @@ impl Host {
                     let made = self.as_update(after, &written).await?;
                     **edit = made;
                 }
-                let Edit::Update { before, after, .. } = &mut **edit else { return Ok(false) };
-                if written(ITSELF) {
-                    before.task = after.task.clone();
+                let all = [Part::Itself, Part::Details].into_iter();
+                let all = all.chain(Board::ALL.map(Part::Place));
+                for part in all.filter(|it| written(&it.to_string())) {
+                    take_off(change, &part);
                 }
-                if written("details") {
-                    before.details.clone_from(&after.details);
-                }
-                for (board, place) in &after.places {
-                    if written(board.format_name()) {
-                        before.places.insert(*board, place.clone());
-                    }
-                }
+                let Write::Task(edit) = &change.write else { return Ok(false) };
+                let Edit::Update { before, after, .. } = &**edit else { return Ok(false) };
                 !before.differing(after).is_empty()
             }
         })

@@ -149,6 +149,7 @@ fn no_edit_is_lost_or_made_twice() {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "how much it was worth")]
 fn contend(round: usize) {
     let planner = Arc::new(Planner::demo());
     let place = Arc::new(Place::against(&planner));

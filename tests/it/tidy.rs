@@ -27,6 +27,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("comfy_table", &["cli"]),
     ("csv", &["cli"]),
+    ("indicatif", &["cli"]),
     ("anstream", &["cli"]),
     ("directories", &["cli"]),
     ("tokio", &["graph", "host", "emulator", "cli"]),

@@ -287,8 +287,24 @@ pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<
     Some(change)
 }
 
-/// Takes a part that is done off a change, as if it had been so before.
-pub(crate) fn take_off(change: &mut Change, part: &Part) {
+impl Part {
+    /// Tells whether a field of a task is written, and so protected, by this part.
+    #[must_use]
+    pub fn holds(&self, field: Field) -> bool {
+        match self {
+            Self::Details => field.is_in_details(),
+            Self::Place(board) => field.board() == Some(*board),
+            _ => !field.is_in_details() && field.board().is_none(),
+        }
+    }
+}
+
+/// Takes a part that is done off a change, as if it had been so before. What was read of it is
+/// no longer what is there: it has been answered for.
+pub fn take_off(change: &mut Change, part: &Part) {
+    if matches!(change.write, Write::Task(_)) {
+        change.reads.retain(|it| !part.holds(*it));
+    }
     match (&mut change.write, part) {
         (Write::Plan(edit), part) => {
             if let Edit::Update { before, after, .. } = &mut **edit {
