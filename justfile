@@ -17,6 +17,15 @@ test:
 ci:
     bash .ci/run
 
+# What applying costs, as ratios to a floor that is measured beside it.
+bench:
+    cargo bench --bench apply
+
+# A hundred times the contention of the tests, and more of everything else that is random.
+soak:
+    PLANWRIGHT_TEST_ROUNDS=100 cargo test --test it -- contention:: --nocapture
+    PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=50 cargo test --test it -- kills:: undo:: crash:: --nocapture
+
 # Licences, sources and duplicate dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources

@@ -104,6 +104,8 @@ pub struct Machine {
     halted: bool,
     /// The service fails too often: nothing is sent any more.
     hopeless: bool,
+    /// What was not sent yet is left for another time.
+    paused: bool,
     done: u64,
     retries: u64,
     conflicts: u64,
@@ -133,7 +135,7 @@ impl Machine {
                 steps.push(Step {
                     at,
                     level: level(change) * 2 + u8::from(later),
-                    completes: later,
+                    completes: change.op() == Op::Create && previous.is_some(),
                     op: change.op(),
                     previous,
                     in_line: is_new.then(|| change.plan().clone()),
@@ -170,6 +172,7 @@ impl Machine {
             rules,
             halted: false,
             hopeless: false,
+            paused: false,
             done: 0,
             retries: 0,
             conflicts: 0,
@@ -238,12 +241,19 @@ impl Machine {
         }
     }
 
+    /// Tells whether it was given up since the service fails too often.
+    #[must_use]
+    pub const fn is_hopeless(&self) -> bool {
+        self.hopeless
+    }
+
     /// Tells whether the rest could as well be taken up later: something is left to be sent, and
     /// nothing is in doubt.
     #[must_use]
     pub fn can_pause(&self) -> bool {
         let waits = |it: &Step| matches!(it.state, State::Waiting | State::Ready) && it.sent == 0;
-        self.steps.iter().any(waits)
+        self.done > 0
+            && self.steps.iter().any(waits)
             && !self.steps.iter().any(|it| it.basis == Basis::New && it.in_doubt)
     }
 
@@ -280,17 +290,17 @@ impl Machine {
         })
     }
 
-    /// Returns when there is something to do if nothing happens before.
+    /// Returns when there is something to do if nothing happens before. What is due `since` that
+    /// moment waits for something that is under way.
     #[must_use]
-    pub fn wakes_at(&self, now: Duration) -> Option<Duration> {
+    pub fn wakes_at(&self, since: Option<Duration>) -> Option<Duration> {
         let due = |it: &Step| match it.state {
             State::Ready => Some(it.not_before.max(self.lanes.opens_at())),
             State::ToLook => Some(it.not_before.max(self.lanes.opens_at())),
             State::ToProbe => Some(it.not_before),
             _ => None,
         };
-        // What is due already waits for something that is under way.
-        self.steps.iter().filter_map(due).filter(|it| *it > now).min()
+        self.steps.iter().filter_map(due).filter(|it| since.is_none_or(|since| *it > since)).min()
     }
 
     fn change(&self, at: usize) -> Cow<'_, Change> {
@@ -356,7 +366,7 @@ impl Machine {
                 // Nobody overtakes.
                 held_up.insert(plan.clone());
             }
-            if !held_up.contains(plan) {
+            if !held_up.contains(plan) && !self.is_looked_for(no) {
                 lines.entry(plan.clone()).or_default().push(no);
             }
         }
@@ -365,6 +375,18 @@ impl Machine {
                 line.into_iter().take(BATCH.min(self.lanes.free(now))).collect();
             self.send(now, steps, true, effects);
         }
+    }
+
+    /// Tells whether another create with the same title in the same plan is in doubt: one could be
+    /// taken for the other.
+    fn is_looked_for(&self, no: StepNo) -> bool {
+        let of = |no: StepNo| {
+            let (step, change) = (&self.steps[no], &self.changes[self.steps[no].at]);
+            (change.entity(), change.plan(), change.title(), &step.part)
+        };
+        let in_doubt =
+            |no: &StepNo| matches!(self.steps[*no].state, State::ToProbe | State::Probing);
+        (0..self.steps.len()).filter(in_doubt).any(|it| of(it) == of(no))
     }
 
     /// All else: as few requests as will do, of about equal size.
@@ -443,12 +465,16 @@ impl Machine {
             Some(_) => false,
         };
         // What was created gets its details, whatever stopped the rest.
-        let completes = step.completes && after_own;
+        let completes = step.completes;
         let asks = step.in_doubt || (step.state == State::ToLook && step.sent > 0);
-        if self.hopeless && step.in_doubt {
-            return Some(State::Ended(End::Unknown));
+        if self.hopeless && (step.in_doubt || step.sent > 0) {
+            let end = if step.in_doubt { End::Unknown } else { End::Failed };
+            return Some(State::Ended(end));
         }
         if self.hopeless || (self.halted && !completes && !asks) {
+            return Some(State::Ended(End::NotSent));
+        }
+        if self.paused && step.sent == 0 && !completes && step.state != State::ToLook {
             return Some(State::Ended(End::NotSent));
         }
         if step.state != State::Waiting {
@@ -474,6 +500,8 @@ impl Machine {
                 Some(State::Waiting) if self.is_stuck() => {
                     Some(State::Ended(End::Mentions(missing.clone())))
                 }
+                // It was not begun; nor is what needs it.
+                Some(State::Ended(End::NotSent)) => Some(State::Ended(End::NotSent)),
                 Some(State::Ended(_)) | None => Some(State::Ended(End::Mentions(missing.clone()))),
                 Some(_) => None,
             };

@@ -95,6 +95,9 @@ pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
     })
 }
 
+/// From so many bytes on, what was put in is hardly put there by someone else.
+const LONG: usize = 8;
+
 /// Tells whether a text is what `wanted` became when someone edited another place of it: it shows
 /// what `wanted` puts in, where it puts it.
 fn was_edited_on(before: &str, wanted: &str, now: &str) -> bool {
@@ -109,9 +112,22 @@ fn was_edited_on(before: &str, wanted: &str, now: &str) -> bool {
         // It only takes something out: that shows nowhere.
         return false;
     }
-    let (to, from) = (wanted.get(..wanted.len() - tail), wanted.get(head..));
-    let starts = to.is_some_and(|it| now.starts_with(it) && !before.starts_with(it));
-    let ends = from.is_some_and(|it| now.ends_with(it) && !before.ends_with(it));
+    let (Some(to), Some(from)) = (wanted.get(..wanted.len() - tail), wanted.get(head..)) else {
+        return false;
+    };
+    // What is shared with the old text must stand beside it, or else it must be long: little could
+    // be anyone's. And it must end where it ends, not in the middle of a word or number.
+    let is_long = rest_wanted.len() - tail >= LONG;
+    let parts = |a: Option<char>, b: Option<char>| {
+        let inner = |it: Option<char>| it.is_some_and(char::is_alphanumeric);
+        !(inner(a) && inner(b))
+    };
+    let starts = (head > 0 || is_long)
+        && !before.starts_with(to)
+        && now.strip_prefix(to).is_some_and(|it| parts(to.chars().last(), it.chars().next()));
+    let ends = (tail > 0 || is_long)
+        && !before.ends_with(from)
+        && now.strip_suffix(from).is_some_and(|it| parts(it.chars().last(), from.chars().next()));
     starts || ends
 }
 
@@ -192,6 +208,16 @@ mod tests {
         ] {
             let theirs = state(|it| it.title = title.into());
             assert_eq!(holds(&base, &ours, &theirs), is_ours, "{title}");
+        }
+        for (base, ours, theirs) in [
+            ("Buy milk", "Buy milk.", "Order milk."),
+            ("1", "2", "25"),
+            ("Task 1", "Task 2", "Task 25"),
+            ("Step 1", "Step 11", "Step 111"),
+        ] {
+            let [base, ours, theirs] =
+                [base, ours, theirs].map(|title| state(|it| it.title = title.into()));
+            assert!(!holds(&base, &ours, &theirs), "{}", theirs.task.title);
         }
         let shorter = state(|it| it.title = "Task".into());
         assert!(!holds(&base, &shorter, &state(|it| it.title = "Task x".into())));

@@ -60,9 +60,29 @@ pub(crate) struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
-    /// How to tell how far a run is, on stderr
-    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+}
+
+/// Options of what may take long.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct LongArgs {
+    /// How to tell how far it is, on stderr
+    #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: ProgressWhen,
+}
+
+impl Command {
+    /// Returns how to tell how far it is.
+    pub(crate) const fn progress(&self) -> ProgressWhen {
+        match self {
+            Self::Run(args) => args.long.progress,
+            Self::Apply(args) => args.long.progress,
+            Self::Resume(args) => args.long.progress,
+            Self::Undo(args) => args.long.progress,
+            Self::Plan(plan::PlanCommand::Copy(args)) => args.long.progress,
+            Self::Plan(plan::PlanCommand::Import(args)) => args.long.progress,
+            _ => ProgressWhen::Auto,
+        }
+    }
 }
 
 /// How to tell how far a run is.

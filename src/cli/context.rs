@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::cli::args::{Cli, Global, WriteArgs};
+use crate::cli::args::{Cli, Global, ProgressWhen, WriteArgs};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::progress;
@@ -28,6 +28,7 @@ pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) global: &'a Global,
     pub(crate) workspace: Workspace,
+    progress: ProgressWhen,
     runtime: tokio::runtime::Runtime,
     interrupt: Arc<Stop>,
 }
@@ -42,7 +43,8 @@ impl<'a> Context<'a> {
         let workspace = settings::workspace(&cli.global)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        Ok(Self { ui, global: &cli.global, workspace, runtime, interrupt: Arc::default() })
+        let (global, progress) = (&cli.global, cli.command.progress());
+        Ok(Self { ui, global, workspace, progress, runtime, interrupt: Arc::default() })
     }
 
     /// Runs a program through review and apply, and shows what came of it.
@@ -139,7 +141,7 @@ impl<'a> Context<'a> {
                 judge: Arc::new(Policies::in_force(&self.workspace, agent)),
                 quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
                 writes_per_second: limits.writes_per_second,
-                watch: progress::watch(self.global.progress, self.ui.json()),
+                watch: progress::watch(self.progress, self.ui.json()),
                 ledger: Some(self.ledger()?),
                 interrupt: Arc::clone(&self.interrupt),
             };

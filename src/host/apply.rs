@@ -37,6 +37,8 @@ pub use crate::host::apply::outcome::Outcome;
 
 /// How long a round may go on before what is left of it is validated again.
 pub(crate) const VALID_FOR: Duration = Duration::from_secs(30);
+/// How often in a row nothing may be done although something is due.
+const MAX_IDLE: u32 = 100;
 
 /// What a driver works with.
 pub(crate) struct Driver<'a> {
@@ -107,7 +109,7 @@ pub(crate) async fn drive(
         sent_at: BTreeMap::new(),
         began: Instant::now(),
     };
-    let (mut stopped, mut paused) = (false, false);
+    let (mut stopped, mut paused, mut idle) = (false, false, 0);
     loop {
         if !stopped && driver.stop.reason().is_some() {
             stopped = true;
@@ -115,7 +117,7 @@ pub(crate) async fn drive(
         }
         if !stopped && !paused && work.began.elapsed() > VALID_FOR && work.machine.can_pause() {
             paused = true;
-            work.machine.halt();
+            work.machine.pause();
         }
         work.carry_out().await;
         let (done, total) = work.machine.count();
@@ -123,13 +125,18 @@ pub(crate) async fn drive(
         if work.machine.is_done() && work.flights.is_empty() && work.settled.is_empty() {
             break;
         }
-        let wake = work.machine.wakes_at(work.began.elapsed()).map(|it| work.began + it);
-        if work.flights.is_empty() && wake.is_none() && !work.machine.is_done() {
+        let now = work.now();
+        // With nothing under way, what has become due meanwhile is done at once.
+        let since = (!work.flights.is_empty()).then_some(now);
+        let wake = work.machine.wakes_at(since);
+        idle = if wake.is_none_or(|it| it <= now) && since.is_none() { idle + 1 } else { 0 };
+        if idle > MAX_IDLE {
             // Nothing can happen any more: what is left is ended rather than waited for.
             tracing::error!("the apply machine is stuck");
             work.machine.give_up();
             continue;
         }
+        let wake = wake.map(|it| work.began + it);
         tokio::select! {
             biased;
             Some(flight) = work.flights.join_next() => {
@@ -138,11 +145,20 @@ pub(crate) async fn drive(
                     work.landed(flight);
                 }
             }
-            () = sleep_until(wake) => {}
+            () = sleep_until(wake), if wake.is_some() => {}
+            () = std::future::ready(()), if since.is_none() && wake.is_none() => {}
             () = driver.stop.wait(), if !stopped => {}
         }
     }
-    let Work { machine, errors, broken, .. } = work;
+    let Work { machine, errors, mut broken, .. } = work;
+    if machine.is_hopeless() {
+        broken.get_or_insert_with(|| Failure {
+            code: "unavailable".into(),
+            message: "the service fails one request after another: nothing more was sent".into(),
+            hint: Some("try again later; `planwright resume` carries on what was begun".into()),
+            ..Failure::default()
+        });
+    }
     Driven { machine, errors, broken, paused }
 }
 
@@ -371,7 +387,10 @@ impl Work<'_> {
             // What it conflicts with may be an attempt of our own.
             Answer::Conflict if in_doubt => Settlement::Unknown,
             Answer::Conflict => Settlement::Conflict,
+            Answer::NotFound if in_doubt => Settlement::Conflict,
             Answer::Unavailable { in_doubt: true, .. } => Settlement::Unknown,
+            // An attempt before this one may have done it.
+            _ if in_doubt => Settlement::Unknown,
             Answer::Unavailable { .. }
             | Answer::NotFound
             | Answer::NotYet(_)

@@ -52,29 +52,34 @@ impl Session {
             }
         }
         for gone in now.gone {
-            forget(snapshot, &gone);
+            if !touched(gone.clone()) {
+                forget(snapshot, &gone);
+            }
         }
         for (plan, mut ids) in now.task_lists {
             ids.retain(|it| !made(it.as_str()));
-            let known = snapshot.tasks_of(&plan).unwrap_or_default().to_vec();
             // One that the run has moved or deleted is where it was; others that left are gone.
-            for id in known {
-                if ids.contains(&id) {
+            let was_listed = snapshot.tasks_of(&plan).is_some();
+            for id in snapshot.tasks_in(&plan) {
+                if ids.contains(&id) || made(id.as_str()) {
                     continue;
                 }
                 if touched(EntityId::Task(id.clone())) {
                     ids.push(id);
-                } else if snapshot.task(&id).is_some_and(|it| it.value.plan == plan) {
+                } else {
                     snapshot.forget_task(&id);
                 }
+            }
+            if !was_listed {
+                continue;
             }
             snapshot.renew_tasks_of(plan, ids);
         }
         for (plan, mut ids) in now.bucket_lists {
             ids.retain(|it| !made(it.as_str()));
-            let known = snapshot.buckets_of(&plan).unwrap_or_default().to_vec();
-            for id in known {
-                if ids.contains(&id) {
+            let was_listed = snapshot.buckets_of(&plan).is_some();
+            for id in snapshot.buckets_in(&plan) {
+                if ids.contains(&id) || made(id.as_str()) {
                     continue;
                 }
                 if touched(EntityId::Bucket(id.clone())) {
@@ -83,9 +88,18 @@ impl Session {
                     snapshot.forget_bucket(&id);
                 }
             }
+            if !was_listed {
+                continue;
+            }
             snapshot.renew_buckets_of(plan, ids);
         }
-        if let Some(ids) = now.mine {
+        if let Some(mut ids) = now.mine {
+            ids.retain(|it| !made(it.as_str()));
+            for id in snapshot.my_tasks().unwrap_or_default() {
+                if touched(EntityId::Task(id.clone())) && !ids.contains(id) {
+                    ids.push(id.clone());
+                }
+            }
             snapshot.renew_my_tasks(ids);
         }
     }

@@ -373,9 +373,19 @@ impl Host {
         Ok(match &mut change.write {
             Write::PlanDetails { .. } | Write::Bucket(_) => false,
             Write::Plan(edit) => match &mut **edit {
-                Edit::Create { .. } => {
-                    // A roster alone goes by itself; then the plan is still to be made.
-                    !written(ITSELF)
+                // A roster alone goes by itself; then the plan is still to be made.
+                Edit::Create { .. } if !written(ITSELF) => true,
+                Edit::Create { after } => {
+                    let mut left = after.new_members.clone();
+                    left.retain(|it| !written(&format!("{MEMBERS}{it}")));
+                    if after.group.is_some() || left.is_empty() {
+                        return Ok(false);
+                    }
+                    let read = request::plan(&after.id);
+                    let made = self.client.read::<Versioned<Plan>>(&read).await?;
+                    let after = Plan { new_members: left, ..made.value.clone() };
+                    **edit = Edit::Update { before: made.value, after, basis: made.etag };
+                    true
                 }
                 Edit::Delete { .. } => false,
                 Edit::Update { before, after, .. } => {

@@ -114,6 +114,20 @@ impl Snapshot {
         self.all_plans.iter_mut().for_each(|list| list.retain(|it| it != id));
     }
 
+    /// Returns the tasks of a plan that were read, listed or not.
+    #[must_use]
+    pub fn tasks_in(&self, plan: &PlanId) -> Vec<TaskId> {
+        let of_plan = self.tasks.iter().filter(|(_, it)| it.value.plan == *plan);
+        of_plan.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Returns the buckets of a plan that were read, listed or not.
+    #[must_use]
+    pub fn buckets_in(&self, plan: &PlanId) -> Vec<BucketId> {
+        let of_plan = self.buckets.iter().filter(|(_, it)| it.value.plan == *plan);
+        of_plan.map(|(id, _)| id.clone()).collect()
+    }
+
     /// Puts a list of tasks as it is now in the place of the one that was read; each of them is
     /// known.
     pub fn renew_tasks_of(&mut self, plan: PlanId, mut ids: Vec<TaskId>) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{PLAN, Place, Planner};
+use crate::support::{PLAN, Place, Planner, is_write};
 
 /// Small where someone waits, larger in the gate: see `.ci/run`.
 #[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
@@ -71,7 +71,7 @@ fn a_run_killed_at_any_write_is_carried_on() {
         let planner = Planner::demo();
         let place = place(&planner);
         place.script(&script(size), &["--force"]).code(0);
-        let n_writes = planner.writes().len();
+        let n_writes = planner.exchanges().iter().filter(|it| is_write(it)).count();
         (board(&place), n_writes)
     };
     assert!(n_writes > 8, "{n_writes}");
@@ -106,9 +106,8 @@ fn kill_at(planner: &Planner, place: &Place, size: usize, at: usize, faults: Opt
     let pid = Arc::new(AtomicU32::new(0));
     let (victim, seen) = (pid.clone(), AtomicUsize::new(0));
     planner.on_request(move |emulator, exchange| {
-        // A batch here holds reads alone.
-        let is_write = exchange.method != "GET" && !exchange.path.ends_with("/$batch");
-        if !is_write || seen.fetch_add(1, Ordering::SeqCst) + 1 != at {
+        // A batch, and each write in it.
+        if !is_write(exchange) || seen.fetch_add(1, Ordering::SeqCst) + 1 != at {
             return;
         }
         if let Some(rules) = &faults {

@@ -35,15 +35,9 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(planner: &Planner) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let base = BaseUrl::parse(&planner.url).unwrap();
-        let token = Secret::new(format!("emulator:{ROOK}"));
+        let runtime = new_runtime();
         let host = Host {
-            client: Client::new(base, &token).unwrap(),
+            client: new_client(&planner.url),
             service: planner.url.clone(),
             clock: Arc::new(SystemClock),
             zone: TimeZone::UTC,
@@ -75,25 +69,36 @@ impl Driver {
         self
     }
 
+    /// Ends what is under way and begins again, as another process would: what is being written to
+    /// the disk is on it by then, connections are gone.
+    fn restart(&mut self) {
+        drop(std::mem::replace(&mut self.runtime, new_runtime()));
+        self.host.client = new_client(&self.host.service);
+    }
+
     /// Runs wishes until they are done, or until the bell rings: then the run ends where it is.
     pub(crate) fn run_until(
-        &self,
+        &mut self,
         bell: &Notify,
         wishes: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
     ) -> Option<Finished> {
         let again = move |session: &Session| wishes.clone()(session);
-        self.runtime.block_on(async {
+        let finished = self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = bell.notified() => None,
                 finished = self.host.run(forced("test"), Arc::new(again)) => Some(finished),
             }
-        })
+        });
+        if finished.is_none() {
+            self.restart();
+        }
+        finished
     }
 
     /// Carries on the run that was cut off, if there is one, until the bell rings.
-    pub(crate) fn resume_until(&self, bell: &Notify) -> Option<Finished> {
-        self.runtime.block_on(async {
+    pub(crate) fn resume_until(&mut self, bell: &Notify) -> Option<Finished> {
+        let finished = self.runtime.block_on(async {
             let runs = self.host.unfinished().await.unwrap();
             let resume = async {
                 let id = runs.last()?;
@@ -104,7 +109,11 @@ impl Driver {
                 () = bell.notified() => None,
                 finished = resume => finished,
             }
-        })
+        });
+        if finished.is_none() {
+            self.restart();
+        }
+        finished
     }
 
     /// Carries on whatever was cut off, to its end.
@@ -155,6 +164,14 @@ impl Driver {
             .apply(move |session| Ok(Value::from(session.create_plan("BOS", &title)?.to_string())));
         PlanId::parse(report.result.as_str().unwrap()).unwrap()
     }
+}
+
+fn new_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn new_client(url: &str) -> Client {
+    Client::new(BaseUrl::parse(url).unwrap(), &Secret::new(format!("emulator:{ROOK}"))).unwrap()
 }
 
 /// The start of a run to which deletions are granted.

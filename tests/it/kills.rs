@@ -68,6 +68,11 @@ fn a_run_that_ends_anywhere_is_carried_on() {
     let (mut kills, mut n_sets, mut twice) = (0, 0, 0);
     while kills < n_kills() {
         n_sets += 1;
+        if n_sets % 50 == 0 {
+            check_journal(&driver);
+            // Each run opens and checks the whole journal: a small one, for the speed of the test.
+            driver = driver.recording_in(&state.path().join(n_sets.to_string()));
+        }
         let made_before = chance.made;
         let (mut after, mut steps) = (board.clone(), Vec::new());
         let size = if n_sets == 1 { 40 } else { 1 + chance.dice.below(12) };
@@ -115,6 +120,11 @@ fn a_run_that_ends_anywhere_is_carried_on() {
         (ids, board) = (found, after);
     }
     println!("{kills} kills over {n_sets} sets, {twice} of them while carrying on");
+    check_journal(&driver);
+}
+
+/// Every run has ended, and the audit log is whole.
+fn check_journal(driver: &Driver) {
     let journal = driver.host.ledger.as_ref().unwrap().open().unwrap();
     let runs = journal.runs(usize::MAX, None).unwrap();
     assert!(runs.iter().all(|it| it.status.is_some()), "all have ended");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Planner};
+use crate::support::{Place, Planner, is_write};
 
 const N_TASKS: usize = 3000;
 
@@ -34,4 +34,31 @@ fn three_thousand_descriptions_cost_a_batch_for_twenty() {
     assert!(batches <= 150, "{batches} batches");
     // Beside them: who is signed in, and the plan itself.
     assert_eq!(report["stats"]["requests"], json!(pages + batches + 2));
+}
+
+/// 500 updates on a listed plan: the pages twice, a batch for twenty updates, and who is signed in
+/// and the plan itself.
+#[test]
+fn five_hundred_updates_cost_a_batch_for_twenty() {
+    let planner = Planner::demo();
+    let tasks: Vec<Value> = (0..500).map(|n| json!({ "title": format!("T{n}") })).collect();
+    planner.seed(&json!({ "plans": [{ "title": "Large", "group": "BOS", "tasks": tasks }] }));
+    let plans = planner.get("/me/planner/plans");
+    let large =
+        plans["value"].as_array().unwrap().iter().find(|it| it["title"] == "Large").unwrap();
+    let id = large["id"].as_str().unwrap();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 500\n");
+    let script = format!("for t in plan(\"{id}\").tasks {{ t.percent_complete = 50; }}");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["changes"].as_array().unwrap().len(), 500);
+    let all = planner.exchanges();
+    let batches = all.iter().filter(|it| it.path.ends_with("/$batch"));
+    assert!(batches.clone().all(is_write));
+    let (batches, pages) = (
+        batches.count(),
+        all.iter().filter(|it| it.path.contains(&format!("/plans/{id}/tasks"))).count(),
+    );
+    assert_eq!((batches, pages), (25, 4));
+    assert_eq!(report["stats"]["requests"], json!(batches + pages + 2));
 }

@@ -81,7 +81,9 @@ impl Progress {
         for change in set.changes() {
             let all = parts(change);
             let left = all.iter().any(|(part, _)| !self.is_done(change, part));
-            if !left {
+            // What was made is completed in the round that made it, or not at all: never made again.
+            let is_made = change.op() == Op::Create && self.is_done(change, &Part::Itself);
+            if !left || is_made {
                 continue;
             }
             let mut own = with_ids_if_any(change, &self.ids);

@@ -12,6 +12,8 @@ use crate::model::ETag;
 const MAX_TRIES: u32 = 5;
 /// How often a just created object is looked for (planner-api.md trap 14).
 const MAX_LOOKS: u32 = 5;
+/// How often a look is repeated that shows no more than was known.
+const MAX_LAGS: u32 = 2;
 /// How often a part of a just created entity goes out on a newer tag.
 const MAX_REBASES: u32 = 8;
 /// The longest single wait that is worth it.
@@ -36,6 +38,12 @@ impl Machine {
                 step.state = State::Ended(End::Unknown);
             }
         }
+    }
+
+    /// Leaves what was not sent yet for another time; the rest goes on to its end, and what was
+    /// created gets its details.
+    pub fn pause(&mut self) {
+        self.paused = true;
     }
 
     /// Ends whatever has not ended.
@@ -173,7 +181,9 @@ impl Machine {
     }
 
     fn refuse(&mut self, no: StepNo) {
-        self.end(no, End::Failed);
+        // An attempt before this one may have done it.
+        let end = if self.steps[no].in_doubt { End::Unknown } else { End::Failed };
+        self.end(no, end);
         self.halt();
     }
 
@@ -216,6 +226,15 @@ impl Machine {
                 return self.halt();
             }
         };
+        // A copy of the service that lags behind shows what was refused a moment ago.
+        let lags = self.steps[no].tag.as_ref().is_some_and(|it| seen.etag() == it);
+        if lags && self.steps[no].sent > 0 && self.steps[no].looks < MAX_LAGS {
+            let step = &mut self.steps[no];
+            step.looks += 1;
+            step.not_before = now + Duration::from_millis(50 << step.looks);
+            step.state = State::ToLook;
+            return;
+        }
         let compared = {
             let step = &self.steps[no];
             compare(&self.change(step.at), &step.part, step.first.as_ref(), &seen)
@@ -256,11 +275,16 @@ impl Machine {
         let quarantine = self.rules.quarantine;
         let step = &mut self.steps[no];
         match probed {
+            // One of this run's own is no other's.
+            Probed::Found(id) if self.ids.values().any(|it| *it == id) => {
+                self.probed(now, no, Probed::Nothing);
+            }
             Probed::Found(id) => self.finish(no, Some(id), None),
             Probed::CanNotTell => self.end(no, End::Unknown),
             Probed::Nothing if now >= step.sent_at + quarantine => {
                 if step.tries >= MAX_TRIES || self.halted {
                     // It is not there, and does not come: that is known by now.
+                    self.steps[no].in_doubt = false;
                     return self.refuse(no);
                 }
                 step.in_doubt = false;

@@ -271,7 +271,7 @@ fn simulate(set: &ChangeSet, mut model: Model, latency: Duration, rules: Rules) 
         if machine.is_done() && coming.is_empty() {
             return Outcome { machine, model, took: now, requests, early, largest };
         }
-        let next = coming.iter().map(|it| it.0).chain(machine.wakes_at(now)).min();
+        let next = coming.iter().map(|it| it.0).chain(machine.wakes_at(Some(now))).min();
         now = next.expect("nothing will ever happen again");
         while let Some(at) = coming.iter().position(|it| it.0 <= now) {
             match coming.remove(at).unwrap().1 {
@@ -467,11 +467,12 @@ fn what_is_in_doubt_goes_out_on_the_same_tag() {
     machine.answered(ms(5), vec![(0, Answer::Unavailable { wait: None, in_doubt: true })]);
     assert_eq!(machine.next(ms(5)), first, "at once: the sooner, the surer the answer");
     assert_eq!(machine.job(0), sent);
-    // It was done before, and someone has edited on: what was set is there.
+    // It was done before, and someone has edited something else: what was set is there.
     machine.answered(ms(9), vec![(0, Answer::Conflict)]);
     assert_eq!(machine.next(ms(9)), [Effect::Look(vec![0])]);
     let mut now = task("t0000");
-    now.value.title = "New, and more".into();
+    now.value.title = "New".into();
+    now.value.percent_complete = 50;
     now.etag = tag(3);
     machine.looked(ms(12), vec![(0, Look::There(Box::new(Seen::Task(Box::new(now)))))]);
     assert_eq!(machine.end_of(0), Some(&End::Done));
@@ -503,7 +504,7 @@ fn a_create_in_doubt_waits_out_its_quarantine_while_the_rest_goes_on() {
             }
             other => assert!(other.is_empty(), "{other:?}"),
         }
-        now = machine.wakes_at(now).unwrap_or(now);
+        now = machine.wakes_at(Some(now)).unwrap_or(now);
     }
     assert_eq!(probes, [0, 2, 5, 15, 60]);
 }
@@ -541,4 +542,168 @@ fn an_interrupted_run_ends_what_is_under_way_and_begins_nothing() {
     machine.answered(ms(9), under_way.into_iter().map(done).collect());
     assert!(machine.next(ms(10)).is_empty() && machine.is_done());
     assert_eq!(machine.ends().filter(|it| *it.3 == End::Done).count(), 80);
+}
+
+const LOST: Answer = Answer::Unavailable { wait: None, in_doubt: true };
+
+fn made(id: &str) -> Answer {
+    Answer::Done { id: Some(id.into()), tag: None }
+}
+
+/// An attempt whose answer was lost may have done it, whatever comes of the next.
+#[test]
+fn a_refusal_does_not_end_a_doubt() {
+    for answer in [Answer::Refused, Answer::Throttled(Some(Duration::from_secs(3600)))] {
+        let (_, set) = updates(1);
+        let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+        machine.next(ms(0));
+        machine.answered(ms(5), vec![(0, LOST)]);
+        machine.next(ms(5));
+        machine.answered(ms(9), vec![(0, answer)]);
+        assert_eq!(machine.end_of(0), Some(&End::Unknown));
+    }
+}
+
+/// Of two creates with one title, what one has made is not taken for the other's.
+#[test]
+fn what_is_found_is_claimed_once() {
+    let mut draft = Draft::new("n".into());
+    for _ in 0..2 {
+        draft.create_task(|id| Task::new(id, plan(), "Same".into()));
+    }
+    let set = draft.finish();
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    machine.next(ms(0));
+    machine.answered(ms(5), vec![(0, LOST), (1, LOST)]);
+    assert_eq!(machine.next(ms(5)), [Effect::Probe(0), Effect::Probe(1)]);
+    machine.probed(ms(9), 0, Probed::Found("x".into()));
+    machine.probed(ms(9), 1, Probed::Found("x".into()));
+    assert_eq!((machine.end_of(0), machine.end_of(1)), (Some(&End::Done), None));
+    // And one that was not tried is not sent while the other is looked for.
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    machine.next(ms(0));
+    machine.answered(ms(5), vec![(0, LOST), (1, Answer::NotTried)]);
+    assert_eq!(machine.next(ms(5)), [Effect::Probe(0)]);
+    assert!(machine.next(ms(6)).is_empty());
+    machine.probed(ms(9), 0, Probed::Found("x".into()));
+    assert_eq!(machine.next(ms(9)), [Effect::Send { steps: vec![1], in_order: true }]);
+}
+
+/// What is being made while a run pauses or is stopped gets its details; the rest is left.
+#[test]
+fn what_is_made_is_completed_whatever_happens() {
+    for pause in [true, false] {
+        let mut draft = Draft::new("n".into());
+        for n in 0..30 {
+            let id = draft.create_task(|id| Task::new(id, plan(), format!("T {n}")));
+            draft.edit_task(None, None, &id, |it| {
+                it.details.as_mut().unwrap().description = "About".into();
+            });
+        }
+        let set = draft.finish();
+        let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+        let effects = machine.next(ms(0));
+        let [Effect::Send { steps, .. }] = effects.as_slice() else { panic!() };
+        if pause {
+            machine.pause()
+        } else {
+            machine.halt()
+        }
+        assert!(machine.next(ms(1)).is_empty());
+        let done = steps.iter().enumerate().map(|(n, no)| (*no, made(&format!("m{n}"))));
+        machine.answered(ms(5), done.collect());
+        let looks = machine.next(ms(5));
+        assert_eq!(
+            looks.iter().map(|it| matches!(it, Effect::Look(_))).collect::<Vec<_>>(),
+            [true]
+        );
+        let Effect::Look(looks) = &looks[0] else { panic!() };
+        assert_eq!(looks.len(), 20);
+        let empty = Seen::Details(Box::new(Versioned::new(TaskDetails::default(), tag(1))));
+        let seen = |no: &StepNo| (*no, Look::There(Box::new(empty.clone())));
+        machine.looked(ms(9), looks.iter().map(seen).collect());
+        let effects = machine.next(ms(9));
+        let [Effect::Send { steps, .. }] = effects.as_slice() else { panic!() };
+        let done = steps.iter().map(|no| (*no, Answer::Done { id: None, tag: None }));
+        machine.answered(ms(12), done.collect());
+        assert!(machine.next(ms(12)).is_empty() && machine.is_done());
+        let (mut progress, rest) =
+            (Progress::default(), Progress::default().rest_of(&set).unwrap());
+        progress.take(&set, &rest, &machine);
+        let left = progress.rest_of(&set).unwrap();
+        assert_eq!(left.set.changes().len(), 10);
+        assert_eq!(left.numbers, (21..=30).collect::<Vec<_>>());
+    }
+}
+
+/// A conflict before a plan is made is a conflict, not a reason to give its labels up.
+#[test]
+fn what_needs_something_that_was_not_begun_is_not_begun() {
+    let mut draft = Draft::new("n".into());
+    let read = task("t");
+    draft.edit_task(Some(&read), None, &read.value.id, |it| it.task.title = "New".into());
+    let id = draft.create_plan(|id| crate::model::Plan {
+        group: crate::model::GroupId::parse("g").ok(),
+        ..crate::model::Plan::new(id, "Plan".into())
+    });
+    draft.edit_plan_details(None, (&id, "Plan"), |it| {
+        it.labels.insert(crate::model::Category::new(1).unwrap(), "Label".into());
+    });
+    let set = draft.finish();
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    machine.next(ms(0));
+    machine.answered(ms(5), vec![(0, Answer::Conflict)]);
+    machine.next(ms(5));
+    let mut now = read.clone();
+    now.value.title = "Theirs".into();
+    now.etag = tag(2);
+    machine.looked(ms(9), vec![(0, Look::There(Box::new(Seen::Task(Box::new(now)))))]);
+    assert!(machine.next(ms(9)).is_empty() && machine.is_done());
+    let ends: Vec<_> = machine.ends().map(|it| it.3.clone()).collect();
+    assert!(
+        matches!(ends.as_slice(), [End::Moved(Some(_)), End::NotSent, End::NotSent]),
+        "{ends:?}"
+    );
+}
+
+/// What was refused a moment ago is no news.
+#[test]
+fn a_copy_that_lags_behind_is_read_again() {
+    let (tasks, set) = updates(1);
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    machine.next(ms(0));
+    machine.answered(ms(5), vec![(0, LOST)]);
+    machine.next(ms(5));
+    machine.answered(ms(9), vec![(0, Answer::Conflict)]);
+    assert_eq!(machine.next(ms(9)), [Effect::Look(vec![0])]);
+    let old = Seen::Task(Box::new(tasks[0].clone()));
+    machine.looked(ms(12), vec![(0, Look::There(Box::new(old)))]);
+    assert_eq!(machine.end_of(0), None);
+    let later = machine.wakes_at(None).unwrap();
+    assert_eq!(machine.next(later), [Effect::Look(vec![0])]);
+    let mut ours = tasks[0].clone();
+    ours.value.title = "New".into();
+    ours.etag = tag(2);
+    machine.looked(later, vec![(0, Look::There(Box::new(Seen::Task(Box::new(ours)))))]);
+    assert_eq!(machine.end_of(0), Some(&End::Done));
+}
+
+/// A service that can not be reached leaves no doubt, and is left alone as well.
+#[test]
+fn a_service_that_is_gone_is_not_called_done() {
+    let (_, set) = updates(200);
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules());
+    let (mut now, mut requests) = (ms(0), 0);
+    while !machine.is_done() {
+        for effect in machine.next(now) {
+            let Effect::Send { steps, .. } = effect else { panic!() };
+            requests += 1;
+            let gone = |no| (no, Answer::Unavailable { wait: None, in_doubt: false });
+            machine.answered(now, steps.into_iter().map(gone).collect());
+        }
+        now = machine.wakes_at(None).unwrap_or(now).max(now);
+    }
+    assert!(requests <= 30 && machine.is_hopeless(), "{requests}");
+    assert!(machine.ends().all(|it| matches!(it.3, End::Failed | End::NotSent)));
+    assert!(machine.ends().any(|it| *it.3 == End::Failed));
 }

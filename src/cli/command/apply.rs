@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::change::Saved;
+use crate::cli::args::LongArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -27,6 +28,8 @@ pub(crate) struct ApplyArgs {
     /// Allow deletions; the file itself can not
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, CommandError> {

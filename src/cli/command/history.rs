@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::args::WriteArgs;
+use crate::cli::args::{LongArgs, WriteArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -58,6 +58,8 @@ pub(crate) struct UndoArgs {
     run: String,
     #[command(flatten)]
     write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
 }
 
 /// Carry on runs that were cut off
@@ -74,6 +76,8 @@ pub(crate) struct ResumeArgs {
     /// Allow deletions
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
 }
 
 /// Show, check and export the record of everything that was done

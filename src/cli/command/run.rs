@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
-use crate::cli::args::WriteArgs;
+use crate::cli::args::{LongArgs, WriteArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -36,6 +36,8 @@ pub(crate) struct RunArgs {
     param: Vec<(String, String)>,
     #[command(flatten)]
     write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cli::args::WriteArgs;
+use crate::cli::args::{LongArgs, WriteArgs};
 use crate::cli::command::plan::plan_meant;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
@@ -39,6 +39,8 @@ pub(crate) struct CopyArgs {
     keep: Vec<Keep>,
     #[command(flatten)]
     write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
 }
 
 /// What a copy can keep.
@@ -111,6 +113,8 @@ pub(crate) struct ImportArgs {
     no_assignees: bool,
     #[command(flatten)]
     write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
 }
 
 pub(crate) fn copy(context: &Context<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {

@@ -33,6 +33,19 @@ impl Run<'_> {
             .and_then(|it| it.error.clone())
             .or_else(|| tally.broken.clone())
             .or(failure);
+        let unsent = |it: &ChangeReport| {
+            matches!(it.status, ChangeStatus::Planned | ChangeStatus::Skipped) && it.error.is_none()
+        };
+        let conflicts = report.count(ChangeStatus::Conflict) > 0;
+        if report.error.is_none() && !conflicts && !stopped && report.changes.iter().any(unsent) {
+            // Whatever it was: nobody is told that all is done which is not.
+            report.error = Some(Failure {
+                code: "unfinished".into(),
+                message: "not all of it was sent".into(),
+                hint: Some(format!("carry it on: `planwright resume {}`", report.run_id)),
+                ..Failure::default()
+            });
+        }
         let in_doubt = report.count(ChangeStatus::Unknown) > 0;
         if let (true, true, Some(error)) = (in_doubt, self.record.is_some(), &mut report.error) {
             let run = &report.run_id;

@@ -25,6 +25,8 @@ use crate::policy::{Cleared, ClearedRest, Verdict};
 
 /// How often one entity may have moved before it counts as a conflict.
 const MAX_REPLAYS: u32 = 8;
+/// How long ago something may have been read that is written without another look.
+const MOMENT: Duration = Duration::from_secs(1);
 /// The longest pause before a replay, to let others pass; doubled each time.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -130,7 +132,7 @@ impl Run<'_> {
     ) {
         let mut tally = Tally::default();
         let (mut locks, mut locked): (Vec<Guard>, BTreeSet<PlanId>) = Default::default();
-        let mut validated: Option<Instant> = None;
+        let (mut validated, mut slow): (Option<Instant>, u32) = (None, 0);
         loop {
             let plans = plans_of(cleared.set());
             if !plans.is_subset(&locked) {
@@ -155,9 +157,13 @@ impl Run<'_> {
             // What a deletion takes away is read right before it.
             let deletes = rest.set().count(Op::Delete) > 0;
             if deletes || validated.is_none_or(|it| it.elapsed() > VALID_FOR) {
+                let at = Instant::now();
                 let valid = self.validate(&mut tally, rest, program).await;
-                // What is drafted anew rests on what was read a moment ago.
-                validated = Some(Instant::now());
+                // What is drafted anew rests on what was read a moment ago; unless that took long.
+                slow += u32::from(at.elapsed() > MOMENT && matches!(valid, Valid::Anew(_)));
+                let is_fresh = at.elapsed() <= MOMENT || slow > MAX_REPLAYS;
+                let is_fine = matches!(valid, Valid::Fine(_));
+                validated = (is_fresh || is_fine).then_some(at);
                 match valid {
                     Valid::Fine(valid) => rest = valid,
                     Valid::Over => return,
@@ -226,14 +232,14 @@ impl Run<'_> {
             too_often |= tally.moved(it.key.clone());
         }
         let program = program.filter(|_| !final_ones && !too_often);
+        let nothing_moved = checked.moved.is_empty();
         let Some(program) = program else {
             for (n, moved) in checked.moved {
                 if let Some(id) = id(n) {
                     tally.outcomes.insert(id, moved.outcome());
                 }
             }
-            if let (true, Some(it)) =
-                (tally.outcomes.is_empty(), checked.elsewhere.into_iter().next())
+            if let (true, Some(it)) = (nothing_moved, checked.elsewhere.into_iter().next())
                 && let Some(id) = id(1)
             {
                 let mut outcome = Outcome::conflict(it.fields);
