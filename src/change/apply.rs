@@ -71,9 +71,11 @@ struct Step {
     not_before: Duration,
     sent_at: Duration,
     sent: u32,
+    /// How often it failed, in all.
     tries: u32,
-    /// How often in a row it was put off while nothing at all was done.
+    /// How often in a row it was put off, or failed, while nothing at all was done.
     put_off: (u64, u32),
+    in_vain: (u64, u32),
     in_doubt: bool,
     looks: u32,
     rebases: u32,
@@ -154,6 +156,7 @@ impl Machine {
                     sent: 0,
                     tries: 0,
                     put_off: (0, 0),
+                    in_vain: (0, 0),
                     in_doubt: false,
                     looks: 0,
                     rebases: 0,

@@ -10,6 +10,8 @@ use crate::model::ETag;
 
 /// How often one request is sent that fails for the service's sake.
 const MAX_TRIES: u32 = 5;
+/// And how often while the service does other things.
+const MAX_TRIES_ALIVE: u32 = 12;
 /// How often a just created object is looked for (planner-api.md trap 14).
 const MAX_LOOKS: u32 = 5;
 /// How often a look is repeated that shows no more than was known.
@@ -127,9 +129,10 @@ impl Machine {
     }
 
     fn fail(&mut self, now: Duration, no: StepNo, wait: Option<Duration>, in_doubt: bool) {
-        let spread = self.spread(no);
+        let (spread, done) = (self.spread(no), self.done);
         let step = &mut self.steps[no];
         step.tries += 1;
+        step.in_vain = if step.in_vain.0 == done { (done, step.in_vain.1 + 1) } else { (done, 1) };
         let first_doubt = in_doubt && !step.in_doubt;
         step.in_doubt |= in_doubt;
         if step.basis == Basis::New && step.in_doubt {
@@ -147,7 +150,8 @@ impl Machine {
             None if first_doubt => Duration::ZERO,
             None => backoff(step.tries, spread),
         };
-        if step.tries >= MAX_TRIES || wait > MAX_WAIT {
+        let in_vain = step.in_vain.1 >= MAX_TRIES || step.tries >= MAX_TRIES_ALIVE;
+        if in_vain || wait > MAX_WAIT {
             let end = if step.in_doubt { End::Unknown } else { End::Failed };
             self.end(no, end);
             self.halt();

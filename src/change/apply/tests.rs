@@ -605,9 +605,9 @@ fn what_is_made_is_completed_whatever_happens() {
         let effects = machine.next(ms(0));
         let [Effect::Send { steps, .. }] = effects.as_slice() else { panic!() };
         if pause {
-            machine.pause()
+            machine.pause();
         } else {
-            machine.halt()
+            machine.halt();
         }
         assert!(machine.next(ms(1)).is_empty());
         let done = steps.iter().enumerate().map(|(n, no)| (*no, made(&format!("m{n}"))));
