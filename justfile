@@ -24,7 +24,7 @@ bench:
 # A hundred times the contention of the tests, and more of everything else that is random.
 soak:
     PLANWRIGHT_TEST_ROUNDS=100 cargo test --test it -- contention:: --nocapture
-    PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=50 cargo test --test it -- kills:: undo:: crash:: --nocapture
+    PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=500 cargo test --test it -- kills:: undo:: crash:: --nocapture
 
 # Licences, sources and duplicate dependencies (needs cargo-deny).
 deny:

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::change::{ChangeSet, Write};
+use crate::change::{Change, ChangeSet, Write};
 use crate::host::Session;
-use crate::model::UserId;
+use crate::model::{PlanId, UserId};
 
 /// Collects names for the ids that a set mentions, as far as the run has read them: no request
 /// is made for the sake of rendering.
@@ -62,4 +62,17 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
         }
     }
     names
+}
+
+impl Session {
+    /// Reads the names that a report of a change is to show; it is now about this plan. Where they
+    /// can not be read, ids do.
+    pub(crate) fn learn_names(&self, change: &Change, plan: &PlanId) {
+        let _shown_as_id = self.plan(plan);
+        let Write::Task(edit) = &change.write else { return };
+        let _shown_as_id = (self.listed_buckets(plan), self.plan_details(plan));
+        for state in [edit.before(), edit.after()].into_iter().flatten() {
+            state.task.assignments.keys().for_each(|it| drop(self.user_by_id(it)));
+        }
+    }
 }

@@ -218,6 +218,13 @@ impl Host {
             return run.finish().await;
         }
         run.take_up(&set);
+        let named = set.clone();
+        let learn = move |session: &Session| {
+            named.changes().iter().for_each(|it| session.learn_names(it, it.plan()));
+            Ok(())
+        };
+        // Where names can not be read, ids are shown.
+        let _shown_as_id = self.on_thread(&run.session, learn).await;
         match run.refresh(&set).await {
             Err(tally) => {
                 run.show(&set, None);

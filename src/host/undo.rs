@@ -174,17 +174,9 @@ impl Undo<'_> {
         columns.values().try_for_each(|it| self.session.put_tasks_back(it))
     }
 
-    /// Reads the names that the report is to show. Where they can not be read, ids do.
     fn learn_names(&self, changes: &[Change]) {
         for change in changes {
-            let plan = self.plan(change.plan());
-            let _shown_as_id = self.session.plan(&plan);
-            let Write::Task(edit) = &change.write else { continue };
-            let _shown_as_id =
-                (self.session.listed_buckets(&plan), self.session.plan_details(&plan));
-            for state in [edit.before(), edit.after()].into_iter().flatten() {
-                state.task.assignments.keys().for_each(|it| drop(self.session.user_by_id(it)));
-            }
+            self.session.learn_names(change, &self.plan(change.plan()));
         }
     }
 

@@ -292,6 +292,9 @@ fn a_saved_set_is_applied_once_and_grants_no_deletion() {
     place.run(&["bucket", "create", "Once", "--plan", PLAN, "--out", "b.json"]).code(0);
     place.run(&["apply", "b.json"]).code(0);
     place.run(&["apply", "b.json"]).code(1).says(&["`b.json` was applied already"]);
+    let to_week = ["task", "move", TASK, "This Week", "--out", "m.json"];
+    place.run(&to_week).code(0);
+    place.run(&["apply", "m.json"]).code(0).says(&["Inbox → This Week"]);
     place.run(&["task", "delete", TASK, "--force", "--out", "d.json"]).code(0);
     place.run(&["apply", "d.json"]).code(3).says(&["a deletion needs --force"]);
     place.run(&["apply", "d.json", "--force"]).code(0);

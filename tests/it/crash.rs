@@ -8,31 +8,35 @@ use serde_json::{Value, json};
 
 use crate::support::{PLAN, Place, Planner, is_write};
 
-/// Small where someone waits, larger in the gate: see `.ci/run`.
+/// How many times it is killed, spread over all its writes and both fates: a few where someone
+/// waits, a hundred in the gate: see `.ci/run`.
 #[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
-fn size() -> usize {
+fn n_kills() -> usize {
     let asked = std::env::var("PLANWRIGHT_TEST_CRASHES").ok().and_then(|it| it.parse().ok());
-    asked.unwrap_or(2)
+    asked.unwrap_or(8)
 }
+
+/// How many of everything; sixty changes in all.
+const SIZE: usize = 28;
 
 /// Creates with details, in a new bucket and in an old one; updates of tasks, details and places;
 /// deletions.
-fn script(size: usize) -> String {
+fn script() -> String {
     format!(
         r#"let p = plan("{PLAN}");
         let b = p.create_bucket("Fresh");
-        for n in 0..{size} {{
+        for n in 0..{SIZE} {{
             let t = b.create_task(#{{ title: `New ${{n}}`, description: `D ${{n}}`, checklist: ["A", "B"], assign: me() }});
             if n % 2 == 0 {{ p.bucket("Inbox").create_task(#{{ title: `Bare ${{n}}` }}); }}
         }}
         let n = 0;
-        for t in p.bucket("This Week").tasks {{
-            if n < {size} {{ t.title += " !"; t.description += " more"; t.priority = 1; }}
+        for t in p.bucket("This Week").tasks + p.bucket("Inbox").tasks {{
+            if n < {SIZE} {{ t.title += " !"; t.description += " more"; t.priority = 1; }}
             n += 1;
         }}
         n = 0;
         for t in p.bucket("Done").tasks {{
-            if n < {size} {{ t.delete(); }}
+            if n < {SIZE} {{ t.delete(); }}
             n += 1;
         }}
         let first = p.bucket("In Progress").tasks_in_order();
@@ -66,43 +70,44 @@ enum Fate {
 
 #[test]
 fn a_run_killed_at_any_write_is_carried_on() {
-    let size = size();
     let (expected, n_writes) = {
         let planner = Planner::demo();
         let place = place(&planner);
-        place.script(&script(size), &["--force"]).code(0);
+        let report = place.script(&script(), &["--force", "--json"]).code(0).json();
+        let n_changes = report["changes"].as_array().unwrap().len();
+        assert!(n_changes >= 60, "{n_changes}");
         let n_writes = planner.exchanges().iter().filter(|it| is_write(it)).count();
         (board(&place), n_writes)
     };
-    assert!(n_writes > 8, "{n_writes}");
-    for at in 1..=n_writes {
-        for fate in [Fate::Done, Fate::Lost] {
-            let planner = Planner::demo();
-            let place = place(&planner);
-            if matches!(fate, Fate::Lost) {
-                // Reads are not counted: each write is one of these.
-                let mut rules = Vec::new();
-                for method in ["POST", "PATCH", "DELETE"] {
-                    rules.push(json!({ "method": method, "action": { "drop_before": true } }));
-                }
-                kill_at(&planner, &place, size, at, Some(json!(rules)));
-            } else {
-                kill_at(&planner, &place, size, at, None);
+    let kills = n_kills().min(n_writes * 2);
+    for kill in 0..kills {
+        let at = kill * n_writes / kills + 1;
+        let fate = if kill % 2 == 0 { Fate::Done } else { Fate::Lost };
+        let planner = Planner::demo();
+        let place = place(&planner);
+        if matches!(fate, Fate::Lost) {
+            // Reads are not counted: each write is one of these.
+            let mut rules = Vec::new();
+            for method in ["POST", "PATCH", "DELETE"] {
+                rules.push(json!({ "method": method, "action": { "drop_before": true } }));
             }
-            let label = format!("killed at write {at} of {n_writes}, {fate:?}");
-            let unfinished = place.run(&["runs", "--json"]).code(0).json();
-            assert_eq!(unfinished[0]["status"], Value::Null, "{label}");
-            let resumed = place.run(&["resume", "--force", "--json"]);
-            assert_eq!(resumed.code, 0, "{label}: {} {}", resumed.stdout, resumed.stderr);
-            assert_eq!(board(&place), expected, "{label}");
-            assert_eq!(place.run(&["resume", "--json"]).code(0).json(), json!([]), "{label}");
-            place.run(&["audit", "verify"]).code(0);
+            kill_at(&planner, &place, at, Some(json!(rules)));
+        } else {
+            kill_at(&planner, &place, at, None);
         }
+        let label = format!("killed at write {at} of {n_writes}, {fate:?}");
+        let unfinished = place.run(&["runs", "--json"]).code(0).json();
+        assert_eq!(unfinished[0]["status"], Value::Null, "{label}");
+        let resumed = place.run(&["resume", "--force", "--json"]);
+        assert_eq!(resumed.code, 0, "{label}: {} {}", resumed.stdout, resumed.stderr);
+        assert_eq!(board(&place), expected, "{label}");
+        assert_eq!(place.run(&["resume", "--json"]).code(0).json(), json!([]), "{label}");
+        place.run(&["audit", "verify"]).code(0);
     }
 }
 
 /// Runs the script until a write arrives, then kills the program; from then on the faults apply.
-fn kill_at(planner: &Planner, place: &Place, size: usize, at: usize, faults: Option<Value>) {
+fn kill_at(planner: &Planner, place: &Place, at: usize, faults: Option<Value>) {
     let pid = Arc::new(AtomicU32::new(0));
     let (victim, seen) = (pid.clone(), AtomicUsize::new(0));
     planner.on_request(move |emulator, exchange| {
@@ -120,7 +125,7 @@ fn kill_at(planner: &Planner, place: &Place, size: usize, at: usize, faults: Opt
         let killed = std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
         assert!(killed.success());
     });
-    let mut child = place.start(&["run", "-", "--force"], &script(size));
+    let mut child = place.start(&["run", "-", "--force"], &script());
     pid.store(child.id(), Ordering::SeqCst);
     let status = child.wait().unwrap();
     assert!(!status.success(), "it was to be killed at write {at}");

@@ -186,6 +186,21 @@ fn a_person_takes_back_a_completion_and_an_agent_does_not() {
     place.run(&["task", "update", title, "--progress", "0"]).code(3);
 }
 
+/// An undo that was cut off is carried on, although it sets progress back.
+#[test]
+fn an_undo_that_was_cut_off_is_carried_on() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let title = "Book the room for the customer day";
+    place.run(&["task", "complete", title]).code(0);
+    planner.faults(&json!([{ "method": "PATCH", "action": { "drop_before": true } }]));
+    place.run(&["undo", "last"]).code(6);
+    planner.faults(&json!([]));
+    assert_eq!(planner.task(title)["percentComplete"], 100);
+    place.run(&["resume", &run_id(&place, 0)]).code(0);
+    assert_eq!(planner.task(title)["percentComplete"], 0);
+}
+
 /// A plan with all that was in it comes back.
 #[test]
 fn a_deleted_plan_and_a_deleted_bucket_come_back_whole() {
