@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::graph::client::Answer;
 use crate::graph::retry::parse_retry_after;
 use crate::graph::{Client, Error};
 use crate::wire::batch::{Order, of_writes, split};
@@ -29,14 +30,16 @@ impl Attempt {
 impl Client {
     /// Sends a write once, under an id of the caller's.
     pub async fn attempt(&self, request: &Request, id: &str) -> Attempt {
-        let url = match self.url(request) {
-            Ok(url) => url,
-            Err(error) => return Attempt::failed(error, None),
-        };
-        match self.send(request, &url, id).await {
+        match self.send_once(request, id).await {
             Ok(answer) => Attempt { result: Ok(answer.body), retry_after: None },
-            Err((error, retry_after)) => Attempt::failed(error, retry_after),
+            Err(failed) => failed,
         }
+    }
+
+    async fn send_once(&self, request: &Request, id: &str) -> Result<Answer, Attempt> {
+        let url = self.url(request).map_err(|error| Attempt::failed(error, None))?;
+        let sent = self.send(request, &url, id).await;
+        sent.map_err(|(error, retry_after)| Attempt::failed(error, retry_after))
     }
 
     /// Sends writes together, once. The answers are in the order of the requests; if the batch
@@ -48,9 +51,13 @@ impl Client {
         id: &str,
     ) -> Vec<Attempt> {
         let batch = of_writes(requests, order);
-        let whole = self.attempt(&batch, id).await;
-        let Ok(answer) = whole.result else { return vec![whole; requests.len()] };
-        let mut parts = match self.decode(&batch, answer, split) {
+        let answer = match self.send_once(&batch, id).await {
+            Ok(answer) => answer,
+            Err(failed) => return vec![failed; requests.len()],
+        };
+        // A date to come back at counts from that of the whole answer.
+        let date = answer.date;
+        let mut parts = match self.decode(&batch, answer.body, split) {
             Ok(parts) => parts,
             Err(error) => return vec![Attempt::failed(error, None); requests.len()],
         };
@@ -64,7 +71,7 @@ impl Client {
                 Some(part) => {
                     let body = serde_json::to_vec(&part.body).unwrap_or_default();
                     let asked = part.retry_after.as_deref();
-                    let wait = asked.and_then(|it| parse_retry_after(it, None));
+                    let wait = asked.and_then(|it| parse_retry_after(it, date.as_deref()));
                     let error = Error::Refused(ApiError::read(part.status, part.request_id, &body));
                     self.heed(&error, wait);
                     Attempt::failed(error, wait)

@@ -62,11 +62,13 @@ impl Client {
             let (mut again, mut wait) = (Vec::new(), Duration::ZERO);
             let reads: Vec<&Request> = open.iter().map(|(_, it)| it).collect();
             let batch = of_reads(&reads);
-            let answer = self.read_value(&batch).await?;
-            let mut parts = self.decode(&batch, Some(answer), split)?;
+            let url = self.url(&batch)?;
+            let answer = self.send_again(&batch, &url).await.map_err(|it| it.error)?;
+            let date = answer.date;
+            let mut parts = self.decode(&batch, answer.body, split)?;
             for (id, (at, request)) in open.into_iter().enumerate() {
                 let result = match parts.remove(&id) {
-                    Some(part) => self.part(&request, part),
+                    Some(part) => self.part(&request, part, date.as_deref()),
                     None => Err((self.no_answer(), None)),
                 };
                 match result {
@@ -96,12 +98,13 @@ impl Client {
         &self,
         request: &Request,
         part: Part,
+        date: Option<&str>,
     ) -> Result<T, (Error, Option<Duration>)> {
         if (200..300).contains(&part.status) {
             return self.decode(request, Some(part.body), T::decode).map_err(|it| (it, None));
         }
         let body = serde_json::to_vec(&part.body).unwrap_or_default();
-        let wait = part.retry_after.as_deref().and_then(|it| parse_retry_after(it, None));
+        let wait = part.retry_after.as_deref().and_then(|it| parse_retry_after(it, date));
         let error = Error::Refused(ApiError::read(part.status, part.request_id, &body));
         self.heed(&error, wait);
         Err((error, wait))

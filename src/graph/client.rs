@@ -59,6 +59,8 @@ pub struct WriteError {
 /// One answer, as values.
 pub(crate) struct Answer {
     pub(crate) body: Option<Value>,
+    /// When, by the service's clock.
+    pub(crate) date: Option<String>,
 }
 
 impl Client {
@@ -105,13 +107,6 @@ impl Client {
         let url = self.url(request)?;
         let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
         self.decode(request, answer.body, T::decode)
-    }
-
-    /// Reads whatever the answer holds.
-    pub(crate) async fn read_value(&self, request: &Request) -> Result<Value, Error> {
-        let url = self.url(request)?;
-        let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
-        self.decode(request, answer.body, Ok)
     }
 
     pub(crate) fn count_retry(&self) {
@@ -222,7 +217,11 @@ impl Client {
         })
     }
 
-    async fn send_again(&self, request: &Request, url: &Url) -> Result<Answer, WriteError> {
+    pub(crate) async fn send_again(
+        &self,
+        request: &Request,
+        url: &Url,
+    ) -> Result<Answer, WriteError> {
         self.send_again_as(request, url, uuid::Uuid::now_v7().to_string()).await
     }
 
@@ -309,8 +308,9 @@ impl Client {
             incoming.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
         };
         let (request_id, content_type) = (text("request-id"), text(CONTENT_TYPE.as_str()));
-        let retry_after = text(RETRY_AFTER.as_str())
-            .and_then(|it| parse_retry_after(&it, text(DATE.as_str()).as_deref()));
+        let date = text(DATE.as_str());
+        let retry_after =
+            text(RETRY_AFTER.as_str()).and_then(|it| parse_retry_after(&it, date.as_deref()));
         tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
         let body = self.body_of(incoming).await.map_err(|error| (error, retry_after))?;
         if !(200..300).contains(&status) {
@@ -322,10 +322,10 @@ impl Client {
             return Err((error, retry_after));
         }
         if status == 204 || body.is_empty() {
-            return Ok(Answer { body: None });
+            return Ok(Answer { body: None, date });
         }
         match serde_json::from_slice(&body) {
-            Ok(value) => Ok(Answer { body: Some(value) }),
+            Ok(value) => Ok(Answer { body: Some(value), date }),
             Err(_) => {
                 let got = content_type.unwrap_or_else(|| "something".to_owned());
                 let got = got.chars().filter(|ch| !ch.is_control()).take(60).collect();

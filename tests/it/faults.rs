@@ -109,6 +109,18 @@ fn a_date_to_come_back_at_is_heeded() {
     busy("Thu, 31 Dec 2099 23:59:59 GMT").code(6);
     assert_eq!(planner.writes().len(), 1);
     busy("Thu, 01 Jan 1970 00:00:00 GMT").code(0);
+    // The same in a batch, where only the whole answer has a date.
+    let both = |when: &str| {
+        let action = json!({ "status": 429, "retry_after": when });
+        planner.faults(&json!([{ "method": "PATCH", "nth": 1, "action": action }]));
+        let script = format!(
+            "let n = 0; for t in plan(\"{PLAN}\").bucket(\"Inbox\").tasks {{ if t.assignees.len() == 0 && n < 2 {{ n += 1; t.start = date(\"2026-01-02\") + days(n); }} }}"
+        );
+        place.script(&script, &["--json"])
+    };
+    let report = both("Thu, 31 Dec 2099 23:59:59 GMT").code(8).json();
+    assert_eq!(report["error"]["code"], "unavailable");
+    both("Thu, 01 Jan 1970 00:00:00 GMT").code(0);
 }
 
 #[test]

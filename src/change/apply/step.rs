@@ -92,7 +92,7 @@ pub enum Job {
 }
 
 /// What a request moves, and what is read again when that has moved on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// A plan.
     Plan(PlanId),

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::change::apply::{Seen, Target};
 use crate::change::{Change, Entity, EntityId, Field, Op, Write};
 use crate::graph::{Client, Error};
+use crate::host::apply::request::{read_of, seen};
 use crate::host::broker::in_lanes;
 use crate::host::reads::ListRead;
 use crate::model::snapshot::Snapshot;
@@ -12,7 +14,7 @@ use crate::model::{
     Versioned,
 };
 use crate::wire::entity::Any;
-use crate::wire::{Decoded, Request, request};
+use crate::wire::{Request, request};
 
 /// From so many entities of one plan on, the plan's list is one read for all of them.
 const LIST_FROM: usize = 4;
@@ -30,22 +32,12 @@ pub(crate) struct ReadSet {
 /// What is to be read again.
 #[derive(Default)]
 pub(crate) struct Needs {
-    singles: Vec<Single>,
+    singles: Vec<Target>,
     tasks: BTreeMap<PlanId, BTreeSet<TaskId>>,
     buckets: BTreeMap<PlanId, BTreeSet<BucketId>>,
     task_lists: BTreeSet<PlanId>,
     bucket_lists: BTreeSet<PlanId>,
     mine: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Single {
-    Plan(PlanId),
-    PlanDetails(PlanId),
-    Bucket(BucketId),
-    Task(TaskId),
-    Details(TaskId),
-    Place(TaskId, Board),
 }
 
 /// The present state of it.
@@ -84,9 +76,9 @@ impl Needs {
                 continue;
             }
             match &change.write {
-                Write::Plan(edit) => self.singles.push(Single::Plan(edit.known().id.clone())),
+                Write::Plan(edit) => self.singles.push(Target::Plan(edit.known().id.clone())),
                 Write::PlanDetails { plan, .. } => {
-                    self.singles.push(Single::PlanDetails(plan.clone()));
+                    self.singles.push(Target::PlanDetails(plan.clone()));
                 }
                 Write::Bucket(edit) => {
                     let bucket = edit.known();
@@ -96,10 +88,10 @@ impl Needs {
                     let task = &edit.known().task;
                     self.tasks.entry(task.plan.clone()).or_default().insert(task.id.clone());
                     if edit.known().details.is_some() {
-                        self.singles.push(Single::Details(task.id.clone()));
+                        self.singles.push(Target::Details(task.id.clone()));
                     }
                     for board in edit.known().places.keys() {
-                        self.singles.push(Single::Place(task.id.clone(), *board));
+                        self.singles.push(Target::Place(task.id.clone(), *board));
                     }
                 }
             }
@@ -110,10 +102,10 @@ impl Needs {
         for (entity, fields) in &reads.fields {
             match entity {
                 EntityId::Plan(id) if old.plan(id).is_some() => {
-                    self.singles.push(Single::Plan(id.clone()));
+                    self.singles.push(Target::Plan(id.clone()));
                 }
                 EntityId::PlanDetails(id) if old.plan_details(id).is_some() => {
-                    self.singles.push(Single::PlanDetails(id.clone()));
+                    self.singles.push(Target::PlanDetails(id.clone()));
                 }
                 EntityId::Bucket(id) => {
                     if let Some(bucket) = old.bucket(id) {
@@ -127,11 +119,11 @@ impl Needs {
                     self.tasks.entry(plan).or_default().insert(id.clone());
                     let looked_into = fields.iter().any(|it| it.is_in_details());
                     if looked_into && old.details(id).is_some() {
-                        self.singles.push(Single::Details(id.clone()));
+                        self.singles.push(Target::Details(id.clone()));
                     }
                     for board in fields.iter().filter_map(|it| it.board()) {
                         if old.place(id, board).is_some() {
-                            self.singles.push(Single::Place(id.clone(), board));
+                            self.singles.push(Target::Place(id.clone(), board));
                         }
                     }
                 }
@@ -154,14 +146,14 @@ impl Needs {
             if ids.len() >= LIST_FROM {
                 self.task_lists.insert(plan.clone());
             } else if !self.task_lists.contains(plan) {
-                self.singles.extend(ids.iter().cloned().map(Single::Task));
+                self.singles.extend(ids.iter().cloned().map(Target::Task));
             }
         }
         for (plan, ids) in &self.buckets {
             if ids.len() >= LIST_FROM {
                 self.bucket_lists.insert(plan.clone());
             } else if !self.bucket_lists.contains(plan) {
-                self.singles.extend(ids.iter().cloned().map(Single::Bucket));
+                self.singles.extend(ids.iter().cloned().map(Target::Bucket));
             }
         }
         self.singles.sort();
@@ -221,32 +213,28 @@ impl Now {
         Ok(now)
     }
 
-    fn keep(&mut self, client: &Client, it: Single, value: Option<Any>) -> Result<(), Error> {
-        fn of<T>(client: &Client, value: Any) -> Result<Versioned<T>, Error>
-        where
-            Versioned<T>: Decoded,
-        {
-            Versioned::<T>::decode(value.0).map_err(|source| Error::Decode {
-                request: format!("a read at {}", client.base().origin()),
-                source,
-            })
-        }
-        let Some(value) = value else {
+    fn keep(&mut self, client: &Client, it: Target, value: Option<Any>) -> Result<(), Error> {
+        let Some(Any(value)) = value else {
             self.gone.extend(match it {
-                Single::Plan(id) => Some(EntityId::Plan(id)),
-                Single::Bucket(id) => Some(EntityId::Bucket(id)),
-                Single::Task(id) => Some(EntityId::Task(id)),
-                Single::PlanDetails(_) | Single::Details(_) | Single::Place(..) => None,
+                Target::Plan(id) => Some(EntityId::Plan(id)),
+                Target::Bucket(id) => Some(EntityId::Bucket(id)),
+                Target::Task(id) => Some(EntityId::Task(id)),
+                Target::PlanDetails(_) | Target::Details(_) | Target::Place(..) => None,
             });
             return Ok(());
         };
-        match it {
-            Single::Plan(id) => _ = self.plans.insert(id, of(client, value)?),
-            Single::PlanDetails(id) => _ = self.plan_details.insert(id, of(client, value)?),
-            Single::Bucket(id) => _ = self.buckets.insert(id, of(client, value)?),
-            Single::Task(id) => _ = self.tasks.insert(id, of(client, value)?),
-            Single::Details(id) => _ = self.details.insert(id, of(client, value)?),
-            Single::Place(id, board) => _ = self.places.insert((id, board), of(client, value)?),
+        match (seen(client, &it, value)?, it) {
+            (Seen::Plan(read), Target::Plan(id)) => _ = self.plans.insert(id, *read),
+            (Seen::PlanDetails(read), Target::PlanDetails(id)) => {
+                self.plan_details.insert(id, read);
+            }
+            (Seen::Bucket(read), Target::Bucket(id)) => _ = self.buckets.insert(id, *read),
+            (Seen::Task(read), Target::Task(id)) => _ = self.tasks.insert(id, *read),
+            (Seen::Details(read), Target::Details(id)) => _ = self.details.insert(id, *read),
+            (Seen::Place(read), Target::Place(id, board)) => {
+                self.places.insert((id, board), read);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -269,18 +257,8 @@ impl Now {
     }
 }
 
-async fn read_singles(client: &Client, singles: &[Single]) -> Result<Vec<Option<Any>>, Error> {
-    let requests: Vec<Request> = singles
-        .iter()
-        .map(|it| match it {
-            Single::Plan(id) => request::plan(id),
-            Single::PlanDetails(id) => request::plan_details(id),
-            Single::Bucket(id) => request::bucket(id),
-            Single::Task(id) => request::task(id),
-            Single::Details(id) => request::task_details(id),
-            Single::Place(id, board) => request::board_place(id, *board),
-        })
-        .collect();
+async fn read_singles(client: &Client, singles: &[Target]) -> Result<Vec<Option<Any>>, Error> {
+    let requests: Vec<Request> = singles.iter().map(read_of).collect();
     if let [one] = requests.as_slice() {
         return Ok(vec![found(client.read::<Any>(one).await)?]);
     }

@@ -15,7 +15,7 @@ use crate::model::{
     TaskDetails, UserId, Versioned,
 };
 use crate::wire::entity::{Any, Made};
-use crate::wire::{Decoded, Request, body, request};
+use crate::wire::{DecodeError, Decoded, Request, body, request};
 
 /// How old a group is, in seconds, when Planner knows it for sure.
 const GROUP_IS_NEW: i64 = 15 * 60;
@@ -59,7 +59,8 @@ pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
     })
 }
 
-fn read_of(target: &Target) -> Request {
+/// Returns the read of what a request is about.
+pub(crate) fn read_of(target: &Target) -> Request {
     match target {
         Target::Plan(id) => request::plan(id),
         Target::PlanDetails(id) => request::plan_details(id),
@@ -70,20 +71,30 @@ fn read_of(target: &Target) -> Request {
     }
 }
 
-fn seen(target: &Target, value: Value) -> Option<Seen> {
-    fn of<T>(value: Value) -> Option<Versioned<T>>
+/// Takes the answer to it.
+///
+/// # Errors
+/// It is not what it should be.
+pub(crate) fn seen(client: &Client, target: &Target, value: Value) -> Result<Seen, Error> {
+    fn of<T>(value: Value) -> Result<Versioned<T>, DecodeError>
     where
         Versioned<T>: Decoded,
     {
-        Versioned::<T>::decode(value).ok()
+        Versioned::<T>::decode(value)
     }
-    Some(match target {
-        Target::Plan(_) => Seen::Plan(Box::new(of::<Plan>(value)?)),
-        Target::PlanDetails(_) => Seen::PlanDetails(of::<PlanDetails>(value)?),
-        Target::Bucket(_) => Seen::Bucket(Box::new(of::<Bucket>(value)?)),
-        Target::Task(_) => Seen::Task(Box::new(of::<Task>(value)?)),
-        Target::Details(_) => Seen::Details(Box::new(of::<TaskDetails>(value)?)),
-        Target::Place(..) => Seen::Place(of::<BoardPlace>(value)?),
+    let read = || -> Result<Seen, DecodeError> {
+        Ok(match target {
+            Target::Plan(_) => Seen::Plan(Box::new(of::<Plan>(value)?)),
+            Target::PlanDetails(_) => Seen::PlanDetails(of::<PlanDetails>(value)?),
+            Target::Bucket(_) => Seen::Bucket(Box::new(of::<Bucket>(value)?)),
+            Target::Task(_) => Seen::Task(Box::new(of::<Task>(value)?)),
+            Target::Details(_) => Seen::Details(Box::new(of::<TaskDetails>(value)?)),
+            Target::Place(..) => Seen::Place(of::<BoardPlace>(value)?),
+        })
+    };
+    read().map_err(|source| {
+        let request = format!("GET {} at {}", read_of(target).path(), client.base().origin());
+        Error::Decode { request, source }
     })
 }
 
@@ -106,13 +117,9 @@ pub(crate) async fn look(
     let mut looks = Vec::with_capacity(targets.len());
     for ((no, target), answer) in targets.into_iter().zip(answers) {
         looks.push(match answer {
-            Ok(Any(value)) => match seen(&target, value) {
-                Some(seen) => (no, Look::There(Box::new(seen)), None),
-                None => {
-                    let got = "an object without its tag".to_owned();
-                    let error = Error::NotGraph { origin: client.base().origin(), got };
-                    (no, Look::Failed, Some(Arc::new(error)))
-                }
+            Ok(Any(value)) => match seen(client, &target, value) {
+                Ok(seen) => (no, Look::There(Box::new(seen)), None),
+                Err(error) => (no, Look::Failed, Some(Arc::new(error))),
             },
             Err(error) if error.is_not_found() => (no, Look::Gone, Some(error)),
             Err(error) => (no, Look::Failed, Some(error)),
