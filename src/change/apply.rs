@@ -29,7 +29,7 @@ use crate::change::apply::step::{Basis, parts, target};
 pub use crate::change::apply::step::{Job, Part, Target, only_written, take_off};
 use crate::change::markers::{mentioned, with_ids};
 use crate::change::set::level;
-use crate::change::{Change, Op};
+use crate::change::{Change, Entity, Op};
 use crate::model::{ETag, PlanId, RosterId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,6 +242,20 @@ impl Machine {
             State::Ended(end) => Some(end),
             _ => None,
         }
+    }
+
+    /// Tells whether something was left for another time.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let left = |it: &Step| {
+            let entity = self.changes[it.at].entity();
+            it.op == Op::Delete && entity != Entity::Task && it.state == State::Ended(End::NotSent)
+        };
+        let all_well = self.steps.iter().all(|it| match &it.state {
+            State::Ended(end) => end.is_well() || left(it),
+            _ => false,
+        });
+        self.paused || (!self.halted && all_well && self.steps.iter().any(left))
     }
 
     /// Tells whether it was given up since the service fails too often.
@@ -477,6 +491,12 @@ impl Machine {
         if self.hopeless || (self.halted && !completes && !asks) {
             return Some(State::Ended(End::NotSent));
         }
+        // What goes with a bucket or plan is looked at right before it goes.
+        let takes_along = step.op == Op::Delete && self.changes[step.at].entity() != Entity::Task;
+        if takes_along && self.done > 0 && step.state == State::Waiting && !self.is_busy(levels, no)
+        {
+            return Some(State::Ended(End::NotSent));
+        }
         if self.paused && step.sent == 0 && !completes && step.state != State::ToLook {
             return Some(State::Ended(End::NotSent));
         }
@@ -513,6 +533,11 @@ impl Machine {
             Basis::New | Basis::Read(_) => State::Ready,
             Basis::Made | Basis::Moved => State::ToLook,
         })
+    }
+
+    /// Tells whether something of a lower level is still open, or did not end well.
+    fn is_busy(&self, levels: &BTreeMap<u8, (bool, bool)>, no: StepNo) -> bool {
+        levels.range(..self.steps[no].level).any(|(_, (open, bad))| *open || *bad)
     }
 
     /// Nothing is under way and nothing will be.

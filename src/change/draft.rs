@@ -136,6 +136,12 @@ impl Draft {
         &self.reads
     }
 
+    /// Forgets what was looked at of entities that a set does not change.
+    pub fn forget_reads_but_of(&mut self, set: &ChangeSet) {
+        let kept: BTreeSet<EntityId> = set.changes().iter().map(Change::id).collect();
+        self.reads.retain(|id, _| kept.contains(id));
+    }
+
     /// Puts a set in the place of what is wanted: the same wishes, resting on newer states.
     pub fn rest_on(&mut self, set: &ChangeSet) {
         let fresh = Self::of_set(set);
@@ -469,8 +475,8 @@ impl Draft {
         let mut changes = Vec::new();
         let mut push = |write: Option<Write>, takes_along: BTreeSet<TaskId>| {
             if let Some(write) = write {
-                let (reads, lost) = (BTreeSet::new(), Lost::default());
-                changes.push(Change { n: 0, write, reads, takes_along, lost });
+                let (reads, twins, lost) = (BTreeSet::new(), BTreeSet::new(), Lost::default());
+                changes.push(Change { n: 0, write, reads, takes_along, twins, lost });
             }
         };
         for it in plans.into_values() {

@@ -152,6 +152,10 @@ pub struct Change {
     pub reads: BTreeSet<Field>,
     /// The tasks that go with it: those of a bucket or plan that is deleted.
     pub takes_along: BTreeSet<TaskId>,
+    /// Of a new bucket: those of the same name that were there before, so that none of them is
+    /// taken for it (Planner tells neither who made a bucket nor when).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub twins: BTreeSet<String>,
     /// What goes with it, as it was right before, so that it can be made again.
     #[serde(default, skip_serializing_if = "Lost::is_nothing")]
     pub lost: Lost,

@@ -90,6 +90,8 @@ struct Work<'a> {
     settled: Vec<Settled>,
     sent_at: BTreeMap<StepNo, (Timestamp, String)>,
     began: Instant,
+    /// When the machine was asked last what is to be done.
+    looked_at: Duration,
 }
 
 /// Carries out a set, numbered from 1, until nothing of it is left to be done for now.
@@ -108,6 +110,7 @@ pub(crate) async fn drive(
         settled: Vec::new(),
         sent_at: BTreeMap::new(),
         began: Instant::now(),
+        looked_at: Duration::ZERO,
     };
     let (mut stopped, mut paused, mut idle) = (false, false, 0);
     loop {
@@ -127,7 +130,7 @@ pub(crate) async fn drive(
         }
         let now = work.now();
         // With nothing under way, what has become due meanwhile is done at once.
-        let since = (!work.flights.is_empty()).then_some(now);
+        let since = (!work.flights.is_empty()).then_some(work.looked_at);
         let wake = work.machine.wakes_at(since);
         idle = if wake.is_none_or(|it| it <= now) && since.is_none() { idle + 1 } else { 0 };
         if idle > MAX_IDLE {
@@ -159,6 +162,7 @@ pub(crate) async fn drive(
             ..Failure::default()
         });
     }
+    let paused = machine.is_paused();
     Driven { machine, errors, broken, paused }
 }
 
@@ -177,7 +181,8 @@ impl Work<'_> {
     /// Carries out what is to be done now. What goes out is on record before.
     async fn carry_out(&mut self) {
         loop {
-            let effects = self.machine.next(self.now());
+            self.looked_at = self.now();
+            let effects = self.machine.next(self.looked_at);
             let mut sends = Vec::new();
             for effect in effects {
                 match effect {

@@ -69,6 +69,9 @@ impl Session {
     /// can not be read, ids do.
     pub(crate) fn learn_names(&self, change: &Change, plan: &PlanId) {
         let _shown_as_id = self.plan(plan);
+        if matches!(change.write, Write::Bucket(_)) {
+            let _shown_as_id = self.listed_buckets(plan);
+        }
         let Write::Task(edit) = &change.write else { return };
         let _shown_as_id = (self.listed_buckets(plan), self.plan_details(plan));
         for state in [edit.before(), edit.after()].into_iter().flatten() {

@@ -13,6 +13,13 @@ impl Session {
         self.state().draft.rest_on(set);
     }
 
+    /// Forgets what was looked at beside what a set rests on: those who look are to look again.
+    pub(crate) fn forget_other_reads(&self, set: &ChangeSet) {
+        let mut state = self.state();
+        state.lists.clear();
+        state.draft.forget_reads_but_of(set);
+    }
+
     /// Takes up everything that was read again. What the run has written keeps the state it was in
     /// before, and what it has made is not there.
     pub(crate) fn renew(&self, now: Now, written: &Progress) {
@@ -64,7 +71,8 @@ impl Session {
                 if ids.contains(&id) || made(id.as_str()) {
                     continue;
                 }
-                if touched(EntityId::Task(id.clone())) {
+                let went = snapshot.task(&id).is_some_and(|it| written.has_touched(&it.value));
+                if went {
                     ids.push(id);
                 } else {
                     snapshot.forget_task(&id);

@@ -43,12 +43,9 @@ macro_rules! entity {
             self.$field.entry(id).or_insert(value);
         }
 
-        #[doc = concat!("Puts ", $what, " as it is now in the place of what was read, unless that is newer.")]
+        #[doc = concat!("Puts ", $what, " as it is now in the place of what was read.")]
         pub fn $renew(&mut self, id: $id, value: Versioned<$value>) {
-            match self.$field.get(&id) {
-                Some(known) if known.etag.is_newer_than(&value.etag) => {}
-                _ => _ = self.$field.insert(id, value),
-            }
+            self.$field.insert(id, value);
         }
     };
 }

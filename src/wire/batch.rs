@@ -1,6 +1,6 @@
 //! Several requests as one: JSON batching (planner-api.md 8.4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -99,8 +99,16 @@ struct Answer {
 pub fn split(answer: Value) -> Result<BTreeMap<usize, Part>, DecodeError> {
     let answers: Answers = serde_json::from_value(answer)?;
     let mut parts = BTreeMap::new();
+    // Two answers to one request are none: which of them holds nobody knows.
+    let mut repeated = BTreeSet::new();
     for it in answers.responses {
-        let Ok(id) = it.id.parse() else { continue };
+        let Ok(id) = it.id.parse::<usize>() else { continue };
+        if id.to_string() != it.id {
+            continue;
+        }
+        if parts.contains_key(&id) {
+            repeated.insert(id);
+        }
         let header = |wanted: &str| {
             let headers = it.headers.iter().flatten();
             let mut found = headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
@@ -110,6 +118,7 @@ pub fn split(answer: Value) -> Result<BTreeMap<usize, Part>, DecodeError> {
         let (retry_after, request_id) = (header("retry-after"), header("request-id"));
         parts.insert(id, Part { status: it.status, retry_after, request_id, body: it.body });
     }
+    parts.retain(|id, _| !repeated.contains(id));
     Ok(parts)
 }
 
@@ -166,5 +175,8 @@ mod tests {
         assert_eq!((parts[&0].status, parts[&0].retry_after.as_deref()), (429, Some("6")));
         assert_eq!((parts[&1].status, &parts[&1].body), (204, &Value::Null));
         assert!(split(json!({})).is_err());
+        let twice = |id: &str| json!({ "id": id, "status": 201 });
+        let answer = json!({ "responses": [twice("0"), twice("1"), twice("0"), twice("+2")] });
+        assert_eq!(split(answer).unwrap().into_keys().collect::<Vec<_>>(), [1]);
     }
 }

@@ -397,3 +397,47 @@ fn a_part_that_was_written_is_not_sent_again() {
     let of_the_task = writes.into_iter().filter(|it| !it.path.contains("details"));
     assert_eq!(of_the_task.count(), 1);
 }
+
+/// What is read again before a write shows an agent nothing that it may not see.
+#[test]
+fn an_agent_sees_its_own_plans_when_everything_is_read_again() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let config = "[policies]\nalways = []\n[agents.bot]\nplans = [\"BOS Operations\"]\n";
+    place.file("planwright.toml", config);
+    let mine = format!(
+        "plan(\"Website Relaunch\").create_task(#{{ title: \"Secret\", assign: me() }});
+         plan(\"{PLAN}\").task(\"{TASK}\").assign(me());"
+    );
+    place.script(&mine, &[]).code(0);
+    let script = format!(
+        "let all = my_tasks().map(|it| it.title); let t = plan(\"{PLAN}\").task(\"{TASK}\"); t.priority = 1; all"
+    );
+    let report = place.script(&script, &["--as", "bot", "--json"]).code(0).json();
+    assert_eq!(report["stats"]["replays"], 0, "nobody changed anything");
+    let seen = report["result"].clone();
+    assert!(seen.to_string().contains(TASK) && !seen.to_string().contains("Secret"), "{seen}");
+    // And when it does run again.
+    meanwhile(&planner, at_the_write, json!({ "priority": 9 }));
+    let script = script.replace("priority = 1", "priority = 2");
+    let report = place.script(&script, &["--as", "bot", "--json"]).code(0).json();
+    assert_eq!((&report["stats"]["replays"], &report["result"]), (&json!(1), &seen));
+}
+
+/// What a policy looked at may move while a saved set waits: it looks again.
+#[test]
+fn a_saved_set_does_not_rest_on_what_policies_looked_at() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["task", "update", TASK, "--title", "Renamed", "--out", "r.json"]).code(0);
+    let id = planner.task("Answer the auditor's questions")["id"].as_str().unwrap().to_owned();
+    let mut lists = 0;
+    planner.on_request(move |emulator, exchange| {
+        lists += usize::from(exchange.path.ends_with("/tasks"));
+        if lists == 2 && exchange.path.ends_with("/tasks") {
+            let path = format!("/planner/tasks/{id}");
+            edit(emulator, MEI, &path, &json!({ "title": "Answer them" }));
+        }
+    });
+    place.run(&["apply", "r.json"]).code(0).says(&["Applied 1 change"]);
+}

@@ -251,3 +251,22 @@ fn a_refusal_by_an_old_group_is_final() {
     assert_eq!(report.changes[0].attempts, 1);
     assert_eq!(report.error.unwrap().code, "not_permitted");
 }
+
+/// A bucket of the same name that was there before is not taken for the one that was to be made.
+#[test]
+fn an_older_bucket_of_the_same_name_is_not_adopted() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n");
+    let old = planner.bucket_id("Inbox");
+    let rule = |action: &str| json!([{ "method": "POST", "nth": 1, "action": { action: true } }]);
+    for (n, action) in [(2, "drop_before"), (3, "drop_after")] {
+        planner.faults(&rule(action));
+        let report =
+            place.script(&format!("plan(\"{PLAN}\").create_bucket(\"Inbox\");"), &["--json"]);
+        let made = report.code(0).json()["changes"][0]["id"].clone();
+        assert_ne!(made, json!(old), "{action}");
+        let board = planner.board().to_string();
+        assert_eq!(board.matches("\"name\":\"Inbox\"").count(), n, "{action}");
+    }
+}

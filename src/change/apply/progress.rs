@@ -8,6 +8,7 @@ use crate::change::apply::step::{parts, take_off, written};
 use crate::change::apply::{End, Machine, Part};
 use crate::change::markers::{replace_markers, with_ids};
 use crate::change::{Change, ChangeSet, EntityId, Op};
+use crate::model::Task;
 
 /// What was carried out so far.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +45,21 @@ impl Progress {
     #[must_use]
     pub fn has_written(&self, entity: &EntityId) -> bool {
         self.done.keys().any(|(it, _)| it == entity)
+    }
+
+    /// Tells whether an entity was deleted.
+    #[must_use]
+    pub fn has_deleted(&self, entity: &EntityId) -> bool {
+        self.done.iter().any(|((it, _), (op, _))| it == entity && *op == Op::Delete)
+    }
+
+    /// Tells whether a task was written, or went with its bucket or plan.
+    #[must_use]
+    pub fn has_touched(&self, task: &Task) -> bool {
+        let bucket = task.bucket.clone().map(EntityId::Bucket);
+        self.has_written(&EntityId::Task(task.id.clone()))
+            || bucket.is_some_and(|it| self.has_deleted(&it))
+            || self.has_deleted(&EntityId::Plan(task.plan.clone()))
     }
 
     /// Takes up what came of a round, in which the rest of `set` was carried out.

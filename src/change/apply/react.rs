@@ -89,6 +89,10 @@ impl Machine {
             // It was there when this was decided: an attempt whose answer was lost has done it.
             Answer::NotFound if op == Op::Delete && in_doubt => self.finish(no, None, None),
             Answer::NotFound if op == Op::Delete => self.end(no, End::Gone),
+            // What was made a moment ago is not known everywhere yet.
+            Answer::NotFound if matches!(self.steps[no].basis, Basis::Made | Basis::Moved) => {
+                self.look(now, no, Look::Gone);
+            }
             Answer::NotFound => {
                 self.conflicts += 1;
                 self.end(no, End::Moved(None));

@@ -208,7 +208,7 @@ fn list_moved(list: &ListRead, old: &Snapshot, now: &Now, progress: &Progress) -
         let Some(before) = old.tasks_of(plan) else { return false };
         let Some(after) = now.task_lists.get(plan) else { return !before.is_empty() };
         let of_old = |id: &TaskId| old.task(id).map(|it| it.value.clone());
-        let written = |id: &TaskId| progress.has_written(&EntityId::Task(id.clone()));
+        let written = |id: &TaskId| old.task(id).is_some_and(|it| progress.has_touched(&it.value));
         let was: Vec<Task> = before.iter().filter_map(of_old).collect();
         let deleted = before.iter().filter(|id| written(id) && !after.contains(id));
         let is: Vec<Task> = after

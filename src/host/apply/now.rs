@@ -239,6 +239,14 @@ impl Now {
         Ok(())
     }
 
+    /// Leaves out what an agent may not see (rule R4).
+    pub(crate) fn keep_in_scope(&mut self, sees: impl Fn(&PlanId) -> bool) {
+        self.tasks.retain(|_, it| sees(&it.value.plan));
+        if let Some(mine) = self.mine.as_mut() {
+            mine.retain(|it| self.tasks.contains_key(it));
+        }
+    }
+
     /// Puts what a copy of the service shows that lags behind in its place: a fetched entity
     /// never replaces one with a greater tag (design.md 2.1).
     pub(crate) fn no_older_than(&mut self, old: &Snapshot) {

@@ -81,6 +81,6 @@ pub(crate) async fn candidates(client: &Client, lost: &Lost) -> Result<Vec<Strin
         Write::PlanDetails { .. } => Vec::new(),
     };
     let mut found: BTreeSet<String> = found.into_iter().collect();
-    found.retain(|it| !lost.known.contains(it));
+    found.retain(|it| !lost.known.contains(it) && !lost.change.twins.contains(it));
     Ok(found.into_iter().collect())
 }

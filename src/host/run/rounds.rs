@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::change::apply::{End, Part, Progress as Written, Rules, Seen, rebase};
-use crate::change::{Change, ChangeSet, EntityId, FieldConflict, Op};
+use crate::change::{Change, ChangeSet, Edit, EntityId, FieldConflict, Op, Write};
 use crate::graph::spread;
 use crate::host::Failure;
 use crate::host::apply::check::{Check, check};
@@ -20,7 +20,7 @@ use crate::host::progress::Progress;
 use crate::host::report::{ChangeStatus, Status};
 use crate::host::run::{Program, Run, interrupted};
 use crate::journal::{Guard, Judgement};
-use crate::model::PlanId;
+use crate::model::{BucketId, PlanId};
 use crate::policy::{Cleared, ClearedRest, Verdict};
 
 /// How often one entity may have moved before it counts as a conflict.
@@ -41,6 +41,8 @@ pub(super) struct Tally {
     attempts: BTreeMap<EntityId, u32>,
     /// How often each was found moved.
     moves: BTreeMap<String, u32>,
+    /// How often it was drafted or judged anew since something was written.
+    anew: u32,
     pub(super) conflicts: u64,
     pub(super) retries: u64,
     pub(super) replays: u64,
@@ -169,6 +171,8 @@ impl Run<'_> {
                     Valid::Over => return,
                     Valid::Anew(anew) => {
                         cleared = anew;
+                        tally.anew += 1;
+                        self.pause(tally.anew.saturating_sub(1)).await;
                         continue;
                     }
                 }
@@ -214,6 +218,11 @@ impl Run<'_> {
         };
         let checked = {
             let old = &self.session.state().snapshot;
+            if self.session.facts().scope.is_some() {
+                let known =
+                    |id: &PlanId| old.plan(id).is_some_and(|it| self.session.in_scope(&it.value));
+                now.keep_in_scope(known);
+            }
             now.no_older_than(old);
             check(rest.set(), &reads, old, &now, &tally.written)
         };
@@ -233,7 +242,18 @@ impl Run<'_> {
         }
         let program = program.filter(|_| !final_ones && !too_often);
         let nothing_moved = checked.moved.is_empty();
-        let Some(program) = program else {
+        too_often |= tally.anew > MAX_REPLAYS;
+        if nothing_moved && program.is_none() && !too_often && tally.written.is_nothing() {
+            // What a set rests on that was drafted before stands in it; the rest is what policies
+            // looked at, and they look again.
+            self.session.renew(now, &tally.written);
+            self.session.forget_other_reads(&whole_set);
+            return match self.review_again(tally).await {
+                Next::Over => Valid::Over,
+                Next::Go(cleared) => Valid::Anew(cleared),
+            };
+        }
+        let Some(program) = program.filter(|_| !too_often) else {
             for (n, moved) in checked.moved {
                 if let Some(id) = id(n) {
                     tally.outcomes.insert(id, moved.outcome());
@@ -272,7 +292,7 @@ impl Run<'_> {
         now: Now,
     ) -> Valid {
         // What no one looked at has moved: nothing is against it, but it is judged as it is now.
-        if !checked.is_same && tally.written.is_nothing() {
+        if !checked.is_same && tally.written.is_nothing() && tally.anew <= MAX_REPLAYS {
             self.session.renew(now, &tally.written);
             self.session.rest_on(&checked.set);
             return match self.review_again(tally).await {
@@ -339,6 +359,7 @@ impl Run<'_> {
         tally: &mut Tally,
     ) -> Result<Driven, Failure> {
         let host = self.host;
+        let rest = &self.with_twins(rest);
         let round = match &self.record {
             None => None,
             Some(record) => {
@@ -363,7 +384,23 @@ impl Run<'_> {
         };
         let driven = drive(&driver, rest.set(), tally.written.ids().clone(), rules).await;
         tally.take(cleared.set(), rest, &driven);
+        tally.anew = 0;
         Ok(driven)
+    }
+
+    /// Notes which buckets have the names of those that are to be made.
+    fn with_twins(&self, rest: &ClearedRest) -> ClearedRest {
+        let mut changes = rest.set().changes().to_vec();
+        let snapshot = &self.session.state().snapshot;
+        for change in &mut changes {
+            let Write::Bucket(Edit::Create { after }) = &change.write else { continue };
+            let siblings = snapshot.buckets_in(&after.plan);
+            let named =
+                |it: &BucketId| snapshot.bucket(it).is_some_and(|it| it.value.name == after.name);
+            change.twins = siblings.into_iter().filter(named).map(|it| it.to_string()).collect();
+        }
+        let same = rest.clone();
+        rest.clone().advanced(ChangeSet::numbered(changes)).unwrap_or(same)
     }
 
     /// Decides what comes after a round.
