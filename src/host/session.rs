@@ -68,6 +68,8 @@ pub(crate) struct State {
     /// How many details to fetch at the next miss: one batch at first, which costs a single look
     /// no more than one request, then more, so that a loop over a long list gets all of it.
     pub(crate) readahead: usize,
+    /// The same for details that are to be written: one write costs one read.
+    pub(crate) writeahead: usize,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,8 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn new(facts: Facts, nonce: String, questions: mpsc::Sender<Question>) -> Self {
-        let state = State { draft: Draft::new(nonce), readahead: 20, ..State::default() };
+        let state =
+            State { draft: Draft::new(nonce), readahead: 20, writeahead: 1, ..State::default() };
         let shared =
             Shared { facts, state: Mutex::new(state), waited: AtomicU64::new(0), questions };
         Self {

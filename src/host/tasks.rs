@@ -199,9 +199,19 @@ impl Session {
         Ok(self.read_details_ahead(id)?.value)
     }
 
-    /// Fetches the details of a task, for writing.
+    /// Fetches the details of a task, for writing: empty ones too, for their tag. From the second
+    /// time on also those that follow, as for a look.
     pub(crate) fn read_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
-        self.read_details_with(id, 1)
+        if let Some(details) = self.state().snapshot.details(id) {
+            return Ok(details.clone());
+        }
+        let window = {
+            let mut state = self.state();
+            let window = state.writeahead;
+            state.writeahead = if window == 1 { 20 } else { (window * 3).min(1000) };
+            window
+        };
+        self.read_details_with(id, window, true)
     }
 
     /// Fetches the details of a task and of those that follow it in the plan's list: a program
@@ -216,13 +226,14 @@ impl Session {
             state.readahead = (window * 3).min(1000);
             window
         };
-        self.read_details_with(id, window)
+        self.read_details_with(id, window, false)
     }
 
     fn read_details_with(
         &self,
         id: &TaskId,
         window: usize,
+        bare_too: bool,
     ) -> Result<Versioned<TaskDetails>, Error> {
         if let Some(details) = self.state().snapshot.details(id) {
             return Ok(details.clone());
@@ -236,7 +247,9 @@ impl Session {
                 .unwrap_or_default();
             let following = list.iter().skip_while(|it| *it != id).skip(1).filter(|it| {
                 snapshot.details(it).is_none()
-                    && snapshot.task(it).is_some_and(|task| !task.value.has_bare_details())
+                    && snapshot
+                        .task(it)
+                        .is_some_and(|task| bare_too || !task.value.has_bare_details())
             });
             std::iter::once(id).chain(following).take(window).cloned().collect()
         };

@@ -62,3 +62,24 @@ fn five_hundred_updates_cost_a_batch_for_twenty() {
     assert_eq!((batches, pages), (25, 4));
     assert_eq!(report["stats"]["requests"], json!(batches + pages + 2));
 }
+
+/// Descriptions that are only written are read in batches too, for their tags.
+#[test]
+fn two_hundred_new_descriptions_cost_a_batch_for_twenty() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let id = planner.plan_id();
+    let make = format!(
+        "let b = plan(\"{id}\").create_bucket(\"New\"); for n in 0..199 {{ b.create_task(#{{ title: `T${{n}}` }}); }}"
+    );
+    place.script(&make, &[]).code(0);
+    planner.exchanges();
+    let script =
+        format!("for t in plan(\"{id}\").bucket(\"New\").tasks {{ t.description = \"x\"; }}");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["changes"].as_array().unwrap().len(), 199);
+    // Read once for the tags, once to validate, written once: ten batches each, and a few more.
+    let requests = report["stats"]["requests"].as_u64().unwrap();
+    assert!(requests <= 40, "{requests}");
+}
