@@ -21,6 +21,11 @@ use tokio::sync::oneshot;
 pub(crate) const ROOK: &str = "rook@bos.example";
 pub(crate) const PLAN: &str = "BOS Operations";
 
+thread_local! {
+    /// Whether this thread does what a hook asks for.
+    static IN_HOOK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 type Hook = Box<dyn FnMut(&Emulator, &Exchange) + Send>;
 
 /// A served Planner with the demo tenant.
@@ -58,13 +63,15 @@ impl Planner {
                     log.lock().unwrap().push(exchange.clone());
                     return;
                 }
-                // Taken out while it runs: what it does are requests too.
-                let taken = hook.lock().unwrap().take();
-                if let Some(mut act) = taken {
+                // What it does are requests too; those that arrive meanwhile wait for it.
+                if IN_HOOK.replace(true) {
+                    return;
+                }
+                if let Some(act) = hook.lock().unwrap().as_mut() {
                     let emulator = itself.lock().unwrap().clone().unwrap();
                     act(&emulator, exchange);
-                    hook.lock().unwrap().get_or_insert(act);
                 }
+                IN_HOOK.set(false);
             })
         });
         let emulator = Emulator::open(options).unwrap();
