@@ -5,19 +5,21 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use planwright::change::ChangeSet;
+use planwright::change::apply::{Answer, Effect, Look, Machine, Rules, Seen};
+use planwright::change::{ChangeSet, Draft};
 use planwright::emulator::{Emulator, Exchange, Options, Storage};
 use planwright::graph::{BaseUrl, Client, Order, Secret};
 use planwright::host::{
     Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock, Watch,
 };
 use planwright::journal::Purpose;
-use planwright::model::{Limits, Plan, PlanId, Task, Versioned};
+use planwright::model::{ETag, Limits, Plan, PlanId, Task, TaskDetails, Versioned};
 use planwright::policy::{Caps, Ruling};
 use planwright::wire::{Request, request};
 use serde_json::{Value, json};
@@ -41,17 +43,17 @@ struct Service {
     emulator: Emulator,
     url: String,
     plan: PlanId,
-    seen: Arc<Seen>,
+    seen: Arc<Counted>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Counted {
     pages: AtomicUsize,
     batches: AtomicUsize,
 }
 
 fn service(runtime: &tokio::runtime::Runtime) -> Service {
-    let seen: Arc<Seen> = Arc::default();
+    let seen: Arc<Counted> = Arc::default();
     let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
     let noted = Arc::clone(&seen);
     options.observer = Some(Arc::new(move |exchange: &Exchange| noted.note(exchange)));
@@ -74,7 +76,7 @@ fn service(runtime: &tokio::runtime::Runtime) -> Service {
     Service { emulator, url, plan, seen }
 }
 
-impl Seen {
+impl Counted {
     fn forget(&self) {
         self.pages.store(0, Ordering::Relaxed);
         self.batches.store(0, Ordering::Relaxed);
@@ -141,8 +143,51 @@ fn update_all(runtime: &tokio::runtime::Runtime, service: &Service) -> (Report, 
 fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    growth();
     round_trips(&runtime);
     throttled(&runtime);
+}
+
+/// What the machine itself takes for a set four times as large, every answer coming at once.
+fn growth() {
+    let took = |n: usize| {
+        let plan = PlanId::parse("plan").unwrap();
+        let mut draft = Draft::new("n".into());
+        for at in 0..n {
+            let id = draft.create_task(|id| Task::new(id, plan.clone(), format!("T{at}")));
+            draft.edit_task(None, None, &id, |it| {
+                it.details.get_or_insert_default().description = format!("About {id}");
+            });
+        }
+        let set = draft.finish();
+        let rules = Rules { quarantine: LATENCY, writes_per_second: None, spread: 0.5 };
+        let began = Instant::now();
+        let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules);
+        while !machine.is_done() {
+            for effect in machine.next(Duration::ZERO) {
+                let Effect::Send { steps, .. } = effect else {
+                    let Effect::Look(steps) = effect else { unreachable!() };
+                    let tag = ETag::new("tag".into());
+                    let bare = Versioned::new(TaskDetails::default(), tag);
+                    let there =
+                        |no| (no, Look::There(Box::new(Seen::Details(Box::new(bare.clone())))));
+                    machine.looked(Duration::ZERO, steps.into_iter().map(there).collect());
+                    continue;
+                };
+                let done = |no: usize| {
+                    assert!(machine.job(no).is_some());
+                    (no, Answer::Done { id: Some(format!("made{no}")), tag: None })
+                };
+                let answers = steps.into_iter().map(done).collect();
+                machine.answered(Duration::ZERO, answers);
+            }
+        }
+        began.elapsed()
+    };
+    let (small, large) = (took(2000), took(8000));
+    let ratio = large.as_secs_f64() / small.as_secs_f64();
+    println!("8000 creates with details against 2000, without a service:");
+    println!("  time        {ratio:.1} (4 if it grew with the set alone, 16 if with its square)");
 }
 
 fn round_trips(runtime: &tokio::runtime::Runtime) {

@@ -25,6 +25,7 @@ pub use crate::change::apply::compare::rebase;
 pub use crate::change::apply::event::{Answer, Effect, End, Look, Probed, StepNo};
 use crate::change::apply::lanes::{BATCH, Lanes};
 pub use crate::change::apply::progress::{Progress, Rest};
+pub use crate::change::apply::react::PROBES;
 use crate::change::apply::step::{Basis, parts, target};
 pub use crate::change::apply::step::{Job, Part, Target, only_written, take_off};
 use crate::change::markers::{mentioned, with_ids};
@@ -73,9 +74,9 @@ struct Step {
     sent: u32,
     /// How often it failed, in all.
     tries: u32,
-    /// How often in a row it was put off, or failed, while nothing at all was done.
-    put_off: (u64, u32),
-    in_vain: (u64, u32),
+    /// How often in a row it was put off or failed while nothing at all was done, and how much was
+    /// done by then.
+    in_vain: (u32, u64),
     in_doubt: bool,
     looks: u32,
     rebases: u32,
@@ -98,6 +99,10 @@ pub struct Rules {
 #[derive(Debug, Clone)]
 pub struct Machine {
     changes: Vec<Change>,
+    /// Whether a change mentions what is made, or makes it itself.
+    has_markers: Vec<bool>,
+    /// The changes that make something, by its marker.
+    makers: BTreeMap<String, usize>,
     steps: Vec<Step>,
     ids: BTreeMap<String, String>,
     lanes: Lanes,
@@ -117,11 +122,11 @@ impl Machine {
     /// Takes up changes; markers that are known already stand in `ids`.
     #[must_use]
     pub fn new(changes: &[Change], ids: BTreeMap<String, String>, rules: Rules) -> Self {
-        let made: BTreeSet<String> = changes
-            .iter()
-            .filter(|it| it.op() == Op::Create)
-            .map(|it| it.id().to_string())
-            .collect();
+        let creates = changes.iter().enumerate().filter(|(_, it)| it.op() == Op::Create);
+        let makers: BTreeMap<String, usize> =
+            creates.map(|(at, it)| (it.id().to_string(), at)).collect();
+        let made: BTreeSet<String> = makers.keys().cloned().collect();
+        let mut has_markers: Vec<bool> = changes.iter().map(|it| it.op() == Op::Create).collect();
         let mut steps: Vec<Step> = Vec::new();
         for (at, change) in changes.iter().enumerate() {
             let mut previous = None;
@@ -129,11 +134,13 @@ impl Machine {
                 let is_new = basis == Basis::New;
                 // What is new gets its details once everything is there that they may mention.
                 let later = change.op() == Op::Create && part != Part::Itself && !is_new;
-                let mut mentions = mentioned(&step::written(change, &part), &made);
-                mentions.remove(change.id().as_str());
+                let mut mentions = BTreeSet::new();
+                mentioned(&step::written(change, &part), &made, &mut mentions);
                 if matches!(part, Part::Details) && change.op() == Op::Create {
-                    mentions.extend(mentioned(&change.plan().as_str().into(), &made));
+                    mentioned(&change.plan().as_str().into(), &made, &mut mentions);
                 }
+                mentions.remove(change.id().as_str());
+                has_markers[at] |= !mentions.is_empty();
                 steps.push(Step {
                     at,
                     level: level(change) * 2 + u8::from(later),
@@ -155,7 +162,6 @@ impl Machine {
                     sent_at: Duration::ZERO,
                     sent: 0,
                     tries: 0,
-                    put_off: (0, 0),
                     in_vain: (0, 0),
                     in_doubt: false,
                     looks: 0,
@@ -169,6 +175,8 @@ impl Machine {
         let lanes = Lanes::new(rules.writes_per_second);
         Self {
             changes: changes.to_vec(),
+            has_markers,
+            makers,
             steps,
             ids,
             lanes,
@@ -312,8 +320,7 @@ impl Machine {
     #[must_use]
     pub fn wakes_at(&self, since: Option<Duration>) -> Option<Duration> {
         let due = |it: &Step| match it.state {
-            State::Ready => Some(it.not_before.max(self.lanes.opens_at())),
-            State::ToLook => Some(it.not_before.max(self.lanes.opens_at())),
+            State::Ready | State::ToLook => Some(it.not_before.max(self.lanes.opens_at())),
             State::ToProbe => Some(it.not_before),
             _ => None,
         };
@@ -322,11 +329,10 @@ impl Machine {
 
     fn change(&self, at: usize) -> Cow<'_, Change> {
         let change = &self.changes[at];
-        let needs = self.steps.iter().any(|it| it.at == at && !it.mentions.is_empty());
-        if (needs || change.op() == Op::Create) && !self.ids.is_empty() {
-            return with_ids(change, &self.ids).map_or(Cow::Borrowed(change), Cow::Owned);
+        if self.ids.is_empty() || !self.has_markers[at] {
+            return Cow::Borrowed(change);
         }
-        Cow::Borrowed(change)
+        with_ids(change, &self.ids).map_or(Cow::Borrowed(change), Cow::Owned)
     }
 
     fn roster(&self, step: &Step) -> Option<RosterId> {
@@ -376,6 +382,11 @@ impl Machine {
             .filter_map(|it| it.in_line.clone())
             .collect();
         let mut lines: BTreeMap<PlanId, Vec<StepNo>> = BTreeMap::new();
+        // One with the title of another that is in doubt could be taken for it.
+        let in_doubt = self.steps.iter().filter(|it| {
+            it.in_line.is_some() && matches!(it.state, State::ToProbe | State::Probing)
+        });
+        let looked_for: Vec<_> = in_doubt.map(|it| self.looks_like(it)).collect();
         let mut held_up = busy;
         for (no, step) in self.steps.iter().enumerate() {
             let (Some(plan), State::Ready) = (&step.in_line, &step.state) else { continue };
@@ -383,7 +394,7 @@ impl Machine {
                 // Nobody overtakes.
                 held_up.insert(plan.clone());
             }
-            if !held_up.contains(plan) && !self.is_looked_for(no) {
+            if !held_up.contains(plan) && !looked_for.contains(&self.looks_like(step)) {
                 lines.entry(plan.clone()).or_default().push(no);
             }
         }
@@ -394,16 +405,10 @@ impl Machine {
         }
     }
 
-    /// Tells whether another create with the same title in the same plan is in doubt: one could be
-    /// taken for the other.
-    fn is_looked_for(&self, no: StepNo) -> bool {
-        let of = |no: StepNo| {
-            let (step, change) = (&self.steps[no], &self.changes[self.steps[no].at]);
-            (change.entity(), change.plan(), change.title(), &step.part)
-        };
-        let in_doubt =
-            |no: &StepNo| matches!(self.steps[*no].state, State::ToProbe | State::Probing);
-        (0..self.steps.len()).filter(in_doubt).any(|it| of(it) == of(no))
+    /// What a create is known by when it is looked for.
+    fn looks_like<'a>(&'a self, step: &'a Step) -> (Entity, &'a PlanId, &'a str, &'a Part) {
+        let change = &self.changes[step.at];
+        (change.entity(), change.plan(), change.title(), &step.part)
     }
 
     /// All else: as few requests as will do, of about equal size.
@@ -515,9 +520,9 @@ impl Machine {
             return None;
         }
         if let Some(missing) = step.mentions.iter().find(|it| !self.ids.contains_key(*it)) {
-            let maker = self.changes.iter().position(|it| it.id().as_str() == missing);
+            let maker = self.makers.get(missing);
             let mut of_maker =
-                self.steps.iter().filter(|it| Some(it.at) == maker && it.part == Part::Itself);
+                self.steps.iter().filter(|it| Some(&it.at) == maker && it.part == Part::Itself);
             return match of_maker.next().map(|it| &it.state) {
                 // Two that mention each other in what they are made with wait for ever.
                 Some(State::Waiting) if self.is_stuck() => {

@@ -9,7 +9,7 @@ pub(crate) mod images;
 pub(crate) mod now;
 pub mod outcome;
 pub(crate) mod probe;
-mod request;
+pub(crate) mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,8 +62,6 @@ pub(crate) struct Driven {
     pub(crate) errors: BTreeMap<StepNo, Arc<Error>>,
     /// Why nothing more was sent: what was done could not be recorded.
     pub(crate) broken: Option<Failure>,
-    /// It was left for what is left to be validated.
-    pub(crate) paused: bool,
 }
 
 /// Something under way that has come back.
@@ -112,34 +110,35 @@ pub(crate) async fn drive(
         began: Instant::now(),
         looked_at: Duration::ZERO,
     };
-    let (mut stopped, mut paused, mut idle) = (false, false, 0);
+    let mut idle = 0;
     loop {
-        if !stopped && driver.stop.reason().is_some() {
-            stopped = true;
+        let stopped = driver.stop.reason().is_some();
+        if stopped {
             work.machine.halt();
-        }
-        if !stopped && !paused && work.began.elapsed() > VALID_FOR && work.machine.can_pause() {
-            paused = true;
+        } else if work.began.elapsed() > VALID_FOR && work.machine.can_pause() {
             work.machine.pause();
         }
         work.carry_out().await;
         let (done, total) = work.machine.count();
         driver.watch.applied(done, total);
-        if work.machine.is_done() && work.flights.is_empty() && work.settled.is_empty() {
-            break;
+        if work.flights.is_empty() {
+            if work.machine.is_done() {
+                break;
+            }
+            // What has become due meanwhile is done at once.
+            if work.machine.wakes_at(None).is_none_or(|it| it <= work.now()) {
+                idle += 1;
+                if idle > MAX_IDLE {
+                    // Nothing can happen any more: what is left is ended rather than waited for.
+                    tracing::error!("the apply machine is stuck");
+                    work.machine.give_up();
+                }
+                continue;
+            }
         }
-        let now = work.now();
-        // With nothing under way, what has become due meanwhile is done at once.
+        idle = 0;
         let since = (!work.flights.is_empty()).then_some(work.looked_at);
-        let wake = work.machine.wakes_at(since);
-        idle = if wake.is_none_or(|it| it <= now) && since.is_none() { idle + 1 } else { 0 };
-        if idle > MAX_IDLE {
-            // Nothing can happen any more: what is left is ended rather than waited for.
-            tracing::error!("the apply machine is stuck");
-            work.machine.give_up();
-            continue;
-        }
-        let wake = wake.map(|it| work.began + it);
+        let wake = work.machine.wakes_at(since).map(|it| work.began + it);
         tokio::select! {
             biased;
             Some(flight) = work.flights.join_next() => {
@@ -148,8 +147,7 @@ pub(crate) async fn drive(
                     work.landed(flight);
                 }
             }
-            () = sleep_until(wake), if wake.is_some() => {}
-            () = std::future::ready(()), if since.is_none() && wake.is_none() => {}
+            () = sleep_until(wake) => {}
             () = driver.stop.wait(), if !stopped => {}
         }
     }
@@ -162,8 +160,7 @@ pub(crate) async fn drive(
             ..Failure::default()
         });
     }
-    let paused = machine.is_paused();
-    Driven { machine, errors, broken, paused }
+    Driven { machine, errors, broken }
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::change::Change;
 use crate::change::apply::{Part, only_written};
-use crate::change::markers::replace_markers;
+use crate::change::markers;
 use crate::host::record::{Origin, blocking, failure, real_ids};
 use crate::host::undo::undo;
 use crate::host::{Failure, Finished, Host, Session, Start};
-use crate::journal::{Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Standing};
+use crate::journal::{Purpose, Run, RunId, RunStatus, RunSummary, Standing};
 
 impl Host {
     /// Takes back what a run has written, given by its id, the beginning of it, or `last`: the
@@ -140,11 +140,7 @@ fn applied_changes(run: &Run) -> Result<Vec<Change>, Failure> {
     for round in &run.rounds {
         ids.extend(real_ids(round));
         for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
-            let written = |part: &Part| {
-                let step = part.to_string();
-                let mut of_part = trail.attempts.iter().filter(|it| it.intent.step.step == step);
-                of_part.any(|it| it.outcome() == Some(Outcome::Applied))
-            };
+            let written = |part: &Part| trail.has_written(&part.to_string());
             if let Some(change) = only_written(change, written) {
                 changes.push(with_ids(&change, &ids)?);
             }
@@ -155,14 +151,9 @@ fn applied_changes(run: &Run) -> Result<Vec<Change>, Failure> {
 
 /// Returns a change with the ids that the journal knows instead of markers.
 pub(crate) fn with_ids(change: &Change, ids: &BTreeMap<String, String>) -> Result<Change, Failure> {
-    serde_json::to_value(change)
-        .and_then(|value| serde_json::from_value(replace_markers(value, ids)))
-        .map_err(|error| Failure {
-            code: "journal".into(),
-            message: format!(
-                "the change of `{}` on record can not be read: {error}",
-                change.title()
-            ),
-            ..Failure::default()
-        })
+    markers::with_ids(change, ids).map_err(|error| Failure {
+        code: "journal".into(),
+        message: format!("the change of `{}` on record can not be read: {error}", change.title()),
+        ..Failure::default()
+    })
 }

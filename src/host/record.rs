@@ -212,7 +212,8 @@ pub(crate) fn real_ids(round: &crate::journal::Round) -> BTreeMap<String, String
         if change.op() != crate::change::Op::Create {
             continue;
         }
-        let made = trail.attempts.iter().filter(|it| it.intent.step.step == ITSELF);
+        let itself = crate::change::apply::Part::Itself.to_string();
+        let made = trail.attempts.iter().filter(|it| it.intent.step.step == itself);
         for (_, settled) in made.flat_map(|it| &it.settled) {
             if let (crate::journal::Outcome::Applied, Some(id)) =
                 (settled.outcome, &settled.entity_id)
@@ -223,6 +224,3 @@ pub(crate) fn real_ids(round: &crate::journal::Round) -> BTreeMap<String, String
     }
     ids
 }
-
-/// The step that writes an entity itself, not a part of it.
-pub(crate) const ITSELF: &str = "itself";

@@ -1,11 +1,14 @@
 //! Bringing a run's snapshot up to date, where a conflict asks for it: the only way in which what a
 //! run has read ever changes (design.md 2.3).
 
+use std::collections::BTreeSet;
+
 use crate::change::apply::{Part, Progress, Seen};
 use crate::change::{Change, ChangeSet, EntityId};
 use crate::host::Session;
 use crate::host::apply::now::Now;
 use crate::model::TaskId;
+use crate::model::snapshot::Snapshot;
 
 impl Session {
     /// Puts a set in the place of what is wanted: the same wishes, resting on newer states.
@@ -23,7 +26,8 @@ impl Session {
     /// Takes up everything that was read again. What the run has written keeps the state it was in
     /// before, and what it has made is not there.
     pub(crate) fn renew(&self, now: Now, written: &Progress) {
-        let made = |id: &str| written.ids().values().any(|it| it == id);
+        let all_made: BTreeSet<&str> = written.ids().values().map(String::as_str).collect();
+        let made = |id: &str| all_made.contains(id);
         let touched = |id: EntityId| written.has_written(&id);
         let state = &mut *self.state();
         let snapshot = &mut state.snapshot;
@@ -67,8 +71,9 @@ impl Session {
             ids.retain(|it| !made(it.as_str()));
             // One that the run has moved or deleted is where it was; others that left are gone.
             let was_listed = snapshot.tasks_of(&plan).is_some();
+            let there: BTreeSet<TaskId> = ids.iter().cloned().collect();
             for id in snapshot.tasks_in(&plan) {
-                if ids.contains(&id) || made(id.as_str()) {
+                if there.contains(&id) || made(id.as_str()) {
                     continue;
                 }
                 let went = snapshot.task(&id).is_some_and(|it| written.has_touched(&it.value));
@@ -78,10 +83,9 @@ impl Session {
                     snapshot.forget_task(&id);
                 }
             }
-            if !was_listed {
-                continue;
+            if was_listed {
+                snapshot.renew_tasks_of(plan, ids);
             }
-            snapshot.renew_tasks_of(plan, ids);
         }
         for (plan, mut ids) in now.bucket_lists {
             ids.retain(|it| !made(it.as_str()));
@@ -96,10 +100,9 @@ impl Session {
                     snapshot.forget_bucket(&id);
                 }
             }
-            if !was_listed {
-                continue;
+            if was_listed {
+                snapshot.renew_buckets_of(plan, ids);
             }
-            snapshot.renew_buckets_of(plan, ids);
         }
         if let Some(mut ids) = now.mine {
             ids.retain(|it| !made(it.as_str()));
@@ -147,7 +150,7 @@ impl Session {
     }
 }
 
-fn forget(snapshot: &mut crate::model::snapshot::Snapshot, id: &EntityId) {
+fn forget(snapshot: &mut Snapshot, id: &EntityId) {
     match id {
         EntityId::Plan(id) => snapshot.forget_plan(id),
         EntityId::PlanDetails(_) => {}

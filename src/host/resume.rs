@@ -8,26 +8,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::change::apply::{Part, take_off};
-use crate::change::{Change, ChangeSet, Edit, Fields as _, Placed, TaskState, Write, holds};
+use crate::change::apply::compare::compare;
+use crate::change::apply::step::{parts, target};
+use crate::change::apply::{PROBES, Part, take_off};
+use crate::change::{Change, ChangeSet, Edit, Fields as _, Op, TaskBasis, TaskState, Write};
 use crate::graph::Error;
 use crate::host::apply::probe::{Lost, candidates};
+use crate::host::apply::request::{read_of, seen};
 use crate::host::history::{may_have_written, no_journal, with_ids};
-use crate::host::record::{Claims, ITSELF, Origin, blocking, failure, real_ids};
+use crate::host::record::{Claims, Origin, blocking, failure, real_ids};
 use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
     Attempt, Outcome, Purpose, Round, Run, RunId, RunStatus, RunSummary, Settled, Standing, Trail,
 };
-use crate::model::{
-    Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, Task, TaskDetails, UserId, Versioned,
-};
+use crate::model::{BoardPlace, ETag, Plan, Task, TaskDetails, UserId, Versioned};
 use crate::wire::entity::Any;
 use crate::wire::{Request, request};
-
-/// When a create is looked for again, in seconds after it was sent (design.md 2.4).
-const PROBES: [i64; 4] = [2, 5, 15, 60];
-/// How the steps begin that add a member to a roster.
-const MEMBERS: &str = "members/";
 
 impl Host {
     /// Returns the ids of the runs that began to write and did not end, and that no process is
@@ -199,67 +195,16 @@ impl Host {
 
     /// Tells whether what a step was to set is there.
     async fn is_there(&self, change: &Change, step: &str) -> Result<bool, Error> {
-        let client = &self.client;
-        match &change.write {
-            Write::Plan(edit) => {
-                let Edit::Update { before, after, .. } = &**edit else { return Ok(false) };
-                let now = client.read::<Versioned<Plan>>(&request::plan(&after.id)).await?.value;
-                Ok(if step == ITSELF {
-                    now.title == after.title
-                } else {
-                    before.archival.is_archived != now.archival.is_archived
-                })
-            }
-            Write::PlanDetails { plan, edit: Edit::Update { before, after, .. }, .. } => {
-                let read = request::plan_details(plan);
-                let now = client.read::<Versioned<PlanDetails>>(&read).await?.value;
-                Ok(holds(before, after, &now))
-            }
-            Write::Bucket(Edit::Update { before, after, .. }) => {
-                let now = client.read::<Versioned<Bucket>>(&request::bucket(&after.id)).await?;
-                Ok(holds(before, after, &now.value))
-            }
-            Write::Task(edit) => {
-                let (before, after) = match &**edit {
-                    Edit::Update { before, after, .. } => (before.clone(), after),
-                    Edit::Create { after } => (bare(after), after),
-                    Edit::Delete { .. } => return Ok(false),
-                };
-                self.task_is_there(&before, after, step).await
-            }
-            Write::PlanDetails { .. } | Write::Bucket(_) => Ok(false),
-        }
-    }
-
-    async fn task_is_there(
-        &self,
-        before: &TaskState,
-        after: &TaskState,
-        step: &str,
-    ) -> Result<bool, Error> {
-        let (client, id) = (&self.client, &after.task.id);
-        if step == ITSELF {
-            let task = client.read::<Versioned<Task>>(&request::task(id)).await?.value;
-            let now = TaskState { task, ..before.clone() };
-            let ours = TaskState { task: after.task.clone(), ..before.clone() };
-            return Ok(holds(before, &ours, &now));
-        }
-        if step == "details" {
-            let read = request::task_details(id);
-            let details = client.read::<Versioned<TaskDetails>>(&read).await?.value;
-            let now = TaskState { details: Some(details), ..before.clone() };
-            let ours = TaskState { details: after.details.clone(), ..before.clone() };
-            return Ok(holds(before, &ours, &now));
-        }
-        let Some(board) = Board::ALL.into_iter().find(|it| it.format_name() == step) else {
+        let part = Part::parse(step);
+        let Some((part, target)) = part.and_then(|it| Some((it.clone(), target(change, &it)?)))
+        else {
             return Ok(false);
         };
-        let place = client.read::<Versioned<BoardPlace>>(&request::board_place(id, board)).await?;
-        let of = |state: &TaskState| Placed {
-            board,
-            place: state.places.get(&board).cloned().unwrap_or_default(),
+        let Any(value) = match self.client.read(&read_of(&target)).await {
+            Err(error) if error.is_not_found() => return Ok(false),
+            other => other?,
         };
-        Ok(holds(&of(before), &of(after), &Placed { board, place: place.value }))
+        Ok(compare(change, &part, None, &seen(&self.client, &target, value)?).holds)
     }
 
     /// Looks for what a create may have made; where it is not found, again and again until it
@@ -270,51 +215,37 @@ impl Host {
         attempt: &Attempt,
         actor: &UserId,
     ) -> Result<(Outcome, Option<String>), Failure> {
-        let mut probes = PROBES.iter().filter(|it| **it <= self.quarantine_seconds());
+        let mut probes = PROBES.iter();
         loop {
-            let found = self.candidates(change, attempt, actor).await.map_err(from_graph)?;
-            // The same person may be added by many; what is created is made by one.
-            let found = if attempt.intent.step.step.starts_with(MEMBERS) {
-                found
-            } else {
-                self.unclaimed(found).await?
-            };
+            let found = self.candidates(change, attempt, actor).await?;
             match found.as_slice() {
                 [one] => return Ok((Outcome::Applied, Some(one.clone()))),
                 [] => {}
                 // Which of them is ours is for a person to say.
                 _ => return Ok((Outcome::Unknown, None)),
             }
-            let age = self.clock.now().duration_since(attempt.at).as_secs();
-            if age >= self.quarantine_seconds() {
+            let age = self.clock.now().duration_since(attempt.at);
+            let age = Duration::try_from(age).unwrap_or_default();
+            if age >= self.quarantine {
                 return Ok((Outcome::Refused, None));
             }
-            let until = probes.find(|it| **it > age).copied().unwrap_or(self.quarantine_seconds());
-            let wait = u64::try_from(until - age).unwrap_or(1).max(1);
+            let next = probes.find(|it| **it > age).copied().unwrap_or(self.quarantine);
+            let wait = next.min(self.quarantine) - age;
             tokio::select! {
                 () = self.interrupt.wait() => return Ok((Outcome::Unknown, None)),
-                () = tokio::time::sleep(Duration::from_secs(wait)) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    fn quarantine_seconds(&self) -> i64 {
-        i64::try_from(self.quarantine.as_secs()).unwrap_or(i64::MAX)
-    }
-
-    /// What may be it.
+    /// What may be it: what no other change is known to have made.
     async fn candidates(
         &self,
         change: &Change,
         attempt: &Attempt,
         actor: &UserId,
-    ) -> Result<Vec<String>, Error> {
-        let step = &attempt.intent.step.step;
-        let part = match step.strip_prefix(MEMBERS).map(UserId::parse) {
-            Some(Ok(user)) => Part::Member(user),
-            _ if *step == Part::Roster.to_string() => Part::Roster,
-            _ => Part::Itself,
-        };
+    ) -> Result<Vec<String>, Failure> {
+        let part = Part::parse(&attempt.intent.step.step).unwrap_or(Part::Itself);
         let lost = Lost {
             change: change.clone(),
             part,
@@ -323,14 +254,14 @@ impl Host {
             actor: actor.clone(),
             known: BTreeSet::new(),
         };
-        candidates(&self.client, &lost).await
-    }
-
-    /// Leaves those that no other change is known to have made.
-    async fn unclaimed(&self, ids: Vec<String>) -> Result<Vec<String>, Failure> {
+        let found = candidates(&self.client, &lost).await.map_err(from_graph)?;
+        // The same person may be added by many; what is created is made by one.
+        if matches!(lost.part, Part::Member(_)) {
+            return Ok(found);
+        }
         let ledger = self.ledger.clone().ok_or_else(no_journal)?;
         let journal = blocking(move || ledger.open_to_read()?.ok_or_else(no_journal)).await?;
-        Claims::new(Arc::new(journal)).unclaimed(ids).await
+        Claims::new(Arc::new(journal)).unclaimed(found).await
     }
 
     // What is left
@@ -341,8 +272,9 @@ impl Host {
         let cleared = |it: &&Round| it.outcome == crate::journal::Judgement::Cleared;
         // Each round takes up what the one before it has left over.
         if let Some(round) = run.rounds.iter().rfind(cleared) {
+            let ids = real_ids(round);
             for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
-                let mut change = with_ids(change, &real_ids(round))?;
+                let mut change = with_ids(change, &ids)?;
                 if trail.standing() == Standing::InDoubt {
                     return Err(told(
                         "in_doubt",
@@ -363,77 +295,68 @@ impl Host {
 
     /// Takes what was written off a change; returns whether anything is left of it.
     async fn take_off(&self, change: &mut Change, trail: &Trail) -> Result<bool, Error> {
-        let written = |step: &str| {
-            let mut of_step = trail.attempts.iter().filter(|it| it.intent.step.step == step);
-            of_step.any(|it| it.outcome() == Some(Outcome::Applied))
-        };
-        if !trail.attempts.iter().any(|it| it.outcome() == Some(Outcome::Applied)) {
-            return Ok(true);
+        let written = |part: &Part| trail.has_written(&part.to_string());
+        if change.op() == Op::Create && written(&Part::Itself) {
+            let Some(write) = self.as_update(change, &written).await? else { return Ok(false) };
+            change.write = write;
+            return Ok(!parts(change).is_empty());
         }
-        Ok(match &mut change.write {
-            Write::PlanDetails { .. } | Write::Bucket(_) => false,
-            Write::Plan(edit) => match &mut **edit {
-                // A roster alone goes by itself; then the plan is still to be made.
-                Edit::Create { .. } if !written(ITSELF) => true,
-                Edit::Create { after } => {
-                    let mut left = after.new_members.clone();
-                    left.retain(|it| !written(&format!("{MEMBERS}{it}")));
-                    if after.group.is_some() || left.is_empty() {
-                        return Ok(false);
-                    }
+        // A roster alone goes by itself; then the plan is still to be made.
+        let mut left = false;
+        for (part, _) in parts(change) {
+            if written(&part) {
+                take_off(change, &part);
+            } else {
+                left = true;
+            }
+        }
+        Ok(left)
+    }
+
+    /// What is left of something new once it is there: the details and places of a task, the
+    /// members of a roster's plan.
+    async fn as_update(
+        &self,
+        change: &Change,
+        written: &impl Fn(&Part) -> bool,
+    ) -> Result<Option<Write>, Error> {
+        Ok(match &change.write {
+            Write::Plan(edit) => match &**edit {
+                Edit::Create { after } if after.group.is_none() => {
                     let read = request::plan(&after.id);
                     let made = self.client.read::<Versioned<Plan>>(&read).await?;
-                    let after = Plan { new_members: left, ..made.value.clone() };
-                    **edit = Edit::Update { before: made.value, after, basis: made.etag };
-                    true
+                    let mut wanted = made.value.clone();
+                    wanted.new_members.clone_from(&after.new_members);
+                    wanted.new_members.retain(|it| !written(&Part::Member(it.clone())));
+                    let (before, basis) = (made.value, made.etag);
+                    Some(Write::Plan(Box::new(Edit::Update { before, after: wanted, basis })))
                 }
-                Edit::Delete { .. } => false,
-                Edit::Update { before, after, .. } => {
-                    if written(ITSELF) {
-                        before.title.clone_from(&after.title);
-                    }
-                    if written("archive") || written("unarchive") {
-                        before.archival.clone_from(&after.archival);
-                    }
-                    after.new_members.retain(|it| !written(&format!("{MEMBERS}{it}")));
-                    !before.differing(after).is_empty()
-                }
+                _ => None,
             },
-            Write::Task(edit) => {
-                if let Edit::Create { after } = &**edit {
-                    let made = self.as_update(after, &written).await?;
-                    **edit = made;
+            Write::Task(edit) => match &**edit {
+                Edit::Create { after } => {
+                    Some(Write::Task(Box::new(self.task_as_update(after, written).await?)))
                 }
-                let all = [Part::Itself, Part::Details].into_iter();
-                let all = all.chain(Board::ALL.map(Part::Place));
-                for part in all.filter(|it| written(&it.to_string())) {
-                    take_off(change, &part);
-                }
-                let Write::Task(edit) = &change.write else { return Ok(false) };
-                let Edit::Update { before, after, .. } = &**edit else { return Ok(false) };
-                !before.differing(after).is_empty()
-            }
+                _ => None,
+            },
+            Write::PlanDetails { .. } | Write::Bucket(_) => None,
         })
     }
 
-    /// What is left of a new task once it is there: its details and places.
-    async fn as_update(
+    async fn task_as_update(
         &self,
         wanted: &TaskState,
-        written: &impl Fn(&str) -> bool,
-    ) -> Result<Edit<TaskState, crate::change::TaskBasis>, Error> {
+        written: &impl Fn(&Part) -> bool,
+    ) -> Result<Edit<TaskState, TaskBasis>, Error> {
         let (client, id) = (&self.client, &wanted.task.id);
         let task = client.read::<Versioned<Task>>(&request::task(id)).await?;
         let details = client.read::<Versioned<TaskDetails>>(&request::task_details(id)).await?;
         let mut before =
             TaskState { task: task.value, details: Some(details.value), places: [].into() };
-        let mut basis = crate::change::TaskBasis {
-            task: task.etag,
-            details: Some(details.etag),
-            places: [].into(),
-        };
+        let mut basis =
+            TaskBasis { task: task.etag, details: Some(details.etag), places: [].into() };
         let mut after = before.clone();
-        if !written("details") {
+        if !written(&Part::Details) {
             let state = |details: Option<TaskDetails>| TaskState { details, ..before.clone() };
             let (none, ours) = (state(Some(TaskDetails::default())), state(wanted.details.clone()));
             after.graft(&none, &ours);
@@ -443,20 +366,10 @@ impl Host {
             let now = client.read::<Versioned<BoardPlace>>(&read).await?;
             before.places.insert(*board, now.value.clone());
             basis.places.insert(*board, now.etag);
-            let place = if written(board.format_name()) { now.value } else { place.clone() };
-            after.places.insert(*board, place);
+            let is_written = written(&Part::Place(*board));
+            after.places.insert(*board, if is_written { now.value } else { place.clone() });
         }
         Ok(Edit::Update { before, after, basis })
-    }
-}
-
-/// A task of which nothing is set but what it must have.
-fn bare(state: &TaskState) -> TaskState {
-    let task = &state.task;
-    TaskState {
-        task: Task::new(task.id.clone(), task.plan.clone(), task.title.clone()),
-        details: Some(TaskDetails::default()),
-        places: state.places.keys().map(|it| (*it, BoardPlace::default())).collect(),
     }
 }
 

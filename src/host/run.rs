@@ -28,6 +28,7 @@ use crate::wire::request;
 mod outcome;
 mod rounds;
 mod saved;
+mod valid;
 
 /// What drafts: a script, or the body of a command.
 pub trait Program: Send + Sync {

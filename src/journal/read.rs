@@ -137,6 +137,13 @@ impl Trail {
         all.filter(|(at, it)| !later(*at, it)).map(|(_, it)| it).collect()
     }
 
+    /// Tells whether a step, given by its name, is on the board.
+    #[must_use]
+    pub fn has_written(&self, step: &str) -> bool {
+        let mut of_step = self.attempts.iter().filter(|it| it.intent.step.step == step);
+        of_step.any(|it| it.outcome() == Some(Outcome::Applied))
+    }
+
     /// Tells how far the change has come: only the last attempt at each step counts.
     #[must_use]
     pub fn standing(&self) -> Standing {

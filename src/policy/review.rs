@@ -96,14 +96,13 @@ impl ClearedRest {
         &self.rest
     }
 
-    /// Puts newer tags and fuller images in: the changes must want the same of the same entities.
-    ///
-    /// # Errors
-    /// They do not: then they must be judged.
-    pub fn advanced(self, set: ChangeSet) -> Result<Self, ChangeSet> {
+    /// Puts newer tags and fuller images in, if the changes want the same of the same entities;
+    /// others would have to be judged.
+    pub fn advance(&mut self, set: ChangeSet) {
         let (old, new) = (self.rest.set.changes(), set.changes());
-        let same = old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.wants_same(b));
-        if same { Ok(Self { rest: Rest { set, ..self.rest } }) } else { Err(set) }
+        if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.wants_same(b)) {
+            self.rest.set = set;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::driver::{Dice, Driver};
-use crate::model::{Board, Chance, Ids, Step, is_allowed};
+use crate::model::{Board, Chance, Ids};
 use crate::support::{Planner, is_write};
 
 /// A thousand in the gate, fewer where someone waits: see `.ci/run`.
@@ -73,17 +73,8 @@ fn a_run_that_ends_anywhere_is_carried_on() {
             // Each run opens and checks the whole journal: a small one, for the speed of the test.
             driver = driver.recording_in(&state.path().join(n_sets.to_string()));
         }
-        let made_before = chance.made;
-        let (mut after, mut steps) = (board.clone(), Vec::new());
         let size = if n_sets == 1 { 40 } else { 1 + chance.dice.below(12) };
-        while steps.len() < size {
-            let Some(step) = chance.step(&after) else { continue };
-            let grows = matches!(step, Step::NewTask(..)) && after.tasks.len() > 12;
-            if !grows && is_allowed(&step, &after, made_before) {
-                after.take(&step);
-                steps.push(step);
-            }
-        }
+        let (after, steps) = chance.steps(&board, size);
         let in_run = ids.clone();
         let wishes = move |session: &Session| -> Result<Value, Failure> {
             let mut in_run = in_run;

@@ -593,9 +593,27 @@ impl Chance {
     }
 }
 
+impl Chance {
+    /// Makes up what a run does to a board that is kept small, so that much of it is touched;
+    /// returns it with the board as it is then.
+    pub(crate) fn steps(&mut self, board: &Board, size: usize) -> (Board, Vec<Step>) {
+        let made_before = self.made;
+        let (mut after, mut steps) = (board.clone(), Vec::new());
+        while steps.len() < size {
+            let Some(step) = self.step(&after) else { continue };
+            let grows = matches!(step, Step::NewTask(..)) && after.tasks.len() > 12;
+            if !grows && is_allowed(&step, &after, made_before) {
+                after.take(&step);
+                steps.push(step);
+            }
+        }
+        (after, steps)
+    }
+}
+
 /// A bucket that is new in this run can not be dropped while it holds older tasks: Planner would
 /// delete them with it.
-pub(crate) fn is_allowed(step: &Step, board: &Board, made_before: usize) -> bool {
+fn is_allowed(step: &Step, board: &Board, made_before: usize) -> bool {
     let Step::DropBucket(n) = step else { return true };
     let (_, _, tasks) = board.buckets.iter().find(|it| it.0 == *n).unwrap();
     *n <= made_before || tasks.iter().all(|it| *it > made_before)

@@ -6,6 +6,15 @@ use crate::support::{Place, Planner, is_write};
 
 const N_TASKS: usize = 3000;
 
+/// Adds a plan with these tasks; returns its id.
+fn large_plan(planner: &Planner, tasks: &[Value]) -> String {
+    planner.seed(&json!({ "plans": [{ "title": "Large", "group": "BOS", "tasks": tasks }] }));
+    let plans = planner.get("/me/planner/plans");
+    let large =
+        plans["value"].as_array().unwrap().iter().find(|it| it["title"] == "Large").unwrap();
+    large["id"].as_str().unwrap().to_owned()
+}
+
 /// 3,000 tasks come in 8 pages of 400, their descriptions in 150 batches of 20.
 #[test]
 fn three_thousand_descriptions_cost_a_batch_for_twenty() {
@@ -13,11 +22,7 @@ fn three_thousand_descriptions_cost_a_batch_for_twenty() {
     let tasks: Vec<Value> = (0..N_TASKS)
         .map(|n| json!({ "title": format!("T{n}"), "description": format!("D{n}") }))
         .collect();
-    planner.seed(&json!({ "plans": [{ "title": "Large", "group": "BOS", "tasks": tasks }] }));
-    let plans = planner.get("/me/planner/plans");
-    let large =
-        plans["value"].as_array().unwrap().iter().find(|it| it["title"] == "Large").unwrap();
-    let id = large["id"].as_str().unwrap();
+    let id = large_plan(&planner, &tasks);
     let place = Place::against(&planner);
     place.file("planwright.toml", "[limits]\nseconds = 600\n");
     let script = format!(
@@ -42,11 +47,7 @@ fn three_thousand_descriptions_cost_a_batch_for_twenty() {
 fn five_hundred_updates_cost_a_batch_for_twenty() {
     let planner = Planner::demo();
     let tasks: Vec<Value> = (0..500).map(|n| json!({ "title": format!("T{n}") })).collect();
-    planner.seed(&json!({ "plans": [{ "title": "Large", "group": "BOS", "tasks": tasks }] }));
-    let plans = planner.get("/me/planner/plans");
-    let large =
-        plans["value"].as_array().unwrap().iter().find(|it| it["title"] == "Large").unwrap();
-    let id = large["id"].as_str().unwrap();
+    let id = large_plan(&planner, &tasks);
     let place = Place::against(&planner);
     place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 500\n");
     let script = format!("for t in plan(\"{id}\").tasks {{ t.percent_complete = 50; }}");

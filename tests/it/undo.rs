@@ -5,7 +5,7 @@ use planwright::model::{PlanDocument, PlanId};
 use serde_json::{Value, json};
 
 use crate::driver::{Dice, Driver};
-use crate::model::{Board, Chance, Ids, is_allowed};
+use crate::model::{Board, Chance, Ids};
 use crate::support::{PLAN, Place, Planner};
 
 /// Everything on a board but the ids: what undoing must bring back.
@@ -47,18 +47,8 @@ fn random_change_sets_are_taken_back() {
         if n % 50 == 49 {
             driver = driver.recording_in(&state.path().join(n.to_string()));
         }
-        let made_before = chance.made;
-        let (mut after, mut steps) = (board.clone(), Vec::new());
         let size = if n == 0 { 40 } else { 1 + chance.dice.below(6) };
-        while steps.len() < size {
-            let Some(step) = chance.step(&after) else { continue };
-            // A small board, so that much of it is touched.
-            let grows = matches!(step, crate::model::Step::NewTask(..)) && after.tasks.len() > 12;
-            if !grows && is_allowed(&step, &after, made_before) {
-                after.take(&step);
-                steps.push(step);
-            }
-        }
+        let (after, steps) = chance.steps(&board, size);
         let there = plan.clone();
         let before = driver.look(move |session| whole(session, &there));
         let mut in_run = ids.clone();

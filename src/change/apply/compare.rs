@@ -238,9 +238,12 @@ fn of_task(
                     Compared::of(&base, &ours, &state(&now.value), change)
                 }
                 _ => {
-                    let (base, ours) =
-                        (known_place(&now.value, &old), over_place(&now.value, &old, &new));
-                    Compared::of(&state(&base), &state(&ours), &state(&now.value), change)
+                    let ours = over_place(&now.value, &old, &new);
+                    let base = state(&known_place(&now.value, &old));
+                    Compared {
+                        holds: holds(&state(&old), &state(&new), &state(&now.value)),
+                        merge: merge(&base, &state(&ours), &state(&now.value), &change.reads),
+                    }
                 }
             }
         }

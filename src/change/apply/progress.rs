@@ -1,6 +1,6 @@
 //! What of a run's set is on the board already, over the rounds in which it is carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -44,13 +44,16 @@ impl Progress {
     /// Tells whether any part of an entity was written.
     #[must_use]
     pub fn has_written(&self, entity: &EntityId) -> bool {
-        self.done.keys().any(|(it, _)| it == entity)
+        // Its parts stand together, and none comes before a roster.
+        let mut from = self.done.range((entity.clone(), Part::Roster)..);
+        from.next().is_some_and(|((it, _), _)| it == entity)
     }
 
     /// Tells whether an entity was deleted.
     #[must_use]
     pub fn has_deleted(&self, entity: &EntityId) -> bool {
-        self.done.iter().any(|((it, _), (op, _))| it == entity && *op == Op::Delete)
+        let itself = self.done.get(&(entity.clone(), Part::Itself));
+        itself.is_some_and(|(op, _)| *op == Op::Delete)
     }
 
     /// Tells whether a task was written, or went with its bucket or plan.
@@ -82,49 +85,47 @@ impl Progress {
     /// # Errors
     /// It wants something else where something was written already: of these entities.
     pub fn rest_of(&self, set: &ChangeSet) -> Result<Rest, Vec<EntityId>> {
-        let mut unlike: Vec<EntityId> = Vec::new();
-        for (entity, part) in self.done.keys() {
-            let of_entity = set.changes().iter().find(|it| it.id() == *entity);
-            if !of_entity.is_some_and(|it| self.is_done(it, part)) {
-                unlike.push(entity.clone());
-            }
-        }
-        if !unlike.is_empty() {
-            unlike.dedup();
-            return Err(unlike);
-        }
+        // What was written and is not yet found in the set as it is wanted now.
+        let mut unlike: BTreeSet<&(EntityId, Part)> = self.done.keys().collect();
         let (mut changes, mut numbers) = (Vec::new(), Vec::new());
         for change in set.changes() {
-            let all = parts(change);
-            let left = all.iter().any(|(part, _)| !self.is_done(change, part));
+            let (mut done, mut left) = (Vec::new(), false);
+            for (part, _) in parts(change) {
+                let key = (change.id(), part);
+                if self.is_done(change, &key) {
+                    unlike.remove(&key);
+                    done.push(key.1);
+                } else {
+                    left = true;
+                }
+            }
             // What was made is completed in the round that made it, or not at all: never made again.
-            let is_made = change.op() == Op::Create && self.is_done(change, &Part::Itself);
+            let is_made = change.op() == Op::Create && done.contains(&Part::Itself);
             if !left || is_made {
                 continue;
             }
-            let mut own = with_ids_if_any(change, &self.ids);
-            for (part, _) in all.iter().filter(|(part, _)| self.is_done(change, part)) {
-                take_off(&mut own, part);
-            }
+            let mut own = if self.ids.is_empty() {
+                change.clone()
+            } else {
+                with_ids(change, &self.ids).unwrap_or_else(|_| change.clone())
+            };
+            done.iter().for_each(|it| take_off(&mut own, it));
             numbers.push(change.n);
             changes.push(own);
+        }
+        if !unlike.is_empty() {
+            let mut unlike: Vec<EntityId> = unlike.into_iter().map(|it| it.0.clone()).collect();
+            unlike.dedup();
+            return Err(unlike);
         }
         Ok(Rest { set: ChangeSet::numbered(changes), numbers })
     }
 
-    fn is_done(&self, change: &Change, part: &Part) -> bool {
-        let done = self.done.get(&(change.id(), part.clone()));
+    fn is_done(&self, change: &Change, key: &(EntityId, Part)) -> bool {
         // The one may have been drafted before the ids were known, the other after.
         let known = |value: Value| replace_markers(value, &self.ids);
-        done.is_some_and(|(op, value)| {
-            *op == change.op() && known(value.clone()) == known(written(change, part))
+        self.done.get(key).is_some_and(|(op, value)| {
+            *op == change.op() && known(value.clone()) == known(written(change, &key.1))
         })
     }
-}
-
-fn with_ids_if_any(change: &Change, ids: &BTreeMap<String, String>) -> Change {
-    if ids.is_empty() {
-        return change.clone();
-    }
-    with_ids(change, ids).unwrap_or_else(|| change.clone())
 }

@@ -21,7 +21,7 @@ const MAX_REBASES: u32 = 8;
 /// The longest single wait that is worth it.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// When a create without an answer is looked for again, after it was sent (design.md 2.4).
-const PROBES: [Duration; 4] = [
+pub const PROBES: [Duration; 4] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
     Duration::from_secs(15),
@@ -110,22 +110,18 @@ impl Machine {
             }
             Answer::Throttled(wait) => self.put_off(now, no, wait),
             Answer::Unavailable { wait, in_doubt } => self.fail(now, no, wait, in_doubt),
-            Answer::NotTried => {
-                let step = &mut self.steps[no];
-                step.state = State::Ready;
-            }
+            Answer::NotTried => self.steps[no].state = State::Ready,
             Answer::Refused => self.refuse(no),
         }
     }
 
     fn put_off(&mut self, now: Duration, no: StepNo, wait: Option<Duration>) {
-        let (spread, done) = (self.spread(no), self.done);
-        let step = &mut self.steps[no];
-        step.put_off = if step.put_off.0 == done { (done, step.put_off.1 + 1) } else { (done, 1) };
-        let wait = wait.unwrap_or_else(|| backoff(step.put_off.1, spread));
-        if wait > MAX_WAIT || step.put_off.1 >= MAX_TRIES {
+        let (spread, times) = (self.spread(no), self.once_more_in_vain(no));
+        let wait = wait.unwrap_or_else(|| backoff(times, spread));
+        if wait > MAX_WAIT || times >= MAX_TRIES {
             return self.refuse(no);
         }
+        let step = &mut self.steps[no];
         let sent_at = step.sent_at;
         step.state = State::Ready;
         step.not_before = now + wait;
@@ -133,10 +129,9 @@ impl Machine {
     }
 
     fn fail(&mut self, now: Duration, no: StepNo, wait: Option<Duration>, in_doubt: bool) {
-        let (spread, done) = (self.spread(no), self.done);
+        let (spread, times) = (self.spread(no), self.once_more_in_vain(no));
         let step = &mut self.steps[no];
         step.tries += 1;
-        step.in_vain = if step.in_vain.0 == done { (done, step.in_vain.1 + 1) } else { (done, 1) };
         let first_doubt = in_doubt && !step.in_doubt;
         step.in_doubt |= in_doubt;
         if step.basis == Basis::New && step.in_doubt {
@@ -154,15 +149,19 @@ impl Machine {
             None if first_doubt => Duration::ZERO,
             None => backoff(step.tries, spread),
         };
-        let in_vain = step.in_vain.1 >= MAX_TRIES || step.tries >= MAX_TRIES_ALIVE;
-        if in_vain || wait > MAX_WAIT {
-            let end = if step.in_doubt { End::Unknown } else { End::Failed };
-            self.end(no, end);
-            self.halt();
-            return;
+        if times >= MAX_TRIES || step.tries >= MAX_TRIES_ALIVE || wait > MAX_WAIT {
+            return self.refuse(no);
         }
         step.state = State::Ready;
         step.not_before = now + wait;
+    }
+
+    /// Counts that a request came to nothing; returns how often in a row nothing else was done.
+    fn once_more_in_vain(&mut self, no: StepNo) -> u32 {
+        let (step, done) = (&mut self.steps[no], self.done);
+        let before = if step.in_vain.1 == done { step.in_vain.0 } else { 0 };
+        step.in_vain = (before + 1, done);
+        before + 1
     }
 
     fn finish(&mut self, no: StepNo, id: Option<String>, tag: Option<ETag>) {
@@ -228,11 +227,7 @@ impl Machine {
             }
             Look::Gone if self.steps[no].op == Op::Delete => return self.end(no, End::Gone),
             Look::Gone => return self.end(no, End::Moved(None)),
-            Look::Failed => {
-                let end = if self.steps[no].in_doubt { End::Unknown } else { End::Failed };
-                self.end(no, end);
-                return self.halt();
-            }
+            Look::Failed => return self.refuse(no),
         };
         // A copy of the service that lags behind shows what was refused a moment ago.
         let lags = self.steps[no].tag.as_ref().is_some_and(|it| seen.etag() == it);
@@ -257,15 +252,9 @@ impl Machine {
         if !is_ours {
             return self.end(no, End::Moved(Some(Box::new(seen))));
         }
-        match compared.merge {
-            Merge::Conflict(fields) => {
-                self.end(no, End::Clash(fields));
-                self.halt();
-            }
-            Merge::Rebase if step.rebases >= MAX_REBASES => {
-                self.end(no, End::Clash(Vec::new()));
-                self.halt();
-            }
+        let clash = match compared.merge {
+            Merge::Conflict(fields) => fields,
+            Merge::Rebase if step.rebases >= MAX_REBASES => Vec::new(),
             Merge::Rebase => {
                 step.rebases += 1;
                 step.tag = Some(seen.etag().clone());
@@ -274,8 +263,11 @@ impl Machine {
                 }
                 step.state = State::Ready;
                 step.not_before = now;
+                return;
             }
-        }
+        };
+        self.end(no, End::Clash(clash));
+        self.halt();
     }
 
     /// Takes what a search for something made has come to.

@@ -43,6 +43,28 @@ impl fmt::Display for Part {
     }
 }
 
+impl Part {
+    /// Reads its name in the journal.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let fixed =
+            [Self::Roster, Self::Unarchive, Self::Itself, Self::Details, Self::Archive].into_iter();
+        let mut named = fixed.chain(Board::ALL.map(Self::Place));
+        let member = || Some(Self::Member(UserId::parse(name.strip_prefix("members/")?).ok()?));
+        named.find(|it| it.to_string() == name).or_else(member)
+    }
+
+    /// Tells whether a field of a task is written, and so protected, by this part.
+    #[must_use]
+    pub fn holds(&self, field: Field) -> bool {
+        match self {
+            Self::Details => field.is_in_details(),
+            Self::Place(board) => field.board() == Some(*board),
+            _ => !field.is_in_details() && field.board().is_none(),
+        }
+    }
+}
+
 /// What the tag of a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Basis {
@@ -285,18 +307,6 @@ pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<
         }
     }
     Some(change)
-}
-
-impl Part {
-    /// Tells whether a field of a task is written, and so protected, by this part.
-    #[must_use]
-    pub fn holds(&self, field: Field) -> bool {
-        match self {
-            Self::Details => field.is_in_details(),
-            Self::Place(board) => field.board() == Some(*board),
-            _ => !field.is_in_details() && field.board().is_none(),
-        }
-    }
 }
 
 /// Takes a part that is done off a change, as if it had been so before. What was read of it is

@@ -44,9 +44,7 @@ impl Outcome {
         });
         outcome
     }
-}
 
-impl Outcome {
     pub(crate) fn applied() -> Self {
         Self { wrote: true, ..Self::new(ChangeStatus::Applied) }
     }
@@ -57,7 +55,7 @@ impl Outcome {
             error: failure.or_else(|| {
                 Some(Failure {
                     code: "service".into(),
-                    message: "it was not sent: the service fails too often".into(),
+                    message: "the service gave no answer that says what came of it".into(),
                     ..Failure::default()
                 })
             }),

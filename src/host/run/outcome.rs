@@ -36,8 +36,8 @@ impl Run<'_> {
         let unsent = |it: &ChangeReport| {
             matches!(it.status, ChangeStatus::Planned | ChangeStatus::Skipped) && it.error.is_none()
         };
-        let conflicts = report.count(ChangeStatus::Conflict) > 0;
-        if report.error.is_none() && !conflicts && !stopped && report.changes.iter().any(unsent) {
+        let conflict = report.count(ChangeStatus::Conflict) > 0;
+        if report.error.is_none() && !conflict && !stopped && report.changes.iter().any(unsent) {
             // Whatever it was: nobody is told that all is done which is not.
             report.error = Some(Failure {
                 code: "unfinished".into(),
@@ -58,7 +58,6 @@ impl Run<'_> {
         let maybe_made =
             |it: &ChangeReport| it.status == ChangeStatus::Unknown && it.op == Op::Create;
         let wrote = wrote || report.changes.iter().any(maybe_made);
-        let conflict = report.count(ChangeStatus::Conflict) > 0;
         let failed = report.error.is_some() || stopped;
         if stopped && report.error.is_none() {
             report.error = Some(interrupted());

@@ -12,19 +12,18 @@ use crate::change::apply::{End, Part, Progress as Written, Rules, Seen, rebase};
 use crate::change::{Change, ChangeSet, Edit, EntityId, FieldConflict, Op, Write};
 use crate::graph::spread;
 use crate::host::Failure;
-use crate::host::apply::check::{Check, check};
-use crate::host::apply::now::{Needs, Now, ReadSet};
-use crate::host::apply::outcome::{Outcome, failure};
-use crate::host::apply::{Driven, Driver, VALID_FOR, drive, images};
+use crate::host::apply::outcome::Outcome;
+use crate::host::apply::{Driven, Driver, VALID_FOR, drive};
 use crate::host::progress::Progress;
 use crate::host::report::{ChangeStatus, Status};
+use crate::host::run::valid::Valid;
 use crate::host::run::{Program, Run, interrupted};
 use crate::journal::{Guard, Judgement};
 use crate::model::{BucketId, PlanId};
 use crate::policy::{Cleared, ClearedRest, Verdict};
 
 /// How often one entity may have moved before it counts as a conflict.
-const MAX_REPLAYS: u32 = 8;
+pub(super) const MAX_REPLAYS: u32 = 8;
 /// How long ago something may have been read that is written without another look.
 const MOMENT: Duration = Duration::from_secs(1);
 /// The longest pause before a replay, to let others pass; doubled each time.
@@ -42,7 +41,7 @@ pub(super) struct Tally {
     /// How often each was found moved.
     moves: BTreeMap<String, u32>,
     /// How often it was drafted or judged anew since something was written.
-    anew: u32,
+    pub(super) anew: u32,
     pub(super) conflicts: u64,
     pub(super) retries: u64,
     pub(super) replays: u64,
@@ -53,19 +52,9 @@ pub(super) struct Tally {
 }
 
 /// How a round goes on.
-enum Next {
+pub(super) enum Next {
     /// The set is cleared as it is now.
     Go(Box<Cleared>),
-    /// It is over; the report says what has come of it.
-    Over,
-}
-
-/// How a validation goes on.
-enum Valid {
-    /// Nothing that counts has moved.
-    Fine(ClearedRest),
-    /// It was drafted or judged anew, on what is there now.
-    Anew(Box<Cleared>),
     /// It is over; the report says what has come of it.
     Over,
 }
@@ -91,7 +80,7 @@ impl Tally {
     }
 
     /// Counts that something has moved; tells whether that was too often.
-    fn moved(&mut self, key: String) -> bool {
+    pub(super) fn moved(&mut self, key: String) -> bool {
         let times = self.moves.entry(key).or_insert(0);
         *times += 1;
         *times > MAX_REPLAYS
@@ -115,7 +104,7 @@ impl Tally {
 }
 
 /// The change of the whole set that one of the rest is.
-fn whole<'a>(set: &'a ChangeSet, rest: &ClearedRest, n: usize) -> Option<&'a Change> {
+pub(super) fn whole<'a>(set: &'a ChangeSet, rest: &ClearedRest, n: usize) -> Option<&'a Change> {
     let n = rest.rest().numbers.get(n.checked_sub(1)?)?;
     set.changes().get(n.checked_sub(1)?)
 }
@@ -160,7 +149,7 @@ impl Run<'_> {
             let deletes = rest.set().count(Op::Delete) > 0;
             if deletes || validated.is_none_or(|it| it.elapsed() > VALID_FOR) {
                 let at = Instant::now();
-                let valid = self.validate(&mut tally, rest, program).await;
+                let valid = self.validate(&mut tally, &cleared, rest, program).await;
                 // What is drafted anew rests on what was read a moment ago; unless that took long.
                 slow += u32::from(at.elapsed() > MOMENT && matches!(valid, Valid::Anew(_)));
                 let is_fresh = at.elapsed() <= MOMENT || slow > MAX_REPLAYS;
@@ -177,11 +166,12 @@ impl Run<'_> {
                     }
                 }
             }
+            self.note_twins(&mut rest);
             let driven = match self.write(&cleared, &rest, &mut tally).await {
                 Ok(driven) => driven,
                 Err(failure) => return self.conclude(&tally, Some(failure)),
             };
-            if driven.paused {
+            if driven.machine.is_paused() {
                 validated = None;
             }
             match self.after(&mut tally, &cleared, &rest, &driven, program).await {
@@ -199,157 +189,6 @@ impl Run<'_> {
         }
     }
 
-    // Validate
-
-    async fn validate(
-        &mut self,
-        tally: &mut Tally,
-        rest: ClearedRest,
-        program: Option<&Arc<dyn Program>>,
-    ) -> Valid {
-        let reads = self.session.read_set();
-        let needs = Needs::of(rest.set().changes(), &reads, &self.session.state().snapshot);
-        let mut now = match Now::fetch(&self.host.client, needs).await {
-            Ok(now) => now,
-            Err(error) => {
-                self.conclude(tally, Some(failure(&error)));
-                return Valid::Over;
-            }
-        };
-        let checked = {
-            let old = &self.session.state().snapshot;
-            if self.session.facts().scope.is_some() {
-                let known =
-                    |id: &PlanId| old.plan(id).is_some_and(|it| self.session.in_scope(&it.value));
-                now.keep_in_scope(known);
-            }
-            now.no_older_than(old);
-            check(rest.set(), &reads, old, &now, &tally.written)
-        };
-        if checked.moved.is_empty() && checked.elsewhere.is_empty() {
-            return self.rest_on(tally, rest, checked, now).await;
-        }
-        tally.conflicts += u64::try_from(checked.moved.len().max(1)).unwrap_or(1);
-        let whole_set = self.session.change_set();
-        let id = |n: usize| whole(&whole_set, &rest, n).map(Change::id);
-        let final_ones = checked.moved.values().any(|it| !it.may_replay);
-        let mut too_often = false;
-        for n in checked.moved.keys() {
-            too_often |= id(*n).is_some_and(|it| tally.moved(format!("{it:?}")));
-        }
-        for it in &checked.elsewhere {
-            too_often |= tally.moved(it.key.clone());
-        }
-        let program = program.filter(|_| !final_ones && !too_often);
-        let nothing_moved = checked.moved.is_empty();
-        too_often |= tally.anew > MAX_REPLAYS;
-        if nothing_moved && program.is_none() && !too_often && tally.written.is_nothing() {
-            // What a set rests on that was drafted before stands in it; the rest is what policies
-            // looked at, and they look again.
-            self.session.renew(now, &tally.written);
-            self.session.forget_other_reads(&whole_set);
-            return match self.review_again(tally).await {
-                Next::Over => Valid::Over,
-                Next::Go(cleared) => Valid::Anew(cleared),
-            };
-        }
-        let Some(program) = program.filter(|_| !too_often) else {
-            for (n, moved) in checked.moved {
-                if let Some(id) = id(n) {
-                    tally.outcomes.insert(id, moved.outcome());
-                }
-            }
-            if let (true, Some(it)) = (nothing_moved, checked.elsewhere.into_iter().next())
-                && let Some(id) = id(1)
-            {
-                let mut outcome = Outcome::conflict(it.fields);
-                if let Some(error) = outcome.error.as_mut() {
-                    error.message = it.message;
-                }
-                tally.outcomes.insert(id, outcome);
-            }
-            self.conclude(tally, None);
-            return Valid::Over;
-        };
-        let conflicts: Vec<(Change, Vec<FieldConflict>)> = checked
-            .moved
-            .into_iter()
-            .filter_map(|(n, it)| Some((whole(&whole_set, &rest, n)?.clone(), it.fields)))
-            .collect();
-        self.session.renew(now, &tally.written);
-        match self.replay(tally, program, &conflicts).await {
-            Next::Over => Valid::Over,
-            Next::Go(cleared) => Valid::Anew(cleared),
-        }
-    }
-
-    /// Rests the set on what is there now, where nothing that counts has moved.
-    async fn rest_on(
-        &mut self,
-        tally: &mut Tally,
-        rest: ClearedRest,
-        checked: Check,
-        now: Now,
-    ) -> Valid {
-        // What no one looked at has moved: nothing is against it, but it is judged as it is now.
-        if !checked.is_same && tally.written.is_nothing() && tally.anew <= MAX_REPLAYS {
-            self.session.renew(now, &tally.written);
-            self.session.rest_on(&checked.set);
-            return match self.review_again(tally).await {
-                Next::Over => Valid::Over,
-                Next::Go(cleared) => Valid::Anew(cleared),
-            };
-        }
-        // In the middle of writing it goes out on the tags that its parts rest on.
-        let set = if checked.is_same { checked.set } else { rest.set().clone() };
-        let mut changes = set.changes().to_vec();
-        if self.record.is_some()
-            && let Err(error) = images::keep(&self.host.client, &mut changes, &now).await
-        {
-            self.conclude(tally, Some(failure(&error)));
-            return Valid::Over;
-        }
-        let fallback = rest.clone();
-        Valid::Fine(rest.advanced(ChangeSet::numbered(changes)).unwrap_or(fallback))
-    }
-
-    /// Rests a set that was drafted a while ago on what is there now.
-    ///
-    /// # Errors
-    /// What it read or writes has moved, or could not be read: what there is to say of it.
-    pub(super) async fn refresh(
-        &self,
-        set: &ChangeSet,
-    ) -> Result<ChangeSet, Box<(Tally, Option<Failure>)>> {
-        let mut tally = Tally::default();
-        let none = ReadSet::default();
-        let needs = Needs::of(set.changes(), &none, &self.session.state().snapshot);
-        let read = tokio::select! {
-            biased;
-            () = self.host.interrupt.wait() => return Err(Box::new((tally, Some(interrupted())))),
-            read = Now::fetch(&self.host.client, needs) => read,
-        };
-        let now = match read {
-            Ok(now) => now,
-            Err(error) => return Err(Box::new((tally, Some(failure(&error))))),
-        };
-        let checked = {
-            let old = &self.session.state().snapshot;
-            check(set, &none, old, &now, &tally.written)
-        };
-        if checked.moved.is_empty() {
-            self.session.renew(now, &tally.written);
-            return Ok(checked.set);
-        }
-        tally.conflicts = u64::try_from(checked.moved.len()).unwrap_or(u64::MAX);
-        for (n, moved) in checked.moved {
-            if let Some(change) = set.changes().get(n.saturating_sub(1)) {
-                tally.outcomes.insert(change.id(), moved.outcome());
-            }
-        }
-        Err(Box::new((tally, None)))
-    }
-
     // Write
 
     async fn write(
@@ -359,7 +198,6 @@ impl Run<'_> {
         tally: &mut Tally,
     ) -> Result<Driven, Failure> {
         let host = self.host;
-        let rest = &self.with_twins(rest);
         let round = match &self.record {
             None => None,
             Some(record) => {
@@ -389,7 +227,11 @@ impl Run<'_> {
     }
 
     /// Notes which buckets have the names of those that are to be made.
-    fn with_twins(&self, rest: &ClearedRest) -> ClearedRest {
+    fn note_twins(&self, rest: &mut ClearedRest) {
+        let is_new = |it: &Change| matches!(it.write, Write::Bucket(Edit::Create { .. }));
+        if !rest.set().changes().iter().any(is_new) {
+            return;
+        }
         let mut changes = rest.set().changes().to_vec();
         let snapshot = &self.session.state().snapshot;
         for change in &mut changes {
@@ -399,8 +241,7 @@ impl Run<'_> {
                 |it: &BucketId| snapshot.bucket(it).is_some_and(|it| it.value.name == after.name);
             change.twins = siblings.into_iter().filter(named).map(|it| it.to_string()).collect();
         }
-        let same = rest.clone();
-        rest.clone().advanced(ChangeSet::numbered(changes)).unwrap_or(same)
+        rest.advance(ChangeSet::numbered(changes));
     }
 
     /// Decides what comes after a round.
@@ -428,7 +269,12 @@ impl Run<'_> {
                 _ => None,
             })
             .collect();
-        if movers.is_empty() && driven.paused && !failed && !stopped && driven.broken.is_none() {
+        if movers.is_empty()
+            && driven.machine.is_paused()
+            && !failed
+            && !stopped
+            && driven.broken.is_none()
+        {
             return Next::Go(Box::new(cleared.clone()));
         }
         if movers.is_empty() {
@@ -448,7 +294,7 @@ impl Run<'_> {
             self.conclude(tally, None);
             return Next::Over;
         }
-        let times = movers.iter().filter_map(|it| tally.moves.get(&key(&it.change))).max();
+        let times = movers.iter().filter_map(|it| tally.moves.get(&key(&it.change.id()))).max();
         self.pause(times.copied().unwrap_or(1)).await;
         self.session
             .renew_parts(movers.iter().map(|it| (&it.change, &it.part, it.seen.as_deref())));
@@ -470,7 +316,7 @@ impl Run<'_> {
         let mut changes = set.changes().to_vec();
         let (mut conflicts, mut too_often) = (Vec::new(), false);
         for mover in movers {
-            too_often |= tally.moved(key(&mover.change));
+            too_often |= tally.moved(key(&mover.change.id()));
             let at = mover.change.n.saturating_sub(1);
             let result = match (&mover.seen, changes.get_mut(at)) {
                 (Some(seen), Some(change)) => rebase(change, &mover.part, seen),
@@ -494,7 +340,7 @@ impl Run<'_> {
     }
 
     /// Runs the program again, on what is there now.
-    async fn replay(
+    pub(super) async fn replay(
         &mut self,
         tally: &mut Tally,
         program: &Arc<dyn Program>,
@@ -566,7 +412,7 @@ impl Run<'_> {
     }
 
     /// Has the whole set judged again.
-    async fn review_again(&mut self, tally: &mut Tally) -> Next {
+    pub(super) async fn review_again(&mut self, tally: &mut Tally) -> Next {
         let reviewed = self.review(self.session.change_set()).await;
         if self.host.interrupt.reason().is_some() {
             self.conclude(tally, Some(interrupted()));
@@ -592,6 +438,7 @@ impl Run<'_> {
     }
 }
 
-fn key(change: &Change) -> String {
-    format!("{:?}", change.id())
+/// What counts how often an entity has moved.
+pub(super) fn key(id: &EntityId) -> String {
+    format!("{id:?}")
 }

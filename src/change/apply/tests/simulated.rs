@@ -1,0 +1,297 @@
+//! A model of Planner with strict tags, in virtual time, and a run of the machine against it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::change::ChangeSet;
+use crate::change::apply::tests::{ms, tag};
+use crate::change::apply::{
+    Answer, Effect, End, Job, Look, Machine, Probed, Rules, Seen, State, StepNo, Target,
+};
+use crate::model::{ETag, Priority, Task, TaskDetails, TaskId, Versioned};
+
+/// Numbers that look random and come out the same.
+pub(in crate::change::apply) struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+}
+
+/// How the model behaves.
+#[derive(Clone, Copy, Default)]
+pub(in crate::change::apply) struct Weather {
+    /// One request in so many: refused with a 503, carried out and its answer lost, lost before.
+    pub(in crate::change::apply) unavailable: u64,
+    pub(in crate::change::apply) lost_after: u64,
+    pub(in crate::change::apply) lost_before: u64,
+    /// How many writes a second are let through.
+    pub(in crate::change::apply) per_second: Option<u64>,
+    /// Someone else edits what is about to be written, one time in so many.
+    pub(in crate::change::apply) others: u64,
+}
+
+/// A task in the model: what was written to it, one after another.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::change::apply) struct Kept {
+    pub(in crate::change::apply) task: Task,
+    pub(in crate::change::apply) version: u64,
+    pub(in crate::change::apply) details: TaskDetails,
+    pub(in crate::change::apply) details_version: u64,
+    pub(in crate::change::apply) writes: Vec<String>,
+}
+
+/// A model of Planner with strict tags.
+pub(in crate::change::apply) struct Model {
+    pub(in crate::change::apply) weather: Weather,
+    pub(in crate::change::apply) dice: Dice,
+    pub(in crate::change::apply) tasks: BTreeMap<String, Kept>,
+    pub(in crate::change::apply) tokens: f64,
+    pub(in crate::change::apply) filled: Duration,
+    pub(in crate::change::apply) n_made: usize,
+    /// In the order in which they were carried out.
+    pub(in crate::change::apply) log: Vec<String>,
+}
+
+impl Model {
+    pub(in crate::change::apply) fn new(
+        seed: u64,
+        weather: Weather,
+        tasks: &[Versioned<Task>],
+    ) -> Self {
+        let kept = |it: &Versioned<Task>| Kept {
+            task: it.value.clone(),
+            version: 1,
+            details: TaskDetails::default(),
+            details_version: 1,
+            writes: Vec::new(),
+        };
+        Self {
+            weather,
+            dice: Dice(seed),
+            tasks: tasks.iter().map(|it| (it.value.id.to_string(), kept(it))).collect(),
+            tokens: weather.per_second.map_or(0.0, |it| it as f64),
+            filled: Duration::ZERO,
+            n_made: 0,
+            log: Vec::new(),
+        }
+    }
+
+    /// Takes one write; says what its answer is.
+    fn write(&mut self, now: Duration, job: &Job, tag_given: Option<&ETag>) -> Answer {
+        if let Some(rate) = self.weather.per_second {
+            let rate = rate as f64;
+            let passed = now.saturating_sub(self.filled).as_secs_f64();
+            (self.tokens, self.filled) = ((self.tokens + passed * rate).min(rate), now);
+            if self.tokens < 1.0 - 1e-9 {
+                let wait = Duration::from_secs_f64((1.0 - self.tokens) / rate);
+                return Answer::Throttled(Some(wait + ms(1)));
+            }
+            self.tokens -= 1.0;
+        }
+        match job {
+            Job::CreateTask(task) => {
+                self.n_made += 1;
+                let id = format!("made{}", self.n_made);
+                self.log.push(format!("create {}", task.title));
+                let made = Kept {
+                    task: Task { id: TaskId::parse(&id).unwrap(), ..(**task).clone() },
+                    version: 1,
+                    details: TaskDetails::default(),
+                    details_version: 1,
+                    writes: Vec::new(),
+                };
+                self.tasks.insert(id.clone(), made);
+                Answer::Done { id: Some(id), tag: None }
+            }
+            Job::UpdateTask(states) => {
+                let Some(kept) = self.tasks.get_mut(states.0.id.as_str()) else {
+                    return Answer::NotFound;
+                };
+                if tag_given != Some(&tag(kept.version)) {
+                    return Answer::Conflict;
+                }
+                kept.task.title.clone_from(&states.1.title);
+                kept.version += 1;
+                kept.writes.push(states.1.title.clone());
+                self.log.push(format!("update {}", states.0.id));
+                Answer::Done { id: None, tag: Some(tag(kept.version)) }
+            }
+            Job::UpdateDetails(id, states) => {
+                let Some(kept) = self.tasks.get_mut(id.as_str()) else { return Answer::NotFound };
+                if tag_given != Some(&tag(kept.details_version)) {
+                    return Answer::Conflict;
+                }
+                kept.details.description.clone_from(&states.1.description);
+                kept.details_version += 1;
+                kept.writes.push(states.1.description.clone());
+                self.log.push(format!("details {id}"));
+                Answer::Done { id: None, tag: Some(tag(kept.details_version)) }
+            }
+            Job::DeleteTask(id) => {
+                let Some(kept) = self.tasks.get(id.as_str()) else { return Answer::NotFound };
+                if tag_given != Some(&tag(kept.version)) {
+                    return Answer::Conflict;
+                }
+                self.tasks.remove(id.as_str());
+                self.log.push(format!("delete {id}"));
+                Answer::Done { id: None, tag: None }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Takes one request; `None` for an answer that does not come.
+    fn request(
+        &mut self,
+        now: Duration,
+        jobs: &[(Job, Option<ETag>)],
+        in_order: bool,
+    ) -> Vec<Answer> {
+        let doubt = |in_doubt| vec![Answer::Unavailable { wait: None, in_doubt }; jobs.len()];
+        let w = self.weather;
+        if w.unavailable > 0 && self.dice.one_in(w.unavailable) {
+            return doubt(true);
+        }
+        if w.lost_before > 0 && self.dice.one_in(w.lost_before) {
+            return doubt(true);
+        }
+        if w.others > 0 && self.dice.one_in(w.others) {
+            let at = self.dice.roll(jobs.len() as u64) as usize;
+            if let Job::UpdateTask(states) = &jobs[at].0
+                && let Some(kept) = self.tasks.get_mut(states.0.id.as_str())
+            {
+                kept.version += 1;
+                kept.task.priority = Priority::new(1).unwrap();
+            }
+        }
+        let mut answers: Vec<Answer> = Vec::new();
+        for (job, tag) in jobs {
+            let stopped =
+                in_order && answers.last().is_some_and(|it| !matches!(it, Answer::Done { .. }));
+            let answer =
+                if stopped { Answer::NotTried } else { self.write(now, job, tag.as_ref()) };
+            answers.push(answer);
+        }
+        if w.lost_after > 0 && self.dice.one_in(w.lost_after) { doubt(true) } else { answers }
+    }
+}
+
+/// What came of a simulated round.
+pub(in crate::change::apply) struct Outcome {
+    pub(in crate::change::apply) machine: Machine,
+    pub(in crate::change::apply) model: Model,
+    pub(in crate::change::apply) took: Duration,
+    pub(in crate::change::apply) requests: usize,
+    /// Requests that left before the service had asked to come back.
+    pub(in crate::change::apply) early: usize,
+    pub(in crate::change::apply) largest: usize,
+}
+
+/// Carries out a set against the model, an answer taking so long.
+pub(in crate::change::apply) fn simulate(
+    set: &ChangeSet,
+    mut model: Model,
+    latency: Duration,
+    rules: Rules,
+) -> Outcome {
+    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules);
+    let mut now = Duration::ZERO;
+    let mut coming: VecDeque<(Duration, Event)> = VecDeque::new();
+    let (mut requests, mut early, mut largest) = (0, 0, 0);
+    let mut closed_until = Duration::ZERO;
+    enum Event {
+        Answered(Vec<(StepNo, Answer)>),
+        Looked(Vec<(StepNo, Look)>),
+        Probed(StepNo, Probed),
+    }
+    for _ in 0..1_000_000 {
+        for effect in machine.next(now) {
+            match effect {
+                Effect::Send { steps, in_order } => {
+                    requests += 1;
+                    largest = largest.max(steps.len());
+                    early += usize::from(now < closed_until);
+                    check_order(&machine, &steps);
+                    let jobs: Vec<_> = steps.iter().map(|no| machine.job(*no).unwrap()).collect();
+                    let answers = model.request(now + latency / 2, &jobs, in_order);
+                    let answers = steps.into_iter().zip(answers).collect();
+                    coming.push_back((now + latency, Event::Answered(answers)));
+                }
+                Effect::Look(steps) => {
+                    let look = |no: &StepNo| {
+                        let seen = match machine.target(*no).unwrap() {
+                            Target::Task(id) => model.tasks.get(id.as_str()).map(|it| {
+                                Seen::Task(Box::new(Versioned::new(
+                                    it.task.clone(),
+                                    tag(it.version),
+                                )))
+                            }),
+                            Target::Details(id) => model.tasks.get(id.as_str()).map(|it| {
+                                let now =
+                                    Versioned::new(it.details.clone(), tag(it.details_version));
+                                Seen::Details(Box::new(now))
+                            }),
+                            other => panic!("{other:?}"),
+                        };
+                        (*no, seen.map_or(Look::Gone, |it| Look::There(Box::new(it))))
+                    };
+                    let looks = steps.iter().map(look).collect();
+                    coming.push_back((now + latency, Event::Looked(looks)));
+                }
+                Effect::Probe(no) => {
+                    let Some((Job::CreateTask(wanted), _)) = machine.job(no) else { panic!() };
+                    let same = model.tasks.iter().filter(|(_, it)| it.task.title == wanted.title);
+                    let found: Vec<String> = same.map(|(id, _)| id.clone()).collect();
+                    let probed = match found.as_slice() {
+                        [] => Probed::Nothing,
+                        [one] => Probed::Found(one.clone()),
+                        _ => Probed::CanNotTell,
+                    };
+                    coming.push_back((now + latency, Event::Probed(no, probed)));
+                }
+            }
+        }
+        if machine.is_done() && coming.is_empty() {
+            return Outcome { machine, model, took: now, requests, early, largest };
+        }
+        let next = coming.iter().map(|it| it.0).chain(machine.wakes_at(Some(now))).min();
+        now = next.expect("nothing will ever happen again");
+        while let Some(at) = coming.iter().position(|it| it.0 <= now) {
+            match coming.remove(at).unwrap().1 {
+                Event::Answered(answers) => {
+                    for (_, answer) in &answers {
+                        if let Answer::Throttled(Some(wait)) = answer {
+                            closed_until = closed_until.max(now + *wait);
+                        }
+                    }
+                    machine.answered(now, answers);
+                }
+                Event::Looked(looks) => machine.looked(now, looks),
+                Event::Probed(no, probed) => machine.probed(now, no, probed),
+            }
+        }
+    }
+    panic!("it never ends");
+}
+
+/// What goes out has nothing before it that is not done, and no object twice in one request.
+pub(in crate::change::apply) fn check_order(machine: &Machine, steps: &[StepNo]) {
+    for no in steps {
+        let step = &machine.steps[*no];
+        let before = machine.steps.iter().filter(|it| it.level < step.level);
+        assert!(before.into_iter().all(|it| matches!(it.state, State::Ended(_))), "levels");
+        if let Some(previous) = step.previous {
+            assert!(matches!(machine.steps[previous].state, State::Ended(End::Done)), "parts");
+        }
+    }
+    let objects: BTreeSet<_> = steps.iter().map(|no| machine.steps[*no].at).collect();
+    assert_eq!(objects.len(), steps.len(), "one request of a change at a time");
+}
