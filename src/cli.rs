@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 /// Runs the program with the arguments of the process, name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -26,6 +27,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match args::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            if error.kind() == ErrorKind::DisplayHelp {
+                help_of_skill(&arguments);
+            }
             let json = arguments.iter().any(|it| it == "--json");
             return ui::print_usage(&error, json);
         }
@@ -43,4 +47,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return exit::Exit::Input.into();
     }
     code.into()
+}
+
+/// Before the help of `run`: what the skill takes that is named.
+fn help_of_skill(arguments: &[OsString]) {
+    let rest = arguments.iter().filter(|it| *it != "--help" && *it != "-h");
+    let Ok(cli) = args::Cli::try_parse_from(rest) else { return };
+    let ui = ui::Ui::new(&cli.global);
+    if let (args::Command::Run(args), Ok(context)) =
+        (&cli.command, context::Context::new(&cli, &ui))
+    {
+        command::run::help(&context, args);
+    }
 }

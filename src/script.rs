@@ -10,6 +10,7 @@ mod memory;
 
 // What scripts see.
 pub mod api;
+pub mod catalog;
 mod check;
 mod convert;
 pub mod diagnose;
@@ -17,6 +18,7 @@ pub mod diagnose;
 // Where they come from.
 pub mod config;
 pub mod library;
+pub mod lint;
 pub mod manifest;
 mod shipped;
 pub mod workspace;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::command::{
-    apply, bucket, delta, emulator, history, person, plan, run, skill, task,
+    api, apply, bucket, delta, emulator, history, person, plan, run, skill, task,
 };
 
 const EXAMPLES: &str = "\
@@ -153,9 +153,11 @@ pub(crate) enum Command {
     Group(person::GroupCommand),
     /// Show what has changed on your plans since you asked last (beta)
     Delta(delta::DeltaArgs),
-    /// List skills and show what they take
+    /// List, show, make and check skills
     #[command(subcommand)]
     Skill(skill::SkillCommand),
+    /// Print what scripts can call
+    Api(api::ApiArgs),
     /// Show, check and export the record of everything that was done
     #[command(subcommand)]
     Audit(history::AuditCommand),

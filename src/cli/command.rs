@@ -1,5 +1,6 @@
 //! The commands, one file each, and who runs which.
 
+pub(crate) mod api;
 pub(crate) mod apply;
 pub(crate) mod bucket;
 pub(crate) mod delta;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Audit(command) => history::audit(&context, command),
         Command::Delta(args) => delta::run(&context, args),
         Command::Skill(command) => skill::run(&context, command),
+        Command::Api(args) => api::run(&context, args),
         Command::Emulator(args) => emulator::run(&context, args),
         Command::Completions { .. } => Ok(Exit::Done),
     }

@@ -7,6 +7,7 @@ pub(crate) mod card;
 pub(crate) mod entity;
 pub(crate) mod failure;
 pub(crate) mod markdown;
+pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod sheet;
 pub(crate) mod table;

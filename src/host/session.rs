@@ -65,6 +65,8 @@ pub(crate) struct State {
     pub(crate) lists: BTreeSet<ListRead>,
     /// Keys given to new checklist items.
     n_keys: usize,
+    /// Random numbers drawn.
+    n_draws: u64,
     /// How many details to fetch at the next miss: one batch at first, which costs a single look
     /// no more than one request, then more, so that a loop over a long list gets all of it.
     pub(crate) readahead: usize,
@@ -204,6 +206,14 @@ impl Session {
         format!("{}-{:03}", state.draft.nonce(), state.n_keys)
     }
 
+    /// Returns the seed of the run's random numbers, and how many were drawn before.
+    #[must_use]
+    pub fn next_draw(&self) -> (String, u64) {
+        let mut state = self.state();
+        state.n_draws += 1;
+        (state.draft.nonce().to_owned(), state.n_draws)
+    }
+
     /// Notes that a decision may rest on the answer of a list.
     pub(crate) fn note_list(&self, list: ListRead) {
         if !list.is_of_new() {
@@ -227,6 +237,7 @@ impl Session {
         state.lists.clear();
         state.seen_bare.clear();
         state.n_keys = 0;
+        state.n_draws = 0;
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Result<Got, Error> {

@@ -54,9 +54,11 @@ pub(crate) struct Run {
 pub(crate) fn module(kind: Kind) -> Arc<Module> {
     static SKILL: OnceLock<Arc<Module>> = OnceLock::new();
     static POLICY: OnceLock<Arc<Module>> = OnceLock::new();
-    let (cell, is_policy) = match kind {
-        Kind::Skill => (&SKILL, false),
-        Kind::Policy => (&POLICY, true),
+    static TEST: OnceLock<Arc<Module>> = OnceLock::new();
+    let cell = match kind {
+        Kind::Skill => &SKILL,
+        Kind::Policy => &POLICY,
+        Kind::Test => &TEST,
     };
     Arc::clone(cell.get_or_init(|| {
         let mut module = Module::new();
@@ -69,11 +71,12 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
         date::add(&mut module);
         text::add(&mut module);
         beta::add_reads(&mut module);
-        if is_policy {
-            change::add(&mut module);
-        } else {
-            board::add_effects(&mut module);
-            beta::add_effects(&mut module);
+        match kind {
+            Kind::Policy => change::add(&mut module),
+            Kind::Skill | Kind::Test => {
+                board::add_effects(&mut module);
+                beta::add_effects(&mut module);
+            }
         }
         module.build_index();
         Arc::new(module)

@@ -1,14 +1,13 @@
 //! From the engine's errors to ones that a person, or an agent, can act on.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
 
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 
 use crate::host::error::nearest;
 use crate::host::report::Place;
 use crate::host::{Failure, StopReason};
-use crate::script::engine::{Kind, for_compiling};
+use crate::script::catalog::{Form, catalog, plain};
 use crate::script::library::is_limit;
 
 /// The texts that positions are in, by file name.
@@ -71,7 +70,7 @@ fn frame(name: &str, file: &str, at: Position) -> String {
     }
 }
 
-fn locate(file: &str, at: Position, sources: &Sources) -> Option<Place> {
+pub(crate) fn locate(file: &str, at: Position, sources: &Sources) -> Option<Place> {
     let line = at.line()?;
     let source = sources.get(file).and_then(|it| it.lines().nth(line - 1)).unwrap_or_default();
     Some(Place {
@@ -237,23 +236,30 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
         .filter(|it| !it.is_empty())
         .map(plain)
         .collect();
-    let known = known();
+    let all = catalog().members();
+    let functions = || all.iter().filter(|it| it.form == Form::Function);
+    let known: Vec<_> = functions().filter(|it| it.name == name).collect();
     let is_operator = !name.bytes().any(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let message = if is_operator || known.functions.contains(name) {
+    let is_known = !known.is_empty() || catalog().is_of_language(name);
+    let message = if is_operator || is_known {
         format!("`{name}` does not take ({})", arguments.join(", "))
     } else {
         format!("there is no function `{name}`")
     };
-    let hint = match (known.functions.contains(name), name) {
+    let hint = match (is_known && !is_operator, name) {
         (false, "+" | "-") if arguments.first().is_some_and(|it| it == "Date") => {
             Some("a number of days is `days(3)`".to_owned())
         }
         (false, _) if is_operator => None,
-        (true, _) => known.signatures.get(name).map(|it| format!("it is {}", it.join(" or "))),
+        (true, _) if known.is_empty() => None,
+        (true, _) => {
+            let told: Vec<_> = known.iter().take(4).map(|it| format!("`{}`", it.told())).collect();
+            Some(format!("it is {}", told.join(" or ")))
+        }
         (false, "eval" | "sleep" | "exit" | "timestamp" | "parse_json" | "open") => {
             Some("scripts have no access to files, processes, the clock or other code".to_owned())
         }
-        (false, _) => did_you_mean(name, &known.functions),
+        (false, _) => did_you_mean(name, functions().map(|it| it.name.as_str())),
     };
     ("script", message, hint)
 }
@@ -265,14 +271,18 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
         return ("script", plain(text), None);
     };
     let kind = plain(kind);
-    let known = known();
-    let properties = known.properties.get(kind.as_str());
-    let hint = properties.and_then(|names| did_you_mean(name, names));
-    let exists = properties.is_some_and(|names| names.contains(name));
-    if !exists {
-        return ("script", format!("a {kind} has no property `{name}`"), hint);
-    }
-    match known.setters.get(&(kind.clone(), name.to_owned())) {
+    let of_type = || catalog().of(Some(&kind));
+    let Some(property) = of_type().find(|it| it.form == Form::Property && it.name == name) else {
+        let message = format!("a {kind} has no property `{name}`");
+        let properties = of_type().filter(|it| it.form == Form::Property);
+        let properties = properties.map(|it| it.name.as_str());
+        if let Some(function) = of_type().find(|it| it.form == Form::Function && it.name == name) {
+            let hint = format!("it is a function: `{}`", function.signature());
+            return ("script", message, Some(hint));
+        }
+        return ("script", message, did_you_mean(name, properties));
+    };
+    match &property.settable {
         Some(taken) => ("script", format!("`{name}` of a {kind} takes {taken}"), None),
         None => {
             let verbs = match name {
@@ -291,96 +301,13 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
     }
 }
 
-fn did_you_mean(name: &str, names: &BTreeSet<String>) -> Option<String> {
-    let near = nearest(name, names.iter().map(String::as_str));
+pub(crate) fn did_you_mean<'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let near = nearest(name, names);
     let near: Vec<_> = near.iter().map(|it| format!("`{it}`")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
-}
-
-/// What there is, from the engine's own metadata.
-#[derive(Default)]
-struct Known {
-    functions: BTreeSet<String>,
-    signatures: BTreeMap<String, Vec<String>>,
-    /// Getters by type.
-    properties: BTreeMap<String, BTreeSet<String>>,
-    /// What setters take, by type and property.
-    setters: BTreeMap<(String, String), String>,
-}
-
-fn known() -> &'static Known {
-    static KNOWN: OnceLock<Known> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let mut known = Known::default();
-        for kind in [Kind::Skill, Kind::Policy] {
-            let json = for_compiling(kind).gen_fn_metadata_to_json(false).unwrap_or_default();
-            let root: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
-            for function in root["functions"].as_array().into_iter().flatten() {
-                known.add(function);
-            }
-        }
-        known
-    })
-}
-
-impl Known {
-    fn add(&mut self, function: &serde_json::Value) {
-        let Some(name) = function["name"].as_str() else { return };
-        let params: Vec<(String, String)> = function["params"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|it| {
-                let text = |key: &str| it[key].as_str().unwrap_or("_").to_owned();
-                (text("name"), plain(&text("type")))
-            })
-            .collect();
-        if let Some(property) = name.strip_prefix("get$") {
-            if let Some((_, kind)) = params.first() {
-                self.properties.entry(kind.clone()).or_default().insert(property.to_owned());
-            }
-        } else if let Some(property) = name.strip_prefix("set$") {
-            if let [(_, kind), (_, taken)] = params.as_slice() {
-                self.setters.insert((kind.clone(), property.to_owned()), taken.clone());
-            }
-        } else if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            self.functions.insert(name.to_owned());
-            let params: Vec<_> =
-                params.iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
-            let signature = format!("`{name}({})`", params.join(", "));
-            let all = self.signatures.entry(name.to_owned()).or_default();
-            if !all.contains(&signature) && all.len() < 4 {
-                all.push(signature);
-            }
-        }
-    }
-}
-
-/// Replaces the engine's names of types by a script writer's.
-fn plain(text: &str) -> String {
-    let mut text = text.trim().trim_start_matches("&mut ").to_owned();
-    if let Some((first, _)) = text.split_once(" | ") {
-        text = first.to_owned();
-    }
-    if let Some((_, last)) = text.rsplit_once("::") {
-        text = last.to_owned();
-    }
-    for (theirs, ours) in [
-        ("&str", "text"),
-        ("ImmutableString", "text"),
-        ("string", "text"),
-        ("i64", "int"),
-        ("bool", "true or false"),
-        ("f64", "float"),
-        ("Dynamic", "any"),
-        ("ChangeView", "Change"),
-        ("RunView", "Run"),
-    ] {
-        if text == theirs {
-            return ours.to_owned();
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -389,10 +316,6 @@ mod tests {
 
     #[test]
     fn what_is_known_comes_from_the_api_itself() {
-        let known = known();
-        assert!(known.functions.contains("create_task"));
-        let of_task = known.properties.get("Task").expect("tasks have properties");
-        assert!(of_task.contains("due") && of_task.contains("percent_complete"), "{of_task:?}");
         let (_, message, hint) = unknown_property(
             "Unknown property 'duedate' - a getter is not registered for type 'Task'",
         );

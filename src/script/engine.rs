@@ -25,6 +25,8 @@ pub enum Kind {
     Skill,
     /// A policy: reads and judges.
     Policy,
+    /// A file of tests: sets boards up, runs skills, looks at what came of it.
+    Test,
 }
 
 /// Largest script that is compiled; compiling has no budget and its time is quadratic.
@@ -83,7 +85,7 @@ fn sandbox(kind: Kind) -> Engine {
         .set_optimization_level(OptimizationLevel::None)
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
-        .set_allow_shadowing(kind == Kind::Skill)
+        .set_allow_shadowing(kind != Kind::Policy)
         .set_fast_operators(true)
         .set_max_call_levels(CALL_LIMIT)
         .set_max_expr_depths(64, 32)

@@ -24,6 +24,8 @@ pub struct Workspace {
     pub skills: BTreeMap<String, String>,
     /// Policies by name.
     pub policies: BTreeMap<String, String>,
+    /// Files of tests by name.
+    pub tests: BTreeMap<String, String>,
     /// Libraries by import path.
     pub libraries: Arc<BTreeMap<String, String>>,
 }
@@ -82,6 +84,7 @@ impl Workspace {
             config: Config::default(),
             skills: of("skills/"),
             policies: of("policies/"),
+            tests: of("tests/"),
             libraries: Arc::new(of("lib/")),
         }
     }
@@ -112,6 +115,7 @@ impl Workspace {
             config,
             skills: of("skills")?,
             policies: of("policies")?,
+            tests: of("tests")?,
             libraries: Arc::new(of("lib")?),
         })
     }

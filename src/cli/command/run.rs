@@ -7,15 +7,16 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::args::{LongArgs, WriteArgs};
+use crate::cli::command::skill;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::host::Failure;
 use crate::host::Report;
 use crate::host::error::nearest;
-use crate::script::Skill;
 use crate::script::engine::MAX_SOURCE;
 use crate::script::workspace::read_script;
+use crate::script::{Manifest, Skill};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +62,16 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, Command
     match context.write(&args.write, identity, Value::Object(params), program) {
         Err(error) if context.ui.json() => Ok(report_failure(context, args, error)),
         other => other,
+    }
+}
+
+/// Says what the skill named takes, if one is; for `run SKILL --help`.
+pub(crate) fn help(context: &Context<'_>, args: &RunArgs) {
+    let text = context.workspace.skills.get(&args.target).cloned();
+    let text = text.or_else(|| read_script(Path::new(&args.target)).ok());
+    if let Some(manifest) = text.and_then(|it| Manifest::parse(&it).ok()) {
+        skill::show(context, &args.target, &manifest);
+        context.ui.answer("");
     }
 }
 

@@ -1,16 +1,24 @@
 //! `planwright skill`: what can be run.
 
-use clap::Subcommand;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::render::failure;
 use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::text::{count, visible};
 use crate::host::error::nearest;
 use crate::script::Manifest;
+use crate::script::lint::{self, Role, Severity};
+use crate::script::workspace::read_script;
 
-/// List skills and show what they take
+pub(crate) mod scaffold;
+
+/// List, show, make and check skills
 #[derive(Debug, Subcommand)]
 pub(crate) enum SkillCommand {
     /// List the skills of the workspace
@@ -20,6 +28,21 @@ pub(crate) enum SkillCommand {
         /// Skill by name
         name: String,
     },
+    New(scaffold::NewArgs),
+    Check(CheckArgs),
+}
+
+/// Check scripts without running them: syntax, imports, calls, parameters
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright skill check                 every skill, library and test of the workspace\n  planwright skill check due_soon\n  planwright skill check ./fix.rhai --json"
+)]
+pub(crate) struct CheckArgs {
+    /// Skills by name, scripts by path; everything in the workspace if absent
+    names: Vec<String>,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
 }
 
 fn params_json(manifest: &Manifest) -> Value {
@@ -66,12 +89,7 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
         }
         SkillCommand::Show { name } => {
             let Some(text) = skills.get(name) else {
-                let near = nearest(name, skills.keys().map(String::as_str));
-                let error = CommandError::new("not_found", format!("there is no skill `{name}`"));
-                return Err(match near.first() {
-                    Some(near) => error.hint(format!("did you mean `{near}`?")),
-                    None => error,
-                });
+                return Err(unknown(context, name));
             };
             let manifest = Manifest::parse(text)?;
             if context.ui.json() {
@@ -82,27 +100,123 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
                 }));
                 return Ok(Exit::Done);
             }
-            context.ui.answer(&format!("{name}\n\n{}", manifest.description));
-            let params = manifest.params.iter().flatten();
-            let rows: Vec<_> = params
-                .map(|(name, param)| {
-                    let default =
-                        param.default.as_ref().map_or("(required)".to_owned(), ToString::to_string);
-                    vec![
-                        name.clone(),
-                        param.kind.name().to_owned(),
-                        default,
-                        param.description.clone(),
-                    ]
-                })
-                .collect();
-            if !rows.is_empty() {
-                let names = ["PARAMETER", "TYPE", "DEFAULT", ""].map(Column::new);
-                context.ui.answer("");
-                show_list(context.ui, &names, &rows, &[], "");
-            }
+            show(context, name, &manifest);
             context.ui.answer(&format!("\nplanwright run {name} --dry-run"));
             Ok(Exit::Done)
         }
+        SkillCommand::New(args) => scaffold::new(context, args),
+        SkillCommand::Check(args) => check(context, args),
+    }
+}
+
+/// Says what a skill does and takes.
+pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
+    context.ui.answer(&visible(name));
+    context.ui.answer("");
+    manifest.description.lines().for_each(|line| context.ui.answer(&visible(line)));
+    let params = manifest.params.iter().flatten();
+    let rows: Vec<_> = params
+        .map(|(name, param)| {
+            let default =
+                param.default.as_ref().map_or("(required)".to_owned(), ToString::to_string);
+            vec![name.clone(), param.kind.name().to_owned(), default, param.description.clone()]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let names = ["PARAMETER", "TYPE", "DEFAULT", ""].map(Column::new);
+        context.ui.answer("");
+        show_list(context.ui, &names, &rows, &[], "");
+    }
+}
+
+/// A script that is checked: what it is for, its file in messages, its text.
+type Checked = (Role, String, String);
+
+fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
+    let workspace = &context.workspace;
+    let mut scripts: Vec<Checked> = Vec::new();
+    for name in &args.names {
+        scripts.push(checked(context, name)?);
+    }
+    if args.names.is_empty() {
+        let skills = workspace.skills.iter();
+        scripts.extend(
+            skills.map(|(name, text)| (Role::Skill, format!("skills/{name}.rhai"), text.clone())),
+        );
+        let libraries = workspace.libraries.iter();
+        scripts.extend(
+            libraries.map(|(name, text)| (Role::Library, format!("lib/{name}.rhai"), text.clone())),
+        );
+        let tests = workspace.tests.iter();
+        scripts.extend(
+            tests.map(|(name, text)| (Role::Test, format!("tests/{name}.rhai"), text.clone())),
+        );
+    }
+    findings(context, scripts, args.strict)
+}
+
+/// Checks scripts and shows what was found.
+pub(crate) fn findings(
+    context: &Context<'_>,
+    scripts: Vec<Checked>,
+    strict: bool,
+) -> Result<Exit, CommandError> {
+    let (mut n_errors, mut n_warnings) = (0, 0);
+    let n_scripts = scripts.len();
+    let mut told = Vec::new();
+    for (role, file, text) in scripts {
+        let found = lint::check(role, &file, &text, &context.workspace.libraries);
+        for finding in &found {
+            let is_error = finding.severity == Severity::Error;
+            *(if is_error { &mut n_errors } else { &mut n_warnings }) += 1;
+            if !context.ui.json() {
+                context.ui.note(&failure::finding(finding));
+                context.ui.note("");
+            }
+        }
+        told.push(json!({ "file": file, "findings": found }));
+    }
+    let is_fine = n_errors == 0 && !(strict && n_warnings > 0);
+    if context.ui.json() {
+        context.ui.json_value(&json!({ "ok": is_fine, "scripts": told }));
+    } else {
+        let text = format!(
+            "Checked {}: {}, {}.",
+            count(n_scripts, "script"),
+            count(n_errors, "error"),
+            count(n_warnings, "warning")
+        );
+        context.ui.answer(&text);
+    }
+    Ok(if is_fine { Exit::Done } else { Exit::Input })
+}
+
+/// A skill by name, or a script by path: what it is for is told by its folder.
+fn checked(context: &Context<'_>, name: &str) -> Result<Checked, CommandError> {
+    if let Some(text) = context.workspace.skills.get(name) {
+        return Ok((Role::Skill, format!("skills/{name}.rhai"), text.clone()));
+    }
+    let path = Path::new(name);
+    if path.extension().is_some_and(|it| it == "rhai") || path.is_file() {
+        let folder = path.parent().and_then(Path::file_name).and_then(|it| it.to_str());
+        let (role, folder) = match folder {
+            Some("policies") => (Role::Policy, "policies/"),
+            Some("lib") => (Role::Library, "lib/"),
+            Some("tests") => (Role::Test, "tests/"),
+            Some("skills") => (Role::Skill, "skills/"),
+            _ => (Role::Skill, ""),
+        };
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        return Ok((role, format!("{folder}{file}"), read_script(path)?));
+    }
+    Err(unknown(context, name))
+}
+
+fn unknown(context: &Context<'_>, name: &str) -> CommandError {
+    let near = nearest(name, context.workspace.skills.keys().map(String::as_str));
+    let error = CommandError::new("not_found", format!("there is no skill `{name}`"));
+    match near.first() {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`planwright skill list` shows what there is"),
     }
 }

@@ -1,12 +1,31 @@
 //! An error as text: what, why, where, and what to do.
 
-use crate::cli::render::text::{BOLD, CYAN, DIM, RED, paint, visible};
+use crate::cli::render::text::{BOLD, CYAN, DIM, RED, YELLOW, paint, visible};
 use crate::host::Failure;
+use crate::script::lint::{Finding, Severity};
 
 /// Renders a failure; the last line has no line end.
 pub(crate) fn text(failure: &Failure) -> String {
-    let mut lines =
-        vec![format!("{} {}", paint(RED.bold(), "error:"), paint(BOLD, &failure.message))];
+    labelled(&paint(RED.bold(), "error:"), failure)
+}
+
+/// Renders what a check has found.
+pub(crate) fn finding(finding: &Finding) -> String {
+    let label = match finding.severity {
+        Severity::Error => paint(RED.bold(), "error:"),
+        Severity::Warning => paint(YELLOW.bold(), "warning:"),
+    };
+    let failure = Failure {
+        message: finding.message.clone(),
+        hint: finding.hint.clone(),
+        at: finding.at.clone(),
+        ..Failure::default()
+    };
+    labelled(&label, &failure)
+}
+
+fn labelled(label: &str, failure: &Failure) -> String {
+    let mut lines = vec![format!("{label} {}", paint(BOLD, &failure.message))];
     if let Some(at) = &failure.at {
         let number = at.line.to_string();
         let indent = " ".repeat(number.len());

@@ -79,6 +79,7 @@ impl Task {
 #[export_module]
 mod functions {
     /// When it was changed last (beta).
+    /// → Date?
     #[rhai_fn(get = "last_modified_at", pure, volatile, return_raw)]
     pub fn last_modified_at(task: &mut Task) -> Fallible<Dynamic> {
         let moment = task.beta("last_modified_at")?.last_modified_at;
@@ -86,6 +87,7 @@ mod functions {
     }
 
     /// Who changed it last, `()` for an application (beta).
+    /// → User?
     #[rhai_fn(get = "last_modified_by", pure, volatile, return_raw)]
     pub fn last_modified_by(task: &mut Task) -> Fallible<Dynamic> {
         let user = task.beta("last_modified_by")?.last_modified_by;
@@ -100,6 +102,7 @@ mod functions {
 
     /// Its schedule as a map of `type`, `interval`, `start`, `next` and what else the type uses;
     /// `()` if it does not recur (beta).
+    /// → map?
     #[rhai_fn(get = "recurrence", pure, volatile, return_raw)]
     pub fn recurrence(task: &mut Task) -> Fallible<Dynamic> {
         task.session.note_read(

@@ -4,7 +4,12 @@ use rhai::plugin::{
     Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
 };
 
-use crate::script::api::{Fallible, Group, OrRaise as _, Plan, Task, User, frozen_list, run_of};
+use sha2::{Digest as _, Sha256};
+
+use crate::host::Session;
+use crate::script::api::{
+    Fallible, Group, OrRaise as _, Plan, Task, User, frozen_list, invalid, run_of,
+};
 
 pub(crate) fn add_reads(module: &mut Module) {
     combine_with_exported_module!(module, "board", reads);
@@ -14,9 +19,17 @@ pub(crate) fn add_effects(module: &mut Module) {
     combine_with_exported_module!(module, "effects", effects);
 }
 
+/// Draws the next number of the run: a digest of its seed and of how many it has drawn.
+fn draw(session: &Session) -> u64 {
+    let (seed, n) = session.next_draw();
+    let digest = Sha256::digest(format!("{seed} {n}"));
+    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 #[export_module]
 mod reads {
     /// All plans within reach, by title.
+    /// → [Plan]
     #[rhai_fn(volatile, return_raw)]
     pub fn plans(ctx: NativeCallContext) -> Fallible<Dynamic> {
         let session = run_of(&ctx)?.session;
@@ -41,6 +54,7 @@ mod reads {
     }
 
     /// The tasks assigned to the signed-in user, in all plans.
+    /// → [Task]
     #[rhai_fn(volatile, return_raw)]
     pub fn my_tasks(ctx: NativeCallContext) -> Fallible<Dynamic> {
         let session = run_of(&ctx)?.session;
@@ -64,7 +78,30 @@ mod reads {
         Ok(User { session, id })
     }
 
+    /// A number from 0 to 1, without 1. What a run draws is the same each time it runs again.
+    #[rhai_fn(name = "rand", volatile, return_raw)]
+    pub fn rand_float(ctx: NativeCallContext) -> Fallible<f64> {
+        let session = run_of(&ctx)?.session;
+        // The 53 bits that a float holds exactly.
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+        let (drawn, all) = ((draw(&session) >> 11) as f64, (1_u64 << 53) as f64);
+        Ok(drawn / all)
+    }
+
+    /// A whole number between two, both included: `rand(1, 6)`.
+    #[rhai_fn(name = "rand", volatile, return_raw)]
+    pub fn rand_int(ctx: NativeCallContext, from: i64, to: i64) -> Fallible<i64> {
+        let session = run_of(&ctx)?.session;
+        if from > to {
+            return invalid(&session, format!("there is no number from {from} to {to}"));
+        }
+        let n = u128::from(to.abs_diff(from)) + 1;
+        let offset = i128::try_from(u128::from(draw(&session)) % n).unwrap_or(0);
+        Ok(i64::try_from(i128::from(from) + offset).unwrap_or(to))
+    }
+
     /// The groups that the signed-in user is a member of.
+    /// → [Group]
     #[rhai_fn(volatile, return_raw)]
     pub fn groups(ctx: NativeCallContext) -> Fallible<Dynamic> {
         let session = run_of(&ctx)?.session;

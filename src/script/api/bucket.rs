@@ -23,12 +23,14 @@ pub(crate) fn add(module: &mut Module) {
 #[export_module]
 mod functions {
     /// Its id; a marker that becomes the real one at apply while the bucket is new.
+    /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(bucket: &mut Bucket) -> Dynamic {
         frozen(bucket.id.to_string())
     }
 
     /// Its name.
+    /// → text
     #[rhai_fn(get = "name", pure, volatile, return_raw)]
     pub fn name(bucket: &mut Bucket) -> Fallible<Dynamic> {
         Ok(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name.into())
@@ -50,6 +52,7 @@ mod functions {
     }
 
     /// Its tasks, completed ones too.
+    /// → [Task]
     #[rhai_fn(get = "tasks", pure, volatile, return_raw)]
     pub fn tasks(bucket: &mut Bucket) -> Fallible<Dynamic> {
         let session = &bucket.session;
@@ -58,6 +61,7 @@ mod functions {
     }
 
     /// Its tasks from top to bottom of the board; costs a request for each twenty.
+    /// → [Task]
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn tasks_in_order(bucket: &mut Bucket) -> Fallible<Dynamic> {
         let session = &bucket.session;
@@ -66,6 +70,7 @@ mod functions {
     }
 
     /// Where it stands among its siblings, by ordinal comparison.
+    /// → text
     #[rhai_fn(get = "order_hint", pure, volatile, return_raw)]
     pub fn order_hint(bucket: &mut Bucket) -> Fallible<Dynamic> {
         let session = &bucket.session;

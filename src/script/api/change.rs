@@ -150,12 +150,14 @@ mod functions {
     }
 
     /// What it does: `create`, `update` or `delete`.
+    /// → text
     #[rhai_fn(get = "op", pure)]
     pub fn op(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |it| it.op().name()))
     }
 
     /// To what: `plan`, `plan_details`, `bucket` or `task`.
+    /// → text
     #[rhai_fn(get = "entity", pure)]
     pub fn entity(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |it| it.entity().name()))
@@ -168,18 +170,21 @@ mod functions {
     }
 
     /// The plan, bucket or task as it was read; `()` for a new one.
+    /// → Plan | Bucket | Task | ()
     #[rhai_fn(get = "before", pure)]
     pub fn before(change: &mut ChangeView) -> Dynamic {
         change.seen(View::Before)
     }
 
     /// The plan, bucket or task as it is wanted; `()` for one that goes.
+    /// → Plan | Bucket | Task | ()
     #[rhai_fn(get = "after", pure)]
     pub fn after(change: &mut ChangeView) -> Dynamic {
         change.seen(View::After)
     }
 
     /// The names of the fields it sets, as scripts call them.
+    /// → [text]
     #[rhai_fn(get = "fields", pure)]
     pub fn fields(change: &mut ChangeView) -> Dynamic {
         let fields = change.change().map(Change::fields).unwrap_or_default();
@@ -200,6 +205,7 @@ mod functions {
     }
 
     /// The plan it touches.
+    /// → Plan?
     #[rhai_fn(get = "plan", pure)]
     pub fn change_plan(change: &mut ChangeView) -> Dynamic {
         let Some(it) = change.change() else { return Dynamic::UNIT };
@@ -209,6 +215,7 @@ mod functions {
     }
 
     /// The bucket it touches: the one a task was in, or will be in if it is new; `()` if none.
+    /// → Bucket?
     #[rhai_fn(get = "bucket", pure)]
     pub fn change_bucket(change: &mut ChangeView) -> Dynamic {
         let id = match change.change().map(|it| &it.write) {
@@ -222,6 +229,7 @@ mod functions {
     }
 
     /// The task it touches, as read, or as wanted if it is new; `()` for other entities.
+    /// → Task?
     #[rhai_fn(get = "task", pure)]
     pub fn change_task(change: &mut ChangeView) -> Dynamic {
         let Some(it) = change.change() else { return Dynamic::UNIT };
@@ -241,36 +249,42 @@ mod functions {
     }
 
     /// The changes of tasks.
+    /// → [Change]
     #[rhai_fn(get = "tasks", pure)]
     pub fn changes_of_tasks(changes: &mut Changes) -> Dynamic {
         changes.that(|it| it.entity() == Entity::Task)
     }
 
     /// The changes of buckets.
+    /// → [Change]
     #[rhai_fn(get = "buckets", pure)]
     pub fn changes_of_buckets(changes: &mut Changes) -> Dynamic {
         changes.that(|it| it.entity() == Entity::Bucket)
     }
 
     /// The changes of plans and their details.
+    /// → [Change]
     #[rhai_fn(get = "plans", pure)]
     pub fn changes_of_plans(changes: &mut Changes) -> Dynamic {
         changes.that(|it| matches!(it.entity(), Entity::Plan | Entity::PlanDetails))
     }
 
     /// The changes that create.
+    /// → [Change]
     #[rhai_fn(get = "creates", pure)]
     pub fn creates(changes: &mut Changes) -> Dynamic {
         changes.that(|it| it.op() == Op::Create)
     }
 
     /// The changes that update.
+    /// → [Change]
     #[rhai_fn(get = "updates", pure)]
     pub fn updates(changes: &mut Changes) -> Dynamic {
         changes.that(|it| it.op() == Op::Update)
     }
 
     /// The changes that delete.
+    /// → [Change]
     #[rhai_fn(get = "deletes", pure)]
     pub fn deletes(changes: &mut Changes) -> Dynamic {
         changes.that(|it| it.op() == Op::Delete)
@@ -294,24 +308,28 @@ mod functions {
     }
 
     /// The agent's name, `()` if a person acts.
+    /// → text?
     #[rhai_fn(get = "agent", pure)]
     pub fn agent(run: &mut RunView) -> Dynamic {
         run.session.facts().agent.clone().map_or(Dynamic::UNIT, frozen)
     }
 
     /// The name of the skill or command.
+    /// → text
     #[rhai_fn(get = "skill", pure)]
     pub fn skill(run: &mut RunView) -> Dynamic {
         frozen(run.start.skill.clone())
     }
 
     /// What the run is for: `run`, `apply` (of a saved change set), `resume` or `undo`.
+    /// → text
     #[rhai_fn(get = "purpose", pure)]
     pub fn purpose(run: &mut RunView) -> Dynamic {
         frozen(run.start.purpose.name())
     }
 
     /// The parameters.
+    /// → map
     #[rhai_fn(get = "params", pure)]
     pub fn params(run: &mut RunView) -> Dynamic {
         let params = from_json(&run.start.params);

@@ -53,12 +53,14 @@ pub(crate) fn add(module: &mut Module) {
 #[export_module]
 mod functions {
     /// Its id within the task.
+    /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(item: &mut ChecklistItem) -> Dynamic {
         frozen(item.key.clone())
     }
 
     /// What is to be done.
+    /// → text
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(item: &mut ChecklistItem) -> Fallible<Dynamic> {
         Ok(item.read()?.title.into())

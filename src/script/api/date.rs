@@ -165,6 +165,7 @@ mod functions {
     }
 
     /// The name of the weekday: `monday` to `sunday`.
+    /// → text
     #[rhai_fn(get = "weekday", pure)]
     pub fn weekday(date: &mut Date) -> Dynamic {
         let name = match date.day.weekday() {
@@ -207,10 +208,51 @@ mod functions {
         date.shifted(i64::from(-n).days())
     }
 
+    /// The first day of its month.
+    #[rhai_fn(pure)]
+    pub fn start_of_month(date: &mut Date) -> Date {
+        date.at(date.day.first_of_month())
+    }
+
     /// The last day of its month.
     #[rhai_fn(pure)]
     pub fn end_of_month(date: &mut Date) -> Date {
         date.at(date.day.last_of_month())
+    }
+
+    /// The same day so many months later, or earlier if negative; the last day of the month where
+    /// it has no such day.
+    #[rhai_fn(pure, return_raw)]
+    pub fn add_months(date: &mut Date, months: i64) -> Fallible<Date> {
+        let span = Span::new().try_months(months);
+        date.shifted(span.map_err(|_| "that day is outside the calendar".to_owned())?)
+    }
+
+    /// Whether it is a Saturday or Sunday.
+    #[rhai_fn(get = "is_weekend", pure)]
+    pub fn is_weekend(date: &mut Date) -> bool {
+        matches!(date.day.weekday(), Weekday::Saturday | Weekday::Sunday)
+    }
+
+    /// The moment of a time of that day in its time zone: `today().at("09:30")`. Where clocks go
+    /// forward past it, as much later; where they go back, the first of the two.
+    #[rhai_fn(name = "at", pure, return_raw)]
+    pub fn at_time(date: &mut Date, time: &str) -> Fallible<Date> {
+        let parsed = time.trim().parse::<civil::Time>();
+        let parsed = parsed.map_err(|_| format!("`{time}` is not a time like 09:30"))?;
+        let zoned = date.day.to_datetime(parsed).to_zoned(date.zone.clone());
+        let zoned = zoned.map_err(|_| "that moment is outside the calendar".to_owned())?;
+        Ok(Date { day: date.day, moment: Some(zoned.timestamp()), zone: date.zone.clone() })
+    }
+
+    /// The same moment in another time zone: `now().in_zone("Europe/Berlin").hour`. A mere day
+    /// stays the day that it is.
+    #[rhai_fn(pure, return_raw)]
+    pub fn in_zone(date: &mut Date, name: &str) -> Fallible<Date> {
+        let zone = TimeZone::get(name)
+            .map_err(|_| format!("`{name}` is not a time zone like Europe/Berlin"))?;
+        let day = date.moment.map_or(date.day, |it| day_of_moment(it, &zone));
+        Ok(Date { day, moment: date.moment, zone })
     }
 
     /// Its text by a pattern: `%d.%m.%Y`, `%A`, `%H:%M` and so on (strftime).

@@ -3,7 +3,7 @@
 use rhai::{Array, Dynamic, Map};
 
 use crate::host::{NewItem, NewTask, Session};
-use crate::model::{BucketId, PlanId, Priority, Progress, Reference, link};
+use crate::model::{BucketId, Category, PlanId, Priority, Progress, Reference, link};
 use crate::script::api::{Bucket, Date, Fallible, OrRaise as _, User, invalid, kind_of};
 
 /// Makes titles comparable: lower case, single spaces.
@@ -50,6 +50,18 @@ pub(crate) fn progress_given(name: &str, session: &Session) -> Fallible<Progress
             let names = Progress::NAMES.join(", ");
             invalid(session, format!("`{name}` is not a progress; it is one of {names}"))
         }
+    }
+}
+
+/// Reads what a script gives for a label of a plan: its name, or its number.
+pub(crate) fn label_given(value: &Dynamic, session: &Session, plan: &PlanId) -> Fallible<Category> {
+    let Ok(n) = value.as_int() else {
+        let name = text_given(value, session, "a label")?;
+        return session.find_label(plan, &name).or_raise(session);
+    };
+    match u8::try_from(n).ok().and_then(Category::new) {
+        Some(label) => Ok(label),
+        None => invalid(session, format!("labels have the numbers 1 to 25, not {n}")),
     }
 }
 
@@ -134,8 +146,7 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
             }
             "labels" => {
                 for label in each(value) {
-                    let name = text_given(&label, session, "a label")?;
-                    new.labels.push(session.find_label(plan, &name).or_raise(session)?);
+                    new.labels.push(label_given(&label, session, plan)?);
                 }
             }
             "description" if value.is_unit() => {}

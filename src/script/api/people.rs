@@ -62,12 +62,14 @@ pub(crate) fn add(module: &mut Module) {
 #[export_module]
 mod functions {
     /// The directory's id.
+    /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn user_id(user: &mut User) -> Dynamic {
         frozen(user.id.to_string())
     }
 
     /// The display name; the sign-in name or id where there is none.
+    /// → text
     #[rhai_fn(get = "name", pure, volatile, return_raw)]
     pub fn user_name(user: &mut User) -> Fallible<Dynamic> {
         let read = user.read()?;
@@ -75,18 +77,21 @@ mod functions {
     }
 
     /// The sign-in name (user principal name).
+    /// → text
     #[rhai_fn(get = "upn", pure, volatile, return_raw)]
     pub fn upn(user: &mut User) -> Fallible<Dynamic> {
         Ok(frozen(user.read()?.map(|it| it.upn).unwrap_or_default()))
     }
 
     /// The mail address, `()` if there is none.
+    /// → text?
     #[rhai_fn(get = "mail", pure, volatile, return_raw)]
     pub fn mail(user: &mut User) -> Fallible<Dynamic> {
         Ok(user.read()?.and_then(|it| it.mail).map_or(Dynamic::UNIT, frozen))
     }
 
     /// The tasks assigned to the person; Planner tells people only their own.
+    /// → [Task]
     #[rhai_fn(get = "tasks", pure, volatile, return_raw)]
     pub fn user_tasks(user: &mut User) -> Fallible<Dynamic> {
         let session = &user.session;
@@ -114,18 +119,21 @@ mod functions {
     }
 
     /// The directory's id.
+    /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn group_id(group: &mut Group) -> Dynamic {
         frozen(group.group.id.to_string())
     }
 
     /// The name.
+    /// → text
     #[rhai_fn(get = "name", pure)]
     pub fn group_name(group: &mut Group) -> Dynamic {
         frozen(group.group.name.clone())
     }
 
     /// The members.
+    /// → [User]
     #[rhai_fn(get = "members", pure, volatile, return_raw)]
     pub fn group_members(group: &mut Group) -> Fallible<Dynamic> {
         let session = &group.session;

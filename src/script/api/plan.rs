@@ -5,7 +5,7 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;
-use crate::script::api::given::{new_task, normal_title};
+use crate::script::api::given::{label_given, new_task, normal_title};
 use crate::script::api::{
     Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,
 };
@@ -24,12 +24,14 @@ pub(crate) fn add(module: &mut Module) {
 #[export_module]
 mod functions {
     /// Its id; a marker that becomes the real one at apply while the plan is new.
+    /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(plan: &mut Plan) -> Dynamic {
         frozen(plan.id.to_string())
     }
 
     /// Its title.
+    /// → text
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(plan: &mut Plan) -> Fallible<Dynamic> {
         Ok(plan.session.plan(&plan.id).or_raise(&plan.session)?.title.into())
@@ -43,6 +45,7 @@ mod functions {
     }
 
     /// The group that contains it, `()` if none does or it is not the signed-in user's.
+    /// → Group?
     #[rhai_fn(get = "group", pure, volatile, return_raw)]
     pub fn group(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -55,6 +58,7 @@ mod functions {
     }
 
     /// The members of its group or roster, who can all see and edit it.
+    /// → [User]
     #[rhai_fn(get = "members", pure, volatile, return_raw)]
     pub fn members(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -68,6 +72,7 @@ mod functions {
     }
 
     /// When it was created; an error for a new one.
+    /// → Date?
     #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
     pub fn created_at(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -77,6 +82,7 @@ mod functions {
     }
 
     /// Who created it, `()` for an application; an error for a new one.
+    /// → User?
     #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
     pub fn created_by(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -86,6 +92,7 @@ mod functions {
     }
 
     /// Its buckets in board order.
+    /// → [Bucket]
     #[rhai_fn(get = "buckets", pure, volatile, return_raw)]
     pub fn buckets(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -94,6 +101,7 @@ mod functions {
     }
 
     /// Its tasks, completed ones too.
+    /// → [Task]
     #[rhai_fn(get = "tasks", pure, volatile, return_raw)]
     pub fn tasks(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -102,6 +110,7 @@ mod functions {
     }
 
     /// The names of its labels.
+    /// → [text]
     #[rhai_fn(get = "labels", pure, volatile, return_raw)]
     pub fn labels(plan: &mut Plan) -> Fallible<Dynamic> {
         let details = plan.session.plan_details(&plan.id).or_raise(&plan.session)?;
@@ -109,6 +118,7 @@ mod functions {
     }
 
     /// Its address in Planner's own client.
+    /// → text
     #[rhai_fn(get = "url", pure)]
     pub fn url(plan: &mut Plan) -> Dynamic {
         frozen(format!("https://planner.cloud.microsoft/webui/plan/{}/view/board", plan.id))
@@ -132,6 +142,7 @@ mod functions {
 
     /// Its open tasks with a title, whatever the case and the spaces: what would be a
     /// duplicate.
+    /// → [Task]
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn open_tasks_titled(plan: &mut Plan, title: &str) -> Fallible<Dynamic> {
         let session = &plan.session;
@@ -170,11 +181,7 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn set_label(plan: &mut Plan, label: Dynamic, text: &str) -> Fallible<()> {
         let session = &plan.session;
-        let label = match label.as_int() {
-            Ok(n) => n.to_string(),
-            Err(_) => label.into_string().unwrap_or_default(),
-        };
-        let category = session.find_label(&plan.id, &label).or_raise(session)?;
+        let category = label_given(&label, session, &plan.id)?;
         let change = |details: &mut crate::model::PlanDetails| {
             if text.is_empty() {
                 details.labels.remove(&category);

@@ -8,7 +8,7 @@ use crate::host::{Column, Error, Session};
 use crate::model::order::Side;
 use crate::model::{Progress, TaskId, link};
 use crate::script::api::given::{
-    bucket_given, priority_given, progress_given, reference_key, text_given,
+    bucket_given, label_given, priority_given, progress_given, reference_key, text_given,
 };
 use crate::script::api::{
     Bucket, ChecklistItem, Date, Fallible, OrRaise as _, Plan, User, frozen, frozen_list, invalid,
@@ -49,6 +49,13 @@ impl Task {
         session.move_task_next_to(&self.id, &other.id, side, column).or_raise(session)
     }
 
+    /// Reads what a script gives for a label of the task's plan.
+    fn label_given(&self, label: &Dynamic) -> Fallible<crate::model::Category> {
+        let session = &self.session;
+        let plan = session.task(&self.id).or_raise(session)?.plan;
+        label_given(label, session, &plan)
+    }
+
     /// Fields that only the service computes are not known of a new task.
     fn computed(&self, field: &'static str) -> Fallible<crate::model::Task> {
         let task = self.session.task(&self.id).or_raise(&self.session)?;
@@ -86,12 +93,14 @@ pub(crate) fn add(module: &mut Module) {
 #[export_module]
 mod functions {
     /// Its id; a marker that becomes the real one at apply while the task is new.
+    /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(task: &mut Task) -> Dynamic {
         frozen(task.id.to_string())
     }
 
     /// Its title.
+    /// → text
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(task: &mut Task) -> Fallible<Dynamic> {
         Ok(task.look(Field::Title)?.title.into())
@@ -120,6 +129,7 @@ mod functions {
     }
 
     /// Its progress: `not_started`, `in_progress` or `completed`.
+    /// → text
     #[rhai_fn(get = "progress", pure, volatile, return_raw)]
     pub fn progress(task: &mut Task) -> Fallible<Dynamic> {
         Ok(frozen(task.look(Field::PercentComplete)?.progress().name()))
@@ -150,6 +160,7 @@ mod functions {
     }
 
     /// The day it begins, `()` if none is set.
+    /// → Date?
     #[rhai_fn(get = "start", pure, volatile, return_raw)]
     pub fn start(task: &mut Task) -> Fallible<Dynamic> {
         let start = task.look(Field::StartDateTime)?.start;
@@ -166,6 +177,7 @@ mod functions {
     }
 
     /// The day it is due, `()` if none is set.
+    /// → Date?
     #[rhai_fn(get = "due", pure, volatile, return_raw)]
     pub fn due(task: &mut Task) -> Fallible<Dynamic> {
         let due = task.look(Field::DueDateTime)?.due;
@@ -182,6 +194,7 @@ mod functions {
     }
 
     /// The bucket it is in, `()` if in none.
+    /// → Bucket?
     #[rhai_fn(get = "bucket", pure, volatile, return_raw)]
     pub fn bucket(task: &mut Task) -> Fallible<Dynamic> {
         let id = task.look(Field::BucketId)?.bucket;
@@ -231,6 +244,7 @@ mod functions {
     }
 
     /// The description; empty if there is none.
+    /// → text
     #[rhai_fn(get = "description", pure, volatile, return_raw)]
     pub fn description(task: &mut Task) -> Fallible<Dynamic> {
         let details = task.session.details(&task.id, Field::Description);
@@ -254,6 +268,7 @@ mod functions {
     }
 
     /// Who works on it.
+    /// → [User]
     #[rhai_fn(get = "assignees", pure, volatile, return_raw)]
     pub fn assignees(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
@@ -287,6 +302,7 @@ mod functions {
     }
 
     /// The names of its labels.
+    /// → [text]
     #[rhai_fn(get = "labels", pure, volatile, return_raw)]
     pub fn labels(task: &mut Task) -> Fallible<Dynamic> {
         let read = task.look(Field::AppliedCategories)?;
@@ -298,29 +314,26 @@ mod functions {
         Ok(frozen_list(names))
     }
 
-    /// Puts a label of its plan on the task: the label's name.
+    /// Puts a label of its plan on the task: the label's name or number (1 to 25).
     #[rhai_fn(volatile, pure, return_raw)]
-    pub fn add_label(task: &mut Task, label: &str) -> Fallible<()> {
-        let session = &task.session;
-        let plan = session.task(&task.id).or_raise(session)?.plan;
-        let label = session.find_label(&plan, label).or_raise(session)?;
+    pub fn add_label(task: &mut Task, label: Dynamic) -> Fallible<()> {
+        let label = task.label_given(&label)?;
         task.edit(|it| {
             it.categories.insert(label);
         })
     }
 
-    /// Takes a label off the task: the label's name.
+    /// Takes a label off the task: the label's name or number (1 to 25).
     #[rhai_fn(volatile, pure, return_raw)]
-    pub fn remove_label(task: &mut Task, label: &str) -> Fallible<()> {
-        let session = &task.session;
-        let plan = session.task(&task.id).or_raise(session)?.plan;
-        let label = session.find_label(&plan, label).or_raise(session)?;
+    pub fn remove_label(task: &mut Task, label: Dynamic) -> Fallible<()> {
+        let label = task.label_given(&label)?;
         task.edit(|it| {
             it.categories.remove(&label);
         })
     }
 
     /// Its checklist, top down.
+    /// → [ChecklistItem]
     #[rhai_fn(get = "checklist", pure, volatile, return_raw)]
     pub fn checklist(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
@@ -342,6 +355,7 @@ mod functions {
     }
 
     /// Its references: maps with `url`, `alias` and `type`.
+    /// → [map]
     #[rhai_fn(get = "references", pure, volatile, return_raw)]
     pub fn references(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
@@ -384,6 +398,7 @@ mod functions {
 
     /// Which detail its card shows: `automatic`, `noPreview`, `checklist`, `description` or
     /// `reference`.
+    /// → text
     #[rhai_fn(get = "preview_type", pure, volatile, return_raw)]
     pub fn preview_type(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
@@ -409,6 +424,7 @@ mod functions {
     }
 
     /// The id of the thread in the group's mailbox that holds its comments, `()` if there is none.
+    /// → text?
     #[rhai_fn(get = "conversation_thread_id", pure, volatile, return_raw)]
     pub fn conversation_thread_id(task: &mut Task) -> Fallible<Dynamic> {
         let thread = task.look(Field::ConversationThreadId)?.conversation_thread;
@@ -424,6 +440,7 @@ mod functions {
     }
 
     /// When it was created; an error for a new one.
+    /// → Date?
     #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
     pub fn created_at(task: &mut Task) -> Fallible<Dynamic> {
         let moment = task.computed("created_at")?.created_at;
@@ -431,6 +448,7 @@ mod functions {
     }
 
     /// Who created it, `()` for an application; an error for a new one.
+    /// → User?
     #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
     pub fn created_by(task: &mut Task) -> Fallible<Dynamic> {
         let user = task.computed("created_by")?.created_by;
@@ -438,6 +456,7 @@ mod functions {
     }
 
     /// When it was completed, `()` if it was not.
+    /// → Date?
     #[rhai_fn(get = "completed_at", pure, volatile, return_raw)]
     pub fn completed_at(task: &mut Task) -> Fallible<Dynamic> {
         let moment = task.computed("completed_at")?.completed_at;
@@ -445,6 +464,7 @@ mod functions {
     }
 
     /// Who completed it, `()` if nobody did.
+    /// → User?
     #[rhai_fn(get = "completed_by", pure, volatile, return_raw)]
     pub fn completed_by(task: &mut Task) -> Fallible<Dynamic> {
         let user = task.computed("completed_by")?.completed_by;
@@ -465,6 +485,7 @@ mod functions {
     }
 
     /// Its address in Planner's own client.
+    /// → text
     #[rhai_fn(get = "url", pure, volatile, return_raw)]
     pub fn url(task: &mut Task) -> Fallible<Dynamic> {
         let plan = task.session.task(&task.id).or_raise(&task.session)?.plan;

@@ -1,0 +1,89 @@
+//! `planwright api`: everything that scripts can call, from the code's own metadata.
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::reference;
+use crate::host::error::nearest;
+use crate::script::catalog::{Member, catalog};
+
+const EXAMPLES: &str = "\
+Examples:
+  planwright api                      all of it, as Markdown
+  planwright api Task                 what a task has
+  planwright api assign               what a name means, wherever it is
+  planwright api --json               as data
+  planwright api --format rhai > planwright.d.rhai";
+
+/// Print what scripts can call
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ApiArgs {
+    /// Type or name to show; everything if absent
+    name: Option<String>,
+    /// Form to print
+    #[arg(long, default_value = "md", conflicts_with = "json")]
+    format: Format,
+}
+
+/// How it is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Markdown, for people
+    Md,
+    /// JSON
+    Json,
+    /// Definitions in Rhai, for editors
+    Rhai,
+}
+
+pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, CommandError> {
+    let all = catalog().members();
+    let members: Vec<&Member> = match &args.name {
+        None => all.iter().collect(),
+        Some(name) => meant(name)?,
+    };
+    match (args.format, context.ui.json()) {
+        (Format::Json, _) | (_, true) => {
+            let version = env!("CARGO_PKG_VERSION");
+            context.ui.json_value(&json!({ "version": version, "members": members }));
+        }
+        (Format::Md, _) if args.name.is_none() => {
+            context.ui.answer(reference::whole(&members).trim_end());
+        }
+        (Format::Md, _) => context.ui.answer(reference::tables(&members, 2).trim()),
+        (Format::Rhai, _) => context.ui.answer(reference::definitions(&members).trim_end()),
+    }
+    Ok(Exit::Done)
+}
+
+/// The members of a type, or those of a name, whatever the case.
+fn meant(name: &str) -> Result<Vec<&'static Member>, CommandError> {
+    let all = catalog().members();
+    let same = |it: &str| it.eq_ignore_ascii_case(name);
+    let mut found: Vec<_> = all.iter().filter(|it| it.on.as_deref().is_some_and(same)).collect();
+    if same("global") {
+        found = all.iter().filter(|it| it.on.is_none()).collect();
+    }
+    if found.is_empty() {
+        let (on, member) = name.split_once('.').map_or((None, name), |(on, it)| (Some(on), it));
+        let of_type = |it: &&Member| match on {
+            None => true,
+            Some(on) => it.on.as_deref().is_some_and(|it| it.eq_ignore_ascii_case(on)),
+        };
+        let named = |it: &&Member| it.name.eq_ignore_ascii_case(member.trim_end_matches("()"));
+        found = all.iter().filter(named).filter(of_type).collect();
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let names = all.iter().flat_map(|it| [Some(it.name.as_str()), it.on.as_deref()]).flatten();
+    let error = CommandError::new("not_found", format!("scripts have no `{name}`"));
+    Err(match nearest(name, names).as_slice() {
+        [] => error.hint("`planwright api` shows all that there is"),
+        near => error.hint(format!("there is {}", near.join(", "))),
+    })
+}

@@ -1,0 +1,177 @@
+//! `planwright skill new`: a skill, its test and its page, ready to run.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::settings;
+use crate::script::Workspace;
+use crate::script::workspace::CONFIG_FILE;
+
+/// Make a new skill with a test and a page of its own
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright skill new due_soon\n  planwright skill check due_soon\n  planwright test due_soon\n  planwright run due_soon --dry-run\n\nOutside of a workspace it makes one here: a planwright.toml, and the policy agent_rules."
+)]
+pub(crate) struct NewArgs {
+    /// Name of the skill: small letters, digits and `_`
+    name: String,
+}
+
+pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, CommandError> {
+    let name = args.name.as_str();
+    let is_usable = name.len() <= 60
+        && name.starts_with(|it: char| it.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !is_usable {
+        let message = format!("`{name}` can not be the name of a skill");
+        return Err(CommandError::usage(message)
+            .hint("a name has small letters, digits and `_`, such as due_soon"));
+    }
+    let (root, is_new) = match &context.workspace.root {
+        Some(root) => (root.clone(), false),
+        None => (std::env::current_dir()?, true),
+    };
+    let mut files: Vec<(PathBuf, String)> = Vec::new();
+    if is_new {
+        files.push((CONFIG_FILE.into(), CONFIG.to_owned()));
+        let shipped = Workspace::shipped();
+        let policy = shipped.policies.get("agent_rules").cloned().unwrap_or_default();
+        files.push(("scripts/policies/agent_rules.rhai".into(), policy));
+    }
+    for (path, text) in [
+        (format!("scripts/skills/{name}.rhai"), SKILL),
+        (format!("scripts/tests/{name}.rhai"), TEST),
+        (format!("docs/skills/{name}.md"), PAGE),
+    ] {
+        files.push((path.into(), text.replace("NAME", name)));
+    }
+    if let Some((there, _)) = files.iter().find(|(path, _)| root.join(path).exists()) {
+        let message = format!("`{}` exists already", there.display());
+        return Err(
+            CommandError::new("exists", message).hint("choose another name; nothing was written")
+        );
+    }
+    for (path, text) in &files {
+        write(&root.join(path), text)?;
+    }
+    if context.ui.json() {
+        let paths: Vec<_> = files.iter().map(|(path, _)| path).collect();
+        context.ui.json_value(&json!({ "name": name, "files": paths }));
+        return Ok(Exit::Done);
+    }
+    if is_new {
+        context.ui.note("Made a workspace of this folder.");
+    }
+    for (path, _) in &files {
+        context.ui.answer(&path.display().to_string());
+    }
+    context.ui.note(&format!(
+        "\nplanwright skill check {name}\nplanwright test {name}\nplanwright run {name} --dry-run\nplanwright api            everything that scripts can call"
+    ));
+    Ok(Exit::Done)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            CommandError::new("io", format!("can not make the folder `{}`", folder.display()))
+                .caused_by(&error)
+        })?;
+    }
+    settings::write_whole(path, text)
+}
+
+const CONFIG: &str = "\
+# A Planwright workspace. Everything has a default.
+
+# time_zone = \"Pacific/Auckland\"      # decides what today is; the system's if absent
+
+[policies]
+always = [\"agent_rules\"]            # scripts/policies/agent_rules.rhai
+";
+
+const SKILL: &str = "\
+//! Marks what I have to do in the next days as important.
+//!
+//! The first line says what the skill does, the rest what people should know before they run it:
+//! it looks at tasks that are assigned to whoever runs it, and leaves others alone.
+//!
+//! ```toml
+//! [params]
+//! plan = { type = \"string\", default = \"BOS Operations\", description = \"Plan title or id\" }
+//! ahead = { type = \"int\", default = 3, description = \"How many days ahead to look\" }
+//! ```
+
+let board = plan(params.plan);
+let last_day = today() + days(params.ahead);
+
+// What is set here is recorded, not written: the host writes it when the script has ended and all
+// of it was judged.
+let n_marked = 0;
+for task in board.tasks.filter(|t| !t.is_completed && t.assigned_to(me())) {
+    if task.due != () && task.due <= last_day && task.priority > 3 {
+        task.priority = \"important\";
+        n_marked += 1;
+    }
+}
+
+print(`Marking ${n_marked} tasks as important.`);
+
+// The last value is the result.
+#{ marked: n_marked }
+";
+
+const TEST: &str = "\
+//! Tests of NAME. Each function whose name begins with `test_` starts on an empty board.
+
+fn team() {
+    at(\"2026-03-27 09:00\", \"Pacific/Auckland\");
+    board(#{
+        title: \"Team\",
+        tasks: [
+            #{ title: \"Call the printer\", due: \"2026-03-28\", assignees: [\"rook\"] },
+            #{ title: \"Plan the summer\", due: \"2026-05-01\", assignees: [\"rook\"] },
+            #{ title: \"Book the hall\", due: \"2026-03-28\", assignees: [\"mei\"] },
+        ],
+    })
+}
+
+fn test_marks_what_is_due_soon() {
+    let team = team();
+    let run = run_skill(\"NAME\", #{ plan: \"Team\" });
+    assert_status(\"applied\");
+    assert_changes(1);
+    assert_eq(run.result.marked, 1);
+    assert_eq(team.task(\"Call the printer\").priority, 3);
+    assert_eq(team.task(\"Book the hall\").priority, 5);
+}
+
+fn test_a_second_run_changes_nothing() {
+    team();
+    run_skill(\"NAME\", #{ plan: \"Team\" });
+    run_skill(\"NAME\", #{ plan: \"Team\" });
+    assert_status(\"no_changes\");
+}
+";
+
+const PAGE: &str = "\
+# NAME
+
+Marks what I have to do in the next days as important.
+
+```console
+$ planwright skill show NAME                      # what it does and takes
+$ planwright run NAME --dry-run                   # what it would change
+$ planwright run NAME -p plan=\"My plan\"
+$ planwright test NAME
+```
+
+The skill is [scripts/skills/NAME.rhai](../../scripts/skills/NAME.rhai), its test
+[scripts/tests/NAME.rhai](../../scripts/tests/NAME.rhai). `planwright api` prints everything that scripts can
+call, `planwright api Task` what a task has.
+";

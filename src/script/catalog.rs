@@ -1,0 +1,370 @@
+//! Everything that scripts can call, told from the code's own metadata.
+//!
+//! One source for `planwright api`, for "did you mean", for `skill check` and for completion.
+//! What a member returns stands in the signature, or, where that is any value, in the last line
+//! of its comment: `→ Date?` (or nothing), `→ [Task]` (an array).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::script::engine::{Kind, for_compiling};
+
+/// How a member is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// `task.title`
+    Property,
+    /// `task.assign(user)`, or `plan("…")` where it belongs to no type.
+    Function,
+    /// `a < b`
+    Operator,
+}
+
+/// A parameter of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its type, in a script writer's words.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// Something a script can use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// The type that it belongs to; `None` for what stands by itself.
+    pub on: Option<String>,
+    /// Its name, or its sign.
+    pub name: String,
+    /// How it is used.
+    pub form: Form,
+    /// What it takes, beside the object it is called on.
+    pub params: Vec<Parameter>,
+    /// The type of what it returns; `()` for nothing, a `?` behind it for "or nothing".
+    pub returns: String,
+    /// The type of what can be set, if it can.
+    pub settable: Option<String>,
+    /// What it is for.
+    pub description: String,
+    /// Whether skills can use it.
+    pub skills: bool,
+    /// Whether policies can use it.
+    pub policies: bool,
+    /// Whether test files can use it.
+    pub tests: bool,
+}
+
+/// The types, in the order in which they are told.
+pub const TYPES: [&str; 12] = [
+    "Plan",
+    "Bucket",
+    "Task",
+    "ChecklistItem",
+    "User",
+    "Group",
+    "Date",
+    "Days",
+    "text",
+    "Change",
+    "Changes",
+    "Run",
+];
+
+/// Everything that scripts can use.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    members: Vec<Member>,
+    /// Names of the language's own functions and properties.
+    language: BTreeSet<String>,
+}
+
+/// Returns what there is; built once.
+#[must_use]
+pub fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(Catalog::build)
+}
+
+impl Member {
+    /// Returns it as it is written: `assign(user)`, `title`.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        let names = || self.params.iter().map(|it| it.name.as_str()).collect::<Vec<_>>();
+        match self.form {
+            Form::Property => self.name.clone(),
+            Form::Function => format!("{}({})", self.name, names().join(", ")),
+            Form::Operator => {
+                let left = self.on.as_deref().unwrap_or_default();
+                let right = self.params.iter().map(|it| it.kind.as_str()).collect::<String>();
+                format!("{left} {} {right}", self.name)
+            }
+        }
+    }
+
+    /// Returns it with types: `assign(user: any)`, `due: Date?`.
+    #[must_use]
+    pub fn typed(&self) -> String {
+        let params: Vec<_> =
+            self.params.iter().map(|it| format!("{}: {}", it.name, it.kind)).collect();
+        match (self.form, self.returns.as_str()) {
+            (Form::Property, returns) => format!("{}: {returns}", self.name),
+            (Form::Operator, returns) => format!("{} → {returns}", self.signature()),
+            (Form::Function, "()") => format!("{}({})", self.name, params.join(", ")),
+            (Form::Function, returns) => {
+                format!("{}({}) → {returns}", self.name, params.join(", "))
+            }
+        }
+    }
+
+    /// Returns it with the object it is called on, as an error tells it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match &self.on {
+            Some(on) => format!("{}.{}", on.to_lowercase(), self.typed()),
+            None => self.typed(),
+        }
+    }
+
+    fn order(&self) -> (usize, Form, &str, usize) {
+        let of_type = |on: &String| TYPES.iter().position(|it| it == on).map_or(99, |at| at + 1);
+        (self.on.as_ref().map_or(0, of_type), self.form, &self.name, self.params.len())
+    }
+}
+
+impl Catalog {
+    fn build() -> Self {
+        let mut catalog = Self::default();
+        for kind in [Kind::Skill, Kind::Policy, Kind::Test] {
+            let engine = for_compiling(kind);
+            let functions = |with_language: bool| {
+                let json = engine.gen_fn_metadata_to_json(with_language).unwrap_or_default();
+                let root: Value = serde_json::from_str(&json).unwrap_or_default();
+                root["functions"].as_array().cloned().unwrap_or_default()
+            };
+            let (mut setters, mut members) = (BTreeMap::new(), Vec::new());
+            for function in functions(false) {
+                read(&function, &mut members, &mut setters);
+            }
+            for mut member in members {
+                if member.form == Form::Property {
+                    let on = member.on.clone().unwrap_or_default();
+                    member.settable = setters.get(&(on, member.name.clone())).cloned();
+                }
+                catalog.add(member, kind);
+            }
+            let names = functions(true).into_iter().filter_map(|it| {
+                let name = it["name"].as_str()?;
+                Some(name.trim_start_matches("get$").trim_start_matches("set$").to_owned())
+            });
+            catalog.language.extend(names);
+        }
+        for (name, params, description) in BUILT_IN {
+            let param = |it: &&str| Parameter { name: (*it).to_owned(), kind: "any".to_owned() };
+            let is_value = *name == "params";
+            catalog.members.push(Member {
+                on: None,
+                name: (*name).to_owned(),
+                form: if is_value { Form::Property } else { Form::Function },
+                params: params.iter().map(param).collect(),
+                returns: if is_value { "map" } else { "()" }.to_owned(),
+                settable: None,
+                description: (*description).to_owned(),
+                skills: true,
+                policies: !is_value,
+                tests: !is_value,
+            });
+        }
+        catalog.members.sort_by(|a, b| a.order().cmp(&b.order()));
+        catalog
+    }
+
+    /// Adds a member, or notes for whom it is there too.
+    fn add(&mut self, member: Member, kind: Kind) {
+        let same = |it: &&mut Member| {
+            it.on == member.on
+                && it.name == member.name
+                && it.form == member.form
+                && it.params == member.params
+                && it.description == member.description
+        };
+        let at = match self.members.iter_mut().find(same) {
+            Some(known) => known,
+            None => {
+                self.members.push(member);
+                let Some(new) = self.members.last_mut() else { return };
+                new
+            }
+        };
+        match kind {
+            Kind::Skill => at.skills = true,
+            Kind::Policy => at.policies = true,
+            Kind::Test => at.tests = true,
+        }
+    }
+
+    /// Returns every member: what stands by itself first, then type by type.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Returns the members of a type; of none, what stands by itself.
+    pub fn of<'a>(&'a self, on: Option<&'a str>) -> impl Iterator<Item = &'a Member> {
+        self.members.iter().filter(move |it| it.on.as_deref() == on)
+    }
+
+    /// Tells whether a name is one of the language's own functions or properties.
+    #[must_use]
+    pub fn is_of_language(&self, name: &str) -> bool {
+        self.language.contains(name)
+    }
+}
+
+/// What the engine itself makes of a script, of which it has no metadata.
+const BUILT_IN: &[(&str, &[&str], &str)] = &[
+    ("params", &[], "The parameters of the run, by name, as the skill declares them."),
+    ("print", &["value"], "Adds a line to the run's output."),
+    ("debug", &["value"], "Adds a line to the run's output, with texts in quotes."),
+];
+
+fn read(
+    function: &Value,
+    members: &mut Vec<Member>,
+    setters: &mut BTreeMap<(String, String), String>,
+) {
+    let Some(full_name) = function["name"].as_str() else { return };
+    let mut params: Vec<Parameter> = function["params"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|it| {
+            let text = |key: &str| it[key].as_str().unwrap_or("_");
+            Parameter { name: text("name").to_owned(), kind: plain(text("type")) }
+        })
+        .filter(|it| it.kind != "NativeCallContext")
+        .collect();
+    let (mut description, mut returns) = (Vec::new(), None);
+    for line in function["docComments"].as_array().into_iter().flatten() {
+        for line in line.as_str().unwrap_or_default().lines() {
+            let line = line.trim_start_matches("///").trim();
+            match line.strip_prefix("→ ") {
+                Some(kind) => returns = Some(kind.to_owned()),
+                None => description.push(line.to_owned()),
+            }
+        }
+    }
+    let written = function["returnType"].as_str().unwrap_or("()");
+    let inner = written.strip_prefix("Fallible<").and_then(|it| it.strip_suffix('>'));
+    let returns = returns.unwrap_or_else(|| plain(inner.unwrap_or(written)));
+    let own = |it: &Parameter| TYPES.contains(&it.kind.as_str()) && it.kind != "text";
+    let is_name = full_name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if matches!(full_name, "to_string" | "to_debug") {
+        return;
+    }
+    let (name, form) = if let Some(property) = full_name.strip_prefix("get$") {
+        (property, Form::Property)
+    } else if let Some(property) = full_name.strip_prefix("set$") {
+        if let [on, taken] = params.as_slice() {
+            setters.insert((on.kind.clone(), property.to_owned()), taken.kind.clone());
+        }
+        return;
+    } else if is_name {
+        (full_name, Form::Function)
+    } else {
+        (full_name, Form::Operator)
+    };
+    let is_method = params.first().is_some_and(|it| own(it) || full_name == "replace");
+    let on = (is_method || form != Form::Function).then(|| params.remove(0).kind);
+    members.push(Member {
+        on,
+        name: name.to_owned(),
+        form,
+        params,
+        returns,
+        settable: None,
+        description: description.join(" ").trim().to_owned(),
+        skills: false,
+        policies: false,
+        tests: false,
+    });
+}
+
+/// Replaces the engine's names of types by a script writer's.
+pub(crate) fn plain(text: &str) -> String {
+    let mut text = text.trim().trim_start_matches("&mut ").to_owned();
+    if let Some((first, _)) = text.split_once(" | ") {
+        text = first.to_owned();
+    }
+    if let Some((_, last)) = text.rsplit_once("::") {
+        text = last.to_owned();
+    }
+    for (theirs, ours) in [
+        ("&str", "text"),
+        ("ImmutableString", "text"),
+        ("String", "text"),
+        ("string", "text"),
+        ("char", "text"),
+        ("i64", "int"),
+        ("bool", "true or false"),
+        ("f64", "float"),
+        ("Dynamic", "any"),
+        ("Map", "map"),
+        ("Array", "[any]"),
+        ("FnPtr", "function"),
+        ("ChangeView", "Change"),
+        ("RunView", "Run"),
+    ] {
+        if text == theirs {
+            return ours.to_owned();
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_documented() {
+        let mut bad = Vec::new();
+        for member in catalog().members() {
+            let what = format!("{}.{}", member.on.as_deref().unwrap_or("global"), member.typed());
+            if !member.description.ends_with(['.', ')', ':']) || member.description.len() < 8 {
+                bad.push(format!("{what}: no description: {:?}", member.description));
+            }
+            if member.returns == "any" {
+                bad.push(format!("{what}: does not say what it returns (`→ …`)"));
+            }
+            if member.params.iter().any(|it| it.name == "_" || it.name.is_empty()) {
+                bad.push(format!("{what}: a parameter without a name"));
+            }
+            if let Some(on) = &member.on
+                && !TYPES.contains(&on.as_str())
+            {
+                bad.push(format!("{what}: the type is not told of"));
+            }
+        }
+        assert!(bad.is_empty(), "{}", bad.join("\n"));
+        assert!(catalog().members().len() > 150, "{}", catalog().members().len());
+    }
+
+    #[test]
+    fn members_are_told_as_they_are_used() {
+        let find = |on: Option<&str>, name: &str| {
+            let found = catalog().of(on).find(|it| it.name == name);
+            found.unwrap_or_else(|| panic!("{name}")).clone()
+        };
+        let due = find(Some("Task"), "due");
+        assert_eq!((due.typed().as_str(), due.settable.as_deref()), ("due: Date?", Some("any")));
+        assert_eq!(find(Some("Task"), "assign").signature(), "assign(user)");
+        assert_eq!(find(None, "plan").typed(), "plan(title_or_id: text) → Plan");
+        assert!(!find(None, "fail").policies && find(None, "deny").policies);
+        assert!(catalog().is_of_language("filter") && !catalog().is_of_language("sleep"));
+    }
+}

@@ -1,0 +1,79 @@
+//! What is known of a value's type.
+
+use crate::script::catalog::{Form, Member, TYPES, catalog};
+
+/// What a value is, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Anything.
+    Any,
+    /// A type of the host, such as `Task`; or `text`, `int`, `map`.
+    Of(String),
+    /// An array.
+    List(Box<Kind>),
+}
+
+impl Kind {
+    /// Reads a type as the catalogue tells it. What may be nothing is taken for something.
+    pub(crate) fn of(told: &str) -> Self {
+        let told = told.trim().trim_end_matches('?');
+        if let Some(inner) = told.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            return Self::List(Box::new(Self::of(inner)));
+        }
+        if told == "any" || told == "()" || told.contains('|') {
+            return Self::Any;
+        }
+        Self::Of(told.to_owned())
+    }
+
+    /// Returns the host's type, if it is one whose members are all known.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Of(name) if name != "text" && TYPES.contains(&name.as_str()) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Returns what a loop over it gives.
+    pub(crate) fn item(&self) -> Self {
+        match self {
+            Self::List(item) => (**item).clone(),
+            Self::Of(name) if name == "Changes" => Self::Of("Change".to_owned()),
+            Self::Of(_) | Self::Any => Self::Any,
+        }
+    }
+
+    /// Returns what both are, if they are the same.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        if self == *other { self } else { Self::Any }
+    }
+}
+
+/// Returns a property of a host type.
+pub(crate) fn property(on: &str, name: &str) -> Option<&'static Member> {
+    let mut members = catalog().members().iter();
+    members.find(|it| it.form == Form::Property && it.name == name && it.on.as_deref() == Some(on))
+}
+
+/// Returns the functions of a name on a host type; of none, those that stand by themselves.
+pub(crate) fn functions<'a>(
+    on: Option<&'a str>,
+    name: &'a str,
+) -> impl Iterator<Item = &'static Member> + 'a {
+    catalog()
+        .members()
+        .iter()
+        .filter(move |it| it.form == Form::Function && it.name == name && it.on.as_deref() == on)
+}
+
+/// What a function of the language's own returns, called on something.
+pub(crate) fn of_language(on: &Kind, name: &str) -> Kind {
+    let of = |name: &str| Kind::Of(name.to_owned());
+    match (name, on) {
+        ("filter" | "extract" | "splice" | "retain" | "drain", Kind::List(_)) => on.clone(),
+        ("find" | "pop" | "shift" | "get", Kind::List(item)) => (**item).clone(),
+        ("len" | "index_of", _) => of("int"),
+        ("to_upper" | "to_lower" | "sub_string" | "to_string", _) => of("text"),
+        _ => Kind::Any,
+    }
+}

@@ -1,0 +1,661 @@
+//! The walk through a script's syntax tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rhai::{ASTFlags, BinaryExpr, Expr, FnCallExpr, FnPtr, Position, Stmt};
+
+use crate::script::catalog::{Form, catalog};
+use crate::script::diagnose::did_you_mean;
+use crate::script::lint::kind::{Kind, functions, of_language, property};
+use crate::script::lint::{Function, Role, Script, Severity, is_known_function};
+
+/// A variable that was declared.
+#[derive(Debug)]
+struct Variable {
+    name: String,
+    kind: Kind,
+    at: Position,
+    used: bool,
+    /// Whether it is reported if nothing uses it.
+    counts: bool,
+}
+
+/// One walk through one script.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    script: &'a Script,
+    role: Role,
+    /// The parameters of a skill that declares them, and where.
+    declared: Option<&'a BTreeMap<String, Position>>,
+    /// What libraries offer, by path.
+    exports: BTreeMap<String, Vec<(String, usize)>>,
+    /// What was imported, by alias: the path, where, and whether it is used.
+    imports: BTreeMap<String, (String, Position, bool)>,
+    /// The variables in scope, innermost last.
+    variables: Vec<Variable>,
+    /// The functions that something calls.
+    called: BTreeSet<String>,
+    /// Closures that were walked with what they are given.
+    walked: BTreeSet<String>,
+    params_used: BTreeSet<String>,
+    pub(crate) found: Vec<(Position, Severity, String, Option<String>)>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(
+        script: &'a Script,
+        role: Role,
+        declared: Option<&'a BTreeMap<String, Position>>,
+        exports: BTreeMap<String, Vec<(String, usize)>>,
+    ) -> Self {
+        Self {
+            script,
+            role,
+            declared,
+            exports,
+            imports: BTreeMap::new(),
+            variables: Vec::new(),
+            called: BTreeSet::new(),
+            walked: BTreeSet::new(),
+            params_used: BTreeSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Walks everything and looks at what is left over.
+    pub(crate) fn whole(&mut self) {
+        let script = self.script;
+        self.block(&script.main);
+        for function in script.functions.iter().filter(|it| !is_closure(&it.name)) {
+            if is_known_function(&function.name) {
+                let name = &function.name;
+                self.warn(
+                    function.start,
+                    format!("the function `{name}` hides one of the host's or the language's"),
+                    Some("give it a name of its own".to_owned()),
+                );
+            }
+            let kinds = self.given_to(function);
+            self.function(function, &kinds);
+        }
+        for function in script.functions.iter().filter(|it| is_closure(&it.name)) {
+            if !self.walked.contains(&function.name) {
+                self.function(function, &[]);
+            }
+        }
+        self.left_over();
+    }
+
+    /// What the host gives to a function that it calls.
+    fn given_to(&self, function: &Function) -> Vec<Kind> {
+        let of = |name: &str| Kind::Of(name.to_owned());
+        match (self.role, function.name.as_str()) {
+            (Role::Policy, "review") => vec![of("Changes"), of("Run")],
+            (Role::Policy, "review_change") => vec![of("Change"), of("Run")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn left_over(&mut self) {
+        let is_entry = |name: &str| match self.role {
+            Role::Policy => name == "review" || name == "review_change",
+            Role::Test => name.starts_with("test_"),
+            Role::Library => true,
+            Role::Skill => false,
+        };
+        let unused: Vec<_> = self
+            .script
+            .functions
+            .iter()
+            .filter(|it| !is_closure(&it.name) && !is_entry(&it.name))
+            .filter(|it| !self.called.contains(&it.name))
+            .map(|it| (it.start, it.name.clone()))
+            .collect();
+        for (at, name) in unused {
+            self.warn(at, format!("the function `{name}` is not called"), None);
+        }
+        let imports = std::mem::take(&mut self.imports);
+        for (alias, (path, at, used)) in imports {
+            if !used {
+                let message = format!("nothing of the library `{path}` is used (as `{alias}`)");
+                self.warn(at, message, None);
+            }
+        }
+        for (name, at) in self.declared.into_iter().flatten() {
+            if !self.params_used.contains(name) {
+                self.warn(
+                    *at,
+                    format!("the parameter `{name}` is declared and not used"),
+                    Some(format!("use `params.{name}`, or take it out of the doc comment")),
+                );
+            }
+        }
+    }
+
+    fn warn(&mut self, at: Position, message: String, hint: Option<String>) {
+        self.found.push((at, Severity::Warning, message, hint));
+    }
+
+    fn error(&mut self, at: Position, message: String, hint: Option<String>) {
+        self.found.push((at, Severity::Error, message, hint));
+    }
+
+    // Scopes
+
+    fn function(&mut self, function: &Function, kinds: &[Kind]) {
+        let outside = std::mem::take(&mut self.variables);
+        for (n, name) in function.params.iter().enumerate() {
+            let kind = kinds.get(n).cloned().unwrap_or(Kind::Any);
+            self.declare(name, kind, function.start, false);
+        }
+        self.block(&function.body);
+        self.leave(0);
+        self.variables = outside;
+    }
+
+    fn block(&mut self, statements: &[Stmt]) -> Kind {
+        let outer = self.variables.len();
+        let mut kind = Kind::Any;
+        for statement in statements {
+            kind = self.statement(statement);
+        }
+        self.leave(outer);
+        kind
+    }
+
+    fn declare(&mut self, name: &str, kind: Kind, at: Position, counts: bool) {
+        let counts = counts && !name.starts_with('_');
+        self.variables.push(Variable { name: name.to_owned(), kind, at, used: false, counts });
+    }
+
+    fn leave(&mut self, outer: usize) {
+        for variable in self.variables.split_off(outer.min(self.variables.len())) {
+            if variable.counts && !variable.used {
+                let name = variable.name;
+                self.warn(
+                    variable.at,
+                    format!("the variable `{name}` is not used"),
+                    Some(format!("take it out, or call it `_{name}`")),
+                );
+            }
+        }
+    }
+
+    fn look_up(&mut self, name: &str) -> Kind {
+        match self.variables.iter_mut().rev().find(|it| it.name == name) {
+            Some(variable) => {
+                variable.used = true;
+                variable.kind.clone()
+            }
+            None => Kind::Any,
+        }
+    }
+
+    // Statements
+
+    fn statement(&mut self, statement: &Stmt) -> Kind {
+        match statement {
+            Stmt::Var(it, flags, at) => {
+                let (name, value, _) = &**it;
+                let kind = self.expression(value);
+                if self.variables.iter().any(|it| it.name == name.name.as_str()) {
+                    let message = format!("`{}` is declared already and hidden here", name.name);
+                    self.warn(*at, message, Some("give it a name of its own".to_owned()));
+                }
+                let counts = !flags.intersects(ASTFlags::CONSTANT | ASTFlags::EXPORTED);
+                self.declare(&name.name, kind, *at, counts);
+            }
+            Stmt::Assignment(it) => self.assignment(&it.1, it.0.is_op_assignment()),
+            Stmt::Expr(it) => return self.expression(it),
+            Stmt::FnCall(call, at) => return self.call(call, *at),
+            Stmt::If(flow, _) => {
+                self.expression(&flow.expr);
+                let one = self.block(flow.body.statements());
+                let other = self.block(flow.branch.statements());
+                return one.or(&other);
+            }
+            Stmt::While(flow, _) | Stmt::Do(flow, ..) => {
+                self.expression(&flow.expr);
+                self.block(flow.body.statements());
+            }
+            Stmt::For(it, at) => {
+                let (name, counter, flow) = &**it;
+                let item = self.expression(&flow.expr).item();
+                let outer = self.variables.len();
+                self.declare(&name.name, item, *at, false);
+                if let Some(counter) = counter {
+                    self.declare(&counter.name, Kind::Of("int".to_owned()), *at, false);
+                }
+                self.block(flow.body.statements());
+                self.leave(outer);
+            }
+            Stmt::Switch(it, _) => {
+                self.expression(&it.0);
+                for case in &it.1.expressions {
+                    self.expression(&case.lhs);
+                    self.expression(&case.rhs);
+                }
+            }
+            Stmt::Block(block) => return self.block(block.statements()),
+            Stmt::TryCatch(flow, at) => {
+                self.block(flow.body.statements());
+                let outer = self.variables.len();
+                if let Expr::Variable(it, ..) = &flow.expr {
+                    self.declare(&it.1, Kind::Any, *at, false);
+                }
+                self.block(flow.branch.statements());
+                self.leave(outer);
+            }
+            Stmt::BreakLoop(value, ..) | Stmt::Return(value, ..) => {
+                if let Some(value) = value {
+                    self.expression(value);
+                }
+            }
+            Stmt::Import(it, at) => self.import(&it.0, &it.1.name, *at),
+            Stmt::Export(it, _) => {
+                self.look_up(&it.0.name);
+            }
+            Stmt::Share(captured) => {
+                for (name, _) in &**captured {
+                    self.look_up(&name.name);
+                }
+            }
+            Stmt::Noop(_) => {}
+            _ => {}
+        }
+        Kind::Any
+    }
+
+    fn import(&mut self, path: &Expr, alias: &str, at: Position) {
+        let Expr::StringConstant(path, _) = path else { return };
+        if is_known_function(alias) {
+            let message = format!("the import `{alias}` has the name of a function of the host");
+            self.warn(at, message, Some("import it under another name".to_owned()));
+        }
+        self.imports.insert(alias.to_owned(), (path.to_string(), at, false));
+    }
+
+    fn assignment(&mut self, sides: &BinaryExpr, with_operator: bool) {
+        let given = self.expression(&sides.rhs);
+        match &sides.lhs {
+            // Written to is not used.
+            Expr::Variable(it, ..) if !with_operator => {
+                if let Some(variable) =
+                    self.variables.iter_mut().rev().find(|other| other.name == it.1.as_str())
+                {
+                    variable.kind = variable.kind.clone().or(&given);
+                }
+            }
+            Expr::Dot(dot, ..) => {
+                let on = self.expression(&dot.lhs);
+                self.chain(on, &dot.rhs, true);
+            }
+            other => {
+                self.expression(other);
+            }
+        }
+    }
+
+    // Expressions
+
+    fn expression(&mut self, expression: &Expr) -> Kind {
+        let of = |name: &str| Kind::Of(name.to_owned());
+        match expression {
+            Expr::DynamicConstant(value, _) => {
+                if let Some(function) = value.read_lock::<FnPtr>() {
+                    let name = function.fn_name().to_owned();
+                    self.closure(&name, &[]);
+                }
+                Kind::Any
+            }
+            Expr::BoolConstant(..) => of("true or false"),
+            Expr::IntegerConstant(..) => of("int"),
+            Expr::FloatConstant(..) => of("float"),
+            Expr::CharConstant(..) | Expr::StringConstant(..) => of("text"),
+            Expr::InterpolatedString(parts, _) => {
+                for part in parts {
+                    self.expression(part);
+                }
+                of("text")
+            }
+            Expr::Array(items, _) => {
+                let kinds: Vec<Kind> = items.iter().map(|it| self.expression(it)).collect();
+                let first = kinds.first().cloned().unwrap_or(Kind::Any);
+                // An array that something is pushed to may come to hold anything.
+                let item = if kinds.is_empty() { Kind::Any } else { first };
+                let item = kinds.iter().fold(item, Kind::or);
+                Kind::List(Box::new(item))
+            }
+            Expr::Map(it, _) => {
+                for (_, value) in &it.0 {
+                    self.expression(value);
+                }
+                of("map")
+            }
+            Expr::Variable(it, ..) => {
+                if !it.2.is_empty() {
+                    self.use_import(it.2.root());
+                    return Kind::Any;
+                }
+                self.look_up(&it.1)
+            }
+            Expr::FnCall(call, at) | Expr::MethodCall(call, at) => self.call(call, *at),
+            Expr::Dot(dot, ..) => {
+                if let (Expr::Variable(it, ..), Expr::Property(property, at)) = (&dot.lhs, &dot.rhs)
+                    && it.1.as_str() == "params"
+                {
+                    self.parameter(&property.2, *at);
+                }
+                if let (Expr::Variable(it, ..), Expr::Dot(rest, ..)) = (&dot.lhs, &dot.rhs)
+                    && let (Expr::Property(property, at), "params") = (&rest.lhs, it.1.as_str())
+                {
+                    self.parameter(&property.2, *at);
+                }
+                let on = self.expression(&dot.lhs);
+                self.chain(on, &dot.rhs, false)
+            }
+            Expr::Index(index, ..) => {
+                let on = self.expression(&index.lhs);
+                self.chain_index(&on, &index.rhs)
+            }
+            Expr::And(parts, _) | Expr::Or(parts, _) => {
+                for part in parts.iter() {
+                    self.expression(part);
+                }
+                of("true or false")
+            }
+            Expr::Coalesce(parts, _) => {
+                let kinds: Vec<Kind> = parts.iter().map(|it| self.expression(it)).collect();
+                kinds.first().cloned().unwrap_or(Kind::Any)
+            }
+            Expr::Stmt(block) => self.block(block.statements()),
+            _ => Kind::Any,
+        }
+    }
+
+    fn chain_index(&mut self, on: &Kind, index: &Expr) -> Kind {
+        // `a[0].title`: the rest of the chain hangs on the index.
+        match index {
+            Expr::Dot(dot, ..) => {
+                self.expression(&dot.lhs);
+                self.chain(on.item(), &dot.rhs, false)
+            }
+            Expr::Index(inner, ..) => {
+                self.expression(&inner.lhs);
+                self.chain_index(&on.item(), &inner.rhs)
+            }
+            other => {
+                self.expression(other);
+                on.item()
+            }
+        }
+    }
+
+    /// What stands behind a dot.
+    fn chain(&mut self, on: Kind, rest: &Expr, is_set: bool) -> Kind {
+        match rest {
+            Expr::Property(it, at) => self.property(&on, &it.2, *at, is_set),
+            Expr::MethodCall(call, at) => self.method(&on, call, *at),
+            Expr::Dot(dot, ..) => {
+                let next = self.chain(on, &dot.lhs, false);
+                self.chain(next, &dot.rhs, is_set)
+            }
+            Expr::Index(index, ..) => {
+                let next = self.chain(on, &index.lhs, false);
+                self.chain_index(&next, &index.rhs)
+            }
+            other => self.expression(other),
+        }
+    }
+
+    fn property(&mut self, on: &Kind, name: &str, at: Position, is_set: bool) -> Kind {
+        let Some(host) = on.host() else { return Kind::Any };
+        let Some(found) = property(host, name) else {
+            let names = catalog().of(Some(host)).map(|it| it.name.as_str());
+            let hint = match functions(Some(host), name).next() {
+                Some(function) => Some(format!("it is a function: `{}`", function.signature())),
+                None => did_you_mean(name, names),
+            };
+            self.error(at, format!("a {host} has no property `{name}`"), hint);
+            return Kind::Any;
+        };
+        if is_set && found.settable.is_none() {
+            self.error(at, format!("`{name}` of a {host} can not be set"), None);
+        }
+        Kind::of(&found.returns)
+    }
+
+    fn method(&mut self, on: &Kind, call: &FnCallExpr, at: Position) -> Kind {
+        let name = call.name.as_str();
+        self.called.insert(name.to_owned());
+        let arguments: Vec<Kind> = call.args.iter().map(|it| self.argument(on, it)).collect();
+        let Some(host) = on.host() else { return of_language(on, name) };
+        let is_own = self.script.named(name).next().is_some();
+        let mut members = functions(Some(host), name).peekable();
+        if members.peek().is_none() {
+            let everywhere = matches!(name, "to_string" | "to_debug" | "type_of" | "is_shared");
+            let is_loop = host == "Changes" && catalog().is_of_language(name);
+            if !is_own && !everywhere && !is_loop {
+                let names = catalog().of(Some(host)).map(|it| it.name.as_str());
+                let hint = match property(host, name) {
+                    Some(_) => Some(format!("it is a property: `{name}`, without the brackets")),
+                    None => did_you_mean(name, names),
+                };
+                self.error(at, format!("a {host} has no function `{name}`"), hint);
+            }
+            return Kind::Any;
+        }
+        let told: Vec<_> = members.collect();
+        match told.iter().find(|it| it.params.len() == arguments.len()) {
+            Some(member) => {
+                for (given, param) in arguments.iter().zip(&member.params) {
+                    self.fits(name, given, &param.kind, at);
+                }
+                Kind::of(&member.returns)
+            }
+            None if is_own => Kind::Any,
+            None => {
+                let told: Vec<_> = told.iter().map(|it| format!("`{}`", it.told())).collect();
+                let message = format!("`{name}` does not take {} arguments", arguments.len());
+                self.error(at, message, Some(format!("it is {}", told.join(" or "))));
+                Kind::Any
+            }
+        }
+    }
+
+    /// Says where a value can not be what is taken.
+    fn fits(&mut self, name: &str, given: &Kind, taken: &str, at: Position) {
+        let scalar = ["text", "int", "float", "true or false", "map"];
+        let Kind::Of(given) = given else { return };
+        let known = |it: &str| scalar.contains(&it) || Kind::Of(it.to_owned()).host().is_some();
+        if known(given) && known(taken) && given != taken {
+            let message = format!("`{name}` takes {} here, not {}", one(taken), one(given));
+            self.error(at, message, None);
+        }
+    }
+
+    /// An argument; a closure is given the items of what it is called on.
+    fn argument(&mut self, on: &Kind, argument: &Expr) -> Kind {
+        let item = on.item();
+        match argument {
+            Expr::DynamicConstant(value, _) => {
+                if let Some(function) = value.read_lock::<FnPtr>() {
+                    let name = function.fn_name().to_owned();
+                    self.closure(&name, &[item.clone(), item]);
+                    return Kind::Any;
+                }
+                self.expression(argument)
+            }
+            // What a closure captures is shared first.
+            Expr::Stmt(block) => match block.statements() {
+                [Stmt::Share(_), Stmt::Expr(inner)] => self.argument(on, inner),
+                [Stmt::Share(_), Stmt::FnCall(call, at)] => {
+                    self.argument(on, &Expr::FnCall(call.clone(), *at))
+                }
+                _ => self.expression(argument),
+            },
+            Expr::FnCall(call, _) if call.name == "curry" => {
+                let mut kinds = Vec::new();
+                for captured in call.args.iter().skip(1) {
+                    kinds.push(self.expression(captured));
+                }
+                kinds.extend([item.clone(), item]);
+                if let Some(Expr::DynamicConstant(value, _)) = call.args.first()
+                    && let Some(function) = value.read_lock::<FnPtr>()
+                {
+                    let name = function.fn_name().to_owned();
+                    self.closure(&name, &kinds);
+                }
+                Kind::Any
+            }
+            other => self.expression(other),
+        }
+    }
+
+    fn closure(&mut self, name: &str, kinds: &[Kind]) {
+        self.called.insert(name.to_owned());
+        let script = self.script;
+        if is_closure(name) && self.walked.insert(name.to_owned()) {
+            for function in script.named(name) {
+                self.function(function, kinds);
+            }
+        }
+    }
+
+    fn parameter(&mut self, name: &str, at: Position) {
+        self.params_used.insert(name.to_owned());
+        let Some(declared) = self.declared else { return };
+        if !declared.contains_key(name) {
+            let hint = did_you_mean(name, declared.keys().map(String::as_str))
+                .or_else(|| Some("declare it in the doc comment's [params]".to_owned()));
+            self.error(at, format!("there is no parameter `{name}`"), hint);
+        }
+    }
+
+    fn use_import(&mut self, alias: &str) -> Option<String> {
+        if let Some((path, _, used)) = self.imports.get_mut(alias) {
+            *used = true;
+            return Some(path.clone());
+        }
+        None
+    }
+
+    /// A function that is called by itself: `plan("…")`, `md::row([…])`.
+    fn call(&mut self, call: &FnCallExpr, at: Position) -> Kind {
+        let name = call.name.as_str();
+        let n = call.args.len();
+        if name == "curry" {
+            return self.argument(&Kind::Any, &Expr::FnCall(Box::new(call.clone()), at));
+        }
+        let arguments: Vec<Kind> = call.args.iter().map(|it| self.expression(it)).collect();
+        if call.op_token.is_some() {
+            return operator(name, &arguments);
+        }
+        if !call.namespace.is_empty() {
+            let alias = call.namespace.root().to_owned();
+            let path = self.use_import(&alias);
+            let offered = path.as_ref().and_then(|it| self.exports.get(it));
+            if let (Some(path), Some(offered)) = (&path, offered)
+                && !offered.iter().any(|it| it.0 == name && it.1 == n)
+            {
+                let hint = match offered.iter().find(|it| it.0 == name) {
+                    Some((_, takes)) => Some(format!("it takes {takes} arguments")),
+                    None => did_you_mean(name, offered.iter().map(|it| it.0.as_str())),
+                };
+                let message = format!("the library `{path}` has no function `{name}` of {n}");
+                self.error(at, message, hint);
+            }
+            return Kind::Any;
+        }
+        self.called.insert(name.to_owned());
+        let own: Vec<usize> = self.script.named(name).map(|it| it.params.len()).collect();
+        if own.contains(&n)
+            || matches!(name, "Fn" | "call" | "type_of" | "is_def_var" | "is_def_fn")
+        {
+            return Kind::Any;
+        }
+        let all: Vec<_> = catalog()
+            .members()
+            .iter()
+            .filter(|it| it.form == Form::Function && it.name == name)
+            .collect();
+        let takes = |it: &&&crate::script::catalog::Member| {
+            it.params.len() + usize::from(it.on.is_some()) == n
+        };
+        match all.iter().find(takes) {
+            Some(member) => {
+                if self.role == Role::Policy && !member.policies {
+                    let message =
+                        format!("a policy can not call `{name}`: it judges, and changes nothing");
+                    self.error(at, message, None);
+                } else if matches!(self.role, Role::Skill) && !member.skills {
+                    self.error(at, format!("a skill can not call `{name}`"), None);
+                }
+                if member.on.is_none() {
+                    for (given, param) in arguments.iter().zip(&member.params) {
+                        self.fits(name, given, &param.kind, at);
+                    }
+                }
+                Kind::of(&member.returns)
+            }
+            None if catalog().is_of_language(name) => {
+                of_language(arguments.first().unwrap_or(&Kind::Any), name)
+            }
+            None if !own.is_empty() => {
+                let message = format!("`{name}` does not take {n} arguments");
+                self.error(at, message, Some(format!("it takes {}", own[0])));
+                Kind::Any
+            }
+            None if !all.is_empty() => {
+                let told: Vec<_> =
+                    all.iter().take(3).map(|it| format!("`{}`", it.told())).collect();
+                let message = format!("`{name}` does not take {n} arguments");
+                self.error(at, message, Some(format!("it is {}", told.join(" or "))));
+                Kind::Any
+            }
+            None if self.variables.iter().any(|it| it.name == name) => Kind::Any,
+            None => {
+                let own = self.script.functions.iter().map(|it| it.name.as_str());
+                let hosts = catalog().members().iter().filter(|it| it.form == Form::Function);
+                let names: Vec<&str> = own
+                    .filter(|it| !is_closure(it))
+                    .chain(hosts.map(|it| it.name.as_str()))
+                    .collect();
+                let hint = did_you_mean(name, names);
+                self.error(at, format!("there is no function `{name}`"), hint);
+                Kind::Any
+            }
+        }
+    }
+}
+
+/// A type with its article.
+fn one(kind: &str) -> String {
+    match kind {
+        "text" | "true or false" => kind.to_owned(),
+        "int" => "an int".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
+
+/// What an operator gives.
+fn operator(sign: &str, sides: &[Kind]) -> Kind {
+    let of = |name: &str| Kind::Of(name.to_owned());
+    match (sign, sides) {
+        ("==" | "!=" | "<" | "<=" | ">" | ">=" | "!" | "in", _) => of("true or false"),
+        ("+" | "-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Days" => of("Date"),
+        ("-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Date" => of("int"),
+        (_, [a, b])
+            if a == b
+                && matches!(a, Kind::Of(it) if it == "int" || it == "float" || it == "text") =>
+        {
+            a.clone()
+        }
+        ("+", [Kind::Of(a), _]) if a == "text" => of("text"),
+        _ => Kind::Any,
+    }
+}
