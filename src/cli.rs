@@ -6,6 +6,7 @@
 mod args;
 mod context;
 mod settings;
+mod stage;
 
 mod command;
 

@@ -67,6 +67,8 @@ mod sign_in;
 mod control;
 mod rehearsal;
 
+pub use demo::TENANT as DEMO_TENANT;
+
 pub use control::{
     Action, Edit, Edits, FaultRule, Fired, InvalidRule, Lag, Logged, Origin, Throttle,
 };

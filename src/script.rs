@@ -26,6 +26,7 @@ pub mod workspace;
 // What runs them.
 pub mod policy;
 pub mod skill;
+pub mod testing;
 
 pub use budget::Budget;
 pub use config::Config;

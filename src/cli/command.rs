@@ -12,6 +12,7 @@ pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod skill;
 pub(crate) mod task;
+pub(crate) mod test;
 pub(crate) mod transfer;
 
 use clap::CommandFactory as _;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Audit(command) => history::audit(&context, command),
         Command::Delta(args) => delta::run(&context, args),
         Command::Skill(command) => skill::run(&context, command),
+        Command::Test(args) => test::run(&context, args),
         Command::Api(args) => api::run(&context, args),
         Command::Emulator(args) => emulator::run(&context, args),
         Command::Completions { .. } => Ok(Exit::Done),

@@ -214,31 +214,50 @@ impl<'a> Context<'a> {
     /// Returns what configuration grants an agent. Where agents are configured, an unknown name
     /// is an error: a typo must not grant everything.
     pub(crate) fn agent(&self, name: Option<&str>) -> Result<Option<Agent>, CommandError> {
-        let Some(name) = name else { return Ok(None) };
-        if name.trim().is_empty() {
-            return Err(CommandError::usage("the name of the agent is empty"));
-        }
-        let agents = &self.workspace.config.agents;
-        let Some(config) = agents.get(name) else {
-            if agents.is_empty() {
-                return Ok(Some(Agent {
-                    name: name.into(),
-                    plans: None,
-                    may_apply: true,
-                    force: false,
-                }));
-            }
-            let known: Vec<_> = agents.keys().map(|it| format!("`{it}`")).collect();
-            return Err(CommandError::new("agent", format!("there is no agent `{name}`"))
-                .hint(format!("planwright.toml knows {}", known.join(", "))));
-        };
-        Ok(Some(Agent {
-            name: name.to_owned(),
-            plans: config.plans.as_ref().map(|plans| plans.iter().cloned().collect()),
-            may_apply: config.may_apply,
-            force: config.force,
-        }))
+        agent_of(&self.workspace, name)
     }
+
+    /// Returns the runtime's handle.
+    pub(crate) fn handle(&self) -> tokio::runtime::Handle {
+        self.runtime.handle().clone()
+    }
+
+    /// Returns what Ctrl-C sets, once somebody watches for it.
+    pub(crate) fn interrupt(&self) -> Arc<Stop> {
+        self.runtime.block_on(async { self.watch_interrupt() });
+        Arc::clone(&self.interrupt)
+    }
+}
+
+/// Returns what a workspace grants an agent.
+pub(crate) fn agent_of(
+    workspace: &Workspace,
+    name: Option<&str>,
+) -> Result<Option<Agent>, CommandError> {
+    let Some(name) = name else { return Ok(None) };
+    if name.trim().is_empty() {
+        return Err(CommandError::usage("the name of the agent is empty"));
+    }
+    let agents = &workspace.config.agents;
+    let Some(config) = agents.get(name) else {
+        if agents.is_empty() {
+            return Ok(Some(Agent {
+                name: name.into(),
+                plans: None,
+                may_apply: true,
+                force: false,
+            }));
+        }
+        let known: Vec<_> = agents.keys().map(|it| format!("`{it}`")).collect();
+        return Err(CommandError::new("agent", format!("there is no agent `{name}`"))
+            .hint(format!("planwright.toml knows {}", known.join(", "))));
+    };
+    Ok(Some(Agent {
+        name: name.to_owned(),
+        plans: config.plans.as_ref().map(|plans| plans.iter().cloned().collect()),
+        may_apply: config.may_apply,
+        force: config.force,
+    }))
 }
 
 fn save(finished: &Finished, file: &std::path::Path) -> Result<(), CommandError> {

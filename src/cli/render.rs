@@ -6,6 +6,7 @@
 pub(crate) mod card;
 pub(crate) mod entity;
 pub(crate) mod failure;
+pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod reference;
 pub(crate) mod report;

@@ -207,6 +207,11 @@ impl Host {
         self.apply_set(origin, start, saved.change_set).await
     }
 
+    /// Applies a set that was drafted by looking at the board, as `start` says.
+    pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
+        self.apply_set(Origin::default(), start, set).await
+    }
+
     /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
     /// it.
     pub(crate) async fn apply_set(&self, origin: Origin, start: Start, set: ChangeSet) -> Finished {

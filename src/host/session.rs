@@ -67,6 +67,8 @@ pub(crate) struct State {
     n_keys: usize,
     /// Random numbers drawn.
     n_draws: u64,
+    /// What is taken for now, and where, in the place of what stays the same for a run.
+    clock: Option<(Timestamp, TimeZone)>,
     /// How many details to fetch at the next miss: one batch at first, which costs a single look
     /// no more than one request, then more, so that a loop over a long list gets all of it.
     pub(crate) readahead: usize,
@@ -150,10 +152,45 @@ impl Session {
         &self.shared.facts
     }
 
+    /// Returns the moment that the run takes for now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.state().clock.as_ref().map_or(self.facts().now, |it| it.0)
+    }
+
+    /// Returns the zone that decides what today is.
+    #[must_use]
+    pub fn zone(&self) -> TimeZone {
+        self.state().clock.as_ref().map_or_else(|| self.facts().zone.clone(), |it| it.1.clone())
+    }
+
     /// Returns the day that it is, in the configured zone.
     #[must_use]
     pub fn today(&self) -> Date {
-        time::day_of_moment(self.facts().now, &self.facts().zone)
+        time::day_of_moment(self.now(), &self.zone())
+    }
+
+    /// Takes another moment for now, in another zone: for whoever looks on over several runs.
+    pub fn set_clock(&self, now: Timestamp, zone: TimeZone) {
+        self.state().clock = Some((now, zone));
+    }
+
+    /// Forgets everything that was read and wanted: what is looked at next is read anew.
+    pub fn forget(&self) {
+        let (output, warnings) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.output), std::mem::take(&mut state.warnings))
+        };
+        self.begin_again();
+        let mut state = self.state();
+        (state.output, state.warnings) = (output, warnings);
+        state.snapshot = Snapshot::default();
+    }
+
+    /// Returns what was printed so far.
+    #[must_use]
+    pub fn output(&self) -> Vec<String> {
+        self.state().output.clone()
     }
 
     /// Returns how this session sees the board.

@@ -18,6 +18,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, Module, NativeCallContext, Position};
 
 use crate::host::{Error, Session, StopReason};
 use crate::script::engine::Kind;
+use crate::script::testing::Play;
 
 mod beta;
 mod board;
@@ -29,6 +30,7 @@ mod given;
 mod people;
 mod plan;
 mod task;
+mod testing;
 mod text;
 
 pub(crate) use bucket::Bucket;
@@ -48,6 +50,8 @@ pub(crate) struct Run {
     pub(crate) session: Session,
     /// Where the verdicts go; policies only.
     pub(crate) verdicts: Option<Arc<Verdicts>>,
+    /// Where it plays; tests only.
+    pub(crate) play: Option<Arc<Play>>,
 }
 
 /// Returns the functions for a kind of script, built once.
@@ -76,6 +80,9 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
             Kind::Skill | Kind::Test => {
                 board::add_effects(&mut module);
                 beta::add_effects(&mut module);
+                if kind == Kind::Test {
+                    testing::add(&mut module);
+                }
             }
         }
         module.build_index();

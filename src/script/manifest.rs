@@ -144,6 +144,23 @@ impl Manifest {
         self.description.lines().next().unwrap_or_default()
     }
 
+    /// Reads the parameters given as data; fills in defaults. Nothing (`null`) is none given.
+    ///
+    /// # Errors
+    /// One is unknown, missing, or not of its type.
+    pub fn checked(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+        if self.params.is_none() {
+            return Ok(given.clone());
+        }
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let given = given.iter().filter(|(_, value)| !value.is_null());
+        let texts: Vec<_> = given.map(|(name, value)| (name.clone(), text(value))).collect();
+        self.arguments(&texts)
+    }
+
     /// Reads the parameters given as texts; fills in defaults.
     ///
     /// # Errors

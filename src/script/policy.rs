@@ -44,6 +44,12 @@ impl Policies {
         Self { policies, budget: config.limits.budget() }
     }
 
+    /// Returns no policies: for what is judged by the host rules alone.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { policies: Vec::new(), budget: Budget::default() }
+    }
+
     /// Returns the files of the policies in force.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(|(name, _)| name.as_str())
@@ -135,7 +141,8 @@ impl Policies {
         let session = session.watched();
         let meter = Meter::new(self.budget, &session);
         let verdicts = Arc::new(Verdicts::of(source.to_owned()));
-        let tag = Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)) };
+        let tag =
+            Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)), play: None };
         let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));
         meter.start();
         let call = |name: &str, change: Option<usize>, argument: Dynamic| {

@@ -140,7 +140,7 @@ fn run(
     session: &Session,
 ) -> Result<Value, Failure> {
     let meter = Meter::new(budget, session);
-    let tag = Dynamic::from(Run { session: session.clone(), verdicts: None });
+    let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
     let engine = for_running(Kind::Skill, session, &meter, tag);
     let mut scope = Scope::new();
     scope.push_constant_dynamic("params", from_json(params));

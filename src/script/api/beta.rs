@@ -42,7 +42,7 @@ impl Task {
     fn recurrence_given(&self, map: &Map) -> Fallible<Recurrence> {
         let session = &self.session;
         let task = session.task(&self.id).or_raise(session)?;
-        let first = task.start.or(task.due).unwrap_or(session.facts().now);
+        let first = task.start.or(task.due).unwrap_or(session.now());
         let mut given = Given::starting(Date::of_moment(first, session).to_write()?);
         for (name, value) in map {
             let number = || match value.as_int().ok().and_then(|it| u32::try_from(it).ok()) {

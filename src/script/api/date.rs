@@ -28,11 +28,11 @@ pub(crate) struct Days(pub(crate) i64);
 
 impl Date {
     pub(crate) fn of_day(day: civil::Date, session: &Session) -> Self {
-        Self { day, moment: None, zone: session.facts().zone.clone() }
+        Self { day, moment: None, zone: session.zone() }
     }
 
     pub(crate) fn of_moment(moment: Timestamp, session: &Session) -> Self {
-        let zone = session.facts().zone.clone();
+        let zone = session.zone();
         Self { day: day_of_moment(moment, &zone), moment: Some(moment), zone }
     }
 
@@ -130,7 +130,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn now(ctx: NativeCallContext) -> Fallible<Date> {
         let session = run_of(&ctx)?.session;
-        Ok(Date::of_moment(session.facts().now, &session))
+        Ok(Date::of_moment(session.now(), &session))
     }
 
     /// A day from text: `date("2026-12-24")`.

@@ -1,0 +1,247 @@
+//! `planwright test`: the tests of the workspace, each on a board of its own.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::text::{BOLD, DIM, GREEN, RED, count, paint, visible};
+use crate::cli::render::{failure, junit};
+use crate::cli::settings;
+use crate::cli::stage::EmulatorStage;
+use crate::host::Failure;
+use crate::host::error::nearest;
+use crate::script::Workspace;
+use crate::script::testing::TestFile;
+use crate::script::workspace::read_script;
+
+const EXAMPLES: &str = "\
+Examples:
+  planwright test                     every test of scripts/tests
+  planwright test due_soon            those of scripts/tests/due_soon.rhai
+  planwright test due_soon::second    those of it with `second` in their name
+  planwright test --junit report.xml
+
+Each test plays on an empty Planner of its own, at a moment that stands still, with the
+policies of the workspace. `planwright api` shows what tests can call.";
+
+/// Run the tests of skills and policies
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TestArgs {
+    /// Files of tests, by name or path; `file::part` for tests with `part` in their name
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// Write a report that build servers read
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// How many tests to run at once; as many as there are processors if absent
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+/// A test that was played.
+#[derive(Debug, Serialize)]
+pub(crate) struct Played {
+    /// The file, without folder and ending.
+    pub(crate) file: String,
+    /// The test; `None` where the file itself is broken.
+    pub(crate) test: Option<String>,
+    pub(crate) passed: bool,
+    #[serde(rename = "duration_ms", serialize_with = "as_millis")]
+    pub(crate) duration: Duration,
+    /// What the test printed.
+    pub(crate) output: Vec<String>,
+    pub(crate) error: Option<Failure>,
+}
+
+fn as_millis<S: serde::Serializer>(it: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Played {
+    pub(crate) fn name(&self) -> String {
+        match &self.test {
+            Some(test) => format!("{}::{test}", self.file),
+            None => self.file.clone(),
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, CommandError> {
+    let began = Instant::now();
+    let files = chosen(&context.workspace, &args.paths)?;
+    if files.is_empty() {
+        context.ui.note("No tests in this workspace: scripts/tests has no file.");
+    }
+    let played = play(context, files, args.jobs)?;
+    let n_failed = played.iter().filter(|it| !it.passed).count();
+    if let Some(file) = &args.junit {
+        settings::write_whole(file, &junit::write(&played))?;
+    }
+    if context.ui.json() {
+        context.ui.json_value(&serde_json::json!({
+            "ok": n_failed == 0,
+            "passed": played.len() - n_failed,
+            "failed": n_failed,
+            "tests": played,
+        }));
+    } else {
+        show(context, &played, began.elapsed());
+    }
+    Ok(if n_failed == 0 { Exit::Done } else { Exit::Input })
+}
+
+/// A file with the part of a name that its tests must have.
+struct Chosen {
+    name: String,
+    text: String,
+    part: String,
+}
+
+fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, CommandError> {
+    let of = |name: &str, text: &str, part: &str| Chosen {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        part: part.to_owned(),
+    };
+    if paths.is_empty() {
+        return Ok(workspace.tests.iter().map(|(name, text)| of(name, text, "")).collect());
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        let (name, part) = path.split_once("::").unwrap_or((path, ""));
+        if let Some(text) = workspace.tests.get(name) {
+            files.push(of(name, text, part));
+            continue;
+        }
+        let path = Path::new(name);
+        if path.is_dir() {
+            let inside = workspace.root.as_ref().map(|it| it.join("scripts/tests"));
+            let folder = path.canonicalize()?;
+            let tests = inside.filter(|it| it.canonicalize().is_ok_and(|it| it == folder));
+            if tests.is_some() {
+                files.extend(workspace.tests.iter().map(|(name, text)| of(name, text, part)));
+                continue;
+            }
+        } else if path.extension().is_some_and(|it| it == "rhai") {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            files.push(of(&stem, &read_script(path)?, part));
+            continue;
+        }
+        let near = nearest(name, workspace.tests.keys().map(String::as_str));
+        let error = CommandError::new("not_found", format!("there is no file of tests `{name}`"));
+        return Err(match near.as_slice() {
+            [] => error.hint("tests are in scripts/tests of the workspace"),
+            near => error.hint(format!("there is {}", near.join(", "))),
+        });
+    }
+    Ok(files)
+}
+
+/// Plays every test, several at once; returns them in their order.
+fn play(
+    context: &Context<'_>,
+    files: Vec<Chosen>,
+    jobs: Option<usize>,
+) -> Result<Vec<Played>, CommandError> {
+    let mut played: Vec<(usize, Played)> = Vec::new();
+    let mut queue: VecDeque<(usize, Arc<TestFile>, String)> = VecDeque::new();
+    let mut n = 0;
+    for Chosen { name, text, part } in files {
+        match TestFile::compile(&name, &text, &context.workspace.libraries) {
+            Ok(file) => {
+                let file = Arc::new(file);
+                for test in file.tests.iter().filter(|it| it.contains(&part)) {
+                    queue.push_back((n, Arc::clone(&file), test.clone()));
+                    n += 1;
+                }
+            }
+            Err(error) => {
+                let duration = Duration::ZERO;
+                let (output, error) = (Vec::new(), Some(error));
+                let broken =
+                    Played { file: name, test: None, passed: false, duration, output, error };
+                played.push((n, broken));
+                n += 1;
+            }
+        }
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = jobs.unwrap_or(processors).clamp(1, 64).min(queue.len().max(1));
+    let (queue, results) = (Mutex::new(queue), Mutex::new(Vec::new()));
+    let workspace = Arc::new(context.workspace.clone());
+    let (runtime, interrupt) = (context.handle(), context.interrupt());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some((n, file, test)) = next.filter(|_| interrupt.reason().is_none())
+                    else {
+                        return;
+                    };
+                    let began = Instant::now();
+                    let stage = EmulatorStage::new(
+                        Arc::clone(&workspace),
+                        &runtime,
+                        Arc::clone(&interrupt),
+                    );
+                    let (output, result) = match stage {
+                        Ok(stage) => Arc::new(stage).play(&file, &test),
+                        Err(error) => (Vec::new(), Err(error.failure)),
+                    };
+                    let one = Played {
+                        file: file.name.clone(),
+                        test: Some(test),
+                        passed: result.is_ok(),
+                        duration: began.elapsed(),
+                        output,
+                        error: result.err(),
+                    };
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((n, one));
+                }
+            });
+        }
+    });
+    played.extend(results.into_inner().unwrap_or_else(PoisonError::into_inner));
+    played.sort_by_key(|(n, _)| *n);
+    Ok(played.into_iter().map(|(_, it)| it).collect())
+}
+
+fn show(context: &Context<'_>, played: &[Played], took: Duration) {
+    for it in played {
+        let mark = if it.passed { paint(GREEN, "ok") } else { paint(RED.bold(), "FAILED") };
+        let time = paint(DIM, &format!("{} ms", it.duration.as_millis()));
+        context.ui.answer(&format!("{mark} {} {time}", visible(&it.name())));
+    }
+    for it in played.iter().filter(|it| !it.passed) {
+        context.ui.note(&format!("\n{}", paint(BOLD, &visible(&it.name()))));
+        for line in &it.output {
+            context.ui.note(&format!("  {} {}", paint(DIM, "printed"), visible(line)));
+        }
+        if let Some(error) = &it.error {
+            // A difference takes lines; what it shows stays behind a margin.
+            let mut lines = error.message.lines();
+            let message = lines.next().unwrap_or_default().to_owned();
+            context.ui.note(&failure::text(&Failure { message, ..error.clone() }));
+            for line in lines {
+                context.ui.note(&format!("    {}", visible(line)));
+            }
+        }
+    }
+    let n_failed = played.iter().filter(|it| !it.passed).count();
+    let passed = count(played.len() - n_failed, "test");
+    let seconds = took.as_secs_f64();
+    context.ui.answer("");
+    context.ui.answer(&match n_failed {
+        0 => format!("{passed} passed in {seconds:.1} s."),
+        n => format!("{passed} passed, {n} failed in {seconds:.1} s."),
+    });
+}

@@ -1,0 +1,243 @@
+//! The stage of a test: an emulator of its own, a clock that stands, a journal that goes away.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::change::ChangeSet;
+use crate::cli::context::agent_of;
+use crate::cli::error::CommandError;
+use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
+use crate::graph::{BaseUrl, Client, Secret};
+use crate::host::{Failure, Host, Ledger, Start, Status, Stop, Watch};
+use crate::journal::Purpose;
+use crate::model::{Clock, TaskId};
+use crate::script::testing::{Stage, TestFile, USER, Wanted, What};
+use crate::script::{Policies, Skill, Workspace};
+
+/// When a test plays that does not say: a Friday morning.
+const BEGIN: &str = "2026-03-27T09:00:00Z";
+
+fn demo() -> Value {
+    serde_json::from_str(DEMO_TENANT).unwrap_or_default()
+}
+
+/// A clock that stands where it was set.
+#[derive(Debug)]
+struct StageClock(Mutex<Timestamp>);
+
+impl Clock for StageClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one test plays on.
+#[derive(Debug)]
+pub(crate) struct EmulatorStage {
+    emulator: Emulator,
+    base: BaseUrl,
+    clock: Arc<StageClock>,
+    zone: Mutex<TimeZone>,
+    workspace: Arc<Workspace>,
+    runtime: Handle,
+    interrupt: Arc<Stop>,
+    rules: Mutex<Vec<FaultRule>>,
+    folder: PathBuf,
+    /// Ends the emulator's server with the stage.
+    _serving: oneshot::Sender<()>,
+}
+
+impl EmulatorStage {
+    /// Sets up a stage with nothing on it but people.
+    pub(crate) fn new(
+        workspace: Arc<Workspace>,
+        runtime: &Handle,
+        interrupt: Arc<Stop>,
+    ) -> Result<Self, CommandError> {
+        let begin = BEGIN.parse().unwrap_or_default();
+        let clock = Arc::new(StageClock(Mutex::new(begin)));
+        let options = Options::new(Storage::Memory, Arc::clone(&clock) as Arc<dyn Clock>);
+        let failed = |error: &dyn std::error::Error| {
+            CommandError::new("io", "can not set up a Planner to test against").caused_by(error)
+        };
+        let emulator = Emulator::open(options).map_err(|it| failed(&it))?;
+        let people = json!({ "users": demo()["users"] });
+        emulator.seed(&people.to_string()).map_err(|it| failed(&it))?;
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
+        let base = BaseUrl::parse(&format!("http://{}/v1.0", listener.local_addr()?))?;
+        let (serving, stopped) = oneshot::channel::<()>();
+        runtime.spawn(emulator.clone().serve(listener, async {
+            let _dropped = stopped.await;
+        }));
+        let folder =
+            std::env::temp_dir().join(format!("planwright-test-{}", uuid::Uuid::new_v4().simple()));
+        Ok(Self {
+            emulator,
+            base,
+            clock,
+            zone: Mutex::new(TimeZone::UTC),
+            workspace,
+            runtime: runtime.clone(),
+            interrupt,
+            rules: Mutex::default(),
+            folder,
+            _serving: serving,
+        })
+    }
+
+    /// Plays one test; returns what it printed, and how it ended.
+    pub(crate) fn play(
+        self: Arc<Self>,
+        file: &TestFile,
+        test: &str,
+    ) -> (Vec<String>, Result<(), Failure>) {
+        let host = match self.host(USER, None, false) {
+            Ok(host) => host,
+            Err(error) => return (Vec::new(), Err(error.failure)),
+        };
+        let (file, test) = (file.clone(), test.to_owned());
+        let stage = Arc::clone(&self);
+        let looked = host.look(None, move |session| {
+            session.set_clock(stage.clock.now(), TimeZone::UTC);
+            let result = file.play(&test, session, stage);
+            Ok((session.output(), result))
+        });
+        match self.runtime.block_on(looked) {
+            Ok(played) => played,
+            Err(failure) => (Vec::new(), Err(failure)),
+        }
+    }
+
+    fn host(&self, user: &str, agent: Option<&str>, judged: bool) -> Result<Host, CommandError> {
+        let limits = &self.workspace.config.limits;
+        let judge = match judged {
+            true => Policies::in_force(&self.workspace, agent),
+            false => Policies::none(),
+        };
+        let base = self.base.clone();
+        let base = if self.workspace.config.beta { base.beta() } else { base };
+        Ok(Host {
+            client: Client::new(base, &Secret::new(format!("emulator:{user}")))?,
+            service: "test".to_owned(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            zone: self.zone.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            caps: limits.caps(),
+            limits: self.workspace.config.planner,
+            time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
+            judge: Arc::new(judge),
+            quarantine: Duration::from_secs(1),
+            writes_per_second: None,
+            watch: Watch::default(),
+            ledger: Some(Ledger::new(self.folder.clone())),
+            interrupt: Arc::clone(&self.interrupt),
+        })
+    }
+
+    fn wanted(&self, wanted: &Wanted) -> Result<Value, CommandError> {
+        let libraries = &self.workspace.libraries;
+        let skill = match &wanted.what {
+            What::Text(text) => Skill::compile("-", "script", text, libraries)?,
+            What::Skill(name) => match self.workspace.skills.get(name) {
+                Some(text) => {
+                    Skill::compile(name, &format!("skills/{name}.rhai"), text, libraries)?
+                }
+                None => {
+                    let message = format!("there is no skill `{name}`");
+                    return Err(CommandError::new("not_found", message));
+                }
+            },
+        };
+        let params = skill.manifest.checked(&wanted.params)?;
+        let program = skill.program(params.clone(), self.workspace.config.limits.budget());
+        let start = Start {
+            purpose: Purpose::Run,
+            skill: skill.name.clone(),
+            skill_digest: Some(skill.digest().to_owned()),
+            params: Value::Object(params),
+            agent: agent_of(&self.workspace, wanted.agent.as_deref())?,
+            force: wanted.force,
+            dry_run: wanted.dry_run,
+        };
+        let host = self.host(&wanted.user, wanted.agent.as_deref(), true)?;
+        let finished = self.runtime.block_on(host.run(start, program));
+        Ok(serde_json::to_value(&finished.report).unwrap_or_default())
+    }
+
+    fn applied(&self, user: &str, set: ChangeSet) -> Result<(), CommandError> {
+        let host = self.host(user, None, false)?;
+        let start = Start {
+            purpose: Purpose::Apply,
+            skill: "test".to_owned(),
+            skill_digest: None,
+            params: Value::Null,
+            agent: None,
+            force: true,
+            dry_run: false,
+        };
+        let finished = self.runtime.block_on(host.apply_drafted(start, set));
+        let report = finished.report;
+        if matches!(report.status, Status::Applied | Status::NoChanges) {
+            return Ok(());
+        }
+        let reason = report.error.map(|it| it.message);
+        let verdict = report.verdicts.first().map(|it| it.reason.clone());
+        let message = reason.or(verdict).unwrap_or_else(|| "it was not applied".to_owned());
+        Err(CommandError::new("invalid", format!("what the test itself wants failed: {message}")))
+    }
+}
+
+impl Drop for EmulatorStage {
+    fn drop(&mut self) {
+        // What is left of it is for the system to clean up.
+        let _gone = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Stage for EmulatorStage {
+    fn seed(&self, tenant: &Value) -> Result<(), Failure> {
+        self.emulator.seed(&tenant.to_string()).map_err(|error| Failure {
+            code: "invalid".into(),
+            message: format!("the board can not be set up: {error}"),
+            ..Failure::default()
+        })
+    }
+
+    fn demo(&self) -> Result<(), Failure> {
+        let demo = demo();
+        self.seed(&json!({ "groups": demo["groups"], "plans": demo["plans"] }))
+    }
+
+    fn set_clock(&self, now: Timestamp, zone: TimeZone) {
+        *self.clock.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = zone;
+    }
+
+    fn run(&self, wanted: &Wanted) -> Result<Value, Failure> {
+        self.wanted(wanted).map_err(|error| error.failure)
+    }
+
+    fn apply(&self, user: &str, set: ChangeSet) -> Result<(), Failure> {
+        self.applied(user, set).map_err(|error| error.failure)
+    }
+
+    fn meddle(&self, task: &TaskId, details: bool, body: Value) -> Result<(), Failure> {
+        let path = format!("/planner/tasks/{task}{}", if details { "/details" } else { "" });
+        let edit = Edit { user: "mei@bos.example".to_owned(), path: Some(path), body };
+        let rule = FaultRule::new(Action::Edit(edit)).on("PATCH", task.as_str()).nth(1);
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.push(rule);
+        self.emulator.set_faults(rules.clone()).map_err(|error| Failure {
+            code: "invalid".into(),
+            message: error.to_string(),
+            ..Failure::default()
+        })
+    }
+}

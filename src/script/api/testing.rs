@@ -1,0 +1,582 @@
+//! What tests can do beside what skills can: set a board up, run skills, look at what came of it.
+
+use jiff::civil;
+use jiff::tz::TimeZone;
+use rhai::plugin::{
+    Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
+};
+use rhai::{Array, EvalAltResult, Map, Position};
+use serde_json::{Value, json};
+
+use crate::host::{Failure, Session};
+use crate::script::api::given::{each, priority_given, progress_given, text_given};
+use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, invalid, kind_of, run_of};
+use crate::script::convert::{from_json, to_json};
+use crate::script::testing::{Play, Wanted, What};
+
+pub(crate) fn add(module: &mut Module) {
+    combine_with_exported_module!(module, "testing", functions);
+}
+
+fn play_of(ctx: &NativeCallContext) -> Fallible<(Session, std::sync::Arc<Play>)> {
+    let run = run_of(ctx)?;
+    match run.play {
+        Some(play) => Ok((run.session, play)),
+        None => Err("this is for tests".into()),
+    }
+}
+
+/// Raises what the stage could not do.
+fn refused(failure: &Failure) -> Box<EvalAltResult> {
+    let mut map = Map::new();
+    map.insert("kind".into(), failure.code.clone().into());
+    map.insert("message".into(), failure.message.clone().into());
+    if let Some(hint) = &failure.hint {
+        map.insert("hint".into(), hint.clone().into());
+    }
+    EvalAltResult::ErrorRuntime(map.into(), Position::NONE).into()
+}
+
+fn failed<T>(message: String) -> Fallible<T> {
+    Err(EvalAltResult::ErrorRuntime(message.into(), Position::NONE).into())
+}
+
+/// Applies what the test itself wants so far, and has everything read anew.
+fn apply(session: &Session, play: &Play) -> Fallible<()> {
+    let set = session.change_set();
+    if !set.is_empty() {
+        let user = play.scene().user.clone();
+        play.stage.apply(&user, set).map_err(|it| refused(&it))?;
+    }
+    session.forget();
+    Ok(())
+}
+
+/// Reads the options of a run: `#{ dry_run: true, force: true }`.
+fn option(session: &Session, options: &Map, name: &str) -> Fallible<bool> {
+    match options.get(name) {
+        None => Ok(false),
+        Some(value) => match value.as_bool() {
+            Ok(it) => Ok(it),
+            Err(_) => invalid(session, format!("{name} is true or false, not {}", kind_of(value))),
+        },
+    }
+}
+
+fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fallible<Dynamic> {
+    let (session, play) = play_of(ctx)?;
+    if let Some(other) = options.keys().find(|it| *it != "dry_run" && *it != "force") {
+        let message = format!("a run has no option `{other}`; it has dry_run, force");
+        return invalid(&session, message);
+    }
+    apply(&session, &play)?;
+    let params = match to_json(&Dynamic::from(params.clone())) {
+        Ok(Value::Object(params)) => params,
+        Ok(_) => serde_json::Map::new(),
+        Err(message) => return invalid(&session, message),
+    };
+    let (user, agent) = {
+        let scene = play.scene();
+        (scene.user.clone(), scene.agent.clone())
+    };
+    let wanted = Wanted {
+        what,
+        params,
+        agent,
+        user,
+        force: option(&session, options, "force")?,
+        dry_run: option(&session, options, "dry_run")?,
+    };
+    let report = play.stage.run(&wanted).map_err(|it| refused(&it))?;
+    session.forget();
+    let shown = from_json(&report);
+    play.scene().last = Some(report);
+    Ok(shown)
+}
+
+/// The report of the last run.
+fn last(ctx: &NativeCallContext) -> Fallible<Value> {
+    let (session, play) = play_of(ctx)?;
+    let last = play.scene().last.clone();
+    last.map_or_else(|| invalid(&session, "nothing was run yet".to_owned()), Ok)
+}
+
+/// A line for each change of a report: what people compare.
+fn changes_of(report: &Value) -> Vec<String> {
+    let changes = report["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    changes
+        .iter()
+        .map(|it| {
+            let fields: Vec<&str> =
+                it["fields"].as_object().into_iter().flatten().map(|it| it.0.as_str()).collect();
+            let (op, entity) = (text(&it["op"]), text(&it["entity"]));
+            format!("{op} {entity} {:?} [{}]", text(&it["title"]), fields.join(", "))
+        })
+        .collect()
+}
+
+/// What the last run came to, to be told where a check fails.
+fn told(report: &Value) -> String {
+    let mut lines = vec![format!("the run came to `{}`", report["status"].as_str().unwrap_or("?"))];
+    if let Some(message) = report["error"]["message"].as_str() {
+        lines.push(format!("  error: {message}"));
+    }
+    lines.extend(changes_of(report).into_iter().map(|it| format!("  {it}")));
+    for verdict in report["verdicts"].as_array().into_iter().flatten() {
+        let text = |key: &str| verdict[key].as_str().unwrap_or_default();
+        lines.push(format!("  {}: {} ({})", text("verdict"), text("reason"), text("source")));
+    }
+    lines.join("\n")
+}
+
+/// Checks that a rule gave a verdict: the name of a policy, or what its reason contains.
+fn judged(ctx: &NativeCallContext, verdict: &str, rule: &str) -> Fallible<()> {
+    let report = last(ctx)?;
+    let is_it = |it: &Value| {
+        let text = |key: &str| it[key].as_str().unwrap_or_default();
+        let source = text("source");
+        text("verdict") == verdict
+            && (source == rule
+                || source.strip_suffix(".rhai") == Some(rule)
+                || source.strip_prefix("host ") == Some(rule)
+                || text("reason").contains(rule))
+    };
+    if report["verdicts"].as_array().is_some_and(|it| it.iter().any(is_it)) {
+        return Ok(());
+    }
+    failed(format!("no rule `{rule}` said {verdict}: {}", told(&report)))
+}
+
+/// Turns what a test gives for a task into what a seed has.
+fn seed_task(session: &Session, given: &Map, bucket: Option<&str>) -> Fallible<Value> {
+    let mut task = serde_json::Map::new();
+    if let Some(bucket) = bucket {
+        task.insert("bucket".into(), bucket.into());
+    }
+    for (key, value) in given {
+        let plain = || to_json(value).or_else(|message| invalid(session, message));
+        match key.as_str() {
+            "assign" | "assignees" => {
+                let mut names = Vec::new();
+                for person in each(value.clone()) {
+                    names.push(Value::String(text_given(&person, session, "a person")?));
+                }
+                task.insert("assignees".into(), Value::Array(names));
+            }
+            "progress" => {
+                let name = text_given(value, session, "progress")?;
+                task.insert("percent".into(), progress_given(&name, session)?.percent().into());
+            }
+            "percent_complete" => {
+                task.insert("percent".into(), plain()?);
+            }
+            "priority" => {
+                let level = priority_given(value, session)?.level();
+                task.insert("priority".into(), level.into());
+            }
+            "due" | "start" | "created" | "completed" => {
+                let text = match value.read_lock::<Date>() {
+                    Some(date) => date.to_string(),
+                    None => text_given(value, session, key)?,
+                };
+                task.insert(key.as_str().into(), text.into());
+            }
+            "labels" | "checklist" => {
+                let items = each(value.clone());
+                let items = to_json(&Dynamic::from(items));
+                task.insert(key.as_str().into(), items.or_else(|it| invalid(session, it))?);
+            }
+            other => {
+                task.insert(other.into(), plain()?);
+            }
+        }
+    }
+    Ok(Value::Object(task))
+}
+
+/// Turns what a test gives for a board into a seed.
+fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
+    const KNOWN: [&str; 6] = ["title", "members", "labels", "buckets", "tasks", "created_by"];
+    if let Some(other) = given.keys().find(|it| !KNOWN.contains(&it.as_str())) {
+        let message = format!("a board has no `{other}`; it has {}", KNOWN.join(", "));
+        return invalid(session, message);
+    }
+    let list = |name: &str| given.get(name).cloned().map(each).unwrap_or_default();
+    let title = match given.get("title") {
+        Some(title) => text_given(title, session, "title")?,
+        None => "Board".to_owned(),
+    };
+    let (mut buckets, mut tasks, mut members) = (Vec::new(), Vec::new(), Vec::new());
+    for bucket in list("buckets") {
+        if let Ok(map) = bucket.as_map_ref() {
+            let name = map.get("name").cloned().unwrap_or(Dynamic::UNIT);
+            let name = text_given(&name, session, "the name of a bucket")?;
+            for task in map.get("tasks").cloned().map(each).unwrap_or_default() {
+                let Ok(task) = task.as_map_ref() else {
+                    return invalid(session, "a task is a map with a title".to_owned());
+                };
+                tasks.push(seed_task(session, &task, Some(&name))?);
+            }
+            buckets.push(Value::String(name));
+            continue;
+        }
+        buckets.push(Value::String(text_given(&bucket, session, "a bucket")?));
+    }
+    for task in list("tasks") {
+        let Ok(task) = task.as_map_ref() else {
+            return invalid(session, "a task is a map with a title".to_owned());
+        };
+        let seeded = seed_task(session, &task, None)?;
+        if let Some(bucket) = seeded.get("bucket").filter(|it| !buckets.contains(it)) {
+            buckets.push(bucket.clone());
+        }
+        tasks.push(seeded);
+    }
+    for member in list("members") {
+        members.push(Value::String(text_given(&member, session, "a member")?));
+    }
+    if members.is_empty() {
+        members = ["rook", "victor", "mei", "ana", "tomas", "priya"].map(Value::from).to_vec();
+    }
+    let mut labels = Vec::new();
+    for label in list("labels") {
+        labels.push(Value::String(text_given(&label, session, "a label")?));
+    }
+    let mut plan = json!({
+        "title": title, "group": format!("{title} group"),
+        "labels": labels, "buckets": buckets, "tasks": tasks,
+    });
+    if let Some(person) = given.get("created_by") {
+        plan["created_by"] = text_given(person, session, "a person")?.into();
+    }
+    let group = json!({ "name": format!("{title} group"), "members": members });
+    Ok((title, json!({ "groups": [group], "plans": [plan] })))
+}
+
+/// What a test has somebody else change, as the bodies of a PATCH of the task and its details.
+fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
+    let (mut task, mut details) = (serde_json::Map::new(), serde_json::Map::new());
+    for (key, value) in fields {
+        match key.as_str() {
+            "title" => {
+                task.insert("title".into(), text_given(value, session, "title")?.into());
+            }
+            "progress" => {
+                let name = text_given(value, session, "progress")?;
+                let percent = progress_given(&name, session)?.percent();
+                task.insert("percentComplete".into(), percent.into());
+            }
+            "percent_complete" => {
+                let percent = to_json(value).or_else(|it| invalid(session, it))?;
+                task.insert("percentComplete".into(), percent);
+            }
+            "priority" => {
+                let level = priority_given(value, session)?.level();
+                task.insert("priority".into(), level.into());
+            }
+            "due" | "start" => {
+                let moment = Date::given(value, session, key)?;
+                let moment = moment.map(|it| it.to_write()).transpose()?;
+                let moment = moment.map_or(Value::Null, |it| it.to_string().into());
+                task.insert(format!("{key}DateTime"), moment);
+            }
+            "description" => {
+                details.insert("description".into(), text_given(value, session, key)?.into());
+            }
+            other => {
+                let known = "title, progress, percent_complete, priority, start, due, description";
+                let message = format!("somebody else can not change `{other}` here; it is {known}");
+                return invalid(session, message);
+            }
+        }
+    }
+    Ok((Value::Object(task), Value::Object(details)))
+}
+
+fn shown(value: &Dynamic) -> String {
+    match to_json(value) {
+        Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_default(),
+        Err(_) => kind_of(value).to_owned(),
+    }
+}
+
+fn same(a: &Dynamic, b: &Dynamic) -> bool {
+    match (to_json(a), to_json(b)) {
+        (Ok(a), Ok(b)) => a == b || a.as_f64().is_some_and(|it| Some(it) == b.as_f64()),
+        _ => false,
+    }
+}
+
+/// The two values below each other, where they take lines: with what differs marked.
+fn difference(is: &str, expected: &str) -> String {
+    if !is.contains('\n') && !expected.contains('\n') {
+        return format!("it is {is}, expected {expected}");
+    }
+    let (is, expected): (Vec<&str>, Vec<&str>) = (is.lines().collect(), expected.lines().collect());
+    let head = is.iter().zip(&expected).take_while(|(a, b)| a == b).count();
+    let tail = is
+        .iter()
+        .rev()
+        .zip(expected.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count()
+        .min(is.len().min(expected.len()) - head);
+    let mut lines = vec!["they differ (- expected, + is):".to_owned()];
+    let part = |lines: &[&str], from: usize, to: usize, mark: &str| -> Vec<String> {
+        lines.get(from..to).unwrap_or_default().iter().map(|it| format!("{mark} {it}")).collect()
+    };
+    lines.extend(part(&is, head.saturating_sub(3), head, " "));
+    lines.extend(part(&expected, head, expected.len() - tail, "-"));
+    lines.extend(part(&is, head, is.len() - tail, "+"));
+    lines.extend(part(&is, is.len() - tail, (is.len() - tail + 3).min(is.len()), " "));
+    lines.join("\n")
+}
+
+#[export_module]
+mod functions {
+    /// Sets a board up: `board(#{ title, members, labels, buckets: [#{ name, tasks: [#{ title,
+    /// due, assignees, … }] }], tasks })`. People are rook, victor, mei, ana, tomas and priya.
+    #[rhai_fn(name = "board", volatile, return_raw)]
+    pub fn set_up(ctx: NativeCallContext, fields: Map) -> Fallible<Plan> {
+        let (session, play) = play_of(&ctx)?;
+        apply(&session, &play)?;
+        let (title, seed) = seed(&session, &fields)?;
+        play.stage.seed(&seed).map_err(|it| refused(&it))?;
+        let id = session.find_plan(&title).or_raise(&session)?;
+        Ok(Plan { session, id })
+    }
+
+    /// Sets the demo board up, with the plan "BOS Operations".
+    #[rhai_fn(volatile, return_raw)]
+    pub fn demo_board(ctx: NativeCallContext) -> Fallible<Plan> {
+        let (session, play) = play_of(&ctx)?;
+        play.stage.demo().map_err(|it| refused(&it))?;
+        session.forget();
+        let id = session.find_plan("BOS Operations").or_raise(&session)?;
+        Ok(Plan { session, id })
+    }
+
+    /// Sets the clock: `at("2026-03-27 09:00")`, in UTC. Before any call it is that moment.
+    #[rhai_fn(name = "at", volatile, return_raw)]
+    pub fn at_utc(ctx: NativeCallContext, time: &str) -> Fallible<()> {
+        at_zone(ctx, time, "UTC")
+    }
+
+    /// Sets the clock and the time zone: `at("2026-03-27 09:00", "Pacific/Auckland")`.
+    #[rhai_fn(name = "at", volatile, return_raw)]
+    pub fn at_zone(ctx: NativeCallContext, time: &str, zone: &str) -> Fallible<()> {
+        let (session, play) = play_of(&ctx)?;
+        let Ok(found) = TimeZone::get(zone) else {
+            return invalid(&session, format!("`{zone}` is not a time zone like Pacific/Auckland"));
+        };
+        let parsed = time.trim().parse::<civil::DateTime>().ok();
+        match parsed.and_then(|it| it.to_zoned(found.clone()).ok()) {
+            Some(moment) => {
+                play.stage.set_clock(moment.timestamp(), found.clone());
+                session.set_clock(moment.timestamp(), found);
+                Ok(())
+            }
+            None => invalid(&session, format!("`{time}` is not a time like 2026-03-27 09:00")),
+        }
+    }
+
+    /// Has the runs that follow act for an agent of `planwright.toml`; `()` for a person again.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn as_agent(ctx: NativeCallContext, name: Dynamic) -> Fallible<()> {
+        let (session, play) = play_of(&ctx)?;
+        let name =
+            if name.is_unit() { None } else { Some(text_given(&name, &session, "an agent")?) };
+        play.scene().agent = name;
+        Ok(())
+    }
+
+    /// Signs somebody else in for the runs that follow: `as_user("mei")`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn as_user(ctx: NativeCallContext, name: &str) -> Fallible<()> {
+        let (_, play) = play_of(&ctx)?;
+        let is_full = name.contains('@');
+        play.scene().user = if is_full { name.to_owned() } else { format!("{name}@bos.example") };
+        Ok(())
+    }
+
+    /// Runs a skill with the policies in force; returns the report.
+    /// → map
+    #[rhai_fn(name = "run_skill", volatile, return_raw)]
+    pub fn run_skill(ctx: NativeCallContext, name: &str) -> Fallible<Dynamic> {
+        start(&ctx, What::Skill(name.to_owned()), &Map::new(), &Map::new())
+    }
+
+    /// Runs a skill with parameters; returns the report.
+    /// → map
+    #[rhai_fn(name = "run_skill", volatile, return_raw)]
+    pub fn run_skill_with(ctx: NativeCallContext, name: &str, params: Map) -> Fallible<Dynamic> {
+        start(&ctx, What::Skill(name.to_owned()), &params, &Map::new())
+    }
+
+    /// Runs a skill with parameters and options, `#{ dry_run: true, force: true }`; returns the
+    /// report.
+    /// → map
+    #[rhai_fn(name = "run_skill", volatile, return_raw)]
+    pub fn run_skill_so(
+        ctx: NativeCallContext,
+        name: &str,
+        params: Map,
+        options: Map,
+    ) -> Fallible<Dynamic> {
+        start(&ctx, What::Skill(name.to_owned()), &params, &options)
+    }
+
+    /// Runs a script given as text, as `planwright run -` does; returns the report. It is how
+    /// policies are tested.
+    /// → map
+    #[rhai_fn(name = "run_script", volatile, return_raw)]
+    pub fn run_script(ctx: NativeCallContext, text: &str) -> Fallible<Dynamic> {
+        start(&ctx, What::Text(text.to_owned()), &Map::new(), &Map::new())
+    }
+
+    /// Runs a script with options, `#{ dry_run: true, force: true }`; returns the report.
+    /// → map
+    #[rhai_fn(name = "run_script", volatile, return_raw)]
+    pub fn run_script_so(ctx: NativeCallContext, text: &str, options: Map) -> Fallible<Dynamic> {
+        start(&ctx, What::Text(text.to_owned()), &Map::new(), &options)
+    }
+
+    /// Applies what the test itself wants of the board, past the policies. The next run does so
+    /// too.
+    #[rhai_fn(name = "commit", volatile, return_raw)]
+    pub fn commit_test(ctx: NativeCallContext) -> Fallible<()> {
+        let (session, play) = play_of(&ctx)?;
+        apply(&session, &play)
+    }
+
+    /// Has somebody else rename the task right before the next run writes to it.
+    #[rhai_fn(name = "conflict_on", volatile, return_raw)]
+    pub fn conflict_on(ctx: NativeCallContext, task: Task) -> Fallible<()> {
+        let title = task.session.task(&task.id).or_raise(&task.session)?.title;
+        let mut fields = Map::new();
+        fields.insert("title".into(), format!("{title} (changed by somebody else)").into());
+        conflict_with(ctx, task, fields)
+    }
+
+    /// Has somebody else change these fields of the task right before the next run writes to it:
+    /// `conflict_on(task, #{ progress: "completed" })`.
+    #[rhai_fn(name = "conflict_on", volatile, return_raw)]
+    pub fn conflict_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
+        let (session, play) = play_of(&ctx)?;
+        apply(&session, &play)?;
+        let (of_task, of_details) = outside_edit(&session, &fields)?;
+        for (is_details, body) in [(false, of_task), (true, of_details)] {
+            if body.as_object().is_some_and(|it| !it.is_empty()) {
+                play.stage.meddle(&task.id, is_details, body).map_err(|it| refused(&it))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails the test unless it is true.
+    #[rhai_fn(name = "assert", volatile, return_raw)]
+    pub fn assert_true(condition: bool) -> Fallible<()> {
+        if condition { Ok(()) } else { failed("it is false".to_owned()) }
+    }
+
+    /// Fails the test with this text unless it is true.
+    #[rhai_fn(name = "assert", volatile, return_raw)]
+    pub fn assert_so(condition: bool, text: &str) -> Fallible<()> {
+        if condition { Ok(()) } else { failed(text.to_owned()) }
+    }
+
+    /// Fails the test unless the first is what is expected.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_eq(is: Dynamic, expected: Dynamic) -> Fallible<()> {
+        if same(&is, &expected) {
+            return Ok(());
+        }
+        failed(difference(&shown(&is), &shown(&expected)))
+    }
+
+    /// Fails the test if they are the same.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_ne(is: Dynamic, other: Dynamic) -> Fallible<()> {
+        if same(&is, &other) { failed(format!("both are {}", shown(&is))) } else { Ok(()) }
+    }
+
+    /// Checks what the last run came to: `applied`, `previewed`, `no_changes`, `denied`, `held`,
+    /// `conflict`, `partial` or `failed`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_status(ctx: NativeCallContext, status: &str) -> Fallible<()> {
+        let report = last(&ctx)?;
+        if report["status"] == status {
+            return Ok(());
+        }
+        failed(format!("expected `{status}`, but {}", told(&report)))
+    }
+
+    /// Checks how many changes the last run wanted, whatever came of them.
+    #[rhai_fn(name = "assert_changes", volatile, return_raw)]
+    pub fn assert_n_changes(ctx: NativeCallContext, n: i64) -> Fallible<()> {
+        let report = last(&ctx)?;
+        let is = changes_of(&report).len();
+        if i64::try_from(is) == Ok(n) {
+            return Ok(());
+        }
+        failed(format!("expected {n} changes, not {is}: {}", told(&report)))
+    }
+
+    /// Checks the changes of the last run, in their order: `assert_changes(["update task \"Old\"
+    /// [bucketId]"])`, or only the titles.
+    #[rhai_fn(name = "assert_changes", volatile, return_raw)]
+    pub fn assert_these_changes(ctx: NativeCallContext, expected: Array) -> Fallible<()> {
+        let report = last(&ctx)?;
+        let is = changes_of(&report);
+        let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        let titles = report["changes"].as_array().into_iter().flatten();
+        let titles: Vec<&str> = titles.map(|it| it["title"].as_str().unwrap_or_default()).collect();
+        if is == expected || titles == expected {
+            return Ok(());
+        }
+        failed(difference(&(is.join("\n") + "\n"), &(expected.join("\n") + "\n")))
+    }
+
+    /// Checks that a rule denied the last run: the name of a policy, a host rule such as `R1`, or
+    /// a part of the reason.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_denied(ctx: NativeCallContext, rule: &str) -> Fallible<()> {
+        judged(&ctx, "deny", rule)
+    }
+
+    /// Checks that a rule asked for approval: the name of a policy, or a part of the reason.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_held(ctx: NativeCallContext, rule: &str) -> Fallible<()> {
+        judged(&ctx, "hold", rule)
+    }
+
+    /// Checks that a rule let something through with a remark: the name of a policy, or a part of
+    /// the remark.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_warned(ctx: NativeCallContext, rule: &str) -> Fallible<()> {
+        judged(&ctx, "warn", rule)
+    }
+
+    /// Checks that the last run printed a line with this text.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_output(ctx: NativeCallContext, text: &str) -> Fallible<()> {
+        let report = last(&ctx)?;
+        let lines: Vec<&str> =
+            report["output"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if lines.iter().any(|it| it.contains(text)) {
+            return Ok(());
+        }
+        failed(format!("no line has `{text}`:\n{}", lines.join("\n")))
+    }
+
+    /// Checks that the last run failed with an error that contains this text.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn assert_error(ctx: NativeCallContext, text: &str) -> Fallible<()> {
+        let report = last(&ctx)?;
+        match report["error"]["message"].as_str() {
+            Some(message) if message.contains(text) => Ok(()),
+            _ => failed(format!("expected the error `{text}`, but {}", told(&report))),
+        }
+    }
+}
