@@ -14,6 +14,7 @@ mod lookup;
 mod moves;
 mod names;
 mod reads;
+mod register;
 mod renew;
 pub mod session;
 pub mod stop;

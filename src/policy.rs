@@ -10,4 +10,4 @@ pub mod verdict;
 
 pub use review::{Cleared, ClearedRest, Reviewed, review};
 pub use rules::{AgentGrants, Caps, Grants};
-pub use verdict::{Ruling, Verdict};
+pub use verdict::{RuleLine, Ruling, Saw, Verdict};

@@ -250,6 +250,13 @@ impl Change {
         }
     }
 
+    /// Returns the value of a field as it was read; as it is wanted, of something new. `null` where
+    /// the entity has no such field.
+    #[must_use]
+    pub fn known_value(&self, field: Field) -> Value {
+        each_edit!(&self.write, edit => edit.known().value(field))
+    }
+
     /// Returns the fields that it sets, with both values. Empty for a deletion.
     #[must_use]
     pub fn fields(&self) -> BTreeMap<Field, FieldChange> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::command::{
-    api, apply, bucket, delta, emulator, history, person, plan, run, skill, task, test,
+    api, apply, bucket, delta, emulator, history, person, plan, policy, run, skill, task, test,
 };
 
 const EXAMPLES: &str = "\
@@ -156,6 +156,9 @@ pub(crate) enum Command {
     /// List, show, make and check skills
     #[command(subcommand)]
     Skill(skill::SkillCommand),
+    /// List and check policies, and explain what they said
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Run the tests of skills and policies
     Test(test::TestArgs),
     /// Print what scripts can call

@@ -9,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod part;
 pub(crate) mod person;
 pub(crate) mod plan;
+pub(crate) mod policy;
 pub(crate) mod run;
 pub(crate) mod skill;
 pub(crate) mod task;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Audit(command) => history::audit(&context, command),
         Command::Delta(args) => delta::run(&context, args),
         Command::Skill(command) => skill::run(&context, command),
+        Command::Policy(command) => policy::run(&context, command),
         Command::Test(args) => test::run(&context, args),
         Command::Api(args) => api::run(&context, args),
         Command::Emulator(args) => emulator::run(&context, args),

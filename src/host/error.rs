@@ -59,6 +59,9 @@ pub enum Error {
     /// Planner keeps what is assigned to others to them.
     #[error("Planner does not show you the tasks of `{0}`")]
     TasksOfOthers(String),
+    /// The record of what was done before can not be read.
+    #[error("the journal can not be read: {0}")]
+    Journal(String),
     /// Graph's beta would be needed, and is not in use.
     #[error("{0} needs the beta of Graph")]
     NeedsBeta(&'static str),
@@ -97,6 +100,7 @@ impl Error {
             Self::NotMember(_) => "not_member",
             Self::TasksOfOthers(_) => "not_permitted",
             Self::NeedsBeta(_) => "needs_beta",
+            Self::Journal(_) => "journal",
             Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
             Self::Graph(error) if error.is_permission() => "not_permitted",
@@ -131,6 +135,7 @@ impl Error {
             Self::Graph(error) => graph_hint(error),
             Self::Invalid(_)
             | Self::Id(_)
+            | Self::Journal(_)
             | Self::NotYetKnown { .. }
             | Self::Gone { .. }
             | Self::ReadOnly

@@ -16,6 +16,7 @@ use crate::graph::Client;
 use crate::host::broker;
 use crate::host::names::names;
 use crate::host::record::{self, Origin, Record};
+use crate::host::register::History;
 use crate::host::report::{ChangeReport, Failure, Report, Status};
 use crate::host::session::Facts;
 use crate::host::worker::{self, Crash};
@@ -297,8 +298,10 @@ impl Host {
         };
         let (questions, incoming) = mpsc::channel(4);
         tokio::spawn(broker::serve(self.client.clone(), incoming));
+        let history =
+            self.ledger.clone().map(|ledger| History { ledger, service: self.service.clone() });
         let nonce: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
-        let session = Session::new(facts, nonce, questions);
+        let session = Session::new(facts, nonce, questions, history);
         Ok(Run {
             host: self,
             start: Arc::new(start),

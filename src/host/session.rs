@@ -15,10 +15,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::change::{ChangeSet, Draft};
+use crate::change::{ChangeSet, Draft, EntityId, Field};
 use crate::host::apply::now::ReadSet;
 use crate::host::broker::{Ask, Got, Question};
 use crate::host::reads::ListRead;
+use crate::host::register::History;
 use crate::host::{Error, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{
@@ -83,6 +84,8 @@ struct Shared {
     /// Microseconds spent waiting for the broker.
     waited: AtomicU64,
     questions: mpsc::Sender<Question>,
+    /// What was done before, if that is recorded.
+    history: Option<History>,
 }
 
 /// A program's way to the board. Cheap to clone; clones share everything.
@@ -91,22 +94,34 @@ pub struct Session {
     shared: Arc<Shared>,
     stop: Arc<Stop>,
     view: View,
-    /// The first error that whoever uses this session met, if that is watched.
-    first_error: Option<Arc<OnceLock<String>>>,
+    /// What whoever uses this session met, if that is watched.
+    watched: Option<Arc<Watched>>,
+}
+
+/// What the user of a session met.
+#[derive(Debug, Default)]
+struct Watched {
+    first_error: OnceLock<String>,
+    seen: Mutex<BTreeSet<(EntityId, Field)>>,
 }
 
 impl Session {
-    pub(crate) fn new(facts: Facts, nonce: String, questions: mpsc::Sender<Question>) -> Self {
+    pub(crate) fn new(
+        facts: Facts,
+        nonce: String,
+        questions: mpsc::Sender<Question>,
+        history: Option<History>,
+    ) -> Self {
         let state =
             State { draft: Draft::new(nonce), readahead: 20, writeahead: 1, ..State::default() };
-        let shared =
-            Shared { facts, state: Mutex::new(state), waited: AtomicU64::new(0), questions };
-        Self {
-            shared: Arc::new(shared),
-            stop: Arc::default(),
-            view: View::Drafting,
-            first_error: None,
-        }
+        let shared = Shared {
+            facts,
+            state: Mutex::new(state),
+            waited: AtomicU64::new(0),
+            questions,
+            history,
+        };
+        Self { shared: Arc::new(shared), stop: Arc::default(), view: View::Drafting, watched: None }
     }
 
     /// Returns a session on the same board that sees it otherwise.
@@ -124,20 +139,43 @@ impl Session {
     /// caught: what judges must not mistake an outage for consent.
     #[must_use]
     pub fn watched(&self) -> Self {
-        Self { first_error: Some(Arc::default()), ..self.clone() }
+        Self { watched: Some(Arc::default()), ..self.clone() }
     }
 
     /// Remembers an error, if this session is watched.
     pub fn note_error(&self, error: &Error) {
-        if let Some(first) = &self.first_error {
-            first.get_or_init(|| error.to_string());
+        if let Some(watched) = &self.watched {
+            watched.first_error.get_or_init(|| error.to_string());
         }
     }
 
     /// Returns the first error met, if this session is watched.
     #[must_use]
     pub fn first_error(&self) -> Option<&str> {
-        self.first_error.as_ref()?.get().map(String::as_str)
+        self.watched.as_ref()?.first_error.get().map(String::as_str)
+    }
+
+    /// Returns the fields that were looked at since [`Session::look_anew`], if this session is
+    /// watched.
+    #[must_use]
+    pub fn seen_fields(&self) -> Vec<(EntityId, Field)> {
+        let seen = self.watched.as_ref().map(|it| it.seen.lock());
+        let seen = seen.map(|it| it.unwrap_or_else(PoisonError::into_inner).clone());
+        seen.into_iter().flatten().collect()
+    }
+
+    /// Forgets which fields were looked at, if this session is watched.
+    pub fn look_anew(&self) {
+        if let Some(watched) = &self.watched {
+            watched.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    pub(crate) fn note_seen(&self, entity: &EntityId, field: Field) {
+        if let Some(watched) = &self.watched {
+            let mut seen = watched.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert((entity.clone(), field));
+        }
     }
 
     /// Returns the flag that stops the program.
@@ -291,6 +329,10 @@ impl Session {
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.waited.fetch_add(micros, Ordering::Relaxed);
         answer?.map_err(Error::from)
+    }
+
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.shared.history.as_ref()
     }
 
     /// Returns how long the run has waited for the service.

@@ -150,6 +150,7 @@ impl Session {
 
     /// Notes that a decision may rest on a field.
     pub fn note_read(&self, entity: EntityId, field: Field) {
+        self.note_seen(&entity, field);
         self.state().draft.note_read(entity, field);
     }
 

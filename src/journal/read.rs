@@ -293,6 +293,47 @@ impl Journal {
         self.store.read(|on| Ok(on.prepare_cached(sql)?.exists([entity_id])?))
     }
 
+    /// Returns for which agent an entity of a service was made: `Some(None)` for a person.
+    ///
+    /// # Errors
+    /// The journal can not be read.
+    pub fn made_by(&self, service: &str, entity_id: &str) -> Result<Option<Option<String>>, Error> {
+        let sql = "SELECT agent FROM outcome
+            JOIN intent ON intent.seq = intent_seq JOIN run ON run.id = intent.run_id
+            WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST' AND service = ?2
+            ORDER BY outcome.seq LIMIT 1";
+        self.store.read(|on| {
+            let mut statement = on.prepare_cached(sql)?;
+            Ok(statement.query_row([entity_id, service], |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// Counts the changes of a kind that an actor has made on a service since a moment: `entity`
+    /// as `task`, `op` as `create`.
+    ///
+    /// # Errors
+    /// The journal can not be read.
+    pub fn count_made(
+        &self,
+        service: &str,
+        (actor, agent): (&str, Option<&str>),
+        since: Timestamp,
+        (entity, op): (&str, &str),
+    ) -> Result<u64, Error> {
+        let sql = "SELECT count(DISTINCT run.id || ' ' || json_extract(summary, '$.id')) FROM run
+            JOIN intent ON intent.run_id = run.id
+            JOIN outcome ON outcome.intent_seq = intent.seq AND outcome.outcome = 'applied'
+            JOIN change ON change.run_id = run.id AND change.round = intent.round
+                AND change.n = intent.n
+            WHERE service = ?1 AND actor_id = ?2 AND agent IS ?3 AND outcome.at >= ?4
+                AND json_extract(summary, '$.entity') = ?5 AND json_extract(summary, '$.op') = ?6";
+        self.store.read(|on| {
+            let values = params![service, actor, agent, since.to_string(), entity, op];
+            let n: i64 = on.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+            Ok(u64::try_from(n).unwrap_or(0))
+        })
+    }
+
     /// Returns records of the audit log, in order: those after the number `after`, at most
     /// `limit`, those of one run if given.
     ///

@@ -48,12 +48,45 @@ pub struct Ruling {
     pub change: Option<usize>,
     /// Why.
     pub reason: String,
+    /// The line of the policy that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<RuleLine>,
+    /// What the policy had looked at by then: `task.percentComplete` with the entity's id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saw: Vec<Saw>,
+}
+
+/// A line of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleLine {
+    /// The file, as messages name it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What stands there.
+    pub source: String,
+}
+
+/// A field that a policy looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saw {
+    /// The id of the entity.
+    pub id: String,
+    /// The field, by Graph's name.
+    pub field: String,
 }
 
 impl Ruling {
     /// Refuses, in the name of `source`.
     #[must_use]
     pub fn deny(source: &str, change: Option<usize>, reason: String) -> Self {
-        Self { source: source.to_owned(), verdict: Verdict::Deny, change, reason }
+        Self {
+            source: source.to_owned(),
+            verdict: Verdict::Deny,
+            change,
+            reason,
+            at: None,
+            saw: Vec::new(),
+        }
     }
 }

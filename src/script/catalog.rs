@@ -130,9 +130,11 @@ impl Member {
         }
     }
 
-    fn order(&self) -> (usize, Form, &str, usize) {
+    fn order(&self) -> (usize, Form, &str, usize, &str, &str) {
         let of_type = |on: &String| TYPES.iter().position(|it| it == on).map_or(99, |at| at + 1);
-        (self.on.as_ref().map_or(0, of_type), self.form, &self.name, self.params.len())
+        let at = self.on.as_ref().map_or(0, of_type);
+        let taken = self.params.first().map_or("", |it| it.kind.as_str());
+        (at, self.form, &self.name, self.params.len(), taken, &self.description)
     }
 }
 
@@ -308,7 +310,7 @@ pub(crate) fn plain(text: &str) -> String {
         ("ImmutableString", "text"),
         ("String", "text"),
         ("string", "text"),
-        ("char", "text"),
+        ("char", "character"),
         ("i64", "int"),
         ("bool", "true or false"),
         ("f64", "float"),

@@ -22,6 +22,8 @@ pub struct Config {
     pub policies: PolicyConfig,
     /// How much a run may do.
     pub limits: LimitConfig,
+    /// What is special to a plan, by its title or id.
+    pub plans: BTreeMap<String, PlanConfig>,
     /// What each agent may do, by name.
     pub agents: BTreeMap<String, AgentConfig>,
     /// Planner's own limits, where a tenant's differ from the published ones.
@@ -40,6 +42,14 @@ impl Default for PolicyConfig {
     fn default() -> Self {
         Self { always: vec!["agent_rules".to_owned()] }
     }
+}
+
+/// One `[plans."TITLE"]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlanConfig {
+    /// Names of policies in force for every run that changes the plan, beside the others.
+    pub policies: Vec<String>,
 }
 
 /// The `[limits]` table.

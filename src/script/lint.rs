@@ -4,6 +4,7 @@
 //! of the types: `plan("…").tasks` is an array of tasks, so in `.filter(|t| t.dew)` there is no such
 //! property. What is not known is let through: a check that cries wolf is switched off.
 
+mod call;
 mod kind;
 mod walk;
 
@@ -20,6 +21,7 @@ use crate::script::diagnose::locate;
 use crate::script::engine::{Kind, for_compiling};
 use crate::script::library::file_of;
 use crate::script::manifest::Manifest;
+use crate::script::policy::wrong_hooks;
 use crate::script::skill::Compiled;
 
 pub(crate) use walk::Walk;
@@ -116,6 +118,11 @@ pub fn check(
         Ok(compiled) => compiled,
         Err(failure) => return failed(failure),
     };
+    if role == Role::Policy
+        && let Some(failure) = wrong_hooks(&compiled)
+    {
+        return failed(failure);
+    }
     let script = Script::of(&compiled.ast);
     let declared = manifest.as_ref().map(|it| declared(it, text)).unwrap_or_default();
     let has_params = manifest.is_some_and(|it| it.params.is_some());

@@ -5,13 +5,13 @@
 //! (rule R7): a policy that is missing, does not compile, throws, runs out of budget, or meets
 //! an error of the host, even one it catches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Scope};
 
 use crate::change::ChangeSet;
-use crate::host::{Failure, Judge, Session, Start};
+use crate::host::{Failure, Judge, Session, Start, View};
 use crate::policy::Ruling;
 use crate::script::Workspace;
 use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
@@ -23,8 +23,17 @@ use crate::script::skill::Compiled;
 /// The policies in force.
 #[derive(Debug)]
 pub struct Policies {
-    policies: Vec<(String, Result<Compiled, Failure>)>,
+    policies: Vec<InForce>,
     budget: Budget,
+}
+
+#[derive(Debug)]
+struct InForce {
+    /// The file in `scripts/policies`.
+    source: String,
+    compiled: Result<Compiled, Failure>,
+    /// The plans, by title or id, whose changes it judges; `None` for every run.
+    plans: Option<BTreeSet<String>>,
 }
 
 impl Policies {
@@ -33,14 +42,24 @@ impl Policies {
     pub fn in_force(workspace: &Workspace, agent: Option<&str>) -> Self {
         let config = &workspace.config;
         let of_agent = agent.and_then(|it| config.agents.get(it)).map(|it| it.policies.as_slice());
-        let mut names: Vec<&String> =
-            config.policies.always.iter().chain(of_agent.unwrap_or_default()).collect();
-        names.sort();
-        names.dedup();
-        let policies = names
-            .into_iter()
-            .map(|name| (format!("{name}.rhai"), compile(name, workspace)))
-            .collect();
+        // What is in force for every run is so for every plan.
+        let mut names: BTreeMap<&str, Option<BTreeSet<String>>> = BTreeMap::new();
+        for name in config.policies.always.iter().chain(of_agent.unwrap_or_default()) {
+            names.insert(name, None);
+        }
+        for (plan, special) in &config.plans {
+            for name in &special.policies {
+                if let Some(plans) = names.entry(name).or_insert_with(|| Some(BTreeSet::new())) {
+                    plans.insert(plan.clone());
+                }
+            }
+        }
+        let in_force = |(name, plans): (&str, Option<BTreeSet<String>>)| InForce {
+            source: format!("{name}.rhai"),
+            compiled: compile(name, workspace),
+            plans,
+        };
+        let policies = names.into_iter().map(in_force).collect();
         Self { policies, budget: config.limits.budget() }
     }
 
@@ -49,14 +68,10 @@ impl Policies {
     pub fn none() -> Self {
         Self { policies: Vec::new(), budget: Budget::default() }
     }
-
-    /// Returns the files of the policies in force.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.policies.iter().map(|(name, _)| name.as_str())
-    }
 }
 
-fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
+/// Compiles a policy of a workspace, as it would be put in force.
+pub(crate) fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
     let Some(text) = workspace.policies.get(name) else {
         return Err(Failure {
             code: "policy".into(),
@@ -68,20 +83,27 @@ fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
     let file = format!("policies/{name}.rhai");
     let libraries: &Arc<BTreeMap<String, String>> = &workspace.libraries;
     let compiled = Compiled::new(Kind::Policy, &file, text, libraries, &Scope::new())?;
+    wrong_hooks(&compiled).map_or(Ok(()), Err)?;
+    Ok(compiled)
+}
+
+/// Says what is wrong with the functions that judge, if something is.
+pub(crate) fn wrong_hooks(compiled: &Compiled) -> Option<Failure> {
+    let file = &compiled.file;
     let wrong = compiled
         .ast
         .iter_functions()
         .find(|it| (it.name == "review" || it.name == "review_change") && it.params.len() != 2);
     if let Some(function) = wrong {
         let name = function.name;
-        return Err(Failure {
+        return Some(Failure {
             code: "policy".into(),
             message: format!("{file}: `{name}` takes two parameters, the second is `run`"),
             ..Failure::default()
         });
     }
     if !has(&compiled.ast, "review", 2) && !has(&compiled.ast, "review_change", 2) {
-        return Err(Failure {
+        return Some(Failure {
             code: "policy".into(),
             message: format!(
                 "{file} has neither `review(changes, run)` nor `review_change(change, run)`"
@@ -89,7 +111,13 @@ fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
             ..Failure::default()
         });
     }
-    Ok(compiled)
+    None
+}
+
+/// Says why a policy of a workspace can not be used, if it can not.
+#[must_use]
+pub fn problem(name: &str, workspace: &Workspace) -> Option<Failure> {
+    compile(name, workspace).err()
 }
 
 /// Where a policy went wrong, for whoever looks after it.
@@ -106,14 +134,22 @@ impl Judge for Policies {
         let digest = |it: &Result<Compiled, Failure>| {
             it.as_ref().map_or_else(|_| "broken".to_owned(), |it| it.digest.clone())
         };
-        self.policies.iter().map(|(name, it)| (name.clone(), digest(it))).collect()
+        self.policies.iter().map(|it| (it.source.clone(), digest(&it.compiled))).collect()
     }
 
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
         let (set, start) = (Arc::new(set.clone()), Arc::new(start.clone()));
         let mut rulings = Vec::new();
-        for (source, policy) in &self.policies {
-            match policy {
+        let touched = plans_of(session, &set);
+        for InForce { source, compiled, plans } in &self.policies {
+            // Where it is not known which plans are touched, every policy has its say.
+            let concerns = |plans: &BTreeSet<String>| {
+                touched.as_ref().is_none_or(|touched| !plans.is_disjoint(touched))
+            };
+            if !plans.as_ref().is_none_or(concerns) {
+                continue;
+            }
+            match compiled {
                 Ok(policy) => rulings.extend(self.apply(source, policy, session, &set, &start)),
                 Err(failure) => {
                     let reason = format!(
@@ -129,6 +165,25 @@ impl Judge for Policies {
     }
 }
 
+/// The plans that a set touches, by title and by id, by both titles where one is renamed; `None`
+/// if the title of one can not be read.
+fn plans_of(session: &Session, set: &ChangeSet) -> Option<BTreeSet<String>> {
+    let ids: BTreeSet<_> =
+        set.changes().iter().flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten().collect();
+    let mut names = BTreeSet::new();
+    for id in ids {
+        names.insert(id.to_string());
+        let title = |view| session.seen(view).plan(id).ok().map(|it| it.title);
+        let titles: Vec<String> =
+            [View::Before, View::After].into_iter().filter_map(title).collect();
+        if titles.is_empty() {
+            return None;
+        }
+        names.extend(titles);
+    }
+    Some(names)
+}
+
 impl Policies {
     fn apply(
         &self,
@@ -140,13 +195,15 @@ impl Policies {
     ) -> Vec<Ruling> {
         let session = session.watched();
         let meter = Meter::new(self.budget, &session);
-        let verdicts = Arc::new(Verdicts::of(source.to_owned()));
+        let (file, sources) = (policy.file.clone(), Arc::clone(&policy.sources));
+        let verdicts = Arc::new(Verdicts::of(source.to_owned(), file, sources));
         let tag =
             Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)), play: None };
         let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));
         meter.start();
         let call = |name: &str, change: Option<usize>, argument: Dynamic| {
             verdicts.judge(change);
+            session.look_anew();
             let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
             let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
             let mut scope = Scope::new();

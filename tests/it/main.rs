@@ -53,6 +53,7 @@ mod journal;
 mod kills;
 
 // Every trap of planner-api.md section 12, by its number.
+mod tooling;
 mod traps;
 
 // The source tree itself: layers, owners, sizes, comments.

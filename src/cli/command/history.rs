@@ -117,7 +117,7 @@ pub(crate) enum AuditFormat {
     Csv,
 }
 
-fn failed(error: &crate::journal::Error) -> CommandError {
+pub(crate) fn failed(error: &crate::journal::Error) -> CommandError {
     Failure::of("journal", error, error.hint()).into()
 }
 

@@ -130,7 +130,7 @@ pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
 }
 
 /// A script that is checked: what it is for, its file in messages, its text.
-type Checked = (Role, String, String);
+pub(crate) type Checked = (Role, String, String);
 
 fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
     let workspace = &context.workspace;
@@ -196,6 +196,11 @@ fn checked(context: &Context<'_>, name: &str) -> Result<Checked, CommandError> {
     if let Some(text) = context.workspace.skills.get(name) {
         return Ok((Role::Skill, format!("skills/{name}.rhai"), text.clone()));
     }
+    checked_file(name)?.ok_or_else(|| unknown(context, name))
+}
+
+/// A script by its path, if it is one.
+pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, CommandError> {
     let path = Path::new(name);
     if path.extension().is_some_and(|it| it == "rhai") || path.is_file() {
         let folder = path.parent().and_then(Path::file_name).and_then(|it| it.to_str());
@@ -207,9 +212,9 @@ fn checked(context: &Context<'_>, name: &str) -> Result<Checked, CommandError> {
             _ => (Role::Skill, ""),
         };
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        return Ok((role, format!("{folder}{file}"), read_script(path)?));
+        return Ok(Some((role, format!("{folder}{file}"), read_script(path)?)));
     }
-    Err(unknown(context, name))
+    Ok(None)
 }
 
 fn unknown(context: &Context<'_>, name: &str) -> CommandError {

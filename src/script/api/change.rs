@@ -9,9 +9,12 @@ use rhai::{Array, Map};
 
 use crate::change::{Change, ChangeSet, Edit, Entity, Field, Op, Write};
 use crate::host::{Session, Start, View};
-use crate::policy::{Ruling, Verdict};
-use crate::script::api::{Bucket, Fallible, Plan, Task, User, frozen, run_of};
+use crate::policy::{RuleLine, Ruling, Saw, Verdict};
+use crate::script::api::{
+    Bucket, Fallible, OrRaise as _, Plan, Task, User, frozen, invalid, run_of,
+};
 use crate::script::convert::from_json;
+use crate::script::diagnose::{Sources, locate};
 
 /// A change, for a policy.
 #[derive(Debug, Clone)]
@@ -38,13 +41,16 @@ pub(crate) struct RunView {
 /// Where a policy's verdicts are kept, out of its reach.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
-    pub(crate) source: String,
+    source: String,
+    /// The policy's file and the texts it is made of, to show the line that says so.
+    file: String,
+    sources: Arc<Sources>,
     state: Mutex<(Option<usize>, Vec<Ruling>)>,
 }
 
 impl Verdicts {
-    pub(crate) fn of(source: String) -> Self {
-        Self { source, ..Self::default() }
+    pub(crate) fn of(source: String, file: String, sources: Arc<Sources>) -> Self {
+        Self { source, file, sources, ..Self::default() }
     }
 
     /// Says which change is being judged.
@@ -52,11 +58,15 @@ impl Verdicts {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = change;
     }
 
-    fn give(&self, verdict: Verdict, reason: &str) {
+    fn give(&self, verdict: Verdict, reason: &str, at: Option<RuleLine>, saw: Vec<Saw>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let reason: String = reason.chars().take(1000).collect();
-        let ruling = Ruling { source: self.source.clone(), verdict, change: state.0, reason };
-        if !state.1.contains(&ruling) {
+        let source = self.source.clone();
+        let ruling = Ruling { source, verdict, change: state.0, reason, at, saw };
+        let same = |it: &Ruling| {
+            (it.verdict, it.change, &it.reason) == (ruling.verdict, ruling.change, &ruling.reason)
+        };
+        if !state.1.iter().any(same) {
             state.1.push(ruling);
         }
     }
@@ -118,10 +128,21 @@ impl IntoIterator for Changes {
     }
 }
 
+/// How many of the fields that a policy looked at are kept with its verdict.
+const MAX_SAW: usize = 50;
+
 fn give(ctx: &NativeCallContext, verdict: Verdict, reason: &str) -> Fallible<()> {
-    if let Some(verdicts) = run_of(ctx)?.verdicts {
-        verdicts.give(verdict, reason);
-    }
+    let run = run_of(ctx)?;
+    let Some(verdicts) = run.verdicts else { return Ok(()) };
+    let file = ctx.call_source().unwrap_or(&verdicts.file);
+    let at = locate(file, ctx.call_position(), &verdicts.sources).map(|at| RuleLine {
+        file: at.file,
+        line: at.line,
+        source: at.source.trim().to_owned(),
+    });
+    let seen = run.session.seen_fields().into_iter().take(MAX_SAW);
+    let saw = seen.map(|(id, field)| Saw { id: id.to_string(), field: field.name().to_owned() });
+    verdicts.give(verdict, reason, at, saw.collect());
     Ok(())
 }
 
@@ -196,6 +217,36 @@ mod functions {
     pub fn sets(change: &mut ChangeView, field: &str) -> Fallible<bool> {
         let field = Field::parse(field).ok_or_else(|| format!("there is no field `{field}`"))?;
         Ok(change.change().is_some_and(|it| it.sets(field)))
+    }
+
+    /// The agent for which the task was made that is changed, as the host's journal has it; `()` if
+    /// a person made it, or someone elsewhere. A new task is made by the run's own agent.
+    /// → text?
+    #[rhai_fn(get = "created_by_agent", pure, volatile, return_raw)]
+    pub fn created_by_agent(change: &mut ChangeView) -> Fallible<Dynamic> {
+        let session = &change.session;
+        let Some(Write::Task(edit)) = change.change().map(|it| &it.write) else {
+            return Ok(Dynamic::UNIT);
+        };
+        let agent = session.made_by_agent(&edit.known().task.id).or_raise(session)?;
+        Ok(agent.map_or(Dynamic::UNIT, frozen))
+    }
+
+    /// How many changes of a kind the actor, or the agent it acts for, has made today before this
+    /// run: `count_today("task", "create")`. A policy adds what the run wants:
+    /// `count_today("task", "create") + changes.creates.len()`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn count_today(ctx: NativeCallContext, entity: &str, op: &str) -> Fallible<i64> {
+        let session = run_of(&ctx)?.session;
+        let entities = [Entity::Plan, Entity::PlanDetails, Entity::Bucket, Entity::Task];
+        let entity = entities.into_iter().find(|it| it.name() == entity);
+        let op = [Op::Create, Op::Update, Op::Delete].into_iter().find(|it| it.name() == op);
+        let (Some(entity), Some(op)) = (entity, op) else {
+            let message = "count_today takes plan, plan_details, bucket or task; and create, update or delete";
+            return invalid(&session, message.to_owned());
+        };
+        let n = session.count_today(entity, op).or_raise(&session)?;
+        Ok(i64::try_from(n).unwrap_or(i64::MAX))
     }
 
     /// How many tasks a deletion takes along: those of a bucket or plan.

@@ -10,7 +10,7 @@ pub(crate) enum Kind {
     /// A type of the host, such as `Task`; or `text`, `int`, `map`.
     Of(String),
     /// An array.
-    List(Box<Kind>),
+    List(Box<Self>),
 }
 
 impl Kind {

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{ASTFlags, BinaryExpr, Expr, FnCallExpr, FnPtr, Position, Stmt};
+use rhai::{ASTFlags, BinaryExpr, Expr, FnPtr, Position, Stmt};
 
-use crate::script::catalog::{Form, catalog};
+use crate::script::catalog::catalog;
 use crate::script::diagnose::did_you_mean;
-use crate::script::lint::kind::{Kind, functions, of_language, property};
+use crate::script::lint::kind::{Kind, functions, property};
 use crate::script::lint::{Function, Role, Script, Severity, is_known_function};
 
 /// A variable that was declared.
 #[derive(Debug)]
-struct Variable {
-    name: String,
+pub(super) struct Variable {
+    pub(super) name: String,
     kind: Kind,
     at: Position,
     used: bool,
@@ -23,20 +23,20 @@ struct Variable {
 /// One walk through one script.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
-    script: &'a Script,
-    role: Role,
+    pub(super) script: &'a Script,
+    pub(super) role: Role,
     /// The parameters of a skill that declares them, and where.
     declared: Option<&'a BTreeMap<String, Position>>,
     /// What libraries offer, by path.
-    exports: BTreeMap<String, Vec<(String, usize)>>,
+    pub(super) exports: BTreeMap<String, Vec<(String, usize)>>,
     /// What was imported, by alias: the path, where, and whether it is used.
     imports: BTreeMap<String, (String, Position, bool)>,
     /// The variables in scope, innermost last.
-    variables: Vec<Variable>,
+    pub(super) variables: Vec<Variable>,
     /// The functions that something calls.
-    called: BTreeSet<String>,
+    pub(super) called: BTreeSet<String>,
     /// Closures that were walked with what they are given.
-    walked: BTreeSet<String>,
+    pub(super) walked: BTreeSet<String>,
     params_used: BTreeSet<String>,
     pub(crate) found: Vec<(Position, Severity, String, Option<String>)>,
 }
@@ -136,13 +136,13 @@ impl<'a> Walk<'a> {
         self.found.push((at, Severity::Warning, message, hint));
     }
 
-    fn error(&mut self, at: Position, message: String, hint: Option<String>) {
+    pub(super) fn error(&mut self, at: Position, message: String, hint: Option<String>) {
         self.found.push((at, Severity::Error, message, hint));
     }
 
     // Scopes
 
-    fn function(&mut self, function: &Function, kinds: &[Kind]) {
+    pub(super) fn function(&mut self, function: &Function, kinds: &[Kind]) {
         let outside = std::mem::take(&mut self.variables);
         for (n, name) in function.params.iter().enumerate() {
             let kind = kinds.get(n).cloned().unwrap_or(Kind::Any);
@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
 
     // Expressions
 
-    fn expression(&mut self, expression: &Expr) -> Kind {
+    pub(super) fn expression(&mut self, expression: &Expr) -> Kind {
         let of = |name: &str| Kind::Of(name.to_owned());
         match expression {
             Expr::DynamicConstant(value, _) => {
@@ -425,103 +425,6 @@ impl<'a> Walk<'a> {
         Kind::of(&found.returns)
     }
 
-    fn method(&mut self, on: &Kind, call: &FnCallExpr, at: Position) -> Kind {
-        let name = call.name.as_str();
-        self.called.insert(name.to_owned());
-        let arguments: Vec<Kind> = call.args.iter().map(|it| self.argument(on, it)).collect();
-        let Some(host) = on.host() else { return of_language(on, name) };
-        let is_own = self.script.named(name).next().is_some();
-        let mut members = functions(Some(host), name).peekable();
-        if members.peek().is_none() {
-            let everywhere = matches!(name, "to_string" | "to_debug" | "type_of" | "is_shared");
-            let is_loop = host == "Changes" && catalog().is_of_language(name);
-            if !is_own && !everywhere && !is_loop {
-                let names = catalog().of(Some(host)).map(|it| it.name.as_str());
-                let hint = match property(host, name) {
-                    Some(_) => Some(format!("it is a property: `{name}`, without the brackets")),
-                    None => did_you_mean(name, names),
-                };
-                self.error(at, format!("a {host} has no function `{name}`"), hint);
-            }
-            return Kind::Any;
-        }
-        let told: Vec<_> = members.collect();
-        match told.iter().find(|it| it.params.len() == arguments.len()) {
-            Some(member) => {
-                for (given, param) in arguments.iter().zip(&member.params) {
-                    self.fits(name, given, &param.kind, at);
-                }
-                Kind::of(&member.returns)
-            }
-            None if is_own => Kind::Any,
-            None => {
-                let told: Vec<_> = told.iter().map(|it| format!("`{}`", it.told())).collect();
-                let message = format!("`{name}` does not take {} arguments", arguments.len());
-                self.error(at, message, Some(format!("it is {}", told.join(" or "))));
-                Kind::Any
-            }
-        }
-    }
-
-    /// Says where a value can not be what is taken.
-    fn fits(&mut self, name: &str, given: &Kind, taken: &str, at: Position) {
-        let scalar = ["text", "int", "float", "true or false", "map"];
-        let Kind::Of(given) = given else { return };
-        let known = |it: &str| scalar.contains(&it) || Kind::Of(it.to_owned()).host().is_some();
-        if known(given) && known(taken) && given != taken {
-            let message = format!("`{name}` takes {} here, not {}", one(taken), one(given));
-            self.error(at, message, None);
-        }
-    }
-
-    /// An argument; a closure is given the items of what it is called on.
-    fn argument(&mut self, on: &Kind, argument: &Expr) -> Kind {
-        let item = on.item();
-        match argument {
-            Expr::DynamicConstant(value, _) => {
-                if let Some(function) = value.read_lock::<FnPtr>() {
-                    let name = function.fn_name().to_owned();
-                    self.closure(&name, &[item.clone(), item]);
-                    return Kind::Any;
-                }
-                self.expression(argument)
-            }
-            // What a closure captures is shared first.
-            Expr::Stmt(block) => match block.statements() {
-                [Stmt::Share(_), Stmt::Expr(inner)] => self.argument(on, inner),
-                [Stmt::Share(_), Stmt::FnCall(call, at)] => {
-                    self.argument(on, &Expr::FnCall(call.clone(), *at))
-                }
-                _ => self.expression(argument),
-            },
-            Expr::FnCall(call, _) if call.name == "curry" => {
-                let mut kinds = Vec::new();
-                for captured in call.args.iter().skip(1) {
-                    kinds.push(self.expression(captured));
-                }
-                kinds.extend([item.clone(), item]);
-                if let Some(Expr::DynamicConstant(value, _)) = call.args.first()
-                    && let Some(function) = value.read_lock::<FnPtr>()
-                {
-                    let name = function.fn_name().to_owned();
-                    self.closure(&name, &kinds);
-                }
-                Kind::Any
-            }
-            other => self.expression(other),
-        }
-    }
-
-    fn closure(&mut self, name: &str, kinds: &[Kind]) {
-        self.called.insert(name.to_owned());
-        let script = self.script;
-        if is_closure(name) && self.walked.insert(name.to_owned()) {
-            for function in script.named(name) {
-                self.function(function, kinds);
-            }
-        }
-    }
-
     fn parameter(&mut self, name: &str, at: Position) {
         self.params_used.insert(name.to_owned());
         let Some(declared) = self.declared else { return };
@@ -532,130 +435,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn use_import(&mut self, alias: &str) -> Option<String> {
+    pub(super) fn use_import(&mut self, alias: &str) -> Option<String> {
         if let Some((path, _, used)) = self.imports.get_mut(alias) {
             *used = true;
             return Some(path.clone());
         }
         None
     }
-
-    /// A function that is called by itself: `plan("…")`, `md::row([…])`.
-    fn call(&mut self, call: &FnCallExpr, at: Position) -> Kind {
-        let name = call.name.as_str();
-        let n = call.args.len();
-        if name == "curry" {
-            return self.argument(&Kind::Any, &Expr::FnCall(Box::new(call.clone()), at));
-        }
-        let arguments: Vec<Kind> = call.args.iter().map(|it| self.expression(it)).collect();
-        if call.op_token.is_some() {
-            return operator(name, &arguments);
-        }
-        if !call.namespace.is_empty() {
-            let alias = call.namespace.root().to_owned();
-            let path = self.use_import(&alias);
-            let offered = path.as_ref().and_then(|it| self.exports.get(it));
-            if let (Some(path), Some(offered)) = (&path, offered)
-                && !offered.iter().any(|it| it.0 == name && it.1 == n)
-            {
-                let hint = match offered.iter().find(|it| it.0 == name) {
-                    Some((_, takes)) => Some(format!("it takes {takes} arguments")),
-                    None => did_you_mean(name, offered.iter().map(|it| it.0.as_str())),
-                };
-                let message = format!("the library `{path}` has no function `{name}` of {n}");
-                self.error(at, message, hint);
-            }
-            return Kind::Any;
-        }
-        self.called.insert(name.to_owned());
-        let own: Vec<usize> = self.script.named(name).map(|it| it.params.len()).collect();
-        if own.contains(&n)
-            || matches!(name, "Fn" | "call" | "type_of" | "is_def_var" | "is_def_fn")
-        {
-            return Kind::Any;
-        }
-        let all: Vec<_> = catalog()
-            .members()
-            .iter()
-            .filter(|it| it.form == Form::Function && it.name == name)
-            .collect();
-        let takes = |it: &&&crate::script::catalog::Member| {
-            it.params.len() + usize::from(it.on.is_some()) == n
-        };
-        match all.iter().find(takes) {
-            Some(member) => {
-                if self.role == Role::Policy && !member.policies {
-                    let message =
-                        format!("a policy can not call `{name}`: it judges, and changes nothing");
-                    self.error(at, message, None);
-                } else if matches!(self.role, Role::Skill) && !member.skills {
-                    self.error(at, format!("a skill can not call `{name}`"), None);
-                }
-                if member.on.is_none() {
-                    for (given, param) in arguments.iter().zip(&member.params) {
-                        self.fits(name, given, &param.kind, at);
-                    }
-                }
-                Kind::of(&member.returns)
-            }
-            None if catalog().is_of_language(name) => {
-                of_language(arguments.first().unwrap_or(&Kind::Any), name)
-            }
-            None if !own.is_empty() => {
-                let message = format!("`{name}` does not take {n} arguments");
-                self.error(at, message, Some(format!("it takes {}", own[0])));
-                Kind::Any
-            }
-            None if !all.is_empty() => {
-                let told: Vec<_> =
-                    all.iter().take(3).map(|it| format!("`{}`", it.told())).collect();
-                let message = format!("`{name}` does not take {n} arguments");
-                self.error(at, message, Some(format!("it is {}", told.join(" or "))));
-                Kind::Any
-            }
-            None if self.variables.iter().any(|it| it.name == name) => Kind::Any,
-            None => {
-                let own = self.script.functions.iter().map(|it| it.name.as_str());
-                let hosts = catalog().members().iter().filter(|it| it.form == Form::Function);
-                let names: Vec<&str> = own
-                    .filter(|it| !is_closure(it))
-                    .chain(hosts.map(|it| it.name.as_str()))
-                    .collect();
-                let hint = did_you_mean(name, names);
-                self.error(at, format!("there is no function `{name}`"), hint);
-                Kind::Any
-            }
-        }
-    }
 }
 
-/// A type with its article.
-fn one(kind: &str) -> String {
-    match kind {
-        "text" | "true or false" => kind.to_owned(),
-        "int" => "an int".to_owned(),
-        other => format!("a {other}"),
-    }
-}
-
-fn is_closure(name: &str) -> bool {
+pub(super) fn is_closure(name: &str) -> bool {
     name.starts_with("anon$")
-}
-
-/// What an operator gives.
-fn operator(sign: &str, sides: &[Kind]) -> Kind {
-    let of = |name: &str| Kind::Of(name.to_owned());
-    match (sign, sides) {
-        ("==" | "!=" | "<" | "<=" | ">" | ">=" | "!" | "in", _) => of("true or false"),
-        ("+" | "-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Days" => of("Date"),
-        ("-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Date" => of("int"),
-        (_, [a, b])
-            if a == b
-                && matches!(a, Kind::Of(it) if it == "int" || it == "float" || it == "text") =>
-        {
-            a.clone()
-        }
-        ("+", [Kind::Of(a), _]) if a == "text" => of("text"),
-        _ => Kind::Any,
-    }
 }

@@ -1,0 +1,257 @@
+//! `planwright policy`: what is in force, whether it holds, and what it said.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::change::{Change, Field};
+use crate::cli::command::history;
+use crate::cli::command::skill::{checked_file, findings};
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::text::{BOLD, DIM, RED, YELLOW, paint, shortened, visible};
+use crate::host::error::nearest;
+use crate::journal::{Round, Run};
+use crate::policy::{Ruling, Verdict};
+use crate::script::Manifest;
+use crate::script::lint::Role;
+use crate::script::policy::problem;
+
+/// List and check policies, and explain what they said
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// List the policies of the workspace, and for whom they are in force
+    List,
+    Check(CheckArgs),
+    Explain(ExplainArgs),
+}
+
+/// Check policies without running them: syntax, imports, calls, and that they judge at all
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright policy check                every policy of the workspace, and those in force\n  planwright policy check office_hours"
+)]
+pub(crate) struct CheckArgs {
+    /// Policies by name, scripts by path; all of the workspace if absent
+    names: Vec<String>,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Tell which rules spoke in a run, from which line, and what they had looked at
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright policy explain last\n  planwright policy explain 0199f3c2 --json"
+)]
+pub(crate) struct ExplainArgs {
+    /// The run's id, the beginning of it, or `last`: the last that was judged
+    run: String,
+}
+
+pub(crate) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<Exit, CommandError> {
+    match command {
+        PolicyCommand::List => Ok(list(context)),
+        PolicyCommand::Check(args) => check(context, args),
+        PolicyCommand::Explain(args) => explain(context, args),
+    }
+}
+
+/// For whom each policy is in force, by name; what is named and missing is in it too.
+fn in_force(context: &Context<'_>) -> BTreeMap<String, Vec<String>> {
+    let workspace = &context.workspace;
+    let mut policies: BTreeMap<String, Vec<String>> =
+        workspace.policies.keys().map(|name| (name.clone(), Vec::new())).collect();
+    let config = &workspace.config;
+    let mut add = |name: &String, whom: String| {
+        policies.entry(name.clone()).or_default().push(whom);
+    };
+    config.policies.always.iter().for_each(|name| add(name, "every run".to_owned()));
+    for (agent, it) in &config.agents {
+        it.policies.iter().for_each(|name| add(name, format!("agent {agent}")));
+    }
+    for (plan, it) in &config.plans {
+        it.policies.iter().for_each(|name| add(name, format!("plan {plan}")));
+    }
+    policies
+}
+
+fn list(context: &Context<'_>) -> Exit {
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for (name, whom) in in_force(context) {
+        let text = context.workspace.policies.get(&name);
+        let summary = text.and_then(|it| Manifest::parse(it).ok());
+        let summary = summary.map(|it| it.summary().to_owned()).unwrap_or_default();
+        let problem = problem(&name, &context.workspace);
+        let told = match &problem {
+            Some(failure) => format!("broken, and denies: {}", failure.message),
+            None => summary.clone(),
+        };
+        let force = if whom.is_empty() { "-".to_owned() } else { whom.join(", ") };
+        rows.push(vec![name.clone(), force, told]);
+        values.push(json!({
+            "name": name, "in_force_for": whom, "description": summary, "error": problem,
+        }));
+    }
+    let columns = [Column::new("POLICY"), Column::new("IN FORCE FOR"), Column::new("WHAT IT SAYS")];
+    show_list(context.ui, &columns, &rows, &values, "No policies in this workspace.");
+    Exit::Done
+}
+
+fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
+    let workspace = &context.workspace;
+    let mut scripts = Vec::new();
+    let all = in_force(context);
+    let names: Vec<String> = match args.names.as_slice() {
+        [] => all.keys().cloned().collect(),
+        names => names.to_vec(),
+    };
+    for name in names {
+        if let Some(text) = workspace.policies.get(&name) {
+            scripts.push((Role::Policy, format!("policies/{name}.rhai"), text.clone()));
+        } else if let Some(file) = checked_file(&name)? {
+            scripts.push((Role::Policy, file.1, file.2));
+        } else {
+            let near = nearest(&name, workspace.policies.keys().map(String::as_str));
+            let is_listed = all.contains_key(&name);
+            let message = if is_listed {
+                format!("the policy `{name}` is in force but missing: every run is denied")
+            } else {
+                format!("there is no policy `{name}`")
+            };
+            let error = CommandError::new("not_found", message);
+            return Err(match near.first() {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("policies are in scripts/policies of the workspace"),
+            });
+        }
+    }
+    findings(context, scripts, args.strict)
+}
+
+/// The run meant; `last` is the last that was judged, whether it wrote or not.
+fn judged(context: &Context<'_>, id: &str) -> Result<Run, CommandError> {
+    let failed = |error: crate::journal::Error| history::failed(&error);
+    let Some(journal) = context.ledger()?.open_to_read()? else {
+        return Err(CommandError::new("not_found", "no run was recorded yet"));
+    };
+    if id != "last" {
+        return journal.run(id).map_err(failed);
+    }
+    for it in journal.runs(50, None).map_err(failed)? {
+        let run = journal.run(it.id.as_str()).map_err(failed)?;
+        if run.rounds.iter().any(|it| !it.change_set.is_empty()) {
+            return Ok(run);
+        }
+    }
+    Err(CommandError::new("not_found", "none of the last runs was judged")
+        .hint("`planwright runs` lists them; a run that wants no change is not judged"))
+}
+
+fn explain(context: &Context<'_>, args: &ExplainArgs) -> Result<Exit, CommandError> {
+    let run = judged(context, args.run.trim())?;
+    if context.ui.json() {
+        let rounds: Vec<_> = run.rounds.iter().map(round_json).collect();
+        context.ui.json_value(&json!({
+            "run_id": run.start.id.to_string(),
+            "skill": run.start.skill,
+            "policies": run.start.policies,
+            "rounds": rounds,
+        }));
+        return Ok(Exit::Done);
+    }
+    let ui = context.ui;
+    let title = format!("{} {}", run.start.skill, run.start.id);
+    ui.answer(&paint(BOLD, &visible(&title)));
+    for (name, digest) in &run.start.policies {
+        let digest: String = digest.chars().take(19).collect();
+        ui.answer(&format!("  {} {}", visible(name), paint(DIM, &visible(&digest))));
+    }
+    for round in &run.rounds {
+        ui.answer("");
+        let n = crate::cli::render::text::count(round.change_set.changes().len(), "change");
+        ui.answer(&format!("{n}: {}", round.outcome.name().replace('_', " ")));
+        let rulings = rulings_of(round);
+        if rulings.is_empty() {
+            ui.answer("  No rule had anything to say.");
+        }
+        for ruling in &rulings {
+            told(round, ruling).iter().for_each(|line| ui.answer(line));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn rulings_of(round: &Round) -> Vec<Ruling> {
+    serde_json::from_value(round.rulings.clone()).unwrap_or_default()
+}
+
+fn change_of<'a>(round: &'a Round, ruling: &Ruling) -> Option<&'a Change> {
+    round.change_set.changes().iter().find(|it| Some(it.n) == ruling.change)
+}
+
+fn told(round: &Round, ruling: &Ruling) -> Vec<String> {
+    let style = if ruling.verdict == Verdict::Deny { RED.bold() } else { YELLOW.bold() };
+    let mut lines = vec![format!(
+        "  {} {} {}",
+        paint(style, ruling.verdict.name()),
+        visible(&ruling.reason),
+        paint(DIM, &format!("({})", visible(&ruling.source)))
+    )];
+    if let Some(at) = &ruling.at {
+        let place = format!("{}:{}", at.file, at.line);
+        lines.push(format!("      {} {}", visible(&place), paint(DIM, &visible(&at.source))));
+    }
+    let change = change_of(round, ruling);
+    if let Some(change) = change {
+        let (op, entity) = (change.op().name(), change.entity().name());
+        let text = format!("{op} {entity} {}", change.title());
+        lines.push(format!("      change {}: {}", change.n, visible(&text)));
+    }
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for saw in &ruling.saw {
+        let own = change.filter(|it| it.id().as_str() == saw.id);
+        match (own, Field::parse(&saw.field)) {
+            (Some(change), Some(field)) => {
+                let value = shortened(&change.known_value(field).to_string(), 70);
+                lines.push(format!("      saw {}: {}", visible(&saw.field), visible(&value)));
+            }
+            _ => *others.entry(&saw.field).or_default() += 1,
+        }
+    }
+    for (field, n) in others {
+        lines.push(format!("      saw {} of {n} others", visible(field)));
+    }
+    lines
+}
+
+fn round_json(round: &Round) -> Value {
+    let rulings: Vec<_> = rulings_of(round)
+        .iter()
+        .map(|ruling| {
+            let mut value = json!(ruling);
+            if let Some(change) = change_of(round, ruling) {
+                value["title"] = change.title().into();
+                value["op"] = change.op().name().into();
+                value["entity"] = change.entity().name().into();
+                let own = ruling.saw.iter().filter(|it| it.id == change.id().as_str());
+                let saw = own.filter_map(|it| {
+                    let field = Field::parse(&it.field)?;
+                    Some((it.field.clone(), change.known_value(field)))
+                });
+                value["values"] = Value::Object(saw.collect());
+            }
+            value
+        })
+        .collect();
+    json!({
+        "round": round.number,
+        "outcome": round.outcome.name(),
+        "change_set_digest": round.digest,
+        "changes": round.change_set.changes().len(),
+        "verdicts": rulings,
+    })
+}

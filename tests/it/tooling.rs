@@ -1,0 +1,316 @@
+//! What people write scripts with: the reference, new skills, checks, tests, explanations.
+
+use serde_json::{Value, json};
+
+use crate::support::{PLAN, Place, Planner};
+
+#[test]
+fn the_reference_is_what_the_program_prints() {
+    let place = Place::embedded();
+    let printed = place.run(&["api"]).code(0).stdout;
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/api.md");
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert!(kept == printed, "run `planwright api > docs/reference/api.md`");
+}
+
+#[test]
+fn the_reference_tells_one_type_one_name_and_what_is_near() {
+    let place = Place::embedded();
+    let task = place.run(&["api", "task"]).code(0).stdout;
+    assert!(task.contains("| `assign(user: any)` |") && !task.contains("## Plan"), "{task}");
+    let data = place.run(&["api", "Task.due", "--json"]).code(0).json();
+    assert_eq!(data["members"][0]["settable"], "any");
+    assert_eq!(data["members"][0]["returns"], "Date?");
+    let rhai = place.run(&["api", "--format", "rhai"]).code(0).stdout;
+    assert!(rhai.contains("\nfn get title(task: Task) -> string;\n"), "{rhai}");
+    place.run(&["api", "asign"]).code(1).says(&["scripts have no `asign`", "assign"]);
+}
+
+#[test]
+fn a_new_skill_can_be_checked_tested_and_run_at_once() {
+    let place = Place::embedded();
+    let made = place.run(&["skill", "new", "due_soon"]).code(0);
+    assert!(made.stdout.contains("scripts/skills/due_soon.rhai"), "{}", made.stdout);
+    place.run(&["skill", "check", "--strict"]).code(0);
+    let tests = place.run(&["test", "--json"]).code(0).json();
+    assert_eq!((&tests["ok"], &tests["passed"]), (&json!(true), &json!(2)));
+    place.run(&["run", "due_soon", "--dry-run"]).code(0);
+    // What its page says.
+    let page = std::fs::read_to_string(place.path().join("docs/skills/due_soon.md")).unwrap();
+    for line in page.lines().filter_map(|it| it.strip_prefix("$ planwright ")) {
+        let command = line.split('#').next().unwrap();
+        if !command.contains("My plan") {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            place.run(&words).code(0);
+        }
+    }
+    place.run(&["skill", "new", "due_soon"]).code(1).says(&["exists already"]);
+    place.run(&["skill", "new", "Due Soon"]).code(2).says(&["small letters"]);
+    // In the workspace that is there now, nothing but the skill is made.
+    let second = place.run(&["skill", "new", "other"]).code(0);
+    assert_eq!(second.stdout.lines().count(), 3, "{}", second.stdout);
+}
+
+#[test]
+fn the_help_of_run_shows_what_the_skill_takes() {
+    let place = Place::embedded();
+    let help = place.run(&["run", "morning_triage", "--help"]).code(0).stdout;
+    assert!(help.contains("Days overdue at least") && help.contains("--dry-run"), "{help}");
+    let help = place.run(&["run", "--help"]).code(0).stdout;
+    assert!(!help.contains("Days overdue"), "{help}");
+}
+
+/// The findings of a script as `line: message`.
+fn findings(place: &Place, script: &str) -> Vec<String> {
+    place.file("checked.rhai", script);
+    let told = place.run(&["skill", "check", "checked.rhai", "--json"]).json();
+    let all = told["scripts"][0]["findings"].as_array().unwrap();
+    all.iter()
+        .map(|it| format!("{}: {}", it["at"]["line"], it["message"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_check_finds_what_would_fail() {
+    let place = Place::embedded();
+    for (script, finding) in [
+        ("let b = plan(\"x\");\nprint(b.titel);", "2: a Plan has no property `titel`"),
+        ("for t in plan(\"x\").tasks {\n  t.asign(me());\n}", "2: a Task has no function `asign`"),
+        ("plan(\"x\").tasks.filter(|t| t.dew == ())", "1: a Task has no property `dew`"),
+        (
+            "let n = 3;\nplan(\"x\").tasks.filter(|t| t.priorty > n)",
+            "2: a Task has no property `priorty`",
+        ),
+        ("plan(\"x\").bucket(\"y\").tasks[0].titl", "1: a Task has no property `titl`"),
+        (
+            "let t = plan(\"x\").task(\"y\");\nt.labels = [\"z\"];",
+            "2: `labels` of a Task can not be set",
+        ),
+        ("plan(3)", "1: `plan` takes text here, not an int"),
+        ("plan(\"x\").bucket()", "1: `bucket` does not take 0 arguments"),
+        ("plann(\"x\")", "1: there is no function `plann`"),
+        ("deny(\"no\")", "1: a skill can not call `deny`"),
+        (
+            "import \"markdown\" as md;\nmd::cel(1)",
+            "2: the library `markdown` has no function `cel` of 1",
+        ),
+        ("import \"markdown\" as md;\n1", "1: nothing of the library `markdown` is used (as `md`)"),
+        ("let x = 1;\n2", "1: the variable `x` is not used"),
+        ("let x = 1;\nlet x = x + 1;\nprint(x);", "2: `x` is declared already and hidden here"),
+        (
+            "fn plans() { 1 }\nplans()",
+            "1: the function `plans` hides one of the host's or the language's",
+        ),
+        ("fn f() { 1 }\n2", "1: the function `f` is not called"),
+        (
+            "//! X.\n//!\n//! ```toml\n//! [params]\n//! days = { type = \"int\", default = 1 }\n//! ```\nparams.dyas",
+            "7: there is no parameter `dyas`",
+        ),
+        (
+            "//! X.\n//!\n//! ```toml\n//! [params]\n//! days = { type = \"int\", default = 1 }\n//! ```\n1",
+            "5: the parameter `days` is declared and not used",
+        ),
+        ("let x = ;", "1: Expecting a property, a sub-expression"),
+    ] {
+        let found = findings(&place, script);
+        assert!(found.iter().any(|it| it.starts_with(finding)), "{script}\n{found:?}");
+    }
+}
+
+#[test]
+fn a_check_lets_through_what_is_right() {
+    let place = Place::embedded();
+    for script in [
+        "let counts = #{ a: 1 }; counts.b = 2; counts.a += 1; print(counts.whatever);",
+        "fn add(a, b) { a + b }\nadd(1, 2)",
+        "let tasks = []; for p in plans() { for t in p.tasks { tasks.push(t); } } tasks[0].title",
+        "let names = plan(\"x\").members.map(|u| u.name); names.len()",
+        "let t = plan(\"x\").task(\"y\"); t.title += \"!\"; t.due = today() + days(3);",
+        "try { plan(\"x\") } catch (e) { print(e.message); }",
+        "let late = my_tasks().filter(|t| t.is_overdue(2)); late.sort(|a, b| a.priority - b.priority);",
+        "let s = switch today().weekday { \"monday\" => 1, _ => 2 }; s",
+        "let b = plan(\"x\"); assign(b.task(\"y\"), me());",
+        "let d = date(\"2026-12-24\") - today(); print(d + 1);",
+    ] {
+        assert_eq!(findings(&place, script), Vec::<String>::new(), "{script}");
+    }
+}
+
+const POLICY: &str = r#"//! New tasks are few, and agents keep to their own.
+fn review(changes, run) {
+    if count_today("task", "create") + changes.creates.len() > 2 {
+        deny("two new tasks a day");
+    }
+}
+fn review_change(change, run) {
+    if change.op != "create" && change.entity == "task" && change.created_by_agent != run.agent {
+        deny(`not made by ${run.agent}, but by ${change.created_by_agent}`);
+    }
+}
+"#;
+
+#[test]
+fn policies_can_count_the_day_and_know_who_made_what() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("scripts/policies/own.rhai", POLICY);
+    place.file("planwright.toml", "[policies]\nalways = []\n[agents.rook]\npolicies = [\"own\"]\n[agents.mei]\npolicies = [\"own\"]\n");
+    let create = |title: &str, agent: &str| {
+        let script = format!("plan(\"{PLAN}\").create_task(#{{ title: \"{title}\" }})");
+        place.script(&script, &["--as", agent, "--json"])
+    };
+    let rename = |title: &str, agent: &str| {
+        let script = format!("let t = plan(\"{PLAN}\").task(\"{title}\"); t.title += \"!\";");
+        place.script(&script, &["--as", agent, "--json"])
+    };
+    create("one", "rook").code(0);
+    create("two", "rook").code(0);
+    let third = create("three", "rook").code(3).json();
+    assert_eq!(third["verdicts"][0]["reason"], "two new tasks a day");
+    // Another agent has a day of its own.
+    create("three", "mei").code(0);
+    rename("one", "rook").code(0);
+    let other = rename("three", "rook").code(3).json();
+    assert_eq!(other["verdicts"][0]["reason"], "not made by rook, but by mei");
+    let elsewhere = rename("Negotiate the parcel rates", "rook").code(3).json();
+    assert_eq!(elsewhere["verdicts"][0]["reason"], "not made by rook, but by ");
+    let explained = place.run(&["policy", "explain", "last", "--json"]).code(0).json();
+    let verdict = &explained["rounds"][0]["verdicts"][0];
+    assert_eq!(verdict["at"]["line"], 9);
+    assert!(explained["policies"]["own.rhai"].as_str().unwrap().starts_with("sha256:"));
+    place.run(&["policy", "explain", "last"]).code(0);
+}
+
+#[test]
+fn a_policy_of_a_plan_judges_what_touches_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("scripts/policies/quiet.rhai", "fn review(changes, run) { deny(\"hands off\"); }");
+    let config = |plan: &str| {
+        format!("[policies]\nalways = []\n[plans.\"{plan}\"]\npolicies = [\"quiet\"]\n")
+    };
+    let script = format!("plan(\"{PLAN}\").create_task(#{{ title: \"x\" }})");
+    place.file("planwright.toml", &config(PLAN));
+    place.script(&script, &[]).code(3).says(&["hands off"]);
+    place.file("planwright.toml", &config(&planner.plan_id()));
+    place.script(&script, &["-n"]).code(3).says(&["hands off"]);
+    // It is known by the title that it has, whatever a run makes of that.
+    let rename = format!("let p = plan(\"{PLAN}\"); p.title = \"Mine\";");
+    place.file("planwright.toml", &config(PLAN));
+    place.script(&rename, &["-n"]).code(3).says(&["hands off"]);
+    place.file("planwright.toml", &config("Another"));
+    place.script(&script, &[]).code(0);
+    let listed = place.run(&["policy", "list", "--json"]).code(0).json();
+    assert_eq!(listed[0]["in_force_for"], json!(["plan Another"]));
+}
+
+#[test]
+fn policies_are_checked_and_listed_with_what_is_wrong() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = [\"good\", \"gone\"]\n");
+    place.file(
+        "scripts/policies/good.rhai",
+        "fn review(changes, run) { if changes.len() > 3 { deny(\"x\"); } }",
+    );
+    place.file("scripts/policies/odd.rhai", "fn review(changes) { }");
+    place.file(
+        "scripts/policies/typo.rhai",
+        "fn review_change(change, run) { if change.befor == () { deny(\"x\"); } }",
+    );
+    let list = place.run(&["policy", "list"]).code(0).stdout;
+    assert!(list.contains("gone") && list.contains("in force but missing"), "{list}");
+    place.run(&["policy", "check", "good"]).code(0);
+    place.run(&["policy", "check", "odd"]).code(1).says(&["`review` takes two parameters"]);
+    place
+        .run(&["policy", "check", "typo"])
+        .code(1)
+        .says(&["a Change has no property `befor`", "before"]);
+    place.run(&["policy", "check"]).code(1).says(&["in force but missing"]);
+    place.run(&["policy", "check", "goof"]).code(1).says(&["there is no policy `goof`"]);
+}
+
+#[test]
+fn a_test_that_fails_says_where_and_what_differs() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    place.file(
+        "scripts/tests/odd.rhai",
+        "fn test_differs() {\n  print(\"looking\");\n  assert_eq([1, 2], [1, 3]);\n}\nfn test_denied() {\n  board(#{ title: \"B\", tasks: [\"x\".len()] });\n}\nfn test_fine() {\n  let b = board(#{ title: \"B\", tasks: [#{ title: \"t\" }] });\n  run_script(\"plan(`B`).task(`t`).delete()\");\n  assert_denied(\"R1\");\n  run_script(\"plan(`B`).task(`t`).delete()\", #{ force: true });\n  assert_status(\"applied\");\n  assert_eq(b.tasks.len(), 0);\n}\n",
+    );
+    let output = place.run(&["test", "--junit", "report.xml"]).code(1);
+    assert!(output.stdout.contains("1 test passed, 2 failed"), "{}", output.stdout);
+    let output =
+        output.says(&["tests/odd.rhai:3:3", "-   3", "+   2", "looking", "a task is a map"]);
+    drop(output);
+    let report = std::fs::read_to_string(place.path().join("report.xml")).unwrap();
+    assert!(report.contains("tests=\"3\" failures=\"2\""), "{report}");
+    let told = place.run(&["test", "odd::fine", "--json"]).code(0).json();
+    assert_eq!(told["tests"].as_array().map(Vec::len), Some(1));
+    place.run(&["test", "od"]).code(1).says(&["there is no file of tests `od`", "odd"]);
+}
+
+#[test]
+fn a_test_can_have_somebody_else_come_between() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    place.file(
+        "scripts/tests/between.rhai",
+        r#"
+fn test_replayed() {
+    let b = board(#{ title: "B", tasks: [#{ title: "t", description: "a" }] });
+    conflict_on(b.task("t"), #{ description: "b", priority: "urgent" });
+    let run = run_script("let t = plan(`B`).task(`t`); t.description += `!`;");
+    assert_status("applied");
+    assert_eq(run.stats.replays, 1);
+    assert_eq(b.task("t").description, "b!");
+}
+fn test_moves_with_the_clock() {
+    at("2026-12-31 23:30", "Pacific/Auckland");
+    assert_eq(today().format("%Y-%m-%d"), "2026-12-31");
+    let b = board(#{ title: "B", tasks: [#{ title: "t", due: "2026-12-31" }] });
+    assert(!b.task("t").is_overdue());
+    at("2027-01-01 00:30", "Pacific/Auckland");
+    assert(b.task("t").is_overdue());
+    let run = run_script("today().format(`%Y`)");
+    assert_eq(run.result, "2027");
+}
+fn test_writes_of_its_own() {
+    let b = board(#{ title: "B", tasks: [#{ title: "t" }] });
+    let t = b.task("t");
+    t.title = "u";
+    run_script("plan(`B`).task(`u`).complete()");
+    assert_changes(["u"]);
+    as_user("mei");
+    run_script("me().upn");
+}
+"#,
+    );
+    place.run(&["test"]).code(0);
+}
+
+#[test]
+fn random_numbers_are_the_same_when_a_run_is_run_again() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let task = planner.task("Negotiate the parcel rates")["id"].as_str().unwrap().to_owned();
+    let mut edited = false;
+    planner.on_request(move |emulator, exchange| {
+        if !edited && crate::support::is_write(exchange) {
+            edited = true;
+            let path = format!("/planner/tasks/{task}");
+            crate::support::edit(emulator, "mei@bos.example", &path, &json!({ "title": "Moved" }));
+        }
+    });
+    let script = format!(
+        "let n = [rand(1, 1000000), rand(1, 1000000)]; let t = plan(\"{PLAN}\").tasks.find(|t| t.title == \"Moved\" || t.title == \"Negotiate the parcel rates\"); t.title += \"!\"; print(n[0] == n[1]); n"
+    );
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["stats"]["replays"], 1);
+    let other = place.script("[rand(1, 1000000), rand(1, 1000000)]", &["--json"]).code(0).json();
+    assert_ne!(report["result"], other["result"], "each run has a seed of its own");
+    let fine = |it: &Value| it.as_i64().is_some_and(|it| (1..=1_000_000).contains(&it));
+    assert!(report["result"].as_array().unwrap().iter().all(fine));
+    place.script("rand(3, 2)", &[]).code(1).says(&["no number from 3 to 2"]);
+    place.script("let x = rand(); x >= 0.0 && x < 1.0", &[]).code(0);
+}
