@@ -112,13 +112,12 @@ impl Session {
             Some(id) => self.plan(id)?.id,
             None => self.find_plan(&file.plan)?,
         };
-        let there = LabelNames::there(&self.plan_details(&plan)?.labels);
         let mut wishes = Wishes {
             session: self,
             plan,
             file,
             prune,
-            labels: there,
+            labels: LabelNames::default(),
             conflicts: Vec::new(),
             n_theirs: 0,
             n_unlisted: 0,
@@ -259,17 +258,19 @@ impl<'a> Wishes<'a> {
                 None => return Err(no_such("bucket", id.as_str(), &entry.name)),
             }
         }
-        let meant: Vec<_> = buckets.iter().filter(|it| matches!(it, Meant::Here(_))).collect();
-        if let Some(at) = meant.iter().enumerate().find(|(n, it)| meant[..*n].contains(it)) {
-            let name =
-                if let Meant::Here(id) = at.1 { session.bucket(id)?.name } else { String::new() };
-            let message = format!("two sections of the file mean the bucket `{name}`");
-            return Err(invalid(message, "keep one of them, with the tasks of both"));
-        }
-        // In the order of the file, after those that are there.
+        let mut claimed = BTreeSet::new();
         for (meant, entry) in buckets.iter_mut().zip(&file.buckets) {
-            if *meant == Meant::New {
-                *meant = Meant::Here(session.create_bucket(&self.plan, &entry.name)?);
+            match meant {
+                Meant::Here(id) if !claimed.insert(id.clone()) => {
+                    let message =
+                        format!("two sections of the file mean the bucket `{}`", entry.name);
+                    return Err(invalid(message, "keep one of them, with the tasks of both"));
+                }
+                // In the order of the file, after those that are there.
+                Meant::New => {
+                    *meant = Meant::Here(session.create_bucket(&self.plan, &entry.name)?);
+                }
+                Meant::Here(_) | Meant::Gone => {}
             }
         }
         Ok(buckets)

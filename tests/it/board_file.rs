@@ -301,8 +301,13 @@ fn what_can_not_be_meant_is_refused_before_anything_is_asked() {
     let place = Place::against(&planner);
     for (tasks, says) in [
         (
-            "- title: A\n  dew: 1",
-            &["unknown field `dew`", "--> board.yaml:4:3", "expected one of"][..],
+            "- title: A\n  assignee: x",
+            &[
+                "unknown field `assignee`",
+                "did you mean `assignees`?",
+                "--> board.yaml:4:3",
+                "expected one of",
+            ][..],
         ),
         ("- title: A\n  due: soon", &["`soon` is not a day like 2026-12-24", "--> board.yaml:4:"]),
         ("- title: A\n- title: A", &["two entries have the task title `A`", "a `key` of its own"]),
