@@ -6,6 +6,7 @@
 
 // Where a program meets the board.
 mod beta;
+mod board_file;
 mod broker;
 mod document;
 pub mod error;

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod task;
 
 // A plan on paper.
+pub mod board_file;
 pub mod document;
 
 // Closed sets and small values.
@@ -32,6 +33,7 @@ pub mod time;
 pub mod snapshot;
 
 pub use board::{Board, BoardPlace};
+pub use board_file::BoardFile;
 pub use bucket::Bucket;
 pub use category::Category;
 pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};

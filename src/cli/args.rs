@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::command::{
-    api, apply, bucket, delta, emulator, history, person, plan, policy, run, skill, task, test,
+    api, apply, board_file, bucket, delta, emulator, history, person, plan, policy, run, skill,
+    task, test,
 };
 
 const EXAMPLES: &str = "\
@@ -75,6 +76,7 @@ impl Command {
     pub(crate) const fn progress(&self) -> ProgressWhen {
         match self {
             Self::Run(args) => args.long.progress,
+            Self::Diff(args) => args.long.progress,
             Self::Apply(args) => args.long.progress,
             Self::Resume(args) => args.long.progress,
             Self::Undo(args) => args.long.progress,
@@ -126,8 +128,12 @@ pub(crate) struct WriteArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a skill or script
+    /// Run a skill, a script or a board file
     Run(run::RunArgs),
+    /// Write a plan down as a file to edit
+    Pull(board_file::PullArgs),
+    /// Show what a board file would change
+    Diff(board_file::DiffArgs),
     /// Apply a saved change set
     Apply(apply::ApplyArgs),
     /// List runs, and show what one did

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod apply;
+pub(crate) mod board_file;
 pub(crate) mod bucket;
 pub(crate) mod delta;
 pub(crate) mod emulator;
@@ -34,6 +35,8 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
     let context = Context::new(cli, ui)?;
     match &cli.command {
         Command::Run(args) => run::run(&context, args),
+        Command::Pull(args) => board_file::pull(&context, args),
+        Command::Diff(args) => board_file::diff(&context, args),
         Command::Apply(args) => apply::run(&context, args),
         Command::Plan(command) => plan::run(&context, command),
         Command::Bucket(command) => bucket::run(&context, command),

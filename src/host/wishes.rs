@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// What people see of a key among the references of a task.
-const KEY_ALIAS: &str = "Planwright key";
+pub(crate) const KEY_ALIAS: &str = "Planwright key";
 
 /// What is wanted of a new task.
 #[derive(Debug, Clone, Default)]

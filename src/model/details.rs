@@ -47,6 +47,15 @@ impl TaskDetails {
         items.into_iter().map(|(key, _)| key.clone()).collect()
     }
 
+    /// Returns the keys of the items by names of their own; see [`distinct`].
+    #[must_use]
+    pub fn items_by_name(&self) -> BTreeMap<String, String> {
+        let keys = self.checklist_order();
+        let titles = keys.iter().filter_map(|key| self.checklist.get(key));
+        let names = distinct(titles.map(|it| it.title.as_str()));
+        names.into_iter().zip(keys).collect()
+    }
+
     /// Adds an item below all others.
     pub fn add_item(&mut self, key: String, title: String) {
         let lowest = self.checklist.values().map(|it| it.order_hint.as_str()).min();
@@ -78,6 +87,19 @@ impl TaskDetails {
             }
         }
     }
+}
+
+/// Makes a name of each title of a list: the title, with a number where it was there before.
+#[must_use]
+pub fn distinct<'a>(titles: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut name = |title| {
+        let n = seen.entry(title).or_default();
+        *n += 1;
+        // No title holds a line end, so that none looks like a name of this making.
+        if *n == 1 { title.to_owned() } else { format!("{title}\n{n}") }
+    };
+    titles.map(&mut name).collect()
 }
 
 /// One line of a checklist (planner-api.md 1.10).

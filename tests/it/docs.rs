@@ -8,8 +8,9 @@ use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
+    "docs/guides/board-file.md",
     "docs/guides/workspace.md",
     "docs/guides/emulator.md",
     "docs/reference/commands.md",
@@ -128,6 +129,24 @@ fn the_seeds_in_the_guide_can_be_planted() {
         let emulator = Emulator::open(options).unwrap();
         emulator.seed(&blocks("docs/guides/emulator.md", language)[0]).unwrap();
         assert!(!emulator.is_empty().unwrap());
+    }
+}
+
+#[test]
+fn the_board_files_in_the_guide_can_be_carried_out() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let files = blocks("docs/guides/board-file.md", "yaml");
+    assert_eq!(files.len(), 1);
+    for file in files {
+        place.file("board.yaml", &file);
+        let run = ["run", "--from", "board.yaml", "--json"];
+        assert_eq!(
+            place.run(&["diff", "board.yaml", "--json"]).code(0).json()["status"],
+            "previewed"
+        );
+        assert_eq!(place.run(&run).code(0).json()["status"], "applied");
+        assert_eq!(place.run(&run).code(0).json()["status"], "no_changes");
     }
 }
 

@@ -9,6 +9,7 @@ mod support;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
 mod beta;
+mod board_file;
 mod commands;
 mod conflicts;
 mod contention;

@@ -1,4 +1,4 @@
-//! `planwright run`: a skill, a file or standard input, through review and apply.
+//! `planwright run`: a skill, a script or a board file, through review and apply.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::args::{LongArgs, WriteArgs};
-use crate::cli::command::skill;
+use crate::cli::command::{board_file, skill};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -23,18 +23,29 @@ Examples:
   planwright run morning_triage --dry-run
   planwright run capture_action_item -p title=\"Order toner\" -p department=Operations
   planwright run ./fix.rhai --json
+  planwright run --from board.yaml --dry-run
   echo 'plan(\"BOS Operations\").tasks.len()' | planwright run -";
 
-/// Run a skill or script
+/// What a run of a board file is called.
+const FROM: &str = "run --from";
+
+/// Run a skill, a script or a board file
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
     /// Skill by name, script by path, or `-` for standard input
     #[arg(value_name = "SKILL|FILE|-")]
-    target: String,
+    target: Option<String>,
     /// Parameter of the skill
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     param: Vec<(String, String)>,
+    /// Make the board what a file says instead: one that `planwright pull` wrote, or you; `-`
+    /// for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "param"])]
+    from: Option<PathBuf>,
+    /// Also want away what that file does not list
+    #[arg(long, requires = "from", conflicts_with = "target")]
+    prune: bool,
     #[command(flatten)]
     write: WriteArgs,
     #[command(flatten)]
@@ -49,37 +60,47 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, CommandError> {
-    let prepared = find(context, &args.target)
-        .and_then(|skill| Ok((skill.manifest.arguments(&args.param)?, skill)));
-    let (params, skill) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) if context.ui.json() => return Ok(report_failure(context, args, error)),
-        Err(error) => return Err(error),
+    let (name, outcome) = match (&args.target, &args.from) {
+        (Some(target), _) => (target.as_str(), run_skill(context, args, target)),
+        (None, Some(file)) => {
+            (FROM, board_file::run_from(context, file, args.prune, &args.write, FROM))
+        }
+        (None, None) => {
+            return Err(CommandError::usage("nothing to run")
+                .hint("name a skill or script, or a board file with `--from FILE`"));
+        }
     };
-    let budget = context.workspace.config.limits.budget();
-    let program = skill.program(params.clone(), budget);
-    let identity = (skill.name.clone(), Some(skill.digest().to_owned()));
-    match context.write(&args.write, identity, Value::Object(params), program) {
-        Err(error) if context.ui.json() => Ok(report_failure(context, args, error)),
+    match outcome {
+        Err(error) if context.ui.json() => Ok(report_failure(context, args, name, error)),
         other => other,
     }
 }
 
+fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, CommandError> {
+    let skill = find(context, target)?;
+    let params = skill.manifest.arguments(&args.param)?;
+    let budget = context.workspace.config.limits.budget();
+    let program = skill.program(params.clone(), budget);
+    let identity = (skill.name.clone(), Some(skill.digest().to_owned()));
+    context.write(&args.write, identity, Value::Object(params), program)
+}
+
 /// Says what the skill named takes, if one is; for `run SKILL --help`.
 pub(crate) fn help(context: &Context<'_>, args: &RunArgs) {
-    let text = context.workspace.skills.get(&args.target).cloned();
-    let text = text.or_else(|| read_script(Path::new(&args.target)).ok());
+    let Some(target) = &args.target else { return };
+    let text = context.workspace.skills.get(target).cloned();
+    let text = text.or_else(|| read_script(Path::new(target)).ok());
     if let Some(manifest) = text.and_then(|it| Manifest::parse(&it).ok()) {
-        skill::show(context, &args.target, &manifest);
+        skill::show(context, target, &manifest);
         context.ui.answer("");
     }
 }
 
 /// With `--json` there is always a report, even of a run that never began.
-fn report_failure(context: &Context<'_>, args: &RunArgs, error: CommandError) -> Exit {
+fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: CommandError) -> Exit {
     let exit = error.exit();
     let run_id = uuid::Uuid::now_v7().to_string();
-    let mut report = Report::new(run_id, args.target.clone(), None);
+    let mut report = Report::new(run_id, name.to_owned(), None);
     report.actor.agent.clone_from(&args.write.agent);
     report.error = Some(error.failure);
     context.ui.json_value(&report);

@@ -213,21 +213,8 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, Command
         CommandError::usage(format!("it is not clear what `{shown}` is"))
             .hint("add `--format json` or `--format csv`")
     })?;
-    let mut bytes = Vec::new();
-    let mut limited = |it: &mut dyn std::io::Read| it.take(MAX_FILE + 1).read_to_end(&mut bytes);
-    let result = if file == Path::new("-") {
-        limited(&mut std::io::stdin().lock())
-    } else {
-        std::fs::File::open(file).and_then(|mut it| limited(&mut it))
-    };
-    result.map_err(|error| {
-        CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
-    })?;
+    let text = read_text(file, MAX_FILE)?;
     let wrong = |message: String| CommandError::new("invalid", format!("`{shown}`: {message}"));
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-        return Err(wrong(format!("larger than {MAX_FILE} bytes")));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text".to_owned()))?;
     match format {
         FileFormat::Json => {
             let document: PlanDocument =
@@ -242,4 +229,24 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, Command
             CommandError { failure: Failure { message, ..failure } }
         }),
     }
+}
+
+/// Reads a file of at most so many bytes, or standard input if it is called `-`.
+pub(crate) fn read_text(file: &Path, max_bytes: u64) -> Result<String, CommandError> {
+    let shown = file.display();
+    let mut bytes = Vec::new();
+    let mut limited = |it: &mut dyn std::io::Read| it.take(max_bytes + 1).read_to_end(&mut bytes);
+    let result = if file == Path::new("-") {
+        limited(&mut std::io::stdin().lock())
+    } else {
+        std::fs::File::open(file).and_then(|mut it| limited(&mut it))
+    };
+    result.map_err(|error| {
+        CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
+    })?;
+    let wrong = |message: String| CommandError::new("invalid", format!("`{shown}`: {message}"));
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
+        return Err(wrong(format!("larger than {max_bytes} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text".to_owned()))
 }

@@ -1,0 +1,133 @@
+//! `planwright pull`, `planwright diff` and `planwright run --from`: the board as a file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::cli::args::{LongArgs, WriteArgs};
+use crate::cli::command::plan::plan_meant;
+use crate::cli::command::transfer::read_text;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::text::count;
+use crate::cli::settings;
+use crate::host::error::similar;
+use crate::host::report::Place;
+use crate::host::{Failure, Session};
+use crate::model::BoardFile;
+
+/// The largest file that is read: ten times that of a plan as full as it can be.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Write a plan down as a file to edit
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright pull \"BOS Operations\" > board.yaml\n  planwright pull \"BOS Operations\" --to board.yaml\n\nThen edit it: `planwright diff board.yaml` shows what would change, and\n`planwright run --from board.yaml` changes it. See docs/guides/board-file.md."
+)]
+pub(crate) struct PullArgs {
+    /// Plan title or id
+    plan: String,
+    /// File to write instead of standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+/// Show what a board file would change
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright diff board.yaml\n  planwright diff board.yaml --prune --force\n\nIt is `planwright run --from FILE --dry-run`: rules and policies judge it, nothing is sent but reads."
+)]
+pub(crate) struct DiffArgs {
+    /// File that `planwright pull` wrote, or you; `-` for standard input
+    file: PathBuf,
+    /// Also want away what the file does not list
+    #[arg(long)]
+    prune: bool,
+    /// Allow deletions
+    #[arg(long)]
+    force: bool,
+    /// Act for an agent, within what planwright.toml grants it
+    #[arg(long = "as", value_name = "AGENT")]
+    agent: Option<String>,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
+}
+
+pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, CommandError> {
+    let name = args.plan.clone();
+    let file = context.look(move |session| {
+        let plan = plan_meant(session, Some(&name))?;
+        Ok(session.board_file(&plan.id)?)
+    })?;
+    let text = if context.ui.json() {
+        serde_json::to_string_pretty(&file.to_json()).unwrap_or_default() + "\n"
+    } else {
+        file.to_yaml()
+    };
+    match &args.to {
+        None => context.ui.answer(text.trim_end_matches('\n')),
+        Some(path) => {
+            settings::write_whole(path, &text)?;
+            let tasks = count(file.all_tasks().count(), "task");
+            context.ui.note(&format!("Wrote {tasks} to {}.", path.display()));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn diff(context: &Context<'_>, args: &DiffArgs) -> Result<Exit, CommandError> {
+    let (force, agent) = (args.force, args.agent.clone());
+    let write = WriteArgs { dry_run: true, force, agent, out: None };
+    run_from(context, &args.file, args.prune, &write, "diff")
+}
+
+/// Runs what a file wants as a program, under the name of a command.
+pub(crate) fn run_from(
+    context: &Context<'_>,
+    path: &Path,
+    prune: bool,
+    write: &WriteArgs,
+    command: &str,
+) -> Result<Exit, CommandError> {
+    let text = read_text(path, MAX_FILE)?;
+    let name = match path.file_name() {
+        Some(name) if name != "-" => name.to_string_lossy().into_owned(),
+        _ => "stdin".to_owned(),
+    };
+    let file = Arc::new(parse(&text, &name)?);
+    let digest = format!("sha256:{:x}", Sha256::digest(&text));
+    let params = json!({ "file": name, "digest": digest, "prune": prune });
+    let program = move |session: &Session| {
+        session.want_board(&file, prune)?;
+        Ok(serde_json::Value::Null)
+    };
+    context.write(write, (command.to_owned(), None), params, Arc::new(program))
+}
+
+fn parse(text: &str, name: &str) -> Result<BoardFile, Failure> {
+    BoardFile::parse(text).map_err(|error| Failure {
+        code: "invalid".into(),
+        hint: error.hint.or_else(|| did_you_mean(&error.message)),
+        message: format!("`{name}`: {}", error.message),
+        at: error.at.map(|(line, column)| Place {
+            file: name.to_owned(),
+            line,
+            column,
+            source: text.lines().nth(line - 1).unwrap_or_default().to_owned(),
+        }),
+        ..Failure::default()
+    })
+}
+
+/// Picks the field that an unknown one looks like, of those that the message lists.
+fn did_you_mean(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("unknown field `")?;
+    let (name, known) = rest.split_once("`, expected ")?;
+    let known = known.split(|it: char| !it.is_ascii_alphanumeric());
+    let near = similar(name, known).into_iter().next()?;
+    Some(format!("did you mean `{near}`?"))
+}

@@ -1,0 +1,530 @@
+//! The board as a file: pulled from a plan, and wishes made of what was edited in it.
+//!
+//! Everything is compared three ways, by field: with the board, and with the base that the pull
+//! left in the file. So nobody's edit since then is set back by a field that nobody edited in
+//! the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::change::Field;
+use crate::host::lookup::pick;
+use crate::host::reads::ListRead;
+use crate::host::{Error, Failure, Session};
+use crate::model::board_file::{
+    BucketEntry, Decision, FORMAT, ItemEntry, LinkEntry, Marks, TaskEntry, decide, label_text,
+    with_plain_lines,
+};
+use crate::model::time::day_of_moment;
+use crate::model::{
+    BoardFile, Bucket, BucketId, PlanId, Priority, Task, TaskDetails, TaskId, link,
+};
+
+mod labels;
+mod task;
+
+use labels::LabelNames;
+
+/// The most conflicts that are told one by one.
+const MAX_TOLD: usize = 20;
+
+impl Session {
+    /// Writes a plan down to be edited, in the order of the board, with the base.
+    ///
+    /// # Errors
+    /// The plan does not exist or the service can not be asked.
+    pub fn board_file(&self, plan: &PlanId) -> Result<BoardFile, Error> {
+        let (entity, details) = (self.plan(plan)?, self.plan_details(plan)?);
+        let names = LabelNames::there(&details.labels);
+        let mut base = BTreeMap::from([(plan.to_string(), Marks::of_plan(&entity, &details))]);
+        let mut file = BoardFile {
+            format: FORMAT,
+            plan: entity.title,
+            id: Some(plan.clone()),
+            labels: details.labels,
+            ..BoardFile::default()
+        };
+        let mut written = |id: &TaskId| {
+            let (task, details) = (self.task(id)?, self.details(id, Field::Description)?);
+            let marks = Marks::of_task(&task, &details, &self.facts().zone);
+            base.insert(id.to_string(), marks);
+            Ok::<_, Error>(self.task_entry(&task, &details, &names))
+        };
+        let mut buckets = Vec::new();
+        for id in self.buckets(plan)? {
+            let tasks = self.tasks_in_order(&id)?;
+            let tasks = tasks.iter().map(&mut written).collect::<Result<_, _>>()?;
+            buckets.push((self.bucket(&id)?, tasks));
+        }
+        for id in self.tasks(plan)? {
+            if self.task(&id)?.bucket.is_none() {
+                file.tasks.push(written(&id)?);
+            }
+        }
+        for (bucket, tasks) in buckets {
+            base.insert(bucket.id.to_string(), Marks::of_bucket(&bucket));
+            file.buckets.push(BucketEntry { name: bucket.name, id: Some(bucket.id), tasks });
+        }
+        file.base = Some(base);
+        Ok(file)
+    }
+
+    fn task_entry(&self, task: &Task, details: &TaskDetails, names: &LabelNames) -> TaskEntry {
+        let zone = &self.facts().zone;
+        let upn = |id| self.user_by_id(id).map(|it| it.upn).filter(|it| !it.is_empty());
+        let some = |list: Vec<String>| Some(list).filter(|it| !it.is_empty());
+        let mut people: Vec<String> =
+            task.assignments.keys().map(|id| upn(id).unwrap_or_else(|| id.to_string())).collect();
+        people.sort();
+        let items = details.checklist_order().into_iter().filter_map(|it| {
+            let item = details.checklist.get(&it)?;
+            Some(ItemEntry { title: item.title.clone(), checked: item.checked.then_some(true) })
+        });
+        let links = details.references.iter().filter(|(key, _)| link::key_of(key).is_none());
+        let links = links.map(|(key, it)| LinkEntry {
+            url: link::decode(key),
+            alias: it.alias.clone().filter(|it| !it.is_empty()),
+        });
+        let priority = Priority::parse(task.priority.name());
+        TaskEntry {
+            title: task.title.clone(),
+            id: Some(task.id.clone()),
+            key: details.references.keys().find_map(|it| link::key_of(it)),
+            progress: Some(task.progress()).filter(|it| it.percent() > 0),
+            priority: priority.filter(|it| *it != Priority::DEFAULT),
+            start: task.start.map(|it| Some(day_of_moment(it, zone))),
+            due: task.due.map(|it| Some(day_of_moment(it, zone))),
+            assignees: some(people),
+            labels: some(task.categories.iter().map(|it| names.name_of(*it)).collect()),
+            description: Some(with_plain_lines(&details.description)).filter(|it| !it.is_empty()),
+            checklist: Some(items.collect()).filter(|it: &Vec<_>| !it.is_empty()),
+            references: Some(links.collect()).filter(|it: &Vec<_>| !it.is_empty()),
+        }
+    }
+
+    /// Records what a file wants of its plan; with `prune`, also that what it does not list goes
+    /// away.
+    ///
+    /// # Errors
+    /// The file names something that can not be found, or is not the only one; or something in
+    /// it was changed both there and on the board since it was pulled (code `conflict`).
+    pub fn want_board(&self, file: &BoardFile, prune: bool) -> Result<(), Failure> {
+        let plan = match &file.id {
+            Some(id) => self.plan(id)?.id,
+            None => self.find_plan(&file.plan)?,
+        };
+        let mut wishes = Wishes {
+            session: self,
+            plan,
+            file,
+            prune,
+            labels: LabelNames::default(),
+            conflicts: Vec::new(),
+            n_theirs: 0,
+            n_unlisted: 0,
+            n_newer: 0,
+            gone: Vec::new(),
+        };
+        wishes.plan()?;
+        let buckets = wishes.buckets()?;
+        let tasks = wishes.tasks_meant()?;
+        wishes.tasks(&buckets, &tasks)?;
+        wishes.tasks_unlisted(&tasks)?;
+        wishes.buckets_unlisted(&buckets)?;
+        wishes.end()
+    }
+}
+
+/// A bucket or task that an entry of the file means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Meant<I> {
+    /// One of the board.
+    Here(I),
+    /// None yet.
+    New,
+    /// One that was there when the file was pulled.
+    Gone,
+}
+
+/// What a file wants, as far as it is known.
+struct Wishes<'a> {
+    session: &'a Session,
+    plan: PlanId,
+    file: &'a BoardFile,
+    prune: bool,
+    labels: LabelNames,
+    /// What was changed on both sides, as sentences.
+    conflicts: Vec<String>,
+    /// How many fields stay as others have set them.
+    n_theirs: usize,
+    /// How many things of the board were taken out of the file and stay.
+    n_unlisted: usize,
+    /// How many things of the board are newer than the file and stay.
+    n_newer: usize,
+    /// Titles of tasks and names of buckets that were deleted since the pull.
+    gone: Vec<String>,
+}
+
+impl<'a> Wishes<'a> {
+    /// What an entity was when the file was pulled.
+    fn base(&self, id: &str) -> Option<&'a Marks> {
+        self.file.base.as_ref()?.get(id)
+    }
+
+    /// Tells whether a field is to be written; `place` says of what, for a conflict.
+    fn wants(
+        &mut self,
+        base: Option<&Marks>,
+        place: &str,
+        (field, ours, theirs): Sides<'_>,
+    ) -> bool {
+        match decide(base, field, ours, theirs) {
+            Decision::Same => false,
+            Decision::Ours => true,
+            Decision::Theirs => {
+                self.n_theirs += 1;
+                false
+            }
+            Decision::Conflict => {
+                self.conflict(place, field, ours, theirs);
+                false
+            }
+        }
+    }
+
+    fn conflict(&mut self, place: &str, field: &str, ours: &str, theirs: &str) {
+        let (ours, theirs) = (shown(ours), shown(theirs));
+        let message = format!("{place}, {field}: {ours} in the file, {theirs} on the board");
+        self.conflicts.push(message);
+    }
+
+    /// The plan's own title and the names of its labels.
+    fn plan(&mut self) -> Result<(), Failure> {
+        let (session, file, id) = (self.session, self.file, self.plan.clone());
+        let base = self.base(id.as_str());
+        let title = session.plan(&id)?.title;
+        // Without an id the title is what the plan was found by.
+        if file.id.is_some() && self.wants(base, "the plan", ("title", &file.plan, &title)) {
+            session.edit_plan(&id, |it| it.title.clone_from(&file.plan))?;
+        }
+        let there = session.plan_details(&id)?.labels;
+        for (slot, name) in &file.labels {
+            let theirs = there.get(slot).map_or("", String::as_str);
+            let (ours, theirs) = (label_text(*slot, name), label_text(*slot, theirs));
+            if self.wants(base, "the plan", ("label", &ours, &theirs)) {
+                session.edit_plan_details(&id, |it| {
+                    if name.is_empty() {
+                        it.labels.remove(slot);
+                    } else {
+                        it.labels.insert(*slot, name.clone());
+                    }
+                })?;
+            }
+        }
+        let wanted = session.plan_details(&id)?.labels;
+        self.labels = LabelNames::meant(&wanted, &file.labels, base);
+        Ok(())
+    }
+
+    /// Finds the bucket of each section, makes the new ones, renames those that have another name.
+    fn buckets(&mut self) -> Result<Vec<Meant<BucketId>>, Failure> {
+        let (session, file) = (self.session, self.file);
+        let mut there: Vec<Bucket> = Vec::new();
+        for id in session.listed_buckets(&self.plan)? {
+            there.push(session.bucket(&id)?);
+        }
+        let listed: BTreeSet<&BucketId> =
+            file.buckets.iter().filter_map(|it| it.id.as_ref()).collect();
+        let unclaimed: Vec<Bucket> =
+            there.iter().filter(|it| !listed.contains(&it.id)).cloned().collect();
+        let mut buckets = Vec::new();
+        for entry in &file.buckets {
+            let Some(id) = &entry.id else {
+                buckets.push(self.bucket_named(&entry.name, &unclaimed)?);
+                continue;
+            };
+            let base = self.base(id.as_str());
+            match there.iter().find(|it| it.id == *id) {
+                Some(bucket) => {
+                    let place = format!("the bucket `{}`", bucket.name);
+                    if self.wants(base, &place, ("name", &entry.name, &bucket.name)) {
+                        session.edit_bucket(id, |it| it.name.clone_from(&entry.name))?;
+                    }
+                    buckets.push(Meant::Here(id.clone()));
+                }
+                None if base.is_some() => {
+                    self.gone.push(entry.name.clone());
+                    buckets.push(Meant::Gone);
+                }
+                None => return Err(no_such("bucket", id.as_str(), &entry.name)),
+            }
+        }
+        let mut claimed = BTreeSet::new();
+        for (meant, entry) in buckets.iter_mut().zip(&file.buckets) {
+            match meant {
+                Meant::Here(id) if !claimed.insert(id.clone()) => {
+                    let message =
+                        format!("two sections of the file mean the bucket `{}`", entry.name);
+                    return Err(invalid(message, "keep one of them, with the tasks of both"));
+                }
+                // In the order of the file, after those that are there.
+                Meant::New => {
+                    *meant = Meant::Here(session.create_bucket(&self.plan, &entry.name)?);
+                }
+                Meant::Here(_) | Meant::Gone => {}
+            }
+        }
+        Ok(buckets)
+    }
+
+    fn bucket_named(&self, name: &str, there: &[Bucket]) -> Result<Meant<BucketId>, Failure> {
+        self.session.note_list(ListRead::BucketsNamed(self.plan.clone(), name.to_owned()));
+        match pick(there, name, |it| &it.name).as_slice() {
+            [bucket] => Ok(Meant::Here(bucket.id.clone())),
+            [] => Ok(Meant::New),
+            several => Err(Failure::from(Error::Ambiguous {
+                what: "bucket",
+                name: name.to_owned(),
+                candidates: several.iter().map(|it| it.id.to_string()).collect(),
+            })),
+        }
+    }
+
+    /// Finds the task of each entry, in the order of the file: by its id, else by its key, else by
+    /// its title among those that no other entry means.
+    fn tasks_meant(&mut self) -> Result<Vec<Meant<TaskId>>, Failure> {
+        let (session, file) = (self.session, self.file);
+        let mut there: BTreeMap<TaskId, Task> = BTreeMap::new();
+        for id in session.listed_tasks(&self.plan)? {
+            there.insert(id.clone(), session.task(&id)?);
+        }
+        let keys = self.keys(&there)?;
+        let mut claimed: BTreeMap<TaskId, &str> = BTreeMap::new();
+        let mut meant = Vec::new();
+        for (_, entry) in file.all_tasks() {
+            let found = match (&entry.id, &entry.key) {
+                (Some(id), _) if there.contains_key(id) => Some(id),
+                (Some(id), _) if self.base(id.as_str()).is_some() => {
+                    self.gone.push(entry.title.clone());
+                    meant.push(Meant::Gone);
+                    continue;
+                }
+                (Some(id), _) => return Err(no_such("task", id.as_str(), &entry.title)),
+                (None, Some(key)) => keys.get(key),
+                (None, None) => None,
+            };
+            if let Some(id) = found
+                && let Some(other) = claimed.insert(id.clone(), &entry.title)
+            {
+                let message = format!("`{other}` and `{}` are one and the same task", entry.title);
+                return Err(invalid(message, "one goes by its id, the other by its key: keep one"));
+            }
+            meant.push(found.map_or(Meant::New, |id| Meant::Here(id.clone())));
+        }
+        there.retain(|id, _| !claimed.contains_key(id));
+        for (meant, (_, entry)) in meant.iter_mut().zip(file.all_tasks()) {
+            if entry.id.is_none() && entry.key.is_none() {
+                *meant = self.task_titled(&entry.title, &there)?;
+            }
+        }
+        Ok(meant)
+    }
+
+    /// The tasks of the plan by their keys, if the file goes by any.
+    fn keys(&self, there: &BTreeMap<TaskId, Task>) -> Result<BTreeMap<String, TaskId>, Failure> {
+        let mut keys = BTreeMap::new();
+        if self.file.all_tasks().all(|(_, it)| it.key.is_none() || it.id.is_some()) {
+            return Ok(keys);
+        }
+        self.session.note_list(ListRead::Tasks(self.plan.clone()));
+        for (id, task) in there {
+            if task.reference_count > 0 {
+                let references = self.session.details(id, Field::References)?.references;
+                keys.extend(
+                    references.keys().filter_map(|it| link::key_of(it)).map(|it| (it, id.clone())),
+                );
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The task of that very title: where it repeats, an open one goes before completed ones.
+    fn task_titled(
+        &self,
+        title: &str,
+        there: &BTreeMap<TaskId, Task>,
+    ) -> Result<Meant<TaskId>, Failure> {
+        self.session.note_list(ListRead::TasksNamed(self.plan.clone(), title.to_owned()));
+        let mut found: Vec<&Task> = there.values().filter(|it| it.title == title).collect();
+        if found.iter().any(|it| it.percent_complete < 100) {
+            found.retain(|it| it.percent_complete < 100);
+        }
+        match found.as_slice() {
+            [] => Ok(Meant::New),
+            [task] => Ok(Meant::Here(task.id.clone())),
+            several => Err(Failure::from(Error::Ambiguous {
+                what: "task",
+                name: title.to_owned(),
+                candidates: several.iter().map(|it| it.id.to_string()).collect(),
+            })),
+        }
+    }
+
+    /// What is wanted of each task: of those that are there, then of new ones, the last first,
+    /// since Planner shows the newest on top.
+    fn tasks(
+        &mut self,
+        buckets: &[Meant<BucketId>],
+        tasks: &[Meant<TaskId>],
+    ) -> Result<(), Failure> {
+        let file = self.file;
+        let sections = file.buckets.iter().zip(buckets).map(Some);
+        let places = sections
+            .flat_map(|it| it.map_or(0..0, |(entry, _)| 0..entry.tasks.len()).map(move |_| it));
+        let places = places.chain(file.tasks.iter().map(|_| None));
+        let all: Vec<_> = file.all_tasks().map(|it| it.1).zip(places).zip(tasks).collect();
+        for ((entry, place), meant) in &all {
+            let done = match meant {
+                Meant::Here(id) => self.task(id, entry, *place),
+                Meant::Gone => self.task_gone(entry, *place),
+                Meant::New => Ok(()),
+            };
+            done.map_err(|it| of_task(&entry.title, it))?;
+        }
+        for ((entry, place), _) in all.iter().rev().filter(|it| *it.1 == Meant::New) {
+            self.new_task(entry, *place).map_err(|it| of_task(&entry.title, it))?;
+        }
+        Ok(())
+    }
+
+    /// Tasks of the board that the file does not list.
+    fn tasks_unlisted(&mut self, listed: &[Meant<TaskId>]) -> Result<(), Failure> {
+        let session = self.session;
+        let listed: BTreeSet<&TaskId> = listed
+            .iter()
+            .filter_map(|it| if let Meant::Here(id) = it { Some(id) } else { None })
+            .collect();
+        let ids = if self.prune {
+            session.tasks(&self.plan)?
+        } else {
+            session.listed_tasks(&self.plan)?
+        };
+        for id in ids.iter().filter(|it| !it.is_provisional() && !listed.contains(it)) {
+            let base = self.base(id.as_str());
+            match (self.prune, base) {
+                (false, None) => {}
+                (false, Some(_)) => self.n_unlisted += 1,
+                (true, None) if self.file.base.is_some() => self.n_newer += 1,
+                (true, None) => session.delete_task(id)?,
+                (true, Some(base)) => {
+                    let (task, details) =
+                        (session.task(id)?, session.details(id, Field::Description)?);
+                    if *base == Marks::of_task(&task, &details, &session.facts().zone) {
+                        session.delete_task(id)?;
+                    } else {
+                        self.conflicts.push(format!(
+                            "the task `{}`: taken out of the file, changed on the board",
+                            task.title
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Buckets of the board that the file does not list: they go once they are empty.
+    fn buckets_unlisted(&mut self, listed: &[Meant<BucketId>]) -> Result<(), Failure> {
+        let session = self.session;
+        for id in session.listed_buckets(&self.plan)? {
+            let known = self.base(id.as_str()).is_some();
+            if id.is_provisional() || listed.contains(&Meant::Here(id.clone())) {
+                continue;
+            }
+            if !self.prune {
+                self.n_unlisted += usize::from(known);
+            } else if self.file.base.is_some() && !known {
+                self.n_newer += 1;
+            } else if session.tasks_in(&id)?.is_empty() {
+                session.delete_bucket(&id)?;
+            } else {
+                let name = session.bucket(&id)?.name;
+                session.warn(&format!(
+                    "the bucket `{name}` is not in the file, and stays for the tasks in it"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what came of it, or which conflicts stand against it all.
+    fn end(mut self) -> Result<(), Failure> {
+        let n = self.conflicts.len();
+        if n > 0 {
+            self.conflicts.truncate(MAX_TOLD);
+            if n > MAX_TOLD {
+                self.conflicts.push(format!("… and {} more", n - MAX_TOLD));
+            }
+            let things = if n == 1 { "one thing was" } else { "several things were" };
+            return Err(Failure {
+                code: "conflict".into(),
+                message: format!("{things} changed both in the file and on the board since it was pulled"),
+                causes: self.conflicts,
+                hint: Some(
+                    "give the file the board's value to keep that; to insist on the file's, take the line of the task, bucket or plan out of `base`"
+                        .into(),
+                ),
+                ..Failure::default()
+            });
+        }
+        let remark = |n: usize, what: &str| {
+            if n > 0 {
+                self.session.warn(&format!("{what}: {n}"));
+            }
+        };
+        remark(self.n_theirs, "changed on the board since the file was pulled, and left so");
+        remark(self.n_newer, "added to the board since the file was pulled, and left there");
+        remark(
+            self.n_unlisted,
+            "taken out of the file and left on the board (`--prune` takes them away)",
+        );
+        if !self.gone.is_empty() {
+            let names: Vec<String> = self.gone.iter().take(5).map(|it| shown(it)).collect();
+            let more = if self.gone.len() > 5 { " and others" } else { "" };
+            let names = names.join(", ");
+            self.session
+                .warn(&format!("deleted on the board since the file was pulled: {names}{more}"));
+        }
+        Ok(())
+    }
+}
+
+/// A field, its value in the file and its value on the board.
+type Sides<'a> = (&'a str, &'a str, &'a str);
+
+/// A value in a message.
+fn shown(value: &str) -> String {
+    const MAX: usize = 60;
+    if value.is_empty() {
+        return "nothing".to_owned();
+    }
+    let short: String = value.chars().take(MAX).collect();
+    let more = if value.chars().nth(MAX).is_some() { "…" } else { "" };
+    format!("`{short}{more}`")
+}
+
+fn invalid(message: String, hint: &str) -> Failure {
+    Failure { hint: Some(hint.to_owned()), ..Failure::from(Error::Invalid(message)) }
+}
+
+fn no_such(what: &str, id: &str, name: &str) -> Failure {
+    Failure {
+        code: "not_found".into(),
+        message: format!("the plan has no {what} with the id `{id}` (`{name}` in the file)"),
+        hint: Some(format!("take the line with the id out to make the {what} anew")),
+        ..Failure::default()
+    }
+}
+
+fn of_task(title: &str, failure: Failure) -> Failure {
+    Failure { message: format!("the task `{title}`: {}", failure.message), ..failure }
+}

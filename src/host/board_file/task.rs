@@ -1,0 +1,405 @@
+//! What a board file wants of one task.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::change::Field;
+use crate::host::board_file::{Meant, Wishes};
+use crate::host::wishes::KEY_ALIAS;
+use crate::host::{Error, Failure, NewItem, NewTask};
+use crate::model::board_file::{
+    BucketEntry, ItemEntry, LinkEntry, Marks, TaskEntry, alias_text, checked_text, day_text,
+    day_text_of, priority_text, with_plain_lines,
+};
+use crate::model::details::distinct;
+use crate::model::time::moment_of_day;
+use crate::model::{
+    BucketId, Category, Progress, Reference, Task, TaskDetails, TaskId, UserId, link,
+};
+
+/// The section that a task is in, and the bucket that is meant by it.
+type Place<'a> = Option<(&'a BucketEntry, &'a Meant<BucketId>)>;
+
+/// What is to be added to a list, and what taken from it.
+struct Listed<T> {
+    add: Vec<T>,
+    remove: Vec<T>,
+}
+
+impl<'a> Wishes<'a> {
+    /// Records what is wanted of a task that is there.
+    pub(crate) fn task(
+        &mut self,
+        id: &TaskId,
+        entry: &TaskEntry,
+        place: Place<'_>,
+    ) -> Result<(), Failure> {
+        let session = self.session;
+        let (task, base) = (session.task(id)?, self.base(id.as_str()));
+        self.fields(&task, entry, base)?;
+        self.lists(&task, entry, base)?;
+        self.bucket(&task, place, base)?;
+        if entry.description.is_some()
+            || entry.checklist.is_some()
+            || entry.references.is_some()
+            || entry.key.is_some()
+        {
+            let details = session.details(id, Field::Description)?;
+            self.description(&task, &details, entry, base)?;
+            self.checklist(&task, &details, entry, base)?;
+            self.references(&task, &details, entry, base)?;
+        }
+        Ok(())
+    }
+
+    fn fields(
+        &mut self,
+        task: &Task,
+        entry: &TaskEntry,
+        base: Option<&Marks>,
+    ) -> Result<(), Failure> {
+        let session = self.session;
+        let (zone, at) = (&session.facts().zone, named(task));
+        let mut wants = |field: &str, ours: Option<String>, theirs: &str| {
+            ours.is_some_and(|ours| self.wants(base, &at, (field, &ours, theirs)))
+        };
+        let progress = entry.progress.map(|it| it.name().to_owned());
+        let title = wants("title", Some(entry.title.clone()), &task.title);
+        let progress = wants("progress", progress, task.progress().name());
+        let priority = wants("priority", entry.priority.map(priority_text), task.priority.name());
+        let start = wants("start", entry.start.map(day_text), &day_text_of(task.start, zone));
+        let due = wants("due", entry.due.map(day_text), &day_text_of(task.due, zone));
+        let mut wanted = task.clone();
+        if title {
+            wanted.title.clone_from(&entry.title);
+        }
+        if let Some(it) = entry.progress.filter(|_| progress) {
+            wanted.percent_complete = it.percent();
+        }
+        if let Some(it) = entry.priority.filter(|_| priority) {
+            wanted.priority = it;
+        }
+        if let Some(it) = entry.start.filter(|_| start) {
+            wanted.start = moment(it)?;
+        }
+        if let Some(it) = entry.due.filter(|_| due) {
+            wanted.due = moment(it)?;
+        }
+        if title || progress || priority || start || due {
+            session.edit_task(&task.id, |it| *it = wanted)?;
+        }
+        Ok(())
+    }
+
+    /// People and labels.
+    fn lists(
+        &mut self,
+        task: &Task,
+        entry: &TaskEntry,
+        base: Option<&Marks>,
+    ) -> Result<(), Failure> {
+        let people: BTreeSet<UserId> = task.assignments.keys().cloned().collect();
+        let wanted = entry.assignees.as_ref().map(|it| self.people(it, &people)).transpose()?;
+        let people = self.listed(base, "assignee", wanted, &people, UserId::to_string);
+        let wanted = entry.labels.as_ref().map(|it| self.labels_meant(it)).transpose()?;
+        let labels = self.listed(base, "label", wanted, &task.categories, Category::to_string);
+        if people.is_some() || labels.is_some() {
+            self.session.edit_task(&task.id, |it| {
+                if let Some(people) = people {
+                    it.assignments.extend(people.add.into_iter().map(|it| (it, String::new())));
+                    it.assignments.retain(|id, _| !people.remove.contains(id));
+                }
+                if let Some(labels) = labels {
+                    it.categories.extend(labels.add);
+                    it.categories.retain(|slot| !labels.remove.contains(slot));
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Compares a list; `None` if nothing of it is to be written.
+    fn listed<T: Ord + Clone>(
+        &mut self,
+        base: Option<&Marks>,
+        field: &str,
+        ours: Option<Vec<T>>,
+        theirs: &BTreeSet<T>,
+        text: impl Fn(&T) -> String,
+    ) -> Option<Listed<T>> {
+        let (ours, mut listed) = (ours?, Listed { add: Vec::new(), remove: Vec::new() });
+        for it in &ours {
+            if theirs.contains(it) || listed.add.contains(it) {
+                continue;
+            }
+            // It was there at the pull: someone has taken it away since.
+            if base.is_some_and(|base| base.has(field, &text(it))) {
+                self.n_theirs += 1;
+            } else {
+                listed.add.push(it.clone());
+            }
+        }
+        for it in theirs.iter().filter(|it| !ours.contains(it)) {
+            let known = base.map(|base| base.has(field, &text(it)));
+            match (self.prune, known) {
+                (true, Some(false)) => self.n_newer += 1,
+                (true, _) => listed.remove.push(it.clone()),
+                (false, known) => self.n_unlisted += usize::from(known == Some(true)),
+            }
+        }
+        Some(listed).filter(|it| !it.add.is_empty() || !it.remove.is_empty())
+    }
+
+    fn bucket(
+        &mut self,
+        task: &Task,
+        place: Place<'_>,
+        base: Option<&Marks>,
+    ) -> Result<(), Failure> {
+        let Some((section, meant)) = place else { return Ok(()) };
+        let theirs = task.bucket.as_ref().map(ToString::to_string).unwrap_or_default();
+        let ours = match (meant, &section.id) {
+            (Meant::Here(id), _) => id.to_string(),
+            (_, id) => id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        };
+        let name = |id: &str| {
+            let id = BucketId::parse(id).ok()?;
+            Some(self.session.bucket(&id).ok()?.name)
+        };
+        let (ours_named, theirs_named) = (section.name.clone(), name(&theirs).unwrap_or_default());
+        let n_conflicts = self.conflicts.len();
+        let wanted = self.wants(base, &named(task), ("bucket", &ours, &theirs));
+        if self.conflicts.len() > n_conflicts {
+            // People know buckets by their names.
+            self.conflicts.truncate(n_conflicts);
+            self.conflict(&named(task), "bucket", &ours_named, &theirs_named);
+        }
+        match meant {
+            Meant::Here(bucket) if wanted => Ok(self.session.move_task(&task.id, bucket)?),
+            Meant::Gone if wanted => {
+                self.conflicts.push(no_bucket(&named(task), section));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn description(
+        &mut self,
+        task: &Task,
+        details: &TaskDetails,
+        entry: &TaskEntry,
+        base: Option<&Marks>,
+    ) -> Result<(), Failure> {
+        let Some(text) = &entry.description else { return Ok(()) };
+        let sides = (&*with_plain_lines(text), &*with_plain_lines(&details.description));
+        if self.wants(base, &named(task), ("description", sides.0, sides.1)) {
+            self.session.edit_details(&task.id, |it| it.description.clone_from(text))?;
+        }
+        Ok(())
+    }
+
+    fn checklist(
+        &mut self,
+        task: &Task,
+        details: &TaskDetails,
+        entry: &TaskEntry,
+        base: Option<&Marks>,
+    ) -> Result<(), Failure> {
+        let Some(items) = &entry.checklist else { return Ok(()) };
+        let items = named_items(items);
+        let there = details.items_by_name();
+        let names = items.iter().map(|it| it.0.clone()).collect();
+        let titles = there.keys().cloned().collect();
+        let listed = self.listed(base, "item", Some(names), &titles, String::clone);
+        let mut wanted = details.clone();
+        for (name, item) in &items {
+            let old = there.get(name).and_then(|key| wanted.checklist.get_mut(key));
+            if let (Some(checked), Some(old)) = (item.checked, old) {
+                let (ours, theirs) = (checked_text(name, checked), checked_text(name, old.checked));
+                if self.wants(base, &named(task), ("checked", &ours, &theirs)) {
+                    old.checked = checked;
+                }
+            }
+        }
+        if let Some(Listed { add, remove }) = listed {
+            for name in remove {
+                there.get(&name).map(|key| wanted.checklist.remove(key));
+            }
+            for (_, item) in items.iter().filter(|it| add.contains(&it.0)) {
+                let key = self.session.new_item_key();
+                wanted.add_item(key.clone(), item.title.clone());
+                let checked = item.checked.unwrap_or_default();
+                wanted.checklist.entry(key).and_modify(|it| it.checked = checked);
+            }
+        }
+        if wanted != *details {
+            self.session.edit_details(&task.id, |it| it.checklist = wanted.checklist)?;
+        }
+        Ok(())
+    }
+
+    fn references(
+        &mut self,
+        task: &Task,
+        details: &TaskDetails,
+        entry: &TaskEntry,
+        base: Option<&Marks>,
+    ) -> Result<(), Failure> {
+        let mut wanted = details.references.clone();
+        if let Some(links) = &entry.references {
+            let there = details.references.keys().filter(|it| link::key_of(it).is_none());
+            let there: BTreeMap<String, &String> =
+                there.map(|key| (link::decode(key), key)).collect();
+            let urls = links.iter().map(|it| it.url.clone()).collect();
+            let theirs = there.keys().cloned().collect();
+            let listed = self.listed(base, "reference", Some(urls), &theirs, String::clone);
+            for LinkEntry { url, alias } in links {
+                let old = there.get(url).and_then(|key| wanted.get_mut(*key));
+                if let (Some(alias), Some(old)) = (alias, old) {
+                    let ours = alias_text(url, Some(alias));
+                    let theirs = alias_text(url, old.alias.as_deref());
+                    if self.wants(base, &named(task), ("alias", &ours, &theirs)) {
+                        old.alias = Some(alias.clone());
+                    }
+                }
+            }
+            if let Some(Listed { add, remove }) = listed {
+                for url in remove {
+                    there.get(&url).map(|key| wanted.remove(*key));
+                }
+                for link in links.iter().filter(|it| add.contains(&it.url)) {
+                    let (key, reference) = reference(link)?;
+                    wanted.insert(key, reference);
+                }
+            }
+        }
+        let keyed = |key: &String| wanted.keys().any(|it| link::key_of(it).as_ref() == Some(key));
+        if let Some(key) = entry.key.as_ref().filter(|it| !keyed(it)) {
+            let alias = Some(KEY_ALIAS.to_owned());
+            wanted.insert(link::of_key(key), Reference { alias, kind: None });
+        }
+        if wanted != details.references {
+            self.session.edit_details(&task.id, |it| it.references = wanted)?;
+        }
+        Ok(())
+    }
+
+    /// A task that was deleted since the pull stays so, unless it was edited in the file.
+    pub(crate) fn task_gone(&mut self, entry: &TaskEntry, place: Place<'_>) -> Result<(), Failure> {
+        let id = entry.id.as_ref().map(TaskId::as_str).unwrap_or_default();
+        let Some(base) = self.base(id) else { return Ok(()) };
+        let progress = entry.progress.map(|it| it.name().to_owned());
+        let bucket = place.map(|(section, meant)| match (meant, &section.id) {
+            (Meant::Here(id), _) | (_, Some(id)) => id.to_string(),
+            _ => String::new(),
+        });
+        let mut values: Vec<(&str, String)> = vec![("title", entry.title.clone())];
+        values.extend(progress.map(|it| ("progress", it)));
+        values.extend(bucket.map(|it| ("bucket", it)));
+        values.extend(entry.priority.map(|it| ("priority", priority_text(it))));
+        values.extend(entry.start.map(|it| ("start", day_text(it))));
+        values.extend(entry.due.map(|it| ("due", day_text(it))));
+        values.extend(entry.description.as_ref().map(|it| ("description", with_plain_lines(it))));
+        for (name, item) in named_items(entry.checklist.as_deref().unwrap_or_default()) {
+            values.extend(item.checked.map(|it| ("checked", checked_text(&name, it))));
+            values.push(("item", name));
+        }
+        for it in entry.references.iter().flatten() {
+            values.push(("reference", it.url.clone()));
+        }
+        for it in entry.labels.iter().flatten() {
+            values.push(("label", self.labels.find(it)?.to_string()));
+        }
+        let there = BTreeSet::new();
+        for it in entry.assignees.iter().flatten() {
+            for id in self.people(std::slice::from_ref(it), &there)? {
+                values.push(("assignee", id.to_string()));
+            }
+        }
+        if let Some((field, _)) = values.iter().find(|(field, value)| !base.has(field, value)) {
+            let title = &entry.title;
+            let message =
+                format!("the task `{title}`, {field}: changed in the file, deleted on the board");
+            self.conflicts.push(message);
+        }
+        Ok(())
+    }
+
+    /// Makes a task that is not there.
+    pub(crate) fn new_task(&mut self, entry: &TaskEntry, place: Place<'_>) -> Result<(), Failure> {
+        let bucket = match place {
+            Some((_, Meant::Here(bucket))) => Some(bucket.clone()),
+            Some((section, _)) => {
+                self.conflicts.push(no_bucket(&format!("the task `{}`", entry.title), section));
+                return Ok(());
+            }
+            None => None,
+        };
+        let people = entry.assignees.as_deref().unwrap_or_default();
+        let items = entry.checklist.as_deref().unwrap_or_default();
+        let links = entry.references.as_deref().unwrap_or_default();
+        let new = NewTask {
+            title: entry.title.clone(),
+            bucket,
+            start: moment(entry.start.flatten())?,
+            due: moment(entry.due.flatten())?,
+            priority: entry.priority,
+            percent_complete: entry.progress.map_or(0, Progress::percent),
+            description: entry.description.clone().unwrap_or_default(),
+            key: entry.key.clone(),
+            assignees: self.people(people, &BTreeSet::new())?,
+            labels: self.labels_meant(entry.labels.as_deref().unwrap_or_default())?,
+            checklist: items
+                .iter()
+                .map(|it| NewItem {
+                    title: it.title.clone(),
+                    checked: it.checked.unwrap_or_default(),
+                })
+                .collect(),
+            references: links.iter().map(reference).collect::<Result<_, _>>()?,
+            ..NewTask::default()
+        };
+        self.session.create_task(&self.plan, new)?;
+        Ok(())
+    }
+
+    /// Finds people; whoever is on the task already need not be found in the directory.
+    fn people(&self, names: &[String], there: &BTreeSet<UserId>) -> Result<Vec<UserId>, Failure> {
+        let find = |name: &String| match UserId::parse(name) {
+            Ok(id) if there.contains(&id) => Ok(id),
+            _ => Ok(self.session.find_user(name)?.id),
+        };
+        names.iter().map(find).collect()
+    }
+
+    fn labels_meant(&self, names: &[String]) -> Result<Vec<Category>, Failure> {
+        names.iter().map(|it| self.labels.find(it)).collect()
+    }
+}
+
+fn named(task: &Task) -> String {
+    format!("the task `{}`", task.title)
+}
+
+fn no_bucket(task: &str, section: &BucketEntry) -> String {
+    format!("{task}, bucket: `{}` in the file, which was deleted on the board", section.name)
+}
+
+fn moment(day: Option<Date>) -> Result<Option<Timestamp>, Failure> {
+    let Some(day) = day else { return Ok(None) };
+    let far = || Error::Invalid(format!("{day} can not be written: too far away"));
+    Ok(Some(moment_of_day(day).ok_or_else(far)?))
+}
+
+fn reference(link: &LinkEntry) -> Result<(String, Reference), Failure> {
+    let key = link::encode(&link.url).map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok((key, Reference { alias: link.alias.clone(), kind: None }))
+}
+
+/// The lines of a checklist by the names that those of the board have.
+fn named_items(items: &[ItemEntry]) -> Vec<(String, &ItemEntry)> {
+    distinct(items.iter().map(|it| it.title.as_str())).into_iter().zip(items).collect()
+}
