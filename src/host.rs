@@ -10,6 +10,7 @@ mod board_file;
 mod broker;
 mod document;
 pub mod error;
+mod fetch;
 mod history;
 mod lookup;
 mod moves;

@@ -104,7 +104,7 @@ impl Session {
         let mut ids: BTreeSet<_> = plan.new_members.into_iter().collect();
         if roster.is_provisional() {
             ids.insert(self.facts().me.id.clone());
-        } else if let Got::MemberIds(there) = self.ask(Ask::RosterMembers(roster.clone()))? {
+        } else if let Got::MemberIds(there) = self.fetch(&Ask::RosterMembers(roster.clone()))? {
             ids.extend(there);
         }
         let users = ids.iter().map(|it| self.find_user(it.as_str()));

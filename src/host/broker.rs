@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -24,7 +25,7 @@ const LANES: usize = 6;
 const BATCH_FROM: usize = 4;
 
 /// What a program can ask for.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Ask {
     AllPlans,
     Plan(PlanId),
@@ -45,7 +46,7 @@ pub(crate) enum Ask {
 }
 
 /// What it gets.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Got {
     AllPlans(Vec<Versioned<Plan>>),
     Plan(Versioned<Plan>),
@@ -68,7 +69,7 @@ pub(crate) enum Got {
 pub(crate) struct Question {
     pub(crate) ask: Ask,
     pub(crate) stop: Arc<Stop>,
-    pub(crate) reply: oneshot::Sender<Result<Got, Error>>,
+    pub(crate) reply: oneshot::Sender<Result<Got, crate::host::Error>>,
 }
 
 /// Answers questions until nobody is left to ask.
@@ -77,7 +78,7 @@ pub(crate) async fn serve(client: Client, mut questions: mpsc::Receiver<Question
         tokio::select! {
             biased;
             () = stop.wait() => drop(reply),
-            answer = fetch(&client, ask) => drop(reply.send(answer)),
+            answer = fetch(&client, ask) => drop(reply.send(answer.map_err(Into::into))),
         }
     }
 }

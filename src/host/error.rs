@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::graph;
 use crate::host::StopReason;
 use crate::model::InvalidId;
@@ -59,6 +61,9 @@ pub enum Error {
     /// Planner keeps what is assigned to others to them.
     #[error("Planner does not show you the tasks of `{0}`")]
     TasksOfOthers(String),
+    /// An error of the host, as a program in another process is told of it.
+    #[error("{}", .0.message)]
+    Relayed(Box<Relayed>),
     /// The record of what was done before can not be read.
     #[error("the journal can not be read: {0}")]
     Journal(String),
@@ -101,12 +106,45 @@ impl Error {
             Self::TasksOfOthers(_) => "not_permitted",
             Self::NeedsBeta(_) => "needs_beta",
             Self::Journal(_) => "journal",
+            Self::Relayed(it) => it.code(),
             Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
             Self::Graph(error) if error.is_permission() => "not_permitted",
             Self::Graph(error) if error.is_unavailable() => "unavailable",
             Self::Graph(_) => "service",
         }
+    }
+
+    /// Tells whether it says that there is no such thing.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.code() == "not_found"
+    }
+
+    /// Tells whether it says that the actor may not.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        self.code() == "not_permitted"
+    }
+
+    /// Returns the status of the service's refusal, if it is one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Graph(error) => error.refusal().map(|it| it.status),
+            Self::Relayed(it) => it.status,
+            _ => None,
+        }
+    }
+
+    /// Returns it in a sentence, with what caused it.
+    #[must_use]
+    pub fn with_cause(&self) -> String {
+        let cause = match self {
+            Self::Graph(error) => std::error::Error::source(&**error),
+            _ => None,
+        };
+        cause.map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
     }
 
     /// Returns what to do about it, if there is something.
@@ -133,6 +171,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::Graph(error) => graph_hint(error),
+            Self::Relayed(it) => it.hint.clone(),
             Self::Invalid(_)
             | Self::Id(_)
             | Self::Journal(_)
@@ -141,6 +180,34 @@ impl Error {
             | Self::ReadOnly
             | Self::Stopped(_) => None,
         }
+    }
+}
+
+/// An error as another process is told of it: enough to go on or to say what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relayed {
+    code: String,
+    pub(crate) message: String,
+    hint: Option<String>,
+    status: Option<u16>,
+}
+
+impl Relayed {
+    /// The codes that can come this way.
+    const CODES: [&str; 6] =
+        ["not_found", "not_permitted", "unavailable", "service", "journal", "stopped"];
+
+    pub(crate) fn of(error: &Error) -> Self {
+        Self {
+            code: error.code().to_owned(),
+            message: error.with_cause(),
+            hint: error.hint(),
+            status: error.status(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        Self::CODES.into_iter().find(|it| *it == self.code).unwrap_or("service")
     }
 }
 

@@ -37,7 +37,7 @@ impl Session {
                 Ok(plan) => return Ok(plan.id),
                 Err(Error::NotFound { .. }) => {}
                 // Malformed for the service after all: then it is a title.
-                Err(Error::Graph(error)) if error.refusal().is_some_and(|it| it.status == 400) => {}
+                Err(error) if error.status() == Some(400) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -142,9 +142,7 @@ impl Session {
         let id = TaskId::parse(text).map_err(|_| not_found("task", text))?;
         match self.task(&id) {
             // Not even the form of an id: the service says 400 (planner-api.md 1.2).
-            Err(Error::Graph(error)) if error.refusal().is_some_and(|it| it.status == 400) => {
-                Err(not_found("task", text))
-            }
+            Err(error) if error.status() == Some(400) => Err(not_found("task", text)),
             other => other.map(|it| it.id),
         }
     }
@@ -175,21 +173,17 @@ impl Session {
             return Err(not_found("user", text));
         }
         if text.contains('@') || looks_like_guid(text) {
-            match self.ask(Ask::User(text.to_owned())) {
-                Ok(Got::User(user)) => {
-                    self.state().snapshot.add_user_found_by(text, user.clone());
-                    return Ok(user);
-                }
-                Err(Error::Graph(error)) if error.is_not_found() => {}
+            match self.fetch(&Ask::User(text.to_owned())) {
+                Ok(Got::User(user)) => return Ok(user),
+                Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
                 Ok(_) => {}
             }
         }
         if text.contains('@')
-            && let Ok(Got::Users(users)) = self.ask(Ask::UserByMail(text.to_owned()))
+            && let Ok(Got::Users(users)) = self.fetch(&Ask::UserByMail(text.to_owned()))
             && let [user] = users.as_slice()
         {
-            self.state().snapshot.add_user_found_by(text, user.clone());
             return Ok(user.clone());
         }
         self.find_colleague(text)
@@ -235,10 +229,8 @@ impl Session {
     /// # Errors
     /// The service can not be asked.
     pub fn groups(&self) -> Result<Vec<Group>, Error> {
-        if self.state().snapshot.groups().is_none()
-            && let Got::Groups(groups) = self.ask(Ask::Groups)?
-        {
-            self.state().snapshot.set_groups(groups);
+        if self.state().snapshot.groups().is_none() {
+            self.fetch(&Ask::Groups)?;
         }
         Ok(self.state().snapshot.groups().unwrap_or_default().to_vec())
     }
@@ -276,18 +268,13 @@ impl Session {
     /// The service can not be asked.
     pub fn members(&self, group: &Group) -> Result<Vec<User>, Error> {
         if self.state().snapshot.members_of(&group.id).is_none() {
-            let members = match self.ask(Ask::Members(group.id.clone())) {
-                Ok(Got::Members(users)) => users,
-                Ok(_) => Vec::new(),
+            match self.fetch(&Ask::Members(group.id.clone())) {
                 // A policy must not mistake this for an empty group.
-                Err(Error::Graph(error))
-                    if error.is_permission() && self.view() == View::Drafting =>
-                {
-                    Vec::new()
+                Err(error) if error.is_permission() && self.view() == View::Drafting => {
+                    self.state().snapshot.set_members(group.id.clone(), Vec::new());
                 }
-                Err(error) => return Err(error),
-            };
-            self.state().snapshot.set_members(group.id.clone(), members);
+                other => drop(other?),
+            }
         }
         let state = self.state();
         let ids = state.snapshot.members_of(&group.id).unwrap_or_default();

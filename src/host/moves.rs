@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use crate::host::broker::{Ask, Got};
+use crate::host::broker::Ask;
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::order::{self, Side};
@@ -233,18 +233,13 @@ impl Session {
     }
 
     /// Reads the places of tasks on a board, as far as they are not known.
-    fn read_places(&self, board: Board, mut ids: Vec<TaskId>) -> Result<(), Error> {
+    pub(crate) fn read_places(&self, board: Board, mut ids: Vec<TaskId>) -> Result<(), Error> {
         {
             let state = self.state();
             ids.retain(|id| state.snapshot.place(id, board).is_none());
         }
-        if !ids.is_empty()
-            && let Got::Places(places) = self.ask(Ask::Places(board, ids))?
-        {
-            let mut state = self.state();
-            for (id, place) in places {
-                state.snapshot.add_place(id, board, place);
-            }
+        if !ids.is_empty() {
+            self.fetch(&Ask::Places(board, ids))?;
         }
         Ok(())
     }

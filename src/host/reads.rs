@@ -1,10 +1,12 @@
 //! What a run has read of lists and names: part of what its decisions rest on (design.md 2.1).
 
+use serde::{Deserialize, Serialize};
+
 use crate::host::lookup::pick;
 use crate::model::{Bucket, BucketId, PlanId, Task};
 
 /// A question that a list answered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum ListRead {
     /// Which tasks a plan has.
     Tasks(PlanId),

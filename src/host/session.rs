@@ -328,7 +328,7 @@ impl Session {
         let answer = answer.blocking_recv().map_err(|_| stopped());
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.waited.fetch_add(micros, Ordering::Relaxed);
-        answer?.map_err(Error::from)
+        answer?
     }
 
     pub(crate) fn history(&self) -> Option<&History> {
@@ -374,11 +374,8 @@ impl Session {
     /// # Errors
     /// The service can not be asked.
     pub fn plans(&self) -> Result<Vec<PlanId>, Error> {
-        if self.state().snapshot.all_plans().is_none()
-            && let Got::AllPlans(plans) = self.ask(Ask::AllPlans)?
-        {
-            let visible = plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
-            self.state().snapshot.set_all_plans(visible);
+        if self.state().snapshot.all_plans().is_none() {
+            self.fetch(&Ask::AllPlans)?;
         }
         let state = self.state();
         let read = state.snapshot.all_plans().unwrap_or_default().to_vec();
@@ -410,13 +407,10 @@ impl Session {
         if id.is_provisional() {
             return Err(missing());
         }
-        match self.ask(Ask::Plan(id.clone())) {
-            Ok(Got::Plan(plan)) if self.in_scope(&plan.value) => {
-                self.state().snapshot.add_plan(id.clone(), plan.clone());
-                Ok(plan)
-            }
+        match self.fetch(&Ask::Plan(id.clone())) {
+            Ok(Got::Plan(plan)) => Ok(plan),
             Ok(_) => Err(missing()),
-            Err(Error::Graph(error)) if error.is_not_found() => Err(missing()),
+            Err(error) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),
         }
     }
@@ -438,10 +432,8 @@ impl Session {
     }
 
     pub(crate) fn read_plan_details(&self, id: &PlanId) -> Result<Versioned<PlanDetails>, Error> {
-        if self.state().snapshot.plan_details(id).is_none()
-            && let Got::PlanDetails(details) = self.ask(Ask::PlanDetails(id.clone()))?
-        {
-            self.state().snapshot.add_plan_details(id.clone(), details);
+        if self.state().snapshot.plan_details(id).is_none() {
+            self.fetch(&Ask::PlanDetails(id.clone()))?;
         }
         let read = self.state().snapshot.plan_details(id).cloned();
         read.ok_or_else(|| not_found("plan", id.as_str()))
@@ -466,9 +458,7 @@ impl Session {
             Some(ids) => ids,
             None if plan.is_provisional() => Vec::new(),
             None => {
-                if let Got::Buckets(buckets) = self.ask(Ask::Buckets(plan.clone()))? {
-                    self.state().snapshot.set_buckets(plan.clone(), buckets);
-                }
+                self.fetch(&Ask::Buckets(plan.clone()))?;
                 self.state().snapshot.buckets_of(plan).unwrap_or_default().to_vec()
             }
         };
@@ -508,14 +498,10 @@ impl Session {
         if id.is_provisional() {
             return Err(missing());
         }
-        match self.ask(Ask::Bucket(id.clone())) {
-            Ok(Got::Bucket(bucket)) => {
-                self.plan(&bucket.value.plan).map_err(|_| missing())?;
-                self.state().snapshot.add_bucket(id.clone(), bucket.clone());
-                Ok(bucket)
-            }
+        match self.fetch(&Ask::Bucket(id.clone())) {
+            Ok(Got::Bucket(bucket)) => Ok(bucket),
             Ok(_) => Err(missing()),
-            Err(Error::Graph(error)) if error.is_not_found() => Err(missing()),
+            Err(error) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),
         }
     }

@@ -25,9 +25,7 @@ impl Session {
             Some(ids) => ids,
             None if plan.is_provisional() => Vec::new(),
             None => {
-                if let Got::Tasks(tasks) = self.ask(Ask::Tasks(plan.clone()))? {
-                    self.state().snapshot.set_tasks(plan.clone(), tasks);
-                }
+                self.fetch(&Ask::Tasks(plan.clone()))?;
                 self.state().snapshot.tasks_of(plan).unwrap_or_default().to_vec()
             }
         };
@@ -69,16 +67,8 @@ impl Session {
     /// The service can not be asked.
     pub fn my_tasks(&self) -> Result<Vec<TaskId>, Error> {
         self.note_list(ListRead::Mine);
-        if self.state().snapshot.my_tasks().is_none()
-            && let Got::Tasks(tasks) = self.ask(Ask::MyTasks)?
-        {
-            let mut visible = Vec::new();
-            for task in tasks {
-                if self.facts().scope.is_none() || self.plan(&task.value.plan).is_ok() {
-                    visible.push(task);
-                }
-            }
-            self.state().snapshot.set_my_tasks(visible);
+        if self.state().snapshot.my_tasks().is_none() {
+            self.fetch(&Ask::MyTasks)?;
         }
         let ids = self.state().snapshot.my_tasks().unwrap_or_default().to_vec();
         if !self.overlaid() {
@@ -107,9 +97,9 @@ impl Session {
         if user.id == self.facts().me.id {
             return self.my_tasks();
         }
-        let tasks = match self.ask(Ask::UserTasks(user.id.clone())) {
+        let tasks = match self.fetch(&Ask::UserTasks(user.id.clone())) {
             Ok(Got::Tasks(tasks)) => tasks,
-            Err(Error::Graph(error)) if error.is_permission() => {
+            Err(error) if error.is_permission() => {
                 return Err(Error::TasksOfOthers(user.label().to_owned()));
             }
             other => other.map(|_| Vec::new())?,
@@ -162,16 +152,10 @@ impl Session {
         if id.is_provisional() {
             return Err(missing());
         }
-        match self.ask(Ask::Task(id.clone())) {
-            Ok(Got::Task(task)) => {
-                if self.facts().scope.is_some() {
-                    self.plan(&task.value.plan).map_err(|_| missing())?;
-                }
-                self.state().snapshot.add_task(id.clone(), (*task).clone());
-                Ok(*task)
-            }
+        match self.fetch(&Ask::Task(id.clone())) {
+            Ok(Got::Task(task)) => Ok(*task),
             Ok(_) => Err(missing()),
-            Err(Error::Graph(error)) if error.is_not_found() => Err(missing()),
+            Err(error) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),
         }
     }
@@ -254,12 +238,7 @@ impl Session {
             });
             std::iter::once(id).chain(following).take(window).cloned().collect()
         };
-        if let Got::Details(list) = self.ask(Ask::Details(wanted))? {
-            let mut state = self.state();
-            for (id, details) in list {
-                state.snapshot.add_details(id, details);
-            }
-        }
+        self.fetch(&Ask::Details(wanted))?;
         let read = self.state().snapshot.details(id).cloned();
         read.ok_or_else(|| not_found("task", id.as_str()))
     }

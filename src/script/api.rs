@@ -123,20 +123,11 @@ pub(crate) fn raise(session: &Session, error: &Error) -> Box<EvalAltResult> {
     }
     let mut map = rhai::Map::new();
     map.insert("kind".into(), error.code().into());
-    map.insert("message".into(), message_of(error).into());
+    map.insert("message".into(), error.with_cause().into());
     if let Some(hint) = error.hint() {
         map.insert("hint".into(), hint.into());
     }
     EvalAltResult::ErrorRuntime(map.into(), Position::NONE).into()
-}
-
-/// The error in a sentence, with what caused it: a script sees no more of it.
-fn message_of(error: &Error) -> String {
-    let cause = match error {
-        Error::Graph(error) => std::error::Error::source(&**error),
-        _ => None,
-    };
-    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Makes an error about a value that a script gave.

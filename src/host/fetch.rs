@@ -1,0 +1,197 @@
+//! Reading into the snapshot: the one place where an answer is confined to what the actor may see
+//! (rule R4) and kept.
+
+use crate::host::broker::{Ask, Got};
+use crate::host::session::not_found;
+use crate::host::{Error, Session};
+use crate::model::{PlanId, TaskId, Versioned};
+
+impl Session {
+    /// Asks the service, keeps what it answers, and returns it as far as the actor may see it.
+    pub(crate) fn fetch(&self, ask: &Ask) -> Result<Got, Error> {
+        let got = self.ask(ask.clone())?;
+        Ok(match (ask, got) {
+            (_, Got::AllPlans(plans)) => {
+                let visible: Vec<_> =
+                    plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
+                self.state().snapshot.set_all_plans(visible.clone());
+                Got::AllPlans(visible)
+            }
+            (Ask::Plan(id), Got::Plan(plan)) => {
+                if !self.in_scope(&plan.value) {
+                    return Err(not_found("plan", id.as_str()));
+                }
+                self.state().snapshot.add_plan(id.clone(), plan.clone());
+                Got::Plan(plan)
+            }
+            (Ask::PlanDetails(id), Got::PlanDetails(details)) => {
+                self.state().snapshot.add_plan_details(id.clone(), details.clone());
+                Got::PlanDetails(details)
+            }
+            (Ask::Buckets(plan), Got::Buckets(buckets)) => {
+                self.state().snapshot.set_buckets(plan.clone(), buckets.clone());
+                Got::Buckets(buckets)
+            }
+            (Ask::Bucket(id), Got::Bucket(bucket)) => {
+                let missing = |_| not_found("bucket", id.as_str());
+                self.plan(&bucket.value.plan).map_err(missing)?;
+                self.state().snapshot.add_bucket(id.clone(), bucket.clone());
+                Got::Bucket(bucket)
+            }
+            (Ask::Tasks(plan), Got::Tasks(tasks)) => {
+                self.state().snapshot.set_tasks(plan.clone(), tasks.clone());
+                Got::Tasks(tasks)
+            }
+            (Ask::MyTasks, Got::Tasks(tasks)) => {
+                let visible = self.visible(tasks);
+                self.state().snapshot.set_my_tasks(visible.clone());
+                Got::Tasks(visible)
+            }
+            (_, Got::Tasks(tasks)) => {
+                let visible = self.visible(tasks);
+                let mut state = self.state();
+                for task in &visible {
+                    state.snapshot.add_task(task.value.id.clone(), task.clone());
+                }
+                drop(state);
+                Got::Tasks(visible)
+            }
+            (Ask::Task(id), Got::Task(task)) => {
+                if self.facts().scope.is_some() {
+                    let missing = |_| not_found("task", id.as_str());
+                    self.plan(&task.value.plan).map_err(missing)?;
+                }
+                self.state().snapshot.add_task(id.clone(), (*task).clone());
+                Got::Task(task)
+            }
+            (_, Got::Details(list)) => {
+                let mut state = self.state();
+                for (id, details) in &list {
+                    state.snapshot.add_details(id.clone(), details.clone());
+                }
+                drop(state);
+                Got::Details(list)
+            }
+            (Ask::Places(board, _), Got::Places(places)) => {
+                let mut state = self.state();
+                for (id, place) in &places {
+                    state.snapshot.add_place(id.clone(), *board, place.clone());
+                }
+                drop(state);
+                Got::Places(places)
+            }
+            (Ask::User(text), Got::User(user)) => {
+                self.state().snapshot.add_user_found_by(text, user.clone());
+                Got::User(user)
+            }
+            (Ask::UserByMail(mail), Got::Users(users)) => {
+                if let [user] = users.as_slice() {
+                    self.state().snapshot.add_user_found_by(mail, user.clone());
+                }
+                Got::Users(users)
+            }
+            (_, Got::Groups(groups)) => {
+                self.state().snapshot.set_groups(groups.clone());
+                Got::Groups(groups)
+            }
+            (Ask::Members(group), Got::Members(users)) => {
+                self.state().snapshot.set_members(group.clone(), users.clone());
+                Got::Members(users)
+            }
+            (_, other) => other,
+        })
+    }
+
+    fn visible(
+        &self,
+        tasks: Vec<Versioned<crate::model::Task>>,
+    ) -> Vec<Versioned<crate::model::Task>> {
+        if self.facts().scope.is_none() {
+            return tasks;
+        }
+        tasks.into_iter().filter(|it| self.plan(&it.value.plan).is_ok()).collect()
+    }
+
+    /// Answers what a program in another process asks: from what was read, or else by reading.
+    /// Whatever it asks for, it sees no more than this session.
+    pub(crate) fn answer(&self, ask: &Ask) -> Result<Got, Error> {
+        match ask {
+            Ask::AllPlans => {
+                self.plans()?;
+                let state = self.state();
+                let ids = state.snapshot.all_plans().unwrap_or_default().iter();
+                Ok(Got::AllPlans(ids.filter_map(|id| state.snapshot.plan(id)).cloned().collect()))
+            }
+            Ask::Plan(id) => self.read_plan(id).map(Got::Plan),
+            Ask::PlanDetails(id) => {
+                self.read_plan(id)?;
+                self.read_plan_details(id).map(Got::PlanDetails)
+            }
+            Ask::Buckets(plan) => {
+                self.read_plan(plan)?;
+                let ids = self.listed_buckets(plan)?;
+                let state = self.state();
+                let all = ids.iter().filter_map(|id| state.snapshot.bucket(id));
+                Ok(Got::Buckets(all.cloned().collect()))
+            }
+            Ask::Bucket(id) => self.read_bucket(id).map(Got::Bucket),
+            Ask::Tasks(plan) => {
+                self.read_plan(plan)?;
+                let ids = self.listed_tasks(plan)?;
+                Ok(Got::Tasks(self.known_tasks(&ids)))
+            }
+            Ask::Task(id) => self.read_task(id).map(|it| Got::Task(Box::new(it))),
+            Ask::MyTasks => {
+                let ids = self.my_tasks()?;
+                Ok(Got::Tasks(self.known_tasks(&ids)))
+            }
+            Ask::Details(ids) => {
+                for id in ids {
+                    self.reach(id)?;
+                }
+                let known = |id: &TaskId| self.state().snapshot.details(id).is_some();
+                let missing: Vec<TaskId> = ids.iter().filter(|id| !known(id)).cloned().collect();
+                if !missing.is_empty() {
+                    self.fetch(&Ask::Details(missing))?;
+                }
+                let state = self.state();
+                let of = |id: &TaskId| Some((id.clone(), state.snapshot.details(id)?.clone()));
+                Ok(Got::Details(ids.iter().filter_map(of).collect()))
+            }
+            Ask::Places(board, ids) => {
+                for id in ids {
+                    self.reach(id)?;
+                }
+                self.read_places(*board, ids.clone())?;
+                let state = self.state();
+                let of =
+                    |id: &TaskId| Some((id.clone(), state.snapshot.place(id, *board)?.clone()));
+                Ok(Got::Places(ids.iter().filter_map(of).collect()))
+            }
+            Ask::User(text) => {
+                let known = self.state().snapshot.find_user(text).cloned();
+                known.map_or_else(|| self.fetch(ask), |user| Ok(Got::User(user)))
+            }
+            Ask::Groups => self.groups().map(Got::Groups),
+            Ask::UserTasks(_) | Ask::UserByMail(_) | Ask::Members(_) | Ask::RosterMembers(_) => {
+                self.fetch(ask)
+            }
+        }
+    }
+
+    /// Makes sure that a task is one that the actor may see.
+    fn reach(&self, id: &TaskId) -> Result<(), Error> {
+        let plan: Option<PlanId> = self.state().snapshot.task(id).map(|it| it.value.plan.clone());
+        match plan {
+            Some(plan) if self.facts().scope.is_none() => drop(plan),
+            Some(plan) => drop(self.read_plan(&plan)?),
+            None => drop(self.read_task(id)?),
+        }
+        Ok(())
+    }
+
+    fn known_tasks(&self, ids: &[TaskId]) -> Vec<Versioned<crate::model::Task>> {
+        let state = self.state();
+        ids.iter().filter_map(|id| state.snapshot.task(id)).cloned().collect()
+    }
+}
