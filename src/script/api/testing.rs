@@ -75,15 +75,13 @@ fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fa
         Ok(_) => serde_json::Map::new(),
         Err(message) => return invalid(&session, message),
     };
-    let (user, agent) = {
-        let scene = play.scene();
-        (scene.user.clone(), scene.agent.clone())
-    };
+    let scene = play.scene().clone();
     let wanted = Wanted {
         what,
         params,
-        agent,
-        user,
+        agent: scene.agent,
+        user: scene.user,
+        policies: scene.policies,
         force: option(&session, options, "force")?,
         dry_run: option(&session, options, "dry_run")?,
     };
@@ -397,6 +395,16 @@ mod functions {
         let (_, play) = play_of(&ctx)?;
         let is_full = name.contains('@');
         play.scene().user = if is_full { name.to_owned() } else { format!("{name}@bos.example") };
+        Ok(())
+    }
+
+    /// Has these policies judge the runs that follow, in place of those for every run in
+    /// `planwright.toml`: `with_policies(["office_hours"])`; `[]` for none.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn with_policies(ctx: NativeCallContext, names: Array) -> Fallible<()> {
+        let (session, play) = play_of(&ctx)?;
+        let names = names.iter().map(|it| text_given(it, &session, "the name of a policy"));
+        play.scene().policies = Some(names.collect::<Fallible<_>>()?);
         Ok(())
     }
 
