@@ -99,7 +99,7 @@ impl EmulatorStage {
         file: &TestFile,
         test: &str,
     ) -> (Vec<String>, Result<(), Failure>) {
-        let host = match self.host(USER, None, false) {
+        let host = match self.host(USER, Policies::none()) {
             Ok(host) => host,
             Err(error) => return (Vec::new(), Err(error.failure)),
         };
@@ -116,12 +116,17 @@ impl EmulatorStage {
         }
     }
 
-    fn host(&self, user: &str, agent: Option<&str>, judged: bool) -> Result<Host, CommandError> {
+    /// Returns the policies that judge a run.
+    fn judge(&self, wanted: &Wanted) -> Policies {
+        let mut workspace = (*self.workspace).clone();
+        if let Some(names) = &wanted.policies {
+            workspace.config.policies.always.clone_from(names);
+        }
+        Policies::in_force(&workspace, wanted.agent.as_deref())
+    }
+
+    fn host(&self, user: &str, judge: Policies) -> Result<Host, CommandError> {
         let limits = &self.workspace.config.limits;
-        let judge = match judged {
-            true => Policies::in_force(&self.workspace, agent),
-            false => Policies::none(),
-        };
         let base = self.base.clone();
         let base = if self.workspace.config.beta { base.beta() } else { base };
         Ok(Host {
@@ -166,13 +171,13 @@ impl EmulatorStage {
             force: wanted.force,
             dry_run: wanted.dry_run,
         };
-        let host = self.host(&wanted.user, wanted.agent.as_deref(), true)?;
+        let host = self.host(&wanted.user, self.judge(wanted))?;
         let finished = self.runtime.block_on(host.run(start, program));
         Ok(serde_json::to_value(&finished.report).unwrap_or_default())
     }
 
     fn applied(&self, user: &str, set: ChangeSet) -> Result<(), CommandError> {
-        let host = self.host(user, None, false)?;
+        let host = self.host(user, Policies::none())?;
         let start = Start {
             purpose: Purpose::Apply,
             skill: "test".to_owned(),

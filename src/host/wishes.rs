@@ -254,6 +254,15 @@ impl Session {
         Ok(id)
     }
 
+    /// Returns the task of a plan that was made with a key (design.md 2.2).
+    ///
+    /// # Errors
+    /// The plan does not exist, or its tasks can not be read.
+    pub fn task_with_key(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
+        self.plan(plan)?;
+        self.task_with_reference(plan, &link::of_key(key))
+    }
+
     /// Finds the task of a plan that has a reference, given as its key.
     fn task_with_reference(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
         let url = link::decode(key);

@@ -46,6 +46,8 @@ pub struct Wanted {
     pub agent: Option<String>,
     /// Who is signed in, by sign-in name.
     pub user: String,
+    /// The policies that judge it, in place of those for every run in the workspace.
+    pub policies: Option<Vec<String>>,
     /// Whether deletions are granted.
     pub force: bool,
     /// Whether the last step is left out.
@@ -69,7 +71,7 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// Sets the clock and the time zone of everything.
     fn set_clock(&self, now: Timestamp, zone: TimeZone);
 
-    /// Runs something with the policies of the workspace; returns the report.
+    /// Runs something with its policies in force; returns the report.
     ///
     /// # Errors
     /// It could not even be begun.
@@ -101,6 +103,7 @@ pub(crate) struct Play {
 pub(crate) struct Scene {
     pub(crate) user: String,
     pub(crate) agent: Option<String>,
+    pub(crate) policies: Option<Vec<String>>,
     pub(crate) last: Option<Value>,
 }
 
@@ -177,7 +180,7 @@ impl TestFile {
             ..Budget::default()
         };
         let meter = Meter::new(budget, &session);
-        let scene = Scene { user: USER.to_owned(), agent: None, last: None };
+        let scene = Scene { user: USER.to_owned(), agent: None, policies: None, last: None };
         let play = Arc::new(Play { stage, state: Mutex::new(scene) });
         let tag = Run { session: session.clone(), verdicts: None, play: Some(play) };
         let engine = for_running(Kind::Test, &session, &meter, Dynamic::from(tag));

@@ -12,6 +12,7 @@ const DOCUMENTS: [&str; 6] = [
     "README.md",
     "docs/guides/board-file.md",
     "docs/guides/workspace.md",
+    "docs/guides/skills-shipped.md",
     "docs/guides/emulator.md",
     "docs/reference/commands.md",
     "docs/reference/protocol.md",
@@ -95,6 +96,28 @@ fn the_commands_in_the_readme_print_what_it_shows() {
         }
     }
     assert_eq!(n_commands, 2);
+}
+
+#[test]
+fn the_guide_to_what_is_shipped_tells_of_all_of_it() {
+    let guide = "docs/guides/skills-shipped.md";
+    let place = Place::embedded();
+    let mut n_commands = 0;
+    for block in blocks(guide, "console") {
+        let command = block.trim_end().strip_prefix("$ planwright ").unwrap();
+        place.run(&words(command).iter().map(String::as_str).collect::<Vec<_>>()).code(0);
+        n_commands += 1;
+    }
+    let text = read(guide);
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    for folder in ["skills", "policies"] {
+        for entry in std::fs::read_dir(scripts.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(text.contains(&format!("**{name}**")), "nothing of {name}");
+        }
+    }
+    assert_eq!(n_commands, 8);
 }
 
 /// Splits a command line as a shell would, as far as the documents need it.

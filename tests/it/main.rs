@@ -32,6 +32,7 @@ mod docs;
 // Scripts: what they can do, what they can not, and the ones we ship.
 mod sandbox;
 mod scripts;
+mod shipped;
 
 // The embedded Planner, request by request, without a network but for one test.
 mod emulator_batch;

@@ -157,6 +157,16 @@ mod functions {
         Ok(frozen_list(found))
     }
 
+    /// Its task that was made with a key, `()` if there is none: what `create_task` with that key
+    /// would return.
+    /// → Task?
+    #[rhai_fn(volatile, pure, return_raw)]
+    pub fn task_with_key(plan: &mut Plan, key: &str) -> Fallible<Dynamic> {
+        let session = &plan.session;
+        let id = session.task_with_key(&plan.id, key).or_raise(session)?;
+        Ok(id.map_or(Dynamic::UNIT, |id| Dynamic::from(Task { session: session.clone(), id })))
+    }
+
     /// Records a new bucket, after the others.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn create_bucket(plan: &mut Plan, name: &str) -> Fallible<Bucket> {

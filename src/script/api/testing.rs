@@ -75,15 +75,13 @@ fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fa
         Ok(_) => serde_json::Map::new(),
         Err(message) => return invalid(&session, message),
     };
-    let (user, agent) = {
-        let scene = play.scene();
-        (scene.user.clone(), scene.agent.clone())
-    };
+    let scene = play.scene().clone();
     let wanted = Wanted {
         what,
         params,
-        agent,
-        user,
+        agent: scene.agent,
+        user: scene.user,
+        policies: scene.policies,
         force: option(&session, options, "force")?,
         dry_run: option(&session, options, "dry_run")?,
     };
@@ -400,6 +398,16 @@ mod functions {
         Ok(())
     }
 
+    /// Has these policies judge the runs that follow, in place of those for every run in
+    /// `planwright.toml`: `with_policies(["office_hours"])`; `[]` for none.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn with_policies(ctx: NativeCallContext, names: Array) -> Fallible<()> {
+        let (session, play) = play_of(&ctx)?;
+        let names = names.iter().map(|it| text_given(it, &session, "the name of a policy"));
+        play.scene().policies = Some(names.collect::<Fallible<_>>()?);
+        Ok(())
+    }
+
     /// Runs a skill with the policies in force; returns the report.
     /// → map
     #[rhai_fn(name = "run_skill", volatile, return_raw)]
@@ -551,11 +559,13 @@ mod functions {
         judged(&ctx, "hold", rule)
     }
 
-    /// Checks that a rule let something through with a remark: the name of a policy, or a part of
-    /// the remark.
+    /// Checks that the last run has a remark: from a rule (the name of a policy, or a part of the
+    /// remark), or from the skill itself by `warn`.
     #[rhai_fn(volatile, return_raw)]
     pub fn assert_warned(ctx: NativeCallContext, rule: &str) -> Fallible<()> {
-        judged(&ctx, "warn", rule)
+        let report = last(&ctx)?;
+        let mut own = report["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if own.any(|it| it.contains(rule)) { Ok(()) } else { judged(&ctx, "warn", rule) }
     }
 
     /// Checks that the last run printed a line with this text.
