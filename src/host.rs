@@ -7,7 +7,7 @@
 // Where a program meets the board.
 mod beta;
 mod board_file;
-mod broker;
+pub(crate) mod broker;
 mod document;
 pub mod error;
 mod fetch;
@@ -17,6 +17,7 @@ mod moves;
 mod names;
 mod reads;
 mod register;
+pub(crate) mod remote;
 mod renew;
 pub mod session;
 pub mod stop;

@@ -12,6 +12,7 @@ mod memory;
 pub mod api;
 pub mod catalog;
 mod check;
+mod confine;
 mod convert;
 pub mod diagnose;
 
@@ -27,6 +28,7 @@ pub mod workspace;
 pub mod policy;
 pub mod skill;
 pub mod testing;
+pub mod worker;
 
 pub use budget::Budget;
 pub use config::Config;

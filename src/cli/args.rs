@@ -174,6 +174,9 @@ pub(crate) enum Command {
     Audit(history::AuditCommand),
     /// Serve the embedded Planner to other programs
     Emulator(emulator::EmulatorArgs),
+    /// Run scripts that are told to it on a pipe: the other end of `run --isolate`
+    #[command(hide = true)]
+    Worker,
     /// Print completions for a shell
     Completions {
         /// Shell to complete for

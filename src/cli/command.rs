@@ -32,6 +32,9 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         ui.answer(String::from_utf8_lossy(&text).trim_end());
         return Ok(Exit::Done);
     }
+    if let Command::Worker = &cli.command {
+        return Ok(worker());
+    }
     let context = Context::new(cli, ui)?;
     match &cli.command {
         Command::Run(args) => run::run(&context, args),
@@ -53,6 +56,15 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Test(args) => test::run(&context, args),
         Command::Api(args) => api::run(&context, args),
         Command::Emulator(args) => emulator::run(&context, args),
-        Command::Completions { .. } => Ok(Exit::Done),
+        Command::Completions { .. } | Command::Worker => Ok(Exit::Done),
+    }
+}
+
+/// The other end of an isolated run: no settings, no runtime, nothing but the pipe.
+fn worker() -> Exit {
+    if crate::script::worker::serve() == std::process::ExitCode::SUCCESS {
+        Exit::Done
+    } else {
+        Exit::Input
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Context<'a> {
         work: impl AsyncFnOnce(&Host) -> T,
     ) -> Result<T, CommandError> {
         let zone = settings::time_zone(&self.workspace)?;
-        let limits = &self.workspace.config.limits;
+        let limits = self.workspace.config.limits_of(agent);
         let service = settings::service(self.global)?;
         let service_name = service.name();
         self.runtime.block_on(async {
@@ -137,6 +137,8 @@ impl<'a> Context<'a> {
                 zone,
                 caps: limits.caps(),
                 limits: self.workspace.config.planner,
+                max_reads: limits.max_reads(),
+                max_wishes: limits.max_wishes(),
                 time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
                 judge: Arc::new(Policies::in_force(&self.workspace, agent)),
                 quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),

@@ -99,7 +99,7 @@ impl EmulatorStage {
         file: &TestFile,
         test: &str,
     ) -> (Vec<String>, Result<(), Failure>) {
-        let host = match self.host(USER, Policies::none()) {
+        let host = match self.host(USER, None, Policies::none()) {
             Ok(host) => host,
             Err(error) => return (Vec::new(), Err(error.failure)),
         };
@@ -125,8 +125,8 @@ impl EmulatorStage {
         Policies::in_force(&workspace, wanted.agent.as_deref())
     }
 
-    fn host(&self, user: &str, judge: Policies) -> Result<Host, CommandError> {
-        let limits = &self.workspace.config.limits;
+    fn host(&self, user: &str, agent: Option<&str>, judge: Policies) -> Result<Host, CommandError> {
+        let limits = self.workspace.config.limits_of(agent);
         let base = self.base.clone();
         let base = if self.workspace.config.beta { base.beta() } else { base };
         Ok(Host {
@@ -136,6 +136,8 @@ impl EmulatorStage {
             zone: self.zone.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             caps: limits.caps(),
             limits: self.workspace.config.planner,
+            max_reads: limits.max_reads(),
+            max_wishes: limits.max_wishes(),
             time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
             judge: Arc::new(judge),
             quarantine: Duration::from_secs(1),
@@ -161,7 +163,10 @@ impl EmulatorStage {
             },
         };
         let params = skill.manifest.checked(&wanted.params)?;
-        let program = skill.program(params.clone(), self.workspace.config.limits.budget());
+        let program = skill.program(
+            params.clone(),
+            self.workspace.config.limits_of(wanted.agent.as_deref()).budget(),
+        );
         let start = Start {
             purpose: Purpose::Run,
             skill: skill.name.clone(),
@@ -171,13 +176,13 @@ impl EmulatorStage {
             force: wanted.force,
             dry_run: wanted.dry_run,
         };
-        let host = self.host(&wanted.user, self.judge(wanted))?;
+        let host = self.host(&wanted.user, wanted.agent.as_deref(), self.judge(wanted))?;
         let finished = self.runtime.block_on(host.run(start, program));
         Ok(serde_json::to_value(&finished.report).unwrap_or_default())
     }
 
     fn applied(&self, user: &str, set: ChangeSet) -> Result<(), CommandError> {
-        let host = self.host(user, Policies::none())?;
+        let host = self.host(user, None, Policies::none())?;
         let start = Start {
             purpose: Purpose::Apply,
             skill: "test".to_owned(),

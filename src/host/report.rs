@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::change::{Change, Entity, FieldChange, FieldConflict, Op};
@@ -51,7 +51,8 @@ pub enum ChangeStatus {
 }
 
 /// An error as data: one sentence, where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Failure {
     /// A stable name.
     pub code: String,
@@ -72,7 +73,7 @@ pub struct Failure {
 }
 
 /// A place in a script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The script.
     pub file: String,

@@ -120,6 +120,10 @@ pub struct Host {
     pub limits: Limits,
     /// How long a program may draft, waiting included.
     pub time_limit: Duration,
+    /// How often a program may ask the service.
+    pub max_reads: u64,
+    /// How many things a program may want to change; what is applied is capped apart.
+    pub max_wishes: usize,
     /// The policies.
     pub judge: Arc<dyn Judge>,
     /// How long after a create it would have shown, if it was made.
@@ -295,6 +299,8 @@ impl Host {
             agent: agent.map(|it| it.name.clone()),
             beta: self.client.base().is_beta(),
             scope: agent.and_then(|it| it.plans.clone()),
+            reads: self.max_reads,
+            wishes: self.max_wishes,
         };
         let (questions, incoming) = mpsc::channel(4);
         tokio::spawn(broker::serve(self.client.clone(), incoming));

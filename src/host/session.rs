@@ -52,6 +52,10 @@ pub struct Facts {
     pub beta: bool,
     /// The plans (titles or ids) that the agent may see; `None` for all (rule R4).
     pub scope: Option<BTreeSet<String>>,
+    /// How often the service may be asked while it drafts.
+    pub reads: u64,
+    /// How many things it may want to change while it drafts.
+    pub wishes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +87,8 @@ struct Shared {
     state: Mutex<State>,
     /// Microseconds spent waiting for the broker.
     waited: AtomicU64,
+    /// How often it was asked.
+    asked: AtomicU64,
     questions: mpsc::Sender<Question>,
     /// What was done before, if that is recorded.
     history: Option<History>,
@@ -118,6 +124,7 @@ impl Session {
             facts,
             state: Mutex::new(state),
             waited: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             questions,
             history,
         };
@@ -311,11 +318,16 @@ impl Session {
         state.warnings.clear();
         state.lists.clear();
         state.seen_bare.clear();
+        self.shared.asked.store(0, Ordering::Relaxed);
         state.n_keys = 0;
         state.n_draws = 0;
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Result<Got, Error> {
+        let limit = self.facts().reads;
+        if self.shared.asked.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.stop.set(StopReason::Budget("reads", limit.to_string()));
+        }
         self.check_stop()?;
         let (reply, answer) = oneshot::channel();
         let question = Question { ask, stop: Arc::clone(&self.stop), reply };
@@ -357,6 +369,10 @@ impl Session {
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        let limit = self.facts().wishes;
+        if self.touched() > limit {
+            self.stop.set(StopReason::Budget("changes", limit.to_string()));
+        }
         self.check_stop()?;
         if self.view == View::Drafting { Ok(()) } else { Err(Error::ReadOnly) }
     }

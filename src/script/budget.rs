@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::host::{Session, Stop, StopReason};
 use crate::script::memory::held_by_this_thread;
 
 /// The budgets of one script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// Operations of the script engine.
     pub operations: u64,
@@ -22,6 +24,8 @@ pub struct Budget {
     pub output: usize,
     /// Time spent computing: not that spent waiting for the service.
     pub computing: Duration,
+    /// Calls within calls; no more than the stack is sized for.
+    pub calls: usize,
 }
 
 impl Default for Budget {
@@ -31,6 +35,7 @@ impl Default for Budget {
             memory: 64 << 20,
             output: 256 << 10,
             computing: Duration::from_secs(10),
+            calls: CALL_LIMIT,
         }
     }
 }
@@ -45,7 +50,7 @@ pub(crate) const CALL_LIMIT: usize = 48;
 /// Counts what a running script uses. One for each run.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    budget: Budget,
+    pub(crate) budget: Budget,
     session: Session,
     stop: Arc<Stop>,
     began: Instant,

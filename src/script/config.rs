@@ -66,6 +66,12 @@ pub struct LimitConfig {
     pub memory_mib: Option<usize>,
     /// Output of a script, in KiB.
     pub output_kib: Option<usize>,
+    /// Calls within calls of a script.
+    pub calls: Option<usize>,
+    /// How often a script may ask the service: each list, and each batch of details, is one.
+    pub reads: Option<u64>,
+    /// How many things a script may want to change before it is judged.
+    pub wishes: Option<usize>,
     /// Time of a script, in seconds, waiting included.
     pub seconds: Option<u64>,
     /// Time of a script spent computing, in seconds.
@@ -88,11 +94,19 @@ pub struct AgentConfig {
     pub may_apply: bool,
     /// Whether it may delete without `--force` (rule R1).
     pub force: bool,
+    /// How much its runs may do, where that differs from what holds for all.
+    pub limits: LimitConfig,
 }
 
 impl Default for AgentConfig {
     fn default() -> Self {
-        Self { plans: None, policies: Vec::new(), may_apply: true, force: false }
+        Self {
+            plans: None,
+            policies: Vec::new(),
+            may_apply: true,
+            force: false,
+            limits: LimitConfig::default(),
+        }
     }
 }
 
@@ -117,11 +131,50 @@ impl LimitConfig {
             memory: memory.unwrap_or(default.memory).min(96 << 20),
             output: self.output_kib.map_or(default.output, |kib| kib.saturating_mul(1 << 10)),
             computing: self.computing_seconds.map_or(default.computing, Duration::from_secs),
+            calls: self.calls.unwrap_or(default.calls).min(default.calls),
+        }
+    }
+
+    /// Returns how often a script may ask the service.
+    #[must_use]
+    pub fn max_reads(&self) -> u64 {
+        self.reads.unwrap_or(5_000)
+    }
+
+    /// Returns how many things a script may want to change before it is judged.
+    #[must_use]
+    pub fn max_wishes(&self) -> usize {
+        self.wishes.unwrap_or(2_000)
+    }
+
+    /// Returns these limits, with others in the place of those that are absent.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            max_changes: self.max_changes.or(other.max_changes),
+            max_deletes: self.max_deletes.or(other.max_deletes),
+            operations: self.operations.or(other.operations),
+            memory_mib: self.memory_mib.or(other.memory_mib),
+            output_kib: self.output_kib.or(other.output_kib),
+            calls: self.calls.or(other.calls),
+            reads: self.reads.or(other.reads),
+            wishes: self.wishes.or(other.wishes),
+            seconds: self.seconds.or(other.seconds),
+            computing_seconds: self.computing_seconds.or(other.computing_seconds),
+            quarantine_seconds: self.quarantine_seconds.or(other.quarantine_seconds),
+            writes_per_second: self.writes_per_second.or(other.writes_per_second),
         }
     }
 }
 
 impl Config {
+    /// Returns how much a run may do: what is set for the agent, or else for all.
+    #[must_use]
+    pub fn limits_of(&self, agent: Option<&str>) -> LimitConfig {
+        let of_agent = agent.and_then(|it| self.agents.get(it)).map(|it| it.limits);
+        of_agent.unwrap_or_default().or(&self.limits)
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors

@@ -96,9 +96,12 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
             Some("a parameter? it must be declared in the doc comment's [params]".to_owned()),
         ),
         EvalAltResult::ErrorVariableNotFound(name, _) => unknown_variable(name),
-        EvalAltResult::ErrorStackOverflow(_) => {
-            ("budget", "functions call each other too deeply (48 levels are allowed)".into(), None)
-        }
+        EvalAltResult::ErrorStackOverflow(_) => (
+            "budget",
+            "functions call each other too deeply: over the calls budget (48 unless set lower)"
+                .into(),
+            None,
+        ),
         EvalAltResult::ErrorDataTooLarge(what, _) => {
             ("budget", format!("{} over its limit", plain(what)), None)
         }

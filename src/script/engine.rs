@@ -55,6 +55,7 @@ pub(crate) fn for_running(
 ) -> Engine {
     let mut engine = sandbox(kind);
     engine.set_default_tag(tag);
+    engine.set_max_call_levels(meter.budget.calls.min(CALL_LIMIT));
     engine.on_progress({
         let meter = Arc::clone(meter);
         move |_unreliable| if meter.tick() { None } else { Some(Dynamic::UNIT) }

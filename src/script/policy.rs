@@ -60,7 +60,7 @@ impl Policies {
             plans,
         };
         let policies = names.into_iter().map(in_force).collect();
-        Self { policies, budget: config.limits.budget() }
+        Self { policies, budget: config.limits_of(agent).budget() }
     }
 
     /// Returns no policies: for what is judged by the host rules alone.

@@ -133,7 +133,8 @@ impl Skill {
     }
 }
 
-fn run(
+/// Runs a compiled skill on a session; on the thread that is to hold all it makes.
+pub(crate) fn run(
     skill: &Compiled,
     params: &Value,
     budget: Budget,

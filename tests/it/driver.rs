@@ -43,6 +43,8 @@ impl Driver {
             zone: TimeZone::UTC,
             caps: Caps { max_changes: 100_000, max_deletes: 100_000 },
             limits: Limits::default(),
+            max_reads: 5_000,
+            max_wishes: 2_000,
             time_limit: Duration::from_secs(600),
             judge: Arc::new(NoPolicies),
             quarantine: Duration::from_secs(60),

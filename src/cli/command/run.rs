@@ -15,6 +15,7 @@ use crate::host::Failure;
 use crate::host::Report;
 use crate::host::error::nearest;
 use crate::script::engine::MAX_SOURCE;
+use crate::script::worker::Isolated;
 use crate::script::workspace::read_script;
 use crate::script::{Manifest, Skill};
 
@@ -46,6 +47,10 @@ pub(crate) struct RunArgs {
     /// Also want away what that file does not list
     #[arg(long, requires = "from", conflicts_with = "target")]
     prune: bool,
+    /// Run the script in a process of its own, without files, network or environment; what comes
+    /// from standard input always does
+    #[arg(long, conflicts_with = "from")]
+    isolate: bool,
     #[command(flatten)]
     write: WriteArgs,
     #[command(flatten)]
@@ -77,12 +82,22 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, Command
 }
 
 fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, CommandError> {
-    let skill = find(context, target)?;
-    let params = skill.manifest.arguments(&args.param)?;
-    let budget = context.workspace.config.limits.budget();
-    let program = skill.program(params.clone(), budget);
-    let identity = (skill.name.clone(), Some(skill.digest().to_owned()));
-    context.write(&args.write, identity, Value::Object(params), program)
+    let Source { name, file, text } = find(context, target)?;
+    let libraries = &context.workspace.libraries;
+    let budget = context.workspace.config.limits_of(args.write.agent.as_deref()).budget();
+    // What comes on standard input has been read by nobody.
+    let (params, digest, program) = if args.isolate || target == "-" {
+        let skill = Isolated::compile(&name, &file, &text, libraries)?;
+        let params = skill.manifest.arguments(&args.param)?;
+        let digest = skill.digest().to_owned();
+        (params.clone(), digest, skill.program(params, budget))
+    } else {
+        let skill = Skill::compile(&name, &file, &text, libraries)?;
+        let params = skill.manifest.arguments(&args.param)?;
+        let digest = skill.digest().to_owned();
+        (params.clone(), digest, skill.program(params, budget))
+    };
+    context.write(&args.write, (name, Some(digest)), Value::Object(params), program)
 }
 
 /// Says what the skill named takes, if one is; for `run SKILL --help`.
@@ -107,16 +122,23 @@ fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: Comm
     exit
 }
 
-fn find(context: &Context<'_>, target: &str) -> Result<Skill, CommandError> {
+/// A script, not compiled yet.
+struct Source {
+    name: String,
+    /// What messages call its file.
+    file: String,
+    text: String,
+}
+
+fn find(context: &Context<'_>, target: &str) -> Result<Source, CommandError> {
     let workspace = &context.workspace;
-    let libraries = &workspace.libraries;
+    let source =
+        |name: &str, file: String, text: String| Ok(Source { name: name.to_owned(), file, text });
     if target == "-" {
-        let text = read_stdin()?;
-        return Ok(Skill::compile("-", "stdin", &text, libraries)?);
+        return source("-", "stdin".to_owned(), read_stdin()?);
     }
     if let Some(text) = workspace.skills.get(target) {
-        let file = format!("skills/{target}.rhai");
-        return Ok(Skill::compile(target, &file, text, libraries)?);
+        return source(target, format!("skills/{target}.rhai"), text.clone());
     }
     let path = PathBuf::from(target);
     let means_file =
@@ -124,7 +146,7 @@ fn find(context: &Context<'_>, target: &str) -> Result<Skill, CommandError> {
     if means_file || path.is_file() {
         let text = read_script(&path)?;
         let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or(target);
-        return Ok(Skill::compile(name, &file_name(&path), &text, libraries)?);
+        return source(name, file_name(&path), text);
     }
     let near = nearest(target, workspace.skills.keys().map(String::as_str));
     let error = CommandError::new("not_found", format!("there is no skill `{target}`"));

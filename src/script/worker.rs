@@ -1,0 +1,323 @@
+//! Scripts in a process of their own: the second wall, for scripts that nobody has read.
+//!
+//! The same program is started again with nothing in its environment, no files and no network as
+//! far as the system can forbid them, and limits on memory and processor time. It compiles and
+//! runs the script as this process would; its reads are answered over a pipe, and what the script
+//! wants comes back as data. What would end a process (a stack that runs over, memory that runs
+//! out) ends that one. A frame is its length, four bytes, the lowest first, and JSON.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rhai::Scope;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::host::broker::Ask;
+use crate::host::remote::{self, Answer, Wanted, relay, session_of};
+use crate::host::{Failure, Program, Session, on_large_stack};
+use crate::script::budget::Budget;
+use crate::script::confine::confine;
+use crate::script::engine::Kind;
+use crate::script::manifest::Manifest;
+use crate::script::skill::{Compiled, run};
+
+/// The command that starts the other end; not for people.
+pub const COMMAND: &str = "worker";
+
+/// The largest frame.
+const MAX_FRAME: usize = 256 << 20;
+/// How long compiling may take; nothing interrupts it but the end of its process.
+const COMPILING: Duration = Duration::from_secs(10);
+/// What the process may take beyond its budget of computing before it is ended from here.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often the parent looks up while it waits.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the parent says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Order {
+    Compile(Job),
+    Run { start: remote::Start, params: Value, budget: Budget },
+    Answer(Answer),
+}
+
+/// What the worker says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Word {
+    Compiled(Result<String, Failure>),
+    Ask(Ask),
+    Done { result: Result<Value, Failure>, wanted: Box<Wanted> },
+}
+
+/// A script to compile.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Job {
+    file: String,
+    text: String,
+    libraries: BTreeMap<String, String>,
+}
+
+/// A skill that runs in a process of its own.
+#[derive(Debug)]
+pub struct Isolated {
+    /// Its name in reports.
+    pub name: String,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    digest: String,
+    job: Job,
+    worker: Mutex<Option<Worker>>,
+}
+
+/// The parent's end of a worker.
+#[derive(Debug)]
+struct Worker {
+    child: Child,
+    orders: ChildStdin,
+    words: Receiver<Word>,
+}
+
+impl Isolated {
+    /// Compiles a skill from its text, there; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// The manifest or the script is wrong, or the system gives no process.
+    pub fn compile(
+        name: &str,
+        file: &str,
+        text: &str,
+        libraries: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        // The manifest is data, read by nothing that a script could reach.
+        let manifest = Manifest::parse(text).map_err(|mut failure| {
+            failure.message = format!("{file}: {}", failure.message);
+            failure
+        })?;
+        let (file, text) = (file.to_owned(), text.to_owned());
+        let job = Job { file, text, libraries: libraries.clone() };
+        let (worker, digest) = Worker::compiled(&job)?;
+        let worker = Mutex::new(Some(worker));
+        Ok(Self { name: name.to_owned(), manifest, digest, job, worker })
+    }
+
+    /// Returns `sha256:…` over its text and all it imports, as the worker has it.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Makes it a program.
+    #[must_use]
+    pub fn program(self, params: Map<String, Value>, budget: Budget) -> Arc<dyn Program> {
+        let params = Value::Object(params);
+        Arc::new(move |session: &Session| self.run(session, &params, budget))
+    }
+
+    fn run(&self, session: &Session, params: &Value, budget: Budget) -> Result<Value, Failure> {
+        let kept = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut worker = match kept {
+            Some(worker) => worker,
+            None => Worker::compiled(&self.job)?.0,
+        };
+        let outcome = worker.run(session, params, budget);
+        // One that is fine can run again, should the host ask for it.
+        if outcome.is_ok() {
+            *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
+        }
+        outcome
+    }
+}
+
+impl Worker {
+    fn start() -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure {
+            code: "service".into(),
+            message: format!("the system gives no process for the script: {error}"),
+            ..Failure::default()
+        };
+        let program = std::env::current_exe().map_err(failed)?;
+        let mut command = Command::new(program);
+        command.arg(COMMAND).env_clear();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        #[cfg(unix)]
+        command.current_dir("/");
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(orders), Some(mut out)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed(io::ErrorKind::BrokenPipe.into()));
+        };
+        let (tell, words) = sync_channel(1);
+        let reader = std::thread::Builder::new().name("planwright-worker".to_owned());
+        let reader = reader.spawn(move || {
+            while let Ok(Some(word)) = receive::<Word>(&mut out) {
+                if tell.send(word).is_err() {
+                    return;
+                }
+            }
+        });
+        reader.map_err(failed)?;
+        Ok(Self { child, orders, words })
+    }
+
+    fn compiled(job: &Job) -> Result<(Self, String), Failure> {
+        let mut worker = Self::start()?;
+        worker.order(&Order::Compile(job.clone()))?;
+        match worker.words.recv_timeout(COMPILING) {
+            Ok(Word::Compiled(digest)) => Ok((worker, digest?)),
+            Err(RecvTimeoutError::Timeout) => Err(Failure {
+                code: "budget".into(),
+                message: format!("stopped: compiling takes longer than {} s", COMPILING.as_secs()),
+                ..Failure::default()
+            }),
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => Err(worker.ended()),
+        }
+    }
+
+    fn order(&mut self, order: &Order) -> Result<(), Failure> {
+        let sent = send(&mut self.orders, order);
+        sent.map_err(|_| self.ended())
+    }
+
+    fn run(&mut self, session: &Session, params: &Value, budget: Budget) -> Result<Value, Failure> {
+        self.order(&Order::Run { start: session.remote_start(), params: params.clone(), budget })?;
+        let mut computing = Duration::ZERO;
+        loop {
+            let began = Instant::now();
+            let word = self.words.recv_timeout(LOOK);
+            computing += began.elapsed();
+            match word {
+                Ok(Word::Ask(ask)) => {
+                    let answer = session.answer_remote(&ask);
+                    self.order(&Order::Answer(answer))?;
+                }
+                Ok(Word::Done { result, wanted }) => {
+                    session.take_over(*wanted)?;
+                    return result;
+                }
+                Ok(Word::Compiled(_)) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.ended());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(reason) = session.stop().reason() {
+                return Err(Failure {
+                    code: reason.code().into(),
+                    message: reason.to_string(),
+                    ..Failure::default()
+                });
+            }
+            if computing > budget.computing + GRACE {
+                return Err(Failure {
+                    code: "budget".into(),
+                    message: format!(
+                        "stopped: over its computing time budget of {} s",
+                        budget.computing.as_secs()
+                    ),
+                    ..Failure::default()
+                });
+            }
+        }
+    }
+
+    /// Says that the worker is not there any more.
+    fn ended(&mut self) -> Failure {
+        let _gone = self.child.kill();
+        let status = self.child.wait().map_or_else(|it| it.to_string(), |it| it.to_string());
+        Failure {
+            code: "budget".into(),
+            message: "stopped: the script's process came to its end, out of memory or stack".into(),
+            causes: vec![status],
+            ..Failure::default()
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let bytes = serde_json::to_vec(value)?;
+    let length = u32::try_from(bytes.len()).ok().filter(|it| *it as usize <= MAX_FRAME);
+    let length = length.ok_or(io::ErrorKind::InvalidData)?;
+    to.write_all(&length.to_le_bytes())?;
+    to.write_all(&bytes)?;
+    to.flush()
+}
+
+/// Reads a frame; `None` at the end.
+fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    if let Err(error) = from.read_exact(&mut length) {
+        let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+        return if is_end { Ok(None) } else { Err(error) };
+    }
+    let length = u32::from_le_bytes(length);
+    if length as usize > MAX_FRAME {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    from.take(u64::from(length)).read_to_end(&mut bytes)?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
+/// The worker itself: does what it is told on standard input until that ends.
+#[must_use]
+pub fn serve() -> ExitCode {
+    confine();
+    let (mut orders, mut words) = (io::stdin().lock(), io::stdout());
+    let mut compiled: Option<Compiled> = None;
+    while let Ok(Some(order)) = receive::<Order>(&mut orders) {
+        let word = match order {
+            Order::Compile(Job { file, text, libraries }) => {
+                let mut scope = Scope::new();
+                scope.push_constant("params", rhai::Map::new());
+                let libraries = Arc::new(libraries);
+                match Compiled::new(Kind::Skill, &file, &text, &libraries, &scope) {
+                    Ok(it) => {
+                        let digest = it.digest.clone();
+                        compiled = Some(it);
+                        Word::Compiled(Ok(digest))
+                    }
+                    Err(failure) => Word::Compiled(Err(failure)),
+                }
+            }
+            Order::Run { start, params, budget } => {
+                let Some(skill) = compiled.clone() else { return ExitCode::FAILURE };
+                let (session, questions) = session_of(start);
+                let running = std::thread::spawn(move || {
+                    on_large_stack("planwright-run", move || {
+                        let result = run(&skill, &params, budget, &session);
+                        let wanted = Box::new(session.wanted());
+                        Word::Done { result, wanted }
+                    })
+                });
+                relay(questions, |ask| {
+                    send(&mut words, &Word::Ask(ask.clone())).ok()?;
+                    match receive::<Order>(&mut orders) {
+                        Ok(Some(Order::Answer(answer))) => Some(answer),
+                        _ => None,
+                    }
+                });
+                match running.join() {
+                    Ok(Ok(word)) => word,
+                    // A panic is the end of this process, which is what it is for.
+                    _ => return ExitCode::FAILURE,
+                }
+            }
+            Order::Answer(_) => return ExitCode::FAILURE,
+        };
+        if send(&mut words, &word).is_err() {
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
