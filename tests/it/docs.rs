@@ -8,7 +8,7 @@ use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "docs/guides/board-file.md",
     "docs/guides/workspace.md",

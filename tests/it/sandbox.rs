@@ -2,62 +2,149 @@
 
 use crate::support::{PLAN, Place, Planner};
 
+/// Scripts that would do harm, with what they are told.
+const HOSTILE: &[(&str, &str)] = &[
+    ("loop { }", "over its operations budget"),
+    ("while true { [1].map(|x| x) }", "over its operations budget"),
+    ("loop { try { loop { } } catch { } }", "over its operations budget"),
+    ("loop { try { [1].map(|x| { loop { } }) } catch { } }", "over its operations budget"),
+    ("fn f(n) { f(n + 1) } f(0)", "too deeply"),
+    ("fn f(n) { abs(abs(abs(abs(abs(abs(f(n - 1))))))) } f(0)", "too deeply"),
+    ("let s = \"xxxxxxxxxx\"; loop { s += s; }", "over its limit"),
+    ("let a = [1]; loop { a += a; }", "over its limit"),
+    ("let a = []; loop { a.push(\"x\".len()); }", "over its"),
+    ("let a = []; a.pad(1_000_000_000, 0)", "over its limit"),
+    ("let s = \"a\"; s.pad(1_000_000_000, 'x')", "over its limit"),
+    ("let s = \"a\"; for i in 0..16 { s += s; } s.replace(\"a\", s)", "over its limit"),
+    ("let m = #{}; for i in 0..1_000_000 { m[`k${i}`] = i; }", "over its"),
+    (
+        "let a = []; for i in 0..40000 { let s = \"y\"; s.pad(99000, 'z'); a.push(|| s.len()); }",
+        "over its",
+    ),
+    ("let a = (); for i in 0..2000000 { let p = a; a = || p; }", "over its"),
+    ("let a = []; for i in 0..100000 { a = [a]; }", "over its"),
+    (
+        "loop { print(\"flood flood flood flood flood flood flood flood flood\"); }",
+        "over its output budget",
+    ),
+    ("eval(\"1\")", "`eval` is not available"),
+    ("let k = \"eval(k)\"; eval(k)", "`eval` is not available"),
+    ("sleep(1000)", "there is no function `sleep`"),
+    ("exit(0)", "there is no function `exit`"),
+    ("timestamp()", "there is no function `timestamp`"),
+    ("open(\"/etc/passwd\")", "there is no function `open`"),
+    ("import \"../../etc/passwd\" as x;", "can not be imported"),
+    ("import \"/etc/passwd\" as x;", "can not be imported"),
+    ("import \"nothing\" as x;", "there is no library `nothing`"),
+    ("let p = \"mark\" + \"down\"; import p as x;", "was not compiled in"),
+    ("const C = #{ x: 1 }; C.x = 5;", "constant"),
+    (
+        "let s = \"y\"; for j in 0..19 { s += s; } let a = []; for i in 0..1000 { let c = s + i; a.push(|| c.len()); }",
+        "over its memory budget of 64 MiB",
+    ),
+    ("throw #{ message: \"made up\" }", "made up"),
+    ("let f = |x| x; #{ f: f }", "is a function, not data"),
+    ("0.0 / 0.0", "is not a finite number"),
+    ("try { fail(\"for good\") } catch { } print(\"went on\")", "for good"),
+    ("try { [1].map(|x| fail(\"for good\")) } catch { } 1", "for good"),
+    ("today() + days(9223372036854775807)", "outside the calendar"),
+    // Loops and recursion.
+    ("do { } while true", "over its operations budget"),
+    ("let x = 0; while x >= 0 { x = 1 - x; }", "over its operations budget"),
+    ("for i in 0..9_223_372_036_854_775_807 { }", "over its operations budget"),
+    ("fn a(n) { b(n) } fn b(n) { a(n) } a(0)", "too deeply"),
+    ("let f = |g| g.call(g); f.call(f)", "too deeply"),
+    ("loop { try { throw 1 } catch { continue } }", "over its operations budget"),
+    ("loop { [3, 1, 2].sort(|a, b| a - b); }", "over its operations budget"),
+    ("let a = []; a.pad(40000, 1); loop { a.reduce(|s, x| s + x, 0); }", "over its"),
+    ("loop { try { [1].for_each(|| { loop { } }) } catch { } }", "over its operations budget"),
+    ("loop { try { [1].filter(|x| { loop { } }) } catch { } }", "over its operations budget"),
+    // Memory, in many shapes.
+    ("let m = #{}; let i = 0; loop { m[`k${i % 4000}`] = `${m}`; i += 1; }", "over its"),
+    ("let s = \"x\"; loop { s = `${s}${s}`; }", "over its limit"),
+    ("let a = [0]; loop { a = a + a; }", "over its limit"),
+    (
+        "let a = []; loop { a.insert(0, \"0123456789012345678901234567890123456789\" + a.len()); }",
+        "over its",
+    ),
+    (
+        "let s = \"y\"; for j in 0..19 { s += s; } let a = []; loop { a.push(s.to_upper()); }",
+        "over its",
+    ),
+    (
+        "let s = \"y\"; for j in 0..19 { s += s; } let a = []; loop { a.push(s.split(\"\")); }",
+        "over its",
+    ),
+    (
+        "let s = \"y\"; for j in 0..19 { s += s; } let a = []; loop { a.push(s.to_chars()); }",
+        "over its",
+    ),
+    ("let f = |x| x; for i in 0..100000 { let s = \"z\"; s.pad(9000, 'z'); f = f.curry(s); }", ""),
+    // Output.
+    ("let s = \"f\"; s.pad(300000, 'f'); print(s);", "over its output budget"),
+    ("loop { debug(1); }", "over its output budget"),
+    ("loop { try { print(\"flood\"); } catch { } }", "over its output budget"),
+    // Other code, files, clocks, the host.
+    ("Fn(\"eval\").call(\"1\")", "there is no function `eval`"),
+    ("\"1\".eval()", "`eval` is not available"),
+    ("import \"lib/../../x\" as x;", "can not be imported"),
+    ("import \"C:\\\\x\" as x;", "can not be imported"),
+    ("import \"file:///etc/passwd\" as x;", "can not be imported"),
+    ("read_file(\"/etc/passwd\")", "there is no function `read_file`"),
+    ("env(\"PLANWRIGHT_TOKEN\")", "there is no function `env`"),
+    ("http_get(\"http://127.0.0.1\")", "there is no function `http_get`"),
+    ("parse_json(\"{}\")", "there is no function `parse_json`"),
+    ("get_fn_metadata_list()", "there is no function `get_fn_metadata_list`"),
+    ("back_trace()", "there is no function `back_trace`"),
+    ("blob(100)", "there is no function `blob`"),
+    // Names of the host, policies, what is read only.
+    ("deny(\"x\")", "there is no function `deny`"),
+    ("review([], #{})", "there is no function `review`"),
+    ("params.x = 1;", "constant"),
+    ("count_today(\"task\", \"create\")", "there is no function `count_today`"),
+    ("run_skill(\"morning_triage\")", "there is no function `run_skill`"),
+    ("me().upn = \"x\";", ""),
+    ("let p = plan(\"BOS Operations\"); p.id = \"x\";", "can not be set"),
+    ("plan(\"BOS Operations\").labels.clear()", "read only"),
+    ("today().shift(3)", ""),
+    // Panics through the API.
+    ("today() - days(-9223372036854775808)", "outside the calendar"),
+    ("today().add_months(9223372036854775807)", "outside the calendar"),
+    ("today().format(\"%\")", "is not a pattern for dates"),
+    ("today().format(\"%Q%9999999999d\")", ""),
+    ("today().at(\"25:61\")", "is not a time"),
+    ("now().in_zone(\"../../etc/passwd\")", "is not a time zone"),
+    ("rand(9, 1)", "no number from 9 to 1"),
+    ("-9223372036854775808 / -1", ""),
+    ("9223372036854775807 + 1", "overflow"),
+    ("1 / 0", "zero"),
+    ("abs(-9223372036854775808 - 0)", ""),
+    ("let a = [1]; a[9223372036854775807]", ""),
+    ("\"x\".sub_string(-9223372036854775808, 9223372036854775807).len() / 0", "zero"),
+    ("plan(\"\\u{0}\")", "there is no plan"),
+    ("task(\"../../me\")", ""),
+    ("user(\"a'b/../$batch@x\")", ""),
+];
+
 #[test]
 fn every_hostile_script_ends_within_its_budget() {
+    assert!(HOSTILE.len() >= 60);
     let planner = Planner::demo();
     let place = Place::against(&planner);
     // That there are budgets is what is tested, not that they are large.
     place.file("planwright.toml", "[limits]\noperations = 500_000\ncomputing_seconds = 5\n");
-    let cases: [(&str, &str); 35] = [
-        ("loop { }", "over its operations budget"),
-        ("while true { [1].map(|x| x) }", "over its operations budget"),
-        ("loop { try { loop { } } catch { } }", "over its operations budget"),
-        ("loop { try { [1].map(|x| { loop { } }) } catch { } }", "over its operations budget"),
-        ("fn f(n) { f(n + 1) } f(0)", "too deeply"),
-        ("fn f(n) { abs(abs(abs(abs(abs(abs(f(n - 1))))))) } f(0)", "too deeply"),
-        ("let s = \"xxxxxxxxxx\"; loop { s += s; }", "over its limit"),
-        ("let a = [1]; loop { a += a; }", "over its limit"),
-        ("let a = []; loop { a.push(\"x\".len()); }", "over its"),
-        ("let a = []; a.pad(1_000_000_000, 0)", "over its limit"),
-        ("let s = \"a\"; s.pad(1_000_000_000, 'x')", "over its limit"),
-        ("let s = \"a\"; for i in 0..16 { s += s; } s.replace(\"a\", s)", "over its limit"),
-        ("let m = #{}; for i in 0..1_000_000 { m[`k${i}`] = i; }", "over its"),
-        (
-            "let a = []; for i in 0..40000 { let s = \"y\"; s.pad(99000, 'z'); a.push(|| s.len()); }",
-            "over its",
-        ),
-        ("let a = (); for i in 0..2000000 { let p = a; a = || p; }", "over its"),
-        ("let a = []; for i in 0..100000 { a = [a]; }", "over its"),
-        (
-            "loop { print(\"flood flood flood flood flood flood flood flood flood\"); }",
-            "over its output budget",
-        ),
-        ("eval(\"1\")", "`eval` is not available"),
-        ("let k = \"eval(k)\"; eval(k)", "`eval` is not available"),
-        ("sleep(1000)", "there is no function `sleep`"),
-        ("exit(0)", "there is no function `exit`"),
-        ("timestamp()", "there is no function `timestamp`"),
-        ("open(\"/etc/passwd\")", "there is no function `open`"),
-        ("import \"../../etc/passwd\" as x;", "can not be imported"),
-        ("import \"/etc/passwd\" as x;", "can not be imported"),
-        ("import \"nothing\" as x;", "there is no library `nothing`"),
-        ("let p = \"mark\" + \"down\"; import p as x;", "was not compiled in"),
-        ("const C = #{ x: 1 }; C.x = 5;", "constant"),
-        (
-            "let s = \"y\"; for j in 0..19 { s += s; } let a = []; for i in 0..1000 { let c = s + i; a.push(|| c.len()); }",
-            "over its memory budget of 64 MiB",
-        ),
-        ("throw #{ message: \"made up\" }", "made up"),
-        ("let f = |x| x; #{ f: f }", "is a function, not data"),
-        ("0.0 / 0.0", "is not a finite number"),
-        ("try { fail(\"for good\") } catch { } print(\"went on\")", "for good"),
-        ("try { [1].map(|x| fail(\"for good\")) } catch { } 1", "for good"),
-        ("today() + days(9223372036854775807)", "outside the calendar"),
-    ];
-    for (script, says) in cases {
-        let output = place.script(script, &[]);
-        assert_eq!(output.code, 1, "{script}\n{}", output.stderr);
-        let _ = output.says(&[says]);
+    let idle = place.peak_memory(&["run", "-"], "1");
+    for (script, says) in HOSTILE {
+        // In a process of its own, and in the host's.
+        place.file("hostile.rhai", script);
+        for (args, stdin) in [(["run", "-"], *script), (["run", "hostile.rhai"], "")] {
+            let output = place.run_with(&args, stdin, &[]);
+            assert_eq!(output.code, 1, "{args:?} {script}\n{}", output.stderr);
+            let _ = output.says(&["error:", says]);
+        }
+        let peak = place.peak_memory(&["run", "hostile.rhai"], "");
+        let more = peak.saturating_sub(idle) >> 20;
+        assert!(more <= 64, "{more} MiB above idle: {script}");
     }
     // The host is alive, and the board as it was.
     place.script(&format!("plan(\"{PLAN}\").tasks.len()"), &[]).code(0);

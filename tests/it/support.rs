@@ -298,6 +298,22 @@ impl Place {
         self.run_with(args, "", &[])
     }
 
+    /// Runs the program and returns the most memory it held, in bytes, as the system tells it
+    /// while it runs; 0 where it does not.
+    pub(crate) fn peak_memory(&self, args: &[&str], stdin: &str) -> u64 {
+        let mut child = self.start(args, stdin);
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
+            peak = peak.max(kib.unwrap_or(0) << 10);
+            std::thread::yield_now();
+        }
+        peak
+    }
+
     /// Runs a script given on standard input.
     #[must_use]
     #[track_caller]

@@ -110,7 +110,7 @@ fn a_check_finds_what_would_fail() {
             "//! X.\n//!\n//! ```toml\n//! [params]\n//! days = { type = \"int\", default = 1 }\n//! ```\n1",
             "5: the parameter `days` is declared and not used",
         ),
-        ("let x = ;", "1: Expecting a property, a sub-expression"),
+        ("let x = ;", "1: Unexpected ';'"),
     ] {
         let found = findings(&place, script);
         assert!(found.iter().any(|it| it.starts_with(finding)), "{script}\n{found:?}");
