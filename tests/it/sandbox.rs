@@ -82,10 +82,16 @@ const HOSTILE: &[(&str, &str)] = &[
     ("let f = |x| x; for i in 0..100000 { let s = \"z\"; s.pad(9000, 'z'); f = f.curry(s); }", ""),
     // Output.
     ("let s = \"f\"; s.pad(300000, 'f'); print(s);", "over its output budget"),
-    ("loop { debug(1); }", "over its output budget"),
-    ("loop { try { print(\"flood\"); } catch { } }", "over its output budget"),
+    (
+        "loop { debug(\"flood flood flood flood flood flood flood flood flood\"); }",
+        "over its output budget",
+    ),
+    (
+        "loop { try { print(\"flood flood flood flood flood flood flood flood flood\"); } catch { } }",
+        "over its output budget",
+    ),
     // Other code, files, clocks, the host.
-    ("Fn(\"eval\").call(\"1\")", "there is no function `eval`"),
+    ("Fn(\"eval\").call(\"1\")", "`eval` is a reserved word"),
     ("\"1\".eval()", "`eval` is not available"),
     ("import \"lib/../../x\" as x;", "can not be imported"),
     ("import \"C:\\\\x\" as x;", "can not be imported"),
@@ -132,19 +138,19 @@ fn every_hostile_script_ends_within_its_budget() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     // That there are budgets is what is tested, not that they are large.
-    place.file("planwright.toml", "[limits]\noperations = 500_000\ncomputing_seconds = 5\n");
-    let idle = place.peak_memory(&["run", "-"], "1");
+    place.file("planwright.toml", "[limits]\noperations = 300_000\ncomputing_seconds = 3\n");
+    place.file("hostile.rhai", "1");
+    let (_, idle) = place.measured(&["run", "hostile.rhai"], "");
     for (script, says) in HOSTILE {
         // In a process of its own, and in the host's.
         place.file("hostile.rhai", script);
         for (args, stdin) in [(["run", "-"], *script), (["run", "hostile.rhai"], "")] {
-            let output = place.run_with(&args, stdin, &[]);
+            let (output, peak) = place.measured(&args, stdin);
             assert_eq!(output.code, 1, "{args:?} {script}\n{}", output.stderr);
             let _ = output.says(&["error:", says]);
+            let more = peak.saturating_sub(idle) >> 20;
+            assert!(more <= 64, "{more} MiB above idle: {args:?} {script}");
         }
-        let peak = place.peak_memory(&["run", "hostile.rhai"], "");
-        let more = peak.saturating_sub(idle) >> 20;
-        assert!(more <= 64, "{more} MiB above idle: {script}");
     }
     // The host is alive, and the board as it was.
     place.script(&format!("plan(\"{PLAN}\").tasks.len()"), &[]).code(0);
@@ -237,5 +243,101 @@ fn an_error_of_a_script_shows_nothing_of_the_host() {
         {
             assert!(!output.stdout.contains(secret), "{script}: {}", output.stdout);
         }
+    }
+}
+
+#[test]
+fn a_script_comes_to_the_same_in_a_process_of_its_own() {
+    let scripts = [
+        "let b = plan(\"BOS Operations\"); for t in b.bucket(\"Inbox\").tasks { if t.assigned_to(me()) { t.priority = 1; t.description += \"!\"; t.add_label(\"Finance\"); } } print(b.labels); b.members.map(|u| u.name)",
+        "let b = plan(\"BOS Operations\"); let n = b.create_bucket(\"New\"); let t = n.create_task(#{ title: \"x\", assign: \"me\", checklist: [\"a\", \"b\"], due: today() + days(3) }); t.description = `see ${t.id}`; warn(\"so\"); t.id",
+        "let b = plan(\"BOS Operations\"); let t = b.bucket(\"Inbox\").tasks_in_order(); t[1].move_before(t[0]); t[2].move_to(\"Done\"); my_tasks().len()",
+        "let b = plan(\"BOS Operations\"); b.task(\"Negotiate the parcel rates\").delete(); b.bucket(\"Done\").delete()",
+        "groups().map(|g| [g.name, g.members.len()])",
+        "plan(\"Nothing of the kind\")",
+        "user(\"nobody@bos.example\")",
+        "let p = create_plan(\"BOS\", \"Another\"); p.set_label(1, \"One\"); p.create_task(#{ title: \"first\", labels: [1] })",
+        "plans().map(|p| p.title)",
+        "import \"markdown\" as md; md::row([now(), today().weekday])",
+    ];
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[agents.rook]\nplans = [\"BOS Operations\"]\n",
+    );
+    let lib = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/lib/markdown.rhai");
+    place.file("scripts/lib/markdown.rhai", &std::fs::read_to_string(lib).unwrap());
+    for script in scripts {
+        place.file("same.rhai", script);
+        for whom in [&[][..], &["--as", "rook"]] {
+            let run = |isolate: &[&str]| {
+                let args =
+                    [&["run", "same.rhai", "-n", "--force", "--json"], isolate, whom].concat();
+                let mut report = place.run(&args).json();
+                // Ids of new things have the run's own number in them; so have clocks.
+                let nonce =
+                    report.to_string().split("⟦new:1:").nth(1).map(|it| it[..12].to_owned());
+                let text = report.to_string().replace(&nonce.unwrap_or("none".into()), "…");
+                report = serde_json::from_str(&text).unwrap();
+                for volatile in ["run_id", "stats"] {
+                    report.as_object_mut().unwrap().remove(volatile);
+                }
+                report
+            };
+            let (here, there) = (run(&[]), run(&["--isolate"]));
+            assert!(script.contains("now()") || here == there, "{script}\n{here:#}\n{there:#}");
+            assert_eq!(here["status"], there["status"]);
+        }
+    }
+}
+
+#[test]
+fn a_process_of_its_own_costs_no_more_requests() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("many.rhai", "let n = 0; for t in plan(\"BOS Operations\").tasks { n += t.description.len(); t.assignees; } n");
+    let mut counts = Vec::new();
+    for more in [&[][..], &["--isolate"]] {
+        place.run(&[&["run", "many.rhai", "-n"], more].concat()).code(0);
+        counts.push(planner.requests().len());
+    }
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[test]
+fn a_script_in_a_process_of_its_own_is_stopped_with_ctrl_c() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "planwright.toml",
+        "[limits]\noperations = 9_000_000_000\ncomputing_seconds = 600\nseconds = 1\n",
+    );
+    place.script("loop { }", &[]).code(1).says(&["over its time budget of 1 s"]);
+}
+
+#[test]
+fn each_budget_has_a_name_of_its_own_and_can_be_set_for_an_agent() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[limits]\nreads = 2\nwishes = 3\ncalls = 10\noutput_kib = 1\noperations = 10_000\n[agents.rook.limits]\nreads = 100\nwishes = 100\ncalls = 40\noutput_kib = 10\noperations = 100_000\n",
+    );
+    for (script, says) in [
+        (
+            "for t in plan(\"BOS Operations\").buckets { t.tasks; } for p in plans() { p.tasks; }",
+            "over its reads budget of 2",
+        ),
+        (
+            "for n in 0..9 { plan(\"BOS Operations\").create_bucket(`b${n}`); }",
+            "over its changes budget of 3",
+        ),
+        ("fn f(n) { if n > 0 { f(n - 1) } } f(20)", "over the calls budget"),
+        ("for n in 0..200 { print(\"0123456789\"); }", "over its output budget of 1 KiB"),
+        ("for n in 0..20_000 { }", "over its operations budget of 10000"),
+    ] {
+        place.script(script, &["-n"]).code(1).says(&[says]);
+        place.script(script, &["-n", "--as", "rook"]).code(0);
     }
 }

@@ -298,10 +298,15 @@ impl Place {
         self.run_with(args, "", &[])
     }
 
-    /// Runs the program and returns the most memory it held, in bytes, as the system tells it
-    /// while it runs; 0 where it does not.
-    pub(crate) fn peak_memory(&self, args: &[&str], stdin: &str) -> u64 {
-        let mut child = self.start(args, stdin);
+    /// Runs the program and returns also the most memory it held, in bytes, as the system tells
+    /// it while it runs; 0 where it does not.
+    pub(crate) fn measured(&self, args: &[&str], stdin: &str) -> (Output, u64) {
+        let path = |name: &str| self.path().join(name);
+        let file = |name: &str| std::fs::File::create(path(name)).unwrap();
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(file("stdout.txt")).stderr(file("stderr.txt"));
+        let mut child = command.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let status = format!("/proc/{}/status", child.id());
         let mut peak = 0;
         while child.try_wait().unwrap().is_none() {
@@ -311,7 +316,9 @@ impl Place {
             peak = peak.max(kib.unwrap_or(0) << 10);
             std::thread::yield_now();
         }
-        peak
+        let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+        let code = child.wait().unwrap().code().unwrap_or(-1);
+        (Output { code, stdout: text("stdout.txt"), stderr: text("stderr.txt") }, peak)
     }
 
     /// Runs a script given on standard input.
