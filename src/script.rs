@@ -18,16 +18,23 @@ pub mod diagnose;
 pub mod config;
 pub mod library;
 pub mod manifest;
+mod scan;
 mod shipped;
 pub mod workspace;
+
+// What is in force of them, and how that changes.
+pub mod bundle;
+pub mod reload;
 
 // What runs them.
 pub mod policy;
 pub mod skill;
 
 pub use budget::Budget;
+pub use bundle::Bundle;
 pub use config::Config;
 pub use manifest::Manifest;
 pub use policy::Policies;
+pub use reload::Watcher;
 pub use skill::Skill;
 pub use workspace::Workspace;
