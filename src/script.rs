@@ -21,8 +21,13 @@ pub mod config;
 pub mod library;
 pub mod lint;
 pub mod manifest;
+mod scan;
 mod shipped;
 pub mod workspace;
+
+// What is in force of them, and how that changes.
+pub mod bundle;
+pub mod reload;
 
 // What runs them.
 pub mod policy;
@@ -31,8 +36,10 @@ pub mod testing;
 pub mod worker;
 
 pub use budget::Budget;
+pub use bundle::Bundle;
 pub use config::Config;
 pub use manifest::Manifest;
 pub use policy::Policies;
+pub use reload::Watcher;
 pub use skill::Skill;
 pub use workspace::Workspace;

@@ -13,12 +13,12 @@ use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Scope};
 use crate::change::ChangeSet;
 use crate::host::{Failure, Judge, Session, Start, View};
 use crate::policy::Ruling;
-use crate::script::Workspace;
 use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
 use crate::script::budget::{Budget, Meter};
 use crate::script::diagnose::explain;
 use crate::script::engine::{Kind, for_running};
 use crate::script::skill::Compiled;
+use crate::script::{Config, Workspace};
 
 /// The policies in force.
 #[derive(Debug)]
@@ -40,7 +40,18 @@ impl Policies {
     /// Compiles the policies that a workspace puts in force for a run of `agent`.
     #[must_use]
     pub fn in_force(workspace: &Workspace, agent: Option<&str>) -> Self {
-        let config = &workspace.config;
+        Self::listed(&workspace.config, agent, |name| {
+            let text = workspace.policies.get(name)?;
+            Some(compile(name, text, &workspace.libraries))
+        })
+    }
+
+    /// Takes the policies that a configuration lists for a run of `agent` from `of`.
+    pub(crate) fn listed(
+        config: &Config,
+        agent: Option<&str>,
+        of: impl Fn(&str) -> Option<Result<Compiled, Failure>>,
+    ) -> Self {
         let of_agent = agent.and_then(|it| config.agents.get(it)).map(|it| it.policies.as_slice());
         // What is in force for every run is so for every plan.
         let mut names: BTreeMap<&str, Option<BTreeSet<String>>> = BTreeMap::new();
@@ -56,7 +67,7 @@ impl Policies {
         }
         let in_force = |(name, plans): (&str, Option<BTreeSet<String>>)| InForce {
             source: format!("{name}.rhai"),
-            compiled: compile(name, workspace),
+            compiled: of(name).unwrap_or_else(|| Err(missing(name))),
             plans,
         };
         let policies = names.into_iter().map(in_force).collect();
@@ -70,18 +81,22 @@ impl Policies {
     }
 }
 
-/// Compiles a policy of a workspace, as it would be put in force.
-pub(crate) fn compile(name: &str, workspace: &Workspace) -> Result<Compiled, Failure> {
-    let Some(text) = workspace.policies.get(name) else {
-        return Err(Failure {
-            code: "policy".into(),
-            message: format!("the policy `{name}` is in force but missing"),
-            hint: Some(format!("add scripts/policies/{name}.rhai, or take it off planwright.toml")),
-            ..Failure::default()
-        });
-    };
+fn missing(name: &str) -> Failure {
+    Failure {
+        code: "policy".into(),
+        message: format!("the policy `{name}` is in force but missing"),
+        hint: Some(format!("add scripts/policies/{name}.rhai, or take it off planwright.toml")),
+        ..Failure::default()
+    }
+}
+
+/// Compiles a policy from its text.
+pub(crate) fn compile(
+    name: &str,
+    text: &str,
+    libraries: &Arc<BTreeMap<String, String>>,
+) -> Result<Compiled, Failure> {
     let file = format!("policies/{name}.rhai");
-    let libraries: &Arc<BTreeMap<String, String>> = &workspace.libraries;
     let compiled = Compiled::new(Kind::Policy, &file, text, libraries, &Scope::new())?;
     wrong_hooks(&compiled).map_or(Ok(()), Err)?;
     Ok(compiled)
@@ -117,7 +132,8 @@ pub(crate) fn wrong_hooks(compiled: &Compiled) -> Option<Failure> {
 /// Says why a policy of a workspace can not be used, if it can not.
 #[must_use]
 pub fn problem(name: &str, workspace: &Workspace) -> Option<Failure> {
-    compile(name, workspace).err()
+    let Some(text) = workspace.policies.get(name) else { return Some(missing(name)) };
+    compile(name, text, &workspace.libraries).err()
 }
 
 /// Where a policy went wrong, for whoever looks after it.

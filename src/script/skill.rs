@@ -1,6 +1,6 @@
 //! Skills: compiled once, run on a session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use rhai::{AST, Dynamic, EvalAltResult, Scope};
@@ -23,6 +23,8 @@ pub(crate) struct Compiled {
     pub(crate) ast: Arc<AST>,
     /// `sha256:…` over its own text and all it imports.
     pub(crate) digest: String,
+    /// The libraries that it imports, directly or not.
+    imports: BTreeSet<String>,
     /// Its file, for messages.
     pub(crate) file: String,
     pub(crate) sources: Arc<Sources>,
@@ -76,15 +78,27 @@ impl Compiled {
             failure.hint = Some(format!("copy it first: `let copy = it.{property};`"));
             return Err(failure);
         }
-        let mut hash = Sha256::new();
-        hash.update(text.as_bytes());
-        for path in used.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let text = libraries.get(path).map(String::as_str).unwrap_or_default();
-            hash.update(format!("\0{path}\0{text}").as_bytes());
-        }
-        let digest = format!("sha256:{:x}", hash.finalize());
-        Ok(Self { ast: Arc::new(ast), digest, file: file.to_owned(), sources: Arc::new(sources) })
+        let imports = used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let digest = digest(text, &imports, libraries);
+        let (ast, file, sources) = (Arc::new(ast), file.to_owned(), Arc::new(sources));
+        Ok(Self { ast, digest, imports, file, sources })
     }
+
+    /// Tells whether compiling these texts would come to the same.
+    pub(crate) fn is_of(&self, text: &str, libraries: &BTreeMap<String, String>) -> bool {
+        self.imports.iter().all(|it| libraries.contains_key(it))
+            && self.digest == digest(text, &self.imports, libraries)
+    }
+}
+
+fn digest(text: &str, imports: &BTreeSet<String>, libraries: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(text.as_bytes());
+    for path in imports {
+        let text = libraries.get(path).map(String::as_str).unwrap_or_default();
+        hash.update(format!("\0{path}\0{text}").as_bytes());
+    }
+    format!("sha256:{:x}", hash.finalize())
 }
 
 /// A skill, ready to run.
@@ -122,6 +136,11 @@ impl Skill {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.compiled.digest
+    }
+
+    /// Tells whether compiling these texts would come to the same.
+    pub(crate) fn is_of(&self, text: &str, libraries: &BTreeMap<String, String>) -> bool {
+        self.compiled.is_of(text, libraries)
     }
 
     /// Makes it a program.

@@ -1,13 +1,12 @@
 //! A workspace: skills, policies, libraries and configuration, read whole into memory.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::script::config::Config;
 use crate::script::engine::MAX_SOURCE;
+use crate::script::scan::{read_text, walk};
 use crate::script::shipped;
 
 /// The file that marks a folder as a workspace.
@@ -70,23 +69,11 @@ impl Workspace {
     /// Returns the workspace inside the program, with its `agent_rules` in force.
     #[must_use]
     pub fn shipped() -> Self {
-        let of = |folder: &str| {
-            shipped::FILES
-                .iter()
-                .filter_map(|(path, text)| {
-                    let name = path.strip_prefix(folder)?.strip_suffix(".rhai")?;
-                    Some((name.to_owned(), (*text).to_owned()))
-                })
-                .collect()
-        };
-        Self {
-            root: None,
-            config: Config::default(),
-            skills: of("skills/"),
-            policies: of("policies/"),
-            tests: of("tests/"),
-            libraries: Arc::new(of("lib/")),
-        }
+        let texts = shipped::FILES
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect();
+        Self::of_texts(None, Config::default(), &texts)
     }
 
     /// Reads the workspace in a folder.
@@ -94,30 +81,38 @@ impl Workspace {
     /// # Errors
     /// It has no configuration, or something in it can not be read.
     pub fn load(root: &Path) -> Result<Self, WorkspaceError> {
-        let config_path = root.join(CONFIG_FILE);
-        if !config_path.is_file() {
-            return Err(WorkspaceError::NotAWorkspace(root.to_owned()));
+        let mut texts = BTreeMap::new();
+        for (name, found) in walk(root, &mut |_, _| ()).files {
+            texts.insert(name, read_text(&found?.path)?);
         }
-        let config = Config::parse(&read_text(&config_path)?).map_err(|source| {
-            WorkspaceError::Config { path: config_path, source: Box::new(source) }
-        })?;
-        let scripts = root.join("scripts");
-        let of = |folder: &str| -> Result<BTreeMap<String, String>, WorkspaceError> {
-            let mut found = BTreeMap::new();
-            let folder = scripts.join(folder);
-            if folder.is_dir() {
-                collect(root, &folder, "", &mut found)?;
-            }
-            Ok(found)
+        let Some(config) = texts.get(CONFIG_FILE) else {
+            return Err(WorkspaceError::NotAWorkspace(root.to_owned()));
         };
-        Ok(Self {
-            root: Some(root.to_owned()),
+        let config = parse_config(root, config)?;
+        Ok(Self::of_texts(Some(root), config, &texts))
+    }
+
+    /// Sorts the texts of a workspace by what they are; they are named as a walk names them.
+    pub(crate) fn of_texts(
+        root: Option<&Path>,
+        config: Config,
+        texts: &BTreeMap<String, String>,
+    ) -> Self {
+        let of = |folder: &str| {
+            let scripts = texts.iter().filter_map(|(path, text)| {
+                let name = path.strip_prefix(folder)?.strip_suffix(".rhai")?;
+                Some((name.to_owned(), text.clone()))
+            });
+            scripts.collect()
+        };
+        Self {
+            root: root.map(Path::to_owned),
             config,
-            skills: of("skills")?,
-            policies: of("policies")?,
-            tests: of("tests")?,
-            libraries: Arc::new(of("lib")?),
-        })
+            skills: of("skills/"),
+            policies: of("policies/"),
+            tests: of("tests/"),
+            libraries: Arc::new(of("lib/")),
+        }
     }
 
     /// Finds the nearest folder at or above `start` that is a workspace.
@@ -127,35 +122,15 @@ impl Workspace {
     }
 }
 
-fn collect(
-    root: &Path,
-    folder: &Path,
-    prefix: &str,
-    found: &mut BTreeMap<String, String>,
-) -> Result<(), WorkspaceError> {
-    let unreadable = |source| WorkspaceError::Unreadable { path: folder.to_owned(), source };
-    let real_root = root.canonicalize().map_err(unreadable)?;
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let Some(name) = path.file_name().and_then(|it| it.to_str()) else { continue };
-        if name.starts_with('.') {
-            continue;
-        }
-        let real = path
-            .canonicalize()
-            .map_err(|source| WorkspaceError::Unreadable { path: path.clone(), source })?;
-        if !real.starts_with(&real_root) {
-            return Err(WorkspaceError::Escapes(path));
-        }
-        if real.is_dir() && prefix.len() < 100 {
-            collect(root, &path, &format!("{prefix}{name}/"), found)?;
-        } else if let Some(stem) = name.strip_suffix(".rhai")
-            && real.is_file()
-        {
-            found.insert(format!("{prefix}{stem}"), read_script(&path)?);
-        }
-    }
-    Ok(())
+/// Reads the configuration of the workspace in `root`.
+///
+/// # Errors
+/// It is wrong; says where.
+pub(crate) fn parse_config(root: &Path, text: &str) -> Result<Config, WorkspaceError> {
+    Config::parse(text).map_err(|source| WorkspaceError::Config {
+        path: root.join(CONFIG_FILE),
+        source: Box::new(source),
+    })
 }
 
 /// Reads the text of one script.
@@ -163,18 +138,5 @@ fn collect(
 /// # Errors
 /// It can not be read, is too large, or is no text.
 pub fn read_script(path: &Path) -> Result<String, WorkspaceError> {
-    let text = read_text(path)?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
-}
-
-fn read_text(path: &Path) -> Result<String, WorkspaceError> {
-    let unreadable = |source| WorkspaceError::Unreadable { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_SOURCE).unwrap_or(u64::MAX) + 1;
-    let file = fs::File::open(path).map_err(unreadable)?;
-    file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > MAX_SOURCE {
-        return Err(WorkspaceError::TooLarge(path.to_owned()));
-    }
-    String::from_utf8(bytes).map_err(|_| WorkspaceError::NotText(path.to_owned()))
+    read_text(path)
 }

@@ -29,7 +29,8 @@ mod undo;
 // What the documents claim.
 mod docs;
 
-// Scripts: what they can do, what they can not, and the ones we ship.
+// Scripts: what they can do, what they can not, the ones we ship, and edits while they run.
+mod reload;
 mod sandbox;
 mod scripts;
 mod shipped;

@@ -22,6 +22,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["graph"]),
     ("rusqlite", &["emulator", "journal"]),
     ("rhai", &["script"]),
+    ("notify", &["script"]),
     ("axum", &["emulator"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),

@@ -1,0 +1,161 @@
+//! Events of the file system, as signs. Nothing depends on them but speed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, CreateKind, Event, EventKind, ModifyKind, RenameMode};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use crate::script::reload::settle::Sign;
+use crate::script::scan::FolderId;
+
+/// Whether the system says when a file that was written to is closed.
+pub(crate) const TELLS_CLOSING: bool = cfg!(any(target_os = "linux", target_os = "android"));
+/// How long an event may take before events are taken for dead.
+const DEAD_AFTER: Duration = Duration::from_secs(2);
+
+/// What the thread that reloads is told.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// Something happened to a file or folder.
+    Sign(Sign),
+    /// The root was opened: what was said before it, is known.
+    Fence,
+    /// Someone asks to look.
+    Look,
+    /// The end.
+    Stop,
+}
+
+/// The folders that are watched.
+#[derive(Debug)]
+pub(crate) struct Native {
+    watcher: RecommendedWatcher,
+    /// Where the root really lies.
+    root: PathBuf,
+    armed: BTreeMap<PathBuf, FolderId>,
+}
+
+impl Native {
+    /// Begins to watch; nothing yet.
+    pub(crate) fn new(root: &Path, signals: &Sender<Signal>) -> Option<Self> {
+        let root = root.canonicalize().ok()?;
+        let (signals, fence) = (signals.clone(), root.clone());
+        let tell = move |event: Result<Event, notify::Error>| {
+            for signal in signals_of(event, &fence) {
+                // Nobody listens any more: it is over.
+                drop(signals.send(signal));
+            }
+        };
+        match notify::recommended_watcher(tell) {
+            Ok(watcher) => Some(Self { watcher, root, armed: BTreeMap::new() }),
+            Err(error) => {
+                tracing::warn!(%error, "no file events; looking at intervals instead");
+                None
+            }
+        }
+    }
+
+    /// Tells whether it watches the folder that the root now is.
+    pub(crate) fn is_of(&self, root: &Path) -> bool {
+        root.canonicalize().is_ok_and(|it| it == self.root)
+    }
+
+    /// Watches a folder, if it does not yet.
+    pub(crate) fn arm(&mut self, folder: &Path, id: FolderId) {
+        if self.armed.get(folder) == Some(&id) {
+            return;
+        }
+        match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.armed.insert(folder.to_owned(), id);
+            }
+            Err(error) => tracing::debug!(%error, "a folder can not be watched"),
+        }
+    }
+
+    /// Forgets that it watches what was there: another may have its name now.
+    pub(crate) fn disarm(&mut self, path: &Path) {
+        self.armed.retain(|folder, _| !folder.starts_with(path));
+    }
+
+    /// Watches these folders no more, but the ones that a walk found.
+    pub(crate) fn keep(&mut self, folders: &BTreeMap<PathBuf, FolderId>) {
+        let Self { watcher, armed, .. } = self;
+        armed.retain(|folder, _| {
+            let keep = folders.contains_key(folder);
+            if !keep {
+                // It may be gone, and its watch with it.
+                drop(watcher.unwatch(folder));
+            }
+            keep
+        });
+    }
+
+    /// Forgets what it watches: everything is watched anew.
+    pub(crate) fn doubt_all(&mut self) {
+        self.armed.clear();
+    }
+
+    /// Waits until everything that has happened so far is known; false if that fails.
+    ///
+    /// Opening a folder is an event too, and events come in order. Someone else may open the
+    /// root in the same moment, which would end the wait too early: stamps are compared as well.
+    pub(crate) fn fence(&self, signals: &Receiver<Signal>, heard: &mut Vec<Signal>) -> bool {
+        heard.extend(signals.try_iter().filter(|it| !matches!(it, Signal::Fence)));
+        if !TELLS_CLOSING {
+            return true;
+        }
+        if std::fs::File::open(&self.root).is_err() {
+            return false;
+        }
+        let until = Instant::now() + DEAD_AFTER;
+        loop {
+            match signals.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Signal::Fence) => return true,
+                Ok(signal) => heard.push(signal),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+}
+
+fn signals_of(event: Result<Event, notify::Error>, root: &Path) -> Vec<Signal> {
+    let Ok(event) = event else { return vec![Signal::Sign(Sign::Lost)] };
+    if event.need_rescan() {
+        return vec![Signal::Sign(Sign::Lost)];
+    }
+    let mut paths = event.paths.into_iter();
+    let Some(path) = paths.next() else { return Vec::new() };
+    let sign = match event.kind {
+        EventKind::Access(AccessKind::Open(_)) if path == root => return vec![Signal::Fence],
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Sign::Closed(path),
+        EventKind::Access(_) => return Vec::new(),
+        EventKind::Create(CreateKind::Folder) => Sign::Other,
+        EventKind::Create(_) if is_complete(&path) => Sign::Whole(path),
+        EventKind::Modify(ModifyKind::Name(mode)) => match (mode, paths.next()) {
+            (RenameMode::Both, Some(to)) => Sign::Moved(path, to),
+            (RenameMode::From, _) => Sign::Gone(path),
+            _ => Sign::Whole(path),
+        },
+        EventKind::Modify(ModifyKind::Metadata(_)) => Sign::Other,
+        EventKind::Create(_) | EventKind::Modify(_) => Sign::Written(path),
+        EventKind::Remove(_) => Sign::Gone(path),
+        EventKind::Any | EventKind::Other => Sign::Other,
+    };
+    vec![Signal::Sign(sign)]
+}
+
+/// Tells whether what was just created has its text already: a link.
+fn is_complete(path: &Path) -> bool {
+    let Ok(metadata) = path.symlink_metadata() else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        metadata.is_symlink() || (metadata.is_file() && metadata.nlink() > 1)
+    }
+    #[cfg(not(unix))]
+    metadata.is_symlink()
+}

@@ -1,0 +1,260 @@
+//! What lies in a workspace's folder: a walk over its files, and how one is read.
+//!
+//! Editors leave their own files beside those they edit; folders may be links that are pointed
+//! elsewhere while they are walked. So a walk names each file by where it really lies, and keeps
+//! what tells that it changed. Nothing but plain files is ever opened.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::script::engine::MAX_SOURCE;
+use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
+
+/// The folders of scripts, below `scripts/`.
+pub(crate) const FOLDERS: [&str; 4] = ["skills", "policies", "lib", "tests"];
+
+/// What tells, without opening a file, that it is another or has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+    /// Device, inode, and when the inode changed last: no program can set that back.
+    #[cfg(unix)]
+    inode: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    /// Tells whether the file has no text.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            inode: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Stamp {
+    /// A stamp that tells no more than a length.
+    pub(crate) fn of_len(len: usize) -> Self {
+        let len = u64::try_from(len).unwrap();
+        Self {
+            len,
+            modified: None,
+            #[cfg(unix)]
+            inode: (0, 0, 0, 0),
+        }
+    }
+}
+
+/// A file, as a walk found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Its path below the root as it was given, for messages.
+    pub(crate) path: PathBuf,
+    /// Its name in the folder where that really lies.
+    pub(crate) place: PathBuf,
+    /// Where it really lies: elsewhere if it is a link.
+    pub(crate) real: PathBuf,
+    pub(crate) stamp: Stamp,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// By name: `planwright.toml`, `skills/triage.rhai`, `lib/text/markdown.rhai`. A folder that
+    /// can not be listed is there too, its name ends in a slash.
+    pub(crate) files: BTreeMap<String, Result<Found, WorkspaceError>>,
+    /// The folders they really lie in.
+    pub(crate) folders: BTreeMap<PathBuf, FolderId>,
+}
+
+/// What tells one folder from another that took its name (device and inode, where there are).
+pub(crate) type FolderId = Option<(u64, u64)>;
+
+fn id_of(folder: &Path) -> FolderId {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(folder).ok().map(|it| (it.dev(), it.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
+/// Tells whether a file is an editor's own, by its name.
+pub(crate) fn is_ignored(name: &str) -> bool {
+    name.starts_with(['.', '#'])
+        || name.ends_with(['~', '#'])
+        || [".tmp", ".part", ".swp"].iter().any(|it| name.ends_with(it))
+        || name.contains("___jb_")
+        || name == "4913"
+}
+
+/// Walks a workspace. Each folder is passed to `enter` before it is listed, so that whoever
+/// watches it from then on misses nothing.
+pub(crate) fn walk(root: &Path, enter: &mut dyn FnMut(&Path, FolderId)) -> Walk {
+    let mut walk = Walk::default();
+    let Ok(real_root) = root.canonicalize() else { return walk };
+    let mut walker = Walker { root: &real_root, walk: &mut walk, enter };
+    walker.note_folder(&real_root);
+    let config = root.join(CONFIG_FILE);
+    walker.file(CONFIG_FILE, &config, &real_root.join(CONFIG_FILE));
+    let scripts = root.join("scripts");
+    if let Ok(real) = scripts.canonicalize() {
+        walker.note_folder(&real);
+    }
+    for folder in FOLDERS {
+        walker.folder(&format!("{folder}/"), &scripts.join(folder));
+    }
+    walk
+}
+
+struct Walker<'a> {
+    root: &'a Path,
+    walk: &'a mut Walk,
+    enter: &'a mut dyn FnMut(&Path, FolderId),
+}
+
+impl Walker<'_> {
+    fn note_folder(&mut self, real: &Path) {
+        if real.starts_with(self.root) && !self.walk.folders.contains_key(real) {
+            let id = id_of(real);
+            (self.enter)(real, id);
+            self.walk.folders.insert(real.to_owned(), id);
+        }
+    }
+
+    fn fail(&mut self, name: &str, path: &Path, source: std::io::Error) {
+        // What went away in the meantime is not there.
+        if path.symlink_metadata().is_ok() {
+            let error = WorkspaceError::Unreadable { path: path.to_owned(), source };
+            self.walk.files.insert(name.to_owned(), Err(error));
+        }
+    }
+
+    fn folder(&mut self, name: &str, path: &Path) {
+        let real = match path.canonicalize() {
+            Ok(real) => real,
+            Err(source) => return self.fail(name, path, source),
+        };
+        if !real.starts_with(self.root) {
+            let error = WorkspaceError::Escapes(path.to_owned());
+            self.walk.files.insert(name.to_owned(), Err(error));
+            return;
+        }
+        // A file may be where a folder is expected.
+        if !real.is_dir() {
+            return;
+        }
+        if let Some(parent) = real.parent() {
+            // A new folder shows in the one that it is in.
+            self.note_folder(parent);
+        }
+        self.note_folder(&real);
+        let entries = match fs::read_dir(&real) {
+            Ok(entries) => entries,
+            Err(source) => return self.fail(name, path, source),
+        };
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(source) => return self.fail(name, path, source),
+            };
+            let own = entry.file_name();
+            let Some(own) = own.to_str().filter(|it| !is_ignored(it)) else { continue };
+            let (path, place) = (path.join(own), real.join(own));
+            let is_dir = match entry.file_type() {
+                Ok(kind) if kind.is_symlink() => place.is_dir(),
+                Ok(kind) => kind.is_dir(),
+                Err(_) => continue,
+            };
+            // A link to a folder above would go round and round.
+            if is_dir && name.len() < 100 {
+                self.folder(&format!("{name}{own}/"), &path);
+            } else if !is_dir && own.ends_with(".rhai") {
+                self.file(&format!("{name}{own}"), &path, &place);
+            }
+        }
+    }
+
+    fn file(&mut self, name: &str, path: &Path, place: &Path) {
+        let real = match place.canonicalize() {
+            Ok(real) => real,
+            Err(source) => return self.fail(name, path, source),
+        };
+        if !real.starts_with(self.root) {
+            let error = WorkspaceError::Escapes(path.to_owned());
+            self.walk.files.insert(name.to_owned(), Err(error));
+            return;
+        }
+        if let Some(parent) = real.parent().filter(|_| real != place) {
+            self.note_folder(parent);
+        }
+        let metadata = match fs::metadata(&real) {
+            Ok(metadata) => metadata,
+            Err(source) => return self.fail(name, path, source),
+        };
+        if metadata.is_file() {
+            let (path, place) = (path.to_owned(), place.to_owned());
+            let found = Found { path, place, real, stamp: Stamp::of(&metadata) };
+            self.walk.files.insert(name.to_owned(), Ok(found));
+        }
+    }
+}
+
+/// Reads a file that a walk found; `None` if it is not, or does not stay, as it was found.
+///
+/// # Errors
+/// It can not be read, is too large, or is no text.
+pub(crate) fn read_found(found: &Found) -> Result<Option<String>, WorkspaceError> {
+    let unreadable = |source| WorkspaceError::Unreadable { path: found.path.clone(), source };
+    let file = match fs::File::open(&found.real) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let is_as_found = || Ok(Stamp::of(&file.metadata().map_err(unreadable)?) == found.stamp);
+    if !is_as_found()? {
+        return Ok(None);
+    }
+    let text = read_from(&file, &found.path);
+    if is_as_found()? { text.map(Some) } else { Ok(None) }
+}
+
+/// Reads the text of one script.
+///
+/// # Errors
+/// It can not be read, is too large, or is no text.
+pub(crate) fn read_text(path: &Path) -> Result<String, WorkspaceError> {
+    let file = fs::File::open(path)
+        .map_err(|source| WorkspaceError::Unreadable { path: path.to_owned(), source })?;
+    read_from(&file, path)
+}
+
+fn read_from(file: &fs::File, path: &Path) -> Result<String, WorkspaceError> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_SOURCE).unwrap_or(u64::MAX) + 1;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|source| WorkspaceError::Unreadable { path: path.to_owned(), source })?;
+    if bytes.len() > MAX_SOURCE {
+        return Err(WorkspaceError::TooLarge(path.to_owned()));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| WorkspaceError::NotText(path.to_owned()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
