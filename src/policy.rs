@@ -9,5 +9,5 @@ pub mod rules;
 pub mod verdict;
 
 pub use review::{Cleared, ClearedRest, Reviewed, review};
-pub use rules::{AgentGrants, Caps, Grants};
+pub use rules::{AgentGrants, Caps, Earlier, Grants};
 pub use verdict::{RuleLine, Ruling, Saw, Verdict};

@@ -108,6 +108,12 @@ impl Draft {
         Self { nonce, ..Self::default() }
     }
 
+    /// Returns an empty draft that goes on counting what is made.
+    #[must_use]
+    pub fn next_segment(&self) -> Self {
+        Self { nonce: self.nonce.clone(), n_created: self.n_created, ..Self::default() }
+    }
+
     /// Returns what makes the run's markers unguessable.
     #[must_use]
     pub fn nonce(&self) -> &str {

@@ -18,6 +18,7 @@ impl Session {
     /// # Errors
     /// The beta is not in use, or as [`Session::edit_plan`].
     pub fn archive_plan(&self, id: &PlanId, archive: bool, reason: &str) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_beta("archiving a plan")?;
         let reason = reason.to_owned();
         self.edit_plan(id, |plan| {
@@ -39,6 +40,8 @@ impl Session {
         plan: &PlanId,
         bucket: Option<&BucketId>,
     ) -> Result<(), Error> {
+        let id = &*self.real(id);
+        let plan = &*self.real(plan);
         self.check_beta("moving a task to another plan")?;
         self.plan(plan)?;
         if let Some(bucket) = bucket
@@ -60,6 +63,7 @@ impl Session {
     /// # Errors
     /// The beta is not in use, the pattern breaks its rules, or as [`Session::edit_task`].
     pub fn set_recurrence(&self, id: &TaskId, wanted: Option<Recurrence>) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_beta("a recurring task")?;
         if let Some(recurrence) = &wanted {
             recurrence.pattern.check().map_err(Error::Invalid)?;
@@ -99,6 +103,7 @@ impl Session {
     /// # Errors
     /// The service can not be asked.
     pub fn roster_members(&self, id: &PlanId) -> Result<Option<Vec<User>>, Error> {
+        let id = &*self.real(id);
         let plan = self.plan(id)?;
         let Some(roster) = &plan.roster else { return Ok(None) };
         let mut ids: BTreeSet<_> = plan.new_members.into_iter().collect();
@@ -117,6 +122,7 @@ impl Session {
     /// # Errors
     /// No roster contains the plan, or as [`Session::edit_plan`].
     pub fn add_member(&self, id: &PlanId, user: &User) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_beta("a member of a roster")?;
         let Some(members) = self.roster_members(id)? else {
             let message = "the plan is in a group: its members are the group's".to_owned();

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::graph::{Client, Error};
 use crate::host::Stop;
+use crate::host::remote::Wanted;
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, TaskId, User, UserId, Versioned,
@@ -43,6 +44,8 @@ pub(crate) enum Ask {
     Groups,
     Members(GroupId),
     RosterMembers(RosterId),
+    /// Apply what is wanted so far; from another process, this.
+    Commit(Option<Box<Wanted>>),
 }
 
 /// What it gets.
@@ -62,6 +65,8 @@ pub(crate) enum Got {
     Groups(Vec<Group>),
     Members(Vec<User>),
     MemberIds(Vec<UserId>),
+    /// What the markers have become; nothing in a dry run, which goes on as it is.
+    Committed(Option<BTreeMap<String, String>>),
 }
 
 /// A question with the place for its answer.
@@ -73,8 +78,19 @@ pub(crate) struct Question {
 }
 
 /// Answers questions until nobody is left to ask.
-pub(crate) async fn serve(client: Client, mut questions: mpsc::Receiver<Question>) {
+///
+/// To commit is the run's own business: `commits` leads there.
+pub(crate) async fn serve(
+    client: Client,
+    mut questions: mpsc::Receiver<Question>,
+    commits: mpsc::Sender<Question>,
+) {
     while let Some(Question { ask, stop, reply }) = questions.recv().await {
+        if let Ask::Commit(_) = ask {
+            // Nobody there any more: the reply is dropped, which is an answer.
+            drop(commits.send(Question { ask, stop, reply }).await);
+            continue;
+        }
         tokio::select! {
             biased;
             () = stop.wait() => drop(reply),
@@ -103,6 +119,7 @@ async fn fetch(client: &Client, ask: Ask) -> Result<Got, Error> {
             let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
             Got::MemberIds(members.into_iter().map(|it| it.0).collect())
         }
+        Ask::Commit(_) => Got::Committed(None),
         Ask::Members(group) => Got::Members(client.list(&request::members(&group)).await?),
     })
 }

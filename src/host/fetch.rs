@@ -173,6 +173,7 @@ impl Session {
                 known.map_or_else(|| self.fetch(ask), |user| Ok(Got::User(user)))
             }
             Ask::Groups => self.groups().map(Got::Groups),
+            Ask::Commit(_) => self.ask(ask.clone()),
             Ask::UserTasks(_) | Ask::UserByMail(_) | Ask::Members(_) | Ask::RosterMembers(_) => {
                 self.fetch(ask)
             }

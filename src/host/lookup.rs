@@ -78,6 +78,7 @@ impl Session {
     /// # Errors
     /// None or several have that name.
     pub fn find_bucket(&self, plan: &PlanId, text: &str) -> Result<BucketId, Error> {
+        let plan = &*self.real(plan);
         let text = text.trim();
         let buckets: Vec<Bucket> = self
             .listed_buckets(plan)?
@@ -110,6 +111,7 @@ impl Session {
     /// # Errors
     /// None or several have that title.
     pub fn find_task(&self, plan: &PlanId, text: &str) -> Result<TaskId, Error> {
+        let plan = &*self.real(plan);
         let text = text.trim();
         let tasks: Vec<Task> =
             self.listed_tasks(plan)?.iter().map(|id| self.task(id)).collect::<Result<_, _>>()?;
@@ -299,6 +301,7 @@ impl Session {
     /// # Errors
     /// The plan has no such label.
     pub fn find_label(&self, plan: &PlanId, text: &str) -> Result<Category, Error> {
+        let plan = &*self.real(plan);
         let text = text.trim();
         let labels: Vec<(Category, String)> = self.plan_details(plan)?.labels.into_iter().collect();
         match pick(&labels, text, |(_, name)| name).as_slice() {
@@ -326,6 +329,7 @@ impl Session {
     /// # Errors
     /// The service can not be asked.
     pub fn label_name(&self, plan: &PlanId, category: Category) -> Result<String, Error> {
+        let plan = &*self.real(plan);
         let labels = self.plan_details(plan)?.labels;
         Ok(labels.get(&category).cloned().unwrap_or_else(|| category.to_string()))
     }

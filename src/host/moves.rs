@@ -57,6 +57,8 @@ impl Session {
     /// # Errors
     /// They belong to different plans, or as [`Session::edit_bucket`].
     pub fn move_bucket(&self, id: &BucketId, next_to: &BucketId, side: Side) -> Result<(), Error> {
+        let id = &*self.real(id);
+        let next_to = &*self.real(next_to);
         let plan = self.bucket(id)?.plan;
         if self.bucket(next_to)?.plan != plan {
             return Err(Error::Invalid("the two buckets belong to different plans".into()));
@@ -89,6 +91,8 @@ impl Session {
     /// # Errors
     /// The bucket belongs to another plan (planner-api.md trap 17), or as [`Self::edit_task`].
     pub fn move_task(&self, id: &TaskId, bucket: &BucketId) -> Result<(), Error> {
+        let id = &*self.real(id);
+        let bucket = &*self.real(bucket);
         let (task, bucket) = (self.task(id)?, self.bucket(bucket)?);
         if task.plan != bucket.plan {
             return Err(Error::Invalid(format!(
@@ -202,6 +206,7 @@ impl Session {
     /// # Errors
     /// The bucket does not exist or the service can not be asked.
     pub fn tasks_in_order(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
+        let bucket = &*self.real(bucket);
         let plan = self.bucket(bucket)?.plan;
         let mut tasks = self.tasks_where(&plan, |it| it.bucket.as_ref() == Some(bucket))?;
         self.sort_column(&mut tasks, Column::Bucket)?;
@@ -262,6 +267,8 @@ impl Session {
         side: Side,
         column: Column<'_>,
     ) -> Result<(), Error> {
+        let id = &*self.real(id);
+        let next_to = &*self.real(next_to);
         self.check_writable()?;
         let (mut task, other) = (self.task(id)?, self.task(next_to)?);
         if task.plan != other.plan {

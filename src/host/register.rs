@@ -22,6 +22,7 @@ impl Session {
     /// # Errors
     /// The journal can not be read.
     pub fn made_by_agent(&self, id: &TaskId) -> Result<Option<String>, Error> {
+        let id = &*self.real(id);
         if id.is_provisional() {
             return Ok(self.facts().agent.clone());
         }

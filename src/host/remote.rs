@@ -63,6 +63,7 @@ pub(crate) fn session_of(start: Start) -> (Session, mpsc::Receiver<Question>) {
         scope: None,
         reads: start.reads,
         wishes: start.wishes,
+        remote: true,
     };
     let (questions, incoming) = mpsc::channel(1);
     (Session::new(facts, start.nonce, questions, None), incoming)
@@ -207,7 +208,7 @@ impl State {
                 Edit::Update { before, basis, after } => {
                     self.was_read(before, basis)
                         && after.task.id == before.task.id
-                        && self.reaches(&after.task.plan)
+                        && (after.task.plan == before.task.plan || self.reaches(&after.task.plan))
                 }
                 Edit::Delete { before, basis } => self.was_read(before, basis),
             },

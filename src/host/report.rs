@@ -150,6 +150,11 @@ pub struct Stats {
     pub duration_ms: u64,
 }
 
+fn reasons<S: serde::Serializer>(rulings: &[Ruling], serializer: S) -> Result<S::Ok, S::Error> {
+    let told = |it: &Ruling| Ruling { at: None, saw: Vec::new(), ..it.clone() };
+    serializer.collect_seq(rulings.iter().map(told))
+}
+
 /// Everything about a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -165,7 +170,9 @@ pub struct Report {
     pub status: Status,
     /// The changes, in order.
     pub changes: Vec<ChangeReport>,
-    /// What rules and policies said, the worst first.
+    /// What rules and policies said, the worst first. Whoever runs a script is told the reason; the
+    /// line of the policy, and what it looked at, is for those who can read the journal.
+    #[serde(serialize_with = "reasons")]
     pub verdicts: Vec<Ruling>,
     /// What the program printed.
     pub output: Vec<String>,

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::change::{ChangeSet, Saved};
 use crate::graph::Client;
-use crate::host::broker;
+use crate::host::broker::{self, Question};
 use crate::host::names::names;
 use crate::host::record::{self, Origin, Record};
 use crate::host::register::History;
@@ -23,12 +23,13 @@ use crate::host::worker::{self, Crash};
 use crate::host::{Ledger, Session, Stop, StopReason, View, Watch};
 use crate::journal::{Judgement, NewRun, Purpose, RunId};
 use crate::model::{Clock, Limits, PlanId, User};
-use crate::policy::{AgentGrants, Caps, Grants, Reviewed, Ruling, Verdict, review};
+use crate::policy::{AgentGrants, Caps, Earlier, Grants, Reviewed, Ruling, Verdict, review};
 use crate::wire::request;
 
 mod outcome;
 mod rounds;
 mod saved;
+mod segment;
 mod valid;
 
 /// What drafts: a script, or the body of a command.
@@ -156,6 +157,17 @@ struct Run<'a> {
     record: Option<Record>,
     /// The set whose changes the report shows.
     shown: ChangeSet,
+    /// What it takes up.
+    origin: Origin,
+    /// Where its program asks to commit.
+    commits: mpsc::Receiver<Question>,
+    /// What was applied in earlier segments, and what was said of it.
+    done: (Vec<ChangeReport>, Vec<Ruling>),
+    earlier: Earlier,
+    /// What markers have become.
+    made: BTreeMap<String, String>,
+    /// Whether it is over, whatever its program still does.
+    ended: bool,
 }
 
 impl Host {
@@ -176,12 +188,18 @@ impl Host {
             Ok(run) => run,
             Err(finished) => return *finished,
         };
+        run.origin = origin;
         let drafted = run.draft(&program).await;
+        if run.ended {
+            return run.finish().await;
+        }
         let writes = !run.session.change_set().is_empty();
-        let recorded = run.begin_record(origin, writes).await;
+        let recorded = run.begin_record(writes).await;
+        // What was committed can not be drafted again.
+        let again = Some(&program).filter(|_| run.done.0.is_empty());
         match (drafted, recorded) {
             (Err(failure), _) | (Ok(()), Err(failure)) => run.fail(failure),
-            (Ok(()), Ok(())) => run.review_and_apply(Some(&program)).await,
+            (Ok(()), Ok(())) => run.review_and_apply(again).await,
         }
         run.finish().await
     }
@@ -224,7 +242,8 @@ impl Host {
             Ok(run) => run,
             Err(finished) => return *finished,
         };
-        if let Err(failure) = run.begin_record(origin, !set.is_empty()).await {
+        run.origin = origin;
+        if let Err(failure) = run.begin_record(!set.is_empty()).await {
             run.fail(failure);
             return run.finish().await;
         }
@@ -301,9 +320,11 @@ impl Host {
             scope: agent.and_then(|it| it.plans.clone()),
             reads: self.max_reads,
             wishes: self.max_wishes,
+            remote: false,
         };
         let (questions, incoming) = mpsc::channel(4);
-        tokio::spawn(broker::serve(self.client.clone(), incoming));
+        let (to_commit, commits) = mpsc::channel(1);
+        tokio::spawn(broker::serve(self.client.clone(), incoming, to_commit));
         let history =
             self.ledger.clone().map(|ledger| History { ledger, service: self.service.clone() });
         let nonce: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
@@ -318,6 +339,12 @@ impl Host {
             requests_before,
             record: None,
             shown: ChangeSet::default(),
+            origin: Origin::default(),
+            commits,
+            done: Default::default(),
+            earlier: Earlier::default(),
+            made: BTreeMap::new(),
+            ended: false,
         })
     }
 
@@ -390,8 +417,11 @@ impl Host {
 impl Run<'_> {
     /// Records that the run begins. A run that writes nothing goes on without a record, and says
     /// so.
-    async fn begin_record(&mut self, origin: Origin, writes: bool) -> Result<(), Failure> {
-        let Some(ledger) = self.host.ledger.clone() else { return Ok(()) };
+    async fn begin_record(&mut self, writes: bool) -> Result<(), Failure> {
+        let Some(ledger) = self.host.ledger.clone().filter(|_| self.record.is_none()) else {
+            return Ok(());
+        };
+        let origin = self.origin.clone();
         let facts = self.session.facts();
         let new = NewRun {
             id: RunId::parse(&self.report.run_id).map_err(|error| record::failure(&error))?,
@@ -428,15 +458,25 @@ impl Run<'_> {
 
     /// Runs the program, for the first time or again.
     async fn draft(&mut self, program: &Arc<dyn Program>) -> Result<(), Failure> {
-        let (session, program) = (self.session.clone(), Arc::clone(program));
-        let drafted = self.host.on_thread(&session, move |session| program.run(session)).await;
-        {
-            let state = session.state();
-            self.report.output.clone_from(&state.output);
-            self.report.warnings.clone_from(&state.warnings);
-        }
+        let (session, program, host) = (self.session.clone(), Arc::clone(program), self.host);
+        let work = host.on_thread(&session, move |session| program.run(session));
+        let mut work = Box::pin(work);
+        let drafted = loop {
+            tokio::select! {
+                biased;
+                drafted = &mut work => break drafted,
+                Some(question) = self.commits.recv() => Box::pin(self.commit(question)).await,
+            }
+        };
+        self.take_output();
         self.report.result = drafted?;
         Ok(())
+    }
+
+    fn take_output(&mut self) {
+        let state = self.session.state();
+        self.report.output.clone_from(&state.output);
+        self.report.warnings.clone_from(&state.warnings);
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -526,6 +566,7 @@ impl Run<'_> {
                 may_apply: it.may_apply,
             }),
             caps: self.host.caps,
+            earlier: self.earlier,
             limits: self.host.limits,
         };
         // What the policies looked at is part of what the set rests on (design.md 2.1).
@@ -533,6 +574,7 @@ impl Run<'_> {
     }
 
     async fn finish(mut self) -> Finished {
+        self.join_segments();
         let counts = self.host.client.counts();
         let stats = &mut self.report.stats;
         stats.requests = counts.requests - self.requests_before.requests;

@@ -4,7 +4,9 @@
 //! the run's draft, which its own later reads see. It is synchronous: programs run on a thread
 //! of their own and wait here for the broker. No lock is held while they wait.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -56,9 +58,14 @@ pub struct Facts {
     pub reads: u64,
     /// How many things it may want to change while it drafts.
     pub wishes: usize,
+    /// Whether it is a session in another process.
+    pub remote: bool,
 }
 
-#[derive(Debug, Default)]
+/// How often a run may commit.
+const MAX_COMMITS: usize = 50;
+
+#[derive(Debug, Default, Clone)]
 pub(crate) struct State {
     pub(crate) snapshot: Snapshot,
     pub(crate) draft: Draft,
@@ -72,6 +79,12 @@ pub(crate) struct State {
     n_keys: usize,
     /// Random numbers drawn.
     n_draws: u64,
+    /// Segments that were committed, or tried to.
+    n_commits: usize,
+    /// What the markers of earlier segments have become.
+    made: BTreeMap<String, String>,
+    /// What was applied in earlier segments, each with the board of its time.
+    pub(crate) segments: Vec<(Session, Arc<ChangeSet>)>,
     /// What is taken for now, and where, in the place of what stays the same for a run.
     clock: Option<(Timestamp, TimeZone)>,
     /// How many details to fetch at the next miss: one batch at first, which costs a single look
@@ -364,6 +377,84 @@ impl Session {
         }
     }
 
+    /// Returns the id that something of an earlier segment has by now.
+    #[must_use]
+    pub fn real<'a, T>(&self, id: &'a T) -> Cow<'a, T>
+    where
+        T: Clone + ToString + FromStr,
+    {
+        let state = self.state();
+        if state.made.is_empty() {
+            return Cow::Borrowed(id);
+        }
+        let real = state.made.get(&id.to_string()).and_then(|it| it.parse().ok());
+        real.map_or(Cow::Borrowed(id), Cow::Owned)
+    }
+
+    /// Applies what is wanted so far, and goes on: what comes then is read anew and is judged
+    /// together with this.
+    ///
+    /// # Errors
+    /// It was refused, or could not be applied: the run is over.
+    pub fn commit(&self) -> Result<(), Error> {
+        self.check_writable()?;
+        let n = {
+            let mut state = self.state();
+            state.n_commits += 1;
+            state.n_commits
+        };
+        if n > MAX_COMMITS {
+            self.stop.set(StopReason::Budget("commits", MAX_COMMITS.to_string()));
+            self.check_stop()?;
+        }
+        let is_remote = self.facts().remote;
+        let wanted = is_remote.then(|| Box::new(self.wanted()));
+        let got = self.ask(Ask::Commit(wanted))?;
+        if is_remote {
+            // What was said up to here has been passed on.
+            let mut state = self.state();
+            state.output.clear();
+            state.warnings.clear();
+            drop(state);
+            if let Got::Committed(Some(made)) = got {
+                self.begin_segment(made);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes ready for what comes after a commit.
+    pub(crate) fn begin_segment(&self, made: BTreeMap<String, String>) {
+        let mut state = self.state();
+        state.draft = state.draft.next_segment();
+        state.snapshot = state.snapshot.people();
+        state.lists.clear();
+        state.seen_bare.clear();
+        state.made.extend(made);
+    }
+
+    /// Returns the board as this session sees it now, apart: what becomes of it here is not seen
+    /// there.
+    pub(crate) fn frozen(&self) -> Self {
+        let mut state = self.state().clone();
+        state.segments.clear();
+        let shared = Shared {
+            facts: self.facts().clone(),
+            state: Mutex::new(state),
+            waited: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            questions: self.shared.questions.clone(),
+            history: self.shared.history.clone(),
+        };
+        Self { shared: Arc::new(shared), ..self.clone() }
+    }
+
+    /// Returns what the run has applied in earlier segments, each with the board of its time.
+    #[must_use]
+    pub fn segments(&self) -> Vec<(Self, Arc<ChangeSet>)> {
+        self.state().segments.clone()
+    }
+
     pub(crate) fn overlaid(&self) -> bool {
         self.view != View::Before
     }
@@ -407,6 +498,7 @@ impl Session {
     /// # Errors
     /// It does not exist, is out of the agent's scope, or was deleted in this run.
     pub fn plan(&self, id: &PlanId) -> Result<Plan, Error> {
+        let id = &*self.real(id);
         if self.overlaid()
             && let Some(wanted) = self.state().draft.plan(id)
         {
@@ -436,6 +528,7 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn plan_details(&self, id: &PlanId) -> Result<PlanDetails, Error> {
+        let id = &*self.real(id);
         if self.overlaid()
             && let Some(wanted) = self.state().draft.plan_details(id)
         {
@@ -462,12 +555,14 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
+        let plan = &*self.real(plan);
         self.note_list(ListRead::Buckets(plan.clone()));
         self.listed_buckets(plan)
     }
 
     /// The same where the caller says what of it counts as read.
     pub(crate) fn listed_buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
+        let plan = &*self.real(plan);
         self.plan(plan)?;
         let read = self.state().snapshot.buckets_of(plan).map(<[_]>::to_vec);
         let ids = match read {
@@ -498,6 +593,7 @@ impl Session {
     /// # Errors
     /// It does not exist, is out of scope, or was deleted in this run.
     pub fn bucket(&self, id: &BucketId) -> Result<Bucket, Error> {
+        let id = &*self.real(id);
         if self.overlaid()
             && let Some(wanted) = self.state().draft.bucket(id)
         {

@@ -16,6 +16,8 @@ pub enum StopReason {
     Cancelled,
     /// It used up a budget: its name and size.
     Budget(&'static str, String),
+    /// What it committed was not applied: the run is over.
+    Ended,
     /// It gave up by itself, with this text.
     Fail(String),
 }
@@ -27,6 +29,7 @@ impl StopReason {
         match self {
             Self::Cancelled => "stopped",
             Self::Budget(..) => "budget",
+            Self::Ended => "ended",
             Self::Fail(_) => "fail",
         }
     }
@@ -37,6 +40,7 @@ impl fmt::Display for StopReason {
         match self {
             Self::Cancelled => f.write_str("interrupted"),
             Self::Budget(name, size) => write!(f, "over its {name} budget of {size}"),
+            Self::Ended => f.write_str("the run ended at commit()"),
             Self::Fail(text) => f.write_str(text),
         }
     }

@@ -13,12 +13,14 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
+        let plan = &*self.real(plan);
         self.note_list(ListRead::Tasks(plan.clone()));
         self.listed_tasks(plan)
     }
 
     /// The same where the caller says what of it counts as read.
     pub(crate) fn listed_tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
+        let plan = &*self.real(plan);
         self.plan(plan)?;
         let read = self.state().snapshot.tasks_of(plan).map(<[_]>::to_vec);
         let ids = match read {
@@ -49,6 +51,7 @@ impl Session {
     /// # Errors
     /// The bucket does not exist or the service can not be asked.
     pub fn tasks_in(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
+        let bucket = &*self.real(bucket);
         let plan = self.bucket(bucket)?.plan;
         self.note_list(ListRead::TasksIn(plan.clone(), bucket.clone()));
         let mut ids = Vec::new();
@@ -119,6 +122,7 @@ impl Session {
     /// # Errors
     /// It does not exist, is out of scope, or was deleted in this run.
     pub fn task(&self, id: &TaskId) -> Result<Task, Error> {
+        let id = &*self.real(id);
         if self.overlaid()
             && let Some(wanted) = self.state().draft.task(id)
         {
@@ -132,6 +136,7 @@ impl Session {
     /// # Errors
     /// As [`Session::task`].
     pub fn look(&self, id: &TaskId, field: Field) -> Result<Task, Error> {
+        let id = &*self.real(id);
         self.check_stop()?;
         let task = self.task(id)?;
         self.note_read(EntityId::Task(id.clone()), field);
@@ -165,6 +170,7 @@ impl Session {
     /// # Errors
     /// As [`Session::task`].
     pub fn details(&self, id: &TaskId, field: Field) -> Result<TaskDetails, Error> {
+        let id = &*self.real(id);
         let task = self.look(id, field)?;
         if self.overlaid()
             && let Some(Some(TaskState { details: Some(details), .. })) =

@@ -63,6 +63,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the plan does not exist.
     pub fn edit_plan(&self, id: &PlanId, edit: impl FnOnce(&mut Plan)) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         self.plan(id)?;
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
@@ -79,6 +80,7 @@ impl Session {
         id: &PlanId,
         edit: impl FnOnce(&mut PlanDetails),
     ) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         let title = self.plan(id)?.title;
         let read = if id.is_provisional() { None } else { Some(self.read_plan_details(id)?) };
@@ -91,6 +93,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the plan does not exist.
     pub fn delete_plan(&self, id: &PlanId) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         let tasks: BTreeSet<TaskId> = self.listed_tasks(id)?.into_iter().collect();
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
@@ -109,6 +112,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the plan does not exist.
     pub fn create_bucket(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
+        let plan = &*self.real(plan);
         self.check_writable()?;
         let siblings = self.listed_buckets(plan)?;
         let last = siblings
@@ -131,6 +135,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the bucket does not exist.
     pub fn edit_bucket(&self, id: &BucketId, edit: impl FnOnce(&mut Bucket)) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         self.bucket(id)?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
@@ -143,6 +148,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the bucket does not exist.
     pub fn delete_bucket(&self, id: &BucketId) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
             self.tasks_in(id)?.into_iter().partition(TaskId::is_provisional);
@@ -163,6 +169,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the task does not exist.
     pub fn edit_task(&self, id: &TaskId, edit: impl FnOnce(&mut Task)) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         self.task(id)?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
@@ -179,6 +186,7 @@ impl Session {
         id: &TaskId,
         edit: impl FnOnce(&mut TaskDetails),
     ) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         self.task(id)?;
         let (read, details) = if id.is_provisional() {
@@ -206,6 +214,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the plan does not exist.
     pub fn create_task(&self, plan: &PlanId, new: NewTask) -> Result<TaskId, Error> {
+        let plan = &*self.real(plan);
         self.check_writable()?;
         self.plan(plan)?;
         if let Some(bucket) = &new.bucket
@@ -259,6 +268,7 @@ impl Session {
     /// # Errors
     /// The plan does not exist, or its tasks can not be read.
     pub fn task_with_key(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
+        let plan = &*self.real(plan);
         self.plan(plan)?;
         self.task_with_reference(plan, &link::of_key(key))
     }
@@ -284,6 +294,7 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the task does not exist.
     pub fn delete_task(&self, id: &TaskId) -> Result<(), Error> {
+        let id = &*self.real(id);
         self.check_writable()?;
         self.task(id)?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// Everything a run has read, each entity once.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     plans: BTreeMap<PlanId, Versioned<Plan>>,
     buckets: BTreeMap<BucketId, Versioned<Bucket>>,
@@ -72,6 +72,18 @@ impl Snapshot {
         PlanDetails,
         "the details of a plan"
     );
+
+    /// Returns what was read of people and groups, and nothing else.
+    #[must_use]
+    pub fn people(&self) -> Self {
+        Self {
+            users: self.users.clone(),
+            user_lookups: self.user_lookups.clone(),
+            groups: self.groups.clone(),
+            members: self.members.clone(),
+            ..Self::default()
+        }
+    }
 
     /// Returns the place of a task on a board, if it was read.
     #[must_use]

@@ -26,6 +26,25 @@ impl Default for Caps {
     }
 }
 
+/// What a run has written before the set that is judged: limits are of the whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Earlier {
+    /// Changes.
+    pub changes: usize,
+    /// Deletions among them.
+    pub deletes: usize,
+}
+
+impl Earlier {
+    /// Counts a set that was carried out.
+    pub fn add(&mut self, set: &ChangeSet) {
+        // What a deletion takes along is deleted too.
+        let along = set.taken_along();
+        self.changes += set.changes().len() + along;
+        self.deletes += set.count(Op::Delete) + along;
+    }
+}
+
 /// What the configuration grants an agent (rule R4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentGrants {
@@ -48,6 +67,8 @@ pub struct Grants {
     pub agent: Option<AgentGrants>,
     /// How much one run may write.
     pub caps: Caps,
+    /// What the run has written in earlier segments.
+    pub earlier: Earlier,
     /// What Planner itself accepts.
     pub limits: Limits,
 }
@@ -61,7 +82,7 @@ pub fn host_rules(set: &ChangeSet, grants: &Grants) -> Vec<Ruling> {
         scope(change, grants, &mut rulings);
         service_limits(change, &grants.limits, &mut rulings);
     }
-    caps(set, grants.caps, &mut rulings);
+    caps(set, grants, &mut rulings);
     if let Some(agent) = &grants.agent
         && !agent.may_apply
         && !grants.dry_run
@@ -91,10 +112,11 @@ fn scope(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
     }
 }
 
-fn caps(set: &ChangeSet, caps: Caps, rulings: &mut Vec<Ruling>) {
-    // What a deletion takes along is deleted too.
-    let along = set.taken_along();
-    let (n_changes, n_deletes) = (set.changes().len() + along, set.count(Op::Delete) + along);
+fn caps(set: &ChangeSet, grants: &Grants, rulings: &mut Vec<Ruling>) {
+    let caps = grants.caps;
+    let mut all = grants.earlier;
+    all.add(set);
+    let Earlier { changes: n_changes, deletes: n_deletes } = all;
     if n_changes > caps.max_changes {
         let limit = caps.max_changes;
         let reason = format!("makes {n_changes} changes; the limit is {limit} (max_changes)");

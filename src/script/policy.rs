@@ -239,7 +239,7 @@ impl Policies {
             }
         }
         if failed.is_none() && has(&policy.ast, "review", 2) {
-            let changes = Changes { session: session.clone(), set: Arc::clone(set) };
+            let changes = Changes::of(&session, set);
             if let Err(error) = call("review", None, Dynamic::from(changes)) {
                 failed = Some((None, error));
             }

@@ -191,6 +191,13 @@ impl Worker {
             let word = self.words.recv_timeout(LOOK);
             computing += began.elapsed();
             match word {
+                Ok(Word::Ask(Ask::Commit(wanted))) => {
+                    if let Some(wanted) = wanted {
+                        session.take_over(*wanted)?;
+                    }
+                    let answer = session.answer_remote(&Ask::Commit(None));
+                    self.order(&Order::Answer(answer))?;
+                }
                 Ok(Word::Ask(ask)) => {
                     let answer = session.answer_remote(&ask);
                     self.order(&Order::Answer(answer))?;

@@ -11,6 +11,7 @@ mod support;
 mod beta;
 mod board_file;
 mod commands;
+mod commit;
 mod conflicts;
 mod contention;
 mod crash;

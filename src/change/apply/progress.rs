@@ -29,6 +29,12 @@ pub struct Rest {
 }
 
 impl Progress {
+    /// Begins with what the markers of earlier segments have become.
+    #[must_use]
+    pub fn knowing(ids: BTreeMap<String, String>) -> Self {
+        Self { ids, ..Self::default() }
+    }
+
     /// Returns the ids that markers have become.
     #[must_use]
     pub const fn ids(&self) -> &BTreeMap<String, String> {

@@ -22,6 +22,7 @@ impl Run<'_> {
             }
         }
         self.count(tally);
+        self.made.extend(tally.written.ids().clone());
         self.with_real_ids(tally.written.ids());
         let report = &mut self.report;
         let stopped = self.host.interrupt.reason().is_some()
@@ -78,7 +79,7 @@ impl Run<'_> {
     }
 
     /// Puts real ids where the program saw provisional ones.
-    fn with_real_ids(&mut self, ids: &BTreeMap<String, String>) {
+    pub(super) fn with_real_ids(&mut self, ids: &BTreeMap<String, String>) {
         if ids.is_empty() {
             return;
         }

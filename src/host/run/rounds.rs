@@ -121,7 +121,8 @@ impl Run<'_> {
         mut cleared: Box<Cleared>,
         program: Option<&Arc<dyn Program>>,
     ) {
-        let mut tally = Tally::default();
+        let written = Written::knowing(self.made.clone());
+        let mut tally = Tally { written, ..Tally::default() };
         let (mut locks, mut locked): (Vec<Guard>, BTreeSet<PlanId>) = Default::default();
         let (mut validated, mut slow): (Option<Instant>, u32) = (None, 0);
         loop {

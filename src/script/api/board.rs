@@ -132,6 +132,14 @@ mod effects {
         Ok(Plan { session, id })
     }
 
+    /// Applies what is recorded so far, after it was judged, and goes on; what comes then is read
+    /// anew. Limits and policies count over all of the run. What is refused ends it.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn commit(ctx: NativeCallContext) -> Fallible<()> {
+        let session = run_of(&ctx)?.session;
+        session.commit().or_raise(&session)
+    }
+
     /// Adds a remark to the run's report.
     #[rhai_fn(volatile, return_raw)]
     pub fn warn(ctx: NativeCallContext, text: &str) -> Fallible<()> {

@@ -26,7 +26,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(bucket: &mut Bucket) -> Dynamic {
-        frozen(bucket.id.to_string())
+        frozen(bucket.session.real(&bucket.id).to_string())
     }
 
     /// Its name.
@@ -75,7 +75,7 @@ mod functions {
     pub fn order_hint(bucket: &mut Bucket) -> Fallible<Dynamic> {
         let session = &bucket.session;
         let read = session.bucket(&bucket.id).or_raise(session)?;
-        if bucket.id.is_provisional() {
+        if bucket.session.real(&bucket.id).is_provisional() {
             let error = crate::host::Error::NotYetKnown { what: "bucket", field: "order_hint" };
             return Err(error).or_raise(session);
         }
@@ -88,7 +88,7 @@ mod functions {
         let session = bucket.session.clone();
         let plan = session.bucket(&bucket.id).or_raise(&session)?.plan;
         let mut new = new_task(&session, &plan, fields)?;
-        new.bucket.get_or_insert_with(|| bucket.id.clone());
+        new.bucket.get_or_insert_with(|| session.real(&bucket.id).into_owned());
         let id = session.create_task(&plan, new).or_raise(&session)?;
         Ok(Task { session, id })
     }
@@ -114,13 +114,13 @@ mod functions {
     /// Whether they are the same bucket.
     #[rhai_fn(name = "==")]
     pub fn eq(a: Bucket, b: Bucket) -> bool {
-        a.id == b.id
+        a.session.real(&a.id) == b.session.real(&b.id)
     }
 
     /// Whether they are different buckets.
     #[rhai_fn(name = "!=")]
     pub fn ne(a: Bucket, b: Bucket) -> bool {
-        a.id != b.id
+        a.session.real(&a.id) != b.session.real(&b.id)
     }
 
     /// Its name, for texts.

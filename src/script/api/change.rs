@@ -1,5 +1,6 @@
 //! What policies see: the change set, the run, and how to give a verdict.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::plugin::{
@@ -7,7 +8,7 @@ use rhai::plugin::{
 };
 use rhai::{Array, Map};
 
-use crate::change::{Change, ChangeSet, Edit, Entity, Field, Op, Write};
+use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, Write};
 use crate::host::{Session, Start, View};
 use crate::policy::{RuleLine, Ruling, Saw, Verdict};
 use crate::script::api::{
@@ -24,11 +25,11 @@ pub(crate) struct ChangeView {
     pub(crate) at: usize,
 }
 
-/// All changes, for a policy.
+/// All changes of the run, for a policy: those of earlier segments first, each with the board of
+/// its time.
 #[derive(Debug, Clone)]
 pub(crate) struct Changes {
-    pub(crate) session: Session,
-    pub(crate) set: Arc<ChangeSet>,
+    parts: Vec<(Session, Arc<ChangeSet>)>,
 }
 
 /// The run, for a policy.
@@ -106,14 +107,25 @@ impl ChangeView {
 }
 
 impl Changes {
-    fn view(&self, at: usize) -> ChangeView {
-        ChangeView { session: self.session.clone(), set: Arc::clone(&self.set), at }
+    /// What a run wants, after what it has applied before.
+    pub(crate) fn of(session: &Session, set: &Arc<ChangeSet>) -> Self {
+        let mut parts = session.segments();
+        parts.push((session.clone(), Arc::clone(set)));
+        Self { parts }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (ChangeView, &Change)> {
+        self.parts.iter().flat_map(|(session, set)| {
+            set.changes().iter().enumerate().map(|(at, change)| {
+                let (session, set) = (session.seen(View::Before), Arc::clone(set));
+                (ChangeView { session, set, at }, change)
+            })
+        })
     }
 
     fn that(&self, keep: impl Fn(&Change) -> bool) -> Dynamic {
-        let all = self.set.changes().iter().enumerate();
         let kept: Array =
-            all.filter(|(_, it)| keep(it)).map(|(at, _)| Dynamic::from(self.view(at))).collect();
+            self.all().filter(|(_, it)| keep(it)).map(|(view, _)| Dynamic::from(view)).collect();
         frozen(kept)
     }
 }
@@ -123,7 +135,7 @@ impl IntoIterator for Changes {
     type IntoIter = std::vec::IntoIter<ChangeView>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let all: Vec<_> = (0..self.set.changes().len()).map(|at| self.view(at)).collect();
+        let all: Vec<_> = self.all().map(|(view, _)| view).collect();
         all.into_iter()
     }
 }
@@ -296,7 +308,7 @@ mod functions {
     /// The number of changes.
     #[rhai_fn(name = "len", get = "len", pure)]
     pub fn changes_len(changes: &mut Changes) -> i64 {
-        i64::try_from(changes.set.changes().len()).unwrap_or(i64::MAX)
+        i64::try_from(changes.all().count()).unwrap_or(i64::MAX)
     }
 
     /// The changes of tasks.
@@ -341,13 +353,18 @@ mod functions {
         changes.that(|it| it.op() == Op::Delete)
     }
 
-    /// The number of tasks touched, those that a deleted bucket or plan takes along included.
+    /// The number of tasks touched, those that a deleted bucket or plan takes along included; one
+    /// that was changed in several segments is one.
     #[rhai_fn(get = "task_count", pure)]
     pub fn task_count(changes: &mut Changes) -> i64 {
-        let all = changes.set.changes().iter();
-        let n: usize =
-            all.map(|it| it.takes_along.len() + usize::from(it.entity() == Entity::Task)).sum();
-        i64::try_from(n).unwrap_or(i64::MAX)
+        let mut ids = BTreeSet::new();
+        for (view, change) in changes.all() {
+            if let EntityId::Task(id) = change.id() {
+                ids.insert(view.session.real(&id).into_owned());
+            }
+            ids.extend(change.takes_along.iter().cloned());
+        }
+        i64::try_from(ids.len()).unwrap_or(i64::MAX)
     }
 
     /// The signed-in user.

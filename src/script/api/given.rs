@@ -18,7 +18,7 @@ pub(crate) fn bucket_given(
     plan: &PlanId,
 ) -> Fallible<BucketId> {
     if let Some(bucket) = value.read_lock::<Bucket>() {
-        return Ok(bucket.id.clone());
+        return Ok(session.real(&bucket.id).into_owned());
     }
     match value.as_immutable_string_ref() {
         Ok(name) => session.find_bucket(plan, &name).or_raise(session),

@@ -27,7 +27,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(plan: &mut Plan) -> Dynamic {
-        frozen(plan.id.to_string())
+        frozen(plan.session.real(&plan.id).to_string())
     }
 
     /// Its title.
@@ -77,7 +77,7 @@ mod functions {
     pub fn created_at(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
         let read = session.plan(&plan.id).or_raise(session)?;
-        known(plan.id.is_provisional(), "created_at").or_raise(session)?;
+        known(plan.session.real(&plan.id).is_provisional(), "created_at").or_raise(session)?;
         Ok(read.created_at.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, session))))
     }
 
@@ -87,7 +87,7 @@ mod functions {
     pub fn created_by(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
         let read = session.plan(&plan.id).or_raise(session)?;
-        known(plan.id.is_provisional(), "created_by").or_raise(session)?;
+        known(plan.session.real(&plan.id).is_provisional(), "created_by").or_raise(session)?;
         Ok(User::or_unit(session, read.created_by))
     }
 
@@ -121,7 +121,8 @@ mod functions {
     /// → text
     #[rhai_fn(get = "url", pure)]
     pub fn url(plan: &mut Plan) -> Dynamic {
-        frozen(format!("https://planner.cloud.microsoft/webui/plan/{}/view/board", plan.id))
+        let id = plan.session.real(&plan.id);
+        frozen(format!("https://planner.cloud.microsoft/webui/plan/{id}/view/board"))
     }
 
     /// Its bucket with a name or id.
@@ -233,13 +234,13 @@ mod functions {
     /// Whether they are the same plan.
     #[rhai_fn(name = "==")]
     pub fn eq(a: Plan, b: Plan) -> bool {
-        a.id == b.id
+        a.session.real(&a.id) == b.session.real(&b.id)
     }
 
     /// Whether they are different plans.
     #[rhai_fn(name = "!=")]
     pub fn ne(a: Plan, b: Plan) -> bool {
-        a.id != b.id
+        a.session.real(&a.id) != b.session.real(&b.id)
     }
 
     /// Its title, for texts.

@@ -59,7 +59,7 @@ impl Task {
     /// Fields that only the service computes are not known of a new task.
     fn computed(&self, field: &'static str) -> Fallible<crate::model::Task> {
         let task = self.session.task(&self.id).or_raise(&self.session)?;
-        if self.id.is_provisional() {
+        if self.session.real(&self.id).is_provisional() {
             return Err(Error::NotYetKnown { what: "task", field }).or_raise(&self.session);
         }
         Ok(task)
@@ -96,7 +96,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(task: &mut Task) -> Dynamic {
-        frozen(task.id.to_string())
+        frozen(task.session.real(&task.id).to_string())
     }
 
     /// Its title.
@@ -490,7 +490,8 @@ mod functions {
     pub fn url(task: &mut Task) -> Fallible<Dynamic> {
         let plan = task.session.task(&task.id).or_raise(&task.session)?.plan;
         let base = "https://planner.cloud.microsoft/webui/plan";
-        Ok(frozen(format!("{base}/{plan}/view/board/task/{}", task.id)))
+        let id = task.session.real(&task.id);
+        Ok(frozen(format!("{base}/{plan}/view/board/task/{id}")))
     }
 
     /// Whether it is open and its due day is past.
@@ -530,13 +531,13 @@ mod functions {
     /// Whether they are the same task.
     #[rhai_fn(name = "==")]
     pub fn eq(a: Task, b: Task) -> bool {
-        a.id == b.id
+        a.session.real(&a.id) == b.session.real(&b.id)
     }
 
     /// Whether they are different tasks.
     #[rhai_fn(name = "!=")]
     pub fn ne(a: Task, b: Task) -> bool {
-        a.id != b.id
+        a.session.real(&a.id) != b.session.real(&b.id)
     }
 
     /// Its title, for texts.

@@ -1,0 +1,87 @@
+//! `commit()`: applying what a program wants so far, and letting it go on (design.md 2.2).
+//!
+//! A segment is judged and applied like a run. What it could not apply ends the run; what it did
+//! stays in the report, and counts for limits and policies in all that follows.
+
+use std::sync::Arc;
+
+use crate::change::ChangeSet;
+use crate::host::StopReason;
+use crate::host::broker::{Got, Question};
+use crate::host::report::Status;
+use crate::host::run::Run;
+use crate::policy::Verdict;
+
+impl Run<'_> {
+    /// Applies what is wanted so far, and answers the program.
+    pub(super) async fn commit(&mut self, question: Question) {
+        let session = self.session.clone();
+        if self.start.dry_run {
+            let told =
+                "commit(): a dry run goes on as if it had been applied; what comes then is a guess";
+            if !session.state().warnings.iter().any(|it| it == told) {
+                session.warn(told);
+            }
+            drop(question.reply.send(Ok(Got::Committed(None))));
+            return;
+        }
+        let set = session.change_set();
+        if !set.is_empty() {
+            self.take_output();
+            match self.begin_record(true).await {
+                // What the program has seen rests on its running once: it can not run again.
+                Ok(()) => Box::pin(self.review_and_apply(None)).await,
+                Err(failure) => self.fail(failure),
+            }
+            if self.report.status != Status::Applied {
+                // Nothing that it catches makes it go on: the reply is dropped.
+                self.ended = true;
+                session.stop().set(StopReason::Ended);
+                return;
+            }
+            self.keep_segment();
+            let frozen = session.frozen();
+            session.state().segments.push((frozen, Arc::new(set)));
+        }
+        session.begin_segment(self.made.clone());
+        drop(question.reply.send(Ok(Got::Committed(Some(self.made.clone())))));
+    }
+
+    /// Puts what was applied aside.
+    fn keep_segment(&mut self) {
+        self.earlier.add(&self.shown);
+        let offset = self.done.0.len();
+        let mut changes = std::mem::take(&mut self.report.changes);
+        changes.iter_mut().for_each(|it| it.n += offset);
+        let mut verdicts = std::mem::take(&mut self.report.verdicts);
+        verdicts.iter_mut().for_each(|it| it.change = it.change.map(|n| n + offset));
+        self.done.0.append(&mut changes);
+        self.done.1.append(&mut verdicts);
+        self.shown = ChangeSet::default();
+        self.report.status = Status::NoChanges;
+    }
+
+    /// Puts what was applied in earlier segments before the last one in the report.
+    pub(super) fn join_segments(&mut self) {
+        if self.done.0.is_empty() {
+            return;
+        }
+        let status = match self.report.status {
+            Status::Applied | Status::NoChanges => Status::Applied,
+            // Something was written, whatever became of the rest.
+            _ => Status::Partial,
+        };
+        self.keep_segment();
+        let (changes, mut verdicts) = std::mem::take(&mut self.done);
+        verdicts.sort_by_key(|it| std::cmp::Reverse(it.verdict));
+        let is_refused = verdicts.iter().any(|it| it.verdict >= Verdict::Hold);
+        let report = &mut self.report;
+        (report.changes, report.verdicts, report.status) = (changes, verdicts, status);
+        if is_refused && report.error.is_none() {
+            let text = "what came after a commit() was refused; what was committed stays";
+            report.warnings.push(text.to_owned());
+        }
+        let ids = self.made.clone();
+        self.with_real_ids(&ids);
+    }
+}

@@ -1,0 +1,172 @@
+//! `commit()`: what a script applies on its way, and what that counts for.
+
+use serde_json::json;
+
+use crate::support::{PLAN, Place, Planner, edit, is_write};
+
+const FREE: &str = "[policies]\nalways = []\n";
+
+/// Both ways to run a script.
+const WAYS: [&[&str]; 2] = [&[], &["--isolate"]];
+
+fn run(place: &Place, script: &str, more: &[&str]) -> crate::support::Output {
+    place.file("commits.rhai", script);
+    place.run(&[&["run", "commits.rhai", "--json"], more].concat())
+}
+
+#[test]
+fn what_was_committed_is_there_and_can_be_gone_on_with() {
+    for way in WAYS {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        place.file("planwright.toml", FREE);
+        let script = format!(
+            "let b = plan(\"{PLAN}\"); let n = b.create_bucket(\"New\"); let t = n.create_task(#{{ title: \"first\" }}); let before = t.id; commit(); t.title += \"!\"; t.description = `made as ${{before}}`; let u = n.create_task(#{{ title: \"second\", description: `after ${{before}}` }}); print(t.id); print(before); print(t.created_by.upn); print(n.tasks.len()); t == task(t.id)"
+        );
+        let report = run(&place, &script, way).code(0).json();
+        let first = planner.task("first!");
+        let id = first["id"].as_str().unwrap();
+        assert_eq!(report["status"], "applied");
+        assert_eq!(report["output"], json!([id, id, "rook@bos.example", "2"]), "{way:?}");
+        assert_eq!(report["result"], json!(true));
+        let numbers: Vec<_> =
+            report["changes"].as_array().unwrap().iter().map(|it| it["n"].clone()).collect();
+        assert_eq!(numbers, [1, 2, 3, 4].map(|n| json!(n)), "{report:#}");
+        let details = planner.get(&format!("/planner/tasks/{id}/details"));
+        assert_eq!(details["description"], format!("made as {id}"));
+        let second = planner.task("second");
+        let details =
+            planner.get(&format!("/planner/tasks/{}/details", second["id"].as_str().unwrap()));
+        assert_eq!(details["description"], format!("after {id}"));
+        assert_eq!(second["bucketId"], first["bucketId"]);
+        // It is one run to whoever takes it back.
+        place.run(&["undo", "last", "--force"]).code(0);
+        let left = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+        assert!(!left.to_string().contains("first!") && !left.to_string().contains("second"));
+    }
+}
+
+#[test]
+fn limits_and_policies_count_over_all_of_the_run() {
+    for way in WAYS {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        let script = format!(
+            "let b = plan(\"{PLAN}\"); for n in 0..12 {{ b.create_task(#{{ title: `t${{n}}` }}); commit(); }}"
+        );
+        // The policy in force by default: ten tasks a run.
+        let report = run(&place, &script, way).code(8).json();
+        assert_eq!(report["status"], "partial", "{report:#}");
+        let status = |status: &str| {
+            report["changes"].as_array().unwrap().iter().filter(|it| it["status"] == status).count()
+        };
+        assert_eq!((status("applied"), status("planned")), (10, 1), "{way:?}");
+        assert_eq!(report["verdicts"][0]["reason"], "touches 11 tasks; the limit is 10");
+        // A task that is changed in several segments is one.
+        let again = format!(
+            "let t = plan(\"{PLAN}\").task(\"t1\"); for n in 0..12 {{ t.title += \"x\"; commit(); }} t.title"
+        );
+        let report = run(&place, &again, way).code(0).json();
+        assert_eq!(report["result"], "t1xxxxxxxxxxxx");
+        // Host rule R5 counts in the same way.
+        place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 3\n");
+        let report = run(&place, &script, way).code(8).json();
+        assert_eq!(report["verdicts"][0]["source"], "host R5", "{report:#}");
+    }
+}
+
+#[test]
+fn a_policy_sees_earlier_changes_as_they_were() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = [\"seen\"]\n");
+    place.file("scripts/policies/seen.rhai", "fn review(changes, run) { let told = \"\"; for c in changes { told += `${if c.before == () { \"-\" } else { c.before.title }}>${c.after.title} `; } warn(told); }");
+    let script = format!(
+        "let t = plan(\"{PLAN}\").create_task(#{{ title: \"a\" }}); commit(); t.title = \"b\"; commit(); t.title = \"c\";"
+    );
+    let report = run(&place, &script, &[]).code(0).json();
+    let reasons: Vec<_> = report["verdicts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["reason"].as_str().unwrap().trim().to_owned())
+        .collect();
+    assert_eq!(reasons, ["->a", "->a a>b", "->a a>b b>c"]);
+}
+
+#[test]
+fn what_is_refused_ends_the_run_whatever_it_catches() {
+    for way in WAYS {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        place.file("planwright.toml", FREE);
+        let script = format!(
+            "let b = plan(\"{PLAN}\"); b.task(\"Negotiate the parcel rates\").delete(); try {{ commit(); }} catch {{ }} b.create_task(#{{ title: \"after\" }}); print(\"went on\");"
+        );
+        let report = run(&place, &script, way).code(3).json();
+        assert_eq!(report["status"], "denied");
+        assert!(planner.writes().is_empty());
+        assert_eq!(report["output"], json!([]), "{way:?}");
+        // An error after a commit leaves what was committed, and says so.
+        let script = format!(
+            "plan(\"{PLAN}\").create_task(#{{ title: \"kept\" }}); commit(); throw \"oops\""
+        );
+        let report = run(&place, &script, way).code(8).json();
+        assert_eq!(report["status"], "partial");
+        assert_eq!(report["error"]["message"], "oops");
+        assert_eq!(report["changes"][0]["status"], "applied");
+        let _ = planner.task("kept");
+    }
+}
+
+#[test]
+fn a_dry_run_of_a_script_that_commits_sends_nothing_but_reads() {
+    for way in WAYS {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        let script = format!(
+            "let t = plan(\"{PLAN}\").create_task(#{{ title: \"a\" }}); print(1); commit(); t.title = \"b\"; commit(); print(t.title);"
+        );
+        let report = run(&place, &script, &[&["-n"], way].concat()).code(0).json();
+        assert_eq!(report["status"], "previewed");
+        assert_eq!(report["changes"].as_array().map(Vec::len), Some(1));
+        assert_eq!(report["output"], json!(["1", "b"]), "{way:?}");
+        assert!(report["warnings"][0].as_str().unwrap().contains("dry run"), "{report:#}");
+        assert!(planner.exchanges().iter().all(|it| !is_write(it)));
+    }
+}
+
+#[test]
+fn a_conflict_at_a_commit_stops_there_and_outside_edits_stay() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    let task = planner.task("Negotiate the parcel rates")["id"].as_str().unwrap().to_owned();
+    let mut edited = false;
+    planner.on_request(move |emulator, exchange| {
+        if !edited && exchange.method == "PATCH" {
+            edited = true;
+            let path = format!("/planner/tasks/{task}");
+            edit(emulator, "mei@bos.example", &path, &json!({ "title": "Hers" }));
+        }
+    });
+    let script = format!(
+        "let t = plan(\"{PLAN}\").task(\"Negotiate the parcel rates\"); t.title += \" soon\"; commit(); t.priority = 1;"
+    );
+    let report = run(&place, &script, &[]).code(4).json();
+    assert_eq!(report["status"], "conflict");
+    assert_eq!(report["changes"][0]["conflict"][0]["theirs"], "Hers", "{report:#}");
+    let _ = planner.task("Hers");
+}
+
+#[test]
+fn commits_are_no_loop_without_end_and_not_for_policies() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    run(&place, "loop { commit(); }", &[]).code(1);
+    place.file("planwright.toml", "[policies]\nalways = [\"commits\"]\n");
+    place.file("scripts/policies/commits.rhai", "fn review(changes, run) { commit(); }");
+    let script = format!("plan(\"{PLAN}\").create_task(#{{ title: \"a\" }});");
+    run(&place, &script, &[]).code(3);
+}
