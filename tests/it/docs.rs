@@ -8,10 +8,14 @@ use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "docs/guides/board-file.md",
     "docs/guides/workspace.md",
+    "docs/guides/skills.md",
+    "docs/guides/policies.md",
+    "docs/guides/testing.md",
+    "docs/reference/api.md",
     "docs/guides/skills-shipped.md",
     "docs/guides/emulator.md",
     "docs/reference/commands.md",
@@ -69,7 +73,7 @@ fn the_scripts_in_the_documents_run() {
             }
         }
     }
-    assert_eq!(n_scripts, 3);
+    assert_eq!(n_scripts, 5);
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn grants() -> Grants {
         dry_run: false,
         agent: None,
         caps: Caps::default(),
+        earlier: Earlier::default(),
         limits: Limits::default(),
     }
 }
