@@ -15,6 +15,7 @@ mod history;
 mod lookup;
 mod moves;
 mod names;
+mod plans;
 mod reads;
 mod register;
 pub(crate) mod remote;

@@ -17,7 +17,7 @@ use crate::host::error::Relayed;
 use crate::host::reads::ListRead;
 use crate::host::session::{Facts, State};
 use crate::host::{Error, Failure, Session};
-use crate::model::{BucketId, PlanId, TaskDetails, TaskId, User};
+use crate::model::{BucketId, PlanId, TaskDetails, TaskId, User, Versioned};
 
 /// What a program there starts from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub(crate) struct Start {
     nonce: String,
     reads: u64,
     wishes: usize,
+    /// What was read of details that a program there would take for empty.
+    details: Vec<(TaskId, Versioned<TaskDetails>)>,
 }
 
 /// What it has come to want, and what it has looked at.
@@ -66,7 +68,11 @@ pub(crate) fn session_of(start: Start) -> (Session, mpsc::Receiver<Question>) {
         remote: true,
     };
     let (questions, incoming) = mpsc::channel(1);
-    (Session::new(facts, start.nonce, questions, None), incoming)
+    let session = Session::new(facts, start.nonce, questions, None);
+    for (id, details) in start.details {
+        session.state().snapshot.add_details(id, details);
+    }
+    (session, incoming)
 }
 
 /// Answers the questions of a session there, until its program has ended.
@@ -90,6 +96,11 @@ impl Session {
     pub(crate) fn remote_start(&self) -> Start {
         let facts = self.facts();
         let (now, zone) = (self.now(), self.zone());
+        let details = {
+            let state = self.state();
+            let known = state.snapshot.details_of_bare();
+            known.map(|(id, it)| (id.clone(), it.clone())).collect()
+        };
         Start {
             now,
             zone: zone.iana_name().map(str::to_owned),
@@ -100,6 +111,7 @@ impl Session {
             nonce: self.state().draft.nonce().to_owned(),
             reads: facts.reads,
             wishes: facts.wishes,
+            details,
         }
     }
 

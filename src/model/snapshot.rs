@@ -73,6 +73,12 @@ impl Snapshot {
         "the details of a plan"
     );
 
+    /// Returns the details that were read of tasks which say that they have none.
+    pub fn details_of_bare(&self) -> impl Iterator<Item = (&TaskId, &Versioned<TaskDetails>)> {
+        let is_bare = |id: &TaskId| self.task(id).is_some_and(|it| it.value.has_bare_details());
+        self.details.iter().filter(move |(id, _)| is_bare(id))
+    }
+
     /// Returns what was read of people and groups, and nothing else.
     #[must_use]
     pub fn people(&self) -> Self {

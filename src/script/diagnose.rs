@@ -244,6 +244,22 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
     let known: Vec<_> = functions().filter(|it| it.name == name).collect();
     let is_operator = !name.bytes().any(|b| b.is_ascii_alphanumeric() || b == b'_');
     let is_known = !known.is_empty() || catalog().is_of_language(name);
+    // It would fit, and is not there: it is for other scripts.
+    let fits = |it: &&crate::script::catalog::Member| {
+        let taken = it.on.iter().chain(it.params.iter().map(|it| &it.kind));
+        taken.clone().count() == arguments.len()
+            && taken.zip(&arguments).all(|(taken, given)| taken == "any" || taken == given)
+    };
+    if let Some(member) = known.iter().copied().find(fits) {
+        let whose = if member.skills {
+            "skills"
+        } else if member.policies {
+            "policies"
+        } else {
+            "tests"
+        };
+        return ("script", format!("there is no function `{name}` here: it is for {whose}"), None);
+    }
     let message = if is_operator || is_known {
         format!("`{name}` does not take ({})", arguments.join(", "))
     } else {

@@ -88,12 +88,17 @@ fn an_edit_of_another_field_survives_and_the_run_succeeds() {
 /// The tag of a field that collides protects it; then the script decides anew.
 #[test]
 fn a_script_adds_to_whatever_is_there_exactly_once() {
-    for when in [at_the_write, before_the_comparison] {
+    let ways = [true, false].into_iter();
+    for (in_host, when) in
+        ways.flat_map(|it| [(it, at_the_write as When), (it, before_the_comparison)])
+    {
         let planner = Planner::demo();
         let place = Place::against(&planner);
         meanwhile(&planner, when, json!({ "description": "Theirs" }));
         let script = set("description += \" and ours\"");
-        let report = place.script(&script, &["--json"]).code(0).json();
+        place.file("adds.rhai", &script);
+        let way = if in_host { "adds.rhai" } else { "-" };
+        let report = place.run_with(&["run", way, "--json"], &script, &[]).code(0).json();
         assert_eq!(report["status"], "applied");
         let field = &report["changes"][0]["fields"]["description"];
         assert_eq!(field["before"], "Theirs", "what the change rests on in the end");
