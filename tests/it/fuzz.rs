@@ -5,6 +5,8 @@
 //! `PLANWRIGHT_TEST_FUZZ_SEED=N PLANWRIGHT_TEST_FUZZ=1 cargo test --test it fuzz::`. Should the
 //! process itself end, the script that did it is in the folder for tests below `target`.
 
+#![expect(clippy::print_stdout, reason = "how far it is, and from which seed")]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -27,6 +29,7 @@ use crate::fuzz::make::{For, Maker};
 use crate::support::Planner;
 
 mod make;
+mod words;
 
 /// Enough to get anywhere, and soon over.
 const BUDGET: Budget = Budget {

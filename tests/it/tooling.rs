@@ -339,7 +339,8 @@ impl Going {
         let mut told = String::new();
         for line in &mut self.lines {
             let line = line.unwrap();
-            told += &format!("{line}\n");
+            told.push_str(&line);
+            told.push('\n');
             if line.contains(" passed") {
                 return told;
             }

@@ -1,9 +1,12 @@
 //! Scripts that nobody would write: from what the catalogue knows of the API, the language's own
 //! grammar, and damage to both. The same seed makes the same script.
 
+use std::fmt::Write as _;
+
 use planwright::script::catalog::{Form, Member, catalog};
 
 use crate::driver::Dice;
+use crate::fuzz::words::{CLOSURES, DATES, FLOATS, GIVEN, KEYS, LANGUAGE, NUMBERS, TEXTS, WORDS};
 
 /// Whom a script is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,296 +15,6 @@ pub(crate) enum For {
     Policies,
     Tests,
 }
-
-/// Names for values that are asked for at the top of a script, if they occur in it.
-const GIVEN: [(&str, &str); 16] = [
-    ("h_plan", "plan(\"BOS Operations\")"),
-    ("h_empty", "create_plan(\"BOS\", \"Empty\")"),
-    ("h_bucket", "plan(\"BOS Operations\").buckets[0]"),
-    ("h_other", "plan(\"BOS Operations\").buckets[2]"),
-    ("h_task", "plan(\"BOS Operations\").tasks[3]"),
-    ("h_last", "plan(\"BOS Operations\").tasks[-1]"),
-    ("h_own", "plan(\"BOS Operations\").task(\"Answer the auditor's questions\")"),
-    (
-        "h_new",
-        "plan(\"BOS Operations\").create_task(#{ title: \"new\", checklist: [\"a\", \"b\"] })",
-    ),
-    ("h_gone", "{ let it = plan(\"BOS Operations\").tasks[5]; it.delete(); it }"),
-    ("h_item", "h_new.checklist[1]"),
-    ("h_old", "h_own.checklist[0]"),
-    ("h_group", "groups()[0]"),
-    ("h_long", "{ let it = \"long \"; for i in 0..15 { it += it; } it }"),
-    ("h_nest", "{ let it = []; for i in 0..200 { it = [it, i]; } it }"),
-    ("h_list", "{ let it = []; it.pad(9_000, 7); it }"),
-    ("h_wide", "{ let it = #{}; for i in 0..400 { it[`k${i}`] = i; } it }"),
-];
-
-const TEXTS: [&str; 48] = [
-    "",
-    " ",
-    "x",
-    "BOS",
-    "BOS Operations",
-    "Inbox",
-    "Done",
-    "Finance",
-    "me",
-    "rook",
-    "mei@bos.example",
-    "Answer the auditor's questions",
-    "2026-02-28",
-    "2026-02-30",
-    "-9999-01-01",
-    "9999-12-31",
-    "2026-03-27T09:00:00Z",
-    "24:00",
-    "09:30",
-    "23:59:60",
-    "%",
-    "%Y-%m-%d",
-    "%Q%9999999999d",
-    "%.99f",
-    "%-99999999Y%:::z%Z%N",
-    "monday",
-    "Europe/Berlin",
-    "Pacific/Apia",
-    "../../etc/passwd",
-    "\\x00",
-    "\\u202eabc\\ufeff",
-    "ß👩‍👩‍👧İ\\u0301",
-    "a\\n\\tb",
-    "https://bos.example/a?b=c#d%20e",
-    "http://",
-    "javascript:x",
-    "%%%.:@#",
-    "⟦new:1:abc⟧",
-    "urgent",
-    "not_started",
-    "checklist",
-    "weekly",
-    "1",
-    "-1",
-    "99999999999999999999",
-    "'/$batch?$filter=a eq 'b'",
-    "task",
-    "create",
-];
-
-const NUMBERS: [&str; 22] = [
-    "0",
-    "1",
-    "-1",
-    "2",
-    "3",
-    "5",
-    "10",
-    "11",
-    "25",
-    "26",
-    "50",
-    "100",
-    "101",
-    "255",
-    "256",
-    "65536",
-    "2147483648",
-    "-2147483649",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "99999",
-    "(-7 / 2)",
-];
-
-const FLOATS: [&str; 10] = [
-    "0.0",
-    "-0.0",
-    "0.5",
-    "1e308",
-    "-1e308",
-    "1e-308",
-    "(0.0 / 0.0)",
-    "(1.0 / 0.0)",
-    "(-1.0 / 0.0)",
-    "9007199254740993.0",
-];
-
-const KEYS: [&str; 28] = [
-    "title",
-    "bucket",
-    "assign",
-    "due",
-    "start",
-    "priority",
-    "progress",
-    "labels",
-    "description",
-    "checklist",
-    "references",
-    "key",
-    "url",
-    "alias",
-    "type",
-    "interval",
-    "next",
-    "dry_run",
-    "force",
-    "tasks",
-    "buckets",
-    "members",
-    "name",
-    "assignees",
-    "completed",
-    "message",
-    "kind",
-    "\"\"",
-];
-
-const DATES: [&str; 12] = [
-    "today()",
-    "now()",
-    "date(\"9999-12-31\")",
-    "date(\"-9999-01-01\")",
-    "date(\"2024-02-29\")",
-    "date(\"0000-01-01\")",
-    "now().in_zone(\"Pacific/Apia\")",
-    "today().at(\"23:59\")",
-    "date(\"9999-12-30\").at(\"23:59\")",
-    "date(\"-9999-01-02\").at(\"00:00\")",
-    "date(\"2026-03-29\").at(\"02:30\")",
-    "date(\"2026-03-27T09:00:00Z\")",
-];
-
-const CLOSURES: [&str; 10] = [
-    "|x| x",
-    "|| ()",
-    "|x, y| x",
-    "|a, b| a < b",
-    "Fn(\"print\")",
-    "Fn(\"nothing\")",
-    "(|x| x.title)",
-    "(|x, y| y).curry(1)",
-    "|x| { throw x }",
-    "|x| { loop { } }",
-];
-
-/// Words of the language, and a few of its functions.
-const WORDS: [&str; 72] = [
-    "let",
-    "const",
-    "if",
-    "else",
-    "while",
-    "loop",
-    "for",
-    "in",
-    "fn",
-    "return",
-    "break",
-    "continue",
-    "throw",
-    "try",
-    "catch",
-    "switch",
-    "do",
-    "until",
-    "import",
-    "export",
-    "as",
-    "private",
-    "this",
-    "true",
-    "false",
-    "is",
-    "global",
-    "eval",
-    "Fn",
-    "call",
-    "curry",
-    "type_of",
-    "print",
-    "debug",
-    "is_def_var",
-    "is_def_fn",
-    "is_shared",
-    "(",
-    ")",
-    "[",
-    "]",
-    "{",
-    "}",
-    "#{",
-    "|",
-    "||",
-    "&&",
-    "=>",
-    "::",
-    ":",
-    ";",
-    ",",
-    ".",
-    "?.",
-    "?[",
-    "..",
-    "..=",
-    "??",
-    "=",
-    "==",
-    "!=",
-    "+=",
-    "**",
-    "<<",
-    ">>=",
-    "%",
-    "-",
-    "!",
-    "`",
-    "\"",
-    "'",
-    "/*",
-];
-
-const LANGUAGE: [&str; 40] = [
-    "len",
-    "push",
-    "pop",
-    "shift",
-    "insert",
-    "remove",
-    "append",
-    "pad",
-    "clear",
-    "truncate",
-    "chop",
-    "splice",
-    "extract",
-    "split",
-    "sub_string",
-    "crop",
-    "index_of",
-    "contains",
-    "starts_with",
-    "to_upper",
-    "make_lower",
-    "trim",
-    "to_chars",
-    "to_string",
-    "to_debug",
-    "to_int",
-    "to_float",
-    "parse_int",
-    "map",
-    "filter",
-    "reduce",
-    "sort",
-    "find",
-    "all",
-    "some",
-    "dedup",
-    "drain",
-    "retain",
-    "keys",
-    "set",
-];
 
 /// Makes parts of scripts.
 pub(crate) struct Maker {
@@ -507,10 +220,11 @@ impl Maker {
         let n = if self.dice.chance(50) { 0 } else { 1 + self.dice.below(3) };
         for _ in 0..n {
             let call = self.call(0);
-            text += &format!("try {{ {call}; }} catch (e) {{ debug(e); }}\n");
+            writeln!(text, "try {{ {call}; }} catch (e) {{ debug(e); }}").unwrap();
         }
         let call = self.call(0);
-        text += &format!("let r = {call};\n{}\n", self.look_at("r"));
+        let look = self.look_at("r");
+        writeln!(text, "let r = {call};\n{look}").unwrap();
         self.whole(&text)
     }
 
@@ -665,7 +379,8 @@ impl Maker {
             let param = self.pick(&["x", "a", "b", "c"]);
             let block = self.block(2).replace("md::cell(", "helper(");
             let body = Self::with_given(&block);
-            text += &format!("fn helper({param}) {{ let a = 1; let b = []; let x = a; {body} }}\n");
+            writeln!(text, "fn helper({param}) {{ let a = 1; let b = []; let x = a; {body} }}")
+                .unwrap();
         }
         if self.dice.chance(25) { self.damaged(&text) } else { text }
     }
@@ -678,7 +393,7 @@ impl Maker {
             let kind = self.pick(&["int", "string", "float", "bool", "date", "map", ""]);
             let default =
                 self.pick(&["1", "\"x\"", "nan", "1e999", "2026-02-28", "true", "[]", "{}"]);
-            toml += &format!("{name} = {{ type = \"{kind}\", default = {default} }}\n");
+            writeln!(toml, "{name} = {{ type = \"{kind}\", default = {default} }}").unwrap();
         }
         if self.dice.chance(30) {
             toml = self.damaged(&toml);
