@@ -82,7 +82,7 @@ fn asked(name: &str) -> Option<u64> {
 /// The numbers to make scripts of.
 fn seeds() -> std::ops::Range<u64> {
     let first = asked("PLANWRIGHT_TEST_FUZZ_SEED").unwrap_or(1);
-    let n = asked("PLANWRIGHT_TEST_FUZZ").unwrap_or(1_000);
+    let n = asked("PLANWRIGHT_TEST_FUZZ").unwrap_or(500);
     println!("{n} of each kind from seed {first}");
     first..first.saturating_add(n)
 }
