@@ -26,6 +26,11 @@ soak:
     PLANWRIGHT_TEST_ROUNDS=100 cargo test --test it -- contention:: --nocapture
     PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=500 cargo test --test it -- kills:: undo:: crash:: --nocapture
 
+# A million generated scripts, argument lists, policies and configurations, and a part of that of
+# what needs a board read anew. `PLANWRIGHT_TEST_FUZZ_SEED` is where it begins.
+fuzz:
+    PLANWRIGHT_TEST_FUZZ=1000000 cargo test --release --test it -- fuzz:: --nocapture
+
 # Licences, sources and duplicate dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources

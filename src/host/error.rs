@@ -245,14 +245,19 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     if all.len() > 8 { Vec::new() } else { all.into_iter().map(str::to_owned).collect() }
 }
 
+/// How much of a text is compared: the work is the product of both lengths, which no budget of a
+/// script counts.
+const COMPARED: usize = 256;
+
 /// Picks the three names most like one that was not found.
 pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let wanted = wanted.to_lowercase();
+    let short = |it: &str| it.chars().take(COMPARED).collect::<String>().to_lowercase();
+    let wanted = short(wanted);
     let mut scored: Vec<(f64, &str)> = names
         .into_iter()
         .filter(|it| !it.is_empty())
         .map(|name| {
-            let lower = name.to_lowercase();
+            let lower = short(name);
             let contained = lower.contains(&wanted) || wanted.contains(&lower);
             let score = strsim::jaro_winkler(&wanted, &lower);
             (if contained { score.max(0.9) } else { score }, name)
@@ -274,6 +279,9 @@ mod tests {
         assert_eq!(nearest("this weak", names), ["This Week"]);
         assert_eq!(nearest("inbx", names)[0], "Inbox");
         assert_eq!(nearest("zzz", names).len(), 4);
+        // In full this would take minutes.
+        let long = "x".repeat(1 << 20);
+        assert_eq!(similar(&long, std::iter::repeat_n(long.as_str(), 50)).len(), 1);
         assert!(nearest("zzz", (0..20).map(|_| "name").chain(["other"; 9])).len() <= 2);
     }
 }

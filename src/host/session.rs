@@ -149,7 +149,8 @@ impl Session {
     }
 
     /// Returns a session that is stopped apart from this one.
-    pub(crate) fn with_own_stop(&self) -> Self {
+    #[must_use]
+    pub fn with_own_stop(&self) -> Self {
         Self { stop: Arc::default(), ..self.clone() }
     }
 
@@ -322,7 +323,7 @@ impl Session {
 
     /// Makes ready for the program to run again, on the snapshot as it is now. What it drafted and
     /// said is forgotten; markers and keys come out the same.
-    pub(crate) fn begin_again(&self) {
+    pub fn begin_again(&self) {
         let mut state = self.state();
         state.draft = Draft::new(state.draft.nonce().to_owned());
         state.output.clear();

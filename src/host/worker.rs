@@ -1,5 +1,6 @@
 //! The thread that a program runs on.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
@@ -44,21 +45,50 @@ pub(crate) async fn run<T: Send + 'static>(
     }
 }
 
-/// Runs `work` on a thread with a large stack, and waits.
+thread_local! {
+    /// Whether this thread is one of [`on_large_stack`].
+    static IS_LARGE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on a thread with a large stack, and waits. What is such a thread already does it
+/// itself: much work of this kind takes one thread, not one for each part.
 ///
 /// # Errors
 /// The system gives no thread, or `work` panicked.
-pub fn on_large_stack<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+pub fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let failed = |code: &str, message: String| Failure {
         code: code.to_owned(),
         message,
         ..Failure::default()
     };
-    let spawned = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
-    let thread = spawned
-        .map_err(|error| failed("service", format!("the system gives no thread: {error}")))?;
-    thread.join().map_err(|_| failed("bug", "planwright itself failed".to_owned()))
+    let panicked = |_| failed("bug", "planwright itself failed".to_owned());
+    if IS_LARGE.get() {
+        return catch_unwind(AssertUnwindSafe(work)).map_err(panicked);
+    }
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+        let spawned = builder.spawn_scoped(scope, || {
+            IS_LARGE.set(true);
+            work()
+        });
+        let thread = spawned
+            .map_err(|error| failed("service", format!("the system gives no thread: {error}")))?;
+        thread.join().map_err(panicked)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::host::worker::on_large_stack;
+
+    #[test]
+    fn work_within_work_takes_no_further_thread() {
+        let id = || std::thread::current().id();
+        let ids = on_large_stack("outer", || (id(), on_large_stack("inner", id))).unwrap();
+        assert_eq!(Ok(ids.0), ids.1);
+        assert_ne!(ids.0, id());
+        // What panics in there is one failure, not that of all.
+        let inner = on_large_stack("outer", || on_large_stack("inner", || panic!("once"))).unwrap();
+        assert_eq!(inner.unwrap_err().code, "bug");
+    }
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
-use crate::host::Failure;
 use crate::host::error::nearest;
+use crate::host::{Failure, on_large_stack};
 use crate::script::skill::Compiled;
 use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
 use crate::script::{Config, Policies, Skill, Workspace, policy};
@@ -30,8 +30,8 @@ pub struct Bundle {
     pub workspace: Workspace,
     /// What is newer but broken, and so not in force.
     pub problems: Vec<Problem>,
-    skills: BTreeMap<String, Unit<Skill>>,
-    policies: BTreeMap<String, Unit<Compiled>>,
+    skills: Units<Skill>,
+    policies: Units<Compiled>,
 }
 
 /// A source that is broken; what was good before it stays in force.
@@ -55,6 +55,9 @@ impl std::fmt::Display for Problem {
         }
     }
 }
+
+/// Scripts of a kind, by name.
+type Units<T> = BTreeMap<String, Unit<T>>;
 
 /// A script: its last good version, and its newest if that is broken.
 #[derive(Debug, Clone)]
@@ -85,7 +88,8 @@ impl Bundle {
         let libraries = workspace.libraries.iter().map(|(name, text)| ("lib", name, text));
         let skills = workspace.skills.iter().map(|(name, text)| ("skills", name, text));
         let policies = workspace.policies.iter().map(|(name, text)| ("policies", name, text));
-        for (folder, name, text) in libraries.chain(skills).chain(policies) {
+        let tests = workspace.tests.iter().map(|(name, text)| ("tests", name, text));
+        for (folder, name, text) in libraries.chain(skills).chain(policies).chain(tests) {
             texts.good.insert(format!("{folder}/{name}.rhai"), text.clone());
         }
         Self::compile(workspace, &texts, None, Vec::new())
@@ -128,35 +132,10 @@ impl Bundle {
         before: Option<&Self>,
         mut problems: Vec<Problem>,
     ) -> Self {
-        let libraries = &workspace.libraries;
-        let all_libraries =
-            digest_of(libraries.iter().flat_map(|(name, text)| [name.as_str(), text]));
-        let skills: BTreeMap<_, _> = workspace
-            .skills
-            .iter()
-            .map(|(name, text)| {
-                let unit = Unit::next(
-                    before.and_then(|it| it.skills.get(name)),
-                    &digest_of([text.as_str(), &all_libraries]),
-                    |it| it.is_of(text, libraries),
-                    || Skill::compile(name, &format!("skills/{name}.rhai"), text, libraries),
-                );
-                (name.clone(), unit)
-            })
-            .collect();
-        let policies: BTreeMap<_, _> = workspace
-            .policies
-            .iter()
-            .map(|(name, text)| {
-                let unit = Unit::next(
-                    before.and_then(|it| it.policies.get(name)),
-                    &digest_of([text.as_str(), &all_libraries]),
-                    |it| it.is_of(text, libraries),
-                    || policy::compile(name, text, libraries),
-                );
-                (name.clone(), unit)
-            })
-            .collect();
+        // All on one thread: where many compute, each further one waits for its turn.
+        let compile = || Self::units(&workspace, before);
+        let (skills, policies) =
+            on_large_stack("planwright-compile", compile).unwrap_or_else(|_no_thread| compile());
         let unreadable = &texts.unreadable;
         problems.extend(unreadable.iter().map(|(file, why)| Problem::of_file(file, why)));
         let of_skills = skills.iter().map(|(name, it)| (format!("skills/{name}.rhai"), &it.broken));
@@ -173,6 +152,40 @@ impl Bundle {
         let generation = before.map_or(0, |it| it.generation) + 1;
         let digest = digest_of(texts.good.iter().flat_map(|(name, text)| [name.as_str(), text]));
         Self { generation, digest, workspace, problems, skills, policies }
+    }
+
+    /// Compiles what is not as it was before.
+    fn units(workspace: &Workspace, before: Option<&Self>) -> (Units<Skill>, Units<Compiled>) {
+        let libraries = &workspace.libraries;
+        let all_libraries =
+            digest_of(libraries.iter().flat_map(|(name, text)| [name.as_str(), text]));
+        let skills = workspace
+            .skills
+            .iter()
+            .map(|(name, text)| {
+                let unit = Unit::next(
+                    before.and_then(|it| it.skills.get(name)),
+                    &digest_of([text.as_str(), &all_libraries]),
+                    |it| it.is_of(text, libraries),
+                    || Skill::compile(name, &format!("skills/{name}.rhai"), text, libraries),
+                );
+                (name.clone(), unit)
+            })
+            .collect();
+        let policies = workspace
+            .policies
+            .iter()
+            .map(|(name, text)| {
+                let unit = Unit::next(
+                    before.and_then(|it| it.policies.get(name)),
+                    &digest_of([text.as_str(), &all_libraries]),
+                    |it| it.is_of(text, libraries),
+                    || policy::compile(name, text, libraries),
+                );
+                (name.clone(), unit)
+            })
+            .collect();
+        (skills, policies)
     }
 
     /// Returns a skill, to be kept for the whole of a run.
@@ -226,7 +239,10 @@ impl Bundle {
             let policies = of.policies.iter().filter_map(|(name, it)| {
                 Some((format!("policies/{name}.rhai"), it.good.as_ref()?.digest.clone()))
             });
-            skills.chain(policies).collect()
+            // Tests are compiled when they are played: their text is what counts.
+            let tests = of.workspace.tests.iter();
+            let tests = tests.map(|(name, it)| (format!("tests/{name}.rhai"), it.clone()));
+            skills.chain(policies).chain(tests).collect()
         };
         let (now, then) = (names(self), names(before));
         changed.extend(
@@ -334,6 +350,9 @@ mod tests {
         assert!(same("plain") && !same("uses"));
         assert_eq!(next.changed_since(&bundle), ["skills/uses.rhai"]);
         assert_eq!((bundle.generation, next.generation), (1, 2));
+        let test = ("tests/plain.rhai", "fn test_it() {}");
+        let tested = next.next(&texts(&[CONFIG, USES, PLAIN, other, test]));
+        assert_eq!(tested.changed_since(&next), ["tests/plain.rhai"]);
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(crate) fn explain(
         Some(reason) => (reason.code(), reason.to_string(), None),
         None => what(inner),
     };
+    // `fail("")`, `throw ""`.
+    let message = if message.trim().is_empty() { "the script gave up".to_owned() } else { message };
     Failure {
         code: code.to_owned(),
         message: message.chars().take(MAX_TEXT).collect(),

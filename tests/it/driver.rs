@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use planwright::change::ChangeSet;
 use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
-    Failure, Finished, Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock,
-    Watch,
+    Failure, Finished, Host, Judge, Ledger, Program, Report, Session, Start, Status, Stop,
+    SystemClock, Watch,
 };
 use planwright::journal::Purpose;
 use planwright::model::{Limits, PlanId};
@@ -63,6 +63,12 @@ impl Driver {
     ) -> Finished {
         let again = move |session: &Session| wishes.clone()(session);
         self.runtime.block_on(self.host.run(forced("test"), Arc::new(again)))
+    }
+
+    /// Runs a program up to the last step, and leaves that out.
+    pub(crate) fn dry_run(&self, program: Arc<dyn Program>) -> Finished {
+        let start = Start { dry_run: true, ..forced("test") };
+        self.runtime.block_on(self.host.run(start, program))
     }
 
     /// Records runs in a state folder from now on.

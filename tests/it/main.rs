@@ -30,7 +30,9 @@ mod undo;
 // What the documents claim.
 mod docs;
 
-// Scripts: what they can do, what they can not, the ones we ship, and edits while they run.
+// Scripts: what they can do, what they can not, the ones we ship, edits while they run,
+// and what nobody would write.
+mod fuzz;
 mod reload;
 mod sandbox;
 mod scripts;

@@ -220,3 +220,12 @@ fn an_agent_sees_and_touches_only_its_plans() {
         .code(1)
         .says(&["there is no agent `vicotr`", "`victor`"]);
 }
+
+#[test]
+fn a_policy_without_a_reason_says_that_it_gives_none() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = [\"curt\"]\n");
+    place.file("scripts/policies/curt.rhai", "fn review(changes, run) { deny(\" \"); }");
+    denied(&place, &planner, "board.create_bucket(\"new\")", &[], "it gives no reason");
+}

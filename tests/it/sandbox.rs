@@ -129,6 +129,13 @@ const HOSTILE: &[(&str, &str)] = &[
     ("\"x\".sub_string(-9223372036854775808, 9223372036854775807).len() / 0", "zero"),
     ("plan(\"\\u0000\")", "there is no plan"),
     ("task(\"../../me\")", ""),
+    // What generated scripts have found.
+    ("fail(\"\")", "the script gave up"),
+    ("throw \" \"", "the script gave up"),
+    (
+        "let s = \"x\"; for i in 0..19 { s += s; } for i in 0..30 { try { plan(s) } catch { } } plan(s)",
+        "there is no plan",
+    ),
     ("user(\"a'b/../$batch@x\")", ""),
 ];
 

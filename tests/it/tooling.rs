@@ -314,3 +314,88 @@ fn random_numbers_are_the_same_when_a_run_is_run_again() {
     place.script("rand(3, 2)", &[]).code(1).says(&["no number from 3 to 2"]);
     place.script("let x = rand(); x >= 0.0 && x < 1.0", &[]).code(0);
 }
+
+/// A program that goes on, whose output is read while it does.
+#[cfg(unix)]
+struct Going {
+    child: std::process::Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+#[cfg(unix)]
+impl Going {
+    fn start(place: &Place, args: &[&str]) -> Self {
+        use std::io::BufRead as _;
+        use std::process::Stdio;
+        let mut command = place.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// Reads up to the summary of a run; returns it with what stood above it.
+    fn run(&mut self) -> String {
+        let mut told = String::new();
+        for line in &mut self.lines {
+            let line = line.unwrap();
+            told.push_str(&line);
+            told.push('\n');
+            if line.contains(" passed") {
+                return told;
+            }
+        }
+        panic!("it has ended: {told}");
+    }
+
+    fn interrupt(mut self) -> i32 {
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Going {
+    fn drop(&mut self) {
+        // If the test has failed.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn tests_run_again_when_something_changes() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    place.file("scripts/skills/count.rhai", "plans().len()");
+    let test = |n: usize| format!("fn test_n() {{ assert_eq(run_skill(\"count\").result, {n}); }}");
+    place.file("scripts/tests/count.rhai", &test(0));
+    let mut going = Going::start(&place, &["test", "--watch", "scripts/tests/count.rhai"]);
+    assert!(going.run().contains("1 test passed"));
+    // The skill, the test, a test of another file, a library that is broken.
+    place.file("scripts/skills/count.rhai", "plans().len() + 1");
+    let told = going.run();
+    assert!(told.contains("changed: skills/count.rhai"), "{told}");
+    assert!(told.contains("FAILED count::test_n") && told.contains("1 failed"), "{told}");
+    place.file("scripts/tests/count.rhai", &test(1));
+    let told = going.run();
+    assert!(told.contains("changed: tests/count.rhai"), "{told}");
+    assert!(told.contains("1 test passed"), "{told}");
+    place.file("scripts/tests/count.rhai", "fn test_n() {\n  let x = ;\n}");
+    assert!(going.run().contains("1 failed"));
+    assert_eq!(going.interrupt(), 1, "as the last run");
+}
+
+#[test]
+fn what_can_not_be_watched_is_refused() {
+    let place = Place::embedded();
+    place.run(&["test", "--watch"]).code(2).says(&["there is nothing to watch", "--workspace"]);
+    place.file("planwright.toml", "");
+    place.file("scripts/tests/a.rhai", "fn test_a() {}");
+    let json = place.run(&["test", "--watch", "--json"]).code(2);
+    assert_eq!(json.json()["error"]["code"], "usage");
+    place.run(&["test", "--watch", "--junit", "x.xml"]).code(2).says(&["--junit"]);
+    place.run(&["test", "--watch", "b"]).code(1).says(&["there is no file of tests `b`"]);
+}

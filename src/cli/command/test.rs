@@ -15,11 +15,13 @@ use crate::cli::render::text::{BOLD, DIM, GREEN, RED, count, paint, visible};
 use crate::cli::render::{failure, junit};
 use crate::cli::settings;
 use crate::cli::stage::EmulatorStage;
-use crate::host::Failure;
 use crate::host::error::nearest;
+use crate::host::{Failure, Stop};
 use crate::script::Workspace;
 use crate::script::testing::TestFile;
 use crate::script::workspace::read_script;
+
+mod watch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +29,7 @@ Examples:
   planwright test due_soon            those of scripts/tests/due_soon.rhai
   planwright test due_soon::second    those of it with `second` in their name
   planwright test --junit report.xml
+  planwright test --watch             again whenever a file of the workspace changes
 
 Each test plays on an empty Planner of its own, at a moment that stands still, with the
 policies of the workspace. `planwright api` shows what tests can call.";
@@ -44,6 +47,9 @@ pub(crate) struct TestArgs {
     /// How many tests to run at once; as many as there are processors if absent
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Run them again whenever something in the workspace changes, until Ctrl-C
+    #[arg(long, conflicts_with = "junit")]
+    watch: bool,
 }
 
 /// A test that was played.
@@ -75,12 +81,15 @@ impl Played {
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, CommandError> {
+    if args.watch {
+        return watch::run(context, args);
+    }
     let began = Instant::now();
     let files = chosen(&context.workspace, &args.paths)?;
     if files.is_empty() {
         context.ui.note("No tests in this workspace: scripts/tests has no file.");
     }
-    let played = play(context, files, args.jobs)?;
+    let played = play(context, &context.workspace, &context.interrupt(), files, args.jobs)?;
     let n_failed = played.iter().filter(|it| !it.passed).count();
     if let Some(file) = &args.junit {
         settings::write_whole(file, &junit::write(&played))?;
@@ -130,6 +139,9 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, Comman
                 files.extend(workspace.tests.iter().map(|(name, text)| of(name, text, part)));
                 continue;
             }
+        } else if let Some((name, text)) = in_workspace(workspace, path) {
+            files.push(of(name, text, part));
+            continue;
         } else if path.extension().is_some_and(|it| it == "rhai") {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             files.push(of(&stem, &read_script(path)?, part));
@@ -145,9 +157,19 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, Comman
     Ok(files)
 }
 
+/// Finds the text of a file of tests that was read with the workspace.
+fn in_workspace<'a>(workspace: &'a Workspace, path: &Path) -> Option<(&'a str, &'a str)> {
+    let folder = workspace.root.as_ref()?.join("scripts/tests").canonicalize().ok()?;
+    let path = path.canonicalize().ok()?;
+    let name = path.strip_prefix(folder).ok()?.to_str()?.strip_suffix(".rhai")?;
+    workspace.tests.get_key_value(name).map(|(name, text)| (name.as_str(), text.as_str()))
+}
+
 /// Plays every test, several at once; returns them in their order.
 fn play(
     context: &Context<'_>,
+    workspace: &Workspace,
+    interrupt: &Arc<Stop>,
     files: Vec<Chosen>,
     jobs: Option<usize>,
 ) -> Result<Vec<Played>, CommandError> {
@@ -155,7 +177,7 @@ fn play(
     let mut queue: VecDeque<(usize, Arc<TestFile>, String)> = VecDeque::new();
     let mut n = 0;
     for Chosen { name, text, part } in files {
-        match TestFile::compile(&name, &text, &context.workspace.libraries) {
+        match TestFile::compile(&name, &text, &workspace.libraries) {
             Ok(file) => {
                 let file = Arc::new(file);
                 for test in file.tests.iter().filter(|it| it.contains(&part)) {
@@ -176,8 +198,8 @@ fn play(
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = jobs.unwrap_or(processors).clamp(1, 64).min(queue.len().max(1));
     let (queue, results) = (Mutex::new(queue), Mutex::new(Vec::new()));
-    let workspace = Arc::new(context.workspace.clone());
-    let (runtime, interrupt) = (context.handle(), context.interrupt());
+    let workspace = Arc::new(workspace.clone());
+    let runtime = context.handle();
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
@@ -188,11 +210,8 @@ fn play(
                         return;
                     };
                     let began = Instant::now();
-                    let stage = EmulatorStage::new(
-                        Arc::clone(&workspace),
-                        &runtime,
-                        Arc::clone(&interrupt),
-                    );
+                    let stage =
+                        EmulatorStage::new(Arc::clone(&workspace), &runtime, Arc::clone(interrupt));
                     let (output, result) = match stage {
                         Ok(stage) => Arc::new(stage).play(&file, &test),
                         Err(error) => (Vec::new(), Err(error.failure)),

@@ -61,6 +61,7 @@ impl Verdicts {
 
     fn give(&self, verdict: Verdict, reason: &str, at: Option<RuleLine>, saw: Vec<Saw>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = if reason.trim().is_empty() { "it gives no reason" } else { reason };
         let reason: String = reason.chars().take(1000).collect();
         let source = self.source.clone();
         let ruling = Ruling { source, verdict, change: state.0, reason, at, saw };

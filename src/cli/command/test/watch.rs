@@ -1,0 +1,93 @@
+//! `planwright test --watch`: the tests again, whenever something in the workspace changes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::cli::command::test::{TestArgs, chosen, play, show};
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::text::{BOLD, RED, paint, visible};
+use crate::host::Stop;
+use crate::script::reload::{Options, Reloaded, Watcher};
+
+pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, CommandError> {
+    if context.ui.json() {
+        return Err(CommandError::usage("`--watch` is for people: it can not go with `--json`"));
+    }
+    let Some(root) = &context.workspace.root else {
+        let message = "there is nothing to watch: the workspace is the one inside the program";
+        return Err(CommandError::usage(message)
+            .hint("run it below a folder with a planwright.toml, or add `--workspace DIR`"));
+    };
+    let watcher = Watcher::start(root, Options::default())?;
+    let (tell, mut events) = mpsc::unbounded_channel::<Reloaded>();
+    // Nobody listens any more when it ends.
+    watcher.subscribe(move |event| drop(tell.send(event.clone())));
+    let interrupt = context.interrupt();
+    let mut exit = Exit::Interrupted;
+    let mut is_first = true;
+    loop {
+        let generation = watcher.current().generation;
+        match once(context, args, &watcher, &interrupt) {
+            // It was cut off: what the one before came to still holds.
+            Ok(_) if interrupt.reason().is_some() => return Ok(exit),
+            Ok(it) => exit = it,
+            // A typo. Later on it is a file that is gone, which may come back.
+            Err(error) if is_first => return Err(error),
+            Err(error) => {
+                exit = error.exit();
+                context.ui.error(&error);
+            }
+        }
+        is_first = false;
+        context
+            .ui
+            .note(&format!("Watching {}; stop with Ctrl-C.", visible(&root.to_string_lossy())));
+        let mut changed = Vec::new();
+        loop {
+            let event = context.block_on(async {
+                tokio::select! {
+                    () = interrupt.wait() => None,
+                    event = events.recv() => event,
+                }
+            });
+            let Some(event) = event else { return Ok(exit) };
+            changed.extend(event.changed);
+            // What the last run has seen already is no news; what comes together is one.
+            if event.generation > generation && events.is_empty() {
+                break;
+            }
+        }
+        changed.sort();
+        changed.dedup();
+        let what = match changed.as_slice() {
+            [] => "the workspace has changed".to_owned(),
+            files => format!("changed: {}", files.join(", ")),
+        };
+        context.ui.answer(&format!("\n{}\n", paint(BOLD, &format!("── {} ──", visible(&what)))));
+    }
+}
+
+/// Runs the tests on the version in force.
+fn once(
+    context: &Context<'_>,
+    args: &TestArgs,
+    watcher: &Watcher,
+    interrupt: &Arc<Stop>,
+) -> Result<Exit, CommandError> {
+    let began = Instant::now();
+    let bundle = watcher.current();
+    for problem in &bundle.problems {
+        let mark = paint(RED.bold(), "broken");
+        context.ui.note(&format!("{mark} {}", visible(&problem.to_string())));
+    }
+    let files = chosen(&bundle.workspace, &args.paths)?;
+    let played = play(context, &bundle.workspace, interrupt, files, args.jobs)?;
+    if interrupt.reason().is_none() {
+        show(context, &played, began.elapsed());
+    }
+    Ok(if played.iter().all(|it| it.passed) { Exit::Done } else { Exit::Input })
+}
