@@ -14,6 +14,7 @@ pub mod catalog;
 mod check;
 mod confine;
 mod convert;
+pub mod coverage;
 pub mod diagnose;
 
 // Where they come from.

@@ -19,6 +19,7 @@ use crate::graph::{BaseUrl, Client, Secret};
 use crate::host::{Failure, Host, Ledger, Start, Status, Stop, Watch};
 use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
+use crate::script::coverage::Coverage;
 use crate::script::testing::{Stage, TestFile, USER, Wanted, What};
 use crate::script::{Policies, Skill, Workspace};
 
@@ -50,6 +51,7 @@ pub(crate) struct EmulatorStage {
     runtime: Handle,
     interrupt: Arc<Stop>,
     rules: Mutex<Vec<FaultRule>>,
+    coverage: Option<Arc<Coverage>>,
     folder: PathBuf,
     /// Ends the emulator's server with the stage.
     _serving: oneshot::Sender<()>,
@@ -61,6 +63,7 @@ impl EmulatorStage {
         workspace: Arc<Workspace>,
         runtime: &Handle,
         interrupt: Arc<Stop>,
+        coverage: Option<Arc<Coverage>>,
     ) -> Result<Self, CommandError> {
         let begin = BEGIN.parse().unwrap_or_default();
         let clock = Arc::new(StageClock(Mutex::new(begin)));
@@ -88,6 +91,7 @@ impl EmulatorStage {
             runtime: runtime.clone(),
             interrupt,
             rules: Mutex::default(),
+            coverage,
             folder,
             _serving: serving,
         })
@@ -163,10 +167,11 @@ impl EmulatorStage {
             },
         };
         let params = skill.manifest.checked(&wanted.params)?;
-        let program = skill.program(
-            params.clone(),
-            self.workspace.config.limits_of(wanted.agent.as_deref()).budget(),
-        );
+        let budget = self.workspace.config.limits_of(wanted.agent.as_deref()).budget();
+        let program = match &self.coverage {
+            Some(coverage) => skill.covered(params.clone(), budget, Arc::clone(coverage)),
+            None => skill.program(params.clone(), budget),
+        };
         let start = Start {
             purpose: Purpose::Run,
             skill: skill.name.clone(),

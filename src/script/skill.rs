@@ -12,6 +12,7 @@ use crate::script::api::Run;
 use crate::script::budget::{Budget, Meter};
 use crate::script::check::{InPlace, in_place_call};
 use crate::script::convert::{from_json, to_json};
+use crate::script::coverage::Coverage;
 use crate::script::diagnose::{Sources, explain};
 use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
 use crate::script::library::{Library, file_of};
@@ -148,7 +149,20 @@ impl Skill {
     pub fn program(&self, params: Map<String, Value>, budget: Budget) -> Arc<dyn Program> {
         let skill = self.compiled.clone();
         let params = Value::Object(params);
-        Arc::new(move |session: &Session| run(&skill, &params, budget, session))
+        Arc::new(move |session: &Session| run(&skill, &params, budget, session, None))
+    }
+
+    /// The same, and has the lines noted that are run.
+    #[must_use]
+    pub fn covered(
+        &self,
+        params: Map<String, Value>,
+        budget: Budget,
+        coverage: Arc<Coverage>,
+    ) -> Arc<dyn Program> {
+        let skill = self.compiled.clone();
+        let params = Value::Object(params);
+        Arc::new(move |session: &Session| run(&skill, &params, budget, session, Some(&coverage)))
     }
 }
 
@@ -158,10 +172,14 @@ pub(crate) fn run(
     params: &Value,
     budget: Budget,
     session: &Session,
+    coverage: Option<&Arc<Coverage>>,
 ) -> Result<Value, Failure> {
     let meter = Meter::new(budget, session);
     let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
-    let engine = for_running(Kind::Skill, session, &meter, tag);
+    let mut engine = for_running(Kind::Skill, session, &meter, tag);
+    if let Some(coverage) = coverage {
+        coverage.watch(&mut engine, &skill.file);
+    }
     let mut scope = Scope::new();
     scope.push_constant_dynamic("params", from_json(params));
     meter.start();

@@ -302,7 +302,7 @@ pub fn serve() -> ExitCode {
                 let (session, questions) = session_of(start);
                 let running = std::thread::spawn(move || {
                     on_large_stack("planwright-run", move || {
-                        let result = run(&skill, &params, budget, &session);
+                        let result = run(&skill, &params, budget, &session, None);
                         let wanted = Box::new(session.wanted());
                         Word::Done { result, wanted }
                     })

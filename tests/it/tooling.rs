@@ -250,6 +250,32 @@ fn a_test_that_fails_says_where_and_what_differs() {
 }
 
 #[test]
+fn coverage_tells_the_lines_that_no_test_has_run() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    place.file("scripts/lib/odd.rhai", "fn is_odd(n) {\n  let rest = n % 2;\n  rest == 1\n}\n");
+    place.file(
+        "scripts/skills/odd.rhai",
+        "import \"odd\" as o;\nif o::is_odd(today().day) {\n  print(\"odd\");\n} else {\n  print(\"even\");\n}\n",
+    );
+    place.file("scripts/skills/idle.rhai", "print(1);\nprint(2);\n");
+    place.file(
+        "scripts/tests/odd.rhai",
+        "fn test_odd() { at(\"2026-03-27 09:00\"); run_skill(\"odd\"); assert_output(\"odd\"); }",
+    );
+    let told = place.run(&["test", "--coverage", "--json"]).code(0).json();
+    let missing = |file: &str| {
+        let all = told["coverage"].as_array().unwrap();
+        all.iter().find(|it| it["file"] == file).unwrap()["missing"].clone()
+    };
+    assert_eq!(missing("skills/odd.rhai"), json!([5]));
+    assert_eq!(missing("lib/odd.rhai"), json!([]));
+    assert_eq!(missing("skills/idle.rhai"), json!([1, 2]));
+    let shown = place.run(&["test", "--coverage"]).code(0).stdout;
+    assert!(shown.contains("0 %") && shown.contains("1-2"), "{shown}");
+}
+
+#[test]
 fn a_test_can_have_somebody_else_come_between() {
     let place = Place::embedded();
     place.file("planwright.toml", "[policies]\nalways = []\n");

@@ -13,7 +13,7 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{BOLD, DIM, RED, YELLOW, paint, shortened, visible};
-use crate::host::error::nearest;
+use crate::host::error::similar;
 use crate::journal::{Round, Run};
 use crate::policy::{Ruling, Verdict};
 use crate::script::Manifest;
@@ -115,7 +115,7 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> 
         } else if let Some(file) = checked_file(&name)? {
             scripts.push((Role::Policy, file.1, file.2));
         } else {
-            let near = nearest(&name, workspace.policies.keys().map(String::as_str));
+            let near = similar(&name, workspace.policies.keys().map(String::as_str));
             let is_listed = all.contains_key(&name);
             let message = if is_listed {
                 format!("the policy `{name}` is in force but missing: every run is denied")

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::render::failure;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{count, visible};
-use crate::host::error::nearest;
+use crate::host::error::similar;
 use crate::script::Manifest;
 use crate::script::lint::{self, Role, Severity};
 use crate::script::workspace::read_script;
@@ -218,7 +218,7 @@ pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, CommandError> 
 }
 
 fn unknown(context: &Context<'_>, name: &str) -> CommandError {
-    let near = nearest(name, context.workspace.skills.keys().map(String::as_str));
+    let near = similar(name, context.workspace.skills.keys().map(String::as_str));
     let error = CommandError::new("not_found", format!("there is no skill `{name}`"));
     match near.first() {
         Some(near) => error.hint(format!("did you mean `{near}`?")),

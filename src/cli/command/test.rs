@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{BOLD, DIM, GREEN, RED, count, paint, visible};
 use crate::cli::render::{failure, junit};
 use crate::cli::settings;
@@ -18,6 +19,7 @@ use crate::cli::stage::EmulatorStage;
 use crate::host::error::nearest;
 use crate::host::{Failure, Stop};
 use crate::script::Workspace;
+use crate::script::coverage::{Coverage, Covered};
 use crate::script::testing::TestFile;
 use crate::script::workspace::read_script;
 
@@ -28,6 +30,7 @@ Examples:
   planwright test                     every test of scripts/tests
   planwright test due_soon            those of scripts/tests/due_soon.rhai
   planwright test due_soon::second    those of it with `second` in their name
+  planwright test --coverage          and which lines of skills they did not run
   planwright test --junit report.xml
   planwright test --watch             again whenever a file of the workspace changes
 
@@ -47,6 +50,9 @@ pub(crate) struct TestArgs {
     /// How many tests to run at once; as many as there are processors if absent
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Tell which lines of skills and libraries were not run
+    #[arg(long, conflicts_with = "watch")]
+    coverage: bool,
     /// Run them again whenever something in the workspace changes, until Ctrl-C
     #[arg(long, conflicts_with = "junit")]
     watch: bool,
@@ -89,7 +95,11 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, Comman
     if files.is_empty() {
         context.ui.note("No tests in this workspace: scripts/tests has no file.");
     }
-    let played = play(context, &context.workspace, &context.interrupt(), files, args.jobs)?;
+    let coverage = args.coverage.then(Arc::<Coverage>::default);
+    let interrupt = context.interrupt();
+    let played =
+        play(context, &context.workspace, &interrupt, files, args.jobs, coverage.as_ref())?;
+    let covered = coverage.map(|it| covered(&context.workspace, &it)).unwrap_or_default();
     let n_failed = played.iter().filter(|it| !it.passed).count();
     if let Some(file) = &args.junit {
         settings::write_whole(file, &junit::write(&played))?;
@@ -100,9 +110,11 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, Comman
             "passed": played.len() - n_failed,
             "failed": n_failed,
             "tests": played,
+            "coverage": covered,
         }));
     } else {
         show(context, &played, began.elapsed());
+        show_covered(context, &covered);
     }
     Ok(if n_failed == 0 { Exit::Done } else { Exit::Input })
 }
@@ -172,6 +184,7 @@ fn play(
     interrupt: &Arc<Stop>,
     files: Vec<Chosen>,
     jobs: Option<usize>,
+    coverage: Option<&Arc<Coverage>>,
 ) -> Result<Vec<Played>, CommandError> {
     let mut played: Vec<(usize, Played)> = Vec::new();
     let mut queue: VecDeque<(usize, Arc<TestFile>, String)> = VecDeque::new();
@@ -210,8 +223,12 @@ fn play(
                         return;
                     };
                     let began = Instant::now();
-                    let stage =
-                        EmulatorStage::new(Arc::clone(&workspace), &runtime, Arc::clone(interrupt));
+                    let stage = EmulatorStage::new(
+                        Arc::clone(&workspace),
+                        &runtime,
+                        Arc::clone(interrupt),
+                        coverage.cloned(),
+                    );
                     let (output, result) = match stage {
                         Ok(stage) => Arc::new(stage).play(&file, &test),
                         Err(error) => (Vec::new(), Err(error.failure)),
@@ -232,6 +249,46 @@ fn play(
     played.extend(results.into_inner().unwrap_or_else(PoisonError::into_inner));
     played.sort_by_key(|(n, _)| *n);
     Ok(played.into_iter().map(|(_, it)| it).collect())
+}
+
+/// What was run of each skill and library.
+fn covered(workspace: &Workspace, coverage: &Coverage) -> Vec<Covered> {
+    let skills = workspace.skills.iter().map(|(name, text)| (format!("skills/{name}.rhai"), text));
+    let libraries =
+        workspace.libraries.iter().map(|(name, text)| (format!("lib/{name}.rhai"), text));
+    skills.chain(libraries).map(|(file, text)| coverage.of(&file, text)).collect()
+}
+
+fn show_covered(context: &Context<'_>, covered: &[Covered]) {
+    if covered.is_empty() {
+        return;
+    }
+    let rows: Vec<_> = covered
+        .iter()
+        .map(|it| {
+            let share = (it.covered * 100).checked_div(it.lines).unwrap_or(100);
+            vec![it.file.clone(), format!("{share} %"), ranges(&it.missing)]
+        })
+        .collect();
+    let columns = [Column::new("FILE"), Column::right("LINES RUN"), Column::new("NOT RUN")];
+    context.ui.answer("");
+    show_list(context.ui, &columns, &rows, &[], "");
+}
+
+/// Line numbers with those that follow each other together: `3, 7-9`.
+fn ranges(lines: &[usize]) -> String {
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for &line in lines {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == line => *last = line,
+            _ => parts.push((line, line)),
+        }
+    }
+    let told = parts.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn show(context: &Context<'_>, played: &[Played], took: Duration) {

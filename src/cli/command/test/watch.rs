@@ -85,7 +85,7 @@ fn once(
         context.ui.note(&format!("{mark} {}", visible(&problem.to_string())));
     }
     let files = chosen(&bundle.workspace, &args.paths)?;
-    let played = play(context, &bundle.workspace, interrupt, files, args.jobs)?;
+    let played = play(context, &bundle.workspace, interrupt, files, args.jobs, None)?;
     if interrupt.reason().is_none() {
         show(context, &played, began.elapsed());
     }

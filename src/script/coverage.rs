@@ -1,0 +1,98 @@
+//! Which lines of skills and libraries were run, for `planwright test --coverage`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::debugger::DebuggerCommand;
+use rhai::{ASTNode, Engine, Expr, Stmt};
+use serde::Serialize;
+
+use crate::script::engine::{Kind, for_compiling};
+
+/// Collects the lines that were run, over any number of runs at once.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    /// By file, as messages name it.
+    run: Mutex<BTreeMap<String, BTreeSet<usize>>>,
+}
+
+/// What was run of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Covered {
+    /// The file.
+    pub file: String,
+    /// How many lines begin a statement.
+    pub lines: usize,
+    /// How many of them were run.
+    pub covered: usize,
+    /// The lines that were not.
+    pub missing: Vec<usize>,
+}
+
+impl Coverage {
+    /// Has an engine note what it runs; `file` is that of the main script.
+    #[expect(deprecated, reason = "may change with a version of the engine, which is pinned")]
+    pub(crate) fn watch(self: &Arc<Self>, engine: &mut Engine, file: &str) {
+        let (coverage, file) = (Arc::clone(self), file.to_owned());
+        engine.register_debugger(
+            |_, debugger| debugger,
+            move |_, _, node, source, at| {
+                if let (ASTNode::Stmt(_), Some(line)) = (node, at.line()) {
+                    let mut run = coverage.run.lock().unwrap_or_else(PoisonError::into_inner);
+                    let file = source.unwrap_or(&file);
+                    match run.get_mut(file) {
+                        Some(lines) => drop(lines.insert(line)),
+                        None => drop(run.insert(file.to_owned(), BTreeSet::from([line]))),
+                    }
+                }
+                Ok(DebuggerCommand::StepInto)
+            },
+        );
+    }
+
+    /// Compares what was run of a file with what there is to run.
+    #[must_use]
+    pub fn of(&self, file: &str, text: &str) -> Covered {
+        let there = lines(text);
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = BTreeSet::new();
+        let run = run.get(file).unwrap_or(&none);
+        let missing: Vec<usize> = there.difference(run).copied().collect();
+        let covered = there.len() - missing.len();
+        Covered { file: file.to_owned(), lines: there.len(), covered, missing }
+    }
+}
+
+/// The lines of a script on which a statement begins.
+fn lines(text: &str) -> BTreeSet<usize> {
+    let mut engine = for_compiling(Kind::Skill);
+    // Names are of no matter here, only where statements stand.
+    engine.set_strict_variables(false);
+    let ast = engine.compile(text).unwrap_or_default();
+    let mut lines = BTreeSet::new();
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        if let Some(ASTNode::Stmt(statement)) = path.last() {
+            // A mere value, as the last line of a function, is taken without a step.
+            let is_code = match statement {
+                Stmt::Noop(_) | Stmt::Share(_) | Stmt::Block(_) => false,
+                Stmt::Expr(it) => !it.is_constant() && !matches!(**it, Expr::Variable(..)),
+                _ => true,
+            };
+            lines.extend(statement.position().line().filter(|_| is_code));
+        }
+        true
+    });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_statements_are_told() {
+        let text = "let a = 1;\n// no\nif a > 1 {\n  print(a);\n}\n\nfn f() {\n  1\n}\n";
+        assert_eq!(lines(text), BTreeSet::from([1, 3, 4]));
+        assert_eq!(lines("let = ;"), BTreeSet::new());
+    }
+}
