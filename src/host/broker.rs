@@ -87,8 +87,10 @@ pub(crate) async fn serve(
 ) {
     while let Some(Question { ask, stop, reply }) = questions.recv().await {
         if let Ask::Commit(_) = ask {
-            // Nobody there any more: the reply is dropped, which is an answer.
-            drop(commits.send(Question { ask, stop, reply }).await);
+            if let Err(unsent) = commits.send(Question { ask, stop, reply }).await {
+                // Whoever only looks can not commit.
+                drop(unsent.0.reply.send(Err(crate::host::Error::ReadOnly)));
+            }
             continue;
         }
         tokio::select! {

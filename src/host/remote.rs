@@ -172,6 +172,19 @@ impl Session {
                 Write::PlanDetails { .. } | Write::Task(_) => Ok(BTreeSet::new()),
             }
         };
+        // A plan is made only in a group of the actor's (rule R6), whoever drafted it.
+        let group = match &change.write {
+            Write::Plan(edit) if matches!(**edit, Edit::Create { .. }) => {
+                edit.known().group.clone()
+            }
+            _ => None,
+        };
+        let rests = match group {
+            Some(group) => {
+                rests && self.groups().map_err(Failure::from)?.iter().any(|it| it.id == group)
+            }
+            None => rests,
+        };
         let whole = !along || takes_along().map_err(Failure::from)? == change.takes_along;
         if rests && whole {
             return Ok(());

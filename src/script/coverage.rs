@@ -37,7 +37,7 @@ impl Coverage {
         engine.register_debugger(
             |_, debugger| debugger,
             move |_, _, node, source, at| {
-                if let (ASTNode::Stmt(_), Some(line)) = (node, at.line()) {
+                if let Some(line) = node.position().line().or_else(|| at.line()) {
                     let mut run = coverage.run.lock().unwrap_or_else(PoisonError::into_inner);
                     let file = source.unwrap_or(&file);
                     match run.get_mut(file) {

@@ -1,0 +1,85 @@
+//! Judging what a program wants: host rules and policies, on the board as it was read.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::change::ChangeSet;
+use crate::host::View;
+use crate::host::names::names;
+use crate::host::report::Status;
+use crate::host::run::{Program, Run, interrupted};
+use crate::journal::Judgement;
+use crate::model::PlanId;
+use crate::policy::{AgentGrants, Grants, Reviewed, Ruling, Verdict, review};
+
+impl Run<'_> {
+    pub(super) async fn review_and_apply(&mut self, program: Option<&Arc<dyn Program>>) {
+        let set = self.session.change_set();
+        self.report.names = names(&self.session, &set);
+        if set.is_empty() {
+            self.report.status = Status::NoChanges;
+            self.judged(&set, Judgement::NoChanges).await;
+            return;
+        }
+        let drafted = set.clone();
+        let reviewed = self.review(set).await;
+        if self.host.interrupt.reason().is_some() {
+            self.fail(interrupted());
+            return;
+        }
+        self.show_reviewed(&reviewed);
+        let (status, judgement) = match reviewed.clear() {
+            Some(_) if self.start.dry_run => {
+                // Without what the policies looked at: they judge again before it is applied.
+                self.saved = Some(self.to_save(&drafted));
+                (Status::Previewed, Judgement::Previewed)
+            }
+            Some(cleared) => return self.carry_out(Box::new(cleared), program).await,
+            None if reviewed.verdict() == Verdict::Hold => (Status::Held, Judgement::Held),
+            None => (Status::Denied, Judgement::Denied),
+        };
+        self.report.status = status;
+        self.judged(reviewed.set(), judgement).await;
+    }
+
+    /// Host rules and policies; the latter on their own thread, with their own stop.
+    pub(super) async fn review(&self, set: ChangeSet) -> Reviewed {
+        let session = self.session.with_own_stop().seen(View::Before);
+        let (judge, start) = (Arc::clone(&self.host.judge), Arc::clone(&self.start));
+        let outcome = self
+            .host
+            .on_thread(&session, move |session| {
+                let rulings = judge.judge(session, &set, &start);
+                let plans: BTreeSet<PlanId> = set
+                    .changes()
+                    .iter()
+                    .flat_map(|it| [Some(it.plan()), it.moves_to()])
+                    .flatten()
+                    .filter(|id| session.plan(id).is_ok_and(|plan| session.in_scope(&plan)))
+                    .cloned()
+                    .collect();
+                Ok((rulings, plans))
+            })
+            .await;
+        // R7: whatever went wrong while judging denies.
+        let (rulings, plans) = outcome.unwrap_or_else(|failure| {
+            let reason = format!("the policies could not judge: {}", failure.message);
+            (vec![Ruling::deny("host R7", None, reason)], BTreeSet::new())
+        });
+        let agent = self.start.agent.as_ref();
+        let grants = Grants {
+            force: self.start.force || agent.is_some_and(|it| it.force),
+            dry_run: self.start.dry_run,
+            agent: agent.map(|it| AgentGrants {
+                name: it.name.clone(),
+                plans: it.plans.as_ref().map(|_| plans),
+                may_apply: it.may_apply,
+            }),
+            caps: self.host.caps,
+            earlier: self.earlier,
+            limits: self.host.limits,
+        };
+        // What the policies looked at is part of what the set rests on (design.md 2.1).
+        review(self.session.change_set(), &grants, rulings)
+    }
+}
