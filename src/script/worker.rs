@@ -30,8 +30,8 @@ use crate::script::skill::{Compiled, run};
 /// The command that starts the other end; not for people.
 pub const COMMAND: &str = "worker";
 
-/// The largest frame.
-const MAX_FRAME: usize = 256 << 20;
+/// The largest frame: a list of a plan as full as it can be takes a tenth.
+const MAX_FRAME: usize = 64 << 20;
 /// How long compiling may take; nothing interrupts it but the end of its process.
 const COMPILING: Duration = Duration::from_secs(10);
 /// What the process may take beyond its budget of computing before it is ended from here.
@@ -146,7 +146,11 @@ impl Worker {
         command.arg(COMMAND).env_clear();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         #[cfg(unix)]
-        command.current_dir("/");
+        {
+            use std::os::unix::process::CommandExt as _;
+            // Ctrl-C at a terminal is for the parent, which ends the worker and says why.
+            command.current_dir("/").process_group(0);
+        }
         let mut child = command.spawn().map_err(failed)?;
         let (Some(orders), Some(mut out)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed(io::ErrorKind::BrokenPipe.into()));

@@ -316,7 +316,37 @@ fn a_process_of_its_own_costs_no_more_requests() {
 }
 
 #[test]
-fn a_script_in_a_process_of_its_own_is_stopped_with_ctrl_c() {
+#[cfg(unix)]
+fn ctrl_c_at_a_terminal_stops_a_script_in_a_process_of_its_own() {
+    use std::os::unix::process::CommandExt as _;
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "planwright.toml",
+        "[limits]\noperations = 9_000_000_000\ncomputing_seconds = 600\nseconds = 600\n",
+    );
+    let mut command = place.command(&["run", "-"]);
+    // A terminal tells everyone in the foreground.
+    command.process_group(0);
+    command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let script = format!("plan(\"{PLAN}\").tasks; loop {{ }}");
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), script.as_bytes()).unwrap();
+    // It has begun once it has read the tasks.
+    while !planner.requests().iter().any(|it| it.contains("/tasks")) {
+        std::thread::yield_now();
+    }
+    let group = format!("-{}", child.id());
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-INT", "--", &group]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("interrupted"), "{said}");
+}
+
+#[test]
+fn a_script_in_a_process_of_its_own_ends_with_the_time() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     place.file(
