@@ -1,6 +1,8 @@
 //! Reading into the snapshot: the one place where an answer is confined to what the actor may see
 //! (rule R4) and kept.
 
+use std::collections::BTreeSet;
+
 use crate::host::broker::{Ask, Got};
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
@@ -146,6 +148,7 @@ impl Session {
                 Ok(Got::Tasks(self.known_tasks(&ids)))
             }
             Ask::Details(ids) => {
+                let ids = &each_once(ids)?;
                 for id in ids {
                     self.reach(id)?;
                 }
@@ -159,6 +162,7 @@ impl Session {
                 Ok(Got::Details(ids.iter().filter_map(of).collect()))
             }
             Ask::Places(board, ids) => {
+                let ids = &each_once(ids)?;
                 for id in ids {
                     self.reach(id)?;
                 }
@@ -173,10 +177,18 @@ impl Session {
                 known.map_or_else(|| self.fetch(ask), |user| Ok(Got::User(user)))
             }
             Ask::Groups => self.groups().map(Got::Groups),
-            Ask::Commit(_) => self.ask(ask.clone()),
-            Ask::UserTasks(_) | Ask::UserByMail(_) | Ask::Members(_) | Ask::RosterMembers(_) => {
+            Ask::Commit(_) => {
+                self.count_commit()?;
+                self.ask(ask.clone())
+            }
+            Ask::Members(group) => {
+                // Those of other groups are shown to nobody else either.
+                if !self.groups()?.iter().any(|it| it.id == *group) {
+                    return Err(not_found("group", group.as_str()));
+                }
                 self.fetch(ask)
             }
+            Ask::UserTasks(_) | Ask::UserByMail(_) | Ask::RosterMembers(_) => self.fetch(ask),
         }
     }
 
@@ -195,4 +207,16 @@ impl Session {
         let state = self.state();
         ids.iter().filter_map(|id| state.snapshot.task(id)).cloned().collect()
     }
+}
+
+/// How many tasks one question may be about.
+const MAX_ASKED: usize = 1000;
+
+/// Each id once; a program here never asks for more at a time.
+fn each_once(ids: &[TaskId]) -> Result<Vec<TaskId>, Error> {
+    if ids.len() > MAX_ASKED {
+        return Err(Error::Invalid(format!("more than {MAX_ASKED} tasks are asked for at once")));
+    }
+    let once: BTreeSet<&TaskId> = ids.iter().collect();
+    Ok(once.into_iter().cloned().collect())
 }

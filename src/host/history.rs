@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::change::Change;
 use crate::change::apply::{Part, only_written};
-use crate::change::markers;
+use crate::change::{Change, Edit, EntityId, Fields, Op, Write, markers};
 use crate::host::record::{Origin, blocking, failure, real_ids};
 use crate::host::undo::undo;
 use crate::host::{Failure, Finished, Host, Session, Start};
@@ -146,7 +145,70 @@ fn applied_changes(run: &Run) -> Result<Vec<Change>, Failure> {
             }
         }
     }
-    Ok(changes)
+    Ok(folded(changes))
+}
+
+/// Takes together what a run has done to what it deleted in the end: what it had made is as if it
+/// had never been, and what it had changed was deleted as it was before.
+fn folded(changes: Vec<Change>) -> Vec<Change> {
+    let mut kept: Vec<Change> = Vec::new();
+    for mut change in changes {
+        if change.op() != Op::Delete {
+            kept.push(change);
+            continue;
+        }
+        let id = change.id();
+        let went = |it: &Change| match it.id() {
+            EntityId::Task(task) if change.takes_along.contains(&task) => true,
+            other => other == id,
+        };
+        let (earlier, others): (Vec<Change>, Vec<Change>) = kept.into_iter().partition(went);
+        kept = others;
+        for before in earlier.iter().rev() {
+            as_before(&mut change, before);
+        }
+        let is_made = earlier.iter().any(|it| it.op() == Op::Create && it.id() == id);
+        if !is_made || !change.lost.tasks.is_empty() {
+            kept.push(change);
+        }
+    }
+    kept
+}
+
+/// Sets a deletion back to before an earlier change of what went.
+fn as_before(deletion: &mut Change, earlier: &Change) {
+    fn back<T: Fields, B>(before: &mut T, earlier: &Edit<T, B>) {
+        if let Edit::Update { before: base, after, .. } = earlier {
+            before.graft(after, base);
+        }
+    }
+    let is_itself = deletion.id() == earlier.id();
+    match (&mut deletion.write, &earlier.write) {
+        (Write::Task(edit), Write::Task(other)) if is_itself => {
+            if let Edit::Delete { before, .. } = &mut **edit {
+                back(before, other);
+            }
+        }
+        (Write::Bucket(Edit::Delete { before, .. }), Write::Bucket(other)) if is_itself => {
+            back(before, other);
+        }
+        (Write::Plan(edit), Write::Plan(other)) if is_itself => {
+            if let Edit::Delete { before, .. } = &mut **edit {
+                back(before, other);
+            }
+        }
+        (_, Write::Task(other)) => {
+            let id = &other.known().task.id;
+            if let Edit::Create { .. } = **other {
+                deletion.lost.tasks.retain(|it| it.task.id != *id);
+            }
+            let lost = deletion.lost.tasks.iter_mut().find(|it| it.task.id == *id);
+            if let Some(lost) = lost {
+                back(lost, other);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Returns a change with the ids that the journal knows instead of markers.

@@ -13,6 +13,8 @@ use crate::model::TaskId;
 pub(crate) struct History {
     pub(crate) ledger: Ledger,
     pub(crate) service: String,
+    /// The run that asks.
+    pub(crate) run: String,
 }
 
 impl Session {
@@ -48,7 +50,12 @@ impl Session {
         let midnight = self.today().to_zoned(self.zone());
         let since = midnight.map_or(self.now(), |it| it.timestamp());
         let who = (facts.me.id.as_str(), facts.agent.as_deref());
-        let count = journal.count_made(&history.service, who, since, (entity.name(), op.name()));
+        let count = journal.count_made(
+            (&history.service, &history.run),
+            who,
+            since,
+            (entity.name(), op.name()),
+        );
         count.map_err(|it| Error::Journal(it.to_string()))
     }
 }

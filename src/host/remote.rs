@@ -16,8 +16,8 @@ use crate::host::broker::{Ask, Got, Question};
 use crate::host::error::Relayed;
 use crate::host::reads::ListRead;
 use crate::host::session::{Facts, State};
-use crate::host::{Error, Failure, Session};
-use crate::model::{BucketId, PlanId, TaskDetails, TaskId, User, Versioned};
+use crate::host::{Error, Failure, Session, StopReason};
+use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
 
 /// What a program there starts from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -140,8 +140,13 @@ impl Session {
     /// # Errors
     /// Something in it does not rest on what was read here.
     pub(crate) fn take_over(&self, wanted: Wanted) -> Result<(), Failure> {
+        let limit = self.facts().wishes;
+        if wanted.set.changes().len() > limit {
+            self.stop().set(StopReason::Budget("changes", limit.to_string()));
+        }
         for change in wanted.set.changes() {
-            self.vouch_for(change)?;
+            self.check_stop().map_err(Failure::from)?;
+            self.vouch_for(change, &wanted.set)?;
         }
         // Numbers and order are the host's business.
         let set = ChangeSet::numbered(wanted.set.changes().to_vec());
@@ -160,15 +165,23 @@ impl Session {
     }
 
     /// Checks that a change rests on what was read here, and takes along what it really would.
-    fn vouch_for(&self, change: &Change) -> Result<(), Failure> {
+    fn vouch_for(&self, change: &Change, set: &ChangeSet) -> Result<(), Failure> {
         let (rests, along) = {
             let state = self.state();
             (state.vouches_for(change), change.op() == crate::change::Op::Delete)
         };
         let takes_along = || -> Result<BTreeSet<TaskId>, Error> {
             match &change.write {
-                Write::Plan(edit) => Ok(self.listed_tasks(&edit.known().id)?.into_iter().collect()),
-                Write::Bucket(edit) => Ok(self.tasks_in(&edit.known().id)?.into_iter().collect()),
+                Write::Plan(edit) => {
+                    let plan = &edit.known().id;
+                    let there = self.listed_tasks(plan)?;
+                    Ok(left_in(set, there, |it| it.plan == *plan))
+                }
+                Write::Bucket(edit) => {
+                    let bucket = &edit.known().id;
+                    let there = self.tasks_in(bucket)?;
+                    Ok(left_in(set, there, |it| it.bucket.as_ref() == Some(bucket)))
+                }
                 Write::PlanDetails { .. } | Write::Task(_) => Ok(BTreeSet::new()),
             }
         };
@@ -200,6 +213,34 @@ impl Session {
     }
 }
 
+/// The tasks that are left somewhere when a set is carried out but for its deletions of places.
+fn left_in(set: &ChangeSet, there: Vec<TaskId>, is_in: impl Fn(&Task) -> bool) -> BTreeSet<TaskId> {
+    let mut left: BTreeSet<TaskId> = there.into_iter().collect();
+    for change in set.changes() {
+        let Write::Task(edit) = &change.write else { continue };
+        match &**edit {
+            Edit::Delete { before, .. } => {
+                left.remove(&before.task.id);
+            }
+            Edit::Update { after, .. } if is_in(&after.task) => {
+                left.insert(after.task.id.clone());
+            }
+            Edit::Update { after, .. } => {
+                left.remove(&after.task.id);
+            }
+            Edit::Create { .. } => {}
+        }
+    }
+    left
+}
+
+impl Wanted {
+    /// Returns how much was said, in bytes.
+    pub(crate) fn said(&self) -> usize {
+        self.output.iter().chain(&self.warnings).map(|it| it.len() + 1).sum()
+    }
+}
+
 impl State {
     fn vouches_for(&self, change: &Change) -> bool {
         let nonce = self.draft.nonce();
@@ -212,6 +253,12 @@ impl State {
                     .plan(&before.id)
                     .is_some_and(|it| it.value == *before && it.etag == *basis),
             },
+            // The title is what a person is shown of it.
+            Write::PlanDetails { plan, title, .. }
+                if snapshot.plan(plan).is_some_and(|it| it.value.title != *title) =>
+            {
+                false
+            }
             Write::PlanDetails { plan, edit, .. } => match edit {
                 Edit::Create { .. } => is_new(plan.as_str()),
                 Edit::Update { before, basis, .. } | Edit::Delete { before, basis } => snapshot
@@ -233,6 +280,8 @@ impl State {
                 Edit::Update { before, basis, after } => {
                     self.was_read(before, basis)
                         && after.task.id == before.task.id
+                        && (after.task.bucket == before.task.bucket
+                            || after.task.bucket.as_ref().is_none_or(|it| self.knows(it)))
                         && (after.task.plan == before.task.plan || self.reaches(&after.task.plan))
                 }
                 Edit::Delete { before, basis } => self.was_read(before, basis),

@@ -165,6 +165,8 @@ struct Run<'a> {
     /// What was applied in earlier segments, and what was said of it.
     done: (Vec<ChangeReport>, Vec<Ruling>),
     earlier: Earlier,
+    /// What the host remarked on earlier segments.
+    remarks: Vec<String>,
     /// What markers have become.
     made: BTreeMap<String, String>,
     /// Whether it is over, whatever its program still does.
@@ -329,8 +331,11 @@ impl Host {
         let (questions, incoming) = mpsc::channel(4);
         let (to_commit, commits) = mpsc::channel(1);
         tokio::spawn(broker::serve(self.client.clone(), incoming, to_commit));
-        let history =
-            self.ledger.clone().map(|ledger| History { ledger, service: self.service.clone() });
+        let history = self.ledger.clone().map(|ledger| History {
+            ledger,
+            service: self.service.clone(),
+            run: report.run_id.clone(),
+        });
         let nonce: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
         let session = Session::new(facts, nonce, questions, history);
         Ok(Run {
@@ -347,6 +352,7 @@ impl Host {
             commits,
             done: Default::default(),
             earlier: Earlier::default(),
+            remarks: Vec::new(),
             made: BTreeMap::new(),
             ended: false,
         })
@@ -472,7 +478,10 @@ impl Run<'_> {
                 Some(question) = self.commits.recv() => Box::pin(self.commit(question)).await,
             }
         };
-        self.take_output();
+        // Of a run that is over the report has been drawn up.
+        if !self.ended {
+            self.take_output();
+        }
         self.report.result = drafted?;
         Ok(())
     }

@@ -397,15 +397,7 @@ impl Session {
     /// It was refused, or could not be applied: the run is over.
     pub fn commit(&self) -> Result<(), Error> {
         self.check_writable()?;
-        let n = {
-            let mut state = self.state();
-            state.n_commits += 1;
-            state.n_commits
-        };
-        if n > MAX_COMMITS {
-            self.stop.set(StopReason::Budget("commits", MAX_COMMITS.to_string()));
-            self.check_stop()?;
-        }
+        self.count_commit()?;
         let is_remote = self.facts().remote;
         let wanted = is_remote.then(|| Box::new(self.wanted()));
         let got = self.ask(Ask::Commit(wanted))?;
@@ -420,6 +412,23 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn count_commit(&self) -> Result<(), Error> {
+        let n = {
+            let mut state = self.state();
+            state.n_commits += 1;
+            state.n_commits
+        };
+        if n > MAX_COMMITS {
+            self.stop.set(StopReason::Budget("commits", MAX_COMMITS.to_string()));
+        }
+        self.check_stop()
+    }
+
+    /// Returns this session for the user of another: its errors and its stop are theirs.
+    pub(crate) fn for_user_of(&self, other: &Self) -> Self {
+        Self { stop: Arc::clone(&other.stop), watched: other.watched.clone(), ..self.clone() }
     }
 
     /// Makes ready for what comes after a commit.

@@ -308,14 +308,14 @@ impl Journal {
         })
     }
 
-    /// Counts the changes of a kind that an actor has made on a service since a moment: `entity`
-    /// as `task`, `op` as `create`.
+    /// Counts the changes of a kind that an actor has made on a service since a moment, `but` those
+    /// of one run: `entity` as `task`, `op` as `create`.
     ///
     /// # Errors
     /// The journal can not be read.
     pub fn count_made(
         &self,
-        service: &str,
+        (service, but): (&str, &str),
         (actor, agent): (&str, Option<&str>),
         since: Timestamp,
         (entity, op): (&str, &str),
@@ -326,9 +326,10 @@ impl Journal {
             JOIN change ON change.run_id = run.id AND change.round = intent.round
                 AND change.n = intent.n
             WHERE service = ?1 AND actor_id = ?2 AND agent IS ?3 AND outcome.at >= ?4
-                AND json_extract(summary, '$.entity') = ?5 AND json_extract(summary, '$.op') = ?6";
+                AND json_extract(summary, '$.entity') = ?5 AND json_extract(summary, '$.op') = ?6
+                AND run.id <> ?7";
         self.store.read(|on| {
-            let values = params![service, actor, agent, since.to_string(), entity, op];
+            let values = params![service, actor, agent, since.to_string(), entity, op, but];
             let n: i64 = on.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
             Ok(u64::try_from(n).unwrap_or(0))
         })

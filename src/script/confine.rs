@@ -25,8 +25,8 @@ fn limits() {
     set(Resource::As, ADDRESS_SPACE);
     set(Resource::Core, 0);
     set(Resource::Fsize, 0);
-    // Standard input, output and error are open; nothing else can be.
-    set(Resource::Nofile, 3);
+    // What is open stays so; nothing else can be opened, not even in the place of one that is closed.
+    set(Resource::Nofile, 0);
 }
 
 #[cfg(not(unix))]

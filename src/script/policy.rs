@@ -160,7 +160,10 @@ impl Judge for Policies {
         for InForce { source, compiled, plans } in &self.policies {
             // Where it is not known which plans are touched, every policy has its say.
             let concerns = |plans: &BTreeSet<String>| {
-                touched.as_ref().is_none_or(|touched| !plans.is_disjoint(touched))
+                let named = |touched: &BTreeSet<String>| {
+                    plans.iter().any(|it| touched.contains(&known_as(it)))
+                };
+                touched.as_ref().is_none_or(named)
             };
             if !plans.as_ref().is_none_or(concerns) {
                 continue;
@@ -188,16 +191,25 @@ fn plans_of(session: &Session, set: &ChangeSet) -> Option<BTreeSet<String>> {
         set.changes().iter().flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten().collect();
     let mut names = BTreeSet::new();
     for id in ids {
-        names.insert(id.to_string());
+        names.insert(known_as(id.as_str()));
+        // What a plan was called in an earlier segment counts, too.
+        let earlier = session.segments();
+        let earlier = earlier.iter().filter_map(|(then, _)| then.plan(id).ok());
+        names.extend(earlier.map(|it| known_as(&it.title)));
         let title = |view| session.seen(view).plan(id).ok().map(|it| it.title);
         let titles: Vec<String> =
             [View::Before, View::After].into_iter().filter_map(title).collect();
         if titles.is_empty() {
             return None;
         }
-        names.extend(titles);
+        names.extend(titles.iter().map(|it| known_as(it)));
     }
     Some(names)
+}
+
+/// Plans are found by title whatever its case and the spaces around it.
+fn known_as(text: &str) -> String {
+    text.trim().to_lowercase()
 }
 
 impl Policies {

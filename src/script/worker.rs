@@ -1,15 +1,15 @@
 //! Scripts in a process of their own: the second wall, for scripts that nobody has read.
 //!
 //! The same program is started again with nothing in its environment, no files and no network as
-//! far as the system can forbid them, and limits on memory and processor time. It compiles and
+//! far as the system can forbid them, and a limit on memory; its time is kept here. It compiles and
 //! runs the script as this process would; its reads are answered over a pipe, and what the script
 //! wants comes back as data. What would end a process (a stack that runs over, memory that runs
 //! out) ends that one. A frame is its length, four bytes, the lowest first, and JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::host::broker::Ask;
 use crate::host::remote::{self, Answer, Wanted, relay, session_of};
-use crate::host::{Failure, Program, Session, on_large_stack};
+use crate::host::{Failure, Program, Session, Stop, StopReason, on_large_stack};
 use crate::script::budget::Budget;
 use crate::script::confine::confine;
 use crate::script::engine::Kind;
@@ -31,7 +31,9 @@ use crate::script::skill::{Compiled, run};
 pub const COMMAND: &str = "worker";
 
 /// The largest frame: a list of a plan as full as it can be takes a tenth.
-const MAX_FRAME: usize = 64 << 20;
+const MAX_FRAME: usize = 16 << 20;
+/// What a script may remark beside its output, in bytes.
+const MAX_REMARKS: usize = 1 << 20;
 /// How long compiling may take; nothing interrupts it but the end of its process.
 const COMPILING: Duration = Duration::from_secs(10);
 /// What the process may take beyond its budget of computing before it is ended from here.
@@ -79,7 +81,8 @@ pub struct Isolated {
 #[derive(Debug)]
 struct Worker {
     child: Child,
-    orders: ChildStdin,
+    /// To the thread that writes: the worker need not read, and nobody here waits for it.
+    orders: SyncSender<Vec<u8>>,
     words: Receiver<Word>,
 }
 
@@ -152,7 +155,7 @@ impl Worker {
             command.current_dir("/").process_group(0);
         }
         let mut child = command.spawn().map_err(failed)?;
-        let (Some(orders), Some(mut out)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(mut stdin), Some(mut out)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed(io::ErrorKind::BrokenPipe.into()));
         };
         let (tell, words) = sync_channel(1);
@@ -165,12 +168,22 @@ impl Worker {
             }
         });
         reader.map_err(failed)?;
+        let (orders, to_write) = sync_channel::<Vec<u8>>(1);
+        let writer = std::thread::Builder::new().name("planwright-orders".to_owned());
+        let writer = writer.spawn(move || {
+            while let Ok(frame) = to_write.recv() {
+                if stdin.write_all(&frame).and_then(|()| stdin.flush()).is_err() {
+                    return;
+                }
+            }
+        });
+        writer.map_err(failed)?;
         Ok(Self { child, orders, words })
     }
 
     fn compiled(job: &Job) -> Result<(Self, String), Failure> {
         let mut worker = Self::start()?;
-        worker.order(&Order::Compile(job.clone()))?;
+        worker.order(&Order::Compile(job.clone()), None)?;
         match worker.words.recv_timeout(COMPILING) {
             Ok(Word::Compiled(digest)) => Ok((worker, digest?)),
             Err(RecvTimeoutError::Timeout) => Err(Failure {
@@ -182,14 +195,27 @@ impl Worker {
         }
     }
 
-    fn order(&mut self, order: &Order) -> Result<(), Failure> {
-        let sent = send(&mut self.orders, order);
-        sent.map_err(|_| self.ended())
+    /// Tells the worker something, as soon as it has read what it was told before.
+    fn order(&mut self, order: &Order, stop: Option<&Stop>) -> Result<(), Failure> {
+        let mut frame = frame(order).map_err(|_| self.ended())?;
+        loop {
+            match self.orders.try_send(frame) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err(self.ended()),
+                Err(TrySendError::Full(unsent)) => frame = unsent,
+            }
+            if let Some(reason) = stop.and_then(Stop::reason) {
+                return Err(stopped(reason));
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     fn run(&mut self, session: &Session, params: &Value, budget: Budget) -> Result<Value, Failure> {
-        self.order(&Order::Run { start: session.remote_start(), params: params.clone(), budget })?;
-        let mut computing = Duration::ZERO;
+        let stop = Arc::clone(session.stop());
+        let start = session.remote_start();
+        self.order(&Order::Run { start, params: params.clone(), budget }, Some(&stop))?;
+        let (mut computing, mut said) = (Duration::ZERO, 0);
         loop {
             let began = Instant::now();
             let word = self.words.recv_timeout(LOOK);
@@ -197,16 +223,18 @@ impl Worker {
             match word {
                 Ok(Word::Ask(Ask::Commit(wanted))) => {
                     if let Some(wanted) = wanted {
+                        within(&mut said, &wanted, budget)?;
                         session.take_over(*wanted)?;
                     }
                     let answer = session.answer_remote(&Ask::Commit(None));
-                    self.order(&Order::Answer(answer))?;
+                    self.order(&Order::Answer(answer), Some(&stop))?;
                 }
                 Ok(Word::Ask(ask)) => {
                     let answer = session.answer_remote(&ask);
-                    self.order(&Order::Answer(answer))?;
+                    self.order(&Order::Answer(answer), Some(&stop))?;
                 }
                 Ok(Word::Done { result, wanted }) => {
+                    within(&mut said, &wanted, budget)?;
                     session.take_over(*wanted)?;
                     return result;
                 }
@@ -215,12 +243,8 @@ impl Worker {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if let Some(reason) = session.stop().reason() {
-                return Err(Failure {
-                    code: reason.code().into(),
-                    message: reason.to_string(),
-                    ..Failure::default()
-                });
+            if let Some(reason) = stop.reason() {
+                return Err(stopped(reason));
             }
             if computing > budget.computing + GRACE {
                 return Err(Failure {
@@ -248,19 +272,46 @@ impl Worker {
     }
 }
 
+fn stopped(reason: &StopReason) -> Failure {
+    let (code, message) = (reason.code().into(), reason.to_string());
+    Failure { code, message, ..Failure::default() }
+}
+
+/// Counts what the script has said: the worker's word that it was little is not taken.
+fn within(said: &mut usize, wanted: &Wanted, budget: Budget) -> Result<(), Failure> {
+    *said += wanted.said();
+    // Its remarks are not counted there.
+    if *said <= budget.output.saturating_add(MAX_REMARKS) {
+        return Ok(());
+    }
+    Err(stopped(&StopReason::Budget("output", format!("{} KiB", budget.output >> 10))))
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
+        // With all that it may have started: it has a process group of its own.
+        #[cfg(unix)]
+        if let Some(group) =
+            rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0))
+        {
+            let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
 
-fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    let bytes = serde_json::to_vec(value)?;
-    let length = u32::try_from(bytes.len()).ok().filter(|it| *it as usize <= MAX_FRAME);
+fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, value)?;
+    let length = u32::try_from(frame.len() - 4).ok().filter(|it| *it as usize <= MAX_FRAME);
     let length = length.ok_or(io::ErrorKind::InvalidData)?;
-    to.write_all(&length.to_le_bytes())?;
-    to.write_all(&bytes)?;
+    frame.splice(..4, length.to_le_bytes());
+    Ok(frame)
+}
+
+fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    to.write_all(&frame(value)?)?;
     to.flush()
 }
 

@@ -170,3 +170,64 @@ fn commits_are_no_loop_without_end_and_not_for_policies() {
     let script = format!("plan(\"{PLAN}\").create_task(#{{ title: \"a\" }});");
     run(&place, &script, &[]).code(3);
 }
+
+#[test]
+fn what_a_run_made_changed_and_deleted_is_taken_back_as_one() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    let before = planner.task("Negotiate the parcel rates");
+    // What it made and deleted was never there.
+    let script = format!(
+        "let t = plan(\"{PLAN}\").create_task(#{{ title: \"brief\" }}); commit(); t.title = \"briefer\"; commit(); t.delete();"
+    );
+    run(&place, &script, &["--force"]).code(0);
+    place.run(&["undo", "last", "--force"]).code(0);
+    let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+    assert!(!tasks.to_string().contains("brief"), "{tasks}");
+    // What it changed and deleted comes back as it was before.
+    let script = format!(
+        "let t = plan(\"{PLAN}\").task(\"Negotiate the parcel rates\"); t.priority = 1; t.description += \"a\"; commit(); t.priority = 9; t.description += \"b\"; commit(); t.delete();"
+    );
+    run(&place, &script, &["--force"]).code(0);
+    let undone = place.run(&["undo", "last", "--force", "--json"]).code(0).json();
+    assert_eq!(undone["warnings"], json!([]), "{undone:#}");
+    let after = planner.task("Negotiate the parcel rates");
+    assert_eq!(after["priority"], before["priority"]);
+    let id = after["id"].as_str().unwrap();
+    let details = planner.get(&format!("/planner/tasks/{id}/details"));
+    assert!(!details["description"].as_str().unwrap_or_default().ends_with("ab"), "{details}");
+}
+
+#[test]
+fn a_policy_fails_closed_on_earlier_segments_too() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = [\"curious\"]\n");
+    place.file("scripts/policies/curious.rhai", "fn review(changes, run) { if changes.len() > 1 { for c in changes { if c.n == 1 && c.op == \"create\" && c.after.title == \"a\" { try { c.plan.bucket(\"Nothing of the kind\") } catch { } } } } }");
+    let script = format!(
+        "plan(\"{PLAN}\").create_task(#{{ title: \"a\" }}); commit(); plan(\"{PLAN}\").create_task(#{{ title: \"b\" }});"
+    );
+    let report = run(&place, &script, &[]).code(8).json();
+    assert!(
+        report["verdicts"][0]["reason"].as_str().unwrap().contains("met an error"),
+        "{report:#}"
+    );
+}
+
+#[test]
+fn what_is_counted_is_counted_once() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = [\"counting\"]\n");
+    place.file("scripts/policies/counting.rhai", "fn review(changes, run) { warn(`${count_today(\"task\", \"create\")} ${changes.creates.len()} ${changes.task_count}`); }");
+    let script = format!(
+        "let made = []; for n in 0..3 {{ made.push(plan(\"{PLAN}\").create_task(#{{ title: `t${{n}}` }})); }} commit(); for t in made {{ t.title += \"!\"; }} plan(\"{PLAN}\").create_task(#{{ title: \"last\" }});"
+    );
+    let report = run(&place, &script, &[]).code(0).json();
+    let reasons: Vec<_> =
+        report["verdicts"].as_array().unwrap().iter().map(|it| it["reason"].clone()).collect();
+    assert_eq!(reasons, [json!("0 3 3"), json!("0 4 4")]);
+    let report = run(&place, "let t = my_tasks()[0]; t.title += \"?\";", &[]).code(0).json();
+    assert_eq!(report["verdicts"][0]["reason"], "4 0 1");
+}

@@ -260,6 +260,8 @@ fn a_script_comes_to_the_same_in_a_process_of_its_own() {
         "let b = plan(\"BOS Operations\"); let n = b.create_bucket(\"New\"); let t = n.create_task(#{ title: \"x\", assign: \"me\", checklist: [\"a\", \"b\"], due: today() + days(3) }); t.description = `see ${t.id}`; warn(\"so\"); t.id",
         "let b = plan(\"BOS Operations\"); let t = b.bucket(\"Inbox\").tasks_in_order(); t[1].move_before(t[0]); t[2].move_to(\"Done\"); my_tasks().len()",
         "let b = plan(\"BOS Operations\"); b.task(\"Negotiate the parcel rates\").delete(); b.bucket(\"Done\").delete()",
+        "let b = plan(\"BOS Operations\"); for t in b.bucket(\"Inbox\").tasks { t.move_to(\"Done\"); } b.bucket(\"Inbox\").delete()",
+        "let b = plan(\"BOS Operations\"); for t in b.bucket(\"Inbox\").tasks { t.delete(); } b.bucket(\"This Week\").tasks[0].move_to(\"Inbox\"); b.bucket(\"Inbox\").delete()",
         "groups().map(|g| [g.name, g.members.len()])",
         "plan(\"Nothing of the kind\")",
         "user(\"nobody@bos.example\")",

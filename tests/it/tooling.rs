@@ -131,6 +131,8 @@ fn a_check_lets_through_what_is_right() {
         "let s = switch today().weekday { \"monday\" => 1, _ => 2 }; s",
         "let b = plan(\"x\"); assign(b.task(\"y\"), me());",
         "let d = date(\"2026-12-24\") - today(); print(d + 1);",
+        "let d = plan(\"x\").task(\"y\").due ?? \"none\"; print(d.to_upper());",
+        "let all = [plan(\"x\").task(\"y\")]; all.push(plan(\"x\").bucket(\"z\")); print(all[1].name);",
     ] {
         assert_eq!(findings(&place, script), Vec::<String>::new(), "{script}");
     }
@@ -198,6 +200,9 @@ fn a_policy_of_a_plan_judges_what_touches_it() {
     let rename = format!("let p = plan(\"{PLAN}\"); p.title = \"Mine\";");
     place.file("planwright.toml", &config(PLAN));
     place.script(&rename, &["-n"]).code(3).says(&["hands off"]);
+    // Titles are found whatever their case and the spaces around them.
+    place.file("planwright.toml", &config(" bos operations "));
+    place.script(&script, &["-n"]).code(3).says(&["hands off"]);
     place.file("planwright.toml", &config("Another"));
     place.script(&script, &[]).code(0);
     let listed = place.run(&["policy", "list", "--json"]).code(0).json();

@@ -50,6 +50,9 @@ impl Run<'_> {
     /// Puts what was applied aside.
     fn keep_segment(&mut self) {
         self.earlier.add(&self.shown);
+        // What the program remarked is kept by its session.
+        let n_own = self.session.state().warnings.len().min(self.report.warnings.len());
+        self.remarks.extend(self.report.warnings.split_off(n_own));
         let offset = self.done.0.len();
         let mut changes = std::mem::take(&mut self.report.changes);
         changes.iter_mut().for_each(|it| it.n += offset);
@@ -76,6 +79,7 @@ impl Run<'_> {
         verdicts.sort_by_key(|it| std::cmp::Reverse(it.verdict));
         let is_refused = verdicts.iter().any(|it| it.verdict >= Verdict::Hold);
         let report = &mut self.report;
+        report.warnings.append(&mut self.remarks);
         (report.changes, report.verdicts, report.status) = (changes, verdicts, status);
         if is_refused && report.error.is_none() {
             let text = "what came after a commit() was refused; what was committed stays";

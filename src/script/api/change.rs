@@ -110,7 +110,11 @@ impl ChangeView {
 impl Changes {
     /// What a run wants, after what it has applied before.
     pub(crate) fn of(session: &Session, set: &Arc<ChangeSet>) -> Self {
-        let mut parts = session.segments();
+        let mut parts: Vec<_> = session
+            .segments()
+            .into_iter()
+            .map(|(then, set)| (then.for_user_of(session), set))
+            .collect();
         parts.push((session.clone(), Arc::clone(set)));
         Self { parts }
     }
@@ -359,9 +363,11 @@ mod functions {
     #[rhai_fn(get = "task_count", pure)]
     pub fn task_count(changes: &mut Changes) -> i64 {
         let mut ids = BTreeSet::new();
-        for (view, change) in changes.all() {
+        // The newest knows what all markers have become.
+        let Some((newest, _)) = changes.parts.last() else { return 0 };
+        for (_, change) in changes.all() {
             if let EntityId::Task(id) = change.id() {
-                ids.insert(view.session.real(&id).into_owned());
+                ids.insert(newest.real(&id).into_owned());
             }
             ids.extend(change.takes_along.iter().cloned());
         }

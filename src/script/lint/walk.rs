@@ -319,12 +319,11 @@ impl<'a> Walk<'a> {
                 of("text")
             }
             Expr::Array(items, _) => {
-                let kinds: Vec<Kind> = items.iter().map(|it| self.expression(it)).collect();
-                let first = kinds.first().cloned().unwrap_or(Kind::Any);
-                // An array that something is pushed to may come to hold anything.
-                let item = if kinds.is_empty() { Kind::Any } else { first };
-                let item = kinds.iter().fold(item, Kind::or);
-                Kind::List(Box::new(item))
+                for item in items {
+                    self.expression(item);
+                }
+                // Anything may be pushed to it later.
+                Kind::List(Box::new(Kind::Any))
             }
             Expr::Map(it, _) => {
                 for (_, value) in &it.0 {
@@ -366,7 +365,8 @@ impl<'a> Walk<'a> {
             }
             Expr::Coalesce(parts, _) => {
                 let kinds: Vec<Kind> = parts.iter().map(|it| self.expression(it)).collect();
-                kinds.first().cloned().unwrap_or(Kind::Any)
+                let first = kinds.first().cloned().unwrap_or(Kind::Any);
+                kinds.iter().fold(first, Kind::or)
             }
             Expr::Stmt(block) => self.block(block.statements()),
             _ => Kind::Any,
