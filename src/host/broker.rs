@@ -65,6 +65,8 @@ pub(crate) enum Got {
     Groups(Vec<Group>),
     Members(Vec<User>),
     MemberIds(Vec<UserId>),
+    /// It is in the snapshot.
+    Kept,
     /// What the markers have become; nothing in a dry run, which goes on as it is.
     Committed(Option<BTreeMap<String, String>>),
 }

@@ -9,15 +9,16 @@ use crate::host::{Error, Session};
 use crate::model::{PlanId, TaskId, Versioned};
 
 impl Session {
-    /// Asks the service, keeps what it answers, and returns it as far as the actor may see it.
+    /// Asks the service, and keeps what it answers as far as the actor may see it. What is looked up
+    /// in the snapshot afterwards is not returned as well: a list can be long.
     pub(crate) fn fetch(&self, ask: &Ask) -> Result<Got, Error> {
         let got = self.ask(ask.clone())?;
         Ok(match (ask, got) {
             (_, Got::AllPlans(plans)) => {
                 let visible: Vec<_> =
                     plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
-                self.state().snapshot.set_all_plans(visible.clone());
-                Got::AllPlans(visible)
+                self.state().snapshot.set_all_plans(visible);
+                Got::Kept
             }
             (Ask::Plan(id), Got::Plan(plan)) => {
                 if !self.in_scope(&plan.value) {
@@ -31,8 +32,8 @@ impl Session {
                 Got::PlanDetails(details)
             }
             (Ask::Buckets(plan), Got::Buckets(buckets)) => {
-                self.state().snapshot.set_buckets(plan.clone(), buckets.clone());
-                Got::Buckets(buckets)
+                self.state().snapshot.set_buckets(plan.clone(), buckets);
+                Got::Kept
             }
             (Ask::Bucket(id), Got::Bucket(bucket)) => {
                 let missing = |_| not_found("bucket", id.as_str());
@@ -41,13 +42,13 @@ impl Session {
                 Got::Bucket(bucket)
             }
             (Ask::Tasks(plan), Got::Tasks(tasks)) => {
-                self.state().snapshot.set_tasks(plan.clone(), tasks.clone());
-                Got::Tasks(tasks)
+                self.state().snapshot.set_tasks(plan.clone(), tasks);
+                Got::Kept
             }
             (Ask::MyTasks, Got::Tasks(tasks)) => {
                 let visible = self.visible(tasks);
-                self.state().snapshot.set_my_tasks(visible.clone());
-                Got::Tasks(visible)
+                self.state().snapshot.set_my_tasks(visible);
+                Got::Kept
             }
             (_, Got::Tasks(tasks)) => {
                 let visible = self.visible(tasks);
@@ -68,19 +69,17 @@ impl Session {
             }
             (_, Got::Details(list)) => {
                 let mut state = self.state();
-                for (id, details) in &list {
-                    state.snapshot.add_details(id.clone(), details.clone());
+                for (id, details) in list {
+                    state.snapshot.add_details(id, details);
                 }
-                drop(state);
-                Got::Details(list)
+                Got::Kept
             }
             (Ask::Places(board, _), Got::Places(places)) => {
                 let mut state = self.state();
-                for (id, place) in &places {
-                    state.snapshot.add_place(id.clone(), *board, place.clone());
+                for (id, place) in places {
+                    state.snapshot.add_place(id, *board, place);
                 }
-                drop(state);
-                Got::Places(places)
+                Got::Kept
             }
             (Ask::User(text), Got::User(user)) => {
                 self.state().snapshot.add_user_found_by(text, user.clone());
@@ -93,8 +92,8 @@ impl Session {
                 Got::Users(users)
             }
             (_, Got::Groups(groups)) => {
-                self.state().snapshot.set_groups(groups.clone());
-                Got::Groups(groups)
+                self.state().snapshot.set_groups(groups);
+                Got::Kept
             }
             (Ask::Members(group), Got::Members(users)) => {
                 self.state().snapshot.set_members(group.clone(), users.clone());

@@ -4,8 +4,11 @@
 //! day. What is not on record here was made elsewhere, which is an answer; a journal that can not
 //! be read is an error.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::change::{Entity, Op};
 use crate::host::{Error, Failure, Ledger, Session};
+use crate::journal::Journal;
 use crate::model::TaskId;
 
 /// The journal, as far as it is about one service.
@@ -15,6 +18,20 @@ pub(crate) struct History {
     pub(crate) service: String,
     /// The run that asks.
     pub(crate) run: String,
+    /// The journal, once it was there to be opened: a policy may ask about each change.
+    pub(crate) opened: Arc<OnceLock<Journal>>,
+}
+
+impl History {
+    fn journal(&self) -> Result<Option<&Journal>, Error> {
+        if self.opened.get().is_none()
+            && let Some(journal) = self.ledger.open_to_read().map_err(unreadable)?
+        {
+            // Whoever was first: it is the same file.
+            let _same = self.opened.set(journal);
+        }
+        Ok(self.opened.get())
+    }
 }
 
 impl Session {
@@ -29,9 +46,7 @@ impl Session {
             return Ok(self.facts().agent.clone());
         }
         let Some(history) = self.history() else { return Ok(None) };
-        let Some(journal) = history.ledger.open_to_read().map_err(unreadable)? else {
-            return Ok(None);
-        };
+        let Some(journal) = history.journal()? else { return Ok(None) };
         let made = journal.made_by(&history.service, id.as_str());
         Ok(made.map_err(|it| Error::Journal(it.to_string()))?.flatten())
     }
@@ -43,9 +58,7 @@ impl Session {
     /// The journal can not be read.
     pub fn count_today(&self, entity: Entity, op: Op) -> Result<u64, Error> {
         let Some(history) = self.history() else { return Ok(0) };
-        let Some(journal) = history.ledger.open_to_read().map_err(unreadable)? else {
-            return Ok(0);
-        };
+        let Some(journal) = history.journal()? else { return Ok(0) };
         let facts = self.facts();
         let midnight = self.today().to_zoned(self.zone());
         let since = midnight.map_or(self.now(), |it| it.timestamp());

@@ -335,6 +335,7 @@ impl Host {
             ledger,
             service: self.service.clone(),
             run: report.run_id.clone(),
+            opened: Arc::default(),
         });
         let nonce: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
         let session = Session::new(facts, nonce, questions, history);

@@ -19,12 +19,11 @@ use crate::host::report::Place;
 use crate::script::catalog::catalog;
 use crate::script::diagnose::locate;
 use crate::script::engine::{Kind, for_compiling};
-use crate::script::library::file_of;
 use crate::script::manifest::Manifest;
 use crate::script::policy::wrong_hooks;
 use crate::script::skill::Compiled;
 
-pub(crate) use walk::Walk;
+use walk::Walk;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -210,12 +209,6 @@ impl Script {
     fn named(&self, name: &str) -> impl Iterator<Item = &Function> {
         self.functions.iter().filter(move |it| it.name == name)
     }
-}
-
-/// Returns the file of a library, as messages name it.
-#[must_use]
-pub fn library_file(path: &str) -> String {
-    file_of(path)
 }
 
 /// Tells whether the host or the language has a function of a name.

@@ -147,16 +147,24 @@ impl Walker<'_> {
         }
     }
 
-    fn folder(&mut self, name: &str, path: &Path) {
-        let real = match path.canonicalize() {
-            Ok(real) => real,
-            Err(source) => return self.fail(name, path, source),
-        };
-        if !real.starts_with(self.root) {
-            let error = WorkspaceError::Escapes(path.to_owned());
-            self.walk.files.insert(name.to_owned(), Err(error));
-            return;
+    /// Returns where something really lies, if that is in the workspace.
+    fn inside(&mut self, name: &str, path: &Path, place: &Path) -> Option<PathBuf> {
+        match place.canonicalize() {
+            Ok(real) if real.starts_with(self.root) => Some(real),
+            Ok(_) => {
+                let error = WorkspaceError::Escapes(path.to_owned());
+                self.walk.files.insert(name.to_owned(), Err(error));
+                None
+            }
+            Err(source) => {
+                self.fail(name, path, source);
+                None
+            }
         }
+    }
+
+    fn folder(&mut self, name: &str, path: &Path) {
+        let Some(real) = self.inside(name, path, path) else { return };
         // A file may be where a folder is expected.
         if !real.is_dir() {
             return;
@@ -193,15 +201,7 @@ impl Walker<'_> {
     }
 
     fn file(&mut self, name: &str, path: &Path, place: &Path) {
-        let real = match place.canonicalize() {
-            Ok(real) => real,
-            Err(source) => return self.fail(name, path, source),
-        };
-        if !real.starts_with(self.root) {
-            let error = WorkspaceError::Escapes(path.to_owned());
-            self.walk.files.insert(name.to_owned(), Err(error));
-            return;
-        }
+        let Some(real) = self.inside(name, path, place) else { return };
         if let Some(parent) = real.parent().filter(|_| real != place) {
             self.note_folder(parent);
         }

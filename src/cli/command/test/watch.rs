@@ -33,8 +33,8 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, Comman
         let generation = watcher.current().generation;
         match once(context, args, &watcher, &interrupt) {
             // It was cut off: what the one before came to still holds.
-            Ok(_) if interrupt.reason().is_some() => return Ok(exit),
-            Ok(it) => exit = it,
+            Ok(None) => return Ok(exit),
+            Ok(Some(it)) => exit = it,
             // A typo. Later on it is a file that is gone, which may come back.
             Err(error) if is_first => return Err(error),
             Err(error) => {
@@ -71,13 +71,13 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, Comman
     }
 }
 
-/// Runs the tests on the version in force.
+/// Runs the tests on the version in force; `None` if that was cut off.
 fn once(
     context: &Context<'_>,
     args: &TestArgs,
     watcher: &Watcher,
     interrupt: &Arc<Stop>,
-) -> Result<Exit, CommandError> {
+) -> Result<Option<Exit>, CommandError> {
     let began = Instant::now();
     let bundle = watcher.current();
     for problem in &bundle.problems {
@@ -86,8 +86,10 @@ fn once(
     }
     let files = chosen(&bundle.workspace, &args.paths)?;
     let played = play(context, &bundle.workspace, interrupt, files, args.jobs, None)?;
-    if interrupt.reason().is_none() {
-        show(context, &played, began.elapsed());
+    if interrupt.reason().is_some() {
+        return Ok(None);
     }
-    Ok(if played.iter().all(|it| it.passed) { Exit::Done } else { Exit::Input })
+    show(context, &played, began.elapsed());
+    let passed = played.iter().all(|it| it.passed);
+    Ok(Some(if passed { Exit::Done } else { Exit::Input }))
 }
