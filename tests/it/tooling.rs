@@ -46,6 +46,9 @@ fn a_new_skill_can_be_checked_tested_and_run_at_once() {
     }
     place.run(&["skill", "new", "due_soon"]).code(1).says(&["exists already"]);
     place.run(&["skill", "new", "Due Soon"]).code(2).says(&["small letters"]);
+    // What the program has is not in it; whoever tries is told why.
+    place.run(&["run", "morning_triage"]).code(1).says(&["a workspace of its own"]);
+    place.run(&["run", "due_son"]).code(1).says(&["did you mean `planwright run due_soon`?"]);
     // In the workspace that is there now, nothing but the skill is made.
     let second = place.run(&["skill", "new", "other"]).code(0);
     assert_eq!(second.stdout.lines().count(), 3, "{}", second.stdout);

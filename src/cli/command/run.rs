@@ -13,11 +13,11 @@ use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::host::Failure;
 use crate::host::Report;
-use crate::host::error::nearest;
+use crate::host::error::similar;
 use crate::script::engine::MAX_SOURCE;
 use crate::script::worker::Isolated;
 use crate::script::workspace::read_script;
-use crate::script::{Manifest, Skill};
+use crate::script::{Manifest, Skill, Workspace};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -148,8 +148,13 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, CommandError> {
         let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or(target);
         return source(name, file_name(&path), text);
     }
-    let near = nearest(target, workspace.skills.keys().map(String::as_str));
     let error = CommandError::new("not_found", format!("there is no skill `{target}`"));
+    if Workspace::shipped().skills.contains_key(target) {
+        return Err(error.hint(
+            "the program has one of that name, but this folder has a workspace of its own: copy it there, or run it elsewhere",
+        ));
+    }
+    let near = similar(target, workspace.skills.keys().map(String::as_str));
     Err(match near.as_slice() {
         [] => {
             error.hint("`planwright skill list` shows what there is; a file is named by its path")
