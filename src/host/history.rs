@@ -40,7 +40,7 @@ impl Host {
         start.params = json!({ "run": run.start.id.to_string() });
         let parent = Some(run.start.id);
         start.purpose = Purpose::Undo;
-        let origin = Origin { parent, takes_up: None };
+        let origin = Origin { parent, ..Origin::default() };
         let program = move |session: &Session| {
             undo(session, &changes)?;
             Ok(Value::Null)

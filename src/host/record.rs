@@ -22,6 +22,8 @@ use crate::model::{Clock, PlanId};
 pub(crate) struct Origin {
     pub(crate) parent: Option<RunId>,
     pub(crate) takes_up: Option<String>,
+    /// Whether more was to come than what is taken up: then it ends as partial at best.
+    pub(crate) cut_short: bool,
 }
 
 /// The journal and the locks of a state folder.

@@ -19,7 +19,8 @@ use crate::host::history::{may_have_written, no_journal, with_ids};
 use crate::host::record::{Claims, Origin, blocking, failure, real_ids};
 use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
-    Attempt, Outcome, Purpose, Round, Run, RunId, RunStatus, RunSummary, Settled, Standing, Trail,
+    Attempt, Judgement, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing,
+    Trail,
 };
 use crate::model::{BoardPlace, ETag, Plan, Task, TaskDetails, UserId, Versioned};
 use crate::wire::entity::Any;
@@ -56,9 +57,12 @@ impl Host {
     pub async fn resume(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
         let mut run = self.recorded(id).await?;
         self.check_same_service(&run)?;
-        let mut cut_off = Vec::new();
+        let (mut cut_off, mut cut_short) = (Vec::new(), false);
         loop {
             let id = run.start.id.clone();
+            // What its program would have wanted after a commit, nobody knows.
+            cut_short |= run.rounds.last().is_some_and(|it| it.outcome == Judgement::Segment)
+                && run.finish.as_ref().is_none_or(|it| it.status != RunStatus::Applied);
             let next = self.carried_on_by(&id).await?;
             if run.finish.is_none() {
                 cut_off.push(id);
@@ -87,8 +91,8 @@ impl Host {
         start.params.clone_from(&run.start.params);
         let dry_run = start.dry_run;
         start.purpose = Purpose::Resume;
-        let origin = Origin { parent: Some(id.clone()), takes_up: None };
-        let done = set.is_empty();
+        let origin = Origin { parent: Some(id.clone()), takes_up: None, cut_short };
+        let done = set.is_empty() && !cut_short;
         let finished = self.apply_set(origin, start, set).await;
         if !dry_run {
             let report = serde_json::json!({ "resumed_by": finished.report.run_id });
@@ -269,9 +273,8 @@ impl Host {
     /// Returns what of a run is not on the board yet, by what is on record.
     async fn left_over(&self, run: &Run) -> Result<ChangeSet, Failure> {
         let mut changes = Vec::new();
-        let cleared = |it: &&Round| it.outcome == crate::journal::Judgement::Cleared;
         // Each round takes up what the one before it has left over.
-        if let Some(round) = run.rounds.iter().rfind(cleared) {
+        if let Some(round) = run.rounds.iter().rfind(|it| it.outcome.is_clear()) {
             let ids = real_ids(round);
             for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
                 let mut change = with_ids(change, &ids)?;

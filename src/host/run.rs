@@ -169,6 +169,8 @@ struct Run<'a> {
     remarks: Vec<String>,
     /// What markers have become.
     made: BTreeMap<String, String>,
+    /// Whether its program goes on after what is being applied.
+    committing: bool,
     /// Whether it is over, whatever its program still does.
     ended: bool,
 }
@@ -229,7 +231,7 @@ impl Host {
         }
         let takes_up = Some(saved.digest.clone());
         let parent = RunId::parse(&saved.run_id).ok();
-        let origin = Origin { parent, takes_up };
+        let origin = Origin { parent, takes_up, ..Origin::default() };
         self.apply_set(origin, start, saved.change_set).await
     }
 
@@ -355,6 +357,7 @@ impl Host {
             earlier: Earlier::default(),
             remarks: Vec::new(),
             made: BTreeMap::new(),
+            committing: false,
             ended: false,
         })
     }
@@ -519,6 +522,7 @@ impl Run<'_> {
 
     async fn finish(mut self) -> Finished {
         self.join_segments();
+        self.tell_cut_short();
         let counts = self.host.client.counts();
         let stats = &mut self.report.stats;
         stats.requests = counts.requests - self.requests_before.requests;

@@ -94,6 +94,8 @@ words!(
     Judgement {
         /// It may be applied.
         Cleared = "cleared",
+        /// The same of what a program commits on its way: it goes on after it.
+        Segment = "segment",
         /// A rule or policy refused.
         Denied = "denied",
         /// A person must approve.
@@ -106,6 +108,14 @@ words!(
         Failed = "failed",
     }
 );
+
+impl Judgement {
+    /// Tells whether it may be applied.
+    #[must_use]
+    pub const fn is_clear(self) -> bool {
+        matches!(self, Self::Cleared | Self::Segment)
+    }
+}
 
 words!(
     /// What came of an attempt to write.

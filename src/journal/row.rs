@@ -192,14 +192,18 @@ pub(crate) struct RoundRow {
 }
 
 impl RoundRow {
-    pub(crate) const COLUMNS: &str = "run_id, round, at, outcome, digest, change_set, rulings";
+    pub(crate) const COLUMNS: &str =
+        "run_id, round, at, outcome, digest, change_set, rulings, goes_on";
 
     pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        // A segment is cleared, and its run goes on.
+        let segment = Judgement::Segment.name().to_owned();
+        let outcome = if row.get("goes_on")? { segment } else { row.get("outcome")? };
         Ok(Self {
             run: row.get("run_id")?,
             round: row.get("round")?,
             at: row.get("at")?,
-            outcome: row.get("outcome")?,
+            outcome,
             digest: row.get("digest")?,
             change_set: row.get("change_set")?,
             rulings: row.get("rulings")?,
@@ -207,17 +211,19 @@ impl RoundRow {
     }
 
     pub(crate) fn insert(&self, seq: i64, on: &Connection) -> Result<(), Fault> {
-        let sql =
-            format!("INSERT INTO round (seq, {}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)", Self::COLUMNS);
+        let columns = Self::COLUMNS;
+        let sql = format!("INSERT INTO round (seq, {columns}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)");
+        let goes_on = self.outcome == Judgement::Segment.name();
         let row = params![
             seq,
             self.run,
             self.round,
             self.at,
-            self.outcome,
+            if goes_on { Judgement::Cleared.name() } else { &self.outcome },
             self.digest,
             self.change_set,
-            self.rulings
+            self.rulings,
+            goes_on
         ];
         on.prepare_cached(&sql)?.execute(row)?;
         Ok(())

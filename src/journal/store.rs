@@ -15,7 +15,8 @@ use crate::journal::error::{Error, Fault};
 /// Marks a database as a journal: `PwJo`.
 const APPLICATION_ID: i64 = 0x5077_4A6F;
 /// The steps from an empty database to the present format. Steps are added, never edited.
-const MIGRATIONS: &[&str] = &[include_str!("store/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("store/0001_initial.sql"), include_str!("store/0002_segment.sql")];
 /// Before it, two connections that write and checkpoint can corrupt a database.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long to wait for another process.

@@ -215,7 +215,7 @@ impl Adding<'_> {
             .query_row(params![run.as_str(), round], |row| row.get(0))
             .optional()?;
         match outcome.as_deref().and_then(Judgement::parse) {
-            Some(Judgement::Cleared) => Ok(()),
+            Some(it) if it.is_clear() => Ok(()),
             Some(other) => Err(Fault::order(run, format!("round {round} is {other}"))),
             None => Err(Fault::order(run, format!("there is no round {round}"))),
         }

@@ -26,6 +26,9 @@ pub struct Budget {
     pub computing: Duration,
     /// Calls within calls; no more than the stack is sized for.
     pub calls: usize,
+    /// How deep statements and expressions may nest. Compiling refuses what the stack could not
+    /// bear, whatever is set.
+    pub expression_depth: usize,
 }
 
 impl Default for Budget {
@@ -36,6 +39,7 @@ impl Default for Budget {
             output: 256 << 10,
             computing: Duration::from_secs(10),
             calls: CALL_LIMIT,
+            expression_depth: usize::MAX,
         }
     }
 }
@@ -46,6 +50,8 @@ pub(crate) const STRING_LIMIT: usize = 1 << 20;
 pub(crate) const ARRAY_LIMIT: usize = 50_000;
 pub(crate) const MAP_LIMIT: usize = 5_000;
 pub(crate) const CALL_LIMIT: usize = 48;
+/// How deep expressions may nest when compiled; half of it in functions.
+pub(crate) const EXPRESSION_DEPTH: usize = 64;
 
 /// Counts what a running script uses. One for each run.
 #[derive(Debug)]

@@ -65,6 +65,16 @@ pub(crate) fn in_place_call(ast: &AST) -> Option<InPlace> {
     found
 }
 
+/// Returns how deep statements and expressions are nested in each other.
+pub(crate) fn nesting(ast: &AST) -> usize {
+    let mut deepest = 0;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        deepest = deepest.max(path.len());
+        true
+    });
+    deepest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -68,6 +68,8 @@ pub struct LimitConfig {
     pub output_kib: Option<usize>,
     /// Calls within calls of a script.
     pub calls: Option<usize>,
+    /// How deep statements and expressions of a script may nest.
+    pub expression_depth: Option<usize>,
     /// How often a script may ask the service: each list, and each batch of details, is one.
     pub reads: Option<u64>,
     /// How many things a script may want to change before it is judged.
@@ -132,6 +134,7 @@ impl LimitConfig {
             output: self.output_kib.map_or(default.output, |kib| kib.saturating_mul(1 << 10)),
             computing: self.computing_seconds.map_or(default.computing, Duration::from_secs),
             calls: self.calls.unwrap_or(default.calls).min(default.calls),
+            expression_depth: self.expression_depth.unwrap_or(default.expression_depth),
         }
     }
 
@@ -157,6 +160,7 @@ impl LimitConfig {
             memory_mib: self.memory_mib.or(other.memory_mib),
             output_kib: self.output_kib.or(other.output_kib),
             calls: self.calls.or(other.calls),
+            expression_depth: self.expression_depth.or(other.expression_depth),
             reads: self.reads.or(other.reads),
             wishes: self.wishes.or(other.wishes),
             seconds: self.seconds.or(other.seconds),

@@ -15,7 +15,9 @@ use rhai::{Dynamic, Engine, Module, OptimizationLevel};
 
 use crate::host::Session;
 use crate::script::api;
-use crate::script::budget::{ARRAY_LIMIT, Budget, CALL_LIMIT, MAP_LIMIT, Meter, STRING_LIMIT};
+use crate::script::budget::{
+    ARRAY_LIMIT, Budget, CALL_LIMIT, EXPRESSION_DEPTH, MAP_LIMIT, Meter, STRING_LIMIT,
+};
 use crate::script::memory::held_by_this_thread;
 
 /// Whom an engine serves.
@@ -89,7 +91,7 @@ fn sandbox(kind: Kind) -> Engine {
         .set_allow_shadowing(kind != Kind::Policy)
         .set_fast_operators(true)
         .set_max_call_levels(CALL_LIMIT)
-        .set_max_expr_depths(64, 32)
+        .set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH / 2)
         .set_max_variables(256)
         .set_max_functions(256)
         .set_max_modules(16)

@@ -12,6 +12,8 @@ use rhai::{
     Shared,
 };
 
+use crate::script::check::nesting;
+
 /// Resolves imports among given texts.
 #[derive(Debug)]
 pub(crate) struct Library {
@@ -19,7 +21,16 @@ pub(crate) struct Library {
     sources: Arc<BTreeMap<String, String>>,
     /// What is being compiled, outermost first.
     stack: Mutex<Vec<String>>,
-    used: Arc<Mutex<BTreeSet<String>>>,
+    used: Arc<Mutex<Used>>,
+}
+
+/// What was imported.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Used {
+    /// By name.
+    pub(crate) names: BTreeSet<String>,
+    /// How deep their expressions nest.
+    pub(crate) nesting: usize,
 }
 
 impl Library {
@@ -27,8 +38,8 @@ impl Library {
         Self { sources, stack: Mutex::default(), used: Arc::default() }
     }
 
-    /// Returns the names that are resolved, as they are.
-    pub(crate) fn used(&self) -> Arc<Mutex<BTreeSet<String>>> {
+    /// Returns what is imported, as it goes on.
+    pub(crate) fn used(&self) -> Arc<Mutex<Used>> {
         Arc::clone(&self.used)
     }
 }
@@ -91,7 +102,8 @@ impl Library {
         text: &str,
         pos: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        let used = || self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used().names.insert(path.to_owned());
         let in_module =
             |error: Box<EvalAltResult>| EvalAltResult::ErrorInModule(file_of(path), error, pos);
         let mut ast = engine.compile(text).map_err(|error| {
@@ -99,6 +111,8 @@ impl Library {
             in_module(EvalAltResult::ErrorParsing(*kind, at).into())
         })?;
         ast.set_source(file_of(path));
+        let deepest = used().nesting.max(nesting(&ast));
+        used().nesting = deepest;
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
         Ok(module.into())
     }

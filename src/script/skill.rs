@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::host::{Failure, Program, Session, on_large_stack};
 use crate::script::api::Run;
 use crate::script::budget::{Budget, Meter};
-use crate::script::check::{InPlace, in_place_call};
+use crate::script::check::{InPlace, in_place_call, nesting};
 use crate::script::convert::{from_json, to_json};
 use crate::script::coverage::Coverage;
 use crate::script::diagnose::{Sources, explain};
@@ -25,7 +25,9 @@ pub(crate) struct Compiled {
     /// `sha256:…` over its own text and all it imports.
     pub(crate) digest: String,
     /// The libraries that it imports, directly or not.
-    imports: BTreeSet<String>,
+    pub(crate) imports: BTreeSet<String>,
+    /// How deep statements and expressions nest in all of it.
+    nesting: usize,
     /// Its file, for messages.
     pub(crate) file: String,
     pub(crate) sources: Arc<Sources>,
@@ -79,10 +81,11 @@ impl Compiled {
             failure.hint = Some(format!("copy it first: `let copy = it.{property};`"));
             return Err(failure);
         }
-        let imports = used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let used = used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (imports, nesting) = (used.names, used.nesting.max(nesting(&ast)));
         let digest = digest(text, &imports, libraries);
         let (ast, file, sources) = (Arc::new(ast), file.to_owned(), Arc::new(sources));
-        Ok(Self { ast, digest, imports, file, sources })
+        Ok(Self { ast, digest, imports, nesting, file, sources })
     }
 
     /// Tells whether compiling these texts would come to the same.
@@ -92,7 +95,11 @@ impl Compiled {
     }
 }
 
-fn digest(text: &str, imports: &BTreeSet<String>, libraries: &BTreeMap<String, String>) -> String {
+pub(crate) fn digest(
+    text: &str,
+    imports: &BTreeSet<String>,
+    libraries: &BTreeMap<String, String>,
+) -> String {
     let mut hash = Sha256::new();
     hash.update(text.as_bytes());
     for path in imports {
@@ -174,6 +181,16 @@ pub(crate) fn run(
     session: &Session,
     coverage: Option<&Arc<Coverage>>,
 ) -> Result<Value, Failure> {
+    if skill.nesting > budget.expression_depth {
+        return Err(Failure {
+            code: "budget".into(),
+            message: format!(
+                "{} nests its expressions {} deep: over its expression depth budget of {}",
+                skill.file, skill.nesting, budget.expression_depth
+            ),
+            ..Failure::default()
+        });
+    }
     let meter = Meter::new(budget, session);
     let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
     let mut engine = for_running(Kind::Skill, session, &meter, tag);

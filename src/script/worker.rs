@@ -6,7 +6,7 @@
 //! wants comes back as data. What would end a process (a stack that runs over, memory that runs
 //! out) ends that one. A frame is its length, four bytes, the lowest first, and JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -25,7 +25,7 @@ use crate::script::budget::Budget;
 use crate::script::confine::confine;
 use crate::script::engine::Kind;
 use crate::script::manifest::Manifest;
-use crate::script::skill::{Compiled, run};
+use crate::script::skill::{Compiled, digest, run};
 
 /// The command that starts the other end; not for people.
 pub const COMMAND: &str = "worker";
@@ -52,9 +52,13 @@ enum Order {
 /// What the worker says.
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
-    Compiled(Result<String, Failure>),
+    /// With the libraries that it imports.
+    Compiled(Result<BTreeSet<String>, Failure>),
     Ask(Ask),
-    Done { result: Result<Value, Failure>, wanted: Box<Wanted> },
+    Done {
+        result: Result<Value, Failure>,
+        wanted: Box<Wanted>,
+    },
 }
 
 /// A script to compile.
@@ -104,12 +108,14 @@ impl Isolated {
         })?;
         let (file, text) = (file.to_owned(), text.to_owned());
         let job = Job { file, text, libraries: libraries.clone() };
-        let (worker, digest) = Worker::compiled(&job)?;
+        // Compiling has run no line of it: what it imports can be believed.
+        let (worker, imports) = Worker::compiled(&job)?;
+        let digest = digest(&job.text, &imports, &job.libraries);
         let worker = Mutex::new(Some(worker));
         Ok(Self { name: name.to_owned(), manifest, digest, job, worker })
     }
 
-    /// Returns `sha256:…` over its text and all it imports, as the worker has it.
+    /// Returns `sha256:…` over its text and all it imports.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
@@ -181,11 +187,11 @@ impl Worker {
         Ok(Self { child, orders, words })
     }
 
-    fn compiled(job: &Job) -> Result<(Self, String), Failure> {
+    fn compiled(job: &Job) -> Result<(Self, BTreeSet<String>), Failure> {
         let mut worker = Self::start()?;
         worker.order(&Order::Compile(job.clone()), None)?;
         match worker.words.recv_timeout(COMPILING) {
-            Ok(Word::Compiled(digest)) => Ok((worker, digest?)),
+            Ok(Word::Compiled(imports)) => Ok((worker, imports?)),
             Err(RecvTimeoutError::Timeout) => Err(Failure {
                 code: "budget".into(),
                 message: format!("stopped: compiling takes longer than {} s", COMPILING.as_secs()),
@@ -345,9 +351,9 @@ pub fn serve() -> ExitCode {
                 let libraries = Arc::new(libraries);
                 match Compiled::new(Kind::Skill, &file, &text, &libraries, &scope) {
                     Ok(it) => {
-                        let digest = it.digest.clone();
+                        let imports = it.imports.clone();
                         compiled = Some(it);
-                        Word::Compiled(Ok(digest))
+                        Word::Compiled(Ok(imports))
                     }
                     Err(failure) => Word::Compiled(Err(failure)),
                 }

@@ -91,9 +91,9 @@ fn a_run_killed_at_any_write_is_carried_on() {
             for method in ["POST", "PATCH", "DELETE"] {
                 rules.push(json!({ "method": method, "action": { "drop_before": true } }));
             }
-            kill_at(&planner, &place, at, Some(json!(rules)));
+            kill_at(&planner, &place, &script(), at, Some(json!(rules)));
         } else {
-            kill_at(&planner, &place, at, None);
+            kill_at(&planner, &place, &script(), at, None);
         }
         let label = format!("killed at write {at} of {n_writes}, {fate:?}");
         let unfinished = place.run(&["runs", "--json"]).code(0).json();
@@ -106,8 +106,33 @@ fn a_run_killed_at_any_write_is_carried_on() {
     }
 }
 
+#[test]
+fn a_run_killed_at_a_commit_is_not_taken_for_done() {
+    let script = format!(
+        "let b = plan(\"{PLAN}\").create_bucket(\"New\"); b.create_task(#{{ title: \"one\" }}); commit(); b.create_task(#{{ title: \"two\" }}); b.create_task(#{{ title: \"three\" }});"
+    );
+    // In the first segment, then in what follows the last commit.
+    for (at, code) in [(1, 8), (2, 8), (3, 0)] {
+        let planner = Planner::demo();
+        let place = place(&planner);
+        kill_at(&planner, &place, &script, at, None);
+        let first = place.run(&["runs", "--json"]).code(0).json();
+        let resumed = place.run(&["resume", "--json"]).code(code).json();
+        let said = resumed[0]["warnings"].to_string();
+        assert_eq!(said.contains("cut off after a commit()"), code == 8, "{at}: {resumed:#}");
+        assert_eq!(resumed[0]["status"] == "partial", code == 8, "{at}: {resumed:#}");
+        let tasks = board(&place).to_string();
+        assert_eq!(tasks.matches("\"one\"").count(), 1, "{at}: {tasks}");
+        assert_eq!(tasks.contains("\"two\""), code == 0, "{at}: {tasks}");
+        // It stays so for whoever asks again, and nobody takes it up unasked.
+        let id = &first[0]["run_id"];
+        place.run(&["resume", id.as_str().unwrap(), "--json"]).code(code);
+        assert_eq!(place.run(&["resume", "--json"]).code(0).json(), json!([]), "{at}");
+    }
+}
+
 /// Runs the script until a write arrives, then kills the program; from then on the faults apply.
-fn kill_at(planner: &Planner, place: &Place, at: usize, faults: Option<Value>) {
+fn kill_at(planner: &Planner, place: &Place, script: &str, at: usize, faults: Option<Value>) {
     let pid = Arc::new(AtomicU32::new(0));
     let (victim, seen) = (pid.clone(), AtomicUsize::new(0));
     planner.on_request(move |emulator, exchange| {
@@ -125,7 +150,7 @@ fn kill_at(planner: &Planner, place: &Place, at: usize, faults: Option<Value>) {
         let killed = std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
         assert!(killed.success());
     });
-    let mut child = place.start(&["run", "-", "--force"], &script());
+    let mut child = place.start(&["run", "-", "--force"], script);
     pid.store(child.id(), Ordering::SeqCst);
     let status = child.wait().unwrap();
     assert!(!status.success(), "it was to be killed at write {at}");

@@ -38,6 +38,7 @@ const BUDGET: Budget = Budget {
     output: 64 << 10,
     computing: Duration::from_secs(2),
     calls: 48,
+    expression_depth: usize::MAX,
 };
 
 /// A test that has found so much need not look further.

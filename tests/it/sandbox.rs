@@ -364,7 +364,7 @@ fn each_budget_has_a_name_of_its_own_and_can_be_set_for_an_agent() {
     let place = Place::against(&planner);
     place.file(
         "planwright.toml",
-        "[policies]\nalways = []\n[limits]\nreads = 2\nwishes = 3\ncalls = 10\noutput_kib = 1\noperations = 10_000\n[agents.rook.limits]\nreads = 100\nwishes = 100\ncalls = 40\noutput_kib = 10\noperations = 100_000\n",
+        "[policies]\nalways = []\n[limits]\nreads = 2\nwishes = 3\ncalls = 10\nexpression_depth = 10\noutput_kib = 1\noperations = 10_000\n[agents.rook.limits]\nreads = 100\nwishes = 100\ncalls = 40\nexpression_depth = 60\noutput_kib = 10\noperations = 100_000\n",
     );
     for (script, says) in [
         (
@@ -376,6 +376,10 @@ fn each_budget_has_a_name_of_its_own_and_can_be_set_for_an_agent() {
             "over its changes budget of 3",
         ),
         ("fn f(n) { if n > 0 { f(n - 1) } } f(20)", "over the calls budget"),
+        (
+            "let a = [[[[[[[[[[[[[[[[1 + params.len()]]]]]]]]]]]]]]]];",
+            "over its expression depth budget of 10",
+        ),
         ("for n in 0..200 { print(\"0123456789\"); }", "over its output budget of 1 KiB"),
         ("for n in 0..20_000 { }", "over its operations budget of 10000"),
     ] {

@@ -199,11 +199,10 @@ impl Run<'_> {
         tally: &mut Tally,
     ) -> Result<Driven, Failure> {
         let host = self.host;
+        let clear = if self.committing { Judgement::Segment } else { Judgement::Cleared };
         let round = match &self.record {
             None => None,
-            Some(record) => {
-                Some((record, record.judged(rest.set().clone(), Judgement::Cleared).await?))
-            }
+            Some(record) => Some((record, record.judged(rest.set().clone(), clear).await?)),
         };
         let known = self.session.state().snapshot.known_ids().map(str::to_owned).collect();
         let driver = Driver {

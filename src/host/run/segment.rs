@@ -28,11 +28,13 @@ impl Run<'_> {
         let set = session.change_set();
         if !set.is_empty() {
             self.take_output();
+            self.committing = true;
             match self.begin_record(true).await {
                 // What the program has seen rests on its running once: it can not run again.
                 Ok(()) => Box::pin(self.review_and_apply(None)).await,
                 Err(failure) => self.fail(failure),
             }
+            self.committing = false;
             if self.report.status != Status::Applied {
                 // Nothing that it catches makes it go on: the reply is dropped.
                 self.ended = true;
@@ -62,6 +64,20 @@ impl Run<'_> {
         self.done.1.append(&mut verdicts);
         self.shown = ChangeSet::default();
         self.report.status = Status::NoChanges;
+    }
+
+    /// Says of a run that carries on another what that one would have gone on to do.
+    pub(super) fn tell_cut_short(&mut self) {
+        let report = &mut self.report;
+        let is_over = matches!(report.status, Status::Applied | Status::NoChanges);
+        if !self.origin.cut_short || self.start.dry_run || !is_over {
+            return;
+        }
+        report.status = Status::Partial;
+        let skill = &report.skill;
+        report.warnings.push(format!(
+            "`{skill}` was cut off after a commit(): what it committed is there, what it would have wanted next is not known; run it again"
+        ));
     }
 
     /// Puts what was applied in earlier segments before the last one in the report.
