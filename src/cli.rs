@@ -14,6 +14,7 @@ mod error;
 mod exit;
 mod progress;
 mod render;
+mod repl;
 mod ui;
 
 use std::ffi::OsString;

@@ -17,6 +17,6 @@ pub use crate::wire::batch::Order;
 pub use address::{BadAddress, BaseUrl};
 pub use attempt::Attempt;
 pub(crate) use client::spread;
-pub use client::{Client, Counts, WriteError};
+pub use client::{Client, Counts, Sent, WriteError};
 pub use error::Error;
 pub use secret::Secret;

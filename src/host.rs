@@ -28,6 +28,7 @@ mod wishes;
 
 // From wishes to outcomes.
 pub mod apply;
+mod open_draft;
 pub mod progress;
 pub mod record;
 pub mod report;
@@ -40,6 +41,7 @@ pub mod clock;
 pub use clock::SystemClock;
 pub use error::Error;
 pub use moves::Column;
+pub use open_draft::{Choice, OpenDraft};
 pub use progress::{Progress, Watch};
 pub use record::Ledger;
 pub use report::{ChangeReport, Failure, Report, Status};

@@ -13,6 +13,7 @@ pub mod api;
 pub mod catalog;
 mod check;
 mod confine;
+pub mod console;
 mod convert;
 pub mod coverage;
 pub mod diagnose;

@@ -114,6 +114,12 @@ impl Draft {
         Self { nonce: self.nonce.clone(), n_created: self.n_created, ..Self::default() }
     }
 
+    /// Returns this draft, counting what is made on from where another is.
+    #[must_use]
+    pub fn counting_like(self, other: &Self) -> Self {
+        Self { n_created: self.n_created.max(other.n_created), ..self }
+    }
+
     /// Returns what makes the run's markers unguessable.
     #[must_use]
     pub fn nonce(&self) -> &str {

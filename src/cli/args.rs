@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::command::{
-    api, apply, board_file, bucket, delta, emulator, history, person, plan, policy, run, skill,
-    task, test,
+    api, apply, board_file, bucket, delta, emulator, history, person, plan, policy, repl, run,
+    skill, task, test,
 };
 
 const EXAMPLES: &str = "\
@@ -130,6 +130,8 @@ pub(crate) struct WriteArgs {
 pub(crate) enum Command {
     /// Run a skill, a script or a board file
     Run(run::RunArgs),
+    /// Explore and change a board at a prompt
+    Repl(repl::ReplArgs),
     /// Write a plan down as a file to edit
     Pull(board_file::PullArgs),
     /// Show what a board file would change

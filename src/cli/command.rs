@@ -11,6 +11,7 @@ pub(crate) mod part;
 pub(crate) mod person;
 pub(crate) mod plan;
 pub(crate) mod policy;
+pub(crate) mod repl;
 pub(crate) mod run;
 pub(crate) mod skill;
 pub(crate) mod task;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
     let context = Context::new(cli, ui)?;
     match &cli.command {
         Command::Run(args) => run::run(&context, args),
+        Command::Repl(args) => repl::run(&context, args),
         Command::Pull(args) => board_file::pull(&context, args),
         Command::Diff(args) => board_file::diff(&context, args),
         Command::Apply(args) => apply::run(&context, args),

@@ -17,8 +17,8 @@ use crate::cli::ui::{self, Ui};
 use crate::emulator::{Emulator, Options, Storage};
 use crate::graph::{BaseUrl, Client};
 use crate::host::{
-    Agent, Failure, Finished, Host, Ledger, Program, Session, Start, Status, Stop, StopReason,
-    SystemClock,
+    Agent, Failure, Finished, Host, Judge, Ledger, Program, Session, Start, Status, Stop,
+    StopReason, SystemClock,
 };
 use crate::journal::Purpose;
 use crate::script::{Policies, Workspace};
@@ -33,8 +33,15 @@ pub(crate) struct Context<'a> {
     interrupt: Arc<Stop>,
 }
 
+/// The way to a service.
+pub(crate) struct Way {
+    pub(crate) client: Client,
+    /// What it is called.
+    pub(crate) service: String,
+}
+
 /// Where the embedded Planner is served, as long as this lives.
-struct Serving {
+pub(crate) struct Serving {
     _stop: Option<oneshot::Sender<()>>,
 }
 
@@ -123,31 +130,49 @@ impl<'a> Context<'a> {
         agent: Option<&str>,
         work: impl AsyncFnOnce(&Host) -> T,
     ) -> Result<T, CommandError> {
-        let zone = settings::time_zone(&self.workspace)?;
-        let limits = self.workspace.config.limits_of(agent);
-        let service = settings::service(self.global)?;
-        let service_name = service.name();
+        settings::time_zone(&self.workspace)?;
+        let (way, _serving) = self.connect()?;
+        let judge = Arc::new(Policies::in_force(&self.workspace, agent));
+        let host = self.host(&way, &self.workspace, agent, judge)?;
         self.runtime.block_on(async {
             self.watch_interrupt();
-            let (client, _serving) = self.client(service).await?;
-            let host = Host {
-                client,
-                service: service_name,
-                clock: Arc::new(SystemClock),
-                zone,
-                caps: limits.caps(),
-                limits: self.workspace.config.planner,
-                max_reads: limits.max_reads(),
-                max_wishes: limits.max_wishes(),
-                time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
-                judge: Arc::new(Policies::in_force(&self.workspace, agent)),
-                quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
-                writes_per_second: limits.writes_per_second,
-                watch: progress::watch(self.progress, self.ui.json()),
-                ledger: Some(self.ledger()?),
-                interrupt: Arc::clone(&self.interrupt),
-            };
             Ok(work(&host).await)
+        })
+    }
+
+    /// Finds the chosen service; the embedded one is there as long as what is returned.
+    pub(crate) fn connect(&self) -> Result<(Way, Serving), CommandError> {
+        let service = settings::service(self.global)?;
+        let name = service.name();
+        let (client, serving) = self.runtime.block_on(self.client(service))?;
+        Ok((Way { client, service: name }, serving))
+    }
+
+    /// Makes a host for `agent`, as a version of the workspace has it.
+    pub(crate) fn host(
+        &self,
+        way: &Way,
+        workspace: &Workspace,
+        agent: Option<&str>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<Host, CommandError> {
+        let limits = workspace.config.limits_of(agent);
+        Ok(Host {
+            client: way.client.clone(),
+            service: way.service.clone(),
+            clock: Arc::new(SystemClock),
+            zone: settings::time_zone(workspace)?,
+            caps: limits.caps(),
+            limits: workspace.config.planner,
+            max_reads: limits.max_reads(),
+            max_wishes: limits.max_wishes(),
+            time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
+            judge,
+            quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
+            writes_per_second: limits.writes_per_second,
+            watch: progress::watch(self.progress, self.ui.json()),
+            ledger: Some(self.ledger()?),
+            interrupt: Arc::clone(&self.interrupt),
         })
     }
 
@@ -222,6 +247,11 @@ impl<'a> Context<'a> {
     /// Returns the runtime's handle.
     pub(crate) fn handle(&self) -> tokio::runtime::Handle {
         self.runtime.handle().clone()
+    }
+
+    /// Returns what stops whatever runs; nobody watches for Ctrl-C yet.
+    pub(crate) fn interrupt_flag(&self) -> Arc<Stop> {
+        Arc::clone(&self.interrupt)
     }
 
     /// Returns what Ctrl-C sets, once somebody watches for it.

@@ -12,4 +12,5 @@ pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod sheet;
 pub(crate) mod table;
+pub(crate) mod task_list;
 pub(crate) mod text;

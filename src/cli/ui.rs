@@ -16,6 +16,7 @@ use crate::cli::args::{Color, Global};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::failure;
+use crate::cli::render::text::visible_lines;
 
 /// What lists and answers look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +50,34 @@ impl Ui {
         Self { format, color, failed: Cell::new(false) }
     }
 
+    /// Returns the same with another format.
+    pub(crate) const fn with_format(&self, format: Format) -> Self {
+        Self { format, color: self.color, failed: Cell::new(false) }
+    }
+
     pub(crate) fn json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Tells whether the answer is shown in colour.
+    pub(crate) fn is_colored(&self) -> bool {
+        AutoStream::new(io::stdout(), self.color).current_choice() != ColorChoice::Never
+    }
+
+    /// Prints what a script has made: its own lines. On a terminal those after the first are
+    /// marked, so that no text of a board can be taken for a line of ours.
+    pub(crate) fn script_text(&self, text: &str) {
+        self.answer(&marked(text));
+    }
+
+    /// Returns what prints the lines of a script from any thread.
+    pub(crate) fn printer(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let color = self.color;
+        move |text| {
+            let mut out = AutoStream::new(io::stdout(), color);
+            // Nobody is left to be told.
+            let _closed = writeln!(out, "{}", marked(text)).and_then(|()| out.flush());
+        }
     }
 
     /// Prints a line of the answer.
@@ -128,6 +155,11 @@ impl Ui {
             .without_time();
         let _set_before = tracing_subscriber::registry().with(layer).with(filter).try_init();
     }
+}
+
+fn marked(text: &str) -> String {
+    let text = visible_lines(text);
+    if io::stdout().is_terminal() { text.replace('\n', "\n│ ") } else { text }
 }
 
 /// Prints help, version, or what is wrong with the arguments; the latter as data if `json` was

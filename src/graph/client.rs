@@ -1,9 +1,9 @@
 //! The client: one method for each way of asking.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
@@ -35,7 +35,25 @@ pub struct Client {
 struct Counters {
     requests: AtomicU64,
     retries: AtomicU64,
+    /// What was sent, while somebody wants to know.
+    log: Mutex<Option<Vec<Sent>>>,
 }
+
+/// A request that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The method.
+    pub method: &'static str,
+    /// The path, with the query.
+    pub path: String,
+    /// The status of the answer, if one came.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The most requests that are kept in mind.
+const MAX_LOG: usize = 1000;
 
 /// How much was asked so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,6 +115,21 @@ impl Client {
             requests: self.counts.requests.load(Ordering::Relaxed),
             retries: self.counts.retries.load(Ordering::Relaxed),
         }
+    }
+
+    /// Begins to keep in mind what is sent; returns what was since the last time.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<Sent> {
+        let mut log = self.counts.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.replace(Vec::new()).unwrap_or_default()
+    }
+
+    fn note(&self, request: &Request, url: &Url, began: Instant, status: Option<u16>) {
+        let mut log = self.counts.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(log) = log.as_mut().filter(|it| it.len() < MAX_LOG) else { return };
+        let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
+        let (method, path) = (request.method().as_str(), format!("{}{query}", url.path()));
+        log.push(Sent { method, path, status, took: began.elapsed() });
     }
 
     /// Reads one object.
@@ -293,8 +326,9 @@ impl Client {
         if let Some(body) = request.body() {
             outgoing = outgoing.body(body.to_string());
         }
-        let origin = self.base.origin();
+        let (origin, began) = (self.base.origin(), Instant::now());
         let incoming = outgoing.send().await.map_err(|source| {
+            self.note(request, url, began, None);
             let source = source.without_url();
             let error = if source.is_connect() {
                 Error::Unreachable { origin: origin.clone(), source }
@@ -304,6 +338,7 @@ impl Client {
             (error, None)
         })?;
         let status = incoming.status().as_u16();
+        self.note(request, url, began, Some(status));
         let text = |name: &str| {
             incoming.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
         };

@@ -112,7 +112,7 @@ pub(crate) async fn drive(
     };
     let mut idle = 0;
     loop {
-        let stopped = driver.stop.reason().is_some();
+        let stopped = driver.stop.is_set();
         if stopped {
             work.machine.halt();
         } else if work.began.elapsed() > VALID_FOR && work.machine.can_pause() {

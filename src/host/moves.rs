@@ -249,7 +249,11 @@ impl Session {
         Ok(())
     }
 
-    fn read_place(&self, id: &TaskId, board: Board) -> Result<Versioned<BoardPlace>, Error> {
+    pub(crate) fn read_place(
+        &self,
+        id: &TaskId,
+        board: Board,
+    ) -> Result<Versioned<BoardPlace>, Error> {
         self.read_places(board, vec![id.clone()])?;
         let read = self.state().snapshot.place(id, board).cloned();
         read.ok_or_else(|| not_found("task", id.as_str()))

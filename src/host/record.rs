@@ -162,7 +162,7 @@ impl Record {
     ) -> Result<Option<Vec<Guard>>, Failure> {
         let locks = self.locks.clone();
         blocking(move || {
-            let mut go_on = || stop.reason().is_none();
+            let mut go_on = || !stop.is_set();
             locks.lock_all(&plans, &mut go_on).map_err(|error| failure(&error))
         })
         .await

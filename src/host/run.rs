@@ -103,6 +103,8 @@ pub struct Finished {
     pub report: Report,
     /// Its change set, to be saved; only of a dry run that nothing stands against.
     pub saved: Option<Saved>,
+    /// What the markers of new things have become, by marker.
+    pub made: BTreeMap<String, String>,
 }
 
 /// The host of runs against one service in the name of one identity.
@@ -282,6 +284,11 @@ impl Host {
         agent: Option<Agent>,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        self.on_thread(&self.session(agent).await?, work).await
+    }
+
+    /// Opens a session of no run.
+    pub(crate) async fn session(&self, agent: Option<Agent>) -> Result<Session, Failure> {
         let start = Start {
             purpose: Purpose::Run,
             skill: "read".into(),
@@ -292,10 +299,8 @@ impl Host {
             dry_run: true,
         };
         match self.open(start).await {
-            Ok(mut run) => {
-                run.commits.close();
-                self.on_thread(&run.session.seen(View::Before), work).await
-            }
+            // Where its run would commit is dropped with it.
+            Ok(run) => Ok(run.session.seen(View::Before)),
             Err(finished) => Err(finished.report.error.unwrap_or_default()),
         }
     }
@@ -314,7 +319,8 @@ impl Host {
             Ok(me) => me,
             Err(failure) => {
                 report.error = Some(failure);
-                return Err(Box::new(Finished { report, saved: None }));
+                let made = BTreeMap::new();
+                return Err(Box::new(Finished { report, saved: None, made }));
             }
         };
         let agent = start.agent.as_ref();
@@ -383,7 +389,7 @@ impl Host {
     }
 
     /// Runs `work` on a thread of its own, within the time limit, until it ends or is stopped.
-    async fn on_thread<T: Send + 'static>(
+    pub(crate) async fn on_thread<T: Send + 'static>(
         &self,
         session: &Session,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
@@ -534,7 +540,7 @@ impl Run<'_> {
             let warning = format!("the end of the run is not recorded: {}", failure.message);
             self.report.warnings.push(warning);
         }
-        Finished { report: self.report, saved: self.saved }
+        Finished { report: self.report, saved: self.saved, made: self.made }
     }
 }
 

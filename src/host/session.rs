@@ -92,6 +92,14 @@ pub(crate) struct State {
     pub(crate) writeahead: usize,
 }
 
+/// What a session wants at one moment.
+#[derive(Debug)]
+pub(crate) struct Savepoint {
+    draft: Draft,
+    lists: BTreeSet<ListRead>,
+    seen_bare: BTreeSet<TaskId>,
+}
+
 #[derive(Debug)]
 struct Shared {
     facts: Facts,
@@ -103,6 +111,17 @@ struct Shared {
     questions: mpsc::Sender<Question>,
     /// What was done before, if that is recorded.
     history: Option<History>,
+    /// Who hears at once what is printed.
+    listener: OnceLock<Listener>,
+}
+
+/// Hears what a program prints.
+struct Listener(Box<dyn Fn(&str) + Send + Sync>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// A program's way to the board. Cheap to clone; clones share everything.
@@ -138,6 +157,7 @@ impl Session {
             asked: AtomicU64::new(0),
             questions,
             history,
+            listener: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), stop: Arc::default(), view: View::Drafting, watched: None }
     }
@@ -264,6 +284,14 @@ impl Session {
     /// Adds a line to the run's output.
     pub fn print(&self, line: &str) {
         self.state().output.push(line.to_owned());
+        if let Some(Listener(hear)) = self.shared.listener.get() {
+            hear(line);
+        }
+    }
+
+    /// Has someone hear at once what is printed: who listens first, listens on.
+    pub fn listen(&self, hear: impl Fn(&str) + Send + Sync + 'static) {
+        let _listens_already = self.shared.listener.set(Listener(Box::new(hear)));
     }
 
     /// Adds a remark for whoever reads the report.
@@ -344,7 +372,7 @@ impl Session {
         let (reply, answer) = oneshot::channel();
         let question = Question { ask, stop: Arc::clone(&self.stop), reply };
         let stopped = || {
-            let reason = self.stop.reason().cloned();
+            let reason = self.stop.reason();
             Error::Stopped(reason.unwrap_or(StopReason::Cancelled))
         };
         let began = Instant::now();
@@ -371,7 +399,7 @@ impl Session {
     /// [`Error::Stopped`], with the reason.
     pub fn check_stop(&self) -> Result<(), Error> {
         match self.stop.reason() {
-            Some(reason) => Err(Error::Stopped(reason.clone())),
+            Some(reason) => Err(Error::Stopped(reason)),
             None => Ok(()),
         }
     }
@@ -400,7 +428,12 @@ impl Session {
         self.count_commit()?;
         let is_remote = self.facts().remote;
         let wanted = is_remote.then(|| Box::new(self.wanted()));
-        let got = self.ask(Ask::Commit(wanted))?;
+        let got = self.ask(Ask::Commit(wanted)).map_err(|error| match error {
+            Error::ReadOnly => {
+                Error::Invalid("commit() is for runs: here nothing is written unasked".into())
+            }
+            other => other,
+        })?;
         if is_remote {
             // What was said up to here has been passed on.
             let mut state = self.state();
@@ -453,6 +486,7 @@ impl Session {
             asked: AtomicU64::new(0),
             questions: self.shared.questions.clone(),
             history: self.shared.history.clone(),
+            listener: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), ..self.clone() }
     }
@@ -461,6 +495,58 @@ impl Session {
     #[must_use]
     pub fn segments(&self) -> Vec<(Self, Arc<ChangeSet>)> {
         self.state().segments.clone()
+    }
+
+    /// Notes what is wanted now, and begins to count reads and output anew.
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        self.shared.asked.store(0, Ordering::Relaxed);
+        let mut state = self.state();
+        (state.output, state.warnings) = Default::default();
+        Savepoint {
+            draft: state.draft.clone(),
+            lists: state.lists.clone(),
+            seen_bare: state.seen_bare.clone(),
+        }
+    }
+
+    /// Forgets what was wanted since; what was read and said stays.
+    pub(crate) fn back_to(&self, savepoint: Savepoint) {
+        let mut state = self.state();
+        let Savepoint { draft, lists, seen_bare } = savepoint;
+        // Markers of what is forgotten are not given again.
+        let next = state.draft.next_segment();
+        state.draft = draft.counting_like(&next);
+        (state.lists, state.seen_bare) = (lists, seen_bare);
+    }
+
+    /// Looks at the board for another's sake: what is read is kept, what is noted of it is not.
+    pub(crate) fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
+        let savepoint = self.savepoint();
+        let seen = look();
+        self.back_to(savepoint);
+        seen
+    }
+
+    /// Forgets all that is wanted.
+    pub(crate) fn drop_wishes(&self) {
+        let mut state = self.state();
+        state.draft = state.draft.next_segment();
+        state.lists.clear();
+        state.seen_bare.clear();
+    }
+
+    /// Forgets what was read of the board, but for people.
+    pub(crate) fn drop_snapshot(&self) {
+        let mut state = self.state();
+        state.snapshot = state.snapshot.people();
+        state.lists.clear();
+        state.seen_bare.clear();
+    }
+
+    /// Returns the warnings of the line.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.state().warnings.clone()
     }
 
     pub(crate) fn overlaid(&self) -> bool {

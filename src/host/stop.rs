@@ -5,7 +5,8 @@
 //! decisive for the outcome whatever the program returns.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -46,31 +47,54 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// A flag that is set at most once.
+/// A flag that is set at most once for a program.
 #[derive(Debug, Default)]
 pub struct Stop {
-    reason: OnceLock<StopReason>,
+    reason: Mutex<Option<StopReason>>,
+    /// Whether there is a reason, for whoever asks all the time.
+    is_set: AtomicBool,
     changed: Notify,
 }
 
 impl Stop {
     /// Stops the program; the first reason stays.
     pub fn set(&self, reason: StopReason) {
-        if self.reason.set(reason).is_ok() {
+        let mut current = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_none() {
+            *current = Some(reason);
+            self.is_set.store(true, Ordering::SeqCst);
+            drop(current);
             self.changed.notify_waiters();
         }
     }
 
     /// Returns why the program was stopped, if it was.
     #[must_use]
-    pub fn reason(&self) -> Option<&StopReason> {
-        self.reason.get()
+    pub fn reason(&self) -> Option<StopReason> {
+        if !self.is_set() {
+            return None;
+        }
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells whether the program was stopped.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::SeqCst)
+    }
+
+    /// Makes ready for another program: the next line of a person, who has stopped the one
+    /// before. Nothing that was stopped may still be at work.
+    pub fn clear(&self) {
+        let mut current = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = None;
+        self.is_set.store(false, Ordering::SeqCst);
     }
 
     /// Waits until it is set.
     pub async fn wait(&self) {
         let changed = self.changed.notified();
-        if self.reason.get().is_none() {
+        if !self.is_set() {
             changed.await;
         }
     }

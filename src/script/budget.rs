@@ -104,7 +104,7 @@ impl Meter {
                 self.over("computing time", format!("{} s", self.budget.computing.as_secs()));
             }
         }
-        self.stop.reason().is_none()
+        !self.stop.is_set()
     }
 
     /// Counts output; false when there was too much.
@@ -113,7 +113,7 @@ impl Meter {
         if n > self.budget.output {
             self.over("output", format!("{} KiB", self.budget.output >> 10));
         }
-        self.stop.reason().is_none()
+        !self.stop.is_set()
     }
 
     fn over(&self, name: &'static str, size: String) {

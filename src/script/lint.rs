@@ -18,11 +18,12 @@ use crate::host::Failure;
 use crate::host::report::Place;
 use crate::script::catalog::catalog;
 use crate::script::diagnose::locate;
-use crate::script::engine::{Kind, for_compiling};
+use crate::script::engine::{self, for_compiling};
 use crate::script::manifest::Manifest;
 use crate::script::policy::wrong_hooks;
 use crate::script::skill::Compiled;
 
+pub(crate) use kind::Kind;
 use walk::Walk;
 
 /// How much a finding matters.
@@ -62,11 +63,11 @@ pub enum Role {
 }
 
 impl Role {
-    const fn kind(self) -> Kind {
+    const fn kind(self) -> engine::Kind {
         match self {
-            Self::Skill | Self::Library => Kind::Skill,
-            Self::Policy => Kind::Policy,
-            Self::Test => Kind::Test,
+            Self::Skill | Self::Library => engine::Kind::Skill,
+            Self::Policy => engine::Kind::Policy,
+            Self::Test => engine::Kind::Test,
         }
     }
 }
@@ -139,6 +140,19 @@ pub fn check(
     findings.sort_by_key(|it| it.at.as_ref().map(|at| (at.line, at.column)));
     findings.dedup();
     findings
+}
+
+/// Tells what an expression comes to, from what is known of its variables.
+pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, Kind>) -> Kind {
+    let mut engine = for_compiling(engine::Kind::Skill);
+    engine.set_strict_variables(false);
+    let Ok(ast) = engine.compile(expression) else { return Kind::Any };
+    let script = Script::of(&ast);
+    let mut walk = Walk::new(&script, Role::Skill, None, BTreeMap::new());
+    for (name, kind) in variables {
+        walk.declare(name, kind.clone(), Position::NONE, false);
+    }
+    walk.block(&script.main)
 }
 
 /// The parameters with where they are declared.

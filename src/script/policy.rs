@@ -259,7 +259,7 @@ impl Policies {
         let mut rulings = verdicts.take();
         let stop = session.stop().reason();
         if let Some((change, error)) = failed {
-            let failure = explain(&error, stop, &policy.file, &policy.sources);
+            let failure = explain(&error, stop.as_ref(), &policy.file, &policy.sources);
             tracing::warn!(policy = source, message = failure.message, at = ?failure.at, "failed");
             rulings.push(Ruling::deny(
                 source,

@@ -167,7 +167,17 @@ impl Watcher {
     /// Looks now, event or not.
     pub fn look(&self) {
         // Nobody listens where nothing is watched.
-        drop(self.signals.send(Signal::Look));
+        drop(self.signals.send(Signal::Look(None)));
+    }
+
+    /// The same, and waits until what there is to see is in force and nothing is being written, or
+    /// for so long. Listeners have been called by then.
+    pub fn look_and_wait(&self, at_most: Duration) {
+        let (done, looked) = channel();
+        if self.signals.send(Signal::Look(Some(done))).is_ok() {
+            // Whoever stops looking drops it.
+            let _in_time = looked.recv_timeout(at_most);
+        }
     }
 }
 
@@ -209,6 +219,8 @@ struct Reloader {
     texts: Texts,
     /// Whether there is a reason to look, beside the time.
     look: bool,
+    /// Who waits for it.
+    waiting: Vec<Sender<()>>,
     stop: bool,
     /// When to look again, if nothing happens.
     due: Option<Instant>,
@@ -234,6 +246,7 @@ impl Reloader {
             settling: Settling::default(),
             texts: Texts::default(),
             look: false,
+            waiting: Vec::new(),
             stop: false,
             due: None,
             n_intervals: 0,
@@ -288,6 +301,11 @@ impl Reloader {
             if self.texts != texts {
                 self.publish(shared);
             }
+            if self.due.is_none() {
+                for who in self.waiting.drain(..) {
+                    let _gone = who.send(());
+                }
+            }
         }
     }
 
@@ -309,7 +327,10 @@ impl Reloader {
         let sign = match signal {
             Signal::Sign(sign) => sign,
             Signal::Fence => return,
-            Signal::Look => return self.look = true,
+            Signal::Look(who) => {
+                self.waiting.extend(who);
+                return self.look = true;
+            }
             Signal::Stop => return self.stop = true,
         };
         let now = Instant::now();

@@ -205,7 +205,7 @@ pub(crate) fn run(
         // A script that swallowed a stop is stopped all the same.
         (Ok(_), Some(reason)) => {
             let error = EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
-            Err(explain(&error, Some(reason), &skill.file, &skill.sources))
+            Err(explain(&error, Some(&reason), &skill.file, &skill.sources))
         }
         (Ok(value), None) => to_json(&value).map_err(|message| Failure {
             code: "script".into(),
@@ -213,7 +213,7 @@ pub(crate) fn run(
             hint: Some("the last value of a skill is its result: return data, or `()`".into()),
             ..Failure::default()
         }),
-        (Err(error), reason) => Err(explain(&error, reason, &skill.file, &skill.sources)),
+        (Err(error), reason) => Err(explain(&error, reason.as_ref(), &skill.file, &skill.sources)),
     };
     drop(scope);
     drop(engine);

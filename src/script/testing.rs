@@ -193,11 +193,11 @@ impl TestFile {
         let stop = session.stop().reason();
         let stopped = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
         let (file, sources) = (&self.compiled.file, &self.compiled.sources);
-        match (result, stop) {
+        match (result, &stop) {
             (Ok(()), None) => Ok(()),
-            (Ok(()), Some(_)) => Err(explain(&stopped(), stop, file, sources)),
+            (Ok(()), Some(_)) => Err(explain(&stopped(), stop.as_ref(), file, sources)),
             (Err(error), _) => {
-                let mut failure = explain(&error, stop, file, sources);
+                let mut failure = explain(&error, stop.as_ref(), file, sources);
                 // The frames of the test itself tell nothing that its name does not.
                 failure.trace.retain(|it| !it.starts_with(&format!("{test} ")));
                 Err(failure)

@@ -211,7 +211,7 @@ impl Worker {
                 Err(TrySendError::Full(unsent)) => frame = unsent,
             }
             if let Some(reason) = stop.and_then(Stop::reason) {
-                return Err(stopped(reason));
+                return Err(stopped(&reason));
             }
             std::thread::sleep(LOOK);
         }
@@ -250,7 +250,7 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if let Some(reason) = stop.reason() {
-                return Err(stopped(reason));
+                return Err(stopped(&reason));
             }
             if computing > budget.computing + GRACE {
                 return Err(Failure {

@@ -6,6 +6,8 @@
 mod between;
 mod driver;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
 mod beta;
@@ -21,6 +23,7 @@ mod mistakes;
 mod model;
 mod order;
 mod policies;
+mod repl;
 mod requests;
 mod run;
 mod scale;

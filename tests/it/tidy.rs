@@ -29,6 +29,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("comfy_table", &["cli"]),
     ("csv", &["cli"]),
     ("indicatif", &["cli"]),
+    ("rustyline", &["cli"]),
+    ("shlex", &["cli"]),
     ("anstream", &["cli"]),
     ("directories", &["cli"]),
     ("tokio", &["graph", "host", "emulator", "cli"]),

@@ -11,13 +11,11 @@ use crate::cli::command::plan::plan_meant;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::render::table::{Column, show_list};
-use crate::cli::render::{card, entity};
-use crate::cli::ui::Format;
+use crate::cli::render::{card, task_list};
 use crate::host::{Error, Failure, NewTask, Session};
 use crate::model::id::looks_like_planner_id;
 use crate::model::time::{day_of_moment, moment_of_day};
-use crate::model::{Plan, Priority, Progress, Task, TaskId};
+use crate::model::{Priority, Progress, TaskId};
 
 /// List and change tasks
 #[derive(Debug, Subcommand)]
@@ -366,14 +364,6 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError
     })
 }
 
-struct Row {
-    task: Task,
-    plan: Plan,
-    bucket: String,
-    assignees: Vec<String>,
-    overdue: bool,
-}
-
 fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
     let (plan, bucket) = (args.plan.clone(), args.bucket.clone());
     let (mine, overdue) = (args.mine, args.overdue);
@@ -386,7 +376,6 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
                 ids.iter().map(|id| session.plan(id)).collect::<Result<_, _>>()?
             }
         };
-        let zone = session.facts().zone.clone();
         let mut rows = Vec::new();
         for plan in plans {
             let within = bucket.as_deref().map(|it| session.find_bucket(&plan.id, it));
@@ -396,71 +385,22 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
             for id in session.tasks(&plan.id)? {
                 let task = session.task(&id)?;
                 let is_open = task.percent_complete < 100;
-                let late = is_open
-                    && task.due.is_some_and(|it| day_of_moment(it, &zone) < session.today());
+                let late = task_list::is_overdue(session, &task);
                 let wanted = (within.is_none() || task.bucket == within)
                     && (!mine || task.assignments.contains_key(&session.facts().me.id))
                     && (!open || is_open)
                     && (!overdue || late);
                 if wanted {
-                    of_plan.push((task, late));
+                    of_plan.push(task);
                 }
             }
-            of_plan.sort_by_key(|(task, _)| {
-                buckets.iter().position(|it| Some(it) == task.bucket.as_ref())
-            });
-            for (task, overdue) in of_plan {
-                let bucket = task.bucket.as_ref().and_then(|id| session.bucket(id).ok());
-                let assignees = task
-                    .assignments
-                    .keys()
-                    .map(|id| {
-                        session
-                            .user_by_id(id)
-                            .map_or_else(|| id.to_string(), |it| it.label().to_owned())
-                    })
-                    .collect();
-                let bucket = bucket.map(|it| it.name).unwrap_or_default();
-                rows.push(Row { task, plan: plan.clone(), bucket, assignees, overdue });
-            }
+            of_plan
+                .sort_by_key(|task| buckets.iter().position(|it| Some(it) == task.bucket.as_ref()));
+            rows.extend(of_plan.into_iter().map(|it| task_list::row(session, it, plan.clone())));
         }
-        Ok((rows, zone))
+        Ok((rows, session.zone()))
     })?;
     let (rows, zone) = found;
-    // For programs the columns are always the same ones, and a day is a day.
-    let plain = context.ui.format == Format::Plain;
-    let several = plain || rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
-    let mut columns = vec![
-        Column::new("TITLE"),
-        Column::new("BUCKET"),
-        Column::new("PROGRESS"),
-        Column::new("DUE"),
-        Column::new("ASSIGNED TO"),
-        Column::new("ID"),
-    ];
-    if several {
-        columns.insert(0, Column::new("PLAN"));
-    }
-    let cells: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            let due =
-                row.task.due.map(|it| day_of_moment(it, &zone).to_string()).unwrap_or_default();
-            let mut cells = vec![
-                row.task.title.clone(),
-                row.bucket.clone(),
-                row.task.progress().name().replace('_', " "),
-                if row.overdue && !plain { format!("{due} !") } else { due },
-                row.assignees.join(", "),
-                row.task.id.to_string(),
-            ];
-            if several {
-                cells.insert(0, row.plan.title.clone());
-            }
-            cells
-        })
-        .collect();
-    let values: Vec<_> = rows.iter().map(|row| entity::task(&row.task, None)).collect();
-    show_list(context.ui, &columns, &cells, &values, "No tasks.");
+    task_list::show(context.ui, &rows, &zone);
     Ok(Exit::Done)
 }

@@ -218,8 +218,7 @@ fn play(
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some((n, file, test)) = next.filter(|_| interrupt.reason().is_none())
-                    else {
+                    let Some((n, file, test)) = next.filter(|_| !interrupt.is_set()) else {
                         return;
                     };
                     let began = Instant::now();

@@ -9,7 +9,7 @@ use crate::cli::render::text::{BOLD, DIM, paint, visible, visible_lines};
 use crate::cli::ui::{Format, Ui};
 use crate::host::{Failure, Session};
 use crate::model::time::day_of_moment;
-use crate::model::{BucketId, TaskId};
+use crate::model::{BucketId, TaskId, UserId};
 
 /// An entity, ready to be shown in any format.
 #[derive(Debug)]
@@ -120,6 +120,18 @@ pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> 
         },
         title: bucket.name,
     })
+}
+
+pub(crate) fn user(session: &Session, id: &UserId) -> Card {
+    let user = session.user_by_id(id);
+    let text = |of: fn(&crate::model::User) -> String| user.as_ref().map(of).unwrap_or_default();
+    let (name, upn) = (text(|it| it.name.clone()), text(|it| it.upn.clone()));
+    Card {
+        value: json!({ "id": id, "displayName": name, "userPrincipalName": upn }),
+        lines: vec![("id", id.to_string()), ("sign-in name", upn)],
+        title: if name.is_empty() { id.to_string() } else { name },
+        body: String::new(),
+    }
 }
 
 pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {

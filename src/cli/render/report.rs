@@ -27,7 +27,7 @@ const MAX_SHOWN: usize = 60;
 pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZone) {
     let view = View { report, zone };
     for line in &report.output {
-        ui.answer(&visible_lines(line));
+        ui.script_text(line);
     }
     for change in report.changes.iter().take(MAX_SHOWN) {
         view.change(change).iter().for_each(|line| ui.note(line));
@@ -47,7 +47,7 @@ pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZo
     ui.note(&view.summary(saved));
     match &report.result {
         Value::Null => {}
-        Value::String(text) => ui.answer(&visible_lines(text.trim_end())),
+        Value::String(text) => ui.script_text(text.trim_end()),
         // The id of what a command has made is its answer; other data is shown as it is.
         Value::Object(map) if map.len() == 1 && map.contains_key("id") => {
             let made = report.changes.iter().any(|it| it.op == Op::Create);
@@ -66,6 +66,44 @@ pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZo
             }
         }
     }
+}
+
+/// Returns the changes of a report that are wanted, as lines; with their numbers if asked.
+pub(crate) fn changes(
+    report: &Report,
+    zone: &TimeZone,
+    numbered: bool,
+    wanted: impl Fn(&ChangeReport) -> bool,
+) -> Vec<String> {
+    let view = View { report, zone };
+    let mut lines = Vec::new();
+    for change in report.changes.iter().filter(|it| wanted(it)) {
+        let of_change = view.change(change);
+        let number = if numbered { format!("{:>3} ", change.n) } else { "  ".to_owned() };
+        let indent = " ".repeat(number.len());
+        for (n, line) in of_change.into_iter().enumerate() {
+            let before = if n == 0 { paint(DIM, &number) } else { indent.clone() };
+            lines.push(format!("{before}{line}"));
+        }
+    }
+    lines
+}
+
+/// Returns the sides of a conflict in words: as it was read, as it is now, as it is wanted.
+pub(crate) fn sides(
+    report: &Report,
+    zone: &TimeZone,
+    change: &ChangeReport,
+    conflict: &FieldConflict,
+) -> [String; 3] {
+    let view = View { report, zone };
+    [&conflict.base, &conflict.theirs, &conflict.ours]
+        .map(|it| view.side(change, conflict.field.name(), it))
+}
+
+/// Returns the word that people know a field by.
+pub(crate) fn field_word(conflict: &FieldConflict) -> &'static str {
+    word_for(conflict.field.name())
 }
 
 fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason: &str) -> String {
@@ -185,14 +223,7 @@ impl View<'_> {
 
     fn conflict(&self, change: &ChangeReport, conflict: &FieldConflict) -> String {
         let name = conflict.field.name();
-        let show = |value: &Value| match value {
-            Value::Object(map) => {
-                let entries: Vec<_> =
-                    map.iter().map(|(key, it)| self.entry(change, name, key, it)).collect();
-                if entries.is_empty() { "none".to_owned() } else { entries.join(", ") }
-            }
-            other => visible(&self.value(name, other)),
-        };
+        let show = |value: &Value| self.side(change, name, value);
         format!(
             "    {} {}: was {}, is now {}, wanted {}",
             paint(RED.bold(), "conflict"),
@@ -201,6 +232,17 @@ impl View<'_> {
             show(&conflict.theirs),
             show(&conflict.ours),
         )
+    }
+
+    fn side(&self, change: &ChangeReport, name: &str, value: &Value) -> String {
+        match value {
+            Value::Object(map) => {
+                let entries: Vec<_> =
+                    map.iter().map(|(key, it)| self.entry(change, name, key, it)).collect();
+                if entries.is_empty() { "none".to_owned() } else { entries.join(", ") }
+            }
+            other => visible(&self.value(name, other)),
+        }
     }
 
     /// One entry of a map: an assignee, a label, a checklist item.

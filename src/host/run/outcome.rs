@@ -25,7 +25,7 @@ impl Run<'_> {
         self.made.extend(tally.written.ids().clone());
         self.with_real_ids(tally.written.ids());
         let report = &mut self.report;
-        let stopped = self.host.interrupt.reason().is_some()
+        let stopped = self.host.interrupt.is_set()
             && report.changes.iter().any(|it| it.status != ChangeStatus::Applied);
         report.error = report
             .changes

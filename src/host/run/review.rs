@@ -23,7 +23,7 @@ impl Run<'_> {
         }
         let drafted = set.clone();
         let reviewed = self.review(set).await;
-        if self.host.interrupt.reason().is_some() {
+        if self.host.interrupt.is_set() {
             self.fail(interrupted());
             return;
         }

@@ -136,7 +136,7 @@ impl Run<'_> {
                 }
                 validated = None;
             }
-            if self.host.interrupt.reason().is_some() {
+            if self.host.interrupt.is_set() {
                 return self.conclude(&tally, Some(interrupted()));
             }
             let mut rest = match cleared.rest(&tally.written) {
@@ -257,7 +257,7 @@ impl Run<'_> {
             matches!(end, End::Failed | End::Unknown | End::Clash(_) | End::Mentions(_))
         };
         let failed = driven.machine.ends().any(|(_, _, _, end)| bad(end));
-        let stopped = self.host.interrupt.reason().is_some();
+        let stopped = self.host.interrupt.is_set();
         let movers: Vec<Mover> = driven
             .machine
             .ends()
@@ -414,7 +414,7 @@ impl Run<'_> {
     /// Has the whole set judged again.
     pub(super) async fn review_again(&mut self, tally: &mut Tally) -> Next {
         let reviewed = self.review(self.session.change_set()).await;
-        if self.host.interrupt.reason().is_some() {
+        if self.host.interrupt.is_set() {
             self.conclude(tally, Some(interrupted()));
             return Next::Over;
         }

@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
         self.variables = outside;
     }
 
-    fn block(&mut self, statements: &[Stmt]) -> Kind {
+    pub(super) fn block(&mut self, statements: &[Stmt]) -> Kind {
         let outer = self.variables.len();
         let mut kind = Kind::Any;
         for statement in statements {
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
         kind
     }
 
-    fn declare(&mut self, name: &str, kind: Kind, at: Position, counts: bool) {
+    pub(super) fn declare(&mut self, name: &str, kind: Kind, at: Position, counts: bool) {
         let counts = counts && !name.starts_with('_');
         self.variables.push(Variable { name: name.to_owned(), kind, at, used: false, counts });
     }

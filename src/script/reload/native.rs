@@ -24,7 +24,7 @@ pub(crate) enum Signal {
     /// The root was opened: what was said before it, is known.
     Fence,
     /// Someone asks to look.
-    Look,
+    Look(Option<std::sync::mpsc::Sender<()>>),
     /// The end.
     Stop,
 }

@@ -86,7 +86,7 @@ fn once(
     }
     let files = chosen(&bundle.workspace, &args.paths)?;
     let played = play(context, &bundle.workspace, interrupt, files, args.jobs, None)?;
-    if interrupt.reason().is_some() {
+    if interrupt.is_set() {
         return Ok(None);
     }
     show(context, &played, began.elapsed());

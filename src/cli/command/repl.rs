@@ -1,0 +1,62 @@
+//! `planwright repl`: a prompt on the board.
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::repl::{Repl, editor, history_of, piped};
+use crate::cli::ui;
+use crate::host::StopReason;
+
+const EXAMPLES: &str = "\
+Examples:
+  planwright repl --plan \"BOS Operations\"
+    board.tasks.filter(|t| t.is_overdue())
+    board.task(\"Order coffee\").due = next(\"friday\")
+    :apply
+    :undo
+  planwright repl < lines.txt      run lines without a prompt; the first error ends it
+
+Nothing is written before `:apply`. `:help` lists the commands, Tab completes.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReplArgs {
+    /// Plan to call `board`: title or id
+    #[arg(long)]
+    plan: Option<String>,
+    /// Act for an agent, within what planwright.toml grants it
+    #[arg(long = "as", value_name = "AGENT")]
+    agent: Option<String>,
+}
+
+pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, CommandError> {
+    let (way, _serving) = context.connect()?;
+    let file = history_of(context, &way)?;
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    // Ctrl-C stops what runs. Where nothing does, it is the editor's, or the end.
+    let busy = Arc::new(AtomicBool::new(is_terminal));
+    let (interrupt, is_busy) = (context.interrupt_flag(), Arc::clone(&busy));
+    context.handle().spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            interrupt.set(StopReason::Cancelled);
+            if !is_busy.load(Ordering::SeqCst) {
+                ui::leave();
+            }
+        }
+    });
+    let mut repl = Repl::open(context, way, args.agent.as_deref())?;
+    if let Some(plan) = &args.plan {
+        repl.use_plan(plan)?;
+    }
+    if is_terminal {
+        editor::run(&mut repl, context.ui, &file)
+    } else {
+        piped::run(&mut repl, &busy)
+    }
+}

@@ -1,0 +1,76 @@
+//! Tasks as a list.
+
+use jiff::tz::TimeZone;
+
+use crate::cli::render::entity;
+use crate::cli::render::table::{Column, show_list};
+use crate::cli::ui::{Format, Ui};
+use crate::host::Session;
+use crate::model::time::day_of_moment;
+use crate::model::{Plan, Task};
+
+/// A task with the names of what it belongs to.
+#[derive(Debug)]
+pub(crate) struct Row {
+    task: Task,
+    plan: Plan,
+    bucket: String,
+    assignees: Vec<String>,
+    overdue: bool,
+}
+
+/// Tells whether a task is open and past its due day.
+pub(crate) fn is_overdue(session: &Session, task: &Task) -> bool {
+    let zone = session.zone();
+    let is_past = |it| day_of_moment(it, &zone) < session.today();
+    task.percent_complete < 100 && task.due.is_some_and(is_past)
+}
+
+/// Reads the names that go with a task; ids where they can not be read.
+pub(crate) fn row(session: &Session, task: Task, plan: Plan) -> Row {
+    let bucket = task.bucket.as_ref().and_then(|id| session.bucket(id).ok());
+    let person =
+        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
+    let assignees = task.assignments.keys().map(person).collect();
+    let overdue = is_overdue(session, &task);
+    Row { plan, bucket: bucket.map(|it| it.name).unwrap_or_default(), assignees, overdue, task }
+}
+
+/// Shows tasks in the format asked for.
+pub(crate) fn show(ui: &Ui, rows: &[Row], zone: &TimeZone) {
+    // For programs the columns are always the same ones, and a day is a day.
+    let plain = ui.format == Format::Plain;
+    let several = plain || rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
+    let mut columns = vec![
+        Column::new("TITLE"),
+        Column::new("BUCKET"),
+        Column::new("PROGRESS"),
+        Column::new("DUE"),
+        Column::new("ASSIGNED TO"),
+        Column::new("ID"),
+    ];
+    if several {
+        columns.insert(0, Column::new("PLAN"));
+    }
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let due =
+                row.task.due.map(|it| day_of_moment(it, zone).to_string()).unwrap_or_default();
+            let mut cells = vec![
+                row.task.title.clone(),
+                row.bucket.clone(),
+                row.task.progress().name().replace('_', " "),
+                if row.overdue && !plain { format!("{due} !") } else { due },
+                row.assignees.join(", "),
+                row.task.id.to_string(),
+            ];
+            if several {
+                cells.insert(0, row.plan.title.clone());
+            }
+            cells
+        })
+        .collect();
+    let values: Vec<_> = rows.iter().map(|row| entity::task(&row.task, None)).collect();
+    show_list(ui, &columns, &cells, &values, "No tasks.");
+}

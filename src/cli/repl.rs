@@ -1,0 +1,467 @@
+//! The prompt: lines of a script, one after another, on a board that is only changed on `:apply`.
+//!
+//! The same engine, host and rules as a run. What lines want is collected in one open draft; it is
+//! reviewed and applied when the person says so, as a run of its own that can be undone.
+//!
+//! The line editor is in [`editor`] alone; everything here works without a terminal, too.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::cli::context::{Context, Way};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::report;
+use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint, visible};
+use crate::cli::repl::desk::Desk;
+use crate::cli::settings;
+use crate::cli::ui::{Format, Ui};
+use crate::graph::Sent;
+use crate::host::report::{ChangeReport, ChangeStatus};
+use crate::host::{Failure, Host, Report, Start, Status, on_large_stack};
+use crate::journal::Purpose;
+use crate::model::PlanId;
+use crate::script::console::{Console, Libraries, Shown, Update};
+use crate::script::reload::{Options, Reloaded, Watcher};
+use crate::script::{Bundle, Config};
+
+mod desk;
+pub(crate) mod editor;
+mod help;
+mod history;
+mod meta;
+pub(crate) mod piped;
+mod settle;
+mod show;
+
+/// What runs are called that a session applies.
+const SKILL: &str = "repl";
+/// What `:use` calls the plan.
+pub(crate) const BOARD: &str = "board";
+/// How long a line waits for a file that was just saved.
+const SAVED: Duration = Duration::from_millis(500);
+
+/// Asks the person something.
+pub(crate) trait Ask {
+    /// Returns what they said; `None` if nobody is there, or they would rather not.
+    fn ask(&mut self, question: &str) -> Option<String>;
+}
+
+/// Nobody is there.
+pub(crate) struct Nobody;
+
+impl Ask for Nobody {
+    fn ask(&mut self, _question: &str) -> Option<String> {
+        None
+    }
+}
+
+/// How it goes on after a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// With the next line.
+    Go,
+    /// The same; but what was asked for did not come about, and that was said.
+    Refused(Exit),
+    /// Not at all.
+    Leave,
+}
+
+/// How to apply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How {
+    force: bool,
+    dry_run: bool,
+}
+
+/// What changes about the workspace, in words.
+pub(crate) struct News {
+    events: Mutex<Receiver<Reloaded>>,
+    /// Wakes whoever tells of it at once.
+    wake: Mutex<Option<Receiver<()>>>,
+    watcher: Arc<Watcher>,
+    libraries: Libraries,
+}
+
+impl News {
+    /// Takes what is in force now, and says so; each thing once.
+    pub(crate) fn take(&self) -> Vec<String> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = Vec::new();
+        let in_force = |file: &str| format!("{} {}", paint(CYAN, file), paint(DIM, "is in force"));
+        for event in events.try_iter() {
+            let mut files = event.changed;
+            match self.libraries.update(&self.watcher.current().workspace.libraries) {
+                Update::Same => {}
+                Update::InForce(libraries) => files.extend(libraries),
+                Update::Broken(failure) => {
+                    let at = failure.at.as_ref().map(|it| format!("{}:{}: ", it.file, it.line));
+                    lines.push(broken(&format!("{}{}", at.unwrap_or_default(), failure.message)));
+                }
+            }
+            lines.extend(files.iter().map(|it| in_force(it)));
+            lines.extend(event.problems.iter().map(|it| broken(&it.to_string())));
+        }
+        // A library is told of by itself and by what imports it.
+        let mut seen = std::collections::BTreeSet::new();
+        lines.retain(|it| seen.insert(it.clone()));
+        lines
+    }
+}
+
+fn broken(what: &str) -> String {
+    let stays = paint(DIM, "(what was in force before stays)");
+    format!("{} {} {stays}", paint(RED.bold(), "broken:"), visible(what))
+}
+
+/// A session.
+pub(crate) struct Repl<'a> {
+    context: &'a Context<'a>,
+    ui: Ui,
+    way: Way,
+    watcher: Arc<Watcher>,
+    news: Arc<News>,
+    /// What the host was made by.
+    config: Config,
+    console: Arc<Mutex<Console>>,
+    desk: Arc<Desk>,
+    agent: Option<String>,
+    /// What `board` is.
+    plan: Option<(PlanId, String)>,
+    /// The runs that were applied and not undone, the last one last.
+    applied: Vec<String>,
+    /// What the last line has sent.
+    log: Vec<Sent>,
+}
+
+impl<'a> Repl<'a> {
+    /// Opens a session on a service.
+    pub(crate) fn open(
+        context: &'a Context<'a>,
+        way: Way,
+        agent: Option<&str>,
+    ) -> Result<Self, CommandError> {
+        let watcher = Arc::new(match &context.workspace.root {
+            Some(root) => Watcher::start(root, Options::default())?,
+            None => Watcher::still(Bundle::new(context.workspace.clone())),
+        });
+        let ((tell, events), (rouse, wake)) = (channel(), channel());
+        watcher.subscribe(move |event| {
+            // Nobody listens any more when it ends.
+            drop(tell.send(event.clone()));
+            let _nobody_waits = rouse.send(());
+        });
+        let libraries = Libraries::new(Arc::clone(&watcher.current().workspace.libraries));
+        let news = Arc::new(News {
+            events: Mutex::new(events),
+            wake: Mutex::new(Some(wake)),
+            watcher: Arc::clone(&watcher),
+            libraries: libraries.clone(),
+        });
+        let config = watcher.current().workspace.config.clone();
+        let desk = Self::desk(context, &way, &watcher, agent)?;
+        Ok(Self {
+            context,
+            ui: context.ui.with_format(context.ui.format),
+            way,
+            watcher,
+            news,
+            config,
+            console: Arc::new(Mutex::new(Console::new(libraries))),
+            desk: Arc::new(desk),
+            agent: agent.map(str::to_owned),
+            plan: None,
+            applied: Vec::new(),
+            log: Vec::new(),
+        })
+    }
+
+    fn desk(
+        context: &Context<'_>,
+        way: &Way,
+        watcher: &Watcher,
+        agent: Option<&str>,
+    ) -> Result<Desk, CommandError> {
+        let host = Self::host(context, way, watcher, agent)?;
+        let workspace = &watcher.current().workspace;
+        let granted = crate::cli::context::agent_of(workspace, agent)?;
+        host.interrupt.clear();
+        let draft = context.block_on(host.open_draft(granted))?;
+        // What a line prints is seen while it runs.
+        let print = context.ui.printer();
+        draft.session().listen(move |text| print(text));
+        Ok(Desk::new(host, draft, context.handle()))
+    }
+
+    fn host(
+        context: &Context<'_>,
+        way: &Way,
+        watcher: &Watcher,
+        agent: Option<&str>,
+    ) -> Result<Host, CommandError> {
+        let workspace = &watcher.current().workspace;
+        context.host(way, workspace, agent, watcher.judge(agent))
+    }
+
+    /// Handles what was typed: a line of script, or a command that begins with a colon.
+    pub(crate) fn handle(&mut self, text: &str, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+        let line = text.trim();
+        if line.is_empty() {
+            return Ok(Flow::Go);
+        }
+        self.catch_up();
+        match line.strip_prefix(':') {
+            Some(command) => self.command(command, ask),
+            None => self.script(text.trim_end()).map(|()| Flow::Go),
+        }
+    }
+
+    /// Takes up what was saved meanwhile.
+    pub(crate) fn catch_up(&mut self) {
+        self.watcher.look_and_wait(SAVED);
+        self.news.take().iter().for_each(|line| self.ui.note(line));
+        let config = self.watcher.current().workspace.config.clone();
+        if config != self.config {
+            let agent = self.agent.as_deref();
+            if let Ok(host) = Self::host(self.context, &self.way, &self.watcher, agent) {
+                self.desk.set_host(host);
+                self.config = config;
+            }
+        }
+    }
+
+    /// Runs a line of script.
+    fn script(&mut self, line: &str) -> Result<(), CommandError> {
+        let shown = self.drafting(|console, budget| {
+            let line = line.to_owned();
+            Box::new(move |session: &crate::host::Session| {
+                let mut console = console.lock().unwrap_or_else(PoisonError::into_inner);
+                console.run(&line, session, budget)
+            })
+        })?;
+        show::show(&self.ui, &self.desk, shown)?;
+        Ok(())
+    }
+
+    /// Runs something that may want changes, and shows which it does.
+    fn drafting<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(Arc<Mutex<Console>>, crate::script::Budget) -> Work<T>,
+    ) -> Result<T, CommandError> {
+        let before = self.desk.draft.preview();
+        let budget = self.config.limits_of(self.agent.as_deref()).budget();
+        let work = work(Arc::clone(&self.console), budget);
+        drop(self.way.client.take_log());
+        let outcome = self.desk.wait(async |host, draft| host.line(draft, work).await);
+        self.log = self.way.client.take_log();
+        let session = self.desk.draft.session();
+        for warning in session.warnings() {
+            self.ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
+        }
+        let done = outcome.map_err(|failure| self.hinted(failure))?;
+        self.show_difference(&before);
+        Ok(done)
+    }
+
+    /// Says what a person at a prompt would do about it.
+    fn hinted(&self, mut failure: Failure) -> Failure {
+        if self.plan.is_none() && failure.message == format!("there is no variable `{BOARD}`") {
+            failure.hint = Some(format!("`:use PLAN` calls a plan `{BOARD}`; `:plans` lists them"));
+        }
+        failure
+    }
+
+    /// Shows what has joined the draft since.
+    fn show_difference(&self, before: &Report) {
+        let after = self.desk.draft.preview();
+        let same = |a: &ChangeReport, b: &ChangeReport| (&a.id, a.entity) == (&b.id, b.entity);
+        let is_new = |it: &ChangeReport| {
+            let old = before.changes.iter().find(|other| same(it, other));
+            old.is_none_or(|old| {
+                (old.op, &old.fields, old.takes_along) != (it.op, &it.fields, it.takes_along)
+            })
+        };
+        let mut lines = report::changes(&after, &self.zone(), false, is_new);
+        let gone = before.changes.iter().filter(|it| !after.changes.iter().any(|b| same(it, b)));
+        lines.extend(gone.map(|it| {
+            format!("  {} {} {}", paint(DIM, "="), visible(&it.title), paint(DIM, "is as it was"))
+        }));
+        lines.iter().for_each(|line| self.ui.note(line));
+    }
+
+    fn zone(&self) -> TimeZone {
+        settings::time_zone(&self.watcher.current().workspace).unwrap_or(TimeZone::UTC)
+    }
+
+    /// Returns how many changes are pending.
+    pub(crate) fn n_pending(&self) -> usize {
+        self.desk.draft.pending().changes().len()
+    }
+
+    /// Returns what stands before a line: without styles, and with.
+    pub(crate) fn prompt(&self) -> (String, String) {
+        let plan = self.plan.as_ref().map_or("planwright", |(_, title)| title.as_str());
+        let name: String =
+            visible(plan).to_lowercase().chars().take_while(|it| *it != ' ').collect();
+        let name: String = name.chars().take(16).collect();
+        let who = self.agent.as_ref().map(|it| format!("{}:", visible(it))).unwrap_or_default();
+        let (name, end) = (format!("{who}{name}"), paint(DIM, "›"));
+        let styled = paint(BOLD, &name);
+        match self.n_pending() {
+            0 => (format!("{name} › "), format!("{styled} {end} ")),
+            n => {
+                let dot = paint(YELLOW, &format!("●{n}"));
+                (format!("{name} ●{n} › "), format!("{styled} {dot} {end} "))
+            }
+        }
+    }
+
+    /// Takes a plan for `board`.
+    pub(crate) fn use_plan(&mut self, name: &str) -> Result<(), CommandError> {
+        let text = name.to_owned();
+        let (id, title) = self.desk.glance(move |session| {
+            let plan = session.plan(&session.find_plan(&text)?)?;
+            // For names to complete with.
+            session.buckets(&plan.id)?;
+            Ok((plan.id, plan.title))
+        })?;
+        let session = self.desk.draft.session().clone();
+        let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        console.bind_plan(BOARD, &session, id.clone());
+        drop(console);
+        self.ui.note(&format!(
+            "{} {}",
+            paint(CYAN, BOARD),
+            paint(DIM, &format!("is the plan {title}"))
+        ));
+        self.plan = Some((id, title));
+        Ok(())
+    }
+
+    fn start(&self, how: How) -> Result<Start, CommandError> {
+        let workspace = &self.watcher.current().workspace;
+        Ok(Start {
+            purpose: Purpose::Run,
+            skill: SKILL.into(),
+            skill_digest: None,
+            params: Value::Null,
+            agent: crate::cli::context::agent_of(workspace, self.agent.as_deref())?,
+            force: how.force,
+            dry_run: how.dry_run,
+        })
+    }
+
+    /// Reviews what is wanted and applies it; where someone else has changed the same, the person
+    /// decides, and it is tried again.
+    fn apply(&mut self, how: How, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+        loop {
+            let start = self.start(how)?;
+            let set = self.desk.draft.pending();
+            drop(self.way.client.take_log());
+            let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
+            self.log = self.way.client.take_log();
+            let report = finished.report;
+            if report.changes.iter().any(|it| it.status == ChangeStatus::Applied) {
+                self.applied.push(report.run_id.clone());
+            }
+            self.show_report(&report);
+            if report.status != Status::Conflict {
+                return Ok(flow_of(&report));
+            }
+            let zone = self.zone();
+            let Some(choices) = settle::choices(&self.ui, ask, &report, &set, &zone) else {
+                return Ok(flow_of(&report));
+            };
+            self.desk.wait(async |host, draft| host.decide(draft, choices).await)?;
+            self.ui.note(&paint(DIM, "decided; trying again"));
+        }
+    }
+
+    fn undo(&mut self, force: bool) -> Result<Flow, CommandError> {
+        let Some(run) = self.applied.last().cloned() else {
+            return Err(CommandError::new("not_found", "nothing was applied in this session")
+                .hint("`planwright undo last` takes back the last run of all"));
+        };
+        let start = self.start(How { force, dry_run: false })?;
+        let finished = self.desk.wait(async |host, _| host.undo(&run, start).await)?;
+        self.desk.draft.refresh();
+        if matches!(finished.report.status, Status::Applied | Status::NoChanges | Status::Partial) {
+            self.applied.pop();
+        }
+        self.show_report(&finished.report);
+        if finished.report.status == Status::Denied && !force {
+            self.ui.note(&paint(DIM, "what was made is deleted by `:undo --force`"));
+        }
+        Ok(flow_of(&finished.report))
+    }
+
+    fn show_report(&self, report: &Report) {
+        if self.ui.json() {
+            self.ui.json_value(report);
+        } else {
+            report::show(&self.ui, report, None, &self.zone());
+        }
+    }
+
+    /// Says whether to leave, if something is pending.
+    pub(crate) fn may_leave(&self, ask: &mut dyn Ask) -> bool {
+        let n = self.n_pending();
+        if n == 0 {
+            return true;
+        }
+        let text = crate::cli::render::text::count(n, "change");
+        match ask.ask(&format!("{text} not applied. Leave all the same? [y/N] ")) {
+            Some(said) => said.trim().eq_ignore_ascii_case("y") || said.trim() == "yes",
+            None => {
+                self.ui.note(&paint(YELLOW.bold(), &format!("{text} not applied.")));
+                true
+            }
+        }
+    }
+
+    fn set_json(&mut self) {
+        let format = if self.ui.json() { Format::Human } else { Format::Json };
+        self.ui = self.ui.with_format(format);
+        let text =
+            if format == Format::Json { "answers are JSON" } else { "answers are for people" };
+        self.ui.note(&paint(GREEN, text));
+    }
+}
+
+/// Returns the file in which is kept what was typed on a service.
+pub(crate) fn history_of(context: &Context<'_>, way: &Way) -> Result<PathBuf, CommandError> {
+    history::file(context, &way.service)
+}
+
+/// What runs on the thread of a line.
+type Work<T> = Box<dyn FnOnce(&crate::host::Session) -> Result<T, Failure> + Send>;
+
+fn flow_of(report: &Report) -> Flow {
+    match Exit::of_report(report) {
+        Exit::Done => Flow::Go,
+        other => Flow::Refused(other),
+    }
+}
+
+impl Drop for Repl<'_> {
+    fn drop(&mut self) {
+        // Values of scripts may nest deeply, and to drop them takes a large stack.
+        let console = Arc::clone(&self.console);
+        let empty = Console::new(Libraries::new(Arc::default()));
+        let _ended = on_large_stack("planwright-repl", move || {
+            let mut console = console.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(std::mem::replace(&mut *console, empty));
+        });
+    }
+}
+
+/// Makes sure that the result of a line is data.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Shown>();
+};

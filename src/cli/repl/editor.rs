@@ -1,0 +1,380 @@
+//! The line editor: completion, hints, colours, history. The only user of its library.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+use rustyline::completion::{Completer, FilenameCompleter, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::{Hint, Hinter, HistoryHinter};
+use rustyline::history::FileHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter as _, Helper};
+
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, visible};
+use crate::cli::repl::desk::Desk;
+use crate::cli::repl::help::{COMMANDS, TOPICS};
+use crate::cli::repl::{Ask, Flow, News, Repl, history};
+use crate::cli::ui::Ui;
+use crate::model::PlanId;
+use crate::script::catalog::{TYPES, catalog};
+use crate::script::console::complete::{Known, Names, Next, next, signature};
+use crate::script::console::tokens::{Piece, is_open, partner, tokens};
+
+/// How many lines are kept.
+const MAX_HISTORY: usize = 2000;
+/// Words of the language that stand out.
+const KEYWORDS: [&str; 22] = [
+    "as", "break", "catch", "const", "continue", "do", "else", "fn", "for", "if", "import", "in",
+    "let", "loop", "private", "return", "switch", "this", "throw", "try", "until", "while",
+];
+const KEYWORD: Style = AnsiColor::Magenta.on_default();
+const NUMBER: Style = AnsiColor::Yellow.on_default();
+const PARTNER: Style = Style::new().bold().underline();
+
+/// What the editor knows while a line is typed.
+struct Help {
+    variables: BTreeMap<String, Known>,
+    functions: Vec<String>,
+    desk: Arc<Desk>,
+    board: Option<PlanId>,
+    skills: Vec<String>,
+    agents: Vec<String>,
+    libraries: Vec<String>,
+    files: FilenameCompleter,
+    past: HistoryHinter,
+    is_colored: bool,
+}
+
+/// Something shown behind the cursor.
+struct Told {
+    text: String,
+    /// What the right arrow takes over, if anything.
+    taken: Option<String>,
+}
+
+impl Hint for Told {
+    fn display(&self) -> &str {
+        &self.text
+    }
+
+    fn completion(&self) -> Option<&str> {
+        self.taken.as_deref()
+    }
+}
+
+impl Help {
+    fn of(repl: &Repl<'_>, is_colored: bool) -> Self {
+        let console = repl.console.lock().unwrap_or_else(PoisonError::into_inner);
+        let bundle = repl.watcher.current();
+        Self {
+            variables: console.kinds().clone(),
+            functions: console.functions().into_iter().collect(),
+            desk: Arc::clone(&repl.desk),
+            board: repl.plan.as_ref().map(|(id, _)| id.clone()),
+            skills: bundle.skills().map(|it| it.name.clone()).collect(),
+            agents: bundle.workspace.config.agents.keys().cloned().collect(),
+            libraries: bundle.workspace.libraries.keys().cloned().collect(),
+            files: FilenameCompleter::new(),
+            past: HistoryHinter::new(),
+            is_colored,
+        }
+    }
+
+    /// What could follow in a command.
+    fn command(&self, line: &str, ctx: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let Some((name, rest)) = line.split_once(' ') else {
+            let names = COMMANDS.iter().map(|it| it.0.to_owned());
+            return Ok((1, starting_with(line.trim_start_matches(':'), names, "")));
+        };
+        let at = name.len() + 1;
+        let words = |words: &[String]| Ok((at, starting_with(rest, words.iter().cloned(), "")));
+        match name {
+            ":run" if !rest.contains(' ') => words(&self.skills),
+            ":use" => words(&self.desk.names(Names::Plans, Default::default(), None)),
+            ":as" => words(&self.agents),
+            ":help" => {
+                let all = TOPICS.iter().map(|it| it.0).chain(COMMANDS.iter().map(|it| it.0));
+                words(&all.map(str::to_owned).collect::<Vec<_>>())
+            }
+            ":doc" => {
+                let members = catalog().members().iter().map(|it| it.name.as_str());
+                let mut all: Vec<_> = members.chain(TYPES).map(str::to_owned).collect();
+                all.sort();
+                all.dedup();
+                words(&all)
+            }
+            ":load" | ":save" => self.files.complete(line, line.len(), ctx),
+            ":time" => {
+                let (start, pairs) = self.script(rest);
+                Ok((at + start, pairs))
+            }
+            _ => Ok((line.len(), Vec::new())),
+        }
+    }
+
+    /// What could follow in a line of script.
+    fn script(&self, line: &str) -> (usize, Vec<Pair>) {
+        match next(line, &self.variables) {
+            None => (line.len(), Vec::new()),
+            Some((at, Next::Members(offers))) => {
+                let start = line.get(at..).unwrap_or_default();
+                let pair = |word: &str, is_call: bool| {
+                    let open = if is_call { "(" } else { "" };
+                    Pair { display: format!("{word}{open}"), replacement: format!("{word}{open}") }
+                };
+                let mut pairs: Vec<_> =
+                    offers.iter().map(|it| pair(&it.word, it.is_call)).collect();
+                if !line.get(..at).unwrap_or_default().ends_with('.') {
+                    let own = self.functions.iter().filter(|it| it.starts_with(start));
+                    pairs.extend(own.map(|it| pair(it, true)));
+                }
+                (at, pairs)
+            }
+            Some((at, Next::Names(Names::Libraries, _))) => {
+                (at, Self::quoted(line, at, self.libraries.clone()))
+            }
+            Some((at, Next::Names(names, whose))) => {
+                let found = self.desk.names(names, whose, self.board.clone());
+                (at, Self::quoted(line, at, found))
+            }
+        }
+    }
+
+    /// Names as they stand in the text that begins before `at`.
+    fn quoted(line: &str, at: usize, names: Vec<String>) -> Vec<Pair> {
+        let quote = line.get(..at).and_then(|it| it.chars().last()).unwrap_or('"');
+        let typed = line.get(at..).unwrap_or_default().to_lowercase();
+        let is_meant = |it: &String| it.to_lowercase().starts_with(&typed);
+        names
+            .into_iter()
+            .filter(is_meant)
+            .map(|it| Pair {
+                display: visible(&it),
+                replacement: format!("{}{quote}", escaped(&it, quote)),
+            })
+            .collect()
+    }
+}
+
+/// A name as it is written in a text of a script: nothing in it speaks to the terminal.
+fn escaped(name: &str, quote: char) -> String {
+    let mut out = String::new();
+    for ch in name.chars() {
+        match ch {
+            '\\' => out.push_str("\\\\"),
+            _ if ch == quote && quote != '`' => out.extend(['\\', ch]),
+            _ if ch.is_control() || visible(&ch.to_string()) != ch.to_string() => {
+                let code = u32::from(ch);
+                let text = if code <= 0xffff {
+                    format!("\\u{code:04x}")
+                } else {
+                    format!("\\U{code:08x}")
+                };
+                out.push_str(&text);
+            }
+            _ => out.push(ch),
+        }
+    }
+    out
+}
+
+fn starting_with(start: &str, words: impl Iterator<Item = String>, after: &str) -> Vec<Pair> {
+    let typed = start.to_lowercase();
+    words
+        .filter(|it| it.to_lowercase().starts_with(&typed))
+        .map(|it| Pair { display: visible(&it), replacement: format!("{it}{after}") })
+        .collect()
+}
+
+impl Completer for Help {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        ctx: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let line = line.get(..pos).unwrap_or_default();
+        if line.starts_with(':') { self.command(line, ctx) } else { Ok(self.script(line)) }
+    }
+}
+
+impl Hinter for Help {
+    type Hint = Told;
+
+    fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<Told> {
+        if line.is_empty() || pos < line.len() {
+            return None;
+        }
+        if let Some(past) = self.past.hint(line, pos, ctx) {
+            return Some(Told { text: past.clone(), taken: Some(past) });
+        }
+        if let Some(command) = line.strip_prefix(':') {
+            let (_, takes, _) = COMMANDS.iter().find(|it| it.0 == command.trim_end())?;
+            let gap = if line.ends_with(' ') { "" } else { " " };
+            return Some(Told { text: format!("{gap}{takes}"), taken: None });
+        }
+        let told = signature(line, &self.variables)?;
+        Some(Told { text: format!("   {told}"), taken: None })
+    }
+}
+
+impl Validator for Help {
+    fn validate(&self, ctx: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let text = ctx.input();
+        let more = !text.trim_start().starts_with(':') && is_open(text);
+        Ok(if more { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
+    }
+}
+
+impl Highlighter for Help {
+    fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
+        if !self.is_colored {
+            return Cow::Borrowed(line);
+        }
+        if line.starts_with(':') {
+            let end = line.find(' ').unwrap_or(line.len());
+            let (name, rest) = line.split_at(end);
+            return Cow::Owned(format!("{BOLD}{name}{BOLD:#}{rest}"));
+        }
+        let with = [Some(pos), pos.checked_sub(1)];
+        let pair = with.into_iter().flatten().find_map(|at| Some((at, partner(line, at)?)));
+        let (mut out, mut last) = (String::new(), 0);
+        for token in tokens(line) {
+            let text = token.of(line);
+            let is_of_pair = pair.is_some_and(|(a, b)| {
+                [a, b].iter().any(|at| token.start <= *at && *at < token.end)
+            });
+            let style = match token.piece {
+                Piece::Word if KEYWORDS.contains(&text) => Some(KEYWORD),
+                Piece::Text(_) => Some(GREEN),
+                Piece::Number => Some(NUMBER),
+                Piece::Comment(_) => Some(DIM),
+                Piece::Open | Piece::Close if is_of_pair => Some(PARTNER),
+                _ => None,
+            };
+            out.push_str(line.get(last..token.start).unwrap_or_default());
+            match style {
+                Some(style) => out.extend([
+                    &style.render().to_string(),
+                    text,
+                    &style.render_reset().to_string(),
+                ]),
+                None => out.push_str(text),
+            }
+            last = token.end;
+        }
+        out.push_str(line.get(last..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        if self.is_colored {
+            Cow::Owned(format!("{DIM}{hint}{DIM:#}"))
+        } else {
+            Cow::Borrowed(hint)
+        }
+    }
+
+    fn highlight_candidate<'c>(&self, candidate: &'c str, _kind: CompletionType) -> Cow<'c, str> {
+        if self.is_colored {
+            Cow::Owned(format!("{CYAN}{candidate}{CYAN:#}"))
+        } else {
+            Cow::Borrowed(candidate)
+        }
+    }
+
+    fn highlight_char(&self, _line: &str, _pos: usize, _kind: CmdKind) -> bool {
+        self.is_colored
+    }
+}
+
+impl Helper for Help {}
+
+type Lines = Editor<Help, FileHistory>;
+
+/// Asks through the editor. What is answered is not kept.
+struct Person<'e>(&'e mut Lines);
+
+impl Ask for Person<'_> {
+    fn ask(&mut self, question: &str) -> Option<String> {
+        // Nothing is completed, and no answer is unfinished.
+        self.0.set_helper(None);
+        self.0.readline(question).ok()
+    }
+}
+
+/// Talks to a person until they leave.
+pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, CommandError> {
+    let failed = |error: ReadlineError| {
+        CommandError::new("io", "the terminal can not be read").caused_by(&error)
+    };
+    let is_colored = ui.is_colored();
+    let config = Config::builder()
+        .history_ignore_space(true)
+        .history_ignore_dups(true)
+        .and_then(|it| it.max_history_size(MAX_HISTORY))
+        .map_err(failed)?
+        .completion_type(CompletionType::List)
+        .color_mode(if is_colored { ColorMode::Enabled } else { ColorMode::Disabled })
+        .build();
+    let mut lines: Lines = Editor::with_config(config).map_err(failed)?;
+    // None was kept yet.
+    let _first_time = lines.load_history(history);
+    announce(&mut lines, &repl.news);
+    ui.note(&format!("{DIM}Nothing is written before `:apply`. `:help` says more.{DIM:#}"));
+    loop {
+        repl.catch_up();
+        lines.set_helper(Some(Help::of(repl, is_colored)));
+        let typed = match lines.readline(&repl.prompt()) {
+            Ok(typed) => typed,
+            Err(ReadlineError::Interrupted) => {
+                ui.note(&format!("{DIM}`:quit`, or Ctrl-D, to leave{DIM:#}"));
+                continue;
+            }
+            Err(ReadlineError::Eof) => {
+                if repl.may_leave(&mut Person(&mut lines)) {
+                    return Ok(Exit::Done);
+                }
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if !typed.trim().is_empty() && !history::is_secret(&typed) {
+            // What can not be kept is no reason to stop.
+            let _not_kept = lines.add_history_entry(typed.as_str());
+            let _not_kept = lines.append_history(history);
+        }
+        match repl.handle(&typed, &mut Person(&mut lines)) {
+            Ok(Flow::Go | Flow::Refused(_)) => {}
+            Ok(Flow::Leave) => return Ok(Exit::Done),
+            Err(error) => ui.error(&error),
+        }
+    }
+}
+
+/// Has what is saved in the workspace told above the line that is being typed.
+fn announce(lines: &mut Lines, news: &Arc<News>) {
+    let Ok(mut printer) = lines.create_external_printer() else { return };
+    let wake = news.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (Some(wake), news) = (wake, Arc::downgrade(news)) else { return };
+    let tell = move || {
+        while let (Ok(()), Some(news)) = (wake.recv(), news.upgrade()) {
+            for line in news.take() {
+                if printer.print(format!("{line}\n")).is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    let named = std::thread::Builder::new().name("planwright-news".to_owned());
+    // Without it, news are told before the next line.
+    let _untold = named.spawn(tell);
+}

@@ -1,0 +1,59 @@
+//! What was typed before: a file for each service, its owner's alone, without secrets.
+
+use std::path::PathBuf;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::cli::settings;
+
+/// Words with which secrets come.
+const TELLTALES: [&str; 7] =
+    ["bearer ", "access_token", "refresh_token", "client_secret", "password", "passwd", "api_key"];
+/// A run of so many letters and digits is no word.
+const LONG: usize = 40;
+
+/// Returns the file of a service, and makes its folder.
+pub(crate) fn file(context: &Context<'_>, service: &str) -> Result<PathBuf, CommandError> {
+    let folder = settings::state_dir(context.global)?.join("history");
+    settings::make_private_dir(&folder)?;
+    let keep = |ch: char| if ch.is_ascii_alphanumeric() { ch } else { '_' };
+    let name: String = service.chars().map(keep).take(80).collect();
+    Ok(folder.join(format!("{name}.txt")))
+}
+
+/// Tells whether a line may hold a secret: then it is not kept.
+pub(crate) fn is_secret(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    if TELLTALES.iter().any(|it| lower.contains(it)) || line.contains("eyJ") {
+        return true;
+    }
+    let is_part = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '_' | '-' | '+' | '~');
+    line.split(|ch| !is_part(ch)).any(|run| {
+        let has = |of: fn(&char) -> bool| run.chars().any(|it| of(&it));
+        run.len() >= LONG && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_kept() {
+        for line in [
+            "let t = \"eyJ0eXAiOiJKV1QiLCJhbGciOiJ\"",
+            "// Bearer x",
+            "let client_secret = 1",
+            "let x = \"q8Q~Zk3mPvT1wXyLrB7nC5dF9gH2jK4sA6uE0iOqWzY\"",
+        ] {
+            assert!(is_secret(line), "{line}");
+        }
+        for line in [
+            "board.task(\"Check the fire extinguishers\").due = next(\"friday\")",
+            "task(\"01gzSlKkIUSUl6DF_EilrmQAKDhh\")",
+            "group(\"4f6a2c1e-7b3d-4a58-9c0e-1d2b3f4a5c61\").name",
+        ] {
+            assert!(!is_secret(line), "{line}");
+        }
+    }
+}

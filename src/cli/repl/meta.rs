@@ -1,0 +1,384 @@
+//! The commands that begin with a colon.
+
+use std::path::Path;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::cli::error::CommandError;
+use crate::cli::render::report;
+use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::text::{BOLD, CYAN, DIM, YELLOW, count, paint, visible};
+use crate::cli::repl::help::{COMMANDS, TOPICS};
+use crate::cli::repl::{Ask, Flow, How, Repl, show};
+use crate::cli::settings;
+use crate::host::error::similar;
+use crate::policy::Verdict;
+use crate::script::catalog::{Member, TYPES, catalog};
+use crate::script::console::Shown;
+use crate::script::workspace::read_script;
+
+/// How long `:reload` waits.
+const RELOAD: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Repl<'_> {
+    /// Runs a command, given without its colon.
+    pub(super) fn command(
+        &mut self,
+        command: &str,
+        ask: &mut dyn Ask,
+    ) -> Result<Flow, CommandError> {
+        let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        let rest = rest.trim();
+        match name {
+            "changes" => {
+                none(name, rest)?;
+                self.changes();
+            }
+            "apply" => {
+                let flags = flags(name, rest, &["--force", "--dry-run"])?;
+                return self.apply(How { force: flags[0], dry_run: flags[1] }, ask);
+            }
+            "discard" => self.discard(rest)?,
+            "undo" => return self.undo(flags(name, rest, &["--force"])?[0]),
+            "refresh" => {
+                none(name, rest)?;
+                self.desk.draft.refresh();
+                self.say("what is looked at next is read anew");
+            }
+            "plans" => {
+                none(name, rest)?;
+                let all = self.desk.glance(|session| Ok(Shown::Plans(session.plans()?)))?;
+                show::show(&self.ui, &self.desk, all)?;
+            }
+            "use" => self.use_plan(some(name, rest)?)?,
+            "run" => self.run_skill(some(name, rest)?)?,
+            "load" => {
+                let file = Path::new(some(name, rest)?);
+                let text = read_script(file).map_err(CommandError::from)?;
+                self.script(&text)?;
+            }
+            "save" => self.save(some(name, rest)?)?,
+            "doc" => self.doc(some(name, rest)?)?,
+            "explain" => {
+                none(name, rest)?;
+                self.explain();
+            }
+            "time" => {
+                let began = Instant::now();
+                self.script(some(name, rest)?)?;
+                let took = began.elapsed();
+                let requests = count(self.log.len(), "request");
+                self.say(&format!("{} ms, {requests}", took.as_millis()));
+            }
+            "policy" => {
+                none(name, rest)?;
+                self.policy()?;
+            }
+            "as" => self.act_for(rest)?,
+            "reload" => {
+                none(name, rest)?;
+                self.watcher.look_and_wait(RELOAD);
+                self.catch_up();
+                let problems = &self.watcher.current().problems;
+                let told = match problems.len() {
+                    0 => "everything that was saved is in force".to_owned(),
+                    n => format!("{} in the workspace is broken", count(n, "file")),
+                };
+                self.say(&told);
+            }
+            "json" => {
+                none(name, rest)?;
+                self.set_json();
+            }
+            "help" | "h" | "?" => self.help(rest)?,
+            "quit" | "q" | "exit" => {
+                none(name, rest)?;
+                return Ok(if self.may_leave(ask) { Flow::Leave } else { Flow::Go });
+            }
+            other => {
+                let near = similar(other, COMMANDS.iter().map(|it| it.0));
+                let error = CommandError::usage(format!("there is no command `:{other}`"));
+                return Err(match near.first() {
+                    Some(near) => error.hint(format!("did you mean `:{near}`?")),
+                    None => error.hint("`:help` lists what there is"),
+                });
+            }
+        }
+        Ok(Flow::Go)
+    }
+
+    fn say(&self, text: &str) {
+        self.ui.note(&paint(DIM, text));
+    }
+
+    fn changes(&self) {
+        let preview = self.desk.draft.preview();
+        if self.ui.json() {
+            return self.ui.json_value(&preview.changes);
+        }
+        if preview.changes.is_empty() {
+            return self.say("nothing is pending");
+        }
+        let lines = report::changes(&preview, &self.zone(), true, |_| true);
+        lines.iter().for_each(|line| self.ui.answer(line));
+    }
+
+    fn discard(&self, which: &str) -> Result<(), CommandError> {
+        if which.is_empty() {
+            let n = self.n_pending();
+            self.desk.draft.discard_all();
+            self.say(&format!("{} discarded", count(n, "change")));
+            return Ok(());
+        }
+        let n = which.parse().map_err(|_| {
+            CommandError::usage(format!("`{which}` is not the number of a change"))
+                .hint("`:changes` shows them")
+        })?;
+        let gone = self.desk.draft.discard(n)?;
+        self.say(&format!("{} discarded", count(gone, "change")));
+        Ok(())
+    }
+
+    fn run_skill(&mut self, typed: &str) -> Result<(), CommandError> {
+        let mut words = split(typed)?.into_iter();
+        let name = words.next().unwrap_or_default();
+        let mut pairs = Vec::new();
+        for word in words {
+            match word.split_once('=') {
+                Some((key, value)) => pairs.push((key.to_owned(), value.to_owned())),
+                None => {
+                    let message = format!("`{word}` is no parameter");
+                    return Err(CommandError::usage(message).hint("parameters are key=value"));
+                }
+            }
+        }
+        let skill = self.watcher.current().skill(&name)?;
+        let params = skill.manifest.arguments(&pairs)?;
+        let data = self.drafting(|_, budget| {
+            let program = skill.program(params, budget);
+            Box::new(move |session| program.run(session))
+        })?;
+        show::value(&self.ui, &data);
+        Ok(())
+    }
+
+    fn save(&self, typed: &str) -> Result<(), CommandError> {
+        let (file, force) = match typed.strip_suffix("--force") {
+            Some(file) => (file.trim(), true),
+            None => (typed, false),
+        };
+        if Path::new(file).exists() && !force {
+            return Err(CommandError::new("io", format!("`{file}` is there already"))
+                .hint(format!("to replace it: `:save {file} --force`")));
+        }
+        let console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = console.script(self.plan.as_ref().map(|(_, title)| title.as_str()));
+        drop(console);
+        settings::write_whole(Path::new(file), &text)?;
+        self.say(&format!("saved; try it with `planwright run {file} --dry-run`"));
+        Ok(())
+    }
+
+    fn explain(&self) {
+        let values: Vec<_> = self
+            .log
+            .iter()
+            .map(|it| {
+                let ms = u64::try_from(it.took.as_millis()).unwrap_or(u64::MAX);
+                json!({ "method": it.method, "path": it.path, "status": it.status, "ms": ms })
+            })
+            .collect();
+        let row = |it: &crate::graph::Sent| {
+            let status = it.status.map_or_else(|| "-".to_owned(), |it| it.to_string());
+            vec![it.method.to_owned(), status, it.took.as_millis().to_string(), it.path.clone()]
+        };
+        let rows: Vec<_> = self.log.iter().map(row).collect();
+        let columns = [
+            Column::new("METHOD"),
+            Column::right("STATUS"),
+            Column::right("MS"),
+            Column::new("PATH"),
+        ];
+        show_list(&self.ui, &columns, &rows, &values, "The last line has sent nothing.");
+    }
+
+    /// Says which policies are in force, and has them judge what is pending.
+    fn policy(&mut self) -> Result<(), CommandError> {
+        let bundle = self.watcher.current();
+        let digests = crate::host::Judge::digests(&bundle.policies(self.agent.as_deref()));
+        let names: Vec<_> = digests.keys().cloned().collect();
+        let told = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        if !self.ui.json() {
+            self.ui.answer(&format!("{} {}", paint(BOLD, "in force:"), visible(&told)));
+        }
+        let start = self.start(How { force: false, dry_run: true })?;
+        let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
+        let report = finished.report;
+        if self.ui.json() {
+            self.ui.json_value(&json!({ "in_force": names, "verdicts": report.verdicts }));
+            return Ok(());
+        }
+        for it in &report.verdicts {
+            let whom = it.change.map(|n| format!("change {n}: ")).unwrap_or_default();
+            let word = match it.verdict {
+                Verdict::Deny => "denies",
+                Verdict::Hold => "holds",
+                Verdict::Warn => "warns",
+                Verdict::Allow => "allows",
+            };
+            let text = format!("{whom}{} {word}: {}", it.source, it.reason);
+            self.ui.answer(&visible(&text));
+        }
+        if let Some(error) = report.error {
+            return Err(error.into());
+        }
+        if report.verdicts.is_empty() && !report.changes.is_empty() {
+            self.say("nothing is said against what is pending");
+        }
+        Ok(())
+    }
+
+    fn act_for(&mut self, name: &str) -> Result<(), CommandError> {
+        if self.n_pending() > 0 {
+            let message = format!("{} pending", count(self.n_pending(), "change"));
+            return Err(CommandError::usage(message)
+                .hint("`:apply` or `:discard` them first: what one wants, another does not"));
+        }
+        let agent = Some(name).filter(|it| !it.is_empty());
+        let desk = Self::desk(self.context, &self.way, &self.watcher, agent)?;
+        // What lines know of the board belongs to whoever saw it.
+        let libraries = self.news.libraries.clone();
+        let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = crate::script::console::Console::new(libraries);
+        let old = std::mem::replace(&mut *console, new);
+        drop(console);
+        crate::host::on_large_stack("planwright-repl", move || drop(old))?;
+        (self.desk, self.agent) = (std::sync::Arc::new(desk), agent.map(str::to_owned));
+        if let Some((id, _)) = self.plan.take() {
+            // It may be out of reach now.
+            if let Err(error) = self.use_plan(id.as_str()) {
+                self.ui.note(&paint(YELLOW, &error.failure.message));
+            }
+        }
+        let told = agent.map_or_else(|| "yourself".to_owned(), visible);
+        self.say(&format!("acting for {told}; variables are gone"));
+        Ok(())
+    }
+
+    fn doc(&self, name: &str) -> Result<(), CommandError> {
+        let (on, word) = match name.split_once('.') {
+            Some((on, word)) => (Some(on), word),
+            None => (None, name),
+        };
+        let word = word.trim_end_matches("()");
+        let is_type = |it: &&&str| on.is_none() && it.eq_ignore_ascii_case(word);
+        let is_meant = |it: &&Member| match TYPES.iter().find(is_type) {
+            Some(name) => it.on.as_deref() == Some(*name),
+            None => {
+                let same = |it: &Member| {
+                    on.is_none_or(|on| it.on.as_ref().is_some_and(|x| x.eq_ignore_ascii_case(on)))
+                };
+                it.name == word && same(it)
+            }
+        };
+        let found: Vec<_> = catalog().members().iter().filter(is_meant).collect();
+        if found.is_empty() {
+            let names = catalog().members().iter().map(|it| it.name.as_str());
+            let near = similar(word, names);
+            let error = CommandError::new("not_found", format!("there is nothing called `{name}`"));
+            return Err(match near.first() {
+                Some(near) => error.hint(format!("did you mean `:doc {near}`?")),
+                None => error.hint("`planwright api` tells all there is"),
+            });
+        }
+        if self.ui.json() {
+            self.ui.json_value(&found);
+            return Ok(());
+        }
+        for it in found {
+            let on = it.on.as_ref().map(|it| format!("{it}.")).unwrap_or_default();
+            self.ui.answer(&format!("{}{}", paint(DIM, &on), paint(CYAN, &it.typed())));
+            self.ui.answer(&format!("    {}", visible(&it.description)));
+            if let Some(settable) = &it.settable {
+                self.ui.answer(&paint(DIM, &format!("    can be set: {settable}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn help(&self, topic: &str) -> Result<(), CommandError> {
+        if !topic.is_empty() {
+            let command = COMMANDS.iter().find(|it| it.0 == topic.trim_start_matches(':'));
+            if let Some((name, takes, does)) = command {
+                self.ui.answer(&format!("{} {takes}", paint(BOLD, &format!(":{name}"))));
+                self.ui.answer(&format!("    {does}"));
+                return Ok(());
+            }
+            let Some((_, text)) = TOPICS.iter().find(|it| it.0 == topic) else {
+                let topics: Vec<_> = TOPICS.iter().map(|it| it.0).collect();
+                return Err(CommandError::usage(format!("there is no topic `{topic}`"))
+                    .hint(format!("there are {}, and the commands", topics.join(", "))));
+            };
+            text.lines().for_each(|line| self.ui.answer(line));
+            return Ok(());
+        }
+        for (name, takes, does) in COMMANDS {
+            let usage = format!(":{name} {takes}");
+            self.ui.answer(&format!("  {} {does}", paint(CYAN, &format!("{usage:<28}"))));
+        }
+        self.ui.answer("Everything else is a line of script: `:help lines`.");
+        Ok(())
+    }
+}
+
+fn none(name: &str, rest: &str) -> Result<(), CommandError> {
+    if rest.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("`:{name}` takes nothing, but got `{rest}`")))
+}
+
+fn some<'t>(name: &str, rest: &'t str) -> Result<&'t str, CommandError> {
+    if !rest.is_empty() {
+        return Ok(rest);
+    }
+    let takes = COMMANDS.iter().find(|it| it.0 == name).map_or("", |it| it.1);
+    Err(CommandError::usage(format!("`:{name}` needs more: `:{name} {takes}`")))
+}
+
+fn flags<const N: usize>(
+    name: &str,
+    rest: &str,
+    known: &[&str; N],
+) -> Result<[bool; N], CommandError> {
+    if let Some(other) = rest.split_whitespace().find(|it| !known.contains(it)) {
+        return Err(CommandError::usage(format!("`:{name}` does not take `{other}`"))
+            .hint(format!("it takes {}", known.join(" and "))));
+    }
+    Ok(known.map(|it| rest.split_whitespace().any(|word| word == it)))
+}
+
+/// Splits what is typed into words, as a shell would.
+fn split(typed: &str) -> Result<Vec<String>, CommandError> {
+    shlex::split(typed).ok_or_else(|| CommandError::usage("a quote is not closed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_split_as_a_shell_would() {
+        let words = split("triage plan=\"BOS Operations\" note='it is' x=").unwrap();
+        assert_eq!(words, ["triage", "plan=BOS Operations", "note=it is", "x="]);
+        assert!(split("a \"b").is_err());
+    }
+
+    #[test]
+    fn flags_are_known_or_refused() {
+        assert_eq!(flags("apply", "--force", &["--force", "--dry-run"]).unwrap(), [true, false]);
+        assert!(flags("apply", "now", &["--force"]).is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! Without a terminal: a file of lines, of which nothing is echoed but what they come to. The
+//! first that fails ends it, and says where it stands.
+
+use std::io::BufRead as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::repl::{Flow, Nobody, Repl};
+use crate::script::console::tokens::is_open;
+
+/// The largest input of one line, or of several that belong together.
+const MAX_LINE: usize = 1 << 20;
+
+/// Runs the lines of standard input. `busy` says whether Ctrl-C has something to stop.
+pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, CommandError> {
+    let mut input = std::io::stdin().lock();
+    let (mut text, mut n, mut began) = (String::new(), 0, 1);
+    loop {
+        let before = text.len();
+        let more = std::io::Read::take(&mut input, MAX_LINE as u64).read_line(&mut text);
+        let is_end = more.map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => {
+                CommandError::new("syntax", format!("line {} is not UTF-8 text", n + 1))
+            }
+            _ => error.into(),
+        })? == 0;
+        n += usize::from(!is_end);
+        let is_command = text.trim_start().starts_with(':');
+        let goes_on = !is_end && !is_command && is_open(&text);
+        if text.len() > MAX_LINE {
+            return Err(CommandError::new("budget", format!("line {began} is larger than 1 MiB")));
+        }
+        if goes_on {
+            continue;
+        }
+        busy.store(true, Ordering::SeqCst);
+        let outcome = repl.handle(&text, &mut Nobody);
+        busy.store(false, Ordering::SeqCst);
+        match outcome {
+            Ok(Flow::Go) => {}
+            Ok(Flow::Refused(exit)) => return Ok(exit),
+            Ok(Flow::Leave) => break,
+            Err(error) => return Err(placed(error, began)),
+        }
+        if is_end && before == text.len() {
+            break;
+        }
+        text.clear();
+        began = n + 1;
+    }
+    repl.may_leave(&mut Nobody);
+    Ok(Exit::Done)
+}
+
+/// Says where in the input an error is.
+fn placed(mut error: CommandError, began: usize) -> CommandError {
+    let failure = &mut error.failure;
+    for frame in &mut failure.trace {
+        let n = frame
+            .rsplit_once(" at line:")
+            .and_then(|(name, n)| Some((name, n.parse::<usize>().ok()?)));
+        if let Some((name, n)) = n {
+            *frame = format!("{name} at stdin:{}", n + began - 1);
+        }
+    }
+    match &mut failure.at {
+        Some(at) if at.file == "line" => {
+            at.line += began - 1;
+            at.file = "stdin".to_owned();
+        }
+        _ => failure.message = format!("line {began}: {}", failure.message),
+    }
+    error
+}

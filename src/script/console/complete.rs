@@ -1,0 +1,493 @@
+//! What could be typed next: found from the line up to the cursor, from what is known of the
+//! variables, and from the catalogue. Nothing is asked of the service here: where names of the
+//! board are wanted, it says which.
+
+use std::collections::BTreeMap;
+
+use rhai::Dynamic;
+
+use crate::model::{PlanId, TaskId};
+use crate::script::api::{Bucket, ChecklistItem, Date, Days, Group, Plan, Task, User};
+use crate::script::catalog::{Form, Member, catalog};
+use crate::script::console::tokens::{Piece, Token, tokens};
+use crate::script::lint::{Kind, kind_of};
+
+/// What is known of a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    kind: Kind,
+    of: Whose,
+}
+
+/// Which plan something belongs to, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Whose {
+    /// Nothing tells.
+    #[default]
+    Unknown,
+    /// This one.
+    Plan(PlanId),
+    /// The one of a title or id.
+    Titled(String),
+    /// That of a task.
+    Task(TaskId),
+}
+
+/// Names of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Titles of plans.
+    Plans,
+    /// Names of the buckets of a plan.
+    Buckets,
+    /// Titles of the tasks of a plan.
+    Tasks,
+    /// Sign-in names.
+    Users,
+    /// Names of the labels of a plan.
+    Labels,
+    /// Names of groups.
+    Groups,
+    /// Paths of libraries.
+    Libraries,
+    /// One of these words.
+    Words(&'static [&'static str]),
+}
+
+/// What could be typed at a place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// One of these.
+    Members(Vec<Offer>),
+    /// A name in a text.
+    Names(Names, Whose),
+}
+
+/// A word that could be typed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offer {
+    /// The word.
+    pub word: String,
+    /// Whether it is called.
+    pub is_call: bool,
+    /// How it is used: its signature.
+    pub told: String,
+}
+
+/// Words of the language that begin something.
+const LANGUAGE: [&str; 16] = [
+    "break", "catch", "const", "continue", "else", "false", "fn", "for", "if", "import", "let",
+    "return", "switch", "true", "try", "while",
+];
+/// What the language does with arrays and texts, as far as one needs it most.
+const OF_LISTS: [&str; 16] = [
+    "all", "contains", "dedup", "filter", "find", "for_each", "index_of", "is_empty", "len", "map",
+    "pop", "push", "reduce", "reverse", "some", "sort",
+];
+const OF_TEXTS: [&str; 10] = [
+    "contains",
+    "ends_with",
+    "index_of",
+    "len",
+    "replace",
+    "split",
+    "starts_with",
+    "sub_string",
+    "to_lower",
+    "to_upper",
+];
+const PRIORITIES: &[&str] = &["urgent", "important", "medium", "low"];
+const PROGRESS: &[&str] = &["not_started", "in_progress", "completed"];
+const WEEKDAYS: &[&str] =
+    &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+impl Known {
+    /// Tells what a value is.
+    pub(crate) fn of(value: &Dynamic) -> Self {
+        let (name, of) = if let Some(it) = value.read_lock::<Task>() {
+            ("Task", Whose::Task(it.session.real(&it.id).into_owned()))
+        } else if let Some(it) = value.read_lock::<Plan>() {
+            ("Plan", Whose::Plan(it.session.real(&it.id).into_owned()))
+        } else if value.is::<Bucket>() {
+            ("Bucket", Whose::Unknown)
+        } else if value.is::<User>() {
+            ("User", Whose::Unknown)
+        } else if value.is::<Group>() {
+            ("Group", Whose::Unknown)
+        } else if value.is::<Date>() {
+            ("Date", Whose::Unknown)
+        } else if value.is::<Days>() {
+            ("Days", Whose::Unknown)
+        } else if value.is::<ChecklistItem>() {
+            ("ChecklistItem", Whose::Unknown)
+        } else if value.is_string() || value.is_char() {
+            ("text", Whose::Unknown)
+        } else if let Ok(items) = value.as_array_ref() {
+            let mut kinds = items.iter().map(Self::of);
+            let Some(first) = kinds.next() else { return Self::list(Kind::Any, Whose::Unknown) };
+            let kind = kinds.take(50).fold(first.kind, |kind, it| kind.or(&it.kind));
+            return Self::list(kind, first.of);
+        } else {
+            return Self { kind: Kind::Any, of: Whose::Unknown };
+        };
+        Self { kind: Kind::Of(name.to_owned()), of }
+    }
+
+    fn list(item: Kind, of: Whose) -> Self {
+        Self { kind: Kind::List(Box::new(item)), of }
+    }
+}
+
+/// The line up to the cursor.
+struct Look<'a> {
+    line: &'a str,
+    tokens: Vec<Token>,
+    variables: &'a BTreeMap<String, Known>,
+}
+
+/// Finds what could be typed at the end of `line`, and where it would begin, in bytes.
+#[must_use]
+pub fn next(line: &str, variables: &BTreeMap<String, Known>) -> Option<(usize, Next)> {
+    let look = Look { line, tokens: tokens(line), variables };
+    match look.tokens.last() {
+        Some(last) if matches!(last.piece, Piece::Text(false)) => {
+            let names = look.names(look.tokens.len() - 1)?;
+            Some((last.start + 1, Next::Names(names.0, names.1)))
+        }
+        Some(last) if last.piece == Piece::Comment(false) || last.of(line).starts_with("//") => {
+            None
+        }
+        Some(last) if last.piece == Piece::Word && last.end == line.len() => {
+            let at = look.tokens.len() - 1;
+            Some((last.start, Next::Members(look.words(at, last.of(line)))))
+        }
+        _ => Some((line.len(), Next::Members(look.words(look.tokens.len(), "")))),
+    }
+}
+
+/// Returns how the function is used that the end of `line` is in the brackets of.
+#[must_use]
+pub fn signature(line: &str, variables: &BTreeMap<String, Known>) -> Option<String> {
+    let look = Look { line, tokens: tokens(line), variables };
+    let (open, _) = look.call(look.tokens.len())?;
+    let name = look.text(open.checked_sub(1)?);
+    let on = look.receiver(open - 1);
+    let on = match &on {
+        Some(kind) => Some(kind.host()?),
+        None => None,
+    };
+    let is_it = |it: &&Member| it.form == Form::Function && it.name == name && it.skills;
+    catalog().of(on).find(is_it).map(Member::typed)
+}
+
+impl Look<'_> {
+    fn text(&self, at: usize) -> &str {
+        self.tokens.get(at).map(|it| it.of(self.line)).unwrap_or_default()
+    }
+
+    fn is_dot(&self, at: usize) -> bool {
+        matches!(self.text(at), "." | "?.")
+    }
+
+    /// What begins with `start` where the token `at` stands.
+    fn words(&self, at: usize, start: &str) -> Vec<Offer> {
+        let mut offers: Vec<Offer> = Vec::new();
+        let mut add = |word: &str, is_call: bool, told: String| {
+            if word.starts_with(start) && !offers.iter().any(|it| it.word == word) {
+                offers.push(Offer { word: word.to_owned(), is_call, told });
+            }
+        };
+        let mut members = |on: Option<&str>| {
+            for it in catalog().of(on).filter(|it| it.skills && it.form != Form::Operator) {
+                add(&it.name, it.form == Form::Function, it.typed());
+            }
+        };
+        if at > 0 && self.is_dot(at - 1) {
+            match self.kind_before(at - 1) {
+                Kind::List(_) => OF_LISTS.iter().for_each(|it| add(it, true, String::new())),
+                Kind::Of(name) if name == "text" => {
+                    OF_TEXTS.iter().for_each(|it| add(it, true, String::new()));
+                }
+                Kind::Of(name) => members(Some(&name)),
+                Kind::Any => {}
+            }
+        } else {
+            members(None);
+            self.variables.keys().for_each(|it| add(it, false, String::new()));
+            self.locals().keys().for_each(|it| add(it, false, String::new()));
+            LANGUAGE.iter().for_each(|it| add(it, false, String::new()));
+        }
+        offers.sort();
+        offers
+    }
+
+    /// The type of what ends before the token `at`.
+    fn kind_before(&self, at: usize) -> Kind {
+        let Some(last) = at.checked_sub(1) else { return Kind::Any };
+        let Some((first, end)) = self
+            .chain_start(last)
+            .and_then(|it| Some((self.tokens.get(it)?, self.tokens.get(last)?)))
+        else {
+            return Kind::Any;
+        };
+        let text = self.line.get(first.start..end.end).unwrap_or_default();
+        let mut kinds: BTreeMap<String, Kind> =
+            self.variables.iter().map(|(name, it)| (name.clone(), it.kind.clone())).collect();
+        kinds.extend(self.locals());
+        kind_of(text, &kinds)
+    }
+
+    /// The first token of the chain that ends with the token `at`: `board.bucket("a").tasks[0]`.
+    fn chain_start(&self, mut at: usize) -> Option<usize> {
+        loop {
+            if self.tokens.get(at)?.piece == Piece::Close {
+                at = self.open_of(at)?;
+                let before = at.checked_sub(1).and_then(|it| self.tokens.get(it));
+                // A call or an index belongs to what stands before it.
+                let is_of = before.is_some_and(|it| matches!(it.piece, Piece::Word | Piece::Close));
+                if is_of && matches!(self.text(at), "(" | "[") {
+                    at -= 1;
+                    continue;
+                }
+            }
+            match at.checked_sub(2) {
+                Some(before) if self.is_dot(at - 1) || self.text(at - 1) == "::" => at = before,
+                _ => return Some(at),
+            }
+        }
+    }
+
+    fn open_of(&self, close: usize) -> Option<usize> {
+        let mut depth = 0_usize;
+        for at in (0..=close).rev() {
+            match self.tokens.get(at)?.piece {
+                Piece::Close => depth += 1,
+                Piece::Open => {
+                    depth = depth.checked_sub(1)?;
+                    if depth == 0 {
+                        return Some(at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The bracket that is open before the token `at`, and how many commas stand behind it.
+    fn call(&self, at: usize) -> Option<(usize, usize)> {
+        let (mut depth, mut commas) = (0_usize, 0);
+        for at in (0..at).rev() {
+            match self.tokens.get(at)?.piece {
+                Piece::Close => depth += 1,
+                Piece::Open if depth == 0 => return Some((at, commas)),
+                Piece::Open => depth -= 1,
+                Piece::Sign if depth == 0 && self.text(at) == "," => commas += 1,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The type of what the word `at` is called on; `None` if on nothing.
+    fn receiver(&self, at: usize) -> Option<Kind> {
+        let dot = at.checked_sub(1).filter(|it| self.is_dot(*it))?;
+        Some(self.kind_before(dot))
+    }
+
+    /// What closures and loops call their items.
+    fn locals(&self) -> BTreeMap<String, Kind> {
+        let mut found = BTreeMap::new();
+        for at in 0..self.tokens.len() {
+            let is_closure = self.text(at) == "|" && self.text(at + 2) == "|";
+            if is_closure
+                && let Some(open) = at.checked_sub(1).filter(|it| self.text(*it) == "(")
+                && let Some(dot) = open.checked_sub(2).filter(|it| self.is_dot(*it))
+            {
+                let item = self.known_before(dot).item();
+                found.insert(self.text(at + 1).to_owned(), item);
+            }
+            if self.text(at) == "for" && self.text(at + 2) == "in" {
+                let end = (at + 3..self.tokens.len()).find(|it| self.text(*it) == "{");
+                if let Some(end) = end.filter(|it| *it > at + 3) {
+                    let item = self.known_before(end).item();
+                    found.insert(self.text(at + 1).to_owned(), item);
+                }
+            }
+        }
+        found
+    }
+
+    /// As [`Self::kind_before`], by the variables alone: what is inside of a closure of a closure
+    /// is not followed.
+    fn known_before(&self, at: usize) -> Kind {
+        let Some(last) = at.checked_sub(1) else { return Kind::Any };
+        let Some(first) = self.chain_start(last) else { return Kind::Any };
+        let (Some(first), Some(last)) = (self.tokens.get(first), self.tokens.get(last)) else {
+            return Kind::Any;
+        };
+        let kinds = self.variables.iter().map(|(name, it)| (name.clone(), it.kind.clone()));
+        kind_of(self.line.get(first.start..last.end).unwrap_or_default(), &kinds.collect())
+    }
+
+    /// What the text `at` would name.
+    fn names(&self, at: usize) -> Option<(Names, Whose)> {
+        let before = at.checked_sub(1)?;
+        if self.text(before) == "import" {
+            return Some((Names::Libraries, Whose::Unknown));
+        }
+        // `task.priority = "`, `bucket: "`
+        if matches!(self.text(before), "=" | "==" | "!=" | ":") {
+            let word = before.checked_sub(1)?;
+            let names = of_field(self.text(word))?;
+            let is_property = word > 0 && self.is_dot(word - 1);
+            let whose = if is_property { self.whose(word) } else { self.whose_call(at) };
+            return Some((names, whose));
+        }
+        let (open, n) = self.call(at)?;
+        let word = open.checked_sub(1)?;
+        // `labels: ["`
+        if self.text(open) == "[" && self.text(word) == ":" {
+            let names = of_field(self.text(word.checked_sub(1)?))?;
+            return Some((names, self.whose_call(open)));
+        }
+        let names = match (self.text(word), n) {
+            ("plan", 0) => Names::Plans,
+            ("bucket" | "move_to", 0) | ("move_to_plan", 1) => Names::Buckets,
+            ("task" | "open_tasks_titled", 0) => Names::Tasks,
+            (
+                "assign" | "unassign" | "assigned_to" | "user" | "add_member" | "share_with"
+                | "unshare_with",
+                0,
+            ) => Names::Users,
+            ("add_label" | "remove_label" | "set_label", 0) => Names::Labels,
+            ("create_plan" | "group", 0) => Names::Groups,
+            ("next", 0) => Names::Words(WEEKDAYS),
+            _ => return None,
+        };
+        Some((names, self.whose(word)))
+    }
+
+    /// Whose names a text in the brackets around the token `at` means: `board.create_task(#{ …`.
+    fn whose_call(&self, at: usize) -> Whose {
+        let mut at = at;
+        while let Some((open, _)) = self.call(at) {
+            if self.text(open) == "(" && open > 0 {
+                return self.whose(open - 1);
+            }
+            at = open;
+        }
+        Whose::Unknown
+    }
+
+    /// Which plan the chain belongs to that ends with the word `at`.
+    fn whose(&self, at: usize) -> Whose {
+        let Some(first) = self.chain_start(at).filter(|it| *it < at) else { return Whose::Unknown };
+        if self.text(first) == "plan" && self.text(first + 1) == "(" {
+            let title = self.text(first + 2).trim_matches(['"', '`']);
+            return Whose::Titled(title.to_owned());
+        }
+        self.variables.get(self.text(first)).map(|it| it.of.clone()).unwrap_or_default()
+    }
+}
+
+/// What a field of a task is given by name.
+fn of_field(name: &str) -> Option<Names> {
+    Some(match name {
+        "bucket" => Names::Buckets,
+        "labels" => Names::Labels,
+        "assignees" => Names::Users,
+        "priority" => Names::Words(PRIORITIES),
+        "progress" => Names::Words(PROGRESS),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> BTreeMap<String, Known> {
+        let of = |name: &str| Kind::Of(name.to_owned());
+        let plan = Whose::Plan("xqQg5FS2LkCp935s-FIFm2QAFkHM".parse().unwrap());
+        let known = |kind, of| Known { kind, of };
+        [
+            ("board", known(of("Plan"), plan)),
+            ("t", known(of("Task"), Whose::Unknown)),
+            ("late", Known::list(of("Task"), Whose::Unknown)),
+            ("name", known(of("text"), Whose::Unknown)),
+        ]
+        .map(|(name, known)| (name.to_owned(), known))
+        .into()
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        match next(line, &variables()) {
+            Some((_, Next::Members(offers))) => offers.into_iter().map(|it| it.word).collect(),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn named(line: &str) -> (Names, Whose) {
+        match next(line, &variables()) {
+            Some((_, Next::Names(names, whose))) => (names, whose),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn members_are_offered_by_the_type_before_the_dot() {
+        for line in [
+            "t.",
+            "let x = t.",
+            "late[0].",
+            "board.tasks[0].",
+            "plan(\"a\").bucket(\"b\").tasks[1].",
+            "late.filter(|x| x.",
+            "for x in board.tasks { x.",
+            "board.bucket(\"b\").create_task(#{ title: \"x\" }).",
+        ] {
+            let words = words(line);
+            assert!(words.contains(&"assign".to_owned()), "{line}: {words:?}");
+            assert!(!words.contains(&"create_bucket".to_owned()), "{line}: {words:?}");
+        }
+        assert_eq!(words("t.perc"), ["percent_complete"]);
+        assert_eq!(words("board.create_"), ["create_bucket", "create_task"]);
+        assert!(words("late.").contains(&"filter".to_owned()));
+        assert!(words("name.").contains(&"to_upper".to_owned()));
+        assert!(words("nothing.").is_empty());
+    }
+
+    #[test]
+    fn what_stands_by_itself_is_offered_elsewhere() {
+        assert_eq!(words("boa"), ["board"]);
+        assert!(words("").contains(&"today".to_owned()) && words("").contains(&"let".to_owned()));
+        assert_eq!(words("let y = la"), ["late"]);
+    }
+
+    #[test]
+    fn a_text_tells_what_it_names() {
+        let (names, whose) = named("board.bucket(\"In");
+        assert_eq!((names, whose), (Names::Buckets, variables()["board"].of.clone()));
+        assert_eq!(named("plan(\"").0, Names::Plans);
+        assert_eq!(named("t.assign(\"an").0, Names::Users);
+        assert_eq!(named("t.priority = \"").0, Names::Words(PRIORITIES));
+        assert_eq!(named("import \"da").0, Names::Libraries);
+        let titled = Whose::Titled("BOS".to_owned());
+        assert_eq!(named("plan(\"BOS\").bucket(\"").1, titled);
+        let line = "board.create_task(#{ title: name, bucket: \"";
+        assert_eq!(named(line), (Names::Buckets, variables()["board"].of.clone()));
+        let line = "plan(\"BOS\").create_task(#{ labels: [\"a\", \"";
+        assert_eq!(named(line), (Names::Labels, titled));
+        assert_eq!(next("print(\"a", &variables()), None);
+        assert_eq!(next("// t.", &variables()), None);
+    }
+
+    #[test]
+    fn a_call_tells_what_it_takes() {
+        let told = |line: &str| signature(line, &variables());
+        assert_eq!(told("t.assign(").as_deref(), Some("assign(user: any)"));
+        assert_eq!(told("plan(\"a\"").as_deref(), Some("plan(title_or_id: text) → Plan"));
+        assert_eq!(told("t.title"), None);
+    }
+}
