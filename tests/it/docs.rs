@@ -8,12 +8,13 @@ use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "docs/guides/board-file.md",
     "docs/guides/workspace.md",
     "docs/guides/skills.md",
     "docs/guides/policies.md",
+    "docs/guides/repl.md",
     "docs/guides/testing.md",
     "docs/reference/api.md",
     "docs/guides/skills-shipped.md",
@@ -44,6 +45,17 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
         }
     }
     found
+}
+
+#[test]
+fn the_lines_in_the_documents_run() {
+    let place = Place::embedded();
+    let all: Vec<_> = DOCUMENTS.iter().flat_map(|it| blocks(it, "repl")).collect();
+    assert!(!all.is_empty());
+    for lines in all {
+        let output = place.run_with(&["repl"], &lines, &[]).code(0);
+        assert!(!output.stdout.is_empty(), "{lines}");
+    }
 }
 
 #[test]
