@@ -44,7 +44,7 @@ const SKILL: &str = "repl";
 /// What `:use` calls the plan.
 pub(crate) const BOARD: &str = "board";
 /// How long a line waits for a file that was just saved.
-const SAVED: Duration = Duration::from_millis(500);
+const SAVED: Duration = Duration::from_secs(1);
 
 /// Asks the person something.
 pub(crate) trait Ask {

@@ -86,6 +86,11 @@ impl Meter {
         self.memory_at_start.store(held_by_this_thread(), Ordering::Relaxed);
     }
 
+    /// The same, where so many bytes of what was made before count, too.
+    pub(crate) fn start_holding(&self, bytes: i64) {
+        self.memory_at_start.store(held_by_this_thread() - bytes.max(0), Ordering::Relaxed);
+    }
+
     /// Counts one operation; false when the script must end.
     pub(crate) fn tick(&self) -> bool {
         let n = self.operations.fetch_add(1, Ordering::Relaxed) + 1;

@@ -23,6 +23,7 @@ use crate::script::convert::to_json;
 use crate::script::diagnose::{Sources, explain};
 use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
 use crate::script::library::{Library, file_of};
+use crate::script::memory::held_by_this_thread;
 
 pub mod complete;
 pub mod tokens;
@@ -106,7 +107,8 @@ pub struct Console {
     scope: Scope<'static>,
     functions: AST,
     libraries: Libraries,
-    last: Dynamic,
+    /// The memory that variables and functions hold, in bytes.
+    held: i64,
     lines: Vec<Line>,
     /// What there is to complete, by name.
     kinds: BTreeMap<String, complete::Known>,
@@ -149,11 +151,13 @@ impl Console {
     /// Begins with nothing but what can be imported.
     #[must_use]
     pub fn new(libraries: Libraries) -> Self {
+        let mut scope = Scope::new();
+        scope.push_dynamic(LAST, Dynamic::UNIT);
         Self {
-            scope: Scope::new(),
+            scope,
             functions: AST::empty(),
             libraries,
-            last: Dynamic::UNIT,
+            held: 0,
             lines: Vec::new(),
             kinds: BTreeMap::new(),
         }
@@ -188,18 +192,21 @@ impl Console {
     /// # Errors
     /// The line does not compile, fails, or was stopped.
     pub fn run(&mut self, line: &str, session: &Session, budget: Budget) -> Result<Shown, Failure> {
-        let before = self.scope.len();
-        let outcome = self.evaluate(line, session, budget);
-        match &outcome {
-            Ok(value) => {
-                if !value.is_unit() {
-                    self.last = value.clone();
-                }
+        let (before, held) = (self.scope.len(), held_by_this_thread());
+        let outcome = self.evaluate(line, session, budget).map(|value| {
+            let shown = shown(&value);
+            if !value.is_unit() {
+                self.scope.set_or_push(LAST, value);
             }
-            Err(_) => _ = self.scope.rewind(before),
+            shown
+        });
+        if outcome.is_err() {
+            self.scope.rewind(before);
         }
         self.tidy_up();
-        outcome.map(|it| shown(&it))
+        // What lives on counts for the lines to come.
+        self.held += held_by_this_thread() - held;
+        outcome
     }
 
     fn evaluate(
@@ -226,8 +233,7 @@ impl Console {
         let meter = Meter::new(budget, session);
         let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
         let engine = for_running(Kind::Skill, session, &meter, tag);
-        self.scope.set_or_push(LAST, self.last.clone());
-        meter.start();
+        meter.start_holding(self.held);
         let result = engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &ast);
         let failed = |error: &rhai::EvalAltResult, stop: Option<&StopReason>| {
             explain(error, stop, FILE, &compiled.sources)
@@ -254,27 +260,27 @@ impl Console {
 
     /// Leaves one variable of each name, the newest, and notes what they are.
     fn tidy_up(&mut self) {
-        let mut newest: BTreeMap<String, (usize, bool, Dynamic)> = BTreeMap::new();
-        for (n, (name, constant, value)) in self.scope.iter_raw().enumerate() {
-            newest.insert(name.to_owned(), (n, constant, value.clone()));
-        }
-        self.kinds = newest
-            .iter()
-            .map(|(name, (_, _, value))| (name.clone(), complete::Known::of(value)))
-            .collect();
-        if newest.len() == self.scope.len() {
-            return;
-        }
-        let mut kept: Vec<_> = newest.into_iter().collect();
-        kept.sort_by_key(|(_, (n, ..))| *n);
-        self.scope = Scope::new();
-        for (name, (_, constant, value)) in kept {
-            if constant {
-                self.scope.push_constant_dynamic(name, value);
-            } else {
-                self.scope.push_dynamic(name, value);
+        let names: BTreeSet<&str> = self.scope.iter_raw().map(|it| it.0).collect();
+        if names.len() < self.scope.len() {
+            let mut kept: Vec<(String, Dynamic)> = Vec::new();
+            let all: Vec<_> = std::mem::take(&mut self.scope).into_iter().collect();
+            for (name, value, _) in all.into_iter().rev() {
+                if !kept.iter().any(|it| it.0 == name) {
+                    kept.push((name, value));
+                }
+            }
+            for (name, value) in kept.into_iter().rev() {
+                if value.is_read_only() {
+                    self.scope.push_constant_dynamic(name, value);
+                } else {
+                    self.scope.push_dynamic(name, value);
+                }
             }
         }
+        let known = |(name, _, value): (&str, bool, &Dynamic)| {
+            (name.to_owned(), complete::Known::of(value))
+        };
+        self.kinds = self.scope.iter_raw().map(known).collect();
     }
 
     /// Returns the lines that did what they said, as the text of a skill; `board` is the title of

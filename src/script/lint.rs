@@ -9,7 +9,7 @@ mod kind;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rhai::{AST, Position, Scope, Stmt};
 use serde::Serialize;
@@ -144,8 +144,13 @@ pub fn check(
 
 /// Tells what an expression comes to, from what is known of its variables.
 pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, Kind>) -> Kind {
-    let mut engine = for_compiling(engine::Kind::Skill);
-    engine.set_strict_variables(false);
+    // It is asked at every key.
+    static ENGINE: OnceLock<rhai::Engine> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| {
+        let mut engine = for_compiling(engine::Kind::Skill);
+        engine.set_strict_variables(false);
+        engine
+    });
     let Ok(ast) = engine.compile(expression) else { return Kind::Any };
     let script = Script::of(&ast);
     let mut walk = Walk::new(&script, Role::Skill, None, BTreeMap::new());

@@ -19,6 +19,9 @@ use planwright::change::ChangeSet;
 use planwright::host::{Failure, Judge as _, Session, Start, View};
 use planwright::journal::Purpose;
 use planwright::model::TaskId;
+use planwright::script::console::complete::{next, signature};
+use planwright::script::console::tokens::is_open;
+use planwright::script::console::{Console, Libraries};
 use planwright::script::lint::{self, Role};
 use planwright::script::testing::{Stage, TestFile, Wanted};
 use planwright::script::{Budget, Config, Manifest, Policies, Skill, Workspace};
@@ -225,6 +228,47 @@ fn scripts_of_any_kind_end_well() {
 #[test]
 fn arguments_of_any_kind_are_taken_or_refused() {
     run_skills("arguments", Maker::calls);
+}
+
+/// A session of lines, each of any kind: what one leaves behind, the next one meets.
+#[test]
+fn lines_of_any_kind_keep_the_session() {
+    let planner = Planner::demo();
+    let trial = driver(&planner).look(move |session| {
+        let mut trial = Trial::new("lines");
+        let session = session.with_own_stop().seen(View::Drafting);
+        let mut console = Console::new(Libraries::new(libraries()));
+        for seed in seeds() {
+            if trial.has_enough() {
+                break;
+            }
+            let mut maker = Maker::new(seed, For::Skills);
+            let line = if seed % 2 == 0 { maker.calls() } else { maker.script() };
+            trial.begin(&line);
+            trial.of("completing", seed, &line, || {
+                for n in 1..=3 {
+                    let before: String = line.chars().take(line.len() * n / 3).collect();
+                    let before = before.as_str();
+                    let _any = (next(before, console.kinds()), signature(before, console.kinds()));
+                }
+                Ok(is_open(&line))
+            });
+            session.stop().clear();
+            session.begin_again();
+            if trial.of("the line", seed, &line, || console.run(&line, &session, BUDGET)).is_some()
+            {
+                *trial.ends.entry("ok".to_owned()).or_default() += 1;
+            }
+            // A session that holds too much, or has hidden what is called, begins anew.
+            if seed % 64 == 0 {
+                console = Console::new(Libraries::new(libraries()));
+            }
+        }
+        drop(console);
+        Ok(trial)
+    });
+    trial.end();
+    assert!(planner.writes().is_empty());
 }
 
 #[test]
