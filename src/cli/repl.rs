@@ -6,7 +6,7 @@
 //! The line editor is in [`editor`] alone; everything here works without a terminal, too.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,24 +17,28 @@ use crate::cli::context::{Context, Way};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::report;
-use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint, visible};
+use crate::cli::render::text::{BOLD, CYAN, DIM, YELLOW, paint, visible};
 use crate::cli::repl::desk::Desk;
+use crate::cli::repl::news::News;
 use crate::cli::settings;
 use crate::cli::ui::{Format, Ui};
 use crate::graph::Sent;
-use crate::host::report::{ChangeReport, ChangeStatus};
-use crate::host::{Failure, Host, Report, Start, Status, on_large_stack};
+use crate::host::report::ChangeReport;
+use crate::host::{Failure, Host, Report, Start, on_large_stack};
 use crate::journal::Purpose;
 use crate::model::PlanId;
-use crate::script::console::{Console, Libraries, Shown, Update};
-use crate::script::reload::{Options, Reloaded, Watcher};
+use crate::script::console::tokens::apart;
+use crate::script::console::{Console, Libraries, Shown};
+use crate::script::reload::{Options, Watcher};
 use crate::script::{Bundle, Config};
 
+mod apply;
 mod desk;
 pub(crate) mod editor;
 mod help;
 mod history;
 mod meta;
+mod news;
 pub(crate) mod piped;
 mod settle;
 mod show;
@@ -46,18 +50,34 @@ pub(crate) const BOARD: &str = "board";
 /// How long a line waits for a file that was just saved.
 const SAVED: Duration = Duration::from_secs(1);
 
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// Nobody is there.
+    Nobody,
+    /// They would rather not say.
+    Interrupted,
+}
+
 /// Asks the person something.
 pub(crate) trait Ask {
-    /// Returns what they said; `None` if nobody is there, or they would rather not.
-    fn ask(&mut self, question: &str) -> Option<String>;
+    /// Tells whether there is anyone to ask.
+    fn is_anyone(&self) -> bool;
+
+    /// Returns what they said.
+    fn ask(&mut self, question: &str) -> Result<String, Silence>;
 }
 
 /// Nobody is there.
 pub(crate) struct Nobody;
 
 impl Ask for Nobody {
-    fn ask(&mut self, _question: &str) -> Option<String> {
-        None
+    fn is_anyone(&self) -> bool {
+        false
+    }
+
+    fn ask(&mut self, _question: &str) -> Result<String, Silence> {
+        Err(Silence::Nobody)
     }
 }
 
@@ -79,46 +99,6 @@ pub(crate) struct How {
     dry_run: bool,
 }
 
-/// What changes about the workspace, in words.
-pub(crate) struct News {
-    events: Mutex<Receiver<Reloaded>>,
-    /// Wakes whoever tells of it at once.
-    wake: Mutex<Option<Receiver<()>>>,
-    watcher: Arc<Watcher>,
-    libraries: Libraries,
-}
-
-impl News {
-    /// Takes what is in force now, and says so; each thing once.
-    pub(crate) fn take(&self) -> Vec<String> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut lines = Vec::new();
-        let in_force = |file: &str| format!("{} {}", paint(CYAN, file), paint(DIM, "is in force"));
-        for event in events.try_iter() {
-            let mut files = event.changed;
-            match self.libraries.update(&self.watcher.current().workspace.libraries) {
-                Update::Same => {}
-                Update::InForce(libraries) => files.extend(libraries),
-                Update::Broken(failure) => {
-                    let at = failure.at.as_ref().map(|it| format!("{}:{}: ", it.file, it.line));
-                    lines.push(broken(&format!("{}{}", at.unwrap_or_default(), failure.message)));
-                }
-            }
-            lines.extend(files.iter().map(|it| in_force(it)));
-            lines.extend(event.problems.iter().map(|it| broken(&it.to_string())));
-        }
-        // A library is told of by itself and by what imports it.
-        let mut seen = std::collections::BTreeSet::new();
-        lines.retain(|it| seen.insert(it.clone()));
-        lines
-    }
-}
-
-fn broken(what: &str) -> String {
-    let stays = paint(DIM, "(what was in force before stays)");
-    format!("{} {} {stays}", paint(RED.bold(), "broken:"), visible(what))
-}
-
 /// A session.
 pub(crate) struct Repl<'a> {
     context: &'a Context<'a>,
@@ -131,12 +111,18 @@ pub(crate) struct Repl<'a> {
     console: Arc<Mutex<Console>>,
     desk: Arc<Desk>,
     agent: Option<String>,
+    /// Whether the agent was given from outside: then it stays.
+    is_bound: bool,
     /// What `board` is.
     plan: Option<(PlanId, String)>,
     /// The runs that were applied and not undone, the last one last.
     applied: Vec<String>,
+    /// The run whose rest is to be carried on.
+    left: Option<String>,
     /// What the last line has sent.
     log: Vec<Sent>,
+    /// Whether answers are JSON, for whoever prints from elsewhere.
+    json: Arc<AtomicBool>,
 }
 
 impl<'a> Repl<'a> {
@@ -150,21 +136,11 @@ impl<'a> Repl<'a> {
             Some(root) => Watcher::start(root, Options::default())?,
             None => Watcher::still(Bundle::new(context.workspace.clone())),
         });
-        let ((tell, events), (rouse, wake)) = (channel(), channel());
-        watcher.subscribe(move |event| {
-            // Nobody listens any more when it ends.
-            drop(tell.send(event.clone()));
-            let _nobody_waits = rouse.send(());
-        });
-        let libraries = Libraries::new(Arc::clone(&watcher.current().workspace.libraries));
-        let news = Arc::new(News {
-            events: Mutex::new(events),
-            wake: Mutex::new(Some(wake)),
-            watcher: Arc::clone(&watcher),
-            libraries: libraries.clone(),
-        });
+        let news = Arc::new(News::of(&watcher));
+        let libraries = news.libraries.clone();
         let config = watcher.current().workspace.config.clone();
-        let desk = Self::desk(context, &way, &watcher, agent)?;
+        let json = Arc::new(AtomicBool::new(context.ui.json()));
+        let desk = Self::desk(context, &way, &watcher, agent, &json)?;
         Ok(Self {
             context,
             ui: context.ui.with_format(context.ui.format),
@@ -175,9 +151,12 @@ impl<'a> Repl<'a> {
             console: Arc::new(Mutex::new(Console::new(libraries))),
             desk: Arc::new(desk),
             agent: agent.map(str::to_owned),
+            is_bound: agent.is_some(),
             plan: None,
             applied: Vec::new(),
+            left: None,
             log: Vec::new(),
+            json,
         })
     }
 
@@ -186,6 +165,7 @@ impl<'a> Repl<'a> {
         way: &Way,
         watcher: &Watcher,
         agent: Option<&str>,
+        json: &Arc<AtomicBool>,
     ) -> Result<Desk, CommandError> {
         let host = Self::host(context, way, watcher, agent)?;
         let workspace = &watcher.current().workspace;
@@ -193,8 +173,7 @@ impl<'a> Repl<'a> {
         host.interrupt.clear();
         let draft = context.block_on(host.open_draft(granted))?;
         // What a line prints is seen while it runs.
-        let print = context.ui.printer();
-        draft.session().listen(move |text| print(text));
+        draft.session().listen(context.ui.printer(Arc::clone(json)));
         Ok(Desk::new(host, draft, context.handle()))
     }
 
@@ -208,6 +187,11 @@ impl<'a> Repl<'a> {
         context.host(way, workspace, agent, watcher.judge(agent))
     }
 
+    /// Takes back an interruption: the person has typed something new.
+    pub(crate) fn begin(&self) {
+        self.desk.host().interrupt.clear();
+    }
+
     /// Handles what was typed: a line of script, or a command that begins with a colon.
     pub(crate) fn handle(&mut self, text: &str, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
         let line = text.trim();
@@ -215,10 +199,29 @@ impl<'a> Repl<'a> {
             return Ok(Flow::Go);
         }
         self.catch_up();
-        match line.strip_prefix(':') {
+        // What was pasted may be several lines, each for itself.
+        if line.contains('\n') && !self.is_one(text) {
+            for part in apart(text) {
+                match self.one(&part, ask)? {
+                    Flow::Go => {}
+                    other => return Ok(other),
+                }
+            }
+            return Ok(Flow::Go);
+        }
+        self.one(text, ask)
+    }
+
+    fn one(&mut self, text: &str, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+        match text.trim().strip_prefix(':') {
             Some(command) => self.command(command, ask),
             None => self.script(text.trim_end()).map(|()| Flow::Go),
         }
+    }
+
+    fn is_one(&self, text: &str) -> bool {
+        let console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        !text.lines().any(|it| it.starts_with(':')) && console.compiles(text)
     }
 
     /// Takes up what was saved meanwhile.
@@ -228,11 +231,27 @@ impl<'a> Repl<'a> {
         let config = self.watcher.current().workspace.config.clone();
         if config != self.config {
             let agent = self.agent.as_deref();
-            if let Ok(host) = Self::host(self.context, &self.way, &self.watcher, agent) {
-                self.desk.set_host(host);
-                self.config = config;
+            match Self::host(self.context, &self.way, &self.watcher, agent) {
+                Ok(host) => {
+                    self.desk.set_host(host);
+                    self.config = config;
+                }
+                Err(error) => self.ui.error(&error),
             }
         }
+    }
+
+    /// Refuses lines of an agent that may see something else by now: what is on the desk was read
+    /// under what it was granted before.
+    fn check_grants(&self) -> Result<(), CommandError> {
+        let Some(name) = &self.agent else { return Ok(()) };
+        let workspace = &self.watcher.current().workspace;
+        let now = crate::cli::context::agent_of(workspace, Some(name))?.and_then(|it| it.plans);
+        if now == self.desk.draft.session().facts().scope {
+            return Ok(());
+        }
+        Err(CommandError::new("config", format!("what `{name}` may see has changed"))
+            .hint(format!("`:discard`, then `:as {name}` begins anew")))
     }
 
     /// Runs a line of script.
@@ -253,6 +272,7 @@ impl<'a> Repl<'a> {
         &mut self,
         work: impl FnOnce(Arc<Mutex<Console>>, crate::script::Budget) -> Work<T>,
     ) -> Result<T, CommandError> {
+        self.check_grants()?;
         let before = self.desk.draft.preview();
         let budget = self.config.limits_of(self.agent.as_deref()).budget();
         let work = work(Arc::clone(&self.console), budget);
@@ -270,15 +290,27 @@ impl<'a> Repl<'a> {
 
     /// Says what a person at a prompt would do about it.
     fn hinted(&self, mut failure: Failure) -> Failure {
-        if self.plan.is_none() && failure.message == format!("there is no variable `{BOARD}`") {
+        let missing = |name: &str| failure.message == format!("there is no variable `{name}`");
+        if self.plan.is_none() && missing(BOARD) {
             failure.hint = Some(format!("`:use PLAN` calls a plan `{BOARD}`; `:plans` lists them"));
+        } else if let Some(name) = ["quit", "exit", "help"].into_iter().find(|it| missing(it)) {
+            failure.hint = Some(format!("`:{name}`?"));
         }
         failure
     }
 
+    /// Returns what is pending, with the names that are known.
+    fn preview(&self) -> Report {
+        let mut preview = self.desk.draft.preview();
+        if let Some((id, title)) = &self.plan {
+            preview.names.entry(id.to_string()).or_insert_with(|| title.clone());
+        }
+        preview
+    }
+
     /// Shows what has joined the draft since.
     fn show_difference(&self, before: &Report) {
-        let after = self.desk.draft.preview();
+        let after = self.preview();
         let same = |a: &ChangeReport, b: &ChangeReport| (&a.id, a.entity) == (&b.id, b.entity);
         let is_new = |it: &ChangeReport| {
             let old = before.changes.iter().find(|other| same(it, other));
@@ -323,7 +355,7 @@ impl<'a> Repl<'a> {
 
     /// Takes a plan for `board`.
     pub(crate) fn use_plan(&mut self, name: &str) -> Result<(), CommandError> {
-        let text = name.to_owned();
+        let text = name.trim_matches(['"', '\'']).to_owned();
         let (id, title) = self.desk.glance(move |session| {
             let plan = session.plan(&session.find_plan(&text)?)?;
             // For names to complete with.
@@ -333,6 +365,8 @@ impl<'a> Repl<'a> {
         let session = self.desk.draft.session().clone();
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
         console.bind_plan(BOARD, &session, id.clone());
+        let quoted = serde_json::to_string(&title).unwrap_or_default();
+        console.note(format!("let {BOARD} = plan({quoted});"));
         drop(console);
         self.ui.note(&format!(
             "{} {}",
@@ -356,58 +390,6 @@ impl<'a> Repl<'a> {
         })
     }
 
-    /// Reviews what is wanted and applies it; where someone else has changed the same, the person
-    /// decides, and it is tried again.
-    fn apply(&mut self, how: How, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
-        loop {
-            let start = self.start(how)?;
-            let set = self.desk.draft.pending();
-            drop(self.way.client.take_log());
-            let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
-            self.log = self.way.client.take_log();
-            let report = finished.report;
-            if report.changes.iter().any(|it| it.status == ChangeStatus::Applied) {
-                self.applied.push(report.run_id.clone());
-            }
-            self.show_report(&report);
-            if report.status != Status::Conflict {
-                return Ok(flow_of(&report));
-            }
-            let zone = self.zone();
-            let Some(choices) = settle::choices(&self.ui, ask, &report, &set, &zone) else {
-                return Ok(flow_of(&report));
-            };
-            self.desk.wait(async |host, draft| host.decide(draft, choices).await)?;
-            self.ui.note(&paint(DIM, "decided; trying again"));
-        }
-    }
-
-    fn undo(&mut self, force: bool) -> Result<Flow, CommandError> {
-        let Some(run) = self.applied.last().cloned() else {
-            return Err(CommandError::new("not_found", "nothing was applied in this session")
-                .hint("`planwright undo last` takes back the last run of all"));
-        };
-        let start = self.start(How { force, dry_run: false })?;
-        let finished = self.desk.wait(async |host, _| host.undo(&run, start).await)?;
-        self.desk.draft.refresh();
-        if matches!(finished.report.status, Status::Applied | Status::NoChanges | Status::Partial) {
-            self.applied.pop();
-        }
-        self.show_report(&finished.report);
-        if finished.report.status == Status::Denied && !force {
-            self.ui.note(&paint(DIM, "what was made is deleted by `:undo --force`"));
-        }
-        Ok(flow_of(&finished.report))
-    }
-
-    fn show_report(&self, report: &Report) {
-        if self.ui.json() {
-            self.ui.json_value(report);
-        } else {
-            report::show(&self.ui, report, None, &self.zone());
-        }
-    }
-
     /// Says whether to leave, if something is pending.
     pub(crate) fn may_leave(&self, ask: &mut dyn Ask) -> bool {
         let n = self.n_pending();
@@ -416,9 +398,10 @@ impl<'a> Repl<'a> {
         }
         let text = crate::cli::render::text::count(n, "change");
         match ask.ask(&format!("{text} not applied. Leave all the same? [y/N] ")) {
-            Some(said) => said.trim().eq_ignore_ascii_case("y") || said.trim() == "yes",
-            None => {
-                self.ui.note(&paint(YELLOW.bold(), &format!("{text} not applied.")));
+            Ok(said) => said.trim().eq_ignore_ascii_case("y") || said.trim() == "yes",
+            Err(Silence::Interrupted) => false,
+            Err(Silence::Nobody) => {
+                self.ui.say(&paint(YELLOW.bold(), &format!("{text} not applied.")));
                 true
             }
         }
@@ -427,9 +410,16 @@ impl<'a> Repl<'a> {
     fn set_json(&mut self) {
         let format = if self.ui.json() { Format::Human } else { Format::Json };
         self.ui = self.ui.with_format(format);
+        self.json.store(format == Format::Json, Ordering::SeqCst);
         let text =
             if format == Format::Json { "answers are JSON" } else { "answers are for people" };
-        self.ui.note(&paint(GREEN, text));
+        self.ui.say(&paint(DIM, text));
+    }
+
+    /// Notes what was done beside lines, for `:save`.
+    fn note(&self, what: &str) {
+        let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        console.note(format!("// {}", what.replace('\n', " ")));
     }
 }
 
@@ -440,13 +430,6 @@ pub(crate) fn history_of(context: &Context<'_>, way: &Way) -> Result<PathBuf, Co
 
 /// What runs on the thread of a line.
 type Work<T> = Box<dyn FnOnce(&crate::host::Session) -> Result<T, Failure> + Send>;
-
-fn flow_of(report: &Report) -> Flow {
-    match Exit::of_report(report) {
-        Exit::Done => Flow::Go,
-        other => Flow::Refused(other),
-    }
-}
 
 impl Drop for Repl<'_> {
     fn drop(&mut self) {

@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
@@ -16,7 +18,7 @@ use crate::cli::args::{Color, Global};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::failure;
-use crate::cli::render::text::visible_lines;
+use crate::cli::render::text::{json_safe, visible_lines};
 
 /// What lists and answers look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +72,30 @@ impl Ui {
         self.answer(&marked(text));
     }
 
-    /// Returns what prints the lines of a script from any thread.
-    pub(crate) fn printer(&self) -> impl Fn(&str) + Send + Sync + 'static {
+    /// Returns what prints the lines of a script from any thread: as they are, or as JSON where
+    /// `json` says so.
+    pub(crate) fn printer(&self, json: Arc<AtomicBool>) -> impl Fn(&str) + Send + Sync + 'static {
         let color = self.color;
         move |text| {
             let mut out = AutoStream::new(io::stdout(), color);
+            let shown = if json.load(Ordering::SeqCst) {
+                json_safe(&serde_json::to_string(text).unwrap_or_default())
+            } else {
+                marked(text)
+            };
             // Nobody is left to be told.
-            let _closed = writeln!(out, "{}", marked(text)).and_then(|()| out.flush());
+            let _closed = writeln!(out, "{shown}").and_then(|()| out.flush());
         }
+    }
+
+    /// Tells whether the answer goes to a person's terminal.
+    pub(crate) fn is_terminal() -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Prints a line for whoever looks at stderr, whatever the format.
+    pub(crate) fn say(&self, line: &str) {
+        self.stderr(line);
     }
 
     /// Prints a line of the answer.
@@ -89,7 +107,7 @@ impl Ui {
 
     /// Prints the answer as JSON.
     pub(crate) fn json_value(&self, value: &impl Serialize) {
-        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        let text = json_safe(&serde_json::to_string_pretty(value).unwrap_or_default());
         let mut out = io::stdout();
         self.keep(writeln!(out, "{text}").and_then(|()| out.flush()));
     }

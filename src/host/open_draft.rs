@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use crate::change::{
-    Change, ChangeSet, Edit, EntityId, FieldConflict, Op, TaskBasis, TaskState, Write,
+    Change, ChangeSet, Edit, EntityId, FieldConflict, Fields, Op, TaskBasis, TaskState, Write,
 };
-use crate::host::history::with_ids;
 use crate::host::names::names;
-use crate::host::report::{ChangeReport, ChangeStatus};
+use crate::host::record::Origin;
+use crate::host::report::ChangeReport;
 use crate::host::{Agent, Error, Failure, Finished, Host, Report, Session, Start, Status, View};
 use crate::journal::Purpose;
 use crate::policy::Verdict;
@@ -25,8 +25,13 @@ pub struct OpenDraft {
 /// What to do about a change where someone else has changed the same.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Choice {
-    /// To want it all the same, but to leave these fields as they are now.
-    But(Vec<FieldConflict>),
+    /// To want it all the same, but to leave some of the fields as they are now.
+    But {
+        /// What the person was shown: what is otherwise by now is asked about again.
+        shown: Vec<FieldConflict>,
+        /// What stays as it is now.
+        theirs: Vec<FieldConflict>,
+    },
     /// Not to want it any more.
     Drop,
 }
@@ -56,8 +61,10 @@ impl Host {
         session.stop().clear();
         let savepoint = session.savepoint();
         session.set_clock(self.clock.now(), self.zone.clone());
+        let before = session.change_set();
         let outcome = self.on_thread(session, work).await;
-        if outcome.is_err() {
+        // Nothing rests on what a line has looked at that wants nothing.
+        if outcome.is_err() || session.change_set() == before {
             session.back_to(savepoint);
         }
         outcome
@@ -81,11 +88,11 @@ impl Host {
     /// not to. What was written is not wanted any more; what was not stays in the draft.
     pub async fn apply_open(&self, draft: &OpenDraft, mut start: Start) -> Finished {
         start.purpose = Purpose::Run;
-        let set = draft.pending();
         let dry_run = start.dry_run;
-        let mut finished = self.apply_drafted(start, set.clone()).await;
+        let set = draft.pending();
+        let finished = self.apply_set(Origin::default(), start, set, Some(&draft.session)).await;
         if !dry_run {
-            draft.take_off(&set, &mut finished);
+            draft.take_off(&finished);
         }
         finished
     }
@@ -100,14 +107,14 @@ impl Host {
         draft: &OpenDraft,
         choices: BTreeMap<EntityId, Choice>,
     ) -> Result<(), Failure> {
-        draft.session.drop_snapshot();
+        // What else was looked at, the person has been told of.
+        draft.refresh();
         self.line(draft, move |session| {
             let mut decided = Vec::new();
             for change in session.change_set().changes() {
                 match choices.get(&change.id()) {
                     None => decided.push(change.clone()),
-                    Some(Choice::Drop) => {}
-                    Some(Choice::But(theirs)) => decided.push(on_now(session, change, theirs)?),
+                    Some(choice) => decided.extend(on_now(session, change, choice)?),
                 }
             }
             session.rest_on(&ChangeSet::numbered(decided));
@@ -178,69 +185,62 @@ impl OpenDraft {
     /// Forgets what was read of the board: what is looked at next is read anew. What is wanted
     /// stays, and rests on what it was wanted of.
     pub fn refresh(&self) {
+        // What was seen of what is wanted goes with it.
+        self.session.rest_on(&self.pending());
         self.session.drop_snapshot();
     }
 
-    /// Takes what was written off the draft.
-    fn take_off(&self, set: &ChangeSet, finished: &mut Finished) {
-        let report = &mut finished.report;
-        let mut left = Vec::new();
-        match report.status {
-            Status::Applied | Status::NoChanges => {}
-            Status::Partial => {
-                for change in set.changes() {
-                    let made = finished.made.contains_key(change.id().as_str());
-                    let Ok(real) = with_ids(change, &finished.made) else { continue };
-                    let (id, entity) = (real.id().to_string(), real.entity());
-                    let shown = |it: &&ChangeReport| it.id == id && it.entity == entity;
-                    match report.changes.iter().find(shown).map(|it| it.status) {
-                        // What was found there already is not shown.
-                        None | Some(ChangeStatus::Applied) => {}
-                        // To want it again could make it twice.
-                        Some(status) if made || status == ChangeStatus::Unknown => {
-                            report.warnings.push(format!(
-                                "`{}` was written in part, or may have been: carry it on with `planwright resume {}`",
-                                change.title(),
-                                report.run_id
-                            ));
-                        }
-                        Some(_) => left.push(real),
-                    }
-                }
+    /// Takes what was applied off the draft. What a run has begun is its own to carry on: to want it
+    /// here, too, could make it twice.
+    fn take_off(&self, finished: &Finished) {
+        match finished.report.status {
+            Status::Applied | Status::NoChanges | Status::Partial => {
+                self.session.begin_segment(finished.made.clone());
+                self.session.drop_wishes();
             }
             Status::Previewed
             | Status::Denied
             | Status::Held
             | Status::Conflict
-            | Status::Failed => return,
+            | Status::Failed => {}
         }
-        self.session.begin_segment(finished.made.clone());
-        self.session.rest_on(&ChangeSet::numbered(left));
     }
 }
 
-/// Rests a change on what is there now, but for some fields, which it leaves as they are.
-fn on_now(session: &Session, change: &Change, theirs: &[FieldConflict]) -> Result<Change, Error> {
+/// Rests a change on what is there now, as far as the person was shown it: where it has moved
+/// again since, it is as it was, and will be asked about again. `None` if there is nothing any
+/// more to change.
+fn on_now(session: &Session, change: &Change, choice: &Choice) -> Result<Option<Change>, Error> {
+    let Choice::But { shown, theirs } = choice else { return Ok(None) };
     let write = match &change.write {
-        Write::Plan(edit) => {
-            let read = session.read_plan(&edit.known().id)?;
-            Write::Plan(Box::new(edited(edit, &read.value, read.etag, theirs)))
-        }
-        Write::PlanDetails { plan, title, edit } => {
-            let read = session.read_plan_details(plan)?;
-            let edit = edited(edit, &read.value, read.etag, theirs);
+        Write::Plan(edit) => session.read_plan(&edit.known().id).map(|read| {
+            Write::Plan(Box::new(settled(edit, &read.value, read.etag, shown, theirs)))
+        }),
+        Write::PlanDetails { plan, title, edit } => session.read_plan_details(plan).map(|read| {
+            let edit = settled(edit, &read.value, read.etag, shown, theirs);
             Write::PlanDetails { plan: plan.clone(), title: title.clone(), edit }
-        }
-        Write::Bucket(edit) => {
-            let read = session.read_bucket(&edit.known().id)?;
-            Write::Bucket(edited(edit, &read.value, read.etag, theirs))
-        }
-        Write::Task(edit) => {
-            let (now, basis) = task_now(session, edit.known())?;
-            Write::Task(Box::new(edited(edit, &now, basis, theirs)))
-        }
+        }),
+        Write::Bucket(edit) => session
+            .read_bucket(&edit.known().id)
+            .map(|read| Write::Bucket(settled(edit, &read.value, read.etag, shown, theirs))),
+        Write::Task(edit) => task_now(session, edit.known())
+            .map(|(now, basis)| Write::Task(Box::new(settled(edit, &now, basis, shown, theirs)))),
     };
-    Ok(Change { write, ..change.clone() })
+    let write = match write {
+        _ if change.op() == Op::Create => change.write.clone(),
+        Err(error) if error.is_not_found() => return Ok(None),
+        other => other?,
+    };
+    let takes_along = match &write {
+        Write::Bucket(Edit::Delete { before, .. }) => {
+            session.tasks_in(&before.id)?.into_iter().collect()
+        }
+        Write::Plan(edit) if edit.after().is_none() => {
+            session.listed_tasks(&edit.known().id)?.into_iter().collect()
+        }
+        _ => change.takes_along.clone(),
+    };
+    Ok(Some(Change { write, takes_along, ..change.clone() }))
 }
 
 /// A task as it is now, as far as it was read before.
@@ -261,20 +261,37 @@ fn task_now(session: &Session, read: &TaskState) -> Result<(TaskState, TaskBasis
     Ok((now, basis))
 }
 
-fn edited<T: crate::change::Fields + Clone, B>(
+fn settled<T: Fields + Clone, B: Clone>(
     edit: &Edit<T, B>,
     now: &T,
     tag: B,
+    shown: &[FieldConflict],
     theirs: &[FieldConflict],
 ) -> Edit<T, B> {
+    let is_as_shown = |it: &&FieldConflict| now.value(it.field) == it.theirs;
     match edit {
         Edit::Create { after } => Edit::Create { after: after.clone() },
-        Edit::Update { before, after, .. } => {
-            let mut wanted = now.clone();
-            wanted.graft(before, after);
-            wanted.copy_fields(now, theirs);
-            Edit::Update { before: now.clone(), after: wanted, basis: tag }
+        Edit::Update { before, after, basis } => {
+            let seen: Vec<FieldConflict> = shown.iter().filter(is_as_shown).cloned().collect();
+            let (theirs, mine): (Vec<_>, Vec<_>) = seen
+                .iter()
+                .cloned()
+                .partition(|it| theirs.iter().any(|other| other.field == it.field));
+            // In a map it is an entry that is wanted, not the whole.
+            let mut merged = now.clone();
+            merged.graft(before, after);
+            let (mut base, mut wanted) = (before.clone(), after.clone());
+            base.copy_fields(now, &seen);
+            wanted.copy_fields(&merged, &mine);
+            wanted.copy_fields(now, &theirs);
+            // What moved beside is compared when it is applied.
+            Edit::Update { before: base, after: wanted, basis: basis.clone() }
         }
-        Edit::Delete { .. } => Edit::Delete { before: now.clone(), basis: tag },
+        Edit::Delete { .. } if shown.iter().all(|it| is_as_shown(&it)) => {
+            Edit::Delete { before: now.clone(), basis: tag }
+        }
+        Edit::Delete { before, basis } => {
+            Edit::Delete { before: before.clone(), basis: basis.clone() }
+        }
     }
 }

@@ -93,7 +93,7 @@ impl Host {
         start.purpose = Purpose::Resume;
         let origin = Origin { parent: Some(id.clone()), takes_up: None, cut_short };
         let done = set.is_empty() && !cut_short;
-        let finished = self.apply_set(origin, start, set).await;
+        let finished = self.apply_set(origin, start, set, None).await;
         if !dry_run {
             let report = serde_json::json!({ "resumed_by": finished.report.run_id });
             let now = self.clock.now();

@@ -234,17 +234,23 @@ impl Host {
         let takes_up = Some(saved.digest.clone());
         let parent = RunId::parse(&saved.run_id).ok();
         let origin = Origin { parent, takes_up, ..Origin::default() };
-        self.apply_set(origin, start, saved.change_set).await
+        self.apply_set(origin, start, saved.change_set, None).await
     }
 
     /// Applies a set that was drafted by looking at the board, as `start` says.
     pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
-        self.apply_set(Origin::default(), start, set).await
+        self.apply_set(Origin::default(), start, set, None).await
     }
 
     /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
-    /// it.
-    pub(crate) async fn apply_set(&self, origin: Origin, start: Start, set: ChangeSet) -> Finished {
+    /// it. What was looked at in the session in which it was drafted counts as in a run.
+    pub(crate) async fn apply_set(
+        &self,
+        origin: Origin,
+        start: Start,
+        set: ChangeSet,
+        drafted_in: Option<&Session>,
+    ) -> Finished {
         let mut run = match self.open(start).await {
             Ok(run) => run,
             Err(finished) => return *finished,
@@ -254,7 +260,7 @@ impl Host {
             run.fail(failure);
             return run.finish().await;
         }
-        run.take_up(&set);
+        run.take_up(&set, drafted_in);
         let named = set.clone();
         let learn = move |session: &Session| {
             named.changes().iter().for_each(|it| session.learn_names(it, it.plan()));
@@ -410,6 +416,8 @@ impl Host {
         let on_thread = session.clone();
         let outcome = worker::run("planwright-run", move || work(&on_thread)).await;
         watch.abort();
+        // Whatever it still sets, it sets before what comes next.
+        let _aborted = watch.await;
         match (outcome, stop.reason()) {
             // Whatever the program made of it: a stop is a stop.
             (Ok(Err(failure)), _) => Err(failure),

@@ -19,7 +19,7 @@ use crate::script::Budget;
 use crate::script::api::{Bucket, Plan, Run, Task, User};
 use crate::script::budget::Meter;
 use crate::script::check::{InPlace, in_place_call, nesting};
-use crate::script::convert::to_json;
+use crate::script::convert::{from_json, to_json};
 use crate::script::diagnose::{Sources, explain};
 use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
 use crate::script::library::{Library, file_of};
@@ -174,6 +174,31 @@ impl Console {
         self.scope.set_or_push(name, value);
     }
 
+    /// Tells whether lines can be run as one.
+    #[must_use]
+    pub fn compiles(&self, lines: &str) -> bool {
+        let State { texts, .. } = self.libraries.lock().clone();
+        compile(&texts, lines, FILE).is_ok()
+    }
+
+    /// Takes something for the last result.
+    pub fn set_last(&mut self, value: &Value) {
+        if !value.is_null() {
+            self.scope.set_or_push(LAST, from_json(value));
+        }
+    }
+
+    /// Notes what was done beside lines, for whoever saves them.
+    pub fn note(&mut self, text: String) {
+        self.lines.push(Line { text, uses_last: Vec::new(), has_value: false });
+    }
+
+    /// Tells whether there is nothing to save.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// Returns what is known of the variables, by name.
     #[must_use]
     pub const fn kinds(&self) -> &BTreeMap<String, complete::Known> {
@@ -283,15 +308,10 @@ impl Console {
         self.kinds = self.scope.iter_raw().map(known).collect();
     }
 
-    /// Returns the lines that did what they said, as the text of a skill; `board` is the title of
-    /// the plan that was in use.
+    /// Returns the lines that did what they said, as the text of a skill.
     #[must_use]
-    pub fn script(&self, plan: Option<&str>) -> String {
+    pub fn script(&self) -> String {
         let mut texts = vec!["//! Lines that were typed.".to_owned(), String::new()];
-        if let Some(title) = plan {
-            let title = serde_json::to_string(title).unwrap_or_default();
-            texts.push(format!("let board = plan({title});"));
-        }
         // Which line the last result of each line is the result of.
         let last_before = |n: usize| self.lines.iter().take(n).rposition(|it| it.has_value);
         let users = self.lines.iter().enumerate().filter(|(_, it)| !it.uses_last.is_empty());
@@ -307,7 +327,11 @@ impl Console {
                 let at = last_statement(&said);
                 said.insert_str(at, &format!("let last_{n} = "));
             }
-            texts.push(said + ";");
+            // What ends with a comment ends before it.
+            let last = tokens(&said).last().map(|it| it.piece);
+            let end = if matches!(last, Some(Piece::Comment(_))) { "\n;" } else { ";" };
+            let is_note = said.starts_with("//") && !said.contains('\n');
+            texts.push(if is_note { said } else { said + end });
         }
         texts.join("\n") + "\n"
     }
@@ -316,16 +340,32 @@ impl Console {
 /// Returns where the last statement of a line begins, in bytes.
 fn last_statement(line: &str) -> usize {
     let (mut depth, mut at) = (0_i32, 0);
-    for token in tokens(line) {
+    let tokens: Vec<_> =
+        tokens(line).into_iter().filter(|it| !matches!(it.piece, Piece::Comment(_))).collect();
+    for (n, token) in tokens.iter().enumerate() {
+        let next = tokens.get(n + 1);
         match token.piece {
             Piece::Open => depth += 1,
-            Piece::Close => depth -= 1,
-            Piece::Sign if depth == 0 && token.of(line) == ";" => at = token.end,
+            Piece::Close => {
+                depth -= 1;
+                // A block that another statement follows.
+                let goes_on = |it: &str| ["else", "catch", "while", "until"].contains(&it);
+                if let Some(next) = next
+                    && depth == 0
+                    && token.of(line) == "}"
+                    && !matches!(next.piece, Piece::Sign | Piece::Close)
+                    && !goes_on(next.of(line))
+                {
+                    at = next.start;
+                }
+            }
+            Piece::Sign if depth == 0 && token.of(line) == ";" => {
+                at = next.map_or(at, |it| it.start);
+            }
             _ => {}
         }
     }
-    let rest = line.get(at..).unwrap_or_default();
-    at + (rest.len() - rest.trim_start().len())
+    at
 }
 
 /// The imports of earlier lines.

@@ -52,10 +52,16 @@ fn variables_functions_imports_and_the_last_result_live_on() {
         let a = "another"; a
         ()
         _
+        let a = 7
+        a
+        const B = 1; let c = 3 // three
+        let B = 2
+        let c = B + c
+        c
     "#;
     let said = lines(&place, text).code(0).stdout;
     let expected = ["4", "5", "15", "23", "over several lines", "the rest over several lines!"];
-    let expected = expected.into_iter().chain(["another", "another"]);
+    let expected = expected.into_iter().chain(["another", "another", "7", "5"]);
     assert_eq!(said.lines().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
@@ -79,10 +85,10 @@ fn nothing_is_written_before_apply_and_undo_restores_the_board() {
     assert_eq!(output.stdout, "true\n");
     assert_eq!(content(&planner), before);
     lines(&place, &format!("{change}:apply\n:undo\n")).code(3).says(&[":undo --force"]);
-    lines(&place, "1\n:undo\n").code(1).says(&["nothing was applied"]);
+    lines(&place, "1\n:undo\n").code(1).says(&["nothing is left to take back"]);
     let _whole = place.run(&["undo", "last", "--force"]).code(0);
     let output = lines(&place, &format!("{change}:apply\n:undo --force\n:undo\n"));
-    output.code(1).says(&["nothing was applied in this session"]);
+    output.code(1).says(&["nothing is left to take back"]);
     assert_eq!(content(&planner), before);
 }
 
@@ -193,12 +199,120 @@ fn someone_elses_edit_is_shown_from_both_sides_and_nothing_is_written() {
     // What was not touched by both is merged.
     let mut session = Session::start(&place);
     session.line(&format!(":use {PLAN}"));
-    session.line("let t = board.task(\"theirs\"); t.due = today(); 1");
+    session.line("let t = board.task(\"theirs\"); ()\nt.due = today(); 1");
     session.answers("1");
     planner.edit("mei@bos.example", &path, &json!({ "title": "theirs again" }));
     session.line(":apply");
     session.end().code(0);
     assert!(planner.task("theirs again")["dueDateTime"].is_string());
+}
+
+/// Types `lines`, has Mei edit, and types `more`; returns how it ends.
+fn meanwhile(
+    planner: &Planner,
+    place: &Place,
+    lines: &str,
+    title: &str,
+    edit: &Value,
+    more: &str,
+) -> Output {
+    let id = planner.task(title)["id"].as_str().unwrap().to_owned();
+    let mut session = Session::start(place);
+    session.line(&format!(":use {PLAN}\nlet a = board.task(\"{title}\"); ()"));
+    session.line(&format!("{lines}\n\"ready\""));
+    session.answers("ready");
+    let details = if edit.get("description").is_some() { "/details" } else { "" };
+    planner.edit("mei@bos.example", &format!("/planner/tasks/{id}{details}"), edit);
+    planner.exchanges();
+    session.line(more);
+    session.end()
+}
+
+#[test]
+fn what_a_line_decided_on_is_compared_at_apply() {
+    let task = "Label the spare laptops";
+    let other = "let b = board.task(\"Collect ideas for the summer party\"); ";
+    let done = json!({ "percentComplete": 100 });
+    let described = json!({ "description": "other" });
+    let open = format!("{other}if a.percent_complete == 0 {{ b.priority = \"urgent\" }}");
+    let bare = "if a.description == \"\" { a.priority = \"urgent\" }";
+    for (lines, edit, more, code) in [
+        (open.as_str(), &done, ":apply", 4),
+        // What a line looks at that wants nothing is nobody's reason.
+        ("let p = a.percent_complete;\na.start = today()", &done, ":apply", 0),
+        (bare, &described, ":apply", 4),
+        (bare, &described, ":refresh\n:apply", 4),
+    ] {
+        let planner = Planner::demo();
+        let place = free(&planner);
+        let output = meanwhile(&planner, &place, lines, task, edit, more);
+        let label = format!("{lines}: {}", output.stderr);
+        assert_eq!(output.code, code, "{label}");
+        assert_eq!(planner.writes().is_empty(), code == 4, "{label}");
+    }
+}
+
+#[test]
+fn an_agent_given_from_outside_stays() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let agents =
+        "[policies]\nalways = []\n[agents.fern]\nplans = [\"BOS Operations\"]\n[agents.moss]\n";
+    place.file("planwright.toml", agents);
+    let as_fern = |text: &str| place.run_with(&["repl", "--as", "fern"], text, &[]);
+    as_fern("plans().len()\n:as fern\nplans().len()\n").code(0);
+    for other in [":as", ":as moss"] {
+        as_fern(&format!("{other}\n")).code(5).says(&["this session is `fern`'s"]);
+    }
+    lines(&place, ":as fern\n:as\nplans().len()\n").code(0);
+    // What it may see is taken from it while it looks.
+    let mut session = Session::start_with(&place, &["--as", "fern"]);
+    session.line(&format!(":use {PLAN}\nboard.buckets.len()"));
+    session.answers("4");
+    place.file("planwright.toml", &agents.replace("BOS Operations", "Website Relaunch"));
+    session.line("board.buckets.len()");
+    session.end().code(1).says(&["what `fern` may see has changed"]);
+}
+
+#[test]
+fn what_is_saved_does_what_was_typed() {
+    let place = Place::embedded();
+    place.file("planwright.toml", FREE);
+    let text = ":use BOS Operations\nlet n = board.create_task(#{ title: \"one\" }); ()\nlet a = 1 // one\n-1;\nfn f() { a_text() } fn a_text() { \"two\" } f()\nlet b = `${_} ${a}`; ()\n:use Website Relaunch\nlet m = board.create_task(#{ title: b }); ()\n:discard 9\n";
+    lines(&place, text).code(1);
+    let text = text.replace(":discard 9\n", ":save s.rhai\n:json\n:changes\n");
+    let output = lines(&place, &text).code(0);
+    let at = output.stdout.find('[').unwrap();
+    let typed: Value = serde_json::from_str(output.stdout.get(at..).unwrap()).unwrap();
+    let saved = place.run(&["run", "s.rhai", "-n", "--json"]).code(0).json();
+    for n in 0..2 {
+        assert_eq!(typed[n]["title"], saved["changes"][n]["title"], "{saved:#}");
+        assert_eq!(typed[n]["plan"], saved["changes"][n]["plan"]);
+    }
+    assert_eq!(typed[1]["title"], "two 1");
+    // A file of lines is run like what was piped.
+    place.file("lines.txt", "let x = 1\nlet y = 2\n:doc assign\nx + y\n");
+    assert!(lines(&place, ":load lines.txt\n").code(0).stdout.ends_with("3\n"));
+    place.file("bad.txt", "let x = 1\nlet y =\n:doc assign\n");
+    lines(&place, ":load bad.txt\n").code(1).says(&["bad.txt:2"]);
+    lines(&place, ":save t.rhai\n").code(1).says(&["no line to save"]);
+}
+
+#[test]
+fn json_is_all_that_is_printed_where_it_is_asked_for() {
+    let place = Place::embedded();
+    place.file("planwright.toml", FREE);
+    let text = "print(\"a\\u009bb\")\n1 + 1\n:use BOS Operations\nlet t = board.tasks[0]; t.title = \"x\"\n";
+    let output = place.run_with(&["repl", "--json"], text, &[]).code(0);
+    let values: Vec<Value> = serde_json::Deserializer::from_str(&output.stdout)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(values[..2], [json!("a\u{9b}b"), json!(2)]);
+    assert!(!output.stdout.contains('\u{9b}'));
+    assert_eq!(output.stderr.matches("1 change not applied").count(), 1, "{}", output.stderr);
+    let output = place.run_with(&["repl", "--json"], "nothing\n", &[]).code(1);
+    assert_eq!(output.json()["error"]["at"]["line"], 1);
 }
 
 #[test]
@@ -293,7 +407,11 @@ struct Session {
 
 impl Session {
     fn start(place: &Place) -> Self {
-        let mut command = place.command(&["repl"]);
+        Self::start_with(place, &[])
+    }
+
+    fn start_with(place: &Place, more: &[&str]) -> Self {
+        let mut command = place.command(&[&["repl"], more].concat());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());
@@ -400,7 +518,7 @@ mod in_a_terminal {
         terminal.line(":apply");
         terminal.sees("theirs  their title");
         terminal.sees("mine    my title");
-        terminal.sees("[m]ine, [t]heirs, or [d]rop the change?");
+        terminal.sees("[m]ine, [t]heirs, or [d]rop all of this change?");
         terminal.line("m");
         terminal.sees("mine    urgent");
         terminal.line("nonsense");
@@ -417,6 +535,48 @@ mod in_a_terminal {
         planner.task("their third");
         terminal.line(":quit");
         assert_eq!(terminal.end(), 0);
+    }
+
+    #[test]
+    fn what_moves_while_a_question_stands_is_asked_about_again() {
+        let planner = Planner::demo();
+        let place = free(&planner);
+        let id = planner.task(TASKS[0])["id"].as_str().unwrap().to_owned();
+        let edit = |body: Value| {
+            planner.edit("mei@bos.example", &format!("/planner/tasks/{id}"), &body);
+        };
+        let mut terminal = opened(&place);
+        let wish = "t.title = \"mine\"; t.priority = \"urgent\"";
+        terminal.does(&format!("let t = board.task(\"{}\"); {wish}", TASKS[0]), "bos ●1 ›");
+        edit(json!({ "title": "theirs A" }));
+        terminal.line(":apply");
+        terminal.sees("theirs  theirs A");
+        terminal.sees("[m]ine, [t]heirs");
+        edit(json!({ "title": "theirs B", "priority": 3 }));
+        terminal.line("m");
+        terminal.sees("theirs  theirs B");
+        terminal.until(|it| it.matches("[m]ine, [t]heirs").count() == 2);
+        // To ask for time is to decide nothing.
+        let seen = terminal.press("\u{3}").prompt("bos ●1 ›");
+        assert!(seen.contains("nothing is decided"), "{seen}");
+        assert_eq!(planner.task("theirs B")["priority"], 3);
+        terminal.line(":quit");
+        terminal.sees("Leave all the same?");
+        terminal.press("\u{3}").prompt("bos ●1 ›");
+    }
+
+    #[test]
+    fn what_is_pasted_is_run_line_by_line() {
+        let planner = Planner::demo();
+        let place = free(&planner);
+        let mut terminal = opened(&place);
+        terminal.press("\u{1b}[200~let a = 20\nlet b = 22\n:doc assign\na + b\u{1b}[201~");
+        terminal.sees("a + b");
+        terminal.press("\r");
+        terminal.until(|it| it.lines().any(|it| it == "42"));
+        terminal.prompt("bos ›");
+        terminal.press("let c = `item ${a} is`");
+        terminal.until(|it| it.ends_with("bos › let c = `item ${a} is`"));
     }
 
     #[test]

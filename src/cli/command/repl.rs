@@ -17,7 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   planwright repl --plan \"BOS Operations\"
     board.tasks.filter(|t| t.is_overdue())
-    board.task(\"Order coffee\").due = next(\"friday\")
+    let t = board.task(\"Label the spare laptops\")
+    t.due = today().next(\"friday\")
     :apply
     :undo
   planwright repl < lines.txt      run lines without a prompt; the first error ends it
@@ -39,15 +40,16 @@ pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, Comman
     let (way, _serving) = context.connect()?;
     let file = history_of(context, &way)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    // Ctrl-C stops what runs. Where nothing does, it is the editor's, or the end.
+    // Ctrl-C stops what runs; asked twice, it is the end. Where nothing runs it is the editor's, or
+    // the end.
     let busy = Arc::new(AtomicBool::new(is_terminal));
     let (interrupt, is_busy) = (context.interrupt_flag(), Arc::clone(&busy));
     context.handle().spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            interrupt.set(StopReason::Cancelled);
-            if !is_busy.load(Ordering::SeqCst) {
+            if interrupt.is_set() || !is_busy.load(Ordering::SeqCst) {
                 ui::leave();
             }
+            interrupt.set(StopReason::Cancelled);
         }
     });
     let mut repl = Repl::open(context, way, args.agent.as_deref())?;

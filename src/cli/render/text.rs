@@ -38,6 +38,21 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
+/// Writes out in JSON what a terminal would obey or not show: the value is the same.
+pub(crate) fn json_safe(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for ch in json.chars() {
+        if is_hidden(ch) || ch == '\u{7f}' {
+            for unit in ch.encode_utf16(&mut [0; 2]) {
+                let _infallible = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(ch);
+        }
+    }
+    out
+}
+
 /// The same for text of several lines, whose line ends stay.
 pub(crate) fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
@@ -89,6 +104,14 @@ mod tests {
         assert_eq!(visible("abc\u{202e}fed"), "abc<U+202E>fed");
         assert_eq!(visible("\u{9b}31m"), "<U+009B>31m");
         assert_eq!(visible("Café ☕ 👩‍🔧 日本"), "Café ☕ 👩‍🔧 日本");
+    }
+
+    #[test]
+    fn json_says_the_same_and_does_nothing() {
+        let value = serde_json::json!("a\u{9b}5m\u{202e}\u{e0001}\u{7f} Café 👩‍🔧");
+        let safe = json_safe(&value.to_string());
+        assert!(safe.contains("\\u009b5m\\u202e\\udb40\\udc01\\u007f"), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
     }
 
     proptest! {

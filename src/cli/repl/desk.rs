@@ -33,10 +33,10 @@ impl Desk {
         *self.host.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(host);
     }
 
-    /// Waits for something of the host's. What interrupted the one before interrupts it no more.
+    /// Waits for something of the host's. Ctrl-C stops it, and all that comes until it is taken
+    /// back.
     pub(crate) fn wait<T>(&self, work: impl AsyncFnOnce(&Host, &OpenDraft) -> T) -> T {
         let host = self.host();
-        host.interrupt.clear();
         self.runtime.block_on(work(&host, &self.draft))
     }
 
@@ -65,6 +65,7 @@ impl Desk {
                 }
             }
         });
+        self.host().interrupt.clear();
         found.unwrap_or_default()
     }
 }

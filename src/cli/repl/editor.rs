@@ -19,7 +19,8 @@ use crate::cli::exit::Exit;
 use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, visible};
 use crate::cli::repl::desk::Desk;
 use crate::cli::repl::help::{COMMANDS, TOPICS};
-use crate::cli::repl::{Ask, Flow, News, Repl, history};
+use crate::cli::repl::news::News;
+use crate::cli::repl::{Ask, Flow, Repl, Silence, history};
 use crate::cli::ui::Ui;
 use crate::model::PlanId;
 use crate::script::catalog::{TYPES, catalog};
@@ -150,7 +151,10 @@ impl Help {
     fn quoted(line: &str, at: usize, names: Vec<String>) -> Vec<Pair> {
         let quote = line.get(..at).and_then(|it| it.chars().last()).unwrap_or('"');
         let typed = line.get(at..).unwrap_or_default().to_lowercase();
-        let is_meant = |it: &String| it.to_lowercase().starts_with(&typed);
+        // In backticks there are no escapes, and `${` is code.
+        let fits =
+            |it: &String| quote != '`' || (!it.contains(['`', '$', '\\']) && visible(it) == *it);
+        let is_meant = |it: &String| it.to_lowercase().starts_with(&typed) && fits(it);
         names
             .into_iter()
             .filter(is_meant)
@@ -168,7 +172,7 @@ fn escaped(name: &str, quote: char) -> String {
     for ch in name.chars() {
         match ch {
             '\\' => out.push_str("\\\\"),
-            _ if ch == quote && quote != '`' => out.extend(['\\', ch]),
+            _ if ch == quote => out.extend(['\\', ch]),
             _ if ch.is_control() || visible(&ch.to_string()) != ch.to_string() => {
                 let code = u32::from(ch);
                 let text = if code <= 0xffff {
@@ -186,7 +190,9 @@ fn escaped(name: &str, quote: char) -> String {
 
 fn starting_with(start: &str, words: impl Iterator<Item = String>, after: &str) -> Vec<Pair> {
     let typed = start.to_lowercase();
+    // What would speak to the terminal has to be typed by its id.
     words
+        .filter(|it| visible(it) == *it)
         .filter(|it| it.to_lowercase().starts_with(&typed))
         .map(|it| Pair { display: visible(&it), replacement: format!("{it}{after}") })
         .collect()
@@ -210,7 +216,8 @@ impl Hinter for Help {
     type Hint = Told;
 
     fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<Told> {
-        if line.is_empty() || pos < line.len() {
+        // Without a style of its own it would look like what was typed.
+        if line.is_empty() || pos < line.len() || !self.is_colored {
             return None;
         }
         if let Some(past) = self.past.hint(line, pos, ctx) {
@@ -254,7 +261,7 @@ impl Highlighter for Help {
             });
             let style = match token.piece {
                 Piece::Word if KEYWORDS.contains(&text) => Some(KEYWORD),
-                Piece::Text(_) => Some(GREEN),
+                Piece::Text(_) | Piece::Template(_) => Some(GREEN),
                 Piece::Number => Some(NUMBER),
                 Piece::Comment(_) => Some(DIM),
                 Piece::Open | Piece::Close if is_of_pair => Some(PARTNER),
@@ -304,10 +311,14 @@ type Lines = Editor<Help, FileHistory>;
 struct Person<'e>(&'e mut Lines);
 
 impl Ask for Person<'_> {
-    fn ask(&mut self, question: &str) -> Option<String> {
+    fn is_anyone(&self) -> bool {
+        true
+    }
+
+    fn ask(&mut self, question: &str) -> Result<String, Silence> {
         // Nothing is completed, and no answer is unfinished.
         self.0.set_helper(None);
-        self.0.readline(question).ok()
+        self.0.readline(question).map_err(|_| Silence::Interrupted)
     }
 }
 
@@ -331,6 +342,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, 
     announce(&mut lines, &repl.news);
     ui.note(&format!("{DIM}Nothing is written before `:apply`. `:help` says more.{DIM:#}"));
     loop {
+        repl.begin();
         repl.catch_up();
         lines.set_helper(Some(Help::of(repl, is_colored)));
         let typed = match lines.readline(&repl.prompt()) {
@@ -347,6 +359,8 @@ pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, 
             }
             Err(error) => return Err(failed(error)),
         };
+        // Whatever was interrupted is over.
+        repl.begin();
         if !typed.trim().is_empty() && !history::is_secret(&typed) {
             // What can not be kept is no reason to stop.
             let _not_kept = lines.add_history_entry(typed.as_str());
@@ -363,8 +377,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, 
 /// Has what is saved in the workspace told above the line that is being typed.
 fn announce(lines: &mut Lines, news: &Arc<News>) {
     let Ok(mut printer) = lines.create_external_printer() else { return };
-    let wake = news.wake.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let (Some(wake), news) = (wake, Arc::downgrade(news)) else { return };
+    let (Some(wake), news) = (news.wake(), Arc::downgrade(news)) else { return };
     let tell = move || {
         while let (Ok(()), Some(news)) = (wake.recv(), news.upgrade()) {
             for line in news.take() {

@@ -8,9 +8,9 @@ use crate::cli::settings;
 
 /// Words with which secrets come.
 const TELLTALES: [&str; 7] =
-    ["bearer ", "access_token", "refresh_token", "client_secret", "password", "passwd", "api_key"];
-/// A run of so many letters and digits is no word.
-const LONG: usize = 40;
+    ["bearer ", "access_token", "refresh_token", "secret", "password", "passwd", "api_key"];
+/// A run of so many letters and digits is no word, and no id of Planner's (28).
+const LONG: usize = 30;
 
 /// Returns the file of a service, and makes its folder.
 pub(crate) fn file(context: &Context<'_>, service: &str) -> Result<PathBuf, CommandError> {
@@ -27,10 +27,20 @@ pub(crate) fn is_secret(line: &str) -> bool {
     if TELLTALES.iter().any(|it| lower.contains(it)) || line.contains("eyJ") {
         return true;
     }
-    let is_part = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '_' | '-' | '+' | '~');
+    // Entra's client secrets have this in them.
+    let bytes = line.as_bytes();
+    if bytes.windows(3).any(|it| it[0].is_ascii_digit() && it[1] == b'Q' && it[2] == b'~') {
+        return true;
+    }
+    let is_part = |ch: char| {
+        ch.is_ascii_alphanumeric() || matches!(ch, '_' | '-' | '+' | '~' | '.' | '/' | '=')
+    };
     line.split(|ch| !is_part(ch)).any(|run| {
         let has = |of: fn(&char) -> bool| run.chars().any(|it| of(&it));
-        run.len() >= LONG && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
+        let mixed = has(char::is_ascii_digit)
+            && has(char::is_ascii_uppercase)
+            && has(char::is_ascii_lowercase);
+        run.len() >= LONG && mixed
     })
 }
 
@@ -45,6 +55,8 @@ mod tests {
             "// Bearer x",
             "let client_secret = 1",
             "let x = \"q8Q~Zk3mPvT1wXyLrB7nC5dF9gH2jK4sA6uE0iOqWzY\"",
+            "let s = \"abc8Q~Zk3mP.vT1wXyLrB7nC5dF9gH2jK4sA6uE0i\"",
+            "let s = \"Zk3mP.vT1wXyLrB7nC5d.F9gH2jK4sA6uE0i\"",
         ] {
             assert!(is_secret(line), "{line}");
         }

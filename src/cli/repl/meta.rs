@@ -9,14 +9,16 @@ use serde_json::json;
 use crate::cli::error::CommandError;
 use crate::cli::render::report;
 use crate::cli::render::table::{Column, show_list};
-use crate::cli::render::text::{BOLD, CYAN, DIM, YELLOW, count, paint, visible};
+use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
 use crate::cli::settings;
+use crate::host::Status;
 use crate::host::error::similar;
 use crate::policy::Verdict;
-use crate::script::catalog::{Member, TYPES, catalog};
+use crate::script::catalog::{Form, Member, TYPES, catalog};
 use crate::script::console::Shown;
+use crate::script::console::tokens::apart;
 use crate::script::workspace::read_script;
 
 /// How long `:reload` waits.
@@ -40,7 +42,11 @@ impl Repl<'_> {
                 let flags = flags(name, rest, &["--force", "--dry-run"])?;
                 return self.apply(How { force: flags[0], dry_run: flags[1] }, ask);
             }
-            "discard" => self.discard(rest)?,
+            "discard" => {
+                self.discard(rest)?;
+                self.note(&format!(":discard {rest}"));
+            }
+            "resume" => return self.resume(flags(name, rest, &["--force"])?[0]),
             "undo" => return self.undo(flags(name, rest, &["--force"])?[0]),
             "refresh" => {
                 none(name, rest)?;
@@ -55,9 +61,9 @@ impl Repl<'_> {
             "use" => self.use_plan(some(name, rest)?)?,
             "run" => self.run_skill(some(name, rest)?)?,
             "load" => {
-                let file = Path::new(some(name, rest)?);
-                let text = read_script(file).map_err(CommandError::from)?;
-                self.script(&text)?;
+                let file = some(name, rest)?;
+                let text = read_script(Path::new(file)).map_err(CommandError::from)?;
+                return self.load(file, &text, ask);
             }
             "save" => self.save(some(name, rest)?)?,
             "doc" => self.doc(some(name, rest)?)?,
@@ -81,12 +87,18 @@ impl Repl<'_> {
                 none(name, rest)?;
                 self.watcher.look_and_wait(RELOAD);
                 self.catch_up();
-                let problems = &self.watcher.current().problems;
-                let told = match problems.len() {
-                    0 => "everything that was saved is in force".to_owned(),
-                    n => format!("{} in the workspace is broken", count(n, "file")),
-                };
-                self.say(&told);
+                let bundle = self.watcher.current();
+                for problem in &bundle.problems {
+                    let text = format!(
+                        "{} {}",
+                        paint(RED.bold(), "broken:"),
+                        visible(&problem.to_string())
+                    );
+                    self.ui.note(&text);
+                }
+                if bundle.problems.is_empty() {
+                    self.say("the skills, policies and configuration that are saved are in force");
+                }
             }
             "json" => {
                 none(name, rest)?;
@@ -109,12 +121,38 @@ impl Repl<'_> {
         Ok(Flow::Go)
     }
 
+    /// Runs the lines of a file: as one script if they are one, else one after another.
+    fn load(&mut self, file: &str, text: &str, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+        let named = |mut error: CommandError, before: usize| {
+            match &mut error.failure.at {
+                Some(at) if at.file == "line" => {
+                    at.line += before;
+                    file.clone_into(&mut at.file);
+                }
+                _ => {}
+            }
+            error
+        };
+        if self.is_one(text) {
+            return self.one(text, ask).map_err(|error| named(error, 0));
+        }
+        let mut before = 0;
+        for part in apart(text) {
+            match self.one(&part, ask).map_err(|error| named(error, before))? {
+                Flow::Go => {}
+                other => return Ok(other),
+            }
+            before += part.matches('\n').count();
+        }
+        Ok(Flow::Go)
+    }
+
     fn say(&self, text: &str) {
         self.ui.note(&paint(DIM, text));
     }
 
     fn changes(&self) {
-        let preview = self.desk.draft.preview();
+        let preview = self.preview();
         if self.ui.json() {
             return self.ui.json_value(&preview.changes);
         }
@@ -155,11 +193,18 @@ impl Repl<'_> {
             }
         }
         let skill = self.watcher.current().skill(&name)?;
-        let params = skill.manifest.arguments(&pairs)?;
+        let params = skill.manifest.arguments(&pairs).map_err(|mut failure| {
+            failure.hint = failure.hint.map(|it| it.replace("-p ", ""));
+            failure
+        })?;
         let data = self.drafting(|_, budget| {
             let program = skill.program(params, budget);
             Box::new(move |session| program.run(session))
         })?;
+        let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        console.set_last(&data);
+        drop(console);
+        self.note(&format!(":run {typed}"));
         show::value(&self.ui, &data);
         Ok(())
     }
@@ -174,8 +219,11 @@ impl Repl<'_> {
                 .hint(format!("to replace it: `:save {file} --force`")));
         }
         let console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = console.script(self.plan.as_ref().map(|(_, title)| title.as_str()));
+        let (text, is_empty) = (console.script(), console.is_empty());
         drop(console);
+        if is_empty {
+            return Err(CommandError::new("not_found", "there is no line to save yet"));
+        }
         settings::write_whole(Path::new(file), &text)?;
         self.say(&format!("saved; try it with `planwright run {file} --dry-run`"));
         Ok(())
@@ -234,20 +282,36 @@ impl Repl<'_> {
         if let Some(error) = report.error {
             return Err(error.into());
         }
-        if report.verdicts.is_empty() && !report.changes.is_empty() {
+        if report.status == Status::Conflict {
+            self.say("it was not judged: someone else has changed the same");
+        }
+        if self.agent_previews()? {
+            self.ui.answer("host R4 denies: this agent may preview only");
+        } else if report.status == Status::Previewed && report.verdicts.is_empty() {
             self.say("nothing is said against what is pending");
         }
         Ok(())
     }
 
+    fn agent_previews(&self) -> Result<bool, CommandError> {
+        let start = self.start(How { force: false, dry_run: true })?;
+        Ok(start.agent.is_some_and(|it| !it.may_apply))
+    }
+
     fn act_for(&mut self, name: &str) -> Result<(), CommandError> {
+        let name = name.trim_matches(['"', '\'']);
+        if self.is_bound && self.agent.as_deref() != Some(name) {
+            let agent = self.agent.as_deref().unwrap_or_default();
+            return Err(CommandError::new("not_permitted", format!("this session is `{agent}`'s"))
+                .hint("it began with `--as`: leave it to act for someone else"));
+        }
         if self.n_pending() > 0 {
             let message = format!("{} pending", count(self.n_pending(), "change"));
             return Err(CommandError::usage(message)
                 .hint("`:apply` or `:discard` them first: what one wants, another does not"));
         }
         let agent = Some(name).filter(|it| !it.is_empty());
-        let desk = Self::desk(self.context, &self.way, &self.watcher, agent)?;
+        let desk = Self::desk(self.context, &self.way, &self.watcher, agent, &self.json)?;
         // What lines know of the board belongs to whoever saw it.
         let libraries = self.news.libraries.clone();
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
@@ -259,7 +323,7 @@ impl Repl<'_> {
         if let Some((id, _)) = self.plan.take() {
             // It may be out of reach now.
             if let Err(error) = self.use_plan(id.as_str()) {
-                self.ui.note(&paint(YELLOW, &error.failure.message));
+                self.ui.error(&error);
             }
         }
         let told = agent.map_or_else(|| "yourself".to_owned(), visible);
@@ -273,14 +337,19 @@ impl Repl<'_> {
             None => (None, name),
         };
         let word = word.trim_end_matches("()");
-        let is_type = |it: &&&str| on.is_none() && it.eq_ignore_ascii_case(word);
-        let is_meant = |it: &&Member| match TYPES.iter().find(is_type) {
-            Some(name) => it.on.as_deref() == Some(*name),
-            None => {
-                let same = |it: &Member| {
-                    on.is_none_or(|on| it.on.as_ref().is_some_and(|x| x.eq_ignore_ascii_case(on)))
-                };
-                it.name == word && same(it)
+        let is_type = |it: &&&str| on.is_none() && **it == word;
+        let is_meant = |it: &&Member| {
+            if !it.skills || it.form == Form::Operator {
+                return false;
+            }
+            match TYPES.iter().find(is_type) {
+                Some(name) => it.on.as_deref() == Some(*name),
+                None => {
+                    let same = |it: &Member, on: &str| {
+                        it.on.as_ref().is_some_and(|x| x.eq_ignore_ascii_case(on))
+                    };
+                    it.name == word && on.is_none_or(|on| same(it, on))
+                }
             }
         };
         let found: Vec<_> = catalog().members().iter().filter(is_meant).collect();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::repl::{Flow, Nobody, Repl};
-use crate::script::console::tokens::is_open;
+use crate::script::console::tokens::Lines;
 
 /// The largest input of one line, or of several that belong together.
 const MAX_LINE: usize = 1 << 20;
@@ -16,10 +16,10 @@ const MAX_LINE: usize = 1 << 20;
 /// Runs the lines of standard input. `busy` says whether Ctrl-C has something to stop.
 pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, CommandError> {
     let mut input = std::io::stdin().lock();
-    let (mut text, mut n, mut began) = (String::new(), 0, 1);
+    let (mut lines, mut n, mut began) = (Lines::default(), 0, 1);
     loop {
-        let before = text.len();
-        let more = std::io::Read::take(&mut input, MAX_LINE as u64).read_line(&mut text);
+        let mut line = String::new();
+        let more = std::io::Read::take(&mut input, MAX_LINE as u64).read_line(&mut line);
         let is_end = more.map_err(|error| match error.kind() {
             std::io::ErrorKind::InvalidData => {
                 CommandError::new("syntax", format!("line {} is not UTF-8 text", n + 1))
@@ -27,27 +27,28 @@ pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, C
             _ => error.into(),
         })? == 0;
         n += usize::from(!is_end);
-        let is_command = text.trim_start().starts_with(':');
-        let goes_on = !is_end && !is_command && is_open(&text);
-        if text.len() > MAX_LINE {
+        let line = if n == 1 { line.trim_start_matches('\u{feff}') } else { &line };
+        let is_command = lines.text().is_empty() && line.trim_start().starts_with(':');
+        let goes_on = lines.add(line) && !is_end && !is_command;
+        if lines.text().len() > MAX_LINE {
             return Err(CommandError::new("budget", format!("line {began} is larger than 1 MiB")));
         }
         if goes_on {
             continue;
         }
+        let text = lines.take();
         busy.store(true, Ordering::SeqCst);
         let outcome = repl.handle(&text, &mut Nobody);
         busy.store(false, Ordering::SeqCst);
         match outcome {
             Ok(Flow::Go) => {}
             Ok(Flow::Refused(exit)) => return Ok(exit),
-            Ok(Flow::Leave) => break,
+            Ok(Flow::Leave) => return Ok(Exit::Done),
             Err(error) => return Err(placed(error, began)),
         }
-        if is_end && before == text.len() {
+        if is_end {
             break;
         }
-        text.clear();
         began = n + 1;
     }
     repl.may_leave(&mut Nobody);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use crate::change::{Change, ChangeSet, EntityId};
+use crate::change::{Change, ChangeSet, EntityId, Op};
 use crate::cli::render::report;
 use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, paint};
 use crate::cli::repl::Ask;
@@ -38,11 +38,14 @@ fn choice(
     zone: &TimeZone,
 ) -> Option<Choice> {
     ui.note(&paint(BOLD, &shown.title));
-    if shown.conflict.is_empty() {
-        // It is gone, or is to go.
-        let text = "someone has changed it meanwhile: [k]eep what you want, [d]rop the change? ";
-        return match one_of(ask, text, &["keep", "drop"])? {
-            "keep" => Some(Choice::But(Vec::new())),
+    let all = shown.conflict.clone();
+    let but = |theirs| Some(Choice::But { shown: all.clone(), theirs });
+    if shown.conflict.is_empty() || shown.op == Op::Delete {
+        // It is gone, or is to go, or what was looked at elsewhere has moved.
+        let why = shown.error.as_ref().map_or("it has moved meanwhile", |it| it.message.as_str());
+        ui.note(&format!("  {}", paint(CYAN, why)));
+        return match one_of(ui, ask, "  [k]eep the change, or [d]rop it? ", &["keep", "drop"])? {
+            "keep" => but(Vec::new()),
             _ => Some(Choice::Drop),
         };
     }
@@ -55,6 +58,7 @@ fn choice(
             // It was only looked at.
             ui.note(&format!("  theirs  {}", paint(CYAN, &now)));
             match one_of(
+                ui,
                 ask,
                 "  you looked at it: [k]eep the change, [d]rop it? ",
                 &["keep", "drop"],
@@ -67,8 +71,9 @@ fn choice(
         ui.note(&format!("  theirs  {}", paint(CYAN, &now)));
         ui.note(&format!("  mine    {}", paint(GREEN, &wanted)));
         match one_of(
+            ui,
             ask,
-            "  [m]ine, [t]heirs, or [d]rop the change? ",
+            "  [m]ine, [t]heirs, or [d]rop all of this change? ",
             &["mine", "theirs", "drop"],
         )? {
             "mine" => {}
@@ -76,16 +81,17 @@ fn choice(
             _ => return Some(Choice::Drop),
         }
     }
-    Some(Choice::But(theirs))
+    but(theirs)
 }
 
 /// Asks until one of the words, or its first letter, is said; `None` to give up.
-fn one_of<'a>(ask: &mut dyn Ask, question: &str, words: &[&'a str]) -> Option<&'a str> {
+fn one_of<'a>(ui: &Ui, ask: &mut dyn Ask, question: &str, words: &[&'a str]) -> Option<&'a str> {
     loop {
-        let said = ask.ask(question)?.trim().to_lowercase();
+        let said = ask.ask(question).ok()?.trim().to_lowercase();
         let is_meant = |it: &&&str| !said.is_empty() && it.starts_with(said.as_str());
         if let Some(word) = words.iter().find(is_meant) {
             return Some(word);
         }
+        ui.note(&paint(DIM, &format!("  it is one of: {}", words.join(", "))));
     }
 }

@@ -13,6 +13,8 @@ use crate::script::console::Shown;
 
 /// The most lines of a value that a person is shown.
 const MAX_LINES: usize = 40;
+/// The most characters of a text.
+const MAX_TEXT: usize = 4000;
 /// The most rows of a list.
 const MAX_ROWS: usize = 200;
 
@@ -60,19 +62,28 @@ pub(crate) fn value(ui: &Ui, value: &Value) {
 fn shortened(ui: &Ui, text: &str) -> String {
     let lines: Vec<&str> = text.split('\n').collect();
     match lines.get(..MAX_LINES) {
-        Some(first) if ui.format == Format::Human && lines.len() > MAX_LINES => {
+        _ if !is_cut(ui) => text.to_owned(),
+        Some(first) if lines.len() > MAX_LINES => {
             let more = count(lines.len() - MAX_LINES, "more line");
-            ui.note(&paint(DIM, &format!("… {more}; after `:json` all is shown")));
-            first.join("\n")
+            format!("{}\n… {more}; after `:json` all is shown", first.join("\n"))
+        }
+        _ if text.chars().count() > MAX_TEXT => {
+            let first: String = text.chars().take(MAX_TEXT).collect();
+            format!("{first}… (after `:json` all is shown)")
         }
         _ => text.to_owned(),
     }
 }
 
+/// Tells whether what is long is cut: for a person, not for a file.
+fn is_cut(ui: &Ui) -> bool {
+    ui.format == Format::Human && Ui::is_terminal()
+}
+
 /// Leaves off what nobody would read.
 fn first<T>(ui: &Ui, mut items: Vec<T>) -> Vec<T> {
     let n = items.len();
-    if ui.format == Format::Human && n > MAX_ROWS {
+    if is_cut(ui) && n > MAX_ROWS {
         items.truncate(MAX_ROWS);
         let text = format!("{MAX_ROWS} of {n}; after `:json` all are shown");
         ui.note(&paint(DIM, &text));

@@ -1,14 +1,23 @@
 //! A run's set as a file, and a file's set as a run's.
 
 use crate::change::{ChangeSet, Draft, Edit, Saved, Write, saved};
+use crate::host::Session;
 use crate::host::run::Run;
 use crate::model::Versioned;
 
 impl Run<'_> {
     /// Takes up a set that was drafted before, as if it had just been.
-    pub(super) fn take_up(&self, set: &ChangeSet) {
+    pub(super) fn take_up(&self, set: &ChangeSet, drafted_in: Option<&Session>) {
+        let seen = drafted_in.map(|it| (it.read_set(), it.state().snapshot.clone()));
         let mut state = self.session.state();
         state.draft = Draft::of_set(set);
+        if let Some((reads, snapshot)) = seen {
+            state.snapshot = snapshot;
+            state.lists = reads.lists;
+            for (id, fields) in reads.fields {
+                fields.into_iter().for_each(|it| state.draft.note_read(id.clone(), it));
+            }
+        }
         for change in set.changes() {
             match &change.write {
                 Write::Plan(edit) => {

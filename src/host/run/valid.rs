@@ -7,7 +7,7 @@ use crate::change::{Change, ChangeSet, FieldConflict};
 use crate::host::Failure;
 use crate::host::apply::check::{Check, check};
 use crate::host::apply::images;
-use crate::host::apply::now::{Needs, Now, ReadSet};
+use crate::host::apply::now::{Needs, Now};
 use crate::host::apply::outcome::{Outcome, failure};
 use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key, whole};
 use crate::host::run::{Program, Run, interrupted};
@@ -43,7 +43,15 @@ impl Run<'_> {
     ) -> Valid {
         let reads = self.session.read_set();
         let needs = Needs::of(rest.set().changes(), &reads, &self.session.state().snapshot);
-        let mut now = match Now::fetch(&self.host.client, needs).await {
+        let read = tokio::select! {
+            biased;
+            () = self.host.interrupt.wait() => {
+                self.conclude(tally, Some(interrupted()));
+                return Valid::Over;
+            }
+            read = Now::fetch(&self.host.client, needs) => read,
+        };
+        let mut now = match read {
             Ok(now) => now,
             Err(error) => {
                 self.conclude(tally, Some(failure(&error)));
@@ -145,8 +153,9 @@ impl Run<'_> {
         set: &ChangeSet,
     ) -> Result<ChangeSet, Box<(Tally, Option<Failure>)>> {
         let mut tally = Tally::default();
-        let none = ReadSet::default();
-        let needs = Needs::of(set.changes(), &none, &self.session.state().snapshot);
+        // Of a set from a file only what stands in it is known.
+        let reads = self.session.read_set();
+        let needs = Needs::of(set.changes(), &reads, &self.session.state().snapshot);
         let read = tokio::select! {
             biased;
             () = self.host.interrupt.wait() => return Err(Box::new((tally, Some(interrupted())))),
@@ -158,13 +167,22 @@ impl Run<'_> {
         };
         let checked = {
             let old = &self.session.state().snapshot;
-            check(set, &none, old, &now, &tally.written)
+            check(set, &reads, old, &now, &tally.written)
         };
-        if checked.moved.is_empty() {
+        if checked.moved.is_empty() && checked.elsewhere.is_empty() {
             self.session.renew(now, &tally.written);
             return Ok(checked.set);
         }
-        tally.conflicts = u64::try_from(checked.moved.len()).unwrap_or(u64::MAX);
+        tally.conflicts = u64::try_from(checked.moved.len().max(1)).unwrap_or(u64::MAX);
+        if let (true, Some(it), Some(first)) =
+            (checked.moved.is_empty(), checked.elsewhere.into_iter().next(), set.changes().first())
+        {
+            let mut outcome = Outcome::conflict(Vec::new());
+            if let Some(error) = outcome.error.as_mut() {
+                error.message = it.message;
+            }
+            tally.outcomes.insert(first.id(), outcome);
+        }
         for (n, moved) in checked.moved {
             if let Some(change) = set.changes().get(n.saturating_sub(1)) {
                 tally.outcomes.insert(change.id(), moved.outcome());

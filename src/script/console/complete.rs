@@ -150,7 +150,7 @@ struct Look<'a> {
 pub fn next(line: &str, variables: &BTreeMap<String, Known>) -> Option<(usize, Next)> {
     let look = Look { line, tokens: tokens(line), variables };
     match look.tokens.last() {
-        Some(last) if matches!(last.piece, Piece::Text(false)) => {
+        Some(last) if matches!(last.piece, Piece::Text(false) | Piece::Template(false)) => {
             let names = look.names(look.tokens.len() - 1)?;
             Some((last.start + 1, Next::Names(names.0, names.1)))
         }

@@ -8,8 +8,10 @@ pub enum Piece {
     Word,
     /// A number.
     Number,
-    /// A text or a character, or a part of one around `${…}`; whether it is closed.
+    /// A text or a character; whether it is closed.
     Text(bool),
+    /// A text in backticks, or a part of one before or after `${…}`; whether it is closed.
+    Template(bool),
     /// A comment; whether it is closed.
     Comment(bool),
     /// `(`, `[` or `{`, also of `#{` and `${`.
@@ -135,7 +137,7 @@ impl Scan<'_> {
         } else if ch == '"' || ch == '\'' {
             self.text(ch);
         } else if ch == '`' {
-            self.template();
+            self.template(1);
         } else if ch.is_ascii_alphabetic() || ch == '_' {
             self.push(Piece::Word, self.while_in(|it| it.is_ascii_alphanumeric() || it == '_'));
         } else if ch.is_ascii_digit() {
@@ -151,8 +153,7 @@ impl Scan<'_> {
             self.push(Piece::Close, 1);
             if was == Some(Within::Template) && ch == '}' {
                 // The rest of the text around it.
-                self.at -= 1;
-                self.template();
+                self.template(0);
             }
         } else {
             let two =
@@ -203,24 +204,81 @@ impl Scan<'_> {
         self.push(Piece::Text(closed), length);
     }
 
-    /// A text in backticks up to its end, or up to a `${` in it.
-    fn template(&mut self) {
+    /// A text in backticks up to its end, or up to a `${` in it; it begins with so many ticks.
+    fn template(&mut self, ticks: usize) {
         let rest = self.rest();
-        let end = rest.get(1..).and_then(|it| {
-            let tick = it.find('`').map(|at| (at + 2, false));
-            let code = it.find("${").map(|at| (at + 1, true));
+        let end = rest.get(ticks..).and_then(|it| {
+            let tick = it.find('`').map(|at| (at + ticks + 1, false));
+            let code = it.find("${").map(|at| (at + ticks, true));
             tick.into_iter().chain(code).min()
         });
         match end {
-            Some((length, false)) => self.push(Piece::Text(true), length),
+            Some((length, false)) => self.push(Piece::Template(true), length),
             Some((length, true)) => {
-                self.push(Piece::Text(true), length);
+                if length > 0 {
+                    self.push(Piece::Template(true), length);
+                }
                 self.within.push(Within::Template);
                 self.push(Piece::Open, 2);
             }
-            None => self.push(Piece::Text(false), rest.len()),
+            None => self.push(Piece::Template(false), rest.len()),
         }
     }
+}
+
+/// Follows lines that come one after another, each looked at once.
+#[derive(Debug, Default)]
+pub struct Lines {
+    text: String,
+    /// Up to where it was looked at, and how many brackets were open there.
+    seen: usize,
+    depth: i32,
+}
+
+impl Lines {
+    /// Adds a line with its end; tells whether more must follow.
+    pub fn add(&mut self, line: &str) -> bool {
+        self.text.push_str(line);
+        let rest = self.text.get(self.seen..).unwrap_or_default();
+        let mut depth = self.depth;
+        for token in tokens(rest) {
+            match token.piece {
+                Piece::Open => depth += 1,
+                Piece::Close => depth -= 1,
+                // It is looked at again from where only brackets were open.
+                Piece::Template(false) | Piece::Comment(false) => return true,
+                _ => {}
+            }
+        }
+        (self.seen, self.depth) = (self.text.len(), depth);
+        depth > 0
+    }
+
+    /// Returns what was added, and begins anew.
+    pub fn take(&mut self) -> String {
+        std::mem::take(self).text
+    }
+
+    /// Returns what was added so far.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Takes lines apart that can each stand for themselves.
+#[must_use]
+pub fn apart(text: &str) -> Vec<String> {
+    let (mut lines, mut found) = (Lines::default(), Vec::new());
+    for line in text.split_inclusive('\n') {
+        let is_command = lines.text().is_empty() && line.trim_start().starts_with(':');
+        if !lines.add(line) || is_command {
+            found.push(lines.take());
+        }
+    }
+    found.push(lines.take());
+    found.retain(|it| !it.trim().is_empty());
+    found
 }
 
 #[cfg(test)]
@@ -239,7 +297,7 @@ mod tests {
         let expected =
             ["let", "t", "=", "board", ".", "task", "(", r#""a \" b""#, ")", ";", "// x"];
         assert_eq!(texts(line), expected);
-        assert_eq!(texts("`a ${b + `c`} d` e"), ["`a ", "${", "b", "+", "`c`", "}", "} d`", "e"]);
+        assert_eq!(texts("`a ${b + `c`} d` e"), ["`a ", "${", "b", "+", "`c`", "}", " d`", "e"]);
         assert_eq!(texts("#{ a: 1_0 }"), ["#{", "a", ":", "1_0", "}"]);
     }
 
@@ -251,6 +309,13 @@ mod tests {
         for line in ["1 + 1", "f(1) }", "\"a(", "// {", "'('", "`a ${b} {`", "/* { */", ""] {
             assert!(!is_open(line), "{line}");
         }
+    }
+
+    #[test]
+    fn lines_are_taken_together_that_belong_together() {
+        let text = "let a = 1\nif a {\n  2\n}\n:doc x {\n`b\n${a}\n`\n\nlast";
+        let expected = ["let a = 1\n", "if a {\n  2\n}\n", ":doc x {\n", "`b\n${a}\n`\n", "last"];
+        assert_eq!(apart(text), expected);
     }
 
     #[test]
@@ -268,7 +333,7 @@ mod tests {
             let mut last = 0;
             for token in tokens(&line) {
                 prop_assert!(token.start <= token.end && line.is_char_boundary(token.start));
-                prop_assert!(token.end >= last && line.is_char_boundary(token.end));
+                prop_assert!(token.start >= last && line.is_char_boundary(token.end));
                 last = token.end;
             }
             let _any = (is_open(&line), partner(&line, at));

@@ -1,0 +1,101 @@
+//! Applying what is pending, carrying on what was left of it, and taking it back.
+
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::render::report;
+use crate::cli::render::text::{DIM, YELLOW, paint};
+use crate::cli::repl::{Ask, Flow, How, Repl, settle};
+use crate::host::report::ChangeStatus;
+use crate::host::{Report, Status};
+
+impl Repl<'_> {
+    /// Reviews what is wanted and applies it; where someone else has changed the same, the person
+    /// decides, and it is tried again.
+    pub(super) fn apply(&mut self, how: How, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+        self.check_grants()?;
+        let dry_run = how.dry_run;
+        loop {
+            let start = self.start(how)?;
+            let set = self.desk.draft.pending();
+            drop(self.way.client.take_log());
+            let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
+            self.log = self.way.client.take_log();
+            let report = finished.report;
+            if report.changes.iter().any(|it| it.status == ChangeStatus::Applied) {
+                self.applied.push(report.run_id.clone());
+            }
+            self.show_report(&report);
+            if report.status == Status::Partial {
+                let told = "what was not written is not pending any more: `:resume` carries it on";
+                self.ui.say(&paint(YELLOW, told));
+                self.left = Some(report.run_id.clone());
+            }
+            if report.status != Status::Conflict || dry_run || !ask.is_anyone() {
+                return Ok(flow_of(&report));
+            }
+            let zone = self.zone();
+            let Some(choices) = settle::choices(&self.ui, ask, &report, &set, &zone) else {
+                self.ui.note(&paint(DIM, "nothing is decided; all of it is pending still"));
+                return Ok(flow_of(&report));
+            };
+            self.desk.wait(async |host, draft| host.decide(draft, choices).await)?;
+            self.ui.note(&paint(DIM, "decided; trying again"));
+        }
+    }
+
+    /// Carries on what the last apply has left over.
+    pub(super) fn resume(&mut self, force: bool) -> Result<Flow, CommandError> {
+        let Some(run) = self.left.clone() else {
+            return Err(CommandError::new("not_found", "nothing was left over in this session")
+                .hint("`planwright resume` carries on runs that were cut off"));
+        };
+        let start = self.start(How { force, dry_run: false })?;
+        let finished = self.desk.wait(async |host, _| host.resume(&run, start).await)?;
+        self.desk.draft.refresh();
+        if matches!(finished.report.status, Status::Applied | Status::NoChanges) {
+            self.left = None;
+        }
+        if finished.report.changes.iter().any(|it| it.status == ChangeStatus::Applied) {
+            self.applied.push(finished.report.run_id.clone());
+        }
+        self.show_report(&finished.report);
+        Ok(flow_of(&finished.report))
+    }
+
+    pub(super) fn undo(&mut self, force: bool) -> Result<Flow, CommandError> {
+        let Some(run) = self.applied.last().cloned() else {
+            return Err(CommandError::new(
+                "not_found",
+                "nothing is left to take back in this session",
+            )
+            .hint("`planwright undo last` takes back the last run of all"));
+        };
+        let start = self.start(How { force, dry_run: false })?;
+        let finished = self.desk.wait(async |host, _| host.undo(&run, start).await)?;
+        self.desk.draft.refresh();
+        if matches!(finished.report.status, Status::Applied | Status::NoChanges | Status::Partial) {
+            self.applied.pop();
+        }
+        self.show_report(&finished.report);
+        self.note(":undo");
+        if finished.report.status == Status::Denied && !force {
+            self.ui.note(&paint(DIM, "what was made is deleted by `:undo --force`"));
+        }
+        Ok(flow_of(&finished.report))
+    }
+
+    fn show_report(&self, report: &Report) {
+        if self.ui.json() {
+            self.ui.json_value(report);
+        } else {
+            report::show(&self.ui, report, None, &self.zone());
+        }
+    }
+}
+
+fn flow_of(report: &Report) -> Flow {
+    match Exit::of_report(report) {
+        Exit::Done => Flow::Go,
+        other => Flow::Refused(other),
+    }
+}
