@@ -566,6 +566,32 @@ mod in_a_terminal {
     }
 
     #[test]
+    fn what_was_applied_in_part_is_carried_on_and_made_once() {
+        let planner = Planner::demo();
+        let place = free(&planner);
+        let mut terminal = opened(&place);
+        let wish = "for n in 0..4 { board.create_task(#{ title: `made ${n}` }); }";
+        terminal.does(wish, "bos ●4 ›");
+        // Nothing more gets through after the second.
+        planner.faults(&json!([{ "method": "POST", "path": "/planner/tasks", "nth": 3, "times": 9, "action": { "status": 403 } }]));
+        let seen = terminal.does(":apply", "bos ›");
+        assert!(seen.contains("Applied only in part: 2 of 4 changes."), "{seen}");
+        assert!(seen.contains("`:resume` carries it on"), "{seen}");
+        planner.faults(&json!([]));
+        let seen = terminal.does(":apply", "bos ›");
+        assert!(seen.contains("Nothing to change."), "{seen}");
+        let seen = terminal.does(":resume", "bos ›");
+        assert!(seen.contains("Applied 2 changes"), "{seen}");
+        for n in 0..4 {
+            let tasks = planner.board()[0].to_string();
+            assert_eq!(tasks.matches(&format!("\"made {n}\"")).count(), 1, "{n}");
+        }
+        terminal.does(":undo --force", "bos ›");
+        terminal.does(":undo --force", "bos ›");
+        assert!(!planner.board()[0].to_string().contains("\"made "));
+    }
+
+    #[test]
     fn what_is_pasted_is_run_line_by_line() {
         let planner = Planner::demo();
         let place = free(&planner);

@@ -22,7 +22,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("time", "LINE", "run a line, and say how long it took"),
     ("policy", "", "show the policies in force, and what they say of what is pending"),
     ("as", "[AGENT]", "act for an agent; without a name, for yourself"),
-    ("reload", "", "take up what was saved in the workspace (it is done before every line)"),
+    ("reload", "", "take up what was saved (done before every line)"),
     ("json", "", "answer in JSON, or for people again"),
     ("help", "[TOPIC]", "this; topics are lines, changes, conflicts, keys"),
     ("quit", "", "leave"),

@@ -166,6 +166,10 @@ impl Repl<'_> {
     fn discard(&self, which: &str) -> Result<(), CommandError> {
         if which.is_empty() {
             let n = self.n_pending();
+            if n == 0 {
+                self.say("nothing is pending");
+                return Ok(());
+            }
             self.desk.draft.discard_all();
             self.say(&format!("{} discarded", count(n, "change")));
             return Ok(());
