@@ -592,6 +592,15 @@ mod in_a_terminal {
     }
 
     #[test]
+    fn what_is_typed_ahead_is_not_lost() {
+        let place = Place::embedded();
+        let mut terminal = Terminal::start(&place, &["repl"]);
+        terminal.prompt("planwright ›");
+        terminal.press("let a = 20\rlet b = 22\ra + b\r");
+        terminal.until(|it| it.lines().any(|it| it == "42"));
+    }
+
+    #[test]
     fn what_is_pasted_is_run_line_by_line() {
         let planner = Planner::demo();
         let place = free(&planner);
@@ -610,6 +619,8 @@ mod in_a_terminal {
         let planner = Planner::demo();
         let place = free(&planner);
         place.file("scripts/skills/triage.rhai", "1").file("scripts/skills/weekly.rhai", "2");
+        let add = "//! Adds a task.\n//!\n//! ```toml\n//! [params]\n//! title = { type = \"string\" }\n//! ```\nparams.title";
+        place.file("scripts/skills/add.rhai", add);
         let mut terminal = opened(&place);
         terminal.does("let task = board.tasks[0]", "bos ›");
         terminal.press("task.");
@@ -636,6 +647,12 @@ mod in_a_terminal {
         terminal.prompt("bos ›");
         terminal.press("board.bucket(");
         terminal.sees("bucket(name_or_id: text) → Bucket");
+        terminal.press("\u{15}").prompt("bos ›");
+        terminal.press("board.create_task(#{ tit\t\"x\", lab\t");
+        terminal.sees("board.create_task(#{ title: \"x\", labels:");
+        terminal.press("\u{15}").prompt("bos ›");
+        terminal.press(":run add ti\t");
+        terminal.sees(":run add title=");
     }
 
     #[test]

@@ -44,7 +44,8 @@ struct Help {
     functions: Vec<String>,
     desk: Arc<Desk>,
     board: Option<PlanId>,
-    skills: Vec<String>,
+    /// With the names of their parameters.
+    skills: BTreeMap<String, Vec<String>>,
     agents: Vec<String>,
     libraries: Vec<String>,
     files: FilenameCompleter,
@@ -78,7 +79,13 @@ impl Help {
             functions: console.functions().into_iter().collect(),
             desk: Arc::clone(&repl.desk),
             board: repl.plan.as_ref().map(|(id, _)| id.clone()),
-            skills: bundle.skills().map(|it| it.name.clone()).collect(),
+            skills: bundle
+                .skills()
+                .map(|it| {
+                    let params = it.manifest.params.iter().flatten();
+                    (it.name.clone(), params.map(|(name, _)| format!("{name}=")).collect())
+                })
+                .collect(),
             agents: bundle.workspace.config.agents.keys().cloned().collect(),
             libraries: bundle.workspace.libraries.keys().cloned().collect(),
             files: FilenameCompleter::new(),
@@ -96,7 +103,15 @@ impl Help {
         let at = name.len() + 1;
         let words = |words: &[String]| Ok((at, starting_with(rest, words.iter().cloned(), "")));
         match name {
-            ":run" if !rest.contains(' ') => words(&self.skills),
+            ":run" => match rest.rsplit_once(' ') {
+                None => words(&self.skills.keys().cloned().collect::<Vec<_>>()),
+                Some((before, start)) => {
+                    let skill = before.split(' ').next().unwrap_or_default();
+                    let params = self.skills.get(skill).cloned().unwrap_or_default();
+                    let at = line.len() - start.len();
+                    Ok((at, starting_with(start, params.into_iter(), "")))
+                }
+            },
             ":use" => words(&self.desk.names(Names::Plans, Default::default(), None)),
             ":as" => words(&self.agents),
             ":help" => {

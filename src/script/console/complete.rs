@@ -79,6 +79,21 @@ const LANGUAGE: [&str; 16] = [
     "break", "catch", "const", "continue", "else", "false", "fn", "for", "if", "import", "let",
     "return", "switch", "true", "try", "while",
 ];
+/// What a new task is given.
+const FIELDS: [&str; 12] = [
+    "assign",
+    "bucket",
+    "checklist",
+    "description",
+    "due",
+    "key",
+    "labels",
+    "priority",
+    "progress",
+    "references",
+    "start",
+    "title",
+];
 /// What the language does with arrays and texts, as far as one needs it most.
 const OF_LISTS: [&str; 16] = [
     "all", "contains", "dedup", "filter", "find", "for_each", "index_of", "is_empty", "len", "map",
@@ -211,6 +226,8 @@ impl Look<'_> {
                 Kind::Of(name) => members(Some(&name)),
                 Kind::Any => {}
             }
+        } else if self.is_field(at) {
+            FIELDS.iter().for_each(|it| add(&format!("{it}: "), false, String::new()));
         } else {
             members(None);
             self.variables.keys().for_each(|it| add(it, false, String::new()));
@@ -219,6 +236,15 @@ impl Look<'_> {
         }
         offers.sort();
         offers
+    }
+
+    /// Tells whether the token `at` would name a field of a new task: `create_task(#{ …, `.
+    fn is_field(&self, at: usize) -> bool {
+        let Some((open, _)) = self.call(at).filter(|it| self.text(it.0) == "#{") else {
+            return false;
+        };
+        let first = at == open + 1 || (at > 0 && self.text(at - 1) == ",");
+        first && open >= 2 && self.text(open - 2) == "create_task"
     }
 
     /// The type of what ends before the token `at`.
@@ -396,7 +422,7 @@ fn of_field(name: &str) -> Option<Names> {
     Some(match name {
         "bucket" => Names::Buckets,
         "labels" => Names::Labels,
-        "assignees" => Names::Users,
+        "assign" => Names::Users,
         "priority" => Names::Words(PRIORITIES),
         "progress" => Names::Words(PROGRESS),
         _ => return None,

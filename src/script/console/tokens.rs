@@ -62,19 +62,7 @@ pub fn tokens(line: &str) -> Vec<Token> {
 /// Tells whether more must follow: a bracket, a text in backticks or a comment is open.
 #[must_use]
 pub fn is_open(line: &str) -> bool {
-    let mut depth = 0_i32;
-    for token in tokens(line) {
-        match token.piece {
-            Piece::Open => depth += 1,
-            Piece::Close => depth -= 1,
-            Piece::Text(closed) if !closed && token.of(line).starts_with(['`', '}']) => {
-                return true;
-            }
-            Piece::Comment(false) => return true,
-            _ => {}
-        }
-    }
-    depth > 0
+    Lines::default().add(line)
 }
 
 /// Returns the bracket that belongs to the one at a place, in bytes.
