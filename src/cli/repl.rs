@@ -28,7 +28,7 @@ use crate::host::{Failure, Host, Report, Start, on_large_stack};
 use crate::journal::Purpose;
 use crate::model::PlanId;
 use crate::script::console::tokens::apart;
-use crate::script::console::{Console, Libraries, Shown};
+use crate::script::console::{Console, Libraries};
 use crate::script::reload::{Options, Watcher};
 use crate::script::{Bundle, Config};
 
@@ -170,7 +170,6 @@ impl<'a> Repl<'a> {
         let host = Self::host(context, way, watcher, agent)?;
         let workspace = &watcher.current().workspace;
         let granted = crate::cli::context::agent_of(workspace, agent)?;
-        host.interrupt.clear();
         let draft = context.block_on(host.open_draft(granted))?;
         // What a line prints is seen while it runs.
         draft.session().listen(context.ui.printer(Arc::clone(json)));
@@ -243,7 +242,7 @@ impl<'a> Repl<'a> {
 
     /// Refuses lines of an agent that may see something else by now: what is on the desk was read
     /// under what it was granted before.
-    fn check_grants(&self) -> Result<(), CommandError> {
+    pub(crate) fn check_grants(&self) -> Result<(), CommandError> {
         let Some(name) = &self.agent else { return Ok(()) };
         let workspace = &self.watcher.current().workspace;
         let now = crate::cli::context::agent_of(workspace, Some(name))?.and_then(|it| it.plans);
@@ -355,6 +354,7 @@ impl<'a> Repl<'a> {
 
     /// Takes a plan for `board`.
     pub(crate) fn use_plan(&mut self, name: &str) -> Result<(), CommandError> {
+        self.check_grants()?;
         let text = name.trim_matches(['"', '\'']).to_owned();
         let (id, title) = self.desk.glance(move |session| {
             let plan = session.plan(&session.find_plan(&text)?)?;
@@ -442,9 +442,3 @@ impl Drop for Repl<'_> {
         });
     }
 }
-
-/// Makes sure that the result of a line is data.
-const _: fn() = || {
-    fn is_send<T: Send>() {}
-    is_send::<Shown>();
-};

@@ -80,12 +80,11 @@ impl Host {
         draft: &OpenDraft,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let look = |session: &Session| session.aside(|| work(&session.seen(View::After)));
-        self.line(draft, look).await
+        self.line(draft, |session| work(&session.seen(View::After))).await
     }
 
     /// Reviews what is wanted, and applies it unless something stands against it or `start` says
-    /// not to. What was written is not wanted any more; what was not stays in the draft.
+    /// not to. What was refused stays in the draft; what a run has begun is its own to carry on.
     pub async fn apply_open(&self, draft: &OpenDraft, mut start: Start) -> Finished {
         start.purpose = Purpose::Run;
         let dry_run = start.dry_run;
@@ -196,7 +195,6 @@ impl OpenDraft {
         match finished.report.status {
             Status::Applied | Status::NoChanges | Status::Partial => {
                 self.session.begin_segment(finished.made.clone());
-                self.session.drop_wishes();
             }
             Status::Previewed
             | Status::Denied

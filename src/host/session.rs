@@ -466,12 +466,9 @@ impl Session {
 
     /// Makes ready for what comes after a commit.
     pub(crate) fn begin_segment(&self, made: BTreeMap<String, String>) {
-        let mut state = self.state();
-        state.draft = state.draft.next_segment();
-        state.snapshot = state.snapshot.people();
-        state.lists.clear();
-        state.seen_bare.clear();
-        state.made.extend(made);
+        self.drop_wishes();
+        self.drop_snapshot();
+        self.state().made.extend(made);
     }
 
     /// Returns the board as this session sees it now, apart: what becomes of it here is not seen
@@ -517,14 +514,6 @@ impl Session {
         let next = state.draft.next_segment();
         state.draft = draft.counting_like(&next);
         (state.lists, state.seen_bare) = (lists, seen_bare);
-    }
-
-    /// Looks at the board for another's sake: what is read is kept, what is noted of it is not.
-    pub(crate) fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
-        let savepoint = self.savepoint();
-        let seen = look();
-        self.back_to(savepoint);
-        seen
     }
 
     /// Forgets all that is wanted.

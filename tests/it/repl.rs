@@ -238,6 +238,7 @@ fn what_a_line_decided_on_is_compared_at_apply() {
     let bare = "if a.description == \"\" { a.priority = \"urgent\" }";
     for (lines, edit, more, code) in [
         (open.as_str(), &done, ":apply", 4),
+        (&format!("{open}; b.title = \"both\""), &done, ":apply", 4),
         // What a line looks at that wants nothing is nobody's reason.
         ("let p = a.percent_complete;\na.start = today()", &done, ":apply", 0),
         (bare, &described, ":apply", 4),

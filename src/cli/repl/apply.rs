@@ -62,6 +62,7 @@ impl Repl<'_> {
         Ok(flow_of(&finished.report))
     }
 
+    /// Takes back the run that was applied last.
     pub(super) fn undo(&mut self, force: bool) -> Result<Flow, CommandError> {
         let Some(run) = self.applied.last().cloned() else {
             return Err(CommandError::new(

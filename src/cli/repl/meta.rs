@@ -55,6 +55,7 @@ impl Repl<'_> {
             }
             "plans" => {
                 none(name, rest)?;
+                self.check_grants()?;
                 let all = self.desk.glance(|session| Ok(Shown::Plans(session.plans()?)))?;
                 show::show(&self.ui, &self.desk, all)?;
             }

@@ -174,19 +174,21 @@ impl Run<'_> {
             return Ok(checked.set);
         }
         tally.conflicts = u64::try_from(checked.moved.len().max(1)).unwrap_or(u64::MAX);
-        if let (true, Some(it), Some(first)) =
-            (checked.moved.is_empty(), checked.elsewhere.into_iter().next(), set.changes().first())
-        {
-            let mut outcome = Outcome::conflict(Vec::new());
-            if let Some(error) = outcome.error.as_mut() {
-                error.message = it.message;
-            }
-            tally.outcomes.insert(first.id(), outcome);
+        let elsewhere: Vec<String> = checked.elsewhere.into_iter().map(|it| it.message).collect();
+        let nothing_moved = checked.moved.is_empty();
+        if let (true, Some(first)) = (nothing_moved, set.changes().first()) {
+            tally.outcomes.insert(first.id(), Outcome::conflict(Vec::new()));
         }
         for (n, moved) in checked.moved {
             if let Some(change) = set.changes().get(n.saturating_sub(1)) {
                 tally.outcomes.insert(change.id(), moved.outcome());
             }
+        }
+        // Whoever decides is told of all that has moved, of what they only looked at, too.
+        let told = tally.outcomes.values_mut().find_map(|it| it.error.as_mut());
+        if let (Some(error), false) = (told, elsewhere.is_empty()) {
+            let own = (!nothing_moved).then(|| error.message.clone());
+            error.message = own.into_iter().chain(elsewhere).collect::<Vec<_>>().join("; ");
         }
         Err(Box::new((tally, None)))
     }
