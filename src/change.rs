@@ -16,7 +16,7 @@ pub mod merge;
 
 // Carrying it out.
 pub mod apply;
-pub(crate) mod markers;
+pub(crate) mod provisional;
 
 // On disk.
 pub mod saved;

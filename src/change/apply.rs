@@ -8,27 +8,27 @@
 //! What someone else has moved is never sent again from here: it ends as [`End::Moved`], with what
 //! is there now, and the caller drafts and judges anew (design.md 2.3).
 
+mod answer;
 pub mod compare;
 pub mod event;
 mod lanes;
 pub mod progress;
-mod react;
 pub mod step;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use crate::change::apply::answer::PROBES;
 pub use crate::change::apply::compare::Seen;
 use crate::change::apply::compare::job;
 pub use crate::change::apply::compare::rebase;
 pub use crate::change::apply::event::{Answer, Effect, End, Look, Probed, StepNo};
 use crate::change::apply::lanes::{BATCH, Lanes};
 pub use crate::change::apply::progress::{Progress, Rest};
-pub use crate::change::apply::react::PROBES;
 use crate::change::apply::step::{Basis, parts, target};
 pub use crate::change::apply::step::{Job, Part, Target, only_written, take_off};
-use crate::change::markers::{mentioned, with_ids};
+use crate::change::provisional::{mentioned, with_ids};
 use crate::change::set::level;
 use crate::change::{Change, Entity, Op};
 use crate::model::{ETag, PlanId, RosterId};

@@ -4,9 +4,9 @@
 //! and again when it is known what came of it, both in one go for all that go together. Nothing
 //! here sends anything that the machine has not asked for.
 
-pub(crate) mod check;
-pub(crate) mod images;
-pub(crate) mod now;
+pub(crate) mod before_images;
+pub(crate) mod current;
+pub(crate) mod drift;
 pub mod outcome;
 pub(crate) mod probe;
 pub(crate) mod request;
@@ -27,7 +27,7 @@ use crate::host::apply::outcome::failure;
 use crate::host::apply::probe::{Lost, candidates};
 use crate::host::apply::request::{answer_of, look, of_job};
 use crate::host::progress::Watch;
-use crate::host::record::Record;
+use crate::host::recover::record::Record;
 use crate::host::stop::Stop;
 use crate::journal::{Intent, Outcome as Settlement, Settled, StepId};
 use crate::model::{Clock, UserId};

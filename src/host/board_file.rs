@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::Field;
-use crate::host::lookup::pick;
-use crate::host::reads::ListRead;
+use crate::host::session::lookup::pick;
+use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Failure, Session};
 use crate::model::board_file::{
     BucketEntry, Decision, FORMAT, ItemEntry, LinkEntry, Marks, TaskEntry, decide, label_text,

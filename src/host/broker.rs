@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::graph::{Client, Error};
 use crate::host::Stop;
-use crate::host::remote::Wanted;
+use crate::host::session::remote::Wanted;
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, TaskId, User, UserId, Versioned,

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use crate::change::{
     Change, ChangeSet, Edit, EntityId, FieldConflict, Fields, Op, TaskBasis, TaskState, Write,
 };
-use crate::host::names::names;
-use crate::host::record::Origin;
+use crate::host::recover::record::Origin;
 use crate::host::report::ChangeReport;
+use crate::host::session::names::names;
 use crate::host::{Agent, Error, Failure, Finished, Host, Report, Session, Start, Status, View};
 use crate::journal::Purpose;
 use crate::policy::Verdict;

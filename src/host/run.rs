@@ -14,24 +14,24 @@ use tokio::sync::mpsc;
 use crate::change::{ChangeSet, Saved};
 use crate::graph::Client;
 use crate::host::broker::{self, Question};
-use crate::host::names::names;
-use crate::host::record::{self, Origin, Record};
-use crate::host::register::History;
+use crate::host::recover::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, Failure, Report, Status};
 use crate::host::session::Facts;
-use crate::host::worker::{self, Crash};
+use crate::host::session::names::names;
+use crate::host::session::provenance::History;
+use crate::host::thread::{self, Crash};
 use crate::host::{Ledger, Session, Stop, StopReason, View, Watch};
 use crate::journal::{Judgement, NewRun, Purpose, RunId};
 use crate::model::{Clock, Limits, User};
 use crate::policy::{Caps, Earlier, Reviewed, Ruling, Verdict};
 use crate::wire::request;
 
+mod commit;
 mod outcome;
 mod review;
 mod rounds;
 mod saved;
-mod segment;
-mod valid;
+mod validate;
 
 /// What drafts: a script, or the body of a command.
 pub trait Program: Send + Sync {
@@ -414,7 +414,7 @@ impl Host {
             }
         });
         let on_thread = session.clone();
-        let outcome = worker::run("planwright-run", move || work(&on_thread)).await;
+        let outcome = thread::run("planwright-run", move || work(&on_thread)).await;
         watch.abort();
         // Whatever it still sets, it sets before what comes next.
         let _aborted = watch.await;

@@ -4,6 +4,23 @@
 //! the run's draft, which its own later reads see. It is synchronous: programs run on a thread
 //! of their own and wait here for the broker. No lock is held while they wait.
 
+mod beta;
+mod document;
+pub(crate) mod edits;
+mod fetch;
+pub(crate) mod lookup;
+mod moves;
+pub(crate) mod names;
+mod plans;
+pub(crate) mod provenance;
+pub(crate) mod read_set;
+pub(crate) mod refresh;
+pub(crate) mod remote;
+mod tasks;
+
+pub use edits::{NewItem, NewTask};
+pub use moves::Column;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -18,10 +35,10 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{ChangeSet, Draft, EntityId, Field};
-use crate::host::apply::now::ReadSet;
+use crate::host::apply::current::ReadSet;
 use crate::host::broker::{Ask, Got, Question};
-use crate::host::reads::ListRead;
-use crate::host::register::History;
+use crate::host::session::provenance::History;
+use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Plan, TaskDetails, TaskId, User, time};

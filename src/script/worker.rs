@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::host::broker::Ask;
-use crate::host::remote::{self, Answer, Wanted, relay, session_of};
+use crate::host::session::remote::{self, Answer, Wanted, relay, session_of};
 use crate::host::{Failure, Program, Session, Stop, StopReason, on_large_stack};
 use crate::script::budget::Budget;
 use crate::script::confine::confine;

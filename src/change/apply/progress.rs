@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::change::apply::step::{parts, take_off, written};
 use crate::change::apply::{End, Machine, Part};
-use crate::change::markers::{replace_markers, with_ids};
+use crate::change::provisional::{replace_markers, with_ids};
 use crate::change::{Change, ChangeSet, EntityId, Op};
 use crate::model::Task;
 

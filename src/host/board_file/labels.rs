@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::host::error::nearest;
-use crate::host::lookup::pick;
+use crate::host::session::lookup::pick;
 use crate::host::{Error, Failure};
 use crate::model::Category;
 use crate::model::board_file::{Marks, label_text};

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use crate::change::Field;
 use crate::host::board_file::{Meant, Wishes};
-use crate::host::wishes::KEY_ALIAS;
+use crate::host::session::edits::KEY_ALIAS;
 use crate::host::{Error, Failure, NewItem, NewTask};
 use crate::model::board_file::{
     BucketEntry, ItemEntry, LinkEntry, Marks, TaskEntry, alias_text, checked_text, day_text,

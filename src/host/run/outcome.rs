@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::change::Op;
-use crate::change::markers::replace_markers;
+use crate::change::provisional::replace_markers;
 use crate::host::Failure;
 use crate::host::report::{ChangeReport, ChangeStatus, Status};
 use crate::host::run::rounds::Tally;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::change::ChangeSet;
 use crate::host::View;
-use crate::host::names::names;
 use crate::host::report::Status;
 use crate::host::run::{Program, Run, interrupted};
+use crate::host::session::names::names;
 use crate::journal::Judgement;
 use crate::model::PlanId;
 use crate::policy::{AgentGrants, Grants, Reviewed, Ruling, Verdict, review};

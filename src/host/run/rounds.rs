@@ -16,7 +16,7 @@ use crate::host::apply::outcome::Outcome;
 use crate::host::apply::{Driven, Driver, VALID_FOR, drive};
 use crate::host::progress::Progress;
 use crate::host::report::{ChangeStatus, Status};
-use crate::host::run::valid::Valid;
+use crate::host::run::validate::Valid;
 use crate::host::run::{Program, Run, interrupted};
 use crate::journal::{Guard, Judgement};
 use crate::model::{BucketId, PlanId};

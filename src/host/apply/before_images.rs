@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Change, Edit, Lost, TaskState, Write};
 use crate::graph::{Client, Error};
-use crate::host::apply::now::Now;
+use crate::host::apply::current::Now;
 use crate::host::broker;
 use crate::model::{
     Board, Bucket, BucketId, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned,

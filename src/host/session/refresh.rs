@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::change::apply::{Part, Progress, Seen};
 use crate::change::{Change, ChangeSet, EntityId};
 use crate::host::Session;
-use crate::host::apply::now::Now;
+use crate::host::apply::current::Now;
 use crate::model::TaskId;
 use crate::model::snapshot::Snapshot;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::change::{Change, ChangeSet, FieldConflict};
 use crate::host::Failure;
-use crate::host::apply::check::{Check, check};
-use crate::host::apply::images;
-use crate::host::apply::now::{Needs, Now};
+use crate::host::apply::before_images;
+use crate::host::apply::current::{Needs, Now};
+use crate::host::apply::drift::{Check, check};
 use crate::host::apply::outcome::{Outcome, failure};
 use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key, whole};
 use crate::host::run::{Program, Run, interrupted};
@@ -135,7 +135,7 @@ impl Run<'_> {
         let set = if checked.is_same { checked.set } else { rest.set().clone() };
         let mut changes = set.changes().to_vec();
         if self.record.is_some()
-            && let Err(error) = images::keep(&self.host.client, &mut changes, &now).await
+            && let Err(error) = before_images::keep(&self.host.client, &mut changes, &now).await
         {
             self.conclude(tally, Some(failure(&error)));
             return Valid::Over;

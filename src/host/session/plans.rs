@@ -1,8 +1,8 @@
 //! Reading plans, their details and their buckets through the run's snapshot.
 
 use crate::host::broker::{Ask, Got};
-use crate::host::reads::ListRead;
 use crate::host::session::not_found;
+use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanDetails, PlanId, Versioned};
 

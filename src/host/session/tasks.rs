@@ -2,8 +2,8 @@
 
 use crate::change::{EntityId, Field, TaskState};
 use crate::host::broker::{Ask, Got};
-use crate::host::reads::ListRead;
 use crate::host::session::not_found;
+use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Session};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
 

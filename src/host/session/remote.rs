@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::change::{Change, ChangeSet, Edit, EntityId, Field, TaskBasis, TaskState, Write};
 use crate::host::broker::{Ask, Got, Question};
 use crate::host::error::Relayed;
-use crate::host::reads::ListRead;
+use crate::host::session::read_set::ListRead;
 use crate::host::session::{Facts, State};
 use crate::host::{Error, Failure, Session, StopReason};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};

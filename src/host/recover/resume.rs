@@ -15,8 +15,8 @@ use crate::change::{Change, ChangeSet, Edit, Fields as _, Op, TaskBasis, TaskSta
 use crate::graph::Error;
 use crate::host::apply::probe::{Lost, candidates};
 use crate::host::apply::request::{read_of, seen};
-use crate::host::history::{may_have_written, no_journal, with_ids};
-use crate::host::record::{Claims, Origin, blocking, failure, real_ids};
+use crate::host::recover::history::{may_have_written, no_journal, with_ids};
+use crate::host::recover::record::{Claims, Origin, blocking, failure, real_ids};
 use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
     Attempt, Judgement, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing,

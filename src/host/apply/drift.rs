@@ -12,9 +12,9 @@ use crate::change::{
     Change, ChangeSet, Edit, EntityId, Field, FieldConflict, Fields, Merge, Op, TaskBasis,
     TaskState, Write, merge,
 };
-use crate::host::apply::now::{Now, ReadSet, Reads};
+use crate::host::apply::current::{Now, ReadSet, Reads};
 use crate::host::apply::outcome::Outcome;
-use crate::host::reads::ListRead;
+use crate::host::session::read_set::ListRead;
 use crate::model::snapshot::Snapshot;
 use crate::model::{Bucket, BucketId, ETag, Task, TaskDetails, TaskId, Versioned};
 

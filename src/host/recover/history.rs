@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::change::apply::{Part, only_written};
-use crate::change::{Change, Edit, EntityId, Fields, Op, Write, markers};
-use crate::host::record::{Origin, blocking, failure, real_ids};
-use crate::host::undo::undo;
+use crate::change::{Change, Edit, EntityId, Fields, Op, Write, provisional};
+use crate::host::recover::record::{Origin, blocking, failure, real_ids};
+use crate::host::recover::undo::undo;
 use crate::host::{Failure, Finished, Host, Session, Start};
 use crate::journal::{Purpose, Run, RunId, RunStatus, RunSummary, Standing};
 
@@ -213,7 +213,7 @@ fn as_before(deletion: &mut Change, earlier: &Change) {
 
 /// Returns a change with the ids that the journal knows instead of markers.
 pub(crate) fn with_ids(change: &Change, ids: &BTreeMap<String, String>) -> Result<Change, Failure> {
-    markers::with_ids(change, ids).map_err(|error| Failure {
+    provisional::with_ids(change, ids).map_err(|error| Failure {
         code: "journal".into(),
         message: format!("the change of `{}` on record can not be read: {error}", change.title()),
         ..Failure::default()

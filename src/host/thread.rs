@@ -79,7 +79,7 @@ pub fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> R
 
 #[cfg(test)]
 mod tests {
-    use crate::host::worker::on_large_stack;
+    use crate::host::thread::on_large_stack;
 
     #[test]
     fn work_within_work_takes_no_further_thread() {

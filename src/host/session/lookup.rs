@@ -5,8 +5,8 @@
 
 use crate::host::broker::{Ask, Got};
 use crate::host::error::{nearest, similar};
-use crate::host::reads::{ListRead, named_tasks};
 use crate::host::session::not_found;
+use crate::host::session::read_set::{ListRead, named_tasks};
 use crate::host::{Error, Session, View};
 use crate::model::id::{looks_like_guid, looks_like_planner_id};
 use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId, User, UserId};

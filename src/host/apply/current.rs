@@ -7,7 +7,7 @@ use crate::change::{Change, Entity, EntityId, Field, Op, Write};
 use crate::graph::{Client, Error};
 use crate::host::apply::request::{read_of, seen};
 use crate::host::broker::in_lanes;
-use crate::host::reads::ListRead;
+use crate::host::session::read_set::ListRead;
 use crate::model::snapshot::Snapshot;
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::lookup::pick;
+use crate::host::session::lookup::pick;
 use crate::model::{Bucket, BucketId, PlanId, Task};
 
 /// A question that a list answered.
