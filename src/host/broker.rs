@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::graph::{Client, Error};
 use crate::host::Stop;
-use crate::host::session::remote::Wanted;
+use crate::host::session::remote::RemoteDraft;
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, TaskId, User, UserId, Versioned,
@@ -27,7 +27,7 @@ const BATCH_FROM: usize = 4;
 
 /// What a program can ask for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Ask {
+pub(crate) enum Query {
     AllPlans,
     Plan(PlanId),
     PlanDetails(PlanId),
@@ -45,12 +45,12 @@ pub(crate) enum Ask {
     Members(GroupId),
     RosterMembers(RosterId),
     /// Apply what is wanted so far; from another process, this.
-    Commit(Option<Box<Wanted>>),
+    Commit(Option<Box<RemoteDraft>>),
 }
 
 /// What it gets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Got {
+pub(crate) enum Response {
     AllPlans(Vec<Versioned<Plan>>),
     Plan(Versioned<Plan>),
     PlanDetails(Versioned<PlanDetails>),
@@ -73,10 +73,10 @@ pub(crate) enum Got {
 
 /// A question with the place for its answer.
 #[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) ask: Ask,
+pub(crate) struct PendingQuery {
+    pub(crate) ask: Query,
     pub(crate) stop: Arc<Stop>,
-    pub(crate) reply: oneshot::Sender<Result<Got, crate::host::Error>>,
+    pub(crate) reply: oneshot::Sender<Result<Response, crate::host::Error>>,
 }
 
 /// Answers questions until nobody is left to ask.
@@ -84,12 +84,12 @@ pub(crate) struct Question {
 /// To commit is the run's own business: `commits` leads there.
 pub(crate) async fn serve(
     client: Client,
-    mut questions: mpsc::Receiver<Question>,
-    commits: mpsc::Sender<Question>,
+    mut questions: mpsc::Receiver<PendingQuery>,
+    commits: mpsc::Sender<PendingQuery>,
 ) {
-    while let Some(Question { ask, stop, reply }) = questions.recv().await {
-        if let Ask::Commit(_) = ask {
-            if let Err(unsent) = commits.send(Question { ask, stop, reply }).await {
+    while let Some(PendingQuery { ask, stop, reply }) = questions.recv().await {
+        if let Query::Commit(_) = ask {
+            if let Err(unsent) = commits.send(PendingQuery { ask, stop, reply }).await {
                 // Whoever only looks can not commit.
                 drop(unsent.0.reply.send(Err(crate::host::Error::ReadOnly)));
             }
@@ -103,28 +103,34 @@ pub(crate) async fn serve(
     }
 }
 
-async fn fetch(client: &Client, ask: Ask) -> Result<Got, Error> {
+async fn fetch(client: &Client, ask: Query) -> Result<Response, Error> {
     Ok(match ask {
-        Ask::AllPlans => Got::AllPlans(all_plans(client).await?),
-        Ask::Plan(id) => Got::Plan(client.read(&request::plan(&id)).await?),
-        Ask::PlanDetails(id) => Got::PlanDetails(client.read(&request::plan_details(&id)).await?),
-        Ask::Buckets(plan) => Got::Buckets(client.list(&request::plan_buckets(&plan)).await?),
-        Ask::Bucket(id) => Got::Bucket(client.read(&request::bucket(&id)).await?),
-        Ask::Tasks(plan) => Got::Tasks(client.list(&request::plan_tasks(&plan)).await?),
-        Ask::Task(id) => Got::Task(Box::new(client.read(&request::task(&id)).await?)),
-        Ask::MyTasks => Got::Tasks(client.list(&request::my_tasks()).await?),
-        Ask::UserTasks(id) => Got::Tasks(client.list(&request::user_tasks(&id)).await?),
-        Ask::Details(ids) => Got::Details(details(client, ids).await?),
-        Ask::Places(board, ids) => Got::Places(places(client, board, ids).await?),
-        Ask::User(text) => Got::User(client.read(&request::user(&text)).await?),
-        Ask::UserByMail(mail) => Got::Users(client.list(&request::users_by_mail(&mail)).await?),
-        Ask::Groups => Got::Groups(client.list(&request::my_groups()).await?),
-        Ask::RosterMembers(roster) => {
-            let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
-            Got::MemberIds(members.into_iter().map(|it| it.0).collect())
+        Query::AllPlans => Response::AllPlans(all_plans(client).await?),
+        Query::Plan(id) => Response::Plan(client.read(&request::plan(&id)).await?),
+        Query::PlanDetails(id) => {
+            Response::PlanDetails(client.read(&request::plan_details(&id)).await?)
         }
-        Ask::Commit(_) => Got::Committed(None),
-        Ask::Members(group) => Got::Members(client.list(&request::members(&group)).await?),
+        Query::Buckets(plan) => {
+            Response::Buckets(client.list(&request::plan_buckets(&plan)).await?)
+        }
+        Query::Bucket(id) => Response::Bucket(client.read(&request::bucket(&id)).await?),
+        Query::Tasks(plan) => Response::Tasks(client.list(&request::plan_tasks(&plan)).await?),
+        Query::Task(id) => Response::Task(Box::new(client.read(&request::task(&id)).await?)),
+        Query::MyTasks => Response::Tasks(client.list(&request::my_tasks()).await?),
+        Query::UserTasks(id) => Response::Tasks(client.list(&request::user_tasks(&id)).await?),
+        Query::Details(ids) => Response::Details(details(client, ids).await?),
+        Query::Places(board, ids) => Response::Places(places(client, board, ids).await?),
+        Query::User(text) => Response::User(client.read(&request::user(&text)).await?),
+        Query::UserByMail(mail) => {
+            Response::Users(client.list(&request::users_by_mail(&mail)).await?)
+        }
+        Query::Groups => Response::Groups(client.list(&request::my_groups()).await?),
+        Query::RosterMembers(roster) => {
+            let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
+            Response::MemberIds(members.into_iter().map(|it| it.0).collect())
+        }
+        Query::Commit(_) => Response::Committed(None),
+        Query::Members(group) => Response::Members(client.list(&request::members(&group)).await?),
     })
 }
 

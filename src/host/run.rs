@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::change::{ChangeSet, Saved};
 use crate::graph::Client;
-use crate::host::broker::{self, Question};
+use crate::host::broker::{self, PendingQuery};
 use crate::host::recover::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, Failure, Report, Status};
 use crate::host::session::Facts;
@@ -163,7 +163,7 @@ struct Run<'a> {
     /// What it takes up.
     origin: Origin,
     /// Where its program asks to commit.
-    commits: mpsc::Receiver<Question>,
+    commits: mpsc::Receiver<PendingQuery>,
     /// What was applied in earlier segments, and what was said of it.
     done: (Vec<ChangeReport>, Vec<Ruling>),
     earlier: Earlier,

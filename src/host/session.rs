@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{ChangeSet, Draft, EntityId, Field};
 use crate::host::apply::current::ReadSet;
-use crate::host::broker::{Ask, Got, Question};
+use crate::host::broker::{PendingQuery, Query, Response};
 use crate::host::session::provenance::History;
 use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Stop, StopReason};
@@ -125,7 +125,7 @@ struct Shared {
     waited: AtomicU64,
     /// How often it was asked.
     asked: AtomicU64,
-    questions: mpsc::Sender<Question>,
+    questions: mpsc::Sender<PendingQuery>,
     /// What was done before, if that is recorded.
     history: Option<History>,
     /// Who hears at once what is printed.
@@ -162,7 +162,7 @@ impl Session {
     pub(crate) fn new(
         facts: Facts,
         nonce: String,
-        questions: mpsc::Sender<Question>,
+        questions: mpsc::Sender<PendingQuery>,
         history: Option<History>,
     ) -> Self {
         let state =
@@ -380,14 +380,14 @@ impl Session {
         state.n_draws = 0;
     }
 
-    pub(crate) fn ask(&self, ask: Ask) -> Result<Got, Error> {
+    pub(crate) fn ask(&self, ask: Query) -> Result<Response, Error> {
         let limit = self.facts().reads;
         if self.shared.asked.fetch_add(1, Ordering::Relaxed) >= limit {
             self.stop.set(StopReason::Budget("reads", limit.to_string()));
         }
         self.check_stop()?;
         let (reply, answer) = oneshot::channel();
-        let question = Question { ask, stop: Arc::clone(&self.stop), reply };
+        let question = PendingQuery { ask, stop: Arc::clone(&self.stop), reply };
         let stopped = || {
             let reason = self.stop.reason();
             Error::Stopped(reason.unwrap_or(StopReason::Cancelled))
@@ -445,7 +445,7 @@ impl Session {
         self.count_commit()?;
         let is_remote = self.facts().remote;
         let wanted = is_remote.then(|| Box::new(self.wanted()));
-        let got = self.ask(Ask::Commit(wanted)).map_err(|error| match error {
+        let got = self.ask(Query::Commit(wanted)).map_err(|error| match error {
             Error::ReadOnly => {
                 Error::Invalid("commit() is for runs: here nothing is written unasked".into())
             }
@@ -457,7 +457,7 @@ impl Session {
             state.output.clear();
             state.warnings.clear();
             drop(state);
-            if let Got::Committed(Some(made)) = got {
+            if let Response::Committed(Some(made)) = got {
                 self.begin_segment(made);
             }
         }

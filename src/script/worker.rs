@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::host::broker::Ask;
-use crate::host::session::remote::{self, Answer, Wanted, relay, session_of};
+use crate::host::broker::Query;
+use crate::host::session::remote::{self, Answer, RemoteDraft, relay, session_of};
 use crate::host::{Failure, Program, Session, Stop, StopReason, on_large_stack};
 use crate::script::budget::Budget;
 use crate::script::confine::confine;
@@ -54,10 +54,10 @@ enum Order {
 enum Word {
     /// With the libraries that it imports.
     Compiled(Result<BTreeSet<String>, Failure>),
-    Ask(Ask),
+    Query(Query),
     Done {
         result: Result<Value, Failure>,
-        wanted: Box<Wanted>,
+        wanted: Box<RemoteDraft>,
     },
 }
 
@@ -227,15 +227,15 @@ impl Worker {
             let word = self.words.recv_timeout(LOOK);
             computing += began.elapsed();
             match word {
-                Ok(Word::Ask(Ask::Commit(wanted))) => {
+                Ok(Word::Query(Query::Commit(wanted))) => {
                     if let Some(wanted) = wanted {
                         within(&mut said, &wanted, budget)?;
                         session.take_over(*wanted)?;
                     }
-                    let answer = session.answer_remote(&Ask::Commit(None));
+                    let answer = session.answer_remote(&Query::Commit(None));
                     self.order(&Order::Answer(answer), Some(&stop))?;
                 }
-                Ok(Word::Ask(ask)) => {
+                Ok(Word::Query(ask)) => {
                     let answer = session.answer_remote(&ask);
                     self.order(&Order::Answer(answer), Some(&stop))?;
                 }
@@ -284,7 +284,7 @@ fn stopped(reason: &StopReason) -> Failure {
 }
 
 /// Counts what the script has said: the worker's word that it was little is not taken.
-fn within(said: &mut usize, wanted: &Wanted, budget: Budget) -> Result<(), Failure> {
+fn within(said: &mut usize, wanted: &RemoteDraft, budget: Budget) -> Result<(), Failure> {
     *said += wanted.said();
     // Its remarks are not counted there.
     if *said <= budget.output.saturating_add(MAX_REMARKS) {
@@ -369,7 +369,7 @@ pub fn serve() -> ExitCode {
                     })
                 });
                 relay(questions, |ask| {
-                    send(&mut words, &Word::Ask(ask.clone())).ok()?;
+                    send(&mut words, &Word::Query(ask.clone())).ok()?;
                     match receive::<Order>(&mut orders) {
                         Ok(Some(Order::Answer(answer))) => Some(answer),
                         _ => None,

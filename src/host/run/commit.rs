@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use crate::change::ChangeSet;
 use crate::host::StopReason;
-use crate::host::broker::{Got, Question};
+use crate::host::broker::{PendingQuery, Response};
 use crate::host::report::Status;
 use crate::host::run::Run;
 use crate::policy::Verdict;
 
 impl Run<'_> {
     /// Applies what is wanted so far, and answers the program.
-    pub(super) async fn commit(&mut self, question: Question) {
+    pub(super) async fn commit(&mut self, question: PendingQuery) {
         let session = self.session.clone();
         if self.start.dry_run {
             let told =
@@ -22,7 +22,7 @@ impl Run<'_> {
             if !session.state().warnings.iter().any(|it| it == told) {
                 session.warn(told);
             }
-            drop(question.reply.send(Ok(Got::Committed(None))));
+            drop(question.reply.send(Ok(Response::Committed(None))));
             return;
         }
         let set = session.change_set();
@@ -46,7 +46,7 @@ impl Run<'_> {
             session.state().segments.push((frozen, Arc::new(set)));
         }
         session.begin_segment(self.made.clone());
-        drop(question.reply.send(Ok(Got::Committed(Some(self.made.clone())))));
+        drop(question.reply.send(Ok(Response::Committed(Some(self.made.clone())))));
     }
 
     /// Puts what was applied aside.

@@ -16,7 +16,7 @@ use crate::host::apply::outcome::Outcome;
 use crate::host::apply::{Driven, Driver, VALID_FOR, drive};
 use crate::host::progress::Progress;
 use crate::host::report::{ChangeStatus, Status};
-use crate::host::run::validate::Valid;
+use crate::host::run::validate::Validation;
 use crate::host::run::{Program, Run, interrupted};
 use crate::journal::{Guard, Judgement};
 use crate::model::{BucketId, PlanId};
@@ -54,13 +54,13 @@ pub(super) struct Tally {
 /// How a round goes on.
 pub(super) enum Next {
     /// The set is cleared as it is now.
-    Go(Box<Cleared>),
+    Continue(Box<Cleared>),
     /// It is over; the report says what has come of it.
-    Over,
+    Done,
 }
 
 /// Something that has moved during a round.
-struct Mover {
+struct MovedChange {
     change: Change,
     part: Part,
     seen: Option<Box<Seen>>,
@@ -152,14 +152,15 @@ impl Run<'_> {
                 let at = Instant::now();
                 let valid = self.validate(&mut tally, &cleared, rest, program).await;
                 // What is drafted anew rests on what was read a moment ago; unless that took long.
-                slow += u32::from(at.elapsed() > MOMENT && matches!(valid, Valid::Anew(_)));
+                slow +=
+                    u32::from(at.elapsed() > MOMENT && matches!(valid, Validation::Redrafted(_)));
                 let is_fresh = at.elapsed() <= MOMENT || slow > MAX_REPLAYS;
-                let is_fine = matches!(valid, Valid::Fine(_));
+                let is_fine = matches!(valid, Validation::Unchanged(_));
                 validated = (is_fresh || is_fine).then_some(at);
                 match valid {
-                    Valid::Fine(valid) => rest = valid,
-                    Valid::Over => return,
-                    Valid::Anew(anew) => {
+                    Validation::Unchanged(valid) => rest = valid,
+                    Validation::Ended => return,
+                    Validation::Redrafted(anew) => {
                         cleared = anew;
                         tally.anew += 1;
                         self.pause(tally.anew.saturating_sub(1)).await;
@@ -176,8 +177,8 @@ impl Run<'_> {
                 validated = None;
             }
             match self.after(&mut tally, &cleared, &rest, &driven, program).await {
-                Next::Over => return,
-                Next::Go(anew) => cleared = anew,
+                Next::Done => return,
+                Next::Continue(anew) => cleared = anew,
             }
         }
     }
@@ -258,13 +259,13 @@ impl Run<'_> {
         };
         let failed = driven.machine.ends().any(|(_, _, _, end)| bad(end));
         let stopped = self.host.interrupt.is_set();
-        let movers: Vec<Mover> = driven
+        let movers: Vec<MovedChange> = driven
             .machine
             .ends()
             .filter_map(|(n, part, _, end)| match end {
                 End::Moved(seen) => {
                     let change = whole(cleared.set(), rest, n)?.clone();
-                    Some(Mover { change, part: part.clone(), seen: seen.clone() })
+                    Some(MovedChange { change, part: part.clone(), seen: seen.clone() })
                 }
                 _ => None,
             })
@@ -275,11 +276,11 @@ impl Run<'_> {
             && !stopped
             && driven.broken.is_none()
         {
-            return Next::Go(Box::new(cleared.clone()));
+            return Next::Continue(Box::new(cleared.clone()));
         }
         if movers.is_empty() {
             self.conclude(tally, None);
-            return Next::Over;
+            return Next::Done;
         }
         let (rebased, conflicts, too_often) = Self::rebase(tally, cleared.set(), &movers);
         let may_replay = |(change, fields): &(Change, Vec<FieldConflict>)| {
@@ -292,7 +293,7 @@ impl Run<'_> {
                 tally.outcomes.insert(change.id(), Outcome::conflict(fields));
             }
             self.conclude(tally, None);
-            return Next::Over;
+            return Next::Done;
         }
         let times = movers.iter().filter_map(|it| tally.moves.get(&key(&it.change.id()))).max();
         self.pause(times.copied().unwrap_or(1)).await;
@@ -311,7 +312,7 @@ impl Run<'_> {
     fn rebase(
         tally: &mut Tally,
         set: &ChangeSet,
-        movers: &[Mover],
+        movers: &[MovedChange],
     ) -> (ChangeSet, Vec<(Change, Vec<FieldConflict>)>, bool) {
         let mut changes = set.changes().to_vec();
         let (mut conflicts, mut too_often) = (Vec::new(), false);
@@ -373,7 +374,7 @@ impl Run<'_> {
                 }
                 None => self.unlike(tally, &unlike),
             }
-            return Next::Over;
+            return Next::Done;
         }
         if set.is_empty() {
             self.show(&set, None);
@@ -384,7 +385,7 @@ impl Run<'_> {
             } else {
                 self.conclude(tally, None);
             }
-            return Next::Over;
+            return Next::Done;
         }
         self.review_again(tally).await
     }
@@ -416,11 +417,11 @@ impl Run<'_> {
         let reviewed = self.review(self.session.change_set()).await;
         if self.host.interrupt.is_set() {
             self.conclude(tally, Some(interrupted()));
-            return Next::Over;
+            return Next::Done;
         }
         self.show_reviewed(&reviewed);
         if let Some(cleared) = reviewed.clear() {
-            return Next::Go(Box::new(cleared));
+            return Next::Continue(Box::new(cleared));
         }
         let (status, judgement) = match reviewed.verdict() {
             Verdict::Hold => (Status::Held, Judgement::Held),
@@ -434,7 +435,7 @@ impl Run<'_> {
             self.conclude(tally, None);
             self.report.status = Status::Partial;
         }
-        Next::Over
+        Next::Done
     }
 }
 

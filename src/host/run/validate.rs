@@ -15,20 +15,20 @@ use crate::model::PlanId;
 use crate::policy::{Cleared, ClearedRest};
 
 /// How a validation goes on.
-pub(super) enum Valid {
+pub(super) enum Validation {
     /// Nothing that counts has moved.
-    Fine(ClearedRest),
+    Unchanged(ClearedRest),
     /// It was drafted or judged anew, on what is there now.
-    Anew(Box<Cleared>),
+    Redrafted(Box<Cleared>),
     /// It is over; the report says what has come of it.
-    Over,
+    Ended,
 }
 
-impl From<Next> for Valid {
+impl From<Next> for Validation {
     fn from(next: Next) -> Self {
         match next {
-            Next::Go(cleared) => Self::Anew(cleared),
-            Next::Over => Self::Over,
+            Next::Continue(cleared) => Self::Redrafted(cleared),
+            Next::Done => Self::Ended,
         }
     }
 }
@@ -40,14 +40,14 @@ impl Run<'_> {
         cleared: &Cleared,
         rest: ClearedRest,
         program: Option<&Arc<dyn Program>>,
-    ) -> Valid {
+    ) -> Validation {
         let reads = self.session.read_set();
         let needs = Needs::of(rest.set().changes(), &reads, &self.session.state().snapshot);
         let read = tokio::select! {
             biased;
             () = self.host.interrupt.wait() => {
                 self.conclude(tally, Some(interrupted()));
-                return Valid::Over;
+                return Validation::Ended;
             }
             read = Now::fetch(&self.host.client, needs) => read,
         };
@@ -55,7 +55,7 @@ impl Run<'_> {
             Ok(now) => now,
             Err(error) => {
                 self.conclude(tally, Some(failure(&error)));
-                return Valid::Over;
+                return Validation::Ended;
             }
         };
         let checked = {
@@ -106,7 +106,7 @@ impl Run<'_> {
                 tally.outcomes.insert(id, outcome);
             }
             self.conclude(tally, None);
-            return Valid::Over;
+            return Validation::Ended;
         };
         let conflicts: Vec<(Change, Vec<FieldConflict>)> = checked
             .moved
@@ -124,7 +124,7 @@ impl Run<'_> {
         mut rest: ClearedRest,
         checked: Check,
         now: Now,
-    ) -> Valid {
+    ) -> Validation {
         // What no one looked at has moved: nothing is against it, but it is judged as it is now.
         if !checked.is_same && tally.written.is_nothing() && tally.anew <= MAX_REPLAYS {
             self.session.renew(now, &tally.written);
@@ -138,10 +138,10 @@ impl Run<'_> {
             && let Err(error) = before_images::keep(&self.host.client, &mut changes, &now).await
         {
             self.conclude(tally, Some(failure(&error)));
-            return Valid::Over;
+            return Validation::Ended;
         }
         rest.advance(ChangeSet::numbered(changes));
-        Valid::Fine(rest)
+        Validation::Unchanged(rest)
     }
 
     /// Rests a set that was drafted a while ago on what is there now.

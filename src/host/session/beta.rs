@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::broker::{Ask, Got};
+use crate::host::broker::{Query, Response};
 use crate::host::{Error, Session};
 use crate::model::{BucketId, Plan, PlanId, Recurrence, RosterId, TaskId, User};
 
@@ -109,7 +109,9 @@ impl Session {
         let mut ids: BTreeSet<_> = plan.new_members.into_iter().collect();
         if roster.is_provisional() {
             ids.insert(self.facts().me.id.clone());
-        } else if let Got::MemberIds(there) = self.fetch(&Ask::RosterMembers(roster.clone()))? {
+        } else if let Response::MemberIds(there) =
+            self.fetch(&Query::RosterMembers(roster.clone()))?
+        {
             ids.extend(there);
         }
         let users = ids.iter().map(|it| self.find_user(it.as_str()));

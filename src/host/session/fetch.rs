@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::broker::{Ask, Got};
+use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::{PlanId, TaskId, Versioned};
@@ -11,93 +11,93 @@ use crate::model::{PlanId, TaskId, Versioned};
 impl Session {
     /// Asks the service, and keeps what it answers as far as the actor may see it. What is looked up
     /// in the snapshot afterwards is not returned as well: a list can be long.
-    pub(crate) fn fetch(&self, ask: &Ask) -> Result<Got, Error> {
+    pub(crate) fn fetch(&self, ask: &Query) -> Result<Response, Error> {
         let got = self.ask(ask.clone())?;
         Ok(match (ask, got) {
-            (_, Got::AllPlans(plans)) => {
+            (_, Response::AllPlans(plans)) => {
                 let visible: Vec<_> =
                     plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
                 self.state().snapshot.set_all_plans(visible);
-                Got::Kept
+                Response::Kept
             }
-            (Ask::Plan(id), Got::Plan(plan)) => {
+            (Query::Plan(id), Response::Plan(plan)) => {
                 if !self.in_scope(&plan.value) {
                     return Err(not_found("plan", id.as_str()));
                 }
                 self.state().snapshot.add_plan(id.clone(), plan.clone());
-                Got::Plan(plan)
+                Response::Plan(plan)
             }
-            (Ask::PlanDetails(id), Got::PlanDetails(details)) => {
+            (Query::PlanDetails(id), Response::PlanDetails(details)) => {
                 self.state().snapshot.add_plan_details(id.clone(), details.clone());
-                Got::PlanDetails(details)
+                Response::PlanDetails(details)
             }
-            (Ask::Buckets(plan), Got::Buckets(buckets)) => {
+            (Query::Buckets(plan), Response::Buckets(buckets)) => {
                 self.state().snapshot.set_buckets(plan.clone(), buckets);
-                Got::Kept
+                Response::Kept
             }
-            (Ask::Bucket(id), Got::Bucket(bucket)) => {
+            (Query::Bucket(id), Response::Bucket(bucket)) => {
                 let missing = |_| not_found("bucket", id.as_str());
                 self.plan(&bucket.value.plan).map_err(missing)?;
                 self.state().snapshot.add_bucket(id.clone(), bucket.clone());
-                Got::Bucket(bucket)
+                Response::Bucket(bucket)
             }
-            (Ask::Tasks(plan), Got::Tasks(tasks)) => {
+            (Query::Tasks(plan), Response::Tasks(tasks)) => {
                 self.state().snapshot.set_tasks(plan.clone(), tasks);
-                Got::Kept
+                Response::Kept
             }
-            (Ask::MyTasks, Got::Tasks(tasks)) => {
+            (Query::MyTasks, Response::Tasks(tasks)) => {
                 let visible = self.visible(tasks);
                 self.state().snapshot.set_my_tasks(visible);
-                Got::Kept
+                Response::Kept
             }
-            (_, Got::Tasks(tasks)) => {
+            (_, Response::Tasks(tasks)) => {
                 let visible = self.visible(tasks);
                 let mut state = self.state();
                 for task in &visible {
                     state.snapshot.add_task(task.value.id.clone(), task.clone());
                 }
                 drop(state);
-                Got::Tasks(visible)
+                Response::Tasks(visible)
             }
-            (Ask::Task(id), Got::Task(task)) => {
+            (Query::Task(id), Response::Task(task)) => {
                 if self.facts().scope.is_some() {
                     let missing = |_| not_found("task", id.as_str());
                     self.plan(&task.value.plan).map_err(missing)?;
                 }
                 self.state().snapshot.add_task(id.clone(), (*task).clone());
-                Got::Task(task)
+                Response::Task(task)
             }
-            (_, Got::Details(list)) => {
+            (_, Response::Details(list)) => {
                 let mut state = self.state();
                 for (id, details) in list {
                     state.snapshot.add_details(id, details);
                 }
-                Got::Kept
+                Response::Kept
             }
-            (Ask::Places(board, _), Got::Places(places)) => {
+            (Query::Places(board, _), Response::Places(places)) => {
                 let mut state = self.state();
                 for (id, place) in places {
                     state.snapshot.add_place(id, *board, place);
                 }
-                Got::Kept
+                Response::Kept
             }
-            (Ask::User(text), Got::User(user)) => {
+            (Query::User(text), Response::User(user)) => {
                 self.state().snapshot.add_user_found_by(text, user.clone());
-                Got::User(user)
+                Response::User(user)
             }
-            (Ask::UserByMail(mail), Got::Users(users)) => {
+            (Query::UserByMail(mail), Response::Users(users)) => {
                 if let [user] = users.as_slice() {
                     self.state().snapshot.add_user_found_by(mail, user.clone());
                 }
-                Got::Users(users)
+                Response::Users(users)
             }
-            (_, Got::Groups(groups)) => {
+            (_, Response::Groups(groups)) => {
                 self.state().snapshot.set_groups(groups);
-                Got::Kept
+                Response::Kept
             }
-            (Ask::Members(group), Got::Members(users)) => {
+            (Query::Members(group), Response::Members(users)) => {
                 self.state().snapshot.set_members(group.clone(), users.clone());
-                Got::Members(users)
+                Response::Members(users)
             }
             (_, other) => other,
         })
@@ -115,38 +115,40 @@ impl Session {
 
     /// Answers what a program in another process asks: from what was read, or else by reading.
     /// Whatever it asks for, it sees no more than this session.
-    pub(crate) fn answer(&self, ask: &Ask) -> Result<Got, Error> {
+    pub(crate) fn answer(&self, ask: &Query) -> Result<Response, Error> {
         match ask {
-            Ask::AllPlans => {
+            Query::AllPlans => {
                 self.plans()?;
                 let state = self.state();
                 let ids = state.snapshot.all_plans().unwrap_or_default().iter();
-                Ok(Got::AllPlans(ids.filter_map(|id| state.snapshot.plan(id)).cloned().collect()))
+                Ok(Response::AllPlans(
+                    ids.filter_map(|id| state.snapshot.plan(id)).cloned().collect(),
+                ))
             }
-            Ask::Plan(id) => self.read_plan(id).map(Got::Plan),
-            Ask::PlanDetails(id) => {
+            Query::Plan(id) => self.read_plan(id).map(Response::Plan),
+            Query::PlanDetails(id) => {
                 self.read_plan(id)?;
-                self.read_plan_details(id).map(Got::PlanDetails)
+                self.read_plan_details(id).map(Response::PlanDetails)
             }
-            Ask::Buckets(plan) => {
+            Query::Buckets(plan) => {
                 self.read_plan(plan)?;
                 let ids = self.listed_buckets(plan)?;
                 let state = self.state();
                 let all = ids.iter().filter_map(|id| state.snapshot.bucket(id));
-                Ok(Got::Buckets(all.cloned().collect()))
+                Ok(Response::Buckets(all.cloned().collect()))
             }
-            Ask::Bucket(id) => self.read_bucket(id).map(Got::Bucket),
-            Ask::Tasks(plan) => {
+            Query::Bucket(id) => self.read_bucket(id).map(Response::Bucket),
+            Query::Tasks(plan) => {
                 self.read_plan(plan)?;
                 let ids = self.listed_tasks(plan)?;
-                Ok(Got::Tasks(self.known_tasks(&ids)))
+                Ok(Response::Tasks(self.known_tasks(&ids)))
             }
-            Ask::Task(id) => self.read_task(id).map(|it| Got::Task(Box::new(it))),
-            Ask::MyTasks => {
+            Query::Task(id) => self.read_task(id).map(|it| Response::Task(Box::new(it))),
+            Query::MyTasks => {
                 let ids = self.my_tasks()?;
-                Ok(Got::Tasks(self.known_tasks(&ids)))
+                Ok(Response::Tasks(self.known_tasks(&ids)))
             }
-            Ask::Details(ids) => {
+            Query::Details(ids) => {
                 let ids = &each_once(ids)?;
                 for id in ids {
                     self.reach(id)?;
@@ -154,13 +156,13 @@ impl Session {
                 let known = |id: &TaskId| self.state().snapshot.details(id).is_some();
                 let missing: Vec<TaskId> = ids.iter().filter(|id| !known(id)).cloned().collect();
                 if !missing.is_empty() {
-                    self.fetch(&Ask::Details(missing))?;
+                    self.fetch(&Query::Details(missing))?;
                 }
                 let state = self.state();
                 let of = |id: &TaskId| Some((id.clone(), state.snapshot.details(id)?.clone()));
-                Ok(Got::Details(ids.iter().filter_map(of).collect()))
+                Ok(Response::Details(ids.iter().filter_map(of).collect()))
             }
-            Ask::Places(board, ids) => {
+            Query::Places(board, ids) => {
                 let ids = &each_once(ids)?;
                 for id in ids {
                     self.reach(id)?;
@@ -169,25 +171,25 @@ impl Session {
                 let state = self.state();
                 let of =
                     |id: &TaskId| Some((id.clone(), state.snapshot.place(id, *board)?.clone()));
-                Ok(Got::Places(ids.iter().filter_map(of).collect()))
+                Ok(Response::Places(ids.iter().filter_map(of).collect()))
             }
-            Ask::User(text) => {
+            Query::User(text) => {
                 let known = self.state().snapshot.find_user(text).cloned();
-                known.map_or_else(|| self.fetch(ask), |user| Ok(Got::User(user)))
+                known.map_or_else(|| self.fetch(ask), |user| Ok(Response::User(user)))
             }
-            Ask::Groups => self.groups().map(Got::Groups),
-            Ask::Commit(_) => {
+            Query::Groups => self.groups().map(Response::Groups),
+            Query::Commit(_) => {
                 self.count_commit()?;
                 self.ask(ask.clone())
             }
-            Ask::Members(group) => {
+            Query::Members(group) => {
                 // Those of other groups are shown to nobody else either.
                 if !self.groups()?.iter().any(|it| it.id == *group) {
                     return Err(not_found("group", group.as_str()));
                 }
                 self.fetch(ask)
             }
-            Ask::UserTasks(_) | Ask::UserByMail(_) | Ask::RosterMembers(_) => self.fetch(ask),
+            Query::UserTasks(_) | Query::UserByMail(_) | Query::RosterMembers(_) => self.fetch(ask),
         }
     }
 

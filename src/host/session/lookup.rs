@@ -3,7 +3,7 @@
 //! A name that is not unique is an error that lists the candidates; one that does not exist
 //! suggests the nearest (design.md 4.1).
 
-use crate::host::broker::{Ask, Got};
+use crate::host::broker::{Query, Response};
 use crate::host::error::{nearest, similar};
 use crate::host::session::not_found;
 use crate::host::session::read_set::{ListRead, named_tasks};
@@ -175,15 +175,15 @@ impl Session {
             return Err(not_found("user", text));
         }
         if text.contains('@') || looks_like_guid(text) {
-            match self.fetch(&Ask::User(text.to_owned())) {
-                Ok(Got::User(user)) => return Ok(user),
+            match self.fetch(&Query::User(text.to_owned())) {
+                Ok(Response::User(user)) => return Ok(user),
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
                 Ok(_) => {}
             }
         }
         if text.contains('@')
-            && let Ok(Got::Users(users)) = self.fetch(&Ask::UserByMail(text.to_owned()))
+            && let Ok(Response::Users(users)) = self.fetch(&Query::UserByMail(text.to_owned()))
             && let [user] = users.as_slice()
         {
             return Ok(user.clone());
@@ -232,7 +232,7 @@ impl Session {
     /// The service can not be asked.
     pub fn groups(&self) -> Result<Vec<Group>, Error> {
         if self.state().snapshot.groups().is_none() {
-            self.fetch(&Ask::Groups)?;
+            self.fetch(&Query::Groups)?;
         }
         Ok(self.state().snapshot.groups().unwrap_or_default().to_vec())
     }
@@ -270,7 +270,7 @@ impl Session {
     /// The service can not be asked.
     pub fn members(&self, group: &Group) -> Result<Vec<User>, Error> {
         if self.state().snapshot.members_of(&group.id).is_none() {
-            match self.fetch(&Ask::Members(group.id.clone())) {
+            match self.fetch(&Query::Members(group.id.clone())) {
                 // A policy must not mistake this for an empty group.
                 Err(error) if error.is_permission() && self.view() == View::Drafting => {
                     self.state().snapshot.set_members(group.id.clone(), Vec::new());

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use crate::host::broker::Ask;
+use crate::host::broker::Query;
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::order::{self, Side};
@@ -244,7 +244,7 @@ impl Session {
             ids.retain(|id| state.snapshot.place(id, board).is_none());
         }
         if !ids.is_empty() {
-            self.fetch(&Ask::Places(board, ids))?;
+            self.fetch(&Query::Places(board, ids))?;
         }
         Ok(())
     }

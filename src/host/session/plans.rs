@@ -1,6 +1,6 @@
 //! Reading plans, their details and their buckets through the run's snapshot.
 
-use crate::host::broker::{Ask, Got};
+use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
 use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Session};
@@ -15,7 +15,7 @@ impl Session {
     /// The service can not be asked.
     pub fn plans(&self) -> Result<Vec<PlanId>, Error> {
         if self.state().snapshot.all_plans().is_none() {
-            self.fetch(&Ask::AllPlans)?;
+            self.fetch(&Query::AllPlans)?;
         }
         let state = self.state();
         let read = state.snapshot.all_plans().unwrap_or_default().to_vec();
@@ -48,8 +48,8 @@ impl Session {
         if id.is_provisional() {
             return Err(missing());
         }
-        match self.fetch(&Ask::Plan(id.clone())) {
-            Ok(Got::Plan(plan)) => Ok(plan),
+        match self.fetch(&Query::Plan(id.clone())) {
+            Ok(Response::Plan(plan)) => Ok(plan),
             Ok(_) => Err(missing()),
             Err(error) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),
@@ -75,7 +75,7 @@ impl Session {
 
     pub(crate) fn read_plan_details(&self, id: &PlanId) -> Result<Versioned<PlanDetails>, Error> {
         if self.state().snapshot.plan_details(id).is_none() {
-            self.fetch(&Ask::PlanDetails(id.clone()))?;
+            self.fetch(&Query::PlanDetails(id.clone()))?;
         }
         let read = self.state().snapshot.plan_details(id).cloned();
         read.ok_or_else(|| not_found("plan", id.as_str()))
@@ -102,7 +102,7 @@ impl Session {
             Some(ids) => ids,
             None if plan.is_provisional() => Vec::new(),
             None => {
-                self.fetch(&Ask::Buckets(plan.clone()))?;
+                self.fetch(&Query::Buckets(plan.clone()))?;
                 self.state().snapshot.buckets_of(plan).unwrap_or_default().to_vec()
             }
         };
@@ -143,8 +143,8 @@ impl Session {
         if id.is_provisional() {
             return Err(missing());
         }
-        match self.fetch(&Ask::Bucket(id.clone())) {
-            Ok(Got::Bucket(bucket)) => Ok(bucket),
+        match self.fetch(&Query::Bucket(id.clone())) {
+            Ok(Response::Bucket(bucket)) => Ok(bucket),
             Ok(_) => Err(missing()),
             Err(error) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),

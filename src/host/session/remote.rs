@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::change::{Change, ChangeSet, Edit, EntityId, Field, TaskBasis, TaskState, Write};
-use crate::host::broker::{Ask, Got, Question};
+use crate::host::broker::{PendingQuery, Query, Response};
 use crate::host::error::Relayed;
 use crate::host::session::read_set::ListRead;
 use crate::host::session::{Facts, State};
@@ -39,7 +39,7 @@ pub(crate) struct Start {
 
 /// What it has come to want, and what it has looked at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Wanted {
+pub(crate) struct RemoteDraft {
     set: ChangeSet,
     reads: Vec<(EntityId, BTreeSet<Field>)>,
     lists: Vec<ListRead>,
@@ -49,10 +49,10 @@ pub(crate) struct Wanted {
 }
 
 /// A read that is asked for from there, with its answer.
-pub(crate) type Answer = Result<Got, Relayed>;
+pub(crate) type Answer = Result<Response, Relayed>;
 
 /// What answers there: it is given each question in turn, and `None` ends it.
-pub(crate) fn session_of(start: Start) -> (Session, mpsc::Receiver<Question>) {
+pub(crate) fn session_of(start: Start) -> (Session, mpsc::Receiver<PendingQuery>) {
     let named = start.zone.as_deref().and_then(|it| TimeZone::get(it).ok());
     let fixed = || Offset::from_seconds(start.offset).map_or(TimeZone::UTC, TimeZone::fixed);
     let facts = Facts {
@@ -77,10 +77,10 @@ pub(crate) fn session_of(start: Start) -> (Session, mpsc::Receiver<Question>) {
 
 /// Answers the questions of a session there, until its program has ended.
 pub(crate) fn relay(
-    mut questions: mpsc::Receiver<Question>,
-    mut exchange: impl FnMut(&Ask) -> Option<Answer>,
+    mut questions: mpsc::Receiver<PendingQuery>,
+    mut exchange: impl FnMut(&Query) -> Option<Answer>,
 ) {
-    while let Some(Question { ask, reply, .. }) = questions.blocking_recv() {
+    while let Some(PendingQuery { ask, reply, .. }) = questions.blocking_recv() {
         match exchange(&ask) {
             Some(answer) => {
                 let answer = answer.map_err(|it| Error::Relayed(Box::new(it)));
@@ -116,16 +116,16 @@ impl Session {
     }
 
     /// Answers a program in another process.
-    pub(crate) fn answer_remote(&self, ask: &Ask) -> Answer {
+    pub(crate) fn answer_remote(&self, ask: &Query) -> Answer {
         self.answer(ask).map_err(|error| Relayed::of(&error))
     }
 
     /// Returns what this session wants, to be taken over elsewhere.
-    pub(crate) fn wanted(&self) -> Wanted {
+    pub(crate) fn wanted(&self) -> RemoteDraft {
         let set = self.change_set();
         let state = self.state();
         let reads = state.draft.reads().iter();
-        Wanted {
+        RemoteDraft {
             set,
             reads: reads.map(|(id, fields)| (id.clone(), fields.clone())).collect(),
             lists: state.lists.iter().cloned().collect(),
@@ -139,7 +139,7 @@ impl Session {
     ///
     /// # Errors
     /// Something in it does not rest on what was read here.
-    pub(crate) fn take_over(&self, wanted: Wanted) -> Result<(), Failure> {
+    pub(crate) fn take_over(&self, wanted: RemoteDraft) -> Result<(), Failure> {
         let limit = self.facts().wishes;
         if wanted.set.changes().len() > limit {
             self.stop().set(StopReason::Budget("changes", limit.to_string()));
@@ -234,7 +234,7 @@ fn left_in(set: &ChangeSet, there: Vec<TaskId>, is_in: impl Fn(&Task) -> bool) -
     left
 }
 
-impl Wanted {
+impl RemoteDraft {
     /// Returns how much was said, in bytes.
     pub(crate) fn said(&self) -> usize {
         self.output.iter().chain(&self.warnings).map(|it| it.len() + 1).sum()

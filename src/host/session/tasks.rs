@@ -1,7 +1,7 @@
 //! Reading tasks and their details through a session.
 
 use crate::change::{EntityId, Field, TaskState};
-use crate::host::broker::{Ask, Got};
+use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
 use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Session};
@@ -27,7 +27,7 @@ impl Session {
             Some(ids) => ids,
             None if plan.is_provisional() => Vec::new(),
             None => {
-                self.fetch(&Ask::Tasks(plan.clone()))?;
+                self.fetch(&Query::Tasks(plan.clone()))?;
                 self.state().snapshot.tasks_of(plan).unwrap_or_default().to_vec()
             }
         };
@@ -71,7 +71,7 @@ impl Session {
     pub fn my_tasks(&self) -> Result<Vec<TaskId>, Error> {
         self.note_list(ListRead::Mine);
         if self.state().snapshot.my_tasks().is_none() {
-            self.fetch(&Ask::MyTasks)?;
+            self.fetch(&Query::MyTasks)?;
         }
         let ids = self.state().snapshot.my_tasks().unwrap_or_default().to_vec();
         if !self.overlaid() {
@@ -100,8 +100,8 @@ impl Session {
         if user.id == self.facts().me.id {
             return self.my_tasks();
         }
-        let tasks = match self.fetch(&Ask::UserTasks(user.id.clone())) {
-            Ok(Got::Tasks(tasks)) => tasks,
+        let tasks = match self.fetch(&Query::UserTasks(user.id.clone())) {
+            Ok(Response::Tasks(tasks)) => tasks,
             Err(error) if error.is_permission() => {
                 return Err(Error::TasksOfOthers(user.label().to_owned()));
             }
@@ -157,8 +157,8 @@ impl Session {
         if id.is_provisional() {
             return Err(missing());
         }
-        match self.fetch(&Ask::Task(id.clone())) {
-            Ok(Got::Task(task)) => Ok(*task),
+        match self.fetch(&Query::Task(id.clone())) {
+            Ok(Response::Task(task)) => Ok(*task),
             Ok(_) => Err(missing()),
             Err(error) if error.is_not_found() => Err(missing()),
             Err(error) => Err(error),
@@ -244,7 +244,7 @@ impl Session {
             });
             std::iter::once(id).chain(following).take(window).cloned().collect()
         };
-        self.fetch(&Ask::Details(wanted))?;
+        self.fetch(&Query::Details(wanted))?;
         let read = self.state().snapshot.details(id).cloned();
         read.ok_or_else(|| not_found("task", id.as_str()))
     }
