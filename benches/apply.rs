@@ -5,20 +5,20 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use planwright::change::apply::{Answer, Effect, Look, Machine, Rules, Seen};
-use planwright::change::{ChangeSet, Draft};
+use planwright::change::apply::{Answer, Effect, Ledger, Look, Machine, Rules, Seen};
+use planwright::change::{ChangeSet, Draft, ReadSet};
 use planwright::emulator::{Emulator, Exchange, Options, Storage};
 use planwright::graph::{BaseUrl, Client, Order, Secret};
 use planwright::host::{
-    Host, Judge, Ledger, Report, Session, Start, Status, Stop, SystemClock, Watch,
+    Host, Judge, Report, Session, Start, StateFolder, Status, Stop, SystemClock, Watch,
 };
 use planwright::journal::Purpose;
+use planwright::model::snapshot::Snapshot;
 use planwright::model::{ETag, Limits, Plan, PlanId, Task, TaskDetails, Versioned};
 use planwright::policy::{Caps, Ruling};
 use planwright::wire::{Request, request};
@@ -116,7 +116,7 @@ fn update_all(runtime: &tokio::runtime::Runtime, service: &Service) -> (Report, 
         quarantine: Duration::from_secs(60),
         writes_per_second: None,
         watch: Watch::default(),
-        ledger: Some(Ledger::new(folder.path().to_owned())),
+        state_folder: Some(StateFolder::new(folder.path().to_owned())),
         interrupt: Arc::new(Stop::default()),
     };
     let start = Start {
@@ -161,10 +161,10 @@ fn growth() {
                 it.details.get_or_insert_default().description = format!("About {id}");
             });
         }
-        let set = draft.finish();
+        let set = draft.finish(&ReadSet::new(), &Snapshot::default());
         let rules = Rules { quarantine: LATENCY, writes_per_second: None, spread: 0.5 };
         let began = Instant::now();
-        let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules);
+        let mut machine = Machine::new(set.changes(), Ledger::default(), rules);
         while !machine.is_done() {
             for effect in machine.next(Duration::ZERO) {
                 let Effect::Send { steps, .. } = effect else {

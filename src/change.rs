@@ -1,13 +1,17 @@
 //! What a run wants to write: drafting it, comparing it, saving it.
 //!
-//! A [`Draft`] collects wishes while a script runs; [`Draft::finish`] makes a [`ChangeSet`] of
+//! A [`Draft`] collects edits while a script runs; [`Draft::finish`] makes a [`ChangeSet`] of
 //! what really differs. Nothing here sends or judges anything.
 
 // The vocabulary: fields, and a change as before and after.
 pub mod edit;
 pub mod field;
 
-// From wishes to an ordered set.
+// What a decision rests on.
+pub mod key;
+pub mod read;
+
+// From edits to an ordered set.
 pub mod draft;
 pub mod set;
 
@@ -24,6 +28,11 @@ pub mod saved;
 pub use draft::{Draft, EntityId};
 pub use edit::{Change, Edit, Lost, Op, TaskBasis, TaskState, Write};
 pub use field::{Entity, Field, FieldChange, Fields, Placed};
-pub use merge::{FieldConflict, Merge, holds, merge};
+pub use key::{
+    BucketField, BucketKey, PlanDetailsField, PlanDetailsKey, PlanField, PlanKey, TaskField,
+    TaskKey,
+};
+pub use merge::{FieldConflict, Merge, holds, merge, merged};
+pub use read::{Read, ReadSet};
 pub use saved::{Saved, SavedError};
 pub use set::ChangeSet;

@@ -26,7 +26,7 @@ pub use clock::SystemClock;
 pub use error::Error;
 pub use open_draft::{Choice, OpenDraft};
 pub use progress::{Progress, Watch};
-pub use recover::Ledger;
+pub use recover::{Decisions, StateFolder};
 pub use report::{ChangeReport, Failure, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, Program, Start};
 pub use session::{Column, NewItem, NewTask, Session, View};

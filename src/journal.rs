@@ -43,7 +43,7 @@ pub use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, NoteKind, Outcome, Purpose, RunId, RunStatus, Settled, StepId,
 };
 pub use crate::journal::error::Error;
-pub use crate::journal::lock::{Guard, PlanLocks};
+pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};
 pub use crate::journal::verify::{ExportCheck, Problem, Verification, verify_export};
 

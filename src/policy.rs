@@ -8,6 +8,6 @@ pub mod review;
 pub mod rules;
 pub mod verdict;
 
-pub use review::{Cleared, ClearedRest, Reviewed, review};
+pub use review::{Cleared, Reviewed, review};
 pub use rules::{AgentGrants, Caps, Earlier, Grants};
 pub use verdict::{RuleLine, Ruling, Saw, Verdict};

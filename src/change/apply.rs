@@ -1,18 +1,39 @@
-//! Carrying out a change set, as a state machine: events in, effects out.
+//! The apply state machine. Pure, so that every fault can be tested as a value.
 //!
 //! It knows the order in which requests may go out, which go together, what the answer to each
 //! means, when it is sent again and on which tag, and when something is looked at first. It does
 //! no I/O and has no clock: the moment is given to it, counted from any beginning. The driver
-//! (in `host`) carries out the effects and records them.
+//! (in `host`) carries out the effects and records them. One request goes through these states:
+//!
+//! ```text
+//!              its turn            Send                 Done
+//!   Waiting ─────────────► Ready ───────► Sent ─────────────────────────────► Ended(Done)
+//!      │ made or moved       ▲              │ refused for good ─────────────► Ended(Failed)
+//!      │ by this run         │ throttled,   │ 404 ──────────────────────────► Ended(Gone, Moved)
+//!      ▼                     │ unavailable  │ 409, 412
+//!   ToLook ◄─────────────────┼──────────────┤
+//!      │ Look                │              │ a create whose answer was lost
+//!      ▼                     │              ▼                  Unclear ─────► Ended(Parked)
+//!   Looking ── ours, again ──┤           ToProbe ──Probe──► Probing ─Found──► Ended(Done)
+//!      │                     │              ▲                 │ Nothing
+//!      │                     └──────────────┼── quarantine ───┤
+//!      │                                    └──── before ─────┘
+//!      └── somebody else has moved it ──────────────────────────────────────► Ended(Moved)
+//! ```
+//!
+//! Whatever is still open when the run is stopped ends as `Unknown` if it may have been written,
+//! else as `NotSent`. What became of each part stands in the [`Ledger`], which outlives the rounds.
 //!
 //! What someone else has moved is never sent again from here: it ends as [`End::Moved`], with what
-//! is there now, and the caller drafts and judges anew (design.md 2.3).
+//! is there now, and the caller drafts and judges again (design.md 2.3).
 
-mod answer;
+pub mod answer;
 pub mod compare;
 pub mod event;
 mod lanes;
-pub mod progress;
+pub mod ledger;
+pub mod lost;
+mod pending;
 pub mod step;
 
 use std::borrow::Cow;
@@ -23,66 +44,16 @@ pub use crate::change::apply::answer::PROBES;
 pub use crate::change::apply::compare::Seen;
 use crate::change::apply::compare::job;
 pub use crate::change::apply::compare::rebase;
-pub use crate::change::apply::event::{Answer, Effect, End, Look, Probed, StepNo};
+pub use crate::change::apply::event::{Answer, Attempted, Effect, End, Look, Probed, StepNo};
 use crate::change::apply::lanes::{BATCH, Lanes};
-pub use crate::change::apply::progress::{Progress, Rest};
+pub use crate::change::apply::ledger::{Doubt, Ledger, PartState};
+pub use crate::change::apply::lost::{Candidate, Lost, Match, Parent, match_lost};
+use crate::change::apply::pending::{State, Step};
 use crate::change::apply::step::{Basis, parts, target};
-pub use crate::change::apply::step::{Job, Part, Target, only_written, take_off};
+pub use crate::change::apply::step::{Job, Part, Resend, Target, left_of, only_written};
 use crate::change::provisional::{mentioned, with_ids};
-use crate::change::set::level;
 use crate::change::{Change, Entity, Op};
 use crate::model::{ETag, PlanId, RosterId};
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
-    /// For others to be done.
-    Waiting,
-    /// To be sent, once it is time.
-    Ready,
-    /// Sent, not answered.
-    Sent,
-    /// What it is about is to be read, once it is time.
-    ToLook,
-    Looking,
-    /// What it may have made is to be looked for, once it is time.
-    ToProbe,
-    Probing,
-    Ended(End),
-}
-
-#[derive(Debug, Clone)]
-struct Step {
-    /// Its change, from 0.
-    at: usize,
-    part: Part,
-    level: u8,
-    /// It completes what its change has made.
-    completes: bool,
-    op: Op,
-    /// The request of the same change before it.
-    previous: Option<StepNo>,
-    /// Creates of one plan go out one after another, so that they stand in their order.
-    in_line: Option<PlanId>,
-    mentions: BTreeSet<String>,
-    basis: Basis,
-    state: State,
-    tag: Option<ETag>,
-    made: Option<String>,
-    first: Option<Seen>,
-    not_before: Duration,
-    sent_at: Duration,
-    sent: u32,
-    /// How often it failed, in all.
-    tries: u32,
-    /// How often in a row it was put off or failed while nothing at all was done, and how much was
-    /// done by then.
-    in_vain: (u32, u64),
-    in_doubt: bool,
-    looks: u32,
-    rebases: u32,
-    probes: usize,
-    patience: Option<std::vec::IntoIter<Duration>>,
-}
 
 /// How a set is to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,11 +71,11 @@ pub struct Rules {
 pub struct Machine {
     changes: Vec<Change>,
     /// Whether a change mentions what is made, or makes it itself.
-    has_markers: Vec<bool>,
-    /// The changes that make something, by its marker.
+    has_provisional: Vec<bool>,
+    /// The changes that make something, by its provisional id.
     makers: BTreeMap<String, usize>,
     steps: Vec<Step>,
-    ids: BTreeMap<String, String>,
+    ledger: Ledger,
     lanes: Lanes,
     rules: Rules,
     /// Nothing new is begun.
@@ -113,81 +84,78 @@ pub struct Machine {
     hopeless: bool,
     /// What was not sent yet is left for another time.
     paused: bool,
+    /// It only finds out what became of what an earlier process has sent.
+    settling: bool,
     done: u64,
     retries: u64,
     conflicts: u64,
 }
 
 impl Machine {
-    /// Takes up changes; markers that are known already stand in `ids`.
+    /// Makes a machine that carries out what the ledger leaves of some changes.
     #[must_use]
-    pub fn new(changes: &[Change], ids: BTreeMap<String, String>, rules: Rules) -> Self {
-        let creates = changes.iter().enumerate().filter(|(_, it)| it.op() == Op::Create);
+    pub fn new(changes: &[Change], ledger: Ledger, rules: Rules) -> Self {
+        Self::with(changes, ledger, rules, false)
+    }
+
+    /// Makes a machine that finds out what became of the parts that are in doubt, and begins
+    /// nothing.
+    #[must_use]
+    pub fn settling(changes: &[Change], ledger: Ledger, rules: Rules) -> Self {
+        Self::with(changes, ledger, rules, true)
+    }
+
+    fn with(changes: &[Change], ledger: Ledger, rules: Rules, settling: bool) -> Self {
+        let creates = changes.iter().enumerate().filter(|(_, change)| change.op() == Op::Create);
         let makers: BTreeMap<String, usize> =
-            creates.map(|(at, it)| (it.id().to_string(), at)).collect();
-        let made: BTreeSet<String> = makers.keys().cloned().collect();
-        let mut has_markers: Vec<bool> = changes.iter().map(|it| it.op() == Op::Create).collect();
-        let mut steps: Vec<Step> = Vec::new();
-        for (at, change) in changes.iter().enumerate() {
-            let mut previous = None;
-            for (part, basis) in parts(change) {
-                let is_new = basis == Basis::New;
-                // What is new gets its details once everything is there that they may mention.
-                let later = change.op() == Op::Create && part != Part::Itself && !is_new;
-                let mut mentions = BTreeSet::new();
-                mentioned(&step::written(change, &part), &made, &mut mentions);
-                if matches!(part, Part::Details) && change.op() == Op::Create {
-                    mentioned(&change.plan().as_str().into(), &made, &mut mentions);
-                }
-                mentions.remove(change.id().as_str());
-                has_markers[at] |= !mentions.is_empty();
-                steps.push(Step {
-                    at,
-                    level: level(change) * 2 + u8::from(later),
-                    completes: change.op() == Op::Create && previous.is_some(),
-                    op: change.op(),
-                    previous,
-                    in_line: is_new.then(|| change.plan().clone()),
-                    mentions,
-                    tag: match &basis {
-                        Basis::Read(tag) => Some(tag.clone()),
-                        Basis::New | Basis::Made | Basis::Moved => None,
-                    },
-                    part,
-                    basis,
-                    state: State::Waiting,
-                    made: None,
-                    first: None,
-                    not_before: Duration::ZERO,
-                    sent_at: Duration::ZERO,
-                    sent: 0,
-                    tries: 0,
-                    in_vain: (0, 0),
-                    in_doubt: false,
-                    looks: 0,
-                    rebases: 0,
-                    probes: 0,
-                    patience: None,
-                });
-                previous = Some(steps.len() - 1);
-            }
-        }
+            creates.map(|(at, change)| (change.id().to_string(), at)).collect();
+        // Those of earlier segments are known; they stand in texts all the same.
+        let known: BTreeSet<String> = makers.keys().chain(ledger.ids().keys()).cloned().collect();
         let lanes = Lanes::new(rules.writes_per_second);
-        Self {
+        let mut machine = Self {
             changes: changes.to_vec(),
-            has_markers,
+            has_provisional: changes.iter().map(|change| change.op() == Op::Create).collect(),
             makers,
-            steps,
-            ids,
+            steps: Vec::new(),
+            ledger,
             lanes,
             rules,
             halted: false,
             hopeless: false,
             paused: false,
+            settling,
             done: 0,
             retries: 0,
             conflicts: 0,
+        };
+        for (at, change) in changes.iter().enumerate() {
+            let mut previous = None;
+            for (part, basis) in parts(change) {
+                let mut mentions = BTreeSet::new();
+                mentioned(&step::written(change, &part), &known, &mut mentions);
+                if matches!(part, Part::Details) && change.op() == Op::Create {
+                    mentioned(&change.plan().as_str().into(), &known, &mut mentions);
+                }
+                mentions.remove(change.id().as_str());
+                machine.has_provisional[at] |= !mentions.is_empty();
+                mentions.retain(|it| machine.makers.contains_key(it));
+                let state = machine.ledger.state(change, &part).cloned();
+                if settling != matches!(state, Some(PartState::InDoubt(_)))
+                    || matches!(state, Some(PartState::Written | PartState::Parked(_)))
+                {
+                    continue;
+                }
+                let mut step = Step::new(at, change, part, basis, previous);
+                step.mentions = mentions;
+                step.sent = machine.ledger.sent(change, &step.part);
+                if let Some(PartState::InDoubt(doubt)) = state {
+                    step.restore(*doubt, machine.rules.quarantine);
+                }
+                machine.steps.push(step);
+                previous = Some(machine.steps.len() - 1);
+            }
         }
+        machine
     }
 
     // What the driver asks
@@ -204,6 +172,9 @@ impl Machine {
     #[must_use]
     pub fn job(&self, no: StepNo) -> Option<(Job, Option<ETag>)> {
         let step = &self.steps[no];
+        if let Some(resend) = &step.resend {
+            return Some((Job::Resend(resend.clone()), step.tag.clone()));
+        }
         let change = self.change(step.at);
         let tag = step.tag.clone();
         if step.basis != Basis::New && tag.is_none() {
@@ -231,16 +202,26 @@ impl Machine {
         self.steps[no].sent
     }
 
-    /// Tells whether a request may have been done without anyone knowing.
+    /// Returns what is known of the last attempt at a request, as the journal has it.
     #[must_use]
-    pub fn in_doubt(&self, no: StepNo) -> bool {
-        self.steps[no].in_doubt
+    pub fn attempted(&self, no: StepNo) -> Attempted {
+        let step = &self.steps[no];
+        match &step.state {
+            State::Ended(End::Done) => Attempted::Applied,
+            State::Ended(End::Unknown | End::Parked(_)) => Attempted::Unknown,
+            State::Ended(End::Moved(_) | End::Clash(_)) => Attempted::Conflict,
+            State::Ended(_) => Attempted::Refused,
+            // An attempt before this one may have done it, whatever came of this one.
+            _ if step.in_doubt => Attempted::Unknown,
+            State::ToLook | State::Looking => Attempted::Conflict,
+            _ => Attempted::Refused,
+        }
     }
 
-    /// Tells whether a request deletes something.
+    /// Returns the id of what a request has made.
     #[must_use]
-    pub fn deletes(&self, no: StepNo) -> bool {
-        self.steps[no].op == Op::Delete
+    pub fn made(&self, no: StepNo) -> Option<&str> {
+        self.steps[no].made.as_deref()
     }
 
     /// Returns how a request ended, if it has.
@@ -282,10 +263,16 @@ impl Machine {
             && !self.steps.iter().any(|it| it.basis == Basis::New && it.in_doubt)
     }
 
-    /// Returns the ids that markers have become.
+    /// Returns the ids that provisional ones have become.
     #[must_use]
     pub const fn ids(&self) -> &BTreeMap<String, String> {
-        &self.ids
+        self.ledger.ids()
+    }
+
+    /// Returns what became of each part, over all rounds.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Returns how many requests are done, and how many there are.
@@ -329,10 +316,10 @@ impl Machine {
 
     fn change(&self, at: usize) -> Cow<'_, Change> {
         let change = &self.changes[at];
-        if self.ids.is_empty() || !self.has_markers[at] {
+        if self.ids().is_empty() || !self.has_provisional[at] {
             return Cow::Borrowed(change);
         }
-        with_ids(change, &self.ids).map_or(Cow::Borrowed(change), Cow::Owned)
+        with_ids(change, self.ids()).map_or(Cow::Borrowed(change), Cow::Owned)
     }
 
     fn roster(&self, step: &Step) -> Option<RosterId> {
@@ -351,10 +338,14 @@ impl Machine {
     pub fn next(&mut self, now: Duration) -> Vec<Effect> {
         self.promote();
         let mut effects = Vec::new();
+        // All that is looked for in one list is looked for together: a sweep costs as much as that.
+        let mut sweeps: BTreeMap<Parent, Vec<StepNo>> = BTreeMap::new();
         for no in self.due(&State::ToProbe, now) {
             self.steps[no].state = State::Probing;
-            effects.push(Effect::Probe(no));
+            let parent = self.job(no).and_then(|(job, _)| job.parent());
+            sweeps.entry(parent.unwrap_or(Parent::Nowhere)).or_default().push(no);
         }
+        effects.extend(sweeps.into_iter().map(|(parent, steps)| Effect::Probe { parent, steps }));
         if now >= self.lanes.opens_at() {
             let looks = self.due(&State::ToLook, now);
             for no in &looks {
@@ -440,7 +431,7 @@ impl Machine {
             let step = &mut self.steps[*no];
             step.state = State::Sent;
             self.retries += u64::from(step.sent > 0);
-            step.sent += 1;
+            step.sent = self.ledger.count_sent(&self.changes[step.at], &step.part);
             step.sent_at = now;
         }
         to.push(Effect::Send { steps, in_order });
@@ -519,7 +510,7 @@ impl Machine {
         if !after_own {
             return None;
         }
-        if let Some(missing) = step.mentions.iter().find(|it| !self.ids.contains_key(*it)) {
+        if let Some(missing) = step.mentions.iter().find(|it| !self.ids().contains_key(*it)) {
             let maker = self.makers.get(missing);
             let mut of_maker =
                 self.steps.iter().filter(|it| Some(&it.at) == maker && it.part == Part::Itself);

@@ -10,7 +10,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::change::set::ordinal;
-use crate::change::{Change, ChangeSet, Edit, Field, Fields, Lost, TaskBasis, TaskState, Write};
+use crate::change::{
+    Change, ChangeSet, Edit, Field, Fields, Read, ReadSet, TaskBasis, TaskState, Write,
+};
+use crate::model::snapshot::{Snapshot, folded};
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails,
     TaskId, Versioned,
@@ -38,6 +41,18 @@ impl EntityId {
             Self::Plan(id) | Self::PlanDetails(id) => id.as_str(),
             Self::Bucket(id) => id.as_str(),
             Self::Task(id) => id.as_str(),
+        }
+    }
+}
+
+impl EntityId {
+    /// Returns whether it stands for what the run is to create.
+    #[must_use]
+    pub fn is_provisional(&self) -> bool {
+        match self {
+            Self::Plan(id) | Self::PlanDetails(id) => id.is_provisional(),
+            Self::Bucket(id) => id.is_provisional(),
+            Self::Task(id) => id.is_provisional(),
         }
     }
 }
@@ -98,7 +113,8 @@ pub struct Draft {
     plan_details: BTreeMap<PlanId, (String, Tracked<PlanDetails, ETag>)>,
     buckets: BTreeMap<BucketId, Tracked<Bucket, ETag>>,
     tasks: BTreeMap<TaskId, Tracked<TaskState, TaskBasis>>,
-    reads: BTreeMap<EntityId, BTreeSet<Field>>,
+    /// The tasks of a plan by title, folded, as far as they were touched and are to stay.
+    titles: BTreeMap<(PlanId, String), BTreeSet<TaskId>>,
 }
 
 impl Draft {
@@ -131,34 +147,16 @@ impl Draft {
         self.n_created
     }
 
-    /// Notes that the run looked at a field of an entity.
-    pub fn note_read(&mut self, entity: EntityId, field: Field) {
-        self.reads.entry(entity).or_default().insert(field);
-    }
-
     /// Returns the number of entities touched so far, at most that of changes.
     #[must_use]
     pub fn touched(&self) -> usize {
         self.plans.len() + self.plan_details.len() + self.buckets.len() + self.tasks.len()
     }
 
-    /// Returns what the run looked at, of whatever entity.
-    #[must_use]
-    pub const fn reads(&self) -> &BTreeMap<EntityId, BTreeSet<Field>> {
-        &self.reads
-    }
-
-    /// Forgets what was looked at of entities that a set does not change.
-    pub fn forget_reads_but_of(&mut self, set: &ChangeSet) {
-        let kept: BTreeSet<EntityId> = set.changes().iter().map(Change::id).collect();
-        self.reads.retain(|id, _| kept.contains(id));
-    }
-
     /// Puts a set in the place of what is wanted: the same wishes, resting on newer states.
     pub fn rest_on(&mut self, set: &ChangeSet) {
-        let fresh = Self::of_set(set);
-        let (nonce, reads) = (std::mem::take(&mut self.nonce), std::mem::take(&mut self.reads));
-        *self = Self { nonce, n_created: self.n_created, reads, ..fresh };
+        let nonce = std::mem::take(&mut self.nonce);
+        *self = Self { nonce, n_created: self.n_created, ..Self::of_set(set) };
     }
 
     // Plans
@@ -326,7 +324,33 @@ impl Draft {
             places: BTreeMap::new(),
         };
         self.tasks.insert(id.clone(), Tracked::new(state));
+        self.index(&id);
         id
+    }
+
+    /// Returns the tasks of a plan that the run has touched and whose title is this one, but for
+    /// upper and lower case.
+    pub fn tasks_titled(&self, plan: &PlanId, title: &str) -> impl Iterator<Item = &TaskId> {
+        self.titles.get(&(plan.clone(), folded(title))).into_iter().flatten()
+    }
+
+    fn key_of(&self, id: &TaskId) -> Option<(PlanId, String)> {
+        let wanted = self.tasks.get(id)?.wanted.as_ref()?;
+        Some((wanted.task.plan.clone(), folded(&wanted.task.title)))
+    }
+
+    fn index(&mut self, id: &TaskId) {
+        if let Some(key) = self.key_of(id) {
+            self.titles.entry(key).or_default().insert(id.clone());
+        }
+    }
+
+    fn unindex(&mut self, id: &TaskId) {
+        if let Some(key) = self.key_of(id)
+            && let Some(ids) = self.titles.get_mut(&key)
+        {
+            ids.remove(id);
+        }
     }
 
     /// Changes a task; both it and its details are given as read, as far as they were.
@@ -339,9 +363,11 @@ impl Draft {
         id: &TaskId,
         edit: impl FnOnce(&mut TaskState),
     ) {
+        self.unindex(id);
         if let Some(wanted) = self.track_task(read, details, id).and_then(|it| it.wanted.as_mut()) {
             edit(wanted);
         }
+        self.index(id);
     }
 
     /// Changes the place of a task on a board; both it and its place are given as read, if they
@@ -353,7 +379,8 @@ impl Draft {
         (id, board): (&TaskId, Board),
         edit: impl FnOnce(&mut BoardPlace),
     ) {
-        let Some(tracked) = self.track_task(read, None, id) else { return };
+        self.edit_task(read, None, id, |_| {});
+        let Some(tracked) = self.tasks.get_mut(id) else { return };
         if let (Some(place), Some((before, basis))) = (place, tracked.read.as_mut())
             && !before.places.contains_key(&board)
         {
@@ -382,6 +409,7 @@ impl Draft {
 
     /// Marks a task to go.
     pub fn delete_task(&mut self, read: Option<&Versioned<Task>>, id: &TaskId) {
+        self.unindex(id);
         if let Some(it) = self.track_task(read, None, id) {
             it.wanted = None;
         }
@@ -449,25 +477,27 @@ impl Draft {
                     draft.tasks.insert(edit.known().task.id.clone(), tracked(edit, n));
                 }
             }
-            draft.reads.insert(change.id(), change.reads.clone());
+            if let EntityId::Task(id) = change.id() {
+                draft.index(&id);
+            }
         }
         draft
     }
 
-    /// Gives the tasks that the run looked into the details they were seen with, so that what was
-    /// read of them is compared before anything is written. `seen` returns them with their tag,
-    /// if there was one.
-    pub fn attach_seen_details(
+    /// Gives the tasks whose details were read those details, so that what was read of them is
+    /// compared with what a change rests on. `known` returns them with their tag, if there was one.
+    fn attach_details(
         &mut self,
-        seen: impl Fn(&TaskId) -> Option<(TaskDetails, Option<ETag>)>,
+        reads: &BTreeMap<EntityId, BTreeSet<Field>>,
+        known: impl Fn(&TaskId) -> Option<(TaskDetails, Option<ETag>)>,
     ) {
         for (id, tracked) in &mut self.tasks {
-            let reads = self.reads.get(&EntityId::Task(id.clone()));
-            let looked = reads.is_some_and(|it| it.iter().any(|field| field.is_in_details()));
+            let reads = reads.get(&EntityId::Task(id.clone()));
+            let looked = reads.is_some_and(|all| all.iter().any(|field| field.is_in_details()));
             if let Some((before, basis)) = tracked.read.as_mut()
                 && looked
                 && before.details.is_none()
-                && let Some((details, tag)) = seen(id)
+                && let Some((details, tag)) = known(id)
             {
                 if let Some(wanted) = tracked.wanted.as_mut() {
                     wanted.details = Some(details.clone());
@@ -482,13 +512,17 @@ impl Draft {
     /// there, then what is new from the plan down, then updates that need it, deletions last
     /// (design.md 2.2); by id inside each level.
     #[must_use]
-    pub fn finish(self) -> ChangeSet {
-        let Self { plans, plan_details, buckets, tasks, mut reads, .. } = self;
+    pub fn finish(mut self, reads: &ReadSet, snapshot: &Snapshot) -> ChangeSet {
+        let mut reads = fields_read(reads, snapshot);
+        self.attach_details(&reads, |id| {
+            let tag = snapshot.details(id).map(|read| read.etag.clone());
+            snapshot.known_details(id).map(|details| (details, tag))
+        });
+        let Self { plans, plan_details, buckets, tasks, .. } = self;
         let mut changes = Vec::new();
         let mut push = |write: Option<Write>, takes_along: BTreeSet<TaskId>| {
             if let Some(write) = write {
-                let (reads, twins, lost) = (BTreeSet::new(), BTreeSet::new(), Lost::default());
-                changes.push(Change { n: 0, write, reads, takes_along, twins, lost });
+                changes.push(Change { takes_along, ..Change::of(write) });
             }
         };
         for it in plans.into_values() {
@@ -514,6 +548,33 @@ impl Draft {
         }
         ChangeSet::in_order(changes)
     }
+}
+
+/// The fields that were read of each entity, those by which a list or a name led to it among them.
+fn fields_read(reads: &ReadSet, snapshot: &Snapshot) -> BTreeMap<EntityId, BTreeSet<Field>> {
+    let mut fields: BTreeMap<EntityId, BTreeSet<Field>> = BTreeMap::new();
+    for read in reads {
+        for (entity, field) in read.led_to(snapshot) {
+            fields.entry(entity).or_default().insert(field);
+        }
+        match read {
+            Read::Field(entity, field) => {
+                fields.entry(entity.clone()).or_default().insert(*field);
+            }
+            Read::Entity(entity) => {
+                let all: &[Field] = match entity {
+                    EntityId::Plan(_) => Plan::FIELDS,
+                    EntityId::PlanDetails(_) => PlanDetails::FIELDS,
+                    EntityId::Bucket(_) => Bucket::FIELDS,
+                    EntityId::Task(_) => TaskState::FIELDS,
+                };
+                let own = |field: &&Field| !field.is_in_details() && field.board().is_none();
+                fields.entry(entity.clone()).or_default().extend(all.iter().filter(own));
+            }
+            _ => {}
+        }
+    }
+    fields
 }
 
 fn track<'a, K: Ord + Clone, T: Clone, B>(

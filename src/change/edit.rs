@@ -152,10 +152,10 @@ pub struct Change {
     pub reads: BTreeSet<Field>,
     /// The tasks that go with it: those of a bucket or plan that is deleted.
     pub takes_along: BTreeSet<TaskId>,
-    /// Of a new bucket: those of the same name that were there before, so that none of them is
-    /// taken for it (Planner tells neither who made a bucket nor when).
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub twins: BTreeSet<String>,
+    /// Of something new: what had the same name before, by id, so that none of it is taken for
+    /// what a lost request has created.
+    #[serde(default, alias = "twins", skip_serializing_if = "BTreeSet::is_empty")]
+    pub same_name: BTreeSet<String>,
     /// What goes with it, as it was right before, so that it can be made again.
     #[serde(default, skip_serializing_if = "Lost::is_nothing")]
     pub lost: Lost,
@@ -193,6 +193,18 @@ macro_rules! each_edit {
 }
 
 impl Change {
+    /// Makes a change that has no number yet and rests on nothing but what it writes.
+    pub(crate) const fn of(write: Write) -> Self {
+        Self {
+            n: 0,
+            write,
+            reads: BTreeSet::new(),
+            takes_along: BTreeSet::new(),
+            same_name: BTreeSet::new(),
+            lost: Lost { details: None, buckets: Vec::new(), tasks: Vec::new() },
+        }
+    }
+
     /// Returns what it does.
     #[must_use]
     pub fn op(&self) -> Op {
@@ -336,7 +348,7 @@ impl Change {
 }
 
 /// Tells whether a value of a new entity is the one that it would have anyway.
-fn is_blank(field: Field, value: &Value) -> bool {
+pub(crate) fn is_blank(field: Field, value: &Value) -> bool {
     // A new bucket stands somewhere in any case, and a new task is in a plan.
     if matches!(field, Field::OrderHint | Field::PlanId) {
         return true;

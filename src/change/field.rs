@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::change::{FieldConflict, TaskState};
-use crate::model::order::is_wanted;
-use crate::model::{Board, BoardPlace, Bucket, Plan, PlanDetails};
+use crate::model::order::{is_wanted, lies_in};
+use crate::model::{Board, BoardPlace, Bucket, Plan, PlanDetails, Task, TaskDetails};
 
 /// What a change is about (design.md 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl fmt::Display for Entity {
 
 macro_rules! fields {
     ($($variant:ident $graph:literal $script:literal $doc:literal;)*) => {
-        /// A settable field. One enum serves all entities, as Graph's names do.
+        /// A field, settable unless it says otherwise. One enum serves all entities, as Graph's names do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Field {
             $(#[doc = $doc] #[serde(rename = $graph)] $variant,)*
@@ -105,10 +105,27 @@ fields! {
     BucketBoard "bucketTaskBoardFormat" "bucket_board" "The place of a task in its bucket.";
     ProgressBoard "progressTaskBoardFormat" "progress_board" "The place of a task on the board of progress.";
     AssignedToBoard "assignedToTaskBoardFormat" "assigned_to_board" "The place of a task on the board of people.";
+    Container "container" "group" "The group or roster that contains a plan (read only).";
+    CreatedDateTime "createdDateTime" "created_at" "When an entity was created (read only).";
+    CreatedBy "createdBy" "created_by" "Who created an entity (read only).";
+    CompletedDateTime "completedDateTime" "completed_at" "When a task was completed (read only).";
+    CompletedBy "completedBy" "completed_by" "Who completed a task (read only).";
+    LastModifiedDateTime "lastModifiedDateTime" "last_modified_at" "When a task was changed last (read only, beta).";
+    LastModifiedBy "lastModifiedBy" "last_modified_by" "Who changed a task last (read only, beta).";
 }
 
 impl Field {
-    /// Tells whether the field is kept in the task's details, under their own ETag.
+    /// The fields that are kept in the task's details.
+    pub const IN_DETAILS: [Self; 4] =
+        [Self::Description, Self::PreviewType, Self::Checklist, Self::References];
+
+    /// Returns whether the field stays as it is for as long as the entity is there.
+    #[must_use]
+    pub const fn is_fixed(self) -> bool {
+        matches!(self, Self::Container | Self::CreatedDateTime | Self::CreatedBy)
+    }
+
+    /// Returns whether the field is kept in the task's details, under their own ETag.
     #[must_use]
     pub const fn is_in_details(self) -> bool {
         matches!(self, Self::Description | Self::PreviewType | Self::Checklist | Self::References)
@@ -157,6 +174,12 @@ pub trait Fields {
 
     /// Takes the values of some fields from another state.
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]);
+
+    /// Returns whether what is wanted here of positions inside of fields lies in `theirs` where it
+    /// was wanted against `base`.
+    fn holds_places(&self, _base: &Self, _theirs: &Self) -> bool {
+        true
+    }
 
     /// Returns the fields in which `after` differs from this.
     fn differing(&self, after: &Self) -> Vec<Field> {
@@ -217,6 +240,9 @@ impl Fields for Plan {
             Field::Title => json!(self.title),
             Field::IsArchived => json!(self.archival.is_archived),
             Field::Members => flags(self.new_members.iter().map(ToString::to_string)),
+            Field::Container => json!([self.group, self.roster]),
+            Field::CreatedDateTime => json!(self.created_at),
+            Field::CreatedBy => json!(self.created_by),
             _ => Value::Null,
         }
     }
@@ -280,6 +306,22 @@ impl Fields for Bucket {
 }
 
 impl Fields for TaskState {
+    fn holds_places(&self, base: &Self, theirs: &Self) -> bool {
+        let items = |of: &Self| of.details.as_ref().map(|details| details.checklist.clone());
+        let (Some(ours), base, Some(theirs)) =
+            (items(self), items(base).unwrap_or_default(), items(theirs))
+        else {
+            return true;
+        };
+        ours.iter().filter(|(_, item)| is_wanted(&item.order_hint)).all(|(key, item)| {
+            let before = base.get(key).map(|item| item.order_hint.as_str());
+            let now = theirs.get(key).map(|item| item.order_hint.as_str());
+            // A new item is known by its key, wherever it stands by now.
+            before.is_none()
+                || now.is_some_and(|now| before != Some(now) && lies_in(now, &item.order_hint))
+        })
+    }
+
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
         for it in fields {
             self.copy_field(from, it.field);
@@ -339,58 +381,72 @@ impl Fields for TaskState {
     }
 
     fn value(&self, field: Field) -> Value {
-        let task = &self.task;
-        let details = self.details.as_ref();
-        match field {
-            Field::Name
-            | Field::OrderHint
-            | Field::CategoryDescriptions
-            | Field::SharedWith
-            | Field::IsArchived
-            | Field::Members => Value::Null,
-            Field::PlanId => json!(task.plan),
-            Field::Recurrence => task.recurrence().map_or(
-                Value::Null,
-                |it| json!({ "pattern": it.pattern, "patternStartDateTime": it.start }),
-            ),
-            Field::BucketBoard | Field::ProgressBoard | Field::AssignedToBoard => {
-                let place = field.board().and_then(|it| Some((it, self.places.get(&it)?)));
-                place.map_or(Value::Null, |(board, place)| hints(board, place))
-            }
-            Field::Title => json!(task.title),
-            Field::BucketId => json!(task.bucket),
-            Field::PercentComplete => json!(task.percent_complete),
-            Field::Priority => json!(task.priority.level()),
-            Field::StartDateTime => json!(task.start),
-            Field::DueDateTime => json!(task.due),
-            Field::Assignments => flags(task.assignments.keys().map(ToString::to_string)),
-            Field::AppliedCategories => flags(task.categories.iter().map(ToString::to_string)),
-            Field::ConversationThreadId => json!(task.conversation_thread),
-            Field::Description => details.map_or(Value::Null, |it| json!(it.description)),
-            Field::PreviewType => details.map_or(Value::Null, |it| json!(it.preview_type)),
-            Field::Checklist => details.map_or(Value::Null, |it| {
-                it.checklist
-                    .iter()
-                    .map(|(key, item)| {
-                        let mut value = json!({ "title": item.title, "isChecked": item.checked });
-                        if is_wanted(&item.order_hint) {
-                            value["orderHint"] = json!(item.order_hint);
-                        }
-                        (key.clone(), value)
-                    })
-                    .collect::<Map<_, _>>()
-                    .into()
-            }),
-            Field::References => details.map_or(Value::Null, |it| {
-                it.references
-                    .iter()
-                    .map(|(key, link)| {
-                        (key.clone(), json!({ "alias": link.alias, "type": link.kind }))
-                    })
-                    .collect::<Map<_, _>>()
-                    .into()
-            }),
+        if let Some(board) = field.board() {
+            return self.places.get(&board).map_or(Value::Null, |place| hints(board, place));
         }
+        if field.is_in_details() {
+            return self
+                .details
+                .as_ref()
+                .map_or(Value::Null, |details| details_value(details, field));
+        }
+        task_value(&self.task, field)
+    }
+}
+
+/// Returns the value of a field of a task itself; `null` for any other.
+pub(crate) fn task_value(task: &Task, field: Field) -> Value {
+    let beta = task.beta.as_deref();
+    match field {
+        Field::PlanId => json!(task.plan),
+        Field::Recurrence => task.recurrence().map_or(
+            Value::Null,
+            |it| json!({ "pattern": it.pattern, "patternStartDateTime": it.start }),
+        ),
+        Field::Title => json!(task.title),
+        Field::BucketId => json!(task.bucket),
+        Field::PercentComplete => json!(task.percent_complete),
+        Field::Priority => json!(task.priority.level()),
+        Field::StartDateTime => json!(task.start),
+        Field::DueDateTime => json!(task.due),
+        Field::Assignments => flags(task.assignments.keys().map(ToString::to_string)),
+        Field::AppliedCategories => flags(task.categories.iter().map(ToString::to_string)),
+        Field::ConversationThreadId => json!(task.conversation_thread),
+        Field::CreatedDateTime => json!(task.created_at),
+        Field::CreatedBy => json!(task.created_by),
+        Field::CompletedDateTime => json!(task.completed_at),
+        Field::CompletedBy => json!(task.completed_by),
+        Field::LastModifiedDateTime => json!(beta.and_then(|it| it.last_modified_at)),
+        Field::LastModifiedBy => json!(beta.and_then(|it| it.last_modified_by.as_ref())),
+        Field::IsArchived => json!(beta.is_some_and(|it| it.is_archived)),
+        _ => Value::Null,
+    }
+}
+
+/// Returns the value of a field of the details of a task; `null` for any other.
+pub(crate) fn details_value(details: &TaskDetails, field: Field) -> Value {
+    match field {
+        Field::Description => json!(details.description),
+        Field::PreviewType => json!(details.preview_type),
+        Field::Checklist => details
+            .checklist
+            .iter()
+            .map(|(key, item)| {
+                let mut value = json!({ "title": item.title, "isChecked": item.checked });
+                if is_wanted(&item.order_hint) {
+                    value["orderHint"] = json!(item.order_hint);
+                }
+                (key.clone(), value)
+            })
+            .collect::<Map<_, _>>()
+            .into(),
+        Field::References => details
+            .references
+            .iter()
+            .map(|(key, link)| (key.clone(), json!({ "alias": link.alias, "type": link.kind })))
+            .collect::<Map<_, _>>()
+            .into(),
+        _ => Value::Null,
     }
 }
 
@@ -464,7 +520,7 @@ fn graft_place(theirs: &mut BoardPlace, base: &BoardPlace, ours: &BoardPlace) {
 }
 
 /// A place as an object of hints, by the names of the columns.
-fn hints(board: Board, place: &BoardPlace) -> Value {
+pub(crate) fn hints(board: Board, place: &BoardPlace) -> Value {
     let mut hints = Map::new();
     if !place.hint.is_empty() {
         hints.insert(board.hint_name().to_owned(), json!(place.hint));

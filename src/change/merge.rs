@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::change::{Field, Fields};
+use crate::model::order::lies_in;
 
 /// A field that both sides have moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,9 @@ pub enum Merge {
 /// take it for agreement would lose one of two equal increments.
 pub fn merge<T: Fields>(base: &T, ours: &T, theirs: &T, reads: &BTreeSet<Field>) -> Merge {
     let mut conflicts = Vec::new();
-    for &field in T::FIELDS {
+    // What is read only is no field that could be written, and counts all the same.
+    let others = reads.iter().filter(|field| !T::FIELDS.contains(field));
+    for &field in T::FIELDS.iter().chain(others) {
         let (before, wanted) = (base.value(field), ours.value(field));
         let now = theirs.value(field);
         let moved = if reads.contains(&field) {
@@ -52,6 +55,30 @@ pub fn merge<T: Fields>(base: &T, ours: &T, theirs: &T, reads: &BTreeSet<Field>)
         }
     }
     if conflicts.is_empty() { Merge::Rebase } else { Merge::Conflict(conflicts) }
+}
+
+/// Merges what a run wants into what is there now: theirs, with everything set that `ours` sets
+/// against `base`, but for the fields in conflict, which stay theirs. The one three-way comparison:
+/// of a rebase, of drift, of an undo, of a decision at the prompt.
+pub fn merged<T: Fields + Clone>(
+    base: &T,
+    ours: &T,
+    theirs: &T,
+    reads: &BTreeSet<Field>,
+) -> (T, Vec<FieldConflict>) {
+    let mut value = theirs.clone();
+    match merge(base, ours, theirs, reads) {
+        Merge::Rebase => {
+            value.graft(base, ours);
+            (value, Vec::new())
+        }
+        Merge::Conflict(conflicts) => {
+            let mut kept = ours.clone();
+            kept.copy_fields(base, &conflicts);
+            value.graft(base, &kept);
+            (value, conflicts)
+        }
+    }
 }
 
 fn written_part_moved(base: &Value, ours: &Value, theirs: &Value) -> bool {
@@ -70,29 +97,35 @@ fn written_keys<'a>(
     keys.into_iter().filter(|key| base.get(*key) != ours.get(*key))
 }
 
-/// Tells whether everything that `ours` sets against `base` is there in `theirs`: what an
-/// attempt whose answer was lost has done (design.md 2.4).
+/// Returns whether everything that `ours` sets against `base` is there in `theirs`: what an
+/// attempt whose answer was lost has done (design.md 2.4). A position is there if it lies where it
+/// was wanted: elsewhere, somebody else has moved it.
 pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
-    base.differing(ours).into_iter().all(|field| {
-        let (before, wanted, now) = (base.value(field), ours.value(field), theirs.value(field));
-        match (&before, &wanted, &now) {
-            (Value::Object(before), Value::Object(wanted), Value::Object(now)) => {
-                if field.board().is_some() {
-                    // As below: the service has made hints of its own.
-                    return written_keys(before, wanted).all(|key| before.get(key) != now.get(key));
+    let lies = |before: Option<&Value>, wanted: Option<&Value>, now: Option<&Value>| {
+        let text =
+            |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        before != now && (now == wanted || lies_in(&text(now), &text(wanted)))
+    };
+    ours.holds_places(base, theirs)
+        && base.differing(ours).into_iter().all(|field| {
+            let (before, wanted, now) = (base.value(field), ours.value(field), theirs.value(field));
+            match (&before, &wanted, &now) {
+                (Value::Object(before), Value::Object(wanted), Value::Object(now)) => {
+                    if field.board().is_some() {
+                        return written_keys(before, wanted)
+                            .all(|key| lies(before.get(key), wanted.get(key), now.get(key)));
+                    }
+                    let settled = |it: Option<&Value>| it.cloned().map(without_place);
+                    written_keys(before, wanted)
+                        .all(|key| settled(wanted.get(key)) == settled(now.get(key)))
                 }
-                let settled = |it: Option<&Value>| it.cloned().map(without_place);
-                written_keys(before, wanted)
-                    .all(|key| settled(wanted.get(key)) == settled(now.get(key)))
+                _ if field == Field::OrderHint => lies(Some(&before), Some(&wanted), Some(&now)),
+                (Value::String(before), Value::String(wanted), Value::String(now)) => {
+                    wanted == now || was_edited_on(before, wanted, now)
+                }
+                _ => wanted == now,
             }
-            // The service has made its own hint of the place that was wanted.
-            _ if field == Field::OrderHint => before != now,
-            (Value::String(before), Value::String(wanted), Value::String(now)) => {
-                wanted == now || was_edited_on(before, wanted, now)
-            }
-            _ => wanted == now,
-        }
-    })
+        })
 }
 
 /// From so many bytes on, what was put in is hardly put there by someone else.

@@ -1,9 +1,11 @@
 //! The ordered set of changes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::change::{Change, Entity, Op};
+use crate::change::{Change, Entity, EntityId, Op};
 
 /// What a run wants to write, in order. It can not be applied: for that it must be reviewed
 /// (see [`crate::policy::Cleared`]).
@@ -30,6 +32,31 @@ impl ChangeSet {
             change.n = at + 1;
         }
         Self { changes }
+    }
+
+    /// Takes changes in the order in which they are given, with the numbers that they have: what
+    /// is left of a set keeps them.
+    pub(crate) const fn in_this_order(changes: Vec<Change>) -> Self {
+        Self { changes }
+    }
+
+    /// Gives the changes the numbers that their entities have, if any have.
+    #[must_use]
+    pub(crate) fn numbered_as(mut self, numbers: &BTreeMap<EntityId, usize>) -> Self {
+        for change in &mut self.changes {
+            if let Some(n) = numbers.get(&change.id()) {
+                change.n = *n;
+            }
+        }
+        self
+    }
+
+    /// Returns the change with a number.
+    #[must_use]
+    pub fn change(&self, n: usize) -> Option<&Change> {
+        // Nearly always it stands at its number.
+        let there = n.checked_sub(1).and_then(|at| self.changes.get(at));
+        there.filter(|change| change.n == n).or_else(|| self.changes.iter().find(|it| it.n == n))
     }
 
     /// Returns the changes in the order to apply them.

@@ -17,7 +17,7 @@ use crate::cli::ui::{self, Ui};
 use crate::emulator::{Emulator, Options, Storage};
 use crate::graph::{BaseUrl, Client};
 use crate::host::{
-    Agent, Failure, Finished, Host, Judge, Ledger, Program, Session, Start, Status, Stop,
+    Agent, Failure, Finished, Host, Judge, Program, Session, Start, StateFolder, Status, Stop,
     StopReason, SystemClock,
 };
 use crate::journal::Purpose;
@@ -171,14 +171,14 @@ impl<'a> Context<'a> {
             quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
             writes_per_second: limits.writes_per_second,
             watch: progress::watch(self.progress, self.ui.json()),
-            ledger: Some(self.ledger()?),
+            state_folder: Some(self.state_folder()?),
             interrupt: Arc::clone(&self.interrupt),
         })
     }
 
     /// Returns the journal's place in the state folder.
-    pub(crate) fn ledger(&self) -> Result<Ledger, CommandError> {
-        Ok(Ledger::new(settings::state_dir(self.global)?))
+    pub(crate) fn state_folder(&self) -> Result<StateFolder, CommandError> {
+        Ok(StateFolder::new(settings::state_dir(self.global)?))
     }
 
     /// Runs something asynchronous to its end.

@@ -51,7 +51,7 @@ impl Exit {
     /// Returns how a failure ends the program.
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure.code.as_str() {
-            "not_permitted" => Self::NotPermitted,
+            "not_permitted" | "not_signed_in" => Self::NotPermitted,
             "unavailable" => Self::Unavailable,
             "conflict" => Self::Conflict,
             "stopped" => Self::Interrupted,
@@ -68,6 +68,12 @@ impl Exit {
             Status::Denied => Self::Denied,
             Status::Held => Self::Held,
             Status::Conflict => Self::Conflict,
+            // Whoever signs in again can carry it on.
+            Status::Partial
+                if report.error.as_ref().is_some_and(|it| it.code == "not_signed_in") =>
+            {
+                Self::NotPermitted
+            }
             Status::Partial => Self::Partial,
             Status::Failed => report.error.as_ref().map_or(Self::Input, Self::of_failure),
         }

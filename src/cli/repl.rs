@@ -356,7 +356,7 @@ impl<'a> Repl<'a> {
     pub(crate) fn use_plan(&mut self, name: &str) -> Result<(), CommandError> {
         self.check_grants()?;
         let text = name.trim_matches(['"', '\'']).to_owned();
-        let (id, title) = self.desk.glance(move |session| {
+        let (id, title) = self.desk.peek(move |session| {
             let plan = session.plan(&session.find_plan(&text)?)?;
             // For names to complete with.
             session.buckets(&plan.id)?;

@@ -16,7 +16,7 @@ use crate::cli::context::agent_of;
 use crate::cli::error::CommandError;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
 use crate::graph::{BaseUrl, Client, Secret};
-use crate::host::{Failure, Host, Ledger, Start, Status, Stop, Watch};
+use crate::host::{Failure, Host, Start, StateFolder, Status, Stop, Watch};
 use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
 use crate::script::coverage::Coverage;
@@ -147,7 +147,7 @@ impl EmulatorStage {
             quarantine: Duration::from_secs(1),
             writes_per_second: None,
             watch: Watch::default(),
-            ledger: Some(Ledger::new(self.folder.clone())),
+            state_folder: Some(StateFolder::new(self.folder.clone())),
             interrupt: Arc::clone(&self.interrupt),
         })
     }

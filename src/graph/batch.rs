@@ -61,7 +61,7 @@ impl Client {
         while !open.is_empty() {
             let (mut again, mut wait) = (Vec::new(), Duration::ZERO);
             let reads: Vec<&Request> = open.iter().map(|(_, it)| it).collect();
-            let batch = of_reads(&reads);
+            let batch = of_reads(&reads, self.prefers());
             let url = self.url(&batch)?;
             let answer = self.send_again(&batch, &url).await.map_err(|it| it.error)?;
             let date = answer.date;

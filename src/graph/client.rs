@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
 };
@@ -12,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::graph::gate::Gate;
-use crate::graph::retry::{MAX_WAIT, Repeat, next_wait, parse_retry_after};
+use crate::graph::retry::{MAX_WAIT, Repeat, http_date, next_wait, parse_retry_after};
 use crate::graph::{BaseUrl, Error, Secret};
 use crate::wire::{ApiError, DecodeError, Decoded, Method, Page, Request};
 
@@ -29,6 +30,8 @@ pub struct Client {
     authorization: HeaderValue,
     counts: Arc<Counters>,
     gate: Arc<Gate>,
+    /// What the service's clock showed last, and when that was here.
+    clock: Arc<Mutex<Option<(Timestamp, Instant)>>>,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +102,14 @@ impl Client {
             .timeout(Duration::from_secs(60))
             .build()
             .map_err(|source| Error::Unreachable { origin: base.origin(), source })?;
-        Ok(Self { http, base, authorization, counts: Arc::default(), gate: Arc::default() })
+        Ok(Self {
+            http,
+            base,
+            authorization,
+            counts: Arc::default(),
+            gate: Arc::default(),
+            clock: Arc::default(),
+        })
     }
 
     /// Returns the service's address.
@@ -115,6 +125,15 @@ impl Client {
             requests: self.counts.requests.load(Ordering::Relaxed),
             retries: self.counts.retries.load(Ordering::Relaxed),
         }
+    }
+
+    /// Returns the time by the service's clock, as its answers tell it: never later than it is
+    /// there. Without an answer that tells, `here` is the best guess.
+    #[must_use]
+    pub fn service_time(&self, here: Timestamp) -> Timestamp {
+        let clock = *self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let then = clock.and_then(|(then, at)| then.checked_add(at.elapsed()).ok());
+        then.unwrap_or(here)
     }
 
     /// Begins to keep in mind what is sent; returns what was since the last time.
@@ -344,6 +363,10 @@ impl Client {
         };
         let (request_id, content_type) = (text("request-id"), text(CONTENT_TYPE.as_str()));
         let date = text(DATE.as_str());
+        if let Some(then) = date.as_deref().and_then(http_date) {
+            let clock = Some((then, Instant::now()));
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
+        }
         let retry_after =
             text(RETRY_AFTER.as_str()).and_then(|it| parse_retry_after(&it, date.as_deref()));
         tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
@@ -369,6 +392,12 @@ impl Client {
         }
     }
 
+    /// What reads prefer: else the container of a roster's plan has no name (planner-api.md trap
+    /// 32).
+    pub(crate) fn prefers(&self) -> Option<&'static str> {
+        self.base.is_beta().then_some("include-unknown-enum-members")
+    }
+
     fn headers(&self, request: &Request, id: &str) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, self.authorization.clone());
@@ -388,9 +417,8 @@ impl Client {
         }
         if request.method() == Method::Patch {
             headers.insert("Prefer", HeaderValue::from_static("return=representation"));
-        } else if self.base.is_beta() {
-            // Else the container of a roster's plan has no name (planner-api.md trap 32).
-            headers.insert("Prefer", HeaderValue::from_static("include-unknown-enum-members"));
+        } else if let Some(prefer) = self.prefers() {
+            headers.insert("Prefer", HeaderValue::from_static(prefer));
         }
         Ok(headers)
     }

@@ -93,6 +93,12 @@ impl Error {
 
     /// Not signed in, or not permitted.
     #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::BadToken) || self.refusal().is_some_and(ApiError::is_unauthorized)
+    }
+
+    /// The actor is not signed in, or may not.
+    #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::BadToken)
             || self.refusal().is_some_and(|it| it.is_unauthorized() || it.is_forbidden())

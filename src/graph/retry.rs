@@ -61,7 +61,7 @@ pub(crate) fn parse_retry_after(text: &str, date: Option<&str>) -> Option<Durati
 }
 
 /// Reads an HTTP date, which is one of RFC 2822 whose zone is `GMT`.
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 

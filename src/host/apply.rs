@@ -5,13 +5,12 @@
 //! here sends anything that the machine has not asked for.
 
 pub(crate) mod before_images;
-pub(crate) mod current;
 pub(crate) mod drift;
 pub mod outcome;
 pub(crate) mod probe;
 pub(crate) mod request;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,17 +18,18 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::change::ChangeSet;
-use crate::change::apply::{Answer, Effect, End, Job, Look, Machine, Part, Probed, Rules, StepNo};
+use crate::change::apply::{
+    Answer, Attempted, Effect, End, Job, Look, Lost, Machine, Parent, Probed, StepNo, match_lost,
+};
 use crate::graph::{Attempt, Client, Error, Order};
 use crate::host::Failure;
 use crate::host::apply::outcome::failure;
-use crate::host::apply::probe::{Lost, candidates};
+use crate::host::apply::probe::candidates;
 use crate::host::apply::request::{answer_of, look, of_job};
 use crate::host::progress::Watch;
-use crate::host::recover::record::Record;
+use crate::host::recover::record::{Claims, Record};
 use crate::host::stop::Stop;
-use crate::journal::{Intent, Outcome as Settlement, Settled, StepId};
+use crate::journal::{Intent, Outcome as Settlement, RunId, Settled, StepId};
 use crate::model::{Clock, UserId};
 use crate::wire::Request;
 
@@ -49,10 +49,26 @@ pub(crate) struct Driver<'a> {
     pub(crate) actor: &'a UserId,
     /// Where it is recorded, and as which round.
     pub(crate) record: Option<(&'a Record, u32)>,
+    /// What other runs are known to have made.
+    pub(crate) claims: Option<Claims>,
+    /// The attempts of an earlier run that are in doubt, where it is found out what became of them:
+    /// nothing is recorded but that.
+    pub(crate) settles: Option<&'a BTreeMap<PartNo, Unsettled>>,
     pub(crate) stop: &'a Stop,
     pub(crate) watch: &'a Watch,
-    /// The ids of what was there before: none of them can be what a create has made.
-    pub(crate) known: BTreeSet<String>,
+}
+
+/// A part of a change, by the number of the change and the part's name in the journal.
+pub(crate) type PartNo = (usize, String);
+
+/// An attempt of an earlier run whose answer was lost.
+#[derive(Debug, Clone)]
+pub(crate) struct Unsettled {
+    pub(crate) run: RunId,
+    pub(crate) step: StepId,
+    pub(crate) attempt: u32,
+    /// When it was about to be sent, by the service's clock.
+    pub(crate) since: Timestamp,
 }
 
 /// What came of a round.
@@ -68,7 +84,7 @@ pub(crate) struct Driven {
 enum Flight {
     Wrote(Vec<(StepNo, Answer, Attempt)>),
     Looked(Vec<(StepNo, Look, Option<Arc<Error>>)>),
-    Probed(StepNo, Probed),
+    Probed(Vec<(StepNo, Probed)>),
 }
 
 /// A write with its request.
@@ -86,22 +102,18 @@ struct Work<'a> {
     broken: Option<Failure>,
     flights: JoinSet<Flight>,
     settled: Vec<Settled>,
-    sent_at: BTreeMap<StepNo, (Timestamp, String)>,
+    /// When each was about to be sent, by the service's clock.
+    sent_at: BTreeMap<StepNo, Timestamp>,
     began: Instant,
     /// When the machine was asked last what is to be done.
     looked_at: Duration,
 }
 
-/// Carries out a set, numbered from 1, until nothing of it is left to be done for now.
-pub(crate) async fn drive(
-    driver: &Driver<'_>,
-    set: &ChangeSet,
-    ids: BTreeMap<String, String>,
-    rules: Rules,
-) -> Driven {
+/// Carries out what a machine asks for, until nothing is left to be done for now.
+pub(crate) async fn drive(driver: &Driver<'_>, machine: Machine) -> Driven {
     let mut work = Work {
         driver,
-        machine: Machine::new(set.changes(), ids, rules),
+        machine,
         errors: BTreeMap::new(),
         broken: None,
         flights: JoinSet::new(),
@@ -151,6 +163,9 @@ pub(crate) async fn drive(
             () = driver.stop.wait(), if !stopped => {}
         }
     }
+    if let Err(failure) = work.record(Vec::new()).await {
+        work.broken.get_or_insert(failure);
+    }
     let Work { machine, errors, mut broken, .. } = work;
     if machine.is_hopeless() {
         broken.get_or_insert_with(|| Failure {
@@ -185,7 +200,7 @@ impl Work<'_> {
                 match effect {
                     Effect::Send { steps, in_order } => sends.push(self.outgoing(steps, in_order)),
                     Effect::Look(steps) => self.look(steps),
-                    Effect::Probe(no) => self.probe(no),
+                    Effect::Probe { parent, steps } => self.probe(parent, steps),
                 }
             }
             let intents = sends.iter().flat_map(|(all, _)| self.intents(all)).collect();
@@ -248,6 +263,15 @@ impl Work<'_> {
 
     async fn record(&mut self, intents: Vec<Intent>) -> Result<(), Failure> {
         let settled = std::mem::take(&mut self.settled);
+        if let (Some(of), Some(claims)) = (self.driver.settles, &self.driver.claims) {
+            // What is sent again is on record already.
+            let settled = settled.into_iter().filter_map(|it| {
+                let of = of.get(&(it.step.n, it.step.step.clone()))?;
+                let (step, attempt) = (of.step.clone(), of.attempt);
+                Some((of.run.clone(), Settled { step, attempt, ..it }))
+            });
+            return claims.settle(settled.collect(), self.driver.clock.now()).await;
+        }
         let Some((record, _)) = self.driver.record else { return Ok(()) };
         if self.broken.is_some() && intents.is_empty() {
             // What was written is written, whether it can be recorded or not.
@@ -262,10 +286,8 @@ impl Work<'_> {
         if outgoing.is_empty() {
             return;
         }
-        let at = self.driver.clock.now();
-        for it in &outgoing {
-            self.sent_at.insert(it.no, (at, it.request.path().to_owned()));
-        }
+        let at = self.driver.client.service_time(self.driver.clock.now());
+        self.sent_at.extend(outgoing.iter().map(|it| (it.no, at)));
         let client = self.driver.client.clone();
         let (made, now) = (self.machine.ids().clone(), self.driver.now);
         let order = if in_order { Order::OneByOne } else { Order::Any };
@@ -299,43 +321,31 @@ impl Work<'_> {
         self.flights.spawn(async move { Flight::Looked(look(&client, targets).await) });
     }
 
-    fn probe(&mut self, no: StepNo) {
-        let (_, part) = self.machine.step(no);
-        let Some((at, path)) = self.sent_at.get(&no).cloned() else {
-            self.machine.probed(self.now(), no, Probed::CanNotTell);
-            return;
-        };
-        let mut known = self.driver.known.clone();
-        known.extend(self.machine.ids().values().cloned());
-        let lost = Lost {
-            change: self.machine.change_of(no).into_owned(),
-            part: part.clone(),
-            path,
-            at,
-            actor: self.driver.actor.clone(),
-            known,
-        };
-        let (client, claims) =
-            (self.driver.client.clone(), self.driver.record.map(|(record, _)| record.claims()));
-        self.flights.spawn(async move {
-            let Ok(mut found) = candidates(&client, &lost).await else {
-                return Flight::Probed(no, Probed::Failed);
-            };
-            // The same person may be added by many; what is created is made by one.
-            if let (Some(claims), false) = (claims, matches!(lost.part, Part::Member(_))) {
-                let Ok(free) = claims.unclaimed(found).await else {
-                    return Flight::Probed(no, Probed::CanNotTell);
-                };
-                found = free;
-            }
-            let probed = match found.as_slice() {
-                [] => Probed::Nothing,
-                [one] => Probed::Found(one.clone()),
-                // Which of them is ours is for a person to say.
-                _ => Probed::CanNotTell,
-            };
-            Flight::Probed(no, probed)
+    /// Looks in one list for what lost creates have made, all of them in one sweep.
+    fn probe(&mut self, parent: Parent, steps: Vec<StepNo>) {
+        let own: Vec<String> = self.machine.ids().values().cloned().collect();
+        let lost = steps.iter().filter_map(|no| {
+            let mut known = self.machine.change_of(*no).same_name.clone();
+            known.extend(own.iter().cloned());
+            let (job, since) = (self.machine.job(*no)?.0, self.since(*no)?);
+            Some(Lost { no: *no, job, since, known })
         });
+        let lost: Vec<Lost> = lost.collect();
+        let (client, actor) = (self.driver.client.clone(), self.driver.actor.clone());
+        let claims = self.driver.claims.clone();
+        self.flights.spawn(async move {
+            let failed = || Flight::Probed(steps.iter().map(|no| (*no, Probed::Failed)).collect());
+            let Ok(found) = candidates(&client, &parent).await else { return failed() };
+            let Ok(free) = unclaimed(claims, found, &parent).await else { return failed() };
+            let matched = match_lost(&lost, &free, &actor);
+            Flight::Probed(matched.into_iter().map(|(no, it)| (no, Probed::Matched(it))).collect())
+        });
+    }
+
+    fn since(&self, no: StepNo) -> Option<Timestamp> {
+        let (n, part) = self.machine.step(no);
+        let of = self.driver.settles.and_then(|all| all.get(&(n, part.to_string())));
+        self.sent_at.get(&no).copied().or(of.map(|it| it.since))
     }
 
     // What comes back
@@ -348,97 +358,95 @@ impl Work<'_> {
         let now = self.now();
         match flight {
             Flight::Wrote(answers) => {
-                for (no, answer, attempt) in &answers {
-                    let settled = self.settled_by(*no, answer, attempt);
-                    self.settled.push(settled);
+                for (no, _, attempt) in &answers {
                     match &attempt.result {
                         Err(error) => _ = self.errors.insert(*no, Arc::clone(error)),
                         Ok(_) => _ = self.errors.remove(no),
                     }
                 }
-                let answers = answers.into_iter().map(|(no, answer, _)| (no, answer)).collect();
-                self.machine.answered(now, answers);
+                let taken = answers.iter().map(|(no, answer, _)| (*no, answer.clone())).collect();
+                self.machine.answered(now, taken);
+                // What an attempt came to is what the machine made of its answer: the journal
+                // and the machine cannot disagree.
+                for (no, answer, attempt) in answers {
+                    let settled = self.settled_by(no, &answer, &attempt);
+                    self.settled.push(settled);
+                }
             }
             Flight::Looked(looks) => {
                 for (no, look, error) in looks {
                     if let Some(error) = error {
                         self.errors.insert(no, error);
                     }
-                    let in_doubt = self.machine.in_doubt(no);
+                    let before = self.machine.attempted(no);
                     self.machine.looked(now, vec![(no, look)]);
-                    self.found_out(no, in_doubt, None);
+                    self.found_out(no, before);
                 }
             }
-            Flight::Probed(no, probed) => {
-                let id = match &probed {
-                    Probed::Found(id) => Some(id.clone()),
-                    _ => None,
-                };
-                let in_doubt = self.machine.in_doubt(no);
-                self.machine.probed(now, no, probed);
-                self.found_out(no, in_doubt, id);
+            Flight::Probed(probed) => {
+                let before: Vec<_> =
+                    probed.iter().map(|(no, _)| (*no, self.machine.attempted(*no))).collect();
+                self.machine.probed(now, probed);
+                before.into_iter().for_each(|(no, before)| self.found_out(no, before));
             }
         }
     }
 
     fn settled_by(&self, no: StepNo, answer: &Answer, attempt: &Attempt) -> Settled {
-        let in_doubt = self.machine.in_doubt(no);
-        let outcome = match answer {
-            Answer::Done { .. } => Settlement::Applied,
-            Answer::NotFound if in_doubt && self.machine.deletes(no) => Settlement::Applied,
-            // What it conflicts with may be an attempt of our own.
-            Answer::Conflict if in_doubt => Settlement::Unknown,
-            Answer::Conflict => Settlement::Conflict,
-            Answer::NotFound if in_doubt => Settlement::Conflict,
-            Answer::Unavailable { in_doubt: true, .. } => Settlement::Unknown,
-            // An attempt before this one may have done it.
-            _ if in_doubt => Settlement::Unknown,
-            Answer::Unavailable { .. }
-            | Answer::NotFound
-            | Answer::NotYet(_)
-            | Answer::Throttled(_)
-            | Answer::NotTried
-            | Answer::Refused => Settlement::Refused,
-        };
-        let (id, tag) = match answer {
-            Answer::Done { id, tag } => (id.clone(), tag.as_ref().map(|it| it.as_str().to_owned())),
-            _ => (None, None),
+        let tag = match answer {
+            Answer::Done { tag, .. } => tag.as_ref().map(|tag| tag.as_str().to_owned()),
+            _ => None,
         };
         let error = attempt.result.as_ref().err();
-        let refusal = error.and_then(|it| it.refusal());
+        let refusal = error.and_then(|error| error.refusal());
+        Settled {
+            status: refusal.map(|it| it.status),
+            etag: tag,
+            service_request_id: refusal.and_then(|it| it.request_id.clone()),
+            message: error.map(ToString::to_string),
+            ..self.settled_as(no)
+        }
+    }
+
+    fn settled_as(&self, no: StepNo) -> Settled {
+        let outcome = match self.machine.attempted(no) {
+            Attempted::Applied => Settlement::Applied,
+            Attempted::Refused => Settlement::Refused,
+            Attempted::Conflict => Settlement::Conflict,
+            Attempted::Unknown => Settlement::Unknown,
+        };
+        let made = self.machine.made(no).filter(|_| outcome == Settlement::Applied);
         Settled {
             step: self.step_id(no),
             attempt: self.machine.sent(no),
             outcome,
-            status: refusal.map(|it| it.status),
-            entity_id: id,
-            etag: tag,
-            service_request_id: refusal.and_then(|it| it.request_id.clone()),
-            message: error.map(ToString::to_string),
-        }
-    }
-
-    /// Records what was found out about a write whose answer did not tell.
-    fn found_out(&mut self, no: StepNo, was_in_doubt: bool, entity_id: Option<String>) {
-        let outcome = match self.machine.end_of(no) {
-            Some(End::Done) => Settlement::Applied,
-            Some(End::Moved(_) | End::Clash(_) | End::Gone) => Settlement::Conflict,
-            None if !self.machine.in_doubt(no) => Settlement::Refused,
-            _ => return,
-        };
-        if !was_in_doubt {
-            return;
-        }
-        self.settled.push(Settled {
-            step: self.step_id(no),
-            attempt: self.machine.sent(no),
-            outcome,
             status: None,
-            entity_id,
+            entity_id: made.map(str::to_owned),
             etag: None,
             service_request_id: None,
             message: None,
-        });
+        }
+    }
+
+    /// Records what was found out about an attempt whose answer did not tell.
+    fn found_out(&mut self, no: StepNo, before: Attempted) {
+        if before == Attempted::Unknown && self.machine.attempted(no) != Attempted::Unknown {
+            let settled = self.settled_as(no);
+            self.settled.push(settled);
+        }
+    }
+}
+
+/// Leaves out what other changes are known to have made. The same person may be added to a roster
+/// by many; what is created is created by one.
+async fn unclaimed(
+    claims: Option<Claims>,
+    found: Vec<crate::change::apply::Candidate>,
+    parent: &Parent,
+) -> Result<Vec<crate::change::apply::Candidate>, Failure> {
+    match claims {
+        Some(claims) if !matches!(parent, Parent::Members(_)) => claims.unclaimed(found).await,
+        _ => Ok(found),
     }
 }
 

@@ -6,9 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::Field;
-use crate::host::session::lookup::pick;
-use crate::host::session::read_set::ListRead;
+use crate::change::Read;
+use crate::change::read::pick;
 use crate::host::{Error, Failure, Session};
 use crate::model::board_file::{
     BucketEntry, Decision, FORMAT, ItemEntry, LinkEntry, Marks, TaskEntry, decide, label_text,
@@ -33,7 +32,7 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn board_file(&self, plan: &PlanId) -> Result<BoardFile, Error> {
-        let (entity, details) = (self.plan(plan)?, self.plan_details(plan)?);
+        let (entity, details) = (self.peek_plan(plan)?, self.peek_plan_details(plan)?);
         let names = LabelNames::there(&details.labels);
         let mut base = BTreeMap::from([(plan.to_string(), Marks::of_plan(&entity, &details))]);
         let mut file = BoardFile {
@@ -44,7 +43,7 @@ impl Session {
             ..BoardFile::default()
         };
         let mut written = |id: &TaskId| {
-            let (task, details) = (self.task(id)?, self.details(id, Field::Description)?);
+            let (task, details) = (self.peek_task(id)?, self.peek_details(id)?);
             let marks = Marks::of_task(&task, &details, &self.facts().zone);
             base.insert(id.to_string(), marks);
             Ok::<_, Error>(self.task_entry(&task, &details, &names))
@@ -53,10 +52,10 @@ impl Session {
         for id in self.buckets(plan)? {
             let tasks = self.tasks_in_order(&id)?;
             let tasks = tasks.iter().map(&mut written).collect::<Result<_, _>>()?;
-            buckets.push((self.bucket(&id)?, tasks));
+            buckets.push((self.peek_bucket(&id)?, tasks));
         }
         for id in self.tasks(plan)? {
-            if self.task(&id)?.bucket.is_none() {
+            if self.peek_task(&id)?.bucket.is_none() {
                 file.tasks.push(written(&id)?);
             }
         }
@@ -201,12 +200,12 @@ impl<'a> Wishes<'a> {
     fn plan(&mut self) -> Result<(), Failure> {
         let (session, file, id) = (self.session, self.file, self.plan.clone());
         let base = self.base(id.as_str());
-        let title = session.plan(&id)?.title;
+        let title = session.peek_plan(&id)?.title;
         // Without an id the title is what the plan was found by.
         if file.id.is_some() && self.wants(base, "the plan", ("title", &file.plan, &title)) {
             session.edit_plan(&id, |it| it.title.clone_from(&file.plan))?;
         }
-        let there = session.plan_details(&id)?.labels;
+        let there = session.peek_plan_details(&id)?.labels;
         for (slot, name) in &file.labels {
             let theirs = there.get(slot).map_or("", String::as_str);
             let (ours, theirs) = (label_text(*slot, name), label_text(*slot, theirs));
@@ -220,7 +219,7 @@ impl<'a> Wishes<'a> {
                 })?;
             }
         }
-        let wanted = session.plan_details(&id)?.labels;
+        let wanted = session.peek_plan_details(&id)?.labels;
         self.labels = LabelNames::meant(&wanted, &file.labels, base);
         Ok(())
     }
@@ -229,8 +228,8 @@ impl<'a> Wishes<'a> {
     fn buckets(&mut self) -> Result<Vec<Meant<BucketId>>, Failure> {
         let (session, file) = (self.session, self.file);
         let mut there: Vec<Bucket> = Vec::new();
-        for id in session.listed_buckets(&self.plan)? {
-            there.push(session.bucket(&id)?);
+        for id in session.peek_buckets(&self.plan)? {
+            there.push(session.peek_bucket(&id)?);
         }
         let listed: BTreeSet<&BucketId> =
             file.buckets.iter().filter_map(|it| it.id.as_ref()).collect();
@@ -277,8 +276,9 @@ impl<'a> Wishes<'a> {
     }
 
     fn bucket_named(&self, name: &str, there: &[Bucket]) -> Result<Meant<BucketId>, Failure> {
-        self.session.note_list(ListRead::BucketsNamed(self.plan.clone(), name.to_owned()));
-        match pick(there, name, |it| &it.name).as_slice() {
+        self.session.count(Read::BucketsNamed(self.plan.clone(), name.to_owned()));
+        let there: Vec<&Bucket> = there.iter().collect();
+        match pick(&there, name, |bucket| &bucket.name).as_slice() {
             [bucket] => Ok(Meant::Here(bucket.id.clone())),
             [] => Ok(Meant::New),
             several => Err(Failure::from(Error::Ambiguous {
@@ -294,8 +294,8 @@ impl<'a> Wishes<'a> {
     fn tasks_meant(&mut self) -> Result<Vec<Meant<TaskId>>, Failure> {
         let (session, file) = (self.session, self.file);
         let mut there: BTreeMap<TaskId, Task> = BTreeMap::new();
-        for id in session.listed_tasks(&self.plan)? {
-            there.insert(id.clone(), session.task(&id)?);
+        for id in session.peek_tasks(&self.plan)? {
+            there.insert(id.clone(), session.peek_task(&id)?);
         }
         let keys = self.keys(&there)?;
         let mut claimed: BTreeMap<TaskId, &str> = BTreeMap::new();
@@ -335,10 +335,10 @@ impl<'a> Wishes<'a> {
         if self.file.all_tasks().all(|(_, it)| it.key.is_none() || it.id.is_some()) {
             return Ok(keys);
         }
-        self.session.note_list(ListRead::Tasks(self.plan.clone()));
+        self.session.count(Read::Tasks(self.plan.clone()));
         for (id, task) in there {
             if task.reference_count > 0 {
-                let references = self.session.details(id, Field::References)?.references;
+                let references = self.session.peek_details(id)?.references;
                 keys.extend(
                     references.keys().filter_map(|it| link::key_of(it)).map(|it| (it, id.clone())),
                 );
@@ -353,7 +353,7 @@ impl<'a> Wishes<'a> {
         title: &str,
         there: &BTreeMap<TaskId, Task>,
     ) -> Result<Meant<TaskId>, Failure> {
-        self.session.note_list(ListRead::TasksNamed(self.plan.clone(), title.to_owned()));
+        self.session.count(Read::TasksNamed(self.plan.clone(), title.to_owned()));
         let mut found: Vec<&Task> = there.values().filter(|it| it.title == title).collect();
         if found.iter().any(|it| it.percent_complete < 100) {
             found.retain(|it| it.percent_complete < 100);
@@ -403,11 +403,8 @@ impl<'a> Wishes<'a> {
             .iter()
             .filter_map(|it| if let Meant::Here(id) = it { Some(id) } else { None })
             .collect();
-        let ids = if self.prune {
-            session.tasks(&self.plan)?
-        } else {
-            session.listed_tasks(&self.plan)?
-        };
+        let ids =
+            if self.prune { session.tasks(&self.plan)? } else { session.peek_tasks(&self.plan)? };
         for id in ids.iter().filter(|it| !it.is_provisional() && !listed.contains(it)) {
             let base = self.base(id.as_str());
             match (self.prune, base) {
@@ -416,8 +413,7 @@ impl<'a> Wishes<'a> {
                 (true, None) if self.file.base.is_some() => self.n_newer += 1,
                 (true, None) => session.delete_task(id)?,
                 (true, Some(base)) => {
-                    let (task, details) =
-                        (session.task(id)?, session.details(id, Field::Description)?);
+                    let (task, details) = (session.peek_task(id)?, session.peek_details(id)?);
                     if *base == Marks::of_task(&task, &details, &session.facts().zone) {
                         session.delete_task(id)?;
                     } else {
@@ -435,7 +431,7 @@ impl<'a> Wishes<'a> {
     /// Buckets of the board that the file does not list: they go once they are empty.
     fn buckets_unlisted(&mut self, listed: &[Meant<BucketId>]) -> Result<(), Failure> {
         let session = self.session;
-        for id in session.listed_buckets(&self.plan)? {
+        for id in session.peek_buckets(&self.plan)? {
             let known = self.base(id.as_str()).is_some();
             if id.is_provisional() || listed.contains(&Meant::Here(id.clone())) {
                 continue;
@@ -447,7 +443,7 @@ impl<'a> Wishes<'a> {
             } else if session.tasks_in(&id)?.is_empty() {
                 session.delete_bucket(&id)?;
             } else {
-                let name = session.bucket(&id)?.name;
+                let name = session.peek_bucket(&id)?.name;
                 session.warn(&format!(
                     "the bucket `{name}` is not in the file, and stays for the tasks in it"
                 ));

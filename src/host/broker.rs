@@ -44,6 +44,8 @@ pub(crate) enum Query {
     Groups,
     Members(GroupId),
     RosterMembers(RosterId),
+    /// The tasks of a plan that the journal knows by a key which is not on them yet.
+    Keys(PlanId),
     /// Apply what is wanted so far; from another process, this.
     Commit(Option<Box<RemoteDraft>>),
 }
@@ -65,13 +67,15 @@ pub(crate) enum Response {
     Groups(Vec<Group>),
     Members(Vec<User>),
     MemberIds(Vec<UserId>),
+    /// Tasks by the key that stands for them, as references are keyed.
+    Keys(BTreeMap<String, TaskId>),
     /// It is in the snapshot.
     Kept,
     /// What the markers have become; nothing in a dry run, which goes on as it is.
     Committed(Option<BTreeMap<String, String>>),
 }
 
-/// A question with the place for its answer.
+/// A query with the place for its answer.
 #[derive(Debug)]
 pub(crate) struct PendingQuery {
     pub(crate) ask: Query,
@@ -79,15 +83,15 @@ pub(crate) struct PendingQuery {
     pub(crate) reply: oneshot::Sender<Result<Response, crate::host::Error>>,
 }
 
-/// Answers questions until nobody is left to ask.
+/// Answers querys until nobody is left to ask.
 ///
 /// To commit is the run's own business: `commits` leads there.
 pub(crate) async fn serve(
     client: Client,
-    mut questions: mpsc::Receiver<PendingQuery>,
+    mut querys: mpsc::Receiver<PendingQuery>,
     commits: mpsc::Sender<PendingQuery>,
 ) {
-    while let Some(PendingQuery { ask, stop, reply }) = questions.recv().await {
+    while let Some(PendingQuery { ask, stop, reply }) = querys.recv().await {
         if let Query::Commit(_) = ask {
             if let Err(unsent) = commits.send(PendingQuery { ask, stop, reply }).await {
                 // Whoever only looks can not commit.
@@ -129,14 +133,14 @@ async fn fetch(client: &Client, ask: Query) -> Result<Response, Error> {
             let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
             Response::MemberIds(members.into_iter().map(|it| it.0).collect())
         }
-        Query::Commit(_) => Response::Committed(None),
+        Query::Commit(_) | Query::Keys(_) => Response::Kept,
         Query::Members(group) => Response::Members(client.list(&request::members(&group)).await?),
     })
 }
 
 /// Every plan within reach: those shared with the actor, which are not all (planner-api.md
 /// 7.6), and those of each group of the actor. What may not be listed is left out.
-async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, Error> {
+pub(crate) async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, Error> {
     let mut plans: BTreeMap<PlanId, Versioned<Plan>> = BTreeMap::new();
     let shared = client.list::<Versioned<Plan>>(&request::my_plans()).await?;
     let groups = match client.list::<Group>(&request::my_groups()).await {

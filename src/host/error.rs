@@ -109,6 +109,7 @@ impl Error {
             Self::Relayed(it) => it.code(),
             Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
+            Self::Graph(error) if error.is_unauthorized() => "not_signed_in",
             Self::Graph(error) if error.is_permission() => "not_permitted",
             Self::Graph(error) if error.is_unavailable() => "unavailable",
             Self::Graph(_) => "service",
@@ -124,7 +125,7 @@ impl Error {
     /// Tells whether it says that the actor may not.
     #[must_use]
     pub fn is_permission(&self) -> bool {
-        self.code() == "not_permitted"
+        matches!(self.code(), "not_permitted" | "not_signed_in")
     }
 
     /// Returns the status of the service's refusal, if it is one.
@@ -194,8 +195,15 @@ pub struct Relayed {
 
 impl Relayed {
     /// The codes that can come this way.
-    const CODES: [&str; 6] =
-        ["not_found", "not_permitted", "unavailable", "service", "journal", "stopped"];
+    const CODES: [&str; 7] = [
+        "not_found",
+        "not_signed_in",
+        "not_permitted",
+        "unavailable",
+        "service",
+        "journal",
+        "stopped",
+    ];
 
     pub(crate) fn of(error: &Error) -> Self {
         Self {

@@ -75,7 +75,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::line`].
-    pub async fn glance<T: Send + 'static>(
+    pub async fn peek<T: Send + 'static>(
         &self,
         draft: &OpenDraft,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
@@ -178,15 +178,17 @@ impl OpenDraft {
 
     /// Forgets all that is wanted.
     pub fn discard_all(&self) {
-        self.session.drop_wishes();
+        self.session.drop_edits();
     }
 
     /// Forgets what was read of the board: what is looked at next is read anew. What is wanted
     /// stays, and rests on what it was wanted of.
     pub fn refresh(&self) {
-        // What was seen of what is wanted goes with it.
-        self.session.rest_on(&self.pending());
+        // What was read of what is to change goes with it.
+        let set = self.pending();
+        self.session.rest_on(&set);
         self.session.drop_snapshot();
+        self.session.count_reads_of(&set);
     }
 
     /// Takes what was applied off the draft. What a run has begun is its own to carry on: to want it
@@ -231,10 +233,10 @@ fn on_now(session: &Session, change: &Change, choice: &Choice) -> Result<Option<
     };
     let takes_along = match &write {
         Write::Bucket(Edit::Delete { before, .. }) => {
-            session.tasks_in(&before.id)?.into_iter().collect()
+            session.peek_tasks_in(&before.id)?.into_iter().collect()
         }
         Write::Plan(edit) if edit.after().is_none() => {
-            session.listed_tasks(&edit.known().id)?.into_iter().collect()
+            session.peek_tasks(&edit.known().id)?.into_iter().collect()
         }
         _ => change.takes_along.clone(),
     };

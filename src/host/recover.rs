@@ -2,7 +2,8 @@
 
 pub(crate) mod history;
 pub mod record;
-mod resume;
+pub(crate) mod resume;
 pub mod undo;
 
-pub use record::Ledger;
+pub use record::StateFolder;
+pub use resume::Decisions;

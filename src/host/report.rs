@@ -114,6 +114,12 @@ pub struct ChangeReport {
     /// Both sides of each field in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflict: Vec<FieldConflict>,
+    /// Whether some of it was written, and not all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_part: bool,
+    /// What it may have created, where nobody but a person can tell.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
     /// Why it was not written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -184,6 +190,9 @@ pub struct Report {
     pub error: Option<Failure>,
     /// What it took.
     pub stats: Stats,
+    /// Whether it was cut off, and `resume` carries it on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
     /// Names of the ids that `changes` mentions, for rendering.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
@@ -206,6 +215,7 @@ impl Report {
             result: Value::Null,
             error: None,
             stats: Stats::default(),
+            unfinished: false,
             names: BTreeMap::new(),
         }
     }
@@ -240,7 +250,27 @@ impl ChangeReport {
             status: ChangeStatus::Planned,
             attempts: 0,
             conflict: Vec::new(),
+            in_part: false,
+            candidates: Vec::new(),
             error: None,
+        }
+    }
+
+    /// Returns what to say of a creation of which only a person can tell whether it happened.
+    pub(crate) fn parked(&self, run: &str) -> Failure {
+        let (n, entity) = (self.n, self.entity);
+        let may_be = match self.candidates.as_slice() {
+            [] => String::new(),
+            ids => format!(": it could be {}", ids.join(" or ")),
+        };
+        let id = self.candidates.first().map_or("ID", String::as_str);
+        Failure {
+            code: "in_doubt".into(),
+            message: format!("nobody can tell whether the {entity} was created{may_be}"),
+            hint: Some(format!(
+                "look at the board, then `planwright resume {run} --made {n}={id}` or `planwright resume {run} --not-made {n}`"
+            )),
+            ..Failure::default()
         }
     }
 
@@ -248,6 +278,8 @@ impl ChangeReport {
         self.status = outcome.status;
         self.attempts = outcome.attempts;
         self.conflict = outcome.conflict;
+        self.in_part = outcome.wrote && outcome.status != ChangeStatus::Applied;
+        self.candidates = outcome.candidates;
         self.error = outcome.error;
     }
 }

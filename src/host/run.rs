@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::change::{ChangeSet, Saved};
+use crate::change::{ChangeSet, EntityId, Saved};
 use crate::graph::Client;
 use crate::host::broker::{self, PendingQuery};
 use crate::host::recover::record::{self, Origin, Record};
@@ -20,7 +20,7 @@ use crate::host::session::Facts;
 use crate::host::session::names::names;
 use crate::host::session::provenance::History;
 use crate::host::thread::{self, Crash};
-use crate::host::{Ledger, Session, Stop, StopReason, View, Watch};
+use crate::host::{Session, StateFolder, Stop, StopReason, View, Watch};
 use crate::journal::{Judgement, NewRun, Purpose, RunId};
 use crate::model::{Clock, Limits, User};
 use crate::policy::{Caps, Earlier, Reviewed, Ruling, Verdict};
@@ -31,6 +31,7 @@ mod outcome;
 mod review;
 mod rounds;
 mod saved;
+mod settle;
 mod validate;
 
 /// What drafts: a script, or the body of a command.
@@ -137,7 +138,7 @@ pub struct Host {
     /// Is told how far a run is.
     pub watch: Watch,
     /// Where runs are recorded; without one nothing is.
-    pub ledger: Option<Ledger>,
+    pub state_folder: Option<StateFolder>,
     /// Stops whatever runs (Ctrl-C).
     pub interrupt: Arc<Stop>,
 }
@@ -162,6 +163,8 @@ struct Run<'a> {
     shown: ChangeSet,
     /// What it takes up.
     origin: Origin,
+    /// The numbers of its changes, where it carries on another's.
+    numbers: BTreeMap<EntityId, usize>,
     /// Where its program asks to commit.
     commits: mpsc::Receiver<PendingQuery>,
     /// What was applied in earlier segments, and what was said of it.
@@ -211,77 +214,7 @@ impl Host {
         run.finish().await
     }
 
-    /// Applies a saved set: rests it on what is there now, judges it by what is in force now,
-    /// then applies it. Deletions need to be granted anew: a file grants nothing.
-    pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
-        start.purpose = Purpose::Apply;
-        let (here, there) = (&self.service, &saved.service);
-        if here != there {
-            let mut run = match self.open(start).await {
-                Ok(run) => run,
-                Err(finished) => return *finished,
-            };
-            run.fail(Failure {
-                code: "other_service".into(),
-                message: format!("the change set was drafted against {there}, this is {here}"),
-                hint: Some(
-                    "name the service it was drafted against: --graph-url or --profile".into(),
-                ),
-                ..Failure::default()
-            });
-            return run.finish().await;
-        }
-        let takes_up = Some(saved.digest.clone());
-        let parent = RunId::parse(&saved.run_id).ok();
-        let origin = Origin { parent, takes_up, ..Origin::default() };
-        self.apply_set(origin, start, saved.change_set, None).await
-    }
-
-    /// Applies a set that was drafted by looking at the board, as `start` says.
-    pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
-        self.apply_set(Origin::default(), start, set, None).await
-    }
-
-    /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
-    /// it. What was looked at in the session in which it was drafted counts as in a run.
-    pub(crate) async fn apply_set(
-        &self,
-        origin: Origin,
-        start: Start,
-        set: ChangeSet,
-        drafted_in: Option<&Session>,
-    ) -> Finished {
-        let mut run = match self.open(start).await {
-            Ok(run) => run,
-            Err(finished) => return *finished,
-        };
-        run.origin = origin;
-        if let Err(failure) = run.begin_record(!set.is_empty()).await {
-            run.fail(failure);
-            return run.finish().await;
-        }
-        run.take_up(&set, drafted_in);
-        let named = set.clone();
-        let learn = move |session: &Session| {
-            named.changes().iter().for_each(|it| session.learn_names(it, it.plan()));
-            Ok(())
-        };
-        // Where names can not be read, ids are shown.
-        let _shown_as_id = self.on_thread(&run.session, learn).await;
-        match run.refresh(&set).await {
-            Err(tally) => {
-                run.show(&set, None);
-                run.conclude(&tally.0, tally.1);
-            }
-            Ok(set) => {
-                run.session.rest_on(&set);
-                run.review_and_apply(None).await;
-            }
-        }
-        run.finish().await
-    }
-
-    /// Reads the board without any wish to change it.
+    /// Reads the board without any intention to change it.
     ///
     /// # Errors
     /// What went wrong.
@@ -345,8 +278,8 @@ impl Host {
         let (questions, incoming) = mpsc::channel(4);
         let (to_commit, commits) = mpsc::channel(1);
         tokio::spawn(broker::serve(self.client.clone(), incoming, to_commit));
-        let history = self.ledger.clone().map(|ledger| History {
-            ledger,
+        let history = self.state_folder.clone().map(|state_folder| History {
+            state_folder,
             service: self.service.clone(),
             run: report.run_id.clone(),
             opened: Arc::default(),
@@ -364,6 +297,7 @@ impl Host {
             record: None,
             shown: ChangeSet::default(),
             origin: Origin::default(),
+            numbers: BTreeMap::new(),
             commits,
             done: Default::default(),
             earlier: Earlier::default(),
@@ -443,10 +377,16 @@ impl Host {
 }
 
 impl Run<'_> {
+    /// Returns what is drafted so far, as it would be applied.
+    fn change_set(&self) -> ChangeSet {
+        self.session.change_set().numbered_as(&self.numbers)
+    }
+
     /// Records that the run begins. A run that writes nothing goes on without a record, and says
     /// so.
     async fn begin_record(&mut self, writes: bool) -> Result<(), Failure> {
-        let Some(ledger) = self.host.ledger.clone().filter(|_| self.record.is_none()) else {
+        let Some(state_folder) = self.host.state_folder.clone().filter(|_| self.record.is_none())
+        else {
             return Ok(());
         };
         let origin = self.origin.clone();
@@ -466,7 +406,7 @@ impl Run<'_> {
             params: self.start.params.clone(),
             policies: self.host.judge.digests(),
         };
-        match Record::begin(ledger, new, Arc::clone(&self.host.clock)).await {
+        match Record::begin(state_folder, new, Arc::clone(&self.host.clock)).await {
             Ok(record) => self.record = Some(record),
             Err(failure) if self.start.dry_run || !writes => {
                 self.report.warnings.push(format!("not recorded: {}", failure.message));
@@ -513,7 +453,7 @@ impl Run<'_> {
     fn fail(&mut self, failure: Failure) {
         self.report.status = Status::Failed;
         self.report.error = Some(failure);
-        self.show(&self.session.change_set(), None);
+        self.show(&self.change_set(), None);
     }
 
     /// Puts a set into the report, as not carried out yet.
@@ -552,7 +492,7 @@ impl Run<'_> {
     }
 }
 
-fn interrupted() -> Failure {
+pub(crate) fn interrupted() -> Failure {
     Failure {
         code: StopReason::Cancelled.code().into(),
         message: StopReason::Cancelled.to_string(),

@@ -13,7 +13,6 @@ mod moves;
 pub(crate) mod names;
 mod plans;
 pub(crate) mod provenance;
-pub(crate) mod read_set;
 pub(crate) mod refresh;
 pub(crate) mod remote;
 mod tasks;
@@ -34,14 +33,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::change::{ChangeSet, Draft, EntityId, Field};
-use crate::host::apply::current::ReadSet;
+use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
 use crate::host::broker::{PendingQuery, Query, Response};
 use crate::host::session::provenance::History;
-use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
-use crate::model::{Plan, TaskDetails, TaskId, User, time};
+use crate::model::{Plan, PlanId, TaskId, User, time};
 
 /// How a session sees the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +83,10 @@ pub(crate) struct State {
     pub(crate) draft: Draft,
     pub(crate) output: Vec<String>,
     pub(crate) warnings: Vec<String>,
-    /// Tasks whose details were taken for empty because the task said that there are none.
-    pub(crate) seen_bare: BTreeSet<TaskId>,
-    /// What was asked of lists.
-    pub(crate) lists: BTreeSet<ListRead>,
+    /// What a decision may rest on.
+    pub(crate) reads: ReadSet,
+    /// The tasks of plans by the keys that stand in the journal alone.
+    pub(crate) keys: BTreeMap<PlanId, BTreeMap<String, TaskId>>,
     /// Keys given to new checklist items.
     n_keys: usize,
     /// Random numbers drawn.
@@ -113,8 +110,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Savepoint {
     draft: Draft,
-    lists: BTreeSet<ListRead>,
-    seen_bare: BTreeSet<TaskId>,
+    reads: ReadSet,
 }
 
 #[derive(Debug)]
@@ -211,8 +207,7 @@ impl Session {
         self.watched.as_ref()?.first_error.get().map(String::as_str)
     }
 
-    /// Returns the fields that were looked at since [`Session::look_anew`], if this session is
-    /// watched.
+    /// Returns the fields that were read since [`Session::forget_seen`], if this session is watched.
     #[must_use]
     pub fn seen_fields(&self) -> Vec<(EntityId, Field)> {
         let seen = self.watched.as_ref().map(|it| it.seen.lock());
@@ -220,17 +215,21 @@ impl Session {
         seen.into_iter().flatten().collect()
     }
 
-    /// Forgets which fields were looked at, if this session is watched.
-    pub fn look_anew(&self) {
+    /// Forgets which fields were read, if this session is watched.
+    pub fn forget_seen(&self) {
         if let Some(watched) = &self.watched {
             watched.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
-    pub(crate) fn note_seen(&self, entity: &EntityId, field: Field) {
-        if let Some(watched) = &self.watched {
+    /// Counts a read: what a decision may rest on. Only what hands a value out does so.
+    pub(in crate::host) fn count(&self, read: Read) {
+        if let (Some(watched), Read::Field(entity, field)) = (&self.watched, &read) {
             let mut seen = watched.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.insert((entity.clone(), field));
+            seen.insert((entity.clone(), *field));
+        }
+        if !read.is_of_new() {
+            self.state().reads.insert(read);
         }
     }
 
@@ -326,14 +325,7 @@ impl Session {
     #[must_use]
     pub fn change_set(&self) -> ChangeSet {
         let state = self.state();
-        let mut draft = state.draft.clone();
-        draft.attach_seen_details(|id| {
-            if state.seen_bare.contains(id) {
-                return Some((TaskDetails::default(), None));
-            }
-            state.snapshot.details(id).map(|it| (it.value.clone(), Some(it.etag.clone())))
-        });
-        draft.finish()
+        state.draft.clone().finish(&state.reads, &state.snapshot)
     }
 
     /// Returns a key for a new checklist item, unlike any that another run would choose: any
@@ -353,17 +345,9 @@ impl Session {
         (state.draft.nonce().to_owned(), state.n_draws)
     }
 
-    /// Notes that a decision may rest on the answer of a list.
-    pub(crate) fn note_list(&self, list: ListRead) {
-        if !list.is_of_new() {
-            self.state().lists.insert(list);
-        }
-    }
-
     /// Returns what was read so far that a decision may rest on.
-    pub(crate) fn read_set(&self) -> ReadSet {
-        let state = self.state();
-        ReadSet { fields: state.draft.reads().clone(), lists: state.lists.clone() }
+    pub(crate) fn reads(&self) -> ReadSet {
+        self.state().reads.clone()
     }
 
     /// Makes ready for the program to run again, on the snapshot as it is now. What it drafted and
@@ -373,8 +357,7 @@ impl Session {
         state.draft = Draft::new(state.draft.nonce().to_owned());
         state.output.clear();
         state.warnings.clear();
-        state.lists.clear();
-        state.seen_bare.clear();
+        state.reads.clear();
         self.shared.asked.store(0, Ordering::Relaxed);
         state.n_keys = 0;
         state.n_draws = 0;
@@ -483,7 +466,7 @@ impl Session {
 
     /// Makes ready for what comes after a commit.
     pub(crate) fn begin_segment(&self, made: BTreeMap<String, String>) {
-        self.drop_wishes();
+        self.drop_edits();
         self.drop_snapshot();
         self.state().made.extend(made);
     }
@@ -516,37 +499,32 @@ impl Session {
         self.shared.asked.store(0, Ordering::Relaxed);
         let mut state = self.state();
         (state.output, state.warnings) = Default::default();
-        Savepoint {
-            draft: state.draft.clone(),
-            lists: state.lists.clone(),
-            seen_bare: state.seen_bare.clone(),
-        }
+        Savepoint { draft: state.draft.clone(), reads: state.reads.clone() }
     }
 
     /// Forgets what was wanted since; what was read and said stays.
     pub(crate) fn back_to(&self, savepoint: Savepoint) {
         let mut state = self.state();
-        let Savepoint { draft, lists, seen_bare } = savepoint;
+        let Savepoint { draft, reads } = savepoint;
         // Markers of what is forgotten are not given again.
         let next = state.draft.next_segment();
         state.draft = draft.counting_like(&next);
-        (state.lists, state.seen_bare) = (lists, seen_bare);
+        state.reads = reads;
     }
 
     /// Forgets all that is wanted.
-    pub(crate) fn drop_wishes(&self) {
+    pub(crate) fn drop_edits(&self) {
         let mut state = self.state();
         state.draft = state.draft.next_segment();
-        state.lists.clear();
-        state.seen_bare.clear();
+        state.reads.clear();
     }
 
     /// Forgets what was read of the board, but for people.
     pub(crate) fn drop_snapshot(&self) {
         let mut state = self.state();
         state.snapshot = state.snapshot.people();
-        state.lists.clear();
-        state.seen_bare.clear();
+        state.keys.clear();
+        state.reads.clear();
     }
 
     /// Returns the warnings of the line.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::journal::canonical::digest;
 use crate::journal::store::{private_file, private_folder};
 use crate::journal::{Error, RunId};
-use crate::model::PlanId;
+use crate::model::{GroupId, PlanId};
 
 /// How long to wait before a lock is tried again, at first and at most.
 const NAPS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
@@ -20,6 +20,27 @@ const NAPS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 #[derive(Debug, Clone)]
 pub struct PlanLocks {
     folder: PathBuf,
+}
+
+/// Something that one run at a time may write.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lockable {
+    /// A plan with all that is in it.
+    Plan(PlanId),
+    /// The plans of a group; those in rosters of the actor's without one.
+    Container(Option<GroupId>),
+    /// A run, while it is taken back.
+    UndoOf(RunId),
+}
+
+impl Lockable {
+    fn name(&self) -> (&'static str, &str) {
+        match self {
+            Self::Plan(id) => ("plan", id.as_str()),
+            Self::Container(id) => ("container", id.as_ref().map_or("", GroupId::as_str)),
+            Self::UndoOf(id) => ("undo", id.as_str()),
+        }
+    }
 }
 
 /// A lock that is held until this is dropped.
@@ -33,34 +54,35 @@ impl PlanLocks {
     /// Opens the folder `locks` in a state directory; makes it if need be.
     ///
     /// # Errors
-    /// The folder can not be made.
+    /// The folder cannot be made.
     pub fn open(state: &Path) -> Result<Self, Error> {
         let folder = state.join("locks");
         private_folder(&folder).map_err(|source| Error::Create { path: folder.clone(), source })?;
         Ok(Self { folder })
     }
 
-    /// Locks a plan if nobody else has.
+    /// Locks something if nobody else has.
     ///
     /// # Errors
-    /// The system can not lock files here.
-    pub fn try_lock(&self, plan: &PlanId) -> Result<Option<Guard>, Error> {
-        self.try_name("plan", plan.as_str())
+    /// The system cannot lock files here.
+    pub fn try_lock(&self, what: &Lockable) -> Result<Option<Guard>, Error> {
+        let (kind, id) = what.name();
+        self.try_name(kind, id)
     }
 
-    /// Locks a plan; waits for whoever has. `wait` is asked before each wait whether to go on;
+    /// Locks something; waits for whoever has. `wait` is asked before each wait whether to go on;
     /// once it says no, the answer is `None`. Blocks the thread.
     ///
     /// # Errors
-    /// The system can not lock files here.
+    /// The system cannot lock files here.
     pub fn lock(
         &self,
-        plan: &PlanId,
+        what: &Lockable,
         wait: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Guard>, Error> {
         let mut nap = NAPS.0;
         loop {
-            if let Some(guard) = self.try_lock(plan)? {
+            if let Some(guard) = self.try_lock(what)? {
                 return Ok(Some(guard));
             }
             if !wait() {
@@ -71,24 +93,24 @@ impl PlanLocks {
         }
     }
 
-    /// Locks several plans, in the order of their ids, which all share: two that want the same
-    /// plans never wait for each other.
+    /// Locks several things, in an order which all share: two that want the same never wait for
+    /// each other.
     ///
     /// # Errors
     /// As of [`lock`](Self::lock). What was locked by then is free again.
     pub fn lock_all(
         &self,
-        plans: &BTreeSet<PlanId>,
+        all: &BTreeSet<Lockable>,
         wait: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<Guard>>, Error> {
-        plans.iter().map(|plan| self.lock(plan, wait)).collect()
+        all.iter().map(|it| self.lock(it, wait)).collect()
     }
 
     /// Locks a run: its process does so while it works on it. Who gets the lock of an unfinished
     /// run knows that the process that began it is gone.
     ///
     /// # Errors
-    /// The system can not lock files here.
+    /// The system cannot lock files here.
     pub fn try_lock_run(&self, run: &RunId) -> Result<Option<Guard>, Error> {
         self.try_name("run", run.as_str())
     }
@@ -113,8 +135,8 @@ mod tests {
 
     use super::*;
 
-    fn plan(id: &str) -> PlanId {
-        PlanId::parse(id).unwrap()
+    fn plan(id: &str) -> Lockable {
+        Lockable::Plan(PlanId::parse(id).unwrap())
     }
 
     #[test]

@@ -15,6 +15,10 @@ use crate::journal::row::{
 };
 use crate::journal::{Error, Journal};
 
+/// Finds an entity among those that changes are known to have created.
+pub(crate) const CLAIMED: &str = "SELECT 1 FROM outcome JOIN intent ON intent.seq = intent_seq
+    WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST'";
+
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSummary {
@@ -34,6 +38,8 @@ pub struct RunSummary {
     pub skill: String,
     /// What it came to; `None` if it has not ended, or its end was not recorded.
     pub status: Option<RunStatus>,
+    /// Whether it was cut off: it has no end, or one that says so.
+    pub is_unfinished: bool,
     /// How many changes its last round has.
     pub changes: u32,
     /// How many attempts to write were recorded.
@@ -187,6 +193,8 @@ impl Journal {
             };
             let sql = "SELECT run.id, run.at, actor_upn, agent, purpose, parent, skill,
                     (SELECT status FROM finish WHERE run_id = run.id) AS status,
+                    coalesce((SELECT json_extract(report, '$.unfinished') FROM finish
+                        WHERE run_id = run.id), 0) AS unfinished,
                     (SELECT count(*) FROM change WHERE run_id = run.id AND round =
                         (SELECT max(round) FROM round WHERE run_id = run.id)) AS changes,
                     (SELECT count(*) FROM intent WHERE run_id = run.id) AS attempts
@@ -208,6 +216,8 @@ impl Journal {
                     parent: parent.as_deref().map(run_id).transpose()?,
                     skill: text("skill")?,
                     status: status.map(|it| word(RunStatus::parse(&it), &it)).transpose()?,
+                    is_unfinished: row.get::<_, Option<String>>("status")?.is_none()
+                        || row.get("unfinished")?,
                     changes: row.get("changes")?,
                     attempts: row.get("attempts")?,
                 });
@@ -245,25 +255,6 @@ impl Journal {
         })
     }
 
-    /// Returns the runs that began to write and have no recorded end, the oldest first. Some
-    /// may be at work in another process: see [`crate::journal::PlanLocks::try_lock_run`].
-    ///
-    /// # Errors
-    /// The journal can not be read.
-    pub fn unfinished(&self) -> Result<Vec<Run>, Error> {
-        self.store.read(|on| {
-            let sql = "SELECT id FROM run
-                WHERE id NOT IN (SELECT run_id FROM finish)
-                    AND EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
-                ORDER BY seq";
-            let ids: Vec<String> = on
-                .prepare_cached(sql)?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            ids.iter().map(|id| whole(on, id)).collect()
-        })
-    }
-
     /// Returns the last run that began to write a set with this digest: its own as judged, or
     /// that of the saved set which the run took up.
     ///
@@ -288,9 +279,7 @@ impl Journal {
     /// # Errors
     /// The journal can not be read.
     pub fn is_claimed(&self, entity_id: &str) -> Result<bool, Error> {
-        let sql = "SELECT 1 FROM outcome JOIN intent ON intent.seq = intent_seq
-            WHERE entity_id = ?1 AND outcome = 'applied' AND method = 'POST'";
-        self.store.read(|on| Ok(on.prepare_cached(sql)?.exists([entity_id])?))
+        self.store.read(|on| Ok(on.prepare_cached(CLAIMED)?.exists([entity_id])?))
     }
 
     /// Returns for which agent an entity of a service was made: `Some(None)` for a person.
@@ -305,6 +294,41 @@ impl Journal {
         self.store.read(|on| {
             let mut statement = on.prepare_cached(sql)?;
             Ok(statement.query_row([entity_id, service], |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// Returns the tasks that runs have created in a plan of a service and never given details:
+    /// each id with what its change was about.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn made_without_details(
+        &self,
+        service: &str,
+        plan: &str,
+    ) -> Result<Vec<(String, Value)>, Error> {
+        let sql = "SELECT entity_id, summary FROM intent
+            JOIN outcome ON outcome.intent_seq = intent.seq AND outcome = 'applied'
+            JOIN run ON run.id = intent.run_id
+            JOIN change ON change.run_id = run.id AND change.round = intent.round
+                AND change.n = intent.n
+            WHERE method = 'POST' AND step = 'itself' AND service = ?1 AND entity_id IS NOT NULL
+                AND json_extract(summary, '$.plan') = ?2
+                AND json_extract(summary, '$.fields.references') IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM intent AS later
+                    JOIN outcome AS done ON done.intent_seq = later.seq AND done.outcome = 'applied'
+                    WHERE later.path = '/planner/tasks/' || entity_id || '/details')";
+        self.store.read(|on| {
+            let mut statement = on.prepare_cached(sql)?;
+            let mut rows = statement.query([service, plan])?;
+            let mut made = Vec::new();
+            while let Some(row) = rows.next()? {
+                made.push((
+                    row.get(0)?,
+                    json_of(&row.get::<_, String>(1)?, "summary of a change")?,
+                ));
+            }
+            Ok(made)
         })
     }
 

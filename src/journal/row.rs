@@ -359,6 +359,10 @@ impl IntentRow {
         })
     }
 
+    pub(crate) fn is_create(&self) -> bool {
+        self.method == "POST"
+    }
+
     pub(crate) fn insert(&self, seq: i64, on: &Connection) -> Result<(), Fault> {
         let sql = format!(
             "INSERT INTO intent (seq, {}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",

@@ -52,7 +52,7 @@ fn set() -> ChangeSet {
     draft.edit_task(Some(&one), None, &one.value.id, |it| it.task.percent_complete = 50);
     draft.delete_task(Some(&two), &two.value.id);
     draft.create_task(|id| Task::new(id, plan.clone(), "New".into()));
-    draft.finish()
+    draft.finish(&crate::change::ReadSet::new(), &crate::model::snapshot::Snapshot::default())
 }
 
 fn step(n: usize) -> StepId {
@@ -107,6 +107,10 @@ fn assert_whole(journal: &Journal, records: i64) {
 }
 
 #[track_caller]
+fn is_unfinished(journal: &Journal) -> bool {
+    journal.runs(usize::MAX, None).unwrap().iter().any(|run| run.is_unfinished && run.attempts > 0)
+}
+
 fn assert_order(result: Result<(), Error>, says: &str) {
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Order { .. }), "{error}");
@@ -121,8 +125,8 @@ fn a_run_comes_back_as_it_was_recorded() {
     let results = [settled(1, 1, Outcome::Applied), settled(2, 1, Outcome::Unknown)];
     journal.settle(&run, at(3), &results).unwrap();
 
-    let [unfinished] = journal.unfinished().unwrap().try_into().unwrap();
-    assert_eq!(unfinished, journal.run(RUN).unwrap());
+    assert!(is_unfinished(&journal));
+    let unfinished = journal.run(RUN).unwrap();
     assert_eq!(unfinished.start, new_run(RUN));
     let round = &unfinished.rounds[0];
     assert_eq!((round.number, &round.change_set, &round.digest), (1, &set(), &set().digest()));
@@ -138,7 +142,7 @@ fn a_run_comes_back_as_it_was_recorded() {
     assert_eq!(journal.run(RUN).unwrap().rounds[0].trails[1].standing(), Standing::Settled);
     let report = json!({ "status": "partial", "result": 1.5 });
     journal.finish(&run, at(7), RunStatus::Partial, &report).unwrap();
-    assert!(journal.unfinished().unwrap().is_empty());
+    assert!(!is_unfinished(&journal));
     let finish = journal.run("0199f3c2").unwrap().finish.unwrap();
     assert_eq!((finish.at, finish.status, finish.report), (at(7), RunStatus::Partial, report));
     assert_whole(&journal, 10);
@@ -269,7 +273,7 @@ fn a_full_disk_stops_before_anything_is_recorded_and_space_lets_it_go_on() {
     assert!(error.to_string().contains("state/journal.db"), "{error}");
     assert!(error.hint().unwrap().contains("free some space"));
     assert_whole(&journal, 2);
-    assert!(journal.unfinished().unwrap().is_empty());
+    assert!(!is_unfinished(&journal));
 
     limit(i64::from(u32::MAX - 1));
     journal.intend(&run, at(3), &[large]).unwrap();
@@ -323,7 +327,18 @@ fn twenty_intents_are_one_commit() {
     for n in 0..20 {
         draft.create_task(|id| Task::new(id, plan.clone(), format!("Task {n}")));
     }
-    journal.judged(&run, at(1), &draft.finish(), &json!([]), Judgement::Cleared).unwrap();
+    journal
+        .judged(
+            &run,
+            at(1),
+            &draft.finish(
+                &crate::change::ReadSet::new(),
+                &crate::model::snapshot::Snapshot::default(),
+            ),
+            &json!([]),
+            Judgement::Cleared,
+        )
+        .unwrap();
     let before = commits(&journal);
     let create = |n| Intent { method: "POST".into(), if_match: None, ..intent(n, 1) };
     journal.intend(&run, at(2), &(1..=20).map(create).collect::<Vec<_>>()).unwrap();

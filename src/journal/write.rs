@@ -10,6 +10,7 @@ use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, Outcome, RunId, RunStatus, Settled, StepId,
 };
 use crate::journal::error::Fault;
+use crate::journal::read::CLAIMED;
 use crate::journal::row::{
     FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, core_of_note, small, summary, summary_of,
 };
@@ -184,10 +185,24 @@ impl Adding<'_> {
                 return Err(Fault::order(run, what));
             }
             let intent = self.intent(seq)?;
+            if let Some(id) = it.entity_id.as_ref().filter(|_| it.outcome == Outcome::Applied) {
+                // Looked up and claimed in one transaction: nothing is created twice.
+                self.claim(run, &intent, id)?;
+            }
             let new = OutcomeRow::of(seq, at, it);
             let change = self.change(run, step)?;
             let seq = self.record(new.core(&row, &intent, &change)?)?;
             new.insert(seq, self.on)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that no other change is known to have created an entity. The same person may be
+    /// added to a roster by many.
+    fn claim(&self, run: &RunId, intent: &IntentRow, id: &str) -> Result<(), Fault> {
+        let creates = intent.is_create() && !intent.step.starts_with("members/");
+        if creates && self.on.prepare_cached(CLAIMED)?.exists([id])? {
+            return Err(Fault::order(run, format!("`{id}` is of another change's making")));
         }
         Ok(())
     }

@@ -17,6 +17,15 @@ pub fn is_wanted(hint: &str) -> bool {
     hint.ends_with('!')
 }
 
+/// Returns whether a final hint lies where a description wanted it. What is described by other
+/// descriptions lies at least between the outermost neighbours that stay.
+#[must_use]
+pub fn lies_in(hint: &str, wanted: &str) -> bool {
+    let previous = wanted.split(' ').next().unwrap_or_default();
+    let next = wanted.trim_end_matches('!').rsplit(' ').next().unwrap_or_default();
+    hint > previous && (next.is_empty() || hint < next)
+}
+
 /// Describes the places of everything that is moved, given all siblings in the order wanted:
 /// the hint of what stays, `None` for what moves. Returns a description for each that has to be
 /// written.
@@ -106,6 +115,22 @@ mod tests {
         let many = places(&many);
         assert!(many.iter().all(|it| it.len() < 500));
         assert!(many.windows(2).skip(1).all(|it| it[0] < it[1]));
+    }
+
+    #[test]
+    fn a_hint_lies_where_it_was_wanted_or_elsewhere() {
+        for (hint, wanted, lies) in [
+            ("C", "B D!", true),
+            ("E", "B D!", false),
+            ("B", "B D!", false),
+            ("A", " B!", true),
+            ("Z", "D !", true),
+            ("C", "A B! D!", true),
+            ("E", "A B! D!", false),
+            ("3", " 5637! 5637 adhg!!", true),
+        ] {
+            assert_eq!(lies_in(hint, wanted), lies, "{hint} in {wanted}");
+        }
     }
 
     #[test]

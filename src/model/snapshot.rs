@@ -1,17 +1,17 @@
-//! What a run has read so far.
+//! What was read of the board, each entity with its tag.
 //!
-//! Each entity is kept as it was first read: a snapshot only grows, so a script never sees a
-//! board change under its hands. It knows nothing of what the run wants to write; that is the
-//! draft's.
+//! A run has one that only grows while it drafts, so a script never sees a board change under its
+//! hands. Before it writes, a second one is read and the two are compared; only then may the first
+//! take over what is newer ([`Snapshot::adopt`]). Neither knows what the run wants to write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, Task,
+    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, TaskId, User, UserId, Versioned,
 };
 
-/// Everything a run has read, each entity once.
+/// What was read, each entity once.
 #[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     plans: BTreeMap<PlanId, Versioned<Plan>>,
@@ -23,15 +23,18 @@ pub struct Snapshot {
     users: BTreeMap<UserId, User>,
     user_lookups: BTreeMap<String, UserId>,
     all_plans: Option<Vec<PlanId>>,
-    my_tasks: Option<Vec<TaskId>>,
+    assigned: BTreeMap<UserId, Vec<TaskId>>,
     groups: Option<Vec<Group>>,
     members: BTreeMap<GroupId, Vec<UserId>>,
+    roster_members: BTreeMap<RosterId, Vec<UserId>>,
     plan_buckets: BTreeMap<PlanId, Vec<BucketId>>,
     plan_tasks: BTreeMap<PlanId, Vec<TaskId>>,
+    /// The listed tasks of a plan by title, folded: a thousand lookups cost about what one loop does.
+    titles: BTreeMap<PlanId, BTreeMap<String, Vec<TaskId>>>,
 }
 
 macro_rules! entity {
-    ($get:ident, $add:ident, $renew:ident, $field:ident, $id:ty, $value:ty, $what:literal) => {
+    ($get:ident, $add:ident, $put:ident, $field:ident, $id:ty, $value:ty, $what:literal) => {
         #[doc = concat!("Returns ", $what, ", if it was read.")]
         #[must_use]
         pub fn $get(&self, id: &$id) -> Option<&Versioned<$value>> {
@@ -44,34 +47,142 @@ macro_rules! entity {
         }
 
         #[doc = concat!("Puts ", $what, " as it is now in the place of what was read.")]
-        pub fn $renew(&mut self, id: $id, value: Versioned<$value>) {
-            self.$field.insert(id, value);
+        pub fn $put(&mut self, id: $id, value: Versioned<$value>) {
+            put(&mut self.$field, id, value);
         }
     };
 }
 
+/// A fetched entity never replaces one with a greater tag: a copy of the service may lag behind
+/// (design.md 2.1).
+fn put<K: Ord, T>(map: &mut BTreeMap<K, Versioned<T>>, id: K, value: Versioned<T>) {
+    match map.get(&id) {
+        Some(known) if known.etag.is_newer_than(&value.etag) => {}
+        _ => drop(map.insert(id, value)),
+    }
+}
+
+fn keep_newer<K: Ord, T: Clone>(
+    map: &mut BTreeMap<K, Versioned<T>>,
+    old: &BTreeMap<K, Versioned<T>>,
+) {
+    for (id, value) in map {
+        if let Some(old) = old.get(id).filter(|old| old.etag.is_newer_than(&value.etag)) {
+            value.clone_from(old);
+        }
+    }
+}
+
+/// Puts back what `ours` picks as it was in `old`, there or not.
+fn restore<K: Ord + Clone, T: Clone>(
+    map: &mut BTreeMap<K, T>,
+    old: &BTreeMap<K, T>,
+    ours: impl Fn(&K, &T) -> bool,
+) {
+    for (id, value) in old.iter().filter(|(id, value)| ours(id, value)) {
+        map.insert(id.clone(), value.clone());
+    }
+}
+
+/// What a run has done itself, so that it is not taken for somebody else's doing.
+pub trait Own {
+    /// Returns whether the run created the entity with this id.
+    fn made(&self, id: &str) -> bool;
+    /// Returns whether the run wrote the plan itself.
+    fn plan(&self, id: &PlanId) -> bool;
+    /// Returns whether the run wrote the details of the plan.
+    fn plan_details(&self, id: &PlanId) -> bool;
+    /// Returns whether the run wrote the bucket.
+    fn bucket(&self, id: &BucketId) -> bool;
+    /// Returns whether the run wrote the task itself, or deleted it with its bucket or plan.
+    fn task(&self, task: &Task) -> bool;
+    /// Returns whether the run wrote the details of the task, or deleted it.
+    fn details(&self, id: &TaskId) -> bool;
+    /// Returns whether the run wrote the place of the task on a board, or deleted it.
+    fn place(&self, id: &TaskId, board: Board) -> bool;
+}
+
 impl Snapshot {
-    entity!(plan, add_plan, renew_plan, plans, PlanId, Plan, "a plan");
-    entity!(bucket, add_bucket, renew_bucket, buckets, BucketId, Bucket, "a bucket");
-    entity!(task, add_task, renew_task, tasks, TaskId, Task, "a task");
-    entity!(
-        details,
-        add_details,
-        renew_details,
-        details,
-        TaskId,
-        TaskDetails,
-        "the details of a task"
-    );
+    entity!(plan, add_plan, put_plan, plans, PlanId, Plan, "a plan");
+    entity!(bucket, add_bucket, put_bucket, buckets, BucketId, Bucket, "a bucket");
     entity!(
         plan_details,
         add_plan_details,
-        renew_plan_details,
+        put_plan_details,
         plan_details,
         PlanId,
         PlanDetails,
         "the details of a plan"
     );
+
+    /// Returns a task, if it was read.
+    #[must_use]
+    pub fn task(&self, id: &TaskId) -> Option<&Versioned<Task>> {
+        self.tasks.get(id)
+    }
+
+    /// Keeps a task unless it was read before.
+    pub fn add_task(&mut self, id: TaskId, value: Versioned<Task>) {
+        self.tasks.entry(id).or_insert(value);
+    }
+
+    /// Puts a task as it is now in the place of what was read.
+    pub fn put_task(&mut self, id: TaskId, value: Versioned<Task>) {
+        let plan = value.value.plan.clone();
+        put(&mut self.tasks, id, value);
+        if self.titles.contains_key(&plan) {
+            self.index(&plan);
+        }
+    }
+
+    /// Returns the details of a task, if they were read.
+    #[must_use]
+    pub fn details(&self, id: &TaskId) -> Option<&Versioned<TaskDetails>> {
+        self.details.get(id)
+    }
+
+    /// Returns the details of a task as they are known: read, or empty because the task says so.
+    #[must_use]
+    pub fn known_details(&self, id: &TaskId) -> Option<TaskDetails> {
+        match self.details.get(id) {
+            Some(read) => Some(read.value.clone()),
+            None => {
+                let bare = self.tasks.get(id).is_some_and(|task| task.value.has_bare_details());
+                bare.then(TaskDetails::default)
+            }
+        }
+    }
+
+    /// Keeps the details of a task unless they were read before. A task that says it has none
+    /// has none, whatever came of it by the time its details were fetched: that is what a decision
+    /// rests on.
+    pub fn add_details(&mut self, id: TaskId, mut value: Versioned<TaskDetails>) {
+        if self.tasks.get(&id).is_some_and(|task| task.value.has_bare_details()) {
+            value.value = TaskDetails::default();
+        }
+        self.details.entry(id).or_insert(value);
+    }
+
+    /// Puts the details of a task as they are now in the place of what was read.
+    pub fn put_details(&mut self, id: TaskId, value: Versioned<TaskDetails>) {
+        put(&mut self.details, id, value);
+    }
+
+    /// Returns the place of a task on a board, if it was read.
+    #[must_use]
+    pub fn place(&self, task: &TaskId, board: Board) -> Option<&Versioned<BoardPlace>> {
+        self.places.get(&(task.clone(), board))
+    }
+
+    /// Keeps the place of a task on a board unless it was read before.
+    pub fn add_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
+        self.places.entry((task, board)).or_insert(place);
+    }
+
+    /// Puts the place of a task as it is now in the place of what was read.
+    pub fn put_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
+        put(&mut self.places, (task, board), place);
+    }
 
     /// Returns the details that were read of tasks which say that they have none.
     pub fn details_of_bare(&self) -> impl Iterator<Item = (&TaskId, &Versioned<TaskDetails>)> {
@@ -87,33 +198,21 @@ impl Snapshot {
             user_lookups: self.user_lookups.clone(),
             groups: self.groups.clone(),
             members: self.members.clone(),
+            roster_members: self.roster_members.clone(),
             ..Self::default()
         }
     }
 
-    /// Returns the place of a task on a board, if it was read.
-    #[must_use]
-    pub fn place(&self, task: &TaskId, board: Board) -> Option<&Versioned<BoardPlace>> {
-        self.places.get(&(task.clone(), board))
-    }
-
-    /// Keeps the place of a task on a board unless it was read before.
-    pub fn add_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
-        self.places.entry((task, board)).or_insert(place);
-    }
-
-    /// Puts the place of a task as it is now in the place of what was read.
-    pub fn renew_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
-        self.places.insert((task, board), place);
-    }
-
     /// Forgets a task that is gone.
     pub fn forget_task(&mut self, id: &TaskId) {
-        self.tasks.remove(id);
+        let plan = self.tasks.remove(id).map(|task| task.value.plan);
         self.details.remove(id);
         self.places.retain(|(task, _), _| task != id);
         self.plan_tasks.values_mut().for_each(|list| list.retain(|it| it != id));
-        self.my_tasks.iter_mut().for_each(|list| list.retain(|it| it != id));
+        self.assigned.values_mut().for_each(|list| list.retain(|it| it != id));
+        if let Some(plan) = plan.filter(|plan| self.titles.contains_key(plan)) {
+            self.index(&plan);
+        }
     }
 
     /// Forgets a bucket that is gone.
@@ -129,47 +228,175 @@ impl Snapshot {
         self.all_plans.iter_mut().for_each(|list| list.retain(|it| it != id));
     }
 
-    /// Returns the tasks of a plan that were read, listed or not.
+    // Two snapshots
+
+    /// Replaces whatever is older here than in `old`: a copy of the service may lag behind.
+    pub fn keep_newer(&mut self, old: &Self) {
+        keep_newer(&mut self.plans, &old.plans);
+        keep_newer(&mut self.plan_details, &old.plan_details);
+        keep_newer(&mut self.buckets, &old.buckets);
+        keep_newer(&mut self.tasks, &old.tasks);
+        keep_newer(&mut self.details, &old.details);
+        keep_newer(&mut self.places, &old.places);
+    }
+
+    /// Sets back, in a snapshot that was read later, what the run itself has done since `old`:
+    /// what it has written is as it was before, what it has made is not there, and what it has
+    /// deleted is.
+    pub fn without(&mut self, own: &impl Own, old: &Self) {
+        restore(&mut self.plans, &old.plans, |id, _| own.plan(id));
+        restore(&mut self.plan_details, &old.plan_details, |id, _| own.plan_details(id));
+        restore(&mut self.buckets, &old.buckets, |id, _| own.bucket(id));
+        restore(&mut self.tasks, &old.tasks, |_, task| own.task(&task.value));
+        restore(&mut self.details, &old.details, |id, _| own.details(id));
+        restore(&mut self.places, &old.places, |(id, board), _| own.place(id, *board));
+        self.plans.retain(|id, _| !own.made(id.as_str()));
+        self.buckets.retain(|id, _| !own.made(id.as_str()));
+        self.tasks.retain(|id, _| !own.made(id.as_str()));
+        let tasks_here = &self.tasks;
+        let listed = |list: &[TaskId], old: Option<&Vec<TaskId>>| -> Vec<TaskId> {
+            let here: BTreeSet<&TaskId> = list.iter().collect();
+            let ours = |id: &TaskId| tasks_here.get(id).is_some_and(|it| own.task(&it.value));
+            let back = old.into_iter().flatten().filter(|id| !here.contains(id) && ours(id));
+            list.iter().filter(|id| !own.made(id.as_str())).chain(back).cloned().collect()
+        };
+        let tasks: Vec<(PlanId, Vec<TaskId>)> = self
+            .plan_tasks
+            .iter()
+            .map(|(plan, list)| (plan.clone(), listed(list, old.plan_tasks.get(plan))))
+            .collect();
+        let assigned: Vec<(UserId, Vec<TaskId>)> = self
+            .assigned
+            .iter()
+            .map(|(user, list)| (user.clone(), listed(list, old.assigned.get(user))))
+            .collect();
+        self.assigned = assigned.into_iter().collect();
+        for (plan, list) in tasks {
+            self.set_task_list(plan, list);
+        }
+        for plan in self.plan_buckets.keys().cloned().collect::<Vec<_>>() {
+            let mut list = self.plan_buckets.remove(&plan).unwrap_or_default();
+            list.retain(|id| !own.made(id.as_str()));
+            let before = old.plan_buckets.get(&plan).into_iter().flatten();
+            let back: Vec<BucketId> =
+                before.filter(|id| own.bucket(id) && !list.contains(id)).cloned().collect();
+            list.extend(back);
+            self.set_bucket_list(plan, list);
+        }
+        if let Some(plans) = &mut self.all_plans {
+            plans.retain(|id| !own.made(id.as_str()));
+            let before = old.all_plans.iter().flatten();
+            let back: Vec<PlanId> =
+                before.filter(|id| own.plan(id) && !plans.contains(id)).cloned().collect();
+            plans.extend(back);
+        }
+    }
+
+    /// Lists the plans within reach as `old` does, where they were not listed again: those that
+    /// were read again as they are now, and without those that are `gone`.
+    pub fn carry_plans(&mut self, old: &Self, gone: impl Fn(&PlanId) -> bool) {
+        let Some(listed) = old.all_plans.as_ref().filter(|_| self.all_plans.is_none()) else {
+            return;
+        };
+        let there: Vec<PlanId> = listed.iter().filter(|id| !gone(id)).cloned().collect();
+        for id in &there {
+            if let Some(plan) = old.plans.get(id) {
+                self.add_plan(id.clone(), plan.clone());
+            }
+        }
+        self.all_plans = Some(there);
+    }
+
+    /// Takes over what a later snapshot holds. A task or bucket that a list of it no longer has is
+    /// gone.
+    pub fn adopt(&mut self, later: Self) {
+        for (plan, list) in &later.plan_tasks {
+            let gone = |task: &Versioned<Task>| task.value.plan == *plan;
+            let there: BTreeSet<&TaskId> = list.iter().collect();
+            let gone: Vec<TaskId> = self
+                .tasks
+                .iter()
+                .filter(|it| gone(it.1))
+                .map(|it| it.0.clone())
+                .filter(|id| !there.contains(id) && !later.tasks.contains_key(id))
+                .collect();
+            for id in &gone {
+                self.tasks.remove(id);
+                self.details.remove(id);
+                self.assigned.values_mut().for_each(|list| list.retain(|it| it != id));
+            }
+            self.places.retain(|(id, _), _| self.tasks.contains_key(id));
+        }
+        for (plan, list) in &later.plan_buckets {
+            self.buckets.retain(|id, it| it.value.plan != *plan || list.contains(id));
+        }
+        self.plans.extend(later.plans);
+        self.plan_details.extend(later.plan_details);
+        self.buckets.extend(later.buckets);
+        self.tasks.extend(later.tasks);
+        self.details.extend(later.details);
+        self.places.extend(later.places);
+        self.users.extend(later.users);
+        self.user_lookups.extend(later.user_lookups);
+        self.members.extend(later.members);
+        self.roster_members.extend(later.roster_members);
+        self.assigned.extend(later.assigned);
+        self.groups = later.groups.or(self.groups.take());
+        self.all_plans = later.all_plans.or(self.all_plans.take());
+        // What was not listed here is not listed by the comparison either.
+        for (plan, list) in later.plan_tasks {
+            if self.plan_tasks.contains_key(&plan) {
+                self.set_task_list(plan, list);
+            }
+        }
+        for (plan, list) in later.plan_buckets {
+            if self.plan_buckets.contains_key(&plan) {
+                self.set_bucket_list(plan, list);
+            }
+        }
+        for plan in self.titles.keys().cloned().collect::<Vec<_>>() {
+            self.index(&plan);
+        }
+    }
+
+    /// Leaves out what is in a plan that must not be seen (rule R4).
+    pub fn confine(&mut self, sees: impl Fn(&PlanId) -> bool) {
+        self.tasks.retain(|_, it| sees(&it.value.plan));
+        self.buckets.retain(|_, it| sees(&it.value.plan));
+        self.plans.retain(|id, _| sees(id));
+        self.plan_details.retain(|id, _| sees(id));
+        let Self { tasks, details, places, assigned, plan_tasks, plan_buckets, .. } = self;
+        details.retain(|id, _| tasks.contains_key(id));
+        places.retain(|(id, _), _| tasks.contains_key(id));
+        assigned.values_mut().for_each(|list| list.retain(|id| tasks.contains_key(id)));
+        plan_tasks.retain(|id, _| sees(id));
+        plan_buckets.retain(|id, _| sees(id));
+        self.all_plans.iter_mut().for_each(|list| list.retain(&sees));
+    }
+
+    /// Returns the plans of all that was read.
     #[must_use]
-    pub fn tasks_in(&self, plan: &PlanId) -> Vec<TaskId> {
-        let of_plan = self.tasks.iter().filter(|(_, it)| it.value.plan == *plan);
-        of_plan.map(|(id, _)| id.clone()).collect()
+    pub fn plans_of_all(&self) -> BTreeSet<PlanId> {
+        let tasks = self.tasks.values().map(|it| &it.value.plan);
+        let buckets = self.buckets.values().map(|it| &it.value.plan);
+        tasks
+            .chain(buckets)
+            .chain(self.plan_details.keys())
+            .chain(self.plans.keys())
+            .cloned()
+            .collect()
     }
 
-    /// Returns the buckets of a plan that were read, listed or not.
-    #[must_use]
-    pub fn buckets_in(&self, plan: &PlanId) -> Vec<BucketId> {
-        let of_plan = self.buckets.iter().filter(|(_, it)| it.value.plan == *plan);
-        of_plan.map(|(id, _)| id.clone()).collect()
+    // Lists
+
+    /// Returns the tasks that were read, listed or not.
+    pub fn tasks(&self) -> impl Iterator<Item = &Versioned<Task>> {
+        self.tasks.values()
     }
 
-    /// Puts a list of tasks as it is now in the place of the one that was read; each of them is
-    /// known.
-    pub fn renew_tasks_of(&mut self, plan: PlanId, mut ids: Vec<TaskId>) {
-        let hint = |id: &TaskId| self.tasks.get(id).map(|it| it.value.order_hint.clone());
-        ids.sort_by_cached_key(|id| (hint(id), id.clone()));
-        ids.dedup();
-        self.plan_tasks.insert(plan, ids);
-    }
-
-    /// The same for the buckets of a plan.
-    pub fn renew_buckets_of(&mut self, plan: PlanId, mut ids: Vec<BucketId>) {
-        let hint = |id: &BucketId| self.buckets.get(id).map(|it| it.value.order_hint.clone());
-        ids.sort_by_cached_key(|id| (hint(id), id.clone()));
-        ids.dedup();
-        self.plan_buckets.insert(plan, ids);
-    }
-
-    /// The same for the tasks assigned to the actor.
-    pub fn renew_my_tasks(&mut self, ids: Vec<TaskId>) {
-        self.my_tasks = Some(ids);
-    }
-
-    /// Returns the ids of all that was read in plans.
-    pub fn known_ids(&self) -> impl Iterator<Item = &str> {
-        let plans = self.plans.keys().map(PlanId::as_str);
-        let buckets = self.buckets.keys().map(BucketId::as_str);
-        plans.chain(buckets).chain(self.tasks.keys().map(TaskId::as_str))
+    /// Returns the buckets that were read, listed or not.
+    pub fn buckets(&self) -> impl Iterator<Item = &Versioned<Bucket>> {
+        self.buckets.values()
     }
 
     /// Returns the plans within reach, in the order to show them, if they were listed.
@@ -198,19 +425,22 @@ impl Snapshot {
     }
 
     /// Keeps the buckets of a plan, sorted by order hint.
-    pub fn set_buckets(&mut self, plan: PlanId, mut buckets: Vec<Versioned<Bucket>>) {
-        buckets.sort_by(|a, b| {
-            (&a.value.order_hint, &a.value.id).cmp(&(&b.value.order_hint, &b.value.id))
-        });
-        let mut ids: Vec<BucketId> = Vec::new();
-        for bucket in buckets {
-            let id = bucket.value.id.clone();
-            if !ids.contains(&id) {
-                ids.push(id.clone());
-            }
-            self.add_bucket(id, bucket);
+    pub fn set_buckets(&mut self, plan: PlanId, buckets: Vec<Versioned<Bucket>>) {
+        let mut ids = Vec::with_capacity(buckets.len());
+        for bucket in newest(buckets, |bucket| bucket.id.clone()) {
+            ids.push(bucket.value.id.clone());
+            self.add_bucket(bucket.value.id.clone(), bucket);
         }
-        self.plan_buckets.entry(plan).or_insert(ids);
+        if !self.plan_buckets.contains_key(&plan) {
+            self.set_bucket_list(plan, ids);
+        }
+    }
+
+    fn set_bucket_list(&mut self, plan: PlanId, mut ids: Vec<BucketId>) {
+        let hint = |id: &BucketId| self.buckets.get(id).map(|it| it.value.order_hint.clone());
+        ids.sort_by_cached_key(|id| (hint(id), id.clone()));
+        ids.dedup();
+        self.plan_buckets.insert(plan, ids);
     }
 
     /// Returns the tasks of a plan in list order, if they were listed.
@@ -222,46 +452,64 @@ impl Snapshot {
     /// Keeps the tasks of a plan.
     pub fn set_tasks(&mut self, plan: PlanId, tasks: Vec<Versioned<Task>>) {
         let ids = self.take_tasks(tasks);
-        self.plan_tasks.entry(plan).or_insert(ids);
+        if !self.plan_tasks.contains_key(&plan) {
+            self.set_task_list(plan, ids);
+        }
     }
 
-    /// Returns the tasks assigned to the actor, if they were listed.
-    #[must_use]
-    pub fn my_tasks(&self) -> Option<&[TaskId]> {
-        self.my_tasks.as_deref()
+    fn set_task_list(&mut self, plan: PlanId, ids: Vec<TaskId>) {
+        let ids = self.in_list_order(ids);
+        self.plan_tasks.insert(plan.clone(), ids);
+        self.index(&plan);
     }
 
-    /// Keeps the tasks assigned to the actor.
-    pub fn set_my_tasks(&mut self, tasks: Vec<Versioned<Task>>) {
-        let ids = self.take_tasks(tasks);
-        self.my_tasks.get_or_insert(ids);
+    fn in_list_order(&self, mut ids: Vec<TaskId>) -> Vec<TaskId> {
+        let hint = |id: &TaskId| self.tasks.get(id).map(|it| it.value.order_hint.clone());
+        ids.sort_by_cached_key(|id| (hint(id), id.clone()));
+        ids.dedup();
+        ids
     }
 
-    /// Sorts by order hint and keeps each task once, the newer one where a list was read while
-    /// it changed.
-    fn take_tasks(&mut self, tasks: Vec<Versioned<Task>>) -> Vec<TaskId> {
-        let mut newest: BTreeMap<TaskId, Versioned<Task>> = BTreeMap::new();
-        for task in tasks {
-            match newest.get(&task.value.id) {
-                Some(known) if !task.etag.is_newer_than(&known.etag) => {}
-                _ => {
-                    newest.insert(task.value.id.clone(), task);
-                }
+    fn index(&mut self, plan: &PlanId) {
+        let mut index: BTreeMap<String, Vec<TaskId>> = BTreeMap::new();
+        for id in self.plan_tasks.get(plan).into_iter().flatten() {
+            if let Some(task) = self.tasks.get(id) {
+                index.entry(folded(&task.value.title)).or_default().push(id.clone());
             }
         }
-        let mut sorted: Vec<_> = newest.into_values().collect();
-        sorted.sort_by(|a, b| {
-            (&a.value.order_hint, &a.value.id).cmp(&(&b.value.order_hint, &b.value.id))
-        });
-        sorted
-            .into_iter()
-            .map(|task| {
-                let id = task.value.id.clone();
-                self.add_task(id.clone(), task);
-                id
-            })
-            .collect()
+        self.titles.insert(plan.clone(), index);
     }
+
+    /// Returns the listed tasks of a plan whose title is this one but for upper and lower case.
+    #[must_use]
+    pub fn tasks_titled(&self, plan: &PlanId, title: &str) -> &[TaskId] {
+        let found = self.titles.get(plan).and_then(|index| index.get(&folded(title)));
+        found.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns the tasks assigned to a person as the service lists them, if it was asked.
+    #[must_use]
+    pub fn assigned_to(&self, user: &UserId) -> Option<&[TaskId]> {
+        self.assigned.get(user).map(Vec::as_slice)
+    }
+
+    /// Keeps the tasks assigned to a person.
+    pub fn set_assigned(&mut self, user: UserId, tasks: Vec<Versioned<Task>>) {
+        let ids = self.take_tasks(tasks);
+        let ids = self.in_list_order(ids);
+        self.assigned.entry(user).or_insert(ids);
+    }
+
+    fn take_tasks(&mut self, tasks: Vec<Versioned<Task>>) -> Vec<TaskId> {
+        let mut ids = Vec::with_capacity(tasks.len());
+        for task in newest(tasks, |task| task.id.clone()) {
+            ids.push(task.value.id.clone());
+            self.add_task(task.value.id.clone(), task);
+        }
+        ids
+    }
+
+    // People
 
     /// Returns a user by id, if read.
     #[must_use]
@@ -308,14 +556,35 @@ impl Snapshot {
 
     /// Keeps the members of a group.
     pub fn set_members(&mut self, group: GroupId, users: Vec<User>) {
-        let ids = users
-            .into_iter()
-            .map(|user| {
-                let id = user.id.clone();
-                self.add_user(user);
-                id
-            })
-            .collect();
+        let ids = users.iter().map(|user| user.id.clone()).collect();
+        users.into_iter().for_each(|user| self.add_user(user));
         self.members.entry(group).or_insert(ids);
     }
+
+    /// Returns the members of a roster, if they were listed.
+    #[must_use]
+    pub fn members_of_roster(&self, roster: &RosterId) -> Option<&[UserId]> {
+        self.roster_members.get(roster).map(Vec::as_slice)
+    }
+
+    /// Keeps the members of a roster.
+    pub fn set_roster_members(&mut self, roster: RosterId, ids: Vec<UserId>) {
+        self.roster_members.entry(roster).or_insert(ids);
+    }
+}
+
+/// Returns a title as it is looked up.
+#[must_use]
+pub fn folded(title: &str) -> String {
+    title.to_lowercase()
+}
+
+/// Keeps each entity of a list once, the newer one where the list was read while it changed or a
+/// page came twice.
+fn newest<K: Ord, T>(list: Vec<Versioned<T>>, id: impl Fn(&T) -> K) -> Vec<Versioned<T>> {
+    let mut newest: BTreeMap<K, Versioned<T>> = BTreeMap::new();
+    for entity in list {
+        put(&mut newest, id(&entity.value), entity);
+    }
+    newest.into_values().collect()
 }

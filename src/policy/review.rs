@@ -1,7 +1,6 @@
 //! From a drafted set to one that may be applied.
 
-use crate::change::apply::{Progress, Rest};
-use crate::change::{ChangeSet, EntityId};
+use crate::change::ChangeSet;
 use crate::policy::rules::host_rules;
 use crate::policy::{Grants, Ruling, Verdict};
 
@@ -72,40 +71,6 @@ impl Reviewed {
     }
 }
 
-/// What is left to be carried out of a cleared set.
-///
-/// ```compile_fail
-/// use planwright::{change::apply::Rest, policy::ClearedRest};
-/// fn unreviewed(rest: Rest) -> ClearedRest { ClearedRest { rest } }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClearedRest {
-    rest: Rest,
-}
-
-impl ClearedRest {
-    /// Returns the changes that are left, numbered from 1, with the ids that are known by now.
-    #[must_use]
-    pub const fn set(&self) -> &ChangeSet {
-        &self.rest.set
-    }
-
-    /// Returns what is left with the number of each change in the whole set.
-    #[must_use]
-    pub const fn rest(&self) -> &Rest {
-        &self.rest
-    }
-
-    /// Puts newer tags and fuller images in, if the changes want the same of the same entities;
-    /// others would have to be judged.
-    pub fn advance(&mut self, set: ChangeSet) {
-        let (old, new) = (self.rest.set.changes(), set.changes());
-        if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.wants_same(b)) {
-            self.rest.set = set;
-        }
-    }
-}
-
 impl Cleared {
     /// Returns the set.
     #[must_use]
@@ -113,11 +78,12 @@ impl Cleared {
         &self.set
     }
 
-    /// Returns what is left of it.
-    ///
-    /// # Errors
-    /// It wants something else where something was written already: of these entities.
-    pub fn rest(&self, progress: &Progress) -> Result<ClearedRest, Vec<EntityId>> {
-        Ok(ClearedRest { rest: progress.rest_of(&self.set)? })
+    /// Puts newer tags and fuller images in, if the changes want the same of the same entities;
+    /// others would have to be judged.
+    pub fn advance(&mut self, set: ChangeSet) {
+        let (old, new) = (self.set.changes(), set.changes());
+        if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.wants_same(b)) {
+            self.set = set;
+        }
     }
 }

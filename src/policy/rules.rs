@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::change::{Change, ChangeSet, Edit, Entity, Field, Op, TaskState, Write};
+use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, TaskState, Write};
 use crate::model::{Limits, PlanId};
 use crate::policy::Ruling;
 
@@ -71,6 +71,8 @@ pub struct Grants {
     pub earlier: Earlier,
     /// What Planner itself accepts.
     pub limits: Limits,
+    /// What the run that is taken back has created: its deletions are not counted (design.md 2.5).
+    pub takes_back: BTreeSet<EntityId>,
 }
 
 /// Judges a set by the host rules.
@@ -116,6 +118,9 @@ fn caps(set: &ChangeSet, grants: &Grants, rulings: &mut Vec<Ruling>) {
     let caps = grants.caps;
     let mut all = grants.earlier;
     all.add(set);
+    let is_back =
+        |change: &&Change| change.op() == Op::Delete && grants.takes_back.contains(&change.id());
+    all.deletes -= set.changes().iter().filter(is_back).count();
     let Earlier { changes: n_changes, deletes: n_deletes } = all;
     if n_changes > caps.max_changes {
         let limit = caps.max_changes;

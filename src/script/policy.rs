@@ -194,9 +194,9 @@ fn plans_of(session: &Session, set: &ChangeSet) -> Option<BTreeSet<String>> {
         names.insert(known_as(id.as_str()));
         // What a plan was called in an earlier segment counts, too.
         let earlier = session.segments();
-        let earlier = earlier.iter().filter_map(|(then, _)| then.plan(id).ok());
+        let earlier = earlier.iter().filter_map(|(then, _)| then.peek_plan(id).ok());
         names.extend(earlier.map(|it| known_as(&it.title)));
-        let title = |view| session.seen(view).plan(id).ok().map(|it| it.title);
+        let title = |view| session.seen(view).peek_plan(id).ok().map(|it| it.title);
         let titles: Vec<String> =
             [View::Before, View::After].into_iter().filter_map(title).collect();
         if titles.is_empty() {
@@ -231,7 +231,7 @@ impl Policies {
         meter.start();
         let call = |name: &str, change: Option<usize>, argument: Dynamic| {
             verdicts.judge(change);
-            session.look_anew();
+            session.forget_seen();
             let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
             let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
             let mut scope = Scope::new();

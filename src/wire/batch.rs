@@ -64,15 +64,18 @@ pub fn of_writes(requests: &[&Request], order: Order) -> Request {
 }
 
 /// Joins reads to one request; their places in the slice are their ids. At most
-/// [`MAX_REQUESTS`].
+/// [`MAX_REQUESTS`]. Each has the `Prefer` header of its own that it would have alone.
 #[must_use]
-pub fn of_reads(requests: &[&Request]) -> Request {
-    let list: Vec<Value> = requests
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| it.method() == Method::Get)
-        .map(|(id, it)| json!({ "id": id.to_string(), "method": "GET", "url": it.path() }))
-        .collect();
+pub fn of_reads(requests: &[&Request], prefer: Option<&str>) -> Request {
+    let part = |(id, request): (usize, &&Request)| {
+        let mut part = json!({ "id": id.to_string(), "method": "GET", "url": request.path() });
+        if let Some(prefer) = prefer {
+            part["headers"] = json!({ "Prefer": prefer });
+        }
+        part
+    };
+    let reads = requests.iter().enumerate().filter(|(_, it)| it.method() == Method::Get);
+    let list: Vec<Value> = reads.map(part).collect();
     Request::batch_of_reads(json!({ "requests": list }))
 }
 
@@ -132,7 +135,7 @@ mod tests {
     fn reads_are_joined_by_their_paths() {
         let ids = ["a", "b"].map(|it| TaskId::parse(it).unwrap());
         let reads = ids.each_ref().map(request::task_details);
-        let batch = of_reads(&[&reads[0], &reads[1]]);
+        let batch = of_reads(&[&reads[0], &reads[1]], None);
         assert_eq!((batch.method(), batch.path()), (Method::Post, "/$batch"));
         assert!(batch.is_read());
         let expected = json!({ "requests": [

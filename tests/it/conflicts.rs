@@ -281,13 +281,17 @@ fn a_saved_set_is_judged_on_what_is_there_now() {
     let mei = get_id(&planner, "mei@bos.example");
     let assignment =
         json!({ "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" });
-    let body = json!({ "title": "Renamed", "assignments": { mei.as_str(): assignment } });
+    let body = json!({ "percentComplete": 50, "assignments": { mei.as_str(): assignment } });
     planner.edit("mei@bos.example", &format!("/planner/tasks/{id}"), &body);
     place.run(&["apply", "a.json"]).code(3).says(&["assigned to someone else (Mei Tanaka)"]);
     let body = json!({ "assignments": { mei.as_str(): null } });
     planner.edit("mei@bos.example", &format!("/planner/tasks/{id}"), &body);
-    place.run(&["apply", "a.json"]).code(0).says(&["~ task Renamed"]);
-    assert_eq!(planner.task("Renamed")["priority"], 1);
+    place.run(&["apply", "a.json"]).code(0).says(&["priority"]);
+    assert_eq!(planner.task(TASK)["priority"], 1);
+    // It was found by its title: another title is another decision.
+    place.run(&["task", "update", TASK, "--priority", "low", "--out", "b.json"]).code(0);
+    planner.edit(MEI, &format!("/planner/tasks/{id}"), &json!({ "title": "Renamed" }));
+    place.run(&["apply", "b.json"]).code(4).says(&["someone else changed title"]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use planwright::change::ChangeSet;
 use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
-    Failure, Finished, Host, Judge, Ledger, Program, Report, Session, Start, Status, Stop,
-    SystemClock, Watch,
+    Decisions, Failure, Finished, Host, Judge, Program, Report, Session, Start, StateFolder,
+    Status, Stop, SystemClock, Watch,
 };
 use planwright::journal::Purpose;
 use planwright::model::{Limits, PlanId};
@@ -50,7 +50,7 @@ impl Driver {
             quarantine: Duration::from_secs(60),
             writes_per_second: None,
             watch: Watch::default(),
-            ledger: None,
+            state_folder: None,
             interrupt: Arc::new(Stop::default()),
         };
         Self { runtime, host }
@@ -73,7 +73,7 @@ impl Driver {
 
     /// Records runs in a state folder from now on.
     pub(crate) fn recording_in(mut self, folder: &std::path::Path) -> Self {
-        self.host.ledger = Some(Ledger::new(folder.to_owned()));
+        self.host.state_folder = Some(StateFolder::new(folder.to_owned()));
         self
     }
 
@@ -110,7 +110,12 @@ impl Driver {
             let runs = self.host.unfinished().await.unwrap();
             let resume = async {
                 let id = runs.last()?;
-                Some(self.host.resume(id.as_str(), forced("resume")).await.unwrap())
+                Some(
+                    self.host
+                        .resume(id.as_str(), Decisions::default(), forced("resume"))
+                        .await
+                        .unwrap(),
+                )
             };
             tokio::select! {
                 biased;
@@ -130,7 +135,7 @@ impl Driver {
         loop {
             let runs = self.runtime.block_on(self.host.unfinished()).unwrap();
             let Some(id) = runs.first() else { return };
-            let resume = self.host.resume(id.as_str(), forced("resume"));
+            let resume = self.host.resume(id.as_str(), Decisions::default(), forced("resume"));
             let report = self.runtime.block_on(resume).unwrap().report;
             let well = matches!(report.status, Status::Applied | Status::NoChanges);
             assert!(well, "{label}: {:?} {:#?} {:#?}", report.status, report.error, report.changes);

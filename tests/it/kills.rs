@@ -116,7 +116,7 @@ fn a_run_that_ends_anywhere_is_carried_on() {
 
 /// Every run has ended, and the audit log is whole.
 fn check_journal(driver: &Driver) {
-    let journal = driver.host.ledger.as_ref().unwrap().open().unwrap();
+    let journal = driver.host.state_folder.as_ref().unwrap().open().unwrap();
     let runs = journal.runs(usize::MAX, None).unwrap();
     assert!(runs.iter().all(|it| it.status.is_some()), "all have ended");
     assert!(runs.iter().any(|it| it.status == Some(RunStatus::Applied)));

@@ -16,6 +16,7 @@ mod commands;
 mod commit;
 mod conflicts;
 mod contention;
+mod core;
 mod crash;
 mod faults;
 mod history;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::date;
-use planwright::change::Field;
 use planwright::host::{Column, Failure, NewItem, NewTask, Session};
 use planwright::model::order::Side;
 use planwright::model::time::moment_of_day;
@@ -236,7 +235,7 @@ impl Ids {
     pub(crate) fn find(&mut self, session: &Session, board: &Board) -> Result<(), Failure> {
         for ((n, _, tasks), id) in board.buckets.iter().zip(session.buckets(&self.plan)?) {
             for (n, id) in tasks.iter().zip(session.tasks_in_order(&id)?) {
-                let keys = session.details(&id, Field::Checklist)?.checklist_order();
+                let keys = session.details(&id)?.checklist_order();
                 self.items.extend(board.tasks[n].items.iter().map(|it| it.0).zip(keys));
                 self.tasks.insert(*n, id);
             }
@@ -349,7 +348,7 @@ impl Ids {
             ..NewTask::default()
         };
         let id = session.create_task(&self.plan, new)?;
-        let keys = session.details(&id, Field::Checklist)?.checklist_order();
+        let keys = session.details(&id)?.checklist_order();
         self.items.extend(task.items.iter().map(|it| it.0).zip(keys));
         self.tasks.insert(n, id);
         self.put_first(session, n, bucket)
@@ -421,7 +420,7 @@ impl Ids {
 
     fn read_task(&self, session: &Session, id: &TaskId) -> Result<Task, Failure> {
         let task = session.task(id)?;
-        let details = session.details(id, Field::Description)?;
+        let details = session.details(id)?;
         let day =
             |it: Option<jiff::Timestamp>| it.map(|it| it.to_zoned(jiff::tz::TimeZone::UTC).day());
         let preview = PREVIEWS.iter().position(|it| *it == details.preview_type).unwrap_or(0);

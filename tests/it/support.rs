@@ -168,6 +168,28 @@ impl Planner {
         serde_json::json!([tasks, buckets])
     }
 
+    /// Creates as a user, past the log and the hook.
+    pub(crate) fn create(&self, user: &str, path: &str, body: &Value) -> Value {
+        self.quiet.store(true, Ordering::SeqCst);
+        let made = send(&self.emulator, user, "POST", path, body);
+        self.quiet.store(false, Ordering::SeqCst);
+        made
+    }
+
+    /// Deletes as a user, past the log and the hook.
+    pub(crate) fn delete(&self, user: &str, path: &str) {
+        self.quiet.store(true, Ordering::SeqCst);
+        let tag = get(&self.emulator, user, path)["@odata.etag"].as_str().unwrap().to_owned();
+        let request = Request::delete(format!("/v1.0{path}"))
+            .header("authorization", format!("Bearer emulator:{user}"))
+            .header("host", "127.0.0.1")
+            .header("if-match", tag)
+            .body(Vec::new())
+            .unwrap();
+        assert_eq!(self.emulator.dispatch(request).status(), 204, "DELETE {path}");
+        self.quiet.store(false, Ordering::SeqCst);
+    }
+
     /// Writes as a user, past the log and the hook.
     pub(crate) fn edit(&self, user: &str, path: &str, body: &Value) {
         self.quiet.store(true, Ordering::SeqCst);
@@ -199,6 +221,33 @@ pub(crate) fn get(emulator: &Emulator, user: &str, path: &str) -> Value {
     let answer = emulator.dispatch(request);
     assert!(answer.status().is_success(), "GET {path}: {}", answer.status());
     serde_json::from_slice(answer.body()).unwrap()
+}
+
+/// Writes as a user, without a tag; returns what was made.
+pub(crate) fn send(
+    emulator: &Emulator,
+    user: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Value {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/v1.0{path}"))
+        .header("authorization", format!("Bearer emulator:{user}"))
+        .header("host", "127.0.0.1")
+        .header("content-type", "application/json")
+        .body(body.to_string().into_bytes())
+        .unwrap();
+    let answer = emulator.dispatch(request);
+    assert!(answer.status().is_success(), "{method} {path}: {}", answer.status());
+    serde_json::from_slice(answer.body()).unwrap()
+}
+
+/// Seals the text of a saved set again, after somebody has changed it.
+pub(crate) fn sealed(text: &str) -> String {
+    let saved: planwright::change::Saved = serde_json::from_str(text).unwrap();
+    saved.sealed().to_text()
 }
 
 /// Patches what is there now, on its present tag.

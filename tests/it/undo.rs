@@ -17,7 +17,7 @@ fn whole(session: &Session, plan: &PlanId) -> Result<Whole, Failure> {
     let mut previews = Vec::new();
     for bucket in session.buckets(plan)? {
         for task in session.tasks_in_order(&bucket)? {
-            let details = session.details(&task, planwright::change::Field::PreviewType)?;
+            let details = session.details(&task)?;
             previews.push(details.preview_type);
         }
     }

@@ -1,10 +1,10 @@
-//! What the apply machine makes of what comes back: answers, looks and searches.
+//! Reactions of the apply machine to what comes back: answers, looks and searches.
 
 use std::time::Duration;
 
 use crate::change::apply::compare::compare;
 use crate::change::apply::step::{Basis, Part};
-use crate::change::apply::{Answer, End, Look, Machine, Probed, State, StepNo};
+use crate::change::apply::{Answer, End, Look, Machine, Match, PartState, Probed, State, StepNo};
 use crate::change::{Merge, Op};
 use crate::model::ETag;
 
@@ -20,7 +20,8 @@ const MAX_LAGS: u32 = 2;
 const MAX_REBASES: u32 = 8;
 /// The longest single wait that is worth it.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// When a create without an answer is looked for again, after it was sent (design.md 2.4).
+/// When a create without an answer is looked for again, after the answer was given up
+/// (design.md 2.4).
 pub const PROBES: [Duration; 4] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
@@ -137,6 +138,8 @@ impl Machine {
         if step.basis == Basis::New && step.in_doubt {
             step.state = State::ToProbe;
             step.not_before = now;
+            step.given_up_at = now;
+            step.not_before_resend = now + self.rules.quarantine;
             step.probes = 0;
             if self.halted {
                 self.end(no, End::Unknown);
@@ -171,7 +174,7 @@ impl Machine {
         let next = no + 1;
         let (at, makes) = (step.at, step.part == Part::Itself && step.op == Op::Create);
         if let (true, Some(id)) = (makes, id) {
-            self.ids.insert(self.changes[at].id().to_string(), id);
+            self.ledger.enter_id(self.changes[at].id().to_string(), id);
         }
         self.done += 1;
         self.lanes.done();
@@ -195,7 +198,18 @@ impl Machine {
     }
 
     fn end(&mut self, no: StepNo, end: End) {
-        self.steps[no].state = State::Ended(end);
+        let step = &mut self.steps[no];
+        let change = &self.changes[step.at];
+        match &end {
+            // Deleted by somebody else is deleted: nothing of it is left to be sent.
+            End::Done | End::Gone => self.ledger.enter(change, &step.part, PartState::Written),
+            End::Parked(ids) => {
+                self.ledger.enter(change, &step.part, PartState::Parked(ids.clone()));
+            }
+            End::Unknown => {}
+            _ => self.ledger.clear(change, &step.part),
+        }
+        step.state = State::Ended(end);
     }
 
     /// What spreads repeats: the same for all that went out together, so that they stay so.
@@ -252,6 +266,11 @@ impl Machine {
         if !is_ours {
             return self.end(no, End::Moved(Some(Box::new(seen))));
         }
+        if self.settling {
+            // It is known by now that it was not written; the run goes on with it.
+            return self.end(no, End::NotSent);
+        }
+        let step = &mut self.steps[no];
         let clash = match compared.merge {
             Merge::Conflict(fields) => fields,
             Merge::Rebase if step.rebases >= MAX_REBASES => Vec::new(),
@@ -270,36 +289,55 @@ impl Machine {
         self.halt();
     }
 
-    /// Takes what a search for something made has come to.
-    pub fn probed(&mut self, now: Duration, no: StepNo, probed: Probed) {
+    /// Takes what a search for what lost creates have made has come to.
+    pub fn probed(&mut self, now: Duration, probed: Vec<(StepNo, Probed)>) {
+        for (no, probed) in probed {
+            self.probe(now, no, probed);
+        }
+    }
+
+    fn probe(&mut self, now: Duration, no: StepNo, probed: Probed) {
         let quarantine = self.rules.quarantine;
         let step = &mut self.steps[no];
+        let is_over = now >= step.not_before_resend;
         match probed {
-            // One of this run's own is no other's.
-            Probed::Found(id) if self.ids.values().any(|it| *it == id) => {
-                self.probed(now, no, Probed::Nothing);
-            }
-            Probed::Found(id) => self.finish(no, Some(id), None),
-            Probed::CanNotTell => self.end(no, End::Unknown),
-            Probed::Nothing if now >= step.sent_at + quarantine => {
-                if step.tries >= MAX_TRIES || self.halted {
-                    // It is not there, and does not come: that is known by now.
-                    self.steps[no].in_doubt = false;
-                    return self.refuse(no);
-                }
-                step.in_doubt = false;
-                step.state = State::Ready;
-                step.not_before = now;
-            }
-            Probed::Failed if now >= step.sent_at + quarantine => self.end(no, End::Unknown),
-            Probed::Nothing | Probed::Failed if self.halted => self.end(no, End::Unknown),
-            Probed::Nothing | Probed::Failed => {
-                let after = PROBES.get(step.probes).copied().unwrap_or(quarantine);
+            Probed::Matched(Match::Found(id)) => self.finish(no, Some(id), None),
+            Probed::Matched(Match::Unclear(ids)) => self.end(no, End::Parked(ids)),
+            Probed::Matched(Match::Nothing) => {
                 step.probes += 1;
-                step.not_before = step.sent_at + after.min(quarantine);
-                step.state = State::ToProbe;
+                // One look may come too early for a service that shows late what it has made.
+                if is_over && step.probes > 1 {
+                    step.in_doubt = false;
+                    if self.settling {
+                        // It is known by now that it was not made; the run goes on with it.
+                        self.end(no, End::NotSent);
+                    } else if step.tries >= MAX_TRIES || self.halted {
+                        self.refuse(no);
+                    } else {
+                        step.state = State::Ready;
+                        step.not_before = now;
+                    }
+                } else if self.halted {
+                    self.end(no, End::Unknown);
+                } else {
+                    self.probe_later(now, no, quarantine);
+                }
+            }
+            Probed::Failed if is_over || self.halted => self.end(no, End::Unknown),
+            Probed::Failed => {
+                step.probes += 1;
+                self.probe_later(now, no, quarantine);
             }
         }
+    }
+
+    fn probe_later(&mut self, now: Duration, no: StepNo, quarantine: Duration) {
+        let step = &mut self.steps[no];
+        let after = PROBES.get(step.probes - 1).copied().unwrap_or(quarantine).min(quarantine);
+        // Not after the quarantine: then it is known.
+        let end = step.not_before_resend.max(now);
+        step.not_before = (step.given_up_at + after).clamp(now, end);
+        step.state = State::ToProbe;
     }
 }
 

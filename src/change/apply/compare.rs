@@ -2,7 +2,7 @@
 
 use crate::change::apply::step::{Job, Part};
 use crate::change::{
-    Change, Edit, FieldConflict, Fields, Merge, Placed, TaskState, Write, holds, merge,
+    Change, Edit, FieldConflict, Fields, Merge, Op, Placed, TaskState, Write, holds, merge,
 };
 use crate::model::{
     Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, RosterId, Task, TaskDetails, Versioned,
@@ -120,13 +120,7 @@ pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &
 /// Something that the run read or writes has moved: both sides of each field. The change is then
 /// as it was.
 pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<FieldConflict>> {
-    let all = match &change.write {
-        Write::Task(edit) => edit.after().is_none(),
-        Write::Bucket(edit) => edit.after().is_none(),
-        Write::Plan(edit) => edit.after().is_none(),
-        Write::PlanDetails { .. } => false,
-    };
-    if all {
+    if change.op() == Op::Delete {
         // Anything at all that happened to it since is a reason not to delete it.
         return Err(moved_under_delete(change, now));
     }
@@ -134,26 +128,14 @@ pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<Fi
         return Err(fields);
     }
     match (&mut change.write, now) {
-        (Write::Plan(edit), Seen::Plan(now)) => {
-            if let Edit::Update { before, after, basis } = &mut **edit {
-                graft(before, after, &now.value);
-                basis.clone_from(&now.etag);
-            }
+        (Write::Plan(edit), Seen::Plan(now)) => rest_on(edit, &now.value, &now.etag),
+        (Write::PlanDetails { edit, .. }, Seen::PlanDetails(now)) => {
+            rest_on(edit, &now.value, &now.etag);
         }
-        (
-            Write::PlanDetails { edit: Edit::Update { before, after, basis }, .. },
-            Seen::PlanDetails(now),
-        ) => {
-            graft(before, after, &now.value);
-            basis.clone_from(&now.etag);
-        }
-        (Write::Bucket(Edit::Update { before, after, basis }), Seen::Bucket(now)) => {
-            graft(before, after, &now.value);
-            basis.clone_from(&now.etag);
-        }
+        (Write::Bucket(edit), Seen::Bucket(now)) => rest_on(edit, &now.value, &now.etag),
         (Write::Task(edit), now) => {
-            let Edit::Update { before, after, basis } = &mut **edit else { return Ok(()) };
-            let mut theirs = before.clone();
+            let Edit::Update { before, basis, .. } = &**edit else { return Ok(()) };
+            let (mut theirs, mut basis) = (before.clone(), basis.clone());
             match (part, now) {
                 (_, Seen::Task(now)) => {
                     theirs.task.clone_from(&now.value);
@@ -169,18 +151,22 @@ pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<Fi
                 }
                 _ => return Ok(()),
             }
-            graft(before, after, &theirs);
+            rest_on(edit, &theirs, &basis);
         }
         _ => {}
     }
     Ok(())
 }
 
-fn graft<T: Fields + Clone>(before: &mut T, after: &mut T, theirs: &T) {
-    let mut wanted = theirs.clone();
-    wanted.graft(before, after);
-    before.clone_from(theirs);
-    *after = wanted;
+/// Puts an update on a newer state of which nothing that counts has moved.
+pub(crate) fn rest_on<T: Fields + Clone, B: Clone>(edit: &mut Edit<T, B>, theirs: &T, tag: &B) {
+    if let Edit::Update { before, after, basis } = edit {
+        let mut wanted = theirs.clone();
+        wanted.graft(before, after);
+        before.clone_from(theirs);
+        *after = wanted;
+        basis.clone_from(tag);
+    }
 }
 
 fn moved_under_delete(change: &Change, now: &Seen) -> Vec<FieldConflict> {

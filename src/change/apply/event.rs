@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::change::FieldConflict;
-use crate::change::apply::Seen;
+use crate::change::apply::{Match, Parent, Seen};
 use crate::model::ETag;
 
 /// Names a request among those of a machine.
@@ -21,8 +21,14 @@ pub enum Effect {
     },
     /// Read what these are about; answered by [`Machine::looked`](crate::change::apply::Machine::looked).
     Look(Vec<StepNo>),
-    /// Look for what a create may have made; answered by [`Machine::probed`](crate::change::apply::Machine::probed).
-    Probe(StepNo),
+    /// Look in one list for what creates may have made whose answers were lost; answered by
+    /// [`Machine::probed`](crate::change::apply::Machine::probed).
+    Probe {
+        /// The list.
+        parent: Parent,
+        /// The creates.
+        steps: Vec<StepNo>,
+    },
 }
 
 /// What came of a write.
@@ -67,17 +73,26 @@ pub enum Look {
     Failed,
 }
 
-/// What a search for something made has come to.
+/// The result of a search for what a lost create has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probed {
-    /// This is it.
-    Found(String),
-    /// It is not there.
-    Nothing,
-    /// The place where it would be could not be read.
+    /// The list was read, and this came of matching it.
+    Matched(Match),
+    /// The list could not be read.
     Failed,
-    /// There are several, or it can not be looked for.
-    CanNotTell,
+}
+
+/// What is known of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempted {
+    /// It is on the board.
+    Applied,
+    /// It is not on the board.
+    Refused,
+    /// Someone else changed the same.
+    Conflict,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// How a request ended.
@@ -93,8 +108,10 @@ pub enum End {
     Clash(Vec<FieldConflict>),
     /// The service refused it, or could not be asked.
     Failed,
-    /// Nobody knows.
+    /// Nobody knows: it may have been written.
     Unknown,
+    /// It may have been created as one of these, and only a person can tell.
+    Parked(Vec<String>),
     /// Not sent, for what came of another.
     NotSent,
     /// It mentions something that does not exist.

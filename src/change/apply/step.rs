@@ -1,9 +1,10 @@
 //! What a change comes to: requests, one after another, each with what it rests on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::change::{Change, Edit, Field, Fields as _, TaskState, Write};
+use crate::change::{Change, Edit, Field, Fields as _, TaskBasis, TaskState, Write};
+use crate::model::snapshot::Snapshot;
 use crate::model::{
     Archival, Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, TaskId, UserId,
@@ -79,7 +80,7 @@ pub(crate) enum Basis {
 }
 
 /// What one request does, with real ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Job {
     /// Makes a roster.
     CreateRoster,
@@ -111,6 +112,19 @@ pub enum Job {
     UpdateDetails(TaskId, Box<(TaskDetails, TaskDetails)>),
     /// Changes the place of a task on a board.
     UpdatePlace(TaskId, Board, Box<(BoardPlace, BoardPlace)>),
+    /// Sends a conditional request of an earlier process again, as it was.
+    Resend(Resend),
+}
+
+/// A conditional request, as an earlier process has sent it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resend {
+    /// The method: PATCH or DELETE.
+    pub method: String,
+    /// The path below the service's address.
+    pub path: String,
+    /// The body.
+    pub body: Option<serde_json::Value>,
 }
 
 /// What a request moves, and what is read again when that has moved on.
@@ -309,37 +323,97 @@ pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<
     Some(change)
 }
 
-/// Takes a part that is done off a change, as if it had been so before. What was read of it is
-/// no longer what is there: it has been answered for.
-pub fn take_off(change: &mut Change, part: &Part) {
-    if matches!(change.write, Write::Task(_)) {
-        change.reads.retain(|it| !part.holds(*it));
+/// Returns what is left of a change, given what of it was written: resting on a snapshot of the
+/// board as it is now, with real ids. What was created and is not complete is an update by now.
+/// `None` if nothing is left, or what it is about is gone.
+#[must_use]
+pub fn left_of(change: &Change, written: impl Fn(&Part) -> bool, now: &Snapshot) -> Option<Change> {
+    let left: Vec<Part> =
+        parts(change).into_iter().map(|it| it.0).filter(|part| !written(part)).collect();
+    if left.is_empty() {
+        return None;
     }
-    match (&mut change.write, part) {
-        (Write::Plan(edit), part) => {
-            if let Edit::Update { before, after, .. } = &mut **edit {
-                match part {
-                    Part::Itself => before.title.clone_from(&after.title),
-                    Part::Archive | Part::Unarchive => before.archival.clone_from(&after.archival),
-                    Part::Member(user) => _ = after.new_members.remove(user),
-                    Part::Roster | Part::Details | Part::Place(_) => {}
-                }
+    let mut rest = change.clone();
+    match &mut rest.write {
+        Write::Task(edit) => match &mut **edit {
+            Edit::Create { after } if written(&Part::Itself) => {
+                **edit = rest_of_created(after, &left, now)?;
             }
-        }
-        (Write::Task(edit), part) => {
-            if let Edit::Update { before, after, .. } = &mut **edit {
-                match part {
-                    Part::Itself => before.task.clone_from(&after.task),
-                    Part::Details => before.details.clone_from(&after.details),
-                    Part::Place(board) => {
-                        if let Some(place) = after.places.get(board) {
-                            before.places.insert(*board, place.clone());
-                        }
+            Edit::Update { before, after, .. } => {
+                if written(&Part::Itself) {
+                    before.task.clone_from(&after.task);
+                }
+                if written(&Part::Details) {
+                    before.details.clone_from(&after.details);
+                }
+                for (board, place) in &after.places {
+                    if written(&Part::Place(*board)) {
+                        before.places.insert(*board, place.clone());
                     }
-                    _ => {}
                 }
             }
-        }
-        (Write::PlanDetails { .. } | Write::Bucket(_), _) => {}
+            Edit::Create { .. } | Edit::Delete { .. } => {}
+        },
+        Write::Plan(edit) => match &mut **edit {
+            Edit::Create { after } if written(&Part::Itself) => {
+                let made = now.plan(&after.id)?;
+                let mut wanted = made.value.clone();
+                wanted.new_members.clone_from(&after.new_members);
+                wanted.new_members.retain(|user| left.contains(&Part::Member(user.clone())));
+                let (before, basis) = (made.value.clone(), made.etag.clone());
+                **edit = Edit::Update { before, after: wanted, basis };
+            }
+            Edit::Update { before, after, .. } => {
+                if written(&Part::Itself) {
+                    before.title.clone_from(&after.title);
+                }
+                if written(&Part::Archive) || written(&Part::Unarchive) {
+                    before.archival.clone_from(&after.archival);
+                }
+                after.new_members.retain(|user| left.contains(&Part::Member(user.clone())));
+            }
+            Edit::Create { .. } | Edit::Delete { .. } => {}
+        },
+        Write::PlanDetails { .. } | Write::Bucket(_) => {}
     }
+    // What was read of a part that is written has been answered for.
+    if matches!(rest.write, Write::Task(_)) {
+        rest.reads.retain(|field| {
+            !parts(change).iter().any(|(part, _)| written(part) && part.holds(*field))
+        });
+    }
+    Some(rest)
+}
+
+fn rest_of_created(
+    wanted: &TaskState,
+    left: &[Part],
+    now: &Snapshot,
+) -> Option<Edit<TaskState, TaskBasis>> {
+    let id = &wanted.task.id;
+    let task = now.task(id)?;
+    let details = now.details(id)?;
+    let mut before = TaskState {
+        task: task.value.clone(),
+        details: Some(details.value.clone()),
+        places: BTreeMap::new(),
+    };
+    let mut basis = TaskBasis {
+        task: task.etag.clone(),
+        details: Some(details.etag.clone()),
+        places: BTreeMap::new(),
+    };
+    let mut after = before.clone();
+    if left.contains(&Part::Details) {
+        let state = |details| TaskState { details, ..before.clone() };
+        after.graft(&state(Some(TaskDetails::default())), &state(wanted.details.clone()));
+    }
+    for (board, place) in &wanted.places {
+        let there = now.place(id, *board)?;
+        before.places.insert(*board, there.value.clone());
+        basis.places.insert(*board, there.etag.clone());
+        let is_left = left.contains(&Part::Place(*board));
+        after.places.insert(*board, if is_left { place.clone() } else { there.value.clone() });
+    }
+    Some(Edit::Update { before, after, basis })
 }

@@ -171,7 +171,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let neighbour = neighbour(args.before.as_ref(), args.after.as_ref());
             context.edit(&args.write, "bucket move", move |session| {
                 let id = bucket_meant(session, plan.as_deref(), &text)?;
-                let plan = session.bucket(&id)?.plan;
+                let plan = session.bucket_field(&id, crate::change::BucketField::PLAN)?;
                 if let Some((other, side)) = neighbour {
                     session.move_bucket(&id, &session.find_bucket(&plan, &other)?, side)?;
                 }

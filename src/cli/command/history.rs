@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{count, shortened, visible};
 use crate::cli::settings;
-use crate::host::{Failure, Start};
+use crate::host::{Decisions, Failure, Start};
 use crate::journal::{Journal, Purpose, Run, Standing, Verification};
 use crate::model::time::day_of_moment;
 
@@ -65,19 +65,32 @@ pub(crate) struct UndoArgs {
 /// Carry on runs that were cut off
 #[derive(Debug, Args)]
 #[command(
-    after_help = "First it is found out what became of each request whose answer is not on record; then what is\nleft is judged and applied. Deletions need `--force` again.\n\nExamples:\n  planwright resume             carry on everything that was cut off\n  planwright resume 0199f3c2    carry on one run"
+    after_help = "First, Planwright checks what happened to each unanswered request; then what is left is\nreviewed and applied. Deletions need `--force` again. Where nobody can tell whether something was\ncreated, look at the board and say so with `--made` or `--not-made`.\n\nExamples:\n  planwright resume                          carry on everything that was cut off\n  planwright resume 0199f3c2                 carry on one run\n  planwright resume 0199f3c2 --made 3=ABCD   change 3 did create the entity ABCD"
 )]
 pub(crate) struct ResumeArgs {
     /// The run's id, or the beginning of it; all that were cut off if absent
     run: Option<String>,
+    /// Say that change N, in doubt, created the entity ID
+    #[arg(long, value_name = "N=ID", value_parser = parse_made, requires = "run")]
+    made: Vec<(usize, String)>,
+    /// Say that change N, in doubt, created nothing
+    #[arg(long, value_name = "N", requires = "run")]
+    not_made: Vec<usize>,
     /// Show what is left and stop
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, conflicts_with_all = ["made", "not_made"])]
     dry_run: bool,
     /// Allow deletions
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     pub(crate) long: LongArgs,
+}
+
+fn parse_made(text: &str) -> Result<(usize, String), String> {
+    let parts = text.split_once('=').and_then(|(n, id)| Some((n.parse().ok()?, id.to_owned())));
+    parts.filter(|(_, id)| !id.is_empty()).ok_or_else(|| {
+        "it takes the number of a change and an id, as in `--made 3=ABCD`".to_owned()
+    })
 }
 
 /// Show, check and export the record of everything that was done
@@ -123,7 +136,7 @@ pub(crate) fn failed(error: &crate::journal::Error) -> CommandError {
 
 /// Opens the journal; without one there is nothing to show.
 fn journal(context: &Context<'_>) -> Result<Option<Journal>, CommandError> {
-    Ok(context.ledger()?.open_to_read()?)
+    Ok(context.state_folder()?.open_to_read()?)
 }
 
 pub(crate) fn runs(context: &Context<'_>, args: &RunsArgs) -> Result<Exit, CommandError> {
@@ -336,36 +349,61 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, C
         return Ok(Exit::Done);
     }
     let (mut exit, mut reports) = (Exit::Done, Vec::new());
+    let many = args.run.is_none();
     for id in ids {
-        let agent = match journal(context)? {
-            Some(journal) => journal.run(&id).map_err(|error| failed(&error))?.start.agent,
-            None => None,
-        };
-        let start = Start {
-            purpose: Purpose::Resume,
-            skill: "resume".into(),
-            skill_digest: None,
-            params: Value::Null,
-            agent: context.agent(agent.as_deref())?,
-            force: args.force,
-            dry_run: args.dry_run,
-        };
-        let agent = agent.as_deref();
-        let finished = context.with_host(agent, async |host| host.resume(&id, start).await)??;
-        let one = if context.ui.json() && args.run.is_none() {
-            reports.push(serde_json::to_value(&finished.report).unwrap_or_default());
-            Exit::of_report(&finished.report)
-        } else {
-            context.show(&finished, None)
+        // One that cannot go on holds up no other.
+        let one = match resume_one(context, args, &id) {
+            Ok(finished) if context.ui.json() && many => {
+                reports.push(serde_json::to_value(&finished.report).unwrap_or_default());
+                Exit::of_report(&finished.report)
+            }
+            Ok(finished) => context.show(&finished, None),
+            Err(error) if many => {
+                let exit = error.exit();
+                if context.ui.json() {
+                    reports.push(json!({ "run_id": id, "error": error.failure }));
+                } else {
+                    context.ui.note(&format!("The run {id} cannot go on:"));
+                    context.ui.error(&error);
+                }
+                exit
+            }
+            Err(error) => return Err(error),
         };
         if one != Exit::Done {
             exit = one;
         }
     }
-    if context.ui.json() && args.run.is_none() {
+    if context.ui.json() && many {
         context.ui.json_value(&reports);
     }
     Ok(exit)
+}
+
+fn resume_one(
+    context: &Context<'_>,
+    args: &ResumeArgs,
+    id: &str,
+) -> Result<crate::host::Finished, CommandError> {
+    let agent = match journal(context)? {
+        Some(journal) => journal.run(id).map_err(|error| failed(&error))?.start.agent,
+        None => None,
+    };
+    let start = Start {
+        purpose: Purpose::Resume,
+        skill: "resume".into(),
+        skill_digest: None,
+        params: Value::Null,
+        agent: context.agent(agent.as_deref())?,
+        force: args.force,
+        dry_run: args.dry_run,
+    };
+    let decided = Decisions {
+        made: args.made.iter().cloned().collect(),
+        not_made: args.not_made.iter().copied().collect(),
+    };
+    let agent = agent.as_deref();
+    Ok(context.with_host(agent, async |host| host.resume(id, decided, start).await)??)
 }
 
 pub(crate) fn audit(context: &Context<'_>, command: &AuditCommand) -> Result<Exit, CommandError> {

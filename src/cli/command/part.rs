@@ -263,7 +263,7 @@ pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, Co
             let bucket = bucket.map(|it| session.find_bucket(&plan, &it)).transpose()?;
             return Ok(session.move_task_to_plan(id, &plan, bucket.as_ref())?);
         }
-        let plan = session.task(id)?.plan;
+        let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
         // For their names in the report.
         session.buckets(&plan)?;
         if let Some((other, side)) = neighbour {
@@ -296,7 +296,7 @@ pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, C
 pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, CommandError> {
     let (labels, remove) = (args.labels.clone(), args.remove);
     args.common.edit(context, "task label", &args.task, move |session, id| {
-        let plan = session.task(id)?.plan;
+        let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
         for label in &labels {
             let label = session.find_label(&plan, label)?;
             session.edit_task(id, |it| {
@@ -342,7 +342,7 @@ fn item_meant(details: &TaskDetails, text: &str) -> Result<String, Failure> {
 pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<Exit, CommandError> {
     let action = args.action.clone();
     args.common.edit(context, "task checklist", &args.task, move |session, id| {
-        let details = session.details(id, crate::change::Field::Checklist)?;
+        let details = session.details(id)?;
         let key = match &action {
             ChecklistAction::Add { .. } => session.new_item_key(),
             ChecklistAction::Check { item }
@@ -370,7 +370,7 @@ pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<E
     let (ReferenceAction::Add { url, .. } | ReferenceAction::Remove { url }) = &args.action;
     let key = link::encode(url).map_err(|error| CommandError::new("invalid", error.to_string()))?;
     args.common.edit(context, "task reference", &args.task, move |session, id| {
-        let there = session.details(id, crate::change::Field::References)?;
+        let there = session.details(id)?;
         let url = link::decode(&key);
         let key =
             there.references.keys().find(|it| link::decode(it) == url).cloned().unwrap_or(key);

@@ -135,7 +135,7 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> 
 /// The run meant; `last` is the last that was judged, whether it wrote or not.
 fn judged(context: &Context<'_>, id: &str) -> Result<Run, CommandError> {
     let failed = |error: crate::journal::Error| history::failed(&error);
-    let Some(journal) = context.ledger()?.open_to_read()? else {
+    let Some(journal) = context.state_folder()?.open_to_read()? else {
         return Err(CommandError::new("not_found", "no run was recorded yet"));
     };
     if id != "last" {

@@ -318,7 +318,7 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError
     let (unassign, unlabel) = (args.unassign.clone(), args.unlabel.clone());
     context.edit(&args.write, "task update", move |session| {
         let id = task_meant(session, plan.as_deref(), &task)?;
-        let plan = session.task(&id)?.plan;
+        let plan = session.task_field(&id, crate::change::TaskField::PLAN)?;
         let users = |names: &[String]| -> Result<Vec<_>, Failure> {
             names.iter().map(|it| Ok(session.find_user(it)?.id)).collect()
         };

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::change::Field;
 use crate::cli::command::plan::plan_meant;
 use crate::cli::render::entity;
 use crate::cli::render::text::{BOLD, DIM, paint, visible, visible_lines};
@@ -136,7 +135,7 @@ pub(crate) fn user(session: &Session, id: &UserId) -> Card {
 
 pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
     let task = session.task(id)?;
-    let details = session.details(id, Field::Description)?;
+    let details = session.details(id)?;
     let plan = session.plan(&task.plan)?;
     let bucket = task.bucket.as_ref().map(|id| session.bucket(id)).transpose()?;
     let person =

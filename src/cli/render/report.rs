@@ -348,7 +348,12 @@ impl View<'_> {
             }
             Status::Partial => {
                 let applied = report.count(ChangeStatus::Applied);
-                (RED, format!("Applied only in part: {applied} of {}.", count(n, "change")))
+                let halves = report.changes.iter().filter(|it| it.in_part).count();
+                let halves = match halves {
+                    0 => String::new(),
+                    halves => format!(", {halves} more but not completely"),
+                };
+                (RED, format!("Applied only in part: {applied} of {}{halves}.", count(n, "change")))
             }
             Status::Failed if report.count(ChangeStatus::Unknown) > 0 => {
                 (RED, "Failed: it is not known what was written.".to_owned())

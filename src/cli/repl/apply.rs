@@ -6,7 +6,7 @@ use crate::cli::render::report;
 use crate::cli::render::text::{DIM, YELLOW, paint};
 use crate::cli::repl::{Ask, Flow, How, Repl, settle};
 use crate::host::report::ChangeStatus;
-use crate::host::{Report, Status};
+use crate::host::{Decisions, Report, Status};
 
 impl Repl<'_> {
     /// Reviews what is wanted and applies it; where someone else has changed the same, the person
@@ -50,7 +50,8 @@ impl Repl<'_> {
                 .hint("`planwright resume` carries on runs that were cut off"));
         };
         let start = self.start(How { force, dry_run: false })?;
-        let finished = self.desk.wait(async |host, _| host.resume(&run, start).await)?;
+        let finished =
+            self.desk.wait(async |host, _| host.resume(&run, Decisions::default(), start).await)?;
         self.desk.draft.refresh();
         if matches!(finished.report.status, Status::Applied | Status::NoChanges) {
             self.left = None;

@@ -41,11 +41,11 @@ impl Desk {
     }
 
     /// Reads something to show it.
-    pub(crate) fn glance<T: Send + 'static>(
+    pub(crate) fn peek<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.wait(async |host, draft| host.glance(draft, work).await)
+        self.wait(async |host, draft| host.peek(draft, work).await)
     }
 
     /// Returns names to complete with; none where they can not be had soon.
@@ -54,7 +54,7 @@ impl Desk {
             return words.iter().map(|it| (*it).to_owned()).collect();
         }
         let found = self.wait(async |host, draft| {
-            let look = host.glance(draft, move |session| names(session, what, whose, board));
+            let look = host.peek(draft, move |session| names(session, what, whose, board));
             tokio::pin!(look);
             tokio::select! {
                 found = &mut look => found,

@@ -56,7 +56,7 @@ impl Repl<'_> {
             "plans" => {
                 none(name, rest)?;
                 self.check_grants()?;
-                let all = self.desk.glance(|session| Ok(Shown::Plans(session.plans()?)))?;
+                let all = self.desk.peek(|session| Ok(Shown::Plans(session.plans()?)))?;
                 show::show(&self.ui, &self.desk, all)?;
             }
             "use" => self.use_plan(some(name, rest)?)?,

@@ -22,15 +22,15 @@ const MAX_ROWS: usize = 200;
 pub(crate) fn show(ui: &Ui, desk: &Desk, shown: Shown) -> Result<(), Failure> {
     match shown {
         Shown::Nothing => {}
-        Shown::Task(id) => card::show(ui, &desk.glance(move |session| card::task(session, &id))?),
+        Shown::Task(id) => card::show(ui, &desk.peek(move |session| card::task(session, &id))?),
         Shown::Bucket(id) => {
-            card::show(ui, &desk.glance(move |session| card::bucket(session, &id))?);
+            card::show(ui, &desk.peek(move |session| card::bucket(session, &id))?);
         }
         Shown::Plan(id) => {
-            card::show(ui, &desk.glance(move |session| card::plan(session, id.as_str()))?);
+            card::show(ui, &desk.peek(move |session| card::plan(session, id.as_str()))?);
         }
         Shown::User(id) => {
-            card::show(ui, &desk.glance(move |session| Ok(card::user(session, &id)))?);
+            card::show(ui, &desk.peek(move |session| Ok(card::user(session, &id)))?);
         }
         Shown::Tasks(ids) => tasks(ui, desk, ids)?,
         Shown::Buckets(ids) => buckets(ui, desk, ids)?,
@@ -93,7 +93,7 @@ fn first<T>(ui: &Ui, mut items: Vec<T>) -> Vec<T> {
 
 fn tasks(ui: &Ui, desk: &Desk, ids: Vec<TaskId>) -> Result<(), Failure> {
     let ids = first(ui, ids);
-    let (rows, zone) = desk.glance(move |session| {
+    let (rows, zone) = desk.peek(move |session| {
         let mut rows = Vec::new();
         for id in &ids {
             let task = session.task(id)?;
@@ -143,5 +143,5 @@ fn each<K: Send + 'static, T: Send + 'static>(
     read: impl Fn(&Session, &K) -> Result<T, Failure> + Send + 'static,
 ) -> Result<Vec<T>, Failure> {
     let ids = first(ui, ids);
-    desk.glance(move |session| ids.iter().map(|id| read(session, id)).collect())
+    desk.peek(move |session| ids.iter().map(|id| read(session, id)).collect())
 }

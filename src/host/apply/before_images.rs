@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{Change, Edit, Lost, TaskState, Write};
+use crate::change::{Change, Edit, Lost, Op, TaskState, Write};
 use crate::graph::{Client, Error};
-use crate::host::apply::current::Now;
+use crate::host::apply::drift::goes_with;
 use crate::host::broker;
-use crate::model::{
-    Board, Bucket, BucketId, PlanDetails, PlanId, Task, TaskDetails, TaskId, Versioned,
-};
+use crate::model::snapshot::Snapshot;
+use crate::model::{Board, Bucket, PlanDetails, Task, TaskDetails, TaskId, Versioned};
 use crate::wire::request;
 
 /// Completes the images of everything that is to be deleted: the details and the place of each
 /// task, and all that goes with a bucket or plan.
-pub(crate) async fn keep(client: &Client, changes: &mut [Change], now: &Now) -> Result<(), Error> {
+pub(crate) async fn keep(
+    client: &Client,
+    changes: &mut [&mut Change],
+    now: &Snapshot,
+) -> Result<(), Error> {
     let tasks: BTreeSet<TaskId> = changes
         .iter()
         .flat_map(|change| match &change.write {
@@ -22,7 +25,7 @@ pub(crate) async fn keep(client: &Client, changes: &mut [Change], now: &Now) -> 
         })
         .collect();
     let parts = Parts::read(client, &tasks, now).await?;
-    for change in changes {
+    for change in changes.iter_mut().filter(|change| change.op() == Op::Delete) {
         let mut lost = Lost {
             tasks: lost_tasks(change, now).map(|it| parts.state(it)).collect(),
             ..Lost::default()
@@ -30,7 +33,7 @@ pub(crate) async fn keep(client: &Client, changes: &mut [Change], now: &Now) -> 
         match &mut change.write {
             Write::Task(edit) => {
                 if let Edit::Delete { before, .. } = &mut **edit {
-                    let task = now.tasks.get(&before.task.id).map(|it| it.value.clone());
+                    let task = now.task(&before.task.id).map(|it| it.value.clone());
                     *before = parts.state(&task.unwrap_or_else(|| before.task.clone()));
                 }
             }
@@ -51,15 +54,8 @@ pub(crate) async fn keep(client: &Client, changes: &mut [Change], now: &Now) -> 
 }
 
 /// The tasks that go with a bucket or plan.
-fn lost_tasks<'a>(change: &Change, now: &'a Now) -> impl Iterator<Item = &'a Task> {
-    let (bucket, plan): (Option<BucketId>, Option<PlanId>) = match &change.write {
-        Write::Bucket(Edit::Delete { before, .. }) => (Some(before.id.clone()), None),
-        Write::Plan(edit) if edit.after().is_none() => (None, Some(edit.known().id.clone())),
-        _ => (None, None),
-    };
-    now.tasks.values().map(|it| &it.value).filter(move |it| {
-        (bucket.is_some() && it.bucket == bucket) || plan.as_ref() == Some(&it.plan)
-    })
+fn lost_tasks<'a>(change: &Change, now: &'a Snapshot) -> impl Iterator<Item = &'a Task> {
+    now.tasks().map(|task| &task.value).filter(move |task| goes_with(change, task))
 }
 
 /// What is kept beside tasks.
@@ -69,8 +65,8 @@ struct Parts {
 }
 
 impl Parts {
-    async fn read(client: &Client, ids: &BTreeSet<TaskId>, now: &Now) -> Result<Self, Error> {
-        let bare = |id: &&TaskId| now.tasks.get(*id).is_some_and(|it| it.value.has_bare_details());
+    async fn read(client: &Client, ids: &BTreeSet<TaskId>, now: &Snapshot) -> Result<Self, Error> {
+        let bare = |id: &&TaskId| now.task(id).is_some_and(|it| it.value.has_bare_details());
         let full = ids.iter().filter(|id| !bare(id)).cloned().collect();
         let details = broker::details(client, full).await?;
         let places = broker::places(client, Board::Bucket, ids.iter().cloned().collect()).await?;

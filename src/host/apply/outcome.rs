@@ -18,13 +18,22 @@ pub struct Outcome {
     pub conflict: Vec<FieldConflict>,
     /// Why it was not written.
     pub error: Option<Failure>,
+    /// What it may have created, where nobody but a person can tell.
+    pub candidates: Vec<String>,
     /// Whether any part of it was written.
     pub wrote: bool,
 }
 
 impl Outcome {
     pub(crate) const fn new(status: ChangeStatus) -> Self {
-        Self { status, attempts: 0, conflict: Vec::new(), error: None, wrote: false }
+        Self {
+            status,
+            attempts: 0,
+            conflict: Vec::new(),
+            error: None,
+            candidates: Vec::new(),
+            wrote: false,
+        }
     }
 
     pub(crate) fn conflict(fields: Vec<FieldConflict>) -> Self {
@@ -85,6 +94,9 @@ impl Outcome {
                 }
                 outcome
             }
+            End::Parked(ids) => {
+                Self { candidates: ids.clone(), ..Self::of_end(&End::Unknown, error) }
+            }
             End::NotSent => Self::new(ChangeStatus::Skipped),
             End::Mentions(marker) => failed(Some(Failure {
                 code: "invalid".into(),
@@ -131,6 +143,7 @@ impl Outcome {
 pub(crate) fn failure(error: &Error) -> Failure {
     // One code and one hint for an error, whether a read or a write met it.
     let code = match error {
+        error if error.is_unauthorized() => "not_signed_in",
         error if error.is_permission() => "not_permitted",
         error if error.is_unavailable() => "unavailable",
         error if error.is_not_found() => "not_found",

@@ -52,6 +52,7 @@ pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
         Job::UpdateDetails(id, states) => {
             request::update_task_details(id, body::details_patch(&states.0, &states.1)?, tag?)
         }
+        Job::Resend(it) => Request::again(&it.method, &it.path, tag, it.body.clone())?,
         Job::UpdatePlace(id, board, states) => {
             let body = body::place_patch(*board, &states.0, &states.1)?;
             request::update_board_place(id, *board, body, tag?)

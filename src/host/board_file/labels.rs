@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::change::read::pick;
 use crate::host::error::nearest;
-use crate::host::session::lookup::pick;
 use crate::host::{Error, Failure};
 use crate::model::Category;
 use crate::model::board_file::{Marks, label_text};
@@ -52,7 +52,8 @@ impl LabelNames {
             return Ok(slot);
         }
         for names in &self.names {
-            match pick(names, text, |it| &it.1).as_slice() {
+            let names: Vec<_> = names.iter().collect();
+            match pick(&names, text, |(_, name): &(Category, String)| name).as_slice() {
                 [(slot, _)] => return Ok(*slot),
                 [] => {}
                 several => {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::change::Field;
 use crate::host::board_file::{Meant, Wishes};
 use crate::host::session::edits::KEY_ALIAS;
 use crate::host::{Error, Failure, NewItem, NewTask};
@@ -37,7 +36,7 @@ impl<'a> Wishes<'a> {
         place: Place<'_>,
     ) -> Result<(), Failure> {
         let session = self.session;
-        let (task, base) = (session.task(id)?, self.base(id.as_str()));
+        let (task, base) = (session.peek_task(id)?, self.base(id.as_str()));
         self.fields(&task, entry, base)?;
         self.lists(&task, entry, base)?;
         self.bucket(&task, place, base)?;
@@ -46,7 +45,7 @@ impl<'a> Wishes<'a> {
             || entry.references.is_some()
             || entry.key.is_some()
         {
-            let details = session.details(id, Field::Description)?;
+            let details = session.peek_details(id)?;
             self.description(&task, &details, entry, base)?;
             self.checklist(&task, &details, entry, base)?;
             self.references(&task, &details, entry, base)?;
@@ -166,7 +165,7 @@ impl<'a> Wishes<'a> {
         };
         let name = |id: &str| {
             let id = BucketId::parse(id).ok()?;
-            Some(self.session.bucket(&id).ok()?.name)
+            Some(self.session.peek_bucket(&id).ok()?.name)
         };
         let (ours_named, theirs_named) = (section.name.clone(), name(&theirs).unwrap_or_default());
         let n_conflicts = self.conflicts.len();

@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use crate::change::apply::{Part, only_written};
 use crate::change::{Change, Edit, EntityId, Fields, Op, Write, provisional};
 use crate::host::recover::record::{Origin, blocking, failure, real_ids};
+use crate::host::recover::resume::leaves_doubt;
 use crate::host::recover::undo::undo;
+use crate::host::run::interrupted;
 use crate::host::{Failure, Finished, Host, Session, Start};
-use crate::journal::{Purpose, Run, RunId, RunStatus, RunSummary, Standing};
+use crate::journal::{Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
 
 impl Host {
     /// Takes back what a run has written, given by its id, the beginning of it, or `last`: the
@@ -22,26 +24,46 @@ impl Host {
     pub async fn undo(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
         let run = self.recorded(id).await?;
         self.check_same_service(&run)?;
-        let doubt = |it: &crate::journal::Round| {
-            it.trails.iter().any(|it| it.standing() == Standing::InDoubt)
+        let id = run.start.id.clone();
+        // First the locks, then the decision whether there is anything to take back: of two at
+        // once the second finds that it was done.
+        let state_folder = self.state_folder.clone().ok_or_else(no_journal)?;
+        let (locks, stop) = (state_folder.locks()?, Arc::clone(&self.interrupt));
+        let _one_at_a_time = if start.dry_run {
+            None
+        } else {
+            let (locks, what) = (locks.clone(), Lockable::UndoOf(id.clone()));
+            let held = blocking(move || {
+                locks.lock(&what, &mut || !stop.is_set()).map_err(|error| failure(&error))
+            });
+            Some(held.await?.ok_or_else(interrupted)?)
         };
-        if run.rounds.iter().any(doubt) {
+        let Some(_not_at_work) = locks.try_lock_run(&id).map_err(|error| failure(&error))? else {
             return Err(Failure {
-                code: "unfinished".into(),
-                message: "it is not known of all its changes whether they were written".into(),
-                hint: Some(format!("find out with `planwright resume {}`", run.start.id)),
+                code: "at_work".into(),
+                message: format!("the run {id} is still at work"),
+                hint: Some("wait for its end, or stop it with Ctrl-C".into()),
                 ..Failure::default()
             });
-        }
-        if let Some(failure) = self.undone(run.start.id.clone()).await? {
+        };
+        if let Some(failure) = self.undone(id.clone()).await? {
             return Err(failure);
         }
+        // What it did while this waited is done as well.
+        let run = self.recorded(id.as_str()).await?;
         let changes = applied_changes(&run)?;
-        start.params = json!({ "run": run.start.id.to_string() });
-        let parent = Some(run.start.id);
+        let in_doubt = leaves_doubt(&run);
+        start.params = json!({ "run": id.to_string() });
         start.purpose = Purpose::Undo;
-        let origin = Origin { parent, ..Origin::default() };
+        let created: BTreeSet<EntityId> =
+            changes.iter().filter(|it| it.op() == Op::Create).map(Change::id).collect();
+        let origin = Origin { parent: Some(id.clone()), takes_back: created, ..Origin::default() };
         let program = move |session: &Session| {
+            if in_doubt {
+                session.warn(&format!(
+                    "not all of the run is taken back: of some of its changes it is not known whether they were written; `planwright resume {id}` finds out"
+                ));
+            }
             undo(session, &changes)?;
             Ok(Value::Null)
         };
@@ -51,7 +73,7 @@ impl Host {
     /// Says that a run was taken back, and by which, unless that one was taken back itself. One
     /// that has written only a part of it counts: to draw the whole up again would make twice
     /// what was deleted.
-    async fn undone(&self, id: RunId) -> Result<Option<Failure>, Failure> {
+    pub(crate) async fn undone(&self, id: RunId) -> Result<Option<Failure>, Failure> {
         let all = self.runs().await?;
         let mut cleared = BTreeSet::new();
         // The newest first: whether what took something back stands itself is known by then.
@@ -87,9 +109,9 @@ impl Host {
 
     /// Returns all runs, the newest first.
     pub(crate) async fn runs(&self) -> Result<Vec<RunSummary>, Failure> {
-        let Some(ledger) = self.ledger.clone() else { return Err(no_journal()) };
+        let Some(state_folder) = self.state_folder.clone() else { return Err(no_journal()) };
         blocking(move || {
-            let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
+            let journal = state_folder.open_to_read()?.ok_or_else(no_journal)?;
             journal.runs(usize::MAX, None).map_err(|error| failure(&error))
         })
         .await
@@ -108,10 +130,10 @@ impl Host {
     }
 
     pub(crate) async fn recorded(&self, id: &str) -> Result<Run, Failure> {
-        let Some(ledger) = self.ledger.clone() else { return Err(no_journal()) };
+        let Some(state_folder) = self.state_folder.clone() else { return Err(no_journal()) };
         let id = id.trim().to_owned();
         blocking(move || {
-            let journal = ledger.open_to_read()?.ok_or_else(no_journal)?;
+            let journal = state_folder.open_to_read()?.ok_or_else(no_journal)?;
             journal.run(&id).map_err(|error| failure(&error))
         })
         .await

@@ -3,36 +3,41 @@
 //! The journal blocks until what it is told is on the disk, so it is told on a thread for such
 //! work. Nothing is sent before that (reliability: intent first).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::change::ChangeSet;
+use crate::change::apply::Candidate;
+use crate::change::{ChangeSet, EntityId};
 use crate::host::Stop;
 use crate::host::report::{Failure, Report, Status};
 use crate::journal::{
-    Guard, Intent, Journal, Judgement, NewRun, PlanLocks, RunId, RunStatus, Settled,
+    Guard, Intent, Journal, Judgement, Lockable, NewRun, PlanLocks, RunId, RunStatus, Settled,
 };
-use crate::model::{Clock, PlanId};
+use crate::model::Clock;
 
 /// What a run comes from, besides its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) parent: Option<RunId>,
     pub(crate) takes_up: Option<String>,
-    /// Whether more was to come than what is taken up: then it ends as partial at best.
+    /// Whether more was to come than what is carried on: then it ends as partial at best.
     pub(crate) cut_short: bool,
+    /// What the run that is taken back has created: to delete that is to undo, and no deletion of
+    /// anybody's work.
+    pub(crate) takes_back: BTreeSet<EntityId>,
 }
 
 /// The journal and the locks of a state folder.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub struct StateFolder {
     folder: PathBuf,
 }
 
-impl Ledger {
+impl StateFolder {
     /// Names the state folder; nothing is opened yet.
     #[must_use]
     pub const fn new(folder: PathBuf) -> Self {
@@ -98,12 +103,12 @@ pub(crate) struct Record {
 impl Record {
     /// Records that a run begins.
     pub(crate) async fn begin(
-        ledger: Ledger,
+        state_folder: StateFolder,
         new: NewRun,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         blocking(move || {
-            let (journal, locks) = (ledger.open()?, ledger.locks()?);
+            let (journal, locks) = (state_folder.open()?, state_folder.locks()?);
             let run = new.id.clone();
             let run_lock = locks.try_lock_run(&run).map_err(|error| failure(&error))?;
             journal.begin(&new).map_err(|error| failure(&error))?;
@@ -157,13 +162,13 @@ impl Record {
     /// another (design.md 2.3). `None` if the wait was stopped.
     pub(crate) async fn lock(
         &self,
-        plans: std::collections::BTreeSet<PlanId>,
+        what: std::collections::BTreeSet<Lockable>,
         stop: Arc<Stop>,
     ) -> Result<Option<Vec<Guard>>, Failure> {
         let locks = self.locks.clone();
         blocking(move || {
             let mut go_on = || !stop.is_set();
-            locks.lock_all(&plans, &mut go_on).map_err(|error| failure(&error))
+            locks.lock_all(&what, &mut go_on).map_err(|error| failure(&error))
         })
         .await
     }
@@ -179,16 +184,31 @@ impl Claims {
     }
 
     /// Leaves those that no change is known to have made.
-    pub(crate) async fn unclaimed(&self, ids: Vec<String>) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn unclaimed(&self, found: Vec<Candidate>) -> Result<Vec<Candidate>, Failure> {
         let journal = Arc::clone(&self.0);
         blocking(move || {
             let mut free = Vec::new();
-            for id in ids {
-                if !journal.is_claimed(&id).map_err(|error| failure(&error))? {
-                    free.push(id);
+            for it in found {
+                if !journal.is_claimed(it.id()).map_err(|error| failure(&error))? {
+                    free.push(it);
                 }
             }
             Ok(free)
+        })
+        .await
+    }
+
+    /// Records what became of attempts of other runs.
+    pub(crate) async fn settle(
+        &self,
+        settled: Vec<(RunId, Settled)>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let journal = Arc::clone(&self.0);
+        blocking(move || {
+            settled.into_iter().try_for_each(|(run, settled)| {
+                journal.settle(&run, now, &[settled]).map_err(|error| failure(&error))
+            })
         })
         .await
     }

@@ -1,45 +1,83 @@
-//! Carrying on a run that was cut off: first finding out what became of each write whose answer
-//! is not on record (design.md 2.4), then applying what is left.
+//! Carrying on a run that was cut off: by a crash, Ctrl-C, an expired token or a spent budget.
 //!
-//! A conditional write is sent again with the same tag, so that the service decides. A create is
-//! looked for; where it is not found, it counts as not made only after a while.
+//! Nothing is done here that a run does not do: the ledger is restored from the journal, the apply
+//! machine finds out what became of each request whose answer is not on record (design.md 2.4), and
+//! what is left is reviewed and carried out like any other set.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::change::apply::compare::compare;
-use crate::change::apply::step::{parts, target};
-use crate::change::apply::{PROBES, Part, take_off};
-use crate::change::{Change, ChangeSet, Edit, Fields as _, Op, TaskBasis, TaskState, Write};
-use crate::graph::Error;
-use crate::host::apply::probe::{Lost, candidates};
-use crate::host::apply::request::{read_of, seen};
-use crate::host::recover::history::{may_have_written, no_journal, with_ids};
-use crate::host::recover::record::{Claims, Origin, blocking, failure, real_ids};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::change::apply::step::target;
+use crate::change::apply::{Doubt, Ledger, Part, PartState, Resend, Target, left_of};
+use crate::change::{Change, ChangeSet, EntityId, Op, Write};
+use crate::graph::{Client, Error};
+use crate::host::apply::{PartNo, Unsettled};
+use crate::host::recover::history::no_journal;
+use crate::host::recover::record::{Claims, Origin, blocking, failure};
+use crate::host::session::refresh::read_targets;
 use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
     Attempt, Judgement, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing,
-    Trail,
 };
-use crate::model::{BoardPlace, ETag, Plan, Task, TaskDetails, UserId, Versioned};
-use crate::wire::entity::Any;
-use crate::wire::{Request, request};
+use crate::model::ETag;
+use crate::model::snapshot::Snapshot;
+
+/// The longest that anyone waits for an answer: a lost one was given up by then at the latest.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
+
+/// What a person says of creates of which nobody else can tell whether they were carried out.
+#[derive(Debug, Clone, Default)]
+pub struct Decisions {
+    /// The ids of what was created, by the number of the change.
+    pub made: BTreeMap<usize, String>,
+    /// The changes whose entities were not created.
+    pub not_made: BTreeSet<usize>,
+}
+
+/// A run as the journal has it, with the runs that have carried it on.
+pub(crate) struct Restored {
+    /// The set that was to be carried out last.
+    pub(crate) set: ChangeSet,
+    /// What became of its parts.
+    pub(crate) ledger: Ledger,
+    /// The attempts that are in doubt.
+    pub(crate) unsettled: BTreeMap<PartNo, Unsettled>,
+    /// Whether its program would have gone on after a commit: nobody knows with what.
+    pub(crate) cut_short: bool,
+}
 
 impl Host {
-    /// Returns the ids of the runs that began to write and did not end, and that no process is
-    /// at work on.
+    /// Returns the ids of the runs that were cut off before they were done, the oldest first: those
+    /// that no process is at work on and nobody has taken back.
     ///
     /// # Errors
-    /// The journal can not be read.
+    /// The journal cannot be read.
     pub async fn unfinished(&self) -> Result<Vec<RunId>, Failure> {
-        let Some(ledger) = self.ledger.clone() else { return Err(no_journal()) };
+        let Some(state_folder) = self.state_folder.clone() else { return Err(no_journal()) };
+        if blocking({
+            let state_folder = state_folder.clone();
+            move || Ok(state_folder.open_to_read()?.is_none())
+        })
+        .await?
+        {
+            return Ok(Vec::new());
+        }
+        let all = self.runs().await?;
+        let mut open = Vec::new();
+        for root in all.iter().rev().filter(|run| run.purpose != Purpose::Resume) {
+            let chain = chain_of(&root.id, &all);
+            let last = chain.last().copied().unwrap_or(root);
+            let began = chain.iter().any(|run| run.attempts > 0);
+            if began && last.is_unfinished && self.undone(root.id.clone()).await?.is_none() {
+                open.push(root.id.clone());
+            }
+        }
         blocking(move || {
-            let Some(journal) = ledger.open_to_read()? else { return Ok(Vec::new()) };
-            let locks = ledger.locks()?;
+            let locks = state_folder.locks()?;
             let mut free = Vec::new();
-            for run in journal.unfinished().map_err(|error| failure(&error))? {
-                let id = run.start.id;
+            for id in open {
                 if locks.try_lock_run(&id).map_err(|error| failure(&error))?.is_some() {
                     free.push(id);
                 }
@@ -49,62 +87,80 @@ impl Host {
         .await
     }
 
-    /// Carries on a run, given by its id or the beginning of it.
+    /// Carries on a run, given by its id or the beginning of it. What a person has `decided` of its
+    /// creates is taken for true.
     ///
     /// # Errors
-    /// There is no such run, it is at work, it is another's or on another service, or the
-    /// service can not be asked.
-    pub async fn resume(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
-        let mut run = self.recorded(id).await?;
-        self.check_same_service(&run)?;
-        let (mut cut_off, mut cut_short) = (Vec::new(), false);
-        loop {
-            let id = run.start.id.clone();
-            // What its program would have wanted after a commit, nobody knows.
-            cut_short |= run.rounds.last().is_some_and(|it| it.outcome == Judgement::Segment)
-                && run.finish.as_ref().is_none_or(|it| it.status != RunStatus::Applied);
-            let next = self.carried_on_by(&id).await?;
-            if run.finish.is_none() {
-                cut_off.push(id);
-            }
-            let Some(next) = next else { break };
-            run = self.recorded(next.as_str()).await?;
+    /// There is no such run, it is at work, it was taken back, it is another's or on another
+    /// service, or a decision does not fit it.
+    pub async fn resume(
+        &self,
+        id: &str,
+        decided: Decisions,
+        mut start: Start,
+    ) -> Result<Finished, Failure> {
+        let mut root = self.recorded(id).await?;
+        while let (Purpose::Resume, Some(parent)) = (root.start.purpose, root.start.parent.clone())
+        {
+            root = self.recorded(parent.as_str()).await?;
         }
-        let id = run.start.id.clone();
-        let ledger = self.ledger.clone().ok_or_else(no_journal)?;
-        let locks = ledger.locks()?;
+        self.check_same_service(&root)?;
+        let id = root.start.id.clone();
+        let state_folder = self.state_folder.clone().ok_or_else(no_journal)?;
+        let locks = state_folder.locks()?;
         let Some(_at_work) = locks.try_lock_run(&id).map_err(|error| failure(&error))? else {
             return Err(told("at_work", format!("another process is at work on the run {id}")));
         };
+        if let Some(failure) = self.undone(id.clone()).await? {
+            return Err(failure);
+        }
         let me = self.me().await?;
-        if me.id != run.start.actor {
-            let whose = &run.start.upn;
+        if me.id != root.start.actor {
+            let whose = &root.start.upn;
             return Err(told("not_permitted", format!("the run is {whose}'s, not {}'s", me.upn)));
         }
-        if !start.dry_run {
-            self.find_out(&run).await?;
+        let mut chain = vec![root];
+        for run in chain_of(&id, &self.runs().await?) {
+            if run.id != id {
+                chain.push(self.recorded(run.id.as_str()).await?);
+            }
         }
-        let run = self.recorded(id.as_str()).await?;
-        let set = self.left_over(&run).await?;
-        start.skill.clone_from(&run.start.skill);
-        start.skill_digest.clone_from(&run.start.skill_digest);
-        start.params.clone_from(&run.start.params);
-        let dry_run = start.dry_run;
+        let now = self.clock.now();
+        let ahead = now.duration_since(self.client.service_time(now));
+        let mut restored = Restored::of(&chain, now, ahead);
+        if !start.dry_run {
+            let journal = blocking({
+                let state_folder = state_folder.clone();
+                move || state_folder.open()
+            })
+            .await?;
+            self.decide_creates(&mut restored, decided, &Claims::new(journal.into())).await?;
+        }
+        let root = &chain[0].start;
+        start.skill.clone_from(&root.skill);
+        start.skill_digest.clone_from(&root.skill_digest);
+        start.params.clone_from(&root.params);
         start.purpose = Purpose::Resume;
-        let origin = Origin { parent: Some(id.clone()), takes_up: None, cut_short };
-        let done = set.is_empty() && !cut_short;
-        let finished = self.apply_set(origin, start, set, None).await;
+        let dry_run = start.dry_run;
+        let cut_short = restored.cut_short;
+        let origin = Origin { parent: Some(id.clone()), cut_short, ..Origin::default() };
+        let finished = Box::pin(self.resume_restored(origin, start, restored)).await;
         if !dry_run {
+            let cut_off: Vec<RunId> = chain
+                .iter()
+                .filter(|run| run.finish.is_none())
+                .map(|run| run.start.id.clone())
+                .collect();
             let report = serde_json::json!({ "resumed_by": finished.report.run_id });
             let now = self.clock.now();
+            let nothing_left = finished.report.status == crate::host::Status::NoChanges;
             blocking(move || {
                 if cut_off.is_empty() {
                     return Ok(());
                 }
-                let journal = ledger.open()?;
+                let journal = state_folder.open()?;
                 cut_off.iter().try_for_each(|it| {
-                    let status =
-                        if done && *it == id { RunStatus::Applied } else { RunStatus::Partial };
+                    let status = if nothing_left { RunStatus::Applied } else { RunStatus::Partial };
                     journal.finish(it, now, status, &report).map_err(|error| failure(&error))
                 })
             })
@@ -113,267 +169,255 @@ impl Host {
         Ok(finished)
     }
 
-    /// Returns the run that took up what another had left over, if it may have written of it:
-    /// then what is left is what is left of that one. To take it up from the first again would
-    /// make twice what was created meanwhile.
-    async fn carried_on_by(&self, id: &RunId) -> Result<Option<RunId>, Failure> {
-        let takes_up = |it: &RunSummary| {
-            it.purpose == Purpose::Resume && it.parent.as_ref() == Some(id) && may_have_written(it)
-        };
-        Ok(self.runs().await?.into_iter().find(takes_up).map(|it| it.id))
-    }
-
-    // What became of what was sent
-
-    async fn find_out(&self, run: &Run) -> Result<(), Failure> {
-        for round in &run.rounds {
-            for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
-                for attempt in trail.last_attempts() {
-                    if attempt.is_in_doubt() {
-                        let change = with_ids(change, &real_ids(round))?;
-                        let settled = self.outcome_of(&change, attempt, &run.start.actor).await?;
-                        self.settle(&run.start.id, settled).await?;
-                    }
+    /// Takes what a person says of creates in doubt for true.
+    async fn decide_creates(
+        &self,
+        restored: &mut Restored,
+        decided: Decisions,
+        claims: &Claims,
+    ) -> Result<(), Failure> {
+        let made = decided.made.into_iter().map(|(n, id)| (n, Some(id)));
+        let not_made = decided.not_made.into_iter().map(|n| (n, None));
+        for (n, id) in made.chain(not_made) {
+            let key = (n, Part::Itself.to_string());
+            let change = restored.set.change(n).cloned();
+            let (Some(change), Some(of)) = (change, restored.unsettled.get(&key).cloned()) else {
+                return Err(Failure {
+                    code: "invalid".into(),
+                    message: format!("change {n} is not a creation in doubt"),
+                    hint: Some("`planwright runs show RUN` lists the changes of a run".into()),
+                    ..Failure::default()
+                });
+            };
+            if let Some(id) = &id {
+                self.check_made(&restored.ledger.with_ids(&change), id).await?;
+            }
+            let outcome = if id.is_some() { Outcome::Applied } else { Outcome::Refused };
+            let settled = Settled {
+                step: of.step.clone(),
+                attempt: of.attempt,
+                outcome,
+                status: None,
+                entity_id: id.clone(),
+                etag: None,
+                service_request_id: None,
+                message: Some("decided by a person".to_owned()),
+            };
+            claims.settle(vec![(of.run, settled)], self.clock.now()).await?;
+            restored.unsettled.remove(&key);
+            match id {
+                Some(id) => {
+                    restored.ledger.enter_id(change.id().to_string(), id);
+                    restored.ledger.enter(&change, &Part::Itself, PartState::Written);
                 }
+                None => restored.ledger.clear(&change, &Part::Itself),
             }
         }
         Ok(())
     }
 
-    async fn settle(&self, run: &RunId, settled: Settled) -> Result<(), Failure> {
-        let (ledger, run, now) = (self.ledger.clone(), run.clone(), self.clock.now());
-        blocking(move || {
-            let journal = ledger.ok_or_else(no_journal)?.open()?;
-            journal.settle(&run, now, &[settled]).map_err(|error| failure(&error))
-        })
-        .await
+    /// Checks that an entity is there, and is of the kind and in the place that a change creates.
+    async fn check_made(&self, change: &Change, id: &str) -> Result<(), Failure> {
+        let wrong = |what: String| Failure {
+            code: "invalid".into(),
+            message: format!("change {}: {what}", change.n),
+            ..Failure::default()
+        };
+        let bad_id = |_| wrong(format!("`{id}` is not an id"));
+        let target = match change.id() {
+            EntityId::Plan(_) => Target::Plan(id.parse().map_err(bad_id)?),
+            EntityId::Bucket(_) => Target::Bucket(id.parse().map_err(bad_id)?),
+            EntityId::Task(_) => Target::Task(id.parse().map_err(bad_id)?),
+            EntityId::PlanDetails(_) => return Err(wrong("it creates nothing".into())),
+        };
+        let there = read_targets(&self.client, vec![target]).await.map_err(from_graph)?;
+        let entity = change.entity();
+        let plan = there.plans_of_all().into_iter().next();
+        match plan {
+            None => Err(wrong(format!("there is no {entity} `{id}`"))),
+            Some(plan) if entity != crate::change::Entity::Plan && plan != *change.plan() => {
+                Err(wrong(format!("the {entity} `{id}` is in another plan")))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+impl Restored {
+    /// Makes the ledger of a run of what the journal has of it, and of those that carried it on.
+    /// It is `now` by the clock of this machine, which is `ahead` of the service's.
+    pub(crate) fn of(chain: &[Run], now: Timestamp, ahead: SignedDuration) -> Self {
+        let mut restored = Self {
+            set: ChangeSet::default(),
+            ledger: Ledger::default(),
+            unsettled: BTreeMap::new(),
+            cut_short: false,
+        };
+        let Some(root) = chain.first() else { return restored };
+        let last = |run: &Run| run.rounds.iter().rfind(|round| round.outcome.is_clear()).cloned();
+        if let Some(round) = last(root) {
+            restored.set = round.change_set;
+        }
+        for run in chain {
+            let is_done = run.finish.as_ref().is_some_and(|it| it.status == RunStatus::Applied);
+            restored.cut_short |=
+                !is_done && run.rounds.last().is_some_and(|it| it.outcome == Judgement::Segment);
+            for round in run.rounds.iter().filter(|round| round.outcome.is_clear()) {
+                for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
+                    // What carries a run on keeps the numbers of its changes.
+                    let own = match run.start.purpose {
+                        Purpose::Resume => restored.set.change(change.n).cloned(),
+                        _ => Some(change.clone()),
+                    };
+                    let Some(own) = own else { continue };
+                    for attempt in trail.last_attempts() {
+                        restored.add(run, &own, attempt, (now, ahead));
+                    }
+                }
+            }
+        }
+        restored
     }
 
-    async fn outcome_of(
-        &self,
+    fn add(
+        &mut self,
+        run: &Run,
         change: &Change,
         attempt: &Attempt,
-        actor: &UserId,
-    ) -> Result<Settled, Failure> {
+        (now, ahead): (Timestamp, SignedDuration),
+    ) {
         let intent = &attempt.intent;
-        let (outcome, entity_id) = if intent.if_match.is_some() {
-            (self.conditional(change, attempt).await?, None)
-        } else {
-            self.created(change, attempt, actor).await?
-        };
-        Ok(Settled {
-            step: intent.step.clone(),
-            attempt: intent.attempt,
-            outcome,
-            status: None,
-            entity_id,
-            etag: None,
-            service_request_id: None,
-            message: Some("found out when the run was carried on".to_owned()),
+        let Some(part) = Part::parse(&intent.step.step) else { return };
+        let ledger = &mut self.ledger;
+        match attempt.outcome() {
+            Some(Outcome::Applied) => {
+                let id = attempt.settled.iter().rev().find_map(|(_, it)| it.entity_id.clone());
+                if let (Op::Create, Part::Itself, Some(id)) = (change.op(), &part, id) {
+                    ledger.enter_id(change.id().to_string(), id);
+                }
+                ledger.enter(change, &part, PartState::Written);
+            }
+            Some(Outcome::Refused | Outcome::Conflict) => {
+                if ledger.state(change, &part) != Some(&PartState::Written) {
+                    ledger.clear(change, &part);
+                }
+            }
+            Some(Outcome::Unknown) | None => {
+                // It was given up when that was recorded, or else when nobody waits any longer.
+                let given_up = attempt.settled.last().map(|(at, _)| *at);
+                let age = given_up.map_or_else(
+                    || age(now, attempt.at).saturating_sub(GIVEN_UP_AFTER),
+                    |at| age(now, at),
+                );
+                let resend = intent.if_match.is_some().then(|| Resend {
+                    method: intent.method.clone(),
+                    path: intent.path.clone(),
+                    body: intent.body.clone(),
+                });
+                let tag = intent.if_match.clone().map(ETag::new);
+                let doubt = Doubt { resend, tag, age };
+                ledger.enter(change, &part, PartState::InDoubt(Box::new(doubt)));
+                let of = Unsettled {
+                    run: run.start.id.clone(),
+                    step: intent.step.clone(),
+                    attempt: intent.attempt,
+                    since: attempt.at.checked_sub(ahead).unwrap_or(attempt.at),
+                };
+                self.unsettled.insert((change.n, intent.step.step.clone()), of);
+            }
+        }
+    }
+
+    /// Returns what is left of the set: resting on the board as it is now, without what is still
+    /// in doubt and what needs that. Each change keeps its number.
+    pub(crate) async fn left(&self, client: &Client) -> Result<ChangeSet, Error> {
+        let mut targets = self.incomplete();
+        targets.dedup();
+        Ok(self.left_on(&read_targets(client, targets).await?))
+    }
+
+    /// Returns what has to be read to know what is left of entities that were made in part.
+    pub(crate) fn incomplete(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for change in self.set.changes() {
+            if change.op() != Op::Create || !self.ledger.has(&change.id(), &Part::Itself) {
+                continue;
+            }
+            let change = self.ledger.with_ids(change);
+            let parts = [Part::Itself, Part::Details];
+            targets.extend(parts.iter().filter_map(|part| target(&change, part)));
+            if let Write::Task(edit) = &change.write {
+                let boards = edit.known().places.keys();
+                targets.extend(boards.filter_map(|it| target(&change, &Part::Place(*it))));
+            }
+        }
+        targets
+    }
+
+    /// Returns what is left of the set on a board that holds all that is incomplete.
+    pub(crate) fn left_on(&self, now: &Snapshot) -> ChangeSet {
+        let mut unknown: BTreeSet<String> =
+            self.in_doubt().map(|change| change.id().to_string()).collect();
+        let mut left = Vec::new();
+        for change in self.set.changes() {
+            let change = self.ledger.with_ids(change);
+            let text = serde_json::to_string(&change).unwrap_or_default();
+            if unknown.iter().any(|id| text.contains(id.as_str())) {
+                // What it needs may not be there; nor is then what needs it.
+                unknown.insert(change.id().to_string());
+                continue;
+            }
+            let written = |part: &Part| self.ledger.has(&change.id(), part);
+            left.extend(left_of(&change, written, now));
+        }
+        ChangeSet::in_this_order(left)
+    }
+
+    /// Returns the changes of which it is not known whether all was written that was sent.
+    pub(crate) fn in_doubt(&self) -> impl Iterator<Item = &Change> {
+        self.set.changes().iter().filter(|change| {
+            let parts = crate::change::apply::step::parts(change);
+            parts.iter().any(|(part, _)| {
+                matches!(
+                    self.ledger.state(change, part),
+                    Some(PartState::InDoubt(_) | PartState::Parked(_))
+                )
+            })
         })
     }
 
-    /// The same body with the same tag again.
-    async fn conditional(&self, change: &Change, attempt: &Attempt) -> Result<Outcome, Failure> {
-        let it = &attempt.intent;
-        let tag = it.if_match.clone().map(ETag::new);
-        let Some(again) = Request::again(&it.method, &it.path, tag, it.body.clone()) else {
-            return Ok(Outcome::Unknown);
-        };
-        match self.client.write::<Any>(&again).await {
-            Ok(_) => Ok(Outcome::Applied),
-            Err(failed) if failed.error.is_not_found() => {
-                let gone = it.method == "DELETE";
-                Ok(if gone { Outcome::Applied } else { Outcome::Conflict })
-            }
-            Err(failed) if failed.error.is_conflict() => {
-                let there = self.is_there(change, &it.step.step).await.map_err(from_graph)?;
-                Ok(if there { Outcome::Applied } else { Outcome::Conflict })
-            }
-            Err(failed) if failed.in_doubt || failed.error.is_unavailable() => {
-                Err(from_graph(failed.error))
-            }
-            Err(_) => Ok(Outcome::Refused),
+    /// Returns what a change that is parked may have created.
+    pub(crate) fn candidates(&self, change: &Change) -> Vec<String> {
+        match self.ledger.state(change, &Part::Itself) {
+            Some(PartState::Parked(ids)) => ids.clone(),
+            _ => Vec::new(),
         }
     }
+}
 
-    /// Tells whether what a step was to set is there.
-    async fn is_there(&self, change: &Change, step: &str) -> Result<bool, Error> {
-        let part = Part::parse(step);
-        let Some((part, target)) = part.and_then(|it| Some((it.clone(), target(change, &it)?)))
-        else {
-            return Ok(false);
-        };
-        let Any(value) = match self.client.read(&read_of(&target)).await {
-            Err(error) if error.is_not_found() => return Ok(false),
-            other => other?,
-        };
-        Ok(compare(change, &part, None, &seen(&self.client, &target, value)?).holds)
-    }
-
-    /// Looks for what a create may have made; where it is not found, again and again until it
-    /// would have shown.
-    async fn created(
-        &self,
-        change: &Change,
-        attempt: &Attempt,
-        actor: &UserId,
-    ) -> Result<(Outcome, Option<String>), Failure> {
-        let mut probes = PROBES.iter();
-        loop {
-            let found = self.candidates(change, attempt, actor).await?;
-            match found.as_slice() {
-                [one] => return Ok((Outcome::Applied, Some(one.clone()))),
-                [] => {}
-                // Which of them is ours is for a person to say.
-                _ => return Ok((Outcome::Unknown, None)),
-            }
-            let age = self.clock.now().duration_since(attempt.at);
-            let age = Duration::try_from(age).unwrap_or_default();
-            if age >= self.quarantine {
-                return Ok((Outcome::Refused, None));
-            }
-            let next = probes.find(|it| **it > age).copied().unwrap_or(self.quarantine);
-            let wait = next.min(self.quarantine) - age;
-            tokio::select! {
-                () = self.interrupt.wait() => return Ok((Outcome::Unknown, None)),
-                () = tokio::time::sleep(wait) => {}
-            }
+/// Returns a run and those that have carried it on, in the order in which they began.
+pub(crate) fn chain_of<'a>(root: &RunId, all: &'a [RunSummary]) -> Vec<&'a RunSummary> {
+    let mut ids: BTreeSet<&RunId> = BTreeSet::new();
+    let mut chain = Vec::new();
+    for run in all.iter().rev() {
+        let carries_on = run.purpose == Purpose::Resume
+            && run.parent.as_ref().is_some_and(|parent| ids.contains(parent));
+        if run.id == *root || carries_on {
+            ids.insert(&run.id);
+            chain.push(run);
         }
     }
+    chain
+}
 
-    /// What may be it: what no other change is known to have made.
-    async fn candidates(
-        &self,
-        change: &Change,
-        attempt: &Attempt,
-        actor: &UserId,
-    ) -> Result<Vec<String>, Failure> {
-        let part = Part::parse(&attempt.intent.step.step).unwrap_or(Part::Itself);
-        let lost = Lost {
-            change: change.clone(),
-            part,
-            path: attempt.intent.path.clone(),
-            at: attempt.at,
-            actor: actor.clone(),
-            known: BTreeSet::new(),
-        };
-        let found = candidates(&self.client, &lost).await.map_err(from_graph)?;
-        // The same person may be added by many; what is created is made by one.
-        if matches!(lost.part, Part::Member(_)) {
-            return Ok(found);
-        }
-        let ledger = self.ledger.clone().ok_or_else(no_journal)?;
-        let journal = blocking(move || ledger.open_to_read()?.ok_or_else(no_journal)).await?;
-        Claims::new(Arc::new(journal)).unclaimed(found).await
-    }
+/// Returns whether it is not known of any part of a run whether it was written.
+pub(crate) fn leaves_doubt(run: &Run) -> bool {
+    let mut trails = run.rounds.iter().flat_map(|round| &round.trails);
+    trails.any(|trail| trail.standing() == Standing::InDoubt)
+}
 
-    // What is left
-
-    /// Returns what of a run is not on the board yet, by what is on record.
-    async fn left_over(&self, run: &Run) -> Result<ChangeSet, Failure> {
-        let mut changes = Vec::new();
-        // Each round takes up what the one before it has left over.
-        if let Some(round) = run.rounds.iter().rfind(|it| it.outcome.is_clear()) {
-            let ids = real_ids(round);
-            for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
-                let mut change = with_ids(change, &ids)?;
-                if trail.standing() == Standing::InDoubt {
-                    return Err(told(
-                        "in_doubt",
-                        format!(
-                            "it is not known whether the {} `{}` was made: look at the board",
-                            change.entity(),
-                            change.title()
-                        ),
-                    ));
-                }
-                if self.take_off(&mut change, trail).await.map_err(from_graph)? {
-                    changes.push(change);
-                }
-            }
-        }
-        Ok(ChangeSet::in_order(changes))
-    }
-
-    /// Takes what was written off a change; returns whether anything is left of it.
-    async fn take_off(&self, change: &mut Change, trail: &Trail) -> Result<bool, Error> {
-        let written = |part: &Part| trail.has_written(&part.to_string());
-        if change.op() == Op::Create && written(&Part::Itself) {
-            let Some(write) = self.as_update(change, &written).await? else { return Ok(false) };
-            change.write = write;
-            return Ok(!parts(change).is_empty());
-        }
-        // A roster alone goes by itself; then the plan is still to be made.
-        let mut left = false;
-        for (part, _) in parts(change) {
-            if written(&part) {
-                take_off(change, &part);
-            } else {
-                left = true;
-            }
-        }
-        Ok(left)
-    }
-
-    /// What is left of something new once it is there: the details and places of a task, the
-    /// members of a roster's plan.
-    async fn as_update(
-        &self,
-        change: &Change,
-        written: &impl Fn(&Part) -> bool,
-    ) -> Result<Option<Write>, Error> {
-        Ok(match &change.write {
-            Write::Plan(edit) => match &**edit {
-                Edit::Create { after } if after.group.is_none() => {
-                    let read = request::plan(&after.id);
-                    let made = self.client.read::<Versioned<Plan>>(&read).await?;
-                    let mut wanted = made.value.clone();
-                    wanted.new_members.clone_from(&after.new_members);
-                    wanted.new_members.retain(|it| !written(&Part::Member(it.clone())));
-                    let (before, basis) = (made.value, made.etag);
-                    Some(Write::Plan(Box::new(Edit::Update { before, after: wanted, basis })))
-                }
-                _ => None,
-            },
-            Write::Task(edit) => match &**edit {
-                Edit::Create { after } => {
-                    Some(Write::Task(Box::new(self.task_as_update(after, written).await?)))
-                }
-                _ => None,
-            },
-            Write::PlanDetails { .. } | Write::Bucket(_) => None,
-        })
-    }
-
-    async fn task_as_update(
-        &self,
-        wanted: &TaskState,
-        written: &impl Fn(&Part) -> bool,
-    ) -> Result<Edit<TaskState, TaskBasis>, Error> {
-        let (client, id) = (&self.client, &wanted.task.id);
-        let task = client.read::<Versioned<Task>>(&request::task(id)).await?;
-        let details = client.read::<Versioned<TaskDetails>>(&request::task_details(id)).await?;
-        let mut before =
-            TaskState { task: task.value, details: Some(details.value), places: [].into() };
-        let mut basis =
-            TaskBasis { task: task.etag, details: Some(details.etag), places: [].into() };
-        let mut after = before.clone();
-        if !written(&Part::Details) {
-            let state = |details: Option<TaskDetails>| TaskState { details, ..before.clone() };
-            let (none, ours) = (state(Some(TaskDetails::default())), state(wanted.details.clone()));
-            after.graft(&none, &ours);
-        }
-        for (board, place) in &wanted.places {
-            let read = request::board_place(id, *board);
-            let now = client.read::<Versioned<BoardPlace>>(&read).await?;
-            before.places.insert(*board, now.value.clone());
-            basis.places.insert(*board, now.etag);
-            let is_written = written(&Part::Place(*board));
-            after.places.insert(*board, if is_written { now.value } else { place.clone() });
-        }
-        Ok(Edit::Update { before, after, basis })
-    }
+fn age(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
 fn told(code: &str, message: String) -> Failure {

@@ -1,13 +1,11 @@
-//! Taking back what a run has done: the inverse of its changes, as wishes like any others.
+//! Taking back what a run has done: the inverse of its changes, as edits like any others.
 //!
 //! Whatever someone else has changed since is left alone and said (design.md 2.5). What was
 //! deleted is made again, with an id of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{
-    Change, Edit, Field, FieldConflict, Fields, Lost, Merge, TaskState, Write, merge,
-};
+use crate::change::{Change, Edit, Field, FieldConflict, Fields, Lost, TaskState, Write, merged};
 use crate::host::{Error, NewItem, NewTask, Session};
 use crate::model::order;
 use crate::model::{Board, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId};
@@ -27,22 +25,23 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
     if !session.facts().beta && changes.iter().any(needs_beta) {
         return Err(Error::NeedsBeta("taking back what this run did"));
     }
+    undo.read_ahead(changes)?;
     // What is made again holds what was in it; what was made goes after what was put into it.
     for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Delete) {
-        undo.make_again(change)?;
+        undo.recreate(change)?;
     }
     for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Update) {
-        undo.change_back(change)?;
+        undo.revert_update(change)?;
     }
     for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Create) {
-        undo.take_away(change)?;
+        undo.revert_create(change)?;
     }
     undo.put_back()?;
     undo.learn_names(changes);
     Ok(())
 }
 
-/// Tells whether a change has set what only the beta knows.
+/// Returns whether a change has set what only the beta knows.
 fn needs_beta(change: &Change) -> bool {
     let recurs = |it: &TaskState| it.task.recurrence().is_some();
     let recurrence = match &change.write {
@@ -63,7 +62,30 @@ struct Undo<'a> {
     task_hints: Vec<(TaskId, String)>,
 }
 
+/// From so many tasks of one plan on, its list is one read for all of them.
+const LIST_FROM: usize = 4;
+
 impl Undo<'_> {
+    /// Reads what it needs of many tasks together: one by one it would cost a request for each.
+    fn read_ahead(&self, changes: &[Change]) -> Result<(), Error> {
+        let mut tasks: BTreeMap<&PlanId, usize> = BTreeMap::new();
+        let mut details = Vec::new();
+        for change in changes {
+            let Write::Task(edit) = &change.write else { continue };
+            let Some(after) = edit.after() else { continue };
+            *tasks.entry(change.plan()).or_default() += 1;
+            if edit.before().is_none_or(|before| before.details != after.details) {
+                details.push(after.task.id.clone());
+            }
+        }
+        for (plan, n) in tasks {
+            if n >= LIST_FROM && !gone(self.session.peek_plan(plan))? {
+                self.session.list_tasks(plan)?;
+            }
+        }
+        self.session.read_many_details(details)
+    }
+
     /// Remarks that something is left as it is.
     fn leave(&self, what: &str, title: &str, why: &str) {
         self.session.warn(&format!("left as it is: the {what} `{title}`, {why}"));
@@ -77,12 +99,12 @@ impl Undo<'_> {
 
     // What was deleted
 
-    fn make_again(&mut self, change: &Change) -> Result<(), Error> {
+    fn recreate(&mut self, change: &Change) -> Result<(), Error> {
         match &change.write {
             Write::Plan(edit) => self.make_plan(edit.known(), &change.lost),
             Write::Bucket(edit) => {
                 let bucket = edit.known();
-                if gone(self.session.plan(&self.plan(&bucket.plan)))? {
+                if gone(self.session.peek_plan(&self.plan(&bucket.plan)))? {
                     self.leave("bucket", &bucket.name, "whose plan is gone");
                     return Ok(());
                 }
@@ -138,10 +160,10 @@ impl Undo<'_> {
             let plan = self.plan(&task.plan);
             let bucket = task.bucket.as_ref().map(|it| self.bucket(it));
             let bucket_gone = match &bucket {
-                Some(bucket) => gone(self.session.bucket(bucket))?,
+                Some(bucket) => gone(self.session.peek_bucket(bucket))?,
                 None => false,
             };
-            if gone(self.session.plan(&plan))? || bucket_gone {
+            if gone(self.session.peek_plan(&plan))? || bucket_gone {
                 self.leave("task", &task.title, "whose bucket or plan is gone");
                 continue;
             }
@@ -161,13 +183,13 @@ impl Undo<'_> {
     fn put_back(&self) -> Result<(), Error> {
         let mut columns: BTreeMap<PlanId, Vec<(BucketId, String)>> = BTreeMap::new();
         for (id, hint) in &self.bucket_hints {
-            let plan = self.session.bucket(id)?.plan;
+            let plan = self.session.peek_bucket(id)?.plan;
             columns.entry(plan).or_default().push((id.clone(), hint.clone()));
         }
         columns.values().try_for_each(|it| self.session.put_buckets_back(it))?;
         let mut columns: BTreeMap<BucketId, Vec<(TaskId, String)>> = BTreeMap::new();
         for (id, hint) in &self.task_hints {
-            if let Some(bucket) = self.session.task(id)?.bucket {
+            if let Some(bucket) = self.session.peek_task(id)?.bucket {
                 columns.entry(bucket).or_default().push((id.clone(), hint.clone()));
             }
         }
@@ -182,7 +204,7 @@ impl Undo<'_> {
 
     // What was changed
 
-    fn change_back(&mut self, change: &Change) -> Result<(), Error> {
+    fn revert_update(&mut self, change: &Change) -> Result<(), Error> {
         match &change.write {
             Write::Plan(edit) => match &**edit {
                 Edit::Update { before, after, .. } => self.plan_back(before, after),
@@ -201,7 +223,7 @@ impl Undo<'_> {
     }
 
     fn plan_back(&self, before: &Plan, after: &Plan) -> Result<(), Error> {
-        let now = match self.session.plan(&after.id) {
+        let now = match self.session.peek_plan(&after.id) {
             Err(Error::NotFound { .. }) => {
                 self.leave("plan", &after.title, "which is gone");
                 return Ok(());
@@ -233,18 +255,18 @@ impl Undo<'_> {
         before: &PlanDetails,
         after: &PlanDetails,
     ) -> Result<(), Error> {
-        if gone(self.session.plan(plan))? {
+        if gone(self.session.peek_plan(plan))? {
             self.leave("plan", title, "which is gone");
             return Ok(());
         }
-        let now = self.session.plan_details(plan)?;
+        let now = self.session.peek_plan_details(plan)?;
         let (wanted, left) = back(before, after, &now);
         self.leave_fields_of("plan", title, &left);
         self.session.edit_plan_details(plan, |it| *it = wanted)
     }
 
     fn bucket_back(&mut self, before: &Bucket, after: &Bucket) -> Result<(), Error> {
-        let now = match self.session.bucket(&after.id) {
+        let now = match self.session.peek_bucket(&after.id) {
             Err(Error::NotFound { .. }) => {
                 self.leave("bucket", &after.name, "which is gone");
                 return Ok(());
@@ -266,7 +288,7 @@ impl Undo<'_> {
 
     fn task_back(&mut self, before: &TaskState, after: &TaskState) -> Result<(), Error> {
         let id = &after.task.id;
-        let now = match self.session.task(id) {
+        let now = match self.session.peek_task(id) {
             Err(Error::NotFound { .. }) => {
                 self.leave("task", &after.task.title, "which is gone");
                 return Ok(());
@@ -274,11 +296,7 @@ impl Undo<'_> {
             other => other?,
         };
         let touches_details = before.details != after.details;
-        let details = if touches_details {
-            Some(self.session.details(id, Field::Description)?)
-        } else {
-            None
-        };
+        let details = if touches_details { Some(self.session.peek_details(id)?) } else { None };
         let strip = |state: &TaskState| TaskState {
             details: state.details.clone().filter(|_| touches_details).map(without_places),
             places: BTreeMap::new(),
@@ -306,7 +324,7 @@ impl Undo<'_> {
 
     // What was made
 
-    fn take_away(&self, change: &Change) -> Result<(), Error> {
+    fn revert_create(&self, change: &Change) -> Result<(), Error> {
         match &change.write {
             Write::Task(edit) => edit.after().map_or(Ok(()), |it| self.take_task(it)),
             Write::Bucket(edit) => edit.after().map_or(Ok(()), |it| self.take_bucket(it)),
@@ -317,11 +335,12 @@ impl Undo<'_> {
 
     fn take_task(&self, made: &TaskState) -> Result<(), Error> {
         let id = &made.task.id;
-        if gone(self.session.task(id))? {
+        if gone(self.session.peek_task(id))? {
             return Ok(());
         }
+        // Whether it is as it was created decides, so all of it counts.
         let task = self.session.task(id)?;
-        let details = self.session.details(id, Field::Description)?;
+        let details = self.session.details(id)?;
         let now =
             TaskState { task, details: Some(without_places(details)), places: BTreeMap::new() };
         let as_made = TaskState {
@@ -339,7 +358,7 @@ impl Undo<'_> {
 
     fn take_bucket(&self, made: &Bucket) -> Result<(), Error> {
         let id = &made.id;
-        if gone(self.session.bucket(id))? {
+        if gone(self.session.peek_bucket(id))? {
             return Ok(());
         }
         if self.session.bucket(id)?.name != made.name || !self.session.tasks_in(id)?.is_empty() {
@@ -351,7 +370,7 @@ impl Undo<'_> {
 
     fn take_plan(&self, made: &Plan) -> Result<(), Error> {
         let id = &made.id;
-        if gone(self.session.plan(id))? {
+        if gone(self.session.peek_plan(id))? {
             return Ok(());
         }
         let is_empty = self.session.tasks(id)?.is_empty() && self.session.buckets(id)?.is_empty();
@@ -366,22 +385,10 @@ impl Undo<'_> {
 /// Returns what is there now with everything set back that is still as the run has left it, and
 /// what is not.
 fn back<T: Fields + Clone>(before: &T, after: &T, now: &T) -> (T, Vec<FieldConflict>) {
-    let mut wanted = now.clone();
-    let left = match merge(after, before, now, &std::collections::BTreeSet::new()) {
-        Merge::Rebase => {
-            wanted.graft(after, before);
-            return (wanted, Vec::new());
-        }
-        Merge::Conflict(left) => left,
-    };
-    // The fields in conflict stay as they are now: for them, the old value is theirs.
-    let mut kept = before.clone();
-    kept.copy_fields(after, &left);
-    wanted.graft(after, &kept);
-    (wanted, left)
+    merged(after, before, now, &BTreeSet::new())
 }
 
-/// Tells whether something is there no more.
+/// Returns whether something is there no more.
 fn gone<T>(result: Result<T, Error>) -> Result<bool, Error> {
     match result {
         Ok(_) => Ok(false),

@@ -11,6 +11,9 @@ use crate::host::report::{ChangeReport, ChangeStatus, Status};
 use crate::host::run::rounds::Tally;
 use crate::host::run::{Run, interrupted};
 
+/// The codes of what cuts a run off without anything being wrong with its changes.
+const CUT_OFF: [&str; 5] = ["stopped", "not_signed_in", "unavailable", "journal", "unfinished"];
+
 impl Run<'_> {
     /// Takes what came of carrying out the set that the report shows into it.
     pub(super) fn conclude(&mut self, tally: &Tally, failure: Option<Failure>) {
@@ -22,8 +25,8 @@ impl Run<'_> {
             }
         }
         self.count(tally);
-        self.made.extend(tally.written.ids().clone());
-        self.with_real_ids(tally.written.ids());
+        self.made.extend(tally.ledger.ids().clone());
+        self.with_real_ids(tally.ledger.ids());
         let report = &mut self.report;
         let stopped = self.host.interrupt.is_set()
             && report.changes.iter().any(|it| it.status != ChangeStatus::Applied);
@@ -34,41 +37,62 @@ impl Run<'_> {
             .and_then(|it| it.error.clone())
             .or_else(|| tally.broken.clone())
             .or(failure);
+        let run = report.run_id.clone();
+        for change in report.changes.iter_mut().filter(|it| !it.candidates.is_empty()) {
+            change.error = Some(change.parked(&run));
+        }
+        if let Some(parked) = report.changes.iter().find(|it| !it.candidates.is_empty()) {
+            report.error.clone_from(&parked.error);
+        }
         let unsent = |it: &ChangeReport| {
             matches!(it.status, ChangeStatus::Planned | ChangeStatus::Skipped) && it.error.is_none()
         };
         let conflict = report.count(ChangeStatus::Conflict) > 0;
-        if report.error.is_none() && !conflict && !stopped && report.changes.iter().any(unsent) {
+        if stopped && report.error.is_none() {
+            report.error = Some(interrupted());
+        }
+        if report.error.is_none() && !conflict && report.changes.iter().any(unsent) {
             // Whatever it was: nobody is told that all is done which is not.
             report.error = Some(Failure {
                 code: "unfinished".into(),
                 message: "not all of it was sent".into(),
-                hint: Some(format!("carry it on: `planwright resume {}`", report.run_id)),
                 ..Failure::default()
             });
         }
+        let failed = report.error.is_some();
         let in_doubt = report.count(ChangeStatus::Unknown) > 0;
-        if let (true, true, Some(error)) = (in_doubt, self.record.is_some(), &mut report.error) {
-            let run = &report.run_id;
-            error.hint = Some(format!(
-                "it may have been written all the same: find out with `planwright resume {run}`"
-            ));
-        }
         // A create that may have happened is not "nothing was written": to repeat it could make
         // two. An update or delete that may have happened can be repeated.
         let maybe_made =
             |it: &ChangeReport| it.status == ChangeStatus::Unknown && it.op == Op::Create;
         let wrote = wrote || report.changes.iter().any(maybe_made);
-        let failed = report.error.is_some() || stopped;
-        if stopped && report.error.is_none() {
-            report.error = Some(interrupted());
-        }
         report.status = match (conflict, failed, wrote) {
             (false, false, _) => Status::Applied,
             (_, _, true) => Status::Partial,
             (true, _, false) => Status::Conflict,
             (false, true, false) => Status::Failed,
         };
+        // What was cut off is carried on; what the service refuses for good, or somebody else has
+        // changed, is the same the next time unless somebody looks at it.
+        let cut_off = report.error.as_ref().is_some_and(|it| CUT_OFF.contains(&it.code.as_str()));
+        report.unfinished = (wrote && cut_off) || in_doubt;
+        let is_recorded = self.record.is_some();
+        if let (true, Status::Partial, Some(error)) =
+            (is_recorded, report.status, &mut report.error)
+            && report.changes.iter().all(|it| it.candidates.is_empty())
+        {
+            let how = format!("`planwright resume {run}` carries it on");
+            error.hint = Some(match error.hint.take().filter(|_| !in_doubt) {
+                Some(hint) => format!("{hint}; then {how}"),
+                None => how,
+            });
+        } else if let (true, true, Some(error)) = (is_recorded, in_doubt, &mut report.error)
+            && report.changes.iter().all(|it| it.candidates.is_empty())
+        {
+            error.hint = Some(format!(
+                "it may have been written all the same: find out with `planwright resume {run}`"
+            ));
+        }
     }
 
     /// Notes what it took.

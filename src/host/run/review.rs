@@ -14,7 +14,7 @@ use crate::policy::{AgentGrants, Grants, Reviewed, Ruling, Verdict, review};
 
 impl Run<'_> {
     pub(super) async fn review_and_apply(&mut self, program: Option<&Arc<dyn Program>>) {
-        let set = self.session.change_set();
+        let set = self.change_set();
         self.report.names = names(&self.session, &set);
         if set.is_empty() {
             self.report.status = Status::NoChanges;
@@ -55,7 +55,7 @@ impl Run<'_> {
                     .iter()
                     .flat_map(|it| [Some(it.plan()), it.moves_to()])
                     .flatten()
-                    .filter(|id| session.plan(id).is_ok_and(|plan| session.in_scope(&plan)))
+                    .filter(|id| session.peek_plan(id).is_ok_and(|plan| session.in_scope(&plan)))
                     .cloned()
                     .collect();
                 Ok((rulings, plans))
@@ -78,8 +78,9 @@ impl Run<'_> {
             caps: self.host.caps,
             earlier: self.earlier,
             limits: self.host.limits,
+            takes_back: self.origin.takes_back.clone(),
         };
         // What the policies looked at is part of what the set rests on (design.md 2.1).
-        review(self.session.change_set(), &grants, rulings)
+        review(self.change_set(), &grants, rulings)
     }
 }

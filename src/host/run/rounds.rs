@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::change::apply::{End, Part, Progress as Written, Rules, Seen, rebase};
+use crate::change::apply::{End, Ledger, Machine, Part, Rules, Seen, rebase};
 use crate::change::{Change, ChangeSet, Edit, EntityId, FieldConflict, Op, Write};
 use crate::graph::spread;
 use crate::host::Failure;
 use crate::host::apply::outcome::Outcome;
 use crate::host::apply::{Driven, Driver, VALID_FOR, drive};
 use crate::host::progress::Progress;
+use crate::host::recover::record::Record;
 use crate::host::report::{ChangeStatus, Status};
 use crate::host::run::validate::Validation;
 use crate::host::run::{Program, Run, interrupted};
-use crate::journal::{Guard, Judgement};
-use crate::model::{BucketId, PlanId};
-use crate::policy::{Cleared, ClearedRest, Verdict};
+use crate::journal::{Guard, Judgement, Lockable};
+use crate::model::snapshot::Snapshot;
+use crate::policy::{Cleared, Verdict};
 
 /// How often one entity may have moved before it counts as a conflict.
 pub(super) const MAX_REPLAYS: u32 = 8;
@@ -32,16 +33,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What has come of a set so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// What is on the board.
-    pub(super) written: Written,
+    /// What became of each part.
+    pub(super) ledger: Ledger,
     /// What came of the changes that were tried last, by their entities.
     pub(super) outcomes: BTreeMap<EntityId, Outcome>,
-    /// How often each entity's requests were sent.
-    attempts: BTreeMap<EntityId, u32>,
     /// How often each was found moved.
     moves: BTreeMap<String, u32>,
-    /// How often it was drafted or judged anew since something was written.
-    pub(super) anew: u32,
+    /// How often it was drafted or judged again since something was written.
+    pub(super) redrafts: u32,
     pub(super) conflicts: u64,
     pub(super) retries: u64,
     pub(super) replays: u64,
@@ -49,6 +48,8 @@ pub(super) struct Tally {
     pub(super) began: bool,
     /// Why nothing more was sent.
     pub(super) broken: Option<Failure>,
+    /// The round of the journal in which it is carried out, with the digest of its set.
+    round: Option<(u32, String)>,
 }
 
 /// How a round goes on.
@@ -67,6 +68,10 @@ struct MovedChange {
 }
 
 impl Tally {
+    pub(super) fn knowing(made: BTreeMap<String, String>) -> Self {
+        Self { ledger: Ledger::knowing(made), ..Self::default() }
+    }
+
     pub(super) fn outcome(&self, change: &Change) -> Option<Outcome> {
         let id = change.id();
         let mut outcome = match self.outcomes.get(&id) {
@@ -74,28 +79,28 @@ impl Tally {
             None if self.began => Outcome::new(ChangeStatus::Skipped),
             None => return None,
         };
-        outcome.attempts = self.attempts.get(&id).copied().unwrap_or(0);
-        outcome.wrote |= self.written.has_written(&id);
+        outcome.attempts = self.ledger.attempts(&id);
+        outcome.wrote |= self.ledger.has_written(&id);
         Some(outcome)
     }
 
-    /// Counts that something has moved; tells whether that was too often.
+    /// Counts that something has moved; returns whether that was too often.
     pub(super) fn moved(&mut self, key: String) -> bool {
         let times = self.moves.entry(key).or_insert(0);
         *times += 1;
         *times > MAX_REPLAYS
     }
 
-    fn take(&mut self, set: &ChangeSet, rest: &ClearedRest, driven: &Driven) {
+    fn take(&mut self, set: &ChangeSet, driven: &Driven) {
         let (retries, conflicts) = driven.machine.counts();
         self.retries += retries;
         self.conflicts += conflicts;
         self.began = true;
-        self.written.take(set, rest.rest(), &driven.machine);
+        self.ledger = driven.machine.ledger().clone();
         for (n, outcome) in driven.outcomes() {
-            let Some(change) = whole(set, rest, n) else { continue };
-            *self.attempts.entry(change.id()).or_insert(0) += outcome.attempts;
-            self.outcomes.insert(change.id(), outcome);
+            if let Some(change) = set.change(n) {
+                self.outcomes.insert(change.id(), outcome);
+            }
         }
         if let Some(failure) = &driven.broken {
             self.broken.get_or_insert_with(|| failure.clone());
@@ -103,34 +108,38 @@ impl Tally {
     }
 }
 
-/// The change of the whole set that one of the rest is.
-pub(super) fn whole<'a>(set: &'a ChangeSet, rest: &ClearedRest, n: usize) -> Option<&'a Change> {
-    let n = rest.rest().numbers.get(n.checked_sub(1)?)?;
-    set.changes().get(n.checked_sub(1)?)
-}
-
-fn plans_of(set: &ChangeSet) -> BTreeSet<PlanId> {
-    let plans = set.changes().iter().flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten();
-    plans.cloned().collect()
+/// What a set must have for itself while it is carried out: the plans it touches, and for a plan
+/// that it creates the group, so that two runs that find none of that name do not make two.
+pub(super) fn locks_of(set: &ChangeSet) -> BTreeSet<Lockable> {
+    let plans = set.changes().iter().flat_map(|change| [Some(change.plan()), change.moves_to()]);
+    let plans = plans.flatten().filter(|id| !id.is_provisional()).cloned().map(Lockable::Plan);
+    let containers = set.changes().iter().filter_map(|change| match &change.write {
+        Write::Plan(edit) => match &**edit {
+            Edit::Create { after } => Some(Lockable::Container(after.group.clone())),
+            _ => None,
+        },
+        _ => None,
+    });
+    plans.chain(containers).collect()
 }
 
 impl Run<'_> {
-    /// Carries out a set; with a program, what has moved meanwhile is drafted anew.
+    /// Carries out a set; with a program, what has moved in between is drafted again.
     pub(super) async fn carry_out(
         &mut self,
         mut cleared: Box<Cleared>,
         program: Option<&Arc<dyn Program>>,
     ) {
-        let written = Written::knowing(self.made.clone());
-        let mut tally = Tally { written, ..Tally::default() };
-        let (mut locks, mut locked): (Vec<Guard>, BTreeSet<PlanId>) = Default::default();
+        let mut tally = Tally::knowing(self.made.clone());
+        let (mut guards, mut locked): (Vec<Guard>, BTreeSet<Lockable>) = Default::default();
         let (mut validated, mut slow): (Option<Instant>, u32) = (None, 0);
         loop {
-            let plans = plans_of(cleared.set());
-            if !plans.is_subset(&locked) {
-                drop(std::mem::take(&mut locks));
-                match self.lock(&plans).await {
-                    Ok(Some(guards)) => (locks, locked) = (guards, plans),
+            let locks = locks_of(cleared.set());
+            if !locks.is_subset(&locked) {
+                // All of them in one order, or two runs could wait for each other.
+                drop(std::mem::take(&mut guards));
+                match self.lock(&locks).await {
+                    Ok(Some(held)) => (guards, locked) = (held, locks),
                     Ok(None) => return self.conclude(&tally, Some(interrupted())),
                     Err(failure) => return self.conclude(&tally, Some(failure)),
                 }
@@ -139,110 +148,110 @@ impl Run<'_> {
             if self.host.interrupt.is_set() {
                 return self.conclude(&tally, Some(interrupted()));
             }
-            let mut rest = match cleared.rest(&tally.written) {
-                Ok(rest) => rest,
-                Err(entities) => return self.unlike(&mut tally, &entities),
-            };
-            if rest.set().is_empty() {
+            let diverging = tally.ledger.diverging(cleared.set());
+            if !diverging.is_empty() {
+                return self.report_divergence(&mut tally, &diverging);
+            }
+            if !cleared.set().changes().iter().any(|change| tally.ledger.leaves(change)) {
                 return self.conclude(&tally, None);
             }
             // What a deletion takes away is read right before it.
-            let deletes = rest.set().count(Op::Delete) > 0;
+            let is_left = |change: &Change| tally.ledger.leaves(change);
+            let deletes =
+                cleared.set().changes().iter().any(|it| it.op() == Op::Delete && is_left(it));
             if deletes || validated.is_none_or(|it| it.elapsed() > VALID_FOR) {
                 let at = Instant::now();
-                let valid = self.validate(&mut tally, &cleared, rest, program).await;
-                // What is drafted anew rests on what was read a moment ago; unless that took long.
-                slow +=
-                    u32::from(at.elapsed() > MOMENT && matches!(valid, Validation::Redrafted(_)));
-                let is_fresh = at.elapsed() <= MOMENT || slow > MAX_REPLAYS;
-                let is_fine = matches!(valid, Validation::Unchanged(_));
-                validated = (is_fresh || is_fine).then_some(at);
-                match valid {
-                    Validation::Unchanged(valid) => rest = valid,
+                let validation = self.validate(&mut tally, &mut cleared, program).await;
+                match validation {
+                    Validation::Unchanged => validated = Some(at),
                     Validation::Ended => return,
-                    Validation::Redrafted(anew) => {
-                        cleared = anew;
-                        tally.anew += 1;
-                        self.pause(tally.anew.saturating_sub(1)).await;
+                    Validation::Redrafted(set) => {
+                        // What is drafted again rests on what was read a moment ago, unless that
+                        // took long: then it is validated again, but not for ever.
+                        let is_fresh = at.elapsed() <= MOMENT;
+                        slow += u32::from(!is_fresh);
+                        if slow > MAX_REPLAYS {
+                            return self.conclude(&tally, Some(too_slow()));
+                        }
+                        validated = is_fresh.then_some(at);
+                        cleared = set;
+                        tally.redrafts += 1;
+                        self.pause(tally.redrafts.saturating_sub(1)).await;
                         continue;
                     }
                 }
             }
-            self.note_twins(&mut rest);
-            let driven = match self.write(&cleared, &rest, &mut tally).await {
+            self.note_same_names(&mut cleared);
+            let driven = match self.write(&cleared, &mut tally).await {
                 Ok(driven) => driven,
                 Err(failure) => return self.conclude(&tally, Some(failure)),
             };
             if driven.machine.is_paused() {
                 validated = None;
             }
-            match self.after(&mut tally, &cleared, &rest, &driven, program).await {
+            match self.after(&mut tally, &cleared, &driven, program).await {
                 Next::Done => return,
-                Next::Continue(anew) => cleared = anew,
+                Next::Continue(set) => cleared = set,
             }
         }
     }
 
-    /// Waits until no other run of this host is at work on the plans.
-    async fn lock(&self, plans: &BTreeSet<PlanId>) -> Result<Option<Vec<Guard>>, Failure> {
+    /// Waits until no other run of this host is at work on the same.
+    pub(super) async fn lock(
+        &self,
+        locks: &BTreeSet<Lockable>,
+    ) -> Result<Option<Vec<Guard>>, Failure> {
         match &self.record {
             None => Ok(Some(Vec::new())),
-            Some(record) => record.lock(plans.clone(), Arc::clone(&self.host.interrupt)).await,
+            Some(record) => record.lock(locks.clone(), Arc::clone(&self.host.interrupt)).await,
         }
     }
 
     // Write
 
-    async fn write(
-        &mut self,
-        cleared: &Cleared,
-        rest: &ClearedRest,
-        tally: &mut Tally,
-    ) -> Result<Driven, Failure> {
+    async fn write(&mut self, cleared: &Cleared, tally: &mut Tally) -> Result<Driven, Failure> {
         let host = self.host;
-        let clear = if self.committing { Judgement::Segment } else { Judgement::Cleared };
-        let round = match &self.record {
-            None => None,
-            Some(record) => Some((record, record.judged(rest.set().clone(), clear).await?)),
-        };
-        let known = self.session.state().snapshot.known_ids().map(str::to_owned).collect();
+        let digest = cleared.set().digest();
+        if tally.round.as_ref().is_none_or(|(_, of)| *of != digest)
+            && let Some(record) = &self.record
+        {
+            // A set that goes on as it was is on record: nothing is written down twice.
+            let clear = if self.committing { Judgement::Segment } else { Judgement::Cleared };
+            tally.round = Some((record.judged(cleared.set().clone(), clear).await?, digest));
+            tally.ledger.begin_round();
+        }
+        let round = tally.round.as_ref().map(|(round, _)| *round);
         let driver = Driver {
             client: &host.client,
             clock: &*host.clock,
             now: self.session.facts().now,
             actor: &self.session.facts().me.id,
-            record: round,
+            record: self.record.as_ref().zip(round),
+            claims: self.record.as_ref().map(Record::claims),
+            settles: None,
             stop: &host.interrupt,
             watch: &host.watch,
-            known,
         };
-        let rules = Rules {
-            quarantine: host.quarantine,
-            writes_per_second: host.writes_per_second,
-            spread: spread(),
-        };
-        let driven = drive(&driver, rest.set(), tally.written.ids().clone(), rules).await;
-        tally.take(cleared.set(), rest, &driven);
-        tally.anew = 0;
+        let machine = Machine::new(cleared.set().changes(), tally.ledger.clone(), rules_of(host));
+        let driven = drive(&driver, machine).await;
+        tally.take(cleared.set(), &driven);
+        tally.redrafts = 0;
         Ok(driven)
     }
 
-    /// Notes which buckets have the names of those that are to be made.
-    fn note_twins(&self, rest: &mut ClearedRest) {
-        let is_new = |it: &Change| matches!(it.write, Write::Bucket(Edit::Create { .. }));
-        if !rest.set().changes().iter().any(is_new) {
+    /// Notes what has the names of what is to be created, so that none of it is taken for that
+    /// if an answer is lost.
+    fn note_same_names(&self, cleared: &mut Cleared) {
+        let is_new = |change: &Change| change.op() == Op::Create && change.same_name.is_empty();
+        if !cleared.set().changes().iter().any(is_new) {
             return;
         }
-        let mut changes = rest.set().changes().to_vec();
-        let snapshot = &self.session.state().snapshot;
-        for change in &mut changes {
-            let Write::Bucket(Edit::Create { after }) = &change.write else { continue };
-            let siblings = snapshot.buckets_in(&after.plan);
-            let named =
-                |it: &BucketId| snapshot.bucket(it).is_some_and(|it| it.value.name == after.name);
-            change.twins = siblings.into_iter().filter(named).map(|it| it.to_string()).collect();
+        let mut changes = cleared.set().changes().to_vec();
+        let state = self.session.state();
+        for change in changes.iter_mut().filter(|change| change.op() == Op::Create) {
+            change.same_name = same_named(change, &state.snapshot);
         }
-        rest.advance(ChangeSet::numbered(changes));
+        cleared.advance(ChangeSet::in_this_order(changes));
     }
 
     /// Decides what comes after a round.
@@ -250,27 +259,29 @@ impl Run<'_> {
         &mut self,
         tally: &mut Tally,
         cleared: &Cleared,
-        rest: &ClearedRest,
         driven: &Driven,
         program: Option<&Arc<dyn Program>>,
     ) -> Next {
         let bad = |end: &End| {
-            matches!(end, End::Failed | End::Unknown | End::Clash(_) | End::Mentions(_))
+            matches!(
+                end,
+                End::Failed | End::Unknown | End::Parked(_) | End::Clash(_) | End::Mentions(_)
+            )
         };
         let failed = driven.machine.ends().any(|(_, _, _, end)| bad(end));
         let stopped = self.host.interrupt.is_set();
-        let movers: Vec<MovedChange> = driven
+        let moved: Vec<MovedChange> = driven
             .machine
             .ends()
             .filter_map(|(n, part, _, end)| match end {
                 End::Moved(seen) => {
-                    let change = whole(cleared.set(), rest, n)?.clone();
+                    let change = cleared.set().change(n)?.clone();
                     Some(MovedChange { change, part: part.clone(), seen: seen.clone() })
                 }
                 _ => None,
             })
             .collect();
-        if movers.is_empty()
+        if moved.is_empty()
             && driven.machine.is_paused()
             && !failed
             && !stopped
@@ -278,11 +289,11 @@ impl Run<'_> {
         {
             return Next::Continue(Box::new(cleared.clone()));
         }
-        if movers.is_empty() {
+        if moved.is_empty() {
             self.conclude(tally, None);
             return Next::Done;
         }
-        let (rebased, conflicts, too_often) = Self::rebase(tally, cleared.set(), &movers);
+        let (rebased, conflicts, too_often) = Self::rebase(tally, cleared.set(), &moved);
         let may_replay = |(change, fields): &(Change, Vec<FieldConflict>)| {
             change.op() != Op::Delete || fields.iter().any(|it| change.reads.contains(&it.field))
         };
@@ -295,10 +306,9 @@ impl Run<'_> {
             self.conclude(tally, None);
             return Next::Done;
         }
-        let times = movers.iter().filter_map(|it| tally.moves.get(&key(&it.change.id()))).max();
+        let times = moved.iter().filter_map(|it| tally.moves.get(&key(&it.change.id()))).max();
         self.pause(times.copied().unwrap_or(1)).await;
-        self.session
-            .renew_parts(movers.iter().map(|it| (&it.change, &it.part, it.seen.as_deref())));
+        self.session.adopt_parts(moved.iter().map(|it| (&it.change, &it.part, it.seen.as_deref())));
         match program {
             Some(program) if !conflicts.is_empty() => self.replay(tally, program, &conflicts).await,
             _ => {
@@ -312,24 +322,24 @@ impl Run<'_> {
     fn rebase(
         tally: &mut Tally,
         set: &ChangeSet,
-        movers: &[MovedChange],
+        moved: &[MovedChange],
     ) -> (ChangeSet, Vec<(Change, Vec<FieldConflict>)>, bool) {
         let mut changes = set.changes().to_vec();
         let (mut conflicts, mut too_often) = (Vec::new(), false);
-        for mover in movers {
-            too_often |= tally.moved(key(&mover.change.id()));
-            let at = mover.change.n.saturating_sub(1);
-            let result = match (&mover.seen, changes.get_mut(at)) {
-                (Some(seen), Some(change)) => rebase(change, &mover.part, seen),
+        for it in moved {
+            too_often |= tally.moved(key(&it.change.id()));
+            let change = changes.iter_mut().find(|change| change.n == it.change.n);
+            let result = match (&it.seen, change) {
+                (Some(seen), Some(change)) => rebase(change, &it.part, seen),
                 _ => Err(Vec::new()),
             };
             if let Err(fields) = result {
-                conflicts.push((mover.change.clone(), fields));
+                conflicts.push((it.change.clone(), fields));
             } else if too_often {
-                conflicts.push((mover.change.clone(), Vec::new()));
+                conflicts.push((it.change.clone(), Vec::new()));
             }
         }
-        (ChangeSet::numbered(changes), conflicts, too_often)
+        (ChangeSet::in_this_order(changes), conflicts, too_often)
     }
 
     async fn pause(&self, times: u32) {
@@ -349,16 +359,16 @@ impl Run<'_> {
     ) -> Next {
         tally.replays += 1;
         self.host.watch.tell(Progress::Replaying { times: tally.replays });
-        let before = self.session.change_set();
+        let before = self.change_set();
         self.session.begin_again();
         let drafted = self.draft(program).await;
-        let set = self.session.change_set();
+        let set = self.change_set();
         let failed = drafted.err();
-        let unlike = match &failed {
+        let diverging = match &failed {
             Some(_) => Vec::new(),
-            None => tally.written.rest_of(&set).err().unwrap_or_default(),
+            None => tally.ledger.diverging(&set),
         };
-        if failed.is_some() || !unlike.is_empty() {
+        if failed.is_some() || !diverging.is_empty() {
             // The report stays that of the set of which something may be on the board.
             self.session.rest_on(&before);
             for (change, fields) in conflicts {
@@ -372,13 +382,13 @@ impl Run<'_> {
                     self.report.warnings.push(text);
                     self.conclude(tally, None);
                 }
-                None => self.unlike(tally, &unlike),
+                None => self.report_divergence(tally, &diverging),
             }
             return Next::Done;
         }
         if set.is_empty() {
             self.show(&set, None);
-            if tally.written.is_nothing() {
+            if tally.ledger.is_blank() {
                 self.report.status = Status::NoChanges;
                 self.judged(&set, Judgement::NoChanges).await;
                 self.count(tally);
@@ -391,7 +401,7 @@ impl Run<'_> {
     }
 
     /// A replay wants something else where something was written already.
-    fn unlike(&mut self, tally: &mut Tally, entities: &[EntityId]) {
+    fn report_divergence(&mut self, tally: &mut Tally, entities: &[EntityId]) {
         let names: Vec<String> = entities.iter().map(ToString::to_string).collect();
         self.report.warnings.push(format!(
             "run again after a conflict, the program wants something else of what it has written already: {}",
@@ -414,7 +424,7 @@ impl Run<'_> {
 
     /// Has the whole set judged again.
     pub(super) async fn review_again(&mut self, tally: &mut Tally) -> Next {
-        let reviewed = self.review(self.session.change_set()).await;
+        let reviewed = self.review(self.change_set()).await;
         if self.host.interrupt.is_set() {
             self.conclude(tally, Some(interrupted()));
             return Next::Done;
@@ -428,7 +438,7 @@ impl Run<'_> {
             _ => (Status::Denied, Judgement::Denied),
         };
         self.judged(reviewed.set(), judgement).await;
-        if tally.written.is_nothing() {
+        if tally.ledger.is_blank() {
             self.report.status = status;
             self.count(tally);
         } else {
@@ -436,6 +446,47 @@ impl Run<'_> {
             self.report.status = Status::Partial;
         }
         Next::Done
+    }
+}
+
+/// Returns how a set is to be carried out.
+pub(super) fn rules_of(host: &crate::host::Host) -> Rules {
+    Rules {
+        quarantine: host.quarantine,
+        writes_per_second: host.writes_per_second,
+        spread: spread(),
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure {
+        code: "conflict".into(),
+        message: "the board changes faster than it can be read".into(),
+        hint: Some("run it again when fewer people are at work on it".into()),
+        ..Failure::default()
+    }
+}
+
+/// Returns the ids of what has the name of something new, where it is to be.
+fn same_named(change: &Change, snapshot: &Snapshot) -> BTreeSet<String> {
+    let (plan, title) = (change.plan(), change.title());
+    match &change.write {
+        Write::Task(_) => {
+            let here = |task: &&crate::model::Task| task.plan == *plan && task.title == title;
+            let all = snapshot.tasks().map(|task| &task.value).filter(here);
+            all.map(|task| task.id.to_string()).collect()
+        }
+        Write::Bucket(_) => {
+            let all = snapshot.buckets().map(|bucket| &bucket.value);
+            let here = all.filter(|bucket| bucket.plan == *plan && bucket.name == title);
+            here.map(|bucket| bucket.id.to_string()).collect()
+        }
+        Write::Plan(_) => {
+            let all = snapshot.all_plans().unwrap_or_default().iter();
+            let all = all.filter_map(|id| snapshot.plan(id)).map(|plan| &plan.value);
+            all.filter(|plan| plan.title == title).map(|plan| plan.id.to_string()).collect()
+        }
+        Write::PlanDetails { .. } => BTreeSet::new(),
     }
 }
 

@@ -1,23 +1,137 @@
-//! A run's set as a file, and a file's set as a run's.
+//! Runs of sets that were drafted before: saved in a file, pending at a prompt, or left over by a
+//! run that was cut off.
 
 use crate::change::{ChangeSet, Draft, Edit, Saved, Write, saved};
-use crate::host::Session;
+use crate::host::apply::outcome::failure as from_graph;
+use crate::host::recover::record::Origin;
+use crate::host::recover::resume::Restored;
 use crate::host::run::Run;
-use crate::model::Versioned;
+use crate::host::{Failure, Finished, Host, Session, Start};
+use crate::journal::{Purpose, RunId};
+use crate::model::snapshot::Snapshot;
+use crate::model::{ETag, Versioned};
+
+impl Host {
+    /// Applies a saved set: rests it on what is there now, judges it by what is in force now,
+    /// then applies it. Deletions need to be granted anew: a file grants nothing.
+    pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
+        start.purpose = Purpose::Apply;
+        let (here, there) = (&self.service, &saved.service);
+        if here != there {
+            let mut run = match self.open(start).await {
+                Ok(run) => run,
+                Err(finished) => return *finished,
+            };
+            run.fail(Failure {
+                code: "other_service".into(),
+                message: format!("the change set was drafted against {there}, this is {here}"),
+                hint: Some(
+                    "name the service it was drafted against: --graph-url or --profile".into(),
+                ),
+                ..Failure::default()
+            });
+            return run.finish().await;
+        }
+        let takes_up = Some(saved.digest.clone());
+        let parent = RunId::parse(&saved.run_id).ok();
+        let origin = Origin { parent, takes_up, ..Origin::default() };
+        self.apply_set(origin, start, saved.change_set, None).await
+    }
+
+    /// Applies a set that was drafted by looking at the board, as `start` says.
+    pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
+        self.apply_set(Origin::default(), start, set, None).await
+    }
+
+    /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
+    /// it. What was looked at in the session in which it was drafted counts as in a run.
+    pub(crate) async fn apply_set(
+        &self,
+        origin: Origin,
+        start: Start,
+        set: ChangeSet,
+        drafted_in: Option<&Session>,
+    ) -> Finished {
+        let mut run = match self.open(start).await {
+            Ok(run) => run,
+            Err(finished) => return *finished,
+        };
+        run.origin = origin;
+        if let Err(failure) = run.begin_record(!set.is_empty()).await {
+            run.fail(failure);
+            return run.finish().await;
+        }
+        run.apply_loaded(set, drafted_in).await;
+        run.finish().await
+    }
+
+    /// Carries on what the journal has of a run: finds out what became of what was sent, then
+    /// applies what is left.
+    pub(crate) async fn resume_restored(
+        &self,
+        origin: Origin,
+        start: Start,
+        mut restored: Restored,
+    ) -> Finished {
+        let mut run = match self.open(start).await {
+            Ok(run) => run,
+            Err(finished) => return *finished,
+        };
+        run.origin = origin;
+        let recorded = run.begin_record(true).await;
+        let settled = match recorded {
+            Ok(()) => run.settle(&mut restored).await,
+            Err(failure) => Err(failure),
+        };
+        let left = match settled {
+            Ok(()) => restored.left(&self.client).await.map_err(|error| from_graph(&error)),
+            Err(failure) => Err(failure),
+        };
+        match left {
+            Ok(left) => {
+                run.numbers = left.changes().iter().map(|it| (it.id(), it.n)).collect();
+                run.made = restored.ledger.ids().clone();
+                run.apply_loaded(left, None).await;
+            }
+            Err(failure) => run.fail(failure),
+        }
+        run.report_in_doubt(&restored);
+        run.finish().await
+    }
+}
 
 impl Run<'_> {
-    /// Takes up a set that was drafted before, as if it had just been.
-    pub(super) fn take_up(&self, set: &ChangeSet, drafted_in: Option<&Session>) {
-        let seen = drafted_in.map(|it| (it.read_set(), it.state().snapshot.clone()));
-        let mut state = self.session.state();
-        state.draft = Draft::of_set(set);
-        if let Some((reads, snapshot)) = seen {
-            state.snapshot = snapshot;
-            state.lists = reads.lists;
-            for (id, fields) in reads.fields {
-                fields.into_iter().for_each(|it| state.draft.note_read(id.clone(), it));
+    /// Loads a set that was drafted before, rests it on what is there now, and applies it.
+    async fn apply_loaded(&mut self, set: ChangeSet, drafted_in: Option<&Session>) {
+        self.take_up(&set, drafted_in);
+        let named = set.clone();
+        let learn = move |session: &Session| {
+            named.changes().iter().for_each(|it| session.learn_names(it, it.plan()));
+            Ok(())
+        };
+        // Where names cannot be read, ids are shown.
+        let _shown_as_id = self.host.on_thread(&self.session, learn).await;
+        match self.refresh(&set).await {
+            Err(tally) => {
+                self.show(&set, None);
+                self.conclude(&tally.0, tally.1);
+            }
+            Ok(set) => {
+                self.session.rest_on(&set);
+                self.review_and_apply(None).await;
             }
         }
+    }
+
+    /// Loads a set that was drafted before, as if it had just been.
+    pub(super) fn take_up(&self, set: &ChangeSet, drafted_in: Option<&Session>) {
+        let drafted_on = drafted_in.map(|it| (it.reads(), it.state().snapshot.clone()));
+        let mut state = self.session.state();
+        state.draft = Draft::of_set(set);
+        if let Some((reads, snapshot)) = drafted_on {
+            (state.reads, state.snapshot) = (reads, snapshot);
+        }
+        let mut rests_on = Snapshot::default();
         for change in set.changes() {
             match &change.write {
                 Write::Plan(edit) => {
@@ -27,17 +141,17 @@ impl Run<'_> {
                         continue;
                     };
                     let read = Versioned::new(before.clone(), basis.clone());
-                    state.snapshot.add_plan(before.id.clone(), read);
+                    rests_on.add_plan(before.id.clone(), read);
                 }
                 Write::PlanDetails { plan, edit: Edit::Update { before, basis, .. }, .. } => {
                     let read = Versioned::new(before.clone(), basis.clone());
-                    state.snapshot.add_plan_details(plan.clone(), read);
+                    rests_on.add_plan_details(plan.clone(), read);
                 }
                 Write::Bucket(
                     Edit::Update { before, basis, .. } | Edit::Delete { before, basis },
                 ) => {
                     let read = Versioned::new(before.clone(), basis.clone());
-                    state.snapshot.add_bucket(before.id.clone(), read);
+                    rests_on.add_bucket(before.id.clone(), read);
                 }
                 Write::Task(edit) => {
                     let (Edit::Update { before, basis, .. } | Edit::Delete { before, basis }) =
@@ -47,20 +161,27 @@ impl Run<'_> {
                     };
                     let id = before.task.id.clone();
                     let read = Versioned::new(before.task.clone(), basis.task.clone());
-                    state.snapshot.add_task(id.clone(), read);
-                    if let (Some(details), Some(tag)) = (&before.details, &basis.details) {
-                        let read = Versioned::new(details.clone(), tag.clone());
-                        state.snapshot.add_details(id.clone(), read);
+                    rests_on.add_task(id.clone(), read);
+                    if let Some(details) = &before.details {
+                        // Known to be empty without a tag of their own: older than any.
+                        let none = || ETag::new(String::new());
+                        let tag = basis.details.clone().unwrap_or_else(none);
+                        let read = Versioned::new(details.clone(), tag);
+                        rests_on.add_details(id.clone(), read);
                     }
                     for (board, tag) in &basis.places {
                         let place = before.places.get(board).cloned().unwrap_or_default();
                         let read = Versioned::new(place, tag.clone());
-                        state.snapshot.add_place(id.clone(), *board, read);
+                        rests_on.add_place(id.clone(), *board, read);
                     }
                 }
                 Write::PlanDetails { .. } | Write::Bucket(_) => {}
             }
         }
+        // Whatever was read later: this is what the changes rest on.
+        state.snapshot.adopt(rests_on);
+        drop(state);
+        self.session.count_reads_of(set);
     }
 
     pub(super) fn to_save(&self, set: &ChangeSet) -> Saved {

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use crate::change::{Change, ChangeSet, FieldConflict};
 use crate::host::Failure;
 use crate::host::apply::before_images;
-use crate::host::apply::current::{Needs, Now};
-use crate::host::apply::drift::{Check, check};
+use crate::host::apply::drift::Drift;
 use crate::host::apply::outcome::{Outcome, failure};
-use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key, whole};
+use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key};
 use crate::host::run::{Program, Run, interrupted};
-use crate::model::PlanId;
-use crate::policy::{Cleared, ClearedRest};
+use crate::host::session::refresh::Refreshed;
+use crate::policy::Cleared;
 
 /// How a validation goes on.
 pub(super) enum Validation {
     /// Nothing that counts has moved.
-    Unchanged(ClearedRest),
-    /// It was drafted or judged anew, on what is there now.
+    Unchanged,
+    /// It was drafted or judged again, on what is there now.
     Redrafted(Box<Cleared>),
     /// It is over; the report says what has come of it.
     Ended,
@@ -34,114 +33,129 @@ impl From<Next> for Validation {
 }
 
 impl Run<'_> {
+    /// Reads again what a set rests on. What the run itself has written is set back in it.
+    async fn refreshed(&self, tally: &Tally, set: &ChangeSet) -> Result<Refreshed, Failure> {
+        let left: Vec<Change> =
+            set.changes().iter().filter(|change| tally.ledger.leaves(change)).cloned().collect();
+        let mut now = tokio::select! {
+            biased;
+            () = self.host.interrupt.wait() => return Err(interrupted()),
+            read = self.session.refreshed(&self.host.client, &left) => {
+                read.map_err(|error| failure(&error))?
+            }
+        };
+        now.snapshot.without(&tally.ledger, &self.session.state().snapshot);
+        Ok(now)
+    }
+
+    fn drift(&self, tally: &Tally, set: &ChangeSet, now: &Refreshed) -> Drift {
+        let state = self.session.state();
+        Drift::of(set, &state.reads, &state.snapshot, &now.snapshot, &tally.ledger)
+    }
+
     pub(super) async fn validate(
         &mut self,
         tally: &mut Tally,
-        cleared: &Cleared,
-        rest: ClearedRest,
+        cleared: &mut Cleared,
         program: Option<&Arc<dyn Program>>,
     ) -> Validation {
-        let reads = self.session.read_set();
-        let needs = Needs::of(rest.set().changes(), &reads, &self.session.state().snapshot);
-        let read = tokio::select! {
-            biased;
-            () = self.host.interrupt.wait() => {
-                self.conclude(tally, Some(interrupted()));
-                return Validation::Ended;
-            }
-            read = Now::fetch(&self.host.client, needs) => read,
-        };
-        let mut now = match read {
+        let now = match self.refreshed(tally, cleared.set()).await {
             Ok(now) => now,
-            Err(error) => {
-                self.conclude(tally, Some(failure(&error)));
+            Err(failure) => {
+                self.conclude(tally, Some(failure));
                 return Validation::Ended;
             }
         };
-        let checked = {
-            let old = &self.session.state().snapshot;
-            if self.session.facts().scope.is_some() {
-                let known =
-                    |id: &PlanId| old.plan(id).is_some_and(|it| self.session.in_scope(&it.value));
-                now.keep_in_scope(known);
-            }
-            now.no_older_than(old);
-            check(rest.set(), &reads, old, &now, &tally.written)
-        };
-        if checked.moved.is_empty() && checked.elsewhere.is_empty() {
-            return self.rest_on(tally, rest, checked, now).await;
+        let drift = self.drift(tally, cleared.set(), &now);
+        if drift.is_none() {
+            return self.rest_on(tally, cleared, drift, now).await;
         }
-        tally.conflicts += u64::try_from(checked.moved.len().max(1)).unwrap_or(1);
-        let id = |n: usize| whole(cleared.set(), &rest, n).map(Change::id);
-        let mut too_often = tally.anew > MAX_REPLAYS;
-        for id in checked.moved.keys().filter_map(|n| id(*n)) {
-            too_often |= tally.moved(key(&id));
+        tally.conflicts += u64::try_from(drift.moved.len().max(1)).unwrap_or(1);
+        let mut too_often = tally.redrafts > MAX_REPLAYS;
+        for change in drift.moved.keys().filter_map(|n| cleared.set().change(*n)) {
+            too_often |= tally.moved(key(&change.id()));
         }
-        for it in &checked.elsewhere {
-            too_often |= tally.moved(it.key.clone());
+        for it in &drift.elsewhere {
+            too_often |= tally.moved(format!("{:?}", it.read));
         }
-        let may_replay = !too_often && checked.moved.values().all(|it| it.may_replay);
+        let may_replay = !too_often && drift.moved.values().all(|it| it.may_replay);
         let program = program.filter(|_| may_replay);
-        let nothing_moved = checked.moved.is_empty();
-        if nothing_moved && program.is_none() && !too_often && tally.written.is_nothing() {
+        let nothing_moved = drift.moved.is_empty();
+        if nothing_moved && program.is_none() && !too_often && tally.ledger.is_blank() {
             // What a set rests on that was drafted before stands in it; the rest is what policies
-            // looked at, and they look again.
-            self.session.renew(now, &tally.written);
+            // read, and they read again.
+            self.session.adopt(now, &tally.ledger);
             self.session.forget_other_reads(cleared.set());
             return self.review_again(tally).await.into();
         }
         let Some(program) = program else {
-            for (n, moved) in checked.moved {
-                if let Some(id) = id(n) {
-                    tally.outcomes.insert(id, moved.outcome());
-                }
-            }
-            if let (true, Some(it)) = (nothing_moved, checked.elsewhere.into_iter().next())
-                && let Some(id) = id(1)
-            {
-                let mut outcome = Outcome::conflict(it.fields);
-                if let Some(error) = outcome.error.as_mut() {
-                    error.message = it.message;
-                }
-                tally.outcomes.insert(id, outcome);
-            }
+            Self::tally_drift(tally, cleared.set(), drift);
             self.conclude(tally, None);
             return Validation::Ended;
         };
-        let conflicts: Vec<(Change, Vec<FieldConflict>)> = checked
+        let conflicts: Vec<(Change, Vec<FieldConflict>)> = drift
             .moved
             .into_iter()
-            .filter_map(|(n, it)| Some((whole(cleared.set(), &rest, n)?.clone(), it.fields)))
+            .filter_map(|(n, it)| Some((cleared.set().change(n)?.clone(), it.fields)))
             .collect();
-        self.session.renew(now, &tally.written);
+        self.session.adopt(now, &tally.ledger);
         self.replay(tally, program, &conflicts).await.into()
+    }
+
+    /// Enters what has moved as what came of the changes.
+    fn tally_drift(tally: &mut Tally, set: &ChangeSet, drift: Drift) {
+        // Whoever decides is told of all that has moved, of what they only read, too.
+        let elsewhere: Vec<String> = drift.elsewhere.iter().map(|it| it.message.clone()).collect();
+        let mut outcomes: Vec<_> = drift
+            .moved
+            .into_iter()
+            .filter_map(|(n, it)| Some((set.change(n)?.id(), it.outcome())))
+            .collect();
+        if outcomes.is_empty()
+            && let Some(first) = set.changes().first()
+        {
+            let fields = drift.elsewhere.into_iter().next().map(|it| it.fields).unwrap_or_default();
+            let mut outcome = Outcome::conflict(fields);
+            if let Some(error) = outcome.error.as_mut() {
+                error.message = elsewhere.join("; ");
+            }
+            outcomes.push((first.id(), outcome));
+        } else if let Some(error) = outcomes.first_mut().and_then(|it| it.1.error.as_mut())
+            && !elsewhere.is_empty()
+        {
+            error.message = format!("{}; {}", error.message, elsewhere.join("; "));
+        }
+        tally.outcomes.extend(outcomes);
     }
 
     /// Rests the set on what is there now, where nothing that counts has moved.
     async fn rest_on(
         &mut self,
         tally: &mut Tally,
-        mut rest: ClearedRest,
-        checked: Check,
-        now: Now,
+        cleared: &mut Cleared,
+        drift: Drift,
+        now: Refreshed,
     ) -> Validation {
-        // What no one looked at has moved: nothing is against it, but it is judged as it is now.
-        if !checked.is_same && tally.written.is_nothing() && tally.anew <= MAX_REPLAYS {
-            self.session.renew(now, &tally.written);
-            self.session.rest_on(&checked.set);
+        // What nobody read has moved: nothing is against it, but it is judged as it is now.
+        if !drift.is_same && tally.ledger.is_blank() && tally.redrafts <= MAX_REPLAYS {
+            self.session.adopt(now, &tally.ledger);
+            self.session.rest_on(&drift.set);
             return self.review_again(tally).await.into();
         }
         // In the middle of writing it goes out on the tags that its parts rest on.
-        let set = if checked.is_same { checked.set } else { rest.set().clone() };
+        let set = if drift.is_same { drift.set } else { cleared.set().clone() };
         let mut changes = set.changes().to_vec();
-        if self.record.is_some()
-            && let Err(error) = before_images::keep(&self.host.client, &mut changes, &now).await
-        {
-            self.conclude(tally, Some(failure(&error)));
-            return Validation::Ended;
+        if self.record.is_some() {
+            let mut left: Vec<&mut Change> =
+                changes.iter_mut().filter(|change| tally.ledger.leaves(change)).collect();
+            let kept = before_images::keep(&self.host.client, &mut left, &now.snapshot).await;
+            if let Err(error) = kept {
+                self.conclude(tally, Some(failure(&error)));
+                return Validation::Ended;
+            }
         }
-        rest.advance(ChangeSet::numbered(changes));
-        Validation::Unchanged(rest)
+        cleared.advance(ChangeSet::in_this_order(changes));
+        Validation::Unchanged
     }
 
     /// Rests a set that was drafted a while ago on what is there now.
@@ -153,43 +167,17 @@ impl Run<'_> {
         set: &ChangeSet,
     ) -> Result<ChangeSet, Box<(Tally, Option<Failure>)>> {
         let mut tally = Tally::default();
-        // Of a set from a file only what stands in it is known.
-        let reads = self.session.read_set();
-        let needs = Needs::of(set.changes(), &reads, &self.session.state().snapshot);
-        let read = tokio::select! {
-            biased;
-            () = self.host.interrupt.wait() => return Err(Box::new((tally, Some(interrupted())))),
-            read = Now::fetch(&self.host.client, needs) => read,
-        };
-        let now = match read {
+        let now = match self.refreshed(&tally, set).await {
             Ok(now) => now,
-            Err(error) => return Err(Box::new((tally, Some(failure(&error))))),
+            Err(failure) => return Err(Box::new((tally, Some(failure)))),
         };
-        let checked = {
-            let old = &self.session.state().snapshot;
-            check(set, &reads, old, &now, &tally.written)
-        };
-        if checked.moved.is_empty() && checked.elsewhere.is_empty() {
-            self.session.renew(now, &tally.written);
-            return Ok(checked.set);
+        let drift = self.drift(&tally, set, &now);
+        if drift.is_none() {
+            self.session.adopt(now, &tally.ledger);
+            return Ok(drift.set);
         }
-        tally.conflicts = u64::try_from(checked.moved.len().max(1)).unwrap_or(u64::MAX);
-        let elsewhere: Vec<String> = checked.elsewhere.into_iter().map(|it| it.message).collect();
-        let nothing_moved = checked.moved.is_empty();
-        if let (true, Some(first)) = (nothing_moved, set.changes().first()) {
-            tally.outcomes.insert(first.id(), Outcome::conflict(Vec::new()));
-        }
-        for (n, moved) in checked.moved {
-            if let Some(change) = set.changes().get(n.saturating_sub(1)) {
-                tally.outcomes.insert(change.id(), moved.outcome());
-            }
-        }
-        // Whoever decides is told of all that has moved, of what they only looked at, too.
-        let told = tally.outcomes.values_mut().find_map(|it| it.error.as_mut());
-        if let (Some(error), false) = (told, elsewhere.is_empty()) {
-            let own = (!nothing_moved).then(|| error.message.clone());
-            error.message = own.into_iter().chain(elsewhere).collect::<Vec<_>>().join("; ");
-        }
+        tally.conflicts = u64::try_from(drift.moved.len().max(1)).unwrap_or(u64::MAX);
+        Self::tally_drift(&mut tally, set, drift);
         Err(Box::new((tally, None)))
     }
 }

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::broker::{Query, Response};
+use crate::change::Read;
+use crate::host::broker::Query;
 use crate::host::{Error, Session};
 use crate::model::{BucketId, Plan, PlanId, Recurrence, RosterId, TaskId, User};
 
@@ -43,13 +44,13 @@ impl Session {
         let id = &*self.real(id);
         let plan = &*self.real(plan);
         self.check_beta("moving a task to another plan")?;
-        self.plan(plan)?;
+        self.peek_plan(plan)?;
         if let Some(bucket) = bucket
-            && self.bucket(bucket)?.plan != *plan
+            && self.peek_bucket(bucket)?.plan != *plan
         {
             return Err(Error::Invalid("the bucket belongs to a third plan".to_owned()));
         }
-        if self.task(id)?.plan == *plan && bucket.is_none() {
+        if self.peek_task(id)?.plan == *plan && bucket.is_none() {
             return Ok(());
         }
         self.edit_task(id, |task| {
@@ -104,15 +105,18 @@ impl Session {
     /// The service can not be asked.
     pub fn roster_members(&self, id: &PlanId) -> Result<Option<Vec<User>>, Error> {
         let id = &*self.real(id);
-        let plan = self.plan(id)?;
+        let plan = self.peek_plan(id)?;
         let Some(roster) = &plan.roster else { return Ok(None) };
         let mut ids: BTreeSet<_> = plan.new_members.into_iter().collect();
         if roster.is_provisional() {
             ids.insert(self.facts().me.id.clone());
-        } else if let Response::MemberIds(there) =
-            self.fetch(&Query::RosterMembers(roster.clone()))?
-        {
-            ids.extend(there);
+        } else {
+            if self.state().snapshot.members_of_roster(roster).is_none() {
+                self.fetch(&Query::RosterMembers(roster.clone()))?;
+            }
+            let there = self.state().snapshot.members_of_roster(roster).map(<[_]>::to_vec);
+            ids.extend(there.unwrap_or_default());
+            self.count(Read::RosterMembers(roster.clone()));
         }
         let users = ids.iter().map(|it| self.find_user(it.as_str()));
         users.collect::<Result<_, _>>().map(Some)

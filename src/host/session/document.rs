@@ -1,8 +1,7 @@
-//! A plan as a document, and a document as wishes: copying, exporting, importing.
+//! A plan as a document, and a document as edits: copying, exporting, importing.
 
 use std::collections::BTreeMap;
 
-use crate::change::Field;
 use crate::host::{Error, Failure, NewItem, NewTask, Session};
 use crate::model::document::FORMAT;
 use crate::model::{
@@ -16,8 +15,8 @@ impl Session {
     /// # Errors
     /// The plan does not exist or the service can not be asked.
     pub fn document(&self, plan: &PlanId) -> Result<PlanDocument, Error> {
-        let title = self.plan(plan)?.title;
-        let names = self.plan_details(plan)?.labels;
+        let title = self.peek_plan(plan)?.title;
+        let names = self.peek_plan_details(plan)?.labels;
         let mut document = PlanDocument {
             format: FORMAT,
             title,
@@ -29,10 +28,10 @@ impl Session {
             for task in self.tasks_in_order(&id)? {
                 tasks.push(self.task_document(&task, &names)?);
             }
-            document.buckets.push(BucketDocument { name: self.bucket(&id)?.name, tasks });
+            document.buckets.push(BucketDocument { name: self.peek_bucket(&id)?.name, tasks });
         }
         for id in self.tasks(plan)? {
-            if self.task(&id)?.bucket.is_none() {
+            if self.peek_task(&id)?.bucket.is_none() {
                 document.tasks.push(self.task_document(&id, &names)?);
             }
         }
@@ -44,8 +43,8 @@ impl Session {
         id: &TaskId,
         names: &BTreeMap<Category, String>,
     ) -> Result<TaskDocument, Error> {
-        let task = self.task(id)?;
-        let details = self.details(id, Field::Description)?;
+        let task = self.peek_task(id)?;
+        let details = self.peek_details(id)?;
         let label = |it: &Category| match names.get(it) {
             Some(name) if names.values().filter(|other| *other == name).count() == 1 => {
                 name.clone()
@@ -123,7 +122,7 @@ impl Session {
         let ids = if plan.is_provisional() { Vec::new() } else { self.buckets(plan)? };
         let mut alike = None;
         for id in ids {
-            let other = self.bucket(&id)?.name;
+            let other = self.peek_bucket(&id)?.name;
             if other == name {
                 return Ok(id);
             }

@@ -1,10 +1,11 @@
-//! What a program wants changed: recorded in the draft, never sent from here.
+//! Recording edits in the draft. Nothing is sent from here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::change::Field;
+use crate::change::TaskField;
+use crate::host::broker::{Query, Response};
 use crate::host::{Error, Session};
 use crate::model::link;
 use crate::model::{
@@ -15,7 +16,7 @@ use crate::model::{
 /// What people see of a key among the references of a task.
 pub(crate) const KEY_ALIAS: &str = "Planwright key";
 
-/// What is wanted of a new task.
+/// A task to be created.
 #[derive(Debug, Clone, Default)]
 pub struct NewTask {
     /// Its title.
@@ -48,7 +49,7 @@ pub struct NewTask {
     pub references: Vec<(String, Reference)>,
 }
 
-/// What is wanted of a line of a new task's checklist.
+/// A line of the checklist of a task to be created.
 #[derive(Debug, Clone, Default)]
 pub struct NewItem {
     /// What is to be done.
@@ -65,7 +66,7 @@ impl Session {
     pub fn edit_plan(&self, id: &PlanId, edit: impl FnOnce(&mut Plan)) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.plan(id)?;
+        self.peek_plan(id)?;
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
         self.state().draft.edit_plan(read.as_ref(), id, edit);
         Ok(())
@@ -82,7 +83,7 @@ impl Session {
     ) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        let title = self.plan(id)?.title;
+        let title = self.peek_plan(id)?.title;
         let read = if id.is_provisional() { None } else { Some(self.read_plan_details(id)?) };
         self.state().draft.edit_plan_details(read.as_ref(), (id, &title), edit);
         Ok(())
@@ -95,11 +96,11 @@ impl Session {
     pub fn delete_plan(&self, id: &PlanId) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        let tasks: BTreeSet<TaskId> = self.listed_tasks(id)?.into_iter().collect();
+        let tasks: BTreeSet<TaskId> = self.peek_tasks(id)?.into_iter().collect();
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
             tasks.into_iter().partition(TaskId::is_provisional);
         new.iter().try_for_each(|it| self.delete_task(it))?;
-        for bucket in self.listed_buckets(id)?.iter().filter(|it| it.is_provisional()) {
+        for bucket in self.peek_buckets(id)?.iter().filter(|it| it.is_provisional()) {
             self.delete_bucket(bucket)?;
         }
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
@@ -114,10 +115,10 @@ impl Session {
     pub fn create_bucket(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
         let plan = &*self.real(plan);
         self.check_writable()?;
-        let siblings = self.listed_buckets(plan)?;
+        let siblings = self.peek_buckets(plan)?;
         let last = siblings
             .iter()
-            .filter_map(|id| self.bucket(id).ok())
+            .filter_map(|id| self.peek_bucket(id).ok())
             .map(|it| it.order_hint)
             .max()
             .unwrap_or_default();
@@ -137,7 +138,7 @@ impl Session {
     pub fn edit_bucket(&self, id: &BucketId, edit: impl FnOnce(&mut Bucket)) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.bucket(id)?;
+        self.peek_bucket(id)?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
         self.state().draft.edit_bucket(read.as_ref(), id, edit);
         Ok(())
@@ -151,7 +152,7 @@ impl Session {
         let id = &*self.real(id);
         self.check_writable()?;
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
-            self.tasks_in(id)?.into_iter().partition(TaskId::is_provisional);
+            self.peek_tasks_in(id)?.into_iter().partition(TaskId::is_provisional);
         if id.is_provisional() && !old.is_empty() {
             return Err(Error::Invalid(
                 "the bucket is new and holds tasks that were moved into it: move them on first"
@@ -171,7 +172,7 @@ impl Session {
     pub fn edit_task(&self, id: &TaskId, edit: impl FnOnce(&mut Task)) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.task(id)?;
+        self.with_task(id, |_| ())?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
         self.state().draft.edit_task(read.as_ref(), None, id, |it| edit(&mut it.task));
         Ok(())
@@ -188,17 +189,11 @@ impl Session {
     ) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.task(id)?;
+        self.with_task(id, |_| ())?;
         let (read, details) = if id.is_provisional() {
             (None, None)
         } else {
-            let mut details = self.read_details(id)?;
-            // Seen as empty because the task said so: that is what the wish rests on, whatever
-            // was there by the time the details were fetched.
-            if self.state().seen_bare.contains(id) {
-                details.value = TaskDetails::default();
-            }
-            (Some(self.read_task(id)?), Some(details))
+            (Some(self.read_task(id)?), Some(self.read_details(id)?))
         };
         self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |it| {
             if let Some(details) = it.details.as_mut() {
@@ -213,26 +208,28 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
-    pub fn create_task(&self, plan: &PlanId, new: NewTask) -> Result<TaskId, Error> {
+    pub fn create_task(&self, plan: &PlanId, mut new: NewTask) -> Result<TaskId, Error> {
         let plan = &*self.real(plan);
         self.check_writable()?;
-        self.plan(plan)?;
+        self.peek_plan(plan)?;
         if let Some(bucket) = &new.bucket
-            && self.bucket(bucket)?.plan != *plan
+            && self.peek_bucket(bucket)?.plan != *plan
         {
             return Err(Error::Invalid("the bucket belongs to another plan".to_owned()));
         }
-        let mut references = new.references;
         if new.key.as_ref().is_some_and(|it| it.trim().is_empty()) {
             return Err(Error::Invalid("the key of a task is empty".to_owned()));
         }
-        if let Some(key) = &new.key {
-            let reference = link::of_key(key);
+        if let Some(key) = new.key.clone() {
+            let reference = link::of_key(&key);
             if let Some(id) = self.task_with_reference(plan, &reference)? {
+                if self.keys(plan)?.contains_key(&link::decode(&reference)) {
+                    self.finish_details(&id, &reference, new)?;
+                }
                 return Ok(id);
             }
             let alias = Some(KEY_ALIAS.to_owned());
-            references.push((reference, Reference { alias, kind: None }));
+            new.references.push((reference, Reference { alias, kind: None }));
         }
         let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
         let mut state = self.state();
@@ -258,9 +255,47 @@ impl Session {
                 details.add_item(key.clone(), item.title);
                 details.checklist.entry(key).and_modify(|it| it.checked = item.checked);
             }
-            details.references.extend(references);
+            details.references.extend(new.references);
         });
         Ok(id)
+    }
+
+    /// Gives a task that was created under a key the details that were to follow, the key among
+    /// them: an earlier run was stopped in between.
+    fn finish_details(&self, id: &TaskId, key: &str, new: NewTask) -> Result<(), Error> {
+        let alias = Some(KEY_ALIAS.to_owned());
+        let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
+        self.edit_details(id, |details| {
+            if *details == TaskDetails::default() {
+                details.description = new.description;
+                for (key, item) in keys.into_iter().zip(new.checklist) {
+                    details.add_item(key.clone(), item.title);
+                    details.checklist.entry(key).and_modify(|it| it.checked = item.checked);
+                }
+                details.references.extend(new.references);
+            }
+            details.references.insert(key.to_owned(), Reference { alias, kind: None });
+        })
+    }
+
+    /// Returns the tasks of a plan that the journal knows by a key which is not on them yet, by
+    /// the key's address.
+    fn keys(&self, plan: &PlanId) -> Result<BTreeMap<String, TaskId>, Error> {
+        if plan.is_provisional() {
+            return Ok(BTreeMap::new());
+        }
+        if let Some(keys) = self.state().keys.get(plan) {
+            return Ok(keys.clone());
+        }
+        let keys = match self.facts().remote {
+            true => match self.ask(Query::Keys(plan.clone()))? {
+                Response::Keys(keys) => keys,
+                _ => BTreeMap::new(),
+            },
+            false => self.keys_on_record(plan)?,
+        };
+        self.state().keys.insert(plan.clone(), keys.clone());
+        Ok(keys)
     }
 
     /// Returns the task of a plan that was made with a key (design.md 2.2).
@@ -269,24 +304,28 @@ impl Session {
     /// The plan does not exist, or its tasks can not be read.
     pub fn task_with_key(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
         let plan = &*self.real(plan);
-        self.plan(plan)?;
+        self.peek_plan(plan)?;
         self.task_with_reference(plan, &link::of_key(key))
     }
 
-    /// Finds the task of a plan that has a reference, given as its key.
+    /// Finds the task of a plan that has a reference, given as its key. Until the details of a
+    /// new task are written the journal stands for its key.
     fn task_with_reference(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
         let url = link::decode(key);
         for id in self.tasks(plan)? {
-            let task = self.task(&id)?;
-            if task.reference_count == 0 && !id.is_provisional() {
+            let may_have =
+                self.with_task(&id, |task| task.reference_count > 0 || id.is_provisional())?;
+            if !may_have {
                 continue;
             }
-            let references = self.details(&id, Field::References)?.references;
+            let references = self.task_field(&id, TaskField::REFERENCES)?;
             if references.keys().any(|it| link::decode(it) == url) {
                 return Ok(Some(id));
             }
         }
-        Ok(None)
+        let on_record = self.keys(plan)?.get(&url).cloned();
+        // Somebody may have deleted it since.
+        Ok(on_record.filter(|id| self.with_task(id, |task| task.plan == *plan).unwrap_or(false)))
     }
 
     /// Deletes a task.
@@ -296,7 +335,7 @@ impl Session {
     pub fn delete_task(&self, id: &TaskId) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.task(id)?;
+        self.with_task(id, |_| ())?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
         self.state().draft.delete_task(read.as_ref(), id);
         Ok(())

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
-use crate::model::{PlanId, TaskId, Versioned};
+use crate::model::{PlanId, Task, TaskId, User, Versioned};
 
 impl Session {
     /// Asks the service, and keeps what it answers as far as the actor may see it. What is looked up
     /// in the snapshot afterwards is not returned as well: a list can be long.
-    pub(crate) fn fetch(&self, ask: &Query) -> Result<Response, Error> {
-        let got = self.ask(ask.clone())?;
-        Ok(match (ask, got) {
+    pub(crate) fn fetch(&self, query: &Query) -> Result<Response, Error> {
+        let response = self.ask(query.clone())?;
+        Ok(match (query, response) {
             (_, Response::AllPlans(plans)) => {
                 let visible: Vec<_> =
                     plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
@@ -37,7 +37,7 @@ impl Session {
             }
             (Query::Bucket(id), Response::Bucket(bucket)) => {
                 let missing = |_| not_found("bucket", id.as_str());
-                self.plan(&bucket.value.plan).map_err(missing)?;
+                self.peek_plan(&bucket.value.plan).map_err(missing)?;
                 self.state().snapshot.add_bucket(id.clone(), bucket.clone());
                 Response::Bucket(bucket)
             }
@@ -47,22 +47,18 @@ impl Session {
             }
             (Query::MyTasks, Response::Tasks(tasks)) => {
                 let visible = self.visible(tasks);
-                self.state().snapshot.set_my_tasks(visible);
+                self.state().snapshot.set_assigned(self.facts().me.id.clone(), visible);
                 Response::Kept
             }
-            (_, Response::Tasks(tasks)) => {
+            (Query::UserTasks(user), Response::Tasks(tasks)) => {
                 let visible = self.visible(tasks);
-                let mut state = self.state();
-                for task in &visible {
-                    state.snapshot.add_task(task.value.id.clone(), task.clone());
-                }
-                drop(state);
-                Response::Tasks(visible)
+                self.state().snapshot.set_assigned(user.clone(), visible);
+                Response::Kept
             }
             (Query::Task(id), Response::Task(task)) => {
                 if self.facts().scope.is_some() {
                     let missing = |_| not_found("task", id.as_str());
-                    self.plan(&task.value.plan).map_err(missing)?;
+                    self.peek_plan(&task.value.plan).map_err(missing)?;
                 }
                 self.state().snapshot.add_task(id.clone(), (*task).clone());
                 Response::Task(task)
@@ -91,6 +87,10 @@ impl Session {
                 }
                 Response::Users(users)
             }
+            (Query::RosterMembers(roster), Response::MemberIds(ids)) => {
+                self.state().snapshot.set_roster_members(roster.clone(), ids.clone());
+                Response::MemberIds(ids)
+            }
             (_, Response::Groups(groups)) => {
                 self.state().snapshot.set_groups(groups);
                 Response::Kept
@@ -103,22 +103,19 @@ impl Session {
         })
     }
 
-    fn visible(
-        &self,
-        tasks: Vec<Versioned<crate::model::Task>>,
-    ) -> Vec<Versioned<crate::model::Task>> {
+    fn visible(&self, tasks: Vec<Versioned<Task>>) -> Vec<Versioned<Task>> {
         if self.facts().scope.is_none() {
             return tasks;
         }
-        tasks.into_iter().filter(|it| self.plan(&it.value.plan).is_ok()).collect()
+        tasks.into_iter().filter(|it| self.peek_plan(&it.value.plan).is_ok()).collect()
     }
 
     /// Answers what a program in another process asks: from what was read, or else by reading.
     /// Whatever it asks for, it sees no more than this session.
-    pub(crate) fn answer(&self, ask: &Query) -> Result<Response, Error> {
-        match ask {
+    pub(crate) fn answer(&self, query: &Query) -> Result<Response, Error> {
+        match query {
             Query::AllPlans => {
-                self.plans()?;
+                self.peek_plans()?;
                 let state = self.state();
                 let ids = state.snapshot.all_plans().unwrap_or_default().iter();
                 Ok(Response::AllPlans(
@@ -132,7 +129,7 @@ impl Session {
             }
             Query::Buckets(plan) => {
                 self.read_plan(plan)?;
-                let ids = self.listed_buckets(plan)?;
+                let ids = self.peek_buckets(plan)?;
                 let state = self.state();
                 let all = ids.iter().filter_map(|id| state.snapshot.bucket(id));
                 Ok(Response::Buckets(all.cloned().collect()))
@@ -140,13 +137,22 @@ impl Session {
             Query::Bucket(id) => self.read_bucket(id).map(Response::Bucket),
             Query::Tasks(plan) => {
                 self.read_plan(plan)?;
-                let ids = self.listed_tasks(plan)?;
+                let ids = self.peek_tasks(plan)?;
                 Ok(Response::Tasks(self.known_tasks(&ids)))
             }
             Query::Task(id) => self.read_task(id).map(|it| Response::Task(Box::new(it))),
             Query::MyTasks => {
-                let ids = self.my_tasks()?;
+                let ids = self.peek_tasks_of_user(&self.facts().me.clone())?;
                 Ok(Response::Tasks(self.known_tasks(&ids)))
+            }
+            Query::UserTasks(id) => {
+                let user = User { id: id.clone(), ..self.facts().me.clone() };
+                let ids = self.peek_tasks_of_user(&user)?;
+                Ok(Response::Tasks(self.known_tasks(&ids)))
+            }
+            Query::Keys(plan) => {
+                self.peek_plan(plan)?;
+                self.keys_on_record(plan).map(Response::Keys)
             }
             Query::Details(ids) => {
                 let ids = &each_once(ids)?;
@@ -175,21 +181,21 @@ impl Session {
             }
             Query::User(text) => {
                 let known = self.state().snapshot.find_user(text).cloned();
-                known.map_or_else(|| self.fetch(ask), |user| Ok(Response::User(user)))
+                known.map_or_else(|| self.fetch(query), |user| Ok(Response::User(user)))
             }
-            Query::Groups => self.groups().map(Response::Groups),
+            Query::Groups => self.peek_groups().map(Response::Groups),
             Query::Commit(_) => {
                 self.count_commit()?;
-                self.ask(ask.clone())
+                self.ask(query.clone())
             }
             Query::Members(group) => {
                 // Those of other groups are shown to nobody else either.
-                if !self.groups()?.iter().any(|it| it.id == *group) {
+                if !self.peek_groups()?.iter().any(|it| it.id == *group) {
                     return Err(not_found("group", group.as_str()));
                 }
-                self.fetch(ask)
+                self.fetch(query)
             }
-            Query::UserTasks(_) | Query::UserByMail(_) | Query::RosterMembers(_) => self.fetch(ask),
+            Query::UserByMail(_) | Query::RosterMembers(_) => self.fetch(query),
         }
     }
 
@@ -204,7 +210,7 @@ impl Session {
         Ok(())
     }
 
-    fn known_tasks(&self, ids: &[TaskId]) -> Vec<Versioned<crate::model::Task>> {
+    fn known_tasks(&self, ids: &[TaskId]) -> Vec<Versioned<Task>> {
         let state = self.state();
         ids.iter().filter_map(|id| state.snapshot.task(id)).cloned().collect()
     }

@@ -3,22 +3,18 @@
 //! A name that is not unique is an error that lists the candidates; one that does not exist
 //! suggests the nearest (design.md 4.1).
 
+use crate::change::PlanDetailsField;
+use crate::change::read::{pick, tasks_meant};
+use crate::change::{EntityId, Read};
 use crate::host::broker::{Query, Response};
 use crate::host::error::{nearest, similar};
 use crate::host::session::not_found;
-use crate::host::session::read_set::{ListRead, named_tasks};
 use crate::host::{Error, Session, View};
 use crate::model::id::{looks_like_guid, looks_like_planner_id};
 use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId, User, UserId};
 
-/// Picks the one that has a name: exactly, or else but for upper and lower case.
-pub(crate) fn pick<'a, T>(items: &'a [T], name: &str, name_of: impl Fn(&T) -> &str) -> Vec<&'a T> {
-    let exact: Vec<_> = items.iter().filter(|it| name_of(it) == name).collect();
-    if !exact.is_empty() {
-        return exact;
-    }
-    let folded = name.to_lowercase();
-    items.iter().filter(|it| name_of(it).to_lowercase() == folded).collect()
+fn refs<T>(items: &[T]) -> Vec<&T> {
+    items.iter().collect()
 }
 
 impl Session {
@@ -28,13 +24,16 @@ impl Session {
     /// None or several have that title.
     pub fn find_plan(&self, text: &str) -> Result<PlanId, Error> {
         let text = text.trim();
-        let known_marker = PlanId::parse(text).ok().filter(PlanId::is_provisional);
-        if let Some(id) = known_marker {
-            return self.plan(&id).map(|it| it.id);
+        let provisional = PlanId::parse(text).ok().filter(PlanId::is_provisional);
+        if let Some(id) = provisional {
+            return self.peek_plan(&id).map(|plan| plan.id);
         }
         if looks_like_planner_id(text) {
-            match self.plan(&PlanId::parse(text)?) {
-                Ok(plan) => return Ok(plan.id),
+            match self.peek_plan(&PlanId::parse(text)?) {
+                Ok(plan) => {
+                    self.count(Read::Exists(EntityId::Plan(plan.id.clone())));
+                    return Ok(plan.id);
+                }
                 Err(Error::NotFound { .. }) => {}
                 // Malformed for the service after all: then it is a title.
                 Err(error) if error.status() == Some(400) => {}
@@ -42,14 +41,15 @@ impl Session {
             }
         }
         let mut plans: Vec<Plan> = Vec::new();
-        for id in self.plans()? {
-            match self.plan(&id) {
+        for id in self.peek_plans()? {
+            match self.peek_plan(&id) {
                 Ok(plan) => plans.push(plan),
                 Err(Error::Gone { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        match pick(&plans, text, |it| &it.title).as_slice() {
+        self.count(Read::PlansNamed(text.to_owned()));
+        match pick(&refs(&plans), text, |plan| &plan.title).as_slice() {
             [plan] => Ok(plan.id.clone()),
             [] => Err(Error::NotFound {
                 what: "plan",
@@ -70,7 +70,7 @@ impl Session {
     }
 
     fn group_name(&self, id: &str) -> Option<String> {
-        self.groups().ok()?.into_iter().find(|it| it.id.as_str() == id).map(|it| it.name)
+        self.peek_groups().ok()?.into_iter().find(|it| it.id.as_str() == id).map(|it| it.name)
     }
 
     /// Finds a bucket of a plan by name or id.
@@ -81,20 +81,21 @@ impl Session {
         let plan = &*self.real(plan);
         let text = text.trim();
         let buckets: Vec<Bucket> = self
-            .listed_buckets(plan)?
+            .peek_buckets(plan)?
             .iter()
-            .map(|id| self.bucket(id))
+            .map(|id| self.peek_bucket(id))
             .collect::<Result<_, _>>()?;
-        if let Some(bucket) = buckets.iter().find(|it| it.id.as_str() == text) {
+        if let Some(bucket) = buckets.iter().find(|bucket| bucket.id.as_str() == text) {
+            self.count(Read::Exists(EntityId::Bucket(bucket.id.clone())));
             return Ok(bucket.id.clone());
         }
-        self.note_list(ListRead::BucketsNamed(plan.clone(), text.to_owned()));
-        match pick(&buckets, text, |it| &it.name).as_slice() {
+        self.count(Read::BucketsNamed(plan.clone(), text.to_owned()));
+        match pick(&refs(&buckets), text, |bucket| &bucket.name).as_slice() {
             [bucket] => Ok(bucket.id.clone()),
             [] => Err(Error::NotFound {
                 what: "bucket",
                 name: text.to_owned(),
-                place: Some(format!("the plan `{}`", self.plan(plan)?.title)),
+                place: Some(format!("the plan `{}`", self.peek_plan(plan)?.title)),
                 nearest: nearest(text, buckets.iter().map(|it| it.name.as_str())),
             }),
             several => Err(Error::Ambiguous {
@@ -113,26 +114,64 @@ impl Session {
     pub fn find_task(&self, plan: &PlanId, text: &str) -> Result<TaskId, Error> {
         let plan = &*self.real(plan);
         let text = text.trim();
-        let tasks: Vec<Task> =
-            self.listed_tasks(plan)?.iter().map(|id| self.task(id)).collect::<Result<_, _>>()?;
-        if let Some(task) = tasks.iter().find(|it| it.id.as_str() == text) {
-            return Ok(task.id.clone());
+        self.list_tasks(plan)?;
+        if let Some(id) = self.listed_by_id(plan, text) {
+            self.count(Read::Exists(EntityId::Task(id.clone())));
+            return Ok(id);
         }
-        self.note_list(ListRead::TasksNamed(plan.clone(), text.to_owned()));
-        match named_tasks(&tasks, text).as_slice() {
+        let found: Vec<Task> = self.tasks_titled(plan, text);
+        self.count(Read::TasksNamed(plan.clone(), text.to_owned()));
+        match tasks_meant(&refs(&found), text).as_slice() {
             [task] => Ok(task.id.clone()),
-            [] => Err(Error::NotFound {
-                what: "task",
-                name: text.to_owned(),
-                place: Some(format!("the plan `{}`", self.plan(plan)?.title)),
-                nearest: similar(text, tasks.iter().map(|it| it.title.as_str())),
-            }),
+            [] => {
+                let ids = self.peek_tasks(plan)?;
+                let titles: Vec<String> = ids
+                    .iter()
+                    .map(|id| Ok(self.peek_task(id)?.title))
+                    .collect::<Result<_, Error>>()?;
+                Err(Error::NotFound {
+                    what: "task",
+                    name: text.to_owned(),
+                    place: Some(format!("the plan `{}`", self.peek_plan(plan)?.title)),
+                    nearest: similar(text, titles.iter().map(String::as_str)),
+                })
+            }
             several => Err(Error::Ambiguous {
                 what: "task",
                 name: text.to_owned(),
                 candidates: several.iter().map(|it| it.id.to_string()).collect(),
             }),
         }
+    }
+
+    /// Returns the tasks of a plan with a title, but for upper and lower case, from the indexes.
+    fn tasks_titled(&self, plan: &PlanId, title: &str) -> Vec<Task> {
+        let state = self.state();
+        let read = state.snapshot.tasks_titled(plan, title).iter();
+        if !self.overlaid() {
+            return read
+                .filter_map(|id| state.snapshot.task(id))
+                .map(|it| it.value.clone())
+                .collect();
+        }
+        let untouched = read.filter(|id| state.draft.task(id).is_none());
+        let untouched = untouched.filter_map(|id| state.snapshot.task(id)).map(|it| &it.value);
+        let touched = state.draft.tasks_titled(plan, title);
+        let touched = touched.filter_map(|id| Some(&state.draft.task(id)??.task));
+        untouched.chain(touched).cloned().collect()
+    }
+
+    /// Returns the task of a plan that has this text as its id.
+    fn listed_by_id(&self, plan: &PlanId, text: &str) -> Option<TaskId> {
+        let id = TaskId::parse(text).ok()?;
+        let id = self.real(&id).into_owned();
+        let state = self.state();
+        let wanted = state.draft.task(&id).filter(|_| self.overlaid());
+        let is_here = match wanted {
+            Some(wanted) => wanted.is_some_and(|it| it.task.plan == *plan),
+            None => state.snapshot.task(&id).is_some_and(|it| it.value.plan == *plan),
+        };
+        is_here.then(|| id.clone())
     }
 
     /// Finds a task by id, in whatever plan.
@@ -142,10 +181,14 @@ impl Session {
     pub fn task_by_id(&self, text: &str) -> Result<TaskId, Error> {
         let text = text.trim();
         let id = TaskId::parse(text).map_err(|_| not_found("task", text))?;
-        match self.task(&id) {
+        let id = self.real(&id).into_owned();
+        match self.with_task(&id, |task| task.id.clone()) {
             // Not even the form of an id: the service says 400 (planner-api.md 1.2).
             Err(error) if error.status() == Some(400) => Err(not_found("task", text)),
-            other => other.map(|it| it.id),
+            other => {
+                self.count(Read::Exists(EntityId::Task(id)));
+                other
+            }
         }
     }
 
@@ -154,7 +197,7 @@ impl Session {
         if self.facts().me.id == *id {
             return Some(self.facts().me.clone());
         }
-        self.find_user(id.as_str()).ok()
+        self.peek_user(id.as_str()).ok()
     }
 
     /// Finds a user by id, sign-in name, mail address or, among the members of the actor's
@@ -163,6 +206,16 @@ impl Session {
     /// # Errors
     /// There is none, or several have that name.
     pub fn find_user(&self, text: &str) -> Result<User, Error> {
+        let found = self.peek_user(text);
+        match &found {
+            Ok(user) if user.id == self.facts().me.id => {}
+            Ok(user) => self.count(Read::Person(user.id.to_string())),
+            Err(_) => self.count(Read::Person(text.trim().to_owned())),
+        }
+        found
+    }
+
+    pub(crate) fn peek_user(&self, text: &str) -> Result<User, Error> {
         let text = text.trim();
         let me = &self.facts().me;
         if text.eq_ignore_ascii_case("me") || me.answers_to(text) {
@@ -197,8 +250,8 @@ impl Session {
     /// The service can not be asked.
     pub fn colleagues(&self) -> Result<Vec<User>, Error> {
         let mut people: Vec<User> = vec![self.facts().me.clone()];
-        for group in self.groups()? {
-            for user in self.members(&group)? {
+        for group in self.peek_groups()? {
+            for user in self.peek_members(&group)? {
                 if !people.iter().any(|it| it.id == user.id) {
                     people.push(user);
                 }
@@ -210,7 +263,7 @@ impl Session {
 
     fn find_colleague(&self, text: &str) -> Result<User, Error> {
         let people = self.colleagues()?;
-        match pick(&people, text, |it| &it.name).as_slice() {
+        match pick(&refs(&people), text, |user| &user.name).as_slice() {
             [user] => Ok((*user).clone()),
             [] => Err(Error::NotFound {
                 what: "user",
@@ -231,6 +284,12 @@ impl Session {
     /// # Errors
     /// The service can not be asked.
     pub fn groups(&self) -> Result<Vec<Group>, Error> {
+        let groups = self.peek_groups()?;
+        self.count(Read::Groups);
+        Ok(groups)
+    }
+
+    pub(crate) fn peek_groups(&self) -> Result<Vec<Group>, Error> {
         if self.state().snapshot.groups().is_none() {
             self.fetch(&Query::Groups)?;
         }
@@ -247,7 +306,7 @@ impl Session {
         if let Some(group) = groups.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(text)) {
             return Ok(group.clone());
         }
-        match pick(&groups, text, |it| &it.name).as_slice() {
+        match pick(&refs(&groups), text, |group| &group.name).as_slice() {
             [group] => Ok((*group).clone()),
             [] if looks_like_guid(text) => Err(Error::NotMember(text.to_owned())),
             [] => Err(Error::NotFound {
@@ -269,6 +328,12 @@ impl Session {
     /// # Errors
     /// The service can not be asked.
     pub fn members(&self, group: &Group) -> Result<Vec<User>, Error> {
+        let members = self.peek_members(group)?;
+        self.count(Read::Members(group.id.clone()));
+        Ok(members)
+    }
+
+    pub(crate) fn peek_members(&self, group: &Group) -> Result<Vec<User>, Error> {
         if self.state().snapshot.members_of(&group.id).is_none() {
             match self.fetch(&Query::Members(group.id.clone())) {
                 // A policy must not mistake this for an empty group.
@@ -303,8 +368,9 @@ impl Session {
     pub fn find_label(&self, plan: &PlanId, text: &str) -> Result<Category, Error> {
         let plan = &*self.real(plan);
         let text = text.trim();
-        let labels: Vec<(Category, String)> = self.plan_details(plan)?.labels.into_iter().collect();
-        match pick(&labels, text, |(_, name)| name).as_slice() {
+        let labels: Vec<(Category, String)> =
+            self.plan_details_field(plan, PlanDetailsField::LABELS)?.into_iter().collect();
+        match pick(&refs(&labels), text, |(_, name)| name).as_slice() {
             [(category, _)] => return Ok(*category),
             [] => {}
             several => {
@@ -319,7 +385,7 @@ impl Session {
         Category::parse(text).or(by_number).ok_or_else(|| Error::NotFound {
             what: "label",
             name: text.to_owned(),
-            place: self.plan(plan).ok().map(|it| format!("the plan `{}`", it.title)),
+            place: self.peek_plan(plan).ok().map(|it| format!("the plan `{}`", it.title)),
             nearest: nearest(text, labels.iter().map(|(_, name)| name.as_str())),
         })
     }
@@ -330,7 +396,7 @@ impl Session {
     /// The service can not be asked.
     pub fn label_name(&self, plan: &PlanId, category: Category) -> Result<String, Error> {
         let plan = &*self.real(plan);
-        let labels = self.plan_details(plan)?.labels;
+        let labels = self.plan_details_field(plan, PlanDetailsField::LABELS)?;
         Ok(labels.get(&category).cloned().unwrap_or_else(|| category.to_string()))
     }
 }

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 
+use crate::change::{EntityId, Field, Read};
 use crate::host::broker::Query;
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
@@ -59,14 +60,14 @@ impl Session {
     pub fn move_bucket(&self, id: &BucketId, next_to: &BucketId, side: Side) -> Result<(), Error> {
         let id = &*self.real(id);
         let next_to = &*self.real(next_to);
-        let plan = self.bucket(id)?.plan;
-        if self.bucket(next_to)?.plan != plan {
+        let plan = self.peek_bucket(id)?.plan;
+        if self.peek_bucket(next_to)?.plan != plan {
             return Err(Error::Invalid("the two buckets belong to different plans".into()));
         }
         if id == next_to {
             return Ok(());
         }
-        let mut ids = self.listed_buckets(&plan)?;
+        let mut ids = self.peek_buckets(&plan)?;
         let before = ids.clone();
         order::put_next_to(&mut ids, id.clone(), next_to, side);
         if ids == before {
@@ -74,7 +75,7 @@ impl Session {
         }
         let mut hints = Vec::with_capacity(ids.len());
         for it in &ids {
-            let hint = self.bucket(it)?.order_hint;
+            let hint = self.peek_bucket(it)?.order_hint;
             hints.push(Some(hint).filter(|hint| it != id && !order::is_wanted(hint)));
         }
         let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
@@ -93,7 +94,7 @@ impl Session {
     pub fn move_task(&self, id: &TaskId, bucket: &BucketId) -> Result<(), Error> {
         let id = &*self.real(id);
         let bucket = &*self.real(bucket);
-        let (task, bucket) = (self.task(id)?, self.bucket(bucket)?);
+        let (task, bucket) = (self.peek_task(id)?, self.peek_bucket(bucket)?);
         if task.plan != bucket.plan {
             return Err(Error::Invalid(format!(
                 "the bucket `{}` belongs to another plan than the task `{}`",
@@ -125,7 +126,7 @@ impl Session {
         if !has_wanted {
             return Ok(());
         }
-        let mut ids = self.tasks_in_order(bucket)?;
+        let mut ids = self.peek_tasks_in_order(bucket)?;
         ids.retain(|it| !self.hint_in(it, column).is_empty());
         self.describe_column(&ids, None, column)
     }
@@ -137,10 +138,10 @@ impl Session {
     pub fn put_buckets_back(&self, wanted: &[(BucketId, String)]) -> Result<(), Error> {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
         let mut hints = Vec::new();
-        for id in self.listed_buckets(&self.bucket(first)?.plan)? {
+        for id in self.peek_buckets(&self.peek_bucket(first)?.plan)? {
             let old = wanted.iter().find(|it| it.0 == id).map(|it| it.1.clone());
             let stays = old.is_none();
-            hints.push((old.unwrap_or(self.bucket(&id)?.order_hint), stays, id));
+            hints.push((old.unwrap_or(self.peek_bucket(&id)?.order_hint), stays, id));
         }
         hints.sort();
         let stays: Vec<_> = hints.iter().map(|it| Some(it.0.as_str()).filter(|_| it.1)).collect();
@@ -158,7 +159,7 @@ impl Session {
     /// As [`Session::edit_task`].
     pub fn put_tasks_back(&self, wanted: &[(TaskId, String)]) -> Result<(), Error> {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
-        let (task, column) = (self.task(first)?, Column::Bucket);
+        let (task, column) = (self.peek_task(first)?, Column::Bucket);
         let mut siblings = self.tasks_where(&task.plan, |it| it.bucket == task.bucket)?;
         self.sort_column(&mut siblings, column)?;
         let mut hints = Vec::new();
@@ -206,15 +207,26 @@ impl Session {
     /// # Errors
     /// The bucket does not exist or the service can not be asked.
     pub fn tasks_in_order(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
+        let ids = self.peek_tasks_in_order(bucket)?;
         let bucket = &*self.real(bucket);
-        let plan = self.bucket(bucket)?.plan;
+        let plan = self.peek_bucket(bucket)?.plan;
+        self.count(Read::TasksIn(plan, bucket.clone()));
+        for id in &ids {
+            self.count(Read::Field(EntityId::Task(id.clone()), Field::BucketBoard));
+        }
+        Ok(ids)
+    }
+
+    fn peek_tasks_in_order(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
+        let bucket = &*self.real(bucket);
+        let plan = self.peek_bucket(bucket)?.plan;
         let mut tasks = self.tasks_where(&plan, |it| it.bucket.as_ref() == Some(bucket))?;
         self.sort_column(&mut tasks, Column::Bucket)?;
         Ok(tasks.into_iter().map(|it| it.id).collect())
     }
 
     fn tasks_where(&self, plan: &PlanId, keep: impl Fn(&Task) -> bool) -> Result<Vec<Task>, Error> {
-        let all = self.tasks(plan)?.into_iter().map(|id| self.task(&id));
+        let all = self.peek_tasks(plan)?.into_iter().map(|id| self.peek_task(&id));
         all.filter(|it| it.as_ref().map_or(true, &keep)).collect()
     }
 
@@ -274,7 +286,7 @@ impl Session {
         let id = &*self.real(id);
         let next_to = &*self.real(next_to);
         self.check_writable()?;
-        let (mut task, other) = (self.task(id)?, self.task(next_to)?);
+        let (mut task, other) = (self.peek_task(id)?, self.peek_task(next_to)?);
         if task.plan != other.plan {
             return Err(Error::Invalid("the two tasks belong to different plans".into()));
         }
@@ -288,7 +300,11 @@ impl Session {
                 return Err(Error::Invalid(message));
             };
             self.move_task(id, bucket)?;
-            task = self.task(id)?;
+            task = self.peek_task(id)?;
+        }
+        // Its place is the other's: where that has gone, this goes, and nowhere else.
+        if column == Column::Bucket {
+            self.count(Read::Field(EntityId::Task(next_to.clone()), Field::BucketId));
         }
         if !column.shared(&task, &other) {
             return Err(Error::Invalid(format!(

@@ -68,12 +68,12 @@ impl Session {
     /// Reads the names that a report of a change is to show; it is now about this plan. Where they
     /// can not be read, ids do.
     pub(crate) fn learn_names(&self, change: &Change, plan: &PlanId) {
-        let _shown_as_id = self.plan(plan);
+        let _shown_as_id = self.peek_plan(plan);
         if matches!(change.write, Write::Bucket(_)) {
-            let _shown_as_id = self.listed_buckets(plan);
+            let _shown_as_id = self.peek_buckets(plan);
         }
         let Write::Task(edit) = &change.write else { return };
-        let _shown_as_id = (self.listed_buckets(plan), self.plan_details(plan));
+        let _shown_as_id = (self.peek_buckets(plan), self.peek_plan_details(plan));
         for state in [edit.before(), edit.after()].into_iter().flatten() {
             state.task.assignments.keys().for_each(|it| drop(self.user_by_id(it)));
         }

@@ -1,8 +1,8 @@
-//! Reading plans, their details and their buckets through the run's snapshot.
+//! Reading plans, their details and their buckets.
 
+use crate::change::{BucketKey, EntityId, PlanDetailsKey, PlanKey, Read};
 use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
-use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanDetails, PlanId, Versioned};
 
@@ -12,8 +12,14 @@ impl Session {
     /// Returns the ids of all plans within reach, by title.
     ///
     /// # Errors
-    /// The service can not be asked.
+    /// The service cannot be asked.
     pub fn plans(&self) -> Result<Vec<PlanId>, Error> {
+        let ids = self.peek_plans()?;
+        self.count(Read::Plans);
+        Ok(ids)
+    }
+
+    pub(crate) fn peek_plans(&self) -> Result<Vec<PlanId>, Error> {
         if self.state().snapshot.all_plans().is_none() {
             self.fetch(&Query::AllPlans)?;
         }
@@ -23,14 +29,34 @@ impl Session {
             return Ok(read);
         }
         let kept = read.into_iter().filter(|id| state.draft.plan(id) != Some(None));
-        Ok(kept.chain(state.draft.new_plans().map(|it| it.id.clone())).collect())
+        Ok(kept.chain(state.draft.new_plans().map(|plan| plan.id.clone())).collect())
     }
 
-    /// Returns a plan.
+    /// Returns a whole plan; every field of it counts as read.
     ///
     /// # Errors
     /// It does not exist, is out of the agent's scope, or was deleted in this run.
     pub fn plan(&self, id: &PlanId) -> Result<Plan, Error> {
+        let id = &*self.real(id);
+        let plan = self.peek_plan(id)?;
+        self.count(Read::Entity(EntityId::Plan(id.clone())));
+        Ok(plan)
+    }
+
+    /// Returns a field of a plan.
+    ///
+    /// # Errors
+    /// As [`Session::plan`].
+    pub fn plan_field<T>(&self, id: &PlanId, key: PlanKey<T>) -> Result<T, Error> {
+        let id = &*self.real(id);
+        self.check_stop()?;
+        let value = (key.get)(&self.peek_plan(id)?);
+        self.count(Read::Field(EntityId::Plan(id.clone()), key.field));
+        Ok(value)
+    }
+
+    /// Returns a plan for what the host does by itself: nobody decides by it.
+    pub(crate) fn peek_plan(&self, id: &PlanId) -> Result<Plan, Error> {
         let id = &*self.real(id);
         if self.overlaid()
             && let Some(wanted) = self.state().draft.plan(id)
@@ -56,11 +82,30 @@ impl Session {
         }
     }
 
-    /// Returns the details of a plan: its labels and with whom it is shared.
+    /// Returns the details of a plan, its labels and with whom it is shared; both count as read.
     ///
     /// # Errors
-    /// The plan does not exist or the service can not be asked.
+    /// The plan does not exist or the service cannot be asked.
     pub fn plan_details(&self, id: &PlanId) -> Result<PlanDetails, Error> {
+        let id = &*self.real(id);
+        let details = self.peek_plan_details(id)?;
+        self.count(Read::Entity(EntityId::PlanDetails(id.clone())));
+        Ok(details)
+    }
+
+    /// Returns a field of the details of a plan.
+    ///
+    /// # Errors
+    /// As [`Session::plan_details`].
+    pub fn plan_details_field<T>(&self, id: &PlanId, key: PlanDetailsKey<T>) -> Result<T, Error> {
+        let id = &*self.real(id);
+        self.check_stop()?;
+        let value = (key.get)(&self.peek_plan_details(id)?);
+        self.count(Read::Field(EntityId::PlanDetails(id.clone()), key.field));
+        Ok(value)
+    }
+
+    pub(crate) fn peek_plan_details(&self, id: &PlanId) -> Result<PlanDetails, Error> {
         let id = &*self.real(id);
         if self.overlaid()
             && let Some(wanted) = self.state().draft.plan_details(id)
@@ -86,46 +131,60 @@ impl Session {
     /// Returns the ids of a plan's buckets in board order.
     ///
     /// # Errors
-    /// The plan does not exist or the service can not be asked.
+    /// The plan does not exist or the service cannot be asked.
     pub fn buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
         let plan = &*self.real(plan);
-        self.note_list(ListRead::Buckets(plan.clone()));
-        self.listed_buckets(plan)
+        let ids = self.peek_buckets(plan)?;
+        self.count(Read::Buckets(plan.clone()));
+        Ok(ids)
     }
 
-    /// The same where the caller says what of it counts as read.
-    pub(crate) fn listed_buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
+    pub(crate) fn peek_buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
         let plan = &*self.real(plan);
-        self.plan(plan)?;
-        let read = self.state().snapshot.buckets_of(plan).map(<[_]>::to_vec);
-        let ids = match read {
-            Some(ids) => ids,
-            None if plan.is_provisional() => Vec::new(),
-            None => {
-                self.fetch(&Query::Buckets(plan.clone()))?;
-                self.state().snapshot.buckets_of(plan).unwrap_or_default().to_vec()
-            }
-        };
+        self.peek_plan(plan)?;
+        if !plan.is_provisional() && self.state().snapshot.buckets_of(plan).is_none() {
+            self.fetch(&Query::Buckets(plan.clone()))?;
+        }
+        let state = self.state();
+        let ids = state.snapshot.buckets_of(plan).unwrap_or_default().to_vec();
         if !self.overlaid() {
             return Ok(ids);
         }
-        let state = self.state();
         let kept = ids.into_iter().filter(|id| state.draft.bucket(id) != Some(None));
-        let new = state.draft.new_buckets(plan).map(|it| it.id.clone());
+        let new = state.draft.new_buckets(plan).map(|bucket| bucket.id.clone());
         let hint = |id: &BucketId| match state.draft.bucket(id) {
-            Some(wanted) => wanted.map(|it| it.order_hint.clone()),
-            None => state.snapshot.bucket(id).map(|it| it.value.order_hint.clone()),
+            Some(wanted) => wanted.map(|bucket| bucket.order_hint.clone()),
+            None => state.snapshot.bucket(id).map(|read| read.value.order_hint.clone()),
         };
         let mut all: Vec<BucketId> = kept.chain(new).collect();
         all.sort_by_cached_key(|id| (hint(id), id.clone()));
         Ok(all)
     }
 
-    /// Returns a bucket.
+    /// Returns a whole bucket; every field of it counts as read.
     ///
     /// # Errors
     /// It does not exist, is out of scope, or was deleted in this run.
     pub fn bucket(&self, id: &BucketId) -> Result<Bucket, Error> {
+        let id = &*self.real(id);
+        let bucket = self.peek_bucket(id)?;
+        self.count(Read::Entity(EntityId::Bucket(id.clone())));
+        Ok(bucket)
+    }
+
+    /// Returns a field of a bucket.
+    ///
+    /// # Errors
+    /// As [`Session::bucket`].
+    pub fn bucket_field<T>(&self, id: &BucketId, key: BucketKey<T>) -> Result<T, Error> {
+        let id = &*self.real(id);
+        self.check_stop()?;
+        let value = (key.get)(&self.peek_bucket(id)?);
+        self.count(Read::Field(EntityId::Bucket(id.clone()), key.field));
+        Ok(value)
+    }
+
+    pub(crate) fn peek_bucket(&self, id: &BucketId) -> Result<Bucket, Error> {
         let id = &*self.real(id);
         if self.overlaid()
             && let Some(wanted) = self.state().draft.bucket(id)

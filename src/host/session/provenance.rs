@@ -4,17 +4,20 @@
 //! day. What is not on record here was made elsewhere, which is an answer; a journal that can not
 //! be read is an error.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use serde_json::Value;
+
 use crate::change::{Entity, Op};
-use crate::host::{Error, Failure, Ledger, Session};
+use crate::host::{Error, Failure, Session, StateFolder};
 use crate::journal::Journal;
-use crate::model::TaskId;
+use crate::model::{PlanId, TaskId, link};
 
 /// The journal, as far as it is about one service.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
-    pub(crate) ledger: Ledger,
+    pub(crate) state_folder: StateFolder,
     pub(crate) service: String,
     /// The run that asks.
     pub(crate) run: String,
@@ -25,7 +28,7 @@ pub(crate) struct History {
 impl History {
     fn journal(&self) -> Result<Option<&Journal>, Error> {
         if self.opened.get().is_none()
-            && let Some(journal) = self.ledger.open_to_read().map_err(unreadable)?
+            && let Some(journal) = self.state_folder.open_to_read().map_err(unreadable)?
         {
             // Whoever was first: it is the same file.
             let _same = self.opened.set(journal);
@@ -49,6 +52,25 @@ impl Session {
         let Some(journal) = history.journal()? else { return Ok(None) };
         let made = journal.made_by(&history.service, id.as_str());
         Ok(made.map_err(|it| Error::Journal(it.to_string()))?.flatten())
+    }
+
+    /// Returns the tasks that were created in a plan with a key which is not on them yet, by the
+    /// key's address: the details that hold it were never written.
+    pub(crate) fn keys_on_record(&self, plan: &PlanId) -> Result<BTreeMap<String, TaskId>, Error> {
+        let Some(history) = self.history() else { return Ok(BTreeMap::new()) };
+        let Some(journal) = history.journal()? else { return Ok(BTreeMap::new()) };
+        let made = journal.made_without_details(&history.service, plan.as_str());
+        let made = made.map_err(|it| Error::Journal(it.to_string()))?;
+        let mut keys = BTreeMap::new();
+        for (id, summary) in made {
+            let references = summary.pointer("/fields/references/after");
+            let references = references.and_then(Value::as_object).into_iter().flatten();
+            let key = references.map(|(key, _)| key).find(|key| link::key_of(key).is_some());
+            if let (Some(key), Ok(id)) = (key, TaskId::parse(&id)) {
+                keys.insert(link::decode(key), id);
+            }
+        }
+        Ok(keys)
     }
 
     /// Counts the changes of a kind that the actor, or the agent it acts for, has made today

@@ -1,151 +1,423 @@
-//! Bringing a run's snapshot up to date, where a conflict asks for it: the only way in which what a
-//! run has read ever changes (design.md 2.3).
+//! Reading again what a run rests on, before it writes (design.md 2.3): lists for many entities of
+//! a plan, the rest in batches, all at once. The result is a snapshot of its own, confined to what
+//! the actor may see like every other (rule R4), which is then compared with the one that the run
+//! was drafted on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::apply::{Part, Progress, Seen};
-use crate::change::{Change, ChangeSet, EntityId};
+use crate::change::apply::{Ledger, Part, Seen, Target};
+use crate::change::{Change, ChangeSet, Entity, EntityId, Field, Op, Read, ReadSet, Write};
+use crate::graph::{Client, Error};
 use crate::host::Session;
-use crate::host::apply::current::Now;
-use crate::model::TaskId;
+use crate::host::apply::request::{read_of, seen};
+use crate::host::broker::{all_plans, in_lanes};
 use crate::model::snapshot::Snapshot;
+use crate::model::{
+    Bucket, BucketId, Group, GroupId, Plan, PlanId, RosterId, Task, TaskId, User, UserId, Versioned,
+};
+use crate::wire::entity::{Any, Made};
+use crate::wire::{Decoded as _, Request, request};
+
+/// From so many entities of one plan on, the plan's list is one read for all of them.
+const LIST_FROM: usize = 4;
+
+/// What is to be read again.
+#[derive(Debug, Default)]
+struct Needs {
+    singles: BTreeSet<Target>,
+    tasks: BTreeMap<PlanId, BTreeSet<TaskId>>,
+    buckets: BTreeMap<PlanId, BTreeSet<BucketId>>,
+    task_lists: BTreeSet<PlanId>,
+    bucket_lists: BTreeSet<PlanId>,
+    assigned: BTreeSet<UserId>,
+    people: BTreeSet<String>,
+    members: BTreeSet<GroupId>,
+    rosters: BTreeSet<RosterId>,
+    groups: bool,
+    plans: bool,
+}
+
+/// The board as it is now, as far as a run rests on it.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshed {
+    /// What was read.
+    pub(crate) snapshot: Snapshot,
+    /// What was asked for by itself and is not there.
+    pub(crate) gone: BTreeSet<EntityId>,
+}
+
+impl Needs {
+    fn of(changes: &[Change], reads: &ReadSet, old: &Snapshot) -> Self {
+        let mut needs = Self::default();
+        changes.iter().for_each(|change| needs.add_change(change));
+        reads.iter().for_each(|read| needs.add_read(read, old));
+        needs.settle()
+    }
+
+    fn add_change(&mut self, change: &Change) {
+        // What goes with a bucket or plan is known from the plan's list only.
+        if change.op() == Op::Delete && change.entity() != Entity::Task {
+            self.task_lists.insert(change.plan().clone());
+        }
+        if change.op() == Op::Create {
+            return;
+        }
+        match &change.write {
+            Write::Plan(edit) => _ = self.singles.insert(Target::Plan(edit.known().id.clone())),
+            Write::PlanDetails { plan, .. } => {
+                self.singles.insert(Target::PlanDetails(plan.clone()));
+            }
+            Write::Bucket(edit) => {
+                let bucket = edit.known();
+                self.buckets.entry(bucket.plan.clone()).or_default().insert(bucket.id.clone());
+            }
+            Write::Task(edit) => {
+                let task = &edit.known().task;
+                self.tasks.entry(task.plan.clone()).or_default().insert(task.id.clone());
+                if edit.known().details.is_some() {
+                    self.singles.insert(Target::Details(task.id.clone()));
+                }
+                let boards = edit.known().places.keys();
+                self.singles.extend(boards.map(|board| Target::Place(task.id.clone(), *board)));
+            }
+        }
+    }
+
+    fn add_read(&mut self, read: &Read, old: &Snapshot) {
+        match read {
+            Read::Field(EntityId::Task(id), field) => {
+                self.add_task(id, old);
+                if field.is_in_details() && old.details(id).is_some() {
+                    self.singles.insert(Target::Details(id.clone()));
+                }
+                if let Some(board) = field.board().filter(|board| old.place(id, *board).is_some()) {
+                    self.singles.insert(Target::Place(id.clone(), board));
+                }
+            }
+            Read::Field(entity, _) | Read::Entity(entity) | Read::Exists(entity) => match entity {
+                EntityId::Plan(id) => _ = self.singles.insert(Target::Plan(id.clone())),
+                EntityId::PlanDetails(id) => {
+                    self.singles.insert(Target::PlanDetails(id.clone()));
+                }
+                EntityId::Bucket(id) => {
+                    if let Some(bucket) = old.bucket(id) {
+                        let plan = bucket.value.plan.clone();
+                        self.buckets.entry(plan).or_default().insert(id.clone());
+                    }
+                }
+                EntityId::Task(id) => self.add_task(id, old),
+            },
+            Read::Tasks(plan) | Read::TasksIn(plan, _) | Read::TasksNamed(plan, _) => {
+                self.task_lists.insert(plan.clone());
+            }
+            Read::Buckets(plan) | Read::BucketsNamed(plan, _) => {
+                self.bucket_lists.insert(plan.clone());
+            }
+            Read::AssignedTo(user) => _ = self.assigned.insert(user.clone()),
+            Read::Plans => self.plans = true,
+            Read::PlansNamed(_) => {
+                // That there is none, everybody within reach has to say; that there is one, it says
+                // itself.
+                let crate::change::read::ReadValue::Ids(ids) = read.answer(old) else { return };
+                self.plans |= ids.is_empty();
+                let ids = ids.iter().filter_map(|id| PlanId::parse(id).ok());
+                self.singles.extend(ids.map(Target::Plan));
+            }
+            Read::Groups => self.groups = true,
+            Read::Members(group) => _ = self.members.insert(group.clone()),
+            Read::RosterMembers(roster) => _ = self.rosters.insert(roster.clone()),
+            Read::Person(text) => _ = self.people.insert(text.clone()),
+        }
+    }
+
+    fn add_task(&mut self, id: &TaskId, old: &Snapshot) {
+        if let Some(task) = old.task(id) {
+            self.tasks.entry(task.value.plan.clone()).or_default().insert(id.clone());
+        }
+    }
+
+    /// Chooses lists instead of many single reads.
+    fn settle(mut self) -> Self {
+        for (plan, ids) in &self.tasks {
+            if ids.len() >= LIST_FROM {
+                self.task_lists.insert(plan.clone());
+            } else if !self.task_lists.contains(plan) {
+                self.singles.extend(ids.iter().cloned().map(Target::Task));
+            }
+        }
+        for (plan, ids) in &self.buckets {
+            if ids.len() >= LIST_FROM {
+                self.bucket_lists.insert(plan.clone());
+            } else if !self.bucket_lists.contains(plan) {
+                self.singles.extend(ids.iter().cloned().map(Target::Bucket));
+            }
+        }
+        self
+    }
+}
+
+impl Refreshed {
+    async fn read(
+        client: &Client,
+        me: &UserId,
+        needs: Needs,
+        old: &Snapshot,
+    ) -> Result<Self, Error> {
+        let tasks = in_lanes(
+            needs.task_lists.into_iter().collect(),
+            |client: Client, plan: PlanId| async move {
+                let read = client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await;
+                Ok(found(read)?.map(|list| (plan, list)))
+            },
+            client,
+        );
+        let buckets = in_lanes(
+            needs.bucket_lists.into_iter().collect(),
+            |client: Client, plan: PlanId| async move {
+                let read = client.list::<Versioned<Bucket>>(&request::plan_buckets(&plan)).await;
+                Ok(found(read)?.map(|list| (plan, list)))
+            },
+            client,
+        );
+        let assigned = in_lanes(
+            needs.assigned.into_iter().map(|user| (user == *me, user)).collect(),
+            |client: Client, (is_me, user): (bool, UserId)| async move {
+                let read = if is_me { request::my_tasks() } else { request::user_tasks(&user) };
+                Ok((user, client.list::<Versioned<Task>>(&read).await?))
+            },
+            client,
+        );
+        let members = in_lanes(
+            needs.members.into_iter().collect(),
+            |client: Client, group: GroupId| async move {
+                let read = client.list::<User>(&request::members(&group)).await;
+                Ok(found(read)?.map(|list| (group, list)))
+            },
+            client,
+        );
+        let rosters = in_lanes(
+            needs.rosters.into_iter().collect(),
+            |client: Client, roster: RosterId| async move {
+                let read = client.list::<Made<UserId>>(&request::roster_members(&roster)).await;
+                Ok(found(read)?.map(|list| (roster, list)))
+            },
+            client,
+        );
+        let plans =
+            async { if needs.plans { all_plans(client).await.map(Some) } else { Ok(None) } };
+        let groups = async {
+            if !needs.groups {
+                return Ok(None);
+            }
+            client.list::<Group>(&request::my_groups()).await.map(Some)
+        };
+        let singles: Vec<Target> = needs.singles.into_iter().collect();
+        let people: Vec<String> = needs.people.into_iter().collect();
+        let one_by_one = read_singles(client, &singles, &people, old);
+        let (tasks, buckets, assigned, members, rosters, plans, groups, answers) =
+            tokio::join!(tasks, buckets, assigned, members, rosters, plans, groups, one_by_one);
+        let mut read = Self::default();
+        let now = &mut read.snapshot;
+        for (plan, list) in tasks?.into_iter().flatten() {
+            now.set_tasks(plan, list);
+        }
+        for (plan, list) in buckets?.into_iter().flatten() {
+            now.set_buckets(plan, list);
+        }
+        for (user, list) in assigned? {
+            now.set_assigned(user, list);
+        }
+        for (group, list) in members?.into_iter().flatten() {
+            now.set_members(group, list);
+        }
+        for (roster, list) in rosters?.into_iter().flatten() {
+            now.set_roster_members(roster, list.into_iter().map(|it| it.0).collect());
+        }
+        if let Some(groups) = groups? {
+            now.set_groups(groups);
+        }
+        if let Some(plans) = plans? {
+            now.set_all_plans(plans);
+        }
+        let mut answers = answers?.into_iter();
+        for (single, answer) in singles.into_iter().zip(answers.by_ref()) {
+            read.keep(client, single, answer)?;
+        }
+        for (text, answer) in people.iter().zip(answers) {
+            // One that the directory refuses to tell of again is taken as known.
+            let user = answer.and_then(|Any(value)| User::decode(value).ok());
+            if let Some(user) = user {
+                read.snapshot.add_user_found_by(text, user);
+            }
+        }
+        read.snapshot.carry_plans(old, |id| read.gone.contains(&EntityId::Plan(id.clone())));
+        Ok(read)
+    }
+
+    fn keep(&mut self, client: &Client, it: Target, value: Option<Any>) -> Result<(), Error> {
+        let Some(Any(value)) = value else {
+            self.gone.extend(match it {
+                Target::Plan(id) => Some(EntityId::Plan(id)),
+                Target::Bucket(id) => Some(EntityId::Bucket(id)),
+                Target::Task(id) => Some(EntityId::Task(id)),
+                Target::PlanDetails(_) | Target::Details(_) | Target::Place(..) => None,
+            });
+            return Ok(());
+        };
+        let read = seen(client, &it, value)?;
+        put(&mut self.snapshot, it, read);
+        Ok(())
+    }
+}
+
+/// Reads some objects; those that are gone are left out.
+pub(crate) async fn read_targets(client: &Client, targets: Vec<Target>) -> Result<Snapshot, Error> {
+    let needs = Needs { singles: targets.into_iter().collect(), ..Needs::default() };
+    let nobody = Snapshot::default();
+    // Nobody's tasks are listed here.
+    let me = UserId::parse("nobody")
+        .map_err(|error| Error::Decode { request: String::new(), source: error.into() })?;
+    Ok(Refreshed::read(client, &me, needs, &nobody).await?.snapshot)
+}
+
+fn put(snapshot: &mut Snapshot, target: Target, seen: Seen) {
+    match (target, seen) {
+        (Target::Plan(id), Seen::Plan(read)) => snapshot.put_plan(id, *read),
+        (Target::PlanDetails(id), Seen::PlanDetails(read)) => snapshot.put_plan_details(id, read),
+        (Target::Bucket(id), Seen::Bucket(read)) => snapshot.put_bucket(id, *read),
+        (Target::Task(id), Seen::Task(read)) => snapshot.put_task(id, *read),
+        (Target::Details(id), Seen::Details(read)) => snapshot.put_details(id, *read),
+        (Target::Place(id, board), Seen::Place(read)) => snapshot.put_place(id, board, read),
+        _ => {}
+    }
+}
+
+async fn read_singles(
+    client: &Client,
+    singles: &[Target],
+    people: &[String],
+    old: &Snapshot,
+) -> Result<Vec<Option<Any>>, Error> {
+    let person = |text: &String| {
+        let known = old.find_user(text).map(|user| user.id.to_string());
+        request::user(&known.unwrap_or_else(|| text.clone()))
+    };
+    let requests: Vec<Request> =
+        singles.iter().map(read_of).chain(people.iter().map(person)).collect();
+    let answers = match requests.as_slice() {
+        [one] => vec![client.read::<Any>(one).await],
+        _ => client.read_many::<Any>(&requests).await?,
+    };
+    let n_entities = singles.len();
+    let answer = |(at, answer): (usize, Result<Any, Error>)| match answer {
+        // Whoever may not see a person is told no more than that there is none.
+        Err(error) if at >= n_entities && error.refusal().is_some() => Ok(None),
+        other => found(other),
+    };
+    answers.into_iter().enumerate().map(answer).collect()
+}
+
+fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 impl Session {
-    /// Puts a set in the place of what is wanted: the same wishes, resting on newer states.
+    /// Reads again what changes are about and what the run has read, as far as the actor may see
+    /// it; never older than what is known.
+    pub(crate) async fn refreshed(
+        &self,
+        client: &Client,
+        changes: &[Change],
+    ) -> Result<Refreshed, Error> {
+        let (needs, old) = {
+            let state = self.state();
+            (Needs::of(changes, &state.reads, &state.snapshot), state.snapshot.clone())
+        };
+        let mut read = Refreshed::read(client, &self.facts().me.id, needs, &old).await?;
+        if self.facts().scope.is_some() {
+            self.confine(client, &mut read.snapshot, &old).await?;
+        }
+        read.snapshot.keep_newer(&old);
+        Ok(read)
+    }
+
+    /// Leaves out what is in plans that the actor may not see, whatever plan a change says that it
+    /// is about (rule R4).
+    async fn confine(
+        &self,
+        client: &Client,
+        now: &mut Snapshot,
+        old: &Snapshot,
+    ) -> Result<(), Error> {
+        let unknown: Vec<PlanId> = now
+            .plans_of_all()
+            .into_iter()
+            .filter(|id| old.plan(id).is_none() && now.plan(id).is_none())
+            .collect();
+        let reads: Vec<Request> = unknown.iter().map(request::plan).collect();
+        let answers = client.read_many::<Versioned<Plan>>(&reads).await?;
+        for (id, answer) in unknown.into_iter().zip(answers) {
+            // What may not be read may not be seen.
+            if let Ok(plan) = answer {
+                now.add_plan(id, plan);
+            }
+        }
+        let visible: BTreeSet<PlanId> = now
+            .plans_of_all()
+            .into_iter()
+            .filter(|id| {
+                old.plan(id).or(now.plan(id)).is_some_and(|plan| self.in_scope(&plan.value))
+            })
+            .collect();
+        now.confine(|id| visible.contains(id));
+        Ok(())
+    }
+
+    /// Takes over a refreshed snapshot: the only way in which what a run has read ever changes. What
+    /// the run itself has done was set back in it before.
+    pub(crate) fn adopt(&self, now: Refreshed, written: &Ledger) {
+        let mut state = self.state();
+        for gone in now.gone.iter().filter(|id| !written.has_written(id)) {
+            forget(&mut state.snapshot, gone);
+        }
+        state.snapshot.adopt(now.snapshot);
+    }
+
+    /// Takes over what single requests were found to have moved.
+    pub(crate) fn adopt_parts<'a>(
+        &self,
+        parts: impl Iterator<Item = (&'a Change, &'a Part, Option<&'a Seen>)>,
+    ) {
+        let mut state = self.state();
+        for (change, part, seen) in parts {
+            match (seen, crate::change::apply::step::target(change, part)) {
+                (Some(seen), Some(target)) => put(&mut state.snapshot, target, seen.clone()),
+                _ => forget(&mut state.snapshot, &change.id()),
+            }
+        }
+    }
+
+    /// Puts a set in the place of what is drafted: the same edits, resting on newer states.
     pub(crate) fn rest_on(&self, set: &ChangeSet) {
         self.state().draft.rest_on(set);
     }
 
-    /// Forgets what was looked at beside what a set rests on: those who look are to look again.
+    /// Forgets what was read beside what a set rests on: those who read it are to read again.
     pub(crate) fn forget_other_reads(&self, set: &ChangeSet) {
-        let mut state = self.state();
-        state.lists.clear();
-        state.draft.forget_reads_but_of(set);
+        let kept: BTreeSet<EntityId> = set.changes().iter().map(Change::id).collect();
+        let is_kept = |read: &Read| read.entity().is_some_and(|entity| kept.contains(entity));
+        self.state().reads.retain(is_kept);
     }
 
-    /// Takes up everything that was read again. What the run has written keeps the state it was in
-    /// before, and what it has made is not there.
-    pub(crate) fn renew(&self, now: Now, written: &Progress) {
-        let all_made: BTreeSet<&str> = written.ids().values().map(String::as_str).collect();
-        let made = |id: &str| all_made.contains(id);
-        let touched = |id: EntityId| written.has_written(&id);
-        let state = &mut *self.state();
-        let snapshot = &mut state.snapshot;
-        for (id, plan) in now.plans {
-            if !touched(EntityId::Plan(id.clone())) {
-                snapshot.renew_plan(id, plan);
-            }
-        }
-        for (id, details) in now.plan_details {
-            if !touched(EntityId::PlanDetails(id.clone())) {
-                snapshot.renew_plan_details(id, details);
-            }
-        }
-        for (id, bucket) in now.buckets {
-            if !touched(EntityId::Bucket(id.clone())) && !made(id.as_str()) {
-                snapshot.renew_bucket(id, bucket);
-            }
-        }
-        let other = |id: &TaskId| !touched(EntityId::Task(id.clone())) && !made(id.as_str());
-        for (id, task) in now.tasks {
-            if other(&id) {
-                snapshot.renew_task(id, task);
-            }
-        }
-        for (id, details) in now.details {
-            if other(&id) {
-                snapshot.renew_details(id, details);
-            }
-        }
-        for ((id, board), place) in now.places {
-            if other(&id) {
-                snapshot.renew_place(id, board, place);
-            }
-        }
-        for gone in now.gone {
-            if !touched(gone.clone()) {
-                forget(snapshot, &gone);
-            }
-        }
-        for (plan, mut ids) in now.task_lists {
-            ids.retain(|it| !made(it.as_str()));
-            // One that the run has moved or deleted is where it was; others that left are gone.
-            let was_listed = snapshot.tasks_of(&plan).is_some();
-            let there: BTreeSet<TaskId> = ids.iter().cloned().collect();
-            for id in snapshot.tasks_in(&plan) {
-                if there.contains(&id) || made(id.as_str()) {
-                    continue;
-                }
-                let went = snapshot.task(&id).is_some_and(|it| written.has_touched(&it.value));
-                if went {
-                    ids.push(id);
-                } else {
-                    snapshot.forget_task(&id);
-                }
-            }
-            if was_listed {
-                snapshot.renew_tasks_of(plan, ids);
-            }
-        }
-        for (plan, mut ids) in now.bucket_lists {
-            ids.retain(|it| !made(it.as_str()));
-            let was_listed = snapshot.buckets_of(&plan).is_some();
-            for id in snapshot.buckets_in(&plan) {
-                if ids.contains(&id) || made(id.as_str()) {
-                    continue;
-                }
-                if touched(EntityId::Bucket(id.clone())) {
-                    ids.push(id);
-                } else {
-                    snapshot.forget_bucket(&id);
-                }
-            }
-            if was_listed {
-                snapshot.renew_buckets_of(plan, ids);
-            }
-        }
-        if let Some(mut ids) = now.mine {
-            ids.retain(|it| !made(it.as_str()));
-            for id in snapshot.my_tasks().unwrap_or_default() {
-                if touched(EntityId::Task(id.clone())) && !ids.contains(id) {
-                    ids.push(id.clone());
-                }
-            }
-            snapshot.renew_my_tasks(ids);
-        }
-    }
-
-    /// Takes up what single requests were found to have moved.
-    pub(crate) fn renew_parts<'a>(
-        &self,
-        parts: impl Iterator<Item = (&'a Change, &'a Part, Option<&'a Seen>)>,
-    ) {
-        let state = &mut *self.state();
-        let snapshot = &mut state.snapshot;
-        for (change, part, seen) in parts {
-            let id = change.id();
-            match (seen, id, part) {
-                (None, id, _) => forget(snapshot, &id),
-                (Some(Seen::Plan(it)), EntityId::Plan(id), _) => {
-                    snapshot.renew_plan(id, (**it).clone());
-                }
-                (Some(Seen::PlanDetails(it)), EntityId::PlanDetails(id), _) => {
-                    snapshot.renew_plan_details(id, it.clone());
-                }
-                (Some(Seen::Bucket(it)), EntityId::Bucket(id), _) => {
-                    snapshot.renew_bucket(id, (**it).clone());
-                }
-                (Some(Seen::Task(it)), EntityId::Task(id), _) => {
-                    snapshot.renew_task(id, (**it).clone());
-                }
-                (Some(Seen::Details(it)), EntityId::Task(id), _) => {
-                    snapshot.renew_details(id, (**it).clone());
-                }
-                (Some(Seen::Place(it)), EntityId::Task(id), Part::Place(board)) => {
-                    snapshot.renew_place(id, *board, it.clone());
-                }
-                _ => {}
-            }
+    /// Counts as read what a set says that its changes have read.
+    pub(crate) fn count_reads_of(&self, set: &ChangeSet) {
+        for change in set.changes() {
+            let field = |field: &Field| Read::Field(change.id(), *field);
+            change.reads.iter().for_each(|it| self.count(field(it)));
         }
     }
 }

@@ -11,10 +11,9 @@ use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::change::{Change, ChangeSet, Edit, EntityId, Field, TaskBasis, TaskState, Write};
+use crate::change::{Change, ChangeSet, Edit, ReadSet, TaskBasis, TaskState, Write};
 use crate::host::broker::{PendingQuery, Query, Response};
 use crate::host::error::Relayed;
-use crate::host::session::read_set::ListRead;
 use crate::host::session::{Facts, State};
 use crate::host::{Error, Failure, Session, StopReason};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
@@ -41,9 +40,7 @@ pub(crate) struct Start {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RemoteDraft {
     set: ChangeSet,
-    reads: Vec<(EntityId, BTreeSet<Field>)>,
-    lists: Vec<ListRead>,
-    seen_bare: BTreeSet<TaskId>,
+    reads: ReadSet,
     output: Vec<String>,
     warnings: Vec<String>,
 }
@@ -124,12 +121,9 @@ impl Session {
     pub(crate) fn wanted(&self) -> RemoteDraft {
         let set = self.change_set();
         let state = self.state();
-        let reads = state.draft.reads().iter();
         RemoteDraft {
             set,
-            reads: reads.map(|(id, fields)| (id.clone(), fields.clone())).collect(),
-            lists: state.lists.iter().cloned().collect(),
-            seen_bare: state.seen_bare.clone(),
+            reads: state.reads.clone(),
             output: state.output.clone(),
             warnings: state.warnings.clone(),
         }
@@ -152,13 +146,7 @@ impl Session {
         let set = ChangeSet::numbered(wanted.set.changes().to_vec());
         self.rest_on(&set);
         let mut state = self.state();
-        for (id, fields) in wanted.reads {
-            for field in fields {
-                state.draft.note_read(id.clone(), field);
-            }
-        }
-        state.lists.extend(wanted.lists.into_iter().filter(|it| !it.is_of_new()));
-        state.seen_bare.extend(wanted.seen_bare);
+        state.reads.extend(wanted.reads.into_iter().filter(|read| !read.is_of_new()));
         state.output.extend(wanted.output);
         state.warnings.extend(wanted.warnings);
         Ok(())
@@ -174,12 +162,12 @@ impl Session {
             match &change.write {
                 Write::Plan(edit) => {
                     let plan = &edit.known().id;
-                    let there = self.listed_tasks(plan)?;
+                    let there = self.peek_tasks(plan)?;
                     Ok(left_in(set, there, |it| it.plan == *plan))
                 }
                 Write::Bucket(edit) => {
                     let bucket = &edit.known().id;
-                    let there = self.tasks_in(bucket)?;
+                    let there = self.peek_tasks_in(bucket)?;
                     Ok(left_in(set, there, |it| it.bucket.as_ref() == Some(bucket)))
                 }
                 Write::PlanDetails { .. } | Write::Task(_) => Ok(BTreeSet::new()),
@@ -194,7 +182,7 @@ impl Session {
         };
         let rests = match group {
             Some(group) => {
-                rests && self.groups().map_err(Failure::from)?.iter().any(|it| it.id == group)
+                rests && self.peek_groups().map_err(Failure::from)?.iter().any(|it| it.id == group)
             }
             None => rests,
         };

@@ -1,63 +1,80 @@
-//! Reading tasks and their details through a session.
+//! Reading tasks and their details.
 
-use crate::change::{EntityId, Field, TaskState};
+use crate::change::{EntityId, Read, TaskKey, TaskState};
 use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
-use crate::host::session::read_set::ListRead;
 use crate::host::{Error, Session};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
+
+/// How many details are asked for at once.
+const MANY: usize = 1000;
 
 impl Session {
     /// Returns the ids of a plan's tasks in list order, new ones first as Planner shows them.
     ///
     /// # Errors
-    /// The plan does not exist or the service can not be asked.
+    /// The plan does not exist or the service cannot be asked.
     pub fn tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
         let plan = &*self.real(plan);
-        self.note_list(ListRead::Tasks(plan.clone()));
-        self.listed_tasks(plan)
+        let ids = self.peek_tasks(plan)?;
+        self.count(Read::Tasks(plan.clone()));
+        Ok(ids)
     }
 
-    /// The same where the caller says what of it counts as read.
-    pub(crate) fn listed_tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
+    /// The same for what the host does by itself: nobody decides by it.
+    pub(crate) fn peek_tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
         let plan = &*self.real(plan);
-        self.plan(plan)?;
-        let read = self.state().snapshot.tasks_of(plan).map(<[_]>::to_vec);
-        let ids = match read {
-            Some(ids) => ids,
-            None if plan.is_provisional() => Vec::new(),
-            None => {
-                self.fetch(&Query::Tasks(plan.clone()))?;
-                self.state().snapshot.tasks_of(plan).unwrap_or_default().to_vec()
-            }
-        };
-        if !self.overlaid() {
-            return Ok(ids);
-        }
+        self.list_tasks(plan)?;
         let state = self.state();
-        let new = state.draft.new_tasks(plan).map(|it| it.id.clone());
-        let moved_here = state.draft.touched_tasks().filter(|it| it.plan == *plan);
-        let moved_here = moved_here.map(|it| it.id.clone()).filter(|id| !id.is_provisional());
-        let moved_here: Vec<TaskId> = moved_here.filter(|id| !ids.contains(id)).collect();
+        let ids = state.snapshot.tasks_of(plan).unwrap_or_default();
+        if !self.overlaid() {
+            return Ok(ids.to_vec());
+        }
+        let new = state.draft.new_tasks(plan).map(|task| task.id.clone());
+        let listed = |id: &TaskId| {
+            // Whether a list holds it is asked of the entity: searching the list would be quadratic.
+            state.snapshot.task(id).is_some_and(|read| read.value.plan == *plan)
+        };
+        let moved_here = state.draft.touched_tasks().filter(|task| task.plan == *plan);
+        let moved_here: Vec<TaskId> = moved_here
+            .map(|task| task.id.clone())
+            .filter(|id| !id.is_provisional() && !listed(id))
+            .collect();
         let stays = |id: &TaskId| match state.draft.task(id) {
             Some(wanted) => wanted.is_some_and(|it| it.task.plan == *plan),
             None => true,
         };
-        Ok(new.chain(moved_here).chain(ids.iter().filter(|it| stays(it)).cloned()).collect())
+        let stay = ids.iter().filter(|id| stays(id)).cloned();
+        Ok(new.chain(moved_here).chain(stay).collect())
     }
 
-    /// Returns the ids of a bucket's tasks; that they are in it counts as read.
+    /// Makes sure that the tasks of a plan have been listed.
+    pub(crate) fn list_tasks(&self, plan: &PlanId) -> Result<(), Error> {
+        self.peek_plan(plan)?;
+        if !plan.is_provisional() && self.state().snapshot.tasks_of(plan).is_none() {
+            self.fetch(&Query::Tasks(plan.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the ids of a bucket's tasks.
     ///
     /// # Errors
-    /// The bucket does not exist or the service can not be asked.
+    /// The bucket does not exist or the service cannot be asked.
     pub fn tasks_in(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
         let bucket = &*self.real(bucket);
-        let plan = self.bucket(bucket)?.plan;
-        self.note_list(ListRead::TasksIn(plan.clone(), bucket.clone()));
+        let plan = self.peek_bucket(bucket)?.plan;
+        let ids = self.peek_tasks_in(bucket)?;
+        self.count(Read::TasksIn(plan, bucket.clone()));
+        Ok(ids)
+    }
+
+    pub(crate) fn peek_tasks_in(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
+        let bucket = &*self.real(bucket);
+        let plan = self.peek_bucket(bucket)?.plan;
         let mut ids = Vec::new();
-        for id in self.listed_tasks(&plan)? {
-            if self.task(&id)?.bucket.as_ref() == Some(bucket) {
-                self.note_read(EntityId::Task(id.clone()), Field::BucketId);
+        for id in self.peek_tasks(&plan)? {
+            if self.with_task(&id, |task| task.bucket.as_ref() == Some(bucket))? {
                 ids.push(id);
             }
         }
@@ -67,88 +84,107 @@ impl Session {
     /// Returns the ids of the tasks assigned to the signed-in user.
     ///
     /// # Errors
-    /// The service can not be asked.
+    /// The service cannot be asked.
     pub fn my_tasks(&self) -> Result<Vec<TaskId>, Error> {
-        self.note_list(ListRead::Mine);
-        if self.state().snapshot.my_tasks().is_none() {
-            self.fetch(&Query::MyTasks)?;
-        }
-        let ids = self.state().snapshot.my_tasks().unwrap_or_default().to_vec();
-        if !self.overlaid() {
-            return Ok(ids);
-        }
-        let state = self.state();
-        let me = &self.facts().me.id;
-        let is_mine = |id: &TaskId| match state.draft.task(id) {
-            Some(wanted) => wanted.is_some_and(|it| it.task.assignments.contains_key(me)),
-            None => true,
-        };
-        let mut mine: Vec<TaskId> = ids.into_iter().filter(is_mine).collect();
-        for task in state.draft.touched_tasks() {
-            if task.assignments.contains_key(me) && !mine.contains(&task.id) {
-                mine.push(task.id.clone());
-            }
-        }
-        Ok(mine)
+        self.tasks_of_user(&self.facts().me.clone())
     }
 
     /// Returns the ids of the tasks assigned to a person, as Planner lists them.
     ///
     /// # Errors
-    /// Planner shows only one's own, unless an application asks; or it can not be asked.
+    /// Planner shows only one's own, unless an application asks; or it cannot be asked.
     pub fn tasks_of_user(&self, user: &User) -> Result<Vec<TaskId>, Error> {
-        if user.id == self.facts().me.id {
-            return self.my_tasks();
-        }
-        let tasks = match self.fetch(&Query::UserTasks(user.id.clone())) {
-            Ok(Response::Tasks(tasks)) => tasks,
-            Err(error) if error.is_permission() => {
-                return Err(Error::TasksOfOthers(user.label().to_owned()));
-            }
-            other => other.map(|_| Vec::new())?,
-        };
-        let mut ids = Vec::new();
-        for task in tasks {
-            if self.facts().scope.is_none() || self.plan(&task.value.plan).is_ok() {
-                ids.push(task.value.id.clone());
-                self.state().snapshot.add_task(task.value.id.clone(), task);
-            }
-        }
+        let ids = self.peek_tasks_of_user(user)?;
+        self.count(Read::AssignedTo(user.id.clone()));
         Ok(ids)
     }
 
-    /// Returns a task.
+    pub(crate) fn peek_tasks_of_user(&self, user: &User) -> Result<Vec<TaskId>, Error> {
+        if self.state().snapshot.assigned_to(&user.id).is_none() {
+            let is_me = user.id == self.facts().me.id;
+            let query = if is_me { Query::MyTasks } else { Query::UserTasks(user.id.clone()) };
+            match self.fetch(&query) {
+                Err(error) if error.is_permission() && !is_me => {
+                    return Err(Error::TasksOfOthers(user.label().to_owned()));
+                }
+                other => drop(other?),
+            }
+        }
+        let state = self.state();
+        let ids = state.snapshot.assigned_to(&user.id).unwrap_or_default().to_vec();
+        if !self.overlaid() {
+            return Ok(ids);
+        }
+        let is_theirs = |id: &TaskId| match state.draft.task(id) {
+            Some(wanted) => wanted.is_some_and(|it| it.task.assignments.contains_key(&user.id)),
+            None => true,
+        };
+        let mut theirs: Vec<TaskId> = ids.into_iter().filter(is_theirs).collect();
+        for task in state.draft.touched_tasks() {
+            if task.assignments.contains_key(&user.id) && !theirs.contains(&task.id) {
+                theirs.push(task.id.clone());
+            }
+        }
+        Ok(theirs)
+    }
+
+    /// Returns a whole task; every field of it counts as read.
     ///
     /// # Errors
     /// It does not exist, is out of scope, or was deleted in this run.
     pub fn task(&self, id: &TaskId) -> Result<Task, Error> {
         let id = &*self.real(id);
-        if self.overlaid()
-            && let Some(wanted) = self.state().draft.task(id)
-        {
-            return wanted.map(|it| it.task.clone()).ok_or(Error::Gone { what: "task" });
-        }
-        Ok(self.read_task(id)?.value)
-    }
-
-    /// Returns a task and notes which field of it is looked at.
-    ///
-    /// # Errors
-    /// As [`Session::task`].
-    pub fn look(&self, id: &TaskId, field: Field) -> Result<Task, Error> {
-        let id = &*self.real(id);
-        self.check_stop()?;
-        let task = self.task(id)?;
-        self.note_read(EntityId::Task(id.clone()), field);
+        let task = self.peek_task(id)?;
+        self.count(Read::Entity(EntityId::Task(id.clone())));
         Ok(task)
     }
 
-    /// Notes that a decision may rest on a field.
-    pub fn note_read(&self, entity: EntityId, field: Field) {
-        self.note_seen(&entity, field);
-        self.state().draft.note_read(entity, field);
+    /// Returns a field of a task.
+    ///
+    /// # Errors
+    /// As [`Session::task`].
+    pub fn task_field<T>(&self, id: &TaskId, key: TaskKey<T>) -> Result<T, Error> {
+        let id = &*self.real(id);
+        self.check_stop()?;
+        let value = if key.field.is_in_details() {
+            let details = self.peek_details(id)?;
+            self.with_task(id, |task| (key.get)(task, &details))?
+        } else {
+            // None of these is in the details.
+            self.with_task(id, |task| (key.get)(task, &TaskDetails::default()))?
+        };
+        self.count(Read::Field(EntityId::Task(id.clone()), key.field));
+        Ok(value)
     }
 
+    /// Lets `look` see a task without a copy of it.
+    pub(crate) fn with_task<T>(
+        &self,
+        id: &TaskId,
+        look: impl FnOnce(&Task) -> T,
+    ) -> Result<T, Error> {
+        let known = {
+            let state = self.state();
+            (self.overlaid() && state.draft.task(id).is_some()) || state.snapshot.task(id).is_some()
+        };
+        if !known {
+            self.read_task(id)?;
+        }
+        let state = self.state();
+        if self.overlaid()
+            && let Some(wanted) = state.draft.task(id)
+        {
+            return wanted.map(|it| look(&it.task)).ok_or(Error::Gone { what: "task" });
+        }
+        let read = state.snapshot.task(id);
+        read.map(|it| look(&it.value)).ok_or_else(|| not_found("task", id.as_str()))
+    }
+
+    pub(crate) fn peek_task(&self, id: &TaskId) -> Result<Task, Error> {
+        self.with_task(&self.real(id), Clone::clone)
+    }
+
+    /// Returns a task as it was read, with its tag.
     pub(crate) fn read_task(&self, id: &TaskId) -> Result<Versioned<Task>, Error> {
         if let Some(task) = self.state().snapshot.task(id) {
             return Ok(task.clone());
@@ -165,33 +201,42 @@ impl Session {
         }
     }
 
-    /// Returns the details of a task, and notes which field of them is looked at.
+    /// Returns the details of a task; every field of them counts as read.
     ///
     /// # Errors
     /// As [`Session::task`].
-    pub fn details(&self, id: &TaskId, field: Field) -> Result<TaskDetails, Error> {
+    pub fn details(&self, id: &TaskId) -> Result<TaskDetails, Error> {
         let id = &*self.real(id);
-        let task = self.look(id, field)?;
+        let details = self.peek_details(id)?;
+        let fields = crate::change::Field::IN_DETAILS;
+        let entity = EntityId::Task(id.clone());
+        fields.into_iter().for_each(|field| self.count(Read::Field(entity.clone(), field)));
+        Ok(details)
+    }
+
+    pub(crate) fn peek_details(&self, id: &TaskId) -> Result<TaskDetails, Error> {
+        let id = &*self.real(id);
+        self.with_task(id, |_| ())?;
         if self.overlaid()
             && let Some(Some(TaskState { details: Some(details), .. })) =
                 self.state().draft.task(id)
         {
             return Ok(details.clone());
         }
-        if task.has_bare_details() {
-            let mut state = self.state();
-            if state.snapshot.details(id).is_none() {
-                state.seen_bare.insert(id.clone());
-            }
-            if state.seen_bare.contains(id) {
-                return Ok(TaskDetails::default());
-            }
+        if let Some(details) = self.state().snapshot.known_details(id) {
+            return Ok(details);
         }
-        Ok(self.read_details_ahead(id)?.value)
+        let window = {
+            let mut state = self.state();
+            let window = state.readahead;
+            state.readahead = (window * 3).min(MANY);
+            window
+        };
+        Ok(self.read_details_with(id, window, false)?.value)
     }
 
     /// Fetches the details of a task, for writing: empty ones too, for their tag. From the second
-    /// time on also those that follow, as for a look.
+    /// time on also those that follow, as for a read.
     pub(crate) fn read_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
         if let Some(details) = self.state().snapshot.details(id) {
             return Ok(details.clone());
@@ -199,37 +244,30 @@ impl Session {
         let window = {
             let mut state = self.state();
             let window = state.writeahead;
-            state.writeahead = if window == 1 { 20 } else { (window * 3).min(1000) };
+            state.writeahead = if window == 1 { 20 } else { (window * 3).min(MANY) };
             window
         };
         self.read_details_with(id, window, true)
     }
 
-    /// Fetches the details of a task and of those that follow it in the plan's list: a program
-    /// that looks into one often looks into the next.
-    fn read_details_ahead(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
-        if let Some(details) = self.state().snapshot.details(id) {
-            return Ok(details.clone());
+    /// Reads the details of tasks, as far as they are not known; of those that are gone, none.
+    pub(crate) fn read_many_details(&self, mut ids: Vec<TaskId>) -> Result<(), Error> {
+        ids.retain(|id| self.state().snapshot.details(id).is_none());
+        for some in ids.chunks(MANY) {
+            self.fetch(&Query::Details(some.to_vec()))?;
         }
-        let window = {
-            let mut state = self.state();
-            let window = state.readahead;
-            state.readahead = (window * 3).min(1000);
-            window
-        };
-        self.read_details_with(id, window, false)
+        Ok(())
     }
 
+    /// Fetches the details of a task and of those that follow it in the plan's list: a program
+    /// that looks into one often looks into the next.
     fn read_details_with(
         &self,
         id: &TaskId,
         window: usize,
         bare_too: bool,
     ) -> Result<Versioned<TaskDetails>, Error> {
-        if let Some(details) = self.state().snapshot.details(id) {
-            return Ok(details.clone());
-        }
-        let wanted = {
+        let wanted: Vec<TaskId> = {
             let state = self.state();
             let snapshot = &state.snapshot;
             let list = snapshot

@@ -17,6 +17,7 @@ fn grants() -> Grants {
         caps: Caps::default(),
         earlier: Earlier::default(),
         limits: Limits::default(),
+        takes_back: BTreeSet::new(),
     }
 }
 
@@ -28,7 +29,7 @@ fn edited(n: usize, edit: impl Fn(&mut TaskState)) -> ChangeSet {
         let details = Versioned::new(Default::default(), ETag::new("d".into()));
         draft.edit_task(Some(&read), Some(&details), &id, |it| edit(it));
     }
-    draft.finish()
+    draft.finish(&crate::change::ReadSet::new(), &crate::model::snapshot::Snapshot::default())
 }
 
 fn deleted(n: usize) -> ChangeSet {
@@ -38,7 +39,7 @@ fn deleted(n: usize) -> ChangeSet {
         let read = Versioned::new(Task::new(id.clone(), plan(), "T".into()), ETag::new("e".into()));
         draft.delete_task(Some(&read), &id);
     }
-    draft.finish()
+    draft.finish(&crate::change::ReadSet::new(), &crate::model::snapshot::Snapshot::default())
 }
 
 #[track_caller]

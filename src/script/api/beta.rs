@@ -6,8 +6,8 @@ use rhai::plugin::{
 use rhai::{Array, Map};
 use serde_json::Value;
 
+use crate::change::{PlanField, TaskField, TaskKey};
 use crate::host::Error;
-use crate::model::TaskBeta;
 use crate::model::recurrence::{Given, Recurrence};
 use crate::script::api::given::{bucket_given, each, text_given};
 use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, User, frozen, invalid, run_of};
@@ -21,14 +21,13 @@ pub(crate) fn add_effects(module: &mut Module) {
 }
 
 impl Task {
-    fn beta(&self, field: &'static str) -> Fallible<TaskBeta> {
+    /// Returns a field that only the beta tells of.
+    fn beta<T>(&self, key: TaskKey<T>) -> Fallible<T> {
         let session = &self.session;
-        let task = session.task(&self.id).or_raise(session)?;
-        match task.beta {
-            Some(beta) => Ok(*beta),
-            None if session.facts().beta => Ok(TaskBeta::default()),
-            None => Err(Error::NeedsBeta(field)).or_raise(session),
+        if !session.facts().beta {
+            return Err(Error::NeedsBeta(key.field.script_name())).or_raise(session);
         }
+        session.task_field(&self.id, key).or_raise(session)
     }
 
     fn move_to_plan(&self, plan: &Plan, bucket: &Dynamic) -> Fallible<()> {
@@ -41,8 +40,8 @@ impl Task {
     /// Reads the map that a recurrence is given as.
     fn recurrence_given(&self, map: &Map) -> Fallible<Recurrence> {
         let session = &self.session;
-        let task = session.task(&self.id).or_raise(session)?;
-        let first = task.start.or(task.due).unwrap_or(session.now());
+        let get = |key| session.task_field(&self.id, key).or_raise(session);
+        let first = get(TaskField::START)?.or(get(TaskField::DUE)?).unwrap_or(session.now());
         let mut given = Given::starting(Date::of_moment(first, session).to_write()?);
         for (name, value) in map {
             let number = || match value.as_int().ok().and_then(|it| u32::try_from(it).ok()) {
@@ -82,7 +81,7 @@ mod functions {
     /// → Date?
     #[rhai_fn(get = "last_modified_at", pure, volatile, return_raw)]
     pub fn last_modified_at(task: &mut Task) -> Fallible<Dynamic> {
-        let moment = task.beta("last_modified_at")?.last_modified_at;
+        let moment = task.beta(TaskField::MODIFIED_AT)?;
         Ok(moment.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, &task.session))))
     }
 
@@ -90,14 +89,14 @@ mod functions {
     /// → User?
     #[rhai_fn(get = "last_modified_by", pure, volatile, return_raw)]
     pub fn last_modified_by(task: &mut Task) -> Fallible<Dynamic> {
-        let user = task.beta("last_modified_by")?.last_modified_by;
+        let user = task.beta(TaskField::MODIFIED_BY)?;
         Ok(User::or_unit(&task.session, user))
     }
 
     /// Whether it is put away with its plan (beta).
     #[rhai_fn(get = "is_archived", pure, volatile, return_raw)]
     pub fn task_is_archived(task: &mut Task) -> Fallible<bool> {
-        Ok(task.beta("is_archived")?.is_archived)
+        Ok(task.beta(TaskField::IS_ARCHIVED)?)
     }
 
     /// Its schedule as a map of `type`, `interval`, `start`, `next` and what else the type uses;
@@ -105,11 +104,7 @@ mod functions {
     /// → map?
     #[rhai_fn(get = "recurrence", pure, volatile, return_raw)]
     pub fn recurrence(task: &mut Task) -> Fallible<Dynamic> {
-        task.session.note_read(
-            crate::change::EntityId::Task(task.id.clone()),
-            crate::change::Field::Recurrence,
-        );
-        let Some(it) = task.beta("recurrence")?.recurrence else { return Ok(Dynamic::UNIT) };
+        let Some(it) = task.beta(TaskField::RECURRENCE)? else { return Ok(Dynamic::UNIT) };
         let day = |moment| Dynamic::from(Date::of_moment(moment, &task.session));
         let word = |value: Value| Dynamic::from(value.as_str().unwrap_or_default().to_owned());
         let json = |value: &dyn Fn() -> serde_json::Result<Value>| value().unwrap_or_default();
@@ -169,7 +164,7 @@ mod functions {
         if !session.facts().beta {
             return Err(Error::NeedsBeta("is_archived")).or_raise(session);
         }
-        Ok(session.plan(&plan.id).or_raise(session)?.archival.is_archived)
+        Ok(session.plan_field(&plan.id, PlanField::IS_ARCHIVED).or_raise(session)?)
     }
 
     /// Puts the plan away with everything in it, and says why (beta).

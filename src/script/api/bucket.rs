@@ -3,6 +3,7 @@
 use rhai::Map;
 use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
+use crate::change::{BucketField, BucketKey};
 use crate::host::Session;
 use crate::model::BucketId;
 use crate::model::order::Side;
@@ -14,6 +15,13 @@ use crate::script::api::{Fallible, OrRaise as _, Plan, Task, frozen, frozen_list
 pub(crate) struct Bucket {
     pub(crate) session: Session,
     pub(crate) id: BucketId,
+}
+
+impl Bucket {
+    /// Returns a field, which counts as read.
+    fn get<T>(&self, key: BucketKey<T>) -> Fallible<T> {
+        self.session.bucket_field(&self.id, key).or_raise(&self.session)
+    }
 }
 
 pub(crate) fn add(module: &mut Module) {
@@ -33,7 +41,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "name", pure, volatile, return_raw)]
     pub fn name(bucket: &mut Bucket) -> Fallible<Dynamic> {
-        Ok(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name.into())
+        Ok(bucket.get(BucketField::NAME)?.into())
     }
 
     /// Renames the bucket.
@@ -47,7 +55,7 @@ mod functions {
     #[rhai_fn(get = "plan", pure, volatile, return_raw)]
     pub fn plan_of_bucket(bucket: &mut Bucket) -> Fallible<Plan> {
         let session = bucket.session.clone();
-        let id = session.bucket(&bucket.id).or_raise(&session)?.plan;
+        let id = bucket.get(BucketField::PLAN)?;
         Ok(Plan { session, id })
     }
 
@@ -74,19 +82,19 @@ mod functions {
     #[rhai_fn(get = "order_hint", pure, volatile, return_raw)]
     pub fn order_hint(bucket: &mut Bucket) -> Fallible<Dynamic> {
         let session = &bucket.session;
-        let read = session.bucket(&bucket.id).or_raise(session)?;
+        let hint = bucket.get(BucketField::ORDER_HINT)?;
         if bucket.session.real(&bucket.id).is_provisional() {
             let error = crate::host::Error::NotYetKnown { what: "bucket", field: "order_hint" };
             return Err(error).or_raise(session);
         }
-        Ok(frozen(read.order_hint))
+        Ok(frozen(hint))
     }
 
     /// Records a new task in this bucket; see `Plan.create_task`.
     #[rhai_fn(name = "create_task", volatile, pure, return_raw)]
     pub fn create_task_in_bucket(bucket: &mut Bucket, fields: Map) -> Fallible<Task> {
         let session = bucket.session.clone();
-        let plan = session.bucket(&bucket.id).or_raise(&session)?.plan;
+        let plan = bucket.get(BucketField::PLAN)?;
         let mut new = new_task(&session, &plan, fields)?;
         new.bucket.get_or_insert_with(|| session.real(&bucket.id).into_owned());
         let id = session.create_task(&plan, new).or_raise(&session)?;
@@ -126,6 +134,6 @@ mod functions {
     /// Its name, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn bucket_to_string(bucket: &mut Bucket) -> Fallible<String> {
-        Ok(bucket.session.bucket(&bucket.id).or_raise(&bucket.session)?.name)
+        Ok(bucket.get(BucketField::NAME)?)
     }
 }

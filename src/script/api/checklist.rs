@@ -2,7 +2,7 @@
 
 use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
-use crate::change::Field;
+use crate::change::TaskField;
 use crate::host::{Error, Session};
 use crate::model::order::Side;
 use crate::model::{self, TaskId};
@@ -19,9 +19,8 @@ pub(crate) struct ChecklistItem {
 impl ChecklistItem {
     fn read(&self) -> Fallible<model::ChecklistItem> {
         let session = &self.session;
-        let details = session.details(&self.task, Field::Checklist).or_raise(session)?;
-        let item = details.checklist.get(&self.key).cloned();
-        item.ok_or(Error::Gone { what: "checklist item" }).or_raise(session)
+        let mut items = session.task_field(&self.task, TaskField::CHECKLIST).or_raise(session)?;
+        items.remove(&self.key).ok_or(Error::Gone { what: "checklist item" }).or_raise(session)
     }
 
     fn move_next_to(&self, other: &Self, side: Side) -> Fallible<()> {

@@ -3,6 +3,7 @@
 use rhai::Map;
 use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_module, export_module};
 
+use crate::change::{PlanDetailsField, PlanField, PlanKey, TaskField};
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;
 use crate::script::api::given::{label_given, new_task, normal_title};
@@ -15,6 +16,13 @@ use crate::script::api::{
 pub(crate) struct Plan {
     pub(crate) session: Session,
     pub(crate) id: PlanId,
+}
+
+impl Plan {
+    /// Returns a field, which counts as read.
+    fn get<T>(&self, key: PlanKey<T>) -> Fallible<T> {
+        self.session.plan_field(&self.id, key).or_raise(&self.session)
+    }
 }
 
 pub(crate) fn add(module: &mut Module) {
@@ -34,7 +42,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(plan: &mut Plan) -> Fallible<Dynamic> {
-        Ok(plan.session.plan(&plan.id).or_raise(&plan.session)?.title.into())
+        Ok(plan.get(PlanField::TITLE)?.into())
     }
 
     /// Renames the plan.
@@ -49,7 +57,7 @@ mod functions {
     #[rhai_fn(get = "group", pure, volatile, return_raw)]
     pub fn group(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
-        let id = session.plan(&plan.id).or_raise(session)?.group;
+        let id = plan.get(PlanField::GROUP)?;
         let groups = session.groups().or_raise(session)?;
         let group = groups.into_iter().find(|it| Some(&it.id) == id.as_ref());
         Ok(group.map_or(Dynamic::UNIT, |group| {
@@ -62,7 +70,7 @@ mod functions {
     #[rhai_fn(get = "members", pure, volatile, return_raw)]
     pub fn members(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
-        let id = session.plan(&plan.id).or_raise(session)?.group;
+        let id = plan.get(PlanField::GROUP)?;
         let groups = session.groups().or_raise(session)?;
         let users = match groups.into_iter().find(|it| Some(&it.id) == id.as_ref()) {
             Some(group) => session.members(&group).or_raise(session)?,
@@ -76,9 +84,9 @@ mod functions {
     #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
     pub fn created_at(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
-        let read = session.plan(&plan.id).or_raise(session)?;
+        let created_at = plan.get(PlanField::CREATED_AT)?;
         known(plan.session.real(&plan.id).is_provisional(), "created_at").or_raise(session)?;
-        Ok(read.created_at.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, session))))
+        Ok(created_at.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, session))))
     }
 
     /// Who created it, `()` for an application; an error for a new one.
@@ -86,9 +94,9 @@ mod functions {
     #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
     pub fn created_by(plan: &mut Plan) -> Fallible<Dynamic> {
         let session = &plan.session;
-        let read = session.plan(&plan.id).or_raise(session)?;
+        let created_by = plan.get(PlanField::CREATED_BY)?;
         known(plan.session.real(&plan.id).is_provisional(), "created_by").or_raise(session)?;
-        Ok(User::or_unit(session, read.created_by))
+        Ok(User::or_unit(session, created_by))
     }
 
     /// Its buckets in board order.
@@ -113,8 +121,10 @@ mod functions {
     /// → [text]
     #[rhai_fn(get = "labels", pure, volatile, return_raw)]
     pub fn labels(plan: &mut Plan) -> Fallible<Dynamic> {
-        let details = plan.session.plan_details(&plan.id).or_raise(&plan.session)?;
-        Ok(frozen_list(details.labels.into_values().map(ImmutableString::from)))
+        let session = &plan.session;
+        let labels =
+            session.plan_details_field(&plan.id, PlanDetailsField::LABELS).or_raise(session)?;
+        Ok(frozen_list(labels.into_values().map(ImmutableString::from)))
     }
 
     /// Its address in Planner's own client.
@@ -150,8 +160,9 @@ mod functions {
         let wanted = normal_title(title);
         let mut found = Vec::new();
         for id in session.tasks(&plan.id).or_raise(session)? {
-            let task = session.task(&id).or_raise(session)?;
-            if task.percent_complete < 100 && normal_title(&task.title) == wanted {
+            let get = |key| session.task_field(&id, key).or_raise(session);
+            let is_open = session.task_field(&id, TaskField::PERCENT).or_raise(session)? < 100;
+            if is_open && normal_title(&get(TaskField::TITLE)?) == wanted {
                 found.push(Task { session: session.clone(), id });
             }
         }
@@ -246,7 +257,7 @@ mod functions {
     /// Its title, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn plan_to_string(plan: &mut Plan) -> Fallible<String> {
-        Ok(plan.session.plan(&plan.id).or_raise(&plan.session)?.title)
+        Ok(plan.get(PlanField::TITLE)?)
     }
 }
 

@@ -3,7 +3,7 @@
 use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_module, export_module};
 use rhai::{Array, Map};
 
-use crate::change::Field;
+use crate::change::{TaskField, TaskKey};
 use crate::host::{Column, Error, Session};
 use crate::model::order::Side;
 use crate::model::{Progress, TaskId, link};
@@ -22,8 +22,9 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    fn look(&self, field: Field) -> Fallible<crate::model::Task> {
-        self.session.look(&self.id, field).or_raise(&self.session)
+    /// Returns a field, which counts as read.
+    fn get<T>(&self, key: TaskKey<T>) -> Fallible<T> {
+        self.session.task_field(&self.id, key).or_raise(&self.session)
     }
 
     fn edit(&self, edit: impl FnOnce(&mut crate::model::Task)) -> Fallible<()> {
@@ -52,17 +53,18 @@ impl Task {
     /// Reads what a script gives for a label of the task's plan.
     fn label_given(&self, label: &Dynamic) -> Fallible<crate::model::Category> {
         let session = &self.session;
-        let plan = session.task(&self.id).or_raise(session)?.plan;
+        let plan = self.get(TaskField::PLAN)?;
         label_given(label, session, &plan)
     }
 
     /// Fields that only the service computes are not known of a new task.
-    fn computed(&self, field: &'static str) -> Fallible<crate::model::Task> {
-        let task = self.session.task(&self.id).or_raise(&self.session)?;
+    fn computed<T>(&self, key: TaskKey<T>) -> Fallible<T> {
+        let value = self.get(key)?;
         if self.session.real(&self.id).is_provisional() {
+            let field = key.field.script_name();
             return Err(Error::NotYetKnown { what: "task", field }).or_raise(&self.session);
         }
-        Ok(task)
+        Ok(value)
     }
 
     /// Start and due are days to people, whatever hour the service keeps.
@@ -77,9 +79,8 @@ impl Task {
 
     /// The days by which an open task is past its due day; `None` if it is not.
     fn days_overdue(&self) -> Fallible<Option<i64>> {
-        self.look(Field::PercentComplete)?;
-        let task = self.look(Field::DueDateTime)?;
-        let Some(due) = task.due.filter(|_| task.percent_complete < 100) else { return Ok(None) };
+        let (percent, due) = (self.get(TaskField::PERCENT)?, self.get(TaskField::DUE)?);
+        let Some(due) = due.filter(|_| percent < 100) else { return Ok(None) };
         let due = Date::of_moment(due, &self.session).day;
         let span = due.until(self.session.today());
         Ok(span.ok().map(|it| i64::from(it.get_days())).filter(|days| *days > 0))
@@ -103,7 +104,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(task: &mut Task) -> Fallible<Dynamic> {
-        Ok(task.look(Field::Title)?.title.into())
+        Ok(task.get(TaskField::TITLE)?.into())
     }
 
     /// Renames the task.
@@ -116,7 +117,7 @@ mod functions {
     /// Its completion, 0 to 100.
     #[rhai_fn(get = "percent_complete", pure, volatile, return_raw)]
     pub fn percent_complete(task: &mut Task) -> Fallible<i64> {
-        Ok(i64::from(task.look(Field::PercentComplete)?.percent_complete))
+        Ok(i64::from(task.get(TaskField::PERCENT)?))
     }
 
     /// Sets its completion, 0 to 100.
@@ -132,7 +133,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "progress", pure, volatile, return_raw)]
     pub fn progress(task: &mut Task) -> Fallible<Dynamic> {
-        Ok(frozen(task.look(Field::PercentComplete)?.progress().name()))
+        Ok(frozen(task.get(TaskField::PROGRESS)?.name()))
     }
 
     /// Sets its progress; a percentage that stands for it already is kept.
@@ -149,7 +150,7 @@ mod functions {
     /// Its priority, 0 (most urgent) to 10.
     #[rhai_fn(get = "priority", pure, volatile, return_raw)]
     pub fn priority(task: &mut Task) -> Fallible<i64> {
-        Ok(i64::from(task.look(Field::Priority)?.priority.level()))
+        Ok(i64::from(task.get(TaskField::PRIORITY)?.level()))
     }
 
     /// Sets its priority: 0 to 10, or `urgent`, `important`, `medium`, `low`.
@@ -163,7 +164,7 @@ mod functions {
     /// → Date?
     #[rhai_fn(get = "start", pure, volatile, return_raw)]
     pub fn start(task: &mut Task) -> Fallible<Dynamic> {
-        let start = task.look(Field::StartDateTime)?.start;
+        let start = task.get(TaskField::START)?;
         Ok(task.day_or_unit(start))
     }
 
@@ -171,7 +172,7 @@ mod functions {
     #[rhai_fn(set = "start", pure, volatile, return_raw)]
     pub fn set_start(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "start")?;
-        let old = task.session.task(&task.id).or_raise(&task.session)?.start;
+        let old = task.get(TaskField::START)?;
         let new = same_day_or(old, day.as_ref(), &task.session)?;
         task.edit(|it| it.start = new)
     }
@@ -180,7 +181,7 @@ mod functions {
     /// → Date?
     #[rhai_fn(get = "due", pure, volatile, return_raw)]
     pub fn due(task: &mut Task) -> Fallible<Dynamic> {
-        let due = task.look(Field::DueDateTime)?.due;
+        let due = task.get(TaskField::DUE)?;
         Ok(task.day_or_unit(due))
     }
 
@@ -188,7 +189,7 @@ mod functions {
     #[rhai_fn(set = "due", pure, volatile, return_raw)]
     pub fn set_due(task: &mut Task, day: Dynamic) -> Fallible<()> {
         let day = Date::given(&day, &task.session, "due")?;
-        let old = task.session.task(&task.id).or_raise(&task.session)?.due;
+        let old = task.get(TaskField::DUE)?;
         let new = same_day_or(old, day.as_ref(), &task.session)?;
         task.edit(|it| it.due = new)
     }
@@ -197,7 +198,7 @@ mod functions {
     /// → Bucket?
     #[rhai_fn(get = "bucket", pure, volatile, return_raw)]
     pub fn bucket(task: &mut Task) -> Fallible<Dynamic> {
-        let id = task.look(Field::BucketId)?.bucket;
+        let id = task.get(TaskField::BUCKET)?;
         let session = &task.session;
         Ok(id.map_or(Dynamic::UNIT, |id| Dynamic::from(Bucket { session: session.clone(), id })))
     }
@@ -212,7 +213,7 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn move_to(task: &mut Task, bucket: Dynamic) -> Fallible<()> {
         let session = &task.session;
-        let plan = session.task(&task.id).or_raise(session)?.plan;
+        let plan = task.get(TaskField::PLAN)?;
         let bucket = bucket_given(&bucket, session, &plan)?;
         session.move_task(&task.id, &bucket).or_raise(session)
     }
@@ -247,8 +248,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "description", pure, volatile, return_raw)]
     pub fn description(task: &mut Task) -> Fallible<Dynamic> {
-        let details = task.session.details(&task.id, Field::Description);
-        Ok(details.or_raise(&task.session)?.description.into())
+        Ok(task.get(TaskField::DESCRIPTION)?.into())
     }
 
     /// Sets the description.
@@ -263,7 +263,7 @@ mod functions {
     #[rhai_fn(get = "plan", pure, volatile, return_raw)]
     pub fn plan_of_task(task: &mut Task) -> Fallible<Plan> {
         let session = task.session.clone();
-        let id = session.task(&task.id).or_raise(&session)?.plan;
+        let id = task.get(TaskField::PLAN)?;
         Ok(Plan { session, id })
     }
 
@@ -272,7 +272,7 @@ mod functions {
     #[rhai_fn(get = "assignees", pure, volatile, return_raw)]
     pub fn assignees(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
-        let ids = task.look(Field::Assignments)?.assignments.into_keys();
+        let ids = task.get(TaskField::ASSIGNEES)?.into_iter();
         Ok(frozen_list(ids.map(|id| User { session: session.clone(), id })))
     }
 
@@ -280,7 +280,7 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn assigned_to(task: &mut Task, user: Dynamic) -> Fallible<bool> {
         let user = User::given(&user, &task.session)?;
-        Ok(task.look(Field::Assignments)?.assignments.contains_key(&user))
+        Ok(task.get(TaskField::ASSIGNEES)?.contains(&user))
     }
 
     /// Assigns a person: a User, or a name, address or id.
@@ -305,10 +305,10 @@ mod functions {
     /// → [text]
     #[rhai_fn(get = "labels", pure, volatile, return_raw)]
     pub fn labels(task: &mut Task) -> Fallible<Dynamic> {
-        let read = task.look(Field::AppliedCategories)?;
+        let (plan, labels) = (task.get(TaskField::PLAN)?, task.get(TaskField::CATEGORIES)?);
         let mut names = Vec::new();
-        for category in read.categories {
-            let name = task.session.label_name(&read.plan, category).or_raise(&task.session)?;
+        for category in labels {
+            let name = task.session.label_name(&plan, category).or_raise(&task.session)?;
             names.push(ImmutableString::from(name));
         }
         Ok(frozen_list(names))
@@ -337,9 +337,8 @@ mod functions {
     #[rhai_fn(get = "checklist", pure, volatile, return_raw)]
     pub fn checklist(task: &mut Task) -> Fallible<Dynamic> {
         let session = &task.session;
-        let details = session.details(&task.id, Field::Checklist).or_raise(session)?;
         let handle = |key| ChecklistItem { session: session.clone(), task: task.id.clone(), key };
-        Ok(frozen_list(details.checklist_order().into_iter().map(handle)))
+        Ok(frozen_list(task.get(TaskField::CHECKLIST_ORDER)?.into_iter().map(handle)))
     }
 
     /// Adds a line to its checklist.
@@ -358,8 +357,6 @@ mod functions {
     /// → [map]
     #[rhai_fn(get = "references", pure, volatile, return_raw)]
     pub fn references(task: &mut Task) -> Fallible<Dynamic> {
-        let session = &task.session;
-        let details = session.details(&task.id, Field::References).or_raise(session)?;
         let text = |it: Option<String>| it.map_or(Dynamic::UNIT, Dynamic::from);
         let map = |(key, it): (String, crate::model::Reference)| {
             let mut map = Map::new();
@@ -368,7 +365,7 @@ mod functions {
             map.insert("type".into(), text(it.kind));
             Dynamic::from(map)
         };
-        Ok(frozen(details.references.into_iter().map(map).collect::<Array>()))
+        Ok(frozen(task.get(TaskField::REFERENCES)?.into_iter().map(map).collect::<Array>()))
     }
 
     /// Attaches a link, shown as its alias; one that is there gets the new alias.
@@ -401,9 +398,7 @@ mod functions {
     /// → text
     #[rhai_fn(get = "preview_type", pure, volatile, return_raw)]
     pub fn preview_type(task: &mut Task) -> Fallible<Dynamic> {
-        let session = &task.session;
-        let details = session.details(&task.id, Field::PreviewType).or_raise(session)?;
-        Ok(frozen(details.preview_type))
+        Ok(frozen(task.get(TaskField::PREVIEW_TYPE)?))
     }
 
     /// Sets which detail its card shows.
@@ -427,7 +422,7 @@ mod functions {
     /// → text?
     #[rhai_fn(get = "conversation_thread_id", pure, volatile, return_raw)]
     pub fn conversation_thread_id(task: &mut Task) -> Fallible<Dynamic> {
-        let thread = task.look(Field::ConversationThreadId)?.conversation_thread;
+        let thread = task.get(TaskField::THREAD)?;
         Ok(thread.map_or(Dynamic::UNIT, frozen))
     }
 
@@ -443,7 +438,7 @@ mod functions {
     /// → Date?
     #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
     pub fn created_at(task: &mut Task) -> Fallible<Dynamic> {
-        let moment = task.computed("created_at")?.created_at;
+        let moment = task.computed(TaskField::CREATED_AT)?;
         Ok(task.date_or_unit(moment))
     }
 
@@ -451,7 +446,7 @@ mod functions {
     /// → User?
     #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
     pub fn created_by(task: &mut Task) -> Fallible<Dynamic> {
-        let user = task.computed("created_by")?.created_by;
+        let user = task.computed(TaskField::CREATED_BY)?;
         Ok(User::or_unit(&task.session, user))
     }
 
@@ -459,7 +454,7 @@ mod functions {
     /// → Date?
     #[rhai_fn(get = "completed_at", pure, volatile, return_raw)]
     pub fn completed_at(task: &mut Task) -> Fallible<Dynamic> {
-        let moment = task.computed("completed_at")?.completed_at;
+        let moment = task.computed(TaskField::COMPLETED_AT)?;
         Ok(task.date_or_unit(moment))
     }
 
@@ -467,28 +462,27 @@ mod functions {
     /// → User?
     #[rhai_fn(get = "completed_by", pure, volatile, return_raw)]
     pub fn completed_by(task: &mut Task) -> Fallible<Dynamic> {
-        let user = task.computed("completed_by")?.completed_by;
+        let user = task.computed(TaskField::COMPLETED_BY)?;
         Ok(User::or_unit(&task.session, user))
     }
 
     /// Whether it is completed.
     #[rhai_fn(get = "is_completed", pure, volatile, return_raw)]
     pub fn is_completed(task: &mut Task) -> Fallible<bool> {
-        Ok(task.look(Field::PercentComplete)?.percent_complete == 100)
+        Ok(task.get(TaskField::PERCENT)? == 100)
     }
 
     /// Whether it has a description.
     #[rhai_fn(get = "has_description", pure, volatile, return_raw)]
     pub fn has_description(task: &mut Task) -> Fallible<bool> {
-        let details = task.session.details(&task.id, Field::Description);
-        Ok(!details.or_raise(&task.session)?.description.is_empty())
+        Ok(!task.get(TaskField::DESCRIPTION)?.is_empty())
     }
 
     /// Its address in Planner's own client.
     /// → text
     #[rhai_fn(get = "url", pure, volatile, return_raw)]
     pub fn url(task: &mut Task) -> Fallible<Dynamic> {
-        let plan = task.session.task(&task.id).or_raise(&task.session)?.plan;
+        let plan = task.get(TaskField::PLAN)?;
         let base = "https://planner.cloud.microsoft/webui/plan";
         let id = task.session.real(&task.id);
         Ok(frozen(format!("{base}/{plan}/view/board/task/{id}")))
@@ -543,7 +537,7 @@ mod functions {
     /// Its title, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn task_to_string(task: &mut Task) -> Fallible<String> {
-        Ok(task.session.task(&task.id).or_raise(&task.session)?.title)
+        Ok(task.get(TaskField::TITLE)?)
     }
 }
 

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::change::ChangeSet;
 use crate::change::apply::tests::{ms, tag};
 use crate::change::apply::{
-    Answer, Effect, End, Job, Look, Machine, Probed, Rules, Seen, State, StepNo, Target,
+    Answer, Candidate, Effect, End, Job, Ledger, Look, Lost, Machine, Probed, Rules, Seen, State,
+    StepNo, Target, match_lost,
 };
-use crate::model::{ETag, Priority, Task, TaskDetails, TaskId, Versioned};
+use crate::model::{ETag, Priority, Task, TaskDetails, TaskId, UserId, Versioned};
 
 /// Numbers that look random and come out the same.
 pub(in crate::change::apply) struct Dice(u64);
@@ -23,6 +26,10 @@ impl Dice {
     fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
+}
+
+fn actor() -> UserId {
+    UserId::parse("actor").unwrap()
 }
 
 /// How the model behaves.
@@ -84,6 +91,11 @@ impl Model {
         }
     }
 
+    fn candidates(&self) -> Vec<Candidate> {
+        let task = |kept: &Kept| Candidate::Task(Box::new(kept.task.clone()));
+        self.tasks.values().map(task).collect()
+    }
+
     /// Takes one write; says what its answer is.
     fn write(&mut self, now: Duration, job: &Job, tag_given: Option<&ETag>) -> Answer {
         if let Some(rate) = self.weather.per_second {
@@ -102,7 +114,12 @@ impl Model {
                 let id = format!("made{}", self.n_made);
                 self.log.push(format!("create {}", task.title));
                 let made = Kept {
-                    task: Task { id: TaskId::parse(&id).unwrap(), ..(**task).clone() },
+                    task: Task {
+                        id: TaskId::parse(&id).unwrap(),
+                        created_by: Some(actor()),
+                        created_at: Some(Timestamp::UNIX_EPOCH),
+                        ..(**task).clone()
+                    },
                     version: 1,
                     details: TaskDetails::default(),
                     details_version: 1,
@@ -202,7 +219,7 @@ pub(in crate::change::apply) fn simulate(
     latency: Duration,
     rules: Rules,
 ) -> Outcome {
-    let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules);
+    let mut machine = Machine::new(set.changes(), Ledger::default(), rules);
     let mut now = Duration::ZERO;
     let mut coming: VecDeque<(Duration, Event)> = VecDeque::new();
     let (mut requests, mut early, mut largest) = (0, 0, 0);
@@ -210,7 +227,7 @@ pub(in crate::change::apply) fn simulate(
     enum Event {
         Answered(Vec<(StepNo, Answer)>),
         Looked(Vec<(StepNo, Look)>),
-        Probed(StepNo, Probed),
+        Probed(Vec<(StepNo, Probed)>),
     }
     for _ in 0..1_000_000 {
         for effect in machine.next(now) {
@@ -246,16 +263,21 @@ pub(in crate::change::apply) fn simulate(
                     let looks = steps.iter().map(look).collect();
                     coming.push_back((now + latency, Event::Looked(looks)));
                 }
-                Effect::Probe(no) => {
-                    let Some((Job::CreateTask(wanted), _)) = machine.job(no) else { panic!() };
-                    let same = model.tasks.iter().filter(|(_, it)| it.task.title == wanted.title);
-                    let found: Vec<String> = same.map(|(id, _)| id.clone()).collect();
-                    let probed = match found.as_slice() {
-                        [] => Probed::Nothing,
-                        [one] => Probed::Found(one.clone()),
-                        _ => Probed::CanNotTell,
-                    };
-                    coming.push_back((now + latency, Event::Probed(no, probed)));
+                Effect::Probe { steps, .. } => {
+                    let lost: Vec<Lost> = steps
+                        .iter()
+                        .map(|no| Lost {
+                            no: *no,
+                            job: machine.job(*no).unwrap().0,
+                            since: Timestamp::UNIX_EPOCH,
+                            known: machine.ids().values().cloned().collect(),
+                        })
+                        .collect();
+                    let candidates: Vec<Candidate> = model.candidates();
+                    let matched = match_lost(&lost, &candidates, &actor());
+                    let probed =
+                        matched.into_iter().map(|(no, it)| (no, Probed::Matched(it))).collect();
+                    coming.push_back((now + latency, Event::Probed(probed)));
                 }
             }
         }
@@ -275,7 +297,7 @@ pub(in crate::change::apply) fn simulate(
                     machine.answered(now, answers);
                 }
                 Event::Looked(looks) => machine.looked(now, looks),
-                Event::Probed(no, probed) => machine.probed(now, no, probed),
+                Event::Probed(probed) => machine.probed(now, probed),
             }
         }
     }

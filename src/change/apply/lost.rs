@@ -1,0 +1,215 @@
+//! Which of the entities on the board a create has made whose answer was lost (design.md 2.4).
+//! Planner keeps no idempotency key, so it is known by where it is, who made it when, and what is
+//! in it. All lost creates of one parent and all candidates are matched together: one by one, two
+//! creates of one title would take each other's.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::change::apply::{Job, StepNo};
+use crate::change::edit::is_blank;
+use crate::change::field::task_value;
+use crate::change::{Field, Fields as _, TaskState};
+use crate::model::{Bucket, Plan, Task, UserId};
+
+/// How much earlier than the intent an entity may seem to be made: the service tells its own time
+/// in whole seconds.
+const CLOCK_GRAIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// Where the result of a create is looked for: one list each.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Parent {
+    /// The tasks of a plan.
+    Tasks(crate::model::PlanId),
+    /// The buckets of a plan.
+    Buckets(crate::model::PlanId),
+    /// The plans of a group; those in rosters of the actor's without one.
+    Plans(Option<crate::model::GroupId>),
+    /// The members of a roster.
+    Members(crate::model::RosterId),
+    /// A roster has no name that it could be found by; an empty one goes by itself
+    /// (planner-api.md 2.9).
+    Nowhere,
+}
+
+/// A create whose answer was lost.
+#[derive(Debug, Clone)]
+pub struct Lost {
+    /// Its request.
+    pub no: StepNo,
+    /// What it was to make.
+    pub job: Job,
+    /// When it was about to be sent, by the service's clock.
+    pub since: Timestamp,
+    /// What had the same name before.
+    pub known: BTreeSet<String>,
+}
+
+/// Something on the board that a lost create may have made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// A task.
+    Task(Box<Task>),
+    /// A bucket.
+    Bucket(Bucket),
+    /// A plan.
+    Plan(Box<Plan>),
+    /// A member of a roster.
+    Member(UserId),
+}
+
+/// What became of a lost create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// It made this.
+    Found(String),
+    /// It made nothing that shows.
+    Nothing,
+    /// It may have made one of these: they could be somebody's, or ours and edited since.
+    Unclear(Vec<String>),
+}
+
+impl Job {
+    /// Returns where the result of a create is looked for; `None` if it creates nothing.
+    #[must_use]
+    pub fn parent(&self) -> Option<Parent> {
+        Some(match self {
+            Self::CreateTask(task) => Parent::Tasks(task.plan.clone()),
+            Self::CreateBucket(bucket) => Parent::Buckets(bucket.plan.clone()),
+            Self::CreatePlan(plan, _) => Parent::Plans(plan.group.clone()),
+            Self::AddMember(roster, _) => Parent::Members(roster.clone()),
+            Self::CreateRoster => Parent::Nowhere,
+            _ => return None,
+        })
+    }
+
+    fn title(&self) -> &str {
+        match self {
+            Self::CreateTask(task) => &task.title,
+            Self::CreateBucket(bucket) => &bucket.name,
+            Self::CreatePlan(plan, _) => &plan.title,
+            Self::AddMember(_, user) => user.as_str(),
+            _ => "",
+        }
+    }
+
+    /// The fields that are sent, with their values; those that Planner sets itself are not.
+    fn fields(&self) -> Vec<(Field, Value)> {
+        match self {
+            Self::CreateTask(task) => TaskState::FIELDS
+                .iter()
+                .filter(|field| !field.is_in_details() && field.board().is_none())
+                .map(|field| (*field, task_value(task, *field)))
+                .filter(|(field, value)| !is_blank(*field, value))
+                .collect(),
+            _ => vec![(Field::Title, self.title().into())],
+        }
+    }
+}
+
+impl Candidate {
+    /// Returns its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Task(task) => task.id.as_str(),
+            Self::Bucket(bucket) => bucket.id.as_str(),
+            Self::Plan(plan) => plan.id.as_str(),
+            Self::Member(user) => user.as_str(),
+        }
+    }
+
+    fn title(&self) -> &str {
+        match self {
+            Self::Task(task) => &task.title,
+            Self::Bucket(bucket) => &bucket.name,
+            Self::Plan(plan) => &plan.title,
+            Self::Member(user) => user.as_str(),
+        }
+    }
+
+    /// Returns whether it can be what a create has made, whatever is in it.
+    fn can_be(&self, lost: &Lost, actor: &UserId) -> bool {
+        let ours = |by: Option<&UserId>, at: Option<Timestamp>| {
+            by == Some(actor) && at.is_some_and(|at| at >= lost.since - CLOCK_GRAIN)
+        };
+        let fits = match self {
+            Self::Task(task) => ours(task.created_by.as_ref(), task.created_at),
+            Self::Plan(plan) => ours(plan.created_by.as_ref(), plan.created_at),
+            // Planner tells neither who made a bucket nor when; to be a member twice is once.
+            Self::Bucket(_) | Self::Member(_) => true,
+        };
+        fits && self.title() == lost.job.title() && !lost.known.contains(self.id())
+    }
+
+    fn value(&self, field: Field) -> Value {
+        match self {
+            Self::Task(task) => task_value(task, field),
+            _ => self.title().into(),
+        }
+    }
+
+    /// Returns whether it equals what was sent in every field sent.
+    fn equals(&self, fields: &[(Field, Value)]) -> bool {
+        fields.iter().all(|(field, value)| self.value(*field) == *value)
+    }
+
+    /// Returns whether it holds nothing that was not sent either. A task that is sent without a
+    /// bucket is put into one by the service.
+    fn has_no_more(&self, fields: &[(Field, Value)]) -> bool {
+        let Self::Task(task) = self else { return true };
+        let all = TaskState::FIELDS.iter().filter(|it| !it.is_in_details() && it.board().is_none());
+        let mut others = all.filter(|field| fields.iter().all(|(sent, _)| sent != *field));
+        others.all(|field| *field == Field::BucketId || is_blank(*field, &task_value(task, *field)))
+    }
+}
+
+/// Matches the lost creates of one parent with what is there. Candidates that other changes are
+/// known to have made are left out before.
+#[must_use]
+pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Vec<(StepNo, Match)> {
+    let mut open: Vec<(&Lost, Vec<(Field, Value)>)> =
+        lost.iter().map(|it| (it, it.job.fields())).collect();
+    // What says more about itself chooses first: a create of a title alone would take anything.
+    open.sort_by_key(|(it, fields)| (std::cmp::Reverse(fields.len()), it.no));
+    let mut free: Vec<&Candidate> = candidates.iter().collect();
+    let mut found = Vec::new();
+    for exact in [true, false] {
+        let mut at = 0;
+        while let Some((first, fields)) = open.get(at) {
+            // Creates that are equal in everything are interchangeable.
+            let alike: Vec<usize> =
+                (at..open.len()).filter(|other| open[*other].1 == *fields).collect();
+            let fits = |it: &Candidate, lost: &Lost| {
+                it.can_be(lost, actor) && it.equals(fields) && (!exact || it.has_no_more(fields))
+            };
+            let here: Vec<&Candidate> = free.iter().copied().filter(|it| fits(it, first)).collect();
+            // More than were lost: which of them are ours is for a person to say.
+            if here.is_empty() || here.len() > alike.len() {
+                at += 1;
+                continue;
+            }
+            free.retain(|it| !here.contains(it));
+            let taken: Vec<usize> = alike.into_iter().take(here.len()).collect();
+            for (index, candidate) in taken.iter().zip(here) {
+                found.push((open[*index].0.no, Match::Found(candidate.id().to_owned())));
+            }
+            for index in taken.into_iter().rev() {
+                open.remove(index);
+            }
+        }
+    }
+    for (lost, _) in open {
+        let near: Vec<String> =
+            free.iter().filter(|it| it.can_be(lost, actor)).map(|it| it.id().to_owned()).collect();
+        let result = if near.is_empty() { Match::Nothing } else { Match::Unclear(near) };
+        found.push((lost.no, result));
+    }
+    found.sort_by_key(|(no, _)| *no);
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! Reads: the things that a decision can rest on (design.md 2.1). Pure, so that what answers a
+//! program and what compares two boards is the same code.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::change::field::{details_value, hints, task_value};
+use crate::change::{EntityId, Field, FieldConflict, Fields};
+use crate::model::snapshot::{Snapshot, folded};
+use crate::model::{Bucket, BucketId, GroupId, Plan, PlanId, RosterId, Task, TaskId, UserId};
+
+/// One thing that a decision can rest on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Read {
+    /// A field of an entity.
+    Field(EntityId, Field),
+    /// Every field of an entity but those of its details and board positions.
+    Entity(EntityId),
+    /// Whether an entity is there.
+    Exists(EntityId),
+    /// The tasks of a plan.
+    Tasks(PlanId),
+    /// The tasks of a bucket of a plan.
+    TasksIn(PlanId, BucketId),
+    /// The tasks of a plan that a title stands for: none, one, or several.
+    TasksNamed(PlanId, String),
+    /// The buckets of a plan, in board order.
+    Buckets(PlanId),
+    /// The buckets of a plan that a name stands for.
+    BucketsNamed(PlanId, String),
+    /// The tasks assigned to a person, in all plans.
+    AssignedTo(UserId),
+    /// The plans within reach.
+    Plans,
+    /// The plans within reach that a title stands for.
+    PlansNamed(String),
+    /// The groups of the actor.
+    Groups,
+    /// The members of a group.
+    Members(GroupId),
+    /// The members of a roster.
+    RosterMembers(RosterId),
+    /// The person that an id, a sign-in name or a mail address stands for.
+    Person(String),
+}
+
+/// All reads of a run.
+pub type ReadSet = BTreeSet<Read>;
+
+/// The answer to a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadValue {
+    /// There is no such thing.
+    Absent,
+    /// The members of a list, by id.
+    Ids(Vec<String>),
+    /// A value.
+    Value(Value),
+}
+
+impl Read {
+    /// Returns the answer that a snapshot holds.
+    #[must_use]
+    pub fn answer(&self, on: &Snapshot) -> ReadValue {
+        let listed = |ids: Option<Vec<String>>| ids.map_or(ReadValue::Absent, ReadValue::Ids);
+        match self {
+            Self::Field(entity, field) => value_of(entity, *field, on),
+            Self::Entity(entity) => whole_of(entity, on),
+            Self::Exists(entity) => match whole_of(entity, on) {
+                ReadValue::Absent => ReadValue::Absent,
+                _ => ReadValue::Value(Value::Bool(true)),
+            },
+            // A set: where the service lists a task among the others decides nothing.
+            Self::Tasks(plan) => listed(on.tasks_of(plan).map(sorted)),
+            Self::TasksIn(plan, bucket) => {
+                let is_in = |id: &&TaskId| {
+                    on.task(id).is_some_and(|task| task.value.bucket.as_ref() == Some(bucket))
+                };
+                let tasks = on.tasks_of(plan);
+                listed(tasks.map(|all| sorted(all.iter().filter(is_in).collect::<Vec<_>>())))
+            }
+            Self::TasksNamed(plan, title) => {
+                let there = on.tasks_titled(plan, title).iter().filter_map(|id| on.task(id));
+                let there: Vec<&Task> = there.map(|task| &task.value).collect();
+                let found = tasks_meant(&there, title);
+                listed(on.tasks_of(plan).map(|_| sorted(found.iter().map(|task| &task.id))))
+            }
+            Self::Buckets(plan) => {
+                listed(on.buckets_of(plan).map(|all| all.iter().map(ToString::to_string).collect()))
+            }
+            Self::BucketsNamed(plan, name) => listed(on.buckets_of(plan).map(|all| {
+                let all: Vec<&Bucket> =
+                    all.iter().filter_map(|id| on.bucket(id)).map(|it| &it.value).collect();
+                sorted(pick(&all, name, |bucket| &bucket.name).iter().map(|bucket| &bucket.id))
+            })),
+            Self::AssignedTo(user) => listed(on.assigned_to(user).map(sorted)),
+            Self::Plans => listed(on.all_plans().map(sorted)),
+            Self::PlansNamed(title) => listed(on.all_plans().map(|all| {
+                let all: Vec<&Plan> =
+                    all.iter().filter_map(|id| on.plan(id)).map(|it| &it.value).collect();
+                sorted(pick(&all, title, |plan| &plan.title).iter().map(|plan| &plan.id))
+            })),
+            Self::Groups => {
+                let groups = on.groups();
+                groups.map_or(ReadValue::Absent, |groups| {
+                    let mut all: Vec<_> = groups.iter().map(|it| (&it.id, &it.name)).collect();
+                    all.sort();
+                    ReadValue::Value(json!(all))
+                })
+            }
+            Self::Members(group) => listed(on.members_of(group).map(sorted)),
+            Self::RosterMembers(roster) => listed(on.members_of_roster(roster).map(sorted)),
+            Self::Person(text) => {
+                on.find_user(text).map_or(ReadValue::Absent, |user| ReadValue::Value(json!(user)))
+            }
+        }
+    }
+
+    /// Returns whether two snapshots answer it differently.
+    #[must_use]
+    pub fn moved(&self, old: &Snapshot, new: &Snapshot) -> bool {
+        self.answer(old) != self.answer(new)
+    }
+
+    /// Returns whether it is about something that the run makes itself: nobody else can move that.
+    #[must_use]
+    pub fn is_of_new(&self) -> bool {
+        match self {
+            Self::Field(entity, _) | Self::Entity(entity) | Self::Exists(entity) => {
+                entity.is_provisional()
+            }
+            Self::TasksIn(plan, bucket) => plan.is_provisional() || bucket.is_provisional(),
+            Self::Tasks(plan)
+            | Self::TasksNamed(plan, _)
+            | Self::Buckets(plan)
+            | Self::BucketsNamed(plan, _) => plan.is_provisional(),
+            Self::RosterMembers(roster) => roster.is_provisional(),
+            Self::AssignedTo(_)
+            | Self::Plans
+            | Self::PlansNamed(_)
+            | Self::Groups
+            | Self::Members(_)
+            | Self::Person(_) => false,
+        }
+    }
+
+    /// Returns the entities that it led to, each with the field that it went by.
+    #[must_use]
+    pub fn led_to(&self, on: &Snapshot) -> Vec<(EntityId, Field)> {
+        let (entity, field): (fn(&str) -> Option<EntityId>, Field) = match self {
+            Self::TasksIn(..) => (task_id, Field::BucketId),
+            Self::TasksNamed(..) => (task_id, Field::Title),
+            Self::AssignedTo(_) => (task_id, Field::Assignments),
+            Self::BucketsNamed(..) => {
+                (|id| BucketId::parse(id).ok().map(EntityId::Bucket), Field::Name)
+            }
+            Self::PlansNamed(_) => (|id| PlanId::parse(id).ok().map(EntityId::Plan), Field::Title),
+            _ => return Vec::new(),
+        };
+        let ReadValue::Ids(ids) = self.answer(on) else { return Vec::new() };
+        ids.iter().filter_map(|id| Some((entity(id)?, field))).collect()
+    }
+
+    /// Returns the entity that it is about, if it is about one.
+    #[must_use]
+    pub const fn entity(&self) -> Option<&EntityId> {
+        match self {
+            Self::Field(entity, _) | Self::Entity(entity) | Self::Exists(entity) => Some(entity),
+            _ => None,
+        }
+    }
+
+    /// Returns what somebody else did, once two snapshots answer it differently.
+    #[must_use]
+    pub fn describe(&self, old: &Snapshot, new: &Snapshot) -> String {
+        let changed = |what: String| format!("someone else changed {what} since it was read");
+        match self {
+            Self::Field(entity, field) => {
+                let title = title_of(entity, old);
+                match whole_of(entity, new) {
+                    ReadValue::Absent => gone(&title),
+                    _ => changed(format!("{} of `{title}`", field.name())),
+                }
+            }
+            Self::Entity(entity) | Self::Exists(entity) => {
+                let title = title_of(entity, old);
+                match whole_of(entity, new) {
+                    ReadValue::Absent => gone(&title),
+                    _ => changed(format!("`{title}`")),
+                }
+            }
+            Self::Tasks(_) => changed("which tasks the plan has".into()),
+            Self::TasksIn(..) => changed("which tasks the bucket has".into()),
+            Self::TasksNamed(_, title) => changed(format!("which tasks are named `{title}`")),
+            Self::Buckets(_) => changed("which buckets the plan has".into()),
+            Self::BucketsNamed(_, name) => changed(format!("which buckets are named `{name}`")),
+            Self::AssignedTo(_) => changed("which tasks are assigned to the person".into()),
+            Self::Plans => changed("which plans there are".into()),
+            Self::PlansNamed(title) => changed(format!("which plans are named `{title}`")),
+            Self::Groups => changed("which groups there are".into()),
+            Self::Members(_) | Self::RosterMembers(_) => {
+                changed("who the members of the group are".into())
+            }
+            Self::Person(text) => changed(format!("the directory's entry of `{text}`")),
+        }
+    }
+
+    /// Returns both sides of a field that somebody else has moved; `None` for any other read.
+    #[must_use]
+    pub fn conflict(&self, old: &Snapshot, new: &Snapshot) -> Option<FieldConflict> {
+        let Self::Field(_, field) = self else { return None };
+        let (ReadValue::Value(base), ReadValue::Value(theirs)) =
+            (self.answer(old), self.answer(new))
+        else {
+            return None;
+        };
+        Some(FieldConflict { field: *field, ours: base.clone(), base, theirs })
+    }
+}
+
+fn task_id(id: &str) -> Option<EntityId> {
+    TaskId::parse(id).ok().map(EntityId::Task)
+}
+
+fn gone(title: &str) -> String {
+    format!("someone else deleted `{title}` since it was read")
+}
+
+fn sorted<T: ToString>(ids: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn value_of(entity: &EntityId, field: Field, on: &Snapshot) -> ReadValue {
+    if field.is_fixed() {
+        // It only goes with the entity.
+        return Read::Exists(entity.clone()).answer(on);
+    }
+    let value = match entity {
+        EntityId::Plan(id) => on.plan(id).map(|it| it.value.value(field)),
+        EntityId::PlanDetails(id) => on.plan_details(id).map(|it| it.value.value(field)),
+        EntityId::Bucket(id) => on.bucket(id).map(|it| it.value.value(field)),
+        EntityId::Task(id) => match field.board() {
+            Some(board) => on.place(id, board).map(|it| hints(board, &it.value)),
+            None if field.is_in_details() => {
+                on.known_details(id).map(|details| details_value(&details, field))
+            }
+            None => on.task(id).map(|it| task_value(&it.value, field)),
+        },
+    };
+    value.map_or(ReadValue::Absent, ReadValue::Value)
+}
+
+fn whole_of(entity: &EntityId, on: &Snapshot) -> ReadValue {
+    let value = match entity {
+        EntityId::Plan(id) => on.plan(id).map(|it| json!(it.value)),
+        EntityId::PlanDetails(id) => on.plan_details(id).map(|it| json!(it.value)),
+        EntityId::Bucket(id) => on.bucket(id).map(|it| json!(it.value)),
+        // The service keeps the list in an order of its own, which nobody sees.
+        EntityId::Task(id) => {
+            on.task(id).map(|it| json!(Task { order_hint: String::new(), ..it.value.clone() }))
+        }
+    };
+    value.map_or(ReadValue::Absent, ReadValue::Value)
+}
+
+fn title_of(entity: &EntityId, on: &Snapshot) -> String {
+    let title = match entity {
+        EntityId::Plan(id) | EntityId::PlanDetails(id) => on.plan(id).map(|it| &it.value.title),
+        EntityId::Bucket(id) => on.bucket(id).map(|it| &it.value.name),
+        EntityId::Task(id) => on.task(id).map(|it| &it.value.title),
+    };
+    title.map_or_else(|| entity.to_string(), Clone::clone)
+}
+
+/// Picks what a name stands for: what has it exactly, or else but for upper and lower case.
+pub fn pick<'a, T>(items: &[&'a T], name: &str, name_of: impl Fn(&T) -> &str) -> Vec<&'a T> {
+    let exact: Vec<_> = items.iter().copied().filter(|item| name_of(item) == name).collect();
+    if !exact.is_empty() {
+        return exact;
+    }
+    let wanted = folded(name);
+    items.iter().copied().filter(|item| folded(name_of(item)) == wanted).collect()
+}
+
+/// Picks the tasks that a title stands for: where it repeats, the only open one goes before
+/// completed ones.
+pub fn tasks_meant<'a>(tasks: &[&'a Task], title: &str) -> Vec<&'a Task> {
+    let found = pick(tasks, title, |task| &task.title);
+    let open: Vec<_> = found.iter().copied().filter(|task| task.percent_complete < 100).collect();
+    if found.len() > 1 && open.len() == 1 { open } else { found }
+}

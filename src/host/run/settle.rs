@@ -1,0 +1,70 @@
+//! Finding out what became of what an earlier run has sent, before what is left is carried out.
+
+use crate::change::apply::Machine;
+use crate::host::Failure;
+use crate::host::apply::{Driver, drive};
+use crate::host::recover::record::Record;
+use crate::host::recover::resume::Restored;
+use crate::host::report::{ChangeReport, ChangeStatus, Status};
+use crate::host::run::rounds::{locks_of, rules_of};
+use crate::host::run::{Run, interrupted};
+use crate::policy::Verdict;
+
+impl Run<'_> {
+    /// Drives the machine over what is in doubt, under the locks of its plans: nobody else looks
+    /// for the same in the meantime.
+    pub(super) async fn settle(&self, restored: &mut Restored) -> Result<(), Failure> {
+        if self.start.dry_run || !restored.ledger.has_doubts() {
+            return Ok(());
+        }
+        let Some(record) = &self.record else { return Ok(()) };
+        let _held = self.lock(&locks_of(&restored.set)).await?.ok_or_else(interrupted)?;
+        let host = self.host;
+        let driver = Driver {
+            client: &host.client,
+            clock: &*host.clock,
+            now: self.session.facts().now,
+            actor: &self.session.facts().me.id,
+            record: None,
+            claims: Some(Record::claims(record)),
+            settles: Some(&restored.unsettled),
+            stop: &host.interrupt,
+            watch: &host.watch,
+        };
+        let (changes, ledger) = (restored.set.changes(), restored.ledger.clone());
+        let driven = drive(&driver, Machine::settling(changes, ledger, rules_of(host))).await;
+        restored.ledger = driven.machine.ledger().clone();
+        match driven.broken {
+            Some(failure) => Err(failure),
+            None if host.interrupt.is_set() => Err(interrupted()),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts what is still in doubt into the report: a person decides about it.
+    pub(super) fn report_in_doubt(&mut self, restored: &Restored) {
+        let mut any = false;
+        for change in restored.in_doubt() {
+            any = true;
+            if self.report.changes.iter().any(|it| it.n == change.n) {
+                continue;
+            }
+            let mut shown = ChangeReport::planned(change, Verdict::Allow);
+            shown.status = ChangeStatus::Unknown;
+            shown.candidates = restored.candidates(change);
+            shown.error = Some(shown.parked(&self.report.run_id));
+            self.report.changes.push(shown);
+        }
+        if !any {
+            return;
+        }
+        self.report.changes.sort_by_key(|it| it.n);
+        let parked = self.report.changes.iter().find(|it| it.status == ChangeStatus::Unknown);
+        let error = parked.and_then(|it| it.error.clone());
+        self.report.error = self.report.error.take().or(error);
+        if matches!(self.report.status, Status::Applied | Status::NoChanges) {
+            self.report.status = Status::Partial;
+        }
+        self.report.unfinished = true;
+    }
+}
