@@ -360,15 +360,15 @@ impl Restored {
             self.in_doubt().map(|change| change.id().to_string()).collect();
         let mut left = Vec::new();
         for change in self.set.changes() {
-            let change = self.ledger.with_ids(change);
-            let text = serde_json::to_string(&change).unwrap_or_default();
+            let with_ids = self.ledger.with_ids(change);
+            let text = serde_json::to_string(&with_ids).unwrap_or_default();
             if unknown.iter().any(|id| text.contains(id.as_str())) {
                 // What it needs may not be there; nor is then what needs it.
                 unknown.insert(change.id().to_string());
                 continue;
             }
             let written = |part: &Part| self.ledger.has(&change.id(), part);
-            left.extend(left_of(&change, written, now));
+            left.extend(left_of(&with_ids, written, now));
         }
         ChangeSet::in_this_order(left)
     }
