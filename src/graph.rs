@@ -12,6 +12,7 @@ pub mod error;
 mod gate;
 pub mod retry;
 pub mod secret;
+pub(crate) mod transport;
 
 pub use crate::wire::batch::Order;
 pub use address::{BadAddress, BaseUrl};

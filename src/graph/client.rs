@@ -3,29 +3,29 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
 };
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::graph::gate::Gate;
 use crate::graph::retry::{MAX_WAIT, Repeat, http_date, next_wait, parse_retry_after};
+use crate::graph::transport::{Outgoing, Transport};
 use crate::graph::{BaseUrl, Error, Secret};
 use crate::wire::{ApiError, DecodeError, Decoded, Method, Page, Request};
 
-/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB.
-const MAX_ANSWER: usize = 32 << 20;
 /// A plan has at most 9,000 tasks, about 23 pages of 400 (planner-api.md 6.5, 8.2).
 pub(crate) const MAX_PAGES: usize = 1000;
 
 /// A client of one Graph service in the name of one identity. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Transport,
     base: BaseUrl,
     authorization: HeaderValue,
     counts: Arc<Counters>,
@@ -93,23 +93,25 @@ impl Client {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
             .map_err(|_| Error::BadToken)?;
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("planwright/", env!("CARGO_PKG_VERSION")))
-            // Graph does not redirect; following would carry the token elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(60))
-            .build()
-            .map_err(|source| Error::Unreachable { origin: base.origin(), source })?;
+        let transport = Transport::http(&base)?;
         Ok(Self {
-            http,
+            transport,
             base,
             authorization,
             counts: Arc::default(),
             gate: Arc::default(),
             clock: Arc::default(),
         })
+    }
+
+    /// Makes a client of a model of the service.
+    #[cfg(test)]
+    pub(crate) fn of_model(
+        base: BaseUrl,
+        token: &Secret,
+        model: Arc<dyn crate::graph::transport::Model>,
+    ) -> Result<Self, Error> {
+        Ok(Self { transport: Transport::Model(model), ..Self::new(base, token)? })
     }
 
     /// Returns the service's address.
@@ -341,25 +343,15 @@ impl Client {
         let method = request.method().as_str();
         let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
         let headers = self.headers(request, id).map_err(|error| (error, None))?;
-        let mut outgoing = self.http.request(verb, url.clone()).headers(headers);
-        if let Some(body) = request.body() {
-            outgoing = outgoing.body(body.to_string());
-        }
         let (origin, began) = (self.base.origin(), Instant::now());
-        let incoming = outgoing.send().await.map_err(|source| {
-            self.note(request, url, began, None);
-            let source = source.without_url();
-            let error = if source.is_connect() {
-                Error::Unreachable { origin: origin.clone(), source }
-            } else {
-                Error::Interrupted { origin: origin.clone(), source }
-            };
-            (error, None)
-        })?;
-        let status = incoming.status().as_u16();
-        self.note(request, url, began, Some(status));
+        let body = request.body().map(ToString::to_string);
+        let outgoing = Outgoing { method: verb, url: url.clone(), headers, body };
+        let carried = self.transport.carry(&self.base, outgoing).await;
+        self.note(request, url, began, carried.as_ref().ok().map(|it| it.status));
+        let incoming = carried.map_err(|error| (error, None))?;
+        let status = incoming.status;
         let text = |name: &str| {
-            incoming.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
+            incoming.headers.get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
         };
         let (request_id, content_type) = (text("request-id"), text(CONTENT_TYPE.as_str()));
         let date = text(DATE.as_str());
@@ -370,7 +362,7 @@ impl Client {
         let retry_after =
             text(RETRY_AFTER.as_str()).and_then(|it| parse_retry_after(&it, date.as_deref()));
         tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
-        let body = self.body_of(incoming).await.map_err(|error| (error, retry_after))?;
+        let body = incoming.body;
         if !(200..300).contains(&status) {
             let error = if (300..400).contains(&status) {
                 Error::NotGraph { origin, got: format!("a redirect ({status})") }
@@ -421,21 +413,6 @@ impl Client {
             headers.insert("Prefer", HeaderValue::from_static(prefer));
         }
         Ok(headers)
-    }
-
-    async fn body_of(&self, mut incoming: reqwest::Response) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
-        let broken = |source: reqwest::Error| Error::Interrupted {
-            origin: self.base.origin(),
-            source: source.without_url(),
-        };
-        while let Some(chunk) = incoming.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(Error::TooLarge(MAX_ANSWER));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
     }
 }
 

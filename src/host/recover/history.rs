@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::change::apply::{Part, only_written};
 use crate::change::{Change, Edit, EntityId, Fields, Op, Write, provisional};
-use crate::host::recover::record::{Origin, blocking, failure, real_ids};
+use crate::host::recover::record::{Origin, blocking, failure, lock_all, real_ids};
 use crate::host::recover::resume::leaves_doubt;
 use crate::host::recover::undo::undo;
 use crate::host::run::interrupted;
@@ -28,15 +28,13 @@ impl Host {
         // First the locks, then the decision whether there is anything to take back: of two at
         // once the second finds that it was done.
         let state_folder = self.state_folder.clone().ok_or_else(no_journal)?;
-        let (locks, stop) = (state_folder.locks()?, Arc::clone(&self.interrupt));
+        let locks = state_folder.locks()?;
+        let what = BTreeSet::from([Lockable::UndoOf(id.clone())]);
         let _one_at_a_time = if start.dry_run {
             None
         } else {
-            let (locks, what) = (locks.clone(), Lockable::UndoOf(id.clone()));
-            let held = blocking(move || {
-                locks.lock(&what, &mut || !stop.is_set()).map_err(|error| failure(&error))
-            });
-            Some(held.await?.ok_or_else(interrupted)?)
+            let held = lock_all(&locks, &what, &self.interrupt).await?;
+            Some(held.ok_or_else(interrupted)?)
         };
         let Some(_not_at_work) = locks.try_lock_run(&id).map_err(|error| failure(&error))? else {
             return Err(Failure {

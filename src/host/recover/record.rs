@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -162,16 +163,38 @@ impl Record {
     /// another (design.md 2.3). `None` if the wait was stopped.
     pub(crate) async fn lock(
         &self,
-        what: std::collections::BTreeSet<Lockable>,
-        stop: Arc<Stop>,
+        what: &BTreeSet<Lockable>,
+        stop: &Stop,
     ) -> Result<Option<Vec<Guard>>, Failure> {
-        let locks = self.locks.clone();
-        blocking(move || {
-            let mut go_on = || !stop.is_set();
-            locks.lock_all(&what, &mut go_on).map_err(|error| failure(&error))
-        })
-        .await
+        lock_all(&self.locks, what, stop).await
     }
+}
+
+/// How long to wait before a lock is tried again, at first and at most.
+const NAPS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
+
+/// Locks several things, and waits for whoever has them; in an order that all share, so that two
+/// that want the same never wait for each other. `None` if the wait was stopped.
+pub(crate) async fn lock_all(
+    locks: &PlanLocks,
+    what: &BTreeSet<Lockable>,
+    stop: &Stop,
+) -> Result<Option<Vec<Guard>>, Failure> {
+    let mut guards = Vec::new();
+    for it in what {
+        let mut nap = NAPS.0;
+        loop {
+            if let Some(guard) = locks.try_lock(it).map_err(|error| failure(&error))? {
+                guards.push(guard);
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(nap) => nap = (nap * 2).min(NAPS.1),
+                () = stop.wait() => return Ok(None),
+            }
+        }
+    }
+    Ok(Some(guards))
 }
 
 /// The register of what runs have made.

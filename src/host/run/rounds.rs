@@ -203,7 +203,7 @@ impl Run<'_> {
     ) -> Result<Option<Vec<Guard>>, Failure> {
         match &self.record {
             None => Ok(Some(Vec::new())),
-            Some(record) => record.lock(locks.clone(), Arc::clone(&self.host.interrupt)).await,
+            Some(record) => record.lock(locks, &self.host.interrupt).await,
         }
     }
 

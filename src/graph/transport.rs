@@ -1,0 +1,110 @@
+//! What carries a request to the service and its answer back.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Url};
+
+use crate::graph::{BaseUrl, Error};
+
+/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB.
+const MAX_ANSWER: usize = 32 << 20;
+/// How long an answer is waited for.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A request on its way.
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<String>,
+}
+
+/// An answer that has come whole.
+pub(crate) struct Incoming {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The way to a service.
+#[derive(Clone)]
+pub(crate) enum Transport {
+    Http(reqwest::Client),
+    /// To a model of it in the same process, in virtual time.
+    #[cfg(test)]
+    Model(std::sync::Arc<dyn Model>),
+}
+
+/// A model of the service and of the way to it.
+#[cfg(test)]
+pub(crate) trait Model: Send + Sync {
+    /// Carries a request there and its answer back; `None` if no answer comes.
+    fn carry(
+        &self,
+        request: Outgoing,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>;
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Transport")
+    }
+}
+
+impl Transport {
+    pub(crate) fn http(base: &BaseUrl) -> Result<Self, Error> {
+        let built = reqwest::Client::builder()
+            .user_agent(concat!("planwright/", env!("CARGO_PKG_VERSION")))
+            // Graph does not redirect; following would carry the token elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(TIMEOUT)
+            .build();
+        built.map(Self::Http).map_err(|source| Error::Unreachable { origin: base.origin(), source })
+    }
+
+    /// Sends a request once and waits for the whole answer.
+    pub(crate) async fn carry(&self, base: &BaseUrl, it: Outgoing) -> Result<Incoming, Error> {
+        match self {
+            Self::Http(http) => {
+                let mut outgoing = http.request(it.method, it.url).headers(it.headers);
+                if let Some(body) = it.body {
+                    outgoing = outgoing.body(body);
+                }
+                let incoming = outgoing.send().await.map_err(|error| lost(base, error))?;
+                whole(base, incoming).await
+            }
+            #[cfg(test)]
+            Self::Model(model) => {
+                let answer = tokio::time::timeout(TIMEOUT, model.carry(it)).await;
+                answer.ok().flatten().ok_or_else(|| {
+                    let nowhere = reqwest::Client::new().get("no address").build();
+                    lost(base, nowhere.expect_err("it is none"))
+                })
+            }
+        }
+    }
+}
+
+fn lost(base: &BaseUrl, source: reqwest::Error) -> Error {
+    let (origin, source) = (base.origin(), source.without_url());
+    if source.is_connect() {
+        Error::Unreachable { origin, source }
+    } else {
+        Error::Interrupted { origin, source }
+    }
+}
+
+async fn whole(base: &BaseUrl, mut incoming: reqwest::Response) -> Result<Incoming, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = incoming.chunk().await.map_err(|error| lost(base, error))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(Error::TooLarge(MAX_ANSWER));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let (status, headers) = (incoming.status().as_u16(), std::mem::take(incoming.headers_mut()));
+    Ok(Incoming { status, headers, body })
+}

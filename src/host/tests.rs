@@ -1,0 +1,467 @@
+//! Whole runs in virtual time, with other people at work on the same board: they create, edit, move
+//! and delete between any two requests, answers are lost or late, clocks differ, the process dies
+//! and another carries on, two runs and an undo are at work at once. Whatever happens, what is said
+//! is what was done, and nobody's work is lost.
+//!
+//! `PLANWRIGHT_TEST_SEEDS` says how many worlds are played.
+
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::change::key::TaskField;
+use crate::change::{ChangeSet, Entity, Op};
+use crate::graph::{BaseUrl, Client, Secret};
+use crate::host::report::ChangeStatus;
+use crate::host::tests::world::{
+    By, Commit, Dice, Fact, LATEST, N_TASKS, Off, ROOK, TITLES, UNDO, Virtual, Way, Weather, World,
+};
+use crate::host::{
+    Decisions, Error, Failure, Host, Judge, NewTask, Program, Report, Session, Start, StateFolder,
+    Stop, Watch,
+};
+use crate::journal::{Purpose, Run};
+use crate::model::{BucketId, Limits, PlanId, Priority, TaskId};
+use crate::policy::{Caps, Ruling};
+
+struct NoPolicies;
+
+impl Judge for NoPolicies {
+    fn judge(&self, _: &Session, _: &ChangeSet, _: &Start) -> Vec<Ruling> {
+        Vec::new()
+    }
+}
+
+/// A process on this machine: a host with a way of its own to the service.
+fn host(world: &Arc<World>, folder: &TempDir, run: usize) -> Host {
+    let base = BaseUrl::parse("http://127.0.0.1:9/v1.0").unwrap();
+    let way = Arc::new(Way { world: Arc::clone(world), run });
+    let token = Secret::new(format!("emulator:{ROOK}"));
+    let quarantine = match world.off {
+        Some(Off::Quarantine) => Duration::ZERO,
+        _ => LATEST + Duration::from_secs(20),
+    };
+    Host {
+        client: Client::of_model(base, &token, way).unwrap(),
+        service: "model".into(),
+        clock: Arc::new(Virtual::new(world.began, SignedDuration::ZERO)),
+        zone: TimeZone::UTC,
+        caps: Caps { max_changes: 1000, max_deletes: 1000 },
+        limits: Limits::default(),
+        time_limit: Duration::from_secs(1_000_000),
+        judge: Arc::new(NoPolicies),
+        max_reads: 100_000,
+        max_wishes: 100_000,
+        quarantine,
+        writes_per_second: None,
+        watch: Watch::default(),
+        state_folder: Some(StateFolder::new(folder.path().to_owned())),
+        interrupt: Arc::new(Stop::default()),
+    }
+}
+
+fn start(skill: &str) -> Start {
+    Start {
+        purpose: Purpose::Run,
+        skill: skill.into(),
+        skill_digest: None,
+        params: Value::Null,
+        agent: None,
+        force: true,
+        dry_run: false,
+    }
+}
+
+/// A program that decides by what it reads, and says what its decisions rest on.
+fn program(world: &Arc<World>, run: usize, seed: u64) -> Arc<dyn Program> {
+    let world = Arc::clone(world);
+    Arc::new(move |session: &Session| {
+        world.drafting.fetch_add(1, Ordering::SeqCst);
+        let mut facts = Vec::new();
+        let drafted = draft(&world, run, seed, session, &mut facts);
+        world.truth().facts.insert(run, facts);
+        world.drafting.fetch_sub(1, Ordering::SeqCst);
+        drafted.map(|()| Value::Null).map_err(Failure::from)
+    })
+}
+
+fn draft(
+    world: &World,
+    run: usize,
+    seed: u64,
+    session: &Session,
+    facts: &mut Vec<Fact>,
+) -> Result<(), Error> {
+    let mut dice = Dice::new(seed ^ 0xD1CE);
+    let plan = PlanId::parse(&world.plan).unwrap();
+    let bucket = |at: u64| BucketId::parse(&world.buckets[at as usize]).unwrap();
+    let uncounted = world.off == Some(Off::Reads);
+    for op in 0..=dice.roll(5) {
+        let at = dice.roll(N_TASKS as u64) as usize;
+        let id = TaskId::parse(&world.ids[at]).unwrap();
+        let mut fact = |field, value: Value| facts.push(Fact::Field(id.to_string(), field, value));
+        let new = |title: &str, at: u64| NewTask {
+            title: title.to_owned(),
+            bucket: Some(bucket(at)),
+            ..NewTask::default()
+        };
+        let what = dice.roll(7);
+        let (n, side) = (dice.roll(4) + 1, dice.roll(2));
+        let outcome = match what {
+            0 => (|| {
+                let priority = if uncounted {
+                    session.peek_task(&id)?.priority
+                } else {
+                    session.task_field(&id, TaskField::PRIORITY)?
+                };
+                fact("priority", json!(priority));
+                if priority.level() % 2 == 0 {
+                    session.edit_task(&id, |it| {
+                        it.title = format!("r{run}.{op} {}", priority.level())
+                    })?;
+                }
+                Ok(())
+            })(),
+            1 => (|| {
+                let title = session.task_field(&id, TaskField::TITLE)?;
+                fact("title", json!(title));
+                session.edit_details(&id, |it| it.description = format!("{title}, r{run}.{op}"))
+            })(),
+            2 => (0..n).try_for_each(|n| {
+                let mut new = new(TITLES[(n % 2) as usize], n / 2);
+                if n % 2 == 0 {
+                    new.description = format!("r{run}");
+                }
+                session.create_task(&plan, new).map(drop)
+            }),
+            3 => match session.find_task(&plan, TITLES[2]) {
+                Err(Error::NotFound { .. }) => {
+                    facts.push(Fact::NoneTitled(TITLES[2].to_owned()));
+                    session.create_task(&plan, new(TITLES[2], side)).map(drop)
+                }
+                Err(Error::Ambiguous { .. }) => Ok(()),
+                other => other.map(drop),
+            },
+            4 => (|| {
+                let text = session.task_field(&id, TaskField::DESCRIPTION)?;
+                fact("description", json!(text));
+                if text == "obsolete" { session.delete_task(&id) } else { Ok(()) }
+            })(),
+            5 => (|| {
+                let other = TaskId::parse(&world.ids[(at + 1) % N_TASKS]).unwrap();
+                let percent = session.task_field(&id, TaskField::PERCENT)?;
+                fact("percentComplete", json!(percent));
+                if percent == 0 {
+                    let priority = Priority::new(1 + n as u8).unwrap();
+                    session.edit_task(&other, |it| it.priority = priority)?;
+                }
+                Ok(())
+            })(),
+            _ => (|| {
+                let from = session.task_field(&id, TaskField::BUCKET)?;
+                fact("bucketId", json!(from));
+                session.move_task(&id, &bucket(side))
+            })(),
+        };
+        match outcome {
+            // Somebody has deleted it.
+            Ok(()) | Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What became of one world.
+struct Played {
+    world: Arc<World>,
+    reports: Vec<(usize, Report)>,
+    runs: Vec<Run>,
+}
+
+async fn play(seed: u64, weather: Weather, off: Option<Off>) -> Played {
+    let world = World::new(seed, weather, off);
+    let folder = tempfile::tempdir().unwrap();
+    let mut reports: Vec<(usize, Report)> = Vec::new();
+    let ticking = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move {
+            // While a program drafts on its thread the time stands nearly still.
+            loop {
+                let drafts = world.drafting.load(Ordering::SeqCst) > 0;
+                sleep(Duration::from_millis(if drafts { 1 } else { 50 })).await;
+            }
+        }
+    });
+    let roll = |sides| world.dice().roll(sides);
+    let mut tasks = Vec::new();
+    for run in 0..2 {
+        let host = host(&world, &folder, run);
+        let program = program(&world, run, seed.wrapping_mul(2).wrapping_add(run as u64));
+        let wait = Duration::from_millis(roll(2000));
+        let dies = (roll(3) == 0).then(|| Duration::from_millis(roll(90_000)));
+        tasks.push((
+            run,
+            dies,
+            tokio::spawn(async move {
+                sleep(wait).await;
+                host.run(start(&format!("run{run}")), program).await
+            }),
+        ));
+    }
+    let undo = (roll(2) == 0).then(|| {
+        let (host, wait) = (host(&world, &folder, UNDO), Duration::from_millis(roll(20_000)));
+        tokio::spawn(async move {
+            sleep(wait).await;
+            let all = host.runs().await.unwrap_or_default();
+            let first = all.iter().find(|it| it.skill == "run0")?;
+            host.undo(first.id.as_str(), start("undo")).await.ok()
+        })
+    });
+    for (run, dies, mut task) in tasks {
+        let died = match dies {
+            Some(after) => tokio::time::timeout(after, &mut task).await.map_err(|_| task.abort()),
+            None => Ok((&mut task).await),
+        };
+        if let Ok(finished) = died {
+            reports.push((run, finished.unwrap().report));
+        }
+    }
+    if let Some(task) = undo
+        && let Ok(Some(finished)) = task.await
+    {
+        reports.push((UNDO, finished.report));
+    }
+    for _ in 0..3 {
+        resume_all(&world, &folder, &mut reports).await;
+        world.quiet().await;
+    }
+    ticking.abort();
+    let host = host(&world, &folder, 0);
+    let mut runs = Vec::new();
+    for run in host.runs().await.unwrap_or_default().into_iter().rev() {
+        runs.push(host.recorded(run.id.as_str()).await.unwrap());
+    }
+    Played { world, reports, runs }
+}
+
+/// Another process carries on what was cut off; a person who has looked at the board decides about
+/// what is parked.
+async fn resume_all(world: &Arc<World>, folder: &TempDir, reports: &mut Vec<(usize, Report)>) {
+    let looker = host(world, folder, 0);
+    for id in looker.unfinished().await.unwrap() {
+        let recorded = looker.recorded(id.as_str()).await.unwrap();
+        let run = number(&recorded.start.skill);
+        world.truth().facts.remove(&run);
+        let host = host(world, folder, run);
+        let Ok(finished) = host.resume(id.as_str(), Decisions::default(), start("")).await else {
+            continue;
+        };
+        let decided = decide(world, run, &finished.report, reports);
+        reports.push((run, finished.report));
+        if decided.made.len() + decided.not_made.len() > 0 {
+            // Whoever decides has waited until nothing more can come.
+            world.quiet().await;
+            let decided = decide(world, run, &reports.last().unwrap().1.clone(), reports);
+            if let Ok(finished) = host.resume(id.as_str(), decided, start("")).await {
+                reports.push((run, finished.report));
+            }
+        }
+    }
+}
+
+fn number(skill: &str) -> usize {
+    match skill {
+        "run0" => 0,
+        "run1" => 1,
+        _ => UNDO,
+    }
+}
+
+fn decide(world: &World, run: usize, report: &Report, all: &[(usize, Report)]) -> Decisions {
+    let truth = world.truth();
+    let mut taken: BTreeSet<String> = all
+        .iter()
+        .flat_map(|(_, it)| &it.changes)
+        .filter(|it| it.op == Op::Create && it.status == ChangeStatus::Applied)
+        .map(|it| it.id.clone())
+        .collect();
+    let mut decided = Decisions::default();
+    let parked = report
+        .changes
+        .iter()
+        .filter(|it| it.status == ChangeStatus::Unknown && it.op == Op::Create);
+    for change in parked {
+        let own = change.candidates.iter().find(|id| {
+            truth.tasks.get(*id).is_some_and(|it| it.maker == By::Run(run)) && !taken.contains(*id)
+        });
+        if let Some(id) = own {
+            taken.insert(id.clone());
+            decided.made.insert(change.n, id.clone());
+        } else if !change.candidates.is_empty() {
+            decided.not_made.insert(change.n);
+        }
+    }
+    decided
+}
+
+/// Says what of it must not be.
+fn judge(played: &Played) -> Vec<String> {
+    let truth = played.world.truth();
+    let mut wrong = truth.violations.clone();
+    // Nobody's entity is adopted, and nothing is taken for two changes' making.
+    let mut made: BTreeSet<&str> = BTreeSet::new();
+    type Signature<'a> = (&'a str, &'a str, String);
+    let mut applied: BTreeMap<Signature<'_>, (usize, usize)> = BTreeMap::new();
+    for run in &played.runs {
+        for (change, trail) in
+            run.rounds.iter().flat_map(|it| it.change_set.changes().iter().zip(&it.trails))
+        {
+            for attempt in trail.last_attempts() {
+                let intent = &attempt.intent;
+                let body = intent.body.clone().unwrap_or_default().to_string();
+                let count = applied.entry((&intent.method, &intent.path, body)).or_default();
+                match attempt.outcome() {
+                    Some(crate::journal::Outcome::Applied) => count.0 += 1,
+                    Some(crate::journal::Outcome::Refused | crate::journal::Outcome::Conflict) => {}
+                    _ => count.1 += 1,
+                }
+                let ids = attempt.settled.iter().filter_map(|it| it.1.entity_id.as_deref());
+                for id in ids.filter(|_| change.op() == Op::Create && intent.method == "POST") {
+                    if !made.insert(id) {
+                        wrong.push(format!("adopted: two changes call {id} theirs"));
+                    }
+                    if truth.tasks.get(id).is_none_or(|it| it.maker == By::Person) {
+                        wrong.push(format!("adopted: {id} is somebody else's"));
+                    }
+                }
+            }
+        }
+    }
+    // Journal and board agree.
+    let by_runs = || truth.commits.iter().filter(|it| it.by != By::Person);
+    let signature = |it: &Commit| {
+        let body = if it.body.is_null() { Value::Null } else { it.body.clone() };
+        (it.method.clone(), it.path.clone(), body.to_string())
+    };
+    let mut done: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+    by_runs().for_each(|it| *done.entry(signature(it)).or_default() += 1);
+    for ((method, path, body), (sure, doubtful)) in &applied {
+        let key = ((*method).to_owned(), (*path).to_owned(), body.clone());
+        let n = done.remove(&key).unwrap_or_default();
+        if n > sure + doubtful && *method == "POST" {
+            wrong.push(format!(
+                "doubled: {body} was made {n} times, by {sure} changes, {doubtful} in doubt"
+            ));
+        } else if !(*sure..=sure + doubtful).contains(&n) {
+            wrong.push(format!(
+                "journal: {method} {path} {body} was done {n} times; {sure} applied, {doubtful} in doubt"
+            ));
+        }
+    }
+    for ((method, path, body), n) in done {
+        wrong.push(format!("journal: {method} {path} {body} was done {n} times, and is not there"));
+    }
+    // The reports say what is on the board.
+    for (run, report) in &played.reports {
+        if report.error.as_ref().is_some_and(|it| it.code == "journal") {
+            wrong.push(format!("journal: {:?}", report.error));
+        }
+        for change in report.changes.iter().filter(|it| it.entity == Entity::Task) {
+            let touched = by_runs().any(|it| it.by == By::Run(*run) && it.id == change.id);
+            let is_there = truth.tasks.get(&change.id);
+            match (change.status, change.op) {
+                (ChangeStatus::Applied, _) if !touched => {
+                    wrong.push(format!("report: run {run} has not written {change:?}"));
+                }
+                (ChangeStatus::Applied, Op::Delete) if is_there.is_some_and(|it| it.is_there) => {
+                    wrong.push(format!("report: run {run} has not deleted {change:?}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    wrong
+}
+
+fn weather(dice: &mut Dice) -> Weather {
+    let mut one_in = |kinds: &[u64]| kinds[dice.roll(kinds.len() as u64) as usize];
+    Weather {
+        lost_before: one_in(&[0, 0, 6, 15]),
+        lost_after: one_in(&[0, 0, 4, 10]),
+        late: one_in(&[0, 0, 5, 12]),
+        doubled: one_in(&[0, 0, 10]),
+        busy: one_in(&[0, 8, 20]),
+        people: one_in(&[0, 2, 4, 10]),
+    }
+}
+
+fn played(seed: u64, weather: Weather, off: Option<Off>) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async { judge(&play(seed, weather, off).await) })
+}
+
+fn seeds(default: u64) -> u64 {
+    std::env::var("PLANWRIGHT_TEST_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn whatever_others_do_nothing_is_lost_doubled_or_taken() {
+    let (first, n) = (seeds_from(), seeds(200));
+    let next = AtomicU64::new(first);
+    let wrong: Vec<(u64, Vec<String>)> = std::thread::scope(|scope| {
+        let play = || {
+            let mut wrong = Vec::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::SeqCst);
+                if seed >= first + n {
+                    return wrong;
+                }
+                let found = played(seed, weather(&mut Dice::new(seed ^ 0xFEED)), None);
+                if !found.is_empty() {
+                    wrong.push((seed, found));
+                }
+            }
+        };
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(play)).collect();
+        threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
+    });
+    assert!(wrong.is_empty(), "{} of {n} worlds: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+}
+
+fn seeds_from() -> u64 {
+    std::env::var("PLANWRIGHT_TEST_FIRST_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(0)
+}
+
+/// With each guard off, what it guards against happens, and is noticed: else the test above would
+/// see nothing.
+#[test]
+fn what_a_guard_keeps_away_happens_without_it() {
+    let bad = Weather { lost_before: 5, lost_after: 5, late: 4, people: 2, ..Weather::default() };
+    let cases = [
+        (Off::Makers, "adopted:"),
+        (Off::Quarantine, "doubled:"),
+        (Off::IfMatch, "lost:"),
+        (Off::Reads, "stale:"),
+        (Off::Truth, "report:"),
+        (Off::Refusals, "journal:"),
+    ];
+    for (off, says) in cases {
+        let noticed =
+            (0..300).any(|seed| played(seed, bad, Some(off)).iter().any(|it| it.starts_with(says)));
+        assert!(noticed, "{off:?}: nobody notices");
+    }
+}

@@ -1,0 +1,676 @@
+//! A Planner with other people at work on its board, and an unreliable way to it, in virtual time.
+//! The service is the emulator, which shares no behaviour with the host. Beside it stands a record
+//! of what really happened there, which nobody under test can see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::Request;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::emulator::{Emulator, Options, Storage};
+use crate::graph::transport::{Incoming, Model, Outgoing, TIMEOUT};
+use crate::model::Clock;
+
+pub(super) const ROOK: &str = "rook@bos.example";
+const MEI: &str = "mei@bos.example";
+/// The titles of what runs and people make alike.
+pub(super) const TITLES: [&str; 3] = ["New a", "New b", "Once"];
+pub(super) const N_TASKS: usize = 6;
+/// How long after an answer was given up something may still be carried out.
+pub(super) const LATEST: Duration = Duration::from_secs(40);
+/// A decision is applied at the latest so long after it was validated.
+const VALID: Duration = Duration::from_secs(35);
+/// The fields that decisions rest on.
+const FIELDS: [&str; 5] = ["title", "priority", "percentComplete", "bucketId", "description"];
+
+/// Numbers that look random and come out the same.
+#[derive(Debug)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66)
+    }
+
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    pub(super) fn one_in(&mut self, sides: u64) -> bool {
+        sides > 0 && self.roll(sides) == 0
+    }
+}
+
+/// A clock that shows virtual time.
+#[derive(Debug)]
+pub(super) struct Virtual {
+    began: Instant,
+    ahead: SignedDuration,
+}
+
+impl Virtual {
+    pub(super) const fn new(began: Instant, ahead: SignedDuration) -> Self {
+        Self { began, ahead }
+    }
+}
+
+impl Clock for Virtual {
+    fn now(&self) -> Timestamp {
+        let noon = Timestamp::from_second(1_790_000_000).unwrap();
+        noon + SignedDuration::try_from(self.began.elapsed()).unwrap() + self.ahead
+    }
+}
+
+/// How bad things are: one time in so many.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Weather {
+    pub(super) lost_before: u64,
+    pub(super) lost_after: u64,
+    pub(super) late: u64,
+    pub(super) doubled: u64,
+    pub(super) busy: u64,
+    /// Somebody acts before or after a request.
+    pub(super) people: u64,
+}
+
+/// A guard that is switched off, to see that its loss is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Off {
+    /// Who made something and when is not told.
+    Makers,
+    /// A create is sent again at once.
+    Quarantine,
+    /// Writes go out on whatever tag is there now.
+    IfMatch,
+    /// What the program reads is not counted.
+    Reads,
+    /// The service says that it has done what it has not.
+    Truth,
+    /// The service says that it has refused what it has done.
+    Refusals,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum By {
+    Person,
+    Run(usize),
+}
+
+/// A task as it really is.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) maker: By,
+    /// Who wrote the title last.
+    pub(super) titled: By,
+    pub(super) is_there: bool,
+}
+
+/// A write that was carried out.
+#[derive(Debug, Clone)]
+pub(super) struct Commit {
+    pub(super) by: By,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) body: Value,
+    /// What it was about.
+    pub(super) id: String,
+}
+
+/// Something that a decision rests on.
+#[derive(Debug, Clone)]
+pub(super) enum Fact {
+    Field(String, &'static str, Value),
+    NoneTitled(String),
+}
+
+/// What really happened.
+#[derive(Debug, Default)]
+pub(super) struct Truth {
+    pub(super) tasks: BTreeMap<String, Kept>,
+    pub(super) commits: Vec<Commit>,
+    /// The values of each field, each with the moment from which it held, and who wrote it.
+    values: BTreeMap<(String, String), Vec<(Instant, Value, By)>>,
+    /// The values that each run has seen.
+    seen: BTreeSet<(usize, String, String, String)>,
+    /// What each run has sent.
+    sent: BTreeSet<(usize, String)>,
+    /// What the last decisions of each run rest on.
+    pub(super) facts: BTreeMap<usize, Vec<Fact>>,
+    pub(super) violations: Vec<String>,
+    n_people: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) emulator: Emulator,
+    pub(super) began: Instant,
+    pub(super) weather: Weather,
+    pub(super) off: Option<Off>,
+    pub(super) plan: String,
+    pub(super) buckets: [String; 2],
+    pub(super) ids: Vec<String>,
+    dice: Mutex<Dice>,
+    truth: Mutex<Truth>,
+    /// How many programs draft, and requests are under way.
+    pub(super) drafting: AtomicUsize,
+    under_way: AtomicUsize,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, weather: Weather, off: Option<Off>) -> Arc<Self> {
+        let mut dice = Dice::new(seed);
+        let began = Instant::now();
+        let ahead = SignedDuration::from_secs(i64::try_from(dice.roll(7201)).unwrap() - 3600);
+        let options = Options::new(Storage::Memory, Arc::new(Virtual::new(began, ahead)));
+        let emulator = Emulator::open(options).unwrap();
+        let tasks: Vec<Value> = (0..N_TASKS)
+            .map(|n| json!({ "title": format!("T{n}"), "bucket": if n % 2 == 0 { "A" } else { "B" }, "priority": n, "created": "-30d" }))
+            .collect();
+        let tenant = json!({
+            "users": [{ "upn": ROOK, "name": "Rook" }, { "upn": MEI, "name": "Mei" }],
+            "groups": [{ "name": "G", "created": "-60d", "members": ["rook", "mei"] }],
+            "plans": [{ "title": "P", "group": "G", "created": "-50d", "buckets": ["A", "B"], "tasks": tasks }],
+        });
+        emulator.seed(&tenant.to_string()).unwrap();
+        let list = |path: &str| answered(&emulator, ROOK, ("GET", path), None, &Value::Null).1;
+        let ids = |path: &str| -> Vec<String> {
+            let all = list(path)["value"].as_array().unwrap().clone();
+            let mut all: Vec<(String, String)> = all
+                .iter()
+                .map(|it| {
+                    let name = it["title"].as_str().or(it["name"].as_str()).unwrap();
+                    (name.to_owned(), it["id"].as_str().unwrap().to_owned())
+                })
+                .collect();
+            all.sort();
+            all.into_iter().map(|it| it.1).collect()
+        };
+        let plan = ids("/me/planner/plans").remove(0);
+        let buckets = ids(&format!("/planner/plans/{plan}/buckets")).try_into().unwrap();
+        let tasks = ids(&format!("/planner/plans/{plan}/tasks"));
+        let world = Self {
+            emulator,
+            began,
+            weather,
+            off,
+            plan,
+            buckets,
+            ids: tasks,
+            dice: Mutex::new(dice),
+            truth: Mutex::default(),
+            drafting: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+        };
+        for id in &world.ids {
+            let kept = Kept { maker: By::Person, titled: By::Person, is_there: true };
+            world.truth().tasks.insert(id.clone(), kept);
+            for path in [format!("/planner/tasks/{id}"), format!("/planner/tasks/{id}/details")] {
+                let now = answered(&world.emulator, ROOK, ("GET", &path), None, &Value::Null).1;
+                world.truth().holds(id, &now, By::Person);
+            }
+        }
+        // The actor has made the like by hand, before anything runs.
+        world.person(
+            ROOK,
+            "POST",
+            "/planner/tasks",
+            &json!({ "planId": world.plan, "bucketId": world.buckets[0], "title": TITLES[0] }),
+        );
+        Arc::new(world)
+    }
+
+    pub(super) fn truth(&self) -> MutexGuard<'_, Truth> {
+        self.truth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn dice(&self) -> MutexGuard<'_, Dice> {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no request is under way any more, however late.
+    pub(super) async fn quiet(&self) {
+        while self.under_way.load(Ordering::SeqCst) > 0 {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Somebody else does something.
+    fn somebody(&self) {
+        let (what, at, n) = {
+            let mut dice = self.dice();
+            if !dice.one_in(self.weather.people) {
+                return;
+            }
+            let mut truth = self.truth();
+            truth.n_people += 1;
+            (dice.roll(10), dice.roll(N_TASKS as u64 + 2) as usize, truth.n_people)
+        };
+        let made: Vec<String> = {
+            let truth = self.truth();
+            let there = truth.tasks.iter().filter(|it| it.1.is_there && !self.ids.contains(it.0));
+            there.map(|it| it.0.clone()).collect()
+        };
+        let id = self.ids.get(at).or_else(|| made.get(n % made.len().max(1))).cloned();
+        let Some(id) = id else { return };
+        let (task, details) =
+            (format!("/planner/tasks/{id}"), format!("/planner/tasks/{id}/details"));
+        match what {
+            0 | 1 => {
+                let body = json!({ "planId": self.plan, "bucketId": self.buckets[n % 2], "title": TITLES[n % 3] });
+                self.person(MEI, "POST", "/planner/tasks", &body);
+            }
+            2 | 3 => self.person(MEI, "PATCH", &task, &json!({ "title": format!("Mei {n}") })),
+            4 => self.person(MEI, "PATCH", &task, &json!({ "priority": n % 10 })),
+            5 => self.person(MEI, "PATCH", &task, &json!({ "percentComplete": 50 * (n % 3) })),
+            6 => self.person(MEI, "PATCH", &task, &json!({ "bucketId": self.buckets[n % 2] })),
+            7 => {
+                let text = if n % 2 == 0 { "obsolete".to_owned() } else { format!("Mei {n}") };
+                self.person(MEI, "PATCH", &details, &json!({ "description": text }));
+            }
+            8 if n % 3 == 0 => self.person(MEI, "DELETE", &task, &Value::Null),
+            _ => {
+                self.person(MEI, "PATCH", &task, &json!({ "dueDateTime": "2027-01-01T10:00:00Z" }))
+            }
+        }
+    }
+
+    fn person(&self, user: &str, method: &str, path: &str, body: &Value) {
+        let tag = match method {
+            "POST" => None,
+            _ => {
+                let (_, now) = answered(&self.emulator, user, ("GET", path), None, &Value::Null);
+                let Some(tag) = now["@odata.etag"].as_str() else { return };
+                Some(tag.to_owned())
+            }
+        };
+        let (status, answer) = answered(&self.emulator, user, (method, path), tag.as_deref(), body);
+        self.committed(By::Person, status, method, path, body, &answer);
+    }
+
+    /// Notes what was carried out.
+    fn committed(
+        &self,
+        by: By,
+        status: u16,
+        method: &str,
+        path: &str,
+        body: &Value,
+        answer: &Value,
+    ) {
+        if !(200..300).contains(&status) || method == "GET" {
+            return;
+        }
+        let mut truth = self.truth();
+        let of_path = path.split('/').skip_while(|it| *it != "tasks").nth(1);
+        let id = of_path.or(answer["id"].as_str()).unwrap_or_default().to_owned();
+        if let By::Run(run) = by {
+            truth.check_overwrites(run, method, &id, body);
+        }
+        match method {
+            "POST" => {
+                truth.tasks.insert(id.clone(), Kept { maker: by, titled: by, is_there: true });
+                truth.holds(&id, answer, by);
+                truth.holds(&id, &json!({ "description": "" }), by);
+            }
+            "DELETE" => {
+                truth.tasks.get_mut(&id).unwrap().is_there = false;
+                let none = FIELDS.iter().map(|field| ((*field).to_owned(), Value::Null));
+                truth.holds(&id, &none.collect::<serde_json::Map<_, _>>().into(), by);
+            }
+            _ => {
+                if !body["title"].is_null() {
+                    truth.tasks.get_mut(&id).unwrap().titled = by;
+                }
+                truth.holds(&id, body, by);
+            }
+        }
+        let (method, path) = (method.to_owned(), path.to_owned());
+        truth.commits.push(Commit { by, method, path, body: body.clone(), id });
+    }
+
+    /// Carries out a request of a run, and notes what really happened.
+    fn perform(&self, run: usize, it: &Sent) -> Incoming {
+        let mut it = it.clone();
+        if self.off == Some(Off::IfMatch) {
+            self.retag(&mut it);
+        }
+        let lies = self.off == Some(Off::Truth)
+            && it.parts().iter().all(|part| matches!(part.method.as_str(), "PATCH" | "DELETE"));
+        let mut answer = if lies { told(&it, 204, &Value::Null) } else { self.dispatch(&it) };
+        let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let parts = it.parts();
+        let mut refused = false;
+        for part in &parts {
+            let (status, body) = match &part.id {
+                None => (answer.status, &value),
+                Some(id) => {
+                    let all = value["responses"].as_array().into_iter().flatten();
+                    let Some(own) = all.clone().find(|it| it["id"] == **id) else { continue };
+                    (own["status"].as_u64().unwrap() as u16, &own["body"])
+                }
+            };
+            if part.method == "GET" {
+                self.truth().saw(run, body);
+            } else if !lies {
+                refused |= (200..300).contains(&status);
+                let by = By::Run(run);
+                self.committed(by, status, &part.method, &part.path, &part.body, body);
+            }
+        }
+        if self.off == Some(Off::Refusals) && refused && self.dice().one_in(4) {
+            let error = json!({ "error": { "code": "badRequest", "message": "no" } });
+            return told(&it, 400, &error);
+        }
+        if self.off == Some(Off::Makers) && it.target.ends_with("/tasks") {
+            let me = answered(&self.emulator, ROOK, ("GET", "/me"), None, &Value::Null).1;
+            let mut list = value;
+            for task in list["value"].as_array_mut().into_iter().flatten() {
+                task["createdBy"]["user"]["id"] = me["id"].clone();
+                task["createdDateTime"] = json!("2099-01-01T00:00:00Z");
+            }
+            answer.body = list.to_string().into_bytes();
+        }
+        answer
+    }
+
+    fn dispatch(&self, it: &Sent) -> Incoming {
+        let mut request = Request::builder().method(it.method.as_str()).uri(&it.target);
+        for (name, value) in &it.headers {
+            request = request.header(name, value);
+        }
+        let body = if it.body.is_null() { Vec::new() } else { it.body.to_string().into_bytes() };
+        let response =
+            self.emulator.dispatch(request.header("host", "127.0.0.1").body(body).unwrap());
+        let (parts, body) = response.into_parts();
+        Incoming { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// Puts the tag that is there now on each write.
+    fn retag(&self, it: &mut Sent) {
+        let tag = |path: &str| {
+            let now = answered(&self.emulator, ROOK, ("GET", path), None, &Value::Null).1;
+            now["@odata.etag"].as_str().map(str::to_owned)
+        };
+        if it.headers.contains_key("if-match") {
+            if let Some(tag) = tag(it.target.trim_start_matches("/v1.0")) {
+                it.headers.insert("if-match", tag.parse().unwrap());
+            }
+        }
+        for part in it.body["requests"].as_array_mut().into_iter().flatten() {
+            let Some(tag) = part["url"].as_str().and_then(tag) else { continue };
+            if let Some(headers) = part["headers"].as_object_mut() {
+                headers.retain(|name, _| !name.eq_ignore_ascii_case("if-match"));
+                if part["method"] != "POST" && part["method"] != "GET" {
+                    part["headers"]["If-Match"] = tag.into();
+                }
+            }
+        }
+    }
+}
+
+impl Truth {
+    /// Notes the values that fields of an object have from now on.
+    fn holds(&mut self, id: &str, object: &Value, by: By) {
+        for field in FIELDS.iter().filter(|field| object.get(**field).is_some()) {
+            let values = self.values.entry((id.to_owned(), (*field).to_owned())).or_default();
+            values.push((Instant::now(), object[*field].clone(), by));
+        }
+    }
+
+    /// Notes what a run has read.
+    fn saw(&mut self, run: usize, answer: &Value) {
+        let list = answer["value"].as_array().into_iter().flatten();
+        for object in list.chain([answer]) {
+            let Some(id) = object["id"].as_str() else { continue };
+            for field in FIELDS.iter().filter(|field| object.get(**field).is_some()) {
+                let value = object[*field].to_string();
+                self.seen.insert((run, id.to_owned(), (*field).to_owned(), value));
+            }
+        }
+    }
+
+    fn now(&self, id: &str, field: &str) -> Option<&(Instant, Value, By)> {
+        self.values.get(&(id.to_owned(), field.to_owned()))?.last()
+    }
+
+    /// No edit is lost: what a run overwrites it has seen.
+    fn check_overwrites(&mut self, run: usize, method: &str, id: &str, body: &Value) {
+        for field in ["title", "description"] {
+            let touches = !body[field].is_null() || (method == "DELETE" && field == "title");
+            let Some((_, value, by)) = self.now(id, field).filter(|_| touches && method != "POST")
+            else {
+                continue;
+            };
+            let key = (run, id.to_owned(), field.to_owned(), value.to_string());
+            if *by != By::Run(run) && *value != body[field] && !self.seen.contains(&key) {
+                let what = format!("lost: {method} of run {run} on {id} over {field} {value}");
+                self.violations.push(what);
+            }
+        }
+        if run == UNDO && method == "DELETE" && self.tasks[id].titled == By::Person {
+            self.violations.push(format!("lost: the undo deletes {id}, which a person renamed"));
+        }
+    }
+
+    /// No decision is applied that rests on what was not so any more when it was validated.
+    fn check_facts(&mut self, run: usize, sent: &Sent) {
+        let mut first = false;
+        for part in sent.parts().iter().filter(|part| part.method != "GET") {
+            let signature = format!("{} {} {}", part.method, part.path, part.body);
+            first |= self.sent.insert((run, signature));
+        }
+        if !first {
+            return;
+        }
+        let oldest = Instant::now().checked_sub(VALID);
+        let since = |at: Instant| oldest.is_some_and(|oldest| at < oldest);
+        let mut stale = Vec::new();
+        for fact in self.facts.get(&run).into_iter().flatten() {
+            let held = match fact {
+                Fact::Field(id, field, value) => {
+                    let key = (id.clone(), (*field).to_owned());
+                    let all = self.values.get(&key).map(Vec::as_slice).unwrap_or_default();
+                    all.iter().enumerate().any(|(at, (_, held, _))| {
+                        let next = all[at..].iter().skip(1).find(|it| it.2 != By::Run(run));
+                        held == value && next.is_none_or(|it| !since(it.0))
+                    })
+                }
+                Fact::NoneTitled(title) => self.tasks.iter().all(|(id, kept)| {
+                    let now = self.now(id, "title").filter(|it| it.1 == **title);
+                    kept.maker == By::Run(run)
+                        || !kept.is_there
+                        || now.is_none_or(|it| !since(it.0))
+                }),
+            };
+            if !held {
+                stale.push(format!(
+                    "stale: run {run} sends {} {} on {fact:?}",
+                    sent.method, sent.body
+                ));
+            }
+        }
+        self.violations.extend(stale);
+    }
+}
+
+/// The number of the run that takes another back.
+pub(super) const UNDO: usize = 2;
+
+/// A request as the service sees it.
+#[derive(Clone)]
+struct Sent {
+    method: String,
+    /// The path, with the query and the version.
+    target: String,
+    headers: HeaderMap,
+    body: Value,
+}
+
+/// One of the requests of a batch, or the only one.
+struct Part {
+    id: Option<String>,
+    method: String,
+    path: String,
+    body: Value,
+}
+
+impl Sent {
+    fn parts(&self) -> Vec<Part> {
+        let path = self.target.trim_start_matches("/v1.0");
+        if !path.ends_with("/$batch") {
+            let (method, path) = (self.method.clone(), path.to_owned());
+            return vec![Part { id: None, method, path, body: self.body.clone() }];
+        }
+        let text = |it: &Value, key: &str| it[key].as_str().unwrap_or_default().to_owned();
+        let all = self.body["requests"].as_array().into_iter().flatten();
+        all.map(|it| Part {
+            id: Some(text(it, "id")),
+            method: text(it, "method"),
+            path: text(it, "url"),
+            body: it["body"].clone(),
+        })
+        .collect()
+    }
+
+    fn writes(&self) -> bool {
+        self.parts().iter().any(|part| part.method != "GET")
+    }
+}
+
+/// Returns what the service is made to say.
+fn told(it: &Sent, status: u16, body: &Value) -> Incoming {
+    let headers = HeaderMap::new();
+    if !it.target.ends_with("/$batch") {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        return Incoming { status, headers, body };
+    }
+    let parts = it.parts();
+    let all = parts.iter().map(|part| json!({ "id": part.id, "status": status, "body": body }));
+    let body = json!({ "responses": all.collect::<Vec<_>>() }).to_string().into_bytes();
+    Incoming { status: 200, headers, body }
+}
+
+/// The way of one run to the service.
+pub(super) struct Way {
+    pub(super) world: Arc<World>,
+    pub(super) run: usize,
+}
+
+impl Model for Way {
+    fn carry(&self, it: Outgoing) -> Pin<Box<dyn Future<Output = Option<Incoming>> + Send>> {
+        let (world, run) = (Arc::clone(&self.world), self.run);
+        let body = it.body.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
+        let query = it.url.query().map(|it| format!("?{it}")).unwrap_or_default();
+        let target = format!("{}{query}", it.url.path());
+        let sent = Sent { method: it.method.to_string(), target, headers: it.headers, body };
+        Box::pin(async move { world.carry(run, sent).await })
+    }
+}
+
+impl World {
+    async fn carry(self: Arc<Self>, run: usize, sent: Sent) -> Option<Incoming> {
+        self.somebody();
+        if self.drafting.load(Ordering::SeqCst) > 0 && !sent.writes() {
+            // A program reads in no time, and nothing goes wrong: what it rests on is tried later.
+            return Some(self.perform(run, &sent));
+        }
+        if sent.writes() {
+            self.truth().check_facts(run, &sent);
+        }
+        let weather = self.weather;
+        let (there, back, late, fate) = {
+            let mut dice = self.dice();
+            let ms = |dice: &mut Dice, most| Duration::from_millis(dice.roll(most));
+            let fate = if dice.one_in(weather.busy) {
+                Fate::Busy
+            } else if dice.one_in(weather.lost_before) {
+                Fate::Lost
+            } else if sent.writes() && dice.one_in(weather.lost_after) {
+                Fate::Silent
+            } else if sent.writes() && dice.one_in(weather.late) {
+                Fate::Late
+            } else if sent.method == "PATCH" && dice.one_in(weather.doubled) {
+                Fate::Doubled
+            } else {
+                Fate::Well
+            };
+            let late = TIMEOUT + Duration::from_millis(dice.roll(LATEST.as_millis() as u64));
+            (ms(&mut dice, 300), ms(&mut dice, 300), late, fate)
+        };
+        sleep(there).await;
+        // What has reached the service goes on there, whatever becomes of who sent it.
+        let world = Arc::clone(&self);
+        world.under_way.fetch_add(1, Ordering::SeqCst);
+        let served = tokio::spawn(async move {
+            let answer = match fate {
+                Fate::Busy => {
+                    let error = json!({ "error": { "code": "busy", "message": "later" } });
+                    let mut answer = told(&Sent { target: String::new(), ..sent }, 503, &error);
+                    answer.headers.insert("retry-after", "2".parse().unwrap());
+                    Some(answer)
+                }
+                Fate::Lost => None,
+                Fate::Silent => {
+                    drop(world.perform(run, &sent));
+                    None
+                }
+                Fate::Late => {
+                    sleep(late).await;
+                    drop(world.perform(run, &sent));
+                    None
+                }
+                Fate::Doubled => {
+                    drop(world.perform(run, &sent));
+                    Some(world.perform(run, &sent))
+                }
+                Fate::Well => Some(world.perform(run, &sent)),
+            };
+            world.somebody();
+            world.under_way.fetch_sub(1, Ordering::SeqCst);
+            answer
+        });
+        let answer = served.await.ok().flatten();
+        sleep(back).await;
+        answer
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Well,
+    Busy,
+    Lost,
+    Silent,
+    Late,
+    Doubled,
+}
+
+/// Asks the service as somebody.
+pub(super) fn answered(
+    emulator: &Emulator,
+    user: &str,
+    (method, path): (&str, &str),
+    tag: Option<&str>,
+    body: &Value,
+) -> (u16, Value) {
+    let mut request = Request::builder().method(method).uri(format!("/v1.0{path}"));
+    request = request.header("authorization", format!("Bearer emulator:{user}"));
+    request = request.header("host", "127.0.0.1").header("content-type", "application/json");
+    if let Some(tag) = tag {
+        request = request.header("if-match", tag);
+    }
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let answer = emulator.dispatch(request.body(body).unwrap());
+    let value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    (answer.status().as_u16(), value)
+}
