@@ -225,7 +225,7 @@ fn prepare(
     connection.busy_timeout(BUSY_TIMEOUT)?;
     protect(connection)?;
     // Looked at before anything is written: it may be someone else's.
-    let known = format_of(connection, path, MIGRATIONS.len())?;
+    let known = format_now(connection, path)?;
     if fs::metadata(path).is_ok_and(|it| it.len() <= CHECKED_AT_OPEN) {
         check_pages(connection)?;
     }
@@ -247,7 +247,7 @@ fn prepare(
 fn prepare_to_read(connection: Connection, path: &Path) -> Result<Connection, Fault> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     protect(&connection)?;
-    let found = format_of(&connection, path, MIGRATIONS.len())?;
+    let found = format_now(&connection, path)?;
     if found < MIGRATIONS.len() {
         let (found, known) = (number(found), number(MIGRATIONS.len()));
         return Err(Fault::Told(Error::Older { path: path.to_owned(), found, known }));
@@ -270,6 +270,12 @@ fn pragma(connection: &Connection, name: &str) -> Result<i64, rusqlite::Error> {
 
 fn number(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Returns the format as it is at one moment: another process may be making the file.
+fn format_now(connection: &Connection, path: &Path) -> Result<usize, Fault> {
+    let at_once = connection.unchecked_transaction()?;
+    format_of(&at_once, path, MIGRATIONS.len())
 }
 
 /// Returns how many migrations the file has gone through.

@@ -117,6 +117,23 @@ fn assert_order(result: Result<(), Error>, says: &str) {
     assert!(error.to_string().contains(says), "{error}");
 }
 
+/// Between the steps in which another process makes the file it looked like nobody's journal.
+#[test]
+fn several_may_make_a_journal_at_once() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, all) = (dir.path().join("journal.db"), std::sync::Barrier::new(8));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    all.wait();
+                    Journal::open(&path).unwrap();
+                });
+            }
+        });
+    }
+}
+
 #[test]
 fn a_run_comes_back_as_it_was_recorded() {
     let (_dir, journal) = begun();

@@ -145,8 +145,11 @@ impl Planner {
 
     /// Returns the id of the plan that the tests are about.
     pub(crate) fn plan_id(&self) -> String {
-        let plans = self.get("/me/planner/plans");
-        id_where(&plans, "title", PLAN)
+        self.plan_named(PLAN)
+    }
+
+    pub(crate) fn plan_named(&self, title: &str) -> String {
+        id_where(&self.get("/me/planner/plans"), "title", title)
     }
 
     pub(crate) fn bucket_id(&self, name: &str) -> String {
@@ -166,14 +169,6 @@ impl Planner {
         let tasks = self.get(&format!("/planner/plans/{plan}/tasks"));
         let buckets = self.get(&format!("/planner/plans/{plan}/buckets"));
         serde_json::json!([tasks, buckets])
-    }
-
-    /// Creates as a user, past the log and the hook.
-    pub(crate) fn create(&self, user: &str, path: &str, body: &Value) -> Value {
-        self.quiet.store(true, Ordering::SeqCst);
-        let made = send(&self.emulator, user, "POST", path, body);
-        self.quiet.store(false, Ordering::SeqCst);
-        made
     }
 
     /// Deletes as a user, past the log and the hook.

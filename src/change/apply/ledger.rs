@@ -3,8 +3,8 @@
 //! are questions to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::change::apply::step::{parts, written};
@@ -33,7 +33,7 @@ pub struct Doubt {
     /// The tag that it was conditional on.
     pub tag: Option<ETag>,
     /// How long ago its answer was given up.
-    pub age: Duration,
+    pub age: SignedDuration,
 }
 
 #[derive(Debug, Clone, PartialEq)]

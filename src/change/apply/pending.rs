@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::change::apply::step::{Basis, Part, Resend};
 use crate::change::apply::{Doubt, End, Seen, StepNo};
 use crate::change::set::level;
@@ -117,7 +119,9 @@ impl Step {
     pub(crate) fn restore(&mut self, doubt: Doubt, quarantine: Duration) {
         self.in_doubt = true;
         self.state = if self.basis == Basis::New { State::ToProbe } else { State::Ready };
-        self.not_before_resend = quarantine.saturating_sub(doubt.age);
+        let quarantine = SignedDuration::try_from(quarantine).unwrap_or(SignedDuration::MAX);
+        let left = quarantine.saturating_sub(doubt.age);
+        self.not_before_resend = Duration::try_from(left).unwrap_or_default();
         self.tag = doubt.tag.or(self.tag.take());
         self.resend = doubt.resend;
     }

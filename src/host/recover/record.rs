@@ -62,7 +62,11 @@ impl StateFolder {
         if !path.exists() {
             return Ok(None);
         }
-        Journal::open_to_read(&path).map(Some).map_err(|error| failure(&error))
+        match Journal::open_to_read(&path) {
+            // Another process is making it.
+            Err(crate::journal::Error::Older { found: 0, .. }) => Ok(None),
+            opened => opened.map(Some).map_err(|error| failure(&error)),
+        }
     }
 
     /// Returns the locks beside the journal.

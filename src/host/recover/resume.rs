@@ -5,7 +5,6 @@
 //! what is left is reviewed and carried out like any other set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,7 +24,7 @@ use crate::model::ETag;
 use crate::model::snapshot::Snapshot;
 
 /// The longest that anyone waits for an answer: a lost one was given up by then at the latest.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
+const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// What a person says of creates of which nobody else can tell whether they were carried out.
 #[derive(Debug, Clone, Default)]
@@ -305,10 +304,9 @@ impl Restored {
             Some(Outcome::Unknown) | None => {
                 // It was given up when that was recorded, or else when nobody waits any longer.
                 let given_up = attempt.settled.last().map(|(at, _)| *at);
-                let age = given_up.map_or_else(
-                    || age(now, attempt.at).saturating_sub(GIVEN_UP_AFTER),
-                    |at| age(now, at),
-                );
+                let at = given_up.unwrap_or(attempt.at + GIVEN_UP_AFTER);
+                // Clocks are set back; nobody waits longer than that for it.
+                let age = now.duration_since(at).max(-GIVEN_UP_AFTER);
                 let resend = intent.if_match.is_some().then(|| Resend {
                     method: intent.method.clone(),
                     path: intent.path.clone(),
@@ -414,10 +412,6 @@ pub(crate) fn chain_of<'a>(root: &RunId, all: &'a [RunSummary]) -> Vec<&'a RunSu
 pub(crate) fn leaves_doubt(run: &Run) -> bool {
     let mut trails = run.rounds.iter().flat_map(|round| &round.trails);
     trails.any(|trail| trail.standing() == Standing::InDoubt)
-}
-
-fn age(now: Timestamp, then: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
 fn told(code: &str, message: String) -> Failure {
