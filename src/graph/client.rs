@@ -90,10 +90,14 @@ impl Client {
     /// # Errors
     /// The token is no possible header, or the system offers no TLS.
     pub fn new(base: BaseUrl, token: &Secret) -> Result<Self, Error> {
+        let transport = Transport::http(&base)?;
+        Self::by(transport, base, token)
+    }
+
+    fn by(transport: Transport, base: BaseUrl, token: &Secret) -> Result<Self, Error> {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
             .map_err(|_| Error::BadToken)?;
         authorization.set_sensitive(true);
-        let transport = Transport::http(&base)?;
         Ok(Self {
             transport,
             base,
@@ -111,7 +115,7 @@ impl Client {
         token: &Secret,
         model: Arc<dyn crate::graph::transport::Model>,
     ) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::Model(model), ..Self::new(base, token)? })
+        Self::by(Transport::Model(model), base, token)
     }
 
     /// Returns the service's address.

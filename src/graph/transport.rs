@@ -80,7 +80,9 @@ impl Transport {
             Self::Model(model) => {
                 let answer = tokio::time::timeout(TIMEOUT, model.carry(it)).await;
                 answer.ok().flatten().ok_or_else(|| {
-                    let nowhere = reqwest::Client::new().get("no address").build();
+                    static NOBODY: std::sync::LazyLock<reqwest::Client> =
+                        std::sync::LazyLock::new(reqwest::Client::new);
+                    let nowhere = NOBODY.get("no address").build();
                     lost(base, nowhere.expect_err("it is none"))
                 })
             }

@@ -117,6 +117,8 @@ fn draft(
         let new = |title: &str, at: u64| NewTask {
             title: title.to_owned(),
             bucket: Some(bucket(at)),
+            // Nobody can tell equal creates of two runs apart that are both late.
+            priority: Priority::new(1 + run as u8),
             ..NewTask::default()
         };
         let what = dice.roll(7);
@@ -385,11 +387,20 @@ fn judge(played: &Played) -> Vec<String> {
         let n = done.remove(&key).unwrap_or_default();
         // The same written twice is written once, and what somebody else has set to the same is so.
         // And nobody can tell whether what somebody else has written over was ever there.
-        let last = truth.commits.iter().rfind(|it| it.path == *path);
-        let likewise =
-            truth.commits.iter().any(|it| it.path == *path && it.body.to_string() == *body);
-        let is_over = last.is_some_and(|it| it.by == By::Person);
+        let of_path = || truth.commits.iter().filter(|it| it.path == *path);
+        let likewise = of_path().any(|it| it.body.to_string() == *body);
+        let is_over = of_path().next_back().is_some_and(|it| it.body.to_string() != *body);
         if *method == "PATCH" && (likewise && *sure > 0 || is_over) {
+            continue;
+        }
+        // What somebody has renamed or deleted before anyone looked is not to be found.
+        let hidden = by_runs().filter(|it| signature(it) == key && !made.contains(it.id.as_str()));
+        let hidden = hidden.filter(|it| {
+            let kept = &truth.tasks[&it.id];
+            kept.titled == By::Person || !kept.is_there
+        });
+        let (n, hidden) = (n, hidden.count());
+        if n >= *sure && n - hidden <= sure + doubtful {
             continue;
         }
         if n > sure + doubtful && *method == "POST" {
@@ -498,8 +509,8 @@ fn what_a_guard_keeps_away_happens_without_it() {
         (Off::Refusals, "journal:"),
     ];
     for (off, says) in cases {
-        let noticed =
-            (0..300).any(|seed| played(seed, bad, Some(off)).iter().any(|it| it.starts_with(says)));
+        let says = |found: &[String]| found.iter().any(|it| it.starts_with(says));
+        let noticed = (0..300).any(|seed| says(&played(seed, bad, Some(off))));
         assert!(noticed, "{off:?}: nobody notices");
     }
 }

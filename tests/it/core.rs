@@ -222,7 +222,7 @@ fn what_a_person_made_before_is_not_taken_for_ours() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     place.file("planwright.toml", SOON);
-    let by_hand = json!({ "title": "Order ink", "created": "-1h", "created_by": "rook" });
+    let by_hand = json!({ "title": "Order ink", "created": "-1d", "created_by": "rook" });
     planner.seed(&json!({ "plans": [{ "title": "Ink", "group": "BOS", "tasks": [by_hand] }] }));
     let plan = planner.plan_named("Ink");
     let by_hand = planner.get(&format!("/planner/plans/{plan}/tasks"))["value"][0].clone();

@@ -223,7 +223,7 @@ impl World {
             ROOK,
             "POST",
             "/planner/tasks",
-            &json!({ "planId": world.plan, "bucketId": world.buckets[0], "title": TITLES[0] }),
+            &json!({ "planId": world.plan, "bucketId": world.buckets[0], "title": TITLES[0], "priority": 1 }),
         );
         Arc::new(world)
     }
@@ -265,7 +265,7 @@ impl World {
             (format!("/planner/tasks/{id}"), format!("/planner/tasks/{id}/details"));
         match what {
             0 | 1 => {
-                let body = json!({ "planId": self.plan, "bucketId": self.buckets[n % 2], "title": TITLES[n % 3] });
+                let body = json!({ "planId": self.plan, "bucketId": self.buckets[n % 2], "title": TITLES[n % 3], "priority": 1 + n % 2 });
                 self.person(MEI, "POST", "/planner/tasks", &body);
             }
             2 | 3 => self.person(MEI, "PATCH", &task, &json!({ "title": format!("Mei {n}") })),
