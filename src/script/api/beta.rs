@@ -42,8 +42,11 @@ impl Task {
     fn recurrence_given(&self, map: &Map) -> Fallible<Recurrence> {
         let session = &self.session;
         let task = session.task(&self.id).or_raise(session)?;
-        let first = task.start.or(task.due).unwrap_or(session.now());
-        let mut given = Given::starting(Date::of_moment(first, session).to_write()?);
+        let first = match task.start.or(task.due) {
+            Some(date) => Date::of_date(date, session),
+            None => Date::of_moment(session.now(), session),
+        };
+        let mut given = Given::starting(first.to_write()?);
         for (name, value) in map {
             let number = || match value.as_int().ok().and_then(|it| u32::try_from(it).ok()) {
                 Some(number) => Ok(Some(number)),
@@ -110,7 +113,7 @@ mod functions {
             crate::change::Field::Recurrence,
         );
         let Some(it) = task.beta("recurrence")?.recurrence else { return Ok(Dynamic::UNIT) };
-        let day = |moment| Dynamic::from(Date::of_moment(moment, &task.session));
+        let day = |date| Dynamic::from(Date::of_date(date, &task.session));
         let word = |value: Value| Dynamic::from(value.as_str().unwrap_or_default().to_owned());
         let json = |value: &dyn Fn() -> serde_json::Result<Value>| value().unwrap_or_default();
         let kind = it.pattern.kind;

@@ -65,10 +65,8 @@ impl Task {
         Ok(task)
     }
 
-    /// Start and due are days to people, whatever hour the service keeps.
-    fn day_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
-        let day = |it| Date::of_day(Date::of_moment(it, &self.session).day, &self.session);
-        moment.map_or(Dynamic::UNIT, |it| Dynamic::from(day(it)))
+    fn day_or_unit(&self, date: Option<jiff::Timestamp>) -> Dynamic {
+        date.map_or(Dynamic::UNIT, |date| Dynamic::from(Date::of_date(date, &self.session)))
     }
 
     fn date_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
@@ -80,7 +78,7 @@ impl Task {
         self.look(Field::PercentComplete)?;
         let task = self.look(Field::DueDateTime)?;
         let Some(due) = task.due.filter(|_| task.percent_complete < 100) else { return Ok(None) };
-        let due = Date::of_moment(due, &self.session).day;
+        let due = Date::of_date(due, &self.session).day;
         let span = due.until(self.session.today());
         Ok(span.ok().map(|it| i64::from(it.get_days())).filter(|days| *days > 0))
     }
@@ -555,7 +553,7 @@ fn same_day_or(
     session: &Session,
 ) -> Fallible<Option<jiff::Timestamp>> {
     let Some(day) = day else { return Ok(None) };
-    match old.filter(|moment| Date::of_moment(*moment, session).day == day.day) {
+    match old.filter(|date| Date::of_date(*date, session).day == day.day) {
         Some(kept) => Ok(Some(kept)),
         None => day.to_write().map(Some),
     }
