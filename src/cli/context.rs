@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -118,7 +119,7 @@ impl<'a> Context<'a> {
         if self.ui.json() {
             self.ui.json_value(&finished.report);
         } else {
-            let zone = settings::time_zone(&self.workspace).unwrap_or(jiff::tz::TimeZone::UTC);
+            let zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
             report::show(self.ui, &finished.report, saved, &zone);
         }
         Exit::of_report(&finished.report)
@@ -215,7 +216,9 @@ impl<'a> Context<'a> {
                 if let Some(folder) = data.parent() {
                     settings::make_private_dir(folder)?;
                 }
-                let options = Options::new(Storage::File(data), Arc::new(SystemClock));
+                let mut options = Options::new(Storage::File(data), Arc::new(SystemClock));
+                // A bad zone is reported where it decides anything.
+                options.zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
                 let emulator = Emulator::open(options).map_err(|error| {
                     CommandError::new("io", "can not open the embedded Planner")
                         .caused_by(&error)

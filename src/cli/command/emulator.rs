@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::settings;
 use crate::cli::ui;
 use crate::emulator::{Emulator, Options, Storage};
 use crate::host::SystemClock;
@@ -56,6 +57,7 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
         CommandError::new("io", "can not open the emulator's data").caused_by(&error)
     };
     let mut options = Options::new(storage, Arc::new(SystemClock));
+    options.zone = settings::time_zone(&context.workspace)?;
     options.page_size = usize::from(args.page_size);
     let emulator = Emulator::open(options).map_err(broken)?;
     if args.demo {
