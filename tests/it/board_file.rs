@@ -270,7 +270,7 @@ fn a_file_by_hand_is_plain_desired_state() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     let yaml = format!(
-        "format: 1\nplan: {PLAN}\nbuckets:\n  - name: inbox\n    tasks:\n      - title: Label the spare laptops\n        due: 2027-03-01\n        assignees: []\n      - title: By hand\n      - {{ title: With a key, key: k1 }}\n"
+        "format: 1\nplan: {PLAN}\nbuckets:\n  - name: inbox\n    tasks:\n      - title: Label the spare laptops\n        due: 2199-03-01\n        assignees: []\n      - title: By hand\n      - {{ title: With a key, key: k1 }}\n"
     );
     place.file("planwright.toml", "[policies]\nalways = []\n");
     place.file("board.yaml", &yaml);
