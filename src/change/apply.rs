@@ -10,10 +10,10 @@
 
 pub mod compare;
 pub mod event;
-mod lanes;
 pub mod progress;
 mod react;
 pub mod step;
+mod window;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,11 +23,11 @@ pub use crate::change::apply::compare::Seen;
 use crate::change::apply::compare::job;
 pub use crate::change::apply::compare::rebase;
 pub use crate::change::apply::event::{Answer, Effect, End, Look, Probed, StepNo};
-use crate::change::apply::lanes::{BATCH, Lanes};
 pub use crate::change::apply::progress::{Progress, Rest};
 pub use crate::change::apply::react::PROBES;
 use crate::change::apply::step::{Basis, parts, target};
 pub use crate::change::apply::step::{Job, Part, Target, only_written, take_off};
+use crate::change::apply::window::{BATCH, Window};
 use crate::change::markers::{mentioned, with_ids};
 use crate::change::set::level;
 use crate::change::{Change, Entity, Op};
@@ -105,7 +105,7 @@ pub struct Machine {
     makers: BTreeMap<String, usize>,
     steps: Vec<Step>,
     ids: BTreeMap<String, String>,
-    lanes: Lanes,
+    window: Window,
     rules: Rules,
     /// Nothing new is begun.
     halted: bool,
@@ -172,14 +172,14 @@ impl Machine {
                 previous = Some(steps.len() - 1);
             }
         }
-        let lanes = Lanes::new(rules.writes_per_second);
+        let window = Window::new(rules.writes_per_second);
         Self {
             changes: changes.to_vec(),
             has_markers,
             makers,
             steps,
             ids,
-            lanes,
+            window,
             rules,
             halted: false,
             hopeless: false,
@@ -320,7 +320,7 @@ impl Machine {
     #[must_use]
     pub fn wakes_at(&self, since: Option<Duration>) -> Option<Duration> {
         let due = |it: &Step| match it.state {
-            State::Ready | State::ToLook => Some(it.not_before.max(self.lanes.opens_at())),
+            State::Ready | State::ToLook => Some(it.not_before.max(self.window.opens_at())),
             State::ToProbe => Some(it.not_before),
             _ => None,
         };
@@ -355,7 +355,7 @@ impl Machine {
             self.steps[no].state = State::Probing;
             effects.push(Effect::Probe(no));
         }
-        if now >= self.lanes.opens_at() {
+        if now >= self.window.opens_at() {
             let looks = self.due(&State::ToLook, now);
             for no in &looks {
                 self.steps[*no].state = State::Looking;
@@ -400,7 +400,7 @@ impl Machine {
         }
         for line in lines.into_values() {
             let steps: Vec<StepNo> =
-                line.into_iter().take(BATCH.min(self.lanes.free(now))).collect();
+                line.into_iter().take(BATCH.min(self.window.free(now))).collect();
             self.send(now, steps, true, effects);
         }
     }
@@ -418,7 +418,7 @@ impl Machine {
             .into_iter()
             .filter(|no| self.steps[*no].in_line.is_none())
             .collect();
-        let ready: Vec<StepNo> = match self.lanes.free(now) {
+        let ready: Vec<StepNo> = match self.window.free(now) {
             free if free < ready.len() && free > BATCH => {
                 // Whole batches: a part of one would cost as much as a full one.
                 ready.into_iter().take(free / BATCH * BATCH).collect()
@@ -435,7 +435,7 @@ impl Machine {
         if steps.is_empty() {
             return;
         }
-        self.lanes.sent(now, steps.len());
+        self.window.sent(now, steps.len());
         for no in &steps {
             let step = &mut self.steps[*no];
             step.state = State::Sent;

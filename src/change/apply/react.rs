@@ -61,11 +61,11 @@ impl Machine {
 
     /// Takes the answers to the writes of one request.
     pub fn answered(&mut self, now: Duration, answers: Vec<(StepNo, Answer)>) {
-        self.lanes.answered(answers.len());
+        self.window.answered(answers.len());
         let all_failed = answers
             .iter()
             .all(|(_, it)| matches!(it, Answer::Unavailable { .. } | Answer::NotTried));
-        if all_failed && !self.lanes.failed() {
+        if all_failed && !self.window.failed() {
             self.halt();
             self.hopeless = true;
         }
@@ -125,7 +125,7 @@ impl Machine {
         let sent_at = step.sent_at;
         step.state = State::Ready;
         step.not_before = now + wait;
-        self.lanes.throttled(now, sent_at, wait);
+        self.window.throttled(now, sent_at, wait);
     }
 
     fn fail(&mut self, now: Duration, no: StepNo, wait: Option<Duration>, in_doubt: bool) {
@@ -174,7 +174,7 @@ impl Machine {
             self.ids.insert(self.changes[at].id().to_string(), id);
         }
         self.done += 1;
-        self.lanes.done();
+        self.window.done();
         self.end(no, End::Done);
         // The next request of the same object rests on what this one has made of it.
         if let Some(after) = self.steps.get_mut(next)

@@ -7,9 +7,9 @@ use std::time::Duration;
 pub(crate) const BATCH: usize = 20;
 /// So many batches are under way in the beginning (planner-api.md 8.3: at most four at a time
 /// have been seen to do well).
-const FIRST_LANES: u32 = 4;
+const FIRST_BATCHES: u32 = 4;
 /// And so many at most.
-const MAX_LANES: u32 = 16;
+const MAX_BATCHES: u32 = 16;
 /// What a run may spend on requests that fail for the service's sake, in shares of a success.
 const CREDIT: u32 = 100;
 /// What such a failure costs.
@@ -17,7 +17,7 @@ const COST: u32 = 5;
 
 /// What limits the sending of writes.
 #[derive(Debug, Clone)]
-pub(crate) struct Lanes {
+pub(crate) struct Window {
     /// How many writes may be under way; grows by a batch for each window that went well, is
     /// halved when the service asks for patience.
     window: f64,
@@ -31,10 +31,10 @@ pub(crate) struct Lanes {
     credit: u32,
 }
 
-impl Lanes {
+impl Window {
     pub(crate) fn new(writes_per_second: Option<u32>) -> Self {
         Self {
-            window: f64::from(FIRST_LANES) * f64::from(u32::try_from(BATCH).unwrap_or(20)),
+            window: f64::from(FIRST_BATCHES) * f64::from(u32::try_from(BATCH).unwrap_or(20)),
             under_way: 0,
             halved: None,
             closed_until: Duration::ZERO,
@@ -86,7 +86,7 @@ impl Lanes {
         let batch = f64::from(u32::try_from(BATCH).unwrap_or(20));
         // Below one batch it grows by a tenth of one for each window.
         let step = if self.window < batch { batch / 10.0 } else { batch };
-        self.window = (self.window + step / self.window).min(batch * f64::from(MAX_LANES));
+        self.window = (self.window + step / self.window).min(batch * f64::from(MAX_BATCHES));
         self.credit = (self.credit + 1).min(CREDIT);
     }
 
@@ -116,47 +116,47 @@ mod tests {
 
     #[test]
     fn the_window_grows_by_a_batch_and_is_halved_once_for_one_reason() {
-        let mut lanes = Lanes::new(None);
-        assert_eq!(lanes.free(ms(0)), 80);
-        lanes.sent(ms(0), 80);
-        assert_eq!(lanes.free(ms(0)), 0);
+        let mut window = Window::new(None);
+        assert_eq!(window.free(ms(0)), 80);
+        window.sent(ms(0), 80);
+        assert_eq!(window.free(ms(0)), 0);
         for _ in 0..80 {
-            lanes.done();
+            window.done();
         }
-        lanes.answered(80);
-        assert!((97..=100).contains(&lanes.free(ms(50))), "{}", lanes.free(ms(50)));
-        let before = lanes.free(ms(50));
-        lanes.throttled(ms(60), ms(50), ms(1000));
+        window.answered(80);
+        assert!((97..=100).contains(&window.free(ms(50))), "{}", window.free(ms(50)));
+        let before = window.free(ms(50));
+        window.throttled(ms(60), ms(50), ms(1000));
         // The rest of the same window.
-        lanes.throttled(ms(61), ms(50), ms(900));
-        assert_eq!(lanes.free(ms(1059)), 0);
-        assert_eq!(lanes.opens_at(), ms(1060));
-        assert_eq!(lanes.free(ms(1060)), before / 2);
+        window.throttled(ms(61), ms(50), ms(900));
+        assert_eq!(window.free(ms(1059)), 0);
+        assert_eq!(window.opens_at(), ms(1060));
+        assert_eq!(window.free(ms(1060)), before / 2);
         for at in 0..20 {
-            lanes.throttled(ms(2000 + at), ms(2000 + at), ms(0));
+            window.throttled(ms(2000 + at), ms(2000 + at), ms(0));
         }
-        assert_eq!(lanes.free(ms(3000)), 1, "never none");
+        assert_eq!(window.free(ms(3000)), 1, "never none");
     }
 
     #[test]
     fn a_pace_is_kept() {
-        let mut lanes = Lanes::new(Some(10));
-        assert_eq!(lanes.free(ms(0)), 10);
-        lanes.sent(ms(0), 10);
-        lanes.answered(10);
-        assert_eq!(lanes.free(ms(999)), 0);
-        assert_eq!(lanes.free(ms(1000)), 10);
+        let mut window = Window::new(Some(10));
+        assert_eq!(window.free(ms(0)), 10);
+        window.sent(ms(0), 10);
+        window.answered(10);
+        assert_eq!(window.free(ms(999)), 0);
+        assert_eq!(window.free(ms(1000)), 10);
     }
 
     #[test]
     fn a_service_that_only_fails_is_left_alone() {
-        let mut lanes = Lanes::new(None);
-        assert_eq!((0..100).position(|_| !lanes.failed()), Some(19));
-        let mut lanes = Lanes::new(None);
+        let mut window = Window::new(None);
+        assert_eq!((0..100).position(|_| !window.failed()), Some(19));
+        let mut window = Window::new(None);
         // One failure in ten is lived with for ever.
         let all_well = (0..1000).all(|at| {
-            lanes.done();
-            at % 10 != 0 || lanes.failed()
+            window.done();
+            at % 10 != 0 || window.failed()
         });
         assert!(all_well);
     }
