@@ -162,7 +162,8 @@ fn growth() {
             });
         }
         let set = draft.finish();
-        let rules = Rules { quarantine: LATENCY, writes_per_second: None, spread: 0.5 };
+        let rules =
+            Rules { quarantine: LATENCY, writes_per_second: None, learned: None, spread: 0.5 };
         let began = Instant::now();
         let mut machine = Machine::new(set.changes(), BTreeMap::new(), rules);
         while !machine.is_done() {

@@ -27,6 +27,7 @@ pub use crate::change::apply::progress::{Progress, Rest};
 pub use crate::change::apply::react::PROBES;
 use crate::change::apply::step::{Basis, parts, target};
 pub use crate::change::apply::step::{Job, Part, Target, only_written, take_off};
+pub use crate::change::apply::window::Learned;
 use crate::change::apply::window::{BATCH, Window};
 use crate::change::markers::{mentioned, with_ids};
 use crate::change::set::level;
@@ -91,6 +92,8 @@ pub struct Rules {
     pub quarantine: Duration,
     /// How many writes may go out in a second; `None` for as many as the service takes.
     pub writes_per_second: Option<u32>,
+    /// What was learned of the service before.
+    pub learned: Option<Learned>,
     /// A number in 0..1 that differs between runs, to spread those that failed together.
     pub spread: f64,
 }
@@ -172,7 +175,7 @@ impl Machine {
                 previous = Some(steps.len() - 1);
             }
         }
-        let window = Window::new(rules.writes_per_second);
+        let window = Window::new(rules.writes_per_second, rules.learned);
         Self {
             changes: changes.to_vec(),
             has_markers,
@@ -301,6 +304,12 @@ impl Machine {
         (self.retries, self.conflicts)
     }
 
+    /// Returns what was learned of the service, to go on with it.
+    #[must_use]
+    pub fn learned(&self) -> Option<Learned> {
+        self.window.learned()
+    }
+
     /// Tells whether everything has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -320,7 +329,8 @@ impl Machine {
     #[must_use]
     pub fn wakes_at(&self, since: Option<Duration>) -> Option<Duration> {
         let due = |it: &Step| match it.state {
-            State::Ready | State::ToLook => Some(it.not_before.max(self.window.opens_at())),
+            State::Ready => Some(it.not_before.max(self.window.opens_at())),
+            State::ToLook => Some(it.not_before.max(self.window.closed_until())),
             State::ToProbe => Some(it.not_before),
             _ => None,
         };
@@ -355,7 +365,7 @@ impl Machine {
             self.steps[no].state = State::Probing;
             effects.push(Effect::Probe(no));
         }
-        if now >= self.window.opens_at() {
+        if now >= self.window.closed_until() {
             let looks = self.due(&State::ToLook, now);
             for no in &looks {
                 self.steps[*no].state = State::Looking;

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use axum::http::Request;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use planwright::emulator::{Emulator, Exchange, Lag, Options, Storage};
+use planwright::emulator::{Emulator, Exchange, Lag, Options, Storage, Throttle};
 use planwright::host::SystemClock;
 use planwright::model::time::{Clock as _, day_of_moment};
 use serde_json::Value;
@@ -106,6 +106,11 @@ impl Planner {
     pub(crate) fn faults(&self, rules: &Value) {
         let rules = serde_json::from_value(rules.clone()).unwrap();
         self.emulator.set_faults(rules).unwrap();
+    }
+
+    /// Lets so many writes through in a second, and so many at once.
+    pub(crate) fn throttle(&self, writes_per_s: f64, burst: u32) {
+        self.emulator.set_throttle(Some(Throttle { writes_per_s, burst: Some(burst) }));
     }
 
     /// Lets what was just made be hidden for a while.

@@ -61,7 +61,12 @@ impl Machine {
 
     /// Takes the answers to the writes of one request.
     pub fn answered(&mut self, now: Duration, answers: Vec<(StepNo, Answer)>) {
-        self.window.answered(answers.len());
+        let sent_at = answers.first().map_or(now, |(no, _)| self.steps[*no].sent_at);
+        self.window.answered(sent_at, answers.len());
+        // Before what was refused beside it: in a batch nothing has an order.
+        for _ in answers.iter().filter(|(_, answer)| answer.is_taken()) {
+            self.window.taken(now, sent_at);
+        }
         let all_failed = answers
             .iter()
             .all(|(_, it)| matches!(it, Answer::Unavailable { .. } | Answer::NotTried));

@@ -218,9 +218,11 @@ impl Run<'_> {
         let rules = Rules {
             quarantine: host.quarantine,
             writes_per_second: host.writes_per_second,
+            learned: self.learned,
             spread: spread(),
         };
         let driven = drive(&driver, rest.set(), tally.written.ids().clone(), rules).await;
+        self.learned = driven.machine.learned();
         tally.take(cleared.set(), rest, &driven);
         tally.anew = 0;
         Ok(driven)
