@@ -25,5 +25,5 @@ pub use draft::{Draft, EntityId};
 pub use edit::{Change, Edit, Lost, Op, TaskBasis, TaskState, Write};
 pub use field::{Entity, Field, FieldChange, Fields, Placed};
 pub use merge::{FieldConflict, Merge, holds, merge};
-pub use saved::{Saved, SavedError};
+pub use saved::{Saved, SavedError, SealKey};
 pub use set::ChangeSet;

@@ -1,5 +1,6 @@
 //! What a command gets: the interface, the workspace, a host on the service.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use tokio::sync::oneshot;
 use crate::cli::args::{Cli, Global, ProgressWhen, WriteArgs};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::progress;
 use crate::cli::render::report;
+use crate::cli::seal;
 use crate::cli::settings::{self, Service};
 use crate::cli::ui::{self, Ui};
 use crate::emulator::{Emulator, Options, Storage};
@@ -87,11 +90,17 @@ impl<'a> Context<'a> {
         // What was refused is not saved: there is nothing to apply.
         let saved = write.out.as_deref().filter(|_| finished.report.status == Status::Previewed);
         if let Some(file) = saved {
-            save(finished, file)?;
+            self.save(finished, file)?;
         } else if let Some(file) = &write.out {
             self.ui.note(&format!("Nothing saved to {}.", file.display()));
         }
         Ok(self.show(finished, saved))
+    }
+
+    fn save(&self, finished: &Finished, file: &Path) -> Result<(), CommandError> {
+        let Some(saved) = &finished.saved else { return Ok(()) };
+        let sealed = saved.clone().sealed(&seal::key(self.global)?);
+        files::write(file, &sealed.to_text(), Access::Owner)
     }
 
     /// Runs the body of a command through review and apply; the command is its name.
@@ -115,7 +124,7 @@ impl<'a> Context<'a> {
     }
 
     /// Shows a finished run; returns how it ends the program.
-    pub(crate) fn show(&self, finished: &Finished, saved: Option<&std::path::Path>) -> Exit {
+    pub(crate) fn show(&self, finished: &Finished, saved: Option<&Path>) -> Exit {
         if self.ui.json() {
             self.ui.json_value(&finished.report);
         } else {
@@ -293,9 +302,4 @@ pub(crate) fn agent_of(
         may_apply: config.may_apply,
         force: config.force,
     }))
-}
-
-fn save(finished: &Finished, file: &std::path::Path) -> Result<(), CommandError> {
-    let Some(saved) = &finished.saved else { return Ok(()) };
-    settings::write_whole(file, &saved.to_text())
 }

@@ -335,7 +335,7 @@ fn what_can_not_be_meant_is_refused_before_anything_is_asked() {
     place.file("board.yaml", "format: 2\nplan: x\n");
     place.run(&RUN).code(1).says(&["`board.yaml`: of format 2; this version reads format 1"]);
     assert_eq!(report(&place, &RUN, 1)["error"]["code"], "invalid");
-    place.run(&["run", "--from", "nowhere.yaml"]).code(1).says(&["can not read `nowhere.yaml`"]);
+    place.run(&["run", "--from", "nowhere.yaml"]).code(1).says(&["cannot read `nowhere.yaml`"]);
     place.run(&["run"]).code(2).says(&["nothing to run", "--from FILE"]);
     place.run(&["run", "morning_triage", "--from", "board.yaml"]).code(2);
     place.run(&["run", "morning_triage", "--prune"]).code(2);

@@ -340,7 +340,7 @@ fn the_emulator_command_serves_a_tenant_of_ones_own() {
         .run(&["emulator", "--seed", "bad.json"])
         .code(1)
         .says(&["`bad.json` is not a tenant", "plans[0]"]);
-    place.run(&["emulator", "--seed", "none.json"]).code(1).says(&["can not read `none.json`"]);
+    place.run(&["emulator", "--seed", "none.json"]).code(1).says(&["cannot read `none.json`"]);
 }
 
 #[test]

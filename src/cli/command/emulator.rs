@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files;
 use crate::cli::settings;
 use crate::cli::ui;
 use crate::emulator::{Emulator, Options, Storage};
@@ -66,12 +67,10 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
     if let Some(file) = &args.seed
         && emulator.is_empty().map_err(broken)?
     {
-        let shown = file.display();
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
-        })?;
+        let text = files::read(file)?;
         emulator.seed(&text).map_err(|error| {
-            CommandError::new("seed", format!("`{shown}` is not a tenant")).caused_by(&error)
+            CommandError::new("seed", format!("`{}` is not a tenant", file.display()))
+                .caused_by(&error)
         })?;
     }
     context.block_on(async {

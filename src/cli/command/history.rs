@@ -1,7 +1,7 @@
 //! `planwright runs`, `planwright undo` and `planwright audit`: what was done, taking it back, and
 //! whether the record of it is whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use crate::cli::args::{LongArgs, WriteArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{count, shortened, visible};
 use crate::cli::settings;
@@ -428,14 +429,9 @@ fn audit_show(
     Ok(Exit::Done)
 }
 
-fn verify_file(context: &Context<'_>, file: &PathBuf) -> Result<Exit, CommandError> {
-    let shown = file.display();
-    let broken = |error: &std::io::Error| {
-        CommandError::new("io", format!("can not read `{shown}`")).caused_by(error)
-    };
-    let reader = std::fs::File::open(file).map_err(|error| broken(&error))?;
-    let found = crate::journal::verify_export(std::io::BufReader::new(reader), None)
-        .map_err(|error| failed(&error))?;
+fn verify_file(context: &Context<'_>, file: &Path) -> Result<Exit, CommandError> {
+    let reader = std::io::BufReader::new(files::open(file)?);
+    let found = crate::journal::verify_export(reader, None).map_err(|error| failed(&error))?;
     verified(context, &found)
 }
 
@@ -496,7 +492,7 @@ fn export(
     match to {
         None => context.ui.answer(text.trim_end_matches('\n')),
         Some(file) => {
-            settings::write_whole(file, &text)?;
+            files::write(file, &text, Access::Usual)?;
             context.ui.note(&format!("Wrote {}.", file.display()));
         }
     }
