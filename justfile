@@ -17,6 +17,10 @@ test:
 ci:
     bash .ci/run
 
+# The tests that a date can break, on every day and in every zone of the list.
+clocks:
+    bash .ci/other-clock all
+
 # What applying costs, as ratios to a floor that is measured beside it.
 bench:
     cargo bench --bench apply

@@ -227,7 +227,8 @@ fn growth() {
             });
         }
         let set = draft.finish(&ReadSet::new(), &Snapshot::default());
-        let rules = Rules { quarantine: LATENCY, writes_per_second: None, spread: 0.5 };
+        let rules =
+            Rules { quarantine: LATENCY, writes_per_second: None, learned: None, spread: 0.5 };
         let began = Instant::now();
         let mut machine = Machine::new(set.changes(), Ledger::default(), rules);
         while !machine.is_done() {

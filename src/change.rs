@@ -34,5 +34,5 @@ pub use key::{
 };
 pub use merge::{FieldConflict, Merge, holds, merge, merged};
 pub use read::{Read, ReadSet};
-pub use saved::{Saved, SavedError};
+pub use saved::{Saved, SavedError, SealKey};
 pub use set::ChangeSet;

@@ -5,6 +5,8 @@
 
 mod args;
 mod context;
+mod files;
+mod seal;
 mod settings;
 mod stage;
 

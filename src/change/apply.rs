@@ -30,11 +30,11 @@
 pub mod answer;
 pub mod compare;
 pub mod event;
-mod lanes;
 pub mod ledger;
 pub mod lost;
 mod pending;
 pub mod step;
+mod window;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,12 +45,13 @@ pub use crate::change::apply::compare::Seen;
 use crate::change::apply::compare::job;
 pub use crate::change::apply::compare::rebase;
 pub use crate::change::apply::event::{Answer, Attempted, Effect, End, Look, Probed, StepNo};
-use crate::change::apply::lanes::{BATCH, Lanes};
 pub use crate::change::apply::ledger::{Doubt, Ledger, PartState};
 pub use crate::change::apply::lost::{Candidate, Lost, Match, Parent, match_lost};
 use crate::change::apply::pending::{State, Step};
 use crate::change::apply::step::{Basis, parts, target};
 pub use crate::change::apply::step::{Job, Part, Resend, Target, left_of, only_written};
+pub use crate::change::apply::window::Learned;
+use crate::change::apply::window::{BATCH, Window};
 use crate::change::provisional::{mentioned, with_ids};
 use crate::change::{Change, Entity, Op};
 use crate::model::{ETag, PlanId, RosterId};
@@ -62,12 +63,15 @@ pub struct Rules {
     pub quarantine: Duration,
     /// How many writes may go out in a second; `None` for as many as the service takes.
     pub writes_per_second: Option<u32>,
+    /// What was learned of the service before.
+    pub learned: Option<Learned>,
     /// A number in 0..1 that differs between runs, to spread those that failed together.
     pub spread: f64,
 }
 
 /// The state of applying a set.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Machine {
     changes: Vec<Change>,
     /// Whether a change mentions what is made, or makes it itself.
@@ -76,7 +80,7 @@ pub struct Machine {
     makers: BTreeMap<String, usize>,
     steps: Vec<Step>,
     ledger: Ledger,
-    lanes: Lanes,
+    window: Window,
     rules: Rules,
     /// Nothing new is begun.
     halted: bool,
@@ -111,14 +115,14 @@ impl Machine {
             creates.map(|(at, change)| (change.id().to_string(), at)).collect();
         // Those of earlier segments are known; they stand in texts all the same.
         let known: BTreeSet<String> = makers.keys().chain(ledger.ids().keys()).cloned().collect();
-        let lanes = Lanes::new(rules.writes_per_second);
+        let window = Window::new(rules.writes_per_second, rules.learned);
         let mut machine = Self {
             changes: changes.to_vec(),
             has_provisional: changes.iter().map(|change| change.op() == Op::Create).collect(),
             makers,
             steps: Vec::new(),
             ledger,
-            lanes,
+            window,
             rules,
             halted: false,
             hopeless: false,
@@ -288,6 +292,12 @@ impl Machine {
         (self.retries, self.conflicts)
     }
 
+    /// Returns what was learned of the service, to go on with it.
+    #[must_use]
+    pub fn learned(&self) -> Option<Learned> {
+        self.window.learned()
+    }
+
     /// Tells whether everything has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -307,7 +317,8 @@ impl Machine {
     #[must_use]
     pub fn wakes_at(&self, since: Option<Duration>) -> Option<Duration> {
         let due = |it: &Step| match it.state {
-            State::Ready | State::ToLook => Some(it.not_before.max(self.lanes.opens_at())),
+            State::Ready => Some(it.not_before.max(self.window.opens_at())),
+            State::ToLook => Some(it.not_before.max(self.window.closed_until())),
             State::ToProbe => Some(it.not_before),
             _ => None,
         };
@@ -346,7 +357,7 @@ impl Machine {
             sweeps.entry(parent.unwrap_or(Parent::Nowhere)).or_default().push(no);
         }
         effects.extend(sweeps.into_iter().map(|(parent, steps)| Effect::Probe { parent, steps }));
-        if now >= self.lanes.opens_at() {
+        if now >= self.window.closed_until() {
             let looks = self.due(&State::ToLook, now);
             for no in &looks {
                 self.steps[*no].state = State::Looking;
@@ -391,7 +402,7 @@ impl Machine {
         }
         for line in lines.into_values() {
             let steps: Vec<StepNo> =
-                line.into_iter().take(BATCH.min(self.lanes.free(now))).collect();
+                line.into_iter().take(BATCH.min(self.window.free(now))).collect();
             self.send(now, steps, true, effects);
         }
     }
@@ -409,7 +420,7 @@ impl Machine {
             .into_iter()
             .filter(|no| self.steps[*no].in_line.is_none())
             .collect();
-        let ready: Vec<StepNo> = match self.lanes.free(now) {
+        let ready: Vec<StepNo> = match self.window.free(now) {
             free if free < ready.len() && free > BATCH => {
                 // Whole batches: a part of one would cost as much as a full one.
                 ready.into_iter().take(free / BATCH * BATCH).collect()
@@ -426,7 +437,7 @@ impl Machine {
         if steps.is_empty() {
             return;
         }
-        self.lanes.sent(now, steps.len());
+        self.window.sent(now, steps.len());
         for no in &steps {
             let step = &mut self.steps[*no];
             step.state = State::Sent;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::change::field::{details_value, hints, task_value};
-use crate::change::{EntityId, Field, FieldConflict, Fields};
+use crate::change::{EntityId, Field, FieldConflict, Fields as _};
 use crate::model::snapshot::{Snapshot, folded};
 use crate::model::{Bucket, BucketId, GroupId, Plan, PlanId, RosterId, Task, TaskId, UserId};
 

@@ -1,11 +1,14 @@
 //! A change set as a file.
 //!
 //! `run --out FILE` writes one, `apply FILE` reads it. The file carries everything that applying
-//! needs, states and tags included, and a digest over it, so that what was looked at is what
-//! is applied.
+//! needs, states and tags included, and a seal over it, so that what was looked at is what
+//! is applied. The seal is made with a key: whoever can edit the file could make a digest again, and
+//! strike out the agent whose bounds hold for it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -14,7 +17,38 @@ use crate::change::ChangeSet;
 use crate::model::UserId;
 
 /// The version of the format; a reader refuses any other.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// What a set that is not sealed is drafted by, as far as rules and policies are concerned.
+const UNKNOWN: &str = "apply";
+const SEAL: &str = "hmac-sha256:";
+
+/// The key that seals saved sets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealKey([u8; 32]);
+
+impl SealKey {
+    /// Takes the bytes of a key, which must be random.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    fn mac(&self, text: &str) -> Hmac<Sha256> {
+        // A shorter key than a block is filled up with zeros, by definition.
+        let mut block = [0; 64];
+        block[..self.0.len()].copy_from_slice(&self.0);
+        let mut mac = Hmac::new(&block.into());
+        mac.update(text.as_bytes());
+        mac
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
 
 /// A saved change set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,8 +78,10 @@ pub struct Saved {
     pub force: bool,
     /// The changes.
     pub change_set: ChangeSet,
-    /// `sha256:…` over everything else.
+    /// `sha256:…` over everything else: what it is called in the journal.
     pub digest: String,
+    /// `hmac-sha256:…` over all that stands above; empty before it is sealed.
+    pub seal: String,
 }
 
 /// Why a file is no saved change set.
@@ -58,42 +94,146 @@ pub enum SavedError {
     /// It comes from another version.
     #[error("saved in format {0}, this version reads format {FORMAT}")]
     Format(u64),
-    /// It was changed after it was saved.
-    #[error("changed since it was saved: its digest does not match")]
-    Digest,
+    /// It is not as a holder of the key has saved it.
+    #[error("changed since it was saved, or saved with another state folder")]
+    Seal,
 }
 
 impl Saved {
-    /// Reads a saved change set and checks its digest.
+    /// Reads a saved change set, whatever its seal.
     ///
     /// # Errors
-    /// The text is something else, from another version, or was altered.
+    /// The text is something else, or from another version.
     pub fn parse(text: &str) -> Result<Self, SavedError> {
-        let value: serde_json::Value = serde_json::from_str(text).map_err(SavedError::Malformed)?;
-        match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if format != u64::from(FORMAT) => return Err(SavedError::Format(format)),
-            _ => {}
+        // Of another version, nothing else is known.
+        #[derive(Deserialize)]
+        struct Head {
+            format: Option<u64>,
         }
-        let saved: Self = serde_json::from_value(value).map_err(SavedError::Malformed)?;
-        if saved.digest == saved.digest_now() { Ok(saved) } else { Err(SavedError::Digest) }
+        let head: Head = serde_json::from_str(text).map_err(SavedError::Malformed)?;
+        match head.format {
+            Some(format) if format != u64::from(FORMAT) => Err(SavedError::Format(format)),
+            _ => serde_json::from_str(text).map_err(SavedError::Malformed),
+        }
     }
 
     /// Returns the set with its digest filled in.
     #[must_use]
-    pub fn sealed(mut self) -> Self {
-        self.digest = self.digest_now();
+    pub fn with_digest(mut self) -> Self {
+        let open = Self { digest: String::new(), seal: String::new(), ..self };
+        let text = serde_json::to_string(&open).unwrap_or_default();
+        self = open;
+        self.digest = format!("sha256:{:x}", Sha256::digest(text.as_bytes()));
         self
     }
 
-    fn digest_now(&self) -> String {
-        let open = Self { digest: String::new(), ..self.clone() };
-        let text = serde_json::to_string(&open).unwrap_or_default();
-        format!("sha256:{:x}", Sha256::digest(text.as_bytes()))
+    /// Returns the set, sealed.
+    #[must_use]
+    pub fn sealed(self, key: &SealKey) -> Self {
+        let saved = self.with_digest();
+        let tag = key.mac(&saved.text_to_seal()).finalize().into_bytes();
+        Self { seal: format!("{SEAL}{tag:x}"), ..saved }
+    }
+
+    /// Checks the seal.
+    ///
+    /// # Errors
+    /// The set was changed since it was sealed, or was sealed with another key, or never.
+    pub fn verify(&self, key: &SealKey) -> Result<(), SavedError> {
+        let tag = self.seal.strip_prefix(SEAL).and_then(bytes_of_hex).ok_or(SavedError::Seal)?;
+        // In constant time, so that no seal can be found by trying.
+        key.mac(&self.text_to_seal()).verify_slice(&tag).map_err(|_| SavedError::Seal)
+    }
+
+    /// Returns the changes as a person's own, whoever is said to have drafted them. The file's word
+    /// counts for nothing but where the changes are to be made.
+    #[must_use]
+    pub fn as_own(self) -> Self {
+        // The digest is that of what was read: a set that was applied under its seal stays applied.
+        let read = self.with_digest();
+        Self {
+            run_id: String::new(),
+            agent: None,
+            agent_plans: None,
+            agent_may_apply: true,
+            skill: UNKNOWN.to_owned(),
+            skill_digest: None,
+            force: false,
+            seal: String::new(),
+            ..read
+        }
+    }
+
+    fn text_to_seal(&self) -> String {
+        let open = Self { seal: String::new(), ..self.clone() };
+        serde_json::to_string(&open).unwrap_or_default()
     }
 
     /// Returns the text of the file.
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    if rest.is_empty() { bytes.collect() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved() -> Saved {
+        Saved {
+            format: FORMAT,
+            run_id: "run".into(),
+            created_at: Timestamp::UNIX_EPOCH,
+            service: "embedded".into(),
+            actor: UserId::parse("me").unwrap(),
+            agent: Some("viewer".into()),
+            agent_plans: Some(BTreeSet::from(["One".to_owned()])),
+            agent_may_apply: false,
+            skill: "triage".into(),
+            skill_digest: Some("sha256:1".into()),
+            force: true,
+            change_set: ChangeSet::default(),
+            digest: String::new(),
+            seal: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_was_sealed_with_the_key_verifies() {
+        let (key, other) = (SealKey::new([1; 32]), SealKey::new([2; 32]));
+        let sealed = saved().sealed(&key);
+        let read = Saved::parse(&sealed.to_text()).unwrap();
+        assert!(read.verify(&key).is_ok());
+        assert!(read.verify(&other).is_err());
+        assert!(saved().sealed(&other).verify(&key).is_err());
+        // Whoever edits the file can make the digest again, and nothing else.
+        let without_agent = Saved { agent: None, ..read.clone() }.with_digest();
+        for seal in [read.seal.clone(), String::new(), SEAL.to_owned(), format!("{SEAL}0")] {
+            assert!(Saved { seal, ..without_agent.clone() }.verify(&key).is_err());
+        }
+        let digest = "sha256:another".to_owned();
+        assert!(Saved { digest, ..read }.verify(&key).is_err());
+        assert_eq!(format!("{key:?}"), "[redacted]");
+    }
+
+    #[test]
+    fn what_is_not_sealed_grants_nothing() {
+        let sealed = saved().sealed(&SealKey::new([1; 32]));
+        let own = sealed.clone().as_own();
+        assert_eq!((own.agent, own.agent_plans, own.force), (None, None, false));
+        assert!(own.agent_may_apply);
+        assert_eq!(
+            (own.skill.as_str(), own.skill_digest, own.run_id.as_str()),
+            ("apply", None, "")
+        );
+        assert_eq!(own.digest, sealed.digest, "applied once, with a seal or without");
     }
 }

@@ -1,8 +1,10 @@
 //! What a command gets: the interface, the workspace, a host on the service.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -10,8 +12,10 @@ use tokio::sync::oneshot;
 use crate::cli::args::{Cli, Global, ProgressWhen, WriteArgs};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::progress;
 use crate::cli::render::report;
+use crate::cli::seal;
 use crate::cli::settings::{self, Service};
 use crate::cli::ui::{self, Ui};
 use crate::emulator::{Emulator, Options, Storage};
@@ -86,11 +90,17 @@ impl<'a> Context<'a> {
         // What was refused is not saved: there is nothing to apply.
         let saved = write.out.as_deref().filter(|_| finished.report.status == Status::Previewed);
         if let Some(file) = saved {
-            save(finished, file)?;
+            self.save(finished, file)?;
         } else if let Some(file) = &write.out {
             self.ui.note(&format!("Nothing saved to {}.", file.display()));
         }
         Ok(self.show(finished, saved))
+    }
+
+    fn save(&self, finished: &Finished, file: &Path) -> Result<(), CommandError> {
+        let Some(saved) = &finished.saved else { return Ok(()) };
+        let sealed = saved.clone().sealed(&seal::key(self.global)?);
+        files::write(file, &sealed.to_text(), Access::Owner)
     }
 
     /// Runs the body of a command through review and apply; the command is its name.
@@ -114,11 +124,11 @@ impl<'a> Context<'a> {
     }
 
     /// Shows a finished run; returns how it ends the program.
-    pub(crate) fn show(&self, finished: &Finished, saved: Option<&std::path::Path>) -> Exit {
+    pub(crate) fn show(&self, finished: &Finished, saved: Option<&Path>) -> Exit {
         if self.ui.json() {
             self.ui.json_value(&finished.report);
         } else {
-            let zone = settings::time_zone(&self.workspace).unwrap_or(jiff::tz::TimeZone::UTC);
+            let zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
             report::show(self.ui, &finished.report, saved, &zone);
         }
         Exit::of_report(&finished.report)
@@ -215,7 +225,9 @@ impl<'a> Context<'a> {
                 if let Some(folder) = data.parent() {
                     settings::make_private_dir(folder)?;
                 }
-                let options = Options::new(Storage::File(data), Arc::new(SystemClock));
+                let mut options = Options::new(Storage::File(data), Arc::new(SystemClock));
+                // A bad zone is reported where it decides anything.
+                options.zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
                 let emulator = Emulator::open(options).map_err(|error| {
                     CommandError::new("io", "can not open the embedded Planner")
                         .caused_by(&error)
@@ -290,9 +302,4 @@ pub(crate) fn agent_of(
         may_apply: config.may_apply,
         force: config.force,
     }))
-}
-
-fn save(finished: &Finished, file: &std::path::Path) -> Result<(), CommandError> {
-    let Some(saved) = &finished.saved else { return Ok(()) };
-    settings::write_whole(file, &saved.to_text())
 }

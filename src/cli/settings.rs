@@ -138,13 +138,3 @@ pub(crate) fn make_private_dir(dir: &Path) -> Result<(), CommandError> {
     }
     builder.create(dir).map_err(failed)
 }
-
-/// Writes beside the file first: a full disk must not leave half of it.
-pub(crate) fn write_whole(file: &Path, text: &str) -> Result<(), CommandError> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = PathBuf::from(beside);
-    std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, file)).map_err(|error| {
-        CommandError::new("io", format!("can not write `{}`", file.display())).caused_by(&error)
-    })
-}

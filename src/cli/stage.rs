@@ -16,11 +16,11 @@ use crate::cli::context::agent_of;
 use crate::cli::error::CommandError;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
 use crate::graph::{BaseUrl, Client, Secret};
-use crate::host::{Failure, Host, Start, StateFolder, Status, Stop, Watch};
+use crate::host::{Failure, Host, Session, Start, StateFolder, Status, Stop, Watch};
 use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
 use crate::script::coverage::Coverage;
-use crate::script::testing::{Stage, TestFile, USER, Wanted, What};
+use crate::script::testing::{Point, Stage, TestFile, USER, Wanted, What};
 use crate::script::{Policies, Skill, Workspace};
 
 /// When a test plays that does not say: a Friday morning.
@@ -50,7 +50,8 @@ pub(crate) struct EmulatorStage {
     workspace: Arc<Workspace>,
     runtime: Handle,
     interrupt: Arc<Stop>,
-    rules: Mutex<Vec<FaultRule>>,
+    /// What somebody else does once the next program has decided.
+    decided: Arc<Mutex<Vec<Edit>>>,
     coverage: Option<Arc<Coverage>>,
     folder: PathBuf,
     /// Ends the emulator's server with the stage.
@@ -90,7 +91,7 @@ impl EmulatorStage {
             workspace,
             runtime: runtime.clone(),
             interrupt,
-            rules: Mutex::default(),
+            decided: Arc::default(),
             coverage,
             folder,
             _serving: serving,
@@ -182,7 +183,16 @@ impl EmulatorStage {
             dry_run: wanted.dry_run,
         };
         let host = self.host(&wanted.user, wanted.agent.as_deref(), self.judge(wanted))?;
-        let finished = self.runtime.block_on(host.run(start, program));
+        let (edits, emulator) = (Arc::clone(&self.decided), self.emulator.clone());
+        let program = move |session: &Session| {
+            let result = program.run(session);
+            let edits = std::mem::take(&mut *edits.lock().unwrap_or_else(PoisonError::into_inner));
+            // Before the next request, which is the first of those that compare.
+            let rules = edits.into_iter().map(|it| FaultRule::new(Action::Edit(it)).nth(1));
+            add_rules(&emulator, rules.collect())?;
+            result
+        };
+        let finished = self.runtime.block_on(host.run(start, Arc::new(program)));
         Ok(serde_json::to_value(&finished.report).unwrap_or_default())
     }
 
@@ -243,16 +253,31 @@ impl Stage for EmulatorStage {
         self.applied(user, set).map_err(|error| error.failure)
     }
 
-    fn meddle(&self, task: &TaskId, details: bool, body: Value) -> Result<(), Failure> {
+    fn meddle(&self, at: Point, task: &TaskId, details: bool, body: Value) -> Result<(), Failure> {
         let path = format!("/planner/tasks/{task}{}", if details { "/details" } else { "" });
         let edit = Edit { user: "mei@bos.example".to_owned(), path: Some(path), body };
-        let rule = FaultRule::new(Action::Edit(edit)).on("PATCH", task.as_str()).nth(1);
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.push(rule);
-        self.emulator.set_faults(rules.clone()).map_err(|error| Failure {
-            code: "invalid".into(),
-            message: error.to_string(),
-            ..Failure::default()
-        })
+        match at {
+            Point::Decided => {
+                self.decided.lock().unwrap_or_else(PoisonError::into_inner).push(edit);
+                Ok(())
+            }
+            Point::Writing => {
+                let rule = FaultRule::new(Action::Edit(edit)).on("PATCH", task.as_str()).nth(1);
+                add_rules(&self.emulator, vec![rule])
+            }
+        }
     }
+}
+
+/// Adds rules to those that have not been met.
+fn add_rules(emulator: &Emulator, rules: Vec<FaultRule>) -> Result<(), Failure> {
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let open = emulator.faults().into_iter().filter(|it| it.fired == 0).map(|it| it.rule);
+    emulator.set_faults(open.chain(rules).collect()).map_err(|error| Failure {
+        code: "invalid".into(),
+        message: error.to_string(),
+        ..Failure::default()
+    })
 }

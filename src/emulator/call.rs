@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -25,6 +26,8 @@ pub(crate) struct Call<'a> {
     /// Whether there is no user (10.8).
     pub(crate) is_app: bool,
     pub(crate) now: Timestamp,
+    /// The zone that decides what today is.
+    pub(crate) zone: TimeZone,
     /// What is not to be found yet; nothing while a tenant is seeded.
     pub(crate) replica: Option<&'a Replica>,
     pub(crate) ids: Arc<Ids>,

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::http::{Request as HttpRequest, Response};
+use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -57,6 +58,8 @@ pub struct Options {
     pub storage: Storage,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// The zone that decides what today is, for a seed that counts days from it.
+    pub zone: TimeZone,
     /// The page size of plans, buckets and tasks (planner-api.md 8.2).
     pub page_size: usize,
     /// How many changes are remembered for delta queries; older tokens answer 410 (2.10).
@@ -79,6 +82,7 @@ impl Options {
         Self {
             storage,
             clock,
+            zone: TimeZone::UTC,
             page_size: 400,
             kept_changes: 20_000,
             limits: Limits::default(),
@@ -318,6 +322,7 @@ impl Emulator {
             caller: caller.id,
             client: caller.client,
             now: options.clock.now(),
+            zone: options.zone.clone(),
             replica: Some(&self.shared.panel.replica),
             ids: Arc::clone(&self.shared.ids),
             limits: options.limits,

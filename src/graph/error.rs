@@ -91,7 +91,7 @@ impl Error {
         self.refusal().is_some_and(|it| it.status == 410)
     }
 
-    /// Not signed in, or not permitted.
+    /// Not signed in.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         matches!(self, Self::BadToken) || self.refusal().is_some_and(ApiError::is_unauthorized)

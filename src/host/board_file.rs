@@ -13,7 +13,7 @@ use crate::model::board_file::{
     BucketEntry, Decision, FORMAT, ItemEntry, LinkEntry, Marks, TaskEntry, decide, label_text,
     with_plain_lines,
 };
-use crate::model::time::day_of_moment;
+use crate::model::time::day_of_date;
 use crate::model::{
     BoardFile, Bucket, BucketId, PlanId, Priority, Task, TaskDetails, TaskId, link,
 };
@@ -90,8 +90,8 @@ impl Session {
             key: details.references.keys().find_map(|it| link::key_of(it)),
             progress: Some(task.progress()).filter(|it| it.percent() > 0),
             priority: priority.filter(|it| *it != Priority::DEFAULT),
-            start: task.start.map(|it| Some(day_of_moment(it, zone))),
-            due: task.due.map(|it| Some(day_of_moment(it, zone))),
+            start: task.start.map(|it| Some(day_of_date(it, zone))),
+            due: task.due.map(|it| Some(day_of_date(it, zone))),
             assignees: some(people),
             labels: some(task.categories.iter().map(|it| names.name_of(*it)).collect()),
             description: Some(with_plain_lines(&details.description)).filter(|it| !it.is_empty()),

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::change::apply::Learned;
 use crate::change::{ChangeSet, EntityId, Saved};
 use crate::graph::Client;
 use crate::host::broker::{self, PendingQuery};
@@ -174,6 +175,8 @@ struct Run<'a> {
     remarks: Vec<String>,
     /// What markers have become.
     made: BTreeMap<String, String>,
+    /// What was learned of how much the service takes.
+    learned: Option<Learned>,
     /// Whether its program goes on after what is being applied.
     committing: bool,
     /// Whether it is over, whatever its program still does.
@@ -303,6 +306,7 @@ impl Host {
             earlier: Earlier::default(),
             remarks: Vec::new(),
             made: BTreeMap::new(),
+            learned: None,
             committing: false,
             ended: false,
         })

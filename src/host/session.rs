@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
@@ -328,13 +329,15 @@ impl Session {
         state.draft.clone().finish(&state.reads, &state.snapshot)
     }
 
-    /// Returns a key for a new checklist item, unlike any that another run would choose: any
-    /// text is a key (planner-api.md 1.10).
+    /// Returns a key for a new checklist item: a GUID, as the service asks for, unlike any that
+    /// another run would choose, and the same when the program runs again.
     #[must_use]
     pub fn new_item_key(&self) -> String {
         let mut state = self.state();
         state.n_keys += 1;
-        format!("{}-{:03}", state.draft.nonce(), state.n_keys)
+        let digest = Sha256::digest(format!("{} {}", state.draft.nonce(), state.n_keys));
+        let bytes = digest.first_chunk().copied().unwrap_or_default();
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
     /// Returns the seed of the run's random numbers, and how many were drawn before.

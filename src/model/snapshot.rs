@@ -272,7 +272,7 @@ impl Snapshot {
             .collect();
         self.assigned = assigned.into_iter().collect();
         for (plan, list) in tasks {
-            self.set_task_list(plan, list);
+            self.set_task_list(&plan, list);
         }
         for plan in self.plan_buckets.keys().cloned().collect::<Vec<_>>() {
             let mut list = self.plan_buckets.remove(&plan).unwrap_or_default();
@@ -346,7 +346,7 @@ impl Snapshot {
         // What was not listed here is not listed by the comparison either.
         for (plan, list) in later.plan_tasks {
             if self.plan_tasks.contains_key(&plan) {
-                self.set_task_list(plan, list);
+                self.set_task_list(&plan, list);
             }
         }
         for (plan, list) in later.plan_buckets {
@@ -450,17 +450,17 @@ impl Snapshot {
     }
 
     /// Keeps the tasks of a plan.
-    pub fn set_tasks(&mut self, plan: PlanId, tasks: Vec<Versioned<Task>>) {
+    pub fn set_tasks(&mut self, plan: &PlanId, tasks: Vec<Versioned<Task>>) {
         let ids = self.take_tasks(tasks);
-        if !self.plan_tasks.contains_key(&plan) {
+        if !self.plan_tasks.contains_key(plan) {
             self.set_task_list(plan, ids);
         }
     }
 
-    fn set_task_list(&mut self, plan: PlanId, ids: Vec<TaskId>) {
+    fn set_task_list(&mut self, plan: &PlanId, ids: Vec<TaskId>) {
         let ids = self.in_list_order(ids);
         self.plan_tasks.insert(plan.clone(), ids);
-        self.index(&plan);
+        self.index(plan);
     }
 
     fn in_list_order(&self, mut ids: Vec<TaskId>) -> Vec<TaskId> {

@@ -23,6 +23,16 @@ pub fn moment_of_day(day: Date) -> Option<Timestamp> {
     midnight.checked_add(SignedDuration::from_hours(10)).ok()
 }
 
+/// Returns the day that a start or due date stands for in `zone`: the inverse of [`moment_of_day`].
+///
+/// Ten o'clock UTC is how a day is written, so it is that day everywhere. In zones at the edge,
+/// such as `Pacific/Kiritimati`, it would else be read as the day before or after.
+#[must_use]
+pub fn day_of_date(date: Timestamp, zone: &TimeZone) -> Date {
+    let day = day_of_moment(date, &TimeZone::UTC);
+    if moment_of_day(day) == Some(date) { day } else { day_of_moment(date, zone) }
+}
+
 /// Returns the day that a moment falls on in `zone`.
 #[must_use]
 pub fn day_of_moment(moment: Timestamp, zone: &TimeZone) -> Date {
@@ -34,15 +44,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_comes_back_as_itself_from_honolulu_to_auckland() {
+    fn a_day_comes_back_as_itself_in_every_zone() {
         let day: Date = "2026-03-27".parse().unwrap();
         let moment = moment_of_day(day).unwrap();
         assert_eq!(moment.to_string(), "2026-03-27T10:00:00Z");
-        for name in
-            ["Pacific/Honolulu", "America/New_York", "UTC", "Asia/Tokyo", "Pacific/Auckland"]
-        {
+        for name in [
+            "Pacific/Pago_Pago",
+            "Pacific/Honolulu",
+            "America/New_York",
+            "UTC",
+            "Asia/Tokyo",
+            "Pacific/Auckland",
+            "Pacific/Kiritimati",
+        ] {
             let zone = TimeZone::get(name).unwrap();
-            assert_eq!(day_of_moment(moment, &zone), day, "{name}");
+            assert_eq!(day_of_date(moment, &zone), day, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_date_of_another_hour_is_the_day_it_falls_on() {
+        let zone = TimeZone::get("Pacific/Kiritimati").unwrap();
+        for (moment, day) in [
+            ("2026-03-27T10:00:00Z", "2026-03-27"),
+            ("2026-03-27T10:00:01Z", "2026-03-28"),
+            ("2026-03-27T09:59:59Z", "2026-03-27"),
+            ("2026-03-27T22:00:00Z", "2026-03-28"),
+        ] {
+            let moment = moment.parse().unwrap();
+            assert_eq!(day_of_date(moment, &zone).to_string(), day, "{moment}");
         }
     }
 }

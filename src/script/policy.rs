@@ -242,10 +242,10 @@ impl Policies {
         };
         let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
         if has(&policy.ast, "review_change", 2) {
-            for at in 0..set.changes().len() {
+            for (at, change) in set.changes().iter().enumerate() {
                 let view = ChangeView { session: session.clone(), set: Arc::clone(set), at };
-                if let Err(error) = call("review_change", Some(at + 1), Dynamic::from(view)) {
-                    failed.get_or_insert((Some(at + 1), error));
+                if let Err(error) = call("review_change", Some(change.n), Dynamic::from(view)) {
+                    failed.get_or_insert((Some(change.n), error));
                     break;
                 }
             }

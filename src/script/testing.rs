@@ -83,12 +83,21 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// It was not applied.
     fn apply(&self, user: &str, set: ChangeSet) -> Result<(), Failure>;
 
-    /// Has somebody else change a task right before the next run's write to it: the body of a
-    /// PATCH, of the task or of its details.
+    /// Has somebody else change a task while the next run is at a point: the body of a PATCH, of
+    /// the task or of its details.
     ///
     /// # Errors
-    /// It can not be arranged.
-    fn meddle(&self, task: &TaskId, details: bool, body: Value) -> Result<(), Failure>;
+    /// It cannot be arranged.
+    fn meddle(&self, at: Point, task: &TaskId, details: bool, body: Value) -> Result<(), Failure>;
+}
+
+/// A point of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// It has decided, and has not yet compared what it read with the board.
+    Decided,
+    /// It is about to write to the task.
+    Writing,
 }
 
 /// What a running test knows beside the board.

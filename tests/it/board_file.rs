@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use jiff::ToSpan as _;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use crate::support::{PLAN, Place, Planner};
@@ -37,6 +39,13 @@ fn lines_of(yaml: &str, title: &str) -> String {
     let start = format!("- title: {title}\n");
     let (_, rest) = yaml.split_once(&start).unwrap();
     start + rest.split("\n\n").next().unwrap()
+}
+
+/// Returns the day that a line of a task has.
+fn day_in(task: &str, field: &str) -> Date {
+    let prefix = format!("{field}: ");
+    let day = task.lines().find_map(|line| line.trim().strip_prefix(&prefix));
+    day.unwrap_or_else(|| panic!("no {field} in {task}")).parse().unwrap()
 }
 
 fn without_base(yaml: &str) -> String {
@@ -147,8 +156,10 @@ fn a_stale_file_sets_nothing_back() {
     let planner = Planner::demo();
     let place = pulled(&planner);
     let title = "Label the spare laptops";
+    // The demo board moves with the calendar: a day that is typed would be the board's own one day.
+    let theirs = day_in(&lines_of(&text(&place), title), "due") + 60.days();
     let script = format!(
-        "let t = plan(\"{PLAN}\").task(\"{title}\"); t.due = \"2027-02-02\"; t.assign(\"ana@bos.example\"); t.unassign(\"tomas@bos.example\"); t.add_checklist_item(\"Theirs\"); plan(\"{PLAN}\").create_task(#{{ title: \"Newer\", bucket: \"Inbox\" }}); plan(\"{PLAN}\").task(\"Collect ideas for the summer party\").delete();"
+        "let t = plan(\"{PLAN}\").task(\"{title}\"); t.due = \"{theirs}\"; t.assign(\"ana@bos.example\"); t.unassign(\"tomas@bos.example\"); t.add_checklist_item(\"Theirs\"); plan(\"{PLAN}\").create_task(#{{ title: \"Newer\", bucket: \"Inbox\" }}); plan(\"{PLAN}\").task(\"Collect ideas for the summer party\").delete();"
     );
     place.script(&script, &["--force"]).code(0);
     let task = lines_of(&text(&place), title);
@@ -163,13 +174,15 @@ fn a_stale_file_sets_nothing_back() {
         assert!(warnings.contains(said), "{said}: {warnings}");
     }
     // Now the file wants another day than the board has got since, and edits what is gone.
-    let due = edited.replace("2026-12-01", "2026-12-02");
+    let pulled = day_in(&edited, "due");
+    let wanted = pulled.tomorrow().unwrap();
+    let due = edited.replace(&format!("due: {pulled}"), &format!("due: {wanted}"));
     edit(&place, &[(&edited, &due)]);
     let gone = lines_of(&text(&place), "Collect ideas for the summer party");
     edit(&place, &[(&gone, &format!("{gone}\n        due: 2026-12-24"))]);
     place.run(&RUN).code(4).says(&[
         "several things were changed both in the file and on the board",
-        "the task `Label the spare laptops`, due: `2026-12-02` in the file, `2027-02-02` on the board",
+        &format!("the task `{title}`, due: `{wanted}` in the file, `{theirs}` on the board"),
         "the task `Collect ideas for the summer party`, due: changed in the file, deleted",
         "take the line",
     ]);
@@ -183,7 +196,7 @@ fn a_stale_file_sets_nothing_back() {
     place.file("board.yaml", &yaml.join("\n"));
     edit(&place, &[(&format!("{gone}\n        due: 2026-12-24"), &gone)]);
     report(&place, &RUN, 0);
-    assert_eq!(planner.task(title)["dueDateTime"], "2026-12-02T10:00:00Z");
+    assert_eq!(planner.task(title)["dueDateTime"], format!("{wanted}T10:00:00Z"));
 }
 
 #[test]
@@ -257,7 +270,7 @@ fn a_file_by_hand_is_plain_desired_state() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     let yaml = format!(
-        "format: 1\nplan: {PLAN}\nbuckets:\n  - name: inbox\n    tasks:\n      - title: Label the spare laptops\n        due: 2027-03-01\n        assignees: []\n      - title: By hand\n      - {{ title: With a key, key: k1 }}\n"
+        "format: 1\nplan: {PLAN}\nbuckets:\n  - name: inbox\n    tasks:\n      - title: Label the spare laptops\n        due: 2199-03-01\n        assignees: []\n      - title: By hand\n      - {{ title: With a key, key: k1 }}\n"
     );
     place.file("planwright.toml", "[policies]\nalways = []\n");
     place.file("board.yaml", &yaml);
@@ -322,7 +335,7 @@ fn what_can_not_be_meant_is_refused_before_anything_is_asked() {
     place.file("board.yaml", "format: 2\nplan: x\n");
     place.run(&RUN).code(1).says(&["`board.yaml`: of format 2; this version reads format 1"]);
     assert_eq!(report(&place, &RUN, 1)["error"]["code"], "invalid");
-    place.run(&["run", "--from", "nowhere.yaml"]).code(1).says(&["can not read `nowhere.yaml`"]);
+    place.run(&["run", "--from", "nowhere.yaml"]).code(1).says(&["cannot read `nowhere.yaml`"]);
     place.run(&["run"]).code(2).says(&["nothing to run", "--from FILE"]);
     place.run(&["run", "morning_triage", "--from", "board.yaml"]).code(2);
     place.run(&["run", "morning_triage", "--prune"]).code(2);

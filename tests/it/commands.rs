@@ -279,19 +279,11 @@ fn a_title_can_not_speak_to_the_terminal() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_answer_that_can_not_be_written_is_an_error() {
-    use std::process::{Command, Stdio};
     let planner = Planner::demo();
+    let place = Place::against(&planner);
     for args in [&["plan", "list"][..], &["plan", "list", "--json"], &["skill", "list"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_planwright"))
-            .env_clear()
-            .env("PLANWRIGHT_GRAPH_URL", &planner.url)
-            .env("PLANWRIGHT_TOKEN", "emulator:rook@bos.example")
-            .args(args)
-            .stdout(full)
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
+        let output = place.command(args).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("can not write the answer"));
     }
@@ -300,13 +292,9 @@ fn an_answer_that_can_not_be_written_is_an_error() {
 /// Starts the emulator command; returns it and the address it announces.
 fn emulator(place: &Place, args: &[&str]) -> (std::process::Child, String) {
     use std::io::{BufRead as _, BufReader};
-    use std::process::{Command, Stdio};
-    let mut child = Command::new(env!("CARGO_BIN_EXE_planwright"))
-        .env_clear()
-        .env("HOME", place.path())
-        .current_dir(place.path())
-        .arg("emulator")
-        .args(args)
+    use std::process::Stdio;
+    let mut child = place
+        .command(&[&["emulator"], args].concat())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -352,7 +340,7 @@ fn the_emulator_command_serves_a_tenant_of_ones_own() {
         .run(&["emulator", "--seed", "bad.json"])
         .code(1)
         .says(&["`bad.json` is not a tenant", "plans[0]"]);
-    place.run(&["emulator", "--seed", "none.json"]).code(1).says(&["can not read `none.json`"]);
+    place.run(&["emulator", "--seed", "none.json"]).code(1).says(&["cannot read `none.json`"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{PLAN, Place, Planner, edit, is_write};
+use crate::support::{PLAN, Place, Planner, edit, is_write, on_one_day};
 
 const FREE: &str = "[policies]\nalways = []\n";
 
@@ -217,17 +217,19 @@ fn a_policy_fails_closed_on_earlier_segments_too() {
 
 #[test]
 fn what_is_counted_is_counted_once() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    place.file("planwright.toml", "[policies]\nalways = [\"counting\"]\n");
-    place.file("scripts/policies/counting.rhai", "fn review(changes, run) { warn(`${count_today(\"task\", \"create\")} ${changes.creates.len()} ${changes.task_count}`); }");
-    let script = format!(
-        "let made = []; for n in 0..3 {{ made.push(plan(\"{PLAN}\").create_task(#{{ title: `t${{n}}` }})); }} commit(); for t in made {{ t.title += \"!\"; }} plan(\"{PLAN}\").create_task(#{{ title: \"last\" }});"
-    );
-    let report = run(&place, &script, &[]).code(0).json();
-    let reasons: Vec<_> =
-        report["verdicts"].as_array().unwrap().iter().map(|it| it["reason"].clone()).collect();
-    assert_eq!(reasons, [json!("0 3 3"), json!("0 4 4")]);
-    let report = run(&place, "let t = my_tasks()[0]; t.title += \"?\";", &[]).code(0).json();
-    assert_eq!(report["verdicts"][0]["reason"], "4 0 1");
+    on_one_day(|| {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        place.file("planwright.toml", "[policies]\nalways = [\"counting\"]\n");
+        place.file("scripts/policies/counting.rhai", "fn review(changes, run) { warn(`${count_today(\"task\", \"create\")} ${changes.creates.len()} ${changes.task_count}`); }");
+        let script = format!(
+            "let made = []; for n in 0..3 {{ made.push(plan(\"{PLAN}\").create_task(#{{ title: `t${{n}}` }})); }} commit(); for t in made {{ t.title += \"!\"; }} plan(\"{PLAN}\").create_task(#{{ title: \"last\" }});"
+        );
+        let report = run(&place, &script, &[]).code(0).json();
+        let reasons: Vec<_> =
+            report["verdicts"].as_array().unwrap().iter().map(|it| it["reason"].clone()).collect();
+        assert_eq!(reasons, [json!("0 3 3"), json!("0 4 4")]);
+        let report = run(&place, "let t = my_tasks()[0]; t.title += \"?\";", &[]).code(0).json();
+        assert_eq!(report["verdicts"][0]["reason"], "4 0 1");
+    });
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use planwright::change::{Saved, SealKey};
 use planwright::emulator::{Emulator, Exchange};
 use serde_json::{Value, json};
 
@@ -492,9 +493,13 @@ fn a_crafted_set_shows_nothing_of_another_plan() {
     let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_named("Elsewhere")));
     let mine = tasks["value"][0]["id"].as_str().unwrap();
     let theirs = planner.task(TASK)["id"].as_str().unwrap().to_owned();
-    // Somebody who can seal it puts another task's id in.
-    let forged = crate::support::sealed(&text.replace(mine, &theirs));
-    place.file("set.json", &forged);
+    // Somebody who has the key of the state folder puts another task's id in.
+    let key = std::fs::read(place.path().join("home/.local/state/planwright/seal.key"))
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let saved: Saved = serde_json::from_str(&text.replace(mine, &theirs)).unwrap();
+    place.file("set.json", &saved.sealed(&SealKey::new(key)).to_text());
     let output = place.run(&["apply", "set.json", "--json"]);
     assert_ne!(output.code, 0);
     let said = format!("{}{}", output.stdout, output.stderr);

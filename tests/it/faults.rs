@@ -123,6 +123,30 @@ fn a_date_to_come_back_at_is_heeded() {
     both("Thu, 01 Jan 1970 00:00:00 GMT").code(0);
 }
 
+/// Nobody knows the rate of a service before it refuses something; then it is learned.
+#[test]
+fn a_throttled_service_is_not_hammered() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let create = format!(
+        "let p = plan(\"{PLAN}\"); for n in 0..100 {{ p.create_task(#{{ title: `N ${{n}}` }}); }}"
+    );
+    place.script(&create, &[]).code(0);
+    planner.exchanges();
+    planner.throttle(50.0, 10);
+    let update = format!(
+        "for t in plan(\"{PLAN}\").tasks {{ if t.title.starts_with(\"N \") {{ t.priority = 1; }} }}"
+    );
+    let report = place.script(&update, &["--json"]).code(0).json();
+    assert_eq!(report["changes"].as_array().unwrap().len(), 100);
+    let sent = planner.writes();
+    let refused = sent.iter().filter(|it| it.status == Some(429)).count();
+    assert_eq!(sent.len(), 100 + refused);
+    // Of the first three batches all but a burst, and a few since.
+    assert!(refused <= 80, "{refused} of {} were refused", sent.len());
+}
+
 #[test]
 fn an_outage_past_the_budget_ends_with_its_code() {
     let planner = Planner::demo();

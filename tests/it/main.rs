@@ -27,6 +27,7 @@ mod policies;
 mod repl;
 mod requests;
 mod run;
+mod saved;
 mod scale;
 mod transfer;
 mod undo;

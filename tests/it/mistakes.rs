@@ -129,7 +129,7 @@ fn wrong_skills_and_parameters_are_input_errors() {
             &["run", "mornin_triage"],
             &["there is no skill `mornin_triage`", "planwright run morning_triage"],
         ),
-        (&["run", "nowhere.rhai"], &["can not read `nowhere.rhai`"]),
+        (&["run", "nowhere.rhai"], &["cannot read `nowhere.rhai`"]),
         (
             &["run", "capture_action_item"],
             &["the parameter `title` (What is to be done) is missing", "-p title="],
@@ -139,7 +139,7 @@ fn wrong_skills_and_parameters_are_input_errors() {
             &["`days` is of type int, and `two` is not"],
         ),
         (&["run", "morning_triage", "-p", "dyas=2"], &["there is no parameter `dyas`", "days"]),
-        (&["apply", "nowhere.json"], &["can not read `nowhere.json`"]),
+        (&["apply", "nowhere.json"], &["cannot read `nowhere.json`"]),
     ];
     for (args, says) in cases {
         place.run(args).code(1).says(says);

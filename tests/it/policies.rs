@@ -81,7 +81,7 @@ fn what_the_rules_allow_goes_through() {
         // The title of a completed task may come again.
         "let t = board.bucket(\"Done\").tasks[0]; board.create_task(#{ title: t.title })",
         // A task may keep its title while something else changes.
-        "let t = board.task(\"Book the room for the customer day\"); t.due = \"2031-01-01\"",
+        "let t = board.task(\"Book the room for the customer day\"); t.due = \"2199-01-01\"",
         // Another person's name on a new task is no change to their task.
         "board.create_task(#{ title: \"For Mei\", assign: \"mei@bos.example\" })",
     ];
@@ -165,12 +165,12 @@ fn a_policy_sees_the_change_before_and_after_and_can_hold_or_warn() {
         }
         "#,
     );
-    let script = format!("let t = board.task(\"{MINE}\"); t.due = \"2031-02-03\"");
+    let script = format!("let t = board.task(\"{MINE}\"); t.due = \"2199-02-03\"");
     let report = place.script(&board(&script), &["--json", "--as", "victor"]).code(0).json();
     assert_eq!(
         report["verdicts"],
         json!([{ "source": "house.rhai", "verdict": "warn", "change": 1,
-                 "reason": "due 2031-02-03, [\"due\"], -, victor, false" }])
+                 "reason": "due 2199-02-03, [\"due\"], -, victor, false" }])
     );
     assert_eq!(report["changes"][0]["verdict"], "warn");
     let script = "board.create_task(#{ title: \"Held\", bucket: \"Done\" })";

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Output, PLAN, Place, Planner};
+use crate::support::{Output, PLAN, Place, Planner, on_one_day};
 
 const FREE: &str = "[policies]\nalways = []\n";
 
@@ -168,16 +168,19 @@ fn a_skill_joins_what_is_pending_and_lines_become_a_skill() {
     );
     let output = lines(&place, &text).code(0);
     assert!(output.stdout.contains("made by it") && output.stdout.contains("other"));
-    let text = format!(
-        ":use {PLAN}\nfn late(t) {{ t.is_overdue() }}\nlet all = board.tasks.filter(|t| late(t));\nall.len()\nlet n = board.create_task(#{{ title: `${{_}} late` }}); n.priority = \"urgent\"\n:save s.rhai\n:json\n:changes\n"
-    );
-    let typed = lines(&place, &text).code(0).stdout;
-    let typed: Value = serde_json::from_str(typed.trim_start_matches("8\n")).unwrap();
-    let saved = place.run(&["run", "s.rhai", "--dry-run", "--json"]).code(0).json();
-    assert_eq!(typed[0]["title"], saved["changes"][0]["title"]);
-    assert_eq!(typed[0]["fields"]["priority"], saved["changes"][0]["fields"]["priority"]);
-    lines(&place, "1\n:save s.rhai\n").code(1).says(&["is there already"]);
-    lines(&place, ":load s.rhai\n:json\n:changes\n").code(0);
+    on_one_day(|| {
+        let place = free(&planner);
+        let text = format!(
+            ":use {PLAN}\nfn late(t) {{ t.is_overdue() }}\nlet all = board.tasks.filter(|t| late(t));\nall.len()\nlet n = board.create_task(#{{ title: `${{_}} late` }}); n.priority = \"urgent\"\n:save s.rhai\n:json\n:changes\n"
+        );
+        let typed = lines(&place, &text).code(0).stdout;
+        let typed: Value = serde_json::from_str(typed.trim_start_matches("8\n")).unwrap();
+        let saved = place.run(&["run", "s.rhai", "--dry-run", "--json"]).code(0).json();
+        assert_eq!(typed[0]["title"], saved["changes"][0]["title"]);
+        assert_eq!(typed[0]["fields"]["priority"], saved["changes"][0]["fields"]["priority"]);
+        lines(&place, "1\n:save s.rhai\n").code(1).says(&["is there already"]);
+        lines(&place, ":load s.rhai\n:json\n:changes\n").code(0);
+    });
 }
 
 #[test]
@@ -512,7 +515,7 @@ mod in_a_terminal {
             terminal.does(&line, &format!("bos ●{} ›", n + 1));
         }
         let theirs =
-            json!({ "title": "their title", "priority": 3, "dueDateTime": "2027-01-01T10:00:00Z" });
+            json!({ "title": "their title", "priority": 3, "dueDateTime": "2199-01-01T10:00:00Z" });
         planner.edit("mei@bos.example", &format!("/planner/tasks/{}", ids[0]), &theirs);
         let other = json!({ "title": "their third" });
         planner.edit("mei@bos.example", &format!("/planner/tasks/{}", ids[2]), &other);
@@ -531,7 +534,7 @@ mod in_a_terminal {
         let done = planner.get(&format!("/planner/tasks/{}", ids[0]));
         assert_eq!((&done["title"], &done["priority"]), (&json!("my title"), &json!(3)));
         assert_eq!(done["percentComplete"], 50);
-        assert_eq!(done["dueDateTime"], "2027-01-01T10:00:00Z");
+        assert_eq!(done["dueDateTime"], "2199-01-01T10:00:00Z");
         planner.task("my other");
         planner.task("their third");
         terminal.line(":quit");

@@ -230,7 +230,10 @@ fn a_saved_set_is_applied_later_and_only_as_it_was_saved() {
     let path = place.path().join("triage.json");
     let saved = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, saved.replace("Renew the liability", "Review the liability")).unwrap();
-    place.run(&["apply", "triage.json"]).code(1).says(&["its digest does not match"]);
+    place
+        .run(&["apply", "triage.json"])
+        .code(1)
+        .says(&["changed since it was saved", "--unsealed"]);
     std::fs::write(&path, &saved).unwrap();
     let report = place.run(&["apply", "triage.json", "--json"]).code(0).json();
     assert_eq!(report["status"], "applied");
@@ -247,7 +250,7 @@ fn a_saved_set_is_applied_on_the_embedded_board_by_another_process() {
     let elsewhere = Place::against(&planner);
     let saved = std::fs::read_to_string(place.path().join("t.json")).unwrap();
     elsewhere.file("t.json", &saved);
-    elsewhere.run(&["apply", "t.json"]).code(1).says(&["drafted against embedded"]);
+    elsewhere.run(&["apply", "t.json", "--unsealed"]).code(1).says(&["drafted against embedded"]);
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn an_error_of_a_script_shows_nothing_of_the_host() {
 fn a_script_comes_to_the_same_in_a_process_of_its_own() {
     let scripts = [
         "let b = plan(\"BOS Operations\"); for t in b.bucket(\"Inbox\").tasks { if t.assigned_to(me()) { t.priority = 1; t.description += \"!\"; t.add_label(\"Finance\"); } } print(b.labels); b.members.map(|u| u.name)",
-        "let b = plan(\"BOS Operations\"); let n = b.create_bucket(\"New\"); let t = n.create_task(#{ title: \"x\", assign: \"me\", checklist: [\"a\", \"b\"], due: today() + days(3) }); t.description = `see ${t.id}`; warn(\"so\"); t.id",
+        "let b = plan(\"BOS Operations\"); let n = b.create_bucket(\"New\"); let t = n.create_task(#{ title: \"x\", assign: \"me\", checklist: [\"a\", \"b\"], due: date(\"2199-12-24\") }); t.description = `see ${t.id}`; warn(\"so\"); t.id",
         "let b = plan(\"BOS Operations\"); let t = b.bucket(\"Inbox\").tasks_in_order(); t[1].move_before(t[0]); t[2].move_to(\"Done\"); my_tasks().len()",
         "let b = plan(\"BOS Operations\"); b.task(\"Negotiate the parcel rates\").delete(); b.bucket(\"Done\").delete()",
         "let b = plan(\"BOS Operations\"); for t in b.bucket(\"Inbox\").tasks { t.move_to(\"Done\"); } b.bucket(\"Inbox\").delete()",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{PLAN, Place, Planner};
+use crate::support::{PLAN, Place, Planner, on_one_day, today};
 
 /// Runs a script against the demo board and returns its result.
 #[track_caller]
@@ -370,6 +370,29 @@ fn the_zone_decides_what_day_it_is() {
     };
     // These two are a day and more apart at any moment.
     assert_ne!(day_in("Pacific/Kiritimati"), day_in("Pacific/Pago_Pago"));
+}
+
+/// Under `faketime` the tests would else shift no clock but their own.
+#[test]
+fn the_program_has_the_day_of_the_tests() {
+    on_one_day(|| {
+        let place = Place::embedded();
+        assert_eq!(result_of(&place, "today()"), today().to_string());
+    });
+}
+
+/// Of these zones one has another date than UTC at any moment.
+#[test]
+fn the_demo_board_counts_its_days_from_today_in_the_zone() {
+    on_one_day(|| {
+        for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            let place = Place::embedded();
+            place.file("planwright.toml", &format!("time_zone = \"{zone}\"\n"));
+            let script =
+                format!("plan(\"{PLAN}\").task(\"Label the spare laptops\").due - today()");
+            assert_eq!(result_of(&place, &script), 9, "{zone}");
+        }
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! told to do something when a request arrives, which is how someone else's edit comes between
 //! a run's read and its write.
 
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,8 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use axum::http::Request;
-use planwright::emulator::{Emulator, Exchange, Lag, Options, Storage};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use planwright::emulator::{Emulator, Exchange, Lag, Options, Storage, Throttle};
 use planwright::host::SystemClock;
+use planwright::model::time::{Clock as _, day_of_moment};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -51,6 +55,7 @@ impl Planner {
         let itself: Arc<Mutex<Option<Emulator>>> = Arc::default();
         let quiet = Arc::new(AtomicBool::new(true));
         let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
+        options.zone = zone();
         options.page_size = page_size;
         options.observer = Some({
             let (log, hook, itself) = (log.clone(), hook.clone(), itself.clone());
@@ -101,6 +106,11 @@ impl Planner {
     pub(crate) fn faults(&self, rules: &Value) {
         let rules = serde_json::from_value(rules.clone()).unwrap();
         self.emulator.set_faults(rules).unwrap();
+    }
+
+    /// Lets so many writes through in a second, and so many at once.
+    pub(crate) fn throttle(&self, writes_per_s: f64, burst: u32) {
+        self.emulator.set_throttle(Some(Throttle { writes_per_s, burst: Some(burst) }));
     }
 
     /// Lets what was just made be hidden for a while.
@@ -239,12 +249,6 @@ pub(crate) fn send(
     serde_json::from_slice(answer.body()).unwrap()
 }
 
-/// Seals the text of a saved set again, after somebody has changed it.
-pub(crate) fn sealed(text: &str) -> String {
-    let saved: planwright::change::Saved = serde_json::from_str(text).unwrap();
-    saved.sealed().to_text()
-}
-
 /// Patches what is there now, on its present tag.
 pub(crate) fn edit(emulator: &Emulator, user: &str, path: &str, body: &Value) {
     let tag = get(emulator, user, path)["@odata.etag"].as_str().unwrap().to_owned();
@@ -287,6 +291,42 @@ pub(crate) fn answering(answer: impl Fn(&str, &str) -> Vec<u8> + Send + 'static)
         }
     });
     url
+}
+
+/// Runs a test that holds while it is the same day, and runs it again if it failed and a day began
+/// somewhere: midnights and changes of the clock are at quarters of an hour in every zone.
+pub(crate) fn on_one_day(test: impl Fn()) {
+    let quarter = || SystemClock.now().as_second().div_euclid(15 * 60);
+    let began = quarter();
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&test));
+    match result {
+        Err(failure) if quarter() == began => std::panic::resume_unwind(failure),
+        Err(_) => test(),
+        Ok(()) => {}
+    }
+}
+
+/// Returns what day it is for the program.
+pub(crate) fn today() -> Date {
+    day_of_moment(SystemClock.now(), &zone())
+}
+
+/// Returns the zone that the program runs in.
+fn zone() -> TimeZone {
+    if shifted_clock().is_empty() { TimeZone::UTC } else { TimeZone::system() }
+}
+
+/// Returns what the program needs to see the same time in the same zone as the tests do, where
+/// they run under `faketime` (`.ci/other-clock`).
+#[expect(clippy::disallowed_methods, reason = "the clock is shifted by whoever starts the tests")]
+fn shifted_clock() -> Vec<(&'static str, OsString)> {
+    if std::env::var_os("FAKETIME").is_none() {
+        return Vec::new();
+    }
+    ["LD_PRELOAD", "FAKETIME", "FAKETIME_SHARED", "DONT_FAKE_MONOTONIC", "TZ"]
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+        .collect()
 }
 
 /// Where the program runs: a home, a working folder, nothing else.
@@ -381,12 +421,13 @@ impl Place {
         child
     }
 
+    /// Returns the program, with nothing in its environment but what a test is about.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let home = self.dir.path().join("home");
         std::fs::create_dir_all(&home).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_planwright"));
         command.env_clear().env("HOME", &home).current_dir(self.dir.path()).args(args);
-        command.env("TZ", "UTC");
+        command.env("TZ", "UTC").envs(shifted_clock());
         if let Some(url) = &self.graph_url {
             command.env("PLANWRIGHT_GRAPH_URL", url);
         }

@@ -24,6 +24,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rhai", &["script"]),
     ("notify", &["script"]),
     ("axum", &["emulator"]),
+    ("hmac", &["change"]),
+    ("getrandom", &["cli"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("comfy_table", &["cli"]),

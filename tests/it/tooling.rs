@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PLAN, Place, Planner};
+use crate::support::{PLAN, Place, Planner, on_one_day};
 
 #[test]
 fn the_reference_is_what_the_program_prints() {
@@ -156,34 +156,36 @@ fn review_change(change, run) {
 
 #[test]
 fn policies_can_count_the_day_and_know_who_made_what() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    place.file("scripts/policies/own.rhai", POLICY);
-    place.file("planwright.toml", "[policies]\nalways = []\n[agents.rook]\npolicies = [\"own\"]\n[agents.mei]\npolicies = [\"own\"]\n");
-    let create = |title: &str, agent: &str| {
-        let script = format!("plan(\"{PLAN}\").create_task(#{{ title: \"{title}\" }})");
-        place.script(&script, &["--as", agent, "--json"])
-    };
-    let rename = |title: &str, agent: &str| {
-        let script = format!("let t = plan(\"{PLAN}\").task(\"{title}\"); t.title += \"!\";");
-        place.script(&script, &["--as", agent, "--json"])
-    };
-    create("one", "rook").code(0);
-    create("two", "rook").code(0);
-    let third = create("three", "rook").code(3).json();
-    assert_eq!(third["verdicts"][0]["reason"], "two new tasks a day");
-    // Another agent has a day of its own.
-    create("three", "mei").code(0);
-    rename("one", "rook").code(0);
-    let other = rename("three", "rook").code(3).json();
-    assert_eq!(other["verdicts"][0]["reason"], "not made by rook, but by mei");
-    let elsewhere = rename("Negotiate the parcel rates", "rook").code(3).json();
-    assert_eq!(elsewhere["verdicts"][0]["reason"], "not made by rook, but by ");
-    let explained = place.run(&["policy", "explain", "last", "--json"]).code(0).json();
-    let verdict = &explained["rounds"][0]["verdicts"][0];
-    assert_eq!(verdict["at"]["line"], 9);
-    assert!(explained["policies"]["own.rhai"].as_str().unwrap().starts_with("sha256:"));
-    place.run(&["policy", "explain", "last"]).code(0);
+    on_one_day(|| {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        place.file("scripts/policies/own.rhai", POLICY);
+        place.file("planwright.toml", "[policies]\nalways = []\n[agents.rook]\npolicies = [\"own\"]\n[agents.mei]\npolicies = [\"own\"]\n");
+        let create = |title: &str, agent: &str| {
+            let script = format!("plan(\"{PLAN}\").create_task(#{{ title: \"{title}\" }})");
+            place.script(&script, &["--as", agent, "--json"])
+        };
+        let rename = |title: &str, agent: &str| {
+            let script = format!("let t = plan(\"{PLAN}\").task(\"{title}\"); t.title += \"!\";");
+            place.script(&script, &["--as", agent, "--json"])
+        };
+        create("one", "rook").code(0);
+        create("two", "rook").code(0);
+        let third = create("three", "rook").code(3).json();
+        assert_eq!(third["verdicts"][0]["reason"], "two new tasks a day");
+        // Another agent has a day of its own.
+        create("three", "mei").code(0);
+        rename("one", "rook").code(0);
+        let other = rename("three", "rook").code(3).json();
+        assert_eq!(other["verdicts"][0]["reason"], "not made by rook, but by mei");
+        let elsewhere = rename("Negotiate the parcel rates", "rook").code(3).json();
+        assert_eq!(elsewhere["verdicts"][0]["reason"], "not made by rook, but by ");
+        let explained = place.run(&["policy", "explain", "last", "--json"]).code(0).json();
+        let verdict = &explained["rounds"][0]["verdicts"][0];
+        assert_eq!(verdict["at"]["line"], 9);
+        assert!(explained["policies"]["own.rhai"].as_str().unwrap().starts_with("sha256:"));
+        place.run(&["policy", "explain", "last"]).code(0);
+    });
 }
 
 #[test]

@@ -910,7 +910,7 @@ fn trap_36_a_day_is_written_at_ten_utc() {
     for text in ["2026-12-24", "2026-12-24T10:00:00", "tomorrow"] {
         let _ = due(text).error(400);
     }
-    for zone in ["Pacific/Auckland", "America/Los_Angeles", "UTC"] {
+    for zone in ["Pacific/Kiritimati", "Pacific/Auckland", "America/Los_Angeles", "UTC"] {
         let planner = Planner::demo();
         let place = against(&planner);
         place

@@ -62,11 +62,16 @@ impl Machine {
 
     /// Takes the answers to the writes of one request.
     pub fn answered(&mut self, now: Duration, answers: Vec<(StepNo, Answer)>) {
-        self.lanes.answered(answers.len());
+        let sent_at = answers.first().map_or(now, |(no, _)| self.steps[*no].sent_at);
+        self.window.answered(sent_at, answers.len());
+        // Before what was refused beside it: in a batch nothing has an order.
+        for _ in answers.iter().filter(|(_, answer)| answer.is_taken()) {
+            self.window.taken(now, sent_at);
+        }
         let all_failed = answers
             .iter()
             .all(|(_, it)| matches!(it, Answer::Unavailable { .. } | Answer::NotTried));
-        if all_failed && !self.lanes.failed() {
+        if all_failed && !self.window.failed() {
             self.halt();
             self.hopeless = true;
         }
@@ -126,7 +131,7 @@ impl Machine {
         let sent_at = step.sent_at;
         step.state = State::Ready;
         step.not_before = now + wait;
-        self.lanes.throttled(now, sent_at, wait);
+        self.window.throttled(now, sent_at, wait);
     }
 
     fn fail(&mut self, now: Duration, no: StepNo, wait: Option<Duration>, in_doubt: bool) {
@@ -177,7 +182,7 @@ impl Machine {
             self.ledger.enter_id(self.changes[at].id().to_string(), id);
         }
         self.done += 1;
-        self.lanes.done();
+        self.window.done();
         self.end(no, End::Done);
         // The next request of the same object rests on what this one has made of it.
         if let Some(after) = self.steps.get_mut(next)

@@ -62,6 +62,13 @@ pub enum Answer {
     Refused,
 }
 
+impl Answer {
+    /// Tells whether the service has dealt with the write, which counts towards its limit.
+    pub(super) const fn is_taken(&self) -> bool {
+        !matches!(self, Self::Throttled(_) | Self::Unavailable { .. } | Self::NotTried)
+    }
+}
+
 /// What a look has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {

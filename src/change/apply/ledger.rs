@@ -100,7 +100,7 @@ impl Ledger {
     /// Returns how often the requests of an entity were sent, over all rounds.
     #[must_use]
     pub fn attempts(&self, entity: &EntityId) -> u32 {
-        self.of(&self.sent, entity).map(|(_, sent)| sent.1).sum()
+        Self::of(&self.sent, entity).map(|(_, sent)| sent.1).sum()
     }
 
     /// Begins a round of the journal, in which attempts count from 1.
@@ -136,11 +136,10 @@ impl Ledger {
     /// Returns whether any part of an entity was written.
     #[must_use]
     pub fn has_written(&self, entity: &EntityId) -> bool {
-        self.of(&self.entries, entity).any(|(_, entry)| entry.state == PartState::Written)
+        Self::of(&self.entries, entity).any(|(_, entry)| entry.state == PartState::Written)
     }
 
     fn of<'a, T>(
-        &self,
         map: &'a BTreeMap<(EntityId, Part), T>,
         entity: &EntityId,
     ) -> impl Iterator<Item = (&'a (EntityId, Part), &'a T)> {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 
-use crate::change::Saved;
+use crate::change::{Saved, SavedError};
 use crate::cli::args::LongArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::settings;
+use crate::cli::{files, seal, settings};
 use crate::host::{Failure, Start, Status};
 use crate::journal::Purpose;
 
@@ -25,27 +25,22 @@ pub(crate) struct ApplyArgs {
     /// Judge it again, show it, and stop
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Allow deletions; the file itself can not
+    /// Allow deletions; the file itself cannot
     #[arg(long)]
     force: bool,
+    /// Take a file that was changed, or saved elsewhere, as your own and judge it so
+    #[arg(long)]
+    unsealed: bool,
+    /// Act for an agent, within what planwright.toml grants it
+    #[arg(long = "as", value_name = "AGENT", env = "PLANWRIGHT_AGENT")]
+    agent: Option<String>,
     #[command(flatten)]
     pub(crate) long: LongArgs,
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, CommandError> {
-    let shown = args.file.display();
-    let text = std::fs::read_to_string(&args.file).map_err(|error| {
-        CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
-    })?;
-    let saved = Saved::parse(&text).map_err(|error| {
-        let failure = Failure::of(
-            "saved",
-            &error,
-            Some("write one with `planwright run SKILL --out FILE`".to_owned()),
-        );
-        CommandError { failure: Failure { message: format!("`{shown}`: {error}"), ..failure } }
-    })?;
-    let agent = saved.agent.clone();
+    let saved = read(context, args)?;
+    let agent = agent_of(&saved, args)?;
     let mut granted = context.agent(agent.as_deref())?;
     if let Some(granted) = granted.as_mut()
         && !context.workspace.config.agents.contains_key(&granted.name)
@@ -69,6 +64,45 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, Comma
     let written = matches!(finished.report.status, Status::Applied | Status::Partial);
     once.keep_if(written);
     Ok(context.show(&finished, None))
+}
+
+/// Reads the set: as it was sealed, or as the person's own.
+fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, CommandError> {
+    if args.unsealed && args.agent.is_some() {
+        let message = "an agent can apply only what is sealed: `--unsealed` is for people";
+        return Err(CommandError::usage(message));
+    }
+    let named = |error: &SavedError, code: &str| {
+        let failure = Failure::of(code, error, None);
+        let message = format!("`{}`: {error}", args.file.display());
+        CommandError { failure: Failure { message, ..failure } }
+    };
+    let saved = Saved::parse(&files::read(&args.file)?).map_err(|error| {
+        named(&error, "saved").hint("write one with `planwright run SKILL --out FILE`")
+    })?;
+    if args.unsealed {
+        return Ok(saved.as_own());
+    }
+    match saved.verify(&seal::key(context.global)?) {
+        Ok(()) => Ok(saved),
+        // How to get around it is not for an agent to know.
+        Err(error) if args.agent.is_some() => Err(named(&error, "unsealed")),
+        Err(error) => Err(named(&error, "unsealed").hint(
+            "to apply it as your own, judged as such: `--unsealed`; if it was saved with another state folder: `--state-dir DIR`",
+        )),
+    }
+}
+
+/// Decides who the set is applied for: the agent that it is of, or the one that applies it.
+fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, CommandError> {
+    match (&saved.agent, &args.agent) {
+        (Some(of), Some(by)) if of != by => {
+            let message = format!("the set is of the agent `{of}`: `{by}` cannot apply it");
+            Err(CommandError::new("agent", message))
+        }
+        (Some(agent), _) | (None, Some(agent)) => Ok(Some(agent.clone())),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The mark that a saved set was applied: creates in it must not be made twice.

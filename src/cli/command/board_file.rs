@@ -9,19 +9,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cli::args::{LongArgs, WriteArgs};
 use crate::cli::command::plan::plan_meant;
-use crate::cli::command::transfer::read_text;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::render::text::count;
-use crate::cli::settings;
 use crate::host::error::similar;
 use crate::host::report::Place;
 use crate::host::{Failure, Session};
 use crate::model::BoardFile;
-
-/// The largest file that is read: ten times that of a plan as full as it can be.
-const MAX_FILE: u64 = 64 << 20;
 
 /// Write a plan down as a file to edit
 #[derive(Debug, Args)]
@@ -71,7 +67,7 @@ pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, Comma
     match &args.to {
         None => context.ui.answer(text.trim_end_matches('\n')),
         Some(path) => {
-            settings::write_whole(path, &text)?;
+            files::write(path, &text, Access::Usual)?;
             let tasks = count(file.all_tasks().count(), "task");
             context.ui.note(&format!("Wrote {tasks} to {}.", path.display()));
         }
@@ -93,7 +89,7 @@ pub(crate) fn run_from(
     write: &WriteArgs,
     command: &str,
 ) -> Result<Exit, CommandError> {
-    let text = read_text(path, MAX_FILE)?;
+    let text = files::read_or_stdin(path)?;
     let name = match path.file_name() {
         Some(name) if name != "-" => name.to_string_lossy().into_owned(),
         _ => "stdin".to_owned(),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::settings;
 use crate::graph::delta::{DeltaChange, DeltaItem, Round};
@@ -43,7 +44,7 @@ pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, Comma
             return Err(CommandError::from(crate::host::Error::NeedsBeta("delta")));
         }
         let place = place(&folder, &host.service, &host.me().await?);
-        let known = if args.restart { None } else { std::fs::read_to_string(&place).ok() };
+        let known = if args.restart { None } else { files::read(&place).ok() };
         let mut found = Found {
             began: known.is_none(),
             too_old: false,
@@ -60,7 +61,7 @@ pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, Comma
     })??;
     if !args.peek || found.began || found.too_old {
         settings::make_private_dir(&folder)?;
-        settings::write_whole(&place, &found.round.link)?;
+        files::write(&place, &found.round.link, Access::Owner)?;
     }
     show(context, &found);
     Ok(Exit::Done)

@@ -10,6 +10,8 @@ use tokio::net::TcpListener;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files;
+use crate::cli::settings;
 use crate::cli::ui;
 use crate::emulator::{Emulator, Options, Storage};
 use crate::host::SystemClock;
@@ -56,6 +58,7 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
         CommandError::new("io", "can not open the emulator's data").caused_by(&error)
     };
     let mut options = Options::new(storage, Arc::new(SystemClock));
+    options.zone = settings::time_zone(&context.workspace)?;
     options.page_size = usize::from(args.page_size);
     let emulator = Emulator::open(options).map_err(broken)?;
     if args.demo {
@@ -64,12 +67,10 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
     if let Some(file) = &args.seed
         && emulator.is_empty().map_err(broken)?
     {
-        let shown = file.display();
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
-        })?;
+        let text = files::read(file)?;
         emulator.seed(&text).map_err(|error| {
-            CommandError::new("seed", format!("`{shown}` is not a tenant")).caused_by(&error)
+            CommandError::new("seed", format!("`{}` is not a tenant", file.display()))
+                .caused_by(&error)
         })?;
     }
     context.block_on(async {

@@ -1,7 +1,7 @@
 //! `planwright runs`, `planwright undo` and `planwright audit`: what was done, taking it back, and
 //! whether the record of it is whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use crate::cli::args::{LongArgs, WriteArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{count, shortened, visible};
 use crate::cli::settings;
@@ -244,6 +245,11 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, CommandError> {
                 let along = count(change.takes_along.len(), "task");
                 context.ui.answer(&format!("      with {along}"));
             }
+            let may_be = candidates(&run, change.n);
+            if trail.standing() == Standing::InDoubt && !may_be.is_empty() {
+                let text = format!("may have been created as {}", may_be.join(", "));
+                context.ui.answer(&format!("      {}", visible(&text)));
+            }
             for attempt in &trail.attempts {
                 let outcome = attempt.outcome().map_or("no answer", |it| it.name());
                 let intent = &attempt.intent;
@@ -253,6 +259,14 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, CommandError> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Returns what a change that is parked could be, as the run's report has it.
+fn candidates(run: &Run, n: usize) -> Vec<String> {
+    let changes = run.finish.as_ref().and_then(|it| it.report["changes"].as_array());
+    let change = changes.into_iter().flatten().find(|it| it["n"] == n);
+    let ids = change.and_then(|it| it["candidates"].as_array()).into_iter().flatten();
+    ids.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn run_json(run: &Run) -> Value {
@@ -466,14 +480,9 @@ fn audit_show(
     Ok(Exit::Done)
 }
 
-fn verify_file(context: &Context<'_>, file: &PathBuf) -> Result<Exit, CommandError> {
-    let shown = file.display();
-    let broken = |error: &std::io::Error| {
-        CommandError::new("io", format!("can not read `{shown}`")).caused_by(error)
-    };
-    let reader = std::fs::File::open(file).map_err(|error| broken(&error))?;
-    let found = crate::journal::verify_export(std::io::BufReader::new(reader), None)
-        .map_err(|error| failed(&error))?;
+fn verify_file(context: &Context<'_>, file: &Path) -> Result<Exit, CommandError> {
+    let reader = std::io::BufReader::new(files::open(file)?);
+    let found = crate::journal::verify_export(reader, None).map_err(|error| failed(&error))?;
     verified(context, &found)
 }
 
@@ -534,7 +543,7 @@ fn export(
     match to {
         None => context.ui.answer(text.trim_end_matches('\n')),
         Some(file) => {
-            settings::write_whole(file, &text)?;
+            files::write(file, &text, Access::Usual)?;
             context.ui.note(&format!("Wrote {}.", file.display()));
         }
     }

@@ -11,12 +11,12 @@ use crate::cli::command::{board_file, skill};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files;
 use crate::host::Failure;
 use crate::host::Report;
 use crate::host::error::similar;
 use crate::script::engine::MAX_SOURCE;
 use crate::script::worker::Isolated;
-use crate::script::workspace::read_script;
 use crate::script::{Manifest, Skill, Workspace};
 
 const EXAMPLES: &str = "\
@@ -104,7 +104,7 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
 pub(crate) fn help(context: &Context<'_>, args: &RunArgs) {
     let Some(target) = &args.target else { return };
     let text = context.workspace.skills.get(target).cloned();
-    let text = text.or_else(|| read_script(Path::new(target)).ok());
+    let text = text.or_else(|| files::read_script(Path::new(target)).ok());
     if let Some(manifest) = text.and_then(|it| Manifest::parse(&it).ok()) {
         skill::show(context, target, &manifest);
         context.ui.answer("");
@@ -144,7 +144,7 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, CommandError> {
     let means_file =
         path.extension().is_some_and(|it| it == "rhai") || target.contains(['/', '\\']);
     if means_file || path.is_file() {
-        let text = read_script(&path)?;
+        let text = files::read_script(&path)?;
         let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or(target);
         return source(name, file_name(&path), text);
     }

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files;
 use crate::cli::render::failure;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{count, visible};
 use crate::host::error::similar;
 use crate::script::Manifest;
 use crate::script::lint::{self, Role, Severity};
-use crate::script::workspace::read_script;
 
 pub(crate) mod scaffold;
 
@@ -212,7 +212,7 @@ pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, CommandError> 
             _ => (Role::Skill, ""),
         };
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        return Ok(Some((role, format!("{folder}{file}"), read_script(path)?)));
+        return Ok(Some((role, format!("{folder}{file}"), files::read_script(path)?)));
     }
     Ok(None)
 }

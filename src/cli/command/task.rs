@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::render::{card, task_list};
 use crate::host::{Error, Failure, NewTask, Session};
 use crate::model::id::looks_like_planner_id;
-use crate::model::time::{day_of_moment, moment_of_day};
+use crate::model::time::{day_of_date, moment_of_day};
 use crate::model::{Priority, Progress, TaskId};
 
 /// List and change tasks
@@ -333,7 +333,7 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError
         let percent = fields.progress.as_deref().map(progress).transpose()?;
         let same_day = |old: Option<Timestamp>, new: Option<Timestamp>| {
             let zone = &session.facts().zone;
-            let day = |it: Timestamp| day_of_moment(it, zone);
+            let day = |it: Timestamp| day_of_date(it, zone);
             if old.map(day) == new.map(day) { old } else { new }
         };
         session.edit_task(&id, |it| {

@@ -11,17 +11,16 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{BOLD, DIM, GREEN, RED, count, paint, visible};
 use crate::cli::render::{failure, junit};
-use crate::cli::settings;
 use crate::cli::stage::EmulatorStage;
 use crate::host::error::nearest;
 use crate::host::{Failure, Stop};
 use crate::script::Workspace;
 use crate::script::coverage::{Coverage, Covered};
 use crate::script::testing::TestFile;
-use crate::script::workspace::read_script;
 
 mod watch;
 
@@ -102,7 +101,7 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, Comman
     let covered = coverage.map(|it| covered(&context.workspace, &it)).unwrap_or_default();
     let n_failed = played.iter().filter(|it| !it.passed).count();
     if let Some(file) = &args.junit {
-        settings::write_whole(file, &junit::write(&played))?;
+        files::write(file, &junit::write(&played), Access::Usual)?;
     }
     if context.ui.json() {
         context.ui.json_value(&serde_json::json!({
@@ -156,7 +155,7 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, Comman
             continue;
         } else if path.extension().is_some_and(|it| it == "rhai") {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            files.push(of(&stem, &read_script(path)?, part));
+            files.push(of(&stem, &files::read_script(path)?, part));
             continue;
         }
         let near = nearest(name, workspace.tests.keys().map(String::as_str));

@@ -1,6 +1,5 @@
 //! `planwright plan copy|export|import`: whole plans, from one place to another.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -11,14 +10,11 @@ use crate::cli::command::plan::plan_meant;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Access};
 use crate::cli::render::{markdown, sheet};
-use crate::cli::settings;
 use crate::host::{Failure, Session};
 use crate::model::document::FORMAT;
 use crate::model::{PlanDocument, PlanId};
-
-/// The largest file that is imported: ten times that of a plan as full as it can be.
-const MAX_FILE: u64 = 64 << 20;
 
 #[derive(Debug, Args)]
 #[command(
@@ -177,7 +173,7 @@ pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, C
     match &args.to {
         None => context.ui.answer(text.trim_end_matches('\n')),
         Some(file) => {
-            settings::write_whole(file, &text)?;
+            files::write(file, &text, Access::Usual)?;
             let n = document.all_tasks().count();
             let tasks = crate::cli::render::text::count(n, "task");
             context.ui.note(&format!("Wrote {tasks} to {}.", file.display()));
@@ -213,7 +209,7 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, Command
         CommandError::usage(format!("it is not clear what `{shown}` is"))
             .hint("add `--format json` or `--format csv`")
     })?;
-    let text = read_text(file, MAX_FILE)?;
+    let text = files::read_or_stdin(file)?;
     let wrong = |message: String| CommandError::new("invalid", format!("`{shown}`: {message}"));
     match format {
         FileFormat::Json => {
@@ -229,24 +225,4 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, Command
             CommandError { failure: Failure { message, ..failure } }
         }),
     }
-}
-
-/// Reads a file of at most so many bytes, or standard input if it is called `-`.
-pub(crate) fn read_text(file: &Path, max_bytes: u64) -> Result<String, CommandError> {
-    let shown = file.display();
-    let mut bytes = Vec::new();
-    let mut limited = |it: &mut dyn std::io::Read| it.take(max_bytes + 1).read_to_end(&mut bytes);
-    let result = if file == Path::new("-") {
-        limited(&mut std::io::stdin().lock())
-    } else {
-        std::fs::File::open(file).and_then(|mut it| limited(&mut it))
-    };
-    result.map_err(|error| {
-        CommandError::new("io", format!("can not read `{shown}`")).caused_by(&error)
-    })?;
-    let wrong = |message: String| CommandError::new("invalid", format!("`{shown}`: {message}"));
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
-        return Err(wrong(format!("larger than {max_bytes} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text".to_owned()))
 }

@@ -7,7 +7,7 @@ use crate::cli::render::entity;
 use crate::cli::render::text::{BOLD, DIM, paint, visible, visible_lines};
 use crate::cli::ui::{Format, Ui};
 use crate::host::{Failure, Session};
-use crate::model::time::day_of_moment;
+use crate::model::time::{day_of_date, day_of_moment};
 use crate::model::{BucketId, TaskId, UserId};
 
 /// An entity, ready to be shown in any format.
@@ -146,8 +146,11 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
         labels.push(session.label_name(&task.plan, *category)?);
     }
     let zone = &session.facts().zone;
-    let day = |it: Option<jiff::Timestamp>| {
-        it.map(|it| day_of_moment(it, zone).to_string()).unwrap_or_default()
+    let date = |date: Option<jiff::Timestamp>| {
+        date.map(|date| day_of_date(date, zone).to_string()).unwrap_or_default()
+    };
+    let day = |moment: Option<jiff::Timestamp>| {
+        moment.map(|moment| day_of_moment(moment, zone).to_string()).unwrap_or_default()
     };
     let completed_by = task.completed_by.as_ref().map(|id| format!(" by {}", person(id)));
     let order = details.checklist_order();
@@ -180,8 +183,8 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
                 ),
             ),
             ("priority", format!("{} ({})", task.priority.name(), task.priority.level())),
-            ("start", day(task.start)),
-            ("due", day(task.due)),
+            ("start", date(task.start)),
+            ("due", date(task.due)),
             (
                 "completed",
                 task.completed_at

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::render::text::visible;
-use crate::model::time::day_of_moment;
+use crate::model::time::day_of_date;
 use crate::model::{PlanDocument, Priority, TaskDocument};
 
 /// Returns a plan as Markdown; days are those of `zone`.
@@ -26,7 +26,7 @@ fn mark(done: bool) -> &'static str {
 }
 
 fn task(task: &TaskDocument, zone: &TimeZone, lines: &mut Vec<String>) {
-    let day = |it: Timestamp| day_of_moment(it, zone);
+    let day = |it: Timestamp| day_of_date(it, zone);
     let mut facts = Vec::new();
     if (1..100).contains(&task.percent_complete) {
         facts.push("in progress".to_owned());

@@ -14,7 +14,7 @@ use crate::cli::render::text::{
 use crate::cli::ui::Ui;
 use crate::host::report::ChangeStatus;
 use crate::host::{ChangeReport, Report, Status};
-use crate::model::time::day_of_moment;
+use crate::model::time::day_of_date;
 use crate::model::{Priority, Progress};
 use crate::policy::Verdict;
 
@@ -291,7 +291,7 @@ impl View<'_> {
             }
             ("startDateTime" | "dueDateTime", Value::String(text)) => {
                 match text.parse::<Timestamp>() {
-                    Ok(moment) => day_of_moment(moment, self.zone).to_string(),
+                    Ok(moment) => day_of_date(moment, self.zone).to_string(),
                     Err(_) => text.clone(),
                 }
             }

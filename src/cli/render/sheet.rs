@@ -13,7 +13,7 @@ use crate::cli::render::text::visible_lines;
 use crate::host::Failure;
 use crate::host::error::nearest;
 use crate::model::document::FORMAT;
-use crate::model::time::{day_of_moment, moment_of_day};
+use crate::model::time::{day_of_date, moment_of_day};
 use crate::model::{
     BucketDocument, ItemDocument, LinkDocument, PlanDocument, Priority, Progress, TaskDocument,
 };
@@ -53,9 +53,8 @@ fn cells(
     task: &TaskDocument,
     zone: &TimeZone,
 ) -> [String; 12] {
-    let day = |it: Option<Timestamp>| {
-        it.map(|it| day_of_moment(it, zone).to_string()).unwrap_or_default()
-    };
+    let day =
+        |it: Option<Timestamp>| it.map(|it| day_of_date(it, zone).to_string()).unwrap_or_default();
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let of_percent = Progress::of_percent(task.percent_complete);
     let progress = if of_percent.percent() == task.percent_complete {

@@ -6,7 +6,7 @@ use crate::cli::render::entity;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::ui::{Format, Ui};
 use crate::host::Session;
-use crate::model::time::day_of_moment;
+use crate::model::time::day_of_date;
 use crate::model::{Plan, Task};
 
 /// A task with the names of what it belongs to.
@@ -22,7 +22,7 @@ pub(crate) struct Row {
 /// Tells whether a task is open and past its due day.
 pub(crate) fn is_overdue(session: &Session, task: &Task) -> bool {
     let zone = session.zone();
-    let is_past = |it| day_of_moment(it, &zone) < session.today();
+    let is_past = |it| day_of_date(it, &zone) < session.today();
     task.percent_complete < 100 && task.due.is_some_and(is_past)
 }
 
@@ -55,8 +55,7 @@ pub(crate) fn show(ui: &Ui, rows: &[Row], zone: &TimeZone) {
     let cells: Vec<_> = rows
         .iter()
         .map(|row| {
-            let due =
-                row.task.due.map(|it| day_of_moment(it, zone).to_string()).unwrap_or_default();
+            let due = row.task.due.map(|it| day_of_date(it, zone).to_string()).unwrap_or_default();
             let mut cells = vec![
                 row.task.title.clone(),
                 row.bucket.clone(),

@@ -7,19 +7,18 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::cli::error::CommandError;
+use crate::cli::files::{self, Access};
 use crate::cli::render::report;
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
-use crate::cli::settings;
 use crate::host::Status;
 use crate::host::error::similar;
 use crate::policy::Verdict;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
 use crate::script::console::Shown;
 use crate::script::console::tokens::apart;
-use crate::script::workspace::read_script;
 
 /// How long `:reload` waits.
 const RELOAD: std::time::Duration = std::time::Duration::from_secs(5);
@@ -63,7 +62,7 @@ impl Repl<'_> {
             "run" => self.run_skill(some(name, rest)?)?,
             "load" => {
                 let file = some(name, rest)?;
-                let text = read_script(Path::new(file)).map_err(CommandError::from)?;
+                let text = files::read_script(Path::new(file))?;
                 return self.load(file, &text, ask);
             }
             "save" => self.save(some(name, rest)?)?,
@@ -229,7 +228,7 @@ impl Repl<'_> {
         if is_empty {
             return Err(CommandError::new("not_found", "there is no line to save yet"));
         }
-        settings::write_whole(Path::new(file), &text)?;
+        files::write(Path::new(file), &text, Access::Usual)?;
         self.say(&format!("saved; try it with `planwright run {file} --dry-run`"));
         Ok(())
     }

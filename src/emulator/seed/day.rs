@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::emulator::moment;
-use crate::model::time::moment_of_day;
+use crate::model::time::{day_of_moment, moment_of_day};
 
 /// The farthest relative day, a century.
 const MAX_DAYS: i64 = 36_525;
@@ -32,13 +32,13 @@ impl Day {
         moment_of_day(text.parse::<Date>().ok()?).map(Self::Fixed)
     }
 
-    /// The moment on which something is due: at ten o'clock of a relative day
-    /// (planner-api.md 7.3).
-    pub(crate) fn as_due(self, now: Timestamp) -> Timestamp {
+    /// Returns the moment on which something is due: at ten o'clock UTC of a relative day, which
+    /// is counted from today in `zone`.
+    pub(crate) fn as_due(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Fixed(moment) => moment,
             Self::Relative(days) => {
-                let day = now.to_zoned(TimeZone::UTC).date();
+                let day = day_of_moment(now, zone);
                 let day = day.checked_add(SignedDuration::from_hours(24 * days)).ok();
                 day.and_then(moment_of_day).unwrap_or(now)
             }
@@ -61,8 +61,21 @@ impl Day {
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use jiff::tz::TimeZone;
 
     use super::Day;
+
+    #[test]
+    fn the_zone_decides_from_which_day_is_counted() {
+        let now = "2026-03-02T21:14:58Z".parse().unwrap();
+        for (zone, due) in [
+            ("Pacific/Honolulu", "2026-03-02T10:00:00Z"),
+            ("Pacific/Auckland", "2026-03-03T10:00:00Z"),
+        ] {
+            let zone = TimeZone::get(zone).unwrap();
+            assert_eq!(Day::parse("0d").unwrap().as_due(now, &zone).to_string(), due);
+        }
+    }
 
     #[test]
     fn days_are_fixed_or_counted_from_today() {
@@ -75,7 +88,7 @@ mod tests {
             ("0d", "2026-03-02T10:00:00Z", "2026-03-02T21:13:58Z"),
         ] {
             let day = Day::parse(text).unwrap();
-            assert_eq!(day.as_due(now).to_string(), due);
+            assert_eq!(day.as_due(now, &TimeZone::UTC).to_string(), due);
             assert_eq!(day.as_done(now, SignedDuration::from_mins(1)).to_string(), done);
         }
         for text in ["3d", "d", "+d", "+3", "+99999d", "tomorrow", "", "2026-13-01", "+3.5d"] {

@@ -255,7 +255,7 @@ fn add_task(
     });
     let due = |name: &str, text: &Option<String>| -> Result<Option<String>, SeedError> {
         let Some(text) = text else { return Ok(None) };
-        Ok(Some(moment::format(day(&spot.member(name), text)?.as_due(call.now))))
+        Ok(Some(moment::format(day(&spot.member(name), text)?.as_due(call.now, &call.zone))))
     };
     let assignees = users(call, &spot.member("assignees"), &task.assignees)?;
     let assignments: Map<String, Value> = assignees

@@ -59,7 +59,7 @@ impl Host {
         let program = move |session: &Session| {
             if in_doubt {
                 session.warn(&format!(
-                    "not all of the run is taken back: of some of its changes it is not known whether they were written; `planwright resume {id}` finds out"
+                    "not all of the run may be taken back: it is not known of some of its changes whether they were written; find out with `planwright resume {id}` before an undo"
                 ));
             }
             undo(session, &changes)?;

@@ -79,7 +79,7 @@ impl StateFolder {
 }
 
 pub(crate) fn failure(error: &crate::journal::Error) -> Failure {
-    Failure::of("journal", error, error.hint())
+    Failure::of(error.code(), error, error.hint())
 }
 
 /// Does blocking work where it may block.

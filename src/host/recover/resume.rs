@@ -48,8 +48,8 @@ pub(crate) struct Restored {
 }
 
 impl Host {
-    /// Returns the ids of the runs that were cut off before they were done, the oldest first: those
-    /// that no process is at work on and nobody has taken back.
+    /// Returns the ids of the actor's runs on this service that were cut off before they were done,
+    /// the oldest first: those that no process is at work on and nobody has taken back.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -64,13 +64,19 @@ impl Host {
             return Ok(Vec::new());
         }
         let all = self.runs().await?;
-        let mut open = Vec::new();
+        let (mut open, mut me) = (Vec::new(), None);
         for root in all.iter().rev().filter(|run| run.purpose != Purpose::Resume) {
             let chain = chain_of(&root.id, &all);
             let last = chain.last().copied().unwrap_or(root);
             let began = chain.iter().any(|run| run.attempts > 0);
             if began && last.is_unfinished && self.undone(root.id.clone()).await?.is_none() {
-                open.push(root.id.clone());
+                let start = self.recorded(root.id.as_str()).await?.start;
+                if me.is_none() {
+                    me = Some(self.me().await?.id);
+                }
+                if me.as_ref() == Some(&start.actor) && start.service == self.service {
+                    open.push(start.id);
+                }
             }
         }
         blocking(move || {
@@ -408,7 +414,7 @@ pub(crate) fn chain_of<'a>(root: &RunId, all: &'a [RunSummary]) -> Vec<&'a RunSu
     chain
 }
 
-/// Returns whether it is not known of any part of a run whether it was written.
+/// Returns whether any part of a run is in doubt.
 pub(crate) fn leaves_doubt(run: &Run) -> bool {
     let mut trails = run.rounds.iter().flat_map(|round| &round.trails);
     trails.any(|trail| trail.standing() == Standing::InDoubt)

@@ -232,8 +232,10 @@ impl Run<'_> {
             stop: &host.interrupt,
             watch: &host.watch,
         };
-        let machine = Machine::new(cleared.set().changes(), tally.ledger.clone(), rules_of(host));
+        let rules = Rules { learned: self.learned, ..rules_of(host) };
+        let machine = Machine::new(cleared.set().changes(), tally.ledger.clone(), rules);
         let driven = drive(&driver, machine).await;
+        self.learned = driven.machine.learned();
         tally.take(cleared.set(), &driven);
         tally.redrafts = 0;
         Ok(driven)
@@ -454,6 +456,7 @@ pub(super) fn rules_of(host: &crate::host::Host) -> Rules {
     Rules {
         quarantine: host.quarantine,
         writes_per_second: host.writes_per_second,
+        learned: None,
         spread: spread(),
     }
 }

@@ -199,7 +199,8 @@ impl Run<'_> {
             force: self.start.force,
             change_set: set.clone(),
             digest: String::new(),
+            seal: String::new(),
         }
-        .sealed()
+        .with_digest()
     }
 }

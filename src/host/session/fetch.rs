@@ -42,7 +42,7 @@ impl Session {
                 Response::Bucket(bucket)
             }
             (Query::Tasks(plan), Response::Tasks(tasks)) => {
-                self.state().snapshot.set_tasks(plan.clone(), tasks);
+                self.state().snapshot.set_tasks(plan, tasks);
                 Response::Kept
             }
             (Query::MyTasks, Response::Tasks(tasks)) => {

@@ -219,7 +219,7 @@ impl Refreshed {
         let mut read = Self::default();
         let now = &mut read.snapshot;
         for (plan, list) in tasks?.into_iter().flatten() {
-            now.set_tasks(plan, list);
+            now.set_tasks(&plan, list);
         }
         for (plan, list) in buckets?.into_iter().flatten() {
             now.set_buckets(plan, list);

@@ -125,6 +125,9 @@ pub(super) struct Commit {
     pub(super) id: String,
 }
 
+/// A value, from when it held, and who wrote it.
+type Held = (Instant, Value, By);
+
 /// Something that a decision rests on.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
@@ -138,7 +141,7 @@ pub(super) struct Truth {
     pub(super) tasks: BTreeMap<String, Kept>,
     pub(super) commits: Vec<Commit>,
     /// The values of each field, each with the moment from which it held, and who wrote it.
-    values: BTreeMap<(String, String), Vec<(Instant, Value, By)>>,
+    values: BTreeMap<(String, String), Vec<Held>>,
     /// The values that each run has seen.
     seen: BTreeSet<(usize, String, String, String)>,
     /// What each run has sent.
@@ -278,7 +281,7 @@ impl World {
             }
             8 if n % 3 == 0 => self.person(MEI, "DELETE", &task, &Value::Null),
             _ => {
-                self.person(MEI, "PATCH", &task, &json!({ "dueDateTime": "2027-01-01T10:00:00Z" }))
+                self.person(MEI, "PATCH", &task, &json!({ "dueDateTime": "2027-01-01T10:00:00Z" }));
             }
         }
     }
@@ -293,18 +296,16 @@ impl World {
             }
         };
         let (status, answer) = answered(&self.emulator, user, (method, path), tag.as_deref(), body);
-        self.committed(By::Person, status, method, path, body, &answer);
+        self.committed(By::Person, (method, path), body, (status, &answer));
     }
 
     /// Notes what was carried out.
     fn committed(
         &self,
         by: By,
-        status: u16,
-        method: &str,
-        path: &str,
+        (method, path): (&str, &str),
         body: &Value,
-        answer: &Value,
+        (status, answer): (u16, &Value),
     ) {
         if !(200..300).contains(&status) || method == "GET" {
             return;
@@ -363,7 +364,7 @@ impl World {
             } else if !lies {
                 refused |= (200..300).contains(&status);
                 let by = By::Run(run);
-                self.committed(by, status, &part.method, &part.path, &part.body, body);
+                self.committed(by, (&part.method, &part.path), &part.body, (status, body));
             }
         }
         if self.off == Some(Off::Refusals) && refused && self.dice().one_in(4) {
@@ -391,7 +392,7 @@ impl World {
         let response =
             self.emulator.dispatch(request.header("host", "127.0.0.1").body(body).unwrap());
         let (parts, body) = response.into_parts();
-        if std::env::var_os("PLANWRIGHT_TEST_TRACE").is_some() {
+        if traced() {
             let text = String::from_utf8_lossy(&body);
             println!(
                 "{:?} {} {} {} {:?} -> {} {}",
@@ -401,7 +402,7 @@ impl World {
                 it.body,
                 it.headers.get("if-match"),
                 parts.status,
-                &text[..text.len().min(600)]
+                text.chars().take(600).collect::<String>()
             );
         }
         Incoming { status: parts.status.as_u16(), headers: parts.headers, body }
@@ -413,10 +414,10 @@ impl World {
             let now = answered(&self.emulator, ROOK, ("GET", path), None, &Value::Null).1;
             now["@odata.etag"].as_str().map(str::to_owned)
         };
-        if it.headers.contains_key("if-match") {
-            if let Some(tag) = tag(it.target.trim_start_matches("/v1.0")) {
-                it.headers.insert("if-match", tag.parse().unwrap());
-            }
+        if it.headers.contains_key("if-match")
+            && let Some(tag) = tag(it.target.trim_start_matches("/v1.0"))
+        {
+            it.headers.insert("if-match", tag.parse().unwrap());
         }
         for part in it.body["requests"].as_array_mut().into_iter().flatten() {
             let Some(tag) = part["url"].as_str().and_then(tag) else { continue };
@@ -451,7 +452,7 @@ impl Truth {
         }
     }
 
-    fn now(&self, id: &str, field: &str) -> Option<&(Instant, Value, By)> {
+    fn now(&self, id: &str, field: &str) -> Option<&Held> {
         self.values.get(&(id.to_owned(), field.to_owned()))?.last()
     }
 
@@ -497,8 +498,11 @@ impl Truth {
         let oldest = Instant::now().checked_sub(VALID);
         let since = |at: Instant| oldest.is_some_and(|oldest| at < oldest);
         let mut stale = Vec::new();
+        let own = |id: &str| self.commits.iter().any(|it| it.by == By::Run(run) && it.id == id);
         for fact in self.facts.get(&run).into_iter().flatten() {
             let held = match fact {
+                // What was decided on it is written.
+                Fact::Field(id, ..) if own(id) => true,
                 Fact::Field(id, field, value) => {
                     let key = (id.clone(), (*field).to_owned());
                     let all = self.values.get(&key).map(Vec::as_slice).unwrap_or_default();
@@ -686,6 +690,12 @@ enum Fate {
     Silent,
     Late,
     Doubled,
+}
+
+/// Returns whether every request is printed.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings")]
+pub(super) fn traced() -> bool {
+    std::env::var_os("PLANWRIGHT_TEST_TRACE").is_some()
 }
 
 /// Asks the service as somebody.

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::model::time::day_of_moment;
+use crate::model::time::day_of_date;
 use crate::model::{Bucket, Category, Plan, PlanDetails, Priority, Task, TaskDetails, link};
 
 /// The marks of one plan, bucket or task; in a file, one line.
@@ -51,10 +51,10 @@ pub fn day_text(day: Option<Date>) -> String {
     day.map(|it| it.to_string()).unwrap_or_default()
 }
 
-/// Returns the text of the day that a moment falls on; empty for none.
+/// Returns the text of the day that a start or due date stands for; empty for none.
 #[must_use]
 pub fn day_text_of(moment: Option<Timestamp>, zone: &TimeZone) -> String {
-    day_text(moment.map(|it| day_of_moment(it, zone)))
+    day_text(moment.map(|it| day_of_date(it, zone)))
 }
 
 /// Returns the name of a priority, or its number where the name stands for another.

@@ -41,8 +41,11 @@ impl Task {
     fn recurrence_given(&self, map: &Map) -> Fallible<Recurrence> {
         let session = &self.session;
         let get = |key| session.task_field(&self.id, key).or_raise(session);
-        let first = get(TaskField::START)?.or(get(TaskField::DUE)?).unwrap_or(session.now());
-        let mut given = Given::starting(Date::of_moment(first, session).to_write()?);
+        let first = match get(TaskField::START)?.or(get(TaskField::DUE)?) {
+            Some(date) => Date::of_date(date, session),
+            None => Date::of_moment(session.now(), session),
+        };
+        let mut given = Given::starting(first.to_write()?);
         for (name, value) in map {
             let number = || match value.as_int().ok().and_then(|it| u32::try_from(it).ok()) {
                 Some(number) => Ok(Some(number)),
@@ -96,7 +99,7 @@ mod functions {
     /// Whether it is put away with its plan (beta).
     #[rhai_fn(get = "is_archived", pure, volatile, return_raw)]
     pub fn task_is_archived(task: &mut Task) -> Fallible<bool> {
-        Ok(task.beta(TaskField::IS_ARCHIVED)?)
+        task.beta(TaskField::IS_ARCHIVED)
     }
 
     /// Its schedule as a map of `type`, `interval`, `start`, `next` and what else the type uses;
@@ -105,7 +108,7 @@ mod functions {
     #[rhai_fn(get = "recurrence", pure, volatile, return_raw)]
     pub fn recurrence(task: &mut Task) -> Fallible<Dynamic> {
         let Some(it) = task.beta(TaskField::RECURRENCE)? else { return Ok(Dynamic::UNIT) };
-        let day = |moment| Dynamic::from(Date::of_moment(moment, &task.session));
+        let day = |date| Dynamic::from(Date::of_date(date, &task.session));
         let word = |value: Value| Dynamic::from(value.as_str().unwrap_or_default().to_owned());
         let json = |value: &dyn Fn() -> serde_json::Result<Value>| value().unwrap_or_default();
         let kind = it.pattern.kind;
@@ -164,7 +167,7 @@ mod functions {
         if !session.facts().beta {
             return Err(Error::NeedsBeta("is_archived")).or_raise(session);
         }
-        Ok(session.plan_field(&plan.id, PlanField::IS_ARCHIVED).or_raise(session)?)
+        session.plan_field(&plan.id, PlanField::IS_ARCHIVED).or_raise(session)
     }
 
     /// Puts the plan away with everything in it, and says why (beta).

@@ -134,6 +134,6 @@ mod functions {
     /// Its name, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn bucket_to_string(bucket: &mut Bucket) -> Fallible<String> {
-        Ok(bucket.get(BucketField::NAME)?)
+        bucket.get(BucketField::NAME)
     }
 }

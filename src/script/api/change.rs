@@ -204,7 +204,8 @@ mod functions {
     /// Its number in the set.
     #[rhai_fn(get = "n", pure)]
     pub fn n(change: &mut ChangeView) -> i64 {
-        i64::try_from(change.at + 1).unwrap_or(i64::MAX)
+        let n = change.set.changes().get(change.at).map_or(change.at + 1, |it| it.n);
+        i64::try_from(n).unwrap_or(i64::MAX)
     }
 
     /// The plan, bucket or task as it was read; `()` for a new one.

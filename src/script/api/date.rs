@@ -11,7 +11,7 @@ use rhai::plugin::{
 };
 
 use crate::host::Session;
-use crate::model::time::{day_of_moment, moment_of_day};
+use crate::model::time::{day_of_date, day_of_moment, moment_of_day};
 use crate::script::api::{Fallible, frozen, invalid, kind_of, run_of};
 
 /// A day; one that came from a moment (a creation time, `now()`) knows that moment too.
@@ -29,6 +29,11 @@ pub(crate) struct Days(pub(crate) i64);
 impl Date {
     pub(crate) fn of_day(day: civil::Date, session: &Session) -> Self {
         Self { day, moment: None, zone: session.zone() }
+    }
+
+    /// Takes a start or due date: days to people, whatever hour the service keeps.
+    pub(crate) fn of_date(date: Timestamp, session: &Session) -> Self {
+        Self::of_day(day_of_date(date, &session.zone()), session)
     }
 
     pub(crate) fn of_moment(moment: Timestamp, session: &Session) -> Self {

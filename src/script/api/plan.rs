@@ -257,7 +257,7 @@ mod functions {
     /// Its title, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn plan_to_string(plan: &mut Plan) -> Fallible<String> {
-        Ok(plan.get(PlanField::TITLE)?)
+        plan.get(PlanField::TITLE)
     }
 }
 

@@ -67,10 +67,8 @@ impl Task {
         Ok(value)
     }
 
-    /// Start and due are days to people, whatever hour the service keeps.
-    fn day_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
-        let day = |it| Date::of_day(Date::of_moment(it, &self.session).day, &self.session);
-        moment.map_or(Dynamic::UNIT, |it| Dynamic::from(day(it)))
+    fn day_or_unit(&self, date: Option<jiff::Timestamp>) -> Dynamic {
+        date.map_or(Dynamic::UNIT, |date| Dynamic::from(Date::of_date(date, &self.session)))
     }
 
     fn date_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
@@ -81,7 +79,7 @@ impl Task {
     fn days_overdue(&self) -> Fallible<Option<i64>> {
         let (percent, due) = (self.get(TaskField::PERCENT)?, self.get(TaskField::DUE)?);
         let Some(due) = due.filter(|_| percent < 100) else { return Ok(None) };
-        let due = Date::of_moment(due, &self.session).day;
+        let due = Date::of_date(due, &self.session).day;
         let span = due.until(self.session.today());
         Ok(span.ok().map(|it| i64::from(it.get_days())).filter(|days| *days > 0))
     }
@@ -537,7 +535,7 @@ mod functions {
     /// Its title, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn task_to_string(task: &mut Task) -> Fallible<String> {
-        Ok(task.get(TaskField::TITLE)?)
+        task.get(TaskField::TITLE)
     }
 }
 
@@ -549,7 +547,7 @@ fn same_day_or(
     session: &Session,
 ) -> Fallible<Option<jiff::Timestamp>> {
     let Some(day) = day else { return Ok(None) };
-    match old.filter(|moment| Date::of_moment(*moment, session).day == day.day) {
+    match old.filter(|date| Date::of_date(*date, session).day == day.day) {
         Some(kept) => Ok(Some(kept)),
         None => day.to_write().map(Some),
     }

@@ -12,7 +12,7 @@ use crate::host::{Failure, Session};
 use crate::script::api::given::{each, priority_given, progress_given, text_given};
 use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, invalid, kind_of, run_of};
 use crate::script::convert::{from_json, to_json};
-use crate::script::testing::{Play, Wanted, What};
+use crate::script::testing::{Play, Point, Wanted, What};
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "testing", functions);
@@ -252,6 +252,24 @@ fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
     Ok((title, json!({ "groups": [group], "plans": [plan] })))
 }
 
+/// Has somebody else change a task.
+fn meddle(ctx: &NativeCallContext, at: Point, task: &Task, fields: &Map) -> Fallible<()> {
+    let (session, play) = play_of(ctx)?;
+    apply(&session, &play)?;
+    let (of_task, of_details) = outside_edit(&session, fields)?;
+    for (is_details, body) in [(false, of_task), (true, of_details)] {
+        if body.as_object().is_some_and(|it| !it.is_empty()) {
+            play.stage.meddle(at, &task.id, is_details, body).map_err(|it| refused(&it))?;
+        }
+    }
+    Ok(())
+}
+
+fn renamed(task: &Task) -> Fallible<Map> {
+    let title = task.session.task(&task.id).or_raise(&task.session)?.title;
+    Ok([("title".into(), format!("{title} (changed by somebody else)").into())].into())
+}
+
 /// What a test has somebody else change, as the bodies of a PATCH of the task and its details.
 fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
     let (mut task, mut details) = (serde_json::Map::new(), serde_json::Map::new());
@@ -458,28 +476,34 @@ mod functions {
         apply(&session, &play)
     }
 
-    /// Has somebody else rename the task right before the next run writes to it.
+    /// Has somebody else rename the task once the next run has decided, before it compares what it
+    /// read with the board.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_on(ctx: NativeCallContext, task: Task) -> Fallible<()> {
-        let title = task.session.task(&task.id).or_raise(&task.session)?.title;
-        let mut fields = Map::new();
-        fields.insert("title".into(), format!("{title} (changed by somebody else)").into());
-        conflict_with(ctx, task, fields)
+        let fields = renamed(&task)?;
+        meddle(&ctx, Point::Decided, &task, &fields)
     }
 
-    /// Has somebody else change these fields of the task right before the next run writes to it:
-    /// `conflict_on(task, #{ progress: "completed" })`.
+    /// Has somebody else change these fields of the task once the next run has decided, before it
+    /// compares what it read with the board: `conflict_on(task, #{ progress: "completed" })`.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
-        let (session, play) = play_of(&ctx)?;
-        apply(&session, &play)?;
-        let (of_task, of_details) = outside_edit(&session, &fields)?;
-        for (is_details, body) in [(false, of_task), (true, of_details)] {
-            if body.as_object().is_some_and(|it| !it.is_empty()) {
-                play.stage.meddle(&task.id, is_details, body).map_err(|it| refused(&it))?;
-            }
-        }
-        Ok(())
+        meddle(&ctx, Point::Decided, &task, &fields)
+    }
+
+    /// Has somebody else rename the task in the last moment, right before the next run writes to
+    /// it.
+    #[rhai_fn(name = "conflict_at_write", volatile, return_raw)]
+    pub fn conflict_at_write(ctx: NativeCallContext, task: Task) -> Fallible<()> {
+        let fields = renamed(&task)?;
+        meddle(&ctx, Point::Writing, &task, &fields)
+    }
+
+    /// Has somebody else change these fields of the task in the last moment, right before the next
+    /// run writes to it.
+    #[rhai_fn(name = "conflict_at_write", volatile, return_raw)]
+    pub fn conflict_at_write_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
+        meddle(&ctx, Point::Writing, &task, &fields)
     }
 
     /// Fails the test unless it is true.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::change::ChangeSet;
-use crate::change::apply::tests::{ms, tag};
+use crate::change::apply::tests::tag;
 use crate::change::apply::{
     Answer, Candidate, Effect, End, Job, Ledger, Look, Lost, Machine, Probed, Rules, Seen, State,
     StepNo, Target, match_lost,
@@ -39,10 +39,87 @@ pub(in crate::change::apply) struct Weather {
     pub(in crate::change::apply) unavailable: u64,
     pub(in crate::change::apply) lost_after: u64,
     pub(in crate::change::apply) lost_before: u64,
-    /// How many writes a second are let through.
-    pub(in crate::change::apply) per_second: Option<u64>,
+    /// How many writes are let through.
+    pub(in crate::change::apply) limit: Option<Limit>,
+    /// Waits are asked for in whole seconds, rounded up.
+    pub(in crate::change::apply) whole_seconds: bool,
+    /// After so many writes, so many a second are let through.
+    pub(in crate::change::apply) later: Option<(u32, f64)>,
+    /// One write is refused for no reason, after so many.
+    pub(in crate::change::apply) hiccup: Option<u32>,
+    /// A request takes between half the usual time and one and a half times that.
+    pub(in crate::change::apply) jitter: bool,
     /// Someone else edits what is about to be written, one time in so many.
     pub(in crate::change::apply) others: u64,
+}
+
+/// How a service counts writes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::change::apply) enum Limit {
+    /// So many a second in the long run, so many at once after a rest.
+    Bucket { per_second: f64, burst: f64 },
+    /// So many in each stretch of so many seconds.
+    Stretch { writes: u32, seconds: f64 },
+}
+
+impl Limit {
+    pub(in crate::change::apply) const fn per_second(rate: f64) -> Self {
+        Self::Bucket { per_second: rate, burst: rate }
+    }
+}
+
+/// How far a limit is used up.
+#[derive(Clone, Copy, Default)]
+pub(in crate::change::apply) struct Used {
+    /// What is left of a burst.
+    tokens: Option<f64>,
+    /// When that was so, or when the stretch began.
+    since: Duration,
+    in_stretch: u32,
+    taken: u32,
+    had_hiccup: bool,
+}
+
+impl Used {
+    /// Takes a write, or tells how many seconds to wait.
+    fn take(&mut self, weather: &Weather, now: Duration) -> Result<(), f64> {
+        // What overtakes another on its way does not take time back.
+        let now = now.max(self.since);
+        let passed = now.saturating_sub(self.since).as_secs_f64();
+        if weather.hiccup == Some(self.taken) && !std::mem::replace(&mut self.had_hiccup, true) {
+            return Err(1.0);
+        }
+        match weather.limit {
+            None => {}
+            Some(Limit::Bucket { mut per_second, burst }) => {
+                if let Some((after, rate)) = weather.later
+                    && self.taken >= after
+                {
+                    per_second = rate;
+                }
+                let tokens = self.tokens.map_or(burst, |it| (it + passed * per_second).min(burst));
+                (self.tokens, self.since) = (Some(tokens), now);
+                if tokens < 1.0 - 1e-6 {
+                    return Err((1.0 - tokens) / per_second);
+                }
+                self.tokens = Some(tokens - 1.0);
+            }
+            Some(Limit::Stretch { writes, seconds }) => {
+                if self.taken == 0 {
+                    self.since = now;
+                } else if passed >= seconds - 1e-6 {
+                    self.since += Duration::from_secs_f64((passed / seconds).floor() * seconds);
+                    self.in_stretch = 0;
+                }
+                if self.in_stretch == writes {
+                    return Err(seconds - now.saturating_sub(self.since).as_secs_f64());
+                }
+                self.in_stretch += 1;
+            }
+        }
+        self.taken += 1;
+        Ok(())
+    }
 }
 
 /// A task in the model: what was written to it, one after another.
@@ -60,8 +137,7 @@ pub(in crate::change::apply) struct Model {
     pub(in crate::change::apply) weather: Weather,
     pub(in crate::change::apply) dice: Dice,
     pub(in crate::change::apply) tasks: BTreeMap<String, Kept>,
-    pub(in crate::change::apply) tokens: f64,
-    pub(in crate::change::apply) filled: Duration,
+    pub(in crate::change::apply) used: Used,
     pub(in crate::change::apply) n_made: usize,
     /// In the order in which they were carried out.
     pub(in crate::change::apply) log: Vec<String>,
@@ -84,8 +160,7 @@ impl Model {
             weather,
             dice: Dice(seed),
             tasks: tasks.iter().map(|it| (it.value.id.to_string(), kept(it))).collect(),
-            tokens: weather.per_second.map_or(0.0, |it| it as f64),
-            filled: Duration::ZERO,
+            used: Used::default(),
             n_made: 0,
             log: Vec::new(),
         }
@@ -98,15 +173,9 @@ impl Model {
 
     /// Takes one write; says what its answer is.
     fn write(&mut self, now: Duration, job: &Job, tag_given: Option<&ETag>) -> Answer {
-        if let Some(rate) = self.weather.per_second {
-            let rate = rate as f64;
-            let passed = now.saturating_sub(self.filled).as_secs_f64();
-            (self.tokens, self.filled) = ((self.tokens + passed * rate).min(rate), now);
-            if self.tokens < 1.0 - 1e-9 {
-                let wait = Duration::from_secs_f64((1.0 - self.tokens) / rate);
-                return Answer::Throttled(Some(wait + ms(1)));
-            }
-            self.tokens -= 1.0;
+        if let Err(wait) = self.used.take(&self.weather, now) {
+            let wait = if self.weather.whole_seconds { wait.ceil() } else { wait + 0.001 };
+            return Answer::Throttled(Some(Duration::from_secs_f64(wait)));
         }
         match job {
             Job::CreateTask(task) => {
@@ -210,6 +279,10 @@ pub(in crate::change::apply) struct Outcome {
     /// Requests that left before the service had asked to come back.
     pub(in crate::change::apply) early: usize,
     pub(in crate::change::apply) largest: usize,
+    /// Writes that were refused before it was known that anything is.
+    pub(in crate::change::apply) unwarned: usize,
+    /// How often it was refused anew: what was under way at a refusal does not count.
+    pub(in crate::change::apply) refusals: usize,
 }
 
 /// Carries out a set against the model, an answer taking so long.
@@ -223,9 +296,10 @@ pub(in crate::change::apply) fn simulate(
     let mut now = Duration::ZERO;
     let mut coming: VecDeque<(Duration, Event)> = VecDeque::new();
     let (mut requests, mut early, mut largest) = (0, 0, 0);
+    let (mut unwarned, mut refusals, mut warned_at) = (0, 0, None);
     let mut closed_until = Duration::ZERO;
     enum Event {
-        Answered(Vec<(StepNo, Answer)>),
+        Answered(Duration, Vec<(StepNo, Answer)>),
         Looked(Vec<(StepNo, Look)>),
         Probed(Vec<(StepNo, Probed)>),
     }
@@ -238,9 +312,13 @@ pub(in crate::change::apply) fn simulate(
                     early += usize::from(now < closed_until);
                     check_order(&machine, &steps);
                     let jobs: Vec<_> = steps.iter().map(|no| machine.job(*no).unwrap()).collect();
+                    let mut latency = latency;
+                    if model.weather.jitter {
+                        latency = latency * (50 + model.dice.roll(100) as u32) / 100;
+                    }
                     let answers = model.request(now + latency / 2, &jobs, in_order);
                     let answers = steps.into_iter().zip(answers).collect();
-                    coming.push_back((now + latency, Event::Answered(answers)));
+                    coming.push_back((now + latency, Event::Answered(now, answers)));
                 }
                 Effect::Look(steps) => {
                     let look = |no: &StepNo| {
@@ -282,16 +360,29 @@ pub(in crate::change::apply) fn simulate(
             }
         }
         if machine.is_done() && coming.is_empty() {
-            return Outcome { machine, model, took: now, requests, early, largest };
+            return Outcome {
+                machine,
+                model,
+                took: now,
+                requests,
+                early,
+                largest,
+                unwarned,
+                refusals,
+            };
         }
         let next = coming.iter().map(|it| it.0).chain(machine.wakes_at(Some(now))).min();
         now = next.expect("nothing will ever happen again");
         while let Some(at) = coming.iter().position(|it| it.0 <= now) {
             match coming.remove(at).unwrap().1 {
-                Event::Answered(answers) => {
+                Event::Answered(sent_at, answers) => {
                     for (_, answer) in &answers {
                         if let Answer::Throttled(Some(wait)) = answer {
                             closed_until = closed_until.max(now + *wait);
+                            if warned_at.is_none_or(|at| sent_at >= at) {
+                                (refusals, warned_at) = (refusals + 1, Some(now));
+                            }
+                            unwarned += usize::from(refusals == 1);
                         }
                     }
                     machine.answered(now, answers);

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::settings;
+use crate::cli::files::{self, Access};
 use crate::script::Workspace;
 use crate::script::workspace::CONFIG_FILE;
 
@@ -83,7 +83,7 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
                 .caused_by(&error)
         })?;
     }
-    settings::write_whole(path, text)
+    files::write(path, text, Access::Usual)
 }
 
 const CONFIG: &str = "\

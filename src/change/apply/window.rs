@@ -1,0 +1,220 @@
+//! How much may be under way at once, and when: the window of writes, the rate that the service
+//! has been seen to take, the pace that a person asks for, and when to give up on all of it.
+
+mod rate;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::time::Duration;
+
+pub use crate::change::apply::window::rate::Learned;
+use crate::change::apply::window::rate::{Rate, Refusal};
+
+/// The most writes that one batch takes (planner-api.md 8.4).
+pub(crate) const BATCH: usize = 20;
+/// So many may be under way in the beginning, and so many more after each window that went well:
+/// five hundred writes take five round trips, and what is refused when a burst is used up
+/// is a window at most.
+const FIRST: usize = 3 * BATCH;
+/// And so many at most.
+const MAX: usize = 16 * BATCH;
+/// While the rate is a guess: what that could cost is bounded by what is under way.
+const GUESSING: usize = 15;
+/// What a run may spend on requests that fail for the service's sake, in shares of a success.
+const CREDIT: u32 = 100;
+/// What such a failure costs.
+const COST: u32 = 5;
+
+/// What limits the sending of writes.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    /// How many writes may be under way.
+    size: usize,
+    /// How many have gone through since it grew.
+    grown_by: usize,
+    /// What is under way, by the moment of sending.
+    under_way: BTreeMap<Duration, usize>,
+    /// What the service took before it asked for patience, and since when.
+    taken: f64,
+    began: Option<Duration>,
+    /// What it takes, once it has asked for patience.
+    rate: Option<Rate>,
+    /// When it did so last: what was sent before says nothing new.
+    heard_at: Option<Duration>,
+    /// Nothing goes out before.
+    closed_until: Duration,
+    /// How many writes may go out in a second, and when the next one may.
+    pace: Option<(f64, Duration)>,
+    credit: u32,
+}
+
+impl Window {
+    pub(crate) fn new(writes_per_second: Option<u32>, learned: Option<Learned>) -> Self {
+        Self {
+            size: if learned.is_some() { MAX } else { FIRST },
+            grown_by: 0,
+            under_way: BTreeMap::new(),
+            taken: 0.0,
+            began: None,
+            rate: learned.map(Rate::known),
+            heard_at: None,
+            closed_until: Duration::ZERO,
+            pace: writes_per_second.filter(|it| *it > 0).map(|it| (f64::from(it), Duration::ZERO)),
+            credit: CREDIT,
+        }
+    }
+
+    /// Returns what has been learned of the service.
+    pub(crate) fn learned(&self) -> Option<Learned> {
+        self.rate.as_ref().map(Rate::learned)
+    }
+
+    /// Returns how many writes may go out now.
+    pub(crate) fn free(&self, now: Duration) -> usize {
+        if now < self.opens_at() {
+            return 0;
+        }
+        let paced = match self.pace {
+            // A second's worth at once, so that batches fill.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate is positive and small"
+            )]
+            Some((rate, _)) => (rate as usize).max(1),
+            None => usize::MAX,
+        };
+        let learned = self.rate.as_ref().map_or(usize::MAX, |rate| rate.free(now));
+        let under_way = self.under_way.values().sum();
+        self.size.saturating_sub(under_way).min(paced).min(learned)
+    }
+
+    /// Returns when writes may go out again.
+    pub(crate) fn opens_at(&self) -> Duration {
+        let paced = self.pace.map_or(Duration::ZERO, |(_, at)| at);
+        let learned = self.rate.as_ref().map_or(Duration::ZERO, Rate::opens_at);
+        self.closed_until.max(paced).max(learned)
+    }
+
+    /// Returns when the service may be asked for anything again.
+    pub(crate) const fn closed_until(&self) -> Duration {
+        self.closed_until
+    }
+
+    pub(crate) fn sent(&mut self, now: Duration, writes: usize) {
+        *self.under_way.entry(now).or_default() += writes;
+        self.began.get_or_insert(now);
+        if let Some((rate, at)) = &mut self.pace {
+            let writes = u32::try_from(writes).unwrap_or(u32::MAX);
+            *at = now.max(*at) + Duration::from_secs_f64(f64::from(writes) / *rate);
+        }
+        if let Some(rate) = &mut self.rate {
+            rate.sent(now, writes);
+        }
+    }
+
+    /// Notes that so many writes that were sent at a moment are answered, however.
+    pub(crate) fn answered(&mut self, sent_at: Duration, writes: usize) {
+        let Some(left) = self.under_way.get_mut(&sent_at) else { return };
+        *left = left.saturating_sub(writes);
+        if *left == 0 {
+            self.under_way.remove(&sent_at);
+        }
+    }
+
+    /// Notes that the service took a write that was sent at a moment, whatever came of it.
+    pub(crate) fn taken(&mut self, now: Duration, sent_at: Duration) {
+        let Some(rate) = &mut self.rate else {
+            self.taken += 1.0;
+            self.grown_by += 1;
+            if self.grown_by >= self.size {
+                (self.size, self.grown_by) = ((self.size + BATCH).min(MAX), 0);
+            }
+            return;
+        };
+        rate.taken(now, sent_at);
+        // Doubled for each window that went well.
+        self.size = (self.size + 1).min(MAX);
+    }
+
+    /// Notes that a write was done.
+    pub(crate) fn done(&mut self) {
+        self.credit = (self.credit + 1).min(CREDIT);
+    }
+
+    /// Notes that the service asked for patience, in answer to what was sent at a moment.
+    pub(crate) fn throttled(&mut self, now: Duration, sent_at: Duration, wait: Duration) {
+        self.closed_until = self.closed_until.max(now + wait);
+        let is_new = self.heard_at.is_none_or(|heard_at| heard_at <= sent_at);
+        let later = (Bound::Excluded(sent_at), Bound::Unbounded);
+        let sent_since = self.under_way.range(later).map(|(_, writes)| writes).sum();
+        let refusal = Refusal { sent_at, heard_at: now, wait, sent_since };
+        match &mut self.rate {
+            Some(rate) if is_new => {
+                // A refusal that no trial has asked for: the rate is not what it was.
+                let is_sure = !rate.is_guess() && rate.is_on_trial();
+                rate.refused(refusal);
+                self.size = if is_sure { MAX } else { GUESSING };
+            }
+            Some(_) => return,
+            None => {
+                let began = self.began.unwrap_or(sent_at);
+                let seconds = sent_at.saturating_sub(began).as_secs_f64();
+                self.rate = Some(Rate::guess((self.taken, seconds), refusal));
+                self.size = GUESSING;
+            }
+        }
+        self.heard_at = Some(now);
+    }
+
+    /// Notes that a request failed for the service's sake; returns whether to go on at all.
+    pub(crate) fn failed(&mut self) -> bool {
+        self.credit = self.credit.saturating_sub(COST);
+        self.credit > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn the_window_grows_by_a_batch() {
+        let mut window = Window::new(None, None);
+        assert_eq!(window.free(ms(0)), 60);
+        window.sent(ms(0), 60);
+        assert_eq!(window.free(ms(0)), 0);
+        for _ in 0..60 {
+            window.taken(ms(50), ms(0));
+        }
+        window.answered(ms(0), 60);
+        assert_eq!(window.free(ms(50)), 80);
+    }
+
+    #[test]
+    fn a_pace_is_kept() {
+        let mut window = Window::new(Some(10), None);
+        assert_eq!(window.free(ms(0)), 10);
+        window.sent(ms(0), 10);
+        window.answered(ms(0), 10);
+        assert_eq!(window.free(ms(999)), 0);
+        assert_eq!(window.free(ms(1000)), 10);
+    }
+
+    #[test]
+    fn a_service_that_only_fails_is_left_alone() {
+        let mut window = Window::new(None, None);
+        assert_eq!((0..100).position(|_| !window.failed()), Some(19));
+        let mut window = Window::new(None, None);
+        // One failure in ten is lived with for ever.
+        let all_well = (0..1000).all(|at| {
+            window.done();
+            at % 10 != 0 || window.failed()
+        });
+        assert!(all_well);
+    }
+}

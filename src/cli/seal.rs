@@ -1,0 +1,78 @@
+//! The key that seals saved change sets: made when it is first needed, kept in the state folder.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use crate::change::SealKey;
+use crate::cli::args::Global;
+use crate::cli::error::CommandError;
+use crate::cli::{files, settings};
+
+const NAME: &str = "seal.key";
+
+/// Returns the key of the state folder.
+pub(crate) fn key(global: &Global) -> Result<SealKey, CommandError> {
+    let folder = settings::state_dir(global)?;
+    settings::make_private_dir(&folder)?;
+    let path = folder.join(NAME);
+    match open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes)
+                .map_err(io::Error::from)
+                .and_then(|()| files::create(&path, &bytes))
+                .map_err(|error| broken(&path, "make").caused_by(&error))?;
+            // Another process may have been first.
+            read(&path, open(&path))
+        }
+        opened => read(&path, opened),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    options.open(path)
+}
+
+fn read(path: &Path, opened: io::Result<File>) -> Result<SealKey, CommandError> {
+    let failed = |error: io::Error| broken(path, "read").caused_by(&error);
+    let mut file = opened.map_err(failed)?;
+    if !is_ours(&file).map_err(failed)? {
+        let message = format!("`{}` is not a file of yours alone", path.display());
+        return Err(CommandError::new("io", message).hint(
+            "whoever can read it can seal change sets: remove it, and a new one is made; what was sealed with it needs `--unsealed` then",
+        ));
+    }
+    let mut bytes = Vec::new();
+    (&mut file).take(33).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = bytes.try_into().map_err(|_| {
+        broken(path, "use").hint("it is not as it was made: remove it, and a new one is made")
+    })?;
+    Ok(SealKey::new(bytes))
+}
+
+/// Tells whether nobody else can have written the key, or read it.
+#[cfg(unix)]
+fn is_ours(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = file.metadata()?;
+    let owner = rustix::process::geteuid().as_raw();
+    Ok(found.is_file() && found.uid() == owner && found.mode() & 0o077 == 0)
+}
+
+#[cfg(not(unix))]
+fn is_ours(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.is_file())
+}
+
+fn broken(path: &Path, what: &str) -> CommandError {
+    CommandError::new("io", format!("cannot {what} the key `{}`", path.display()))
+}
