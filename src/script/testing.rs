@@ -83,12 +83,27 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// It was not applied.
     fn apply(&self, user: &str, set: ChangeSet) -> Result<(), Failure>;
 
-    /// Has somebody else change a task right before the next run's write to it: the body of a
-    /// PATCH, of the task or of its details.
+    /// Has somebody else change a task while the next run is under way: the body of a PATCH, of
+    /// the task or of its details.
     ///
     /// # Errors
-    /// It can not be arranged.
-    fn meddle(&self, task: &TaskId, details: bool, body: Value) -> Result<(), Failure>;
+    /// It cannot be arranged.
+    fn meddle(
+        &self,
+        task: &TaskId,
+        details: bool,
+        body: Value,
+        when: Meddling,
+    ) -> Result<(), Failure>;
+}
+
+/// When somebody else comes between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meddling {
+    /// Once the run is drafted and judged, before it validates what it rests on.
+    BeforeValidation,
+    /// After that, right before the write.
+    AtWrite,
 }
 
 /// What a running test knows beside the board.
