@@ -319,13 +319,18 @@ impl Session {
         draft.finish()
     }
 
-    /// Returns a key for a new checklist item, unlike any that another run would choose: any
-    /// text is a key (planner-api.md 1.10).
+    /// Returns a key for a new checklist item, unlike any that another run would choose: a GUID, as
+    /// Microsoft's page asks for. It follows from the run and how many there were before, so that a
+    /// replay comes to the same one and writes the item once.
     #[must_use]
     pub fn new_item_key(&self) -> String {
+        use sha2::{Digest as _, Sha256};
         let mut state = self.state();
         state.n_keys += 1;
-        format!("{}-{:03}", state.draft.nonce(), state.n_keys)
+        let digest = Sha256::digest(format!("{}-{}", state.draft.nonce(), state.n_keys));
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
     /// Returns the seed of the run's random numbers, and how many were drawn before.
