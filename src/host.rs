@@ -18,8 +18,6 @@ pub mod progress;
 pub mod recover;
 pub mod report;
 pub mod run;
-#[cfg(test)]
-mod tests;
 mod thread;
 
 pub mod clock;

@@ -27,3 +27,7 @@ pub mod cli;
 
 // The embedded Planner. Shares `wire` and `model` with the client, and no behaviour.
 pub mod emulator;
+
+// Whole runs in virtual time.
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! The stage of a test: an emulator of its own, a clock that stands, a journal that goes away.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,11 +17,12 @@ use crate::cli::context::agent_of;
 use crate::cli::error::CommandError;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
 use crate::graph::{BaseUrl, Client, Secret};
-use crate::host::{Failure, Host, Session, Start, StateFolder, Status, Stop, Watch};
+use crate::host::{Failure, Host, Judge, Session, Start, StateFolder, Status, Stop, Watch};
 use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
+use crate::policy::Ruling;
 use crate::script::coverage::Coverage;
-use crate::script::testing::{Point, Stage, TestFile, USER, Wanted, What};
+use crate::script::testing::{Meddling, Stage, TestFile, USER, Wanted, What};
 use crate::script::{Policies, Skill, Workspace};
 
 /// When a test plays that does not say: a Friday morning.
@@ -40,6 +42,44 @@ impl Clock for StageClock {
     }
 }
 
+/// What somebody else is to edit before the next run validates, and what of it did not succeed.
+#[derive(Debug, Default)]
+struct Between {
+    edits: Mutex<Vec<Edit>>,
+    failed: Mutex<Vec<Edit>>,
+}
+
+/// The policies, and somebody who edits once they have judged: by then a run has drafted on what
+/// was there before, and has yet to validate that it still is.
+struct Meddled {
+    policies: Policies,
+    emulator: Emulator,
+    between: Arc<Between>,
+}
+
+impl Judge for Meddled {
+    fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
+        let rulings = self.policies.judge(session, set, start);
+        // A dry run writes nothing that could collide.
+        if !start.dry_run {
+            for edit in std::mem::take(&mut *unpoisoned(&self.between.edits)) {
+                if !self.emulator.edit(&edit) {
+                    unpoisoned(&self.between.failed).push(edit);
+                }
+            }
+        }
+        rulings
+    }
+
+    fn digests(&self) -> BTreeMap<String, String> {
+        self.policies.digests()
+    }
+}
+
+fn unpoisoned<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What one test plays on.
 #[derive(Debug)]
 pub(crate) struct EmulatorStage {
@@ -50,8 +90,7 @@ pub(crate) struct EmulatorStage {
     workspace: Arc<Workspace>,
     runtime: Handle,
     interrupt: Arc<Stop>,
-    /// What somebody else does once the next program has decided.
-    decided: Arc<Mutex<Vec<Edit>>>,
+    between: Arc<Between>,
     coverage: Option<Arc<Coverage>>,
     folder: PathBuf,
     /// Ends the emulator's server with the stage.
@@ -91,7 +130,7 @@ impl EmulatorStage {
             workspace,
             runtime: runtime.clone(),
             interrupt,
-            decided: Arc::default(),
+            between: Arc::default(),
             coverage,
             folder,
             _serving: serving,
@@ -104,7 +143,7 @@ impl EmulatorStage {
         file: &TestFile,
         test: &str,
     ) -> (Vec<String>, Result<(), Failure>) {
-        let host = match self.host(USER, None, Policies::none()) {
+        let host = match self.host(USER, None, Arc::new(Policies::none())) {
             Ok(host) => host,
             Err(error) => return (Vec::new(), Err(error.failure)),
         };
@@ -130,7 +169,12 @@ impl EmulatorStage {
         Policies::in_force(&workspace, wanted.agent.as_deref())
     }
 
-    fn host(&self, user: &str, agent: Option<&str>, judge: Policies) -> Result<Host, CommandError> {
+    fn host(
+        &self,
+        user: &str,
+        agent: Option<&str>,
+        judge: Arc<dyn Judge>,
+    ) -> Result<Host, CommandError> {
         let limits = self.workspace.config.limits_of(agent);
         let base = self.base.clone();
         let base = if self.workspace.config.beta { base.beta() } else { base };
@@ -144,7 +188,7 @@ impl EmulatorStage {
             max_reads: limits.max_reads(),
             max_wishes: limits.max_wishes(),
             time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
-            judge: Arc::new(judge),
+            judge,
             quarantine: Duration::from_secs(1),
             writes_per_second: None,
             watch: Watch::default(),
@@ -182,22 +226,22 @@ impl EmulatorStage {
             force: wanted.force,
             dry_run: wanted.dry_run,
         };
-        let host = self.host(&wanted.user, wanted.agent.as_deref(), self.judge(wanted))?;
-        let (edits, emulator) = (Arc::clone(&self.decided), self.emulator.clone());
-        let program = move |session: &Session| {
-            let result = program.run(session);
-            let edits = std::mem::take(&mut *edits.lock().unwrap_or_else(PoisonError::into_inner));
-            // Before the next request, which is the first of those that compare.
-            let rules = edits.into_iter().map(|it| FaultRule::new(Action::Edit(it)).nth(1));
-            add_rules(&emulator, rules.collect())?;
-            result
+        let judge = Meddled {
+            policies: self.judge(wanted),
+            emulator: self.emulator.clone(),
+            between: Arc::clone(&self.between),
         };
-        let finished = self.runtime.block_on(host.run(start, Arc::new(program)));
+        let host = self.host(&wanted.user, wanted.agent.as_deref(), Arc::new(judge))?;
+        let finished = self.runtime.block_on(host.run(start, program));
+        if let Some(edit) = unpoisoned(&self.between.failed).pop() {
+            let message = format!("{} could not change the task: {}", edit.user, edit.body);
+            return Err(CommandError::new("invalid", message));
+        }
         Ok(serde_json::to_value(&finished.report).unwrap_or_default())
     }
 
     fn applied(&self, user: &str, set: ChangeSet) -> Result<(), CommandError> {
-        let host = self.host(user, None, Policies::none())?;
+        let host = self.host(user, None, Arc::new(Policies::none()))?;
         let start = Start {
             purpose: Purpose::Apply,
             skill: "test".to_owned(),
@@ -253,31 +297,27 @@ impl Stage for EmulatorStage {
         self.applied(user, set).map_err(|error| error.failure)
     }
 
-    fn meddle(&self, at: Point, task: &TaskId, details: bool, body: Value) -> Result<(), Failure> {
+    fn meddle(
+        &self,
+        task: &TaskId,
+        details: bool,
+        body: Value,
+        when: Meddling,
+    ) -> Result<(), Failure> {
         let path = format!("/planner/tasks/{task}{}", if details { "/details" } else { "" });
         let edit = Edit { user: "mei@bos.example".to_owned(), path: Some(path), body };
-        match at {
-            Point::Decided => {
-                self.decided.lock().unwrap_or_else(PoisonError::into_inner).push(edit);
-                Ok(())
-            }
-            Point::Writing => {
-                let rule = FaultRule::new(Action::Edit(edit)).on("PATCH", task.as_str()).nth(1);
-                add_rules(&self.emulator, vec![rule])
-            }
+        if when == Meddling::BeforeValidation {
+            unpoisoned(&self.between.edits).push(edit);
+            return Ok(());
         }
+        let rule = FaultRule::new(Action::Edit(edit)).on("PATCH", task.as_str()).nth(1);
+        // Rules that are set begin to count again: those that have had their effect stay out.
+        let waiting = self.emulator.faults().into_iter().filter(|fired| fired.fired == 0);
+        let rules = waiting.map(|fired| fired.rule).chain([rule]).collect();
+        self.emulator.set_faults(rules).map_err(|error| Failure {
+            code: "invalid".into(),
+            message: error.to_string(),
+            ..Failure::default()
+        })
     }
-}
-
-/// Adds rules to those that have not been met.
-fn add_rules(emulator: &Emulator, rules: Vec<FaultRule>) -> Result<(), Failure> {
-    if rules.is_empty() {
-        return Ok(());
-    }
-    let open = emulator.faults().into_iter().filter(|it| it.fired == 0).map(|it| it.rule);
-    emulator.set_faults(open.chain(rules).collect()).map_err(|error| Failure {
-        code: "invalid".into(),
-        message: error.to_string(),
-        ..Failure::default()
-    })
 }

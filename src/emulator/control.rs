@@ -16,6 +16,7 @@ mod rule;
 mod throttle;
 
 pub use editor::Edits;
+pub(crate) use editor::change;
 pub use faults::Fired;
 pub use lag::Lag;
 pub use log::{Logged, Origin};

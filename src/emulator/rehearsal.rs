@@ -2,7 +2,9 @@
 
 use std::io::ErrorKind;
 
-use crate::emulator::control::{Edits, FaultRule, Fired, InvalidRule, Lag, Logged, Throttle};
+use crate::emulator::control::{
+    self, Edit, Edits, FaultRule, Fired, InvalidRule, Lag, Logged, Throttle,
+};
 use crate::emulator::service::Emulator;
 
 impl Emulator {
@@ -51,6 +53,11 @@ impl Emulator {
     /// Forgets the requests.
     pub fn clear_requests(&self) {
         self.panel().log.clear();
+    }
+
+    /// Has somebody make a change now, on the tag that is there; tells whether it succeeded.
+    pub fn edit(&self, edit: &Edit) -> bool {
+        control::change(self, edit, "")
     }
 
     /// Lets somebody edit a plan in the background, in place of whoever does.

@@ -31,7 +31,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
@@ -329,14 +328,17 @@ impl Session {
         state.draft.clone().finish(&state.reads, &state.snapshot)
     }
 
-    /// Returns a key for a new checklist item: a GUID, as the service asks for, unlike any that
-    /// another run would choose, and the same when the program runs again.
+    /// Returns a key for a new checklist item, unlike any that another run would choose: a GUID, as
+    /// Microsoft's page asks for. It follows from the run and how many there were before, so that a
+    /// replay comes to the same one and writes the item once.
     #[must_use]
     pub fn new_item_key(&self) -> String {
+        use sha2::{Digest as _, Sha256};
         let mut state = self.state();
         state.n_keys += 1;
-        let digest = Sha256::digest(format!("{} {}", state.draft.nonce(), state.n_keys));
-        let bytes = digest.first_chunk().copied().unwrap_or_default();
+        let digest = Sha256::digest(format!("{}-{}", state.draft.nonce(), state.n_keys));
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 

@@ -83,21 +83,27 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// It was not applied.
     fn apply(&self, user: &str, set: ChangeSet) -> Result<(), Failure>;
 
-    /// Has somebody else change a task while the next run is at a point: the body of a PATCH, of
+    /// Has somebody else change a task while the next run is under way: the body of a PATCH, of
     /// the task or of its details.
     ///
     /// # Errors
     /// It cannot be arranged.
-    fn meddle(&self, at: Point, task: &TaskId, details: bool, body: Value) -> Result<(), Failure>;
+    fn meddle(
+        &self,
+        task: &TaskId,
+        details: bool,
+        body: Value,
+        when: Meddling,
+    ) -> Result<(), Failure>;
 }
 
-/// A point of a run.
+/// When somebody else comes between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// It has decided, and has not yet compared what it read with the board.
-    Decided,
-    /// It is about to write to the task.
-    Writing,
+pub enum Meddling {
+    /// Once the run is drafted and judged, before it validates what it rests on.
+    BeforeValidation,
+    /// After that, right before the write.
+    AtWrite,
 }
 
 /// What a running test knows beside the board.

@@ -107,6 +107,29 @@ fn a_script_adds_to_whatever_is_there_exactly_once() {
     }
 }
 
+/// What was sent once may have been done: a replay writes the same items, not others beside them.
+#[test]
+fn a_replay_keeps_the_keys_of_new_checklist_items_which_are_guids() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    meanwhile(&planner, at_the_write, json!({ "description": "Theirs" }));
+    let script =
+        set("description += \"!\"; t.add_checklist_item(\"A\"); t.add_checklist_item(\"B\")");
+    let report = place.script(&script, &["--json"]).code(0).json();
+    assert_eq!(report["stats"]["replays"], 1);
+    let bodies = planner.writes().into_iter().filter_map(|it| it.body);
+    let sent: Vec<Value> =
+        bodies.map(|it| it["checklist"].clone()).filter(|it| !it.is_null()).collect();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0], sent[1]);
+    let keys = sent[0].as_object().unwrap();
+    assert_eq!(keys.len(), 2);
+    for key in keys.keys() {
+        let guid = uuid::Uuid::parse_str(key).unwrap();
+        assert_eq!((guid.get_version_num(), guid.to_string()), (4, key.clone()));
+    }
+}
+
 #[test]
 fn a_script_decides_anew_on_what_it_read_and_does_not_write() {
     for (when, body) in [

@@ -164,7 +164,7 @@ fn a_deletion_rests_on_the_details_it_was_decided_on() {
     let script = format!(
         "let t = plan(\"{PLAN}\").task(\"{TASK}\"); if t.description == \"obsolete\" {{ t.delete(); }}"
     );
-    let path = details.clone();
+    let path = details;
     let report = decided_then(&planner, &place, &script, move |emulator| {
         edit(emulator, MEI, &path, &json!({ "description": "needed after all" }));
     });

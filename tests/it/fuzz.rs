@@ -23,7 +23,7 @@ use planwright::script::console::complete::{next, signature};
 use planwright::script::console::tokens::is_open;
 use planwright::script::console::{Console, Libraries};
 use planwright::script::lint::{self, Role};
-use planwright::script::testing::{Point, Stage, TestFile, Wanted};
+use planwright::script::testing::{Meddling, Stage, TestFile, Wanted};
 use planwright::script::{Budget, Config, Manifest, Policies, Skill, Workspace};
 use serde_json::{Map, Value, json};
 
@@ -374,10 +374,10 @@ impl Stage for Nowhere {
 
     fn meddle(
         &self,
-        _at: Point,
         _task: &TaskId,
         _details: bool,
         _body: Value,
+        _when: Meddling,
     ) -> Result<(), Failure> {
         Ok(())
     }

@@ -95,15 +95,8 @@ impl Names {
         for part in &mut parts {
             let is_id = part.len() == 28
                 && part.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_');
-            let is_guid = part.len() == 36 && part.bytes().filter(|it| *it == b'-').count() == 4;
-            if is_id || is_guid {
+            if is_id || uuid::Uuid::parse_str(part).is_ok() {
                 "{new}".clone_into(part);
-            }
-            if let Some((nonce, n)) = part.split_once('-')
-                && (nonce.len(), n.len()) == (12, 3)
-                && nonce.bytes().all(|it| it.is_ascii_hexdigit())
-            {
-                *part = format!("{{key{}}}", n.trim_start_matches('0'));
             }
         }
         parts.join("/")
@@ -114,7 +107,15 @@ impl Names {
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => items.iter().map(|it| self.value(it)).collect::<Vec<_>>().into(),
             Value::Object(map) => {
-                let entry = |(key, it): (&String, &Value)| (self.text(key), self.value(it));
+                // New items of a checklist are told apart by their places, the uppermost first.
+                let mut new: Vec<_> =
+                    map.keys().filter(|key| self.text(key.as_str()) == "{new}").collect();
+                new.sort_by_key(|key| std::cmp::Reverse(map[*key]["orderHint"].to_string()));
+                let entry = |(key, it): (&String, &Value)| {
+                    let n = new.iter().position(|new| *new == key);
+                    let name = n.map_or_else(|| self.text(key), |n| format!("{{key{}}}", n + 1));
+                    (name, self.value(it))
+                };
                 Value::Object(map.iter().map(entry).collect::<Map<_, _>>())
             }
             other => other.clone(),

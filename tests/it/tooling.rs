@@ -300,6 +300,57 @@ fn test_replayed() {
     assert_eq(run.stats.replays, 1);
     assert_eq(b.task("t").description, "b!");
 }
+fn test_decided_anew_before_validation() {
+    let b = board(#{ title: "B", tasks: [#{ title: "t", assignees: ["rook"] }] });
+    let t = b.task("t");
+    conflict_on(t, #{ title: "stop" });
+    let run = run_script("let t = my_tasks()[0]; t.priority = if t.title == `stop` { 1 } else { 9 };");
+    assert_status("applied");
+    assert_eq(run.stats.replays, 1);
+    assert_eq([t.title, t.priority], ["stop", 1]);
+}
+fn test_too_late_for_a_decision() {
+    let b = board(#{ title: "B", tasks: [#{ title: "t", assignees: ["rook"] }] });
+    let t = b.task("t");
+    conflict_at_write(t, #{ title: "stop" });
+    let script = "let t = my_tasks()[0]; t.priority = if t.title == `stop` { 1 } else { 9 };";
+    let run = run_script(script);
+    // Nobody wrote the title but somebody else: both edits stand.
+    assert_eq(run.stats.replays, 0);
+    assert_eq([t.title, t.priority], ["stop", 9]);
+    // What is written itself is noticed at the last moment, too.
+    conflict_at_write(t, #{ priority: "important" });
+    let run = run_script("let t = my_tasks()[0]; if t.priority > 3 { t.priority = 5; t.description = `late` }");
+    assert_eq(run.stats.replays, 1);
+    assert_eq([t.priority, t.description], [3, ""]);
+}
+fn test_what_somebody_else_did_is_done_once() {
+    let b = board(#{ title: "B", tasks: [#{ title: "t" }, #{ title: "u" }] });
+    conflict_at_write(b.task("t"));
+    run_script("let t = plan(`B`).task(`t`); t.priority = 1;");
+    let t = b.task("t (changed by somebody else)");
+    t.title = "t";
+    conflict_at_write(b.task("u"));
+    run_script("let t = plan(`B`).task(`t`); t.priority = 9;");
+    assert_eq(b.task("t").priority, 9);
+}
+fn test_a_dry_run_is_left_alone() {
+    let b = board(#{ title: "B", tasks: [#{ title: "t" }] });
+    conflict_on(b.task("t"));
+    run_script("let t = plan(`B`).task(`t`); t.priority = 1;", #{ dry_run: true });
+    assert_eq(b.task("t").title, "t");
+    let run = run_script("let t = plan(`B`).task(`t`); t.priority = 1;");
+    assert_error("there is no task `t`");
+}
+fn test_a_commit_is_drafted_too() {
+    let b = board(#{ title: "B", tasks: [#{ title: "t", assignees: ["rook"] }] });
+    let t = b.task("t");
+    conflict_on(t, #{ title: "theirs" });
+    run_script("let t = my_tasks()[0]; t.priority = if t.title == `t` { 9 } else { 1 }; commit(); t.description = t.title;");
+    // The script went on from there: it cannot be run again.
+    assert_status("conflict");
+    assert_eq([t.title, t.priority], ["theirs", 5]);
+}
 fn test_moves_with_the_clock() {
     at("2026-12-31 23:30", "Pacific/Auckland");
     assert_eq(today().format("%Y-%m-%d"), "2026-12-31");

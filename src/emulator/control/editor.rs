@@ -130,8 +130,8 @@ pub(crate) fn carry_out(emulator: &Emulator, edit: &Edit, request: &Request) {
     }
 }
 
-/// Patches with the present tag; says whether that succeeded.
-fn change(emulator: &Emulator, edit: &Edit, otherwise: &str) -> bool {
+/// Patches with the present tag; tells whether that succeeded.
+pub(crate) fn change(emulator: &Emulator, edit: &Edit, otherwise: &str) -> bool {
     let path = edit.path.as_deref().unwrap_or(otherwise);
     let tag = send(emulator, &edit.user, Method::GET, path, None, None);
     let tag = tag.and_then(|body| body.get("@odata.etag")?.as_str().map(str::to_owned));

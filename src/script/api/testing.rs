@@ -1,5 +1,7 @@
 //! What tests can do beside what skills can: set a board up, run skills, look at what came of it.
 
+mod meddling;
+
 use jiff::civil;
 use jiff::tz::TimeZone;
 use rhai::plugin::{
@@ -10,9 +12,10 @@ use serde_json::{Value, json};
 
 use crate::host::{Failure, Session};
 use crate::script::api::given::{each, priority_given, progress_given, text_given};
+use crate::script::api::testing::meddling::{meddle, renamed};
 use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, invalid, kind_of, run_of};
 use crate::script::convert::{from_json, to_json};
-use crate::script::testing::{Play, Point, Wanted, What};
+use crate::script::testing::{Meddling, Play, Wanted, What};
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "testing", functions);
@@ -252,64 +255,6 @@ fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
     Ok((title, json!({ "groups": [group], "plans": [plan] })))
 }
 
-/// Has somebody else change a task.
-fn meddle(ctx: &NativeCallContext, at: Point, task: &Task, fields: &Map) -> Fallible<()> {
-    let (session, play) = play_of(ctx)?;
-    apply(&session, &play)?;
-    let (of_task, of_details) = outside_edit(&session, fields)?;
-    for (is_details, body) in [(false, of_task), (true, of_details)] {
-        if body.as_object().is_some_and(|it| !it.is_empty()) {
-            play.stage.meddle(at, &task.id, is_details, body).map_err(|it| refused(&it))?;
-        }
-    }
-    Ok(())
-}
-
-fn renamed(task: &Task) -> Fallible<Map> {
-    let title = task.session.task(&task.id).or_raise(&task.session)?.title;
-    Ok([("title".into(), format!("{title} (changed by somebody else)").into())].into())
-}
-
-/// What a test has somebody else change, as the bodies of a PATCH of the task and its details.
-fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
-    let (mut task, mut details) = (serde_json::Map::new(), serde_json::Map::new());
-    for (key, value) in fields {
-        match key.as_str() {
-            "title" => {
-                task.insert("title".into(), text_given(value, session, "title")?.into());
-            }
-            "progress" => {
-                let name = text_given(value, session, "progress")?;
-                let percent = progress_given(&name, session)?.percent();
-                task.insert("percentComplete".into(), percent.into());
-            }
-            "percent_complete" => {
-                let percent = to_json(value).or_else(|it| invalid(session, it))?;
-                task.insert("percentComplete".into(), percent);
-            }
-            "priority" => {
-                let level = priority_given(value, session)?.level();
-                task.insert("priority".into(), level.into());
-            }
-            "due" | "start" => {
-                let moment = Date::given(value, session, key)?;
-                let moment = moment.map(|it| it.to_write()).transpose()?;
-                let moment = moment.map_or(Value::Null, |it| it.to_string().into());
-                task.insert(format!("{key}DateTime"), moment);
-            }
-            "description" => {
-                details.insert("description".into(), text_given(value, session, key)?.into());
-            }
-            other => {
-                let known = "title, progress, percent_complete, priority, start, due, description";
-                let message = format!("somebody else can not change `{other}` here; it is {known}");
-                return invalid(session, message);
-            }
-        }
-    }
-    Ok((Value::Object(task), Value::Object(details)))
-}
-
 fn shown(value: &Dynamic) -> String {
     match to_json(value) {
         Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_default(),
@@ -476,34 +421,34 @@ mod functions {
         apply(&session, &play)
     }
 
-    /// Has somebody else rename the task once the next run has decided, before it compares what it
-    /// read with the board.
+    /// Has somebody else rename the task once the next run is drafted, before it validates what it
+    /// rests on: a script that looked at the title decides again.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_on(ctx: NativeCallContext, task: Task) -> Fallible<()> {
         let fields = renamed(&task)?;
-        meddle(&ctx, Point::Decided, &task, &fields)
+        meddle(&ctx, &task, &fields, Meddling::BeforeValidation)
     }
 
-    /// Has somebody else change these fields of the task once the next run has decided, before it
-    /// compares what it read with the board: `conflict_on(task, #{ progress: "completed" })`.
+    /// Has somebody else change these fields of the task once the next run is drafted, before it
+    /// validates what it rests on: `conflict_on(task, #{ progress: "completed" })`.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
-        meddle(&ctx, Point::Decided, &task, &fields)
+        meddle(&ctx, &task, &fields, Meddling::BeforeValidation)
     }
 
-    /// Has somebody else rename the task in the last moment, right before the next run writes to
-    /// it.
+    /// Has somebody else rename the task at the last moment, right before the next run writes to
+    /// it: only a field that the run writes itself is then sure to be noticed.
     #[rhai_fn(name = "conflict_at_write", volatile, return_raw)]
     pub fn conflict_at_write(ctx: NativeCallContext, task: Task) -> Fallible<()> {
         let fields = renamed(&task)?;
-        meddle(&ctx, Point::Writing, &task, &fields)
+        meddle(&ctx, &task, &fields, Meddling::AtWrite)
     }
 
-    /// Has somebody else change these fields of the task in the last moment, right before the next
+    /// Has somebody else change these fields of the task at the last moment, right before the next
     /// run writes to it.
     #[rhai_fn(name = "conflict_at_write", volatile, return_raw)]
     pub fn conflict_at_write_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
-        meddle(&ctx, Point::Writing, &task, &fields)
+        meddle(&ctx, &task, &fields, Meddling::AtWrite)
     }
 
     /// Fails the test unless it is true.

@@ -5,6 +5,7 @@
 //!
 //! `PLANWRIGHT_TEST_SEEDS` says how many worlds are played.
 
+mod truth;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +23,6 @@ use crate::change::key::TaskField;
 use crate::change::{ChangeSet, Entity, Op};
 use crate::graph::{BaseUrl, Client, Secret};
 use crate::host::report::ChangeStatus;
-use crate::host::tests::world::{
-    By, Commit, Dice, Fact, LATEST, N_TASKS, Off, ROOK, TITLES, UNDO, Virtual, Way, Weather, World,
-    traced,
-};
 use crate::host::{
     Decisions, Error, Failure, Host, Judge, NewTask, Program, Report, Session, Start, StateFolder,
     Stop, Watch,
@@ -33,6 +30,10 @@ use crate::host::{
 use crate::journal::{Purpose, Run};
 use crate::model::{BucketId, Limits, PlanId, Priority, TaskId};
 use crate::policy::{Caps, Ruling};
+use crate::tests::truth::{By, Commit, Fact};
+use crate::tests::world::{
+    Dice, LATEST, N_TASKS, Off, ROOK, TITLES, UNDO, Virtual, Way, Weather, World, traced,
+};
 
 struct NoPolicies;
 

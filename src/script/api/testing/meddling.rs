@@ -1,0 +1,77 @@
+//! What a test has somebody else do to a task while a run is under way.
+
+use rhai::Map;
+use rhai::plugin::NativeCallContext;
+use serde_json::Value;
+
+use crate::host::Session;
+use crate::script::api::given::{priority_given, progress_given, text_given};
+use crate::script::api::testing::{apply, play_of, refused};
+use crate::script::api::{Date, Fallible, OrRaise as _, Task, invalid};
+use crate::script::convert::to_json;
+use crate::script::testing::Meddling;
+
+/// Returns the title that somebody else gives a task where a test does not say.
+pub(super) fn renamed(task: &Task) -> Fallible<Map> {
+    let title = task.session.task(&task.id).or_raise(&task.session)?.title;
+    let title = format!("{title} (changed by somebody else)");
+    Ok(Map::from([("title".into(), title.into())]))
+}
+
+/// Has somebody else change fields of a task during the next run.
+pub(super) fn meddle(
+    ctx: &NativeCallContext,
+    task: &Task,
+    fields: &Map,
+    when: Meddling,
+) -> Fallible<()> {
+    let (session, play) = play_of(ctx)?;
+    apply(&session, &play)?;
+    let (of_task, of_details) = outside_edit(&session, fields)?;
+    for (is_details, body) in [(false, of_task), (true, of_details)] {
+        if body.as_object().is_some_and(|fields| !fields.is_empty()) {
+            play.stage.meddle(&task.id, is_details, body, when).map_err(|it| refused(&it))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the bodies of a PATCH of the task and its details.
+fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
+    let (mut task, mut details) = (serde_json::Map::new(), serde_json::Map::new());
+    for (key, value) in fields {
+        match key.as_str() {
+            "title" => {
+                task.insert("title".into(), text_given(value, session, "title")?.into());
+            }
+            "progress" => {
+                let name = text_given(value, session, "progress")?;
+                let percent = progress_given(&name, session)?.percent();
+                task.insert("percentComplete".into(), percent.into());
+            }
+            "percent_complete" => {
+                let percent = to_json(value).or_else(|it| invalid(session, it))?;
+                task.insert("percentComplete".into(), percent);
+            }
+            "priority" => {
+                let level = priority_given(value, session)?.level();
+                task.insert("priority".into(), level.into());
+            }
+            "due" | "start" => {
+                let moment = Date::given(value, session, key)?;
+                let moment = moment.map(|it| it.to_write()).transpose()?;
+                let moment = moment.map_or(Value::Null, |it| it.to_string().into());
+                task.insert(format!("{key}DateTime"), moment);
+            }
+            "description" => {
+                details.insert("description".into(), text_given(value, session, key)?.into());
+            }
+            other => {
+                let known = "title, progress, percent_complete, priority, start, due, description";
+                let message = format!("somebody else cannot change `{other}` here; it is {known}");
+                return invalid(session, message);
+            }
+        }
+    }
+    Ok((Value::Object(task), Value::Object(details)))
+}
