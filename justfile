@@ -27,6 +27,7 @@ bench:
 
 # A hundred times the contention of the tests, and more of everything else that is random.
 soak:
+    PLANWRIGHT_TEST_SEEDS=100000 cargo test --release --lib -- tests::whatever_others_do
     PLANWRIGHT_TEST_ROUNDS=100 cargo test --test it -- contention:: --nocapture
     PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=500 cargo test --test it -- kills:: undo:: crash:: --nocapture
 

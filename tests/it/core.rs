@@ -487,6 +487,8 @@ fn a_crafted_set_shows_nothing_of_another_plan() {
         "set.json",
         "--as",
         "victor",
+        "--state-dir",
+        "state",
     ];
     place.run(&set).code(0);
     let text = std::fs::read_to_string(place.path().join("set.json")).unwrap();
@@ -494,13 +496,10 @@ fn a_crafted_set_shows_nothing_of_another_plan() {
     let mine = tasks["value"][0]["id"].as_str().unwrap();
     let theirs = planner.task(TASK)["id"].as_str().unwrap().to_owned();
     // Somebody who has the key of the state folder puts another task's id in.
-    let key = std::fs::read(place.path().join("home/.local/state/planwright/seal.key"))
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let key = std::fs::read(place.path().join("state/seal.key")).unwrap().try_into().unwrap();
     let saved: Saved = serde_json::from_str(&text.replace(mine, &theirs)).unwrap();
     place.file("set.json", &saved.sealed(&SealKey::new(key)).to_text());
-    let output = place.run(&["apply", "set.json", "--json"]);
+    let output = place.run(&["apply", "set.json", "--json", "--state-dir", "state"]);
     assert_ne!(output.code, 0);
     let said = format!("{}{}", output.stdout, output.stderr);
     assert!(!said.contains(TASK), "{said}");

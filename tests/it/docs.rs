@@ -247,17 +247,37 @@ fn the_table_of_the_protocol_names_what_exists() {
     }
 }
 
+/// Returns the anchor of a heading.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|it| it.is_alphanumeric() || " -_".contains(*it));
+    kept.map(|it| if it == ' ' { '-' } else { it }).collect()
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for document in DOCUMENTS.iter().chain(&["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-    {
+    for document in DOCUMENTS.iter().chain(&[
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/guides/conflicts.md",
+    ]) {
         let folder = root.join(document).parent().unwrap().to_owned();
         for link in read(document).split("](").skip(1) {
             let target = link.split(')').next().unwrap();
-            if !target.starts_with("http") {
-                assert!(folder.join(target).exists(), "{document}: {target}");
+            if target.starts_with("http") {
+                continue;
             }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() { root.join(document) } else { folder.join(path) };
+            assert!(path.exists(), "{document}: {target}");
+            let found = anchor.is_empty() || {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let headings = text.lines().filter(|line| line.starts_with('#'));
+                headings.map(slug).any(|it| it == anchor)
+            };
+            assert!(found, "{document}: {target}");
         }
     }
 }
