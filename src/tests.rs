@@ -25,7 +25,7 @@ use crate::graph::{BaseUrl, Client, Secret};
 use crate::host::report::ChangeStatus;
 use crate::host::{
     Decisions, Error, Failure, Host, Judge, NewTask, Program, Report, Session, Start, StateFolder,
-    Stop, Watch,
+    Status, Stop, Watch,
 };
 use crate::journal::{Purpose, Run};
 use crate::model::{BucketId, Limits, PlanId, Priority, TaskId};
@@ -190,6 +190,14 @@ fn draft(
     Ok(())
 }
 
+/// While a program drafts on its thread the time stands nearly still.
+async fn tick(world: Arc<World>) {
+    loop {
+        let drafts = world.drafting.load(Ordering::SeqCst) > 0;
+        sleep(Duration::from_millis(if drafts { 1 } else { 50 })).await;
+    }
+}
+
 /// What became of one world.
 struct Played {
     world: Arc<World>,
@@ -201,16 +209,7 @@ async fn play(seed: u64, weather: Weather, off: Option<Off>) -> Played {
     let world = World::new(seed, weather, off);
     let folder = tempfile::tempdir().unwrap();
     let mut reports: Vec<(usize, Report)> = Vec::new();
-    let ticking = tokio::spawn({
-        let world = Arc::clone(&world);
-        async move {
-            // While a program drafts on its thread the time stands nearly still.
-            loop {
-                let drafts = world.drafting.load(Ordering::SeqCst) > 0;
-                sleep(Duration::from_millis(if drafts { 1 } else { 50 })).await;
-            }
-        }
-    });
+    let ticking = tokio::spawn(tick(Arc::clone(&world)));
     let roll = |sides| world.dice().roll(sides);
     let mut tasks = Vec::new();
     for run in 0..2 {
@@ -457,13 +456,48 @@ fn weather(dice: &mut Dice) -> Weather {
     }
 }
 
-fn played(seed: u64, weather: Weather, off: Option<Off>) -> Vec<String> {
+fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(async { judge(&play(seed, weather, off).await) })
+    runtime.block_on(work)
+}
+
+fn played(seed: u64, weather: Weather, off: Option<Off>) -> Vec<String> {
+    in_virtual_time(async { judge(&play(seed, weather, off).await) })
+}
+
+/// A set that goes out slowly is validated again now and then; each time, what was left of it was
+/// written down once more.
+#[test]
+fn a_paced_run_writes_its_set_down_once() {
+    in_virtual_time(async {
+        let world = World::new(1, Weather::default(), None);
+        let folder = tempfile::tempdir().unwrap();
+        let ticking = tokio::spawn(tick(Arc::clone(&world)));
+        let host = Host { writes_per_second: Some(1), ..host(&world, &folder, 0) };
+        let drafts = Arc::clone(&world);
+        let program = move |session: &Session| {
+            drafts.drafting.fetch_add(1, Ordering::SeqCst);
+            let plan = PlanId::parse(&drafts.plan).unwrap();
+            let drafted = (0..120).try_for_each(|n| {
+                let new = NewTask { title: format!("N{n}"), ..NewTask::default() };
+                session.create_task(&plan, new).map(drop)
+            });
+            drafts.drafting.fetch_sub(1, Ordering::SeqCst);
+            drafted.map(|()| Value::Null).map_err(Failure::from)
+        };
+        let finished = host.run(start("paced"), Arc::new(program)).await;
+        ticking.abort();
+        assert_eq!(finished.report.status, Status::Applied);
+        assert!(world.began.elapsed() > Duration::from_secs(100), "it was not paced");
+        let run = host.recorded(&finished.report.run_id).await.unwrap();
+        assert_eq!(run.rounds.len(), 1);
+        let attempts: usize = run.rounds[0].trails.iter().map(|it| it.attempts.len()).sum();
+        assert_eq!(attempts, 120);
+    });
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
