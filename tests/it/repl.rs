@@ -630,21 +630,21 @@ mod in_a_terminal {
         terminal.press("task.");
         terminal.sees("› task.");
         terminal.press("\t\t");
-        let seen = terminal.sees("percent_complete");
-        assert!(seen.contains("assign(") && !seen.contains("create_bucket"), "{seen}");
+        // What is offered comes line by line.
+        let all = |seen: &str, names: &[&str]| names.iter().all(|name| seen.contains(name));
+        let (seen, _) = terminal.until(|seen| all(seen, &["percent_complete", "assign("]));
+        assert!(!seen.contains("create_bucket"), "{seen}");
         terminal.press("\u{15}");
         terminal.prompt("bos ›");
         terminal.press("board.bucket(\"\t\t");
-        let seen = terminal.sees("In Progress");
-        assert!(seen.contains("This Week") && seen.contains("Done"), "{seen}");
+        terminal.until(|seen| all(seen, &["In Progress", "This Week", "Done"]));
         terminal.press("This\t");
         terminal.sees("board.bucket(\"This Week\"");
         terminal.press(").name\r");
         terminal.until(|it| it.lines().any(|it| it == "This Week"));
         terminal.prompt("bos ›");
         terminal.press(":run \t\t");
-        let seen = terminal.sees("weekly");
-        assert!(seen.contains("triage"), "{seen}");
+        terminal.until(|seen| all(seen, &["weekly", "triage"]));
         terminal.press("tr\t");
         terminal.sees(":run triage");
         terminal.press("\r");
