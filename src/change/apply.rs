@@ -63,7 +63,7 @@ pub struct Rules {
     pub quarantine: Duration,
     /// How many writes may go out in a second; `None` for as many as the service takes.
     pub writes_per_second: Option<u32>,
-    /// What was learned of the service before.
+    /// The knowledge of the service from earlier rounds.
     pub learned: Option<Learned>,
     /// A number in 0..1 that differs between runs, to spread those that failed together.
     pub spread: f64,
@@ -292,7 +292,7 @@ impl Machine {
         (self.retries, self.conflicts)
     }
 
-    /// Returns what was learned of the service, to go on with it.
+    /// Returns the knowledge of the service, for the next round.
     #[must_use]
     pub fn learned(&self) -> Option<Learned> {
         self.window.learned()

@@ -2,8 +2,8 @@
 //!
 //! `run --out FILE` writes one, `apply FILE` reads it. The file carries everything that applying
 //! needs, states and tags included, and a seal over it, so that what was looked at is what
-//! is applied. The seal is made with a key: whoever can edit the file could make a digest again, and
-//! strike out the agent whose bounds hold for it.
+//! is applied. The seal needs a key: anyone who can edit the file could compute a digest again, and
+//! strike out the agent whose limits apply to it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::model::UserId;
 /// The version of the format; a reader refuses any other.
 pub const FORMAT: u32 = 2;
 
-/// What a set that is not sealed is drafted by, as far as rules and policies are concerned.
+/// The skill that policies see for an unsealed set, in place of the one the file names.
 const UNKNOWN: &str = "apply";
 const SEAL: &str = "hmac-sha256:";
 
@@ -35,7 +35,7 @@ impl SealKey {
     }
 
     fn mac(&self, text: &str) -> Hmac<Sha256> {
-        // A shorter key than a block is filled up with zeros, by definition.
+        // HMAC pads a key that is shorter than a block with zeros.
         let mut block = [0; 64];
         block[..self.0.len()].copy_from_slice(&self.0);
         let mut mac = Hmac::new(&block.into());
@@ -78,9 +78,9 @@ pub struct Saved {
     pub force: bool,
     /// The changes.
     pub change_set: ChangeSet,
-    /// `sha256:…` over everything else: what it is called in the journal.
+    /// `sha256:…` over everything else; the name of the set in the journal.
     pub digest: String,
-    /// `hmac-sha256:…` over all that stands above; empty before it is sealed.
+    /// `hmac-sha256:…` over everything above; empty until it is sealed.
     pub seal: String,
 }
 
@@ -94,7 +94,7 @@ pub enum SavedError {
     /// It comes from another version.
     #[error("saved in format {0}, this version reads format {FORMAT}")]
     Format(u64),
-    /// It is not as a holder of the key has saved it.
+    /// It was not saved like this with this key.
     #[error("changed since it was saved, or saved with another state folder")]
     Seal,
 }
@@ -105,7 +105,7 @@ impl Saved {
     /// # Errors
     /// The text is something else, or from another version.
     pub fn parse(text: &str) -> Result<Self, SavedError> {
-        // Of another version, nothing else is known.
+        // Nothing else is known about the format of another version.
         #[derive(Deserialize)]
         struct Head {
             format: Option<u64>,
@@ -141,15 +141,16 @@ impl Saved {
     /// The set was changed since it was sealed, or was sealed with another key, or never.
     pub fn verify(&self, key: &SealKey) -> Result<(), SavedError> {
         let tag = self.seal.strip_prefix(SEAL).and_then(bytes_of_hex).ok_or(SavedError::Seal)?;
-        // In constant time, so that no seal can be found by trying.
+        // Compared in constant time, so that timing does not reveal a valid seal.
         key.mac(&self.text_to_seal()).verify_slice(&tag).map_err(|_| SavedError::Seal)
     }
 
-    /// Returns the changes as a person's own, whoever is said to have drafted them. The file's word
-    /// counts for nothing but where the changes are to be made.
+    /// Returns the changes as a person's own, whoever the file says drafted them. Nothing else in the
+    /// file counts, except for the service it names.
     #[must_use]
     pub fn as_own(self) -> Self {
-        // The digest is that of what was read: a set that was applied under its seal stays applied.
+        // The digest stays that of the file, so that a set applied with its seal is not applied again
+        // without it.
         let read = self.with_digest();
         Self {
             run_id: String::new(),
@@ -177,7 +178,7 @@ impl Saved {
 }
 
 fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
     if rest.is_empty() { bytes.collect() } else { None }
@@ -214,7 +215,7 @@ mod tests {
         assert!(read.verify(&key).is_ok());
         assert!(read.verify(&other).is_err());
         assert!(saved().sealed(&other).verify(&key).is_err());
-        // Whoever edits the file can make the digest again, and nothing else.
+        // Anyone who edits the file can compute the digest again, but not the seal.
         let without_agent = Saved { agent: None, ..read.clone() }.with_digest();
         for seal in [read.seal.clone(), String::new(), SEAL.to_owned(), format!("{SEAL}0")] {
             assert!(Saved { seal, ..without_agent.clone() }.verify(&key).is_err());

@@ -1,8 +1,8 @@
-//! Files that people name: read whole and within bounds, written whole or not at all.
+//! Reading and writing of the files that people name, safe against what a name can lead to.
 //!
-//! A name can lead anywhere: to a pipe that nobody writes to, a device without an end, a link that
-//! someone else has put there. So what is read is a regular file, and what is written comes under a
-//! name that nobody can have guessed before it takes its place.
+//! A name may lead to a pipe that nobody writes to, a device without an end, or a link planted by
+//! somebody else. So only regular files are read, up to a limit, and a file is written under a
+//! temporary name that nobody can guess before it takes its place.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,30 +11,30 @@ use std::path::{Path, PathBuf};
 use crate::cli::error::CommandError;
 use crate::script::workspace;
 
-/// The largest file that is read: ten times that of a plan as full as it can be.
+/// The largest file that is read: ten times a plan that is as full as Planner allows.
 pub(crate) const MAX_FILE: u64 = 64 << 20;
 
-/// Who may look into a file that is written.
+/// The readers of a file that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Its owner alone.
+    /// Its owner only.
     Owner,
-    /// Whoever might before; of a new one, whoever may by the user's mask.
+    /// Those who could read it before; for a new file, those whom the umask lets read it.
     Usual,
 }
 
-/// Opens a regular file to be read.
+/// Opens a regular file for reading.
 pub(crate) fn open(file: &Path) -> Result<File, CommandError> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        // Opening a pipe would else wait for someone to write to it.
+        // Otherwise opening a pipe would wait for somebody to write to it.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     let opened = options.open(file).map_err(|error| unreadable(file, &error))?;
-    // What was opened is looked at, not what the name leads to by now.
+    // Asked of the open file: the name may lead elsewhere by now.
     let is_file = opened.metadata().map_err(|error| unreadable(file, &error))?.is_file();
     if is_file { Ok(opened) } else { Err(not_regular(file)) }
 }
@@ -66,14 +66,14 @@ fn read_from(reader: impl io::Read, file: &Path) -> Result<String, CommandError>
     String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text"))
 }
 
-/// Writes a file in place of the one of that name: a full disk must not leave half of it.
+/// Writes a file, or replaces it, in one step: a full disk must not leave half of it.
 pub(crate) fn write(file: &Path, text: &str, access: Access) -> Result<(), CommandError> {
     let failed = |error: &io::Error| {
         CommandError::new("io", format!("cannot write `{}`", file.display())).caused_by(error)
     };
     // A link is replaced, not followed.
-    let before = file.symlink_metadata().ok().filter(|it| !it.is_symlink());
-    if before.as_ref().is_some_and(|it| !it.is_file()) {
+    let before = file.symlink_metadata().ok().filter(|found| !found.is_symlink());
+    if before.as_ref().is_some_and(|found| !found.is_file()) {
         return Err(not_regular(file));
     }
     let (beside, mut written) = beside(file, access).map_err(|error| failed(&error))?;
@@ -91,13 +91,13 @@ pub(crate) fn write(file: &Path, text: &str, access: Access) -> Result<(), Comma
     result.map_err(|error| failed(&error))
 }
 
-/// Makes a file for its owner alone, whole or not at all; one that is there stays.
+/// Creates a file for its owner only, in one step. An existing file stays as it is.
 pub(crate) fn create(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let (beside, mut written) = beside(file, Access::Owner)?;
     let result = written
         .write_all(bytes)
         .and_then(|()| written.sync_all())
-        // In one step, and only if there is none: a rename would replace it.
+        // A rename would replace the file of another process.
         .and_then(|()| std::fs::hard_link(&beside, file));
     let _nothing_else_to_do = std::fs::remove_file(&beside);
     match result {
@@ -106,7 +106,7 @@ pub(crate) fn create(file: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Makes an empty file beside another, by a name that nobody can have put a link under.
+/// Creates an empty file beside another, under a name at which nobody can have planted a link.
 fn beside(file: &Path, access: Access) -> io::Result<(PathBuf, File)> {
     let name = file.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let mut hidden = std::ffi::OsString::from(".");

@@ -1,4 +1,4 @@
-//! The key that seals saved change sets: made when it is first needed, kept in the state folder.
+//! The key that seals saved change sets, created in the state folder when it is first needed.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -23,7 +23,7 @@ pub(crate) fn key(global: &Global) -> Result<SealKey, CommandError> {
                 .map_err(io::Error::from)
                 .and_then(|()| files::create(&path, &bytes))
                 .map_err(|error| broken(&path, "make").caused_by(&error))?;
-            // Another process may have been first.
+            // Another process may have created it first.
             read(&path, open(&path))
         }
         opened => read(&path, opened),
@@ -46,20 +46,20 @@ fn read(path: &Path, opened: io::Result<File>) -> Result<SealKey, CommandError> 
     let failed = |error: io::Error| broken(path, "read").caused_by(&error);
     let mut file = opened.map_err(failed)?;
     if !is_ours(&file).map_err(failed)? {
-        let message = format!("`{}` is not a file of yours alone", path.display());
+        let message = format!("`{}` is not private to you", path.display());
         return Err(CommandError::new("io", message).hint(
-            "whoever can read it can seal change sets: remove it, and a new one is made; what was sealed with it needs `--unsealed` then",
+            "anyone who can read it can seal change sets: remove it to have a new one created; sets sealed with the old one then need `--unsealed`",
         ));
     }
     let mut bytes = Vec::new();
     (&mut file).take(33).read_to_end(&mut bytes).map_err(failed)?;
     let bytes = bytes.try_into().map_err(|_| {
-        broken(path, "use").hint("it is not as it was made: remove it, and a new one is made")
+        broken(path, "use").hint("it is damaged: remove it to have a new one created")
     })?;
     Ok(SealKey::new(bytes))
 }
 
-/// Tells whether nobody else can have written the key, or read it.
+/// Tells whether nobody else can have written or read the key.
 #[cfg(unix)]
 fn is_ours(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;

@@ -42,15 +42,15 @@ impl Clock for StageClock {
     }
 }
 
-/// What somebody else is to edit before the next run validates, and what of it did not succeed.
+/// Edits that somebody else makes before the next run validates, and those that failed.
 #[derive(Debug, Default)]
 struct Between {
     edits: Mutex<Vec<Edit>>,
     failed: Mutex<Vec<Edit>>,
 }
 
-/// The policies, and somebody who edits once they have judged: by then a run has drafted on what
-/// was there before, and has yet to validate that it still is.
+/// The policies, followed by somebody else's edits. When the policies have judged, the run has
+/// drafted on the board as it was, and has yet to validate that it still is so.
 struct Meddled {
     policies: Policies,
     emulator: Emulator,
@@ -60,7 +60,7 @@ struct Meddled {
 impl Judge for Meddled {
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
         let rulings = self.policies.judge(session, set, start);
-        // A dry run writes nothing that could collide.
+        // A dry run writes nothing that could conflict.
         if !start.dry_run {
             for edit in std::mem::take(&mut *unpoisoned(&self.between.edits)) {
                 if !self.emulator.edit(&edit) {
@@ -234,7 +234,7 @@ impl EmulatorStage {
         let host = self.host(&wanted.user, wanted.agent.as_deref(), Arc::new(judge))?;
         let finished = self.runtime.block_on(host.run(start, program));
         if let Some(edit) = unpoisoned(&self.between.failed).pop() {
-            let message = format!("{} could not change the task: {}", edit.user, edit.body);
+            let message = format!("{} could not make the edit {}", edit.user, edit.body);
             return Err(CommandError::new("invalid", message));
         }
         Ok(serde_json::to_value(&finished.report).unwrap_or_default())
@@ -311,7 +311,7 @@ impl Stage for EmulatorStage {
             return Ok(());
         }
         let rule = FaultRule::new(Action::Edit(edit)).on("PATCH", task.as_str()).nth(1);
-        // Rules that are set begin to count again: those that have had their effect stay out.
+        // Setting rules resets their counts, so those that have fired are left out.
         let waiting = self.emulator.faults().into_iter().filter(|fired| fired.fired == 0);
         let rules = waiting.map(|fired| fired.rule).chain([rule]).collect();
         self.emulator.set_faults(rules).map_err(|error| Failure {

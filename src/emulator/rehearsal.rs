@@ -55,7 +55,7 @@ impl Emulator {
         self.panel().log.clear();
     }
 
-    /// Has somebody make a change now, on the tag that is there; tells whether it succeeded.
+    /// Makes an edit now, on the current tag; tells whether it succeeded.
     pub fn edit(&self, edit: &Edit) -> bool {
         control::change(self, edit, "")
     }

@@ -175,7 +175,7 @@ struct Run<'a> {
     remarks: Vec<String>,
     /// What markers have become.
     made: BTreeMap<String, String>,
-    /// What was learned of how much the service takes.
+    /// The knowledge of how many writes the service takes.
     learned: Option<Learned>,
     /// Whether its program goes on after what is being applied.
     committing: bool,

@@ -328,9 +328,8 @@ impl Session {
         state.draft.clone().finish(&state.reads, &state.snapshot)
     }
 
-    /// Returns a key for a new checklist item, unlike any that another run would choose: a GUID, as
-    /// Microsoft's page asks for. It follows from the run and how many there were before, so that a
-    /// replay comes to the same one and writes the item once.
+    /// Returns a key for a new checklist item: a GUID, as Microsoft asks for. It is derived from the
+    /// run and a count, so that a replay returns the same keys and adds no item twice.
     #[must_use]
     pub fn new_item_key(&self) -> String {
         use sha2::{Digest as _, Sha256};

@@ -25,8 +25,8 @@ pub fn moment_of_day(day: Date) -> Option<Timestamp> {
 
 /// Returns the day that a start or due date stands for in `zone`: the inverse of [`moment_of_day`].
 ///
-/// Ten o'clock UTC is how a day is written, so it is that day everywhere. In zones at the edge,
-/// such as `Pacific/Kiritimati`, it would else be read as the day before or after.
+/// A day is written as ten o'clock UTC, so ten o'clock UTC is read as that day everywhere. In zones
+/// at the edge, such as `Pacific/Kiritimati`, it falls on the day before or after.
 #[must_use]
 pub fn day_of_date(date: Timestamp, zone: &TimeZone) -> Date {
     let day = day_of_moment(date, &TimeZone::UTC);

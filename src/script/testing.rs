@@ -83,8 +83,8 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// It was not applied.
     fn apply(&self, user: &str, set: ChangeSet) -> Result<(), Failure>;
 
-    /// Has somebody else change a task while the next run is under way: the body of a PATCH, of
-    /// the task or of its details.
+    /// Has somebody else change a task during the next run; `body` is that of a PATCH of the task or
+    /// its details.
     ///
     /// # Errors
     /// It cannot be arranged.
@@ -97,12 +97,12 @@ pub trait Stage: Send + Sync + fmt::Debug {
     ) -> Result<(), Failure>;
 }
 
-/// When somebody else comes between.
+/// The moment of somebody else's edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meddling {
-    /// Once the run is drafted and judged, before it validates what it rests on.
+    /// After the run was drafted and judged, before it validates.
     BeforeValidation,
-    /// After that, right before the write.
+    /// After validation, right before the write.
     AtWrite,
 }
 

@@ -107,7 +107,7 @@ impl Names {
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => items.iter().map(|it| self.value(it)).collect::<Vec<_>>().into(),
             Value::Object(map) => {
-                // New items of a checklist are told apart by their places, the uppermost first.
+                // New checklist items are named by their order, the top one first.
                 let mut new: Vec<_> =
                     map.keys().filter(|key| self.text(key.as_str()) == "{new}").collect();
                 new.sort_by_key(|key| std::cmp::Reverse(map[*key]["orderHint"].to_string()));

@@ -253,7 +253,7 @@ fn an_error_of_a_script_shows_nothing_of_the_host() {
     }
 }
 
-/// The keys of the checklist items that a report is to make, by their titles.
+/// Returns the keys of the checklist items in a report, ordered by their titles.
 fn new_keys(report: &serde_json::Value) -> Vec<String> {
     let mut found = Vec::new();
     for change in report["changes"].as_array().into_iter().flatten() {

@@ -11,7 +11,7 @@ use crate::support::{PLAN, Place, Planner};
 const TASK: &str = "Book the room for the customer day";
 const VIEWER: &str = "[policies]\nalways = []\n[agents.viewer]\nmay_apply = false\n[agents.bot]\n";
 
-/// A place in which the agent `viewer`, who may preview only, has saved a set.
+/// Returns a place in which the agent `viewer`, who may only preview, has saved a set.
 fn saved_by_the_viewer(planner: &Planner) -> Place {
     let place = Place::against(planner);
     place.file("planwright.toml", VIEWER);
@@ -29,7 +29,7 @@ fn a_set_whose_agent_was_struck_out_is_refused() {
     let planner = Planner::demo();
     let place = saved_by_the_viewer(&planner);
     place.run(&["apply", "set.json"]).code(3).says(&["agent `viewer` may preview only"]);
-    // Whoever edits the file can make everything again but the seal.
+    // Anyone who edits the file can compute everything again but the seal.
     let saved = Saved::parse(&text(&place)).unwrap();
     let own = Saved { agent: None, agent_may_apply: true, ..saved }.with_digest();
     place.file("set.json", &own.to_text());
@@ -47,7 +47,7 @@ fn what_is_not_sealed_is_a_persons_own_and_never_an_agents() {
     place.file("set.json", &text(&place).replace("\"viewer\"", "\"bot\""));
     let apply = ["apply", "set.json"];
     for agent in [&["--as", "bot"][..], &["--as", "viewer"]] {
-        // An agent is not told how to get around it.
+        // An agent is not told what would allow it.
         let refused = place.run(&[&apply[..], agent].concat()).code(1);
         assert!(!refused.stderr.contains("--unsealed"), "{}", refused.stderr);
         place.run(&[&apply[..], &["--unsealed"], agent].concat()).code(2).says(&["for people"]);
@@ -75,7 +75,7 @@ fn a_set_is_of_its_agent_and_applied_once_whatever_its_seal() {
     let update = ["task", "update", TASK, "--priority", "urgent", "--out", "set.json"];
     place.run(&[&update[..], &["--as", "bot"]].concat()).code(0);
     let viewer = place.run(&["apply", "set.json", "--as", "viewer"]).code(1);
-    viewer.says(&["the set is of the agent `bot`: `viewer` cannot apply it"]);
+    viewer.says(&["the set belongs to the agent `bot`: `viewer` cannot apply it"]);
     let report = place.run(&["apply", "set.json", "--as", "bot", "--json"]).code(0).json();
     assert_eq!(report["actor"]["agent"], "bot");
     place.run(&["apply", "set.json", "--unsealed"]).code(1).says(&["was applied already"]);
@@ -120,8 +120,8 @@ mod on_unix {
         assert_eq!(fs::metadata(place.path().join("state/seal.key")).unwrap().len(), 32);
         let apply = ["apply", "set.json", "--state-dir", "state"];
         set_mode(&place, "state/seal.key", 0o640);
-        place.run(&save).code(1).says(&["seal.key` is not a file of yours alone"]);
-        place.run(&apply).code(1).says(&["is not a file of yours alone"]);
+        place.run(&save).code(1).says(&["seal.key` is not private to you"]);
+        place.run(&apply).code(1).says(&["is not private to you"]);
         let key = place.path().join("state/seal.key");
         fs::write(&key, "short").unwrap();
         set_mode(&place, "state/seal.key", 0o600);
@@ -146,8 +146,8 @@ mod on_unix {
         assert!(!place.path().join("set.json").is_symlink());
         place.run(&["apply", "set.json"]).code(0);
         // Nothing is left of the way there.
-        let names = fs::read_dir(place.path()).unwrap().map(|it| it.unwrap().file_name());
-        assert!(!names.into_iter().any(|it| it.to_string_lossy().starts_with(".set")));
+        let names = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with(".set")));
     }
 
     #[test]

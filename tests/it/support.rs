@@ -108,7 +108,7 @@ impl Planner {
         self.emulator.set_faults(rules).unwrap();
     }
 
-    /// Lets so many writes through in a second, and so many at once.
+    /// Limits writes to a rate and a burst.
     pub(crate) fn throttle(&self, writes_per_s: f64, burst: u32) {
         self.emulator.set_throttle(Some(Throttle { writes_per_s, burst: Some(burst) }));
     }
@@ -293,8 +293,8 @@ pub(crate) fn answering(answer: impl Fn(&str, &str) -> Vec<u8> + Send + 'static)
     url
 }
 
-/// Runs a test that holds while it is the same day, and runs it again if it failed and a day began
-/// somewhere: midnights and changes of the clock are at quarters of an hour in every zone.
+/// Runs a test that depends on the day staying the same, and runs it again if it failed and a day
+/// began somewhere. In every zone midnight and clock changes fall on quarters of an hour.
 pub(crate) fn on_one_day(test: impl Fn()) {
     let quarter = || SystemClock.now().as_second().div_euclid(15 * 60);
     let began = quarter();
@@ -316,8 +316,8 @@ fn zone() -> TimeZone {
     if shifted_clock().is_empty() { TimeZone::UTC } else { TimeZone::system() }
 }
 
-/// Returns what the program needs to see the same time in the same zone as the tests do, where
-/// they run under `faketime` (`.ci/other-clock`).
+/// Returns the environment that gives the program the clock and zone of the tests, where those run
+/// under `faketime` (`.ci/other-clock`).
 #[expect(clippy::disallowed_methods, reason = "the clock is shifted by whoever starts the tests")]
 fn shifted_clock() -> Vec<(&'static str, OsString)> {
     if std::env::var_os("FAKETIME").is_none() {

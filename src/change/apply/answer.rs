@@ -64,7 +64,7 @@ impl Machine {
     pub fn answered(&mut self, now: Duration, answers: Vec<(StepNo, Answer)>) {
         let sent_at = answers.first().map_or(now, |(no, _)| self.steps[*no].sent_at);
         self.window.answered(sent_at, answers.len());
-        // Before what was refused beside it: in a batch nothing has an order.
+        // Counted before the refusals beside them, since the parts of a batch have no order.
         for _ in answers.iter().filter(|(_, answer)| answer.is_taken()) {
             self.window.taken(now, sent_at);
         }

@@ -63,7 +63,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Tells whether the service has dealt with the write, which counts towards its limit.
+    /// Tells whether the service dealt with the write, so that it counts towards its limit.
     pub(super) const fn is_taken(&self) -> bool {
         !matches!(self, Self::Throttled(_) | Self::Unavailable { .. } | Self::NotTried)
     }

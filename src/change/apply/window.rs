@@ -1,5 +1,5 @@
-//! How much may be under way at once, and when: the window of writes, the rate that the service
-//! has been seen to take, the pace that a person asks for, and when to give up on all of it.
+//! The window of writes: how many may be under way, at which rate, and when to give up. Pure, so that
+//! a service that throttles can be tested as a value.
 
 mod rate;
 
@@ -12,38 +12,39 @@ use crate::change::apply::window::rate::{Rate, Refusal};
 
 /// The most writes that one batch takes (planner-api.md 8.4).
 pub(crate) const BATCH: usize = 20;
-/// So many may be under way in the beginning, and so many more after each window that went well:
-/// five hundred writes take five round trips, and what is refused when a burst is used up
-/// is a window at most.
+/// The first window. Each that goes well is followed by one that is a batch larger, so that five
+/// hundred writes take five round trips; a larger step would have more writes under way, and
+/// refused, when the service's allowance runs out.
 const FIRST: usize = 3 * BATCH;
-/// And so many at most.
+/// The largest window.
 const MAX: usize = 16 * BATCH;
-/// While the rate is a guess: what that could cost is bounded by what is under way.
+/// The window while the rate is only guessed, which bounds the cost of a bad guess.
 const GUESSING: usize = 15;
-/// What a run may spend on requests that fail for the service's sake, in shares of a success.
+/// The credit of a run for requests that fail on the service's side; a success earns one back.
 const CREDIT: u32 = 100;
-/// What such a failure costs.
+/// The credit that such a failure costs.
 const COST: u32 = 5;
 
-/// What limits the sending of writes.
+/// The limits on sending writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
-    /// How many writes may be under way.
+    /// The number of writes that may be under way.
     size: usize,
-    /// How many have gone through since it grew.
+    /// The number that went through since the window grew.
     grown_by: usize,
-    /// What is under way, by the moment of sending.
+    /// The writes under way, by the moment they were sent.
     under_way: BTreeMap<Duration, usize>,
-    /// What the service took before it asked for patience, and since when.
+    /// The number of writes that went through before the first refusal.
     taken: f64,
+    /// The moment of the first write.
     began: Option<Duration>,
-    /// What it takes, once it has asked for patience.
+    /// The rate of the service, once it has refused something.
     rate: Option<Rate>,
-    /// When it did so last: what was sent before says nothing new.
+    /// The moment the last refusal arrived. Refusals of earlier writes are no news.
     heard_at: Option<Duration>,
-    /// Nothing goes out before.
+    /// The moment before which nothing is sent.
     closed_until: Duration,
-    /// How many writes may go out in a second, and when the next one may.
+    /// A person's own limit in writes a second, and the moment the next write may leave.
     pace: Option<(f64, Duration)>,
     credit: u32,
 }
@@ -59,7 +60,9 @@ impl Window {
             rate: learned.map(Rate::known),
             heard_at: None,
             closed_until: Duration::ZERO,
-            pace: writes_per_second.filter(|it| *it > 0).map(|it| (f64::from(it), Duration::ZERO)),
+            pace: writes_per_second
+                .filter(|rate| *rate > 0)
+                .map(|rate| (f64::from(rate), Duration::ZERO)),
             credit: CREDIT,
         }
     }
@@ -113,7 +116,7 @@ impl Window {
         }
     }
 
-    /// Notes that so many writes that were sent at a moment are answered, however.
+    /// Notes that writes sent at a moment were answered, one way or another.
     pub(crate) fn answered(&mut self, sent_at: Duration, writes: usize) {
         let Some(left) = self.under_way.get_mut(&sent_at) else { return };
         *left = left.saturating_sub(writes);
@@ -122,7 +125,7 @@ impl Window {
         }
     }
 
-    /// Notes that the service took a write that was sent at a moment, whatever came of it.
+    /// Notes that the service dealt with a write sent at a moment, whatever came of it.
     pub(crate) fn taken(&mut self, now: Duration, sent_at: Duration) {
         let Some(rate) = &mut self.rate else {
             self.taken += 1.0;
@@ -133,7 +136,7 @@ impl Window {
             return;
         };
         rate.taken(now, sent_at);
-        // Doubled for each window that went well.
+        // One more for each write doubles the window in a round trip.
         self.size = (self.size + 1).min(MAX);
     }
 
@@ -142,7 +145,7 @@ impl Window {
         self.credit = (self.credit + 1).min(CREDIT);
     }
 
-    /// Notes that the service asked for patience, in answer to what was sent at a moment.
+    /// Notes that the service refused writes sent at a moment, and asked to wait.
     pub(crate) fn throttled(&mut self, now: Duration, sent_at: Duration, wait: Duration) {
         self.closed_until = self.closed_until.max(now + wait);
         let is_new = self.heard_at.is_none_or(|heard_at| heard_at <= sent_at);
@@ -151,7 +154,7 @@ impl Window {
         let refusal = Refusal { sent_at, heard_at: now, wait, sent_since };
         match &mut self.rate {
             Some(rate) if is_new => {
-                // A refusal that no trial has asked for: the rate is not what it was.
+                // A refusal without a trial means that the rate has fallen, nobody knows how far.
                 let is_sure = !rate.is_guess() && rate.is_on_trial();
                 rate.refused(refusal);
                 self.size = if is_sure { MAX } else { GUESSING };

@@ -28,7 +28,7 @@ pub(crate) struct ApplyArgs {
     /// Allow deletions; the file itself cannot
     #[arg(long)]
     force: bool,
-    /// Take a file that was changed, or saved elsewhere, as your own and judge it so
+    /// Apply a file that was changed, or saved elsewhere, as your own changes
     #[arg(long)]
     unsealed: bool,
     /// Act for an agent, within what planwright.toml grants it
@@ -66,10 +66,10 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, Comma
     Ok(context.show(&finished, None))
 }
 
-/// Reads the set: as it was sealed, or as the person's own.
+/// Reads the set, either sealed or as the person's own.
 fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, CommandError> {
     if args.unsealed && args.agent.is_some() {
-        let message = "an agent can apply only what is sealed: `--unsealed` is for people";
+        let message = "an agent can apply only sealed sets: `--unsealed` is for people";
         return Err(CommandError::usage(message));
     }
     let named = |error: &SavedError, code: &str| {
@@ -85,19 +85,19 @@ fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, CommandError> 
     }
     match saved.verify(&seal::key(context.global)?) {
         Ok(()) => Ok(saved),
-        // How to get around it is not for an agent to know.
+        // A refusal does not tell an agent what would allow it.
         Err(error) if args.agent.is_some() => Err(named(&error, "unsealed")),
         Err(error) => Err(named(&error, "unsealed").hint(
-            "to apply it as your own, judged as such: `--unsealed`; if it was saved with another state folder: `--state-dir DIR`",
+            "`--unsealed` applies it as your own changes; if it was saved with another state folder, name that with `--state-dir DIR`",
         )),
     }
 }
 
-/// Decides who the set is applied for: the agent that it is of, or the one that applies it.
+/// Returns the agent for whom the set is applied: the one that drafted it, or the one that applies it.
 fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, CommandError> {
     match (&saved.agent, &args.agent) {
         (Some(of), Some(by)) if of != by => {
-            let message = format!("the set is of the agent `{of}`: `{by}` cannot apply it");
+            let message = format!("the set belongs to the agent `{of}`: `{by}` cannot apply it");
             Err(CommandError::new("agent", message))
         }
         (Some(agent), _) | (None, Some(agent)) => Ok(Some(agent.clone())),

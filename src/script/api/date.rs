@@ -31,7 +31,7 @@ impl Date {
         Self { day, moment: None, zone: session.zone() }
     }
 
-    /// Takes a start or due date: days to people, whatever hour the service keeps.
+    /// Returns the day of a start or due date, whose hour means nothing to people.
     pub(crate) fn of_date(date: Timestamp, session: &Session) -> Self {
         Self::of_day(day_of_date(date, &session.zone()), session)
     }

@@ -421,23 +421,23 @@ mod functions {
         apply(&session, &play)
     }
 
-    /// Has somebody else rename the task once the next run is drafted, before it validates what it
-    /// rests on: a script that looked at the title decides again.
+    /// Has somebody else rename the task after the next run was drafted, before it validates: a script
+    /// that read the title runs again.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_on(ctx: NativeCallContext, task: Task) -> Fallible<()> {
         let fields = renamed(&task)?;
         meddle(&ctx, &task, &fields, Meddling::BeforeValidation)
     }
 
-    /// Has somebody else change these fields of the task once the next run is drafted, before it
-    /// validates what it rests on: `conflict_on(task, #{ progress: "completed" })`.
+    /// Has somebody else change these fields of the task after the next run was drafted, before it
+    /// validates: `conflict_on(task, #{ progress: "completed" })`.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
         meddle(&ctx, &task, &fields, Meddling::BeforeValidation)
     }
 
-    /// Has somebody else rename the task at the last moment, right before the next run writes to
-    /// it: only a field that the run writes itself is then sure to be noticed.
+    /// Has somebody else rename the task at the last moment, right before the next run writes to it:
+    /// only edits of a field that the run writes are noticed then.
     #[rhai_fn(name = "conflict_at_write", volatile, return_raw)]
     pub fn conflict_at_write(ctx: NativeCallContext, task: Task) -> Fallible<()> {
         let fields = renamed(&task)?;

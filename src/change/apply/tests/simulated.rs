@@ -39,26 +39,26 @@ pub(in crate::change::apply) struct Weather {
     pub(in crate::change::apply) unavailable: u64,
     pub(in crate::change::apply) lost_after: u64,
     pub(in crate::change::apply) lost_before: u64,
-    /// How many writes are let through.
+    /// The limit on writes.
     pub(in crate::change::apply) limit: Option<Limit>,
-    /// Waits are asked for in whole seconds, rounded up.
+    /// Whether `Retry-After` is rounded up to whole seconds.
     pub(in crate::change::apply) whole_seconds: bool,
-    /// After so many writes, so many a second are let through.
+    /// Another rate, after a number of writes.
     pub(in crate::change::apply) later: Option<(u32, f64)>,
-    /// One write is refused for no reason, after so many.
+    /// A single refusal without a limit behind it, after a number of writes.
     pub(in crate::change::apply) hiccup: Option<u32>,
-    /// A request takes between half the usual time and one and a half times that.
+    /// Whether latency varies by half in either direction.
     pub(in crate::change::apply) jitter: bool,
     /// Someone else edits what is about to be written, one time in so many.
     pub(in crate::change::apply) others: u64,
 }
 
-/// How a service counts writes.
+/// The way in which a service counts writes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::change::apply) enum Limit {
-    /// So many a second in the long run, so many at once after a rest.
+    /// A bucket of tokens.
     Bucket { per_second: f64, burst: f64 },
-    /// So many in each stretch of so many seconds.
+    /// A number of writes in each fixed window of time.
     Stretch { writes: u32, seconds: f64 },
 }
 
@@ -68,12 +68,12 @@ impl Limit {
     }
 }
 
-/// How far a limit is used up.
+/// The used part of a limit.
 #[derive(Clone, Copy, Default)]
 pub(in crate::change::apply) struct Used {
-    /// What is left of a burst.
+    /// The tokens left at `since`.
     tokens: Option<f64>,
-    /// When that was so, or when the stretch began.
+    /// The last update of the tokens, or the beginning of the window.
     since: Duration,
     in_stretch: u32,
     taken: u32,
@@ -81,9 +81,9 @@ pub(in crate::change::apply) struct Used {
 }
 
 impl Used {
-    /// Takes a write, or tells how many seconds to wait.
+    /// Takes a write, or returns the seconds to wait.
     fn take(&mut self, weather: &Weather, now: Duration) -> Result<(), f64> {
-        // What overtakes another on its way does not take time back.
+        // A request that overtakes another does not turn time back.
         let now = now.max(self.since);
         let passed = now.saturating_sub(self.since).as_secs_f64();
         if weather.hiccup == Some(self.taken) && !std::mem::replace(&mut self.had_hiccup, true) {
@@ -97,7 +97,8 @@ impl Used {
                 {
                     per_second = rate;
                 }
-                let tokens = self.tokens.map_or(burst, |it| (it + passed * per_second).min(burst));
+                let tokens =
+                    self.tokens.map_or(burst, |left| (left + passed * per_second).min(burst));
                 (self.tokens, self.since) = (Some(tokens), now);
                 if tokens < 1.0 - 1e-6 {
                     return Err((1.0 - tokens) / per_second);
@@ -279,9 +280,9 @@ pub(in crate::change::apply) struct Outcome {
     /// Requests that left before the service had asked to come back.
     pub(in crate::change::apply) early: usize,
     pub(in crate::change::apply) largest: usize,
-    /// Writes that were refused before it was known that anything is.
+    /// Writes refused before the first refusal was known.
     pub(in crate::change::apply) unwarned: usize,
-    /// How often it was refused anew: what was under way at a refusal does not count.
+    /// The number of refusals, those that were under way together counted as one.
     pub(in crate::change::apply) refusals: usize,
 }
 

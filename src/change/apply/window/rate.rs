@@ -1,28 +1,29 @@
-//! The rate of a service that has asked for patience: guessed, measured, kept to, tried again.
+//! The rate of a service that throttles: first guessed, then measured at every refusal.
 //!
-//! Such a service is taken for a bucket: it fills at a steady rate, holds a burst at most, and each
-//! write takes one out. Its level is known at one moment only, when it refuses a write: it is dry.
-//! So what it took between two such moments is what came in, and that is the rate. A service that
-//! counts in windows of time fits in: a window is a burst, and it says when the next one begins.
+//! The service is modelled as a bucket that fills at a steady rate, holds a burst, and loses one token
+//! for each write. Its level is known at only one moment: when it refuses a write, it is empty.
+//! The writes that went through between two such moments therefore equal the tokens that came in,
+//! which gives the rate. A service that counts in fixed windows of time fits the model too: a
+//! window is a burst, and the wait that the service asks for says when the next one begins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::change::apply::window::BATCH;
 
-/// The share of the rate that is used: the level rises a little, and small errors do no harm.
+/// The share of the rate that is used. The level then rises slowly, which absorbs small errors.
 const SHARE: f64 = 0.97;
-/// What goes out at once, in seconds of writing. Less would cost more requests, more would cost
-/// more refusals when the level is lower than thought.
+/// The size of a request, in seconds' worth of writes. Smaller requests cost more round trips,
+/// larger ones more refusals when the level is lower than assumed.
 const QUANTUM: f64 = 0.25;
-/// The highest rate that is thought possible, in writes a second.
+/// The highest rate considered, in writes a second.
 const MAX_RATE: f64 = 10_000.0;
-/// So many moments are remembered at which the service took something.
+/// The number of moments kept of the history since the last refusal.
 const MAX_MOMENTS: usize = 1000;
-/// A measurement that changes the rate by no more than this confirms it.
+/// The largest relative change with which a measurement still confirms the rate.
 const TOLERANCE: f64 = 0.05;
 
-/// What a round has learned of a service, for the rounds after it.
+/// The knowledge of a service that one round hands to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Learned {
     per_second: f64,
@@ -30,66 +31,70 @@ pub struct Learned {
     is_guess: bool,
 }
 
-/// When a rate is tried again: so long after it was set, once so many writes have gone through,
-/// and by which share more at first. Each raise is twice the one before, up to a half, so that a
-/// rate that has grown much is found soon.
+/// The plan for exceeding the rate, to see whether the service takes more by now.
+///
+/// Each raise is twice the one before, up to a half, so that a much higher rate is found soon.
 struct Trial {
+    /// The delay before the first raise.
     after: Duration,
+    /// The number of writes that must go through before it.
     writes: u32,
+    /// The first raise, as a share of the rate.
     step: f64,
 }
 
-/// A guess can be far off.
+/// A guess may be far too low.
 const GUESSED: Trial = Trial { after: Duration::from_millis(500), writes: 4, step: 0.2 };
-/// A rate that was just corrected has not been kept to yet.
+/// A corrected rate has not proved itself yet.
 const CORRECTED: Trial = Trial { after: Duration::from_millis(500), writes: 8, step: 0.04 };
-/// One that has held is seldom tried: it ends with refusals each time.
+/// A confirmed rate is tried rarely, since every trial ends with refusals.
 const CONFIRMED: Trial = Trial { after: Duration::from_secs(5), writes: 60, step: 0.02 };
-/// The next raise, if there was no refusal.
+/// The delay and the number of writes between two raises.
 const AGAIN: (Duration, u32) = (Duration::from_millis(500), 8);
 
-/// That the service had no more to give.
+/// A refusal: the one observation of the service's level.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusal {
-    /// When that was sent which it refused, and when the answer came.
+    /// The moment the refused write was sent.
     pub(super) sent_at: Duration,
+    /// The moment the refusal arrived.
     pub(super) heard_at: Duration,
-    /// How long it asks to wait.
+    /// The wait that the service asks for.
     pub(super) wait: Duration,
-    /// How many writes went out after that one, and are not answered.
+    /// The number of writes sent after the refused one that are still unanswered.
     pub(super) sent_since: usize,
 }
 
-/// What limits the writes once the service has asked for patience.
+/// The rate of a service, and the allowance that follows from it.
 #[derive(Debug, Clone)]
 pub(super) struct Rate {
     per_second: f64,
-    /// What the service took before it refused for the first time, and in how many seconds.
+    /// The writes that went through before the first refusal, and the seconds they took.
     before: (f64, f64),
-    /// The wait that it asked for then, in seconds, while the rate is a guess.
+    /// The first wait asked for, in seconds, while the rate is only a guess.
     guessed_by: Option<f64>,
-    /// When it was dry: the moment at which a write was sent that it refused. Moments of sending
-    /// are compared with each other only, so the way to the service and back does not count.
-    dry_at: Duration,
-    /// When it was to be asked again after that.
+    /// The moment the bucket was last known to be empty, given as the moment at which the refused
+    /// write was sent. Only moments of sending are compared, so latency cancels out.
+    empty_at: Duration,
+    /// The moment after which the service could be asked again.
     reopens_at: Duration,
-    /// What it took since, by the moment of sending.
+    /// The writes that went through since then, by the moment they were sent.
     taken: BTreeMap<Duration, u32>,
-    /// How much might go out at a moment, and which moment that was.
+    /// The number of writes that could be sent at `credited_at`; negative if too many were.
     credit: f64,
     credited_at: Duration,
-    /// By how much the rate is exceeded, to see whether it still holds; by how much more next time.
+    /// The factor by which a trial exceeds the rate, and the next raise of it.
     gain: f64,
     step: f64,
     raised_at: Duration,
-    /// What must have been sent at the earliest, and gone through, before the next raise.
+    /// The next raise waits for a write sent this late to go through, and for so many since the last.
     raises_after: Duration,
     raises_in: u32,
 }
 
 impl Rate {
-    /// Guesses the rate of a service that has refused something for the first time: it had taken
-    /// so many writes in so many seconds before.
+    /// Guesses the rate at the first refusal, from the writes that went through before it and the
+    /// seconds they took.
     pub(super) fn guess(before: (f64, f64), refusal: Refusal) -> Self {
         let mut rate = Self::new(1.0, before, refusal.sent_at);
         rate.guessed_by = Some(refusal.wait.as_secs_f64());
@@ -98,7 +103,7 @@ impl Rate {
         rate
     }
 
-    /// Takes up what an earlier round has learned.
+    /// Continues with the knowledge of an earlier round.
     pub(super) fn known(learned: Learned) -> Self {
         let mut rate = Self::new(learned.per_second, (learned.burst, 0.0), Duration::ZERO);
         rate.credit = rate.quantum();
@@ -112,7 +117,7 @@ impl Rate {
             per_second,
             before,
             guessed_by: None,
-            dry_at: at,
+            empty_at: at,
             reopens_at: at,
             taken: BTreeMap::new(),
             credit: 0.0,
@@ -134,7 +139,7 @@ impl Rate {
         self.guessed_by.is_some()
     }
 
-    /// Tells whether more is sent than the service is known to take.
+    /// Tells whether the rate is exceeded on purpose.
     pub(super) fn is_on_trial(&self) -> bool {
         self.gain > 1.0
     }
@@ -142,14 +147,15 @@ impl Rate {
     fn take_guess(&mut self) {
         let Some(wait) = self.guessed_by else { return };
         let (taken, seconds) = self.before;
-        // A limit is mostly so much in a second, or in the time after which the service begins
-        // again. Its waits are often rounded up to a second, so a second says nothing.
+        // Most limits are a number of writes a second, or in the window that the wait ends. A wait of
+        // up to a second may have been rounded up, so it is taken for a second.
         let guess = taken.max(1.0) / (seconds + wait.max(1.0));
-        // A shorter wait is that for one write, or for the rest of one: up to so much is believed.
+        // A shorter wait is the time to at most one token. It is believed up to four times the guess:
+        // close to a full token it is short by chance.
         self.per_second = (1.0 / wait.max(1e-3)).clamp(guess, 4.0 * guess);
     }
 
-    /// Returns how much the service takes at once after a rest.
+    /// Returns the number of writes that the service takes at once after a rest.
     fn burst(&self) -> f64 {
         let (taken, seconds) = self.before;
         (taken - self.per_second * seconds).max(1.0)
@@ -159,15 +165,15 @@ impl Rate {
         self.per_second * SHARE * self.gain
     }
 
-    /// Returns how many writes are worth a request: at most half a burst, for while one waits for
-    /// the level to be just full, it spills over.
+    /// Returns the number of writes worth a request: at most half a burst, since a full bucket
+    /// spills over.
     fn quantum(&self) -> f64 {
         (self.pace() * QUANTUM).min(BATCH as f64).min(self.burst() / 2.0).max(1.0)
     }
 
     fn credit_at(&self, now: Duration) -> f64 {
         let passed = now.saturating_sub(self.credited_at).as_secs_f64();
-        // The service keeps no more for us than a burst.
+        // The bucket holds no more than a burst.
         (self.credit + passed * self.pace()).min(self.burst().max(self.quantum()))
     }
 
@@ -192,8 +198,8 @@ impl Rate {
 
     /// Notes that the service took a write, sent at a moment.
     pub(super) fn taken(&mut self, now: Duration, sent_at: Duration) {
-        if sent_at <= self.dry_at {
-            // An answer that has been overtaken by the refusal.
+        if sent_at <= self.empty_at {
+            // The refusal has overtaken this answer.
             if self.is_guess() {
                 self.before.0 += 1.0;
                 self.take_guess();
@@ -202,11 +208,11 @@ impl Rate {
         }
         *self.taken.entry(sent_at).or_default() += 1;
         if self.taken.len() > MAX_MOMENTS {
-            // What is long past says little; as if it had been dry then.
-            self.dry_at = self.taken.pop_first().map_or(sent_at, |(at, _)| at);
-            self.reopens_at = self.dry_at;
+            // The distant past says little; it counts as if the bucket had been empty then.
+            self.empty_at = self.taken.pop_first().map_or(sent_at, |(at, _)| at);
+            self.reopens_at = self.empty_at;
         }
-        // Only what was sent after a raise says anything about it.
+        // Writes sent before a raise say nothing about it, however long they are under way.
         if sent_at >= self.raised_at {
             self.raises_in = self.raises_in.saturating_sub(1);
         }
@@ -219,19 +225,19 @@ impl Rate {
         }
     }
 
-    /// Notes that the service refused something again, and takes it for the measurement it is.
+    /// Measures the rate at a further refusal.
     pub(super) fn refused(&mut self, refusal: Refusal) {
         let trial = self.measure(refusal);
         self.begin(refusal, &trial);
     }
 
-    /// Begins to count at a moment at which the service was dry.
+    /// Starts counting from a moment at which the bucket was empty.
     fn begin(&mut self, refusal: Refusal, trial: &Trial) {
-        self.dry_at = refusal.sent_at;
+        self.empty_at = refusal.sent_at;
         self.reopens_at = refusal.heard_at + refusal.wait;
         self.taken.retain(|sent_at, _| *sent_at > refusal.sent_at);
         self.gain = 1.0;
-        // What has come in since, less what is on its way to it.
+        // Tokens that came in since, less the writes on their way.
         let passed = refusal.heard_at.saturating_sub(refusal.sent_at).as_secs_f64();
         let credit = passed * self.pace() - refusal.sent_since as f64;
         (self.credit, self.credited_at) = (credit.clamp(0.0, self.burst()), refusal.heard_at);
@@ -245,17 +251,18 @@ impl Rate {
         self.raises_in = trial.writes;
     }
 
-    /// Corrects the rate by what the service took since it was dry last, now that it is again.
+    /// Moves the rate no further than the writes since the last refusal demand, so that a good rate
+    /// stays as it is; returns the trial that is due.
     fn measure(&mut self, refusal: Refusal) -> Trial {
-        let (dry_at, reopens_at) = (refusal.sent_at, refusal.heard_at + refusal.wait);
-        let writes: u32 = self.taken.range(..=dry_at).map(|(_, writes)| writes).sum();
+        let (empty_at, reopens_at) = (refusal.sent_at, refusal.heard_at + refusal.wait);
+        let writes: u32 = self.taken.range(..=empty_at).map(|(_, writes)| writes).sum();
         if writes == 0 {
-            // It takes nothing at all for a while, which is no rate.
+            // A service that takes nothing at all is closed, which says nothing about its rate.
             return CORRECTED;
         }
-        // Between these two the level came out below one write, which is what dry means.
-        let (low, mut high) = (self.dry_rate(dry_at, 0.0), self.dry_rate(dry_at, 1.0));
-        // A window of time is used up early and paid for until its end.
+        // At rates between these, the level comes out between 0 and 1 token: too little for a write.
+        let (low, mut high) = (self.rate_for(empty_at, 0.0), self.rate_for(empty_at, 1.0));
+        // A fixed window may be used up early, and closes until its end.
         let window = reopens_at.saturating_sub(self.reopens_at).as_secs_f64();
         if window > 0.0 {
             high = high.max(f64::from(writes) / window);
@@ -265,28 +272,29 @@ impl Rate {
         self.guessed_by = None;
         let holds = (self.per_second / old - 1.0).abs() <= TOLERANCE;
         let trial = if holds { CONFIRMED } else { CORRECTED };
-        // What came in during a wait and did not fit is lost: where waits are long and bursts are
-        // small, a trial costs more.
+        // Tokens that come in during the wait and do not fit are lost: a trial costs more where waits
+        // are long and bursts small.
         let lost = (refusal.wait.as_secs_f64() - self.burst() / self.per_second).max(0.0);
         Trial { after: trial.after + Duration::from_secs_f64(lost * 10.0), ..trial }
     }
 
-    /// Returns the rate at which the level would be so high at a moment, given what was taken.
-    fn dry_rate(&self, dry_at: Duration, level: f64) -> f64 {
+    /// Returns the rate at which the level would be `level` at a moment, given the writes since the
+    /// bucket was empty. By bisection: a bucket that spills over has no closed form.
+    fn rate_for(&self, at: Duration, level: f64) -> f64 {
         let burst = self.burst();
         let level_with = |rate: f64| {
-            let (mut level, mut last) = (0.0_f64, self.dry_at);
+            let (mut level, mut last) = (0.0_f64, self.empty_at);
             let filled = |level: f64, last: Duration, at: Duration| {
                 (level + rate * at.saturating_sub(last).as_secs_f64()).min(burst)
             };
-            for (at, writes) in self.taken.range(..=dry_at) {
-                level = filled(level, last, *at) - f64::from(*writes);
-                last = *at;
+            for (sent_at, writes) in self.taken.range(..=at) {
+                level = filled(level, last, *sent_at) - f64::from(*writes);
+                last = *sent_at;
             }
-            filled(level, last, dry_at)
+            filled(level, last, at)
         };
         let (mut low, mut high) = (0.0, MAX_RATE);
-        // To a thousandth of a write a second and finer.
+        // 10,000 / 2^32: far finer than needed.
         for _ in 0..32 {
             let middle = f64::midpoint(low, high);
             if level_with(middle) < level { low = middle } else { high = middle }

@@ -1,4 +1,4 @@
-//! What a test has somebody else do to a task while a run is under way.
+//! Somebody else's edits of a task during a run, as a test arranges them.
 
 use rhai::Map;
 use rhai::plugin::NativeCallContext;
@@ -11,7 +11,7 @@ use crate::script::api::{Date, Fallible, OrRaise as _, Task, invalid};
 use crate::script::convert::to_json;
 use crate::script::testing::Meddling;
 
-/// Returns the title that somebody else gives a task where a test does not say.
+/// Returns the edit that is made where a test names no fields.
 pub(super) fn renamed(task: &Task) -> Fallible<Map> {
     let title = task.session.task(&task.id).or_raise(&task.session)?.title;
     let title = format!("{title} (changed by somebody else)");
