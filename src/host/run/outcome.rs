@@ -11,8 +11,12 @@ use crate::host::report::{ChangeReport, ChangeStatus, Status};
 use crate::host::run::rounds::Tally;
 use crate::host::run::{Run, interrupted};
 
-/// The codes of what cuts a run off without anything being wrong with its changes.
-const CUT_OFF: [&str; 5] = ["stopped", "not_signed_in", "unavailable", "journal", "unfinished"];
+/// Returns whether a failure cuts a run off without anything being wrong with its changes: they
+/// can be applied once the sign-in, the service or the disk is back.
+fn cuts_off(code: &str) -> bool {
+    matches!(code, "stopped" | "not_signed_in" | "unavailable" | "unfinished" | "lock")
+        || code.starts_with("journal")
+}
 
 impl Run<'_> {
     /// Takes what came of carrying out the set that the report shows into it.
@@ -74,7 +78,7 @@ impl Run<'_> {
         };
         // What was cut off is carried on; what the service refuses for good, or somebody else has
         // changed, is the same the next time unless somebody looks at it.
-        let cut_off = report.error.as_ref().is_some_and(|it| CUT_OFF.contains(&it.code.as_str()));
+        let cut_off = report.error.as_ref().is_some_and(|error| cuts_off(&error.code));
         report.unfinished = (wrote && cut_off) || in_doubt;
         let is_recorded = self.record.is_some();
         if let (true, Status::Partial, Some(error)) =
@@ -130,5 +134,27 @@ impl Run<'_> {
                 (id, name)
             })
             .collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::journal::Error;
+
+    /// The failures of the journal have codes of their own, and each of them cuts a run off.
+    #[test]
+    fn a_full_disk_cuts_a_run_off_and_a_refusal_does_not() {
+        let path = PathBuf::from("journal.db");
+        let full = Error::Full { path: path.clone() };
+        let busy = Error::Busy { path };
+        for code in [full.code(), busy.code(), "not_signed_in", "stopped"] {
+            assert!(cuts_off(code), "{code}");
+        }
+        for code in ["service", "not_permitted", "conflict", "invalid"] {
+            assert!(!cuts_off(code), "{code}");
+        }
     }
 }
