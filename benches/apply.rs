@@ -114,22 +114,22 @@ impl Service {
     }
 }
 
-/// Says whether a request is a batch.
+/// Returns whether a request is a batch.
 fn is_batch(it: &Logged) -> bool {
     it.path.ends_with("/$batch")
 }
 
-/// Says whether a request reads a page of tasks.
+/// Returns whether a request reads a page of tasks.
 fn is_page(it: &Logged) -> bool {
     it.method == "GET" && (it.path.ends_with("/tasks") || it.path.contains("skiptoken"))
 }
 
-/// Says whether a request writes, by itself or in a batch.
+/// Returns whether a request writes, by itself or in a batch.
 fn is_write(it: &Logged) -> bool {
     it.method != "GET" && !is_batch(it)
 }
 
-/// Says whether a request only reads; of a batch it is the batch that counts.
+/// Returns whether a request only reads; of a batch it is the batch that counts.
 fn is_read(it: &Logged) -> bool {
     let parts = it.body.as_ref().and_then(|body| body["requests"].as_array());
     let reads = |parts: &Vec<Value>| parts.iter().all(|part| part["method"] == "GET");

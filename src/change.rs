@@ -7,7 +7,7 @@
 pub mod edit;
 pub mod field;
 
-// What a decision rests on.
+// The reads that decisions rest on.
 pub mod key;
 pub mod read;
 

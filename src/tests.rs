@@ -198,7 +198,7 @@ async fn tick(world: Arc<World>) {
     }
 }
 
-/// What became of one world.
+/// One world that was played to its end.
 struct Played {
     world: Arc<World>,
     reports: Vec<(usize, Report)>,
@@ -323,7 +323,7 @@ fn decide(world: &World, run: usize, report: &Report, all: &[(usize, Report)]) -
     decided
 }
 
-/// Says what of it must not be.
+/// Returns the invariants that were broken, in words.
 fn judge(played: &Played) -> Vec<String> {
     if traced() {
         for (run, report) in &played.reports {

@@ -1,4 +1,4 @@
-//! Markers of entities that did not exist yet, and the ids they became.
+//! Provisional ids of entities that did not exist yet, and the real ids that they became.
 
 use std::collections::{BTreeMap, BTreeSet};
 

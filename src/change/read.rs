@@ -19,7 +19,7 @@ pub enum Read {
     Field(EntityId, Field),
     /// Every field of an entity but those of its details and board positions.
     Entity(EntityId),
-    /// Whether an entity is there.
+    /// The existence of an entity.
     Exists(EntityId),
     /// The tasks of a plan.
     Tasks(PlanId),

@@ -59,7 +59,7 @@ fn read(path: &Path, opened: io::Result<File>) -> Result<SealKey, CommandError> 
     Ok(SealKey::new(bytes))
 }
 
-/// Tells whether nobody else can have written or read the key.
+/// Returns whether nobody else can have written or read the key.
 #[cfg(unix)]
 fn is_ours(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;

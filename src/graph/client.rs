@@ -30,7 +30,7 @@ pub struct Client {
     authorization: HeaderValue,
     counts: Arc<Counters>,
     gate: Arc<Gate>,
-    /// What the service's clock showed last, and when that was here.
+    /// The last reading of the service's clock, and the moment of it here.
     clock: Arc<Mutex<Option<(Timestamp, Instant)>>>,
 }
 
@@ -388,7 +388,7 @@ impl Client {
         }
     }
 
-    /// What reads prefer: else the container of a roster's plan has no name (planner-api.md trap
+    /// Returns the preference that reads state: else the container of a roster's plan has no name (planner-api.md trap
     /// 32).
     pub(crate) fn prefers(&self) -> Option<&'static str> {
         self.base.is_beta().then_some("include-unknown-enum-members")

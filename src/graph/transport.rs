@@ -1,4 +1,5 @@
-//! What carries a request to the service and its answer back.
+//! The transport of requests and answers. Apart from the client, so that tests can put a model of
+//! the service in its place.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::graph::{BaseUrl, Error};
 
 /// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB.
 const MAX_ANSWER: usize = 32 << 20;
-/// How long an answer is waited for.
+/// The longest wait for an answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request on its way.

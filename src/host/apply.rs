@@ -49,7 +49,7 @@ pub(crate) struct Driver<'a> {
     pub(crate) actor: &'a UserId,
     /// Where it is recorded, and as which round.
     pub(crate) record: Option<(&'a Record, u32)>,
-    /// What other runs are known to have made.
+    /// The register of what other runs have made.
     pub(crate) claims: Option<Claims>,
     /// The attempts of an earlier run that are in doubt, where it is found out what became of them:
     /// nothing is recorded but that.
@@ -67,7 +67,7 @@ pub(crate) struct Unsettled {
     pub(crate) run: RunId,
     pub(crate) step: StepId,
     pub(crate) attempt: u32,
-    /// When it was about to be sent, by the service's clock.
+    /// The moment at which it was about to be sent, by the service's clock.
     pub(crate) since: Timestamp,
 }
 
@@ -102,7 +102,7 @@ struct Work<'a> {
     broken: Option<Failure>,
     flights: JoinSet<Flight>,
     settled: Vec<Settled>,
-    /// When each was about to be sent, by the service's clock.
+    /// The moments at which they were about to be sent, by the service's clock.
     sent_at: BTreeMap<StepNo, Timestamp>,
     began: Instant,
     /// When the machine was asked last what is to be done.

@@ -114,10 +114,10 @@ pub struct ChangeReport {
     /// Both sides of each field in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflict: Vec<FieldConflict>,
-    /// Whether some of it was written, and not all.
+    /// True if some of it was written, and not all.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub in_part: bool,
-    /// What it may have created, where nobody but a person can tell.
+    /// The ids of what it may have created, where only a person can tell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
     /// Why it was not written.
@@ -190,7 +190,7 @@ pub struct Report {
     pub error: Option<Failure>,
     /// What it took.
     pub stats: Stats,
-    /// Whether it was cut off, and `resume` carries it on.
+    /// True if it was cut off, and `resume` carries it on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
     /// Names of the ids that `changes` mentions, for rendering.

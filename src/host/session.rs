@@ -83,7 +83,7 @@ pub(crate) struct State {
     pub(crate) draft: Draft,
     pub(crate) output: Vec<String>,
     pub(crate) warnings: Vec<String>,
-    /// What a decision may rest on.
+    /// The reads that a decision may rest on.
     pub(crate) reads: ReadSet,
     /// The tasks of plans by the keys that stand in the journal alone.
     pub(crate) keys: BTreeMap<PlanId, BTreeMap<String, TaskId>>,

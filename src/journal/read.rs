@@ -38,7 +38,7 @@ pub struct RunSummary {
     pub skill: String,
     /// What it came to; `None` if it has not ended, or its end was not recorded.
     pub status: Option<RunStatus>,
-    /// Whether it was cut off: it has no end, or one that says so.
+    /// True if it was cut off: it has no end, or one that says so.
     pub is_unfinished: bool,
     /// How many changes its last round has.
     pub changes: u32,

@@ -1,4 +1,4 @@
-//! What was read of the board, each entity with its tag.
+//! A snapshot of the board: each entity that was read, with its tag.
 //!
 //! A run has one that only grows while it drafts, so a script never sees a board change under its
 //! hands. Before it writes, a second one is read and the two are compared; only then may the first
@@ -11,7 +11,7 @@ use crate::model::{
     TaskDetails, TaskId, User, UserId, Versioned,
 };
 
-/// What was read, each entity once.
+/// The entities and lists that were read, each once.
 #[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     plans: BTreeMap<PlanId, Versioned<Plan>>,
@@ -84,7 +84,7 @@ fn restore<K: Ord + Clone, T: Clone>(
     }
 }
 
-/// What a run has done itself, so that it is not taken for somebody else's doing.
+/// A run's own doings, so that they are not taken for somebody else's doing.
 pub trait Own {
     /// Returns whether the run created the entity with this id.
     fn made(&self, id: &str) -> bool;

@@ -71,7 +71,7 @@ pub struct Grants {
     pub earlier: Earlier,
     /// What Planner itself accepts.
     pub limits: Limits,
-    /// What the run that is taken back has created: its deletions are not counted (design.md 2.5).
+    /// The creations of the run that is taken back: their deletions are not counted (design.md 2.5).
     pub takes_back: BTreeSet<EntityId>,
 }
 

@@ -1,5 +1,5 @@
-//! What really happened on the board, and what must not have: the record that nobody under test can
-//! see.
+//! The record of what really happened on the board, which nobody under test can see, and the rules
+//! that it is to keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) enum By {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) maker: By,
-    /// Who wrote the title last.
+    /// The last writer of the title.
     pub(super) titled: By,
     pub(super) is_there: bool,
 }
@@ -37,7 +37,7 @@ pub(super) struct Commit {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) body: Value,
-    /// What it was about.
+    /// The id of its entity.
     pub(super) id: String,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Fact {
     NoneTitled(String),
 }
 
-/// What really happened.
+/// The record of what really happened.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     pub(super) tasks: BTreeMap<String, Kept>,
@@ -60,9 +60,9 @@ pub(super) struct Truth {
     pub(super) values: BTreeMap<(String, String), Vec<Held>>,
     /// The values that each run has seen.
     pub(super) seen: BTreeSet<(usize, String, String, String)>,
-    /// What each run has sent.
+    /// The requests that each run has sent.
     pub(super) sent: BTreeSet<(usize, String)>,
-    /// What the last decisions of each run rest on.
+    /// The facts that the last decisions of each run rest on.
     pub(super) facts: BTreeMap<usize, Vec<Fact>>,
     pub(super) violations: Vec<String>,
     pub(super) n_people: usize,

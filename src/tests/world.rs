@@ -23,7 +23,7 @@ const MEI: &str = "mei@bos.example";
 /// The titles of what runs and people make alike.
 pub(super) const TITLES: [&str; 3] = ["New a", "New b", "Once"];
 pub(super) const N_TASKS: usize = 6;
-/// How long after an answer was given up something may still be carried out.
+/// The time after an answer was given up in which something may still be carried out.
 pub(super) const LATEST: Duration = Duration::from_secs(40);
 /// Numbers that look random and come out the same.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Clock for Virtual {
     }
 }
 
-/// How bad things are: one time in so many.
+/// The odds of trouble: one time in so many.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Weather {
     pub(super) lost_before: u64,
@@ -80,13 +80,13 @@ pub(super) struct Weather {
 /// A guard that is switched off, to see that its loss is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Off {
-    /// Who made something and when is not told.
+    /// The service does not tell who made something, and when.
     Makers,
     /// A create is sent again at once.
     Quarantine,
     /// Writes go out on whatever tag is there now.
     IfMatch,
-    /// What the program reads is not counted.
+    /// The reads of the program are not counted.
     Reads,
     /// The service says that it has done what it has not.
     Truth,
@@ -105,7 +105,7 @@ pub(super) struct World {
     pub(super) ids: Vec<String>,
     dice: Mutex<Dice>,
     truth: Mutex<Truth>,
-    /// How many programs draft, and requests are under way.
+    /// The numbers of programs that draft, and of requests under way.
     pub(super) drafting: AtomicUsize,
     under_way: AtomicUsize,
 }
@@ -522,7 +522,7 @@ impl World {
     }
 }
 
-/// What becomes of a request.
+/// The fate of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Well,

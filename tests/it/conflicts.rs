@@ -107,7 +107,7 @@ fn a_script_adds_to_whatever_is_there_exactly_once() {
     }
 }
 
-/// What was sent once may have been done: a replay writes the same items, not others beside them.
+/// An item that was sent once may be there: a replay writes the same items, not others beside them.
 #[test]
 fn a_replay_keeps_the_keys_of_new_checklist_items_which_are_guids() {
     let planner = Planner::demo();

@@ -20,7 +20,7 @@ const MAX_LAGS: u32 = 2;
 const MAX_REBASES: u32 = 8;
 /// The longest single wait that is worth it.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// When a create without an answer is looked for again, after the answer was given up
+/// The times at which a create without an answer is looked for again, after the answer was given up
 /// (design.md 2.4).
 pub const PROBES: [Duration; 4] = [
     Duration::from_secs(2),

@@ -63,7 +63,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Tells whether the service dealt with the write, so that it counts towards its limit.
+    /// Returns whether the service dealt with the write, so that it counts towards its limit.
     pub(super) const fn is_taken(&self) -> bool {
         !matches!(self, Self::Throttled(_) | Self::Unavailable { .. } | Self::NotTried)
     }
@@ -89,7 +89,7 @@ pub enum Probed {
     Failed,
 }
 
-/// What is known of an attempt.
+/// The state of knowledge about an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempted {
     /// It is on the board.

@@ -14,7 +14,7 @@ use crate::change::{Change, ChangeSet, EntityId, Op};
 use crate::model::snapshot::Own;
 use crate::model::{Board, BucketId, ETag, PlanId, Task, TaskId};
 
-/// What became of one part of a change.
+/// The state of one part of a change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartState {
     /// It is on the board.
@@ -32,23 +32,23 @@ pub struct Doubt {
     pub resend: Option<Resend>,
     /// The tag that it was conditional on.
     pub tag: Option<ETag>,
-    /// How long ago its answer was given up.
+    /// The time since its answer was given up; negative while it may still come.
     pub age: SignedDuration,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
     op: Op,
-    /// What it writes, to compare it with what a redraft wants.
+    /// The value that it writes, to compare it with what a redraft wants.
     value: Value,
     state: PartState,
 }
 
-/// What became of the parts of a run's changes, by the entity as the draft names it.
+/// The states of the parts of a run's changes, by the entity as the draft names it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
     entries: BTreeMap<(EntityId, Part), Entry>,
-    /// How often each part was sent in the present round, and in all.
+    /// The number of times each part was sent in the present round, and in all.
     sent: BTreeMap<(EntityId, Part), (u32, u32)>,
     /// The ids that provisional ones have become.
     ids: BTreeMap<String, String>,

@@ -14,11 +14,11 @@ use crate::change::field::task_value;
 use crate::change::{Field, Fields as _, TaskState};
 use crate::model::{Bucket, Plan, Task, UserId};
 
-/// How much earlier than the intent an entity may seem to be made: the service tells its own time
+/// The time by which an entity may seem to be made before the intent: the service tells its time
 /// in whole seconds.
 const CLOCK_GRAIN: SignedDuration = SignedDuration::from_secs(1);
 
-/// Where the result of a create is looked for: one list each.
+/// The list in which the result of a create is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Parent {
     /// The tasks of a plan.
@@ -39,11 +39,11 @@ pub enum Parent {
 pub struct Lost {
     /// Its request.
     pub no: StepNo,
-    /// What it was to make.
+    /// The create.
     pub job: Job,
-    /// When it was about to be sent, by the service's clock.
+    /// The moment at which it was about to be sent, by the service's clock.
     pub since: Timestamp,
-    /// What had the same name before.
+    /// The ids of what had the same name before.
     pub known: BTreeSet<String>,
 }
 
@@ -60,7 +60,7 @@ pub enum Candidate {
     Member(UserId),
 }
 
-/// What became of a lost create.
+/// The result of matching a lost create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
     /// It made this.

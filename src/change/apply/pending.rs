@@ -19,10 +19,10 @@ pub(crate) enum State {
     Ready,
     /// Sent, not answered.
     Sent,
-    /// What it is about is to be read, once it is time.
+    /// Its object is to be read, once it is time.
     ToLook,
     Looking,
-    /// What it may have made is to be looked for, once it is time.
+    /// Its result is to be looked for, once it is time.
     ToProbe,
     Probing,
     Ended(End),
@@ -51,15 +51,15 @@ pub(crate) struct Step {
     pub(crate) resend: Option<Resend>,
     pub(crate) not_before: Duration,
     pub(crate) sent_at: Duration,
-    /// When a create whose answer was lost may be sent again. Its quarantine counts from the
+    /// The moment from which a create whose answer was lost may be sent again. Its quarantine counts from the
     /// moment when the answer was given up: for as long as somebody works on it, it may come to be.
     pub(crate) not_before_resend: Duration,
-    /// When it was given up.
+    /// The moment at which it was given up.
     pub(crate) given_up_at: Duration,
     pub(crate) sent: u32,
-    /// How often it failed, in all.
+    /// The number of times it failed, in all.
     pub(crate) tries: u32,
-    /// How often in a row it was put off or failed while nothing at all was done, and how much was
+    /// The number of times in a row it was put off or failed while nothing at all was done, and how much was
     /// done by then.
     pub(crate) in_vain: (u32, u64),
     pub(crate) in_doubt: bool,

@@ -459,7 +459,7 @@ fn the_quarantine_counts_from_when_the_answer_was_given_up() {
     assert_eq!(sent_again, given_up + Duration::from_secs(60));
 }
 
-/// What a person must decide is said with what it could be, and the rest goes on.
+/// A create that a person must decide about is reported with its candidates; the others go on.
 #[test]
 fn what_could_be_somebodys_is_parked() {
     let mut draft = Draft::new("n".into());

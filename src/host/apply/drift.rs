@@ -22,11 +22,11 @@ use crate::model::{ETag, Task, TaskId, Versioned};
 pub(crate) struct Drift {
     /// The set, resting on what is there now wherever nothing has moved that it read or writes.
     pub(crate) set: ChangeSet,
-    /// What has moved of what it changes, by the number of the change.
+    /// The entities that it changes and that have moved, by the number of the change.
     pub(crate) moved: BTreeMap<usize, Moved>,
-    /// What has moved of what it only read.
+    /// The reads that have moved of what it does not change.
     pub(crate) elsewhere: Vec<Elsewhere>,
-    /// Whether nothing at all is different, not even a field that nobody read.
+    /// True if nothing at all is different, not even a field that nobody read.
     pub(crate) is_same: bool,
 }
 
@@ -35,9 +35,9 @@ pub(crate) struct Drift {
 pub(crate) struct Moved {
     /// Both sides of each field; empty if it is gone.
     pub(crate) fields: Vec<FieldConflict>,
-    /// What there is to say, if it is not about fields.
+    /// The message, if it is not about fields.
     pub(crate) message: Option<String>,
-    /// Whether the program may decide again: not about a deletion that did not read what moved.
+    /// True if the program may decide again: not about a deletion that did not read what moved.
     pub(crate) may_replay: bool,
 }
 
@@ -55,9 +55,9 @@ impl Moved {
 /// Something read that has moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Elsewhere {
-    /// What was read.
+    /// The read.
     pub(crate) read: Read,
-    /// What there is to say.
+    /// The message.
     pub(crate) message: String,
     /// Both sides, if it is a field.
     pub(crate) fields: Vec<FieldConflict>,

@@ -18,7 +18,7 @@ pub struct Outcome {
     pub conflict: Vec<FieldConflict>,
     /// Why it was not written.
     pub error: Option<Failure>,
-    /// What it may have created, where nobody but a person can tell.
+    /// The ids of what it may have created, where only a person can tell.
     pub candidates: Vec<String>,
     /// Whether any part of it was written.
     pub wrote: bool,

@@ -25,9 +25,9 @@ use crate::model::Clock;
 pub(crate) struct Origin {
     pub(crate) parent: Option<RunId>,
     pub(crate) takes_up: Option<String>,
-    /// Whether more was to come than what is carried on: then it ends as partial at best.
+    /// True if more was to come than what is carried on: then it ends as partial at best.
     pub(crate) cut_short: bool,
-    /// What the run that is taken back has created: to delete that is to undo, and no deletion of
+    /// The entities that the run has created which is taken back: to delete that is to undo, and no deletion of
     /// anybody's work.
     pub(crate) takes_back: BTreeSet<EntityId>,
 }
@@ -174,7 +174,7 @@ impl Record {
     }
 }
 
-/// How long to wait before a lock is tried again, at first and at most.
+/// The wait before a lock is tried again, at first and at most.
 const NAPS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
 /// Locks several things, and waits for whoever has them; in an order that all share, so that two

@@ -26,7 +26,7 @@ use crate::model::snapshot::Snapshot;
 /// The longest that anyone waits for an answer: a lost one was given up by then at the latest.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// What a person says of creates of which nobody else can tell whether they were carried out.
+/// A person's decisions about creates in doubt that nobody else can settle.
 #[derive(Debug, Clone, Default)]
 pub struct Decisions {
     /// The ids of what was created, by the number of the change.
@@ -39,11 +39,11 @@ pub struct Decisions {
 pub(crate) struct Restored {
     /// The set that was to be carried out last.
     pub(crate) set: ChangeSet,
-    /// What became of its parts.
+    /// The states of its parts.
     pub(crate) ledger: Ledger,
     /// The attempts that are in doubt.
     pub(crate) unsettled: BTreeMap<PartNo, Unsettled>,
-    /// Whether its program would have gone on after a commit: nobody knows with what.
+    /// True if its program would have gone on after a commit: nobody knows with what.
     pub(crate) cut_short: bool,
 }
 

@@ -33,13 +33,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What has come of a set so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// What became of each part.
+    /// The state of each part.
     pub(super) ledger: Ledger,
     /// What came of the changes that were tried last, by their entities.
     pub(super) outcomes: BTreeMap<EntityId, Outcome>,
     /// How often each was found moved.
     moves: BTreeMap<String, u32>,
-    /// How often it was drafted or judged again since something was written.
+    /// The number of times it was drafted or judged again since something was written.
     pub(super) redrafts: u32,
     pub(super) conflicts: u64,
     pub(super) retries: u64,
@@ -108,7 +108,7 @@ impl Tally {
     }
 }
 
-/// What a set must have for itself while it is carried out: the plans it touches, and for a plan
+/// Returns the locks that a set needs while it is carried out: the plans it touches, and for a plan
 /// that it creates the group, so that two runs that find none of that name do not make two.
 pub(super) fn locks_of(set: &ChangeSet) -> BTreeSet<Lockable> {
     let plans = set.changes().iter().flat_map(|change| [Some(change.plan()), change.moves_to()]);

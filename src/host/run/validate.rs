@@ -1,4 +1,4 @@
-//! Whether what a set rests on is still so, before any of it is written (design.md 2.3): everything
+//! Validation of a set before any of it is written (design.md 2.3): everything
 //! that it read or writes is read again and compared by value.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::host::run::{Program, Run, interrupted};
 use crate::host::session::refresh::Refreshed;
 use crate::policy::Cleared;
 
-/// How a validation goes on.
+/// The result of a validation.
 pub(super) enum Validation {
     /// Nothing that counts has moved.
     Unchanged,
@@ -161,7 +161,7 @@ impl Run<'_> {
     /// Rests a set that was drafted a while ago on what is there now.
     ///
     /// # Errors
-    /// What it read or writes has moved, or could not be read: what there is to say of it.
+    /// Its reads or its entities have moved, or could not be read: the tally says which.
     pub(super) async fn refresh(
         &self,
         set: &ChangeSet,

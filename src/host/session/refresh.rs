@@ -21,7 +21,7 @@ use crate::wire::{Decoded as _, Request, request};
 /// From so many entities of one plan on, the plan's list is one read for all of them.
 const LIST_FROM: usize = 4;
 
-/// What is to be read again.
+/// The lists and objects to read again.
 #[derive(Debug, Default)]
 struct Needs {
     singles: BTreeSet<Target>,
@@ -40,9 +40,9 @@ struct Needs {
 /// The board as it is now, as far as a run rests on it.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshed {
-    /// What was read.
+    /// The board as it was read.
     pub(crate) snapshot: Snapshot,
-    /// What was asked for by itself and is not there.
+    /// The entities that were asked for by themselves and are not there.
     pub(crate) gone: BTreeSet<EntityId>,
 }
 

@@ -6,7 +6,7 @@ use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
 
-/// How many details are asked for at once.
+/// The number of details asked for at once.
 const MANY: usize = 1000;
 
 impl Session {

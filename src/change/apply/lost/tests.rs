@@ -15,7 +15,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
 }
 
-/// When the creates were about to be sent.
+/// The moment at which the creates were about to be sent.
 const SENT: i64 = 100;
 
 /// A task by what it says about itself: its title, its bucket, and whether it is due.

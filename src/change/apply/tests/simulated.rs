@@ -41,13 +41,13 @@ pub(in crate::change::apply) struct Weather {
     pub(in crate::change::apply) lost_before: u64,
     /// The limit on writes.
     pub(in crate::change::apply) limit: Option<Limit>,
-    /// Whether `Retry-After` is rounded up to whole seconds.
+    /// If `Retry-After` is rounded up to whole seconds.
     pub(in crate::change::apply) whole_seconds: bool,
     /// Another rate, after a number of writes.
     pub(in crate::change::apply) later: Option<(u32, f64)>,
     /// A single refusal without a limit behind it, after a number of writes.
     pub(in crate::change::apply) hiccup: Option<u32>,
-    /// Whether latency varies by half in either direction.
+    /// If latency varies by half in either direction.
     pub(in crate::change::apply) jitter: bool,
     /// Someone else edits what is about to be written, one time in so many.
     pub(in crate::change::apply) others: u64,

@@ -139,7 +139,7 @@ impl Rate {
         self.guessed_by.is_some()
     }
 
-    /// Tells whether the rate is exceeded on purpose.
+    /// Returns whether the rate is exceeded on purpose.
     pub(super) fn is_on_trial(&self) -> bool {
         self.gain > 1.0
     }
