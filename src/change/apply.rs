@@ -145,7 +145,10 @@ impl Machine {
                 mentions.retain(|it| machine.makers.contains_key(it));
                 let state = machine.ledger.state(change, &part).cloned();
                 if settling != matches!(state, Some(PartState::InDoubt(_)))
-                    || matches!(state, Some(PartState::Written | PartState::Parked(_)))
+                    || matches!(
+                        state,
+                        Some(PartState::Written | PartState::Gone | PartState::Parked(_))
+                    )
                 {
                     continue;
                 }
@@ -304,10 +307,10 @@ impl Machine {
         self.steps.iter().all(|it| matches!(it.state, State::Ended(_)))
     }
 
-    /// Returns how each request ended, with how often it was sent.
-    pub fn ends(&self) -> impl Iterator<Item = (usize, &Part, u32, &End)> {
-        self.steps.iter().filter_map(|it| match &it.state {
-            State::Ended(end) => Some((self.changes[it.at].n, &it.part, it.sent, end)),
+    /// Returns how each request ended.
+    pub fn ends(&self) -> impl Iterator<Item = (StepNo, &End)> {
+        self.steps.iter().enumerate().filter_map(|(no, step)| match &step.state {
+            State::Ended(end) => Some((no, end)),
             _ => None,
         })
     }

@@ -277,7 +277,12 @@ impl Work<'_> {
             // What was written is written, whether it can be recorded or not.
             return Ok(());
         }
-        record.go_on(settled, intents).await
+        let recorded = record.go_on(settled.clone(), intents).await;
+        if recorded.is_err() {
+            // What is known stays known, whatever keeps the next requests back.
+            let _kept = record.go_on(settled, Vec::new()).await;
+        }
+        recorded
     }
 
     // What goes out
@@ -453,20 +458,19 @@ async fn unclaimed(
 impl Driven {
     /// Returns what came of each change that was to be carried out, by its number.
     pub(crate) fn outcomes(&self) -> BTreeMap<usize, Outcome> {
-        let mut by_change: BTreeMap<usize, Vec<(StepNo, u32, End)>> = BTreeMap::new();
-        for (no, (n, _, sent, end)) in self.machine.ends().enumerate() {
-            by_change.entry(n).or_default().push((no, sent, end.clone()));
+        let mut by_change: BTreeMap<usize, Vec<(StepNo, &End)>> = BTreeMap::new();
+        for (no, end) in self.machine.ends() {
+            by_change.entry(self.machine.step(no).0).or_default().push((no, end));
         }
         by_change.into_iter().map(|(n, ends)| (n, self.outcome(&ends))).collect()
     }
 
-    fn outcome(&self, ends: &[(StepNo, u32, End)]) -> Outcome {
-        let of = |it: &(StepNo, u32, End)| Outcome::of_end(&it.2, self.error_of(it.0));
+    fn outcome(&self, ends: &[(StepNo, &End)]) -> Outcome {
+        let of = |(no, end): &(StepNo, &End)| Outcome::of_end(end, self.error_of(*no));
         // The worst of its requests is what it came to.
         let mut outcome =
             ends.iter().map(of).max_by_key(Outcome::weight).unwrap_or_else(Outcome::applied);
-        outcome.attempts = ends.iter().map(|it| it.1).sum();
-        outcome.wrote = ends.iter().any(|it| it.2 == End::Done);
+        outcome.wrote = ends.iter().any(|(_, end)| **end == End::Done);
         outcome.in_part()
     }
 

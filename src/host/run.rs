@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::change::apply::Learned;
-use crate::change::{ChangeSet, EntityId, Saved};
+use crate::change::{ChangeSet, EntityId, ReadSet, Saved};
 use crate::graph::Client;
 use crate::host::broker::{self, PendingQuery};
 use crate::host::recover::record::{self, Origin, Record};
@@ -164,6 +164,8 @@ struct Run<'a> {
     shown: ChangeSet,
     /// What it takes up.
     origin: Origin,
+    /// The reads that its set rests on, without those of the policies.
+    drafted_on: ReadSet,
     /// The numbers of its changes, where it carries on another's.
     numbers: BTreeMap<EntityId, usize>,
     /// Where its program asks to commit.
@@ -299,6 +301,7 @@ impl Host {
             requests_before,
             record: None,
             shown: ChangeSet::default(),
+            drafted_on: ReadSet::new(),
             origin: Origin::default(),
             numbers: BTreeMap::new(),
             commits,

@@ -6,10 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use compare::Own;
+
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, TaskId, User, UserId, Versioned,
 };
+
+mod compare;
 
 /// The entities and lists that were read, each once.
 #[derive(Debug, Default, Clone)]
@@ -29,6 +33,7 @@ pub struct Snapshot {
     roster_members: BTreeMap<RosterId, Vec<UserId>>,
     plan_buckets: BTreeMap<PlanId, Vec<BucketId>>,
     plan_tasks: BTreeMap<PlanId, Vec<TaskId>>,
+    has_outdated: bool,
     /// The listed tasks of a plan by title, folded: a thousand lookups cost about what one loop does.
     titles: BTreeMap<PlanId, BTreeMap<String, Vec<TaskId>>>,
 }
@@ -62,46 +67,6 @@ fn put<K: Ord, T>(map: &mut BTreeMap<K, Versioned<T>>, id: K, value: Versioned<T
     }
 }
 
-fn keep_newer<K: Ord, T: Clone>(
-    map: &mut BTreeMap<K, Versioned<T>>,
-    old: &BTreeMap<K, Versioned<T>>,
-) {
-    for (id, value) in map {
-        if let Some(old) = old.get(id).filter(|old| old.etag.is_newer_than(&value.etag)) {
-            value.clone_from(old);
-        }
-    }
-}
-
-/// Puts back what `ours` picks as it was in `old`, there or not.
-fn restore<K: Ord + Clone, T: Clone>(
-    map: &mut BTreeMap<K, T>,
-    old: &BTreeMap<K, T>,
-    ours: impl Fn(&K, &T) -> bool,
-) {
-    for (id, value) in old.iter().filter(|(id, value)| ours(id, value)) {
-        map.insert(id.clone(), value.clone());
-    }
-}
-
-/// A run's own doings, so that they are not taken for somebody else's doing.
-pub trait Own {
-    /// Returns whether the run created the entity with this id.
-    fn made(&self, id: &str) -> bool;
-    /// Returns whether the run wrote the plan itself.
-    fn plan(&self, id: &PlanId) -> bool;
-    /// Returns whether the run wrote the details of the plan.
-    fn plan_details(&self, id: &PlanId) -> bool;
-    /// Returns whether the run wrote the bucket.
-    fn bucket(&self, id: &BucketId) -> bool;
-    /// Returns whether the run wrote the task itself, or deleted it with its bucket or plan.
-    fn task(&self, task: &Task) -> bool;
-    /// Returns whether the run wrote the details of the task, or deleted it.
-    fn details(&self, id: &TaskId) -> bool;
-    /// Returns whether the run wrote the place of the task on a board, or deleted it.
-    fn place(&self, id: &TaskId, board: Board) -> bool;
-}
-
 impl Snapshot {
     entity!(plan, add_plan, put_plan, plans, PlanId, Plan, "a plan");
     entity!(bucket, add_bucket, put_bucket, buckets, BucketId, Bucket, "a bucket");
@@ -128,9 +93,13 @@ impl Snapshot {
 
     /// Puts a task as it is now in the place of what was read.
     pub fn put_task(&mut self, id: TaskId, value: Versioned<Task>) {
-        let plan = value.value.plan.clone();
+        let before = self.tasks.get(&id).map(|task| task.value.plan.clone());
+        let plans: BTreeSet<PlanId> =
+            before.into_iter().chain([value.value.plan.clone()]).collect();
         put(&mut self.tasks, id, value);
-        if self.titles.contains_key(&plan) {
+        for plan in
+            plans.iter().filter(|plan| self.titles.contains_key(plan)).cloned().collect::<Vec<_>>()
+        {
             self.index(&plan);
         }
     }
@@ -157,8 +126,11 @@ impl Snapshot {
     /// has none, whatever came of it by the time its details were fetched: that is what a decision
     /// rests on.
     pub fn add_details(&mut self, id: TaskId, mut value: Versioned<TaskDetails>) {
-        if self.tasks.get(&id).is_some_and(|task| task.value.has_bare_details()) {
+        if self.tasks.get(&id).is_some_and(|task| task.value.has_bare_details())
+            && value.value != TaskDetails::default()
+        {
             value.value = TaskDetails::default();
+            self.has_outdated = true;
         }
         self.details.entry(id).or_insert(value);
     }
@@ -166,6 +138,13 @@ impl Snapshot {
     /// Puts the details of a task as they are now in the place of what was read.
     pub fn put_details(&mut self, id: TaskId, value: Versioned<TaskDetails>) {
         put(&mut self.details, id, value);
+    }
+
+    /// Returns whether it is known of some of it that there is something newer: a task says that it
+    /// has no details, and has some by now.
+    #[must_use]
+    pub const fn has_outdated(&self) -> bool {
+        self.has_outdated
     }
 
     /// Returns the place of a task on a board, if it was read.
@@ -226,165 +205,6 @@ impl Snapshot {
         self.plans.remove(id);
         self.plan_details.remove(id);
         self.all_plans.iter_mut().for_each(|list| list.retain(|it| it != id));
-    }
-
-    // Two snapshots
-
-    /// Replaces whatever is older here than in `old`: a copy of the service may lag behind.
-    pub fn keep_newer(&mut self, old: &Self) {
-        keep_newer(&mut self.plans, &old.plans);
-        keep_newer(&mut self.plan_details, &old.plan_details);
-        keep_newer(&mut self.buckets, &old.buckets);
-        keep_newer(&mut self.tasks, &old.tasks);
-        keep_newer(&mut self.details, &old.details);
-        keep_newer(&mut self.places, &old.places);
-    }
-
-    /// Sets back, in a snapshot that was read later, what the run itself has done since `old`:
-    /// what it has written is as it was before, what it has made is not there, and what it has
-    /// deleted is.
-    pub fn without(&mut self, own: &impl Own, old: &Self) {
-        restore(&mut self.plans, &old.plans, |id, _| own.plan(id));
-        restore(&mut self.plan_details, &old.plan_details, |id, _| own.plan_details(id));
-        restore(&mut self.buckets, &old.buckets, |id, _| own.bucket(id));
-        restore(&mut self.tasks, &old.tasks, |_, task| own.task(&task.value));
-        restore(&mut self.details, &old.details, |id, _| own.details(id));
-        restore(&mut self.places, &old.places, |(id, board), _| own.place(id, *board));
-        self.plans.retain(|id, _| !own.made(id.as_str()));
-        self.buckets.retain(|id, _| !own.made(id.as_str()));
-        self.tasks.retain(|id, _| !own.made(id.as_str()));
-        let tasks_here = &self.tasks;
-        let listed = |list: &[TaskId], old: Option<&Vec<TaskId>>| -> Vec<TaskId> {
-            let here: BTreeSet<&TaskId> = list.iter().collect();
-            let ours = |id: &TaskId| tasks_here.get(id).is_some_and(|it| own.task(&it.value));
-            let back = old.into_iter().flatten().filter(|id| !here.contains(id) && ours(id));
-            list.iter().filter(|id| !own.made(id.as_str())).chain(back).cloned().collect()
-        };
-        let tasks: Vec<(PlanId, Vec<TaskId>)> = self
-            .plan_tasks
-            .iter()
-            .map(|(plan, list)| (plan.clone(), listed(list, old.plan_tasks.get(plan))))
-            .collect();
-        let assigned: Vec<(UserId, Vec<TaskId>)> = self
-            .assigned
-            .iter()
-            .map(|(user, list)| (user.clone(), listed(list, old.assigned.get(user))))
-            .collect();
-        self.assigned = assigned.into_iter().collect();
-        for (plan, list) in tasks {
-            self.set_task_list(&plan, list);
-        }
-        for plan in self.plan_buckets.keys().cloned().collect::<Vec<_>>() {
-            let mut list = self.plan_buckets.remove(&plan).unwrap_or_default();
-            list.retain(|id| !own.made(id.as_str()));
-            let before = old.plan_buckets.get(&plan).into_iter().flatten();
-            let back: Vec<BucketId> =
-                before.filter(|id| own.bucket(id) && !list.contains(id)).cloned().collect();
-            list.extend(back);
-            self.set_bucket_list(plan, list);
-        }
-        if let Some(plans) = &mut self.all_plans {
-            plans.retain(|id| !own.made(id.as_str()));
-            let before = old.all_plans.iter().flatten();
-            let back: Vec<PlanId> =
-                before.filter(|id| own.plan(id) && !plans.contains(id)).cloned().collect();
-            plans.extend(back);
-        }
-    }
-
-    /// Lists the plans within reach as `old` does, where they were not listed again: those that
-    /// were read again as they are now, and without those that are `gone`.
-    pub fn carry_plans(&mut self, old: &Self, gone: impl Fn(&PlanId) -> bool) {
-        let Some(listed) = old.all_plans.as_ref().filter(|_| self.all_plans.is_none()) else {
-            return;
-        };
-        let there: Vec<PlanId> = listed.iter().filter(|id| !gone(id)).cloned().collect();
-        for id in &there {
-            if let Some(plan) = old.plans.get(id) {
-                self.add_plan(id.clone(), plan.clone());
-            }
-        }
-        self.all_plans = Some(there);
-    }
-
-    /// Takes over what a later snapshot holds. A task or bucket that a list of it no longer has is
-    /// gone.
-    pub fn adopt(&mut self, later: Self) {
-        for (plan, list) in &later.plan_tasks {
-            let gone = |task: &Versioned<Task>| task.value.plan == *plan;
-            let there: BTreeSet<&TaskId> = list.iter().collect();
-            let gone: Vec<TaskId> = self
-                .tasks
-                .iter()
-                .filter(|it| gone(it.1))
-                .map(|it| it.0.clone())
-                .filter(|id| !there.contains(id) && !later.tasks.contains_key(id))
-                .collect();
-            for id in &gone {
-                self.tasks.remove(id);
-                self.details.remove(id);
-                self.assigned.values_mut().for_each(|list| list.retain(|it| it != id));
-            }
-            self.places.retain(|(id, _), _| self.tasks.contains_key(id));
-        }
-        for (plan, list) in &later.plan_buckets {
-            self.buckets.retain(|id, it| it.value.plan != *plan || list.contains(id));
-        }
-        self.plans.extend(later.plans);
-        self.plan_details.extend(later.plan_details);
-        self.buckets.extend(later.buckets);
-        self.tasks.extend(later.tasks);
-        self.details.extend(later.details);
-        self.places.extend(later.places);
-        self.users.extend(later.users);
-        self.user_lookups.extend(later.user_lookups);
-        self.members.extend(later.members);
-        self.roster_members.extend(later.roster_members);
-        self.assigned.extend(later.assigned);
-        self.groups = later.groups.or(self.groups.take());
-        self.all_plans = later.all_plans.or(self.all_plans.take());
-        // What was not listed here is not listed by the comparison either.
-        for (plan, list) in later.plan_tasks {
-            if self.plan_tasks.contains_key(&plan) {
-                self.set_task_list(&plan, list);
-            }
-        }
-        for (plan, list) in later.plan_buckets {
-            if self.plan_buckets.contains_key(&plan) {
-                self.set_bucket_list(plan, list);
-            }
-        }
-        for plan in self.titles.keys().cloned().collect::<Vec<_>>() {
-            self.index(&plan);
-        }
-    }
-
-    /// Leaves out what is in a plan that must not be seen (rule R4).
-    pub fn confine(&mut self, sees: impl Fn(&PlanId) -> bool) {
-        self.tasks.retain(|_, it| sees(&it.value.plan));
-        self.buckets.retain(|_, it| sees(&it.value.plan));
-        self.plans.retain(|id, _| sees(id));
-        self.plan_details.retain(|id, _| sees(id));
-        let Self { tasks, details, places, assigned, plan_tasks, plan_buckets, .. } = self;
-        details.retain(|id, _| tasks.contains_key(id));
-        places.retain(|(id, _), _| tasks.contains_key(id));
-        assigned.values_mut().for_each(|list| list.retain(|id| tasks.contains_key(id)));
-        plan_tasks.retain(|id, _| sees(id));
-        plan_buckets.retain(|id, _| sees(id));
-        self.all_plans.iter_mut().for_each(|list| list.retain(&sees));
-    }
-
-    /// Returns the plans of all that was read.
-    #[must_use]
-    pub fn plans_of_all(&self) -> BTreeSet<PlanId> {
-        let tasks = self.tasks.values().map(|it| &it.value.plan);
-        let buckets = self.buckets.values().map(|it| &it.value.plan);
-        tasks
-            .chain(buckets)
-            .chain(self.plan_details.keys())
-            .chain(self.plans.keys())
-            .cloned()
-            .collect()
     }
 
     // Lists

@@ -537,3 +537,76 @@ fn an_undo_reads_lists() {
     let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_named("Large")));
     assert!(tasks["value"].as_array().unwrap().iter().all(|it| it["priority"] == 5));
 }
+
+/// 1: what a commit() rests on was not looked at again, but for what it changes.
+#[test]
+fn a_commit_rests_on_everything_that_was_read_before_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    let script = format!(
+        "let p = plan(\"{PLAN}\");
+        if p.tasks.filter(|t| t.title == \"Only one\").len() == 0 {{
+            p.create_task(#{{ title: \"Only one\" }});
+        }}
+        commit();"
+    );
+    planner.requests();
+    place.script(&script, &["--dry-run"]).code(0);
+    let (drafting, sent) = (planner.requests().len(), AtomicUsize::new(0));
+    let plan = planner.plan_id();
+    planner.on_request(move |emulator, _| {
+        if sent.fetch_add(1, Ordering::SeqCst) == drafting {
+            let body = json!({ "planId": plan, "title": "Only one" });
+            send(emulator, MEI, "POST", "/planner/tasks", &body);
+        }
+    });
+    let report = place.script(&script, &["--json"]).code(4).json();
+    planner.on_request(|_, _| {});
+    assert_eq!(report["status"], "conflict", "{report:#}");
+    let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id())).to_string();
+    assert_eq!(tasks.matches("\"Only one\"").count(), 1);
+}
+
+/// 7: a resume that could not go on made its run disappear.
+#[test]
+fn a_resume_that_fails_can_be_tried_again() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    let script = format!(
+        "for n in 0..3 {{ plan(\"{PLAN}\").create_task(#{{ title: `Again ${{n}}`, description: \"x\" }}); }}"
+    );
+    let expired = json!({ "status": 401 });
+    planner.faults(&json!([{ "method": "PATCH", "action": expired }]));
+    place.script(&script, &["--json"]).code(5);
+    for path in ["/details", "/planner/tasks", "/me"] {
+        planner.faults(&json!([{ "path": path, "action": expired }]));
+        place.run(&["resume", "--json"]).code(5);
+    }
+    planner.faults(&json!([]));
+    let resumed = place.run(&["resume", "--json"]).code(0).json();
+    assert_eq!(resumed[0]["status"], "applied", "{resumed:#}");
+    for n in 0..3 {
+        let id = planner.task(&format!("Again {n}"))["id"].as_str().unwrap().to_owned();
+        let details = planner.get(&format!("/planner/tasks/{id}/details"));
+        assert_eq!(details["description"], "x");
+    }
+    assert_eq!(place.run(&["resume", "--json"]).code(0).json(), json!([]));
+}
+
+/// 8: a person decides about creates only.
+#[test]
+fn an_update_in_doubt_is_not_for_a_person_to_settle() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    planner.faults(&json!([{ "method": "PATCH", "action": { "status": 503 } }]));
+    let script = format!("let t = plan(\"{PLAN}\").task(\"{TASK}\"); t.priority = 1;");
+    let report = place.script(&script, &["--json"]).json();
+    assert_eq!(report["changes"][0]["status"], "unknown", "{report:#}");
+    let run = report["run_id"].as_str().unwrap();
+    for how in ["--not-made=1", "--made=1=abc"] {
+        place.run(&["resume", run, how]).code(1).says(&["change 1 is not a creation in doubt"]);
+    }
+}

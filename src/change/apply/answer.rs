@@ -206,8 +206,8 @@ impl Machine {
         let step = &mut self.steps[no];
         let change = &self.changes[step.at];
         match &end {
-            // Deleted by somebody else is deleted: nothing of it is left to be sent.
-            End::Done | End::Gone => self.ledger.enter(change, &step.part, PartState::Written),
+            End::Done => self.ledger.enter(change, &step.part, PartState::Written),
+            End::Gone => self.ledger.enter(change, &step.part, PartState::Gone),
             End::Parked(ids) => {
                 self.ledger.enter(change, &step.part, PartState::Parked(ids.clone()));
             }

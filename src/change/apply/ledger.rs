@@ -19,6 +19,8 @@ use crate::model::{Board, BucketId, ETag, PlanId, Task, TaskId};
 pub enum PartState {
     /// It is on the board.
     Written,
+    /// Somebody else had deleted what it was to delete: nothing is left to be sent.
+    Gone,
     /// It may have been written; the answer was lost.
     InDoubt(Box<Doubt>),
     /// It may have been created as one of these, and only a person can tell.
@@ -150,15 +152,8 @@ impl Ledger {
 
     fn has_deleted(&self, entity: &EntityId) -> bool {
         let itself = self.entries.get(&(entity.clone(), Part::Itself));
-        itself.is_some_and(|it| it.op == Op::Delete && it.state == PartState::Written)
-    }
-
-    /// Returns whether a task went with its bucket or plan, or by itself.
-    fn has_taken(&self, task: &Task) -> bool {
-        let bucket = task.bucket.clone().map(EntityId::Bucket);
-        self.has_deleted(&EntityId::Task(task.id.clone()))
-            || bucket.is_some_and(|it| self.has_deleted(&it))
-            || self.has_deleted(&EntityId::Plan(task.plan.clone()))
+        let is_done = |state: &PartState| matches!(state, PartState::Written | PartState::Gone);
+        itself.is_some_and(|entry| entry.op == Op::Delete && is_done(&entry.state))
     }
 
     /// Returns whether something of a change is left to be sent. A part that is parked is not:
@@ -226,17 +221,22 @@ impl Own for Ledger {
         self.has_written(&EntityId::Bucket(id.clone()))
     }
 
-    fn task(&self, task: &Task) -> bool {
-        self.has(&EntityId::Task(task.id.clone()), &Part::Itself) || self.has_taken(task)
+    fn task(&self, id: &TaskId) -> bool {
+        self.has(&EntityId::Task(id.clone()), &Part::Itself)
+    }
+
+    fn took(&self, task: &Task) -> bool {
+        let bucket = task.bucket.clone().map(EntityId::Bucket);
+        self.has_deleted(&EntityId::Task(task.id.clone()))
+            || bucket.is_some_and(|it| self.has_deleted(&it))
+            || self.has_deleted(&EntityId::Plan(task.plan.clone()))
     }
 
     fn details(&self, id: &TaskId) -> bool {
-        let entity = EntityId::Task(id.clone());
-        self.has(&entity, &Part::Details) || self.has_deleted(&entity)
+        self.has(&EntityId::Task(id.clone()), &Part::Details)
     }
 
     fn place(&self, id: &TaskId, board: Board) -> bool {
-        let entity = EntityId::Task(id.clone());
-        self.has(&entity, &Part::Place(board)) || self.has_deleted(&entity)
+        self.has(&EntityId::Task(id.clone()), &Part::Place(board))
     }
 }

@@ -82,7 +82,9 @@ fn five_hundred_updates_go_out_in_full_batches_and_growing_windows() {
     let calm = Model::new(1, Weather::default(), &tasks);
     let outcome = simulate(&set, calm, ms(50), rules());
     assert_eq!((outcome.requests, outcome.largest), (25, 20));
-    assert!(outcome.machine.ends().all(|it| *it.3 == End::Done && it.2 == 1));
+    assert!(
+        outcome.machine.ends().all(|(no, end)| *end == End::Done && outcome.machine.sent(no) == 1)
+    );
     // Three batches at once, then more: five round trips where one at a time would take 25.
     assert!(outcome.took <= ms(250), "{:?}", outcome.took);
 }
@@ -160,7 +162,7 @@ fn each_service_is_learned(whole_seconds: bool) {
             let weather = Weather { whole_seconds, jitter, ..weather };
             let outcome = simulate(&set, Model::new(1, weather, &tasks), ms(latency), rules());
             let at = format!("{name}, {latency} ms");
-            assert!(outcome.machine.ends().all(|it| *it.3 == End::Done), "{at}");
+            assert!(outcome.machine.ends().all(|it| *it.1 == End::Done), "{at}");
             assert_eq!(outcome.early, 0, "{at}");
             // The first window is sent unwarned, which tells where there are few writes.
             let unwarned = if n < 500 { outcome.unwarned as f64 } else { 0.0 };
@@ -240,7 +242,8 @@ fn whatever_fails_nothing_is_lost_or_made_twice() {
         let outcome = simulate(&set, Model::new(seed, weather, &tasks), ms(20), rules());
         let model = &outcome.model;
         let titles: Vec<&str> = model.tasks.values().map(|it| it.task.title.as_str()).collect();
-        for (n, part, _, end) in outcome.machine.ends() {
+        for (no, end) in outcome.machine.ends() {
+            let (n, part) = outcome.machine.step(no);
             let change = &set.changes()[n - 1];
             let id = change.id().to_string();
             let real = outcome.machine.ids().get(&id).unwrap_or(&id);
@@ -292,7 +295,7 @@ fn an_outage_ends_the_run() {
     let weather = Weather { lost_before: 1, ..Weather::default() };
     let outcome = simulate(&set, Model::new(1, weather, &tasks), ms(20), rules());
     assert!(outcome.requests <= 40, "{}", outcome.requests);
-    assert!(outcome.machine.ends().all(|it| matches!(it.3, End::Unknown | End::NotSent)));
+    assert!(outcome.machine.ends().all(|it| matches!(it.1, End::Unknown | End::NotSent)));
     assert!(outcome.model.log.is_empty());
 }
 
@@ -357,7 +360,7 @@ fn two_that_mention_each_other_are_not_waited_for() {
     draft.edit_task(None, None, &one, |it| it.task.title = format!("before {two}"));
     let set = draft.finish(&ReadSet::new(), &Snapshot::default());
     let outcome = simulate(&set, Model::new(1, Weather::default(), &[]), ms(5), rules());
-    assert!(outcome.machine.ends().all(|it| matches!(it.3, End::Mentions(_) | End::NotSent)));
+    assert!(outcome.machine.ends().all(|it| matches!(it.1, End::Mentions(_) | End::NotSent)));
     assert!(outcome.model.log.is_empty());
 }
 
@@ -381,7 +384,7 @@ fn an_interrupted_run_ends_what_is_under_way_and_begins_nothing() {
     let done = |no| (no, Answer::Done { id: None, tag: None });
     machine.answered(ms(9), under_way.into_iter().map(done).collect());
     assert!(machine.next(ms(10)).is_empty() && machine.is_done());
-    assert_eq!(machine.ends().filter(|it| *it.3 == End::Done).count(), 60);
+    assert_eq!(machine.ends().filter(|it| *it.1 == End::Done).count(), 60);
 }
 
 const LOST: Answer = Answer::Unavailable { wait: None, in_doubt: true };
@@ -584,7 +587,7 @@ fn what_needs_something_that_was_not_begun_is_not_begun() {
     now.etag = tag(2);
     machine.looked(ms(9), vec![(0, Look::There(Box::new(Seen::Task(Box::new(now)))))]);
     assert!(machine.next(ms(9)).is_empty() && machine.is_done());
-    let ends: Vec<_> = machine.ends().map(|it| it.3.clone()).collect();
+    let ends: Vec<_> = machine.ends().map(|it| it.1.clone()).collect();
     assert!(
         matches!(ends.as_slice(), [End::Moved(Some(_)), End::NotSent, End::NotSent]),
         "{ends:?}"
@@ -629,6 +632,6 @@ fn a_service_that_is_gone_is_not_called_done() {
         now = machine.wakes_at(None).unwrap_or(now).max(now);
     }
     assert!(requests <= 30 && machine.is_hopeless(), "{requests}");
-    assert!(machine.ends().all(|it| matches!(it.3, End::Failed | End::NotSent)));
-    assert!(machine.ends().any(|it| *it.3 == End::Failed));
+    assert!(machine.ends().all(|it| matches!(it.1, End::Failed | End::NotSent)));
+    assert!(machine.ends().any(|it| *it.1 == End::Failed));
 }

@@ -13,7 +13,7 @@ use crate::host::run::{Run, interrupted};
 
 /// Returns whether a failure cuts a run off without anything being wrong with its changes: they
 /// can be applied once the sign-in, the service or the disk is back.
-fn cuts_off(code: &str) -> bool {
+pub(super) fn cuts_off(code: &str) -> bool {
     matches!(code, "stopped" | "not_signed_in" | "unavailable" | "unfinished" | "lock")
         || code.starts_with("journal")
 }

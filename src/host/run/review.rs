@@ -21,6 +21,7 @@ impl Run<'_> {
             self.judged(&set, Judgement::NoChanges).await;
             return;
         }
+        self.drafted_on = self.session.reads();
         let drafted = set.clone();
         let reviewed = self.review(set).await;
         if self.host.interrupt.is_set() {

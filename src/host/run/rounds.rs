@@ -21,6 +21,7 @@ use crate::host::run::validate::Validation;
 use crate::host::run::{Program, Run, interrupted};
 use crate::journal::{Guard, Judgement, Lockable};
 use crate::model::snapshot::Snapshot;
+use crate::model::{Task, TaskId, Versioned};
 use crate::policy::{Cleared, Verdict};
 
 /// How often one entity may have moved before it counts as a conflict.
@@ -159,7 +160,8 @@ impl Run<'_> {
             let is_left = |change: &Change| tally.ledger.leaves(change);
             let deletes =
                 cleared.set().changes().iter().any(|it| it.op() == Op::Delete && is_left(it));
-            if deletes || validated.is_none_or(|it| it.elapsed() > VALID_FOR) {
+            let outdated = self.session.state().snapshot.has_outdated();
+            if deletes || outdated || validated.is_none_or(|it| it.elapsed() > VALID_FOR) {
                 let at = Instant::now();
                 let validation = self.validate(&mut tally, &mut cleared, program).await;
                 match validation {
@@ -270,13 +272,14 @@ impl Run<'_> {
                 End::Failed | End::Unknown | End::Parked(_) | End::Clash(_) | End::Mentions(_)
             )
         };
-        let failed = driven.machine.ends().any(|(_, _, _, end)| bad(end));
+        let failed = driven.machine.ends().any(|(_, end)| bad(end));
         let stopped = self.host.interrupt.is_set();
         let moved: Vec<MovedChange> = driven
             .machine
             .ends()
-            .filter_map(|(n, part, _, end)| match end {
+            .filter_map(|(no, end)| match end {
                 End::Moved(seen) => {
+                    let (n, part) = driven.machine.step(no);
                     let change = cleared.set().change(n)?.clone();
                     Some(MovedChange { change, part: part.clone(), seen: seen.clone() })
                 }
@@ -364,6 +367,7 @@ impl Run<'_> {
         let before = self.change_set();
         self.session.begin_again();
         let drafted = self.draft(program).await;
+        self.drafted_on = self.session.reads();
         let set = self.change_set();
         let failed = drafted.err();
         let diverging = match &failed {
@@ -475,9 +479,15 @@ fn same_named(change: &Change, snapshot: &Snapshot) -> BTreeSet<String> {
     let (plan, title) = (change.plan(), change.title());
     match &change.write {
         Write::Task(_) => {
-            let here = |task: &&crate::model::Task| task.plan == *plan && task.title == title;
-            let all = snapshot.tasks().map(|task| &task.value).filter(here);
-            all.map(|task| task.id.to_string()).collect()
+            let here =
+                |task: &Versioned<Task>| task.value.plan == *plan && task.value.title == title;
+            let titled = |id: &&TaskId| snapshot.task(id).is_some_and(here);
+            if snapshot.tasks_of(plan).is_some() {
+                let all = snapshot.tasks_titled(plan, title).iter().filter(titled);
+                return all.map(ToString::to_string).collect();
+            }
+            let all = snapshot.tasks().filter(|task| here(task));
+            all.map(|task| task.value.id.to_string()).collect()
         }
         Write::Bucket(_) => {
             let all = snapshot.buckets().map(|bucket| &bucket.value);

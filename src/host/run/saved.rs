@@ -96,6 +96,7 @@ impl Host {
             Err(failure) => run.fail(failure),
         }
         run.report_in_doubt(&restored);
+        run.stay_unfinished();
         run.finish().await
     }
 }

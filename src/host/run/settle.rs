@@ -1,11 +1,12 @@
 //! Finding out what became of what an earlier run has sent, before what is left is carried out.
 
-use crate::change::apply::Machine;
+use crate::change::apply::{End, Machine};
 use crate::host::Failure;
-use crate::host::apply::{Driver, drive};
+use crate::host::apply::{Driver, Outcome, drive};
 use crate::host::recover::record::Record;
 use crate::host::recover::resume::Restored;
 use crate::host::report::{ChangeReport, ChangeStatus, Status};
+use crate::host::run::outcome::cuts_off;
 use crate::host::run::rounds::{locks_of, rules_of};
 use crate::host::run::{Run, interrupted};
 use crate::policy::Verdict;
@@ -41,8 +42,26 @@ impl Run<'_> {
         }
     }
 
+    /// Keeps a run open that could not be carried on for now: it can be tried again.
+    pub(super) fn stay_unfinished(&mut self) {
+        let is_refused = matches!(self.report.status, Status::Denied | Status::Held);
+        let is_cut_off = self.report.error.as_ref().is_some_and(|error| cuts_off(&error.code));
+        self.report.unfinished |= is_refused || is_cut_off;
+    }
+
     /// Puts what is still in doubt into the report: a person decides about it.
     pub(super) fn report_in_doubt(&mut self, restored: &Restored) {
+        for (change, is_gone) in restored
+            .withheld
+            .iter()
+            .map(|change| (change, false))
+            .chain(restored.gone.iter().map(|change| (change, true)))
+        {
+            let mut shown = ChangeReport::planned(change, Verdict::Allow);
+            shown.status = ChangeStatus::Skipped;
+            shown.error = is_gone.then(|| Outcome::of_end(&End::Gone, None).error).flatten();
+            self.report.changes.push(shown);
+        }
         let mut any = false;
         for change in restored.in_doubt() {
             any = true;
@@ -55,10 +74,10 @@ impl Run<'_> {
             shown.error = Some(shown.parked(&self.report.run_id));
             self.report.changes.push(shown);
         }
+        self.report.changes.sort_by_key(|change| change.n);
         if !any {
             return;
         }
-        self.report.changes.sort_by_key(|it| it.n);
         let parked = self.report.changes.iter().find(|it| it.status == ChangeStatus::Unknown);
         let error = parked.and_then(|it| it.error.clone());
         self.report.error = self.report.error.take().or(error);

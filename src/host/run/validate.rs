@@ -80,12 +80,12 @@ impl Run<'_> {
         }
         let may_replay = !too_often && drift.moved.values().all(|it| it.may_replay);
         let program = program.filter(|_| may_replay);
-        let nothing_moved = drift.moved.is_empty();
-        if nothing_moved && program.is_none() && !too_often && tally.ledger.is_blank() {
-            // What a set rests on that was drafted before stands in it; the rest is what policies
-            // read, and they read again.
+        let only_policies = drift.moved.is_empty()
+            && drift.elsewhere.iter().all(|moved| !self.drafted_on.contains(&moved.read));
+        if only_policies && program.is_none() && !too_often && tally.ledger.is_blank() {
+            // The policies read again what they have read; nobody else is there to decide again.
             self.session.adopt(now, &tally.ledger);
-            self.session.forget_other_reads(cleared.set());
+            self.session.keep_reads(&self.drafted_on);
             return self.review_again(tally).await.into();
         }
         let Some(program) = program else {

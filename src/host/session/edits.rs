@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::change::TaskField;
+use crate::change::{EntityId, Field, Read, TaskField};
 use crate::host::broker::{Query, Response};
 use crate::host::{Error, Session};
 use crate::model::link;
@@ -316,6 +316,8 @@ impl Session {
             let may_have =
                 self.with_task(&id, |task| task.reference_count > 0 || id.is_provisional())?;
             if !may_have {
+                // That it has none is why it is passed over.
+                self.count(Read::Field(EntityId::Task(id), Field::References));
                 continue;
             }
             let references = self.task_field(&id, TaskField::REFERENCES)?;

@@ -261,8 +261,13 @@ impl Session {
         Ok(people)
     }
 
+    /// Finds a person by name. That there is one of that name, and only one, the members of all
+    /// groups say.
     fn find_colleague(&self, text: &str) -> Result<User, Error> {
         let people = self.colleagues()?;
+        for group in self.groups()? {
+            self.count(Read::Members(group.id));
+        }
         match pick(&refs(&people), text, |user| &user.name).as_slice() {
             [user] => Ok((*user).clone()),
             [] => Err(Error::NotFound {

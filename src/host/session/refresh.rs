@@ -280,6 +280,18 @@ pub(crate) async fn read_targets(client: &Client, targets: Vec<Target>) -> Resul
     Ok(Refreshed::read(client, &me, needs, &nobody).await?.snapshot)
 }
 
+/// Returns whether a snapshot holds an object.
+pub(crate) fn is_there(now: &Snapshot, target: &Target) -> bool {
+    match target {
+        Target::Plan(id) => now.plan(id).is_some(),
+        Target::PlanDetails(id) => now.plan_details(id).is_some(),
+        Target::Bucket(id) => now.bucket(id).is_some(),
+        Target::Task(id) => now.task(id).is_some(),
+        Target::Details(id) => now.details(id).is_some(),
+        Target::Place(id, board) => now.place(id, *board).is_some(),
+    }
+}
+
 fn put(snapshot: &mut Snapshot, target: Target, seen: Seen) {
     match (target, seen) {
         (Target::Plan(id), Seen::Plan(read)) => snapshot.put_plan(id, *read),
@@ -406,11 +418,9 @@ impl Session {
         self.state().draft.rest_on(set);
     }
 
-    /// Forgets what was read beside what a set rests on: those who read it are to read again.
-    pub(crate) fn forget_other_reads(&self, set: &ChangeSet) {
-        let kept: BTreeSet<EntityId> = set.changes().iter().map(Change::id).collect();
-        let is_kept = |read: &Read| read.entity().is_some_and(|entity| kept.contains(entity));
-        self.state().reads.retain(is_kept);
+    /// Forgets all reads but these: those who made the others are to read again.
+    pub(crate) fn keep_reads(&self, reads: &ReadSet) {
+        self.state().reads.retain(|read| reads.contains(read));
     }
 
     /// Counts as read what a set says that its changes have read.
