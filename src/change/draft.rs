@@ -43,9 +43,7 @@ impl EntityId {
             Self::Task(id) => id.as_str(),
         }
     }
-}
 
-impl EntityId {
     /// Returns whether it stands for what the run is to create.
     #[must_use]
     pub fn is_provisional(&self) -> bool {
@@ -79,11 +77,7 @@ impl<T: Clone, B> Tracked<T, B> {
     }
 
     fn read(value: &T, basis: B) -> Self {
-        Self {
-            read: Some((value.clone(), basis)),
-            wanted: Some(value.clone()),
-            takes_along: BTreeSet::new(),
-        }
+        Self { read: Some((value.clone(), basis)), ..Self::new(value.clone()) }
     }
 }
 
@@ -182,10 +176,7 @@ impl Draft {
         id: &PlanId,
         edit: impl FnOnce(&mut Plan),
     ) {
-        let tracked = track(&mut self.plans, id, read.map(|it| (&it.value, it.etag.clone())));
-        if let Some(wanted) = tracked.and_then(|it| it.wanted.as_mut()) {
-            edit(wanted);
-        }
+        change(&mut self.plans, read, id, edit);
     }
 
     /// Marks a plan to go, with the `tasks` in it.
@@ -195,10 +186,7 @@ impl Draft {
         id: &PlanId,
         tasks: BTreeSet<TaskId>,
     ) {
-        if let Some(it) = track(&mut self.plans, id, read.map(|it| (&it.value, it.etag.clone()))) {
-            it.wanted = None;
-            it.takes_along = tasks;
-        }
+        delete(&mut self.plans, read, id, tasks);
     }
 
     /// Returns the details of a plan as wanted, if they were touched.
@@ -259,10 +247,7 @@ impl Draft {
         id: &BucketId,
         edit: impl FnOnce(&mut Bucket),
     ) {
-        let tracked = track(&mut self.buckets, id, read.map(|it| (&it.value, it.etag.clone())));
-        if let Some(wanted) = tracked.and_then(|it| it.wanted.as_mut()) {
-            edit(wanted);
-        }
+        change(&mut self.buckets, read, id, edit);
     }
 
     /// Marks a bucket to go, with the `tasks` in it.
@@ -272,11 +257,7 @@ impl Draft {
         id: &BucketId,
         tasks: BTreeSet<TaskId>,
     ) {
-        if let Some(it) = track(&mut self.buckets, id, read.map(|it| (&it.value, it.etag.clone())))
-        {
-            it.wanted = None;
-            it.takes_along = tasks;
-        }
+        delete(&mut self.buckets, read, id, tasks);
     }
 
     // Tasks
@@ -298,7 +279,7 @@ impl Draft {
 
     /// Returns the tasks that the run has touched and wants to keep.
     pub fn touched_tasks(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values().filter_map(|it| it.wanted.as_ref()).map(|it| &it.task)
+        self.touched_states().map(|state| &state.task)
     }
 
     /// Returns the tasks that the run has touched and wants to keep, with what it read of them.
@@ -525,19 +506,17 @@ impl Draft {
                 changes.push(Change { takes_along, ..Change::of(write) });
             }
         };
-        for it in plans.into_values() {
-            let takes_along = it.takes_along.clone();
+        for mut it in plans.into_values() {
+            let takes_along = std::mem::take(&mut it.takes_along);
             push(it.into_edit().map(|edit| Write::Plan(Box::new(edit))), takes_along);
         }
         for (plan, (title, it)) in plan_details {
-            let edit = it.into_edit().filter(|edit| match edit {
-                Edit::Create { after } => *after != PlanDetails::default(),
-                Edit::Update { .. } | Edit::Delete { .. } => true,
-            });
+            let is_blank = |edit: &Edit<PlanDetails, _>| matches!(edit, Edit::Create { after } if *after == PlanDetails::default());
+            let edit = it.into_edit().filter(|edit| !is_blank(edit));
             push(edit.map(|edit| Write::PlanDetails { plan, title, edit }), BTreeSet::new());
         }
-        for it in buckets.into_values() {
-            let takes_along = it.takes_along.clone();
+        for mut it in buckets.into_values() {
+            let takes_along = std::mem::take(&mut it.takes_along);
             push(it.into_edit().map(Write::Bucket), takes_along);
         }
         for it in tasks.into_values() {
@@ -577,16 +556,41 @@ fn fields_read(reads: &ReadSet, snapshot: &Snapshot) -> BTreeMap<EntityId, BTree
     fields
 }
 
-fn track<'a, K: Ord + Clone, T: Clone, B>(
-    map: &'a mut BTreeMap<K, Tracked<T, B>>,
+type Tracks<K, T> = BTreeMap<K, Tracked<T, ETag>>;
+
+fn track<'a, K: Ord + Clone, T: Clone>(
+    map: &'a mut Tracks<K, T>,
+    read: Option<&Versioned<T>>,
     id: &K,
-    read: Option<(&T, B)>,
-) -> Option<&'a mut Tracked<T, B>> {
+) -> Option<&'a mut Tracked<T, ETag>> {
     if !map.contains_key(id) {
-        let (value, basis) = read?;
-        map.insert(id.clone(), Tracked::read(value, basis));
+        let read = read?;
+        map.insert(id.clone(), Tracked::read(&read.value, read.etag.clone()));
     }
     map.get_mut(id)
+}
+
+fn change<K: Ord + Clone, T: Clone>(
+    map: &mut Tracks<K, T>,
+    read: Option<&Versioned<T>>,
+    id: &K,
+    edit: impl FnOnce(&mut T),
+) {
+    if let Some(wanted) = track(map, read, id).and_then(|it| it.wanted.as_mut()) {
+        edit(wanted);
+    }
+}
+
+fn delete<K: Ord + Clone, T: Clone>(
+    map: &mut Tracks<K, T>,
+    read: Option<&Versioned<T>>,
+    id: &K,
+    tasks: BTreeSet<TaskId>,
+) {
+    if let Some(tracked) = track(map, read, id) {
+        tracked.wanted = None;
+        tracked.takes_along = tasks;
+    }
 }
 
 #[cfg(test)]

@@ -192,6 +192,19 @@ macro_rules! each_edit {
     };
 }
 
+/// Compares two edits of the same kind of entity; those of different kinds are not alike.
+macro_rules! each_pair {
+    ($one:expr, $other:expr, $a:ident, $b:ident => $body:expr) => {
+        match (&$one.write, &$other.write) {
+            (Write::Plan($a), Write::Plan($b)) => $body,
+            (Write::PlanDetails { edit: $a, .. }, Write::PlanDetails { edit: $b, .. }) => $body,
+            (Write::Bucket($a), Write::Bucket($b)) => $body,
+            (Write::Task($a), Write::Task($b)) => $body,
+            _ => false,
+        }
+    };
+}
+
 impl Change {
     /// Makes a change that has no number yet and rests on nothing but what it writes.
     pub(crate) const fn of(write: Write) -> Self {
@@ -301,30 +314,14 @@ impl Change {
     /// Tells whether another change wants the same of the same entity, on whatever tag.
     #[must_use]
     pub fn wants_same(&self, other: &Self) -> bool {
-        let after = match (&self.write, &other.write) {
-            (Write::Plan(a), Write::Plan(b)) => a.op() == b.op() && a.after() == b.after(),
-            (Write::PlanDetails { edit: a, .. }, Write::PlanDetails { edit: b, .. }) => {
-                a.op() == b.op() && a.after() == b.after()
-            }
-            (Write::Bucket(a), Write::Bucket(b)) => a.op() == b.op() && a.after() == b.after(),
-            (Write::Task(a), Write::Task(b)) => a.op() == b.op() && a.after() == b.after(),
-            _ => false,
-        };
-        after && self.id() == other.id()
+        let same = each_pair!(self, other, a, b => a.op() == b.op() && a.after() == b.after());
+        same && self.id() == other.id()
     }
 
     /// Tells whether another change rests on the same values, on whatever tag.
     #[must_use]
     pub fn rests_on_same(&self, other: &Self) -> bool {
-        match (&self.write, &other.write) {
-            (Write::Plan(a), Write::Plan(b)) => a.before() == b.before(),
-            (Write::PlanDetails { edit: a, .. }, Write::PlanDetails { edit: b, .. }) => {
-                a.before() == b.before()
-            }
-            (Write::Bucket(a), Write::Bucket(b)) => a.before() == b.before(),
-            (Write::Task(a), Write::Task(b)) => a.before() == b.before(),
-            _ => false,
-        }
+        each_pair!(self, other, a, b => a.before() == b.before())
     }
 
     /// Tells whether it mentions an entity that does not exist yet, as a place or in a text.

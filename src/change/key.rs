@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::change::Field;
 use crate::model::{
     Bucket, BucketId, Category, ChecklistItem, GroupId, Plan, PlanDetails, PlanId, Priority,
-    Progress, Recurrence, Reference, RosterId, Task, TaskDetails, UserId,
+    Progress, Recurrence, Reference, Task, TaskDetails, UserId,
 };
 
 /// A field with the way to its value: what a program gets and what counts as read are one thing,
@@ -74,16 +74,13 @@ keys!("Fields of a task.", TaskField, TaskKey {
 keys!("Fields of a plan.", PlanField, PlanKey {
     TITLE: String = Title, |plan: &Plan| plan.title.clone();
     GROUP: Option<GroupId> = Container, |plan: &Plan| plan.group.clone();
-    ROSTER: Option<RosterId> = Container, |plan: &Plan| plan.roster.clone();
     CREATED_AT: Option<Timestamp> = CreatedDateTime, |plan: &Plan| plan.created_at;
     CREATED_BY: Option<UserId> = CreatedBy, |plan: &Plan| plan.created_by.clone();
     IS_ARCHIVED: bool = IsArchived, |plan: &Plan| plan.archival.is_archived;
-    NEW_MEMBERS: BTreeSet<UserId> = Members, |plan: &Plan| plan.new_members.clone();
 });
 
 keys!("Fields of the details of a plan.", PlanDetailsField, PlanDetailsKey {
     LABELS: BTreeMap<Category, String> = CategoryDescriptions, |details: &PlanDetails| details.labels.clone();
-    SHARED_WITH: BTreeSet<UserId> = SharedWith, |details: &PlanDetails| details.shared_with.clone();
 });
 
 keys!("Fields of a bucket.", BucketField, BucketKey {

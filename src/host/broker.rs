@@ -107,7 +107,8 @@ pub(crate) async fn serve(
     }
 }
 
-async fn fetch(client: &Client, ask: Query) -> Result<Response, Error> {
+/// Reads what a query asks for from the service.
+pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error> {
     Ok(match ask {
         Query::AllPlans => Response::AllPlans(all_plans(client).await?),
         Query::Plan(id) => Response::Plan(client.read(&request::plan(&id)).await?),

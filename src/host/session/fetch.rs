@@ -3,101 +3,67 @@
 
 use std::collections::BTreeSet;
 
+use crate::change::EntityId;
 use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
-use crate::model::{PlanId, Task, TaskId, User, Versioned};
+use crate::model::snapshot::Snapshot;
+use crate::model::{PlanId, Task, TaskId, User, UserId, Versioned};
 
 impl Session {
-    /// Asks the service, and keeps what it answers as far as the actor may see it. What is looked up
-    /// in the snapshot afterwards is not returned as well: a list can be long.
-    pub(crate) fn fetch(&self, query: &Query) -> Result<Response, Error> {
-        let response = self.ask(query.clone())?;
+    /// Asks the service, and keeps what it answers as far as the actor may see it.
+    pub(crate) fn fetch(&self, query: &Query) -> Result<(), Error> {
+        let response = self.confined(query, self.ask(query.clone())?)?;
+        keep(&mut self.state().snapshot, &self.facts().me.id, query, response);
+        Ok(())
+    }
+
+    /// Returns an entity as it was read, reading it if it was not.
+    pub(crate) fn read_one<T>(
+        &self,
+        what: &'static str,
+        id: &EntityId,
+        query: &Query,
+        known: impl Fn(&Snapshot) -> Option<&Versioned<T>>,
+    ) -> Result<Versioned<T>, Error>
+    where
+        T: Clone,
+    {
+        if let Some(known) = known(&self.state().snapshot) {
+            return Ok(known.clone());
+        }
+        let missing = || not_found(what, id.as_str());
+        if id.is_provisional() {
+            return Err(missing());
+        }
+        match self.fetch(query) {
+            Err(error) if error.is_not_found() => return Err(missing()),
+            other => other?,
+        }
+        known(&self.state().snapshot).cloned().ok_or_else(missing)
+    }
+
+    fn confined(&self, query: &Query, response: Response) -> Result<Response, Error> {
         Ok(match (query, response) {
-            (_, Response::AllPlans(plans)) => {
-                let visible: Vec<_> =
-                    plans.into_iter().filter(|it| self.in_scope(&it.value)).collect();
-                self.state().snapshot.set_all_plans(visible);
-                Response::Kept
+            (_, Response::AllPlans(mut plans)) => {
+                plans.retain(|plan| self.in_scope(&plan.value));
+                Response::AllPlans(plans)
             }
-            (Query::Plan(id), Response::Plan(plan)) => {
-                if !self.in_scope(&plan.value) {
-                    return Err(not_found("plan", id.as_str()));
-                }
-                self.state().snapshot.add_plan(id.clone(), plan.clone());
-                Response::Plan(plan)
-            }
-            (Query::PlanDetails(id), Response::PlanDetails(details)) => {
-                self.state().snapshot.add_plan_details(id.clone(), details.clone());
-                Response::PlanDetails(details)
-            }
-            (Query::Buckets(plan), Response::Buckets(buckets)) => {
-                self.state().snapshot.set_buckets(plan.clone(), buckets);
-                Response::Kept
+            (Query::Plan(id), Response::Plan(plan)) if !self.in_scope(&plan.value) => {
+                return Err(not_found("plan", id.as_str()));
             }
             (Query::Bucket(id), Response::Bucket(bucket)) => {
                 let missing = |_| not_found("bucket", id.as_str());
                 self.peek_plan(&bucket.value.plan).map_err(missing)?;
-                self.state().snapshot.add_bucket(id.clone(), bucket.clone());
                 Response::Bucket(bucket)
             }
-            (Query::Tasks(plan), Response::Tasks(tasks)) => {
-                self.state().snapshot.set_tasks(plan, tasks);
-                Response::Kept
+            (Query::MyTasks | Query::UserTasks(_), Response::Tasks(tasks)) => {
+                Response::Tasks(self.visible(tasks))
             }
-            (Query::MyTasks, Response::Tasks(tasks)) => {
-                let visible = self.visible(tasks);
-                self.state().snapshot.set_assigned(self.facts().me.id.clone(), visible);
-                Response::Kept
-            }
-            (Query::UserTasks(user), Response::Tasks(tasks)) => {
-                let visible = self.visible(tasks);
-                self.state().snapshot.set_assigned(user.clone(), visible);
-                Response::Kept
-            }
-            (Query::Task(id), Response::Task(task)) => {
-                if self.facts().scope.is_some() {
-                    let missing = |_| not_found("task", id.as_str());
-                    self.peek_plan(&task.value.plan).map_err(missing)?;
-                }
-                self.state().snapshot.add_task(id.clone(), (*task).clone());
+            (Query::Task(id), Response::Task(task)) if self.facts().scope.is_some() => {
+                let missing = |_| not_found("task", id.as_str());
+                self.peek_plan(&task.value.plan).map_err(missing)?;
                 Response::Task(task)
-            }
-            (_, Response::Details(list)) => {
-                let mut state = self.state();
-                for (id, details) in list {
-                    state.snapshot.add_details(id, details);
-                }
-                Response::Kept
-            }
-            (Query::Places(board, _), Response::Places(places)) => {
-                let mut state = self.state();
-                for (id, place) in places {
-                    state.snapshot.add_place(id, *board, place);
-                }
-                Response::Kept
-            }
-            (Query::User(text), Response::User(user)) => {
-                self.state().snapshot.add_user_found_by(text, user.clone());
-                Response::User(user)
-            }
-            (Query::UserByMail(mail), Response::Users(users)) => {
-                if let [user] = users.as_slice() {
-                    self.state().snapshot.add_user_found_by(mail, user.clone());
-                }
-                Response::Users(users)
-            }
-            (Query::RosterMembers(roster), Response::MemberIds(ids)) => {
-                self.state().snapshot.set_roster_members(roster.clone(), ids.clone());
-                Response::MemberIds(ids)
-            }
-            (_, Response::Groups(groups)) => {
-                self.state().snapshot.set_groups(groups);
-                Response::Kept
-            }
-            (Query::Members(group), Response::Members(users)) => {
-                self.state().snapshot.set_members(group.clone(), users.clone());
-                Response::Members(users)
             }
             (_, other) => other,
         })
@@ -180,8 +146,11 @@ impl Session {
                 Ok(Response::Places(ids.iter().filter_map(of).collect()))
             }
             Query::User(text) => {
-                let known = self.state().snapshot.find_user(text).cloned();
-                known.map_or_else(|| self.fetch(query), |user| Ok(Response::User(user)))
+                let known = || self.state().snapshot.find_user(text).cloned();
+                if known().is_none() {
+                    self.fetch(query)?;
+                }
+                known().map(Response::User).ok_or_else(|| not_found("user", text))
             }
             Query::Groups => self.peek_groups().map(Response::Groups),
             Query::Commit(_) => {
@@ -193,9 +162,22 @@ impl Session {
                 if !self.peek_groups()?.iter().any(|it| it.id == *group) {
                     return Err(not_found("group", group.as_str()));
                 }
-                self.fetch(query)
+                self.fetch(query)?;
+                let state = self.state();
+                let ids = state.snapshot.members_of(group).unwrap_or_default().iter();
+                let users = ids.filter_map(|id| state.snapshot.user(id));
+                Ok(Response::Members(users.cloned().collect()))
             }
-            Query::UserByMail(_) | Query::RosterMembers(_) => self.fetch(query),
+            Query::UserByMail(mail) => {
+                self.fetch(query)?;
+                let found = self.state().snapshot.find_user(mail).cloned();
+                Ok(Response::Users(found.into_iter().collect()))
+            }
+            Query::RosterMembers(roster) => {
+                self.fetch(query)?;
+                let ids = self.state().snapshot.members_of_roster(roster).map(<[_]>::to_vec);
+                Ok(Response::MemberIds(ids.unwrap_or_default()))
+            }
         }
     }
 
@@ -213,6 +195,39 @@ impl Session {
     fn known_tasks(&self, ids: &[TaskId]) -> Vec<Versioned<Task>> {
         let state = self.state();
         ids.iter().filter_map(|id| state.snapshot.task(id)).cloned().collect()
+    }
+}
+
+/// Keeps an answer in a snapshot.
+pub(crate) fn keep(snapshot: &mut Snapshot, me: &UserId, query: &Query, response: Response) {
+    match (query.clone(), response) {
+        (_, Response::AllPlans(plans)) => snapshot.set_all_plans(plans),
+        (Query::Plan(id), Response::Plan(plan)) => snapshot.add_plan(id, plan),
+        (Query::PlanDetails(id), Response::PlanDetails(it)) => snapshot.add_plan_details(id, it),
+        (Query::Buckets(plan), Response::Buckets(list)) => snapshot.set_buckets(plan, list),
+        (Query::Bucket(id), Response::Bucket(bucket)) => snapshot.add_bucket(id, bucket),
+        (Query::Tasks(plan), Response::Tasks(tasks)) => snapshot.set_tasks(&plan, tasks),
+        (Query::MyTasks, Response::Tasks(tasks)) => snapshot.set_assigned(me.clone(), tasks),
+        (Query::UserTasks(user), Response::Tasks(tasks)) => snapshot.set_assigned(user, tasks),
+        (Query::Task(id), Response::Task(task)) => snapshot.add_task(id, *task),
+        (_, Response::Details(list)) => {
+            list.into_iter().for_each(|(id, details)| snapshot.add_details(id, details));
+        }
+        (Query::Places(board, _), Response::Places(list)) => {
+            list.into_iter().for_each(|(id, place)| snapshot.add_place(id, board, place));
+        }
+        (Query::User(text), Response::User(user)) => snapshot.add_user_found_by(&text, user),
+        (Query::UserByMail(mail), Response::Users(users)) => {
+            if let Ok([user]) = <[User; 1]>::try_from(users) {
+                snapshot.add_user_found_by(&mail, user);
+            }
+        }
+        (_, Response::Groups(groups)) => snapshot.set_groups(groups),
+        (Query::Members(group), Response::Members(users)) => snapshot.set_members(group, users),
+        (Query::RosterMembers(roster), Response::MemberIds(ids)) => {
+            snapshot.set_roster_members(roster, ids);
+        }
+        _ => {}
     }
 }
 

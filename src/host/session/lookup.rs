@@ -6,7 +6,7 @@
 use crate::change::PlanDetailsField;
 use crate::change::read::{pick, tasks_meant};
 use crate::change::{EntityId, Read};
-use crate::host::broker::{Query, Response};
+use crate::host::broker::Query;
 use crate::host::error::{nearest, similar};
 use crate::host::session::not_found;
 use crate::host::{Error, Session, View};
@@ -15,6 +15,35 @@ use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId
 
 fn refs<T>(items: &[T]) -> Vec<&T> {
     items.iter().collect()
+}
+
+/// Something that is looked up by a name.
+struct Lookup<'a> {
+    what: &'static str,
+    name: &'a str,
+}
+
+impl Lookup<'_> {
+    /// Returns the only one of those found, or says which there are.
+    fn only<'a, T>(
+        &self,
+        found: &[&'a T],
+        candidate: impl FnMut(&&'a T) -> String,
+        missing: impl FnOnce() -> Result<(Option<String>, Vec<String>), Error>,
+    ) -> Result<&'a T, Error> {
+        let (what, name) = (self.what, self.name.to_owned());
+        match found {
+            [one] => Ok(one),
+            [] => {
+                let (place, nearest) = missing()?;
+                Err(Error::NotFound { what, name, place, nearest })
+            }
+            several => {
+                let candidates = several.iter().map(candidate).collect();
+                Err(Error::Ambiguous { what, name, candidates })
+            }
+        }
+    }
 }
 
 impl Session {
@@ -49,24 +78,14 @@ impl Session {
             }
         }
         self.count(Read::PlansNamed(text.to_owned()));
-        match pick(&refs(&plans), text, |plan| &plan.title).as_slice() {
-            [plan] => Ok(plan.id.clone()),
-            [] => Err(Error::NotFound {
-                what: "plan",
-                name: text.to_owned(),
-                place: None,
-                nearest: nearest(text, plans.iter().map(|it| it.title.as_str())),
-            }),
-            several => {
-                let mut candidates = Vec::new();
-                for plan in several {
-                    let group = plan.group.as_ref().and_then(|id| self.group_name(id.as_str()));
-                    let place = group.map(|it| format!(" (group {it})")).unwrap_or_default();
-                    candidates.push(format!("{}{place}", plan.id));
-                }
-                Err(Error::Ambiguous { what: "plan", name: text.to_owned(), candidates })
-            }
-        }
+        let shown = |plan: &&Plan| {
+            let group = plan.group.as_ref().and_then(|id| self.group_name(id.as_str()));
+            let place = group.map(|it| format!(" (group {it})")).unwrap_or_default();
+            format!("{}{place}", plan.id)
+        };
+        let near = || Ok((None, nearest(text, plans.iter().map(|it| it.title.as_str()))));
+        let found = pick(&refs(&plans), text, |plan| &plan.title);
+        Lookup { what: "plan", name: text }.only(&found, shown, near).map(|plan| plan.id.clone())
     }
 
     fn group_name(&self, id: &str) -> Option<String> {
@@ -90,20 +109,17 @@ impl Session {
             return Ok(bucket.id.clone());
         }
         self.count(Read::BucketsNamed(plan.clone(), text.to_owned()));
-        match pick(&refs(&buckets), text, |bucket| &bucket.name).as_slice() {
-            [bucket] => Ok(bucket.id.clone()),
-            [] => Err(Error::NotFound {
-                what: "bucket",
-                name: text.to_owned(),
-                place: Some(format!("the plan `{}`", self.peek_plan(plan)?.title)),
-                nearest: nearest(text, buckets.iter().map(|it| it.name.as_str())),
-            }),
-            several => Err(Error::Ambiguous {
-                what: "bucket",
-                name: text.to_owned(),
-                candidates: several.iter().map(|it| it.id.to_string()).collect(),
-            }),
-        }
+        let found = pick(&refs(&buckets), text, |bucket| &bucket.name);
+        let near = || {
+            let near = nearest(text, buckets.iter().map(|it| it.name.as_str()));
+            Ok((Some(self.the_plan(plan)?), near))
+        };
+        let only = Lookup { what: "bucket", name: text }.only(&found, |it| it.id.to_string(), near);
+        only.map(|bucket| bucket.id.clone())
+    }
+
+    fn the_plan(&self, plan: &PlanId) -> Result<String, Error> {
+        Ok(format!("the plan `{}`", self.peek_plan(plan)?.title))
     }
 
     /// Finds a task of a plan by title or id; where titles repeat, an open one goes before
@@ -121,27 +137,18 @@ impl Session {
         }
         let found: Vec<Task> = self.tasks_titled(plan, text);
         self.count(Read::TasksNamed(plan.clone(), text.to_owned()));
-        match tasks_meant(&refs(&found), text).as_slice() {
-            [task] => Ok(task.id.clone()),
-            [] => {
-                let ids = self.peek_tasks(plan)?;
-                let titles: Vec<String> = ids
-                    .iter()
-                    .map(|id| Ok(self.peek_task(id)?.title))
-                    .collect::<Result<_, Error>>()?;
-                Err(Error::NotFound {
-                    what: "task",
-                    name: text.to_owned(),
-                    place: Some(format!("the plan `{}`", self.peek_plan(plan)?.title)),
-                    nearest: similar(text, titles.iter().map(String::as_str)),
-                })
-            }
-            several => Err(Error::Ambiguous {
-                what: "task",
-                name: text.to_owned(),
-                candidates: several.iter().map(|it| it.id.to_string()).collect(),
-            }),
-        }
+        let near = || {
+            let titles: Result<Vec<String>, Error> = self
+                .peek_tasks(plan)?
+                .iter()
+                .map(|id| self.with_task(id, |it| it.title.clone()))
+                .collect();
+            let near = similar(text, titles?.iter().map(String::as_str));
+            Ok((Some(self.the_plan(plan)?), near))
+        };
+        let found = tasks_meant(&refs(&found), text);
+        let only = Lookup { what: "task", name: text }.only(&found, |it| it.id.to_string(), near);
+        only.map(|task| task.id.clone())
     }
 
     /// Returns the tasks of a plan with a title, but for upper and lower case, from the indexes.
@@ -227,19 +234,19 @@ impl Session {
         if text.is_empty() {
             return Err(not_found("user", text));
         }
+        let known = || self.state().snapshot.find_user(text).cloned();
         if text.contains('@') || looks_like_guid(text) {
             match self.fetch(&Query::User(text.to_owned())) {
-                Ok(Response::User(user)) => return Ok(user),
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
-                Ok(_) => {}
+                Err(error) if !error.is_not_found() => return Err(error),
+                _ => {}
             }
         }
-        if text.contains('@')
-            && let Ok(Response::Users(users)) = self.fetch(&Query::UserByMail(text.to_owned()))
-            && let [user] = users.as_slice()
-        {
-            return Ok(user.clone());
+        if text.contains('@') && known().is_none() {
+            // That mail addresses can't be searched does not keep names from being.
+            let _searched = self.fetch(&Query::UserByMail(text.to_owned()));
+        }
+        if let Some(user) = known() {
+            return Ok(user);
         }
         self.find_colleague(text)
     }
@@ -268,20 +275,12 @@ impl Session {
         for group in self.groups()? {
             self.count(Read::Members(group.id));
         }
-        match pick(&refs(&people), text, |user| &user.name).as_slice() {
-            [user] => Ok((*user).clone()),
-            [] => Err(Error::NotFound {
-                what: "user",
-                name: text.to_owned(),
-                place: None,
-                nearest: nearest(text, people.iter().flat_map(|it| [it.upn.as_str(), &it.name])),
-            }),
-            several => Err(Error::Ambiguous {
-                what: "user",
-                name: text.to_owned(),
-                candidates: several.iter().map(|it| it.upn.clone()).collect(),
-            }),
-        }
+        let found = pick(&refs(&people), text, |user| &user.name);
+        let near = || {
+            let names = people.iter().flat_map(|it| [it.upn.as_str(), &it.name]);
+            Ok((None, nearest(text, names)))
+        };
+        Lookup { what: "user", name: text }.only(&found, |it| it.upn.clone(), near).cloned()
     }
 
     /// Returns the groups of the signed-in user that can hold plans.
@@ -311,21 +310,15 @@ impl Session {
         if let Some(group) = groups.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(text)) {
             return Ok(group.clone());
         }
-        match pick(&refs(&groups), text, |group| &group.name).as_slice() {
-            [group] => Ok((*group).clone()),
-            [] if looks_like_guid(text) => Err(Error::NotMember(text.to_owned())),
-            [] => Err(Error::NotFound {
-                what: "group",
-                name: text.to_owned(),
-                place: Some("the groups you are a member of".to_owned()),
-                nearest: nearest(text, groups.iter().map(|it| it.name.as_str())),
-            }),
-            several => Err(Error::Ambiguous {
-                what: "group",
-                name: text.to_owned(),
-                candidates: several.iter().map(|it| it.id.to_string()).collect(),
-            }),
-        }
+        let found = pick(&refs(&groups), text, |group| &group.name);
+        let near = || {
+            if looks_like_guid(text) {
+                return Err(Error::NotMember(text.to_owned()));
+            }
+            let near = nearest(text, groups.iter().map(|it| it.name.as_str()));
+            Ok((Some("the groups you are a member of".to_owned()), near))
+        };
+        Lookup { what: "group", name: text }.only(&found, |it| it.id.to_string(), near).cloned()
     }
 
     /// Returns the members of a group; none if the service does not tell.
@@ -345,7 +338,7 @@ impl Session {
                 Err(error) if error.is_permission() && self.view() == View::Drafting => {
                     self.state().snapshot.set_members(group.id.clone(), Vec::new());
                 }
-                other => drop(other?),
+                other => other?,
             }
         }
         let state = self.state();
@@ -375,24 +368,19 @@ impl Session {
         let text = text.trim();
         let labels: Vec<(Category, String)> =
             self.plan_details_field(plan, PlanDetailsField::LABELS)?.into_iter().collect();
-        match pick(&refs(&labels), text, |(_, name)| name).as_slice() {
-            [(category, _)] => return Ok(*category),
-            [] => {}
-            several => {
-                return Err(Error::Ambiguous {
-                    what: "label",
-                    name: text.to_owned(),
-                    candidates: several.iter().map(|(it, _)| it.to_string()).collect(),
-                });
-            }
+        let found = pick(&refs(&labels), text, |(_, name)| name);
+        let by_number = || text.parse().ok().and_then(Category::new);
+        if found.is_empty()
+            && let Some(category) = Category::parse(text).or_else(by_number)
+        {
+            return Ok(category);
         }
-        let by_number = text.parse().ok().and_then(Category::new);
-        Category::parse(text).or(by_number).ok_or_else(|| Error::NotFound {
-            what: "label",
-            name: text.to_owned(),
-            place: self.peek_plan(plan).ok().map(|it| format!("the plan `{}`", it.title)),
-            nearest: nearest(text, labels.iter().map(|(_, name)| name.as_str())),
-        })
+        let near = || {
+            let near = nearest(text, labels.iter().map(|(_, name)| name.as_str()));
+            Ok((self.the_plan(plan).ok(), near))
+        };
+        let only = Lookup { what: "label", name: text }.only(&found, |it| it.0.to_string(), near);
+        only.map(|it| it.0)
     }
 
     /// Returns the name of a label, `category7` if it has none.

@@ -1,7 +1,7 @@
 //! Reading plans, their details and their buckets.
 
 use crate::change::{BucketKey, EntityId, PlanDetailsKey, PlanKey, Read};
-use crate::host::broker::{Query, Response};
+use crate::host::broker::Query;
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanDetails, PlanId, Versioned};
@@ -67,19 +67,8 @@ impl Session {
     }
 
     pub(crate) fn read_plan(&self, id: &PlanId) -> Result<Versioned<Plan>, Error> {
-        if let Some(plan) = self.state().snapshot.plan(id) {
-            return Ok(plan.clone());
-        }
-        let missing = || not_found("plan", id.as_str());
-        if id.is_provisional() {
-            return Err(missing());
-        }
-        match self.fetch(&Query::Plan(id.clone())) {
-            Ok(Response::Plan(plan)) => Ok(plan),
-            Ok(_) => Err(missing()),
-            Err(error) if error.is_not_found() => Err(missing()),
-            Err(error) => Err(error),
-        }
+        let entity = EntityId::Plan(id.clone());
+        self.read_one("plan", &entity, &Query::Plan(id.clone()), |it| it.plan(id))
     }
 
     /// Returns the details of a plan, its labels and with whom it is shared; both count as read.
@@ -195,18 +184,7 @@ impl Session {
     }
 
     pub(crate) fn read_bucket(&self, id: &BucketId) -> Result<Versioned<Bucket>, Error> {
-        if let Some(bucket) = self.state().snapshot.bucket(id) {
-            return Ok(bucket.clone());
-        }
-        let missing = || not_found("bucket", id.as_str());
-        if id.is_provisional() {
-            return Err(missing());
-        }
-        match self.fetch(&Query::Bucket(id.clone())) {
-            Ok(Response::Bucket(bucket)) => Ok(bucket),
-            Ok(_) => Err(missing()),
-            Err(error) if error.is_not_found() => Err(missing()),
-            Err(error) => Err(error),
-        }
+        let entity = EntityId::Bucket(id.clone());
+        self.read_one("bucket", &entity, &Query::Bucket(id.clone()), |it| it.bucket(id))
     }
 }

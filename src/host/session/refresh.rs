@@ -6,16 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::apply::{Ledger, Part, Seen, Target};
+use crate::change::read::ReadValue;
 use crate::change::{Change, ChangeSet, Entity, EntityId, Field, Op, Read, ReadSet, Write};
 use crate::graph::{Client, Error};
 use crate::host::Session;
 use crate::host::apply::request::{read_of, seen};
-use crate::host::broker::{all_plans, in_lanes};
+use crate::host::broker::{Query, fetch, in_lanes};
+use crate::host::session::fetch::keep;
 use crate::model::snapshot::Snapshot;
-use crate::model::{
-    Bucket, BucketId, Group, GroupId, Plan, PlanId, RosterId, Task, TaskId, User, UserId, Versioned,
-};
-use crate::wire::entity::{Any, Made};
+use crate::model::{BucketId, Plan, PlanId, TaskId, User, UserId, Versioned};
+use crate::wire::entity::Any;
 use crate::wire::{Decoded as _, Request, request};
 
 /// From so many entities of one plan on, the plan's list is one read for all of them.
@@ -24,17 +24,11 @@ const LIST_FROM: usize = 4;
 /// The lists and objects to read again.
 #[derive(Debug, Default)]
 struct Needs {
+    lists: BTreeSet<Read>,
     singles: BTreeSet<Target>,
+    people: BTreeSet<String>,
     tasks: BTreeMap<PlanId, BTreeSet<TaskId>>,
     buckets: BTreeMap<PlanId, BTreeSet<BucketId>>,
-    task_lists: BTreeSet<PlanId>,
-    bucket_lists: BTreeSet<PlanId>,
-    assigned: BTreeSet<UserId>,
-    people: BTreeSet<String>,
-    members: BTreeSet<GroupId>,
-    rosters: BTreeSet<RosterId>,
-    groups: bool,
-    plans: bool,
 }
 
 /// The board as it is now, as far as a run rests on it.
@@ -57,7 +51,7 @@ impl Needs {
     fn add_change(&mut self, change: &Change) {
         // What goes with a bucket or plan is known from the plan's list only.
         if change.op() == Op::Delete && change.entity() != Entity::Task {
-            self.task_lists.insert(change.plan().clone());
+            self.lists.insert(Read::Tasks(change.plan().clone()));
         }
         if change.op() == Op::Create {
             return;
@@ -107,26 +101,28 @@ impl Needs {
                 }
                 EntityId::Task(id) => self.add_task(id, old),
             },
-            Read::Tasks(plan) | Read::TasksIn(plan, _) | Read::TasksNamed(plan, _) => {
-                self.task_lists.insert(plan.clone());
+            Read::TasksIn(plan, _) | Read::TasksNamed(plan, _) => {
+                self.lists.insert(Read::Tasks(plan.clone()));
             }
-            Read::Buckets(plan) | Read::BucketsNamed(plan, _) => {
-                self.bucket_lists.insert(plan.clone());
-            }
-            Read::AssignedTo(user) => _ = self.assigned.insert(user.clone()),
-            Read::Plans => self.plans = true,
+            Read::BucketsNamed(plan, _) => _ = self.lists.insert(Read::Buckets(plan.clone())),
             Read::PlansNamed(_) => {
                 // That there is none, everybody within reach has to say; that there is one, it says
                 // itself.
-                let crate::change::read::ReadValue::Ids(ids) = read.answer(old) else { return };
-                self.plans |= ids.is_empty();
+                let ReadValue::Ids(ids) = read.answer(old) else { return };
+                if ids.is_empty() {
+                    self.lists.insert(Read::Plans);
+                }
                 let ids = ids.iter().filter_map(|id| PlanId::parse(id).ok());
                 self.singles.extend(ids.map(Target::Plan));
             }
-            Read::Groups => self.groups = true,
-            Read::Members(group) => _ = self.members.insert(group.clone()),
-            Read::RosterMembers(roster) => _ = self.rosters.insert(roster.clone()),
             Read::Person(text) => _ = self.people.insert(text.clone()),
+            Read::Tasks(_)
+            | Read::Buckets(_)
+            | Read::AssignedTo(_)
+            | Read::Plans
+            | Read::Groups
+            | Read::Members(_)
+            | Read::RosterMembers(_) => _ = self.lists.insert(read.clone()),
         }
     }
 
@@ -138,22 +134,37 @@ impl Needs {
 
     /// Chooses lists instead of many single reads.
     fn settle(mut self) -> Self {
-        for (plan, ids) in &self.tasks {
-            if ids.len() >= LIST_FROM {
-                self.task_lists.insert(plan.clone());
-            } else if !self.task_lists.contains(plan) {
-                self.singles.extend(ids.iter().cloned().map(Target::Task));
-            }
+        for (plan, ids) in std::mem::take(&mut self.tasks) {
+            self.list_or_single(Read::Tasks(plan), ids.into_iter().map(Target::Task));
         }
-        for (plan, ids) in &self.buckets {
-            if ids.len() >= LIST_FROM {
-                self.bucket_lists.insert(plan.clone());
-            } else if !self.bucket_lists.contains(plan) {
-                self.singles.extend(ids.iter().cloned().map(Target::Bucket));
-            }
+        for (plan, ids) in std::mem::take(&mut self.buckets) {
+            self.list_or_single(Read::Buckets(plan), ids.into_iter().map(Target::Bucket));
         }
         self
     }
+
+    fn list_or_single(&mut self, list: Read, singles: impl ExactSizeIterator<Item = Target>) {
+        if singles.len() >= LIST_FROM {
+            self.lists.insert(list);
+        } else if !self.lists.contains(&list) {
+            self.singles.extend(singles);
+        }
+    }
+}
+
+/// Returns what to ask for a list.
+fn query_of(list: Read, me: &UserId) -> Option<Query> {
+    Some(match list {
+        Read::Tasks(plan) => Query::Tasks(plan),
+        Read::Buckets(plan) => Query::Buckets(plan),
+        Read::AssignedTo(user) if user == *me => Query::MyTasks,
+        Read::AssignedTo(user) => Query::UserTasks(user),
+        Read::Plans => Query::AllPlans,
+        Read::Groups => Query::Groups,
+        Read::Members(group) => Query::Members(group),
+        Read::RosterMembers(roster) => Query::RosterMembers(roster),
+        _ => return None,
+    })
 }
 
 impl Refreshed {
@@ -163,85 +174,33 @@ impl Refreshed {
         needs: Needs,
         old: &Snapshot,
     ) -> Result<Self, Error> {
-        let tasks = in_lanes(
-            needs.task_lists.into_iter().collect(),
-            |client: Client, plan: PlanId| async move {
-                let read = client.list::<Versioned<Task>>(&request::plan_tasks(&plan)).await;
-                Ok(found(read)?.map(|list| (plan, list)))
+        let queries = needs.lists.into_iter().filter_map(|list| query_of(list, me)).collect();
+        let lists = in_lanes(
+            queries,
+            |client: Client, query: Query| async move {
+                Ok(found(fetch(&client, query.clone()).await)?.map(|response| (query, response)))
             },
             client,
         );
-        let buckets = in_lanes(
-            needs.bucket_lists.into_iter().collect(),
-            |client: Client, plan: PlanId| async move {
-                let read = client.list::<Versioned<Bucket>>(&request::plan_buckets(&plan)).await;
-                Ok(found(read)?.map(|list| (plan, list)))
-            },
-            client,
-        );
-        let assigned = in_lanes(
-            needs.assigned.into_iter().map(|user| (user == *me, user)).collect(),
-            |client: Client, (is_me, user): (bool, UserId)| async move {
-                let read = if is_me { request::my_tasks() } else { request::user_tasks(&user) };
-                Ok((user, client.list::<Versioned<Task>>(&read).await?))
-            },
-            client,
-        );
-        let members = in_lanes(
-            needs.members.into_iter().collect(),
-            |client: Client, group: GroupId| async move {
-                let read = client.list::<User>(&request::members(&group)).await;
-                Ok(found(read)?.map(|list| (group, list)))
-            },
-            client,
-        );
-        let rosters = in_lanes(
-            needs.rosters.into_iter().collect(),
-            |client: Client, roster: RosterId| async move {
-                let read = client.list::<Made<UserId>>(&request::roster_members(&roster)).await;
-                Ok(found(read)?.map(|list| (roster, list)))
-            },
-            client,
-        );
-        let plans =
-            async { if needs.plans { all_plans(client).await.map(Some) } else { Ok(None) } };
-        let groups = async {
-            if !needs.groups {
-                return Ok(None);
-            }
-            client.list::<Group>(&request::my_groups()).await.map(Some)
-        };
         let singles: Vec<Target> = needs.singles.into_iter().collect();
         let people: Vec<String> = needs.people.into_iter().collect();
-        let one_by_one = read_singles(client, &singles, &people, old);
-        let (tasks, buckets, assigned, members, rosters, plans, groups, answers) =
-            tokio::join!(tasks, buckets, assigned, members, rosters, plans, groups, one_by_one);
+        let (lists, answers) = tokio::join!(lists, read_singles(client, &singles, &people, old));
         let mut read = Self::default();
-        let now = &mut read.snapshot;
-        for (plan, list) in tasks?.into_iter().flatten() {
-            now.set_tasks(&plan, list);
-        }
-        for (plan, list) in buckets?.into_iter().flatten() {
-            now.set_buckets(plan, list);
-        }
-        for (user, list) in assigned? {
-            now.set_assigned(user, list);
-        }
-        for (group, list) in members?.into_iter().flatten() {
-            now.set_members(group, list);
-        }
-        for (roster, list) in rosters?.into_iter().flatten() {
-            now.set_roster_members(roster, list.into_iter().map(|it| it.0).collect());
-        }
-        if let Some(groups) = groups? {
-            now.set_groups(groups);
-        }
-        if let Some(plans) = plans? {
-            now.set_all_plans(plans);
+        for (query, response) in lists?.into_iter().flatten() {
+            keep(&mut read.snapshot, me, &query, response);
         }
         let mut answers = answers?.into_iter();
         for (single, answer) in singles.into_iter().zip(answers.by_ref()) {
-            read.keep(client, single, answer)?;
+            match (single, answer) {
+                (single, Some(Any(value))) => {
+                    let seen = seen(client, &single, value)?;
+                    put(&mut read.snapshot, single, seen);
+                }
+                (Target::Plan(id), None) => _ = read.gone.insert(EntityId::Plan(id)),
+                (Target::Bucket(id), None) => _ = read.gone.insert(EntityId::Bucket(id)),
+                (Target::Task(id), None) => _ = read.gone.insert(EntityId::Task(id)),
+                _ => {}
+            }
         }
         for (text, answer) in people.iter().zip(answers) {
             // One that the directory refuses to tell of again is taken as known.
@@ -252,21 +211,6 @@ impl Refreshed {
         }
         read.snapshot.carry_plans(old, |id| read.gone.contains(&EntityId::Plan(id.clone())));
         Ok(read)
-    }
-
-    fn keep(&mut self, client: &Client, it: Target, value: Option<Any>) -> Result<(), Error> {
-        let Some(Any(value)) = value else {
-            self.gone.extend(match it {
-                Target::Plan(id) => Some(EntityId::Plan(id)),
-                Target::Bucket(id) => Some(EntityId::Bucket(id)),
-                Target::Task(id) => Some(EntityId::Task(id)),
-                Target::PlanDetails(_) | Target::Details(_) | Target::Place(..) => None,
-            });
-            return Ok(());
-        };
-        let read = seen(client, &it, value)?;
-        put(&mut self.snapshot, it, read);
-        Ok(())
     }
 }
 
@@ -322,7 +266,7 @@ async fn read_singles(
     };
     let n_entities = singles.len();
     let answer = |(at, answer): (usize, Result<Any, Error>)| match answer {
-        // Whoever may not see a person is told no more than that there is none.
+        // A person whom the directory does not show is none.
         Err(error) if at >= n_entities && error.refusal().is_some() => Ok(None),
         other => found(other),
     };

@@ -1,7 +1,7 @@
 //! Reading tasks and their details.
 
 use crate::change::{EntityId, Read, TaskKey, TaskState};
-use crate::host::broker::{Query, Response};
+use crate::host::broker::Query;
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
@@ -107,7 +107,7 @@ impl Session {
                 Err(error) if error.is_permission() && !is_me => {
                     return Err(Error::TasksOfOthers(user.label().to_owned()));
                 }
-                other => drop(other?),
+                other => other?,
             }
         }
         let state = self.state();
@@ -186,19 +186,8 @@ impl Session {
 
     /// Returns a task as it was read, with its tag.
     pub(crate) fn read_task(&self, id: &TaskId) -> Result<Versioned<Task>, Error> {
-        if let Some(task) = self.state().snapshot.task(id) {
-            return Ok(task.clone());
-        }
-        let missing = || not_found("task", id.as_str());
-        if id.is_provisional() {
-            return Err(missing());
-        }
-        match self.fetch(&Query::Task(id.clone())) {
-            Ok(Response::Task(task)) => Ok(*task),
-            Ok(_) => Err(missing()),
-            Err(error) if error.is_not_found() => Err(missing()),
-            Err(error) => Err(error),
-        }
+        let entity = EntityId::Task(id.clone());
+        self.read_one("task", &entity, &Query::Task(id.clone()), |it| it.task(id))
     }
 
     /// Returns the details of a task; every field of them counts as read.
