@@ -20,6 +20,7 @@ const SAVES: usize = 300;
 const SKILLS: usize = 20;
 
 fn main() {
+    planwright::script::worker::set_program(env!("CARGO_BIN_EXE_planwright").into());
     println!("{SAVES} saves in a workspace of {SKILLS} skills, milliseconds until in force:");
     for (name, n_busy) in [("nothing else goes on", 0), ("8 threads compute", 8)] {
         let busy = AtomicBool::new(true);

@@ -5,6 +5,7 @@
 
 // The vocabulary: fields, and a change as before and after.
 pub mod edit;
+pub mod entity_id;
 pub mod field;
 
 // The reads that decisions rest on.
@@ -25,8 +26,9 @@ pub(crate) mod provisional;
 // On disk.
 pub mod saved;
 
-pub use draft::{Draft, EntityId};
+pub use draft::Draft;
 pub use edit::{Change, Edit, Lost, Op, TaskBasis, TaskState, Write};
+pub use entity_id::EntityId;
 pub use field::{Entity, Field, FieldChange, Fields, Placed};
 pub use key::{
     BucketField, BucketKey, PlanDetailsField, PlanDetailsKey, PlanField, PlanKey, TaskField,

@@ -4,6 +4,7 @@
 //! [`Ruling`]s and can only tighten. Only [`Reviewed::clear`] makes a [`Cleared`], and only a
 //! `Cleared` can be applied.
 
+pub mod limits;
 pub mod review;
 pub mod rules;
 pub mod verdict;

@@ -12,7 +12,6 @@ mod memory;
 pub mod api;
 pub mod catalog;
 mod check;
-mod confine;
 pub mod console;
 mod convert;
 pub mod coverage;
@@ -32,6 +31,8 @@ pub mod bundle;
 pub mod reload;
 
 // What runs them.
+mod code;
+mod compiled;
 pub mod policy;
 pub mod skill;
 pub mod testing;

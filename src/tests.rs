@@ -63,6 +63,7 @@ fn host(world: &Arc<World>, folder: &TempDir, run: usize) -> Host {
         judge: Arc::new(NoPolicies),
         max_reads: 100_000,
         max_wishes: 100_000,
+        max_edit_bytes: usize::MAX,
         quarantine,
         writes_per_second: None,
         watch: Watch::default(),

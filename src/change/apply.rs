@@ -95,6 +95,14 @@ pub struct Machine {
     conflicts: u64,
 }
 
+/// What has come of the requests of one level.
+#[derive(Debug, Clone, Copy, Default)]
+struct Level {
+    is_open: bool,
+    has_failed: bool,
+    has_parked: bool,
+}
+
 impl Machine {
     /// Makes a machine that carries out what the ledger leaves of some changes.
     #[must_use]
@@ -243,10 +251,7 @@ impl Machine {
     /// Tells whether something was left for another time.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        let left = |it: &Step| {
-            let entity = self.changes[it.at].entity();
-            it.op == Op::Delete && entity != Entity::Task && it.state == State::Ended(End::NotSent)
-        };
+        let left = |it: &Step| it.op == Op::Delete && it.state == State::Ended(End::NotSent);
         let all_well = self.steps.iter().all(|it| match &it.state {
             State::Ended(end) => end.is_well() || left(it),
             _ => false,
@@ -455,12 +460,13 @@ impl Machine {
     fn promote(&mut self) {
         loop {
             // By level: whether something is open, and whether something did not end well.
-            let mut levels: BTreeMap<u8, (bool, bool)> = BTreeMap::new();
+            let mut levels: BTreeMap<u8, Level> = BTreeMap::new();
             for step in &self.steps {
-                let (open, bad) = levels.entry(step.level).or_default();
+                let level = levels.entry(step.level).or_default();
                 match &step.state {
-                    State::Ended(end) => *bad |= !end.is_well(),
-                    _ => *open = true,
+                    State::Ended(End::Parked(_)) => level.has_parked = true,
+                    State::Ended(end) => level.has_failed |= !end.is_well(),
+                    _ => level.is_open = true,
                 }
             }
             let mut moved = false;
@@ -482,7 +488,7 @@ impl Machine {
     }
 
     /// Returns the state to go to, if it is another.
-    fn turn(&self, no: StepNo, levels: &BTreeMap<u8, (bool, bool)>) -> Option<State> {
+    fn turn(&self, no: StepNo, levels: &BTreeMap<u8, Level>) -> Option<State> {
         let step = &self.steps[no];
         let previous = step.previous.map(|it| &self.steps[it].state);
         let after_own = match previous {
@@ -501,10 +507,9 @@ impl Machine {
         if self.hopeless || (self.halted && !completes && !asks) {
             return Some(State::Ended(End::NotSent));
         }
-        // What goes with a bucket or plan is looked at right before it goes.
-        let takes_along = step.op == Op::Delete && self.changes[step.at].entity() != Entity::Task;
-        if takes_along && self.done > 0 && step.state == State::Waiting && !self.is_busy(levels, no)
-        {
+        // Whatever a deletion was decided on is read again right before it.
+        let deletes = step.op == Op::Delete;
+        if deletes && self.done > 0 && step.state == State::Waiting && !self.is_busy(levels, no) {
             return Some(State::Ended(End::NotSent));
         }
         if self.paused && step.sent == 0 && !completes && step.state != State::ToLook {
@@ -513,11 +518,13 @@ impl Machine {
         if step.state != State::Waiting {
             return None;
         }
-        for (_, (open, bad)) in levels.range(..step.level) {
-            if *open {
+        for (_, level) in levels.range(..step.level) {
+            if level.is_open {
                 return None;
             }
-            if *bad && !completes {
+            // A create that waits for a person's word holds up what needs it, and what can't be
+            // taken back.
+            if (level.has_failed || (level.has_parked && deletes)) && !completes {
                 return Some(State::Ended(End::NotSent));
             }
         }
@@ -534,7 +541,9 @@ impl Machine {
                     Some(State::Ended(End::Mentions(missing.clone())))
                 }
                 // It was not begun; nor is what needs it.
-                Some(State::Ended(End::NotSent)) => Some(State::Ended(End::NotSent)),
+                Some(State::Ended(End::NotSent | End::Parked(_))) => {
+                    Some(State::Ended(End::NotSent))
+                }
                 Some(State::Ended(_)) | None => Some(State::Ended(End::Mentions(missing.clone()))),
                 Some(_) => None,
             };
@@ -546,8 +555,9 @@ impl Machine {
     }
 
     /// Tells whether something of a lower level is still open, or did not end well.
-    fn is_busy(&self, levels: &BTreeMap<u8, (bool, bool)>, no: StepNo) -> bool {
-        levels.range(..self.steps[no].level).any(|(_, (open, bad))| *open || *bad)
+    fn is_busy(&self, levels: &BTreeMap<u8, Level>, no: StepNo) -> bool {
+        let mut lower = levels.range(..self.steps[no].level).map(|(_, level)| level);
+        lower.any(|level| level.is_open || level.has_failed || level.has_parked)
     }
 
     /// Nothing is under way and nothing will be.

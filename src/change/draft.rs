@@ -5,61 +5,16 @@
 //! field set back to its old value is none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use crate::change::set::ordinal;
 use crate::change::{
-    Change, ChangeSet, Edit, Field, Fields, Read, ReadSet, TaskBasis, TaskState, Write,
+    Change, ChangeSet, Edit, EntityId, Field, Fields, Read, ReadSet, TaskBasis, TaskState, Write,
 };
 use crate::model::snapshot::{Snapshot, folded};
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails,
     TaskId, Versioned,
 };
-
-/// An entity, by what it is and its id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntityId {
-    /// A plan.
-    Plan(PlanId),
-    /// The details of a plan, by the plan's id.
-    PlanDetails(PlanId),
-    /// A bucket.
-    Bucket(BucketId),
-    /// A task.
-    Task(TaskId),
-}
-
-impl EntityId {
-    /// Returns the id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Plan(id) | Self::PlanDetails(id) => id.as_str(),
-            Self::Bucket(id) => id.as_str(),
-            Self::Task(id) => id.as_str(),
-        }
-    }
-
-    /// Returns whether it stands for what the run is to create.
-    #[must_use]
-    pub fn is_provisional(&self) -> bool {
-        match self {
-            Self::Plan(id) | Self::PlanDetails(id) => id.is_provisional(),
-            Self::Bucket(id) => id.is_provisional(),
-            Self::Task(id) => id.is_provisional(),
-        }
-    }
-}
-
-impl fmt::Display for EntityId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 #[derive(Debug, Clone)]
 struct Tracked<T, B> {
@@ -124,10 +79,15 @@ impl Draft {
         Self { nonce: self.nonce.clone(), n_created: self.n_created, ..Self::default() }
     }
 
-    /// Returns this draft, counting what is made on from where another is.
+    /// Returns the number of provisional ids that were given.
     #[must_use]
-    pub fn counting_like(self, other: &Self) -> Self {
-        Self { n_created: self.n_created.max(other.n_created), ..self }
+    pub const fn n_created(&self) -> usize {
+        self.n_created
+    }
+
+    /// Goes on counting from a number of provisional ids that were given elsewhere.
+    pub fn count_from(&mut self, n_created: usize) {
+        self.n_created = self.n_created.max(n_created);
     }
 
     /// Returns what makes the run's markers unguessable.

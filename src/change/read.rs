@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::change::field::{details_value, hints, task_value};
 use crate::change::{EntityId, Field, FieldConflict, Fields as _};
@@ -61,6 +62,21 @@ pub enum ReadValue {
     Value(Value),
 }
 
+impl ReadValue {
+    /// Returns the value in a few characters: equal ones for equal values. `None` if there is none.
+    #[must_use]
+    pub fn digest(&self) -> Option<String> {
+        let text = match self {
+            Self::Absent => return None,
+            Self::Ids(ids) => json!(ids).to_string(),
+            Self::Value(value) => value.to_string(),
+        };
+        let mut digest = format!("{:x}", Sha256::digest(text.as_bytes()));
+        digest.truncate(32);
+        Some(digest)
+    }
+}
+
 impl Read {
     /// Returns the answer that a snapshot holds.
     #[must_use]
@@ -111,7 +127,11 @@ impl Read {
                     ReadValue::Value(json!(all))
                 })
             }
-            Self::Members(group) => listed(on.members_of(group).map(sorted)),
+            Self::Members(group) => on.members_of(group).map_or(ReadValue::Absent, |ids| {
+                let mut people: Vec<_> = ids.iter().filter_map(|id| on.user(id)).collect();
+                people.sort_by_key(|user| &user.id);
+                ReadValue::Value(json!(people))
+            }),
             Self::RosterMembers(roster) => listed(on.members_of_roster(roster).map(sorted)),
             Self::Person(text) => {
                 on.find_user(text).map_or(ReadValue::Absent, |user| ReadValue::Value(json!(user)))

@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::change::ChangeSet;
+use crate::change::{ChangeSet, Read};
 use crate::model::UserId;
 
 /// The version of the format; a reader refuses any other.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The skill that policies see for an unsealed set, in place of the one the file names.
 const UNKNOWN: &str = "apply";
@@ -78,6 +78,8 @@ pub struct Saved {
     pub force: bool,
     /// The changes.
     pub change_set: ChangeSet,
+    /// What they were decided on, each read with the digest of its answer.
+    pub reads: Vec<(Read, String)>,
     /// `sha256:…` over everything else; the name of the set in the journal.
     pub digest: String,
     /// `hmac-sha256:…` over everything above; empty until it is sealed.
@@ -202,6 +204,7 @@ mod tests {
             skill_digest: Some("sha256:1".into()),
             force: true,
             change_set: ChangeSet::default(),
+            reads: Vec::new(),
             digest: String::new(),
             seal: String::new(),
         }

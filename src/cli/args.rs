@@ -32,6 +32,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Global {
     /// Profile to use: `embedded` is the demo board on this machine
     #[arg(long, global = true, value_name = "NAME")]
@@ -52,6 +53,9 @@ pub(crate) struct Global {
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print the whole of a report as JSON, however large it is
+    #[arg(long, global = true, requires = "json")]
+    pub(crate) full: bool,
     /// Print tab-separated values
     #[arg(long, global = true, conflicts_with = "json")]
     pub(crate) plain: bool,
@@ -72,6 +76,15 @@ pub(crate) struct LongArgs {
 }
 
 impl Command {
+    /// Returns how many kinds of scripts it runs at once: a skill with the policies that judge it.
+    pub(crate) const fn scripts(&self) -> usize {
+        match self {
+            Self::Run(_) => 2,
+            Self::Repl(_) | Self::Apply(_) | Self::Resume(_) | Self::Undo(_) | Self::Test(_) => 1,
+            _ => 0,
+        }
+    }
+
     /// Returns how to tell how far it is.
     pub(crate) const fn progress(&self) -> ProgressWhen {
         match self {

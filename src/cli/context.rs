@@ -25,6 +25,7 @@ use crate::host::{
     StopReason, SystemClock,
 };
 use crate::journal::Purpose;
+use crate::script::worker::{prestart, require_walls};
 use crate::script::{Policies, Workspace};
 
 /// What commands work with.
@@ -51,7 +52,12 @@ pub(crate) struct Serving {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(cli: &'a Cli, ui: &'a Ui) -> Result<Self, CommandError> {
+        // A process takes as long to start as the workspace takes to be read.
+        prestart(cli.command.scripts());
         let workspace = settings::workspace(&cli.global)?;
+        if workspace.config.sandbox.required {
+            require_walls();
+        }
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (global, progress) = (&cli.global, cli.command.progress());
@@ -126,7 +132,7 @@ impl<'a> Context<'a> {
     /// Shows a finished run; returns how it ends the program.
     pub(crate) fn show(&self, finished: &Finished, saved: Option<&Path>) -> Exit {
         if self.ui.json() {
-            self.ui.json_value(&finished.report);
+            self.ui.json_report(&finished.report);
         } else {
             let zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
             report::show(self.ui, &finished.report, saved, &zone);
@@ -176,6 +182,7 @@ impl<'a> Context<'a> {
             limits: workspace.config.planner,
             max_reads: limits.max_reads(),
             max_wishes: limits.max_wishes(),
+            max_edit_bytes: limits.max_edit_bytes(),
             time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
             judge,
             quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),

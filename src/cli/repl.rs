@@ -24,11 +24,11 @@ use crate::cli::settings;
 use crate::cli::ui::{Format, Ui};
 use crate::graph::Sent;
 use crate::host::report::ChangeReport;
-use crate::host::{Failure, Host, Report, Start, on_large_stack};
+use crate::host::{Failure, Host, Report, Start};
 use crate::journal::Purpose;
 use crate::model::PlanId;
+use crate::script::console::Console;
 use crate::script::console::tokens::apart;
-use crate::script::console::{Console, Libraries};
 use crate::script::reload::{Options, Watcher};
 use crate::script::{Bundle, Config};
 
@@ -362,9 +362,8 @@ impl<'a> Repl<'a> {
             session.buckets(&plan.id)?;
             Ok((plan.id, plan.title))
         })?;
-        let session = self.desk.draft.session().clone();
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
-        console.bind_plan(BOARD, &session, id.clone());
+        console.bind_plan(BOARD, id.clone());
         let quoted = serde_json::to_string(&title).unwrap_or_default();
         console.note(format!("let {BOARD} = plan({quoted});"));
         drop(console);
@@ -430,15 +429,3 @@ pub(crate) fn history_of(context: &Context<'_>, way: &Way) -> Result<PathBuf, Co
 
 /// What runs on the thread of a line.
 type Work<T> = Box<dyn FnOnce(&crate::host::Session) -> Result<T, Failure> + Send>;
-
-impl Drop for Repl<'_> {
-    fn drop(&mut self) {
-        // Values of scripts may nest deeply, and to drop them takes a large stack.
-        let console = Arc::clone(&self.console);
-        let empty = Console::new(Libraries::new(Arc::default()));
-        let _ended = on_large_stack("planwright-repl", move || {
-            let mut console = console.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(std::mem::replace(&mut *console, empty));
-        });
-    }
-}

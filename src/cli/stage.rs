@@ -151,7 +151,7 @@ impl EmulatorStage {
         let stage = Arc::clone(&self);
         let looked = host.look(None, move |session| {
             session.set_clock(stage.clock.now(), TimeZone::UTC);
-            let result = file.play(&test, session, stage);
+            let result = file.play(&test, session, &*stage);
             Ok((session.output(), result))
         });
         match self.runtime.block_on(looked) {
@@ -187,6 +187,7 @@ impl EmulatorStage {
             limits: self.workspace.config.planner,
             max_reads: limits.max_reads(),
             max_wishes: limits.max_wishes(),
+            max_edit_bytes: limits.max_edit_bytes(),
             time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
             judge,
             quarantine: Duration::from_secs(1),
@@ -213,10 +214,7 @@ impl EmulatorStage {
         };
         let params = skill.manifest.checked(&wanted.params)?;
         let budget = self.workspace.config.limits_of(wanted.agent.as_deref()).budget();
-        let program = match &self.coverage {
-            Some(coverage) => skill.covered(params.clone(), budget, Arc::clone(coverage)),
-            None => skill.program(params.clone(), budget),
-        };
+        let program = skill.covered(params.clone(), budget, self.coverage.clone());
         let start = Start {
             purpose: Purpose::Run,
             skill: skill.name.clone(),

@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::cli::args::{Color, Global};
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::render::bounded::report_text;
 use crate::cli::render::failure;
 use crate::cli::render::text::{json_safe, visible_lines};
 
@@ -33,6 +34,8 @@ pub(crate) enum Format {
 pub(crate) struct Ui {
     pub(crate) format: Format,
     color: ColorChoice,
+    /// Whether reports are printed whole.
+    full: bool,
     /// Whether a part of the answer could not be written.
     failed: Cell<bool>,
 }
@@ -49,12 +52,12 @@ impl Ui {
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Self { format, color, failed: Cell::new(false) }
+        Self { format, color, full: global.full, failed: Cell::new(false) }
     }
 
     /// Returns the same with another format.
     pub(crate) const fn with_format(&self, format: Format) -> Self {
-        Self { format, color: self.color, failed: Cell::new(false) }
+        Self { format, color: self.color, full: self.full, failed: Cell::new(false) }
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -110,6 +113,16 @@ impl Ui {
         let text = json_safe(&serde_json::to_string_pretty(value).unwrap_or_default());
         let mut out = io::stdout();
         self.keep(writeln!(out, "{text}").and_then(|()| out.flush()));
+    }
+
+    /// Prints a report as JSON, unless asked for the whole of it no larger than anyone reads.
+    pub(crate) fn json_report(&self, report: &impl Serialize) {
+        if self.full {
+            return self.json_value(report);
+        }
+        let text = report_text(&serde_json::to_value(report).unwrap_or_default());
+        let mut out = io::stdout();
+        self.keep(writeln!(out, "{}", json_safe(&text)).and_then(|()| out.flush()));
     }
 
     /// Remembers that a part of the answer was lost. A reader that has had enough is no error:

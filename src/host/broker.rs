@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::change::{Entity, Op};
 use crate::graph::{Client, Error};
 use crate::host::Stop;
 use crate::host::session::remote::RemoteDraft;
@@ -46,6 +47,10 @@ pub(crate) enum Query {
     RosterMembers(RosterId),
     /// The tasks of a plan that the journal knows by a key which is not on them yet.
     Keys(PlanId),
+    /// The agent for which a task was made, as the journal has it.
+    MadeByAgent(TaskId),
+    /// How many changes of a kind the journal has of today.
+    CountToday(Entity, Op),
     /// Apply what is wanted so far; from another process, this.
     Commit(Option<Box<RemoteDraft>>),
 }
@@ -69,6 +74,10 @@ pub(crate) enum Response {
     MemberIds(Vec<UserId>),
     /// Tasks by the key that stands for them, as references are keyed.
     Keys(BTreeMap<String, TaskId>),
+    /// An agent's name.
+    Agent(Option<String>),
+    /// A number of changes.
+    Count(u64),
     /// It is in the snapshot.
     Kept,
     /// What the markers have become; nothing in a dry run, which goes on as it is.
@@ -83,15 +92,15 @@ pub(crate) struct PendingQuery {
     pub(crate) reply: oneshot::Sender<Result<Response, crate::host::Error>>,
 }
 
-/// Answers querys until nobody is left to ask.
+/// Answers queries until nobody is left to ask.
 ///
 /// To commit is the run's own business: `commits` leads there.
 pub(crate) async fn serve(
     client: Client,
-    mut querys: mpsc::Receiver<PendingQuery>,
+    mut queries: mpsc::Receiver<PendingQuery>,
     commits: mpsc::Sender<PendingQuery>,
 ) {
-    while let Some(PendingQuery { ask, stop, reply }) = querys.recv().await {
+    while let Some(PendingQuery { ask, stop, reply }) = queries.recv().await {
         if let Query::Commit(_) = ask {
             if let Err(unsent) = commits.send(PendingQuery { ask, stop, reply }).await {
                 // Whoever only looks can not commit.
@@ -134,7 +143,10 @@ pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error
             let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
             Response::MemberIds(members.into_iter().map(|it| it.0).collect())
         }
-        Query::Commit(_) | Query::Keys(_) => Response::Kept,
+        // The run and the journal answer these, not the service.
+        Query::Commit(_) | Query::Keys(_) | Query::MadeByAgent(_) | Query::CountToday(..) => {
+            Response::Kept
+        }
         Query::Members(group) => Response::Members(client.list(&request::members(&group)).await?),
     })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -17,6 +18,7 @@ use crate::graph::Client;
 use crate::host::broker::{self, PendingQuery};
 use crate::host::recover::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, Failure, Report, Status};
+use crate::host::run::grounds::Grounds;
 use crate::host::session::Facts;
 use crate::host::session::names::names;
 use crate::host::session::provenance::History;
@@ -28,6 +30,7 @@ use crate::policy::{Caps, Earlier, Reviewed, Ruling, Verdict};
 use crate::wire::request;
 
 mod commit;
+mod grounds;
 mod outcome;
 mod review;
 mod rounds;
@@ -67,7 +70,7 @@ pub trait Judge: Send + Sync {
 }
 
 /// What configuration grants an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     /// The agent's name.
     pub name: String,
@@ -80,7 +83,7 @@ pub struct Agent {
 }
 
 /// What a run starts from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Start {
     /// What the run is for. The host sets it, whatever is given: policies rely on it.
     pub purpose: Purpose,
@@ -130,6 +133,8 @@ pub struct Host {
     pub max_reads: u64,
     /// How many things a program may want to change; what is applied is capped apart.
     pub max_wishes: usize,
+    /// How many bytes of text the edits of a run may add.
+    pub max_edit_bytes: usize,
     /// The policies.
     pub judge: Arc<dyn Judge>,
     /// How long after a create it would have shown, if it was made.
@@ -166,6 +171,8 @@ struct Run<'a> {
     origin: Origin,
     /// The reads that its set rests on, without those of the policies.
     drafted_on: ReadSet,
+    /// What it was decided on before, on other boards.
+    grounds: Vec<Grounds>,
     /// The numbers of its changes, where it carries on another's.
     numbers: BTreeMap<EntityId, usize>,
     /// Where its program asks to commit.
@@ -278,6 +285,8 @@ impl Host {
             scope: agent.and_then(|it| it.plans.clone()),
             reads: self.max_reads,
             wishes: self.max_wishes,
+            edit_bytes: self.max_edit_bytes,
+            limits: self.limits,
             remote: false,
         };
         let (questions, incoming) = mpsc::channel(4);
@@ -302,6 +311,7 @@ impl Host {
             record: None,
             shown: ChangeSet::default(),
             drafted_on: ReadSet::new(),
+            grounds: Vec::new(),
             origin: Origin::default(),
             numbers: BTreeMap::new(),
             commits,
@@ -477,7 +487,8 @@ impl Run<'_> {
         self.report.verdicts = reviewed.rulings().to_vec();
         self.show(reviewed.set(), Some(reviewed));
         if let Some(record) = self.record.as_mut() {
-            record.rulings = serde_json::to_value(&self.report.verdicts).unwrap_or_default();
+            let kept: Vec<_> = self.report.verdicts.iter().take(200).collect();
+            record.rulings = serde_json::to_value(kept).unwrap_or_default();
         }
     }
 

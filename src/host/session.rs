@@ -15,6 +15,7 @@ mod plans;
 pub(crate) mod provenance;
 pub(crate) mod refresh;
 pub(crate) mod remote;
+mod segments;
 mod tasks;
 
 pub use edits::{NewItem, NewTask};
@@ -31,17 +32,19 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
 use crate::host::broker::{PendingQuery, Query, Response};
 use crate::host::session::provenance::History;
+use crate::host::session::remote::Answer;
 use crate::host::{Error, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
-use crate::model::{Plan, PlanId, TaskId, User, time};
+use crate::model::{Limits, Plan, PlanId, TaskId, User, time};
 
 /// How a session sees the board.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum View {
     /// As wanted so far; may record more.
     Drafting,
@@ -70,10 +73,16 @@ pub struct Facts {
     pub reads: u64,
     /// How many things it may want to change while it drafts.
     pub wishes: usize,
+    /// How many bytes of text its edits may add.
+    pub edit_bytes: usize,
+    /// What Planner takes (rule R10).
+    pub limits: Limits,
     /// Whether it is a session in another process.
     pub remote: bool,
 }
 
+/// What a program may remark, in bytes.
+pub(crate) const MAX_REMARKS: usize = 64 << 10;
 /// How often a run may commit.
 const MAX_COMMITS: usize = 50;
 
@@ -87,18 +96,22 @@ pub(crate) struct State {
     pub(crate) reads: ReadSet,
     /// The tasks of plans by the keys that stand in the journal alone.
     pub(crate) keys: BTreeMap<PlanId, BTreeMap<String, TaskId>>,
+    /// The bytes that a program has remarked.
+    remarked: usize,
+    /// The bytes of text that edits have added.
+    pub(crate) edit_bytes: usize,
     /// Keys given to new checklist items.
-    n_keys: usize,
+    pub(crate) n_keys: usize,
     /// Random numbers drawn.
-    n_draws: u64,
+    pub(crate) n_draws: u64,
     /// Segments that were committed, or tried to.
     n_commits: usize,
     /// What the markers of earlier segments have become.
-    made: BTreeMap<String, String>,
+    pub(crate) made: BTreeMap<String, String>,
     /// What was applied in earlier segments, each with the board of its time.
     pub(crate) segments: Vec<(Session, Arc<ChangeSet>)>,
     /// What is taken for now, and where, in the place of what stays the same for a run.
-    clock: Option<(Timestamp, TimeZone)>,
+    pub(crate) clock: Option<(Timestamp, TimeZone)>,
     /// How many details to fetch at the next miss: one batch at first, which costs a single look
     /// no more than one request, then more, so that a loop over a long list gets all of it.
     pub(crate) readahead: usize,
@@ -121,11 +134,29 @@ struct Shared {
     waited: AtomicU64,
     /// How often it was asked.
     asked: AtomicU64,
-    questions: mpsc::Sender<PendingQuery>,
+    asks: Asks,
     /// What was done before, if that is recorded.
     history: Option<History>,
     /// Who hears at once what is printed.
     listener: OnceLock<Listener>,
+}
+
+/// Whom a session asks for what it has not read.
+#[derive(Clone)]
+pub(crate) enum Asks {
+    /// The broker.
+    Broker(mpsc::Sender<PendingQuery>),
+    /// The host of this worker: for the board of a segment, from 1, or for the present one.
+    Host(usize, HostLink),
+}
+
+/// What a worker asks its host; nothing if there is no host any more.
+pub(crate) type HostLink = Arc<dyn Fn(usize, Query) -> Option<Answer> + Send + Sync>;
+
+impl std::fmt::Debug for Asks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asks")
+    }
 }
 
 /// Hears what a program prints.
@@ -161,6 +192,16 @@ impl Session {
         questions: mpsc::Sender<PendingQuery>,
         history: Option<History>,
     ) -> Self {
+        Self::asking(facts, nonce, Asks::Broker(questions), history)
+    }
+
+    /// Returns a session that asks whom it is told to.
+    pub(crate) fn asking(
+        facts: Facts,
+        nonce: String,
+        asks: Asks,
+        history: Option<History>,
+    ) -> Self {
         let state =
             State { draft: Draft::new(nonce), readahead: 20, writeahead: 1, ..State::default() };
         let shared = Shared {
@@ -168,7 +209,7 @@ impl Session {
             state: Mutex::new(state),
             waited: AtomicU64::new(0),
             asked: AtomicU64::new(0),
-            questions,
+            asks,
             history,
             listener: OnceLock::new(),
         };
@@ -300,6 +341,11 @@ impl Session {
     /// Adds a line to the run's output.
     pub fn print(&self, line: &str) {
         self.state().output.push(line.to_owned());
+        self.hear(line);
+    }
+
+    /// Passes on at once what was printed.
+    pub(crate) fn hear(&self, line: &str) {
         if let Some(Listener(hear)) = self.shared.listener.get() {
             hear(line);
         }
@@ -313,6 +359,25 @@ impl Session {
     /// Adds a remark for whoever reads the report.
     pub fn warn(&self, text: &str) {
         self.state().warnings.push(text.to_owned());
+    }
+
+    /// Adds a program's own remark.
+    ///
+    /// # Errors
+    /// It remarks too much.
+    pub fn remark(&self, text: &str) -> Result<(), Error> {
+        let n: usize = {
+            let mut state = self.state();
+            state.remarked = state.remarked.saturating_add(text.len() + 1);
+            state.remarked
+        };
+        if n > MAX_REMARKS {
+            let size = format!("{} KiB", MAX_REMARKS >> 10);
+            self.stop.set(StopReason::Budget("remarks", size));
+        }
+        self.check_stop()?;
+        self.warn(text);
+        Ok(())
     }
 
     /// Returns the number of entities touched so far.
@@ -364,6 +429,7 @@ impl Session {
         state.reads.clear();
         self.shared.asked.store(0, Ordering::Relaxed);
         state.n_keys = 0;
+        (state.edit_bytes, state.remarked) = (0, 0);
         state.n_draws = 0;
     }
 
@@ -373,15 +439,22 @@ impl Session {
             self.stop.set(StopReason::Budget("reads", limit.to_string()));
         }
         self.check_stop()?;
-        let (reply, answer) = oneshot::channel();
-        let question = PendingQuery { ask, stop: Arc::clone(&self.stop), reply };
         let stopped = || {
             let reason = self.stop.reason();
             Error::Stopped(reason.unwrap_or(StopReason::Cancelled))
         };
         let began = Instant::now();
-        self.shared.questions.blocking_send(question).map_err(|_| stopped())?;
-        let answer = answer.blocking_recv().map_err(|_| stopped());
+        let answer = match &self.shared.asks {
+            Asks::Broker(broker) => {
+                let (reply, answer) = oneshot::channel();
+                let question = PendingQuery { ask, stop: Arc::clone(&self.stop), reply };
+                broker.blocking_send(question).map_err(|_| stopped())?;
+                answer.blocking_recv().map_err(|_| stopped())
+            }
+            Asks::Host(segment, host) => host(*segment, ask)
+                .map(|answer| answer.map_err(|error| Error::Relayed(Box::new(error))))
+                .ok_or_else(stopped),
+        };
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.waited.fetch_add(micros, Ordering::Relaxed);
         answer?
@@ -422,113 +495,9 @@ impl Session {
         real.map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
-    /// Applies what is wanted so far, and goes on: what comes then is read anew and is judged
-    /// together with this.
-    ///
-    /// # Errors
-    /// It was refused, or could not be applied: the run is over.
-    pub fn commit(&self) -> Result<(), Error> {
-        self.check_writable()?;
-        self.count_commit()?;
-        let is_remote = self.facts().remote;
-        let wanted = is_remote.then(|| Box::new(self.wanted()));
-        let got = self.ask(Query::Commit(wanted)).map_err(|error| match error {
-            Error::ReadOnly => {
-                Error::Invalid("commit() is for runs: here nothing is written unasked".into())
-            }
-            other => other,
-        })?;
-        if is_remote {
-            // What was said up to here has been passed on.
-            let mut state = self.state();
-            state.output.clear();
-            state.warnings.clear();
-            drop(state);
-            if let Response::Committed(Some(made)) = got {
-                self.begin_segment(made);
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn count_commit(&self) -> Result<(), Error> {
-        let n = {
-            let mut state = self.state();
-            state.n_commits += 1;
-            state.n_commits
-        };
-        if n > MAX_COMMITS {
-            self.stop.set(StopReason::Budget("commits", MAX_COMMITS.to_string()));
-        }
-        self.check_stop()
-    }
-
     /// Returns this session for the user of another: its errors and its stop are theirs.
     pub(crate) fn for_user_of(&self, other: &Self) -> Self {
         Self { stop: Arc::clone(&other.stop), watched: other.watched.clone(), ..self.clone() }
-    }
-
-    /// Makes ready for what comes after a commit.
-    pub(crate) fn begin_segment(&self, made: BTreeMap<String, String>) {
-        self.drop_edits();
-        self.drop_snapshot();
-        self.state().made.extend(made);
-    }
-
-    /// Returns the board as this session sees it now, apart: what becomes of it here is not seen
-    /// there.
-    pub(crate) fn frozen(&self) -> Self {
-        let mut state = self.state().clone();
-        state.segments.clear();
-        let shared = Shared {
-            facts: self.facts().clone(),
-            state: Mutex::new(state),
-            waited: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            questions: self.shared.questions.clone(),
-            history: self.shared.history.clone(),
-            listener: OnceLock::new(),
-        };
-        Self { shared: Arc::new(shared), ..self.clone() }
-    }
-
-    /// Returns what the run has applied in earlier segments, each with the board of its time.
-    #[must_use]
-    pub fn segments(&self) -> Vec<(Self, Arc<ChangeSet>)> {
-        self.state().segments.clone()
-    }
-
-    /// Notes what is wanted now, and begins to count reads and output anew.
-    pub(crate) fn savepoint(&self) -> Savepoint {
-        self.shared.asked.store(0, Ordering::Relaxed);
-        let mut state = self.state();
-        (state.output, state.warnings) = Default::default();
-        Savepoint { draft: state.draft.clone(), reads: state.reads.clone() }
-    }
-
-    /// Forgets what was wanted since; what was read and said stays.
-    pub(crate) fn back_to(&self, savepoint: Savepoint) {
-        let mut state = self.state();
-        let Savepoint { draft, reads } = savepoint;
-        // Markers of what is forgotten are not given again.
-        let next = state.draft.next_segment();
-        state.draft = draft.counting_like(&next);
-        state.reads = reads;
-    }
-
-    /// Forgets all that is wanted.
-    pub(crate) fn drop_edits(&self) {
-        let mut state = self.state();
-        state.draft = state.draft.next_segment();
-        state.reads.clear();
-    }
-
-    /// Forgets what was read of the board, but for people.
-    pub(crate) fn drop_snapshot(&self) {
-        let mut state = self.state();
-        state.snapshot = state.snapshot.people();
-        state.keys.clear();
-        state.reads.clear();
     }
 
     /// Returns the warnings of the line.

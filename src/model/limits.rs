@@ -1,9 +1,9 @@
 //! Planner's published limits (planner-api.md 6.5), checked before anything is sent (rule R10).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The limits of the service that a change set can be judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Assignees on a task.

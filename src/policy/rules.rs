@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, TaskState, Write};
-use crate::model::{Limits, PlanId};
+use crate::model::{Limits, PlanId, TaskDetails};
 use crate::policy::Ruling;
+use crate::policy::limits::{assignees_over, details_over, title_over};
 
 /// How much one run may write (rule R5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -152,14 +153,10 @@ fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
         || change.op() == Op::Create;
     if let Some(title) = title.filter(|_| sets_title) {
         let word = if change.entity() == Entity::Bucket { "name" } else { "title" };
-        let n_chars = title.chars().count();
         if title.trim().is_empty() {
             deny(format!("the {word} is empty"));
-        } else if n_chars > limits.title_chars {
-            deny(format!(
-                "the {word} has {n_chars} characters; Planner takes {}",
-                limits.title_chars
-            ));
+        } else if let Some(over) = title_over(word, "", title, limits) {
+            deny(over);
         }
     }
     if let Write::Task(edit) = &change.write
@@ -175,28 +172,24 @@ fn task_limits(
     sets: impl Fn(Field) -> bool,
     deny: &mut impl FnMut(String),
 ) {
-    let mut at_most = |field: Field, what: &str, n: usize, limit: usize| {
-        if n > limit && sets(field) {
-            deny(format!("the task would have {n} {what}; Planner takes {limit}"));
-        }
-    };
-    at_most(Field::Assignments, "assignees", after.task.assignments.len(), limits.assignees);
+    let over = assignees_over(after.task.assignments.len(), limits);
+    over.filter(|_| sets(Field::Assignments)).into_iter().for_each(&mut *deny);
     if let Some(details) = &after.details {
-        let n_chars = details.description.chars().count();
-        at_most(Field::Description, "characters of description", n_chars, limits.description_chars);
-        at_most(Field::References, "references", details.references.len(), limits.references);
-        let n_items = details.checklist.len();
-        at_most(Field::Checklist, "checklist items", n_items, limits.checklist_items);
-        for item in details.checklist.values().filter(|_| sets(Field::Checklist)) {
-            if item.title.trim().is_empty() {
-                deny("a checklist item has no title".to_owned());
-            } else if item.title.chars().count() > limits.checklist_title_chars {
-                deny(format!(
-                    "the checklist item `{}…` has more than {} characters",
-                    item.title.chars().take(20).collect::<String>(),
-                    limits.checklist_title_chars
-                ));
-            }
+        // As if it had had nothing of what it sets before.
+        let mut before = TaskDetails::default();
+        if !sets(Field::Description) {
+            before.description.clone_from(&details.description);
+        }
+        if !sets(Field::References) {
+            before.references.clone_from(&details.references);
+        }
+        if !sets(Field::Checklist) {
+            before.checklist.clone_from(&details.checklist);
+        }
+        details_over(&before, details, limits).into_iter().for_each(&mut *deny);
+        let mut items = details.checklist.values().filter(|_| sets(Field::Checklist));
+        if items.any(|item| item.title.trim().is_empty()) {
+            deny("a checklist item has no title".to_owned());
         }
     }
     if let (Some(start), Some(due)) = (after.task.start, after.task.due)

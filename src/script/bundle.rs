@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::host::error::nearest;
 use crate::host::{Failure, on_large_stack};
-use crate::script::skill::Compiled;
+use crate::script::code::Code;
 use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
 use crate::script::{Config, Policies, Skill, Workspace, policy};
 
@@ -31,7 +31,7 @@ pub struct Bundle {
     /// What is newer but broken, and so not in force.
     pub problems: Vec<Problem>,
     skills: Units<Skill>,
-    policies: Units<Compiled>,
+    policies: Units<Code>,
 }
 
 /// A source that is broken; what was good before it stays in force.
@@ -155,7 +155,7 @@ impl Bundle {
     }
 
     /// Compiles what is not as it was before.
-    fn units(workspace: &Workspace, before: Option<&Self>) -> (Units<Skill>, Units<Compiled>) {
+    fn units(workspace: &Workspace, before: Option<&Self>) -> (Units<Skill>, Units<Code>) {
         let libraries = &workspace.libraries;
         let all_libraries =
             digest_of(libraries.iter().flat_map(|(name, text)| [name.as_str(), text]));
@@ -219,7 +219,7 @@ impl Bundle {
         Policies::listed(&self.workspace.config, agent, |name| {
             let unit = self.policies.get(name)?;
             Some(match (&unit.good, &unit.broken) {
-                (Some(policy), _) => Ok(Compiled::clone(policy)),
+                (Some(policy), _) => Ok(Code::clone(policy)),
                 (None, broken) => Err(broken.clone()?.failure),
             })
         })
@@ -237,7 +237,7 @@ impl Bundle {
                 Some((format!("skills/{name}.rhai"), it.good.as_ref()?.digest().to_owned()))
             });
             let policies = of.policies.iter().filter_map(|(name, it)| {
-                Some((format!("policies/{name}.rhai"), it.good.as_ref()?.digest.clone()))
+                Some((format!("policies/{name}.rhai"), it.good.as_ref()?.digest().to_owned()))
             });
             // Tests are compiled when they are played: their text is what counts.
             let tests = of.workspace.tests.iter();

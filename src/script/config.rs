@@ -22,6 +22,8 @@ pub struct Config {
     pub policies: PolicyConfig,
     /// How much a run may do.
     pub limits: LimitConfig,
+    /// Where scripts may run.
+    pub sandbox: SandboxConfig,
     /// What is special to a plan, by its title or id.
     pub plans: BTreeMap<String, PlanConfig>,
     /// What each agent may do, by name.
@@ -42,6 +44,14 @@ impl Default for PolicyConfig {
     fn default() -> Self {
         Self { always: vec!["agent_rules".to_owned()] }
     }
+}
+
+/// The `[sandbox]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct SandboxConfig {
+    /// Whether scripts run only where every wall around their process stands.
+    pub required: bool,
 }
 
 /// One `[plans."TITLE"]` table.
@@ -74,6 +84,8 @@ pub struct LimitConfig {
     pub reads: Option<u64>,
     /// How many things a script may want to change before it is judged.
     pub wishes: Option<usize>,
+    /// Text that its edits may add, in KiB.
+    pub edits_kib: Option<usize>,
     /// Time of a script, in seconds, waiting included.
     pub seconds: Option<u64>,
     /// Time of a script spent computing, in seconds.
@@ -150,6 +162,12 @@ impl LimitConfig {
         self.wishes.unwrap_or(2_000)
     }
 
+    /// Returns how many bytes of text the edits of a run may add.
+    #[must_use]
+    pub fn max_edit_bytes(&self) -> usize {
+        self.edits_kib.unwrap_or(2_048).saturating_mul(1 << 10)
+    }
+
     /// Returns these limits, with others in the place of those that are absent.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
@@ -163,6 +181,7 @@ impl LimitConfig {
             expression_depth: self.expression_depth.or(other.expression_depth),
             reads: self.reads.or(other.reads),
             wishes: self.wishes.or(other.wishes),
+            edits_kib: self.edits_kib.or(other.edits_kib),
             seconds: self.seconds.or(other.seconds),
             computing_seconds: self.computing_seconds.or(other.computing_seconds),
             quarantine_seconds: self.quarantine_seconds.or(other.quarantine_seconds),

@@ -1,8 +1,9 @@
 //! Lines of a script, one after another: what a person types.
 //!
 //! The same engine, the same limits and the same functions as a run; but variables, functions and
-//! imports live on from line to line, and `_` is the last result. A line that fails leaves
-//! nothing behind but what it did to variables that were there before.
+//! imports live on from line to line, and `_` is the last result. They live in a process of their own,
+//! as every script does: here is what is known of them. A line that fails leaves nothing behind but
+//! what it did to variables that were there before.
 //!
 //! Each line is compiled with what was imported before it, from the libraries that are in force
 //! then. Those follow their files; an edit with which the imports do not compile changes nothing.
@@ -10,24 +11,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{AST, Dynamic, Engine, Expr, Position, Scope, Stmt, Token as EngineToken};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::host::{Failure, Session, StopReason};
+use crate::host::{Failure, Session};
 use crate::model::{BucketId, PlanId, TaskId, UserId};
 use crate::script::Budget;
-use crate::script::api::{Bucket, Plan, Run, Task, User};
-use crate::script::budget::Meter;
-use crate::script::check::{InPlace, in_place_call, nesting};
-use crate::script::convert::{from_json, to_json};
-use crate::script::diagnose::{Sources, explain};
-use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
-use crate::script::library::{Library, file_of};
-use crate::script::memory::held_by_this_thread;
+use crate::script::engine::Kind;
+use crate::script::library::file_of;
+use crate::script::worker::{Worker, take_fresh};
 
 pub mod complete;
+pub(crate) mod line;
 pub mod tokens;
 
+use line::{LineOrder, prefix};
 use tokens::{Piece, tokens};
 
 /// What messages call a line.
@@ -36,7 +34,7 @@ const FILE: &str = "line";
 const LAST: &str = "_";
 
 /// What a line came to, for whoever shows it: no value of a script in it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Shown {
     /// Nothing.
     Nothing,
@@ -101,17 +99,19 @@ pub struct Line {
     has_value: bool,
 }
 
-/// What lives on from line to line.
+/// What lives on from line to line, as far as it is known here.
 #[derive(Debug)]
 pub struct Console {
-    scope: Scope<'static>,
-    functions: AST,
+    /// The process in which it lives; none before the first line, and after one that was its end.
+    worker: Option<Worker>,
     libraries: Libraries,
-    /// The memory that variables and functions hold, in bytes.
-    held: i64,
     lines: Vec<Line>,
     /// What there is to complete, by name.
     kinds: BTreeMap<String, complete::Known>,
+    functions: BTreeSet<String>,
+    /// What the next line is to know: plans by their names, and the last result.
+    plans: BTreeMap<String, PlanId>,
+    last: Option<Value>,
 }
 
 impl Libraries {
@@ -138,7 +138,7 @@ impl Libraries {
         let is_other = |path: &&String| now.texts.get(*path) != texts.get(*path);
         let other: Vec<String> = now.used.iter().filter(is_other).map(|it| file_of(it)).collect();
         if !other.is_empty()
-            && let Err(failure) = compile(texts, &prefix(&now.imports), "import")
+            && let Err(failure) = compile_line(&prefix(&now.imports), texts)
         {
             return Update::Broken(Box::new(failure));
         }
@@ -147,44 +147,43 @@ impl Libraries {
     }
 }
 
+/// Compiles a line with what it may import, in a process of its own.
+fn compile_line(line: &str, texts: &BTreeMap<String, String>) -> Result<(), Failure> {
+    take_fresh(Kind::Skill)?.compile_line(line, texts)
+}
+
 impl Console {
     /// Begins with nothing but what can be imported.
     #[must_use]
     pub fn new(libraries: Libraries) -> Self {
-        let mut scope = Scope::new();
-        scope.push_dynamic(LAST, Dynamic::UNIT);
         Self {
-            scope,
-            functions: AST::empty(),
+            worker: None,
             libraries,
-            held: 0,
             lines: Vec::new(),
             kinds: BTreeMap::new(),
+            functions: BTreeSet::new(),
+            plans: BTreeMap::new(),
+            last: None,
         }
     }
 
     /// Gives a plan a name for the lines to come.
-    pub fn bind_plan(&mut self, name: &str, session: &Session, plan: PlanId) {
-        let plan = Dynamic::from(Plan { session: session.clone(), id: plan });
-        self.bind(name, plan);
+    pub fn bind_plan(&mut self, name: &str, plan: PlanId) {
+        self.kinds.insert(name.to_owned(), complete::Known::plan(plan.clone()));
+        self.plans.insert(name.to_owned(), plan);
     }
 
-    fn bind(&mut self, name: &str, value: Dynamic) {
-        self.kinds.insert(name.to_owned(), complete::Known::of(&value));
-        self.scope.set_or_push(name, value);
-    }
-
-    /// Tells whether lines can be run as one.
+    /// Returns whether lines can be run as one.
     #[must_use]
     pub fn compiles(&self, lines: &str) -> bool {
         let State { texts, .. } = self.libraries.lock().clone();
-        compile(&texts, lines, FILE).is_ok()
+        compile_line(lines, &texts).is_ok()
     }
 
     /// Takes something for the last result.
     pub fn set_last(&mut self, value: &Value) {
         if !value.is_null() {
-            self.scope.set_or_push(LAST, from_json(value));
+            self.last = Some(value.clone());
         }
     }
 
@@ -193,7 +192,7 @@ impl Console {
         self.lines.push(Line { text, uses_last: Vec::new(), has_value: false });
     }
 
-    /// Tells whether there is nothing to save.
+    /// Returns whether there is nothing to save.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
@@ -208,104 +207,50 @@ impl Console {
     /// Returns the names of the functions that lines have made.
     #[must_use]
     pub fn functions(&self) -> BTreeSet<String> {
-        let named = self.functions.iter_functions().map(|it| it.name.to_owned());
-        named.filter(|it| !it.starts_with("anon$")).collect()
+        self.functions.clone()
     }
 
-    /// Runs a line on the thread it is called on, which is to have a large stack.
+    /// Runs a line.
     ///
     /// # Errors
-    /// The line does not compile, fails, or was stopped.
+    /// The line does not compile, fails, or was stopped. If it was the end of its process,
+    /// variables are gone.
     pub fn run(&mut self, line: &str, session: &Session, budget: Budget) -> Result<Shown, Failure> {
-        let (before, held) = (self.scope.len(), held_by_this_thread());
-        let outcome = self.evaluate(line, session, budget).map(|value| {
-            let shown = shown(&value);
-            if !value.is_unit() {
-                self.scope.set_or_push(LAST, value);
-            }
-            shown
-        });
-        if outcome.is_err() {
-            self.scope.rewind(before);
-        }
-        self.tidy_up();
-        // What lives on counts for the lines to come.
-        self.held += held_by_this_thread() - held;
-        outcome
-    }
-
-    fn evaluate(
-        &mut self,
-        line: &str,
-        session: &Session,
-        budget: Budget,
-    ) -> Result<Dynamic, Failure> {
+        let mut worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => take_fresh(Kind::Skill)?,
+        };
         let State { texts, imports, .. } = self.libraries.lock().clone();
-        let imported = compile(&texts, &prefix(&imports), FILE)?;
-        let compiled = compile(&texts, line, FILE)?;
-        let deepest = nesting(&compiled.ast);
-        if deepest > budget.expression_depth {
-            return Err(Failure {
-                code: "budget".into(),
-                message: format!(
-                    "the line nests its expressions {deepest} deep: over its expression depth budget of {}",
-                    budget.expression_depth
-                ),
-                ..Failure::default()
-            });
-        }
-        let ast = self.functions.merge(&imported.ast).merge(&compiled.ast);
-        let meter = Meter::new(budget, session);
-        let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
-        let engine = for_running(Kind::Skill, session, &meter, tag);
-        meter.start_holding(self.held);
-        let result = engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &ast);
-        let failed = |error: &rhai::EvalAltResult, stop: Option<&StopReason>| {
-            explain(error, stop, FILE, &compiled.sources)
+        let order = LineOrder {
+            text: line.to_owned(),
+            libraries: (*texts).clone(),
+            imports,
+            plans: self.plans.clone(),
+            last: self.last.take(),
         };
-        let value = match (result, session.stop().reason()) {
-            (Ok(value), None) => value,
-            (Ok(_), Some(reason)) => {
-                let error =
-                    rhai::EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
-                return Err(failed(&error, Some(&reason)));
+        let lined = match worker.line(order, session, budget) {
+            Ok(lined) => lined,
+            Err(mut failure) => {
+                if !self.kinds.is_empty() {
+                    failure.hint = Some("the variables of earlier lines are gone".to_owned());
+                }
+                let plans = self.plans.iter();
+                let known =
+                    plans.map(|(name, id)| (name.clone(), complete::Known::plan(id.clone())));
+                (self.kinds, self.functions) = (known.collect(), BTreeSet::new());
+                return Err(failure);
             }
-            (Err(error), reason) => return Err(failed(&error, reason.as_ref())),
         };
-        self.functions = self.functions.merge(&compiled.ast.clone_functions_only());
+        self.worker = Some(worker);
+        (self.kinds, self.functions) = (lined.kinds, lined.functions);
+        let shown = lined.result?;
         let mut libraries = self.libraries.lock();
-        libraries.imports.extend(imports_of(&compiled.ast));
-        libraries.used.extend(compiled.used);
+        libraries.imports.extend(lined.imports);
+        libraries.used.extend(lined.used);
         drop(libraries);
-        let uses_last = uses_of_last(line);
-        let has_value = !value.is_unit();
-        self.lines.push(Line { text: line.to_owned(), uses_last, has_value });
-        Ok(value)
-    }
-
-    /// Leaves one variable of each name, the newest, and notes what they are.
-    fn tidy_up(&mut self) {
-        let names: BTreeSet<&str> = self.scope.iter_raw().map(|it| it.0).collect();
-        if names.len() < self.scope.len() {
-            let mut kept: Vec<(String, Dynamic)> = Vec::new();
-            let all: Vec<_> = std::mem::take(&mut self.scope).into_iter().collect();
-            for (name, value, _) in all.into_iter().rev() {
-                if !kept.iter().any(|it| it.0 == name) {
-                    kept.push((name, value));
-                }
-            }
-            for (name, value) in kept.into_iter().rev() {
-                if value.is_read_only() {
-                    self.scope.push_constant_dynamic(name, value);
-                } else {
-                    self.scope.push_dynamic(name, value);
-                }
-            }
-        }
-        let known = |(name, _, value): (&str, bool, &Dynamic)| {
-            (name.to_owned(), complete::Known::of(value))
-        };
-        self.kinds = self.scope.iter_raw().map(known).collect();
+        let (text, uses_last) = (line.to_owned(), uses_of_last(line));
+        self.lines.push(Line { text, uses_last, has_value: lined.has_value });
+        Ok(shown)
     }
 
     /// Returns the lines that did what they said, as the text of a skill.
@@ -368,77 +313,6 @@ fn last_statement(line: &str) -> usize {
     at
 }
 
-/// The imports of earlier lines.
-fn prefix(imports: &BTreeMap<String, String>) -> String {
-    imports.iter().map(|(alias, path)| format!("import \"{path}\" as {alias};\n")).collect()
-}
-
-struct Compiled {
-    ast: AST,
-    used: BTreeSet<String>,
-    sources: Sources,
-}
-
-/// Compiles a line with what it imports.
-fn compile(
-    texts: &Arc<BTreeMap<String, String>>,
-    line: &str,
-    file: &str,
-) -> Result<Compiled, Failure> {
-    if line.len() > MAX_SOURCE {
-        return Err(Failure {
-            code: "budget".into(),
-            message: format!("the line is larger than {MAX_SOURCE} bytes"),
-            ..Failure::default()
-        });
-    }
-    let mut sources: Sources =
-        texts.iter().map(|(path, text)| (file_of(path), text.clone())).collect();
-    sources.insert(file.to_owned(), line.to_owned());
-    let library = Library::new(Arc::clone(texts));
-    let used = library.used();
-    let mut engine = engine_for(line);
-    engine.set_module_resolver(library);
-    let mut ast = engine
-        .compile_into_self_contained(&Scope::new(), line)
-        .map_err(|error| explain(&error, None, file, &sources))?;
-    ast.set_source(file);
-    if let Some(InPlace { property, function, at }) = in_place_call(&ast) {
-        let error = rhai::EvalAltResult::ErrorNonPureMethodCallOnConstant(function, at);
-        let mut failure = explain(&error, None, file, &sources);
-        failure.hint = Some(format!("copy it first: `let copy = it.{property};`"));
-        return Err(failure);
-    }
-    let used = used.lock().unwrap_or_else(PoisonError::into_inner).names.clone();
-    Ok(Compiled { ast, used, sources })
-}
-
-/// Builds an engine that compiles a line: variables of earlier lines are known when it runs, and
-/// `_` is one of them.
-fn engine_for(line: &str) -> Engine {
-    let mut engine = for_compiling(Kind::Skill);
-    engine.set_strict_variables(false);
-    let places: BTreeSet<Position> =
-        uses_of_last(line).into_iter().filter_map(|at| position(line, at)).collect();
-    if !places.is_empty() {
-        #[expect(deprecated, reason = "that is how the engine marks what may change")]
-        engine.on_parse_token(move |token, at, _| match token {
-            EngineToken::Underscore if places.contains(&at) => {
-                EngineToken::Identifier(Box::new(LAST.into()))
-            }
-            token => token,
-        });
-    }
-    engine
-}
-
-fn position(line: &str, at: usize) -> Option<Position> {
-    let before = line.get(..at)?;
-    let n = u16::try_from(before.matches('\n').count() + 1).ok()?;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some(Position::new(n, u16::try_from(column).ok()?))
-}
-
 /// Where a line names the last result: not where `_` is the rest of a `switch`.
 fn uses_of_last(line: &str) -> Vec<usize> {
     let tokens = tokens(line);
@@ -448,67 +322,4 @@ fn uses_of_last(line: &str) -> Vec<usize> {
         is.then_some(it.start)
     };
     tokens.iter().enumerate().filter_map(is_use).collect()
-}
-
-fn imports_of(ast: &AST) -> BTreeMap<String, String> {
-    let import = |it: &Stmt| match it {
-        Stmt::Import(it, _) => match &it.0 {
-            Expr::StringConstant(path, _) if !it.1.name.is_empty() => {
-                Some((it.1.name.to_string(), path.to_string()))
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    ast.statements().iter().filter_map(import).collect()
-}
-
-/// Takes the value of a script apart.
-fn shown(value: &Dynamic) -> Shown {
-    if value.is_unit() {
-        return Shown::Nothing;
-    }
-    if let Some(it) = value.read_lock::<Task>() {
-        return Shown::Task(it.session.real(&it.id).into_owned());
-    }
-    if let Some(it) = value.read_lock::<Bucket>() {
-        return Shown::Bucket(it.session.real(&it.id).into_owned());
-    }
-    if let Some(it) = value.read_lock::<Plan>() {
-        return Shown::Plan(it.session.real(&it.id).into_owned());
-    }
-    if let Some(it) = value.read_lock::<User>() {
-        return Shown::User(it.id.clone());
-    }
-    if let Ok(text) = value.as_immutable_string_ref() {
-        return Shown::Text(text.to_string());
-    }
-    if let Ok(items) = value.as_array_ref()
-        && !items.is_empty()
-    {
-        if let Some(all) = each(&items, |it: &Task| it.session.real(&it.id).into_owned()) {
-            return Shown::Tasks(all);
-        }
-        if let Some(all) = each(&items, |it: &Bucket| it.session.real(&it.id).into_owned()) {
-            return Shown::Buckets(all);
-        }
-        if let Some(all) = each(&items, |it: &Plan| it.session.real(&it.id).into_owned()) {
-            return Shown::Plans(all);
-        }
-        if let Some(all) = each(&items, |it: &User| it.id.clone()) {
-            return Shown::Users(all);
-        }
-    }
-    match to_json(value) {
-        Ok(data) => Shown::Data(data),
-        Err(_) if value.is_fnptr() => Shown::Other("a function".to_owned()),
-        Err(why) => Shown::Other(why),
-    }
-}
-
-fn each<T: Clone + Send + Sync + 'static, R>(
-    items: &[Dynamic],
-    of: impl Fn(&T) -> R,
-) -> Option<Vec<R>> {
-    items.iter().map(|it| it.read_lock::<T>().map(|it| of(&it))).collect()
 }

@@ -7,15 +7,23 @@ use crate::script::api::{Bucket, ChecklistItem, Date, Days, Group, Plan, Task, U
 
 const MAX_DEPTH: usize = 32;
 
+/// The most data that a script can return, in bytes.
+const MAX_SIZE: usize = 1 << 20;
+
 /// Turns a script's value into data. Handles become their ids, dates their text.
 ///
 /// # Errors
 /// The path and reason, if something in it is no data: a function, a non-number.
 pub(crate) fn to_json(value: &Dynamic) -> Result<Value, String> {
-    convert(value, "the result", 0)
+    convert(value, "the result", 0, &mut 0)
 }
 
-fn convert(value: &Dynamic, path: &str, depth: usize) -> Result<Value, String> {
+fn convert(value: &Dynamic, path: &str, depth: usize, size: &mut usize) -> Result<Value, String> {
+    // Values can be shared: what takes little memory can be much data.
+    *size += 8 + value.as_immutable_string_ref().map_or(0, |text| text.len());
+    if *size > MAX_SIZE {
+        return Err(format!("the result is larger than {} KiB", MAX_SIZE >> 10));
+    }
     if depth > MAX_DEPTH {
         return Err(format!("{path} is nested deeper than {MAX_DEPTH} levels"));
     }
@@ -42,7 +50,7 @@ fn convert(value: &Dynamic, path: &str, depth: usize) -> Result<Value, String> {
     if let Ok(items) = value.as_array_ref() {
         let items = items.iter().enumerate();
         return items
-            .map(|(at, it)| convert(it, &format!("{path}[{at}]"), depth + 1))
+            .map(|(at, it)| convert(it, &format!("{path}[{at}]"), depth + 1, size))
             .collect::<Result<Vec<_>, _>>()
             .map(Value::Array);
     }
@@ -50,7 +58,8 @@ fn convert(value: &Dynamic, path: &str, depth: usize) -> Result<Value, String> {
         return map
             .iter()
             .map(|(key, it)| {
-                convert(it, &format!("{path}.{key}"), depth + 1).map(|it| (key.to_string(), it))
+                convert(it, &format!("{path}.{key}"), depth + 1, size)
+                    .map(|it| (key.to_string(), it))
             })
             .collect::<Result<serde_json::Map<_, _>, _>>()
             .map(Value::Object);

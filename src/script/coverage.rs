@@ -50,6 +50,19 @@ impl Coverage {
         );
     }
 
+    /// Adds lines that were run elsewhere, by file.
+    pub(crate) fn add(&self, lines: BTreeMap<String, BTreeSet<usize>>) {
+        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        for (file, lines) in lines {
+            run.entry(file).or_default().extend(lines);
+        }
+    }
+
+    /// Returns the lines that were run, by file, and begins anew.
+    pub(crate) fn take(&self) -> BTreeMap<String, BTreeSet<usize>> {
+        std::mem::take(&mut *self.run.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Compares what was run of a file with what there is to run.
     #[must_use]
     pub fn of(&self, file: &str, text: &str) -> Covered {

@@ -12,6 +12,7 @@ use rhai::packages::{
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
 };
 use rhai::{Dynamic, Engine, Module, OptimizationLevel};
+use serde::{Deserialize, Serialize};
 
 use crate::host::Session;
 use crate::script::api;
@@ -21,7 +22,7 @@ use crate::script::budget::{
 use crate::script::memory::held_by_this_thread;
 
 /// Whom an engine serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A skill: reads and records wishes.
     Skill,

@@ -12,22 +12,24 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use rhai::{AST, Position, Scope, Stmt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::host::Failure;
 use crate::host::report::Place;
 use crate::script::catalog::catalog;
+use crate::script::code::Source;
+use crate::script::compiled::Compiled;
 use crate::script::diagnose::locate;
 use crate::script::engine::{self, for_compiling};
 use crate::script::manifest::Manifest;
 use crate::script::policy::wrong_hooks;
-use crate::script::skill::Compiled;
+use crate::script::worker::{give_back, take};
 
 pub(crate) use kind::Kind;
 use walk::Walk;
 
 /// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It would fail when it runs.
@@ -37,7 +39,7 @@ pub enum Severity {
 }
 
 /// Something about a script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
@@ -50,7 +52,7 @@ pub struct Finding {
 }
 
 /// What a script is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// It is run.
     Skill,
@@ -89,22 +91,36 @@ pub(crate) struct Script {
     functions: Vec<Function>,
 }
 
-/// Checks a script; `file` is its name in messages.
+fn failed(failure: Failure) -> Vec<Finding> {
+    let Failure { message, hint, at, .. } = failure;
+    vec![Finding { severity: Severity::Error, message, hint, at }]
+}
+
+/// Checks a script, in a process for scripts of its kind; `file` is its name in messages.
 #[must_use]
 pub fn check(
     role: Role,
     file: &str,
     text: &str,
+    libraries: &BTreeMap<String, String>,
+) -> Vec<Finding> {
+    let (kind, file, text) = (role.kind(), file.to_owned(), text.to_owned());
+    let source = Arc::new(Source { kind, file, text, libraries: libraries.clone() });
+    let checked = take(&source).and_then(|mut worker| {
+        let findings = worker.check(role, &source);
+        give_back(worker);
+        findings
+    });
+    checked.unwrap_or_else(failed)
+}
+
+/// Checks a script in this process, which is that of a worker.
+pub(crate) fn check_here(
+    role: Role,
+    file: &str,
+    text: &str,
     libraries: &Arc<BTreeMap<String, String>>,
 ) -> Vec<Finding> {
-    let failed = |failure: Failure| {
-        vec![Finding {
-            severity: Severity::Error,
-            message: failure.message,
-            hint: failure.hint,
-            at: failure.at,
-        }]
-    };
     let mut scope = Scope::new();
     let mut manifest = None;
     if role == Role::Skill {

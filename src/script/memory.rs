@@ -2,20 +2,26 @@
 //!
 //! The script language limits single values, never all of them together, so the budget of a run
 //! is kept by counting what its thread allocates and frees. A program runs on one thread and
-//! drops everything there, so the count is its own.
+//! drops everything there, so the count is its own. The process of a worker has a limit besides.
 
 #![expect(
     unsafe_code,
-    reason = "an allocator can not be written without; it only counts and passes on"
+    reason = "an allocator cannot be written without; it only counts, passes on, and ends a worker"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 struct Counting;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// What the whole process may hold, in bytes; none by default.
+static LIMIT: AtomicI64 = AtomicI64::new(i64::MAX);
+/// What it has allocated and not freed since there is a limit.
+static TOTAL: AtomicI64 = AtomicI64::new(0);
 
 thread_local! {
     static HELD: Cell<i64> = const { Cell::new(0) };
@@ -25,6 +31,27 @@ fn count(bytes: usize, sign: i64) {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(sign);
     // A thread that is being torn down has no counter any more; then nobody asks.
     let _torn_down = HELD.try_with(|held| held.set(held.get().saturating_add(bytes)));
+    let limit = LIMIT.load(Ordering::Relaxed);
+    if limit < i64::MAX && TOTAL.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > limit {
+        give_up();
+    }
+}
+
+/// Ends the process at once: a single operation of the engine can ask for any amount before
+/// anything else is asked whether the script may go on. The host knows the exit code.
+fn give_up() {
+    #[cfg(unix)]
+    // SAFETY: it only ends the process, without running anything more in it.
+    unsafe {
+        libc::_exit(crate::script::worker::OUT_OF_MEMORY)
+    }
+    #[cfg(not(unix))]
+    std::process::abort()
+}
+
+/// Ends the process as soon as it holds more than so many bytes.
+pub(crate) fn set_limit(bytes: usize) {
+    LIMIT.store(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
 }
 
 // SAFETY: every method does exactly what the system's allocator does, with the same arguments.

@@ -15,12 +15,14 @@ use crate::host::{Failure, Judge, Session, Start, View};
 use crate::policy::Ruling;
 use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
 use crate::script::budget::{Budget, Meter};
+use crate::script::code::Code;
+use crate::script::compiled::Compiled;
 use crate::script::diagnose::explain;
 use crate::script::engine::{Kind, for_running};
-use crate::script::skill::Compiled;
+use crate::script::worker::give_back;
 use crate::script::{Config, Workspace};
 
-/// The policies in force.
+/// The policies in force, in a process of their own while they judge.
 #[derive(Debug)]
 pub struct Policies {
     policies: Vec<InForce>,
@@ -31,7 +33,7 @@ pub struct Policies {
 struct InForce {
     /// The file in `scripts/policies`.
     source: String,
-    compiled: Result<Compiled, Failure>,
+    code: Result<Code, Failure>,
     /// The plans, by title or id, whose changes it judges; `None` for every run.
     plans: Option<BTreeSet<String>>,
 }
@@ -50,7 +52,7 @@ impl Policies {
     pub(crate) fn listed(
         config: &Config,
         agent: Option<&str>,
-        of: impl Fn(&str) -> Option<Result<Compiled, Failure>>,
+        of: impl Fn(&str) -> Option<Result<Code, Failure>>,
     ) -> Self {
         let of_agent = agent.and_then(|it| config.agents.get(it)).map(|it| it.policies.as_slice());
         // What is in force for every run is so for every plan.
@@ -67,7 +69,7 @@ impl Policies {
         }
         let in_force = |(name, plans): (&str, Option<BTreeSet<String>>)| InForce {
             source: format!("{name}.rhai"),
-            compiled: of(name).unwrap_or_else(|| Err(missing(name))),
+            code: of(name).unwrap_or_else(|| Err(missing(name))),
             plans,
         };
         let policies = names.into_iter().map(in_force).collect();
@@ -94,12 +96,9 @@ fn missing(name: &str) -> Failure {
 pub(crate) fn compile(
     name: &str,
     text: &str,
-    libraries: &Arc<BTreeMap<String, String>>,
-) -> Result<Compiled, Failure> {
-    let file = format!("policies/{name}.rhai");
-    let compiled = Compiled::new(Kind::Policy, &file, text, libraries, &Scope::new())?;
-    wrong_hooks(&compiled).map_or(Ok(()), Err)?;
-    Ok(compiled)
+    libraries: &BTreeMap<String, String>,
+) -> Result<Code, Failure> {
+    Code::compile(Kind::Policy, &format!("policies/{name}.rhai"), text, libraries)
 }
 
 /// Says what is wrong with the functions that judge, if something is.
@@ -147,17 +146,17 @@ fn has(ast: &AST, name: &str, n_params: usize) -> bool {
 
 impl Judge for Policies {
     fn digests(&self) -> BTreeMap<String, String> {
-        let digest = |it: &Result<Compiled, Failure>| {
-            it.as_ref().map_or_else(|_| "broken".to_owned(), |it| it.digest.clone())
+        let digest = |it: &Result<Code, Failure>| {
+            it.as_ref().map_or_else(|_| "broken".to_owned(), |it| it.digest().to_owned())
         };
-        self.policies.iter().map(|it| (it.source.clone(), digest(&it.compiled))).collect()
+        self.policies.iter().map(|it| (it.source.clone(), digest(&it.code))).collect()
     }
 
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
-        let (set, start) = (Arc::new(set.clone()), Arc::new(start.clone()));
         let mut rulings = Vec::new();
-        let touched = plans_of(session, &set);
-        for InForce { source, compiled, plans } in &self.policies {
+        let mut to_judge = Vec::new();
+        let touched = plans_of(session, set);
+        for InForce { source, code, plans } in &self.policies {
             // Where it is not known which plans are touched, every policy has its say.
             let concerns = |plans: &BTreeSet<String>| {
                 let named = |touched: &BTreeSet<String>| {
@@ -168,8 +167,8 @@ impl Judge for Policies {
             if !plans.as_ref().is_none_or(concerns) {
                 continue;
             }
-            match compiled {
-                Ok(policy) => rulings.extend(self.apply(source, policy, session, &set, &start)),
+            match code {
+                Ok(policy) => to_judge.push((source.as_str(), policy)),
                 Err(failure) => {
                     let reason = format!(
                         "the policy can not be used: {}{}",
@@ -179,6 +178,22 @@ impl Judge for Policies {
                     rulings.push(Ruling::deny(source, None, reason));
                 }
             }
+        }
+        let mut left = to_judge.as_slice();
+        while let Some(((source, _), others)) = left.split_first() {
+            let mut n_heard = 0;
+            let judged = self.ask(left, session, (set, start), |given| {
+                n_heard += 1;
+                rulings.extend(given);
+            });
+            let Err(failure) = judged else { break };
+            left = left.get(n_heard..).unwrap_or_default();
+            // R7: the one that did not get to its end denies. The others judge all the same.
+            let source = left.first().map_or(*source, |(source, _)| source);
+            let reason = format!("the policy failed: {}", failure.message);
+            rulings.push(Ruling::deny(source, None, reason));
+            left = left.get(1..).unwrap_or_default();
+            let _the_rest = others;
         }
         rulings
     }
@@ -213,64 +228,84 @@ fn known_as(text: &str) -> String {
 }
 
 impl Policies {
-    fn apply(
+    /// Has policies judge in one process; each that has judged is told to `hear`.
+    fn ask(
         &self,
-        source: &str,
-        policy: &Compiled,
+        policies: &[(&str, &Code)],
         session: &Session,
-        set: &Arc<ChangeSet>,
-        start: &Arc<Start>,
-    ) -> Vec<Ruling> {
-        let session = session.watched();
-        let meter = Meter::new(self.budget, &session);
-        let (file, sources) = (policy.file.clone(), Arc::clone(&policy.sources));
-        let verdicts = Arc::new(Verdicts::of(source.to_owned(), file, sources));
-        let tag =
-            Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)), play: None };
-        let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));
-        meter.start();
-        let call = |name: &str, change: Option<usize>, argument: Dynamic| {
-            verdicts.judge(change);
-            session.forget_seen();
-            let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
-            let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
-            let mut scope = Scope::new();
-            let arguments = (argument, run);
-            engine
-                .call_fn_with_options::<Dynamic>(options, &mut scope, &policy.ast, name, arguments)
-                .map(drop)
-        };
-        let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
-        if has(&policy.ast, "review_change", 2) {
-            for (at, change) in set.changes().iter().enumerate() {
-                let view = ChangeView { session: session.clone(), set: Arc::clone(set), at };
-                if let Err(error) = call("review_change", Some(change.n), Dynamic::from(view)) {
-                    failed.get_or_insert((Some(change.n), error));
-                    break;
-                }
-            }
+        judged: (&ChangeSet, &Start),
+        hear: impl FnMut(Vec<Ruling>),
+    ) -> Result<(), Failure> {
+        let Some((_, first)) = policies.first() else { return Ok(()) };
+        let (mut worker, _) = first.worker()?;
+        let mut numbered = Vec::new();
+        for (source, code) in policies {
+            let (at, _) = worker.compile(code.source())?;
+            numbered.push((at, (*source).to_owned()));
         }
-        if failed.is_none() && has(&policy.ast, "review", 2) {
-            let changes = Changes::of(&session, set);
-            if let Err(error) = call("review", None, Dynamic::from(changes)) {
-                failed = Some((None, error));
-            }
-        }
-        let mut rulings = verdicts.take();
-        let stop = session.stop().reason();
-        if let Some((change, error)) = failed {
-            let failure = explain(&error, stop.as_ref(), &policy.file, &policy.sources);
-            tracing::warn!(policy = source, message = failure.message, at = ?failure.at, "failed");
-            rulings.push(Ruling::deny(
-                source,
-                change,
-                format!("the policy failed: {}{}", failure.message, line_of(&failure)),
-            ));
-        } else if let Some(reason) = stop {
-            rulings.push(Ruling::deny(source, None, format!("the policy was stopped: {reason}")));
-        } else if let Some(error) = session.first_error() {
-            rulings.push(Ruling::deny(source, None, format!("the policy met an error: {error}")));
-        }
-        rulings
+        let outcome = worker.judge(&numbered, session, judged, self.budget, hear);
+        give_back(worker);
+        outcome
     }
+}
+
+/// Has a compiled policy judge, in the process of a worker.
+pub(crate) fn judge(
+    source: &str,
+    policy: &Compiled,
+    session: &Session,
+    set: &Arc<ChangeSet>,
+    start: &Arc<Start>,
+    budget: Budget,
+) -> Vec<Ruling> {
+    let session = session.watched();
+    let meter = Meter::new(budget, &session);
+    let (file, sources) = (policy.file.clone(), Arc::clone(&policy.sources));
+    let verdicts = Arc::new(Verdicts::of(source.to_owned(), file, sources));
+    let tag = Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)), play: None };
+    let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));
+    meter.start();
+    let call = |name: &str, change: Option<usize>, argument: Dynamic| {
+        verdicts.judge(change);
+        session.forget_seen();
+        let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
+        let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
+        let mut scope = Scope::new();
+        let arguments = (argument, run);
+        engine
+            .call_fn_with_options::<Dynamic>(options, &mut scope, &policy.ast, name, arguments)
+            .map(drop)
+    };
+    let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
+    if has(&policy.ast, "review_change", 2) {
+        for (at, change) in set.changes().iter().enumerate() {
+            let view = ChangeView { session: session.clone(), set: Arc::clone(set), at };
+            if let Err(error) = call("review_change", Some(change.n), Dynamic::from(view)) {
+                failed.get_or_insert((Some(change.n), error));
+                break;
+            }
+        }
+    }
+    if failed.is_none() && has(&policy.ast, "review", 2) {
+        let changes = Changes::of(&session, set);
+        if let Err(error) = call("review", None, Dynamic::from(changes)) {
+            failed = Some((None, error));
+        }
+    }
+    let mut rulings = verdicts.take();
+    let stop = session.stop().reason();
+    if let Some((change, error)) = failed {
+        let failure = explain(&error, stop.as_ref(), &policy.file, &policy.sources);
+        tracing::warn!(policy = source, message = failure.message, at = ?failure.at, "failed");
+        rulings.push(Ruling::deny(
+            source,
+            change,
+            format!("the policy failed: {}{}", failure.message, line_of(&failure)),
+        ));
+    } else if let Some(reason) = stop {
+        rulings.push(Ruling::deny(source, None, format!("the policy was stopped: {reason}")));
+    } else if let Some(error) = session.first_error() {
+        rulings.push(Ruling::deny(source, None, format!("the policy met an error: {error}")));
+    }
+    rulings
 }

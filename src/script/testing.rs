@@ -12,22 +12,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rhai::{CallFnOptions, Dynamic, EvalAltResult, Scope};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::change::ChangeSet;
 use crate::host::{Failure, Session, View};
 use crate::model::TaskId;
 use crate::script::api::Run;
-use crate::script::budget::{Budget, Meter};
+use crate::script::budget::{Budget, CALL_LIMIT, Meter};
+use crate::script::code::Code;
+use crate::script::compiled::Compiled;
 use crate::script::diagnose::explain;
 use crate::script::engine::{Kind, for_running};
-use crate::script::skill::Compiled;
+use crate::script::worker::give_back;
 
 /// What a test begins with in the name of its function.
 pub const PREFIX: &str = "test_";
 
 /// What is to be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// A skill of the workspace.
     Skill(String),
@@ -36,7 +39,7 @@ pub enum What {
 }
 
 /// A run that a test asks for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Wanted {
     /// What is run.
     pub what: What,
@@ -98,7 +101,7 @@ pub trait Stage: Send + Sync + fmt::Debug {
 }
 
 /// The moment of somebody else's edit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Meddling {
     /// After the run was drafted and judged, before it validates.
     BeforeValidation,
@@ -136,7 +139,7 @@ pub const USER: &str = "rook@bos.example";
 pub struct TestFile {
     /// Its name without folder and ending.
     pub name: String,
-    compiled: Compiled,
+    code: Code,
     /// The names of its tests, in their order.
     pub tests: Vec<String>,
 }
@@ -152,10 +155,10 @@ impl TestFile {
         libraries: &Arc<BTreeMap<String, String>>,
     ) -> Result<Self, Failure> {
         let file = format!("tests/{name}.rhai");
-        let compiled = Compiled::new(Kind::Test, &file, text, libraries, &Scope::new())?;
+        let code = Code::compile(Kind::Test, &file, text, libraries)?;
         let mut tests = Vec::new();
-        for function in compiled.ast.iter_functions().filter(|it| it.name.starts_with(PREFIX)) {
-            if !function.params.is_empty() {
+        for function in code.functions().iter().filter(|it| it.name.starts_with(PREFIX)) {
+            if function.n_params > 0 {
                 return Err(Failure {
                     code: "script".into(),
                     message: format!("{file}: the test `{}` takes parameters", function.name),
@@ -163,7 +166,7 @@ impl TestFile {
                     ..Failure::default()
                 });
             }
-            tests.push(function.name.to_owned());
+            tests.push(function.name.clone());
         }
         if tests.is_empty() {
             return Err(Failure {
@@ -175,48 +178,61 @@ impl TestFile {
         }
         let at = |name: &String| text.find(&format!("fn {name}")).unwrap_or(usize::MAX);
         tests.sort_by_key(at);
-        Ok(Self { name: name.to_owned(), compiled, tests })
+        Ok(Self { name: name.to_owned(), code, tests })
     }
 
     /// Plays one test.
     ///
     /// # Errors
     /// What failed, and where.
-    pub fn play(
-        &self,
-        test: &str,
-        session: &Session,
-        stage: Arc<dyn Stage>,
-    ) -> Result<(), Failure> {
-        let session = session.seen(View::Drafting);
-        let budget = Budget {
-            operations: 50_000_000,
-            computing: Duration::from_secs(120),
-            ..Budget::default()
-        };
-        let meter = Meter::new(budget, &session);
-        let scene = Scene { user: USER.to_owned(), agent: None, policies: None, last: None };
-        let play = Arc::new(Play { stage, state: Mutex::new(scene) });
-        let tag = Run { session: session.clone(), verdicts: None, play: Some(play) };
-        let engine = for_running(Kind::Test, &session, &meter, Dynamic::from(tag));
-        meter.start();
-        let mut scope = Scope::new();
-        let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
-        let ast = &self.compiled.ast;
-        let result =
-            engine.call_fn_with_options::<Dynamic>(options, &mut scope, ast, test, ()).map(drop);
-        let stop = session.stop().reason();
-        let stopped = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
-        let (file, sources) = (&self.compiled.file, &self.compiled.sources);
-        match (result, &stop) {
-            (Ok(()), None) => Ok(()),
-            (Ok(()), Some(_)) => Err(explain(&stopped(), stop.as_ref(), file, sources)),
-            (Err(error), _) => {
-                let mut failure = explain(&error, stop.as_ref(), file, sources);
-                // The frames of the test itself tell nothing that its name does not.
-                failure.trace.retain(|it| !it.starts_with(&format!("{test} ")));
-                Err(failure)
-            }
+    pub fn play(&self, test: &str, session: &Session, stage: &dyn Stage) -> Result<(), Failure> {
+        let (mut worker, at) = self.code.worker()?;
+        let outcome = worker.play(at, test, session, stage, BUDGET);
+        give_back(worker);
+        outcome
+    }
+}
+
+/// What a test may use up; what it runs on its stage has budgets of its own.
+const BUDGET: Budget = Budget {
+    operations: 50_000_000,
+    memory: 64 << 20,
+    output: 256 << 10,
+    computing: Duration::from_secs(120),
+    calls: CALL_LIMIT,
+    expression_depth: usize::MAX,
+};
+
+/// Plays a test of a compiled file, in the process of a worker.
+pub(crate) fn play(
+    file: &Compiled,
+    test: &str,
+    session: &Session,
+    stage: Arc<dyn Stage>,
+) -> Result<(), Failure> {
+    let session = session.seen(View::Drafting);
+    let meter = Meter::new(BUDGET, &session);
+    let scene = Scene { user: USER.to_owned(), agent: None, policies: None, last: None };
+    let play = Arc::new(Play { stage, state: Mutex::new(scene) });
+    let tag = Run { session: session.clone(), verdicts: None, play: Some(play) };
+    let engine = for_running(Kind::Test, &session, &meter, Dynamic::from(tag));
+    meter.start();
+    let mut scope = Scope::new();
+    let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
+    let ast = &file.ast;
+    let result =
+        engine.call_fn_with_options::<Dynamic>(options, &mut scope, ast, test, ()).map(drop);
+    let stop = session.stop().reason();
+    let stopped = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
+    let (file, sources) = (&file.file, &file.sources);
+    match (result, &stop) {
+        (Ok(()), None) => Ok(()),
+        (Ok(()), Some(_)) => Err(explain(&stopped(), stop.as_ref(), file, sources)),
+        (Err(error), _) => {
+            let mut failure = explain(&error, stop.as_ref(), file, sources);
+            // The frames of the test itself tell nothing that its name does not.
+            failure.trace.retain(|it| !it.starts_with(&format!("{test} ")));
+            Err(failure)
         }
     }
 }

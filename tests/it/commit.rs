@@ -6,9 +6,6 @@ use crate::support::{PLAN, Place, Planner, edit, is_write, on_one_day};
 
 const FREE: &str = "[policies]\nalways = []\n";
 
-/// Both ways to run a script.
-const WAYS: [&[&str]; 2] = [&[], &["--isolate"]];
-
 fn run(place: &Place, script: &str, more: &[&str]) -> crate::support::Output {
     place.file("commits.rhai", script);
     place.run(&[&["run", "commits.rhai", "--json"], more].concat())
@@ -16,63 +13,59 @@ fn run(place: &Place, script: &str, more: &[&str]) -> crate::support::Output {
 
 #[test]
 fn what_was_committed_is_there_and_can_be_gone_on_with() {
-    for way in WAYS {
-        let planner = Planner::demo();
-        let place = Place::against(&planner);
-        place.file("planwright.toml", FREE);
-        let script = format!(
-            "let b = plan(\"{PLAN}\"); let n = b.create_bucket(\"New\"); let t = n.create_task(#{{ title: \"first\" }}); let before = t.id; commit(); t.title += \"!\"; t.description = `made as ${{before}}`; let u = n.create_task(#{{ title: \"second\", description: `after ${{before}}` }}); print(t.id); print(before); print(t.created_by.upn); print(n.tasks.len()); t == task(t.id)"
-        );
-        let report = run(&place, &script, way).code(0).json();
-        let first = planner.task("first!");
-        let id = first["id"].as_str().unwrap();
-        assert_eq!(report["status"], "applied");
-        assert_eq!(report["output"], json!([id, id, "rook@bos.example", "2"]), "{way:?}");
-        assert_eq!(report["result"], json!(true));
-        let numbers: Vec<_> =
-            report["changes"].as_array().unwrap().iter().map(|it| it["n"].clone()).collect();
-        assert_eq!(numbers, [1, 2, 3, 4].map(|n| json!(n)), "{report:#}");
-        let details = planner.get(&format!("/planner/tasks/{id}/details"));
-        assert_eq!(details["description"], format!("made as {id}"));
-        let second = planner.task("second");
-        let details =
-            planner.get(&format!("/planner/tasks/{}/details", second["id"].as_str().unwrap()));
-        assert_eq!(details["description"], format!("after {id}"));
-        assert_eq!(second["bucketId"], first["bucketId"]);
-        // It is one run to whoever takes it back.
-        place.run(&["undo", "last", "--force"]).code(0);
-        let left = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
-        assert!(!left.to_string().contains("first!") && !left.to_string().contains("second"));
-    }
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    let script = format!(
+        "let b = plan(\"{PLAN}\"); let n = b.create_bucket(\"New\"); let t = n.create_task(#{{ title: \"first\" }}); let before = t.id; commit(); t.title += \"!\"; t.description = `made as ${{before}}`; let u = n.create_task(#{{ title: \"second\", description: `after ${{before}}` }}); print(t.id); print(before); print(t.created_by.upn); print(n.tasks.len()); t == task(t.id)"
+    );
+    let report = run(&place, &script, &[]).code(0).json();
+    let first = planner.task("first!");
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(report["status"], "applied");
+    assert_eq!(report["output"], json!([id, id, "rook@bos.example", "2"]));
+    assert_eq!(report["result"], json!(true));
+    let numbers: Vec<_> =
+        report["changes"].as_array().unwrap().iter().map(|it| it["n"].clone()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4].map(|n| json!(n)), "{report:#}");
+    let details = planner.get(&format!("/planner/tasks/{id}/details"));
+    assert_eq!(details["description"], format!("made as {id}"));
+    let second = planner.task("second");
+    let details =
+        planner.get(&format!("/planner/tasks/{}/details", second["id"].as_str().unwrap()));
+    assert_eq!(details["description"], format!("after {id}"));
+    assert_eq!(second["bucketId"], first["bucketId"]);
+    // It is one run to whoever takes it back.
+    place.run(&["undo", "last", "--force"]).code(0);
+    let left = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+    assert!(!left.to_string().contains("first!") && !left.to_string().contains("second"));
 }
 
 #[test]
 fn limits_and_policies_count_over_all_of_the_run() {
-    for way in WAYS {
-        let planner = Planner::demo();
-        let place = Place::against(&planner);
-        let script = format!(
-            "let b = plan(\"{PLAN}\"); for n in 0..12 {{ b.create_task(#{{ title: `t${{n}}` }}); commit(); }}"
-        );
-        // The policy in force by default: ten tasks a run.
-        let report = run(&place, &script, way).code(8).json();
-        assert_eq!(report["status"], "partial", "{report:#}");
-        let status = |status: &str| {
-            report["changes"].as_array().unwrap().iter().filter(|it| it["status"] == status).count()
-        };
-        assert_eq!((status("applied"), status("planned")), (10, 1), "{way:?}");
-        assert_eq!(report["verdicts"][0]["reason"], "touches 11 tasks; the limit is 10");
-        // A task that is changed in several segments is one.
-        let again = format!(
-            "let t = plan(\"{PLAN}\").task(\"t1\"); for n in 0..12 {{ t.title += \"x\"; commit(); }} t.title"
-        );
-        let report = run(&place, &again, way).code(0).json();
-        assert_eq!(report["result"], "t1xxxxxxxxxxxx");
-        // Host rule R5 counts in the same way.
-        place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 3\n");
-        let report = run(&place, &script, way).code(8).json();
-        assert_eq!(report["verdicts"][0]["source"], "host R5", "{report:#}");
-    }
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        "let b = plan(\"{PLAN}\"); for n in 0..12 {{ b.create_task(#{{ title: `t${{n}}` }}); commit(); }}"
+    );
+    // The policy in force by default: ten tasks a run.
+    let report = run(&place, &script, &[]).code(8).json();
+    assert_eq!(report["status"], "partial", "{report:#}");
+    let status = |status: &str| {
+        report["changes"].as_array().unwrap().iter().filter(|it| it["status"] == status).count()
+    };
+    assert_eq!((status("applied"), status("planned")), (10, 1));
+    assert_eq!(report["verdicts"][0]["reason"], "touches 11 tasks; the limit is 10");
+    // A task that is changed in several segments is one.
+    let again = format!(
+        "let t = plan(\"{PLAN}\").task(\"t1\"); for n in 0..12 {{ t.title += \"x\"; commit(); }} t.title"
+    );
+    let report = run(&place, &again, &[]).code(0).json();
+    assert_eq!(report["result"], "t1xxxxxxxxxxxx");
+    // Host rule R5 counts in the same way.
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 3\n");
+    let report = run(&place, &script, &[]).code(8).json();
+    assert_eq!(report["verdicts"][0]["source"], "host R5", "{report:#}");
 }
 
 #[test]
@@ -96,44 +89,39 @@ fn a_policy_sees_earlier_changes_as_they_were() {
 
 #[test]
 fn what_is_refused_ends_the_run_whatever_it_catches() {
-    for way in WAYS {
-        let planner = Planner::demo();
-        let place = Place::against(&planner);
-        place.file("planwright.toml", FREE);
-        let script = format!(
-            "let b = plan(\"{PLAN}\"); b.task(\"Negotiate the parcel rates\").delete(); try {{ commit(); }} catch {{ }} b.create_task(#{{ title: \"after\" }}); print(\"went on\");"
-        );
-        let report = run(&place, &script, way).code(3).json();
-        assert_eq!(report["status"], "denied");
-        assert!(planner.writes().is_empty());
-        assert_eq!(report["output"], json!([]), "{way:?}");
-        // An error after a commit leaves what was committed, and says so.
-        let script = format!(
-            "plan(\"{PLAN}\").create_task(#{{ title: \"kept\" }}); commit(); throw \"oops\""
-        );
-        let report = run(&place, &script, way).code(8).json();
-        assert_eq!(report["status"], "partial");
-        assert_eq!(report["error"]["message"], "oops");
-        assert_eq!(report["changes"][0]["status"], "applied");
-        let _ = planner.task("kept");
-    }
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", FREE);
+    let script = format!(
+        "let b = plan(\"{PLAN}\"); b.task(\"Negotiate the parcel rates\").delete(); try {{ commit(); }} catch {{ }} b.create_task(#{{ title: \"after\" }}); print(\"went on\");"
+    );
+    let report = run(&place, &script, &[]).code(3).json();
+    assert_eq!(report["status"], "denied");
+    assert!(planner.writes().is_empty());
+    assert_eq!(report["output"], json!([]));
+    // An error after a commit leaves what was committed, and says so.
+    let script =
+        format!("plan(\"{PLAN}\").create_task(#{{ title: \"kept\" }}); commit(); throw \"oops\"");
+    let report = run(&place, &script, &[]).code(8).json();
+    assert_eq!(report["status"], "partial");
+    assert_eq!(report["error"]["message"], "oops");
+    assert_eq!(report["changes"][0]["status"], "applied");
+    let _ = planner.task("kept");
 }
 
 #[test]
 fn a_dry_run_of_a_script_that_commits_sends_nothing_but_reads() {
-    for way in WAYS {
-        let planner = Planner::demo();
-        let place = Place::against(&planner);
-        let script = format!(
-            "let t = plan(\"{PLAN}\").create_task(#{{ title: \"a\" }}); print(1); commit(); t.title = \"b\"; commit(); print(t.title);"
-        );
-        let report = run(&place, &script, &[&["-n"], way].concat()).code(0).json();
-        assert_eq!(report["status"], "previewed");
-        assert_eq!(report["changes"].as_array().map(Vec::len), Some(1));
-        assert_eq!(report["output"], json!(["1", "b"]), "{way:?}");
-        assert!(report["warnings"][0].as_str().unwrap().contains("dry run"), "{report:#}");
-        assert!(planner.exchanges().iter().all(|it| !is_write(it)));
-    }
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let script = format!(
+        "let t = plan(\"{PLAN}\").create_task(#{{ title: \"a\" }}); print(1); commit(); t.title = \"b\"; commit(); print(t.title);"
+    );
+    let report = run(&place, &script, &["-n"]).code(0).json();
+    assert_eq!(report["status"], "previewed");
+    assert_eq!(report["changes"].as_array().map(Vec::len), Some(1));
+    assert_eq!(report["output"], json!(["1", "b"]));
+    assert!(report["warnings"][0].as_str().unwrap().contains("dry run"), "{report:#}");
+    assert!(planner.exchanges().iter().all(|it| !is_write(it)));
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl Driver {
             limits: Limits::default(),
             max_reads: 5_000,
             max_wishes: 2_000,
+            max_edit_bytes: 2 << 20,
             time_limit: Duration::from_secs(600),
             judge: Arc::new(NoPolicies),
             quarantine: Duration::from_secs(60),

@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 
 use crate::driver::Driver;
 use crate::fuzz::make::{For, Maker};
-use crate::support::Planner;
+use crate::support::{Planner, scripts_run_in_the_program};
 
 mod make;
 mod words;
@@ -86,7 +86,7 @@ fn asked(name: &str) -> Option<u64> {
 /// The numbers to make scripts of.
 fn seeds() -> std::ops::Range<u64> {
     let first = asked("PLANWRIGHT_TEST_FUZZ_SEED").unwrap_or(1);
-    let n = asked("PLANWRIGHT_TEST_FUZZ").unwrap_or(500);
+    let n = asked("PLANWRIGHT_TEST_FUZZ").unwrap_or(150);
     println!("{n} of each kind from seed {first}");
     first..first.saturating_add(n)
 }
@@ -102,6 +102,7 @@ struct Trial {
 
 impl Trial {
     fn new(kind: &'static str) -> Self {
+        scripts_run_in_the_program();
         Self { kind, wrong: Vec::new(), ends: BTreeMap::new(), n: 0 }
     }
 
@@ -400,7 +401,7 @@ fn tests_of_any_kind_pass_or_fail() {
             let Some(file) = trial.of("compiling", seed, &text, compile) else { continue };
             let session = session.with_own_stop();
             session.begin_again();
-            let play = || file.play("test_it", &session, Arc::new(Nowhere));
+            let play = || file.play("test_it", &session, &Nowhere);
             if trial.of("the test", seed, &text, play).is_some() {
                 *trial.ends.entry("ok".to_owned()).or_default() += 1;
             }

@@ -21,6 +21,7 @@ use serde_json::Map;
 
 use crate::driver::{Dice, Driver};
 use crate::support::Planner;
+use crate::support::scripts_run_in_the_program;
 
 /// So late that it never counts: only events do, unless a test says otherwise.
 const EVENTS: Options =
@@ -57,6 +58,7 @@ fn save_both(root: &Path, n: usize) {
 impl Place {
     /// A workspace of two skills that use a library, and a policy.
     fn watched(options: Options) -> Self {
+        scripts_run_in_the_program();
         let dir = tempfile::tempdir().unwrap();
         save_both(dir.path(), 0);
         save(dir.path(), "planwright.toml", "[policies]\nalways = [\"house\"]\n");
@@ -128,6 +130,7 @@ fn library(n: usize) -> String {
 }
 
 fn digest(name: &str, n: usize, m: usize) -> String {
+    scripts_run_in_the_program();
     let libraries = Arc::new(BTreeMap::from([("shared".to_owned(), library(m))]));
     let skill = Skill::compile(name, &format!("skills/{name}.rhai"), &skill(n), &libraries);
     skill.unwrap().digest().to_owned()

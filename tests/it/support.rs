@@ -251,8 +251,17 @@ pub(crate) fn send(
 
 /// Patches what is there now, on its present tag.
 pub(crate) fn edit(emulator: &Emulator, user: &str, path: &str, body: &Value) {
+    edit_at("/v1.0", emulator, user, path, body);
+}
+
+/// The same with Graph's beta.
+pub(crate) fn edit_beta(emulator: &Emulator, user: &str, path: &str, body: &Value) {
+    edit_at("/beta", emulator, user, path, body);
+}
+
+fn edit_at(root: &str, emulator: &Emulator, user: &str, path: &str, body: &Value) {
     let tag = get(emulator, user, path)["@odata.etag"].as_str().unwrap().to_owned();
-    let request = Request::patch(format!("/v1.0{path}"))
+    let request = Request::patch(format!("{root}{path}"))
         .header("authorization", format!("Bearer emulator:{user}"))
         .header("host", "127.0.0.1")
         .header("content-type", "application/json")
@@ -382,8 +391,8 @@ impl Place {
         self.run_with(args, "", &[])
     }
 
-    /// Runs the program and returns also the most memory it held, in bytes, as the system tells
-    /// it while it runs; 0 where it does not.
+    /// Runs the program and returns also the most memory that it or a process of its held, in bytes,
+    /// as the system tells it while it runs; 0 where it does not.
     pub(crate) fn measured(&self, args: &[&str], stdin: &str) -> (Output, u64) {
         let path = |name: &str| self.path().join(name);
         let file = |name: &str| std::fs::File::create(path(name)).unwrap();
@@ -391,13 +400,9 @@ impl Place {
         command.stdin(Stdio::piped()).stdout(file("stdout.txt")).stderr(file("stderr.txt"));
         let mut child = command.spawn().unwrap();
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let status = format!("/proc/{}/status", child.id());
         let mut peak = 0;
         while child.try_wait().unwrap().is_none() {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|it| it.strip_prefix("VmHWM:"));
-            let kib = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
-            peak = peak.max(kib.unwrap_or(0) << 10);
+            peak = peak.max(most_memory(child.id()));
             std::thread::yield_now();
         }
         let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
@@ -483,4 +488,23 @@ impl Output {
         }
         self
     }
+}
+
+/// Returns the most memory that a process or one that it has started has held, as the system tells
+/// it; 0 where it does not.
+fn most_memory(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let children = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .collect::<String>();
+    let of_children = children.split_whitespace().filter_map(|it| it.parse().ok()).map(most_memory);
+    of_children.max().unwrap_or(0).max(kib.unwrap_or(0) << 10)
+}
+
+/// Has scripts that the library runs here run in processes of the program: this is another one.
+pub(crate) fn scripts_run_in_the_program() {
+    planwright::script::worker::set_program(env!("CARGO_BIN_EXE_planwright").into());
 }

@@ -18,6 +18,10 @@ use crate::model::{Bucket, Plan, Task, UserId};
 /// in whole seconds.
 const CLOCK_GRAIN: SignedDuration = SignedDuration::from_secs(1);
 
+/// The time by which a create may be older than its intent for all we know: the clock of what
+/// answers need not be that of what keeps the tasks.
+const CLOCK_DOUBT: SignedDuration = SignedDuration::from_mins(10);
+
 /// The list in which the result of a create is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Parent {
@@ -132,8 +136,13 @@ impl Candidate {
 
     /// Returns whether it can be what a create has made, whatever is in it.
     fn can_be(&self, lost: &Lost, actor: &UserId) -> bool {
+        self.can_be_since(lost, actor, CLOCK_GRAIN)
+    }
+
+    /// The same, if the clocks may differ by so much.
+    fn can_be_since(&self, lost: &Lost, actor: &UserId, doubt: SignedDuration) -> bool {
         let ours = |by: Option<&UserId>, at: Option<Timestamp>| {
-            by == Some(actor) && at.is_some_and(|at| at >= lost.since - CLOCK_GRAIN)
+            by == Some(actor) && at.is_some_and(|at| at >= lost.since - doubt)
         };
         let fits = match self {
             Self::Task(task) => ours(task.created_by.as_ref(), task.created_at),
@@ -201,9 +210,15 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
             }
         }
     }
-    for (lost, _) in open {
-        let near: Vec<String> =
-            free.iter().filter(|it| it.can_be(lost, actor)).map(|it| it.id().to_owned()).collect();
+    for (lost, fields) in open {
+        // One that equals it in everything and seems a little too old is for a person, too.
+        let is_near = |it: &&&Candidate| {
+            it.can_be(lost, actor)
+                || (it.can_be_since(lost, actor, CLOCK_DOUBT)
+                    && it.equals(&fields)
+                    && it.has_no_more(&fields))
+        };
+        let near: Vec<String> = free.iter().filter(is_near).map(|it| it.id().to_owned()).collect();
         let result = if near.is_empty() { Match::Nothing } else { Match::Unclear(near) };
         found.push((lost.no, result));
     }

@@ -393,11 +393,16 @@ fn rest_of_created(
     let id = &wanted.task.id;
     let task = now.task(id)?;
     let details = now.details(id)?;
+    // Its details rest on what a new task has: whatever somebody else has put there since is
+    // theirs, and a conflict.
     let mut before = TaskState {
         task: task.value.clone(),
-        details: Some(details.value.clone()),
+        details: Some(TaskDetails::default()),
         places: BTreeMap::new(),
     };
+    if !left.contains(&Part::Details) {
+        before.details = Some(details.value.clone());
+    }
     let mut basis = TaskBasis {
         task: task.etag.clone(),
         details: Some(details.etag.clone()),

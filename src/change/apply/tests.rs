@@ -8,7 +8,7 @@ use super::*;
 use crate::change::apply::tests::simulated::{Limit, Model, Weather, simulate};
 use crate::change::{ChangeSet, Draft, ReadSet};
 use crate::model::snapshot::Snapshot;
-use crate::model::{Task, TaskDetails, TaskId, Versioned};
+use crate::model::{Bucket, Task, TaskDetails, TaskId, Versioned};
 
 const PLAN: &str = "plan";
 
@@ -482,6 +482,34 @@ fn what_could_be_somebodys_is_parked() {
     assert!(machine.is_done());
     let parked = machine.ledger().state(&set.changes()[0], &Part::Itself);
     assert_eq!(parked, Some(&PartState::Parked(vec!["x".into()])));
+}
+
+/// A create that waits for a person's word held up all that came after it.
+#[test]
+fn what_is_parked_holds_up_only_what_needs_it() {
+    let mut draft = Draft::new("n".into());
+    let bucket = draft.create_bucket(|id| Bucket {
+        id,
+        plan: plan(),
+        name: "New".into(),
+        order_hint: String::new(),
+    });
+    let (inside, free) = (Some(bucket), None);
+    for bucket in [inside, free] {
+        draft.create_task(|id| Task { bucket, ..Task::new(id, plan(), "One".into()) });
+    }
+    let set = draft.finish(&ReadSet::new(), &Snapshot::default());
+    let mut machine = Machine::new(set.changes(), Ledger::default(), rules());
+    machine.next(ms(0));
+    machine.answered(ms(5), vec![(0, LOST)]);
+    machine.next(ms(5));
+    machine.probed(ms(9), vec![(0, Probed::Matched(Match::Unclear(vec!["x".into()])))]);
+    let goes_on = Effect::Send { steps: vec![2], in_order: true };
+    assert_eq!(machine.next(ms(9)), [goes_on]);
+    machine.answered(ms(12), vec![(2, made("y"))]);
+    machine.next(ms(12));
+    assert!(machine.is_done());
+    assert_eq!(machine.end_of(1), Some(&End::NotSent));
 }
 
 /// An update whose answer was lost and whose object is gone by now was recorded as final, and

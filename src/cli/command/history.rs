@@ -202,7 +202,7 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, CommandError> {
     };
     let run = journal.run(id.trim()).map_err(|error| failed(&error))?;
     if context.ui.json() {
-        context.ui.json_value(&run_json(&run));
+        context.ui.json_report(&run_json(&run));
         return Ok(Exit::Done);
     }
     let zone = settings::time_zone(&context.workspace)?;
@@ -389,7 +389,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, C
         }
     }
     if context.ui.json() && many {
-        context.ui.json_value(&reports);
+        context.ui.json_report(&reports);
     }
     Ok(exit)
 }

@@ -16,7 +16,6 @@ use crate::host::Failure;
 use crate::host::Report;
 use crate::host::error::similar;
 use crate::script::engine::MAX_SOURCE;
-use crate::script::worker::Isolated;
 use crate::script::{Manifest, Skill, Workspace};
 
 const EXAMPLES: &str = "\
@@ -47,10 +46,6 @@ pub(crate) struct RunArgs {
     /// Also want away what that file does not list
     #[arg(long, requires = "from", conflicts_with = "target")]
     prune: bool,
-    /// Run the script in a process of its own, without files, network or environment; what comes
-    /// from standard input always does
-    #[arg(long, conflicts_with = "from")]
-    isolate: bool,
     #[command(flatten)]
     write: WriteArgs,
     #[command(flatten)]
@@ -85,18 +80,10 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
     let Source { name, file, text } = find(context, target)?;
     let libraries = &context.workspace.libraries;
     let budget = context.workspace.config.limits_of(args.write.agent.as_deref()).budget();
-    // What comes on standard input has been read by nobody.
-    let (params, digest, program) = if args.isolate || target == "-" {
-        let skill = Isolated::compile(&name, &file, &text, libraries)?;
-        let params = skill.manifest.arguments(&args.param)?;
-        let digest = skill.digest().to_owned();
-        (params.clone(), digest, skill.program(params, budget))
-    } else {
-        let skill = Skill::compile(&name, &file, &text, libraries)?;
-        let params = skill.manifest.arguments(&args.param)?;
-        let digest = skill.digest().to_owned();
-        (params.clone(), digest, skill.program(params, budget))
-    };
+    let skill = Skill::compile(&name, &file, &text, libraries)?;
+    let params = skill.manifest.arguments(&args.param)?;
+    let digest = skill.digest().to_owned();
+    let program = skill.program(params.clone(), budget);
     context.write(&args.write, (name, Some(digest)), Value::Object(params), program)
 }
 
@@ -118,7 +105,7 @@ fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: Comm
     let mut report = Report::new(run_id, name.to_owned(), None);
     report.actor.agent.clone_from(&args.write.agent);
     report.error = Some(error.failure);
-    context.ui.json_value(&report);
+    context.ui.json_report(&report);
     exit
 }
 

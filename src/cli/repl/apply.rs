@@ -88,7 +88,7 @@ impl Repl<'_> {
 
     fn show_report(&self, report: &Report) {
         if self.ui.json() {
-            self.ui.json_value(report);
+            self.ui.json_report(report);
         } else {
             report::show(&self.ui, report, None, &self.zone());
         }

@@ -319,10 +319,8 @@ impl Repl<'_> {
         // What lines know of the board belongs to whoever saw it.
         let libraries = self.news.libraries.clone();
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = crate::script::console::Console::new(libraries);
-        let old = std::mem::replace(&mut *console, new);
+        *console = crate::script::console::Console::new(libraries);
         drop(console);
-        crate::host::on_large_stack("planwright-repl", move || drop(old))?;
         (self.desk, self.agent) = (std::sync::Arc::new(desk), agent.map(str::to_owned));
         if let Some((id, _)) = self.plan.take() {
             // It may be out of reach now.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::change::apply::{Part, only_written};
 use crate::change::{Change, Edit, EntityId, Fields, Op, Write, provisional};
 use crate::host::recover::record::{Origin, blocking, failure, lock_all, real_ids};
-use crate::host::recover::resume::leaves_doubt;
+use crate::host::recover::resume::{chain_of, leaves_doubt};
 use crate::host::recover::undo::undo;
 use crate::host::run::interrupted;
 use crate::host::{Failure, Finished, Host, Session, Start};
@@ -48,9 +48,15 @@ impl Host {
             return Err(failure);
         }
         // What it did while this waited is done as well.
-        let run = self.recorded(id.as_str()).await?;
-        let changes = applied_changes(&run)?;
-        let in_doubt = leaves_doubt(&run);
+        let mut runs = vec![self.recorded(id.as_str()).await?];
+        // What carried it on has written what was left of it.
+        for summary in chain_of(&id, &self.runs().await?) {
+            if summary.id != id && summary.purpose == Purpose::Resume {
+                runs.push(self.recorded(summary.id.as_str()).await?);
+            }
+        }
+        let changes = applied_changes(&runs)?;
+        let in_doubt = runs.last().is_some_and(leaves_doubt);
         start.params = json!({ "run": id.to_string() });
         start.purpose = Purpose::Undo;
         let created: BTreeSet<EntityId> =
@@ -152,11 +158,12 @@ pub(crate) fn no_journal() -> Failure {
     }
 }
 
-/// Returns the changes of a run of which anything was written, with the ids that they became.
-fn applied_changes(run: &Run) -> Result<Vec<Change>, Failure> {
+/// Returns the changes of runs that carry each other on of which anything was written, with the
+/// ids that they became.
+fn applied_changes(runs: &[Run]) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
     let mut ids = BTreeMap::new();
-    for round in &run.rounds {
+    for round in runs.iter().flat_map(|run| &run.rounds) {
         ids.extend(real_ids(round));
         for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
             let written = |part: &Part| trail.has_written(&part.to_string());

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::change::apply::Candidate;
-use crate::change::{ChangeSet, EntityId};
+use crate::change::{Change, ChangeSet, EntityId};
 use crate::host::Stop;
 use crate::host::report::{Failure, Report, Status};
 use crate::journal::{
@@ -105,6 +105,48 @@ pub(crate) struct Record {
     _run_lock: Option<Guard>,
 }
 
+/// How much is kept of a set that was not carried out, in bytes.
+const MAX_REFUSED: usize = 64 << 10;
+
+/// Returns the first changes of a set, as far as they are small.
+fn first(set: &ChangeSet) -> ChangeSet {
+    let mut left = MAX_REFUSED;
+    let is_kept = |change: &Change| {
+        let size = serde_json::to_string(change).map_or(usize::MAX, |text| text.len());
+        left = left.saturating_sub(size);
+        left > 0
+    };
+    ChangeSet::in_this_order(set.changes().iter().cloned().take_while(is_kept).collect())
+}
+
+/// Returns a report as it is kept: of a run that has written nothing, its first changes and
+/// verdicts, with the number of all.
+fn to_keep(report: &Report) -> Value {
+    let mut value = serde_json::to_value(report).unwrap_or_default();
+    let wrote = matches!(report.status, Status::Applied | Status::Partial | Status::Held);
+    if wrote {
+        return value;
+    }
+    for list in ["changes", "verdicts", "output", "warnings"] {
+        let Some(items) = value[list].as_array_mut() else { continue };
+        let n_all = items.len();
+        let mut left = MAX_REFUSED;
+        let n_kept = items.iter().take_while(|item| {
+            left = left.saturating_sub(item.to_string().len());
+            left > 0
+        });
+        let n_kept = n_kept.count();
+        items.truncate(n_kept);
+        if n_kept < n_all {
+            value[format!("{list}_left_out")] = (n_all - n_kept).into();
+        }
+    }
+    if value["result"].to_string().len() > MAX_REFUSED {
+        value["result"] = Value::Null;
+    }
+    value
+}
+
 impl Record {
     /// Records that a run begins.
     pub(crate) async fn begin(
@@ -134,6 +176,9 @@ impl Record {
     /// Records what a set was judged to be; returns its round.
     pub(crate) async fn judged(&self, set: ChangeSet, outcome: Judgement) -> Result<u32, Failure> {
         let (now, rulings) = (self.clock.now(), self.rulings.clone());
+        // What is not carried out is kept as far as people look at it: refused runs are cheap to
+        // make.
+        let set = if outcome.is_clear() || outcome == Judgement::Held { set } else { first(&set) };
         self.tell(move |journal, run| journal.judged(run, now, &set, &rulings, outcome)).await
     }
 
@@ -158,7 +203,7 @@ impl Record {
     /// Records how the run ended.
     pub(crate) async fn finish(&self, report: &Report) -> Result<(), Failure> {
         let now = self.clock.now();
-        let value = serde_json::to_value(report).unwrap_or_default();
+        let value = to_keep(report);
         let status = run_status(report.status);
         self.tell(move |journal, run| journal.finish(run, now, status, &value)).await
     }

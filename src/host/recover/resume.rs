@@ -190,6 +190,8 @@ impl Host {
     ) -> Result<(), Failure> {
         let made = decided.made.into_iter().map(|(n, id)| (n, Some(id)));
         let not_made = decided.not_made.into_iter().map(|n| (n, None));
+        // All of it is looked at before any of it is taken for true.
+        let mut creates = BTreeMap::new();
         for (n, id) in made.chain(not_made) {
             let key = (n, Part::Itself.to_string());
             let change = restored.set.change(n).cloned();
@@ -205,6 +207,16 @@ impl Host {
             if let Some(id) = &id {
                 self.check_made(&restored.ledger.with_ids(&change), id).await?;
             }
+            if creates.insert(n, (key, change, of, id)).is_some() {
+                return Err(Failure {
+                    code: "invalid".into(),
+                    message: format!("change {n} is decided twice"),
+                    hint: Some("give each change one `--made N=ID` or one `--not-made N`".into()),
+                    ..Failure::default()
+                });
+            }
+        }
+        for (key, change, of, id) in creates.into_values() {
             let outcome = if id.is_some() { Outcome::Applied } else { Outcome::Refused };
             let settled = Settled {
                 step: of.step.clone(),

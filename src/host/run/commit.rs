@@ -41,6 +41,7 @@ impl Run<'_> {
                 session.stop().set(StopReason::Ended);
                 return;
             }
+            self.keep_grounds(&set);
             self.keep_segment();
             let frozen = session.frozen();
             session.state().segments.push((frozen, Arc::new(set)));

@@ -6,6 +6,7 @@ use crate::host::apply::outcome::failure as from_graph;
 use crate::host::recover::record::Origin;
 use crate::host::recover::resume::Restored;
 use crate::host::run::Run;
+use crate::host::run::grounds::Grounds;
 use crate::host::{Failure, Finished, Host, Session, Start};
 use crate::journal::{Purpose, RunId};
 use crate::model::snapshot::Snapshot;
@@ -35,12 +36,13 @@ impl Host {
         let takes_up = Some(saved.digest.clone());
         let parent = RunId::parse(&saved.run_id).ok();
         let origin = Origin { parent, takes_up, ..Origin::default() };
-        self.apply_set(origin, start, saved.change_set, None).await
+        let grounds = Grounds::of_saved(saved.reads);
+        self.apply_on(origin, start, saved.change_set, Err(grounds)).await
     }
 
     /// Applies a set that was drafted by looking at the board, as `start` says.
     pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
-        self.apply_set(Origin::default(), start, set, None).await
+        self.apply_on(Origin::default(), start, set, Ok(None)).await
     }
 
     /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
@@ -52,6 +54,17 @@ impl Host {
         set: ChangeSet,
         drafted_in: Option<&Session>,
     ) -> Finished {
+        self.apply_on(origin, start, set, Ok(drafted_in)).await
+    }
+
+    /// Applies a set that was decided on in a session, or on `grounds` that were saved.
+    async fn apply_on(
+        &self,
+        origin: Origin,
+        start: Start,
+        set: ChangeSet,
+        decided: Result<Option<&Session>, Grounds>,
+    ) -> Finished {
         let mut run = match self.open(start).await {
             Ok(run) => run,
             Err(finished) => return *finished,
@@ -61,6 +74,13 @@ impl Host {
             run.fail(failure);
             return run.finish().await;
         }
+        let drafted_in = match decided {
+            Ok(drafted_in) => drafted_in,
+            Err(grounds) => {
+                run.grounds.push(grounds);
+                None
+            }
+        };
         run.apply_loaded(set, drafted_in).await;
         run.finish().await
     }
@@ -199,6 +219,7 @@ impl Run<'_> {
             skill_digest: self.start.skill_digest.clone(),
             force: self.start.force,
             change_set: set.clone(),
+            reads: Grounds::to_save(&self.drafted_on, &self.session.state().snapshot),
             digest: String::new(),
             seal: String::new(),
         }

@@ -8,9 +8,10 @@ use crate::host::Failure;
 use crate::host::apply::before_images;
 use crate::host::apply::drift::Drift;
 use crate::host::apply::outcome::{Outcome, failure};
+use crate::host::run::grounds::Grounds;
 use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key};
 use crate::host::run::{Program, Run, interrupted};
-use crate::host::session::refresh::Refreshed;
+use crate::host::session::refresh::{Refreshed, Reread};
 use crate::policy::Cleared;
 
 /// The result of a validation.
@@ -40,7 +41,7 @@ impl Run<'_> {
         let mut now = tokio::select! {
             biased;
             () = self.host.interrupt.wait() => return Err(interrupted()),
-            read = self.session.refreshed(&self.host.client, &left) => {
+            read = self.session.refreshed(&self.host.client, &left, self.rereads()) => {
                 read.map_err(|error| failure(&error))?
             }
         };
@@ -49,8 +50,16 @@ impl Run<'_> {
     }
 
     fn drift(&self, tally: &Tally, set: &ChangeSet, now: &Refreshed) -> Drift {
-        let state = self.session.state();
-        Drift::of(set, &state.reads, &state.snapshot, &now.snapshot, &tally.ledger)
+        let mut drift = {
+            let state = self.session.state();
+            Drift::of(set, &state.reads, &state.snapshot, &now.snapshot, &tally.ledger)
+        };
+        drift.elsewhere.extend(self.grounds.iter().flat_map(|it| it.moved(&now.snapshot)));
+        drift
+    }
+
+    fn rereads(&self) -> Vec<Reread> {
+        self.grounds.iter().flat_map(Grounds::rereads).collect()
     }
 
     pub(super) async fn validate(
@@ -81,6 +90,7 @@ impl Run<'_> {
         let may_replay = !too_often && drift.moved.values().all(|it| it.may_replay);
         let program = program.filter(|_| may_replay);
         let only_policies = drift.moved.is_empty()
+            && self.grounds.iter().all(|it| it.moved(&now.snapshot).next().is_none())
             && drift.elsewhere.iter().all(|moved| !self.drafted_on.contains(&moved.read));
         if only_policies && program.is_none() && !too_often && tally.ledger.is_blank() {
             // The policies read again what they have read; nobody else is there to decide again.

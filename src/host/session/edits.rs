@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use crate::change::{EntityId, Field, Read, TaskField};
 use crate::host::broker::{Query, Response};
-use crate::host::{Error, Session};
+use crate::host::{Error, Session, StopReason};
 use crate::model::link;
 use crate::model::{
     Bucket, BucketId, Category, Plan, PlanDetails, PlanId, Priority, Reference, Task, TaskDetails,
     TaskId, UserId,
 };
+use crate::policy::limits::{assignees_over, details_bytes, details_over, task_over, title_over};
 
 /// What people see of a key among the references of a task.
 pub(crate) const KEY_ALIAS: &str = "Planwright key";
@@ -59,6 +60,26 @@ pub struct NewItem {
 }
 
 impl Session {
+    /// Refuses an edit that is over what Planner takes.
+    fn refuse(over: Option<String>) -> Result<(), Error> {
+        over.map_or(Ok(()), |over| Err(Error::Invalid(over)))
+    }
+
+    /// Counts the bytes of text that an edit adds, so that no set of any number of edits is too
+    /// large to be kept, shown or sent.
+    fn count_text(&self, bytes: usize) -> Result<(), Error> {
+        let limit = self.facts().edit_bytes;
+        let n = {
+            let mut state = self.state();
+            state.edit_bytes = state.edit_bytes.saturating_add(bytes);
+            state.edit_bytes
+        };
+        if n > limit {
+            self.stop.set(StopReason::Budget("text of edits", format!("{} KiB", limit >> 10)));
+        }
+        self.check_stop()
+    }
+
     /// Renames a plan.
     ///
     /// # Errors
@@ -66,9 +87,12 @@ impl Session {
     pub fn edit_plan(&self, id: &PlanId, edit: impl FnOnce(&mut Plan)) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.peek_plan(id)?;
+        let before = self.peek_plan(id)?;
+        let mut wanted = before.clone();
+        edit(&mut wanted);
+        Self::refuse(title_over("title", &before.title, &wanted.title, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
-        self.state().draft.edit_plan(read.as_ref(), id, edit);
+        self.state().draft.edit_plan(read.as_ref(), id, |it| *it = wanted);
         Ok(())
     }
 
@@ -83,9 +107,19 @@ impl Session {
     ) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        let title = self.peek_plan(id)?.title;
+        let title = match id.is_provisional() {
+            true => self.peek_plan(id)?.title,
+            false => self.read_plan(id)?.value.title,
+        };
         let read = if id.is_provisional() { None } else { Some(self.read_plan_details(id)?) };
-        self.state().draft.edit_plan_details(read.as_ref(), (id, &title), edit);
+        let before = self.peek_plan_details(id)?;
+        let mut wanted = before.clone();
+        edit(&mut wanted);
+        for (category, name) in &wanted.labels {
+            let old = before.labels.get(category).map_or("", String::as_str);
+            Self::refuse(title_over("name of the label", old, name, &self.facts().limits))?;
+        }
+        self.state().draft.edit_plan_details(read.as_ref(), (id, &title), |it| *it = wanted);
         Ok(())
     }
 
@@ -115,6 +149,7 @@ impl Session {
     pub fn create_bucket(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
         let plan = &*self.real(plan);
         self.check_writable()?;
+        Self::refuse(title_over("name", "", name, &self.facts().limits))?;
         let siblings = self.peek_buckets(plan)?;
         let last = siblings
             .iter()
@@ -138,9 +173,12 @@ impl Session {
     pub fn edit_bucket(&self, id: &BucketId, edit: impl FnOnce(&mut Bucket)) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.peek_bucket(id)?;
+        let before = self.peek_bucket(id)?;
+        let mut wanted = before.clone();
+        edit(&mut wanted);
+        Self::refuse(title_over("name", &before.name, &wanted.name, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
-        self.state().draft.edit_bucket(read.as_ref(), id, edit);
+        self.state().draft.edit_bucket(read.as_ref(), id, |it| *it = wanted);
         Ok(())
     }
 
@@ -172,9 +210,12 @@ impl Session {
     pub fn edit_task(&self, id: &TaskId, edit: impl FnOnce(&mut Task)) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
-        self.with_task(id, |_| ())?;
+        let before = self.peek_task(id)?;
+        let mut wanted = before.clone();
+        edit(&mut wanted);
+        Self::refuse(task_over(&before, &wanted, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
-        self.state().draft.edit_task(read.as_ref(), None, id, |it| edit(&mut it.task));
+        self.state().draft.edit_task(read.as_ref(), None, id, |it| it.task = wanted);
         Ok(())
     }
 
@@ -195,9 +236,14 @@ impl Session {
         } else {
             (Some(self.read_task(id)?), Some(self.read_details(id)?))
         };
+        let before = self.peek_details(id)?;
+        let mut wanted = before.clone();
+        edit(&mut wanted);
+        Self::refuse(details_over(&before, &wanted, &self.facts().limits))?;
+        self.count_text(details_bytes(&wanted).saturating_sub(details_bytes(&before)))?;
         self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |it| {
-            if let Some(details) = it.details.as_mut() {
-                edit(details);
+            if it.details.is_some() {
+                it.details = Some(wanted);
             }
         });
         Ok(())
@@ -232,6 +278,20 @@ impl Session {
             new.references.push((reference, Reference { alias, kind: None }));
         }
         let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
+        let limits = self.facts().limits;
+        let mut details = TaskDetails { description: new.description, ..TaskDetails::default() };
+        if let Some(kind) = new.preview_type {
+            details.preview_type = kind;
+        }
+        for (key, item) in keys.into_iter().zip(new.checklist) {
+            details.add_item(key.clone(), item.title);
+            details.checklist.entry(key).and_modify(|it| it.checked = item.checked);
+        }
+        details.references.extend(new.references);
+        Self::refuse(title_over("title", "", &new.title, &limits))?;
+        Self::refuse(assignees_over(new.assignees.len(), &limits))?;
+        Self::refuse(details_over(&TaskDetails::default(), &details, &limits))?;
+        self.count_text(details_bytes(&details) + new.title.len())?;
         let mut state = self.state();
         let id = state.draft.create_task(|id| {
             let mut task = Task::new(id, plan.clone(), new.title);
@@ -245,18 +305,7 @@ impl Session {
             task.conversation_thread = new.conversation_thread;
             task
         });
-        state.draft.edit_task(None, None, &id, |it| {
-            let details = it.details.get_or_insert_default();
-            details.description = new.description;
-            if let Some(kind) = new.preview_type {
-                details.preview_type = kind;
-            }
-            for (key, item) in keys.into_iter().zip(new.checklist) {
-                details.add_item(key.clone(), item.title);
-                details.checklist.entry(key).and_modify(|it| it.checked = item.checked);
-            }
-            details.references.extend(new.references);
-        });
+        state.draft.edit_task(None, None, &id, |it| it.details = Some(details));
         Ok(id)
     }
 

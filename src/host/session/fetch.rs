@@ -152,10 +152,15 @@ impl Session {
                 }
                 known().map(Response::User).ok_or_else(|| not_found("user", text))
             }
+            Query::MadeByAgent(id) => {
+                self.reach(id)?;
+                self.made_by_agent(id).map(Response::Agent)
+            }
+            Query::CountToday(entity, op) => self.count_today(*entity, *op).map(Response::Count),
             Query::Groups => self.peek_groups().map(Response::Groups),
             Query::Commit(_) => {
                 self.count_commit()?;
-                self.ask(query.clone())
+                self.ask_to_commit(query.clone())
             }
             Query::Members(group) => {
                 // Those of other groups are shown to nobody else either.

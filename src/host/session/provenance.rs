@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use crate::change::{Entity, Op};
+use crate::host::broker::{Query, Response};
 use crate::host::{Error, Failure, Session, StateFolder};
 use crate::journal::Journal;
 use crate::model::{PlanId, TaskId, link};
@@ -48,6 +49,12 @@ impl Session {
         if id.is_provisional() {
             return Ok(self.facts().agent.clone());
         }
+        if self.facts().remote {
+            return Ok(match self.ask(Query::MadeByAgent(id.clone()))? {
+                Response::Agent(agent) => agent,
+                _ => None,
+            });
+        }
         let Some(history) = self.history() else { return Ok(None) };
         let Some(journal) = history.journal()? else { return Ok(None) };
         let made = journal.made_by(&history.service, id.as_str());
@@ -79,6 +86,12 @@ impl Session {
     /// # Errors
     /// The journal can not be read.
     pub fn count_today(&self, entity: Entity, op: Op) -> Result<u64, Error> {
+        if self.facts().remote {
+            return Ok(match self.ask(Query::CountToday(entity, op))? {
+                Response::Count(count) => count,
+                _ => 0,
+            });
+        }
         let Some(history) = self.history() else { return Ok(0) };
         let Some(journal) = history.journal()? else { return Ok(0) };
         let facts = self.facts();

@@ -4,6 +4,7 @@
 //! was drafted on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::change::apply::{Ledger, Part, Seen, Target};
 use crate::change::read::ReadValue;
@@ -14,7 +15,7 @@ use crate::host::apply::request::{read_of, seen};
 use crate::host::broker::{Query, fetch, in_lanes};
 use crate::host::session::fetch::keep;
 use crate::model::snapshot::Snapshot;
-use crate::model::{BucketId, Plan, PlanId, TaskId, User, UserId, Versioned};
+use crate::model::{Board, BucketId, Plan, PlanId, TaskId, User, UserId, Versioned};
 use crate::wire::entity::Any;
 use crate::wire::{Decoded as _, Request, request};
 
@@ -31,6 +32,15 @@ struct Needs {
     buckets: BTreeMap<PlanId, BTreeSet<BucketId>>,
 }
 
+/// A read of another time, to be answered again.
+#[derive(Debug, Clone)]
+pub(crate) struct Reread {
+    /// The read.
+    pub(crate) read: Read,
+    /// The board that it was answered on, if that is known.
+    pub(crate) board: Option<Arc<Snapshot>>,
+}
+
 /// The board as it is now, as far as a run rests on it.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshed {
@@ -44,8 +54,8 @@ impl Needs {
     fn of(changes: &[Change], reads: &ReadSet, old: &Snapshot) -> Self {
         let mut needs = Self::default();
         changes.iter().for_each(|change| needs.add_change(change));
-        reads.iter().for_each(|read| needs.add_read(read, old));
-        needs.settle()
+        reads.iter().for_each(|read| needs.add_read(read, Some(old)));
+        needs
     }
 
     fn add_change(&mut self, change: &Change) {
@@ -77,14 +87,16 @@ impl Needs {
         }
     }
 
-    fn add_read(&mut self, read: &Read, old: &Snapshot) {
+    /// Adds what answers a read; `old` is the board that it was answered on, if that is known.
+    fn add_read(&mut self, read: &Read, old: Option<&Snapshot>) {
         match read {
             Read::Field(EntityId::Task(id), field) => {
                 self.add_task(id, old);
-                if field.is_in_details() && old.details(id).is_some() {
+                if field.is_in_details() && old.is_none_or(|old| old.details(id).is_some()) {
                     self.singles.insert(Target::Details(id.clone()));
                 }
-                if let Some(board) = field.board().filter(|board| old.place(id, *board).is_some()) {
+                let known = |board: &Board| old.is_none_or(|old| old.place(id, *board).is_some());
+                if let Some(board) = field.board().filter(known) {
                     self.singles.insert(Target::Place(id.clone(), board));
                 }
             }
@@ -93,12 +105,14 @@ impl Needs {
                 EntityId::PlanDetails(id) => {
                     self.singles.insert(Target::PlanDetails(id.clone()));
                 }
-                EntityId::Bucket(id) => {
-                    if let Some(bucket) = old.bucket(id) {
+                EntityId::Bucket(id) => match old.map(|old| old.bucket(id)) {
+                    Some(Some(bucket)) => {
                         let plan = bucket.value.plan.clone();
                         self.buckets.entry(plan).or_default().insert(id.clone());
                     }
-                }
+                    Some(None) => {}
+                    None => _ = self.singles.insert(Target::Bucket(id.clone())),
+                },
                 EntityId::Task(id) => self.add_task(id, old),
             },
             Read::TasksIn(plan, _) | Read::TasksNamed(plan, _) => {
@@ -108,7 +122,11 @@ impl Needs {
             Read::PlansNamed(_) => {
                 // That there is none, everybody within reach has to say; that there is one, it says
                 // itself.
-                let ReadValue::Ids(ids) = read.answer(old) else { return };
+                let answer = old.map(|old| read.answer(old));
+                let Some(ReadValue::Ids(ids)) = answer else {
+                    self.lists.insert(Read::Plans);
+                    return;
+                };
                 if ids.is_empty() {
                     self.lists.insert(Read::Plans);
                 }
@@ -126,9 +144,13 @@ impl Needs {
         }
     }
 
-    fn add_task(&mut self, id: &TaskId, old: &Snapshot) {
-        if let Some(task) = old.task(id) {
-            self.tasks.entry(task.value.plan.clone()).or_default().insert(id.clone());
+    fn add_task(&mut self, id: &TaskId, old: Option<&Snapshot>) {
+        match old.map(|old| old.task(id)) {
+            Some(Some(task)) => {
+                self.tasks.entry(task.value.plan.clone()).or_default().insert(id.clone());
+            }
+            Some(None) => {}
+            None => _ = self.singles.insert(Target::Task(id.clone())),
         }
     }
 
@@ -288,14 +310,17 @@ impl Session {
         &self,
         client: &Client,
         changes: &[Change],
+        others: Vec<Reread>,
     ) -> Result<Refreshed, Error> {
-        let (needs, old) = {
+        let (mut needs, old) = {
             let state = self.state();
             (Needs::of(changes, &state.reads, &state.snapshot), state.snapshot.clone())
         };
+        others.iter().for_each(|it| needs.add_read(&it.read, it.board.as_deref()));
+        let needs = needs.settle();
         let mut read = Refreshed::read(client, &self.facts().me.id, needs, &old).await?;
         if self.facts().scope.is_some() {
-            self.confine(client, &mut read.snapshot, &old).await?;
+            self.confine(client, &mut read, &old).await?;
         }
         read.snapshot.keep_newer(&old);
         Ok(read)
@@ -306,9 +331,10 @@ impl Session {
     async fn confine(
         &self,
         client: &Client,
-        now: &mut Snapshot,
+        read: &mut Refreshed,
         old: &Snapshot,
     ) -> Result<(), Error> {
+        let now = &mut read.snapshot;
         let unknown: Vec<PlanId> = now
             .plans_of_all()
             .into_iter()
@@ -329,6 +355,14 @@ impl Session {
                 old.plan(id).or(now.plan(id)).is_some_and(|plan| self.in_scope(&plan.value))
             })
             .collect();
+        // What has gone where the actor may not look is gone.
+        let tasks = now.tasks().filter(|task| !visible.contains(&task.value.plan));
+        let tasks = tasks.map(|task| EntityId::Task(task.value.id.clone()));
+        let buckets = now.buckets().filter(|bucket| !visible.contains(&bucket.value.plan));
+        let buckets = buckets.map(|bucket| EntityId::Bucket(bucket.value.id.clone()));
+        let plans = now.plans_of_all().into_iter().filter(|id| !visible.contains(id));
+        let gone = tasks.chain(buckets).chain(plans.map(EntityId::Plan));
+        read.gone.extend(gone.collect::<Vec<_>>());
         now.confine(|id| visible.contains(id));
         Ok(())
     }

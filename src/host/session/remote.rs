@@ -5,18 +5,21 @@
 //! what was really read. It can want what any script can want, and is judged like one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 
-use crate::change::{Change, ChangeSet, Edit, ReadSet, TaskBasis, TaskState, Write};
-use crate::host::broker::{PendingQuery, Query, Response};
+use crate::change::{Change, ChangeSet, Edit, EntityId, ReadSet, TaskBasis, TaskState, Write};
+use crate::host::broker::{Query, Response};
 use crate::host::error::Relayed;
-use crate::host::session::{Facts, State};
-use crate::host::{Error, Failure, Session, StopReason};
-use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
+use crate::host::session::{Asks, Facts, HostLink, State};
+use crate::host::{Error, Failure, Session, StopReason, View};
+use crate::model::snapshot::Snapshot;
+use crate::model::{
+    Bucket, BucketId, Limits, Plan, PlanId, Task, TaskDetails, TaskId, User, Versioned,
+};
 
 /// What a program there starts from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,14 +35,55 @@ pub(crate) struct Start {
     nonce: String,
     reads: u64,
     wishes: usize,
-    /// What was read of details that a program there would take for empty.
+    edit_bytes: usize,
+    limits: Limits,
+    view: View,
+    /// What is drafted already.
+    drafted: ChangeSet,
+    counts: Counts,
+    /// What provisional ids of earlier segments have become.
+    made: BTreeMap<String, String>,
+    /// What was read already of what the program is about, and details that it would take for
+    /// empty.
+    known: Known,
+}
+
+/// What was given so far: provisional ids, keys of checklist items, random numbers.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Counts {
+    created: usize,
+    keys: usize,
+    draws: u64,
+}
+
+/// Entities that were read, each with its tag.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Known {
+    plans: Vec<Versioned<Plan>>,
+    buckets: Vec<Versioned<Bucket>>,
+    tasks: Vec<Versioned<Task>>,
     details: Vec<(TaskId, Versioned<TaskDetails>)>,
+}
+
+/// A board with what is wanted of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Scene {
+    start: Start,
+    set: ChangeSet,
+}
+
+/// What a judge in another process needs to know: the segments of the run with the boards of their
+/// times, the present one last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Case {
+    scenes: Vec<Scene>,
 }
 
 /// What it has come to want, and what it has looked at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RemoteDraft {
     set: ChangeSet,
+    counts: Counts,
     reads: ReadSet,
     output: Vec<String>,
     warnings: Vec<String>,
@@ -48,56 +92,135 @@ pub(crate) struct RemoteDraft {
 /// A read that is asked for from there, with its answer.
 pub(crate) type Answer = Result<Response, Relayed>;
 
-/// What answers there: it is given each question in turn, and `None` ends it.
-pub(crate) fn session_of(start: Start) -> (Session, mpsc::Receiver<PendingQuery>) {
+/// Returns the session of a program there.
+pub(crate) fn session_of(start: Start, host: &HostLink) -> Session {
+    session_asking(start, 0, host)
+}
+
+/// Returns what judges there: the present board with the set that is judged, after the segments
+/// before it.
+pub(crate) fn session_of_case(case: Case, host: &HostLink) -> Option<(Session, ChangeSet)> {
+    let Case { mut scenes } = case;
+    let present = scenes.pop()?;
+    let session = session_asking(present.start, 0, host);
+    session.rest_on(&present.set);
+    let segments = scenes.into_iter().enumerate().map(|(n, scene)| {
+        let then = session_asking(scene.start, n + 1, host);
+        then.rest_on(&scene.set);
+        (then, Arc::new(scene.set))
+    });
+    let segments = segments.collect();
+    session.state().segments = segments;
+    Some((session, present.set))
+}
+
+fn zone_of(start: &Start) -> TimeZone {
     let named = start.zone.as_deref().and_then(|it| TimeZone::get(it).ok());
     let fixed = || Offset::from_seconds(start.offset).map_or(TimeZone::UTC, TimeZone::fixed);
+    named.unwrap_or_else(fixed)
+}
+
+fn session_asking(start: Start, segment: usize, host: &HostLink) -> Session {
     let facts = Facts {
         now: start.now,
-        zone: named.unwrap_or_else(fixed),
-        me: start.me,
-        agent: start.agent,
+        zone: zone_of(&start),
+        me: start.me.clone(),
+        agent: start.agent.clone(),
         beta: start.beta,
         // What may not be seen does not arrive there.
         scope: None,
         reads: start.reads,
         wishes: start.wishes,
+        edit_bytes: start.edit_bytes,
+        limits: start.limits,
         remote: true,
     };
-    let (questions, incoming) = mpsc::channel(1);
-    let session = Session::new(facts, start.nonce, questions, None);
-    for (id, details) in start.details {
-        session.state().snapshot.add_details(id, details);
-    }
-    (session, incoming)
-}
-
-/// Answers the questions of a session there, until its program has ended.
-pub(crate) fn relay(
-    mut questions: mpsc::Receiver<PendingQuery>,
-    mut exchange: impl FnMut(&Query) -> Option<Answer>,
-) {
-    while let Some(PendingQuery { ask, reply, .. }) = questions.blocking_recv() {
-        match exchange(&ask) {
-            Some(answer) => {
-                let answer = answer.map_err(|it| Error::Relayed(Box::new(it)));
-                drop(reply.send(answer));
-            }
-            None => drop(reply),
-        }
-    }
+    let (nonce, view) = (start.nonce.clone(), start.view);
+    let asks = Asks::Host(segment, Arc::clone(host));
+    let session = Session::asking(facts, nonce, asks, None);
+    session.begin_with(start);
+    session.seen(view)
 }
 
 impl Session {
+    /// Begins on the board of the host as it is now, with what is drafted there.
+    pub(crate) fn begin_with(&self, start: Start) {
+        self.begin_again();
+        self.rest_on(&start.drafted);
+        self.stop().clear();
+        let zone = zone_of(&start);
+        let mut state = self.state();
+        state.clock = Some((start.now, zone));
+        state.made = start.made;
+        state.count_from(start.counts);
+        state.snapshot = Snapshot::default();
+        let Known { plans, buckets, tasks, details } = start.known;
+        for plan in plans {
+            state.snapshot.add_plan(plan.value.id.clone(), plan);
+        }
+        for bucket in buckets {
+            state.snapshot.add_bucket(bucket.value.id.clone(), bucket);
+        }
+        for task in tasks {
+            state.snapshot.add_task(task.value.id.clone(), task);
+        }
+        for (id, details) in details {
+            state.snapshot.add_details(id, details);
+        }
+    }
+
     /// Returns what a program in another process starts from.
     pub(crate) fn remote_start(&self) -> Start {
+        let drafted = self.change_set();
+        Start { drafted: drafted.clone(), ..self.start_with(&drafted) }
+    }
+
+    /// Returns what judges a set in another process need to know.
+    pub(crate) fn case_of(&self, set: &ChangeSet) -> Case {
+        let scene = |session: &Self, set: &ChangeSet| Scene {
+            start: session.start_with(set),
+            set: set.clone(),
+        };
+        let mut scenes: Vec<Scene> =
+            self.segments().iter().map(|(then, set)| scene(then, set)).collect();
+        scenes.push(scene(self, set));
+        Case { scenes }
+    }
+
+    /// What was read of the entities that a set is about goes along: it will be asked for.
+    fn known_of(&self, set: &ChangeSet) -> Known {
+        let state = self.state();
+        let snapshot = &state.snapshot;
+        let bare = snapshot.details_of_bare().map(|(id, it)| (id.clone(), it.clone()));
+        let mut known = Known { details: bare.collect(), ..Known::default() };
+        let (mut plans, mut buckets) = (BTreeSet::new(), BTreeSet::new());
+        for change in set.changes() {
+            plans.extend([Some(change.plan()), change.moves_to()].into_iter().flatten().cloned());
+            match change.id() {
+                EntityId::Bucket(id) => _ = buckets.insert(id),
+                EntityId::Task(id) => {
+                    let task = snapshot.task(&id);
+                    buckets.extend(task.and_then(|task| task.value.bucket.clone()));
+                    known.tasks.extend(task.cloned());
+                    let details = snapshot.details(&id).cloned();
+                    known.details.extend(details.map(|details| (id, details)));
+                }
+                EntityId::Plan(_) | EntityId::PlanDetails(_) => {}
+            }
+        }
+        known.plans.extend(plans.iter().filter_map(|id| snapshot.plan(id).cloned()));
+        known.buckets.extend(buckets.iter().filter_map(|id| snapshot.bucket(id).cloned()));
+        known
+    }
+
+    fn start_with(&self, set: &ChangeSet) -> Start {
         let facts = self.facts();
         let (now, zone) = (self.now(), self.zone());
-        let details = {
+        let (nonce, made, counts) = {
             let state = self.state();
-            let known = state.snapshot.details_of_bare();
-            known.map(|(id, it)| (id.clone(), it.clone())).collect()
+            (state.draft.nonce().to_owned(), state.made.clone(), state.counts())
         };
+        let known = self.known_of(set);
         Start {
             now,
             zone: zone.iana_name().map(str::to_owned),
@@ -105,11 +228,33 @@ impl Session {
             me: facts.me.clone(),
             agent: facts.agent.clone(),
             beta: facts.beta,
-            nonce: self.state().draft.nonce().to_owned(),
+            nonce,
             reads: facts.reads,
             wishes: facts.wishes,
-            details,
+            edit_bytes: facts.edit_bytes,
+            limits: facts.limits,
+            view: self.view(),
+            drafted: ChangeSet::default(),
+            counts,
+            made,
+            known,
         }
+    }
+
+    /// Answers a judge in another process.
+    pub(crate) fn answer_judge(&self, segment: usize, ask: &Query) -> Answer {
+        if segment == 0 {
+            return self.answer_remote(ask);
+        }
+        match self.segments().get(segment - 1) {
+            Some((then, _)) => then.answer_remote(ask),
+            None => Err(Relayed::of(&Error::ReadOnly)),
+        }
+    }
+
+    /// Counts as read what a judge in another process has read.
+    pub(crate) fn count_all(&self, reads: ReadSet) {
+        self.state().reads.extend(reads.into_iter().filter(|read| !read.is_of_new()));
     }
 
     /// Answers a program in another process.
@@ -123,6 +268,7 @@ impl Session {
         let state = self.state();
         RemoteDraft {
             set,
+            counts: state.counts(),
             reads: state.reads.clone(),
             output: state.output.clone(),
             warnings: state.warnings.clone(),
@@ -146,6 +292,7 @@ impl Session {
         let set = ChangeSet::numbered(wanted.set.changes().to_vec());
         self.rest_on(&set);
         let mut state = self.state();
+        state.count_from(wanted.counts);
         state.reads.extend(wanted.reads.into_iter().filter(|read| !read.is_of_new()));
         state.output.extend(wanted.output);
         state.warnings.extend(wanted.warnings);
@@ -230,6 +377,16 @@ impl RemoteDraft {
 }
 
 impl State {
+    fn counts(&self) -> Counts {
+        Counts { created: self.draft.n_created(), keys: self.n_keys, draws: self.n_draws }
+    }
+
+    fn count_from(&mut self, counts: Counts) {
+        self.draft.count_from(counts.created);
+        self.n_keys = self.n_keys.max(counts.keys);
+        self.n_draws = self.n_draws.max(counts.draws);
+    }
+
     fn vouches_for(&self, change: &Change) -> bool {
         let nonce = self.draft.nonce();
         let is_new = |id: &str| id.contains(nonce);

@@ -144,9 +144,7 @@ mod effects {
     #[rhai_fn(volatile, return_raw)]
     pub fn warn(ctx: NativeCallContext, text: &str) -> Fallible<()> {
         let session = run_of(&ctx)?.session;
-        session.check_stop().or_raise(&session)?;
-        session.warn(text);
-        Ok(())
+        session.remark(text).or_raise(&session)
     }
 
     /// Ends the run for good: nothing is written, and nothing can catch it.

@@ -49,6 +49,9 @@ pub(crate) struct Verdicts {
     state: Mutex<(Option<usize>, Vec<Ruling>)>,
 }
 
+/// How many verdicts a policy gives at most; one for each of the most changes is less.
+const MAX_RULINGS: usize = 5_000;
+
 impl Verdicts {
     pub(crate) fn of(source: String, file: String, sources: Arc<Sources>) -> Self {
         Self { source, file, sources, ..Self::default() }
@@ -68,8 +71,13 @@ impl Verdicts {
         let same = |it: &Ruling| {
             (it.verdict, it.change, &it.reason) == (ruling.verdict, ruling.change, &ruling.reason)
         };
-        if !state.1.iter().any(same) {
+        if state.1.len() < MAX_RULINGS && !state.1.iter().any(same) {
             state.1.push(ruling);
+            if state.1.len() == MAX_RULINGS {
+                // What it goes on to say counts, whatever it is: it can only be stricter.
+                let reason = format!("it gives more than {MAX_RULINGS} verdicts");
+                state.1.push(Ruling::deny(&self.source, None, reason));
+            }
         }
     }
 

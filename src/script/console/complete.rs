@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use rhai::Dynamic;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{PlanId, TaskId};
 use crate::script::api::{Bucket, ChecklistItem, Date, Days, Group, Plan, Task, User};
@@ -13,14 +14,14 @@ use crate::script::console::tokens::{Piece, Token, tokens};
 use crate::script::lint::{Kind, kind_of};
 
 /// What is known of a variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     kind: Kind,
     of: Whose,
 }
 
 /// Which plan something belongs to, as far as that is known.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Whose {
     /// Nothing tells.
     #[default]
@@ -146,6 +147,11 @@ impl Known {
             return Self { kind: Kind::Any, of: Whose::Unknown };
         };
         Self { kind: Kind::Of(name.to_owned()), of }
+    }
+
+    /// A plan.
+    pub(crate) fn plan(id: PlanId) -> Self {
+        Self { kind: Kind::Of("Plan".to_owned()), of: Whose::Plan(id) }
     }
 
     fn list(item: Kind, of: Whose) -> Self {

@@ -1,9 +1,11 @@
 //! What is known of a value's type.
 
+use serde::{Deserialize, Serialize};
+
 use crate::script::catalog::{Form, Member, TYPES, catalog};
 
 /// What a value is, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     /// Anything.
     Any,

@@ -262,7 +262,7 @@ impl Maker {
         if depth > 4 {
             return self.value(2);
         }
-        match self.dice.below(16) {
+        match self.dice.below(19) {
             0 | 1 => {
                 self.pick(&["a", "b", "x", "a", "b", "x", "h_task", "h_plan", "h_new"]).to_owned()
             }
@@ -299,6 +299,15 @@ impl Maker {
                 };
                 format!("{name}({})", self.expression(depth + 1))
             }
+            15 => self.pointer(depth),
+            16 => {
+                let (inner, n) = (self.expression(depth + 1), self.pick(&["9", "400", "49_000"]));
+                format!("{{ let c = []; c.pad({n}, {inner}); c }}")
+            }
+            17 => {
+                let (one, two) = (self.expression(depth + 1), self.expression(depth + 1));
+                format!("[#{{ a: [{one}, #{{ b: {two} }}] }}, [[{one}]]]")
+            }
             _ => format!(
                 "switch {} {{ {} => {}, _ => {} }}",
                 self.expression(depth + 1),
@@ -306,6 +315,26 @@ impl Maker {
                 self.expression(depth + 1),
                 self.value(1)
             ),
+        }
+    }
+
+    /// A pointer to a function, with what it keeps.
+    fn pointer(&mut self, depth: usize) -> String {
+        let of = self.pick(&["Fn(\"helper\")", "Fn(\"abs\")", "|x| x", "|| a"]);
+        match self.dice.below(4) {
+            0 => of.to_owned(),
+            1 => format!("({of}).curry({})", self.expression(depth + 1)),
+            2 => {
+                let kept = self.expression(depth + 1);
+                format!("({of}).curry({kept}, {kept}, {kept}, {kept})")
+            }
+            _ => {
+                let kept = self.expression(depth + 1);
+                format!(
+                    "{{ let f = {of}; for i in 0..{} {{ f = f.curry(f, {kept}); }} f }}",
+                    self.pick(&["3", "20", "200"])
+                )
+            }
         }
     }
 

@@ -68,7 +68,10 @@ fn nothing_of_anyone_elses_is_taken() {
     let mine = [lost(0, (0, 0, false), &["known"])];
     for (there, expected) in [
         (on_board("a", (0, 0, false), "mei", SENT + 1), Match::Nothing),
-        (on_board("a", (0, 0, false), "rook", SENT - 60), Match::Nothing),
+        (on_board("a", (0, 0, false), "rook", SENT - 3600), Match::Nothing),
+        // Made before by hand, or ours by another clock.
+        (on_board("a", (0, 0, false), "rook", SENT - 60), Match::Unclear(vec!["a".into()])),
+        (on_board("a", (0, 1, false), "rook", SENT - 60), Match::Nothing),
         (on_board("known", (0, 0, false), "rook", SENT), Match::Nothing),
         // The service tells its time in whole seconds.
         (on_board("a", (0, 0, false), "rook", SENT), found("a")),

@@ -1,0 +1,158 @@
+//! What it costs that a script runs in a process of its own, against the same script in this one.
+//!
+//! Only ratios count: both are measured in one process, on one machine, in turn. It fails where a
+//! figure does not keep its bound, after all of them are printed.
+//! `cargo bench --bench scripts`
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use planwright::change::ChangeSet;
+use planwright::emulator::{Emulator, Options, Storage};
+use planwright::graph::{BaseUrl, Client, Secret};
+use planwright::host::{
+    Host, Judge, Program, Session, Start, Status, Stop, SystemClock, Watch, on_large_stack,
+};
+use planwright::journal::Purpose;
+use planwright::model::Limits;
+use planwright::policy::{Caps, Ruling};
+use planwright::script::worker::{prestart, set_program};
+use planwright::script::{Budget, Skill};
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+
+const ROOK: &str = "rook@bos.example";
+const TASKS: usize = 5_000;
+/// How often each is measured; the middle one counts.
+const TIMES: usize = 15;
+
+struct NoPolicies;
+
+impl Judge for NoPolicies {
+    fn judge(&self, _: &Session, _: &ChangeSet, _: &Start) -> Vec<Ruling> {
+        Vec::new()
+    }
+}
+
+fn main() {
+    set_program(env!("CARGO_BIN_EXE_planwright").into());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let host = host(&runtime);
+    let mut broken = Vec::new();
+    println!("a script in a process of its own, against the same script in this one:");
+    let short = |n: usize| format!("let n = {n}; n + 1");
+    let more = difference(&runtime, &host, short);
+    let line =
+        format!("a script that does nothing: {:.1} ms more (at most 8)", more.as_secs_f64() * 1e3);
+    check(more <= Duration::from_millis(8), line, &mut broken);
+    let long = |n: usize| {
+        format!(
+            "let n = {n}; for t in plan(\"Large\").tasks {{ n += t.title.len(); if t.percent_complete == 0 {{ n += 1; }} }} n"
+        )
+    };
+    let ratio = ratio(&runtime, &host, long);
+    let line = format!("a script over {TASKS} tasks: {ratio:.2} times as long (at most 1.3)");
+    check(ratio <= 1.3, line, &mut broken);
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+fn check(keeps: bool, line: String, broken: &mut Vec<String>) {
+    println!("  {line}");
+    if !keeps {
+        broken.push(line);
+    }
+}
+
+fn middle(mut all: Vec<Duration>) -> Duration {
+    all.sort();
+    all[all.len() / 2]
+}
+
+/// Measures both ways in turn, each time with another text, as nobody runs a script twice in one
+/// process.
+fn measured(
+    runtime: &Runtime,
+    host: &Host,
+    text: impl Fn(usize) -> String,
+) -> (Vec<Duration>, Vec<Duration>) {
+    let (mut there, mut here) = (Vec::new(), Vec::new());
+    for n in 0..TIMES {
+        // It starts while the workspace is read.
+        prestart(1);
+        std::thread::sleep(Duration::from_millis(50));
+        let text = text(n);
+        let began = Instant::now();
+        let skill = Skill::compile("s", "s", &text, &Arc::default()).unwrap();
+        run(runtime, host, skill.program(Map::new(), Budget::default()));
+        there.push(began.elapsed());
+        let began = Instant::now();
+        let program = on_large_stack("compile", || {
+            Skill::in_this_process("s", &text, Map::new(), Budget::default()).unwrap()
+        });
+        run(runtime, host, program.unwrap());
+        here.push(began.elapsed());
+    }
+    (there, here)
+}
+
+fn difference(runtime: &Runtime, host: &Host, text: impl Fn(usize) -> String) -> Duration {
+    let (there, here) = measured(runtime, host, text);
+    middle(there).saturating_sub(middle(here))
+}
+
+fn ratio(runtime: &Runtime, host: &Host, text: impl Fn(usize) -> String) -> f64 {
+    let (there, here) = measured(runtime, host, text);
+    middle(there).as_secs_f64() / middle(here).as_secs_f64()
+}
+
+fn run(runtime: &Runtime, host: &Host, program: Arc<dyn Program>) {
+    let start = Start {
+        purpose: Purpose::Run,
+        skill: "s".to_owned(),
+        skill_digest: None,
+        params: Value::Null,
+        agent: None,
+        force: false,
+        dry_run: true,
+    };
+    let report = runtime.block_on(host.run(start, program)).report;
+    assert_eq!(report.status, Status::NoChanges, "{:?}", report.error);
+}
+
+fn host(runtime: &Runtime) -> Host {
+    let options = Options::new(Storage::Memory, Arc::new(SystemClock));
+    let emulator = Emulator::open(options).unwrap();
+    emulator.seed_demo().unwrap();
+    let tasks: Vec<Value> =
+        (0..TASKS).map(|n| json!({ "title": format!("T{n}"), "bucket": "B" })).collect();
+    let plan = json!({ "title": "Large", "group": "BOS", "buckets": ["B"], "tasks": tasks });
+    emulator.seed(&json!({ "plans": [plan] }).to_string()).unwrap();
+    let url = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/v1.0", listener.local_addr().unwrap());
+        tokio::spawn(emulator.serve(listener, std::future::pending()));
+        url
+    });
+    let secret = Secret::new(format!("emulator:{ROOK}"));
+    Host {
+        client: Client::new(BaseUrl::parse(&url).unwrap(), &secret).unwrap(),
+        service: url,
+        clock: Arc::new(SystemClock),
+        zone: TimeZone::UTC,
+        caps: Caps::default(),
+        limits: Limits::default(),
+        max_reads: 5_000,
+        max_wishes: 2_000,
+        max_edit_bytes: 2 << 20,
+        time_limit: Duration::from_secs(60),
+        judge: Arc::new(NoPolicies),
+        quarantine: Duration::from_secs(60),
+        writes_per_second: None,
+        watch: Watch::default(),
+        state_folder: None,
+        interrupt: Arc::new(Stop::default()),
+    }
+}

@@ -1,0 +1,49 @@
+//! What a change is about: an entity of any kind, by its id.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BucketId, PlanId, TaskId};
+
+/// An entity, by what it is and its id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityId {
+    /// A plan.
+    Plan(PlanId),
+    /// The details of a plan, by the plan's id.
+    PlanDetails(PlanId),
+    /// A bucket.
+    Bucket(BucketId),
+    /// A task.
+    Task(TaskId),
+}
+
+impl EntityId {
+    /// Returns the id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Plan(id) | Self::PlanDetails(id) => id.as_str(),
+            Self::Bucket(id) => id.as_str(),
+            Self::Task(id) => id.as_str(),
+        }
+    }
+
+    /// Returns whether it stands for what the run is to create.
+    #[must_use]
+    pub fn is_provisional(&self) -> bool {
+        match self {
+            Self::Plan(id) | Self::PlanDetails(id) => id.is_provisional(),
+            Self::Bucket(id) => id.is_provisional(),
+            Self::Task(id) => id.is_provisional(),
+        }
+    }
+}
+
+impl fmt::Display for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,109 @@
+//! JSON of a report that stays readable for whatever reads it: below 4 MiB, with what was left out
+//! counted (design.md 2.6).
+
+use serde_json::{Map, Value};
+
+/// The largest JSON of a report, in bytes.
+pub(crate) const MAX_REPORT: usize = 4 << 20;
+
+/// Returns a report as JSON, shortened as far as it has to be; arrays that are cut have a sibling
+/// `…_left_out` with the number of items that are missing.
+pub(crate) fn report_text(report: &Value) -> String {
+    let whole = text(report);
+    if whole.len() < MAX_REPORT {
+        return whole;
+    }
+    // How much white space there is around it shows only when it is written.
+    let mut budget = MAX_REPORT / 2;
+    loop {
+        let fitted = text(&fit(report, budget));
+        if fitted.len() < MAX_REPORT {
+            return fitted;
+        }
+        budget /= 2;
+    }
+}
+
+fn text(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+        Value::Object(map) => {
+            map.iter().map(|(key, it)| key.len() + size(it) + 4).sum::<usize>() + 2
+        }
+        _ => 8,
+    }
+}
+
+fn fit(value: &Value, budget: usize) -> Value {
+    if size(value) <= budget {
+        return value.clone();
+    }
+    match value {
+        Value::String(text) => {
+            let end = text.floor_char_boundary(budget.min(text.len()));
+            Value::String(format!("{}…", text.get(..end).unwrap_or_default()))
+        }
+        Value::Array(items) => Value::Array(prefix(items, budget)),
+        Value::Object(map) => Value::Object(object(map, budget)),
+        other => other.clone(),
+    }
+}
+
+fn prefix(items: &[Value], budget: usize) -> Vec<Value> {
+    let (mut kept, mut used) = (Vec::new(), 0);
+    for item in items {
+        let item = fit(item, (budget / 4).max(1));
+        used += size(&item) + 1;
+        if used > budget {
+            break;
+        }
+        kept.push(item);
+    }
+    kept
+}
+
+fn object(map: &Map<String, Value>, budget: usize) -> Map<String, Value> {
+    let share = budget / map.len().max(1);
+    let is_small = |value: &&Value| size(value) <= share;
+    let small: usize = map.values().filter(is_small).map(size).sum();
+    let n_large = map.values().filter(|value| !is_small(value)).count();
+    let each = budget.saturating_sub(small) / n_large.max(1);
+    let mut fitted = Map::new();
+    for (key, value) in map {
+        let value_now = if is_small(&value) { value.clone() } else { fit(value, each) };
+        if let (Some(all), Some(kept)) = (value.as_array(), value_now.as_array())
+            && kept.len() < all.len()
+        {
+            fitted.insert(format!("{key}_left_out"), (all.len() - kept.len()).into());
+        }
+        fitted.insert(key.clone(), value_now);
+    }
+    fitted
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_fits_is_whole_and_what_does_not_says_what_is_missing() {
+        let small = json!({ "status": "denied", "changes": [1, 2, 3] });
+        assert_eq!(report_text(&small), text(&small));
+        let change = json!({ "title": "x".repeat(3000), "fields": { "a": "b".repeat(3000) } });
+        let long = "y".repeat(9 << 20);
+        let large = json!({ "status": "denied", "changes": vec![change; 5000], "error": long });
+        let fitted = report_text(&large);
+        assert!(fitted.len() < MAX_REPORT && fitted.len() > MAX_REPORT / 8, "{}", fitted.len());
+        let fitted: Value = serde_json::from_str(&fitted).unwrap();
+        assert_eq!(fitted["status"], "denied");
+        let kept = fitted["changes"].as_array().unwrap().len();
+        assert_eq!(fitted["changes_left_out"], 5000 - kept);
+    }
+}

@@ -1,0 +1,147 @@
+//! What a run decided on before its present board was read: in an earlier segment, or before the
+//! set was saved. A value that a script kept in a variable counts as much as one it reads again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::change::read::ReadValue;
+use crate::change::{Change, ChangeSet, EntityId, Field, Op, Read, ReadSet};
+use crate::host::apply::drift::Elsewhere;
+use crate::host::session::refresh::Reread;
+use crate::model::PlanId;
+use crate::model::snapshot::Snapshot;
+
+/// Reads with the answers that they had.
+#[derive(Debug, Clone)]
+pub(super) struct Grounds {
+    answers: BTreeMap<Read, Answer>,
+    /// The board that they were answered on; none of a set that was saved.
+    board: Option<Arc<Snapshot>>,
+    /// What the run itself has changed since, by id: nobody else's doing.
+    own: BTreeSet<String>,
+}
+
+/// The answer to a read at the time of the decision.
+#[derive(Debug, Clone)]
+enum Answer {
+    Whole(ReadValue),
+    Digest(String),
+}
+
+impl Grounds {
+    /// Returns what a segment is decided on.
+    pub(super) fn of_segment(reads: &ReadSet, board: &Snapshot) -> Self {
+        let answers = answers(reads, board)
+            .into_iter()
+            .map(|(read, answer)| (read, Answer::Whole(answer)))
+            .collect();
+        Self { answers, board: Some(Arc::new(board.clone())), own: BTreeSet::new() }
+    }
+
+    /// Leaves out what the run itself has changed by applying a set. `ids` are those that
+    /// provisional ones have become.
+    pub(super) fn without(&mut self, set: &ChangeSet, ids: &BTreeMap<String, String>) {
+        let real = |id: &str| ids.get(id).map_or_else(|| id.to_owned(), Clone::clone);
+        for change in set.changes() {
+            self.own.extend(change.takes_along.iter().map(ToString::to_string));
+            self.own.insert(real(change.id().as_str()));
+        }
+        let by_id: BTreeMap<EntityId, &Change> =
+            set.changes().iter().map(|change| (change.id(), change)).collect();
+        self.answers.retain(|read, _| match (&read, read.entity().and_then(|it| by_id.get(it))) {
+            (_, None) => true,
+            (_, Some(change)) if change.op() != Op::Update => false,
+            (Read::Field(_, field), Some(change)) => {
+                !change.sets(*field) && !follows_others(*field)
+            }
+            (Read::Entity(_), Some(_)) => false,
+            _ => true,
+        });
+    }
+
+    /// Returns what a set was decided on, to be saved with it.
+    pub(super) fn to_save(reads: &ReadSet, board: &Snapshot) -> Vec<(Read, String)> {
+        let digest = |(read, answer): (Read, ReadValue)| Some((read, answer.digest()?));
+        answers(reads, board).into_iter().filter_map(digest).collect()
+    }
+
+    /// Takes up what a saved set was decided on.
+    pub(super) fn of_saved(reads: Vec<(Read, String)>) -> Self {
+        let answers = reads.into_iter().map(|(read, digest)| (read, Answer::Digest(digest)));
+        Self { answers: answers.collect(), board: None, own: BTreeSet::new() }
+    }
+
+    /// Returns what has to be read again.
+    pub(super) fn rereads(&self) -> impl Iterator<Item = Reread> {
+        self.answers.keys().map(|read| Reread { read: read.clone(), board: self.board.clone() })
+    }
+
+    /// Returns the reads that somebody else has given another answer.
+    pub(super) fn moved(&self, now: &Snapshot) -> impl Iterator<Item = Elsewhere> {
+        let empty = Snapshot::default();
+        let moved = self.answers.iter().filter(|(read, answer)| {
+            let now = read.answer(now);
+            match answer {
+                Answer::Digest(digest) => now.digest().as_ref() != Some(digest),
+                Answer::Whole(answer) => self.not_own(now) != self.not_own(answer.clone()),
+            }
+        });
+        moved.map(move |(read, _)| Elsewhere {
+            read: read.clone(),
+            message: read.describe(self.board.as_deref().unwrap_or(&empty), now),
+            fields: Vec::new(),
+        })
+    }
+
+    /// Returns an answer without what the run itself has changed.
+    fn not_own(&self, mut answer: ReadValue) -> ReadValue {
+        if let ReadValue::Ids(ids) = &mut answer {
+            ids.retain(|id| !self.own.contains(id));
+        }
+        answer
+    }
+}
+
+/// Returns whether a field changes with others of its entity.
+const fn follows_others(field: Field) -> bool {
+    field.board().is_some()
+        || matches!(
+            field,
+            Field::CompletedDateTime
+                | Field::CompletedBy
+                | Field::LastModifiedDateTime
+                | Field::LastModifiedBy
+                | Field::OrderHint
+                | Field::PreviewType
+        )
+}
+
+fn answers(reads: &ReadSet, board: &Snapshot) -> BTreeMap<Read, ReadValue> {
+    let mut answers = BTreeMap::new();
+    for read in reads {
+        match (read, read.answer(board)) {
+            // That a plan of a title is there, it says itself.
+            (Read::PlansNamed(_), ReadValue::Ids(ids)) if !ids.is_empty() => {
+                for plan in ids.iter().filter_map(|id| PlanId::parse(id).ok()) {
+                    let read = Read::Field(EntityId::Plan(plan), Field::Title);
+                    let answer = read.answer(board);
+                    answers.insert(read, answer);
+                }
+            }
+            (_, ReadValue::Absent) => {}
+            (_, answer) => _ = answers.insert(read.clone(), answer),
+        }
+    }
+    answers
+}
+
+impl crate::host::run::Run<'_> {
+    /// Keeps what the present segment was decided on, which has been applied.
+    pub(super) fn keep_grounds(&mut self, set: &ChangeSet) {
+        let grounds = Grounds::of_segment(&self.drafted_on, &self.session.state().snapshot);
+        self.grounds.push(grounds);
+        for grounds in &mut self.grounds {
+            grounds.without(set, &self.made);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A script that compiles, as the host knows it: its text, and what came of compiling it. No line
+//! of it ever runs in the host's process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::host::Failure;
+use crate::script::engine::Kind;
+use crate::script::worker::{Worker, give_back, take};
+
+/// What is compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    /// What it is there for.
+    pub(crate) kind: Kind,
+    /// Its file, as messages name it.
+    pub(crate) file: String,
+    /// Its text.
+    pub(crate) text: String,
+    /// The libraries that it may import, by path.
+    pub(crate) libraries: BTreeMap<String, String>,
+}
+
+/// What compiling tells of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Outline {
+    /// The libraries that it imports, directly or not.
+    pub(crate) imports: BTreeSet<String>,
+    /// Its functions.
+    pub(crate) functions: Vec<Function>,
+}
+
+/// A function of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Function {
+    /// Its name.
+    pub(crate) name: String,
+    /// The number of its parameters.
+    pub(crate) n_params: usize,
+}
+
+/// A script that compiles.
+#[derive(Debug, Clone)]
+pub(crate) struct Code {
+    source: Arc<Source>,
+    outline: Arc<Outline>,
+    digest: String,
+}
+
+impl Code {
+    /// Compiles a script, in a process for scripts of its kind.
+    ///
+    /// # Errors
+    /// The script is wrong, or the system gives no process.
+    pub(crate) fn compile(
+        kind: Kind,
+        file: &str,
+        text: &str,
+        libraries: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        let (file, text) = (file.to_owned(), text.to_owned());
+        let source = Arc::new(Source { kind, file, text, libraries: libraries.clone() });
+        let mut worker = take(&source)?;
+        let compiled = worker.compile(&source);
+        give_back(worker);
+        let outline = Arc::new(compiled?.1);
+        let digest = digest(&source.text, &outline.imports, libraries);
+        Ok(Self { source, outline, digest })
+    }
+
+    /// Returns a process that has compiled it, with its number there.
+    ///
+    /// # Errors
+    /// The system gives no process.
+    pub(crate) fn worker(&self) -> Result<(Worker, usize), Failure> {
+        let mut worker = take(&self.source)?;
+        let (at, _) = worker.compile(&self.source)?;
+        Ok((worker, at))
+    }
+
+    /// Returns what is compiled.
+    pub(crate) const fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Returns its functions.
+    pub(crate) fn functions(&self) -> &[Function] {
+        &self.outline.functions
+    }
+
+    /// Returns `sha256:…` over its text and all it imports.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Returns whether compiling these texts would come to the same.
+    pub(crate) fn is_of(&self, text: &str, libraries: &BTreeMap<String, String>) -> bool {
+        let imports = &self.outline.imports;
+        imports.iter().all(|path| libraries.contains_key(path))
+            && self.digest == digest(text, imports, libraries)
+    }
+}
+
+fn digest(text: &str, imports: &BTreeSet<String>, libraries: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(text.as_bytes());
+    for path in imports {
+        let text = libraries.get(path).map(String::as_str).unwrap_or_default();
+        hash.update(format!("\0{path}\0{text}").as_bytes());
+    }
+    format!("sha256:{:x}", hash.finalize())
+}

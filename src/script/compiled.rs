@@ -1,0 +1,157 @@
+//! A script as the engine has it, in the process that runs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use rhai::{AST, Dynamic, EvalAltResult, Scope};
+use serde_json::Value;
+
+use crate::host::{Failure, Session, on_large_stack};
+use crate::script::api::Run;
+use crate::script::budget::{Budget, Meter};
+use crate::script::check::{InPlace, in_place_call, nesting};
+use crate::script::code::{Function, Outline, Source};
+use crate::script::convert::{from_json, to_json};
+use crate::script::coverage::Coverage;
+use crate::script::diagnose::{Sources, explain};
+use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
+use crate::script::library::{Library, file_of};
+use crate::script::policy::wrong_hooks;
+
+/// A script that was compiled with everything it imports.
+#[derive(Debug, Clone)]
+pub(crate) struct Compiled {
+    pub(crate) ast: Arc<AST>,
+    /// The libraries that it imports, directly or not.
+    pub(crate) imports: BTreeSet<String>,
+    /// How deep statements and expressions nest in all of it.
+    nesting: usize,
+    /// Its file, for messages.
+    pub(crate) file: String,
+    pub(crate) sources: Arc<Sources>,
+}
+
+impl Compiled {
+    /// Compiles a script. Runs no line of it, but the top level of what it imports, which can
+    /// reach nothing yet.
+    pub(crate) fn of(source: &Source) -> Result<Self, Failure> {
+        let Source { kind, file, text, libraries } = source;
+        let mut constants = Scope::new();
+        if *kind == Kind::Skill {
+            constants.push_constant("params", rhai::Map::new());
+        }
+        let compiled = Self::new(*kind, file, text, &Arc::new(libraries.clone()), &constants)?;
+        if *kind == Kind::Policy {
+            wrong_hooks(&compiled).map_or(Ok(()), Err)?;
+        }
+        Ok(compiled)
+    }
+
+    /// Compiles a script in which these constants are known.
+    ///
+    /// Compiles on a thread of its own: deep source needs a large stack.
+    pub(crate) fn new(
+        kind: Kind,
+        file: &str,
+        text: &str,
+        libraries: &Arc<BTreeMap<String, String>>,
+        constants: &Scope<'static>,
+    ) -> Result<Self, Failure> {
+        let (file, text) = (file.to_owned(), text.to_owned());
+        let (libraries, constants) = (Arc::clone(libraries), constants.clone());
+        let compile = move || Self::here(kind, &file, &text, &libraries, &constants);
+        on_large_stack("planwright-compile", compile)?
+    }
+
+    fn here(
+        kind: Kind,
+        file: &str,
+        text: &str,
+        libraries: &Arc<BTreeMap<String, String>>,
+        constants: &Scope<'_>,
+    ) -> Result<Self, Failure> {
+        let mut sources: Sources =
+            libraries.iter().map(|(path, text)| (file_of(path), text.clone())).collect();
+        sources.insert(file.to_owned(), text.to_owned());
+        if text.len() > MAX_SOURCE {
+            return Err(Failure {
+                code: "budget".into(),
+                message: format!("{file} is larger than {MAX_SOURCE} bytes"),
+                ..Failure::default()
+            });
+        }
+        let library = Library::new(Arc::clone(libraries));
+        let used = library.used();
+        let mut engine = for_compiling(kind);
+        engine.set_module_resolver(library);
+        let compiled = engine.compile_into_self_contained(constants, text);
+        let mut ast = compiled.map_err(|error| explain(&error, None, file, &sources))?;
+        ast.set_source(file);
+        if let Some(InPlace { property, function, at }) = in_place_call(&ast) {
+            let error = EvalAltResult::ErrorNonPureMethodCallOnConstant(function, at);
+            let mut failure = explain(&error, None, file, &sources);
+            failure.hint = Some(format!("copy it first: `let copy = it.{property};`"));
+            return Err(failure);
+        }
+        let used = used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (imports, nesting) = (used.names, used.nesting.max(nesting(&ast)));
+        let (ast, file, sources) = (Arc::new(ast), file.to_owned(), Arc::new(sources));
+        Ok(Self { ast, imports, nesting, file, sources })
+    }
+
+    /// Returns what the host is told of it.
+    pub(crate) fn outline(&self) -> Outline {
+        let functions = self
+            .ast
+            .iter_functions()
+            .map(|it| Function { name: it.name.to_owned(), n_params: it.params.len() });
+        Outline { imports: self.imports.clone(), functions: functions.collect() }
+    }
+}
+
+/// Runs a compiled skill on a session; on the thread that is to hold all it makes.
+pub(crate) fn run(
+    skill: &Compiled,
+    params: &Value,
+    budget: Budget,
+    session: &Session,
+    coverage: Option<&Arc<Coverage>>,
+) -> Result<Value, Failure> {
+    if skill.nesting > budget.expression_depth {
+        return Err(Failure {
+            code: "budget".into(),
+            message: format!(
+                "{} nests its expressions {} deep: over its expression depth budget of {}",
+                skill.file, skill.nesting, budget.expression_depth
+            ),
+            ..Failure::default()
+        });
+    }
+    let meter = Meter::new(budget, session);
+    let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
+    let mut engine = for_running(Kind::Skill, session, &meter, tag);
+    if let Some(coverage) = coverage {
+        coverage.watch(&mut engine, &skill.file);
+    }
+    let mut scope = Scope::new();
+    scope.push_constant_dynamic("params", from_json(params));
+    meter.start();
+    let result = engine.eval_ast_with_scope::<Dynamic>(&mut scope, &skill.ast);
+    let outcome = match (result, session.stop().reason()) {
+        // A script that swallowed a stop is stopped all the same.
+        (Ok(_), Some(reason)) => {
+            let error = EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
+            Err(explain(&error, Some(&reason), &skill.file, &skill.sources))
+        }
+        (Ok(value), None) => to_json(&value).map_err(|message| Failure {
+            code: "script".into(),
+            message,
+            hint: Some("the last value of a skill is its result: return data, or `()`".into()),
+            ..Failure::default()
+        }),
+        (Err(error), reason) => Err(explain(&error, reason.as_ref(), &skill.file, &skill.sources)),
+    };
+    drop(scope);
+    drop(engine);
+    outcome
+}

@@ -1,0 +1,318 @@
+//! What lives on from line to line, in the process that runs them: variables, functions and imports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use rhai::{AST, Dynamic, Engine, Expr, Position, Scope, Stmt, Token as EngineToken};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::host::{Failure, Session, StopReason};
+use crate::model::PlanId;
+use crate::script::Budget;
+use crate::script::api::{Bucket, Plan, Run, Task, User};
+use crate::script::budget::Meter;
+use crate::script::check::{InPlace, in_place_call, nesting};
+use crate::script::console::complete::Known;
+use crate::script::console::{FILE, LAST, Shown, uses_of_last};
+use crate::script::convert::{from_json, to_json};
+use crate::script::diagnose::{Sources, explain};
+use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
+use crate::script::library::{Library, file_of};
+use crate::script::memory::held_by_this_thread;
+
+/// A line to run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LineOrder {
+    /// The line.
+    pub(crate) text: String,
+    /// The libraries that can be imported, by path.
+    pub(crate) libraries: BTreeMap<String, String>,
+    /// What earlier lines have imported: alias and path.
+    pub(crate) imports: BTreeMap<String, String>,
+    /// The plans that have been given a name since the last line.
+    pub(crate) plans: BTreeMap<String, PlanId>,
+    /// What is the last result by now, if that came from elsewhere.
+    pub(crate) last: Option<Value>,
+}
+
+/// The result of a line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Lined {
+    /// What it came to.
+    pub(crate) result: Result<Shown, Failure>,
+    /// What is known of the variables, by name.
+    pub(crate) kinds: BTreeMap<String, Known>,
+    /// The names of the functions that lines have made.
+    pub(crate) functions: BTreeSet<String>,
+    /// What it has imported: alias and path.
+    pub(crate) imports: BTreeMap<String, String>,
+    /// The libraries that this leads to.
+    pub(crate) used: BTreeSet<String>,
+    /// Whether it came to something.
+    pub(crate) has_value: bool,
+}
+
+/// What lives on from line to line.
+#[derive(Debug)]
+pub(crate) struct Variables {
+    scope: Scope<'static>,
+    functions: AST,
+    /// The memory that variables and functions hold, in bytes.
+    held: i64,
+}
+
+impl Variables {
+    /// Begins with nothing.
+    pub(crate) fn new() -> Self {
+        let mut scope = Scope::new();
+        scope.push_dynamic(LAST, Dynamic::UNIT);
+        Self { scope, functions: AST::empty(), held: 0 }
+    }
+
+    /// Runs a line; on the thread that holds what lives on.
+    pub(crate) fn run(&mut self, order: LineOrder, session: &Session, budget: Budget) -> Lined {
+        let LineOrder { text, libraries, imports, plans, last } = order;
+        for (name, id) in plans {
+            self.scope.set_or_push(&name, Dynamic::from(Plan { session: session.clone(), id }));
+        }
+        if let Some(last) = last {
+            self.scope.set_or_push(LAST, from_json(&last));
+        }
+        let (before, held) = (self.scope.len(), held_by_this_thread());
+        let mut new = (BTreeMap::new(), BTreeSet::new());
+        let outcome = self.evaluate((&text, &Arc::new(libraries), &imports), session, budget);
+        let has_value = outcome.as_ref().is_ok_and(|(value, ..)| !value.is_unit());
+        let result = outcome.map(|(value, imports, used)| {
+            new = (imports, used);
+            let shown = shown(&value);
+            if !value.is_unit() {
+                self.scope.set_or_push(LAST, value);
+            }
+            shown
+        });
+        if result.is_err() {
+            self.scope.rewind(before);
+        }
+        self.tidy_up();
+        // What lives on counts for the lines to come.
+        self.held += held_by_this_thread() - held;
+        let known = |(name, _, value): (&str, bool, &Dynamic)| (name.to_owned(), Known::of(value));
+        let named = self.functions.iter_functions().map(|function| function.name.to_owned());
+        Lined {
+            result,
+            kinds: self.scope.iter_raw().map(known).collect(),
+            functions: named.filter(|name| !name.starts_with("anon$")).collect(),
+            imports: new.0,
+            used: new.1,
+            has_value,
+        }
+    }
+
+    fn evaluate(
+        &mut self,
+        (line, texts, imports): (&str, &Arc<BTreeMap<String, String>>, &BTreeMap<String, String>),
+        session: &Session,
+        budget: Budget,
+    ) -> Result<Evaluated, Failure> {
+        let imported = compile(texts, &prefix(imports), FILE)?;
+        let compiled = compile(texts, line, FILE)?;
+        let deepest = nesting(&compiled.ast);
+        if deepest > budget.expression_depth {
+            return Err(Failure {
+                code: "budget".into(),
+                message: format!(
+                    "the line nests its expressions {deepest} deep: over its expression depth budget of {}",
+                    budget.expression_depth
+                ),
+                ..Failure::default()
+            });
+        }
+        let ast = self.functions.merge(&imported.ast).merge(&compiled.ast);
+        let meter = Meter::new(budget, session);
+        let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
+        let engine = for_running(Kind::Skill, session, &meter, tag);
+        meter.start_holding(self.held);
+        let result = engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &ast);
+        let failed = |error: &rhai::EvalAltResult, stop: Option<&StopReason>| {
+            explain(error, stop, FILE, &compiled.sources)
+        };
+        let value = match (result, session.stop().reason()) {
+            (Ok(value), None) => value,
+            (Ok(_), Some(reason)) => {
+                let error =
+                    rhai::EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
+                return Err(failed(&error, Some(&reason)));
+            }
+            (Err(error), reason) => return Err(failed(&error, reason.as_ref())),
+        };
+        self.functions = self.functions.merge(&compiled.ast.clone_functions_only());
+        Ok((value, imports_of(&compiled.ast), compiled.used))
+    }
+
+    /// Leaves one variable of each name, the newest.
+    fn tidy_up(&mut self) {
+        let names: BTreeSet<&str> = self.scope.iter_raw().map(|it| it.0).collect();
+        if names.len() < self.scope.len() {
+            let mut kept: Vec<(String, Dynamic)> = Vec::new();
+            let all: Vec<_> = std::mem::take(&mut self.scope).into_iter().collect();
+            for (name, value, _) in all.into_iter().rev() {
+                if !kept.iter().any(|it| it.0 == name) {
+                    kept.push((name, value));
+                }
+            }
+            for (name, value) in kept.into_iter().rev() {
+                if value.is_read_only() {
+                    self.scope.push_constant_dynamic(name, value);
+                } else {
+                    self.scope.push_dynamic(name, value);
+                }
+            }
+        }
+    }
+}
+
+/// A value, with what led to it.
+type Evaluated = (Dynamic, BTreeMap<String, String>, BTreeSet<String>);
+
+/// Returns whether a line compiles with what it may import.
+pub(crate) fn compiles(
+    line: &str,
+    libraries: &Arc<BTreeMap<String, String>>,
+) -> Result<(), Failure> {
+    compile(libraries, line, FILE).map(drop)
+}
+
+/// The imports of earlier lines.
+pub(crate) fn prefix(imports: &BTreeMap<String, String>) -> String {
+    imports.iter().map(|(alias, path)| format!("import \"{path}\" as {alias};\n")).collect()
+}
+
+struct Compiled {
+    ast: AST,
+    used: BTreeSet<String>,
+    sources: Sources,
+}
+
+/// Compiles a line with what it imports.
+fn compile(
+    texts: &Arc<BTreeMap<String, String>>,
+    line: &str,
+    file: &str,
+) -> Result<Compiled, Failure> {
+    if line.len() > MAX_SOURCE {
+        return Err(Failure {
+            code: "budget".into(),
+            message: format!("the line is larger than {MAX_SOURCE} bytes"),
+            ..Failure::default()
+        });
+    }
+    let mut sources: Sources =
+        texts.iter().map(|(path, text)| (file_of(path), text.clone())).collect();
+    sources.insert(file.to_owned(), line.to_owned());
+    let library = Library::new(Arc::clone(texts));
+    let used = library.used();
+    let mut engine = engine_for(line);
+    engine.set_module_resolver(library);
+    let mut ast = engine
+        .compile_into_self_contained(&Scope::new(), line)
+        .map_err(|error| explain(&error, None, file, &sources))?;
+    ast.set_source(file);
+    if let Some(InPlace { property, function, at }) = in_place_call(&ast) {
+        let error = rhai::EvalAltResult::ErrorNonPureMethodCallOnConstant(function, at);
+        let mut failure = explain(&error, None, file, &sources);
+        failure.hint = Some(format!("copy it first: `let copy = it.{property};`"));
+        return Err(failure);
+    }
+    let used = used.lock().unwrap_or_else(PoisonError::into_inner).names.clone();
+    Ok(Compiled { ast, used, sources })
+}
+
+/// Builds an engine that compiles a line: variables of earlier lines are known when it runs, and
+/// `_` is one of them.
+fn engine_for(line: &str) -> Engine {
+    let mut engine = for_compiling(Kind::Skill);
+    engine.set_strict_variables(false);
+    let places: BTreeSet<Position> =
+        uses_of_last(line).into_iter().filter_map(|at| position(line, at)).collect();
+    if !places.is_empty() {
+        #[expect(deprecated, reason = "that is how the engine marks what may change")]
+        engine.on_parse_token(move |token, at, _| match token {
+            EngineToken::Underscore if places.contains(&at) => {
+                EngineToken::Identifier(Box::new(LAST.into()))
+            }
+            token => token,
+        });
+    }
+    engine
+}
+
+fn position(line: &str, at: usize) -> Option<Position> {
+    let before = line.get(..at)?;
+    let n = u16::try_from(before.matches('\n').count() + 1).ok()?;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some(Position::new(n, u16::try_from(column).ok()?))
+}
+
+fn imports_of(ast: &AST) -> BTreeMap<String, String> {
+    let import = |it: &Stmt| match it {
+        Stmt::Import(it, _) => match &it.0 {
+            Expr::StringConstant(path, _) if !it.1.name.is_empty() => {
+                Some((it.1.name.to_string(), path.to_string()))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    ast.statements().iter().filter_map(import).collect()
+}
+
+/// Takes the value of a script apart.
+fn shown(value: &Dynamic) -> Shown {
+    if value.is_unit() {
+        return Shown::Nothing;
+    }
+    if let Some(it) = value.read_lock::<Task>() {
+        return Shown::Task(it.session.real(&it.id).into_owned());
+    }
+    if let Some(it) = value.read_lock::<Bucket>() {
+        return Shown::Bucket(it.session.real(&it.id).into_owned());
+    }
+    if let Some(it) = value.read_lock::<Plan>() {
+        return Shown::Plan(it.session.real(&it.id).into_owned());
+    }
+    if let Some(it) = value.read_lock::<User>() {
+        return Shown::User(it.id.clone());
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return Shown::Text(text.to_string());
+    }
+    if let Ok(items) = value.as_array_ref()
+        && !items.is_empty()
+    {
+        if let Some(all) = each(&items, |it: &Task| it.session.real(&it.id).into_owned()) {
+            return Shown::Tasks(all);
+        }
+        if let Some(all) = each(&items, |it: &Bucket| it.session.real(&it.id).into_owned()) {
+            return Shown::Buckets(all);
+        }
+        if let Some(all) = each(&items, |it: &Plan| it.session.real(&it.id).into_owned()) {
+            return Shown::Plans(all);
+        }
+        if let Some(all) = each(&items, |it: &User| it.id.clone()) {
+            return Shown::Users(all);
+        }
+    }
+    match to_json(value) {
+        Ok(data) => Shown::Data(data),
+        Err(_) if value.is_fnptr() => Shown::Other("a function".to_owned()),
+        Err(why) => Shown::Other(why),
+    }
+}
+
+fn each<T: Clone + Send + Sync + 'static, R>(
+    items: &[Dynamic],
+    of: impl Fn(&T) -> R,
+) -> Option<Vec<R>> {
+    items.iter().map(|it| it.read_lock::<T>().map(|it| of(&it))).collect()
+}

@@ -1,0 +1,128 @@
+//! What the host and a worker say to each other. A frame is its length, four bytes, the lowest
+//! first, and JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::change::{ChangeSet, ReadSet};
+use crate::host::broker::Query;
+use crate::host::session::remote::{Answer, Case, RemoteDraft, Start};
+use crate::host::{Failure, Start as RunStart};
+use crate::policy::Ruling;
+use crate::script::budget::Budget;
+use crate::script::code::{Outline, Source};
+use crate::script::console::line::{LineOrder, Lined};
+use crate::script::lint::{Finding, Role};
+use crate::script::testing::{Meddling, Wanted};
+use crate::script::worker::confine::Walls;
+
+/// The largest frame: a list of a plan as full as it can be takes a tenth.
+const MAX_FRAME: usize = 16 << 20;
+
+/// What the host says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Order {
+    /// Compile this; it gets the next number, from 0.
+    Compile(Source),
+    /// Check this, as far as it can be without running it.
+    Check(Role, Source),
+    /// Run a skill, by its number.
+    Run { at: usize, start: Start, params: Value, budget: Budget, covered: bool },
+    /// Compile a line with what it may import; whether it does is all that is asked.
+    CompileLine(String, BTreeMap<String, String>),
+    /// Run a line of a person's.
+    Line { line: LineOrder, start: Start, budget: Budget },
+    /// Stop the line that is run.
+    Stop,
+    /// Judge a change set by these policies: their numbers and names.
+    Judge { case: Case, run: RunStart, policies: Vec<(usize, String)>, budget: Budget },
+    /// Play a test of a file, by its number.
+    Play { at: usize, test: String, start: Start },
+    /// What was asked for.
+    Answer(Answer),
+    /// What came of something on the stage of a test.
+    Staged(Result<Value, Failure>),
+}
+
+/// What a worker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Word {
+    /// It is ready, behind these walls.
+    Confined(Walls),
+    Compiled(Result<Outline, Failure>),
+    Checked(Vec<Finding>),
+    /// It reads: from the board of a segment, from 1, or from the present one.
+    Query(usize, Query),
+    /// It acts on the stage of a test.
+    Stage(Box<Call>),
+    /// A line was printed.
+    Printed(String),
+    /// A skill has ended.
+    Done {
+        result: Result<Value, Failure>,
+        wanted: Box<RemoteDraft>,
+        covered: Lines,
+    },
+    /// A line has ended.
+    Lined(Box<Lined>, Box<RemoteDraft>),
+    /// A policy has judged.
+    Judged(Vec<Ruling>, ReadSet),
+    /// A test has ended.
+    Played(Result<(), Failure>),
+}
+
+/// Lines that were run, by file.
+pub(super) type Lines = BTreeMap<String, BTreeSet<usize>>;
+
+/// What a test does on its stage.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Call {
+    Seed(Map<String, Value>),
+    Demo,
+    /// The moment, the zone's name if it has one, and its seconds ahead of UTC.
+    SetClock(jiff::Timestamp, Option<String>, i32),
+    Run(Wanted),
+    Apply(String, ChangeSet),
+    Meddle {
+        task: crate::model::TaskId,
+        details: bool,
+        body: Value,
+        when: Meddling,
+    },
+}
+
+/// Returns a value as a frame.
+pub(super) fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, value)?;
+    let length = u32::try_from(frame.len() - 4).ok().filter(|it| *it as usize <= MAX_FRAME);
+    let length = length.ok_or(io::ErrorKind::InvalidData)?;
+    frame.splice(..4, length.to_le_bytes());
+    Ok(frame)
+}
+
+/// Writes a frame.
+pub(super) fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    to.write_all(&frame(value)?)?;
+    to.flush()
+}
+
+/// Reads a frame; `None` at the end.
+pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    if let Err(error) = from.read_exact(&mut length) {
+        let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+        return if is_end { Ok(None) } else { Err(error) };
+    }
+    let length = u32::from_le_bytes(length);
+    if length as usize > MAX_FRAME {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    from.take(u64::from(length)).read_to_end(&mut bytes)?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
