@@ -25,6 +25,7 @@ mod board;
 mod bucket;
 mod change;
 mod checklist;
+mod compare;
 mod date;
 mod given;
 mod people;
@@ -36,7 +37,8 @@ mod text;
 pub(crate) use bucket::Bucket;
 pub(crate) use change::{ChangeView, Changes, RunView, Verdicts};
 pub(crate) use checklist::ChecklistItem;
-pub(crate) use date::{Date, Days, is_date_only};
+pub(crate) use compare::install as install_comparisons;
+pub(crate) use date::{Date, Days, day_of_text, is_date_only};
 pub(crate) use people::{Group, User};
 pub(crate) use plan::Plan;
 pub(crate) use task::Task;
@@ -74,6 +76,7 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
         people::add(&mut module);
         date::add(&mut module);
         text::add(&mut module);
+        compare::add(&mut module);
         beta::add_reads(&mut module);
         match kind {
             Kind::Policy => change::add(&mut module),
@@ -182,6 +185,11 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
         name if name.ends_with("::User") => "a User",
         name if name.ends_with("::Date") => "a Date",
         name if name.ends_with("::Days") => "a number of days",
+        name if name.ends_with("::Group") => "a Group",
+        name if name.ends_with("::ChecklistItem") => "a checklist item",
+        name if name.ends_with("::ChangeView") => "a Change",
+        name if name.ends_with("::Changes") => "Changes",
+        name if name.ends_with("::RunView") => "a Run",
         _ => "something else",
     }
 }

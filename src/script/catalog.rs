@@ -280,6 +280,10 @@ fn read(
     } else {
         (full_name, Form::Operator)
     };
+    // What any two values can be compared by belongs to no type.
+    if form == Form::Operator && params.first().is_some_and(|it| it.kind == "any") {
+        return;
+    }
     let is_method = params.first().is_some_and(|it| own(it) || full_name == "replace");
     let on = (is_method || form != Form::Function).then(|| params.remove(0).kind);
     members.push(Member {

@@ -216,7 +216,8 @@ fn syntax(kind: &ParseErrorType) -> String {
 fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
     match kind {
         ParseErrorType::VariableUndefined(_) => Some(
-            "functions do not see the variables outside of them: pass what they need".to_owned(),
+            "functions see the constants at the top of their file, but no variables: make it a `const` there, or pass it"
+                .to_owned(),
         ),
         ParseErrorType::AssignmentToInvalidLHS(_) => Some(
             "what a function returns is named first: `let it = …; it.priority = 1;`".to_owned(),

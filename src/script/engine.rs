@@ -11,7 +11,7 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
 };
-use rhai::{Dynamic, Engine, Module, OptimizationLevel};
+use rhai::{ASTFlags, Dynamic, Engine, EvalContext, Module, OptimizationLevel, Scope, Stmt};
 
 use crate::host::Session;
 use crate::script::api;
@@ -48,6 +48,49 @@ pub fn for_compiling(kind: Kind) -> Engine {
     engine
 }
 
+/// Adds the names of a script's own constants to what it is compiled with, so that its functions
+/// may name them: the engine takes them for undefined there.
+pub(crate) fn with_own_constants(text: &str, known: &Scope<'static>) -> Scope<'static> {
+    static LENIENT: OnceLock<Engine> = OnceLock::new();
+    let mut known = known.clone();
+    // Reading a text costs as much as compiling it.
+    if !text.contains("const") {
+        return known;
+    }
+    let engine = LENIENT.get_or_init(|| {
+        let mut engine = sandbox(Kind::Test);
+        engine.set_strict_variables(false).set_allow_shadowing(true);
+        engine
+    });
+    // What is wrong with it is said where it is compiled.
+    let Ok(ast) = engine.compile(text) else { return known };
+    for statement in ast.statements() {
+        if let Stmt::Var(of, flags, _) = statement
+            && flags.contains(ASTFlags::CONSTANT)
+            && !known.contains(&of.0.name)
+        {
+            known.push_constant(of.0.name.as_str(), ());
+        }
+    }
+    known
+}
+
+/// Returns the value of a constant at the top of the file whose function asks for it.
+///
+/// What a function declares itself has a place, by which the engine finds it; so what has none is
+/// from outside. The engine keeps the constants of the file that is being run for `global::NAME`.
+fn own_constant(
+    name: &str,
+    place: usize,
+    context: &EvalContext<'_, '_, '_, '_, '_, '_>,
+) -> Option<Dynamic> {
+    if place != 0 {
+        return None;
+    }
+    let constants = context.global_runtime_state().constants.as_ref()?;
+    constants.read().ok()?.get(name).cloned()
+}
+
 /// Builds an engine for one run.
 pub(crate) fn for_running(
     kind: Kind,
@@ -75,6 +118,7 @@ pub(crate) fn for_running(
     engine
 }
 
+#[expect(deprecated, reason = "on_var may change with the engine, whose version is pinned")]
 fn sandbox(kind: Kind) -> Engine {
     let mut engine = Engine::new_raw();
     for module in packages() {
@@ -83,6 +127,8 @@ fn sandbox(kind: Kind) -> Engine {
     // The later wins where names collide: ours replaces some of theirs.
     engine.register_global_module(api::module(kind));
     api::register_types(&mut engine);
+    api::install_comparisons(&mut engine);
+    engine.on_var(|name, place, context| Ok(own_constant(name, place, &context)));
     engine
         .disable_symbol("eval")
         .set_optimization_level(OptimizationLevel::None)

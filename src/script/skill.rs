@@ -14,7 +14,7 @@ use crate::script::check::{InPlace, in_place_call, nesting};
 use crate::script::convert::{from_json, to_json};
 use crate::script::coverage::Coverage;
 use crate::script::diagnose::{Sources, explain};
-use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
+use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running, with_own_constants};
 use crate::script::library::{Library, file_of};
 use crate::script::manifest::Manifest;
 
@@ -56,7 +56,7 @@ impl Compiled {
         file: &str,
         text: &str,
         libraries: &Arc<BTreeMap<String, String>>,
-        constants: &Scope<'_>,
+        constants: &Scope<'static>,
     ) -> Result<Self, Failure> {
         let mut sources: Sources =
             libraries.iter().map(|(path, text)| (file_of(path), text.clone())).collect();
@@ -72,7 +72,8 @@ impl Compiled {
         let used = library.used();
         let mut engine = for_compiling(kind);
         engine.set_module_resolver(library);
-        let compiled = engine.compile_into_self_contained(constants, text);
+        let constants = with_own_constants(text, constants);
+        let compiled = engine.compile_into_self_contained(&constants, text);
         let mut ast = compiled.map_err(|error| explain(&error, None, file, &sources))?;
         ast.set_source(file);
         if let Some(InPlace { property, function, at }) = in_place_call(&ast) {

@@ -187,15 +187,15 @@ mod functions {
         give(&ctx, Verdict::Warn, reason)
     }
 
-    /// What it does: `create`, `update` or `delete`.
-    /// → text
+    /// What it does.
+    /// → "create" | "update" | "delete"
     #[rhai_fn(get = "op", pure)]
     pub fn op(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |it| it.op().name()))
     }
 
-    /// To what: `plan`, `plan_details`, `bucket` or `task`.
-    /// → text
+    /// What it does that to.
+    /// → "plan" | "plan_details" | "bucket" | "task"
     #[rhai_fn(get = "entity", pure)]
     pub fn entity(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |it| it.entity().name()))
@@ -397,8 +397,8 @@ mod functions {
         frozen(run.start.skill.clone())
     }
 
-    /// What the run is for: `run`, `apply` (of a saved change set), `resume` or `undo`.
-    /// → text
+    /// What the run is for; `apply` is that of a saved change set.
+    /// → "run" | "apply" | "resume" | "undo"
     #[rhai_fn(get = "purpose", pure)]
     pub fn purpose(run: &mut RunView) -> Dynamic {
         frozen(run.start.purpose.name())

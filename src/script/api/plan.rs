@@ -6,6 +6,7 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 use crate::change::{PlanDetailsField, PlanField, PlanKey, TaskField};
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;
+use crate::model::snapshot::folded;
 use crate::script::api::given::{label_given, new_task, normal_title};
 use crate::script::api::{
     Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,
@@ -22,6 +23,13 @@ impl Plan {
     /// Returns a field, which counts as read.
     fn get<T>(&self, key: PlanKey<T>) -> Fallible<T> {
         self.session.plan_field(&self.id, key).or_raise(&self.session)
+    }
+
+    /// Tells whether it has a title, or an id.
+    pub(crate) fn goes_by(&self, text: &str) -> Fallible<bool> {
+        let text = text.trim();
+        let has_id = self.session.real(&self.id).as_str() == text;
+        Ok(has_id || folded(&self.get(PlanField::TITLE)?) == folded(text))
     }
 }
 
