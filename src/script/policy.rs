@@ -15,8 +15,9 @@ use crate::host::{Failure, Judge, Session, Start, View};
 use crate::policy::Ruling;
 use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
 use crate::script::budget::{Budget, Meter};
-use crate::script::diagnose::explain;
+use crate::script::diagnose::{did_you_mean, explain, locate};
 use crate::script::engine::{Kind, for_running};
+use crate::script::lint::first_slip;
 use crate::script::skill::Compiled;
 use crate::script::{Config, Workspace};
 
@@ -98,33 +99,45 @@ pub(crate) fn compile(
 ) -> Result<Compiled, Failure> {
     let file = format!("policies/{name}.rhai");
     let compiled = Compiled::new(Kind::Policy, &file, text, libraries, &Scope::new())?;
-    wrong_hooks(&compiled).map_or(Ok(()), Err)?;
+    if let Some(failure) = wrong_hooks(&compiled).or_else(|| first_slip(&compiled)) {
+        return Err(failure);
+    }
     Ok(compiled)
 }
+
+/// The functions of a policy that the host calls.
+const HOOKS: [&str; 2] = ["review", "review_change"];
 
 /// Says what is wrong with the functions that judge, if something is.
 pub(crate) fn wrong_hooks(compiled: &Compiled) -> Option<Failure> {
     let file = &compiled.file;
-    let wrong = compiled
-        .ast
-        .iter_functions()
-        .find(|it| (it.name == "review" || it.name == "review_change") && it.params.len() != 2);
-    if let Some(function) = wrong {
-        let name = function.name;
-        return Some(Failure {
-            code: "policy".into(),
-            message: format!("{file}: `{name}` takes two parameters, the second is `run`"),
-            ..Failure::default()
+    let functions = || compiled.ast.iter_functions().filter(|it| !it.name.starts_with("anon$"));
+    let refuse = |function: Option<(&str, usize)>, message: String, hint: Option<String>| {
+        let body = function.and_then(|(name, n)| {
+            compiled.ast.shared_lib().get_script_fn(name, n).map(|it| it.body.start_position())
         });
+        let at = body.and_then(|at| locate(file, at, &compiled.sources));
+        Some(Failure { code: "policy".into(), message, hint, at, ..Failure::default() })
+    };
+    if let Some(it) = functions().find(|it| HOOKS.contains(&it.name) && it.params.len() != 2) {
+        let message = format!("{file}: `{}` takes two parameters, the second is `run`", it.name);
+        return refuse(Some((it.name, it.params.len())), message, None);
     }
-    if !has(&compiled.ast, "review", 2) && !has(&compiled.ast, "review_change", 2) {
-        return Some(Failure {
-            code: "policy".into(),
-            message: format!(
-                "{file} has neither `review(changes, run)` nor `review_change(change, run)`"
-            ),
-            ..Failure::default()
-        });
+    // A hook whose name is misspelt would judge nothing, and nobody would know.
+    if let Some(it) = functions().find(|it| !HOOKS.contains(&it.name) && it.access.is_public()) {
+        let name = it.name;
+        let near = did_you_mean(name, HOOKS);
+        let private = format!("if it helps the others, write `private fn {name}`");
+        let hint = near.map_or_else(|| private.clone(), |near| format!("{near} {private}"));
+        let message = format!(
+            "{file}: `{name}` is none of the functions that are called: those are `review(changes, run)` and `review_change(change, run)`"
+        );
+        return refuse(Some((name, it.params.len())), message, Some(hint));
+    }
+    if !HOOKS.iter().any(|name| has(&compiled.ast, name, 2)) {
+        let message =
+            format!("{file} has neither `review(changes, run)` nor `review_change(change, run)`");
+        return refuse(None, message, None);
     }
     None
 }

@@ -148,3 +148,71 @@ fn the_constants_of_a_file_are_seen_by_its_functions() {
         .code(1)
         .says(&["there is no variable `limit`", "make it a `const`"]);
 }
+
+#[test]
+fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = [\"house\"]\n");
+    let change = on_task("t.priority = 1;");
+    let on_change = |condition: &str| {
+        format!("fn review_change(change, run) {{\n  if {condition} {{ deny(\"x\"); }}\n}}")
+    };
+    let cases = [
+        (on_change("change.op == \"delte\""), "it is never `delte`", "delete"),
+        (on_change("\"tasks\" != change.entity"), "it is never `tasks`", "task"),
+        (on_change("change.op in [\"update\", \"remove\"]"), "it is never `remove`", "create"),
+        (on_change("switch change.op { \"delte\" => true, _ => false }"), "never comes", "delete"),
+        (on_change("run.purpose == \"redo\""), "it is never `redo`", "undo"),
+        (on_change("change.sets(\"deu\")"), "there is no field `deu`", ""),
+        (on_change("change.task.progress == \"done\""), "it is never `done`", "completed"),
+        (on_change("today().weekday == \"Monday\""), "it is never `Monday`", "monday"),
+        (on_change("change.n == \"1\""), "`==` cannot compare an int with text", ""),
+        (on_change("today() < \"24.12.2029\""), "`24.12.2029` is no day", "2026-12-24"),
+        (on_change("change.task < change.task"), "cannot compare a Task with a Task", "no order"),
+        (on_change("switch run.actor { \"rook\" => true, _ => false }"), "is ever a User", "name"),
+        // What is handed on is known by its name.
+        (
+            "fn review_change(change, run) { judge(change); }\nprivate fn judge(it) { if it.op == \"delte\" { deny(\"x\"); } if it.after.progress == \"done\" { deny(\"y\"); } }".to_owned(),
+            "it is never `delte`",
+            "delete",
+        ),
+        (
+            "fn review(changes, run) { for it in changes { if it.entity == \"buckets\" { deny(\"x\"); } } }".to_owned(),
+            "it is never `buckets`",
+            "bucket",
+        ),
+        // A misspelt hook beside a good one.
+        (
+            "fn review(changes, run) { }\nfn review_chagne(change, run) { deny(\"x\"); }".to_owned(),
+            "`review_chagne` is none of the functions that are called",
+            "review_change",
+        ),
+        (
+            "fn review(changes, run) { is_bad(); }\nfn is_bad() { false }".to_owned(),
+            "`is_bad` is none of the functions that are called",
+            "private fn is_bad",
+        ),
+    ];
+    for (policy, says, hint) in &cases {
+        place.file("scripts/policies/house.rhai", policy);
+        let check = place.run(&["policy", "check", "house"]);
+        assert_eq!(check.code, 1, "{policy}: {}", check.stdout);
+        let check = check.says(&[says, hint]);
+        assert!(check.stderr.contains("policies/house.rhai:"), "{}", check.stderr);
+        let report = place.script(&change, &["--dry-run", "--json"]).code(3).json();
+        let reason = report["verdicts"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains(says), "{policy}: {reason}");
+    }
+    // What is right, or cannot be known, is let through.
+    for policy in [
+        "fn review_change(change, run) { if change.op == \"delete\" || change.entity in [\"plan\", \"task\"] { warn(\"x\"); } }",
+        "fn review_change(change, run) { let mine = #{ op: \"x\" }; if mine.op == \"delte\" || run.params.op == \"go\" { warn(\"x\"); } }",
+        "fn review_change(change, run) { switch change.op { \"create\" | \"update\" => warn(\"x\"), _ => () } }",
+        "fn review_change(change, run) { if change.after.due < \"2030-01-01\" { warn(\"x\"); } if `${change.op} ${change.n}` == \"go\" { warn(\"y\"); } }",
+        "fn review(changes, run) { if changes.all(|it| it.op == \"create\") { warn(\"x\"); } helps(1); }\nprivate fn helps(n) { n }",
+    ] {
+        place.file("scripts/policies/house.rhai", policy);
+        place.run(&["policy", "check", "house"]).code(0);
+    }
+}

@@ -117,7 +117,8 @@ fn a_broken_or_missing_policy_denies() {
     denied(&place, &planner, &change, &[], "the policy `house` is in force but missing");
     let cases = [
         ("fn review(changes, run) { let x = ; }", "the policy can not be used"),
-        ("fn reviews(changes, run) { }", "neither `review(changes, run)`"),
+        ("const NOTHING = 1;", "neither `review(changes, run)`"),
+        ("fn reviews(changes, run) { }", "`reviews` is none of the functions that are called"),
         (
             "fn review(changes) { deny(\"no\"); } fn review_change(change, run) { }",
             "`review` takes two parameters",
