@@ -16,6 +16,7 @@ pub(crate) mod provenance;
 pub(crate) mod refresh;
 pub(crate) mod remote;
 mod tasks;
+mod whole;
 
 pub use edits::{NewItem, NewTask};
 pub use moves::Column;
@@ -422,6 +423,12 @@ impl Session {
         real.map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
+    /// Tells whether something was made by an earlier segment.
+    #[must_use]
+    pub fn is_made_before(&self, id: &str) -> bool {
+        self.state().made.values().any(|it| it == id)
+    }
+
     /// Applies what is wanted so far, and goes on: what comes then is read anew and is judged
     /// together with this.
     ///
@@ -480,6 +487,11 @@ impl Session {
     pub(crate) fn frozen(&self) -> Self {
         let mut state = self.state().clone();
         state.segments.clear();
+        self.apart(state)
+    }
+
+    /// Returns a session with a state of its own.
+    fn apart(&self, state: State) -> Self {
         let shared = Shared {
             facts: self.facts().clone(),
             state: Mutex::new(state),

@@ -170,6 +170,13 @@ impl Judge for Policies {
         let (set, start) = (Arc::new(set.clone()), Arc::new(start.clone()));
         let mut rulings = Vec::new();
         let touched = plans_of(session, &set);
+        let whole = match session.whole(&set) {
+            Ok(whole) => whole.map(|(board, all)| (board, Arc::new(all))),
+            Err(error) => {
+                let reason = format!("what the run does as a whole cannot be judged: {error}");
+                return vec![Ruling::deny("policies", None, reason)];
+            }
+        };
         for InForce { source, compiled, plans } in &self.policies {
             // Where it is not known which plans are touched, every policy has its say.
             let concerns = |plans: &BTreeSet<String>| {
@@ -182,7 +189,14 @@ impl Judge for Policies {
                 continue;
             }
             match compiled {
-                Ok(policy) => rulings.extend(self.apply(source, policy, session, &set, &start)),
+                Ok(policy) => rulings.extend(self.apply(
+                    source,
+                    policy,
+                    session,
+                    &set,
+                    &start,
+                    whole.as_ref(),
+                )),
                 Err(failure) => {
                     let reason = format!(
                         "the policy can not be used: {}{}",
@@ -233,41 +247,57 @@ impl Policies {
         session: &Session,
         set: &Arc<ChangeSet>,
         start: &Arc<Start>,
+        whole: Option<&(Session, Arc<ChangeSet>)>,
     ) -> Vec<Ruling> {
         let session = session.watched();
         let meter = Meter::new(self.budget, &session);
         let (file, sources) = (policy.file.clone(), Arc::clone(&policy.sources));
         let verdicts = Arc::new(Verdicts::of(source.to_owned(), file, sources));
-        let tag =
-            Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)), play: None };
-        let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));
-        meter.start();
-        let call = |name: &str, change: Option<usize>, argument: Dynamic| {
-            verdicts.judge(change);
-            session.forget_seen();
-            let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
-            let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
-            let mut scope = Scope::new();
-            let arguments = (argument, run);
-            engine
-                .call_fn_with_options::<Dynamic>(options, &mut scope, &policy.ast, name, arguments)
-                .map(drop)
+        let tag_of = |session: &Session| {
+            let (session, verdicts) = (session.clone(), Some(Arc::clone(&verdicts)));
+            Dynamic::from(Run { session, verdicts, play: None })
         };
+        let engine = for_running(Kind::Policy, &session, &meter, tag_of(&session));
+        meter.start();
         let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
-        if has(&policy.ast, "review_change", 2) {
-            for (at, change) in set.changes().iter().enumerate() {
-                let view = ChangeView { session: session.clone(), set: Arc::clone(set), at };
-                if let Err(error) = call("review_change", Some(change.n), Dynamic::from(view)) {
-                    failed.get_or_insert((Some(change.n), error));
-                    break;
+        let mut judge = |session: &Session,
+                         set: &Arc<ChangeSet>,
+                         origin: Option<&Session>,
+                         of_whole: bool| {
+            let mut call = |name: &str, change: Option<usize>, argument: Dynamic| {
+                if failed.is_some() || !has(&policy.ast, name, 2) {
+                    return;
                 }
+                verdicts.judge(change, of_whole);
+                session.forget_seen();
+                let run =
+                    Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
+                let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
+                let options = options.with_tag(tag_of(session));
+                let (mut scope, arguments) = (Scope::new(), (argument, run));
+                let called = engine.call_fn_with_options::<Dynamic>(
+                    options,
+                    &mut scope,
+                    &policy.ast,
+                    name,
+                    arguments,
+                );
+                failed = called.err().map(|error| (change, error));
+            };
+            // Of the whole, what an earlier step alone has touched was judged with that.
+            let judged = set.changes().iter().enumerate().filter(|(_, it)| it.n > 0);
+            for (at, change) in judged {
+                let (session, origin, set) = (session.clone(), origin.cloned(), Arc::clone(set));
+                let view = ChangeView { session, origin, set, at };
+                call("review_change", Some(change.n), Dynamic::from(view));
             }
-        }
-        if failed.is_none() && has(&policy.ast, "review", 2) {
-            let changes = Changes::of(&session, set);
-            if let Err(error) = call("review", None, Dynamic::from(changes)) {
-                failed = Some((None, error));
-            }
+            call("review", None, Dynamic::from(Changes::of(session, set, origin)));
+        };
+        let whole = whole.map(|(board, set)| (board.for_user_of(&session), set));
+        judge(&session, set, whole.as_ref().map(|it| &it.0), false);
+        // Many small steps get no further than one big one.
+        if let Some((board, all)) = &whole {
+            judge(board, all, Some(board), true);
         }
         let mut rulings = verdicts.take();
         let stop = session.stop().reason();
