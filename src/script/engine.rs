@@ -11,7 +11,9 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
 };
-use rhai::{ASTFlags, Dynamic, Engine, EvalContext, Module, OptimizationLevel, Scope, Stmt};
+use rhai::{
+    ASTFlags, Dynamic, Engine, EvalContext, Module, OptimizationLevel, ParseError, Scope, Stmt,
+};
 
 use crate::host::Session;
 use crate::script::api;
@@ -50,21 +52,25 @@ pub fn for_compiling(kind: Kind) -> Engine {
 
 /// Adds the names of a script's own constants to what it is compiled with, so that its functions
 /// may name them: the engine takes them for undefined there.
-pub(crate) fn with_own_constants(text: &str, known: &Scope<'static>) -> Scope<'static> {
+///
+/// # Errors
+/// The script is no script; compiled without them, it would be a constant that is told of.
+pub(crate) fn with_own_constants(
+    text: &str,
+    known: &Scope<'static>,
+) -> Result<Scope<'static>, ParseError> {
     static LENIENT: OnceLock<Engine> = OnceLock::new();
     let mut known = known.clone();
     // Reading a text costs as much as compiling it.
     if !text.contains("const") {
-        return known;
+        return Ok(known);
     }
     let engine = LENIENT.get_or_init(|| {
         let mut engine = sandbox(Kind::Test);
         engine.set_strict_variables(false).set_allow_shadowing(true);
         engine
     });
-    // What is wrong with it is said where it is compiled.
-    let Ok(ast) = engine.compile(text) else { return known };
-    for statement in ast.statements() {
+    for statement in engine.compile(text)?.statements() {
         if let Stmt::Var(of, flags, _) = statement
             && flags.contains(ASTFlags::CONSTANT)
             && !known.contains(&of.0.name)
@@ -72,7 +78,7 @@ pub(crate) fn with_own_constants(text: &str, known: &Scope<'static>) -> Scope<'s
             known.push_constant(of.0.name.as_str(), ());
         }
     }
-    known
+    Ok(known)
 }
 
 /// Returns the value of a constant at the top of the file whose function asks for it.

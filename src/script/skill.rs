@@ -72,7 +72,8 @@ impl Compiled {
         let used = library.used();
         let mut engine = for_compiling(kind);
         engine.set_module_resolver(library);
-        let constants = with_own_constants(text, constants);
+        let constants = with_own_constants(text, constants)
+            .map_err(|error| explain(&error.into(), None, file, &sources))?;
         let compiled = engine.compile_into_self_contained(&constants, text);
         let mut ast = compiled.map_err(|error| explain(&error, None, file, &sources))?;
         ast.set_source(file);

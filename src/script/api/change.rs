@@ -413,6 +413,19 @@ mod functions {
         i64::try_from(ids.len()).unwrap_or(i64::MAX)
     }
 
+    /// The number of things touched: tasks, also those that a deletion takes along, buckets and plans,
+    /// each label that is renamed, and each person whom a plan is shared with or is not any more. What
+    /// was changed in several segments is one, and what is new with a plan is that plan.
+    #[rhai_fn(get = "touched", pure)]
+    pub fn touched(changes: &mut Changes) -> i64 {
+        let mut things = BTreeSet::new();
+        let Some((newest, _)) = changes.parts.last() else { return 0 };
+        for (_, change) in changes.all() {
+            things.extend(change.touches().into_iter().map(|it| newest.real(&it).into_owned()));
+        }
+        i64::try_from(things.len()).unwrap_or(i64::MAX)
+    }
+
     /// The signed-in user.
     #[rhai_fn(get = "actor", pure)]
     pub fn actor(run: &mut RunView) -> User {
