@@ -15,6 +15,7 @@ pub mod read;
 // From edits to an ordered set.
 pub mod draft;
 pub mod set;
+pub mod whole;
 
 // Against the newer state of the board.
 pub mod merge;

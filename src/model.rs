@@ -26,6 +26,7 @@ pub mod limits;
 pub mod link;
 pub mod order;
 pub mod progress;
+pub mod reading;
 pub mod recurrence;
 pub mod time;
 
@@ -44,6 +45,7 @@ pub use limits::Limits;
 pub use person::{Group, User};
 pub use plan::{Archival, Plan};
 pub use progress::{Priority, Progress};
+pub use reading::as_read;
 pub use recurrence::Recurrence;
 pub use task::{Task, TaskBeta};
 pub use time::Clock;

@@ -246,6 +246,22 @@ impl Change {
         }
     }
 
+    /// Returns a name for each thing that it touches: the entity by its id, with the tasks that go with
+    /// it, and by itself each label and each share of a plan, which are things to people.
+    #[must_use]
+    pub fn touches(&self) -> BTreeSet<String> {
+        let along = self.takes_along.iter().map(ToString::to_string);
+        let Write::PlanDetails { plan, edit: Edit::Update { before, after, .. }, .. } = &self.write
+        else {
+            return along.chain([self.id().as_str().to_owned()]).collect();
+        };
+        let labels = before.labels.keys().chain(after.labels.keys());
+        let labels = labels.filter(|it| before.labels.get(it) != after.labels.get(it));
+        let shares = before.shared_with.symmetric_difference(&after.shared_with);
+        let labels = labels.map(|it| format!("{plan} {it}"));
+        labels.chain(shares.map(|it| format!("{plan} {it}"))).collect()
+    }
+
     /// Returns the plan that it touches.
     #[must_use]
     pub fn plan(&self) -> &PlanId {

@@ -67,13 +67,18 @@ macro_rules! fields {
                 match self { $(Self::$variant => $script,)* }
             }
 
+            /// Returns every field.
+            pub fn all() -> impl Iterator<Item = Self> {
+                [$(Self::$variant,)*].into_iter()
+            }
+
             /// Reads a name, Graph's or a script's.
             #[must_use]
             pub fn parse(name: &str) -> Option<Self> {
                 match name {
                     $($graph => Some(Self::$variant),)*
                     "progress" => Some(Self::PercentComplete),
-                    _ => [$(Self::$variant,)*].into_iter().find(|it| it.script_name() == name),
+                    _ => Self::all().find(|it| it.script_name() == name),
                 }
             }
         }

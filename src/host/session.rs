@@ -17,6 +17,7 @@ pub(crate) mod refresh;
 pub(crate) mod remote;
 mod segments;
 mod tasks;
+mod whole;
 
 pub use edits::{NewItem, NewTask};
 pub use moves::Column;
@@ -493,6 +494,12 @@ impl Session {
         }
         let real = state.made.get(&id.to_string()).and_then(|it| it.parse().ok());
         real.map_or(Cow::Borrowed(id), Cow::Owned)
+    }
+
+    /// Returns whether something was made by an earlier segment.
+    #[must_use]
+    pub fn is_made_before(&self, id: &str) -> bool {
+        self.state().made.values().any(|it| it == id)
     }
 
     /// Returns this session for the user of another: its errors and its stop are theirs.

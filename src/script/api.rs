@@ -25,8 +25,10 @@ mod board;
 mod bucket;
 mod change;
 mod checklist;
+mod compare;
 mod date;
 mod given;
+mod lists;
 mod people;
 mod plan;
 mod task;
@@ -36,7 +38,8 @@ mod text;
 pub(crate) use bucket::Bucket;
 pub(crate) use change::{ChangeView, Changes, RunView, Verdicts};
 pub(crate) use checklist::ChecklistItem;
-pub(crate) use date::{Date, Days, is_date_only};
+pub(crate) use compare::install as install_comparisons;
+pub(crate) use date::{Date, Days, day_of_text, is_date_only};
 pub(crate) use people::{Group, User};
 pub(crate) use plan::Plan;
 pub(crate) use task::Task;
@@ -74,6 +77,8 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
         people::add(&mut module);
         date::add(&mut module);
         text::add(&mut module);
+        compare::add(&mut module);
+        lists::add(&mut module);
         beta::add_reads(&mut module);
         match kind {
             Kind::Policy => change::add(&mut module),
@@ -182,6 +187,11 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
         name if name.ends_with("::User") => "a User",
         name if name.ends_with("::Date") => "a Date",
         name if name.ends_with("::Days") => "a number of days",
+        name if name.ends_with("::Group") => "a Group",
+        name if name.ends_with("::ChecklistItem") => "a checklist item",
+        name if name.ends_with("::ChangeView") => "a Change",
+        name if name.ends_with("::Changes") => "Changes",
+        name if name.ends_with("::RunView") => "a Run",
         _ => "something else",
     }
 }

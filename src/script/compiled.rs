@@ -14,8 +14,9 @@ use crate::script::code::{Function, Outline, Source};
 use crate::script::convert::{from_json, to_json};
 use crate::script::coverage::Coverage;
 use crate::script::diagnose::{Sources, explain};
-use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
+use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running, with_own_constants};
 use crate::script::library::{Library, file_of};
+use crate::script::lint::first_slip;
 use crate::script::policy::wrong_hooks;
 
 /// A script that was compiled with everything it imports.
@@ -42,7 +43,8 @@ impl Compiled {
         }
         let compiled = Self::new(*kind, file, text, &Arc::new(libraries.clone()), &constants)?;
         if *kind == Kind::Policy {
-            wrong_hooks(&compiled).map_or(Ok(()), Err)?;
+            let wrong = wrong_hooks(&compiled).or_else(|| first_slip(&compiled));
+            wrong.map_or(Ok(()), Err)?;
         }
         Ok(compiled)
     }
@@ -68,7 +70,7 @@ impl Compiled {
         file: &str,
         text: &str,
         libraries: &Arc<BTreeMap<String, String>>,
-        constants: &Scope<'_>,
+        constants: &Scope<'static>,
     ) -> Result<Self, Failure> {
         let mut sources: Sources =
             libraries.iter().map(|(path, text)| (file_of(path), text.clone())).collect();
@@ -84,7 +86,9 @@ impl Compiled {
         let used = library.used();
         let mut engine = for_compiling(kind);
         engine.set_module_resolver(library);
-        let compiled = engine.compile_into_self_contained(constants, text);
+        let constants = with_own_constants(text, constants)
+            .map_err(|error| explain(&error.into(), None, file, &sources))?;
+        let compiled = engine.compile_into_self_contained(&constants, text);
         let mut ast = compiled.map_err(|error| explain(&error, None, file, &sources))?;
         ast.set_source(file);
         if let Some(InPlace { property, function, at }) = in_place_call(&ast) {

@@ -132,9 +132,11 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
         EvalAltResult::ErrorMismatchDataType(wanted, got, _) => {
             ("script", format!("{} was expected here, not {}", plain(wanted), plain(got)), None)
         }
-        EvalAltResult::ErrorTerminated(..) => {
-            ("budget", "too much memory while the script was loaded".into(), None)
-        }
+        EvalAltResult::ErrorTerminated(why, _) => (
+            "budget",
+            format!("{why} while the script was loaded"),
+            Some("the top level of a library is for constants and functions".into()),
+        ),
         other => {
             let mut text = other.clone_without_position();
             text = plain(&text);
@@ -216,7 +218,8 @@ fn syntax(kind: &ParseErrorType) -> String {
 fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
     match kind {
         ParseErrorType::VariableUndefined(_) => Some(
-            "functions do not see the variables outside of them: pass what they need".to_owned(),
+            "functions see the constants at the top of their file, but no variables: make it a `const` there, or pass it"
+                .to_owned(),
         ),
         ParseErrorType::AssignmentToInvalidLHS(_) => Some(
             "what a function returns is named first: `let it = …; it.priority = 1;`".to_owned(),

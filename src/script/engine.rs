@@ -5,13 +5,17 @@
 //! level two lines of script can make the optimiser panic, and at the highest it calls host
 //! functions while compiling (scripting.md 1.14).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
 };
-use rhai::{Dynamic, Engine, Module, OptimizationLevel};
+use rhai::{
+    ASTFlags, Dynamic, Engine, EvalContext, Module, OptimizationLevel, ParseError, Scope, Stmt,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::host::Session;
@@ -35,18 +39,82 @@ pub enum Kind {
 /// Largest script that is compiled; compiling has no budget and its time is quadratic.
 pub const MAX_SOURCE: usize = 64 << 10;
 
+/// How many operations the top levels of all libraries may take that a script is loaded with, and
+/// how long.
+const LOADING_OPERATIONS: u64 = 1_000_000;
+const LOADING_TIME: Duration = Duration::from_secs(5);
+
 /// Builds an engine for compiling: host functions are known but answer "not available".
+///
+/// The top level of a library runs while it is compiled in. The engine's own count of operations
+/// begins again in every callback, so it is kept here, and what is over stays so.
 #[must_use]
 pub fn for_compiling(kind: Kind) -> Engine {
     let mut engine = sandbox(kind);
-    engine.set_max_operations(100_000);
-    // The top level of a library runs while it is compiled in.
     let held_before = held_by_this_thread();
-    engine.on_progress(move |_| {
+    let (operations, began) = (AtomicU64::new(0), Instant::now());
+    engine.on_progress(move |_unreliable| {
+        let n = operations.fetch_add(1, Ordering::Relaxed);
         let held = usize::try_from(held_by_this_thread() - held_before).unwrap_or(0);
-        (held > Budget::default().memory).then_some(Dynamic::UNIT)
+        if n >= LOADING_OPERATIONS {
+            Some("too many operations".into())
+        } else if held > Budget::default().memory {
+            Some("too much memory".into())
+        } else if n.is_multiple_of(64) && began.elapsed() > LOADING_TIME {
+            operations.store(LOADING_OPERATIONS, Ordering::Relaxed);
+            Some("too much time".into())
+        } else {
+            None
+        }
     });
     engine
+}
+
+/// Adds the names of a script's own constants to what it is compiled with, so that its functions
+/// may name them: the engine takes them for undefined there.
+///
+/// # Errors
+/// The script is no script; compiled without them, it would be a constant that is told of.
+pub(crate) fn with_own_constants(
+    text: &str,
+    known: &Scope<'static>,
+) -> Result<Scope<'static>, ParseError> {
+    static LENIENT: OnceLock<Engine> = OnceLock::new();
+    let mut known = known.clone();
+    // Reading a text costs as much as compiling it.
+    if !text.contains("const") {
+        return Ok(known);
+    }
+    let engine = LENIENT.get_or_init(|| {
+        let mut engine = sandbox(Kind::Test);
+        engine.set_strict_variables(false).set_allow_shadowing(true);
+        engine
+    });
+    for statement in engine.compile(text)?.statements() {
+        if let Stmt::Var(of, flags, _) = statement
+            && flags.contains(ASTFlags::CONSTANT)
+            && !known.contains(&of.0.name)
+        {
+            known.push_constant(of.0.name.as_str(), ());
+        }
+    }
+    Ok(known)
+}
+
+/// Returns the value of a constant at the top of the file whose function asks for it.
+///
+/// What a function declares itself has a place, by which the engine finds it; so what has none is
+/// from outside. The engine keeps the constants of the file that is being run for `global::NAME`.
+fn own_constant(
+    name: &str,
+    place: usize,
+    context: &EvalContext<'_, '_, '_, '_, '_, '_>,
+) -> Option<Dynamic> {
+    if place != 0 {
+        return None;
+    }
+    let constants = context.global_runtime_state().constants.as_ref()?;
+    constants.read().ok()?.get(name).cloned()
 }
 
 /// Builds an engine for one run.
@@ -76,6 +144,7 @@ pub(crate) fn for_running(
     engine
 }
 
+#[expect(deprecated, reason = "on_var may change with the engine, whose version is pinned")]
 fn sandbox(kind: Kind) -> Engine {
     let mut engine = Engine::new_raw();
     for module in packages() {
@@ -84,6 +153,8 @@ fn sandbox(kind: Kind) -> Engine {
     // The later wins where names collide: ours replaces some of theirs.
     engine.register_global_module(api::module(kind));
     api::register_types(&mut engine);
+    api::install_comparisons(&mut engine);
+    engine.on_var(|name, place, context| Ok(own_constant(name, place, &context)));
     engine
         .disable_symbol("eval")
         .set_optimization_level(OptimizationLevel::None)

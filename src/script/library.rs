@@ -13,6 +13,7 @@ use rhai::{
 };
 
 use crate::script::check::nesting;
+use crate::script::engine::with_own_constants;
 
 /// Resolves imports among given texts.
 #[derive(Debug)]
@@ -106,10 +107,9 @@ impl Library {
         used().names.insert(path.to_owned());
         let in_module =
             |error: Box<EvalAltResult>| EvalAltResult::ErrorInModule(file_of(path), error, pos);
-        let mut ast = engine.compile(text).map_err(|error| {
-            let ParseError(kind, at) = error;
-            in_module(EvalAltResult::ErrorParsing(*kind, at).into())
-        })?;
+        let wrong = |error: ParseError| in_module(error.into());
+        let constants = with_own_constants(text, &Scope::new()).map_err(wrong)?;
+        let mut ast = engine.compile_with_scope(&constants, text).map_err(wrong)?;
         ast.set_source(file_of(path));
         let deepest = used().nesting.max(nesting(&ast));
         used().nesting = deepest;

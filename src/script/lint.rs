@@ -5,6 +5,7 @@
 //! property. What is not known is let through: a check that cries wolf is switched off.
 
 mod call;
+mod compare;
 mod kind;
 mod walk;
 
@@ -158,6 +159,23 @@ pub(crate) fn check_here(
     findings
 }
 
+/// Finds what would let a policy judge nothing: comparisons that never hold or cannot be made.
+pub(crate) fn first_slip(policy: &Compiled) -> Option<Failure> {
+    let script = Script::of(&policy.ast);
+    let mut walk = Walk::new(&script, Role::Policy, None, BTreeMap::new());
+    walk.whole();
+    let first = *walk.slips.iter().min()?;
+    let found = walk.found.into_iter().find(|it| it.0 == first && it.1 == Severity::Error)?;
+    let (at, _, message, hint) = found;
+    Some(Failure {
+        code: "policy".into(),
+        message,
+        hint,
+        at: locate(&policy.file, at, &policy.sources),
+        ..Failure::default()
+    })
+}
+
 /// Tells what an expression comes to, from what is known of its variables.
 pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, Kind>) -> Kind {
     // It is asked at every key.
@@ -196,7 +214,9 @@ fn exports(
     libraries: &BTreeMap<String, String>,
     role: Role,
 ) -> BTreeMap<String, Vec<(String, usize)>> {
-    let engine = for_compiling(role.kind());
+    let mut engine = for_compiling(role.kind());
+    // What is wrong with a library is said where it is compiled.
+    engine.set_strict_variables(false);
     let of = |text: &String| {
         let ast = engine.compile(text).unwrap_or_default();
         let functions: Vec<_> = ast

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Scope};
 
 use crate::change::ChangeSet;
+use crate::host::session::remote::Judged;
 use crate::host::{Failure, Judge, Session, Start, View};
 use crate::policy::Ruling;
 use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
 use crate::script::budget::{Budget, Meter};
 use crate::script::code::Code;
 use crate::script::compiled::Compiled;
-use crate::script::diagnose::explain;
+use crate::script::diagnose::{did_you_mean, explain, locate};
 use crate::script::engine::{Kind, for_running};
 use crate::script::worker::give_back;
 use crate::script::{Config, Workspace};
@@ -101,29 +102,39 @@ pub(crate) fn compile(
     Code::compile(Kind::Policy, &format!("policies/{name}.rhai"), text, libraries)
 }
 
+/// The functions of a policy that the host calls.
+const HOOKS: [&str; 2] = ["review", "review_change"];
+
 /// Says what is wrong with the functions that judge, if something is.
 pub(crate) fn wrong_hooks(compiled: &Compiled) -> Option<Failure> {
     let file = &compiled.file;
-    let wrong = compiled
-        .ast
-        .iter_functions()
-        .find(|it| (it.name == "review" || it.name == "review_change") && it.params.len() != 2);
-    if let Some(function) = wrong {
-        let name = function.name;
-        return Some(Failure {
-            code: "policy".into(),
-            message: format!("{file}: `{name}` takes two parameters, the second is `run`"),
-            ..Failure::default()
+    let functions = || compiled.ast.iter_functions().filter(|it| !it.name.starts_with("anon$"));
+    let refuse = |function: Option<(&str, usize)>, message: String, hint: Option<String>| {
+        let body = function.and_then(|(name, n)| {
+            compiled.ast.shared_lib().get_script_fn(name, n).map(|it| it.body.start_position())
         });
+        let at = body.and_then(|at| locate(file, at, &compiled.sources));
+        Some(Failure { code: "policy".into(), message, hint, at, ..Failure::default() })
+    };
+    if let Some(it) = functions().find(|it| HOOKS.contains(&it.name) && it.params.len() != 2) {
+        let message = format!("{file}: `{}` takes two parameters, the second is `run`", it.name);
+        return refuse(Some((it.name, it.params.len())), message, None);
     }
-    if !has(&compiled.ast, "review", 2) && !has(&compiled.ast, "review_change", 2) {
-        return Some(Failure {
-            code: "policy".into(),
-            message: format!(
-                "{file} has neither `review(changes, run)` nor `review_change(change, run)`"
-            ),
-            ..Failure::default()
-        });
+    // A hook whose name is misspelt would judge nothing, and nobody would know.
+    if let Some(it) = functions().find(|it| !HOOKS.contains(&it.name) && it.access.is_public()) {
+        let name = it.name;
+        let near = did_you_mean(name, HOOKS);
+        let private = format!("if it helps the others, write `private fn {name}`");
+        let hint = near.map_or_else(|| private.clone(), |near| format!("{near} {private}"));
+        let message = format!(
+            "{file}: `{name}` is none of the functions that are called: those are `review(changes, run)` and `review_change(change, run)`"
+        );
+        return refuse(Some((name, it.params.len())), message, Some(hint));
+    }
+    if !HOOKS.iter().any(|name| has(&compiled.ast, name, 2)) {
+        let message =
+            format!("{file} has neither `review(changes, run)` nor `review_change(change, run)`");
+        return refuse(None, message, None);
     }
     None
 }
@@ -156,6 +167,13 @@ impl Judge for Policies {
         let mut rulings = Vec::new();
         let mut to_judge = Vec::new();
         let touched = plans_of(session, set);
+        let whole = match session.whole(set) {
+            Ok(whole) => whole,
+            Err(error) => {
+                let reason = format!("what the run does as a whole cannot be judged: {error}");
+                return vec![Ruling::deny("policies", None, reason)];
+            }
+        };
         for InForce { source, code, plans } in &self.policies {
             // Where it is not known which plans are touched, every policy has its say.
             let concerns = |plans: &BTreeSet<String>| {
@@ -182,7 +200,7 @@ impl Judge for Policies {
         let mut left = to_judge.as_slice();
         while let Some(((source, _), others)) = left.split_first() {
             let mut n_heard = 0;
-            let judged = self.ask(left, session, (set, start), |given| {
+            let judged = self.ask(left, session, (set, start, whole.as_ref()), |given| {
                 n_heard += 1;
                 rulings.extend(given);
             });
@@ -233,7 +251,7 @@ impl Policies {
         &self,
         policies: &[(&str, &Code)],
         session: &Session,
-        judged: (&ChangeSet, &Start),
+        judged: (&ChangeSet, &Start, Option<&(Session, ChangeSet)>),
         hear: impl FnMut(Vec<Ruling>),
     ) -> Result<(), Failure> {
         let Some((_, first)) = policies.first() else { return Ok(()) };
@@ -249,48 +267,62 @@ impl Policies {
     }
 }
 
-/// Has a compiled policy judge, in the process of a worker.
+/// Has a compiled policy judge, in the process of a worker: the set, and after a commit the run as a
+/// whole, on the board as it was when it began.
 pub(crate) fn judge(
     source: &str,
     policy: &Compiled,
-    session: &Session,
-    set: &Arc<ChangeSet>,
+    case: &Judged,
     start: &Arc<Start>,
     budget: Budget,
 ) -> Vec<Ruling> {
-    let session = session.watched();
+    let session = case.session.watched();
     let meter = Meter::new(budget, &session);
     let (file, sources) = (policy.file.clone(), Arc::clone(&policy.sources));
     let verdicts = Arc::new(Verdicts::of(source.to_owned(), file, sources));
-    let tag = Run { session: session.clone(), verdicts: Some(Arc::clone(&verdicts)), play: None };
-    let engine = for_running(Kind::Policy, &session, &meter, Dynamic::from(tag));
-    meter.start();
-    let call = |name: &str, change: Option<usize>, argument: Dynamic| {
-        verdicts.judge(change);
-        session.forget_seen();
-        let run = Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
-        let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
-        let mut scope = Scope::new();
-        let arguments = (argument, run);
-        engine
-            .call_fn_with_options::<Dynamic>(options, &mut scope, &policy.ast, name, arguments)
-            .map(drop)
+    let tag_of = |session: &Session| {
+        let (session, verdicts) = (session.clone(), Some(Arc::clone(&verdicts)));
+        Dynamic::from(Run { session, verdicts, play: None })
     };
+    let engine = for_running(Kind::Policy, &session, &meter, tag_of(&session));
+    meter.start();
     let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
-    if has(&policy.ast, "review_change", 2) {
-        for (at, change) in set.changes().iter().enumerate() {
-            let view = ChangeView { session: session.clone(), set: Arc::clone(set), at };
-            if let Err(error) = call("review_change", Some(change.n), Dynamic::from(view)) {
-                failed.get_or_insert((Some(change.n), error));
-                break;
+    let mut judge =
+        |session: &Session, set: &Arc<ChangeSet>, origin: Option<&Session>, of_whole: bool| {
+            let mut call = |name: &str, change: Option<usize>, argument: Dynamic| {
+                if failed.is_some() || !has(&policy.ast, name, 2) {
+                    return;
+                }
+                verdicts.judge(change, of_whole);
+                session.forget_seen();
+                let run =
+                    Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
+                let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
+                let options = options.with_tag(tag_of(session));
+                let (mut scope, arguments) = (Scope::new(), (argument, run));
+                let called = engine.call_fn_with_options::<Dynamic>(
+                    options,
+                    &mut scope,
+                    &policy.ast,
+                    name,
+                    arguments,
+                );
+                failed = called.err().map(|error| (change, error));
+            };
+            // Of the whole, what an earlier step alone has touched was judged with that.
+            let judged = set.changes().iter().enumerate().filter(|(_, it)| it.n > 0);
+            for (at, change) in judged {
+                let (session, origin, set) = (session.clone(), origin.cloned(), Arc::clone(set));
+                let view = ChangeView { session, origin, set, at };
+                call("review_change", Some(change.n), Dynamic::from(view));
             }
-        }
-    }
-    if failed.is_none() && has(&policy.ast, "review", 2) {
-        let changes = Changes::of(&session, set);
-        if let Err(error) = call("review", None, Dynamic::from(changes)) {
-            failed = Some((None, error));
-        }
+            call("review", None, Dynamic::from(Changes::of(session, set, origin)));
+        };
+    let whole = case.whole.as_ref().map(|(board, set)| (board.for_user_of(&session), set));
+    judge(&session, &case.set, whole.as_ref().map(|it| &it.0), false);
+    // Many small steps get no further than one big one.
+    if let Some((board, all)) = &whole {
+        judge(board, all, Some(board), true);
     }
     let mut rulings = verdicts.take();
     let stop = session.stop().reason();

@@ -14,6 +14,7 @@ mod beta;
 mod board_file;
 mod commands;
 mod commit;
+mod compare;
 mod conflicts;
 mod contention;
 mod core;

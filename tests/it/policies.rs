@@ -59,6 +59,58 @@ fn each_rule_of_the_shipped_policy_denies_with_its_reason() {
 }
 
 #[test]
+fn what_an_agent_could_do_to_a_board_without_force_is_denied() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let shared = "Book the room for the customer day";
+    let cases = [
+        (
+            "for n in 0..50 { create_plan(\"BOS\", \"Same\"); }".to_owned(),
+            "touches 50 buckets, plans, labels or shares",
+        ),
+        ("create_plan(board.group.name, board.title);".to_owned(), "makes a plan"),
+        (
+            "for n in 0..190 { board.create_bucket(`B${n}`); }".to_owned(),
+            "touches 190 buckets, plans, labels or shares",
+        ),
+        (
+            "for n in 1..=25 { board.set_label(n, `L${n}`); }".to_owned(),
+            "touches 25 buckets, plans, labels or shares",
+        ),
+        (
+            "for user in board.members { board.unshare_with(user); board.share_with(user); } board.share_with(\"victor@bos.example\"); board.unshare_with(\"mei@bos.example\");".to_owned(),
+            "shares a plan",
+        ),
+        ("board.title = \"Other\";".to_owned(), "renames or shares a plan"),
+        (
+            "let t = board.task(\"Ask the landlord about the loading ramp\"); t.assign(\"mei@bos.example\"); t.complete();".to_owned(),
+            "gives the task to Mei Tanaka with progress that they have not made",
+        ),
+        (
+            format!("board.create_task(#{{ title: \"Bo\\u200bok the room for the customer day\" }}); board.task(\"{shared}\").priority"),
+            "an open task has the title \"Book the room for the customer day\" already",
+        ),
+        (
+            "board.create_task(#{ title: \"Translate the brochure for Besanc\\u0327on\" });".to_owned(),
+            "an open task has the title",
+        ),
+        (
+            "board.create_task(#{ title: \"Воok the rооm for the customer day\" });".to_owned(),
+            "an open task has the title",
+        ),
+    ];
+    for (script, reason) in cases {
+        denied(&place, &planner, &script, &["--as", "victor"], reason);
+    }
+    // Somebody else on a task of one's own stays there.
+    place.script(&board("let t = my_tasks().find(|it| !it.is_completed && it.plan == board); t.title = \"Shared\"; t.assign(\"mei@bos.example\");"), &[]).code(0);
+    let script = "board.task(\"Shared\").unassign(\"mei@bos.example\");";
+    denied(&place, &planner, script, &["--as", "victor"], "takes Mei Tanaka off a shared task");
+    // A person answers for that.
+    place.script(&board(script), &[]).code(0);
+}
+
+#[test]
 fn a_deletion_needs_force_whoever_asks() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
@@ -117,7 +169,8 @@ fn a_broken_or_missing_policy_denies() {
     denied(&place, &planner, &change, &[], "the policy `house` is in force but missing");
     let cases = [
         ("fn review(changes, run) { let x = ; }", "the policy can not be used"),
-        ("fn reviews(changes, run) { }", "neither `review(changes, run)`"),
+        ("const NOTHING = 1;", "neither `review(changes, run)`"),
+        ("fn reviews(changes, run) { }", "`reviews` is none of the functions that are called"),
         (
             "fn review(changes) { deny(\"no\"); } fn review_change(change, run) { }",
             "`review` takes two parameters",

@@ -77,7 +77,22 @@ pub(crate) struct Scene {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Case {
     scenes: Vec<Scene>,
+    /// What the run does as a whole, on the board as it was when it began, after a commit.
+    whole: Option<Scene>,
 }
+
+/// A case, in the process of whoever judges.
+pub(crate) struct Judged {
+    /// The present board.
+    pub(crate) session: Session,
+    /// The set that is judged.
+    pub(crate) set: Arc<ChangeSet>,
+    /// What the run does as a whole.
+    pub(crate) whole: Option<(Session, Arc<ChangeSet>)>,
+}
+
+/// The board of the run as a whole, where those of segments have numbers.
+const WHOLE: usize = usize::MAX;
 
 /// What it has come to want, and what it has looked at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,10 +112,9 @@ pub(crate) fn session_of(start: Start, host: &HostLink) -> Session {
     session_asking(start, 0, host)
 }
 
-/// Returns what judges there: the present board with the set that is judged, after the segments
-/// before it.
-pub(crate) fn session_of_case(case: Case, host: &HostLink) -> Option<(Session, ChangeSet)> {
-    let Case { mut scenes } = case;
+/// Returns what is judged there: the present board with its set, after the segments before it.
+pub(crate) fn judged_of(case: Case, host: &HostLink) -> Option<Judged> {
+    let Case { mut scenes, whole } = case;
     let present = scenes.pop()?;
     let session = session_asking(present.start, 0, host);
     session.rest_on(&present.set);
@@ -111,7 +125,12 @@ pub(crate) fn session_of_case(case: Case, host: &HostLink) -> Option<(Session, C
     });
     let segments = segments.collect();
     session.state().segments = segments;
-    Some((session, present.set))
+    let whole = whole.map(|scene| {
+        let board = session_asking(scene.start, WHOLE, host);
+        board.rest_on(&scene.set);
+        (board, Arc::new(scene.set))
+    });
+    Some(Judged { session, set: Arc::new(present.set), whole })
 }
 
 fn zone_of(start: &Start) -> TimeZone {
@@ -176,7 +195,7 @@ impl Session {
     }
 
     /// Returns what judges a set in another process need to know.
-    pub(crate) fn case_of(&self, set: &ChangeSet) -> Case {
+    pub(crate) fn case_of(&self, set: &ChangeSet, whole: Option<&(Self, ChangeSet)>) -> Case {
         let scene = |session: &Self, set: &ChangeSet| Scene {
             start: session.start_with(set),
             set: set.clone(),
@@ -184,7 +203,7 @@ impl Session {
         let mut scenes: Vec<Scene> =
             self.segments().iter().map(|(then, set)| scene(then, set)).collect();
         scenes.push(scene(self, set));
-        Case { scenes }
+        Case { scenes, whole: whole.map(|(board, all)| scene(board, all)) }
     }
 
     /// What was read of the entities that a set is about goes along: it will be asked for.
@@ -242,9 +261,16 @@ impl Session {
     }
 
     /// Answers a judge in another process.
-    pub(crate) fn answer_judge(&self, segment: usize, ask: &Query) -> Answer {
-        if segment == 0 {
-            return self.answer_remote(ask);
+    pub(crate) fn answer_judge(
+        &self,
+        segment: usize,
+        whole: Option<&(Self, ChangeSet)>,
+        ask: &Query,
+    ) -> Answer {
+        match (segment, whole) {
+            (0, _) => return self.answer_remote(ask),
+            (WHOLE, Some((board, _))) => return board.answer_remote(ask),
+            _ => {}
         }
         match self.segments().get(segment - 1) {
             Some((then, _)) => then.answer_remote(ask),

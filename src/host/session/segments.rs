@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::change::ChangeSet;
 use crate::host::broker::{Query, Response};
-use crate::host::session::{MAX_COMMITS, Savepoint, Shared};
+use crate::host::session::{MAX_COMMITS, Savepoint, Shared, State};
 use crate::host::{Error, Session, StopReason};
 
 impl Session {
@@ -68,6 +68,11 @@ impl Session {
     pub(crate) fn frozen(&self) -> Self {
         let mut state = self.state().clone();
         state.segments.clear();
+        self.apart(state)
+    }
+
+    /// Returns a session with a state of its own.
+    pub(in crate::host::session) fn apart(&self, state: State) -> Self {
         let shared = Shared {
             facts: self.facts().clone(),
             state: Mutex::new(state),

@@ -35,11 +35,9 @@ impl Session {
             // Whether a list holds it is asked of the entity: searching the list would be quadratic.
             state.snapshot.task(id).is_some_and(|read| read.value.plan == *plan)
         };
-        let moved_here = state.draft.touched_tasks().filter(|task| task.plan == *plan);
-        let moved_here: Vec<TaskId> = moved_here
-            .map(|task| task.id.clone())
-            .filter(|id| !id.is_provisional() && !listed(id))
-            .collect();
+        let moved_here = state.draft.changed_tasks().filter(|task| task.plan == *plan);
+        let moved_here: Vec<TaskId> =
+            moved_here.map(|task| task.id.clone()).filter(|id| !listed(id)).collect();
         let stays = |id: &TaskId| match state.draft.task(id) {
             Some(wanted) => wanted.is_some_and(|it| it.task.plan == *plan),
             None => true,
@@ -120,7 +118,7 @@ impl Session {
             None => true,
         };
         let mut theirs: Vec<TaskId> = ids.into_iter().filter(is_theirs).collect();
-        for task in state.draft.touched_tasks() {
+        for task in state.draft.touched_states().map(|it| &it.task) {
             if task.assignments.contains_key(&user.id) && !theirs.contains(&task.id) {
                 theirs.push(task.id.clone());
             }

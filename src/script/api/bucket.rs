@@ -7,6 +7,7 @@ use crate::change::{BucketField, BucketKey};
 use crate::host::Session;
 use crate::model::BucketId;
 use crate::model::order::Side;
+use crate::model::snapshot::folded;
 use crate::script::api::given::new_task;
 use crate::script::api::{Fallible, OrRaise as _, Plan, Task, frozen, frozen_list};
 
@@ -21,6 +22,13 @@ impl Bucket {
     /// Returns a field, which counts as read.
     fn get<T>(&self, key: BucketKey<T>) -> Fallible<T> {
         self.session.bucket_field(&self.id, key).or_raise(&self.session)
+    }
+
+    /// Tells whether it has a name, or an id.
+    pub(crate) fn goes_by(&self, text: &str) -> Fallible<bool> {
+        let text = text.trim();
+        let has_id = self.session.real(&self.id).as_str() == text;
+        Ok(has_id || folded(&self.get(BucketField::NAME)?) == folded(text))
     }
 }
 

@@ -21,6 +21,8 @@ use crate::script::diagnose::{Sources, locate};
 #[derive(Debug, Clone)]
 pub(crate) struct ChangeView {
     pub(crate) session: Session,
+    /// The board as it was when the run began, where it is not that of the session.
+    pub(crate) origin: Option<Session>,
     pub(crate) set: Arc<ChangeSet>,
     pub(crate) at: usize,
 }
@@ -30,6 +32,7 @@ pub(crate) struct ChangeView {
 #[derive(Debug, Clone)]
 pub(crate) struct Changes {
     parts: Vec<(Session, Arc<ChangeSet>)>,
+    origin: Option<Session>,
 }
 
 /// The run, for a policy.
@@ -46,7 +49,17 @@ pub(crate) struct Verdicts {
     /// The policy's file and the texts it is made of, to show the line that says so.
     file: String,
     sources: Arc<Sources>,
-    state: Mutex<(Option<usize>, Vec<Ruling>)>,
+    state: Mutex<Given>,
+}
+
+/// What was given, and what is judged.
+#[derive(Debug, Default)]
+struct Given {
+    /// The number of the change that is being judged; `None` for the set.
+    change: Option<usize>,
+    /// Whether the run is judged as a whole, where only what stops it counts.
+    of_whole: bool,
+    rulings: Vec<Ruling>,
 }
 
 /// How many verdicts a policy gives at most; one for each of the most changes is less.
@@ -57,9 +70,10 @@ impl Verdicts {
         Self { source, file, sources, ..Self::default() }
     }
 
-    /// Says which change is being judged.
-    pub(crate) fn judge(&self, change: Option<usize>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = change;
+    /// Says which change is being judged; or of the whole run, where remarks were made before.
+    pub(crate) fn judge(&self, change: Option<usize>, of_whole: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.change, state.of_whole) = (change, of_whole);
     }
 
     fn give(&self, verdict: Verdict, reason: &str, at: Option<RuleLine>, saw: Vec<Saw>) {
@@ -67,22 +81,26 @@ impl Verdicts {
         let reason = if reason.trim().is_empty() { "it gives no reason" } else { reason };
         let reason: String = reason.chars().take(1000).collect();
         let source = self.source.clone();
-        let ruling = Ruling { source, verdict, change: state.0, reason, at, saw };
+        if state.of_whole && verdict < Verdict::Hold {
+            return;
+        }
+        let ruling = Ruling { source, verdict, change: state.change, reason, at, saw };
         let same = |it: &Ruling| {
             (it.verdict, it.change, &it.reason) == (ruling.verdict, ruling.change, &ruling.reason)
         };
-        if state.1.len() < MAX_RULINGS && !state.1.iter().any(same) {
-            state.1.push(ruling);
-            if state.1.len() == MAX_RULINGS {
+        if state.rulings.len() < MAX_RULINGS && !state.rulings.iter().any(same) {
+            state.rulings.push(ruling);
+            if state.rulings.len() == MAX_RULINGS {
                 // What it goes on to say counts, whatever it is: it can only be stricter.
                 let reason = format!("it gives more than {MAX_RULINGS} verdicts");
-                state.1.push(Ruling::deny(&self.source, None, reason));
+                state.rulings.push(Ruling::deny(&self.source, None, reason));
             }
         }
     }
 
     pub(crate) fn take(&self) -> Vec<Ruling> {
-        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).1)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.rulings)
     }
 }
 
@@ -105,7 +123,10 @@ impl ChangeView {
     }
 
     fn handle(&self, change: &Change, view: View) -> Dynamic {
-        let session = self.session.seen(view);
+        Self::of_session(change, self.session.seen(view))
+    }
+
+    fn of_session(change: &Change, session: Session) -> Dynamic {
         match &change.write {
             Write::Plan(edit) => Dynamic::from(Plan { session, id: edit.known().id.clone() }),
             Write::PlanDetails { plan, .. } => Dynamic::from(Plan { session, id: plan.clone() }),
@@ -117,21 +138,22 @@ impl ChangeView {
 
 impl Changes {
     /// What a run wants, after what it has applied before.
-    pub(crate) fn of(session: &Session, set: &Arc<ChangeSet>) -> Self {
+    pub(crate) fn of(session: &Session, set: &Arc<ChangeSet>, origin: Option<&Session>) -> Self {
         let mut parts: Vec<_> = session
             .segments()
             .into_iter()
             .map(|(then, set)| (then.for_user_of(session), set))
             .collect();
         parts.push((session.clone(), Arc::clone(set)));
-        Self { parts }
+        Self { parts, origin: origin.cloned() }
     }
 
     fn all(&self) -> impl Iterator<Item = (ChangeView, &Change)> {
         self.parts.iter().flat_map(|(session, set)| {
             set.changes().iter().enumerate().map(|(at, change)| {
                 let (session, set) = (session.seen(View::Before), Arc::clone(set));
-                (ChangeView { session, set, at }, change)
+                let origin = self.origin.clone();
+                (ChangeView { session, origin, set, at }, change)
             })
         })
     }
@@ -195,15 +217,15 @@ mod functions {
         give(&ctx, Verdict::Warn, reason)
     }
 
-    /// What it does: `create`, `update` or `delete`.
-    /// → text
+    /// What it does.
+    /// → "create" | "update" | "delete"
     #[rhai_fn(get = "op", pure)]
     pub fn op(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |it| it.op().name()))
     }
 
-    /// To what: `plan`, `plan_details`, `bucket` or `task`.
-    /// → text
+    /// What it does that to.
+    /// → "plan" | "plan_details" | "bucket" | "task"
     #[rhai_fn(get = "entity", pure)]
     pub fn entity(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |it| it.entity().name()))
@@ -221,6 +243,22 @@ mod functions {
     #[rhai_fn(get = "before", pure)]
     pub fn before(change: &mut ChangeView) -> Dynamic {
         change.seen(View::Before)
+    }
+
+    /// The plan, bucket or task as it was when the run began, before all that it has committed since;
+    /// `()` for one that the run has made.
+    /// → Plan | Bucket | Task | ()
+    #[rhai_fn(get = "original", pure)]
+    pub fn original(change: &mut ChangeView) -> Dynamic {
+        let Some(origin) = &change.origin else { return change.seen(View::Before) };
+        let Some(it) = change.change().filter(|it| it.op() != Op::Create) else {
+            return Dynamic::UNIT;
+        };
+        let id = it.id();
+        if origin.is_made_before(id.as_str()) {
+            return Dynamic::UNIT;
+        }
+        ChangeView::of_session(it, origin.seen(View::Before))
     }
 
     /// The plan, bucket or task as it is wanted; `()` for one that goes.
@@ -383,6 +421,19 @@ mod functions {
         i64::try_from(ids.len()).unwrap_or(i64::MAX)
     }
 
+    /// The number of things touched: tasks, also those that a deletion takes along, buckets and plans,
+    /// each label that is renamed, and each person whom a plan is shared with or is not any more. What
+    /// was changed in several segments is one, and what is new with a plan is that plan.
+    #[rhai_fn(get = "touched", pure)]
+    pub fn touched(changes: &mut Changes) -> i64 {
+        let mut things = BTreeSet::new();
+        let Some((newest, _)) = changes.parts.last() else { return 0 };
+        for (_, change) in changes.all() {
+            things.extend(change.touches().into_iter().map(|it| newest.real(&it).into_owned()));
+        }
+        i64::try_from(things.len()).unwrap_or(i64::MAX)
+    }
+
     /// The signed-in user.
     #[rhai_fn(get = "actor", pure)]
     pub fn actor(run: &mut RunView) -> User {
@@ -405,8 +456,8 @@ mod functions {
         frozen(run.start.skill.clone())
     }
 
-    /// What the run is for: `run`, `apply` (of a saved change set), `resume` or `undo`.
-    /// → text
+    /// What the run is for; `apply` is that of a saved change set.
+    /// → "run" | "apply" | "resume" | "undo"
     #[rhai_fn(get = "purpose", pure)]
     pub fn purpose(run: &mut RunView) -> Dynamic {
         frozen(run.start.purpose.name())

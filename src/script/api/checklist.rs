@@ -17,6 +17,11 @@ pub(crate) struct ChecklistItem {
 }
 
 impl ChecklistItem {
+    /// Tells whether it is the same item as another.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.key == other.key && self.session.real(&self.task) == other.session.real(&other.task)
+    }
+
     fn read(&self) -> Fallible<model::ChecklistItem> {
         let session = &self.session;
         let mut items = session.task_field(&self.task, TaskField::CHECKLIST).or_raise(session)?;

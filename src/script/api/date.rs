@@ -56,10 +56,15 @@ impl Date {
                 format!("{what} takes a Date, a text like \"2026-12-24\" or (), not {kind}"),
             );
         };
-        match text.trim().parse::<civil::Date>() {
-            Ok(day) if is_date_only(text.trim()) => Ok(Some(Self::of_day(day, session))),
-            _ => invalid(session, format!("`{}` is not a date like 2026-12-24", text.as_str())),
+        match Self::parse(&text, session) {
+            Some(date) => Ok(Some(date)),
+            None => invalid(session, format!("`{}` is not a date like 2026-12-24", text.as_str())),
         }
+    }
+
+    /// Returns the day that a text such as `2026-12-24` stands for, if it is one.
+    pub(crate) fn parse(text: &str, session: &Session) -> Option<Self> {
+        day_of_text(text).map(|day| Self::of_day(day, session))
     }
 
     /// Returns the moment to write for it as a due or start date.
@@ -79,12 +84,18 @@ impl Date {
     }
 
     /// Compares by moment where both have one, else by day.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+    pub(crate) fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         match (self.moment, other.moment) {
             (Some(a), Some(b)) => a.cmp(&b),
             _ => self.day.cmp(&other.day),
         }
     }
+}
+
+/// Returns the day that a text such as `2026-12-24` stands for, if it is one.
+pub(crate) fn day_of_text(text: &str) -> Option<civil::Date> {
+    let text = text.trim();
+    text.parse::<civil::Date>().ok().filter(|_| is_date_only(text))
 }
 
 /// Tells whether a text has the form `YYYY-MM-DD` and nothing behind it.
@@ -169,8 +180,8 @@ mod functions {
         i64::from(date.day.day())
     }
 
-    /// The name of the weekday: `monday` to `sunday`.
-    /// → text
+    /// The name of the weekday.
+    /// → "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday"
     #[rhai_fn(get = "weekday", pure)]
     pub fn weekday(date: &mut Date) -> Dynamic {
         let name = match date.day.weekday() {

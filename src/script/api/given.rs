@@ -6,11 +6,6 @@ use crate::host::{NewItem, NewTask, Session};
 use crate::model::{BucketId, Category, PlanId, Priority, Progress, Reference, link};
 use crate::script::api::{Bucket, Date, Fallible, OrRaise as _, User, invalid, kind_of};
 
-/// Makes titles comparable: lower case, single spaces.
-pub(crate) fn normal_title(title: &str) -> String {
-    title.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
 /// Reads what a script gives for a bucket: a Bucket, or its name.
 pub(crate) fn bucket_given(
     value: &Dynamic,

@@ -6,7 +6,9 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 use crate::change::{PlanDetailsField, PlanField, PlanKey, TaskField};
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;
-use crate::script::api::given::{label_given, new_task, normal_title};
+use crate::model::snapshot::folded;
+use crate::script::api::given::{label_given, new_task};
+use crate::script::api::text::read_as;
 use crate::script::api::{
     Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,
 };
@@ -22,6 +24,13 @@ impl Plan {
     /// Returns a field, which counts as read.
     fn get<T>(&self, key: PlanKey<T>) -> Fallible<T> {
         self.session.plan_field(&self.id, key).or_raise(&self.session)
+    }
+
+    /// Tells whether it has a title, or an id.
+    pub(crate) fn goes_by(&self, text: &str) -> Fallible<bool> {
+        let text = text.trim();
+        let has_id = self.session.real(&self.id).as_str() == text;
+        Ok(has_id || folded(&self.get(PlanField::TITLE)?) == folded(text))
     }
 }
 
@@ -151,18 +160,17 @@ mod functions {
         Ok(Task { session, id })
     }
 
-    /// Its open tasks with a title, whatever the case and the spaces: what would be a
-    /// duplicate.
+    /// Its open tasks with a title as people read it: what would be a duplicate.
     /// → [Task]
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn open_tasks_titled(plan: &mut Plan, title: &str) -> Fallible<Dynamic> {
         let session = &plan.session;
-        let wanted = normal_title(title);
+        let wanted = read_as(title);
         let mut found = Vec::new();
         for id in session.tasks(&plan.id).or_raise(session)? {
             let get = |key| session.task_field(&id, key).or_raise(session);
             let is_open = session.task_field(&id, TaskField::PERCENT).or_raise(session)? < 100;
-            if is_open && normal_title(&get(TaskField::TITLE)?) == wanted {
+            if is_open && read_as(&get(TaskField::TITLE)?) == wanted {
                 found.push(Task { session: session.clone(), id });
             }
         }

@@ -127,8 +127,8 @@ mod functions {
         }
     }
 
-    /// Its progress: `not_started`, `in_progress` or `completed`.
-    /// → text
+    /// Its progress.
+    /// → "not_started" | "in_progress" | "completed"
     #[rhai_fn(get = "progress", pure, volatile, return_raw)]
     pub fn progress(task: &mut Task) -> Fallible<Dynamic> {
         Ok(frozen(task.get(TaskField::PROGRESS)?.name()))

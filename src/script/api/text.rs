@@ -1,17 +1,43 @@
-//! Texts in scripts: `replace`, so that it keeps its limit.
+//! Texts in scripts: `as_read`, and `replace`, so that it keeps its limit.
 //!
 //! The engine's own functions allocate the result before its size is checked: 40 KB of text
 //! replaced in itself took gigabytes (scripting.md 0.2, P7).
+
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use rhai::plugin::{
     EvalAltResult, ImmutableString, Module, Position, combine_with_exported_module, export_module,
 };
 
+use crate::model::as_read;
 use crate::script::api::Fallible;
 use crate::script::budget::STRING_LIMIT;
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "text", functions);
+}
+
+/// How many texts are remembered as people read them.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// Returns a text as people read it. A policy asks it of every task of a plan for every task that a
+/// run makes, so what was read on this thread is remembered there.
+pub(crate) fn read_as(text: &str) -> String {
+    thread_local! {
+        static READ: RefCell<HashMap<String, String>> = RefCell::default();
+    }
+    READ.with_borrow_mut(|read| {
+        if let Some(known) = read.get(text) {
+            return known.clone();
+        }
+        if read.len() >= MAX_REMEMBERED {
+            read.clear();
+        }
+        let plain = as_read(text);
+        read.insert(text.to_owned(), plain.clone());
+        plain
+    })
 }
 
 fn replaced(text: &mut ImmutableString, find: &str, with: &str) -> Fallible<()> {
@@ -30,6 +56,13 @@ fn replaced(text: &mut ImmutableString, find: &str, with: &str) -> Fallible<()> 
 
 #[export_module]
 mod functions {
+    /// A text as people read it, to be compared with another: without what cannot be seen, whatever
+    /// the case, the spaces and the alphabet of letters that look alike. It is not for showing.
+    #[rhai_fn(name = "as_read")]
+    pub fn as_people_read(text: &str) -> String {
+        read_as(text)
+    }
+
     /// Replaces every occurrence of a text in this one, in place.
     #[rhai_fn(name = "replace", return_raw)]
     pub fn replace(text: &mut ImmutableString, find: &str, with: &str) -> Fallible<()> {

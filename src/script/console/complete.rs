@@ -226,11 +226,11 @@ impl Look<'_> {
         if at > 0 && self.is_dot(at - 1) {
             match self.kind_before(at - 1) {
                 Kind::List(_) => OF_LISTS.iter().for_each(|it| add(it, true, String::new())),
-                Kind::Of(name) if name == "text" => {
+                kind if kind.name() == Some("text") => {
                     OF_TEXTS.iter().for_each(|it| add(it, true, String::new()));
                 }
                 Kind::Of(name) => members(Some(&name)),
-                Kind::Any => {}
+                Kind::Any | Kind::Words(_) => {}
             }
         } else if self.is_field(at) {
             FIELDS.iter().for_each(|it| add(&format!("{it}: "), false, String::new()));

@@ -5,6 +5,7 @@ use rhai::{Expr, FnCallExpr, FnPtr, Position, Stmt};
 use crate::script::catalog::{Form, Member, catalog};
 use crate::script::diagnose::did_you_mean;
 use crate::script::lint::Role;
+use crate::script::lint::compare::one;
 use crate::script::lint::kind::{Kind, functions, of_language, property};
 use crate::script::lint::walk::{Walk, is_closure};
 
@@ -35,6 +36,11 @@ impl Walk<'_> {
                 for (given, param) in arguments.iter().zip(&member.params) {
                     self.fits(name, given, &param.kind, at);
                 }
+                if (host, name) == ("Change", "sets")
+                    && let [field] = call.args.as_ref()
+                {
+                    self.field_named(field, at);
+                }
                 Kind::of(&member.returns)
             }
             None if is_own => Kind::Any,
@@ -50,7 +56,7 @@ impl Walk<'_> {
     /// Says where a value can not be what is taken.
     fn fits(&mut self, name: &str, given: &Kind, taken: &str, at: Position) {
         let scalar = ["text", "int", "float", "true or false", "map"];
-        let Kind::Of(given) = given else { return };
+        let Some(given) = given.name() else { return };
         let known = |it: &str| scalar.contains(&it) || Kind::Of(it.to_owned()).host().is_some();
         if known(given) && known(taken) && given != taken {
             let message = format!("`{name}` takes {} here, not {}", one(taken), one(given));
@@ -114,6 +120,10 @@ impl Walk<'_> {
             return self.argument(&Kind::Any, &Expr::FnCall(Box::new(call.clone()), at));
         }
         let arguments: Vec<Kind> = call.args.iter().map(|it| self.expression(it)).collect();
+        // `item in list` is a call of `contains`, but no operator to the engine.
+        if call.op_token.is_some() || name == "contains" {
+            self.compared(name, &call.args, &arguments, at);
+        }
         if call.op_token.is_some() {
             return operator(name, &arguments);
         }
@@ -146,7 +156,14 @@ impl Walk<'_> {
             .filter(|it| it.form == Form::Function && it.name == name)
             .collect();
         let takes = |it: &&&Member| it.params.len() + usize::from(it.on.is_some()) == n;
-        match all.iter().find(takes) {
+        // Skills and policies have some names in common, such as `warn`.
+        let is_own = |it: &&&Member| match self.role {
+            Role::Policy => it.policies,
+            Role::Test => it.tests,
+            Role::Skill | Role::Library => it.skills,
+        };
+        let fitting = all.iter().filter(takes).find(is_own).or_else(|| all.iter().find(takes));
+        match fitting {
             Some(member) => {
                 if self.role == Role::Policy && !member.policies {
                     let message =
@@ -193,20 +210,12 @@ impl Walk<'_> {
     }
 }
 
-/// A type with its article.
-fn one(kind: &str) -> String {
-    match kind {
-        "text" | "true or false" => kind.to_owned(),
-        "int" => "an int".to_owned(),
-        other => format!("a {other}"),
-    }
-}
-
 /// What an operator gives.
 fn operator(sign: &str, sides: &[Kind]) -> Kind {
     let of = |name: &str| Kind::Of(name.to_owned());
     match (sign, sides) {
         ("==" | "!=" | "<" | "<=" | ">" | ">=" | "!" | "in", _) => of("true or false"),
+        ("+", [Kind::Words(_), _]) => of("text"),
         ("+" | "-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Days" => of("Date"),
         ("-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Date" => of("int"),
         (_, [a, b])

@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Any,
     /// A type of the host, such as `Task`; or `text`, `int`, `map`.
     Of(String),
+    /// A text that is one of these.
+    Words(Vec<String>),
     /// An array.
     List(Box<Self>),
 }
@@ -21,6 +23,9 @@ impl Kind {
         let told = told.trim().trim_end_matches('?');
         if let Some(inner) = told.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
             return Self::List(Box::new(Self::of(inner)));
+        }
+        if let Some(words) = words_of(told) {
+            return Self::Words(words);
         }
         if told == "any" || told == "()" || told.contains('|') {
             return Self::Any;
@@ -41,7 +46,16 @@ impl Kind {
         match self {
             Self::List(item) => (**item).clone(),
             Self::Of(name) if name == "Changes" => Self::Of("Change".to_owned()),
-            Self::Of(_) | Self::Any => Self::Any,
+            Self::Of(_) | Self::Words(_) | Self::Any => Self::Any,
+        }
+    }
+
+    /// Returns the name of the type, but for an array.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Of(name) => Some(name),
+            Self::Words(_) => Some("text"),
+            Self::List(_) | Self::Any => None,
         }
     }
 
@@ -49,6 +63,12 @@ impl Kind {
     pub(crate) fn or(self, other: &Self) -> Self {
         if self == *other { self } else { Self::Any }
     }
+}
+
+/// Reads `"create" | "update"`, as the catalogue tells what can be no other text.
+fn words_of(told: &str) -> Option<Vec<String>> {
+    let word = |it: &str| Some(it.trim().strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    told.split('|').map(word).collect()
 }
 
 /// Returns a property of a host type.

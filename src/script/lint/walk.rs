@@ -39,6 +39,8 @@ pub(crate) struct Walk<'a> {
     pub(super) walked: BTreeSet<String>,
     params_used: BTreeSet<String>,
     pub(crate) found: Vec<(Position, Severity, String, Option<String>)>,
+    /// Those of them by which a rule would judge nothing.
+    pub(crate) slips: Vec<Position>,
 }
 
 impl<'a> Walk<'a> {
@@ -58,6 +60,7 @@ impl<'a> Walk<'a> {
             called: BTreeSet::new(),
             walked: BTreeSet::new(),
             params_used: BTreeSet::new(),
+            slips: Vec::new(),
             found: Vec::new(),
         }
     }
@@ -138,6 +141,12 @@ impl<'a> Walk<'a> {
 
     pub(super) fn error(&mut self, at: Position, message: String, hint: Option<String>) {
         self.found.push((at, Severity::Error, message, hint));
+    }
+
+    /// An error for which a policy is not taken.
+    pub(super) fn slip(&mut self, at: Position, message: String, hint: Option<String>) {
+        self.slips.push(at);
+        self.error(at, message, hint);
     }
 
     // Scopes
@@ -229,8 +238,9 @@ impl<'a> Walk<'a> {
                 self.block(flow.body.statements());
                 self.leave(outer);
             }
-            Stmt::Switch(it, _) => {
-                self.expression(&it.0);
+            Stmt::Switch(it, at) => {
+                let kind = self.expression(&it.0);
+                self.switched(&kind, &it.1, *at);
                 for case in &it.1.expressions {
                     self.expression(&case.lhs);
                     self.expression(&case.rhs);
@@ -409,7 +419,9 @@ impl<'a> Walk<'a> {
     }
 
     fn property(&mut self, on: &Kind, name: &str, at: Position, is_set: bool) -> Kind {
-        let Some(host) = on.host() else { return Kind::Any };
+        let Some(host) = on.host() else {
+            return if *on == Kind::Any { self.by_name(name) } else { Kind::Any };
+        };
         let Some(found) = property(host, name) else {
             let names = catalog().of(Some(host)).map(|it| it.name.as_str());
             let hint = match functions(Some(host), name).next() {

@@ -448,16 +448,19 @@ impl Worker {
         &mut self,
         policies: &[(usize, String)],
         session: &Session,
-        (set, start): (&ChangeSet, &Start),
+        (set, start, whole): (&ChangeSet, &Start, Option<&(Session, ChangeSet)>),
         budget: Budget,
         mut hear: impl FnMut(Vec<Ruling>),
     ) -> Result<(), Failure> {
         let stop = Arc::clone(session.stop());
-        let (case, run, policies) = (session.case_of(set), start.clone(), policies.to_vec());
+        let case = session.case_of(set, whole);
+        let (run, policies) = (start.clone(), policies.to_vec());
         let mut n_left = policies.len();
         let order = Order::Judge { case, run, policies, budget };
         self.carry_out(&order, Some(&stop), budget, |word| match word {
-            Word::Query(segment, ask) => Ok(Next::answer(session.answer_judge(segment, &ask))),
+            Word::Query(segment, ask) => {
+                Ok(Next::answer(session.answer_judge(segment, whole, &ask)))
+            }
             Word::Printed(line) => {
                 session.print(&line);
                 Ok(Next::Listen)

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::host::session::HostLink;
-use crate::host::session::remote::{session_of, session_of_case};
+use crate::host::session::remote::{judged_of, session_of};
 use crate::host::{Session, Stop, StopReason, on_large_stack};
 use crate::script::code::{Outline, Source};
 use crate::script::compiled::{Compiled, run};
@@ -197,13 +197,13 @@ impl Desk {
                 self.say(&Word::Lined(Box::new(outcome), wanted))
             }
             Order::Judge { case, run, policies, budget } => {
-                let (session, set) = session_of_case(case, &self.host())?;
-                session.listen(self.printed());
-                let (set, run) = (Arc::new(set), Arc::new(run));
+                let case = judged_of(case, &self.host())?;
+                case.session.listen(self.printed());
+                let run = Arc::new(run);
                 for (at, name) in policies {
                     let policy = self.compiled.get(at)?;
-                    let rulings = judge(&name, policy, &session, &set, &run, budget);
-                    self.say(&Word::Judged(rulings, session.reads()))?;
+                    let rulings = judge(&name, policy, &case, &run, budget);
+                    self.say(&Word::Judged(rulings, case.session.reads()))?;
                 }
                 Some(())
             }

@@ -1,0 +1,266 @@
+//! What a run does as a whole, where it wrote in several steps: the changes of all steps taken
+//! together, entity by entity, on the board as it was before the first.
+//!
+//! What judges a run must not see less of it because it was done in small steps: a task that is
+//! moved out of its bucket and deleted in the next step was deleted from that bucket.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::change::{
+    Change, ChangeSet, Edit, EntityId, Fields, Op, TaskBasis, TaskState, Write, provisional,
+};
+use crate::model::snapshot::Own;
+use crate::model::{Board, BucketId, PlanId, Task, TaskId};
+
+/// One step of a run: what it wrote, with the ids that its new entities have by now.
+#[derive(Debug)]
+pub struct Step {
+    /// What it wrote.
+    pub set: ChangeSet,
+    made: BTreeSet<String>,
+    wrote: BTreeSet<EntityId>,
+    took: BTreeSet<TaskId>,
+}
+
+impl Step {
+    /// Takes a set that was written; `ids` are what its provisional ids have become.
+    ///
+    /// # Errors
+    /// An id is none.
+    pub fn new(set: &ChangeSet, ids: &BTreeMap<String, String>) -> Result<Self, serde_json::Error> {
+        let changes: Vec<Change> = set
+            .changes()
+            .iter()
+            .map(|it| provisional::with_ids(it, ids))
+            .collect::<Result<_, _>>()?;
+        let made = changes.iter().filter(|it| it.op() == Op::Create);
+        Ok(Self {
+            made: made.map(|it| it.id().as_str().to_owned()).collect(),
+            wrote: changes.iter().map(Change::id).collect(),
+            took: changes.iter().flat_map(|it| it.takes_along.iter().cloned()).collect(),
+            set: ChangeSet::in_this_order(changes),
+        })
+    }
+
+    /// Returns the plans of which the step made or deleted something, whose lists changed by it.
+    pub fn relisted(&self) -> impl Iterator<Item = &PlanId> {
+        let lists = |it: &&Change| it.op() != Op::Update || it.moves_to().is_some();
+        let changes = self.set.changes().iter().filter(lists);
+        changes.flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten()
+    }
+}
+
+impl Own for Step {
+    fn made(&self, id: &str) -> bool {
+        self.made.contains(id)
+    }
+
+    fn plan(&self, id: &PlanId) -> bool {
+        self.wrote.contains(&EntityId::Plan(id.clone()))
+    }
+
+    fn plan_details(&self, id: &PlanId) -> bool {
+        self.wrote.contains(&EntityId::PlanDetails(id.clone()))
+    }
+
+    fn bucket(&self, id: &BucketId) -> bool {
+        self.wrote.contains(&EntityId::Bucket(id.clone()))
+    }
+
+    fn task(&self, id: &TaskId) -> bool {
+        self.wrote.contains(&EntityId::Task(id.clone()))
+    }
+
+    fn took(&self, task: &Task) -> bool {
+        self.took.contains(&task.id)
+    }
+
+    fn details(&self, id: &TaskId) -> bool {
+        self.task(id)
+    }
+
+    fn place(&self, id: &TaskId, _board: Board) -> bool {
+        self.task(id)
+    }
+}
+
+/// Returns what all steps come to, the last of them being `now`, whose changes keep their numbers;
+/// those of entities that it does not touch have 0.
+#[must_use]
+pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
+    let mut all: BTreeMap<EntityId, Change> = BTreeMap::new();
+    let earlier = steps.iter().flat_map(|step| step.set.changes()).map(|it| (0, it));
+    for (n, change) in earlier.chain(now.changes().iter().map(|it| (it.n, it))) {
+        let id = change.id();
+        let together = match all.remove(&id) {
+            None => Some(change.clone()),
+            Some(first) => joined(first, change),
+        };
+        if let Some(together) = together {
+            all.insert(id, Change { n, ..together });
+        }
+    }
+    let order: BTreeMap<EntityId, usize> =
+        now.changes().iter().enumerate().map(|(at, it)| (it.id(), at)).collect();
+    let mut changes: Vec<Change> = all.into_values().collect();
+    changes.sort_by_key(|it| order.get(&it.id()).map_or(0, |at| at + 1));
+    ChangeSet::in_this_order(changes)
+}
+
+/// Joins two changes of one entity; `None` if nothing comes of both.
+fn joined(mut first: Change, then: &Change) -> Option<Change> {
+    let write = match (first.write, &then.write) {
+        (Write::Plan(a), Write::Plan(b)) => {
+            Write::Plan(Box::new(edits(*a, b, |_, _| {}, |_, _| {})?))
+        }
+        (Write::PlanDetails { plan, title, edit }, Write::PlanDetails { edit: b, .. }) => {
+            Write::PlanDetails { plan, title, edit: edits(edit, b, |_, _| {}, |_, _| {})? }
+        }
+        (Write::Bucket(a), Write::Bucket(b)) => Write::Bucket(edits(a, b, |_, _| {}, |_, _| {})?),
+        (Write::Task(a), Write::Task(b)) => Write::Task(Box::new(edits(*a, b, fill, fill_basis)?)),
+        (_, other) => other.clone(),
+    };
+    if then.op() == Op::Delete {
+        first.takes_along.clone_from(&then.takes_along);
+    }
+    first.reads.extend(then.reads.iter().copied());
+    Some(Change { write, ..first })
+}
+
+/// Joins two edits of one entity. What others did between them is nobody's doing here: only what the
+/// run set is set, on what was there first.
+fn edits<T: Fields + Clone, B: Clone>(
+    first: Edit<T, B>,
+    then: &Edit<T, B>,
+    fill: impl Fn(&mut T, &T),
+    fill_basis: impl Fn(&mut B, &B),
+) -> Option<Edit<T, B>> {
+    match (first, then) {
+        (Edit::Create { mut after }, Edit::Update { before, after: wanted, .. }) => {
+            fill(&mut after, before);
+            after.graft(before, wanted);
+            Some(Edit::Create { after })
+        }
+        (Edit::Create { .. }, Edit::Delete { .. }) => None,
+        (
+            Edit::Update { mut before, mut after, mut basis },
+            Edit::Update { before: read, after: wanted, basis: newer },
+        ) => {
+            fill(&mut before, read);
+            fill(&mut after, read);
+            fill_basis(&mut basis, newer);
+            after.graft(read, wanted);
+            let is_change = !before.differing(&after).is_empty();
+            is_change.then_some(Edit::Update { before, after, basis })
+        }
+        (
+            Edit::Update { mut before, mut basis, .. },
+            Edit::Delete { before: read, basis: newer },
+        ) => {
+            fill(&mut before, read);
+            fill_basis(&mut basis, newer);
+            Some(Edit::Delete { before, basis })
+        }
+        // What is gone is not touched again, and nothing is made twice.
+        (_, then) => Some(then.clone()),
+    }
+}
+
+/// Adds what only the later step had read of a task, which the earlier ones left as it was.
+fn fill(state: &mut TaskState, read: &TaskState) {
+    if state.details.is_none() {
+        state.details.clone_from(&read.details);
+    }
+    for (board, place) in &read.places {
+        state.places.entry(*board).or_insert_with(|| place.clone());
+    }
+}
+
+fn fill_basis(basis: &mut TaskBasis, newer: &TaskBasis) {
+    if basis.details.is_none() {
+        basis.details.clone_from(&newer.details);
+    }
+    for (board, tag) in &newer.places {
+        basis.places.entry(*board).or_insert_with(|| tag.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Bucket, ETag, Plan};
+
+    fn tag(n: u32) -> ETag {
+        ETag::new(format!("W/\"{n}\""))
+    }
+
+    fn bucket(name: &str) -> Bucket {
+        Bucket {
+            id: "b".parse().unwrap(),
+            plan: "p".parse().unwrap(),
+            name: name.to_owned(),
+            order_hint: String::new(),
+        }
+    }
+
+    fn renamed(from: &str, to: &str) -> Write {
+        Write::Bucket(Edit::Update { before: bucket(from), after: bucket(to), basis: tag(1) })
+    }
+
+    fn deleted(name: &str) -> Write {
+        Write::Bucket(Edit::Delete { before: bucket(name), basis: tag(2) })
+    }
+
+    fn step(writes: Vec<Write>) -> Step {
+        let set = ChangeSet::numbered(writes.into_iter().map(Change::of).collect());
+        Step::new(&set, &BTreeMap::new()).unwrap()
+    }
+
+    fn of(steps: &[Step], now: Vec<Write>) -> Vec<Write> {
+        let now = ChangeSet::numbered(now.into_iter().map(Change::of).collect());
+        whole(steps, &now).changes().iter().map(|it| it.write.clone()).collect()
+    }
+
+    #[test]
+    fn what_was_changed_and_deleted_was_deleted_as_it_was_first() {
+        let steps = [step(vec![renamed("Done", "x")]), step(vec![renamed("x", "y")])];
+        let [Write::Bucket(Edit::Delete { before, .. })] = &of(&steps, vec![deleted("y")])[..]
+        else {
+            panic!()
+        };
+        assert_eq!(before.name, "Done");
+    }
+
+    #[test]
+    fn what_is_as_it_was_or_was_made_and_deleted_is_no_change() {
+        let there = [step(vec![renamed("Done", "x")])];
+        assert_eq!(of(&there, vec![renamed("x", "Done")]), []);
+        let made = [step(vec![Write::Bucket(Edit::Create { after: bucket("a") })])];
+        assert_eq!(of(&made, vec![deleted("a")]), []);
+        let [Write::Bucket(Edit::Create { after })] = &of(&made, vec![renamed("a", "b")])[..]
+        else {
+            panic!()
+        };
+        assert_eq!(after.name, "b");
+    }
+
+    #[test]
+    fn what_others_did_between_two_steps_is_not_the_runs_doing() {
+        let plan = |title: &str, archived: bool| {
+            let mut plan = Plan::new("p".parse().unwrap(), title.to_owned());
+            plan.archival.is_archived = archived;
+            plan
+        };
+        let update =
+            |before, after| Write::Plan(Box::new(Edit::Update { before, after, basis: tag(1) }));
+        let steps = [step(vec![update(plan("a", false), plan("a", true))])];
+        // Somebody has renamed it since.
+        let now = of(&steps, vec![update(plan("theirs", true), plan("ours", true))]);
+        let [Write::Plan(edit)] = &now[..] else { panic!() };
+        assert_eq!(edit.before().map(|it| it.title.as_str()), Some("a"));
+        let after = edit.after().unwrap();
+        assert_eq!((after.title.as_str(), after.archival.is_archived), ("ours", true));
+        let now = of(&steps, vec![update(plan("theirs", true), plan("theirs", false))]);
+        assert_eq!(now, []);
+    }
+}

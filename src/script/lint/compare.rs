@@ -1,0 +1,178 @@
+//! Comparisons that can only come out one way, or not at all: `change.op == "delte"`.
+//!
+//! A rule that never holds judges nothing, and nobody sees it. So a policy with one is not taken,
+//! and `check` says it of every script.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use rhai::{Engine, Expr, Position, Stmt, SwitchCasesCollection};
+
+use crate::script::api::day_of_text;
+use crate::script::diagnose::did_you_mean;
+use crate::script::lint::Role;
+use crate::script::lint::kind::{Kind, property};
+use crate::script::lint::walk::Walk;
+
+/// Properties that, in a policy, are what their name says whatever they are asked of.
+const KNOWN_BY_NAME: [(&str, &str); 3] =
+    [("Change", "op"), ("Change", "entity"), ("Task", "progress")];
+
+/// The host's types that are compared with a text.
+const WITH_TEXT: [&str; 4] = ["Date", "User", "Plan", "Bucket"];
+
+impl Walk<'_> {
+    /// Looks at a comparison: its two sides, and what is known of each.
+    pub(super) fn compared(&mut self, sign: &str, sides: &[Expr], kinds: &[Kind], at: Position) {
+        let ([left, right], [of_left, of_right]) = (sides, kinds) else { return };
+        match sign {
+            "==" | "!=" | "<" | "<=" | ">" | ">=" => {
+                self.never_the_word(of_left, right, at);
+                self.never_the_word(of_right, left, at);
+                self.incomparable(sign, (left, of_left), (right, of_right), at);
+            }
+            // `item in list`: the list comes first.
+            "contains" => {
+                if let Expr::Array(items, _) = left {
+                    for other in items.iter() {
+                        self.never_the_word(of_right, other, at);
+                        let of_other = literal(other);
+                        self.incomparable("==", (right, of_right), (other, &of_other), at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks at a `switch`, whose cases match what is the same and of the same type.
+    pub(super) fn switched(&mut self, kind: &Kind, cases: &SwitchCasesCollection, at: Position) {
+        if let Kind::Words(words) = kind {
+            let known = hashes_of(words);
+            if cases.cases.keys().any(|it| !known.contains(it)) {
+                let message = "a case of the `switch` never comes".to_owned();
+                self.slip(at, message, Some(one_of(words)));
+            }
+        } else if let Some(host) = kind.host()
+            && !cases.cases.is_empty()
+        {
+            let message = format!("no case of a `switch` is ever a {host}");
+            self.slip(at, message, Some("switch over its name, title or id".to_owned()));
+        }
+    }
+
+    /// Looks at a text given to a function that takes the name of a field.
+    pub(super) fn field_named(&mut self, given: &Expr, at: Position) {
+        if let Expr::StringConstant(name, _) = given
+            && crate::change::Field::parse(name).is_none()
+        {
+            let names = crate::change::Field::all().map(crate::change::Field::script_name);
+            let hint = did_you_mean(name, names);
+            self.slip(at, format!("there is no field `{name}`"), hint);
+        }
+    }
+
+    /// What a property is by its name, where it is not known what it is asked of.
+    pub(super) fn by_name(&self, name: &str) -> Kind {
+        let known = KNOWN_BY_NAME.iter().find(|it| it.1 == name && self.role == Role::Policy);
+        let Some((on, _)) = known else { return Kind::Any };
+        property(on, name).map_or(Kind::Any, |it| Kind::of(&it.returns))
+    }
+
+    fn never_the_word(&mut self, kind: &Kind, other: &Expr, at: Position) {
+        let (Kind::Words(words), Expr::StringConstant(text, _)) = (kind, other) else { return };
+        if !words.iter().any(|it| it == text.as_str()) {
+            let near = did_you_mean(text, words.iter().map(String::as_str));
+            self.slip(at, format!("it is never `{text}`"), near.or_else(|| Some(one_of(words))));
+        }
+    }
+
+    fn incomparable(
+        &mut self,
+        sign: &str,
+        (left, of_left): (&Expr, &Kind),
+        (right, of_right): (&Expr, &Kind),
+        at: Position,
+    ) {
+        for (kind, other) in [(of_left, right), (of_right, left)] {
+            if let (Kind::Of(name), Expr::StringConstant(text, _)) = (kind, other)
+                && name == "Date"
+                && day_of_text(text).is_none()
+            {
+                let hint = "a day is written as \"2026-12-24\"".to_owned();
+                self.slip(at, format!("`{text}` is no day"), Some(hint));
+                return;
+            }
+        }
+        let (Some(a), Some(b)) = (of_left.name(), of_right.name()) else { return };
+        if !are_comparable(sign, a, b) {
+            let hint = (sign != "==" && sign != "!=" && a == b)
+                .then(|| "they can be the same or not, but have no order".to_owned());
+            self.slip(at, format!("`{sign}` cannot compare {} with {}", one(a), one(b)), hint);
+        }
+    }
+}
+
+/// Tells whether two types can be compared; what is not known can.
+fn are_comparable(sign: &str, a: &str, b: &str) -> bool {
+    let is_order = sign != "==" && sign != "!=";
+    let is_number = |it: &str| it == "int" || it == "float";
+    let ordered = |it: &str| matches!(it, "text" | "true or false" | "Date" | "Days");
+    let is_known = |it: &str| {
+        is_number(it) || ordered(it) || it == "map" || Kind::Of(it.to_owned()).host().is_some()
+    };
+    if !is_known(a) || !is_known(b) || (is_number(a) && is_number(b)) {
+        return true;
+    }
+    if a == b {
+        return !is_order || ordered(a);
+    }
+    let other = match (a, b) {
+        ("text", other) | (other, "text") => other,
+        _ => return false,
+    };
+    WITH_TEXT.contains(&other) && (!is_order || other == "Date")
+}
+
+/// What is known of a literal.
+fn literal(expression: &Expr) -> Kind {
+    let name = match expression {
+        Expr::BoolConstant(..) => "true or false",
+        Expr::IntegerConstant(..) => "int",
+        Expr::FloatConstant(..) => "float",
+        Expr::CharConstant(..) | Expr::StringConstant(..) | Expr::InterpolatedString(..) => "text",
+        _ => return Kind::Any,
+    };
+    Kind::Of(name.to_owned())
+}
+
+/// A type with its article.
+pub(super) fn one(kind: &str) -> String {
+    match kind {
+        "text" | "true or false" | "Changes" => kind.to_owned(),
+        "int" => "an int".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+fn one_of(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|it| format!("`{it}`")).collect();
+    format!("it is one of {}", words.join(", "))
+}
+
+/// What the engine makes of words as cases of a `switch`: it keeps no more of them than this.
+fn hashes_of(words: &[String]) -> BTreeSet<u64> {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    let cases: Vec<_> = words.iter().map(|it| format!("{it:?} => 0")).collect();
+    let engine = ENGINE.get_or_init(|| {
+        let mut engine = Engine::new_raw();
+        engine.set_optimization_level(rhai::OptimizationLevel::None);
+        engine
+    });
+    let ast = engine.compile(format!("switch 0 {{ {} }}", cases.join(", "))).unwrap_or_default();
+    let hashes = ast.statements().iter().filter_map(|it| match it {
+        Stmt::Switch(it, _) => Some(it.1.cases.keys().copied().collect::<Vec<_>>()),
+        _ => None,
+    });
+    hashes.flatten().collect()
+}
