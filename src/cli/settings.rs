@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::args::Global;
 use crate::cli::error::CommandError;
+use crate::files;
 use crate::graph::{BaseUrl, Secret};
 use crate::script::Workspace;
 
@@ -121,20 +122,9 @@ pub(crate) fn time_zone(workspace: &Workspace) -> Result<TimeZone, CommandError>
 
 /// Makes a folder that only its owner can look into.
 pub(crate) fn make_private_dir(dir: &Path) -> Result<(), CommandError> {
-    let failed = |error: std::io::Error| {
+    files::make_private(dir).map_err(|error| {
         CommandError::new("io", format!("can not make the folder `{}`", dir.display()))
             .caused_by(&error)
             .hint("name another with `--state-dir DIR`")
-    };
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(dir).map_err(failed)
+    })
 }

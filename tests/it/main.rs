@@ -20,6 +20,7 @@ mod core;
 mod crash;
 mod faults;
 mod history;
+mod hostile;
 mod mistakes;
 mod model;
 mod order;

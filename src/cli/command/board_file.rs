@@ -67,7 +67,7 @@ pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, Comma
     match &args.to {
         None => context.ui.answer(text.trim_end_matches('\n')),
         Some(path) => {
-            files::write(path, &text, Access::Usual)?;
+            files::write(path, &text, Access::OwnerUnlessShared)?;
             let tasks = count(file.all_tasks().count(), "task");
             context.ui.note(&format!("Wrote {tasks} to {}.", path.display()));
         }

@@ -543,7 +543,7 @@ fn export(
     match to {
         None => context.ui.answer(text.trim_end_matches('\n')),
         Some(file) => {
-            files::write(file, &text, Access::Usual)?;
+            files::write(file, &text, Access::OwnerUnlessShared)?;
             context.ui.note(&format!("Wrote {}.", file.display()));
         }
     }

@@ -173,7 +173,7 @@ pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, C
     match &args.to {
         None => context.ui.answer(text.trim_end_matches('\n')),
         Some(file) => {
-            files::write(file, &text, Access::Usual)?;
+            files::write(file, &text, Access::OwnerUnlessShared)?;
             let n = document.all_tasks().count();
             let tasks = crate::cli::render::text::count(n, "task");
             context.ui.note(&format!("Wrote {tasks} to {}.", file.display()));
