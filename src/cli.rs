@@ -5,6 +5,7 @@
 
 mod args;
 mod context;
+mod embedded;
 mod files;
 mod seal;
 mod settings;

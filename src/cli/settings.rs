@@ -15,12 +15,12 @@ use crate::script::Workspace;
 /// The service to work on.
 #[derive(Debug, Clone)]
 pub(crate) enum Service {
-    /// The embedded Planner, signed in with this token.
+    /// The embedded Planner.
     Embedded {
         /// Where its data is.
         data: PathBuf,
-        /// Who is signed in.
-        token: Secret,
+        /// The principal name of the user who is signed in.
+        user: String,
     },
     /// A Graph service elsewhere.
     Graph {
@@ -42,7 +42,9 @@ impl Service {
 }
 
 const EMBEDDED: &str = "embedded";
-const EMBEDDED_TOKEN: &str = "emulator:rook@bos.example";
+const EMBEDDED_USER: &str = "rook@bos.example";
+/// What precedes the principal name in a token that names a user of the embedded Planner.
+const USER_TOKEN: &str = "emulator:";
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment(name: &str) -> Option<String> {
@@ -82,15 +84,15 @@ pub(crate) fn service(global: &Global) -> Result<Service, CommandError> {
             Err(CommandError::new("not_permitted", "not signed in: there is no access token")
                 .hint("set PLANWRIGHT_TOKEN to an access token for the service"))
         }
-        (_, Some(token)) if !embedded_asked && !token.starts_with("emulator:") => {
+        (_, Some(token)) if !embedded_asked && !token.starts_with(USER_TOKEN) => {
             Err(CommandError::usage("PLANWRIGHT_TOKEN is set, but no service is named")
                 .hint("add `--graph-url https://graph.microsoft.com/v1.0`, or `--profile embedded` for the demo board"))
         }
         (_, token) => {
-            let token = token.filter(|it| it.starts_with("emulator:"));
+            let user = token.as_deref().and_then(|it| it.strip_prefix(USER_TOKEN));
+            let user = user.unwrap_or(EMBEDDED_USER).to_owned();
             let data = state_dir(global)?.join(EMBEDDED).join("planner.db");
-            let token = Secret::new(token.unwrap_or_else(|| EMBEDDED_TOKEN.to_owned()));
-            Ok(Service::Embedded { data, token })
+            Ok(Service::Embedded { data, user })
         }
     }
 }

@@ -1,9 +1,97 @@
 //! Hostile answers, proxies, files and neighbours, against the program as a whole.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
 use crate::support::{PLAN, Place, Planner};
 
 /// A task that is nobody else's.
 const TASK: &str = "Book the room for the customer day";
+
+/// Starts the emulator command; returns it and the address it announces.
+fn emulator(mut command: std::process::Command) -> (Child, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    (child, first.trim().to_owned())
+}
+
+/// Stops a child, whatever becomes of the test.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+/// Sends a head as it stands and returns the status of the answer.
+fn status(address: &str, head: &str) -> u16 {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{line:?}"))
+}
+
+#[test]
+fn the_emulator_answers_only_to_its_own_names() {
+    let place = Place::embedded();
+    let (child, url) = emulator(place.command(&["emulator", "--demo", "--host", "Graph.Test"]));
+    let _stopped = Stopped(child);
+    let address = url.trim_start_matches("http://").trim_end_matches("/v1.0").to_owned();
+    let port = address.rsplit(':').next().unwrap();
+    let paths = [
+        "/v1.0/me",
+        "/control/faults",
+        "/common/v2.0/.well-known/openid-configuration",
+        "/common/discovery/v2.0/keys",
+    ];
+    let ask = |path: &str, target: &str, hosts: &[&str]| {
+        let hosts: String = hosts.iter().map(|it| format!("Host: {it}\r\n")).collect();
+        let head = format!(
+            "GET {target}{path} HTTP/1.1\r\n{hosts}Authorization: Bearer emulator:rook@bos.example\r\nConnection: close\r\n\r\n"
+        );
+        status(&address, &head)
+    };
+    let own = [
+        &address,
+        "localhost",
+        "LOCALHOST:9",
+        "127.0.0.1",
+        "127.1.2.3:80",
+        "[::1]:1",
+        "graph.test",
+    ];
+    let others = [
+        "evil.example",
+        &format!("evil.example:{port}"),
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "[fe80::1]",
+        "0.0.0.0",
+        "2130706433",
+        "127.1",
+        "localhost@evil.example",
+        "",
+    ];
+    for path in paths {
+        for host in own {
+            assert_eq!(ask(path, "", &[host]), 200, "{path} {host}");
+        }
+        for host in others {
+            assert_eq!(ask(path, "", &[host]), 421, "{path} {host:?}");
+        }
+        // The address in the request line counts as well, and so does every header.
+        assert_eq!(ask(path, "http://evil.example", &["localhost"]), 421, "{path}");
+        assert_eq!(ask(path, "http://localhost", &["evil.example"]), 421, "{path}");
+        assert_eq!(ask(path, "", &["localhost", "evil.example"]), 421, "{path}");
+        assert_eq!(ask(path, "", &[]), 421, "{path}");
+    }
+}
 
 #[cfg(unix)]
 mod on_unix {
