@@ -216,9 +216,10 @@ impl<'a> Context<'a> {
 
     async fn client(&self, service: Service) -> Result<(Client, Serving), CommandError> {
         match service {
-            Service::Graph { base, token } => {
+            Service::Graph { base, token, proxy } => {
                 let base = if self.beta() { base.beta() } else { base };
-                Ok((Client::new(base, &token)?, Serving { _embedded: None }))
+                let client = Client::through(base, &token, proxy.as_ref())?;
+                Ok((client, Serving { _embedded: None }))
             }
             Service::Embedded { data, user } => {
                 if let Some(folder) = data.parent() {

@@ -79,6 +79,12 @@ impl From<graph::BadAddress> for CommandError {
     }
 }
 
+impl From<graph::BadProxy> for CommandError {
+    fn from(error: graph::BadProxy) -> Self {
+        Self { failure: Failure::of("usage", &error, Some(error.hint())) }
+    }
+}
+
 impl From<files::Error> for CommandError {
     fn from(error: files::Error) -> Self {
         let code = match &error {

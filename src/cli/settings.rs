@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use crate::cli::args::Global;
 use crate::cli::error::CommandError;
 use crate::files;
-use crate::graph::{BaseUrl, Secret};
+use crate::graph::{BaseUrl, Proxy, Secret};
 use crate::script::Workspace;
 
 /// The service to work on.
@@ -28,6 +28,8 @@ pub(crate) enum Service {
         base: BaseUrl,
         /// Who is signed in.
         token: Secret,
+        /// The proxy in front of it.
+        proxy: Option<Proxy>,
     },
 }
 
@@ -77,7 +79,9 @@ pub(crate) fn service(global: &Global) -> Result<Service, CommandError> {
     let embedded_asked = global.profile.is_some();
     match (&global.graph_url, token) {
         (Some(url), Some(token)) if !embedded_asked => {
-            Ok(Service::Graph { base: BaseUrl::parse(url)?, token: Secret::new(token) })
+            let base = BaseUrl::parse(url)?;
+            let proxy = Proxy::choose(&base, environment)?;
+            Ok(Service::Graph { base, token: Secret::new(token), proxy })
         }
         (Some(url), None) if !embedded_asked => {
             BaseUrl::parse(url)?;

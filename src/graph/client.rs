@@ -16,7 +16,7 @@ use url::Url;
 use crate::graph::gate::Gate;
 use crate::graph::retry::{MAX_WAIT, Repeat, http_date, next_wait, parse_retry_after};
 use crate::graph::transport::{Outgoing, Transport};
-use crate::graph::{BaseUrl, Error, Secret};
+use crate::graph::{BaseUrl, Error, Proxy, Secret};
 use crate::wire::{ApiError, DecodeError, Decoded, Method, Page, Request};
 
 /// A plan has at most 9,000 tasks, about 23 pages of 400 (planner-api.md 6.5, 8.2).
@@ -85,12 +85,20 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// Makes a client; nothing is sent yet.
+    /// Makes a client that asks the service without a proxy; nothing is sent yet.
     ///
     /// # Errors
     /// The token is no possible header, or the system offers no TLS.
     pub fn new(base: BaseUrl, token: &Secret) -> Result<Self, Error> {
-        let transport = Transport::http(&base)?;
+        Self::through(base, token, None)
+    }
+
+    /// Makes a client that asks the service through a proxy, if one is given.
+    ///
+    /// # Errors
+    /// The token is no possible header, or the system offers no TLS.
+    pub fn through(base: BaseUrl, token: &Secret, proxy: Option<&Proxy>) -> Result<Self, Error> {
+        let transport = Transport::http(&base, proxy)?;
         Self::by(transport, base, token)
     }
 

@@ -1,12 +1,94 @@
 //! Hostile answers, proxies, files and neighbours, against the program as a whole.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{PLAN, Place, Planner};
 
 /// A task that is nobody else's.
 const TASK: &str = "Book the room for the customer day";
+
+/// A proxy that counts who comes by and answers nobody.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    (address, seen)
+}
+
+const PROXIES: [&str; 6] =
+    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
+#[test]
+fn a_proxy_never_sees_what_stays_on_this_machine() {
+    let planner = Planner::demo();
+    let (address, seen) = proxy();
+    for variable in PROXIES {
+        for scheme in ["http", "https"] {
+            let proxy = format!("{scheme}://{address}");
+            let env = [(variable, proxy.as_str())];
+            for place in [Place::embedded(), Place::against(&planner)] {
+                let plans = place.run_with(&["plan", "list", "--json"], "", &env).code(0).json();
+                assert!(!plans.as_array().unwrap().is_empty());
+            }
+        }
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_proxy_that_is_not_https_is_refused_by_name() {
+    let (address, seen) = proxy();
+    let place = Place::against_url("https://graph.example.invalid/v1.0", "secret-canary-token");
+    for variable in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        for proxy in [&address, &format!("http://{address}"), &format!("socks5h://{address}")] {
+            let output = place.run_with(&["plan", "list"], "", &[(variable, proxy)]).code(2);
+            let _ = output.says(&[variable, "https", "NO_PROXY"]);
+        }
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    // What is not for this service is not looked at.
+    let plain = format!("http://{address}");
+    let others = [
+        &[("HTTPS_PROXY", plain.as_str()), ("NO_PROXY", "localhost,.example.invalid")][..],
+        &[("https_proxy", &plain), ("no_proxy", "*")],
+        &[("http_proxy", &plain)],
+        &[("HTTPS_PROXY", "")],
+    ];
+    for env in others {
+        let output = place.run_with(&["plan", "list"], "", env).code(6);
+        let _ = output.says(&["can not reach https://graph.example.invalid"]);
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+}
+
+/// A proxy behind TLS sees no word of a request before it has shown who it is.
+#[test]
+fn an_https_proxy_is_spoken_to_in_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("https://{}", listener.local_addr().unwrap());
+    let first = std::thread::spawn(move || {
+        let mut byte = [0];
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    let place = Place::against_url("https://graph.example.invalid/v1.0", "secret-canary-token");
+    let output = place.run_with(&["plan", "list"], "", &[("HTTPS_PROXY", &proxy)]).code(6);
+    let _ = output.says(&["can not reach https://graph.example.invalid"]);
+    // The type of a TLS handshake record.
+    assert_eq!(first.join().unwrap(), 0x16);
+}
 
 /// Starts the emulator command; returns it and the address it announces.
 fn emulator(mut command: std::process::Command) -> (Child, String) {
