@@ -4,6 +4,7 @@
 //! request that may have been carried out is never repeated blindly.
 
 pub mod address;
+mod allowance;
 pub mod attempt;
 mod batch;
 pub mod client;

@@ -8,8 +8,9 @@ use reqwest::{Method, Url};
 
 use crate::graph::{BaseUrl, Error, Proxy};
 
-/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB.
-const MAX_ANSWER: usize = 32 << 20;
+/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB, and twenty
+/// descriptions as long as they may be below four.
+const MAX_ANSWER: usize = 16 << 20;
 /// The longest wait for an answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 

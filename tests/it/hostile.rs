@@ -6,10 +6,31 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{PLAN, Place, Planner};
+use serde_json::{Value, json};
 
+use crate::support::{PLAN, Place, Planner, answering};
+
+const ME: &str = r#"{"id":"u","displayName":"Rook","userPrincipalName":"rook@bos.example"}"#;
 /// A task that is nobody else's.
 const TASK: &str = "Book the room for the customer day";
+/// As large as an answer may be, or nearly.
+const LARGE: usize = 15 << 20;
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// Returns the address of a service that knows who is signed in, and lists their plans as given.
+fn listing(plans: impl Fn(&str, &str) -> Vec<u8> + Send + 'static) -> Place {
+    let url = answering(move |path, url| {
+        if path.contains("/planner/plans") { plans(path, url) } else { http("200 OK", ME) }
+    });
+    Place::against_url(&url, "secret-canary-token")
+}
 
 /// A proxy that counts who comes by and answers nobody.
 fn proxy() -> (String, Arc<AtomicUsize>) {
@@ -88,6 +109,60 @@ fn an_https_proxy_is_spoken_to_in_tls() {
     let _ = output.says(&["can not reach https://graph.example.invalid"]);
     // The type of a TLS handshake record.
     assert_eq!(first.join().unwrap(), 0x16);
+}
+
+fn filled(before: &str, item: &str, after: &str) -> String {
+    let n = (LARGE - before.len() - after.len()) / (item.len() + 1);
+    format!("{before}{}{after}", vec![item; n].join(","))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_takes_little_more_memory_than_it_has_bytes() {
+    let bodies = [
+        ("200 OK", filled("{\"value\":[", "{\"a\":0}", "]}"), 1),
+        ("200 OK", filled("{\"value\":[", "0", "]}"), 1),
+        ("200 OK", filled("{\"value\":[],\"more\":[", "0", "]}"), 1),
+        ("200 OK", format!("{}{}", "[".repeat(LARGE / 2), "]".repeat(LARGE / 2)), 1),
+        ("403 Forbidden", filled("{\"error\":[", "0", "]}"), 5),
+    ];
+    for (status, body, code) in bodies {
+        let start: String = body.chars().take(24).collect();
+        let answer = http(status, &body);
+        let place = listing(move |_, _| answer.clone());
+        let (output, peak) = place.measured(&["plan", "list"], "");
+        assert_eq!(output.code, code, "{start}: {output:?}");
+        assert!(output.stderr.len() < 2000, "{start}: {}", output.stderr);
+        assert!(peak < 200 << 20, "{start}: {} MiB", peak >> 20);
+    }
+}
+
+#[test]
+fn a_list_that_never_ends_is_given_up() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let pages = Arc::clone(&asked);
+    let place = listing(move |_, url| {
+        let page = pages.fetch_add(1, Ordering::SeqCst);
+        let plan =
+            |n| json!({ "id": format!("p{page}-{n}"), "title": "P", "@odata.etag": "W/\"x\"" });
+        let plans: Vec<Value> = (0..400).map(plan).collect();
+        let next = format!("{url}/me/planner/plans?$skiptoken={page}");
+        http("200 OK", &json!({ "value": plans, "@odata.nextLink": next }).to_string())
+    });
+    place.run(&["plan", "list"]).code(1).says(&["a list has more than 50000 items"]);
+    assert!(asked.load(Ordering::SeqCst) <= 126, "{asked:?}");
+}
+
+/// A list goes on at an address that is itself as large as an answer may be.
+#[test]
+fn the_address_of_a_page_is_no_place_to_hide_bytes() {
+    let place = listing(|_, url| {
+        let next = format!("{url}/me/planner/plans?{}", "x".repeat(100_000));
+        http("200 OK", &json!({ "value": [], "@odata.nextLink": next }).to_string())
+    });
+    let output = place.run(&["plan", "list"]).code(1);
+    assert!(output.stderr.len() < 2000, "{}", output.stderr);
+    let _ = output.says(&["goes on at an address of more than 8192 bytes"]);
 }
 
 /// Starts the emulator command; returns it and the address it announces.
