@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::args::Global;
 use crate::cli::error::CommandError;
-use crate::files;
+use crate::files::{self, Exposure};
 use crate::graph::{BaseUrl, Proxy, Secret};
 use crate::script::Workspace;
 
@@ -55,15 +55,32 @@ fn environment(name: &str) -> Option<String> {
 
 /// Returns the folder for what is kept between runs.
 pub(crate) fn state_dir(global: &Global) -> Result<PathBuf, CommandError> {
-    if let Some(dir) = &global.state_dir {
-        return Ok(dir.clone());
+    let dir = match &global.state_dir {
+        Some(dir) => dir.clone(),
+        None => directories::ProjectDirs::from("", "", "planwright")
+            .map(|dirs| dirs.data_local_dir().to_owned())
+            .ok_or_else(|| {
+                CommandError::new("io", "there is no home directory to keep state in")
+                    .hint("name a folder with `--state-dir DIR`")
+            })?,
+    };
+    check_private(&dir)?;
+    Ok(dir)
+}
+
+/// Refuses a folder that others can write to: they could replace the journal, the key of saved sets
+/// and the board.
+fn check_private(dir: &Path) -> Result<(), CommandError> {
+    let refused = |what: &str| {
+        CommandError::new("io", format!("the state folder `{}` {what}", dir.display()))
+    };
+    match files::exposure(dir) {
+        None => Ok(()),
+        Some(Exposure::Foreign) => Err(refused("belongs to somebody else")
+            .hint("name a folder of your own with `--state-dir DIR`")),
+        Some(Exposure::Writable) => Err(refused("can be written by others")
+            .hint(format!("if all that is in it is yours: chmod go-w '{}'", dir.display()))),
     }
-    directories::ProjectDirs::from("", "", "planwright")
-        .map(|dirs| dirs.data_local_dir().to_owned())
-        .ok_or_else(|| {
-            CommandError::new("io", "there is no home directory to keep state in")
-                .hint("name a folder with `--state-dir DIR`")
-        })
 }
 
 /// Decides which service is meant, and by which token.
@@ -132,5 +149,6 @@ pub(crate) fn make_private_dir(dir: &Path) -> Result<(), CommandError> {
         CommandError::new("io", format!("can not make the folder `{}`", dir.display()))
             .caused_by(&error)
             .hint("name another with `--state-dir DIR`")
-    })
+    })?;
+    check_private(dir)
 }

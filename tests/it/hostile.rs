@@ -262,6 +262,43 @@ mod on_unix {
     }
 
     #[test]
+    fn a_state_folder_that_others_can_write_is_not_used() {
+        let planner = Planner::demo();
+        let uses = [
+            &["plan", "list"][..],
+            &["task", "update", TASK, "--priority", "urgent"],
+            &["runs"],
+            &["task", "update", TASK, "--priority", "urgent", "--out", "set.json"],
+        ];
+        for embedded in [false, true] {
+            let place = if embedded { Place::embedded() } else { Place::against(&planner) };
+            let state = place.path().join("state");
+            fs::create_dir(&state).unwrap();
+            for unsafe_mode in [0o777, 0o720, 0o702, 0o1777] {
+                fs::set_permissions(&state, fs::Permissions::from_mode(unsafe_mode)).unwrap();
+                for args in uses {
+                    let output = place.run(&[args, &["--state-dir", "state"][..]].concat()).code(1);
+                    let _ = output.says(&["state` can be written by others", "chmod go-w"]);
+                }
+                assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+            }
+            fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+            // Only root can give a folder away.
+            if chown(&state, Some(65534), None).is_ok() {
+                let output = place.run(&["runs", "--state-dir", "state"]).code(1);
+                let _ = output.says(&["state` belongs to somebody else"]);
+                chown(&state, Some(rustix::process::geteuid().as_raw()), None).unwrap();
+            }
+            place.run(&[uses[1], &["--state-dir", "state"]].concat()).code(0);
+            // One that is made is private.
+            place.run(&["plan", "list", "--state-dir", "new/state"]).code(0);
+            let update = ["task", "update", TASK, "--priority", "low", "--state-dir", "new/state"];
+            place.run(&update).code(0);
+            assert_eq!((mode(&place, "new"), mode(&place, "new/state")), (0o700, 0o700));
+        }
+    }
+
+    #[test]
     fn what_is_written_of_a_board_is_its_owners_alone() {
         let planner = Planner::demo();
         let place = Place::against(&planner);
