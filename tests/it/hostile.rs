@@ -250,6 +250,36 @@ fn the_emulator_answers_only_to_its_own_names() {
     }
 }
 
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    let place = Place::embedded();
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for (args, code) in [
+        (&["taks", "--json"][..], 2),
+        (&["taks"], 2),
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&["completions", "bash"], 0),
+        (&["plan", "list", "--json"], 0),
+        (&["api"], 0),
+    ] {
+        let output = place.command(args).stdout(closed()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+    }
+    for args in
+        [&["taks", "--json"][..], &["taks"], &["run", "morning_triage", "--progress", "json"]]
+    {
+        let output = place.command(args).stderr(closed()).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 2)), "{args:?}: {:?}", output.status);
+    }
+}
+
 #[cfg(unix)]
 mod on_unix {
     use std::fs;
