@@ -348,3 +348,30 @@ mod on_unix {
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_is_dumped_with_a_token_in_it() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let place = Place::embedded();
+    let mut command = std::process::Command::new("sh");
+    let program = place.command(&["emulator", "--demo"]);
+    command.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]);
+    command.arg(program.get_program()).args(program.get_args()).current_dir(place.path());
+    let (child, _) = emulator(command);
+    let mut child = Stopped(child);
+    let limits = fs_text(&format!("/proc/{}/limits", child.0.id()));
+    let cores = limits.lines().find(|it| it.starts_with("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().rev().nth(1), Some("0"), "{cores}");
+    let pid = rustix::process::Pid::from_child(&child.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
+    let status = child.0.wait().unwrap();
+    assert!(!status.core_dumped(), "{status:?}");
+    let names = std::fs::read_dir(place.path()).unwrap().map(|it| it.unwrap().file_name());
+    assert!(!names.into_iter().any(|it| it.to_string_lossy().starts_with("core")));
+}
+
+#[cfg(target_os = "linux")]
+fn fs_text(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
