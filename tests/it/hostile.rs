@@ -280,6 +280,26 @@ fn a_reader_that_has_gone_is_no_panic() {
     }
 }
 
+#[test]
+fn a_link_that_is_added_is_one_line() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let add = |call: &str| place.script(&format!("let t = task(\"{id}\"); {call}"), &["-n"]);
+    for call in [
+        r#"t.add_reference("https://a.example/\nApplied 99 changes.", "a")"#,
+        r#"t.add_reference("https://a.example/", "a\rb")"#,
+        r#"t.plan.create_task(#{ title: "T", references: [#{ url: "https://a.example/\x1b[2J" }] })"#,
+        r#"t.plan.create_task(#{ title: "T", references: [#{ url: "https://a.example", alias: "\n" }] })"#,
+    ] {
+        add(call).code(1).says(&["a link and its text are one line"]);
+    }
+    add(r#"t.add_reference("https://a.example/b c", "A link ☕")"#).code(0);
+    let command = |alias| ["task", "reference", &id, "add", "https://a.example", "--alias", alias];
+    place.run(&command("a\u{2028}b")).code(1).says(&["a link and its text are one line"]);
+    place.run(&command("a b")).code(0);
+}
+
 #[cfg(unix)]
 mod on_unix {
     use std::fs;
