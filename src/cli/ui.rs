@@ -103,6 +103,13 @@ impl Ui {
         self.keep(result);
     }
 
+    /// Prints a document that is the answer: on a terminal so that it does nothing there, elsewhere
+    /// as it is.
+    pub(crate) fn document(&self, text: &str) {
+        let text = text.trim_end_matches('\n');
+        if Self::is_terminal() { self.answer(&visible_lines(text)) } else { self.answer(text) }
+    }
+
     /// Prints the answer as JSON.
     pub(crate) fn json_value(&self, value: &impl Serialize) {
         let text = json_safe(&serde_json::to_string_pretty(value).unwrap_or_default());

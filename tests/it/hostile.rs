@@ -281,6 +281,42 @@ fn a_reader_that_has_gone_is_no_panic() {
 }
 
 #[test]
+fn json_on_a_terminal_does_nothing_whoever_prints_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let title = "Evil \u{9b}31m\u{202e}title\u{7f}";
+    planner.edit("rook@bos.example", &format!("/planner/tasks/{id}"), &json!({ "title": title }));
+    place.run(&["task", "update", &id, "--priority", "urgent"]).code(0);
+    for args in [
+        &["pull", PLAN, "--json"][..],
+        &["pull", PLAN],
+        &["plan", "export", PLAN, "--format", "json"],
+        &["audit", "show", "--json"],
+    ] {
+        let output = place.run(args).code(0);
+        assert!(output.stdout.contains("Evil"), "{args:?}: {}", output.stdout);
+        let raw = |ch: char| (ch.is_control() && ch != '\n') || ch == '\u{202e}';
+        assert!(!output.stdout.contains(raw), "{args:?}: {:?}", output.stdout);
+    }
+    let pulled = place.run(&["pull", PLAN, "--json"]).code(0).json();
+    assert!(pulled.to_string().contains("\u{202e}title"));
+    // What is exact in a file does nothing on a screen, either.
+    #[cfg(target_os = "linux")]
+    for args in [
+        &["plan", "export", PLAN, "--format", "csv"][..],
+        &["plan", "export", PLAN, "--format", "md"],
+        &["audit", "export"],
+        &["audit", "export", "--format", "csv"],
+    ] {
+        let terminal = crate::terminal::Terminal::start(&place, args);
+        terminal.sees("title␡");
+        let raw = |ch| matches!(ch, '\u{80}'..='\u{9f}' | '\u{202e}' | '\u{7f}');
+        assert!(!terminal.sent().contains(raw), "{args:?}: {:?}", terminal.sent());
+    }
+}
+
+#[test]
 fn a_link_that_is_added_is_one_line() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
