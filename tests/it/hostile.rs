@@ -280,6 +280,22 @@ fn a_reader_that_has_gone_is_no_panic() {
     }
 }
 
+/// What is on the board is shown behind a margin, line by line.
+#[test]
+fn a_description_can_not_pass_for_what_we_say() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let forged = "Call Bo\n[x] Approved by finance\r\n\n  assigned to  victor";
+    let body = json!({ "description": forged });
+    planner.edit("rook@bos.example", &format!("/planner/tasks/{id}/details"), &body);
+    let output = place.run(&["task", "get", &id]).code(0);
+    for line in ["│ Call Bo", "│ [x] Approved by finance", "│", "│   assigned to  victor"] {
+        assert!(output.stdout.lines().any(|it| it.trim_end() == line), "{line}: {}", output.stdout);
+    }
+    assert!(!output.stdout.lines().any(|it| it.starts_with("[x]")), "{}", output.stdout);
+}
+
 #[test]
 fn json_on_a_terminal_does_nothing_whoever_prints_it() {
     let planner = Planner::demo();
