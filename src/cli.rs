@@ -5,7 +5,9 @@
 
 mod args;
 mod context;
+mod embedded;
 mod files;
+mod process;
 mod seal;
 mod settings;
 mod stage;
@@ -27,6 +29,7 @@ use clap::error::ErrorKind;
 
 /// Runs the program with the arguments of the process, name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::keep_memory_private();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match args::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,

@@ -9,6 +9,7 @@
 //! Start at [`Emulator`]: `open`, `seed_demo`, then `dispatch` or `serve`.
 
 // The way in: one request, from bytes to bytes.
+mod access;
 mod batch;
 mod handle;
 mod line;
@@ -67,6 +68,7 @@ mod sign_in;
 mod control;
 mod rehearsal;
 
+pub use access::{Access, Pass};
 pub use demo::TENANT as DEMO_TENANT;
 
 pub use control::{

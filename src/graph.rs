@@ -4,12 +4,14 @@
 //! request that may have been carried out is never repeated blindly.
 
 pub mod address;
+mod allowance;
 pub mod attempt;
 mod batch;
 pub mod client;
 pub mod delta;
 pub mod error;
 mod gate;
+pub mod proxy;
 pub mod retry;
 pub mod secret;
 pub(crate) mod transport;
@@ -20,4 +22,5 @@ pub use attempt::Attempt;
 pub(crate) use client::spread;
 pub use client::{Client, Counts, Sent, WriteError};
 pub use error::Error;
+pub use proxy::{BadProxy, Proxy};
 pub use secret::Secret;

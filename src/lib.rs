@@ -10,6 +10,9 @@ pub mod model;
 pub mod policy;
 pub mod wire;
 
+// Files, safe against what a name can lead to.
+pub mod files;
+
 // What runs wanted, sent and came to, on disk.
 pub mod journal;
 

@@ -13,9 +13,11 @@ pub mod request;
 pub mod delta;
 pub mod entity;
 pub mod error;
+pub mod json;
 pub mod page;
 
 pub use entity::{DecodeError, Decoded};
 pub use error::ApiError;
+pub use json::Json;
 pub use page::Page;
 pub use request::{Method, Request};

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::cli::args::{Cli, Global, ProgressWhen, WriteArgs};
+use crate::cli::embedded::Embedded;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
@@ -18,8 +17,8 @@ use crate::cli::render::report;
 use crate::cli::seal;
 use crate::cli::settings::{self, Service};
 use crate::cli::ui::{self, Ui};
-use crate::emulator::{Emulator, Options, Storage};
-use crate::graph::{BaseUrl, Client};
+use crate::emulator::{Options, Storage};
+use crate::graph::Client;
 use crate::host::{
     Agent, Failure, Finished, Host, Judge, Program, Session, Start, StateFolder, Status, Stop,
     StopReason, SystemClock,
@@ -47,7 +46,7 @@ pub(crate) struct Way {
 
 /// Where the embedded Planner is served, as long as this lives.
 pub(crate) struct Serving {
-    _stop: Option<oneshot::Sender<()>>,
+    _embedded: Option<Embedded>,
 }
 
 impl<'a> Context<'a> {
@@ -223,36 +222,33 @@ impl<'a> Context<'a> {
     }
 
     async fn client(&self, service: Service) -> Result<(Client, Serving), CommandError> {
-        let version = |base: BaseUrl| if self.beta() { base.beta() } else { base };
         match service {
-            Service::Graph { base, token } => {
-                Ok((Client::new(version(base), &token)?, Serving { _stop: None }))
+            Service::Graph { base, token, proxy } => {
+                let base = if self.beta() { base.beta() } else { base };
+                let client = Client::through(base, &token, proxy.as_ref())?;
+                Ok((client, Serving { _embedded: None }))
             }
-            Service::Embedded { data, token } => {
+            Service::Embedded { data, user } => {
                 if let Some(folder) = data.parent() {
                     settings::make_private_dir(folder)?;
                 }
                 let mut options = Options::new(Storage::File(data), Arc::new(SystemClock));
                 // A bad zone is reported where it decides anything.
                 options.zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
-                let emulator = Emulator::open(options).map_err(|error| {
+                let embedded = Embedded::serve(options, |error| {
                     CommandError::new("io", "can not open the embedded Planner")
-                        .caused_by(&error)
+                        .caused_by(error)
                         .hint("name another folder with `--state-dir DIR`")
-                })?;
-                if emulator.is_empty().unwrap_or(false) {
-                    emulator.seed_demo().map_err(|error| {
+                })
+                .await?;
+                if embedded.emulator.is_empty().unwrap_or(false) {
+                    embedded.emulator.seed_demo().map_err(|error| {
                         CommandError::new("io", "can not set up the demo board").caused_by(&error)
                     })?;
                     self.ui.note("Set up a demo board: the plan \"BOS Operations\", signed in as rook@bos.example.");
                 }
-                let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-                let base = BaseUrl::parse(&format!("http://{}/v1.0", listener.local_addr()?))?;
-                let (stop, stopped) = oneshot::channel::<()>();
-                tokio::spawn(emulator.serve(listener, async {
-                    let _dropped = stopped.await;
-                }));
-                Ok((Client::new(version(base), &token)?, Serving { _stop: Some(stop) }))
+                let client = embedded.client(&user, self.beta())?;
+                Ok((client, Serving { _embedded: Some(embedded) }))
             }
         }
     }
@@ -310,3 +306,6 @@ pub(crate) fn agent_of(
         force: config.force,
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Errors at the edge: one sentence, the causes, and what to type next.
 
 use crate::cli::exit::Exit;
+use crate::files;
 use crate::graph;
 use crate::host::{self, Failure};
 use crate::script::workspace::WorkspaceError;
@@ -75,6 +76,22 @@ impl From<WorkspaceError> for CommandError {
 impl From<graph::BadAddress> for CommandError {
     fn from(error: graph::BadAddress) -> Self {
         Self { failure: Failure::of("usage", &error, Some(error.hint().to_owned())) }
+    }
+}
+
+impl From<graph::BadProxy> for CommandError {
+    fn from(error: graph::BadProxy) -> Self {
+        Self { failure: Failure::of("usage", &error, Some(error.hint())) }
+    }
+}
+
+impl From<files::Error> for CommandError {
+    fn from(error: files::Error) -> Self {
+        let code = match &error {
+            files::Error::TooLarge { .. } | files::Error::NotText(_) => "invalid",
+            _ => "io",
+        };
+        Self { failure: Failure::of(code, &error, None) }
     }
 }
 

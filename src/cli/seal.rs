@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::change::SealKey;
 use crate::cli::args::Global;
 use crate::cli::error::CommandError;
-use crate::cli::{files, settings};
+use crate::cli::settings;
+use crate::files;
 
 const NAME: &str = "seal.key";
 
@@ -16,35 +17,23 @@ pub(crate) fn key(global: &Global) -> Result<SealKey, CommandError> {
     let folder = settings::state_dir(global)?;
     settings::make_private_dir(&folder)?;
     let path = folder.join(NAME);
-    match open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    match files::open_own(&path) {
+        Err(files::Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let mut bytes = [0; 32];
             getrandom::fill(&mut bytes)
                 .map_err(io::Error::from)
-                .and_then(|()| files::create(&path, &bytes))
+                .and_then(|()| files::create(&path, &bytes).map(drop))
                 .map_err(|error| broken(&path, "make").caused_by(&error))?;
             // Another process may have created it first.
-            read(&path, open(&path))
+            read(&path, files::open_own(&path))
         }
         opened => read(&path, opened),
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.custom_flags(flags.bits().cast_signed());
-    }
-    options.open(path)
-}
-
-fn read(path: &Path, opened: io::Result<File>) -> Result<SealKey, CommandError> {
+fn read(path: &Path, opened: Result<File, files::Error>) -> Result<SealKey, CommandError> {
     let failed = |error: io::Error| broken(path, "read").caused_by(&error);
-    let mut file = opened.map_err(failed)?;
+    let mut file = opened.map_err(|error| broken(path, "read").caused_by(&error))?;
     if !is_ours(&file).map_err(failed)? {
         let message = format!("`{}` is not private to you", path.display());
         return Err(CommandError::new("io", message).hint(
@@ -64,8 +53,7 @@ fn read(path: &Path, opened: io::Result<File>) -> Result<SealKey, CommandError> 
 fn is_ours(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
     let found = file.metadata()?;
-    let owner = rustix::process::geteuid().as_raw();
-    Ok(found.is_file() && found.uid() == owner && found.mode() & 0o077 == 0)
+    Ok(found.is_file() && files::is_own(&found) && found.mode() & 0o077 == 0)
 }
 
 #[cfg(not(unix))]

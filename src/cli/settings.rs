@@ -8,18 +8,19 @@ use jiff::tz::TimeZone;
 
 use crate::cli::args::Global;
 use crate::cli::error::CommandError;
-use crate::graph::{BaseUrl, Secret};
+use crate::files::{self, Exposure};
+use crate::graph::{BaseUrl, Proxy, Secret};
 use crate::script::Workspace;
 
 /// The service to work on.
 #[derive(Debug, Clone)]
 pub(crate) enum Service {
-    /// The embedded Planner, signed in with this token.
+    /// The embedded Planner.
     Embedded {
         /// Where its data is.
         data: PathBuf,
-        /// Who is signed in.
-        token: Secret,
+        /// The principal name of the user who is signed in.
+        user: String,
     },
     /// A Graph service elsewhere.
     Graph {
@@ -27,6 +28,8 @@ pub(crate) enum Service {
         base: BaseUrl,
         /// Who is signed in.
         token: Secret,
+        /// The proxy in front of it.
+        proxy: Option<Proxy>,
     },
 }
 
@@ -41,7 +44,9 @@ impl Service {
 }
 
 const EMBEDDED: &str = "embedded";
-const EMBEDDED_TOKEN: &str = "emulator:rook@bos.example";
+const EMBEDDED_USER: &str = "rook@bos.example";
+/// What precedes the principal name in a token that names a user of the embedded Planner.
+const USER_TOKEN: &str = "emulator:";
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment(name: &str) -> Option<String> {
@@ -50,15 +55,32 @@ fn environment(name: &str) -> Option<String> {
 
 /// Returns the folder for what is kept between runs.
 pub(crate) fn state_dir(global: &Global) -> Result<PathBuf, CommandError> {
-    if let Some(dir) = &global.state_dir {
-        return Ok(dir.clone());
+    let dir = match &global.state_dir {
+        Some(dir) => dir.clone(),
+        None => directories::ProjectDirs::from("", "", "planwright")
+            .map(|dirs| dirs.data_local_dir().to_owned())
+            .ok_or_else(|| {
+                CommandError::new("io", "there is no home directory to keep state in")
+                    .hint("name a folder with `--state-dir DIR`")
+            })?,
+    };
+    check_private(&dir)?;
+    Ok(dir)
+}
+
+/// Refuses a folder that others can write to: they could replace the journal, the key of saved sets
+/// and the board.
+fn check_private(dir: &Path) -> Result<(), CommandError> {
+    let refused = |what: &str| {
+        CommandError::new("io", format!("the state folder `{}` {what}", dir.display()))
+    };
+    match files::exposure(dir) {
+        None => Ok(()),
+        Some(Exposure::Foreign) => Err(refused("belongs to somebody else")
+            .hint("name a folder of your own with `--state-dir DIR`")),
+        Some(Exposure::Writable) => Err(refused("can be written by others")
+            .hint(format!("if all that is in it is yours: chmod go-w '{}'", dir.display()))),
     }
-    directories::ProjectDirs::from("", "", "planwright")
-        .map(|dirs| dirs.data_local_dir().to_owned())
-        .ok_or_else(|| {
-            CommandError::new("io", "there is no home directory to keep state in")
-                .hint("name a folder with `--state-dir DIR`")
-        })
 }
 
 /// Decides which service is meant, and by which token.
@@ -74,22 +96,24 @@ pub(crate) fn service(global: &Global) -> Result<Service, CommandError> {
     let embedded_asked = global.profile.is_some();
     match (&global.graph_url, token) {
         (Some(url), Some(token)) if !embedded_asked => {
-            Ok(Service::Graph { base: BaseUrl::parse(url)?, token: Secret::new(token) })
+            let base = BaseUrl::parse(url)?;
+            let proxy = Proxy::choose(&base, environment)?;
+            Ok(Service::Graph { base, token: Secret::new(token), proxy })
         }
         (Some(url), None) if !embedded_asked => {
             BaseUrl::parse(url)?;
             Err(CommandError::new("not_permitted", "not signed in: there is no access token")
                 .hint("set PLANWRIGHT_TOKEN to an access token for the service"))
         }
-        (_, Some(token)) if !embedded_asked && !token.starts_with("emulator:") => {
+        (_, Some(token)) if !embedded_asked && !token.starts_with(USER_TOKEN) => {
             Err(CommandError::usage("PLANWRIGHT_TOKEN is set, but no service is named")
                 .hint("add `--graph-url https://graph.microsoft.com/v1.0`, or `--profile embedded` for the demo board"))
         }
         (_, token) => {
-            let token = token.filter(|it| it.starts_with("emulator:"));
+            let user = token.as_deref().and_then(|it| it.strip_prefix(USER_TOKEN));
+            let user = user.unwrap_or(EMBEDDED_USER).to_owned();
             let data = state_dir(global)?.join(EMBEDDED).join("planner.db");
-            let token = Secret::new(token.unwrap_or_else(|| EMBEDDED_TOKEN.to_owned()));
-            Ok(Service::Embedded { data, token })
+            Ok(Service::Embedded { data, user })
         }
     }
 }
@@ -121,20 +145,10 @@ pub(crate) fn time_zone(workspace: &Workspace) -> Result<TimeZone, CommandError>
 
 /// Makes a folder that only its owner can look into.
 pub(crate) fn make_private_dir(dir: &Path) -> Result<(), CommandError> {
-    let failed = |error: std::io::Error| {
+    files::make_private(dir).map_err(|error| {
         CommandError::new("io", format!("can not make the folder `{}`", dir.display()))
             .caused_by(&error)
             .hint("name another with `--state-dir DIR`")
-    };
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(dir).map_err(failed)
+    })?;
+    check_private(dir)
 }

@@ -8,15 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 use crate::change::ChangeSet;
 use crate::cli::context::agent_of;
+use crate::cli::embedded::Embedded;
 use crate::cli::error::CommandError;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
-use crate::graph::{BaseUrl, Client, Secret};
 use crate::host::{Failure, Host, Judge, Session, Start, StateFolder, Status, Stop, Watch};
 use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
@@ -83,8 +81,7 @@ fn unpoisoned<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What one test plays on.
 #[derive(Debug)]
 pub(crate) struct EmulatorStage {
-    emulator: Emulator,
-    base: BaseUrl,
+    planner: Embedded,
     clock: Arc<StageClock>,
     zone: Mutex<TimeZone>,
     workspace: Arc<Workspace>,
@@ -93,8 +90,6 @@ pub(crate) struct EmulatorStage {
     between: Arc<Between>,
     coverage: Option<Arc<Coverage>>,
     folder: PathBuf,
-    /// Ends the emulator's server with the stage.
-    _serving: oneshot::Sender<()>,
 }
 
 impl EmulatorStage {
@@ -111,20 +106,13 @@ impl EmulatorStage {
         let failed = |error: &dyn std::error::Error| {
             CommandError::new("io", "can not set up a Planner to test against").caused_by(error)
         };
-        let emulator = Emulator::open(options).map_err(|it| failed(&it))?;
+        let planner = runtime.block_on(Embedded::serve(options, failed))?;
         let people = json!({ "users": demo()["users"] });
-        emulator.seed(&people.to_string()).map_err(|it| failed(&it))?;
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
-        let base = BaseUrl::parse(&format!("http://{}/v1.0", listener.local_addr()?))?;
-        let (serving, stopped) = oneshot::channel::<()>();
-        runtime.spawn(emulator.clone().serve(listener, async {
-            let _dropped = stopped.await;
-        }));
+        planner.emulator.seed(&people.to_string()).map_err(|it| failed(&it))?;
         let folder =
             std::env::temp_dir().join(format!("planwright-test-{}", uuid::Uuid::new_v4().simple()));
         Ok(Self {
-            emulator,
-            base,
+            planner,
             clock,
             zone: Mutex::new(TimeZone::UTC),
             workspace,
@@ -133,7 +121,6 @@ impl EmulatorStage {
             between: Arc::default(),
             coverage,
             folder,
-            _serving: serving,
         })
     }
 
@@ -176,10 +163,8 @@ impl EmulatorStage {
         judge: Arc<dyn Judge>,
     ) -> Result<Host, CommandError> {
         let limits = self.workspace.config.limits_of(agent);
-        let base = self.base.clone();
-        let base = if self.workspace.config.beta { base.beta() } else { base };
         Ok(Host {
-            client: Client::new(base, &Secret::new(format!("emulator:{user}")))?,
+            client: self.planner.client(user, self.workspace.config.beta)?,
             service: "test".to_owned(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             zone: self.zone.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -226,7 +211,7 @@ impl EmulatorStage {
         };
         let judge = Meddled {
             policies: self.judge(wanted),
-            emulator: self.emulator.clone(),
+            emulator: self.planner.emulator.clone(),
             between: Arc::clone(&self.between),
         };
         let host = self.host(&wanted.user, wanted.agent.as_deref(), Arc::new(judge))?;
@@ -270,7 +255,7 @@ impl Drop for EmulatorStage {
 
 impl Stage for EmulatorStage {
     fn seed(&self, tenant: &Value) -> Result<(), Failure> {
-        self.emulator.seed(&tenant.to_string()).map_err(|error| Failure {
+        self.planner.emulator.seed(&tenant.to_string()).map_err(|error| Failure {
             code: "invalid".into(),
             message: format!("the board can not be set up: {error}"),
             ..Failure::default()
@@ -310,9 +295,9 @@ impl Stage for EmulatorStage {
         }
         let rule = FaultRule::new(Action::Edit(edit)).on("PATCH", task.as_str()).nth(1);
         // Setting rules resets their counts, so those that have fired are left out.
-        let waiting = self.emulator.faults().into_iter().filter(|fired| fired.fired == 0);
+        let waiting = self.planner.emulator.faults().into_iter().filter(|fired| fired.fired == 0);
         let rules = waiting.map(|fired| fired.rule).chain([rule]).collect();
-        self.emulator.set_faults(rules).map_err(|error| Failure {
+        self.planner.emulator.set_faults(rules).map_err(|error| Failure {
             code: "invalid".into(),
             message: error.to_string(),
             ..Failure::default()

@@ -2,8 +2,6 @@
 //!
 //! stdout carries the answer, stderr everything else. Colour goes away where it is not wanted.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
-
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -108,6 +106,13 @@ impl Ui {
         self.keep(result);
     }
 
+    /// Prints a document that is the answer: on a terminal so that it does nothing there, elsewhere
+    /// as it is.
+    pub(crate) fn document(&self, text: &str) {
+        let text = text.trim_end_matches('\n');
+        if Self::is_terminal() { self.answer(&visible_lines(text)) } else { self.answer(text) }
+    }
+
     /// Prints the answer as JSON.
     pub(crate) fn json_value(&self, value: &impl Serialize) {
         let text = json_safe(&serde_json::to_string_pretty(value).unwrap_or_default());
@@ -183,6 +188,8 @@ impl Ui {
             .with_writer(io::stderr)
             .with_ansi(ansi)
             .with_target(false)
+            // A closed stderr leaves nobody to tell.
+            .log_internal_errors(false)
             .without_time();
         let _set_before = tracing_subscriber::registry().with(layer).with(filter).try_init();
     }
@@ -202,10 +209,10 @@ pub(crate) fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
         let paragraph = paragraph.collect::<Vec<_>>().join(" ");
         let message = paragraph.trim_start_matches("error: ");
         let value = json!({ "error": { "code": "usage", "message": message } });
-        println!("{value:#}");
+        // A closed pipe leaves nobody to tell, here and below.
+        let _closed = writeln!(io::stdout(), "{}", json_safe(&format!("{value:#}")));
         return Exit::Usage.into();
     }
-    // A closed pipe leaves nobody to tell.
     let _closed = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
 }
@@ -218,11 +225,10 @@ pub(crate) fn leave() -> ! {
 
 /// Prints the first line that a server's caller waits for.
 pub(crate) fn announce(line: &str) {
-    println!("{line}");
-    let _closed = io::stdout().flush();
+    let _closed = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
 }
 
 /// Prints what a server has to say.
 pub(crate) fn remark(line: &str) {
-    eprintln!("{line}");
+    let _closed = writeln!(io::stderr(), "{line}");
 }

@@ -3,7 +3,7 @@
 //! What is written passes through untouched until a handler breaks its own connection.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -72,9 +72,19 @@ impl Switch {
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Switch {
+/// What a handler knows of the connection that its request came by.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) switch: Switch,
+    /// The address of this machine that it came to.
+    pub(crate) local: Option<IpAddr>,
+}
+
+impl Connected<IncomingStream<'_, Lines>> for Arrival {
     fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
-        stream.io().switch.clone()
+        let line = stream.io();
+        let local = line.stream.local_addr().ok().map(|address| address.ip());
+        Self { switch: line.switch.clone(), local }
     }
 }
 

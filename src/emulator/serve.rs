@@ -1,6 +1,7 @@
 //! The HTTP shell: sockets in, [`Emulator::dispatch`] behind, nothing in between.
 //!
-//! It bounds the size of bodies and turns a panic into a 500. No rule of Planner is known here.
+//! It asks [`Access`](crate::emulator::Access) who is let in, bounds the size of bodies and turns a
+//! panic into a 500. No rule of Planner is known here.
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _, to_bytes};
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::emulator::control::Origin;
 use crate::emulator::fault::Fault;
-use crate::emulator::line::{Lines, Switch};
+use crate::emulator::line::{Arrival, Lines};
 use crate::emulator::reply::{Fate, Reply};
 use crate::emulator::service::Emulator;
 
@@ -29,17 +30,21 @@ impl Emulator {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let router = Router::new().fallback(respond).with_state(self);
-        let service = router.into_make_service_with_connect_info::<Switch>();
+        let service = router.into_make_service_with_connect_info::<Arrival>();
         axum::serve(Lines(listener), service).with_graceful_shutdown(shutdown).await
     }
 }
 
 async fn respond(
     State(emulator): State<Emulator>,
-    ConnectInfo(switch): ConnectInfo<Switch>,
+    ConnectInfo(Arrival { switch, local }): ConnectInfo<Arrival>,
     request: Request,
 ) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // Before the body: a stranger's takes no memory.
+    if let Err(fault) = emulator.access().admit(&mut parts, local) {
+        return emulator.refuse(fault).map(Body::from);
+    }
     // A body announced as too large is not waited for.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let bytes = if announced > MAX_BODY { None } else { to_bytes(body, MAX_BODY).await.ok() };

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::emulator::access::Access;
 use crate::emulator::answer::{self, Answer};
 use crate::emulator::batch;
 use crate::emulator::call::Call;
@@ -74,6 +75,8 @@ pub struct Options {
     pub lag: Lag,
     /// How the OAuth endpoints sign in.
     pub sign_in: SignIn,
+    /// Who is let in at the socket; whoever is in the same process is not asked.
+    pub access: Access,
 }
 
 impl Options {
@@ -90,6 +93,7 @@ impl Options {
             faults: Vec::new(),
             lag: Lag::default(),
             sign_in: SignIn::default(),
+            access: Access::default(),
         }
     }
 }
@@ -330,6 +334,11 @@ impl Emulator {
             kept_changes: options.kept_changes.into(),
             page_size: options.page_size,
         }
+    }
+
+    /// Returns who is let in at the socket.
+    pub(crate) fn access(&self) -> &Access {
+        &self.shared.options.access
     }
 
     /// Answers a request that could not be read or handled at all.

@@ -112,6 +112,17 @@ impl BaseUrl {
         self.0.path().ends_with("/beta")
     }
 
+    /// Returns whether it is on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// Returns its host.
+    pub(crate) fn host(&self) -> String {
+        self.0.host_str().unwrap_or_default().to_owned()
+    }
+
     /// Returns scheme, host and port, for messages.
     #[must_use]
     pub fn origin(&self) -> String {

@@ -4,19 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::graph::client::Answer;
 use crate::graph::retry::parse_retry_after;
 use crate::graph::{Client, Error};
 use crate::wire::batch::{Order, of_writes, split};
-use crate::wire::{ApiError, Request};
+use crate::wire::{ApiError, Json, Request};
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// The body of the answer if it was done; else why not, or why nobody knows.
-    pub result: Result<Option<Value>, Arc<Error>>,
+    pub result: Result<Option<Json>, Arc<Error>>,
     /// How long the service asks to wait.
     pub retry_after: Option<Duration>,
 }
@@ -38,7 +36,7 @@ impl Client {
 
     async fn send_once(&self, request: &Request, id: &str) -> Result<Answer, Attempt> {
         let url = self.url(request).map_err(|error| Attempt::failed(error, None))?;
-        let sent = self.send(request, &url, id).await;
+        let sent = self.send(request, &url, id, None).await;
         sent.map_err(|(error, retry_after)| Attempt::failed(error, retry_after))
     }
 
@@ -65,14 +63,17 @@ impl Client {
         for at in 0..requests.len() {
             attempts.push(match parts.remove(&at) {
                 Some(part) if (200..300).contains(&part.status) => {
-                    let body = Some(part.body).filter(|it| !it.is_null());
-                    Attempt { result: Ok(body), retry_after: None }
+                    Attempt { result: Ok(part.body), retry_after: None }
                 }
                 Some(part) => {
-                    let body = serde_json::to_vec(&part.body).unwrap_or_default();
+                    let body = part.body.as_ref().map_or("", Json::as_str);
                     let asked = part.retry_after.as_deref();
                     let wait = asked.and_then(|it| parse_retry_after(it, date.as_deref()));
-                    let error = Error::Refused(ApiError::read(part.status, part.request_id, &body));
+                    let error = Error::Refused(ApiError::read(
+                        part.status,
+                        part.request_id,
+                        body.as_bytes(),
+                    ));
                     self.heed(&error, wait);
                     Attempt::failed(error, wait)
                 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::graph::client::spread;
-use crate::graph::retry::{Repeat, next_wait, parse_retry_after};
+use crate::graph::retry::{Failed, Repeat, next_wait, parse_retry_after};
 use crate::graph::{Client, Error};
 use crate::wire::batch::{MAX_REQUESTS, Part, of_reads, split};
-use crate::wire::{ApiError, Decoded, Request};
+use crate::wire::{ApiError, Decoded, Json, Request};
 
 /// How many batches are under way at once; Planner throttles bursts (planner-api.md 8.3).
 const LANES: usize = 4;
@@ -31,10 +32,11 @@ impl Client {
         let numbered: Vec<(usize, Request)> = requests.iter().cloned().enumerate().collect();
         let mut waiting = numbered.chunks(MAX_REQUESTS).map(<[_]>::to_vec);
         let mut jobs = JoinSet::new();
+        let client = self.rationed();
         loop {
             while jobs.len() < LANES {
                 let Some(chunk) = waiting.next() else { break };
-                let client = self.clone();
+                let client = client.clone();
                 jobs.spawn(async move { client.read_chunk::<T>(chunk).await });
             }
             match jobs.join_next().await {
@@ -57,13 +59,14 @@ impl Client {
         mut open: Vec<(usize, Request)>,
     ) -> Result<Vec<Placed<T>>, Error> {
         let mut answers = Vec::with_capacity(open.len());
+        let until = self.until();
         let mut attempt = 1;
         while !open.is_empty() {
             let (mut again, mut wait) = (Vec::new(), Duration::ZERO);
             let reads: Vec<&Request> = open.iter().map(|(_, it)| it).collect();
             let batch = of_reads(&reads, self.prefers());
             let url = self.url(&batch)?;
-            let answer = self.send_again(&batch, &url).await.map_err(|it| it.error)?;
+            let answer = self.send_again(&batch, &url, until).await.map_err(|it| it.error)?;
             let date = answer.date;
             let mut parts = self.decode(&batch, answer.body, split)?;
             for (id, (at, request)) in open.into_iter().enumerate() {
@@ -73,8 +76,11 @@ impl Client {
                 };
                 match result {
                     Ok(value) => answers.push((at, Ok(value))),
-                    Err((error, asked)) => {
-                        match next_wait(&error, Repeat::Harmless, attempt, asked, spread()) {
+                    Err((error, retry_after)) => {
+                        let left = until.saturating_duration_since(Instant::now());
+                        let repeat = Repeat::Harmless;
+                        let failed = Failed { error: &error, repeat, attempt, retry_after, left };
+                        match next_wait(failed, spread()) {
                             Some(time) => {
                                 wait = wait.max(time);
                                 again.push((at, request));
@@ -101,11 +107,11 @@ impl Client {
         date: Option<&str>,
     ) -> Result<T, (Error, Option<Duration>)> {
         if (200..300).contains(&part.status) {
-            return self.decode(request, Some(part.body), T::decode).map_err(|it| (it, None));
+            return self.decode(request, part.body, T::decode).map_err(|it| (it, None));
         }
-        let body = serde_json::to_vec(&part.body).unwrap_or_default();
+        let body = part.body.as_ref().map_or("", Json::as_str);
         let wait = part.retry_after.as_deref().and_then(|it| parse_retry_after(it, date));
-        let error = Error::Refused(ApiError::read(part.status, part.request_id, &body));
+        let error = Error::Refused(ApiError::read(part.status, part.request_id, body.as_bytes()));
         self.heed(&error, wait);
         Err((error, wait))
     }

@@ -9,15 +9,18 @@ use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
 };
-use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::graph::allowance::Allowance;
 use crate::graph::gate::Gate;
-use crate::graph::retry::{MAX_WAIT, Repeat, http_date, next_wait, parse_retry_after};
+use crate::graph::retry::{
+    Failed, MAX_WAIT, Patience, Repeat, http_date, next_wait, parse_retry_after,
+};
 use crate::graph::transport::{Outgoing, Transport};
-use crate::graph::{BaseUrl, Error, Secret};
-use crate::wire::{ApiError, DecodeError, Decoded, Method, Page, Request};
+use crate::graph::{BaseUrl, Error, Proxy, Secret};
+use crate::wire::page::MAX_ITEMS;
+use crate::wire::{ApiError, DecodeError, Decoded, Json, Method, Page, Request};
 
 /// A plan has at most 9,000 tasks, about 23 pages of 400 (planner-api.md 6.5, 8.2).
 pub(crate) const MAX_PAGES: usize = 1000;
@@ -30,6 +33,9 @@ pub struct Client {
     authorization: HeaderValue,
     counts: Arc<Counters>,
     gate: Arc<Gate>,
+    patience: Patience,
+    /// What its reads may hold together, where they belong together.
+    allowance: Option<Allowance>,
     /// The last reading of the service's clock, and the moment of it here.
     clock: Arc<Mutex<Option<(Timestamp, Instant)>>>,
 }
@@ -79,18 +85,26 @@ pub struct WriteError {
 
 /// One answer, as values.
 pub(crate) struct Answer {
-    pub(crate) body: Option<Value>,
+    pub(crate) body: Option<Json>,
     /// When, by the service's clock.
     pub(crate) date: Option<String>,
 }
 
 impl Client {
-    /// Makes a client; nothing is sent yet.
+    /// Makes a client that asks the service without a proxy; nothing is sent yet.
     ///
     /// # Errors
     /// The token is no possible header, or the system offers no TLS.
     pub fn new(base: BaseUrl, token: &Secret) -> Result<Self, Error> {
-        let transport = Transport::http(&base)?;
+        Self::through(base, token, None)
+    }
+
+    /// Makes a client that asks the service through a proxy, if one is given.
+    ///
+    /// # Errors
+    /// The token is no possible header, or the system offers no TLS.
+    pub fn through(base: BaseUrl, token: &Secret, proxy: Option<&Proxy>) -> Result<Self, Error> {
+        let transport = Transport::http(&base, proxy)?;
         Self::by(transport, base, token)
     }
 
@@ -104,6 +118,8 @@ impl Client {
             authorization,
             counts: Arc::default(),
             gate: Arc::default(),
+            patience: Patience::Short,
+            allowance: None,
             clock: Arc::default(),
         })
     }
@@ -116,6 +132,36 @@ impl Client {
         model: Arc<dyn crate::graph::transport::Model>,
     ) -> Result<Self, Error> {
         Self::by(Transport::Model(model), base, token)
+    }
+
+    /// Returns the same client for a run that has begun to write: its reads are waited for as long
+    /// as its writes.
+    pub(crate) fn patient(&self) -> Self {
+        Self { patience: Patience::Long, ..self.clone() }
+    }
+
+    /// Returns the same client for one session: what its reads hold together is bounded.
+    pub(crate) fn for_session(&self) -> Self {
+        self.with_allowance(Allowance::default())
+    }
+
+    pub(crate) fn with_allowance(&self, allowance: Allowance) -> Self {
+        Self { allowance: Some(allowance), ..self.clone() }
+    }
+
+    /// Returns the same client for reads that belong together: those of its session, or else these
+    /// alone.
+    pub(crate) fn rationed(&self) -> Self {
+        if self.allowance.is_some() { self.clone() } else { self.for_session() }
+    }
+
+    pub(crate) const fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// Returns until when a read that begins now is waited for.
+    pub(crate) fn until(&self) -> Instant {
+        Instant::now() + self.patience.of_one()
     }
 
     /// Returns the service's address.
@@ -162,8 +208,18 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn read<T: Decoded>(&self, request: &Request) -> Result<T, Error> {
-        let url = self.url(request)?;
-        let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
+        self.read_before(request, &self.url(request)?, self.until()).await
+    }
+
+    /// Reads one object at an address; it is waited for until a moment, but no longer than any.
+    pub(crate) async fn read_before<T: Decoded>(
+        &self,
+        request: &Request,
+        url: &Url,
+        until: Instant,
+    ) -> Result<T, Error> {
+        let until = until.min(self.until());
+        let answer = self.send_again(request, url, until).await.map_err(|it| it.error)?;
         self.decode(request, answer.body, T::decode)
     }
 
@@ -174,8 +230,11 @@ impl Client {
     /// Reads a list to its end, following every `@odata.nextLink` at this origin.
     ///
     /// # Errors
-    /// See [`Error`]; a list that leads elsewhere or round in circles is one.
+    /// See [`Error`]; a list that leads elsewhere or round in circles, or is larger than any of
+    /// Planner's, is one.
     pub async fn list<T: Decoded>(&self, request: &Request) -> Result<Vec<T>, Error> {
+        let client = self.rationed();
+        let until = Instant::now() + self.patience.of_list();
         let mut items = Vec::new();
         let mut url = self.url(request)?;
         let mut seen = BTreeSet::new();
@@ -183,23 +242,16 @@ impl Client {
             if seen.len() >= MAX_PAGES || !seen.insert(url.to_string()) {
                 return Err(Error::EndlessList(MAX_PAGES));
             }
-            let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
+            let until = until.min(self.until());
+            let answer = client.send_again(request, &url, until).await.map_err(|it| it.error)?;
             let page = self.decode(request, answer.body, Page::<T>::decode)?;
             items.extend(page.items);
+            if items.len() > MAX_ITEMS {
+                return Err(Error::TooManyItems(MAX_ITEMS));
+            }
             let Some(next) = page.next else { return Ok(items) };
             url = self.own(&next)?;
         }
-    }
-
-    /// Reads one object at a link that the service gave.
-    pub(crate) async fn read_at<T: Decoded>(
-        &self,
-        request: &Request,
-        link: &str,
-    ) -> Result<T, Error> {
-        let url = self.own(link)?;
-        let answer = self.send_again(request, &url).await.map_err(|it| it.error)?;
-        self.decode(request, answer.body, T::decode)
     }
 
     /// Returns a link that the service gave without its origin, which may change.
@@ -210,7 +262,7 @@ impl Client {
     }
 
     /// Returns the address of a link that the service gave, if it stays there.
-    fn own(&self, link: &str) -> Result<Url, Error> {
+    pub(crate) fn own(&self, link: &str) -> Result<Url, Error> {
         self.base.own(link).ok_or_else(|| Error::ForeignLink {
             origin: self.base.origin(),
             link: link.chars().take(200).collect(),
@@ -240,7 +292,7 @@ impl Client {
     ) -> Result<Option<T>, WriteError> {
         let sure = |error| WriteError { error, in_doubt: false };
         let url = self.url(request).map_err(sure)?;
-        let answer = self.send_again_as(request, &url, id.to_owned()).await?;
+        let answer = self.send_again_as(request, &url, id.to_owned(), None).await?;
         match answer.body {
             None => Ok(None),
             some => self
@@ -260,8 +312,8 @@ impl Client {
     pub(crate) fn decode<T>(
         &self,
         request: &Request,
-        body: Option<Value>,
-        decode: impl FnOnce(Value) -> Result<T, DecodeError>,
+        body: Option<Json>,
+        decode: impl FnOnce(&str) -> Result<T, DecodeError>,
     ) -> Result<T, Error> {
         let Some(body) = body else {
             return Err(Error::NotGraph {
@@ -269,18 +321,20 @@ impl Client {
                 got: "an empty answer".into(),
             });
         };
-        decode(body).map_err(|source| Error::Decode {
+        decode(body.as_str()).map_err(|source| Error::Decode {
             request: format!("{} {}", request.method().as_str(), request.path()),
             source,
         })
     }
 
+    /// Sends a read until it is answered, or until a moment.
     pub(crate) async fn send_again(
         &self,
         request: &Request,
         url: &Url,
+        until: Instant,
     ) -> Result<Answer, WriteError> {
-        self.send_again_as(request, url, uuid::Uuid::now_v7().to_string()).await
+        self.send_again_as(request, url, uuid::Uuid::now_v7().to_string(), Some(until)).await
     }
 
     async fn send_again_as(
@@ -288,6 +342,7 @@ impl Client {
         request: &Request,
         url: &Url,
         mut id: String,
+        until: Option<Instant>,
     ) -> Result<Answer, WriteError> {
         let repeat = match request.method() {
             _ if request.is_read() => Repeat::Harmless,
@@ -298,12 +353,15 @@ impl Client {
         let mut in_doubt = false;
         let mut attempt = 1;
         loop {
-            let (error, retry_after) = match self.send(request, url, &id).await {
+            let (error, retry_after) = match self.send(request, url, &id, until).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             in_doubt |= error.leaves_doubt() && !request.is_read();
-            match next_wait(&error, repeat, attempt, retry_after, spread()) {
+            let left =
+                until.map_or(Duration::MAX, |it| it.saturating_duration_since(Instant::now()));
+            let failed = Failed { error: &error, repeat, attempt, retry_after, left };
+            match next_wait(failed, spread()) {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => return Err(WriteError { error, in_doubt }),
             }
@@ -328,8 +386,9 @@ impl Client {
         request: &Request,
         url: &Url,
         id: &str,
+        until: Option<Instant>,
     ) -> Result<Answer, (Error, Option<Duration>)> {
-        let answer = self.send_now(request, url, id).await;
+        let answer = self.send_now(request, url, id, until).await;
         if let Err((error, retry_after)) = &answer {
             self.heed(error, *retry_after);
         }
@@ -341,8 +400,12 @@ impl Client {
         request: &Request,
         url: &Url,
         id: &str,
+        until: Option<Instant>,
     ) -> Result<Answer, (Error, Option<Duration>)> {
-        self.gate.pass().await;
+        self.gate.pass(until).await.map_err(|wait| {
+            let (origin, seconds) = (self.base.origin(), wait.as_secs().max(1));
+            (Error::AskedToWait { origin, seconds }, None)
+        })?;
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
         let method = request.method().as_str();
         let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
@@ -350,7 +413,14 @@ impl Client {
         let (origin, began) = (self.base.origin(), Instant::now());
         let body = request.body().map(ToString::to_string);
         let outgoing = Outgoing { method: verb, url: url.clone(), headers, body };
-        let carried = self.transport.carry(&self.base, outgoing).await;
+        let carry = self.transport.carry(&self.base, outgoing);
+        let carried = match until {
+            None => carry.await,
+            Some(until) => tokio::time::timeout_at(until, carry).await.unwrap_or_else(|_| {
+                let seconds = self.patience.of_one().as_secs();
+                Err(Error::NoAnswer { origin: origin.clone(), seconds })
+            }),
+        };
         self.note(request, url, began, carried.as_ref().ok().map(|it| it.status));
         let incoming = carried.map_err(|error| (error, None))?;
         let status = incoming.status;
@@ -378,14 +448,16 @@ impl Client {
         if status == 204 || body.is_empty() {
             return Ok(Answer { body: None, date });
         }
-        match serde_json::from_slice(&body) {
-            Ok(value) => Ok(Answer { body: Some(value), date }),
-            Err(_) => {
-                let got = content_type.unwrap_or_else(|| "something".to_owned());
-                let got = got.chars().filter(|ch| !ch.is_control()).take(60).collect();
-                Err((Error::NotGraph { origin, got }, retry_after))
-            }
+        let Some(body) = String::from_utf8(body).ok().and_then(|text| Json::parse(text).ok())
+        else {
+            let got = content_type.unwrap_or_else(|| "something".to_owned());
+            let got = got.chars().filter(|ch| !ch.is_control()).take(60).collect();
+            return Err((Error::NotGraph { origin, got }, retry_after));
+        };
+        if let Some(allowance) = self.allowance.as_ref().filter(|_| request.is_read()) {
+            allowance.take(&body).map_err(|error| (error, None))?;
         }
+        Ok(Answer { body: Some(body), date })
     }
 
     /// Returns the preference that reads state: else the container of a roster's plan has no name (planner-api.md trap
@@ -424,3 +496,6 @@ impl Client {
 pub(crate) fn spread() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! What has changed since last time: delta queries of the beta (planner-api.md 2.10).
 
+use tokio::time::Instant;
+
+use crate::graph::client::MAX_PAGES;
 use crate::graph::{Client, Error};
 use crate::wire::delta::DeltaPage;
+use crate::wire::page::MAX_ITEMS;
 use crate::wire::request;
 
 pub use crate::wire::delta::{DeltaChange, DeltaItem};
@@ -25,18 +29,23 @@ impl Client {
         let request = request::delta();
         let mut items = Vec::new();
         let mut next = link.map(str::to_owned);
-        for _page in 0..crate::graph::client::MAX_PAGES {
+        let client = self.rationed();
+        let until = Instant::now() + self.patience().of_list();
+        for _page in 0..MAX_PAGES {
             let page: DeltaPage = match &next {
-                None => self.read(&request).await?,
-                Some(link) => self.read_at(&request, link).await?,
+                None => client.read_before(&request, &self.url(&request)?, until).await?,
+                Some(link) => client.read_before(&request, &self.own(link)?, until).await?,
             };
             items.extend(page.items);
+            if items.len() > MAX_ITEMS {
+                return Err(Error::TooManyItems(MAX_ITEMS));
+            }
             match (page.next, page.delta) {
                 (_, Some(link)) => return Ok(Round { items, link: self.relative(&link)? }),
                 (Some(link), None) if next.as_ref() != Some(&link) => next = Some(link),
                 _ => break,
             }
         }
-        Err(Error::EndlessList(crate::graph::client::MAX_PAGES))
+        Err(Error::EndlessList(MAX_PAGES))
     }
 }

@@ -55,9 +55,32 @@ pub enum Error {
     /// A list never ends.
     #[error("a list has more than {0} pages, or repeats itself")]
     EndlessList(usize),
+    /// A list has more items than any of Planner's.
+    #[error("a list has more than {0} items")]
+    TooManyItems(usize),
     /// An answer is larger than any that Planner gives.
     #[error("an answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// All answers together are more than a run may hold.
+    #[error("the service has sent more than one run may hold")]
+    TooMuch,
+    /// A read has had no answer for as long as it is waited for.
+    #[error("{origin} has not answered for {seconds} s")]
+    NoAnswer {
+        /// Scheme, host and port.
+        origin: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The service has asked to be left alone for longer than a read is waited for: nothing was
+    /// sent.
+    #[error("{origin} asks to wait for another {seconds} s")]
+    AskedToWait {
+        /// Scheme, host and port.
+        origin: String,
+        /// How long.
+        seconds: u64,
+    },
     /// The token can not be a header.
     #[error("the access token has characters that no token has")]
     BadToken,
@@ -108,7 +131,10 @@ impl Error {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Interrupted { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Interrupted { .. }
+            | Self::NoAnswer { .. }
+            | Self::AskedToWait { .. } => true,
             Self::Refused(api) => api.is_unavailable() || api.is_throttled(),
             _ => false,
         }
@@ -118,13 +144,16 @@ impl Error {
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::BadToken => false,
+            Self::Unreachable { .. } | Self::AskedToWait { .. } | Self::BadToken => false,
             Self::Refused(api) => api.is_unavailable(),
             // A 2xx that can not be read: it was carried out, or something in between answered.
             Self::Interrupted { .. }
             | Self::NotGraph { .. }
             | Self::Decode { .. }
             | Self::TooLarge(_)
+            | Self::TooMuch
+            | Self::TooManyItems(_)
+            | Self::NoAnswer { .. }
             | Self::ForeignLink { .. }
             | Self::EndlessList(_) => true,
         }

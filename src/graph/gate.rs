@@ -27,12 +27,19 @@ impl Gate {
         until.filter(|it| *it > Instant::now())
     }
 
-    /// Waits until it is open.
-    pub(crate) async fn pass(&self) {
-        // It may be closed for longer meanwhile.
+    /// Waits until it is open, unless it stays closed until after a moment, if one is given.
+    ///
+    /// # Errors
+    /// It does; says for how long from now.
+    pub(crate) async fn pass(&self, before: Option<Instant>) -> Result<(), Duration> {
+        // It may be closed for longer while somebody waits.
         while let Some(until) = self.closed_until() {
+            if before.is_some_and(|it| it <= until) {
+                return Err(until.saturating_duration_since(Instant::now()));
+            }
             tokio::time::sleep_until(until).await;
         }
+        Ok(())
     }
 }
 
@@ -44,13 +51,15 @@ mod tests {
     async fn nobody_passes_before_the_longest_wait_is_over() {
         let gate = Gate::default();
         let began = Instant::now();
-        gate.pass().await;
+        gate.pass(None).await.unwrap();
         assert_eq!(began.elapsed(), Duration::ZERO);
         gate.close(Duration::from_secs(7));
         gate.close(Duration::from_secs(2));
-        gate.pass().await;
+        let early = began + Duration::from_secs(7);
+        assert_eq!(gate.pass(Some(early)).await, Err(Duration::from_secs(7)));
+        gate.pass(Some(early + Duration::from_secs(1))).await.unwrap();
         assert!(began.elapsed() >= Duration::from_secs(7));
-        gate.pass().await;
+        gate.pass(None).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(8));
     }
 }

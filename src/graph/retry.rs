@@ -13,6 +13,30 @@ pub(crate) const MAX_ATTEMPTS: u32 = 5;
 /// instead of a program that seems to hang.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// How long reads are waited for, over all their attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Somebody waits for the answer, and can ask again.
+    Short,
+    /// A run that has begun to write depends on it.
+    Long,
+}
+
+impl Patience {
+    /// Returns how long one object or page is waited for.
+    pub(crate) const fn of_one(self) -> Duration {
+        match self {
+            Self::Short => Duration::from_secs(30),
+            Self::Long => Duration::from_secs(300),
+        }
+    }
+
+    /// Returns how long a list is waited for, whatever the number of its pages.
+    pub(crate) const fn of_list(self) -> Duration {
+        self.of_one().saturating_mul(4)
+    }
+}
+
 /// Whether repeating a request can do harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
@@ -22,16 +46,24 @@ pub(crate) enum Repeat {
     OnlyIfNotDone,
 }
 
+/// A request that has failed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failed<'a> {
+    pub(crate) error: &'a Error,
+    pub(crate) repeat: Repeat,
+    /// How often it was sent.
+    pub(crate) attempt: u32,
+    /// How long the service asks to wait.
+    pub(crate) retry_after: Option<Duration>,
+    /// How long the answer is waited for yet.
+    pub(crate) left: Duration,
+}
+
 /// Returns how long to wait before the next attempt; `None` to give up.
 ///
 /// `spread` in 0..1 spreads clients that failed together.
-pub(crate) fn next_wait(
-    error: &Error,
-    repeat: Repeat,
-    attempt: u32,
-    retry_after: Option<Duration>,
-    spread: f64,
-) -> Option<Duration> {
+pub(crate) fn next_wait(failed: Failed<'_>, spread: f64) -> Option<Duration> {
+    let Failed { error, repeat, attempt, retry_after, left } = failed;
     let may_repeat = match repeat {
         Repeat::Harmless => error.is_unavailable(),
         Repeat::OnlyIfNotDone => error.is_unavailable() && !error.leaves_doubt(),
@@ -41,7 +73,7 @@ pub(crate) fn next_wait(
     }
     let backoff = Duration::from_millis(200 << attempt.min(6)).mul_f64(0.5 + spread / 2.0);
     let wait = retry_after.map_or(backoff, |asked| asked.max(Duration::from_millis(1)));
-    (wait <= MAX_WAIT).then_some(wait)
+    (wait <= MAX_WAIT && wait < left).then_some(wait)
 }
 
 /// Reads `Retry-After` (planner-api.md 8.3): seconds, possibly fractional, rounded up to the
@@ -104,7 +136,10 @@ mod tests {
 
     #[test]
     fn a_create_is_repeated_only_if_it_was_not_done() {
-        let again = |status, repeat| next_wait(&refused(status), repeat, 1, None, 0.5).is_some();
+        let again = |status, repeat| {
+            let (error, left) = (&refused(status), Duration::MAX);
+            next_wait(Failed { error, repeat, attempt: 1, retry_after: None, left }, 0.5).is_some()
+        };
         assert!(again(429, Repeat::OnlyIfNotDone));
         assert!(!again(503, Repeat::OnlyIfNotDone));
         assert!(again(503, Repeat::Harmless));
@@ -116,9 +151,16 @@ mod tests {
     #[test]
     fn the_budget_ends_and_long_waits_are_not_sat_out() {
         let busy = refused(429);
-        let wait = |attempt, asked| next_wait(&busy, Repeat::Harmless, attempt, asked, 0.0);
+        let within = |attempt, retry_after, left| {
+            let repeat = Repeat::Harmless;
+            next_wait(Failed { error: &busy, repeat, attempt, retry_after, left }, 0.0)
+        };
+        let wait = |attempt, asked| within(attempt, asked, Duration::MAX);
+        let seconds = Duration::from_secs;
         assert!(wait(MAX_ATTEMPTS, None).is_none());
-        assert!(wait(1, Some(Duration::from_secs(61))).is_none());
-        assert_eq!(wait(1, Some(Duration::from_secs(6))), Some(Duration::from_secs(6)));
+        assert!(wait(1, Some(seconds(61))).is_none());
+        assert_eq!(wait(1, Some(seconds(6))), Some(seconds(6)));
+        assert_eq!(within(1, Some(seconds(6)), seconds(7)), Some(seconds(6)));
+        assert!(within(1, Some(seconds(6)), seconds(6)).is_none());
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 
-use crate::graph::{BaseUrl, Error};
+use crate::graph::{BaseUrl, Error, Proxy};
 
-/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB.
-const MAX_ANSWER: usize = 32 << 20;
+/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB, and twenty
+/// descriptions as long as they may be below four.
+const MAX_ANSWER: usize = 16 << 20;
 /// The longest wait for an answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -54,16 +55,22 @@ impl std::fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(crate) fn http(base: &BaseUrl) -> Result<Self, Error> {
-        let built = reqwest::Client::builder()
+    /// Makes the way over HTTP, through a proxy if one is given.
+    pub(crate) fn http(base: &BaseUrl, proxy: Option<&Proxy>) -> Result<Self, Error> {
+        let failed = |source| Error::Unreachable { origin: base.origin(), source };
+        let mut builder = reqwest::Client::builder()
             .user_agent(concat!("planwright/", env!("CARGO_PKG_VERSION")))
             // Graph does not redirect; following would carry the token elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(10))
             .timeout(TIMEOUT)
-            .build();
-        built.map(Self::Http).map_err(|source| Error::Unreachable { origin: base.origin(), source })
+            // Those of the environment and of the system: which may be used, `Proxy` decides.
+            .no_proxy();
+        if let Some(proxy) = proxy.filter(|_| !base.is_loopback()) {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.url().clone()).map_err(failed)?);
+        }
+        builder.build().map(Self::Http).map_err(failed)
     }
 
     /// Sends a request once and waits for the whole answer.

@@ -236,6 +236,8 @@ pub(crate) fn graph_hint(error: &graph::Error) -> Option<String> {
             "the signed-in user or its token lacks the permission; Planner needs Tasks.ReadWrite and membership of the plan's group"
         }
         graph::Error::Refused(api) if api.is_throttled() => "the service is busy: try again later",
+        graph::Error::AskedToWait { .. } => "the service is busy: try again later",
+        graph::Error::NoAnswer { .. } => "the service may be down or overloaded: try again later",
         _ => return None,
     };
     Some(text.to_owned())

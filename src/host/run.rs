@@ -291,7 +291,7 @@ impl Host {
         };
         let (questions, incoming) = mpsc::channel(4);
         let (to_commit, commits) = mpsc::channel(1);
-        tokio::spawn(broker::serve(self.client.clone(), incoming, to_commit));
+        tokio::spawn(broker::serve(self.client.for_session(), incoming, to_commit));
         let history = self.state_folder.clone().map(|state_folder| History {
             state_folder,
             service: self.service.clone(),

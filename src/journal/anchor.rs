@@ -4,18 +4,21 @@
 //! says how far the log has come. It is replaced after every commit, never before: it may stand
 //! behind the log, for a moment or after a crash, and never ahead of it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::files;
 use crate::journal::canonical::canonical;
-use crate::journal::store::private_file;
 
 /// What the `prev` of the first record says.
 pub(crate) const START: &str =
     "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The largest file that can be one, in bytes.
+const MAX_ANCHOR: u64 = 4096;
 
 /// A place in the audit log: the number of a record, and its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,9 +87,13 @@ impl AnchorFile {
     }
 
     pub(crate) fn read(&self) -> Reading {
-        match fs::read_to_string(&self.path) {
+        let text = files::open_own(&self.path)
+            .and_then(|file| files::read_from(file, &self.path, MAX_ANCHOR));
+        match text {
             Ok(text) => Anchor::parse(&text).map_or(Reading::Unreadable, Reading::At),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Reading::Missing,
+            Err(files::Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Reading::Missing
+            }
             Err(_) => Reading::Unreadable,
         }
     }
@@ -94,7 +101,7 @@ impl AnchorFile {
     /// Moves the mark on, unless it is there or further already.
     pub(crate) fn advance(&self, to: &Anchor) -> io::Result<()> {
         // One at a time, or an older mark could replace a newer one.
-        let lock = private_file(&self.path.with_extension("anchor.lock"))?;
+        let lock = files::open_to_write(&self.path.with_extension("anchor.lock"))?;
         lock.lock()?;
         match self.read() {
             Reading::At(now) if now.seq >= to.seq => return Ok(()),
@@ -103,7 +110,7 @@ impl AnchorFile {
             Reading::Unreadable => return Err(io::ErrorKind::InvalidData.into()),
         }
         let new = self.path.with_extension("anchor.new");
-        let mut file: File = private_file(&new)?;
+        let mut file = files::open_to_write(&new)?;
         file.set_len(0)?;
         file.write_all(format!("{}\n", to.to_text()).as_bytes())?;
         file.sync_all()?;

@@ -6,8 +6,8 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::journal::canonical::digest;
-use crate::journal::store::{private_file, private_folder};
 use crate::journal::{Error, RunId};
 use crate::model::{GroupId, PlanId};
 
@@ -52,7 +52,8 @@ impl PlanLocks {
     /// The folder cannot be made.
     pub fn open(state: &Path) -> Result<Self, Error> {
         let folder = state.join("locks");
-        private_folder(&folder).map_err(|source| Error::Create { path: folder.clone(), source })?;
+        files::make_private(&folder)
+            .map_err(|source| Error::Create { path: folder.clone(), source })?;
         Ok(Self { folder })
     }
 
@@ -79,7 +80,7 @@ impl PlanLocks {
         let name = digest(id).replace("sha256:", "");
         let path = self.folder.join(format!("{kind}-{name}.lock"));
         let failed = |source| Error::Lock { path: path.clone(), source };
-        let file = private_file(&path).map_err(failed)?;
+        let file = files::open_to_write(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Guard { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -1,6 +1,6 @@
 //! The database file: opening, settings, migrations, transactions.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use crate::files;
 use crate::journal::error::{Error, Fault};
 
 /// Marks a database as a journal: `PwJo`.
@@ -43,7 +44,7 @@ impl Store {
         check_library()?;
         let create = |path: &Path, source| Error::Create { path: path.to_owned(), source };
         if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-            private_folder(folder).map_err(|source| create(folder, source))?;
+            files::make_private(folder).map_err(|source| create(folder, source))?;
         }
         if path.exists() && fs::metadata(path).is_ok_and(|it| it.permissions().readonly()) {
             return Err(Error::ReadOnly { path: path.to_owned() });
@@ -169,31 +170,6 @@ fn check_library() -> Result<(), Error> {
         return Err(Error::OldSqlite { found: rusqlite::version() });
     }
     Ok(())
-}
-
-/// Makes sure a folder exists; one that is made is its owner's alone.
-pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(path)
-}
-
-/// Opens a file for writing; one that is made is its owner's alone. SQLite's side files inherit
-/// that.
-pub(crate) fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options.open(path)
 }
 
 /// Makes an empty database file, its owner's alone, if there is none.

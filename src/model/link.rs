@@ -7,8 +7,15 @@ use std::fmt::Write as _;
 
 /// Why a text can not be a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a link: it must begin with http:// or https://")]
-pub struct NotALink(String);
+#[non_exhaustive]
+pub enum NotALink {
+    /// It is no address of the web.
+    #[error("`{0}` is not a link: it must begin with http:// or https://")]
+    Scheme(String),
+    /// It could be taken for several lines, or for an order to a terminal.
+    #[error("a link and its text are one line, without control characters")]
+    Control,
+}
 
 const ENCODED: [(char, &str); 5] =
     [('%', "%25"), ('.', "%2E"), (':', "%3A"), ('@', "%40"), ('#', "%23")];
@@ -21,7 +28,7 @@ pub fn encode(url: &str) -> Result<String, NotALink> {
     let scheme = url.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
     match scheme {
         Some((scheme, rest)) if (scheme == "http" || scheme == "https") && !rest.is_empty() => {}
-        _ => return Err(NotALink(url.chars().take(80).collect())),
+        _ => return Err(NotALink::Scheme(url.chars().take(80).collect())),
     }
     let mut key = String::with_capacity(url.len() + 16);
     for ch in url.chars() {
@@ -31,6 +38,19 @@ pub fn encode(url: &str) -> Result<String, NotALink> {
         }
     }
     Ok(key)
+}
+
+/// Encodes a URL that is to become a reference, shown as `alias`. What is on a board already may be
+/// otherwise.
+///
+/// # Errors
+/// The URL is none, or one of them is more than a line of text.
+pub fn encode_new(url: &str, alias: Option<&str>) -> Result<String, NotALink> {
+    let is_control = |ch: char| ch.is_control() || matches!(ch, '\u{2028}' | '\u{2029}');
+    if [url, alias.unwrap_or_default()].iter().any(|text| text.contains(is_control)) {
+        return Err(NotALink::Control);
+    }
+    encode(url)
 }
 
 /// Where the keys of tasks live: a name that is never anyone's (RFC 2606).
@@ -117,6 +137,17 @@ mod tests {
         assert_eq!(decode("%2F%zz%"), "%2F%zz%");
         for text in ["", "ftp://x", "javascript:alert(1)", "//x", "https://", "x"] {
             assert!(encode(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_new_link_and_its_text_are_one_line() {
+        let url = "https://a.example";
+        assert_eq!(encode_new(url, Some("Café 👩‍🔧")), encode(url));
+        for bad in ["\n", "\r", "\t", "\0", "\u{1b}[31m", "\u{85}", "\u{2028}", "\u{7f}"] {
+            let (link, alias) = (format!("{url}/{bad}x"), format!("a{bad}b"));
+            assert_eq!(encode_new(&link, None), Err(NotALink::Control), "{bad:?}");
+            assert_eq!(encode_new(url, Some(&alias)), Err(NotALink::Control), "{bad:?}");
         }
     }
 

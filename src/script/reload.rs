@@ -554,6 +554,7 @@ fn is_editors_own(path: &Path) -> bool {
 fn said(error: &WorkspaceError) -> String {
     match error {
         WorkspaceError::Unreadable { source, .. } => format!("can not be read: {source}"),
+        WorkspaceError::NotAFile(_) => "not a regular file".to_owned(),
         WorkspaceError::TooLarge(_) => {
             format!("larger than {} bytes", crate::script::engine::MAX_SOURCE)
         }

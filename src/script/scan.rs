@@ -10,6 +10,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::files;
 use crate::script::engine::MAX_SOURCE;
 use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
 
@@ -223,10 +224,13 @@ impl Walker<'_> {
 /// It can not be read, is too large, or is no text.
 pub(crate) fn read_found(found: &Found) -> Result<Option<String>, WorkspaceError> {
     let unreadable = |source| WorkspaceError::Unreadable { path: found.path.clone(), source };
-    let file = match fs::File::open(&found.real) {
+    let file = match files::open(&found.real) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
+        Err(files::Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(files::Error::Read { source, .. }) => return Err(unreadable(source)),
+        Err(error) => return Err(WorkspaceError::NotAFile(error)),
     };
     let is_as_found = || Ok(Stamp::of(&file.metadata().map_err(unreadable)?) == found.stamp);
     if !is_as_found()? {
@@ -241,8 +245,10 @@ pub(crate) fn read_found(found: &Found) -> Result<Option<String>, WorkspaceError
 /// # Errors
 /// It can not be read, is too large, or is no text.
 pub(crate) fn read_text(path: &Path) -> Result<String, WorkspaceError> {
-    let file = fs::File::open(path)
-        .map_err(|source| WorkspaceError::Unreadable { path: path.to_owned(), source })?;
+    let file = files::open(path).map_err(|error| match error {
+        files::Error::Read { path, source } => WorkspaceError::Unreadable { path, source },
+        error => WorkspaceError::NotAFile(error),
+    })?;
     read_from(&file, path)
 }
 

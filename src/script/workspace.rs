@@ -37,7 +37,7 @@ pub enum WorkspaceError {
     #[error("`{}` is not a workspace: it has no {CONFIG_FILE}", .0.display())]
     NotAWorkspace(PathBuf),
     /// A file or folder can not be read.
-    #[error("can not read `{}`", .path.display())]
+    #[error("cannot read `{}`", .path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
@@ -45,6 +45,9 @@ pub enum WorkspaceError {
         #[source]
         source: std::io::Error,
     },
+    /// A folder, a pipe or a device is where a file should be.
+    #[error(transparent)]
+    NotAFile(crate::files::Error),
     /// A script is larger than any should be.
     #[error("`{}` is larger than {MAX_SOURCE} bytes", .0.display())]
     TooLarge(PathBuf),

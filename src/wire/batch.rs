@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::wire::{DecodeError, Method, Request};
+use crate::wire::json::{Headers, Items};
+use crate::wire::{DecodeError, Json, Method, Request};
 
 /// The most requests that one batch takes.
 pub const MAX_REQUESTS: usize = 20;
 
 /// One answer of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Part {
     /// The HTTP status.
     pub status: u16,
@@ -19,8 +21,8 @@ pub struct Part {
     pub retry_after: Option<String>,
     /// The service's id of this part, for its support, where it tells one.
     pub request_id: Option<String>,
-    /// The body.
-    pub body: Value,
+    /// The body, if there is one.
+    pub body: Option<Json>,
 }
 
 /// In which order the writes of a batch are carried out (the patterns of 8.4 that are of use).
@@ -80,31 +82,32 @@ pub fn of_reads(requests: &[&Request], prefer: Option<&str>) -> Request {
 }
 
 #[derive(Deserialize)]
-struct Answers {
-    responses: Vec<Answer>,
+struct Answers<'a> {
+    #[serde(borrow)]
+    responses: Items<'a, MAX_REQUESTS>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Answer<'a> {
     id: String,
     status: u16,
-    #[serde(default)]
-    headers: Option<Map<String, Value>>,
-    #[serde(default)]
-    body: Value,
+    headers: Option<Headers>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
 }
 
 /// Splits the answer to a batch by the ids of its requests, in whatever order they came
 /// (trap 44).
 ///
 /// # Errors
-/// The answer has no list of responses.
-pub fn split(answer: Value) -> Result<BTreeMap<usize, Part>, DecodeError> {
-    let answers: Answers = serde_json::from_value(answer)?;
+/// The answer has no list of responses, or one of more than a batch has requests.
+pub fn split(json: &str) -> Result<BTreeMap<usize, Part>, DecodeError> {
+    let answers: Answers<'_> = serde_json::from_str(json)?;
     let mut parts = BTreeMap::new();
     // Two answers to one request are none: which of them holds nobody knows.
     let mut repeated = BTreeSet::new();
-    for it in answers.responses {
+    for answer in answers.responses.0 {
+        let it: Answer<'_> = serde_json::from_str(answer.get())?;
         let Ok(id) = it.id.parse::<usize>() else { continue };
         if id.to_string() != it.id {
             continue;
@@ -112,14 +115,9 @@ pub fn split(answer: Value) -> Result<BTreeMap<usize, Part>, DecodeError> {
         if parts.contains_key(&id) {
             repeated.insert(id);
         }
-        let header = |wanted: &str| {
-            let headers = it.headers.iter().flatten();
-            let mut found = headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
-            let (_, value) = found.next()?;
-            Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        };
-        let (retry_after, request_id) = (header("retry-after"), header("request-id"));
-        parts.insert(id, Part { status: it.status, retry_after, request_id, body: it.body });
+        let Headers { retry_after, request_id } = it.headers.unwrap_or_default();
+        let body = it.body.map(Json::from);
+        parts.insert(id, Part { status: it.status, retry_after, request_id, body });
     }
     parts.retain(|id, _| !repeated.contains(id));
     Ok(parts)
@@ -173,13 +171,13 @@ mod tests {
             { "id": "0", "status": 429, "headers": { "retry-After": "6" }, "body": { "error": {} } },
             { "id": "x", "status": 200 },
         ] });
-        let parts = split(answer).unwrap();
+        let parts = split(&answer.to_string()).unwrap();
         assert_eq!(parts.len(), 2);
         assert_eq!((parts[&0].status, parts[&0].retry_after.as_deref()), (429, Some("6")));
-        assert_eq!((parts[&1].status, &parts[&1].body), (204, &Value::Null));
-        assert!(split(json!({})).is_err());
+        assert_eq!((parts[&1].status, parts[&1].body.is_none()), (204, true));
+        assert!(split("{}").is_err());
         let twice = |id: &str| json!({ "id": id, "status": 201 });
         let answer = json!({ "responses": [twice("0"), twice("1"), twice("0"), twice("+2")] });
-        assert_eq!(split(answer).unwrap().into_keys().collect::<Vec<_>>(), [1]);
+        assert_eq!(split(&answer.to_string()).unwrap().into_keys().collect::<Vec<_>>(), [1]);
     }
 }

@@ -1,8 +1,10 @@
 //! Pages of changes: delta queries of the beta (planner-api.md 2.10, 13.20).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::wire::json::Items;
+use crate::wire::page::{MAX_ITEMS, checked};
 use crate::wire::{DecodeError, Decoded};
 
 /// A page of changes.
@@ -42,13 +44,26 @@ pub enum DeltaChange {
     Deleted,
 }
 
+#[derive(Deserialize)]
+struct PageJson<'a> {
+    #[serde(borrow)]
+    value: Items<'a, MAX_ITEMS>,
+    #[serde(rename = "@odata.nextLink")]
+    next: Option<String>,
+    #[serde(rename = "@odata.deltaLink")]
+    delta: Option<String>,
+}
+
 impl Decoded for DeltaPage {
-    fn decode(mut value: Value) -> Result<Self, DecodeError> {
-        let link = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let (next, delta) = (link("@odata.nextLink"), link("@odata.deltaLink"));
-        let list = value.get_mut("value").map(Value::take).unwrap_or_default();
-        let objects: Vec<Map<String, Value>> = serde_json::from_value(list)?;
-        Ok(Self { items: objects.into_iter().filter_map(item).collect(), next, delta })
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let page: PageJson<'_> = serde_json::from_str(json)?;
+        let next = page.next.map(checked).transpose()?;
+        let delta = page.delta.map(checked).transpose()?;
+        let mut items = Vec::new();
+        for object in page.value.0 {
+            items.extend(item(serde_json::from_str(object.get())?));
+        }
+        Ok(Self { items, next, delta })
     }
 }
 
@@ -78,7 +93,7 @@ mod tests {
     /// planner-api.md 13.20.
     #[test]
     fn a_page_says_what_changed_and_what_went() {
-        let page = DeltaPage::decode(json!({
+        let page = json!({
             "@odata.deltaLink": "https://graph.microsoft.com/beta/me/planner/all/delta?$deltatoken=x",
             "value": [
                 { "@odata.type": "#microsoft.graph.plannerTask", "@odata.etag": "W/\"x\"", "id": "a",
@@ -86,8 +101,8 @@ mod tests {
                 { "@odata.type": "#microsoft.graph.plannerTask", "id": "b", "@removed": { "reason": "deleted" } },
                 { "@odata.type": "#microsoft.graph.plannerBucket", "id": "c", "name": "New", "planId": "p" }
             ]
-        }))
-        .unwrap();
+        });
+        let page = DeltaPage::decode(&page.to_string()).unwrap();
         let seen: Vec<_> = page.items.iter().map(|it| (it.kind.as_str(), it.change)).collect();
         let expected = [
             ("plannerTask", DeltaChange::Updated),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::model::recurrence::Pattern;
 use crate::model::{
@@ -12,6 +12,9 @@ use crate::model::{
     PlanDetails, PlanId, Priority, Recurrence, Reference, RosterId, Task, TaskBeta, TaskDetails,
     User, UserId, Versioned,
 };
+use crate::wire::Json;
+use crate::wire::json::{Members, text};
+use crate::wire::page::MAX_LINK;
 
 /// Why an answer could not be understood.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,9 @@ pub enum DecodeError {
     /// An entity came without its version.
     #[error("the answer has no `@odata.etag`")]
     NoETag,
+    /// The address of a page is longer than any that Graph gives.
+    #[error("a list goes on at an address of more than {MAX_LINK} bytes")]
+    LongLink,
     /// A group or user, but not one that matters here.
     #[error("an object of another kind")]
     OtherKind,
@@ -33,11 +39,11 @@ pub enum DecodeError {
 
 /// What can be read from an answer.
 pub trait Decoded: Sized {
-    /// Decodes one object.
+    /// Decodes one object from its JSON.
     ///
     /// # Errors
     /// The object lacks what it must have.
-    fn decode(value: Value) -> Result<Self, DecodeError>;
+    fn decode(json: &str) -> Result<Self, DecodeError>;
 
     /// Returns its id, if it has one.
     fn id(&self) -> Option<String> {
@@ -93,8 +99,8 @@ struct ContainerJson {
 }
 
 impl Decoded for Versioned<Plan> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: PlanJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: PlanJson = serde_json::from_str(json)?;
         let (group, roster) = match json.container {
             Some(ContainerJson { container_id, kind: Some(kind) }) => match kind.as_str() {
                 "group" => (container_id, None),
@@ -128,30 +134,31 @@ impl Decoded for Versioned<Plan> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PlanDetailsJson {
+struct PlanDetailsJson<'a> {
     #[serde(rename = "@odata.etag")]
     etag: Option<String>,
-    #[serde(default)]
-    shared_with: Map<String, Value>,
-    #[serde(default)]
-    category_descriptions: Map<String, Value>,
+    #[serde(default, borrow)]
+    shared_with: Members<'a>,
+    #[serde(default, borrow)]
+    category_descriptions: Members<'a>,
 }
 
 impl Decoded for Versioned<PlanDetails> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: PlanDetailsJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: PlanDetailsJson<'_> = serde_json::from_str(json)?;
         let labels = json
             .category_descriptions
+            .0
             .into_iter()
-            .filter_map(|(key, text)| {
-                let text = text.as_str().filter(|it| !it.is_empty())?.to_owned();
-                Some((Category::parse(&key)?, text))
+            .filter_map(|(key, name)| {
+                Some((Category::parse(&key)?, text(name).filter(|it| !it.is_empty())?))
             })
             .collect();
         let shared_with = json
             .shared_with
+            .0
             .into_iter()
-            .filter(|(_, shared)| shared == &Value::Bool(true))
+            .filter(|(_, shared)| shared.get() == "true")
             .filter_map(|(id, _)| UserId::parse(&id).ok())
             .collect();
         Ok(Self::new(PlanDetails { labels, shared_with }, tag(json.etag)?))
@@ -171,8 +178,8 @@ struct BucketJson {
 }
 
 impl Decoded for Versioned<Bucket> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: BucketJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: BucketJson = serde_json::from_str(json)?;
         let bucket = Bucket {
             id: json.id.parse()?,
             plan: json.plan_id.parse()?,
@@ -189,7 +196,7 @@ impl Decoded for Versioned<Bucket> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TaskJson {
+struct TaskJson<'a> {
     #[serde(rename = "@odata.etag")]
     etag: Option<String>,
     id: String,
@@ -210,38 +217,49 @@ struct TaskJson {
     checklist_item_count: Option<u32>,
     reference_count: Option<u32>,
     conversation_thread_id: Option<String>,
-    applied_categories: Option<Map<String, Value>>,
-    assignments: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    applied_categories: Option<Members<'a>>,
+    #[serde(borrow)]
+    assignments: Option<Members<'a>>,
     last_modified_date_time: Option<Timestamp>,
     last_modified_by: Option<IdentitySet>,
     is_archived: Option<bool>,
-    recurrence: Option<RecurrenceJson>,
-}
-
-#[derive(Deserialize)]
-struct RecurrenceJson {
-    schedule: Option<ScheduleJson>,
+    #[serde(borrow)]
+    recurrence: Option<RecurrenceJson<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ScheduleJson {
-    pattern: Value,
+struct AssignmentJson {
+    order_hint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RecurrenceJson<'a> {
+    #[serde(borrow)]
+    schedule: Option<ScheduleJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScheduleJson<'a> {
+    #[serde(borrow)]
+    pattern: &'a RawValue,
     pattern_start_date_time: Option<Timestamp>,
     next_occurrence_date_time: Option<Timestamp>,
 }
 
 /// A pattern of a kind that appears one day is no reason not to read the task.
-fn recurrence(json: Option<RecurrenceJson>) -> Option<Recurrence> {
+fn recurrence(json: Option<RecurrenceJson<'_>>) -> Option<Recurrence> {
     let schedule = json?.schedule?;
     Some(Recurrence {
-        pattern: serde_json::from_value::<Pattern>(schedule.pattern).ok()?,
+        pattern: serde_json::from_str::<Pattern>(schedule.pattern.get()).ok()?,
         start: schedule.pattern_start_date_time?,
         next: schedule.next_occurrence_date_time,
     })
 }
 
-impl TaskJson {
+impl TaskJson<'_> {
     /// What v1.0 does not have.
     fn beta(&mut self) -> Option<Box<TaskBeta>> {
         let there = self.is_archived.is_some() || self.last_modified_date_time.is_some();
@@ -257,23 +275,25 @@ impl TaskJson {
 }
 
 impl Decoded for Versioned<Task> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let mut json: TaskJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let mut json: TaskJson<'_> = serde_json::from_str(json)?;
         let beta = json.beta();
         let percent = json.percent_complete.unwrap_or(0).clamp(0, 100);
         let priority = u8::try_from(json.priority.unwrap_or(5)).ok().and_then(Priority::new);
         let categories: BTreeSet<Category> = json
             .applied_categories
             .unwrap_or_default()
+            .0
             .into_iter()
-            .filter(|(_, applied)| applied == &Value::Bool(true))
+            .filter(|(_, applied)| applied.get() == "true")
             .filter_map(|(key, _)| Category::parse(&key))
             .collect();
         let mut assignments = BTreeMap::new();
-        for (id, assignment) in json.assignments.unwrap_or_default() {
-            if !assignment.is_null() {
-                let hint = assignment.get("orderHint").and_then(Value::as_str).unwrap_or_default();
-                assignments.insert(UserId::parse(&id)?, hint.to_owned());
+        for (id, assignment) in json.assignments.unwrap_or_default().0 {
+            if assignment.get() != "null" {
+                let hint = serde_json::from_str::<AssignmentJson>(assignment.get()).ok();
+                let hint = hint.and_then(|it| it.order_hint).unwrap_or_default();
+                assignments.insert(UserId::parse(&id)?, hint);
             }
         }
         let task = Task {
@@ -309,15 +329,15 @@ impl Decoded for Versioned<Task> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TaskDetailsJson {
+struct TaskDetailsJson<'a> {
     #[serde(rename = "@odata.etag")]
     etag: Option<String>,
     description: Option<String>,
     preview_type: Option<String>,
-    #[serde(default)]
-    checklist: Option<Map<String, Value>>,
-    #[serde(default)]
-    references: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    checklist: Option<Members<'a>>,
+    #[serde(borrow)]
+    references: Option<Members<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -336,11 +356,11 @@ struct ReferenceJson {
 }
 
 impl Decoded for Versioned<TaskDetails> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: TaskDetailsJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: TaskDetailsJson<'_> = serde_json::from_str(json)?;
         let mut checklist = BTreeMap::new();
-        for (key, value) in json.checklist.unwrap_or_default() {
-            let item: ChecklistItemJson = serde_json::from_value(value)?;
+        for (key, item) in json.checklist.unwrap_or_default().0 {
+            let item: ChecklistItemJson = serde_json::from_str(item.get())?;
             let item = ChecklistItem {
                 title: item.title.unwrap_or_default(),
                 checked: item.is_checked.unwrap_or(false),
@@ -349,8 +369,8 @@ impl Decoded for Versioned<TaskDetails> {
             checklist.insert(key, item);
         }
         let mut references = BTreeMap::new();
-        for (key, value) in json.references.unwrap_or_default() {
-            let link: ReferenceJson = serde_json::from_value(value)?;
+        for (key, link) in json.references.unwrap_or_default().0 {
+            let link: ReferenceJson = serde_json::from_str(link.get())?;
             references.insert(key, Reference { alias: link.alias, kind: link.kind });
         }
         let details = TaskDetails {
@@ -365,24 +385,24 @@ impl Decoded for Versioned<TaskDetails> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BoardPlaceJson {
+struct BoardPlaceJson<'a> {
     #[serde(rename = "@odata.etag")]
     etag: Option<String>,
     order_hint: Option<String>,
     unassigned_order_hint: Option<String>,
-    #[serde(default)]
-    order_hints_by_assignee: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    order_hints_by_assignee: Option<Members<'a>>,
 }
 
 /// A place on any of the boards (planner-api.md 1.12).
 impl Decoded for Versioned<BoardPlace> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: BoardPlaceJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: BoardPlaceJson<'_> = serde_json::from_str(json)?;
         let mut by_user = BTreeMap::new();
-        for (id, hint) in json.order_hints_by_assignee.unwrap_or_default() {
+        for (id, hint) in json.order_hints_by_assignee.unwrap_or_default().0 {
             // Annotations are no people.
-            if let (false, Some(hint)) = (id.starts_with('@'), hint.as_str()) {
-                by_user.insert(UserId::parse(&id)?, hint.to_owned());
+            if let (false, Some(hint)) = (id.starts_with('@'), text(hint)) {
+                by_user.insert(UserId::parse(&id)?, hint);
             }
         }
         let hint = json.order_hint.or(json.unassigned_order_hint).unwrap_or_default();
@@ -390,13 +410,29 @@ impl Decoded for Versioned<BoardPlace> {
     }
 }
 
-/// Whatever an answer holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Any(pub Value);
+/// Whatever an answer holds, to be decoded by whoever knows what it is.
+#[derive(Debug, Clone)]
+pub struct Any(pub Json);
 
 impl Decoded for Any {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        Ok(Self(value))
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        Ok(Self(Json::parse(json.to_owned())?))
+    }
+}
+
+/// The tag of an answer; none where it holds none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag(pub Option<ETag>);
+
+impl Decoded for Tag {
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        #[derive(Deserialize)]
+        struct TagJson {
+            #[serde(rename = "@odata.etag")]
+            etag: Option<String>,
+        }
+        let tag = serde_json::from_str::<TagJson>(json).ok().and_then(|it| it.etag);
+        Ok(Self(tag.map(ETag::new)))
     }
 }
 
@@ -405,9 +441,17 @@ impl Decoded for Any {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made<T>(pub T);
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MadeJson {
+    id: Option<String>,
+    user_id: Option<String>,
+}
+
 impl Decoded for Made<RosterId> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        Ok(Self(RosterId::parse(value.get("id").and_then(Value::as_str).unwrap_or_default())?))
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: MadeJson = serde_json::from_str(json)?;
+        Ok(Self(RosterId::parse(&json.id.unwrap_or_default())?))
     }
 
     fn id(&self) -> Option<String> {
@@ -416,8 +460,9 @@ impl Decoded for Made<RosterId> {
 }
 
 impl Decoded for Made<UserId> {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        Ok(Self(UserId::parse(value.get("userId").and_then(Value::as_str).unwrap_or_default())?))
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: MadeJson = serde_json::from_str(json)?;
+        Ok(Self(UserId::parse(&json.user_id.unwrap_or_default())?))
     }
 }
 
@@ -433,8 +478,8 @@ struct UserJson {
 }
 
 impl Decoded for User {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: UserJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: UserJson = serde_json::from_str(json)?;
         if json.kind.is_some_and(|kind| kind != "#microsoft.graph.user") {
             return Err(DecodeError::OtherKind);
         }
@@ -462,8 +507,8 @@ struct GroupJson {
 /// A group that can hold plans; security groups, roles and the like are another kind. With few
 /// permissions `groupTypes` comes as `null` (2.5): then it may be one.
 impl Decoded for Group {
-    fn decode(value: Value) -> Result<Self, DecodeError> {
-        let json: GroupJson = serde_json::from_value(value)?;
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: GroupJson = serde_json::from_str(json)?;
         let is_group = json.kind.is_none_or(|kind| kind == "#microsoft.graph.group");
         let unified = json.group_types.is_none_or(|types| types.iter().any(|it| it == "Unified"));
         if !is_group || !unified {

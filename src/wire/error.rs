@@ -1,6 +1,9 @@
 //! Graph's error answers.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::wire::json::text;
 
 /// What the service said when it refused (planner-api.md section 9).
 ///
@@ -19,21 +22,51 @@ pub struct ApiError {
 }
 
 const MAX_MESSAGE: usize = 500;
+/// The largest error answer that is read, in bytes.
+const MAX_BODY: usize = 64 << 10;
+
+#[derive(Deserialize)]
+struct AnswerJson<'a> {
+    #[serde(borrow)]
+    error: ErrorJson<'a>,
+}
+
+/// Gateways put anything in here, so each part is read for itself.
+#[derive(Deserialize, Default)]
+struct ErrorJson<'a> {
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, rename = "innerError")]
+    inner: Option<&'a RawValue>,
+    #[serde(borrow, rename = "innererror")]
+    inner_too: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct InnerJson {
+    #[serde(rename = "request-id")]
+    request_id: Option<String>,
+}
 
 impl ApiError {
     /// Reads an error answer, JSON or not (9.1: gateways answer HTML).
     #[must_use]
     pub fn read(status: u16, request_id: Option<String>, body: &[u8]) -> Self {
-        let value: Value = serde_json::from_slice(body).unwrap_or_default();
-        let error = value.get("error").unwrap_or(&Value::Null);
-        let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-        let inner = error.get("innerError").or_else(|| error.get("innererror"));
-        let inner_id = inner.and_then(|it| it.get("request-id")).and_then(Value::as_str);
+        let body = if body.len() > MAX_BODY { &[] } else { body };
+        let answer = serde_json::from_slice::<AnswerJson<'_>>(body);
+        let error = answer.map(|it| it.error).unwrap_or_default();
+        let start = |part: Option<&RawValue>, length| {
+            part.and_then(text).unwrap_or_default().chars().take(length).collect()
+        };
+        let inner = error.inner.or(error.inner_too);
+        let inner = inner.and_then(|it| serde_json::from_str::<InnerJson>(it.get()).ok());
         Self {
             status,
-            code: text("code").chars().take(100).collect(),
-            message: text("message").chars().take(MAX_MESSAGE).collect(),
-            request_id: request_id.or_else(|| inner_id.map(str::to_owned)),
+            code: start(error.code, 100),
+            message: start(error.message, MAX_MESSAGE),
+            request_id: request_id.or_else(|| inner?.request_id),
         }
     }
 

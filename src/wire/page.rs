@@ -1,8 +1,14 @@
 //! One page of a list.
 
-use serde_json::Value;
+use serde::Deserialize;
 
+use crate::wire::json::Items;
 use crate::wire::{DecodeError, Decoded};
+
+/// The most items of a list, on one page or several: five times the tasks that a plan may have.
+pub const MAX_ITEMS: usize = 50_000;
+/// The longest address of a page, in bytes. Graph's are below 2,000.
+pub const MAX_LINK: usize = 8192;
 
 /// A page and where the next one is (planner-api.md 8.2).
 #[derive(Debug)]
@@ -13,18 +19,25 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct PageJson<'a> {
+    #[serde(borrow)]
+    value: Items<'a, MAX_ITEMS>,
+    #[serde(rename = "@odata.nextLink")]
+    next: Option<String>,
+}
+
 impl<T: Decoded> Page<T> {
     /// Decodes a list answer. Objects of another kind (roles among groups) are left out.
     ///
     /// # Errors
     /// The answer has no `value` list, or an item lacks what it must have.
-    pub fn decode(mut value: Value) -> Result<Self, DecodeError> {
-        let next = value.get("@odata.nextLink").and_then(Value::as_str).map(str::to_owned);
-        let list = value.get_mut("value").map(Value::take).unwrap_or_default();
-        let values: Vec<Value> = serde_json::from_value(list)?;
-        let mut items = Vec::with_capacity(values.len());
-        for value in values {
-            match T::decode(value) {
+    pub fn decode(json: &str) -> Result<Self, DecodeError> {
+        let page: PageJson<'_> = serde_json::from_str(json)?;
+        let next = page.next.map(checked).transpose()?;
+        let mut items = Vec::new();
+        for item in page.value.0 {
+            match T::decode(item.get()) {
                 Ok(item) => items.push(item),
                 Err(DecodeError::OtherKind) => {}
                 Err(error) => return Err(error),
@@ -32,4 +45,12 @@ impl<T: Decoded> Page<T> {
         }
         Ok(Self { items, next })
     }
+}
+
+/// Returns the address of a page if it is no longer than any that Graph gives.
+///
+/// # Errors
+/// It is.
+pub(crate) fn checked(link: String) -> Result<String, DecodeError> {
+    if link.len() > MAX_LINK { Err(DecodeError::LongLink) } else { Ok(link) }
 }

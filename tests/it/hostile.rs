@@ -1,287 +1,449 @@
-//! Attacks by class, each through the program as a whole: no process larger than 512 MiB, none that
-//! ends by a signal, no more than 4 MiB of output, no more than 3 MiB in the state folder.
-//!
-//! `docs/reference/attacks.md` is the table of them; `PLANWRIGHT_TEST_WRITE=1` writes it anew.
+//! Hostile answers, proxies, files and neighbours, against the program as a whole.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::Path;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{Output, Place, Planner};
+use serde_json::{Value, json};
 
-/// The most memory of any process, in bytes.
-const MAX_MEMORY: u64 = 512 << 20;
-/// The most output.
-const MAX_OUTPUT: usize = 4 << 20;
-/// The most that the state folder may grow by in a run.
-const MAX_STATE: u64 = 3 << 20;
+use crate::support::{PLAN, Place, Planner, answering};
 
-/// Where a script is put.
-#[derive(Clone, Copy)]
-enum Where {
-    Skill,
-    Stdin,
-    /// At the top level of a policy in force.
-    Policy,
-    /// At the top level of a library that a skill imports.
-    Library,
-    /// In a test.
-    Test,
-    /// At the prompt.
-    Line,
+const ME: &str = r#"{"id":"u","displayName":"Rook","userPrincipalName":"rook@bos.example"}"#;
+/// A task that is nobody else's.
+const TASK: &str = "Book the room for the customer day";
+/// As large as an answer may be, or nearly.
+const LARGE: usize = 15 << 20;
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
-const EVERYWHERE: [Where; 6] =
-    [Where::Skill, Where::Stdin, Where::Policy, Where::Library, Where::Test, Where::Line];
-
-/// Memory that a single operation asks for, before anything can be asked whether to go on.
-const AMPLIFIERS: &[&str] = &[
-    "let a = []; a.pad(49000, 0); let f = Fn(\"x\").curry(a); let b = []; b.pad(50000, f); b.len()",
-    "let f = Fn(\"x\"); for i in 0..100 { f = Fn(\"x\").curry(f, f, f, f, f, f, f, f); } 1",
-    "let a = []; a.pad(4000, 0); let f = Fn(\"x\").curry(a); let m = #{ f: f }; let b = []; b.pad(40000, m); b.len()",
-    "let a = []; a.pad(40000, 0); let f = Fn(\"x\").curry(a); let b = [f, f, f, f, f, f, f, f]; for i in 0..12 { b += b; } b.len()",
-    "let s = \"x\"; s.pad(1000000, 'x'); let f = Fn(s.sub_string(0, 9)).curry(s.split(\"\")); let b = []; b.pad(50000, f); b.len()",
-];
-
-/// Edits that are too large, or too many.
-const EDITS: &[&str] = &[
-    "for n in 0..15 { let s = \"x\"; s.pad(300000, 'x'); plan(\"BOS Operations\").create_task(#{ title: s }); }",
-    "let t = plan(\"BOS Operations\").tasks[0]; loop { t.add_checklist_item(\"another item\"); }",
-    "let t = plan(\"BOS Operations\").tasks[0]; let s = \"x\"; s.pad(31000, 'x'); for n in 0..200000 { t.description = s + n; }",
-    "let s = \"x\"; s.pad(31000, 'x'); for n in 0..1900 { plan(\"BOS Operations\").create_task(#{ title: `t${n}`, description: s }); }",
-    "for n in 0..200000 { plan(\"BOS Operations\").tasks[0].priority = n % 10; }",
-    "for n in 0..100000 { plan(\"BOS Operations\").create_bucket(`b${n}`); }",
-];
-
-/// Words that are too many.
-const FLOODS: &[&str] = &[
-    "loop { warn(\"flood flood flood flood flood flood flood flood flood flood\"); }",
-    "loop { print(\"flood flood flood flood flood flood flood flood flood flood\"); }",
-    "let s = \"x\"; s.pad(1000000, 'x'); let a = []; a.pad(500, s); a",
-    "let s = \"x\"; s.pad(900000, 'x'); let m = #{}; for n in 0..300 { m[`k${n}`] = s; } m",
-    "let s = \"x\"; s.pad(1000000, 'x'); throw s",
-    "let s = \"x\"; s.pad(1000000, 'x'); fail(s)",
-];
-
-/// Verdicts that are too many, or too long.
-const VERDICTS: &[&str] = &[
-    "fn review(changes, run) { loop { deny(\"no\" + rand()); } }",
-    "fn review(changes, run) { let s = \"x\"; s.pad(900000, 'x'); for n in 0..50 { deny(s + n); } }",
-    "fn review_change(change, run) { loop { print(\"flood flood flood flood flood flood flood\"); } }",
-];
-
-fn size_of(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(it) if it.is_dir() => size_of(&entry.path()),
-            Ok(it) => it.len(),
-            Err(_) => 0,
-        })
-        .sum()
+/// Returns the address of a service that knows who is signed in, and lists their plans as given.
+fn listing(plans: impl Fn(&str, &str) -> Vec<u8> + Send + 'static) -> Place {
+    let url = answering(move |path, url| {
+        if path.contains("/planner/plans") { plans(path, url) } else { http("200 OK", ME) }
+    });
+    Place::against_url(&url, "secret-canary-token")
 }
 
-/// Runs the program and holds it to what is promised of every run.
-fn held(place: &Place, args: &[&str], stdin: &str, what: &str) -> Output {
-    let state = place.path().join("home");
-    let before = size_of(&state);
-    let (output, peak) = place.measured(args, stdin);
-    let Output { code, stdout, stderr } = &output;
-    let shown: String = stderr.chars().take(600).collect();
-    assert!((0..=8).contains(code), "{what}: ended with {code}\n{shown}");
-    assert!(!stderr.contains("panicked"), "{what}\n{shown}");
-    assert!(peak < MAX_MEMORY, "{what}: {} MiB", peak >> 20);
-    let said = stdout.len() + stderr.len();
-    assert!(said < MAX_OUTPUT, "{what}: {} KiB of output", said >> 10);
-    let grown = size_of(&state).saturating_sub(before);
-    assert!(grown < MAX_STATE, "{what}: the state folder grew by {} KiB", grown >> 10);
-    output
+/// A proxy that counts who comes by and answers nobody.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    (address, seen)
 }
 
-/// Puts a script where it would do harm, and runs it.
-fn attack(planner: &Planner, script: &str, place_of: Where) -> Output {
-    let place = Place::against(planner);
-    place.file("planwright.toml", "[policies]\nalways = []\n");
-    let edit = "let t = plan(\"BOS Operations\").tasks[0]; t.priority = 1;";
-    match place_of {
-        Where::Skill => {
-            place.file("it.rhai", script);
-            held(&place, &["run", "it.rhai", "--dry-run", "--json"], "", script)
-        }
-        Where::Stdin => held(&place, &["run", "-", "--dry-run"], script, script),
-        Where::Policy => {
-            place.file("planwright.toml", "[policies]\nalways = [\"it\"]\n");
-            let hook = format!("{script};\nfn review(changes, run) {{ }}\n");
-            place.file("scripts/policies/it.rhai", &hook);
-            held(&place, &["run", "-", "--dry-run"], edit, script)
-        }
-        Where::Library => {
-            place.file("scripts/lib/it.rhai", &format!("{script};\nfn f() {{ 1 }}\n"));
-            held(&place, &["run", "-", "--dry-run"], "import \"it\" as it; it::f()", script)
-        }
-        Where::Test => {
-            let test = format!("fn test_it() {{ {script}; }}\n");
-            place.file("scripts/tests/it.rhai", &test);
-            held(&place, &["test"], "", script)
-        }
-        Where::Line => {
-            held(&place, &["repl"], &format!("{}\n1 + 1\n", script.replace('\n', " ")), script)
+const PROXIES: [&str; 6] =
+    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
+#[test]
+fn a_proxy_never_sees_what_stays_on_this_machine() {
+    let planner = Planner::demo();
+    let (address, seen) = proxy();
+    for variable in PROXIES {
+        for scheme in ["http", "https"] {
+            let proxy = format!("{scheme}://{address}");
+            let env = [(variable, proxy.as_str())];
+            for place in [Place::embedded(), Place::against(&planner)] {
+                let plans = place.run_with(&["plan", "list", "--json"], "", &env).code(0).json();
+                assert!(!plans.as_array().unwrap().is_empty());
+            }
         }
     }
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
 }
 
 #[test]
-fn no_operation_takes_more_memory_than_there_is() {
-    let planner = Planner::demo();
-    for script in AMPLIFIERS {
-        for place_of in EVERYWHERE {
-            let output = attack(&planner, script, place_of);
-            assert_ne!(output.code, 0, "{script}\n{}", output.stderr);
-            let told = format!("{}{}", output.stdout, output.stderr);
-            // What the meter catches is told where, what the wall catches only that.
-            let is_told = ["over its", "too much memory"];
-            assert!(is_told.iter().any(|it| told.contains(it)), "{script}\n{told}");
+fn a_proxy_that_is_not_https_is_refused_by_name() {
+    let (address, seen) = proxy();
+    let place = Place::against_url("https://graph.example.invalid/v1.0", "secret-canary-token");
+    for variable in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        for proxy in [&address, &format!("http://{address}"), &format!("socks5h://{address}")] {
+            let output = place.run_with(&["plan", "list"], "", &[(variable, proxy)]).code(2);
+            let _ = output.says(&[variable, "https", "NO_PROXY"]);
         }
     }
-    assert!(planner.writes().is_empty());
-}
-
-#[test]
-fn edits_words_and_verdicts_have_caps() {
-    let planner = Planner::demo();
-    for script in EDITS.iter().chain(FLOODS) {
-        for place_of in [Where::Skill, Where::Stdin, Where::Line] {
-            attack(&planner, script, place_of);
-        }
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    // What is not for this service is not looked at.
+    let plain = format!("http://{address}");
+    let others = [
+        &[("HTTPS_PROXY", plain.as_str()), ("NO_PROXY", "localhost,.example.invalid")][..],
+        &[("https_proxy", &plain), ("no_proxy", "*")],
+        &[("http_proxy", &plain)],
+        &[("HTTPS_PROXY", "")],
+    ];
+    for env in others {
+        let output = place.run_with(&["plan", "list"], "", env).code(6);
+        let _ = output.says(&["can not reach https://graph.example.invalid"]);
     }
-    for policy in VERDICTS {
-        let place = Place::against(&planner);
-        place.file("planwright.toml", "[policies]\nalways = [\"it\"]\n");
-        place.file("scripts/policies/it.rhai", policy);
-        let script = "for t in plan(\"BOS Operations\").tasks { t.priority = 1; }";
-        for form in [&["--json"][..], &[]] {
-            let output = held(&place, &[&["run", "-"][..], form].concat(), script, policy);
-            assert_eq!(output.code, 3, "{policy}\n{}", output.stderr);
-        }
-    }
-    assert!(planner.writes().is_empty());
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
 }
 
+/// A proxy behind TLS sees no word of a request before it has shown who it is.
 #[test]
-fn a_title_over_planners_limit_never_enters_a_draft() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    let script =
-        "let s = \"x\"; s.pad(300000, 'x'); plan(\"BOS Operations\").create_task(#{ title: s });";
-    place
-        .script(script, &[])
-        .code(1)
-        .says(&["the title has 300000 characters; Planner takes 255", "stdin:1:"]);
-    let caught = "let s = \"x\"; s.pad(300, 'x'); let t = plan(\"BOS Operations\").tasks[0];
-        try { t.title = s; } catch (e) { print(e.message); } print(t.title.len() < 256);";
-    let output = place.script(caught, &[]).code(0);
-    assert!(output.stdout.contains("300 characters") && output.stdout.contains("true"));
+fn an_https_proxy_is_spoken_to_in_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("https://{}", listener.local_addr().unwrap());
+    let first = std::thread::spawn(move || {
+        let mut byte = [0];
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    let place = Place::against_url("https://graph.example.invalid/v1.0", "secret-canary-token");
+    let output = place.run_with(&["plan", "list"], "", &[("HTTPS_PROXY", &proxy)]).code(6);
+    let _ = output.says(&["can not reach https://graph.example.invalid"]);
+    // The type of a TLS handshake record.
+    assert_eq!(first.join().unwrap(), 0x16);
 }
 
-#[test]
-fn a_long_report_says_what_it_leaves_out() {
-    let planner = Planner::demo();
-    let place = Place::against(&planner);
-    place.file(
-        "planwright.toml",
-        "[policies]\nalways = []\n[limits]\nmax_changes = 2000\nedits_kib = 8_000\n",
-    );
-    let script = "let s = \"x\"; s.pad(1000, 'é'); for n in 0..1600 { plan(\"BOS Operations\").create_task(#{ title: `t${n}`, description: s, checklist: [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\"] }); }";
-    let short = place.script(script, &["--dry-run", "--json"]).code(0);
-    assert!(short.stdout.len() < MAX_OUTPUT, "{}", short.stdout.len());
-    let short = short.json();
-    let n_shown = short["changes"].as_array().unwrap().len();
-    assert_eq!(short["changes_left_out"], 1600 - n_shown);
-    let whole = place.script(script, &["--dry-run", "--json", "--full"]).code(0).json();
-    assert_eq!(whole["changes"].as_array().unwrap().len(), 1600);
+fn filled(before: &str, item: &str, after: &str) -> String {
+    let n = (LARGE - before.len() - after.len()) / (item.len() + 1);
+    format!("{before}{}{after}", vec![item; n].join(","))
 }
 
-/// What is left of a worker once it is confined, as Linux tells it.
-#[test]
 #[cfg(target_os = "linux")]
-fn a_worker_has_nothing_but_its_pipes() {
-    use std::io::Read as _;
-    use std::process::{Command, Stdio};
-    // Whoever starts it has files open, and passes them on without knowing.
-    let shell = "exec 7</dev/null 8>/dev/null; exec \"$0\" worker";
-    let mut command = Command::new("sh");
-    command.args(["-c", shell, env!("CARGO_BIN_EXE_planwright")]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut length = [0; 4];
-    let mut out = child.stdout.take().unwrap();
-    out.read_exact(&mut length).unwrap();
-    let mut said = vec![0; u32::from_le_bytes(length) as usize];
-    out.read_exact(&mut said).unwrap();
-    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
-    let walls = said["Confined"].as_array().unwrap();
-    assert!(walls.iter().any(|wall| wall == "memory"), "{said}");
-    let proc = format!("/proc/{}", child.id());
-    let status = std::fs::read_to_string(format!("{proc}/status")).unwrap();
-    let of = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        line.trim_start_matches(':').trim().to_owned()
-    };
-    if walls.iter().any(|wall| wall == "system_calls") {
-        assert_eq!((of("Seccomp"), of("NoNewPrivs")), ("2".to_owned(), "1".to_owned()));
+#[test]
+fn an_answer_takes_little_more_memory_than_it_has_bytes() {
+    let bodies = [
+        ("200 OK", filled("{\"value\":[", "{\"a\":0}", "]}"), 1),
+        ("200 OK", filled("{\"value\":[", "0", "]}"), 1),
+        ("200 OK", filled("{\"value\":[],\"more\":[", "0", "]}"), 1),
+        ("200 OK", format!("{}{}", "[".repeat(LARGE / 2), "]".repeat(LARGE / 2)), 1),
+        ("403 Forbidden", filled("{\"error\":[", "0", "]}"), 5),
+    ];
+    for (status, body, code) in bodies {
+        let start: String = body.chars().take(24).collect();
+        let answer = http(status, &body);
+        let place = listing(move |_, _| answer.clone());
+        let (output, peak) = place.measured(&["plan", "list"], "");
+        assert_eq!(output.code, code, "{start}: {output:?}");
+        assert!(output.stderr.len() < 2000, "{start}: {}", output.stderr);
+        assert!(peak < 200 << 20, "{start}: {} MiB", peak >> 20);
     }
-    let limits = std::fs::read_to_string(format!("{proc}/limits"));
-    if let Ok(limits) = limits {
-        let zero =
-            |what: &str| limits.lines().any(|line| line.starts_with(what) && line.contains(" 0 "));
-        assert!(zero("Max core file size") && zero("Max open files"), "{limits}");
-    }
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
 }
 
 #[test]
-fn the_table_of_attacks_is_what_is_tried() {
-    let classes: BTreeMap<&str, (usize, &str)> = BTreeMap::from([
-        (
-            "Memory in one operation: function pointers, curries, containers of containers",
-            (AMPLIFIERS.len() * EVERYWHERE.len(), "a limit on the memory of the script's process"),
-        ),
-        (
-            "Edits that are too large or too many",
-            (EDITS.len() * 3, "Planner's limits at recording, `edits_kib`, `wishes`"),
-        ),
-        (
-            "Floods of output, remarks, results and errors",
-            (FLOODS.len() * 3, "caps where they are made, and on reports"),
-        ),
-        (
-            "Verdicts that are too many or too long",
-            (VERDICTS.len() * 2, "caps on verdicts; whatever goes wrong denies"),
-        ),
-        (
-            "Loops, recursion, memory, output, other code, panics",
-            (crate::sandbox::n_hostile(), "budgets of the engine, and its sandbox"),
-        ),
-    ]);
-    let mut table = "# Attacks
+fn a_list_that_never_ends_is_given_up() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let pages = Arc::clone(&asked);
+    let place = listing(move |_, url| {
+        let page = pages.fetch_add(1, Ordering::SeqCst);
+        let plan =
+            |n| json!({ "id": format!("p{page}-{n}"), "title": "P", "@odata.etag": "W/\"x\"" });
+        let plans: Vec<Value> = (0..400).map(plan).collect();
+        let next = format!("{url}/me/planner/plans?$skiptoken={page}");
+        http("200 OK", &json!({ "value": plans, "@odata.nextLink": next }).to_string())
+    });
+    place.run(&["plan", "list"]).code(1).says(&["a list has more than 50000 items"]);
+    assert!(asked.load(Ordering::SeqCst) <= 126, "{asked:?}");
+}
 
-What the test suite tries, in debug and release builds, and what holds. Each attempt is held to the same: no process
-larger than 512 MiB, none that ends by a signal that the host did not send, no more than 4 MiB of output, no more than 3 MiB
-in the state folder, and nothing written to the board. [SECURITY.md](../../SECURITY.md) has the walls.
+/// A list goes on at an address that is itself as large as an answer may be.
+#[test]
+fn the_address_of_a_page_is_no_place_to_hide_bytes() {
+    let place = listing(|_, url| {
+        let next = format!("{url}/me/planner/plans?{}", "x".repeat(100_000));
+        http("200 OK", &json!({ "value": [], "@odata.nextLink": next }).to_string())
+    });
+    let output = place.run(&["plan", "list"]).code(1);
+    assert!(output.stderr.len() < 2000, "{}", output.stderr);
+    let _ = output.says(&["goes on at an address of more than 8192 bytes"]);
+}
 
-| attack | tried | what holds |
-| --- | --- | --- |
-"
-    .to_owned();
-    for (class, (tried, holds)) in classes {
-        writeln!(table, "| {class} | {tried} | {holds} |").unwrap();
+/// Starts the emulator command; returns it and the address it announces.
+fn emulator(mut command: std::process::Command) -> (Child, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    (child, first.trim().to_owned())
+}
+
+/// Stops a child, whatever becomes of the test.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/attacks.md");
-    #[expect(clippy::disallowed_methods, reason = "whoever changes the attacks asks for it")]
-    if std::env::var_os("PLANWRIGHT_TEST_WRITE").is_some() {
-        std::fs::write(&file, &table).unwrap();
+}
+
+/// Sends a head as it stands and returns the status of the answer.
+fn status(address: &str, head: &str) -> u16 {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{line:?}"))
+}
+
+#[test]
+fn the_emulator_answers_only_to_its_own_names() {
+    let place = Place::embedded();
+    let (child, url) = emulator(place.command(&["emulator", "--demo", "--host", "Graph.Test"]));
+    let _stopped = Stopped(child);
+    let address = url.trim_start_matches("http://").trim_end_matches("/v1.0").to_owned();
+    let port = address.rsplit(':').next().unwrap();
+    let paths = [
+        "/v1.0/me",
+        "/control/faults",
+        "/common/v2.0/.well-known/openid-configuration",
+        "/common/discovery/v2.0/keys",
+    ];
+    let ask = |path: &str, target: &str, hosts: &[&str]| {
+        let hosts: String = hosts.iter().map(|it| format!("Host: {it}\r\n")).collect();
+        let head = format!(
+            "GET {target}{path} HTTP/1.1\r\n{hosts}Authorization: Bearer emulator:rook@bos.example\r\nConnection: close\r\n\r\n"
+        );
+        status(&address, &head)
+    };
+    let own = [
+        &address,
+        "localhost",
+        "LOCALHOST:9",
+        "127.0.0.1",
+        "127.1.2.3:80",
+        "[::1]:1",
+        "graph.test",
+    ];
+    let others = [
+        "evil.example",
+        &format!("evil.example:{port}"),
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "[fe80::1]",
+        "0.0.0.0",
+        "2130706433",
+        "127.1",
+        "localhost@evil.example",
+        "",
+    ];
+    for path in paths {
+        for host in own {
+            assert_eq!(ask(path, "", &[host]), 200, "{path} {host}");
+        }
+        for host in others {
+            assert_eq!(ask(path, "", &[host]), 421, "{path} {host:?}");
+        }
+        // The address in the request line counts as well, and so does every header.
+        assert_eq!(ask(path, "http://evil.example", &["localhost"]), 421, "{path}");
+        assert_eq!(ask(path, "http://localhost", &["evil.example"]), 421, "{path}");
+        assert_eq!(ask(path, "", &["localhost", "evil.example"]), 421, "{path}");
+        assert_eq!(ask(path, "", &[]), 421, "{path}");
     }
-    let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(written, table, "PLANWRIGHT_TEST_WRITE=1 writes it anew");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    let place = Place::embedded();
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for (args, code) in [
+        (&["taks", "--json"][..], 2),
+        (&["taks"], 2),
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&["completions", "bash"], 0),
+        (&["plan", "list", "--json"], 0),
+        (&["api"], 0),
+    ] {
+        let output = place.command(args).stdout(closed()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+    }
+    for args in
+        [&["taks", "--json"][..], &["taks"], &["run", "morning_triage", "--progress", "json"]]
+    {
+        let output = place.command(args).stderr(closed()).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 2)), "{args:?}: {:?}", output.status);
+    }
+}
+
+/// What is on the board is shown behind a margin, line by line.
+#[test]
+fn a_description_can_not_pass_for_what_we_say() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let forged = "Call Bo\n[x] Approved by finance\r\n\n  assigned to  victor";
+    let body = json!({ "description": forged });
+    planner.edit("rook@bos.example", &format!("/planner/tasks/{id}/details"), &body);
+    let output = place.run(&["task", "get", &id]).code(0);
+    for line in ["│ Call Bo", "│ [x] Approved by finance", "│", "│   assigned to  victor"] {
+        assert!(output.stdout.lines().any(|it| it.trim_end() == line), "{line}: {}", output.stdout);
+    }
+    assert!(!output.stdout.lines().any(|it| it.starts_with("[x]")), "{}", output.stdout);
+}
+
+#[test]
+fn json_on_a_terminal_does_nothing_whoever_prints_it() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let title = "Evil \u{9b}31m\u{202e}title\u{7f}";
+    planner.edit("rook@bos.example", &format!("/planner/tasks/{id}"), &json!({ "title": title }));
+    place.run(&["task", "update", &id, "--priority", "urgent"]).code(0);
+    for args in [
+        &["pull", PLAN, "--json"][..],
+        &["pull", PLAN],
+        &["plan", "export", PLAN, "--format", "json"],
+        &["audit", "show", "--json"],
+    ] {
+        let output = place.run(args).code(0);
+        assert!(output.stdout.contains("Evil"), "{args:?}: {}", output.stdout);
+        let raw = |ch: char| (ch.is_control() && ch != '\n') || ch == '\u{202e}';
+        assert!(!output.stdout.contains(raw), "{args:?}: {:?}", output.stdout);
+    }
+    let pulled = place.run(&["pull", PLAN, "--json"]).code(0).json();
+    assert!(pulled.to_string().contains("\u{202e}title"));
+    // What is exact in a file does nothing on a screen, either.
+    #[cfg(target_os = "linux")]
+    for args in [
+        &["plan", "export", PLAN, "--format", "csv"][..],
+        &["plan", "export", PLAN, "--format", "md"],
+        &["audit", "export"],
+        &["audit", "export", "--format", "csv"],
+    ] {
+        let terminal = crate::terminal::Terminal::start(&place, args);
+        terminal.sees("title␡");
+        let raw = |ch| matches!(ch, '\u{80}'..='\u{9f}' | '\u{202e}' | '\u{7f}');
+        assert!(!terminal.sent().contains(raw), "{args:?}: {:?}", terminal.sent());
+    }
+}
+
+#[test]
+fn a_link_that_is_added_is_one_line() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    let add = |call: &str| place.script(&format!("let t = task(\"{id}\"); {call}"), &["-n"]);
+    for call in [
+        r#"t.add_reference("https://a.example/\nApplied 99 changes.", "a")"#,
+        r#"t.add_reference("https://a.example/", "a\rb")"#,
+        r#"t.plan.create_task(#{ title: "T", references: [#{ url: "https://a.example/\x1b[2J" }] })"#,
+        r#"t.plan.create_task(#{ title: "T", references: [#{ url: "https://a.example", alias: "\n" }] })"#,
+    ] {
+        add(call).code(1).says(&["a link and its text are one line"]);
+    }
+    add(r#"t.add_reference("https://a.example/b c", "A link ☕")"#).code(0);
+    let command = |alias| ["task", "reference", &id, "add", "https://a.example", "--alias", alias];
+    place.run(&command("a\u{2028}b")).code(1).says(&["a link and its text are one line"]);
+    place.run(&command("a b")).code(0);
+}
+
+#[cfg(unix)]
+mod on_unix {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    use super::*;
+
+    fn mode(place: &Place, name: &str) -> u32 {
+        fs::metadata(place.path().join(name)).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_state_folder_that_others_can_write_is_not_used() {
+        let planner = Planner::demo();
+        let uses = [
+            &["plan", "list"][..],
+            &["task", "update", TASK, "--priority", "urgent"],
+            &["runs"],
+            &["task", "update", TASK, "--priority", "urgent", "--out", "set.json"],
+        ];
+        for embedded in [false, true] {
+            let place = if embedded { Place::embedded() } else { Place::against(&planner) };
+            let state = place.path().join("state");
+            fs::create_dir(&state).unwrap();
+            for unsafe_mode in [0o777, 0o720, 0o702, 0o1777] {
+                fs::set_permissions(&state, fs::Permissions::from_mode(unsafe_mode)).unwrap();
+                for args in uses {
+                    let output = place.run(&[args, &["--state-dir", "state"][..]].concat()).code(1);
+                    let _ = output.says(&["state` can be written by others", "chmod go-w"]);
+                }
+                assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+            }
+            fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+            // Only root can give a folder away.
+            if chown(&state, Some(65534), None).is_ok() {
+                let output = place.run(&["runs", "--state-dir", "state"]).code(1);
+                let _ = output.says(&["state` belongs to somebody else"]);
+                chown(&state, Some(rustix::process::geteuid().as_raw()), None).unwrap();
+            }
+            place.run(&[uses[1], &["--state-dir", "state"]].concat()).code(0);
+            // One that is made is private.
+            place.run(&["plan", "list", "--state-dir", "new/state"]).code(0);
+            let update = ["task", "update", TASK, "--priority", "low", "--state-dir", "new/state"];
+            place.run(&update).code(0);
+            assert_eq!((mode(&place, "new"), mode(&place, "new/state")), (0o700, 0o700));
+        }
+    }
+
+    #[test]
+    fn what_is_written_of_a_board_is_its_owners_alone() {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        place.run(&["task", "update", TASK, "--priority", "urgent"]).code(0);
+        place.run(&["pull", PLAN, "--to", "board.yaml"]).code(0);
+        place.run(&["plan", "export", PLAN, "--to", "plan.json"]).code(0);
+        place.run(&["audit", "export", "--to", "log.jsonl"]).code(0);
+        for file in ["board.yaml", "plan.json", "log.jsonl"] {
+            assert_eq!(mode(&place, file), 0o600, "{file}");
+        }
+        // Somebody else's file is replaced, and what it allowed goes with it.
+        let theirs = place.path().join("board.yaml");
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o666)).unwrap();
+        if chown(&theirs, Some(65534), None).is_ok() {
+            place.run(&["pull", PLAN, "--to", "board.yaml"]).code(0);
+            assert_eq!(mode(&place, "board.yaml"), 0o600);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_is_dumped_with_a_token_in_it() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let place = Place::embedded();
+    let mut command = std::process::Command::new("sh");
+    let program = place.command(&["emulator", "--demo"]);
+    command.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]);
+    command.arg(program.get_program()).args(program.get_args()).current_dir(place.path());
+    let (child, _) = emulator(command);
+    let mut child = Stopped(child);
+    let limits = fs_text(&format!("/proc/{}/limits", child.0.id()));
+    let cores = limits.lines().find(|it| it.starts_with("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().rev().nth(1), Some("0"), "{cores}");
+    let pid = rustix::process::Pid::from_child(&child.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
+    let status = child.0.wait().unwrap();
+    assert!(!status.core_dumped(), "{status:?}");
+    let names = std::fs::read_dir(place.path()).unwrap().map(|it| it.unwrap().file_name());
+    assert!(!names.into_iter().any(|it| it.to_string_lossy().starts_with("core")));
+}
+
+#[cfg(target_os = "linux")]
+fn fs_text(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap()
 }

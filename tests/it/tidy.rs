@@ -10,12 +10,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("change", &["model"]),
     ("policy", &["model", "change"]),
     ("wire", &["model", "change"]),
-    ("journal", &["model", "change"]),
+    ("files", &[]),
+    ("journal", &["model", "change", "files"]),
     ("graph", &["model", "change", "wire"]),
     ("host", &["model", "change", "policy", "wire", "graph", "journal"]),
     ("emulator", &["model", "wire"]),
-    ("script", &["model", "change", "policy", "host"]),
-    ("cli", &["model", "change", "policy", "graph", "host", "journal", "emulator", "script"]),
+    ("script", &["model", "change", "policy", "host", "files"]),
+    (
+        "cli",
+        &["model", "change", "policy", "graph", "host", "journal", "emulator", "script", "files"],
+    ),
     // Whole runs against the emulator in virtual time; only in tests.
     ("tests", &["model", "change", "policy", "graph", "host", "journal", "emulator"]),
 ];

@@ -116,9 +116,9 @@ impl Once {
         let folder = settings::state_dir(context.global)?.join("applied");
         settings::make_private_dir(&folder)?;
         let path = folder.join(saved.digest.replace(':', "-"));
-        match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(_) => Ok(Self(Some(path))),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+        match crate::files::create(&path, b"") {
+            Ok(true) => Ok(Self(Some(path))),
+            Ok(false) => {
                 let message = format!("`{}` was applied already", args.file.display());
                 Err(CommandError::new("saved", message)
                     .hint("run the skill again: it starts from what is there now"))

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
-use crate::cli::render::text::count;
+use crate::cli::render::text::{count, json_safe};
 use crate::host::error::similar;
 use crate::host::report::Place;
 use crate::host::{Failure, Session};
@@ -60,14 +60,14 @@ pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, Comma
         Ok(session.board_file(&plan.id)?)
     })?;
     let text = if context.ui.json() {
-        serde_json::to_string_pretty(&file.to_json()).unwrap_or_default() + "\n"
+        json_safe(&serde_json::to_string_pretty(&file.to_json()).unwrap_or_default()) + "\n"
     } else {
         file.to_yaml()
     };
     match &args.to {
-        None => context.ui.answer(text.trim_end_matches('\n')),
+        None => context.ui.document(&text),
         Some(path) => {
-            files::write(path, &text, Access::Usual)?;
+            files::write(path, &text, Access::OwnerUnlessShared)?;
             let tasks = count(file.all_tasks().count(), "task");
             context.ui.note(&format!("Wrote {tasks} to {}.", path.display()));
         }

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::settings;
 use crate::cli::ui;
-use crate::emulator::{Emulator, Options, Storage};
+use crate::emulator::{Access, Emulator, Options, Storage};
 use crate::host::SystemClock;
 
 const EXAMPLES: &str = "\
@@ -41,6 +41,9 @@ pub(crate) struct EmulatorArgs {
     /// docs/guides/emulator.md
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// Name that others may ask for it by, beside those of this machine; may be given several times
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
     /// Plans, buckets and tasks on a page of a list
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
     page_size: u16,
@@ -60,6 +63,7 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
     let mut options = Options::new(storage, Arc::new(SystemClock));
     options.zone = settings::time_zone(&context.workspace)?;
     options.page_size = usize::from(args.page_size);
+    options.access = Access::ByName(args.host.clone());
     let emulator = Emulator::open(options).map_err(broken)?;
     if args.demo {
         emulator.seed_demo().map_err(broken)?;

@@ -541,9 +541,9 @@ fn export(
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
     match to {
-        None => context.ui.answer(text.trim_end_matches('\n')),
+        None => context.ui.document(&text),
         Some(file) => {
-            files::write(file, &text, Access::Usual)?;
+            files::write(file, &text, Access::OwnerUnlessShared)?;
             context.ui.note(&format!("Wrote {}.", file.display()));
         }
     }

@@ -367,8 +367,11 @@ pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<E
 
 pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<Exit, CommandError> {
     let action = args.action.clone();
-    let (ReferenceAction::Add { url, .. } | ReferenceAction::Remove { url }) = &args.action;
-    let key = link::encode(url).map_err(|error| CommandError::new("invalid", error.to_string()))?;
+    let key = match &args.action {
+        ReferenceAction::Add { url, alias } => link::encode_new(url, alias.as_deref()),
+        ReferenceAction::Remove { url } => link::encode(url),
+    };
+    let key = key.map_err(|error| CommandError::new("invalid", error.to_string()))?;
     args.common.edit(context, "task reference", &args.task, move |session, id| {
         let there = session.details(id)?;
         let url = link::decode(&key);

@@ -11,6 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
+use crate::cli::render::text::{count, json_safe};
 use crate::cli::render::{markdown, sheet};
 use crate::host::{Failure, Session};
 use crate::model::document::FORMAT;
@@ -166,16 +167,18 @@ pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, C
         Ok((session.document(&plan.id)?, session.facts().zone.clone()))
     })?;
     let text = match args.format {
-        Format::Json => serde_json::to_string_pretty(&document).unwrap_or_default() + "\n",
+        Format::Json => {
+            json_safe(&serde_json::to_string_pretty(&document).unwrap_or_default()) + "\n"
+        }
         Format::Csv => sheet::write(&document, &zone),
         Format::Md => markdown::write(&document, &zone),
     };
     match &args.to {
-        None => context.ui.answer(text.trim_end_matches('\n')),
+        None => context.ui.document(&text),
         Some(file) => {
-            files::write(file, &text, Access::Usual)?;
+            files::write(file, &text, Access::OwnerUnlessShared)?;
             let n = document.all_tasks().count();
-            let tasks = crate::cli::render::text::count(n, "task");
+            let tasks = count(n, "task");
             context.ui.note(&format!("Wrote {tasks} to {}.", file.display()));
         }
     }

@@ -44,6 +44,12 @@ pub(crate) fn show(ui: &Ui, card: &Card) {
     }
 }
 
+/// Puts each line of a text from the board behind a margin, so that none can be taken for ours.
+fn quoted(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    text.trim_end().split('\n').map(|line| format!("│ {line}\n")).collect()
+}
+
 pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
     let plan = plan_meant(session, Some(name))?;
     let mut buckets = Vec::new();
@@ -157,8 +163,8 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
     let checklist: Vec<_> = order.iter().filter_map(|key| details.checklist.get(key)).collect();
     let mut body = String::new();
     if !details.description.is_empty() {
-        body.push_str(&details.description.replace("\r\n", "\n"));
-        body.push_str("\n\n");
+        body.push_str(&quoted(&details.description));
+        body.push('\n');
     }
     for item in checklist {
         let mark = if item.checked { "[x]" } else { "[ ]" };

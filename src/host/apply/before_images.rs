@@ -24,6 +24,7 @@ pub(crate) async fn keep(
             _ => lost_tasks(change, now).map(|it| it.id.clone()).collect(),
         })
         .collect();
+    let client = &client.patient();
     let parts = Parts::read(client, &tasks, now).await?;
     for change in changes.iter_mut().filter(|change| change.op() == Op::Delete) {
         let mut lost = Lost {

@@ -8,6 +8,7 @@ use crate::wire::request;
 
 /// Returns what is in the list where creates of one parent would show.
 pub(crate) async fn candidates(client: &Client, parent: &Parent) -> Result<Vec<Candidate>, Error> {
+    let client = &client.patient();
     Ok(match parent {
         Parent::Tasks(plan) => {
             let all = client.list::<Versioned<Task>>(&request::plan_tasks(plan)).await?;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::change::apply::{Answer, Job, Look, Seen, Target};
 use crate::graph::{Attempt, Client, Error};
@@ -14,8 +13,8 @@ use crate::model::{
     BoardPlace, Bucket, ETag, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, UserId, Versioned,
 };
-use crate::wire::entity::{Any, Made};
-use crate::wire::{DecodeError, Decoded, Request, body, request};
+use crate::wire::entity::{Any, Made, Tag};
+use crate::wire::{DecodeError, Decoded, Json, Request, body, request};
 
 /// How old a group is, in seconds, when Planner knows it for sure.
 const GROUP_IS_NEW: i64 = 15 * 60;
@@ -76,21 +75,21 @@ pub(crate) fn read_of(target: &Target) -> Request {
 ///
 /// # Errors
 /// It is not what it should be.
-pub(crate) fn seen(client: &Client, target: &Target, value: Value) -> Result<Seen, Error> {
-    fn of<T>(value: Value) -> Result<Versioned<T>, DecodeError>
+pub(crate) fn seen(client: &Client, target: &Target, json: &Json) -> Result<Seen, Error> {
+    fn of<T>(json: &Json) -> Result<Versioned<T>, DecodeError>
     where
         Versioned<T>: Decoded,
     {
-        Versioned::<T>::decode(value)
+        Versioned::<T>::decode(json.as_str())
     }
     let read = || -> Result<Seen, DecodeError> {
         Ok(match target {
-            Target::Plan(_) => Seen::Plan(Box::new(of::<Plan>(value)?)),
-            Target::PlanDetails(_) => Seen::PlanDetails(of::<PlanDetails>(value)?),
-            Target::Bucket(_) => Seen::Bucket(Box::new(of::<Bucket>(value)?)),
-            Target::Task(_) => Seen::Task(Box::new(of::<Task>(value)?)),
-            Target::Details(_) => Seen::Details(Box::new(of::<TaskDetails>(value)?)),
-            Target::Place(..) => Seen::Place(of::<BoardPlace>(value)?),
+            Target::Plan(_) => Seen::Plan(Box::new(of::<Plan>(json)?)),
+            Target::PlanDetails(_) => Seen::PlanDetails(of::<PlanDetails>(json)?),
+            Target::Bucket(_) => Seen::Bucket(Box::new(of::<Bucket>(json)?)),
+            Target::Task(_) => Seen::Task(Box::new(of::<Task>(json)?)),
+            Target::Details(_) => Seen::Details(Box::new(of::<TaskDetails>(json)?)),
+            Target::Place(..) => Seen::Place(of::<BoardPlace>(json)?),
         })
     };
     read().map_err(|source| {
@@ -104,6 +103,7 @@ pub(crate) async fn look(
     client: &Client,
     targets: Vec<(usize, Target)>,
 ) -> Vec<(usize, Look, Option<Arc<Error>>)> {
+    let client = &client.patient();
     let reads: Vec<Request> = targets.iter().map(|(_, it)| read_of(it)).collect();
     let answers: Vec<Result<Any, Arc<Error>>> = match reads.as_slice() {
         [one] => vec![client.read::<Any>(one).await.map_err(Arc::new)],
@@ -118,7 +118,7 @@ pub(crate) async fn look(
     let mut looks = Vec::with_capacity(targets.len());
     for ((no, target), answer) in targets.into_iter().zip(answers) {
         looks.push(match answer {
-            Ok(Any(value)) => match seen(client, &target, value) {
+            Ok(Any(json)) => match seen(client, &target, &json) {
                 Ok(seen) => (no, Look::There(Box::new(seen)), None),
                 Err(error) => (no, Look::Failed, Some(Arc::new(error))),
             },
@@ -167,10 +167,9 @@ pub(crate) async fn answer_of(
     }
 }
 
-fn done(job: &Job, body: Option<&Value>) -> Answer {
-    fn id_of<T: Decoded>(body: Option<&Value>) -> Answer {
-        let made = body.and_then(|it| T::decode(it.clone()).ok());
-        match made {
+fn done(job: &Job, body: Option<&Json>) -> Answer {
+    fn id_of<T: Decoded>(body: Option<&Json>) -> Answer {
+        match decoded::<T>(body) {
             // An empty answer to a create, or one that can not be read.
             None => Answer::Unavailable { wait: None, in_doubt: true },
             Some(made) => Answer::Done { id: made.id(), tag: None },
@@ -182,11 +181,12 @@ fn done(job: &Job, body: Option<&Value>) -> Answer {
         Job::CreatePlan(..) => id_of::<Versioned<Plan>>(body),
         Job::CreateBucket(_) => id_of::<Versioned<Bucket>>(body),
         Job::CreateTask(_) => id_of::<Versioned<Task>>(body),
-        _ => {
-            let tag = body.and_then(|it| it.get("@odata.etag")).and_then(Value::as_str);
-            Answer::Done { id: None, tag: tag.map(|it| ETag::new(it.to_owned())) }
-        }
+        _ => Answer::Done { id: None, tag: decoded::<Tag>(body).and_then(|it| it.0) },
     }
+}
+
+fn decoded<T: Decoded>(body: Option<&Json>) -> Option<T> {
+    T::decode(body?.as_str()).ok()
 }
 
 /// How long to wait, each time, for what something is to be made in. What was just made itself
@@ -214,7 +214,7 @@ async fn patience(
 }
 
 async fn is_new(client: &Client, group: &GroupId, now: Timestamp) -> bool {
-    let group = client.read::<Group>(&request::group(group)).await.ok();
+    let group = client.patient().read::<Group>(&request::group(group)).await.ok();
     let age = group.and_then(|it| it.created_at).map(|it| now.duration_since(it));
     age.is_some_and(|it| it.as_secs() < GROUP_IS_NEW)
 }

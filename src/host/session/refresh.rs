@@ -214,8 +214,8 @@ impl Refreshed {
         let mut answers = answers?.into_iter();
         for (single, answer) in singles.into_iter().zip(answers.by_ref()) {
             match (single, answer) {
-                (single, Some(Any(value))) => {
-                    let seen = seen(client, &single, value)?;
+                (single, Some(Any(json))) => {
+                    let seen = seen(client, &single, &json)?;
                     put(&mut read.snapshot, single, seen);
                 }
                 (Target::Plan(id), None) => _ = read.gone.insert(EntityId::Plan(id)),
@@ -226,7 +226,7 @@ impl Refreshed {
         }
         for (text, answer) in people.iter().zip(answers) {
             // One that the directory refuses to tell of again is taken as known.
-            let user = answer.and_then(|Any(value)| User::decode(value).ok());
+            let user = answer.and_then(|Any(json)| User::decode(json.as_str()).ok());
             if let Some(user) = user {
                 read.snapshot.add_user_found_by(text, user);
             }
@@ -243,7 +243,8 @@ pub(crate) async fn read_targets(client: &Client, targets: Vec<Target>) -> Resul
     // Nobody's tasks are listed here.
     let me = UserId::parse("nobody")
         .map_err(|error| Error::Decode { request: String::new(), source: error.into() })?;
-    Ok(Refreshed::read(client, &me, needs, &nobody).await?.snapshot)
+    let client = client.patient().rationed();
+    Ok(Refreshed::read(&client, &me, needs, &nobody).await?.snapshot)
 }
 
 /// Returns whether a snapshot holds an object.
@@ -312,6 +313,8 @@ impl Session {
         changes: &[Change],
         others: Vec<Reread>,
     ) -> Result<Refreshed, Error> {
+        // A run that is about to write, or has, depends on it.
+        let client = &client.patient().rationed();
         let (mut needs, old) = {
             let state = self.state();
             (Needs::of(changes, &state.reads, &state.snapshot), state.snapshot.clone())

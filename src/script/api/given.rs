@@ -85,17 +85,32 @@ pub(crate) fn reference_key(session: &Session, url: &str) -> Fallible<String> {
     }
 }
 
+/// Returns the key of a reference to a URL that is to be added, shown as `alias`.
+pub(crate) fn new_reference_key(
+    session: &Session,
+    url: &str,
+    alias: Option<&str>,
+) -> Fallible<String> {
+    match link::encode_new(url, alias) {
+        Ok(key) => Ok(key),
+        Err(error) => invalid(session, error.to_string()),
+    }
+}
+
 /// Reads a link, or a map of `url` and `alias`.
 pub(crate) fn reference_given(value: &Dynamic, session: &Session) -> Fallible<(String, Reference)> {
     let Ok(map) = value.as_map_ref() else {
         let url = text_given(value, session, "a reference")?;
-        return Ok((reference_key(session, &url)?, Reference { alias: None, kind: None }));
+        return Ok((
+            new_reference_key(session, &url, None)?,
+            Reference { alias: None, kind: None },
+        ));
     };
     let part = |name: &str| map.get(name).filter(|it| !it.is_unit());
     let url = part("url").cloned().unwrap_or(Dynamic::UNIT);
     let url = text_given(&url, session, "the url of a reference")?;
     let alias = part("alias").map(|it| text_given(it, session, "an alias")).transpose()?;
-    Ok((reference_key(session, &url)?, Reference { alias, kind: None }))
+    Ok((new_reference_key(session, &url, alias.as_deref())?, Reference { alias, kind: None }))
 }
 
 /// Reads the map that `create_task` takes.

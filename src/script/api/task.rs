@@ -8,7 +8,8 @@ use crate::host::{Column, Error, Session};
 use crate::model::order::Side;
 use crate::model::{Progress, TaskId, link};
 use crate::script::api::given::{
-    bucket_given, label_given, priority_given, progress_given, reference_key, text_given,
+    bucket_given, label_given, new_reference_key, priority_given, progress_given, reference_key,
+    text_given,
 };
 use crate::script::api::{
     Bucket, ChecklistItem, Date, Fallible, OrRaise as _, Plan, User, frozen, frozen_list, invalid,
@@ -370,7 +371,7 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn add_reference(task: &mut Task, url: &str, alias: &str) -> Fallible<()> {
         let session = &task.session;
-        let key = reference_key(session, url)?;
+        let key = new_reference_key(session, url, Some(alias))?;
         let change = |details: &mut crate::model::TaskDetails| {
             let empty = crate::model::Reference { alias: None, kind: None };
             details.references.entry(key).or_insert(empty).alias = Some(alias.to_owned());
