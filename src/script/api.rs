@@ -28,6 +28,7 @@ mod checklist;
 mod compare;
 mod date;
 mod given;
+mod lists;
 mod people;
 mod plan;
 mod task;
@@ -77,6 +78,7 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
         date::add(&mut module);
         text::add(&mut module);
         compare::add(&mut module);
+        lists::add(&mut module);
         beta::add_reads(&mut module);
         match kind {
             Kind::Policy => change::add(&mut module),

@@ -234,6 +234,10 @@ const BUILT_IN: &[(&str, &[&str], &str)] = &[
     ("debug", &["value"], "Adds a line to the run's output, with texts in quotes."),
 ];
 
+/// The language's own functions of arrays that ours replace.
+const REPLACED: [&str; 7] =
+    ["sort", "sort_by", "sort_desc", "order", "order_by", "order_desc", "dedup"];
+
 fn read(
     function: &Value,
     members: &mut Vec<Member>,
@@ -280,8 +284,10 @@ fn read(
     } else {
         (full_name, Form::Operator)
     };
-    // What any two values can be compared by belongs to no type.
-    if form == Form::Operator && params.first().is_some_and(|it| it.kind == "any") {
+    // What any two values can be compared by belongs to no type; what replaces one of the language's
+    // own functions is described where the language is.
+    let is_of_any = form == Form::Operator && params.first().is_some_and(|it| it.kind == "any");
+    if is_of_any || REPLACED.contains(&full_name) {
         return;
     }
     let is_method = params.first().is_some_and(|it| own(it) || full_name == "replace");

@@ -132,9 +132,11 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
         EvalAltResult::ErrorMismatchDataType(wanted, got, _) => {
             ("script", format!("{} was expected here, not {}", plain(wanted), plain(got)), None)
         }
-        EvalAltResult::ErrorTerminated(..) => {
-            ("budget", "too much memory while the script was loaded".into(), None)
-        }
+        EvalAltResult::ErrorTerminated(why, _) => (
+            "budget",
+            format!("{why} while the script was loaded"),
+            Some("the top level of a library is for constants and functions".into()),
+        ),
         other => {
             let mut text = other.clone_without_position();
             text = plain(&text);

@@ -5,7 +5,9 @@
 //! level two lines of script can make the optimiser panic, and at the highest it calls host
 //! functions while compiling (scripting.md 1.14).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
@@ -36,16 +38,33 @@ pub enum Kind {
 /// Largest script that is compiled; compiling has no budget and its time is quadratic.
 pub const MAX_SOURCE: usize = 64 << 10;
 
+/// How many operations the top levels of all libraries may take that a script is loaded with, and
+/// how long.
+const LOADING_OPERATIONS: u64 = 1_000_000;
+const LOADING_TIME: Duration = Duration::from_secs(5);
+
 /// Builds an engine for compiling: host functions are known but answer "not available".
+///
+/// The top level of a library runs while it is compiled in. The engine's own count of operations
+/// begins again in every callback, so it is kept here, and what is over stays so.
 #[must_use]
 pub fn for_compiling(kind: Kind) -> Engine {
     let mut engine = sandbox(kind);
-    engine.set_max_operations(100_000);
-    // The top level of a library runs while it is compiled in.
     let held_before = held_by_this_thread();
-    engine.on_progress(move |_| {
+    let (operations, began) = (AtomicU64::new(0), Instant::now());
+    engine.on_progress(move |_unreliable| {
+        let n = operations.fetch_add(1, Ordering::Relaxed);
         let held = usize::try_from(held_by_this_thread() - held_before).unwrap_or(0);
-        (held > Budget::default().memory).then_some(Dynamic::UNIT)
+        if n >= LOADING_OPERATIONS {
+            Some("too many operations".into())
+        } else if held > Budget::default().memory {
+            Some("too much memory".into())
+        } else if n.is_multiple_of(64) && began.elapsed() > LOADING_TIME {
+            operations.store(LOADING_OPERATIONS, Ordering::Relaxed);
+            Some("too much time".into())
+        } else {
+            None
+        }
     });
     engine
 }

@@ -400,3 +400,34 @@ fn each_budget_has_a_name_of_its_own_and_can_be_set_for_an_agent() {
         place.script(script, &["-n", "--as", "rook"]).code(0);
     }
 }
+
+#[test]
+fn the_top_level_of_a_library_has_a_budget_too() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    for (library, says) in [
+        ("loop { }", "too many operations while the script was loaded"),
+        // The engine's own count begins again in every callback, and what it ends can be caught.
+        ("loop { try { [1].map(|x| { loop { } }) } catch { } }", "too many operations"),
+        ("fn f() { 1 }\nwhile true { [1].map(|x| x); }", "too many operations"),
+        (
+            "let s = \"y\"; for j in 0..17 { s += s; } let a = []; for i in 0..2000 { let c = s + i; a.push(|| c.len()); }",
+            "too much memory while the script was loaded",
+        ),
+    ] {
+        place.file("scripts/lib/slow.rhai", library);
+        for way in [&[][..], &["--isolate"]] {
+            place.file("slow.rhai", "import \"slow\" as slow; 1");
+            let output = place.run(&[&["run", "slow.rhai", "--json"], way].concat()).code(1);
+            let message = output.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(says), "{library} {way:?}: {message}");
+        }
+    }
+    // What a library may do is done.
+    place.file(
+        "scripts/lib/slow.rhai",
+        "let all = []; for n in 0..1000 { all.push(n * n); }\nconst ALL = all;\nfn of(n) { ALL[n] }",
+    );
+    place.script("import \"slow\" as slow; if slow::of(9) != 81 { throw 1 }", &[]).code(0);
+}

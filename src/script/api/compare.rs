@@ -244,8 +244,36 @@ fn start_of(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
+/// Returns the order of two values that have one by themselves.
+pub(crate) fn natural_order(
+    ctx: &NativeCallContext,
+    a: &Dynamic,
+    b: &Dynamic,
+) -> Fallible<Ordering> {
+    if a.is_shared() || b.is_shared() {
+        return natural_order(ctx, &a.flatten_clone(), &b.flatten_clone());
+    }
+    if a.is_unit() && b.is_unit() {
+        return Ok(Ordering::Equal);
+    }
+    let order = match plain_order(a, b) {
+        Some(order) => order,
+        None => date_order(ctx, a, b)?,
+    };
+    let message = || format!("{} and {} have no order", kind_of(a), kind_of(b));
+    order.map_or_else(|| refuse(ctx, &message()), Ok)
+}
+
+/// Tells whether two values are the same, as `==` does, whatever they are.
+pub(crate) fn is_same(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fallible<bool> {
+    let mut sides = [a.clone(), b.clone()];
+    let [a, b] = &mut sides;
+    let same = ctx.call_native_fn_raw("==", true, &mut [a, b])?;
+    Ok(same.as_bool().unwrap_or(false))
+}
+
 /// An error that a policy cannot pass over by catching it.
-fn refuse<T>(ctx: &NativeCallContext, message: &str) -> Fallible<T> {
+pub(crate) fn refuse<T>(ctx: &NativeCallContext, message: &str) -> Fallible<T> {
     Err(match run_of(ctx) {
         Ok(run) => raise(&run.session, &Error::Invalid(message.to_owned())),
         // The top level of a library runs before there is a board.
