@@ -559,6 +559,10 @@ fn said(error: &WorkspaceError) -> String {
         }
         WorkspaceError::NotText(_) => "not UTF-8 text".to_owned(),
         WorkspaceError::Escapes(_) => "leads out of the workspace".to_owned(),
+        WorkspaceError::Circle(_) => "leads in a circle".to_owned(),
+        WorkspaceError::TooMuch { what, limit, .. } => {
+            format!("left out with all that comes after it: more than {limit} {what}")
+        }
         other => other.to_string(),
     }
 }

@@ -263,3 +263,54 @@ fn a_truncated_answer_is_an_outage() {
     let place = Place::against_url(&url, "secret-canary-token");
     place.run(&["plan", "list"]).code(6).says(&["did not arrive"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn links_in_circles_and_workspaces_without_end_are_errors() {
+    use std::os::unix::fs::symlink;
+    let place = Place::embedded();
+    place.file("planwright.toml", "");
+    place.file("scripts/skills/one.rhai", "1");
+    let skills = place.path().join("scripts/skills");
+    // Two links to here are two to the power of the depth of ways to every file.
+    for name in ["b", "c"] {
+        symlink(".", skills.join(name)).unwrap();
+    }
+    place.run(&["skill", "list"]).code(1).says(&["leads in a circle"]);
+    for name in ["b", "c"] {
+        std::fs::remove_file(skills.join(name)).unwrap();
+    }
+    // Round over several folders, out of the folder of scripts.
+    symlink("../..", skills.join("up")).unwrap();
+    place.run(&["skill", "list"]).code(1).says(&["leads in a circle"]);
+    std::fs::remove_file(skills.join("up")).unwrap();
+    // One folder under two names is no circle.
+    std::fs::create_dir(place.path().join("scripts/shared")).unwrap();
+    place.file("scripts/shared/two.rhai", "2");
+    symlink("../shared", skills.join("x")).unwrap();
+    symlink("../shared", skills.join("y")).unwrap();
+    let list = place.run(&["skill", "list", "--json"]).code(0).stdout;
+    assert!(list.contains("x/two") && list.contains("y/two"), "{list}");
+    // Links that fan out make of twelve folders more than any list holds.
+    for level in 0..11 {
+        let folder = place.path().join(format!("scripts/fan{level}"));
+        std::fs::create_dir(&folder).unwrap();
+        for n in 0..4 {
+            symlink(format!("../fan{}", level + 1), folder.join(format!("l{n}"))).unwrap();
+        }
+    }
+    place.file("scripts/fan11/end.rhai", "1");
+    symlink("../fan0", skills.join("fan")).unwrap();
+    place.run(&["skill", "list"]).code(1).says(&["the workspace has more than", "left out"]);
+    std::fs::remove_file(skills.join("fan")).unwrap();
+    // Too deep.
+    place.file("scripts/skills/a/b/c/d/e/f/g/h/i/j/k/l/deep.rhai", "1");
+    place.run(&["skill", "list"]).code(1).says(&["more than 12 folders in each other", "left out"]);
+    std::fs::remove_dir_all(skills.join("a")).unwrap();
+    // Too much in it.
+    let full = "// a comment\n".repeat(5_000);
+    for n in 0..270 {
+        place.file(&format!("scripts/lib/full{n}.rhai"), &full);
+    }
+    place.run(&["skill", "list"]).code(1).says(&["more than 16777216 bytes", "scripts/lib/full"]);
+}
