@@ -9,6 +9,7 @@ mod files;
 mod seal;
 mod settings;
 mod stage;
+mod trust;
 
 mod command;
 
