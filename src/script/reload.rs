@@ -36,7 +36,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::change::ChangeSet;
-use crate::host::{Judge, Session, Start};
+use crate::host::{Judge, PlanNames, Session, Start};
 use crate::policy::Ruling;
 use crate::script::bundle::{Bundle, Problem, Texts};
 use crate::script::reload::native::{Native, Signal, TELLS_CLOSING};
@@ -198,6 +198,10 @@ struct InForce {
 }
 
 impl Judge for InForce {
+    fn plan_names(&self) -> PlanNames {
+        self.shared.current().policies(self.agent.as_deref()).plan_names()
+    }
+
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
         self.shared.current().policies(self.agent.as_deref()).judge(session, set, start)
     }

@@ -60,6 +60,7 @@ pub(crate) fn session_of(start: Start) -> (Session, mpsc::Receiver<PendingQuery>
         beta: start.beta,
         // What may not be seen does not arrive there.
         scope: None,
+        named: std::sync::Arc::default(),
         reads: start.reads,
         wishes: start.wishes,
         remote: true,
