@@ -11,6 +11,7 @@ mod process;
 mod seal;
 mod settings;
 mod stage;
+mod trust;
 
 mod command;
 

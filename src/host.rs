@@ -13,6 +13,7 @@ pub mod stop;
 
 // From edits to outcomes.
 pub mod apply;
+mod named_plans;
 mod open_draft;
 pub mod progress;
 pub mod recover;
@@ -24,11 +25,12 @@ pub mod clock;
 
 pub use clock::SystemClock;
 pub use error::Error;
+pub use named_plans::KnownPlans;
 pub use open_draft::{Choice, OpenDraft};
 pub use progress::{Progress, Watch};
 pub use recover::{Decisions, StateFolder};
 pub use report::{ChangeReport, Failure, Report, Status};
-pub use run::{Agent, Finished, Host, Judge, Program, Start};
+pub use run::{Agent, Finished, Host, Judge, PlanNames, Program, Start};
 pub use session::{Column, NewItem, NewTask, Session, View};
 pub use stop::{Stop, StopReason};
 pub use thread::on_large_stack;

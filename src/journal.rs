@@ -30,6 +30,9 @@ mod write;
 // Between processes.
 pub mod lock;
 
+// Beside it.
+pub mod named;
+
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +47,7 @@ pub use crate::journal::entry::{
 };
 pub use crate::journal::error::Error;
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
+pub use crate::journal::named::{Named, NamedPlans, NamesFile};
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};
 pub use crate::journal::verify::{ExportCheck, Problem, Verification, verify_export};
 

@@ -22,6 +22,7 @@ pub mod config;
 pub mod library;
 pub mod lint;
 pub mod manifest;
+pub mod ownership;
 mod scan;
 mod shipped;
 pub mod workspace;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::command::{
-    api, apply, board_file, bucket, delta, emulator, history, person, plan, policy, repl, run,
-    skill, task, test,
+    api, apply, board_file, bucket, config, delta, emulator, history, person, plan, policy, repl,
+    run, skill, task, test,
 };
 
 const EXAMPLES: &str = "\
@@ -187,6 +187,9 @@ pub(crate) enum Command {
     /// Show, check and export the record of everything that was done
     #[command(subcommand)]
     Audit(history::AuditCommand),
+    /// See and set what holds for you in every workspace
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Serve the embedded Planner to other programs
     Emulator(emulator::EmulatorArgs),
     /// Run scripts that are told to it on a pipe: the other end of `run --isolate`

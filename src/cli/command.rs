@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod apply;
 pub(crate) mod board_file;
 pub(crate) mod bucket;
+pub(crate) mod config;
 pub(crate) mod delta;
 pub(crate) mod emulator;
 pub(crate) mod history;
@@ -36,6 +37,9 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
     if let Command::Worker = &cli.command {
         return Ok(worker());
     }
+    if let Command::Config(command) = &cli.command {
+        return config::run(&cli.global, ui, command);
+    }
     let context = Context::new(cli, ui)?;
     match &cli.command {
         Command::Run(args) => run::run(&context, args),
@@ -58,7 +62,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Test(args) => test::run(&context, args),
         Command::Api(args) => api::run(&context, args),
         Command::Emulator(args) => emulator::run(&context, args),
-        Command::Completions { .. } | Command::Worker => Ok(Exit::Done),
+        Command::Completions { .. } | Command::Worker | Command::Config(_) => Ok(Exit::Done),
     }
 }
 

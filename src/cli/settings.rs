@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::args::Global;
 use crate::cli::error::CommandError;
+use crate::cli::trust;
 use crate::files::{self, Exposure};
 use crate::graph::{BaseUrl, Proxy, Secret};
 use crate::script::Workspace;
@@ -126,7 +127,10 @@ pub(crate) fn workspace(global: &Global) -> Result<Workspace, CommandError> {
         None => std::env::current_dir().ok().and_then(|it| Workspace::find(&it)),
     };
     Ok(match root {
-        Some(root) => Workspace::load(&root)?,
+        Some(root) => {
+            trust::check(global, &root)?;
+            Workspace::load(&root)?
+        }
         None => Workspace::shipped(),
     })
 }

@@ -16,6 +16,7 @@ use crate::change::apply::Learned;
 use crate::change::{ChangeSet, EntityId, ReadSet, Saved};
 use crate::graph::Client;
 use crate::host::broker::{self, PendingQuery};
+use crate::host::named_plans::Resolved;
 use crate::host::recover::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, Failure, Report, Status};
 use crate::host::run::grounds::Grounds;
@@ -63,10 +64,24 @@ pub trait Judge: Send + Sync {
     /// Judges a set; reads the board through the session, which can not write.
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling>;
 
+    /// Returns the plans that the configuration names.
+    fn plan_names(&self) -> PlanNames {
+        PlanNames::default()
+    }
+
     /// Returns the digest of each policy in force, by name.
     fn digests(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
     }
+}
+
+/// The plans that the configuration names, by title or id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanNames {
+    /// Those that policies of their own guard.
+    pub guarded: BTreeSet<String>,
+    /// Those that agents are confined to.
+    pub granted: BTreeSet<String>,
 }
 
 /// What configuration grants an agent.
@@ -182,6 +197,8 @@ struct Run<'a> {
     earlier: Earlier,
     /// What the host remarked on earlier segments.
     remarks: Vec<String>,
+    /// What is to be said of the configuration, whatever comes of the run.
+    notices: Vec<String>,
     /// What markers have become.
     made: BTreeMap<String, String>,
     /// The knowledge of how many writes the service takes.
@@ -249,25 +266,34 @@ impl Host {
             force: false,
             dry_run: true,
         };
-        match self.open(start).await {
+        match self.open_for(start, false).await {
             // Where its run would commit is dropped with it.
             Ok(run) => Ok(run.session.seen(View::Before)),
             Err(finished) => Err(finished.report.error.unwrap_or_default()),
         }
     }
 
-    /// Finds out who acts and opens a session for them.
+    /// Finds out who acts and opens a session for them, whose changes will be judged.
     async fn open(&self, start: Start) -> Result<Run<'_>, Box<Finished>> {
+        self.open_for(start, true).await
+    }
+
+    async fn open_for(&self, start: Start, judged: bool) -> Result<Run<'_>, Box<Finished>> {
         let began = Instant::now();
         let requests_before = self.client.counts();
         let run_id = uuid::Uuid::now_v7().to_string();
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
-        let me = tokio::select! {
-            me = self.me() => me,
+        let begun = async {
+            let me = self.me().await?;
+            let resolved = self.plans_named(&me, start.agent.as_ref(), judged).await?;
+            Ok((me, resolved))
+        };
+        let begun = tokio::select! {
+            begun = begun => begun,
             () = self.interrupt.wait() => Err(interrupted()),
         };
-        let me = match me {
-            Ok(me) => me,
+        let (me, resolved) = match begun {
+            Ok(begun) => begun,
             Err(failure) => {
                 report.error = Some(failure);
                 let made = BTreeMap::new();
@@ -283,6 +309,7 @@ impl Host {
             agent: agent.map(|it| it.name.clone()),
             beta: self.client.base().is_beta(),
             scope: agent.and_then(|it| it.plans.clone()),
+            named: Arc::new(resolved.known),
             reads: self.max_reads,
             wishes: self.max_wishes,
             edit_bytes: self.max_edit_bytes,
@@ -300,6 +327,9 @@ impl Host {
         });
         let nonce: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
         let session = Session::new(facts, nonce, questions, history);
+        if let Some(listed) = resolved.listed {
+            session.keep_plans(listed);
+        }
         Ok(Run {
             host: self,
             start: Arc::new(start),
@@ -318,11 +348,31 @@ impl Host {
             done: Default::default(),
             earlier: Earlier::default(),
             remarks: Vec::new(),
+            notices: resolved.warnings,
             made: BTreeMap::new(),
             learned: None,
             committing: false,
             ended: false,
         })
+    }
+
+    /// Finds out what the plans are that the configuration names, as far as they matter to whoever
+    /// acts: those that confine an agent, and for what is judged those that policies guard.
+    async fn plans_named(
+        &self,
+        me: &User,
+        agent: Option<&Agent>,
+        judged: bool,
+    ) -> Result<Resolved, Failure> {
+        let mut names = if judged { self.judge.plan_names() } else { PlanNames::default() };
+        if agent.is_none() {
+            names.granted.clear();
+        }
+        let own = agent.and_then(|it| it.plans.clone()).unwrap_or_default();
+        if names.guarded.is_empty() && names.granted.is_empty() && own.is_empty() {
+            return Ok(Resolved::default());
+        }
+        self.resolve_plans(me, names, &own).await
     }
 
     /// Finds out who is signed in.
@@ -495,6 +545,7 @@ impl Run<'_> {
     async fn finish(mut self) -> Finished {
         self.join_segments();
         self.tell_cut_short();
+        self.report.warnings.append(&mut self.notices);
         let counts = self.host.client.counts();
         let stats = &mut self.report.stats;
         stats.requests = counts.requests - self.requests_before.requests;

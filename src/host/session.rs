@@ -40,7 +40,7 @@ use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
 use crate::host::broker::{PendingQuery, Query, Response};
 use crate::host::session::provenance::History;
 use crate::host::session::remote::Answer;
-use crate::host::{Error, Stop, StopReason};
+use crate::host::{Error, KnownPlans, Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Limits, Plan, PlanId, TaskId, User, time};
 
@@ -70,6 +70,8 @@ pub struct Facts {
     pub beta: bool,
     /// The plans (titles or ids) that the agent may see; `None` for all (rule R4).
     pub scope: Option<BTreeSet<String>>,
+    /// What the names of plans in the configuration stand for.
+    pub named: Arc<KnownPlans>,
     /// How often the service may be asked while it drafts.
     pub reads: u64,
     /// How many things it may want to change while it drafts.
@@ -529,7 +531,7 @@ impl Session {
     /// Tells whether the run may see a plan (rule R4).
     pub(crate) fn in_scope(&self, plan: &Plan) -> bool {
         let Some(scope) = &self.facts().scope else { return true };
-        plan.id.is_provisional() || scope.contains(plan.id.as_str()) || scope.contains(&plan.title)
+        plan.id.is_provisional() || self.facts().named.grant(scope, plan)
     }
 }
 

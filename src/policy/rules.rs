@@ -3,12 +3,12 @@
 //! R2 (dry run) and R3 (`If-Match`) are kept by the types of `host` and `graph`, R6
 //! (membership) by the session when a plan is drafted, R7 (fail closed) where policies run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, TaskState, Write};
-use crate::model::{Limits, PlanId, TaskDetails};
+use crate::model::{Limits, Plan, PlanId, TaskDetails, as_read};
 use crate::policy::Ruling;
 use crate::policy::limits::{assignees_over, details_over, title_over};
 
@@ -113,6 +113,37 @@ fn scope(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
         let reason = format!("agent `{}` has no access to this plan", agent.name);
         rulings.push(Ruling::deny("host R4", Some(change.n), reason));
     }
+}
+
+/// Rule R4: an agent gives none of the plans that the configuration names by title another title, and
+/// makes no other of such a title: what is set for a plan would be shed, or land on another.
+#[must_use]
+pub fn keep_titles(
+    set: &ChangeSet,
+    agent: &str,
+    titles: &BTreeMap<&str, &BTreeSet<PlanId>>,
+) -> Vec<Ruling> {
+    let named = |title: &str| titles.keys().find(|it| as_read(it) == as_read(title));
+    let judge = |change: &Change| {
+        let Write::Plan(edit) = &change.write else { return None };
+        let (before, after) = (edit.before(), edit.after()?);
+        if before.is_some_and(|it| it.title == after.title) {
+            return None;
+        }
+        let is_named = |plan: &Plan| {
+            named(&plan.title).is_some() || titles.values().any(|ids| ids.contains(&plan.id))
+        };
+        let reason = if before.is_some_and(is_named) {
+            format!("planwright.toml names this plan; agent `{agent}` may not rename it")
+        } else {
+            let title = named(&after.title)?;
+            format!(
+                "planwright.toml names the plan `{title}`; agent `{agent}` may make no other of that title"
+            )
+        };
+        Some(Ruling::deny("host R4", Some(change.n), reason))
+    };
+    set.changes().iter().filter_map(judge).collect()
 }
 
 fn caps(set: &ChangeSet, grants: &Grants, rulings: &mut Vec<Ruling>) {

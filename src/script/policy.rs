@@ -12,7 +12,8 @@ use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Scope};
 
 use crate::change::ChangeSet;
 use crate::host::session::remote::Judged;
-use crate::host::{Failure, Judge, Session, Start, View};
+use crate::host::{Failure, Judge, KnownPlans, PlanNames, Session, Start, View};
+use crate::model::as_read;
 use crate::policy::Ruling;
 use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
 use crate::script::budget::{Budget, Meter};
@@ -28,6 +29,7 @@ use crate::script::{Config, Workspace};
 pub struct Policies {
     policies: Vec<InForce>,
     budget: Budget,
+    names: PlanNames,
 }
 
 #[derive(Debug)]
@@ -74,13 +76,19 @@ impl Policies {
             plans,
         };
         let policies = names.into_iter().map(in_force).collect();
-        Self { policies, budget: config.limits_of(agent).budget() }
+        let granted = config.agents.values().filter_map(|it| it.plans.as_ref()).flatten();
+        let names = PlanNames {
+            guarded: config.plans.keys().cloned().collect(),
+            granted: granted.cloned().collect(),
+        };
+        Self { policies, budget: config.limits_of(agent).budget(), names }
     }
 
     /// Returns no policies: for what is judged by the host rules alone.
     #[must_use]
     pub fn none() -> Self {
-        Self { policies: Vec::new(), budget: Budget::default() }
+        let names = PlanNames::default();
+        Self { policies: Vec::new(), budget: Budget::default(), names }
     }
 }
 
@@ -156,6 +164,10 @@ fn has(ast: &AST, name: &str, n_params: usize) -> bool {
 }
 
 impl Judge for Policies {
+    fn plan_names(&self) -> PlanNames {
+        self.names.clone()
+    }
+
     fn digests(&self) -> BTreeMap<String, String> {
         let digest = |it: &Result<Code, Failure>| {
             it.as_ref().map_or_else(|_| "broken".to_owned(), |it| it.digest().to_owned())
@@ -176,11 +188,10 @@ impl Judge for Policies {
         };
         for InForce { source, code, plans } in &self.policies {
             // Where it is not known which plans are touched, every policy has its say.
-            let concerns = |plans: &BTreeSet<String>| {
-                let named = |touched: &BTreeSet<String>| {
-                    plans.iter().any(|it| touched.contains(&known_as(it)))
-                };
-                touched.as_ref().is_none_or(named)
+            let concerns = |names: &BTreeSet<String>| {
+                let known = &session.facts().named;
+                let is_one = |it: &Touched| names.iter().any(|name| it.goes_by(name, known));
+                touched.as_ref().is_none_or(is_one)
             };
             if !plans.as_ref().is_none_or(concerns) {
                 continue;
@@ -217,32 +228,41 @@ impl Judge for Policies {
     }
 }
 
-/// The plans that a set touches, by title and by id, by both titles where one is renamed; `None`
-/// if the title of one can not be read.
-fn plans_of(session: &Session, set: &ChangeSet) -> Option<BTreeSet<String>> {
+/// The plans that a set touches, by id and by all titles that they have in the run.
+struct Touched {
+    ids: BTreeSet<String>,
+    titles: BTreeSet<String>,
+}
+
+impl Touched {
+    /// Tells whether a name of the configuration stands, or once stood, for one of them.
+    fn goes_by(&self, name: &str, known: &KnownPlans) -> bool {
+        let guarded = known.guarded(name).into_iter().flatten();
+        self.ids.contains(name.trim())
+            || self.titles.contains(&as_read(name))
+            || guarded.into_iter().any(|id| self.ids.contains(id.as_str()))
+    }
+}
+
+/// Finds the plans that a set touches, by both titles where one is renamed; `None` if the title of
+/// one can not be read.
+fn plans_of(session: &Session, set: &ChangeSet) -> Option<Touched> {
     let ids: BTreeSet<_> =
         set.changes().iter().flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten().collect();
-    let mut names = BTreeSet::new();
-    for id in ids {
-        names.insert(known_as(id.as_str()));
+    let mut titles = BTreeSet::new();
+    for id in &ids {
         // What a plan was called in an earlier segment counts, too.
         let earlier = session.segments();
         let earlier = earlier.iter().filter_map(|(then, _)| then.peek_plan(id).ok());
-        names.extend(earlier.map(|it| known_as(&it.title)));
-        let title = |view| session.seen(view).peek_plan(id).ok().map(|it| it.title);
-        let titles: Vec<String> =
-            [View::Before, View::After].into_iter().filter_map(title).collect();
-        if titles.is_empty() {
+        titles.extend(earlier.map(|it| as_read(&it.title)));
+        let title = |view| session.seen(view).peek_plan(id).ok().map(|it| as_read(&it.title));
+        let now: Vec<String> = [View::Before, View::After].into_iter().filter_map(title).collect();
+        if now.is_empty() {
             return None;
         }
-        names.extend(titles.iter().map(|it| known_as(it)));
+        titles.extend(now);
     }
-    Some(names)
-}
-
-/// Plans are found by title whatever its case and the spaces around it.
-fn known_as(text: &str) -> String {
-    text.trim().to_lowercase()
+    Some(Touched { ids: ids.into_iter().map(ToString::to_string).collect(), titles })
 }
 
 impl Policies {

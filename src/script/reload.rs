@@ -36,7 +36,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::change::ChangeSet;
-use crate::host::{Judge, Session, Start};
+use crate::host::{Judge, PlanNames, Session, Start};
 use crate::policy::Ruling;
 use crate::script::bundle::{Bundle, Problem, Texts};
 use crate::script::reload::native::{Native, Signal, TELLS_CLOSING};
@@ -198,6 +198,10 @@ struct InForce {
 }
 
 impl Judge for InForce {
+    fn plan_names(&self) -> PlanNames {
+        self.shared.current().policies(self.agent.as_deref()).plan_names()
+    }
+
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
         self.shared.current().policies(self.agent.as_deref()).judge(session, set, start)
     }
@@ -560,6 +564,10 @@ fn said(error: &WorkspaceError) -> String {
         }
         WorkspaceError::NotText(_) => "not UTF-8 text".to_owned(),
         WorkspaceError::Escapes(_) => "leads out of the workspace".to_owned(),
+        WorkspaceError::Circle(_) => "leads in a circle".to_owned(),
+        WorkspaceError::TooMuch { what, limit, .. } => {
+            format!("left out with all that comes after it: more than {limit} {what}")
+        }
         other => other.to_string(),
     }
 }

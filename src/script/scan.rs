@@ -2,7 +2,9 @@
 //!
 //! Editors leave their own files beside those they edit; folders may be links that are pointed
 //! elsewhere while they are walked. So a walk names each file by where it really lies, and keeps
-//! what tells that it changed. Nothing but plain files is ever opened.
+//! what tells that it changed. Nothing but plain files is ever opened. Links can make of a few
+//! folders as many as one likes, so a walk never goes into a folder that it is in, and it ends at a
+//! number of entries, levels and bytes, with an error that names what it left out.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -16,6 +18,11 @@ use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
 
 /// The folders of scripts, below `scripts/`.
 pub(crate) const FOLDERS: [&str; 4] = ["skills", "policies", "lib", "tests"];
+
+// The most that a walk looks at: entries of folders, folders in each other, and bytes of scripts.
+const MAX_ENTRIES: u64 = 5_000;
+const MAX_DEPTH: u64 = 12;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// What tells, without opening a file, that it is another or has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +118,15 @@ pub(crate) fn is_ignored(name: &str) -> bool {
 pub(crate) fn walk(root: &Path, enter: &mut dyn FnMut(&Path, FolderId)) -> Walk {
     let mut walk = Walk::default();
     let Ok(real_root) = root.canonicalize() else { return walk };
-    let mut walker = Walker { root: &real_root, walk: &mut walk, enter };
+    let mut walker = Walker {
+        root: &real_root,
+        walk: &mut walk,
+        enter,
+        inside_of: Vec::new(),
+        entries: 0,
+        bytes: 0,
+        ended: false,
+    };
     walker.note_folder(&real_root);
     let config = root.join(CONFIG_FILE);
     walker.file(CONFIG_FILE, &config, &real_root.join(CONFIG_FILE));
@@ -129,6 +144,12 @@ struct Walker<'a> {
     root: &'a Path,
     walk: &'a mut Walk,
     enter: &'a mut dyn FnMut(&Path, FolderId),
+    /// The folders that it is in, by where they really lie, the outermost first.
+    inside_of: Vec<PathBuf>,
+    entries: u64,
+    bytes: u64,
+    /// Whether it has found more than it looks at.
+    ended: bool,
 }
 
 impl Walker<'_> {
@@ -164,18 +185,41 @@ impl Walker<'_> {
         }
     }
 
+    /// Ends the walk where there is more than any workspace should have.
+    fn is_over(&mut self, name: &str, path: &Path, n: u64, limit: u64, what: &'static str) -> bool {
+        if n > limit && !self.ended {
+            self.ended = true;
+            let error = WorkspaceError::TooMuch { path: path.to_owned(), what, limit };
+            self.walk.files.insert(name.to_owned(), Err(error));
+        }
+        self.ended
+    }
+
     fn folder(&mut self, name: &str, path: &Path) {
         let Some(real) = self.inside(name, path, path) else { return };
         // A file may be where a folder is expected.
         if !real.is_dir() {
             return;
         }
+        if self.inside_of.contains(&real) {
+            self.walk.files.insert(name.to_owned(), Err(WorkspaceError::Circle(path.to_owned())));
+            return;
+        }
+        self.inside_of.push(real.clone());
+        let depth = u64::try_from(self.inside_of.len()).unwrap_or(u64::MAX);
+        if !self.is_over(name, path, depth, MAX_DEPTH, "folders in each other") {
+            self.entries_of(name, path, &real);
+        }
+        self.inside_of.pop();
+    }
+
+    fn entries_of(&mut self, name: &str, path: &Path, real: &Path) {
         if let Some(parent) = real.parent() {
             // A new folder shows in the one that it is in.
             self.note_folder(parent);
         }
-        self.note_folder(&real);
-        let entries = match fs::read_dir(&real) {
+        self.note_folder(real);
+        let entries = match fs::read_dir(real) {
             Ok(entries) => entries,
             Err(source) => return self.fail(name, path, source),
         };
@@ -187,15 +231,18 @@ impl Walker<'_> {
             let own = entry.file_name();
             let Some(own) = own.to_str().filter(|it| !is_ignored(it)) else { continue };
             let (path, place) = (path.join(own), real.join(own));
+            self.entries += 1;
+            if self.is_over(&format!("{name}{own}"), &path, self.entries, MAX_ENTRIES, "entries") {
+                return;
+            }
             let is_dir = match entry.file_type() {
                 Ok(kind) if kind.is_symlink() => place.is_dir(),
                 Ok(kind) => kind.is_dir(),
                 Err(_) => continue,
             };
-            // A link to a folder above would go round and round.
-            if is_dir && name.len() < 100 {
+            if is_dir {
                 self.folder(&format!("{name}{own}/"), &path);
-            } else if !is_dir && own.ends_with(".rhai") {
+            } else if own.ends_with(".rhai") {
                 self.file(&format!("{name}{own}"), &path, &place);
             }
         }
@@ -210,6 +257,10 @@ impl Walker<'_> {
             Ok(metadata) => metadata,
             Err(source) => return self.fail(name, path, source),
         };
+        self.bytes += metadata.len().min(u64::try_from(MAX_SOURCE).unwrap_or(u64::MAX));
+        if self.is_over(name, path, self.bytes, MAX_BYTES, "bytes of scripts") {
+            return;
+        }
         if metadata.is_file() {
             let (path, place) = (path.to_owned(), place.to_owned());
             let found = Found { path, place, real, stamp: Stamp::of(&metadata) };

@@ -63,6 +63,19 @@ pub enum WorkspaceError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// A link leads back to a folder that it lies in.
+    #[error("`{}` leads in a circle", .0.display())]
+    Circle(PathBuf),
+    /// There is more than any workspace should have; from here on nothing was read.
+    #[error("the workspace has more than {limit} {what}: `{}` and what comes after it is left out", .path.display())]
+    TooMuch {
+        /// What was left out first.
+        path: PathBuf,
+        /// Of what there is too much.
+        what: &'static str,
+        /// How much there may be.
+        limit: u64,
+    },
     /// A link leads out of the workspace.
     #[error("`{}` leads out of the workspace", .0.display())]
     Escapes(PathBuf),

@@ -1,5 +1,7 @@
 //! Everything typed or answered wrong: one clear sentence, a hint, the right code, no panic.
 
+use serde_json::json;
+
 use crate::support::{PLAN, Place, Planner};
 
 #[test]
@@ -262,4 +264,103 @@ fn a_truncated_answer_is_an_outage() {
     );
     let place = Place::against_url(&url, "secret-canary-token");
     place.run(&["plan", "list"]).code(6).says(&["did not arrive"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_circles_and_workspaces_without_end_are_errors() {
+    use std::os::unix::fs::symlink;
+    let place = Place::embedded();
+    place.file("planwright.toml", "");
+    place.file("scripts/skills/one.rhai", "1");
+    let skills = place.path().join("scripts/skills");
+    // Two links to here are two to the power of the depth of ways to every file.
+    for name in ["b", "c"] {
+        symlink(".", skills.join(name)).unwrap();
+    }
+    place.run(&["skill", "list"]).code(1).says(&["leads in a circle"]);
+    for name in ["b", "c"] {
+        std::fs::remove_file(skills.join(name)).unwrap();
+    }
+    // Round over several folders, out of the folder of scripts.
+    symlink("../..", skills.join("up")).unwrap();
+    place.run(&["skill", "list"]).code(1).says(&["leads in a circle"]);
+    std::fs::remove_file(skills.join("up")).unwrap();
+    // One folder under two names is no circle.
+    std::fs::create_dir(place.path().join("scripts/shared")).unwrap();
+    place.file("scripts/shared/two.rhai", "2");
+    symlink("../shared", skills.join("x")).unwrap();
+    symlink("../shared", skills.join("y")).unwrap();
+    let list = place.run(&["skill", "list", "--json"]).code(0).stdout;
+    assert!(list.contains("x/two") && list.contains("y/two"), "{list}");
+    // Links that fan out make of twelve folders more than any list holds.
+    for level in 0..11 {
+        let folder = place.path().join(format!("scripts/fan{level}"));
+        std::fs::create_dir(&folder).unwrap();
+        for n in 0..4 {
+            symlink(format!("../fan{}", level + 1), folder.join(format!("l{n}"))).unwrap();
+        }
+    }
+    place.file("scripts/fan11/end.rhai", "1");
+    symlink("../fan0", skills.join("fan")).unwrap();
+    place.run(&["skill", "list"]).code(1).says(&["the workspace has more than", "left out"]);
+    std::fs::remove_file(skills.join("fan")).unwrap();
+    // Too deep.
+    place.file("scripts/skills/a/b/c/d/e/f/g/h/i/j/k/l/deep.rhai", "1");
+    place.run(&["skill", "list"]).code(1).says(&["more than 12 folders in each other", "left out"]);
+    std::fs::remove_dir_all(skills.join("a")).unwrap();
+    // Too much in it.
+    let full = "// a comment\n".repeat(5_000);
+    for n in 0..270 {
+        place.file(&format!("scripts/lib/full{n}.rhai"), &full);
+    }
+    place.run(&["skill", "list"]).code(1).says(&["more than 16777216 bytes", "scripts/lib/full"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_workspace_that_somebody_else_can_write_is_used_only_if_it_is_trusted() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    let place = Place::embedded();
+    let mode = |file: &str, mode: u32| {
+        let path = place.path().join(file);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    place.file("scripts/skills/morning_triage.rhai", "print(\"planted\");");
+    place.file("scripts/policies/own.rhai", "fn review(changes, run) { }");
+    place.run(&["run", "morning_triage"]).code(0);
+    for (file, open, own) in [
+        (".", 0o777, 0o700),
+        (".", 0o1777, 0o700),
+        ("planwright.toml", 0o666, 0o600),
+        ("scripts", 0o777, 0o755),
+        ("scripts/skills", 0o757, 0o755),
+        ("scripts/skills/morning_triage.rhai", 0o606, 0o644),
+    ] {
+        mode(file, open);
+        for ways in [&[][..], &["--workspace", "."]] {
+            let run = place.run(&[&["run", "morning_triage"], ways].concat()).code(1);
+            let run = run.says(&["is not used", "can be written by every user"]);
+            let run = run.says(&["planwright config trust /"]);
+            assert!(!run.stdout.contains("planted"), "{file}");
+        }
+        place.run(&["task", "list"]).code(1).says(&["is not used"]);
+        mode(file, own);
+    }
+    mode(".", 0o777);
+    place.run(&["config", "trust", "."]).code(0).says(&["Trusted: /"]);
+    assert_eq!(place.run(&["run", "morning_triage"]).code(0).stdout, "planted\n");
+    let list = place.run(&["config", "trust"]).code(0).stdout;
+    let here = place.path().canonicalize().unwrap();
+    assert_eq!(list.trim(), here.to_str().unwrap());
+    place.run(&["config", "trust", "--forget", "."]).code(0);
+    place.run(&["run", "morning_triage"]).code(1).says(&["is not used"]);
+    assert_eq!(place.run(&["config", "trust", "--json"]).code(0).json()["trusted"], json!([]));
+    mode(".", 0o700);
+    // Only the administrator can give files away, as the tests here are run by now and then.
+    let config = place.path().join("planwright.toml");
+    if chown(&config, Some(12_345), None).is_ok() {
+        place.run(&["run", "morning_triage"]).code(1).says(&["belongs to another user"]);
+    }
 }

@@ -282,3 +282,127 @@ fn a_policy_without_a_reason_says_that_it_gives_none() {
     place.file("scripts/policies/curt.rhai", "fn review(changes, run) { deny(\" \"); }");
     denied(&place, &planner, "board.create_bucket(\"new\")", &[], "it gives no reason");
 }
+
+#[test]
+fn a_plan_does_not_shed_its_policies_with_its_title() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "scripts/policies/quiet.rhai",
+        "fn review_change(change, run) { if change.entity != \"plan\" { deny(\"hands off\"); } }",
+    );
+    place.file(
+        "planwright.toml",
+        &format!("[policies]\nalways = []\n[plans.\"{PLAN}\"]\npolicies = [\"quiet\"]\n"),
+    );
+    place.script(&board("board.title = \"Other\""), &[]).code(0);
+    let task = "create_task(#{ title: \"x\" })";
+    let other = format!("plan(\"Other\").{task}");
+    place.script(&other, &[]).code(3).says(&["hands off"]);
+    // Whoever has the title now is guarded, too, and so is the first when it is gone again.
+    place.script("let p = plan(\"Website Relaunch\"); p.title = \"bos operations\"", &[]).code(0);
+    place.script(&format!("plan(\"{PLAN}\").{task}"), &[]).code(3).says(&["hands off"]);
+    place.script(&format!("let p = plan(\"{PLAN}\"); p.title = \"Third\""), &[]).code(0);
+    place.script(&format!("plan(\"Third\").{task}"), &[]).code(3).says(&["hands off"]);
+    place.script(&other, &[]).code(3).says(&["hands off"]);
+    // Another state folder has never seen it.
+    let elsewhere = place.path().join("elsewhere");
+    let args = ["--state-dir", elsewhere.to_str().unwrap()];
+    let run = place.script(&other, &args).code(0);
+    run.says(&[&format!(
+        "planwright.toml names a plan that is not there, or that Rook Tamatea cannot see: `{PLAN}`"
+    )]);
+}
+
+#[test]
+fn an_agent_keeps_the_plans_it_was_given_whatever_their_titles() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "planwright.toml",
+        &format!("[policies]\nalways = []\n[limits]\nmax_deletes = 100\n[agents.victor]\nplans = [\"{PLAN}\"]\n"),
+    );
+    let agent = ["--as", "victor", "--json"];
+    let titles = |place: &Place| {
+        place.script("plans().map(|it| it.title)", &agent).code(0).json()["result"].clone()
+    };
+    assert_eq!(titles(&place), json!([PLAN]));
+    // A person names the plans anew: what was granted stays what it was.
+    place.script(&board("board.title = \"Other\""), &[]).code(0);
+    let swap = format!("let p = plan(\"Website Relaunch\"); p.title = \"{PLAN}\"");
+    place.script(&swap, &[]).code(0);
+    assert_eq!(titles(&place), json!(["Other"]));
+    let write = |plan: &str| {
+        format!("let t = plan(\"{plan}\").create_task(#{{ title: \"by victor {plan}\" }});")
+    };
+    place.script(&write("Other"), &["--as", "victor"]).code(0);
+    place.script(&write(PLAN), &["--as", "victor"]).code(1).says(&["there is no plan"]);
+    // When it is gone for good, the title stands for the plan that has it.
+    place.script("plan(\"Other\").delete()", &["--force"]).code(0);
+    assert_eq!(titles(&place), json!([PLAN]));
+}
+
+#[test]
+fn an_agent_does_not_touch_the_titles_that_the_configuration_names() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file(
+        "planwright.toml",
+        &format!(
+            "[policies]\nalways = []\n[agents.victor]\n[agents.mei]\nplans = [\"{PLAN}\", \"Secret\"]\n[plans.\"Website Relaunch\"]\npolicies = []\n"
+        ),
+    );
+    let agent = ["--as", "victor"];
+    for (script, reason) in [
+        (
+            "board.title = \"Mine\"".to_owned(),
+            "planwright.toml names this plan; agent `victor` may not rename it",
+        ),
+        ("let p = plan(\"Website Relaunch\"); p.title = \"Mine\"".to_owned(), "may not rename it"),
+        (
+            format!("create_plan(\"BOS\", \"{PLAN}\")"),
+            "names the plan `BOS Operations`; agent `victor` may make no other of that title",
+        ),
+        ("create_plan(\"BOS\", \"ВOS  operаtions\")".to_owned(), "may make no other of that title"),
+        ("create_plan(\"BOS\", \"secret\")".to_owned(), "names the plan `Secret`"),
+        (
+            "let p = create_plan(\"BOS\", \"Fine\"); p.title = \"Web\\u200bsite Relaunch\""
+                .to_owned(),
+            "may make no other",
+        ),
+    ] {
+        denied(&place, &planner, &script, &agent, reason);
+    }
+    // In steps it comes to the same; the first of them is applied.
+    let script = board("let p = create_plan(\"BOS\", \"Fine\"); commit(); p.title = \"Secret\"");
+    place.script(&script, &agent).code(8).says(&["names the plan `Secret`"]);
+    // A plan that a person has renamed is still the one that was named.
+    place.script(&board("board.title = \"Other\""), &[]).code(0);
+    let rename = "let p = plan(\"Other\"); p.title = \"Mine\"";
+    place.script(rename, &agent).code(3).says(&["may not rename it"]);
+    // All else is an agent's to do, and a person does what they like.
+    place.script("let p = plan(\"Fine\"); p.title = \"Finer\"", &agent).code(0);
+    place.script("let p = plan(\"Finer\"); p.title = \"Secret\"", &[]).code(0);
+}
+
+#[test]
+fn a_name_of_a_plan_that_stands_for_nothing_is_said() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("scripts/policies/quiet.rhai", "fn review(changes, run) { deny(\"hands off\"); }");
+    place.file("planwright.toml", "[policies]\nalways = []\n[plans.\"BOS Operation\"]\npolicies = [\"quiet\"]\n[agents.victor]\nplans = [\"Web Relaunch\"]\n");
+    let guard = "names a plan that is not there, or that Rook Tamatea cannot see: `BOS Operation`; did you mean `BOS Operations`?";
+    let task = board("board.create_task(#{ title: \"x\" })");
+    let report = place.script(&task, &["--json"]).code(0).json();
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report:#}");
+    assert!(report["warnings"][0].as_str().unwrap().contains(guard), "{report:#}");
+    place.script("1", &["-n"]).code(0).says(&[guard]);
+    let own = "`Web Relaunch`; did you mean `Website Relaunch`?";
+    place.script("plans().len()", &["--as", "victor"]).code(0).says(&[guard, own]);
+    place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[plans.\"bos operations\"]\npolicies = []\n",
+    );
+    let report = place.script(&task, &["--json"]).code(0).json();
+    assert_eq!(report["warnings"], json!([]), "{report:#}");
+}

@@ -351,17 +351,15 @@ fn the_top_level_of_a_library_has_a_budget_too() {
         ),
     ] {
         place.file("scripts/lib/slow.rhai", library);
-        for way in [&[][..], &["--isolate"]] {
-            place.file("slow.rhai", "import \"slow\" as slow; 1");
-            let output = place.run(&[&["run", "slow.rhai", "--json"], way].concat()).code(1);
-            let message = output.json()["error"]["message"].as_str().unwrap().to_owned();
-            assert!(message.contains(says), "{library} {way:?}: {message}");
-        }
+        place.file("slow.rhai", "import \"slow\" as slow; 1");
+        let output = place.run(&["run", "slow.rhai", "--json"]).code(1);
+        let message = output.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(says), "{library}: {message}");
     }
     // What a library may do is done.
     place.file(
         "scripts/lib/slow.rhai",
-        "const ALL = (0..1000).map(|n| n * n);\nfn of(n) { ALL[n] }",
+        "let all = []; for n in 0..1000 { all.push(n * n); }\nconst ALL = all;\nfn of(n) { ALL[n] }",
     );
     place.script("import \"slow\" as slow; if slow::of(9) != 81 { throw 1 }", &[]).code(0);
 }

@@ -16,7 +16,8 @@ use crate::change::{Change, ChangeSet, EntityId};
 use crate::host::Stop;
 use crate::host::report::{Failure, Report, Status};
 use crate::journal::{
-    Guard, Intent, Journal, Judgement, Lockable, NewRun, PlanLocks, RunId, RunStatus, Settled,
+    Guard, Intent, Journal, Judgement, Lockable, NamesFile, NewRun, PlanLocks, RunId, RunStatus,
+    Settled,
 };
 use crate::model::Clock;
 
@@ -67,6 +68,11 @@ impl StateFolder {
             Err(crate::journal::Error::Older { found: 0, .. }) => Ok(None),
             opened => opened.map(Some).map_err(|error| failure(&error)),
         }
+    }
+
+    /// Returns the file with the plans that names in the configuration stand for.
+    pub(crate) fn names(&self) -> NamesFile {
+        NamesFile::new(&self.folder)
     }
 
     /// Returns the locks beside the journal.

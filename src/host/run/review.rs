@@ -10,7 +10,7 @@ use crate::host::run::{Program, Run, interrupted};
 use crate::host::session::names::names;
 use crate::journal::Judgement;
 use crate::model::PlanId;
-use crate::policy::{AgentGrants, Grants, Reviewed, Ruling, Verdict, review};
+use crate::policy::{AgentGrants, Grants, Reviewed, Ruling, Verdict, keep_titles, review};
 
 impl Run<'_> {
     pub(super) async fn review_and_apply(&mut self, program: Option<&Arc<dyn Program>>) {
@@ -68,6 +68,11 @@ impl Run<'_> {
             (vec![Ruling::deny("host R7", None, reason)], BTreeSet::new())
         });
         let agent = self.start.agent.as_ref();
+        let mut rulings = rulings;
+        if let Some(agent) = agent {
+            let titles = self.session.facts().named.titles();
+            rulings.extend(keep_titles(&self.change_set(), &agent.name, &titles));
+        }
         let grants = Grants {
             force: self.start.force || agent.is_some_and(|it| it.force),
             dry_run: self.start.dry_run,

@@ -8,7 +8,7 @@ use crate::host::broker::{Query, Response};
 use crate::host::session::not_found;
 use crate::host::{Error, Session};
 use crate::model::snapshot::Snapshot;
-use crate::model::{PlanId, Task, TaskId, User, UserId, Versioned};
+use crate::model::{Plan, PlanId, Task, TaskId, User, UserId, Versioned};
 
 impl Session {
     /// Asks the service, and keeps what it answers as far as the actor may see it.
@@ -41,6 +41,12 @@ impl Session {
             other => other?,
         }
         known(&self.state().snapshot).cloned().ok_or_else(missing)
+    }
+
+    /// Keeps the list of plans that was read before there was a session, as far as the actor may see it.
+    pub(crate) fn keep_plans(&self, mut plans: Vec<Versioned<Plan>>) {
+        plans.retain(|plan| self.in_scope(&plan.value));
+        self.state().snapshot.set_all_plans(plans);
     }
 
     fn confined(&self, query: &Query, response: Response) -> Result<Response, Error> {

@@ -148,6 +148,7 @@ fn session_asking(start: Start, segment: usize, host: &HostLink) -> Session {
         beta: start.beta,
         // What may not be seen does not arrive there.
         scope: None,
+        named: std::sync::Arc::default(),
         reads: start.reads,
         wishes: start.wishes,
         edit_bytes: start.edit_bytes,

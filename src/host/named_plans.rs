@@ -1,0 +1,151 @@
+//! The plans that the configuration names, by title or id: what each name stands for (rule R4).
+//!
+//! Titles change, and whoever may change one must not thereby change what is set for the plan. So
+//! a name stands for the plans that had it when it was seen first, as the state folder keeps it.
+//! What guards a plan holds for every plan that ever had the title; what grants something to an
+//! agent, only for the first, as long as those are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::change::read::pick;
+use crate::host::broker::{Query, Response, fetch};
+use crate::host::error::similar;
+use crate::host::recover::record::blocking;
+use crate::host::run::PlanNames;
+use crate::host::{Failure, Host};
+use crate::journal::{Named, NamedPlans};
+use crate::model::id::looks_like_planner_id;
+use crate::model::{Plan, PlanId, User, Versioned};
+
+/// What the names of plans in the configuration stand for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownPlans {
+    named: NamedPlans,
+}
+
+/// What a run begins with, where the configuration names plans.
+#[derive(Default)]
+pub(crate) struct Resolved {
+    pub(crate) known: KnownPlans,
+    /// All plans that the signed-in user can see, if they were listed for it.
+    pub(crate) listed: Option<Vec<Versioned<Plan>>>,
+    /// What is to be said of names that stand for nothing.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl KnownPlans {
+    /// Tells whether names that grant something grant this plan.
+    pub(crate) fn grant(&self, names: &BTreeSet<String>, plan: &Plan) -> bool {
+        names.contains(plan.id.as_str())
+            || names.iter().any(|name| match self.named.get(name) {
+                Some(named) if !named.granted.is_empty() => named.granted.contains(&plan.id),
+                _ => !pick(&[plan], name.trim(), |it| &it.title).is_empty(),
+            })
+    }
+
+    /// Returns the plans that a name guards.
+    #[must_use]
+    pub fn guarded(&self, name: &str) -> Option<&BTreeSet<PlanId>> {
+        self.named.get(name).map(|it| &it.guarded)
+    }
+
+    /// Returns the names that are titles, with the plans that have or had them.
+    pub(crate) fn titles(&self) -> BTreeMap<&str, &BTreeSet<PlanId>> {
+        let is_title = |name: &str, it: &Named| !it.guarded.iter().any(|id| id.as_str() == name);
+        let titles = self.named.iter().filter(|(name, it)| is_title(name, it));
+        titles.map(|(name, it)| (name.as_str(), &it.guarded)).collect()
+    }
+}
+
+impl Host {
+    /// Finds out what names stand for; `own` are those by which the agent that acts is confined.
+    pub(crate) async fn resolve_plans(
+        &self,
+        me: &User,
+        names: PlanNames,
+        own: &BTreeSet<String>,
+    ) -> Result<Resolved, Failure> {
+        let all: BTreeSet<String> =
+            names.guarded.iter().chain(&names.granted).chain(own).cloned().collect();
+        let listed = match fetch(&self.client, Query::AllPlans).await {
+            Ok(Response::AllPlans(plans)) => plans,
+            Ok(_) => Vec::new(),
+            Err(error) => return Err(Failure::from(crate::host::Error::from(error))),
+        };
+        let plans: Vec<&Plan> = listed.iter().map(|it| &it.value).collect();
+        let mut now: BTreeMap<String, BTreeSet<PlanId>> = BTreeMap::new();
+        for name in &all {
+            let mut found = standing_for(name, &plans);
+            if found.is_empty()
+                && looks_like_planner_id(name)
+                && let Ok(id) = PlanId::parse(name)
+                && fetch(&self.client, Query::Plan(id.clone())).await.is_ok()
+            {
+                found.insert(id);
+            }
+            now.insert(name.clone(), found);
+        }
+        let there: BTreeSet<PlanId> = plans.iter().map(|it| it.id.clone()).collect();
+        let learn = move |named: &mut NamedPlans| {
+            for (name, found) in now {
+                let kept = named.entry(name).or_default();
+                // One that is gone, and another made of its title: that is it from now on.
+                if kept.granted.is_disjoint(&there) && !found.is_empty() {
+                    kept.granted.clone_from(&found);
+                }
+                kept.guarded.extend(found);
+            }
+        };
+        let named = match self.state_folder.clone() {
+            None => {
+                let mut named = NamedPlans::new();
+                learn(&mut named);
+                named
+            }
+            Some(folder) => {
+                let whose = format!("{} {}", self.service, me.id);
+                blocking(move || {
+                    let file = folder.names();
+                    file.update(&whose, learn).map_err(|error| Failure {
+                        code: "io".into(),
+                        message: format!("`{}` cannot be used: {error}", file.path().display()),
+                        hint: Some("it keeps which plans the titles in planwright.toml stand for; without it they stand for what has them now".into()),
+                        ..Failure::default()
+                    })
+                })
+                .await?
+            }
+        };
+        let unknown = names.guarded.iter().chain(own).collect::<BTreeSet<_>>().into_iter();
+        let unknown = unknown.filter(|it| named.get(*it).is_none_or(|it| it.guarded.is_empty()));
+        let warnings = unknown.map(|name| nothing_of(name, &plans, me)).collect();
+        // Names of an earlier configuration stay in the file, and mean nothing here.
+        let named = named.into_iter().filter(|(name, _)| all.contains(name)).collect();
+        Ok(Resolved { known: KnownPlans { named }, listed: Some(listed), warnings })
+    }
+}
+
+/// The plans that a name stands for on a board: by id, or by title as plans are found.
+fn standing_for(name: &str, plans: &[&Plan]) -> BTreeSet<PlanId> {
+    let name = name.trim();
+    let by_id: BTreeSet<PlanId> =
+        plans.iter().filter(|it| it.id.as_str() == name).map(|it| it.id.clone()).collect();
+    if !by_id.is_empty() {
+        return by_id;
+    }
+    pick(plans, name, |it| &it.title).into_iter().map(|it| it.id.clone()).collect()
+}
+
+fn nothing_of(name: &str, plans: &[&Plan], me: &User) -> String {
+    let near = similar(name, plans.iter().map(|it| it.title.as_str()));
+    let near: Vec<_> = near.iter().map(|it| format!("`{it}`")).collect();
+    let hint = if near.is_empty() {
+        String::new()
+    } else {
+        format!("; did you mean {}?", near.join(" or "))
+    };
+    format!(
+        "planwright.toml names a plan that is not there, or that {} cannot see: `{name}`{hint}",
+        me.label()
+    )
+}
