@@ -179,16 +179,17 @@ impl Judge for Policies {
     }
 
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
-        let (set, start) = (Arc::new(set.clone()), Arc::new(start.clone()));
-        let mut rulings = Vec::new();
-        let touched = plans_of(session, &set);
-        let whole = match session.whole(&set) {
+        let whole = match session.whole(set) {
             Ok(whole) => whole.map(|(board, all)| (board, Arc::new(all))),
             Err(error) => {
                 let reason = format!("what the run does as a whole cannot be judged: {error}");
                 return vec![Ruling::deny("policies", None, reason)];
             }
         };
+        let (set, start) = (Arc::new(set.clone()), Arc::new(start.clone()));
+        let case = Case { session, set, start, whole };
+        let touched = case.touched();
+        let mut rulings = Vec::new();
         for InForce { source, compiled, plans } in &self.policies {
             // Where it is not known which plans are touched, every policy has its say.
             let concerns = |names: &BTreeSet<String>| {
@@ -200,14 +201,7 @@ impl Judge for Policies {
                 continue;
             }
             match compiled {
-                Ok(policy) => rulings.extend(self.apply(
-                    source,
-                    policy,
-                    session,
-                    &set,
-                    &start,
-                    whole.as_ref(),
-                )),
+                Ok(policy) => rulings.extend(self.apply(source, policy, &case)),
                 Err(failure) => {
                     let reason = format!(
                         "the policy can not be used: {}{}",
@@ -219,6 +213,30 @@ impl Judge for Policies {
             }
         }
         rulings
+    }
+}
+
+/// What is judged.
+struct Case<'a> {
+    session: &'a Session,
+    set: Arc<ChangeSet>,
+    start: Arc<Start>,
+    /// The run as a whole, where it has committed before: the board as it was when it began, and
+    /// what all steps come to.
+    whole: Option<(Session, Arc<ChangeSet>)>,
+}
+
+impl Case<'_> {
+    /// Finds the plans that are touched; `None` if the title of one can not be read.
+    fn touched(&self) -> Option<Touched> {
+        let mut touched = plans_of(self.session, &self.set)?;
+        // What is moved out of a plan and deleted in the next step is a matter of that plan, too.
+        if let Some((board, all)) = &self.whole {
+            let of_whole = plans_of(board, all)?;
+            touched.ids.extend(of_whole.ids);
+            touched.titles.extend(of_whole.titles);
+        }
+        Some(touched)
     }
 }
 
@@ -264,10 +282,7 @@ impl Policies {
         &self,
         source: &str,
         policy: &Compiled,
-        session: &Session,
-        set: &Arc<ChangeSet>,
-        start: &Arc<Start>,
-        whole: Option<&(Session, Arc<ChangeSet>)>,
+        Case { session, set, start, whole }: &Case<'_>,
     ) -> Vec<Ruling> {
         let session = session.watched();
         let meter = Meter::new(self.budget, &session);
@@ -313,7 +328,7 @@ impl Policies {
             }
             call("review", None, Dynamic::from(Changes::of(session, set, origin)));
         };
-        let whole = whole.map(|(board, set)| (board.for_user_of(&session), set));
+        let whole = whole.as_ref().map(|(board, set)| (board.for_user_of(&session), set));
         judge(&session, set, whole.as_ref().map(|it| &it.0), false);
         // Many small steps get no further than one big one.
         if let Some((board, all)) = &whole {

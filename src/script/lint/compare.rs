@@ -34,7 +34,7 @@ impl Walk<'_> {
             // `item in list`: the list comes first.
             "contains" => {
                 if let Expr::Array(items, _) = left {
-                    for other in items.iter() {
+                    for other in items {
                         self.never_the_word(of_right, other, at);
                         let of_other = literal(other);
                         self.incomparable("==", (right, of_right), (other, &of_other), at);
@@ -127,10 +127,7 @@ fn are_comparable(sign: &str, a: &str, b: &str) -> bool {
     if a == b {
         return !is_order || ordered(a);
     }
-    let other = match (a, b) {
-        ("text", other) | (other, "text") => other,
-        _ => return false,
-    };
+    let (("text", other) | (other, "text")) = (a, b) else { return false };
     WITH_TEXT.contains(&other) && (!is_order || other == "Date")
 }
 
