@@ -178,7 +178,6 @@ impl Judge for Policies {
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
         let mut rulings = Vec::new();
         let mut to_judge = Vec::new();
-        let touched = plans_of(session, set);
         let whole = match session.whole(set) {
             Ok(whole) => whole,
             Err(error) => {
@@ -186,6 +185,7 @@ impl Judge for Policies {
                 return vec![Ruling::deny("policies", None, reason)];
             }
         };
+        let touched = touched(session, set, whole.as_ref());
         for InForce { source, code, plans } in &self.policies {
             // Where it is not known which plans are touched, every policy has its say.
             let concerns = |names: &BTreeSet<String>| {
@@ -226,6 +226,22 @@ impl Judge for Policies {
         }
         rulings
     }
+}
+
+/// Finds the plans that a set touches; `None` if the title of one cannot be read. What is moved out
+/// of a plan and deleted in the next step is a matter of that plan, too.
+fn touched(
+    session: &Session,
+    set: &ChangeSet,
+    whole: Option<&(Session, ChangeSet)>,
+) -> Option<Touched> {
+    let mut touched = plans_of(session, set)?;
+    if let Some((board, all)) = whole {
+        let of_whole = plans_of(board, all)?;
+        touched.ids.extend(of_whole.ids);
+        touched.titles.extend(of_whole.titles);
+    }
+    Some(touched)
 }
 
 /// The plans that a set touches, by id and by all titles that they have in the run.

@@ -239,3 +239,18 @@ fn what_changed_since_last_time_is_shown_once() {
     place.run(&["--beta", "delta"]).code(0).says(&["too old"]);
     place.run(&["--beta", "delta"]).code(0).says(&["Nothing has changed."]);
 }
+
+#[test]
+fn a_plan_is_guarded_of_what_is_moved_out_of_it_in_a_step_before() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("scripts/policies/kept.rhai", "fn review_change(change, run) { if change.op == \"delete\" { deny(\"nothing is deleted\"); } }");
+    place.file(
+        "planwright.toml",
+        &format!("[policies]\nalways = []\n[plans.\"{PLAN}\"]\npolicies = [\"kept\"]\n"),
+    );
+    let script = of_task("t.move_to_plan(plan(\"Website Relaunch\")); commit(); t.delete();");
+    place.script(&script, &["--beta", "--force"]).code(8).says(&["nothing is deleted"]);
+    let there = "plan(\"Website Relaunch\").tasks[0].delete()";
+    place.script(there, &["--beta", "--force"]).code(0);
+}

@@ -81,7 +81,7 @@ fn what_an_agent_could_do_to_a_board_without_force_is_denied() {
             "for user in board.members { board.unshare_with(user); board.share_with(user); } board.share_with(\"victor@bos.example\"); board.unshare_with(\"mei@bos.example\");".to_owned(),
             "shares a plan",
         ),
-        ("board.title = \"Other\";".to_owned(), "renames or shares a plan"),
+        ("board.title = \"Other\";".to_owned(), "changes a plan"),
         (
             "let t = board.task(\"Ask the landlord about the loading ramp\"); t.assign(\"mei@bos.example\"); t.complete();".to_owned(),
             "gives the task to Mei Tanaka with progress that they have not made",
