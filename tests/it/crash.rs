@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{PLAN, Place, Planner, is_write};
 
 /// How many times it is killed, spread over all its writes and both fates: a few where someone
-/// waits, a hundred in the gate: see `.ci/run`.
+/// waits, fifty in the gate: see `.ci/run`.
 #[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
 fn n_kills() -> usize {
     let asked = std::env::var("PLANWRIGHT_TEST_CRASHES").ok().and_then(|it| it.parse().ok());

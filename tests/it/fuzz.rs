@@ -86,7 +86,7 @@ fn asked(name: &str) -> Option<u64> {
 /// The numbers to make scripts of.
 fn seeds() -> std::ops::Range<u64> {
     let first = asked("PLANWRIGHT_TEST_FUZZ_SEED").unwrap_or(1);
-    let n = asked("PLANWRIGHT_TEST_FUZZ").unwrap_or(150);
+    let n = asked("PLANWRIGHT_TEST_FUZZ").unwrap_or(60);
     println!("{n} of each kind from seed {first}");
     first..first.saturating_add(n)
 }

@@ -14,11 +14,11 @@ use crate::driver::{Dice, Driver};
 use crate::model::{Board, Chance, Ids};
 use crate::support::{Planner, is_write};
 
-/// A thousand in the gate, fewer where someone waits: see `.ci/run`.
+/// Hundreds in the gate, fewer where someone waits: see `.ci/run`.
 #[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
 fn n_kills() -> usize {
     let asked = std::env::var("PLANWRIGHT_TEST_KILLS").ok().and_then(|it| it.parse().ok());
-    asked.unwrap_or(60)
+    asked.unwrap_or(40)
 }
 
 /// What happens to the request at which the run ends, and to all that are on their way.

@@ -24,7 +24,7 @@ fn whole(session: &Session, plan: &PlanId) -> Result<Whole, Failure> {
     Ok((document, previews, shared.iter().map(ToString::to_string).collect()))
 }
 
-/// A thousand in the gate, fewer where someone waits: see `.ci/run`.
+/// Hundreds in the gate, fewer where someone waits: see `.ci/run`.
 #[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
 fn n_sets() -> usize {
     let asked = std::env::var("PLANWRIGHT_TEST_SETS").ok().and_then(|it| it.parse().ok());
