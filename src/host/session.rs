@@ -425,10 +425,10 @@ impl Session {
         real.map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
-    /// Tells whether something was made by an earlier segment.
+    /// Returns whether something was made by an earlier segment.
     #[must_use]
     pub fn is_made_before(&self, id: &str) -> bool {
-        self.state().made.values().any(|it| it == id)
+        self.state().made.values().any(|made| made == id)
     }
 
     /// Applies what is wanted so far, and goes on: what comes then is read anew and is judged
