@@ -239,8 +239,8 @@ impl Draft {
 
     /// Returns the tasks that were there before the run touched them and that it wants to keep.
     pub fn changed_tasks(&self) -> impl Iterator<Item = &Task> {
-        let read = self.tasks.values().filter(|it| it.read.is_some());
-        read.filter_map(|it| it.wanted.as_ref()).map(|it| &it.task)
+        let read = self.tasks.values().filter(|tracked| tracked.read.is_some());
+        read.filter_map(|tracked| tracked.wanted.as_ref()).map(|state| &state.task)
     }
 
     /// Returns the tasks that the run has touched and wants to keep, with what it read of them.

@@ -256,10 +256,10 @@ impl Change {
             return along.chain([self.id().as_str().to_owned()]).collect();
         };
         let labels = before.labels.keys().chain(after.labels.keys());
-        let labels = labels.filter(|it| before.labels.get(it) != after.labels.get(it));
+        let labels = labels.filter(|label| before.labels.get(label) != after.labels.get(label));
         let shares = before.shared_with.symmetric_difference(&after.shared_with);
-        let labels = labels.map(|it| format!("{plan} {it}"));
-        labels.chain(shares.map(|it| format!("{plan} {it}"))).collect()
+        let labels = labels.map(|label| format!("{plan} {label}"));
+        labels.chain(shares.map(|user| format!("{plan} {user}"))).collect()
     }
 
     /// Returns the plan that it touches.

@@ -78,7 +78,7 @@ macro_rules! fields {
                 match name {
                     $($graph => Some(Self::$variant),)*
                     "progress" => Some(Self::PercentComplete),
-                    _ => Self::all().find(|it| it.script_name() == name),
+                    _ => Self::all().find(|field| field.script_name() == name),
                 }
             }
         }

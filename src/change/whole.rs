@@ -31,13 +31,13 @@ impl Step {
         let changes: Vec<Change> = set
             .changes()
             .iter()
-            .map(|it| provisional::with_ids(it, ids))
+            .map(|change| provisional::with_ids(change, ids))
             .collect::<Result<_, _>>()?;
-        let made = changes.iter().filter(|it| it.op() == Op::Create);
+        let made = changes.iter().filter(|change| change.op() == Op::Create);
         Ok(Self {
-            made: made.map(|it| it.id().as_str().to_owned()).collect(),
+            made: made.map(|change| change.id().as_str().to_owned()).collect(),
             wrote: changes.iter().map(Change::id).collect(),
-            took: changes.iter().flat_map(|it| it.takes_along.iter().cloned()).collect(),
+            took: changes.iter().flat_map(|change| change.takes_along.iter().cloned()).collect(),
             set: ChangeSet::in_this_order(changes),
         })
     }
@@ -46,7 +46,7 @@ impl Step {
     pub fn relisted(&self) -> impl Iterator<Item = &PlanId> {
         let lists = |it: &&Change| it.op() != Op::Update || it.moves_to().is_some();
         let changes = self.set.changes().iter().filter(lists);
-        changes.flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten()
+        changes.flat_map(|change| [Some(change.plan()), change.moves_to()]).flatten()
     }
 }
 
@@ -89,8 +89,8 @@ impl Own for Step {
 #[must_use]
 pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
     let mut all: BTreeMap<EntityId, Change> = BTreeMap::new();
-    let earlier = steps.iter().flat_map(|step| step.set.changes()).map(|it| (0, it));
-    for (n, change) in earlier.chain(now.changes().iter().map(|it| (it.n, it))) {
+    let earlier = steps.iter().flat_map(|step| step.set.changes()).map(|change| (0, change));
+    for (n, change) in earlier.chain(now.changes().iter().map(|change| (change.n, change))) {
         let id = change.id();
         let together = match all.remove(&id) {
             None => Some(change.clone()),
@@ -103,7 +103,7 @@ pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
     let order: BTreeMap<EntityId, usize> =
         now.changes().iter().enumerate().map(|(at, it)| (it.id(), at)).collect();
     let mut changes: Vec<Change> = all.into_values().collect();
-    changes.sort_by_key(|it| order.get(&it.id()).map_or(0, |at| at + 1));
+    changes.sort_by_key(|change| order.get(&change.id()).map_or(0, |at| at + 1));
     ChangeSet::in_this_order(changes)
 }
 
@@ -218,7 +218,7 @@ mod tests {
 
     fn of(steps: &[Step], now: Vec<Write>) -> Vec<Write> {
         let now = ChangeSet::numbered(now.into_iter().map(Change::of).collect());
-        whole(steps, &now).changes().iter().map(|it| it.write.clone()).collect()
+        whole(steps, &now).changes().iter().map(|change| change.write.clone()).collect()
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         // Somebody has renamed it since.
         let now = of(&steps, vec![update(plan("theirs", true), plan("ours", true))]);
         let [Write::Plan(edit)] = &now[..] else { panic!() };
-        assert_eq!(edit.before().map(|it| it.title.as_str()), Some("a"));
+        assert_eq!(edit.before().map(|plan| plan.title.as_str()), Some("a"));
         let after = edit.after().unwrap();
         assert_eq!((after.title.as_str(), after.archival.is_archived), ("ours", true));
         let now = of(&steps, vec![update(plan("theirs", true), plan("theirs", false))]);

@@ -34,19 +34,19 @@ pub(crate) struct Resolved {
 }
 
 impl KnownPlans {
-    /// Tells whether names that grant something grant this plan.
+    /// Returns whether names that grant something grant this plan.
     pub(crate) fn grant(&self, names: &BTreeSet<String>, plan: &Plan) -> bool {
         names.contains(plan.id.as_str())
             || names.iter().any(|name| match self.named.get(name) {
                 Some(named) if !named.granted.is_empty() => named.granted.contains(&plan.id),
-                _ => !pick(&[plan], name.trim(), |it| &it.title).is_empty(),
+                _ => !pick(&[plan], name.trim(), |plan| &plan.title).is_empty(),
             })
     }
 
     /// Returns the plans that a name guards.
     #[must_use]
     pub fn guarded(&self, name: &str) -> Option<&BTreeSet<PlanId>> {
-        self.named.get(name).map(|it| &it.guarded)
+        self.named.get(name).map(|named| &named.guarded)
     }
 
     /// Returns the names that are titles, with the plans that have or had them.
@@ -72,7 +72,7 @@ impl Host {
             Ok(_) => Vec::new(),
             Err(error) => return Err(Failure::from(crate::host::Error::from(error))),
         };
-        let plans: Vec<&Plan> = listed.iter().map(|it| &it.value).collect();
+        let plans: Vec<&Plan> = listed.iter().map(|plan| &plan.value).collect();
         let mut now: BTreeMap<String, BTreeSet<PlanId>> = BTreeMap::new();
         for name in &all {
             let mut found = standing_for(name, &plans);
@@ -85,7 +85,7 @@ impl Host {
             }
             now.insert(name.clone(), found);
         }
-        let there: BTreeSet<PlanId> = plans.iter().map(|it| it.id.clone()).collect();
+        let there: BTreeSet<PlanId> = plans.iter().map(|plan| plan.id.clone()).collect();
         let learn = move |named: &mut NamedPlans| {
             for (name, found) in now {
                 let kept = named.entry(name).or_default();
@@ -117,7 +117,8 @@ impl Host {
             }
         };
         let unknown = names.guarded.iter().chain(own).collect::<BTreeSet<_>>().into_iter();
-        let unknown = unknown.filter(|it| named.get(*it).is_none_or(|it| it.guarded.is_empty()));
+        let unknown =
+            unknown.filter(|name| named.get(*name).is_none_or(|found| found.guarded.is_empty()));
         let warnings = unknown.map(|name| nothing_of(name, &plans, me)).collect();
         // Names of an earlier configuration stay in the file, and mean nothing here.
         let named = named.into_iter().filter(|(name, _)| all.contains(name)).collect();
@@ -129,16 +130,16 @@ impl Host {
 fn standing_for(name: &str, plans: &[&Plan]) -> BTreeSet<PlanId> {
     let name = name.trim();
     let by_id: BTreeSet<PlanId> =
-        plans.iter().filter(|it| it.id.as_str() == name).map(|it| it.id.clone()).collect();
+        plans.iter().filter(|plan| plan.id.as_str() == name).map(|plan| plan.id.clone()).collect();
     if !by_id.is_empty() {
         return by_id;
     }
-    pick(plans, name, |it| &it.title).into_iter().map(|it| it.id.clone()).collect()
+    pick(plans, name, |plan| &plan.title).into_iter().map(|plan| plan.id.clone()).collect()
 }
 
 fn nothing_of(name: &str, plans: &[&Plan], me: &User) -> String {
-    let near = similar(name, plans.iter().map(|it| it.title.as_str()));
-    let near: Vec<_> = near.iter().map(|it| format!("`{it}`")).collect();
+    let near = similar(name, plans.iter().map(|plan| plan.title.as_str()));
+    let near: Vec<_> = near.iter().map(|title| format!("`{title}`")).collect();
     let hint = if near.is_empty() {
         String::new()
     } else {

@@ -368,7 +368,7 @@ impl Host {
         if agent.is_none() {
             names.granted.clear();
         }
-        let own = agent.and_then(|it| it.plans.clone()).unwrap_or_default();
+        let own = agent.and_then(|agent| agent.plans.clone()).unwrap_or_default();
         if names.guarded.is_empty() && names.granted.is_empty() && own.is_empty() {
             return Ok(Resolved::default());
         }

@@ -501,7 +501,7 @@ impl Session {
     /// Returns whether something was made by an earlier segment.
     #[must_use]
     pub fn is_made_before(&self, id: &str) -> bool {
-        self.state().made.values().any(|it| it == id)
+        self.state().made.values().any(|made| made == id)
     }
 
     /// Returns this session for the user of another: its errors and its stop are theirs.

@@ -17,8 +17,8 @@ use unicode_security::skeleton;
 pub fn as_read(text: &str) -> String {
     // What is invisible goes first, or it would keep a letter and its accent apart; some of it comes
     // out of the normal form.
-    let visible: String = text.chars().filter(|it| is_visible(*it)).collect();
-    let plain: String = visible.nfkc().filter(|it| is_visible(*it)).map(capital).collect();
+    let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
+    let plain: String = visible.nfkc().filter(|letter| is_visible(*letter)).map(capital).collect();
     // A small letter may look like one that its capital does not: so both are folded.
     let folded = CaseMapper::new().fold_string(&plain);
     let alike: String = skeleton(&folded).collect();

@@ -123,11 +123,11 @@ pub fn keep_titles(
     agent: &str,
     titles: &BTreeMap<&str, &BTreeSet<PlanId>>,
 ) -> Vec<Ruling> {
-    let named = |title: &str| titles.keys().find(|it| as_read(it) == as_read(title));
+    let named = |title: &str| titles.keys().find(|name| as_read(name) == as_read(title));
     let judge = |change: &Change| {
         let Write::Plan(edit) = &change.write else { return None };
         let (before, after) = (edit.before(), edit.after()?);
-        if before.is_some_and(|it| it.title == after.title) {
+        if before.is_some_and(|plan| plan.title == after.title) {
             return None;
         }
         let is_named = |plan: &Plan| {

@@ -286,7 +286,8 @@ fn read(
     };
     // What any two values can be compared by belongs to no type; what replaces one of the language's
     // own functions is described where the language is.
-    let is_of_any = form == Form::Operator && params.first().is_some_and(|it| it.kind == "any");
+    let is_of_any =
+        form == Form::Operator && params.first().is_some_and(|param| param.kind == "any");
     if is_of_any || REPLACED.contains(&full_name) {
         return;
     }

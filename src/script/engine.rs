@@ -42,7 +42,7 @@ pub const MAX_SOURCE: usize = 64 << 10;
 /// How many operations the top levels of all libraries may take that a script is loaded with, and
 /// how long.
 const LOADING_OPERATIONS: u64 = 1_000_000;
-const LOADING_TIME: Duration = Duration::from_secs(5);
+const LOADING_TIME: Duration = Duration::from_secs(10);
 
 /// Builds an engine for compiling: host functions are known but answer "not available".
 ///

@@ -165,7 +165,10 @@ pub(crate) fn first_slip(policy: &Compiled) -> Option<Failure> {
     let mut walk = Walk::new(&script, Role::Policy, None, BTreeMap::new());
     walk.whole();
     let first = *walk.slips.iter().min()?;
-    let found = walk.found.into_iter().find(|it| it.0 == first && it.1 == Severity::Error)?;
+    let found = walk
+        .found
+        .into_iter()
+        .find(|finding| finding.0 == first && finding.1 == Severity::Error)?;
     let (at, _, message, hint) = found;
     Some(Failure {
         code: "policy".into(),

@@ -23,7 +23,7 @@ pub fn foreign(root: &Path) -> Option<Foreign> {
     let walk = walk(root, &mut |_, _| ());
     let files = walk.files.into_values().flatten();
     // What a link leads to counts, and so does the folder in which the link lies.
-    let files = files.flat_map(|it| [it.real, it.place]);
+    let files = files.flat_map(|found| [found.real, found.place]);
     [root.to_owned()]
         .into_iter()
         .chain(walk.folders.into_keys())
@@ -44,7 +44,7 @@ fn whose(_path: &Path) -> Option<&'static str> {
     None
 }
 
-/// Tells why a file is not a user's own, from its owner, its group and its mode.
+/// Returns why a file is not a user's own, from its owner, its group and its mode.
 #[cfg(unix)]
 const fn foreign_to(
     user: u32,

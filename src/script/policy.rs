@@ -76,7 +76,7 @@ impl Policies {
             plans,
         };
         let policies = names.into_iter().map(in_force).collect();
-        let granted = config.agents.values().filter_map(|it| it.plans.as_ref()).flatten();
+        let granted = config.agents.values().filter_map(|agent| agent.plans.as_ref()).flatten();
         let names = PlanNames {
             guarded: config.plans.keys().cloned().collect(),
             granted: granted.cloned().collect(),
@@ -116,20 +116,28 @@ const HOOKS: [&str; 2] = ["review", "review_change"];
 /// Says what is wrong with the functions that judge, if something is.
 pub(crate) fn wrong_hooks(compiled: &Compiled) -> Option<Failure> {
     let file = &compiled.file;
-    let functions = || compiled.ast.iter_functions().filter(|it| !it.name.starts_with("anon$"));
+    let functions =
+        || compiled.ast.iter_functions().filter(|function| !function.name.starts_with("anon$"));
     let refuse = |function: Option<(&str, usize)>, message: String, hint: Option<String>| {
         let body = function.and_then(|(name, n)| {
-            compiled.ast.shared_lib().get_script_fn(name, n).map(|it| it.body.start_position())
+            compiled
+                .ast
+                .shared_lib()
+                .get_script_fn(name, n)
+                .map(|function| function.body.start_position())
         });
         let at = body.and_then(|at| locate(file, at, &compiled.sources));
         Some(Failure { code: "policy".into(), message, hint, at, ..Failure::default() })
     };
-    if let Some(it) = functions().find(|it| HOOKS.contains(&it.name) && it.params.len() != 2) {
+    if let Some(it) = functions().find(|hook| HOOKS.contains(&hook.name) && hook.params.len() != 2)
+    {
         let message = format!("{file}: `{}` takes two parameters, the second is `run`", it.name);
         return refuse(Some((it.name, it.params.len())), message, None);
     }
     // A hook whose name is misspelt would judge nothing, and nobody would know.
-    if let Some(it) = functions().find(|it| !HOOKS.contains(&it.name) && it.access.is_public()) {
+    if let Some(it) =
+        functions().find(|other| !HOOKS.contains(&other.name) && other.access.is_public())
+    {
         let name = it.name;
         let near = did_you_mean(name, HOOKS);
         let private = format!("if it helps the others, write `private fn {name}`");
@@ -251,7 +259,7 @@ struct Touched {
 }
 
 impl Touched {
-    /// Tells whether a name of the configuration stands, or once stood, for one of them.
+    /// Returns whether a name of the configuration stands, or once stood, for one of them.
     fn goes_by(&self, name: &str, known: &KnownPlans) -> bool {
         let guarded = known.guarded(name).into_iter().flatten();
         self.ids.contains(name.trim())
@@ -261,7 +269,7 @@ impl Touched {
 }
 
 /// Finds the plans that a set touches, by both titles where one is renamed; `None` if the title of
-/// one can not be read.
+/// one cannot be read.
 fn plans_of(session: &Session, set: &ChangeSet) -> Option<Touched> {
     let ids: BTreeSet<_> =
         set.changes().iter().flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten().collect();
@@ -270,8 +278,8 @@ fn plans_of(session: &Session, set: &ChangeSet) -> Option<Touched> {
         // What a plan was called in an earlier segment counts, too.
         let earlier = session.segments();
         let earlier = earlier.iter().filter_map(|(then, _)| then.peek_plan(id).ok());
-        titles.extend(earlier.map(|it| as_read(&it.title)));
-        let title = |view| session.seen(view).peek_plan(id).ok().map(|it| as_read(&it.title));
+        titles.extend(earlier.map(|plan| as_read(&plan.title)));
+        let title = |view| session.seen(view).peek_plan(id).ok().map(|plan| as_read(&plan.title));
         let now: Vec<String> = [View::Before, View::After].into_iter().filter_map(title).collect();
         if now.is_empty() {
             return None;

@@ -240,6 +240,26 @@ fn a_worker_has_nothing_but_its_pipes() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A program that is replaced while it runs (an update, a build) still starts what it needs.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_that_was_replaced_still_runs_scripts() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("planwright");
+    std::fs::copy(env!("CARGO_BIN_EXE_planwright"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.env_clear().env("HOME", dir.path()).current_dir(dir.path()).args(["run", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // It waits for its script; by then its file is gone.
+    std::fs::remove_file(&program).unwrap();
+    child.stdin.take().unwrap().write_all(b"print(6 * 7)").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "42\n");
+}
+
 #[test]
 fn the_table_of_attacks_is_what_is_tried() {
     let classes: BTreeMap<&str, (usize, &str)> = BTreeMap::from([

@@ -118,7 +118,7 @@ impl Session {
             None => true,
         };
         let mut theirs: Vec<TaskId> = ids.into_iter().filter(is_theirs).collect();
-        for task in state.draft.touched_states().map(|it| &it.task) {
+        for task in state.draft.touched_states().map(|state| &state.task) {
             if task.assignments.contains_key(&user.id) && !theirs.contains(&task.id) {
                 theirs.push(task.id.clone());
             }

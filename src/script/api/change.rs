@@ -251,7 +251,7 @@ mod functions {
     #[rhai_fn(get = "original", pure)]
     pub fn original(change: &mut ChangeView) -> Dynamic {
         let Some(origin) = &change.origin else { return change.seen(View::Before) };
-        let Some(it) = change.change().filter(|it| it.op() != Op::Create) else {
+        let Some(it) = change.change().filter(|change| change.op() != Op::Create) else {
             return Dynamic::UNIT;
         };
         let id = it.id();
@@ -429,7 +429,7 @@ mod functions {
         let mut things = BTreeSet::new();
         let Some((newest, _)) = changes.parts.last() else { return 0 };
         for (_, change) in changes.all() {
-            things.extend(change.touches().into_iter().map(|it| newest.real(&it).into_owned()));
+            things.extend(change.touches().into_iter().map(|id| newest.real(&id).into_owned()));
         }
         i64::try_from(things.len()).unwrap_or(i64::MAX)
     }

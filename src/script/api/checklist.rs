@@ -17,7 +17,7 @@ pub(crate) struct ChecklistItem {
 }
 
 impl ChecklistItem {
-    /// Tells whether it is the same item as another.
+    /// Returns whether it is the same item as another.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.key == other.key && self.session.real(&self.task) == other.session.real(&other.task)
     }

@@ -68,7 +68,7 @@ impl Sign {
         !matches!(self, Self::Equal | Self::Unequal)
     }
 
-    /// Tells whether it holds of two values that stand in this order; `None` for numbers that
+    /// Returns whether it holds of two values that stand in this order; `None` for numbers that
     /// stand in none.
     fn holds(self, order: Option<Ordering>) -> bool {
         match self {
@@ -140,7 +140,7 @@ fn plain_order(a: &Dynamic, b: &Dynamic) -> Option<Option<Ordering>> {
 
 fn number(value: &Dynamic) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "as the language compares the two")]
-    let of_int = value.as_int().ok().map(|it| it as f64);
+    let of_int = value.as_int().ok().map(|n| n as f64);
     of_int.or_else(|| value.as_float().ok())
 }
 
@@ -156,7 +156,7 @@ fn float_order(a: f64, b: f64) -> Option<Ordering> {
 /// A text or a character as a text.
 fn letters(value: &Dynamic) -> Option<String> {
     let of_char = value.as_char().ok().map(String::from);
-    of_char.or_else(|| value.as_immutable_string_ref().ok().map(|it| it.to_string()))
+    of_char.or_else(|| value.as_immutable_string_ref().ok().map(|text| text.to_string()))
 }
 
 /// A Date stands in an order with another, and with a text that is one.
@@ -166,7 +166,7 @@ fn date_order(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fallible<Opt
     }
     let read = |value: &Dynamic| -> Fallible<Option<Date>> {
         let Ok(text) = value.as_immutable_string_ref() else {
-            return Ok(value.read_lock::<Date>().map(|it| it.clone()));
+            return Ok(value.read_lock::<Date>().map(|date| date.clone()));
         };
         match Date::parse(&text, &run_of(ctx)?.session) {
             Some(date) => Ok(Some(date)),
@@ -188,7 +188,7 @@ fn date_order(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fallible<Opt
     })
 }
 
-/// Tells whether two values are the same; `None` if they are of types that never are.
+/// Returns whether two values are the same; `None` if they are of types that never are.
 fn same(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fallible<Option<bool>> {
     if let (Some(a), Some(b)) = (a.read_lock::<Group>(), b.read_lock::<Group>()) {
         return Ok(Some(a.group.id == b.group.id));
@@ -264,7 +264,7 @@ pub(crate) fn natural_order(
     order.map_or_else(|| refuse(ctx, &message()), Ok)
 }
 
-/// Tells whether two values are the same, as `==` does, whatever they are.
+/// Returns whether two values are the same, as `==` does, whatever they are.
 pub(crate) fn is_same(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fallible<bool> {
     let mut sides = [a.clone(), b.clone()];
     let [a, b] = &mut sides;

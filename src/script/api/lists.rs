@@ -40,7 +40,7 @@ fn ask(ctx: &NativeCallContext, comparer: &FnPtr, a: &Dynamic, b: &Dynamic) -> F
     }
 }
 
-/// Tells whether the second of two items has to stand before the first.
+/// Returns whether the second of two items has to stand before the first.
 fn is_behind(
     ctx: &NativeCallContext,
     comparer: &FnPtr,

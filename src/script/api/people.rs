@@ -44,11 +44,11 @@ impl User {
         }
     }
 
-    /// Tells whether the person has an address, or an id.
+    /// Returns whether the person has an address, or an id.
     pub(crate) fn answers_to(&self, text: &str) -> Fallible<bool> {
         let text = text.trim();
         let has_id = self.id.as_str().eq_ignore_ascii_case(text);
-        Ok(has_id || self.read()?.is_some_and(|it| it.answers_to(text)))
+        Ok(has_id || self.read()?.is_some_and(|user| user.answers_to(text)))
     }
 
     /// Asks the directory. Someone who is not in it has no names, which a skill may pass over;

@@ -26,7 +26,7 @@ impl Plan {
         self.session.plan_field(&self.id, key).or_raise(&self.session)
     }
 
-    /// Tells whether it has a title, or an id.
+    /// Returns whether it has a title, or an id.
     pub(crate) fn goes_by(&self, text: &str) -> Fallible<bool> {
         let text = text.trim();
         let has_id = self.session.real(&self.id).as_str() == text;

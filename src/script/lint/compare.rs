@@ -49,7 +49,7 @@ impl Walk<'_> {
     pub(super) fn switched(&mut self, kind: &Kind, cases: &SwitchCasesCollection, at: Position) {
         if let Kind::Words(words) = kind {
             let known = hashes_of(words);
-            if cases.cases.keys().any(|it| !known.contains(it)) {
+            if cases.cases.keys().any(|case| !known.contains(case)) {
                 let message = "a case of the `switch` never comes".to_owned();
                 self.slip(at, message, Some(one_of(words)));
             }
@@ -74,14 +74,15 @@ impl Walk<'_> {
 
     /// What a property is by its name, where it is not known what it is asked of.
     pub(super) fn by_name(&self, name: &str) -> Kind {
-        let known = KNOWN_BY_NAME.iter().find(|it| it.1 == name && self.role == Role::Policy);
+        let known =
+            KNOWN_BY_NAME.iter().find(|(_, known)| *known == name && self.role == Role::Policy);
         let Some((on, _)) = known else { return Kind::Any };
-        property(on, name).map_or(Kind::Any, |it| Kind::of(&it.returns))
+        property(on, name).map_or(Kind::Any, |member| Kind::of(&member.returns))
     }
 
     fn never_the_word(&mut self, kind: &Kind, other: &Expr, at: Position) {
         let (Kind::Words(words), Expr::StringConstant(text, _)) = (kind, other) else { return };
-        if !words.iter().any(|it| it == text.as_str()) {
+        if !words.iter().any(|word| word == text.as_str()) {
             let near = did_you_mean(text, words.iter().map(String::as_str));
             self.slip(at, format!("it is never `{text}`"), near.or_else(|| Some(one_of(words))));
         }
@@ -113,7 +114,7 @@ impl Walk<'_> {
     }
 }
 
-/// Tells whether two types can be compared; what is not known can.
+/// Returns whether two types can be compared; what is not known can.
 fn are_comparable(sign: &str, a: &str, b: &str) -> bool {
     let is_order = sign != "==" && sign != "!=";
     let is_number = |it: &str| it == "int" || it == "float";
@@ -153,22 +154,22 @@ pub(super) fn one(kind: &str) -> String {
 }
 
 fn one_of(words: &[String]) -> String {
-    let words: Vec<_> = words.iter().map(|it| format!("`{it}`")).collect();
+    let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
     format!("it is one of {}", words.join(", "))
 }
 
 /// What the engine makes of words as cases of a `switch`: it keeps no more of them than this.
 fn hashes_of(words: &[String]) -> BTreeSet<u64> {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    let cases: Vec<_> = words.iter().map(|it| format!("{it:?} => 0")).collect();
+    let cases: Vec<_> = words.iter().map(|word| format!("{word:?} => 0")).collect();
     let engine = ENGINE.get_or_init(|| {
         let mut engine = Engine::new_raw();
         engine.set_optimization_level(rhai::OptimizationLevel::None);
         engine
     });
     let ast = engine.compile(format!("switch 0 {{ {} }}", cases.join(", "))).unwrap_or_default();
-    let hashes = ast.statements().iter().filter_map(|it| match it {
-        Stmt::Switch(it, _) => Some(it.1.cases.keys().copied().collect::<Vec<_>>()),
+    let hashes = ast.statements().iter().filter_map(|statement| match statement {
+        Stmt::Switch(over, _) => Some(over.1.cases.keys().copied().collect::<Vec<_>>()),
         _ => None,
     });
     hashes.flatten().collect()

@@ -45,9 +45,17 @@ pub fn walls() -> Result<Walls, Failure> {
     walls
 }
 
-/// Returns the program to start.
+/// Returns the program to start: the very one that runs here, also where a newer one has taken its
+/// place in the meantime, which may speak otherwise.
 pub(super) fn program() -> std::io::Result<PathBuf> {
-    PROGRAM.get().map_or_else(std::env::current_exe, |program| Ok(program.clone()))
+    if let Some(program) = PROGRAM.get() {
+        return Ok(program.clone());
+    }
+    let running = std::path::Path::new("/proc/self/exe");
+    if cfg!(target_os = "linux") && running.exists() {
+        return Ok(running.to_owned());
+    }
+    std::env::current_exe()
 }
 
 /// Starts workers before they are needed; that it fails is told when they are.
