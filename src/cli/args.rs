@@ -192,7 +192,7 @@ pub(crate) enum Command {
     Config(config::ConfigCommand),
     /// Serve the embedded Planner to other programs
     Emulator(emulator::EmulatorArgs),
-    /// Run scripts that are told to it on a pipe: the other end of `run --isolate`
+    /// Run scripts that are told to it on a pipe: the process in which every script runs
     #[command(hide = true)]
     Worker,
     /// Print completions for a shell
