@@ -58,7 +58,7 @@ pub enum Access {
     Usual,
 }
 
-/// What is wrong with a folder that is to be its owner's alone.
+/// A fault of a folder that is to be its owner's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
     /// It is another user's.

@@ -95,7 +95,7 @@ pub struct Machine {
     conflicts: u64,
 }
 
-/// What has come of the requests of one level.
+/// The outcome of the requests of one level.
 #[derive(Debug, Clone, Copy, Default)]
 struct Level {
     is_open: bool,

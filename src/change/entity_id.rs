@@ -1,4 +1,4 @@
-//! What a change is about: an entity of any kind, by its id.
+//! The id of an entity of any kind: the subject of a change.
 
 use std::fmt;
 

@@ -78,7 +78,7 @@ pub struct Saved {
     pub force: bool,
     /// The changes.
     pub change_set: ChangeSet,
-    /// What they were decided on, each read with the digest of its answer.
+    /// The reads that the changes were decided on, each with the digest of its answer.
     pub reads: Vec<(Read, String)>,
     /// `sha256:…` over everything else; the name of the set in the journal.
     pub digest: String,

@@ -115,9 +115,7 @@ impl Ui {
 
     /// Prints the answer as JSON.
     pub(crate) fn json_value(&self, value: &impl Serialize) {
-        let text = json_safe(&serde_json::to_string_pretty(value).unwrap_or_default());
-        let mut out = io::stdout();
-        self.keep(writeln!(out, "{text}").and_then(|()| out.flush()));
+        self.json_text(&serde_json::to_string_pretty(value).unwrap_or_default());
     }
 
     /// Prints a report as JSON, unless asked for the whole of it no larger than anyone reads.
@@ -125,9 +123,12 @@ impl Ui {
         if self.full {
             return self.json_value(report);
         }
-        let text = report_text(&serde_json::to_value(report).unwrap_or_default());
+        self.json_text(&report_text(&serde_json::to_value(report).unwrap_or_default()));
+    }
+
+    fn json_text(&self, text: &str) {
         let mut out = io::stdout();
-        self.keep(writeln!(out, "{}", json_safe(&text)).and_then(|()| out.flush()));
+        self.keep(writeln!(out, "{}", json_safe(text)).and_then(|()| out.flush()));
     }
 
     /// Remembers that a part of the answer was lost. A reader that has had enough is no error:

@@ -39,6 +39,9 @@ mod saved;
 mod settle;
 mod validate;
 
+/// How many rulings the journal keeps of a run.
+const KEPT_RULINGS: usize = 200;
+
 /// What drafts: a script, or the body of a command.
 pub trait Program: Send + Sync {
     /// Reads through the session, records wishes there, returns a result as data. It runs again
@@ -537,7 +540,7 @@ impl Run<'_> {
         self.report.verdicts = reviewed.rulings().to_vec();
         self.show(reviewed.set(), Some(reviewed));
         if let Some(record) = self.record.as_mut() {
-            let kept: Vec<_> = self.report.verdicts.iter().take(200).collect();
+            let kept: Vec<_> = self.report.verdicts.iter().take(KEPT_RULINGS).collect();
             record.rulings = serde_json::to_value(kept).unwrap_or_default();
         }
     }

@@ -78,7 +78,7 @@ pub struct Facts {
     pub wishes: usize,
     /// How many bytes of text its edits may add.
     pub edit_bytes: usize,
-    /// What Planner takes (rule R10).
+    /// The limits of Planner (rule R10).
     pub limits: Limits,
     /// Whether it is a session in another process.
     pub remote: bool,

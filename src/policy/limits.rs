@@ -1,6 +1,6 @@
-//! What Planner takes (rule R10), checked when an edit is recorded and again when it is judged: what
-//! it would refuse never enters a draft. Only what an edit changes is looked at: what is on the
-//! board already, Planner has accepted.
+//! The limits of Planner (rule R10), checked when an edit is recorded and again when it is judged:
+//! a value that Planner would refuse never enters a draft. Only the values that an edit changes are
+//! checked: those on the board already, Planner has accepted.
 
 use crate::model::limits::Limits;
 use crate::model::{Task, TaskDetails};

@@ -11,7 +11,7 @@ use crate::host::Failure;
 use crate::script::engine::Kind;
 use crate::script::worker::{Worker, give_back, take};
 
-/// What is compiled.
+/// A script's text, with all that it may import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Source {
     /// What it is there for.
@@ -24,7 +24,7 @@ pub(crate) struct Source {
     pub(crate) libraries: BTreeMap<String, String>,
 }
 
-/// What compiling tells of a script.
+/// The facts about a script that compiling it brings out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Outline {
     /// The libraries that it imports, directly or not.

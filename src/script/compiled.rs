@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use rhai::{AST, Dynamic, EvalAltResult, Scope};
 use serde_json::Value;
 
-use crate::host::{Failure, Session, on_large_stack};
+use crate::host::{Failure, Session};
 use crate::script::api::Run;
 use crate::script::budget::{Budget, Meter};
 use crate::script::check::{InPlace, in_place_call, nesting};
@@ -49,23 +49,9 @@ impl Compiled {
         Ok(compiled)
     }
 
-    /// Compiles a script in which these constants are known.
-    ///
-    /// Compiles on a thread of its own: deep source needs a large stack.
+    /// Compiles a script in which these constants are known; on a thread with a large stack, which
+    /// deep source needs.
     pub(crate) fn new(
-        kind: Kind,
-        file: &str,
-        text: &str,
-        libraries: &Arc<BTreeMap<String, String>>,
-        constants: &Scope<'static>,
-    ) -> Result<Self, Failure> {
-        let (file, text) = (file.to_owned(), text.to_owned());
-        let (libraries, constants) = (Arc::clone(libraries), constants.clone());
-        let compile = move || Self::here(kind, &file, &text, &libraries, &constants);
-        on_large_stack("planwright-compile", compile)?
-    }
-
-    fn here(
         kind: Kind,
         file: &str,
         text: &str,

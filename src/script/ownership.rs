@@ -1,5 +1,5 @@
-//! Whose a workspace is. What stands in it decides what agents may do, so one that somebody else
-//! can write is theirs to set: a `planwright.toml` planted in a folder above switches policies off.
+//! Whose a workspace is. Its files decide what agents may do: a `planwright.toml` that somebody else
+//! plants in a folder above would switch policies off.
 //!
 //! As Git does with its repositories, a workspace is taken only if it belongs to the user, or to the
 //! administrator of the system, and nobody else may write it; a person can trust another.
@@ -22,7 +22,7 @@ pub struct Foreign {
 pub fn foreign(root: &Path) -> Option<Foreign> {
     let walk = walk(root, &mut |_, _| ());
     let files = walk.files.into_values().flatten();
-    // What a link leads to counts, and so does the folder in which the link lies.
+    // Both the target of a link and the folder in which the link lies count.
     let files = files.flat_map(|found| [found.real, found.place]);
     [root.to_owned()]
         .into_iter()

@@ -217,7 +217,7 @@ impl Judge for Policies {
             }
         }
         let mut left = to_judge.as_slice();
-        while let Some(((source, _), others)) = left.split_first() {
+        while !left.is_empty() {
             let mut n_heard = 0;
             let judged = self.ask(left, session, (set, start, whole.as_ref()), |given| {
                 n_heard += 1;
@@ -226,11 +226,13 @@ impl Judge for Policies {
             let Err(failure) = judged else { break };
             left = left.get(n_heard..).unwrap_or_default();
             // R7: the one that did not get to its end denies. The others judge all the same.
-            let source = left.first().map_or(*source, |(source, _)| source);
+            let (source, others) = match left.split_first() {
+                Some(((source, _), others)) => (*source, others),
+                None => ("policies", left),
+            };
             let reason = format!("the policy failed: {}", failure.message);
             rulings.push(Ruling::deny(source, None, reason));
-            left = left.get(1..).unwrap_or_default();
-            let _the_rest = others;
+            left = others;
         }
         rulings
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::host::{Failure, Program, Session};
+use crate::host::{Failure, Program, Session, on_large_stack};
 use crate::script::budget::Budget;
 use crate::script::code::{Code, Source};
 use crate::script::compiled::{Compiled, run};
@@ -74,7 +74,8 @@ impl Skill {
     ) -> Result<Arc<dyn Program>, Failure> {
         let (kind, libraries) = (Kind::Skill, BTreeMap::new());
         let source = Source { kind, file: file.to_owned(), text: text.to_owned(), libraries };
-        let (skill, params) = (Compiled::of(&source)?, Value::Object(params));
+        let skill = on_large_stack("planwright-compile", move || Compiled::of(&source))??;
+        let params = Value::Object(params);
         Ok(Arc::new(move |session: &Session| run(&skill, &params, budget, session, None)))
     }
 

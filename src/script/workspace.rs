@@ -69,9 +69,9 @@ pub enum WorkspaceError {
     /// There is more than any workspace should have; from here on nothing was read.
     #[error("the workspace has more than {limit} {what}: `{}` and what comes after it is left out", .path.display())]
     TooMuch {
-        /// What was left out first.
+        /// The first entry that was left out.
         path: PathBuf,
-        /// Of what there is too much.
+        /// The thing counted: "entries".
         what: &'static str,
         /// How much there may be.
         limit: u64,

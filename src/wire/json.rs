@@ -1,8 +1,8 @@
 //! The JSON of answers, decoded straight into types.
 //!
-//! A service may answer anything, and as a tree of values seven bytes of JSON take a few hundred of memory. So an
-//! answer stays text until the type that is wanted reads it; what that passes over costs
-//! nothing, and what it keeps is counted while it is read.
+//! A service may answer anything, and as a tree of values seven bytes of JSON take a few hundred of
+//! memory. So an answer stays text until the type that is wanted reads it: parts that the type skips
+//! cost nothing, and parts that it keeps are counted while they are read.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 /// The most members of a map in an entity: many times what Planner allows anywhere.
 pub(crate) const MAX_MEMBERS: usize = 1000;
-/// What a member or an element counts for when an answer is weighed, in bytes: about what it takes
-/// once it is decoded, beyond its text.
+/// The weight of a member or an element, in bytes: about the memory it takes once it is decoded,
+/// beyond its text.
 const MEMBER: usize = 32;
 
 /// An answer that is JSON, not decoded yet.

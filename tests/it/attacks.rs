@@ -202,7 +202,7 @@ fn a_long_report_says_what_it_leaves_out() {
     assert_eq!(whole["changes"].as_array().unwrap().len(), 1600);
 }
 
-/// What is left of a worker once it is confined, as Linux tells it.
+/// The rights and limits of a confined worker, as Linux reports them.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_worker_has_nothing_but_its_pipes() {

@@ -344,10 +344,8 @@ impl View<'_> {
                 if report.count(ChangeStatus::Unknown) > 0
                     && report.count(ChangeStatus::Applied) == 0 =>
             {
-                {
-                    let were = if n == 1 { "was" } else { "were" };
-                    (RED, format!("It is not known whether {} {were} written.", count(n, "change")))
-                }
+                let were = if n == 1 { "was" } else { "were" };
+                (RED, format!("It is not known whether {} {were} written.", count(n, "change")))
             }
             Status::Partial => {
                 let applied = report.count(ChangeStatus::Applied);

@@ -37,12 +37,12 @@ impl Host {
         let parent = RunId::parse(&saved.run_id).ok();
         let origin = Origin { parent, takes_up, ..Origin::default() };
         let grounds = Grounds::of_saved(saved.reads);
-        self.apply_on(origin, start, saved.change_set, Err(grounds)).await
+        self.apply_on(origin, start, saved.change_set, None, Some(grounds)).await
     }
 
     /// Applies a set that was drafted by looking at the board, as `start` says.
     pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
-        self.apply_on(Origin::default(), start, set, Ok(None)).await
+        self.apply_on(Origin::default(), start, set, None, None).await
     }
 
     /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
@@ -54,16 +54,17 @@ impl Host {
         set: ChangeSet,
         drafted_in: Option<&Session>,
     ) -> Finished {
-        self.apply_on(origin, start, set, Ok(drafted_in)).await
+        self.apply_on(origin, start, set, drafted_in, None).await
     }
 
-    /// Applies a set that was decided on in a session, or on `grounds` that were saved.
+    /// Applies a set that was drafted in a session, or decided on saved grounds.
     async fn apply_on(
         &self,
         origin: Origin,
         start: Start,
         set: ChangeSet,
-        decided: Result<Option<&Session>, Grounds>,
+        drafted_in: Option<&Session>,
+        grounds: Option<Grounds>,
     ) -> Finished {
         let mut run = match self.open(start).await {
             Ok(run) => run,
@@ -74,13 +75,7 @@ impl Host {
             run.fail(failure);
             return run.finish().await;
         }
-        let drafted_in = match decided {
-            Ok(drafted_in) => drafted_in,
-            Err(grounds) => {
-                run.grounds.push(grounds);
-                None
-            }
-        };
+        run.grounds.extend(grounds);
         run.apply_loaded(set, drafted_in).await;
         run.finish().await
     }

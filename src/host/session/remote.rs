@@ -38,17 +38,16 @@ pub(crate) struct Start {
     edit_bytes: usize,
     limits: Limits,
     view: View,
-    /// What is drafted already.
+    /// The changes that are drafted already.
     drafted: ChangeSet,
     counts: Counts,
     /// What provisional ids of earlier segments have become.
     made: BTreeMap<String, String>,
-    /// What was read already of what the program is about, and details that it would take for
-    /// empty.
+    /// The entities that were read already, and details that the program would take for empty.
     known: Known,
 }
 
-/// What was given so far: provisional ids, keys of checklist items, random numbers.
+/// How many were handed out so far: provisional ids, keys of checklist items, random numbers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Counts {
     created: usize,
@@ -148,7 +147,7 @@ fn session_asking(start: Start, segment: usize, host: &HostLink) -> Session {
         beta: start.beta,
         // What may not be seen does not arrive there.
         scope: None,
-        named: std::sync::Arc::default(),
+        named: Arc::default(),
         reads: start.reads,
         wishes: start.wishes,
         edit_bytes: start.edit_bytes,

@@ -1,4 +1,5 @@
-//! What lives on from line to line, in the process that runs them: variables, functions and imports.
+//! The variables, functions and imports that live on from line to line, in the process that runs
+//! the lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -28,32 +29,32 @@ pub(crate) struct LineOrder {
     pub(crate) text: String,
     /// The libraries that can be imported, by path.
     pub(crate) libraries: BTreeMap<String, String>,
-    /// What earlier lines have imported: alias and path.
+    /// The libraries that earlier lines have imported: alias and path.
     pub(crate) imports: BTreeMap<String, String>,
     /// The plans that have been given a name since the last line.
     pub(crate) plans: BTreeMap<String, PlanId>,
-    /// What is the last result by now, if that came from elsewhere.
+    /// The last result, if it came from elsewhere than a line.
     pub(crate) last: Option<Value>,
 }
 
 /// The result of a line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Lined {
-    /// What it came to.
+    /// Its value as it is shown, or why it failed.
     pub(crate) result: Result<Shown, Failure>,
-    /// What is known of the variables, by name.
+    /// The kinds of the variables, by name.
     pub(crate) kinds: BTreeMap<String, Known>,
     /// The names of the functions that lines have made.
     pub(crate) functions: BTreeSet<String>,
-    /// What it has imported: alias and path.
+    /// The libraries it has imported: alias and path.
     pub(crate) imports: BTreeMap<String, String>,
-    /// The libraries that this leads to.
+    /// The libraries that those import in turn.
     pub(crate) used: BTreeSet<String>,
-    /// Whether it came to something.
+    /// Whether it has a value.
     pub(crate) has_value: bool,
 }
 
-/// What lives on from line to line.
+/// The variables and functions of all lines so far.
 #[derive(Debug)]
 pub(crate) struct Variables {
     scope: Scope<'static>,
@@ -95,7 +96,7 @@ impl Variables {
             self.scope.rewind(before);
         }
         self.tidy_up();
-        // What lives on counts for the lines to come.
+        // Memory that stays held counts for the lines to come.
         self.held += held_by_this_thread() - held;
         let known = |(name, _, value): (&str, bool, &Dynamic)| (name.to_owned(), Known::of(value));
         let named = self.functions.iter_functions().map(|function| function.name.to_owned());
@@ -172,7 +173,7 @@ impl Variables {
     }
 }
 
-/// A value, with what led to it.
+/// A value, the imports of its line, and the libraries that those use.
 type Evaluated = (Dynamic, BTreeMap<String, String>, BTreeSet<String>);
 
 /// Returns whether a line compiles with what it may import.

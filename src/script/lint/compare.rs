@@ -72,7 +72,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What a property is by its name, where it is not known what it is asked of.
+    /// Returns the kind of a property by its name alone, where its owner is not known.
     pub(super) fn by_name(&self, name: &str) -> Kind {
         let known =
             KNOWN_BY_NAME.iter().find(|(_, known)| *known == name && self.role == Role::Policy);
@@ -132,7 +132,7 @@ fn are_comparable(sign: &str, a: &str, b: &str) -> bool {
     WITH_TEXT.contains(&other) && (!is_order || other == "Date")
 }
 
-/// What is known of a literal.
+/// Returns the kind of a literal.
 fn literal(expression: &Expr) -> Kind {
     let name = match expression {
         Expr::BoolConstant(..) => "true or false",
@@ -158,7 +158,7 @@ fn one_of(words: &[String]) -> String {
     format!("it is one of {}", words.join(", "))
 }
 
-/// What the engine makes of words as cases of a `switch`: it keeps no more of them than this.
+/// Returns the hashes of words as cases of a `switch`: the engine keeps nothing else of them.
 fn hashes_of(words: &[String]) -> BTreeSet<u64> {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     let cases: Vec<_> = words.iter().map(|word| format!("{word:?} => 0")).collect();

@@ -1,4 +1,5 @@
-//! What a worker gives up before it sees a script: files, network, processes, memory.
+//! The walls around a worker, put up before it sees a script: no files, network or processes, and a
+//! limit on memory.
 //!
 //! Each wall stands only where the system has it, and none is relied on alone: the script engine
 //! reaches nothing of all this by itself. What is refused is an error to whoever tries, not the end
@@ -66,7 +67,7 @@ pub(super) fn confine_rest(mut walls: Walls) -> Walls {
 }
 
 /// The address space of a worker, in bytes: its stack of 256 MiB, all it may hold, and what the
-/// system's allocator sets aside.
+/// system's allocator sets aside. (Cores are off in every process of the program.)
 #[cfg(unix)]
 const ADDRESS_SPACE: u64 = 2 << 30;
 
@@ -78,10 +79,9 @@ fn limits() {
         let _kept = setrlimit(what, Rlimit { current: Some(most), maximum: Some(most) });
     };
     set(Resource::As, ADDRESS_SPACE);
-    set(Resource::Core, 0);
     set(Resource::Fsize, 0);
     set(Resource::Nproc, 0);
-    // What is open stays so; nothing else can be opened, not even in the place of one that is closed.
+    // Open files stay open; no other can be opened, not even in the place of one that is closed.
     set(Resource::Nofile, 0);
 }
 
@@ -92,11 +92,8 @@ fn limits() {}
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the system call has no safe form")]
 fn close_inherited() {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     // SAFETY: nothing in this process has opened anything yet but the three that stay.
     let _older_kernel = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
-    // Nobody of the same user looks into it, and it leaves no core behind.
-    let _kept = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -129,7 +126,7 @@ fn forbid_files() -> Walls {
     Walls::default()
 }
 
-/// What a computation asks of the kernel: memory, locks, the two pipes, and its own end.
+/// The system calls of a computation: memory, locks, the two pipes, and its own end.
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ALLOWED: &[libc::c_long] = &[
     libc::SYS_read,

@@ -1,4 +1,4 @@
-//! What the host and a worker say to each other. A frame is its length, four bytes, the lowest
+//! The messages between the host and a worker. A frame is its length, four bytes, the lowest
 //! first, and JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ use crate::script::worker::confine::Walls;
 /// The largest frame: a list of a plan as full as it can be takes a tenth.
 const MAX_FRAME: usize = 16 << 20;
 
-/// What the host says.
+/// A message of the host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
     /// Compile this; it gets the next number, from 0.
@@ -42,13 +42,13 @@ pub(super) enum Order {
     Judge { case: Case, run: RunStart, policies: Vec<(usize, String)>, budget: Budget },
     /// Play a test of a file, by its number.
     Play { at: usize, test: String, start: Start },
-    /// What was asked for.
+    /// The answer to a query.
     Answer(Answer),
-    /// What came of something on the stage of a test.
+    /// The outcome of a call on the stage of a test.
     Staged(Result<Value, Failure>),
 }
 
-/// What a worker says.
+/// A message of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Word {
     /// It is ready, behind these walls.
@@ -78,7 +78,7 @@ pub(super) enum Word {
 /// Lines that were run, by file.
 pub(super) type Lines = BTreeMap<String, BTreeSet<usize>>;
 
-/// What a test does on its stage.
+/// A call of a test on its stage.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Call {
     Seed(Map<String, Value>),

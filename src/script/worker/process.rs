@@ -30,7 +30,7 @@ use crate::script::worker::{COMMAND, OUT_OF_MEMORY};
 
 /// How long compiling may take; nothing interrupts it but the end of its process.
 const COMPILING: Duration = Duration::from_secs(10);
-/// What the process may take beyond its budget of computing before it is ended from here.
+/// How long the process may go on beyond its budget of computing before the host ends it.
 const GRACE: Duration = Duration::from_secs(1);
 /// How often the host looks up while it waits.
 const LOOK: Duration = Duration::from_millis(20);
@@ -43,7 +43,7 @@ pub(crate) struct Worker {
     /// To the thread that writes: the worker need not read, and nobody here waits for it.
     orders: SyncSender<Vec<u8>>,
     words: Receiver<Word>,
-    /// What it has compiled, in the order of the numbers.
+    /// The scripts that it has compiled, in the order of their numbers.
     compiled: Vec<(Arc<Source>, Outline)>,
     walls: Option<Walls>,
     kind: Option<Kind>,
@@ -55,7 +55,7 @@ pub(crate) struct Worker {
 /// A worker's process, where it listens and where it speaks.
 type Ends = (Option<Child>, Box<dyn Write + Send>, Box<dyn Read + Send>);
 
-/// What comes after a word.
+/// The host's reaction to a word.
 enum Next<T> {
     /// It waits for this.
     Say(Box<Order>),
@@ -232,7 +232,7 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if let Some(reason) = stop.and_then(Stop::reason) {
-                // What is run for a person at a prompt is asked to stop, and may say that it has.
+                // A person's line is asked to stop, so that its variables live on.
                 if !matches!(order, Order::Line { .. }) || stopping > GRACE {
                     return Err(stopped(&reason));
                 }
@@ -494,7 +494,7 @@ impl Worker {
             Word::Query(0, ask) => Ok(Next::answer(session.answer_remote(&ask))),
             Word::Stage(call) => {
                 let outcome = perform(stage, *call);
-                // What is looked at next is read from the stage as it is then.
+                // The next read sees the stage as it is then.
                 session.forget();
                 Ok(Next::Say(Box::new(Order::Staged(outcome))))
             }

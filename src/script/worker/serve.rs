@@ -22,7 +22,7 @@ use crate::script::worker::confine::{Walls, confine_files, confine_rest};
 use crate::script::worker::frame::{Order, Word, receive, send};
 use crate::script::worker::stage::RemoteStage;
 
-/// Both ends of what the host holds.
+/// The worker's ends of both pipes to the host.
 pub(super) struct Pipe {
     orders: Receiver<Order>,
     words: Box<dyn Write + Send>,
@@ -46,7 +46,7 @@ type Running = Arc<Mutex<Option<Arc<Stop>>>>;
 /// Serves on standard input and output, behind all walls that the system has.
 #[must_use]
 pub fn serve() -> ExitCode {
-    // What is forbidden here is forbidden to the threads that are made afterwards.
+    // Threads inherit what is forbidden to the one that makes them.
     let walls = confine_files();
     let rest = || confine_rest(walls);
     if serve_on(Box::new(io::stdin()), Box::new(io::stdout()), rest) {
