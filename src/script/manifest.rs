@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::host::Failure;
 use crate::script::api::is_date_only;
 
+/// How many parameters a hint names.
+const LISTED: usize = 20;
+
 /// The manifest of a skill (design.md section 4).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Manifest {
@@ -190,10 +193,10 @@ impl Manifest {
         };
         for (name, text) in given {
             let Some(param) = params.get(name) else {
-                let near = crate::host::error::nearest(name, params.keys().map(String::as_str));
-                let hint = match near.as_slice() {
+                let known = params.keys().map(String::as_str).take(LISTED);
+                let hint = match known.collect::<Vec<_>>().as_slice() {
                     [] => "it has no parameters".to_owned(),
-                    names => format!("it has: {}", names.join(", ")),
+                    known => format!("it has: {}", known.join(", ")),
                 };
                 return Err(bad(format!("there is no parameter `{name}`"), Some(hint)));
             };

@@ -55,6 +55,26 @@ fn a_new_skill_can_be_checked_tested_and_run_at_once() {
 }
 
 #[test]
+fn a_folder_of_scripts_becomes_a_workspace_and_keeps_its_policy() {
+    let place = Place::embedded();
+    let policy = place.path().join("scripts/policies/agent_rules.rhai");
+    std::fs::create_dir_all(policy.parent().unwrap()).unwrap();
+    let own = "fn review(changes, run) { }";
+    std::fs::write(&policy, own).unwrap();
+    let made = place.run(&["skill", "new", "due_soon"]).code(0);
+    assert!(!made.stdout.contains("agent_rules"), "{}", made.stdout);
+    assert_eq!(std::fs::read_to_string(&policy).unwrap(), own);
+    place.run(&["run", "due_soon", "--dry-run"]).code(0);
+}
+
+#[test]
+fn the_parameters_of_a_skill_are_named_to_whoever_misspells_one() {
+    let place = Place::embedded();
+    let wrong = ["run", "capture_action_item", "-p", "title=x", "-p", "nope=1"];
+    place.run(&wrong).code(1).says(&["no parameter `nope`", "department", "title"]);
+}
+
+#[test]
 fn the_help_of_run_shows_what_the_skill_takes() {
     let place = Place::embedded();
     let help = place.run(&["run", "morning_triage", "--help"]).code(0).stdout;

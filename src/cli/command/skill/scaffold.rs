@@ -39,9 +39,12 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, Command
     let mut files: Vec<(PathBuf, String)> = Vec::new();
     if is_new {
         files.push((CONFIG_FILE.into(), CONFIG.to_owned()));
-        let shipped = Workspace::shipped();
-        let policy = shipped.policies.get("agent_rules").cloned().unwrap_or_default();
-        files.push(("scripts/policies/agent_rules.rhai".into(), policy));
+        // A folder of scripts without a planwright.toml, such as Planwright's own sources, keeps the
+        // policy that it has.
+        if !root.join(POLICY).exists() {
+            let policy = Workspace::shipped().policies.get("agent_rules").cloned();
+            files.push((POLICY.into(), policy.unwrap_or_default()));
+        }
     }
     for (path, text) in [
         (format!("scripts/skills/{name}.rhai"), SKILL),
@@ -85,6 +88,8 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
     }
     files::write(path, text, Access::Usual)
 }
+
+const POLICY: &str = "scripts/policies/agent_rules.rhai";
 
 const CONFIG: &str = "\
 # A Planwright workspace. Everything has a default.
