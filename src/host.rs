@@ -28,7 +28,7 @@ pub use error::Error;
 pub use named_plans::KnownPlans;
 pub use open_draft::{Choice, OpenDraft};
 pub use progress::{Progress, Watch};
-pub use recover::{Decisions, StateFolder};
+pub use recover::{Decisions, StateFolder, candidates};
 pub use report::{ChangeReport, Failure, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, PlanNames, Program, Start};
 pub use session::{Column, NewItem, NewTask, Session, View};

@@ -10,7 +10,7 @@ pub mod outcome;
 pub(crate) mod probe;
 pub(crate) mod request;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub(crate) struct Unsettled {
     pub(crate) attempt: u32,
     /// The moment at which it was about to be sent, by the service's clock.
     pub(crate) since: Timestamp,
+    /// The entities of which a person says that it has not made them; `None` if nobody has said anything.
+    pub(crate) ruled_out: Option<BTreeSet<String>>,
 }
 
 /// What came of a round.
@@ -332,8 +334,11 @@ impl Work<'_> {
         let lost = steps.iter().filter_map(|no| {
             let mut known = self.machine.change_of(*no).same_name.clone();
             known.extend(own.iter().cloned());
+            let ruled_out = self.unsettled(*no).and_then(|it| it.ruled_out.clone());
+            let is_denied = ruled_out.is_some();
+            known.extend(ruled_out.into_iter().flatten());
             let (job, since) = (self.machine.job(*no)?.0, self.since(*no)?);
-            Some(Lost { no: *no, job, since, known })
+            Some(Lost { no: *no, job, since, known, is_denied })
         });
         let lost: Vec<Lost> = lost.collect();
         let (client, actor) = (self.driver.client.clone(), self.driver.actor.clone());
@@ -348,9 +353,13 @@ impl Work<'_> {
     }
 
     fn since(&self, no: StepNo) -> Option<Timestamp> {
+        self.sent_at.get(&no).copied().or(self.unsettled(no).map(|it| it.since))
+    }
+
+    /// Returns the attempt of an earlier run that a request settles.
+    fn unsettled(&self, no: StepNo) -> Option<&Unsettled> {
         let (n, part) = self.machine.step(no);
-        let of = self.driver.settles.and_then(|all| all.get(&(n, part.to_string())));
-        self.sent_at.get(&no).copied().or(of.map(|it| it.since))
+        self.driver.settles?.get(&(n, part.to_string()))
     }
 
     // What comes back

@@ -6,4 +6,4 @@ pub(crate) mod resume;
 pub mod undo;
 
 pub use record::StateFolder;
-pub use resume::Decisions;
+pub use resume::{Decisions, candidates};

@@ -112,6 +112,14 @@ impl Truth {
         }
     }
 
+    /// Returns whether a run has asked for what a field holds now.
+    fn seems_written(&self, run: usize, id: &str, field: &str) -> bool {
+        let Some((_, value, _)) = self.now(id, field) else { return false };
+        let asked = format!("\"{field}\":{value}");
+        let mut sent = self.sent.iter().filter(|(by, _)| *by == run);
+        sent.any(|(_, text)| text.contains(id) && text.contains(&asked))
+    }
+
     /// No decision is applied that rests on what was not so any more when it was validated.
     pub(super) fn check_facts(&mut self, run: usize, sent: &Sent) {
         let mut first = false;
@@ -138,8 +146,9 @@ impl Truth {
         let own = |id: &str| self.commits.iter().any(|it| it.by == By::Run(run) && it.id == id);
         for fact in self.facts.get(&run).into_iter().flatten() {
             let held = match fact {
-                // What was decided on it is written.
-                Fact::Field(id, ..) if own(id) => true,
+                // What was decided on it is written, or seems so: somebody else has set the same
+                // while the answer was lost, and nobody can tell.
+                Fact::Field(id, field, _) if own(id) || self.seems_written(run, id, field) => true,
                 Fact::Field(id, field, value) => {
                     let key = (id.clone(), (*field).to_owned());
                     let all = self.values.get(&key).map(Vec::as_slice).unwrap_or_default();

@@ -294,6 +294,49 @@ fn what_is_parked_is_settled_by_a_person() {
     }
 }
 
+/// 8: a decision counts for what was shown. A request that was still under way when somebody looked
+/// was sent again, and its task was there twice.
+#[test]
+fn what_came_to_be_after_a_person_looked_is_shown_to_them() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", SOON);
+    let done = AtomicUsize::new(0);
+    planner.on_request(move |emulator, exchange| {
+        let is_create = exchange.method == "POST" && exchange.path.ends_with("/planner/tasks");
+        if is_create && done.fetch_add(1, Ordering::SeqCst) == 0 {
+            let mut other = exchange.body.clone().unwrap();
+            other["priority"] = json!(9);
+            send(emulator, ROOK, "POST", "/planner/tasks", &other);
+            let rules = json!([{ "method": "POST", "nth": 1, "action": { "drop_before": true } }]);
+            emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
+        }
+    });
+    let script = format!(
+        "plan(\"{PLAN}\").create_task(#{{ title: \"Late\", bucket: \"Inbox\", priority: 1 }});"
+    );
+    let report = place.script(&script, &["--json"]).code(8).json();
+    planner.on_request(|_, _| {});
+    planner.faults(&json!([]));
+    let run = report["run_id"].as_str().unwrap();
+    let other = planner.task("Late")["id"].clone();
+    assert_eq!(report["changes"][0]["candidates"], json!([other]), "{report:#}");
+    // Now the request arrives.
+    let (plan, bucket) = (planner.plan_id(), planner.task("Late")["bucketId"].clone());
+    let body = json!({ "planId": plan, "bucketId": bucket, "title": "Late", "priority": 1 });
+    let late = planner.create(ROOK, "/planner/tasks", &body)["id"].clone();
+    let tasks = || {
+        let tasks = planner.get(&format!("/planner/plans/{plan}/tasks"));
+        tasks["value"].as_array().unwrap().iter().filter(|task| task["title"] == "Late").count()
+    };
+    let again = place.run(&["resume", run, "--not-made=1", "--json"]).code(8).json();
+    assert_eq!(again["changes"][0]["candidates"], json!([late]), "{again:#}");
+    assert_eq!(tasks(), 2);
+    // It was somebody else's, too.
+    place.run(&["resume", run, "--not-made=1"]).code(0);
+    assert_eq!(tasks(), 3);
+}
+
 /// 6: two undos at once made a deleted task twice.
 #[test]
 fn two_undos_at_once_take_back_once() {

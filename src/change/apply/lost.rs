@@ -47,8 +47,11 @@ pub struct Lost {
     pub job: Job,
     /// The moment at which it was about to be sent, by the service's clock.
     pub since: Timestamp,
-    /// The ids of what had the same name before.
+    /// The ids of what had the same name before, and of what a person has ruled out.
     pub known: BTreeSet<String>,
+    /// True if a person says that nothing was made: what fits all the same is shown to them, since it may have
+    /// come to be after they looked.
+    pub is_denied: bool,
 }
 
 /// Something on the board that a lost create may have made.
@@ -179,8 +182,9 @@ impl Candidate {
 /// known to have made are left out before.
 #[must_use]
 pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Vec<(StepNo, Match)> {
-    let mut open: Vec<(&Lost, Vec<(Field, Value)>)> =
-        lost.iter().map(|it| (it, it.job.fields())).collect();
+    type Open<'a> = Vec<(&'a Lost, Vec<(Field, Value)>)>;
+    let all = lost.iter().map(|lost| (lost, lost.job.fields()));
+    let (denied, mut open): (Open<'_>, Open<'_>) = all.partition(|(lost, _)| lost.is_denied);
     // What says more about itself chooses first: a create of a title alone would take anything.
     open.sort_by_key(|(it, fields)| (std::cmp::Reverse(fields.len()), it.no));
     let mut free: Vec<&Candidate> = candidates.iter().collect();
@@ -210,7 +214,7 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
             }
         }
     }
-    for (lost, fields) in open {
+    for (lost, fields) in open.into_iter().chain(denied) {
         // One that equals it in everything and seems a little too old is for a person, too.
         let is_near = |it: &&&Candidate| {
             it.can_be(lost, actor)

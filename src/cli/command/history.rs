@@ -14,7 +14,7 @@ use crate::cli::files::{self, Access};
 use crate::cli::render::table::{Column, show_list};
 use crate::cli::render::text::{count, shortened, visible};
 use crate::cli::settings;
-use crate::host::{Decisions, Failure, Start};
+use crate::host::{Decisions, Failure, Start, candidates};
 use crate::journal::{Journal, Purpose, Run, Standing, Verification};
 use crate::model::time::day_of_moment;
 
@@ -259,14 +259,6 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, CommandError> {
         }
     }
     Ok(Exit::Done)
-}
-
-/// Returns what a change that is parked could be, as the run's report has it.
-fn candidates(run: &Run, n: usize) -> Vec<String> {
-    let changes = run.finish.as_ref().and_then(|it| it.report["changes"].as_array());
-    let change = changes.into_iter().flatten().find(|it| it["n"] == n);
-    let ids = change.and_then(|it| it["candidates"].as_array()).into_iter().flatten();
-    ids.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn run_json(run: &Run) -> Value {

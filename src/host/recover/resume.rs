@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::change::apply::step::target;
 use crate::change::apply::{Doubt, Ledger, Part, PartState, Resend, Target, left_of};
@@ -32,7 +33,7 @@ const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 pub struct Decisions {
     /// The ids of what was created, by the number of the change.
     pub made: BTreeMap<usize, String>,
-    /// The changes whose entities were not created.
+    /// The changes that have created none of the entities that were shown to the person.
     pub not_made: BTreeSet<usize>,
 }
 
@@ -97,8 +98,9 @@ impl Host {
         .await
     }
 
-    /// Carries on a run, given by its id or the beginning of it. What a person has `decided` of its
-    /// creates is taken for true.
+    /// Carries on a run, given by its id or the beginning of it. What a person has `decided` about its
+    /// creates counts for what was shown to them: a request that is still under way may create an
+    /// entity after they have looked.
     ///
     /// # Errors
     /// There is no such run, it is at work, it was taken back, it is another's or on another
@@ -144,7 +146,8 @@ impl Host {
                 move || state_folder.open()
             })
             .await?;
-            self.decide_creates(&mut restored, decided, &Claims::new(journal.into())).await?;
+            let claims = Claims::new(journal.into());
+            self.decide_creates(&mut restored, decided, &chain, &claims).await?;
         }
         let root = &chain[0].start;
         start.skill.clone_from(&root.skill);
@@ -181,11 +184,12 @@ impl Host {
         Ok(finished)
     }
 
-    /// Takes what a person says of creates in doubt for true.
+    /// Enters the decisions of a person about creates in doubt.
     async fn decide_creates(
         &self,
         restored: &mut Restored,
         decided: Decisions,
+        chain: &[Run],
         claims: &Claims,
     ) -> Result<(), Failure> {
         let made = decided.made.into_iter().map(|(n, id)| (n, Some(id)));
@@ -217,26 +221,27 @@ impl Host {
             }
         }
         for (key, change, of, id) in creates.into_values() {
-            let outcome = if id.is_some() { Outcome::Applied } else { Outcome::Refused };
+            let Some(id) = id else {
+                if let Some(of) = restored.unsettled.get_mut(&key) {
+                    let shown = chain.iter().flat_map(|run| candidates(run, change.n));
+                    of.ruled_out = Some(shown.collect());
+                }
+                continue;
+            };
             let settled = Settled {
                 step: of.step.clone(),
                 attempt: of.attempt,
-                outcome,
+                outcome: Outcome::Applied,
                 status: None,
-                entity_id: id.clone(),
+                entity_id: Some(id.clone()),
                 etag: None,
                 service_request_id: None,
                 message: Some("decided by a person".to_owned()),
             };
             claims.settle(vec![(of.run, settled)], self.clock.now()).await?;
             restored.unsettled.remove(&key);
-            match id {
-                Some(id) => {
-                    restored.ledger.enter_id(change.id().to_string(), id);
-                    restored.ledger.enter(&change, &Part::Itself, PartState::Written);
-                }
-                None => restored.ledger.clear(&change, &Part::Itself),
-            }
+            restored.ledger.enter_id(change.id().to_string(), id);
+            restored.ledger.enter(&change, &Part::Itself, PartState::Written);
         }
         Ok(())
     }
@@ -348,6 +353,7 @@ impl Restored {
                     step: intent.step.clone(),
                     attempt: intent.attempt,
                     since: attempt.at.checked_sub(ahead).unwrap_or(attempt.at),
+                    ruled_out: None,
                 };
                 self.unsettled.insert((change.n, intent.step.step.clone()), of);
             }
@@ -438,6 +444,15 @@ impl Restored {
             _ => Vec::new(),
         }
     }
+}
+
+/// Returns the ids of what a change that is parked may have created, as the run's report has them.
+#[must_use]
+pub fn candidates(run: &Run, n: usize) -> Vec<String> {
+    let changes = run.finish.as_ref().and_then(|finish| finish.report["changes"].as_array());
+    let change = changes.into_iter().flatten().find(|change| change["n"] == n);
+    let ids = change.and_then(|change| change["candidates"].as_array()).into_iter().flatten();
+    ids.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Returns a run and those that have carried it on, in the order in which they began.

@@ -44,6 +44,7 @@ fn lost(no: usize, says: (u8, u8, bool), known: &[&str]) -> Lost {
         job: Job::CreateTask(Box::new(task("new", says))),
         since: at(SENT),
         known: known.iter().map(|id| (*id).to_owned()).collect(),
+        is_denied: false,
     }
 }
 

@@ -350,6 +350,7 @@ pub(in crate::change::apply) fn simulate(
                             job: machine.job(*no).unwrap().0,
                             since: Timestamp::UNIX_EPOCH,
                             known: machine.ids().values().cloned().collect(),
+                            is_denied: false,
                         })
                         .collect();
                     let candidates: Vec<Candidate> = model.candidates();
