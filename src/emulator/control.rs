@@ -6,24 +6,25 @@
 //!
 //! Start at [`Panel`], which holds the state, and `routes`, which lists the addresses.
 
-mod editor;
 mod faults;
+pub(super) mod in_process;
 mod lag;
 mod log;
-mod panel;
+mod outside_edits;
 mod routes;
 mod rule;
+mod switches;
 mod throttle;
 
-pub use editor::Edits;
-pub(crate) use editor::change;
 pub use faults::Fired;
 pub use lag::Lag;
 pub use log::{Logged, Origin};
+pub use outside_edits::Edits;
+pub(crate) use outside_edits::change;
 pub use rule::{Action, Edit, FaultRule, InvalidRule};
 pub use throttle::Throttle;
 
-pub(crate) use editor::carry_out;
 pub(crate) use lag::Replica;
-pub(crate) use panel::Panel;
+pub(crate) use outside_edits::carry_out;
 pub(crate) use routes::{answer, is_control};
+pub(crate) use switches::Panel;

@@ -5,10 +5,10 @@
 //! it, so that counts, completion and history are what they would be had they worked.
 
 mod day;
-mod format;
-mod plant;
-mod spot;
+mod load;
+mod location;
+mod schema;
 
-pub use spot::SeedError;
+pub use location::SeedError;
 
-pub(crate) use plant::plant;
+pub(crate) use load::plant;

@@ -14,24 +14,24 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::emulator::access::Access;
-use crate::emulator::answer::{self, Answer};
-use crate::emulator::batch;
-use crate::emulator::call::Call;
 use crate::emulator::control::{self, Action, FaultRule, Lag, Logged, Origin, Panel};
 use crate::emulator::demo;
-use crate::emulator::directory;
-use crate::emulator::fault::Fault;
-use crate::emulator::handle;
-use crate::emulator::history;
-use crate::emulator::id::{self, Ids};
-use crate::emulator::limits::Limits;
-use crate::emulator::moment;
-use crate::emulator::reply::{Fate, Reply};
-use crate::emulator::request::Request;
-use crate::emulator::route::{self, Route};
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::directory;
+use crate::emulator::entity::limits::Limits;
+use crate::emulator::http::access::Access;
+use crate::emulator::http::batch;
+use crate::emulator::http::delivery::{Fate, Reply};
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::handle;
+use crate::emulator::http::request::Request;
+use crate::emulator::http::response::{self, Answer};
+use crate::emulator::http::route::{self, Route};
 use crate::emulator::seed::{self, SeedError};
 use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
+use crate::emulator::state::history;
+use crate::emulator::state::id::{self, Ids};
+use crate::emulator::state::timestamp;
 use crate::emulator::store::{Error, Storage, Store};
 use crate::model::time::Clock;
 
@@ -230,7 +230,7 @@ impl Emulator {
         if origin != Origin::Editor || route::is_write(&request.method) {
             let entry = Logged {
                 by: origin,
-                at: moment::format(self.shared.options.clock.now()),
+                at: timestamp::format(self.shared.options.clock.now()),
                 method: request.method.to_string(),
                 path: request.target().to_owned(),
                 if_match: request.header("if-match").map(str::to_owned),
@@ -315,7 +315,7 @@ impl Emulator {
     }
 
     fn finish(&self, request: &Request, result: Result<Answer, Fault>) -> Response<Vec<u8>> {
-        answer::finish(request, self.shared.options.clock.now(), result)
+        response::finish(request, self.shared.options.clock.now(), result)
     }
 
     fn call<'a>(&'a self, conn: &'a Connection, caller: Caller, beta: bool) -> Call<'a> {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::emulator::control::log::Origin;
 use crate::emulator::control::rule::{Action, FaultRule};
-use crate::emulator::id;
+use crate::emulator::state::id;
 
 /// A rule and what became of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]

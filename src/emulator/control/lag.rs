@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::emulator::object::Kind;
+use crate::emulator::state::object::Kind;
 
 /// The longest lag, in milliseconds.
 const MAX_MS: u64 = 24 * 3600 * 1000;

@@ -6,13 +6,13 @@ use axum::http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::emulator::answer::Answer;
-use crate::emulator::control::editor::Edits;
 use crate::emulator::control::lag::Lag;
+use crate::emulator::control::outside_edits::Edits;
 use crate::emulator::control::rule::FaultRule;
 use crate::emulator::control::throttle::Throttle;
-use crate::emulator::fault::Fault;
-use crate::emulator::request::Request;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::Request;
+use crate::emulator::http::response::Answer;
 use crate::emulator::service::Emulator;
 use crate::emulator::sign_in::DeviceCodes;
 use crate::emulator::store::Error;

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::emulator::moment;
+use crate::emulator::state::timestamp;
 use crate::model::time::{day_of_moment, moment_of_day};
 
 /// The farthest relative day, a century.
@@ -26,7 +26,7 @@ impl Day {
             let days: i64 = count.parse().ok().filter(|_| has_sign)?;
             return (-MAX_DAYS..=MAX_DAYS).contains(&days).then_some(Self::Relative(days));
         }
-        if let Some(moment) = moment::parse(text) {
+        if let Some(moment) = timestamp::parse(text) {
             return Some(Self::Fixed(moment));
         }
         moment_of_day(text.parse::<Date>().ok()?).map(Self::Fixed)

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use crate::emulator::directory;
-use crate::emulator::fault::Fault;
-use crate::emulator::request::Request;
+use crate::emulator::entity::directory;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::Request;
 use crate::emulator::sign_in::token::{self, CLIENT};
 
 /// What precedes the principal name in the emulator's own tokens.

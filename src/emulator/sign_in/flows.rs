@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
 
-use crate::emulator::answer::Answer;
-use crate::emulator::directory;
-use crate::emulator::id;
+use crate::emulator::entity::directory;
+use crate::emulator::http::response::Answer;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::caller::Caller;
 use crate::emulator::sign_in::endpoints::Visit;
@@ -18,6 +17,7 @@ use crate::emulator::sign_in::grant::{self, Grant, Kind, State};
 use crate::emulator::sign_in::refusal::{Refusal, Stop};
 use crate::emulator::sign_in::scope;
 use crate::emulator::sign_in::token::{self, TENANT};
+use crate::emulator::state::id;
 
 pub(crate) const GRANT_TYPES: [&str; 4] =
     ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE];

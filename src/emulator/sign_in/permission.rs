@@ -4,8 +4,8 @@
 
 use axum::http::Method;
 
-use crate::emulator::fault::Fault;
-use crate::emulator::route::{Route, Who};
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::route::{Route, Who};
 use crate::emulator::sign_in::caller::Caller;
 
 /// One row of the tables: any of the names suffices.

@@ -5,10 +5,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::emulator::answer::Answer;
-use crate::emulator::fault::Fault;
-use crate::emulator::moment;
-use crate::emulator::request::Request;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::Request;
+use crate::emulator::http::response::Answer;
+use crate::emulator::state::timestamp;
 
 /// Why a sign-in did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Refusal {
     }
 
     pub(crate) fn answer(&self, request: &Request, now: Timestamp) -> Answer {
-        let timestamp = format!("{}Z", moment::seconds(now).replace('T', " "));
+        let timestamp = format!("{}Z", timestamp::seconds(now).replace('T', " "));
         let correlation = request.header("client-request-id").unwrap_or(&request.id);
         let description = self.description();
         let status = if self.error == "invalid_client" { 401 } else { 400 };

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::emulator::fault::Fault;
+use crate::emulator::http::graph_error::Fault;
 use crate::emulator::sign_in::caller::Caller;
 
 /// The client of those who do not say which one they use.

@@ -1,0 +1,6 @@
+//! Bodies: what may be written and how it merges, and how objects are shown.
+
+pub(super) mod open_type;
+pub(super) mod patch;
+pub(super) mod schema;
+pub(super) mod view;

@@ -1,0 +1,314 @@
+//! Open types: maps whose keys a client chooses, and which PATCH merges and never replaces.
+//!
+//! planner-api.md section 5: the typed entries of assignments, checklists and references, the
+//! booleans of applied categories and shared users, the labels of a plan, the hints by assignee.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+
+use crate::emulator::body::patch;
+use crate::emulator::body::schema::{self, EntryType, Keys, Rule};
+use crate::emulator::entity::call::Call;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::changes;
+use crate::emulator::state::id;
+use crate::emulator::state::order_hint;
+
+/// The characters of a URL that a property name may not contain, `%` apart (5.4).
+const ENCODED: [(char, &str); 4] = [('.', "%2E"), (':', "%3A"), ('@', "%40"), ('#', "%23")];
+
+/// The property that is merged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) entity: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) rule: Rule,
+}
+
+impl Target<'_> {
+    /// Merges the entries of a body into the present ones and returns the paths that changed.
+    pub(crate) fn merge(
+        &self,
+        call: &Call<'_>,
+        present: &mut Map<String, Value>,
+        entries: &Map<String, Value>,
+    ) -> Result<Vec<String>, Fault> {
+        let mut changed = Vec::new();
+        for (raw, value) in entries.iter().filter(|(raw, _)| !schema::is_annotation(raw)) {
+            let key = self.key(call, raw)?;
+            match self.rule {
+                Rule::Entries(entry) => match value {
+                    Value::Null => {
+                        if present.shift_remove(&*key).is_some() {
+                            changed.push(changes::path(&[self.name, &key]));
+                        }
+                    }
+                    Value::Object(members) => {
+                        changed.extend(self.entry(call, entry, present, &key, members)?);
+                    }
+                    _ => return Err(patch::wrong_type(self.name)),
+                },
+                _ => {
+                    if self.scalar(present, &key, value)? {
+                        changed.push(changes::path(&[self.name, &key]));
+                    }
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    fn key<'k>(&self, call: &Call<'_>, raw: &'k str) -> Result<Cow<'k, str>, Fault> {
+        let keys = keys_of(self.rule);
+        let key = normalise(call, keys, raw);
+        let valid = match keys {
+            Keys::Any => !key.is_empty(),
+            Keys::User => id::guid(&key).is_some(),
+            Keys::Category => is_category(&key),
+            Keys::Url => !key.is_empty() && !key.contains(ENCODED.map(|(raw, _)| raw)),
+        };
+        if valid {
+            return Ok(key);
+        }
+        Err(Fault::bad_request(format!(
+            "The property name '{raw}' is invalid; property names of '{}' must not be empty nor \
+             contain any of the reserved characters ':', '.', '@', '#' where they are not part of \
+             an identifier.",
+            self.name
+        )))
+    }
+
+    /// Sets a flag, label or hint; says whether anything changed.
+    fn scalar(
+        &self,
+        present: &mut Map<String, Value>,
+        key: &str,
+        value: &Value,
+    ) -> Result<bool, Fault> {
+        let new = match (self.rule, value) {
+            (Rule::Flags(_), Value::Bool(false) | Value::Null) => {
+                return Ok(present.shift_remove(key).is_some());
+            }
+            (Rule::Flags(_), Value::Bool(true))
+            | (Rule::Labels, Value::String(_) | Value::Null) => value.clone(),
+            (Rule::Hints, Value::String(text)) => {
+                Value::String(order_hint::resolve(text).ok_or_else(|| Fault::hint(text))?)
+            }
+            (Rule::Hints, Value::Null) => return Err(Fault::null_field(self.entity, self.name)),
+            _ => return Err(patch::wrong_type(self.name)),
+        };
+        if present.get(key) == Some(&new) {
+            return Ok(false);
+        }
+        present.insert(key.to_owned(), new);
+        Ok(true)
+    }
+
+    /// Adds an entry, or merges into the one with its key (5.2).
+    fn entry(
+        &self,
+        call: &Call<'_>,
+        entry: &'static EntryType,
+        present: &mut Map<String, Value>,
+        key: &str,
+        members: &Map<String, Value>,
+    ) -> Result<Vec<String>, Fault> {
+        check_type(entry, self.name, members)?;
+        let old = present.get(key).and_then(Value::as_object);
+        if old.is_none() {
+            if entry.keys == Keys::Url && !is_url(key) {
+                return Err(Fault::invalid(format_args!("The reference '{key}' is not a URL.")));
+            }
+            if let Some(name) = entry.required.filter(|name| !members.contains_key(*name)) {
+                return Err(Fault::null_field(self.entity, name));
+            }
+        }
+        let mut new = old.cloned().unwrap_or_else(|| blank(call, entry));
+        let mut changed = Vec::new();
+        for (name, value) in members.iter().filter(|(name, _)| !schema::is_annotation(name)) {
+            let member = schema::find(entry.members, name)
+                .ok_or_else(|| patch::unknown(entry.name, name))?;
+            if matches!(member.rule, Rule::ReadOnly) {
+                if new.get(name) != Some(value) {
+                    return Err(Fault::read_only(self.entity, name));
+                }
+                continue;
+            }
+            let value = patch::read(call, self.entity, "", name, member.rule, value)?;
+            if new.get(name) != Some(&value) {
+                new.insert(name.clone(), value);
+                changed.push(changes::path(&[self.name, key, name]));
+            }
+        }
+        if old.is_none() {
+            changed = vec![changes::path(&[self.name, key])];
+        }
+        if entry.signed && !changed.is_empty() {
+            new.insert("lastModifiedDateTime".to_owned(), call.moment());
+            new.insert("lastModifiedBy".to_owned(), call.user());
+        }
+        if !changed.is_empty() {
+            present.insert(key.to_owned(), Value::Object(new));
+        }
+        Ok(changed)
+    }
+}
+
+/// The paths that a body sets inside an open type.
+pub(crate) fn touched(
+    call: &Call<'_>,
+    name: &str,
+    rule: Rule,
+    entries: &Map<String, Value>,
+) -> Vec<String> {
+    let mut paths = Vec::new();
+    for (raw, value) in entries.iter().filter(|(raw, _)| !schema::is_annotation(raw)) {
+        let key = normalise(call, keys_of(rule), raw);
+        match (rule, value) {
+            (Rule::Entries(_), Value::Object(members)) => paths.extend(
+                members
+                    .keys()
+                    .filter(|member| !schema::is_annotation(member))
+                    .map(|member| changes::path(&[name, &key, member])),
+            ),
+            _ => paths.push(changes::path(&[name, &key])),
+        }
+    }
+    paths
+}
+
+fn keys_of(rule: Rule) -> Keys {
+    match rule {
+        Rule::Entries(entry) => entry.keys,
+        Rule::Flags(keys) => keys,
+        Rule::Labels => Keys::Category,
+        Rule::Hints => Keys::User,
+        _ => Keys::Any,
+    }
+}
+
+/// Users are compared without case, and `me` is the caller (1.4, 5.3); other keys are exact.
+fn normalise<'k>(call: &Call<'_>, keys: Keys, raw: &'k str) -> Cow<'k, str> {
+    match keys {
+        Keys::User if raw == "me" && !call.is_app => Cow::Owned(call.caller.clone()),
+        Keys::User => Cow::Owned(raw.to_lowercase()),
+        Keys::Category | Keys::Any | Keys::Url => Cow::Borrowed(raw),
+    }
+}
+
+/// A value must name its type and set at least one member (5.1).
+fn check_type(
+    entry: &EntryType,
+    container: &str,
+    members: &Map<String, Value>,
+) -> Result<(), Fault> {
+    let named = members.get("@odata.type").and_then(Value::as_str);
+    let named =
+        named.and_then(|name| name.trim_start_matches('#').strip_prefix("microsoft.graph."));
+    if named != Some(entry.name) {
+        return Err(Fault::invalid(format_args!(
+            "Values of '{container}' must have '@odata.type' set to '#microsoft.graph.{}'.",
+            entry.name
+        )));
+    }
+    if members.keys().all(|name| schema::is_annotation(name)) {
+        return Err(Fault::invalid(format_args!(
+            "Values of '{container}' must contain at least one property."
+        )));
+    }
+    Ok(())
+}
+
+/// A new entry before the client's members, in the order in which it is answered (13.7, 13.8).
+fn blank(call: &Call<'_>, entry: &EntryType) -> Map<String, Value> {
+    let mut members = match entry.keys {
+        Keys::User => json!({
+            "assignedDateTime": call.moment(),
+            "orderHint": call.default_hint(),
+            "assignedBy": call.actor(),
+        }),
+        Keys::Url => json!({
+            "alias": null,
+            "type": null,
+            "previewPriority": call.default_hint(),
+            "lastModifiedDateTime": null,
+            "lastModifiedBy": null,
+        }),
+        Keys::Any | Keys::Category => json!({
+            "isChecked": false,
+            "title": null,
+            "orderHint": call.default_hint(),
+            "lastModifiedDateTime": null,
+            "lastModifiedBy": null,
+        }),
+    };
+    let mut new = Map::new();
+    new.insert("@odata.type".to_owned(), format!("#microsoft.graph.{}", entry.name).into());
+    if let Some(members) = members.as_object_mut() {
+        new.append(members);
+    }
+    new
+}
+
+/// `category1` to `category25` (1.9).
+fn is_category(key: &str) -> bool {
+    let digits = key.strip_prefix("category").filter(|digits| !digits.starts_with(['0', '+']));
+    digits.and_then(|digits| digits.parse().ok()).is_some_and(|at: u8| (1..=25).contains(&at))
+}
+
+/// The key of a reference to a URL (5.4).
+pub(crate) fn encode_url(url: &str) -> String {
+    let mut key = url.replace('%', "%25");
+    for (plain, code) in ENCODED {
+        key = key.replace(plain, code);
+    }
+    key
+}
+
+/// Says whether the URL that a key encodes has one of the two schemes (5.4).
+fn is_url(key: &str) -> bool {
+    let mut url = key.to_owned();
+    for (plain, code) in ENCODED {
+        url = url.replace(code, &plain.to_string());
+        url = url.replace(&code.to_lowercase(), &plain.to_string());
+    }
+    let url = url.to_lowercase();
+    ["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_category, is_url};
+
+    #[test]
+    fn twenty_five_categories_exist() {
+        for (key, expected) in [
+            ("category1", true),
+            ("category25", true),
+            ("category26", false),
+            ("category0", false),
+            ("category01", false),
+            ("category+1", false),
+            ("category", false),
+            ("Category1", false),
+            ("label1", false),
+        ] {
+            assert_eq!(is_category(key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn reference_keys_encode_web_addresses() {
+        for (key, expected) in [
+            ("https%3A//wiki%2Eexample%2Eorg/a%2Eb?x=1%23top", true),
+            ("http%3a//u%40files%2eexample%2eorg/100%2525%2Edocx", true),
+            ("https%3A//", false),
+            ("ftp%3A//files%2Eexample%2Eorg", false),
+            ("https%3A%2F%2Fwiki%2Eexample%2Eorg", false),
+            ("notes", false),
+        ] {
+            assert_eq!(is_url(key), expected, "{key}");
+        }
+    }
+}

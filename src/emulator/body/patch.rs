@@ -1,0 +1,171 @@
+//! Bodies of writes: what they set, whether that collides, and how it is applied.
+//!
+//! planner-api.md sections 2.4, 3.4, 5 and 6.3. Both POST and PATCH come here: a POST is a patch
+//! of the default document. What follows from a change (counts, completion, access) is computed
+//! by the entity afterwards.
+
+use serde_json::{Map, Value};
+
+use crate::emulator::body::open_type;
+use crate::emulator::body::schema::{self, Rule};
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::notes;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::changes;
+use crate::emulator::state::id;
+use crate::emulator::state::object::{self, Kind, Object};
+use crate::emulator::state::order_hint;
+use crate::emulator::state::timestamp;
+
+/// `plannerPreviewType` (1.7).
+const PREVIEW_TYPES: [&str; 5] =
+    ["automatic", "noPreview", "checklist", "description", "reference"];
+
+/// Refuses a body that sets a field which changed after the version the client saw (3.4).
+///
+/// Works on the raw body, because a conflict is reported before a mistake in the body (2.8).
+pub(crate) fn check_collisions(
+    call: &Call<'_>,
+    object: &Object,
+    seen: u64,
+    body: &Map<String, Value>,
+) -> Result<(), Fault> {
+    if seen == object.version {
+        return Ok(());
+    }
+    let mut paths = touched(call, object.kind, body);
+    if call.beta && object.kind == Kind::Task {
+        // Writable in the beta only.
+        let names = ["planId", "recurrence"].into_iter().filter(|name| body.contains_key(*name));
+        paths.extend(names.map(|name| changes::path(&[name])));
+    }
+    if call.beta && object.kind == Kind::TaskDetails {
+        paths.extend(notes::touched(body));
+    }
+    let collides = paths.iter().any(|path| object.changes.collides(path, seen));
+    if collides { Err(Fault::conflict()) } else { Ok(()) }
+}
+
+/// The paths that a body sets.
+fn touched(call: &Call<'_>, kind: Kind, body: &Map<String, Value>) -> Vec<String> {
+    let mut paths = Vec::new();
+    for (name, value) in body.iter().filter(|(name, _)| !schema::is_annotation(name)) {
+        let Some(property) = schema::find(schema::properties(kind), name) else { continue };
+        match (property.rule, value) {
+            (Rule::ReadOnly, _) => (),
+            (
+                Rule::Flags(_) | Rule::Hints | Rule::Labels | Rule::Entries(_),
+                Value::Object(entries),
+            ) => paths.extend(open_type::touched(call, name, property.rule, entries)),
+            _ => paths.push(changes::path(&[name])),
+        }
+    }
+    paths
+}
+
+/// Applies a body to a document and returns the paths that really changed.
+///
+/// # Errors
+///
+/// 400 for anything the tables of section 1 do not allow, 403 for a move to another plan.
+pub(crate) fn apply(
+    call: &Call<'_>,
+    object: &mut Object,
+    body: &Map<String, Value>,
+) -> Result<Vec<String>, Fault> {
+    let kind = object.kind;
+    let mut changed = Vec::new();
+    for (name, value) in body.iter().filter(|(name, _)| !schema::is_annotation(name)) {
+        let Some(property) = schema::find(schema::properties(kind), name) else {
+            return Err(unknown(&format!("planner{}", kind.token()), name));
+        };
+        let present = object.doc.get(name).unwrap_or(&Value::Null);
+        let new = match property.rule {
+            Rule::ReadOnly if present == value => continue,
+            // Moving between plans exists in beta only (14).
+            Rule::ReadOnly if (kind, property.name) == (Kind::Task, "planId") => {
+                return Err(Fault::forbidden_or_missing());
+            }
+            Rule::ReadOnly => return Err(Fault::read_only(kind.entity(), name)),
+            Rule::Flags(_) | Rule::Hints | Rule::Labels | Rule::Entries(_) => {
+                let (Value::Object(entries), Some(Value::Object(present))) =
+                    (value, object.doc.get_mut(name))
+                else {
+                    return Err(wrong_type(name));
+                };
+                let target = open_type::Target { entity: kind.entity(), name, rule: property.rule };
+                changed.extend(target.merge(call, present, entries)?);
+                continue;
+            }
+            rule => read(call, kind.entity(), &object.plan, name, rule, value)?,
+        };
+        if *present != new {
+            object.doc.insert(name.clone(), new);
+            changed.push(changes::path(&[name]));
+        }
+    }
+    Ok(changed)
+}
+
+/// Reads the value of a property that is not an open type.
+pub(crate) fn read(
+    call: &Call<'_>,
+    entity: &str,
+    plan: &str,
+    name: &str,
+    rule: Rule,
+    value: &Value,
+) -> Result<Value, Fault> {
+    let schema = |reason| Err(Fault::schema(entity, name, reason));
+    let null = || Err(Fault::null_field(entity, name));
+    Ok(match (rule, value) {
+        (Rule::OptionalText | Rule::Moment | Rule::Bucket, Value::Null) => Value::Null,
+        (Rule::Description, Value::Null) => Value::String(String::new()),
+        (Rule::Whole { default: Some(default), .. }, Value::Null) => Value::from(default),
+        (_, Value::Null) => return null(),
+        (Rule::Text, Value::String(text)) if text.is_empty() => {
+            return schema("The value must not be empty.");
+        }
+        (Rule::Text | Rule::OptionalText | Rule::Description, Value::String(_))
+        | (Rule::Boolean, Value::Bool(_)) => value.clone(),
+        (Rule::Whole { min, max, .. }, Value::Number(_)) => match value.as_i64() {
+            Some(number) if (min..=max).contains(&number) => value.clone(),
+            Some(_) => return schema("The value is out of range."),
+            None => return Err(wrong_type(name)),
+        },
+        (Rule::Moment, Value::String(text)) => match timestamp::parse(text) {
+            Some(moment) => Value::String(timestamp::format(moment)),
+            None => return Err(wrong_type(name)),
+        },
+        (Rule::Bucket, Value::String(bucket)) => {
+            if !id::is_planner(bucket) {
+                return Err(Fault::malformed_id(bucket));
+            }
+            let found = object::find(call.conn, Kind::Bucket, bucket)?;
+            if found.is_none_or(|found| found.plan != plan) {
+                return schema("The bucket does not belong to the plan of the task.");
+            }
+            value.clone()
+        }
+        (Rule::Hint, Value::String(text)) => {
+            Value::String(order_hint::resolve(text).ok_or_else(|| Fault::hint(text))?)
+        }
+        (Rule::Preview, Value::String(text)) if PREVIEW_TYPES.contains(&text.as_str()) => {
+            value.clone()
+        }
+        _ => return Err(wrong_type(name)),
+    })
+}
+
+/// A property that the type does not have (2.4).
+pub(crate) fn unknown(type_name: &str, name: &str) -> Fault {
+    Fault::bad_request(format!(
+        "The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. Make sure to \
+         only use property names that are defined by the type."
+    ))
+}
+
+/// A value of the wrong JSON type (2.4).
+pub(crate) fn wrong_type(name: &str) -> Fault {
+    Fault::bad_request(format!("Invalid value specified for property '{name}'."))
+}

@@ -1,0 +1,92 @@
+//! The switches of `/control` for those who are in the same process.
+
+use std::io::ErrorKind;
+
+use crate::emulator::control;
+use crate::emulator::control::faults::Fired;
+use crate::emulator::control::lag::Lag;
+use crate::emulator::control::log::Logged;
+use crate::emulator::control::outside_edits::Edits;
+use crate::emulator::control::rule::{Edit, FaultRule, InvalidRule};
+use crate::emulator::control::throttle::Throttle;
+use crate::emulator::service::Emulator;
+
+impl Emulator {
+    /// Injects these faults in place of the present ones.
+    ///
+    /// # Errors
+    ///
+    /// If a rule makes no sense; the present ones stay then.
+    pub fn set_faults(&self, rules: Vec<FaultRule>) -> Result<(), InvalidRule> {
+        rules.iter().try_for_each(FaultRule::check)?;
+        self.panel().faults.replace(rules);
+        Ok(())
+    }
+
+    /// Returns the rules in force and how often each was met.
+    pub fn faults(&self) -> Vec<Fired> {
+        self.panel().faults.list()
+    }
+
+    /// Throttles writes, or ends that.
+    pub fn set_throttle(&self, throttle: Option<Throttle>) {
+        self.panel().throttle.set(throttle.filter(Throttle::is_valid));
+    }
+
+    /// Returns the throttling in force.
+    pub fn throttle(&self) -> Option<Throttle> {
+        self.panel().throttle.get()
+    }
+
+    /// Hides what is created from now on for a while; what is hidden already is not longer than
+    /// this either.
+    pub fn set_lag(&self, lag: Lag) {
+        self.panel().replica.set(if lag.is_valid() { lag } else { Lag::default() });
+    }
+
+    /// Returns the lag in force.
+    pub fn lag(&self) -> Lag {
+        self.panel().replica.get()
+    }
+
+    /// Returns the last 10,000 requests, in the order in which they were answered.
+    pub fn requests(&self) -> Vec<Logged> {
+        self.panel().log.list()
+    }
+
+    /// Forgets the requests.
+    pub fn clear_requests(&self) {
+        self.panel().log.clear();
+    }
+
+    /// Makes an edit now, on the current tag; tells whether it succeeded.
+    pub fn edit(&self, edit: &Edit) -> bool {
+        control::change(self, edit, "")
+    }
+
+    /// Lets somebody edit a plan in the background, in place of whoever does.
+    ///
+    /// # Errors
+    ///
+    /// If the numbers are out of range, nobody has that name, or no thread can be started.
+    pub fn start_edits(&self, edits: Edits) -> std::io::Result<()> {
+        let refuse = |reason: &str| Err(std::io::Error::new(ErrorKind::InvalidInput, reason));
+        if !edits.is_valid() {
+            return refuse("`rate_per_s` is 0.01 to 1000, `plan` the id of a plan");
+        }
+        if !self.knows(&edits.user) {
+            return refuse("`user` is nobody here");
+        }
+        self.panel().editor.start(self, edits)
+    }
+
+    /// Returns who edits in the background and how many changes that has made.
+    pub fn edits(&self) -> Option<(Edits, u64)> {
+        self.panel().editor.state()
+    }
+
+    /// Ends the edits in the background.
+    pub fn stop_edits(&self) {
+        self.panel().editor.stop();
+    }
+}

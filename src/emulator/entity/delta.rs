@@ -1,0 +1,182 @@
+//! Delta queries of the beta: what changed since last time.
+//!
+//! planner-api.md sections 2.9, 2.10 and 13.20. A token is the number of a change. Deltas of
+//! single collections work like the one of everything.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use crate::emulator::body::schema;
+use crate::emulator::body::view;
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::tasks;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::Request;
+use crate::emulator::http::response::Answer;
+use crate::emulator::state::etag;
+use crate::emulator::state::history::{self, Extent, Row, What};
+use crate::emulator::state::object::{self, Kind};
+
+/// What a delta query covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Feed {
+    /// Everything that somebody may see.
+    All,
+    Tasks,
+    /// The tasks that somebody is assigned to.
+    TasksOf(String),
+    BucketsOfPlan(String),
+    PlansOfGroup(String),
+    PlansOfRoster(String),
+}
+
+/// The items of a page under construction: an object, what happened to it.
+type Item = (Kind, String, What);
+
+/// Answers a round: the first one is empty and says where the changes begin.
+pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<Answer, Fault> {
+    let extent = Extent {
+        user: (!call.is_app).then_some(call.caller.as_str()),
+        plan: match feed {
+            Feed::BucketsOfPlan(plan) => Some(plan),
+            _ => None,
+        },
+        group: match feed {
+            Feed::PlansOfGroup(group) | Feed::PlansOfRoster(group) => Some(group),
+            _ => None,
+        },
+        kind: match feed {
+            Feed::All => None,
+            Feed::Tasks | Feed::TasksOf(_) => Some(Kind::Task),
+            Feed::BucketsOfPlan(_) => Some(Kind::Bucket),
+            Feed::PlansOfGroup(_) | Feed::PlansOfRoster(_) => Some(Kind::Plan),
+        },
+    };
+    let latest = history::latest(call.conn)?;
+    let Some(after) = token(request, latest)? else {
+        let link = link(request, "$skiptoken", latest);
+        return Ok(page(request, Vec::new(), "@odata.nextLink", link));
+    };
+    if after < latest - call.kept_changes {
+        let reason = "The delta token is too old. Read everything again and start a new round.";
+        return Err(Fault::new(410, "", reason));
+    }
+    let size = call.page_size.max(1);
+    let mut rows = history::since(call.conn, extent, after, size.saturating_add(1))?;
+    let has_more = rows.len() > size;
+    rows.truncate(size);
+    let end = rows.last().filter(|_| has_more).map_or(latest, |row| row.seq);
+    let mut items = Vec::new();
+    for item in merged(rows) {
+        items.extend(match feed {
+            Feed::TasksOf(user) => shown_to_assignee(call, item, user)?,
+            _ => shown(call, item)?,
+        });
+    }
+    Ok(if has_more {
+        page(request, items, "@odata.nextLink", link(request, "$skiptoken", end))
+    } else {
+        page(request, items, "@odata.deltaLink", link(request, "$deltatoken", end))
+    })
+}
+
+/// The change behind which the round begins; none without a token.
+fn token(request: &Request, latest: i64) -> Result<Option<i64>, Fault> {
+    let mut token = None;
+    for (name, value) in request.options() {
+        if !["$skiptoken", "$deltatoken"].contains(&name) || token.is_some() {
+            return Err(Fault::bad_request("Delta queries accept no query options."));
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(value).ok();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let seq = text.and_then(|text| text.strip_prefix("delta:")?.parse::<i64>().ok());
+        let seq = seq.filter(|seq| (0..=latest).contains(seq));
+        token = Some(seq.ok_or_else(|| Fault::bad_request("The delta token is not valid."))?);
+    }
+    Ok(token)
+}
+
+fn link(request: &Request, name: &str, seq: i64) -> String {
+    let token = URL_SAFE_NO_PAD.encode(format!("delta:{seq}"));
+    format!("{}{}?{name}={token}", request.origin(), request.uri.path())
+}
+
+fn page(request: &Request, items: Vec<Value>, link_name: &str, link: String) -> Answer {
+    let mut body = view::envelope(request, "Collection(microsoft.graph.plannerDelta)", &[]);
+    body.insert(link_name.to_owned(), link.into());
+    body.insert("value".to_owned(), items.into());
+    Answer::json(200, body).with("preference-applied", "odata.track-changes")
+}
+
+/// One item an object, in the order of the first change.
+fn merged(rows: Vec<Row>) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for row in rows {
+        let place = items.iter_mut().find(|(kind, id, _)| *kind == row.kind && *id == row.id);
+        let Some((_, _, what)) = place else {
+            items.push((row.kind, row.id, row.what));
+            continue;
+        };
+        match (&mut *what, row.what) {
+            (What::Created, What::Changed(_)) => (),
+            (What::Changed(names), What::Changed(more)) => names.extend(more),
+            (_, newer) => *what = newer,
+        }
+    }
+    items
+}
+
+/// An item as it is shown; nothing for what was made and has gone since.
+fn shown(call: &Call<'_>, (kind, id, what): Item) -> Result<Option<Value>, Fault> {
+    if what == What::Deleted {
+        return Ok(Some(removed(kind, &id, "deleted")));
+    }
+    let mut out = typed(kind);
+    let Some(object) = object::find(call.conn, kind, &id)? else { return Ok(None) };
+    let tag = etag::format(kind, object.version);
+    out.insert("@odata.etag".to_owned(), tag.into());
+    out.insert("id".to_owned(), id.into());
+    let doc = schema::shown(kind, &object.doc, call.beta);
+    let is_shown = |name: &String| match &what {
+        What::Changed(names) => names.contains(name),
+        _ => name != "id",
+    };
+    out.extend(doc.into_iter().filter(|(name, _)| is_shown(name)));
+    Ok(Some(Value::Object(out)))
+}
+
+/// An item as the feed of somebody's own tasks shows it: whole where the task may have become
+/// theirs, gone where it is theirs no longer.
+fn shown_to_assignee(
+    call: &Call<'_>,
+    (kind, id, what): Item,
+    user: &str,
+) -> Result<Option<Value>, Fault> {
+    let found = if what == What::Deleted { None } else { object::find(call.conn, kind, &id)? };
+    let is_theirs = found.as_ref().is_some_and(|task| tasks::assignees(&task.doc).contains(user));
+    let was_reassigned = match &what {
+        What::Changed(names) => names.contains("assignments"),
+        _ => false,
+    };
+    match (is_theirs, was_reassigned) {
+        (true, true) => shown(call, (kind, id, What::Created)),
+        (true, false) => shown(call, (kind, id, what)),
+        (false, true) => Ok(Some(removed(kind, &id, "changed"))),
+        // Whose a deleted task was is not remembered.
+        (false, false) if what == What::Deleted => shown(call, (kind, id, what)),
+        (false, false) => Ok(None),
+    }
+}
+
+fn typed(kind: Kind) -> Map<String, Value> {
+    let type_name = format!("#microsoft.graph.planner{}", kind.token());
+    Map::from_iter([("@odata.type".to_owned(), Value::from(type_name))])
+}
+
+fn removed(kind: Kind, id: &str, reason: &str) -> Value {
+    let mut out = typed(kind);
+    out.insert("id".to_owned(), id.into());
+    out.insert("@removed".to_owned(), json!({ "reason": reason }));
+    Value::Object(out)
+}

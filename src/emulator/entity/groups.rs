@@ -1,0 +1,118 @@
+//! Changes of groups: creating one, adding and removing members (planner-api.md section 2.5).
+//!
+//! Whoever has the scope may; administrators are not modelled.
+
+use rusqlite::params;
+use serde_json::{Map, Value, json};
+
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::directory;
+use crate::emulator::entity::tasks;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::route::{self, Who};
+use crate::emulator::state::id;
+
+/// Creates a group. It does not make the caller a member (11).
+pub(crate) fn create(
+    call: &Call<'_>,
+    body: &Map<String, Value>,
+) -> Result<Map<String, Value>, Fault> {
+    let text = |name: &str| match body.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.as_str()),
+        _ => Err(required(name)),
+    };
+    let flag = |name: &str| body.get(name).and_then(Value::as_bool).ok_or_else(|| required(name));
+    let types = match body.get("groupTypes") {
+        None => json!([]),
+        Some(Value::Array(types)) if types.iter().all(Value::is_string) => json!(types),
+        Some(_) => return Err(required("groupTypes")),
+    };
+    let (name, nickname) = (text("displayName")?, text("mailNickname")?);
+    let mail = flag("mailEnabled")?.then(|| format!("{nickname}@{}", domain(call)));
+    let id = id::new_guid();
+    let doc = json!({
+        "id": id,
+        "deletedDateTime": null,
+        "createdDateTime": call.moment(),
+        "description": body.get("description").filter(|it| it.is_string()),
+        "displayName": name,
+        "groupTypes": types,
+        "mail": mail,
+        "mailEnabled": mail.is_some(),
+        "mailNickname": nickname,
+        "proxyAddresses": mail.iter().map(|mail| format!("SMTP:{mail}")).collect::<Vec<_>>(),
+        "renewedDateTime": call.moment(),
+        "resourceProvisioningOptions": [],
+        "securityEnabled": flag("securityEnabled")?,
+        "visibility": body.get("visibility").and_then(Value::as_str).unwrap_or("Public"),
+    });
+    insert(call, &id, &doc)?;
+    Ok(tasks::into_map(doc))
+}
+
+/// Stores a group.
+pub(crate) fn insert(call: &Call<'_>, id: &str, doc: &Value) -> rusqlite::Result<()> {
+    call.conn.execute(
+        "INSERT INTO directory_group (id, doc) VALUES (?1, ?2)",
+        params![id, doc.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Adds the user that the body's `@odata.id` refers to.
+pub(crate) fn add_member(
+    call: &Call<'_>,
+    group: &str,
+    body: &Map<String, Value>,
+) -> Result<(), Fault> {
+    let group = directory::group_id(call.conn, group)?;
+    let address =
+        body.get("@odata.id").and_then(Value::as_str).ok_or_else(|| required("@odata.id"))?;
+    let key = route::key_of_address(address).ok_or_else(|| required("@odata.id"))?;
+    let user = directory::resolve(call, &Who::User(key))?;
+    if directory::is_member(call.conn, &group, &user)? {
+        return Err(Fault::new(
+            400,
+            "Request_BadRequest",
+            "One or more added object references already exist for the following modified \
+             properties: 'members'.",
+        ));
+    }
+    insert_member(call, &group, &user)?;
+    Ok(())
+}
+
+/// Makes a user a member.
+pub(crate) fn insert_member(call: &Call<'_>, group: &str, user: &str) -> rusqlite::Result<()> {
+    call.conn
+        .execute("INSERT INTO group_member (group_id, user_id) VALUES (?1, ?2)", [group, user])?;
+    Ok(())
+}
+
+/// Removes a member.
+pub(crate) fn remove_member(call: &Call<'_>, group: &str, user: &str) -> Result<(), Fault> {
+    let group = directory::group_id(call.conn, group)?;
+    let member = id::guid(user).unwrap_or_default();
+    let removed = call.conn.execute(
+        "DELETE FROM group_member WHERE group_id = ?1 AND user_id = ?2",
+        [&group, &member],
+    )?;
+    if removed == 0 { Err(Fault::no_resource(user)) } else { Ok(()) }
+}
+
+/// The mail domain of the tenant, taken from its first user.
+pub(crate) fn domain(call: &Call<'_>) -> String {
+    let upn: rusqlite::Result<String> =
+        call.conn
+            .query_row("SELECT upn FROM directory_user ORDER BY seq LIMIT 1", [], |row| row.get(0));
+    let upn = upn.unwrap_or_default();
+    upn.split_once('@').map_or_else(|| "tenant.example".to_owned(), |(_, domain)| domain.to_owned())
+}
+
+fn required(name: &str) -> Fault {
+    Fault::new(
+        400,
+        "Request_BadRequest",
+        format!("A value is required for property '{name}' of resource 'Group', or it is invalid."),
+    )
+}

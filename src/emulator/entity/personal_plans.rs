@@ -1,0 +1,86 @@
+//! Plans of one user, and their move into a group (planner-api.md 1.3 and 2.9; beta).
+//!
+//! To access, a user's container is a group whose only member the user is, and which the directory
+//! does not know: `roster` is 2 in its row. It comes into being with its first plan.
+
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use crate::emulator::body::patch;
+use crate::emulator::body::schema;
+use crate::emulator::entity::archive;
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::directory;
+use crate::emulator::entity::groups;
+use crate::emulator::entity::limits;
+use crate::emulator::entity::plans;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::Request;
+use crate::emulator::state::changes;
+use crate::emulator::state::etag;
+use crate::emulator::state::id;
+use crate::emulator::state::object::{self, Kind, Object, Scope};
+
+/// Takes the caller's own container out of a new plan's body, if that is where the plan shall be.
+pub(crate) fn container(
+    call: &Call<'_>,
+    body: &mut Map<String, Value>,
+) -> Result<Option<String>, Fault> {
+    if !call.beta {
+        return Ok(None);
+    }
+    let Some(named) = plans::named_container(body, "user", &["/beta/users/"])? else {
+        return Ok(None);
+    };
+    // Nobody else's, and an application has none.
+    let user = id::guid(&named).filter(|user| *user == call.caller && !call.is_app);
+    let user = user.ok_or_else(Fault::forbidden_or_missing)?;
+    call.conn.execute(
+        "INSERT OR IGNORE INTO directory_group (id, doc, roster) VALUES (?1, '{}', 2)",
+        [&user],
+    )?;
+    if !directory::is_member(call.conn, &user, &user)? {
+        groups::insert_member(call, &user, &user)?;
+    }
+    Ok(Some(user))
+}
+
+/// Moves a user's plan into a group.
+pub(crate) fn move_to_group(call: &Call<'_>, request: &Request, id: &str) -> Result<Object, Fault> {
+    let mut plan = call.open(Kind::Plan, id)?;
+    let seen = etag::seen_version(Kind::Plan, plan.version, &request.if_match())?;
+    if seen < plan.version {
+        return Err(Fault::conflict());
+    }
+    archive::check(call.conn, &plan)?;
+    let mut body = request.json()?;
+    let is_unknown = |name: &&String| *name != "container" && !schema::is_annotation(name);
+    if let Some(name) = body.keys().find(is_unknown) {
+        return Err(patch::unknown("plannerPlan", name));
+    }
+    let group = plans::container_group(&request.origin(), &mut body)?;
+    if !is_personal(call.conn, &plan)? {
+        return Err(Fault::invalid("Only a plan of a user can be moved to a group."));
+    }
+    if !call.may_enter(&group)? {
+        return Err(Fault::forbidden_or_missing());
+    }
+    if !directory::is_unified(call.conn, &group)? {
+        return Err(Fault::invalid("The container must be a Microsoft 365 group."));
+    }
+    let plans = object::count(call.conn, Scope::PlansOfGroup(&group))? + 1;
+    limits::check(plans, call.limits.plans_of_group, "MaximumProjectsOwnedByUser")?;
+    plan.doc.insert("container".to_owned(), plans::container_doc("group", &group));
+    plan.doc.insert("owner".to_owned(), group.into());
+    let changed = ["container", "owner"].map(|name| changes::path(&[name]));
+    object::save(call.conn, &mut plan, &changed)?;
+    Ok(plan)
+}
+
+fn is_personal(conn: &Connection, plan: &Object) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT 1 FROM object o JOIN directory_group g ON g.id = o.group_id \
+         WHERE o.seq = ?1 AND g.roster = 2",
+    )?
+    .exists([plan.seq])
+}

@@ -1,0 +1,203 @@
+//! Plans and their details: creation, containers, sharing.
+//!
+//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Groups contain plans, and so do
+//! rosters and users.
+
+use serde_json::{Map, Value, json};
+
+use crate::emulator::body::patch;
+use crate::emulator::body::schema;
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::directory;
+use crate::emulator::entity::limits;
+use crate::emulator::entity::personal_plans;
+use crate::emulator::entity::rosters;
+use crate::emulator::entity::tasks;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::changes::Changes;
+use crate::emulator::state::id;
+use crate::emulator::state::object::{self, Kind, Object, Scope};
+
+/// The root of the addresses that identify containers, whatever address the request came to.
+const GRAPH: &str = "https://graph.microsoft.com";
+
+/// Creates a plan with its details, shared with its creator (P1, in the order of 2.1.2).
+///
+/// `origin` is the address the request came to, which a container's URL may name as well.
+pub(crate) fn create(
+    call: &Call<'_>,
+    origin: &str,
+    body: &Map<String, Value>,
+) -> Result<Object, Fault> {
+    let mut body = body.clone();
+    if body.get("title").is_none_or(Value::is_null) {
+        return Err(Fault::null_field("Plan", "title"));
+    }
+    let (kind, group) = if let Some(roster) = rosters::container(call, &mut body)? {
+        ("roster", roster)
+    } else if let Some(user) = personal_plans::container(call, &mut body)? {
+        ("user", user)
+    } else {
+        ("group", container_group(origin, &mut body)?)
+    };
+    if !call.may_enter(&group)? {
+        return Err(Fault::forbidden_or_missing());
+    }
+    if kind == "group" && !directory::is_unified(call.conn, &group)? {
+        return Err(Fault::invalid("The container must be a Microsoft 365 group."));
+    }
+    let id = call.ids.planner();
+    let doc = json!({
+        "createdDateTime": call.moment(),
+        "owner": group,
+        "title": null,
+        "id": id,
+        "createdBy": call.actor(),
+        "container": container_doc(kind, &group),
+    });
+    let (doc, plan, changes) = (tasks::into_map(doc), id.clone(), Changes::default());
+    let mut plan = Object { kind: Kind::Plan, id, plan, version: 0, doc, changes, seq: 0 };
+    patch::apply(call, &mut plan, &body)?;
+    let plans = object::count(call.conn, Scope::PlansOfGroup(&group))? + 1;
+    limits::check(plans, call.limits.plans_of_group, "MaximumProjectsOwnedByUser")?;
+
+    let plan = object::insert(call.conn, Kind::Plan, &plan.id, &plan.id, plan.doc)?;
+    let labels: Map<String, Value> =
+        (1..=25).map(|at| (format!("category{at}"), Value::Null)).collect();
+    // An application shares a plan explicitly (11).
+    let sharers: Vec<&String> = (!call.is_app).then_some(&call.caller).into_iter().collect();
+    let shared: Map<String, Value> =
+        sharers.iter().map(|user| ((*user).clone(), true.into())).collect();
+    let details = json!({
+        "id": plan.id,
+        "sharedWith": shared,
+        "categoryDescriptions": labels,
+    });
+    let details = tasks::into_map(details);
+    object::insert(call.conn, Kind::PlanDetails, &plan.id, &plan.id, details)?;
+    object::set_users(call.conn, Kind::Plan, plan.seq, sharers.into_iter())?;
+    Ok(plan)
+}
+
+/// A container as a plan shows it (1.3).
+pub(crate) fn container_doc(kind: &str, id: &str) -> Value {
+    let path = match kind {
+        "roster" => "beta/planner/rosters",
+        "user" => "beta/users",
+        _ => "v1.0/groups",
+    };
+    json!({ "containerId": id, "type": kind, "url": format!("{GRAPH}/{path}/{id}") })
+}
+
+/// Takes a container of a kind out of a body, whether it is named by its address, by id and type
+/// or by all of these; nothing if the body names another kind.
+pub(crate) fn named_container(
+    body: &mut Map<String, Value>,
+    kind: &str,
+    paths: &[&str],
+) -> Result<Option<String>, Fault> {
+    let text = |name: &str| body.get("container")?.get(name)?.as_str();
+    let of_url = paths.iter().find_map(|path| text("url")?.split_once(path));
+    let named = match (of_url, text("containerId"), text("type")) {
+        (Some((_, id)), None, given) if given.is_none_or(|given| given == kind) => id.to_owned(),
+        (Some((_, id)), Some(other), Some(given)) if given == kind && id == other => id.to_owned(),
+        (None, Some(id), Some(given)) if given == kind => id.to_owned(),
+        (None, _, given) if given != Some(kind) => return Ok(None),
+        _ => {
+            let reason = "The parts of the container contradict each other.";
+            return Err(Fault::schema("Plan", "container", reason));
+        }
+    };
+    body.shift_remove("container");
+    Ok(Some(named))
+}
+
+/// Takes the container out of a new plan's body: `container` by URL, by id and type or by all
+/// three, or the older `owner` (1.3). What is given twice must agree.
+pub(crate) fn container_group(
+    origin: &str,
+    body: &mut Map<String, Value>,
+) -> Result<String, Fault> {
+    let refuse = |reason| Err(Fault::schema("Plan", "container", reason));
+    let mut named = Vec::new();
+    match body.shift_remove("container") {
+        None | Some(Value::Null) => (),
+        Some(Value::Object(container)) => {
+            let text = |name: &str| container.get(name).filter(|value| !value.is_null());
+            if let Some(url) = text("url") {
+                named.push(url.as_str().and_then(|url| group_of_url(origin, url)));
+            }
+            match (text("containerId"), text("type")) {
+                (None, None) => (),
+                (Some(id), Some(kind)) if kind == "group" => {
+                    named.push(id.as_str().and_then(id::guid));
+                }
+                (None, Some(kind)) if kind == "group" && !named.is_empty() => (),
+                (_, Some(kind)) if kind != "group" => {
+                    return refuse("Only groups are supported as containers.");
+                }
+                _ => return refuse("containerId and type must be specified together."),
+            }
+            let known = ["url", "containerId", "type"];
+            let is_unknown =
+                |name: &&String| !known.contains(&name.as_str()) && !schema::is_annotation(name);
+            if let Some(name) = container.keys().find(is_unknown) {
+                return Err(patch::unknown("plannerPlanContainer", name));
+            }
+        }
+        Some(_) => return Err(patch::wrong_type("container")),
+    }
+    match body.shift_remove("owner") {
+        None | Some(Value::Null) => (),
+        Some(Value::String(owner)) => named.push(id::guid(&owner)),
+        Some(_) => return Err(patch::wrong_type("owner")),
+    }
+    let Some(first) = named.first().cloned() else {
+        return Err(Fault::null_field("Plan", "container"));
+    };
+    if named.iter().any(|other| *other != first) {
+        return refuse("The parts of the container contradict each other.");
+    }
+    first.map_or_else(|| refuse("The container is not a group."), Ok)
+}
+
+/// The group that a container URL names, in the v1.0 or the beta form (1.3).
+fn group_of_url(origin: &str, url: &str) -> Option<String> {
+    let rest = url.strip_prefix(GRAPH).or_else(|| url.strip_prefix(origin))?;
+    let rest = rest.strip_prefix("/v1.0/").or_else(|| rest.strip_prefix("/beta/"))?;
+    id::guid(rest.strip_prefix("groups/")?)
+}
+
+/// Changes a plan or its details, and whom the plan is shared with (1.4).
+pub(crate) fn update(
+    call: &Call<'_>,
+    object: &mut Object,
+    body: &Map<String, Value>,
+) -> Result<(), Fault> {
+    let before = shared_with(object);
+    let changed = patch::apply(call, object, body)?;
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let after = shared_with(object);
+    if after != before {
+        if after.len() > before.len() {
+            let limit = call.limits.users_shared_with_plan;
+            limits::check(after.len(), limit, "MaximumUsersSharedWithProject")?;
+        }
+        for user in after.iter().filter(|user| !before.contains(user)) {
+            let plans = object::count(call.conn, Scope::PlansSharedWith(user))? + 1;
+            let limit = call.limits.plans_shared_with_user;
+            limits::check(plans, limit, "MaximumProjectsSharedWithUser")?;
+        }
+        let plan = call.open(Kind::Plan, &object.id)?;
+        object::set_users(call.conn, Kind::Plan, plan.seq, after.iter())?;
+    }
+    object::save(call.conn, object, &changed)?;
+    Ok(())
+}
+
+fn shared_with(details: &Object) -> Vec<String> {
+    let users = details.doc.get("sharedWith").and_then(Value::as_object);
+    users.map(|users| users.keys().cloned().collect()).unwrap_or_default()
+}

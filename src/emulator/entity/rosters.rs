@@ -1,0 +1,160 @@
+//! Rosters: people who share one plan without a group (planner-api.md 2.9; beta).
+//!
+//! Rosters and their members have no ETags. Whoever creates one is its first member; nothing is
+//! deleted by the passing of time.
+
+use rusqlite::{OptionalExtension as _, params};
+use serde_json::{Map, Value, json};
+
+use crate::emulator::body::patch;
+use crate::emulator::body::schema;
+use crate::emulator::body::view;
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::directory;
+use crate::emulator::entity::groups;
+use crate::emulator::entity::plans;
+use crate::emulator::entity::tasks::into_map;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::Request;
+use crate::emulator::http::response::Answer;
+use crate::emulator::http::route::Who;
+use crate::emulator::sign_in::TENANT;
+use crate::emulator::state::id;
+use crate::emulator::state::object::{self, Scope};
+
+/// Creates a roster; it has no properties to set.
+pub(crate) fn create(call: &Call<'_>, request: &Request) -> Result<Answer, Fault> {
+    let body = request.json()?;
+    if let Some(name) = body.keys().find(|name| !schema::is_annotation(name)) {
+        return Err(patch::unknown("plannerRoster", name));
+    }
+    let id = id::new_guid();
+    let doc = json!({ "id": id, "displayName": null, "createdDateTime": call.moment() });
+    call.conn.execute(
+        "INSERT INTO directory_group (id, doc, roster) VALUES (?1, ?2, 1)",
+        params![id, doc.to_string()],
+    )?;
+    if !call.is_app {
+        groups::insert_member(call, &id, &call.caller)?;
+    }
+    Ok(single(request, "planner/rosters/$entity", json!({ "id": id }), 201))
+}
+
+/// Checks that a roster exists and that the caller may see it.
+pub(crate) fn open(call: &Call<'_>, raw: &str) -> Result<String, Fault> {
+    let id = id::guid(raw).ok_or_else(|| Fault::malformed_id(raw))?;
+    let found: Option<i64> = call
+        .conn
+        .prepare_cached("SELECT seq FROM directory_group WHERE id = ?1 AND roster = 1")?
+        .query_row([&id], |row| row.get(0))
+        .optional()?;
+    if found.is_none() {
+        return Err(Fault::not_found());
+    }
+    if call.may_enter(&id)? { Ok(id) } else { Err(Fault::forbidden()) }
+}
+
+/// Answers with a roster.
+pub(crate) fn show(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
+    let id = open(call, id)?;
+    Ok(single(request, "planner/rosters/$entity", json!({ "id": id }), 200))
+}
+
+/// Deletes a roster with its plan.
+pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, Fault> {
+    let id = open(call, id)?;
+    for plan in object::list(call.conn, Scope::PlansOfGroup(&id), 0, usize::MAX)? {
+        object::delete(call.conn, &plan)?;
+    }
+    call.conn.execute("DELETE FROM directory_group WHERE id = ?1", [&id])?;
+    Ok(Answer::empty(204))
+}
+
+/// Answers with the members of a roster.
+pub(crate) fn members(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
+    let id = open(call, id)?;
+    let members = directory::members(call.conn, &id)?;
+    let items: Vec<Value> = members.iter().map(|user| member(user)).collect();
+    let context = "Collection(microsoft.graph.plannerRosterMember)";
+    let mut body = view::envelope(request, context, &[]);
+    body.insert("@odata.count".to_owned(), items.len().into());
+    body.insert("value".to_owned(), items.into());
+    Ok(Answer::json(200, body))
+}
+
+/// Answers with one member.
+pub(crate) fn show_member(
+    call: &Call<'_>,
+    request: &Request,
+    id: &str,
+    user: &str,
+) -> Result<Answer, Fault> {
+    let id = open(call, id)?;
+    let user = user.to_lowercase();
+    if !directory::is_member(call.conn, &id, &user)? {
+        return Err(no_member());
+    }
+    let of = format!("planner/rosters('{id}')/members/$entity");
+    Ok(single(request, &of, member(&user), 200))
+}
+
+/// Adds a member.
+pub(crate) fn add_member(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
+    let id = open(call, id)?;
+    let body = request.json()?;
+    let known = ["userId", "tenantId", "roles"];
+    let is_unknown =
+        |name: &&String| !known.contains(&name.as_str()) && !schema::is_annotation(name);
+    if let Some(name) = body.keys().find(is_unknown) {
+        return Err(patch::unknown("plannerRosterMember", name));
+    }
+    let Some(Value::String(user)) = body.get("userId") else {
+        return Err(Fault::null_field("RosterMember", "userId"));
+    };
+    let user = directory::resolve(call, &Who::User(user.clone()))?;
+    if directory::is_member(call.conn, &id, &user)? {
+        return Err(Fault::invalid("The user is a member of the roster already."));
+    }
+    groups::insert_member(call, &id, &user)?;
+    let of = format!("planner/rosters('{id}')/members/$entity");
+    Ok(single(request, &of, member(&user), 201))
+}
+
+/// Removes a member.
+pub(crate) fn remove_member(call: &Call<'_>, id: &str, user: &str) -> Result<Answer, Fault> {
+    let id = open(call, id)?;
+    let removed = call.conn.execute(
+        "DELETE FROM group_member WHERE group_id = ?1 AND user_id = ?2",
+        [&id, &user.to_lowercase()],
+    )?;
+    if removed == 0 { Err(no_member()) } else { Ok(Answer::empty(204)) }
+}
+
+/// Takes a roster out of a new plan's body, if that is where the plan shall be; a second plan is
+/// refused.
+pub(crate) fn container(
+    call: &Call<'_>,
+    body: &mut Map<String, Value>,
+) -> Result<Option<String>, Fault> {
+    let paths = ["/beta/planner/rosters/", "/v1.0/planner/rosters/"];
+    let Some(named) = plans::named_container(body, "roster", &paths)? else { return Ok(None) };
+    let id = open(call, &named).map_err(|_| Fault::forbidden_or_missing())?;
+    if object::count(call.conn, Scope::PlansOfGroup(&id))? > 0 {
+        return Err(Fault::forbidden_or_missing());
+    }
+    Ok(Some(id))
+}
+
+fn member(user: &str) -> Value {
+    json!({ "id": user, "userId": user, "tenantId": TENANT, "roles": [] })
+}
+
+fn no_member() -> Fault {
+    Fault::new(404, "", "The roster member cannot be found.")
+}
+
+fn single(request: &Request, of: &str, doc: Value, status: u16) -> Answer {
+    let mut body = view::envelope(request, of, &[]);
+    body.append(&mut into_map(doc));
+    Answer::json(status, body)
+}

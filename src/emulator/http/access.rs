@@ -1,0 +1,160 @@
+//! Who is let in at the socket, decided before anything else of a request is looked at.
+//!
+//! Anyone can sign in as anyone, so whoever gets as far as that must be meant to. A port of this
+//! machine is open to its other users, and to every page in a browser: a name of the page's own
+//! can lead to loopback (DNS rebinding), and only the `Host` header shows it then.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue};
+use uuid::Uuid;
+
+use crate::emulator::http::graph_error::Fault;
+
+/// Those who are let in.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Whoever asks for this machine: by a loopback name or address, by the address that the
+    /// connection came to, or by one of these names.
+    ByName(Vec<String>),
+    /// Whoever has the pass: the process that made it.
+    ByPass(Pass),
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self::ByName(Vec::new())
+    }
+}
+
+/// A secret that lets its holder in, whoever they sign in as. Shows itself as `[redacted]`.
+#[derive(Clone)]
+pub struct Pass(String);
+
+impl Pass {
+    /// Makes a new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()))
+    }
+
+    /// Returns the bearer token that signs in as the user with a principal name.
+    #[must_use]
+    pub fn token(&self, upn: &str) -> String {
+        format!("{}:{upn}", self.0)
+    }
+
+    /// Returns the principal name in a bearer token that holds this pass.
+    fn user_in<'t>(&self, token: &'t str) -> Option<&'t str> {
+        let (pass, upn) = token.split_once(':')?;
+        // Every byte is compared, so that the time tells nothing of how many are right.
+        let differences = pass.bytes().zip(self.0.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+        (pass.len() == self.0.len() && differences == 0).then_some(upn)
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Access {
+    /// Checks the head of a request that came to the address `local` of this machine. What is let
+    /// in by pass goes on under the token that everything behind the socket understands.
+    ///
+    /// # Errors
+    ///
+    /// 401 without the pass, 421 under a name that is not ours.
+    pub(crate) fn admit(&self, head: &mut Parts, local: Option<IpAddr>) -> Result<(), Fault> {
+        match self {
+            Self::ByName(names) => {
+                let mut asked = head.headers.get_all(HOST).iter().peekable();
+                let is_named = asked.peek().is_some()
+                    && asked.all(|host| host.to_str().is_ok_and(|it| is_ours(it, local, names)));
+                let target = head.uri.authority();
+                if is_named && target.is_none_or(|it| is_ours(it.as_str(), local, names)) {
+                    return Ok(());
+                }
+                let message = "The request is for another host; `planwright emulator --host NAME` admits a name.";
+                Err(Fault::new(421, "MisdirectedRequest", message))
+            }
+            Self::ByPass(pass) => {
+                let user = bearer(&head.headers).and_then(|token| pass.user_in(token));
+                let own = user
+                    .and_then(|upn| HeaderValue::try_from(format!("Bearer emulator:{upn}")).ok());
+                let own = own.ok_or_else(Fault::bad_token)?;
+                head.headers.insert(AUTHORIZATION, own);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Returns the only bearer token among the headers.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let only = all.next().filter(|_| all.next().is_none())?;
+    only.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn is_ours(authority: &str, local: Option<IpAddr>, names: &[String]) -> bool {
+    let Some(authority) =
+        authority.parse::<Authority>().ok().filter(|it| !it.as_str().contains('@'))
+    else {
+        return false;
+    };
+    let host = authority.host();
+    // A dual-stack socket tells of an IPv4 address as one of IPv6.
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => {
+            let address = address.to_canonical();
+            address.is_loopback() || local.is_some_and(|it| it.to_canonical() == address)
+        }
+        Err(_) => {
+            let is = |name: &str| host.eq_ignore_ascii_case(name);
+            is("localhost") || names.iter().any(|it| is(it))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_asked_for_by_its_own_address_or_by_loopback() {
+        let names = ["graph.test".to_owned()];
+        let asked = |host: &str, local: &str| is_ours(host, local.parse().ok(), &names);
+        for (host, local) in [
+            ("10.0.0.5", "10.0.0.5"),
+            ("10.0.0.5:8080", "::ffff:10.0.0.5"),
+            ("[fd00::5]:80", "fd00::5"),
+            ("[::ffff:127.0.0.1]", "10.0.0.5"),
+            ("127.0.0.1", "fd00::5"),
+            ("GRAPH.test:443", "10.0.0.5"),
+        ] {
+            assert!(asked(host, local), "{host} at {local}");
+        }
+        for (host, local) in
+            [("10.0.0.6", "10.0.0.5"), ("[fd00::6]", "fd00::5"), ("test", "10.0.0.5"), ("", "")]
+        {
+            assert!(!asked(host, local), "{host} at {local}");
+        }
+    }
+
+    #[test]
+    fn a_pass_is_nobody_elses_and_does_not_show() {
+        let (pass, other) = (Pass::random(), Pass::random());
+        assert_eq!(pass.user_in(&pass.token("rook@bos.example")), Some("rook@bos.example"));
+        let short = pass.token("").replace(':', "");
+        for token in [other.token("rook"), String::new(), ":rook".to_owned(), short] {
+            assert_eq!(pass.user_in(&token), None, "{token}");
+        }
+        assert_eq!(format!("{:?}", Access::ByPass(pass)), "ByPass([redacted])");
+    }
+}

@@ -1,0 +1,218 @@
+//! What each route does, in the order of decisions of planner-api.md 2.8.
+//!
+//! The caller is signed in and the route exists; from here on it is form of the id, existence,
+//! access, conditional headers, body, limits, and only then the change.
+
+use axum::http::Method;
+
+use crate::emulator::body::patch;
+use crate::emulator::body::view::View;
+use crate::emulator::entity::archive;
+use crate::emulator::entity::buckets;
+use crate::emulator::entity::call::Call;
+use crate::emulator::entity::delta::{self, Feed};
+use crate::emulator::entity::directory::{self, Listing};
+use crate::emulator::entity::groups;
+use crate::emulator::entity::personal_plans;
+use crate::emulator::entity::plans;
+use crate::emulator::entity::recurrence;
+use crate::emulator::entity::rosters;
+use crate::emulator::entity::tasks;
+use crate::emulator::http::filter::Filter;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::Request;
+use crate::emulator::http::response::Answer;
+use crate::emulator::http::route::{Route, Who};
+use crate::emulator::state::etag;
+use crate::emulator::state::id;
+use crate::emulator::state::object::{self, Kind, Object, Scope};
+
+/// Carries out a request.
+pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Result<Answer, Fault> {
+    let view = View::of(request);
+    let is_post = request.method == Method::POST;
+    match route {
+        // A batch is taken apart before this point, outside of any transaction.
+        Route::Batch => Err(Fault::internal()),
+        Route::User(who) => directory::user(call, request, who),
+        Route::Users => directory::list(call, request, Listing::Users),
+        Route::GroupsOf(who) => {
+            let user = directory::resolve(call, who)?;
+            directory::list(call, request, Listing::GroupsOf(&user))
+        }
+        Route::Groups if is_post => {
+            let group = groups::create(call, &request.json()?)?;
+            directory::single(request, "groups", &group, 201)
+        }
+        Route::Groups => directory::list(call, request, Listing::Groups),
+        Route::Group(id) => directory::group(call, request, id),
+        Route::Members(id) => {
+            let group = directory::group_id(call.conn, id)?;
+            directory::list(call, request, Listing::MembersOf(&group))
+        }
+        Route::AddMember(id) => {
+            groups::add_member(call, id, &request.json()?)?;
+            Ok(Answer::empty(204))
+        }
+        Route::RemoveMember(id, user) => {
+            groups::remove_member(call, id, user)?;
+            Ok(Answer::empty(204))
+        }
+        Route::PlansOf(who) => view.list(call, Scope::PlansSharedWith(&oneself(call, who)?)),
+        Route::TasksOf(who) => view.list(call, Scope::TasksAssignedTo(&oneself(call, who)?)),
+        Route::PlansOfGroup(id) => plans_of_group(call, &view, id),
+        Route::Plans if is_post => {
+            let plan = plans::create(call, &request.origin(), &request.json()?)?;
+            created(call, &view, &plan)
+        }
+        Route::Plans => plans_by_owner(call, &view, request),
+        Route::Buckets if is_post => {
+            created(call, &view, &buckets::create(call, &request.json()?)?)
+        }
+        Route::Tasks if is_post => created(call, &view, &tasks::create(call, &request.json()?)?),
+        Route::Buckets | Route::Tasks => Err(unfiltered()),
+        Route::BucketsOfPlan(id) => {
+            view.list(call, Scope::BucketsOfPlan(opened(call, Kind::Plan, id)?))
+        }
+        Route::TasksOfPlan(id) => {
+            view.list(call, Scope::TasksOfPlan(opened(call, Kind::Plan, id)?))
+        }
+        Route::TasksOfBucket(id) => {
+            view.list(call, Scope::TasksOfBucket(opened(call, Kind::Bucket, id)?))
+        }
+        Route::Delta(who, feed) => {
+            let user = who.as_ref().map(|who| oneself(call, who)).transpose()?;
+            let feed = match feed {
+                Feed::Tasks => user.map_or(Feed::Tasks, Feed::TasksOf),
+                Feed::BucketsOfPlan(id) => {
+                    Feed::BucketsOfPlan(opened(call, Kind::Plan, id)?.to_owned())
+                }
+                Feed::PlansOfGroup(id) => Feed::PlansOfGroup(directory::group_id(call.conn, id)?),
+                Feed::PlansOfRoster(id) => Feed::PlansOfRoster(rosters::open(call, id)?),
+                Feed::All | Feed::TasksOf(_) => feed.clone(),
+            };
+            delta::answer(call, request, &feed)
+        }
+        Route::Rosters => rosters::create(call, request),
+        Route::Roster(id) if request.method == Method::DELETE => rosters::delete(call, id),
+        Route::Roster(id) => rosters::show(call, request, id),
+        Route::RosterMembers(id) if is_post => rosters::add_member(call, request, id),
+        Route::RosterMembers(id) => rosters::members(call, request, id),
+        Route::RosterMember(id, user) if request.method == Method::DELETE => {
+            rosters::remove_member(call, id, user)
+        }
+        Route::RosterMember(id, user) => rosters::show_member(call, request, id, user),
+        Route::PlansOfRoster(id) => view.list(call, Scope::PlansOfGroup(&rosters::open(call, id)?)),
+        Route::RosterPlansOf(who) => view.list(call, Scope::RosterPlansOf(&oneself(call, who)?)),
+        Route::Archive(id, direction) => {
+            well_formed(id)?;
+            visible(call, Kind::Plan, id)?;
+            archive::turn(call, id, request, *direction)?;
+            Ok(Answer::empty(204))
+        }
+        Route::MoveToContainer(id) => {
+            well_formed(id)?;
+            visible(call, Kind::Plan, id)?;
+            view.one(call, &personal_plans::move_to_group(call, request, id)?)
+        }
+        Route::Object(kind, id) => {
+            well_formed(id)?;
+            visible(call, *kind, id)?;
+            match request.method {
+                Method::PATCH => update(call, &view, *kind, id, request),
+                Method::DELETE => delete(call, *kind, id, request),
+                _ => view.one(call, &call.open(*kind, id)?),
+            }
+        }
+    }
+}
+
+/// Answers with what was created, which a lagging replica does not know yet.
+fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Answer, Fault> {
+    if let Some(replica) = call.replica {
+        replica.born(&object.id, call.now);
+    }
+    view.created(call, object)
+}
+
+fn visible(call: &Call<'_>, kind: Kind, id: &str) -> Result<(), Fault> {
+    if call.is_hidden(kind, id) { Err(Fault::not_found()) } else { Ok(()) }
+}
+
+fn well_formed(id: &str) -> Result<(), Fault> {
+    if id::is_planner(id) { Ok(()) } else { Err(Fault::malformed_id(id)) }
+}
+
+/// Checks that the owner of a list exists and may be seen.
+fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault> {
+    well_formed(id)?;
+    visible(call, kind, id)?;
+    call.open(kind, id)?;
+    Ok(id)
+}
+
+/// Somebody else's Planner lists are closed to a signed-in user and open to an application, as far
+/// as its permissions go (2.3 T14, P7).
+fn oneself(call: &Call<'_>, who: &Who) -> Result<String, Fault> {
+    let user = directory::resolve(call, who)?;
+    if user == call.caller || call.is_app { Ok(user) } else { Err(Fault::forbidden()) }
+}
+
+fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, Fault> {
+    let group = directory::group_id(call.conn, id)?;
+    if !call.may_enter(&group)? {
+        return Err(Fault::forbidden());
+    }
+    view.list(call, Scope::PlansOfGroup(&group))
+}
+
+/// `/planner/plans` needs a filter on the owner and ignores other predicates (P8).
+fn plans_by_owner(call: &Call<'_>, view: &View<'_>, request: &Request) -> Result<Answer, Fault> {
+    let filter = request.option("$filter").and_then(|text| Filter::parse(text).ok());
+    match filter.as_ref().and_then(|filter| filter.only_value("owner")) {
+        Some(group) => plans_of_group(call, view, group),
+        None => Err(unfiltered()),
+    }
+}
+
+/// A collection that cannot be listed as a whole (2.1.1).
+fn unfiltered() -> Fault {
+    Fault::new(
+        400,
+        "",
+        "This entity set must be queried with a filter on owner property, or container type and \
+         container external id, or contextScenarioId",
+    )
+}
+
+fn update(
+    call: &Call<'_>,
+    view: &View<'_>,
+    kind: Kind,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, Fault> {
+    let mut object = call.open(kind, id)?;
+    let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    archive::check(call.conn, &object)?;
+    let body = request.json()?;
+    patch::check_collisions(call, &object, seen, &body)?;
+    match kind {
+        Kind::Plan | Kind::PlanDetails => plans::update(call, &mut object, &body)?,
+        _ => tasks::update(call, &mut object, &body)?,
+    }
+    view.updated(call, &object)
+}
+
+fn delete(call: &Call<'_>, kind: Kind, id: &str, request: &Request) -> Result<Answer, Fault> {
+    let mut object = call.open(kind, id)?;
+    let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    if seen < object.version {
+        return Err(Fault::conflict());
+    }
+    if kind == Kind::Task && archive::check(call.conn, &object).is_ok() {
+        recurrence::succeed(call, &mut object, &mut Vec::new())?;
+    }
+    object::delete(call.conn, &object)?;
+    Ok(Answer::empty(204))
+}

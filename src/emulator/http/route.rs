@@ -1,0 +1,340 @@
+//! Addresses: what a path names, and which verbs it takes.
+//!
+//! planner-api.md sections 2.1 to 2.5 and 2.7. Segments are compared without case, ids with it;
+//! `/planner/tasks('ID')` is the same as `/planner/tasks/ID`. Nothing is looked up here.
+
+use axum::http::Method;
+use url::Url;
+
+use crate::emulator::entity::archive::Move;
+use crate::emulator::entity::delta::Feed;
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::http::request::{self, BETA, Request};
+use crate::emulator::state::object::Kind;
+
+/// A user in a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Who {
+    Me,
+    /// By id or user principal name.
+    User(String),
+}
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Batch,
+    User(Who),
+    Users,
+    GroupsOf(Who),
+    PlansOf(Who),
+    TasksOf(Who),
+    Groups,
+    Group(String),
+    Members(String),
+    AddMember(String),
+    RemoveMember(String, String),
+    PlansOfGroup(String),
+    Plans,
+    Buckets,
+    Tasks,
+    /// A plan, bucket or task, or a part of one.
+    Object(Kind, String),
+    BucketsOfPlan(String),
+    TasksOfPlan(String),
+    TasksOfBucket(String),
+    /// Whose changes, and which (beta).
+    Delta(Option<Who>, Feed),
+    /// Rosters and what is in them (beta).
+    Rosters,
+    Roster(String),
+    RosterMembers(String),
+    RosterMember(String, String),
+    PlansOfRoster(String),
+    RosterPlansOf(Who),
+    /// A plan to be archived or taken back (beta).
+    Archive(String, Move),
+    /// A plan to be moved to a group (beta).
+    MoveToContainer(String),
+}
+
+impl Route {
+    /// Returns what a request addresses.
+    ///
+    /// # Errors
+    ///
+    /// 404 if nothing (2.3), 405 with `Allow` for a verb that does not apply (2.7).
+    pub(crate) fn of(request: &Request) -> Result<Self, Fault> {
+        let unrouted = || {
+            let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+            Fault::unrouted(&format!("{}{path}", request.origin()))
+        };
+        let route = Self::parse(request.uri.path()).ok_or_else(unrouted)?;
+        let verbs = route.verbs();
+        if verbs.contains(&request.method.as_str()) {
+            return Ok(route);
+        }
+        Err(Fault::method_not_allowed(&request.method, &verbs.join(", ")))
+    }
+
+    fn parse(path: &str) -> Option<Self> {
+        let segments = segments(path)?;
+        let mut parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+        // Keywords are matched in lower case, keys as they are.
+        let lower: Vec<String> = segments.iter().map(|segment| segment.to_lowercase()).collect();
+        for (part, lower) in parts.iter_mut().zip(&lower) {
+            if KEYWORDS.contains(&lower.as_str()) {
+                *part = lower;
+            }
+        }
+        let own = |id: &str| id.to_owned();
+        if request::root_of(path) == Some(BETA)
+            && let Some(route) = Self::of_beta(parts.as_slice())
+        {
+            return Some(route);
+        }
+        Some(match parts.as_slice() {
+            ["$batch"] => Self::Batch,
+            ["me", rest @ ..] => Self::of_user(Who::Me, rest)?,
+            ["users"] => Self::Users,
+            ["users", id, rest @ ..] => Self::of_user(Who::User(own(id)), rest)?,
+            ["groups"] => Self::Groups,
+            ["groups", id] => Self::Group(own(id)),
+            ["groups", id, "members"] => Self::Members(own(id)),
+            ["groups", id, "members", "$ref"] => Self::AddMember(own(id)),
+            ["groups", id, "members", user, "$ref"] => Self::RemoveMember(own(id), own(user)),
+            ["groups", id, "planner", "plans"] => Self::PlansOfGroup(own(id)),
+            ["planner", "plans"] => Self::Plans,
+            ["planner", "buckets"] => Self::Buckets,
+            ["planner", "tasks"] => Self::Tasks,
+            ["planner", "plans", id] => Self::Object(Kind::Plan, own(id)),
+            ["planner", "plans", id, "buckets"] => Self::BucketsOfPlan(own(id)),
+            ["planner", "plans", id, "tasks"] => Self::TasksOfPlan(own(id)),
+            ["planner", "plans", id, "details"] => Self::Object(Kind::PlanDetails, own(id)),
+            ["planner", "buckets", id] => Self::Object(Kind::Bucket, own(id)),
+            ["planner", "buckets", id, "tasks"] => Self::TasksOfBucket(own(id)),
+            ["planner", "tasks", id] => Self::Object(Kind::Task, own(id)),
+            ["planner", "tasks", id, part] => Self::Object(part_of_task(part)?, own(id)),
+            _ => return None,
+        })
+    }
+
+    /// What exists in the beta only (2.9).
+    fn of_beta(parts: &[&str]) -> Option<Self> {
+        let own = |id: &str| id.to_owned();
+        Some(match parts {
+            ["me", "planner", "all", "delta"] => Self::Delta(Some(Who::Me), Feed::All),
+            ["users", id, "planner", "all", "delta"] => {
+                Self::Delta(Some(Who::User(own(id))), Feed::All)
+            }
+            ["me", "planner", "tasks", "delta"] => Self::Delta(Some(Who::Me), Feed::Tasks),
+            ["users", id, "planner", "tasks", "delta"] => {
+                Self::Delta(Some(Who::User(own(id))), Feed::Tasks)
+            }
+            ["planner", "tasks", "delta"] => Self::Delta(None, Feed::Tasks),
+            ["planner", "plans", id, "buckets", "delta"] => {
+                Self::Delta(None, Feed::BucketsOfPlan(own(id)))
+            }
+            ["groups", id, "planner", "plans", "delta"] => {
+                Self::Delta(None, Feed::PlansOfGroup(own(id)))
+            }
+            ["planner", "rosters", id, "plans", "delta"] => {
+                Self::Delta(None, Feed::PlansOfRoster(own(id)))
+            }
+            ["planner", "rosters"] => Self::Rosters,
+            ["planner", "rosters", id] => Self::Roster(own(id)),
+            ["planner", "rosters", id, "members"] => Self::RosterMembers(own(id)),
+            ["planner", "rosters", id, "members", user] => Self::RosterMember(own(id), own(user)),
+            ["planner", "rosters", id, "plans"] => Self::PlansOfRoster(own(id)),
+            ["me", "planner", "rosterplans"] => Self::RosterPlansOf(Who::Me),
+            ["users", id, "planner", "rosterplans"] => Self::RosterPlansOf(Who::User(own(id))),
+            ["planner", "plans", id, "movetocontainer"] => Self::MoveToContainer(own(id)),
+            ["planner", "plans", id, "archive"] => Self::Archive(own(id), Move::Archive),
+            ["planner", "plans", id, "unarchive"] => Self::Archive(own(id), Move::Unarchive),
+            _ => return None,
+        })
+    }
+
+    fn of_user(who: Who, rest: &[&str]) -> Option<Self> {
+        Some(match rest {
+            [] => Self::User(who),
+            ["memberof"] | ["memberof", "microsoft.graph.group"] => Self::GroupsOf(who),
+            ["planner", "plans"] => Self::PlansOf(who),
+            ["planner", "tasks"] => Self::TasksOf(who),
+            _ => return None,
+        })
+    }
+
+    /// The user whose own address this is.
+    pub(crate) fn who(&self) -> Option<&Who> {
+        match self {
+            Self::User(who)
+            | Self::GroupsOf(who)
+            | Self::PlansOf(who)
+            | Self::TasksOf(who)
+            | Self::RosterPlansOf(who) => Some(who),
+            Self::Delta(who, _) => who.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn verbs(&self) -> &'static [&'static str] {
+        match self {
+            Self::Batch | Self::AddMember(_) | Self::Archive(..) | Self::MoveToContainer(_) => {
+                &["POST"]
+            }
+            Self::RemoveMember(..) => &["DELETE"],
+            Self::Groups | Self::Plans | Self::Buckets | Self::Tasks => &["GET", "POST"],
+            Self::Object(Kind::Plan | Kind::Bucket | Kind::Task, _) => &["GET", "PATCH", "DELETE"],
+            Self::Object(..) => &["GET", "PATCH"],
+            Self::User(_)
+            | Self::Users
+            | Self::GroupsOf(_)
+            | Self::PlansOf(_)
+            | Self::TasksOf(_)
+            | Self::Group(_)
+            | Self::Members(_)
+            | Self::PlansOfGroup(_)
+            | Self::BucketsOfPlan(_)
+            | Self::TasksOfPlan(_)
+            | Self::TasksOfBucket(_)
+            | Self::Delta(..)
+            | Self::PlansOfRoster(_)
+            | Self::RosterPlansOf(_) => &["GET"],
+            Self::Rosters => &["POST"],
+            Self::Roster(_) | Self::RosterMember(..) => &["GET", "DELETE"],
+            Self::RosterMembers(_) => &["GET", "POST"],
+        }
+    }
+}
+
+/// Says whether a path, in whatever spelling, is that of `$batch`.
+pub(crate) fn is_batch(path: &str) -> bool {
+    Route::parse(path) == Some(Route::Batch)
+}
+
+/// Says whether a verb may change something, and so needs a writing transaction.
+pub(crate) fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD)
+}
+
+const KEYWORDS: [&str; 20] = [
+    "$batch",
+    "all",
+    "archive",
+    "delta",
+    "movetocontainer",
+    "rosterplans",
+    "rosters",
+    "unarchive",
+    "$ref",
+    "me",
+    "users",
+    "groups",
+    "members",
+    "memberof",
+    "microsoft.graph.group",
+    "planner",
+    "plans",
+    "buckets",
+    "tasks",
+    "details",
+];
+
+fn part_of_task(segment: &str) -> Option<Kind> {
+    Kind::OF_TASK
+        .into_iter()
+        .find(|kind| kind.address().1.is_some_and(|address| address.eq_ignore_ascii_case(segment)))
+}
+
+/// The decoded segments below the root, keys in parentheses as segments of their own.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let rest = path.get(request::root_of(path)?.len()..)?;
+    let mut out = Vec::new();
+    for raw in rest.strip_prefix('/')?.trim_end_matches('/').split('/') {
+        let segment = decode(raw)?;
+        match segment.strip_suffix("')").and_then(|open| open.split_once("('")) {
+            Some((name, key)) => {
+                out.push(name.to_owned());
+                out.push(key.replace("''", "'"));
+            }
+            None => out.push(segment),
+        }
+    }
+    Some(out)
+}
+
+/// Undoes percent-encoding; `None` if the result is no text.
+fn decode(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        rest = match (first, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                tail.get(2..).unwrap_or_default()
+            }
+            _ => {
+                bytes.push(*first);
+                tail
+            }
+        };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The last key of an object's address, as `@odata.id` gives it (2.5).
+pub(crate) fn key_of_address(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let last = decode(url.path().rsplit('/').next()?)?;
+    Some(match last.strip_suffix("')").and_then(|open| open.split_once("('")) {
+        Some((_, key)) => key.to_owned(),
+        None => last,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Feed, Route, Who};
+    use crate::emulator::state::object::Kind;
+
+    #[test]
+    fn paths_name_what_section_2_lists() {
+        let own = |id: &str| id.to_owned();
+        let cases = [
+            ("/v1.0/me", Some(Route::User(Who::Me))),
+            ("/v1.0/ME/Planner/Tasks/", Some(Route::TasksOf(Who::Me))),
+            ("/v1.0/planner/tasks/aB", Some(Route::Object(Kind::Task, own("aB")))),
+            ("/v1.0/planner/tasks('aB')", Some(Route::Object(Kind::Task, own("aB")))),
+            (
+                "/v1.0/planner/tasks('aB')/Details",
+                Some(Route::Object(Kind::TaskDetails, own("aB"))),
+            ),
+            (
+                "/v1.0/planner/tasks/aB/buckettaskboardformat",
+                Some(Route::Object(Kind::BucketBoard, own("aB"))),
+            ),
+            ("/v1.0/users/a%23b@c.d", Some(Route::User(Who::User(own("a#b@c.d"))))),
+            ("/v1.0/users('$x@y')", Some(Route::User(Who::User(own("$x@y"))))),
+            ("/v1.0/users('o''neil@y')", Some(Route::User(Who::User(own("o'neil@y"))))),
+            ("/v1.0/groups/g/planner/plans", Some(Route::PlansOfGroup(own("g")))),
+            ("/v1.0/planner/buckets/b/tasks/t", None),
+            ("/v1.0/groups/g/planner/plans/p/buckets", None),
+            ("/v1.0/me/planner/plans/p/tasks", None),
+            ("/v1.0/planner", None),
+            ("/v1.0", None),
+            ("/v1.0/", None),
+            ("/", None),
+            ("/beta/me", Some(Route::User(Who::Me))),
+            ("/v1.0/me/planner/all/delta", None),
+            ("/Beta/me/planner/all/delta", Some(Route::Delta(Some(Who::Me), Feed::All))),
+            ("/beta/planner/tasks/delta", Some(Route::Delta(None, Feed::Tasks))),
+            ("/gamma/me", None),
+            ("/v1.0/planner/tasks/%ff", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(Route::parse(path), expected, "{path}");
+        }
+    }
+}

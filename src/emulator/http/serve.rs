@@ -1,0 +1,71 @@
+//! The HTTP shell: sockets in, [`Emulator::dispatch`] behind, nothing in between.
+//!
+//! It asks [`Access`](crate::emulator::Access) who is let in, bounds the size of bodies and turns a
+//! panic into a 500. No rule of Planner is known here.
+
+use axum::Router;
+use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Response;
+use tokio::net::TcpListener;
+
+use crate::emulator::control::Origin;
+use crate::emulator::http::connection::{Arrival, Lines};
+use crate::emulator::http::delivery::{Fate, Reply};
+use crate::emulator::http::graph_error::Fault;
+use crate::emulator::service::Emulator;
+
+/// The largest body that is read, as in Graph.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+
+impl Emulator {
+    /// Serves requests until `shutdown` completes; requests in flight are answered first.
+    ///
+    /// # Errors
+    ///
+    /// If the listener fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let router = Router::new().fallback(respond).with_state(self);
+        let service = router.into_make_service_with_connect_info::<Arrival>();
+        axum::serve(Lines(listener), service).with_graceful_shutdown(shutdown).await
+    }
+}
+
+async fn respond(
+    State(emulator): State<Emulator>,
+    ConnectInfo(Arrival { switch, local }): ConnectInfo<Arrival>,
+    request: Request,
+) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    // Before the body: a stranger's takes no memory.
+    if let Err(fault) = emulator.access().admit(&mut parts, local) {
+        return emulator.refuse(fault).map(Body::from);
+    }
+    // A body announced as too large is not waited for.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let bytes = if announced > MAX_BODY { None } else { to_bytes(body, MAX_BODY).await.ok() };
+    let Some(bytes) = bytes else {
+        let fault = Fault::new(413, "RequestEntityTooLarge", "The request body is too large.");
+        return emulator.refuse(fault).map(Body::from);
+    };
+    let request = axum::http::Request::from_parts(parts, bytes.to_vec());
+    let worker = emulator.clone();
+    let job = tokio::task::spawn_blocking(move || worker.perform(request, Origin::Client));
+    let reply = job.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request handler panicked");
+        Reply::from(emulator.refuse(Fault::internal()))
+    });
+    if !reply.delay.is_zero() {
+        tokio::time::sleep(reply.delay).await;
+    }
+    match reply.fate {
+        Fate::Whole => (),
+        Fate::Cut => switch.cut_body(reply.response.body().len() / 2),
+        Fate::Dropped => switch.close(),
+    }
+    reply.response.map(Body::from)
+}

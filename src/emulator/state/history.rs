@@ -1,0 +1,129 @@
+//! What happened to objects, in order, for delta queries (planner-api.md 2.10).
+//!
+//! Written by `object`, read by `delta`. A row says that something changed and not to what: a
+//! reader is shown the present values.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params};
+
+use crate::emulator::state::object::{Kind, Object};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    Created,
+    /// These properties.
+    Changed(BTreeSet<String>),
+    Deleted,
+}
+
+/// One change.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) kind: Kind,
+    pub(crate) what: What,
+}
+
+/// Whose changes are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extent<'a> {
+    /// Only what this user may see.
+    pub(crate) user: Option<&'a str>,
+    pub(crate) plan: Option<&'a str>,
+    pub(crate) group: Option<&'a str>,
+    pub(crate) kind: Option<Kind>,
+}
+
+const INSERT: &str = "INSERT INTO object_change (id, kind, plan_id, group_id, what) \
+     SELECT ?1, ?2, ?3, (SELECT group_id FROM object WHERE id = ?3 AND kind = 'Plan'), ?4";
+
+/// Records that an object was created.
+pub(crate) fn created(conn: &Connection, object: &Object) -> rusqlite::Result<()> {
+    record(conn, object, "created")
+}
+
+/// Records that an object vanished from where it was, while it exists elsewhere.
+pub(crate) fn left(conn: &Connection, object: &Object) -> rusqlite::Result<()> {
+    record(conn, object, "deleted")
+}
+
+/// Records which properties of an object changed.
+pub(crate) fn changed(
+    conn: &Connection,
+    object: &Object,
+    names: &BTreeSet<&str>,
+) -> rusqlite::Result<()> {
+    let what = serde_json::to_string(names)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    record(conn, object, &what)
+}
+
+fn record(conn: &Connection, object: &Object, what: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(INSERT)?.execute(params![
+        object.id,
+        object.kind.token(),
+        object.plan,
+        what
+    ])?;
+    Ok(())
+}
+
+/// Records that the objects for which a condition on `o` and `?1` holds are about to be deleted.
+/// Their parts go without saying.
+pub(crate) fn deleted(conn: &Connection, condition: &str, id: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(&format!(
+        "INSERT INTO object_change (id, kind, plan_id, group_id, what) \
+         SELECT o.id, o.kind, o.plan_id, p.group_id, 'deleted' FROM object o \
+         LEFT JOIN object p ON p.id = o.plan_id AND p.kind = 'Plan' \
+         WHERE ({condition}) AND o.kind IN ('Plan', 'Bucket', 'Task')"
+    ))?
+    .execute([id])?;
+    Ok(())
+}
+
+/// The number of the latest change.
+pub(crate) fn latest(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("SELECT coalesce(max(seq), 0) FROM object_change")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Forgets all but the latest changes.
+pub(crate) fn prune(conn: &Connection, kept: i64) -> rusqlite::Result<()> {
+    conn.execute("DELETE FROM object_change WHERE seq <= ?1", [latest(conn)? - kept])?;
+    Ok(())
+}
+
+/// Returns at most `limit` changes after a number.
+pub(crate) fn since(
+    conn: &Connection,
+    extent: Extent<'_>,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, id, kind, what FROM object_change \
+         WHERE seq > ?1 AND (?2 IS NULL OR plan_id = ?2) AND (?3 IS NULL OR group_id = ?3) \
+         AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR group_id IN \
+             (SELECT m.group_id FROM group_member m WHERE m.user_id = ?5)) \
+         ORDER BY seq LIMIT ?6",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let kind = extent.kind.map(Kind::token);
+    let mut rows =
+        statement.query(params![after, extent.plan, extent.group, kind, extent.user, limit])?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (kind, what): (String, String) = (row.get(2)?, row.get(3)?);
+        let Some(kind) = Kind::ALL.into_iter().find(|it| it.token() == kind) else { continue };
+        let what = match what.as_str() {
+            "created" => What::Created,
+            "deleted" => What::Deleted,
+            names => What::Changed(serde_json::from_str(names).unwrap_or_default()),
+        };
+        out.push(Row { seq: row.get(0)?, id: row.get(1)?, kind, what });
+    }
+    Ok(out)
+}
