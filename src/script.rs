@@ -3,47 +3,25 @@
 //! A script has no authority: it reads the board through a session of the host and records
 //! wishes there. Nothing in here sends, and nothing outside names the script language.
 
-// The sandbox.
-pub mod budget;
-pub mod engine;
-mod memory;
-
-// What scripts see.
 pub mod api;
 pub mod catalog;
 mod check;
-pub mod console;
-mod convert;
-pub mod coverage;
-pub mod diagnose;
-
-// Where they come from.
-pub mod config;
-pub mod library;
-pub mod lint;
-pub mod manifest;
-pub mod ownership;
-mod scan;
-mod shipped;
-pub mod workspace;
-
-// What is in force of them, and how that changes.
-pub mod bundle;
-pub mod reload;
-
-// What runs them.
 mod code;
-mod compiled;
+pub mod console;
+pub mod lint;
 pub mod policy;
+pub mod reload;
+pub mod sandbox;
 pub mod skill;
 pub mod testing;
 pub mod worker;
+pub mod workspace;
 
-pub use budget::Budget;
-pub use bundle::Bundle;
-pub use config::Config;
-pub use manifest::Manifest;
 pub use policy::Policies;
 pub use reload::Watcher;
+pub use reload::bundle::Bundle;
+pub use sandbox::budget::Budget;
 pub use skill::Skill;
 pub use workspace::Workspace;
+pub use workspace::config::Config;
+pub use workspace::manifest::Manifest;

@@ -19,7 +19,7 @@ use crate::host::{Failure, Host, Judge, Session, Start, StateFolder, Status, Sto
 use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
 use crate::policy::Ruling;
-use crate::script::coverage::Coverage;
+use crate::script::sandbox::coverage::Coverage;
 use crate::script::testing::{Meddling, Stage, TestFile, USER, Wanted, What};
 use crate::script::{Policies, Skill, Workspace};
 

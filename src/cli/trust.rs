@@ -8,8 +8,8 @@ use crate::cli::args::Global;
 use crate::cli::error::CommandError;
 use crate::cli::files::{self, Access};
 use crate::cli::settings;
-use crate::script::ownership::{Foreign, foreign};
 use crate::script::workspace::CONFIG_FILE;
+use crate::script::workspace::ownership::{Foreign, foreign};
 
 fn store(global: &Global) -> Result<PathBuf, CommandError> {
     Ok(settings::state_dir(global)?.join("trusted.json"))

@@ -17,9 +17,10 @@ use std::sync::{Arc, OnceLock};
 use rhai::{Dynamic, Engine, EvalAltResult, Module, NativeCallContext, Position};
 
 use crate::host::{Error, Session, StopReason};
-use crate::script::engine::Kind;
+use crate::script::sandbox::engine::Kind;
 use crate::script::testing::Play;
 
+mod arguments;
 mod beta;
 mod board;
 mod bucket;
@@ -27,7 +28,6 @@ mod change;
 mod checklist;
 mod compare;
 mod date;
-mod given;
 mod lists;
 mod people;
 mod plan;

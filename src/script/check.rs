@@ -78,7 +78,7 @@ pub(crate) fn nesting(ast: &AST) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::engine::{Kind, for_compiling};
+    use crate::script::sandbox::engine::{Kind, for_compiling};
 
     #[test]
     fn a_call_in_place_is_found_wherever_it_stands() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::host::Failure;
-use crate::script::engine::Kind;
+use crate::script::sandbox::engine::Kind;
 use crate::script::worker::{Worker, give_back, take};
 
 /// A script's text, with all that it may import.

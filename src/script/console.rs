@@ -17,8 +17,8 @@ use serde_json::Value;
 use crate::host::{Failure, Session};
 use crate::model::{BucketId, PlanId, TaskId, UserId};
 use crate::script::Budget;
-use crate::script::engine::Kind;
-use crate::script::library::file_of;
+use crate::script::sandbox::engine::Kind;
+use crate::script::sandbox::imports::file_of;
 use crate::script::worker::{Worker, take_fresh};
 
 pub mod complete;

@@ -19,12 +19,12 @@ use crate::host::Failure;
 use crate::host::report::Place;
 use crate::script::catalog::catalog;
 use crate::script::code::Source;
-use crate::script::compiled::Compiled;
-use crate::script::diagnose::locate;
-use crate::script::engine::{self, for_compiling};
-use crate::script::manifest::Manifest;
 use crate::script::policy::wrong_hooks;
+use crate::script::sandbox::compiled::Compiled;
+use crate::script::sandbox::diagnose::locate;
+use crate::script::sandbox::engine::{self, for_compiling};
 use crate::script::worker::{give_back, take};
+use crate::script::workspace::manifest::Manifest;
 
 pub(crate) use kind::Kind;
 use walk::Walk;

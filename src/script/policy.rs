@@ -16,11 +16,11 @@ use crate::host::{Failure, Judge, KnownPlans, PlanNames, Session, Start, View};
 use crate::model::as_read;
 use crate::policy::Ruling;
 use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
-use crate::script::budget::{Budget, Meter};
 use crate::script::code::Code;
-use crate::script::compiled::Compiled;
-use crate::script::diagnose::{did_you_mean, explain, locate};
-use crate::script::engine::{Kind, for_running};
+use crate::script::sandbox::budget::{Budget, Meter};
+use crate::script::sandbox::compiled::Compiled;
+use crate::script::sandbox::diagnose::{did_you_mean, explain, locate};
+use crate::script::sandbox::engine::{Kind, for_running};
 use crate::script::worker::give_back;
 use crate::script::{Config, Workspace};
 

@@ -38,14 +38,15 @@ use std::time::{Duration, Instant};
 use crate::change::ChangeSet;
 use crate::host::{Judge, PlanNames, Session, Start};
 use crate::policy::Ruling;
-use crate::script::bundle::{Bundle, Problem, Texts};
+use crate::script::reload::bundle::{Bundle, Problem, Texts};
+use crate::script::reload::debounce::{Patience, Seen, Settling, Sign, Verdict};
 use crate::script::reload::native::{Native, Signal, TELLS_CLOSING};
-use crate::script::reload::settle::{Patience, Seen, Settling, Sign, Verdict};
-use crate::script::scan::{Found, Walk, is_ignored, read_found, read_text, walk};
+use crate::script::workspace::scan::{Found, Walk, is_ignored, read_found, read_text, walk};
 use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
 
+pub mod bundle;
+mod debounce;
 mod native;
-mod settle;
 
 /// How long after its last write a file that is never closed is read all the same.
 const HELD_OPEN: Duration = Duration::from_secs(30);
@@ -560,7 +561,7 @@ fn said(error: &WorkspaceError) -> String {
         WorkspaceError::Unreadable { source, .. } => format!("can not be read: {source}"),
         WorkspaceError::NotAFile(_) => "not a regular file".to_owned(),
         WorkspaceError::TooLarge(_) => {
-            format!("larger than {} bytes", crate::script::engine::MAX_SOURCE)
+            format!("larger than {} bytes", crate::script::sandbox::engine::MAX_SOURCE)
         }
         WorkspaceError::NotText(_) => "not UTF-8 text".to_owned(),
         WorkspaceError::Escapes(_) => "leads out of the workspace".to_owned(),

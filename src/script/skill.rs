@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::host::{Failure, Program, Session, on_large_stack};
-use crate::script::budget::Budget;
 use crate::script::code::{Code, Source};
-use crate::script::compiled::{Compiled, run};
-use crate::script::coverage::Coverage;
-use crate::script::engine::Kind;
-use crate::script::manifest::Manifest;
+use crate::script::sandbox::budget::Budget;
+use crate::script::sandbox::compiled::{Compiled, run};
+use crate::script::sandbox::coverage::Coverage;
+use crate::script::sandbox::engine::Kind;
 use crate::script::worker::give_back;
+use crate::script::workspace::manifest::Manifest;
 
 /// A skill, ready to run.
 #[derive(Debug, Clone)]

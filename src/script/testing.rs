@@ -19,11 +19,11 @@ use crate::change::ChangeSet;
 use crate::host::{Failure, Session, View};
 use crate::model::TaskId;
 use crate::script::api::Run;
-use crate::script::budget::{Budget, CALL_LIMIT, Meter};
 use crate::script::code::Code;
-use crate::script::compiled::Compiled;
-use crate::script::diagnose::explain;
-use crate::script::engine::{Kind, for_running};
+use crate::script::sandbox::budget::{Budget, CALL_LIMIT, Meter};
+use crate::script::sandbox::compiled::Compiled;
+use crate::script::sandbox::diagnose::explain;
+use crate::script::sandbox::engine::{Kind, for_running};
 use crate::script::worker::give_back;
 
 /// What a test begins with in the name of its function.

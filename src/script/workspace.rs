@@ -1,13 +1,18 @@
 //! A workspace: skills, policies, libraries and configuration, read whole into memory.
 
+pub mod config;
+pub mod manifest;
+pub mod ownership;
+pub(super) mod scan;
+pub(super) mod shipped;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::script::config::Config;
-use crate::script::engine::MAX_SOURCE;
-use crate::script::scan::{read_text, walk};
-use crate::script::shipped;
+use crate::script::sandbox::engine::MAX_SOURCE;
+use crate::script::workspace::config::Config;
+use crate::script::workspace::scan::{read_text, walk};
 
 /// The file that marks a folder as a workspace.
 pub const CONFIG_FILE: &str = "planwright.toml";

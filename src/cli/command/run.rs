@@ -15,7 +15,7 @@ use crate::cli::files;
 use crate::host::Failure;
 use crate::host::Report;
 use crate::host::error::similar;
-use crate::script::engine::MAX_SOURCE;
+use crate::script::sandbox::engine::MAX_SOURCE;
 use crate::script::{Manifest, Skill, Workspace};
 
 const EXAMPLES: &str = "\

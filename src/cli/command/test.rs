@@ -19,7 +19,7 @@ use crate::cli::stage::EmulatorStage;
 use crate::host::error::nearest;
 use crate::host::{Failure, Stop};
 use crate::script::Workspace;
-use crate::script::coverage::{Coverage, Covered};
+use crate::script::sandbox::coverage::{Coverage, Covered};
 use crate::script::testing::TestFile;
 
 mod watch;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::change::{PlanField, TaskField, TaskKey};
 use crate::host::Error;
 use crate::model::recurrence::{Given, Recurrence};
-use crate::script::api::given::{bucket_given, each, text_given};
+use crate::script::api::arguments::{bucket_given, each, text_given};
 use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, User, frozen, invalid, run_of};
 
 pub(crate) fn add_reads(module: &mut Module) {

@@ -8,7 +8,7 @@ use crate::host::Session;
 use crate::model::BucketId;
 use crate::model::order::Side;
 use crate::model::snapshot::folded;
-use crate::script::api::given::new_task;
+use crate::script::api::arguments::new_task;
 use crate::script::api::{Fallible, OrRaise as _, Plan, Task, frozen, frozen_list};
 
 /// A bucket.

@@ -14,8 +14,8 @@ use crate::policy::{RuleLine, Ruling, Saw, Verdict};
 use crate::script::api::{
     Bucket, Fallible, OrRaise as _, Plan, Task, User, frozen, invalid, run_of,
 };
-use crate::script::convert::from_json;
-use crate::script::diagnose::{Sources, locate};
+use crate::script::sandbox::convert::from_json;
+use crate::script::sandbox::diagnose::{Sources, locate};
 
 /// A change, for a policy.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use crate::change::{PlanDetailsField, PlanField, PlanKey, TaskField};
 use crate::host::{NewTask, Session};
 use crate::model::PlanId;
 use crate::model::snapshot::folded;
-use crate::script::api::given::{label_given, new_task};
+use crate::script::api::arguments::{label_given, new_task};
 use crate::script::api::text::read_as;
 use crate::script::api::{
     Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,

@@ -7,7 +7,7 @@ use crate::change::{TaskField, TaskKey};
 use crate::host::{Column, Error, Session};
 use crate::model::order::Side;
 use crate::model::{Progress, TaskId, link};
-use crate::script::api::given::{
+use crate::script::api::arguments::{
     bucket_given, label_given, new_reference_key, priority_given, progress_given, reference_key,
     text_given,
 };

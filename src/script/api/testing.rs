@@ -11,10 +11,10 @@ use rhai::{Array, EvalAltResult, Map, Position};
 use serde_json::{Value, json};
 
 use crate::host::{Failure, Session};
-use crate::script::api::given::{each, priority_given, progress_given, text_given};
+use crate::script::api::arguments::{each, priority_given, progress_given, text_given};
 use crate::script::api::testing::meddling::{meddle, renamed};
 use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, invalid, kind_of, run_of};
-use crate::script::convert::{from_json, to_json};
+use crate::script::sandbox::convert::{from_json, to_json};
 use crate::script::testing::{Meddling, Play, Wanted, What};
 
 pub(crate) fn add(module: &mut Module) {

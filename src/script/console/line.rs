@@ -12,15 +12,15 @@ use crate::host::{Failure, Session, StopReason};
 use crate::model::PlanId;
 use crate::script::Budget;
 use crate::script::api::{Bucket, Plan, Run, Task, User};
-use crate::script::budget::Meter;
 use crate::script::check::{InPlace, in_place_call, nesting};
 use crate::script::console::complete::Known;
 use crate::script::console::{FILE, LAST, Shown, uses_of_last};
-use crate::script::convert::{from_json, to_json};
-use crate::script::diagnose::{Sources, explain};
-use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
-use crate::script::library::{Library, file_of};
-use crate::script::memory::held_by_this_thread;
+use crate::script::sandbox::budget::Meter;
+use crate::script::sandbox::convert::{from_json, to_json};
+use crate::script::sandbox::diagnose::{Sources, explain};
+use crate::script::sandbox::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
+use crate::script::sandbox::imports::{Library, file_of};
+use crate::script::sandbox::memory::held_by_this_thread;
 
 /// A line to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]

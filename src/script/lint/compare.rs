@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use rhai::{Engine, Expr, Position, Stmt, SwitchCasesCollection};
 
 use crate::script::api::day_of_text;
-use crate::script::diagnose::did_you_mean;
 use crate::script::lint::Role;
 use crate::script::lint::kind::{Kind, property};
 use crate::script::lint::walk::Walk;
+use crate::script::sandbox::diagnose::did_you_mean;
 
 /// Properties that, in a policy, are what their name says whatever they are asked of.
 const KNOWN_BY_NAME: [(&str, &str); 3] =

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::{ASTFlags, BinaryExpr, Expr, FnPtr, Position, Stmt};
 
 use crate::script::catalog::catalog;
-use crate::script::diagnose::did_you_mean;
 use crate::script::lint::kind::{Kind, functions, property};
 use crate::script::lint::{Function, Role, Script, Severity, is_known_function};
+use crate::script::sandbox::diagnose::did_you_mean;
 
 /// A variable that was declared.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, CreateKind, Event, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use crate::script::reload::settle::Sign;
-use crate::script::scan::FolderId;
+use crate::script::reload::debounce::Sign;
+use crate::script::workspace::scan::FolderId;
 
 /// Whether the system says when a file that was written to is closed.
 pub(crate) const TELLS_CLOSING: bool = cfg!(any(target_os = "linux", target_os = "android"));

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::script::memory;
+use crate::script::sandbox::memory;
 
 /// How much a worker may hold in all: the program itself, the largest budget of memory and what a
 /// single operation of the engine adds before it is noticed.

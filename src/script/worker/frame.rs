@@ -13,10 +13,10 @@ use crate::host::broker::Query;
 use crate::host::session::remote::{Answer, Case, RemoteDraft, Start};
 use crate::host::{Failure, Start as RunStart};
 use crate::policy::Ruling;
-use crate::script::budget::Budget;
 use crate::script::code::{Outline, Source};
 use crate::script::console::line::{LineOrder, Lined};
 use crate::script::lint::{Finding, Role};
+use crate::script::sandbox::budget::Budget;
 use crate::script::testing::{Meddling, Wanted};
 use crate::script::worker::confine::Walls;
 

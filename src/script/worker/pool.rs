@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::host::Failure;
 use crate::script::code::Source;
-use crate::script::engine::Kind;
+use crate::script::sandbox::engine::Kind;
 use crate::script::worker::confine::Walls;
 use crate::script::worker::process::Worker;
 

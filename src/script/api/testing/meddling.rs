@@ -5,10 +5,10 @@ use rhai::plugin::NativeCallContext;
 use serde_json::Value;
 
 use crate::host::Session;
-use crate::script::api::given::{priority_given, progress_given, text_given};
+use crate::script::api::arguments::{priority_given, progress_given, text_given};
 use crate::script::api::testing::{apply, play_of, refused};
 use crate::script::api::{Date, Fallible, OrRaise as _, Task, invalid};
-use crate::script::convert::to_json;
+use crate::script::sandbox::convert::to_json;
 use crate::script::testing::Meddling;
 
 /// Returns the edit that is made where a test names no fields.

@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::Session;
 use crate::script::api;
-use crate::script::budget::{
+use crate::script::sandbox::budget::{
     ARRAY_LIMIT, Budget, CALL_LIMIT, EXPRESSION_DEPTH, MAP_LIMIT, Meter, STRING_LIMIT,
 };
-use crate::script::memory::held_by_this_thread;
+use crate::script::sandbox::memory::held_by_this_thread;
 
 /// Whom an engine serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

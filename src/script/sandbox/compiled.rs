@@ -8,16 +8,18 @@ use serde_json::Value;
 
 use crate::host::{Failure, Session};
 use crate::script::api::Run;
-use crate::script::budget::{Budget, Meter};
 use crate::script::check::{InPlace, in_place_call, nesting};
 use crate::script::code::{Function, Outline, Source};
-use crate::script::convert::{from_json, to_json};
-use crate::script::coverage::Coverage;
-use crate::script::diagnose::{Sources, explain};
-use crate::script::engine::{Kind, MAX_SOURCE, for_compiling, for_running, with_own_constants};
-use crate::script::library::{Library, file_of};
 use crate::script::lint::first_slip;
 use crate::script::policy::wrong_hooks;
+use crate::script::sandbox::budget::{Budget, Meter};
+use crate::script::sandbox::convert::{from_json, to_json};
+use crate::script::sandbox::coverage::Coverage;
+use crate::script::sandbox::diagnose::{Sources, explain};
+use crate::script::sandbox::engine::{
+    Kind, MAX_SOURCE, for_compiling, for_running, with_own_constants,
+};
+use crate::script::sandbox::imports::{Library, file_of};
 
 /// A script that was compiled with everything it imports.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::script::scan::{Found, Stamp};
+use crate::script::workspace::scan::{Found, Stamp};
 
 /// What an event says of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::script::scan::walk;
+use crate::script::workspace::scan::walk;
 
 /// Something in a workspace that somebody else decides.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use rhai::{
 };
 
 use crate::script::check::nesting;
-use crate::script::engine::with_own_constants;
+use crate::script::sandbox::engine::with_own_constants;
 
 /// Resolves imports among given texts.
 #[derive(Debug)]

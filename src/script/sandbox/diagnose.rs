@@ -8,7 +8,7 @@ use crate::host::error::nearest;
 use crate::host::report::Place;
 use crate::host::{Failure, StopReason};
 use crate::script::catalog::{Form, catalog, plain};
-use crate::script::library::is_limit;
+use crate::script::sandbox::imports::is_limit;
 
 /// The texts that positions are in, by file name.
 pub(crate) type Sources = BTreeMap<String, String>;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Session, Stop, StopReason};
-use crate::script::memory::held_by_this_thread;
+use crate::script::sandbox::memory::held_by_this_thread;
 
 /// The budgets of one script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
