@@ -52,8 +52,9 @@ use crate::change::apply::step::{Basis, parts, target};
 pub use crate::change::apply::step::{Job, Part, Resend, Target, left_of, only_written};
 pub use crate::change::apply::window::Learned;
 use crate::change::apply::window::{BATCH, Window};
+use crate::change::edit::{Change, Op};
+use crate::change::field::Entity;
 use crate::change::provisional::{mentioned, with_ids};
-use crate::change::{Change, Entity, Op};
 use crate::model::{ETag, PlanId, RosterId};
 
 /// How a set is to be carried out.
@@ -342,7 +343,7 @@ impl Machine {
     }
 
     fn roster(&self, step: &Step) -> Option<RosterId> {
-        use crate::change::Write;
+        use crate::change::edit::Write;
         let Write::Plan(edit) = &self.changes[step.at].write else { return None };
         let mut own = self.steps.iter().filter(|it| it.at == step.at && it.part == Part::Roster);
         match own.next() {

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::change::edit::{Change, Edit, TaskBasis, TaskState, Write};
+use crate::change::entity_id::EntityId;
+use crate::change::field::{Field, Fields};
+use crate::change::read::{Read, ReadSet};
+use crate::change::set::ChangeSet;
 use crate::change::set::ordinal;
-use crate::change::{
-    Change, ChangeSet, Edit, EntityId, Field, Fields, Read, ReadSet, TaskBasis, TaskState, Write,
-};
 use crate::model::snapshot::{Snapshot, folded};
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, Task, TaskDetails,

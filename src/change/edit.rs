@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::change::{Entity, EntityId, Field, FieldChange, Fields};
+use crate::change::entity_id::EntityId;
+use crate::change::field::{Entity, Field, FieldChange, Fields};
 use crate::model::{
     Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, PlanId, Priority, Task, TaskDetails, TaskId,
 };

@@ -9,7 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::change::{FieldConflict, TaskState};
+use crate::change::edit::TaskState;
+use crate::change::merge::FieldConflict;
 use crate::model::order::{is_wanted, lies_in};
 use crate::model::{Board, BoardPlace, Bucket, Plan, PlanDetails, Task, TaskDetails};
 

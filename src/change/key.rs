@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::change::Field;
+use crate::change::field::Field;
 use crate::model::{
     Bucket, BucketId, Category, ChecklistItem, GroupId, Plan, PlanDetails, PlanId, Priority,
     Progress, Recurrence, Reference, Task, TaskDetails, UserId,

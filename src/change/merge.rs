@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::change::{Field, Fields};
+use crate::change::field::{Field, Fields};
 use crate::model::order::lies_in;
 
 /// A field that both sides have moved.
@@ -176,7 +176,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::change::TaskState;
+    use crate::change::edit::TaskState;
     use crate::model::{PlanId, Task, TaskId, UserId};
 
     fn state(edit: impl FnOnce(&mut Task)) -> TaskState {

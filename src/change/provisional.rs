@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::change::Change;
+use crate::change::edit::Change;
 
 /// What a text consists of.
 enum Piece<'a> {

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::change::entity_id::EntityId;
+use crate::change::field::{Field, Fields as _};
 use crate::change::field::{details_value, hints, task_value};
-use crate::change::{EntityId, Field, FieldConflict, Fields as _};
+use crate::change::merge::FieldConflict;
 use crate::model::snapshot::{Snapshot, folded};
 use crate::model::{Bucket, BucketId, GroupId, Plan, PlanId, RosterId, Task, TaskId, UserId};
 

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::change::{ChangeSet, Read};
+use crate::change::read::Read;
+use crate::change::set::ChangeSet;
 use crate::model::UserId;
 
 /// The version of the format; a reader refuses any other.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::change::{Change, Entity, EntityId, Op};
+use crate::change::edit::{Change, Op};
+use crate::change::entity_id::EntityId;
+use crate::change::field::Entity;
 
 /// What a run wants to write, in order. It can not be applied: for that it must be reviewed
 /// (see [`crate::policy::Cleared`]).

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{
-    Change, ChangeSet, Edit, EntityId, Fields, Op, TaskBasis, TaskState, Write, provisional,
-};
+use crate::change::edit::{Change, Edit, Op, TaskBasis, TaskState, Write};
+use crate::change::entity_id::EntityId;
+use crate::change::field::Fields;
+use crate::change::provisional;
+use crate::change::set::ChangeSet;
 use crate::model::snapshot::Own;
 use crate::model::{Board, BucketId, PlanId, Task, TaskId};
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::graph::Error;
+use crate::graph::error::Error;
 use crate::wire::Json;
 
 /// What one session may hold, in bytes of weight: 20,000 tasks with their details. A run holds it up to

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::graph::client::Answer;
+use crate::graph::client::Client;
+use crate::graph::error::Error;
 use crate::graph::retry::parse_retry_after;
-use crate::graph::{Client, Error};
 use crate::wire::batch::{Order, of_writes, split};
 use crate::wire::{ApiError, Json, Request};
 

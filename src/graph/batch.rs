@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::graph::client::Client;
 use crate::graph::client::spread;
+use crate::graph::error::Error;
 use crate::graph::retry::{Failed, Repeat, next_wait, parse_retry_after};
-use crate::graph::{Client, Error};
 use crate::wire::batch::{MAX_REQUESTS, Part, of_reads, split};
 use crate::wire::{ApiError, Decoded, Json, Request};
 

@@ -12,13 +12,16 @@ use reqwest::header::{
 use tokio::time::Instant;
 use url::Url;
 
+use crate::graph::address::BaseUrl;
 use crate::graph::allowance::Allowance;
+use crate::graph::error::Error;
 use crate::graph::gate::Gate;
+use crate::graph::proxy::Proxy;
 use crate::graph::retry::{
     Failed, MAX_WAIT, Patience, Repeat, http_date, next_wait, parse_retry_after,
 };
+use crate::graph::secret::Secret;
 use crate::graph::transport::{Outgoing, Transport};
-use crate::graph::{BaseUrl, Error, Proxy, Secret};
 use crate::wire::page::MAX_ITEMS;
 use crate::wire::{ApiError, DecodeError, Decoded, Json, Method, Page, Request};
 

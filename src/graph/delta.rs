@@ -2,8 +2,9 @@
 
 use tokio::time::Instant;
 
+use crate::graph::client::Client;
 use crate::graph::client::MAX_PAGES;
-use crate::graph::{Client, Error};
+use crate::graph::error::Error;
 use crate::wire::delta::DeltaPage;
 use crate::wire::page::MAX_ITEMS;
 use crate::wire::request;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use url::Url;
 
-use crate::graph::BaseUrl;
+use crate::graph::address::BaseUrl;
 
 /// The variables that name a proxy for https, the more particular first.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use crate::graph::Error;
+use crate::graph::error::Error;
 
 /// How often one request is sent at most.
 pub(crate) const MAX_ATTEMPTS: u32 = 5;

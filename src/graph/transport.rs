@@ -6,7 +6,9 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 
-use crate::graph::{BaseUrl, Error, Proxy};
+use crate::graph::address::BaseUrl;
+use crate::graph::error::Error;
+use crate::graph::proxy::Proxy;
 
 /// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB, and twenty
 /// descriptions as long as they may be below four.

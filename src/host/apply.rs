@@ -22,12 +22,12 @@ use crate::change::apply::{
     Answer, Attempted, Effect, End, Job, Look, Lost, Machine, Parent, Probed, StepNo, match_lost,
 };
 use crate::graph::{Attempt, Client, Error, Order};
-use crate::host::Failure;
 use crate::host::apply::outcome::failure;
 use crate::host::apply::probe::candidates;
 use crate::host::apply::request::{answer_of, look, of_job};
 use crate::host::progress::Watch;
 use crate::host::recover::record::{Claims, Record};
+use crate::host::report::Failure;
 use crate::host::stop::Stop;
 use crate::journal::{Intent, Outcome as Settlement, RunId, Settled, StepId};
 use crate::model::{Clock, UserId};

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::change::{Entity, Op};
 use crate::graph::{Client, Error};
-use crate::host::Stop;
 use crate::host::session::remote::RemoteDraft;
+use crate::host::stop::Stop;
 use crate::model::{
     Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
     TaskDetails, TaskId, User, UserId, Versioned,
@@ -89,7 +89,7 @@ pub(crate) enum Response {
 pub(crate) struct PendingQuery {
     pub(crate) ask: Query,
     pub(crate) stop: Arc<Stop>,
-    pub(crate) reply: oneshot::Sender<Result<Response, crate::host::Error>>,
+    pub(crate) reply: oneshot::Sender<Result<Response, crate::host::error::Error>>,
 }
 
 /// Answers queries until nobody is left to ask.
@@ -104,7 +104,7 @@ pub(crate) async fn serve(
         if let Query::Commit(_) = ask {
             if let Err(unsent) = commits.send(PendingQuery { ask, stop, reply }).await {
                 // Whoever only looks can not commit.
-                drop(unsent.0.reply.send(Err(crate::host::Error::ReadOnly)));
+                drop(unsent.0.reply.send(Err(crate::host::error::Error::ReadOnly)));
             }
             continue;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::graph;
-use crate::host::StopReason;
+use crate::host::stop::StopReason;
 use crate::model::InvalidId;
 
 /// An error of a session. `Display` is for people and for scripts; [`Error::hint`] says what

@@ -11,8 +11,9 @@ use crate::change::read::pick;
 use crate::host::broker::{Query, Response, fetch};
 use crate::host::error::similar;
 use crate::host::recover::record::blocking;
+use crate::host::report::Failure;
+use crate::host::run::Host;
 use crate::host::run::PlanNames;
-use crate::host::{Failure, Host};
 use crate::journal::{Named, NamedPlans};
 use crate::model::id::looks_like_planner_id;
 use crate::model::{Plan, PlanId, User, Versioned};
@@ -70,7 +71,7 @@ impl Host {
         let listed = match fetch(&self.client, Query::AllPlans).await {
             Ok(Response::AllPlans(plans)) => plans,
             Ok(_) => Vec::new(),
-            Err(error) => return Err(Failure::from(crate::host::Error::from(error))),
+            Err(error) => return Err(Failure::from(crate::host::error::Error::from(error))),
         };
         let plans: Vec<&Plan> = listed.iter().map(|plan| &plan.value).collect();
         let mut now: BTreeMap<String, BTreeSet<PlanId>> = BTreeMap::new();

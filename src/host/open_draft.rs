@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use crate::change::{
     Change, ChangeSet, Edit, EntityId, FieldConflict, Fields, Op, TaskBasis, TaskState, Write,
 };
+use crate::host::error::Error;
 use crate::host::recover::record::Origin;
 use crate::host::report::ChangeReport;
+use crate::host::report::{Failure, Report, Status};
+use crate::host::run::{Agent, Finished, Host, Start};
 use crate::host::session::names::names;
-use crate::host::{Agent, Error, Failure, Finished, Host, Report, Session, Start, Status, View};
+use crate::host::session::{Session, View};
 use crate::journal::Purpose;
 use crate::policy::Verdict;
 

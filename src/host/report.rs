@@ -299,14 +299,14 @@ impl Failure {
     }
 }
 
-impl From<&crate::host::Error> for Failure {
-    fn from(error: &crate::host::Error) -> Self {
+impl From<&crate::host::error::Error> for Failure {
+    fn from(error: &crate::host::error::Error) -> Self {
         Self::of(error.code(), error, error.hint())
     }
 }
 
-impl From<crate::host::Error> for Failure {
-    fn from(error: crate::host::Error) -> Self {
+impl From<crate::host::error::Error> for Failure {
+    fn from(error: crate::host::error::Error) -> Self {
         Self::from(&error)
     }
 }

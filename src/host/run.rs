@@ -17,14 +17,17 @@ use crate::change::{ChangeSet, EntityId, ReadSet, Saved};
 use crate::graph::Client;
 use crate::host::broker::{self, PendingQuery};
 use crate::host::named_plans::Resolved;
+use crate::host::progress::Watch;
+use crate::host::recover::record::StateFolder;
 use crate::host::recover::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, Failure, Report, Status};
 use crate::host::run::grounds::Grounds;
 use crate::host::session::Facts;
 use crate::host::session::names::names;
 use crate::host::session::provenance::History;
+use crate::host::session::{Session, View};
+use crate::host::stop::{Stop, StopReason};
 use crate::host::thread::{self, Crash};
-use crate::host::{Session, StateFolder, Stop, StopReason, View, Watch};
 use crate::journal::{Judgement, NewRun, Purpose, RunId};
 use crate::model::{Clock, Limits, User};
 use crate::policy::{Caps, Earlier, Reviewed, Ruling, Verdict};
@@ -394,7 +397,7 @@ impl Host {
                     ..Failure::default()
                 };
             }
-            Failure::from(crate::host::Error::from(error))
+            Failure::from(crate::host::error::Error::from(error))
         })
     }
 

@@ -38,9 +38,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
 use crate::host::broker::{PendingQuery, Query, Response};
+use crate::host::error::Error;
+use crate::host::named_plans::KnownPlans;
 use crate::host::session::provenance::History;
 use crate::host::session::remote::Answer;
-use crate::host::{Error, KnownPlans, Stop, StopReason};
+use crate::host::stop::{Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Limits, Plan, PlanId, TaskId, User, time};
 

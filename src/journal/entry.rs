@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::journal::Error;
+use crate::journal::error::Error;
 use crate::model::{UserId, id::looks_like_guid};
 
 /// The id of a run: a UUID, of version 7, so that ids sort by time.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::journal::RunId;
+use crate::journal::entry::RunId;
 
 /// Why the journal could not do what was asked. Whatever it is, nothing was recorded.
 #[derive(Debug, thiserror::Error)]

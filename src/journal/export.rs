@@ -4,12 +4,13 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::journal::Journal;
 use crate::journal::audit::{last, row_of};
 use crate::journal::canonical::canonical;
+use crate::journal::error::Error;
 use crate::journal::error::Fault;
 use crate::journal::row::json_of;
 use crate::journal::verify::end_line;
-use crate::journal::{Error, Journal};
 
 /// The columns of a row.
 pub const COLUMNS: [&str; 19] = [

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::files;
 use crate::journal::canonical::digest;
-use crate::journal::{Error, RunId};
+use crate::journal::entry::RunId;
+use crate::journal::error::Error;
 use crate::model::{GroupId, PlanId};
 
 /// The locks of a state directory.

@@ -5,15 +5,16 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
 use crate::change::ChangeSet;
+use crate::journal::Journal;
 use crate::journal::canonical::canonical;
 use crate::journal::entry::{
     Intent, Judgement, NewRun, Outcome, Purpose, RunId, RunStatus, Settled,
 };
+use crate::journal::error::Error;
 use crate::journal::error::Fault;
 use crate::journal::row::{
     FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, json_of, moment, run_id, word,
 };
-use crate::journal::{Error, Journal};
 
 /// Finds an entity among those that changes are known to have created.
 pub(crate) const CLAIMED: &str = "SELECT 1 FROM outcome JOIN intent ON intent.seq = intent_seq

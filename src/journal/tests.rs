@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::change::{ChangeSet, Draft};
-use crate::journal::{
-    Error, Intent, Journal, Judgement, NewRun, Outcome, Purpose, RunId, RunStatus, Settled,
-    Standing, StepId,
+use crate::journal::Journal;
+use crate::journal::entry::{
+    Intent, Judgement, NewRun, Outcome, Purpose, RunId, RunStatus, Settled, StepId,
 };
+use crate::journal::error::Error;
+use crate::journal::read::Standing;
 use crate::model::{ETag, PlanId, Task, TaskId, UserId, Versioned};
 
 const RUN: &str = "0199f3c2-7a51-7cc3-98b1-4f0c3a5d2e11";
@@ -147,7 +149,8 @@ fn a_run_comes_back_as_it_was_recorded() {
     assert_eq!(unfinished.start, new_run(RUN));
     let round = &unfinished.rounds[0];
     assert_eq!((round.number, &round.change_set, &round.digest), (1, &set(), &set().digest()));
-    let standings: Vec<_> = round.trails.iter().map(crate::journal::Trail::standing).collect();
+    let standings: Vec<_> =
+        round.trails.iter().map(crate::journal::read::Trail::standing).collect();
     assert_eq!(standings, [Standing::Settled, Standing::InDoubt, Standing::Untouched]);
     assert_eq!(round.trails[0].attempts[0].intent, intent(1, 1));
     assert_eq!(round.trails[0].attempts[0].settled, [(at(3), results[0].clone())]);
@@ -323,7 +326,7 @@ fn nothing_is_changed_or_deleted() {
 fn threads_can_share_it() {
     fn shared<T: Send + Sync>() {}
     shared::<Journal>();
-    shared::<crate::journal::PlanLocks>();
+    shared::<crate::journal::lock::PlanLocks>();
 }
 
 /// Counts the commits in the write-ahead log: frames that say how large the database is now.

@@ -5,14 +5,15 @@ use std::io::{BufRead, Read as _};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::journal::Journal;
 use crate::journal::anchor::{Anchor, Reading};
 use crate::journal::audit::{Chain, Link, row_of};
 use crate::journal::entry::NoteKind;
+use crate::journal::error::Error;
 use crate::journal::error::Fault;
 use crate::journal::row::{
     Core, FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, is_core, summary, summary_of,
 };
-use crate::journal::{Error, Journal};
 
 /// After how many problems the rest is left out.
 const MAX_PROBLEMS: usize = 100;

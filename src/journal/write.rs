@@ -9,12 +9,13 @@ use crate::journal::canonical::canonical;
 use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, Outcome, RunId, RunStatus, Settled, StepId,
 };
+use crate::journal::error::Error;
 use crate::journal::error::Fault;
 use crate::journal::read::CLAIMED;
 use crate::journal::row::{
     FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, core_of_note, small, summary, summary_of,
 };
-use crate::journal::{Adding, Error, Journal};
+use crate::journal::{Adding, Journal};
 
 impl Journal {
     /// Records that a run begins.

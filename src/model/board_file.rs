@@ -10,7 +10,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{BucketId, Category, PlanId, Priority, Progress, TaskId};
+use crate::model::category::Category;
+use crate::model::id::{BucketId, PlanId, TaskId};
+use crate::model::progress::{Priority, Progress};
 
 mod base;
 mod entry;

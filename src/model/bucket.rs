@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BucketId, PlanId};
+use crate::model::id::{BucketId, PlanId};
 
 /// A column of a plan (planner-api.md 1.5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Category, UserId, order};
+use crate::model::category::Category;
+use crate::model::id::UserId;
+use crate::model::order;
 
 /// The details of a task (planner-api.md 1.7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

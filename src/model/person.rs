@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GroupId, UserId};
+use crate::model::id::{GroupId, UserId};
 
 /// A person in the directory (planner-api.md 1.15).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

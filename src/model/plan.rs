@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GroupId, PlanId, RosterId, UserId};
+use crate::model::id::{GroupId, PlanId, RosterId, UserId};
 
 /// A Planner plan (planner-api.md 1.3). Its sharing and its labels are in
 /// [`PlanDetails`](crate::model::PlanDetails).

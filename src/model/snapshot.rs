@@ -8,10 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use compare::Own;
 
-use crate::model::{
-    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
-    TaskDetails, TaskId, User, UserId, Versioned,
-};
+use crate::model::board::{Board, BoardPlace};
+use crate::model::bucket::Bucket;
+use crate::model::details::{PlanDetails, TaskDetails};
+use crate::model::etag::Versioned;
+use crate::model::id::{BucketId, GroupId, PlanId, RosterId, TaskId, UserId};
+use crate::model::person::{Group, User};
+use crate::model::plan::Plan;
+use crate::model::task::Task;
 
 mod compare;
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BucketId, Category, PlanId, Priority, Progress, Recurrence, TaskId, UserId};
+use crate::model::category::Category;
+use crate::model::id::{BucketId, PlanId, TaskId, UserId};
+use crate::model::progress::{Priority, Progress};
+use crate::model::recurrence::Recurrence;
 
 /// A Planner task without its details (planner-api.md 1.6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! From a drafted set to one that may be applied.
 
 use crate::change::ChangeSet;
+use crate::policy::rules::Grants;
 use crate::policy::rules::host_rules;
-use crate::policy::{Grants, Ruling, Verdict};
+use crate::policy::verdict::{Ruling, Verdict};
 
 /// A set with everything that was said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

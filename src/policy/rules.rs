@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, TaskState, Write};
 use crate::model::{Limits, Plan, PlanId, TaskDetails, as_read};
-use crate::policy::Ruling;
 use crate::policy::limits::{assignees_over, details_over, title_over};
+use crate::policy::verdict::Ruling;
 
 /// How much one run may write (rule R5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

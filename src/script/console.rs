@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::host::{Failure, Session};
 use crate::model::{BucketId, PlanId, TaskId, UserId};
-use crate::script::Budget;
+use crate::script::sandbox::budget::Budget;
 use crate::script::sandbox::engine::Kind;
 use crate::script::sandbox::imports::file_of;
 use crate::script::worker::{Worker, take_fresh};

@@ -22,7 +22,8 @@ use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::diagnose::{did_you_mean, explain, locate};
 use crate::script::sandbox::engine::{Kind, for_running};
 use crate::script::worker::give_back;
-use crate::script::{Config, Workspace};
+use crate::script::workspace::Workspace;
+use crate::script::workspace::config::Config;
 
 /// The policies in force, in a process of their own while they judge.
 #[derive(Debug)]

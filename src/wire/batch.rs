@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::wire::entity::DecodeError;
+use crate::wire::json::Json;
 use crate::wire::json::{Headers, Items};
-use crate::wire::{DecodeError, Json, Method, Request};
+use crate::wire::request::{Method, Request};
 
 /// The most requests that one batch takes.
 pub const MAX_REQUESTS: usize = 20;

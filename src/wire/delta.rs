@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::wire::entity::{DecodeError, Decoded};
 use crate::wire::json::Items;
 use crate::wire::page::{MAX_ITEMS, checked};
-use crate::wire::{DecodeError, Decoded};
 
 /// A page of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::model::{
     PlanDetails, PlanId, Priority, Recurrence, Reference, RosterId, Task, TaskBeta, TaskDetails,
     User, UserId, Versioned,
 };
-use crate::wire::Json;
+use crate::wire::json::Json;
 use crate::wire::json::{Members, text};
 use crate::wire::page::MAX_LINK;
 

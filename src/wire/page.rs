@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::wire::entity::{DecodeError, Decoded};
 use crate::wire::json::Items;
-use crate::wire::{DecodeError, Decoded};
 
 /// The most items of a list, on one page or several: five times the tasks that a plan may have.
 pub const MAX_ITEMS: usize = 50_000;

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use crate::change::apply::compare::compare;
+use crate::change::apply::event::{Answer, End, Look, Probed, StepNo};
+use crate::change::apply::ledger::PartState;
+use crate::change::apply::lost::Match;
 use crate::change::apply::step::{Basis, Part};
-use crate::change::apply::{Answer, End, Look, Machine, Match, PartState, Probed, State, StepNo};
-use crate::change::{Merge, Op};
+use crate::change::apply::{Machine, State};
+use crate::change::edit::Op;
+use crate::change::merge::Merge;
 use crate::model::ETag;
 
 /// How often one request is sent that fails for the service's sake.

@@ -1,9 +1,9 @@
 //! What a part of a change wants, against what is there now.
 
 use crate::change::apply::step::{Job, Part};
-use crate::change::{
-    Change, Edit, FieldConflict, Fields, Merge, Op, Placed, TaskState, Write, holds, merge,
-};
+use crate::change::edit::{Change, Edit, Op, TaskState, Write};
+use crate::change::field::{Fields, Placed};
+use crate::change::merge::{FieldConflict, Merge, holds, merge};
 use crate::model::{
     Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, RosterId, Task, TaskDetails, Versioned,
 };

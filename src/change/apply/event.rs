@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::change::FieldConflict;
-use crate::change::apply::{Match, Parent, Seen};
+use crate::change::apply::compare::Seen;
+use crate::change::apply::lost::{Match, Parent};
+use crate::change::merge::FieldConflict;
 use crate::model::ETag;
 
 /// Names a request among those of a machine.

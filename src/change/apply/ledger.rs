@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::change::apply::step::{Part, Resend};
 use crate::change::apply::step::{parts, written};
-use crate::change::apply::{Part, Resend};
+use crate::change::edit::{Change, Op};
+use crate::change::entity_id::EntityId;
 use crate::change::provisional::{replace_markers, with_ids};
-use crate::change::{Change, ChangeSet, EntityId, Op};
+use crate::change::set::ChangeSet;
 use crate::model::snapshot::Own;
 use crate::model::{Board, BucketId, ETag, PlanId, Task, TaskId};
 

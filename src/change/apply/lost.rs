@@ -8,10 +8,12 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::change::apply::{Job, StepNo};
+use crate::change::apply::event::StepNo;
+use crate::change::apply::step::Job;
+use crate::change::edit::TaskState;
 use crate::change::edit::is_blank;
 use crate::change::field::task_value;
-use crate::change::{Field, Fields as _, TaskState};
+use crate::change::field::{Field, Fields as _};
 use crate::model::{Bucket, Plan, Task, UserId};
 
 /// The time by which an entity may seem to be made before the intent: the service tells its time

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use crate::change::apply::compare::Seen;
+use crate::change::apply::event::{End, StepNo};
+use crate::change::apply::ledger::Doubt;
 use crate::change::apply::step::{Basis, Part, Resend};
-use crate::change::apply::{Doubt, End, Seen, StepNo};
+use crate::change::edit::{Change, Op};
+use crate::change::field::Entity;
 use crate::change::set::level;
-use crate::change::{Change, Entity, Op};
 use crate::model::{ETag, PlanId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::change::{Change, Edit, Field, Fields as _, TaskBasis, TaskState, Write};
+use crate::change::edit::{Change, Edit, TaskBasis, TaskState, Write};
+use crate::change::field::{Field, Fields as _};
 use crate::model::snapshot::Snapshot;
 use crate::model::{
     Archival, Board, BoardPlace, Bucket, BucketId, ETag, Plan, PlanDetails, PlanId, RosterId, Task,

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::change::apply::tests::simulated::{Limit, Model, Weather, simulate};
-use crate::change::{ChangeSet, Draft, ReadSet};
+use crate::change::draft::Draft;
+use crate::change::read::ReadSet;
+use crate::change::set::ChangeSet;
 use crate::model::snapshot::Snapshot;
 use crate::model::{Bucket, Task, TaskDetails, TaskId, Versioned};
 

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::change::{Entity, Op};
+use crate::change::edit::Op;
+use crate::change::field::Entity;
 
 fn task(id: &str) -> Versioned<Task> {
     Versioned::new(

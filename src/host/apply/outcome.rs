@@ -3,9 +3,9 @@
 use crate::change::FieldConflict;
 use crate::change::apply::End;
 use crate::graph::Error;
-use crate::host::Failure;
 use crate::host::error::graph_hint;
 use crate::host::report::ChangeStatus;
+use crate::host::report::Failure;
 
 /// What became of a change.
 #[derive(Debug, Clone)]

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::host::board_file::{Meant, Wishes};
+use crate::host::error::Error;
+use crate::host::report::Failure;
 use crate::host::session::edits::KEY_ALIAS;
-use crate::host::{Error, Failure, NewItem, NewTask};
+use crate::host::session::edits::{NewItem, NewTask};
 use crate::model::board_file::{
     BucketEntry, ItemEntry, LinkEntry, Marks, TaskEntry, alias_text, checked_text, day_text,
     day_text_of, priority_text, with_plain_lines,

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::change::apply::Candidate;
 use crate::change::{Change, ChangeSet, EntityId};
-use crate::host::Stop;
 use crate::host::report::{Failure, Report, Status};
+use crate::host::stop::Stop;
 use crate::journal::{
     Guard, Intent, Journal, Judgement, Lockable, NamesFile, NewRun, PlanLocks, RunId, RunStatus,
     Settled,

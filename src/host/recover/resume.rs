@@ -17,8 +17,9 @@ use crate::graph::{Client, Error};
 use crate::host::apply::{PartNo, Unsettled};
 use crate::host::recover::history::no_journal;
 use crate::host::recover::record::{Claims, Origin, blocking, failure};
+use crate::host::report::Failure;
+use crate::host::run::{Finished, Host, Start};
 use crate::host::session::refresh::{is_there, read_targets};
-use crate::host::{Failure, Finished, Host, Start};
 use crate::journal::{
     Attempt, Judgement, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing,
 };
@@ -166,7 +167,7 @@ impl Host {
                 .collect();
             let report = serde_json::json!({ "resumed_by": finished.report.run_id });
             let now = self.clock.now();
-            let nothing_left = finished.report.status == crate::host::Status::NoChanges;
+            let nothing_left = finished.report.status == crate::host::report::Status::NoChanges;
             let by = finished.report.run_id.clone();
             blocking(move || {
                 let journal = state_folder.open()?;
@@ -481,5 +482,5 @@ fn told(code: &str, message: String) -> Failure {
 }
 
 fn from_graph(error: Error) -> Failure {
-    Failure::from(crate::host::Error::from(error))
+    Failure::from(crate::host::error::Error::from(error))
 }

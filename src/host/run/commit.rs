@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use crate::change::ChangeSet;
-use crate::host::StopReason;
 use crate::host::broker::{PendingQuery, Response};
 use crate::host::report::Status;
 use crate::host::run::Run;
+use crate::host::stop::StopReason;
 use crate::policy::Verdict;
 
 impl Run<'_> {

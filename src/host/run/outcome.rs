@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::change::Op;
 use crate::change::provisional::replace_markers;
-use crate::host::Failure;
+use crate::host::report::Failure;
 use crate::host::report::{ChangeReport, ChangeStatus, Status};
 use crate::host::run::rounds::Tally;
 use crate::host::run::{Run, interrupted};

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use crate::change::apply::{End, Ledger, Machine, Part, Rules, Seen, rebase};
 use crate::change::{Change, ChangeSet, Edit, EntityId, FieldConflict, Op, Write};
 use crate::graph::spread;
-use crate::host::Failure;
 use crate::host::apply::outcome::Outcome;
 use crate::host::apply::{Driven, Driver, VALID_FOR, drive};
 use crate::host::progress::Progress;
 use crate::host::recover::record::Record;
+use crate::host::report::Failure;
 use crate::host::report::{ChangeStatus, Status};
 use crate::host::run::validate::Validation;
 use crate::host::run::{Program, Run, interrupted};
@@ -456,7 +456,7 @@ impl Run<'_> {
 }
 
 /// Returns how a set is to be carried out.
-pub(super) fn rules_of(host: &crate::host::Host) -> Rules {
+pub(super) fn rules_of(host: &crate::host::run::Host) -> Rules {
     Rules {
         quarantine: host.quarantine,
         writes_per_second: host.writes_per_second,

@@ -1,10 +1,10 @@
 //! Finding out what became of what an earlier run has sent, before what is left is carried out.
 
 use crate::change::apply::{End, Machine};
-use crate::host::Failure;
 use crate::host::apply::{Driver, Outcome, drive};
 use crate::host::recover::record::Record;
 use crate::host::recover::resume::Restored;
+use crate::host::report::Failure;
 use crate::host::report::{ChangeReport, ChangeStatus, Status};
 use crate::host::run::outcome::cuts_off;
 use crate::host::run::rounds::{locks_of, rules_of};

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use crate::change::{Change, ChangeSet, FieldConflict};
-use crate::host::Failure;
 use crate::host::apply::before_images;
 use crate::host::apply::drift::Drift;
 use crate::host::apply::outcome::{Outcome, failure};
+use crate::host::report::Failure;
 use crate::host::run::grounds::Grounds;
 use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key};
 use crate::host::run::{Program, Run, interrupted};

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use crate::change::Read;
 use crate::host::broker::Query;
-use crate::host::{Error, Session};
+use crate::host::error::Error;
+use crate::host::session::Session;
 use crate::model::{BucketId, Plan, PlanId, Recurrence, RosterId, TaskId, User};
 
 impl Session {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{Error, Failure, NewItem, NewTask, Session};
+use crate::host::error::Error;
+use crate::host::report::Failure;
+use crate::host::session::Session;
+use crate::host::session::edits::{NewItem, NewTask};
 use crate::model::document::FORMAT;
 use crate::model::{
     BucketDocument, BucketId, Category, ItemDocument, LinkDocument, PlanDocument, PlanId, Priority,

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use crate::change::{EntityId, Field, Read, TaskField};
 use crate::host::broker::{Query, Response};
-use crate::host::{Error, Session, StopReason};
+use crate::host::error::Error;
+use crate::host::session::Session;
+use crate::host::stop::StopReason;
 use crate::model::link;
 use crate::model::{
     Bucket, BucketId, Category, Plan, PlanDetails, PlanId, Priority, Reference, Task, TaskDetails,

@@ -7,8 +7,9 @@ use std::cmp::Reverse;
 
 use crate::change::{EntityId, Field, Read};
 use crate::host::broker::Query;
+use crate::host::error::Error;
+use crate::host::session::Session;
 use crate::host::session::not_found;
-use crate::host::{Error, Session};
 use crate::model::order::{self, Side};
 use crate::model::{Board, BoardPlace, BucketId, PlanId, Task, TaskId, UserId, Versioned};
 

@@ -2,8 +2,9 @@
 
 use crate::change::{BucketKey, EntityId, PlanDetailsKey, PlanKey, Read};
 use crate::host::broker::Query;
+use crate::host::error::Error;
+use crate::host::session::Session;
 use crate::host::session::not_found;
-use crate::host::{Error, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanDetails, PlanId, Versioned};
 
 impl Session {

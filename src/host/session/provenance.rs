@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use crate::change::{Entity, Op};
 use crate::host::broker::{Query, Response};
-use crate::host::{Error, Failure, Session, StateFolder};
+use crate::host::error::Error;
+use crate::host::recover::record::StateFolder;
+use crate::host::report::Failure;
+use crate::host::session::Session;
 use crate::journal::Journal;
 use crate::model::{PlanId, TaskId, link};
 

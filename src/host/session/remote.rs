@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ChangeSet, Edit, EntityId, ReadSet, TaskBasis, TaskState, Write};
 use crate::host::broker::{Query, Response};
+use crate::host::error::Error;
 use crate::host::error::Relayed;
+use crate::host::report::Failure;
 use crate::host::session::{Asks, Facts, HostLink, State};
-use crate::host::{Error, Failure, Session, StopReason, View};
+use crate::host::session::{Session, View};
+use crate::host::stop::StopReason;
 use crate::model::snapshot::Snapshot;
 use crate::model::{
     Bucket, BucketId, Limits, Plan, PlanId, Task, TaskDetails, TaskId, User, Versioned,

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::change::ChangeSet;
 use crate::host::broker::{Query, Response};
+use crate::host::error::Error;
+use crate::host::session::Session;
 use crate::host::session::{MAX_COMMITS, Savepoint, Shared, State};
-use crate::host::{Error, Session, StopReason};
+use crate::host::stop::StopReason;
 
 impl Session {
     /// Applies what is wanted so far, and goes on: what comes then is read anew and is judged

@@ -2,8 +2,9 @@
 
 use crate::change::{EntityId, Read, TaskKey, TaskState};
 use crate::host::broker::Query;
+use crate::host::error::Error;
+use crate::host::session::Session;
 use crate::host::session::not_found;
-use crate::host::{Error, Session};
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
 
 /// The number of details asked for at once.

@@ -12,8 +12,14 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::model::bucket::Bucket;
+use crate::model::category::Category;
+use crate::model::details::{PlanDetails, TaskDetails};
+use crate::model::link;
+use crate::model::plan::Plan;
+use crate::model::progress::Priority;
+use crate::model::task::Task;
 use crate::model::time::day_of_date;
-use crate::model::{Bucket, Category, Plan, PlanDetails, Priority, Task, TaskDetails, link};
 
 /// The marks of one plan, bucket or task; in a file, one line.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

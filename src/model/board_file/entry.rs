@@ -9,7 +9,8 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::model::{Category, Priority, Progress};
+use crate::model::category::Category;
+use crate::model::progress::{Priority, Progress};
 
 /// A line of a checklist: its text, or a map with more.
 #[derive(Debug, Clone, PartialEq, Eq)]

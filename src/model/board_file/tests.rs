@@ -7,10 +7,14 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::model::board_file::{
-    BoardFile, BucketEntry, Decision, FORMAT, ItemEntry, LinkEntry, Marks, TaskEntry, decide,
-};
-use crate::model::{Category, PlanId, Priority, Progress, Task, TaskDetails, TaskId};
+use crate::model::board_file::base::{Decision, Marks, decide};
+use crate::model::board_file::entry::{ItemEntry, LinkEntry};
+use crate::model::board_file::{BoardFile, BucketEntry, FORMAT, TaskEntry};
+use crate::model::category::Category;
+use crate::model::details::TaskDetails;
+use crate::model::id::{PlanId, TaskId};
+use crate::model::progress::{Priority, Progress};
+use crate::model::task::Task;
 
 /// What YAML, terminals and people stumble over.
 fn hostile() -> impl Strategy<Value = String> {

@@ -3,8 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::board::Board;
+use crate::model::etag::Versioned;
+use crate::model::id::{BucketId, PlanId, RosterId, TaskId, UserId};
 use crate::model::snapshot::Snapshot;
-use crate::model::{Board, BucketId, PlanId, RosterId, Task, TaskId, UserId, Versioned};
+use crate::model::task::Task;
 
 /// A run's own doings, so that they are not taken for somebody else's doing.
 pub trait Own {

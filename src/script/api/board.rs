@@ -7,9 +7,10 @@ use rhai::plugin::{
 use sha2::{Digest as _, Sha256};
 
 use crate::host::Session;
-use crate::script::api::{
-    Fallible, Group, OrRaise as _, Plan, Task, User, frozen_list, invalid, run_of,
-};
+use crate::script::api::people::{Group, User};
+use crate::script::api::plan::Plan;
+use crate::script::api::task::Task;
+use crate::script::api::{Fallible, OrRaise as _, frozen_list, invalid, run_of};
 
 pub(crate) fn add_reads(module: &mut Module) {
     combine_with_exported_module!(module, "board", reads);

@@ -9,7 +9,9 @@ use crate::model::BucketId;
 use crate::model::order::Side;
 use crate::model::snapshot::folded;
 use crate::script::api::arguments::new_task;
-use crate::script::api::{Fallible, OrRaise as _, Plan, Task, frozen, frozen_list};
+use crate::script::api::plan::Plan;
+use crate::script::api::task::Task;
+use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list};
 
 /// A bucket.
 #[derive(Debug, Clone)]

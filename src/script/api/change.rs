@@ -11,9 +11,11 @@ use rhai::{Array, Map};
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, Write};
 use crate::host::{Session, Start, View};
 use crate::policy::{RuleLine, Ruling, Saw, Verdict};
-use crate::script::api::{
-    Bucket, Fallible, OrRaise as _, Plan, Task, User, frozen, invalid, run_of,
-};
+use crate::script::api::bucket::Bucket;
+use crate::script::api::people::User;
+use crate::script::api::plan::Plan;
+use crate::script::api::task::Task;
+use crate::script::api::{Fallible, OrRaise as _, frozen, invalid, run_of};
 use crate::script::sandbox::convert::from_json;
 use crate::script::sandbox::diagnose::{Sources, locate};
 

@@ -4,9 +4,8 @@ use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module}
 
 use crate::host::{Error, Session, View};
 use crate::model::{self, UserId};
-use crate::script::api::{
-    Fallible, OrRaise as _, Task, frozen, frozen_list, invalid, kind_of, raise,
-};
+use crate::script::api::task::Task;
+use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid, kind_of, raise};
 
 /// A user; looked up in the directory when a name is asked for.
 #[derive(Debug, Clone)]

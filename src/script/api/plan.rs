@@ -8,10 +8,12 @@ use crate::host::{NewTask, Session};
 use crate::model::PlanId;
 use crate::model::snapshot::folded;
 use crate::script::api::arguments::{label_given, new_task};
+use crate::script::api::bucket::Bucket;
+use crate::script::api::date::Date;
+use crate::script::api::people::{Group, User};
+use crate::script::api::task::Task;
 use crate::script::api::text::read_as;
-use crate::script::api::{
-    Bucket, Date, Fallible, Group, OrRaise as _, Task, User, frozen, frozen_list,
-};
+use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list};
 
 /// A plan.
 #[derive(Debug, Clone)]

@@ -11,9 +11,12 @@ use crate::script::api::arguments::{
     bucket_given, label_given, new_reference_key, priority_given, progress_given, reference_key,
     text_given,
 };
-use crate::script::api::{
-    Bucket, ChecklistItem, Date, Fallible, OrRaise as _, Plan, User, frozen, frozen_list, invalid,
-};
+use crate::script::api::bucket::Bucket;
+use crate::script::api::checklist::ChecklistItem;
+use crate::script::api::date::Date;
+use crate::script::api::people::User;
+use crate::script::api::plan::Plan;
+use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid};
 
 /// A task with its details.
 #[derive(Debug, Clone)]

@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 
 use crate::host::{Failure, Session};
 use crate::script::api::arguments::{each, priority_given, progress_given, text_given};
+use crate::script::api::date::Date;
+use crate::script::api::plan::Plan;
+use crate::script::api::task::Task;
 use crate::script::api::testing::meddling::{meddle, renamed};
-use crate::script::api::{Date, Fallible, OrRaise as _, Plan, Task, invalid, kind_of, run_of};
+use crate::script::api::{Fallible, OrRaise as _, invalid, kind_of, run_of};
 use crate::script::sandbox::convert::{from_json, to_json};
 use crate::script::testing::{Meddling, Play, Wanted, What};
 

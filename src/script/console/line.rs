@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::host::{Failure, Session, StopReason};
 use crate::model::PlanId;
-use crate::script::Budget;
 use crate::script::api::{Bucket, Plan, Run, Task, User};
 use crate::script::check::{InPlace, in_place_call, nesting};
 use crate::script::console::complete::Known;
 use crate::script::console::{FILE, LAST, Shown, uses_of_last};
+use crate::script::sandbox::budget::Budget;
 use crate::script::sandbox::budget::Meter;
 use crate::script::sandbox::convert::{from_json, to_json};
 use crate::script::sandbox::diagnose::{Sources, explain};

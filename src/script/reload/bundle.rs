@@ -16,8 +16,11 @@ use sha2::{Digest as _, Sha256};
 use crate::host::error::nearest;
 use crate::host::{Failure, on_large_stack};
 use crate::script::code::Code;
+use crate::script::policy::{self, Policies};
+use crate::script::skill::Skill;
+use crate::script::workspace::Workspace;
+use crate::script::workspace::config::Config;
 use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
-use crate::script::{Config, Policies, Skill, Workspace, policy};
 
 /// A version of a workspace, compiled; it never changes.
 #[derive(Debug, Clone)]

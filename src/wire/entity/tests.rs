@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{BucketId, TaskId};
-use crate::wire::Page;
+use crate::wire::page::Page;
 
 const TASK: &str = r##"{
   "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#planner/tasks/$entity",
@@ -139,7 +139,7 @@ fn a_list_without_its_list_is_an_error() {
 
 #[test]
 fn errors_are_read_from_json_html_and_nothing() {
-    use crate::wire::ApiError;
+    use crate::wire::error::ApiError;
     let body = br#"{"error":{"code":"MaximumChecklistItemsOnTask","message":"The request exceeded allowed limits.","innerError":{"request-id":"9a7c"}}}"#;
     let error = ApiError::read(403, None, body);
     assert!(error.is_limit() && !error.is_forbidden());

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::change::ChangeSet;
+use crate::change::apply::compare::Seen;
+use crate::change::apply::event::{Answer, Effect, End, Look, Probed, StepNo};
+use crate::change::apply::ledger::Ledger;
+use crate::change::apply::lost::{Candidate, Lost, match_lost};
+use crate::change::apply::step::{Job, Target};
 use crate::change::apply::tests::tag;
-use crate::change::apply::{
-    Answer, Candidate, Effect, End, Job, Ledger, Look, Lost, Machine, Probed, Rules, Seen, State,
-    StepNo, Target, match_lost,
-};
+use crate::change::apply::{Machine, Rules, State};
+use crate::change::set::ChangeSet;
 use crate::model::{ETag, Priority, Task, TaskDetails, TaskId, UserId, Versioned};
 
 /// Numbers that look random and come out the same.

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::host::Session;
 use crate::script::api::arguments::{priority_given, progress_given, text_given};
+use crate::script::api::date::Date;
+use crate::script::api::task::Task;
 use crate::script::api::testing::{apply, play_of, refused};
-use crate::script::api::{Date, Fallible, OrRaise as _, Task, invalid};
+use crate::script::api::{Fallible, OrRaise as _, invalid};
 use crate::script::sandbox::convert::to_json;
 use crate::script::testing::Meddling;
 
