@@ -5,17 +5,14 @@
 
 mod args;
 mod context;
-mod embedded;
 mod files;
+mod options;
 mod process;
-mod seal;
-mod settings;
-mod stage;
-mod trust;
+mod resolve;
+mod show;
 
 mod command;
 
-mod error;
 mod exit;
 mod progress;
 mod render;
@@ -48,7 +45,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
-            error.exit()
+            exit::Exit::of_failure(&error.failure)
         }
     };
     if ui.has_failed() && code == exit::Exit::Done {
@@ -62,9 +59,9 @@ fn help_of_skill(arguments: &[OsString]) {
     let rest = arguments.iter().filter(|it| *it != "--help" && *it != "-h");
     let Ok(cli) = args::Cli::try_parse_from(rest) else { return };
     let ui = ui::Ui::new(&cli.global);
-    if let (args::Command::Run(args), Ok(context)) =
-        (&cli.command, context::Context::new(&cli, &ui))
-    {
+    let args::Command::Run(args) = &cli.command else { return };
+    let progress = cli.command.progress();
+    if let Ok(context) = context::Context::new(&cli.global, 0, progress, &ui) {
         command::run::help(&context, args);
     }
 }

@@ -25,6 +25,9 @@ pub mod host;
 // Scripts: the sandbox, what they can call, policies.
 pub mod script;
 
+// What all faces share.
+mod app;
+
 // Faces.
 pub mod cli;
 

@@ -1,13 +1,12 @@
 //! What can be typed; no logic. Doc comments are the help.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::cli::command::{
-    api, apply, board_file, bucket, config, delta, emulator, history, person, plan, policy, repl,
-    run, skill, task, test,
+    api, apply, board_file, bucket, config, delta, directory, emulator, history, plan, policy,
+    repl, run, skill, task, test,
 };
+use crate::cli::options::{Global, ProgressWhen};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,52 +26,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(crate) struct Global {
-    /// Profile to use: `embedded` is the demo board on this machine
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// Address of the Graph service, version included
-    #[arg(long, global = true, value_name = "URL", env = "PLANWRIGHT_GRAPH_URL")]
-    pub(crate) graph_url: Option<String>,
-    /// Use Graph's beta, which Microsoft may change without notice: recurring tasks, moving
-    /// tasks between plans, archives, rosters, `delta`
-    #[arg(long, global = true)]
-    pub(crate) beta: bool,
-    /// Folder for what is kept between runs
-    #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_STATE_DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
-    /// Folder with planwright.toml and scripts
-    #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_WORKSPACE")]
-    pub(crate) workspace: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Print the whole of a report as JSON, however large it is
-    #[arg(long, global = true, requires = "json")]
-    pub(crate) full: bool,
-    /// Print tab-separated values
-    #[arg(long, global = true, conflicts_with = "json")]
-    pub(crate) plain: bool,
-    /// Say more on stderr; twice for every request
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: Color,
-}
-
-/// Options of what may take long.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct LongArgs {
-    /// How to tell how far it is, on stderr
-    #[arg(long, value_name = "HOW", default_value = "auto")]
-    pub(crate) progress: ProgressWhen,
 }
 
 impl Command {
@@ -98,45 +51,6 @@ impl Command {
             _ => ProgressWhen::Auto,
         }
     }
-}
-
-/// How to tell how far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressWhen {
-    /// A bar on a terminal, while many changes are applied
-    Auto,
-    /// A line of JSON for each step
-    Json,
-    /// Not at all
-    Never,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-/// Options of everything that can write.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct WriteArgs {
-    /// Show what would change and stop
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-    /// Allow deletions
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Act for an agent, within what planwright.toml grants it
-    #[arg(long = "as", value_name = "AGENT")]
-    pub(crate) agent: Option<String>,
-    /// Save the change set to a file instead of applying it; see `planwright apply`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -168,10 +82,10 @@ pub(crate) enum Command {
     Task(Box<task::TaskCommand>),
     /// Look up people
     #[command(subcommand)]
-    User(person::UserCommand),
+    User(directory::UserCommand),
     /// Look up groups
     #[command(subcommand)]
-    Group(person::GroupCommand),
+    Group(directory::GroupCommand),
     /// Show what has changed on your plans since you asked last (beta)
     Delta(delta::DeltaArgs),
     /// List, show, make and check skills

@@ -6,10 +6,10 @@ pub(crate) mod board_file;
 pub(crate) mod bucket;
 pub(crate) mod config;
 pub(crate) mod delta;
+pub(crate) mod directory;
 pub(crate) mod emulator;
 pub(crate) mod history;
 pub(crate) mod part;
-pub(crate) mod person;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod repl;
@@ -21,13 +21,13 @@ pub(crate) mod transfer;
 
 use clap::CommandFactory as _;
 
+use crate::app::error::AppError;
 use crate::cli::args::{Cli, Command};
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 
-pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
+pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
     if let Command::Completions { shell } = &cli.command {
         let mut text = Vec::new();
         clap_complete::generate(*shell, &mut Cli::command(), "planwright", &mut text);
@@ -38,9 +38,9 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         return Ok(worker());
     }
     if let Command::Config(command) = &cli.command {
-        return config::run(&cli.global, ui, command);
+        return config::run(&cli.global.settings(), ui, command);
     }
-    let context = Context::new(cli, ui)?;
+    let context = Context::new(&cli.global, cli.command.scripts(), cli.command.progress(), ui)?;
     match &cli.command {
         Command::Run(args) => run::run(&context, args),
         Command::Repl(args) => repl::run(&context, args),
@@ -50,8 +50,8 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CommandError> {
         Command::Plan(command) => plan::run(&context, command),
         Command::Bucket(command) => bucket::run(&context, command),
         Command::Task(command) => task::run(&context, command),
-        Command::User(command) => person::user(&context, command),
-        Command::Group(command) => person::group(&context, command),
+        Command::User(command) => directory::user(&context, command),
+        Command::Group(command) => directory::group(&context, command),
         Command::Runs(args) => history::runs(&context, args),
         Command::Resume(args) => history::resume(&context, args),
         Command::Undo(args) => history::undo(&context, args),

@@ -1,66 +1,48 @@
-//! What a command gets: the interface, the workspace, a host on the service.
+//! What a command gets: the terminal, the application, and a runtime for what waits.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::cli::args::{Cli, Global, ProgressWhen, WriteArgs};
-use crate::cli::embedded::Embedded;
-use crate::cli::error::CommandError;
+use crate::app::connection::ServiceConnection;
+use crate::app::error::AppError;
+use crate::app::workspace::time_zone;
+use crate::app::{App, seal};
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
+use crate::cli::options::{Global, ProgressWhen, WriteArgs};
 use crate::cli::progress;
-use crate::cli::render::report;
-use crate::cli::seal;
-use crate::cli::settings::{self, Service};
+use crate::cli::show;
 use crate::cli::ui::{self, Ui};
-use crate::emulator::{Options, Storage};
-use crate::graph::Client;
 use crate::host::{
     Agent, Failure, Finished, Host, Judge, Program, Session, Start, StateFolder, Status, Stop,
-    StopReason, SystemClock,
+    StopReason,
 };
 use crate::journal::Purpose;
-use crate::script::worker::{prestart, require_walls};
 use crate::script::{Policies, Workspace};
 
 /// What commands work with.
 pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
-    pub(crate) global: &'a Global,
-    pub(crate) workspace: Workspace,
+    pub(crate) app: App,
     progress: ProgressWhen,
     runtime: tokio::runtime::Runtime,
-    interrupt: Arc<Stop>,
-}
-
-/// The way to a service.
-pub(crate) struct Way {
-    pub(crate) client: Client,
-    /// What it is called.
-    pub(crate) service: String,
-}
-
-/// Where the embedded Planner is served, as long as this lives.
-pub(crate) struct Serving {
-    _embedded: Option<Embedded>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(cli: &'a Cli, ui: &'a Ui) -> Result<Self, CommandError> {
-        // A process takes as long to start as the workspace takes to be read.
-        prestart(cli.command.scripts());
-        let workspace = settings::workspace(&cli.global)?;
-        if workspace.config.sandbox.required {
-            require_walls();
-        }
+    /// Opens the application for a command that runs so many kinds of scripts at once.
+    pub(crate) fn new(
+        global: &Global,
+        n_scripts: usize,
+        progress: ProgressWhen,
+        ui: &'a Ui,
+    ) -> Result<Self, AppError> {
+        let app = App::open(global.settings(), n_scripts)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let (global, progress) = (&cli.global, cli.command.progress());
-        Ok(Self { ui, global, workspace, progress, runtime, interrupt: Arc::default() })
+        Ok(Self { ui, app, progress, runtime })
     }
 
     /// Runs a program through review and apply, and shows what came of it.
@@ -70,7 +52,7 @@ impl<'a> Context<'a> {
         skill: (String, Option<String>),
         params: Value,
         program: Arc<dyn Program>,
-    ) -> Result<Exit, CommandError> {
+    ) -> Result<Exit, AppError> {
         let (name, digest) = skill;
         let start = Start {
             purpose: Purpose::Run,
@@ -91,7 +73,7 @@ impl<'a> Context<'a> {
         &self,
         finished: &Finished,
         write: &WriteArgs,
-    ) -> Result<Exit, CommandError> {
+    ) -> Result<Exit, AppError> {
         // What was refused is not saved: there is nothing to apply.
         let saved = write.out.as_deref().filter(|_| finished.report.status == Status::Previewed);
         if let Some(file) = saved {
@@ -102,9 +84,9 @@ impl<'a> Context<'a> {
         Ok(self.show(finished, saved))
     }
 
-    fn save(&self, finished: &Finished, file: &Path) -> Result<(), CommandError> {
+    fn save(&self, finished: &Finished, file: &Path) -> Result<(), AppError> {
         let Some(saved) = &finished.saved else { return Ok(()) };
-        let sealed = saved.clone().sealed(&seal::key(self.global)?);
+        let sealed = saved.clone().sealed(&seal::key(&self.app.settings)?);
         files::write(file, &sealed.to_text(), Access::Owner)
     }
 
@@ -114,7 +96,7 @@ impl<'a> Context<'a> {
         write: &WriteArgs,
         command: &str,
         body: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
-    ) -> Result<Exit, CommandError> {
+    ) -> Result<Exit, AppError> {
         // It may have to run more than once.
         let again = move |session: &Session| body.clone()(session);
         self.write(write, (command.to_owned(), None), Value::Null, Arc::new(again))
@@ -124,7 +106,7 @@ impl<'a> Context<'a> {
     pub(crate) fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, CommandError> {
+    ) -> Result<T, AppError> {
         Ok(self.with_host(None, async |host| host.look(None, work).await)??)
     }
 
@@ -133,8 +115,8 @@ impl<'a> Context<'a> {
         if self.ui.json() {
             self.ui.json_report(&finished.report);
         } else {
-            let zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
-            report::show(self.ui, &finished.report, saved, &zone);
+            let zone = time_zone(&self.app.workspace).unwrap_or(TimeZone::UTC);
+            show::report(self.ui, &finished.report, saved, &zone);
         }
         Exit::of_report(&finished.report)
     }
@@ -144,57 +126,43 @@ impl<'a> Context<'a> {
         &self,
         agent: Option<&str>,
         work: impl AsyncFnOnce(&Host) -> T,
-    ) -> Result<T, CommandError> {
-        settings::time_zone(&self.workspace)?;
-        let (way, _serving) = self.connect()?;
-        let judge = Arc::new(Policies::in_force(&self.workspace, agent));
-        let host = self.host(&way, &self.workspace, agent, judge)?;
+    ) -> Result<T, AppError> {
+        time_zone(&self.app.workspace)?;
+        let connection = self.connect()?;
+        let judge = Arc::new(Policies::in_force(&self.app.workspace, agent));
+        let host = self.host(&connection, &self.app.workspace, agent, judge)?;
         self.runtime.block_on(async {
             self.watch_interrupt();
             Ok(work(&host).await)
         })
     }
 
-    /// Finds the chosen service; the embedded one is there as long as what is returned.
-    pub(crate) fn connect(&self) -> Result<(Way, Serving), CommandError> {
-        let service = settings::service(self.global)?;
-        let name = service.name();
-        let (client, serving) = self.runtime.block_on(self.client(service))?;
-        Ok((Way { client, service: name }, serving))
+    /// Connects to the chosen service.
+    pub(crate) fn connect(&self) -> Result<ServiceConnection, AppError> {
+        let connection = self.runtime.block_on(self.app.connect())?;
+        if connection.is_new {
+            self.ui.note(
+                "Set up a demo board: the plan \"BOS Operations\", signed in as rook@bos.example.",
+            );
+        }
+        Ok(connection)
     }
 
     /// Makes a host for `agent`, as a version of the workspace has it.
     pub(crate) fn host(
         &self,
-        way: &Way,
+        connection: &ServiceConnection,
         workspace: &Workspace,
         agent: Option<&str>,
         judge: Arc<dyn Judge>,
-    ) -> Result<Host, CommandError> {
-        let limits = workspace.config.limits_of(agent);
-        Ok(Host {
-            client: way.client.clone(),
-            service: way.service.clone(),
-            clock: Arc::new(SystemClock),
-            zone: settings::time_zone(workspace)?,
-            caps: limits.caps(),
-            limits: workspace.config.planner,
-            max_reads: limits.max_reads(),
-            max_wishes: limits.max_wishes(),
-            max_edit_bytes: limits.max_edit_bytes(),
-            time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
-            judge,
-            quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
-            writes_per_second: limits.writes_per_second,
-            watch: progress::watch(self.progress, self.ui.json()),
-            state_folder: Some(self.state_folder()?),
-            interrupt: Arc::clone(&self.interrupt),
-        })
+    ) -> Result<Host, AppError> {
+        let watch = progress::watch(self.progress, self.ui.json());
+        self.app.host(connection, workspace, agent, judge, watch)
     }
 
     /// Returns the journal's place in the state folder.
-    pub(crate) fn state_folder(&self) -> Result<StateFolder, CommandError> {
-        Ok(StateFolder::new(settings::state_dir(self.global)?))
+    pub(crate) fn state_folder(&self) -> Result<StateFolder, AppError> {
+        self.app.state_folder()
     }
 
     /// Runs something asynchronous to its end.
@@ -204,7 +172,7 @@ impl<'a> Context<'a> {
 
     /// Turns Ctrl-C into an orderly stop: what is in flight ends, the rest is not sent.
     fn watch_interrupt(&self) {
-        let interrupt = Arc::clone(&self.interrupt);
+        let interrupt = Arc::clone(&self.app.interrupt);
         self.runtime.spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 interrupt.set(StopReason::Cancelled);
@@ -216,47 +184,9 @@ impl<'a> Context<'a> {
         });
     }
 
-    /// Tells whether Graph's beta is to be used.
-    fn beta(&self) -> bool {
-        self.global.beta || self.workspace.config.beta
-    }
-
-    async fn client(&self, service: Service) -> Result<(Client, Serving), CommandError> {
-        match service {
-            Service::Graph { base, token, proxy } => {
-                let base = if self.beta() { base.beta() } else { base };
-                let client = Client::through(base, &token, proxy.as_ref())?;
-                Ok((client, Serving { _embedded: None }))
-            }
-            Service::Embedded { data, user } => {
-                if let Some(folder) = data.parent() {
-                    settings::make_private_dir(folder)?;
-                }
-                let mut options = Options::new(Storage::File(data), Arc::new(SystemClock));
-                // A bad zone is reported where it decides anything.
-                options.zone = settings::time_zone(&self.workspace).unwrap_or(TimeZone::UTC);
-                let embedded = Embedded::serve(options, |error| {
-                    CommandError::new("io", "can not open the embedded Planner")
-                        .caused_by(error)
-                        .hint("name another folder with `--state-dir DIR`")
-                })
-                .await?;
-                if embedded.emulator.is_empty().unwrap_or(false) {
-                    embedded.emulator.seed_demo().map_err(|error| {
-                        CommandError::new("io", "can not set up the demo board").caused_by(&error)
-                    })?;
-                    self.ui.note("Set up a demo board: the plan \"BOS Operations\", signed in as rook@bos.example.");
-                }
-                let client = embedded.client(&user, self.beta())?;
-                Ok((client, Serving { _embedded: Some(embedded) }))
-            }
-        }
-    }
-
-    /// Returns what configuration grants an agent. Where agents are configured, an unknown name
-    /// is an error: a typo must not grant everything.
-    pub(crate) fn agent(&self, name: Option<&str>) -> Result<Option<Agent>, CommandError> {
-        agent_of(&self.workspace, name)
+    /// Returns what the workspace grants an agent.
+    pub(crate) fn agent(&self, name: Option<&str>) -> Result<Option<Agent>, AppError> {
+        self.app.agent(name)
     }
 
     /// Returns the runtime's handle.
@@ -266,46 +196,12 @@ impl<'a> Context<'a> {
 
     /// Returns what stops whatever runs; nobody watches for Ctrl-C yet.
     pub(crate) fn interrupt_flag(&self) -> Arc<Stop> {
-        Arc::clone(&self.interrupt)
+        Arc::clone(&self.app.interrupt)
     }
 
     /// Returns what Ctrl-C sets, once somebody watches for it.
     pub(crate) fn interrupt(&self) -> Arc<Stop> {
         self.runtime.block_on(async { self.watch_interrupt() });
-        Arc::clone(&self.interrupt)
+        Arc::clone(&self.app.interrupt)
     }
 }
-
-/// Returns what a workspace grants an agent.
-pub(crate) fn agent_of(
-    workspace: &Workspace,
-    name: Option<&str>,
-) -> Result<Option<Agent>, CommandError> {
-    let Some(name) = name else { return Ok(None) };
-    if name.trim().is_empty() {
-        return Err(CommandError::usage("the name of the agent is empty"));
-    }
-    let agents = &workspace.config.agents;
-    let Some(config) = agents.get(name) else {
-        if agents.is_empty() {
-            return Ok(Some(Agent {
-                name: name.into(),
-                plans: None,
-                may_apply: true,
-                force: false,
-            }));
-        }
-        let known: Vec<_> = agents.keys().map(|it| format!("`{it}`")).collect();
-        return Err(CommandError::new("agent", format!("there is no agent `{name}`"))
-            .hint(format!("planwright.toml knows {}", known.join(", "))));
-    };
-    Ok(Some(Agent {
-        name: name.to_owned(),
-        plans: config.plans.as_ref().map(|plans| plans.iter().cloned().collect()),
-        may_apply: config.may_apply,
-        force: config.force,
-    }))
-}
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
 use crate::files;
 use crate::script::workspace;
 
@@ -14,17 +14,17 @@ pub(crate) use crate::files::Access;
 pub(crate) const MAX_FILE: u64 = 64 << 20;
 
 /// Opens a regular file for reading.
-pub(crate) fn open(file: &Path) -> Result<File, CommandError> {
+pub(crate) fn open(file: &Path) -> Result<File, AppError> {
     Ok(files::open(file)?)
 }
 
 /// Reads a file of UTF-8 text.
-pub(crate) fn read(file: &Path) -> Result<String, CommandError> {
+pub(crate) fn read(file: &Path) -> Result<String, AppError> {
     Ok(files::read(file, MAX_FILE)?)
 }
 
 /// Reads a file, or standard input if it is called `-`.
-pub(crate) fn read_or_stdin(file: &Path) -> Result<String, CommandError> {
+pub(crate) fn read_or_stdin(file: &Path) -> Result<String, AppError> {
     if file != Path::new("-") {
         return read(file);
     }
@@ -32,11 +32,11 @@ pub(crate) fn read_or_stdin(file: &Path) -> Result<String, CommandError> {
 }
 
 /// Reads a script.
-pub(crate) fn read_script(file: &Path) -> Result<String, CommandError> {
+pub(crate) fn read_script(file: &Path) -> Result<String, AppError> {
     Ok(workspace::read_script(file)?)
 }
 
 /// Writes a file, or replaces it, in one step.
-pub(crate) fn write(file: &Path, text: &str, access: Access) -> Result<(), CommandError> {
+pub(crate) fn write(file: &Path, text: &str, access: Access) -> Result<(), AppError> {
     Ok(files::replace(file, text.as_bytes(), access)?)
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
-use crate::cli::args::ProgressWhen;
+use crate::cli::options::ProgressWhen;
 use crate::cli::ui;
 use crate::host::{Progress, Watch};
 

@@ -5,13 +5,14 @@
 
 pub(crate) mod bounded;
 pub(crate) mod card;
+pub(crate) mod csv;
 pub(crate) mod entity;
 pub(crate) mod failure;
 pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod reference;
 pub(crate) mod report;
-pub(crate) mod sheet;
 pub(crate) mod table;
 pub(crate) mod task_list;
+pub(crate) mod tests_played;
 pub(crate) mod text;

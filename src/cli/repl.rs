@@ -13,15 +13,17 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::cli::context::{Context, Way};
-use crate::cli::error::CommandError;
+use crate::app::connection::ServiceConnection;
+use crate::app::error::AppError;
+use crate::app::workspace::time_zone;
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::options::Format;
 use crate::cli::render::report;
 use crate::cli::render::text::{BOLD, CYAN, DIM, YELLOW, paint, visible};
-use crate::cli::repl::desk::Desk;
-use crate::cli::repl::news::News;
-use crate::cli::settings;
-use crate::cli::ui::{Format, Ui};
+use crate::cli::repl::host::Desk;
+use crate::cli::repl::reload_notices::News;
+use crate::cli::ui::Ui;
 use crate::graph::Sent;
 use crate::host::report::ChangeReport;
 use crate::host::{Failure, Host, Report, Start};
@@ -33,14 +35,14 @@ use crate::script::reload::{Options, Watcher};
 use crate::script::{Bundle, Config};
 
 mod apply;
-mod desk;
 pub(crate) mod editor;
 mod help;
 mod history;
+mod host;
 mod meta;
-mod news;
 pub(crate) mod piped;
-mod settle;
+mod reload_notices;
+mod resolve_conflicts;
 mod show;
 
 /// What runs are called that a session applies.
@@ -103,7 +105,7 @@ pub(crate) struct How {
 pub(crate) struct Repl<'a> {
     context: &'a Context<'a>,
     ui: Ui,
-    way: Way,
+    connection: ServiceConnection,
     watcher: Arc<Watcher>,
     news: Arc<News>,
     /// What the host was made by.
@@ -129,22 +131,22 @@ impl<'a> Repl<'a> {
     /// Opens a session on a service.
     pub(crate) fn open(
         context: &'a Context<'a>,
-        way: Way,
+        connection: ServiceConnection,
         agent: Option<&str>,
-    ) -> Result<Self, CommandError> {
-        let watcher = Arc::new(match &context.workspace.root {
+    ) -> Result<Self, AppError> {
+        let watcher = Arc::new(match &context.app.workspace.root {
             Some(root) => Watcher::start(root, Options::default())?,
-            None => Watcher::still(Bundle::new(context.workspace.clone())),
+            None => Watcher::still(Bundle::new(context.app.workspace.clone())),
         });
         let news = Arc::new(News::of(&watcher));
         let libraries = news.libraries.clone();
         let config = watcher.current().workspace.config.clone();
         let json = Arc::new(AtomicBool::new(context.ui.json()));
-        let desk = Self::desk(context, &way, &watcher, agent, &json)?;
+        let desk = Self::desk(context, &connection, &watcher, agent, &json)?;
         Ok(Self {
             context,
             ui: context.ui.with_format(context.ui.format),
-            way,
+            connection,
             watcher,
             news,
             config,
@@ -162,14 +164,14 @@ impl<'a> Repl<'a> {
 
     fn desk(
         context: &Context<'_>,
-        way: &Way,
+        connection: &ServiceConnection,
         watcher: &Watcher,
         agent: Option<&str>,
         json: &Arc<AtomicBool>,
-    ) -> Result<Desk, CommandError> {
-        let host = Self::host(context, way, watcher, agent)?;
+    ) -> Result<Desk, AppError> {
+        let host = Self::host(context, connection, watcher, agent)?;
         let workspace = &watcher.current().workspace;
-        let granted = crate::cli::context::agent_of(workspace, agent)?;
+        let granted = crate::app::agent::agent_of(workspace, agent)?;
         let draft = context.block_on(host.open_draft(granted))?;
         // What a line prints is seen while it runs.
         draft.session().listen(context.ui.printer(Arc::clone(json)));
@@ -178,12 +180,12 @@ impl<'a> Repl<'a> {
 
     fn host(
         context: &Context<'_>,
-        way: &Way,
+        connection: &ServiceConnection,
         watcher: &Watcher,
         agent: Option<&str>,
-    ) -> Result<Host, CommandError> {
+    ) -> Result<Host, AppError> {
         let workspace = &watcher.current().workspace;
-        context.host(way, workspace, agent, watcher.judge(agent))
+        context.host(connection, workspace, agent, watcher.judge(agent))
     }
 
     /// Takes back an interruption: the person has typed something new.
@@ -192,7 +194,7 @@ impl<'a> Repl<'a> {
     }
 
     /// Handles what was typed: a line of script, or a command that begins with a colon.
-    pub(crate) fn handle(&mut self, text: &str, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+    pub(crate) fn handle(&mut self, text: &str, ask: &mut dyn Ask) -> Result<Flow, AppError> {
         let line = text.trim();
         if line.is_empty() {
             return Ok(Flow::Go);
@@ -211,7 +213,7 @@ impl<'a> Repl<'a> {
         self.one(text, ask)
     }
 
-    fn one(&mut self, text: &str, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+    fn one(&mut self, text: &str, ask: &mut dyn Ask) -> Result<Flow, AppError> {
         match text.trim().strip_prefix(':') {
             Some(command) => self.command(command, ask),
             None => self.script(text.trim_end()).map(|()| Flow::Go),
@@ -230,7 +232,7 @@ impl<'a> Repl<'a> {
         let config = self.watcher.current().workspace.config.clone();
         if config != self.config {
             let agent = self.agent.as_deref();
-            match Self::host(self.context, &self.way, &self.watcher, agent) {
+            match Self::host(self.context, &self.connection, &self.watcher, agent) {
                 Ok(host) => {
                     self.desk.set_host(host);
                     self.config = config;
@@ -242,19 +244,19 @@ impl<'a> Repl<'a> {
 
     /// Refuses lines of an agent that may see something else by now: what is on the desk was read
     /// under what it was granted before.
-    pub(crate) fn check_grants(&self) -> Result<(), CommandError> {
+    pub(crate) fn check_grants(&self) -> Result<(), AppError> {
         let Some(name) = &self.agent else { return Ok(()) };
         let workspace = &self.watcher.current().workspace;
-        let now = crate::cli::context::agent_of(workspace, Some(name))?.and_then(|it| it.plans);
+        let now = crate::app::agent::agent_of(workspace, Some(name))?.and_then(|it| it.plans);
         if now == self.desk.draft.session().facts().scope {
             return Ok(());
         }
-        Err(CommandError::new("config", format!("what `{name}` may see has changed"))
+        Err(AppError::new("config", format!("what `{name}` may see has changed"))
             .hint(format!("`:discard`, then `:as {name}` begins anew")))
     }
 
     /// Runs a line of script.
-    fn script(&mut self, line: &str) -> Result<(), CommandError> {
+    fn script(&mut self, line: &str) -> Result<(), AppError> {
         let shown = self.drafting(|console, budget| {
             let line = line.to_owned();
             Box::new(move |session: &crate::host::Session| {
@@ -270,14 +272,14 @@ impl<'a> Repl<'a> {
     fn drafting<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(Arc<Mutex<Console>>, crate::script::Budget) -> Work<T>,
-    ) -> Result<T, CommandError> {
+    ) -> Result<T, AppError> {
         self.check_grants()?;
         let before = self.desk.draft.preview();
         let budget = self.config.limits_of(self.agent.as_deref()).budget();
         let work = work(Arc::clone(&self.console), budget);
-        drop(self.way.client.take_log());
+        drop(self.connection.client.take_log());
         let outcome = self.desk.wait(async |host, draft| host.line(draft, work).await);
-        self.log = self.way.client.take_log();
+        self.log = self.connection.client.take_log();
         let session = self.desk.draft.session();
         for warning in session.warnings() {
             self.ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
@@ -326,7 +328,7 @@ impl<'a> Repl<'a> {
     }
 
     fn zone(&self) -> TimeZone {
-        settings::time_zone(&self.watcher.current().workspace).unwrap_or(TimeZone::UTC)
+        time_zone(&self.watcher.current().workspace).unwrap_or(TimeZone::UTC)
     }
 
     /// Returns how many changes are pending.
@@ -353,7 +355,7 @@ impl<'a> Repl<'a> {
     }
 
     /// Takes a plan for `board`.
-    pub(crate) fn use_plan(&mut self, name: &str) -> Result<(), CommandError> {
+    pub(crate) fn use_plan(&mut self, name: &str) -> Result<(), AppError> {
         self.check_grants()?;
         let text = name.trim_matches(['"', '\'']).to_owned();
         let (id, title) = self.desk.peek(move |session| {
@@ -376,14 +378,14 @@ impl<'a> Repl<'a> {
         Ok(())
     }
 
-    fn start(&self, how: How) -> Result<Start, CommandError> {
+    fn start(&self, how: How) -> Result<Start, AppError> {
         let workspace = &self.watcher.current().workspace;
         Ok(Start {
             purpose: Purpose::Run,
             skill: SKILL.into(),
             skill_digest: None,
             params: Value::Null,
-            agent: crate::cli::context::agent_of(workspace, self.agent.as_deref())?,
+            agent: crate::app::agent::agent_of(workspace, self.agent.as_deref())?,
             force: how.force,
             dry_run: how.dry_run,
         })
@@ -423,8 +425,11 @@ impl<'a> Repl<'a> {
 }
 
 /// Returns the file in which is kept what was typed on a service.
-pub(crate) fn history_of(context: &Context<'_>, way: &Way) -> Result<PathBuf, CommandError> {
-    history::file(context, &way.service)
+pub(crate) fn history_of(
+    context: &Context<'_>,
+    connection: &ServiceConnection,
+) -> Result<PathBuf, AppError> {
+    history::file(context, &connection.service)
 }
 
 /// What runs on the thread of a line.

@@ -12,20 +12,12 @@ use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::args::{Color, Global};
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
 use crate::cli::exit::Exit;
+use crate::cli::options::{Color, Format, Global};
 use crate::cli::render::bounded::report_text;
 use crate::cli::render::failure;
 use crate::cli::render::text::{json_safe, visible_lines};
-
-/// What lists and answers look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Human,
-    Json,
-    Plain,
-}
 
 /// The way to the terminal.
 #[derive(Debug)]
@@ -160,7 +152,7 @@ impl Ui {
     }
 
     /// Prints an error: as data with `--json`, else as text.
-    pub(crate) fn error(&self, error: &CommandError) {
+    pub(crate) fn error(&self, error: &AppError) {
         if self.json() {
             self.json_value(&json!({ "error": error.failure }));
         } else {

@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::reference;
 use crate::host::error::nearest;
@@ -40,7 +40,7 @@ enum Format {
     Rhai,
 }
 
-pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, AppError> {
     let all = catalog().members();
     let members: Vec<&Member> = match &args.name {
         None => all.iter().collect(),
@@ -61,7 +61,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, Command
 }
 
 /// The members of a type, or those of a name, whatever the case.
-fn meant(name: &str) -> Result<Vec<&'static Member>, CommandError> {
+fn meant(name: &str) -> Result<Vec<&'static Member>, AppError> {
     let all = catalog().members();
     let same = |it: &str| it.eq_ignore_ascii_case(name);
     let mut found: Vec<_> = all.iter().filter(|it| it.on.as_deref().is_some_and(same)).collect();
@@ -81,7 +81,7 @@ fn meant(name: &str) -> Result<Vec<&'static Member>, CommandError> {
         return Ok(found);
     }
     let names = all.iter().flat_map(|it| [Some(it.name.as_str()), it.on.as_deref()]).flatten();
-    let error = CommandError::new("not_found", format!("scripts have no `{name}`"));
+    let error = AppError::new("not_found", format!("scripts have no `{name}`"));
     Err(match nearest(name, names).as_slice() {
         [] => error.hint("`planwright api` shows all that there is"),
         near => error.hint(format!("there is {}", near.join(", "))),

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 
+use crate::app::error::AppError;
+use crate::app::{seal, state_dir};
 use crate::change::{Saved, SavedError};
-use crate::cli::args::LongArgs;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::{files, seal, settings};
+use crate::cli::files;
+use crate::cli::options::LongArgs;
 use crate::host::{Failure, Start, Status};
 use crate::journal::Purpose;
 
@@ -38,12 +39,12 @@ pub(crate) struct ApplyArgs {
     pub(crate) long: LongArgs,
 }
 
-pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError> {
     let saved = read(context, args)?;
     let agent = agent_of(&saved, args)?;
     let mut granted = context.agent(agent.as_deref())?;
     if let Some(granted) = granted.as_mut()
-        && !context.workspace.config.agents.contains_key(&granted.name)
+        && !context.app.workspace.config.agents.contains_key(&granted.name)
     {
         // Elsewhere than in its workspace, the agent keeps the bounds it was drafted within.
         granted.plans.clone_from(&saved.agent_plans);
@@ -67,15 +68,15 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, Comma
 }
 
 /// Reads the set, either sealed or as the person's own.
-fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, CommandError> {
+fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
     if args.unsealed && args.agent.is_some() {
         let message = "an agent can apply only sealed sets: `--unsealed` is for people";
-        return Err(CommandError::usage(message));
+        return Err(AppError::usage(message));
     }
     let named = |error: &SavedError, code: &str| {
         let failure = Failure::of(code, error, None);
         let message = format!("`{}`: {error}", args.file.display());
-        CommandError { failure: Failure { message, ..failure } }
+        AppError { failure: Failure { message, ..failure } }
     };
     let saved = Saved::parse(&files::read(&args.file)?).map_err(|error| {
         named(&error, "saved").hint("write one with `planwright run SKILL --out FILE`")
@@ -83,7 +84,7 @@ fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, CommandError> 
     if args.unsealed {
         return Ok(saved.as_own());
     }
-    match saved.verify(&seal::key(context.global)?) {
+    match saved.verify(&seal::key(&context.app.settings)?) {
         Ok(()) => Ok(saved),
         // A refusal does not tell an agent what would allow it.
         Err(error) if args.agent.is_some() => Err(named(&error, "unsealed")),
@@ -94,11 +95,11 @@ fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, CommandError> 
 }
 
 /// Returns the agent for whom the set is applied: the one that drafted it, or the one that applies it.
-fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, CommandError> {
+fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, AppError> {
     match (&saved.agent, &args.agent) {
         (Some(of), Some(by)) if of != by => {
             let message = format!("the set belongs to the agent `{of}`: `{by}` cannot apply it");
-            Err(CommandError::new("agent", message))
+            Err(AppError::new("agent", message))
         }
         (Some(agent), _) | (None, Some(agent)) => Ok(Some(agent.clone())),
         (None, None) => Ok(None),
@@ -109,23 +110,23 @@ fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, CommandEr
 struct Once(Option<PathBuf>);
 
 impl Once {
-    fn take(context: &Context<'_>, saved: &Saved, args: &ApplyArgs) -> Result<Self, CommandError> {
+    fn take(context: &Context<'_>, saved: &Saved, args: &ApplyArgs) -> Result<Self, AppError> {
         if args.dry_run {
             return Ok(Self(None));
         }
-        let folder = settings::state_dir(context.global)?.join("applied");
-        settings::make_private_dir(&folder)?;
+        let folder = context.app.settings.state_dir()?.join("applied");
+        state_dir::make_private(&folder)?;
         let path = folder.join(saved.digest.replace(':', "-"));
         match crate::files::create(&path, b"") {
             Ok(true) => Ok(Self(Some(path))),
             Ok(false) => {
                 let message = format!("`{}` was applied already", args.file.display());
-                Err(CommandError::new("saved", message)
+                Err(AppError::new("saved", message)
                     .hint("run the skill again: it starts from what is there now"))
             }
             Err(error) => {
                 let message = format!("can not write `{}`", path.display());
-                Err(CommandError::new("io", message).caused_by(&error))
+                Err(AppError::new("io", message).caused_by(&error))
             }
         }
     }

@@ -7,13 +7,13 @@ use clap::Args;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::args::{LongArgs, WriteArgs};
-use crate::cli::command::plan::plan_meant;
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
+use crate::cli::options::{LongArgs, WriteArgs};
 use crate::cli::render::text::{count, json_safe};
+use crate::cli::resolve::resolve_plan;
 use crate::host::error::similar;
 use crate::host::report::Place;
 use crate::host::{Failure, Session};
@@ -53,10 +53,10 @@ pub(crate) struct DiffArgs {
     pub(crate) long: LongArgs,
 }
 
-pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, CommandError> {
+pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, AppError> {
     let name = args.plan.clone();
     let file = context.look(move |session| {
-        let plan = plan_meant(session, Some(&name))?;
+        let plan = resolve_plan(session, Some(&name))?;
         Ok(session.board_file(&plan.id)?)
     })?;
     let text = if context.ui.json() {
@@ -75,7 +75,7 @@ pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, Comma
     Ok(Exit::Done)
 }
 
-pub(crate) fn diff(context: &Context<'_>, args: &DiffArgs) -> Result<Exit, CommandError> {
+pub(crate) fn diff(context: &Context<'_>, args: &DiffArgs) -> Result<Exit, AppError> {
     let (force, agent) = (args.force, args.agent.clone());
     let write = WriteArgs { dry_run: true, force, agent, out: None };
     run_from(context, &args.file, args.prune, &write, "diff")
@@ -88,7 +88,7 @@ pub(crate) fn run_from(
     prune: bool,
     write: &WriteArgs,
     command: &str,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit, AppError> {
     let text = files::read_or_stdin(path)?;
     let name = match path.file_name() {
         Some(name) if name != "-" => name.to_string_lossy().into_owned(),

@@ -3,14 +3,15 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::args::WriteArgs;
-use crate::cli::command::part::neighbour;
-use crate::cli::command::plan::plan_meant;
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::options::WriteArgs;
+use crate::cli::render::table::Column;
 use crate::cli::render::{card, entity};
+use crate::cli::resolve::parse_neighbour;
+use crate::cli::resolve::resolve_plan;
+use crate::cli::show;
 use crate::host::{Failure, Session};
 use crate::model::BucketId;
 
@@ -113,16 +114,16 @@ fn bucket_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<Buc
     {
         return Ok(bucket.id);
     }
-    let plan = plan_meant(session, plan)?;
+    let plan = resolve_plan(session, plan)?;
     session.find_bucket(&plan.id, text).map_err(|it| Failure::from(&it))
 }
 
-pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit, AppError> {
     match command {
         BucketCommand::List { plan } => {
             let plan = plan.clone();
             let buckets = context.look(move |session| {
-                let plan = plan_meant(session, plan.as_deref())?;
+                let plan = resolve_plan(session, plan.as_deref())?;
                 let read = || {
                     let ids = session.buckets(&plan.id)?;
                     ids.iter()
@@ -137,7 +138,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
                 .map(|(it, n)| vec![it.name.clone(), n.to_string(), it.id.to_string()])
                 .collect();
             let values: Vec<_> = buckets.iter().map(|(it, _)| entity::bucket(it)).collect();
-            show_list(context.ui, &columns, &rows, &values, "No buckets in this plan.");
+            show::list(context.ui, &columns, &rows, &values, "No buckets in this plan.");
             Ok(Exit::Done)
         }
         BucketCommand::Get { bucket, plan } => {
@@ -146,14 +147,14 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
                 let id = bucket_meant(session, plan.as_deref(), &name)?;
                 card::bucket(session, &id)
             })?;
-            card::show(context.ui, &shown);
+            show::card(context.ui, &shown);
             Ok(Exit::Done)
         }
         BucketCommand::Create(args) => {
             let name = args.name.clone().or_else(|| args.name_option.clone()).unwrap_or_default();
             let plan = args.plan.clone();
             context.edit(&args.write, "bucket create", move |session| {
-                let plan = plan_meant(session, plan.as_deref())?;
+                let plan = resolve_plan(session, plan.as_deref())?;
                 let id = session.create_bucket(&plan.id, &name)?;
                 Ok(json!({ "id": id }))
             })
@@ -168,7 +169,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
         }
         BucketCommand::Move(args) => {
             let (text, plan) = (args.bucket.clone(), args.plan.clone());
-            let neighbour = neighbour(args.before.as_ref(), args.after.as_ref());
+            let neighbour = parse_neighbour(args.before.as_ref(), args.after.as_ref());
             context.edit(&args.write, "bucket move", move |session| {
                 let id = bucket_meant(session, plan.as_deref(), &text)?;
                 let plan = session.bucket_field(&id, crate::change::BucketField::PLAN)?;

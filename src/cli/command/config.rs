@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::args::Global;
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
+use crate::app::settings::Settings;
+use crate::app::trust;
 use crate::cli::exit::Exit;
 use crate::cli::render::text::visible;
-use crate::cli::trust;
 use crate::cli::ui::Ui;
 
 /// See and set what holds for you in every workspace
@@ -33,14 +33,14 @@ pub(crate) struct TrustArgs {
 }
 
 /// Runs without a workspace: the one that it is about may not be used yet.
-pub(crate) fn run(global: &Global, ui: &Ui, command: &ConfigCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(settings: &Settings, ui: &Ui, command: &ConfigCommand) -> Result<Exit, AppError> {
     let ConfigCommand::Trust(args) = command;
     if let Some(dir) = &args.dir {
-        let name = trust::set(global, dir, !args.forget)?;
+        let name = trust::set(settings, dir, !args.forget)?;
         let done = if args.forget { "Not trusted any more" } else { "Trusted" };
         ui.note(&format!("{done}: {name}."));
     }
-    let all = trust::trusted(global)?;
+    let all = trust::trusted(settings)?;
     if ui.json() {
         ui.json_value(&json!({ "trusted": all }));
     } else if args.dir.is_none() {

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::app::error::AppError;
+use crate::app::state_dir;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
-use crate::cli::render::table::{Column, show_list};
-use crate::cli::settings;
+use crate::cli::render::table::Column;
+use crate::cli::show;
 use crate::graph::delta::{DeltaChange, DeltaItem, Round};
 use crate::model::User;
 
@@ -37,11 +38,11 @@ struct Found {
     too_old: bool,
 }
 
-pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, CommandError> {
-    let folder = settings::state_dir(context.global)?.join("delta");
+pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, AppError> {
+    let folder = context.app.settings.state_dir()?.join("delta");
     let (found, place) = context.with_host(None, async |host| {
         if !host.client.base().is_beta() {
-            return Err(CommandError::from(crate::host::Error::NeedsBeta("delta")));
+            return Err(AppError::from(crate::host::Error::NeedsBeta("delta")));
         }
         let place = place(&folder, &host.service, &host.me().await?);
         let known = if args.restart { None } else { files::read(&place).ok() };
@@ -60,7 +61,7 @@ pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, Comma
         Ok((found, place))
     })??;
     if !args.peek || found.began || found.too_old {
-        settings::make_private_dir(&folder)?;
+        state_dir::make_private(&folder)?;
         files::write(&place, &found.round.link, Access::Owner)?;
     }
     show(context, &found);
@@ -93,7 +94,7 @@ fn show(context: &Context<'_>, found: &Found) {
     }
     let columns = ["WHAT", "HAPPENED", "TITLE", "FIELDS", "ID"].map(Column::new);
     let rows: Vec<_> = found.round.items.iter().map(row).collect();
-    show_list(ui, &columns, &rows, &[], "Nothing has changed.");
+    show::list(ui, &columns, &rows, &[], "Nothing has changed.");
 }
 
 fn row(item: &DeltaItem) -> Vec<String> {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::net::TcpListener;
 
+use crate::app::error::AppError;
+use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files;
-use crate::cli::settings;
 use crate::cli::ui;
 use crate::emulator::{Access, Emulator, Options, Storage};
 use crate::host::SystemClock;
@@ -49,7 +49,7 @@ pub(crate) struct EmulatorArgs {
     page_size: u16,
 }
 
-pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, AppError> {
     if !args.addr.ip().is_loopback() {
         ui::remark(&format!(
             "warning: {} can be reached from other machines, and anyone can sign in as anyone",
@@ -58,10 +58,10 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
     }
     let storage = args.data.clone().map_or(Storage::Memory, Storage::File);
     let broken = |error: crate::emulator::Error| {
-        CommandError::new("io", "can not open the emulator's data").caused_by(&error)
+        AppError::new("io", "can not open the emulator's data").caused_by(&error)
     };
     let mut options = Options::new(storage, Arc::new(SystemClock));
-    options.zone = settings::time_zone(&context.workspace)?;
+    options.zone = time_zone(&context.app.workspace)?;
     options.page_size = usize::from(args.page_size);
     options.access = Access::ByName(args.host.clone());
     let emulator = Emulator::open(options).map_err(broken)?;
@@ -73,13 +73,12 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Co
     {
         let text = files::read(file)?;
         emulator.seed(&text).map_err(|error| {
-            CommandError::new("seed", format!("`{}` is not a tenant", file.display()))
-                .caused_by(&error)
+            AppError::new("seed", format!("`{}` is not a tenant", file.display())).caused_by(&error)
         })?;
     }
     context.block_on(async {
         let listener = TcpListener::bind(args.addr).await.map_err(|error| {
-            CommandError::new("io", format!("can not listen on {}", args.addr))
+            AppError::new("io", format!("can not listen on {}", args.addr))
                 .caused_by(&error)
                 .hint("is another program using the port? `--addr 127.0.0.1:0` takes a free one")
         })?;

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::args::{LongArgs, WriteArgs};
+use crate::app::error::AppError;
+use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::options::{LongArgs, WriteArgs};
+use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, shortened, visible};
-use crate::cli::settings;
+use crate::cli::show;
 use crate::host::{Decisions, Failure, Start, candidates};
 use crate::journal::{Journal, Purpose, Run, Standing, Verification};
 use crate::model::time::day_of_moment;
@@ -131,16 +132,16 @@ pub(crate) enum AuditFormat {
     Csv,
 }
 
-pub(crate) fn failed(error: &crate::journal::Error) -> CommandError {
+pub(crate) fn failed(error: &crate::journal::Error) -> AppError {
     Failure::of("journal", error, error.hint()).into()
 }
 
 /// Opens the journal; without one there is nothing to show.
-fn journal(context: &Context<'_>) -> Result<Option<Journal>, CommandError> {
+fn journal(context: &Context<'_>) -> Result<Option<Journal>, AppError> {
     Ok(context.state_folder()?.open_to_read()?)
 }
 
-pub(crate) fn runs(context: &Context<'_>, args: &RunsArgs) -> Result<Exit, CommandError> {
+pub(crate) fn runs(context: &Context<'_>, args: &RunsArgs) -> Result<Exit, AppError> {
     match &args.command {
         None => list(context, &args.list),
         Some(RunsCommand::List(args)) => list(context, args),
@@ -148,12 +149,12 @@ pub(crate) fn runs(context: &Context<'_>, args: &RunsArgs) -> Result<Exit, Comma
     }
 }
 
-fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
+fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
     let runs = match journal(context)? {
         Some(journal) => journal.runs(args.limit, None).map_err(|error| failed(&error))?,
         None => Vec::new(),
     };
-    let zone = settings::time_zone(&context.workspace)?;
+    let zone = time_zone(&context.app.workspace)?;
     let rows: Vec<_> = runs
         .iter()
         .map(|it| {
@@ -192,20 +193,20 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
         Column::new("STATUS"),
         Column::right("CHANGES"),
     ];
-    show_list(context.ui, &columns, &rows, &values, "No runs yet.");
+    show::list(context.ui, &columns, &rows, &values, "No runs yet.");
     Ok(Exit::Done)
 }
 
-fn show(context: &Context<'_>, id: &str) -> Result<Exit, CommandError> {
+fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     let Some(journal) = journal(context)? else {
-        return Err(CommandError::new("not_found", "no run was recorded yet"));
+        return Err(AppError::new("not_found", "no run was recorded yet"));
     };
     let run = journal.run(id.trim()).map_err(|error| failed(&error))?;
     if context.ui.json() {
         context.ui.json_report(&run_json(&run));
         return Ok(Exit::Done);
     }
-    let zone = settings::time_zone(&context.workspace)?;
+    let zone = time_zone(&context.app.workspace)?;
     let start = &run.start;
     let line = |name: &str, value: &str| {
         if !value.is_empty() {
@@ -322,7 +323,7 @@ fn run_json(run: &Run) -> Value {
     })
 }
 
-pub(crate) fn undo(context: &Context<'_>, args: &UndoArgs) -> Result<Exit, CommandError> {
+pub(crate) fn undo(context: &Context<'_>, args: &UndoArgs) -> Result<Exit, AppError> {
     let write = &args.write;
     let start = Start {
         purpose: Purpose::Undo,
@@ -339,7 +340,7 @@ pub(crate) fn undo(context: &Context<'_>, args: &UndoArgs) -> Result<Exit, Comma
     context.show_or_save(&finished, write)
 }
 
-pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, CommandError> {
+pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, AppError> {
     let ids: Vec<String> = match &args.run {
         Some(id) => vec![id.clone()],
         None => {
@@ -365,7 +366,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, C
             }
             Ok(finished) => context.show(&finished, None),
             Err(error) if many => {
-                let exit = error.exit();
+                let exit = Exit::of_failure(&error.failure);
                 if context.ui.json() {
                     reports.push(json!({ "run_id": id, "error": error.failure }));
                 } else {
@@ -390,7 +391,7 @@ fn resume_one(
     context: &Context<'_>,
     args: &ResumeArgs,
     id: &str,
-) -> Result<crate::host::Finished, CommandError> {
+) -> Result<crate::host::Finished, AppError> {
     let agent = match journal(context)? {
         Some(journal) => journal.run(id).map_err(|error| failed(&error))?.start.agent,
         None => None,
@@ -412,12 +413,12 @@ fn resume_one(
     Ok(context.with_host(agent, async |host| host.resume(id, decided, start).await)??)
 }
 
-pub(crate) fn audit(context: &Context<'_>, command: &AuditCommand) -> Result<Exit, CommandError> {
+pub(crate) fn audit(context: &Context<'_>, command: &AuditCommand) -> Result<Exit, AppError> {
     if let AuditCommand::Verify { file: Some(file) } = command {
         return verify_file(context, file);
     }
     let Some(journal) = journal(context)? else {
-        return Err(CommandError::new("not_found", "no run was recorded yet"));
+        return Err(AppError::new("not_found", "no run was recorded yet"));
     };
     match command {
         AuditCommand::Show { run, limit } => audit_show(context, &journal, run.as_deref(), *limit),
@@ -433,7 +434,7 @@ fn audit_show(
     journal: &Journal,
     run: Option<&str>,
     limit: usize,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit, AppError> {
     let run = run.map(|it| journal.run(it)).transpose().map_err(|error| failed(&error))?;
     let id = run.map(|it| it.start.id);
     let all = journal.records(id.as_ref(), 0, usize::MAX).map_err(|error| failed(&error))?;
@@ -468,18 +469,18 @@ fn audit_show(
         Column::new("OUTCOME"),
         Column::new("RUN"),
     ];
-    show_list(context.ui, &columns, &rows, records, "No records yet.");
+    show::list(context.ui, &columns, &rows, records, "No records yet.");
     Ok(Exit::Done)
 }
 
-fn verify_file(context: &Context<'_>, file: &Path) -> Result<Exit, CommandError> {
+fn verify_file(context: &Context<'_>, file: &Path) -> Result<Exit, AppError> {
     let reader = std::io::BufReader::new(files::open(file)?);
     let found = crate::journal::verify_export(reader, None).map_err(|error| failed(&error))?;
     verified(context, &found)
 }
 
 /// Shows what a verification found; anything wrong is an error.
-fn verified(context: &Context<'_>, found: &Verification) -> Result<Exit, CommandError> {
+fn verified(context: &Context<'_>, found: &Verification) -> Result<Exit, AppError> {
     let ui = context.ui;
     let line = |it: &crate::journal::Problem| match it.seq {
         Some(seq) => format!("record {seq}: {}", it.what),
@@ -512,7 +513,7 @@ fn export(
     journal: &Journal,
     format: AuditFormat,
     to: Option<&PathBuf>,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit, AppError> {
     let mut bytes = Vec::new();
     match format {
         AuditFormat::Jsonl => {

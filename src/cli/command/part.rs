@@ -4,18 +4,16 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::args::WriteArgs;
-use crate::cli::command::plan::plan_meant;
-use crate::cli::command::task::{day, task_meant};
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::host::error::similar;
+use crate::cli::options::WriteArgs;
+use crate::cli::resolve::resolve_plan;
+use crate::cli::resolve::{parse_date, parse_neighbour, resolve_item, resolve_task};
 use crate::host::{Column, Error, Failure, Session};
-use crate::model::order::Side;
 use crate::model::recurrence::Given;
 use crate::model::time::moment_of_day;
-use crate::model::{Reference, TaskDetails, TaskId, link};
+use crate::model::{Reference, TaskId, link};
 
 #[derive(Debug, Args)]
 #[command(
@@ -220,17 +218,17 @@ impl Common {
         command: &str,
         task: &str,
         body: impl FnOnce(&Session, &TaskId) -> Result<(), Failure> + Clone + Send + Sync + 'static,
-    ) -> Result<Exit, CommandError> {
+    ) -> Result<Exit, AppError> {
         let (task, plan) = (task.to_owned(), self.plan.clone());
         context.edit(&self.write, command, move |session| {
-            let id = task_meant(session, plan.as_deref(), &task)?;
+            let id = resolve_task(session, plan.as_deref(), &task)?;
             body(session, &id)?;
             Ok(Value::Null)
         })
     }
 }
 
-pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, CommandError> {
+pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, AppError> {
     let (users, remove) = (args.users.clone(), args.remove);
     args.common.edit(context, "task assign", &args.task, move |session, id| {
         for user in &users {
@@ -247,15 +245,9 @@ pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, C
     })
 }
 
-/// Says next to what something is to be put, and on which side.
-pub(crate) fn neighbour(before: Option<&String>, after: Option<&String>) -> Option<(String, Side)> {
-    let before = before.map(|it| (it.clone(), Side::Before));
-    before.or_else(|| after.map(|it| (it.clone(), Side::After)))
-}
-
-pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, CommandError> {
+pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, AppError> {
     let bucket = args.bucket.clone();
-    let neighbour = neighbour(args.before.as_ref(), args.after.as_ref());
+    let neighbour = parse_neighbour(args.before.as_ref(), args.after.as_ref());
     let to_plan = args.to_plan.clone();
     args.common.edit(context, "task move", &args.task, move |session, id| {
         if let Some(plan) = to_plan {
@@ -278,13 +270,13 @@ pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, Co
     })
 }
 
-pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, CommandError> {
+pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, AppError> {
     let (how, interval, on) = (args.how.clone(), args.interval, args.on.clone());
     let (index, day_of_month, from) = (args.index.clone(), args.day, args.from.clone());
     args.common.edit(context, "task repeat", &args.task, move |session, id| {
         let Some(kind) = how else { return Ok(session.set_recurrence(id, None)?) };
         let task = session.task(id)?;
-        let from = from.map(|it| day(session, &it)).transpose()?.flatten();
+        let from = from.map(|it| parse_date(session, &it)).transpose()?.flatten();
         let today = moment_of_day(session.today()).unwrap_or(session.facts().now);
         let start = from.or(task.start).or(task.due).unwrap_or(today);
         let given = Given { kind, interval, days: on, index, day_of_month, month: None, start };
@@ -293,7 +285,7 @@ pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, C
     })
 }
 
-pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, CommandError> {
+pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, AppError> {
     let (labels, remove) = (args.labels.clone(), args.remove);
     args.common.edit(context, "task label", &args.task, move |session, id| {
         let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
@@ -311,35 +303,7 @@ pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, Com
     })
 }
 
-/// Finds a line of a checklist by title or id.
-fn item_meant(details: &TaskDetails, text: &str) -> Result<String, Failure> {
-    if details.checklist.contains_key(text) {
-        return Ok(text.to_owned());
-    }
-    let folded = text.trim().to_lowercase();
-    let found: Vec<&String> = details
-        .checklist
-        .iter()
-        .filter(|(_, it)| it.title.to_lowercase() == folded)
-        .map(|(key, _)| key)
-        .collect();
-    match found.as_slice() {
-        [key] => Ok((*key).clone()),
-        [] => Err(Failure::from(Error::NotFound {
-            what: "checklist item",
-            name: text.to_owned(),
-            place: None,
-            nearest: similar(text, details.checklist.values().map(|it| it.title.as_str())),
-        })),
-        several => Err(Failure::from(Error::Ambiguous {
-            what: "checklist item",
-            name: text.to_owned(),
-            candidates: several.iter().map(ToString::to_string).collect(),
-        })),
-    }
-}
-
-pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<Exit, CommandError> {
+pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<Exit, AppError> {
     let action = args.action.clone();
     args.common.edit(context, "task checklist", &args.task, move |session, id| {
         let details = session.details(id)?;
@@ -347,7 +311,7 @@ pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<E
             ChecklistAction::Add { .. } => session.new_item_key(),
             ChecklistAction::Check { item }
             | ChecklistAction::Uncheck { item }
-            | ChecklistAction::Remove { item } => item_meant(&details, item)?,
+            | ChecklistAction::Remove { item } => resolve_item(&details, item)?,
         };
         session.edit_details(id, |details| match action {
             ChecklistAction::Add { title } => details.add_item(key, title),
@@ -365,13 +329,13 @@ pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<E
     })
 }
 
-pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<Exit, CommandError> {
+pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<Exit, AppError> {
     let action = args.action.clone();
     let key = match &args.action {
         ReferenceAction::Add { url, alias } => link::encode_new(url, alias.as_deref()),
         ReferenceAction::Remove { url } => link::encode(url),
     };
-    let key = key.map_err(|error| CommandError::new("invalid", error.to_string()))?;
+    let key = key.map_err(|error| AppError::new("invalid", error.to_string()))?;
     args.common.edit(context, "task reference", &args.task, move |session, id| {
         let there = session.details(id)?;
         let url = link::decode(&key);
@@ -400,13 +364,10 @@ pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<E
     })
 }
 
-pub(crate) fn plan_label(
-    context: &Context<'_>,
-    args: &PlanLabelArgs,
-) -> Result<Exit, CommandError> {
+pub(crate) fn plan_label(context: &Context<'_>, args: &PlanLabelArgs) -> Result<Exit, AppError> {
     let (plan, label, name) = (args.plan.clone(), args.label.clone(), args.name.clone());
     context.edit(&args.write, "plan label", move |session| {
-        let plan = plan_meant(session, Some(&plan))?;
+        let plan = resolve_plan(session, Some(&plan))?;
         let category = session.find_label(&plan.id, &label)?;
         session.edit_plan_details(&plan.id, |it| {
             if name.is_empty() {
@@ -419,10 +380,10 @@ pub(crate) fn plan_label(
     })
 }
 
-pub(crate) fn share(context: &Context<'_>, args: &ShareArgs) -> Result<Exit, CommandError> {
+pub(crate) fn share(context: &Context<'_>, args: &ShareArgs) -> Result<Exit, AppError> {
     let (plan, user, remove) = (args.plan.clone(), args.user.clone(), args.remove);
     context.edit(&args.write, "plan share", move |session| {
-        let plan = plan_meant(session, Some(&plan))?;
+        let plan = resolve_plan(session, Some(&plan))?;
         let user = session.find_user(&user)?.id;
         session.edit_plan_details(&plan.id, |it| {
             if remove {
@@ -435,10 +396,10 @@ pub(crate) fn share(context: &Context<'_>, args: &ShareArgs) -> Result<Exit, Com
     })
 }
 
-pub(crate) fn add_member(context: &Context<'_>, args: &MemberArgs) -> Result<Exit, CommandError> {
+pub(crate) fn add_member(context: &Context<'_>, args: &MemberArgs) -> Result<Exit, AppError> {
     let (plan, user) = (args.plan.clone(), args.user.clone());
     context.edit(&args.write, "plan add-member", move |session| {
-        let plan = plan_meant(session, Some(&plan))?;
+        let plan = resolve_plan(session, Some(&plan))?;
         let user = session.find_user(&user)?;
         session.add_member(&plan.id, &user)?;
         Ok(json!({ "id": plan.id }))

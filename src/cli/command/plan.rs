@@ -3,15 +3,15 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::args::WriteArgs;
+use crate::app::error::AppError;
 use crate::cli::command::{part, transfer};
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::options::WriteArgs;
+use crate::cli::render::table::Column;
 use crate::cli::render::{card, entity};
-use crate::host::{Failure, Session};
-use crate::model::Plan;
+use crate::cli::resolve::resolve_plan;
+use crate::cli::show;
 
 /// List and change plans
 #[derive(Debug, Subcommand)]
@@ -100,35 +100,7 @@ pub(crate) struct DeleteArgs {
     write: WriteArgs,
 }
 
-/// Finds the plan meant: the one named, or the only one there is.
-pub(crate) fn plan_meant(session: &Session, name: Option<&str>) -> Result<Plan, Failure> {
-    if let Some(name) = name {
-        let id = session.find_plan(name)?;
-        return session.plan(&id).map_err(|it| Failure::from(&it));
-    }
-    let plans: Vec<Plan> =
-        session.plans().and_then(|ids| ids.iter().map(|id| session.plan(id)).collect())?;
-    match plans.as_slice() {
-        [plan] => Ok(plan.clone()),
-        [] => Err(Failure {
-            code: "not_found".into(),
-            message: "there is no plan within reach".into(),
-            hint: Some("create one with `planwright plan create TITLE --group GROUP`".into()),
-            ..Failure::default()
-        }),
-        several => {
-            let titles: Vec<_> = several.iter().map(|it| format!("`{}`", it.title)).collect();
-            Err(Failure {
-                code: "usage".into(),
-                message: "there are several plans: which one?".into(),
-                hint: Some(format!("add `--plan PLAN`; there is {}", titles.join(", "))),
-                ..Failure::default()
-            })
-        }
-    }
-}
-
-pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, AppError> {
     match command {
         PlanCommand::List => {
             let plans = context.look(|session| {
@@ -147,13 +119,13 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
                 .map(|(plan, group)| vec![plan.title.clone(), group.clone(), plan.id.to_string()])
                 .collect();
             let values: Vec<_> = plans.iter().map(|(plan, _)| entity::plan(plan)).collect();
-            show_list(context.ui, &columns, &rows, &values, "No plans within reach.");
+            show::list(context.ui, &columns, &rows, &values, "No plans within reach.");
             Ok(Exit::Done)
         }
         PlanCommand::Get { plan } => {
             let name = plan.clone();
             let shown = context.look(move |session| card::plan(session, &name))?;
-            card::show(context.ui, &shown);
+            show::card(context.ui, &shown);
             Ok(Exit::Done)
         }
         PlanCommand::Create(args) => {
@@ -171,7 +143,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
         PlanCommand::Update(args) => {
             let (name, title) = (args.plan.clone(), args.title.clone());
             context.edit(&args.write, "plan update", move |session| {
-                let plan = plan_meant(session, Some(&name))?;
+                let plan = resolve_plan(session, Some(&name))?;
                 session.edit_plan(&plan.id, |it| it.title = title)?;
                 Ok(json!({ "id": plan.id }))
             })
@@ -179,7 +151,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
         PlanCommand::Details { plan } => {
             let name = plan.clone();
             let shown = context.look(move |session| card::plan_details(session, &name))?;
-            card::show(context.ui, &shown);
+            show::card(context.ui, &shown);
             Ok(Exit::Done)
         }
         PlanCommand::Copy(args) => transfer::copy(context, args),
@@ -193,7 +165,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
         PlanCommand::Delete(args) => {
             let name = args.plan.clone();
             context.edit(&args.write, "plan delete", move |session| {
-                let plan = plan_meant(session, Some(&name))?;
+                let plan = resolve_plan(session, Some(&name))?;
                 session.delete_plan(&plan.id)?;
                 Ok(json!({ "id": plan.id }))
             })
@@ -201,11 +173,11 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
     }
 }
 
-fn archive(context: &Context<'_>, args: &ArchiveArgs, away: bool) -> Result<Exit, CommandError> {
+fn archive(context: &Context<'_>, args: &ArchiveArgs, away: bool) -> Result<Exit, AppError> {
     let (name, reason) = (args.plan.clone(), args.reason.clone());
     let command = if away { "plan archive" } else { "plan unarchive" };
     context.edit(&args.write, command, move |session| {
-        let plan = plan_meant(session, Some(&name))?;
+        let plan = resolve_plan(session, Some(&name))?;
         session.archive_plan(&plan.id, away, &reason)?;
         Ok(json!({ "id": plan.id }))
     })

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::app::error::AppError;
 use crate::change::{Change, Field};
 use crate::cli::command::history;
 use crate::cli::command::skill::{checked_file, findings};
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, DIM, RED, YELLOW, paint, shortened, visible};
+use crate::cli::show;
 use crate::host::error::similar;
 use crate::journal::{Round, Run};
 use crate::policy::{Ruling, Verdict};
@@ -52,7 +53,7 @@ pub(crate) struct ExplainArgs {
     run: String,
 }
 
-pub(crate) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<Exit, AppError> {
     match command {
         PolicyCommand::List => Ok(list(context)),
         PolicyCommand::Check(args) => check(context, args),
@@ -62,7 +63,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<Exit
 
 /// For whom each policy is in force, by name; what is named and missing is in it too.
 fn in_force(context: &Context<'_>) -> BTreeMap<String, Vec<String>> {
-    let workspace = &context.workspace;
+    let workspace = &context.app.workspace;
     let mut policies: BTreeMap<String, Vec<String>> =
         workspace.policies.keys().map(|name| (name.clone(), Vec::new())).collect();
     let config = &workspace.config;
@@ -82,10 +83,10 @@ fn in_force(context: &Context<'_>) -> BTreeMap<String, Vec<String>> {
 fn list(context: &Context<'_>) -> Exit {
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for (name, whom) in in_force(context) {
-        let text = context.workspace.policies.get(&name);
+        let text = context.app.workspace.policies.get(&name);
         let summary = text.and_then(|it| Manifest::parse(it).ok());
         let summary = summary.map(|it| it.summary().to_owned()).unwrap_or_default();
-        let problem = problem(&name, &context.workspace);
+        let problem = problem(&name, &context.app.workspace);
         let told = match &problem {
             Some(failure) => format!("broken, and denies: {}", failure.message),
             None => summary.clone(),
@@ -97,12 +98,12 @@ fn list(context: &Context<'_>) -> Exit {
         }));
     }
     let columns = [Column::new("POLICY"), Column::new("IN FORCE FOR"), Column::new("WHAT IT SAYS")];
-    show_list(context.ui, &columns, &rows, &values, "No policies in this workspace.");
+    show::list(context.ui, &columns, &rows, &values, "No policies in this workspace.");
     Exit::Done
 }
 
-fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
-    let workspace = &context.workspace;
+fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
+    let workspace = &context.app.workspace;
     let mut scripts = Vec::new();
     let all = in_force(context);
     let names: Vec<String> = match args.names.as_slice() {
@@ -122,7 +123,7 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> 
             } else {
                 format!("there is no policy `{name}`")
             };
-            let error = CommandError::new("not_found", message);
+            let error = AppError::new("not_found", message);
             return Err(match near.first() {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error.hint("policies are in scripts/policies of the workspace"),
@@ -133,10 +134,10 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> 
 }
 
 /// The run meant; `last` is the last that was judged, whether it wrote or not.
-fn judged(context: &Context<'_>, id: &str) -> Result<Run, CommandError> {
+fn judged(context: &Context<'_>, id: &str) -> Result<Run, AppError> {
     let failed = |error: crate::journal::Error| history::failed(&error);
     let Some(journal) = context.state_folder()?.open_to_read()? else {
-        return Err(CommandError::new("not_found", "no run was recorded yet"));
+        return Err(AppError::new("not_found", "no run was recorded yet"));
     };
     if id != "last" {
         return journal.run(id).map_err(failed);
@@ -147,11 +148,11 @@ fn judged(context: &Context<'_>, id: &str) -> Result<Run, CommandError> {
             return Ok(run);
         }
     }
-    Err(CommandError::new("not_found", "none of the last runs was judged")
+    Err(AppError::new("not_found", "none of the last runs was judged")
         .hint("`planwright runs` lists them; a run that wants no change is not judged"))
 }
 
-fn explain(context: &Context<'_>, args: &ExplainArgs) -> Result<Exit, CommandError> {
+fn explain(context: &Context<'_>, args: &ExplainArgs) -> Result<Exit, AppError> {
     let run = judged(context, args.run.trim())?;
     if context.ui.json() {
         let rounds: Vec<_> = run.rounds.iter().map(round_json).collect();

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::repl::{Repl, editor, history_of, piped};
 use crate::cli::ui;
@@ -36,9 +36,9 @@ pub(crate) struct ReplArgs {
     agent: Option<String>,
 }
 
-pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, CommandError> {
-    let (way, _serving) = context.connect()?;
-    let file = history_of(context, &way)?;
+pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, AppError> {
+    let connection = context.connect()?;
+    let file = history_of(context, &connection)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     // Ctrl-C stops what runs; asked twice, it is the end. Where nothing runs it is the editor's, or
     // the end.
@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, Comman
             interrupt.set(StopReason::Cancelled);
         }
     });
-    let mut repl = Repl::open(context, way, args.agent.as_deref())?;
+    let mut repl = Repl::open(context, connection, args.agent.as_deref())?;
     if let Some(plan) = &args.plan {
         repl.use_plan(plan)?;
     }

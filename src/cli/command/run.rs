@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
-use crate::cli::args::{LongArgs, WriteArgs};
+use crate::app::error::AppError;
 use crate::cli::command::{board_file, skill};
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files;
+use crate::cli::options::{LongArgs, WriteArgs};
 use crate::host::Failure;
 use crate::host::Report;
 use crate::host::error::similar;
@@ -59,14 +59,14 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, AppError> {
     let (name, outcome) = match (&args.target, &args.from) {
         (Some(target), _) => (target.as_str(), run_skill(context, args, target)),
         (None, Some(file)) => {
             (FROM, board_file::run_from(context, file, args.prune, &args.write, FROM))
         }
         (None, None) => {
-            return Err(CommandError::usage("nothing to run")
+            return Err(AppError::usage("nothing to run")
                 .hint("name a skill or script, or a board file with `--from FILE`"));
         }
     };
@@ -76,10 +76,10 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, Command
     }
 }
 
-fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, CommandError> {
+fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, AppError> {
     let Source { name, file, text } = find(context, target)?;
-    let libraries = &context.workspace.libraries;
-    let budget = context.workspace.config.limits_of(args.write.agent.as_deref()).budget();
+    let libraries = &context.app.workspace.libraries;
+    let budget = context.app.workspace.config.limits_of(args.write.agent.as_deref()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
     let params = skill.manifest.arguments(&args.param)?;
     let digest = skill.digest().to_owned();
@@ -90,7 +90,7 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
 /// Says what the skill named takes, if one is; for `run SKILL --help`.
 pub(crate) fn help(context: &Context<'_>, args: &RunArgs) {
     let Some(target) = &args.target else { return };
-    let text = context.workspace.skills.get(target).cloned();
+    let text = context.app.workspace.skills.get(target).cloned();
     let text = text.or_else(|| files::read_script(Path::new(target)).ok());
     if let Some(manifest) = text.and_then(|it| Manifest::parse(&it).ok()) {
         skill::show(context, target, &manifest);
@@ -99,8 +99,8 @@ pub(crate) fn help(context: &Context<'_>, args: &RunArgs) {
 }
 
 /// With `--json` there is always a report, even of a run that never began.
-fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: CommandError) -> Exit {
-    let exit = error.exit();
+fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: AppError) -> Exit {
+    let exit = Exit::of_failure(&error.failure);
     let run_id = uuid::Uuid::now_v7().to_string();
     let mut report = Report::new(run_id, name.to_owned(), None);
     report.actor.agent.clone_from(&args.write.agent);
@@ -117,8 +117,8 @@ struct Source {
     text: String,
 }
 
-fn find(context: &Context<'_>, target: &str) -> Result<Source, CommandError> {
-    let workspace = &context.workspace;
+fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
+    let workspace = &context.app.workspace;
     let source =
         |name: &str, file: String, text: String| Ok(Source { name: name.to_owned(), file, text });
     if target == "-" {
@@ -135,7 +135,7 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, CommandError> {
         let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or(target);
         return source(name, file_name(&path), text);
     }
-    let error = CommandError::new("not_found", format!("there is no skill `{target}`"));
+    let error = AppError::new("not_found", format!("there is no skill `{target}`"));
     if Workspace::shipped().skills.contains_key(target) {
         return Err(error.hint(
             "the program has one of that name, but this folder has a workspace of its own: copy it there, or run it elsewhere",
@@ -156,7 +156,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| "script".to_owned(), |it| it.to_string_lossy().into_owned())
 }
 
-fn read_stdin() -> Result<String, CommandError> {
+fn read_stdin() -> Result<String, AppError> {
     let limit = u64::try_from(MAX_SOURCE).unwrap_or(u64::MAX) + 1;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
@@ -164,6 +164,5 @@ fn read_stdin() -> Result<String, CommandError> {
         let message = format!("the script is larger than {MAX_SOURCE} bytes");
         return Err(Failure { code: "budget".into(), message, ..Failure::default() }.into());
     }
-    String::from_utf8(bytes)
-        .map_err(|_| CommandError::new("syntax", "the script is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|_| AppError::new("syntax", "the script is not UTF-8 text"))
 }

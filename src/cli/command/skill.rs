@@ -5,13 +5,14 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::render::failure;
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
+use crate::cli::show;
 use crate::host::error::similar;
 use crate::script::Manifest;
 use crate::script::lint::{self, Role, Severity};
@@ -58,8 +59,8 @@ fn params_json(manifest: &Manifest) -> Value {
     Value::Object(params.collect())
 }
 
-pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit, CommandError> {
-    let skills = &context.workspace.skills;
+pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit, AppError> {
+    let skills = &context.app.workspace.skills;
     match command {
         SkillCommand::List => {
             let mut rows = Vec::new();
@@ -84,7 +85,7 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
                 values.push(value);
             }
             let columns = [Column::new("SKILL"), Column::new("WHAT IT DOES")];
-            show_list(context.ui, &columns, &rows, &values, "No skills in this workspace.");
+            show::list(context.ui, &columns, &rows, &values, "No skills in this workspace.");
             Ok(Exit::Done)
         }
         SkillCommand::Show { name } => {
@@ -125,15 +126,15 @@ pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
     if !rows.is_empty() {
         let names = ["PARAMETER", "TYPE", "DEFAULT", ""].map(Column::new);
         context.ui.answer("");
-        show_list(context.ui, &names, &rows, &[], "");
+        show::list(context.ui, &names, &rows, &[], "");
     }
 }
 
 /// A script that is checked: what it is for, its file in messages, its text.
 pub(crate) type Checked = (Role, String, String);
 
-fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, CommandError> {
-    let workspace = &context.workspace;
+fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
+    let workspace = &context.app.workspace;
     let mut scripts: Vec<Checked> = Vec::new();
     for name in &args.names {
         scripts.push(checked(context, name)?);
@@ -160,12 +161,12 @@ pub(crate) fn findings(
     context: &Context<'_>,
     scripts: Vec<Checked>,
     strict: bool,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit, AppError> {
     let (mut n_errors, mut n_warnings) = (0, 0);
     let n_scripts = scripts.len();
     let mut told = Vec::new();
     for (role, file, text) in scripts {
-        let found = lint::check(role, &file, &text, &context.workspace.libraries);
+        let found = lint::check(role, &file, &text, &context.app.workspace.libraries);
         for finding in &found {
             let is_error = finding.severity == Severity::Error;
             *(if is_error { &mut n_errors } else { &mut n_warnings }) += 1;
@@ -192,15 +193,15 @@ pub(crate) fn findings(
 }
 
 /// A skill by name, or a script by path: what it is for is told by its folder.
-fn checked(context: &Context<'_>, name: &str) -> Result<Checked, CommandError> {
-    if let Some(text) = context.workspace.skills.get(name) {
+fn checked(context: &Context<'_>, name: &str) -> Result<Checked, AppError> {
+    if let Some(text) = context.app.workspace.skills.get(name) {
         return Ok((Role::Skill, format!("skills/{name}.rhai"), text.clone()));
     }
     checked_file(name)?.ok_or_else(|| unknown(context, name))
 }
 
 /// A script by its path, if it is one.
-pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, CommandError> {
+pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, AppError> {
     let path = Path::new(name);
     if path.extension().is_some_and(|it| it == "rhai") || path.is_file() {
         let folder = path.parent().and_then(Path::file_name).and_then(|it| it.to_str());
@@ -217,9 +218,9 @@ pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, CommandError> 
     Ok(None)
 }
 
-fn unknown(context: &Context<'_>, name: &str) -> CommandError {
-    let near = similar(name, context.workspace.skills.keys().map(String::as_str));
-    let error = CommandError::new("not_found", format!("there is no skill `{name}`"));
+fn unknown(context: &Context<'_>, name: &str) -> AppError {
+    let near = similar(name, context.app.workspace.skills.keys().map(String::as_str));
+    let error = AppError::new("not_found", format!("there is no skill `{name}`"));
     match near.first() {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint("`planwright skill list` shows what there is"),

@@ -2,20 +2,19 @@
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde_json::json;
 
-use crate::cli::args::WriteArgs;
+use crate::app::error::AppError;
 use crate::cli::command::part;
-use crate::cli::command::plan::plan_meant;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
+use crate::cli::options::WriteArgs;
 use crate::cli::render::{card, task_list};
+use crate::cli::resolve::{parse_date, parse_priority, parse_progress, resolve_plan, resolve_task};
+use crate::cli::show;
 use crate::host::{Error, Failure, NewTask, Session};
-use crate::model::id::looks_like_planner_id;
-use crate::model::time::{day_of_date, moment_of_day};
-use crate::model::{Priority, Progress, TaskId};
+use crate::model::TaskId;
+use crate::model::time::day_of_date;
 
 /// List and change tasks
 #[derive(Debug, Subcommand)]
@@ -163,95 +162,16 @@ pub(crate) struct ManyArgs {
     write: WriteArgs,
 }
 
-fn wrong(message: String) -> Failure {
-    Failure { code: "invalid".into(), message, ..Failure::default() }
-}
-
-/// Finds the task meant: in the plan named, or by id anywhere, or by title in all plans.
-pub(crate) fn task_meant(
-    session: &Session,
-    plan: Option<&str>,
-    text: &str,
-) -> Result<TaskId, Failure> {
-    if let Some(plan) = plan {
-        let plan = plan_meant(session, Some(plan))?;
-        return session.find_task(&plan.id, text).map_err(|it| Failure::from(&it));
-    }
-    if looks_like_planner_id(text) {
-        match session.task_by_id(text) {
-            Ok(id) => return Ok(id),
-            Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(Failure::from(&error)),
-        }
-    }
-    let mut found = Vec::new();
-    let mut near = Vec::new();
-    for plan in session.plans()? {
-        match session.find_task(&plan, text) {
-            Ok(id) => found.push(id),
-            Err(Error::NotFound { nearest, .. }) => near.extend(nearest),
-            Err(error) => return Err(Failure::from(&error)),
-        }
-    }
-    match found.as_slice() {
-        [id] => Ok(id.clone()),
-        [] => Err(Failure::from(&Error::NotFound {
-            what: "task",
-            name: text.to_owned(),
-            place: None,
-            nearest: crate::host::error::similar(text, near.iter().map(String::as_str)),
-        })),
-        several => Err(Failure::from(&Error::Ambiguous {
-            what: "task",
-            name: text.to_owned(),
-            candidates: several.iter().map(ToString::to_string).collect(),
-        })),
-    }
-}
-
-/// Reads a day as it is typed.
-pub(crate) fn day(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
-    let day: Date = match text.trim().to_lowercase().as_str() {
-        "none" | "" => return Ok(None),
-        "today" => session.today(),
-        "tomorrow" => session.today().tomorrow().map_err(|it| wrong(it.to_string()))?,
-        text => text.parse().ok().filter(|_| text.len() == 10).ok_or_else(|| Failure {
-            hint: Some("a day is 2026-12-24, today, tomorrow or none".into()),
-            ..wrong(format!("`{text}` is not a day"))
-        })?,
-    };
-    match moment_of_day(day) {
-        Some(moment) => Ok(Some(moment)),
-        None => Err(wrong(format!("{day} can not be written: too far away"))),
-    }
-}
-
-pub(crate) fn priority(text: &str) -> Result<Priority, Failure> {
-    let by_number = || text.parse().ok().and_then(Priority::new);
-    Priority::parse(text).or_else(by_number).ok_or_else(|| Failure {
-        hint: Some(format!("it is one of {}, or 0 to 10", Priority::NAMES.join(", "))),
-        ..wrong(format!("`{text}` is not a priority"))
-    })
-}
-
-pub(crate) fn progress(text: &str) -> Result<u8, Failure> {
-    let by_number = || text.trim_end_matches('%').parse().ok().filter(|it| *it <= 100);
-    Progress::parse(text).map(Progress::percent).or_else(by_number).ok_or_else(|| Failure {
-        hint: Some(format!("it is one of {}, or 0 to 100", Progress::NAMES.join(", "))),
-        ..wrong(format!("`{text}` is not a progress"))
-    })
-}
-
-pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, AppError> {
     match command {
         TaskCommand::List(args) => list(context, args),
         TaskCommand::Get(TaskArg { task, plan }) => {
             let (task, plan) = (task.clone(), plan.clone());
             let shown = context.look(move |session| {
-                let id = task_meant(session, plan.as_deref(), &task)?;
+                let id = resolve_task(session, plan.as_deref(), &task)?;
                 card::task(session, &id)
             })?;
-            card::show(context.ui, &shown);
+            show::card(context.ui, &shown);
             Ok(Exit::Done)
         }
         TaskCommand::Create(args) => create(context, args),
@@ -274,23 +194,23 @@ fn each(
     args: &ManyArgs,
     command: &str,
     body: impl Fn(&Session, &TaskId) -> Result<(), Error> + Clone + Send + Sync + 'static,
-) -> Result<Exit, CommandError> {
+) -> Result<Exit, AppError> {
     let (tasks, plan) = (args.tasks.clone(), args.plan.clone());
     context.edit(&args.write, command, move |session| {
         for text in &tasks {
-            let id = task_meant(session, plan.as_deref(), text)?;
+            let id = resolve_task(session, plan.as_deref(), text)?;
             body(session, &id)?;
         }
         Ok(serde_json::Value::Null)
     })
 }
 
-fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, CommandError> {
+fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, AppError> {
     let title = args.title.clone().or_else(|| args.title_option.clone()).unwrap_or_default();
     let (plan, bucket, fields) = (args.plan.clone(), args.bucket.clone(), args.fields.clone());
     let key = args.key.clone();
     context.edit(&args.write, "task create", move |session| {
-        let plan = plan_meant(session, plan.as_deref())?;
+        let plan = resolve_plan(session, plan.as_deref())?;
         let mut new = NewTask { title, key, ..NewTask::default() };
         if let Some(name) = &bucket {
             new.bucket = Some(session.find_bucket(&plan.id, name)?);
@@ -301,23 +221,24 @@ fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, CommandError
         for label in &fields.label {
             new.labels.push(session.find_label(&plan.id, label)?);
         }
-        new.due = fields.due.as_deref().map(|it| day(session, it)).transpose()?.flatten();
-        new.start = fields.start.as_deref().map(|it| day(session, it)).transpose()?.flatten();
-        new.priority = fields.priority.as_deref().map(priority).transpose()?;
-        new.percent_complete = fields.progress.as_deref().map_or(Ok(0), progress)?;
+        new.due = fields.due.as_deref().map(|it| parse_date(session, it)).transpose()?.flatten();
+        new.start =
+            fields.start.as_deref().map(|it| parse_date(session, it)).transpose()?.flatten();
+        new.priority = fields.priority.as_deref().map(parse_priority).transpose()?;
+        new.percent_complete = fields.progress.as_deref().map_or(Ok(0), parse_progress)?;
         new.description = fields.description.unwrap_or_default();
         let id = session.create_task(&plan.id, new)?;
         Ok(json!({ "id": id }))
     })
 }
 
-fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError> {
+fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
     let TaskArg { task, plan } = &args.task;
     let (task, plan, fields) = (task.clone(), plan.clone(), args.fields.clone());
     let (title, bucket) = (args.title.clone(), args.bucket.clone());
     let (unassign, unlabel) = (args.unassign.clone(), args.unlabel.clone());
     context.edit(&args.write, "task update", move |session| {
-        let id = task_meant(session, plan.as_deref(), &task)?;
+        let id = resolve_task(session, plan.as_deref(), &task)?;
         let plan = session.task_field(&id, crate::change::TaskField::PLAN)?;
         let users = |names: &[String]| -> Result<Vec<_>, Failure> {
             names.iter().map(|it| Ok(session.find_user(it)?.id)).collect()
@@ -327,10 +248,10 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError
         };
         let (add, remove) = (users(&fields.assign)?, users(&unassign)?);
         let (label, unlabel) = (labels(&fields.label)?, labels(&unlabel)?);
-        let due = fields.due.as_deref().map(|it| day(session, it)).transpose()?;
-        let start = fields.start.as_deref().map(|it| day(session, it)).transpose()?;
-        let priority = fields.priority.as_deref().map(priority).transpose()?;
-        let percent = fields.progress.as_deref().map(progress).transpose()?;
+        let due = fields.due.as_deref().map(|it| parse_date(session, it)).transpose()?;
+        let start = fields.start.as_deref().map(|it| parse_date(session, it)).transpose()?;
+        let priority = fields.priority.as_deref().map(parse_priority).transpose()?;
+        let percent = fields.progress.as_deref().map(parse_progress).transpose()?;
         let same_day = |old: Option<Timestamp>, new: Option<Timestamp>| {
             let zone = &session.facts().zone;
             let day = |it: Timestamp| day_of_date(it, zone);
@@ -364,13 +285,13 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, CommandError
     })
 }
 
-fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
+fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
     let (plan, bucket) = (args.plan.clone(), args.bucket.clone());
     let (mine, overdue) = (args.mine, args.overdue);
     let open = args.open || overdue;
     let found = context.look(move |session| {
         let plans = match (&plan, &bucket) {
-            (Some(_), _) | (None, Some(_)) => vec![plan_meant(session, plan.as_deref())?],
+            (Some(_), _) | (None, Some(_)) => vec![resolve_plan(session, plan.as_deref())?],
             (None, None) => {
                 let ids = session.plans()?;
                 ids.iter().map(|id| session.plan(id)).collect::<Result<_, _>>()?
@@ -401,6 +322,6 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, CommandError> {
         Ok((rows, session.zone()))
     })?;
     let (rows, zone) = found;
-    task_list::show(context.ui, &rows, &zone);
+    show::tasks(context.ui, &rows, &zone);
     Ok(Exit::Done)
 }

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde::Serialize;
 
+use crate::app::error::AppError;
+use crate::app::test_stage::EmulatorStage;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::table::Column;
+use crate::cli::render::tests_played::Played;
 use crate::cli::render::text::{BOLD, DIM, GREEN, RED, count, paint, visible};
 use crate::cli::render::{failure, junit};
-use crate::cli::stage::EmulatorStage;
+use crate::cli::show;
 use crate::host::error::nearest;
 use crate::host::{Failure, Stop};
 use crate::script::Workspace;
@@ -57,48 +58,20 @@ pub(crate) struct TestArgs {
     watch: bool,
 }
 
-/// A test that was played.
-#[derive(Debug, Serialize)]
-pub(crate) struct Played {
-    /// The file, without folder and ending.
-    pub(crate) file: String,
-    /// The test; `None` where the file itself is broken.
-    pub(crate) test: Option<String>,
-    pub(crate) passed: bool,
-    #[serde(rename = "duration_ms", serialize_with = "as_millis")]
-    pub(crate) duration: Duration,
-    /// What the test printed.
-    pub(crate) output: Vec<String>,
-    pub(crate) error: Option<Failure>,
-}
-
-fn as_millis<S: serde::Serializer>(it: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
-}
-
-impl Played {
-    pub(crate) fn name(&self) -> String {
-        match &self.test {
-            Some(test) => format!("{}::{test}", self.file),
-            None => self.file.clone(),
-        }
-    }
-}
-
-pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppError> {
     if args.watch {
         return watch::run(context, args);
     }
     let began = Instant::now();
-    let files = chosen(&context.workspace, &args.paths)?;
+    let files = chosen(&context.app.workspace, &args.paths)?;
     if files.is_empty() {
         context.ui.note("No tests in this workspace: scripts/tests has no file.");
     }
     let coverage = args.coverage.then(Arc::<Coverage>::default);
     let interrupt = context.interrupt();
     let played =
-        play(context, &context.workspace, &interrupt, files, args.jobs, coverage.as_ref())?;
-    let covered = coverage.map(|it| covered(&context.workspace, &it)).unwrap_or_default();
+        play(context, &context.app.workspace, &interrupt, files, args.jobs, coverage.as_ref())?;
+    let covered = coverage.map(|it| covered(&context.app.workspace, &it)).unwrap_or_default();
     let n_failed = played.iter().filter(|it| !it.passed).count();
     if let Some(file) = &args.junit {
         files::write(file, &junit::write(&played), Access::Usual)?;
@@ -125,7 +98,7 @@ struct Chosen {
     part: String,
 }
 
-fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, CommandError> {
+fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, AppError> {
     let of = |name: &str, text: &str, part: &str| Chosen {
         name: name.to_owned(),
         text: text.to_owned(),
@@ -159,7 +132,7 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, Comman
             continue;
         }
         let near = nearest(name, workspace.tests.keys().map(String::as_str));
-        let error = CommandError::new("not_found", format!("there is no file of tests `{name}`"));
+        let error = AppError::new("not_found", format!("there is no file of tests `{name}`"));
         return Err(match near.as_slice() {
             [] => error.hint("tests are in scripts/tests of the workspace"),
             near => error.hint(format!("there is {}", near.join(", "))),
@@ -184,7 +157,7 @@ fn play(
     files: Vec<Chosen>,
     jobs: Option<usize>,
     coverage: Option<&Arc<Coverage>>,
-) -> Result<Vec<Played>, CommandError> {
+) -> Result<Vec<Played>, AppError> {
     let mut played: Vec<(usize, Played)> = Vec::new();
     let mut queue: VecDeque<(usize, Arc<TestFile>, String)> = VecDeque::new();
     let mut n = 0;
@@ -270,7 +243,7 @@ fn show_covered(context: &Context<'_>, covered: &[Covered]) {
         .collect();
     let columns = [Column::new("FILE"), Column::right("LINES RUN"), Column::new("NOT RUN")];
     context.ui.answer("");
-    show_list(context.ui, &columns, &rows, &[], "");
+    show::list(context.ui, &columns, &rows, &[], "");
 }
 
 /// Line numbers with those that follow each other together: `3, 7-9`.

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cli::args::{LongArgs, WriteArgs};
-use crate::cli::command::plan::plan_meant;
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
+use crate::cli::options::{LongArgs, WriteArgs};
 use crate::cli::render::text::{count, json_safe};
-use crate::cli::render::{markdown, sheet};
+use crate::cli::render::{csv, markdown};
+use crate::cli::resolve::resolve_plan;
 use crate::host::{Failure, Session};
 use crate::model::document::FORMAT;
 use crate::model::{PlanDocument, PlanId};
@@ -114,11 +114,11 @@ pub(crate) struct ImportArgs {
     pub(crate) long: LongArgs,
 }
 
-pub(crate) fn copy(context: &Context<'_>, args: &CopyArgs) -> Result<Exit, CommandError> {
+pub(crate) fn copy(context: &Context<'_>, args: &CopyArgs) -> Result<Exit, AppError> {
     let (name, title, group) = (args.plan.clone(), args.title.clone(), args.group.clone());
     let keep = args.keep.clone();
     context.edit(&args.write, "plan copy", move |session| {
-        let plan = plan_meant(session, Some(&name))?;
+        let plan = resolve_plan(session, Some(&name))?;
         let mut document = session.document(&plan.id)?;
         for task in document.all_tasks_mut() {
             if !keep.contains(&Keep::Assignees) {
@@ -160,17 +160,17 @@ fn planted(
     Ok(json!({ "id": id }))
 }
 
-pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, CommandError> {
+pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, AppError> {
     let name = args.plan.clone();
     let (document, zone) = context.look(move |session| {
-        let plan = plan_meant(session, Some(&name))?;
+        let plan = resolve_plan(session, Some(&name))?;
         Ok((session.document(&plan.id)?, session.facts().zone.clone()))
     })?;
     let text = match args.format {
         Format::Json => {
             json_safe(&serde_json::to_string_pretty(&document).unwrap_or_default()) + "\n"
         }
-        Format::Csv => sheet::write(&document, &zone),
+        Format::Csv => csv::write(&document, &zone),
         Format::Md => markdown::write(&document, &zone),
     };
     match &args.to {
@@ -185,7 +185,7 @@ pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, C
     Ok(Exit::Done)
 }
 
-pub(crate) fn import(context: &Context<'_>, args: &ImportArgs) -> Result<Exit, CommandError> {
+pub(crate) fn import(context: &Context<'_>, args: &ImportArgs) -> Result<Exit, AppError> {
     let mut document = read(&args.file, args.format)?;
     if args.no_assignees {
         document.all_tasks_mut().for_each(|it| it.assignees.clear());
@@ -195,13 +195,13 @@ pub(crate) fn import(context: &Context<'_>, args: &ImportArgs) -> Result<Exit, C
         if let (Some(title), Some(group)) = (title, group) {
             return planted(session, &group, &title, &document);
         }
-        let plan = plan_meant(session, plan.as_deref())?;
+        let plan = resolve_plan(session, plan.as_deref())?;
         session.plant(&plan.id, &document)?;
         Ok(json!({ "id": plan.id }))
     })
 }
 
-fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, CommandError> {
+fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, AppError> {
     let shown = file.display();
     let by_name = || match file.extension().and_then(|it| it.to_str()) {
         Some(it) if it.eq_ignore_ascii_case("json") => Some(FileFormat::Json),
@@ -209,11 +209,11 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, Command
         _ => None,
     };
     let format = format.or_else(by_name).ok_or_else(|| {
-        CommandError::usage(format!("it is not clear what `{shown}` is"))
+        AppError::usage(format!("it is not clear what `{shown}` is"))
             .hint("add `--format json` or `--format csv`")
     })?;
     let text = files::read_or_stdin(file)?;
-    let wrong = |message: String| CommandError::new("invalid", format!("`{shown}`: {message}"));
+    let wrong = |message: String| AppError::new("invalid", format!("`{shown}`: {message}"));
     match format {
         FileFormat::Json => {
             let document: PlanDocument =
@@ -223,9 +223,9 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, Command
                 other => Err(wrong(format!("of format {other}; this version reads {FORMAT}"))),
             }
         }
-        FileFormat::Csv => sheet::read(&text).map_err(|failure| {
+        FileFormat::Csv => csv::read(&text).map_err(|failure| {
             let message = format!("`{shown}`: {}", failure.message);
-            CommandError { failure: Failure { message, ..failure } }
+            AppError { failure: Failure { message, ..failure } }
         }),
     }
 }

@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::command::plan::plan_meant;
 use crate::cli::render::entity;
-use crate::cli::render::text::{BOLD, DIM, paint, visible, visible_lines};
-use crate::cli::ui::{Format, Ui};
+use crate::cli::render::text::visible;
 use crate::host::{Failure, Session};
 use crate::model::time::{day_of_date, day_of_moment};
 use crate::model::{BucketId, TaskId, UserId};
@@ -13,35 +11,12 @@ use crate::model::{BucketId, TaskId, UserId};
 /// An entity, ready to be shown in any format.
 #[derive(Debug)]
 pub(crate) struct Card {
-    title: String,
-    lines: Vec<(&'static str, String)>,
-    body: String,
-    value: Value,
-}
-
-pub(crate) fn show(ui: &Ui, card: &Card) {
-    match ui.format {
-        Format::Json => ui.json_value(&card.value),
-        Format::Plain => {
-            ui.answer(&format!("title\t{}", visible(&card.title)));
-            for (name, value) in &card.lines {
-                ui.answer(&format!("{name}\t{}", visible(value)));
-            }
-            if !card.body.is_empty() {
-                ui.answer(&format!("body\t{}", visible(card.body.trim_end())));
-            }
-        }
-        Format::Human => {
-            ui.answer(&paint(BOLD, &card.title));
-            for (name, value) in card.lines.iter().filter(|(_, value)| !value.is_empty()) {
-                ui.answer(&format!("  {} {}", paint(DIM, &format!("{name:<12}")), visible(value)));
-            }
-            if !card.body.is_empty() {
-                ui.answer("");
-                ui.answer(&visible_lines(card.body.trim_end()));
-            }
-        }
-    }
+    pub(crate) title: String,
+    /// Names and values, those without a value included.
+    pub(crate) lines: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+    /// The same as JSON, by Graph's names.
+    pub(crate) value: Value,
 }
 
 /// Puts each line of a text from the board behind a margin, so that none can be taken for ours.
@@ -51,7 +26,7 @@ fn quoted(text: &str) -> String {
 }
 
 pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
-    let plan = plan_meant(session, Some(name))?;
+    let plan = session.plan(&session.find_plan(name)?)?;
     let mut buckets = Vec::new();
     for id in session.buckets(&plan.id)? {
         buckets.push(session.bucket(&id)?.name);
@@ -84,7 +59,7 @@ pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
 }
 
 pub(crate) fn plan_details(session: &Session, name: &str) -> Result<Card, Failure> {
-    let plan = plan_meant(session, Some(name))?;
+    let plan = session.plan(&session.find_plan(name)?)?;
     let details = session.plan_details(&plan.id)?;
     let person =
         |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use crate::cli::command::test::Played;
+use crate::cli::render::tests_played::Played;
 use crate::cli::render::text::visible;
 
 /// Writes the report.

@@ -7,11 +7,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::change::{Entity, FieldChange, FieldConflict, Op};
-use crate::cli::render::failure;
 use crate::cli::render::text::{
-    BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, paint, shortened, visible, visible_lines,
+    BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, paint, shortened, visible,
 };
-use crate::cli::ui::Ui;
 use crate::host::report::ChangeStatus;
 use crate::host::{ChangeReport, Report, Status};
 use crate::model::time::day_of_date;
@@ -21,52 +19,7 @@ use crate::policy::Verdict;
 /// The longest value shown in a diff.
 const MAX_VALUE: usize = 70;
 /// The most changes shown one by one.
-const MAX_SHOWN: usize = 60;
-
-/// Shows a report: the script's own output and result on stdout, the rest on stderr.
-pub(crate) fn show(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZone) {
-    let view = View { report, zone };
-    for line in &report.output {
-        ui.script_text(line);
-    }
-    for change in report.changes.iter().take(MAX_SHOWN) {
-        view.change(change).iter().for_each(|line| ui.note(line));
-    }
-    if report.changes.len() > MAX_SHOWN {
-        ui.note(&format!("  … and {} more; `--json` shows all", report.changes.len() - MAX_SHOWN));
-    }
-    for ruling in report.verdicts.iter().filter(|it| it.change.is_none()) {
-        ui.note(&verdict_line("", ruling.verdict, &ruling.source, &ruling.reason));
-    }
-    for warning in &report.warnings {
-        ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(warning)));
-    }
-    if let Some(error) = &report.error {
-        ui.note(&failure::text(error));
-    }
-    ui.note(&view.summary(saved));
-    match &report.result {
-        Value::Null => {}
-        Value::String(text) => ui.script_text(text.trim_end()),
-        // The id of what a command has made is its answer; other data is shown as it is.
-        Value::Object(map) if map.len() == 1 && map.contains_key("id") => {
-            let made = report.changes.iter().any(|it| it.op == Op::Create);
-            // One that was there by its key is the answer, too.
-            let found = report.status == Status::NoChanges && report.skill.ends_with(" create");
-            let answers = found || (made && report.status == Status::Applied);
-            if let (true, Some(id)) = (answers, map["id"].as_str()) {
-                ui.answer(&visible(id));
-            }
-        }
-        other => {
-            let text = serde_json::to_string_pretty(other).unwrap_or_default();
-            // What does not exist has no id yet, and a marker helps nobody.
-            if report.status == Status::Applied || !text.contains("⟦new:") {
-                ui.answer(&visible_lines(&text));
-            }
-        }
-    }
-}
+pub(crate) const MAX_SHOWN: usize = 60;
 
 /// Returns the changes of a report that are wanted, as lines; with their numbers if asked.
 pub(crate) fn changes(
@@ -106,7 +59,7 @@ pub(crate) fn field_word(conflict: &FieldConflict) -> &'static str {
     word_for(conflict.field.name())
 }
 
-fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason: &str) -> String {
+pub(crate) fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason: &str) -> String {
     let (style, word) = match verdict {
         Verdict::Deny => (RED.bold(), "denied"),
         Verdict::Hold => (YELLOW.bold(), "held"),
@@ -121,13 +74,13 @@ fn verdict_line(indent: &str, verdict: Verdict, source: &str, reason: &str) -> S
     )
 }
 
-struct View<'a> {
-    report: &'a Report,
-    zone: &'a TimeZone,
+pub(crate) struct View<'a> {
+    pub(crate) report: &'a Report,
+    pub(crate) zone: &'a TimeZone,
 }
 
 impl View<'_> {
-    fn change(&self, change: &ChangeReport) -> Vec<String> {
+    pub(crate) fn change(&self, change: &ChangeReport) -> Vec<String> {
         let (style, sign) = match change.op {
             Op::Create => (GREEN, "+"),
             Op::Update => (YELLOW, "~"),
@@ -309,7 +262,7 @@ impl View<'_> {
         shortened(&text, MAX_VALUE)
     }
 
-    fn summary(&self, saved: Option<&Path>) -> String {
+    pub(crate) fn summary(&self, saved: Option<&Path>) -> String {
         let report = self.report;
         let n = report.changes.len();
         let who = match &report.actor.agent {

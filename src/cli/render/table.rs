@@ -1,10 +1,8 @@
-//! Lists: a table, tab-separated values, or JSON.
+//! Lists as tables.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use serde_json::Value;
 
 use crate::cli::render::text::{shortened, visible};
-use crate::cli::ui::{Format, Ui};
 
 /// A column of a list.
 #[derive(Debug, Clone, Copy)]
@@ -26,30 +24,8 @@ impl Column {
 /// The longest cell of a table; lists are for finding, `get` shows things in full.
 const MAX_CELL: usize = 90;
 
-/// Shows a list in the format asked for. `empty` is said to a person where there is nothing.
-pub(crate) fn show_list(
-    ui: &Ui,
-    columns: &[Column],
-    rows: &[Vec<String>],
-    values: &[Value],
-    empty: &str,
-) {
-    match ui.format {
-        Format::Json => ui.json_value(&values),
-        Format::Plain => {
-            for row in rows {
-                ui.answer(&row.iter().map(|it| visible(it)).collect::<Vec<_>>().join("\t"));
-            }
-        }
-        Format::Human if rows.is_empty() => ui.note(empty),
-        Format::Human => {
-            let text = table(columns, rows);
-            text.lines().for_each(|line| ui.answer(line.trim_end()));
-        }
-    }
-}
-
-fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
+/// Lays out a table.
+pub(crate) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);

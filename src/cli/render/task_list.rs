@@ -1,10 +1,10 @@
 //! Tasks as a list.
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use crate::cli::render::entity;
-use crate::cli::render::table::{Column, show_list};
-use crate::cli::ui::{Format, Ui};
+use crate::cli::render::table::Column;
 use crate::host::Session;
 use crate::model::time::day_of_date;
 use crate::model::{Plan, Task};
@@ -36,10 +36,11 @@ pub(crate) fn row(session: &Session, task: Task, plan: Plan) -> Row {
     Row { plan, bucket: bucket.map(|it| it.name).unwrap_or_default(), assignees, overdue, task }
 }
 
-/// Shows tasks in the format asked for.
-pub(crate) fn show(ui: &Ui, rows: &[Row], zone: &TimeZone) {
-    // For programs the columns are always the same ones, and a day is a day.
-    let plain = ui.format == Format::Plain;
+/// The columns of a list, its cells row by row, and each row as JSON.
+pub(crate) type TaskTable = (Vec<Column>, Vec<Vec<String>>, Vec<Value>);
+
+/// Returns the list of tasks, for programs (`plain`) or for people.
+pub(crate) fn table(rows: &[Row], zone: &TimeZone, plain: bool) -> TaskTable {
     let several = plain || rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
     let mut columns = vec![
         Column::new("TITLE"),
@@ -71,5 +72,5 @@ pub(crate) fn show(ui: &Ui, rows: &[Row], zone: &TimeZone) {
         })
         .collect();
     let values: Vec<_> = rows.iter().map(|row| entity::task(&row.task, None)).collect();
-    show_list(ui, &columns, &cells, &values, "No tasks.");
+    (columns, cells, values)
 }

@@ -1,25 +1,24 @@
 //! Applying what is pending, carrying on what was left of it, and taking it back.
 
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
 use crate::cli::exit::Exit;
-use crate::cli::render::report;
 use crate::cli::render::text::{DIM, YELLOW, paint};
-use crate::cli::repl::{Ask, Flow, How, Repl, settle};
+use crate::cli::repl::{Ask, Flow, How, Repl, resolve_conflicts};
 use crate::host::report::ChangeStatus;
 use crate::host::{Decisions, Report, Status};
 
 impl Repl<'_> {
     /// Reviews what is wanted and applies it; where someone else has changed the same, the person
     /// decides, and it is tried again.
-    pub(super) fn apply(&mut self, how: How, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
+    pub(super) fn apply(&mut self, how: How, ask: &mut dyn Ask) -> Result<Flow, AppError> {
         self.check_grants()?;
         let dry_run = how.dry_run;
         loop {
             let start = self.start(how)?;
             let set = self.desk.draft.pending();
-            drop(self.way.client.take_log());
+            drop(self.connection.client.take_log());
             let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
-            self.log = self.way.client.take_log();
+            self.log = self.connection.client.take_log();
             let report = finished.report;
             if report.changes.iter().any(|it| it.status == ChangeStatus::Applied) {
                 self.applied.push(report.run_id.clone());
@@ -34,7 +33,8 @@ impl Repl<'_> {
                 return Ok(flow_of(&report));
             }
             let zone = self.zone();
-            let Some(choices) = settle::choices(&self.ui, ask, &report, &set, &zone) else {
+            let Some(choices) = resolve_conflicts::choices(&self.ui, ask, &report, &set, &zone)
+            else {
                 self.ui.note(&paint(DIM, "nothing is decided; all of it is pending still"));
                 return Ok(flow_of(&report));
             };
@@ -44,9 +44,9 @@ impl Repl<'_> {
     }
 
     /// Carries on what the last apply has left over.
-    pub(super) fn resume(&mut self, force: bool) -> Result<Flow, CommandError> {
+    pub(super) fn resume(&mut self, force: bool) -> Result<Flow, AppError> {
         let Some(run) = self.left.clone() else {
-            return Err(CommandError::new("not_found", "nothing was left over in this session")
+            return Err(AppError::new("not_found", "nothing was left over in this session")
                 .hint("`planwright resume` carries on runs that were cut off"));
         };
         let start = self.start(How { force, dry_run: false })?;
@@ -64,13 +64,10 @@ impl Repl<'_> {
     }
 
     /// Takes back the run that was applied last.
-    pub(super) fn undo(&mut self, force: bool) -> Result<Flow, CommandError> {
+    pub(super) fn undo(&mut self, force: bool) -> Result<Flow, AppError> {
         let Some(run) = self.applied.last().cloned() else {
-            return Err(CommandError::new(
-                "not_found",
-                "nothing is left to take back in this session",
-            )
-            .hint("`planwright undo last` takes back the last run of all"));
+            return Err(AppError::new("not_found", "nothing is left to take back in this session")
+                .hint("`planwright undo last` takes back the last run of all"));
         };
         let start = self.start(How { force, dry_run: false })?;
         let finished = self.desk.wait(async |host, _| host.undo(&run, start).await)?;
@@ -90,7 +87,7 @@ impl Repl<'_> {
         if self.ui.json() {
             self.ui.json_report(report);
         } else {
-            report::show(&self.ui, report, None, &self.zone());
+            crate::cli::show::report(&self.ui, report, None, &self.zone());
         }
     }
 }

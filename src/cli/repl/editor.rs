@@ -14,12 +14,12 @@ use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter as _, Helper};
 
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, visible};
-use crate::cli::repl::desk::Desk;
 use crate::cli::repl::help::{COMMANDS, TOPICS};
-use crate::cli::repl::news::News;
+use crate::cli::repl::host::Desk;
+use crate::cli::repl::reload_notices::News;
 use crate::cli::repl::{Ask, Flow, Repl, Silence, history};
 use crate::cli::ui::Ui;
 use crate::model::PlanId;
@@ -338,9 +338,9 @@ impl Ask for Person<'_> {
 }
 
 /// Talks to a person until they leave.
-pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, CommandError> {
+pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, AppError> {
     let failed = |error: ReadlineError| {
-        CommandError::new("io", "the terminal can not be read").caused_by(&error)
+        AppError::new("io", "the terminal can not be read").caused_by(&error)
     };
     let is_colored = ui.is_colored();
     let config = Config::builder()

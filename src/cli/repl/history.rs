@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::app::error::AppError;
+use crate::app::state_dir;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
-use crate::cli::settings;
 
 /// Words with which secrets come.
 const TELLTALES: [&str; 7] =
@@ -13,9 +13,9 @@ const TELLTALES: [&str; 7] =
 const LONG: usize = 30;
 
 /// Returns the file of a service, and makes its folder.
-pub(crate) fn file(context: &Context<'_>, service: &str) -> Result<PathBuf, CommandError> {
-    let folder = settings::state_dir(context.global)?.join("history");
-    settings::make_private_dir(&folder)?;
+pub(crate) fn file(context: &Context<'_>, service: &str) -> Result<PathBuf, AppError> {
+    let folder = context.app.settings.state_dir()?.join("history");
+    state_dir::make_private(&folder)?;
     let keep = |ch: char| if ch.is_ascii_alphanumeric() { ch } else { '_' };
     let name: String = service.chars().map(keep).take(80).collect();
     Ok(folder.join(format!("{name}.txt")))

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
 use crate::cli::files::{self, Access};
 use crate::cli::render::report;
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
@@ -25,11 +25,7 @@ const RELOAD: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Repl<'_> {
     /// Runs a command, given without its colon.
-    pub(super) fn command(
-        &mut self,
-        command: &str,
-        ask: &mut dyn Ask,
-    ) -> Result<Flow, CommandError> {
+    pub(super) fn command(&mut self, command: &str, ask: &mut dyn Ask) -> Result<Flow, AppError> {
         let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let rest = rest.trim();
         match name {
@@ -111,7 +107,7 @@ impl Repl<'_> {
             }
             other => {
                 let near = similar(other, COMMANDS.iter().map(|it| it.0));
-                let error = CommandError::usage(format!("there is no command `:{other}`"));
+                let error = AppError::usage(format!("there is no command `:{other}`"));
                 return Err(match near.first() {
                     Some(near) => error.hint(format!("did you mean `:{near}`?")),
                     None => error.hint("`:help` lists what there is"),
@@ -122,8 +118,8 @@ impl Repl<'_> {
     }
 
     /// Runs the lines of a file: as one script if they are one, else one after another.
-    fn load(&mut self, file: &str, text: &str, ask: &mut dyn Ask) -> Result<Flow, CommandError> {
-        let named = |mut error: CommandError, before: usize| {
+    fn load(&mut self, file: &str, text: &str, ask: &mut dyn Ask) -> Result<Flow, AppError> {
+        let named = |mut error: AppError, before: usize| {
             match &mut error.failure.at {
                 Some(at) if at.file == "line" => {
                     at.line += before;
@@ -163,7 +159,7 @@ impl Repl<'_> {
         lines.iter().for_each(|line| self.ui.answer(line));
     }
 
-    fn discard(&self, which: &str) -> Result<(), CommandError> {
+    fn discard(&self, which: &str) -> Result<(), AppError> {
         if which.is_empty() {
             let n = self.n_pending();
             if n == 0 {
@@ -175,7 +171,7 @@ impl Repl<'_> {
             return Ok(());
         }
         let n = which.parse().map_err(|_| {
-            CommandError::usage(format!("`{which}` is not the number of a change"))
+            AppError::usage(format!("`{which}` is not the number of a change"))
                 .hint("`:changes` shows them")
         })?;
         let gone = self.desk.draft.discard(n)?;
@@ -183,7 +179,7 @@ impl Repl<'_> {
         Ok(())
     }
 
-    fn run_skill(&mut self, typed: &str) -> Result<(), CommandError> {
+    fn run_skill(&mut self, typed: &str) -> Result<(), AppError> {
         let mut words = split(typed)?.into_iter();
         let name = words.next().unwrap_or_default();
         let mut pairs = Vec::new();
@@ -192,7 +188,7 @@ impl Repl<'_> {
                 Some((key, value)) => pairs.push((key.to_owned(), value.to_owned())),
                 None => {
                     let message = format!("`{word}` is no parameter");
-                    return Err(CommandError::usage(message).hint("parameters are key=value"));
+                    return Err(AppError::usage(message).hint("parameters are key=value"));
                 }
             }
         }
@@ -213,20 +209,20 @@ impl Repl<'_> {
         Ok(())
     }
 
-    fn save(&self, typed: &str) -> Result<(), CommandError> {
+    fn save(&self, typed: &str) -> Result<(), AppError> {
         let (file, force) = match typed.strip_suffix("--force") {
             Some(file) => (file.trim(), true),
             None => (typed, false),
         };
         if Path::new(file).exists() && !force {
-            return Err(CommandError::new("io", format!("`{file}` is there already"))
+            return Err(AppError::new("io", format!("`{file}` is there already"))
                 .hint(format!("to replace it: `:save {file} --force`")));
         }
         let console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, is_empty) = (console.script(), console.is_empty());
         drop(console);
         if is_empty {
-            return Err(CommandError::new("not_found", "there is no line to save yet"));
+            return Err(AppError::new("not_found", "there is no line to save yet"));
         }
         files::write(Path::new(file), &text, Access::Usual)?;
         self.say(&format!("saved; try it with `planwright run {file} --dry-run`"));
@@ -253,11 +249,17 @@ impl Repl<'_> {
             Column::right("MS"),
             Column::new("PATH"),
         ];
-        show_list(&self.ui, &columns, &rows, &values, "The last line has sent nothing.");
+        crate::cli::show::list(
+            &self.ui,
+            &columns,
+            &rows,
+            &values,
+            "The last line has sent nothing.",
+        );
     }
 
     /// Says which policies are in force, and has them judge what is pending.
-    fn policy(&mut self) -> Result<(), CommandError> {
+    fn policy(&mut self) -> Result<(), AppError> {
         let bundle = self.watcher.current();
         let digests = crate::host::Judge::digests(&bundle.policies(self.agent.as_deref()));
         let names: Vec<_> = digests.keys().cloned().collect();
@@ -297,25 +299,25 @@ impl Repl<'_> {
         Ok(())
     }
 
-    fn agent_previews(&self) -> Result<bool, CommandError> {
+    fn agent_previews(&self) -> Result<bool, AppError> {
         let start = self.start(How { force: false, dry_run: true })?;
         Ok(start.agent.is_some_and(|it| !it.may_apply))
     }
 
-    fn act_for(&mut self, name: &str) -> Result<(), CommandError> {
+    fn act_for(&mut self, name: &str) -> Result<(), AppError> {
         let name = name.trim_matches(['"', '\'']);
         if self.is_bound && self.agent.as_deref() != Some(name) {
             let agent = self.agent.as_deref().unwrap_or_default();
-            return Err(CommandError::new("not_permitted", format!("this session is `{agent}`'s"))
+            return Err(AppError::new("not_permitted", format!("this session is `{agent}`'s"))
                 .hint("it began with `--as`: leave it to act for someone else"));
         }
         if self.n_pending() > 0 {
             let message = format!("{} pending", count(self.n_pending(), "change"));
-            return Err(CommandError::usage(message)
+            return Err(AppError::usage(message)
                 .hint("`:apply` or `:discard` them first: what one wants, another does not"));
         }
         let agent = Some(name).filter(|it| !it.is_empty());
-        let desk = Self::desk(self.context, &self.way, &self.watcher, agent, &self.json)?;
+        let desk = Self::desk(self.context, &self.connection, &self.watcher, agent, &self.json)?;
         // What lines know of the board belongs to whoever saw it.
         let libraries = self.news.libraries.clone();
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
@@ -333,7 +335,7 @@ impl Repl<'_> {
         Ok(())
     }
 
-    fn doc(&self, name: &str) -> Result<(), CommandError> {
+    fn doc(&self, name: &str) -> Result<(), AppError> {
         let (on, word) = match name.split_once('.') {
             Some((on, word)) => (Some(on), word),
             None => (None, name),
@@ -358,7 +360,7 @@ impl Repl<'_> {
         if found.is_empty() {
             let names = catalog().members().iter().map(|it| it.name.as_str());
             let near = similar(word, names);
-            let error = CommandError::new("not_found", format!("there is nothing called `{name}`"));
+            let error = AppError::new("not_found", format!("there is nothing called `{name}`"));
             return Err(match near.first() {
                 Some(near) => error.hint(format!("did you mean `:doc {near}`?")),
                 None => error.hint("`planwright api` tells all there is"),
@@ -379,7 +381,7 @@ impl Repl<'_> {
         Ok(())
     }
 
-    fn help(&self, topic: &str) -> Result<(), CommandError> {
+    fn help(&self, topic: &str) -> Result<(), AppError> {
         if !topic.is_empty() {
             let command = COMMANDS.iter().find(|it| it.0 == topic.trim_start_matches(':'));
             if let Some((name, takes, does)) = command {
@@ -389,7 +391,7 @@ impl Repl<'_> {
             }
             let Some((_, text)) = TOPICS.iter().find(|it| it.0 == topic) else {
                 let topics: Vec<_> = TOPICS.iter().map(|it| it.0).collect();
-                return Err(CommandError::usage(format!("there is no topic `{topic}`"))
+                return Err(AppError::usage(format!("there is no topic `{topic}`"))
                     .hint(format!("there are {}, and the commands", topics.join(", "))));
             };
             text.lines().for_each(|line| self.ui.answer(line));
@@ -404,36 +406,32 @@ impl Repl<'_> {
     }
 }
 
-fn none(name: &str, rest: &str) -> Result<(), CommandError> {
+fn none(name: &str, rest: &str) -> Result<(), AppError> {
     if rest.is_empty() {
         return Ok(());
     }
-    Err(CommandError::usage(format!("`:{name}` takes nothing, but got `{rest}`")))
+    Err(AppError::usage(format!("`:{name}` takes nothing, but got `{rest}`")))
 }
 
-fn some<'t>(name: &str, rest: &'t str) -> Result<&'t str, CommandError> {
+fn some<'t>(name: &str, rest: &'t str) -> Result<&'t str, AppError> {
     if !rest.is_empty() {
         return Ok(rest);
     }
     let takes = COMMANDS.iter().find(|it| it.0 == name).map_or("", |it| it.1);
-    Err(CommandError::usage(format!("`:{name}` needs more: `:{name} {takes}`")))
+    Err(AppError::usage(format!("`:{name}` needs more: `:{name} {takes}`")))
 }
 
-fn flags<const N: usize>(
-    name: &str,
-    rest: &str,
-    known: &[&str; N],
-) -> Result<[bool; N], CommandError> {
+fn flags<const N: usize>(name: &str, rest: &str, known: &[&str; N]) -> Result<[bool; N], AppError> {
     if let Some(other) = rest.split_whitespace().find(|it| !known.contains(it)) {
-        return Err(CommandError::usage(format!("`:{name}` does not take `{other}`"))
+        return Err(AppError::usage(format!("`:{name}` does not take `{other}`"))
             .hint(format!("it takes {}", known.join(" and "))));
     }
     Ok(known.map(|it| rest.split_whitespace().any(|word| word == it)))
 }
 
 /// Splits what is typed into words, as a shell would.
-fn split(typed: &str) -> Result<Vec<String>, CommandError> {
-    shlex::split(typed).ok_or_else(|| CommandError::usage("a quote is not closed"))
+fn split(typed: &str) -> Result<Vec<String>, AppError> {
+    shlex::split(typed).ok_or_else(|| AppError::usage("a quote is not closed"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::BufRead as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::repl::{Flow, Nobody, Repl};
 use crate::script::console::tokens::Lines;
@@ -14,7 +14,7 @@ use crate::script::console::tokens::Lines;
 const MAX_LINE: usize = 1 << 20;
 
 /// Runs the lines of standard input. `busy` says whether Ctrl-C has something to stop.
-pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, CommandError> {
+pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, AppError> {
     let mut input = std::io::stdin().lock();
     let (mut lines, mut n, mut began) = (Lines::default(), 0, 1);
     loop {
@@ -22,7 +22,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, C
         let more = std::io::Read::take(&mut input, MAX_LINE as u64).read_line(&mut line);
         let is_end = more.map_err(|error| match error.kind() {
             std::io::ErrorKind::InvalidData => {
-                CommandError::new("syntax", format!("line {} is not UTF-8 text", n + 1))
+                AppError::new("syntax", format!("line {} is not UTF-8 text", n + 1))
             }
             _ => error.into(),
         })? == 0;
@@ -31,7 +31,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, C
         let is_command = lines.text().is_empty() && line.trim_start().starts_with(':');
         let goes_on = lines.add(line) && !is_end && !is_command;
         if lines.text().len() > MAX_LINE {
-            return Err(CommandError::new("budget", format!("line {began} is larger than 1 MiB")));
+            return Err(AppError::new("budget", format!("line {began} is larger than 1 MiB")));
         }
         if goes_on {
             continue;
@@ -56,7 +56,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, C
 }
 
 /// Says where in the input an error is.
-fn placed(mut error: CommandError, began: usize) -> CommandError {
+fn placed(mut error: AppError, began: usize) -> AppError {
     let failure = &mut error.failure;
     for frame in &mut failure.trace {
         let n = frame

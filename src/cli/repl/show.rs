@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::options::Format;
+use crate::cli::render::table::Column;
 use crate::cli::render::text::{DIM, count, paint, visible_lines};
 use crate::cli::render::{card, entity, task_list};
-use crate::cli::repl::desk::Desk;
-use crate::cli::ui::{Format, Ui};
+use crate::cli::repl::host::Desk;
+use crate::cli::ui::Ui;
 use crate::host::{Failure, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanId, TaskId, UserId};
 use crate::script::console::Shown;
@@ -22,15 +23,20 @@ const MAX_ROWS: usize = 200;
 pub(crate) fn show(ui: &Ui, desk: &Desk, shown: Shown) -> Result<(), Failure> {
     match shown {
         Shown::Nothing => {}
-        Shown::Task(id) => card::show(ui, &desk.peek(move |session| card::task(session, &id))?),
+        Shown::Task(id) => {
+            crate::cli::show::card(ui, &desk.peek(move |session| card::task(session, &id))?);
+        }
         Shown::Bucket(id) => {
-            card::show(ui, &desk.peek(move |session| card::bucket(session, &id))?);
+            crate::cli::show::card(ui, &desk.peek(move |session| card::bucket(session, &id))?);
         }
         Shown::Plan(id) => {
-            card::show(ui, &desk.peek(move |session| card::plan(session, id.as_str()))?);
+            crate::cli::show::card(
+                ui,
+                &desk.peek(move |session| card::plan(session, id.as_str()))?,
+            );
         }
         Shown::User(id) => {
-            card::show(ui, &desk.peek(move |session| Ok(card::user(session, &id)))?);
+            crate::cli::show::card(ui, &desk.peek(move |session| Ok(card::user(session, &id)))?);
         }
         Shown::Tasks(ids) => tasks(ui, desk, ids)?,
         Shown::Buckets(ids) => buckets(ui, desk, ids)?,
@@ -103,7 +109,7 @@ fn tasks(ui: &Ui, desk: &Desk, ids: Vec<TaskId>) -> Result<(), Failure> {
         }
         Ok((rows, session.zone()))
     })?;
-    task_list::show(ui, &rows, &zone);
+    crate::cli::show::tasks(ui, &rows, &zone);
     Ok(())
 }
 
@@ -111,7 +117,7 @@ fn buckets(ui: &Ui, desk: &Desk, ids: Vec<BucketId>) -> Result<(), Failure> {
     let found: Vec<Bucket> = each(ui, desk, ids, |session, id| Ok(session.bucket(id)?))?;
     let rows: Vec<_> = found.iter().map(|it| vec![it.name.clone(), it.id.to_string()]).collect();
     let values: Vec<_> = found.iter().map(entity::bucket).collect();
-    show_list(ui, &["NAME", "ID"].map(Column::new), &rows, &values, "No buckets.");
+    crate::cli::show::list(ui, &["NAME", "ID"].map(Column::new), &rows, &values, "No buckets.");
     Ok(())
 }
 
@@ -119,7 +125,7 @@ fn plans(ui: &Ui, desk: &Desk, ids: Vec<PlanId>) -> Result<(), Failure> {
     let found: Vec<Plan> = each(ui, desk, ids, |session, id| Ok(session.plan(id)?))?;
     let rows: Vec<_> = found.iter().map(|it| vec![it.title.clone(), it.id.to_string()]).collect();
     let values: Vec<_> = found.iter().map(entity::plan).collect();
-    show_list(ui, &["TITLE", "ID"].map(Column::new), &rows, &values, "No plans.");
+    crate::cli::show::list(ui, &["TITLE", "ID"].map(Column::new), &rows, &values, "No plans.");
     Ok(())
 }
 
@@ -132,7 +138,13 @@ fn users(ui: &Ui, desk: &Desk, ids: Vec<UserId>) -> Result<(), Failure> {
     let value =
         |it: &Vec<String>| json!({ "id": it[2], "displayName": it[0], "userPrincipalName": it[1] });
     let values: Vec<_> = found.iter().map(value).collect();
-    show_list(ui, &["NAME", "SIGN-IN NAME", "ID"].map(Column::new), &found, &values, "Nobody.");
+    crate::cli::show::list(
+        ui,
+        &["NAME", "SIGN-IN NAME", "ID"].map(Column::new),
+        &found,
+        &values,
+        "Nobody.",
+    );
     Ok(())
 }
 

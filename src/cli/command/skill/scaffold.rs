@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
 use crate::script::Workspace;
@@ -22,17 +22,17 @@ pub(crate) struct NewArgs {
     name: String,
 }
 
-pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, CommandError> {
+pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppError> {
     let name = args.name.as_str();
     let is_usable = name.len() <= 60
         && name.starts_with(|it: char| it.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !is_usable {
         let message = format!("`{name}` can not be the name of a skill");
-        return Err(CommandError::usage(message)
+        return Err(AppError::usage(message)
             .hint("a name has small letters, digits and `_`, such as due_soon"));
     }
-    let (root, is_new) = match &context.workspace.root {
+    let (root, is_new) = match &context.app.workspace.root {
         Some(root) => (root.clone(), false),
         None => (std::env::current_dir()?, true),
     };
@@ -56,7 +56,7 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, Command
     if let Some((there, _)) = files.iter().find(|(path, _)| root.join(path).exists()) {
         let message = format!("`{}` exists already", there.display());
         return Err(
-            CommandError::new("exists", message).hint("choose another name; nothing was written")
+            AppError::new("exists", message).hint("choose another name; nothing was written")
         );
     }
     for (path, text) in &files {
@@ -79,10 +79,10 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, Command
     Ok(Exit::Done)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+fn write(path: &Path, text: &str) -> Result<(), AppError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| {
-            CommandError::new("io", format!("can not make the folder `{}`", folder.display()))
+            AppError::new("io", format!("can not make the folder `{}`", folder.display()))
                 .caused_by(&error)
         })?;
     }

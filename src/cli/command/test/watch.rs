@@ -5,21 +5,21 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use crate::app::error::AppError;
 use crate::cli::command::test::{TestArgs, chosen, play, show};
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
 use crate::cli::render::text::{BOLD, RED, paint, visible};
 use crate::host::Stop;
 use crate::script::reload::{Options, Reloaded, Watcher};
 
-pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppError> {
     if context.ui.json() {
-        return Err(CommandError::usage("`--watch` is for people: it can not go with `--json`"));
+        return Err(AppError::usage("`--watch` is for people: it can not go with `--json`"));
     }
-    let Some(root) = &context.workspace.root else {
+    let Some(root) = &context.app.workspace.root else {
         let message = "there is nothing to watch: the workspace is the one inside the program";
-        return Err(CommandError::usage(message)
+        return Err(AppError::usage(message)
             .hint("run it below a folder with a planwright.toml, or add `--workspace DIR`"));
     };
     let watcher = Watcher::start(root, Options::default())?;
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, Comman
             // A typo. Later on it is a file that is gone, which may come back.
             Err(error) if is_first => return Err(error),
             Err(error) => {
-                exit = error.exit();
+                exit = Exit::of_failure(&error.failure);
                 context.ui.error(&error);
             }
         }
@@ -77,7 +77,7 @@ fn once(
     args: &TestArgs,
     watcher: &Watcher,
     interrupt: &Arc<Stop>,
-) -> Result<Option<Exit>, CommandError> {
+) -> Result<Option<Exit>, AppError> {
     let began = Instant::now();
     let bundle = watcher.current();
     for problem in &bundle.problems {

@@ -1,18 +1,17 @@
 //! Errors at the edge: one sentence, the causes, and what to type next.
 
-use crate::cli::exit::Exit;
 use crate::files;
 use crate::graph;
 use crate::host::{self, Failure};
 use crate::script::workspace::WorkspaceError;
 
-/// An error of a command, as it is shown.
+/// An error as a face shows it.
 #[derive(Debug)]
-pub(crate) struct CommandError {
+pub(crate) struct AppError {
     pub(crate) failure: Failure,
 }
 
-impl CommandError {
+impl AppError {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             failure: Failure { code: code.into(), message: message.into(), ..Failure::default() },
@@ -37,31 +36,27 @@ impl CommandError {
         }
         self
     }
-
-    pub(crate) fn exit(&self) -> Exit {
-        Exit::of_failure(&self.failure)
-    }
 }
 
-impl From<Failure> for CommandError {
+impl From<Failure> for AppError {
     fn from(failure: Failure) -> Self {
         Self { failure }
     }
 }
 
-impl From<host::Error> for CommandError {
+impl From<host::Error> for AppError {
     fn from(error: host::Error) -> Self {
         Self { failure: Failure::from(&error) }
     }
 }
 
-impl From<graph::Error> for CommandError {
+impl From<graph::Error> for AppError {
     fn from(error: graph::Error) -> Self {
         host::Error::from(error).into()
     }
 }
 
-impl From<WorkspaceError> for CommandError {
+impl From<WorkspaceError> for AppError {
     fn from(error: WorkspaceError) -> Self {
         let hint = match &error {
             WorkspaceError::NotAWorkspace(_) => Some(
@@ -73,19 +68,19 @@ impl From<WorkspaceError> for CommandError {
     }
 }
 
-impl From<graph::BadAddress> for CommandError {
+impl From<graph::BadAddress> for AppError {
     fn from(error: graph::BadAddress) -> Self {
         Self { failure: Failure::of("usage", &error, Some(error.hint().to_owned())) }
     }
 }
 
-impl From<graph::BadProxy> for CommandError {
+impl From<graph::BadProxy> for AppError {
     fn from(error: graph::BadProxy) -> Self {
         Self { failure: Failure::of("usage", &error, Some(error.hint())) }
     }
 }
 
-impl From<files::Error> for CommandError {
+impl From<files::Error> for AppError {
     fn from(error: files::Error) -> Self {
         let code = match &error {
             files::Error::TooLarge { .. } | files::Error::NotText(_) => "invalid",
@@ -95,7 +90,7 @@ impl From<files::Error> for CommandError {
     }
 }
 
-impl From<std::io::Error> for CommandError {
+impl From<std::io::Error> for AppError {
     fn from(error: std::io::Error) -> Self {
         Self { failure: Failure::of("io", &error, None) }
     }

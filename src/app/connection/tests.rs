@@ -3,8 +3,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use clap::Parser as _;
-
 use super::*;
 use crate::graph::BaseUrl;
 use crate::model::User;
@@ -24,12 +22,11 @@ fn ask(base: &BaseUrl, path: &str, authorization: &str) -> (u16, String) {
 #[test]
 fn the_embedded_planner_is_open_to_its_own_process_only() {
     let dir = tempfile::tempdir().unwrap();
-    let state = dir.path().join("state");
-    let cli = Cli::parse_from(["planwright", "--state-dir", state.to_str().unwrap(), "runs"]);
-    let ui = Ui::new(&cli.global);
-    let context = Context::new(&cli, &ui).unwrap();
-    let (way, _serving) = context.connect().unwrap();
-    let base = way.client.base();
+    let settings = Settings { state_dir: Some(dir.path().join("state")), ..Settings::default() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let workspace = Workspace::shipped();
+    let connection = runtime.block_on(ServiceConnection::open(&settings, &workspace)).unwrap();
+    let base = connection.client.base();
     for path in [
         "/v1.0/me",
         "/v1.0/",
@@ -59,6 +56,6 @@ fn the_embedded_planner_is_open_to_its_own_process_only() {
     let mut line = [0; 12];
     stream.read_exact(&mut line).unwrap();
     assert_eq!(&line, b"HTTP/1.1 401");
-    let me = context.block_on(way.client.read::<User>(&request::me())).unwrap();
+    let me = runtime.block_on(connection.client.read::<User>(&request::me())).unwrap();
     assert_eq!(me.upn, "rook@bos.example");
 }

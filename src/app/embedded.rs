@@ -5,7 +5,7 @@ use std::error::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::cli::error::CommandError;
+use crate::app::error::AppError;
 use crate::emulator::{Access, Emulator, Options, Pass};
 use crate::graph::{BaseUrl, Client, Secret};
 
@@ -23,8 +23,8 @@ impl Embedded {
     /// Opens and serves one; `failed` says what that was for.
     pub(crate) async fn serve(
         options: Options,
-        failed: impl Fn(&dyn Error) -> CommandError,
-    ) -> Result<Self, CommandError> {
+        failed: impl Fn(&dyn Error) -> AppError,
+    ) -> Result<Self, AppError> {
         // Whoever else is on this machine can connect, too.
         let pass = Pass::random();
         let options = Options { access: Access::ByPass(pass.clone()), ..options };
@@ -40,7 +40,7 @@ impl Embedded {
     }
 
     /// Makes a client that is signed in as a user, of the beta if that is wanted.
-    pub(crate) fn client(&self, upn: &str, beta: bool) -> Result<Client, CommandError> {
+    pub(crate) fn client(&self, upn: &str, beta: bool) -> Result<Client, AppError> {
         let base = if beta { self.base.beta() } else { self.base.clone() };
         Ok(Client::new(base, &Secret::new(self.pass.token(upn)))?)
     }

@@ -3,10 +3,11 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use crate::app::error::AppError;
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
-use crate::cli::render::table::{Column, show_list};
+use crate::cli::render::table::Column;
+use crate::cli::show;
 use crate::host::Session;
 use crate::model::{Group, User};
 
@@ -57,17 +58,17 @@ fn show_users(context: &Context<'_>, users: &[User]) {
     let row = |it: &User| vec![it.name.clone(), it.upn.clone(), it.id.to_string()];
     let rows: Vec<_> = users.iter().map(row).collect();
     let values: Vec<_> = users.iter().map(user_json).collect();
-    show_list(context.ui, &columns, &rows, &values, "Nobody.");
+    show::list(context.ui, &columns, &rows, &values, "Nobody.");
 }
 
 fn show_groups(context: &Context<'_>, groups: &[Group]) {
     let columns = ["NAME", "ID"].map(Column::new);
     let rows: Vec<_> = groups.iter().map(|it| vec![it.name.clone(), it.id.to_string()]).collect();
     let values: Vec<_> = groups.iter().map(group_json).collect();
-    show_list(context.ui, &columns, &rows, &values, "You are in no group that can hold plans.");
+    show::list(context.ui, &columns, &rows, &values, "You are in no group that can hold plans.");
 }
 
-pub(crate) fn user(context: &Context<'_>, command: &UserCommand) -> Result<Exit, CommandError> {
+pub(crate) fn user(context: &Context<'_>, command: &UserCommand) -> Result<Exit, AppError> {
     match command {
         UserCommand::List => {
             let users = context.look(|session| Ok(session.colleagues()?))?;
@@ -86,7 +87,7 @@ pub(crate) fn user(context: &Context<'_>, command: &UserCommand) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-pub(crate) fn group(context: &Context<'_>, command: &GroupCommand) -> Result<Exit, CommandError> {
+pub(crate) fn group(context: &Context<'_>, command: &GroupCommand) -> Result<Exit, AppError> {
     match command {
         GroupCommand::List => {
             let groups = context.look(|session| Ok(session.groups()?))?;

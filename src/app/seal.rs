@@ -4,18 +4,18 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use crate::app::error::AppError;
+use crate::app::settings::Settings;
+use crate::app::state_dir;
 use crate::change::SealKey;
-use crate::cli::args::Global;
-use crate::cli::error::CommandError;
-use crate::cli::settings;
 use crate::files;
 
 const NAME: &str = "seal.key";
 
 /// Returns the key of the state folder.
-pub(crate) fn key(global: &Global) -> Result<SealKey, CommandError> {
-    let folder = settings::state_dir(global)?;
-    settings::make_private_dir(&folder)?;
+pub(crate) fn key(settings: &Settings) -> Result<SealKey, AppError> {
+    let folder = settings.state_dir()?;
+    state_dir::make_private(&folder)?;
     let path = folder.join(NAME);
     match files::open_own(&path) {
         Err(files::Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -31,12 +31,12 @@ pub(crate) fn key(global: &Global) -> Result<SealKey, CommandError> {
     }
 }
 
-fn read(path: &Path, opened: Result<File, files::Error>) -> Result<SealKey, CommandError> {
+fn read(path: &Path, opened: Result<File, files::Error>) -> Result<SealKey, AppError> {
     let failed = |error: io::Error| broken(path, "read").caused_by(&error);
     let mut file = opened.map_err(|error| broken(path, "read").caused_by(&error))?;
     if !is_ours(&file).map_err(failed)? {
         let message = format!("`{}` is not private to you", path.display());
-        return Err(CommandError::new("io", message).hint(
+        return Err(AppError::new("io", message).hint(
             "anyone who can read it can seal change sets: remove it to have a new one created; sets sealed with the old one then need `--unsealed`",
         ));
     }
@@ -61,6 +61,6 @@ fn is_ours(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.is_file())
 }
 
-fn broken(path: &Path, what: &str) -> CommandError {
-    CommandError::new("io", format!("cannot {what} the key `{}`", path.display()))
+fn broken(path: &Path, what: &str) -> AppError {
+    AppError::new("io", format!("cannot {what} the key `{}`", path.display()))
 }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::cli::command::task::{priority, progress};
 use crate::cli::render::text::visible_lines;
+use crate::cli::resolve::{parse_priority, parse_progress};
 use crate::host::Failure;
 use crate::host::error::nearest;
 use crate::model::document::FORMAT;
@@ -204,9 +204,9 @@ fn set(task: &mut TaskDocument, column: &str, cell: &str) -> Result<(), Failure>
     match column {
         "title" => cell.clone_into(&mut task.title),
         "progress" if cell.trim().is_empty() => {}
-        "progress" => task.percent_complete = progress(cell.trim())?,
+        "progress" => task.percent_complete = parse_progress(cell.trim())?,
         "priority" if cell.trim().is_empty() => {}
-        "priority" => task.priority = Some(priority(cell.trim())?.level()),
+        "priority" => task.priority = Some(parse_priority(cell.trim())?.level()),
         "start" => task.start = moment(cell)?,
         "due" => task.due = moment(cell)?,
         "assignees" => task.assignees = entries(&['\n', ';', ',']),

@@ -10,10 +10,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
+use crate::app::agent::agent_of;
+use crate::app::embedded::Embedded;
+use crate::app::error::AppError;
 use crate::change::ChangeSet;
-use crate::cli::context::agent_of;
-use crate::cli::embedded::Embedded;
-use crate::cli::error::CommandError;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
 use crate::host::{Failure, Host, Judge, Session, Start, StateFolder, Status, Stop, Watch};
 use crate::journal::Purpose;
@@ -99,12 +99,12 @@ impl EmulatorStage {
         runtime: &Handle,
         interrupt: Arc<Stop>,
         coverage: Option<Arc<Coverage>>,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, AppError> {
         let begin = BEGIN.parse().unwrap_or_default();
         let clock = Arc::new(StageClock(Mutex::new(begin)));
         let options = Options::new(Storage::Memory, Arc::clone(&clock) as Arc<dyn Clock>);
         let failed = |error: &dyn std::error::Error| {
-            CommandError::new("io", "can not set up a Planner to test against").caused_by(error)
+            AppError::new("io", "can not set up a Planner to test against").caused_by(error)
         };
         let planner = runtime.block_on(Embedded::serve(options, failed))?;
         let people = json!({ "users": demo()["users"] });
@@ -161,7 +161,7 @@ impl EmulatorStage {
         user: &str,
         agent: Option<&str>,
         judge: Arc<dyn Judge>,
-    ) -> Result<Host, CommandError> {
+    ) -> Result<Host, AppError> {
         let limits = self.workspace.config.limits_of(agent);
         Ok(Host {
             client: self.planner.client(user, self.workspace.config.beta)?,
@@ -183,7 +183,7 @@ impl EmulatorStage {
         })
     }
 
-    fn wanted(&self, wanted: &Wanted) -> Result<Value, CommandError> {
+    fn wanted(&self, wanted: &Wanted) -> Result<Value, AppError> {
         let libraries = &self.workspace.libraries;
         let skill = match &wanted.what {
             What::Text(text) => Skill::compile("-", "script", text, libraries)?,
@@ -193,7 +193,7 @@ impl EmulatorStage {
                 }
                 None => {
                     let message = format!("there is no skill `{name}`");
-                    return Err(CommandError::new("not_found", message));
+                    return Err(AppError::new("not_found", message));
                 }
             },
         };
@@ -218,12 +218,12 @@ impl EmulatorStage {
         let finished = self.runtime.block_on(host.run(start, program));
         if let Some(edit) = unpoisoned(&self.between.failed).pop() {
             let message = format!("{} could not make the edit {}", edit.user, edit.body);
-            return Err(CommandError::new("invalid", message));
+            return Err(AppError::new("invalid", message));
         }
         Ok(serde_json::to_value(&finished.report).unwrap_or_default())
     }
 
-    fn applied(&self, user: &str, set: ChangeSet) -> Result<(), CommandError> {
+    fn applied(&self, user: &str, set: ChangeSet) -> Result<(), AppError> {
         let host = self.host(user, None, Arc::new(Policies::none()))?;
         let start = Start {
             purpose: Purpose::Apply,
@@ -242,7 +242,7 @@ impl EmulatorStage {
         let reason = report.error.map(|it| it.message);
         let verdict = report.verdicts.first().map(|it| it.reason.clone());
         let message = reason.or(verdict).unwrap_or_else(|| "it was not applied".to_owned());
-        Err(CommandError::new("invalid", format!("what the test itself wants failed: {message}")))
+        Err(AppError::new("invalid", format!("what the test itself wants failed: {message}")))
     }
 }
 

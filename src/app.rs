@@ -1,0 +1,109 @@
+//! What all faces share: the settings, the workspace, the way to the service, the host of an agent.
+//!
+//! The command line, and whatever else lets people or programs work with Planwright, translates what
+//! it is asked into calls of this layer, so that no face needs another.
+
+pub(crate) mod agent;
+pub(crate) mod connection;
+pub(crate) mod embedded;
+pub(crate) mod error;
+pub(crate) mod seal;
+pub(crate) mod settings;
+pub(crate) mod state_dir;
+pub(crate) mod test_stage;
+pub(crate) mod trust;
+pub(crate) mod workspace;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::agent::agent_of;
+use crate::app::connection::ServiceConnection;
+use crate::app::error::AppError;
+use crate::app::settings::Settings;
+use crate::host::{Agent, Host, Judge, StateFolder, Stop, SystemClock, Watch};
+use crate::script::Workspace;
+use crate::script::worker::{prestart, require_walls};
+
+/// What every face works with.
+pub(crate) struct App {
+    /// What the face was given.
+    pub(crate) settings: Settings,
+    /// The workspace, as it was read at the start.
+    pub(crate) workspace: Workspace,
+    /// What stops whatever runs.
+    pub(crate) interrupt: Arc<Stop>,
+}
+
+impl App {
+    /// Reads the workspace, while `n_workers` processes for scripts are started.
+    ///
+    /// # Errors
+    /// The workspace cannot be read, or is not trusted.
+    pub(crate) fn open(settings: Settings, n_workers: usize) -> Result<Self, AppError> {
+        // A process takes as long to start as the workspace takes to be read.
+        prestart(n_workers);
+        let workspace = workspace::load(&settings)?;
+        if workspace.config.sandbox.required {
+            require_walls();
+        }
+        Ok(Self { settings, workspace, interrupt: Arc::default() })
+    }
+
+    /// Connects to the chosen service.
+    ///
+    /// # Errors
+    /// None is chosen, or the embedded one cannot be opened.
+    pub(crate) async fn connect(&self) -> Result<ServiceConnection, AppError> {
+        ServiceConnection::open(&self.settings, &self.workspace).await
+    }
+
+    /// Makes a host for `agent`, as a version of the workspace has it.
+    ///
+    /// # Errors
+    /// The time zone does not exist, or there is no state folder.
+    pub(crate) fn host(
+        &self,
+        connection: &ServiceConnection,
+        workspace: &Workspace,
+        agent: Option<&str>,
+        judge: Arc<dyn Judge>,
+        watch: Watch,
+    ) -> Result<Host, AppError> {
+        let limits = workspace.config.limits_of(agent);
+        Ok(Host {
+            client: connection.client.clone(),
+            service: connection.service.clone(),
+            clock: Arc::new(SystemClock),
+            zone: workspace::time_zone(workspace)?,
+            caps: limits.caps(),
+            limits: workspace.config.planner,
+            max_reads: limits.max_reads(),
+            max_wishes: limits.max_wishes(),
+            max_edit_bytes: limits.max_edit_bytes(),
+            time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
+            judge,
+            quarantine: Duration::from_secs(limits.quarantine_seconds.unwrap_or(60)),
+            writes_per_second: limits.writes_per_second,
+            watch,
+            state_folder: Some(self.state_folder()?),
+            interrupt: Arc::clone(&self.interrupt),
+        })
+    }
+
+    /// Returns what the workspace grants an agent.
+    ///
+    /// # Errors
+    /// Agents are configured, and this is none of them.
+    pub(crate) fn agent(&self, name: Option<&str>) -> Result<Option<Agent>, AppError> {
+        agent_of(&self.workspace, name)
+    }
+
+    /// Returns the journal's place in the state folder.
+    ///
+    /// # Errors
+    /// There is no state folder, or others can write to it.
+    pub(crate) fn state_folder(&self) -> Result<StateFolder, AppError> {
+        Ok(StateFolder::new(self.settings.state_dir()?))
+    }
+}

@@ -1,0 +1,70 @@
+//! The way to the service: Graph elsewhere, or the embedded Planner.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::app::embedded::Embedded;
+use crate::app::error::AppError;
+use crate::app::settings::{Service, Settings};
+use crate::app::state_dir;
+use crate::app::workspace::time_zone;
+use crate::emulator::{Options, Storage};
+use crate::graph::Client;
+use crate::host::SystemClock;
+use crate::script::Workspace;
+
+/// A connection to the service. The embedded Planner is served as long as this lives.
+pub(crate) struct ServiceConnection {
+    /// The client, signed in.
+    pub(crate) client: Client,
+    /// What the service is called.
+    pub(crate) service: String,
+    /// True if a demo board was set up just now.
+    pub(crate) is_new: bool,
+    _embedded: Option<Embedded>,
+}
+
+impl ServiceConnection {
+    /// Connects to the chosen service.
+    ///
+    /// # Errors
+    /// None is chosen, or the embedded one cannot be opened.
+    pub(crate) async fn open(settings: &Settings, workspace: &Workspace) -> Result<Self, AppError> {
+        let chosen = settings.service()?;
+        let service = chosen.name();
+        let beta = settings.beta || workspace.config.beta;
+        match chosen {
+            Service::Graph { base, token, proxy } => {
+                let base = if beta { base.beta() } else { base };
+                let client = Client::through(base, &token, proxy.as_ref())?;
+                Ok(Self { client, service, is_new: false, _embedded: None })
+            }
+            Service::Embedded { data, user } => {
+                if let Some(folder) = data.parent() {
+                    state_dir::make_private(folder)?;
+                }
+                let mut options = Options::new(Storage::File(data), Arc::new(SystemClock));
+                // A bad zone is reported where it decides anything.
+                options.zone = time_zone(workspace).unwrap_or(TimeZone::UTC);
+                let embedded = Embedded::serve(options, |error| {
+                    AppError::new("io", "cannot open the embedded Planner")
+                        .caused_by(error)
+                        .hint("name another folder with `--state-dir DIR`")
+                })
+                .await?;
+                let is_new = embedded.emulator.is_empty().unwrap_or(false);
+                if is_new {
+                    embedded.emulator.seed_demo().map_err(|error| {
+                        AppError::new("io", "cannot set up the demo board").caused_by(&error)
+                    })?;
+                }
+                let client = embedded.client(&user, beta)?;
+                Ok(Self { client, service, is_new, _embedded: Some(embedded) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! The workspace that a process works with, once its owner is known to be trusted.
+
+use jiff::tz::TimeZone;
+
+use crate::app::error::AppError;
+use crate::app::settings::Settings;
+use crate::app::trust;
+use crate::script::Workspace;
+
+/// Reads the workspace: the one named, the nearest at or above the working directory, or the
+/// one inside the program.
+///
+/// # Errors
+/// It cannot be read, or somebody who is not trusted can write it.
+pub(crate) fn load(settings: &Settings) -> Result<Workspace, AppError> {
+    let root = match &settings.workspace {
+        Some(root) => Some(root.clone()),
+        None => std::env::current_dir().ok().and_then(|dir| Workspace::find(&dir)),
+    };
+    Ok(match root {
+        Some(root) => {
+            trust::check(settings, &root)?;
+            Workspace::load(&root)?
+        }
+        None => Workspace::shipped(),
+    })
+}
+
+/// Returns the zone that decides what today is.
+///
+/// # Errors
+/// The workspace names none that exists.
+pub(crate) fn time_zone(workspace: &Workspace) -> Result<TimeZone, AppError> {
+    match &workspace.config.time_zone {
+        None => Ok(TimeZone::system()),
+        Some(name) => TimeZone::get(name).map_err(|error| {
+            AppError::new("config", format!("`{name}` is not a time zone"))
+                .caused_by(&error)
+                .hint("time_zone in planwright.toml is a name like \"Pacific/Auckland\"")
+        }),
+    }
+}

@@ -1,0 +1,155 @@
+//! From what a person typed to what it names: a plan, a task, a checklist item, a date, a priority.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::host::error::similar;
+use crate::host::{Error, Failure, Session};
+use crate::model::id::looks_like_planner_id;
+use crate::model::order::Side;
+use crate::model::time::moment_of_day;
+use crate::model::{Plan, Priority, Progress, TaskDetails, TaskId};
+
+/// Resolves a plan: the one named, or the only one there is.
+pub(crate) fn resolve_plan(session: &Session, name: Option<&str>) -> Result<Plan, Failure> {
+    if let Some(name) = name {
+        let id = session.find_plan(name)?;
+        return session.plan(&id).map_err(|it| Failure::from(&it));
+    }
+    let plans: Vec<Plan> =
+        session.plans().and_then(|ids| ids.iter().map(|id| session.plan(id)).collect())?;
+    match plans.as_slice() {
+        [plan] => Ok(plan.clone()),
+        [] => Err(Failure {
+            code: "not_found".into(),
+            message: "there is no plan within reach".into(),
+            hint: Some("create one with `planwright plan create TITLE --group GROUP`".into()),
+            ..Failure::default()
+        }),
+        several => {
+            let titles: Vec<_> = several.iter().map(|it| format!("`{}`", it.title)).collect();
+            Err(Failure {
+                code: "usage".into(),
+                message: "there are several plans: which one?".into(),
+                hint: Some(format!("add `--plan PLAN`; there is {}", titles.join(", "))),
+                ..Failure::default()
+            })
+        }
+    }
+}
+
+/// Resolves a task: in the plan named, or by id anywhere, or by title in all plans.
+pub(crate) fn resolve_task(
+    session: &Session,
+    plan: Option<&str>,
+    text: &str,
+) -> Result<TaskId, Failure> {
+    if let Some(plan) = plan {
+        let plan = resolve_plan(session, Some(plan))?;
+        return session.find_task(&plan.id, text).map_err(|it| Failure::from(&it));
+    }
+    if looks_like_planner_id(text) {
+        match session.task_by_id(text) {
+            Ok(id) => return Ok(id),
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(Failure::from(&error)),
+        }
+    }
+    let mut found = Vec::new();
+    let mut near = Vec::new();
+    for plan in session.plans()? {
+        match session.find_task(&plan, text) {
+            Ok(id) => found.push(id),
+            Err(Error::NotFound { nearest, .. }) => near.extend(nearest),
+            Err(error) => return Err(Failure::from(&error)),
+        }
+    }
+    match found.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => Err(Failure::from(&Error::NotFound {
+            what: "task",
+            name: text.to_owned(),
+            place: None,
+            nearest: crate::host::error::similar(text, near.iter().map(String::as_str)),
+        })),
+        several => Err(Failure::from(&Error::Ambiguous {
+            what: "task",
+            name: text.to_owned(),
+            candidates: several.iter().map(ToString::to_string).collect(),
+        })),
+    }
+}
+
+/// Resolves a checklist item by title or id.
+pub(crate) fn resolve_item(details: &TaskDetails, text: &str) -> Result<String, Failure> {
+    if details.checklist.contains_key(text) {
+        return Ok(text.to_owned());
+    }
+    let folded = text.trim().to_lowercase();
+    let found: Vec<&String> = details
+        .checklist
+        .iter()
+        .filter(|(_, it)| it.title.to_lowercase() == folded)
+        .map(|(key, _)| key)
+        .collect();
+    match found.as_slice() {
+        [key] => Ok((*key).clone()),
+        [] => Err(Failure::from(Error::NotFound {
+            what: "checklist item",
+            name: text.to_owned(),
+            place: None,
+            nearest: similar(text, details.checklist.values().map(|it| it.title.as_str())),
+        })),
+        several => Err(Failure::from(Error::Ambiguous {
+            what: "checklist item",
+            name: text.to_owned(),
+            candidates: several.iter().map(ToString::to_string).collect(),
+        })),
+    }
+}
+
+/// Parses a date as a person types it; `None` for `none`.
+pub(crate) fn parse_date(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
+    let day: Date = match text.trim().to_lowercase().as_str() {
+        "none" | "" => return Ok(None),
+        "today" => session.today(),
+        "tomorrow" => session.today().tomorrow().map_err(|it| wrong(it.to_string()))?,
+        text => text.parse().ok().filter(|_| text.len() == 10).ok_or_else(|| Failure {
+            hint: Some("a date is 2026-12-24, today, tomorrow or none".into()),
+            ..wrong(format!("`{text}` is not a date"))
+        })?,
+    };
+    match moment_of_day(day) {
+        Some(moment) => Ok(Some(moment)),
+        None => Err(wrong(format!("{day} cannot be written: too far away"))),
+    }
+}
+
+pub(crate) fn parse_priority(text: &str) -> Result<Priority, Failure> {
+    let by_number = || text.parse().ok().and_then(Priority::new);
+    Priority::parse(text).or_else(by_number).ok_or_else(|| Failure {
+        hint: Some(format!("it is one of {}, or 0 to 10", Priority::NAMES.join(", "))),
+        ..wrong(format!("`{text}` is not a priority"))
+    })
+}
+
+pub(crate) fn parse_progress(text: &str) -> Result<u8, Failure> {
+    let by_number = || text.trim_end_matches('%').parse().ok().filter(|it| *it <= 100);
+    Progress::parse(text).map(Progress::percent).or_else(by_number).ok_or_else(|| Failure {
+        hint: Some(format!("it is one of {}, or 0 to 100", Progress::NAMES.join(", "))),
+        ..wrong(format!("`{text}` is not a progress value"))
+    })
+}
+
+/// Returns what something is to be put next to, and on which side.
+pub(crate) fn parse_neighbour(
+    before: Option<&String>,
+    after: Option<&String>,
+) -> Option<(String, Side)> {
+    let before = before.map(|it| (it.clone(), Side::Before));
+    before.or_else(|| after.map(|it| (it.clone(), Side::After)))
+}
+
+fn wrong(message: String) -> Failure {
+    Failure { code: "invalid".into(), message, ..Failure::default() }
+}

@@ -1,0 +1,118 @@
+//! Printing what commands answer with: lists, cards, reports. `render/` makes the text.
+
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::change::Op;
+use crate::cli::options::Format;
+use crate::cli::render::card::Card;
+use crate::cli::render::failure;
+use crate::cli::render::report::{MAX_SHOWN, View, verdict_line};
+use crate::cli::render::table::{Column, table};
+use crate::cli::render::task_list::{self, Row};
+use crate::cli::render::text::{BOLD, DIM, YELLOW, paint, visible, visible_lines};
+use crate::cli::ui::Ui;
+use crate::host::{Report, Status};
+
+/// Shows a list in the format asked for. `empty` is said to a person where there is nothing.
+pub(crate) fn list(
+    ui: &Ui,
+    columns: &[Column],
+    rows: &[Vec<String>],
+    values: &[Value],
+    empty: &str,
+) {
+    match ui.format {
+        Format::Json => ui.json_value(&values),
+        Format::Plain => {
+            for row in rows {
+                ui.answer(&row.iter().map(|it| visible(it)).collect::<Vec<_>>().join("\t"));
+            }
+        }
+        Format::Human if rows.is_empty() => ui.note(empty),
+        Format::Human => {
+            let text = table(columns, rows);
+            text.lines().for_each(|line| ui.answer(line.trim_end()));
+        }
+    }
+}
+
+/// Shows tasks in the format asked for.
+pub(crate) fn tasks(ui: &Ui, rows: &[Row], zone: &TimeZone) {
+    // For programs the columns are always the same ones, and a day is a day.
+    let (columns, cells, values) = task_list::table(rows, zone, ui.format == Format::Plain);
+    list(ui, &columns, &cells, &values, "No tasks.");
+}
+
+/// Shows an entity in the format asked for.
+pub(crate) fn card(ui: &Ui, card: &Card) {
+    match ui.format {
+        Format::Json => ui.json_value(&card.value),
+        Format::Plain => {
+            ui.answer(&format!("title\t{}", visible(&card.title)));
+            for (name, value) in &card.lines {
+                ui.answer(&format!("{name}\t{}", visible(value)));
+            }
+            if !card.body.is_empty() {
+                ui.answer(&format!("body\t{}", visible(card.body.trim_end())));
+            }
+        }
+        Format::Human => {
+            ui.answer(&paint(BOLD, &card.title));
+            for (name, value) in card.lines.iter().filter(|(_, value)| !value.is_empty()) {
+                ui.answer(&format!("  {} {}", paint(DIM, &format!("{name:<12}")), visible(value)));
+            }
+            if !card.body.is_empty() {
+                ui.answer("");
+                ui.answer(&visible_lines(card.body.trim_end()));
+            }
+        }
+    }
+}
+
+/// Shows a report: the script's own output and result on stdout, the rest on stderr.
+pub(crate) fn report(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZone) {
+    let view = View { report, zone };
+    for line in &report.output {
+        ui.script_text(line);
+    }
+    for change in report.changes.iter().take(MAX_SHOWN) {
+        view.change(change).iter().for_each(|line| ui.note(line));
+    }
+    if report.changes.len() > MAX_SHOWN {
+        ui.note(&format!("  … and {} more; `--json` shows all", report.changes.len() - MAX_SHOWN));
+    }
+    for ruling in report.verdicts.iter().filter(|it| it.change.is_none()) {
+        ui.note(&verdict_line("", ruling.verdict, &ruling.source, &ruling.reason));
+    }
+    for warning in &report.warnings {
+        ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(warning)));
+    }
+    if let Some(error) = &report.error {
+        ui.note(&failure::text(error));
+    }
+    ui.note(&view.summary(saved));
+    match &report.result {
+        Value::Null => {}
+        Value::String(text) => ui.script_text(text.trim_end()),
+        // The id of what a command has made is its answer; other data is shown as it is.
+        Value::Object(map) if map.len() == 1 && map.contains_key("id") => {
+            let made = report.changes.iter().any(|it| it.op == Op::Create);
+            // One that was there by its key is the answer, too.
+            let found = report.status == Status::NoChanges && report.skill.ends_with(" create");
+            let answers = found || (made && report.status == Status::Applied);
+            if let (true, Some(id)) = (answers, map["id"].as_str()) {
+                ui.answer(&visible(id));
+            }
+        }
+        other => {
+            let text = serde_json::to_string_pretty(other).unwrap_or_default();
+            // What does not exist has no id yet, and a marker helps nobody.
+            if report.status == Status::Applied || !text.contains("⟦new:") {
+                ui.answer(&visible_lines(&text));
+            }
+        }
+    }
+}
