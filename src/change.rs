@@ -1,7 +1,7 @@
-//! What a run wants to write: drafting it, comparing it, saving it.
+//! Change sets: drafting, comparing, saving and applying them, as values.
 //!
 //! A [`Draft`] collects edits while a script runs; [`Draft::finish`] makes a [`ChangeSet`] of
-//! what really differs. Nothing here sends or judges anything.
+//! those that really differ. Nothing here sends or judges anything.
 
 // The vocabulary: fields, and a change as before and after.
 pub mod edit;
@@ -17,10 +17,10 @@ pub mod draft;
 pub mod set;
 pub mod whole;
 
-// Against the newer state of the board.
+// Comparison with the newer state of the board.
 pub mod merge;
 
-// Carrying it out.
+// Applying.
 pub mod apply;
 pub(crate) mod provisional;
 

@@ -1,4 +1,5 @@
-//! The command line: translates what was typed, calls the host, renders what comes back.
+//! The command line, a face of the program: it translates what was typed, calls the host and renders
+//! the answer.
 //!
 //! A command has no logic of its own. Only [`ui`] prints; only [`settings`] reads the
 //! environment.
@@ -35,7 +36,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             if error.kind() == ErrorKind::DisplayHelp {
                 help_of_skill(&arguments);
             }
-            let json = arguments.iter().any(|it| it == "--json");
+            let json = arguments.iter().any(|argument| argument == "--json");
             return ui::print_usage(&error, json);
         }
     };
@@ -54,9 +55,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     code.into()
 }
 
-/// Before the help of `run`: what the skill takes that is named.
+/// Shows the parameters of the named skill above the help of `run`.
 fn help_of_skill(arguments: &[OsString]) {
-    let rest = arguments.iter().filter(|it| *it != "--help" && *it != "-h");
+    let rest = arguments.iter().filter(|argument| *argument != "--help" && *argument != "-h");
     let Ok(cli) = args::Cli::try_parse_from(rest) else { return };
     let ui = ui::Ui::new(&cli.global);
     let args::Command::Run(args) = &cli.command else { return };

@@ -4,11 +4,11 @@
 //! knows JSON as Microsoft writes it; that is the `wire` layer's. The serde form of these types
 //! is Planwright's own, used for saved change sets.
 
-// What things are called.
+// Names of things.
 pub mod etag;
 pub mod id;
 
-// What Planner holds.
+// The entities of Planner.
 pub mod board;
 pub mod bucket;
 pub mod details;
@@ -16,7 +16,7 @@ pub mod person;
 pub mod plan;
 pub mod task;
 
-// A plan on paper.
+// A plan as a document or a file.
 pub mod board_file;
 pub mod document;
 
@@ -30,7 +30,7 @@ pub mod reading;
 pub mod recurrence;
 pub mod time;
 
-// What a run has read.
+// The entities that a run has read.
 pub mod snapshot;
 
 pub use board::{Board, BoardPlace};

@@ -1,6 +1,6 @@
-//! Judging a change set: host rules, verdicts, and the proof that a set was judged.
+//! The review of a change set: host rules, verdicts, and the proof that a set was judged.
 //!
-//! Host rules are here and can not be switched off; what policy scripts say comes in as
+//! Host rules are here and cannot be switched off; the verdicts of policy scripts come in as
 //! [`Ruling`]s and can only tighten. Only [`Reviewed::clear`] makes a [`Cleared`], and only a
 //! `Cleared` can be applied.
 

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod reload;
 pub mod sandbox;
 pub mod skill;
+pub mod source;
 pub mod testing;
 pub mod worker;
 pub mod workspace;

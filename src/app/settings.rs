@@ -61,7 +61,7 @@ const USER_TOKEN: &str = "emulator:";
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|it| !it.is_empty())
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl Settings {
@@ -103,7 +103,7 @@ impl Settings {
                     .hint("add `--graph-url https://graph.microsoft.com/v1.0`, or `--profile embedded` for the demo board"))
             }
             (_, token) => {
-                let user = token.as_deref().and_then(|it| it.strip_prefix(USER_TOKEN));
+                let user = token.as_deref().and_then(|token| token.strip_prefix(USER_TOKEN));
                 let user = user.unwrap_or(EMBEDDED_USER).to_owned();
                 let data = self.state_dir()?.join(EMBEDDED).join("planner.db");
                 Ok(Service::Embedded { data, user })

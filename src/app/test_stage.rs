@@ -20,7 +20,8 @@ use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
 use crate::policy::Ruling;
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::testing::{Meddling, Stage, TestFile, USER, Wanted, What};
+use crate::script::testing::stage::{Meddling, Stage, Wanted, What};
+use crate::script::testing::{TestFile, USER};
 use crate::script::{Policies, Skill, Workspace};
 
 /// When a test plays that does not say: a Friday morning.
@@ -108,7 +109,7 @@ impl EmulatorStage {
         };
         let planner = runtime.block_on(Embedded::serve(options, failed))?;
         let people = json!({ "users": demo()["users"] });
-        planner.emulator.seed(&people.to_string()).map_err(|it| failed(&it))?;
+        planner.emulator.seed(&people.to_string()).map_err(|error| failed(&error))?;
         let folder =
             std::env::temp_dir().join(format!("planwright-test-{}", uuid::Uuid::new_v4().simple()));
         Ok(Self {
@@ -239,8 +240,8 @@ impl EmulatorStage {
         if matches!(report.status, Status::Applied | Status::NoChanges) {
             return Ok(());
         }
-        let reason = report.error.map(|it| it.message);
-        let verdict = report.verdicts.first().map(|it| it.reason.clone());
+        let reason = report.error.map(|failure| failure.message);
+        let verdict = report.verdicts.first().map(|ruling| ruling.reason.clone());
         let message = reason.or(verdict).unwrap_or_else(|| "it was not applied".to_owned());
         Err(AppError::new("invalid", format!("what the test itself wants failed: {message}")))
     }

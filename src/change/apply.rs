@@ -1,9 +1,9 @@
 //! The apply state machine. Pure, so that every fault can be tested as a value.
 //!
-//! It knows the order in which requests may go out, which go together, what the answer to each
-//! means, when it is sent again and on which tag, and when something is looked at first. It does
-//! no I/O and has no clock: the moment is given to it, counted from any beginning. The driver
-//! (in `host`) carries out the effects and records them. One request goes through these states:
+//! It decides in which order requests go out and which go together, what the answer to each means,
+//! when one is sent again and on which tag, and when its object is read first. It does no I/O and
+//! has no clock: the moment is given to it, counted from any beginning. The driver (in `host`)
+//! carries out the effects and records them. One request goes through these states:
 //!
 //! ```text
 //!              its turn            Send                 Done
@@ -21,11 +21,12 @@
 //!      └── somebody else has moved it ──────────────────────────────────────► Ended(Moved)
 //! ```
 //!
-//! Whatever is still open when the run is stopped ends as `Unknown` if it may have been written,
-//! else as `NotSent`. What became of each part stands in the [`Ledger`], which outlives the rounds.
+//! A request that is still open when the run is stopped ends as `Unknown` if it may have been
+//! written, else as `NotSent`. The state of each part is kept in the [`Ledger`], which outlives the
+//! rounds.
 //!
-//! What someone else has moved is never sent again from here: it ends as [`End::Moved`], with what
-//! is there now, and the caller drafts and judges again (design.md 2.3).
+//! A change that conflicts with somebody else's edit is never sent again from here: it ends as
+//! [`End::Moved`], with the present state, and the caller drafts and reviews again (design.md 2.3).
 
 pub mod answer;
 pub mod compare;
@@ -57,12 +58,12 @@ use crate::change::field::Entity;
 use crate::change::provisional::{mentioned, with_ids};
 use crate::model::{ETag, PlanId, RosterId};
 
-/// How a set is to be carried out.
+/// The rules by which a set is applied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
-    /// How long a create without an answer is waited for before it is sent again.
+    /// The time for which a create without an answer is searched for before it is sent again.
     pub quarantine: Duration,
-    /// How many writes may go out in a second; `None` for as many as the service takes.
+    /// The most writes in a second; `None` for as many as the service takes.
     pub writes_per_second: Option<u32>,
     /// The knowledge of the service from earlier rounds.
     pub learned: Option<Learned>,
@@ -75,9 +76,9 @@ pub struct Rules {
 #[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Machine {
     changes: Vec<Change>,
-    /// Whether a change mentions what is made, or makes it itself.
+    /// True for a change that mentions or creates a new entity, by its place in `changes`.
     has_provisional: Vec<bool>,
-    /// The changes that make something, by its provisional id.
+    /// The changes that create an entity, by its provisional id.
     makers: BTreeMap<String, usize>,
     steps: Vec<Step>,
     ledger: Ledger,
@@ -87,9 +88,9 @@ pub struct Machine {
     halted: bool,
     /// The service fails too often: nothing is sent any more.
     hopeless: bool,
-    /// What was not sent yet is left for another time.
+    /// Whatever was not sent yet is left for another time.
     paused: bool,
-    /// It only finds out what became of what an earlier process has sent.
+    /// It only finds out what became of the requests that an earlier process has sent.
     settling: bool,
     done: u64,
     retries: u64,
@@ -105,14 +106,13 @@ struct Level {
 }
 
 impl Machine {
-    /// Makes a machine that carries out what the ledger leaves of some changes.
+    /// Makes a machine that applies the parts of some changes that the ledger leaves open.
     #[must_use]
     pub fn new(changes: &[Change], ledger: Ledger, rules: Rules) -> Self {
         Self::with(changes, ledger, rules, false)
     }
 
-    /// Makes a machine that finds out what became of the parts that are in doubt, and begins
-    /// nothing.
+    /// Makes a machine that finds out what became of the parts in doubt, and begins nothing.
     #[must_use]
     pub fn settling(changes: &[Change], ledger: Ledger, rules: Rules) -> Self {
         Self::with(changes, ledger, rules, true)
@@ -122,7 +122,7 @@ impl Machine {
         let creates = changes.iter().enumerate().filter(|(_, change)| change.op() == Op::Create);
         let makers: BTreeMap<String, usize> =
             creates.map(|(at, change)| (change.id().to_string(), at)).collect();
-        // Those of earlier segments are known; they stand in texts all the same.
+        // Ids of earlier segments are known already, but this segment's texts may still hold them.
         let known: BTreeSet<String> = makers.keys().chain(ledger.ids().keys()).cloned().collect();
         let window = Window::new(rules.writes_per_second, rules.learned);
         let mut machine = Self {
@@ -151,7 +151,7 @@ impl Machine {
                 }
                 mentions.remove(change.id().as_str());
                 machine.has_provisional[at] |= !mentions.is_empty();
-                mentions.retain(|it| machine.makers.contains_key(it));
+                mentions.retain(|id| machine.makers.contains_key(id));
                 let state = machine.ledger.state(change, &part).cloned();
                 if settling != matches!(state, Some(PartState::InDoubt(_)))
                     || matches!(
@@ -174,7 +174,7 @@ impl Machine {
         machine
     }
 
-    // What the driver asks
+    // Queries of the driver
 
     /// Returns the number of a request's change (from 1), and its part.
     #[must_use]
@@ -183,8 +183,8 @@ impl Machine {
         (self.changes[step.at].n, &step.part)
     }
 
-    /// Returns what a request does, with the tag that it is conditional on. `None` if what it
-    /// needs is not there.
+    /// Returns the operation of a request, with the tag that it is conditional on. `None` if something
+    /// that it needs is missing.
     #[must_use]
     pub fn job(&self, no: StepNo) -> Option<(Job, Option<ETag>)> {
         let step = &self.steps[no];
@@ -199,14 +199,14 @@ impl Machine {
         Some((job(&change, &step.part, self.roster(step), step.first.as_ref())?, tag))
     }
 
-    /// Returns what is to be read of a request's object.
+    /// Returns the object to read for a request.
     #[must_use]
     pub fn target(&self, no: StepNo) -> Option<Target> {
         let step = &self.steps[no];
         target(&self.change(step.at), &step.part)
     }
 
-    /// Returns a request's change, with the ids that are known by now.
+    /// Returns a request's change, with the real ids that are known by now.
     #[must_use]
     pub fn change_of(&self, no: StepNo) -> Cow<'_, Change> {
         self.change(self.steps[no].at)
@@ -218,7 +218,7 @@ impl Machine {
         self.steps[no].sent
     }
 
-    /// Returns what is known of the last attempt at a request, as the journal has it.
+    /// Returns the state of the last attempt at a request, as the journal records it.
     #[must_use]
     pub fn attempted(&self, no: StepNo) -> Attempted {
         let step = &self.steps[no];
@@ -227,14 +227,14 @@ impl Machine {
             State::Ended(End::Unknown | End::Parked(_)) => Attempted::Unknown,
             State::Ended(End::Moved(_) | End::Clash(_)) => Attempted::Conflict,
             State::Ended(_) => Attempted::Refused,
-            // An attempt before this one may have done it, whatever came of this one.
+            // An earlier attempt may have been carried out, whatever came of the last one.
             _ if step.in_doubt => Attempted::Unknown,
             State::ToLook | State::Looking => Attempted::Conflict,
             _ => Attempted::Refused,
         }
     }
 
-    /// Returns the id of what a request has made.
+    /// Returns the id of the entity that a request has created.
     #[must_use]
     pub fn made(&self, no: StepNo) -> Option<&str> {
         self.steps[no].made.as_deref()
@@ -249,68 +249,69 @@ impl Machine {
         }
     }
 
-    /// Tells whether something was left for another time.
+    /// Returns whether something was left for another time.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        let left = |it: &Step| it.op == Op::Delete && it.state == State::Ended(End::NotSent);
-        let all_well = self.steps.iter().all(|it| match &it.state {
-            State::Ended(end) => end.is_well() || left(it),
+        let left = |step: &Step| step.op == Op::Delete && step.state == State::Ended(End::NotSent);
+        let all_well = self.steps.iter().all(|step| match &step.state {
+            State::Ended(end) => end.is_well() || left(step),
             _ => false,
         });
         self.paused || (!self.halted && all_well && self.steps.iter().any(left))
     }
 
-    /// Tells whether it was given up since the service fails too often.
+    /// Returns whether it gave up because the service fails too often.
     #[must_use]
     pub const fn is_hopeless(&self) -> bool {
         self.hopeless
     }
 
-    /// Tells whether the rest could as well be taken up later: something is left to be sent, and
-    /// nothing is in doubt.
+    /// Returns whether the remaining requests could as well be sent in a later round: some are left,
+    /// and no create is in doubt.
     #[must_use]
     pub fn can_pause(&self) -> bool {
-        let waits = |it: &Step| matches!(it.state, State::Waiting | State::Ready) && it.sent == 0;
+        let waits =
+            |step: &Step| matches!(step.state, State::Waiting | State::Ready) && step.sent == 0;
         self.done > 0
             && self.steps.iter().any(waits)
-            && !self.steps.iter().any(|it| it.basis == Basis::New && it.in_doubt)
+            && !self.steps.iter().any(|step| step.basis == Basis::New && step.in_doubt)
     }
 
-    /// Returns the ids that provisional ones have become.
+    /// Returns the real ids of provisional ones.
     #[must_use]
     pub const fn ids(&self) -> &BTreeMap<String, String> {
         self.ledger.ids()
     }
 
-    /// Returns what became of each part, over all rounds.
+    /// Returns the state of each part, over all rounds.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Returns how many requests are done, and how many there are.
+    /// Returns the number of requests that have ended, and of all requests.
     #[must_use]
     pub fn count(&self) -> (usize, usize) {
-        let ended = self.steps.iter().filter(|it| matches!(it.state, State::Ended(_))).count();
+        let ended = self.steps.iter().filter(|step| matches!(step.state, State::Ended(_))).count();
         (ended, self.steps.len())
     }
 
-    /// Returns how many requests were sent again, and how many conflicts were met.
+    /// Returns the number of requests sent again, and of conflicts met.
     #[must_use]
     pub const fn counts(&self) -> (u64, u64) {
         (self.retries, self.conflicts)
     }
 
-    /// Returns the knowledge of the service, for the next round.
+    /// Returns the knowledge of the service's rate, for the next round.
     #[must_use]
     pub fn learned(&self) -> Option<Learned> {
         self.window.learned()
     }
 
-    /// Tells whether everything has ended.
+    /// Returns whether all requests have ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.steps.iter().all(|it| matches!(it.state, State::Ended(_)))
+        self.steps.iter().all(|step| matches!(step.state, State::Ended(_)))
     }
 
     /// Returns how each request ended.
@@ -321,17 +322,21 @@ impl Machine {
         })
     }
 
-    /// Returns when there is something to do if nothing happens before. What is due `since` that
-    /// moment waits for something that is under way.
+    /// Returns the next moment at which something is due, if no answer comes before. Requests that
+    /// were due by `since` are left out: they wait for an answer that is under way.
     #[must_use]
     pub fn wakes_at(&self, since: Option<Duration>) -> Option<Duration> {
-        let due = |it: &Step| match it.state {
-            State::Ready => Some(it.not_before.max(self.window.opens_at())),
-            State::ToLook => Some(it.not_before.max(self.window.closed_until())),
-            State::ToProbe => Some(it.not_before),
+        let due = |step: &Step| match step.state {
+            State::Ready => Some(step.not_before.max(self.window.opens_at())),
+            State::ToLook => Some(step.not_before.max(self.window.closed_until())),
+            State::ToProbe => Some(step.not_before),
             _ => None,
         };
-        self.steps.iter().filter_map(due).filter(|it| since.is_none_or(|since| *it > since)).min()
+        self.steps
+            .iter()
+            .filter_map(due)
+            .filter(|wake| since.is_none_or(|since| *wake > since))
+            .min()
     }
 
     fn change(&self, at: usize) -> Cow<'_, Change> {
@@ -345,7 +350,8 @@ impl Machine {
     fn roster(&self, step: &Step) -> Option<RosterId> {
         use crate::change::edit::Write;
         let Write::Plan(edit) = &self.changes[step.at].write else { return None };
-        let mut own = self.steps.iter().filter(|it| it.at == step.at && it.part == Part::Roster);
+        let mut own =
+            self.steps.iter().filter(|other| other.at == step.at && other.part == Part::Roster);
         match own.next() {
             Some(roster) => RosterId::parse(roster.made.as_deref()?).ok(),
             None => edit.known().roster.clone(),
@@ -354,11 +360,12 @@ impl Machine {
 
     // Effects
 
-    /// Returns what is to be done now.
+    /// Returns the effects to carry out now.
     pub fn next(&mut self, now: Duration) -> Vec<Effect> {
         self.promote();
         let mut effects = Vec::new();
-        // All that is looked for in one list is looked for together: a sweep costs as much as that.
+        // One sweep of a list serves all creates in doubt of that parent, and they must be matched
+        // together: one by one, two equal creates would both claim the same candidate.
         let mut sweeps: BTreeMap<Parent, Vec<StepNo>> = BTreeMap::new();
         for no in self.due(&State::ToProbe, now) {
             self.steps[no].state = State::Probing;
@@ -371,7 +378,7 @@ impl Machine {
             for no in &looks {
                 self.steps[*no].state = State::Looking;
             }
-            effects.extend(looks.chunks(BATCH).map(|it| Effect::Look(it.to_vec())));
+            effects.extend(looks.chunks(BATCH).map(|batch| Effect::Look(batch.to_vec())));
         }
         self.send_in_line(now, &mut effects);
         self.send_together(now, &mut effects);
@@ -379,30 +386,30 @@ impl Machine {
     }
 
     fn due(&self, state: &State, now: Duration) -> Vec<StepNo> {
-        let due = |it: &Step| it.state == *state && it.not_before <= now;
+        let due = |step: &Step| step.state == *state && step.not_before <= now;
         let steps = self.steps.iter().enumerate();
-        steps.filter(|(_, it)| due(it)).map(|(no, _)| no).collect()
+        steps.filter(|(_, step)| due(step)).map(|(no, _)| no).collect()
     }
 
-    /// Creates of one plan: one request at a time, in their order.
+    /// Sends the creates of each plan: one request at a time, so that they keep their order.
     fn send_in_line(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let busy: BTreeSet<PlanId> = self
             .steps
             .iter()
-            .filter(|it| it.state == State::Sent)
-            .filter_map(|it| it.in_line.clone())
+            .filter(|step| step.state == State::Sent)
+            .filter_map(|step| step.in_line.clone())
             .collect();
         let mut lines: BTreeMap<PlanId, Vec<StepNo>> = BTreeMap::new();
-        // One with the title of another that is in doubt could be taken for it.
-        let in_doubt = self.steps.iter().filter(|it| {
-            it.in_line.is_some() && matches!(it.state, State::ToProbe | State::Probing)
+        // A create that looks like one in doubt waits: its result could be taken for the other's.
+        let in_doubt = self.steps.iter().filter(|step| {
+            step.in_line.is_some() && matches!(step.state, State::ToProbe | State::Probing)
         });
-        let looked_for: Vec<_> = in_doubt.map(|it| self.looks_like(it)).collect();
+        let looked_for: Vec<_> = in_doubt.map(|step| self.looks_like(step)).collect();
         let mut held_up = busy;
         for (no, step) in self.steps.iter().enumerate() {
             let (Some(plan), State::Ready) = (&step.in_line, &step.state) else { continue };
             if step.not_before > now {
-                // Nobody overtakes.
+                // The next ones must not overtake it, or the order would be lost.
                 held_up.insert(plan.clone());
             }
             if !held_up.contains(plan) && !looked_for.contains(&self.looks_like(step)) {
@@ -416,13 +423,13 @@ impl Machine {
         }
     }
 
-    /// What a create is known by when it is looked for.
+    /// Returns the traits by which the result of a create is recognised.
     fn looks_like<'a>(&'a self, step: &'a Step) -> (Entity, &'a PlanId, &'a str, &'a Part) {
         let change = &self.changes[step.at];
         (change.entity(), change.plan(), change.title(), &step.part)
     }
 
-    /// All else: as few requests as will do, of about equal size.
+    /// Sends everything else: in as few requests as possible, of about equal size.
     fn send_together(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let ready: Vec<StepNo> = self
             .due(&State::Ready, now)
@@ -431,7 +438,7 @@ impl Machine {
             .collect();
         let ready: Vec<StepNo> = match self.window.free(now) {
             free if free < ready.len() && free > BATCH => {
-                // Whole batches: a part of one would cost as much as a full one.
+                // Whole batches only: a partial one costs as much as a full one.
                 ready.into_iter().take(free / BATCH * BATCH).collect()
             }
             free => ready.into_iter().take(free).collect(),
@@ -457,10 +464,10 @@ impl Machine {
         to.push(Effect::Send { steps, in_order });
     }
 
-    /// Lets those go on whose turn has come, and ends those whose turn never will.
+    /// Moves on the requests whose turn has come, and ends those whose turn never will.
     fn promote(&mut self) {
         loop {
-            // By level: whether something is open, and whether something did not end well.
+            // Counted anew in each pass: an end in this one may close a level.
             let mut levels: BTreeMap<u8, Level> = BTreeMap::new();
             for step in &self.steps {
                 let level = levels.entry(step.level).or_default();
@@ -481,24 +488,24 @@ impl Machine {
                     self.steps[no].state = state;
                 }
             }
-            // What ends may end what waits for it.
+            // An end may end others that wait for it, so this goes on until nothing moves.
             if !moved {
                 return;
             }
         }
     }
 
-    /// Returns the state to go to, if it is another.
+    /// Returns the state to go to, if it is a different one.
     fn turn(&self, no: StepNo, levels: &BTreeMap<u8, Level>) -> Option<State> {
         let step = &self.steps[no];
-        let previous = step.previous.map(|it| &self.steps[it].state);
+        let previous = step.previous.map(|previous| &self.steps[previous].state);
         let after_own = match previous {
             None => true,
             Some(State::Ended(end)) if end.is_well() => true,
             Some(State::Ended(_)) => return Some(State::Ended(End::NotSent)),
             Some(_) => false,
         };
-        // What was created gets its details, whatever stopped the rest.
+        // A created entity gets its details even if the rest is stopped: half a task helps nobody.
         let completes = step.completes;
         let asks = step.in_doubt || (step.state == State::ToLook && step.sent > 0);
         if self.hopeless && (step.in_doubt || step.sent > 0) {
@@ -508,7 +515,8 @@ impl Machine {
         if self.hopeless || (self.halted && !completes && !asks) {
             return Some(State::Ended(End::NotSent));
         }
-        // Whatever a deletion was decided on is read again right before it.
+        // After other writes a deletion is left for the next round, which validates again first:
+        // the reads it was decided on would be too old by now.
         let deletes = step.op == Op::Delete;
         if deletes && self.done > 0 && step.state == State::Waiting && !self.is_busy(levels, no) {
             return Some(State::Ended(End::NotSent));
@@ -523,7 +531,7 @@ impl Machine {
             if level.is_open {
                 return None;
             }
-            // A create that waits for a person's word holds up what needs it, and what can't be
+            // A parked create holds up the changes that need it, and deletions, which cannot be
             // taken back.
             if (level.has_failed || (level.has_parked && deletes)) && !completes {
                 return Some(State::Ended(End::NotSent));
@@ -532,16 +540,18 @@ impl Machine {
         if !after_own {
             return None;
         }
-        if let Some(missing) = step.mentions.iter().find(|it| !self.ids().contains_key(*it)) {
+        if let Some(missing) = step.mentions.iter().find(|id| !self.ids().contains_key(*id)) {
             let maker = self.makers.get(missing);
-            let mut of_maker =
-                self.steps.iter().filter(|it| Some(&it.at) == maker && it.part == Part::Itself);
-            return match of_maker.next().map(|it| &it.state) {
-                // Two that mention each other in what they are made with wait for ever.
+            let mut of_maker = self
+                .steps
+                .iter()
+                .filter(|step| Some(&step.at) == maker && step.part == Part::Itself);
+            return match of_maker.next().map(|step| &step.state) {
+                // Two creates that mention each other in their bodies would wait for ever.
                 Some(State::Waiting) if self.is_stuck() => {
                     Some(State::Ended(End::Mentions(missing.clone())))
                 }
-                // It was not begun; nor is what needs it.
+                // Its creator was not begun or is parked, so this is not begun either.
                 Some(State::Ended(End::NotSent | End::Parked(_))) => {
                     Some(State::Ended(End::NotSent))
                 }
@@ -555,15 +565,15 @@ impl Machine {
         })
     }
 
-    /// Tells whether something of a lower level is still open, or did not end well.
+    /// Returns whether a lower level is still open, or did not end well.
     fn is_busy(&self, levels: &BTreeMap<u8, Level>, no: StepNo) -> bool {
         let mut lower = levels.range(..self.steps[no].level).map(|(_, level)| level);
         lower.any(|level| level.is_open || level.has_failed || level.has_parked)
     }
 
-    /// Nothing is under way and nothing will be.
+    /// Returns whether nothing is under way and nothing will be.
     fn is_stuck(&self) -> bool {
-        self.steps.iter().all(|it| matches!(it.state, State::Waiting | State::Ended(_)))
+        self.steps.iter().all(|step| matches!(step.state, State::Waiting | State::Ended(_)))
     }
 }
 

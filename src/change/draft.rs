@@ -1,8 +1,8 @@
-//! Collecting what a run wants, while it runs.
+//! The draft: the edits of a run, while it runs.
 //!
-//! The draft is an overlay: for each entity touched it keeps the state that was read and the
-//! state wanted. Only [`Draft::finish`] decides what is a change, by comparing the two, so a
-//! field set back to its old value is none.
+//! It is an overlay: for each entity touched it keeps the state that was read and the edited state.
+//! Only [`Draft::finish`] decides what is a change, by comparing the two, so a field set back to its
+//! old value is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +20,11 @@ use crate::model::{
 
 #[derive(Debug, Clone)]
 struct Tracked<T, B> {
-    /// As it was read; `None` for an entity of this run's making.
+    /// The state that was read, with its tags; `None` for an entity that this run creates.
     read: Option<(T, B)>,
-    /// As it is wanted; `None` once it is to go.
+    /// The edited state; `None` once the entity is deleted.
     wanted: Option<T>,
-    /// Tasks that go with it.
+    /// The tasks that are deleted with it.
     takes_along: BTreeSet<TaskId>,
 }
 
@@ -41,6 +41,7 @@ impl<T: Clone, B> Tracked<T, B> {
 impl<T: Fields, B> Tracked<T, B> {
     fn into_edit(self) -> Option<Edit<T, B>> {
         match (self.read, self.wanted) {
+            // Created and deleted in the same draft.
             (None, None) => None,
             (None, Some(after)) => Some(Edit::Create { after }),
             (Some((before, basis)), None) => Some(Edit::Delete { before, basis }),
@@ -55,7 +56,7 @@ impl<T: Fields, B> Tracked<T, B> {
     }
 }
 
-/// What a run wants so far.
+/// The edits of a run so far.
 #[derive(Debug, Default, Clone)]
 pub struct Draft {
     nonce: String,
@@ -64,7 +65,7 @@ pub struct Draft {
     plan_details: BTreeMap<PlanId, (String, Tracked<PlanDetails, ETag>)>,
     buckets: BTreeMap<BucketId, Tracked<Bucket, ETag>>,
     tasks: BTreeMap<TaskId, Tracked<TaskState, TaskBasis>>,
-    /// The tasks of a plan by title, folded, as far as they were touched and are to stay.
+    /// The touched tasks of a plan by title, folded, without the deleted ones.
     titles: BTreeMap<(PlanId, String), BTreeSet<TaskId>>,
 }
 
@@ -75,24 +76,24 @@ impl Draft {
         Self { nonce, ..Self::default() }
     }
 
-    /// Returns an empty draft that goes on counting what is made.
+    /// Returns an empty draft whose count of provisional ids goes on.
     #[must_use]
     pub fn next_segment(&self) -> Self {
         Self { nonce: self.nonce.clone(), n_created: self.n_created, ..Self::default() }
     }
 
-    /// Returns the number of provisional ids that were given.
+    /// Returns the number of provisional ids given so far.
     #[must_use]
     pub const fn n_created(&self) -> usize {
         self.n_created
     }
 
-    /// Goes on counting from a number of provisional ids that were given elsewhere.
+    /// Continues the count after provisional ids that were given elsewhere.
     pub fn count_from(&mut self, n_created: usize) {
         self.n_created = self.n_created.max(n_created);
     }
 
-    /// Returns what makes the run's markers unguessable.
+    /// Returns the text that makes the run's provisional ids unguessable.
     #[must_use]
     pub fn nonce(&self) -> &str {
         &self.nonce
@@ -103,13 +104,13 @@ impl Draft {
         self.n_created
     }
 
-    /// Returns the number of entities touched so far, at most that of changes.
+    /// Returns the number of entities touched so far: an upper bound for that of changes.
     #[must_use]
     pub fn touched(&self) -> usize {
         self.plans.len() + self.plan_details.len() + self.buckets.len() + self.tasks.len()
     }
 
-    /// Puts a set in the place of what is wanted: the same wishes, resting on newer states.
+    /// Replaces the edits by those of a set: the same edits, resting on newer states.
     pub fn rest_on(&mut self, set: &ChangeSet) {
         let nonce = std::mem::take(&mut self.nonce);
         *self = Self { nonce, n_created: self.n_created, ..Self::of_set(set) };
@@ -117,10 +118,10 @@ impl Draft {
 
     // Plans
 
-    /// Returns the plan as wanted: `None` if untouched, `Some(None)` if it is to go.
+    /// Returns the edited plan: `None` if untouched, `Some(None)` if deleted.
     #[must_use]
     pub fn plan(&self, id: &PlanId) -> Option<Option<&Plan>> {
-        self.plans.get(id).map(|it| it.wanted.as_ref())
+        self.plans.get(id).map(|plan| plan.wanted.as_ref())
     }
 
     /// Adds a plan; returns its provisional id.
@@ -131,7 +132,7 @@ impl Draft {
         id
     }
 
-    /// Changes a plan, given as read if it was not touched before.
+    /// Edits a plan; `read` is needed if it was not touched before.
     pub fn edit_plan(
         &mut self,
         read: Option<&Versioned<Plan>>,
@@ -141,7 +142,7 @@ impl Draft {
         change(&mut self.plans, read, id, edit);
     }
 
-    /// Marks a plan to go, with the `tasks` in it.
+    /// Deletes a plan, with the `tasks` in it.
     pub fn delete_plan(
         &mut self,
         read: Option<&Versioned<Plan>>,
@@ -151,14 +152,14 @@ impl Draft {
         delete(&mut self.plans, read, id, tasks);
     }
 
-    /// Returns the details of a plan as wanted, if they were touched.
+    /// Returns the edited details of a plan, if they were touched.
     #[must_use]
     pub fn plan_details(&self, id: &PlanId) -> Option<&PlanDetails> {
-        self.plan_details.get(id).and_then(|(_, it)| it.wanted.as_ref())
+        self.plan_details.get(id).and_then(|(_, details)| details.wanted.as_ref())
     }
 
-    /// Changes the details of a plan with this title. Those of a new plan are not `read`: they
-    /// are empty, and written once the plan is there.
+    /// Edits the details of a plan with this title. Those of a new plan are not `read`: they start
+    /// empty, and are written once the plan exists.
     pub fn edit_plan_details(
         &mut self,
         read: Option<&Versioned<PlanDetails>>,
@@ -179,18 +180,20 @@ impl Draft {
 
     // Buckets
 
-    /// Returns the bucket as wanted: `None` if untouched, `Some(None)` if it is to go.
+    /// Returns the edited bucket: `None` if untouched, `Some(None)` if deleted.
     #[must_use]
     pub fn bucket(&self, id: &BucketId) -> Option<Option<&Bucket>> {
-        self.buckets.get(id).map(|it| it.wanted.as_ref())
+        self.buckets.get(id).map(|bucket| bucket.wanted.as_ref())
     }
 
-    /// Returns the buckets that this run makes in a plan.
+    /// Returns the buckets that this run creates in a plan, in the order of creation.
     pub fn new_buckets<'a>(&'a self, plan: &'a PlanId) -> impl Iterator<Item = &'a Bucket> {
-        let new = self.buckets.values().filter(|it| it.read.is_none());
-        let mut found: Vec<_> =
-            new.filter_map(|it| it.wanted.as_ref()).filter(|it| it.plan == *plan).collect();
-        found.sort_by_key(|it| ordinal(it.id.as_str()));
+        let new = self.buckets.values().filter(|bucket| bucket.read.is_none());
+        let mut found: Vec<_> = new
+            .filter_map(|bucket| bucket.wanted.as_ref())
+            .filter(|bucket| bucket.plan == *plan)
+            .collect();
+        found.sort_by_key(|bucket| ordinal(bucket.id.as_str()));
         found.into_iter()
     }
 
@@ -202,7 +205,7 @@ impl Draft {
         id
     }
 
-    /// Changes a bucket, given as read if it was not touched before.
+    /// Edits a bucket; `read` is needed if it was not touched before.
     pub fn edit_bucket(
         &mut self,
         read: Option<&Versioned<Bucket>>,
@@ -212,7 +215,7 @@ impl Draft {
         change(&mut self.buckets, read, id, edit);
     }
 
-    /// Marks a bucket to go, with the `tasks` in it.
+    /// Deletes a bucket, with the `tasks` in it.
     pub fn delete_bucket(
         &mut self,
         read: Option<&Versioned<Bucket>>,
@@ -224,37 +227,37 @@ impl Draft {
 
     // Tasks
 
-    /// Returns the task as wanted: `None` if untouched, `Some(None)` if it is to go.
+    /// Returns the edited task: `None` if untouched, `Some(None)` if deleted.
     #[must_use]
     pub fn task(&self, id: &TaskId) -> Option<Option<&TaskState>> {
-        self.tasks.get(id).map(|it| it.wanted.as_ref())
+        self.tasks.get(id).map(|task| task.wanted.as_ref())
     }
 
-    /// Returns the tasks that this run makes in a plan.
+    /// Returns the tasks that this run creates in a plan, in the order of creation.
     pub fn new_tasks<'a>(&'a self, plan: &'a PlanId) -> impl Iterator<Item = &'a Task> {
-        let new = self.tasks.values().filter(|it| it.read.is_none());
-        let wanted = new.filter_map(|it| it.wanted.as_ref()).map(|it| &it.task);
-        let mut found: Vec<_> = wanted.filter(|it| it.plan == *plan).collect();
-        found.sort_by_key(|it| ordinal(it.id.as_str()));
+        let new = self.tasks.values().filter(|task| task.read.is_none());
+        let wanted = new.filter_map(|task| task.wanted.as_ref()).map(|state| &state.task);
+        let mut found: Vec<_> = wanted.filter(|task| task.plan == *plan).collect();
+        found.sort_by_key(|task| ordinal(task.id.as_str()));
         found.into_iter()
     }
 
-    /// Returns the tasks that were there before the run touched them and that it wants to keep.
+    /// Returns the touched tasks that existed before the run, without the deleted ones.
     pub fn changed_tasks(&self) -> impl Iterator<Item = &Task> {
         let read = self.tasks.values().filter(|tracked| tracked.read.is_some());
         read.filter_map(|tracked| tracked.wanted.as_ref()).map(|state| &state.task)
     }
 
-    /// Returns the tasks that the run has touched and wants to keep, with what it read of them.
+    /// Returns the states of all touched tasks, without the deleted ones.
     pub fn touched_states(&self) -> impl Iterator<Item = &TaskState> {
-        self.tasks.values().filter_map(|it| it.wanted.as_ref())
+        self.tasks.values().filter_map(|task| task.wanted.as_ref())
     }
 
-    /// Returns the plans that this run makes.
+    /// Returns the plans that this run creates, in the order of creation.
     pub fn new_plans(&self) -> impl Iterator<Item = &Plan> {
-        let new = self.plans.values().filter(|it| it.read.is_none());
-        let mut found: Vec<_> = new.filter_map(|it| it.wanted.as_ref()).collect();
-        found.sort_by_key(|it| ordinal(it.id.as_str()));
+        let new = self.plans.values().filter(|plan| plan.read.is_none());
+        let mut found: Vec<_> = new.filter_map(|plan| plan.wanted.as_ref()).collect();
+        found.sort_by_key(|plan| ordinal(plan.id.as_str()));
         found.into_iter()
     }
 
@@ -272,8 +275,7 @@ impl Draft {
         id
     }
 
-    /// Returns the tasks of a plan that the run has touched and whose title is this one, but for
-    /// upper and lower case.
+    /// Returns the touched tasks of a plan with a title, regardless of case.
     pub fn tasks_titled(&self, plan: &PlanId, title: &str) -> impl Iterator<Item = &TaskId> {
         self.titles.get(&(plan.clone(), folded(title))).into_iter().flatten()
     }
@@ -297,9 +299,9 @@ impl Draft {
         }
     }
 
-    /// Changes a task; both it and its details are given as read, as far as they were.
+    /// Edits a task; `read` and `details` are its states as read, as far as they were.
     ///
-    /// A task that is to go stays so.
+    /// A deleted task stays deleted.
     pub fn edit_task(
         &mut self,
         read: Option<&Versioned<Task>>,
@@ -308,14 +310,16 @@ impl Draft {
         edit: impl FnOnce(&mut TaskState),
     ) {
         self.unindex(id);
-        if let Some(wanted) = self.track_task(read, details, id).and_then(|it| it.wanted.as_mut()) {
+        if let Some(wanted) =
+            self.track_task(read, details, id).and_then(|task| task.wanted.as_mut())
+        {
             edit(wanted);
         }
         self.index(id);
     }
 
-    /// Changes the place of a task on a board; both it and its place are given as read, if they
-    /// were. Those of a new task are not: they are written once the task is there.
+    /// Edits the place of a task on a board; `read` and `place` are the states as read, if they were.
+    /// The places of a new task are not: they are written once the task exists.
     pub fn edit_place(
         &mut self,
         read: Option<&Versioned<Task>>,
@@ -339,7 +343,7 @@ impl Draft {
         }
     }
 
-    /// Takes back what was wanted of the place of a task on a board.
+    /// Takes back all edits of the place of a task on a board.
     pub fn forget_place(&mut self, id: &TaskId, board: Board) {
         let Some(tracked) = self.tasks.get_mut(id) else { return };
         let read = tracked.read.as_ref().and_then(|(read, _)| read.places.get(&board)).cloned();
@@ -351,11 +355,11 @@ impl Draft {
         }
     }
 
-    /// Marks a task to go.
+    /// Deletes a task.
     pub fn delete_task(&mut self, read: Option<&Versioned<Task>>, id: &TaskId) {
         self.unindex(id);
-        if let Some(it) = self.track_task(read, None, id) {
-            it.wanted = None;
+        if let Some(task) = self.track_task(read, None, id) {
+            task.wanted = None;
         }
     }
 
@@ -374,6 +378,7 @@ impl Draft {
             self.tasks.insert(id.clone(), Tracked::read(&state, basis));
         }
         let tracked = self.tasks.get_mut(id)?;
+        // Details that are read later join the basis, so that a change of them rests on their own tag.
         if let (Some(details), Some((before, basis))) = (details, tracked.read.as_mut())
             && before.details.is_none()
         {
@@ -386,7 +391,7 @@ impl Draft {
         Some(tracked)
     }
 
-    /// Takes up a set again, as it was drafted.
+    /// Restores the draft that a set was made from.
     #[must_use]
     pub fn of_set(set: &ChangeSet) -> Self {
         fn tracked<T: Clone, B: Clone>(
@@ -428,8 +433,8 @@ impl Draft {
         draft
     }
 
-    /// Gives the tasks whose details were read those details, so that what was read of them is
-    /// compared with what a change rests on. `known` returns them with their tag, if there was one.
+    /// Adds the details to tasks whose details were read but not edited, so that a merge compares the
+    /// reads with the state that the change rests on. `known` returns them with their tag, if any.
     fn attach_details(
         &mut self,
         reads: &BTreeMap<EntityId, BTreeSet<Field>>,
@@ -452,9 +457,9 @@ impl Draft {
         }
     }
 
-    /// Returns what really differs, in the order to apply it: updates that rest on what is
-    /// there, then what is new from the plan down, then updates that need it, deletions last
-    /// (design.md 2.2); by id inside each level.
+    /// Returns the edits that really differ, in the order to apply them: updates of existing entities,
+    /// then creates from the plan down, then updates that need those, deletions last (design.md 2.2);
+    /// by id inside each level.
     #[must_use]
     pub fn finish(mut self, reads: &ReadSet, snapshot: &Snapshot) -> ChangeSet {
         let mut reads = fields_read(reads, snapshot);
@@ -469,21 +474,21 @@ impl Draft {
                 changes.push(Change { takes_along, ..Change::of(write) });
             }
         };
-        for mut it in plans.into_values() {
-            let takes_along = std::mem::take(&mut it.takes_along);
-            push(it.into_edit().map(|edit| Write::Plan(Box::new(edit))), takes_along);
+        for mut plan in plans.into_values() {
+            let takes_along = std::mem::take(&mut plan.takes_along);
+            push(plan.into_edit().map(|edit| Write::Plan(Box::new(edit))), takes_along);
         }
-        for (plan, (title, it)) in plan_details {
+        for (plan, (title, details)) in plan_details {
             let is_blank = |edit: &Edit<PlanDetails, _>| matches!(edit, Edit::Create { after } if *after == PlanDetails::default());
-            let edit = it.into_edit().filter(|edit| !is_blank(edit));
+            let edit = details.into_edit().filter(|edit| !is_blank(edit));
             push(edit.map(|edit| Write::PlanDetails { plan, title, edit }), BTreeSet::new());
         }
-        for mut it in buckets.into_values() {
-            let takes_along = std::mem::take(&mut it.takes_along);
-            push(it.into_edit().map(Write::Bucket), takes_along);
+        for mut bucket in buckets.into_values() {
+            let takes_along = std::mem::take(&mut bucket.takes_along);
+            push(bucket.into_edit().map(Write::Bucket), takes_along);
         }
-        for it in tasks.into_values() {
-            push(it.into_edit().map(|edit| Write::Task(Box::new(edit))), BTreeSet::new());
+        for task in tasks.into_values() {
+            push(task.into_edit().map(|edit| Write::Task(Box::new(edit))), BTreeSet::new());
         }
         for change in &mut changes {
             change.reads = reads.remove(&change.id()).unwrap_or_default();
@@ -492,7 +497,8 @@ impl Draft {
     }
 }
 
-/// The fields that were read of each entity, those by which a list or a name led to it among them.
+/// Returns the fields that were read of each entity, including those by which a list or a name led
+/// to it.
 fn fields_read(reads: &ReadSet, snapshot: &Snapshot) -> BTreeMap<EntityId, BTreeSet<Field>> {
     let mut fields: BTreeMap<EntityId, BTreeSet<Field>> = BTreeMap::new();
     for read in reads {
@@ -539,7 +545,7 @@ fn change<K: Ord + Clone, T: Clone>(
     id: &K,
     edit: impl FnOnce(&mut T),
 ) {
-    if let Some(wanted) = track(map, read, id).and_then(|it| it.wanted.as_mut()) {
+    if let Some(wanted) = track(map, read, id).and_then(|tracked| tracked.wanted.as_mut()) {
         edit(wanted);
     }
 }

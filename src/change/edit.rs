@@ -1,4 +1,4 @@
-//! One change: what it is about, before and after, and the tags it rests on.
+//! One change: its entity, the states before and after, and the tags that it rests on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::model::{
 pub struct TaskState {
     /// The task.
     pub task: Task,
-    /// Its details, as far as they were needed.
+    /// Its details, if they were needed.
     pub details: Option<TaskDetails>,
     /// Its places on the boards on which it is moved.
     #[serde(default)]
@@ -26,44 +26,44 @@ pub struct TaskState {
 /// The tags that a change of a task rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskBasis {
-    /// The task's own.
+    /// The tag of the task itself.
     pub task: ETag,
-    /// Its details', where they were read.
+    /// The tag of its details, where they were read.
     pub details: Option<ETag>,
-    /// Those of its places on the boards on which it is moved.
+    /// The tags of its places on the boards on which it is moved.
     #[serde(default)]
     pub places: BTreeMap<Board, ETag>,
 }
 
-/// What happens to one entity `T`, resting on `B`.
+/// The edit of one entity `T`, resting on the tags `B`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Edit<T, B> {
-    /// It comes into being.
+    /// It is created.
     Create {
-        /// As it is wanted.
+        /// The state to write.
         after: T,
     },
-    /// It changes.
+    /// It is changed.
     Update {
-        /// As it was read.
+        /// The state that was read.
         before: T,
-        /// As it is wanted.
+        /// The state to write.
         after: T,
-        /// What was read.
+        /// The tags that were read.
         basis: B,
     },
-    /// It goes.
+    /// It is deleted.
     Delete {
-        /// As it was read.
+        /// The state that was read.
         before: T,
-        /// What was read.
+        /// The tags that were read.
         basis: B,
     },
 }
 
 impl<T, B> Edit<T, B> {
-    /// Returns what kind of edit this is.
+    /// Returns the kind of the edit.
     pub const fn op(&self) -> Op {
         match self {
             Self::Create { .. } => Op::Create,
@@ -72,7 +72,7 @@ impl<T, B> Edit<T, B> {
         }
     }
 
-    /// Returns the entity as it was read; `None` for a new one.
+    /// Returns the state that was read; `None` for a new entity.
     pub const fn before(&self) -> Option<&T> {
         match self {
             Self::Create { .. } => None,
@@ -80,7 +80,7 @@ impl<T, B> Edit<T, B> {
         }
     }
 
-    /// Returns the entity as it is wanted; `None` when it goes.
+    /// Returns the state to write; `None` for a deletion.
     pub const fn after(&self) -> Option<&T> {
         match self {
             Self::Create { after } | Self::Update { after, .. } => Some(after),
@@ -88,7 +88,7 @@ impl<T, B> Edit<T, B> {
         }
     }
 
-    /// Returns the entity in the state that names it best: as read, or else as wanted.
+    /// Returns the state that names the entity best: the one that was read, or else the new one.
     pub const fn known(&self) -> &T {
         match self {
             Self::Create { after } => after,
@@ -101,11 +101,11 @@ impl<T, B> Edit<T, B> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
-    /// Something comes into being.
+    /// An entity is created.
     Create,
-    /// Something changes.
+    /// An entity is changed.
     Update,
-    /// Something goes.
+    /// An entity is deleted.
     Delete,
 }
 
@@ -125,20 +125,20 @@ impl Op {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Write {
-    /// Of a plan.
+    /// An edit of a plan.
     Plan(Box<Edit<Plan, ETag>>),
-    /// Of the details of a plan, which are there as long as the plan is.
+    /// An edit of the details of a plan, which exist as long as the plan does.
     PlanDetails {
         /// The plan.
         plan: PlanId,
         /// Its title, as it was read.
         title: String,
-        /// An update; or, of a new plan, a "create" that is carried out as the first update.
+        /// An update; or, for a new plan, a "create" that is applied as the first update.
         edit: Edit<PlanDetails, ETag>,
     },
-    /// Of a bucket.
+    /// An edit of a bucket.
     Bucket(Edit<Bucket, ETag>),
-    /// Of a task with its details.
+    /// An edit of a task with its details.
     Task(Box<Edit<TaskState, TaskBasis>>),
 }
 
@@ -147,22 +147,23 @@ pub enum Write {
 pub struct Change {
     /// Its number in the set, from 1, in the order of applying.
     pub n: usize,
-    /// What is to be written.
+    /// The entity and the edit of it.
     pub write: Write,
-    /// The fields of this entity that the script looked at before it decided.
+    /// The fields of this entity that the script read before it decided.
     pub reads: BTreeSet<Field>,
-    /// The tasks that go with it: those of a bucket or plan that is deleted.
+    /// The tasks that are deleted with it: those of a deleted bucket or plan.
     pub takes_along: BTreeSet<TaskId>,
-    /// Of something new: what had the same name before, by id, so that none of it is taken for
-    /// what a lost request has created.
+    /// For a create: the ids of what had the same name before, so that none of it is taken for the
+    /// result of a request whose answer was lost.
     #[serde(default, alias = "twins", skip_serializing_if = "BTreeSet::is_empty")]
     pub same_name: BTreeSet<String>,
-    /// What goes with it, as it was right before, so that it can be made again.
+    /// The entities that are deleted with it, as they were right before, so that an undo can
+    /// recreate them.
     #[serde(default, skip_serializing_if = "Lost::is_nothing")]
     pub lost: Lost,
 }
 
-/// What a deletion takes along.
+/// The entities that a deletion takes along.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Lost {
     /// The details of a plan.
@@ -174,7 +175,7 @@ pub struct Lost {
 }
 
 impl Lost {
-    /// Tells whether nothing goes with it, or nothing is known of it.
+    /// Returns whether nothing is known to be deleted along.
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
         self.details.is_none() && self.buckets.is_empty() && self.tasks.is_empty()
@@ -193,7 +194,7 @@ macro_rules! each_edit {
     };
 }
 
-/// Compares two edits of the same kind of entity; those of different kinds are not alike.
+/// Compares two edits of the same kind of entity; false for edits of different kinds.
 macro_rules! each_pair {
     ($one:expr, $other:expr, $a:ident, $b:ident => $body:expr) => {
         match (&$one.write, &$other.write) {
@@ -207,7 +208,7 @@ macro_rules! each_pair {
 }
 
 impl Change {
-    /// Makes a change that has no number yet and rests on nothing but what it writes.
+    /// Makes a change without a number, without reads, and without anything that is deleted along.
     pub(crate) const fn of(write: Write) -> Self {
         Self {
             n: 0,
@@ -219,13 +220,13 @@ impl Change {
         }
     }
 
-    /// Returns what it does.
+    /// Returns the kind of the change.
     #[must_use]
     pub fn op(&self) -> Op {
         each_edit!(&self.write, edit => edit.op())
     }
 
-    /// Returns what it is about.
+    /// Returns the kind of its entity.
     #[must_use]
     pub const fn entity(&self) -> Entity {
         match self.write {
@@ -247,8 +248,8 @@ impl Change {
         }
     }
 
-    /// Returns a name for each thing that it touches: the entity by its id, with the tasks that go with
-    /// it, and by itself each label and each share of a plan, which are things to people.
+    /// Returns a name for each thing that it touches: the id of the entity and of each task deleted
+    /// with it. Each label and each share of a plan counts by itself, as it does for people.
     #[must_use]
     pub fn touches(&self) -> BTreeSet<String> {
         let along = self.takes_along.iter().map(ToString::to_string);
@@ -274,14 +275,15 @@ impl Change {
         }
     }
 
-    /// Returns the plan that it takes a task to, if it is another.
+    /// Returns the plan to which it moves a task, if that is another.
     #[must_use]
     pub fn moves_to(&self) -> Option<&PlanId> {
         let Write::Task(edit) = &self.write else { return None };
-        edit.after().map(|it| &it.task.plan).filter(|it| *it != self.plan())
+        edit.after().map(|state| &state.task.plan).filter(|plan| *plan != self.plan())
     }
 
-    /// Returns the title or name that the entity is known by: the one read, or a new one's.
+    /// Returns the title or name that the entity is known by: the one that was read, or the one of a
+    /// new entity.
     #[must_use]
     pub fn title(&self) -> &str {
         match &self.write {
@@ -292,8 +294,8 @@ impl Change {
         }
     }
 
-    /// Returns the value of a field as it was read; as it is wanted, of something new. `null` where
-    /// the entity has no such field.
+    /// Returns the value of a field as it was read, or as it is set in a new entity. `null` where the
+    /// entity has no such field.
     #[must_use]
     pub fn known_value(&self, field: Field) -> Value {
         each_edit!(&self.write, edit => edit.known().value(field))
@@ -322,26 +324,26 @@ impl Change {
         each_edit!(&self.write, edit => of(edit))
     }
 
-    /// Tells whether the change sets a field.
+    /// Returns whether the change sets a field.
     #[must_use]
     pub fn sets(&self, field: Field) -> bool {
         self.fields().contains_key(&field)
     }
 
-    /// Tells whether another change wants the same of the same entity, on whatever tag.
+    /// Returns whether another change writes the same to the same entity, on whatever tag.
     #[must_use]
     pub fn wants_same(&self, other: &Self) -> bool {
         let same = each_pair!(self, other, a, b => a.op() == b.op() && a.after() == b.after());
         same && self.id() == other.id()
     }
 
-    /// Tells whether another change rests on the same values, on whatever tag.
+    /// Returns whether another change rests on the same values, on whatever tag.
     #[must_use]
     pub fn rests_on_same(&self, other: &Self) -> bool {
         each_pair!(self, other, a, b => a.before() == b.before())
     }
 
-    /// Tells whether it mentions an entity that does not exist yet, as a place or in a text.
+    /// Returns whether it mentions an entity that does not exist yet, as its place or in a text.
     #[must_use]
     pub fn mentions_new(&self) -> bool {
         let in_place = match &self.write {
@@ -357,13 +359,13 @@ impl Change {
                         .is_some_and(crate::model::BucketId::is_provisional)
             }),
         };
-        in_place || self.fields().values().any(|it| mentions_marker(&it.after))
+        in_place || self.fields().values().any(|field| mentions_marker(&field.after))
     }
 }
 
-/// Tells whether a value of a new entity is the one that it would have anyway.
+/// Returns whether a value of a new entity is the one that it would have anyway.
 pub(crate) fn is_blank(field: Field, value: &Value) -> bool {
-    // A new bucket stands somewhere in any case, and a new task is in a plan.
+    // A new bucket has a place in any case, and a new task has a plan.
     if matches!(field, Field::OrderHint | Field::PlanId) {
         return true;
     }
@@ -379,17 +381,17 @@ pub(crate) fn is_blank(field: Field, value: &Value) -> bool {
             Field::Priority => n.as_u64() == Some(u64::from(Priority::DEFAULT.level())),
             _ => false,
         },
-        Value::Bool(it) => !it,
+        Value::Bool(value) => !value,
     }
 }
 
-/// Tells whether a text anywhere in a value holds a provisional id.
+/// Returns whether a text anywhere in a value holds a provisional id.
 fn mentions_marker(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("⟦new:"),
         Value::Array(items) => items.iter().any(mentions_marker),
         Value::Object(map) => {
-            map.iter().any(|(key, it)| key.contains("⟦new:") || mentions_marker(it))
+            map.iter().any(|(key, value)| key.contains("⟦new:") || mentions_marker(value))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{BucketId, PlanId, TaskId};
 
-/// An entity, by what it is and its id.
+/// An entity, by its kind and id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntityId {
@@ -31,7 +31,7 @@ impl EntityId {
         }
     }
 
-    /// Returns whether it stands for what the run is to create.
+    /// Returns whether it stands for an entity that the run creates.
     #[must_use]
     pub fn is_provisional(&self) -> bool {
         match self {

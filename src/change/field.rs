@@ -14,13 +14,13 @@ use crate::change::merge::FieldConflict;
 use crate::model::order::{is_wanted, lies_in};
 use crate::model::{Board, BoardPlace, Bucket, Plan, PlanDetails, Task, TaskDetails};
 
-/// What a change is about (design.md 4.2).
+/// The kind of entity that a change concerns (design.md 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entity {
     /// A plan.
     Plan,
-    /// The details of a plan: its labels and whom it is shared with.
+    /// The details of a plan: its labels and the people it is shared with.
     PlanDetails,
     /// A bucket.
     Bucket,
@@ -49,7 +49,7 @@ impl fmt::Display for Entity {
 
 macro_rules! fields {
     ($($variant:ident $graph:literal $script:literal $doc:literal;)*) => {
-        /// A field, settable unless it says otherwise. One enum serves all entities, as Graph's names do.
+        /// A field, settable unless marked read only. One enum serves all entities, as Graph's names do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Field {
             $(#[doc = $doc] #[serde(rename = $graph)] $variant,)*
@@ -91,33 +91,33 @@ fields! {
     Name "name" "name" "Name of a bucket.";
     OrderHint "orderHint" "order_hint" "The place of a bucket among its siblings.";
     CategoryDescriptions "categoryDescriptions" "label_names" "The names of a plan's labels.";
-    SharedWith "sharedWith" "shared_with" "Whom a plan is shared with.";
+    SharedWith "sharedWith" "shared_with" "The people a plan is shared with.";
     BucketId "bucketId" "bucket" "The bucket of a task.";
     PercentComplete "percentComplete" "percent_complete" "Completion of a task, 0 to 100.";
     Priority "priority" "priority" "Priority of a task, 0 to 10.";
-    StartDateTime "startDateTime" "start" "When a task begins.";
-    DueDateTime "dueDateTime" "due" "When a task is due.";
-    Assignments "assignments" "assignees" "Who works on a task.";
+    StartDateTime "startDateTime" "start" "The moment a task begins.";
+    DueDateTime "dueDateTime" "due" "The moment a task is due.";
+    Assignments "assignments" "assignees" "The people who work on a task.";
     AppliedCategories "appliedCategories" "labels" "The labels of a task.";
     ConversationThreadId "conversationThreadId" "conversation_thread_id" "The thread of a task's comments.";
     Description "description" "description" "The description of a task (in its details).";
-    PreviewType "previewType" "preview_type" "Which detail a task's card shows (in its details).";
+    PreviewType "previewType" "preview_type" "The detail that a task's card shows (in its details).";
     Checklist "checklist" "checklist" "The checklist of a task (in its details).";
     References "references" "references" "The references of a task (in its details).";
     PlanId "planId" "plan" "The plan of a task (beta).";
     Recurrence "recurrence" "recurrence" "The schedule of a recurring task (beta).";
-    IsArchived "isArchived" "is_archived" "Whether a plan is put away (beta).";
-    Members "members" "members" "Who is in the roster of a plan (beta).";
+    IsArchived "isArchived" "is_archived" "The archival state of a plan (beta).";
+    Members "members" "members" "The members of a plan's roster (beta).";
     BucketBoard "bucketTaskBoardFormat" "bucket_board" "The place of a task in its bucket.";
     ProgressBoard "progressTaskBoardFormat" "progress_board" "The place of a task on the board of progress.";
     AssignedToBoard "assignedToTaskBoardFormat" "assigned_to_board" "The place of a task on the board of people.";
     Container "container" "group" "The group or roster that contains a plan (read only).";
-    CreatedDateTime "createdDateTime" "created_at" "When an entity was created (read only).";
-    CreatedBy "createdBy" "created_by" "Who created an entity (read only).";
-    CompletedDateTime "completedDateTime" "completed_at" "When a task was completed (read only).";
-    CompletedBy "completedBy" "completed_by" "Who completed a task (read only).";
-    LastModifiedDateTime "lastModifiedDateTime" "last_modified_at" "When a task was changed last (read only, beta).";
-    LastModifiedBy "lastModifiedBy" "last_modified_by" "Who changed a task last (read only, beta).";
+    CreatedDateTime "createdDateTime" "created_at" "The moment an entity was created (read only).";
+    CreatedBy "createdBy" "created_by" "The person who created an entity (read only).";
+    CompletedDateTime "completedDateTime" "completed_at" "The moment a task was completed (read only).";
+    CompletedBy "completedBy" "completed_by" "The person who completed a task (read only).";
+    LastModifiedDateTime "lastModifiedDateTime" "last_modified_at" "The moment of a task's last change (read only, beta).";
+    LastModifiedBy "lastModifiedBy" "last_modified_by" "The person who changed a task last (read only, beta).";
 }
 
 impl Field {
@@ -125,7 +125,7 @@ impl Field {
     pub const IN_DETAILS: [Self; 4] =
         [Self::Description, Self::PreviewType, Self::Checklist, Self::References];
 
-    /// Returns whether the field stays as it is for as long as the entity is there.
+    /// Returns whether the field never changes as long as the entity exists.
     #[must_use]
     pub const fn is_fixed(self) -> bool {
         matches!(self, Self::Container | Self::CreatedDateTime | Self::CreatedBy)
@@ -139,7 +139,7 @@ impl Field {
 }
 
 impl Field {
-    /// Returns the board on which the field is a place; `None` for any other field.
+    /// Returns the board whose place the field is; `None` for any other field.
     #[must_use]
     pub const fn board(self) -> Option<Board> {
         match self {
@@ -162,7 +162,7 @@ impl fmt::Display for Field {
 pub struct FieldChange {
     /// The value as it was read; `null` where there was none.
     pub before: Value,
-    /// The value wanted.
+    /// The value to write.
     pub after: Value,
 }
 
@@ -175,19 +175,19 @@ pub trait Fields {
     /// key by key. `null` for a field that the entity does not have or that was not read.
     fn value(&self, field: Field) -> Value;
 
-    /// Sets here, in what is there now, everything in which `ours` differs from `base`.
+    /// Sets in this state everything in which `ours` differs from `base`; the rest stays.
     fn graft(&mut self, base: &Self, ours: &Self);
 
     /// Takes the values of some fields from another state.
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]);
 
-    /// Returns whether what is wanted here of positions inside of fields lies in `theirs` where it
-    /// was wanted against `base`.
+    /// Returns whether the positions that this state sets inside of fields, against `base`, lie in
+    /// `theirs` where they were wanted.
     fn holds_places(&self, _base: &Self, _theirs: &Self) -> bool {
         true
     }
 
-    /// Returns the fields in which `after` differs from this.
+    /// Returns the fields in which `after` differs from this state.
     fn differing(&self, after: &Self) -> Vec<Field> {
         Self::FIELDS
             .iter()
@@ -217,14 +217,15 @@ fn graft_map<K: Ord + Clone, V: PartialEq + Clone>(
 }
 
 fn graft_set<T: Ord + Clone>(theirs: &mut BTreeSet<T>, base: &BTreeSet<T>, ours: &BTreeSet<T>) {
+    // Only the members that `ours` adds or removes: those that somebody else added stay.
     theirs.extend(ours.difference(base).cloned());
-    theirs.retain(|it| !base.contains(it) || ours.contains(it));
+    theirs.retain(|item| !base.contains(item) || ours.contains(item));
 }
 
 impl Fields for Plan {
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
-        for it in fields {
-            match it.field {
+        for conflict in fields {
+            match conflict.field {
                 Field::Title => self.title.clone_from(&from.title),
                 Field::IsArchived => self.archival.clone_from(&from.archival),
                 Field::Members => self.new_members.clone_from(&from.new_members),
@@ -256,8 +257,8 @@ impl Fields for Plan {
 
 impl Fields for PlanDetails {
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
-        for it in fields {
-            match it.field {
+        for conflict in fields {
+            match conflict.field {
                 Field::CategoryDescriptions => self.labels.clone_from(&from.labels),
                 Field::SharedWith => self.shared_with.clone_from(&from.shared_with),
                 _ => {}
@@ -276,7 +277,10 @@ impl Fields for PlanDetails {
         match field {
             Field::CategoryDescriptions => {
                 let names = self.labels.iter();
-                names.map(|(it, name)| (it.to_string(), json!(name))).collect::<Map<_, _>>().into()
+                names
+                    .map(|(label, name)| (label.to_string(), json!(name)))
+                    .collect::<Map<_, _>>()
+                    .into()
             }
             Field::SharedWith => flags(self.shared_with.iter().map(ToString::to_string)),
             _ => Value::Null,
@@ -286,8 +290,8 @@ impl Fields for PlanDetails {
 
 impl Fields for Bucket {
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
-        for it in fields {
-            match it.field {
+        for conflict in fields {
+            match conflict.field {
                 Field::Name => self.name.clone_from(&from.name),
                 Field::OrderHint => self.order_hint.clone_from(&from.order_hint),
                 _ => {}
@@ -329,8 +333,8 @@ impl Fields for TaskState {
     }
 
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
-        for it in fields {
-            self.copy_field(from, it.field);
+        for conflict in fields {
+            self.copy_field(from, conflict.field);
         }
     }
 
@@ -407,7 +411,7 @@ pub(crate) fn task_value(task: &Task, field: Field) -> Value {
         Field::PlanId => json!(task.plan),
         Field::Recurrence => task.recurrence().map_or(
             Value::Null,
-            |it| json!({ "pattern": it.pattern, "patternStartDateTime": it.start }),
+            |recurrence| json!({ "pattern": recurrence.pattern, "patternStartDateTime": recurrence.start }),
         ),
         Field::Title => json!(task.title),
         Field::BucketId => json!(task.bucket),
@@ -422,9 +426,9 @@ pub(crate) fn task_value(task: &Task, field: Field) -> Value {
         Field::CreatedBy => json!(task.created_by),
         Field::CompletedDateTime => json!(task.completed_at),
         Field::CompletedBy => json!(task.completed_by),
-        Field::LastModifiedDateTime => json!(beta.and_then(|it| it.last_modified_at)),
-        Field::LastModifiedBy => json!(beta.and_then(|it| it.last_modified_by.as_ref())),
-        Field::IsArchived => json!(beta.is_some_and(|it| it.is_archived)),
+        Field::LastModifiedDateTime => json!(beta.and_then(|beta| beta.last_modified_at)),
+        Field::LastModifiedBy => json!(beta.and_then(|beta| beta.last_modified_by.as_ref())),
+        Field::IsArchived => json!(beta.is_some_and(|beta| beta.is_archived)),
         _ => Value::Null,
     }
 }
@@ -439,6 +443,7 @@ pub(crate) fn details_value(details: &TaskDetails, field: Field) -> Value {
             .iter()
             .map(|(key, item)| {
                 let mut value = json!({ "title": item.title, "isChecked": item.checked });
+                // Final hints are left out: the service rewrites them, and a rewritten hint is no change.
                 if is_wanted(&item.order_hint) {
                     value["orderHint"] = json!(item.order_hint);
                 }
@@ -492,7 +497,7 @@ impl TaskState {
     }
 }
 
-/// The place of a task on one board, by itself.
+/// The place of a task on one board, as an entity of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// The board.
@@ -503,7 +508,7 @@ pub struct Placed {
 
 impl Fields for Placed {
     fn copy_fields(&mut self, from: &Self, fields: &[FieldConflict]) {
-        if fields.iter().any(|it| it.field.board() == Some(self.board)) {
+        if fields.iter().any(|conflict| conflict.field.board() == Some(self.board)) {
             self.place.clone_from(&from.place);
         }
     }
@@ -525,7 +530,7 @@ fn graft_place(theirs: &mut BoardPlace, base: &BoardPlace, ours: &BoardPlace) {
     graft_map(&mut theirs.by_user, &base.by_user, &ours.by_user);
 }
 
-/// A place as an object of hints, by the names of the columns.
+/// Returns a place as an object of hints, by the names of the columns.
 pub(crate) fn hints(board: Board, place: &BoardPlace) -> Value {
     let mut hints = Map::new();
     if !place.hint.is_empty() {

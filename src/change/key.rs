@@ -1,4 +1,5 @@
-//! Keys: the fields that programs read, each with its type and the way to its value.
+//! Keys: the fields that programs read, each with its type and the way to its value, so that no value
+//! can be had without the read that it counts as.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +11,12 @@ use crate::model::{
     Progress, Recurrence, Reference, Task, TaskDetails, UserId,
 };
 
-/// A field with the way to its value: what a program gets and what counts as read are one thing,
-/// so that neither can be had without the other.
+/// A field with the way to its value.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<F> {
     /// The field that counts as read.
     pub field: Field,
-    /// Returns its value.
+    /// The function that returns its value.
     pub get: F,
 }
 

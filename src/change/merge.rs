@@ -1,4 +1,4 @@
-//! A change against the newer state of its entity.
+//! The three-way comparison of a change with the newer state of its entity.
 
 use std::collections::BTreeSet;
 
@@ -8,37 +8,37 @@ use serde_json::{Map, Value};
 use crate::change::field::{Field, Fields};
 use crate::model::order::lies_in;
 
-/// A field that both sides have moved.
+/// A field that both sides have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldConflict {
-    /// Which one.
+    /// The field.
     pub field: Field,
-    /// What the run read.
+    /// The value that the run read.
     pub base: Value,
-    /// What is there now.
+    /// The value that is there now.
     pub theirs: Value,
-    /// What the run wants; equal to `base` for a field that it only looked at.
+    /// The value that the run writes; equal to `base` for a field that it only read.
     pub ours: Value,
 }
 
-/// What comes of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merge {
-    /// Nothing that the run read or writes has moved: it may rest on the newer tag.
+    /// No field that the run read or writes has changed: the change may rest on the newer tag.
     Rebase,
-    /// Something has.
+    /// Some such fields have changed.
     Conflict(Vec<FieldConflict>),
 }
 
-/// Compares what a run rests on with what is there now.
+/// Compares the state that a change rests on with the one that is there now.
 ///
-/// Looks at the fields that the run read and those in which `ours` differs from `base`
-/// (design.md 2.3). Of a map (assignees, labels, checklist …) that the run did not read, only
-/// the keys it writes count. A newer value that happens to equal ours is a conflict too: to
-/// take it for agreement would lose one of two equal increments.
+/// The fields that count are those that the run read and those in which `ours` differs from `base`
+/// (design.md 2.3). Of a map (assignees, labels, checklist …) that the run did not read, only the
+/// keys it writes count. A newer value that happens to equal ours is a conflict too: taking it for
+/// agreement would lose one of two equal increments.
 pub fn merge<T: Fields>(base: &T, ours: &T, theirs: &T, reads: &BTreeSet<Field>) -> Merge {
     let mut conflicts = Vec::new();
-    // What is read only is no field that could be written, and counts all the same.
+    // Read-only fields are not among `FIELDS`, but a decision may rest on them all the same.
     let others = reads.iter().filter(|field| !T::FIELDS.contains(field));
     for &field in T::FIELDS.iter().chain(others) {
         let (before, wanted) = (base.value(field), ours.value(field));
@@ -57,9 +57,9 @@ pub fn merge<T: Fields>(base: &T, ours: &T, theirs: &T, reads: &BTreeSet<Field>)
     if conflicts.is_empty() { Merge::Rebase } else { Merge::Conflict(conflicts) }
 }
 
-/// Merges what a run wants into what is there now: theirs, with everything set that `ours` sets
-/// against `base`, but for the fields in conflict, which stay theirs. The one three-way comparison:
-/// of a rebase, of drift, of an undo, of a decision at the prompt.
+/// Merges a change into the state that is there now: theirs, with everything set that `ours` sets
+/// against `base`, except for the fields in conflict, which stay theirs. Rebase, drift, undo and
+/// conflict resolution at the prompt all use this one three-way comparison.
 pub fn merged<T: Fields + Clone>(
     base: &T,
     ours: &T,
@@ -73,6 +73,7 @@ pub fn merged<T: Fields + Clone>(
             (value, Vec::new())
         }
         Merge::Conflict(conflicts) => {
+            // With the fields in conflict equal to the base, the graft leaves them alone.
             let mut kept = ours.clone();
             kept.copy_fields(base, &conflicts);
             value.graft(base, &kept);
@@ -97,13 +98,14 @@ fn written_keys<'a>(
     keys.into_iter().filter(|key| base.get(*key) != ours.get(*key))
 }
 
-/// Returns whether everything that `ours` sets against `base` is there in `theirs`: what an
-/// attempt whose answer was lost has done (design.md 2.4). A position is there if it lies where it
-/// was wanted: elsewhere, somebody else has moved it.
+/// Returns whether everything that `ours` sets against `base` is there in `theirs`, so that an attempt
+/// whose answer was lost was carried out (design.md 2.4). A position counts if it lies where it was
+/// wanted: anywhere else, somebody else has moved it.
 pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
     let lies = |before: Option<&Value>, wanted: Option<&Value>, now: Option<&Value>| {
         let text =
             |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        // The service replaces a description by a hint of its own, so the text itself never comes back.
         before != now && (now == wanted || lies_in(&text(now), &text(wanted)))
     };
     ours.holds_places(base, theirs)
@@ -115,7 +117,8 @@ pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
                         return written_keys(before, wanted)
                             .all(|key| lies(before.get(key), wanted.get(key), now.get(key)));
                     }
-                    let settled = |it: Option<&Value>| it.cloned().map(without_place);
+                    // The service rewrites the hints inside of a checklist item, too.
+                    let settled = |value: Option<&Value>| value.cloned().map(without_place);
                     written_keys(before, wanted)
                         .all(|key| settled(wanted.get(key)) == settled(now.get(key)))
                 }
@@ -128,11 +131,11 @@ pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
         })
 }
 
-/// From so many bytes on, what was put in is hardly put there by someone else.
+/// The number of inserted bytes from which it is unlikely that somebody else inserted the same.
 const LONG: usize = 8;
 
-/// Tells whether a text is what `wanted` became when someone edited another place of it: it shows
-/// what `wanted` puts in, where it puts it.
+/// Returns whether a text is what `wanted` became when someone edited another place of it: it holds
+/// what `wanted` inserts into `before`, at the same place.
 fn was_edited_on(before: &str, wanted: &str, now: &str) -> bool {
     let same = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
         a.zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>()
@@ -142,25 +145,27 @@ fn was_edited_on(before: &str, wanted: &str, now: &str) -> bool {
     let (Some(rest_before), Some(rest_wanted)) = (rest_before, rest_wanted) else { return false };
     let tail = same(&mut rest_before.chars().rev(), &mut rest_wanted.chars().rev());
     if rest_wanted.len() == tail {
-        // It only takes something out: that shows nowhere.
+        // A pure deletion leaves nothing to recognise.
         return false;
     }
     let (Some(to), Some(from)) = (wanted.get(..wanted.len() - tail), wanted.get(head..)) else {
         return false;
     };
-    // What is shared with the old text must stand beside it, or else it must be long: little could
-    // be anyone's. And it must end where it ends, not in the middle of a word or number.
+    // The insertion must stand beside text shared with `before`, or be long: a short one could be
+    // anyone's. And it must end at a word boundary, or `Task 2` would be found in `Task 25`.
     let is_long = rest_wanted.len() - tail >= LONG;
     let parts = |a: Option<char>, b: Option<char>| {
-        let inner = |it: Option<char>| it.is_some_and(char::is_alphanumeric);
+        let inner = |side: Option<char>| side.is_some_and(char::is_alphanumeric);
         !(inner(a) && inner(b))
     };
     let starts = (head > 0 || is_long)
         && !before.starts_with(to)
-        && now.strip_prefix(to).is_some_and(|it| parts(to.chars().last(), it.chars().next()));
+        && now.strip_prefix(to).is_some_and(|rest| parts(to.chars().last(), rest.chars().next()));
     let ends = (tail > 0 || is_long)
         && !before.ends_with(from)
-        && now.strip_suffix(from).is_some_and(|it| parts(it.chars().last(), from.chars().next()));
+        && now
+            .strip_suffix(from)
+            .is_some_and(|rest| parts(rest.chars().last(), from.chars().next()));
     starts || ends
 }
 
@@ -193,34 +198,34 @@ mod tests {
     fn conflicts(ours: &TaskState, theirs: &TaskState, reads: &[Field]) -> Vec<Field> {
         match merge(&state(|_| {}), ours, theirs, &reads.iter().copied().collect()) {
             Merge::Rebase => Vec::new(),
-            Merge::Conflict(list) => list.into_iter().map(|it| it.field).collect(),
+            Merge::Conflict(list) => list.into_iter().map(|conflict| conflict.field).collect(),
         }
     }
 
     #[test]
     fn an_edit_elsewhere_lets_the_change_through() {
-        let ours = state(|it| it.percent_complete = 50);
-        let theirs = state(|it| it.title = "Other".into());
+        let ours = state(|task| task.percent_complete = 50);
+        let theirs = state(|task| task.title = "Other".into());
         assert_eq!(conflicts(&ours, &theirs, &[]), []);
     }
 
     #[test]
     fn an_edit_of_a_field_that_was_read_or_is_written_is_a_conflict() {
-        let ours = state(|it| it.percent_complete = 50);
-        let title = state(|it| it.title = "Other".into());
+        let ours = state(|task| task.percent_complete = 50);
+        let title = state(|task| task.title = "Other".into());
         assert_eq!(conflicts(&ours, &title, &[Field::Title]), [Field::Title]);
-        let same = state(|it| it.percent_complete = 50);
+        let same = state(|task| task.percent_complete = 50);
         assert_eq!(conflicts(&ours, &same, &[]), [Field::PercentComplete]);
     }
 
     #[test]
     fn what_was_set_holds_whatever_else_happened() {
         let base = state(|_| {});
-        let ours = state(|it| _ = it.assignments.insert(user("ana"), String::new()));
-        let both = state(|it| {
-            it.assignments.insert(user("ana"), "8584".into());
-            it.assignments.insert(user("bo"), String::new());
-            it.title = "Other".into();
+        let ours = state(|task| _ = task.assignments.insert(user("ana"), String::new()));
+        let both = state(|task| {
+            task.assignments.insert(user("ana"), "8584".into());
+            task.assignments.insert(user("bo"), String::new());
+            task.title = "Other".into();
         });
         assert!(holds(&base, &ours, &both));
         assert!(!holds(&base, &ours, &base));
@@ -229,8 +234,8 @@ mod tests {
     /// An answer was lost, and someone else has edited the text before anyone could look.
     #[test]
     fn what_was_set_holds_under_a_later_edit_of_the_same_text() {
-        let base = state(|it| it.title = "Task #9 ~a".into());
-        let ours = state(|it| it.title = "Task #10 ~a".into());
+        let base = state(|task| task.title = "Task #9 ~a".into());
+        let ours = state(|task| task.title = "Task #10 ~a".into());
         for (title, is_ours) in [
             ("Task #10 ~a", true),
             ("Task #10 ~b", true),
@@ -239,7 +244,7 @@ mod tests {
             ("Task #9 ~a", false),
             ("Something else", false),
         ] {
-            let theirs = state(|it| it.title = title.into());
+            let theirs = state(|task| task.title = title.into());
             assert_eq!(holds(&base, &ours, &theirs), is_ours, "{title}");
         }
         for (base, ours, theirs) in [
@@ -249,26 +254,27 @@ mod tests {
             ("Step 1", "Step 11", "Step 111"),
         ] {
             let [base, ours, theirs] =
-                [base, ours, theirs].map(|title| state(|it| it.title = title.into()));
+                [base, ours, theirs].map(|title| state(|task| task.title = title.into()));
             assert!(!holds(&base, &ours, &theirs), "{}", theirs.task.title);
         }
-        let shorter = state(|it| it.title = "Task".into());
-        assert!(!holds(&base, &shorter, &state(|it| it.title = "Task x".into())));
-        let (base, ours) = (state(|it| it.title = "é".into()), state(|it| it.title = "éè".into()));
-        assert!(holds(&base, &ours, &state(|it| it.title = "éè!".into())));
+        let shorter = state(|task| task.title = "Task".into());
+        assert!(!holds(&base, &shorter, &state(|task| task.title = "Task x".into())));
+        let (base, ours) =
+            (state(|task| task.title = "é".into()), state(|task| task.title = "éè".into()));
+        assert!(holds(&base, &ours, &state(|task| task.title = "éè!".into())));
     }
 
     #[test]
     fn a_graft_keeps_theirs_and_sets_ours() {
-        let base = state(|it| _ = it.assignments.insert(user("cy"), String::new()));
-        let ours = state(|it| {
-            it.assignments.insert(user("ana"), String::new());
-            it.percent_complete = 50;
+        let base = state(|task| _ = task.assignments.insert(user("cy"), String::new()));
+        let ours = state(|task| {
+            task.assignments.insert(user("ana"), String::new());
+            task.percent_complete = 50;
         });
-        let mut theirs = state(|it| {
-            it.assignments.insert(user("cy"), String::new());
-            it.assignments.insert(user("bo"), String::new());
-            it.title = "Other".into();
+        let mut theirs = state(|task| {
+            task.assignments.insert(user("cy"), String::new());
+            task.assignments.insert(user("bo"), String::new());
+            task.title = "Other".into();
         });
         theirs.graft(&base, &ours);
         let people: Vec<_> = theirs.task.assignments.keys().map(UserId::as_str).collect();
@@ -278,11 +284,11 @@ mod tests {
 
     #[test]
     fn two_people_can_be_assigned_at_once_unless_the_run_looked() {
-        let ours = state(|it| _ = it.assignments.insert(user("ana"), String::new()));
-        let theirs = state(|it| _ = it.assignments.insert(user("bo"), String::new()));
+        let ours = state(|task| _ = task.assignments.insert(user("ana"), String::new()));
+        let theirs = state(|task| _ = task.assignments.insert(user("bo"), String::new()));
         assert_eq!(conflicts(&ours, &theirs, &[]), []);
         assert_eq!(conflicts(&ours, &theirs, &[Field::Assignments]), [Field::Assignments]);
-        let same = state(|it| _ = it.assignments.insert(user("ana"), String::new()));
+        let same = state(|task| _ = task.assignments.insert(user("ana"), String::new()));
         assert_eq!(conflicts(&ours, &same, &[]), [Field::Assignments]);
     }
 }

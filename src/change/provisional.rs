@@ -1,4 +1,5 @@
-//! Provisional ids of entities that did not exist yet, and the real ids that they became.
+//! Provisional ids and the real ids that replace them, wherever a script has put them: in bodies, texts
+//! and member names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +7,14 @@ use serde_json::Value;
 
 use crate::change::edit::Change;
 
-/// What a text consists of.
+/// A piece of a text.
 enum Piece<'a> {
     Plain(&'a str),
-    /// Between brackets, brackets included: perhaps a marker.
+    /// Text in brackets, brackets included: perhaps a provisional id.
     Bracketed(&'a str),
 }
 
-/// Splits a text at what may be markers, in one pass.
+/// Splits a text at possible provisional ids, in one pass.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     const CLOSE: char = '⟧';
     let mut pieces = Vec::new();
@@ -26,7 +27,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
             break;
         };
         let (bracketed, after) = from.split_at(close + CLOSE.len_utf8());
-        // The innermost pair counts: what comes before it is text.
+        // Only the innermost pair can be an id: brackets before it are plain text.
         let inner = bracketed.rfind('⟦').unwrap_or(0);
         let (plain, bracketed) = bracketed.split_at(inner);
         pieces.extend([Piece::Plain(plain), Piece::Bracketed(bracketed)]);
@@ -36,56 +37,56 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Replaces markers by ids in every text of a value, member names included.
+/// Replaces provisional ids by real ones in every text of a value, member names included.
 pub(crate) fn replace_markers(value: Value, ids: &BTreeMap<String, String>) -> Value {
     let text = |text: String| {
         if !text.contains('⟦') {
             return text;
         }
-        let real = |it: Piece<'_>| match it {
-            Piece::Plain(it) => it.to_owned(),
-            Piece::Bracketed(it) => ids.get(it).cloned().unwrap_or_else(|| it.to_owned()),
+        let real = |piece: Piece<'_>| match piece {
+            Piece::Plain(text) => text.to_owned(),
+            Piece::Bracketed(text) => ids.get(text).cloned().unwrap_or_else(|| text.to_owned()),
         };
         pieces(&text).into_iter().map(real).collect()
     };
     match value {
-        Value::String(it) => Value::String(text(it)),
+        Value::String(plain) => Value::String(text(plain)),
         Value::Array(items) => {
-            items.into_iter().map(|it| replace_markers(it, ids)).collect::<Vec<_>>().into()
+            items.into_iter().map(|item| replace_markers(item, ids)).collect::<Vec<_>>().into()
         }
         Value::Object(map) => Value::Object(
-            map.into_iter().map(|(key, it)| (text(key), replace_markers(it, ids))).collect(),
+            map.into_iter().map(|(key, value)| (text(key), replace_markers(value, ids))).collect(),
         ),
         other => other,
     }
 }
 
-/// Adds the provisional ids of the run's own that a value mentions anywhere.
+/// Collects the run's own provisional ids that a value mentions anywhere.
 pub(crate) fn mentioned(value: &Value, made: &BTreeSet<String>, found: &mut BTreeSet<String>) {
     let mut text = |text: &str| {
-        for it in pieces(text) {
-            if let Piece::Bracketed(it) = it
-                && made.contains(it)
+        for piece in pieces(text) {
+            if let Piece::Bracketed(id) = piece
+                && made.contains(id)
             {
-                found.insert(it.to_owned());
+                found.insert(id.to_owned());
             }
         }
     };
     match value {
-        Value::String(it) => text(it),
-        Value::Array(items) => items.iter().for_each(|it| mentioned(it, made, found)),
+        Value::String(plain) => text(plain),
+        Value::Array(items) => items.iter().for_each(|item| mentioned(item, made, found)),
         Value::Object(map) => {
-            map.keys().for_each(|it| text(it));
-            map.values().for_each(|it| mentioned(it, made, found));
+            map.keys().for_each(|key| text(key));
+            map.values().for_each(|item| mentioned(item, made, found));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// Returns a change with real ids instead of markers, wherever they stand.
+/// Returns a change with real ids in place of provisional ones, wherever they stand.
 ///
 /// # Errors
-/// What comes of it is no change.
+/// The result is not a valid change.
 pub(crate) fn with_ids(
     change: &Change,
     ids: &BTreeMap<String, String>,

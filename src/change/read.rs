@@ -14,7 +14,7 @@ use crate::change::merge::FieldConflict;
 use crate::model::snapshot::{Snapshot, folded};
 use crate::model::{Bucket, BucketId, GroupId, Plan, PlanId, RosterId, Task, TaskId, UserId};
 
-/// One thing that a decision can rest on.
+/// One thing on which a decision can rest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
@@ -28,17 +28,17 @@ pub enum Read {
     Tasks(PlanId),
     /// The tasks of a bucket of a plan.
     TasksIn(PlanId, BucketId),
-    /// The tasks of a plan that a title stands for: none, one, or several.
+    /// The tasks of a plan to which a title resolves: none, one, or several.
     TasksNamed(PlanId, String),
     /// The buckets of a plan, in board order.
     Buckets(PlanId),
-    /// The buckets of a plan that a name stands for.
+    /// The buckets of a plan to which a name resolves.
     BucketsNamed(PlanId, String),
     /// The tasks assigned to a person, in all plans.
     AssignedTo(UserId),
     /// The plans within reach.
     Plans,
-    /// The plans within reach that a title stands for.
+    /// The plans within reach to which a title resolves.
     PlansNamed(String),
     /// The groups of the actor.
     Groups,
@@ -46,7 +46,7 @@ pub enum Read {
     Members(GroupId),
     /// The members of a roster.
     RosterMembers(RosterId),
-    /// The person that an id, a sign-in name or a mail address stands for.
+    /// The person to whom an id, a sign-in name or a mail address resolves.
     Person(String),
 }
 
@@ -56,7 +56,7 @@ pub type ReadSet = BTreeSet<Read>;
 /// The answer to a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadValue {
-    /// There is no such thing.
+    /// Nothing of the kind exists, or it was not read.
     Absent,
     /// The members of a list, by id.
     Ids(Vec<String>),
@@ -65,7 +65,7 @@ pub enum ReadValue {
 }
 
 impl ReadValue {
-    /// Returns the value in a few characters: equal ones for equal values. `None` if there is none.
+    /// Returns a short digest, equal for equal values. `None` if there is no value.
     #[must_use]
     pub fn digest(&self) -> Option<String> {
         let text = match self {
@@ -91,7 +91,7 @@ impl Read {
                 ReadValue::Absent => ReadValue::Absent,
                 _ => ReadValue::Value(Value::Bool(true)),
             },
-            // A set: where the service lists a task among the others decides nothing.
+            // A set: the position of a task in the service's list decides nothing.
             Self::Tasks(plan) => listed(on.tasks_of(plan).map(sorted)),
             Self::TasksIn(plan, bucket) => {
                 let is_in = |id: &&TaskId| {
@@ -111,20 +111,21 @@ impl Read {
             }
             Self::BucketsNamed(plan, name) => listed(on.buckets_of(plan).map(|all| {
                 let all: Vec<&Bucket> =
-                    all.iter().filter_map(|id| on.bucket(id)).map(|it| &it.value).collect();
+                    all.iter().filter_map(|id| on.bucket(id)).map(|bucket| &bucket.value).collect();
                 sorted(pick(&all, name, |bucket| &bucket.name).iter().map(|bucket| &bucket.id))
             })),
             Self::AssignedTo(user) => listed(on.assigned_to(user).map(sorted)),
             Self::Plans => listed(on.all_plans().map(sorted)),
             Self::PlansNamed(title) => listed(on.all_plans().map(|all| {
                 let all: Vec<&Plan> =
-                    all.iter().filter_map(|id| on.plan(id)).map(|it| &it.value).collect();
+                    all.iter().filter_map(|id| on.plan(id)).map(|plan| &plan.value).collect();
                 sorted(pick(&all, title, |plan| &plan.title).iter().map(|plan| &plan.id))
             })),
             Self::Groups => {
                 let groups = on.groups();
                 groups.map_or(ReadValue::Absent, |groups| {
-                    let mut all: Vec<_> = groups.iter().map(|it| (&it.id, &it.name)).collect();
+                    let mut all: Vec<_> =
+                        groups.iter().map(|group| (&group.id, &group.name)).collect();
                     all.sort();
                     ReadValue::Value(json!(all))
                 })
@@ -147,7 +148,7 @@ impl Read {
         self.answer(old) != self.answer(new)
     }
 
-    /// Returns whether it is about something that the run makes itself: nobody else can move that.
+    /// Returns whether it concerns an entity that the run creates itself: nobody else can change that.
     #[must_use]
     pub fn is_of_new(&self) -> bool {
         match self {
@@ -169,7 +170,7 @@ impl Read {
         }
     }
 
-    /// Returns the entities that it led to, each with the field that it went by.
+    /// Returns the entities that it led to, each with the field by which it selected them.
     #[must_use]
     pub fn led_to(&self, on: &Snapshot) -> Vec<(EntityId, Field)> {
         let (entity, field): (fn(&str) -> Option<EntityId>, Field) = match self {
@@ -186,7 +187,7 @@ impl Read {
         ids.iter().filter_map(|id| Some((entity(id)?, field))).collect()
     }
 
-    /// Returns the entity that it is about, if it is about one.
+    /// Returns the entity that it concerns, if it concerns one.
     #[must_use]
     pub const fn entity(&self) -> Option<&EntityId> {
         match self {
@@ -195,7 +196,7 @@ impl Read {
         }
     }
 
-    /// Returns what somebody else did, once two snapshots answer it differently.
+    /// Returns a text about what somebody else did, for a read that two snapshots answer differently.
     #[must_use]
     pub fn describe(&self, old: &Snapshot, new: &Snapshot) -> String {
         let changed = |what: String| format!("someone else changed {what} since it was read");
@@ -230,7 +231,7 @@ impl Read {
         }
     }
 
-    /// Returns both sides of a field that somebody else has moved; `None` for any other read.
+    /// Returns both sides of a field that somebody else has changed; `None` for any other read.
     #[must_use]
     pub fn conflict(&self, old: &Snapshot, new: &Snapshot) -> Option<FieldConflict> {
         let Self::Field(_, field) = self else { return None };
@@ -259,19 +260,19 @@ fn sorted<T: ToString>(ids: impl IntoIterator<Item = T>) -> Vec<String> {
 
 fn value_of(entity: &EntityId, field: Field, on: &Snapshot) -> ReadValue {
     if field.is_fixed() {
-        // It only goes with the entity.
+        // Such a field can change only by the deletion of the entity.
         return Read::Exists(entity.clone()).answer(on);
     }
     let value = match entity {
-        EntityId::Plan(id) => on.plan(id).map(|it| it.value.value(field)),
-        EntityId::PlanDetails(id) => on.plan_details(id).map(|it| it.value.value(field)),
-        EntityId::Bucket(id) => on.bucket(id).map(|it| it.value.value(field)),
+        EntityId::Plan(id) => on.plan(id).map(|plan| plan.value.value(field)),
+        EntityId::PlanDetails(id) => on.plan_details(id).map(|details| details.value.value(field)),
+        EntityId::Bucket(id) => on.bucket(id).map(|bucket| bucket.value.value(field)),
         EntityId::Task(id) => match field.board() {
-            Some(board) => on.place(id, board).map(|it| hints(board, &it.value)),
+            Some(board) => on.place(id, board).map(|place| hints(board, &place.value)),
             None if field.is_in_details() => {
                 on.known_details(id).map(|details| details_value(&details, field))
             }
-            None => on.task(id).map(|it| task_value(&it.value, field)),
+            None => on.task(id).map(|task| task_value(&task.value, field)),
         },
     };
     value.map_or(ReadValue::Absent, ReadValue::Value)
@@ -279,12 +280,12 @@ fn value_of(entity: &EntityId, field: Field, on: &Snapshot) -> ReadValue {
 
 fn whole_of(entity: &EntityId, on: &Snapshot) -> ReadValue {
     let value = match entity {
-        EntityId::Plan(id) => on.plan(id).map(|it| json!(it.value)),
-        EntityId::PlanDetails(id) => on.plan_details(id).map(|it| json!(it.value)),
-        EntityId::Bucket(id) => on.bucket(id).map(|it| json!(it.value)),
-        // The service keeps the list in an order of its own, which nobody sees.
+        EntityId::Plan(id) => on.plan(id).map(|plan| json!(plan.value)),
+        EntityId::PlanDetails(id) => on.plan_details(id).map(|details| json!(details.value)),
+        EntityId::Bucket(id) => on.bucket(id).map(|bucket| json!(bucket.value)),
+        // The service reorders the flat list on its own, and nobody sees that order.
         EntityId::Task(id) => {
-            on.task(id).map(|it| json!(Task { order_hint: String::new(), ..it.value.clone() }))
+            on.task(id).map(|task| json!(Task { order_hint: String::new(), ..task.value.clone() }))
         }
     };
     value.map_or(ReadValue::Absent, ReadValue::Value)
@@ -292,14 +293,15 @@ fn whole_of(entity: &EntityId, on: &Snapshot) -> ReadValue {
 
 fn title_of(entity: &EntityId, on: &Snapshot) -> String {
     let title = match entity {
-        EntityId::Plan(id) | EntityId::PlanDetails(id) => on.plan(id).map(|it| &it.value.title),
-        EntityId::Bucket(id) => on.bucket(id).map(|it| &it.value.name),
-        EntityId::Task(id) => on.task(id).map(|it| &it.value.title),
+        EntityId::Plan(id) | EntityId::PlanDetails(id) => on.plan(id).map(|plan| &plan.value.title),
+        EntityId::Bucket(id) => on.bucket(id).map(|bucket| &bucket.value.name),
+        EntityId::Task(id) => on.task(id).map(|task| &task.value.title),
     };
     title.map_or_else(|| entity.to_string(), Clone::clone)
 }
 
-/// Picks what a name stands for: what has it exactly, or else but for upper and lower case.
+/// Picks the items with a name: those that match exactly, or else those that match regardless of
+/// case.
 pub fn pick<'a, T>(items: &[&'a T], name: &str, name_of: impl Fn(&T) -> &str) -> Vec<&'a T> {
     let exact: Vec<_> = items.iter().copied().filter(|item| name_of(item) == name).collect();
     if !exact.is_empty() {
@@ -309,8 +311,7 @@ pub fn pick<'a, T>(items: &[&'a T], name: &str, name_of: impl Fn(&T) -> &str) ->
     items.iter().copied().filter(|item| folded(name_of(item)) == wanted).collect()
 }
 
-/// Picks the tasks that a title stands for: where it repeats, the only open one goes before
-/// completed ones.
+/// Picks the tasks with a title: if it repeats and exactly one of them is open, that one alone.
 pub fn tasks_meant<'a>(tasks: &[&'a Task], title: &str) -> Vec<&'a Task> {
     let found = pick(tasks, title, |task| &task.title);
     let open: Vec<_> = found.iter().copied().filter(|task| task.percent_complete < 100).collect();

@@ -1,9 +1,9 @@
 //! A change set as a file.
 //!
 //! `run --out FILE` writes one, `apply FILE` reads it. The file carries everything that applying
-//! needs, states and tags included, and a seal over it, so that what was looked at is what
-//! is applied. The seal needs a key: anyone who can edit the file could compute a digest again, and
-//! strike out the agent whose limits apply to it.
+//! needs, states and tags included, and a seal over it, so that what was previewed is what is applied.
+//! The seal needs a key: anyone who can edit the file could compute a plain digest again, and remove
+//! the agent whose limits apply to it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -59,23 +59,23 @@ pub struct Saved {
     pub format: u32,
     /// The run that drafted it.
     pub run_id: String,
-    /// When.
+    /// The moment of drafting.
     pub created_at: Timestamp,
     /// The service that it was drafted against (base URL).
     pub service: String,
-    /// Who drafted it.
+    /// The identity that drafted it.
     pub actor: UserId,
-    /// For which agent.
+    /// The agent that drafted it, if any.
     pub agent: Option<String>,
-    /// The plans that the agent was confined to then, by title or id.
+    /// The plans that the agent was confined to at that time, by title or id.
     pub agent_plans: Option<BTreeSet<String>>,
-    /// Whether the agent might apply then.
+    /// True if the agent was allowed to apply at that time.
     pub agent_may_apply: bool,
-    /// What drafted it: a skill's name, or the command.
+    /// The name of the skill or command that drafted it.
     pub skill: String,
     /// The digest of the skill.
     pub skill_digest: Option<String>,
-    /// Whether deletions were granted.
+    /// True if deletions were granted.
     pub force: bool,
     /// The changes.
     pub change_set: ChangeSet,
@@ -87,7 +87,7 @@ pub struct Saved {
     pub seal: String,
 }
 
-/// Why a file is no saved change set.
+/// The reason why a file is not a saved change set, or not a trusted one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SavedError {
@@ -108,7 +108,7 @@ impl Saved {
     /// # Errors
     /// The text is something else, or from another version.
     pub fn parse(text: &str) -> Result<Self, SavedError> {
-        // Nothing else is known about the format of another version.
+        // Nothing else is known about the format of another version, so the number comes first.
         #[derive(Deserialize)]
         struct Head {
             format: Option<u64>,

@@ -1,4 +1,4 @@
-//! The ordered set of changes.
+//! The ordered set of changes: preview, journal and apply agree on its order.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::change::edit::{Change, Op};
 use crate::change::entity_id::EntityId;
 use crate::change::field::Entity;
 
-/// What a run wants to write, in order. It can not be applied: for that it must be reviewed
-/// (see [`crate::policy::Cleared`]).
+/// The changes of a run, in the order to apply them. It cannot be applied before it is reviewed (see
+/// [`crate::policy::Cleared`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChangeSet {
     changes: Vec<Change>,
@@ -28,7 +28,7 @@ impl ChangeSet {
         Self { changes }
     }
 
-    /// Numbers changes in the order in which they are given.
+    /// Numbers changes in the given order.
     pub(crate) fn numbered(mut changes: Vec<Change>) -> Self {
         for (at, change) in changes.iter_mut().enumerate() {
             change.n = at + 1;
@@ -36,13 +36,13 @@ impl ChangeSet {
         Self { changes }
     }
 
-    /// Takes changes in the order in which they are given, with the numbers that they have: what
-    /// is left of a set keeps them.
+    /// Takes changes in the given order, with the numbers that they have: the remaining changes of a
+    /// set keep theirs.
     pub(crate) const fn in_this_order(changes: Vec<Change>) -> Self {
         Self { changes }
     }
 
-    /// Gives the changes the numbers that their entities have, if any have.
+    /// Gives the changes the known numbers of their entities.
     #[must_use]
     pub(crate) fn numbered_as(mut self, numbers: &BTreeMap<EntityId, usize>) -> Self {
         for change in &mut self.changes {
@@ -56,9 +56,11 @@ impl ChangeSet {
     /// Returns the change with a number.
     #[must_use]
     pub fn change(&self, n: usize) -> Option<&Change> {
-        // Nearly always it stands at its number.
+        // Nearly always a change stands at its number; only a partial set has gaps.
         let there = n.checked_sub(1).and_then(|at| self.changes.get(at));
-        there.filter(|change| change.n == n).or_else(|| self.changes.iter().find(|it| it.n == n))
+        there
+            .filter(|change| change.n == n)
+            .or_else(|| self.changes.iter().find(|change| change.n == n))
     }
 
     /// Returns the changes in the order to apply them.
@@ -67,7 +69,7 @@ impl ChangeSet {
         &self.changes
     }
 
-    /// Tells whether nothing is to be written.
+    /// Returns whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -76,7 +78,7 @@ impl ChangeSet {
     /// Counts the tasks that deletions of buckets and plans take along.
     #[must_use]
     pub fn taken_along(&self) -> usize {
-        self.changes.iter().map(|it| it.takes_along.len()).sum()
+        self.changes.iter().map(|change| change.takes_along.len()).sum()
     }
 
     /// Counts the changes of a kind.
@@ -94,7 +96,7 @@ impl ChangeSet {
     }
 }
 
-/// The levels of applying: each begins when those before are done.
+/// Returns the level of a change: each level begins when the lower ones are done.
 pub(crate) fn level(change: &Change) -> u8 {
     match (change.op(), change.entity()) {
         (Op::Update, _) if !change.mentions_new() => 0,
@@ -108,8 +110,8 @@ pub(crate) fn level(change: &Change) -> u8 {
     }
 }
 
-/// New entities keep the order in which the script made them: their markers count. Zero for
-/// what exists already.
+/// Returns the count inside a provisional id, by which new entities keep the order in which the script
+/// created them. Zero for a real id.
 pub(crate) fn ordinal(id: &str) -> usize {
     id.strip_prefix("⟦new:")
         .and_then(|rest| rest.split(':').next())

@@ -1,8 +1,8 @@
-//! What a run does as a whole, where it wrote in several steps: the changes of all steps taken
-//! together, entity by entity, on the board as it was before the first.
+//! A run as a whole: the changes of all its steps joined, entity by entity, on the board as it was
+//! before the first.
 //!
-//! What judges a run must not see less of it because it was done in small steps: a task that is
-//! moved out of its bucket and deleted in the next step was deleted from that bucket.
+//! Policies must not see less of a run because it writes in small steps: a task that is moved out of
+//! its bucket and deleted in the next step was deleted from that bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use crate::change::set::ChangeSet;
 use crate::model::snapshot::Own;
 use crate::model::{Board, BucketId, PlanId, Task, TaskId};
 
-/// One step of a run: what it wrote, with the ids that its new entities have by now.
+/// One step of a run: the set that it wrote, with the real ids of its new entities.
 #[derive(Debug)]
 pub struct Step {
-    /// What it wrote.
+    /// The set that it wrote.
     pub set: ChangeSet,
     made: BTreeSet<String>,
     wrote: BTreeSet<EntityId>,
@@ -25,10 +25,10 @@ pub struct Step {
 }
 
 impl Step {
-    /// Takes a set that was written; `ids` are what its provisional ids have become.
+    /// Takes a set that was written; `ids` holds the real ids of its provisional ones.
     ///
     /// # Errors
-    /// An id is none.
+    /// A real id is not valid.
     pub fn new(set: &ChangeSet, ids: &BTreeMap<String, String>) -> Result<Self, serde_json::Error> {
         let changes: Vec<Change> = set
             .changes()
@@ -44,9 +44,9 @@ impl Step {
         })
     }
 
-    /// Returns the plans of which the step made or deleted something, whose lists changed by it.
+    /// Returns the plans whose lists changed, because the step created, deleted or moved something.
     pub fn relisted(&self) -> impl Iterator<Item = &PlanId> {
-        let lists = |it: &&Change| it.op() != Op::Update || it.moves_to().is_some();
+        let lists = |change: &&Change| change.op() != Op::Update || change.moves_to().is_some();
         let changes = self.set.changes().iter().filter(lists);
         changes.flat_map(|change| [Some(change.plan()), change.moves_to()]).flatten()
     }
@@ -86,8 +86,8 @@ impl Own for Step {
     }
 }
 
-/// Returns what all steps come to, the last of them being `now`, whose changes keep their numbers;
-/// those of entities that it does not touch have 0.
+/// Returns all steps joined into one set. The last is `now`, whose changes keep their numbers; changes
+/// of entities that it does not touch get 0.
 #[must_use]
 pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
     let mut all: BTreeMap<EntityId, Change> = BTreeMap::new();
@@ -103,13 +103,13 @@ pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
         }
     }
     let order: BTreeMap<EntityId, usize> =
-        now.changes().iter().enumerate().map(|(at, it)| (it.id(), at)).collect();
+        now.changes().iter().enumerate().map(|(at, change)| (change.id(), at)).collect();
     let mut changes: Vec<Change> = all.into_values().collect();
     changes.sort_by_key(|change| order.get(&change.id()).map_or(0, |at| at + 1));
     ChangeSet::in_this_order(changes)
 }
 
-/// Joins two changes of one entity; `None` if nothing comes of both.
+/// Joins two changes of one entity; `None` if they cancel out.
 fn joined(mut first: Change, then: &Change) -> Option<Change> {
     let write = match (first.write, &then.write) {
         (Write::Plan(a), Write::Plan(b)) => {
@@ -129,8 +129,8 @@ fn joined(mut first: Change, then: &Change) -> Option<Change> {
     Some(Change { write, ..first })
 }
 
-/// Joins two edits of one entity. What others did between them is nobody's doing here: only what the
-/// run set is set, on what was there first.
+/// Joins two edits of one entity. Edits by others between them are left out: only the run's own are
+/// grafted onto the state that was there first.
 fn edits<T: Fields + Clone, B: Clone>(
     first: Edit<T, B>,
     then: &Edit<T, B>,
@@ -163,12 +163,12 @@ fn edits<T: Fields + Clone, B: Clone>(
             fill_basis(&mut basis, newer);
             Some(Edit::Delete { before, basis })
         }
-        // What is gone is not touched again, and nothing is made twice.
+        // Nothing is edited after its deletion or created twice, so these do not occur.
         (_, then) => Some(then.clone()),
     }
 }
 
-/// Adds what only the later step had read of a task, which the earlier ones left as it was.
+/// Adds the parts of a task that only the later step had read; the earlier ones left them alone.
 fn fill(state: &mut TaskState, read: &TaskState) {
     if state.details.is_none() {
         state.details.clone_from(&read.details);

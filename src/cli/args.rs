@@ -1,4 +1,4 @@
-//! What can be typed; no logic. Doc comments are the help.
+//! The command line as clap sees it, without logic. The doc comments are the help of the program.
 
 use clap::{Parser, Subcommand};
 
@@ -29,7 +29,8 @@ pub(crate) struct Cli {
 }
 
 impl Command {
-    /// Returns how many kinds of scripts it runs at once: a skill with the policies that judge it.
+    /// Returns the number of script processes to start early: for a skill, and for the policies that
+    /// judge it.
     pub(crate) const fn scripts(&self) -> usize {
         match self {
             Self::Run(_) => 2,
@@ -38,7 +39,7 @@ impl Command {
         }
     }
 
-    /// Returns how to tell how far it is.
+    /// Returns the choice of progress for this command.
     pub(crate) const fn progress(&self) -> ProgressWhen {
         match self {
             Self::Run(args) => args.long.progress,
@@ -59,7 +60,7 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Explore and change a board at a prompt
     Repl(repl::ReplArgs),
-    /// Write a plan down as a file to edit
+    /// Write a plan to a file for editing
     Pull(board_file::PullArgs),
     /// Show what a board file would change
     Diff(board_file::DiffArgs),
@@ -67,9 +68,9 @@ pub(crate) enum Command {
     Apply(apply::ApplyArgs),
     /// List runs, and show what one did
     Runs(history::RunsArgs),
-    /// Carry on runs that were cut off
+    /// Resume runs that were cut off
     Resume(history::ResumeArgs),
-    /// Take back what a run has written
+    /// Undo what a run wrote
     Undo(history::UndoArgs),
     /// List and change plans
     #[command(subcommand)]
@@ -86,12 +87,12 @@ pub(crate) enum Command {
     /// Look up groups
     #[command(subcommand)]
     Group(directory::GroupCommand),
-    /// Show what has changed on your plans since you asked last (beta)
+    /// Show what has changed in your plans since you last asked (beta)
     Delta(delta::DeltaArgs),
-    /// List, show, make and check skills
+    /// List, show, create and check skills
     #[command(subcommand)]
     Skill(skill::SkillCommand),
-    /// List and check policies, and explain what they said
+    /// List and check policies, and explain their verdicts
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Run the tests of skills and policies
@@ -101,12 +102,12 @@ pub(crate) enum Command {
     /// Show, check and export the record of everything that was done
     #[command(subcommand)]
     Audit(history::AuditCommand),
-    /// See and set what holds for you in every workspace
+    /// Show and change your settings for all workspaces
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Serve the embedded Planner to other programs
     Emulator(emulator::EmulatorArgs),
-    /// Run scripts that are told to it on a pipe: the process in which every script runs
+    /// Run the scripts that arrive on a pipe, isolated from the main process
     #[command(hide = true)]
     Worker,
     /// Print completions for a shell

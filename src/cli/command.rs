@@ -1,4 +1,4 @@
-//! The commands, one file each, and who runs which.
+//! The commands, and the dispatch to them. One file each, so that a command is easy to find.
 
 pub(crate) mod api;
 pub(crate) mod apply;
@@ -66,7 +66,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
     }
 }
 
-/// The other end of an isolated run: no settings, no runtime, nothing but the pipe.
+/// Runs the other end of an isolated run: it has no settings and no runtime, only the pipe.
 fn worker() -> Exit {
     if crate::script::worker::serve() == std::process::ExitCode::SUCCESS {
         Exit::Done

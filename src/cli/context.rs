@@ -1,4 +1,5 @@
-//! What a command gets: the terminal, the application, and a runtime for what waits.
+//! The surroundings of a command: the terminal, the application and an asynchronous runtime, so that
+//! a command is only its own few lines.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::host::{
 use crate::journal::Purpose;
 use crate::script::{Policies, Workspace};
 
-/// What commands work with.
+/// The terminal, the application and the runtime of a command.
 pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) app: App,
@@ -45,7 +46,7 @@ impl<'a> Context<'a> {
         Ok(Self { ui, app, progress, runtime })
     }
 
-    /// Runs a program through review and apply, and shows what came of it.
+    /// Runs a program through review and apply, and shows its report.
     pub(crate) fn write(
         &self,
         write: &WriteArgs,
@@ -74,7 +75,7 @@ impl<'a> Context<'a> {
         finished: &Finished,
         write: &WriteArgs,
     ) -> Result<Exit, AppError> {
-        // What was refused is not saved: there is nothing to apply.
+        // A refused set is not saved: there is nothing to apply.
         let saved = write.out.as_deref().filter(|_| finished.report.status == Status::Previewed);
         if let Some(file) = saved {
             self.save(finished, file)?;
@@ -90,14 +91,14 @@ impl<'a> Context<'a> {
         files::write(file, &sealed.to_text(), Access::Owner)
     }
 
-    /// Runs the body of a command through review and apply; the command is its name.
+    /// Runs the body of a command through review and apply, as a run that is named after it.
     pub(crate) fn edit(
         &self,
         write: &WriteArgs,
         command: &str,
         body: impl FnOnce(&Session) -> Result<Value, Failure> + Clone + Send + Sync + 'static,
     ) -> Result<Exit, AppError> {
-        // It may have to run more than once.
+        // Redrafting runs the body again, so it must not be used up.
         let again = move |session: &Session| body.clone()(session);
         self.write(write, (command.to_owned(), None), Value::Null, Arc::new(again))
     }
@@ -110,7 +111,7 @@ impl<'a> Context<'a> {
         Ok(self.with_host(None, async |host| host.look(None, work).await)??)
     }
 
-    /// Shows a finished run; returns how it ends the program.
+    /// Shows a finished run; returns the exit code.
     pub(crate) fn show(&self, finished: &Finished, saved: Option<&Path>) -> Exit {
         if self.ui.json() {
             self.ui.json_report(&finished.report);
@@ -177,7 +178,7 @@ impl<'a> Context<'a> {
             if tokio::signal::ctrl_c().await.is_ok() {
                 interrupt.set(StopReason::Cancelled);
             }
-            // Asked twice: leave at once, whatever is in flight.
+            // Asked twice: end at once, whatever is in flight.
             if tokio::signal::ctrl_c().await.is_ok() {
                 ui::leave();
             }
@@ -194,12 +195,12 @@ impl<'a> Context<'a> {
         self.runtime.handle().clone()
     }
 
-    /// Returns what stops whatever runs; nobody watches for Ctrl-C yet.
+    /// Returns the flag that stops a run, without watching for Ctrl-C.
     pub(crate) fn interrupt_flag(&self) -> Arc<Stop> {
         Arc::clone(&self.app.interrupt)
     }
 
-    /// Returns what Ctrl-C sets, once somebody watches for it.
+    /// Watches for Ctrl-C; returns the flag that it sets.
     pub(crate) fn interrupt(&self) -> Arc<Stop> {
         self.runtime.block_on(async { self.watch_interrupt() });
         Arc::clone(&self.app.interrupt)

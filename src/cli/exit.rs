@@ -1,15 +1,15 @@
-//! Exit codes: a contract (design.md section 5).
+//! The exit codes, a contract with scripts that call the program (design.md 5).
 
 use std::process::ExitCode;
 
 use crate::host::{Failure, Report, Status};
 
-/// How the program ends.
+/// The end of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done, or nothing to do.
     Done,
-    /// An error in a script or in what was given.
+    /// An error in a script or in the input.
     Input,
     /// Wrong usage.
     Usage,
@@ -48,7 +48,7 @@ impl Exit {
         }
     }
 
-    /// Returns how a failure ends the program.
+    /// Returns the exit of a failure.
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure.code.as_str() {
             "not_permitted" | "not_signed_in" => Self::NotPermitted,
@@ -61,16 +61,16 @@ impl Exit {
         }
     }
 
-    /// Returns how a run ends the program.
+    /// Returns the exit of a run.
     pub(crate) fn of_report(report: &Report) -> Self {
         match report.status {
             Status::Applied | Status::Previewed | Status::NoChanges => Self::Done,
             Status::Denied => Self::Denied,
             Status::Held => Self::Held,
             Status::Conflict => Self::Conflict,
-            // Whoever signs in again can carry it on.
+            // Signing in again is enough to resume it, so the caller should learn that.
             Status::Partial
-                if report.error.as_ref().is_some_and(|it| it.code == "not_signed_in") =>
+                if report.error.as_ref().is_some_and(|error| error.code == "not_signed_in") =>
             {
                 Self::NotPermitted
             }

@@ -1,4 +1,4 @@
-//! The files that arguments name.
+//! The files that arguments name, with the errors of this face.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use crate::script::workspace;
 
 pub(crate) use crate::files::Access;
 
-/// The largest file that is read: ten times a plan that is as full as Planner allows.
+/// Largest file that is read: ten times a plan that is as full as Planner allows.
 pub(crate) const MAX_FILE: u64 = 64 << 20;
 
 /// Opens a regular file for reading.

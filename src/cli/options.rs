@@ -1,4 +1,4 @@
-//! Options that several commands have. Doc comments are the help.
+//! The options that several commands share. The doc comments are the help of the program.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(crate) struct Global {
     /// tasks between plans, archives, rosters, `delta`
     #[arg(long, global = true)]
     pub(crate) beta: bool,
-    /// Folder for what is kept between runs
+    /// Folder for state that is kept between runs
     #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Folder with planwright.toml and scripts
@@ -30,40 +30,40 @@ pub(crate) struct Global {
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print the whole of a report as JSON, however large it is
+    /// Print JSON reports in full, however large
     #[arg(long, global = true, requires = "json")]
     pub(crate) full: bool,
     /// Print tab-separated values
     #[arg(long, global = true, conflicts_with = "json")]
     pub(crate) plain: bool,
-    /// Say more on stderr; twice for every request
+    /// Log to stderr; repeat it to log every request
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// When to use colour
+    /// Choose when to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 }
 
-/// Options of what may take long.
+/// Options of commands that may take long.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct LongArgs {
-    /// How to tell how far it is, on stderr
+    /// How to show progress on stderr
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: ProgressWhen,
 }
 
-/// How to tell how far a run is.
+/// Ways to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressWhen {
     /// A bar on a terminal, while many changes are applied
     Auto,
     /// A line of JSON for each step
     Json,
-    /// Not at all
+    /// Nothing
     Never,
 }
 
-/// The form of lists and answers.
+/// Formats of lists and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Human,
@@ -71,7 +71,7 @@ pub(crate) enum Format {
     Plain,
 }
 
-/// When to use colour.
+/// Choices of colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set
@@ -82,7 +82,7 @@ pub(crate) enum Color {
     Never,
 }
 
-/// Options of everything that can write.
+/// Options of all commands that can write.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WriteArgs {
     /// Show what would change and stop
@@ -100,7 +100,7 @@ pub(crate) struct WriteArgs {
 }
 
 impl Global {
-    /// Returns what they set for every face.
+    /// Returns the settings that all faces share.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             profile: self.profile.clone(),

@@ -1,4 +1,5 @@
-//! How far a run is: a bar for a person at a terminal, lines of JSON for a program, on stderr.
+//! Progress of a run: a bar for a person, lines of JSON for a program. On stderr, because stdout
+//! carries the answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,11 +9,11 @@ use crate::cli::options::ProgressWhen;
 use crate::cli::ui;
 use crate::host::{Progress, Watch};
 
-/// Below so many requests nobody needs to be told.
+/// Fewest requests for which a bar is worth showing.
 const FROM: usize = 20;
 const BAR: &str = "{bar:30} {pos}/{len}  {per_sec}  {eta} left{msg}";
 
-/// Returns what shows how far a run is.
+/// Returns the display of progress that was chosen.
 pub(crate) fn watch(when: ProgressWhen, is_quiet: bool) -> Watch {
     match when {
         ProgressWhen::Never => Watch::default(),
@@ -32,7 +33,7 @@ fn json() -> Watch {
     })
 }
 
-/// Nothing is drawn where stderr is no terminal; what was drawn goes away in the end.
+/// Returns a bar that draws nothing unless stderr is a terminal, and disappears at the end.
 fn bar() -> Watch {
     let style = ProgressStyle::with_template(BAR)
         .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -1,4 +1,4 @@
-//! From values to text; pure.
+//! Rendering of values as text. Pure, so that it can be tested without a terminal.
 //!
 //! Everything that comes from a board, a script or a service goes through [`text::visible`]:
 //! a title is attacker input that reaches a terminal.

@@ -1,9 +1,9 @@
 //! The prompt: lines of a script, one after another, on a board that is only changed on `:apply`.
 //!
-//! The same engine, host and rules as a run. What lines want is collected in one open draft; it is
-//! reviewed and applied when the person says so, as a run of its own that can be undone.
+//! The engine, host and rules are those of a run. The changes of all lines are collected in one open
+//! draft, which is reviewed and applied on request, as a run of its own that can be undone.
 //!
-//! The line editor is in [`editor`] alone; everything here works without a terminal, too.
+//! Only [`editor`] knows the line editor, so that everything here works without a terminal, too.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,32 +45,32 @@ mod reload_notices;
 mod resolve_conflicts;
 mod show;
 
-/// What runs are called that a session applies.
+/// Name of the runs that a session applies.
 const SKILL: &str = "repl";
-/// What `:use` calls the plan.
+/// Name of the variable for the plan of `:use`.
 pub(crate) const BOARD: &str = "board";
-/// How long a line waits for a file that was just saved.
+/// Longest wait of a line for a file that was just saved.
 const SAVED: Duration = Duration::from_secs(1);
 
-/// Why there is no answer.
+/// The reason that there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Silence {
     /// Nobody is there.
     Nobody,
-    /// They would rather not say.
+    /// The person does not want to answer.
     Interrupted,
 }
 
-/// Asks the person something.
+/// A way to ask the person something.
 pub(crate) trait Ask {
-    /// Tells whether there is anyone to ask.
+    /// Returns whether there is anyone to ask.
     fn is_anyone(&self) -> bool;
 
-    /// Returns what they said.
+    /// Asks a question; returns the answer.
     fn ask(&mut self, question: &str) -> Result<String, Silence>;
 }
 
-/// Nobody is there.
+/// The absence of a person to ask.
 pub(crate) struct Nobody;
 
 impl Ask for Nobody {
@@ -83,47 +83,47 @@ impl Ask for Nobody {
     }
 }
 
-/// How it goes on after a line.
+/// The continuation after a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// With the next line.
+    /// The next line.
     Go,
-    /// The same; but what was asked for did not come about, and that was said.
+    /// The next line, although this one was refused, as was reported.
     Refused(Exit),
-    /// Not at all.
+    /// The end of the session.
     Leave,
 }
 
-/// How to apply.
+/// The options of an apply.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct How {
     force: bool,
     dry_run: bool,
 }
 
-/// A session.
+/// A session at the prompt.
 pub(crate) struct Repl<'a> {
     context: &'a Context<'a>,
     ui: Ui,
     connection: ServiceConnection,
     watcher: Arc<Watcher>,
     news: Arc<News>,
-    /// What the host was made by.
+    /// The configuration that the host was made with.
     config: Config,
     console: Arc<Mutex<Console>>,
     desk: Arc<Desk>,
     agent: Option<String>,
-    /// Whether the agent was given from outside: then it stays.
+    /// True if the agent was named on the command line: the session cannot leave it then.
     is_bound: bool,
-    /// What `board` is.
+    /// The plan that `board` stands for, with its title.
     plan: Option<(PlanId, String)>,
-    /// The runs that were applied and not undone, the last one last.
+    /// The runs that were applied and not undone, in order.
     applied: Vec<String>,
-    /// The run whose rest is to be carried on.
+    /// The run that was applied only in part.
     left: Option<String>,
-    /// What the last line has sent.
+    /// The requests that the last line sent.
     log: Vec<Sent>,
-    /// Whether answers are JSON, for whoever prints from elsewhere.
+    /// True while answers are JSON; shared with the threads that print.
     json: Arc<AtomicBool>,
 }
 
@@ -173,7 +173,7 @@ impl<'a> Repl<'a> {
         let workspace = &watcher.current().workspace;
         let granted = crate::app::agent::agent_of(workspace, agent)?;
         let draft = context.block_on(host.open_draft(granted))?;
-        // What a line prints is seen while it runs.
+        // A line prints while it runs, not when it has ended.
         draft.session().listen(context.ui.printer(Arc::clone(json)));
         Ok(Desk::new(host, draft, context.handle()))
     }
@@ -188,7 +188,7 @@ impl<'a> Repl<'a> {
         context.host(connection, workspace, agent, watcher.judge(agent))
     }
 
-    /// Takes back an interruption: the person has typed something new.
+    /// Clears an interruption: the person has typed something new.
     pub(crate) fn begin(&self) {
         self.desk.host().interrupt.clear();
     }
@@ -200,7 +200,7 @@ impl<'a> Repl<'a> {
             return Ok(Flow::Go);
         }
         self.catch_up();
-        // What was pasted may be several lines, each for itself.
+        // Pasted text may be several lines that only compile one by one.
         if line.contains('\n') && !self.is_one(text) {
             for part in apart(text) {
                 match self.one(&part, ask)? {
@@ -222,10 +222,10 @@ impl<'a> Repl<'a> {
 
     fn is_one(&self, text: &str) -> bool {
         let console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
-        !text.lines().any(|it| it.starts_with(':')) && console.compiles(text)
+        !text.lines().any(|line| line.starts_with(':')) && console.compiles(text)
     }
 
-    /// Takes up what was saved meanwhile.
+    /// Loads what was saved in the meantime.
     pub(crate) fn catch_up(&mut self) {
         self.watcher.look_and_wait(SAVED);
         self.news.take().iter().for_each(|line| self.ui.note(line));
@@ -242,17 +242,17 @@ impl<'a> Repl<'a> {
         }
     }
 
-    /// Refuses lines of an agent that may see something else by now: what is on the desk was read
-    /// under what it was granted before.
+    /// Refuses to go on for an agent whose grants have changed: the draft was read under the old
+    /// ones.
     pub(crate) fn check_grants(&self) -> Result<(), AppError> {
         let Some(name) = &self.agent else { return Ok(()) };
         let workspace = &self.watcher.current().workspace;
-        let now = crate::app::agent::agent_of(workspace, Some(name))?.and_then(|it| it.plans);
+        let now = crate::app::agent::agent_of(workspace, Some(name))?.and_then(|agent| agent.plans);
         if now == self.desk.draft.session().facts().scope {
             return Ok(());
         }
         Err(AppError::new("config", format!("what `{name}` may see has changed"))
-            .hint(format!("`:discard`, then `:as {name}` begins anew")))
+            .hint(format!("`:discard`, then start again with `:as {name}`")))
     }
 
     /// Runs a line of script.
@@ -268,7 +268,7 @@ impl<'a> Repl<'a> {
         Ok(())
     }
 
-    /// Runs something that may want changes, and shows which it does.
+    /// Runs something that may draft changes, and shows the new ones.
     fn drafting<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(Arc<Mutex<Console>>, crate::script::Budget) -> Work<T>,
@@ -289,18 +289,20 @@ impl<'a> Repl<'a> {
         Ok(done)
     }
 
-    /// Says what a person at a prompt would do about it.
+    /// Replaces the hint of a failure by one for a person at a prompt.
     fn hinted(&self, mut failure: Failure) -> Failure {
         let missing = |name: &str| failure.message == format!("there is no variable `{name}`");
         if self.plan.is_none() && missing(BOARD) {
-            failure.hint = Some(format!("`:use PLAN` calls a plan `{BOARD}`; `:plans` lists them"));
-        } else if let Some(name) = ["quit", "exit", "help"].into_iter().find(|it| missing(it)) {
+            failure.hint = Some(format!(
+                "`:use PLAN` makes a plan available as `{BOARD}`; `:plans` lists them"
+            ));
+        } else if let Some(name) = ["quit", "exit", "help"].into_iter().find(|name| missing(name)) {
             failure.hint = Some(format!("`:{name}`?"));
         }
         failure
     }
 
-    /// Returns what is pending, with the names that are known.
+    /// Returns the pending changes, with the names that are known.
     fn preview(&self) -> Report {
         let mut preview = self.desk.draft.preview();
         if let Some((id, title)) = &self.plan {
@@ -309,20 +311,27 @@ impl<'a> Repl<'a> {
         preview
     }
 
-    /// Shows what has joined the draft since.
+    /// Shows the changes that the draft has gained or lost.
     fn show_difference(&self, before: &Report) {
         let after = self.preview();
         let same = |a: &ChangeReport, b: &ChangeReport| (&a.id, a.entity) == (&b.id, b.entity);
-        let is_new = |it: &ChangeReport| {
-            let old = before.changes.iter().find(|other| same(it, other));
+        let is_new = |change: &ChangeReport| {
+            let old = before.changes.iter().find(|other| same(change, other));
             old.is_none_or(|old| {
-                (old.op, &old.fields, old.takes_along) != (it.op, &it.fields, it.takes_along)
+                (old.op, &old.fields, old.takes_along)
+                    != (change.op, &change.fields, change.takes_along)
             })
         };
         let mut lines = report::changes(&after, &self.zone(), false, is_new);
-        let gone = before.changes.iter().filter(|it| !after.changes.iter().any(|b| same(it, b)));
-        lines.extend(gone.map(|it| {
-            format!("  {} {} {}", paint(DIM, "="), visible(&it.title), paint(DIM, "is as it was"))
+        let gone =
+            before.changes.iter().filter(|change| !after.changes.iter().any(|b| same(change, b)));
+        lines.extend(gone.map(|change| {
+            format!(
+                "  {} {} {}",
+                paint(DIM, "="),
+                visible(&change.title),
+                paint(DIM, "is unchanged again")
+            )
         }));
         lines.iter().for_each(|line| self.ui.note(line));
     }
@@ -336,13 +345,15 @@ impl<'a> Repl<'a> {
         self.desk.draft.pending().changes().len()
     }
 
-    /// Returns what stands before a line: without styles, and with.
+    /// Returns the prompt, without and with styles: the editor measures the first and prints the
+    /// second.
     pub(crate) fn prompt(&self) -> (String, String) {
         let plan = self.plan.as_ref().map_or("planwright", |(_, title)| title.as_str());
         let name: String =
-            visible(plan).to_lowercase().chars().take_while(|it| *it != ' ').collect();
+            visible(plan).to_lowercase().chars().take_while(|ch| *ch != ' ').collect();
         let name: String = name.chars().take(16).collect();
-        let who = self.agent.as_ref().map(|it| format!("{}:", visible(it))).unwrap_or_default();
+        let who =
+            self.agent.as_ref().map(|agent| format!("{}:", visible(agent))).unwrap_or_default();
         let (name, end) = (format!("{who}{name}"), paint(DIM, "›"));
         let styled = paint(BOLD, &name);
         match self.n_pending() {
@@ -354,13 +365,13 @@ impl<'a> Repl<'a> {
         }
     }
 
-    /// Takes a plan for `board`.
+    /// Makes a plan available as `board`.
     pub(crate) fn use_plan(&mut self, name: &str) -> Result<(), AppError> {
         self.check_grants()?;
         let text = name.trim_matches(['"', '\'']).to_owned();
         let (id, title) = self.desk.peek(move |session| {
             let plan = session.plan(&session.find_plan(&text)?)?;
-            // For names to complete with.
+            // Reads the buckets now, so that their names can be completed.
             session.buckets(&plan.id)?;
             Ok((plan.id, plan.title))
         })?;
@@ -391,14 +402,15 @@ impl<'a> Repl<'a> {
         })
     }
 
-    /// Says whether to leave, if something is pending.
+    /// Returns whether the session may end; asks if something is pending.
     pub(crate) fn may_leave(&self, ask: &mut dyn Ask) -> bool {
         let n = self.n_pending();
         if n == 0 {
             return true;
         }
         let text = crate::cli::render::text::count(n, "change");
-        match ask.ask(&format!("{text} not applied. Leave all the same? [y/N] ")) {
+        let lost = if n == 1 { "it" } else { "them" };
+        match ask.ask(&format!("{text} not applied. Quit and lose {lost}? [y/N] ")) {
             Ok(said) => said.trim().eq_ignore_ascii_case("y") || said.trim() == "yes",
             Err(Silence::Interrupted) => false,
             Err(Silence::Nobody) => {
@@ -417,14 +429,14 @@ impl<'a> Repl<'a> {
         self.ui.say(&paint(DIM, text));
     }
 
-    /// Notes what was done beside lines, for `:save`.
+    /// Records a command as a comment, for `:save`.
     fn note(&self, what: &str) {
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
         console.note(format!("// {}", what.replace('\n', " ")));
     }
 }
 
-/// Returns the file in which is kept what was typed on a service.
+/// Returns the file that keeps the lines typed on a service.
 pub(crate) fn history_of(
     context: &Context<'_>,
     connection: &ServiceConnection,
@@ -432,5 +444,5 @@ pub(crate) fn history_of(
     history::file(context, &connection.service)
 }
 
-/// What runs on the thread of a line.
+/// The work of a line, run on a thread of its own.
 type Work<T> = Box<dyn FnOnce(&crate::host::Session) -> Result<T, Failure> + Send>;

@@ -1,4 +1,5 @@
-//! From what a person typed to what it names: a plan, a task, a checklist item, a date, a priority.
+//! Resolution of typed text to the entity or value that it names: a plan, a task, a checklist item, a
+//! date, a priority. All commands accept the same forms because they share it.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,7 +15,7 @@ use crate::model::{Plan, Priority, Progress, TaskDetails, TaskId};
 pub(crate) fn resolve_plan(session: &Session, name: Option<&str>) -> Result<Plan, Failure> {
     if let Some(name) = name {
         let id = session.find_plan(name)?;
-        return session.plan(&id).map_err(|it| Failure::from(&it));
+        return session.plan(&id).map_err(|error| Failure::from(&error));
     }
     let plans: Vec<Plan> =
         session.plans().and_then(|ids| ids.iter().map(|id| session.plan(id)).collect())?;
@@ -22,16 +23,16 @@ pub(crate) fn resolve_plan(session: &Session, name: Option<&str>) -> Result<Plan
         [plan] => Ok(plan.clone()),
         [] => Err(Failure {
             code: "not_found".into(),
-            message: "there is no plan within reach".into(),
+            message: "there is no plan you can access".into(),
             hint: Some("create one with `planwright plan create TITLE --group GROUP`".into()),
             ..Failure::default()
         }),
         several => {
-            let titles: Vec<_> = several.iter().map(|it| format!("`{}`", it.title)).collect();
+            let titles: Vec<_> = several.iter().map(|plan| format!("`{}`", plan.title)).collect();
             Err(Failure {
                 code: "usage".into(),
-                message: "there are several plans: which one?".into(),
-                hint: Some(format!("add `--plan PLAN`; there is {}", titles.join(", "))),
+                message: "there are several plans; which one?".into(),
+                hint: Some(format!("add `--plan PLAN`; the plans are {}", titles.join(", "))),
                 ..Failure::default()
             })
         }
@@ -46,7 +47,7 @@ pub(crate) fn resolve_task(
 ) -> Result<TaskId, Failure> {
     if let Some(plan) = plan {
         let plan = resolve_plan(session, Some(plan))?;
-        return session.find_task(&plan.id, text).map_err(|it| Failure::from(&it));
+        return session.find_task(&plan.id, text).map_err(|error| Failure::from(&error));
     }
     if looks_like_planner_id(text) {
         match session.task_by_id(text) {
@@ -89,7 +90,7 @@ pub(crate) fn resolve_item(details: &TaskDetails, text: &str) -> Result<String, 
     let found: Vec<&String> = details
         .checklist
         .iter()
-        .filter(|(_, it)| it.title.to_lowercase() == folded)
+        .filter(|(_, item)| item.title.to_lowercase() == folded)
         .map(|(key, _)| key)
         .collect();
     match found.as_slice() {
@@ -98,7 +99,7 @@ pub(crate) fn resolve_item(details: &TaskDetails, text: &str) -> Result<String, 
             what: "checklist item",
             name: text.to_owned(),
             place: None,
-            nearest: similar(text, details.checklist.values().map(|it| it.title.as_str())),
+            nearest: similar(text, details.checklist.values().map(|item| item.title.as_str())),
         })),
         several => Err(Failure::from(Error::Ambiguous {
             what: "checklist item",
@@ -113,7 +114,7 @@ pub(crate) fn parse_date(session: &Session, text: &str) -> Result<Option<Timesta
     let day: Date = match text.trim().to_lowercase().as_str() {
         "none" | "" => return Ok(None),
         "today" => session.today(),
-        "tomorrow" => session.today().tomorrow().map_err(|it| wrong(it.to_string()))?,
+        "tomorrow" => session.today().tomorrow().map_err(|error| wrong(error.to_string()))?,
         text => text.parse().ok().filter(|_| text.len() == 10).ok_or_else(|| Failure {
             hint: Some("a date is 2026-12-24, today, tomorrow or none".into()),
             ..wrong(format!("`{text}` is not a date"))
@@ -121,33 +122,33 @@ pub(crate) fn parse_date(session: &Session, text: &str) -> Result<Option<Timesta
     };
     match moment_of_day(day) {
         Some(moment) => Ok(Some(moment)),
-        None => Err(wrong(format!("{day} cannot be written: too far away"))),
+        None => Err(wrong(format!("{day} is out of range"))),
     }
 }
 
 pub(crate) fn parse_priority(text: &str) -> Result<Priority, Failure> {
     let by_number = || text.parse().ok().and_then(Priority::new);
     Priority::parse(text).or_else(by_number).ok_or_else(|| Failure {
-        hint: Some(format!("it is one of {}, or 0 to 10", Priority::NAMES.join(", "))),
+        hint: Some(format!("a priority is one of {}, or 0 to 10", Priority::NAMES.join(", "))),
         ..wrong(format!("`{text}` is not a priority"))
     })
 }
 
 pub(crate) fn parse_progress(text: &str) -> Result<u8, Failure> {
-    let by_number = || text.trim_end_matches('%').parse().ok().filter(|it| *it <= 100);
+    let by_number = || text.trim_end_matches('%').parse().ok().filter(|percent| *percent <= 100);
     Progress::parse(text).map(Progress::percent).or_else(by_number).ok_or_else(|| Failure {
-        hint: Some(format!("it is one of {}, or 0 to 100", Progress::NAMES.join(", "))),
+        hint: Some(format!("progress is one of {}, or 0 to 100", Progress::NAMES.join(", "))),
         ..wrong(format!("`{text}` is not a progress value"))
     })
 }
 
-/// Returns what something is to be put next to, and on which side.
+/// Returns the neighbour that something is moved next to, and the side.
 pub(crate) fn parse_neighbour(
     before: Option<&String>,
     after: Option<&String>,
 ) -> Option<(String, Side)> {
-    let before = before.map(|it| (it.clone(), Side::Before));
-    before.or_else(|| after.map(|it| (it.clone(), Side::After)))
+    let before = before.map(|name| (name.clone(), Side::Before));
+    before.or_else(|| after.map(|name| (name.clone(), Side::After)))
 }
 
 fn wrong(message: String) -> Failure {

@@ -1,4 +1,5 @@
-//! Printing what commands answer with: lists, cards, reports. `render/` makes the text.
+//! Printing of answers: lists, cards, reports. `render/` makes the text, so that it stays free of
+//! side effects.
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use crate::cli::render::text::{BOLD, DIM, YELLOW, paint, visible, visible_lines}
 use crate::cli::ui::Ui;
 use crate::host::{Report, Status};
 
-/// Shows a list in the format asked for. `empty` is said to a person where there is nothing.
+/// Shows a list in the chosen format. A person sees `empty` if there are no rows.
 pub(crate) fn list(
     ui: &Ui,
     columns: &[Column],
@@ -28,7 +29,7 @@ pub(crate) fn list(
         Format::Json => ui.json_value(&values),
         Format::Plain => {
             for row in rows {
-                ui.answer(&row.iter().map(|it| visible(it)).collect::<Vec<_>>().join("\t"));
+                ui.answer(&row.iter().map(|cell| visible(cell)).collect::<Vec<_>>().join("\t"));
             }
         }
         Format::Human if rows.is_empty() => ui.note(empty),
@@ -39,14 +40,14 @@ pub(crate) fn list(
     }
 }
 
-/// Shows tasks in the format asked for.
+/// Shows tasks in the chosen format.
 pub(crate) fn tasks(ui: &Ui, rows: &[Row], zone: &TimeZone) {
-    // For programs the columns are always the same ones, and a day is a day.
+    // Programs need the same columns every time, and plain dates without a mark.
     let (columns, cells, values) = task_list::table(rows, zone, ui.format == Format::Plain);
     list(ui, &columns, &cells, &values, "No tasks.");
 }
 
-/// Shows an entity in the format asked for.
+/// Shows an entity in the chosen format.
 pub(crate) fn card(ui: &Ui, card: &Card) {
     match ui.format {
         Format::Json => ui.json_value(&card.value),
@@ -84,7 +85,7 @@ pub(crate) fn report(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &Time
     if report.changes.len() > MAX_SHOWN {
         ui.note(&format!("  … and {} more; `--json` shows all", report.changes.len() - MAX_SHOWN));
     }
-    for ruling in report.verdicts.iter().filter(|it| it.change.is_none()) {
+    for ruling in report.verdicts.iter().filter(|ruling| ruling.change.is_none()) {
         ui.note(&verdict_line("", ruling.verdict, &ruling.source, &ruling.reason));
     }
     for warning in &report.warnings {
@@ -97,10 +98,10 @@ pub(crate) fn report(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &Time
     match &report.result {
         Value::Null => {}
         Value::String(text) => ui.script_text(text.trim_end()),
-        // The id of what a command has made is its answer; other data is shown as it is.
+        // A command that creates answers with the id alone, so that a shell can use it.
         Value::Object(map) if map.len() == 1 && map.contains_key("id") => {
-            let made = report.changes.iter().any(|it| it.op == Op::Create);
-            // One that was there by its key is the answer, too.
+            let made = report.changes.iter().any(|change| change.op == Op::Create);
+            // A task that was found by its key is the answer, too.
             let found = report.status == Status::NoChanges && report.skill.ends_with(" create");
             let answers = found || (made && report.status == Status::Applied);
             if let (true, Some(id)) = (answers, map["id"].as_str()) {
@@ -109,7 +110,8 @@ pub(crate) fn report(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &Time
         }
         other => {
             let text = serde_json::to_string_pretty(other).unwrap_or_default();
-            // What does not exist has no id yet, and a marker helps nobody.
+            // Before it is created, an entity has only a provisional id, which is of no use outside
+            // the run.
             if report.status == Status::Applied || !text.contains("⟦new:") {
                 ui.answer(&visible_lines(&text));
             }

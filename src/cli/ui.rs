@@ -1,6 +1,6 @@
-//! The terminal: the only place that prints.
+//! The terminal. Nothing else prints, so that formats and colours are decided in one place.
 //!
-//! stdout carries the answer, stderr everything else. Colour goes away where it is not wanted.
+//! stdout carries the answer, stderr everything else. Colours are removed where they are not wanted.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -19,14 +19,14 @@ use crate::cli::render::bounded::report_text;
 use crate::cli::render::failure;
 use crate::cli::render::text::{json_safe, visible_lines};
 
-/// The way to the terminal.
+/// Access to the terminal.
 #[derive(Debug)]
 pub(crate) struct Ui {
     pub(crate) format: Format,
     color: ColorChoice,
-    /// Whether reports are printed whole.
+    /// True if reports are printed in full.
     full: bool,
-    /// Whether a part of the answer could not be written.
+    /// True if a part of the answer could not be written.
     failed: Cell<bool>,
 }
 
@@ -54,19 +54,19 @@ impl Ui {
         self.format == Format::Json
     }
 
-    /// Tells whether the answer is shown in colour.
+    /// Returns whether the answer is shown in colour.
     pub(crate) fn is_colored(&self) -> bool {
         AutoStream::new(io::stdout(), self.color).current_choice() != ColorChoice::Never
     }
 
-    /// Prints what a script has made: its own lines. On a terminal those after the first are
-    /// marked, so that no text of a board can be taken for a line of ours.
+    /// Prints the output of a script. On a terminal, all lines but the first get a mark, so that no
+    /// text of a board can pass for a line of the program.
     pub(crate) fn script_text(&self, text: &str) {
         self.answer(&marked(text));
     }
 
-    /// Returns what prints the lines of a script from any thread: as they are, or as JSON where
-    /// `json` says so.
+    /// Returns a printer for the lines of a script that works on any thread: as text, or as JSON
+    /// while `json` is true.
     pub(crate) fn printer(&self, json: Arc<AtomicBool>) -> impl Fn(&str) + Send + Sync + 'static {
         let color = self.color;
         move |text| {
@@ -76,17 +76,17 @@ impl Ui {
             } else {
                 marked(text)
             };
-            // Nobody is left to be told.
+            // A closed stdout leaves nobody to tell.
             let _closed = writeln!(out, "{shown}").and_then(|()| out.flush());
         }
     }
 
-    /// Tells whether the answer goes to a person's terminal.
+    /// Returns whether the answer goes to a terminal.
     pub(crate) fn is_terminal() -> bool {
         io::stdout().is_terminal()
     }
 
-    /// Prints a line for whoever looks at stderr, whatever the format.
+    /// Prints a line on stderr, whatever the format.
     pub(crate) fn say(&self, line: &str) {
         self.stderr(line);
     }
@@ -98,8 +98,7 @@ impl Ui {
         self.keep(result);
     }
 
-    /// Prints a document that is the answer: on a terminal so that it does nothing there, elsewhere
-    /// as it is.
+    /// Prints a document that is the answer: unchanged, except on a terminal, which must not obey it.
     pub(crate) fn document(&self, text: &str) {
         let text = text.trim_end_matches('\n');
         if Self::is_terminal() { self.answer(&visible_lines(text)) } else { self.answer(text) }
@@ -110,7 +109,7 @@ impl Ui {
         self.json_text(&serde_json::to_string_pretty(value).unwrap_or_default());
     }
 
-    /// Prints a report as JSON, unless asked for the whole of it no larger than anyone reads.
+    /// Prints a report as JSON, shortened to a readable size unless the full one was asked for.
     pub(crate) fn json_report(&self, report: &impl Serialize) {
         if self.full {
             return self.json_value(report);
@@ -123,14 +122,14 @@ impl Ui {
         self.keep(writeln!(out, "{}", json_safe(text)).and_then(|()| out.flush()));
     }
 
-    /// Remembers that a part of the answer was lost. A reader that has had enough is no error:
-    /// the exit code still tells what came of it.
+    /// Remembers that a part of the answer was lost. A reader that closes the pipe early is no error:
+    /// the exit code still reports the outcome.
     fn keep(&self, result: io::Result<()>) {
         if let Err(error) = result
             && error.kind() != io::ErrorKind::BrokenPipe
             && !self.failed.replace(true)
         {
-            self.stderr(&format!("error: can not write the answer: {error}"));
+            self.stderr(&format!("error: cannot write the answer: {error}"));
         }
     }
 
@@ -193,12 +192,11 @@ fn marked(text: &str) -> String {
     if io::stdout().is_terminal() { text.replace('\n', "\n│ ") } else { text }
 }
 
-/// Prints help, version, or what is wrong with the arguments; the latter as data if `json` was
-/// among them.
+/// Prints help, version or a usage error; the latter as data if `json` is set.
 pub(crate) fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
         let text = error.render().to_string();
-        let paragraph = text.lines().take_while(|it| !it.trim().is_empty()).map(str::trim);
+        let paragraph = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
         let paragraph = paragraph.collect::<Vec<_>>().join(" ");
         let message = paragraph.trim_start_matches("error: ");
         let value = json!({ "error": { "code": "usage", "message": message } });
@@ -221,7 +219,7 @@ pub(crate) fn announce(line: &str) {
     let _closed = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
 }
 
-/// Prints what a server has to say.
+/// Prints a remark of a server on stderr.
 pub(crate) fn remark(line: &str) {
     let _closed = writeln!(io::stderr(), "{line}");
 }

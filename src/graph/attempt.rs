@@ -69,7 +69,7 @@ impl Client {
                 Some(part) => {
                     let body = part.body.as_ref().map_or("", Json::as_str);
                     let asked = part.retry_after.as_deref();
-                    let wait = asked.and_then(|it| parse_retry_after(it, date.as_deref()));
+                    let wait = asked.and_then(|text| parse_retry_after(text, date.as_deref()));
                     let error = Error::Refused(ApiError::read(
                         part.status,
                         part.request_id,

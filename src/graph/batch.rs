@@ -52,7 +52,10 @@ impl Client {
                 Some(Err(failed)) => std::panic::resume_unwind(failed.into_panic()),
             }
         }
-        Ok(results.into_iter().map(|it| it.unwrap_or_else(|| Err(self.no_answer()))).collect())
+        Ok(results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(self.no_answer())))
+            .collect())
     }
 
     async fn read_chunk<T: Decoded>(
@@ -64,10 +67,11 @@ impl Client {
         let mut attempt = 1;
         while !open.is_empty() {
             let (mut again, mut wait) = (Vec::new(), Duration::ZERO);
-            let reads: Vec<&Request> = open.iter().map(|(_, it)| it).collect();
+            let reads: Vec<&Request> = open.iter().map(|(_, request)| request).collect();
             let batch = of_reads(&reads, self.prefers());
             let url = self.url(&batch)?;
-            let answer = self.send_again(&batch, &url, until).await.map_err(|it| it.error)?;
+            let answer =
+                self.send_again(&batch, &url, until).await.map_err(|failed| failed.error)?;
             let date = answer.date;
             let mut parts = self.decode(&batch, answer.body, split)?;
             for (id, (at, request)) in open.into_iter().enumerate() {
@@ -108,10 +112,10 @@ impl Client {
         date: Option<&str>,
     ) -> Result<T, (Error, Option<Duration>)> {
         if (200..300).contains(&part.status) {
-            return self.decode(request, part.body, T::decode).map_err(|it| (it, None));
+            return self.decode(request, part.body, T::decode).map_err(|error| (error, None));
         }
         let body = part.body.as_ref().map_or("", Json::as_str);
-        let wait = part.retry_after.as_deref().and_then(|it| parse_retry_after(it, date));
+        let wait = part.retry_after.as_deref().and_then(|text| parse_retry_after(text, date));
         let error = Error::Refused(ApiError::read(part.status, part.request_id, body.as_bytes()));
         self.heed(&error, wait);
         Err((error, wait))

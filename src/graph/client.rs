@@ -200,8 +200,8 @@ impl Client {
 
     fn note(&self, request: &Request, url: &Url, began: Instant, status: Option<u16>) {
         let mut log = self.counts.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(log) = log.as_mut().filter(|it| it.len() < MAX_LOG) else { return };
-        let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
+        let Some(log) = log.as_mut().filter(|log| log.len() < MAX_LOG) else { return };
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         let (method, path) = (request.method().as_str(), format!("{}{query}", url.path()));
         log.push(Sent { method, path, status, took: began.elapsed() });
     }
@@ -222,7 +222,7 @@ impl Client {
         until: Instant,
     ) -> Result<T, Error> {
         let until = until.min(self.until());
-        let answer = self.send_again(request, url, until).await.map_err(|it| it.error)?;
+        let answer = self.send_again(request, url, until).await.map_err(|failed| failed.error)?;
         self.decode(request, answer.body, T::decode)
     }
 
@@ -246,7 +246,8 @@ impl Client {
                 return Err(Error::EndlessList(MAX_PAGES));
             }
             let until = until.min(self.until());
-            let answer = client.send_again(request, &url, until).await.map_err(|it| it.error)?;
+            let answer =
+                client.send_again(request, &url, until).await.map_err(|failed| failed.error)?;
             let page = self.decode(request, answer.body, Page::<T>::decode)?;
             items.extend(page.items);
             if items.len() > MAX_ITEMS {
@@ -260,7 +261,7 @@ impl Client {
     /// Returns a link that the service gave without its origin, which may change.
     pub(crate) fn relative(&self, link: &str) -> Result<String, Error> {
         let url = self.own(link)?;
-        let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         Ok(format!("{}{query}", url.path()))
     }
 
@@ -361,8 +362,8 @@ impl Client {
                 Err(failed) => failed,
             };
             in_doubt |= error.leaves_doubt() && !request.is_read();
-            let left =
-                until.map_or(Duration::MAX, |it| it.saturating_duration_since(Instant::now()));
+            let left = until
+                .map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
             let failed = Failed { error: &error, repeat, attempt, retry_after, left };
             match next_wait(failed, spread()) {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -377,7 +378,7 @@ impl Client {
     /// Keeps everything back as long as the service asks for, unless that is longer than anyone
     /// would wait.
     pub(crate) fn heed(&self, error: &Error, retry_after: Option<Duration>) {
-        if let Some(wait) = retry_after.filter(|it| *it <= MAX_WAIT)
+        if let Some(wait) = retry_after.filter(|wait| *wait <= MAX_WAIT)
             && error.is_unavailable()
         {
             self.gate.close(wait);
@@ -424,11 +425,11 @@ impl Client {
                 Err(Error::NoAnswer { origin: origin.clone(), seconds })
             }),
         };
-        self.note(request, url, began, carried.as_ref().ok().map(|it| it.status));
+        self.note(request, url, began, carried.as_ref().ok().map(|incoming| incoming.status));
         let incoming = carried.map_err(|error| (error, None))?;
         let status = incoming.status;
         let text = |name: &str| {
-            incoming.headers.get(name).and_then(|it| it.to_str().ok()).map(str::to_owned)
+            incoming.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let (request_id, content_type) = (text("request-id"), text(CONTENT_TYPE.as_str()));
         let date = text(DATE.as_str());
@@ -437,7 +438,7 @@ impl Client {
             *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
         }
         let retry_after =
-            text(RETRY_AFTER.as_str()).and_then(|it| parse_retry_after(&it, date.as_deref()));
+            text(RETRY_AFTER.as_str()).and_then(|text| parse_retry_after(&text, date.as_deref()));
         tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
         let body = incoming.body;
         if !(200..300).contains(&status) {

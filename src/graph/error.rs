@@ -111,7 +111,7 @@ impl Error {
     /// What the request went by is too old (a delta link).
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.refusal().is_some_and(|it| it.status == 410)
+        self.refusal().is_some_and(|refusal| refusal.status == 410)
     }
 
     /// Not signed in.
@@ -124,7 +124,9 @@ impl Error {
     #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::BadToken)
-            || self.refusal().is_some_and(|it| it.is_unauthorized() || it.is_forbidden())
+            || self
+                .refusal()
+                .is_some_and(|refusal| refusal.is_unauthorized() || refusal.is_forbidden())
     }
 
     /// The service is away, in trouble, or throttles past the budget.

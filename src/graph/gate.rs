@@ -17,14 +17,14 @@ impl Gate {
     pub(crate) fn close(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if closed.is_none_or(|it| it < until) {
+        if closed.is_none_or(|known| known < until) {
             *closed = Some(until);
         }
     }
 
     fn closed_until(&self) -> Option<Instant> {
         let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        until.filter(|it| *it > Instant::now())
+        until.filter(|until| *until > Instant::now())
     }
 
     /// Waits until it is open, unless it stays closed until after a moment, if one is given.
@@ -34,7 +34,7 @@ impl Gate {
     pub(crate) async fn pass(&self, before: Option<Instant>) -> Result<(), Duration> {
         // It may be closed for longer while somebody waits.
         while let Some(until) = self.closed_until() {
-            if before.is_some_and(|it| it <= until) {
+            if before.is_some_and(|before| before <= until) {
                 return Err(until.saturating_duration_since(Instant::now()));
             }
             tokio::time::sleep_until(until).await;

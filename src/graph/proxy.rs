@@ -55,11 +55,13 @@ impl Proxy {
         let Some((variable, text)) = VARIABLES.iter().find_map(set) else { return Ok(None) };
         let exceptions = EXCEPTIONS.iter().find_map(set).map(|(_, list)| list).unwrap_or_default();
         let host = base.host();
-        if base.is_loopback() || exceptions.split(',').any(|it| covers(it.trim(), &host)) {
+        if base.is_loopback()
+            || exceptions.split(',').any(|exception| covers(exception.trim(), &host))
+        {
             return Ok(None);
         }
         // Without a scheme, every program takes it for http.
-        let url = Url::parse(&text).ok().filter(|it| it.scheme() == "https" && it.has_host());
+        let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https" && url.has_host());
         url.map(|url| Some(Self(url))).ok_or(BadProxy { variable, host })
     }
 
@@ -74,7 +76,7 @@ impl Proxy {
 fn covers(exception: &str, host: &str) -> bool {
     let name = exception.trim_start_matches("*.").trim_start_matches('.');
     let bare = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    if exception == "*" || bare(name).is_some_and(|it| Some(it) == bare(host)) {
+    if exception == "*" || bare(name).is_some_and(|address| Some(address) == bare(host)) {
         return true;
     }
     let (name, host) = (name.to_ascii_lowercase(), host.to_ascii_lowercase());

@@ -188,7 +188,7 @@ mod tests {
         let lines = log(5);
         assert!(problems(&lines).is_empty());
 
-        let missing: Vec<_> = lines.iter().filter(|it| !it.contains("\"seq\":3,")).collect();
+        let missing: Vec<_> = lines.iter().filter(|line| !line.contains("\"seq\":3,")).collect();
         assert_eq!(problems(missing), [3]);
 
         let mut edited = lines.clone();

@@ -65,7 +65,7 @@ macro_rules! words {
             /// Finds it by its name.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|it| it.name() == text)
+                Self::ALL.iter().copied().find(|word| word.name() == text)
             }
         }
 
@@ -297,8 +297,8 @@ mod tests {
 
     #[test]
     fn words_come_back() {
-        for it in Outcome::ALL {
-            assert_eq!(Outcome::parse(it.name()), Some(*it));
+        for word in Outcome::ALL {
+            assert_eq!(Outcome::parse(word.name()), Some(*word));
         }
         assert_eq!(Outcome::parse("done"), None);
         assert!(!Outcome::Unknown.is_final());

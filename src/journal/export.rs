@@ -115,7 +115,7 @@ mod tests {
     fn no_cell_is_a_formula() {
         let record = json!({ "seq": 1, "agent": "=1+1", "change": { "title": "'@x", "id": "+1" } });
         let cells = cells(&record);
-        let at = |name: &str| &cells[COLUMNS.iter().position(|it| *it == name).unwrap()];
+        let at = |name: &str| &cells[COLUMNS.iter().position(|column| *column == name).unwrap()];
         assert_eq!(at("seq"), "1");
         assert_eq!(at("agent"), "'=1+1");
         assert_eq!(at("title"), "''@x");

@@ -123,13 +123,13 @@ impl Attempt {
     /// Returns what came of it in the end; `None` if nothing was recorded.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
-        self.settled.last().map(|(_, it)| it.outcome)
+        self.settled.last().map(|(_, settled)| settled.outcome)
     }
 
     /// Tells whether it is not known what came of it.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        self.outcome().is_none_or(|it| !it.is_final())
+        self.outcome().is_none_or(|outcome| !outcome.is_final())
     }
 }
 
@@ -137,18 +137,18 @@ impl Trail {
     /// Returns the last attempt at each step, in the order of the steps.
     #[must_use]
     pub fn last_attempts(&self) -> Vec<&Attempt> {
-        let later = |at: usize, it: &Attempt| {
-            self.attempts.iter().skip(at + 1).any(|other| other.intent.step == it.intent.step)
+        let later = |at: usize, attempt: &Attempt| {
+            self.attempts.iter().skip(at + 1).any(|other| other.intent.step == attempt.intent.step)
         };
         let all = self.attempts.iter().enumerate();
-        all.filter(|(at, it)| !later(*at, it)).map(|(_, it)| it).collect()
+        all.filter(|(at, attempt)| !later(*at, attempt)).map(|(_, attempt)| attempt).collect()
     }
 
     /// Tells whether a step, given by its name, is on the board.
     #[must_use]
     pub fn has_written(&self, step: &str) -> bool {
-        let mut of_step = self.attempts.iter().filter(|it| it.intent.step.step == step);
-        of_step.any(|it| it.outcome() == Some(Outcome::Applied))
+        let mut of_step = self.attempts.iter().filter(|attempt| attempt.intent.step.step == step);
+        of_step.any(|attempt| attempt.outcome() == Some(Outcome::Applied))
     }
 
     /// Tells how far the change has come: only the last attempt at each step counts.
@@ -157,7 +157,7 @@ impl Trail {
         let last = self.last_attempts();
         if last.is_empty() {
             Standing::Untouched
-        } else if last.iter().any(|it| it.is_in_doubt()) {
+        } else if last.iter().any(|attempt| attempt.is_in_doubt()) {
             Standing::InDoubt
         } else {
             Standing::Settled
@@ -172,7 +172,7 @@ impl Run {
     /// Tells whether it began to write.
     #[must_use]
     pub fn wrote(&self) -> bool {
-        self.rounds.iter().flat_map(|it| &it.trails).any(|it| !it.attempts.is_empty())
+        self.rounds.iter().flat_map(|round| &round.trails).any(|trail| !trail.attempts.is_empty())
     }
 }
 
@@ -216,7 +216,9 @@ impl Journal {
                     purpose: word(Purpose::parse(&text("purpose")?), &text("purpose")?)?,
                     parent: parent.as_deref().map(run_id).transpose()?,
                     skill: text("skill")?,
-                    status: status.map(|it| word(RunStatus::parse(&it), &it)).transpose()?,
+                    status: status
+                        .map(|status| word(RunStatus::parse(&status), &status))
+                        .transpose()?,
                     is_unfinished: row.get::<_, Option<String>>("status")?.is_none()
                         || row.get("unfinished")?,
                     changes: row.get("changes")?,
@@ -407,8 +409,8 @@ fn whole(on: &Connection, id: &str) -> Result<Run, Fault> {
         let step = &attempt.intent.step;
         let trail = rounds
             .iter_mut()
-            .find(|it| it.number == step.round)
-            .and_then(|it| it.trails.iter_mut().find(|it| it.n == step.n));
+            .find(|round| round.number == step.round)
+            .and_then(|round| round.trails.iter_mut().find(|trail| trail.n == step.n));
         match trail {
             Some(trail) => trail.attempts.push(attempt),
             None => return Err(Fault::Damaged(format!("record {seq} is of no change"))),
@@ -435,7 +437,7 @@ fn round(row: RoundRow) -> Result<Round, Fault> {
         outcome: word(Judgement::parse(&row.outcome), &row.outcome)?,
         rulings: json_of(&row.rulings, "list of rulings")?,
         digest: row.digest,
-        trails: change_set.changes().iter().map(|it| trail(it.n)).collect(),
+        trails: change_set.changes().iter().map(|change| trail(change.n)).collect(),
         change_set,
     })
 }

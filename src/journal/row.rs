@@ -279,7 +279,9 @@ pub(crate) fn summary(change: &Change) -> Value {
     };
     let fields = gone.unwrap_or_else(|| {
         let fields = change.fields().into_iter();
-        Value::Object(fields.map(|(field, it)| (field.name().to_owned(), json!(it))).collect())
+        Value::Object(
+            fields.map(|(field, values)| (field.name().to_owned(), json!(values))).collect(),
+        )
     });
     let mut summary = json!({
         "n": change.n,
@@ -390,7 +392,8 @@ impl IntentRow {
         if let Some(change) = change.as_object_mut() {
             change.shift_remove("fields");
         }
-        let body = self.body.as_deref().map(|it| json_of(it, "body of a request")).transpose()?;
+        let body =
+            self.body.as_deref().map(|text| json_of(text, "body of a request")).transpose()?;
         let event = json!({
             "round": self.round,
             "change": change,
@@ -406,7 +409,8 @@ impl IntentRow {
     }
 
     pub(crate) fn into_intent(self) -> Result<Intent, Fault> {
-        let body = self.body.as_deref().map(|it| json_of(it, "body of a request")).transpose()?;
+        let body =
+            self.body.as_deref().map(|text| json_of(text, "body of a request")).transpose()?;
         let n = usize::try_from(self.n).unwrap_or_default();
         Ok(Intent {
             step: StepId { round: self.round, n, step: self.step },

@@ -43,10 +43,10 @@ impl Store {
     ) -> Result<Self, Error> {
         check_library()?;
         let create = |path: &Path, source| Error::Create { path: path.to_owned(), source };
-        if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             files::make_private(folder).map_err(|source| create(folder, source))?;
         }
-        if path.exists() && fs::metadata(path).is_ok_and(|it| it.permissions().readonly()) {
+        if path.exists() && fs::metadata(path).is_ok_and(|found| found.permissions().readonly()) {
             return Err(Error::ReadOnly { path: path.to_owned() });
         }
         create_database(path).map_err(|source| match source.kind() {
@@ -107,7 +107,7 @@ impl Store {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        self.transact(TransactionBehavior::Deferred, |it| job(it))
+        self.transact(TransactionBehavior::Deferred, |transaction| job(transaction))
     }
 
     /// Runs a job that writes; all of it is on the disk when this returns, or nothing.
@@ -152,7 +152,7 @@ impl Store {
 
 fn is_failed_sync(error: &rusqlite::Error) -> bool {
     // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC
-    matches!(error, rusqlite::Error::SqliteFailure(it, _) if matches!(it.extended_code, 1034 | 1290))
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _) if matches!(failure.extended_code, 1034 | 1290))
 }
 
 fn is_unwritable(error: &rusqlite::Error) -> bool {
@@ -162,7 +162,7 @@ fn is_unwritable(error: &rusqlite::Error) -> bool {
 fn no_log_beside(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    fs::metadata(Path::new(&log)).map_or(true, |it| it.len() == 0)
+    fs::metadata(Path::new(&log)).map_or(true, |found| found.len() == 0)
 }
 
 fn check_library() -> Result<(), Error> {
@@ -202,7 +202,7 @@ fn prepare(
     protect(connection)?;
     // Looked at before anything is written: it may be someone else's.
     let known = format_now(connection, path)?;
-    if fs::metadata(path).is_ok_and(|it| it.len() <= CHECKED_AT_OPEN) {
+    if fs::metadata(path).is_ok_and(|found| found.len() <= CHECKED_AT_OPEN) {
         check_pages(connection)?;
     }
     write_ahead(connection)?;

@@ -51,7 +51,7 @@ fn set() -> ChangeSet {
         Versioned::new(task, ETag::new("W/\"JzEtVGFzay\"".into()))
     };
     let (one, two) = (read("01gzSlKkIUSUl6DF_EilrmQAKDhh"), read("02gzSlKkIUSUl6DF_EilrmQAKDhh"));
-    draft.edit_task(Some(&one), None, &one.value.id, |it| it.task.percent_complete = 50);
+    draft.edit_task(Some(&one), None, &one.value.id, |edit| edit.task.percent_complete = 50);
     draft.delete_task(Some(&two), &two.value.id);
     draft.create_task(|id| Task::new(id, plan.clone(), "New".into()));
     draft.finish(&crate::change::ReadSet::new(), &crate::model::snapshot::Snapshot::default())
@@ -228,7 +228,7 @@ fn runs_are_listed_and_found() {
     assert!(journal.is_claimed("made-3").unwrap());
 
     let all = journal.runs(10, None).unwrap();
-    assert_eq!(all.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [OTHER, RUN]);
+    assert_eq!(all.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [OTHER, RUN]);
     assert_eq!((all[1].changes, all[1].attempts, all[1].status), (3, 1, None));
     assert_eq!(journal.runs(1, Some(&id(OTHER))).unwrap(), all[1..]);
     assert!(matches!(journal.run("0199f3c2"), Err(Error::Ambiguous { count: 2, .. })));
@@ -237,7 +237,7 @@ fn runs_are_listed_and_found() {
         assert!(unknown.is_empty() || matches!(missing, Err(Error::NoRun(_))), "{unknown}");
     }
     let of_run = journal.records(Some(&id(RUN)), 1, 10).unwrap();
-    let kinds: Vec<_> = of_run.iter().map(|it| it["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<_> = of_run.iter().map(|record| record["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["judged", "intent"]);
 }
 

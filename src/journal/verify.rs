@@ -108,7 +108,7 @@ impl Journal {
                 if chain.seq() != seq {
                     found.problem(Some(seq), format!("record {seq} says it is {}", chain.seq()));
                 }
-                if let Some(anchor) = anchor.filter(|it| it.seq == seq) {
+                if let Some(anchor) = anchor.filter(|anchor| anchor.seq == seq) {
                     found.compare(&chain, anchor);
                 }
                 if let Some(link) = link {
@@ -200,7 +200,9 @@ impl ExportCheck {
         } else {
             self.found.records += 1;
             self.found.follow(&mut self.chain, line);
-            if let Some(anchor) = self.anchor.as_ref().filter(|it| it.seq == self.chain.seq()) {
+            if let Some(anchor) =
+                self.anchor.as_ref().filter(|anchor| anchor.seq == self.chain.seq())
+            {
                 self.found.compare(&self.chain, anchor);
             }
         }
@@ -215,8 +217,8 @@ impl ExportCheck {
             let what = "the last line is missing: the end was cut off";
             self.found.problem(Some(last + 1), what);
         }
-        self.found.anchored = self.end.map(|it| it.seq);
-        if let Some(anchor) = self.anchor.filter(|it| it.seq > last) {
+        self.found.anchored = self.end.map(|mark| mark.seq);
+        if let Some(anchor) = self.anchor.filter(|anchor| anchor.seq > last) {
             let what = format!("the export ends at record {last}, before its anchor");
             self.found.problem(Some(anchor.seq), what);
         }
@@ -272,7 +274,7 @@ impl Rows {
         record: &Core,
         found: &mut Verification,
     ) -> Result<(), Fault> {
-        let kind = record.get("kind").and_then(|it| it.as_str()).unwrap_or_default();
+        let kind = record.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default();
         if NoteKind::parse(kind).is_some() {
             return Ok(());
         }

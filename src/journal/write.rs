@@ -176,21 +176,23 @@ impl Adding<'_> {
             return Ok(());
         }
         let row = self.run(run)?;
-        for it in settled {
-            let step = &it.step;
-            let (seq, last) = self.attempt(run, step, it.attempt)?.ok_or_else(|| {
-                Fault::order(run, format!("{step}: attempt {} was not recorded", it.attempt))
+        for result in settled {
+            let step = &result.step;
+            let (seq, last) = self.attempt(run, step, result.attempt)?.ok_or_else(|| {
+                Fault::order(run, format!("{step}: attempt {} was not recorded", result.attempt))
             })?;
-            if let Some(last) = last.filter(|it| it.is_final()) {
-                let what = format!("{step}: attempt {} is {last} already", it.attempt);
+            if let Some(last) = last.filter(|outcome| outcome.is_final()) {
+                let what = format!("{step}: attempt {} is {last} already", result.attempt);
                 return Err(Fault::order(run, what));
             }
             let intent = self.intent(seq)?;
-            if let Some(id) = it.entity_id.as_ref().filter(|_| it.outcome == Outcome::Applied) {
+            if let Some(id) =
+                result.entity_id.as_ref().filter(|_| result.outcome == Outcome::Applied)
+            {
                 // Looked up and claimed in one transaction: nothing is created twice.
                 self.claim(run, &intent, id)?;
             }
-            let new = OutcomeRow::of(seq, at, it);
+            let new = OutcomeRow::of(seq, at, result);
             let change = self.change(run, step)?;
             let seq = self.record(new.core(&row, &intent, &change)?)?;
             new.insert(seq, self.on)?;
@@ -231,7 +233,7 @@ impl Adding<'_> {
             .query_row(params![run.as_str(), round], |row| row.get(0))
             .optional()?;
         match outcome.as_deref().and_then(Judgement::parse) {
-            Some(it) if it.is_clear() => Ok(()),
+            Some(judgement) if judgement.is_clear() => Ok(()),
             Some(other) => Err(Fault::order(run, format!("round {round} is {other}"))),
             None => Err(Fault::order(run, format!("there is no round {round}"))),
         }

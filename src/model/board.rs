@@ -1,7 +1,7 @@
-//! Where tasks stand on the three boards of a plan (planner-api.md 1.12).
+//! The places of tasks on the three boards of a plan (planner-api.md 1.12).
 //!
 //! A task has a place on each board, kept apart from the task under an ETag of its own. The
-//! board that people see first is the one of buckets (trap 9).
+//! board that people see first is the one of buckets (planner-api.md trap 9).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ pub enum Board {
     Bucket,
     /// A column for each state of progress.
     Progress,
-    /// A column for each person, and one for what is assigned to nobody.
+    /// A column for each person, and one for unassigned tasks.
     AssignedTo,
 }
 
@@ -36,7 +36,7 @@ impl Board {
         }
     }
 
-    /// Returns Graph's name of the place that is nobody's in particular.
+    /// Returns Graph's name of the hint that belongs to no person's column.
     #[must_use]
     pub const fn hint_name(self) -> &'static str {
         match self {
@@ -55,15 +55,15 @@ impl fmt::Display for Board {
 /// The place of a task on one board: what Graph calls a task board format.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BoardPlace {
-    /// The hint in its column; on the board of people, in the column of nobody. Empty where the
-    /// service has given none yet.
+    /// The hint in its column; on the board of people, in the column of unassigned tasks. Empty
+    /// where the service has given none yet.
     pub hint: String,
-    /// The hints in the columns of people, on the board of people.
+    /// The hints in the columns of the assignees, on the board of people.
     pub by_user: BTreeMap<UserId, String>,
 }
 
 impl BoardPlace {
-    /// Returns the hint in a column: that of a person, or else the one there is.
+    /// Returns the hint in the column of a person, or in the only other column.
     #[must_use]
     pub fn hint_of(&self, person: Option<&UserId>) -> &str {
         match person {

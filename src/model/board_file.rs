@@ -1,8 +1,8 @@
-//! The board as a file: what a plan is to look like, written and read by people.
+//! The board as a file: the desired state of a plan, written and read by people.
 //!
-//! A field that is present is wanted, one that is absent is left alone, so every field but the
-//! names is an `Option`. What is empty or as Planner would set it is not written. The base at
-//! the end says what the board was when the file was pulled; see [`Marks`].
+//! A field that is present is set, one that is absent is left alone, so every field but the names
+//! is an `Option`. Values that are empty or as Planner would set them are not written. The base at
+//! the end records the state of the board when the file was pulled; see [`Marks`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,25 +25,25 @@ pub use entry::{ItemEntry, LinkEntry};
 /// The version of the format; a reader refuses any newer.
 pub const FORMAT: u32 = 1;
 
-/// The deepest nesting that is read: a file has six levels.
+/// The deepest nesting that is read: a valid file has six levels.
 const MAX_DEPTH: usize = 16;
 /// The most YAML aliases that are followed.
 const MAX_ALIASES: usize = 1_000;
 /// The most values that aliases may stand for, all together.
 const MAX_REPEATED: usize = 100_000;
 
-/// What a plan is to look like.
+/// The desired state of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoardFile {
     /// The version of the format.
     pub format: u32,
-    /// The title of the plan: the name to find it by, or, with an id, the title wanted.
+    /// The title of the plan: it identifies the plan, or, with an id, is the title to set.
     pub plan: String,
     /// The id of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<PlanId>,
-    /// The names of its labels; an empty one takes the name away.
+    /// The names of its labels; an empty one clears the name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[serde(deserialize_with = "entry::labels", serialize_with = "entry::write_labels")]
     pub labels: BTreeMap<Category, String>,
@@ -53,17 +53,17 @@ pub struct BoardFile {
     /// Tasks that are in no bucket.
     #[serde(default, deserialize_with = "entry::or_empty", skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskEntry>,
-    /// What the board was when it was pulled, by the ids of plan, buckets and tasks; plain
-    /// desired state if absent.
+    /// The state of the board when it was pulled, by the ids of plan, buckets and tasks. Without
+    /// it the file is plain desired state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<BTreeMap<String, Marks>>,
 }
 
-/// A bucket and the tasks that are to be in it.
+/// A bucket and the tasks that belong in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BucketEntry {
-    /// The name to find it by, or, with an id, the name wanted.
+    /// The name: it identifies the bucket, or, with an id, is the name to set.
     pub name: String,
     /// Its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,58 +73,58 @@ pub struct BucketEntry {
     pub tasks: Vec<TaskEntry>,
 }
 
-/// A task, and what of it is wanted.
+/// A task, with the fields to set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskEntry {
-    /// The title: the name to find it by, or, with an id or a key, the title wanted.
+    /// The title: it identifies the task, or, with an id or a key, is the title to set.
     pub title: String,
     /// Its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<TaskId>,
-    /// What makes it the same task each time; kept as a reference on it.
+    /// A key that makes it the same task each time; kept as a reference on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// How far it is.
+    /// Its progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "entry::progress", serialize_with = "entry::write_progress")]
     pub progress: Option<Progress>,
-    /// How urgent it is.
+    /// Its priority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "entry::priority", serialize_with = "entry::write_priority")]
     pub priority: Option<Priority>,
-    /// The day it begins, in the configured zone; `Some(None)` for none.
+    /// The date it begins, in the configured zone; `Some(None)` for none.
     #[serde(default, deserialize_with = "entry::day", skip_serializing_if = "Option::is_none")]
     pub start: Option<Option<Date>>,
-    /// The day it is due, in the configured zone; `Some(None)` for none.
+    /// The date it is due, in the configured zone; `Some(None)` for none.
     #[serde(default, deserialize_with = "entry::day", skip_serializing_if = "Option::is_none")]
     pub due: Option<Option<Date>>,
-    /// Who is to work on it, by sign-in name.
+    /// The people to assign, by sign-in name.
     #[serde(default, deserialize_with = "entry::given", skip_serializing_if = "Option::is_none")]
     pub assignees: Option<Vec<String>>,
-    /// Labels to be on it, by name or as `category7`.
+    /// The labels to apply, by name or as `category7`.
     #[serde(default, deserialize_with = "entry::given", skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// Its description; `Some` of an empty text for none.
+    /// Its description; an empty text clears it.
     #[serde(default, deserialize_with = "entry::given", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Lines to be on its checklist, top down.
+    /// The items of its checklist, top down.
     #[serde(default, deserialize_with = "entry::given", skip_serializing_if = "Option::is_none")]
     pub checklist: Option<Vec<ItemEntry>>,
-    /// Links to be on it.
+    /// The links to add.
     #[serde(default, deserialize_with = "entry::given", skip_serializing_if = "Option::is_none")]
     pub references: Option<Vec<LinkEntry>>,
 }
 
-/// Why a text is no board file.
+/// The reason why a text is not a board file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct NotABoard {
-    /// What is wrong with it.
+    /// The fault.
     pub message: String,
-    /// Where: line and column, from 1; `None` if that is not one place.
+    /// The place: line and column, from 1; `None` if the fault has no single place.
     pub at: Option<(usize, usize)>,
-    /// What to do about it.
+    /// The way to mend it.
     pub hint: Option<String>,
 }
 
@@ -148,16 +148,19 @@ impl BoardFile {
     /// Reads a file: YAML, or JSON if it begins with a brace.
     ///
     /// # Errors
-    /// It is neither, of a newer format, has a name or value that is not known, or names one
-    /// thing twice.
+    /// The text is neither, has a newer format, has an unknown name or value, or names one thing
+    /// twice.
     pub fn parse(text: &str) -> Result<Self, NotABoard> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // The version alone comes first: a newer format may hold anything else.
         let version: Version = read(text).map_err(|error| {
             error.hint("a board file begins with `format: 1` and `plan: TITLE`; `planwright pull PLAN` writes one")
         })?;
         if version.format != FORMAT {
-            let message =
-                format!("of format {}; this version reads format {FORMAT}", version.format);
+            let message = format!(
+                "the file has format {}; this version reads format {FORMAT}",
+                version.format
+            );
             return Err(NotABoard::new(message));
         }
         let file: Self = read(text)?;
@@ -165,11 +168,11 @@ impl BoardFile {
         Ok(file)
     }
 
-    /// Writes it as YAML, after a comment that says what it is for.
+    /// Writes it as YAML, after a comment that explains its use.
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let mut board = self.to_json();
-        let base = board.as_object_mut().and_then(|it| it.remove("base"));
+        let base = board.as_object_mut().and_then(|board| board.remove("base"));
         let mut text = yaml::write(HEAD, &board);
         if let Some(base) = base {
             text.push('\n');
@@ -184,13 +187,16 @@ impl BoardFile {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// Returns every task with the bucket it is to be in, in order.
+    /// Returns every task with the bucket it belongs in, in order.
     pub fn all_tasks(&self) -> impl Iterator<Item = (Option<&BucketEntry>, &TaskEntry)> {
-        let inside = self.buckets.iter().flat_map(|it| it.tasks.iter().map(move |t| (Some(it), t)));
-        inside.chain(self.tasks.iter().map(|it| (None, it)))
+        let inside = self
+            .buckets
+            .iter()
+            .flat_map(|bucket| bucket.tasks.iter().map(move |t| (Some(bucket), t)));
+        inside.chain(self.tasks.iter().map(|task| (None, task)))
     }
 
-    /// What names one thing twice, or nothing, can not be meant.
+    /// Refuses a file that names one thing twice, or names nothing: it is ambiguous.
     fn check(&self) -> Result<(), NotABoard> {
         let mut seen = BTreeSet::new();
         let mut once = |what: &str, name: &str| {
@@ -230,7 +236,7 @@ impl BoardFile {
     }
 }
 
-/// A marker of what does not exist yet is an id only inside of a run.
+/// Refuses provisional ids: they mean something only inside one run.
 fn real(id: &str) -> Result<&str, NotABoard> {
     if id.is_ascii() { Ok(id) } else { Err(NotABoard::new(format!("`{id}` is not an id"))) }
 }
@@ -239,25 +245,26 @@ const HEAD: &str = "\
 # A Planner board, pulled by planwright. Edit it, then
 #   planwright diff FILE          shows what would change
 #   planwright run --from FILE    changes it
-# What is not in here stays as it is on the board.
+# Whatever is not in this file stays as it is on the board.
 ";
 
 const BASE: &str = "\
-# What the board was like when it was pulled, in marks. Leave it to planwright.
+# The state of the board when it was pulled, for planwright. Do not edit it.
 ";
 
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, NotABoard> {
     let wrong = |message: String, line: u64, column: u64| {
+        // Both parsers end the message with the place, which is reported by itself.
         let end = message.rfind(" at line ").unwrap_or(message.len());
-        let number = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
-        let at = Some((number(line), number(column.max(1)))).filter(|it| it.0 > 0);
+        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let at = Some((number(line), number(column.max(1)))).filter(|place| place.0 > 0);
         let list = "a list is written `[one, two]`, or with `- ` before each entry";
         let hint = message.contains("expected sequence").then(|| list.to_owned());
         NotABoard { message: message.get(..end).unwrap_or_default().to_owned(), at, hint }
     };
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| {
-            let number = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+            let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
             wrong(error.to_string(), number(error.line()), number(error.column()))
         });
     }
@@ -271,7 +278,7 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, NotABoard> {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let at = error.location().map_or((0, 0), |it| (it.line(), it.column()));
+        let at = error.location().map_or((0, 0), |location| (location.line(), location.column()));
         wrong(error.to_string(), at.0, at.1)
     })
 }

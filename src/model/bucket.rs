@@ -1,4 +1,4 @@
-//! A bucket.
+//! A bucket: a column of a plan.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ use crate::model::id::{BucketId, PlanId};
 pub struct Bucket {
     /// Its id, provisional while the bucket is to be created.
     pub id: BucketId,
-    /// The plan it belongs to, for good.
+    /// The plan it belongs to; buckets never change their plan.
     pub plan: PlanId,
     /// Its name.
     pub name: String,
-    /// Where it stands among its siblings, by ordinal comparison; computed by the service.
+    /// Its place among its siblings, by ordinal comparison; computed by the service.
     pub order_hint: String,
 }

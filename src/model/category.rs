@@ -1,4 +1,4 @@
-//! Label slots.
+//! The label slots of a plan.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Category(u8);
 
 impl Category {
-    /// How many there are.
+    /// The number of slots.
     pub const COUNT: u8 = 25;
 
     /// Returns the `n`th slot, from 1.

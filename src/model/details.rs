@@ -1,4 +1,4 @@
-//! What Planner keeps beside a task and beside a plan, each with an ETag of its own.
+//! The details that Planner keeps beside a task and beside a plan, each under an ETag of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::model::order;
 pub struct TaskDetails {
     /// Plain text; empty when there is none.
     pub description: String,
-    /// Which detail the card shows: `automatic`, `noPreview`, `checklist`, `description` or
+    /// The detail that the card shows: `automatic`, `noPreview`, `checklist`, `description` or
     /// `reference`.
     pub preview_type: String,
     /// The checklist, by item id.
@@ -22,7 +22,7 @@ pub struct TaskDetails {
     pub references: BTreeMap<String, Reference>,
 }
 
-/// Those of a task that has just been made.
+/// The details of a task that has just been created.
 impl Default for TaskDetails {
     fn default() -> Self {
         Self {
@@ -49,23 +49,23 @@ impl TaskDetails {
         items.into_iter().map(|(key, _)| key.clone()).collect()
     }
 
-    /// Returns the keys of the items by names of their own; see [`distinct`].
+    /// Returns the keys of the items by distinct names; see [`distinct`].
     #[must_use]
     pub fn items_by_name(&self) -> BTreeMap<String, String> {
         let keys = self.checklist_order();
         let titles = keys.iter().filter_map(|key| self.checklist.get(key));
-        let names = distinct(titles.map(|it| it.title.as_str()));
+        let names = distinct(titles.map(|item| item.title.as_str()));
         names.into_iter().zip(keys).collect()
     }
 
     /// Adds an item below all others.
     pub fn add_item(&mut self, key: String, title: String) {
-        let lowest = self.checklist.values().map(|it| it.order_hint.as_str()).min();
+        let lowest = self.checklist.values().map(|item| item.order_hint.as_str()).min();
         let order_hint = order::between(None, lowest);
         self.checklist.insert(key, ChecklistItem { title, checked: false, order_hint });
     }
 
-    /// Moves an item next to another, as they are shown; nothing if one is not there.
+    /// Moves an item next to another, in the order shown; does nothing if either is absent.
     pub fn move_item(&mut self, key: &str, next_to: &str, side: order::Side) {
         if !self.checklist.contains_key(key) || !self.checklist.contains_key(next_to) {
             return;
@@ -78,11 +78,11 @@ impl TaskDetails {
         }
         // Hints ascend from what is shown last to what is shown first.
         keys.reverse();
-        let stays = |it: &str| {
-            let hint = self.checklist.get(it).map(|item| item.order_hint.as_str());
-            hint.filter(|hint| it != key && !hint.is_empty() && !order::is_wanted(hint))
+        let stays = |id: &str| {
+            let hint = self.checklist.get(id).map(|item| item.order_hint.as_str());
+            hint.filter(|hint| id != key && !hint.is_empty() && !order::is_wanted(hint))
         };
-        let hints: Vec<Option<&str>> = keys.iter().map(|it| stays(it)).collect();
+        let hints: Vec<Option<&str>> = keys.iter().map(|id| stays(id)).collect();
         for (key, place) in keys.iter().zip(order::describe(&hints)) {
             if let (Some(hint), Some(item)) = (place, self.checklist.get_mut(key)) {
                 item.order_hint = hint;
@@ -91,32 +91,32 @@ impl TaskDetails {
     }
 }
 
-/// Makes a name of each title of a list: the title, with a number where it was there before.
+/// Gives each title of a list a distinct name: the title, with a number if it occurred before.
 #[must_use]
 pub fn distinct<'a>(titles: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut name = |title| {
         let n = seen.entry(title).or_default();
         *n += 1;
-        // No title holds a line end, so that none looks like a name of this making.
+        // No title holds a line end, so no title can equal a name that is made here.
         if *n == 1 { title.to_owned() } else { format!("{title}\n{n}") }
     };
     titles.map(&mut name).collect()
 }
 
-/// One line of a checklist (planner-api.md 1.10).
+/// One item of a checklist (planner-api.md 1.10).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChecklistItem {
-    /// What is to be done.
+    /// The text of the item.
     pub title: String,
-    /// Whether it is done.
+    /// True once it is done.
     pub checked: bool,
     /// Its place, in *descending* ordinal order (planner-api.md 4.6); empty for an item that
     /// does not exist yet.
     pub order_hint: String,
 }
 
-/// One attachment of a task, a link (planner-api.md 1.11).
+/// A link attached to a task (planner-api.md 1.11).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     /// The text shown for it.
@@ -130,6 +130,6 @@ pub struct Reference {
 pub struct PlanDetails {
     /// The names of the labels; a label without a name is absent.
     pub labels: BTreeMap<Category, String>,
-    /// Whom the plan is shared with.
+    /// The people the plan is shared with.
     pub shared_with: BTreeSet<UserId>,
 }

@@ -1,4 +1,4 @@
-//! A plan as a document: everything that a person would want in a copy of it.
+//! A plan as a document: everything that a person expects in a copy of it.
 //!
 //! People are named by sign-in name, labels and buckets by name, so that a document means the
 //! same in another tenant. What only the service knows (ids, tags, who created what) is left out.
@@ -25,7 +25,7 @@ pub struct PlanDocument {
     /// Its buckets in board order.
     #[serde(default)]
     pub buckets: Vec<BucketDocument>,
-    /// Its tasks that are in no bucket.
+    /// The tasks that are in no bucket.
     #[serde(default)]
     pub tasks: Vec<TaskDocument>,
 }
@@ -53,16 +53,16 @@ pub struct TaskDocument {
     /// Its priority, 0 to 10; medium if absent.
     #[serde(default)]
     pub priority: Option<u8>,
-    /// When it begins.
+    /// The moment it begins.
     #[serde(default, rename = "startDateTime")]
     pub start: Option<Timestamp>,
-    /// When it is due.
+    /// The moment it is due.
     #[serde(default, rename = "dueDateTime")]
     pub due: Option<Timestamp>,
-    /// Who works on it, by sign-in name.
+    /// The people who work on it, by sign-in name.
     #[serde(default)]
     pub assignees: Vec<String>,
-    /// Its labels: by name, or `category7` where the name does not tell which.
+    /// Its labels: by name, or `category7` where the name is missing or not unique.
     #[serde(default)]
     pub labels: Vec<String>,
     /// Its description.
@@ -74,18 +74,18 @@ pub struct TaskDocument {
     /// Its links.
     #[serde(default)]
     pub references: Vec<LinkDocument>,
-    /// What makes it the same task each time it is imported.
+    /// A key that makes it the same task each time it is imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 
-/// A line of a checklist.
+/// An item of a checklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemDocument {
-    /// What is to be done.
+    /// The text of the item.
     pub title: String,
-    /// Whether it is done.
+    /// True once it is done.
     #[serde(default, rename = "isChecked")]
     pub checked: bool,
 }
@@ -110,12 +110,15 @@ impl PlanDocument {
         let inside = self
             .buckets
             .iter()
-            .flat_map(|bucket| bucket.tasks.iter().map(|it| (Some(bucket.name.as_str()), it)));
-        inside.chain(self.tasks.iter().map(|it| (None, it)))
+            .flat_map(|bucket| bucket.tasks.iter().map(|task| (Some(bucket.name.as_str()), task)));
+        inside.chain(self.tasks.iter().map(|task| (None, task)))
     }
 
-    /// Returns every task, to be changed.
+    /// Returns every task for modification.
     pub fn all_tasks_mut(&mut self) -> impl Iterator<Item = &mut TaskDocument> {
-        self.buckets.iter_mut().flat_map(|it| it.tasks.iter_mut()).chain(self.tasks.iter_mut())
+        self.buckets
+            .iter_mut()
+            .flat_map(|bucket| bucket.tasks.iter_mut())
+            .chain(self.tasks.iter_mut())
     }
 }

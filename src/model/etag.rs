@@ -1,4 +1,4 @@
-//! Entity tags.
+//! Entity tags: the versions that conditional requests rest on.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ impl ETag {
         &self.0
     }
 
-    /// Tells whether this tag of an object is newer than `other` of the *same* object: the
+    /// Returns whether this tag of an object is newer than `other` of the *same* object, by the
     /// documented ordinal comparison (planner-api.md 3.2).
     #[must_use]
     pub fn is_newer_than(&self, other: &Self) -> bool {
@@ -32,9 +32,9 @@ impl ETag {
 /// A value and the tag it was read with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versioned<T> {
-    /// What was read.
+    /// The value that was read.
     pub value: T,
-    /// Its version then.
+    /// Its version at that time.
     pub etag: ETag,
 }
 

@@ -1,20 +1,20 @@
 //! Identifiers as types of their own.
 //!
 //! An id is opaque text given by the service (planner-api.md 1.2). It goes into URLs, so only
-//! characters that need no escaping are let in. An entity that does not exist yet has a
-//! *provisional* id: a marker that the host replaces by the real one at apply, wherever a
-//! script has put it.
+//! characters that need no escaping are accepted. An entity that does not exist yet has a
+//! *provisional* id, which the host replaces by the real one at apply, wherever a script has put
+//! it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text is no id.
+/// The reason why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a valid {kind} id")]
 pub struct InvalidId {
-    /// What kind of id was wanted, as a word: `plan`, `task` …
+    /// The kind of id expected, as a word: `plan`, `task` …
     pub kind: &'static str,
     /// The offending text, shortened.
     pub text: String,
@@ -28,6 +28,7 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
     let plain = !text.is_empty()
         && text.len() <= MAX_LEN
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        // `.` and `..` would change the path of a URL.
         && text.bytes().any(|b| b != b'.');
     if plain || is_marker(text) {
         Ok(())
@@ -45,7 +46,7 @@ fn is_marker(text: &str) -> bool {
         })
 }
 
-/// Returns the marker of the `n`th entity that the run with this `nonce` creates.
+/// Returns the provisional id of the `n`th entity that the run with this `nonce` creates.
 ///
 /// The nonce makes it unguessable, so that a text from the board is never taken for one.
 fn marker(nonce: &str, n: usize) -> String {
@@ -68,7 +69,7 @@ macro_rules! id_type {
             /// Checks a text and makes it an id.
             ///
             /// # Errors
-            /// The text is empty, over long, or has characters that no id has.
+            /// The text is empty, too long, or has characters that no id has.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
                 check($kind, text)?;
                 Ok(Self(text.to_owned()))
@@ -80,7 +81,7 @@ macro_rules! id_type {
                 Self(marker(nonce, n))
             }
 
-            /// Tells whether the entity does not exist yet.
+            /// Returns whether the entity does not exist yet.
             #[must_use]
             pub fn is_provisional(&self) -> bool {
                 self.0.starts_with(OPEN)
@@ -154,15 +155,14 @@ id_type!(
     "roster"
 );
 
-/// Tells whether a text has the form of an id that Planner gives: 28 characters of its
-/// alphabet (planner-api.md 1.2). A title can have it too, so this only decides what is tried
-/// first.
+/// Returns whether a text has the form of a Planner id: 28 characters of its alphabet
+/// (planner-api.md 1.2). A title can have that form too, so this only decides which is tried first.
 #[must_use]
 pub fn looks_like_planner_id(text: &str) -> bool {
     text.len() == 28 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// Tells whether a text has the form of a GUID, which user and group ids have.
+/// Returns whether a text has the form of a GUID, as user and group ids have.
 #[must_use]
 pub fn looks_like_guid(text: &str) -> bool {
     text.len() == 36

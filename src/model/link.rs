@@ -1,19 +1,19 @@
 //! The keys of references: URLs, encoded so that they can be property names.
 //!
-//! Exactly five characters are encoded, `%` first (planner-api.md 5.4). A key encoded otherwise
-//! is another key to the service, and deleting it deletes nothing.
+//! Exactly five characters are encoded, `%` first (planner-api.md 5.4). A key encoded differently is
+//! another key to the service, and deleting it deletes nothing.
 
 use std::fmt::Write as _;
 
-/// Why a text can not be a reference.
+/// The reason why a text cannot be a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotALink {
-    /// It is no address of the web.
+    /// It is not a web address.
     #[error("`{0}` is not a link: it must begin with http:// or https://")]
     Scheme(String),
-    /// It could be taken for several lines, or for an order to a terminal.
-    #[error("a link and its text are one line, without control characters")]
+    /// It could be taken for several lines, or for a command to a terminal.
+    #[error("a link and its text must be one line, without control characters")]
     Control,
 }
 
@@ -40,11 +40,11 @@ pub fn encode(url: &str) -> Result<String, NotALink> {
     Ok(key)
 }
 
-/// Encodes a URL that is to become a reference, shown as `alias`. What is on a board already may be
-/// otherwise.
+/// Encodes the URL of a new reference, shown as `alias`. References already on a board may break
+/// these rules.
 ///
 /// # Errors
-/// The URL is none, or one of them is more than a line of text.
+/// The URL is not a web address, or one of the two is not a single line of text.
 pub fn encode_new(url: &str, alias: Option<&str>) -> Result<String, NotALink> {
     let is_control = |ch: char| ch.is_control() || matches!(ch, '\u{2028}' | '\u{2029}');
     if [url, alias.unwrap_or_default()].iter().any(|text| text.contains(is_control)) {
@@ -53,10 +53,10 @@ pub fn encode_new(url: &str, alias: Option<&str>) -> Result<String, NotALink> {
     encode(url)
 }
 
-/// Where the keys of tasks live: a name that is never anyone's (RFC 2606).
+/// The address under which the keys of tasks are kept: a name that nobody can own (RFC 2606).
 const KEYS: &str = "https://planwright.invalid/key/";
 
-/// Encodes what identifies a task (design.md 2.2) as the key of a reference.
+/// Encodes the key that identifies a task (design.md 2.2) as the key of a reference.
 #[must_use]
 pub fn of_key(key: &str) -> String {
     let mut url = KEYS.to_owned();
@@ -70,7 +70,7 @@ pub fn of_key(key: &str) -> String {
     encode(&url).unwrap_or_default()
 }
 
-/// Returns what identifies a task, if this is the key of a reference that keeps it.
+/// Returns the key that identifies a task, if this is the key of the reference that keeps it.
 #[must_use]
 pub fn key_of(reference: &str) -> Option<String> {
     let url = decode(reference);
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The examples of planner-api.md 5.4. Trap 19.
+    /// The examples of planner-api.md 5.4 and trap 19.
     #[test]
     fn the_five_characters_are_encoded_and_no_others() {
         for (url, key) in [

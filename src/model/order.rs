@@ -1,9 +1,9 @@
-//! Order hints: where something is wanted among its siblings (planner-api.md section 4).
+//! Order hints: the wanted place of an item among its siblings (planner-api.md 4).
 //!
-//! Only the service makes final hints. A client describes a place by the hints of the
-//! neighbours, and the service replaces the description by a short hint. A description can stand
-//! for a neighbour's hint itself, and sorts like the hint it will become, so several moves can be
-//! described before the service has answered.
+//! Only the service makes final hints. A client describes a place by the hints of the neighbours,
+//! and the service replaces the description by a short hint. A description can itself serve as a
+//! neighbour's hint, and sorts like the hint it will become, so several moves can be described
+//! before the service has answered.
 
 /// Describes the place between two neighbours; an absent one is the end of the list.
 #[must_use]
@@ -11,37 +11,40 @@ pub fn between(previous: Option<&str>, next: Option<&str>) -> String {
     format!("{} {}!", previous.unwrap_or_default(), next.unwrap_or_default())
 }
 
-/// Tells whether a hint describes a wanted place; a final hint never ends so.
+/// Returns whether a hint describes a wanted place; a final hint never ends in `!`.
 #[must_use]
 pub fn is_wanted(hint: &str) -> bool {
     hint.ends_with('!')
 }
 
-/// Returns whether a final hint lies where a description wanted it. What is described by other
-/// descriptions lies at least between the outermost neighbours that stay.
+/// Returns whether a final hint lies where a description placed it. For a description made of
+/// other descriptions, that is between the outermost neighbours that stay.
 #[must_use]
 pub fn lies_in(hint: &str, wanted: &str) -> bool {
+    // Nested descriptions keep the final hints at their ends: before the first space and after the
+    // last one.
     let previous = wanted.split(' ').next().unwrap_or_default();
     let next = wanted.trim_end_matches('!').rsplit(' ').next().unwrap_or_default();
     hint > previous && (next.is_empty() || hint < next)
 }
 
-/// Describes the places of everything that is moved, given all siblings in the order wanted:
-/// the hint of what stays, `None` for what moves. Returns a description for each that has to be
+/// Describes the places of all items that move, given all siblings in the wanted order: the hint of
+/// an item that stays, `None` for one that moves. Returns a description for each that has to be
 /// written.
 ///
-/// Each is made of the nearest hints that stay and what is moved right before it, so they grow
-/// with the number of neighbours that move, however often each was moved. Siblings with one and
-/// the same hint leave no room between them: when something is put there, those after it move
-/// too.
+/// Each is made of the nearest hints that stay and of the item placed right before it, so they grow
+/// with the number of neighbours that move, however often each was moved. Siblings with the same
+/// hint leave no room between them: when an item is put there, those after it move too.
 #[must_use]
 pub fn describe(siblings: &[Option<&str>]) -> Vec<Option<String>> {
     let mut stays = siblings.to_vec();
     let (mut last, mut moving): (Option<&str>, bool) = (None, false);
+    // An item whose hint is not above the last one that stays would sort before an item placed
+    // between them, so it moves as well.
     for hint in &mut stays {
         match *hint {
-            Some(it) if !moving || last.is_none_or(|last| it > last) => {
-                (last, moving) = (Some(it), false);
+            Some(own) if !moving || last.is_none_or(|last| own > last) => {
+                (last, moving) = (Some(own), false);
             }
             _ => (*hint, moving) = (None, true),
         }
@@ -54,7 +57,7 @@ pub fn describe(siblings: &[Option<&str>]) -> Vec<Option<String>> {
             described.push(None);
             continue;
         }
-        let next = stays.iter().skip(at).find_map(|it| *it);
+        let next = stays.iter().skip(at).find_map(|hint| *hint);
         let place = between(previous.as_deref(), next);
         described.push(Some(place.clone()));
         previous = Some(place);
@@ -62,14 +65,13 @@ pub fn describe(siblings: &[Option<&str>]) -> Vec<Option<String>> {
     described
 }
 
-/// Takes something out of a list and puts it next to something else. Nothing if that is not
-/// there, or the same.
+/// Moves an item of a list next to another. Does nothing if the other is absent or the same.
 pub fn put_next_to<T: PartialEq>(list: &mut Vec<T>, item: T, next_to: &T, side: Side) {
     if item == *next_to || !list.contains(next_to) {
         return;
     }
-    list.retain(|it| *it != item);
-    if let Some(at) = list.iter().position(|it| it == next_to) {
+    list.retain(|other| *other != item);
+    if let Some(at) = list.iter().position(|other| other == next_to) {
         list.insert(if side == Side::Before { at } else { at + 1 }, item);
     }
 }
@@ -113,8 +115,8 @@ mod tests {
         let mut many = vec![Some("8585269241124027581")];
         many.resize(201, None);
         let many = places(&many);
-        assert!(many.iter().all(|it| it.len() < 500));
-        assert!(many.windows(2).skip(1).all(|it| it[0] < it[1]));
+        assert!(many.iter().all(|place| place.len() < 500));
+        assert!(many.windows(2).skip(1).all(|pair| pair[0] < pair[1]));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Users and groups of the directory.
+//! The users and groups of the directory.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct User {
 }
 
 impl User {
-    /// Tells whether `text` is this user's id, sign-in name or mail address.
+    /// Returns whether `text` is this user's id, sign-in name or mail address.
     #[must_use]
     pub fn answers_to(&self, text: &str) -> bool {
         self.id.as_str().eq_ignore_ascii_case(text)
@@ -46,6 +46,6 @@ pub struct Group {
     pub name: String,
     /// The mail address.
     pub mail: Option<String>,
-    /// When it was created, where the directory tells.
+    /// The moment of its creation, where the directory gives it.
     pub created_at: Option<Timestamp>,
 }

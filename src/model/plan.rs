@@ -1,4 +1,4 @@
-//! A plan.
+//! A plan, without its details.
 
 use std::collections::BTreeSet;
 
@@ -17,9 +17,9 @@ pub struct Plan {
     pub title: String,
     /// The group that contains it; `None` for other containers (a roster, for one).
     pub group: Option<GroupId>,
-    /// When it was created; the service knows.
+    /// The moment of its creation; set by the service.
     pub created_at: Option<Timestamp>,
-    /// Who created it; `None` for an application.
+    /// The person who created it; `None` for an application.
     pub created_by: Option<UserId>,
     /// The roster that contains it, where one does (beta).
     #[serde(default)]
@@ -27,17 +27,17 @@ pub struct Plan {
     /// People that this run adds to its roster (beta).
     #[serde(default)]
     pub new_members: BTreeSet<UserId>,
-    /// Whether it is put away, and why (beta).
+    /// Its archival state, and the reason for it (beta).
     #[serde(default)]
     pub archival: Archival,
 }
 
-/// Whether a plan is put away: read only, and out of sight (planner-api.md 2.9).
+/// The archival state of a plan: an archived one is read only and out of sight (planner-api.md 2.9).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Archival {
-    /// Whether it is.
+    /// True if it is archived.
     pub is_archived: bool,
-    /// Why it was put away, or taken back.
+    /// The reason given for archiving or unarchiving it.
     pub justification: String,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How far a task is (planner-api.md 7.1).
+/// The progress of a task (planner-api.md 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     /// 0 on the wire.
@@ -54,7 +54,7 @@ impl Progress {
     pub fn parse(name: &str) -> Option<Self> {
         [Self::NotStarted, Self::InProgress, Self::Completed]
             .into_iter()
-            .find(|it| it.name() == name)
+            .find(|progress| progress.name() == name)
     }
 }
 
@@ -64,13 +64,13 @@ impl fmt::Display for Progress {
     }
 }
 
-/// How urgent a task is: 0 (most urgent) to 10 (planner-api.md 7.2).
+/// The priority of a task: 0 (most urgent) to 10 (planner-api.md 7.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct Priority(u8);
 
 impl Priority {
-    /// What a task has when nothing was said: medium.
+    /// The priority of a task that was given none: medium.
     pub const DEFAULT: Self = Self(5);
 
     /// All names, for messages.

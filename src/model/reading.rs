@@ -1,8 +1,8 @@
 //! Texts as people read them: what looks the same is the same.
 //!
-//! A second task of a title is one to whoever reads the board, however it is written: with a
-//! space of no width in it, with letters of another alphabet that look like these, or with an accent
-//! put together from two characters. The tables are those of Unicode, in crates that follow it.
+//! A second task of the same title is a duplicate to whoever reads the board, even if it is spelled
+//! with a zero-width space, with look-alike letters of another alphabet, or with an accent composed
+//! of two characters. The tables are those of Unicode, in crates that follow it.
 
 use icu_casemap::CaseMapper;
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
@@ -10,16 +10,17 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::skeleton;
 
-/// Returns a form of a text that is the same for all texts that people read as the same: without
-/// what cannot be seen, whatever the case, the spaces, and the alphabet of letters that look alike.
-/// It is for comparing, not for showing.
+/// Returns a form that is equal for all texts that people read as the same: without invisible
+/// characters, and regardless of case, spacing and the alphabet of look-alike letters. It is for
+/// comparing, not for showing.
 #[must_use]
 pub fn as_read(text: &str) -> String {
-    // What is invisible goes first, or it would keep a letter and its accent apart; some of it comes
-    // out of the normal form.
+    // Invisible characters go first, or they would keep a letter and its accent apart. They go again
+    // after NFKC, which produces some.
     let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
     let plain: String = visible.nfkc().filter(|letter| is_visible(*letter)).map(capital).collect();
-    // A small letter may look like one that its capital does not: so both are folded.
+    // A small letter may have a look-alike that its capital does not have, so case is folded before
+    // and after look-alikes are replaced.
     let folded = CaseMapper::new().fold_string(&plain);
     let alike: String = skeleton(&folded).collect();
     let folded = CaseMapper::new().fold_string(&alike);
@@ -38,8 +39,8 @@ fn is_visible(letter: char) -> bool {
     letter.is_whitespace() || !(is_ignorable || is_control())
 }
 
-/// Replaces a capital of another alphabet by the Latin one that it looks like: the Cyrillic В is a
-/// B, while its small letter looks like no b.
+/// Replaces a capital of another alphabet by the Latin one that it looks like: the Cyrillic В looks
+/// like a B, but its small letter does not look like a b.
 fn capital(letter: char) -> char {
     if letter.is_ascii() || !letter.is_uppercase() {
         return letter;

@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 /// The schedule that a task of a series holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recurrence {
-    /// On which days it falls.
+    /// The days on which it falls.
     pub pattern: Pattern,
-    /// From when on.
+    /// The start of the series.
     pub start: Timestamp,
-    /// When the next task of the series will be due; the service knows.
+    /// The due date of the next task of the series; set by the service.
     pub next: Option<Timestamp>,
 }
 
-/// On which days a series falls: Graph's `recurrencePattern`. What a type does not use has
-/// Graph's defaults.
+/// The days on which a series falls: Graph's `recurrencePattern`. Fields that a kind does not use
+/// have Graph's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pattern {
-    /// What it counts in.
+    /// The unit in which it counts.
     #[serde(rename = "type")]
     pub kind: PatternKind,
-    /// Every so many of them, from 1.
+    /// The number of units from one task to the next, from 1.
     pub interval: u32,
     /// The month of a yearly one, 1 to 12; else 0.
     pub month: u32,
@@ -33,13 +33,13 @@ pub struct Pattern {
     pub day_of_month: u32,
     /// The days of a weekly one; exactly one of a relative one.
     pub days_of_week: Vec<DayOfWeek>,
-    /// With which day a week begins.
+    /// The day on which a week begins.
     pub first_day_of_week: DayOfWeek,
-    /// Which of these days in the month, of a relative one.
+    /// The position of the day in the month, for a relative one.
     pub index: WeekIndex,
 }
 
-/// What a pattern counts in.
+/// The unit of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PatternKind {
@@ -85,7 +85,7 @@ impl DayOfWeek {
     }
 }
 
-/// Which of several.
+/// The position of a day of the week in a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -98,19 +98,19 @@ pub enum WeekIndex {
 }
 
 impl PatternKind {
-    /// Tells whether it falls on a day of the week in a month.
+    /// Returns whether it falls on a day of the week in a month.
     #[must_use]
     pub const fn is_relative(self) -> bool {
         matches!(self, Self::RelativeMonthly | Self::RelativeYearly)
     }
 
-    /// Tells whether it falls on a day of the month.
+    /// Returns whether it falls on a day of the month.
     #[must_use]
     pub const fn is_absolute(self) -> bool {
         matches!(self, Self::AbsoluteMonthly | Self::AbsoluteYearly)
     }
 
-    /// Tells whether it counts in years.
+    /// Returns whether it counts in years.
     #[must_use]
     pub const fn is_yearly(self) -> bool {
         matches!(self, Self::AbsoluteYearly | Self::RelativeYearly)
@@ -118,7 +118,7 @@ impl PatternKind {
 }
 
 impl Pattern {
-    /// Returns a pattern of a kind that uses nothing yet.
+    /// Returns a pattern of a kind with Graph's defaults in all other fields.
     #[must_use]
     pub const fn of(kind: PatternKind) -> Self {
         Self {
@@ -132,10 +132,10 @@ impl Pattern {
         }
     }
 
-    /// Checks it by the rules of the beta.
+    /// Checks it by the rules of the beta (planner-api.md 1.13).
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The text says which rule it breaks.
     pub fn check(&self) -> Result<(), String> {
         let n_days = self.days_of_week.len();
         if !(1..=99).contains(&self.interval) {
@@ -145,10 +145,13 @@ impl Pattern {
             return Err("a weekly task needs days of the week".to_owned());
         }
         if self.kind == PatternKind::Weekly && n_days > 1 && self.interval > 1 {
-            return Err("several days of the week go with an interval of 1 only".to_owned());
+            return Err("several days of the week need an interval of 1".to_owned());
         }
         if self.kind.is_relative() && n_days != 1 {
-            return Err("such a task falls on exactly one day of the week".to_owned());
+            return Err(
+                "a task that recurs on a day of the week in a month needs exactly one such day"
+                    .to_owned(),
+            );
         }
         if self.kind.is_absolute() && !(1..=31).contains(&self.day_of_month) {
             return Err(format!("a day of a month is 1 to 31, not {}", self.day_of_month));
@@ -160,12 +163,12 @@ impl Pattern {
     }
 }
 
-/// A recurrence as people give it: what they leave out follows from the day it starts.
+/// A recurrence as people state it: omitted parts follow from the day on which it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// `daily`, `weekly`, `monthly` or `yearly`, or Graph's own name of a kind.
     pub kind: String,
-    /// Every so many; 1 if absent.
+    /// The number of units from one task to the next; 1 if absent.
     pub interval: Option<u32>,
     /// Days of the week, by name.
     pub days: Vec<String>,
@@ -173,14 +176,14 @@ pub struct Given {
     pub day_of_month: Option<u32>,
     /// Month.
     pub month: Option<u32>,
-    /// Which of the days of the week in a month: `first` to `fourth`, or `last`.
+    /// The position of the day in the month: `first` to `fourth`, or `last`.
     pub index: Option<String>,
-    /// From when on.
+    /// The start of the series.
     pub start: Timestamp,
 }
 
 impl Given {
-    /// Returns one of which only the start is known.
+    /// Returns one with only the start set.
     #[must_use]
     pub const fn starting(start: Timestamp) -> Self {
         Self {
@@ -194,10 +197,10 @@ impl Given {
         }
     }
 
-    /// Returns the recurrence that is meant.
+    /// Returns the complete recurrence.
     ///
     /// # Errors
-    /// What can not be meant.
+    /// A name is unknown, or the parts contradict each other.
     pub fn recurrence(&self) -> Result<Recurrence, String> {
         let day = self.start.to_zoned(TimeZone::UTC).date();
         let relative = !self.days.is_empty() || self.index.is_some();
@@ -207,7 +210,7 @@ impl Given {
             ("yearly", false) => PatternKind::AbsoluteYearly,
             ("yearly", true) => PatternKind::RelativeYearly,
             (name, _) => named(name).ok_or_else(|| {
-                format!("`{name}` is not how a task recurs: daily, weekly, monthly or yearly")
+                format!("`{name}` is not a recurrence; it is daily, weekly, monthly or yearly")
             })?,
         };
         let mut pattern = Pattern::of(kind);
@@ -254,7 +257,7 @@ mod tests {
             kind: kind.to_owned(),
             ..Given::starting("2026-12-24T10:00:00Z".parse().unwrap())
         };
-        let pattern = |it: Given| it.recurrence().map(|it| it.pattern);
+        let pattern = |given: Given| given.recurrence().map(|recurrence| recurrence.pattern);
         assert_eq!(pattern(given("weekly")).unwrap().days_of_week, [DayOfWeek::Thursday]);
         let monthly = pattern(given("monthly")).unwrap();
         assert_eq!((monthly.kind, monthly.day_of_month), (PatternKind::AbsoluteMonthly, 24));

@@ -1,8 +1,8 @@
 //! A snapshot of the board: each entity that was read, with its tag.
 //!
-//! A run has one that only grows while it drafts, so a script never sees a board change under its
-//! hands. Before it writes, a second one is read and the two are compared; only then may the first
-//! take over what is newer ([`Snapshot::adopt`]). Neither knows what the run wants to write.
+//! A run has one that only grows while it drafts, so a script never sees the board change under its
+//! hands. Before the run writes, a second one is read and the two are compared; only then may the
+//! first adopt newer values ([`Snapshot::adopt`]). Neither knows anything of the run's draft.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,14 +55,14 @@ macro_rules! entity {
             self.$field.entry(id).or_insert(value);
         }
 
-        #[doc = concat!("Puts ", $what, " as it is now in the place of what was read.")]
+        #[doc = concat!("Replaces ", $what, " by a newer state.")]
         pub fn $put(&mut self, id: $id, value: Versioned<$value>) {
             put(&mut self.$field, id, value);
         }
     };
 }
 
-/// A fetched entity never replaces one with a greater tag: a copy of the service may lag behind
+/// Replaces an entity unless the known one has a greater tag: a copy of the service may lag behind
 /// (design.md 2.1).
 fn put<K: Ord, T>(map: &mut BTreeMap<K, Versioned<T>>, id: K, value: Versioned<T>) {
     match map.get(&id) {
@@ -95,8 +95,9 @@ impl Snapshot {
         self.tasks.entry(id).or_insert(value);
     }
 
-    /// Puts a task as it is now in the place of what was read.
+    /// Replaces a task by a newer state.
     pub fn put_task(&mut self, id: TaskId, value: Versioned<Task>) {
+        // A move between plans changes the index of both.
         let before = self.tasks.get(&id).map(|task| task.value.plan.clone());
         let plans: BTreeSet<PlanId> =
             before.into_iter().chain([value.value.plan.clone()]).collect();
@@ -114,7 +115,7 @@ impl Snapshot {
         self.details.get(id)
     }
 
-    /// Returns the details of a task as they are known: read, or empty because the task says so.
+    /// Returns the known details of a task: read, or empty because the task's counts say so.
     #[must_use]
     pub fn known_details(&self, id: &TaskId) -> Option<TaskDetails> {
         match self.details.get(id) {
@@ -126,9 +127,9 @@ impl Snapshot {
         }
     }
 
-    /// Keeps the details of a task unless they were read before. A task that says it has none
-    /// has none, whatever came of it by the time its details were fetched: that is what a decision
-    /// rests on.
+    /// Keeps the details of a task unless they were read before. For a task whose counts say that it
+    /// has none they are kept empty, even if some were added before they were fetched: decisions may
+    /// already rest on the counts.
     pub fn add_details(&mut self, id: TaskId, mut value: Versioned<TaskDetails>) {
         if self.tasks.get(&id).is_some_and(|task| task.value.has_bare_details())
             && value.value != TaskDetails::default()
@@ -139,13 +140,13 @@ impl Snapshot {
         self.details.entry(id).or_insert(value);
     }
 
-    /// Puts the details of a task as they are now in the place of what was read.
+    /// Replaces the details of a task by a newer state.
     pub fn put_details(&mut self, id: TaskId, value: Versioned<TaskDetails>) {
         put(&mut self.details, id, value);
     }
 
-    /// Returns whether it is known of some of it that there is something newer: a task says that it
-    /// has no details, and has some by now.
+    /// Returns whether a part is known to be outdated: a task that said it had no details has some by
+    /// now.
     #[must_use]
     pub const fn has_outdated(&self) -> bool {
         self.has_outdated
@@ -162,18 +163,18 @@ impl Snapshot {
         self.places.entry((task, board)).or_insert(place);
     }
 
-    /// Puts the place of a task as it is now in the place of what was read.
+    /// Replaces the place of a task on a board by a newer state.
     pub fn put_place(&mut self, task: TaskId, board: Board, place: Versioned<BoardPlace>) {
         put(&mut self.places, (task, board), place);
     }
 
-    /// Returns the details that were read of tasks which say that they have none.
+    /// Returns the details that were read of tasks whose counts say that they have none.
     pub fn details_of_bare(&self) -> impl Iterator<Item = (&TaskId, &Versioned<TaskDetails>)> {
-        let is_bare = |id: &TaskId| self.task(id).is_some_and(|it| it.value.has_bare_details());
+        let is_bare = |id: &TaskId| self.task(id).is_some_and(|task| task.value.has_bare_details());
         self.details.iter().filter(move |(id, _)| is_bare(id))
     }
 
-    /// Returns what was read of people and groups, and nothing else.
+    /// Returns a snapshot with the people and groups alone.
     #[must_use]
     pub fn people(&self) -> Self {
         Self {
@@ -186,29 +187,29 @@ impl Snapshot {
         }
     }
 
-    /// Forgets a task that is gone.
+    /// Forgets a deleted task.
     pub fn forget_task(&mut self, id: &TaskId) {
         let plan = self.tasks.remove(id).map(|task| task.value.plan);
         self.details.remove(id);
         self.places.retain(|(task, _), _| task != id);
-        self.plan_tasks.values_mut().for_each(|list| list.retain(|it| it != id));
-        self.assigned.values_mut().for_each(|list| list.retain(|it| it != id));
+        self.plan_tasks.values_mut().for_each(|list| list.retain(|other| other != id));
+        self.assigned.values_mut().for_each(|list| list.retain(|other| other != id));
         if let Some(plan) = plan.filter(|plan| self.titles.contains_key(plan)) {
             self.index(&plan);
         }
     }
 
-    /// Forgets a bucket that is gone.
+    /// Forgets a deleted bucket.
     pub fn forget_bucket(&mut self, id: &BucketId) {
         self.buckets.remove(id);
-        self.plan_buckets.values_mut().for_each(|list| list.retain(|it| it != id));
+        self.plan_buckets.values_mut().for_each(|list| list.retain(|other| other != id));
     }
 
-    /// Forgets a plan that is gone.
+    /// Forgets a deleted plan.
     pub fn forget_plan(&mut self, id: &PlanId) {
         self.plans.remove(id);
         self.plan_details.remove(id);
-        self.all_plans.iter_mut().for_each(|list| list.retain(|it| it != id));
+        self.all_plans.iter_mut().for_each(|list| list.retain(|other| other != id));
     }
 
     // Lists
@@ -261,7 +262,8 @@ impl Snapshot {
     }
 
     fn set_bucket_list(&mut self, plan: PlanId, mut ids: Vec<BucketId>) {
-        let hint = |id: &BucketId| self.buckets.get(id).map(|it| it.value.order_hint.clone());
+        let hint =
+            |id: &BucketId| self.buckets.get(id).map(|bucket| bucket.value.order_hint.clone());
         ids.sort_by_cached_key(|id| (hint(id), id.clone()));
         ids.dedup();
         self.plan_buckets.insert(plan, ids);
@@ -288,7 +290,7 @@ impl Snapshot {
     }
 
     fn in_list_order(&self, mut ids: Vec<TaskId>) -> Vec<TaskId> {
-        let hint = |id: &TaskId| self.tasks.get(id).map(|it| it.value.order_hint.clone());
+        let hint = |id: &TaskId| self.tasks.get(id).map(|task| task.value.order_hint.clone());
         ids.sort_by_cached_key(|id| (hint(id), id.clone()));
         ids.dedup();
         ids
@@ -304,14 +306,14 @@ impl Snapshot {
         self.titles.insert(plan.clone(), index);
     }
 
-    /// Returns the listed tasks of a plan whose title is this one but for upper and lower case.
+    /// Returns the listed tasks of a plan with a title, regardless of case.
     #[must_use]
     pub fn tasks_titled(&self, plan: &PlanId, title: &str) -> &[TaskId] {
         let found = self.titles.get(plan).and_then(|index| index.get(&folded(title)));
         found.map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Returns the tasks assigned to a person as the service lists them, if it was asked.
+    /// Returns the tasks assigned to a person, if they were listed.
     #[must_use]
     pub fn assigned_to(&self, user: &UserId) -> Option<&[TaskId]> {
         self.assigned.get(user).map(Vec::as_slice)
@@ -355,7 +357,7 @@ impl Snapshot {
         self.users.entry(user.id.clone()).or_insert(user);
     }
 
-    /// Keeps a user and the text that the service found it by.
+    /// Keeps a user and the text by which the service found them.
     pub fn add_user_found_by(&mut self, text: &str, user: User) {
         self.user_lookups.insert(text.to_lowercase(), user.id.clone());
         self.add_user(user);
@@ -397,14 +399,14 @@ impl Snapshot {
     }
 }
 
-/// Returns a title as it is looked up.
+/// Returns the form of a title under which it is indexed.
 #[must_use]
 pub fn folded(title: &str) -> String {
     title.to_lowercase()
 }
 
-/// Keeps each entity of a list once, the newer one where the list was read while it changed or a
-/// page came twice.
+/// Keeps each entity of a list once, in its newest state: the list may have changed while its pages
+/// were read, and a page may come twice.
 fn newest<K: Ord, T>(list: Vec<Versioned<T>>, id: impl Fn(&T) -> K) -> Vec<Versioned<T>> {
     let mut newest: BTreeMap<K, Versioned<T>> = BTreeMap::new();
     for entity in list {

@@ -1,4 +1,4 @@
-//! A task.
+//! A task, without its details.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub struct Task {
     pub id: TaskId,
     /// The plan it belongs to.
     pub plan: PlanId,
-    /// Its bucket; `None` shows in no column.
+    /// Its bucket; with `None` it shows in no column.
     pub bucket: Option<BucketId>,
     /// Its title.
     pub title: String,
@@ -25,55 +25,55 @@ pub struct Task {
     pub percent_complete: u8,
     /// From 0 (most urgent) to 10.
     pub priority: Priority,
-    /// When it is to begin.
+    /// The moment it begins.
     pub start: Option<Timestamp>,
-    /// When it is due.
+    /// The moment it is due.
     pub due: Option<Timestamp>,
-    /// When it was created; the service knows.
+    /// The moment of its creation; set by the service.
     pub created_at: Option<Timestamp>,
-    /// Who created it; `None` for an application.
+    /// The person who created it; `None` for an application.
     pub created_by: Option<UserId>,
-    /// When it was completed.
+    /// The moment of its completion.
     pub completed_at: Option<Timestamp>,
-    /// Who completed it.
+    /// The person who completed it.
     pub completed_by: Option<UserId>,
-    /// Who works on it, with the place of each among the assignees (read only).
+    /// The people who work on it, with the place of each among the assignees (read only).
     pub assignments: BTreeMap<UserId, String>,
     /// The labels applied.
     pub categories: BTreeSet<Category>,
     /// The thread in the group's mailbox that holds its comments (planner-api.md 7.7).
     pub conversation_thread: Option<String>,
-    /// Whether its details hold a description; computed by the service.
+    /// True if its details hold a description; computed by the service.
     pub has_description: bool,
     /// Number of checklist items; computed by the service.
     pub checklist_count: u32,
     /// Number of references; computed by the service.
     pub reference_count: u32,
-    /// Whether its card shows a detail that was chosen, in its details; computed by the service.
+    /// True if a detail was chosen for its card to show; computed by the service.
     #[serde(default)]
     pub has_preview: bool,
-    /// Where it stands in the plan's flat list; computed by the service.
+    /// Its place in the plan's flat list; computed by the service.
     pub order_hint: String,
-    /// What only the beta tells; `None` where v1.0 was asked.
+    /// The fields that only the beta has; `None` if it was read through v1.0.
     #[serde(default)]
     pub beta: Option<Box<TaskBeta>>,
 }
 
-/// What only Graph's beta tells of a task (planner-api.md 1.13).
+/// The fields of a task that only Graph's beta has (planner-api.md 1.13).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TaskBeta {
-    /// When it was changed last.
+    /// The moment of the last change.
     pub last_modified_at: Option<Timestamp>,
-    /// Who changed it last; `None` for an application.
+    /// The person who changed it last; `None` for an application.
     pub last_modified_by: Option<UserId>,
-    /// Whether it is put away with its plan.
+    /// True if it is archived with its plan.
     pub is_archived: bool,
     /// The schedule of its series, if it holds one.
     pub recurrence: Option<Recurrence>,
 }
 
 impl Task {
-    /// Returns a task that does not exist yet, with everything else as Planner would set it.
+    /// Returns a task that does not exist yet, with all other fields as Planner would set them.
     #[must_use]
     pub const fn new(id: TaskId, plan: PlanId, title: String) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Task {
         self.beta.as_ref()?.recurrence.as_ref()
     }
 
-    /// Tells whether its details, which were not read, are those of a new task.
+    /// Returns whether its details, as far as its counts show, are those of a new task.
     #[must_use]
     pub const fn has_bare_details(&self) -> bool {
         !self.has_description

@@ -1,6 +1,6 @@
-//! Where time comes from, and how a day becomes a moment.
+//! The source of the time, and the conversion between dates and moments.
 //!
-//! The core never asks for the time itself: whoever needs it takes a [`Clock`], so that tests
+//! The core never asks for the time itself: code that needs it takes a [`Clock`], so that tests can
 //! pin it and a run keeps one moment from beginning to end.
 
 use jiff::civil::Date;
@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A source of the current time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// Returns the current moment, UTC.
+    /// Returns the current moment in UTC.
     fn now(&self) -> Timestamp;
 }
 
-/// Returns the moment that stands for a day in a due or start date: 10:00 UTC, as Planner's
-/// own client writes it, which falls on that day in nearly every zone (planner-api.md 7.3).
+/// Returns the moment that stands for a date in a due or start field: 10:00 UTC, as Planner's own
+/// client writes it, which falls on that date in nearly every zone (planner-api.md 7.3).
 ///
 /// `None` only at the very ends of the calendar.
 #[must_use]
@@ -23,17 +23,17 @@ pub fn moment_of_day(day: Date) -> Option<Timestamp> {
     midnight.checked_add(SignedDuration::from_hours(10)).ok()
 }
 
-/// Returns the day that a start or due date stands for in `zone`: the inverse of [`moment_of_day`].
+/// Returns the date that a due or start field stands for in `zone`: the inverse of [`moment_of_day`].
 ///
-/// A day is written as ten o'clock UTC, so ten o'clock UTC is read as that day everywhere. In zones
-/// at the edge, such as `Pacific/Kiritimati`, it falls on the day before or after.
+/// A date is written as 10:00 UTC, so 10:00 UTC is read as that date everywhere, even in zones at the
+/// edge such as `Pacific/Kiritimati`, where it falls on the day before or after.
 #[must_use]
 pub fn day_of_date(date: Timestamp, zone: &TimeZone) -> Date {
     let day = day_of_moment(date, &TimeZone::UTC);
     if moment_of_day(day) == Some(date) { day } else { day_of_moment(date, zone) }
 }
 
-/// Returns the day that a moment falls on in `zone`.
+/// Returns the date on which a moment falls in `zone`.
 #[must_use]
 pub fn day_of_moment(moment: Timestamp, zone: &TimeZone) -> Date {
     zone.to_datetime(moment).date()

@@ -1,14 +1,14 @@
-//! The limits of Planner (rule R10), checked when an edit is recorded and again when it is judged:
-//! a value that Planner would refuse never enters a draft. Only the values that an edit changes are
-//! checked: those on the board already, Planner has accepted.
+//! The limits of Planner (rule R10), checked when an edit is recorded and again in review, so that a
+//! value that Planner would refuse never enters a draft. Only values that an edit changes are
+//! checked: Planner has accepted those already on the board.
 
 use crate::model::limits::Limits;
 use crate::model::{Task, TaskDetails};
 
-/// Returns what is wrong with a title or name, if it is too long.
+/// Returns an error text for a title or name that is too long.
 #[must_use]
 pub fn title_over(word: &str, before: &str, after: &str, limits: &Limits) -> Option<String> {
-    // Bytes are counted faster, and there are never fewer of them.
+    // Counting bytes is faster, and there are never fewer bytes than characters.
     if after.len() <= limits.title_chars || before == after {
         return None;
     }
@@ -18,7 +18,7 @@ pub fn title_over(word: &str, before: &str, after: &str, limits: &Limits) -> Opt
     })
 }
 
-/// Returns what is too much about a task itself, if anything is.
+/// Returns an error text for a task that itself exceeds a limit.
 #[must_use]
 pub fn task_over(before: &Task, after: &Task, limits: &Limits) -> Option<String> {
     title_over("title", &before.title, &after.title, limits).or_else(|| {
@@ -27,13 +27,13 @@ pub fn task_over(before: &Task, after: &Task, limits: &Limits) -> Option<String>
     })
 }
 
-/// Returns what is wrong with a number of assignees, if it is too large.
+/// Returns an error text for a number of assignees that is too large.
 #[must_use]
 pub fn assignees_over(n: usize, limits: &Limits) -> Option<String> {
     most("assignees", n, limits.assignees)
 }
 
-/// Returns what is too much about the details of a task, if anything is.
+/// Returns an error text for details of a task that exceed a limit.
 #[must_use]
 pub fn details_over(before: &TaskDetails, after: &TaskDetails, limits: &Limits) -> Option<String> {
     let described = before.description != after.description
@@ -52,7 +52,7 @@ pub fn details_over(before: &TaskDetails, after: &TaskDetails, limits: &Limits) 
     items.or(references).or_else(|| {
         let new = after.checklist.iter().filter(|(key, item)| {
             let longer = item.title.len() > limits.checklist_title_chars;
-            longer && before.checklist.get(*key).is_none_or(|it| it.title != item.title)
+            longer && before.checklist.get(*key).is_none_or(|old| old.title != item.title)
         });
         let mut too_long =
             new.filter(|(_, item)| item.title.chars().count() > limits.checklist_title_chars);
@@ -66,7 +66,7 @@ pub fn details_over(before: &TaskDetails, after: &TaskDetails, limits: &Limits) 
     })
 }
 
-/// Returns the bytes of text in a task's details: what an edit of it can grow by.
+/// Returns the number of bytes of text in a task's details, by which an edit of it can grow.
 #[must_use]
 pub fn details_bytes(details: &TaskDetails) -> usize {
     let items = details.checklist.values().map(|item| item.title.len() + 40);

@@ -1,18 +1,19 @@
-//! From a drafted set to one that may be applied.
+//! The way from a drafted set to one that may be applied, as types: a set that was not reviewed
+//! cannot be applied.
 
 use crate::change::ChangeSet;
 use crate::policy::rules::Grants;
 use crate::policy::rules::host_rules;
 use crate::policy::verdict::{Ruling, Verdict};
 
-/// A set with everything that was said of it.
+/// A set with all verdicts on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reviewed {
     set: ChangeSet,
     rulings: Vec<Ruling>,
 }
 
-/// A set that nothing stands against. The only thing that can be applied.
+/// A set that no rule or policy refuses. The only thing that can be applied.
 ///
 /// ```compile_fail
 /// use planwright::{change::ChangeSet, policy::Cleared};
@@ -23,7 +24,7 @@ pub struct Cleared {
     set: ChangeSet,
 }
 
-/// Judges a set by the host rules and joins what the policies said.
+/// Judges a set by the host rules and adds the verdicts of the policies.
 #[must_use]
 pub fn review(set: ChangeSet, grants: &Grants, by_policies: Vec<Ruling>) -> Reviewed {
     let mut rulings = host_rules(&set, grants);
@@ -39,30 +40,30 @@ impl Reviewed {
         &self.set
     }
 
-    /// Returns everything that was said, the worst first.
+    /// Returns all verdicts, the worst first.
     #[must_use]
     pub fn rulings(&self) -> &[Ruling] {
         &self.rulings
     }
 
-    /// Returns the worst verdict of all.
+    /// Returns the worst verdict.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.rulings.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Allow)
+        self.rulings.iter().map(|ruling| ruling.verdict).max().unwrap_or(Verdict::Allow)
     }
 
-    /// Returns the worst verdict that names one change.
+    /// Returns the worst verdict on one change.
     #[must_use]
     pub fn verdict_of(&self, n: usize) -> Verdict {
         self.rulings
             .iter()
-            .filter(|it| it.change == Some(n))
-            .map(|it| it.verdict)
+            .filter(|ruling| ruling.change == Some(n))
+            .map(|ruling| ruling.verdict)
             .max()
             .unwrap_or(Verdict::Allow)
     }
 
-    /// Clears the set for applying, unless something stands against it.
+    /// Clears the set for applying, unless a rule or policy holds or denies it.
     #[must_use]
     pub fn clear(&self) -> Option<Cleared> {
         match self.verdict() {
@@ -79,8 +80,8 @@ impl Cleared {
         &self.set
     }
 
-    /// Puts newer tags and fuller images in, if the changes want the same of the same entities;
-    /// others would have to be judged.
+    /// Replaces the set by one with newer tags and fuller before-images, if its changes write the same
+    /// to the same entities; any other set would have to be reviewed.
     pub fn advance(&mut self, set: ChangeSet) {
         let (old, new) = (self.set.changes(), set.changes());
         if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.wants_same(b)) {

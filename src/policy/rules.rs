@@ -1,6 +1,6 @@
-//! The host rules (design.md 3): in Rust, in every run, for everyone.
+//! The host rules (design.md 3): in Rust, so that they hold in every run and for everyone.
 //!
-//! R2 (dry run) and R3 (`If-Match`) are kept by the types of `host` and `graph`, R6
+//! R2 (dry run) and R3 (`If-Match`) are enforced by the types of `host` and `graph`, R6
 //! (membership) by the session when a plan is drafted, R7 (fail closed) where policies run.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +12,12 @@ use crate::model::{Limits, Plan, PlanId, TaskDetails, as_read};
 use crate::policy::limits::{assignees_over, details_over, title_over};
 use crate::policy::verdict::Ruling;
 
-/// How much one run may write (rule R5).
+/// The caps on the writes of one run (rule R5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Caps {
-    /// Changes at most.
+    /// The most changes.
     pub max_changes: usize,
-    /// Deletions at most.
+    /// The most deletions.
     pub max_deletes: usize,
 }
 
@@ -27,7 +27,7 @@ impl Default for Caps {
     }
 }
 
-/// What a run has written before the set that is judged: limits are of the whole run.
+/// The writes of a run before the set that is judged: caps hold for the whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Earlier {
     /// Changes.
@@ -37,42 +37,42 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Counts a set that was carried out.
+    /// Counts a set that was applied.
     pub fn add(&mut self, set: &ChangeSet) {
-        // What a deletion takes along is deleted too.
+        // The tasks of a deleted bucket or plan are deleted with it.
         let along = set.taken_along();
         self.changes += set.changes().len() + along;
         self.deletes += set.count(Op::Delete) + along;
     }
 }
 
-/// What the configuration grants an agent (rule R4).
+/// The grants of the configuration to an agent (rule R4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentGrants {
     /// Its name.
     pub name: String,
     /// The plans it may see and touch; `None` for all.
     pub plans: Option<BTreeSet<PlanId>>,
-    /// Whether it may apply, or only preview.
+    /// False if it may only preview.
     pub may_apply: bool,
 }
 
-/// What a run is allowed, from flags and configuration.
+/// The grants of a run, from flags and configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
-    /// Whether deletions are granted: `--force`, or by the agent's configuration.
+    /// True if deletions are granted, by `--force` or by the agent's configuration.
     pub force: bool,
-    /// Whether nothing will be applied anyway.
+    /// True in a dry run, in which nothing is applied.
     pub dry_run: bool,
     /// The agent that acts, if any.
     pub agent: Option<AgentGrants>,
-    /// How much one run may write.
+    /// The caps on its writes.
     pub caps: Caps,
-    /// What the run has written in earlier segments.
+    /// The writes of its earlier segments.
     pub earlier: Earlier,
-    /// What Planner itself accepts.
+    /// The limits of Planner itself.
     pub limits: Limits,
-    /// The creations of the run that is taken back: their deletions are not counted (design.md 2.5).
+    /// The entities created by the run that is undone: their deletions are not counted (design.md 2.5).
     pub takes_back: BTreeSet<EntityId>,
 }
 
@@ -108,15 +108,15 @@ fn scope(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
     let Some(agent) = &grants.agent else { return };
     let touched = [Some(change.plan()), change.moves_to()];
     if let Some(plans) = &agent.plans
-        && touched.into_iter().flatten().any(|it| !plans.contains(it))
+        && touched.into_iter().flatten().any(|plan| !plans.contains(plan))
     {
         let reason = format!("agent `{}` has no access to this plan", agent.name);
         rulings.push(Ruling::deny("host R4", Some(change.n), reason));
     }
 }
 
-/// Rule R4: an agent gives none of the plans that the configuration names by title another title, and
-/// makes no other of such a title: what is set for a plan would be shed, or land on another.
+/// Keeps an agent from renaming a plan that the configuration names by title, and from creating
+/// another plan of that title (rule R4): the settings for that plan would be lost, or apply to another.
 #[must_use]
 pub fn keep_titles(
     set: &ChangeSet,
@@ -138,7 +138,7 @@ pub fn keep_titles(
         } else {
             let title = named(&after.title)?;
             format!(
-                "planwright.toml names the plan `{title}`; agent `{agent}` may make no other of that title"
+                "planwright.toml names the plan `{title}`; agent `{agent}` may not create another with that title"
             )
         };
         Some(Ruling::deny("host R4", Some(change.n), reason))
@@ -152,6 +152,7 @@ fn caps(set: &ChangeSet, grants: &Grants, rulings: &mut Vec<Ruling>) {
     all.add(set);
     let is_back =
         |change: &&Change| change.op() == Op::Delete && grants.takes_back.contains(&change.id());
+    // An undo deletes what its run created; that does not count (design.md 2.5).
     all.deletes -= set.changes().iter().filter(is_back).count();
     let Earlier { changes: n_changes, deletes: n_deletes } = all;
     if n_changes > caps.max_changes {
@@ -166,18 +167,18 @@ fn caps(set: &ChangeSet, grants: &Grants, rulings: &mut Vec<Ruling>) {
     }
 }
 
-/// Rule R10: what Planner would refuse is refused before anything is sent. Only fields that
-/// the change sets are looked at: what is on the board already, Planner has accepted.
+/// Refuses before anything is sent what Planner would refuse (rule R10). Only fields that the change
+/// sets are checked: Planner has accepted those already on the board.
 fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
     let sets = change.fields();
     let mut deny = |reason: String| {
         rulings.push(Ruling::deny("host R10", Some(change.n), reason));
     };
     let title = match &change.write {
-        Write::Plan(edit) => edit.after().map(|it| &it.title),
+        Write::Plan(edit) => edit.after().map(|plan| &plan.title),
         Write::PlanDetails { .. } => None,
-        Write::Bucket(edit) => edit.after().map(|it| &it.name),
-        Write::Task(edit) => edit.after().map(|it| &it.task.title),
+        Write::Bucket(edit) => edit.after().map(|bucket| &bucket.name),
+        Write::Task(edit) => edit.after().map(|state| &state.task.title),
     };
     let sets_title = sets.contains_key(&Field::Title)
         || sets.contains_key(&Field::Name)
@@ -206,7 +207,8 @@ fn task_limits(
     let over = assignees_over(after.task.assignments.len(), limits);
     over.filter(|_| sets(Field::Assignments)).into_iter().for_each(&mut *deny);
     if let Some(details) = &after.details {
-        // As if it had had nothing of what it sets before.
+        // `details_over` checks what differs, so fields that this change does not set are made equal
+        // on both sides.
         let mut before = TaskDetails::default();
         if !sets(Field::Description) {
             before.description.clone_from(&details.description);

@@ -1,20 +1,20 @@
-//! What is said of a change.
+//! The verdicts on a change, ordered so that the worst one counts.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A verdict; the worst of all that were given counts.
+/// A verdict; the worst of all given counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Nothing against it.
+    /// It may be applied.
     Allow,
-    /// Goes through, with a remark.
+    /// It may be applied, with a warning.
     Warn,
-    /// A person must approve.
+    /// A person must approve it.
     Hold,
-    /// Does not go through.
+    /// It must not be applied.
     Deny,
 }
 
@@ -40,18 +40,18 @@ impl fmt::Display for Verdict {
 /// One verdict, by one rule, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruling {
-    /// Who says so: `host R1`, or the file name of a policy.
+    /// The rule that ruled: `host R1`, or the file name of a policy.
     pub source: String,
-    /// What is said.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The number of the change meant; `None` for the set as a whole.
+    /// The number of the change ruled on; `None` for the set as a whole.
     pub change: Option<usize>,
-    /// Why.
+    /// The reason given.
     pub reason: String,
-    /// The line of the policy that says so.
+    /// The line of the policy that gave the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<RuleLine>,
-    /// What the policy had looked at by then: `task.percentComplete` with the entity's id.
+    /// The fields that the policy had read by then: `task.percentComplete` with the entity's id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub saw: Vec<Saw>,
 }
@@ -63,11 +63,11 @@ pub struct RuleLine {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// What stands there.
+    /// The source text of the line.
     pub source: String,
 }
 
-/// A field that a policy looked at.
+/// A field that a policy read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saw {
     /// The id of the entity.
@@ -77,7 +77,7 @@ pub struct Saw {
 }
 
 impl Ruling {
-    /// Refuses, in the name of `source`.
+    /// Makes a refusal in the name of `source`.
     #[must_use]
     pub fn deny(source: &str, change: Option<usize>, reason: String) -> Self {
         Self {

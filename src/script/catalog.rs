@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::script::sandbox::engine::{Kind, for_compiling};
+use crate::script::sandbox::engine::for_compiling;
+use crate::script::source::Kind;
 
 /// How a member is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

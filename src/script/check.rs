@@ -78,7 +78,8 @@ pub(crate) fn nesting(ast: &AST) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::sandbox::engine::{Kind, for_compiling};
+    use crate::script::sandbox::engine::for_compiling;
+    use crate::script::source::Kind;
 
     #[test]
     fn a_call_in_place_is_found_wherever_it_stands() {

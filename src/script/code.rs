@@ -4,43 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::host::Failure;
-use crate::script::sandbox::engine::Kind;
-use crate::script::worker::{Worker, give_back, take};
-
-/// A script's text, with all that it may import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Source {
-    /// What it is there for.
-    pub(crate) kind: Kind,
-    /// Its file, as messages name it.
-    pub(crate) file: String,
-    /// Its text.
-    pub(crate) text: String,
-    /// The libraries that it may import, by path.
-    pub(crate) libraries: BTreeMap<String, String>,
-}
-
-/// The facts about a script that compiling it brings out.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Outline {
-    /// The libraries that it imports, directly or not.
-    pub(crate) imports: BTreeSet<String>,
-    /// Its functions.
-    pub(crate) functions: Vec<Function>,
-}
-
-/// A function of a script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Function {
-    /// Its name.
-    pub(crate) name: String,
-    /// The number of its parameters.
-    pub(crate) n_params: usize,
-}
+use crate::script::source::{Function, Kind, Outline, Source};
+use crate::script::worker::pool::{give_back, take};
+use crate::script::worker::process::Worker;
 
 /// A script that compiles.
 #[derive(Debug, Clone)]

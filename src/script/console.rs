@@ -11,56 +11,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::host::{Failure, Session};
-use crate::model::{BucketId, PlanId, TaskId, UserId};
+use crate::model::PlanId;
+use crate::script::console::line::prefix;
+use crate::script::console::order::{Known, LAST, LineOrder, Shown, uses_of_last};
+use crate::script::console::tokens::{Piece, tokens};
 use crate::script::sandbox::budget::Budget;
-use crate::script::sandbox::engine::Kind;
 use crate::script::sandbox::imports::file_of;
-use crate::script::worker::{Worker, take_fresh};
+use crate::script::source::Kind;
+use crate::script::worker::pool::take_fresh;
+use crate::script::worker::process::Worker;
 
 pub mod complete;
 pub(crate) mod line;
+pub mod order;
 pub mod tokens;
-
-use line::{LineOrder, prefix};
-use tokens::{Piece, tokens};
-
-/// What messages call a line.
-const FILE: &str = "line";
-/// The last result.
-const LAST: &str = "_";
-
-/// What a line came to, for whoever shows it: no value of a script in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Shown {
-    /// Nothing.
-    Nothing,
-    /// A task.
-    Task(TaskId),
-    /// Tasks.
-    Tasks(Vec<TaskId>),
-    /// A bucket.
-    Bucket(BucketId),
-    /// Buckets.
-    Buckets(Vec<BucketId>),
-    /// A plan.
-    Plan(PlanId),
-    /// Plans.
-    Plans(Vec<PlanId>),
-    /// A person.
-    User(UserId),
-    /// People.
-    Users(Vec<UserId>),
-    /// A text.
-    Text(String),
-    /// Other data.
-    Data(Value),
-    /// What is no data, in words.
-    Other(String),
-}
 
 /// The libraries that lines can import, and those that they did. Shared with whoever follows the
 /// files.
@@ -107,7 +74,7 @@ pub struct Console {
     libraries: Libraries,
     lines: Vec<Line>,
     /// What there is to complete, by name.
-    kinds: BTreeMap<String, complete::Known>,
+    kinds: BTreeMap<String, Known>,
     functions: BTreeSet<String>,
     /// What the next line is to know: plans by their names, and the last result.
     plans: BTreeMap<String, PlanId>,
@@ -169,7 +136,7 @@ impl Console {
 
     /// Gives a plan a name for the lines to come.
     pub fn bind_plan(&mut self, name: &str, plan: PlanId) {
-        self.kinds.insert(name.to_owned(), complete::Known::plan(plan.clone()));
+        self.kinds.insert(name.to_owned(), Known::plan(plan.clone()));
         self.plans.insert(name.to_owned(), plan);
     }
 
@@ -200,7 +167,7 @@ impl Console {
 
     /// Returns what is known of the variables, by name.
     #[must_use]
-    pub const fn kinds(&self) -> &BTreeMap<String, complete::Known> {
+    pub const fn kinds(&self) -> &BTreeMap<String, Known> {
         &self.kinds
     }
 
@@ -235,8 +202,7 @@ impl Console {
                     failure.hint = Some("the variables of earlier lines are gone".to_owned());
                 }
                 let plans = self.plans.iter();
-                let known =
-                    plans.map(|(name, id)| (name.clone(), complete::Known::plan(id.clone())));
+                let known = plans.map(|(name, id)| (name.clone(), Known::plan(id.clone())));
                 (self.kinds, self.functions) = (known.collect(), BTreeSet::new());
                 return Err(failure);
             }
@@ -311,15 +277,4 @@ fn last_statement(line: &str) -> usize {
         }
     }
     at
-}
-
-/// Where a line names the last result: not where `_` is the rest of a `switch`.
-fn uses_of_last(line: &str) -> Vec<usize> {
-    let tokens = tokens(line);
-    let next = |n: usize| tokens.get(n + 1).map(|it| it.of(line));
-    let is_use = |(n, it): (usize, &tokens::Token)| {
-        let is = it.piece == Piece::Word && it.of(line) == LAST && next(n) != Some("=>");
-        is.then_some(it.start)
-    };
-    tokens.iter().enumerate().filter_map(is_use).collect()
 }

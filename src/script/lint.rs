@@ -6,91 +6,29 @@
 
 mod call;
 mod compare;
-mod kind;
+pub mod finding;
+pub(crate) mod kind;
+pub(crate) mod policy_slips;
+mod tree;
 mod walk;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use rhai::{AST, Position, Scope, Stmt};
-use serde::{Deserialize, Serialize};
-
-use crate::host::Failure;
-use crate::host::report::Place;
-use crate::script::catalog::catalog;
-use crate::script::code::Source;
-use crate::script::policy::wrong_hooks;
-use crate::script::sandbox::compiled::Compiled;
-use crate::script::sandbox::diagnose::locate;
-use crate::script::sandbox::engine::{self, for_compiling};
-use crate::script::worker::{give_back, take};
-use crate::script::workspace::manifest::Manifest;
-
-pub(crate) use kind::Kind;
+use rhai::{Position, Scope};
 use walk::Walk;
 
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// It would fail when it runs.
-    Error,
-    /// It is not what one would write on purpose.
-    Warning,
-}
-
-/// Something about a script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// How much it matters.
-    pub severity: Severity,
-    /// What it is.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
-    /// Where.
-    pub at: Option<Place>,
-}
-
-/// What a script is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// It is run.
-    Skill,
-    /// It judges.
-    Policy,
-    /// It is imported by others.
-    Library,
-    /// It tests.
-    Test,
-}
-
-impl Role {
-    const fn kind(self) -> engine::Kind {
-        match self {
-            Self::Skill | Self::Library => engine::Kind::Skill,
-            Self::Policy => engine::Kind::Policy,
-            Self::Test => engine::Kind::Test,
-        }
-    }
-}
-
-/// A function of a script, a closure too.
-#[derive(Debug)]
-struct Function {
-    name: String,
-    params: Vec<String>,
-    start: Position,
-    end: Position,
-    body: Vec<Stmt>,
-}
-
-/// The parts of a script that are walked.
-#[derive(Debug)]
-pub(crate) struct Script {
-    main: Vec<Stmt>,
-    functions: Vec<Function>,
-}
+use crate::host::Failure;
+use crate::script::lint::finding::{Finding, Role, Severity};
+use crate::script::lint::kind::Kind;
+use crate::script::lint::policy_slips::wrong_hooks;
+use crate::script::lint::tree::Script;
+use crate::script::sandbox::compiled::Compiled;
+use crate::script::sandbox::engine::for_compiling;
+use crate::script::sandbox::location::locate;
+use crate::script::source::Source;
+use crate::script::worker::pool::{give_back, take};
+use crate::script::workspace::manifest::Manifest;
 
 fn failed(failure: Failure) -> Vec<Finding> {
     let Failure { message, hint, at, .. } = failure;
@@ -136,7 +74,7 @@ pub(crate) fn check_here(
         Err(failure) => return failed(failure),
     };
     if role == Role::Policy
-        && let Some(failure) = wrong_hooks(&compiled)
+        && let Some(failure) = wrong_hooks(&compiled.ast, &compiled.file, &compiled.sources)
     {
         return failed(failure);
     }
@@ -159,32 +97,12 @@ pub(crate) fn check_here(
     findings
 }
 
-/// Finds what would let a policy judge nothing: comparisons that never hold or cannot be made.
-pub(crate) fn first_slip(policy: &Compiled) -> Option<Failure> {
-    let script = Script::of(&policy.ast);
-    let mut walk = Walk::new(&script, Role::Policy, None, BTreeMap::new());
-    walk.whole();
-    let first = *walk.slips.iter().min()?;
-    let found = walk
-        .found
-        .into_iter()
-        .find(|finding| finding.0 == first && finding.1 == Severity::Error)?;
-    let (at, _, message, hint) = found;
-    Some(Failure {
-        code: "policy".into(),
-        message,
-        hint,
-        at: locate(&policy.file, at, &policy.sources),
-        ..Failure::default()
-    })
-}
-
 /// Tells what an expression comes to, from what is known of its variables.
 pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, Kind>) -> Kind {
     // It is asked at every key.
     static ENGINE: OnceLock<rhai::Engine> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| {
-        let mut engine = for_compiling(engine::Kind::Skill);
+        let mut engine = for_compiling(crate::script::source::Kind::Skill);
         engine.set_strict_variables(false);
         engine
     });
@@ -230,46 +148,4 @@ fn exports(
         functions
     };
     libraries.iter().map(|(path, text)| (path.clone(), of(text))).collect()
-}
-
-impl Script {
-    pub(crate) fn of(ast: &AST) -> Self {
-        let library = ast.shared_lib();
-        let mut functions: Vec<Function> = ast
-            .iter_functions()
-            .filter_map(|it| library.get_script_fn(it.name, it.params.len()))
-            .map(|it| Function {
-                name: it.name.to_string(),
-                params: it.params.iter().map(ToString::to_string).collect(),
-                start: it.body.start_position(),
-                end: it.body.end_position(),
-                body: Vec::new(),
-            })
-            .collect();
-        // The engine shows the statements of functions, but not whose they are: that is told by
-        // where they stand.
-        let mut main = Vec::new();
-        ast.walk(&mut |path: &[rhai::ASTNode<'_>]| {
-            if let [rhai::ASTNode::Stmt(statement)] = path {
-                let at = statement.position();
-                // A closure without braces has no end.
-                let holds = |it: &&mut Function| it.start == at || (it.start < at && at <= it.end);
-                match functions.iter_mut().filter(holds).max_by_key(|it| it.start) {
-                    Some(function) => function.body.push((*statement).clone()),
-                    None => main.push((*statement).clone()),
-                }
-            }
-            true
-        });
-        Self { main, functions }
-    }
-
-    fn named(&self, name: &str) -> impl Iterator<Item = &Function> {
-        self.functions.iter().filter(move |it| it.name == name)
-    }
-}
-
-/// Tells whether the host or the language has a function of a name.
-fn is_known_function(name: &str) -> bool {
-    catalog().is_of_language(name) || catalog().members().iter().any(|it| it.name == name)
 }

@@ -8,20 +8,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Scope};
+use rhai::{CallFnOptions, Dynamic, EvalAltResult, Scope};
 
 use crate::change::ChangeSet;
 use crate::host::session::remote::Judged;
 use crate::host::{Failure, Judge, KnownPlans, PlanNames, Session, Start, View};
 use crate::model::as_read;
 use crate::policy::Ruling;
-use crate::script::api::{ChangeView, Changes, Run, RunView, Verdicts};
+use crate::script::api::handles::{ChangeView, Changes, RunView};
+use crate::script::api::value::Run;
+use crate::script::api::verdicts::Verdicts;
 use crate::script::code::Code;
+use crate::script::lint::policy_slips::has;
 use crate::script::sandbox::budget::{Budget, Meter};
 use crate::script::sandbox::compiled::Compiled;
-use crate::script::sandbox::diagnose::{did_you_mean, explain, locate};
-use crate::script::sandbox::engine::{Kind, for_running};
-use crate::script::worker::give_back;
+use crate::script::sandbox::diagnose::explain;
+use crate::script::sandbox::engine::for_running;
+use crate::script::source::Kind;
+use crate::script::worker::pool::give_back;
 use crate::script::workspace::Workspace;
 use crate::script::workspace::config::Config;
 
@@ -111,51 +115,6 @@ pub(crate) fn compile(
     Code::compile(Kind::Policy, &format!("policies/{name}.rhai"), text, libraries)
 }
 
-/// The functions of a policy that the host calls.
-const HOOKS: [&str; 2] = ["review", "review_change"];
-
-/// Says what is wrong with the functions that judge, if something is.
-pub(crate) fn wrong_hooks(compiled: &Compiled) -> Option<Failure> {
-    let file = &compiled.file;
-    let functions =
-        || compiled.ast.iter_functions().filter(|function| !function.name.starts_with("anon$"));
-    let refuse = |function: Option<(&str, usize)>, message: String, hint: Option<String>| {
-        let body = function.and_then(|(name, n)| {
-            compiled
-                .ast
-                .shared_lib()
-                .get_script_fn(name, n)
-                .map(|function| function.body.start_position())
-        });
-        let at = body.and_then(|at| locate(file, at, &compiled.sources));
-        Some(Failure { code: "policy".into(), message, hint, at, ..Failure::default() })
-    };
-    if let Some(it) = functions().find(|hook| HOOKS.contains(&hook.name) && hook.params.len() != 2)
-    {
-        let message = format!("{file}: `{}` takes two parameters, the second is `run`", it.name);
-        return refuse(Some((it.name, it.params.len())), message, None);
-    }
-    // A hook whose name is misspelt would judge nothing, and nobody would know.
-    if let Some(it) =
-        functions().find(|other| !HOOKS.contains(&other.name) && other.access.is_public())
-    {
-        let name = it.name;
-        let near = did_you_mean(name, HOOKS);
-        let private = format!("if it helps the others, write `private fn {name}`");
-        let hint = near.map_or_else(|| private.clone(), |near| format!("{near} {private}"));
-        let message = format!(
-            "{file}: `{name}` is none of the functions that are called: those are `review(changes, run)` and `review_change(change, run)`"
-        );
-        return refuse(Some((name, it.params.len())), message, Some(hint));
-    }
-    if !HOOKS.iter().any(|name| has(&compiled.ast, name, 2)) {
-        let message =
-            format!("{file} has neither `review(changes, run)` nor `review_change(change, run)`");
-        return refuse(None, message, None);
-    }
-    None
-}
-
 /// Says why a policy of a workspace can not be used, if it can not.
 #[must_use]
 pub fn problem(name: &str, workspace: &Workspace) -> Option<Failure> {
@@ -166,10 +125,6 @@ pub fn problem(name: &str, workspace: &Workspace) -> Option<Failure> {
 /// Where a policy went wrong, for whoever looks after it.
 fn line_of(failure: &Failure) -> String {
     failure.at.as_ref().map(|at| format!(" ({}:{})", at.file, at.line)).unwrap_or_default()
-}
-
-fn has(ast: &AST, name: &str, n_params: usize) -> bool {
-    ast.iter_functions().any(|it| it.name == name && it.params.len() == n_params)
 }
 
 impl Judge for Policies {

@@ -561,7 +561,7 @@ fn said(error: &WorkspaceError) -> String {
         WorkspaceError::Unreadable { source, .. } => format!("can not be read: {source}"),
         WorkspaceError::NotAFile(_) => "not a regular file".to_owned(),
         WorkspaceError::TooLarge(_) => {
-            format!("larger than {} bytes", crate::script::sandbox::engine::MAX_SOURCE)
+            format!("larger than {} bytes", crate::script::source::MAX_SOURCE)
         }
         WorkspaceError::NotText(_) => "not UTF-8 text".to_owned(),
         WorkspaceError::Escapes(_) => "leads out of the workspace".to_owned(),

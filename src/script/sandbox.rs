@@ -7,4 +7,5 @@ pub mod coverage;
 pub mod diagnose;
 pub mod engine;
 pub mod imports;
+pub(super) mod location;
 pub(super) mod memory;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::host::{Failure, Program, Session, on_large_stack};
-use crate::script::code::{Code, Source};
+use crate::script::code::Code;
 use crate::script::sandbox::budget::Budget;
 use crate::script::sandbox::compiled::{Compiled, run};
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::sandbox::engine::Kind;
-use crate::script::worker::give_back;
+use crate::script::source::Kind;
+use crate::script::source::Source;
+use crate::script::worker::pool::give_back;
 use crate::script::workspace::manifest::Manifest;
 
 /// A skill, ready to run.

@@ -9,19 +9,12 @@
 
 mod confine;
 mod frame;
-mod pool;
-mod process;
+pub(crate) mod pool;
+pub(crate) mod process;
+mod remote_stage;
 mod serve;
 mod stage;
 
 pub use confine::{Wall, Walls};
-pub(crate) use pool::{give_back, take, take_fresh};
 pub use pool::{prestart, require_walls, set_program, walls};
-pub(crate) use process::Worker;
 pub use serve::serve;
-
-/// The command that starts the other end; not for people.
-pub const COMMAND: &str = "worker";
-
-/// The exit code of a process that has met its limit of memory.
-pub(crate) const OUT_OF_MEMORY: i32 = 86;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::script::sandbox::engine::MAX_SOURCE;
+use crate::script::source::MAX_SOURCE;
 use crate::script::workspace::config::Config;
 use crate::script::workspace::scan::{read_text, walk};
 

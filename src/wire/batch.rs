@@ -43,17 +43,17 @@ pub fn of_writes(requests: &[&Request], order: Order) -> Request {
     let list: Vec<Value> = requests
         .iter()
         .enumerate()
-        .map(|(at, it)| {
+        .map(|(at, request)| {
             let mut headers = Map::new();
-            if let Some(tag) = it.if_match() {
+            if let Some(tag) = request.if_match() {
                 headers.insert("If-Match".to_owned(), json!(tag.as_str()));
             }
-            if it.method() == Method::Patch {
+            if request.method() == Method::Patch {
                 headers.insert("Prefer".to_owned(), json!("return=representation"));
             }
-            let (id, method) = (at.to_string(), it.method().as_str());
-            let mut part = json!({ "id": id, "method": method, "url": it.path() });
-            if let Some(body) = it.body() {
+            let (id, method) = (at.to_string(), request.method().as_str());
+            let mut part = json!({ "id": id, "method": method, "url": request.path() });
+            if let Some(body) = request.body() {
                 headers.insert("Content-Type".to_owned(), json!("application/json"));
                 part["body"] = body.clone();
             }
@@ -78,7 +78,7 @@ pub fn of_reads(requests: &[&Request], prefer: Option<&str>) -> Request {
         }
         part
     };
-    let reads = requests.iter().enumerate().filter(|(_, it)| it.method() == Method::Get);
+    let reads = requests.iter().enumerate().filter(|(_, request)| request.method() == Method::Get);
     let list: Vec<Value> = reads.map(part).collect();
     Request::batch_of_reads(json!({ "requests": list }))
 }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn reads_are_joined_by_their_paths() {
-        let ids = ["a", "b"].map(|it| TaskId::parse(it).unwrap());
+        let ids = ["a", "b"].map(|id| TaskId::parse(id).unwrap());
         let reads = ids.each_ref().map(request::task_details);
         let batch = of_reads(&[&reads[0], &reads[1]], None);
         assert_eq!((batch.method(), batch.path()), (Method::Post, "/$batch"));

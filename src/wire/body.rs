@@ -59,9 +59,9 @@ fn changed_properties(before: &Task, after: &Task) -> Map<String, Value> {
         before.conversation_thread != after.conversation_thread,
         json!(after.conversation_thread),
     );
-    let schedule = after.recurrence().map(|it| {
-        let start = it.start;
-        json!({ "pattern": it.pattern, "patternStartDateTime": start })
+    let schedule = after.recurrence().map(|recurrence| {
+        let start = recurrence.start;
+        json!({ "pattern": recurrence.pattern, "patternStartDateTime": start })
     });
     let differs = before.recurrence() != after.recurrence();
     set("recurrence", differs, json!({ "schedule": schedule }));
@@ -112,8 +112,8 @@ pub fn bucket_patch(before: &Bucket, after: &Bucket) -> Option<Value> {
 pub fn plan_details_patch(before: &PlanDetails, after: &PlanDetails) -> Option<Value> {
     let mut body = Map::new();
     let names: Map<String, Value> = Category::all()
-        .filter(|it| before.labels.get(it) != after.labels.get(it))
-        .map(|it| (it.to_string(), json!(after.labels.get(&it))))
+        .filter(|label| before.labels.get(label) != after.labels.get(label))
+        .map(|label| (label.to_string(), json!(after.labels.get(&label))))
         .collect();
     if !names.is_empty() {
         body.insert("categoryDescriptions".into(), Value::Object(names));
@@ -190,13 +190,13 @@ fn changed_entries<T: PartialEq>(
 
 fn checklist_item(before: Option<&ChecklistItem>, after: &ChecklistItem) -> Value {
     let mut members = Vec::new();
-    if before.is_none_or(|it| it.title != after.title) {
+    if before.is_none_or(|old| old.title != after.title) {
         members.push(("title", json!(after.title)));
     }
-    if before.is_none_or(|it| it.checked != after.checked) {
+    if before.is_none_or(|old| old.checked != after.checked) {
         members.push(("isChecked", json!(after.checked)));
     }
-    let moved = before.is_none_or(|it| it.order_hint != after.order_hint);
+    let moved = before.is_none_or(|old| old.order_hint != after.order_hint);
     if moved && is_wanted(&after.order_hint) {
         members.push(("orderHint", json!(after.order_hint)));
     }
@@ -205,10 +205,10 @@ fn checklist_item(before: Option<&ChecklistItem>, after: &ChecklistItem) -> Valu
 
 fn reference(before: Option<&Reference>, after: &Reference) -> Value {
     let mut members = Vec::new();
-    if before.is_none_or(|it| it.alias != after.alias) {
+    if before.is_none_or(|old| old.alias != after.alias) {
         members.push(("alias", json!(after.alias)));
     }
-    if after.kind.is_some() && before.is_none_or(|it| it.kind != after.kind) {
+    if after.kind.is_some() && before.is_none_or(|old| old.kind != after.kind) {
         members.push(("type", json!(after.kind)));
     }
     typed("plannerExternalReference", members)

@@ -103,7 +103,8 @@ mod tests {
             ]
         });
         let page = DeltaPage::decode(&page.to_string()).unwrap();
-        let seen: Vec<_> = page.items.iter().map(|it| (it.kind.as_str(), it.change)).collect();
+        let seen: Vec<_> =
+            page.items.iter().map(|item| (item.kind.as_str(), item.change)).collect();
         let expected = [
             ("plannerTask", DeltaChange::Updated),
             ("plannerTask", DeltaChange::Deleted),

@@ -67,7 +67,7 @@ fn user_of(set: Option<IdentitySet>) -> Option<UserId> {
 }
 
 fn tag(text: Option<String>) -> Result<ETag, DecodeError> {
-    text.filter(|it| !it.is_empty()).map(ETag::new).ok_or(DecodeError::NoETag)
+    text.filter(|tag| !tag.is_empty()).map(ETag::new).ok_or(DecodeError::NoETag)
 }
 
 #[derive(Deserialize)]
@@ -110,7 +110,7 @@ impl Decoded for Versioned<Plan> {
             Some(_) => (None, None),
             None => (json.owner, None),
         };
-        let justification = json.archival_info.and_then(|it| it.justification);
+        let justification = json.archival_info.and_then(|archival| archival.justification);
         let plan = Plan {
             id: PlanId::parse(&json.id)?,
             title: json.title,
@@ -151,7 +151,7 @@ impl Decoded for Versioned<PlanDetails> {
             .0
             .into_iter()
             .filter_map(|(key, name)| {
-                Some((Category::parse(&key)?, text(name).filter(|it| !it.is_empty())?))
+                Some((Category::parse(&key)?, text(name).filter(|name| !name.is_empty())?))
             })
             .collect();
         let shared_with = json
@@ -292,7 +292,7 @@ impl Decoded for Versioned<Task> {
         for (id, assignment) in json.assignments.unwrap_or_default().0 {
             if assignment.get() != "null" {
                 let hint = serde_json::from_str::<AssignmentJson>(assignment.get()).ok();
-                let hint = hint.and_then(|it| it.order_hint).unwrap_or_default();
+                let hint = hint.and_then(|assignment| assignment.order_hint).unwrap_or_default();
                 assignments.insert(UserId::parse(&id)?, hint);
             }
         }
@@ -315,7 +315,7 @@ impl Decoded for Versioned<Task> {
             has_description: json.has_description.unwrap_or(false),
             checklist_count: json.checklist_item_count.unwrap_or(0),
             reference_count: json.reference_count.unwrap_or(0),
-            has_preview: json.preview_type.is_some_and(|it| it != TaskDetails::AUTOMATIC),
+            has_preview: json.preview_type.is_some_and(|preview| preview != TaskDetails::AUTOMATIC),
             order_hint: json.order_hint.unwrap_or_default(),
             beta,
         };
@@ -431,7 +431,7 @@ impl Decoded for Tag {
             #[serde(rename = "@odata.etag")]
             etag: Option<String>,
         }
-        let tag = serde_json::from_str::<TagJson>(json).ok().and_then(|it| it.etag);
+        let tag = serde_json::from_str::<TagJson>(json).ok().and_then(|json| json.etag);
         Ok(Self(tag.map(ETag::new)))
     }
 }
@@ -510,7 +510,8 @@ impl Decoded for Group {
     fn decode(json: &str) -> Result<Self, DecodeError> {
         let json: GroupJson = serde_json::from_str(json)?;
         let is_group = json.kind.is_none_or(|kind| kind == "#microsoft.graph.group");
-        let unified = json.group_types.is_none_or(|types| types.iter().any(|it| it == "Unified"));
+        let unified =
+            json.group_types.is_none_or(|types| types.iter().any(|kind| kind == "Unified"));
         if !is_group || !unified {
             return Err(DecodeError::OtherKind);
         }

@@ -56,12 +56,12 @@ impl ApiError {
     pub fn read(status: u16, request_id: Option<String>, body: &[u8]) -> Self {
         let body = if body.len() > MAX_BODY { &[] } else { body };
         let answer = serde_json::from_slice::<AnswerJson<'_>>(body);
-        let error = answer.map(|it| it.error).unwrap_or_default();
+        let error = answer.map(|answer| answer.error).unwrap_or_default();
         let start = |part: Option<&RawValue>, length| {
             part.and_then(text).unwrap_or_default().chars().take(length).collect()
         };
         let inner = error.inner.or(error.inner_too);
-        let inner = inner.and_then(|it| serde_json::from_str::<InnerJson>(it.get()).ok());
+        let inner = inner.and_then(|inner| serde_json::from_str::<InnerJson>(inner.get()).ok());
         Self {
             status,
             code: start(error.code, 100),

@@ -183,12 +183,13 @@ mod tests {
     #[test]
     fn a_map_or_list_is_cut_off_while_it_is_read() {
         let list = |n| format!("[{}]", vec!["0"; n].join(","));
-        let items = |n| serde_json::from_str::<Items<'_, 3>>(&list(n)).map(|it| it.0.len()).ok();
+        let items =
+            |n| serde_json::from_str::<Items<'_, 3>>(&list(n)).map(|items| items.0.len()).ok();
         assert_eq!((items(3), items(4)), (Some(3), None));
         let map = |n| {
             let members: Vec<_> = (0..n).map(|n| format!("\"{n}\":null")).collect();
             let text = format!("{{{}}}", members.join(","));
-            serde_json::from_str::<Members<'_>>(&text).map(|it| it.0.len()).ok()
+            serde_json::from_str::<Members<'_>>(&text).map(|members| members.0.len()).ok()
         };
         assert_eq!((map(MAX_MEMBERS), map(MAX_MEMBERS + 1)), (Some(MAX_MEMBERS), None));
     }

@@ -93,7 +93,7 @@ fn a_task_recurs_until_it_is_stopped() {
     place.run(&["undo", "last"]).code(1).says(&["--beta"]);
     place.run(&["--beta", "undo", "last"]).code(0).says(&["absoluteMonthly", "→ none"]);
     for (line, says) in [
-        ("t.recurrence = #{ type: \"hourly\" };", "`hourly` is not how a task recurs"),
+        ("t.recurrence = #{ type: \"hourly\" };", "`hourly` is not a recurrence"),
         ("t.recurrence = #{ type: \"daily\", every: 2 };", "does not know `every`"),
         (
             "t.recurrence = #{ type: \"weekly\", days_of_week: \"someday\" };",

@@ -49,7 +49,7 @@ fn day_in(task: &str, field: &str) -> Date {
 }
 
 fn without_base(yaml: &str) -> String {
-    yaml.split("\n# What the board was like").next().unwrap().to_owned()
+    yaml.split("\n# The state of the board").next().unwrap().to_owned()
 }
 
 const RUN: [&str; 3] = ["run", "--from", "board.yaml"];
@@ -242,8 +242,8 @@ fn a_bucket_goes_with_prune_once_nothing_is_left_in_it() {
     place.run(&["pull", PLAN, "--to", "board.yaml"]).code(0);
     let yaml = text(&place);
     let (before, rest) = yaml.split_once("\n  - name: Old\n").unwrap();
-    let (section, base) = rest.split_once("\n# What the board was like").unwrap();
-    let without = format!("{before}\n# What the board was like{base}");
+    let (section, base) = rest.split_once("\n# The state of the board").unwrap();
+    let without = format!("{before}\n# The state of the board{base}");
     place.file("board.yaml", &without);
     let prune = ["run", "--from", "board.yaml", "--prune", "--force"];
     let gone = ["delete task", "delete bucket"];
@@ -322,7 +322,7 @@ fn what_can_not_be_meant_is_refused_before_anything_is_asked() {
                 "expected one of",
             ][..],
         ),
-        ("- title: A\n  due: soon", &["`soon` is not a day like 2026-12-24", "--> board.yaml:4:"]),
+        ("- title: A\n  due: soon", &["`soon` is not a date like 2026-12-24", "--> board.yaml:4:"]),
         ("- title: A\n- title: A", &["two entries have the task title `A`", "a `key` of its own"]),
         ("- {", &["--> board.yaml:"]),
     ] {
@@ -333,7 +333,10 @@ fn what_can_not_be_meant_is_refused_before_anything_is_asked() {
         place.run(&["diff", "board.yaml"]).code(1).says(&says);
     }
     place.file("board.yaml", "format: 2\nplan: x\n");
-    place.run(&RUN).code(1).says(&["`board.yaml`: of format 2; this version reads format 1"]);
+    place
+        .run(&RUN)
+        .code(1)
+        .says(&["`board.yaml`: the file has format 2; this version reads format 1"]);
     assert_eq!(report(&place, &RUN, 1)["error"]["code"], "invalid");
     place.run(&["run", "--from", "nowhere.yaml"]).code(1).says(&["cannot read `nowhere.yaml`"]);
     place.run(&["run"]).code(2).says(&["nothing to run", "--from FILE"]);

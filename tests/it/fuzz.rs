@@ -22,8 +22,10 @@ use planwright::model::TaskId;
 use planwright::script::console::complete::{next, signature};
 use planwright::script::console::tokens::is_open;
 use planwright::script::console::{Console, Libraries};
-use planwright::script::lint::{self, Role};
-use planwright::script::testing::{Meddling, Stage, TestFile, Wanted};
+use planwright::script::lint;
+use planwright::script::lint::finding::Role;
+use planwright::script::testing::TestFile;
+use planwright::script::testing::stage::{Meddling, Stage, Wanted};
 use planwright::script::{Budget, Config, Manifest, Policies, Skill, Workspace};
 use serde_json::{Map, Value, json};
 
@@ -147,8 +149,9 @@ impl Trial {
     fn check(&mut self, role: Role, seed: u64, script: &str) {
         let findings =
             self.of("the check", seed, script, || Ok(lint::check(role, "f", script, &libraries())));
-        let is_wrong =
-            |it: &lint::Finding| it.message.is_empty() || it.message.contains("itself failed");
+        let is_wrong = |it: &lint::finding::Finding| {
+            it.message.is_empty() || it.message.contains("itself failed")
+        };
         if findings.is_some_and(|it| it.iter().any(is_wrong)) {
             self.wrong.push(format!("the check failed: {} seed {seed}:\n{script}", self.kind));
         }

@@ -361,14 +361,17 @@ fn an_agent_does_not_touch_the_titles_that_the_configuration_names() {
         ("let p = plan(\"Website Relaunch\"); p.title = \"Mine\"".to_owned(), "may not rename it"),
         (
             format!("create_plan(\"BOS\", \"{PLAN}\")"),
-            "names the plan `BOS Operations`; agent `victor` may make no other of that title",
+            "names the plan `BOS Operations`; agent `victor` may not create another with that title",
         ),
-        ("create_plan(\"BOS\", \"ВOS  operаtions\")".to_owned(), "may make no other of that title"),
+        (
+            "create_plan(\"BOS\", \"ВOS  operаtions\")".to_owned(),
+            "may not create another with that title",
+        ),
         ("create_plan(\"BOS\", \"secret\")".to_owned(), "names the plan `Secret`"),
         (
             "let p = create_plan(\"BOS\", \"Fine\"); p.title = \"Web\\u200bsite Relaunch\""
                 .to_owned(),
-            "may make no other",
+            "may not create another",
         ),
     ] {
         denied(&place, &planner, &script, &agent, reason);

@@ -74,7 +74,7 @@ impl Machine {
         }
         let all_failed = answers
             .iter()
-            .all(|(_, it)| matches!(it, Answer::Unavailable { .. } | Answer::NotTried));
+            .all(|(_, answer)| matches!(answer, Answer::Unavailable { .. } | Answer::NotTried));
         if all_failed && !self.window.failed() {
             self.halt();
             self.hopeless = true;
@@ -253,7 +253,7 @@ impl Machine {
             Look::Failed => return self.refuse(no),
         };
         // A copy of the service that lags behind shows what was refused a moment ago.
-        let lags = self.steps[no].tag.as_ref().is_some_and(|it| seen.etag() == it);
+        let lags = self.steps[no].tag.as_ref().is_some_and(|tag| seen.etag() == tag);
         if lags && self.steps[no].sent > 0 && self.steps[no].looks < MAX_LAGS {
             let step = &mut self.steps[no];
             step.looks += 1;

@@ -182,10 +182,10 @@ fn moved_under_delete(change: &Change, now: &Seen) -> Vec<FieldConflict> {
             of(before, &TaskState { task: now.value.clone(), ..before.clone() })
         }
         (Write::Bucket(edit), Seen::Bucket(now)) => {
-            edit.before().map_or(Vec::new(), |it| of(it, &now.value))
+            edit.before().map_or(Vec::new(), |before| of(before, &now.value))
         }
         (Write::Plan(edit), Seen::Plan(now)) => {
-            edit.before().map_or(Vec::new(), |it| of(it, &now.value))
+            edit.before().map_or(Vec::new(), |before| of(before, &now.value))
         }
         _ => Vec::new(),
     }
@@ -205,14 +205,16 @@ fn of_task(
             Compared::of(before, &state(&after.task), &state(&now.value), change)
         }
         (Part::Details, Seen::Details(now)) => {
-            let state =
-                |it: &TaskDetails| TaskState { details: Some(it.clone()), ..before.clone() };
+            let state = |details: &TaskDetails| TaskState {
+                details: Some(details.clone()),
+                ..before.clone()
+            };
             let ours = after.details.clone().unwrap_or_default();
             Compared::of(before, &state(&ours), &state(&now.value), change)
         }
         (Part::Place(board), Seen::Place(now)) => {
             let state = |place: &BoardPlace| Placed { board: *board, place: place.clone() };
-            let of = |it: &TaskState| it.places.get(board).cloned().unwrap_or_default();
+            let of = |state: &TaskState| state.places.get(board).cloned().unwrap_or_default();
             let (old, new) = (of(before), of(after));
             if !is_made_place(change, *board) {
                 return Compared::of(&state(&old), &state(&new), &state(&now.value), change);
@@ -285,7 +287,7 @@ fn over_place(made: &BoardPlace, old: &BoardPlace, new: &BoardPlace) -> BoardPla
 /// plan with its creator (planner-api.md 7.6).
 fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
     let mut over = made.clone();
-    over.labels.extend(wanted.labels.iter().map(|(it, name)| (*it, name.clone())));
+    over.labels.extend(wanted.labels.iter().map(|(label, name)| (*label, name.clone())));
     over.shared_with.extend(wanted.shared_with.iter().cloned());
     over
 }
@@ -332,12 +334,12 @@ pub(crate) fn job(
             let id = edit.known().task.id.clone();
             match (part, edit.before(), edit.after()) {
                 (Part::Details, before, Some(after)) => {
-                    let of = |it: &TaskState| it.details.clone();
+                    let of = |state: &TaskState| state.details.clone();
                     let old = before.and_then(of).unwrap_or_default();
                     Job::UpdateDetails(id, Box::new((old, of(after).unwrap_or_default())))
                 }
                 (Part::Place(board), before, Some(after)) => {
-                    let of = |it: &TaskState| it.places.get(board).cloned();
+                    let of = |state: &TaskState| state.places.get(board).cloned();
                     let old = before.and_then(of).unwrap_or_default();
                     let new = of(after).unwrap_or_default();
                     let states = match first {

@@ -1,4 +1,4 @@
-//! What passes between the apply machine and its driver.
+//! The effects and events that pass between the apply machine and its driver.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use crate::change::apply::lost::{Match, Parent};
 use crate::change::merge::FieldConflict;
 use crate::model::ETag;
 
-/// Names a request among those of a machine.
+/// The number of a request among those of a machine.
 pub type StepNo = usize;
 
-/// What the driver is to do.
+/// An order to the driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Send these writes as one request; answered by [`Machine::answered`](crate::change::apply::Machine::answered).
     Send {
         /// The writes, in their order.
         steps: Vec<StepNo>,
-        /// Whether each is to be carried out after the one before it.
+        /// True if each depends on the one before it.
         in_order: bool,
     },
-    /// Read what these are about; answered by [`Machine::looked`](crate::change::apply::Machine::looked).
+    /// Read the objects of these requests; answered by [`Machine::looked`](crate::change::apply::Machine::looked).
     Look(Vec<StepNo>),
-    /// Look in one list for what creates may have made whose answers were lost; answered by
+    /// Search one list for the results of creates whose answers were lost; answered by
     /// [`Machine::probed`](crate::change::apply::Machine::probed).
     Probe {
         /// The list.
@@ -32,34 +32,34 @@ pub enum Effect {
     },
 }
 
-/// What came of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It was done.
+    /// It was carried out.
     Done {
-        /// The id of what was made.
+        /// The id of the entity that was created.
         id: Option<String>,
-        /// The tag after it, if the answer tells.
+        /// The new tag, if the answer holds it.
         tag: Option<ETag>,
     },
-    /// What it rests on has moved (409, 412).
+    /// The entity has changed since its tag was read (409, 412).
     Conflict,
-    /// There is no such thing (404).
+    /// The entity does not exist (404).
     NotFound,
-    /// What it is to be made in is too new to be known: to be sent again after these waits.
+    /// Its parent is too new to be known everywhere: to be sent again after these waits.
     NotYet(Vec<Duration>),
-    /// Not done: the service asks for patience.
+    /// It was not carried out: the service throttles.
     Throttled(Option<Duration>),
-    /// The service or the way to it failed; `in_doubt` if it may have been done all the same.
+    /// The service or the connection failed.
     Unavailable {
-        /// How long the service asks to wait.
+        /// The wait that the service asks for.
         wait: Option<Duration>,
-        /// Whether it may have been done.
+        /// True if the write may have been carried out all the same.
         in_doubt: bool,
     },
-    /// Not tried, since the one before it in its batch was not done (424).
+    /// It was not tried, because the one before it in its batch failed (424).
     NotTried,
-    /// Refused for good.
+    /// It was refused for good.
     Refused,
 }
 
@@ -70,21 +70,21 @@ impl Answer {
     }
 }
 
-/// What a look has shown.
+/// The result of reading an object again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
-    /// This is there.
+    /// It exists, in this state.
     There(Box<Seen>),
-    /// Nothing is there.
+    /// It does not exist.
     Gone,
     /// It could not be read.
     Failed,
 }
 
-/// The result of a search for what a lost create has made.
+/// The result of a search for the entity that a lost create has created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probed {
-    /// The list was read, and this came of matching it.
+    /// The list was read, with this result of matching it.
     Matched(Match),
     /// The list could not be read.
     Failed,
@@ -97,32 +97,32 @@ pub enum Attempted {
     Applied,
     /// It is not on the board.
     Refused,
-    /// Someone else changed the same.
+    /// Somebody else changed the same.
     Conflict,
-    /// Nobody knows.
+    /// It is in doubt.
     Unknown,
 }
 
-/// How a request ended.
+/// The end of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// It is on the board.
     Done,
-    /// What was to be deleted was gone.
+    /// Its object had been deleted already.
     Gone,
-    /// Someone else has moved it since: what is there now, or that nothing is.
+    /// Somebody else has changed it since: the present state, or `None` if it was deleted.
     Moved(Option<Box<Seen>>),
-    /// The same, in something that this run made itself: not to be tried again.
+    /// The same, in an entity that this run created itself: not to be tried again.
     Clash(Vec<FieldConflict>),
-    /// The service refused it, or could not be asked.
+    /// The service refused it, or could not be reached.
     Failed,
-    /// Nobody knows: it may have been written.
+    /// It is in doubt: it may have been written.
     Unknown,
-    /// It may have been created as one of these, and only a person can tell.
+    /// It may have created one of these, and only a person can tell which.
     Parked(Vec<String>),
-    /// Not sent, for what came of another.
+    /// It was not sent, because of the end of another request.
     NotSent,
-    /// It mentions something that does not exist.
+    /// It mentions an entity that was not created.
     Mentions(String),
 }
 

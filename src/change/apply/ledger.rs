@@ -1,6 +1,6 @@
-//! The ledger of a run: what became of each part of each change, over all rounds in which its set
-//! is carried out. What is left, what was written, what is in doubt and what a resume starts from
-//! are questions to it.
+//! The ledger of a run: the state of each part of each change, over all rounds in which its set is
+//! applied. It is the only record of what is left, what was written, what is in doubt and where a
+//! resume starts, so that these answers cannot contradict each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,18 +21,18 @@ use crate::model::{Board, BucketId, ETag, PlanId, Task, TaskId};
 pub enum PartState {
     /// It is on the board.
     Written,
-    /// Somebody else had deleted what it was to delete: nothing is left to be sent.
+    /// Somebody else had already deleted its object: nothing is left to send.
     Gone,
     /// It may have been written; the answer was lost.
     InDoubt(Box<Doubt>),
-    /// It may have been created as one of these, and only a person can tell.
+    /// It may have created one of these, and only a person can tell which.
     Parked(Vec<String>),
 }
 
 /// A request whose answer was lost before this run began.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Doubt {
-    /// The request, to be sent again as it was; `None` for a create, which is looked for.
+    /// The request, to be sent again unchanged; `None` for a create, which is searched for instead.
     pub resend: Option<Resend>,
     /// The tag that it was conditional on.
     pub tag: Option<ETag>,
@@ -43,7 +43,7 @@ pub struct Doubt {
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
     op: Op,
-    /// The value that it writes, to compare it with what a redraft wants.
+    /// The value that it writes, for comparison with that of a redraft.
     value: Value,
     state: PartState,
 }
@@ -54,43 +54,43 @@ pub struct Ledger {
     entries: BTreeMap<(EntityId, Part), Entry>,
     /// The number of times each part was sent in the present round, and in all.
     sent: BTreeMap<(EntityId, Part), (u32, u32)>,
-    /// The ids that provisional ones have become.
+    /// The real ids of provisional ones.
     ids: BTreeMap<String, String>,
-    /// Those of this segment's making; what earlier ones have made is a part of the board.
+    /// The real ids created by this segment; entities of earlier segments are part of the board.
     made: BTreeSet<String>,
 }
 
 impl Ledger {
-    /// Begins with the ids that provisional ones of earlier segments have become.
+    /// Makes a ledger that knows the real ids of earlier segments.
     #[must_use]
     pub fn knowing(ids: BTreeMap<String, String>) -> Self {
         Self { ids, ..Self::default() }
     }
 
-    /// Returns the ids that provisional ones have become.
+    /// Returns the real ids of provisional ones.
     #[must_use]
     pub const fn ids(&self) -> &BTreeMap<String, String> {
         &self.ids
     }
 
-    /// Enters the id that a provisional one has become.
+    /// Records the real id of a provisional one.
     pub fn enter_id(&mut self, provisional: String, id: String) {
         self.made.insert(id.clone());
         self.ids.insert(provisional, id);
     }
 
-    /// Enters what became of a part.
+    /// Records the state of a part.
     pub fn enter(&mut self, change: &Change, part: &Part, state: PartState) {
         let entry = Entry { op: change.op(), value: written(change, part), state };
         self.entries.insert((change.id(), part.clone()), entry);
     }
 
-    /// Enters that a part is known not to be on the board.
+    /// Records that a part is known not to be on the board.
     pub fn clear(&mut self, change: &Change, part: &Part) {
         self.entries.remove(&(change.id(), part.clone()));
     }
 
-    /// Counts that a part was sent; returns how often in this round.
+    /// Counts one sending of a part; returns the number of them in this round.
     pub(crate) fn count_sent(&mut self, change: &Change, part: &Part) -> u32 {
         let sent = self.sent.entry((change.id(), part.clone())).or_default();
         (sent.0, sent.1) = (sent.0 + 1, sent.1 + 1);
@@ -101,7 +101,7 @@ impl Ledger {
         self.sent.get(&(change.id(), part.clone())).map_or(0, |sent| sent.0)
     }
 
-    /// Returns how often the requests of an entity were sent, over all rounds.
+    /// Returns the number of times the requests of an entity were sent, over all rounds.
     #[must_use]
     pub fn attempts(&self, entity: &EntityId) -> u32 {
         Self::of(&self.sent, entity).map(|(_, sent)| sent.1).sum()
@@ -112,7 +112,7 @@ impl Ledger {
         self.sent.values_mut().for_each(|sent| sent.0 = 0);
     }
 
-    /// Returns what became of a part, if anything did.
+    /// Returns the state of a part, if it has one.
     #[must_use]
     pub fn state(&self, change: &Change, part: &Part) -> Option<&PartState> {
         self.entries.get(&(change.id(), part.clone())).map(|entry| &entry.state)
@@ -131,7 +131,7 @@ impl Ledger {
         self.entries.values().all(|entry| entry.state != PartState::Written)
     }
 
-    /// Returns whether it is open of any part whether it was written.
+    /// Returns whether any part is in doubt.
     #[must_use]
     pub fn has_doubts(&self) -> bool {
         self.entries.values().any(|entry| matches!(entry.state, PartState::InDoubt(_)))
@@ -148,7 +148,7 @@ impl Ledger {
         entity: &EntityId,
     ) -> impl Iterator<Item = (&'a (EntityId, Part), &'a T)> {
         let entity = entity.clone();
-        // The parts of an entity stand together, and none comes before a roster.
+        // The entries of an entity are adjacent, and `Roster` is the first of its parts.
         map.range((entity.clone(), Part::Roster)..).take_while(move |((id, _), _)| *id == entity)
     }
 
@@ -158,19 +158,19 @@ impl Ledger {
         itself.is_some_and(|entry| entry.op == Op::Delete && is_done(&entry.state))
     }
 
-    /// Returns whether something of a change is left to be sent. A part that is parked is not:
-    /// a person decides.
+    /// Returns whether a part of a change is left to be sent. A parked one is not: a person decides
+    /// about it.
     #[must_use]
     pub fn leaves(&self, change: &Change) -> bool {
         let is_left = |part: &Part| self.state(change, part).is_none();
         parts(change).iter().any(|(part, _)| is_left(part))
     }
 
-    /// Returns the entities of which a set that was drafted again wants something else than what
-    /// was written already.
+    /// Returns the entities for which a redrafted set writes something else than what was written
+    /// already.
     #[must_use]
     pub fn diverging(&self, set: &ChangeSet) -> Vec<EntityId> {
-        // The one may have been drafted before the ids were known, the other after.
+        // One of the two may have been drafted before the real ids were known.
         let known = |value: Value| replace_markers(value, &self.ids);
         let mut missing: BTreeSet<&(EntityId, Part)> = self
             .entries
@@ -195,7 +195,7 @@ impl Ledger {
         entities
     }
 
-    /// Returns a change with the ids that are known by now.
+    /// Returns a change with the real ids that are known by now.
     #[must_use]
     pub fn with_ids(&self, change: &Change) -> Change {
         if self.ids.is_empty() {
@@ -230,7 +230,7 @@ impl Own for Ledger {
     fn took(&self, task: &Task) -> bool {
         let bucket = task.bucket.clone().map(EntityId::Bucket);
         self.has_deleted(&EntityId::Task(task.id.clone()))
-            || bucket.is_some_and(|it| self.has_deleted(&it))
+            || bucket.is_some_and(|bucket| self.has_deleted(&bucket))
             || self.has_deleted(&EntityId::Plan(task.plan.clone()))
     }
 

@@ -174,7 +174,9 @@ impl Candidate {
     /// bucket is put into one by the service.
     fn has_no_more(&self, fields: &[(Field, Value)]) -> bool {
         let Self::Task(task) = self else { return true };
-        let all = TaskState::FIELDS.iter().filter(|it| !it.is_in_details() && it.board().is_none());
+        let all = TaskState::FIELDS
+            .iter()
+            .filter(|field| !field.is_in_details() && field.board().is_none());
         let mut others = all.filter(|field| fields.iter().all(|(sent, _)| sent != *field));
         others.all(|field| *field == Field::BucketId || is_blank(*field, &task_value(task, *field)))
     }
@@ -188,7 +190,7 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
     let all = lost.iter().map(|lost| (lost, lost.job.fields()));
     let (denied, mut open): (Open<'_>, Open<'_>) = all.partition(|(lost, _)| lost.is_denied);
     // What says more about itself chooses first: a create of a title alone would take anything.
-    open.sort_by_key(|(it, fields)| (std::cmp::Reverse(fields.len()), it.no));
+    open.sort_by_key(|(lost, fields)| (std::cmp::Reverse(fields.len()), lost.no));
     let mut free: Vec<&Candidate> = candidates.iter().collect();
     let mut found = Vec::new();
     for exact in [true, false] {
@@ -197,16 +199,19 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
             // Creates that are equal in everything are interchangeable.
             let alike: Vec<usize> =
                 (at..open.len()).filter(|other| open[*other].1 == *fields).collect();
-            let fits = |it: &Candidate, lost: &Lost| {
-                it.can_be(lost, actor) && it.equals(fields) && (!exact || it.has_no_more(fields))
+            let fits = |candidate: &Candidate, lost: &Lost| {
+                candidate.can_be(lost, actor)
+                    && candidate.equals(fields)
+                    && (!exact || candidate.has_no_more(fields))
             };
-            let here: Vec<&Candidate> = free.iter().copied().filter(|it| fits(it, first)).collect();
+            let here: Vec<&Candidate> =
+                free.iter().copied().filter(|candidate| fits(candidate, first)).collect();
             // More than were lost: which of them are ours is for a person to say.
             if here.is_empty() || here.len() > alike.len() {
                 at += 1;
                 continue;
             }
-            free.retain(|it| !here.contains(it));
+            free.retain(|candidate| !here.contains(candidate));
             let taken: Vec<usize> = alike.into_iter().take(here.len()).collect();
             for (index, candidate) in taken.iter().zip(here) {
                 found.push((open[*index].0.no, Match::Found(candidate.id().to_owned())));
@@ -218,13 +223,14 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
     }
     for (lost, fields) in open.into_iter().chain(denied) {
         // One that equals it in everything and seems a little too old is for a person, too.
-        let is_near = |it: &&&Candidate| {
-            it.can_be(lost, actor)
-                || (it.can_be_since(lost, actor, CLOCK_DOUBT)
-                    && it.equals(&fields)
-                    && it.has_no_more(&fields))
+        let is_near = |candidate: &&&Candidate| {
+            candidate.can_be(lost, actor)
+                || (candidate.can_be_since(lost, actor, CLOCK_DOUBT)
+                    && candidate.equals(&fields)
+                    && candidate.has_no_more(&fields))
         };
-        let near: Vec<String> = free.iter().filter(is_near).map(|it| it.id().to_owned()).collect();
+        let near: Vec<String> =
+            free.iter().filter(is_near).map(|candidate| candidate.id().to_owned()).collect();
         let result = if near.is_empty() { Match::Nothing } else { Match::Unclear(near) };
         found.push((lost.no, result));
     }

@@ -1,4 +1,4 @@
-//! One request of the apply machine, and how far it has come.
+//! One request of the apply machine, with its progress.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::model::{ETag, PlanId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
-    /// For others to be done.
+    /// Not its turn yet: others must end first.
     Waiting,
-    /// To be sent, once it is time.
+    /// To be sent, from `not_before` on.
     Ready,
-    /// Sent, not answered.
+    /// Sent, and not answered yet.
     Sent,
-    /// Its object is to be read, once it is time.
+    /// Its object is to be read, from `not_before` on.
     ToLook,
     Looking,
-    /// Its result is to be looked for, once it is time.
+    /// Its result is to be searched for, from `not_before` on.
     ToProbe,
     Probing,
     Ended(End),
@@ -33,16 +33,17 @@ pub(crate) enum State {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
-    /// Its change, from 0.
+    /// The place of its change, from 0.
     pub(crate) at: usize,
     pub(crate) part: Part,
     pub(crate) level: u8,
-    /// It completes what its change has created.
+    /// True if it completes an entity that its change has created.
     pub(crate) completes: bool,
     pub(crate) op: Op,
     /// The request of the same change before it.
     pub(crate) previous: Option<StepNo>,
-    /// Creates of one plan go out one after another, so that they stand in their order.
+    /// The plan of a create: those of one plan go out one after another, since newer items sort first
+    /// and their order would be lost.
     pub(crate) in_line: Option<PlanId>,
     pub(crate) mentions: BTreeSet<String>,
     pub(crate) basis: Basis,
@@ -50,20 +51,20 @@ pub(crate) struct Step {
     pub(crate) tag: Option<ETag>,
     pub(crate) made: Option<String>,
     pub(crate) first: Option<Seen>,
-    /// The request of an earlier process, to be sent again as it was.
+    /// The request of an earlier process, to be sent again unchanged.
     pub(crate) resend: Option<Resend>,
     pub(crate) not_before: Duration,
     pub(crate) sent_at: Duration,
-    /// The moment from which a create whose answer was lost may be sent again. Its quarantine counts from the
-    /// moment when the answer was given up: for as long as somebody works on it, it may come to be.
+    /// The moment from which a create whose answer was lost may be sent again. Its quarantine counts
+    /// from the moment the answer was given up: until then the service may still be working on it.
     pub(crate) not_before_resend: Duration,
-    /// The moment at which it was given up.
+    /// The moment at which the answer was given up.
     pub(crate) given_up_at: Duration,
     pub(crate) sent: u32,
-    /// The number of times it failed, in all.
+    /// The number of failures in all.
     pub(crate) tries: u32,
-    /// The number of times in a row it was put off or failed while nothing at all was done, and how much was
-    /// done by then.
+    /// The number of times in a row it was put off or failed while nothing else succeeded, and the
+    /// number of requests done by then.
     pub(crate) in_vain: (u32, u64),
     pub(crate) in_doubt: bool,
     pub(crate) looks: u32,
@@ -81,7 +82,7 @@ impl Step {
         previous: Option<StepNo>,
     ) -> Self {
         let is_new = basis == Basis::New;
-        // What is new gets its details once everything is there that they may mention.
+        // Details of a new entity come after all creates of its level, since they may mention them.
         let later = change.op() == Op::Create && part != Part::Itself && !is_new;
         Self {
             at,
@@ -117,7 +118,7 @@ impl Step {
         }
     }
 
-    /// Goes on where another process was cut off. Its quarantine began when the answer was given
+    /// Continues where another process was cut off. The quarantine began when the answer was given
     /// up there.
     pub(crate) fn restore(&mut self, doubt: Doubt, quarantine: Duration) {
         self.in_doubt = true;

@@ -53,7 +53,7 @@ impl Part {
             [Self::Roster, Self::Unarchive, Self::Itself, Self::Details, Self::Archive].into_iter();
         let mut named = fixed.chain(Board::ALL.map(Self::Place));
         let member = || Some(Self::Member(UserId::parse(name.strip_prefix("members/")?).ok()?));
-        named.find(|it| it.to_string() == name).or_else(member)
+        named.find(|part| part.to_string() == name).or_else(member)
     }
 
     /// Tells whether a field of a task is written, and so protected, by this part.
@@ -166,21 +166,22 @@ pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
         Write::Task(edit) => match &**edit {
             Edit::Create { after } => {
                 let mut parts = vec![(Part::Itself, Basis::New)];
-                if after.details.as_ref().is_some_and(|it| *it != TaskDetails::default()) {
+                if after.details.as_ref().is_some_and(|details| *details != TaskDetails::default())
+                {
                     parts.push((Part::Details, Basis::Made));
                 }
-                parts.extend(after.places.keys().map(|it| (Part::Place(*it), Basis::Made)));
+                parts.extend(after.places.keys().map(|board| (Part::Place(*board), Basis::Made)));
                 parts
             }
             Edit::Delete { basis, .. } => vec![(Part::Itself, Basis::Read(basis.task.clone()))],
             Edit::Update { before, after, basis } => {
                 let mut parts = Vec::new();
                 let moved: BTreeSet<Field> = before.differing(after).into_iter().collect();
-                if moved.iter().any(|it| !it.is_in_details() && it.board().is_none()) {
+                if moved.iter().any(|field| !field.is_in_details() && field.board().is_none()) {
                     parts.push((Part::Itself, Basis::Read(basis.task.clone())));
                 }
                 if let Some(tag) = &basis.details
-                    && moved.iter().any(|it| it.is_in_details())
+                    && moved.iter().any(|field| field.is_in_details())
                 {
                     parts.push((Part::Details, Basis::Read(tag.clone())));
                 }
@@ -212,7 +213,7 @@ fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
             parts.push((Part::Itself, Basis::New));
             if after.group.is_none() {
                 let members = after.new_members.iter();
-                parts.extend(members.map(|it| (Part::Member(it.clone()), Basis::New)));
+                parts.extend(members.map(|user| (Part::Member(user.clone()), Basis::New)));
             }
         }
         Edit::Delete { basis, .. } => parts.push((Part::Itself, Basis::Read(basis.clone()))),
@@ -231,7 +232,7 @@ fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
                 *basis = Basis::Moved;
             }
             let new = after.new_members.difference(&before.new_members);
-            parts.extend(new.map(|it| (Part::Member(it.clone()), Basis::New)));
+            parts.extend(new.map(|user| (Part::Member(user.clone()), Basis::New)));
         }
     }
     parts
@@ -330,7 +331,7 @@ pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<
 #[must_use]
 pub fn left_of(change: &Change, written: impl Fn(&Part) -> bool, now: &Snapshot) -> Option<Change> {
     let left: Vec<Part> =
-        parts(change).into_iter().map(|it| it.0).filter(|part| !written(part)).collect();
+        parts(change).into_iter().map(|part| part.0).filter(|part| !written(part)).collect();
     if left.is_empty() {
         return None;
     }

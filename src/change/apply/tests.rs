@@ -45,7 +45,7 @@ fn updates(n: usize) -> (Vec<Versioned<Task>>, ChangeSet) {
     let tasks: Vec<_> = (0..n).map(|n| task(&format!("t{n:04}"))).collect();
     let mut draft = Draft::new("n".into());
     for it in &tasks {
-        draft.edit_task(Some(it), None, &it.value.id, |it| it.task.title = "New".into());
+        draft.edit_task(Some(it), None, &it.value.id, |state| state.task.title = "New".into());
     }
     (tasks, draft.finish(&ReadSet::new(), &Snapshot::default()))
 }
@@ -61,17 +61,17 @@ fn mixed(n: usize) -> (Vec<Versioned<Task>>, ChangeSet) {
             continue;
         }
         let details = (at % 2 == 0).then_some(&details);
-        draft.edit_task(Some(it), details, &it.value.id, |it| {
-            it.task.title = format!("New {}", it.task.id);
-            if let Some(details) = &mut it.details {
-                details.description = format!("Text of {}", it.task.id);
+        draft.edit_task(Some(it), details, &it.value.id, |state| {
+            state.task.title = format!("New {}", state.task.id);
+            if let Some(details) = &mut state.details {
+                details.description = format!("Text of {}", state.task.id);
             }
         });
     }
     for n in 0..n / 2 {
         let id = draft.create_task(|id| Task::new(id, plan(), format!("Made {n}")));
-        draft.edit_task(None, None, &id, |it| {
-            if let Some(details) = &mut it.details {
+        draft.edit_task(None, None, &id, |state| {
+            if let Some(details) = &mut state.details {
                 details.description = format!("About {n}");
             }
         });
@@ -97,7 +97,7 @@ fn whatever_fails_nothing_is_lost_or_made_twice() {
         let (tasks, set) = mixed(n);
         let outcome = simulate(&set, Model::new(seed, weather, &tasks), ms(20), rules());
         let model = &outcome.model;
-        let titles: Vec<&str> = model.tasks.values().map(|it| it.task.title.as_str()).collect();
+        let titles: Vec<&str> = model.tasks.values().map(|kept| kept.task.title.as_str()).collect();
         for (no, end) in outcome.machine.ends() {
             let (n, part) = outcome.machine.step(no);
             let change = &set.changes()[n - 1];
@@ -110,11 +110,12 @@ fn whatever_fails_nothing_is_lost_or_made_twice() {
                 End::Unknown => unknown += 1,
                 _ => failed += 1,
             }
-            let written =
-                |text: &str| kept.map_or(0, |it| it.writes.iter().filter(|it| *it == text).count());
+            let written = |text: &str| {
+                kept.map_or(0, |kept| kept.writes.iter().filter(|write| *write == text).count())
+            };
             match (change.op(), part, end) {
                 (Op::Create, Part::Itself, end) => {
-                    let n = titles.iter().filter(|it| **it == change.title()).count();
+                    let n = titles.iter().filter(|title| **title == change.title()).count();
                     assert!(n <= 1, "seed {seed}: `{}` was made {n} times", change.title());
                     assert!(n == 1 || *end != End::Done, "seed {seed}: not there");
                 }
@@ -133,8 +134,8 @@ fn whatever_fails_nothing_is_lost_or_made_twice() {
             }
         }
         // New things stand in the order of the script.
-        let made = model.log.iter().filter_map(|it| it.strip_prefix("create Made "));
-        let made: Vec<usize> = made.map(|it| it.parse().unwrap()).collect();
+        let made = model.log.iter().filter_map(|entry| entry.strip_prefix("create Made "));
+        let made: Vec<usize> = made.map(|n| n.parse().unwrap()).collect();
         // What is looked for is overtaken: the rest goes on meanwhile.
         if weather.lost_before + weather.lost_after + weather.unavailable == 0 {
             assert!(made.is_sorted(), "seed {seed}: {made:?}");
@@ -151,7 +152,7 @@ fn an_outage_ends_the_run() {
     let weather = Weather { lost_before: 1, ..Weather::default() };
     let outcome = simulate(&set, Model::new(1, weather, &tasks), ms(20), rules());
     assert!(outcome.requests <= 40, "{}", outcome.requests);
-    assert!(outcome.machine.ends().all(|it| matches!(it.1, End::Unknown | End::NotSent)));
+    assert!(outcome.machine.ends().all(|end| matches!(end.1, End::Unknown | End::NotSent)));
     assert!(outcome.model.log.is_empty());
 }
 
@@ -213,10 +214,10 @@ fn two_that_mention_each_other_are_not_waited_for() {
     let mut draft = Draft::new("n".into());
     let one = draft.create_task(|id| Task::new(id, plan(), String::new()));
     let two = draft.create_task(|id| Task::new(id, plan(), format!("after {one}")));
-    draft.edit_task(None, None, &one, |it| it.task.title = format!("before {two}"));
+    draft.edit_task(None, None, &one, |state| state.task.title = format!("before {two}"));
     let set = draft.finish(&ReadSet::new(), &Snapshot::default());
     let outcome = simulate(&set, Model::new(1, Weather::default(), &[]), ms(5), rules());
-    assert!(outcome.machine.ends().all(|it| matches!(it.1, End::Mentions(_) | End::NotSent)));
+    assert!(outcome.machine.ends().all(|end| matches!(end.1, End::Mentions(_) | End::NotSent)));
     assert!(outcome.model.log.is_empty());
 }
 
@@ -227,7 +228,7 @@ fn an_interrupted_run_ends_what_is_under_way_and_begins_nothing() {
     let sent: usize = machine
         .next(ms(0))
         .iter()
-        .map(|it| match it {
+        .map(|effect| match effect {
             Effect::Send { steps, .. } => steps.len(),
             _ => 0,
         })
@@ -240,7 +241,7 @@ fn an_interrupted_run_ends_what_is_under_way_and_begins_nothing() {
     let done = |no| (no, Answer::Done { id: None, tag: None });
     machine.answered(ms(9), under_way.into_iter().map(done).collect());
     assert!(machine.next(ms(10)).is_empty() && machine.is_done());
-    assert_eq!(machine.ends().filter(|it| *it.1 == End::Done).count(), 60);
+    assert_eq!(machine.ends().filter(|end| *end.1 == End::Done).count(), 60);
 }
 
 const LOST: Answer = Answer::Unavailable { wait: None, in_doubt: true };
@@ -374,8 +375,8 @@ fn what_is_parked_holds_up_only_what_needs_it() {
 fn journal_and_machine_say_the_same_of_every_attempt() {
     let mut draft = Draft::new("n".into());
     let id = draft.create_task(|id| Task::new(id, plan(), "One".into()));
-    draft.edit_task(None, None, &id, |it| {
-        it.details.as_mut().unwrap().description = "About".into();
+    draft.edit_task(None, None, &id, |state| {
+        state.details.as_mut().unwrap().description = "About".into();
     });
     let set = draft.finish(&ReadSet::new(), &Snapshot::default());
     let mut machine = Machine::new(set.changes(), Ledger::default(), rules());
@@ -407,8 +408,8 @@ fn what_is_made_is_completed_whatever_happens() {
         let mut draft = Draft::new("n".into());
         for n in 0..30 {
             let id = draft.create_task(|id| Task::new(id, plan(), format!("T {n}")));
-            draft.edit_task(None, None, &id, |it| {
-                it.details.as_mut().unwrap().description = "About".into();
+            draft.edit_task(None, None, &id, |state| {
+                state.details.as_mut().unwrap().description = "About".into();
             });
         }
         let set = draft.finish(&ReadSet::new(), &Snapshot::default());
@@ -425,7 +426,7 @@ fn what_is_made_is_completed_whatever_happens() {
         machine.answered(ms(5), done.collect());
         let looks = machine.next(ms(5));
         assert_eq!(
-            looks.iter().map(|it| matches!(it, Effect::Look(_))).collect::<Vec<_>>(),
+            looks.iter().map(|effect| matches!(effect, Effect::Look(_))).collect::<Vec<_>>(),
             [true]
         );
         let Effect::Look(looks) = &looks[0] else { panic!() };
@@ -453,13 +454,13 @@ fn what_is_made_is_completed_whatever_happens() {
 fn what_needs_something_that_was_not_begun_is_not_begun() {
     let mut draft = Draft::new("n".into());
     let read = task("t");
-    draft.edit_task(Some(&read), None, &read.value.id, |it| it.task.title = "New".into());
+    draft.edit_task(Some(&read), None, &read.value.id, |state| state.task.title = "New".into());
     let id = draft.create_plan(|id| crate::model::Plan {
         group: crate::model::GroupId::parse("g").ok(),
         ..crate::model::Plan::new(id, "Plan".into())
     });
-    draft.edit_plan_details(None, (&id, "Plan"), |it| {
-        it.labels.insert(crate::model::Category::new(1).unwrap(), "Label".into());
+    draft.edit_plan_details(None, (&id, "Plan"), |details| {
+        details.labels.insert(crate::model::Category::new(1).unwrap(), "Label".into());
     });
     let set = draft.finish(&ReadSet::new(), &Snapshot::default());
     let mut machine = Machine::new(set.changes(), Ledger::default(), rules());
@@ -471,7 +472,7 @@ fn what_needs_something_that_was_not_begun_is_not_begun() {
     now.etag = tag(2);
     machine.looked(ms(9), vec![(0, Look::There(Box::new(Seen::Task(Box::new(now)))))]);
     assert!(machine.next(ms(9)).is_empty() && machine.is_done());
-    let ends: Vec<_> = machine.ends().map(|it| it.1.clone()).collect();
+    let ends: Vec<_> = machine.ends().map(|end| end.1.clone()).collect();
     assert!(
         matches!(ends.as_slice(), [End::Moved(Some(_)), End::NotSent, End::NotSent]),
         "{ends:?}"
@@ -516,6 +517,6 @@ fn a_service_that_is_gone_is_not_called_done() {
         now = machine.wakes_at(None).unwrap_or(now).max(now);
     }
     assert!(requests <= 30 && machine.is_hopeless(), "{requests}");
-    assert!(machine.ends().all(|it| matches!(it.1, End::Failed | End::NotSent)));
-    assert!(machine.ends().any(|it| *it.1 == End::Failed));
+    assert!(machine.ends().all(|end| matches!(end.1, End::Failed | End::NotSent)));
+    assert!(machine.ends().any(|end| *end.1 == End::Failed));
 }

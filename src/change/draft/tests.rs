@@ -1,4 +1,4 @@
-//! Drafting, as values.
+//! Drafts and the sets that they become, as values.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn task(id: &str) -> Versioned<Task> {
 }
 
 fn set_title(draft: &mut Draft, read: &Versioned<Task>, title: &str) {
-    draft.edit_task(Some(read), None, &read.value.id, |it| it.task.title = title.into());
+    draft.edit_task(Some(read), None, &read.value.id, |state| state.task.title = title.into());
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn two_settings_of_one_task_are_one_change() {
     let mut draft = Draft::new("n".into());
     let read = task("a");
     set_title(&mut draft, &read, "One");
-    draft.edit_task(Some(&read), None, &read.value.id, |it| it.task.percent_complete = 50);
+    draft.edit_task(Some(&read), None, &read.value.id, |state| state.task.percent_complete = 50);
     let set = draft.finish(&ReadSet::new(), &Snapshot::default());
     assert_eq!(set.changes().len(), 1);
     let fields: Vec<_> = set.changes()[0].fields().into_keys().collect();
@@ -62,8 +62,8 @@ fn details_that_arrive_late_join_the_basis() {
     let read = task("a");
     set_title(&mut draft, &read, "One");
     let details = Versioned::new(TaskDetails::default(), ETag::new("W/\"d\"".into()));
-    draft.edit_task(Some(&read), Some(&details), &read.value.id, |it| {
-        if let Some(details) = &mut it.details {
+    draft.edit_task(Some(&read), Some(&details), &read.value.id, |state| {
+        if let Some(details) = &mut state.details {
             details.description = "text".into();
         }
     });
@@ -86,10 +86,11 @@ fn the_order_is_updates_creates_dependent_updates_deletions() {
         order_hint: String::new(),
     });
     draft.create_task(|id| Task::new(id, PlanId::parse("plan").unwrap(), "T".into()));
-    draft.edit_task(Some(&x), None, &x.value.id, |it| it.task.bucket = Some(bucket));
+    draft.edit_task(Some(&x), None, &x.value.id, |state| state.task.bucket = Some(bucket));
     set_title(&mut draft, &y, "Y2");
     let set = draft.finish(&ReadSet::new(), &Snapshot::default());
-    let shape: Vec<_> = set.changes().iter().map(|it| (it.n, it.op(), it.entity())).collect();
+    let shape: Vec<_> =
+        set.changes().iter().map(|change| (change.n, change.op(), change.entity())).collect();
     assert_eq!(
         shape,
         [
@@ -112,7 +113,7 @@ fn new_tasks_keep_the_order_of_the_script_past_ten() {
         .finish(&ReadSet::new(), &Snapshot::default())
         .changes()
         .iter()
-        .map(|it| it.title().to_owned())
+        .map(|change| change.title().to_owned())
         .collect();
     assert_eq!(titles, (1..=12).map(|n| n.to_string()).collect::<Vec<_>>());
 }

@@ -63,24 +63,31 @@ pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, AppErro
 /// The members of a type, or those of a name, whatever the case.
 fn meant(name: &str) -> Result<Vec<&'static Member>, AppError> {
     let all = catalog().members();
-    let same = |it: &str| it.eq_ignore_ascii_case(name);
-    let mut found: Vec<_> = all.iter().filter(|it| it.on.as_deref().is_some_and(same)).collect();
+    let same = |text: &str| text.eq_ignore_ascii_case(name);
+    let mut found: Vec<_> =
+        all.iter().filter(|member| member.on.as_deref().is_some_and(same)).collect();
     if same("global") {
-        found = all.iter().filter(|it| it.on.is_none()).collect();
+        found = all.iter().filter(|member| member.on.is_none()).collect();
     }
     if found.is_empty() {
-        let (on, member) = name.split_once('.').map_or((None, name), |(on, it)| (Some(on), it));
-        let of_type = |it: &&Member| match on {
+        let (on, member) =
+            name.split_once('.').map_or((None, name), |(on, member)| (Some(on), member));
+        let of_type = |candidate: &&Member| match on {
             None => true,
-            Some(on) => it.on.as_deref().is_some_and(|it| it.eq_ignore_ascii_case(on)),
+            Some(on) => {
+                candidate.on.as_deref().is_some_and(|type_name| type_name.eq_ignore_ascii_case(on))
+            }
         };
-        let named = |it: &&Member| it.name.eq_ignore_ascii_case(member.trim_end_matches("()"));
+        let named = |candidate: &&Member| {
+            candidate.name.eq_ignore_ascii_case(member.trim_end_matches("()"))
+        };
         found = all.iter().filter(named).filter(of_type).collect();
     }
     if !found.is_empty() {
         return Ok(found);
     }
-    let names = all.iter().flat_map(|it| [Some(it.name.as_str()), it.on.as_deref()]).flatten();
+    let names =
+        all.iter().flat_map(|member| [Some(member.name.as_str()), member.on.as_deref()]).flatten();
     let error = AppError::new("not_found", format!("scripts have no `{name}`"));
     Err(match nearest(name, names).as_slice() {
         [] => error.hint("`planwright api` shows all that there is"),

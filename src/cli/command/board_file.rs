@@ -1,4 +1,5 @@
-//! `planwright pull`, `planwright diff` and `planwright run --from`: the board as a file.
+//! `planwright pull`, `planwright diff` and `planwright run --from`: the board as a file, which people
+//! can edit and keep in version control.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,10 +20,10 @@ use crate::host::report::Place;
 use crate::host::{Failure, Session};
 use crate::model::BoardFile;
 
-/// Write a plan down as a file to edit
+/// Write a plan to a file for editing
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  planwright pull \"BOS Operations\" > board.yaml\n  planwright pull \"BOS Operations\" --to board.yaml\n\nThen edit it: `planwright diff board.yaml` shows what would change, and\n`planwright run --from board.yaml` changes it. See docs/guides/board-file.md."
+    after_help = "Examples:\n  planwright pull \"BOS Operations\" > board.yaml\n  planwright pull \"BOS Operations\" --to board.yaml\n\nThen edit it: `planwright diff board.yaml` shows what would change, and\n`planwright run --from board.yaml` makes the changes. See docs/guides/board-file.md."
 )]
 pub(crate) struct PullArgs {
     /// Plan title or id
@@ -35,12 +36,12 @@ pub(crate) struct PullArgs {
 /// Show what a board file would change
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  planwright diff board.yaml\n  planwright diff board.yaml --prune --force\n\nIt is `planwright run --from FILE --dry-run`: rules and policies judge it, nothing is sent but reads."
+    after_help = "Examples:\n  planwright diff board.yaml\n  planwright diff board.yaml --prune --force\n\nThis is `planwright run --from FILE --dry-run`: rules and policies judge it, and nothing is written."
 )]
 pub(crate) struct DiffArgs {
-    /// File that `planwright pull` wrote, or you; `-` for standard input
+    /// Board file, written by `pull` or by hand; `-` for standard input
     file: PathBuf,
-    /// Also want away what the file does not list
+    /// Also delete what the file does not list
     #[arg(long)]
     prune: bool,
     /// Allow deletions
@@ -81,7 +82,7 @@ pub(crate) fn diff(context: &Context<'_>, args: &DiffArgs) -> Result<Exit, AppEr
     run_from(context, &args.file, args.prune, &write, "diff")
 }
 
-/// Runs what a file wants as a program, under the name of a command.
+/// Runs a board file as a program, under the name of a command.
 pub(crate) fn run_from(
     context: &Context<'_>,
     path: &Path,
@@ -119,11 +120,11 @@ fn parse(text: &str, name: &str) -> Result<BoardFile, Failure> {
     })
 }
 
-/// Picks the field that an unknown one looks like, of those that the message lists.
+/// Picks the field that an unknown one resembles, among those that the message lists.
 fn did_you_mean(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("unknown field `")?;
     let (name, known) = rest.split_once("`, expected ")?;
-    let known = known.split(|it: char| !it.is_ascii_alphanumeric());
+    let known = known.split(|ch: char| !ch.is_ascii_alphanumeric());
     let near = similar(name, known).into_iter().next()?;
     Some(format!("did you mean `{near}`?"))
 }

@@ -1,4 +1,4 @@
-//! `planwright bucket`: buckets, through the same change set as everything.
+//! `planwright bucket`: commands on buckets, run like skills, so that the same rules hold for them.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -105,7 +105,7 @@ pub(crate) struct DeleteArgs {
     write: WriteArgs,
 }
 
-/// Finds the bucket meant: by id anywhere, or by name in the plan meant.
+/// Resolves a bucket: by id anywhere, or by name in the plan.
 fn bucket_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<BucketId, Failure> {
     if plan.is_none()
         && crate::model::id::looks_like_planner_id(text)
@@ -115,7 +115,7 @@ fn bucket_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<Buc
         return Ok(bucket.id);
     }
     let plan = resolve_plan(session, plan)?;
-    session.find_bucket(&plan.id, text).map_err(|it| Failure::from(&it))
+    session.find_bucket(&plan.id, text).map_err(|error| Failure::from(&error))
 }
 
 pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit, AppError> {
@@ -130,14 +130,14 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
                         .map(|id| Ok((session.bucket(id)?, session.tasks_in(id)?.len())))
                         .collect::<Result<Vec<_>, crate::host::Error>>()
                 };
-                read().map_err(|it| Failure::from(&it))
+                read().map_err(|error| Failure::from(&error))
             })?;
             let columns = [Column::new("NAME"), Column::right("TASKS"), Column::new("ID")];
             let rows: Vec<_> = buckets
                 .iter()
-                .map(|(it, n)| vec![it.name.clone(), n.to_string(), it.id.to_string()])
+                .map(|(bucket, n)| vec![bucket.name.clone(), n.to_string(), bucket.id.to_string()])
                 .collect();
-            let values: Vec<_> = buckets.iter().map(|(it, _)| entity::bucket(it)).collect();
+            let values: Vec<_> = buckets.iter().map(|(bucket, _)| entity::bucket(bucket)).collect();
             show::list(context.ui, &columns, &rows, &values, "No buckets in this plan.");
             Ok(Exit::Done)
         }
@@ -163,7 +163,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let (text, name, plan) = (args.bucket.clone(), args.name.clone(), args.plan.clone());
             context.edit(&args.write, "bucket update", move |session| {
                 let id = bucket_meant(session, plan.as_deref(), &text)?;
-                session.edit_bucket(&id, |it| it.name = name)?;
+                session.edit_bucket(&id, |bucket| bucket.name = name)?;
                 Ok(json!({ "id": id }))
             })
         }

@@ -1,4 +1,4 @@
-//! `planwright config`: what holds for the user, whatever the workspace.
+//! `planwright config`: the settings of a user, out of reach of any workspace.
 
 use std::path::PathBuf;
 
@@ -12,32 +12,32 @@ use crate::cli::exit::Exit;
 use crate::cli::render::text::visible;
 use crate::cli::ui::Ui;
 
-/// See and set what holds for you in every workspace
+/// Show and change your settings for all workspaces
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Use a workspace that belongs to somebody else, or that others can write
+    /// Trust a workspace that belongs to somebody else, or that others can write to
     Trust(TrustArgs),
 }
 
-/// Use a workspace that belongs to somebody else, or that others can write
+/// Trust a workspace that belongs to somebody else, or that others can write to
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What is in a workspace decides what agents may do, and which scripts run under a name. So one that\nsomebody else can write is not used unless you trust them. Without a folder the trusted ones are listed.\n\nExample:\n  planwright config trust /srv/planwright"
+    after_help = "A workspace decides what agents may do, and which scripts run under a name. So one that somebody\nelse can write to is not used unless you trust it. Without DIR, the trusted ones are listed.\n\nExample:\n  planwright config trust /srv/planwright"
 )]
 pub(crate) struct TrustArgs {
     /// Folder with the planwright.toml
     dir: Option<PathBuf>,
-    /// Trust it no longer
+    /// Stop trusting it
     #[arg(long, requires = "dir")]
     forget: bool,
 }
 
-/// Runs without a workspace: the one that it is about may not be used yet.
+/// Runs the command without a workspace: the one that it is about may not be used yet.
 pub(crate) fn run(settings: &Settings, ui: &Ui, command: &ConfigCommand) -> Result<Exit, AppError> {
     let ConfigCommand::Trust(args) = command;
     if let Some(dir) = &args.dir {
         let name = trust::set(settings, dir, !args.forget)?;
-        let done = if args.forget { "Not trusted any more" } else { "Trusted" };
+        let done = if args.forget { "No longer trusted" } else { "Trusted" };
         ui.note(&format!("{done}: {name}."));
     }
     let all = trust::trusted(settings)?;

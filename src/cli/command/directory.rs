@@ -1,4 +1,4 @@
-//! `planwright user` and `planwright group`: who there is. Reads only.
+//! `planwright user` and `planwright group`: people and groups, which Planwright never changes.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -26,14 +26,14 @@ pub(crate) enum UserCommand {
 /// Look up the groups that you are a member of
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
-    /// List them
+    /// List your groups
     List,
-    /// Show one
+    /// Show a group
     Get {
         /// Name or id
         group: String,
     },
-    /// List the members of one
+    /// List the members of a group
     Members {
         /// Name or id
         group: String,
@@ -55,17 +55,18 @@ fn group_json(group: &Group) -> Value {
 
 fn show_users(context: &Context<'_>, users: &[User]) {
     let columns = ["NAME", "SIGN-IN NAME", "ID"].map(Column::new);
-    let row = |it: &User| vec![it.name.clone(), it.upn.clone(), it.id.to_string()];
+    let row = |user: &User| vec![user.name.clone(), user.upn.clone(), user.id.to_string()];
     let rows: Vec<_> = users.iter().map(row).collect();
     let values: Vec<_> = users.iter().map(user_json).collect();
-    show::list(context.ui, &columns, &rows, &values, "Nobody.");
+    show::list(context.ui, &columns, &rows, &values, "No users.");
 }
 
 fn show_groups(context: &Context<'_>, groups: &[Group]) {
     let columns = ["NAME", "ID"].map(Column::new);
-    let rows: Vec<_> = groups.iter().map(|it| vec![it.name.clone(), it.id.to_string()]).collect();
+    let rows: Vec<_> =
+        groups.iter().map(|group| vec![group.name.clone(), group.id.to_string()]).collect();
     let values: Vec<_> = groups.iter().map(group_json).collect();
-    show::list(context.ui, &columns, &rows, &values, "You are in no group that can hold plans.");
+    show::list(context.ui, &columns, &rows, &values, "You are not in any group that can hold plans.");
 }
 
 pub(crate) fn user(context: &Context<'_>, command: &UserCommand) -> Result<Exit, AppError> {

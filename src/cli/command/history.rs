@@ -1,5 +1,5 @@
-//! `planwright runs`, `planwright undo` and `planwright audit`: what was done, taking it back, and
-//! whether the record of it is whole.
+//! `planwright runs`, `resume`, `undo` and `audit`: the record of past runs, and the commands that
+//! continue from it.
 
 use std::path::{Path, PathBuf};
 
@@ -36,27 +36,27 @@ pub(crate) struct RunsArgs {
 pub(crate) enum RunsCommand {
     /// List runs, the newest first
     List(ListArgs),
-    /// Show what a run wanted, and what came of it
+    /// Show the changes of a run and their outcomes
     Show {
-        /// Its id, the beginning of it, or `last`: the last that has written something
+        /// Run id, the beginning of one, or `last`: the last run that wrote something
         run: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Show at most so many
+    /// Show at most N runs
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }
 
-/// Take back what a run has written
+/// Undo what a run wrote
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What someone else has changed since is left as it is, and said. What was deleted is made again,\nwith a new id. To take back a creation is to delete, which needs `--force`.\n\nExamples:\n  planwright undo last --dry-run\n  planwright undo 0199f3c2"
+    after_help = "What someone else has changed since is kept and reported. A restored task gets a new id.\nRemoving what a run created needs `--force`.\n\nExamples:\n  planwright undo last --dry-run\n  planwright undo 0199f3c2"
 )]
 pub(crate) struct UndoArgs {
-    /// The run's id, the beginning of it, or `last`
+    /// Run id, the beginning of one, or `last`
     run: String,
     #[command(flatten)]
     write: WriteArgs,
@@ -64,13 +64,13 @@ pub(crate) struct UndoArgs {
     pub(crate) long: LongArgs,
 }
 
-/// Carry on runs that were cut off
+/// Resume runs that were cut off
 #[derive(Debug, Args)]
 #[command(
-    after_help = "First, Planwright checks what happened to each unanswered request; then what is left is\nreviewed and applied. Deletions need `--force` again. Where nobody can tell whether something was\ncreated, look at the board and say so with `--made` or `--not-made`.\n\nExamples:\n  planwright resume                          carry on everything that was cut off\n  planwright resume 0199f3c2                 carry on one run\n  planwright resume 0199f3c2 --made 3=ABCD   change 3 did create the entity ABCD"
+    after_help = "First, Planwright checks what happened to each unanswered request; then what is left is\nreviewed and applied. Deletions need `--force` again. If nobody can tell whether something was\ncreated, look at the board and answer with `--made` or `--not-made`.\n\nExamples:\n  planwright resume                          resume everything that was cut off\n  planwright resume 0199f3c2                 resume one run\n  planwright resume 0199f3c2 --made 3=ABCD   change 3 did create the entity ABCD"
 )]
 pub(crate) struct ResumeArgs {
-    /// The run's id, or the beginning of it; all that were cut off if absent
+    /// Run id, or the beginning of one; all runs that were cut off if absent
     run: Option<String>,
     /// Say that change N, in doubt, created the entity ID
     #[arg(long, value_name = "N=ID", value_parser = parse_made, requires = "run")]
@@ -91,7 +91,7 @@ pub(crate) struct ResumeArgs {
 fn parse_made(text: &str) -> Result<(usize, String), String> {
     let parts = text.split_once('=').and_then(|(n, id)| Some((n.parse().ok()?, id.to_owned())));
     parts.filter(|(_, id)| !id.is_empty()).ok_or_else(|| {
-        "it takes the number of a change and an id, as in `--made 3=ABCD`".to_owned()
+        "expected the number of a change and an id, as in `--made 3=ABCD`".to_owned()
     })
 }
 
@@ -100,21 +100,21 @@ fn parse_made(text: &str) -> Result<(usize, String), String> {
 pub(crate) enum AuditCommand {
     /// Show the last records
     Show {
-        /// Only those of a run: its id, or the beginning of it
+        /// Show only the records of one run: its id, or the beginning of it
         #[arg(long)]
         run: Option<String>,
-        /// Show at most so many
+        /// Show at most N records
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
     /// Check that no record was changed, removed or added
     Verify {
-        /// An exported JSON Lines file, instead of the journal
+        /// Exported JSON Lines file to check instead of the journal
         file: Option<PathBuf>,
     },
-    /// Write all records
+    /// Export all records
     Export {
-        /// JSON Lines keep everything and can be verified, CSV is for spreadsheets
+        /// JSON Lines keeps everything and can be verified, CSV is for spreadsheets
         #[arg(long, default_value = "jsonl")]
         format: AuditFormat,
         /// File to write instead of standard output
@@ -123,12 +123,12 @@ pub(crate) enum AuditCommand {
     },
 }
 
-/// How records are written.
+/// Formats of exported records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AuditFormat {
-    /// A record a line
+    /// One record per line
     Jsonl,
-    /// A row a record
+    /// One row per record
     Csv,
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn failed(error: &crate::journal::Error) -> AppError {
     Failure::of("journal", error, error.hint()).into()
 }
 
-/// Opens the journal; without one there is nothing to show.
+/// Opens the journal for reading; `None` if there is none yet.
 fn journal(context: &Context<'_>) -> Result<Option<Journal>, AppError> {
     Ok(context.state_folder()?.open_to_read()?)
 }
@@ -157,31 +157,33 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
     let zone = time_zone(&context.app.workspace)?;
     let rows: Vec<_> = runs
         .iter()
-        .map(|it| {
-            let who =
-                it.agent.as_ref().map_or(it.upn.clone(), |agent| format!("{agent} ({})", it.upn));
+        .map(|run| {
+            let who = run
+                .agent
+                .as_ref()
+                .map_or(run.upn.clone(), |agent| format!("{agent} ({})", run.upn));
             vec![
-                it.id.to_string(),
-                zone.to_datetime(it.at).strftime("%Y-%m-%d %H:%M").to_string(),
-                it.skill.clone(),
+                run.id.to_string(),
+                zone.to_datetime(run.at).strftime("%Y-%m-%d %H:%M").to_string(),
+                run.skill.clone(),
                 who,
-                it.status.map_or("unfinished", |status| status.name()).replace('_', " "),
-                it.changes.to_string(),
+                run.status.map_or("unfinished", |status| status.name()).replace('_', " "),
+                run.changes.to_string(),
             ]
         })
         .collect();
     let values: Vec<_> = runs
         .iter()
-        .map(|it| {
+        .map(|run| {
             json!({
-                "run_id": it.id.to_string(),
-                "at": it.at,
-                "skill": it.skill,
-                "actor": { "upn": it.upn, "agent": it.agent },
-                "purpose": it.purpose.name(),
-                "parent": it.parent.as_ref().map(ToString::to_string),
-                "status": it.status.map(crate::journal::RunStatus::name),
-                "changes": it.changes,
+                "run_id": run.id.to_string(),
+                "at": run.at,
+                "skill": run.skill,
+                "actor": { "upn": run.upn, "agent": run.agent },
+                "purpose": run.purpose.name(),
+                "parent": run.parent.as_ref().map(ToString::to_string),
+                "status": run.status.map(crate::journal::RunStatus::name),
+                "changes": run.changes,
             })
         })
         .collect();
@@ -199,7 +201,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
 
 fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     let Some(journal) = journal(context)? else {
-        return Err(AppError::new("not_found", "no run was recorded yet"));
+        return Err(AppError::new("not_found", "no run has been recorded yet"));
     };
     let run = journal.run(id.trim()).map_err(|error| failed(&error))?;
     if context.ui.json() {
@@ -221,7 +223,7 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     line("service", &start.service);
     line("purpose", start.purpose.name());
     line("of run", &start.parent.as_ref().map(ToString::to_string).unwrap_or_default());
-    let status = run.finish.as_ref().map_or("unfinished", |it| it.status.name());
+    let status = run.finish.as_ref().map_or("unfinished", |finish| finish.status.name());
     line("status", status);
     for round in &run.rounds {
         context.ui.answer("");
@@ -234,12 +236,12 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
             let (op, entity) = (change.op().name(), change.entity().name());
             let text = format!("{op} {entity} {}  [{standing}]", change.title());
             context.ui.answer(&format!("  {:>3} {}", change.n, visible(&text)));
-            for (field, it) in change.fields() {
-                let value = |it: &Value| match it {
+            for (field, values) in change.fields() {
+                let value = |value: &Value| match value {
                     Value::String(text) => text.clone(),
                     other => other.to_string(),
                 };
-                let text = format!("{field}: {} → {}", value(&it.before), value(&it.after));
+                let text = format!("{field}: {} → {}", value(&values.before), value(&values.after));
                 context.ui.answer(&format!("      {}", visible(&shortened(&text, 100))));
             }
             if !change.takes_along.is_empty() {
@@ -252,7 +254,7 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
                 context.ui.answer(&format!("      {}", visible(&text)));
             }
             for attempt in &trail.attempts {
-                let outcome = attempt.outcome().map_or("no answer", |it| it.name());
+                let outcome = attempt.outcome().map_or("no answer", |outcome| outcome.name());
                 let intent = &attempt.intent;
                 let text = format!("{} {} → {outcome}", intent.method, intent.path);
                 context.ui.answer(&format!("      {}", visible(&text)));
@@ -273,15 +275,15 @@ fn run_json(run: &Run) -> Value {
                     let attempts: Vec<_> = trail
                         .attempts
                         .iter()
-                        .map(|it| {
+                        .map(|attempt| {
                             json!({
-                                "step": it.intent.step.step,
-                                "attempt": it.intent.attempt,
-                                "at": it.at,
-                                "method": it.intent.method,
-                                "path": it.intent.path,
-                                "request_id": it.intent.request_id,
-                                "outcome": it.outcome().map(crate::journal::Outcome::name),
+                                "step": attempt.intent.step.step,
+                                "attempt": attempt.intent.attempt,
+                                "at": attempt.at,
+                                "method": attempt.intent.method,
+                                "path": attempt.intent.path,
+                                "request_id": attempt.intent.request_id,
+                                "outcome": attempt.outcome().map(crate::journal::Outcome::name),
                             })
                         })
                         .collect();
@@ -317,9 +319,9 @@ fn run_json(run: &Run) -> Value {
         "skill_digest": run.start.skill_digest,
         "params": run.start.params,
         "policies": run.start.policies,
-        "status": run.finish.as_ref().map(|it| it.status.name()),
+        "status": run.finish.as_ref().map(|finish| finish.status.name()),
         "rounds": rounds,
-        "report": run.finish.as_ref().map(|it| &it.report),
+        "report": run.finish.as_ref().map(|finish| &finish.report),
     })
 }
 
@@ -349,7 +351,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, A
         }
     };
     if ids.is_empty() {
-        context.ui.note("Nothing was cut off.");
+        context.ui.note("No run was cut off.");
         if context.ui.json() {
             context.ui.json_value(&json!([]));
         }
@@ -358,7 +360,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, A
     let (mut exit, mut reports) = (Exit::Done, Vec::new());
     let many = args.run.is_none();
     for id in ids {
-        // One that cannot go on holds up no other.
+        // A run that cannot be resumed must not hold up the others.
         let one = match resume_one(context, args, &id) {
             Ok(finished) if context.ui.json() && many => {
                 reports.push(serde_json::to_value(&finished.report).unwrap_or_default());
@@ -370,7 +372,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, A
                 if context.ui.json() {
                     reports.push(json!({ "run_id": id, "error": error.failure }));
                 } else {
-                    context.ui.note(&format!("The run {id} cannot go on:"));
+                    context.ui.note(&format!("Cannot resume run {id}:"));
                     context.ui.error(&error);
                 }
                 exit
@@ -418,7 +420,7 @@ pub(crate) fn audit(context: &Context<'_>, command: &AuditCommand) -> Result<Exi
         return verify_file(context, file);
     }
     let Some(journal) = journal(context)? else {
-        return Err(AppError::new("not_found", "no run was recorded yet"));
+        return Err(AppError::new("not_found", "no run has been recorded yet"));
     };
     match command {
         AuditCommand::Show { run, limit } => audit_show(context, &journal, run.as_deref(), *limit),
@@ -435,8 +437,8 @@ fn audit_show(
     run: Option<&str>,
     limit: usize,
 ) -> Result<Exit, AppError> {
-    let run = run.map(|it| journal.run(it)).transpose().map_err(|error| failed(&error))?;
-    let id = run.map(|it| it.start.id);
+    let run = run.map(|id| journal.run(id)).transpose().map_err(|error| failed(&error))?;
+    let id = run.map(|run| run.start.id);
     let all = journal.records(id.as_ref(), 0, usize::MAX).map_err(|error| failed(&error))?;
     let from = all.len().saturating_sub(limit);
     let records = all.get(from..).unwrap_or_default();
@@ -456,8 +458,10 @@ fn audit_show(
         "/outcome",
         "/run",
     ];
-    let rows: Vec<_> =
-        records.iter().map(|it| paths.iter().map(|path| text(it, path)).collect()).collect();
+    let rows: Vec<_> = records
+        .iter()
+        .map(|record| paths.iter().map(|path| text(record, path)).collect())
+        .collect();
     let columns = [
         Column::right("SEQ"),
         Column::new("AT"),
@@ -479,16 +483,18 @@ fn verify_file(context: &Context<'_>, file: &Path) -> Result<Exit, AppError> {
     verified(context, &found)
 }
 
-/// Shows what a verification found; anything wrong is an error.
+/// Shows the findings of a verification; a problem makes the command fail.
 fn verified(context: &Context<'_>, found: &Verification) -> Result<Exit, AppError> {
     let ui = context.ui;
-    let line = |it: &crate::journal::Problem| match it.seq {
-        Some(seq) => format!("record {seq}: {}", it.what),
-        None => it.what.clone(),
+    let line = |problem: &crate::journal::Problem| match problem.seq {
+        Some(seq) => format!("record {seq}: {}", problem.what),
+        None => problem.what.clone(),
     };
     if ui.json() {
         let list = |all: &[crate::journal::Problem]| {
-            all.iter().map(|it| json!({ "seq": it.seq, "what": it.what })).collect::<Vec<_>>()
+            all.iter()
+                .map(|problem| json!({ "seq": problem.seq, "what": problem.what }))
+                .collect::<Vec<_>>()
         };
         ui.json_value(&json!({
             "ok": found.is_ok(),
@@ -498,12 +504,11 @@ fn verified(context: &Context<'_>, found: &Verification) -> Result<Exit, AppErro
             "notes": list(&found.notes),
         }));
     } else {
-        found.notes.iter().for_each(|it| ui.note(&visible(&line(it))));
-        found.problems.iter().for_each(|it| ui.note(&visible(&line(it))));
+        found.notes.iter().for_each(|note| ui.note(&visible(&line(note))));
+        found.problems.iter().for_each(|problem| ui.note(&visible(&line(problem))));
         let records = count(usize::try_from(found.records).unwrap_or(0), "record");
-        let verdict =
-            if found.is_ok() { "nothing was changed" } else { "it is not as it was written" };
-        ui.answer(&format!("{records}: {verdict}"));
+        let verdict = if found.is_ok() { "no tampering found" } else { "problems found" };
+        ui.answer(&format!("{records} checked: {verdict}"));
     }
     Ok(if found.is_ok() { Exit::Done } else { Exit::Input })
 }
@@ -521,7 +526,7 @@ fn export(
         }
         AuditFormat::Csv => {
             let mut writer = csv::Writer::from_writer(&mut bytes);
-            // Into memory: nothing can fail.
+            // Writing to memory does not fail.
             let _infallible = writer.write_record(crate::journal::export::COLUMNS);
             journal
                 .export_rows(&mut |row| {

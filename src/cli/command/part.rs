@@ -233,11 +233,11 @@ pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, A
     args.common.edit(context, "task assign", &args.task, move |session, id| {
         for user in &users {
             let user = session.find_user(user)?.id;
-            session.edit_task(id, |it| {
+            session.edit_task(id, |task| {
                 if remove {
-                    it.assignments.remove(&user);
+                    task.assignments.remove(&user);
                 } else {
-                    it.assignments.entry(user).or_default();
+                    task.assignments.entry(user).or_default();
                 }
             })?;
         }
@@ -252,7 +252,7 @@ pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, Ap
     args.common.edit(context, "task move", &args.task, move |session, id| {
         if let Some(plan) = to_plan {
             let plan = session.find_plan(&plan)?;
-            let bucket = bucket.map(|it| session.find_bucket(&plan, &it)).transpose()?;
+            let bucket = bucket.map(|name| session.find_bucket(&plan, &name)).transpose()?;
             return Ok(session.move_task_to_plan(id, &plan, bucket.as_ref())?);
         }
         let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
@@ -276,7 +276,7 @@ pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, A
     args.common.edit(context, "task repeat", &args.task, move |session, id| {
         let Some(kind) = how else { return Ok(session.set_recurrence(id, None)?) };
         let task = session.task(id)?;
-        let from = from.map(|it| parse_date(session, &it)).transpose()?.flatten();
+        let from = from.map(|day| parse_date(session, &day)).transpose()?.flatten();
         let today = moment_of_day(session.today()).unwrap_or(session.facts().now);
         let start = from.or(task.start).or(task.due).unwrap_or(today);
         let given = Given { kind, interval, days: on, index, day_of_month, month: None, start };
@@ -291,11 +291,11 @@ pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, App
         let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
         for label in &labels {
             let label = session.find_label(&plan, label)?;
-            session.edit_task(id, |it| {
+            session.edit_task(id, |task| {
                 if remove {
-                    it.categories.remove(&label);
+                    task.categories.remove(&label);
                 } else {
-                    it.categories.insert(label);
+                    task.categories.insert(label);
                 }
             })?;
         }
@@ -316,10 +316,10 @@ pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<E
         session.edit_details(id, |details| match action {
             ChecklistAction::Add { title } => details.add_item(key, title),
             ChecklistAction::Check { .. } => {
-                details.checklist.entry(key).and_modify(|it| it.checked = true);
+                details.checklist.entry(key).and_modify(|item| item.checked = true);
             }
             ChecklistAction::Uncheck { .. } => {
-                details.checklist.entry(key).and_modify(|it| it.checked = false);
+                details.checklist.entry(key).and_modify(|item| item.checked = false);
             }
             ChecklistAction::Remove { .. } => {
                 details.checklist.remove(&key);
@@ -340,14 +340,14 @@ pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<E
         let there = session.details(id)?;
         let url = link::decode(&key);
         let key =
-            there.references.keys().find(|it| link::decode(it) == url).cloned().unwrap_or(key);
+            there.references.keys().find(|key| link::decode(key) == url).cloned().unwrap_or(key);
         if matches!(action, ReferenceAction::Remove { .. }) && !there.references.contains_key(&key)
         {
             return Err(Failure::from(Error::NotFound {
                 what: "reference",
                 name: url,
                 place: None,
-                nearest: there.references.keys().map(|it| link::decode(it)).collect(),
+                nearest: there.references.keys().map(|key| link::decode(key)).collect(),
             }));
         }
         session.edit_details(id, |details| match action {
@@ -369,11 +369,11 @@ pub(crate) fn plan_label(context: &Context<'_>, args: &PlanLabelArgs) -> Result<
     context.edit(&args.write, "plan label", move |session| {
         let plan = resolve_plan(session, Some(&plan))?;
         let category = session.find_label(&plan.id, &label)?;
-        session.edit_plan_details(&plan.id, |it| {
+        session.edit_plan_details(&plan.id, |details| {
             if name.is_empty() {
-                it.labels.remove(&category);
+                details.labels.remove(&category);
             } else {
-                it.labels.insert(category, name);
+                details.labels.insert(category, name);
             }
         })?;
         Ok(json!({ "id": plan.id }))
@@ -385,11 +385,11 @@ pub(crate) fn share(context: &Context<'_>, args: &ShareArgs) -> Result<Exit, App
     context.edit(&args.write, "plan share", move |session| {
         let plan = resolve_plan(session, Some(&plan))?;
         let user = session.find_user(&user)?.id;
-        session.edit_plan_details(&plan.id, |it| {
+        session.edit_plan_details(&plan.id, |details| {
             if remove {
-                it.shared_with.remove(&user);
+                details.shared_with.remove(&user);
             } else {
-                it.shared_with.insert(user);
+                details.shared_with.insert(user);
             }
         })?;
         Ok(json!({ "id": plan.id }))

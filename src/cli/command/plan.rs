@@ -1,4 +1,4 @@
-//! `planwright plan`: plans, through the same change set as everything.
+//! `planwright plan`: commands on plans, run like skills, so that the same rules hold for them.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::cli::show;
 /// List and change plans
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
-    /// List the plans within reach
+    /// List the plans you can access
     List,
     /// Show a plan with its buckets and labels
     Get {
@@ -32,7 +32,7 @@ pub(crate) enum PlanCommand {
         /// Plan title or id
         plan: String,
     },
-    /// Make a plan with the same buckets, labels and tasks
+    /// Copy a plan with its buckets, labels and tasks
     Copy(transfer::CopyArgs),
     /// Print a plan with everything in it as JSON, CSV or Markdown
     Export(transfer::ExportArgs),
@@ -42,9 +42,9 @@ pub(crate) enum PlanCommand {
     Label(part::PlanLabelArgs),
     /// Share a plan with a person: it then shows in their list
     Share(part::ShareArgs),
-    /// Put a plan away, with everything in it (beta)
+    /// Archive a plan, with everything in it (beta)
     Archive(ArchiveArgs),
-    /// Take a plan back that was put away (beta)
+    /// Restore an archived plan (beta)
     Unarchive(ArchiveArgs),
     /// Add a person to the roster of a plan (beta)
     AddMember(part::MemberArgs),
@@ -74,7 +74,7 @@ pub(crate) struct CreateArgs {
 pub(crate) struct ArchiveArgs {
     /// Plan title or id
     plan: String,
-    /// Why; kept with the plan
+    /// Reason, kept with the plan
     #[arg(long, default_value = "")]
     reason: String,
     #[command(flatten)]
@@ -108,8 +108,9 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
                 for id in session.plans()? {
                     let plan = session.plan(&id)?;
                     let groups = session.groups().unwrap_or_default();
-                    let group = groups.into_iter().find(|it| Some(&it.id) == plan.group.as_ref());
-                    rows.push((plan, group.map(|it| it.name).unwrap_or_default()));
+                    let group =
+                        groups.into_iter().find(|group| Some(&group.id) == plan.group.as_ref());
+                    rows.push((plan, group.map(|group| group.name).unwrap_or_default()));
                 }
                 Ok(rows)
             })?;
@@ -119,7 +120,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
                 .map(|(plan, group)| vec![plan.title.clone(), group.clone(), plan.id.to_string()])
                 .collect();
             let values: Vec<_> = plans.iter().map(|(plan, _)| entity::plan(plan)).collect();
-            show::list(context.ui, &columns, &rows, &values, "No plans within reach.");
+            show::list(context.ui, &columns, &rows, &values, "There are no plans you can access.");
             Ok(Exit::Done)
         }
         PlanCommand::Get { plan } => {
@@ -144,7 +145,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             let (name, title) = (args.plan.clone(), args.title.clone());
             context.edit(&args.write, "plan update", move |session| {
                 let plan = resolve_plan(session, Some(&name))?;
-                session.edit_plan(&plan.id, |it| it.title = title)?;
+                session.edit_plan(&plan.id, |plan| plan.title = title)?;
                 Ok(json!({ "id": plan.id }))
             })
         }

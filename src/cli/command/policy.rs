@@ -18,7 +18,7 @@ use crate::host::error::similar;
 use crate::journal::{Round, Run};
 use crate::policy::{Ruling, Verdict};
 use crate::script::Manifest;
-use crate::script::lint::Role;
+use crate::script::lint::finding::Role;
 use crate::script::policy::problem;
 
 /// List and check policies, and explain what they said
@@ -71,11 +71,11 @@ fn in_force(context: &Context<'_>) -> BTreeMap<String, Vec<String>> {
         policies.entry(name.clone()).or_default().push(whom);
     };
     config.policies.always.iter().for_each(|name| add(name, "every run".to_owned()));
-    for (agent, it) in &config.agents {
-        it.policies.iter().for_each(|name| add(name, format!("agent {agent}")));
+    for (agent, config) in &config.agents {
+        config.policies.iter().for_each(|name| add(name, format!("agent {agent}")));
     }
-    for (plan, it) in &config.plans {
-        it.policies.iter().for_each(|name| add(name, format!("plan {plan}")));
+    for (plan, config) in &config.plans {
+        config.policies.iter().for_each(|name| add(name, format!("plan {plan}")));
     }
     policies
 }
@@ -84,8 +84,8 @@ fn list(context: &Context<'_>) -> Exit {
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for (name, whom) in in_force(context) {
         let text = context.app.workspace.policies.get(&name);
-        let summary = text.and_then(|it| Manifest::parse(it).ok());
-        let summary = summary.map(|it| it.summary().to_owned()).unwrap_or_default();
+        let summary = text.and_then(|text| Manifest::parse(text).ok());
+        let summary = summary.map(|manifest| manifest.summary().to_owned()).unwrap_or_default();
         let problem = problem(&name, &context.app.workspace);
         let told = match &problem {
             Some(failure) => format!("broken, and denies: {}", failure.message),
@@ -142,9 +142,9 @@ fn judged(context: &Context<'_>, id: &str) -> Result<Run, AppError> {
     if id != "last" {
         return journal.run(id).map_err(failed);
     }
-    for it in journal.runs(50, None).map_err(failed)? {
-        let run = journal.run(it.id.as_str()).map_err(failed)?;
-        if run.rounds.iter().any(|it| !it.change_set.is_empty()) {
+    for summary in journal.runs(50, None).map_err(failed)? {
+        let run = journal.run(summary.id.as_str()).map_err(failed)?;
+        if run.rounds.iter().any(|round| !round.change_set.is_empty()) {
             return Ok(run);
         }
     }
@@ -191,7 +191,7 @@ fn rulings_of(round: &Round) -> Vec<Ruling> {
 }
 
 fn change_of<'a>(round: &'a Round, ruling: &Ruling) -> Option<&'a Change> {
-    round.change_set.changes().iter().find(|it| Some(it.n) == ruling.change)
+    round.change_set.changes().iter().find(|change| Some(change.n) == ruling.change)
 }
 
 fn told(round: &Round, ruling: &Ruling) -> Vec<String> {
@@ -214,7 +214,7 @@ fn told(round: &Round, ruling: &Ruling) -> Vec<String> {
     }
     let mut others: BTreeMap<&str, usize> = BTreeMap::new();
     for saw in &ruling.saw {
-        let own = change.filter(|it| it.id().as_str() == saw.id);
+        let own = change.filter(|change| change.id().as_str() == saw.id);
         match (own, Field::parse(&saw.field)) {
             (Some(change), Some(field)) => {
                 let value = shortened(&change.known_value(field).to_string(), 70);
@@ -238,10 +238,10 @@ fn round_json(round: &Round) -> Value {
                 value["title"] = change.title().into();
                 value["op"] = change.op().name().into();
                 value["entity"] = change.entity().name().into();
-                let own = ruling.saw.iter().filter(|it| it.id == change.id().as_str());
-                let saw = own.filter_map(|it| {
-                    let field = Field::parse(&it.field)?;
-                    Some((it.field.clone(), change.known_value(field)))
+                let own = ruling.saw.iter().filter(|read| read.id == change.id().as_str());
+                let saw = own.filter_map(|read| {
+                    let field = Field::parse(&read.field)?;
+                    Some((read.field.clone(), change.known_value(field)))
                 });
                 value["values"] = Value::Object(saw.collect());
             }

@@ -1,4 +1,4 @@
-//! `planwright repl`: a prompt on the board.
+//! `planwright repl`: the start of a prompt on the board, with a terminal or without.
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ Nothing is written before `:apply`. `:help` lists the commands, Tab completes.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReplArgs {
-    /// Plan to call `board`: title or id
+    /// Plan to make available as `board`: title or id
     #[arg(long)]
     plan: Option<String>,
     /// Act for an agent, within what planwright.toml grants it
@@ -40,8 +40,8 @@ pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, AppErr
     let connection = context.connect()?;
     let file = history_of(context, &connection)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    // Ctrl-C stops what runs; asked twice, it is the end. Where nothing runs it is the editor's, or
-    // the end.
+    // Ctrl-C stops a running line; a second one ends the program. While nothing runs, it goes to the
+    // editor, or ends the program if there is none.
     let busy = Arc::new(AtomicBool::new(is_terminal));
     let (interrupt, is_busy) = (context.interrupt_flag(), Arc::clone(&busy));
     context.handle().spawn(async move {

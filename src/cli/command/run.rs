@@ -1,4 +1,4 @@
-//! `planwright run`: a skill, a script or a board file, through review and apply.
+//! `planwright run`: a skill, a script or a board file, always through review and apply.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::cli::options::{LongArgs, WriteArgs};
 use crate::host::Failure;
 use crate::host::Report;
 use crate::host::error::similar;
-use crate::script::sandbox::engine::MAX_SOURCE;
+use crate::script::source::MAX_SOURCE;
 use crate::script::{Manifest, Skill, Workspace};
 
 const EXAMPLES: &str = "\
@@ -26,7 +26,7 @@ Examples:
   planwright run --from board.yaml --dry-run
   echo 'plan(\"BOS Operations\").tasks.len()' | planwright run -";
 
-/// What a run of a board file is called.
+/// Name of a run of a board file.
 const FROM: &str = "run --from";
 
 /// Run a skill, a script or a board file
@@ -39,11 +39,10 @@ pub(crate) struct RunArgs {
     /// Parameter of the skill
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     param: Vec<(String, String)>,
-    /// Make the board what a file says instead: one that `planwright pull` wrote, or you; `-`
-    /// for standard input
+    /// Apply a board file, written by `pull` or by hand; `-` for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "param"])]
     from: Option<PathBuf>,
-    /// Also want away what that file does not list
+    /// Also delete what the file does not list
     #[arg(long, requires = "from", conflicts_with = "target")]
     prune: bool,
     #[command(flatten)]
@@ -87,18 +86,18 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
     context.write(&args.write, (name, Some(digest)), Value::Object(params), program)
 }
 
-/// Says what the skill named takes, if one is; for `run SKILL --help`.
+/// Shows the parameters of the named skill, for `run SKILL --help`.
 pub(crate) fn help(context: &Context<'_>, args: &RunArgs) {
     let Some(target) = &args.target else { return };
     let text = context.app.workspace.skills.get(target).cloned();
     let text = text.or_else(|| files::read_script(Path::new(target)).ok());
-    if let Some(manifest) = text.and_then(|it| Manifest::parse(&it).ok()) {
+    if let Some(manifest) = text.and_then(|text| Manifest::parse(&text).ok()) {
         skill::show(context, target, &manifest);
         context.ui.answer("");
     }
 }
 
-/// With `--json` there is always a report, even of a run that never began.
+/// Prints a report of a run that never began: with `--json` a caller can always expect one.
 fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: AppError) -> Exit {
     let exit = Exit::of_failure(&error.failure);
     let run_id = uuid::Uuid::now_v7().to_string();
@@ -112,7 +111,7 @@ fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: AppE
 /// A script, not compiled yet.
 struct Source {
     name: String,
-    /// What messages call its file.
+    /// The name of its file in messages.
     file: String,
     text: String,
 }
@@ -128,32 +127,32 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
         return source(target, format!("skills/{target}.rhai"), text.clone());
     }
     let path = PathBuf::from(target);
-    let means_file =
-        path.extension().is_some_and(|it| it == "rhai") || target.contains(['/', '\\']);
+    let means_file = path.extension().is_some_and(|extension| extension == "rhai")
+        || target.contains(['/', '\\']);
     if means_file || path.is_file() {
         let text = files::read_script(&path)?;
-        let name = path.file_stem().and_then(|it| it.to_str()).unwrap_or(target);
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or(target);
         return source(name, file_name(&path), text);
     }
     let error = AppError::new("not_found", format!("there is no skill `{target}`"));
     if Workspace::shipped().skills.contains_key(target) {
         return Err(error.hint(
-            "the program has one of that name, but this folder has a workspace of its own: copy it there, or run it elsewhere",
+            "a built-in skill has that name, but this folder has a workspace of its own: copy the skill there, or run it elsewhere",
         ));
     }
     let near = similar(target, workspace.skills.keys().map(String::as_str));
     Err(match near.as_slice() {
         [] => {
-            error.hint("`planwright skill list` shows what there is; a file is named by its path")
+            error.hint("`planwright skill list` lists the skills; name a file by its path")
         }
         [one] => error.hint(format!("did you mean `planwright run {one}`?")),
-        several => error.hint(format!("there is {}", several.join(", "))),
+        several => error.hint(format!("did you mean {}?", several.join(" or "))),
     })
 }
 
-/// Only the name of a file is shown to scripts and in reports, never where it lies.
+/// Returns the name of a file for scripts and reports, which never get to see its folder.
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| "script".to_owned(), |it| it.to_string_lossy().into_owned())
+    path.file_name().map_or_else(|| "script".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn read_stdin() -> Result<String, AppError> {

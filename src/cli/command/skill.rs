@@ -1,4 +1,4 @@
-//! `planwright skill`: what can be run.
+//! `planwright skill`: the skills of the workspace, listed, shown, checked and created.
 
 use std::path::Path;
 
@@ -15,16 +15,17 @@ use crate::cli::render::text::{count, visible};
 use crate::cli::show;
 use crate::host::error::similar;
 use crate::script::Manifest;
-use crate::script::lint::{self, Role, Severity};
+use crate::script::lint;
+use crate::script::lint::finding::{Role, Severity};
 
 pub(crate) mod scaffold;
 
-/// List, show, make and check skills
+/// List, show, create and check skills
 #[derive(Debug, Subcommand)]
 pub(crate) enum SkillCommand {
     /// List the skills of the workspace
     List,
-    /// Show what a skill does and takes
+    /// Show what a skill does, and its parameters
     Show {
         /// Skill by name
         name: String,
@@ -48,7 +49,7 @@ pub(crate) struct CheckArgs {
 
 fn params_json(manifest: &Manifest) -> Value {
     let params = manifest.params.iter().flatten().map(|(name, param)| {
-        let default = param.default.as_ref().and_then(|it| serde_json::to_value(it).ok());
+        let default = param.default.as_ref().and_then(|value| serde_json::to_value(value).ok());
         let value = json!({
             "type": param.kind.name(),
             "description": param.description,
@@ -110,7 +111,7 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
     }
 }
 
-/// Says what a skill does and takes.
+/// Shows the description and the parameters of a skill.
 pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
     context.ui.answer(&visible(name));
     context.ui.answer("");
@@ -130,7 +131,7 @@ pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
     }
 }
 
-/// A script that is checked: what it is for, its file in messages, its text.
+/// A script to check: its role, its name in messages, its text.
 pub(crate) type Checked = (Role, String, String);
 
 fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
@@ -156,7 +157,7 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
     findings(context, scripts, args.strict)
 }
 
-/// Checks scripts and shows what was found.
+/// Checks scripts and shows the findings.
 pub(crate) fn findings(
     context: &Context<'_>,
     scripts: Vec<Checked>,
@@ -192,7 +193,7 @@ pub(crate) fn findings(
     Ok(if is_fine { Exit::Done } else { Exit::Input })
 }
 
-/// A skill by name, or a script by path: what it is for is told by its folder.
+/// Finds a skill by name, or a script by path, whose folder decides its role.
 fn checked(context: &Context<'_>, name: &str) -> Result<Checked, AppError> {
     if let Some(text) = context.app.workspace.skills.get(name) {
         return Ok((Role::Skill, format!("skills/{name}.rhai"), text.clone()));
@@ -200,11 +201,11 @@ fn checked(context: &Context<'_>, name: &str) -> Result<Checked, AppError> {
     checked_file(name)?.ok_or_else(|| unknown(context, name))
 }
 
-/// A script by its path, if it is one.
+/// Reads a script by its path, if there is one.
 pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, AppError> {
     let path = Path::new(name);
-    if path.extension().is_some_and(|it| it == "rhai") || path.is_file() {
-        let folder = path.parent().and_then(Path::file_name).and_then(|it| it.to_str());
+    if path.extension().is_some_and(|extension| extension == "rhai") || path.is_file() {
+        let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
         let (role, folder) = match folder {
             Some("policies") => (Role::Policy, "policies/"),
             Some("lib") => (Role::Library, "lib/"),
@@ -223,6 +224,6 @@ fn unknown(context: &Context<'_>, name: &str) -> AppError {
     let error = AppError::new("not_found", format!("there is no skill `{name}`"));
     match near.first() {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error.hint("`planwright skill list` shows what there is"),
+        None => error.hint("`planwright skill list` lists the skills"),
     }
 }

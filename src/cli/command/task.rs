@@ -183,7 +183,7 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         TaskCommand::Checklist(args) => part::checklist(context, args),
         TaskCommand::Reference(args) => part::reference(context, args),
         TaskCommand::Complete(args) => each(context, args, "task complete", |session, id| {
-            session.edit_task(id, |it| it.percent_complete = 100)
+            session.edit_task(id, |task| task.percent_complete = 100)
         }),
         TaskCommand::Delete(args) => each(context, args, "task delete", Session::delete_task),
     }
@@ -221,9 +221,9 @@ fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, AppError> {
         for label in &fields.label {
             new.labels.push(session.find_label(&plan.id, label)?);
         }
-        new.due = fields.due.as_deref().map(|it| parse_date(session, it)).transpose()?.flatten();
+        new.due = fields.due.as_deref().map(|day| parse_date(session, day)).transpose()?.flatten();
         new.start =
-            fields.start.as_deref().map(|it| parse_date(session, it)).transpose()?.flatten();
+            fields.start.as_deref().map(|day| parse_date(session, day)).transpose()?.flatten();
         new.priority = fields.priority.as_deref().map(parse_priority).transpose()?;
         new.percent_complete = fields.progress.as_deref().map_or(Ok(0), parse_progress)?;
         new.description = fields.description.unwrap_or_default();
@@ -241,45 +241,45 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
         let id = resolve_task(session, plan.as_deref(), &task)?;
         let plan = session.task_field(&id, crate::change::TaskField::PLAN)?;
         let users = |names: &[String]| -> Result<Vec<_>, Failure> {
-            names.iter().map(|it| Ok(session.find_user(it)?.id)).collect()
+            names.iter().map(|name| Ok(session.find_user(name)?.id)).collect()
         };
         let labels = |names: &[String]| -> Result<Vec<_>, Failure> {
-            names.iter().map(|it| Ok(session.find_label(&plan, it)?)).collect()
+            names.iter().map(|name| Ok(session.find_label(&plan, name)?)).collect()
         };
         let (add, remove) = (users(&fields.assign)?, users(&unassign)?);
         let (label, unlabel) = (labels(&fields.label)?, labels(&unlabel)?);
-        let due = fields.due.as_deref().map(|it| parse_date(session, it)).transpose()?;
-        let start = fields.start.as_deref().map(|it| parse_date(session, it)).transpose()?;
+        let due = fields.due.as_deref().map(|day| parse_date(session, day)).transpose()?;
+        let start = fields.start.as_deref().map(|day| parse_date(session, day)).transpose()?;
         let priority = fields.priority.as_deref().map(parse_priority).transpose()?;
         let percent = fields.progress.as_deref().map(parse_progress).transpose()?;
         let same_day = |old: Option<Timestamp>, new: Option<Timestamp>| {
             let zone = &session.facts().zone;
-            let day = |it: Timestamp| day_of_date(it, zone);
+            let day = |moment: Timestamp| day_of_date(moment, zone);
             if old.map(day) == new.map(day) { old } else { new }
         };
-        session.edit_task(&id, |it| {
+        session.edit_task(&id, |task| {
             if let Some(title) = title {
-                it.title = title;
+                task.title = title;
             }
             if let Some(due) = due {
-                it.due = same_day(it.due, due);
+                task.due = same_day(task.due, due);
             }
             if let Some(start) = start {
-                it.start = same_day(it.start, start);
+                task.start = same_day(task.start, start);
             }
-            it.priority = priority.unwrap_or(it.priority);
-            it.percent_complete = percent.unwrap_or(it.percent_complete);
-            it.assignments.extend(add.into_iter().map(|it| (it, String::new())));
-            it.assignments.retain(|id, _| !remove.contains(id));
-            it.categories.extend(label);
-            it.categories.retain(|category| !unlabel.contains(category));
+            task.priority = priority.unwrap_or(task.priority);
+            task.percent_complete = percent.unwrap_or(task.percent_complete);
+            task.assignments.extend(add.into_iter().map(|user| (user, String::new())));
+            task.assignments.retain(|id, _| !remove.contains(id));
+            task.categories.extend(label);
+            task.categories.retain(|category| !unlabel.contains(category));
         })?;
         if let Some(name) = &bucket {
             let bucket = session.find_bucket(&plan, name)?;
             session.move_task(&id, &bucket)?;
         }
         if let Some(text) = fields.description {
-            session.edit_details(&id, |it| it.description = text)?;
+            session.edit_details(&id, |details| details.description = text)?;
         }
         Ok(json!({ "id": id }))
     })
@@ -299,7 +299,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
         };
         let mut rows = Vec::new();
         for plan in plans {
-            let within = bucket.as_deref().map(|it| session.find_bucket(&plan.id, it));
+            let within = bucket.as_deref().map(|name| session.find_bucket(&plan.id, name));
             let within = within.transpose()?;
             let buckets = session.buckets(&plan.id)?;
             let mut of_plan = Vec::new();
@@ -315,9 +315,12 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
                     of_plan.push(task);
                 }
             }
-            of_plan
-                .sort_by_key(|task| buckets.iter().position(|it| Some(it) == task.bucket.as_ref()));
-            rows.extend(of_plan.into_iter().map(|it| task_list::row(session, it, plan.clone())));
+            of_plan.sort_by_key(|task| {
+                buckets.iter().position(|bucket| Some(bucket) == task.bucket.as_ref())
+            });
+            rows.extend(
+                of_plan.into_iter().map(|task| task_list::row(session, task, plan.clone())),
+            );
         }
         Ok((rows, session.zone()))
     })?;

@@ -1,4 +1,5 @@
-//! `planwright test`: the tests of the workspace, each on a board of its own.
+//! `planwright test`: the tests of the workspace, each on a board of its own, so that they can run at
+//! the same time.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -27,33 +28,33 @@ mod watch;
 
 const EXAMPLES: &str = "\
 Examples:
-  planwright test                     every test of scripts/tests
-  planwright test due_soon            those of scripts/tests/due_soon.rhai
-  planwright test due_soon::second    those of it with `second` in their name
-  planwright test --coverage          and which lines of skills they did not run
+  planwright test                     run every test in scripts/tests
+  planwright test due_soon            run those in scripts/tests/due_soon.rhai
+  planwright test due_soon::second    run those with `second` in their name
+  planwright test --coverage          also show which lines of skills were not run
   planwright test --junit report.xml
-  planwright test --watch             again whenever a file of the workspace changes
+  planwright test --watch             run them again whenever the workspace changes
 
-Each test plays on an empty Planner of its own, at a moment that stands still, with the
+Each test runs on an empty Planner of its own, with a clock that stands still and the
 policies of the workspace. `planwright api` shows what tests can call.";
 
 /// Run the tests of skills and policies
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TestArgs {
-    /// Files of tests, by name or path; `file::part` for tests with `part` in their name
+    /// Test files, by name or path; `file::part` for tests with `part` in their name
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
     /// Write a report that build servers read
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// How many tests to run at once; as many as there are processors if absent
+    /// Run N tests at once; one per processor if absent
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Tell which lines of skills and libraries were not run
+    /// Show which lines of skills and libraries were not run
     #[arg(long, conflicts_with = "watch")]
     coverage: bool,
-    /// Run them again whenever something in the workspace changes, until Ctrl-C
+    /// Run the tests again whenever the workspace changes, until Ctrl-C
     #[arg(long, conflicts_with = "junit")]
     watch: bool,
 }
@@ -65,14 +66,15 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppErr
     let began = Instant::now();
     let files = chosen(&context.app.workspace, &args.paths)?;
     if files.is_empty() {
-        context.ui.note("No tests in this workspace: scripts/tests has no file.");
+        context.ui.note("No tests in this workspace: scripts/tests has no files.");
     }
     let coverage = args.coverage.then(Arc::<Coverage>::default);
     let interrupt = context.interrupt();
     let played =
         play(context, &context.app.workspace, &interrupt, files, args.jobs, coverage.as_ref())?;
-    let covered = coverage.map(|it| covered(&context.app.workspace, &it)).unwrap_or_default();
-    let n_failed = played.iter().filter(|it| !it.passed).count();
+    let covered =
+        coverage.map(|coverage| covered(&context.app.workspace, &coverage)).unwrap_or_default();
+    let n_failed = played.iter().filter(|test| !test.passed).count();
     if let Some(file) = &args.junit {
         files::write(file, &junit::write(&played), Access::Usual)?;
     }
@@ -91,7 +93,7 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppErr
     Ok(if n_failed == 0 { Exit::Done } else { Exit::Input })
 }
 
-/// A file with the part of a name that its tests must have.
+/// A test file, with the part that the names of its chosen tests must have.
 struct Chosen {
     name: String,
     text: String,
@@ -116,9 +118,9 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, AppErr
         }
         let path = Path::new(name);
         if path.is_dir() {
-            let inside = workspace.root.as_ref().map(|it| it.join("scripts/tests"));
+            let inside = workspace.root.as_ref().map(|root| root.join("scripts/tests"));
             let folder = path.canonicalize()?;
-            let tests = inside.filter(|it| it.canonicalize().is_ok_and(|it| it == folder));
+            let tests = inside.filter(|path| path.canonicalize().is_ok_and(|real| real == folder));
             if tests.is_some() {
                 files.extend(workspace.tests.iter().map(|(name, text)| of(name, text, part)));
                 continue;
@@ -126,22 +128,22 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, AppErr
         } else if let Some((name, text)) = in_workspace(workspace, path) {
             files.push(of(name, text, part));
             continue;
-        } else if path.extension().is_some_and(|it| it == "rhai") {
+        } else if path.extension().is_some_and(|extension| extension == "rhai") {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             files.push(of(&stem, &files::read_script(path)?, part));
             continue;
         }
         let near = nearest(name, workspace.tests.keys().map(String::as_str));
-        let error = AppError::new("not_found", format!("there is no file of tests `{name}`"));
+        let error = AppError::new("not_found", format!("there is no test file `{name}`"));
         return Err(match near.as_slice() {
             [] => error.hint("tests are in scripts/tests of the workspace"),
-            near => error.hint(format!("there is {}", near.join(", "))),
+            near => error.hint(format!("did you mean {}?", near.join(" or "))),
         });
     }
     Ok(files)
 }
 
-/// Finds the text of a file of tests that was read with the workspace.
+/// Finds a test file that was read with the workspace; returns its name and text.
 fn in_workspace<'a>(workspace: &'a Workspace, path: &Path) -> Option<(&'a str, &'a str)> {
     let folder = workspace.root.as_ref()?.join("scripts/tests").canonicalize().ok()?;
     let path = path.canonicalize().ok()?;
@@ -149,7 +151,7 @@ fn in_workspace<'a>(workspace: &'a Workspace, path: &Path) -> Option<(&'a str, &
     workspace.tests.get_key_value(name).map(|(name, text)| (name.as_str(), text.as_str()))
 }
 
-/// Plays every test, several at once; returns them in their order.
+/// Runs every test, several at once; returns the outcomes in order.
 fn play(
     context: &Context<'_>,
     workspace: &Workspace,
@@ -165,7 +167,7 @@ fn play(
         match TestFile::compile(&name, &text, &workspace.libraries) {
             Ok(file) => {
                 let file = Arc::new(file);
-                for test in file.tests.iter().filter(|it| it.contains(&part)) {
+                for test in file.tests.iter().filter(|name| name.contains(&part)) {
                     queue.push_back((n, Arc::clone(&file), test.clone()));
                     n += 1;
                 }
@@ -219,10 +221,10 @@ fn play(
     });
     played.extend(results.into_inner().unwrap_or_else(PoisonError::into_inner));
     played.sort_by_key(|(n, _)| *n);
-    Ok(played.into_iter().map(|(_, it)| it).collect())
+    Ok(played.into_iter().map(|(_, test)| test).collect())
 }
 
-/// What was run of each skill and library.
+/// Returns the coverage of each skill and library.
 fn covered(workspace: &Workspace, coverage: &Coverage) -> Vec<Covered> {
     let skills = workspace.skills.iter().map(|(name, text)| (format!("skills/{name}.rhai"), text));
     let libraries =
@@ -236,9 +238,9 @@ fn show_covered(context: &Context<'_>, covered: &[Covered]) {
     }
     let rows: Vec<_> = covered
         .iter()
-        .map(|it| {
-            let share = (it.covered * 100).checked_div(it.lines).unwrap_or(100);
-            vec![it.file.clone(), format!("{share} %"), ranges(&it.missing)]
+        .map(|script| {
+            let share = (script.covered * 100).checked_div(script.lines).unwrap_or(100);
+            vec![script.file.clone(), format!("{share} %"), ranges(&script.missing)]
         })
         .collect();
     let columns = [Column::new("FILE"), Column::right("LINES RUN"), Column::new("NOT RUN")];
@@ -246,7 +248,7 @@ fn show_covered(context: &Context<'_>, covered: &[Covered]) {
     show::list(context.ui, &columns, &rows, &[], "");
 }
 
-/// Line numbers with those that follow each other together: `3, 7-9`.
+/// Formats line numbers, with consecutive ones as ranges: `3, 7-9`.
 fn ranges(lines: &[usize]) -> String {
     let mut parts: Vec<(usize, usize)> = Vec::new();
     for &line in lines {
@@ -263,18 +265,19 @@ fn ranges(lines: &[usize]) -> String {
 }
 
 fn show(context: &Context<'_>, played: &[Played], took: Duration) {
-    for it in played {
-        let mark = if it.passed { paint(GREEN, "ok") } else { paint(RED.bold(), "FAILED") };
-        let time = paint(DIM, &format!("{} ms", it.duration.as_millis()));
-        context.ui.answer(&format!("{mark} {} {time}", visible(&it.name())));
+    for test in played {
+        let mark = if test.passed { paint(GREEN, "ok") } else { paint(RED.bold(), "FAILED") };
+        let time = paint(DIM, &format!("{} ms", test.duration.as_millis()));
+        context.ui.answer(&format!("{mark} {} {time}", visible(&test.name())));
     }
-    for it in played.iter().filter(|it| !it.passed) {
-        context.ui.note(&format!("\n{}", paint(BOLD, &visible(&it.name()))));
-        for line in &it.output {
+    for test in played.iter().filter(|test| !test.passed) {
+        context.ui.note(&format!("\n{}", paint(BOLD, &visible(&test.name()))));
+        for line in &test.output {
             context.ui.note(&format!("  {} {}", paint(DIM, "printed"), visible(line)));
         }
-        if let Some(error) = &it.error {
-            // A difference takes lines; what it shows stays behind a margin.
+        if let Some(error) = &test.error {
+            // A difference takes several lines, which may hold text of the board: a margin keeps them
+            // apart from lines of the program.
             let mut lines = error.message.lines();
             let message = lines.next().unwrap_or_default().to_owned();
             context.ui.note(&failure::text(&Failure { message, ..error.clone() }));
@@ -283,7 +286,7 @@ fn show(context: &Context<'_>, played: &[Played], took: Duration) {
             }
         }
     }
-    let n_failed = played.iter().filter(|it| !it.passed).count();
+    let n_failed = played.iter().filter(|test| !test.passed).count();
     let passed = count(played.len() - n_failed, "test");
     let seconds = took.as_secs_f64();
     context.ui.answer("");

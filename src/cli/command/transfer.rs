@@ -129,7 +129,7 @@ pub(crate) fn copy(context: &Context<'_>, args: &CopyArgs) -> Result<Exit, AppEr
             }
             if !keep.contains(&Keep::Progress) {
                 task.percent_complete = 0;
-                task.checklist.iter_mut().for_each(|it| it.checked = false);
+                task.checklist.iter_mut().for_each(|item| item.checked = false);
             }
         }
         let group = match (group, &plan.group) {
@@ -188,7 +188,7 @@ pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, A
 pub(crate) fn import(context: &Context<'_>, args: &ImportArgs) -> Result<Exit, AppError> {
     let mut document = read(&args.file, args.format)?;
     if args.no_assignees {
-        document.all_tasks_mut().for_each(|it| it.assignees.clear());
+        document.all_tasks_mut().for_each(|task| task.assignees.clear());
     }
     let (plan, title, group) = (args.plan.clone(), args.title.clone(), args.group.clone());
     context.edit(&args.write, "plan import", move |session| {
@@ -203,9 +203,9 @@ pub(crate) fn import(context: &Context<'_>, args: &ImportArgs) -> Result<Exit, A
 
 fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, AppError> {
     let shown = file.display();
-    let by_name = || match file.extension().and_then(|it| it.to_str()) {
-        Some(it) if it.eq_ignore_ascii_case("json") => Some(FileFormat::Json),
-        Some(it) if it.eq_ignore_ascii_case("csv") => Some(FileFormat::Csv),
+    let by_name = || match file.extension().and_then(|extension| extension.to_str()) {
+        Some(extension) if extension.eq_ignore_ascii_case("json") => Some(FileFormat::Json),
+        Some(extension) if extension.eq_ignore_ascii_case("csv") => Some(FileFormat::Csv),
         _ => None,
     };
     let format = format.or_else(by_name).ok_or_else(|| {

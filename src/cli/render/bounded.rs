@@ -1,19 +1,19 @@
-//! JSON of a report that stays readable for whatever reads it: below 4 MiB, with what was left out
-//! counted (design.md 2.6).
+//! The JSON of a report in a bounded size: below 4 MiB, with a count of what was left out, so that
+//! every reader can cope with it (design.md 2.6).
 
 use serde_json::{Map, Value};
 
-/// The largest JSON of a report, in bytes.
+/// Largest JSON of a report, in bytes.
 pub(crate) const MAX_REPORT: usize = 4 << 20;
 
-/// Returns a report as JSON, shortened as far as it has to be; arrays that are cut have a sibling
-/// `…_left_out` with the number of items that are missing.
+/// Returns a report as JSON, shortened if necessary; an array that is cut gets a sibling
+/// `…_left_out` with the number of missing items.
 pub(crate) fn report_text(report: &Value) -> String {
     let whole = text(report);
     if whole.len() < MAX_REPORT {
         return whole;
     }
-    // How much white space there is around it shows only when it is written.
+    // The estimate leaves out the white space, so the text may still be too long.
     let mut budget = MAX_REPORT / 2;
     loop {
         let fitted = text(&fit(report, budget));
@@ -33,7 +33,7 @@ fn size(value: &Value) -> usize {
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
         Value::Object(map) => {
-            map.iter().map(|(key, it)| key.len() + size(it) + 4).sum::<usize>() + 2
+            map.iter().map(|(key, value)| key.len() + size(value) + 4).sum::<usize>() + 2
         }
         _ => 8,
     }

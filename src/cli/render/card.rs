@@ -1,4 +1,4 @@
-//! One entity in full.
+//! One entity in full, prepared once for all formats.
 
 use serde_json::{Value, json};
 
@@ -15,11 +15,12 @@ pub(crate) struct Card {
     /// Names and values, those without a value included.
     pub(crate) lines: Vec<(&'static str, String)>,
     pub(crate) body: String,
-    /// The same as JSON, by Graph's names.
+    /// The same as JSON, with the names of Graph.
     pub(crate) value: Value,
 }
 
-/// Puts each line of a text from the board behind a margin, so that none can be taken for ours.
+/// Puts each line of a text from the board behind a margin, so that none can pass for a line of the
+/// program.
 fn quoted(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     text.trim_end().split('\n').map(|line| format!("│ {line}\n")).collect()
@@ -33,20 +34,22 @@ pub(crate) fn plan(session: &Session, name: &str) -> Result<Card, Failure> {
     }
     let details = session.plan_details(&plan.id)?;
     let groups = session.groups().unwrap_or_default();
-    let group = groups.into_iter().find(|it| Some(&it.id) == plan.group.as_ref());
+    let group = groups.into_iter().find(|group| Some(&group.id) == plan.group.as_ref());
     let mut value = entity::plan(&plan);
     if let Some(map) = value.as_object_mut() {
-        let labels =
-            details.labels.iter().map(|(it, name)| (it.to_string(), Value::from(name.as_str())));
+        let labels = details
+            .labels
+            .iter()
+            .map(|(slot, name)| (slot.to_string(), Value::from(name.as_str())));
         map.insert("categoryDescriptions".into(), Value::Object(labels.collect()));
-        let shared = details.shared_with.iter().map(|it| Value::from(it.as_str()));
+        let shared = details.shared_with.iter().map(|user| Value::from(user.as_str()));
         map.insert("sharedWith".into(), Value::Array(shared.collect()));
     }
     let n_tasks = session.tasks(&plan.id)?.len();
     Ok(Card {
         lines: vec![
             ("id", plan.id.to_string()),
-            ("group", group.map(|it| it.name).unwrap_or_default()),
+            ("group", group.map(|group| group.name).unwrap_or_default()),
             ("buckets", buckets.join(", ")),
             ("labels", details.labels.into_values().collect::<Vec<_>>().join(", ")),
             ("tasks", n_tasks.to_string()),
@@ -62,9 +65,9 @@ pub(crate) fn plan_details(session: &Session, name: &str) -> Result<Card, Failur
     let plan = session.plan(&session.find_plan(name)?)?;
     let details = session.plan_details(&plan.id)?;
     let person =
-        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
+        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |user| user.label().to_owned());
     let shared: Vec<_> = details.shared_with.iter().map(person).collect();
-    let labels = details.labels.iter().map(|(it, name)| format!("{it}  {name}"));
+    let labels = details.labels.iter().map(|(slot, name)| format!("{slot}  {name}"));
     Ok(Card {
         lines: vec![("id", plan.id.to_string()), ("shared with", shared.join(", "))],
         body: labels.collect::<Vec<_>>().join("\n"),
@@ -105,7 +108,7 @@ pub(crate) fn bucket(session: &Session, id: &BucketId) -> Result<Card, Failure> 
 pub(crate) fn user(session: &Session, id: &UserId) -> Card {
     let user = session.user_by_id(id);
     let text = |of: fn(&crate::model::User) -> String| user.as_ref().map(of).unwrap_or_default();
-    let (name, upn) = (text(|it| it.name.clone()), text(|it| it.upn.clone()));
+    let (name, upn) = (text(|user| user.name.clone()), text(|user| user.upn.clone()));
     Card {
         value: json!({ "id": id, "displayName": name, "userPrincipalName": upn }),
         lines: vec![("id", id.to_string()), ("sign-in name", upn)],
@@ -120,7 +123,7 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
     let plan = session.plan(&task.plan)?;
     let bucket = task.bucket.as_ref().map(|id| session.bucket(id)).transpose()?;
     let person =
-        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
+        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |user| user.label().to_owned());
     let assignees: Vec<_> = task.assignments.keys().map(person).collect();
     let mut labels = Vec::new();
     for category in &task.categories {
@@ -154,7 +157,7 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
         lines: vec![
             ("id", task.id.to_string()),
             ("plan", plan.title),
-            ("bucket", bucket.map(|it| it.name).unwrap_or_default()),
+            ("bucket", bucket.map(|bucket| bucket.name).unwrap_or_default()),
             (
                 "progress",
                 format!(
@@ -169,7 +172,7 @@ pub(crate) fn task(session: &Session, id: &TaskId) -> Result<Card, Failure> {
             (
                 "completed",
                 task.completed_at
-                    .map(|it| day(Some(it)) + completed_by.as_deref().unwrap_or_default())
+                    .map(|moment| day(Some(moment)) + completed_by.as_deref().unwrap_or_default())
                     .unwrap_or_default(),
             ),
             ("assigned to", assignees.join(", ")),

@@ -1,8 +1,8 @@
-//! Plans as CSV, for spreadsheets: written and read.
+//! Plans as CSV, written for spreadsheets and read back from them.
 //!
-//! A spreadsheet takes a cell that begins with `=` for a formula, whoever has written it: such a
-//! cell gets an apostrophe in front, which reading takes away again. Lists stand in one cell,
-//! an entry a line.
+//! A spreadsheet runs a cell that begins with `=` as a formula, whoever wrote it. So such a cell gets
+//! an apostrophe in front, which is removed again on reading. A list is one cell with one entry per
+//! line.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -33,12 +33,12 @@ const COLUMNS: [&str; 12] = [
     "key",
 ];
 
-/// Returns a plan as CSV; days are those of `zone`.
+/// Returns a plan as CSV; dates are those of `zone`.
 pub(crate) fn write(document: &PlanDocument, zone: &TimeZone) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut record = |cells: [String; 12]| {
-        // Into memory: nothing can fail.
-        let _infallible = writer.write_record(cells.map(|it| guarded(&visible_lines(&it))));
+        // Writing to memory does not fail.
+        let _infallible = writer.write_record(cells.map(|cell| guarded(&visible_lines(&cell))));
     };
     record(COLUMNS.map(str::to_owned));
     for (bucket, task) in document.all_tasks() {
@@ -53,8 +53,9 @@ fn cells(
     task: &TaskDocument,
     zone: &TimeZone,
 ) -> [String; 12] {
-    let day =
-        |it: Option<Timestamp>| it.map(|it| day_of_date(it, zone).to_string()).unwrap_or_default();
+    let day = |moment: Option<Timestamp>| {
+        moment.map(|moment| day_of_date(moment, zone).to_string()).unwrap_or_default()
+    };
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let of_percent = Progress::of_percent(task.percent_complete);
     let progress = if of_percent.percent() == task.percent_complete {
@@ -68,20 +69,22 @@ fn cells(
     } else {
         level.level().to_string()
     };
-    // A name that would be read as two is written as its slot.
+    // A name with a separator in it would be read back as two, so the slot is written instead.
     let label = |name: &String| {
-        let slot = document.labels.iter().find(|(_, it)| *it == name).map(|(slot, _)| slot);
+        let slot = document.labels.iter().find(|(_, other)| *other == name).map(|(slot, _)| slot);
         match slot {
             Some(slot) if name.contains([';', '\n']) => slot.clone(),
             _ => name.clone(),
         }
     };
-    let item = |it: &ItemDocument| {
-        format!("[{}] {}", if it.checked { "x" } else { " " }, one_line(&it.title))
+    let item = |item: &ItemDocument| {
+        format!("[{}] {}", if item.checked { "x" } else { " " }, one_line(&item.title))
     };
-    let link = |it: &LinkDocument| {
-        let url = it.url.split_whitespace().collect::<Vec<_>>().join("%20");
-        format!("{url} {}", one_line(it.alias.as_deref().unwrap_or_default())).trim_end().to_owned()
+    let link = |link: &LinkDocument| {
+        let url = link.url.split_whitespace().collect::<Vec<_>>().join("%20");
+        format!("{url} {}", one_line(link.alias.as_deref().unwrap_or_default()))
+            .trim_end()
+            .to_owned()
     };
     [
         task.title.clone(),
@@ -99,7 +102,7 @@ fn cells(
     ]
 }
 
-/// What makes a spreadsheet calculate, at the beginning of a cell.
+/// Characters that start a formula at the beginning of a cell.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 fn is_formula(cell: &str) -> bool {
@@ -119,28 +122,29 @@ fn wrong(place: &str, message: impl std::fmt::Display, hint: Option<String>) -> 
     Failure { code: "invalid".into(), message, hint, ..Failure::default() }
 }
 
-/// Reads a plan from CSV with a header; columns may come in any order, and be absent.
+/// Reads a plan from CSV with a header; columns may be in any order, and all but the title may be
+/// missing.
 ///
 /// # Errors
-/// What is wrong, and on which line.
+/// The text is not such a CSV; the message names the line.
 pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let header = text.lines().next().unwrap_or_default();
-    // Spreadsheets of half of Europe write semicolons.
+    // Spreadsheets write semicolons where the comma is the decimal separator.
     let delimiter = if header.contains(';') && !header.contains(',') { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
     let broken = |error: &csv::Error| {
-        let line = error.position().map(|it| format!("line {}", it.line()));
+        let line = error.position().map(|position| format!("line {}", position.line()));
         let place = line.unwrap_or_else(|| "the file".to_owned());
         wrong(&place, "it is not CSV, or has more or fewer cells than the first line", None)
     };
-    let header = reader.headers().map_err(|it| broken(&it))?;
+    let header = reader.headers().map_err(|error| broken(&error))?;
     let mut columns = Vec::new();
     for name in header {
         let name = name.trim().to_lowercase();
-        let known = COLUMNS.iter().find(|it| **it == name);
-        if known.is_some_and(|it| columns.contains(it)) {
-            return Err(wrong("line 1", format!("the column `{name}` is there twice"), None));
+        let known = COLUMNS.iter().find(|column| **column == name);
+        if known.is_some_and(|column| columns.contains(column)) {
+            return Err(wrong("line 1", format!("the column `{name}` appears twice"), None));
         }
         columns.push(*known.ok_or_else(|| {
             let near = nearest(&name, COLUMNS).first().cloned();
@@ -158,10 +162,10 @@ pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
     let mut document = PlanDocument { format: FORMAT, ..PlanDocument::default() };
     let odd_quotes = text.matches('"').count() % 2 == 1;
     for record in reader.records() {
-        let record = record.map_err(|it| broken(&it))?;
+        let record = record.map_err(|error| broken(&error))?;
         let line = record.position().map_or(0, csv::Position::line);
         if odd_quotes && reader_ends_in(&record, text) {
-            let hint = "a quote within a quoted cell is written twice".to_owned();
+            let hint = "write a quote inside a quoted cell twice".to_owned();
             return Err(wrong(&format!("line {line}"), "a quote is not closed", Some(hint)));
         }
         let mut task = TaskDocument::default();
@@ -181,8 +185,8 @@ pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
         }
         if bucket.is_empty() {
             document.tasks.push(task);
-        } else if let Some(it) = document.buckets.iter_mut().find(|it| it.name == bucket) {
-            it.tasks.push(task);
+        } else if let Some(known) = document.buckets.iter_mut().find(|known| known.name == bucket) {
+            known.tasks.push(task);
         } else {
             document.buckets.push(BucketDocument { name: bucket, tasks: vec![task] });
         }
@@ -190,16 +194,19 @@ pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
     Ok(document)
 }
 
-/// Tells whether a record runs over lines up to the end of the file.
+/// Returns whether a record spans several lines up to the end of the file.
 fn reader_ends_in(record: &csv::StringRecord, text: &str) -> bool {
     let last = record.iter().next_back().unwrap_or_default();
     last.contains('\n') && text.ends_with(last)
 }
 
 fn set(task: &mut TaskDocument, column: &str, cell: &str) -> Result<(), Failure> {
-    let lines = || cell.lines().map(str::trim).filter(|it| !it.is_empty());
+    let lines = || cell.lines().map(str::trim).filter(|line| !line.is_empty());
     let entries = |marks: &'static [char]| {
-        cell.split(marks).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect()
+        cell.split(marks)
+            .map(|entry| entry.trim().to_owned())
+            .filter(|entry| !entry.is_empty())
+            .collect()
     };
     match column {
         "title" => cell.clone_into(&mut task.title),
@@ -214,7 +221,7 @@ fn set(task: &mut TaskDocument, column: &str, cell: &str) -> Result<(), Failure>
         "description" => cell.clone_into(&mut task.description),
         "checklist" => task.checklist = lines().map(item).collect(),
         "references" => task.references = lines().map(link).collect(),
-        _ => task.key = Some(cell.trim().to_owned()).filter(|it| !it.is_empty()),
+        _ => task.key = Some(cell.trim().to_owned()).filter(|key| !key.is_empty()),
     }
     Ok(())
 }
@@ -226,8 +233,8 @@ fn moment(cell: &str) -> Result<Option<Timestamp>, Failure> {
     }
     let of_day = || cell.parse::<Date>().ok().filter(|_| cell.len() == 10).and_then(moment_of_day);
     cell.parse().ok().or_else(of_day).map(Some).ok_or_else(|| Failure {
-        message: format!("`{cell}` is not a day"),
-        hint: Some("a day is written 2026-12-24".into()),
+        message: format!("`{cell}` is not a date"),
+        hint: Some("a date is written 2026-12-24".into()),
         ..Failure::default()
     })
 }
@@ -242,7 +249,7 @@ fn item(line: &str) -> ItemDocument {
 
 fn link(line: &str) -> LinkDocument {
     let (url, alias) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let alias = Some(alias.trim().to_owned()).filter(|it| !it.is_empty());
+    let alias = Some(alias.trim().to_owned()).filter(|alias| !alias.is_empty());
     LinkDocument { url: url.to_owned(), alias, kind: None }
 }
 
@@ -282,7 +289,7 @@ mod tests {
         assert_eq!(task.due.unwrap().to_string(), "2026-12-24T10:00:00Z");
         assert_eq!(task.assignees, ["ana@bos.example", "mei@bos.example"]);
         let checked: Vec<_> =
-            task.checklist.iter().map(|it| (it.title.as_str(), it.checked)).collect();
+            task.checklist.iter().map(|item| (item.title.as_str(), item.checked)).collect();
         assert_eq!(checked, [("Ask", true), ("Buy", false)]);
         assert_eq!(task.references[0].alias.as_deref(), Some("The shop"));
         assert_eq!(document.tasks[0].title, "Rest");
@@ -293,11 +300,11 @@ mod tests {
         for (sheet, says) in [
             ("", "there is no column `title`"),
             ("name\nx\n", "there is no column `name`"),
-            ("title,due\nx,soon\n", "line 2, due: `soon` is not a day"),
+            ("title,due\nx,soon\n", "line 2, due: `soon` is not a date"),
             ("title,due\nx\n", "line 2: it is not CSV"),
             ("title,progress\nx,\ny,110\n", "line 3, progress"),
             ("title,bucket\n,Inbox\n", "line 2: the task has no title"),
-            ("title,title\nx,y\n", "line 1: the column `title` is there twice"),
+            ("title,title\nx,y\n", "line 1: the column `title` appears twice"),
             ("title,description\nx,\"fine\ny,z\nw,v\n", "line 2: a quote is not closed"),
         ] {
             let message = read(sheet).unwrap_err().message;

@@ -1,4 +1,4 @@
-//! Entities as JSON, by Graph's names.
+//! Entities as JSON with the names of Graph, so that programs that know Graph can read it.
 
 use serde_json::{Map, Value, json};
 
@@ -22,13 +22,14 @@ pub(crate) fn plan(plan: &Plan) -> Value {
     })
 }
 
-/// A recurrence in words: `weekly on monday, friday from 2026-12-01`.
-pub(crate) fn recurrence(it: &Recurrence) -> String {
-    let schedule = json!({ "pattern": it.pattern, "patternStartDateTime": it.start });
+/// Returns a recurrence in words: `weekly on monday, friday from 2026-12-01`.
+pub(crate) fn recurrence(recurrence: &Recurrence) -> String {
+    let schedule =
+        json!({ "pattern": recurrence.pattern, "patternStartDateTime": recurrence.start });
     recurrence_in_words(&schedule)
 }
 
-/// The same of Graph's JSON.
+/// Returns the same for a recurrence in the JSON of Graph.
 pub(crate) fn recurrence_in_words(schedule: &Value) -> String {
     let pattern = schedule.get("pattern").unwrap_or(schedule);
     let text = |name: &str| pattern.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -63,10 +64,11 @@ pub(crate) fn recurrence_in_words(schedule: &Value) -> String {
     words.join(" ")
 }
 
-/// The details of a plan as Graph gives them, labels without a name as `null`.
+/// Returns the details of a plan in the form of Graph, with `null` for labels without a name.
 pub(crate) fn plan_details(plan: &PlanId, details: &PlanDetails) -> Value {
-    let labels = Category::all().map(|it| (it.to_string(), json!(details.labels.get(&it))));
-    let shared = details.shared_with.iter().map(|it| (it.to_string(), Value::Bool(true)));
+    let labels = Category::all()
+        .map(|category| (category.to_string(), json!(details.labels.get(&category))));
+    let shared = details.shared_with.iter().map(|user| (user.to_string(), Value::Bool(true)));
     json!({
         "id": plan,
         "categoryDescriptions": labels.collect::<Map<_, _>>(),
@@ -108,9 +110,9 @@ pub(crate) fn task(task: &Task, details: Option<&TaskDetails>) -> Value {
         map.insert("lastModifiedDateTime".into(), json!(beta.last_modified_at));
         map.insert("lastModifiedBy".into(), json!(beta.last_modified_by));
         map.insert("isArchived".into(), json!(beta.is_archived));
-        let schedule = beta.recurrence.as_ref().map(|it| {
-            let (start, next) = (it.start, it.next);
-            json!({ "pattern": it.pattern, "patternStartDateTime": start, "nextOccurrenceDateTime": next })
+        let schedule = beta.recurrence.as_ref().map(|recurrence| {
+            let (start, next) = (recurrence.start, recurrence.next);
+            json!({ "pattern": recurrence.pattern, "patternStartDateTime": start, "nextOccurrenceDateTime": next })
         });
         map.insert("recurrence".into(), json!(schedule));
     }

@@ -1,15 +1,15 @@
-//! An error as text: what, why, where, and what to do.
+//! Errors as text: message, place, causes and a hint.
 
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, YELLOW, paint, visible};
 use crate::host::Failure;
-use crate::script::lint::{Finding, Severity};
+use crate::script::lint::finding::{Finding, Severity};
 
 /// Renders a failure; the last line has no line end.
 pub(crate) fn text(failure: &Failure) -> String {
     labelled(&paint(RED.bold(), "error:"), failure)
 }
 
-/// Renders what a check has found.
+/// Renders a finding of a check.
 pub(crate) fn finding(finding: &Finding) -> String {
     let label = match finding.severity {
         Severity::Error => paint(RED.bold(), "error:"),
@@ -33,7 +33,7 @@ fn labelled(label: &str, failure: &Failure) -> String {
         lines.push(format!("{indent} {} {}", paint(DIM, "-->"), visible(&place)));
         let before: String = at.source.chars().take(at.column.saturating_sub(1)).collect();
         lines.push(format!("{} {} {}", paint(DIM, &number), paint(DIM, "|"), visible(&at.source)));
-        // Measured as shown, so that the caret stands under what is meant.
+        // Measured as it is shown, or wide characters would push the caret off its place.
         let shown = unicode_width::UnicodeWidthStr::width(visible(&before).as_str());
         let caret = paint(RED.bold(), "^");
         lines.push(format!("{indent} {} {}{caret}", paint(DIM, "|"), " ".repeat(shown)));
@@ -46,7 +46,7 @@ fn labelled(label: &str, failure: &Failure) -> String {
         let mut parts = cause.trim_end().lines();
         let first = parts.next().unwrap_or_default();
         lines.push(format!("  {} {}", paint(DIM, "caused by:"), visible(first)));
-        lines.extend(parts.map(|it| format!("    {}", visible(it))));
+        lines.extend(parts.map(|line| format!("    {}", visible(line))));
     }
     if let Some(hint) = &failure.hint {
         lines.push(String::new());

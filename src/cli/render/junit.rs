@@ -1,4 +1,4 @@
-//! A report of tests in the form that build servers read (JUnit's XML).
+//! The report of tests as JUnit XML, the form that build servers read.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ pub(crate) fn write(played: &[Played]) -> String {
 fn document(writer: &mut Writer<Vec<u8>>, played: &[Played]) -> std::io::Result<()> {
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let mut suites: BTreeMap<&str, Vec<&Played>> = BTreeMap::new();
-    for it in played {
-        suites.entry(&it.file).or_default().push(it);
+    for test in played {
+        suites.entry(&test.file).or_default().push(test);
     }
     writer.create_element("testsuites").write_inner_content(|writer| {
         for (file, tests) in suites {
-            let n_failed = tests.iter().filter(|it| !it.passed).count().to_string();
+            let n_failed = tests.iter().filter(|test| !test.passed).count().to_string();
             let n = tests.len().to_string();
             writer
                 .create_element("testsuite")
@@ -34,7 +34,7 @@ fn document(writer: &mut Writer<Vec<u8>>, played: &[Played]) -> std::io::Result<
                     ("failures", n_failed.as_str()),
                 ])
                 .write_inner_content(|writer| {
-                    tests.into_iter().try_for_each(|it| case(writer, it))
+                    tests.into_iter().try_for_each(|test| case(writer, test))
                 })?;
         }
         Ok(())
@@ -42,15 +42,15 @@ fn document(writer: &mut Writer<Vec<u8>>, played: &[Played]) -> std::io::Result<
     Ok(())
 }
 
-fn case(writer: &mut Writer<Vec<u8>>, it: &Played) -> std::io::Result<()> {
-    let time = format!("{:.3}", it.duration.as_secs_f64());
-    let name = it.test.as_deref().unwrap_or("(the file)");
+fn case(writer: &mut Writer<Vec<u8>>, test: &Played) -> std::io::Result<()> {
+    let time = format!("{:.3}", test.duration.as_secs_f64());
+    let name = test.test.as_deref().unwrap_or("(the file)");
     let element = writer.create_element("testcase").with_attributes([
         ("name", name),
-        ("classname", it.file.as_str()),
+        ("classname", test.file.as_str()),
         ("time", time.as_str()),
     ]);
-    let Some(error) = &it.error else {
+    let Some(error) = &test.error else {
         element.write_empty()?;
         return Ok(());
     };

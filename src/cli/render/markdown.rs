@@ -1,4 +1,4 @@
-//! A plan as Markdown, for people. Texts from the board are escaped: none becomes markup.
+//! A plan as Markdown, for people. Texts from the board are escaped, so that none becomes markup.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -7,16 +7,16 @@ use crate::cli::render::text::visible;
 use crate::model::time::day_of_date;
 use crate::model::{PlanDocument, Priority, TaskDocument};
 
-/// Returns a plan as Markdown; days are those of `zone`.
+/// Returns a plan as Markdown; dates are those of `zone`.
 pub(crate) fn write(document: &PlanDocument, zone: &TimeZone) -> String {
     let mut lines = vec![format!("# {}", escaped(&document.title))];
     for bucket in &document.buckets {
         lines.extend([String::new(), format!("## {}", escaped(&bucket.name)), String::new()]);
-        bucket.tasks.iter().for_each(|it| task(it, zone, &mut lines));
+        bucket.tasks.iter().for_each(|entry| task(entry, zone, &mut lines));
     }
     if !document.tasks.is_empty() {
         lines.extend([String::new(), "## (no bucket)".to_owned(), String::new()]);
-        document.tasks.iter().for_each(|it| task(it, zone, &mut lines));
+        document.tasks.iter().for_each(|entry| task(entry, zone, &mut lines));
     }
     lines.join("\n") + "\n"
 }
@@ -26,20 +26,20 @@ fn mark(done: bool) -> &'static str {
 }
 
 fn task(task: &TaskDocument, zone: &TimeZone, lines: &mut Vec<String>) {
-    let day = |it: Timestamp| day_of_date(it, zone);
+    let day = |moment: Timestamp| day_of_date(moment, zone);
     let mut facts = Vec::new();
     if (1..100).contains(&task.percent_complete) {
         facts.push("in progress".to_owned());
     }
-    if let Some(it) = task.priority.and_then(Priority::new)
-        && it.name() != Priority::DEFAULT.name()
+    if let Some(priority) = task.priority.and_then(Priority::new)
+        && priority.name() != Priority::DEFAULT.name()
     {
-        facts.push(it.name().to_owned());
+        facts.push(priority.name().to_owned());
     }
-    facts.extend(task.start.map(|it| format!("from {}", day(it))));
-    facts.extend(task.due.map(|it| format!("due {}", day(it))));
-    facts.extend(task.assignees.iter().map(|it| escaped(it)));
-    facts.extend(task.labels.iter().map(|it| format!("_{}_", escaped(it))));
+    facts.extend(task.start.map(|moment| format!("from {}", day(moment))));
+    facts.extend(task.due.map(|moment| format!("due {}", day(moment))));
+    facts.extend(task.assignees.iter().map(|assignee| escaped(assignee)));
+    facts.extend(task.labels.iter().map(|label| format!("_{}_", escaped(label))));
     let facts = if facts.is_empty() { String::new() } else { format!(" — {}", facts.join(", ")) };
     let done = mark(task.percent_complete == 100);
     lines.push(format!("- {done} **{}**{facts}", escaped(task.title.trim())));
@@ -59,7 +59,7 @@ fn task(task: &TaskDocument, zone: &TimeZone, lines: &mut Vec<String>) {
     }
 }
 
-/// A text on one line, with everything that Markdown or HTML would act on escaped.
+/// Returns a text on one line, with everything escaped that is markup in Markdown or HTML.
 fn escaped(text: &str) -> String {
     let one_line = text.split(['\r', '\n']).collect::<Vec<_>>().join(" ");
     let mut out = String::with_capacity(one_line.len());
@@ -75,7 +75,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// An address between angle brackets, which it can not leave.
+/// Encodes an address so that it cannot end the angle brackets around it.
 fn address(url: &str) -> String {
     visible(url).replace('<', "%3C").replace('>', "%3E").replace(' ', "%20")
 }

@@ -1,4 +1,5 @@
-//! The script API as Markdown for people, and as definitions for editors.
+//! The script API as Markdown for people and as definitions for editors, both from the catalog, so
+//! that neither can be out of date.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,9 +11,9 @@ const HEAD: &str = "\
 
 Printed by `planwright api`; `planwright api Task` shows one type, `planwright api assign` one name.
 
-A `?` behind a type stands for \"or nothing\", which is written `()`; `[Task]` is an array of tasks; *any* takes what
-the description says. Properties marked *settable* are set by `=`. What is not marked *policies only* or *tests only*
-is there for skills; policies can read all of it and change nothing.
+A `?` after a type means \"or nothing\", which is written `()`; `[Task]` is an array of tasks; *any* takes what the
+description says. Properties marked *settable* can be set with `=`. Everything that is not marked *policies only* or
+*tests only* is available to skills; policies can read all of it and change nothing.
 ";
 
 const LANGUAGE: &str = "
@@ -35,7 +36,7 @@ pub(crate) fn whole(members: &[&Member]) -> String {
 pub(crate) fn tables(members: &[&Member], level: usize) -> String {
     let mut text = String::new();
     for on in [None].into_iter().chain(TYPES.map(Some)) {
-        let of_type: Vec<_> = members.iter().filter(|it| it.on.as_deref() == on).collect();
+        let of_type: Vec<_> = members.iter().filter(|member| member.on.as_deref() == on).collect();
         if of_type.is_empty() {
             continue;
         }
@@ -63,16 +64,17 @@ pub(crate) fn tables(members: &[&Member], level: usize) -> String {
 pub(crate) fn definitions(members: &[&Member]) -> String {
     let mut text = "module static;\n".to_owned();
     let mut seen = BTreeSet::new();
-    let kind = |it: &str| match it {
+    let kind = |name: &str| match name {
         "text" => "string".to_owned(),
         "true or false" => "bool".to_owned(),
-        it if it.starts_with('[') => "array".to_owned(),
-        it if it == "any" || it.contains('|') || it.ends_with('?') => "?".to_owned(),
-        it => it.to_owned(),
+        name if name.starts_with('[') => "array".to_owned(),
+        name if name == "any" || name.contains('|') || name.ends_with('?') => "?".to_owned(),
+        name => name.to_owned(),
     };
     for member in members {
-        let on = member.on.iter().map(|it| format!("{}: {}", it.to_lowercase(), kind(it)));
-        let params = member.params.iter().map(|it| format!("{}: {}", it.name, kind(&it.kind)));
+        let on = member.on.iter().map(|name| format!("{}: {}", name.to_lowercase(), kind(name)));
+        let params =
+            member.params.iter().map(|param| format!("{}: {}", param.name, kind(&param.kind)));
         let params: Vec<_> = on.chain(params).collect();
         let (name, params) = match (member.form, member.on.is_some()) {
             (Form::Property, false) => continue,

@@ -1,4 +1,4 @@
-//! A run, for a person: what changes, what was said, what came of it.
+//! The report of a run for a person: its changes, the verdicts on them, its outcome.
 
 use std::path::Path;
 
@@ -16,12 +16,12 @@ use crate::model::time::day_of_date;
 use crate::model::{Priority, Progress};
 use crate::policy::Verdict;
 
-/// The longest value shown in a diff.
+/// Longest value that is shown in a diff.
 const MAX_VALUE: usize = 70;
-/// The most changes shown one by one.
+/// Most changes that are shown one by one.
 pub(crate) const MAX_SHOWN: usize = 60;
 
-/// Returns the changes of a report that are wanted, as lines; with their numbers if asked.
+/// Returns the changes of a report that `wanted` selects, as lines; with numbers if `numbered`.
 pub(crate) fn changes(
     report: &Report,
     zone: &TimeZone,
@@ -30,7 +30,7 @@ pub(crate) fn changes(
 ) -> Vec<String> {
     let view = View { report, zone };
     let mut lines = Vec::new();
-    for change in report.changes.iter().filter(|it| wanted(it)) {
+    for change in report.changes.iter().filter(|change| wanted(change)) {
         let of_change = view.change(change);
         let number = if numbered { format!("{:>3} ", change.n) } else { "  ".to_owned() };
         let indent = " ".repeat(number.len());
@@ -42,7 +42,8 @@ pub(crate) fn changes(
     lines
 }
 
-/// Returns the sides of a conflict in words: as it was read, as it is now, as it is wanted.
+/// Returns the sides of a conflict in words: the value that was read, the present one, the edited
+/// one.
 pub(crate) fn sides(
     report: &Report,
     zone: &TimeZone,
@@ -51,7 +52,7 @@ pub(crate) fn sides(
 ) -> [String; 3] {
     let view = View { report, zone };
     [&conflict.base, &conflict.theirs, &conflict.ours]
-        .map(|it| view.side(change, conflict.field.name(), it))
+        .map(|value| view.side(change, conflict.field.name(), value))
 }
 
 /// Returns the word that people know a field by.
@@ -111,7 +112,7 @@ impl View<'_> {
             }
             self.field(change, name, field, &mut lines);
         }
-        for ruling in self.report.verdicts.iter().filter(|it| it.change == Some(change.n)) {
+        for ruling in self.report.verdicts.iter().filter(|ruling| ruling.change == Some(change.n)) {
             lines.push(verdict_line("    ", ruling.verdict, &ruling.source, &ruling.reason));
         }
         for conflict in &change.conflict {
@@ -191,24 +192,24 @@ impl View<'_> {
         match value {
             Value::Object(map) => {
                 let entries: Vec<_> =
-                    map.iter().map(|(key, it)| self.entry(change, name, key, it)).collect();
+                    map.iter().map(|(key, value)| self.entry(change, name, key, value)).collect();
                 if entries.is_empty() { "none".to_owned() } else { entries.join(", ") }
             }
             other => visible(&self.value(name, other)),
         }
     }
 
-    /// One entry of a map: an assignee, a label, a checklist item.
+    /// Renders one entry of a map: an assignee, a label, a checklist item.
     fn entry(&self, change: &ChangeReport, name: &str, key: &str, value: &Value) -> String {
         let names = &self.report.names;
         let text = match name {
             "assignments" | "sharedWith" | "members" => names.get(key).cloned(),
-            "categoryDescriptions" => value.as_str().map(|it| format!("{key} {it}")),
+            "categoryDescriptions" => value.as_str().map(|label| format!("{key} {label}")),
             "appliedCategories" => names.get(&format!("{}/{key}", change.plan)).cloned(),
             "references" => {
                 let alias = value.get("alias").and_then(Value::as_str);
                 let url = crate::model::link::decode(key);
-                Some(alias.map_or_else(|| url.clone(), |it| format!("{url} ({it})")))
+                Some(alias.map_or_else(|| url.clone(), |alias| format!("{url} ({alias})")))
             }
             "checklist" => value.get("title").and_then(Value::as_str).map(|title| {
                 let done = value.get("isChecked") == Some(&Value::Bool(true));
@@ -223,21 +224,23 @@ impl View<'_> {
         let text = match (name, value) {
             (_, Value::Null) => "none".to_owned(),
             ("percentComplete", Value::Number(n)) => {
-                let percent = n.as_u64().and_then(|it| u8::try_from(it).ok()).unwrap_or(0);
+                let percent =
+                    n.as_u64().and_then(|percent| u8::try_from(percent).ok()).unwrap_or(0);
                 let progress = Progress::of_percent(percent);
                 let word = progress.name().replace('_', " ");
                 if percent == progress.percent() { word } else { format!("{percent} %") }
             }
             ("priority", Value::Number(n)) => {
-                let level = n.as_u64().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
-                let usual = |it: Priority| Priority::parse(it.name()) == Some(it);
+                let level =
+                    n.as_u64().and_then(|level| u8::try_from(level).ok()).and_then(Priority::new);
+                let usual = |priority: Priority| Priority::parse(priority.name()) == Some(priority);
                 level.map_or_else(
                     || n.to_string(),
-                    |it| {
-                        if usual(it) {
-                            it.name().to_owned()
+                    |priority| {
+                        if usual(priority) {
+                            priority.name().to_owned()
                         } else {
-                            format!("{} ({n})", it.name())
+                            format!("{} ({n})", priority.name())
                         }
                     },
                 )
@@ -290,7 +293,7 @@ impl View<'_> {
             Status::Denied => (RED, "Denied: nothing was written.".to_owned()),
             Status::Held => (
                 YELLOW,
-                "Held for approval: nothing was written. (Approving is still to come: do it by hand, or change the policy.)".to_owned(),
+                "Held for approval: nothing was written. (Approving is not supported yet: make the change by hand, or change the policy.)".to_owned(),
             ),
             Status::Conflict => (RED, "Conflict: nothing was written.".to_owned()),
             Status::Partial
@@ -302,10 +305,10 @@ impl View<'_> {
             }
             Status::Partial => {
                 let applied = report.count(ChangeStatus::Applied);
-                let halves = report.changes.iter().filter(|it| it.in_part).count();
+                let halves = report.changes.iter().filter(|change| change.in_part).count();
                 let halves = match halves {
                     0 => String::new(),
-                    halves => format!(", {halves} more but not completely"),
+                    halves => format!(", {halves} more partly"),
                 };
                 (RED, format!("Applied only in part: {applied} of {}{halves}.", count(n, "change")))
             }
@@ -318,11 +321,11 @@ impl View<'_> {
     }
 }
 
-/// A hint means nothing to a person; that there is a new place does.
+/// Returns the words for a new order hint: the hint itself means nothing to a person.
 fn moved_where(field: &str) -> &'static str {
     match field {
-        "progressTaskBoardFormat" => "moved on the board of progress",
-        "assignedToTaskBoardFormat" => "moved on the board of people",
+        "progressTaskBoardFormat" => "moved on the progress board",
+        "assignedToTaskBoardFormat" => "moved on the assignee board",
         _ => "moved",
     }
 }

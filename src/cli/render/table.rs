@@ -1,4 +1,4 @@
-//! Lists as tables.
+//! Lists as tables. The only user of the table library.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
@@ -21,7 +21,7 @@ impl Column {
     }
 }
 
-/// The longest cell of a table; lists are for finding, `get` shows things in full.
+/// Longest cell of a table: lists are for finding, `get` shows an entity in full.
 const MAX_CELL: usize = 90;
 
 /// Lays out a table.
@@ -29,14 +29,14 @@ pub(crate) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(columns.iter().map(|it| it.name));
+    table.set_header(columns.iter().map(|column| column.name));
     for row in rows {
-        table.add_row(row.iter().map(|it| shortened(&visible(it), MAX_CELL)));
+        table.add_row(row.iter().map(|cell| shortened(&visible(cell), MAX_CELL)));
     }
-    for (column, it) in columns.iter().zip(table.column_iter_mut()) {
-        it.set_padding((0, 2));
+    for (column, cells) in columns.iter().zip(table.column_iter_mut()) {
+        cells.set_padding((0, 2));
         if column.right {
-            it.set_cell_alignment(CellAlignment::Right);
+            cells.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.to_string()

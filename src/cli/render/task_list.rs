@@ -1,4 +1,4 @@
-//! Tasks as a list.
+//! Tasks as a list, with names instead of ids wherever they can be read.
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -19,21 +19,27 @@ pub(crate) struct Row {
     overdue: bool,
 }
 
-/// Tells whether a task is open and past its due day.
+/// Returns whether a task is open and past its due date.
 pub(crate) fn is_overdue(session: &Session, task: &Task) -> bool {
     let zone = session.zone();
-    let is_past = |it| day_of_date(it, &zone) < session.today();
+    let is_past = |due| day_of_date(due, &zone) < session.today();
     task.percent_complete < 100 && task.due.is_some_and(is_past)
 }
 
-/// Reads the names that go with a task; ids where they can not be read.
+/// Returns a task with the names of what it belongs to; ids if they cannot be read.
 pub(crate) fn row(session: &Session, task: Task, plan: Plan) -> Row {
     let bucket = task.bucket.as_ref().and_then(|id| session.bucket(id).ok());
     let person =
-        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |it| it.label().to_owned());
+        |id| session.user_by_id(id).map_or_else(|| id.to_string(), |user| user.label().to_owned());
     let assignees = task.assignments.keys().map(person).collect();
     let overdue = is_overdue(session, &task);
-    Row { plan, bucket: bucket.map(|it| it.name).unwrap_or_default(), assignees, overdue, task }
+    Row {
+        plan,
+        bucket: bucket.map(|bucket| bucket.name).unwrap_or_default(),
+        assignees,
+        overdue,
+        task,
+    }
 }
 
 /// The columns of a list, its cells row by row, and each row as JSON.
@@ -41,7 +47,7 @@ pub(crate) type TaskTable = (Vec<Column>, Vec<Vec<String>>, Vec<Value>);
 
 /// Returns the list of tasks, for programs (`plain`) or for people.
 pub(crate) fn table(rows: &[Row], zone: &TimeZone, plain: bool) -> TaskTable {
-    let several = plain || rows.windows(2).any(|it| it[0].plan.id != it[1].plan.id);
+    let several = plain || rows.windows(2).any(|pair| pair[0].plan.id != pair[1].plan.id);
     let mut columns = vec![
         Column::new("TITLE"),
         Column::new("BUCKET"),
@@ -56,7 +62,8 @@ pub(crate) fn table(rows: &[Row], zone: &TimeZone, plain: bool) -> TaskTable {
     let cells: Vec<_> = rows
         .iter()
         .map(|row| {
-            let due = row.task.due.map(|it| day_of_date(it, zone).to_string()).unwrap_or_default();
+            let due =
+                row.task.due.map(|due| day_of_date(due, zone).to_string()).unwrap_or_default();
             let mut cells = vec![
                 row.task.title.clone(),
                 row.bucket.clone(),

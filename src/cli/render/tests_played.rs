@@ -1,4 +1,4 @@
-//! The outcome of tests, for the list and the report.
+//! The outcomes of tests, for the list on the terminal and for the report of a build server.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use serde::{Serialize, Serializer};
 
 use crate::host::Failure;
 
-/// A test that was played.
+/// A test that was run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Played {
-    /// The file, without folder and ending.
+    /// The name of the file, without folder and extension.
     pub(crate) file: String,
-    /// The test; `None` where the file itself is broken.
+    /// The name of the test; `None` if the file itself is broken.
     pub(crate) test: Option<String>,
     pub(crate) passed: bool,
     #[serde(rename = "duration_ms", serialize_with = "as_millis")]
     pub(crate) duration: Duration,
-    /// What the test printed.
+    /// The lines that the test printed.
     pub(crate) output: Vec<String>,
     pub(crate) error: Option<Failure>,
 }

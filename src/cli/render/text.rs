@@ -1,4 +1,4 @@
-//! Making foreign text safe to show, and styling our own.
+//! Safe display of foreign text, and styles for our own.
 
 use std::fmt::Write as _;
 
@@ -11,14 +11,13 @@ pub(crate) const RED: Style = AnsiColor::Red.on_default();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 
-/// Wraps a text, made visible, in a style.
+/// Makes a text visible and wraps it in a style.
 pub(crate) fn paint(style: Style, text: &str) -> String {
     format!("{style}{}{style:#}", visible(text))
 }
 
-/// Shows what a text is made of: control characters, escapes and characters that change the
-/// direction of writing or can not be seen are written out, so that no title can move the
-/// cursor, change colours or fake a line of output.
+/// Writes out control characters, escapes, and characters that are invisible or change the direction
+/// of writing, so that no title can move the cursor, change colours or fake a line of output.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for ch in text.chars() {
@@ -38,7 +37,7 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// Writes out in JSON what a terminal would obey or not show: the value is the same.
+/// Escapes in JSON the characters that a terminal would obey or hide; the value stays the same.
 pub(crate) fn json_safe(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for ch in json.chars() {
@@ -53,13 +52,13 @@ pub(crate) fn json_safe(json: &str) -> String {
     out
 }
 
-/// The same for text of several lines, whose line ends stay.
+/// Does the same for text of several lines, whose line ends are kept.
 pub(crate) fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
-/// C1 controls, bidirectional controls, zero-width and other invisible format characters. The
-/// joiner and the variation selectors that emoji are made of are let through.
+/// Returns whether a character is a C1 control, a bidirectional control, zero-width or another
+/// invisible format character. Emoji need the joiner and the variation selectors: those are shown.
 const fn is_hidden(ch: char) -> bool {
     matches!(
         ch,
@@ -79,7 +78,7 @@ const fn is_hidden(ch: char) -> bool {
     )
 }
 
-/// Shortens a text to so many characters.
+/// Shortens a text to `limit` characters.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
@@ -87,7 +86,7 @@ pub(crate) fn shortened(text: &str, limit: usize) -> String {
     text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Says how many there are of something: `1 change`, `2 changes`.
+/// Formats a number of things: `1 change`, `2 changes`.
 pub(crate) fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
@@ -98,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_title_can_not_speak_to_the_terminal() {
+    fn a_title_cannot_speak_to_the_terminal() {
         assert_eq!(visible("a\u{1b}[31mred\u{7}"), "a␛[31mred␇");
         assert_eq!(visible("two\nlines\r\n"), "two⏎lines⏎");
         assert_eq!(visible("abc\u{202e}fed"), "abc<U+202E>fed");

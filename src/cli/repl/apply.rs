@@ -1,4 +1,5 @@
-//! Applying what is pending, carrying on what was left of it, and taking it back.
+//! Applying the pending changes, resuming a part that was left over, and undoing: each is a run of
+//! its own in the journal.
 
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
@@ -8,8 +9,8 @@ use crate::host::report::ChangeStatus;
 use crate::host::{Decisions, Report, Status};
 
 impl Repl<'_> {
-    /// Reviews what is wanted and applies it; where someone else has changed the same, the person
-    /// decides, and it is tried again.
+    /// Reviews the pending changes and applies them; on a conflict the person decides, and it is
+    /// tried again.
     pub(super) fn apply(&mut self, how: How, ask: &mut dyn Ask) -> Result<Flow, AppError> {
         self.check_grants()?;
         let dry_run = how.dry_run;
@@ -20,12 +21,12 @@ impl Repl<'_> {
             let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
             self.log = self.connection.client.take_log();
             let report = finished.report;
-            if report.changes.iter().any(|it| it.status == ChangeStatus::Applied) {
+            if report.changes.iter().any(|change| change.status == ChangeStatus::Applied) {
                 self.applied.push(report.run_id.clone());
             }
             self.show_report(&report);
             if report.status == Status::Partial {
-                let told = "what was not written is not pending any more: `:resume` carries it on";
+                let told = "what was not written is no longer pending: `:resume` finishes it";
                 self.ui.say(&paint(YELLOW, told));
                 self.left = Some(report.run_id.clone());
             }
@@ -35,7 +36,7 @@ impl Repl<'_> {
             let zone = self.zone();
             let Some(choices) = resolve_conflicts::choices(&self.ui, ask, &report, &set, &zone)
             else {
-                self.ui.note(&paint(DIM, "nothing is decided; all of it is pending still"));
+                self.ui.note(&paint(DIM, "nothing was decided; everything is still pending"));
                 return Ok(flow_of(&report));
             };
             self.desk.wait(async |host, draft| host.decide(draft, choices).await)?;
@@ -43,11 +44,11 @@ impl Repl<'_> {
         }
     }
 
-    /// Carries on what the last apply has left over.
+    /// Resumes what the last apply left over.
     pub(super) fn resume(&mut self, force: bool) -> Result<Flow, AppError> {
         let Some(run) = self.left.clone() else {
-            return Err(AppError::new("not_found", "nothing was left over in this session")
-                .hint("`planwright resume` carries on runs that were cut off"));
+            return Err(AppError::new("not_found", "nothing is left over in this session")
+                .hint("`planwright resume` resumes runs that were cut off"));
         };
         let start = self.start(How { force, dry_run: false })?;
         let finished =
@@ -56,18 +57,18 @@ impl Repl<'_> {
         if matches!(finished.report.status, Status::Applied | Status::NoChanges) {
             self.left = None;
         }
-        if finished.report.changes.iter().any(|it| it.status == ChangeStatus::Applied) {
+        if finished.report.changes.iter().any(|change| change.status == ChangeStatus::Applied) {
             self.applied.push(finished.report.run_id.clone());
         }
         self.show_report(&finished.report);
         Ok(flow_of(&finished.report))
     }
 
-    /// Takes back the run that was applied last.
+    /// Undoes the run that was applied last.
     pub(super) fn undo(&mut self, force: bool) -> Result<Flow, AppError> {
         let Some(run) = self.applied.last().cloned() else {
-            return Err(AppError::new("not_found", "nothing is left to take back in this session")
-                .hint("`planwright undo last` takes back the last run of all"));
+            return Err(AppError::new("not_found", "nothing is left to undo in this session")
+                .hint("`planwright undo last` undoes the last run that wrote something"));
         };
         let start = self.start(How { force, dry_run: false })?;
         let finished = self.desk.wait(async |host, _| host.undo(&run, start).await)?;
@@ -78,7 +79,7 @@ impl Repl<'_> {
         self.show_report(&finished.report);
         self.note(":undo");
         if finished.report.status == Status::Denied && !force {
-            self.ui.note(&paint(DIM, "what was made is deleted by `:undo --force`"));
+            self.ui.note(&paint(DIM, "`:undo --force` deletes what was created"));
         }
         Ok(flow_of(&finished.report))
     }

@@ -24,10 +24,11 @@ use crate::cli::repl::{Ask, Flow, Repl, Silence, history};
 use crate::cli::ui::Ui;
 use crate::model::PlanId;
 use crate::script::catalog::{TYPES, catalog};
-use crate::script::console::complete::{Known, Names, Next, next, signature};
+use crate::script::console::complete::{Names, Next, next, signature};
+use crate::script::console::order::Known;
 use crate::script::console::tokens::{Piece, is_open, partner, tokens};
 
-/// How many lines are kept.
+/// Number of lines that are kept.
 const MAX_HISTORY: usize = 2000;
 /// Words of the language that stand out.
 const KEYWORDS: [&str; 22] = [
@@ -38,13 +39,13 @@ const KEYWORD: Style = AnsiColor::Magenta.on_default();
 const NUMBER: Style = AnsiColor::Yellow.on_default();
 const PARTNER: Style = Style::new().bold().underline();
 
-/// What the editor knows while a line is typed.
+/// The knowledge of the editor while a line is typed, copied from the session before each line.
 struct Help {
     variables: BTreeMap<String, Known>,
     functions: Vec<String>,
     desk: Arc<Desk>,
     board: Option<PlanId>,
-    /// With the names of their parameters.
+    /// The skills, with the names of their parameters.
     skills: BTreeMap<String, Vec<String>>,
     agents: Vec<String>,
     libraries: Vec<String>,
@@ -53,10 +54,10 @@ struct Help {
     is_colored: bool,
 }
 
-/// Something shown behind the cursor.
+/// A hint shown behind the cursor.
 struct Told {
     text: String,
-    /// What the right arrow takes over, if anything.
+    /// The text that the right arrow accepts, if any.
     taken: Option<String>,
 }
 
@@ -81,9 +82,9 @@ impl Help {
             board: repl.plan.as_ref().map(|(id, _)| id.clone()),
             skills: bundle
                 .skills()
-                .map(|it| {
-                    let params = it.manifest.params.iter().flatten();
-                    (it.name.clone(), params.map(|(name, _)| format!("{name}=")).collect())
+                .map(|skill| {
+                    let params = skill.manifest.params.iter().flatten();
+                    (skill.name.clone(), params.map(|(name, _)| format!("{name}=")).collect())
                 })
                 .collect(),
             agents: bundle.workspace.config.agents.keys().cloned().collect(),
@@ -94,10 +95,10 @@ impl Help {
         }
     }
 
-    /// What could follow in a command.
+    /// Returns what could follow in a command.
     fn command(&self, line: &str, ctx: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let Some((name, rest)) = line.split_once(' ') else {
-            let names = COMMANDS.iter().map(|it| it.0.to_owned());
+            let names = COMMANDS.iter().map(|command| command.0.to_owned());
             return Ok((1, starting_with(line.trim_start_matches(':'), names, "")));
         };
         let at = name.len() + 1;
@@ -115,11 +116,14 @@ impl Help {
             ":use" => words(&self.desk.names(Names::Plans, Default::default(), None)),
             ":as" => words(&self.agents),
             ":help" => {
-                let all = TOPICS.iter().map(|it| it.0).chain(COMMANDS.iter().map(|it| it.0));
+                let all = TOPICS
+                    .iter()
+                    .map(|topic| topic.0)
+                    .chain(COMMANDS.iter().map(|command| command.0));
                 words(&all.map(str::to_owned).collect::<Vec<_>>())
             }
             ":doc" => {
-                let members = catalog().members().iter().map(|it| it.name.as_str());
+                let members = catalog().members().iter().map(|member| member.name.as_str());
                 let mut all: Vec<_> = members.chain(TYPES).map(str::to_owned).collect();
                 all.sort();
                 all.dedup();
@@ -134,7 +138,7 @@ impl Help {
         }
     }
 
-    /// What could follow in a line of script.
+    /// Returns what could follow in a line of script.
     fn script(&self, line: &str) -> (usize, Vec<Pair>) {
         match next(line, &self.variables) {
             None => (line.len(), Vec::new()),
@@ -145,10 +149,10 @@ impl Help {
                     Pair { display: format!("{word}{open}"), replacement: format!("{word}{open}") }
                 };
                 let mut pairs: Vec<_> =
-                    offers.iter().map(|it| pair(&it.word, it.is_call)).collect();
+                    offers.iter().map(|offer| pair(&offer.word, offer.is_call)).collect();
                 if !line.get(..at).unwrap_or_default().ends_with('.') {
-                    let own = self.functions.iter().filter(|it| it.starts_with(start));
-                    pairs.extend(own.map(|it| pair(it, true)));
+                    let own = self.functions.iter().filter(|function| function.starts_with(start));
+                    pairs.extend(own.map(|function| pair(function, true)));
                 }
                 (at, pairs)
             }
@@ -162,26 +166,27 @@ impl Help {
         }
     }
 
-    /// Names as they stand in the text that begins before `at`.
+    /// Returns names as they are written in the string that begins before `at`.
     fn quoted(line: &str, at: usize, names: Vec<String>) -> Vec<Pair> {
-        let quote = line.get(..at).and_then(|it| it.chars().last()).unwrap_or('"');
+        let quote = line.get(..at).and_then(|before| before.chars().last()).unwrap_or('"');
         let typed = line.get(at..).unwrap_or_default().to_lowercase();
         // In backticks there are no escapes, and `${` is code.
-        let fits =
-            |it: &String| quote != '`' || (!it.contains(['`', '$', '\\']) && visible(it) == *it);
-        let is_meant = |it: &String| it.to_lowercase().starts_with(&typed) && fits(it);
+        let fits = |name: &String| {
+            quote != '`' || (!name.contains(['`', '$', '\\']) && visible(name) == *name)
+        };
+        let is_meant = |name: &String| name.to_lowercase().starts_with(&typed) && fits(name);
         names
             .into_iter()
             .filter(is_meant)
-            .map(|it| Pair {
-                display: visible(&it),
-                replacement: format!("{}{quote}", escaped(&it, quote)),
+            .map(|name| Pair {
+                display: visible(&name),
+                replacement: format!("{}{quote}", escaped(&name, quote)),
             })
             .collect()
     }
 }
 
-/// A name as it is written in a text of a script: nothing in it speaks to the terminal.
+/// Escapes a name for a string of a script: nothing in it may control the terminal.
 fn escaped(name: &str, quote: char) -> String {
     let mut out = String::new();
     for ch in name.chars() {
@@ -205,11 +210,11 @@ fn escaped(name: &str, quote: char) -> String {
 
 fn starting_with(start: &str, words: impl Iterator<Item = String>, after: &str) -> Vec<Pair> {
     let typed = start.to_lowercase();
-    // What would speak to the terminal has to be typed by its id.
+    // A name that could control the terminal is not offered; its id can be typed instead.
     words
-        .filter(|it| visible(it) == *it)
-        .filter(|it| it.to_lowercase().starts_with(&typed))
-        .map(|it| Pair { display: visible(&it), replacement: format!("{it}{after}") })
+        .filter(|word| visible(word) == *word)
+        .filter(|word| word.to_lowercase().starts_with(&typed))
+        .map(|word| Pair { display: visible(&word), replacement: format!("{word}{after}") })
         .collect()
 }
 
@@ -231,7 +236,7 @@ impl Hinter for Help {
     type Hint = Told;
 
     fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<Told> {
-        // Without a style of its own it would look like what was typed.
+        // Without a style of its own, a hint would look like typed text.
         if line.is_empty() || pos < line.len() || !self.is_colored {
             return None;
         }
@@ -239,7 +244,7 @@ impl Hinter for Help {
             return Some(Told { text: past.clone(), taken: Some(past) });
         }
         if let Some(command) = line.strip_prefix(':') {
-            let (_, takes, _) = COMMANDS.iter().find(|it| it.0 == command.trim_end())?;
+            let (_, takes, _) = COMMANDS.iter().find(|known| known.0 == command.trim_end())?;
             let gap = if line.ends_with(' ') { "" } else { " " };
             return Some(Told { text: format!("{gap}{takes}"), taken: None });
         }
@@ -322,7 +327,7 @@ impl Helper for Help {}
 
 type Lines = Editor<Help, FileHistory>;
 
-/// Asks through the editor. What is answered is not kept.
+/// A person who is asked through the editor; the answers are not kept in the history.
 struct Person<'e>(&'e mut Lines);
 
 impl Ask for Person<'_> {
@@ -331,31 +336,31 @@ impl Ask for Person<'_> {
     }
 
     fn ask(&mut self, question: &str) -> Result<String, Silence> {
-        // Nothing is completed, and no answer is unfinished.
+        // An answer is not a line of script: nothing is completed, and no bracket is left open.
         self.0.set_helper(None);
         self.0.readline(question).map_err(|_| Silence::Interrupted)
     }
 }
 
-/// Talks to a person until they leave.
+/// Serves a person at the terminal until they leave.
 pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, AppError> {
     let failed = |error: ReadlineError| {
-        AppError::new("io", "the terminal can not be read").caused_by(&error)
+        AppError::new("io", "cannot read from the terminal").caused_by(&error)
     };
     let is_colored = ui.is_colored();
     let config = Config::builder()
         .history_ignore_space(true)
         .history_ignore_dups(true)
-        .and_then(|it| it.max_history_size(MAX_HISTORY))
+        .and_then(|builder| builder.max_history_size(MAX_HISTORY))
         .map_err(failed)?
         .completion_type(CompletionType::List)
         .color_mode(if is_colored { ColorMode::Enabled } else { ColorMode::Disabled })
         .build();
     let mut lines: Lines = Editor::with_config(config).map_err(failed)?;
-    // None was kept yet.
+    // The first time there is no history to load.
     let _first_time = lines.load_history(history);
     announce(&mut lines, &repl.news);
-    ui.note(&format!("{DIM}Nothing is written before `:apply`. `:help` says more.{DIM:#}"));
+    ui.note(&format!("{DIM}Nothing is written before `:apply`; `:help` shows more.{DIM:#}"));
     loop {
         repl.begin();
         repl.catch_up();
@@ -374,10 +379,10 @@ pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, 
             }
             Err(error) => return Err(failed(error)),
         };
-        // Whatever was interrupted is over.
+        // A Ctrl-C that came while nothing ran must not stop this line.
         repl.begin();
         if !typed.trim().is_empty() && !history::is_secret(&typed) {
-            // What can not be kept is no reason to stop.
+            // A history that cannot be written must not end the session.
             let _not_kept = lines.add_history_entry(typed.as_str());
             let _not_kept = lines.append_history(history);
         }
@@ -389,7 +394,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, 
     }
 }
 
-/// Has what is saved in the workspace told above the line that is being typed.
+/// Starts a thread that prints notices of the workspace above the line that is being typed.
 fn announce(lines: &mut Lines, news: &Arc<News>) {
     let Ok(mut printer) = lines.create_external_printer() else { return };
     let (Some(wake), news) = (news.wake(), Arc::downgrade(news)) else { return };
@@ -403,6 +408,6 @@ fn announce(lines: &mut Lines, news: &Arc<News>) {
         }
     };
     let named = std::thread::Builder::new().name("planwright-news".to_owned());
-    // Without it, news are told before the next line.
+    // Without the thread, notices are printed before the next line.
     let _untold = named.spawn(tell);
 }

@@ -1,59 +1,59 @@
-//! What `:help` says.
+//! The text of `:help`, in one table so that completion offers exactly what exists.
 
-/// A command: its name, what it takes, what it does.
+/// The commands: name, arguments, effect.
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
-    ("changes", "", "show what is pending"),
+    ("changes", "", "show the pending changes"),
     (
         "apply",
         "[--force] [--dry-run]",
-        "review it, and apply it unless something stands against it",
+        "review the pending changes, and apply them unless a rule or policy refuses",
     ),
-    ("discard", "[N]", "forget what is pending, or one change"),
-    ("undo", "[--force]", "take back what was applied last"),
-    ("resume", "[--force]", "carry on what the last apply has left over"),
-    ("refresh", "", "forget what was read: look at the board anew"),
-    ("plans", "", "list the plans within reach"),
-    ("use", "PLAN", "call a plan `board`"),
-    ("run", "SKILL [KEY=VALUE]…", "run a skill; what it wants is pending, too"),
+    ("discard", "[N]", "drop all pending changes, or change N"),
+    ("undo", "[--force]", "undo the last apply"),
+    ("resume", "[--force]", "finish what the last apply left over"),
+    ("refresh", "", "forget what was read, so that it is read again"),
+    ("plans", "", "list the plans you can access"),
+    ("use", "PLAN", "make a plan available as `board`"),
+    ("run", "SKILL [KEY=VALUE]…", "run a skill; its changes become pending"),
     ("load", "FILE", "run a script, or the lines of a file"),
-    ("save", "FILE [--force]", "write what was typed down as a skill"),
-    ("doc", "NAME", "say what something is: `:doc assign`, `:doc Task`, `:doc Task.due`"),
-    ("explain", "", "show the requests that the last line has sent"),
-    ("time", "LINE", "run a line, and say how long it took"),
-    ("policy", "", "show the policies in force, and what they say of what is pending"),
+    ("save", "FILE [--force]", "save the typed lines as a skill"),
+    ("doc", "NAME", "describe a name: `:doc assign`, `:doc Task`, `:doc Task.due`"),
+    ("explain", "", "show the requests that the last line sent"),
+    ("time", "LINE", "run a line, and show how long it took"),
+    ("policy", "", "show the policies in force, and their verdicts on the pending changes"),
     ("as", "[AGENT]", "act for an agent; without a name, for yourself"),
-    ("reload", "", "take up what was saved (done before every line)"),
-    ("json", "", "answer in JSON, or for people again"),
-    ("help", "[TOPIC]", "this; topics are lines, changes, conflicts, keys"),
+    ("reload", "", "load what was saved (done before every line)"),
+    ("json", "", "switch between JSON and readable answers"),
+    ("help", "[TOPIC]", "show this list; topics are lines, changes, conflicts, keys"),
     ("quit", "", "leave"),
 ];
 
-/// Topics, with what there is to say of them.
+/// The topics, each with its text.
 pub(crate) const TOPICS: &[(&str, &str)] = &[
     (
         "lines",
-        "A line is an expression or statements of the language of skills. Variables, functions and\n\
-         imports live on; `_` is the last result. A line goes on until its brackets are closed.\n\
-         `:use PLAN` calls a plan `board`: board.tasks.filter(|t| t.is_overdue())\n\
-         What there is to call: Tab, `:doc NAME`, or `planwright api`.",
+        "A line is an expression or statements in the language of skills. Variables, functions and\n\
+         imports are kept; `_` is the last result. A line goes on until its brackets are closed.\n\
+         `:use PLAN` makes a plan available as `board`: board.tasks.filter(|t| t.is_overdue())\n\
+         To find what you can call: Tab, `:doc NAME`, or `planwright api`.",
     ),
     (
         "changes",
-        "Nothing is written by a line. What it wants is shown below it and joins what is pending;\n\
-         the prompt counts it: ●3. `:changes` shows all, `:discard 2` drops one, `:apply` has it\n\
-         reviewed by rules and policies and writes it, `:undo` takes that back. A line that fails\n\
-         leaves nothing pending.",
+        "A line writes nothing. Its changes are shown below it and become pending; the prompt counts\n\
+         them: ●3. `:changes` shows all, `:discard 2` drops one, `:apply` has them reviewed by rules\n\
+         and policies and writes them, `:undo` undoes that. A line that fails leaves nothing\n\
+         pending.",
     ),
     (
         "conflicts",
-        "If someone else has changed the same meanwhile, `:apply` writes nothing and shows each\n\
-         field: as you read it, as it is now (theirs), as you want it (mine). You take one, or\n\
-         drop the change; then it is tried again. What others changed elsewhere stays.",
+        "If someone else has changed the same fields in the meantime, `:apply` writes nothing and\n\
+         shows each field: as you read it, as it is now (theirs), as you want it (mine). Choose one,\n\
+         or drop the change; then it is tried again. What others changed elsewhere is kept.",
     ),
     (
         "keys",
-        "Tab completes members, names of the board inside of texts, skills and files.\n\
+        "Tab completes members, names from the board inside strings, skills and files.\n\
          Ctrl-C stops a running line and keeps the session; Ctrl-D leaves. Ctrl-R searches what was\n\
-         typed before; a line that begins with a blank, or looks like a secret, is not kept.",
+         typed before; a line that begins with a space, or looks like a secret, is not kept.",
     ),
 ];

@@ -1,4 +1,5 @@
-//! What was typed before: a file for each service, its owner's alone, without secrets.
+//! The lines typed before: a file for each service, private to its owner and without secrets, since
+//! tokens get pasted at a prompt.
 
 use std::path::PathBuf;
 
@@ -6,13 +7,13 @@ use crate::app::error::AppError;
 use crate::app::state_dir;
 use crate::cli::context::Context;
 
-/// Words with which secrets come.
+/// Words that come with secrets.
 const TELLTALES: [&str; 7] =
     ["bearer ", "access_token", "refresh_token", "secret", "password", "passwd", "api_key"];
-/// A run of so many letters and digits is no word, and no id of Planner's (28).
+/// Length from which a run of letters and digits is neither a word nor an id of Planner's (28).
 const LONG: usize = 30;
 
-/// Returns the file of a service, and makes its folder.
+/// Returns the file of a service, and creates its folder.
 pub(crate) fn file(context: &Context<'_>, service: &str) -> Result<PathBuf, AppError> {
     let folder = context.app.settings.state_dir()?.join("history");
     state_dir::make_private(&folder)?;
@@ -21,22 +22,25 @@ pub(crate) fn file(context: &Context<'_>, service: &str) -> Result<PathBuf, AppE
     Ok(folder.join(format!("{name}.txt")))
 }
 
-/// Tells whether a line may hold a secret: then it is not kept.
+/// Returns whether a line may hold a secret; such a line is not kept.
 pub(crate) fn is_secret(line: &str) -> bool {
     let lower = line.to_lowercase();
-    if TELLTALES.iter().any(|it| lower.contains(it)) || line.contains("eyJ") {
+    if TELLTALES.iter().any(|word| lower.contains(word)) || line.contains("eyJ") {
         return true;
     }
-    // Entra's client secrets have this in them.
+    // Client secrets of Entra contain a digit followed by `Q~`.
     let bytes = line.as_bytes();
-    if bytes.windows(3).any(|it| it[0].is_ascii_digit() && it[1] == b'Q' && it[2] == b'~') {
+    if bytes
+        .windows(3)
+        .any(|three| three[0].is_ascii_digit() && three[1] == b'Q' && three[2] == b'~')
+    {
         return true;
     }
     let is_part = |ch: char| {
         ch.is_ascii_alphanumeric() || matches!(ch, '_' | '-' | '+' | '~' | '.' | '/' | '=')
     };
     line.split(|ch| !is_part(ch)).any(|run| {
-        let has = |of: fn(&char) -> bool| run.chars().any(|it| of(&it));
+        let has = |of: fn(&char) -> bool| run.chars().any(|ch| of(&ch));
         let mixed = has(char::is_ascii_digit)
             && has(char::is_ascii_uppercase)
             && has(char::is_ascii_lowercase);

@@ -1,4 +1,5 @@
-//! The host and the draft that a session works on, and what is asked of them while a person types.
+//! The host and the open draft of a session, shared with the editor, which reads names from the
+//! board while a person types.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,9 +8,10 @@ use tokio::runtime::Handle;
 
 use crate::host::{Failure, Host, OpenDraft, Session, StopReason};
 use crate::model::PlanId;
-use crate::script::console::complete::{Names, Whose};
+use crate::script::console::complete::Names;
+use crate::script::console::order::Whose;
 
-/// The longest that a person waits for names after Tab.
+/// Longest wait for names after Tab.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A host with an open draft.
@@ -28,13 +30,13 @@ impl Desk {
         Arc::clone(&self.host.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes another host: the configuration has changed.
+    /// Replaces the host, after a change of the configuration.
     pub(crate) fn set_host(&self, host: Host) {
         *self.host.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(host);
     }
 
-    /// Waits for something of the host's. Ctrl-C stops it, and all that comes until it is taken
-    /// back.
+    /// Runs `work` on the host to its end. Ctrl-C stops it, and everything after it until the
+    /// interruption is cleared.
     pub(crate) fn wait<T>(&self, work: impl AsyncFnOnce(&Host, &OpenDraft) -> T) -> T {
         let host = self.host();
         self.runtime.block_on(work(&host, &self.draft))
@@ -48,20 +50,20 @@ impl Desk {
         self.wait(async |host, draft| host.peek(draft, work).await)
     }
 
-    /// Returns names to complete with; none where they can not be had soon.
+    /// Returns names to complete with; none if they cannot be read soon.
     pub(crate) fn names(&self, what: Names, whose: Whose, board: Option<PlanId>) -> Vec<String> {
         if let Names::Words(words) = what {
-            return words.iter().map(|it| (*it).to_owned()).collect();
+            return words.iter().map(|word| (*word).to_owned()).collect();
         }
         let found = self.wait(async |host, draft| {
-            let look = host.peek(draft, move |session| names(session, what, whose, board));
-            tokio::pin!(look);
+            let reading = host.peek(draft, move |session| names(session, what, whose, board));
+            tokio::pin!(reading);
             tokio::select! {
-                found = &mut look => found,
+                found = &mut reading => found,
                 () = tokio::time::sleep(PATIENCE) => {
-                    // It ends at once then.
+                    // The read ends at once then.
                     host.interrupt.set(StopReason::Cancelled);
-                    look.await
+                    reading.await
                 }
             }
         });
@@ -107,8 +109,8 @@ fn names(
             let Some(plan) = plan()? else { return Ok(found) };
             found.extend(session.plan_details(&plan)?.labels.into_values());
         }
-        Names::Users => found.extend(session.colleagues()?.into_iter().map(|it| it.upn)),
-        Names::Groups => found.extend(session.groups()?.into_iter().map(|it| it.name)),
+        Names::Users => found.extend(session.colleagues()?.into_iter().map(|user| user.upn)),
+        Names::Groups => found.extend(session.groups()?.into_iter().map(|group| group.name)),
         Names::Libraries | Names::Words(_) => {}
     }
     found.dedup();

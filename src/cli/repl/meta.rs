@@ -1,4 +1,4 @@
-//! The commands that begin with a colon.
+//! The commands that begin with a colon: no line of script can, so they never clash.
 
 use std::path::Path;
 use std::sync::PoisonError;
@@ -17,10 +17,10 @@ use crate::host::Status;
 use crate::host::error::similar;
 use crate::policy::Verdict;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
-use crate::script::console::Shown;
+use crate::script::console::order::Shown;
 use crate::script::console::tokens::apart;
 
-/// How long `:reload` waits.
+/// Longest wait of `:reload`.
 const RELOAD: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Repl<'_> {
@@ -46,7 +46,7 @@ impl Repl<'_> {
             "refresh" => {
                 none(name, rest)?;
                 self.desk.draft.refresh();
-                self.say("what is looked at next is read anew");
+                self.say("everything is read again from now on");
             }
             "plans" => {
                 none(name, rest)?;
@@ -93,7 +93,7 @@ impl Repl<'_> {
                     self.ui.note(&text);
                 }
                 if bundle.problems.is_empty() {
-                    self.say("the skills, policies and configuration that are saved are in force");
+                    self.say("the saved skills, policies and configuration are in force");
                 }
             }
             "json" => {
@@ -106,11 +106,11 @@ impl Repl<'_> {
                 return Ok(if self.may_leave(ask) { Flow::Leave } else { Flow::Go });
             }
             other => {
-                let near = similar(other, COMMANDS.iter().map(|it| it.0));
+                let near = similar(other, COMMANDS.iter().map(|command| command.0));
                 let error = AppError::usage(format!("there is no command `:{other}`"));
                 return Err(match near.first() {
                     Some(near) => error.hint(format!("did you mean `:{near}`?")),
-                    None => error.hint("`:help` lists what there is"),
+                    None => error.hint("`:help` lists the commands"),
                 });
             }
         }
@@ -174,8 +174,8 @@ impl Repl<'_> {
             AppError::usage(format!("`{which}` is not the number of a change"))
                 .hint("`:changes` shows them")
         })?;
-        let gone = self.desk.draft.discard(n)?;
-        self.say(&format!("{} discarded", count(gone, "change")));
+        let discarded = self.desk.draft.discard(n)?;
+        self.say(&format!("{} discarded", count(discarded, "change")));
         Ok(())
     }
 
@@ -187,14 +187,14 @@ impl Repl<'_> {
             match word.split_once('=') {
                 Some((key, value)) => pairs.push((key.to_owned(), value.to_owned())),
                 None => {
-                    let message = format!("`{word}` is no parameter");
+                    let message = format!("`{word}` is not a parameter");
                     return Err(AppError::usage(message).hint("parameters are key=value"));
                 }
             }
         }
         let skill = self.watcher.current().skill(&name)?;
         let params = skill.manifest.arguments(&pairs).map_err(|mut failure| {
-            failure.hint = failure.hint.map(|it| it.replace("-p ", ""));
+            failure.hint = failure.hint.map(|hint| hint.replace("-p ", ""));
             failure
         })?;
         let data = self.drafting(|_, budget| {
@@ -215,14 +215,14 @@ impl Repl<'_> {
             None => (typed, false),
         };
         if Path::new(file).exists() && !force {
-            return Err(AppError::new("io", format!("`{file}` is there already"))
+            return Err(AppError::new("io", format!("`{file}` already exists"))
                 .hint(format!("to replace it: `:save {file} --force`")));
         }
         let console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, is_empty) = (console.script(), console.is_empty());
         drop(console);
         if is_empty {
-            return Err(AppError::new("not_found", "there is no line to save yet"));
+            return Err(AppError::new("not_found", "there are no lines to save yet"));
         }
         files::write(Path::new(file), &text, Access::Usual)?;
         self.say(&format!("saved; try it with `planwright run {file} --dry-run`"));
@@ -233,14 +233,19 @@ impl Repl<'_> {
         let values: Vec<_> = self
             .log
             .iter()
-            .map(|it| {
-                let ms = u64::try_from(it.took.as_millis()).unwrap_or(u64::MAX);
-                json!({ "method": it.method, "path": it.path, "status": it.status, "ms": ms })
+            .map(|sent| {
+                let ms = u64::try_from(sent.took.as_millis()).unwrap_or(u64::MAX);
+                json!({ "method": sent.method, "path": sent.path, "status": sent.status, "ms": ms })
             })
             .collect();
-        let row = |it: &crate::graph::Sent| {
-            let status = it.status.map_or_else(|| "-".to_owned(), |it| it.to_string());
-            vec![it.method.to_owned(), status, it.took.as_millis().to_string(), it.path.clone()]
+        let row = |sent: &crate::graph::Sent| {
+            let status = sent.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+            vec![
+                sent.method.to_owned(),
+                status,
+                sent.took.as_millis().to_string(),
+                sent.path.clone(),
+            ]
         };
         let rows: Vec<_> = self.log.iter().map(row).collect();
         let columns = [
@@ -249,16 +254,10 @@ impl Repl<'_> {
             Column::right("MS"),
             Column::new("PATH"),
         ];
-        crate::cli::show::list(
-            &self.ui,
-            &columns,
-            &rows,
-            &values,
-            "The last line has sent nothing.",
-        );
+        crate::cli::show::list(&self.ui, &columns, &rows, &values, "The last line sent nothing.");
     }
 
-    /// Says which policies are in force, and has them judge what is pending.
+    /// Shows the policies in force, and has them judge the pending changes.
     fn policy(&mut self) -> Result<(), AppError> {
         let bundle = self.watcher.current();
         let digests = crate::host::Judge::digests(&bundle.policies(self.agent.as_deref()));
@@ -274,64 +273,67 @@ impl Repl<'_> {
             self.ui.json_value(&json!({ "in_force": names, "verdicts": report.verdicts }));
             return Ok(());
         }
-        for it in &report.verdicts {
-            let whom = it.change.map(|n| format!("change {n}: ")).unwrap_or_default();
-            let word = match it.verdict {
+        for ruling in &report.verdicts {
+            let whom = ruling.change.map(|n| format!("change {n}: ")).unwrap_or_default();
+            let word = match ruling.verdict {
                 Verdict::Deny => "denies",
                 Verdict::Hold => "holds",
                 Verdict::Warn => "warns",
                 Verdict::Allow => "allows",
             };
-            let text = format!("{whom}{} {word}: {}", it.source, it.reason);
+            let text = format!("{whom}{} {word}: {}", ruling.source, ruling.reason);
             self.ui.answer(&visible(&text));
         }
         if let Some(error) = report.error {
             return Err(error.into());
         }
         if report.status == Status::Conflict {
-            self.say("it was not judged: someone else has changed the same");
+            self.say("not judged: someone else has made a conflicting change");
         }
         if self.agent_previews()? {
-            self.ui.answer("host R4 denies: this agent may preview only");
+            self.ui.answer("host R4 denies: this agent may only preview");
         } else if report.status == Status::Previewed && report.verdicts.is_empty() {
-            self.say("nothing is said against what is pending");
+            self.say("no rule or policy objects to the pending changes");
         }
         Ok(())
     }
 
     fn agent_previews(&self) -> Result<bool, AppError> {
         let start = self.start(How { force: false, dry_run: true })?;
-        Ok(start.agent.is_some_and(|it| !it.may_apply))
+        Ok(start.agent.is_some_and(|agent| !agent.may_apply))
     }
 
     fn act_for(&mut self, name: &str) -> Result<(), AppError> {
         let name = name.trim_matches(['"', '\'']);
         if self.is_bound && self.agent.as_deref() != Some(name) {
             let agent = self.agent.as_deref().unwrap_or_default();
-            return Err(AppError::new("not_permitted", format!("this session is `{agent}`'s"))
-                .hint("it began with `--as`: leave it to act for someone else"));
+            return Err(AppError::new(
+                "not_permitted",
+                format!("this session belongs to `{agent}`"),
+            )
+            .hint("it was started with `--as`: quit it to act for someone else"));
         }
         if self.n_pending() > 0 {
             let message = format!("{} pending", count(self.n_pending(), "change"));
             return Err(AppError::usage(message)
-                .hint("`:apply` or `:discard` them first: what one wants, another does not"));
+                .hint("`:apply` or `:discard` them first: they belong to whoever made them"));
         }
-        let agent = Some(name).filter(|it| !it.is_empty());
+        let agent = Some(name).filter(|name| !name.is_empty());
         let desk = Self::desk(self.context, &self.connection, &self.watcher, agent, &self.json)?;
-        // What lines know of the board belongs to whoever saw it.
+        // Variables hold data that another agent may not be allowed to see.
         let libraries = self.news.libraries.clone();
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
         *console = crate::script::console::Console::new(libraries);
         drop(console);
         (self.desk, self.agent) = (std::sync::Arc::new(desk), agent.map(str::to_owned));
         if let Some((id, _)) = self.plan.take() {
-            // It may be out of reach now.
+            // The new agent may have no access to the plan.
             if let Err(error) = self.use_plan(id.as_str()) {
                 self.ui.error(&error);
             }
         }
         let told = agent.map_or_else(|| "yourself".to_owned(), visible);
-        self.say(&format!("acting for {told}; variables are gone"));
+        self.say(&format!("acting for {told}; the variables were cleared"));
         Ok(())
     }
 
@@ -341,40 +343,40 @@ impl Repl<'_> {
             None => (None, name),
         };
         let word = word.trim_end_matches("()");
-        let is_type = |it: &&&str| on.is_none() && **it == word;
-        let is_meant = |it: &&Member| {
-            if !it.skills || it.form == Form::Operator {
+        let is_type = |name: &&&str| on.is_none() && **name == word;
+        let is_meant = |member: &&Member| {
+            if !member.skills || member.form == Form::Operator {
                 return false;
             }
             match TYPES.iter().find(is_type) {
-                Some(name) => it.on.as_deref() == Some(*name),
+                Some(name) => member.on.as_deref() == Some(*name),
                 None => {
-                    let same = |it: &Member, on: &str| {
-                        it.on.as_ref().is_some_and(|x| x.eq_ignore_ascii_case(on))
+                    let same = |member: &Member, on: &str| {
+                        member.on.as_ref().is_some_and(|x| x.eq_ignore_ascii_case(on))
                     };
-                    it.name == word && on.is_none_or(|on| same(it, on))
+                    member.name == word && on.is_none_or(|on| same(member, on))
                 }
             }
         };
         let found: Vec<_> = catalog().members().iter().filter(is_meant).collect();
         if found.is_empty() {
-            let names = catalog().members().iter().map(|it| it.name.as_str());
+            let names = catalog().members().iter().map(|member| member.name.as_str());
             let near = similar(word, names);
             let error = AppError::new("not_found", format!("there is nothing called `{name}`"));
             return Err(match near.first() {
                 Some(near) => error.hint(format!("did you mean `:doc {near}`?")),
-                None => error.hint("`planwright api` tells all there is"),
+                None => error.hint("`planwright api` lists all names"),
             });
         }
         if self.ui.json() {
             self.ui.json_value(&found);
             return Ok(());
         }
-        for it in found {
-            let on = it.on.as_ref().map(|it| format!("{it}.")).unwrap_or_default();
-            self.ui.answer(&format!("{}{}", paint(DIM, &on), paint(CYAN, &it.typed())));
-            self.ui.answer(&format!("    {}", visible(&it.description)));
-            if let Some(settable) = &it.settable {
+        for member in found {
+            let on = member.on.as_ref().map(|name| format!("{name}.")).unwrap_or_default();
+            self.ui.answer(&format!("{}{}", paint(DIM, &on), paint(CYAN, &member.typed())));
+            self.ui.answer(&format!("    {}", visible(&member.description)));
+            if let Some(settable) = &member.settable {
                 self.ui.answer(&paint(DIM, &format!("    can be set: {settable}")));
             }
         }
@@ -383,16 +385,17 @@ impl Repl<'_> {
 
     fn help(&self, topic: &str) -> Result<(), AppError> {
         if !topic.is_empty() {
-            let command = COMMANDS.iter().find(|it| it.0 == topic.trim_start_matches(':'));
+            let command =
+                COMMANDS.iter().find(|command| command.0 == topic.trim_start_matches(':'));
             if let Some((name, takes, does)) = command {
                 self.ui.answer(&format!("{} {takes}", paint(BOLD, &format!(":{name}"))));
                 self.ui.answer(&format!("    {does}"));
                 return Ok(());
             }
-            let Some((_, text)) = TOPICS.iter().find(|it| it.0 == topic) else {
-                let topics: Vec<_> = TOPICS.iter().map(|it| it.0).collect();
+            let Some((_, text)) = TOPICS.iter().find(|known| known.0 == topic) else {
+                let topics: Vec<_> = TOPICS.iter().map(|topic| topic.0).collect();
                 return Err(AppError::usage(format!("there is no topic `{topic}`"))
-                    .hint(format!("there are {}, and the commands", topics.join(", "))));
+                    .hint(format!("topics are {}, and the commands", topics.join(", "))));
             };
             text.lines().for_each(|line| self.ui.answer(line));
             return Ok(());
@@ -410,26 +413,26 @@ fn none(name: &str, rest: &str) -> Result<(), AppError> {
     if rest.is_empty() {
         return Ok(());
     }
-    Err(AppError::usage(format!("`:{name}` takes nothing, but got `{rest}`")))
+    Err(AppError::usage(format!("`:{name}` takes no arguments, but got `{rest}`")))
 }
 
 fn some<'t>(name: &str, rest: &'t str) -> Result<&'t str, AppError> {
     if !rest.is_empty() {
         return Ok(rest);
     }
-    let takes = COMMANDS.iter().find(|it| it.0 == name).map_or("", |it| it.1);
-    Err(AppError::usage(format!("`:{name}` needs more: `:{name} {takes}`")))
+    let takes = COMMANDS.iter().find(|command| command.0 == name).map_or("", |command| command.1);
+    Err(AppError::usage(format!("`:{name}` needs an argument: `:{name} {takes}`")))
 }
 
 fn flags<const N: usize>(name: &str, rest: &str, known: &[&str; N]) -> Result<[bool; N], AppError> {
-    if let Some(other) = rest.split_whitespace().find(|it| !known.contains(it)) {
+    if let Some(other) = rest.split_whitespace().find(|word| !known.contains(word)) {
         return Err(AppError::usage(format!("`:{name}` does not take `{other}`"))
             .hint(format!("it takes {}", known.join(" and "))));
     }
-    Ok(known.map(|it| rest.split_whitespace().any(|word| word == it)))
+    Ok(known.map(|flag| rest.split_whitespace().any(|word| word == flag)))
 }
 
-/// Splits what is typed into words, as a shell would.
+/// Splits typed text into words, as a shell would.
 fn split(typed: &str) -> Result<Vec<String>, AppError> {
     shlex::split(typed).ok_or_else(|| AppError::usage("a quote is not closed"))
 }

@@ -1,5 +1,5 @@
-//! Without a terminal: a file of lines, of which nothing is echoed but what they come to. The
-//! first that fails ends it, and says where it stands.
+//! The prompt without a terminal: lines of standard input, of which only the results are printed.
+//! The first line that fails ends the session, since later lines build on it.
 
 use std::io::BufRead as _;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::cli::exit::Exit;
 use crate::cli::repl::{Flow, Nobody, Repl};
 use crate::script::console::tokens::Lines;
 
-/// The largest input of one line, or of several that belong together.
+/// Largest size of one line, or of several that belong together, in bytes.
 const MAX_LINE: usize = 1 << 20;
 
-/// Runs the lines of standard input. `busy` says whether Ctrl-C has something to stop.
+/// Runs the lines of standard input. `busy` is true while Ctrl-C has something to stop.
 pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, AppError> {
     let mut input = std::io::stdin().lock();
     let (mut lines, mut n, mut began) = (Lines::default(), 0, 1);
@@ -55,7 +55,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, A
     Ok(Exit::Done)
 }
 
-/// Says where in the input an error is.
+/// Adds the place in the input to an error.
 fn placed(mut error: AppError, began: usize) -> AppError {
     let failure = &mut error.failure;
     for frame in &mut failure.trace {

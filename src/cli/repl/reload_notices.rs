@@ -1,4 +1,5 @@
-//! What is saved in the workspace while a session goes on, in words.
+//! Notices about files that are saved in the workspace during a session: skills and policies change
+//! under the person's hands.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, channel};
@@ -8,21 +9,21 @@ use crate::cli::render::text::{CYAN, DIM, RED, paint, visible};
 use crate::script::console::{Libraries, Update};
 use crate::script::reload::{Reloaded, Watcher};
 
-/// What changes about the workspace, in words.
+/// The changes of the workspace that were not reported yet.
 pub(crate) struct News {
     events: Mutex<Receiver<Reloaded>>,
-    /// Wakes whoever tells of it at once.
+    /// Wakes the thread that prints notices at once.
     wake: Mutex<Option<Receiver<()>>>,
     watcher: Arc<Watcher>,
     pub(crate) libraries: Libraries,
 }
 
 impl News {
-    /// Begins to listen.
+    /// Starts listening to a watcher.
     pub(crate) fn of(watcher: &Arc<Watcher>) -> Self {
         let ((tell, events), (rouse, wake)) = (channel(), channel());
         watcher.subscribe(move |event| {
-            // Nobody listens any more when it ends.
+            // The session may have ended: nobody receives any more.
             drop(tell.send(event.clone()));
             let _nobody_waits = rouse.send(());
         });
@@ -34,12 +35,12 @@ impl News {
         }
     }
 
-    /// Returns what wakes whoever tells of it at once; to the first who asks.
+    /// Returns the receiver that wakes the printing thread; only the first caller gets it.
     pub(crate) fn wake(&self) -> Option<Receiver<()>> {
         self.wake.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Takes what is in force now, and says so; each thing once.
+    /// Loads the libraries in force and returns a line for each change, none of them twice.
     pub(crate) fn take(&self) -> Vec<String> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = Vec::new();
@@ -47,12 +48,12 @@ impl News {
         let is_there = |file: &str| {
             let name = |folder: &str| file.strip_prefix(folder)?.strip_suffix(".rhai");
             name("skills/").map_or_else(
-                || name("policies/").is_none_or(|it| workspace.policies.contains_key(it)),
-                |it| workspace.skills.contains_key(it),
+                || name("policies/").is_none_or(|policy| workspace.policies.contains_key(policy)),
+                |skill| workspace.skills.contains_key(skill),
             )
         };
         let in_force = |file: &str| {
-            let what = if is_there(file) { "is in force" } else { "is gone" };
+            let what = if is_there(file) { "is in force" } else { "was deleted" };
             format!("{} {}", paint(CYAN, file), paint(DIM, what))
         };
         for event in events.try_iter() {
@@ -60,26 +61,26 @@ impl News {
             let was_broken = files.is_empty() && event.problems.is_empty();
             match self.libraries.update(&self.watcher.current().workspace.libraries) {
                 Update::Same if was_broken => {
-                    lines.push(paint(DIM, "what is saved is as it was in force"));
+                    lines.push(paint(DIM, "the saved files match what is in force again"));
                 }
                 Update::Same => {}
                 Update::InForce(libraries) => files.extend(libraries),
                 Update::Broken(failure) => {
-                    let at = failure.at.as_ref().map(|it| format!("{}:{}: ", it.file, it.line));
+                    let at = failure.at.as_ref().map(|at| format!("{}:{}: ", at.file, at.line));
                     lines.push(broken(&format!("{}{}", at.unwrap_or_default(), failure.message)));
                 }
             }
-            lines.extend(files.iter().map(|it| in_force(it)));
-            lines.extend(event.problems.iter().map(|it| broken(&it.to_string())));
+            lines.extend(files.iter().map(|file| in_force(file)));
+            lines.extend(event.problems.iter().map(|problem| broken(&problem.to_string())));
         }
-        // A library is told of by itself and by what imports it.
+        // A library is reported by itself and by each script that imports it.
         let mut seen = BTreeSet::new();
-        lines.retain(|it| seen.insert(it.clone()));
+        lines.retain(|line| seen.insert(line.clone()));
         lines
     }
 }
 
 fn broken(what: &str) -> String {
-    let stays = paint(DIM, "(what was in force before stays)");
+    let stays = paint(DIM, "(the previous version stays in force)");
     format!("{} {} {stays}", paint(RED.bold(), "broken:"), visible(what))
 }

@@ -1,5 +1,5 @@
-//! Conflicts, one by one: a person sees what was read, what is there now and what is wanted, and
-//! says which it is to be.
+//! Conflicts, resolved one by one: a person sees the value that was read, the present one and their
+//! own, and chooses, because only a person knows which one is right.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::cli::ui::Ui;
 use crate::host::report::ChangeStatus;
 use crate::host::{ChangeReport, Choice, Report};
 
-/// Asks about every conflict of a report; `None` if the person would rather not decide.
+/// Asks about every conflict of a report; `None` if the person does not want to decide.
 pub(crate) fn choices(
     ui: &Ui,
     ask: &mut dyn Ask,
@@ -22,8 +22,10 @@ pub(crate) fn choices(
     zone: &TimeZone,
 ) -> Option<BTreeMap<EntityId, Choice>> {
     let mut choices = BTreeMap::new();
-    for shown in report.changes.iter().filter(|it| it.status == ChangeStatus::Conflict) {
-        let is_it = |it: &&Change| it.id().to_string() == shown.id && it.entity() == shown.entity;
+    for shown in report.changes.iter().filter(|change| change.status == ChangeStatus::Conflict) {
+        let is_it = |change: &&Change| {
+            change.id().to_string() == shown.id && change.entity() == shown.entity
+        };
         let change = set.changes().iter().find(is_it)?;
         choices.insert(change.id(), choice(ui, ask, report, shown, zone)?);
     }
@@ -41,8 +43,12 @@ fn choice(
     let all = shown.conflict.clone();
     let but = |theirs| Some(Choice::But { shown: all.clone(), theirs });
     if shown.conflict.is_empty() || shown.op == Op::Delete {
-        // It is gone, or is to go, or what was looked at elsewhere has moved.
-        let why = shown.error.as_ref().map_or("it has moved meanwhile", |it| it.message.as_str());
+        // There are no fields to choose between: the entity was deleted, is to be deleted, or
+        // something else that the change rests on was changed.
+        let why = shown
+            .error
+            .as_ref()
+            .map_or("it has changed in the meantime", |error| error.message.as_str());
         ui.note(&format!("  {}", paint(CYAN, why)));
         return match one_of(ui, ask, "  [k]eep the change, or [d]rop it? ", &["keep", "drop"])? {
             "keep" => but(Vec::new()),
@@ -55,12 +61,12 @@ fn choice(
         let word = report::field_word(conflict);
         ui.note(&format!("  {} was {}", paint(BOLD, word), paint(DIM, &base)));
         if conflict.base == conflict.ours {
-            // It was only looked at.
+            // The field was only read: there is no value of one's own to keep.
             ui.note(&format!("  theirs  {}", paint(CYAN, &now)));
             match one_of(
                 ui,
                 ask,
-                "  you looked at it: [k]eep the change, [d]rop it? ",
+                "  you only read it: [k]eep the change, or [d]rop it? ",
                 &["keep", "drop"],
             )? {
                 "keep" => theirs.push(conflict.clone()),
@@ -73,7 +79,7 @@ fn choice(
         match one_of(
             ui,
             ask,
-            "  [m]ine, [t]heirs, or [d]rop all of this change? ",
+            "  [m]ine, [t]heirs, or [d]rop the whole change? ",
             &["mine", "theirs", "drop"],
         )? {
             "mine" => {}
@@ -84,14 +90,14 @@ fn choice(
     but(theirs)
 }
 
-/// Asks until one of the words, or its first letter, is said; `None` to give up.
+/// Asks until the answer is one of the words, or the beginning of one; `None` to give up.
 fn one_of<'a>(ui: &Ui, ask: &mut dyn Ask, question: &str, words: &[&'a str]) -> Option<&'a str> {
     loop {
         let said = ask.ask(question).ok()?.trim().to_lowercase();
-        let is_meant = |it: &&&str| !said.is_empty() && it.starts_with(said.as_str());
+        let is_meant = |word: &&&str| !said.is_empty() && word.starts_with(said.as_str());
         if let Some(word) = words.iter().find(is_meant) {
             return Some(word);
         }
-        ui.note(&paint(DIM, &format!("  it is one of: {}", words.join(", "))));
+        ui.note(&paint(DIM, &format!("  answer with one of: {}", words.join(", "))));
     }
 }

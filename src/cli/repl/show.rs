@@ -1,4 +1,5 @@
-//! What a line came to, for a person or a program: the same cards and lists as the commands show.
+//! The result of a line, for a person or a program: the same cards and lists as those of the
+//! commands, so that both look alike.
 
 use serde_json::{Value, json};
 
@@ -10,13 +11,13 @@ use crate::cli::repl::host::Desk;
 use crate::cli::ui::Ui;
 use crate::host::{Failure, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanId, TaskId, UserId};
-use crate::script::console::Shown;
+use crate::script::console::order::Shown;
 
-/// The most lines of a value that a person is shown.
+/// Most lines of a value that are shown to a person.
 const MAX_LINES: usize = 40;
-/// The most characters of a text.
+/// Most characters of a text.
 const MAX_TEXT: usize = 4000;
-/// The most rows of a list.
+/// Most rows of a list.
 const MAX_ROWS: usize = 200;
 
 /// Shows the result of a line.
@@ -58,40 +59,40 @@ pub(crate) fn value(ui: &Ui, value: &Value) {
         Value::String(text) => ui.script_text(&shortened(ui, text.trim_end())),
         other => {
             let text = serde_json::to_string_pretty(other).unwrap_or_default();
-            // No text of a board breaks a line of JSON.
+            // JSON escapes line ends, so no text of the board can fake a line of it.
             ui.answer(&visible_lines(&shortened(ui, &text)));
         }
     }
 }
 
-/// Leaves off the lines that nobody would read, and says so.
+/// Cuts a text that is too long for a person to read, with a note of what is missing.
 fn shortened(ui: &Ui, text: &str) -> String {
     let lines: Vec<&str> = text.split('\n').collect();
     match lines.get(..MAX_LINES) {
         _ if !is_cut(ui) => text.to_owned(),
         Some(first) if lines.len() > MAX_LINES => {
             let more = count(lines.len() - MAX_LINES, "more line");
-            format!("{}\n… {more}; after `:json` all is shown", first.join("\n"))
+            format!("{}\n… {more}; `:json` shows everything", first.join("\n"))
         }
         _ if text.chars().count() > MAX_TEXT => {
             let first: String = text.chars().take(MAX_TEXT).collect();
-            format!("{first}… (after `:json` all is shown)")
+            format!("{first}… (`:json` shows everything)")
         }
         _ => text.to_owned(),
     }
 }
 
-/// Tells whether what is long is cut: for a person, not for a file.
+/// Returns whether long output is cut: for a person, not for a file.
 fn is_cut(ui: &Ui) -> bool {
     ui.format == Format::Human && Ui::is_terminal()
 }
 
-/// Leaves off what nobody would read.
+/// Cuts a list that is too long for a person to read, with a note of it.
 fn first<T>(ui: &Ui, mut items: Vec<T>) -> Vec<T> {
     let n = items.len();
     if is_cut(ui) && n > MAX_ROWS {
         items.truncate(MAX_ROWS);
-        let text = format!("{MAX_ROWS} of {n}; after `:json` all are shown");
+        let text = format!("{MAX_ROWS} of {n} shown; `:json` shows all");
         ui.note(&paint(DIM, &text));
     }
     items
@@ -115,7 +116,8 @@ fn tasks(ui: &Ui, desk: &Desk, ids: Vec<TaskId>) -> Result<(), Failure> {
 
 fn buckets(ui: &Ui, desk: &Desk, ids: Vec<BucketId>) -> Result<(), Failure> {
     let found: Vec<Bucket> = each(ui, desk, ids, |session, id| Ok(session.bucket(id)?))?;
-    let rows: Vec<_> = found.iter().map(|it| vec![it.name.clone(), it.id.to_string()]).collect();
+    let rows: Vec<_> =
+        found.iter().map(|bucket| vec![bucket.name.clone(), bucket.id.to_string()]).collect();
     let values: Vec<_> = found.iter().map(entity::bucket).collect();
     crate::cli::show::list(ui, &["NAME", "ID"].map(Column::new), &rows, &values, "No buckets.");
     Ok(())
@@ -123,7 +125,8 @@ fn buckets(ui: &Ui, desk: &Desk, ids: Vec<BucketId>) -> Result<(), Failure> {
 
 fn plans(ui: &Ui, desk: &Desk, ids: Vec<PlanId>) -> Result<(), Failure> {
     let found: Vec<Plan> = each(ui, desk, ids, |session, id| Ok(session.plan(id)?))?;
-    let rows: Vec<_> = found.iter().map(|it| vec![it.title.clone(), it.id.to_string()]).collect();
+    let rows: Vec<_> =
+        found.iter().map(|plan| vec![plan.title.clone(), plan.id.to_string()]).collect();
     let values: Vec<_> = found.iter().map(entity::plan).collect();
     crate::cli::show::list(ui, &["TITLE", "ID"].map(Column::new), &rows, &values, "No plans.");
     Ok(())
@@ -132,18 +135,17 @@ fn plans(ui: &Ui, desk: &Desk, ids: Vec<PlanId>) -> Result<(), Failure> {
 fn users(ui: &Ui, desk: &Desk, ids: Vec<UserId>) -> Result<(), Failure> {
     let found: Vec<Vec<String>> = each(ui, desk, ids, |session, id| {
         let user = session.user_by_id(id);
-        let name = user.as_ref().map_or_else(|| id.to_string(), |it| it.name.clone());
-        Ok(vec![name, user.map(|it| it.upn).unwrap_or_default(), id.to_string()])
+        let name = user.as_ref().map_or_else(|| id.to_string(), |user| user.name.clone());
+        Ok(vec![name, user.map(|user| user.upn).unwrap_or_default(), id.to_string()])
     })?;
-    let value =
-        |it: &Vec<String>| json!({ "id": it[2], "displayName": it[0], "userPrincipalName": it[1] });
+    let value = |row: &Vec<String>| json!({ "id": row[2], "displayName": row[0], "userPrincipalName": row[1] });
     let values: Vec<_> = found.iter().map(value).collect();
     crate::cli::show::list(
         ui,
         &["NAME", "SIGN-IN NAME", "ID"].map(Column::new),
         &found,
         &values,
-        "Nobody.",
+        "No users.",
     );
     Ok(())
 }

@@ -175,7 +175,7 @@ async fn the_answers_of_a_session_are_weighed_together() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_writes_has_more_patience() {
     let (error, took) = timed(&client(Busy(429, Some("55"))).patient()).await;
-    assert!(error.refusal().is_some_and(|it| it.is_throttled()), "{error}");
+    assert!(error.refusal().is_some_and(|refusal| refusal.is_throttled()), "{error}");
     assert!(took >= Duration::from_secs(4 * 55) && took < Duration::from_secs(300), "{took:?}");
     let (_, took) = timed(&client(Silent).patient()).await;
     assert!(took <= Duration::from_secs(300), "{took:?}");

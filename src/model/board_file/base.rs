@@ -1,8 +1,9 @@
-//! What the board was when a file was pulled, and what follows from it: three ways, by field.
+//! The base of a board file: the state of the board when it was pulled, for a three-way decision
+//! field by field.
 //!
-//! Of each value that `pull` writes, the base keeps a mark, which tells whether another value is
-//! the same and nothing more. So a field of the file with the mark of the base was not edited
-//! there, and a field of the board without it was changed since.
+//! The base keeps a mark of each value that `pull` writes: a short digest that shows whether another
+//! value is the same, and nothing more. So a field of the file whose mark is in the base was not
+//! edited there, and a field of the board whose mark is missing was changed since.
 
 use std::collections::BTreeSet;
 
@@ -26,24 +27,25 @@ use crate::model::time::day_of_date;
 #[serde(from = "String", into = "String")]
 pub struct Marks(BTreeSet<String>);
 
-/// What to do with a field that is in a file.
+/// The way to treat a field that is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// The board has it so.
+    /// The board has the same value.
     Same,
-    /// It is the board that was changed since the pull: its value stays.
+    /// Only the board was changed since the pull: its value stays.
     Theirs,
-    /// It is wanted.
+    /// The file was edited: its value is set.
     Ours,
     /// Both were changed, and differ.
     Conflict,
 }
 
-/// Decides about a field by its value in the file, on the board, and in the base, if there is one.
+/// Decides about a field from its value in the file, on the board, and in the base, if there is one.
 #[must_use]
 pub fn decide(base: Option<&Marks>, field: &str, ours: &str, theirs: &str) -> Decision {
     match base {
         _ if ours == theirs => Decision::Same,
+        // Without a base the file is plain desired state.
         None => Decision::Ours,
         Some(base) if base.has(field, ours) => Decision::Theirs,
         Some(base) if base.has(field, theirs) => Decision::Ours,
@@ -51,19 +53,19 @@ pub fn decide(base: Option<&Marks>, field: &str, ours: &str, theirs: &str) -> De
     }
 }
 
-/// Returns the text of a day to compare; empty for none.
+/// Returns the text of a date for comparison; empty for none.
 #[must_use]
 pub fn day_text(day: Option<Date>) -> String {
-    day.map(|it| it.to_string()).unwrap_or_default()
+    day.map(|day| day.to_string()).unwrap_or_default()
 }
 
-/// Returns the text of the day that a start or due date stands for; empty for none.
+/// Returns the text of the date that a start or due time stands for; empty for none.
 #[must_use]
 pub fn day_text_of(moment: Option<Timestamp>, zone: &TimeZone) -> String {
-    day_text(moment.map(|it| day_of_date(it, zone)))
+    day_text(moment.map(|moment| day_of_date(moment, zone)))
 }
 
-/// Returns the name of a priority, or its number where the name stands for another.
+/// Returns the name of a priority, or its number where the name stands for another level.
 #[must_use]
 pub fn priority_text(priority: Priority) -> String {
     if Priority::parse(priority.name()) == Some(priority) {
@@ -73,13 +75,13 @@ pub fn priority_text(priority: Priority) -> String {
     }
 }
 
-/// Returns a description with the line ends that a file has.
+/// Returns a description with the line ends of a file: Planner keeps `\r\n`, a file has `\n`.
 #[must_use]
 pub fn with_plain_lines(description: &str) -> String {
     description.replace("\r\n", "\n")
 }
 
-/// Returns whether a line of a checklist is ticked, as text.
+/// Returns the state of a checklist item as text.
 #[must_use]
 pub fn checked_text(name: &str, checked: bool) -> String {
     format!("{name}: {checked}")
@@ -116,7 +118,7 @@ impl Marks {
         Self::of([("name", bucket.name.clone())])
     }
 
-    /// Takes the marks of a task; days are those of the zone.
+    /// Takes the marks of a task; dates are those of the zone.
     #[must_use]
     pub fn of_task(task: &Task, details: &TaskDetails, zone: &TimeZone) -> Self {
         let bucket = task.bucket.as_ref().map(ToString::to_string);
@@ -132,7 +134,7 @@ impl Marks {
         values.extend(task.assignments.keys().map(|id| ("assignee", id.to_string())));
         values.extend(task.categories.iter().map(|slot| ("label", slot.to_string())));
         for (name, key) in details.items_by_name() {
-            let checked = details.checklist.get(&key).is_some_and(|it| it.checked);
+            let checked = details.checklist.get(&key).is_some_and(|item| item.checked);
             values.push(("checked", checked_text(&name, checked)));
             values.push(("item", name));
         }
@@ -144,15 +146,15 @@ impl Marks {
         Self::of(values)
     }
 
-    /// Tells whether a field had this value.
+    /// Returns whether a field had this value.
     #[must_use]
     pub fn has(&self, field: &str, value: &str) -> bool {
         self.0.contains(&mark(field, value))
     }
 }
 
-/// Forty bits of a digest, as eight letters and digits: enough that of a million edits none is
-/// likely to look like what was there before.
+/// Returns forty bits of a digest as eight letters and digits: enough that among a million edits
+/// none is likely to look like the value that was there before.
 fn mark(field: &str, value: &str) -> String {
     const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let digest = Sha256::digest(format!("{field}\0{value}"));

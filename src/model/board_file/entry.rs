@@ -1,4 +1,5 @@
-//! How single values of a board file are read: forgiving in form, strict in meaning.
+//! The single values of a board file: read leniently in form, strictly in meaning, since people
+//! write them by hand.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,21 +13,21 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::model::category::Category;
 use crate::model::progress::{Priority, Progress};
 
-/// A line of a checklist: its text, or a map with more.
+/// An item of a checklist: its text, or a map with more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemEntry {
-    /// What is to be done; the name to find it by.
+    /// The text, which also identifies the item.
     pub title: String,
-    /// Whether it is to be ticked; left alone if absent.
+    /// The state to set; left alone if absent.
     pub checked: Option<bool>,
 }
 
 /// A link: its address, or a map with more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkEntry {
-    /// Its address, the name to find it by.
+    /// The address, which also identifies the link.
     pub url: String,
-    /// The text to be shown for it; left alone if absent.
+    /// The text to show for it; left alone if absent.
     pub alias: Option<String>,
 }
 
@@ -44,7 +45,7 @@ struct LinkMap {
     alias: Option<String>,
 }
 
-/// Reads a text, or a map that says more than a text can.
+/// A visitor that reads a text, or a map with more members than a text can express.
 struct TextOr<T, M> {
     expected: &'static str,
     of_text: fn(String) -> T,
@@ -107,7 +108,7 @@ impl Serialize for LinkEntry {
     }
 }
 
-/// Reads what is empty, or no value at all, as nothing.
+/// Reads an empty value (`~`, or nothing after the colon) as the default.
 pub(crate) fn or_empty<'de, T, D>(from: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de> + Default,
@@ -116,7 +117,7 @@ where
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// The same for a field that says something by being there.
+/// Reads the same for a field whose presence has a meaning of its own.
 pub(crate) fn given<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de> + Default,
@@ -125,20 +126,22 @@ where
     or_empty(from).map(Some)
 }
 
-/// Reads a day, or no value for none.
+/// Reads a date, or an empty value for none.
 pub(crate) fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Date>>, D::Error> {
     let Some(text) = Option::<String>::deserialize(from)? else { return Ok(Some(None)) };
+    // The parser also takes `20261224`, or a date with a time.
     let day = text.parse().ok().filter(|_| text.len() == "2026-12-24".len());
     let wrong =
-        || D::Error::custom(format!("`{text}` is not a day like 2026-12-24, or ~ for none"));
-    day.ok_or_else(wrong).map(|it| Some(Some(it)))
+        || D::Error::custom(format!("`{text}` is not a date like 2026-12-24, or ~ for none"));
+    day.ok_or_else(wrong).map(|day| Some(Some(day)))
 }
 
 /// Reads the name of a progress.
 pub(crate) fn progress<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Progress>, D::Error> {
     let text = String::deserialize(from)?;
     let names = Progress::NAMES.join(", ");
-    let wrong = || D::Error::custom(format!("`{text}` is not a progress; it is one of {names}"));
+    let wrong =
+        || D::Error::custom(format!("`{text}` is not a progress value; it is one of {names}"));
     Progress::parse(&text).ok_or_else(wrong).map(Some)
 }
 
@@ -202,14 +205,14 @@ pub(crate) fn write_progress<S: Serializer>(
     progress.map(Progress::name).serialize(to)
 }
 
-/// Writes the name of a priority, or its number where the name stands for another.
+/// Writes the name of a priority, or its number where the name stands for another level.
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 pub(crate) fn write_priority<S: Serializer>(
     priority: &Option<Priority>,
     to: S,
 ) -> Result<S::Ok, S::Error> {
     match priority {
-        Some(it) if Priority::parse(it.name()) == Some(*it) => it.name().serialize(to),
+        Some(known) if Priority::parse(known.name()) == Some(*known) => known.name().serialize(to),
         other => other.serialize(to),
     }
 }

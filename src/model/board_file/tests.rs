@@ -1,4 +1,4 @@
-//! What is written comes back, whatever it is; what is read is what is known.
+//! Round trips of board files with hostile texts, and the errors of faulty ones.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ use crate::model::id::{PlanId, TaskId};
 use crate::model::progress::{Priority, Progress};
 use crate::model::task::Task;
 
-/// What YAML, terminals and people stumble over.
+/// Texts that YAML, terminals and people stumble over.
 fn hostile() -> impl Strategy<Value = String> {
     let known = proptest::sample::select(vec![
         "yes",
@@ -89,7 +89,7 @@ fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[ -~\n]{0,40}"]
 }
 
-/// The same for what has to be there.
+/// The same for required names.
 fn name() -> impl Strategy<Value = String> {
     hostile().prop_map(|text| if text.trim().is_empty() { format!("a{text}") } else { text })
 }
@@ -112,8 +112,8 @@ fn task() -> impl Strategy<Value = TaskEntry> {
                 title,
                 progress: progress.and_then(Progress::parse),
                 priority: level.and_then(Priority::new),
-                start: start.map(|it| it.map(date)),
-                due: due.map(|it| it.map(date)),
+                start: start.map(|day| day.map(date)),
+                due: due.map(|day| day.map(date)),
                 assignees,
                 labels,
                 description,
@@ -197,7 +197,7 @@ fn a_file_reads_well() {
         ..BoardFile::default()
     };
     let text = file.to_yaml();
-    let body: Vec<&str> = text.lines().filter(|it| !it.starts_with('#')).collect();
+    let body: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let expected = "\
 format: 1
 plan: BOS Operations
@@ -230,16 +230,16 @@ buckets:
 }
 
 #[test]
-fn what_can_not_be_meant_says_what_and_where() {
+fn what_cannot_be_meant_says_what_and_where() {
     let tasks = |lines: &str| format!("format: 1\nplan: P\ntasks:\n  - title: A\n{lines}");
     for (text, says, line) in [
         ("", "", None),
         ("[]", "", Some(1)),
         ("a: 1", "format", None),
-        ("format: 2\nnew: 1", "of format 2; this version reads format 1", None),
+        ("format: 2\nnew: 1", "the file has format 2; this version reads format 1", None),
         ("format: 1\nplan: P\nbukets: []", "bukets", Some(3)),
         (&tasks("    dew: 2026-12-24"), "dew", Some(5)),
-        (&tasks("    due: tomorrow"), "`tomorrow` is not a day", Some(5)),
+        (&tasks("    due: tomorrow"), "`tomorrow` is not a date", Some(5)),
         (&tasks("    progress: done"), "`done` is not a progress", Some(5)),
         (&tasks("    progress: ~"), "", Some(5)),
         (&tasks("    priority: 11"), "a priority is 0 to 10", Some(5)),
@@ -258,7 +258,7 @@ fn what_can_not_be_meant_says_what_and_where() {
     ] {
         let error = BoardFile::parse(text).unwrap_err();
         assert!(error.message.contains(says), "{text}: {error:?}");
-        let found = error.at.map(|it| it.0);
+        let found = error.at.map(|at| at.0);
         assert!(line.is_none() || found == line, "{text}: {error:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! Data as YAML for people: block style, a blank line between tasks, texts quoted where need be.
+//! YAML for people: block style, a blank line between tasks, texts quoted where needed.
 //!
-//! Our own writer, so that the same board is the same bytes in whatever version: the files are
-//! kept in version control. A text is written plain only if no reader could take it for
+//! The writer is our own, so that the same board gives the same bytes in every version: the files
+//! are kept in version control. A text is written plain only if no reader could take it for
 //! anything else; the property test reads everything back.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use serde_json::Value;
 const AIRY: [&str; 2] = ["buckets", "tasks"];
 /// The longest list that is written in one line.
 const MAX_FLOW: usize = 80;
-/// What YAML, in one version or another, takes for something else than text.
+/// Words that some version of YAML does not take for text.
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 /// Writes an object after a comment.
@@ -22,7 +22,7 @@ pub(crate) fn write(head: &str, value: &Value) -> String {
     out
 }
 
-/// Writes the members of an object, the first of them in the line that is begun if `in_line`.
+/// Writes the members of an object; with `in_line`, the first goes on the line already begun.
 fn members(out: &mut String, value: &Value, indent: usize, mut in_line: bool) {
     for (at, (name, value)) in value.as_object().into_iter().flatten().enumerate() {
         if !std::mem::take(&mut in_line) {
@@ -78,20 +78,20 @@ fn push_indent(out: &mut String, indent: usize) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// A list of short texts, in one line.
+/// Writes a list of short texts on one line; `None` if it holds anything else or gets too long.
 fn flow(items: &[Value]) -> Option<String> {
     let texts: Option<Vec<String>> =
-        items.iter().map(|it| it.as_str().map(|text| scalar(text, true))).collect();
+        items.iter().map(|item| item.as_str().map(|text| scalar(text, true))).collect();
     let line = format!("[{}]", texts?.join(", "));
-    Some(line).filter(|it| it.chars().count() <= MAX_FLOW)
+    Some(line).filter(|line| line.chars().count() <= MAX_FLOW)
 }
 
-/// What is no text; JSON writes it as YAML does.
+/// Writes a value that is not a text; JSON writes those as YAML does.
 fn simple(value: &Value) -> String {
     if value.is_null() { "~".to_owned() } else { value.to_string() }
 }
 
-/// Several lines as they are, if they come back so.
+/// Writes several lines as a block, if reading gives exactly the same text back.
 fn block(text: &str, indent: usize) -> Option<String> {
     let (lines, style) = match text.strip_suffix('\n') {
         Some(lines) => (lines, "|"),
@@ -100,6 +100,7 @@ fn block(text: &str, indent: usize) -> Option<String> {
     let safe = |line: &str| {
         line.chars().all(is_shown) && (line.is_empty() || !line.trim_start().is_empty())
     };
+    // Leading blanks would be taken for indentation, and further line ends would be stripped.
     let begins_and_ends = !lines.starts_with([' ', '\n']) && !lines.ends_with('\n');
     if !lines.contains('\n') || !begins_and_ends || !lines.split('\n').all(safe) {
         return None;
@@ -115,13 +116,15 @@ fn block(text: &str, indent: usize) -> Option<String> {
     Some(out)
 }
 
-/// A text in one line: plain if nobody can misread it, else in quotes.
+/// Writes a text on one line: plain if nobody can misread it, else in quotes.
 fn scalar(text: &str, in_flow: bool) -> String {
     if is_plain(text, in_flow) { text.to_owned() } else { quoted(text) }
 }
 
 fn is_plain(text: &str, in_flow: bool) -> bool {
     let Some(first) = text.chars().next() else { return false };
+    // A text that begins with a digit may be read as a number or a time. A phrase with a space and a
+    // letter cannot, and a date is what it looks like.
     let starts = if first.is_ascii_digit() {
         is_date(text) || (text.contains(' ') && text.chars().any(char::is_alphabetic))
     } else {
@@ -138,7 +141,7 @@ fn is_date(text: &str) -> bool {
     text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
 }
 
-/// Tells whether a character can stand in a file as it is, and is what it seems.
+/// Returns whether a character can be written as it is: visible, and what it seems to be.
 fn is_shown(ch: char) -> bool {
     let hidden = matches!(ch,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,5 +1,5 @@
-//! Two snapshots of one board, the second read later: what the run has done itself is set back
-//! before they are compared, and what is newer is taken over afterwards.
+//! Two snapshots of one board, the second read later. The run's own writes are taken out before they
+//! are compared, or each would look like somebody else's; newer values are adopted afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::model::id::{BucketId, PlanId, RosterId, TaskId, UserId};
 use crate::model::snapshot::Snapshot;
 use crate::model::task::Task;
 
-/// A run's own doings, so that they are not taken for somebody else's doing.
+/// The writes of a run itself, so that they are not taken for somebody else's.
 pub trait Own {
     /// Returns whether the run created the entity with this id.
     fn made(&self, id: &str) -> bool;
@@ -40,9 +40,8 @@ impl Snapshot {
         keep_newer(&mut self.places, &old.places);
     }
 
-    /// Sets back, in a snapshot that was read later, what the run itself has done since `old`:
-    /// what it has written is as it was before, what it has made is not there, and what it has
-    /// deleted is.
+    /// Takes out of a snapshot that was read later what the run itself has done since `old`: entities
+    /// it wrote are as before, entities it created are absent, and entities it deleted are present.
     pub fn without(&mut self, own: &impl Own, old: &Self) {
         restore(&mut self.plans, &old.plans, |id, _| own.plan(id));
         restore(&mut self.plan_details, &old.plan_details, |id, _| own.plan_details(id));
@@ -59,6 +58,7 @@ impl Snapshot {
         self.plans.retain(|id, _| !own.made(id.as_str()));
         self.buckets.retain(|id, _| !own.made(id.as_str()));
         self.tasks.retain(|id, _| !own.made(id.as_str()));
+        // The lists are restored as well: a task that the run moved or deleted stands where it did.
         let tasks_here = &self.tasks;
         let listed = |list: &[TaskId], old: Option<&Vec<TaskId>>| -> Vec<TaskId> {
             let here: BTreeSet<&TaskId> = list.iter().collect();
@@ -98,8 +98,8 @@ impl Snapshot {
         }
     }
 
-    /// Lists the plans within reach as `old` does, where they were not listed again: those that
-    /// were read again as they are now, and without those that are `gone`.
+    /// Carries over the list of plans within reach from `old` if it was not fetched again, without
+    /// the plans that are `gone`.
     pub fn carry_plans(&mut self, old: &Self, gone: impl Fn(&PlanId) -> bool) {
         let Some(listed) = old.all_plans.as_ref().filter(|_| self.all_plans.is_none()) else {
             return;
@@ -113,8 +113,8 @@ impl Snapshot {
         self.all_plans = Some(there);
     }
 
-    /// Takes over what a later snapshot holds. A task or bucket that a list of it no longer has is
-    /// gone.
+    /// Adopts the values of a later snapshot. A task or bucket that is missing from one of its lists
+    /// was deleted.
     pub fn adopt(&mut self, later: Self) {
         self.has_outdated = later.has_outdated;
         for (plan, list) in &later.plan_tasks {
@@ -123,19 +123,19 @@ impl Snapshot {
             let gone: Vec<TaskId> = self
                 .tasks
                 .iter()
-                .filter(|it| gone(it.1))
-                .map(|it| it.0.clone())
+                .filter(|task| gone(task.1))
+                .map(|task| task.0.clone())
                 .filter(|id| !there.contains(id) && !later.tasks.contains_key(id))
                 .collect();
             for id in &gone {
                 self.tasks.remove(id);
                 self.details.remove(id);
-                self.assigned.values_mut().for_each(|list| list.retain(|it| it != id));
+                self.assigned.values_mut().for_each(|list| list.retain(|other| other != id));
             }
             self.places.retain(|(id, _), _| self.tasks.contains_key(id));
         }
         for (plan, list) in &later.plan_buckets {
-            self.buckets.retain(|id, it| it.value.plan != *plan || list.contains(id));
+            self.buckets.retain(|id, bucket| bucket.value.plan != *plan || list.contains(id));
         }
         self.plans.extend(later.plans);
         self.plan_details.extend(later.plan_details);
@@ -150,7 +150,8 @@ impl Snapshot {
         self.assigned.extend(later.assigned);
         self.groups = later.groups.or(self.groups.take());
         self.all_plans = later.all_plans.or(self.all_plans.take());
-        // What was not listed here is not listed by the comparison either.
+        // Only lists that the run has read are replaced: a refresh lists a whole plan even if single
+        // tasks of it were read.
         for (plan, list) in later.plan_tasks {
             if self.plan_tasks.contains_key(&plan) {
                 self.set_task_list(&plan, list);
@@ -166,10 +167,10 @@ impl Snapshot {
         }
     }
 
-    /// Leaves out what is in a plan that must not be seen (rule R4).
+    /// Removes everything in plans that must not be seen (rule R4).
     pub fn confine(&mut self, sees: impl Fn(&PlanId) -> bool) {
-        self.tasks.retain(|_, it| sees(&it.value.plan));
-        self.buckets.retain(|_, it| sees(&it.value.plan));
+        self.tasks.retain(|_, task| sees(&task.value.plan));
+        self.buckets.retain(|_, bucket| sees(&bucket.value.plan));
         self.plans.retain(|id, _| sees(id));
         self.plan_details.retain(|id, _| sees(id));
         let Self { tasks, details, places, assigned, plan_tasks, plan_buckets, .. } = self;
@@ -181,11 +182,11 @@ impl Snapshot {
         self.all_plans.iter_mut().for_each(|list| list.retain(&sees));
     }
 
-    /// Returns the plans of all that was read.
+    /// Returns the plans of everything that was read.
     #[must_use]
     pub fn plans_of_all(&self) -> BTreeSet<PlanId> {
-        let tasks = self.tasks.values().map(|it| &it.value.plan);
-        let buckets = self.buckets.values().map(|it| &it.value.plan);
+        let tasks = self.tasks.values().map(|task| &task.value.plan);
+        let buckets = self.buckets.values().map(|bucket| &bucket.value.plan);
         tasks
             .chain(buckets)
             .chain(self.plan_details.keys())
@@ -206,7 +207,7 @@ fn keep_newer<K: Ord, T: Clone>(
     }
 }
 
-/// Puts back what `ours` picks as it was in `old`, there or not.
+/// Restores the entries that `ours` picks as they were in `old`.
 fn restore<K: Ord + Clone, T: Clone>(
     map: &mut BTreeMap<K, T>,
     old: &BTreeMap<K, T>,

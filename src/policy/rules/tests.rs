@@ -1,4 +1,4 @@
-//! Each host rule at its edge.
+//! The host rules, each tested at its edge.
 
 use super::*;
 use crate::change::Draft;
@@ -28,7 +28,7 @@ fn edited(n: usize, edit: impl Fn(&mut TaskState)) -> ChangeSet {
         let id = TaskId::parse(&format!("t{at}")).unwrap();
         let read = Versioned::new(Task::new(id.clone(), plan(), "T".into()), ETag::new("e".into()));
         let details = Versioned::new(Default::default(), ETag::new("d".into()));
-        draft.edit_task(Some(&read), Some(&details), &id, |it| edit(it));
+        draft.edit_task(Some(&read), Some(&details), &id, |state| edit(state));
     }
     draft.finish(&crate::change::ReadSet::new(), &crate::model::snapshot::Snapshot::default())
 }
@@ -46,7 +46,8 @@ fn deleted(n: usize) -> ChangeSet {
 #[track_caller]
 fn check(set: ChangeSet, grants: &Grants, denied_by: &[&str]) {
     let reviewed = review(set, grants, Vec::new());
-    let mut sources: Vec<_> = reviewed.rulings().iter().map(|it| it.source.as_str()).collect();
+    let mut sources: Vec<_> =
+        reviewed.rulings().iter().map(|ruling| ruling.source.as_str()).collect();
     sources.dedup();
     assert_eq!(sources, denied_by, "{:?}", reviewed.rulings());
     assert_eq!(reviewed.clear().is_some(), denied_by.is_empty());
@@ -61,10 +62,10 @@ fn r1_a_deletion_needs_force() {
 #[test]
 fn r4_an_agent_touches_only_its_plans() {
     let agent = |plans: Option<&str>, may_apply| {
-        let plans = plans.map(|it| BTreeSet::from([PlanId::parse(it).unwrap()]));
+        let plans = plans.map(|id| BTreeSet::from([PlanId::parse(id).unwrap()]));
         Grants { agent: Some(AgentGrants { name: "rook".into(), plans, may_apply }), ..grants() }
     };
-    let set = || edited(1, |it| it.task.percent_complete = 50);
+    let set = || edited(1, |state| state.task.percent_complete = 50);
     check(set(), &agent(None, true), &[]);
     check(set(), &agent(Some("plan"), true), &[]);
     check(set(), &agent(Some("other"), true), &["host R4"]);
@@ -74,7 +75,7 @@ fn r4_an_agent_touches_only_its_plans() {
 
 #[test]
 fn r5_caps_are_at_200_changes_and_10_deletions() {
-    let done = |it: &mut TaskState| it.task.percent_complete = 100;
+    let done = |state: &mut TaskState| state.task.percent_complete = 100;
     check(edited(200, done), &grants(), &[]);
     check(edited(201, done), &grants(), &["host R5"]);
     let force = Grants { force: true, ..grants() };
@@ -88,43 +89,43 @@ fn r10_what_planner_would_refuse_is_refused_first() {
     let item = |title: String| ChecklistItem { title, checked: false, order_hint: String::new() };
     type Case<'a> = (&'a str, Box<dyn Fn(&mut TaskState)>, bool);
     let cases: Vec<Case<'_>> = vec![
-        ("255 characters", Box::new(|it| it.task.title = "ä".repeat(255)), true),
-        ("256 characters", Box::new(|it| it.task.title = "ä".repeat(256)), false),
-        ("a blank title", Box::new(|it| it.task.title = "  ".into()), false),
+        ("255 characters", Box::new(|state| state.task.title = "ä".repeat(255)), true),
+        ("256 characters", Box::new(|state| state.task.title = "ä".repeat(256)), false),
+        ("a blank title", Box::new(|state| state.task.title = "  ".into()), false),
         (
             "20 assignees",
-            Box::new(move |it| {
-                it.task.assignments.extend((0..20).map(|n| (user(n), String::new())));
+            Box::new(move |state| {
+                state.task.assignments.extend((0..20).map(|n| (user(n), String::new())));
             }),
             true,
         ),
         (
             "21 assignees",
-            Box::new(move |it| {
-                it.task.assignments.extend((0..21).map(|n| (user(n), String::new())));
+            Box::new(move |state| {
+                state.task.assignments.extend((0..21).map(|n| (user(n), String::new())));
             }),
             false,
         ),
         (
             "start after due",
-            Box::new(|it| {
-                it.task.start = Some("2026-03-02T10:00:00Z".parse().unwrap());
-                it.task.due = Some("2026-03-01T10:00:00Z".parse().unwrap());
+            Box::new(|state| {
+                state.task.start = Some("2026-03-02T10:00:00Z".parse().unwrap());
+                state.task.due = Some("2026-03-01T10:00:00Z".parse().unwrap());
             }),
             false,
         ),
         (
             "21 checklist items",
-            Box::new(move |it| {
+            Box::new(move |state| {
                 let items = (0..21).map(|n| (n.to_string(), item("x".into())));
-                it.details.as_mut().unwrap().checklist.extend(items);
+                state.details.as_mut().unwrap().checklist.extend(items);
             }),
             false,
         ),
         (
             "a checklist item of 101 characters",
-            Box::new(move |it| {
-                let details = it.details.as_mut().unwrap();
+            Box::new(move |state| {
+                let details = state.details.as_mut().unwrap();
                 details.checklist.insert("1".into(), item("x".repeat(101)));
             }),
             false,
@@ -152,7 +153,7 @@ fn the_worst_verdict_counts_and_policies_only_tighten() {
         (&[Verdict::Allow], true),
     ];
     for (verdicts, clears) in cases {
-        let set = edited(1, |it| it.task.percent_complete = 50);
+        let set = edited(1, |state| state.task.percent_complete = 50);
         let by_policies = verdicts.iter().copied().map(ruling).collect();
         assert_eq!(review(set, &grants(), by_policies).clear().is_some(), clears, "{verdicts:?}");
     }

@@ -4,10 +4,9 @@ use rhai::{Array, Dynamic, Map};
 
 use crate::host::{NewItem, NewTask, Session};
 use crate::model::{BucketId, Category, PlanId, Priority, Progress, Reference, link};
-use crate::script::api::bucket::Bucket;
 use crate::script::api::date::Date;
-use crate::script::api::people::User;
-use crate::script::api::{Fallible, OrRaise as _, invalid, kind_of};
+use crate::script::api::handles::{Bucket, User};
+use crate::script::api::value::{Fallible, OrRaise as _, invalid, kind_of};
 
 /// Reads what a script gives for a bucket: a Bucket, or its name.
 pub(crate) fn bucket_given(

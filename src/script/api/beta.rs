@@ -11,10 +11,8 @@ use crate::host::Error;
 use crate::model::recurrence::{Given, Recurrence};
 use crate::script::api::arguments::{bucket_given, each, text_given};
 use crate::script::api::date::Date;
-use crate::script::api::people::User;
-use crate::script::api::plan::Plan;
-use crate::script::api::task::Task;
-use crate::script::api::{Fallible, OrRaise as _, frozen, invalid, run_of};
+use crate::script::api::handles::{Plan, Task, User};
+use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid, run_of};
 
 pub(crate) fn add_reads(module: &mut Module) {
     combine_with_exported_module!(module, "beta", functions);

@@ -3,14 +3,11 @@
 use rhai::plugin::{
     Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
 };
-
 use sha2::{Digest as _, Sha256};
 
 use crate::host::Session;
-use crate::script::api::people::{Group, User};
-use crate::script::api::plan::Plan;
-use crate::script::api::task::Task;
-use crate::script::api::{Fallible, OrRaise as _, frozen_list, invalid, run_of};
+use crate::script::api::handles::{Group, Plan, Task, User};
+use crate::script::api::value::{Fallible, OrRaise as _, frozen_list, invalid, run_of};
 
 pub(crate) fn add_reads(module: &mut Module) {
     combine_with_exported_module!(module, "board", reads);
@@ -151,6 +148,6 @@ mod effects {
     /// Ends the run for good: nothing is written, and nothing can catch it.
     #[rhai_fn(volatile, return_raw)]
     pub fn fail(ctx: NativeCallContext, text: &str) -> Fallible<()> {
-        Err(crate::script::api::fail(&run_of(&ctx)?.session, text))
+        Err(crate::script::api::value::fail(&run_of(&ctx)?.session, text))
     }
 }

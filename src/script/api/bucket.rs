@@ -4,21 +4,11 @@ use rhai::Map;
 use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
 use crate::change::{BucketField, BucketKey};
-use crate::host::Session;
-use crate::model::BucketId;
 use crate::model::order::Side;
 use crate::model::snapshot::folded;
 use crate::script::api::arguments::new_task;
-use crate::script::api::plan::Plan;
-use crate::script::api::task::Task;
-use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list};
-
-/// A bucket.
-#[derive(Debug, Clone)]
-pub(crate) struct Bucket {
-    pub(crate) session: Session,
-    pub(crate) id: BucketId,
-}
+use crate::script::api::handles::{Bucket, Plan, Task};
+use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list};
 
 impl Bucket {
     /// Returns a field, which counts as read.

@@ -1,7 +1,7 @@
 //! What policies see: the change set, the run, and how to give a verdict.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rhai::plugin::{
     Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
@@ -9,102 +9,12 @@ use rhai::plugin::{
 use rhai::{Array, Map};
 
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, Write};
-use crate::host::{Session, Start, View};
-use crate::policy::{RuleLine, Ruling, Saw, Verdict};
-use crate::script::api::bucket::Bucket;
-use crate::script::api::people::User;
-use crate::script::api::plan::Plan;
-use crate::script::api::task::Task;
-use crate::script::api::{Fallible, OrRaise as _, frozen, invalid, run_of};
+use crate::host::{Session, View};
+use crate::policy::{RuleLine, Saw, Verdict};
+use crate::script::api::handles::{Bucket, ChangeView, Changes, Plan, RunView, Task, User};
+use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid, run_of};
 use crate::script::sandbox::convert::from_json;
-use crate::script::sandbox::diagnose::{Sources, locate};
-
-/// A change, for a policy.
-#[derive(Debug, Clone)]
-pub(crate) struct ChangeView {
-    pub(crate) session: Session,
-    /// The board as it was when the run began, where it is not that of the session.
-    pub(crate) origin: Option<Session>,
-    pub(crate) set: Arc<ChangeSet>,
-    pub(crate) at: usize,
-}
-
-/// All changes of the run, for a policy: those of earlier segments first, each with the board of
-/// its time.
-#[derive(Debug, Clone)]
-pub(crate) struct Changes {
-    parts: Vec<(Session, Arc<ChangeSet>)>,
-    origin: Option<Session>,
-}
-
-/// The run, for a policy.
-#[derive(Debug, Clone)]
-pub(crate) struct RunView {
-    pub(crate) session: Session,
-    pub(crate) start: Arc<Start>,
-}
-
-/// Where a policy's verdicts are kept, out of its reach.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts {
-    source: String,
-    /// The policy's file and the texts it is made of, to show the line that says so.
-    file: String,
-    sources: Arc<Sources>,
-    state: Mutex<Given>,
-}
-
-/// What was given, and what is judged.
-#[derive(Debug, Default)]
-struct Given {
-    /// The number of the change that is being judged; `None` for the set.
-    change: Option<usize>,
-    /// Whether the run is judged as a whole, where only what stops it counts.
-    of_whole: bool,
-    rulings: Vec<Ruling>,
-}
-
-/// How many verdicts a policy gives at most; one for each of the most changes is less.
-const MAX_RULINGS: usize = 5_000;
-
-impl Verdicts {
-    pub(crate) fn of(source: String, file: String, sources: Arc<Sources>) -> Self {
-        Self { source, file, sources, ..Self::default() }
-    }
-
-    /// Says which change is being judged; or of the whole run, where remarks were made before.
-    pub(crate) fn judge(&self, change: Option<usize>, of_whole: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.change, state.of_whole) = (change, of_whole);
-    }
-
-    fn give(&self, verdict: Verdict, reason: &str, at: Option<RuleLine>, saw: Vec<Saw>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = if reason.trim().is_empty() { "it gives no reason" } else { reason };
-        let reason: String = reason.chars().take(1000).collect();
-        let source = self.source.clone();
-        if state.of_whole && verdict < Verdict::Hold {
-            return;
-        }
-        let ruling = Ruling { source, verdict, change: state.change, reason, at, saw };
-        let same = |it: &Ruling| {
-            (it.verdict, it.change, &it.reason) == (ruling.verdict, ruling.change, &ruling.reason)
-        };
-        if state.rulings.len() < MAX_RULINGS && !state.rulings.iter().any(same) {
-            state.rulings.push(ruling);
-            if state.rulings.len() == MAX_RULINGS {
-                // What it goes on to say counts, whatever it is: it can only be stricter.
-                let reason = format!("it gives more than {MAX_RULINGS} verdicts");
-                state.rulings.push(Ruling::deny(&self.source, None, reason));
-            }
-        }
-    }
-
-    pub(crate) fn take(&self) -> Vec<Ruling> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut state.rulings)
-    }
-}
+use crate::script::sandbox::location::locate;
 
 impl ChangeView {
     fn change(&self) -> Option<&Change> {

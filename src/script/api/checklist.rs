@@ -3,18 +3,11 @@
 use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module};
 
 use crate::change::TaskField;
-use crate::host::{Error, Session};
+use crate::host::Error;
+use crate::model;
 use crate::model::order::Side;
-use crate::model::{self, TaskId};
-use crate::script::api::{Fallible, OrRaise as _, frozen, invalid};
-
-/// One line of a task's checklist.
-#[derive(Debug, Clone)]
-pub(crate) struct ChecklistItem {
-    pub(crate) session: Session,
-    pub(crate) task: TaskId,
-    pub(crate) key: String,
-}
+use crate::script::api::handles::ChecklistItem;
+use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid};
 
 impl ChecklistItem {
     /// Returns whether it is the same item as another.

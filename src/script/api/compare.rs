@@ -16,12 +16,9 @@ use rhai::plugin::{
 
 use crate::host::Error;
 use crate::model::id::looks_like_guid;
-use crate::script::api::bucket::Bucket;
-use crate::script::api::checklist::ChecklistItem;
 use crate::script::api::date::{Date, Days};
-use crate::script::api::people::{Group, User};
-use crate::script::api::plan::Plan;
-use crate::script::api::{Fallible, kind_of, raise, run_of};
+use crate::script::api::handles::{Bucket, ChecklistItem, Group, Plan, User};
+use crate::script::api::value::{Fallible, kind_of, raise, run_of};
 
 /// The signs that compare, each with how tightly it binds.
 const SIGNS: [(&str, u8); 6] =

@@ -12,7 +12,7 @@ use rhai::plugin::{
 
 use crate::host::Session;
 use crate::model::time::{day_of_date, day_of_moment, moment_of_day};
-use crate::script::api::{Fallible, frozen, invalid, kind_of, run_of};
+use crate::script::api::value::{Fallible, frozen, invalid, kind_of, run_of};
 
 /// A day; one that came from a moment (a creation time, `now()`) knows that moment too.
 #[derive(Debug, Clone, PartialEq, Eq)]

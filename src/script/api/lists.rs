@@ -11,8 +11,8 @@ use rhai::plugin::{
 };
 use rhai::{Array, FnPtr};
 
-use crate::script::api::Fallible;
 use crate::script::api::compare::{is_same, natural_order, refuse};
+use crate::script::api::value::Fallible;
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "lists", functions);

@@ -4,22 +4,10 @@ use rhai::plugin::{Dynamic, Module, combine_with_exported_module, export_module}
 
 use crate::host::{Error, Session, View};
 use crate::model::{self, UserId};
-use crate::script::api::task::Task;
-use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid, kind_of, raise};
-
-/// A user; looked up in the directory when a name is asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct User {
-    pub(crate) session: Session,
-    pub(crate) id: UserId,
-}
-
-/// A group of the signed-in user.
-#[derive(Debug, Clone)]
-pub(crate) struct Group {
-    pub(crate) session: Session,
-    pub(crate) group: model::Group,
-}
+use crate::script::api::handles::{Group, Task, User};
+use crate::script::api::value::{
+    Fallible, OrRaise as _, frozen, frozen_list, invalid, kind_of, raise,
+};
 
 impl User {
     pub(crate) fn or_unit(session: &Session, id: Option<UserId>) -> Dynamic {

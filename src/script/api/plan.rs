@@ -4,23 +4,13 @@ use rhai::Map;
 use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_module, export_module};
 
 use crate::change::{PlanDetailsField, PlanField, PlanKey, TaskField};
-use crate::host::{NewTask, Session};
-use crate::model::PlanId;
+use crate::host::NewTask;
 use crate::model::snapshot::folded;
 use crate::script::api::arguments::{label_given, new_task};
-use crate::script::api::bucket::Bucket;
 use crate::script::api::date::Date;
-use crate::script::api::people::{Group, User};
-use crate::script::api::task::Task;
+use crate::script::api::handles::{Bucket, Group, Plan, Task, User};
 use crate::script::api::text::read_as;
-use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list};
-
-/// A plan.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) session: Session,
-    pub(crate) id: PlanId,
-}
+use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list};
 
 impl Plan {
     /// Returns a field, which counts as read.

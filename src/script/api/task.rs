@@ -6,24 +6,14 @@ use rhai::{Array, Map};
 use crate::change::{TaskField, TaskKey};
 use crate::host::{Column, Error, Session};
 use crate::model::order::Side;
-use crate::model::{Progress, TaskId, link};
+use crate::model::{Progress, link};
 use crate::script::api::arguments::{
     bucket_given, label_given, new_reference_key, priority_given, progress_given, reference_key,
     text_given,
 };
-use crate::script::api::bucket::Bucket;
-use crate::script::api::checklist::ChecklistItem;
 use crate::script::api::date::Date;
-use crate::script::api::people::User;
-use crate::script::api::plan::Plan;
-use crate::script::api::{Fallible, OrRaise as _, frozen, frozen_list, invalid};
-
-/// A task with its details.
-#[derive(Debug, Clone)]
-pub(crate) struct Task {
-    pub(crate) session: Session,
-    pub(crate) id: TaskId,
-}
+use crate::script::api::handles::{Bucket, ChecklistItem, Plan, Task, User};
+use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list, invalid};
 
 impl Task {
     /// Returns a field, which counts as read.

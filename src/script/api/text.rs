@@ -11,7 +11,7 @@ use rhai::plugin::{
 };
 
 use crate::model::as_read;
-use crate::script::api::Fallible;
+use crate::script::api::value::Fallible;
 use crate::script::sandbox::budget::STRING_LIMIT;
 
 pub(crate) fn add(module: &mut Module) {

@@ -4,35 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use rhai::Dynamic;
-use serde::{Deserialize, Serialize};
-
-use crate::model::{PlanId, TaskId};
-use crate::script::api::{Bucket, ChecklistItem, Date, Days, Group, Plan, Task, User};
 use crate::script::catalog::{Form, Member, catalog};
+use crate::script::console::order::{Known, Whose};
 use crate::script::console::tokens::{Piece, Token, tokens};
-use crate::script::lint::{Kind, kind_of};
-
-/// What is known of a variable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    kind: Kind,
-    of: Whose,
-}
-
-/// Which plan something belongs to, as far as that is known.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Whose {
-    /// Nothing tells.
-    #[default]
-    Unknown,
-    /// This one.
-    Plan(PlanId),
-    /// The one of a title or id.
-    Titled(String),
-    /// That of a task.
-    Task(TaskId),
-}
+use crate::script::lint::kind::Kind;
+use crate::script::lint::kind_of;
 
 /// Names of what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,48 +92,6 @@ const PRIORITIES: &[&str] = &["urgent", "important", "medium", "low"];
 const PROGRESS: &[&str] = &["not_started", "in_progress", "completed"];
 const WEEKDAYS: &[&str] =
     &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-impl Known {
-    /// Tells what a value is.
-    pub(crate) fn of(value: &Dynamic) -> Self {
-        let (name, of) = if let Some(it) = value.read_lock::<Task>() {
-            ("Task", Whose::Task(it.session.real(&it.id).into_owned()))
-        } else if let Some(it) = value.read_lock::<Plan>() {
-            ("Plan", Whose::Plan(it.session.real(&it.id).into_owned()))
-        } else if value.is::<Bucket>() {
-            ("Bucket", Whose::Unknown)
-        } else if value.is::<User>() {
-            ("User", Whose::Unknown)
-        } else if value.is::<Group>() {
-            ("Group", Whose::Unknown)
-        } else if value.is::<Date>() {
-            ("Date", Whose::Unknown)
-        } else if value.is::<Days>() {
-            ("Days", Whose::Unknown)
-        } else if value.is::<ChecklistItem>() {
-            ("ChecklistItem", Whose::Unknown)
-        } else if value.is_string() || value.is_char() {
-            ("text", Whose::Unknown)
-        } else if let Ok(items) = value.as_array_ref() {
-            let mut kinds = items.iter().map(Self::of);
-            let Some(first) = kinds.next() else { return Self::list(Kind::Any, Whose::Unknown) };
-            let kind = kinds.take(50).fold(first.kind, |kind, it| kind.or(&it.kind));
-            return Self::list(kind, first.of);
-        } else {
-            return Self { kind: Kind::Any, of: Whose::Unknown };
-        };
-        Self { kind: Kind::Of(name.to_owned()), of }
-    }
-
-    /// A plan.
-    pub(crate) fn plan(id: PlanId) -> Self {
-        Self { kind: Kind::Of("Plan".to_owned()), of: Whose::Plan(id) }
-    }
-
-    fn list(item: Kind, of: Whose) -> Self {
-        Self { kind: Kind::List(Box::new(item)), of }
-    }
-}
 
 /// The line up to the cursor.
 struct Look<'a> {

@@ -5,54 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use rhai::{AST, Dynamic, Engine, Expr, Position, Scope, Stmt, Token as EngineToken};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::host::{Failure, Session, StopReason};
-use crate::model::PlanId;
-use crate::script::api::{Bucket, Plan, Run, Task, User};
+use crate::script::api::handles::{Bucket, Plan, Task, User};
+use crate::script::api::value::Run;
 use crate::script::check::{InPlace, in_place_call, nesting};
-use crate::script::console::complete::Known;
-use crate::script::console::{FILE, LAST, Shown, uses_of_last};
-use crate::script::sandbox::budget::Budget;
-use crate::script::sandbox::budget::Meter;
+use crate::script::console::order::Known;
+use crate::script::console::order::{FILE, LAST, Shown, uses_of_last};
+use crate::script::console::order::{LineOrder, Lined};
+use crate::script::sandbox::budget::{Budget, Meter};
 use crate::script::sandbox::convert::{from_json, to_json};
-use crate::script::sandbox::diagnose::{Sources, explain};
-use crate::script::sandbox::engine::{Kind, MAX_SOURCE, for_compiling, for_running};
+use crate::script::sandbox::diagnose::explain;
+use crate::script::sandbox::engine::{for_compiling, for_running};
 use crate::script::sandbox::imports::{Library, file_of};
+use crate::script::sandbox::location::Sources;
 use crate::script::sandbox::memory::held_by_this_thread;
-
-/// A line to run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct LineOrder {
-    /// The line.
-    pub(crate) text: String,
-    /// The libraries that can be imported, by path.
-    pub(crate) libraries: BTreeMap<String, String>,
-    /// The libraries that earlier lines have imported: alias and path.
-    pub(crate) imports: BTreeMap<String, String>,
-    /// The plans that have been given a name since the last line.
-    pub(crate) plans: BTreeMap<String, PlanId>,
-    /// The last result, if it came from elsewhere than a line.
-    pub(crate) last: Option<Value>,
-}
-
-/// The result of a line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Lined {
-    /// Its value as it is shown, or why it failed.
-    pub(crate) result: Result<Shown, Failure>,
-    /// The kinds of the variables, by name.
-    pub(crate) kinds: BTreeMap<String, Known>,
-    /// The names of the functions that lines have made.
-    pub(crate) functions: BTreeSet<String>,
-    /// The libraries it has imported: alias and path.
-    pub(crate) imports: BTreeMap<String, String>,
-    /// The libraries that those import in turn.
-    pub(crate) used: BTreeSet<String>,
-    /// Whether it has a value.
-    pub(crate) has_value: bool,
-}
+use crate::script::source::{Kind, MAX_SOURCE};
 
 /// The variables and functions of all lines so far.
 #[derive(Debug)]

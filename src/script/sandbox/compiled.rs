@@ -7,19 +7,19 @@ use rhai::{AST, Dynamic, EvalAltResult, Scope};
 use serde_json::Value;
 
 use crate::host::{Failure, Session};
-use crate::script::api::Run;
+use crate::script::api::value::Run;
 use crate::script::check::{InPlace, in_place_call, nesting};
-use crate::script::code::{Function, Outline, Source};
-use crate::script::lint::first_slip;
-use crate::script::policy::wrong_hooks;
+use crate::script::lint::policy_slips::first_slip;
+use crate::script::lint::policy_slips::wrong_hooks;
 use crate::script::sandbox::budget::{Budget, Meter};
 use crate::script::sandbox::convert::{from_json, to_json};
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::sandbox::diagnose::{Sources, explain};
-use crate::script::sandbox::engine::{
-    Kind, MAX_SOURCE, for_compiling, for_running, with_own_constants,
-};
+use crate::script::sandbox::diagnose::explain;
+use crate::script::sandbox::engine::{for_compiling, for_running, with_own_constants};
 use crate::script::sandbox::imports::{Library, file_of};
+use crate::script::sandbox::location::Sources;
+use crate::script::source::{Function, Outline, Source};
+use crate::script::source::{Kind, MAX_SOURCE};
 
 /// A script that was compiled with everything it imports.
 #[derive(Debug, Clone)]
@@ -45,7 +45,8 @@ impl Compiled {
         }
         let compiled = Self::new(*kind, file, text, &Arc::new(libraries.clone()), &constants)?;
         if *kind == Kind::Policy {
-            let wrong = wrong_hooks(&compiled).or_else(|| first_slip(&compiled));
+            let wrong = wrong_hooks(&compiled.ast, &compiled.file, &compiled.sources)
+                .or_else(|| first_slip(&compiled.ast, &compiled.file, &compiled.sources));
             wrong.map_or(Ok(()), Err)?;
         }
         Ok(compiled)

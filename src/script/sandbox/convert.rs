@@ -3,7 +3,8 @@
 use rhai::{Array, Dynamic, Map};
 use serde_json::{Number, Value};
 
-use crate::script::api::{Bucket, ChecklistItem, Date, Days, Group, Plan, Task, User};
+use crate::script::api::date::{Date, Days};
+use crate::script::api::handles::{Bucket, ChecklistItem, Group, Plan, Task, User};
 
 const MAX_DEPTH: usize = 32;
 

@@ -7,7 +7,8 @@ use rhai::debugger::DebuggerCommand;
 use rhai::{ASTNode, Engine, Expr, Stmt};
 use serde::Serialize;
 
-use crate::script::sandbox::engine::{Kind, for_compiling};
+use crate::script::sandbox::engine::for_compiling;
+use crate::script::source::Kind;
 
 /// Collects the lines that were run, over any number of runs at once.
 #[derive(Debug, Default)]

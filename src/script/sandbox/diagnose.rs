@@ -1,17 +1,12 @@
 //! From the engine's errors to ones that a person, or an agent, can act on.
 
-use std::collections::BTreeMap;
-
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 
 use crate::host::error::nearest;
-use crate::host::report::Place;
 use crate::host::{Failure, StopReason};
 use crate::script::catalog::{Form, catalog, plain};
 use crate::script::sandbox::imports::is_limit;
-
-/// The texts that positions are in, by file name.
-pub(crate) type Sources = BTreeMap<String, String>;
+use crate::script::sandbox::location::{Sources, locate};
 
 const MAX_TEXT: usize = 4096;
 
@@ -70,17 +65,6 @@ fn frame(name: &str, file: &str, at: Position) -> String {
         Some(line) => format!("{name} at {file}:{line}"),
         None => format!("{name} in {file}"),
     }
-}
-
-pub(crate) fn locate(file: &str, at: Position, sources: &Sources) -> Option<Place> {
-    let line = at.line()?;
-    let source = sources.get(file).and_then(|it| it.lines().nth(line - 1)).unwrap_or_default();
-    Some(Place {
-        file: file.to_owned(),
-        line,
-        column: at.position().unwrap_or(1),
-        source: source.chars().take(300).collect(),
-    })
 }
 
 fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {

@@ -16,7 +16,6 @@ use rhai::packages::{
 use rhai::{
     ASTFlags, Dynamic, Engine, EvalContext, Module, OptimizationLevel, ParseError, Scope, Stmt,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::host::Session;
 use crate::script::api;
@@ -24,20 +23,7 @@ use crate::script::sandbox::budget::{
     ARRAY_LIMIT, Budget, CALL_LIMIT, EXPRESSION_DEPTH, MAP_LIMIT, Meter, STRING_LIMIT,
 };
 use crate::script::sandbox::memory::held_by_this_thread;
-
-/// Whom an engine serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    /// A skill: reads and records wishes.
-    Skill,
-    /// A policy: reads and judges.
-    Policy,
-    /// A file of tests: sets boards up, runs skills, looks at what came of it.
-    Test,
-}
-
-/// Largest script that is compiled; compiling has no budget and its time is quadratic.
-pub const MAX_SOURCE: usize = 64 << 10;
+use crate::script::source::Kind;
 
 /// How many operations the top levels of all libraries may take that a script is loaded with, and
 /// how long.

@@ -13,6 +13,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+/// The exit code of a process that has met its limit of memory.
+pub(crate) const OUT_OF_MEMORY: i32 = 86;
+
 struct Counting;
 
 #[global_allocator]
@@ -43,7 +46,7 @@ fn give_up() {
     #[cfg(unix)]
     // SAFETY: it only ends the process, without running anything more in it.
     unsafe {
-        libc::_exit(crate::script::worker::OUT_OF_MEMORY)
+        libc::_exit(OUT_OF_MEMORY)
     }
     #[cfg(not(unix))]
     std::process::abort()

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
+use std::sync::mpsc::Receiver;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,11 +14,11 @@ use crate::host::broker::Query;
 use crate::host::session::remote::{Answer, Case, RemoteDraft, Start};
 use crate::host::{Failure, Start as RunStart};
 use crate::policy::Ruling;
-use crate::script::code::{Outline, Source};
-use crate::script::console::line::{LineOrder, Lined};
-use crate::script::lint::{Finding, Role};
+use crate::script::console::order::{LineOrder, Lined};
+use crate::script::lint::finding::{Finding, Role};
 use crate::script::sandbox::budget::Budget;
-use crate::script::testing::{Meddling, Wanted};
+use crate::script::source::{Outline, Source};
+use crate::script::testing::stage::{Meddling, Wanted};
 use crate::script::worker::confine::Walls;
 
 /// The largest frame: a list of a plan as full as it can be takes a tenth.
@@ -125,4 +126,22 @@ pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<O
     let mut bytes = Vec::new();
     from.take(u64::from(length)).read_to_end(&mut bytes)?;
     Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
+/// The worker's ends of both pipes to the host.
+pub(crate) struct Pipe {
+    pub(crate) orders: Receiver<Order>,
+    pub(crate) words: Box<dyn Write + Send>,
+}
+
+impl Pipe {
+    pub(crate) fn say(&mut self, word: &Word) -> Option<()> {
+        send(&mut self.words, word).ok()
+    }
+
+    /// Says something, and returns what the host says to it.
+    pub(crate) fn exchange(&mut self, word: &Word) -> Option<Order> {
+        self.say(word)?;
+        self.orders.recv().ok()
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::host::Failure;
-use crate::script::code::Source;
-use crate::script::sandbox::engine::Kind;
+use crate::script::source::Kind;
+use crate::script::source::Source;
 use crate::script::worker::confine::Walls;
 use crate::script::worker::process::Worker;
 

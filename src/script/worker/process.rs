@@ -15,18 +15,17 @@ use crate::host::session::MAX_REMARKS;
 use crate::host::session::remote::{Answer, RemoteDraft};
 use crate::host::{Failure, Session, Start, Stop, StopReason};
 use crate::policy::Ruling;
-use crate::script::code::{Outline, Source};
-use crate::script::console::line::{LineOrder, Lined};
-use crate::script::lint::{Finding, Role};
+use crate::script::console::order::{LineOrder, Lined};
+use crate::script::lint::finding::{Finding, Role};
 use crate::script::sandbox::budget::Budget;
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::sandbox::engine::Kind;
-use crate::script::testing::Stage;
+use crate::script::sandbox::memory::OUT_OF_MEMORY;
+use crate::script::source::{Kind, Outline, Source};
+use crate::script::testing::stage::Stage;
 use crate::script::worker::confine::{Wall, Walls};
 use crate::script::worker::frame::{Order, Word, frame, receive};
 use crate::script::worker::pool::{are_walls_required, program};
 use crate::script::worker::stage::perform;
-use crate::script::worker::{COMMAND, OUT_OF_MEMORY};
 
 /// How long compiling may take; nothing interrupts it but the end of its process.
 const COMPILING: Duration = Duration::from_secs(10);
@@ -557,3 +556,6 @@ impl Drop for Worker {
         let _reaped = child.wait();
     }
 }
+
+/// The command that starts the other end; not for people.
+pub(crate) const COMMAND: &str = "worker";

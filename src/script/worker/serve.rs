@@ -11,34 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::host::session::HostLink;
 use crate::host::session::remote::{judged_of, session_of};
 use crate::host::{Session, Stop, StopReason, on_large_stack};
-use crate::script::code::{Outline, Source};
 use crate::script::console::line::{self, Variables};
 use crate::script::lint;
 use crate::script::policy::judge;
 use crate::script::sandbox::compiled::{Compiled, run};
 use crate::script::sandbox::coverage::Coverage;
+use crate::script::source::{Outline, Source};
 use crate::script::testing::play;
 use crate::script::worker::confine::{Walls, confine_files, confine_rest};
-use crate::script::worker::frame::{Order, Word, receive, send};
-use crate::script::worker::stage::RemoteStage;
-
-/// The worker's ends of both pipes to the host.
-pub(super) struct Pipe {
-    orders: Receiver<Order>,
-    words: Box<dyn Write + Send>,
-}
-
-impl Pipe {
-    fn say(&mut self, word: &Word) -> Option<()> {
-        send(&mut self.words, word).ok()
-    }
-
-    /// Says something, and returns what the host says to it.
-    pub(super) fn exchange(&mut self, word: &Word) -> Option<Order> {
-        self.say(word)?;
-        self.orders.recv().ok()
-    }
-}
+use crate::script::worker::frame::{Order, Pipe, Word, receive};
+use crate::script::worker::remote_stage::RemoteStage;
 
 /// Stops the line that is run at the moment.
 type Running = Arc<Mutex<Option<Arc<Stop>>>>;

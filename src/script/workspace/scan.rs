@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::files;
-use crate::script::sandbox::engine::MAX_SOURCE;
+use crate::script::source::MAX_SOURCE;
 use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
 
 /// The folders of scripts, below `scripts/`.

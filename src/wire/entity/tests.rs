@@ -125,7 +125,7 @@ fn a_page_of_groups_leaves_roles_and_security_groups_out() {
         ]
     });
     let page = Page::<Group>::decode(&value.to_string()).unwrap();
-    let ids: Vec<_> = page.items.iter().map(|it| it.id.as_str()).collect();
+    let ids: Vec<_> = page.items.iter().map(|group| group.id.as_str()).collect();
     assert_eq!(ids, ["a", "d"]);
     assert!(page.next.is_some());
 }

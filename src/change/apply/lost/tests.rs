@@ -49,7 +49,7 @@ fn lost(no: usize, says: (u8, u8, bool), known: &[&str]) -> Lost {
 }
 
 fn matched(lost: &[Lost], there: &[Candidate]) -> Vec<Match> {
-    match_lost(lost, there, &user("rook")).into_iter().map(|(_, it)| it).collect()
+    match_lost(lost, there, &user("rook")).into_iter().map(|(_, result)| result).collect()
 }
 
 fn found(id: &str) -> Match {
@@ -146,7 +146,7 @@ proptest! {
             prop_assert!(!foreign.contains(id), "somebody else's: {id}");
             prop_assert!(!known.contains(&id.as_str()), "known before: {id}");
             prop_assert!(adopted.insert(id.clone()), "adopted twice: {id}");
-            let Some(Candidate::Task(task)) = there.iter().find(|it| it.id() == id) else {
+            let Some(Candidate::Task(task)) = there.iter().find(|candidate| candidate.id() == id) else {
                 panic!("not there")
             };
             let wanted = self::task("new", *says);
@@ -155,15 +155,15 @@ proptest! {
         }
         if !by_hand {
             for (says, n) in made {
-                let own = sent.iter().zip(&results).filter(|((it, _), _)| *it == says);
-                let found = own.filter(|(_, it)| matches!(it, Match::Found(_))).count();
+                let own = sent.iter().zip(&results).filter(|((sent, _), _)| *sent == says);
+                let found = own.filter(|(_, result)| matches!(result, Match::Found(_))).count();
                 prop_assert_eq!(found, n, "each that was carried out is found");
             }
         }
         // As many are sent again as are not there: never more.
-        for says in sent.iter().map(|it| it.0).collect::<BTreeSet<_>>() {
-            let of = || sent.iter().zip(&results).filter(|((it, _), _)| *it == says);
-            let again = of().filter(|(_, it)| **it == Match::Nothing).count();
+        for says in sent.iter().map(|sent| sent.0).collect::<BTreeSet<_>>() {
+            let of = || sent.iter().zip(&results).filter(|((sent, _), _)| *sent == says);
+            let again = of().filter(|(_, result)| **result == Match::Nothing).count();
             let not_done = of().filter(|((_, done), _)| !done).count();
             prop_assert!(again <= not_done, "{again} are sent again, {not_done} are not there");
         }

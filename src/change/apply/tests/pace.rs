@@ -88,7 +88,7 @@ fn each_service_is_learned(whole_seconds: bool) {
             let weather = Weather { whole_seconds, jitter, ..weather };
             let outcome = simulate(&set, Model::new(1, weather, &tasks), ms(latency), rules());
             let at = format!("{name}, {latency} ms");
-            assert!(outcome.machine.ends().all(|it| *it.1 == End::Done), "{at}");
+            assert!(outcome.machine.ends().all(|end| *end.1 == End::Done), "{at}");
             assert_eq!(outcome.early, 0, "{at}");
             // The first window is sent unwarned, which tells where there are few writes.
             let unwarned = if n < 500 { outcome.unwarned as f64 } else { 0.0 };

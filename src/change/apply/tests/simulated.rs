@@ -152,8 +152,8 @@ impl Model {
         weather: Weather,
         tasks: &[Versioned<Task>],
     ) -> Self {
-        let kept = |it: &Versioned<Task>| Kept {
-            task: it.value.clone(),
+        let kept = |read: &Versioned<Task>| Kept {
+            task: read.value.clone(),
             version: 1,
             details: TaskDetails::default(),
             details_version: 1,
@@ -162,7 +162,7 @@ impl Model {
         Self {
             weather,
             dice: Dice(seed),
-            tasks: tasks.iter().map(|it| (it.value.id.to_string(), kept(it))).collect(),
+            tasks: tasks.iter().map(|read| (read.value.id.to_string(), kept(read))).collect(),
             used: Used::default(),
             n_made: 0,
             log: Vec::new(),
@@ -263,8 +263,8 @@ impl Model {
         }
         let mut answers: Vec<Answer> = Vec::new();
         for (job, tag) in jobs {
-            let stopped =
-                in_order && answers.last().is_some_and(|it| !matches!(it, Answer::Done { .. }));
+            let stopped = in_order
+                && answers.last().is_some_and(|answer| !matches!(answer, Answer::Done { .. }));
             let answer =
                 if stopped { Answer::NotTried } else { self.write(now, job, tag.as_ref()) };
             answers.push(answer);
@@ -326,20 +326,20 @@ pub(in crate::change::apply) fn simulate(
                 Effect::Look(steps) => {
                     let look = |no: &StepNo| {
                         let seen = match machine.target(*no).unwrap() {
-                            Target::Task(id) => model.tasks.get(id.as_str()).map(|it| {
+                            Target::Task(id) => model.tasks.get(id.as_str()).map(|kept| {
                                 Seen::Task(Box::new(Versioned::new(
-                                    it.task.clone(),
-                                    tag(it.version),
+                                    kept.task.clone(),
+                                    tag(kept.version),
                                 )))
                             }),
-                            Target::Details(id) => model.tasks.get(id.as_str()).map(|it| {
+                            Target::Details(id) => model.tasks.get(id.as_str()).map(|kept| {
                                 let now =
-                                    Versioned::new(it.details.clone(), tag(it.details_version));
+                                    Versioned::new(kept.details.clone(), tag(kept.details_version));
                                 Seen::Details(Box::new(now))
                             }),
                             other => panic!("{other:?}"),
                         };
-                        (*no, seen.map_or(Look::Gone, |it| Look::There(Box::new(it))))
+                        (*no, seen.map_or(Look::Gone, |seen| Look::There(Box::new(seen))))
                     };
                     let looks = steps.iter().map(look).collect();
                     coming.push_back((now + latency, Event::Looked(looks)));
@@ -357,8 +357,10 @@ pub(in crate::change::apply) fn simulate(
                         .collect();
                     let candidates: Vec<Candidate> = model.candidates();
                     let matched = match_lost(&lost, &candidates, &actor());
-                    let probed =
-                        matched.into_iter().map(|(no, it)| (no, Probed::Matched(it))).collect();
+                    let probed = matched
+                        .into_iter()
+                        .map(|(no, result)| (no, Probed::Matched(result)))
+                        .collect();
                     coming.push_back((now + latency, Event::Probed(probed)));
                 }
             }
@@ -375,9 +377,9 @@ pub(in crate::change::apply) fn simulate(
                 refusals,
             };
         }
-        let next = coming.iter().map(|it| it.0).chain(machine.wakes_at(Some(now))).min();
+        let next = coming.iter().map(|event| event.0).chain(machine.wakes_at(Some(now))).min();
         now = next.expect("nothing will ever happen again");
-        while let Some(at) = coming.iter().position(|it| it.0 <= now) {
+        while let Some(at) = coming.iter().position(|event| event.0 <= now) {
             match coming.remove(at).unwrap().1 {
                 Event::Answered(sent_at, answers) => {
                     for (_, answer) in &answers {
@@ -403,8 +405,8 @@ pub(in crate::change::apply) fn simulate(
 pub(in crate::change::apply) fn check_order(machine: &Machine, steps: &[StepNo]) {
     for no in steps {
         let step = &machine.steps[*no];
-        let before = machine.steps.iter().filter(|it| it.level < step.level);
-        assert!(before.into_iter().all(|it| matches!(it.state, State::Ended(_))), "levels");
+        let before = machine.steps.iter().filter(|other| other.level < step.level);
+        assert!(before.into_iter().all(|other| matches!(other.state, State::Ended(_))), "levels");
         if let Some(previous) = step.previous {
             assert!(matches!(machine.steps[previous].state, State::Ended(End::Done)), "parts");
         }

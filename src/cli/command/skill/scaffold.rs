@@ -1,4 +1,5 @@
-//! `planwright skill new`: a skill, its test and its page, ready to run.
+//! `planwright skill new`: a skill with its test and its page, ready to run, because an example that
+//! works is easier to change than an empty file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,25 +13,25 @@ use crate::cli::files::{self, Access};
 use crate::script::Workspace;
 use crate::script::workspace::CONFIG_FILE;
 
-/// Make a new skill with a test and a page of its own
+/// Create a skill, with a test and a page of its own
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  planwright skill new due_soon\n  planwright skill check due_soon\n  planwright test due_soon\n  planwright run due_soon --dry-run\n\nOutside of a workspace it makes one here: a planwright.toml, and the policy agent_rules."
+    after_help = "Examples:\n  planwright skill new due_soon\n  planwright skill check due_soon\n  planwright test due_soon\n  planwright run due_soon --dry-run\n\nOutside a workspace, it creates one here: a planwright.toml, and the policy agent_rules."
 )]
 pub(crate) struct NewArgs {
-    /// Name of the skill: small letters, digits and `_`
+    /// Name of the skill: lower-case letters, digits and `_`
     name: String,
 }
 
 pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppError> {
     let name = args.name.as_str();
     let is_usable = name.len() <= 60
-        && name.starts_with(|it: char| it.is_ascii_lowercase())
+        && name.starts_with(|ch: char| ch.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !is_usable {
-        let message = format!("`{name}` can not be the name of a skill");
+        let message = format!("`{name}` cannot be the name of a skill");
         return Err(AppError::usage(message)
-            .hint("a name has small letters, digits and `_`, such as due_soon"));
+            .hint("use lower-case letters, digits and `_`, as in due_soon"));
     }
     let (root, is_new) = match &context.app.workspace.root {
         Some(root) => (root.clone(), false),
@@ -39,8 +40,8 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
     let mut files: Vec<(PathBuf, String)> = Vec::new();
     if is_new {
         files.push((CONFIG_FILE.into(), CONFIG.to_owned()));
-        // A folder of scripts without a planwright.toml, such as Planwright's own sources, keeps the
-        // policy that it has.
+        // A folder of scripts without a planwright.toml, such as Planwright's own sources, may have
+        // the policy already: it must not be overwritten.
         if !root.join(POLICY).exists() {
             let policy = Workspace::shipped().policies.get("agent_rules").cloned();
             files.push((POLICY.into(), policy.unwrap_or_default()));
@@ -54,7 +55,7 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
         files.push((path.into(), text.replace("NAME", name)));
     }
     if let Some((there, _)) = files.iter().find(|(path, _)| root.join(path).exists()) {
-        let message = format!("`{}` exists already", there.display());
+        let message = format!("`{}` already exists", there.display());
         return Err(
             AppError::new("exists", message).hint("choose another name; nothing was written")
         );
@@ -68,7 +69,7 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
         return Ok(Exit::Done);
     }
     if is_new {
-        context.ui.note("Made a workspace of this folder.");
+        context.ui.note("Made this folder a workspace.");
     }
     for (path, _) in &files {
         context.ui.answer(&path.display().to_string());
@@ -82,7 +83,7 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
 fn write(path: &Path, text: &str) -> Result<(), AppError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| {
-            AppError::new("io", format!("can not make the folder `{}`", folder.display()))
+            AppError::new("io", format!("cannot make the folder `{}`", folder.display()))
                 .caused_by(&error)
         })?;
     }
@@ -101,10 +102,10 @@ always = [\"agent_rules\"]            # scripts/policies/agent_rules.rhai
 ";
 
 const SKILL: &str = "\
-//! Marks what I have to do in the next days as important.
+//! Marks my tasks of the next days as important.
 //!
 //! The first line says what the skill does, the rest what people should know before they run it:
-//! it looks at tasks that are assigned to whoever runs it, and leaves others alone.
+//! it changes only tasks that are assigned to whoever runs it.
 //!
 //! ```toml
 //! [params]
@@ -115,8 +116,8 @@ const SKILL: &str = "\
 let board = plan(params.plan);
 let last_day = today() + days(params.ahead);
 
-// What is set here is recorded, not written: the host writes it when the script has ended and all
-// of it was judged.
+// What is set here is recorded, not written: the host writes it when the script has ended and every
+// change has been judged.
 let n_marked = 0;
 for task in board.tasks.filter(|t| !t.is_completed && t.assigned_to(me())) {
     if task.due != () && task.due <= last_day && task.priority > 3 {
@@ -167,10 +168,10 @@ fn test_a_second_run_changes_nothing() {
 const PAGE: &str = "\
 # NAME
 
-Marks what I have to do in the next days as important.
+Marks my tasks of the next days as important.
 
 ```console
-$ planwright skill show NAME                      # what it does and takes
+$ planwright skill show NAME                      # what it does, and its parameters
 $ planwright run NAME --dry-run                   # what it would change
 $ planwright run NAME -p plan=\"My plan\"
 $ planwright test NAME

@@ -1,4 +1,4 @@
-//! `planwright test --watch`: the tests again, whenever something in the workspace changes.
+//! `planwright test --watch`: the tests, run again whenever the workspace changes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,16 +15,16 @@ use crate::script::reload::{Options, Reloaded, Watcher};
 
 pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppError> {
     if context.ui.json() {
-        return Err(AppError::usage("`--watch` is for people: it can not go with `--json`"));
+        return Err(AppError::usage("`--watch` is for people: it cannot be combined with `--json`"));
     }
     let Some(root) = &context.app.workspace.root else {
-        let message = "there is nothing to watch: the workspace is the one inside the program";
+        let message = "there is nothing to watch: the workspace is the built-in one";
         return Err(AppError::usage(message)
             .hint("run it below a folder with a planwright.toml, or add `--workspace DIR`"));
     };
     let watcher = Watcher::start(root, Options::default())?;
     let (tell, mut events) = mpsc::unbounded_channel::<Reloaded>();
-    // Nobody listens any more when it ends.
+    // The loop may have ended: nobody receives any more.
     watcher.subscribe(move |event| drop(tell.send(event.clone())));
     let interrupt = context.interrupt();
     let mut exit = Exit::Interrupted;
@@ -32,10 +32,10 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppErr
     loop {
         let generation = watcher.current().generation;
         match once(context, args, &watcher, &interrupt) {
-            // It was cut off: what the one before came to still holds.
+            // The run was cut off: the outcome of the one before still holds.
             Ok(None) => return Ok(exit),
-            Ok(Some(it)) => exit = it,
-            // A typo. Later on it is a file that is gone, which may come back.
+            Ok(Some(ended)) => exit = ended,
+            // At the start it is a typo. Later on a file was deleted, which may come back.
             Err(error) if is_first => return Err(error),
             Err(error) => {
                 exit = Exit::of_failure(&error.failure);
@@ -56,7 +56,7 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppErr
             });
             let Some(event) = event else { return Ok(exit) };
             changed.extend(event.changed);
-            // What the last run has seen already is no news; what comes together is one.
+            // An event that the last run has seen already is no news; several at once need one run.
             if event.generation > generation && events.is_empty() {
                 break;
             }
@@ -90,6 +90,6 @@ fn once(
         return Ok(None);
     }
     show(context, &played, began.elapsed());
-    let passed = played.iter().all(|it| it.passed);
+    let passed = played.iter().all(|test| test.passed);
     Ok(Some(if passed { Exit::Done } else { Exit::Input }))
 }

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::host::Session;
 use crate::script::api::arguments::{priority_given, progress_given, text_given};
 use crate::script::api::date::Date;
-use crate::script::api::task::Task;
+use crate::script::api::handles::Task;
 use crate::script::api::testing::{apply, play_of, refused};
-use crate::script::api::{Fallible, OrRaise as _, invalid};
+use crate::script::api::value::{Fallible, OrRaise as _, invalid};
 use crate::script::sandbox::convert::to_json;
-use crate::script::testing::Meddling;
+use crate::script::testing::stage::Meddling;
 
 /// Returns the edit that is made where a test names no fields.
 pub(super) fn renamed(task: &Task) -> Fallible<Map> {

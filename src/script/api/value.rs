@@ -1,0 +1,100 @@
+//! Values and errors that all types of the script API share.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
+
+use crate::host::{Error, Session, StopReason};
+use crate::script::api::verdicts::Verdicts;
+use crate::script::testing::stage::Play;
+
+/// The result of everything that can fail in a script.
+pub(crate) type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// What a running script's engine carries for the functions that have no handle to start from.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) session: Session,
+    /// Where the verdicts go; policies only.
+    pub(crate) verdicts: Option<Arc<Verdicts>>,
+    /// Where it plays; tests only.
+    pub(crate) play: Option<Arc<Play>>,
+}
+
+/// Returns the run that a function was called in.
+pub(crate) fn run_of(ctx: &NativeCallContext) -> Fallible<Run> {
+    ctx.tag()
+        .and_then(|tag| tag.clone().try_cast::<Run>())
+        .ok_or_else(|| "the board is not available while a script is loaded".into())
+}
+
+/// Turns an error of the host into one of the script: a map that `catch` can look into. A stop
+/// ends the script whatever it catches.
+pub(crate) fn raise(session: &Session, error: &Error) -> Box<EvalAltResult> {
+    session.note_error(error);
+    if let Error::Stopped(_) = error {
+        return EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into();
+    }
+    let mut map = rhai::Map::new();
+    map.insert("kind".into(), error.code().into());
+    map.insert("message".into(), error.with_cause().into());
+    if let Some(hint) = error.hint() {
+        map.insert("hint".into(), hint.into());
+    }
+    EvalAltResult::ErrorRuntime(map.into(), Position::NONE).into()
+}
+
+/// Makes an error about a value that a script gave.
+pub(crate) fn invalid<T>(session: &Session, message: String) -> Fallible<T> {
+    Err(raise(session, &Error::Invalid(message)))
+}
+
+/// Stops the script for good, as `fail()` does.
+pub(crate) fn fail(session: &Session, text: &str) -> Box<EvalAltResult> {
+    session.stop().set(StopReason::Fail(text.to_owned()));
+    EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
+}
+
+/// Turns a host result into a script's.
+pub(crate) trait OrRaise<T> {
+    /// Raises the error, if it is one.
+    fn or_raise(self, session: &Session) -> Fallible<T>;
+}
+
+/// Makes a value that a script can not change in place.
+pub(crate) fn frozen(value: impl Into<Dynamic>) -> Dynamic {
+    value.into().into_read_only()
+}
+
+/// Makes an array of handles that a script can not change in place.
+pub(crate) fn frozen_list<T: Clone + Send + Sync + 'static>(
+    items: impl IntoIterator<Item = T>,
+) -> Dynamic {
+    frozen(items.into_iter().map(Dynamic::from).collect::<rhai::Array>())
+}
+
+/// Says what kind of value a script gave, in its words.
+pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
+    match value.type_name() {
+        "()" => "nothing",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "bool" => "true or false",
+        "string" | "char" => "text",
+        "array" => "an array",
+        "map" => "a map",
+        "Fn" => "a function",
+        name if name.ends_with("::Task") => "a Task",
+        name if name.ends_with("::Bucket") => "a Bucket",
+        name if name.ends_with("::Plan") => "a Plan",
+        name if name.ends_with("::User") => "a User",
+        name if name.ends_with("::Date") => "a Date",
+        name if name.ends_with("::Days") => "a number of days",
+        name if name.ends_with("::Group") => "a Group",
+        name if name.ends_with("::ChecklistItem") => "a checklist item",
+        name if name.ends_with("::ChangeView") => "a Change",
+        name if name.ends_with("::Changes") => "Changes",
+        name if name.ends_with("::RunView") => "a Run",
+        _ => "something else",
+    }
+}

@@ -1,0 +1,76 @@
+//! The slips that would have a policy judge nothing: hooks that nobody calls, comparisons that never hold.
+
+use std::collections::BTreeMap;
+
+use rhai::AST;
+
+use crate::host::Failure;
+use crate::script::lint::finding::{Role, Severity};
+use crate::script::lint::tree::Script;
+use crate::script::lint::walk::Walk;
+use crate::script::sandbox::diagnose::did_you_mean;
+use crate::script::sandbox::location::{Sources, locate};
+
+/// Finds what would let a policy judge nothing: comparisons that never hold or cannot be made.
+pub(crate) fn first_slip(ast: &AST, file: &str, sources: &Sources) -> Option<Failure> {
+    let script = Script::of(ast);
+    let mut walk = Walk::new(&script, Role::Policy, None, BTreeMap::new());
+    walk.whole();
+    let first = *walk.slips.iter().min()?;
+    let found = walk
+        .found
+        .into_iter()
+        .find(|finding| finding.0 == first && finding.1 == Severity::Error)?;
+    let (at, _, message, hint) = found;
+    Some(Failure {
+        code: "policy".into(),
+        message,
+        hint,
+        at: locate(file, at, sources),
+        ..Failure::default()
+    })
+}
+
+/// Returns what is wrong with the functions that judge, if something is.
+pub(crate) fn wrong_hooks(ast: &AST, file: &str, sources: &Sources) -> Option<Failure> {
+    let functions = || ast.iter_functions().filter(|function| !function.name.starts_with("anon$"));
+    let refuse = |function: Option<(&str, usize)>, message: String, hint: Option<String>| {
+        let body = function.and_then(|(name, n)| {
+            ast.shared_lib().get_script_fn(name, n).map(|function| function.body.start_position())
+        });
+        let at = body.and_then(|at| locate(file, at, sources));
+        Some(Failure { code: "policy".into(), message, hint, at, ..Failure::default() })
+    };
+    if let Some(it) = functions().find(|hook| HOOKS.contains(&hook.name) && hook.params.len() != 2)
+    {
+        let message = format!("{file}: `{}` takes two parameters, the second is `run`", it.name);
+        return refuse(Some((it.name, it.params.len())), message, None);
+    }
+    // A hook whose name is misspelt would judge nothing, and nobody would know.
+    if let Some(it) =
+        functions().find(|other| !HOOKS.contains(&other.name) && other.access.is_public())
+    {
+        let name = it.name;
+        let near = did_you_mean(name, HOOKS);
+        let private = format!("if it helps the others, write `private fn {name}`");
+        let hint = near.map_or_else(|| private.clone(), |near| format!("{near} {private}"));
+        let message = format!(
+            "{file}: `{name}` is none of the functions that are called: those are `review(changes, run)` and `review_change(change, run)`"
+        );
+        return refuse(Some((name, it.params.len())), message, Some(hint));
+    }
+    if !HOOKS.iter().any(|name| has(ast, name, 2)) {
+        let message =
+            format!("{file} has neither `review(changes, run)` nor `review_change(change, run)`");
+        return refuse(None, message, None);
+    }
+    None
+}
+
+/// Returns whether a script has a function of that name and number of parameters.
+pub(crate) fn has(ast: &AST, name: &str, n_params: usize) -> bool {
+    ast.iter_functions().any(|it| it.name == name && it.params.len() == n_params)
+}
+
+/// The functions of a policy that the host calls.
+pub(crate) const HOOKS: [&str; 2] = ["review", "review_change"];

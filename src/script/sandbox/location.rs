@@ -1,0 +1,21 @@
+//! Places in scripts, as messages show them.
+
+use std::collections::BTreeMap;
+
+use rhai::Position;
+
+use crate::host::report::Place;
+
+/// The texts that positions are in, by file name.
+pub(crate) type Sources = BTreeMap<String, String>;
+
+pub(crate) fn locate(file: &str, at: Position, sources: &Sources) -> Option<Place> {
+    let line = at.line()?;
+    let source = sources.get(file).and_then(|it| it.lines().nth(line - 1)).unwrap_or_default();
+    Some(Place {
+        file: file.to_owned(),
+        line,
+        column: at.position().unwrap_or(1),
+        source: source.chars().take(300).collect(),
+    })
+}
