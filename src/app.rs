@@ -1,7 +1,8 @@
-//! What all faces share: the settings, the workspace, the way to the service, the host of an agent.
+//! The layer that all faces share: settings, workspace, connection to the service, host of an
+//! agent.
 //!
-//! The command line, and whatever else lets people or programs work with Planwright, translates what
-//! it is asked into calls of this layer, so that no face needs another.
+//! A face is the command line, or whatever else lets people or programs work with Planwright. Each
+//! translates its requests into calls of this layer, so that no face needs another.
 
 pub(crate) mod agent;
 pub(crate) mod connection;
@@ -25,13 +26,13 @@ use crate::host::{Agent, Host, Judge, StateFolder, Stop, SystemClock, Watch};
 use crate::script::Workspace;
 use crate::script::worker::{prestart, require_walls};
 
-/// What every face works with.
+/// The settings and the workspace of a process.
 pub(crate) struct App {
-    /// What the face was given.
+    /// The settings that the face was given.
     pub(crate) settings: Settings,
     /// The workspace, as it was read at the start.
     pub(crate) workspace: Workspace,
-    /// What stops whatever runs.
+    /// The flag that stops a run.
     pub(crate) interrupt: Arc<Stop>,
 }
 

@@ -1,5 +1,5 @@
-//! The command line, a face of the program: it translates what was typed, calls the host and renders
-//! the answer.
+//! The command line, a face of the program: it translates what was typed, calls the host and
+//! renders the answer.
 //!
 //! A command has no logic of its own. Only [`ui`] prints; only [`settings`] reads the
 //! environment.

@@ -1,5 +1,5 @@
-//! Files that people name, and those of the state folder: opened and replaced safe against what a
-//! name can lead to.
+//! Files that people name, and those of the state folder, opened and replaced safely whatever a
+//! name leads to.
 //!
 //! A name may lead to a pipe that nobody writes to, a device without an end, or a link planted by
 //! somebody else. So only regular files are read, up to a limit, and a file is written under a
@@ -9,7 +9,7 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Why a file was not read or written.
+/// The reason that a file was not read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -21,7 +21,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -30,7 +30,7 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -39,7 +39,7 @@ pub enum Error {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// How many bytes it may have.
+        /// The number of bytes that it may have.
         limit: u64,
     },
     /// It is not UTF-8.
@@ -52,33 +52,33 @@ pub enum Error {
 pub enum Access {
     /// Its owner only.
     Owner,
-    /// Its owner only, unless they have let others read it before.
+    /// Its owner only, unless they have already let others read it.
     OwnerUnlessShared,
-    /// Those whom its owner let read it before; for a new file, those whom the umask lets.
+    /// Those who could read it before; for a new file, those whom the umask allows.
     Usual,
 }
 
-/// A fault of a folder that is to be its owner's alone.
+/// A fault of a folder that must be private to its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
-    /// It is another user's.
+    /// It belongs to another user.
     Foreign,
     /// Others can write to it.
     Writable,
 }
 
-/// Opens a regular file for reading, without waiting for anybody.
+/// Opens a regular file for reading, without waiting for another process.
 ///
 /// # Errors
-/// It cannot be opened, or is no regular file.
+/// It cannot be opened, or is not a regular file.
 pub fn open(path: &Path) -> Result<File, Error> {
     open_as(path, Flags::Followed)
 }
 
-/// Opens a file of the state folder for reading: as [`open`] does, but not where a link leads.
+/// Opens a file of the state folder for reading: as [`open`] does, but without following a link.
 ///
 /// # Errors
-/// It cannot be opened, or is no regular file.
+/// It cannot be opened, or is not a regular file.
 pub fn open_own(path: &Path) -> Result<File, Error> {
     open_as(path, Flags::Own)
 }
@@ -86,23 +86,23 @@ pub fn open_own(path: &Path) -> Result<File, Error> {
 fn open_as(path: &Path, flags: Flags) -> Result<File, Error> {
     let unreadable = |source| Error::Read { path: path.to_owned(), source };
     let file = options(flags).read(true).open(path).map_err(unreadable)?;
-    // Asked of the open file: the name may lead elsewhere by now.
+    // The open file is asked, not the name, which may lead elsewhere by now.
     let is_file = file.metadata().map_err(unreadable)?.is_file();
     if is_file { Ok(file) } else { Err(Error::NotRegular(path.to_owned())) }
 }
 
-/// Reads a file of UTF-8 text of at most so many bytes.
+/// Reads a file of UTF-8 text of at most `limit` bytes.
 ///
 /// # Errors
-/// It is no regular file, too large, or no text.
+/// It is not a regular file, too large, or not text.
 pub fn read(path: &Path, limit: u64) -> Result<String, Error> {
     read_from(open(path)?, path, limit)
 }
 
-/// Reads UTF-8 text of at most so many bytes from what was opened under a name.
+/// Reads UTF-8 text of at most `limit` bytes from a reader that was opened under a name.
 ///
 /// # Errors
-/// It cannot be read, is too large, or is no text.
+/// It cannot be read, is too large, or is not text.
 pub fn read_from(reader: impl io::Read, path: &Path, limit: u64) -> Result<String, Error> {
     let mut bytes = Vec::new();
     let result = reader.take(limit + 1).read_to_end(&mut bytes);
@@ -116,7 +116,7 @@ pub fn read_from(reader: impl io::Read, path: &Path, limit: u64) -> Result<Strin
 /// Writes a file, or replaces it, in one step: a full disk must not leave half of it.
 ///
 /// # Errors
-/// It cannot be written, or something else than a file is in its place.
+/// It cannot be written, or something other than a file is in its place.
 pub fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), Error> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     // A link is replaced, not followed.
@@ -124,7 +124,7 @@ pub fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), Error> {
     if before.as_ref().is_some_and(|found| !found.is_file()) {
         return Err(Error::NotRegular(path.to_owned()));
     }
-    // What somebody else allows for their file is not what we allow for ours.
+    // The permissions of another user's file must not decide who can read ours.
     let before = before.filter(|found| access != Access::Owner && is_own(found));
     let (beside, mut written) = beside(path, access).map_err(failed)?;
     let result = (|| {
@@ -141,8 +141,8 @@ pub fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), Error> {
     result.map_err(failed)
 }
 
-/// Creates a file for its owner only, in one step; returns whether there was none before. One that is
-/// there stays as it is.
+/// Creates a file for its owner only, in one step; returns false, and changes nothing, if there is
+/// one already.
 ///
 /// # Errors
 /// It cannot be written.
@@ -160,8 +160,7 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// Opens a file of the state folder for writing, where it is written in place; one that is made
-/// is its owner's alone.
+/// Opens a file of the state folder for writing in place; a new one is private to its owner.
 ///
 /// # Errors
 /// It cannot be opened, or a link is in its place.
@@ -171,10 +170,10 @@ pub fn open_to_write(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes sure a folder exists; what is made of its path is its owner's alone.
+/// Creates a folder unless it exists; each new folder of its path is private to its owner.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn make_private(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -186,7 +185,7 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Returns what is wrong with a folder that is to be its owner's alone; nothing if there is none.
+/// Returns the fault of a folder that must be private to its owner, if it exists and has one.
 #[must_use]
 pub fn exposure(folder: &Path) -> Option<Exposure> {
     let found = folder.metadata().ok()?;
@@ -203,7 +202,7 @@ pub fn exposure(folder: &Path) -> Option<Exposure> {
     None
 }
 
-/// Returns whether a file is that of the user who runs this.
+/// Returns whether a file belongs to the user of this process.
 #[cfg(unix)]
 #[must_use]
 pub fn is_own(found: &Metadata) -> bool {
@@ -211,19 +210,19 @@ pub fn is_own(found: &Metadata) -> bool {
     found.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// Returns whether a file is that of the user who runs this; here the folder it is in decides.
+/// Returns whether a file belongs to the user of this process; here the folder it is in decides.
 #[cfg(not(unix))]
 #[must_use]
 pub fn is_own(_: &Metadata) -> bool {
     true
 }
 
-/// How a file is opened.
+/// Ways to open a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flags {
-    /// Where a link leads.
+    /// Links are followed.
     Followed,
-    /// Nowhere else than where it is; if it is made, for its owner alone.
+    /// Links are not followed; a new file is private to its owner.
     Own,
 }
 
@@ -231,7 +230,7 @@ enum Flags {
 fn options(flags: Flags) -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
-    // Otherwise opening a pipe would wait for somebody at its other end.
+    // Otherwise opening a pipe would wait for a process at its other end.
     let mut custom = rustix::fs::OFlags::NONBLOCK;
     if flags == Flags::Own {
         custom |= rustix::fs::OFlags::NOFOLLOW;
@@ -241,13 +240,13 @@ fn options(flags: Flags) -> OpenOptions {
     options
 }
 
-/// Elsewhere a folder decides who can open what is in it.
+/// Returns no special options: on other systems a folder decides who can open its files.
 #[cfg(not(unix))]
 fn options(_: Flags) -> OpenOptions {
     OpenOptions::new()
 }
 
-/// Creates an empty file beside another, under a name at which nobody can have planted a link.
+/// Creates an empty file beside another, under a name that nobody can guess to plant a link there.
 fn beside(path: &Path, access: Access) -> io::Result<(PathBuf, File)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let mut hidden = std::ffi::OsString::from(".");

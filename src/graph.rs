@@ -1,7 +1,7 @@
-//! Talking to Graph: sends requests, follows pages, repeats what may be repeated.
+//! The client of Graph: it sends requests, follows pages, and repeats requests that may be repeated.
 //!
-//! It decides nothing about changes: what is written, and on which tag, comes from above. A
-//! request that may have been carried out is never repeated blindly.
+//! It decides nothing about changes: the writes and their tags come from above. A request that may
+//! have been carried out is never repeated blindly.
 
 pub mod address;
 mod allowance;

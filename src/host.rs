@@ -13,9 +13,12 @@ pub mod stop;
 
 // From edits to outcomes.
 pub mod apply;
+pub(crate) mod failure;
+mod known_plans;
 mod named_plans;
 mod open_draft;
 pub mod progress;
+pub(crate) mod query;
 pub mod recover;
 pub mod report;
 pub mod run;
@@ -25,11 +28,12 @@ pub mod clock;
 
 pub use clock::SystemClock;
 pub use error::Error;
-pub use named_plans::KnownPlans;
+pub use failure::Failure;
+pub use known_plans::KnownPlans;
 pub use open_draft::{Choice, OpenDraft};
 pub use progress::{Progress, Watch};
 pub use recover::{Decisions, StateFolder, candidates};
-pub use report::{ChangeReport, Failure, Report, Status};
+pub use report::{ChangeReport, Report, Status};
 pub use run::{Agent, Finished, Host, Judge, PlanNames, Program, Start};
 pub use session::{Column, NewItem, NewTask, Session, View};
 pub use stop::{Stop, StopReason};

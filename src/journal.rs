@@ -1,12 +1,12 @@
-//! The journal: what runs wanted, sent and came to, kept so that a killed run can be carried on
-//! and that what happened can be proved.
+//! The journal: the changes, requests and outcomes of all runs, kept so that a killed run can be
+//! resumed and the history can be proved.
 //!
-//! It is one SQLite file beside which stands an anchor. Nothing in it is ever changed: a run, a
-//! judged set, an attempt to write, what came of it, and the end of a run are rows that are
-//! added, each together with its record in the audit log, in one transaction. When a function
-//! that writes returns, what it wrote is on the disk; when it fails, nothing of it is.
+//! It is one SQLite file, with an anchor beside it. Nothing in it is ever changed: a run, a judged
+//! set, an attempt to write, its outcome and the end of a run are rows that are added, each
+//! together with its record in the audit log, in one transaction. When a function that writes
+//! returns, all of it is on the disk; when it fails, none of it is.
 //!
-//! Everything here blocks the thread. Moments come from the caller.
+//! Everything here blocks the thread. Moments come from the caller, so that tests can set them.
 
 // The vocabulary.
 pub mod entry;
@@ -61,19 +61,19 @@ use crate::journal::store::Store;
 pub struct Journal {
     store: Store,
     anchor: AnchorFile,
-    /// Whether nothing vouches for the end of the log as it was found.
+    /// True if the log was found without an anchor to vouch for its end.
     anchor_lost: AtomicBool,
 }
 
 impl Journal {
-    /// Opens the journal for writing; makes it, and its folder, if there is none.
+    /// Opens the journal for writing; creates it, and its folder, if there is none.
     ///
     /// # Errors
-    /// It can not be written, is something else, is damaged, comes from a newer version, or the
-    /// end of its audit log is missing.
+    /// It cannot be written, is not a journal, is damaged, comes from a newer version, or the end
+    /// of its audit log is missing.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let anchor = AnchorFile::beside(path);
-        // There from the beginning: without, it would not show that it was taken away.
+        // The anchor exists from the beginning: otherwise nobody could notice its removal.
         let begin = || {
             if anchor.read() != Reading::Missing {
                 return Ok(());
@@ -87,19 +87,20 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens a journal for reading alone, also where nothing can be written.
+    /// Opens a journal for reading only, even where nothing can be written.
     ///
     /// # Errors
-    /// There is none, it is something else, or comes from another version.
+    /// There is none, it is not a journal, or it comes from another version.
     pub fn open_to_read(path: &Path) -> Result<Self, Error> {
         let store = Store::open_to_read(path)?;
         let anchor = AnchorFile::beside(path);
         Ok(Self { store, anchor, anchor_lost: AtomicBool::new(false) })
     }
 
-    /// Compares the end of the log with the anchor; moves the anchor on if it is behind.
+    /// Compares the end of the log with the anchor; advances the anchor if it is behind.
     fn check_anchor(&self) -> Result<(), Error> {
-        // First the anchor, then the log: others may write meanwhile, and the log goes first.
+        // The anchor is read before the log: a writer adds to the log first, so in the other order
+        // a record written in between would look cut off.
         let reading = self.anchor.read();
         let altered = |what: String| {
             let (path, anchor) = (self.store.path().to_owned(), self.anchor.path().to_owned());
@@ -107,7 +108,7 @@ impl Journal {
         };
         let anchor = match reading {
             Reading::At(anchor) => anchor,
-            Reading::Unreadable => return altered("its anchor can not be read".into()),
+            Reading::Unreadable => return altered("its anchor cannot be read".into()),
             Reading::Missing => {
                 let last = self.store.read(audit::last)?;
                 self.anchor_lost.store(last.seq > 0, Ordering::SeqCst);
@@ -117,7 +118,7 @@ impl Journal {
         let (last, there) =
             self.store.read(|on| Ok((audit::last(on)?, audit::place_of(on, anchor.seq)?)))?;
         if anchor.seq > last.seq {
-            return altered(format!("it ends at record {}, and had {} once", last.seq, anchor.seq));
+            return altered(format!("it ends at record {}, but once had {}", last.seq, anchor.seq));
         }
         if anchor.seq > 0 && there.as_ref() != Some(&anchor) {
             return altered(format!("record {} is not the one that was written", anchor.seq));
@@ -128,15 +129,15 @@ impl Journal {
         Ok(())
     }
 
-    /// An anchor that stays behind is no failure: the records are safe, and it is moved on with
-    /// the next ones, or when the journal is opened.
+    /// Advances the anchor. If that fails, only a warning is logged: the records are safe, and the
+    /// anchor advances with the next ones, or when the journal is opened.
     fn move_anchor(&self, to: &Anchor) {
         if let Err(error) = self.anchor.advance(to) {
             tracing::warn!(%error, "the anchor of the audit log stays behind");
         }
     }
 
-    /// Runs a job that adds records, all of them or none.
+    /// Runs `job`, which adds records, all of them or none.
     fn add<T>(&self, job: impl FnOnce(&mut Adding<'_>) -> Result<T, Fault>) -> Result<T, Error> {
         let anchor_lost = self.anchor_lost.load(Ordering::SeqCst);
         let (result, last) = self.store.write(|on| {
@@ -160,7 +161,7 @@ struct Adding<'a> {
 }
 
 impl Adding<'_> {
-    /// Adds a record to the audit log; returns its number, which its row takes.
+    /// Adds a record to the audit log; returns its number, which becomes that of its row.
     fn record(&mut self, core: Core) -> Result<i64, Fault> {
         let (text, place) = audit::sealed(core, &self.last, self.anchor_lost);
         let sql = "INSERT INTO audit (seq, record) VALUES (?1, ?2)";

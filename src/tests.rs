@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use crate::change::key::TaskField;
 use crate::change::{ChangeSet, Entity, Op};
 use crate::graph::{BaseUrl, Client, Secret};
-use crate::host::report::ChangeStatus;
+use crate::host::apply::outcome::ChangeStatus;
 use crate::host::{
     Decisions, Error, Failure, Host, Judge, NewTask, Program, Report, Session, Start, StateFolder,
     Status, Stop, Watch,

@@ -1,15 +1,15 @@
 //! Microsoft's JSON and requests, as values.
 //!
-//! Decoding is lenient (unknown members and enum values appear without notice, planner-api.md
-//! trap 53), encoding is strict: only changed, writable properties go into a body. Nothing here
-//! sends.
+//! Decoding is lenient, since unknown members and enum values appear without notice
+//! (planner-api.md trap 53); encoding is strict: only changed, writable properties go into a body.
+//! Nothing here sends.
 
-// Out.
+// Requests.
 pub mod batch;
 pub mod body;
 pub mod request;
 
-// In.
+// Answers.
 pub mod delta;
 pub mod entity;
 pub mod error;

@@ -4,8 +4,8 @@ use crate::app::error::AppError;
 use crate::host::Agent;
 use crate::script::Workspace;
 
-/// Returns what a workspace grants an agent. Where agents are configured, an unknown name is an error:
-/// a typo must not grant everything.
+/// Returns what a workspace grants an agent. Where agents are configured, an unknown name is an
+/// error: a typo must not grant everything.
 ///
 /// # Errors
 /// The name is empty, or not among those that are configured.
@@ -29,7 +29,7 @@ pub(crate) fn agent_of(
         }
         let known: Vec<_> = agents.keys().map(|name| format!("`{name}`")).collect();
         return Err(AppError::new("agent", format!("there is no agent `{name}`"))
-            .hint(format!("planwright.toml knows {}", known.join(", "))));
+            .hint(format!("the agents in planwright.toml are {}", known.join(", "))));
     };
     Ok(Some(Agent {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! The way to the service: Graph elsewhere, or the embedded Planner.
+//! The connection to the service: Graph elsewhere, or the embedded Planner behind the same client.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::script::Workspace;
 pub(crate) struct ServiceConnection {
     /// The client, signed in.
     pub(crate) client: Client,
-    /// What the service is called.
+    /// The name of the service.
     pub(crate) service: String,
     /// True if a demo board was set up just now.
     pub(crate) is_new: bool,

@@ -20,12 +20,12 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens and serves one; `failed` says what that was for.
+    /// Opens and serves one; `failed` makes the error for the caller's purpose.
     pub(crate) async fn serve(
         options: Options,
         failed: impl Fn(&dyn Error) -> AppError,
     ) -> Result<Self, AppError> {
-        // Whoever else is on this machine can connect, too.
+        // A port on this machine is open to its other users; without the pass they get nothing.
         let pass = Pass::random();
         let options = Options { access: Access::ByPass(pass.clone()), ..options };
         let emulator = Emulator::open(options).map_err(|error| failed(&error))?;

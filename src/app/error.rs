@@ -18,7 +18,7 @@ impl AppError {
         }
     }
 
-    /// Something was typed that can not be meant.
+    /// Makes the error for input that has no meaning.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new("usage", message)
     }

@@ -1,6 +1,6 @@
-//! What the arguments, the environment and the configuration mean together.
+//! The settings of a process, from arguments and environment together.
 //!
-//! The only reader of the environment. Everything is resolved once, before anything is done.
+//! Nothing else reads the environment, so that all settings are resolved in one place.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use crate::app::error::AppError;
 use crate::app::state_dir;
 use crate::graph::{BaseUrl, Proxy, Secret};
 
-/// The settings of a process, as a face has been given them.
+/// The settings of a process, as its face received them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     /// The name of the profile; `None` for the default.
     pub(crate) profile: Option<String>,
     /// The address of the Graph service, version included.
     pub(crate) graph_url: Option<String>,
-    /// Whether Graph's beta is to be used, whatever the workspace says.
+    /// True if Graph's beta is to be used, whatever the workspace says.
     pub(crate) beta: bool,
     /// The state folder; `None` for the user's own.
     pub(crate) state_dir: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub(crate) struct Settings {
 pub(crate) enum Service {
     /// The embedded Planner.
     Embedded {
-        /// Where its data is.
+        /// The file with its data.
         data: PathBuf,
         /// The principal name of the user who is signed in.
         user: String,
@@ -37,7 +37,7 @@ pub(crate) enum Service {
     Graph {
         /// Its address.
         base: BaseUrl,
-        /// Who is signed in.
+        /// The access token of the user who is signed in.
         token: Secret,
         /// The proxy in front of it.
         proxy: Option<Proxy>,
@@ -45,7 +45,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// Returns what the service is called in saved change sets.
+    /// Returns the name of the service in saved change sets.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Embedded { .. } => EMBEDDED.to_owned(),
@@ -56,7 +56,7 @@ impl Service {
 
 const EMBEDDED: &str = "embedded";
 const EMBEDDED_USER: &str = "rook@bos.example";
-/// What precedes the principal name in a token that names a user of the embedded Planner.
+/// Prefix of a token that names a user of the embedded Planner.
 const USER_TOKEN: &str = "emulator:";
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -73,10 +73,10 @@ impl Settings {
         state_dir::choose(self.state_dir.as_deref())
     }
 
-    /// Decides which service is meant, and by which token.
+    /// Decides on the service and its token.
     ///
     /// # Errors
-    /// What is set does not name one.
+    /// The settings name no service, or contradict each other.
     pub(crate) fn service(&self) -> Result<Service, AppError> {
         let token = environment("PLANWRIGHT_TOKEN");
         match self.profile.as_deref() {

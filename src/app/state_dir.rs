@@ -1,4 +1,5 @@
-//! The state folder: what is kept between runs, for nobody but its owner.
+//! The state folder, which is kept between runs and belongs to its owner alone: with its contents,
+//! others could forge runs.
 
 use std::path::{Path, PathBuf};
 
@@ -33,11 +34,11 @@ fn check_private(dir: &Path) -> Result<(), AppError> {
         Some(Exposure::Foreign) => Err(refused("belongs to somebody else")
             .hint("name a folder of your own with `--state-dir DIR`")),
         Some(Exposure::Writable) => Err(refused("can be written by others")
-            .hint(format!("if all that is in it is yours: chmod go-w '{}'", dir.display()))),
+            .hint(format!("if everything in it is yours: chmod go-w '{}'", dir.display()))),
     }
 }
 
-/// Makes a folder that only its owner can look into.
+/// Makes a folder that only its owner can open.
 ///
 /// # Errors
 /// It cannot be made, or others can write to it.

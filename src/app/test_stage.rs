@@ -1,4 +1,5 @@
-//! The stage of a test: an emulator of its own, a clock that stands, a journal that goes away.
+//! The stage of a test: its own emulator, a clock that stands still and a temporary journal, so
+//! that tests neither meet nor leave anything.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,14 +25,14 @@ use crate::script::testing::stage::{Meddling, Stage, Wanted, What};
 use crate::script::testing::{TestFile, USER};
 use crate::script::{Policies, Skill, Workspace};
 
-/// When a test plays that does not say: a Friday morning.
+/// Time of a test that does not set its own: a Friday morning.
 const BEGIN: &str = "2026-03-27T09:00:00Z";
 
 fn demo() -> Value {
     serde_json::from_str(DEMO_TENANT).unwrap_or_default()
 }
 
-/// A clock that stands where it was set.
+/// A clock that stands still where it was set.
 #[derive(Debug)]
 struct StageClock(Mutex<Timestamp>);
 
@@ -79,7 +80,7 @@ fn unpoisoned<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one test plays on.
+/// The stage of one test.
 #[derive(Debug)]
 pub(crate) struct EmulatorStage {
     planner: Embedded,
@@ -105,7 +106,7 @@ impl EmulatorStage {
         let clock = Arc::new(StageClock(Mutex::new(begin)));
         let options = Options::new(Storage::Memory, Arc::clone(&clock) as Arc<dyn Clock>);
         let failed = |error: &dyn std::error::Error| {
-            AppError::new("io", "can not set up a Planner to test against").caused_by(error)
+            AppError::new("io", "cannot set up a Planner to test against").caused_by(error)
         };
         let planner = runtime.block_on(Embedded::serve(options, failed))?;
         let people = json!({ "users": demo()["users"] });
@@ -125,7 +126,7 @@ impl EmulatorStage {
         })
     }
 
-    /// Plays one test; returns what it printed, and how it ended.
+    /// Runs one test; returns its output and its outcome.
     pub(crate) fn play(
         self: Arc<Self>,
         file: &TestFile,
@@ -243,14 +244,14 @@ impl EmulatorStage {
         let reason = report.error.map(|failure| failure.message);
         let verdict = report.verdicts.first().map(|ruling| ruling.reason.clone());
         let message = reason.or(verdict).unwrap_or_else(|| "it was not applied".to_owned());
-        Err(AppError::new("invalid", format!("what the test itself wants failed: {message}")))
+        Err(AppError::new("invalid", format!("the changes of the test itself failed: {message}")))
     }
 }
 
 impl Drop for EmulatorStage {
     fn drop(&mut self) {
-        // What is left of it is for the system to clean up.
-        let _gone = std::fs::remove_dir_all(&self.folder);
+        // The system cleans up whatever cannot be removed.
+        let _left_behind = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -258,7 +259,7 @@ impl Stage for EmulatorStage {
     fn seed(&self, tenant: &Value) -> Result<(), Failure> {
         self.planner.emulator.seed(&tenant.to_string()).map_err(|error| Failure {
             code: "invalid".into(),
-            message: format!("the board can not be set up: {error}"),
+            message: format!("the board cannot be set up: {error}"),
             ..Failure::default()
         })
     }

@@ -1,5 +1,5 @@
-//! The workspaces that a person trusts, though somebody else can write them. Kept in the state
-//! folder, out of reach of any workspace.
+//! The workspaces that a person trusts although somebody else can write to them. Their list is in
+//! the state folder, or a workspace could add itself.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::files::{self, Access};
 use crate::script::workspace::CONFIG_FILE;
 use crate::script::workspace::ownership::{Foreign, foreign};
 
-/// The largest list of folders that is read, in bytes.
+/// Largest list of folders that is read, in bytes.
 const MAX_LIST: u64 = 1 << 20;
 
 fn store(settings: &Settings) -> Result<PathBuf, AppError> {
@@ -25,14 +25,14 @@ pub(crate) fn trusted(settings: &Settings) -> Result<BTreeSet<String>, AppError>
         return Ok(BTreeSet::new());
     }
     let wrong = |error: serde_json::Error| {
-        AppError::new("config", format!("`{}` is no list of folders", store.display()))
+        AppError::new("config", format!("`{}` is not a list of folders", store.display()))
             .caused_by(&error)
             .hint("remove it, and trust the folders again")
     };
     serde_json::from_str(&files::read(&store, MAX_LIST)?).map_err(wrong)
 }
 
-/// Trusts a folder from now on, or not any more; returns how it is kept.
+/// Trusts a folder from now on, or no longer; returns its name in the list.
 pub(crate) fn set(settings: &Settings, dir: &Path, trust: bool) -> Result<String, AppError> {
     let name = name_of(dir)?;
     let mut all = trusted(settings)?;
@@ -45,9 +45,9 @@ pub(crate) fn set(settings: &Settings, dir: &Path, trust: bool) -> Result<String
     Ok(name)
 }
 
-/// Makes sure that a workspace may be used.
+/// Refuses a workspace that somebody who is not trusted can write to.
 pub(crate) fn check(settings: &Settings, root: &Path) -> Result<(), AppError> {
-    // Where there is none, loading it says so.
+    // If there is no workspace, loading it reports that.
     if !root.join(CONFIG_FILE).exists() {
         return Ok(());
     }
@@ -63,10 +63,10 @@ pub(crate) fn check(settings: &Settings, root: &Path) -> Result<(), AppError> {
     )))
 }
 
-/// The name by which a folder is kept: where it really lies.
+/// Returns the name of a folder in the list: its real path, so that a link cannot pass for it.
 fn name_of(dir: &Path) -> Result<String, AppError> {
     let failed = |error: std::io::Error| {
-        AppError::new("io", format!("`{}` is no folder", dir.display())).caused_by(&error)
+        AppError::new("io", format!("`{}` is not a folder", dir.display())).caused_by(&error)
     };
     let real = dir.canonicalize().map_err(failed)?;
     let text = real.to_str().map(str::to_owned);

@@ -467,7 +467,7 @@ impl Machine {
     /// Moves on the requests whose turn has come, and ends those whose turn never will.
     fn promote(&mut self) {
         loop {
-            // Counted anew in each pass: an end in this one may close a level.
+            // Recounted in each pass, since an end in the last one may have closed a level.
             let mut levels: BTreeMap<u8, Level> = BTreeMap::new();
             for step in &self.steps {
                 let level = levels.entry(step.level).or_default();

@@ -29,8 +29,8 @@ pub(crate) struct Cli {
 }
 
 impl Command {
-    /// Returns the number of script processes to start early: for a skill, and for the policies that
-    /// judge it.
+    /// Returns the number of script processes to start early: for a skill, and for the policies
+    /// that judge it.
     pub(crate) const fn scripts(&self) -> usize {
         match self {
             Self::Run(_) => 2,

@@ -1,5 +1,5 @@
-//! The surroundings of a command: the terminal, the application and an asynchronous runtime, so that
-//! a command is only its own few lines.
+//! The surroundings of a command: the terminal, the application and an asynchronous runtime, so
+//! that a command is only its own few lines.
 
 use std::path::Path;
 use std::sync::Arc;

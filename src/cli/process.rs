@@ -2,7 +2,8 @@
 
 /// Prevents core dumps, by a crash or on request: the access token would be in one.
 ///
-/// On Linux this also keeps other processes of the same user from reading its memory and environment.
+/// On Linux this also keeps other processes of the same user from reading its memory and
+/// environment.
 #[cfg(unix)]
 pub(crate) fn keep_memory_private() {
     use rustix::process::{Resource, Rlimit, setrlimit};

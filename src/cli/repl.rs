@@ -1,7 +1,7 @@
 //! The prompt: lines of a script, one after another, on a board that is only changed on `:apply`.
 //!
-//! The engine, host and rules are those of a run. The changes of all lines are collected in one open
-//! draft, which is reviewed and applied on request, as a run of its own that can be undone.
+//! The engine, host and rules are those of a run. The changes of all lines are collected in one
+//! open draft, which is reviewed and applied on request, as a run of its own that can be undone.
 //!
 //! Only [`editor`] knows the line editor, so that everything here works without a terminal, too.
 
@@ -323,9 +323,9 @@ impl<'a> Repl<'a> {
             })
         };
         let mut lines = report::changes(&after, &self.zone(), false, is_new);
-        let gone =
+        let withdrawn =
             before.changes.iter().filter(|change| !after.changes.iter().any(|b| same(change, b)));
-        lines.extend(gone.map(|change| {
+        lines.extend(withdrawn.map(|change| {
             format!(
                 "  {} {} {}",
                 paint(DIM, "="),

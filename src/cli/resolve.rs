@@ -1,5 +1,5 @@
-//! Resolution of typed text to the entity or value that it names: a plan, a task, a checklist item, a
-//! date, a priority. All commands accept the same forms because they share it.
+//! Resolution of typed text to the entity or value that it names: a plan, a task, a checklist item,
+//! a date, a priority. All commands accept the same forms because they share it.
 
 use jiff::Timestamp;
 use jiff::civil::Date;

@@ -1,6 +1,7 @@
 //! The terminal. Nothing else prints, so that formats and colours are decided in one place.
 //!
-//! stdout carries the answer, stderr everything else. Colours are removed where they are not wanted.
+//! stdout carries the answer, stderr everything else. Colours are removed where they are not
+//! wanted.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -98,7 +99,8 @@ impl Ui {
         self.keep(result);
     }
 
-    /// Prints a document that is the answer: unchanged, except on a terminal, which must not obey it.
+    /// Prints a document that is the answer: unchanged, except on a terminal, which must not obey
+    /// it.
     pub(crate) fn document(&self, text: &str) {
         let text = text.trim_end_matches('\n');
         if Self::is_terminal() { self.answer(&visible_lines(text)) } else { self.answer(text) }
@@ -122,8 +124,8 @@ impl Ui {
         self.keep(writeln!(out, "{}", json_safe(text)).and_then(|()| out.flush()));
     }
 
-    /// Remembers that a part of the answer was lost. A reader that closes the pipe early is no error:
-    /// the exit code still reports the outcome.
+    /// Remembers that a part of the answer was lost. A reader that closes the pipe early is no
+    /// error: the exit code still reports the outcome.
     fn keep(&self, result: io::Result<()>) {
         if let Err(error) = result
             && error.kind() != io::ErrorKind::BrokenPipe

@@ -1,4 +1,4 @@
-//! Where Graph is.
+//! The address of Graph, checked so that no token goes where it must not.
 
 use std::fmt;
 
@@ -10,32 +10,32 @@ use url::{Host, Url};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
-/// Why a text is no base URL.
+/// The reason why a text is not a base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadAddress {
-    /// Not a URL at all.
+    /// It is not a URL at all.
     #[error("`{0}` is not a URL")]
     Malformed(String),
-    /// Plain http to another machine.
+    /// It is plain http to another machine.
     #[error("plain http is refused for `{0}`: a token would cross the network unencrypted")]
     Insecure(String),
-    /// Another scheme.
+    /// It has another scheme.
     #[error("`{0}` is neither https nor http to this machine")]
     Scheme(String),
-    /// A user name, password, query or fragment in it.
+    /// It has a user name, password, query or fragment.
     #[error("the service URL may hold only scheme, host, port and path")]
     Extras,
-    /// A cloud whose Graph has no Planner.
+    /// It is a cloud whose Graph has no Planner.
     #[error("`{0}` is Microsoft's cloud in China, whose Graph has no Planner API")]
     NoPlanner(String),
 }
 
-/// Where the cloud of 21Vianet answers (planner-api.md 0.3).
+/// The host of Graph in the cloud of 21Vianet (planner-api.md 0.3).
 const CHINA: &str = "microsoftgraph.chinacloudapi.cn";
 
 impl BadAddress {
-    /// Returns what to do about it.
+    /// Returns a hint on what to do about it.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
@@ -48,10 +48,10 @@ impl BadAddress {
 }
 
 impl BaseUrl {
-    /// Checks a text; without a path, `/v1.0` is meant.
+    /// Checks a text; an empty path stands for `/v1.0`.
     ///
     /// # Errors
-    /// The text is no URL, or one that no token should be sent to.
+    /// The text is not a URL, or one that no token should be sent to.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
         let mut url = Url::parse(text).map_err(|_| BadAddress::Malformed(text.to_owned()))?;
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -106,7 +106,7 @@ impl BaseUrl {
         Self(url)
     }
 
-    /// Tells whether this is the beta.
+    /// Returns whether this is the beta.
     #[must_use]
     pub fn is_beta(&self) -> bool {
         self.0.path().ends_with("/beta")

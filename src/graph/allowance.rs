@@ -1,7 +1,7 @@
-//! How much of a service's answers one session or list may hold.
+//! The allowance of a session: the most memory that its answers may hold together.
 //!
-//! Single answers are bounded, but their number is for the service to say: a list may go on for
-//! ever, and a program may ask for many of them.
+//! Single answers are bounded, but their number is not: a service may send a list without end, and a
+//! program may ask for many lists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::graph::error::Error;
 use crate::wire::Json;
 
-/// What one session may hold, in bytes of weight: 20,000 tasks with their details. A run holds it up to
-/// three times (what it has read, what it reads again, what it compares) within 512 MiB.
+/// The allowance of one session, in bytes of weight: 20,000 tasks with their details. A run may hold it
+/// three times (its reads, their refresh, and the comparison) within 512 MiB.
 const WHOLE: usize = 128 << 20;
 
-/// What is left of it.
+/// The unused part of an allowance.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance(Arc<AtomicUsize>);
 
@@ -28,7 +28,7 @@ impl Allowance {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    /// Takes what an answer weighs.
+    /// Takes the weight of an answer.
     ///
     /// # Errors
     /// There is not enough left.

@@ -1,5 +1,5 @@
-//! One attempt at a write, alone or with others in a batch. Whether to try again, and when, is for
-//! the caller to say.
+//! One attempt at a write, alone or with others in a batch. The caller decides whether and when to try
+//! again, since only the apply machine knows what a repeat may do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,13 @@ use crate::graph::retry::parse_retry_after;
 use crate::wire::batch::{Order, of_writes, split};
 use crate::wire::{ApiError, Json, Request};
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// The body of the answer if it was done; else why not, or why nobody knows.
+    /// The body of the answer if the write was carried out; else the reason why not, or why it is in
+    /// doubt.
     pub result: Result<Option<Json>, Arc<Error>>,
-    /// How long the service asks to wait.
+    /// The wait that the service asks for.
     pub retry_after: Option<Duration>,
 }
 
@@ -27,7 +28,7 @@ impl Attempt {
 }
 
 impl Client {
-    /// Sends a write once, under an id of the caller's.
+    /// Sends a write once, under a request id given by the caller.
     pub async fn attempt(&self, request: &Request, id: &str) -> Attempt {
         match self.send_once(request, id).await {
             Ok(answer) => Attempt { result: Ok(answer.body), retry_after: None },
@@ -41,8 +42,8 @@ impl Client {
         sent.map_err(|(error, retry_after)| Attempt::failed(error, retry_after))
     }
 
-    /// Sends writes together, once. The answers are in the order of the requests; if the batch
-    /// as a whole failed, each of them failed so.
+    /// Sends writes together, once. The outcomes are in the order of the requests; if the batch as a
+    /// whole failed, each of them has that error.
     pub async fn attempt_many(
         &self,
         requests: &[&Request],
@@ -54,7 +55,7 @@ impl Client {
             Ok(answer) => answer,
             Err(failed) => return vec![failed; requests.len()],
         };
-        // A date to come back at counts from that of the whole answer.
+        // A `Retry-After` date inside a part counts from the `Date` of the whole answer.
         let date = answer.date;
         let mut parts = match self.decode(&batch, answer.body, split) {
             Ok(parts) => parts,

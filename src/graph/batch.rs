@@ -1,4 +1,4 @@
-//! Many reads in few round trips.
+//! Many reads in few round trips, through batches.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::graph::retry::{Failed, Repeat, next_wait, parse_retry_after};
 use crate::wire::batch::{MAX_REQUESTS, Part, of_reads, split};
 use crate::wire::{ApiError, Decoded, Json, Request};
 
-/// How many batches are under way at once; Planner throttles bursts (planner-api.md 8.3).
+/// The number of batches under way at once: Planner throttles bursts (planner-api.md 8.3).
 const LANES: usize = 4;
 
 /// An answer in a batch, with its place in the caller's list.
 type Placed<T> = (usize, Result<T, Error>);
 
 impl Client {
-    /// Reads many objects, twenty a request and a few requests at a time; the answers are in the
-    /// order of the requests. What the service refuses inside a batch for now is asked for
-    /// again, and nothing else (planner-api.md 8.4).
+    /// Reads many objects, twenty in a request and a few requests at a time; the answers are in the
+    /// order of the requests. Only reads that the service throttles inside a batch are sent again
+    /// (planner-api.md 8.4).
     ///
     /// # Errors
     /// A batch as a whole failed; a single read that failed is an `Err` in the list.

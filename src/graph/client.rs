@@ -1,4 +1,4 @@
-//! The client: one method for each way of asking.
+//! The client: one method for each kind of request, with one place that sends.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +37,7 @@ pub struct Client {
     counts: Arc<Counters>,
     gate: Arc<Gate>,
     patience: Patience,
-    /// What its reads may hold together, where they belong together.
+    /// The most memory that its reads may hold, where they belong together.
     allowance: Option<Allowance>,
     /// The last reading of the service's clock, and the moment of it here.
     clock: Arc<Mutex<Option<(Timestamp, Instant)>>>,
@@ -47,7 +47,7 @@ pub struct Client {
 struct Counters {
     requests: AtomicU64,
     retries: AtomicU64,
-    /// What was sent, while somebody wants to know.
+    /// The requests sent, while a log is kept.
     log: Mutex<Option<Vec<Sent>>>,
 }
 
@@ -60,14 +60,14 @@ pub struct Sent {
     pub path: String,
     /// The status of the answer, if one came.
     pub status: Option<u16>,
-    /// How long it took.
+    /// The time it took.
     pub took: Duration,
 }
 
-/// The most requests that are kept in mind.
+/// The most requests that are kept in the log.
 const MAX_LOG: usize = 1000;
 
-/// How much was asked so far.
+/// The numbers of requests so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Requests sent, repeats included.
@@ -79,17 +79,17 @@ pub struct Counts {
 /// A write that did not end well.
 #[derive(Debug)]
 pub struct WriteError {
-    /// How it ended.
+    /// The error that ended it.
     pub error: Error,
-    /// Whether it may have been carried out all the same, by the last attempt or one before
+    /// True if it may have been carried out all the same, by the last attempt or one before
     /// (design.md 2.4).
     pub in_doubt: bool,
 }
 
-/// One answer, as values.
+/// One answer of the service.
 pub(crate) struct Answer {
     pub(crate) body: Option<Json>,
-    /// When, by the service's clock.
+    /// Its time by the service's clock.
     pub(crate) date: Option<String>,
 }
 
@@ -97,7 +97,7 @@ impl Client {
     /// Makes a client that asks the service without a proxy; nothing is sent yet.
     ///
     /// # Errors
-    /// The token is no possible header, or the system offers no TLS.
+    /// The token cannot be a header, or the system offers no TLS.
     pub fn new(base: BaseUrl, token: &Secret) -> Result<Self, Error> {
         Self::through(base, token, None)
     }
@@ -105,7 +105,7 @@ impl Client {
     /// Makes a client that asks the service through a proxy, if one is given.
     ///
     /// # Errors
-    /// The token is no possible header, or the system offers no TLS.
+    /// The token cannot be a header, or the system offers no TLS.
     pub fn through(base: BaseUrl, token: &Secret, proxy: Option<&Proxy>) -> Result<Self, Error> {
         let transport = Transport::http(&base, proxy)?;
         Self::by(transport, base, token)
@@ -137,13 +137,13 @@ impl Client {
         Self::by(Transport::Model(model), base, token)
     }
 
-    /// Returns the same client for a run that has begun to write: its reads are waited for as long
-    /// as its writes.
+    /// Returns the same client for a run that has begun to write: it waits for its reads as long as for
+    /// its writes.
     pub(crate) fn patient(&self) -> Self {
         Self { patience: Patience::Long, ..self.clone() }
     }
 
-    /// Returns the same client for one session: what its reads hold together is bounded.
+    /// Returns the same client for one session, whose reads share an allowance.
     pub(crate) fn for_session(&self) -> Self {
         self.with_allowance(Allowance::default())
     }
@@ -152,8 +152,8 @@ impl Client {
         Self { allowance: Some(allowance), ..self.clone() }
     }
 
-    /// Returns the same client for reads that belong together: those of its session, or else these
-    /// alone.
+    /// Returns the same client with an allowance: that of its session, or else a new one for the reads at
+    /// hand.
     pub(crate) fn rationed(&self) -> Self {
         if self.allowance.is_some() { self.clone() } else { self.for_session() }
     }
@@ -162,7 +162,7 @@ impl Client {
         self.patience
     }
 
-    /// Returns until when a read that begins now is waited for.
+    /// Returns the deadline of a read that begins now.
     pub(crate) fn until(&self) -> Instant {
         Instant::now() + self.patience.of_one()
     }
@@ -173,7 +173,7 @@ impl Client {
         &self.base
     }
 
-    /// Returns how much was asked so far.
+    /// Returns the numbers of requests so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -182,8 +182,8 @@ impl Client {
         }
     }
 
-    /// Returns the time by the service's clock, as its answers tell it: never later than it is
-    /// there. Without an answer that tells, `here` is the best guess.
+    /// Returns the time by the service's clock, as its answers tell it: never later than the real one
+    /// there. If no answer has told it yet, `here` is the best guess.
     #[must_use]
     pub fn service_time(&self, here: Timestamp) -> Timestamp {
         let clock = *self.clock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +191,7 @@ impl Client {
         then.unwrap_or(here)
     }
 
-    /// Begins to keep in mind what is sent; returns what was since the last time.
+    /// Begins a log of the requests sent; returns the log since the last call.
     #[must_use]
     pub fn take_log(&self) -> Vec<Sent> {
         let mut log = self.counts.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -214,7 +214,7 @@ impl Client {
         self.read_before(request, &self.url(request)?, self.until()).await
     }
 
-    /// Reads one object at an address; it is waited for until a moment, but no longer than any.
+    /// Reads one object at an address, with a deadline that can only shorten the usual one.
     pub(crate) async fn read_before<T: Decoded>(
         &self,
         request: &Request,
@@ -233,8 +233,8 @@ impl Client {
     /// Reads a list to its end, following every `@odata.nextLink` at this origin.
     ///
     /// # Errors
-    /// See [`Error`]; a list that leads elsewhere or round in circles, or is larger than any of
-    /// Planner's, is one.
+    /// See [`Error`]; also if the list leads to another origin, goes round in circles, or is larger than
+    /// any of Planner's.
     pub async fn list<T: Decoded>(&self, request: &Request) -> Result<Vec<T>, Error> {
         let client = self.rationed();
         let until = Instant::now() + self.patience.of_list();
@@ -258,14 +258,15 @@ impl Client {
         }
     }
 
-    /// Returns a link that the service gave without its origin, which may change.
+    /// Returns a link of the service without its origin, which may change: the embedded service has
+    /// another port each time.
     pub(crate) fn relative(&self, link: &str) -> Result<String, Error> {
         let url = self.own(link)?;
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         Ok(format!("{}{query}", url.path()))
     }
 
-    /// Returns the address of a link that the service gave, if it stays there.
+    /// Returns the address of a link of the service, if it stays at its origin.
     pub(crate) fn own(&self, link: &str) -> Result<Url, Error> {
         self.base.own(link).ok_or_else(|| Error::ForeignLink {
             origin: self.base.origin(),
@@ -273,10 +274,10 @@ impl Client {
         })
     }
 
-    /// Sends a write. Returns the object as the service has it now, if it says so.
+    /// Sends a write. Returns the new state of the object, if the answer holds it.
     ///
-    /// A conditional write whose outcome is unknown is sent again with the *same* tag, so that
-    /// the service decides; a create never is.
+    /// A conditional write in doubt is sent again with the *same* tag, so that the service decides; a
+    /// create never is.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -284,8 +285,8 @@ impl Client {
         self.write_as(request, &uuid::Uuid::now_v7().to_string()).await
     }
 
-    /// The same under an id of the caller's, which the first attempt carries; each repeat has one
-    /// of its own.
+    /// Sends a write under a request id given by the caller, which the first attempt carries; each
+    /// repeat has a new one.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -309,7 +310,7 @@ impl Client {
     pub(crate) fn url(&self, request: &Request) -> Result<Url, Error> {
         self.base.join(request.path()).map_err(|_| Error::NotGraph {
             origin: self.base.origin(),
-            got: "an address that is none".to_owned(),
+            got: "an invalid address".to_owned(),
         })
     }
 
@@ -331,7 +332,7 @@ impl Client {
         })
     }
 
-    /// Sends a read until it is answered, or until a moment.
+    /// Sends a request until it is answered, or until a deadline.
     pub(crate) async fn send_again(
         &self,
         request: &Request,
@@ -361,6 +362,7 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
+            // Once in doubt, always in doubt: a later refusal says nothing about an earlier attempt.
             in_doubt |= error.leaves_doubt() && !request.is_read();
             let left = until
                 .map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
@@ -375,7 +377,7 @@ impl Client {
         }
     }
 
-    /// Keeps everything back as long as the service asks for, unless that is longer than anyone
+    /// Closes the gate for everybody as long as the service asks for, unless that is longer than anyone
     /// would wait.
     pub(crate) fn heed(&self, error: &Error, retry_after: Option<Duration>) {
         if let Some(wait) = retry_after.filter(|wait| *wait <= MAX_WAIT)
@@ -464,8 +466,8 @@ impl Client {
         Ok(Answer { body: Some(body), date })
     }
 
-    /// Returns the preference that reads state: else the container of a roster's plan has no name (planner-api.md trap
-    /// 32).
+    /// Returns the `Prefer` header of reads: without it a roster container comes as
+    /// `unknownFutureValue` (planner-api.md trap 32).
     pub(crate) fn prefers(&self) -> Option<&'static str> {
         self.base.is_beta().then_some("include-unknown-enum-members")
     }
@@ -496,7 +498,7 @@ impl Client {
     }
 }
 
-/// A number in 0..1 that differs between clients.
+/// Returns a random number in 0..1, which differs between clients.
 pub(crate) fn spread() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }

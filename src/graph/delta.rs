@@ -1,4 +1,4 @@
-//! What has changed since last time: delta queries of the beta (planner-api.md 2.10).
+//! The changes since the last round: delta queries of the beta (planner-api.md 2.10).
 
 use tokio::time::Instant;
 
@@ -14,18 +14,18 @@ pub use crate::wire::delta::{DeltaChange, DeltaItem};
 /// The changes of one round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
-    /// What changed, in the order it came.
+    /// The changed objects, in the order of the answer.
     pub items: Vec<DeltaItem>,
-    /// Where the next round begins, at this service; opaque.
+    /// The opaque address, below this service, at which the next round begins.
     pub link: String,
 }
 
 impl Client {
-    /// Reads what has changed behind a link of an earlier round; without one, begins: then there
-    /// are no changes yet, only the link.
+    /// Reads the changes since an earlier round, by its link. Without one it begins the first round,
+    /// which has a link but no changes yet.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::is_gone`] if the link is too old: everything must be read again.
+    /// See [`Error`]; with [`Error::is_gone`] the link is too old, and everything must be read again.
     pub async fn delta(&self, link: Option<&str>) -> Result<Round, Error> {
         let request = request::delta();
         let mut items = Vec::new();

@@ -1,4 +1,4 @@
-//! What can go wrong between here and Graph.
+//! The errors between here and Graph, which know whether they leave a write in doubt.
 
 use crate::wire::{ApiError, DecodeError};
 
@@ -6,12 +6,12 @@ use crate::wire::{ApiError, DecodeError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No connection came about: nothing was sent.
-    #[error("can not reach {origin}")]
+    /// There was no connection: nothing was sent.
+    #[error("cannot reach {origin}")]
     Unreachable {
         /// Scheme, host and port.
         origin: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: reqwest::Error,
     },
@@ -20,7 +20,7 @@ pub enum Error {
     Interrupted {
         /// Scheme, host and port.
         origin: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: reqwest::Error,
     },
@@ -32,15 +32,15 @@ pub enum Error {
     NotGraph {
         /// Scheme, host and port.
         origin: String,
-        /// What came: a content type, or `an empty answer`.
+        /// The content type that came, or `an empty answer`.
         got: String,
     },
     /// The answer is JSON, but not what was asked for.
-    #[error("can not understand the answer to {request}")]
+    #[error("cannot understand the answer to {request}")]
     Decode {
         /// Method and path.
         request: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: DecodeError,
     },
@@ -49,7 +49,7 @@ pub enum Error {
     ForeignLink {
         /// Scheme, host and port of the service.
         origin: String,
-        /// Where the list claims to go on.
+        /// The address at which the list claims to go on.
         link: String,
     },
     /// A list never ends.
@@ -64,30 +64,29 @@ pub enum Error {
     /// All answers together are more than a run may hold.
     #[error("the service has sent more than one run may hold")]
     TooMuch,
-    /// A read has had no answer for as long as it is waited for.
+    /// A read was not answered before its deadline.
     #[error("{origin} has not answered for {seconds} s")]
     NoAnswer {
         /// Scheme, host and port.
         origin: String,
-        /// How long it was waited for.
+        /// The time it was waited for.
         seconds: u64,
     },
-    /// The service has asked to be left alone for longer than a read is waited for: nothing was
-    /// sent.
+    /// The service throttles for longer than a read is waited for: nothing was sent.
     #[error("{origin} asks to wait for another {seconds} s")]
     AskedToWait {
         /// Scheme, host and port.
         origin: String,
-        /// How long.
+        /// The time left to wait.
         seconds: u64,
     },
-    /// The token can not be a header.
+    /// The token cannot be a header.
     #[error("the access token has characters that no token has")]
     BadToken,
 }
 
 impl Error {
-    /// Returns the service's refusal, if it is one.
+    /// Returns the refusal of the service, if the error is one.
     #[must_use]
     pub const fn refusal(&self) -> Option<&ApiError> {
         match self {
@@ -96,31 +95,31 @@ impl Error {
         }
     }
 
-    /// The entity moved on.
+    /// Returns whether the entity has changed since its tag was read.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.refusal().is_some_and(ApiError::is_conflict)
     }
 
-    /// There is no such entity.
+    /// Returns whether the entity does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.refusal().is_some_and(ApiError::is_not_found)
     }
 
-    /// What the request went by is too old (a delta link).
+    /// Returns whether the delta link of the request is too old.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.refusal().is_some_and(|refusal| refusal.status == 410)
     }
 
-    /// Not signed in.
+    /// Returns whether the actor is not signed in.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         matches!(self, Self::BadToken) || self.refusal().is_some_and(ApiError::is_unauthorized)
     }
 
-    /// The actor is not signed in, or may not.
+    /// Returns whether the actor is not signed in, or lacks the permission.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::BadToken)
@@ -129,7 +128,7 @@ impl Error {
                 .is_some_and(|refusal| refusal.is_unauthorized() || refusal.is_forbidden())
     }
 
-    /// The service is away, in trouble, or throttles past the budget.
+    /// Returns whether the service cannot be reached, has failed, or throttles past the budget.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
@@ -142,13 +141,13 @@ impl Error {
         }
     }
 
-    /// Whether a write that ended so may have been carried out all the same (design.md 2.4).
+    /// Returns whether a write with this error may have been carried out all the same (design.md 2.4).
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::AskedToWait { .. } | Self::BadToken => false,
             Self::Refused(api) => api.is_unavailable(),
-            // A 2xx that can not be read: it was carried out, or something in between answered.
+            // A 2xx that cannot be decoded: the write was carried out, or something in between answered.
             Self::Interrupted { .. }
             | Self::NotGraph { .. }
             | Self::Decode { .. }

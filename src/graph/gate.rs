@@ -1,19 +1,19 @@
-//! Keeping away while the service asks for patience.
+//! The gate that keeps requests back while the service throttles.
 //!
-//! `Retry-After` is meant for everyone who acts for the same tenant (planner-api.md 8.3): until it
-//! has passed nothing leaves, whatever asked for it and whatever was to be sent.
+//! `Retry-After` is meant for everyone who acts for the same tenant (planner-api.md 8.3): until it has
+//! passed no request leaves, whichever one was throttled.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Open, or closed until a moment.
+/// A gate that is open, or closed until a moment.
 #[derive(Debug, Default)]
 pub(crate) struct Gate(Mutex<Option<Instant>>);
 
 impl Gate {
-    /// Closes for a while, counted from now; never opens earlier than it would have.
+    /// Closes for a while, counted from now, but never opens earlier than it would have.
     pub(crate) fn close(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,12 +27,12 @@ impl Gate {
         until.filter(|until| *until > Instant::now())
     }
 
-    /// Waits until it is open, unless it stays closed until after a moment, if one is given.
+    /// Waits until it is open.
     ///
     /// # Errors
-    /// It does; says for how long from now.
+    /// It stays closed beyond the given deadline; returns for how long from now.
     pub(crate) async fn pass(&self, before: Option<Instant>) -> Result<(), Duration> {
-        // It may be closed for longer while somebody waits.
+        // Another refusal may close it for longer while this one waits, so it is asked again.
         while let Some(until) = self.closed_until() {
             if before.is_some_and(|before| before <= until) {
                 return Err(until.saturating_duration_since(Instant::now()));

@@ -1,8 +1,8 @@
-//! Which proxy stands between here and a service: none for one on this machine, and none for any
-//! other that is not https itself.
+//! The proxy between here and a service: none for a service on this machine, and only an https proxy
+//! for any other.
 //!
-//! The token is encrypted for the service in any case. But a proxy that is spoken to in the clear
-//! shows everyone on the way who talks to whom, and whatever answers in its place is believed.
+//! The token is encrypted for the service in any case. But plain http to a proxy shows everyone on the
+//! way who talks to whom, and anything that answers in its place is believed.
 
 use std::net::IpAddr;
 
@@ -10,16 +10,16 @@ use url::Url;
 
 use crate::graph::address::BaseUrl;
 
-/// The variables that name a proxy for https, the more particular first.
+/// The variables that name a proxy for https, the more specific ones first.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-/// Those that list what is asked without one.
+/// The variables that list the hosts to reach without a proxy.
 const EXCEPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
-/// A proxy that is spoken to in TLS.
+/// A proxy that is reached through TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy(Url);
 
-/// A proxy that is not used. It does not tell the address, which may have a password in it.
+/// The refusal of a proxy. It does not show the address, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the proxy in {variable} is not an https one, so it is not used")]
 pub struct BadProxy {
@@ -28,22 +28,22 @@ pub struct BadProxy {
 }
 
 impl BadProxy {
-    /// Returns what to do about it.
+    /// Returns a hint on what to do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         let Self { variable, host } = self;
         format!(
-            "set {variable} to an https:// address, or add {host} to NO_PROXY to ask it without a proxy"
+            "set {variable} to an https:// address, or add {host} to NO_PROXY to reach it without a proxy"
         )
     }
 }
 
 impl Proxy {
-    /// Chooses the proxy for a service, as the variables of an environment have it; none for a
-    /// service on this machine.
+    /// Chooses the proxy for a service from the variables of an environment; none for a service on
+    /// this machine.
     ///
     /// # Errors
-    /// The one that is named for it may not be used.
+    /// The proxy named for it is not an https one.
     pub fn choose(
         base: &BaseUrl,
         environment: impl Fn(&str) -> Option<String>,
@@ -60,7 +60,7 @@ impl Proxy {
         {
             return Ok(None);
         }
-        // Without a scheme, every program takes it for http.
+        // An address without a scheme is http by convention, and does not parse as https here.
         let url = Url::parse(&text).ok().filter(|url| url.scheme() == "https" && url.has_host());
         url.map(|url| Some(Self(url))).ok_or(BadProxy { variable, host })
     }
@@ -71,7 +71,7 @@ impl Proxy {
     }
 }
 
-/// Returns whether an exception is about a host: by its name, that of a domain it is in, or its
+/// Returns whether an exception covers a host: by its name, by a domain that contains it, or by its
 /// address.
 fn covers(exception: &str, host: &str) -> bool {
     let name = exception.trim_start_matches("*.").trim_start_matches('.');
@@ -112,7 +112,7 @@ mod tests {
         }
         let error = choose(GRAPH, &[("https_proxy", "http://me:secret@proxy")]).unwrap_err();
         assert!(!format!("{error} {}", error.hint()).contains("secret"));
-        // The token is sent to no service in the clear, so this is about none.
+        // No service is reached over plain http, so this variable concerns none.
         assert_eq!(choose(GRAPH, &[("http_proxy", "http://proxy")]), Ok(None));
         assert_eq!(choose(GRAPH, &[("HTTPS_PROXY", " ")]), Ok(None));
     }

@@ -1,4 +1,4 @@
-//! Whether to ask again, and when: pure decisions.
+//! The decision whether to send a request again, and when. Pure, so that it can be tested as a value.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use jiff::fmt::rfc2822;
 
 use crate::graph::error::Error;
 
-/// How often one request is sent at most.
+/// The most times one request is sent.
 pub(crate) const MAX_ATTEMPTS: u32 = 5;
 /// The longest single wait that is worth it; a service that asks for more gets a clear error
 /// instead of a program that seems to hang.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// How long reads are waited for, over all their attempts.
+/// The time for which reads are waited for, over all their attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// Somebody waits for the answer, and can ask again.
+    /// A person waits for the answer, and can ask again.
     Short,
     /// A run that has begun to write depends on it.
     Long,
 }
 
 impl Patience {
-    /// Returns how long one object or page is waited for.
+    /// Returns the time for which one object or page is waited for.
     pub(crate) const fn of_one(self) -> Duration {
         match self {
             Self::Short => Duration::from_secs(30),
@@ -31,18 +31,18 @@ impl Patience {
         }
     }
 
-    /// Returns how long a list is waited for, whatever the number of its pages.
+    /// Returns the time for which a list is waited for, whatever the number of its pages.
     pub(crate) const fn of_list(self) -> Duration {
         self.of_one().saturating_mul(4)
     }
 }
 
-/// Whether repeating a request can do harm.
+/// The harm that a repeat of a request can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// A read, or a conditional write: the tag keeps it from happening twice.
+    /// None: a read, or a conditional write, whose tag keeps it from happening twice.
     Harmless,
-    /// A create: twice is two (planner-api.md trap 13).
+    /// A duplicate: a create that was carried out must not be sent again (planner-api.md trap 13).
     OnlyIfNotDone,
 }
 
@@ -51,15 +51,15 @@ pub(crate) enum Repeat {
 pub(crate) struct Failed<'a> {
     pub(crate) error: &'a Error,
     pub(crate) repeat: Repeat,
-    /// How often it was sent.
+    /// The number of times it was sent.
     pub(crate) attempt: u32,
-    /// How long the service asks to wait.
+    /// The wait that the service asks for.
     pub(crate) retry_after: Option<Duration>,
-    /// How long the answer is waited for yet.
+    /// The time left until its deadline.
     pub(crate) left: Duration,
 }
 
-/// Returns how long to wait before the next attempt; `None` to give up.
+/// Returns the wait before the next attempt; `None` to give up.
 ///
 /// `spread` in 0..1 spreads clients that failed together.
 pub(crate) fn next_wait(failed: Failed<'_>, spread: f64) -> Option<Duration> {
@@ -72,18 +72,19 @@ pub(crate) fn next_wait(failed: Failed<'_>, spread: f64) -> Option<Duration> {
         return None;
     }
     let backoff = Duration::from_millis(200 << attempt.min(6)).mul_f64(0.5 + spread / 2.0);
+    // `Retry-After: 0` must not become a busy loop.
     let wait = retry_after.map_or(backoff, |asked| asked.max(Duration::from_millis(1)));
     (wait <= MAX_WAIT && wait < left).then_some(wait)
 }
 
 /// Reads `Retry-After` (planner-api.md 8.3): seconds, possibly fractional, rounded up to the
 /// millisecond; or an HTTP date, counted from the answer's own `Date`, so that the two clocks need
-/// not agree. Without that `Date` a date says nothing, and the backoff applies.
+/// not agree. Without that `Date` a date means nothing, and the backoff applies.
 pub(crate) fn parse_retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
     let Ok(seconds) = text.trim().parse::<f64>() else {
         let sent = http_date(date?)?;
         let wait = u64::try_from(http_date(text)?.duration_since(sent).as_secs()).ok()?;
-        // Both are cut to the second, so the answer may be a second younger than it says.
+        // Both dates are cut to the second, so the difference may be up to a second too short.
         return Some(Duration::from_secs(wait.saturating_add(1)));
     };
     if !seconds.is_finite() || !(0.0..=86_400.0).contains(&seconds) {
@@ -92,7 +93,7 @@ pub(crate) fn parse_retry_after(text: &str, date: Option<&str>) -> Option<Durati
     Duration::try_from_secs_f64((seconds * 1000.0).ceil() / 1000.0).ok()
 }
 
-/// Reads an HTTP date, which is one of RFC 2822 whose zone is `GMT`.
+/// Reads an HTTP date, which has the form of RFC 2822 with the zone `GMT`.
 pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }

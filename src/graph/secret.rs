@@ -1,8 +1,8 @@
-//! Secrets that do not print.
+//! Secrets that do not print, so that no log or error text can show one.
 
 use std::fmt;
 
-/// A token or the like. Shows itself as `[redacted]`.
+/// A token or another secret, shown as `[redacted]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -10,8 +10,8 @@ use crate::graph::address::BaseUrl;
 use crate::graph::error::Error;
 use crate::graph::proxy::Proxy;
 
-/// Larger than any answer that Planner gives: 400 tasks of a page are below one MiB, and twenty
-/// descriptions as long as they may be below four.
+/// The largest answer that is read, above any that Planner gives: a page of 400 tasks is below one MiB,
+/// and twenty descriptions of the greatest length are below four.
 const MAX_ANSWER: usize = 16 << 20;
 /// The longest wait for an answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub(crate) struct Outgoing {
     pub(crate) body: Option<String>,
 }
 
-/// An answer that has come whole.
+/// An answer that has arrived in full.
 pub(crate) struct Incoming {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -35,7 +35,7 @@ pub(crate) struct Incoming {
 #[derive(Clone)]
 pub(crate) enum Transport {
     Http(reqwest::Client),
-    /// To a model of it in the same process, in virtual time.
+    /// A model of the service in the same process, in virtual time.
     #[cfg(test)]
     Model(std::sync::Arc<dyn Model>),
 }
@@ -64,10 +64,11 @@ impl Transport {
             .user_agent(concat!("planwright/", env!("CARGO_PKG_VERSION")))
             // Graph does not redirect; following would carry the token elsewhere.
             .redirect(reqwest::redirect::Policy::none())
+            // `retry` and the apply machine decide about repeats, since they know what a repeat may do.
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(10))
             .timeout(TIMEOUT)
-            // Those of the environment and of the system: which may be used, `Proxy` decides.
+            // No proxy of the environment or system by default: `Proxy` decides which may be used.
             .no_proxy();
         if let Some(proxy) = proxy.filter(|_| !base.is_loopback()) {
             builder = builder.proxy(reqwest::Proxy::all(proxy.url().clone()).map_err(failed)?);
@@ -76,11 +77,12 @@ impl Transport {
     }
 
     /// Sends a request once and waits for the whole answer.
-    pub(crate) async fn carry(&self, base: &BaseUrl, it: Outgoing) -> Result<Incoming, Error> {
+    pub(crate) async fn carry(&self, base: &BaseUrl, request: Outgoing) -> Result<Incoming, Error> {
         match self {
             Self::Http(http) => {
-                let mut outgoing = http.request(it.method, it.url).headers(it.headers);
-                if let Some(body) = it.body {
+                let mut outgoing =
+                    http.request(request.method, request.url).headers(request.headers);
+                if let Some(body) = request.body {
                     outgoing = outgoing.body(body);
                 }
                 let incoming = outgoing.send().await.map_err(|error| lost(base, error))?;
@@ -88,7 +90,7 @@ impl Transport {
             }
             #[cfg(test)]
             Self::Model(model) => {
-                let answer = tokio::time::timeout(TIMEOUT, model.carry(it)).await;
+                let answer = tokio::time::timeout(TIMEOUT, model.carry(request)).await;
                 answer.ok().flatten().ok_or_else(|| {
                     static NOBODY: std::sync::LazyLock<reqwest::Client> =
                         std::sync::LazyLock::new(reqwest::Client::new);

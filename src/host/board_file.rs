@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::change::Read;
 use crate::change::read::pick;
 use crate::host::error::Error;
-use crate::host::report::Failure;
-use crate::host::session::Session;
+use crate::host::failure::Failure;
+use crate::host::session::core::Session;
 use crate::model::board_file::{
     BucketEntry, Decision, FORMAT, ItemEntry, LinkEntry, Marks, TaskEntry, decide, label_text,
     with_plain_lines,

@@ -4,19 +4,14 @@
 //! reply is dropped, which wakes the waiting program at once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::change::{Entity, Op};
 use crate::graph::{Client, Error};
-use crate::host::session::remote::RemoteDraft;
-use crate::host::stop::Stop;
+use crate::host::query::{PendingQuery, Query, Response};
 use crate::model::{
-    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
-    TaskDetails, TaskId, User, UserId, Versioned,
+    Board, BoardPlace, Group, Plan, PlanId, TaskDetails, TaskId, UserId, Versioned,
 };
 use crate::wire::entity::Made;
 use crate::wire::{Decoded, Request, request};
@@ -25,72 +20,6 @@ use crate::wire::{Decoded, Request, request};
 const LANES: usize = 6;
 /// From so many details on they are read in batches.
 const BATCH_FROM: usize = 4;
-
-/// What a program can ask for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Query {
-    AllPlans,
-    Plan(PlanId),
-    PlanDetails(PlanId),
-    Buckets(PlanId),
-    Bucket(BucketId),
-    Tasks(PlanId),
-    Task(TaskId),
-    MyTasks,
-    UserTasks(UserId),
-    Details(Vec<TaskId>),
-    Places(Board, Vec<TaskId>),
-    User(String),
-    UserByMail(String),
-    Groups,
-    Members(GroupId),
-    RosterMembers(RosterId),
-    /// The tasks of a plan that the journal knows by a key which is not on them yet.
-    Keys(PlanId),
-    /// The agent for which a task was made, as the journal has it.
-    MadeByAgent(TaskId),
-    /// How many changes of a kind the journal has of today.
-    CountToday(Entity, Op),
-    /// Apply what is wanted so far; from another process, this.
-    Commit(Option<Box<RemoteDraft>>),
-}
-
-/// What it gets.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Response {
-    AllPlans(Vec<Versioned<Plan>>),
-    Plan(Versioned<Plan>),
-    PlanDetails(Versioned<PlanDetails>),
-    Buckets(Vec<Versioned<Bucket>>),
-    Bucket(Versioned<Bucket>),
-    Tasks(Vec<Versioned<Task>>),
-    Task(Box<Versioned<Task>>),
-    Details(Vec<(TaskId, Versioned<TaskDetails>)>),
-    Places(Vec<(TaskId, Versioned<BoardPlace>)>),
-    User(User),
-    Users(Vec<User>),
-    Groups(Vec<Group>),
-    Members(Vec<User>),
-    MemberIds(Vec<UserId>),
-    /// Tasks by the key that stands for them, as references are keyed.
-    Keys(BTreeMap<String, TaskId>),
-    /// An agent's name.
-    Agent(Option<String>),
-    /// A number of changes.
-    Count(u64),
-    /// It is in the snapshot.
-    Kept,
-    /// What the markers have become; nothing in a dry run, which goes on as it is.
-    Committed(Option<BTreeMap<String, String>>),
-}
-
-/// A query with the place for its answer.
-#[derive(Debug)]
-pub(crate) struct PendingQuery {
-    pub(crate) ask: Query,
-    pub(crate) stop: Arc<Stop>,
-    pub(crate) reply: oneshot::Sender<Result<Response, crate::host::error::Error>>,
-}
 
 /// Answers queries until nobody is left to ask.
 ///

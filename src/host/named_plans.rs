@@ -8,55 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::read::pick;
-use crate::host::broker::{Query, Response, fetch};
+use crate::host::broker::fetch;
 use crate::host::error::similar;
+use crate::host::failure::Failure;
+use crate::host::known_plans::{KnownPlans, Resolved};
+use crate::host::query::{Query, Response};
 use crate::host::recover::record::blocking;
-use crate::host::report::Failure;
-use crate::host::run::Host;
-use crate::host::run::PlanNames;
-use crate::journal::{Named, NamedPlans};
+use crate::host::run::{Host, PlanNames};
+use crate::journal::NamedPlans;
 use crate::model::id::looks_like_planner_id;
-use crate::model::{Plan, PlanId, User, Versioned};
-
-/// What the names of plans in the configuration stand for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KnownPlans {
-    named: NamedPlans,
-}
-
-/// What a run begins with, where the configuration names plans.
-#[derive(Default)]
-pub(crate) struct Resolved {
-    pub(crate) known: KnownPlans,
-    /// All plans that the signed-in user can see, if they were listed for it.
-    pub(crate) listed: Option<Vec<Versioned<Plan>>>,
-    /// What is to be said of names that stand for nothing.
-    pub(crate) warnings: Vec<String>,
-}
-
-impl KnownPlans {
-    /// Returns whether names that grant something grant this plan.
-    pub(crate) fn grant(&self, names: &BTreeSet<String>, plan: &Plan) -> bool {
-        names.contains(plan.id.as_str())
-            || names.iter().any(|name| match self.named.get(name) {
-                Some(named) if !named.granted.is_empty() => named.granted.contains(&plan.id),
-                _ => !pick(&[plan], name.trim(), |plan| &plan.title).is_empty(),
-            })
-    }
-
-    /// Returns the plans that a name guards.
-    #[must_use]
-    pub fn guarded(&self, name: &str) -> Option<&BTreeSet<PlanId>> {
-        self.named.get(name).map(|named| &named.guarded)
-    }
-
-    /// Returns the names that are titles, with the plans that have or had them.
-    pub(crate) fn titles(&self) -> BTreeMap<&str, &BTreeSet<PlanId>> {
-        let is_title = |name: &str, it: &Named| !it.guarded.iter().any(|id| id.as_str() == name);
-        let titles = self.named.iter().filter(|(name, it)| is_title(name, it));
-        titles.map(|(name, it)| (name.as_str(), &it.guarded)).collect()
-    }
-}
+use crate::model::{Plan, PlanId, User};
 
 impl Host {
     /// Finds out what names stand for; `own` are those by which the agent that acts is confined.

@@ -10,12 +10,13 @@ use crate::change::{
     Change, ChangeSet, Edit, EntityId, FieldConflict, Fields, Op, TaskBasis, TaskState, Write,
 };
 use crate::host::error::Error;
+use crate::host::failure::Failure;
 use crate::host::recover::record::Origin;
 use crate::host::report::ChangeReport;
-use crate::host::report::{Failure, Report, Status};
+use crate::host::report::{Report, Status};
 use crate::host::run::{Agent, Finished, Host, Start};
+use crate::host::session::core::{Session, View};
 use crate::host::session::names::names;
-use crate::host::session::{Session, View};
 use crate::journal::Purpose;
 use crate::policy::Verdict;
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::change::{Change, Entity, FieldChange, FieldConflict, Op};
 use crate::host::apply::Outcome;
+use crate::host::apply::outcome::ChangeStatus;
+use crate::host::failure::Failure;
 use crate::model::User;
 use crate::policy::{Ruling, Verdict};
 
@@ -30,59 +32,6 @@ pub enum Status {
     Partial,
     /// The program or the service failed; nothing was written.
     Failed,
-}
-
-/// What became of one change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeStatus {
-    /// Not sent.
-    Planned,
-    /// Written.
-    Applied,
-    /// Not needed any more, or not tried after a failure before it.
-    Skipped,
-    /// Someone else changed the same.
-    Conflict,
-    /// The service refused.
-    Failed,
-    /// Sent; no answer tells what came of it.
-    Unknown,
-}
-
-/// An error as data: one sentence, where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Failure {
-    /// A stable name.
-    pub code: String,
-    /// What went wrong, in a sentence without its end.
-    pub message: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// What caused it, outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<String>,
-    /// Where in a script.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<Place>,
-    /// The calls that led there, innermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub trace: Vec<String>,
-}
-
-/// A place in a script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// The script.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
-    /// The text of the line.
-    pub source: String,
 }
 
 /// One change in a report.
@@ -284,29 +233,8 @@ impl ChangeReport {
     }
 }
 
-impl Failure {
-    /// Makes a failure of an error and its sources, with a hint.
-    #[must_use]
-    pub fn of(code: &str, error: &dyn std::error::Error, hint: Option<String>) -> Self {
-        let mut causes = Vec::new();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes.push(cause.to_string());
-            source = cause.source();
-        }
-        causes.dedup();
-        Self { code: code.to_owned(), message: error.to_string(), hint, causes, ..Self::default() }
-    }
-}
-
 impl From<&crate::host::error::Error> for Failure {
     fn from(error: &crate::host::error::Error) -> Self {
         Self::of(error.code(), error, error.hint())
-    }
-}
-
-impl From<crate::host::error::Error> for Failure {
-    fn from(error: crate::host::error::Error) -> Self {
-        Self::from(&error)
     }
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
-use crate::host::report::Failure;
+use crate::host::failure::Failure;
 
 /// A script may nest values deeply, and dropping them recurses: the stack is sized for the
 /// memory budget (scripting.md 0.2, P3 and P4). It is reserved, not committed.

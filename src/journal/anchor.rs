@@ -1,8 +1,8 @@
-//! The high-water mark of the audit log, outside of the database.
+//! The high-water mark of the audit log, outside the database.
 //!
 //! A chain of hashes does not show that its end was cut off. So a small file beside the journal
-//! says how far the log has come. It is replaced after every commit, never before: it may stand
-//! behind the log, for a moment or after a crash, and never ahead of it.
+//! records the length of the log. It is replaced after every commit, never before: it may be behind
+//! the log, for a moment or after a crash, but never ahead of it.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use crate::files;
 use crate::journal::canonical::canonical;
 
-/// What the `prev` of the first record says.
+/// The `prev` of the first record.
 pub(crate) const START: &str =
     "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
-/// The largest file that can be one, in bytes.
+/// Largest file that is read as an anchor, in bytes.
 const MAX_ANCHOR: u64 = 4096;
 
 /// A place in the audit log: the number of a record, and its hash.
@@ -36,7 +36,7 @@ impl Anchor {
         Self { seq: 0, hash: START.to_owned() }
     }
 
-    /// Reads the text of an anchor file; `None` if it is something else.
+    /// Parses the text of an anchor file; `None` if it is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
@@ -55,14 +55,14 @@ impl Anchor {
         json!({ "hash": self.hash, "seq": self.seq })
     }
 
-    /// Returns the text of an anchor file, without the end of its line.
+    /// Returns the text of an anchor file, without the line end.
     #[must_use]
     pub fn to_text(&self) -> String {
         canonical(&self.to_value())
     }
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reading {
     Missing,
@@ -70,14 +70,14 @@ pub(crate) enum Reading {
     At(Anchor),
 }
 
-/// The file.
+/// The file of an anchor.
 #[derive(Debug)]
 pub(crate) struct AnchorFile {
     path: PathBuf,
 }
 
 impl AnchorFile {
-    /// Returns the one of the journal at `journal`.
+    /// Returns the anchor file of the journal at `journal`.
     pub(crate) fn beside(journal: &Path) -> Self {
         Self { path: journal.with_file_name("audit.anchor") }
     }
@@ -98,7 +98,7 @@ impl AnchorFile {
         }
     }
 
-    /// Moves the mark on, unless it is there or further already.
+    /// Advances the mark, unless it is already there or further.
     pub(crate) fn advance(&self, to: &Anchor) -> io::Result<()> {
         // One at a time, or an older mark could replace a newer one.
         let lock = files::open_to_write(&self.path.with_extension("anchor.lock"))?;
@@ -106,7 +106,7 @@ impl AnchorFile {
         match self.read() {
             Reading::At(now) if now.seq >= to.seq => return Ok(()),
             Reading::At(_) | Reading::Missing => {}
-            // Evidence; it stays until a person has seen to it.
+            // It may be evidence of tampering, so it is not overwritten.
             Reading::Unreadable => return Err(io::ErrorKind::InvalidData.into()),
         }
         let new = self.path.with_extension("anchor.new");

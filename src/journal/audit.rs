@@ -1,8 +1,8 @@
 //! The audit log: a chain of records, each with the hash of the one before.
 //!
-//! A record is one line of canonical JSON. Its `hash` is over that line without `hash`; its
-//! `prev` is the hash of the record before. So none can be changed, left out, added or moved
-//! without a break that shows; that the end was cut off shows by the anchor.
+//! A record is one line of canonical JSON. Its `hash` is over that line without `hash`; its `prev`
+//! is the hash of the record before. So none can be changed, left out, added or moved without a
+//! visible break; a missing end is found by the anchor.
 
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::Value;
@@ -12,12 +12,12 @@ use crate::journal::canonical::{canonical, digest};
 use crate::journal::error::Fault;
 use crate::journal::row::Core;
 
-/// What of a record is about its place in the log.
+/// The fields of a record that depend on its place in the log.
 const PLACE: [&str; 4] = ["seq", "prev", "hash", "anchor"];
 
 /// Returns the text of the record that follows `last`, and its place.
 ///
-/// `anchor_lost` says that nothing vouches for the end of the log before it.
+/// `anchor_lost` is true if nothing vouches for the end of the log before it.
 pub(crate) fn sealed(mut core: Core, last: &Anchor, anchor_lost: bool) -> (String, Anchor) {
     let seq = last.seq + 1;
     core.insert("seq".into(), seq.into());
@@ -31,18 +31,18 @@ pub(crate) fn sealed(mut core: Core, last: &Anchor, anchor_lost: bool) -> (Strin
     (canonical(&record), Anchor { seq, hash })
 }
 
-/// A record that is right in itself.
+/// A record that is consistent in itself.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) place: Anchor,
     pub(crate) prev: String,
-    /// Whether nothing vouches for the end of the log before it.
+    /// True if nothing vouches for the end of the log before it.
     pub(crate) anchor_lost: bool,
     /// The record without its place.
     pub(crate) core: Core,
 }
 
-/// Reads a record; says what is wrong with it.
+/// Reads a record; the error completes "record n …".
 pub(crate) fn read(line: &[u8]) -> Result<Link, String> {
     let text = std::str::from_utf8(line).map_err(|_| "is not text")?;
     let value: Value = serde_json::from_str(text).map_err(|_| "is not JSON")?;
@@ -62,10 +62,10 @@ pub(crate) fn read(line: &[u8]) -> Result<Link, String> {
     Ok(Link { place: Anchor { seq, hash }, prev, anchor_lost, core })
 }
 
-/// Follows a chain record by record.
+/// A chain that is followed record by record.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain {
-    /// Where the chain has come to; without a hash if that can not be told.
+    /// The number of the last record; its hash is `None` if the record could not be read.
     seq: i64,
     hash: Option<String>,
 }
@@ -81,12 +81,12 @@ impl Chain {
         self.seq
     }
 
-    /// Returns the hash of the last record, if it can be told.
+    /// Returns the hash of the last record, if it is known.
     pub(crate) fn hash(&self) -> Option<&str> {
         self.hash.as_deref()
     }
 
-    /// Takes the next record; says what is wrong with it or before it.
+    /// Follows the chain to the next record; adds what is wrong with it or before it to `problems`.
     pub(crate) fn follow(
         &mut self,
         line: &[u8],
@@ -104,15 +104,15 @@ impl Chain {
         let seq = link.place.seq;
         if seq != wanted {
             let what = if seq > wanted {
-                format!("record {wanted} is missing: record {seq} stands in its place")
+                format!("record {wanted} is missing: record {seq} is in its place")
             } else {
-                format!("record {seq} stands in the place of record {wanted}")
+                format!("record {seq} is in the place of record {wanted}")
             };
             problems.push((wanted, what));
         } else if self.hash.as_ref().is_some_and(|hash| *hash != link.prev) {
             let before = seq - 1;
             problems
-                .push((seq, format!("record {seq} does not follow on record {before} as it is")));
+                .push((seq, format!("record {seq} does not follow record {before} as it is now")));
         }
         (self.seq, self.hash) = (seq, Some(link.place.hash.clone()));
         Some(link)
@@ -203,7 +203,7 @@ mod tests {
         twice.insert(3, twice[2].clone());
         assert_eq!(problems(&twice).first(), Some(&4));
 
-        // Sealed anew by someone who knows how.
+        // Sealed again by someone who knows how: only the next record gives it away.
         let mut forged = lines;
         let link = read(forged[2].as_bytes()).unwrap();
         let mut core = link.core;

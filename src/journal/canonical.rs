@@ -1,8 +1,9 @@
-//! JSON in one form only, and digests of it.
+//! Canonical JSON, and digests of it: equal values must have equal hashes.
 //!
-//! Keys are sorted by their bytes, nothing is spaced, and only what must be is escaped; Python's
-//! `json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)` writes the
-//! same. Programs differ in how they write fractions, so a number that is not whole becomes text.
+//! Keys are sorted by their bytes, there is no white space, and only what must be escaped is
+//! escaped; `json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)` of
+//! Python writes the same. Programs write fractions in different ways, so a number that is not
+//! whole becomes text.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,7 @@ pub(crate) fn canonical(value: &Value) -> String {
     out
 }
 
-/// Returns `sha256:…` over a text.
+/// Returns the digest of a text, `sha256:…`.
 pub(crate) fn digest(text: &str) -> String {
     format!("sha256:{:x}", Sha256::digest(text.as_bytes()))
 }
@@ -55,7 +56,7 @@ fn write(value: &Value, out: &mut String) {
 }
 
 fn quote(text: &str, out: &mut String) {
-    // A text can always be written as JSON.
+    // A string can always be written as JSON.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
@@ -76,7 +77,7 @@ mod tests {
     #[test]
     fn only_what_must_be_is_escaped() {
         let text = "\u{1}\u{8}\u{c}\u{1f}\"\\/\u{7f}\u{2028}😀";
-        // What Python's json.dumps writes with ensure_ascii=False.
+        // The output of Python's json.dumps with ensure_ascii=False.
         let wanted = "\"\\u0001\\b\\f\\u001f\\\"\\\\/\u{7f}\u{2028}😀\"";
         assert_eq!(canonical(&json!(text)), wanted);
     }

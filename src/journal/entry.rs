@@ -1,4 +1,5 @@
-//! What is recorded: runs, what was judged, what was sent, what came of it.
+//! The entries of the journal: runs, judged sets, attempts to write, outcomes. Plain values, so
+//! that nothing outside depends on the tables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +15,10 @@ use crate::model::{UserId, id::looks_like_guid};
 pub struct RunId(String);
 
 impl RunId {
-    /// Takes an id.
+    /// Parses an id.
     ///
     /// # Errors
-    /// The text is no UUID in small letters.
+    /// The text is not a UUID in lower case.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if looks_like_guid(text) && text == text.to_ascii_lowercase() {
             Ok(Self(text.to_owned()))
@@ -51,7 +52,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every one of them.
+            /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// Returns its name in the journal.
@@ -62,7 +63,7 @@ macro_rules! words {
                 }
             }
 
-            /// Finds it by its name.
+            /// Finds a word by its name.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|word| word.name() == text)
@@ -78,31 +79,31 @@ macro_rules! words {
 }
 
 words!(
-    /// What a run is for.
+    /// The purpose of a run.
     Purpose {
         /// A skill or a command.
         Run = "run",
         /// A saved or approved change set is applied.
         Apply = "apply",
-        /// Another run is carried on.
+        /// Another run is resumed.
         Resume = "resume",
-        /// Another run is taken back.
+        /// Another run is undone.
         Undo = "undo",
     }
 );
 
 words!(
-    /// What a review came to.
+    /// The outcome of a review.
     Judgement {
         /// It may be applied.
         Cleared = "cleared",
-        /// The same of what a program commits on its way: it goes on after it.
+        /// It may be applied, and the program goes on after it: a commit on the way.
         Segment = "segment",
         /// A rule or policy refused.
         Denied = "denied",
         /// A person must approve.
         Held = "held",
-        /// It may be, and is not: a dry run.
+        /// It may be applied, but is not: a dry run.
         Previewed = "previewed",
         /// There is nothing to apply.
         NoChanges = "no_changes",
@@ -112,7 +113,7 @@ words!(
 );
 
 impl Judgement {
-    /// Tells whether it may be applied.
+    /// Returns whether it may be applied.
     #[must_use]
     pub const fn is_clear(self) -> bool {
         matches!(self, Self::Cleared | Self::Segment)
@@ -120,21 +121,21 @@ impl Judgement {
 }
 
 words!(
-    /// What came of an attempt to write.
+    /// The outcome of an attempt to write.
     Outcome {
         /// It is on the board.
         Applied = "applied",
-        /// It was not sent at all, or definitely not applied.
+        /// It was not sent, or certainly not applied.
         Refused = "refused",
-        /// Someone else changed the same.
+        /// Someone else made a conflicting change.
         Conflict = "conflict",
-        /// No answer tells.
+        /// It is in doubt: the response was lost.
         Unknown = "unknown",
     }
 );
 
 impl Outcome {
-    /// Tells whether nothing can be added to it.
+    /// Returns whether no other outcome can follow.
     #[must_use]
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::Unknown)
@@ -142,21 +143,21 @@ impl Outcome {
 }
 
 words!(
-    /// What a whole run came to.
+    /// The status of a whole run.
     RunStatus {
-        /// Everything wanted was written.
+        /// All changes were written.
         Applied = "applied",
         /// Nothing was written, on purpose.
         Previewed = "previewed",
-        /// Nothing was wanted.
+        /// There were no changes.
         NoChanges = "no_changes",
         /// A rule or policy refused.
         Denied = "denied",
         /// A person must approve.
         Held = "held",
-        /// Someone else changed the same; nothing was written.
+        /// Someone else made a conflicting change; nothing was written.
         Conflict = "conflict",
-        /// Some was written, some not.
+        /// Some changes were written, some not.
         Partial = "partial",
         /// It failed; nothing was written.
         Failed = "failed",
@@ -164,7 +165,7 @@ words!(
 );
 
 words!(
-    /// What else the audit log records, without a part in a run's own course.
+    /// The other events of the audit log, which are not steps of a run.
     NoteKind {
         /// A person approved what was held.
         Approved = "approved",
@@ -172,7 +173,7 @@ words!(
         Rejected = "rejected",
         /// The configuration in force changed.
         Config = "config",
-        /// An unfinished run was looked after.
+        /// An unfinished run was recovered.
         Recovered = "recovered",
     }
 );
@@ -182,25 +183,25 @@ words!(
 pub struct NewRun {
     /// Its id.
     pub id: RunId,
-    /// When.
+    /// The moment.
     pub at: Timestamp,
-    /// The service that it is about.
+    /// The service that it works on.
     pub service: String,
-    /// Who is signed in.
+    /// The user who is signed in.
     pub actor: UserId,
     /// Their sign-in name.
     pub upn: String,
     /// The agent that acts in their name.
     pub agent: Option<String>,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// The run that it carries on, takes back, or whose set it applies.
+    /// The run that it resumes, undoes, or whose set it applies.
     pub parent: Option<RunId>,
-    /// The digest of the saved set that it takes up.
+    /// The digest of the saved set that it applies.
     pub takes_up: Option<String>,
     /// The skill's name, or the command's.
     pub skill: String,
-    /// The digest of the skill with all it imports.
+    /// The digest of the skill with all its imports.
     pub skill_digest: Option<String>,
     /// The parameters.
     pub params: Value,
@@ -208,18 +209,18 @@ pub struct NewRun {
     pub policies: BTreeMap<String, String>,
 }
 
-/// An attempt to write one step of a change, before it leaves.
+/// An attempt to write one step of a change, before it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
-    /// Which step of which change.
+    /// The step of the change.
     pub step: StepId,
-    /// Which attempt at it, from 1.
+    /// The number of the attempt at it, from 1.
     pub attempt: u32,
     /// The method: POST, PATCH or DELETE.
     pub method: String,
-    /// The path with the query, below the service's address.
+    /// The path with the query, below the address of the service.
     pub path: String,
-    /// The tag it rests on.
+    /// The etag that it must match.
     pub if_match: Option<String>,
     /// The body.
     pub body: Option<Value>,
@@ -230,7 +231,7 @@ pub struct Intent {
 /// A step of a change: one entity of Planner may take several requests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepId {
-    /// The round: which judged set of the run, from 1.
+    /// The round: the number of the judged set in the run, from 1.
     pub round: u32,
     /// The number of the change in it, from 1.
     pub n: usize,
@@ -244,41 +245,41 @@ impl fmt::Display for StepId {
     }
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt, with the details of the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// Which step of which change.
+    /// The step of the change.
     pub step: StepId,
-    /// Which attempt at it.
+    /// The number of the attempt at it.
     pub attempt: u32,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The status of the answer, if one came.
+    /// The HTTP status of the response, if one came.
     pub status: Option<u16>,
     /// The id of the entity afterwards.
     pub entity_id: Option<String>,
-    /// Its tag afterwards.
+    /// Its etag afterwards.
     pub etag: Option<String>,
     /// The service's own id of the request.
     pub service_request_id: Option<String>,
-    /// What there is to say about it.
+    /// A message about it.
     pub message: Option<String>,
 }
 
 /// Something for the audit log alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
-    /// What it is.
+    /// The kind of event.
     pub kind: NoteKind,
-    /// When.
+    /// The moment.
     pub at: Timestamp,
     /// The run that it is about; it must be in the journal.
     pub run: Option<RunId>,
-    /// Who did it: an id, if it is known.
+    /// The id of the actor, if it is known.
     pub actor: Option<UserId>,
     /// Their sign-in name, or another name.
     pub name: String,
-    /// More about it.
+    /// Further details.
     pub detail: Value,
 }
 

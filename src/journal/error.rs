@@ -1,4 +1,4 @@
-//! What can be wrong with a journal, and what to do about it.
+//! The errors of the journal, each with a hint for the person who meets it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,16 +6,16 @@ use rusqlite::ErrorCode;
 
 use crate::journal::entry::RunId;
 
-/// Why the journal could not do what was asked. Whatever it is, nothing was recorded.
+/// The reason that the journal failed. In each case, nothing was recorded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file, or the folder for it, can not be made.
+    /// The file, or the folder for it, cannot be made.
     #[error("cannot make the journal `{}`", path.display())]
     Create {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// There is no journal yet.
@@ -31,7 +31,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The journal was written by a newer program.
-    #[error("the journal `{}` has format {found}, this program knows {known}", path.display())]
+    #[error("the journal `{}` has format {found}, but this program knows only {known}", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum Error {
         known: i64,
     },
     /// The journal was written by an older program, and is only read here.
-    #[error("the journal `{}` has format {found}, this program reads {known}", path.display())]
+    #[error("the journal `{}` has format {found}, but this program reads {known}", path.display())]
     Older {
         /// The file.
         path: PathBuf,
@@ -50,8 +50,8 @@ pub enum Error {
         /// The format that this program reads.
         known: i64,
     },
-    /// The file or its folder can not be written.
-    #[error("the journal `{}` can not be written", path.display())]
+    /// The file or its folder cannot be written.
+    #[error("the journal `{}` cannot be written", path.display())]
     ReadOnly {
         /// The file.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// Others have kept the journal busy for too long.
+    /// Other processes have kept the journal busy for too long.
     #[error("the journal `{}` is kept busy by another process", path.display())]
     Busy {
         /// The file.
@@ -73,7 +73,7 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The damage.
         what: String,
     },
     /// The audit log and its anchor contradict each other.
@@ -86,24 +86,24 @@ pub enum Error {
         /// The contradiction.
         what: String,
     },
-    /// The disk failed once; what it says afterwards is not to be trusted.
+    /// The disk failed once; after that, no success that it reports can be trusted.
     #[error("the disk failed while the journal `{}` was written", path.display())]
     Disk {
         /// The file.
         path: PathBuf,
-        /// What the database said, when it happens.
+        /// The error of the database, at the moment it happens.
         source: Option<rusqlite::Error>,
     },
-    /// A lock can not be taken, other than by being held.
+    /// A lock cannot be taken, for another reason than that it is held.
     #[error("cannot lock `{}`", path.display())]
     Lock {
         /// The file of the lock.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The library is too old: some versions can corrupt a journal that two processes write.
-    #[error("SQLite {found} is too old for a journal, at least 3.51.3 is needed")]
+    #[error("SQLite {found} is too old for a journal: at least 3.51.3 is needed")]
     OldSqlite {
         /// The version of the library.
         found: &'static str,
@@ -111,15 +111,15 @@ pub enum Error {
     /// No run has such an id.
     #[error("there is no run `{0}`")]
     NoRun(String),
-    /// Several runs have ids that begin so.
+    /// Several runs have ids with this beginning.
     #[error("{count} runs begin with `{prefix}`")]
     Ambiguous {
-        /// What was asked for.
+        /// The beginning that was given.
         prefix: String,
-        /// How many there are.
+        /// The number of runs.
         count: usize,
     },
-    /// A text is no run id.
+    /// A text is not the id of a run.
     #[error("`{0}` is not the id of a run")]
     InvalidRunId(String),
     /// The record does not fit what was recorded before.
@@ -127,10 +127,10 @@ pub enum Error {
     Order {
         /// The run.
         run: RunId,
-        /// What does not fit.
+        /// The contradiction, as a predicate of the run.
         what: String,
     },
-    /// An export can not be read or written.
+    /// An export cannot be read or written.
     #[error("the export failed")]
     Export(#[source] std::io::Error),
     /// The database refused.
@@ -138,7 +138,7 @@ pub enum Error {
     Database {
         /// The file.
         path: PathBuf,
-        /// What it said.
+        /// The error of the database.
         source: rusqlite::Error,
     },
 }
@@ -168,7 +168,7 @@ impl Error {
         }
     }
 
-    /// Returns what to do about it.
+    /// Returns a hint what to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let text = match self {
@@ -191,11 +191,11 @@ impl Error {
                 "it and the files beside it"
             ),
             Self::Altered { anchor, .. } => format!(
-                "`planwright audit verify` says more; to go on with the log as it is, move `{}` away",
+                "`planwright audit verify` says more; to continue with the log as it is, move `{}` away",
                 anchor.display()
             ),
             Self::Disk { .. } => {
-                "see to the disk, then start again: `planwright resume` goes on".to_owned()
+                "check the disk, then start again: `planwright resume` finishes the run".to_owned()
             }
             Self::NoRun(_) | Self::InvalidRunId(_) | Self::Absent { .. } => {
                 "`planwright runs` lists them".to_owned()
@@ -210,7 +210,7 @@ impl Error {
     }
 }
 
-/// What went wrong inside, before it is known of which file.
+/// An error inside the journal, before the name of the file is added.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Sql(rusqlite::Error),
@@ -236,7 +236,7 @@ impl Fault {
         Self::Told(Error::Order { run: run.clone(), what: what.into() })
     }
 
-    /// Names the file.
+    /// Adds the name of the file.
     pub(crate) fn of(self, path: &Path) -> Error {
         let path = path.to_owned();
         let source = match self {

@@ -1,4 +1,4 @@
-//! The audit log for other programs: JSON Lines as it is, and rows for a spreadsheet.
+//! The audit log for other programs: JSON Lines, which can be verified, and rows for a spreadsheet.
 
 use std::io::Write;
 
@@ -35,15 +35,15 @@ pub const COLUMNS: [&str; 19] = [
     "hash",
 ];
 
-/// What makes a spreadsheet calculate, at the beginning of a cell.
+/// Characters that start a formula at the beginning of a cell.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 impl Journal {
-    /// Writes the audit log as JSON Lines: every record as it is, then one line that names the
-    /// last one, so that it shows if the end gets lost. Returns how many records there are.
+    /// Writes the audit log as JSON Lines: every record unchanged, then a line that names the last
+    /// one, so that a missing end is noticed. Returns the number of records.
     ///
     /// # Errors
-    /// The journal can not be read, or `out` can not be written.
+    /// The journal cannot be read, or `out` cannot be written.
     pub fn export_lines(&self, out: &mut dyn Write) -> Result<i64, Error> {
         self.store.read(|on| {
             let failed = |error| Fault::Told(Error::Export(error));
@@ -62,10 +62,10 @@ impl Journal {
         })
     }
 
-    /// Returns the audit log as rows of cells, one after the other; no cell is a formula.
+    /// Passes the audit log to `each` as rows of cells, none of which is a formula.
     ///
     /// # Errors
-    /// The journal can not be read, a record is none, or `each` says so.
+    /// The journal cannot be read, a record is damaged, or `each` failed.
     pub fn export_rows(
         &self,
         each: &mut dyn FnMut([String; COLUMNS.len()]) -> std::io::Result<()>,

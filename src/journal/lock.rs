@@ -1,7 +1,7 @@
 //! Locks between processes: one run at a time commits to a plan.
 //!
-//! They are locks on files, so that they end with the process that holds them, however it ends.
-//! The files stay: to delete one that another is about to lock would give the lock to both.
+//! They are locks on files, so that they end with the process that holds them, however it ends. The
+//! files are never deleted: two processes could then each lock a file of the same name.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -21,11 +21,11 @@ pub struct PlanLocks {
 /// Something that one run at a time may write.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lockable {
-    /// A plan with all that is in it.
+    /// A plan with everything in it.
     Plan(PlanId),
-    /// The plans of a group; those in rosters of the actor's without one.
+    /// The plans of a group; without one, those in the rosters of the actor.
     Container(Option<GroupId>),
-    /// A run, while it is taken back.
+    /// A run, while it is undone.
     UndoOf(RunId),
 }
 
@@ -47,7 +47,7 @@ pub struct Guard {
 }
 
 impl PlanLocks {
-    /// Opens the folder `locks` in a state directory; makes it if need be.
+    /// Opens the folder `locks` in a state directory; creates it if necessary.
     ///
     /// # Errors
     /// The folder cannot be made.
@@ -58,7 +58,7 @@ impl PlanLocks {
         Ok(Self { folder })
     }
 
-    /// Locks something if nobody else has.
+    /// Locks something; `None` if another process holds the lock.
     ///
     /// # Errors
     /// The system cannot lock files here.
@@ -67,8 +67,8 @@ impl PlanLocks {
         self.try_name(kind, id)
     }
 
-    /// Locks a run: its process does so while it works on it. Who gets the lock of an unfinished
-    /// run knows that the process that began it is gone.
+    /// Locks a run, as its process does while it works on it. Whoever gets the lock of an
+    /// unfinished run knows that the process that began it has ended.
     ///
     /// # Errors
     /// The system cannot lock files here.
@@ -77,7 +77,7 @@ impl PlanLocks {
     }
 
     fn try_name(&self, kind: &str, id: &str) -> Result<Option<Guard>, Error> {
-        // Ids differ by case, file names do not everywhere.
+        // Ids are case-sensitive, file names are not everywhere.
         let name = digest(id).replace("sha256:", "");
         let path = self.folder.join(format!("{kind}-{name}.lock"));
         let failed = |source| Error::Lock { path: path.clone(), source };

@@ -1,7 +1,7 @@
 //! The plans that the names in a configuration have stood for: a small file beside the journal.
 //!
-//! A configuration names plans by title, and titles change. What a name stood for when it was seen
-//! first is kept, so that a plan does not shed what is set for it by getting another title.
+//! A configuration names plans by title, and titles change. The plans that a name stood for are
+//! kept, so that a plan cannot escape its settings by a new title.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,36 +15,36 @@ use crate::model::PlanId;
 /// The plans that one name has stood for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// What it stands for where it grants something: the plans that had the title when it was seen
-    /// first.
+    /// The plans that had the title when it was first seen: only to those may the name grant
+    /// access.
     pub granted: BTreeSet<PlanId>,
-    /// All plans that have had the title when it was looked at: what it guards.
+    /// All plans that have ever had the title when it was resolved: those the name guards.
     pub guarded: BTreeSet<PlanId>,
 }
 
-/// Names as they stand in the configuration, with the plans of each.
+/// The names in the configuration, with the plans of each.
 pub type NamedPlans = BTreeMap<String, Named>;
 
-/// The most that is read of the file, in bytes.
+/// Largest file that is read, in bytes.
 const MAX_NAMES: u64 = 4 << 20;
 
-/// The file.
+/// The file of the names.
 #[derive(Debug, Clone)]
 pub struct NamesFile {
     path: PathBuf,
 }
 
 impl NamesFile {
-    /// Returns the one of a state folder; nothing is opened yet.
+    /// Returns the file of a state folder, without opening it.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self { path: folder.join("plans.json") }
     }
 
-    /// Changes what is kept for `whose` names, in one step; returns what it comes to.
+    /// Changes what is kept for the names of `whose`, in one step; returns the result.
     ///
     /// # Errors
-    /// The file cannot be read or written, or is something else.
+    /// The file cannot be read or written, or holds something else.
     pub fn update(
         &self,
         whose: &str,
@@ -53,7 +53,7 @@ impl NamesFile {
         if let Some(folder) = self.path.parent() {
             files::make_private(folder)?;
         }
-        // One at a time, or what one process has learned would be lost to another.
+        // One process at a time, or one could overwrite what another has just learned.
         let lock = files::open_to_write(&self.path.with_extension("json.lock"))?;
         lock.lock()?;
         let mut all = self.read()?;
@@ -84,7 +84,7 @@ impl NamesFile {
         files::replace(&self.path, text.as_bytes(), Access::Owner).map_err(io::Error::other)
     }
 
-    /// Returns where it is, for messages.
+    /// Returns its path, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

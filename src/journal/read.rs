@@ -1,4 +1,4 @@
-//! Reading runs back.
+//! Runs, read back from the journal: for lists, for undo, and for resuming one that was cut off.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -25,59 +25,59 @@ pub(crate) const CLAIMED: &str = "SELECT 1 FROM outcome JOIN intent ON intent.se
 pub struct RunSummary {
     /// Its id.
     pub id: RunId,
-    /// When it began.
+    /// The moment it began.
     pub at: Timestamp,
-    /// Who ran it, by sign-in name.
+    /// The sign-in name of the user who ran it.
     pub upn: String,
-    /// For which agent.
+    /// The agent that it ran for.
     pub agent: Option<String>,
-    /// What it was for.
+    /// Its purpose.
     pub purpose: Purpose,
     /// The run that it belongs to.
     pub parent: Option<RunId>,
     /// The skill or command.
     pub skill: String,
-    /// What it came to; `None` if it has not ended, or its end was not recorded.
+    /// Its status; `None` if it has not ended, or its end was not recorded.
     pub status: Option<RunStatus>,
-    /// True if it was cut off: it has no end, or one that says so.
+    /// True if it was cut off: it has no end, or its report says so.
     pub is_unfinished: bool,
-    /// How many changes its last round has.
+    /// The number of changes in its last round.
     pub changes: u32,
-    /// How many attempts to write were recorded.
+    /// The number of attempts to write.
     pub attempts: u32,
 }
 
 /// Everything of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// How it began.
+    /// Its beginning.
     pub start: NewRun,
-    /// What was judged, in order.
+    /// The judged sets, in order.
     pub rounds: Vec<Round>,
-    /// How it ended, if it did.
+    /// Its end, if it has ended.
     pub finish: Option<Finish>,
 }
 
-/// A judged set and what became of it.
+/// A judged set and its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Round {
     /// Its number in the run, from 1.
     pub number: u32,
-    /// When it was judged.
+    /// The moment it was judged.
     pub at: Timestamp,
-    /// What the review came to.
+    /// The outcome of the review.
     pub outcome: Judgement,
     /// The digest of the set.
     pub digest: String,
     /// The set.
     pub change_set: ChangeSet,
-    /// What was said of it.
+    /// The rulings on it.
     pub rulings: Value,
-    /// What became of each change, in the order of the set.
+    /// The trail of each change, in the order of the set.
     pub trails: Vec<Trail>,
 }
 
-/// What became of a change.
+/// The history of a change: all attempts to write it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trail {
     /// The number of the change in its round.
@@ -89,44 +89,44 @@ pub struct Trail {
 /// An attempt to write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// When it was about to be sent.
+    /// The moment before it was sent.
     pub at: Timestamp,
-    /// What was.
+    /// The request.
     pub intent: Intent,
-    /// What came of it, in the order in which it was found out.
+    /// Its outcomes, in the order in which they were found out.
     pub settled: Vec<(Timestamp, Settled)>,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finish {
-    /// When.
+    /// The moment.
     pub at: Timestamp,
-    /// What it came to.
+    /// The status of the run.
     pub status: RunStatus,
     /// The report.
     pub report: Value,
 }
 
-/// How far a change has come.
+/// The progress of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// Nothing of it was sent.
     Untouched,
-    /// Of everything that was sent, it is known what came of it. Steps may be left.
+    /// The outcome of everything that was sent is known. Steps may be left.
     Settled,
-    /// Something may have been sent, and it is not known what came of it.
+    /// Something may have been sent whose outcome is not known.
     InDoubt,
 }
 
 impl Attempt {
-    /// Returns what came of it in the end; `None` if nothing was recorded.
+    /// Returns its last outcome; `None` if none was recorded.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         self.settled.last().map(|(_, settled)| settled.outcome)
     }
 
-    /// Tells whether it is not known what came of it.
+    /// Returns whether its outcome is not known.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.outcome().is_none_or(|outcome| !outcome.is_final())
@@ -144,14 +144,14 @@ impl Trail {
         all.filter(|(at, attempt)| !later(*at, attempt)).map(|(_, attempt)| attempt).collect()
     }
 
-    /// Tells whether a step, given by its name, is on the board.
+    /// Returns whether the step of this name is on the board.
     #[must_use]
     pub fn has_written(&self, step: &str) -> bool {
         let mut of_step = self.attempts.iter().filter(|attempt| attempt.intent.step.step == step);
         of_step.any(|attempt| attempt.outcome() == Some(Outcome::Applied))
     }
 
-    /// Tells how far the change has come: only the last attempt at each step counts.
+    /// Returns the progress of the change: only the last attempt at each step counts.
     #[must_use]
     pub fn standing(&self) -> Standing {
         let last = self.last_attempts();
@@ -169,7 +169,7 @@ impl Trail {
 const LAST: &str = "last";
 
 impl Run {
-    /// Tells whether it began to write.
+    /// Returns whether it began to write.
     #[must_use]
     pub fn wrote(&self) -> bool {
         self.rounds.iter().flat_map(|round| &round.trails).any(|trail| !trail.attempts.is_empty())
@@ -177,10 +177,10 @@ impl Run {
 }
 
 impl Journal {
-    /// Lists runs, the newest first: at most `limit`, those before `before` if given.
+    /// Lists runs, the newest first: at most `limit`, and those before `before` if that is set.
     ///
     /// # Errors
-    /// The journal can not be read, or has no run `before`.
+    /// The journal cannot be read, or has no run `before`.
     pub fn runs(&self, limit: usize, before: Option<&RunId>) -> Result<Vec<RunSummary>, Error> {
         self.store.read(|on| {
             let sql = "SELECT seq FROM run WHERE id = ?1";
@@ -229,11 +229,11 @@ impl Journal {
         })
     }
 
-    /// Returns everything of a run, by its id, a beginning of it that no other has, or `last`:
-    /// the latest that began to write.
+    /// Returns everything of a run, by its id, by a unique beginning of it, or by `last`: the
+    /// latest that began to write.
     ///
     /// # Errors
-    /// The journal can not be read, or no run or several begin so.
+    /// The journal cannot be read, or no run or several begin with `id`.
     pub fn run(&self, id: &str) -> Result<Run, Error> {
         self.store.read(|on| {
             let sql = if id == LAST {
@@ -258,11 +258,11 @@ impl Journal {
         })
     }
 
-    /// Returns the last run that began to write a set with this digest: its own as judged, or
-    /// that of the saved set which the run took up.
+    /// Returns the last run that began to write a set with this digest: the set as it was judged,
+    /// or the saved one that the run applied.
     ///
     /// # Errors
-    /// The journal can not be read.
+    /// The journal cannot be read.
     pub fn applied_by(&self, digest: &str) -> Result<Option<RunId>, Error> {
         self.store.read(|on| {
             let sql = "SELECT id FROM run
@@ -277,18 +277,18 @@ impl Journal {
         })
     }
 
-    /// Tells whether an entity is known to be of some run's making.
+    /// Returns whether an entity is known to have been created by a run.
     ///
     /// # Errors
-    /// The journal can not be read.
+    /// The journal cannot be read.
     pub fn is_claimed(&self, entity_id: &str) -> Result<bool, Error> {
         self.store.read(|on| Ok(on.prepare_cached(CLAIMED)?.exists([entity_id])?))
     }
 
-    /// Returns for which agent an entity of a service was made: `Some(None)` for a person.
+    /// Returns the agent for which an entity of a service was created: `Some(None)` for a person.
     ///
     /// # Errors
-    /// The journal can not be read.
+    /// The journal cannot be read.
     pub fn made_by(&self, service: &str, entity_id: &str) -> Result<Option<Option<String>>, Error> {
         let sql = "SELECT agent FROM outcome
             JOIN intent ON intent.seq = intent_seq JOIN run ON run.id = intent.run_id
@@ -300,8 +300,8 @@ impl Journal {
         })
     }
 
-    /// Returns the tasks that runs have created in a plan of a service and never given details:
-    /// each id with what its change was about.
+    /// Returns the tasks that runs have created in a plan of a service without ever writing their
+    /// details: each id with the summary of its change.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -335,11 +335,11 @@ impl Journal {
         })
     }
 
-    /// Counts the changes of a kind that an actor has made on a service since a moment, `but` those
-    /// of one run: `entity` as `task`, `op` as `create`.
+    /// Counts the changes of a kind (`task`, `create`) that an actor has made on a service since a
+    /// moment, except those of the run `but`.
     ///
     /// # Errors
-    /// The journal can not be read.
+    /// The journal cannot be read.
     pub fn count_made(
         &self,
         (service, but): (&str, &str),
@@ -362,11 +362,11 @@ impl Journal {
         })
     }
 
-    /// Returns records of the audit log, in order: those after the number `after`, at most
-    /// `limit`, those of one run if given.
+    /// Returns records of the audit log, in order: those after the number `after`, at most `limit`,
+    /// and only those of `run` if that is set.
     ///
     /// # Errors
-    /// The journal can not be read, or a record is none.
+    /// The journal cannot be read, or a record is damaged.
     pub fn records(
         &self,
         run: Option<&RunId>,
@@ -374,7 +374,7 @@ impl Journal {
         limit: usize,
     ) -> Result<Vec<Value>, Error> {
         self.store.read(|on| {
-            // Records are in canonical form, so that what they say can be looked for as text.
+            // Records are in canonical form, so their fields can be searched as text.
             let sign = run.map(|run| format!("\"run\":{}", canonical(&run.as_str().into())));
             let sql = "SELECT record FROM audit
                 WHERE seq > ?1 AND (?2 IS NULL OR instr(record, ?2) > 0)
@@ -413,7 +413,7 @@ fn whole(on: &Connection, id: &str) -> Result<Run, Fault> {
             .and_then(|round| round.trails.iter_mut().find(|trail| trail.n == step.n));
         match trail {
             Some(trail) => trail.attempts.push(attempt),
-            None => return Err(Fault::Damaged(format!("record {seq} is of no change"))),
+            None => return Err(Fault::Damaged(format!("record {seq} belongs to no change"))),
         }
     }
     let sql = format!("SELECT {} FROM finish WHERE run_id = ?1", FinishRow::COLUMNS);

@@ -1,8 +1,7 @@
-//! Rows of the tables, and the audit record that belongs to each.
+//! The rows of the tables, and the audit record that belongs to each.
 //!
-//! A record is always made of the row as it is stored, by the same function when the row is
-//! written and when the log is verified. So the two agree to the letter or something was
-//! altered.
+//! A record is always made from the stored row, by the same function when the row is written and
+//! when the log is verified. So the two agree to the letter, or something was altered.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -30,18 +29,18 @@ fn core(kind: &str, at: &str, run: Option<&str>, who: Core, event: Value) -> Cor
     core
 }
 
-/// Reads JSON out of a row.
+/// Parses JSON from a row.
 pub(crate) fn json_of(text: &str, what: &str) -> Result<Value, Fault> {
     serde_json::from_str(text).map_err(|_| Fault::Damaged(format!("the {what} is not JSON")))
 }
 
-/// Reads a moment out of a row.
+/// Parses a moment from a row.
 pub(crate) fn moment(text: &str) -> Result<Timestamp, Fault> {
     text.parse().map_err(|_| Fault::Damaged(format!("`{text}` is not a moment")))
 }
 
 pub(crate) fn word<T>(found: Option<T>, text: &str) -> Result<T, Fault> {
-    found.ok_or_else(|| Fault::Damaged(format!("`{text}` is no word of the journal")))
+    found.ok_or_else(|| Fault::Damaged(format!("`{text}` is not a word of the journal")))
 }
 
 pub(crate) fn run_id(text: &str) -> Result<RunId, Fault> {
@@ -135,7 +134,7 @@ impl RunRow {
         Ok(())
     }
 
-    /// Returns who acts, by what, under which policies.
+    /// Returns the part of a record about the actor, the skill and the policies.
     fn who(&self) -> Result<Core, Fault> {
         let mut who = Core::new();
         who.insert("actor".into(), json!({ "id": self.actor_id, "upn": self.actor_upn }));
@@ -161,7 +160,7 @@ impl RunRow {
         let actor = UserId::parse(&self.actor_id)
             .map_err(|error| Fault::Damaged(format!("the actor: {error}")))?;
         let policies = serde_json::from_str(&self.policies)
-            .map_err(|_| Fault::Damaged("the list of policies is none".into()))?;
+            .map_err(|_| Fault::Damaged("the list of policies cannot be read".into()))?;
         Ok(NewRun {
             id: run_id(&self.id)?,
             at: moment(&self.at)?,
@@ -196,7 +195,7 @@ impl RoundRow {
         "run_id, round, at, outcome, digest, change_set, rulings, goes_on";
 
     pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        // A segment is cleared, and its run goes on.
+        // A segment is stored as cleared with `goes_on`, a column that was added later.
         let segment = Judgement::Segment.name().to_owned();
         let outcome = if row.get("goes_on")? { segment } else { row.get("outcome")? };
         Ok(Self {
@@ -229,7 +228,7 @@ impl RoundRow {
         Ok(())
     }
 
-    /// Returns the set; checks that it is the one of the digest.
+    /// Returns the set; checks it against the digest.
     pub(crate) fn set(&self) -> Result<ChangeSet, Fault> {
         let damaged = |what: &str| {
             Fault::Damaged(format!(
@@ -240,7 +239,7 @@ impl RoundRow {
         if digest(&self.change_set) != self.digest {
             return Err(damaged("has another digest"));
         }
-        serde_json::from_str(&self.change_set).map_err(|_| damaged("can not be read"))
+        serde_json::from_str(&self.change_set).map_err(|_| damaged("cannot be read"))
     }
 
     pub(crate) fn core(&self, run: &RunRow) -> Result<Core, Fault> {
@@ -261,9 +260,9 @@ impl RoundRow {
     }
 }
 
-/// Says what a change is about, with every value before and after.
+/// Returns the summary of a change, with every value before and after.
 pub(crate) fn summary(change: &Change) -> Value {
-    fn gone<T: Fields, B>(edit: &Edit<T, B>) -> Option<Value> {
+    fn deleted<T: Fields, B>(edit: &Edit<T, B>) -> Option<Value> {
         let Edit::Delete { before, .. } = edit else { return None };
         let values = T::FIELDS.iter().map(|field| (field, before.value(*field)));
         let fields = values.filter(|(_, value)| !value.is_null()).map(|(field, value)| {
@@ -271,13 +270,13 @@ pub(crate) fn summary(change: &Change) -> Value {
         });
         Some(Value::Object(fields.collect()))
     }
-    let gone = match &change.write {
-        Write::Plan(edit) => gone(edit),
-        Write::PlanDetails { edit, .. } => gone(edit),
-        Write::Bucket(edit) => gone(edit),
-        Write::Task(edit) => gone(edit),
+    let deleted = match &change.write {
+        Write::Plan(edit) => deleted(edit),
+        Write::PlanDetails { edit, .. } => deleted(edit),
+        Write::Bucket(edit) => deleted(edit),
+        Write::Task(edit) => deleted(edit),
     };
-    let fields = gone.unwrap_or_else(|| {
+    let fields = deleted.unwrap_or_else(|| {
         let fields = change.fields().into_iter();
         Value::Object(
             fields.map(|(field, values)| (field.name().to_owned(), json!(values))).collect(),
@@ -298,7 +297,7 @@ pub(crate) fn summary(change: &Change) -> Value {
     summary
 }
 
-/// Finds what a change is about.
+/// Finds the summary of a change.
 pub(crate) fn summary_of(
     on: &Connection,
     run: &str,
@@ -387,7 +386,7 @@ impl IntentRow {
         Ok(())
     }
 
-    /// `change` is what the change is about; its values are in the body already.
+    /// Returns the record, with the summary `change` but without its values: those are in the body.
     pub(crate) fn core(&self, run: &RunRow, mut change: Value) -> Result<Core, Fault> {
         if let Some(change) = change.as_object_mut() {
             change.shift_remove("fields");
@@ -424,7 +423,7 @@ impl IntentRow {
     }
 }
 
-/// Returns the number of a change as the journal keeps it.
+/// Returns the number of a change in the size of the journal.
 pub(crate) fn small(run: &RunId, n: usize) -> Result<u32, Fault> {
     u32::try_from(n).map_err(|_| Fault::order(run, format!("there is no change {n}")))
 }
@@ -554,7 +553,8 @@ impl FinishRow {
         Ok(())
     }
 
-    /// The report itself is in the journal alone; it may hold whatever the program printed.
+    /// Returns the record, with only a digest of the report: it may hold anything the program
+    /// printed, which must not be exported with the log.
     pub(crate) fn core(&self, run: &RunRow) -> Result<Core, Fault> {
         let event = json!({ "outcome": self.status, "report_digest": digest(&self.report) });
         Ok(core("finished", &self.at, Some(&self.run), run.who()?, event))
@@ -570,7 +570,7 @@ pub(crate) fn core_of_note(note: &Note, run: Option<&RunRow>) -> Result<Core, Fa
     Ok(core(note.kind.name(), &note.at.to_string(), run, who, event))
 }
 
-/// Compares a record with the one that its row asks for; `record` holds no place in the log.
+/// Returns whether a record, without its place in the log, is the one that its row calls for.
 pub(crate) fn is_core(record: &Core, wanted: &Core) -> bool {
     canonical(&Value::Object(record.clone())) == canonical(&Value::Object(wanted.clone()))
 }

@@ -1,4 +1,5 @@
-//! The database file: opening, settings, migrations, transactions.
+//! The database file: opening, settings, migrations and transactions, with every setting that the
+//! safety of the journal rests on.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -15,14 +16,16 @@ use crate::journal::error::{Error, Fault};
 
 /// Marks a database as a journal: `PwJo`.
 const APPLICATION_ID: i64 = 0x5077_4A6F;
-/// The steps from an empty database to the present format. Steps are added, never edited.
+/// The steps from an empty database to the present format. Steps are added, never edited: journals
+/// have already gone through them.
 const MIGRATIONS: &[&str] =
     &[include_str!("store/0001_initial.sql"), include_str!("store/0002_segment.sql")];
-/// Before it, two connections that write and checkpoint can corrupt a database.
+/// Oldest usable version: in earlier ones, two connections that write and checkpoint can corrupt a
+/// database.
 const OLDEST_SQLITE: i32 = 3_051_003;
-/// How long to wait for another process.
+/// Longest wait for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Up to which size the whole file is checked whenever it is opened.
+/// Largest file that is checked completely whenever it is opened, in bytes.
 const CHECKED_AT_OPEN: u64 = 32 << 20;
 
 /// One connection, used by one thread at a time.
@@ -30,13 +33,13 @@ const CHECKED_AT_OPEN: u64 = 32 << 20;
 pub(crate) struct Store {
     path: PathBuf,
     connection: Mutex<Connection>,
-    /// Whether an fsync has failed: what was written since may be lost, whatever comes after.
+    /// True if an fsync has failed: data may be lost even if later ones succeed.
     broken: AtomicBool,
 }
 
 impl Store {
-    /// Opens the journal for writing; makes and migrates it as needed. `before_first` is called
-    /// before a new one comes into being.
+    /// Opens the journal for writing; creates and migrates it as needed. `before_first` is called
+    /// before a new one gets its tables.
     pub(crate) fn open(
         path: &Path,
         before_first: &dyn Fn() -> Result<(), Error>,
@@ -64,7 +67,7 @@ impl Store {
         Ok(Self::of(path, connection))
     }
 
-    /// Opens a journal for reading alone, also where nothing can be written.
+    /// Opens a journal for reading only, even where nothing can be written.
     pub(crate) fn open_to_read(path: &Path) -> Result<Self, Error> {
         check_library()?;
         if !path.try_exists().map_err(|source| Error::Create { path: path.to_owned(), source })? {
@@ -75,8 +78,8 @@ impl Store {
             .map_err(Fault::from)
             .and_then(|connection| prepare_to_read(connection, path));
         let connection = match opened {
-            // Without a place for its side files, it can still be read as a file that no one
-            // writes: nobody can, and nothing is left in a log beside it.
+            // SQLite cannot create its side files here, so the file is opened as immutable. That is
+            // safe: nobody can write to it, and no log beside it holds newer data.
             Err(Fault::Sql(error)) if is_unwritable(&error) && no_log_beside(path) => {
                 let uri = std::path::absolute(path)
                     .ok()
@@ -102,7 +105,7 @@ impl Store {
         &self.path
     }
 
-    /// Runs a job that only reads, on one consistent state.
+    /// Runs `job`, which only reads, on one consistent state.
     pub(crate) fn read<T>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, Fault>,
@@ -110,7 +113,7 @@ impl Store {
         self.transact(TransactionBehavior::Deferred, |transaction| job(transaction))
     }
 
-    /// Runs a job that writes; all of it is on the disk when this returns, or nothing.
+    /// Runs `job`, which writes; when this returns, all of it is on the disk, or none.
     pub(crate) fn write<T>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
@@ -126,7 +129,7 @@ impl Store {
         behavior: TransactionBehavior,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        // A job that panicked left nothing behind: its transaction was rolled back.
+        // A poisoned lock is safe to take: the transaction of a job that panicked was rolled back.
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let run = || {
             let transaction = connection.transaction_with_behavior(behavior)?;
@@ -172,11 +175,11 @@ fn check_library() -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes an empty database file, its owner's alone, if there is none.
+/// Creates an empty database file, private to its owner, if there is none.
 ///
-/// A database file is never opened here by other means than SQLite's: closing it would end the
-/// locks of every connection that this process has to it. So a new one is closed before anyone
-/// else in this process can have a connection.
+/// An existing database file must only be opened through SQLite: POSIX drops all locks of a process
+/// on a file when it closes any handle of it. So a new one is closed before anything else in this
+/// process can have a connection to it.
 fn create_database(path: &Path) -> io::Result<()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,7 +203,7 @@ fn prepare(
 ) -> Result<(), Fault> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     protect(connection)?;
-    // Looked at before anything is written: it may be someone else's.
+    // Checked before anything is written: the file may belong to another program.
     let known = format_now(connection, path)?;
     if fs::metadata(path).is_ok_and(|found| found.len() <= CHECKED_AT_OPEN) {
         check_pages(connection)?;
@@ -211,7 +214,7 @@ fn prepare(
     connection.pragma_update(None, "recursive_triggers", true)?;
     for (name, wanted) in [("synchronous", 2), ("foreign_keys", 1)] {
         if pragma(connection, name)? != wanted {
-            return Err(Fault::Damaged(format!("`{name}` can not be set")));
+            return Err(Fault::Damaged(format!("`{name}` cannot be set")));
         }
     }
     if known < MIGRATIONS.len() {
@@ -231,7 +234,7 @@ fn prepare_to_read(connection: Connection, path: &Path) -> Result<Connection, Fa
     Ok(connection)
 }
 
-/// Settings against files that someone has prepared, or that are damaged.
+/// Sets the options against files that are damaged or were prepared by an attacker.
 fn protect(connection: &Connection) -> Result<(), Fault> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -248,13 +251,13 @@ fn number(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Returns the format as it is at one moment: another process may be making the file.
+/// Returns the format in one consistent read: another process may be creating the file.
 fn format_now(connection: &Connection, path: &Path) -> Result<usize, Fault> {
     let at_once = connection.unchecked_transaction()?;
     format_of(&at_once, path, MIGRATIONS.len())
 }
 
-/// Returns how many migrations the file has gone through.
+/// Returns the number of migrations that the file has gone through.
 fn format_of(connection: &Connection, path: &Path, known: usize) -> Result<usize, Fault> {
     let path = || path.to_owned();
     let application = pragma(connection, "application_id")?;
@@ -280,8 +283,8 @@ fn check_pages(connection: &Connection) -> Result<(), Fault> {
     if said == "ok" { Ok(()) } else { Err(Fault::Damaged(said)) }
 }
 
-/// Switches the write-ahead log on. While another process does the same, SQLite says that it is
-/// busy without waiting.
+/// Switches the write-ahead log on. It retries, because SQLite does not wait for another process
+/// that does the same, but reports that it is busy.
 fn write_ahead(connection: &Connection) -> Result<(), Fault> {
     const NAP: Duration = Duration::from_millis(10);
     let mut tries_left = 500;
@@ -314,7 +317,7 @@ fn migrate(
     before_first: &dyn Fn() -> Result<(), Error>,
 ) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
+    // Another process may have migrated it since the format was read.
     let done = format_of(&transaction, path, steps.len())?;
     if done == 0 {
         before_first()?;

@@ -1,4 +1,4 @@
-//! The journal from inside: what is refused, what a full disk does, what comes back.
+//! Tests of the journal from inside: refusals, a full disk, and runs read back.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -119,7 +119,7 @@ fn assert_order(result: Result<(), Error>, says: &str) {
     assert!(error.to_string().contains(says), "{error}");
 }
 
-/// Between the steps in which another process makes the file it looked like nobody's journal.
+/// A file that another process is just creating used to look like one that is not a journal.
 #[test]
 fn several_may_make_a_journal_at_once() {
     for _ in 0..20 {
@@ -192,7 +192,7 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
     journal.settle(&run, at(2), &[settled(1, 1, Outcome::Applied)]).unwrap();
     assert_order(
         journal.settle(&run, at(2), &[settled(1, 1, Outcome::Refused)]),
-        "is applied already",
+        "is already applied",
     );
     assert_order(journal.intend(&run, at(2), &[intent(1, 2)]), "was applied");
 
@@ -249,8 +249,8 @@ fn a_record_says_who_did_what_under_which_rules() {
     journal.settle(&run, at(3), &[settled(1, 1, Outcome::Applied)]).unwrap();
     let records = journal.records(Some(&run), 0, 10).unwrap();
     assert_eq!(records[0]["params"]["share"], "0.1");
-    let gone = records[1]["changes"].as_array().unwrap().last().unwrap();
-    assert_eq!(gone["fields"]["title"], json!({ "before": "Ünder xxxxxxxxx", "after": null }));
+    let deleted = records[1]["changes"].as_array().unwrap().last().unwrap();
+    assert_eq!(deleted["fields"]["title"], json!({ "before": "Ünder xxxxxxxxx", "after": null }));
     let record = &records[3];
     for (field, wanted) in [
         ("seq", json!(4)),

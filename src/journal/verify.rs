@@ -1,4 +1,5 @@
-//! Proving that the audit log is whole.
+//! The verification of the audit log: its chain of hashes, its anchor, and the rows of the journal
+//! that it must agree with.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read as _};
@@ -15,21 +16,21 @@ use crate::journal::row::{
     Core, FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, is_core, summary, summary_of,
 };
 
-/// After how many problems the rest is left out.
+/// Most problems that are reported.
 const MAX_PROBLEMS: usize = 100;
-/// The longest line that an export can have, in bytes; a set of changes is far below.
+/// Longest line of an export that is read, in bytes; a change set is far below.
 const MAX_LINE: u64 = 256 << 20;
 
-/// What a verification came to.
+/// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verification {
-    /// How many records there are.
+    /// The number of records.
     pub records: i64,
-    /// Up to which record the anchor vouches that nothing was cut off; `None` without one.
+    /// The record up to which the anchor proves that nothing was cut off; `None` without an anchor.
     pub anchored: Option<i64>,
-    /// What is wrong, at most a hundred, the first first.
+    /// The problems in order, at most a hundred.
     pub problems: Vec<Problem>,
-    /// What is worth knowing, without being wrong.
+    /// Findings that are worth knowing but are no problems.
     pub notes: Vec<Problem>,
 }
 
@@ -38,12 +39,12 @@ pub struct Verification {
 pub struct Problem {
     /// The number of the record; `None` if it is not about one.
     pub seq: Option<i64>,
-    /// What was found, as a sentence without its end.
+    /// The finding, as a sentence without a full stop.
     pub what: String,
 }
 
 impl Verification {
-    /// Tells whether nothing is wrong.
+    /// Returns whether there are no problems.
     #[must_use]
     pub const fn is_ok(&self) -> bool {
         self.problems.is_empty()
@@ -55,7 +56,7 @@ impl Verification {
         }
     }
 
-    /// Takes the next record of a chain.
+    /// Follows a chain to its next record.
     fn follow(&mut self, chain: &mut Chain, line: &[u8]) -> Option<Link> {
         let mut problems = Vec::new();
         let link = chain.follow(line, &mut problems);
@@ -65,7 +66,7 @@ impl Verification {
         if let Some(link) = link.as_ref().filter(|link| link.anchor_lost) {
             let seq = link.place.seq;
             let what = format!(
-                "the anchor was missing when record {seq} was written: nothing tells whether \
+                "the anchor was missing when record {seq} was written: nothing shows whether \
                  records before it were cut off"
             );
             self.notes.push(Problem { seq: Some(seq), what });
@@ -73,7 +74,7 @@ impl Verification {
         link
     }
 
-    /// Compares the end of a chain with a mark that was set at `chain`'s present record.
+    /// Compares the end of a chain with an anchor for its present record.
     fn compare(&mut self, chain: &Chain, anchor: &Anchor) {
         if chain.hash().is_some_and(|hash| hash != anchor.hash) {
             let seq = anchor.seq;
@@ -83,13 +84,14 @@ impl Verification {
 }
 
 impl Journal {
-    /// Verifies the audit log: its chain, that it and the journal say the same, that its end is
-    /// there, and that the database is sound.
+    /// Verifies that the chain of the audit log is unbroken and complete, that the journal agrees
+    /// with it, and that the database is sound.
     ///
     /// # Errors
-    /// The journal can not be read at all.
+    /// The journal cannot be read at all.
     pub fn verify(&self) -> Result<Verification, Error> {
-        // First the anchor, then the log: others may write meanwhile, and the log goes first.
+        // The anchor is read before the log: a writer adds to the log first, so in the other order
+        // a record written in between would look cut off.
         let reading = self.anchor.read();
         self.store.read(|on| {
             let mut found = Verification::default();
@@ -121,7 +123,7 @@ impl Journal {
                     let last = chain.seq();
                     if anchor.seq > last {
                         let what = format!(
-                            "the log ends at record {last}; by its anchor it had {}",
+                            "the log ends at record {last}, but its anchor is at record {}",
                             anchor.seq
                         );
                         found.problem(Some(last + 1), what);
@@ -131,20 +133,20 @@ impl Journal {
                 Reading::Missing if found.records == 0 => {}
                 Reading::Missing => found.problem(
                     None,
-                    "there is no anchor: nothing tells whether the end of the log was cut off",
+                    "there is no anchor: nothing shows whether the end of the log was cut off",
                 ),
-                Reading::Unreadable => found.problem(None, "the anchor can not be read"),
+                Reading::Unreadable => found.problem(None, "the anchor cannot be read"),
             }
             Ok(found)
         })
     }
 }
 
-/// Verifies an exported log in JSON Lines: its chain and that its end is there. `anchor` is one
-/// that was kept elsewhere, if there is one.
+/// Verifies that the chain of a log exported as JSON Lines is unbroken and complete. `anchor` is
+/// one that was kept elsewhere, if any.
 ///
 /// # Errors
-/// The export can not be read.
+/// The export cannot be read.
 pub fn verify_export(
     mut export: impl BufRead,
     anchor: Option<&Anchor>,
@@ -171,13 +173,13 @@ pub struct ExportCheck {
 }
 
 impl ExportCheck {
-    /// Starts before the first line. `anchor` is one that was kept elsewhere, if there is one.
+    /// Starts before the first line. `anchor` is one that was kept elsewhere, if any.
     #[must_use]
     pub fn new(anchor: Option<Anchor>) -> Self {
         Self { anchor, chain: Chain::new(), end: None, found: Verification::default() }
     }
 
-    /// Takes the next line, its end included; returns whether nothing is wrong so far.
+    /// Checks the next line, with its line end; returns whether there are no problems so far.
     pub fn line(&mut self, line: &[u8]) -> bool {
         let next = self.chain.seq() + 1;
         if self.end.is_some() {
@@ -185,7 +187,7 @@ impl ExportCheck {
             return false;
         }
         let line = line.strip_suffix(b"\n").unwrap_or_else(|| {
-            self.found.problem(Some(next), "the last line does not end");
+            self.found.problem(Some(next), "the last line has no line end");
             line
         });
         if let Some(mark) = end_of(line) {
@@ -193,7 +195,7 @@ impl ExportCheck {
                 self.found.compare(&self.chain, &mark);
             } else {
                 let what =
-                    format!("the export ends at record {}, and had {}", self.chain.seq(), mark.seq);
+                    format!("the export ends at record {}, but had {}", self.chain.seq(), mark.seq);
                 self.found.problem(Some(next), what);
             }
             self.end = Some(mark);
@@ -209,7 +211,7 @@ impl ExportCheck {
         self.found.is_ok()
     }
 
-    /// Ends after the last line.
+    /// Ends the check after the last line; returns its result.
     #[must_use]
     pub fn finish(mut self) -> Verification {
         let last = self.chain.seq();
@@ -226,7 +228,7 @@ impl ExportCheck {
     }
 }
 
-/// Reads the last line of an export.
+/// Parses the last line of an export; `None` if it is another line.
 fn end_of(line: &[u8]) -> Option<Anchor> {
     let text = std::str::from_utf8(line).ok()?;
     let inner = text.strip_prefix("{\"end\":")?.strip_suffix('}')?;
@@ -256,10 +258,10 @@ fn check_pages(on: &Connection, found: &mut Verification) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The tables whose rows stand for records.
+/// The tables whose rows have records.
 const TABLES: [&str; 5] = ["run", "round", "intent", "outcome", "finish"];
 
-/// The rows that were found to agree with their records.
+/// The rows that have a record.
 #[derive(Default)]
 struct Rows {
     agreed: BTreeSet<i64>,
@@ -284,13 +286,10 @@ impl Rows {
             }
             Ok(Some(_)) => {
                 self.agreed.insert(seq);
-                found.problem(
-                    Some(seq),
-                    format!("record {seq} and the journal say different things"),
-                );
+                found.problem(Some(seq), format!("record {seq} and the journal differ"));
             }
             Ok(None) => {
-                found.problem(Some(seq), format!("the journal knows nothing of record {seq}"));
+                found.problem(Some(seq), format!("the journal has nothing for record {seq}"));
             }
             Err(Fault::Damaged(what)) => {
                 self.agreed.insert(seq);
@@ -318,7 +317,7 @@ impl Rows {
                 let seq: i64 = row.get(0)?;
                 if !self.agreed.contains(&seq) {
                     let what = format!(
-                        "the journal has a row of `{table}` for record {seq}, which says nothing of it"
+                        "the journal has a row of `{table}` for record {seq}, which does not mention it"
                     );
                     found.problem(Some(seq), what);
                 }
@@ -328,7 +327,7 @@ impl Rows {
     }
 }
 
-/// Returns the record that the row with a number asks for.
+/// Returns the record that the row of number `seq` calls for.
 fn wanted(on: &Connection, seq: i64, kind: &str) -> Result<Option<Core>, Fault> {
     let missing = || Fault::Damaged("it refers to something that is missing".to_owned());
     let run = |id: &str| RunRow::find(on, id)?.ok_or_else(missing);
@@ -371,6 +370,6 @@ fn wanted(on: &Connection, seq: i64, kind: &str) -> Result<Option<Core>, Fault> 
             let row = on.prepare_cached(&sql)?.query_row([seq], FinishRow::read).optional()?;
             row.map(|row| row.core(&run(&row.run)?)).transpose()
         }
-        other => Err(Fault::Damaged(format!("`{other}` is no kind of record"))),
+        other => Err(Fault::Damaged(format!("`{other}` is not a kind of record"))),
     }
 }

@@ -1,4 +1,5 @@
-//! Recording: each function is one transaction, on the disk when it returns.
+//! The recording of runs. Each function is one transaction, on the disk when it returns, so that
+//! nothing is sent that is not on record.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
@@ -21,7 +22,7 @@ impl Journal {
     /// Records that a run begins.
     ///
     /// # Errors
-    /// The journal can not be written, or has such a run.
+    /// The journal cannot be written, or already has the run.
     pub fn begin(&self, run: &NewRun) -> Result<(), Error> {
         self.add(|to| {
             if RunRow::find(to.on, run.id.as_str())?.is_some() {
@@ -33,13 +34,13 @@ impl Journal {
         })
     }
 
-    /// Records what a run wants and what was said of it; returns the number of the round.
+    /// Records a change set of a run and the rulings on it; returns the number of the round.
     ///
-    /// A run has a round for each set that is judged: for each segment, and for each replay. The
-    /// numbers of changes count within their round.
+    /// A run has one round for each set that is judged: for each segment, and for each replay.
+    /// Changes are numbered within their round.
     ///
     /// # Errors
-    /// The journal can not be written, or the run has not begun or has ended.
+    /// The journal cannot be written, or the run has not begun or has ended.
     pub fn judged(
         &self,
         run: &RunId,
@@ -76,17 +77,17 @@ impl Journal {
         })
     }
 
-    /// Records what is about to be sent, in one go. Nothing may leave before this returns.
+    /// Records requests that are about to be sent, in one go. None may be sent before this returns.
     ///
     /// # Errors
-    /// The journal can not be written; or an attempt does not fit: its round was not cleared,
+    /// The journal cannot be written; or an attempt does not fit: its round was not cleared,
     /// the run has ended, the attempt before it has no outcome yet, or was applied.
     pub fn intend(&self, run: &RunId, at: Timestamp, intents: &[Intent]) -> Result<(), Error> {
         self.go_on(run, at, &[], intents)
     }
 
-    /// Records what came of attempts and what is about to be sent, in one go: a run that goes on
-    /// waits for the disk once for each request.
+    /// Records outcomes of attempts and requests that are about to be sent, in one go, so that a
+    /// run waits for the disk only once for each request.
     ///
     /// # Errors
     /// As [`Journal::settle`] and [`Journal::intend`].
@@ -106,13 +107,13 @@ impl Journal {
         })
     }
 
-    /// Records what came of attempts, in one go.
+    /// Records outcomes of attempts, in one go.
     ///
-    /// An attempt can have several outcomes, as long as those before are
-    /// [`Unknown`](Outcome::Unknown); also after the end of its run.
+    /// An attempt can have several outcomes, even after the end of its run, as long as the earlier
+    /// ones are [`Unknown`](Outcome::Unknown).
     ///
     /// # Errors
-    /// The journal can not be written; or an attempt was not recorded, or has its outcome.
+    /// The journal cannot be written; or an attempt was not recorded, or already has its outcome.
     pub fn settle(&self, run: &RunId, at: Timestamp, settled: &[Settled]) -> Result<(), Error> {
         self.go_on(run, at, settled, &[])
     }
@@ -120,7 +121,7 @@ impl Journal {
     /// Records the end of a run, with its report.
     ///
     /// # Errors
-    /// The journal can not be written, or the run has not begun or has ended.
+    /// The journal cannot be written, or the run has not begun or has ended.
     pub fn finish(
         &self,
         run: &RunId,
@@ -144,7 +145,7 @@ impl Journal {
     /// Records something in the audit log alone: an approval, a change of configuration.
     ///
     /// # Errors
-    /// The journal can not be written, or has no such run.
+    /// The journal cannot be written, or has no such run.
     pub fn note(&self, note: &Note) -> Result<(), Error> {
         self.add(|to| {
             let run = note.run.as_ref().map(|run| to.run(run)).transpose()?;
@@ -182,14 +183,15 @@ impl Adding<'_> {
                 Fault::order(run, format!("{step}: attempt {} was not recorded", result.attempt))
             })?;
             if let Some(last) = last.filter(|outcome| outcome.is_final()) {
-                let what = format!("{step}: attempt {} is {last} already", result.attempt);
+                let what = format!("{step}: attempt {} is already {last}", result.attempt);
                 return Err(Fault::order(run, what));
             }
             let intent = self.intent(seq)?;
             if let Some(id) =
                 result.entity_id.as_ref().filter(|_| result.outcome == Outcome::Applied)
             {
-                // Looked up and claimed in one transaction: nothing is created twice.
+                // Looked up and claimed in one transaction, or two runs could claim the same
+                // entity.
                 self.claim(run, &intent, id)?;
             }
             let new = OutcomeRow::of(seq, at, result);
@@ -200,12 +202,12 @@ impl Adding<'_> {
         Ok(())
     }
 
-    /// Checks that no other change is known to have created an entity. The same person may be
-    /// added to a roster by many.
+    /// Checks that no other change is known to have created an entity. Only members are exempt:
+    /// several runs may add the same person to a roster.
     fn claim(&self, run: &RunId, intent: &IntentRow, id: &str) -> Result<(), Fault> {
         let creates = intent.is_create() && !intent.step.starts_with("members/");
         if creates && self.on.prepare_cached(CLAIMED)?.exists([id])? {
-            return Err(Fault::order(run, format!("`{id}` is of another change's making")));
+            return Err(Fault::order(run, format!("`{id}` was created by another change")));
         }
         Ok(())
     }
@@ -239,8 +241,8 @@ impl Adding<'_> {
         }
     }
 
-    /// Checks that it is an attempt's turn: what was sent before is known not to be there, or
-    /// someone has looked.
+    /// Checks that an attempt may follow the one before it: that one is known not to be on the
+    /// board, or its outcome was looked for.
     fn check_turn(&self, run: &RunId, intent: &Intent) -> Result<(), Fault> {
         let (step, attempt) = (&intent.step, intent.attempt);
         let wrong =
@@ -259,7 +261,7 @@ impl Adding<'_> {
         }
     }
 
-    /// Returns the number of an attempt's record, and what came of it last.
+    /// Returns the number of an attempt's record, and its last outcome.
     fn attempt(
         &self,
         run: &RunId,

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The examples of planner-api.md 5.4 and trap 19.
+    /// The examples of planner-api.md 5.4; see planner-api.md trap 19.
     #[test]
     fn the_five_characters_are_encoded_and_no_others() {
         for (url, key) in [

@@ -1,4 +1,4 @@
-//! Several requests as one: JSON batching (planner-api.md 8.4).
+//! JSON batching: several requests as one (planner-api.md 8.4), to save round trips.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,24 +19,25 @@ pub const MAX_REQUESTS: usize = 20;
 pub struct Part {
     /// The HTTP status.
     pub status: u16,
-    /// How long to wait, as the service wrote it.
+    /// The wait that the service asks for, as it wrote it.
     pub retry_after: Option<String>,
-    /// The service's id of this part, for its support, where it tells one.
+    /// The service's id of this part, for its support, if there is one.
     pub request_id: Option<String>,
     /// The body, if there is one.
     pub body: Option<Json>,
 }
 
-/// In which order the writes of a batch are carried out (the patterns of 8.4 that are of use).
+/// The order in which the writes of a batch are carried out: the two patterns of planner-api.md 8.4
+/// that are useful here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// In any, or all at once.
+    /// Any order, or all at once.
     Any,
-    /// Each after the one before it, and only if that was done; else it gets a 424.
+    /// Each after the one before it, and only if that succeeded; otherwise it gets a 424.
     OneByOne,
 }
 
-/// Joins writes to one request; their places in the slice are their ids. At most
+/// Joins writes into one request; their places in the slice are their ids. At most
 /// [`MAX_REQUESTS`]. Each keeps its own condition.
 #[must_use]
 pub fn of_writes(requests: &[&Request], order: Order) -> Request {
@@ -67,8 +68,9 @@ pub fn of_writes(requests: &[&Request], order: Order) -> Request {
     Request::batch_of_writes(json!({ "requests": list }))
 }
 
-/// Joins reads to one request; their places in the slice are their ids. At most
-/// [`MAX_REQUESTS`]. Each has the `Prefer` header of its own that it would have alone.
+/// Joins reads into one request; their places in the slice are their ids. At most
+/// [`MAX_REQUESTS`]. Each carries the `Prefer` header that it would have alone: the outer one does not
+/// apply to the parts.
 #[must_use]
 pub fn of_reads(requests: &[&Request], prefer: Option<&str>) -> Request {
     let part = |(id, request): (usize, &&Request)| {
@@ -98,28 +100,29 @@ struct Answer<'a> {
     body: Option<&'a RawValue>,
 }
 
-/// Splits the answer to a batch by the ids of its requests, in whatever order they came
-/// (trap 44).
+/// Splits the answer to a batch by the ids of its requests, which come in any order
+/// (planner-api.md trap 44).
 ///
 /// # Errors
 /// The answer has no list of responses, or one of more than a batch has requests.
 pub fn split(json: &str) -> Result<BTreeMap<usize, Part>, DecodeError> {
     let answers: Answers<'_> = serde_json::from_str(json)?;
     let mut parts = BTreeMap::new();
-    // Two answers to one request are none: which of them holds nobody knows.
+    // Two answers to one request are as good as none: nobody knows which of them holds.
     let mut repeated = BTreeSet::new();
     for answer in answers.responses.0 {
-        let it: Answer<'_> = serde_json::from_str(answer.get())?;
-        let Ok(id) = it.id.parse::<usize>() else { continue };
-        if id.to_string() != it.id {
+        let answer: Answer<'_> = serde_json::from_str(answer.get())?;
+        let Ok(id) = answer.id.parse::<usize>() else { continue };
+        // `+2` and `02` parse as well, but no request has such an id.
+        if id.to_string() != answer.id {
             continue;
         }
         if parts.contains_key(&id) {
             repeated.insert(id);
         }
-        let Headers { retry_after, request_id } = it.headers.unwrap_or_default();
-        let body = it.body.map(Json::from);
-        parts.insert(id, Part { status: it.status, retry_after, request_id, body });
+        let Headers { retry_after, request_id } = answer.headers.unwrap_or_default();
+        let body = answer.body.map(Json::from);
+        parts.insert(id, Part { status: answer.status, retry_after, request_id, body });
     }
     parts.retain(|id, _| !repeated.contains(id));
     Ok(parts)

@@ -1,8 +1,8 @@
-//! Bodies of creates and updates: changed, writable properties and nothing else.
+//! The bodies of creates and updates: changed, writable properties and nothing else.
 //!
-//! Order hints are never echoed (planner-api.md trap 7), open maps carry only the keys that
-//! change, `null` or `false` where one goes (5.2), and each complex value names its type first
-//! (5.1).
+//! Order hints are never echoed (planner-api.md trap 7), open maps carry only the keys that change,
+//! `null` or `false` for a removed one (planner-api.md 5.2), and each complex value names its type
+//! first (planner-api.md 5.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::model::{
 /// The hint for "anywhere" (planner-api.md 4.2).
 const ANYWHERE: &str = " !";
 
-/// Returns the body that creates a task. Its details are set afterwards (2.3, T1).
+/// Returns the body that creates a task. Its details are set afterwards (planner-api.md 2.3 T1).
 #[must_use]
 pub fn new_task(task: &Task) -> Value {
     let mut body = Map::new();
@@ -28,8 +28,8 @@ pub fn new_task(task: &Task) -> Value {
     Value::Object(body)
 }
 
-/// Returns the body that turns one task into the other; `None` if they do not differ in what
-/// can be written.
+/// Returns the body that turns one task into the other; `None` if they do not differ in a writable
+/// property.
 #[must_use]
 pub fn task_patch(before: &Task, after: &Task) -> Option<Value> {
     let body = changed_properties(before, after);
@@ -92,8 +92,8 @@ fn changed_flags(before: &BTreeSet<Category>, after: &BTreeSet<Category>) -> Map
         .collect()
 }
 
-/// Returns the body that turns one bucket into the other; `None` if they do not differ in what
-/// can be written. A hint goes out only if it describes a wanted place.
+/// Returns the body that turns one bucket into the other; `None` if they do not differ in a writable
+/// property. A hint is sent only if it describes a wanted place.
 #[must_use]
 pub fn bucket_patch(before: &Bucket, after: &Bucket) -> Option<Value> {
     let mut body = Map::new();
@@ -107,7 +107,7 @@ pub fn bucket_patch(before: &Bucket, after: &Bucket) -> Option<Value> {
 }
 
 /// Returns the body that turns one plan's details into the other; `None` if they do not differ.
-/// A label without a name is `null`, a person no longer shared with is `false` (5.2).
+/// A label without a name is `null`, a person no longer shared with is `false` (planner-api.md 5.2).
 #[must_use]
 pub fn plan_details_patch(before: &PlanDetails, after: &PlanDetails) -> Option<Value> {
     let mut body = Map::new();
@@ -150,8 +150,8 @@ pub fn details_patch(before: &TaskDetails, after: &TaskDetails) -> Option<Value>
     if body.is_empty() { None } else { Some(Value::Object(body)) }
 }
 
-/// Returns the body that moves a task on a board; `None` if no other place is wanted. Entries of
-/// people go when their assignment goes, never by a client (trap 56).
+/// Returns the body that moves a task on a board; `None` if its place does not change. The service
+/// removes a person's entry with their assignment, and a client cannot (planner-api.md trap 56).
 #[must_use]
 pub fn place_patch(board: Board, before: &BoardPlace, after: &BoardPlace) -> Option<Value> {
     let mut body = Map::new();
@@ -239,7 +239,7 @@ mod tests {
         task
     }
 
-    /// planner-api.md 13.7, less the hint that need not be sent.
+    /// The example of planner-api.md 13.7, without the hint that need not be sent.
     #[test]
     fn a_new_task_names_what_is_wanted_and_nothing_else() {
         let mut wanted = task();
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(new_task(&wanted), expected);
     }
 
-    /// planner-api.md 13.10: reassign, complete, move, clear a date, swap a label.
+    /// The example of planner-api.md 13.10: reassign, complete, move, clear a date, swap a label.
     #[test]
     fn a_patch_holds_only_what_differs() {
         let before = task();
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(task_patch(&before, &after), Some(expected));
     }
 
-    /// planner-api.md 13.4: share, label two, clear one.
+    /// The example of planner-api.md 13.4: share, label two, clear one.
     #[test]
     fn a_plan_details_patch_clears_with_null_and_false() {
         let label = |n| Category::new(n).unwrap();
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(plan_details_patch(&after, &after), None);
     }
 
-    /// What the service computes is never written, whatever became of it.
+    /// Properties that the service computes are never written, whatever their values.
     #[test]
     fn computed_properties_never_reach_a_body() {
         let before = task();
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(task_patch(&before, &after), None);
     }
 
-    /// planner-api.md 13.9: check one item, delete another.
+    /// The example of planner-api.md 13.9: check one item, delete another.
     #[test]
     fn a_checklist_patch_names_the_touched_items() {
         let item = |title: &str, checked| ChecklistItem {

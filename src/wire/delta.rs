@@ -1,4 +1,4 @@
-//! Pages of changes: delta queries of the beta (planner-api.md 2.10, 13.20).
+//! The pages of delta queries, which only the beta has (planner-api.md 2.10, planner-api.md 13.20).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,37 +10,37 @@ use crate::wire::page::{MAX_ITEMS, checked};
 /// A page of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaPage {
-    /// What is on it.
+    /// Its items.
     pub items: Vec<DeltaItem>,
-    /// Where the round goes on.
+    /// The address at which the round goes on.
     pub next: Option<String>,
-    /// Where the next round begins, on the last page.
+    /// The address at which the next round begins; on the last page.
     pub delta: Option<String>,
 }
 
 /// An object that has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeltaItem {
-    /// What it is: `plannerTask`, `plannerTaskDetails`, `plannerBucket` …
+    /// Its kind: `plannerTask`, `plannerTaskDetails`, `plannerBucket` …
     #[serde(rename = "type")]
     pub kind: String,
     /// Its id; that of the task or plan for details.
     pub id: String,
-    /// What happened to it.
+    /// The kind of change.
     pub change: DeltaChange,
-    /// The properties that changed, by Graph's names; all of a new object.
+    /// The properties that changed, by Graph's names; all those of a new object.
     pub fields: Map<String, Value>,
 }
 
-/// What happened to an object.
+/// The kind of change of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeltaChange {
-    /// It is new: all of it is there.
+    /// It was created; all its properties are present.
     Created,
-    /// It is not as before.
+    /// It was changed.
     Updated,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
 }
 
@@ -74,7 +74,7 @@ fn item(mut object: Map<String, Value>) -> Option<DeltaItem> {
     let change = if object.contains_key("@removed") {
         DeltaChange::Deleted
     } else if object.contains_key("createdBy")
-        // A bucket has no creator; but its plan is there only if all of it is.
+        // A bucket has no `createdBy`, but its `planId` is present only if all of it is.
         || (kind == "plannerBucket" && object.contains_key("planId"))
     {
         DeltaChange::Created
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// planner-api.md 13.20.
+    /// The example of planner-api.md 13.20.
     #[test]
     fn a_page_says_what_changed_and_what_went() {
         let page = json!({

@@ -1,4 +1,4 @@
-//! From Graph's JSON to the model (planner-api.md section 1).
+//! The decoding of Graph's JSON into the model (planner-api.md 1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +16,17 @@ use crate::wire::json::Json;
 use crate::wire::json::{Members, text};
 use crate::wire::page::MAX_LINK;
 
-/// Why an answer could not be understood.
+/// The reason why an answer could not be decoded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// It has not the shape that the protocol promises.
-    #[error("the answer is not what Graph promises here")]
+    /// It does not have the shape that the protocol promises.
+    #[error("the answer does not have the form that Graph documents")]
     Shape(#[from] serde_json::Error),
-    /// An id in it is none.
-    #[error("the answer has a bad id")]
+    /// An id in it is not valid.
+    #[error("the answer has an invalid id")]
     Id(#[from] InvalidId),
-    /// An entity came without its version.
+    /// An entity came without its tag.
     #[error("the answer has no `@odata.etag`")]
     NoETag,
     /// The address of a page is longer than any that Graph gives.
@@ -37,7 +37,7 @@ pub enum DecodeError {
     OtherKind,
 }
 
-/// What can be read from an answer.
+/// A value that can be decoded from an answer.
 pub trait Decoded: Sized {
     /// Decodes one object from its JSON.
     ///
@@ -51,7 +51,7 @@ pub trait Decoded: Sized {
     }
 }
 
-/// An identity set; only the user's id is of use (planner-api.md 1.14).
+/// An identity set, of which only the user's id is used (planner-api.md 1.14).
 #[derive(Deserialize)]
 struct IdentitySet {
     user: Option<Identity>,
@@ -107,6 +107,8 @@ impl Decoded for Versioned<Plan> {
                 "roster" => (None, container_id),
                 _ => (None, None),
             },
+            // `owner` is deprecated, and not a group's id if the container is something else
+            // (planner-api.md 1.3).
             Some(_) => (None, None),
             None => (json.owner, None),
         };
@@ -249,7 +251,7 @@ struct ScheduleJson<'a> {
     next_occurrence_date_time: Option<Timestamp>,
 }
 
-/// A pattern of a kind that appears one day is no reason not to read the task.
+/// Decodes a recurrence; `None` for one of an unknown kind, which is no reason to refuse the task.
 fn recurrence(json: Option<RecurrenceJson<'_>>) -> Option<Recurrence> {
     let schedule = json?.schedule?;
     Some(Recurrence {
@@ -260,7 +262,7 @@ fn recurrence(json: Option<RecurrenceJson<'_>>) -> Option<Recurrence> {
 }
 
 impl TaskJson<'_> {
-    /// What v1.0 does not have.
+    /// Returns the properties that v1.0 does not have.
     fn beta(&mut self) -> Option<Box<TaskBeta>> {
         let there = self.is_archived.is_some() || self.last_modified_date_time.is_some();
         there.then(|| {
@@ -400,7 +402,7 @@ impl Decoded for Versioned<BoardPlace> {
         let json: BoardPlaceJson<'_> = serde_json::from_str(json)?;
         let mut by_user = BTreeMap::new();
         for (id, hint) in json.order_hints_by_assignee.unwrap_or_default().0 {
-            // Annotations are no people.
+            // Annotations are not people.
             if let (false, Some(hint)) = (id.starts_with('@'), text(hint)) {
                 by_user.insert(UserId::parse(&id)?, hint);
             }
@@ -410,7 +412,7 @@ impl Decoded for Versioned<BoardPlace> {
     }
 }
 
-/// Whatever an answer holds, to be decoded by whoever knows what it is.
+/// An answer of any kind, to be decoded later.
 #[derive(Debug, Clone)]
 pub struct Any(pub Json);
 
@@ -420,7 +422,7 @@ impl Decoded for Any {
     }
 }
 
-/// The tag of an answer; none where it holds none.
+/// The tag of an answer, if it holds one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag(pub Option<ETag>);
 
@@ -436,8 +438,8 @@ impl Decoded for Tag {
     }
 }
 
-/// The id of something that has no tag, as a create or list of the beta gives it: a roster, or
-/// the user of a roster's member.
+/// The id of an entity without a tag, as a create or list of the beta gives it: a roster, or the user
+/// behind a roster member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made<T>(pub T);
 
@@ -505,7 +507,7 @@ struct GroupJson {
 }
 
 /// A group that can hold plans; security groups, roles and the like are another kind. With few
-/// permissions `groupTypes` comes as `null` (2.5): then it may be one.
+/// permissions `groupTypes` comes as `null` (planner-api.md 2.5): then it may be such a group.
 impl Decoded for Group {
     fn decode(json: &str) -> Result<Self, DecodeError> {
         let json: GroupJson = serde_json::from_str(json)?;

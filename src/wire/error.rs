@@ -1,21 +1,21 @@
-//! Graph's error answers.
+//! Graph's error answers, with the one place that interprets their status.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::wire::json::text;
 
-/// What the service said when it refused (planner-api.md section 9).
+/// The refusal of a request (planner-api.md 9).
 ///
-/// It answers questions; nobody else compares status numbers.
+/// Its methods interpret the status; nobody else compares status numbers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.describe())]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// Graph's code; empty for most Planner errors (6.3).
+    /// Graph's code; empty for most Planner errors (planner-api.md 6.3).
     pub code: String,
-    /// Graph's text, for people only.
+    /// Graph's text, for people only: it changes without notice.
     pub message: String,
     /// The service's id of the request, for support.
     pub request_id: Option<String>,
@@ -31,7 +31,7 @@ struct AnswerJson<'a> {
     error: ErrorJson<'a>,
 }
 
-/// Gateways put anything in here, so each part is read for itself.
+/// The parts of an error. Gateways put anything in them, so each is decoded by itself.
 #[derive(Deserialize, Default)]
 struct ErrorJson<'a> {
     #[serde(borrow)]
@@ -51,7 +51,7 @@ struct InnerJson {
 }
 
 impl ApiError {
-    /// Reads an error answer, JSON or not (9.1: gateways answer HTML).
+    /// Reads an error answer, JSON or not: gateways answer in HTML (planner-api.md 9.1).
     #[must_use]
     pub fn read(status: u16, request_id: Option<String>, body: &[u8]) -> Self {
         let body = if body.len() > MAX_BODY { &[] } else { body };
@@ -81,45 +81,46 @@ impl ApiError {
         }
     }
 
-    /// The entity moved on, or the tag was not accepted: 409, 412, and 400 about `If-Match`
-    /// (3.3).
+    /// Returns whether the entity has changed, or the tag was not accepted: 409, 412, and 400 about
+    /// `If-Match` (planner-api.md 3.3).
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self.status, 409 | 412)
             || (self.status == 400 && self.message.contains("If-Match"))
     }
 
-    /// There is no such entity (any more).
+    /// Returns whether the entity does not exist (any more).
     #[must_use]
     pub const fn is_not_found(&self) -> bool {
         matches!(self.status, 404 | 410)
     }
 
-    /// The token is missing, expired or for something else.
+    /// Returns whether the token is missing, expired or for another service.
     #[must_use]
     pub const fn is_unauthorized(&self) -> bool {
         self.status == 401
     }
 
-    /// The actor may not do this; unless it is a limit, see [`Self::is_limit`].
+    /// Returns whether the actor lacks the permission or the licence; a limit is another case, see
+    /// [`Self::is_limit`].
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         matches!(self.status, 402 | 403) && !self.is_limit()
     }
 
-    /// A limit of the service was hit: 403 with a code (6.4).
+    /// Returns whether a limit of the service was hit: 403 with a code (planner-api.md 6.4).
     #[must_use]
     pub fn is_limit(&self) -> bool {
         self.status == 403 && self.code.starts_with("Maximum")
     }
 
-    /// The service asked for patience, and did nothing.
+    /// Returns whether the service throttled the request; it was not carried out.
     #[must_use]
     pub const fn is_throttled(&self) -> bool {
         matches!(self.status, 423 | 429)
     }
 
-    /// The service is in trouble; a write may or may not have happened.
+    /// Returns whether the service failed; a write may or may not have been carried out.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
         self.status >= 500

@@ -1,8 +1,8 @@
 //! The JSON of answers, decoded straight into types.
 //!
-//! A service may answer anything, and as a tree of values seven bytes of JSON take a few hundred of
-//! memory. So an answer stays text until the type that is wanted reads it: parts that the type skips
-//! cost nothing, and parts that it keeps are counted while they are read.
+//! A service may answer anything, and as a tree of values seven bytes of JSON take a few hundred bytes
+//! of memory. So an answer stays text until its type decodes it: parts that the type skips cost
+//! nothing, and parts that it keeps are counted while they are read.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 /// The most members of a map in an entity: many times what Planner allows anywhere.
 pub(crate) const MAX_MEMBERS: usize = 1000;
-/// The weight of a member or an element, in bytes: about the memory it takes once it is decoded,
-/// beyond its text.
+/// The weight of a member or an element, in bytes: about the memory it takes once decoded, in addition
+/// to its text.
 const MEMBER: usize = 32;
 
 /// An answer that is JSON, not decoded yet.
@@ -34,7 +34,7 @@ impl Json {
         self.0.get()
     }
 
-    /// Returns about how many bytes it takes once it is decoded, whatever it is decoded to.
+    /// Returns the approximate number of bytes it takes once decoded, into whatever type.
     #[must_use]
     pub fn weight(&self) -> usize {
         let (mut in_string, mut escaped, mut parts) = (false, false, 1);
@@ -43,6 +43,7 @@ impl Json {
                 _ if escaped => escaped = false,
                 b'\\' => escaped = in_string,
                 b'"' => in_string = !in_string,
+                // Each of these begins a member or an element; those inside of texts are text.
                 b',' | b':' if !in_string => parts += 1,
                 _ => {}
             }
@@ -57,7 +58,7 @@ impl From<&RawValue> for Json {
     }
 }
 
-/// Returns the text that a value is, if it is text.
+/// Returns the content of a value that is a text.
 pub(crate) fn text(raw: &RawValue) -> Option<String> {
     serde_json::from_str(raw.get()).ok()
 }
@@ -92,7 +93,7 @@ impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Items<'a, MAX> {
     }
 }
 
-/// The members of an object whose names nobody knows before, each value still to be decoded.
+/// The members of an object with arbitrary names, each value still to be decoded.
 #[derive(Default)]
 pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
@@ -124,7 +125,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The headers of an answer in a batch, as far as anybody asks for them.
+/// The headers of an answer in a batch that are of use.
 #[derive(Default)]
 pub(crate) struct Headers {
     pub(crate) retry_after: Option<String>,
@@ -153,7 +154,7 @@ impl<'de> Deserialize<'de> for Headers {
                             continue;
                         }
                     };
-                    // A number of seconds comes as text or as a number.
+                    // The seconds of `Retry-After` come as text or as a number.
                     let value: &RawValue = map.next_value()?;
                     slot.get_or_insert_with(|| {
                         text(value).unwrap_or_else(|| value.get().to_owned())

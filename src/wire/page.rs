@@ -1,4 +1,4 @@
-//! One page of a list.
+//! One page of a list, bounded so that no service can fill the memory.
 
 use serde::Deserialize;
 
@@ -10,12 +10,12 @@ pub const MAX_ITEMS: usize = 50_000;
 /// The longest address of a page, in bytes. Graph's are below 2,000.
 pub const MAX_LINK: usize = 8192;
 
-/// A page and where the next one is (planner-api.md 8.2).
+/// A page, with the address of the next one (planner-api.md 8.2).
 #[derive(Debug)]
 pub struct Page<T> {
-    /// What is on it.
+    /// Its items.
     pub items: Vec<T>,
-    /// The address of the next page, to be used verbatim, but only at the origin asked.
+    /// The address of the next page, to be used verbatim, but only at the origin of the request.
     pub next: Option<String>,
 }
 
@@ -47,10 +47,10 @@ impl<T: Decoded> Page<T> {
     }
 }
 
-/// Returns the address of a page if it is no longer than any that Graph gives.
+/// Returns the address of a page unless it is longer than any that Graph gives.
 ///
 /// # Errors
-/// It is.
+/// It is longer.
 pub(crate) fn checked(link: String) -> Result<String, DecodeError> {
     if link.len() > MAX_LINK { Err(DecodeError::LongLink) } else { Ok(link) }
 }

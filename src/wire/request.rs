@@ -1,6 +1,6 @@
-//! Requests as values: method, path, condition, body (planner-api.md section 2).
+//! Requests as values: method, path, condition and body (planner-api.md 2).
 //!
-//! There is no way to make a PATCH or DELETE without an [`ETag`].
+//! The constructors take an [`ETag`] for every PATCH and DELETE, so none can be made without one.
 
 use std::fmt::Write as _;
 
@@ -57,8 +57,8 @@ impl Request {
         &self.path
     }
 
-    /// Returns the tag that it is conditional on; always there for PATCH and DELETE, and where a
-    /// POST changes what is there.
+    /// Returns the tag that it is conditional on; always present for PATCH and DELETE, and for a POST
+    /// that changes an existing entity.
     #[must_use]
     pub const fn if_match(&self) -> Option<&ETag> {
         self.if_match.as_ref()
@@ -70,13 +70,13 @@ impl Request {
         self.body.as_ref()
     }
 
-    /// Tells whether it changes nothing: a GET, or a batch of them.
+    /// Returns whether it changes nothing: a GET, or a batch of GETs.
     #[must_use]
     pub const fn is_read(&self) -> bool {
         self.is_read
     }
 
-    /// Makes a batch; the caller answers for there being only reads in it.
+    /// Makes a batch of reads; the caller guarantees that there are no writes in it.
     pub(crate) fn batch_of_reads(body: Value) -> Self {
         Self { is_read: true, ..Self::post("/$batch", body) }
     }
@@ -86,7 +86,8 @@ impl Request {
         Self::post("/$batch", body)
     }
 
-    /// Makes a conditional write that is on record once more; nothing for any other request.
+    /// Rebuilds a conditional write from the journal; `None` for any other request, since only the tag
+    /// keeps a write from happening twice.
     #[must_use]
     pub fn again(
         method: &str,
@@ -123,13 +124,14 @@ impl Request {
     }
 }
 
-/// Who is signed in (2.5).
+/// Reads the signed-in user (planner-api.md 2.5).
 #[must_use]
 pub fn me() -> Request {
     Request::get("/me?$select=id,displayName,userPrincipalName,mail".to_owned())
 }
 
-/// A user by id or sign-in name (2.5).
+/// Reads a user by id or sign-in name; one that begins with `$` needs the key syntax
+/// (planner-api.md 2.5).
 #[must_use]
 pub fn user(id_or_upn: &str) -> Request {
     const FIELDS: &str = "$select=id,displayName,userPrincipalName,mail";
@@ -141,26 +143,26 @@ pub fn user(id_or_upn: &str) -> Request {
     }
 }
 
-/// Users with a mail address (2.5).
+/// Reads the users with a mail address (planner-api.md 2.5).
 #[must_use]
 pub fn users_by_mail(mail: &str) -> Request {
     let filter = escape(&format!("mail eq '{}'", mail.replace('\'', "''")));
     Request::get(format!("/users?$filter={filter}&$select=id,displayName,userPrincipalName,mail"))
 }
 
-/// The groups that the signed-in user is a member of, roles among them (2.5).
+/// Reads the groups that the signed-in user is a member of, roles among them (planner-api.md 2.5).
 #[must_use]
 pub fn my_groups() -> Request {
     Request::get("/me/memberOf?$select=id,displayName,mail,groupTypes".to_owned())
 }
 
-/// A group (2.5).
+/// Reads a group (planner-api.md 2.5).
 #[must_use]
 pub fn group(id: &GroupId) -> Request {
     Request::get(format!("/groups/{id}?$select=id,displayName,mail,groupTypes,createdDateTime"))
 }
 
-/// The members of a group (2.5).
+/// Reads the members of a group (planner-api.md 2.5).
 #[must_use]
 pub fn members(group: &GroupId) -> Request {
     Request::get(format!(
@@ -168,113 +170,114 @@ pub fn members(group: &GroupId) -> Request {
     ))
 }
 
-/// The plans shared with the signed-in user: not all they can reach (P6, 7.6).
+/// Reads the plans shared with the signed-in user, which are not all they can reach
+/// (planner-api.md 2.1 P6, planner-api.md 7.6).
 #[must_use]
 pub fn my_plans() -> Request {
     Request::get("/me/planner/plans".to_owned())
 }
 
-/// The plans of a group (P5).
+/// Reads the plans of a group (planner-api.md 2.1 P5).
 #[must_use]
 pub fn group_plans(group: &GroupId) -> Request {
     Request::get(format!("/groups/{group}/planner/plans"))
 }
 
-/// The tasks assigned to the signed-in user (T13).
+/// Reads the tasks assigned to the signed-in user (planner-api.md 2.3 T13).
 #[must_use]
 pub fn my_tasks() -> Request {
     Request::get("/me/planner/tasks".to_owned())
 }
 
-/// The tasks assigned to a user (T14): to others than an application, Planner shows only one's
-/// own (trap 35).
+/// Reads the tasks assigned to a user (planner-api.md 2.3 T14). Planner shows those of others to
+/// applications only (planner-api.md trap 35).
 #[must_use]
 pub fn user_tasks(id: &UserId) -> Request {
     Request::get(format!("/users/{id}/planner/tasks"))
 }
 
-/// A plan (P2).
+/// Reads a plan (planner-api.md 2.1 P2).
 #[must_use]
 pub fn plan(id: &PlanId) -> Request {
     Request::get(format!("/planner/plans/{id}"))
 }
 
-/// The details of a plan (P11).
+/// Reads the details of a plan (planner-api.md 2.1 P11).
 #[must_use]
 pub fn plan_details(id: &PlanId) -> Request {
     Request::get(format!("/planner/plans/{id}/details"))
 }
 
-/// The buckets of a plan (P9).
+/// Reads the buckets of a plan (planner-api.md 2.1 P9).
 #[must_use]
 pub fn plan_buckets(id: &PlanId) -> Request {
     Request::get(format!("/planner/plans/{id}/buckets"))
 }
 
-/// The tasks of a plan, completed ones too (P10).
+/// Reads the tasks of a plan, including completed ones (planner-api.md 2.1 P10).
 #[must_use]
 pub fn plan_tasks(id: &PlanId) -> Request {
     Request::get(format!("/planner/plans/{id}/tasks"))
 }
 
-/// A bucket (B2).
+/// Reads a bucket (planner-api.md 2.2 B2).
 #[must_use]
 pub fn bucket(id: &BucketId) -> Request {
     Request::get(format!("/planner/buckets/{id}"))
 }
 
-/// A task (T2).
+/// Reads a task (planner-api.md 2.3 T2).
 #[must_use]
 pub fn task(id: &TaskId) -> Request {
     Request::get(format!("/planner/tasks/{id}"))
 }
 
-/// The details of a task (T5).
+/// Reads the details of a task (planner-api.md 2.3 T5).
 #[must_use]
 pub fn task_details(id: &TaskId) -> Request {
     Request::get(format!("/planner/tasks/{id}/details"))
 }
 
-/// The place of a task on a board (T7, T9, T11).
+/// Reads the place of a task on a board (planner-api.md 2.3 T7, T9, T11).
 #[must_use]
 pub fn board_place(id: &TaskId, board: Board) -> Request {
     Request::get(format!("/planner/tasks/{id}/{board}"))
 }
 
-/// Creates a plan in a group (P1).
+/// Creates a plan in a group (planner-api.md 2.1 P1).
 #[must_use]
 pub fn create_plan(group: &GroupId, title: &str) -> Request {
     let container = json!({ "containerId": group.as_str(), "type": "group" });
     Request::post("/planner/plans", json!({ "container": container, "title": title }))
 }
 
-/// Creates a plan in a roster (beta, 2.9).
+/// Creates a plan in a roster (beta, planner-api.md 2.9).
 #[must_use]
 pub fn create_roster_plan(roster: &RosterId, title: &str) -> Request {
     let container = json!({ "containerId": roster.as_str(), "type": "roster" });
     Request::post("/planner/plans", json!({ "container": container, "title": title }))
 }
 
-/// Creates a roster, with the signed-in user as its first member (beta, 2.9).
+/// Creates a roster, with the signed-in user as its first member (beta, planner-api.md 2.9).
 #[must_use]
 pub fn create_roster() -> Request {
     let kind = "#microsoft.graph.plannerRoster";
     Request::post("/planner/rosters", json!({ "@odata.type": kind }))
 }
 
-/// The members of a roster (beta, 2.9).
+/// Reads the members of a roster (beta, planner-api.md 2.9).
 #[must_use]
 pub fn roster_members(roster: &RosterId) -> Request {
     Request::get(format!("/planner/rosters/{roster}/members"))
 }
 
-/// The list that a create adds to, by the path of the create.
+/// Reads the list that a create adds to, by the path of the create.
 #[must_use]
 pub fn listed(path: &str) -> Request {
     Request::get(path.to_owned())
 }
 
-/// Adds a person to a roster (beta, 2.9).
+/// Adds a person to a roster (beta, planner-api.md 2.9).
 #[must_use]
 pub fn add_roster_member(roster: &RosterId, user: &UserId) -> Request {
     let kind = "#microsoft.graph.plannerRosterMember";
@@ -282,13 +285,13 @@ pub fn add_roster_member(roster: &RosterId, user: &UserId) -> Request {
     Request::post(&format!("/planner/rosters/{roster}/members"), body)
 }
 
-/// The plans of the rosters that the signed-in user is a member of (beta, 2.9).
+/// Reads the plans of the rosters that the signed-in user is a member of (beta, planner-api.md 2.9).
 #[must_use]
 pub fn my_roster_plans() -> Request {
     Request::get("/me/planner/rosterPlans".to_owned())
 }
 
-/// Puts a plan away, or takes it back (beta, 2.9).
+/// Archives or unarchives a plan (beta, planner-api.md 2.9).
 #[must_use]
 pub fn archive_plan(id: &PlanId, archival: &Archival, etag: ETag) -> Request {
     let verb = if archival.is_archived { "archive" } else { "unarchive" };
@@ -296,77 +299,79 @@ pub fn archive_plan(id: &PlanId, archival: &Archival, etag: ETag) -> Request {
     Request { if_match: Some(etag), ..Request::post(&format!("/planner/plans/{id}/{verb}"), body) }
 }
 
-/// Where a round of changes begins: all that the signed-in user can see (beta, 2.10).
+/// Begins a round of changes, over everything that the signed-in user can see
+/// (beta, planner-api.md 2.10).
 #[must_use]
 pub fn delta() -> Request {
     Request::get("/me/planner/all/delta".to_owned())
 }
 
-/// Renames a plan (P3).
+/// Renames a plan (planner-api.md 2.1 P3).
 #[must_use]
 pub fn update_plan(id: &PlanId, title: &str, etag: ETag) -> Request {
     Request::patch(format!("/planner/plans/{id}"), etag, json!({ "title": title }))
 }
 
-/// Deletes a plan with everything in it (P4).
+/// Deletes a plan with everything in it (planner-api.md 2.1 P4).
 #[must_use]
 pub fn delete_plan(id: &PlanId, etag: ETag) -> Request {
     Request::delete(format!("/planner/plans/{id}"), etag)
 }
 
-/// Updates the details of a plan under their own tag (P12); the body comes from
+/// Updates the details of a plan under their own tag (planner-api.md 2.1 P12); the body comes from
 /// [`crate::wire::body::plan_details_patch`].
 #[must_use]
 pub fn update_plan_details(id: &PlanId, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/plans/{id}/details"), etag, body)
 }
 
-/// Creates a bucket where the hint expression says (B1, 4.2).
+/// Creates a bucket at the place that the hint describes (planner-api.md 2.2 B1, planner-api.md 4.2).
 #[must_use]
 pub fn create_bucket(plan: &PlanId, name: &str, order_hint: &str) -> Request {
     let body = json!({ "name": name, "planId": plan.as_str(), "orderHint": order_hint });
     Request::post("/planner/buckets", body)
 }
 
-/// Updates a bucket (B3); the body comes from [`crate::wire::body::bucket_patch`].
+/// Updates a bucket (planner-api.md 2.2 B3); the body comes from [`crate::wire::body::bucket_patch`].
 #[must_use]
 pub fn update_bucket(id: &BucketId, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/buckets/{id}"), etag, body)
 }
 
-/// Deletes a bucket with its tasks (B4).
+/// Deletes a bucket with its tasks (planner-api.md 2.2 B4).
 #[must_use]
 pub fn delete_bucket(id: &BucketId, etag: ETag) -> Request {
     Request::delete(format!("/planner/buckets/{id}"), etag)
 }
 
-/// Creates a task (T1); the body comes from [`crate::wire::body::new_task`].
+/// Creates a task (planner-api.md 2.3 T1); the body comes from [`crate::wire::body::new_task`].
 #[must_use]
 pub fn create_task(body: Value) -> Request {
     Request::post("/planner/tasks", body)
 }
 
-/// Updates a task (T3); the body comes from [`crate::wire::body::task_patch`].
+/// Updates a task (planner-api.md 2.3 T3); the body comes from [`crate::wire::body::task_patch`].
 #[must_use]
 pub fn update_task(id: &TaskId, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/tasks/{id}"), etag, body)
 }
 
-/// Updates the details of a task under their own tag (T6); the body comes from
+/// Updates the details of a task under their own tag (planner-api.md 2.3 T6); the body comes from
 /// [`crate::wire::body::details_patch`].
 #[must_use]
 pub fn update_task_details(id: &TaskId, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/tasks/{id}/details"), etag, body)
 }
 
-/// Moves a task on a board, under the tag of its place there (T8, T10, T12); the body comes from
+/// Moves a task on a board, under the tag of its place there (planner-api.md 2.3 T8, T10, T12); the
+/// body comes from
 /// [`crate::wire::body::place_patch`].
 #[must_use]
 pub fn update_board_place(id: &TaskId, board: Board, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/tasks/{id}/{board}"), etag, body)
 }
 
-/// Deletes a task (T4).
+/// Deletes a task (planner-api.md 2.3 T4).
 #[must_use]
 pub fn delete_task(id: &TaskId, etag: ETag) -> Request {
     Request::delete(format!("/planner/tasks/{id}"), etag)

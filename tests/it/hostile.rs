@@ -88,7 +88,7 @@ fn a_proxy_that_is_not_https_is_refused_by_name() {
     ];
     for env in others {
         let output = place.run_with(&["plan", "list"], "", env).code(6);
-        let _ = output.says(&["can not reach https://graph.example.invalid"]);
+        let _ = output.says(&["cannot reach https://graph.example.invalid"]);
     }
     assert_eq!(seen.load(Ordering::SeqCst), 0);
 }
@@ -106,7 +106,7 @@ fn an_https_proxy_is_spoken_to_in_tls() {
     });
     let place = Place::against_url("https://graph.example.invalid/v1.0", "secret-canary-token");
     let output = place.run_with(&["plan", "list"], "", &[("HTTPS_PROXY", &proxy)]).code(6);
-    let _ = output.says(&["can not reach https://graph.example.invalid"]);
+    let _ = output.says(&["cannot reach https://graph.example.invalid"]);
     // The type of a TLS handshake record.
     assert_eq!(first.join().unwrap(), 0x16);
 }

@@ -202,7 +202,7 @@ fn a_plan_with_a_name_twice_asks_which() {
 fn no_service_no_token_and_a_wrong_token() {
     let place = Place::against_url("http://127.0.0.1:1/v1.0", "secret-canary-token");
     let output = place.run(&["plan", "list"]).code(6);
-    assert!(output.stderr.contains("can not reach http://127.0.0.1:1"), "{}", output.stderr);
+    assert!(output.stderr.contains("cannot reach http://127.0.0.1:1"), "{}", output.stderr);
     let output = place.run(&["run", "morning_triage", "--json"]).code(6);
     assert_eq!(output.json()["error"]["code"], "unavailable");
     assert_eq!(output.json()["status"], "failed");
@@ -245,8 +245,8 @@ fn answers_that_are_not_graphs_are_told_as_such() {
         (b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>", 1, "does not answer like Microsoft Graph: got text/html"),
         (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", 1, "got a redirect (302)"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 1, "got an empty answer"),
-        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]", 1, "can not understand the answer to GET /me"),
-        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"id\":\"../../\"}", 1, "can not understand the answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]", 1, "cannot understand the answer to GET /me"),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"id\":\"../../\"}", 1, "cannot understand the answer"),
         (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\n{}", 5, "the service answered 403"),
         (b"HTTP/1.1 503 Gone\r\nretry-after: 0\r\ncontent-length: 5\r\n\r\n<html", 6, "the service answered 503"),
         (b"HTTP/1.1 429 Slow\r\nretry-after: 9999\r\ncontent-length: 2\r\n\r\n{}", 6, "the service answered 429"),

@@ -256,7 +256,7 @@ fn trap_06_without_metadata_there_are_no_tags() {
         |method, _, _| assert_eq!(method, "GET"),
     );
     let place = through(&bare);
-    place.script(&script("t.priority = 1;"), &[]).code(1).says(&["can not understand the answer"]);
+    place.script(&script("t.priority = 1;"), &[]).code(1).says(&["cannot understand the answer"]);
 }
 
 /// Order hints cannot be echoed.

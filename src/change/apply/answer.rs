@@ -1,4 +1,4 @@
-//! Reactions of the apply machine to what comes back: answers, looks and searches.
+//! The reactions of the apply machine to answers, to objects read again, and to searches.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::change::edit::Op;
 use crate::change::merge::Merge;
 use crate::model::ETag;
 
-/// How often one request is sent that fails for the service's sake.
+/// The number of times a request that fails on the service's side is sent.
 const MAX_TRIES: u32 = 5;
-/// And how often while the service does other things.
+/// The same while other requests succeed.
 const MAX_TRIES_ALIVE: u32 = 12;
-/// How often a just created object is looked for (planner-api.md trap 14).
+/// The number of times a just created object is read until it appears (planner-api.md trap 14).
 const MAX_LOOKS: u32 = 5;
-/// How often a look is repeated that shows no more than was known.
+/// The number of times an object is read again if it shows no more than was known.
 const MAX_LAGS: u32 = 2;
-/// How often a part of a just created entity goes out on a newer tag.
+/// The number of times a part of a just created entity goes out on a newer tag.
 const MAX_REBASES: u32 = 8;
 /// The longest single wait that is worth it.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// The times at which a create without an answer is looked for again, after the answer was given up
+/// The times, after the answer was given up, at which the result of a create is searched for
 /// (design.md 2.4).
 pub const PROBES: [Duration; 4] = [
     Duration::from_secs(2),
@@ -33,11 +33,11 @@ pub const PROBES: [Duration; 4] = [
     Duration::from_secs(60),
 ];
 
-/// Multiples of it are spread evenly over 0..1.
+/// The golden ratio's fraction: its multiples are spread evenly over 0..1.
 const GOLDEN: f64 = 0.618_033_988_75;
 
 impl Machine {
-    /// Begins nothing more; what is under way ends, and what was created gets its details.
+    /// Begins nothing more; requests under way end, and created entities get their details.
     pub fn halt(&mut self) {
         self.halted = true;
         for step in &mut self.steps {
@@ -47,13 +47,13 @@ impl Machine {
         }
     }
 
-    /// Leaves what was not sent yet for another time; the rest goes on to its end, and what was
-    /// created gets its details.
+    /// Leaves unsent requests for another time; the others go on to their end, and created entities
+    /// get their details.
     pub fn pause(&mut self) {
         self.paused = true;
     }
 
-    /// Ends whatever has not ended.
+    /// Ends every request that has not ended.
     pub fn give_up(&mut self) {
         self.halted = true;
         for step in &mut self.steps {
@@ -68,7 +68,8 @@ impl Machine {
     pub fn answered(&mut self, now: Duration, answers: Vec<(StepNo, Answer)>) {
         let sent_at = answers.first().map_or(now, |(no, _)| self.steps[*no].sent_at);
         self.window.answered(sent_at, answers.len());
-        // Counted before the refusals beside them, since the parts of a batch have no order.
+        // Counted before the refusals beside them: the answers of a batch have no order, and a refusal
+        // begins a new measurement.
         for _ in answers.iter().filter(|(_, answer)| answer.is_taken()) {
             self.window.taken(now, sent_at);
         }
@@ -96,10 +97,10 @@ impl Machine {
                 self.steps[no].not_before = now;
             }
             Answer::NotFound if is_new => self.refuse(no),
-            // It was there when this was decided: an attempt whose answer was lost has done it.
+            // It existed when this was decided, so the attempt whose answer was lost has deleted it.
             Answer::NotFound if op == Op::Delete && in_doubt => self.finish(no, None, None),
             Answer::NotFound if op == Op::Delete => self.end(no, End::Gone),
-            // What was made a moment ago is not known everywhere yet.
+            // An entity created a moment ago is not known everywhere yet (planner-api.md trap 14).
             Answer::NotFound if matches!(self.steps[no].basis, Basis::Made | Basis::Moved) => {
                 self.look(now, no, Look::Gone);
             }
@@ -157,7 +158,7 @@ impl Machine {
         }
         let wait = match wait {
             Some(wait) => wait,
-            // The sooner it is asked whether it was done, the surer the answer.
+            // The sooner the same tag is sent again, the less can have changed in between.
             None if first_doubt => Duration::ZERO,
             None => backoff(step.tries, spread),
         };
@@ -168,7 +169,7 @@ impl Machine {
         step.not_before = now + wait;
     }
 
-    /// Counts that a request came to nothing; returns how often in a row nothing else was done.
+    /// Counts a failed attempt; returns the number in a row during which nothing else succeeded.
     fn once_more_in_vain(&mut self, no: StepNo) -> u32 {
         let (step, done) = (&mut self.steps[no], self.done);
         let before = if step.in_vain.1 == done { step.in_vain.0 } else { 0 };
@@ -188,7 +189,7 @@ impl Machine {
         self.done += 1;
         self.window.done();
         self.end(no, End::Done);
-        // The next request of the same object rests on what this one has made of it.
+        // The next request for the same object rests on the tag that this one produced.
         if let Some(after) = self.steps.get_mut(next)
             && after.previous == Some(no)
             && after.basis == Basis::Moved
@@ -200,7 +201,7 @@ impl Machine {
     }
 
     fn refuse(&mut self, no: StepNo) {
-        // An attempt before this one may have done it.
+        // An earlier attempt may have been carried out, so a refusal does not settle the doubt.
         let end = if self.steps[no].in_doubt { End::Unknown } else { End::Failed };
         self.end(no, end);
         self.halt();
@@ -221,12 +222,13 @@ impl Machine {
         step.state = State::Ended(end);
     }
 
-    /// What spreads repeats: the same for all that went out together, so that they stay so.
+    /// Returns the spread of a repeat: the same for all requests that went out together, so that they
+    /// stay in one batch.
     fn spread(&self, no: StepNo) -> f64 {
         (self.rules.spread + self.steps[no].sent_at.as_secs_f64() * 1000.0 * GOLDEN).fract()
     }
 
-    /// Takes what a look has shown.
+    /// Takes the objects that were read again.
     pub fn looked(&mut self, now: Duration, looks: Vec<(StepNo, Look)>) {
         for (no, look) in looks {
             self.look(now, no, look);
@@ -252,7 +254,7 @@ impl Machine {
             Look::Gone => return self.end(no, End::Moved(None)),
             Look::Failed => return self.refuse(no),
         };
-        // A copy of the service that lags behind shows what was refused a moment ago.
+        // The tag that was refused a moment ago comes from a copy of the service that lags behind.
         let lags = self.steps[no].tag.as_ref().is_some_and(|tag| seen.etag() == tag);
         if lags && self.steps[no].sent > 0 && self.steps[no].looks < MAX_LAGS {
             let step = &mut self.steps[no];
@@ -276,7 +278,7 @@ impl Machine {
             return self.end(no, End::Moved(Some(Box::new(seen))));
         }
         if self.settling {
-            // It is known by now that it was not written; the run goes on with it.
+            // It is known by now that it was not written; the resumed run sends it.
             return self.end(no, End::NotSent);
         }
         let step = &mut self.steps[no];
@@ -298,7 +300,7 @@ impl Machine {
         self.halt();
     }
 
-    /// Takes what a search for what lost creates have made has come to.
+    /// Takes the results of a search for lost creates.
     pub fn probed(&mut self, now: Duration, probed: Vec<(StepNo, Probed)>) {
         for (no, probed) in probed {
             self.probe(now, no, probed);
@@ -314,11 +316,11 @@ impl Machine {
             Probed::Matched(Match::Unclear(ids)) => self.end(no, End::Parked(ids)),
             Probed::Matched(Match::Nothing) => {
                 step.probes += 1;
-                // One look may come too early for a service that shows late what it has made.
+                // A single search may come too early: the service shows new entities late.
                 if is_over && step.probes > 1 {
                     step.in_doubt = false;
                     if self.settling {
-                        // It is known by now that it was not made; the run goes on with it.
+                        // It is known by now that it was not created; the resumed run sends it.
                         self.end(no, End::NotSent);
                     } else if step.tries >= MAX_TRIES || self.halted {
                         self.refuse(no);
@@ -343,14 +345,14 @@ impl Machine {
     fn probe_later(&mut self, now: Duration, no: StepNo, quarantine: Duration) {
         let step = &mut self.steps[no];
         let after = PROBES.get(step.probes - 1).copied().unwrap_or(quarantine).min(quarantine);
-        // Not after the quarantine: then it is known.
+        // No later than the end of the quarantine, after which it may be sent again.
         let end = step.not_before_resend.max(now);
         step.not_before = (step.given_up_at + after).clamp(now, end);
         step.state = State::ToProbe;
     }
 }
 
-/// How long to wait before the n-th repeat.
+/// Returns the wait before the n-th repeat.
 fn backoff(n: u32, spread: f64) -> Duration {
     Duration::from_millis(200 << n.min(6)).mul_f64(0.5 + spread / 2.0)
 }

@@ -1,4 +1,4 @@
-//! What a part of a change wants, against what is there now.
+//! The comparison of a part of a change with the present state of its object.
 
 use crate::change::apply::step::{Job, Part};
 use crate::change::edit::{Change, Edit, Op, TaskState, Write};
@@ -8,20 +8,20 @@ use crate::model::{
     Board, BoardPlace, Bucket, ETag, Plan, PlanDetails, RosterId, Task, TaskDetails, Versioned,
 };
 
-/// The present state of what a request moves.
+/// The present state of a request's object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// Of a plan.
+    /// A plan.
     Plan(Box<Versioned<Plan>>),
-    /// Of the details of a plan.
+    /// The details of a plan.
     PlanDetails(Versioned<PlanDetails>),
-    /// Of a bucket.
+    /// A bucket.
     Bucket(Box<Versioned<Bucket>>),
-    /// Of a task.
+    /// A task.
     Task(Box<Versioned<Task>>),
-    /// Of the details of a task.
+    /// The details of a task.
     Details(Box<Versioned<TaskDetails>>),
-    /// Of the place of a task on a board.
+    /// The place of a task on a board.
     Place(Versioned<BoardPlace>),
 }
 
@@ -30,22 +30,22 @@ impl Seen {
     #[must_use]
     pub const fn etag(&self) -> &ETag {
         match self {
-            Self::Plan(it) => &it.etag,
-            Self::PlanDetails(it) => &it.etag,
-            Self::Bucket(it) => &it.etag,
-            Self::Task(it) => &it.etag,
-            Self::Details(it) => &it.etag,
-            Self::Place(it) => &it.etag,
+            Self::Plan(plan) => &plan.etag,
+            Self::PlanDetails(details) => &details.etag,
+            Self::Bucket(bucket) => &bucket.etag,
+            Self::Task(task) => &task.etag,
+            Self::Details(details) => &details.etag,
+            Self::Place(place) => &place.etag,
         }
     }
 }
 
-/// What comes of a comparison.
+/// The result of a comparison.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Compared {
-    /// Whether what was to be set is there.
+    /// True if everything that was to be set is there.
     pub(crate) holds: bool,
-    /// Whether anything that the run read or writes has moved.
+    /// The result of the merge with the present state.
     pub(crate) merge: Merge,
 }
 
@@ -59,15 +59,16 @@ impl Compared {
     }
 }
 
-/// Compares a part of a change with what is there now. `first` is the state in which a part that
-/// came into being during the run was seen first.
+/// Compares a part of a change with the present state. `first` is the state in which an object created
+/// during the run was seen first.
 pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &Seen) -> Compared {
     match (&change.write, part, now) {
         (Write::Plan(edit), part, Seen::Plan(now)) => {
             let Edit::Update { before, after, .. } = &**edit else { return Compared::unlike() };
             let (mut base, mut ours) = (before.clone(), before.clone());
             match part {
-                // Taken back first, put away last.
+                // An archived plan is read only, so it is unarchived before the rename and archived after
+                // it: at this point the base has the state in between.
                 Part::Itself => {
                     if before.archival.is_archived && !after.archival.is_archived {
                         base.archival.clone_from(&after.archival);
@@ -114,14 +115,14 @@ pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &
     }
 }
 
-/// Rests a part of a change on what is there now.
+/// Rests a part of a change on the present state.
 ///
 /// # Errors
-/// Something that the run read or writes has moved: both sides of each field. The change is then
+/// A field that the run read or writes has changed; returns both sides of each, and leaves the change
 /// as it was.
 pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<FieldConflict>> {
     if change.op() == Op::Delete {
-        // Anything at all that happened to it since is a reason not to delete it.
+        // Any change of it since is a reason not to delete it.
         return Err(moved_under_delete(change, now));
     }
     if let Merge::Conflict(fields) = compare(change, part, None, now).merge {
@@ -158,7 +159,7 @@ pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<Fi
     Ok(())
 }
 
-/// Puts an update on a newer state of which nothing that counts has moved.
+/// Rests an update on a newer state that does not conflict with it.
 pub(crate) fn rest_on<T: Fields + Clone, B: Clone>(edit: &mut Edit<T, B>, theirs: &T, tag: &B) {
     if let Edit::Update { before, after, basis } = edit {
         let mut wanted = theirs.clone();
@@ -191,7 +192,8 @@ fn moved_under_delete(change: &Change, now: &Seen) -> Vec<FieldConflict> {
     }
 }
 
-/// The parts of a task have tags of their own: in each only its own fields can collide.
+/// Compares a part of a task. The parts have tags of their own, so in each only its own fields can
+/// collide.
 fn of_task(
     change: &Change,
     (before, after): (&TaskState, &TaskState),
@@ -239,7 +241,7 @@ fn of_task(
     }
 }
 
-/// Tells whether the columns of a place come into being, or change, by what the run itself does.
+/// Returns whether the run's own change creates the columns of a place, or adds and removes some.
 fn is_made_place(change: &Change, board: Board) -> bool {
     match &change.write {
         Write::Task(edit) => match &**edit {
@@ -254,8 +256,8 @@ fn is_made_place(change: &Change, board: Board) -> bool {
     }
 }
 
-/// A place that the service has made, with what was known of it before: such a column must be as
-/// it was read.
+/// Returns the base for a place that the service has extended: columns that were known before must
+/// still be as they were read.
 fn known_place(made: &BoardPlace, old: &BoardPlace) -> BoardPlace {
     let mut base = made.clone();
     for (user, hint) in &old.by_user {
@@ -269,7 +271,7 @@ fn known_place(made: &BoardPlace, old: &BoardPlace) -> BoardPlace {
     base
 }
 
-/// What is wanted of a place, over what the service has made of it.
+/// Returns the wanted place on top of the one that the service has made.
 fn over_place(made: &BoardPlace, old: &BoardPlace, new: &BoardPlace) -> BoardPlace {
     let mut wanted = made.clone();
     for (user, hint) in &new.by_user {
@@ -283,7 +285,7 @@ fn over_place(made: &BoardPlace, old: &BoardPlace, new: &BoardPlace) -> BoardPla
     wanted
 }
 
-/// What is wanted of a new plan's details, over what the service made of them: it shares the
+/// Returns the wanted details of a new plan on top of those that the service has made: it shares the
 /// plan with its creator (planner-api.md 7.6).
 fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
     let mut over = made.clone();
@@ -292,7 +294,7 @@ fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
     over
 }
 
-/// Returns what a part comes to as a request; `None` if it lacks what it needs.
+/// Returns the operation of a part's request; `None` if something that it needs is missing.
 pub(crate) fn job(
     change: &Change,
     part: &Part,

@@ -1,7 +1,7 @@
-//! Which of the entities on the board a create has made whose answer was lost (design.md 2.4).
-//! Planner keeps no idempotency key, so it is known by where it is, who made it when, and what is
-//! in it. All lost creates of one parent and all candidates are matched together: one by one, two
-//! creates of one title would take each other's.
+//! The search for the entities made by creates whose answers were lost (design.md 2.4). Planner keeps
+//! no idempotency key, so an entity is recognised by its parent, its creator, the time of its
+//! creation and its contents. All lost creates of one parent and all candidates are matched
+//! together: one by one, two creates of one title would take each other's.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ use crate::change::field::task_value;
 use crate::change::field::{Field, Fields as _};
 use crate::model::{Bucket, Plan, Task, UserId};
 
-/// The time by which an entity may seem to be made before the intent: the service tells its time
-/// in whole seconds.
+/// The time by which an entity may seem older than the intent of its create: the service tells its
+/// time in whole seconds.
 const CLOCK_GRAIN: SignedDuration = SignedDuration::from_secs(1);
 
-/// The time by which a create may be older than its intent for all we know: the clock of what
-/// answers need not be that of what keeps the tasks.
+/// The time by which the clocks of the service may differ: the server that answers need not be the one
+/// that stores the tasks.
 const CLOCK_DOUBT: SignedDuration = SignedDuration::from_mins(10);
 
 /// The list in which the result of a create is looked for.
@@ -31,28 +31,28 @@ pub enum Parent {
     Tasks(crate::model::PlanId),
     /// The buckets of a plan.
     Buckets(crate::model::PlanId),
-    /// The plans of a group; those in rosters of the actor's without one.
+    /// The plans of a group; without one, those in the actor's rosters.
     Plans(Option<crate::model::GroupId>),
     /// The members of a roster.
     Members(crate::model::RosterId),
-    /// A roster has no name that it could be found by; an empty one goes by itself
-    /// (planner-api.md 2.9).
+    /// No list: a roster has no name by which it could be found, and an empty one is deleted by the
+    /// service (planner-api.md 2.9).
     Nowhere,
 }
 
 /// A create whose answer was lost.
 #[derive(Debug, Clone)]
 pub struct Lost {
-    /// Its request.
+    /// The number of its request.
     pub no: StepNo,
-    /// The create.
+    /// The operation.
     pub job: Job,
     /// The moment at which it was about to be sent, by the service's clock.
     pub since: Timestamp,
-    /// The ids of what had the same name before, and of what a person has ruled out.
+    /// The ids of entities that had the same name before, and of those that a person has ruled out.
     pub known: BTreeSet<String>,
-    /// True if a person says that nothing was made: what fits all the same is shown to them, since it may have
-    /// come to be after they looked.
+    /// True if a person says that nothing was created. A candidate that fits is then shown to them, as
+    /// it may have appeared after they checked.
     pub is_denied: bool,
 }
 
@@ -72,16 +72,16 @@ pub enum Candidate {
 /// The result of matching a lost create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
-    /// It made this.
+    /// It created this entity.
     Found(String),
-    /// It made nothing that shows.
+    /// It created nothing that can be seen.
     Nothing,
-    /// It may have made one of these: they could be somebody's, or ours and edited since.
+    /// It may have created one of these: they could be somebody else's, or ours and edited since.
     Unclear(Vec<String>),
 }
 
 impl Job {
-    /// Returns where the result of a create is looked for; `None` if it creates nothing.
+    /// Returns the list in which the result of a create is searched for; `None` if it creates nothing.
     #[must_use]
     pub fn parent(&self) -> Option<Parent> {
         Some(match self {
@@ -104,7 +104,8 @@ impl Job {
         }
     }
 
-    /// The fields that are sent, with their values; those that Planner sets itself are not.
+    /// Returns the fields that are sent, with their values, without those that Planner would set to the
+    /// same value anyway.
     fn fields(&self) -> Vec<(Field, Value)> {
         match self {
             Self::CreateTask(task) => TaskState::FIELDS
@@ -139,12 +140,12 @@ impl Candidate {
         }
     }
 
-    /// Returns whether it can be what a create has made, whatever is in it.
+    /// Returns whether it can be the result of a create, judged by everything but its contents.
     fn can_be(&self, lost: &Lost, actor: &UserId) -> bool {
         self.can_be_since(lost, actor, CLOCK_GRAIN)
     }
 
-    /// The same, if the clocks may differ by so much.
+    /// Returns the same for clocks that may differ by `doubt`.
     fn can_be_since(&self, lost: &Lost, actor: &UserId, doubt: SignedDuration) -> bool {
         let ours = |by: Option<&UserId>, at: Option<Timestamp>| {
             by == Some(actor) && at.is_some_and(|at| at >= lost.since - doubt)
@@ -152,7 +153,7 @@ impl Candidate {
         let fits = match self {
             Self::Task(task) => ours(task.created_by.as_ref(), task.created_at),
             Self::Plan(plan) => ours(plan.created_by.as_ref(), plan.created_at),
-            // Planner tells neither who made a bucket nor when; to be a member twice is once.
+            // Planner does not tell who created a bucket or when, and adding a member twice is harmless.
             Self::Bucket(_) | Self::Member(_) => true,
         };
         fits && self.title() == lost.job.title() && !lost.known.contains(self.id())
@@ -165,13 +166,13 @@ impl Candidate {
         }
     }
 
-    /// Returns whether it equals what was sent in every field sent.
+    /// Returns whether it equals the create in every field sent.
     fn equals(&self, fields: &[(Field, Value)]) -> bool {
         fields.iter().all(|(field, value)| self.value(*field) == *value)
     }
 
-    /// Returns whether it holds nothing that was not sent either. A task that is sent without a
-    /// bucket is put into one by the service.
+    /// Returns whether all fields that were not sent are blank, except the bucket: the service puts a
+    /// task that is sent without one into a bucket.
     fn has_no_more(&self, fields: &[(Field, Value)]) -> bool {
         let Self::Task(task) = self else { return true };
         let all = TaskState::FIELDS
@@ -182,17 +183,18 @@ impl Candidate {
     }
 }
 
-/// Matches the lost creates of one parent with what is there. Candidates that other changes are
-/// known to have made are left out before.
+/// Matches the lost creates of one parent with the candidates in its list. The caller leaves out the
+/// entities that other changes are known to have created.
 #[must_use]
 pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Vec<(StepNo, Match)> {
     type Open<'a> = Vec<(&'a Lost, Vec<(Field, Value)>)>;
     let all = lost.iter().map(|lost| (lost, lost.job.fields()));
     let (denied, mut open): (Open<'_>, Open<'_>) = all.partition(|(lost, _)| lost.is_denied);
-    // What says more about itself chooses first: a create of a title alone would take anything.
+    // The create with the most fields chooses first: one with a title alone would take anything.
     open.sort_by_key(|(lost, fields)| (std::cmp::Reverse(fields.len()), lost.no));
     let mut free: Vec<&Candidate> = candidates.iter().collect();
     let mut found = Vec::new();
+    // Exact matches first: an edited entity must not be taken while an untouched one fits better.
     for exact in [true, false] {
         let mut at = 0;
         while let Some((first, fields)) = open.get(at) {
@@ -206,7 +208,7 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
             };
             let here: Vec<&Candidate> =
                 free.iter().copied().filter(|candidate| fits(candidate, first)).collect();
-            // More than were lost: which of them are ours is for a person to say.
+            // With more candidates than lost creates, only a person can tell which of them are ours.
             if here.is_empty() || here.len() > alike.len() {
                 at += 1;
                 continue;
@@ -222,7 +224,7 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
         }
     }
     for (lost, fields) in open.into_iter().chain(denied) {
-        // One that equals it in everything and seems a little too old is for a person, too.
+        // A candidate that is equal in everything but seems a little too old is also left to a person.
         let is_near = |candidate: &&&Candidate| {
             candidate.can_be(lost, actor)
                 || (candidate.can_be_since(lost, actor, CLOCK_DOUBT)

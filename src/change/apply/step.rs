@@ -1,4 +1,4 @@
-//! What a change comes to: requests, one after another, each with what it rests on.
+//! The requests of a change, one for each object that it writes, each with the tag that it rests on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::model::{
 pub enum Part {
     /// The roster that holds a new plan (beta).
     Roster,
-    /// Taking a plan back that was put away, before anything else of it can change (beta).
+    /// The unarchiving of a plan, before anything else of it can change (beta).
     Unarchive,
     /// The entity itself.
     Itself,
@@ -24,14 +24,14 @@ pub enum Part {
     Details,
     /// The place of a task on a board, an object of its own.
     Place(Board),
-    /// Putting a plan away (beta).
+    /// The archiving of a plan (beta).
     Archive,
-    /// A person who is added to the roster of a plan (beta).
+    /// A person to add to the roster of a plan (beta).
     Member(UserId),
 }
 
 impl fmt::Display for Part {
-    /// Its name in the journal.
+    /// Writes its name in the journal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Roster => f.write_str("rosters"),
@@ -56,7 +56,7 @@ impl Part {
         named.find(|part| part.to_string() == name).or_else(member)
     }
 
-    /// Tells whether a field of a task is written, and so protected, by this part.
+    /// Returns whether this part writes a field of a task, so that its tag protects the field.
     #[must_use]
     pub fn holds(&self, field: Field) -> bool {
         match self {
@@ -67,53 +67,53 @@ impl Part {
     }
 }
 
-/// What the tag of a request comes from.
+/// The source of a request's tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Basis {
-    /// It makes something: there is none.
+    /// None: it creates something.
     New,
-    /// It was read.
+    /// The object was read.
     Read(ETag),
-    /// The object comes into being during the run; it is read when its turn has come.
+    /// The object is created during the run; it is read when its turn has come.
     Made,
-    /// The request before it has moved the same object.
+    /// The request before it changes the same object.
     Moved,
 }
 
-/// What one request does, with real ids.
+/// The operation of one request, with real ids.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Job {
-    /// Makes a roster.
+    /// Creates a roster.
     CreateRoster,
     /// Adds a person to a roster.
     AddMember(RosterId, UserId),
-    /// Makes a plan, in a roster if there is one, else in its group.
+    /// Creates a plan, in a roster if there is one, else in its group.
     CreatePlan(Box<Plan>, Option<RosterId>),
     /// Renames a plan.
     RenamePlan(PlanId, String),
-    /// Puts a plan away or takes it back.
+    /// Archives or unarchives a plan.
     ArchivePlan(PlanId, Archival),
     /// Deletes a plan.
     DeletePlan(PlanId),
-    /// Changes the details of a plan from one state to another.
+    /// Updates the details of a plan from one state to another.
     UpdatePlanDetails(PlanId, Box<(PlanDetails, PlanDetails)>),
-    /// Makes a bucket.
+    /// Creates a bucket.
     CreateBucket(Bucket),
-    /// Changes a bucket.
+    /// Updates a bucket.
     UpdateBucket(Box<(Bucket, Bucket)>),
     /// Deletes a bucket.
     DeleteBucket(BucketId),
-    /// Makes a task.
+    /// Creates a task.
     CreateTask(Box<Task>),
-    /// Changes a task.
+    /// Updates a task.
     UpdateTask(Box<(Task, Task)>),
     /// Deletes a task.
     DeleteTask(TaskId),
-    /// Changes the details of a task.
+    /// Updates the details of a task.
     UpdateDetails(TaskId, Box<(TaskDetails, TaskDetails)>),
-    /// Changes the place of a task on a board.
+    /// Updates the place of a task on a board.
     UpdatePlace(TaskId, Board, Box<(BoardPlace, BoardPlace)>),
-    /// Sends a conditional request of an earlier process again, as it was.
+    /// Sends a conditional request of an earlier process again, unchanged.
     Resend(Resend),
 }
 
@@ -128,7 +128,7 @@ pub struct Resend {
     pub body: Option<serde_json::Value>,
 }
 
-/// What a request moves, and what is read again when that has moved on.
+/// The object of a request, which is read again after a conflict.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// A plan.
@@ -145,7 +145,7 @@ pub enum Target {
     Place(TaskId, Board),
 }
 
-/// Returns the requests that a change comes to, in the order to send them.
+/// Returns the parts of a change, in the order to send them.
 pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
     match &change.write {
         Write::Plan(edit) => plan_parts(edit),
@@ -189,7 +189,7 @@ pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
                     if before.places.get(board) == after.places.get(board) {
                         continue;
                     }
-                    // Assigning makes and removes columns there (planner-api.md 3.5, trap 56).
+                    // Assigning creates and removes columns there (planner-api.md 3.5).
                     let same = before.task.assignments.keys().eq(after.task.assignments.keys());
                     let made = *board == Board::AssignedTo && !same;
                     let basis = if made { Basis::Made } else { Basis::Read(tag.clone()) };
@@ -201,8 +201,8 @@ pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
     }
 }
 
-/// What is put away can not be changed: a plan is taken back before it is renamed, and put away
-/// after it.
+/// Returns the parts of a change of a plan. An archived plan is read only, so it is unarchived before
+/// it is renamed, and archived after it.
 fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
     let mut parts = Vec::new();
     match edit {
@@ -228,6 +228,7 @@ fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
             if archives && after.archival.is_archived {
                 parts.push((Part::Archive, Basis::Read(basis.clone())));
             }
+            // Each of these changes the plan's tag, so only the first can rest on the one that was read.
             for (_, basis) in parts.iter_mut().skip(1) {
                 *basis = Basis::Moved;
             }
@@ -238,7 +239,7 @@ fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
     parts
 }
 
-/// Returns what a part moves; `None` for what is only ever made.
+/// Returns the object of a part; `None` for one that can only create.
 pub(crate) fn target(change: &Change, part: &Part) -> Option<Target> {
     Some(match (&change.write, part) {
         (_, Part::Roster | Part::Member(_)) => return None,
@@ -256,8 +257,7 @@ pub(crate) fn target(change: &Change, part: &Part) -> Option<Target> {
     })
 }
 
-/// Returns the values of a change that a part writes, to compare them with those of another
-/// draft of it.
+/// Returns the values that a part writes, for comparison with those of a redraft.
 pub(crate) fn written(change: &Change, part: &Part) -> serde_json::Value {
     let of_task = |state: &TaskState| match part {
         Part::Details => serde_json::to_value(&state.details),
@@ -277,8 +277,8 @@ pub(crate) fn written(change: &Change, part: &Part) -> serde_json::Value {
     value.unwrap_or_default()
 }
 
-/// Leaves of a change only those of its parts that were written, as if it had wanted nothing
-/// else. `None` if that is nothing.
+/// Reduces a change to those of its parts that were written, as if it had nothing else. `None` if
+/// there are none.
 #[must_use]
 pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<Change> {
     let all = parts(change);
@@ -325,9 +325,9 @@ pub fn only_written(change: &Change, written: impl Fn(&Part) -> bool) -> Option<
     Some(change)
 }
 
-/// Returns what is left of a change, given what of it was written: resting on a snapshot of the
-/// board as it is now, with real ids. What was created and is not complete is an update by now.
-/// `None` if nothing is left, or what it is about is gone.
+/// Returns the unwritten parts of a change, with real ids and resting on a snapshot of the present
+/// board. For an entity that was created but is not complete they form an update. `None` if nothing
+/// is left, or the entity was deleted.
 #[must_use]
 pub fn left_of(change: &Change, written: impl Fn(&Part) -> bool, now: &Snapshot) -> Option<Change> {
     let left: Vec<Part> =
@@ -378,7 +378,7 @@ pub fn left_of(change: &Change, written: impl Fn(&Part) -> bool, now: &Snapshot)
         },
         Write::PlanDetails { .. } | Write::Bucket(_) => {}
     }
-    // What was read of a part that is written has been answered for.
+    // The reads in a written part were settled when it was written; only the others still count.
     if matches!(rest.write, Write::Task(_)) {
         rest.reads.retain(|field| {
             !parts(change).iter().any(|(part, _)| written(part) && part.holds(*field))
@@ -395,8 +395,8 @@ fn rest_of_created(
     let id = &wanted.task.id;
     let task = now.task(id)?;
     let details = now.details(id)?;
-    // Its details rest on what a new task has: whatever somebody else has put there since is
-    // theirs, and a conflict.
+    // The details rest on those of a new task, so anything that somebody else has put there since is a
+    // conflict.
     let mut before = TaskState {
         task: task.value.clone(),
         details: Some(TaskDetails::default()),

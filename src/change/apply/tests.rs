@@ -44,8 +44,8 @@ fn task(id: &str) -> Versioned<Task> {
 fn updates(n: usize) -> (Vec<Versioned<Task>>, ChangeSet) {
     let tasks: Vec<_> = (0..n).map(|n| task(&format!("t{n:04}"))).collect();
     let mut draft = Draft::new("n".into());
-    for it in &tasks {
-        draft.edit_task(Some(it), None, &it.value.id, |state| state.task.title = "New".into());
+    for task in &tasks {
+        draft.edit_task(Some(task), None, &task.value.id, |state| state.task.title = "New".into());
     }
     (tasks, draft.finish(&ReadSet::new(), &Snapshot::default()))
 }
@@ -55,13 +55,13 @@ fn mixed(n: usize) -> (Vec<Versioned<Task>>, ChangeSet) {
     let tasks: Vec<_> = (0..n).map(|n| task(&format!("t{n:04}"))).collect();
     let mut draft = Draft::new("n".into());
     let details = Versioned::new(TaskDetails::default(), tag(1));
-    for (at, it) in tasks.iter().enumerate() {
+    for (at, task) in tasks.iter().enumerate() {
         if at % 4 == 3 {
-            draft.delete_task(Some(it), &it.value.id);
+            draft.delete_task(Some(task), &task.value.id);
             continue;
         }
         let details = (at % 2 == 0).then_some(&details);
-        draft.edit_task(Some(it), details, &it.value.id, |state| {
+        draft.edit_task(Some(task), details, &task.value.id, |state| {
             state.task.title = format!("New {}", state.task.id);
             if let Some(details) = &mut state.details {
                 details.description = format!("Text of {}", state.task.id);
@@ -79,7 +79,7 @@ fn mixed(n: usize) -> (Vec<Versioned<Task>>, ChangeSet) {
     (tasks, draft.finish(&ReadSet::new(), &Snapshot::default()))
 }
 
-/// Whatever the weather: it ends, each thing happens at most once, and what is said to be done is.
+/// Whatever the weather, the run ends, each write happens at most once, and `Done` is never wrong.
 #[test]
 fn whatever_fails_nothing_is_lost_or_made_twice() {
     let weathers = [
@@ -136,7 +136,7 @@ fn whatever_fails_nothing_is_lost_or_made_twice() {
         // New things stand in the order of the script.
         let made = model.log.iter().filter_map(|entry| entry.strip_prefix("create Made "));
         let made: Vec<usize> = made.map(|n| n.parse().unwrap()).collect();
-        // What is looked for is overtaken: the rest goes on meanwhile.
+        // A create that is searched for is overtaken by the others.
         if weather.lost_before + weather.lost_after + weather.unavailable == 0 {
             assert!(made.is_sorted(), "seed {seed}: {made:?}");
         }
@@ -341,7 +341,7 @@ fn what_could_be_somebodys_is_parked() {
     assert_eq!(parked, Some(&PartState::Parked(vec!["x".into()])));
 }
 
-/// A create that waits for a person's word held up all that came after it.
+/// A parked create once held up everything after it.
 #[test]
 fn what_is_parked_holds_up_only_what_needs_it() {
     let mut draft = Draft::new("n".into());
@@ -369,8 +369,8 @@ fn what_is_parked_holds_up_only_what_needs_it() {
     assert_eq!(machine.end_of(1), Some(&End::NotSent));
 }
 
-/// An update whose answer was lost and whose object is gone by now was recorded as final, and
-/// then found out otherwise.
+/// An update whose answer was lost and whose object could not be found was once recorded as final,
+/// and found out otherwise later.
 #[test]
 fn journal_and_machine_say_the_same_of_every_attempt() {
     let mut draft = Draft::new("n".into());
@@ -401,7 +401,7 @@ fn journal_and_machine_say_the_same_of_every_attempt() {
     assert_eq!(machine.attempted(1), Attempted::Applied);
 }
 
-/// What is being made while a run pauses or is stopped gets its details; the rest is left.
+/// Entities being created while a run pauses or stops get their details; the rest is left.
 #[test]
 fn what_is_made_is_completed_whatever_happens() {
     for pause in [true, false] {
@@ -479,7 +479,7 @@ fn what_needs_something_that_was_not_begun_is_not_begun() {
     );
 }
 
-/// What was refused a moment ago is no news.
+/// The state that was refused a moment ago is no news.
 #[test]
 fn a_copy_that_lags_behind_is_read_again() {
     let (tasks, set) = updates(1);
@@ -501,7 +501,7 @@ fn a_copy_that_lags_behind_is_read_again() {
     assert_eq!(machine.end_of(0), Some(&End::Done));
 }
 
-/// A service that can not be reached leaves no doubt, and is left alone as well.
+/// A service that cannot be reached leaves no doubt, and is left alone as well.
 #[test]
 fn a_service_that_is_gone_is_not_called_done() {
     let (_, set) = updates(200);

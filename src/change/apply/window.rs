@@ -1,5 +1,5 @@
-//! The window of writes: how many may be under way, at which rate, and when to give up. Pure, so that
-//! a service that throttles can be tested as a value.
+//! The window of writes: the number that may be under way, their rate, and the point at which to give
+//! up. Pure, so that a service that throttles can be tested as a value.
 
 mod rate;
 
@@ -67,12 +67,12 @@ impl Window {
         }
     }
 
-    /// Returns what has been learned of the service.
+    /// Returns the knowledge of the service's rate.
     pub(crate) fn learned(&self) -> Option<Learned> {
         self.rate.as_ref().map(Rate::learned)
     }
 
-    /// Returns how many writes may go out now.
+    /// Returns the number of writes that may go out now.
     pub(crate) fn free(&self, now: Duration) -> usize {
         if now < self.opens_at() {
             return 0;
@@ -92,14 +92,14 @@ impl Window {
         self.size.saturating_sub(under_way).min(paced).min(learned)
     }
 
-    /// Returns when writes may go out again.
+    /// Returns the moment at which writes may go out again.
     pub(crate) fn opens_at(&self) -> Duration {
         let paced = self.pace.map_or(Duration::ZERO, |(_, at)| at);
         let learned = self.rate.as_ref().map_or(Duration::ZERO, Rate::opens_at);
         self.closed_until.max(paced).max(learned)
     }
 
-    /// Returns when the service may be asked for anything again.
+    /// Returns the moment from which the service accepts any request again.
     pub(crate) const fn closed_until(&self) -> Duration {
         self.closed_until
     }
@@ -116,7 +116,7 @@ impl Window {
         }
     }
 
-    /// Notes that writes sent at a moment were answered, one way or another.
+    /// Records that writes sent at a moment were answered, one way or another.
     pub(crate) fn answered(&mut self, sent_at: Duration, writes: usize) {
         let Some(left) = self.under_way.get_mut(&sent_at) else { return };
         *left = left.saturating_sub(writes);
@@ -125,7 +125,7 @@ impl Window {
         }
     }
 
-    /// Notes that the service dealt with a write sent at a moment, whatever came of it.
+    /// Records that the service processed a write sent at a moment, whatever the outcome.
     pub(crate) fn taken(&mut self, now: Duration, sent_at: Duration) {
         let Some(rate) = &mut self.rate else {
             self.taken += 1.0;
@@ -140,14 +140,16 @@ impl Window {
         self.size = (self.size + 1).min(MAX);
     }
 
-    /// Notes that a write was done.
+    /// Records that a write succeeded.
     pub(crate) fn done(&mut self) {
         self.credit = (self.credit + 1).min(CREDIT);
     }
 
-    /// Notes that the service refused writes sent at a moment, and asked to wait.
+    /// Records that the service refused writes sent at a moment, and asked to wait.
     pub(crate) fn throttled(&mut self, now: Duration, sent_at: Duration, wait: Duration) {
         self.closed_until = self.closed_until.max(now + wait);
+        // A write sent before the last refusal arrived was refused for the same reason, so this refusal
+        // measures nothing new.
         let is_new = self.heard_at.is_none_or(|heard_at| heard_at <= sent_at);
         let later = (Bound::Excluded(sent_at), Bound::Unbounded);
         let sent_since = self.under_way.range(later).map(|(_, writes)| writes).sum();
@@ -170,7 +172,7 @@ impl Window {
         self.heard_at = Some(now);
     }
 
-    /// Notes that a request failed for the service's sake; returns whether to go on at all.
+    /// Records that a request failed on the service's side; returns whether to go on at all.
     pub(crate) fn failed(&mut self) -> bool {
         self.credit = self.credit.saturating_sub(COST);
         self.credit > 0
@@ -213,7 +215,7 @@ mod tests {
         let mut window = Window::new(None, None);
         assert_eq!((0..100).position(|_| !window.failed()), Some(19));
         let mut window = Window::new(None, None);
-        // One failure in ten is lived with for ever.
+        // One failure in ten is tolerated for ever.
         let all_well = (0..1000).all(|at| {
             window.done();
             at % 10 != 0 || window.failed()

@@ -1,4 +1,5 @@
-//! `planwright api`: everything that scripts can call, from the code's own metadata.
+//! `planwright api`: everything that scripts can call, from the metadata of the code itself, so
+//! that it is never out of date.
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -12,9 +13,9 @@ use crate::script::catalog::{Member, catalog};
 
 const EXAMPLES: &str = "\
 Examples:
-  planwright api                      all of it, as Markdown
-  planwright api Task                 what a task has
-  planwright api assign               what a name means, wherever it is
+  planwright api                      everything, as Markdown
+  planwright api Task                 the members of a task
+  planwright api assign               every member of that name
   planwright api --json               as data
   planwright api --format rhai > planwright.d.rhai";
 
@@ -29,7 +30,7 @@ pub(crate) struct ApiArgs {
     format: Format,
 }
 
-/// How it is written down.
+/// Forms of the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Markdown, for people
@@ -60,7 +61,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, AppErro
     Ok(Exit::Done)
 }
 
-/// The members of a type, or those of a name, whatever the case.
+/// Finds the members of a type, or those with a name, ignoring case.
 fn meant(name: &str) -> Result<Vec<&'static Member>, AppError> {
     let all = catalog().members();
     let same = |text: &str| text.eq_ignore_ascii_case(name);
@@ -90,7 +91,7 @@ fn meant(name: &str) -> Result<Vec<&'static Member>, AppError> {
         all.iter().flat_map(|member| [Some(member.name.as_str()), member.on.as_deref()]).flatten();
     let error = AppError::new("not_found", format!("scripts have no `{name}`"));
     Err(match nearest(name, names).as_slice() {
-        [] => error.hint("`planwright api` shows all that there is"),
-        near => error.hint(format!("there is {}", near.join(", "))),
+        [] => error.hint("`planwright api` shows everything"),
+        near => error.hint(format!("try {}", near.join(", "))),
     })
 }

@@ -1,4 +1,5 @@
-//! `planwright apply`: a saved change set, judged again, then applied.
+//! `planwright apply`: a saved change set, judged again and then applied, because rules and board
+//! may have changed since it was saved.
 
 use std::path::PathBuf;
 
@@ -46,7 +47,8 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppEr
     if let Some(granted) = granted.as_mut()
         && !context.app.workspace.config.agents.contains_key(&granted.name)
     {
-        // Elsewhere than in its workspace, the agent keeps the bounds it was drafted within.
+        // A workspace that does not know the agent sets it no bounds: those of the draft still
+        // hold.
         granted.plans.clone_from(&saved.agent_plans);
         granted.may_apply = saved.agent_may_apply;
     }
@@ -67,7 +69,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppEr
     Ok(context.show(&finished, None))
 }
 
-/// Reads the set, either sealed or as the person's own.
+/// Reads the set, either sealed or as one of the person's own.
 fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
     if args.unsealed && args.agent.is_some() {
         let message = "an agent can apply only sealed sets: `--unsealed` is for people";
@@ -94,7 +96,8 @@ fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
     }
 }
 
-/// Returns the agent for whom the set is applied: the one that drafted it, or the one that applies it.
+/// Returns the agent for whom the set is applied: the one that drafted it, or the one that applies
+/// it.
 fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, AppError> {
     match (&saved.agent, &args.agent) {
         (Some(of), Some(by)) if of != by => {
@@ -106,7 +109,7 @@ fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, AppError>
     }
 }
 
-/// The mark that a saved set was applied: creates in it must not be made twice.
+/// The mark that a saved set was applied: what it creates must not be created twice.
 struct Once(Option<PathBuf>);
 
 impl Once {
@@ -120,12 +123,12 @@ impl Once {
         match crate::files::create(&path, b"") {
             Ok(true) => Ok(Self(Some(path))),
             Ok(false) => {
-                let message = format!("`{}` was applied already", args.file.display());
+                let message = format!("`{}` was already applied", args.file.display());
                 Err(AppError::new("saved", message)
                     .hint("run the skill again: it starts from what is there now"))
             }
             Err(error) => {
-                let message = format!("can not write `{}`", path.display());
+                let message = format!("cannot write `{}`", path.display());
                 Err(AppError::new("io", message).caused_by(&error))
             }
         }
@@ -135,7 +138,7 @@ impl Once {
         if let Some(path) = self.0
             && !written
         {
-            // If it can not be removed, the set counts as applied: the safe side.
+            // If the mark cannot be removed, the set counts as applied, which is the safe side.
             let _left_there = std::fs::remove_file(path);
         }
     }

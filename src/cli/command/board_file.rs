@@ -1,5 +1,5 @@
-//! `planwright pull`, `planwright diff` and `planwright run --from`: the board as a file, which people
-//! can edit and keep in version control.
+//! `planwright pull`, `planwright diff` and `planwright run --from`: the board as a file, which
+//! people can edit and keep in version control.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::cli::options::{LongArgs, WriteArgs};
 use crate::cli::render::text::{count, json_safe};
 use crate::cli::resolve::resolve_plan;
 use crate::host::error::similar;
-use crate::host::report::Place;
+use crate::host::failure::Place;
 use crate::host::{Failure, Session};
 use crate::model::BoardFile;
 

@@ -1,6 +1,6 @@
-//! `planwright delta`: what has changed since last time, by the beta's delta queries.
+//! `planwright delta`: the changes since the last time, from the delta queries of the beta.
 //!
-//! The place where the next round begins is kept in the state folder, for each service and user.
+//! The position where the next round begins is kept in the state folder, for each service and user.
 
 use std::path::PathBuf;
 
@@ -17,21 +17,21 @@ use crate::cli::show;
 use crate::graph::delta::{DeltaChange, DeltaItem, Round};
 use crate::model::User;
 
-/// Show what has changed on your plans since you asked last (beta)
+/// Show what has changed in your plans since you last asked (beta)
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The first time there is nothing to show: from then on changes are kept track of.\n\nExample:\n  planwright --beta delta"
+    after_help = "The first time there is nothing to show; from then on, changes are tracked.\n\nExample:\n  planwright --beta delta"
 )]
 pub(crate) struct DeltaArgs {
-    /// Show it again next time
+    /// Show the same changes again next time
     #[arg(long)]
     peek: bool,
-    /// Forget the place: begin anew
+    /// Forget the position, and start again
     #[arg(long, conflicts_with = "peek")]
     restart: bool,
 }
 
-/// What came of asking.
+/// The result of a round.
 struct Found {
     round: Round,
     began: bool,
@@ -68,7 +68,7 @@ pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, AppEr
     Ok(Exit::Done)
 }
 
-/// Each service and user has a place of its own.
+/// Returns the file that keeps the position of a service and user.
 fn place(folder: &std::path::Path, service: &str, me: &User) -> PathBuf {
     let plain = |ch: char| if ch.is_ascii_alphanumeric() { ch } else { '_' };
     let service: String = service.chars().map(plain).collect();
@@ -86,10 +86,10 @@ fn show(context: &Context<'_>, found: &Found) {
         return;
     }
     if found.too_old {
-        ui.note("The last place is too old: some changes are not known. Read the boards again.");
+        ui.note("The last position is too old: some changes are unknown. Read the boards again.");
     }
     if found.began || found.too_old {
-        ui.note("From now on changes are kept track of.");
+        ui.note("From now on, changes are tracked.");
         return;
     }
     let columns = ["WHAT", "HAPPENED", "TITLE", "FIELDS", "ID"].map(Column::new);

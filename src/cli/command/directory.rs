@@ -66,7 +66,13 @@ fn show_groups(context: &Context<'_>, groups: &[Group]) {
     let rows: Vec<_> =
         groups.iter().map(|group| vec![group.name.clone(), group.id.to_string()]).collect();
     let values: Vec<_> = groups.iter().map(group_json).collect();
-    show::list(context.ui, &columns, &rows, &values, "You are not in any group that can hold plans.");
+    show::list(
+        context.ui,
+        &columns,
+        &rows,
+        &values,
+        "You are not in any group that can hold plans.",
+    );
 }
 
 pub(crate) fn user(context: &Context<'_>, command: &UserCommand) -> Result<Exit, AppError> {

@@ -1,4 +1,4 @@
-//! `planwright emulator`: the embedded Planner for other programs.
+//! `planwright emulator`: the embedded Planner, served to other programs.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,10 +41,10 @@ pub(crate) struct EmulatorArgs {
     /// docs/guides/emulator.md
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
-    /// Name that others may ask for it by, beside those of this machine; may be given several times
+    /// Extra host name to answer to, besides those of this machine; may be repeated
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// Plans, buckets and tasks on a page of a list
+    /// Plans, buckets or tasks per page of a list
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
     page_size: u16,
 }
@@ -58,7 +58,7 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Ap
     }
     let storage = args.data.clone().map_or(Storage::Memory, Storage::File);
     let broken = |error: crate::emulator::Error| {
-        AppError::new("io", "can not open the emulator's data").caused_by(&error)
+        AppError::new("io", "cannot open the data of the emulator").caused_by(&error)
     };
     let mut options = Options::new(storage, Arc::new(SystemClock));
     options.zone = time_zone(&context.app.workspace)?;
@@ -73,12 +73,13 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Ap
     {
         let text = files::read(file)?;
         emulator.seed(&text).map_err(|error| {
-            AppError::new("seed", format!("`{}` is not a tenant", file.display())).caused_by(&error)
+            AppError::new("seed", format!("`{}` does not describe a tenant", file.display()))
+                .caused_by(&error)
         })?;
     }
     context.block_on(async {
         let listener = TcpListener::bind(args.addr).await.map_err(|error| {
-            AppError::new("io", format!("can not listen on {}", args.addr))
+            AppError::new("io", format!("cannot listen on {}", args.addr))
                 .caused_by(&error)
                 .hint("is another program using the port? `--addr 127.0.0.1:0` takes a free one")
         })?;

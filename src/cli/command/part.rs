@@ -1,5 +1,6 @@
-//! `planwright task assign|move|label|checklist|reference` and `plan label|share`: the parts of
-//! a task and of a plan's details.
+//! `planwright task assign|move|repeat|label|checklist|reference` and `plan
+//! label|share|add-member`: commands on the parts of a task and of a plan, which have their own
+//! words on the command line.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ pub(crate) struct AssignArgs {
     /// People: name, address, id or `me`
     #[arg(required = true)]
     users: Vec<String>,
-    /// Take them off the task instead
+    /// Remove them from the task instead
     #[arg(long)]
     remove: bool,
     #[command(flatten)]
@@ -62,25 +63,25 @@ pub(crate) struct MoveArgs {
 pub(crate) struct RepeatArgs {
     /// Task title or id
     task: String,
-    /// How: daily, weekly, monthly or yearly
+    /// Frequency: daily, weekly, monthly or yearly
     #[arg(required_unless_present = "stop")]
     how: Option<String>,
-    /// Every so many days, weeks, months or years
+    /// Repeat every N days, weeks, months or years
     #[arg(long, value_name = "N")]
     interval: Option<u32>,
     /// Day of the week; may be repeated
     #[arg(long, value_name = "DAY")]
     on: Vec<String>,
-    /// Which of these days in the month: first, second, third, fourth or last
+    /// Occurrence of the day in the month: first, second, third, fourth or last
     #[arg(long, value_name = "WHICH")]
     index: Option<String>,
     /// Day of the month
     #[arg(long, value_name = "N")]
     day: Option<u32>,
-    /// First day; the day it starts or is due, or today, if absent
+    /// First day; if absent, the start or due date of the task, or today
     #[arg(long, value_name = "DAY")]
     from: Option<String>,
-    /// Stop it from recurring
+    /// Stop the recurrence
     #[arg(long, conflicts_with_all = ["how", "interval", "on", "index", "day", "from"])]
     stop: bool,
     #[command(flatten)]
@@ -94,7 +95,7 @@ pub(crate) struct LabelArgs {
     /// Labels of the plan
     #[arg(required = true)]
     labels: Vec<String>,
-    /// Take them off the task instead
+    /// Remove them from the task instead
     #[arg(long)]
     remove: bool,
     #[command(flatten)]
@@ -116,24 +117,24 @@ pub(crate) struct ChecklistArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ChecklistAction {
-    /// Add a line
+    /// Add an item
     Add {
-        /// What is to be done
+        /// Text of the item
         title: String,
     },
-    /// Tick a line
+    /// Tick an item
     Check {
-        /// Its title or id
+        /// Title or id of the item
         item: String,
     },
-    /// Untick a line
+    /// Untick an item
     Uncheck {
-        /// Its title or id
+        /// Title or id of the item
         item: String,
     },
-    /// Take a line off
+    /// Remove an item
     Remove {
-        /// Its title or id
+        /// Title or id of the item
         item: String,
     },
 }
@@ -152,22 +153,22 @@ pub(crate) struct ReferenceArgs {
 pub(crate) enum ReferenceAction {
     /// Attach a link
     Add {
-        /// Its address, http:// or https://
+        /// Address of the link, http:// or https://
         url: String,
-        /// Text to show for it
+        /// Text to show for the link
         #[arg(long)]
         alias: Option<String>,
     },
-    /// Take a link off
+    /// Remove a link
     Remove {
-        /// Its address
+        /// Address of the link
         url: String,
     },
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
-    /// Plan title or id, to look for the task's title in
+    /// Plan to look for the task in: title or id
     #[arg(long, global = true)]
     plan: Option<String>,
     #[command(flatten)]
@@ -179,9 +180,9 @@ pub(crate) struct Common {
 pub(crate) struct PlanLabelArgs {
     /// Plan title or id
     plan: String,
-    /// Label: its number, 1 to 25, or present name
+    /// Label: its number, 1 to 25, or current name
     label: String,
-    /// Name to give it; empty takes the name away
+    /// New name; an empty one removes the name
     name: String,
     #[command(flatten)]
     write: WriteArgs,
@@ -211,7 +212,7 @@ pub(crate) struct MemberArgs {
 }
 
 impl Common {
-    /// Runs an edit of the task meant.
+    /// Resolves a task and runs an edit of it.
     fn edit(
         &self,
         context: &Context<'_>,
@@ -256,7 +257,7 @@ pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, Ap
             return Ok(session.move_task_to_plan(id, &plan, bucket.as_ref())?);
         }
         let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
-        // For their names in the report.
+        // The report needs the names of the buckets.
         session.buckets(&plan)?;
         if let Some((other, side)) = neighbour {
             let other = session.find_task(&plan, &other)?;

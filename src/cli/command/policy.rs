@@ -1,4 +1,4 @@
-//! `planwright policy`: what is in force, whether it holds, and what it said.
+//! `planwright policy`: the policies in force, their checks, and an explanation of their verdicts.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,10 @@ use crate::script::Manifest;
 use crate::script::lint::finding::Role;
 use crate::script::policy::problem;
 
-/// List and check policies, and explain what they said
+/// List and check policies, and explain their verdicts
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// List the policies of the workspace, and for whom they are in force
+    /// List the policies of the workspace, and the runs they are in force for
     List,
     Check(CheckArgs),
     Explain(ExplainArgs),
@@ -43,13 +43,13 @@ pub(crate) struct CheckArgs {
     strict: bool,
 }
 
-/// Tell which rules spoke in a run, from which line, and what they had looked at
+/// Show which rules fired in a run, on which line, and what they had read
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  planwright policy explain last\n  planwright policy explain 0199f3c2 --json"
 )]
 pub(crate) struct ExplainArgs {
-    /// The run's id, the beginning of it, or `last`: the last that was judged
+    /// Run id, the beginning of one, or `last`: the last run that was judged
     run: String,
 }
 
@@ -61,7 +61,8 @@ pub(crate) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<Exit
     }
 }
 
-/// For whom each policy is in force, by name; what is named and missing is in it too.
+/// Returns each policy by name, with the runs it is in force for; one that is named but missing is
+/// included.
 fn in_force(context: &Context<'_>) -> BTreeMap<String, Vec<String>> {
     let workspace = &context.app.workspace;
     let mut policies: BTreeMap<String, Vec<String>> =
@@ -133,11 +134,11 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
     findings(context, scripts, args.strict)
 }
 
-/// The run meant; `last` is the last that was judged, whether it wrote or not.
+/// Resolves a run; `last` is the last that was judged, even if it wrote nothing.
 fn judged(context: &Context<'_>, id: &str) -> Result<Run, AppError> {
     let failed = |error: crate::journal::Error| history::failed(&error);
     let Some(journal) = context.state_folder()?.open_to_read()? else {
-        return Err(AppError::new("not_found", "no run was recorded yet"));
+        return Err(AppError::new("not_found", "no run has been recorded yet"));
     };
     if id != "last" {
         return journal.run(id).map_err(failed);
@@ -149,7 +150,7 @@ fn judged(context: &Context<'_>, id: &str) -> Result<Run, AppError> {
         }
     }
     Err(AppError::new("not_found", "none of the last runs was judged")
-        .hint("`planwright runs` lists them; a run that wants no change is not judged"))
+        .hint("`planwright runs` lists them; a run without changes is not judged"))
 }
 
 fn explain(context: &Context<'_>, args: &ExplainArgs) -> Result<Exit, AppError> {
@@ -177,7 +178,7 @@ fn explain(context: &Context<'_>, args: &ExplainArgs) -> Result<Exit, AppError> 
         ui.answer(&format!("{n}: {}", round.outcome.name().replace('_', " ")));
         let rulings = rulings_of(round);
         if rulings.is_empty() {
-            ui.answer("  No rule had anything to say.");
+            ui.answer("  No rule fired.");
         }
         for ruling in &rulings {
             told(round, ruling).iter().for_each(|line| ui.answer(line));
@@ -218,13 +219,13 @@ fn told(round: &Round, ruling: &Ruling) -> Vec<String> {
         match (own, Field::parse(&saw.field)) {
             (Some(change), Some(field)) => {
                 let value = shortened(&change.known_value(field).to_string(), 70);
-                lines.push(format!("      saw {}: {}", visible(&saw.field), visible(&value)));
+                lines.push(format!("      read {}: {}", visible(&saw.field), visible(&value)));
             }
             _ => *others.entry(&saw.field).or_default() += 1,
         }
     }
     for (field, n) in others {
-        lines.push(format!("      saw {} of {n} others", visible(field)));
+        lines.push(format!("      read {} of {n} others", visible(field)));
     }
     lines
 }

@@ -40,8 +40,8 @@ pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, AppErr
     let connection = context.connect()?;
     let file = history_of(context, &connection)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    // Ctrl-C stops a running line; a second one ends the program. While nothing runs, it goes to the
-    // editor, or ends the program if there is none.
+    // Ctrl-C stops a running line; a second one ends the program. While nothing runs, it goes to
+    // the editor, or ends the program if there is none.
     let busy = Arc::new(AtomicBool::new(is_terminal));
     let (interrupt, is_busy) = (context.interrupt_flag(), Arc::clone(&busy));
     context.handle().spawn(async move {

@@ -142,9 +142,7 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
     }
     let near = similar(target, workspace.skills.keys().map(String::as_str));
     Err(match near.as_slice() {
-        [] => {
-            error.hint("`planwright skill list` lists the skills; name a file by its path")
-        }
+        [] => error.hint("`planwright skill list` lists the skills; name a file by its path"),
         [one] => error.hint(format!("did you mean `planwright run {one}`?")),
         several => error.hint(format!("did you mean {}?", several.join(" or "))),
     })

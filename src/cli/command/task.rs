@@ -1,4 +1,4 @@
-//! `planwright task`: tasks, through the same change set as everything.
+//! `planwright task`: commands on tasks, run like skills, so that the same rules hold for them.
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use crate::model::time::day_of_date;
 /// List and change tasks
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaskCommand {
-    /// List tasks, of one plan or all
+    /// List the tasks of one plan or of all
     List(ListArgs),
     /// Show a task with its details
     Get(TaskArg),
@@ -50,16 +50,16 @@ pub(crate) struct ListArgs {
     /// Plan title or id; all plans if absent
     #[arg(long)]
     plan: Option<String>,
-    /// Only tasks of this bucket
+    /// Show only tasks in this bucket
     #[arg(long)]
     bucket: Option<String>,
-    /// Only tasks assigned to me
+    /// Show only tasks assigned to me
     #[arg(long)]
     mine: bool,
-    /// Only tasks that are not completed
+    /// Show only tasks that are not completed
     #[arg(long)]
     open: bool,
-    /// Only open tasks whose due day is past
+    /// Show only open tasks that are overdue
     #[arg(long)]
     overdue: bool,
 }
@@ -68,7 +68,7 @@ pub(crate) struct ListArgs {
 pub(crate) struct TaskArg {
     /// Task title or id
     task: String,
-    /// Plan title or id, to look for the title in
+    /// Plan to look for the task in: title or id
     #[arg(long)]
     plan: Option<String>,
 }
@@ -90,7 +90,7 @@ pub(crate) struct CreateArgs {
     /// Bucket name or id
     #[arg(long)]
     bucket: Option<String>,
-    /// What makes it the same task each time: if there is one with this key, none is created
+    /// Key that identifies the task: if one with this key exists, none is created
     #[arg(long)]
     key: Option<String>,
     #[command(flatten)]
@@ -112,10 +112,10 @@ pub(crate) struct UpdateArgs {
     /// Bucket to move it to: name or id
     #[arg(long)]
     bucket: Option<String>,
-    /// Person to take off it; may be repeated
+    /// Person to unassign; may be repeated
     #[arg(long, value_name = "USER")]
     unassign: Vec<String>,
-    /// Label to take off it; may be repeated
+    /// Label to remove; may be repeated
     #[arg(long, value_name = "LABEL")]
     unlabel: Vec<String>,
     #[command(flatten)]
@@ -130,10 +130,10 @@ pub(crate) struct FieldArgs {
     /// Person to assign: name, address, id or `me`; may be repeated
     #[arg(long, value_name = "USER")]
     assign: Vec<String>,
-    /// Day it is due: 2026-12-24, today, tomorrow or none
+    /// Due date: 2026-12-24, today, tomorrow or none
     #[arg(long, value_name = "DAY")]
     due: Option<String>,
-    /// Day it begins: 2026-12-24, today, tomorrow or none
+    /// Start date: 2026-12-24, today, tomorrow or none
     #[arg(long, value_name = "DAY")]
     start: Option<String>,
     /// Priority: urgent, important, medium, low, or 0 to 10
@@ -142,7 +142,7 @@ pub(crate) struct FieldArgs {
     /// Progress: not_started, in_progress, completed, or 0 to 100
     #[arg(long)]
     progress: Option<String>,
-    /// Label to put on it; may be repeated
+    /// Label to add; may be repeated
     #[arg(long)]
     label: Vec<String>,
     /// Description
@@ -155,7 +155,7 @@ pub(crate) struct ManyArgs {
     /// Task titles or ids
     #[arg(required = true)]
     tasks: Vec<String>,
-    /// Plan title or id, to look for the titles in
+    /// Plan to look for the tasks in: title or id
     #[arg(long)]
     plan: Option<String>,
     #[command(flatten)]
@@ -252,6 +252,7 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
         let start = fields.start.as_deref().map(|day| parse_date(session, day)).transpose()?;
         let priority = fields.priority.as_deref().map(parse_priority).transpose()?;
         let percent = fields.progress.as_deref().map(parse_progress).transpose()?;
+        // The same day at another hour is no edit: commands set days, not hours.
         let same_day = |old: Option<Timestamp>, new: Option<Timestamp>| {
             let zone = &session.facts().zone;
             let day = |moment: Timestamp| day_of_date(moment, zone);

@@ -1,5 +1,5 @@
-//! `planwright test`: the tests of the workspace, each on a board of its own, so that they can run at
-//! the same time.
+//! `planwright test`: the tests of the workspace, each on a board of its own, so that they can run
+//! at the same time.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -137,7 +137,7 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, AppErr
         let error = AppError::new("not_found", format!("there is no test file `{name}`"));
         return Err(match near.as_slice() {
             [] => error.hint("tests are in scripts/tests of the workspace"),
-            near => error.hint(format!("did you mean {}?", near.join(" or "))),
+            near => error.hint(format!("try {}", near.join(", "))),
         });
     }
     Ok(files)
@@ -276,8 +276,8 @@ fn show(context: &Context<'_>, played: &[Played], took: Duration) {
             context.ui.note(&format!("  {} {}", paint(DIM, "printed"), visible(line)));
         }
         if let Some(error) = &test.error {
-            // A difference takes several lines, which may hold text of the board: a margin keeps them
-            // apart from lines of the program.
+            // A difference takes several lines, which may hold text of the board: a margin keeps
+            // them apart from lines of the program.
             let mut lines = error.message.lines();
             let message = lines.next().unwrap_or_default().to_owned();
             context.ui.note(&failure::text(&Failure { message, ..error.clone() }));

@@ -1,4 +1,4 @@
-//! `planwright plan copy|export|import`: whole plans, from one place to another.
+//! `planwright plan copy|export|import`: the transfer of whole plans.
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +30,7 @@ pub(crate) struct CopyArgs {
     /// Group that will contain it: name or id; that of the plan if absent
     #[arg(long)]
     group: Option<String>,
-    /// What to keep beside buckets, labels, tasks, checklists and links: without it the copy
-    /// begins afresh
+    /// Keep these as well as buckets, labels, tasks, checklists and links
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     keep: Vec<Keep>,
     #[command(flatten)]
@@ -40,14 +39,14 @@ pub(crate) struct CopyArgs {
     pub(crate) long: LongArgs,
 }
 
-/// What a copy can keep.
+/// Parts that a copy can keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Keep {
-    /// Who works on the tasks
+    /// People who are assigned to the tasks
     Assignees,
-    /// Start and due days
+    /// Start and due dates
     Dates,
-    /// What is done: of tasks and of checklists
+    /// Progress of tasks, and ticks of checklists
     Progress,
 }
 
@@ -66,23 +65,23 @@ pub(crate) struct ExportArgs {
     to: Option<PathBuf>,
 }
 
-/// How a plan is written down.
+/// Formats of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Everything, to be imported again
     Json,
-    /// A line a task
+    /// One line per task
     Csv,
     /// A list to read
     Md,
 }
 
-/// What can be read.
+/// Formats of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FileFormat {
-    /// What `plan export` wrote
+    /// File that `plan export` wrote
     Json,
-    /// A line a task
+    /// One line per task
     Csv,
 }
 
@@ -93,7 +92,7 @@ pub(crate) enum FileFormat {
 pub(crate) struct ImportArgs {
     /// File that `plan export` or a spreadsheet wrote, or `-` for standard input
     file: PathBuf,
-    /// What it is; by its name if absent
+    /// Format of the file; decided by its name if absent
     #[arg(long)]
     format: Option<FileFormat>,
     /// Plan to add the tasks to: title or id
@@ -138,7 +137,7 @@ pub(crate) fn copy(context: &Context<'_>, args: &CopyArgs) -> Result<Exit, AppEr
             (None, None) => {
                 return Err(Failure {
                     code: "invalid".into(),
-                    message: format!("the plan `{}` is in no group", plan.title),
+                    message: format!("the plan `{}` is not in a group", plan.title),
                     hint: Some("name one for the copy with `--group GROUP`".into()),
                     ..Failure::default()
                 });
@@ -148,7 +147,7 @@ pub(crate) fn copy(context: &Context<'_>, args: &CopyArgs) -> Result<Exit, AppEr
     })
 }
 
-/// Makes a plan of a document; returns its id.
+/// Creates a plan from a document; returns its id.
 fn planted(
     session: &Session,
     group: &str,
@@ -209,7 +208,7 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, AppErro
         _ => None,
     };
     let format = format.or_else(by_name).ok_or_else(|| {
-        AppError::usage(format!("it is not clear what `{shown}` is"))
+        AppError::usage(format!("the format of `{shown}` is not clear"))
             .hint("add `--format json` or `--format csv`")
     })?;
     let text = files::read_or_stdin(file)?;
@@ -220,7 +219,9 @@ fn read(file: &Path, format: Option<FileFormat>) -> Result<PlanDocument, AppErro
                 serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
             match document.format {
                 FORMAT => Ok(document),
-                other => Err(wrong(format!("of format {other}; this version reads {FORMAT}"))),
+                other => {
+                    Err(wrong(format!("its format is {other}, but this version reads {FORMAT}")))
+                }
             }
         }
         FileFormat::Csv => csv::read(&text).map_err(|failure| {

@@ -1,8 +1,8 @@
 //! Plans as CSV, written for spreadsheets and read back from them.
 //!
-//! A spreadsheet runs a cell that begins with `=` as a formula, whoever wrote it. So such a cell gets
-//! an apostrophe in front, which is removed again on reading. A list is one cell with one entry per
-//! line.
+//! A spreadsheet runs a cell that begins with `=` as a formula, whoever wrote it. So such a cell
+//! gets an apostrophe in front, which is removed again on reading. A list is one cell with one
+//! entry per line.
 
 use jiff::Timestamp;
 use jiff::civil::Date;

@@ -10,7 +10,7 @@ use crate::change::{Entity, FieldChange, FieldConflict, Op};
 use crate::cli::render::text::{
     BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, paint, shortened, visible,
 };
-use crate::host::report::ChangeStatus;
+use crate::host::apply::outcome::ChangeStatus;
 use crate::host::{ChangeReport, Report, Status};
 use crate::model::time::day_of_date;
 use crate::model::{Priority, Progress};

@@ -16,8 +16,9 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
     format!("{style}{}{style:#}", visible(text))
 }
 
-/// Writes out control characters, escapes, and characters that are invisible or change the direction
-/// of writing, so that no title can move the cursor, change colours or fake a line of output.
+/// Writes out control characters, escapes, and characters that are invisible or change the
+/// direction of writing, so that no title can move the cursor, change colours or fake a line of
+/// output.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for ch in text.chars() {

@@ -5,7 +5,7 @@ use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::render::text::{DIM, YELLOW, paint};
 use crate::cli::repl::{Ask, Flow, How, Repl, resolve_conflicts};
-use crate::host::report::ChangeStatus;
+use crate::host::apply::outcome::ChangeStatus;
 use crate::host::{Decisions, Report, Status};
 
 impl Repl<'_> {

@@ -10,7 +10,7 @@ use crate::cli::render::report;
 use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, paint};
 use crate::cli::repl::Ask;
 use crate::cli::ui::Ui;
-use crate::host::report::ChangeStatus;
+use crate::host::apply::outcome::ChangeStatus;
 use crate::host::{ChangeReport, Choice, Report};
 
 /// Asks about every conflict of a report; `None` if the person does not want to decide.

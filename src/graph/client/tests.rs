@@ -1,4 +1,4 @@
-//! How long a client waits and how much it takes, against models of the service in virtual time.
+//! The patience and the bounds of a client, against models of the service in virtual time.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
@@ -60,7 +60,7 @@ fn client(model: impl Model + 'static) -> Client {
     Client::of_model(base, &Secret::new("token".to_owned()), Arc::new(model)).unwrap()
 }
 
-/// Returns how a read ended, and after how long.
+/// Returns the error that ended a read, and the time it took.
 async fn timed(client: &Client) -> (Error, Duration) {
     let began = Instant::now();
     let read = client.read::<User>(&request::me()).await;
@@ -81,7 +81,7 @@ async fn a_read_gives_up_in_well_under_a_minute() {
     }
 }
 
-/// What somebody else was asked to wait for counts as well.
+/// A wait that somebody else was asked for counts as well.
 #[tokio::test(start_paused = true)]
 async fn a_read_does_not_wait_for_ever_at_a_closed_gate() {
     let client = client(Busy(429, Some("55")));
@@ -150,7 +150,7 @@ async fn a_list_is_no_longer_than_any_of_planners() {
     assert!(matches!(error, Error::EndlessList(MAX_PAGES)), "{error}");
 }
 
-/// Whatever a session reads, it holds no more than it may.
+/// A session holds no more than its allowance, whatever it reads.
 #[tokio::test(start_paused = true)]
 async fn the_answers_of_a_session_are_weighed_together() {
     let title = "x".repeat(1000);
@@ -171,7 +171,7 @@ async fn the_answers_of_a_session_are_weighed_together() {
     assert!(!plans.unwrap().is_empty());
 }
 
-/// What a run that has begun to write depends on is waited for as before.
+/// A run that has begun to write waits longer for its reads.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_writes_has_more_patience() {
     let (error, took) = timed(&client(Busy(429, Some("55"))).patient()).await;

@@ -1,11 +1,12 @@
 //! What became of a change.
 
+use serde::Serialize;
+
 use crate::change::FieldConflict;
 use crate::change::apply::End;
 use crate::graph::Error;
 use crate::host::error::graph_hint;
-use crate::host::report::ChangeStatus;
-use crate::host::report::Failure;
+use crate::host::failure::Failure;
 
 /// What became of a change.
 #[derive(Debug, Clone)]
@@ -150,4 +151,22 @@ pub(crate) fn failure(error: &Error) -> Failure {
         _ => "service",
     };
     Failure::of(code, error, graph_hint(error))
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeStatus {
+    /// Not sent.
+    Planned,
+    /// Written.
+    Applied,
+    /// Not needed any more, or not tried after a failure before it.
+    Skipped,
+    /// Someone else changed the same.
+    Conflict,
+    /// The service refused.
+    Failed,
+    /// Sent; no answer tells what came of it.
+    Unknown,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::change::read::pick;
 use crate::host::error::Error;
 use crate::host::error::nearest;
-use crate::host::report::Failure;
+use crate::host::failure::Failure;
 use crate::model::Category;
 use crate::model::board_file::{Marks, label_text};
 

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use crate::host::board_file::{Meant, Wishes};
 use crate::host::error::Error;
-use crate::host::report::Failure;
+use crate::host::failure::Failure;
 use crate::host::session::edits::KEY_ALIAS;
 use crate::host::session::edits::{NewItem, NewTask};
 use crate::model::board_file::{

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use crate::change::apply::Candidate;
 use crate::change::{Change, ChangeSet, EntityId};
-use crate::host::report::{Failure, Report, Status};
+use crate::host::failure::Failure;
+use crate::host::report::{Report, Status};
 use crate::host::stop::Stop;
 use crate::journal::{
     Guard, Intent, Journal, Judgement, Lockable, NamesFile, NewRun, PlanLocks, RunId, RunStatus,

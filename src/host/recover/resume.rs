@@ -15,9 +15,9 @@ use crate::change::apply::{Doubt, Ledger, Part, PartState, Resend, Target, left_
 use crate::change::{Change, ChangeSet, EntityId, Op, Write};
 use crate::graph::{Client, Error};
 use crate::host::apply::{PartNo, Unsettled};
+use crate::host::failure::Failure;
 use crate::host::recover::history::no_journal;
 use crate::host::recover::record::{Claims, Origin, blocking, failure};
-use crate::host::report::Failure;
 use crate::host::run::{Finished, Host, Start};
 use crate::host::session::refresh::{is_there, read_targets};
 use crate::journal::{

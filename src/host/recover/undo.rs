@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Change, Edit, Field, FieldConflict, Fields, Lost, TaskState, Write, merged};
 use crate::host::error::Error;
-use crate::host::session::Session;
+use crate::host::session::core::Session;
 use crate::host::session::edits::{NewItem, NewTask};
 use crate::model::order;
 use crate::model::{Board, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId};

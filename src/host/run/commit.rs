@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::change::ChangeSet;
-use crate::host::broker::{PendingQuery, Response};
+use crate::host::query::{PendingQuery, Response};
 use crate::host::report::Status;
 use crate::host::run::Run;
 use crate::host::stop::StopReason;

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::change::Op;
 use crate::change::provisional::replace_markers;
-use crate::host::report::Failure;
-use crate::host::report::{ChangeReport, ChangeStatus, Status};
+use crate::host::apply::outcome::ChangeStatus;
+use crate::host::failure::Failure;
+use crate::host::report::{ChangeReport, Status};
 use crate::host::run::rounds::Tally;
 use crate::host::run::{Run, interrupted};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::change::ChangeSet;
 use crate::host::report::Status;
 use crate::host::run::{Program, Run, interrupted};
-use crate::host::session::View;
+use crate::host::session::core::View;
 use crate::host::session::names::names;
 use crate::journal::Judgement;
 use crate::model::PlanId;

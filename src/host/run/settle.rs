@@ -1,11 +1,12 @@
 //! Finding out what became of what an earlier run has sent, before what is left is carried out.
 
 use crate::change::apply::{End, Machine};
+use crate::host::apply::outcome::ChangeStatus;
 use crate::host::apply::{Driver, Outcome, drive};
+use crate::host::failure::Failure;
 use crate::host::recover::record::Record;
 use crate::host::recover::resume::Restored;
-use crate::host::report::Failure;
-use crate::host::report::{ChangeReport, ChangeStatus, Status};
+use crate::host::report::{ChangeReport, Status};
 use crate::host::run::outcome::cuts_off;
 use crate::host::run::rounds::{locks_of, rules_of};
 use crate::host::run::{Run, interrupted};

@@ -7,7 +7,7 @@ use crate::change::{Change, ChangeSet, FieldConflict};
 use crate::host::apply::before_images;
 use crate::host::apply::drift::Drift;
 use crate::host::apply::outcome::{Outcome, failure};
-use crate::host::report::Failure;
+use crate::host::failure::Failure;
 use crate::host::run::grounds::Grounds;
 use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key};
 use crate::host::run::{Program, Run, interrupted};

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use crate::change::Read;
-use crate::host::broker::Query;
 use crate::host::error::Error;
-use crate::host::session::Session;
+use crate::host::query::Query;
+use crate::host::session::core::Session;
 use crate::model::{BucketId, Plan, PlanId, Recurrence, RosterId, TaskId, User};
 
 impl Session {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::host::error::Error;
-use crate::host::report::Failure;
-use crate::host::session::Session;
+use crate::host::failure::Failure;
+use crate::host::session::core::Session;
 use crate::host::session::edits::{NewItem, NewTask};
 use crate::model::document::FORMAT;
 use crate::model::{

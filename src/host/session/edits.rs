@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::change::{EntityId, Field, Read, TaskField};
-use crate::host::broker::{Query, Response};
 use crate::host::error::Error;
-use crate::host::session::Session;
+use crate::host::query::{Query, Response};
+use crate::host::session::core::Session;
 use crate::host::stop::StopReason;
 use crate::model::link;
 use crate::model::{

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use crate::change::EntityId;
-use crate::host::broker::{Query, Response};
 use crate::host::error::Error;
-use crate::host::session::Session;
-use crate::host::session::not_found;
+use crate::host::query::{Query, Response};
+use crate::host::session::core::Session;
+use crate::host::session::core::not_found;
 use crate::model::snapshot::Snapshot;
 use crate::model::{Plan, PlanId, Task, TaskId, User, UserId, Versioned};
 

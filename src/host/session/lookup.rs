@@ -6,11 +6,11 @@
 use crate::change::PlanDetailsField;
 use crate::change::read::{pick, tasks_meant};
 use crate::change::{EntityId, Read};
-use crate::host::broker::Query;
 use crate::host::error::Error;
 use crate::host::error::{nearest, similar};
-use crate::host::session::not_found;
-use crate::host::session::{Session, View};
+use crate::host::query::Query;
+use crate::host::session::core::not_found;
+use crate::host::session::core::{Session, View};
 use crate::model::id::{looks_like_guid, looks_like_planner_id};
 use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId, User, UserId};
 

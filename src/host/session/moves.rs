@@ -6,10 +6,10 @@
 use std::cmp::Reverse;
 
 use crate::change::{EntityId, Field, Read};
-use crate::host::broker::Query;
 use crate::host::error::Error;
-use crate::host::session::Session;
-use crate::host::session::not_found;
+use crate::host::query::Query;
+use crate::host::session::core::Session;
+use crate::host::session::core::not_found;
 use crate::model::order::{self, Side};
 use crate::model::{Board, BoardPlace, BucketId, PlanId, Task, TaskId, UserId, Versioned};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::change::{Change, ChangeSet, Write};
-use crate::host::session::Session;
+use crate::host::session::core::Session;
 use crate::model::{PlanId, UserId};
 
 /// Collects names for the ids that a set mentions, as far as the run has read them: no request

@@ -1,10 +1,10 @@
 //! Reading plans, their details and their buckets.
 
 use crate::change::{BucketKey, EntityId, PlanDetailsKey, PlanKey, Read};
-use crate::host::broker::Query;
 use crate::host::error::Error;
-use crate::host::session::Session;
-use crate::host::session::not_found;
+use crate::host::query::Query;
+use crate::host::session::core::Session;
+use crate::host::session::core::not_found;
 use crate::model::{Bucket, BucketId, Plan, PlanDetails, PlanId, Versioned};
 
 impl Session {

@@ -5,41 +5,14 @@
 //! be read is an error.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use crate::change::{Entity, Op};
-use crate::host::broker::{Query, Response};
 use crate::host::error::Error;
-use crate::host::recover::record::StateFolder;
-use crate::host::report::Failure;
-use crate::host::session::Session;
-use crate::journal::Journal;
+use crate::host::query::{Query, Response};
+use crate::host::session::core::Session;
 use crate::model::{PlanId, TaskId, link};
-
-/// The journal, as far as it is about one service.
-#[derive(Debug, Clone)]
-pub(crate) struct History {
-    pub(crate) state_folder: StateFolder,
-    pub(crate) service: String,
-    /// The run that asks.
-    pub(crate) run: String,
-    /// The journal, once it was there to be opened: a policy may ask about each change.
-    pub(crate) opened: Arc<OnceLock<Journal>>,
-}
-
-impl History {
-    fn journal(&self) -> Result<Option<&Journal>, Error> {
-        if self.opened.get().is_none()
-            && let Some(journal) = self.state_folder.open_to_read().map_err(unreadable)?
-        {
-            // Whoever was first: it is the same file.
-            let _same = self.opened.set(journal);
-        }
-        Ok(self.opened.get())
-    }
-}
 
 impl Session {
     /// Returns the agent for which a task was made, as this host's journal has it; `None` if a
@@ -109,8 +82,4 @@ impl Session {
         );
         count.map_err(|it| Error::Journal(it.to_string()))
     }
-}
-
-fn unreadable(failure: Failure) -> Error {
-    Error::Journal(failure.message)
 }

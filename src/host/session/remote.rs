@@ -12,12 +12,10 @@ use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ChangeSet, Edit, EntityId, ReadSet, TaskBasis, TaskState, Write};
-use crate::host::broker::{Query, Response};
-use crate::host::error::Error;
-use crate::host::error::Relayed;
-use crate::host::report::Failure;
-use crate::host::session::{Asks, Facts, HostLink, State};
-use crate::host::session::{Session, View};
+use crate::host::error::{Error, Relayed};
+use crate::host::failure::Failure;
+use crate::host::query::{Answer, Counts, Query, RemoteDraft};
+use crate::host::session::core::{Asks, Facts, HostLink, Session, State, View};
 use crate::host::stop::StopReason;
 use crate::model::snapshot::Snapshot;
 use crate::model::{
@@ -48,14 +46,6 @@ pub(crate) struct Start {
     made: BTreeMap<String, String>,
     /// The entities that were read already, and details that the program would take for empty.
     known: Known,
-}
-
-/// How many were handed out so far: provisional ids, keys of checklist items, random numbers.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Counts {
-    created: usize,
-    keys: usize,
-    draws: u64,
 }
 
 /// Entities that were read, each with its tag.
@@ -95,19 +85,6 @@ pub(crate) struct Judged {
 
 /// The board of the run as a whole, where those of segments have numbers.
 const WHOLE: usize = usize::MAX;
-
-/// What it has come to want, and what it has looked at.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct RemoteDraft {
-    set: ChangeSet,
-    counts: Counts,
-    reads: ReadSet,
-    output: Vec<String>,
-    warnings: Vec<String>,
-}
-
-/// A read that is asked for from there, with its answer.
-pub(crate) type Answer = Result<Response, Relayed>;
 
 /// Returns the session of a program there.
 pub(crate) fn session_of(start: Start, host: &HostLink) -> Session {
@@ -396,13 +373,6 @@ fn left_in(set: &ChangeSet, there: Vec<TaskId>, is_in: impl Fn(&Task) -> bool) -
         }
     }
     left
-}
-
-impl RemoteDraft {
-    /// Returns how much was said, in bytes.
-    pub(crate) fn said(&self) -> usize {
-        self.output.iter().chain(&self.warnings).map(|it| it.len() + 1).sum()
-    }
 }
 
 impl State {

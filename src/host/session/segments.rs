@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::change::ChangeSet;
-use crate::host::broker::{Query, Response};
 use crate::host::error::Error;
-use crate::host::session::Session;
-use crate::host::session::{MAX_COMMITS, Savepoint, Shared, State};
+use crate::host::query::{Query, Response};
+use crate::host::session::core::Session;
+use crate::host::session::core::{MAX_COMMITS, Shared};
+use crate::host::session::core::{Savepoint, State};
 use crate::host::stop::StopReason;
 
 impl Session {

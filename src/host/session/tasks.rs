@@ -1,10 +1,10 @@
 //! Reading tasks and their details.
 
 use crate::change::{EntityId, Read, TaskKey, TaskState};
-use crate::host::broker::Query;
 use crate::host::error::Error;
-use crate::host::session::Session;
-use crate::host::session::not_found;
+use crate::host::query::Query;
+use crate::host::session::core::Session;
+use crate::host::session::core::not_found;
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
 
 /// The number of details asked for at once.

@@ -4,8 +4,8 @@
 use crate::change::whole::{Step, whole};
 use crate::change::{ChangeSet, Draft};
 use crate::host::error::Error;
-use crate::host::session::State;
-use crate::host::session::{Session, View};
+use crate::host::session::core::State;
+use crate::host::session::core::{Session, View};
 
 impl Session {
     /// Returns the board as it was when the run began, under what the run does as a whole, with

@@ -16,7 +16,7 @@ use crate::model::id::{PlanId, TaskId};
 use crate::model::progress::{Priority, Progress};
 use crate::model::task::Task;
 
-/// Texts that YAML, terminals and people stumble over.
+/// Returns texts that YAML, terminals and people stumble over.
 fn hostile() -> impl Strategy<Value = String> {
     let known = proptest::sample::select(vec![
         "yes",
@@ -89,7 +89,7 @@ fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[ -~\n]{0,40}"]
 }
 
-/// The same for required names.
+/// Returns the same for required names.
 fn name() -> impl Strategy<Value = String> {
     hostile().prop_map(|text| if text.trim().is_empty() { format!("a{text}") } else { text })
 }
@@ -125,7 +125,7 @@ fn task() -> impl Strategy<Value = TaskEntry> {
     )
 }
 
-/// A file in which nothing is named twice.
+/// Returns a file in which nothing is named twice.
 fn board() -> impl Strategy<Value = BoardFile> {
     let labels = btree_map((1_u8..26).prop_map(|n| Category::new(n).unwrap()), hostile(), 0..3);
     let buckets = vec((name(), vec(task(), 0..3)), 0..3);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rhai::Position;
 
-use crate::host::report::Place;
+use crate::host::failure::Place;
 
 /// The texts that positions are in, by file name.
 pub(crate) type Sources = BTreeMap<String, String>;

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::change::{ChangeSet, ReadSet};
-use crate::host::broker::Query;
-use crate::host::session::remote::{Answer, Case, RemoteDraft, Start};
+use crate::host::query::Query;
+use crate::host::query::{Answer, RemoteDraft};
+use crate::host::session::remote::{Case, Start};
 use crate::host::{Failure, Start as RunStart};
 use crate::policy::Ruling;
 use crate::script::console::order::{LineOrder, Lined};

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::change::ChangeSet;
-use crate::host::broker::Query;
-use crate::host::session::MAX_REMARKS;
-use crate::host::session::remote::{Answer, RemoteDraft};
+use crate::host::query::Query;
+use crate::host::query::{Answer, RemoteDraft};
+use crate::host::session::core::MAX_REMARKS;
 use crate::host::{Failure, Session, Start, Stop, StopReason};
 use crate::policy::Ruling;
 use crate::script::console::order::{LineOrder, Lined};

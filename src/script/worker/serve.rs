@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::host::session::HostLink;
+use crate::host::session::core::HostLink;
 use crate::host::session::remote::{judged_of, session_of};
 use crate::host::{Session, Stop, StopReason, on_large_stack};
 use crate::script::console::line::{self, Variables};

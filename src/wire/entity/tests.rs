@@ -1,4 +1,4 @@
-//! Decoding, against the example payloads of planner-api.md section 13.
+//! Decoding, against the example payloads of planner-api.md 13.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn a_task_decodes_with_its_tag_unescaped_and_strangers_ignored() {
     assert_eq!(hint, "8584291639579954714PB");
 }
 
-/// Trap 6: with `odata.metadata=none` nothing could be written back.
+/// With `odata.metadata=none` nothing could be written back (planner-api.md trap 6).
 #[test]
 fn an_entity_without_its_tag_is_an_error() {
     let mut value: Value = serde_json::from_str(TASK).unwrap();
@@ -97,7 +97,8 @@ fn only_named_labels_and_true_shares_count() {
     assert_eq!(details.shared_with.len(), 1);
 }
 
-/// Trap 31 and 32: `owner` counts only where there is no container, and only a group is one.
+/// `owner` counts only where there is no container (planner-api.md trap 31), and other containers are
+/// not groups (planner-api.md trap 32).
 #[test]
 fn the_group_of_a_plan_is_its_container() {
     let plan = |container: Value| {

@@ -1,4 +1,4 @@
-//! Matching against a model of a board on which other people are at work as well.
+//! Matching, against a model of a board on which other people are at work as well.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ fn at(second: i64) -> Timestamp {
 /// The moment at which the creates were about to be sent.
 const SENT: i64 = 100;
 
-/// A task by what it says about itself: its title, its bucket, and whether it is due.
+/// Returns a task with some traits: its title, its bucket, and whether it is due.
 fn task(id: &str, (title, bucket, due): (u8, u8, bool)) -> Task {
     let mut task = Task::new(
         TaskId::parse(id).unwrap(),

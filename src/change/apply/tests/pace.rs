@@ -1,4 +1,4 @@
-//! How fast writes go out: batches, windows, and the rate of a service that is learned.
+//! The speed of writes: batches, windows, and the learned rate of a service.
 
 use crate::change::apply::tests::*;
 
@@ -52,7 +52,7 @@ fn services() -> Vec<(String, Weather, usize)> {
     services
 }
 
-/// Returns how long so many writes take at least, in seconds.
+/// Returns the least time that so many writes can take, in seconds.
 fn floor(weather: &Weather, n: usize) -> f64 {
     let n = n as f64;
     match (weather.limit.unwrap(), weather.later) {

@@ -15,7 +15,7 @@ use crate::change::apply::{Machine, Rules, State};
 use crate::change::set::ChangeSet;
 use crate::model::{ETag, Priority, Task, TaskDetails, TaskId, UserId, Versioned};
 
-/// Numbers that look random and come out the same.
+/// Numbers that look random and are the same in every run.
 pub(in crate::change::apply) struct Dice(u64);
 
 impl Dice {
@@ -34,7 +34,7 @@ fn actor() -> UserId {
     UserId::parse("actor").unwrap()
 }
 
-/// How the model behaves.
+/// The behaviour of the model.
 #[derive(Clone, Copy, Default)]
 pub(in crate::change::apply) struct Weather {
     /// One request in so many: refused with a 503, carried out and its answer lost, lost before.
@@ -174,7 +174,7 @@ impl Model {
         self.tasks.values().map(task).collect()
     }
 
-    /// Takes one write; says what its answer is.
+    /// Takes one write; returns its answer.
     fn write(&mut self, now: Duration, job: &Job, tag_given: Option<&ETag>) -> Answer {
         if let Err(wait) = self.used.take(&self.weather, now) {
             let wait = if self.weather.whole_seconds { wait.ceil() } else { wait + 0.001 };
@@ -273,7 +273,7 @@ impl Model {
     }
 }
 
-/// What came of a simulated round.
+/// The outcome of a simulated round.
 pub(in crate::change::apply) struct Outcome {
     pub(in crate::change::apply) machine: Machine,
     pub(in crate::change::apply) model: Model,
@@ -401,7 +401,7 @@ pub(in crate::change::apply) fn simulate(
     panic!("it never ends");
 }
 
-/// What goes out has nothing before it that is not done, and no object twice in one request.
+/// Checks that nothing goes out before its predecessors have ended, and no object twice in one request.
 pub(in crate::change::apply) fn check_order(machine: &Machine, steps: &[StepNo]) {
     for no in steps {
         let step = &machine.steps[*no];

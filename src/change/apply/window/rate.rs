@@ -177,7 +177,7 @@ impl Rate {
         (self.credit + passed * self.pace()).min(self.burst().max(self.quantum()))
     }
 
-    /// Returns how many writes may go out now.
+    /// Returns the number of writes that may go out now.
     pub(super) fn free(&self, now: Duration) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a burst")]
         // Fractions of seconds do not add up exactly.
@@ -185,7 +185,7 @@ impl Rate {
         free
     }
 
-    /// Returns when a request is worth sending again.
+    /// Returns the moment at which a request is worth sending again.
     pub(super) fn opens_at(&self) -> Duration {
         let missing = (self.quantum() - self.credit).max(0.0);
         self.credited_at + Duration::from_secs_f64(missing / self.pace())
@@ -196,7 +196,7 @@ impl Rate {
         self.credited_at = now;
     }
 
-    /// Notes that the service took a write, sent at a moment.
+    /// Records that the service took a write sent at a moment.
     pub(super) fn taken(&mut self, now: Duration, sent_at: Duration) {
         if sent_at <= self.empty_at {
             // The refusal has overtaken this answer.

@@ -1,5 +1,5 @@
-//! `planwright skill new`: a skill with its test and its page, ready to run, because an example that
-//! works is easier to change than an empty file.
+//! `planwright skill new`: a skill with its test and its page, ready to run, because an example
+//! that works is easier to change than an empty file.
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +30,9 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !is_usable {
         let message = format!("`{name}` cannot be the name of a skill");
-        return Err(AppError::usage(message)
-            .hint("use lower-case letters, digits and `_`, as in due_soon"));
+        return Err(
+            AppError::usage(message).hint("use lower-case letters, digits and `_`, as in due_soon")
+        );
     }
     let (root, is_new) = match &context.app.workspace.root {
         Some(root) => (root.clone(), false),

@@ -15,7 +15,9 @@ use crate::script::reload::{Options, Reloaded, Watcher};
 
 pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppError> {
     if context.ui.json() {
-        return Err(AppError::usage("`--watch` is for people: it cannot be combined with `--json`"));
+        return Err(AppError::usage(
+            "`--watch` is for people: it cannot be combined with `--json`",
+        ));
     }
     let Some(root) = &context.app.workspace.root else {
         let message = "there is nothing to watch: the workspace is the built-in one";

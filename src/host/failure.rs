@@ -1,0 +1,59 @@
+//! An error as data: what every layer above can show.
+
+use serde::{Deserialize, Serialize};
+
+/// An error as data: one sentence, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failure {
+    /// A stable name.
+    pub code: String,
+    /// What went wrong, in a sentence without its end.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What caused it, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// Where in a script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// The calls that led there, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<String>,
+}
+
+impl Failure {
+    /// Makes a failure of an error and its sources, with a hint.
+    #[must_use]
+    pub fn of(code: &str, error: &dyn std::error::Error, hint: Option<String>) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        causes.dedup();
+        Self { code: code.to_owned(), message: error.to_string(), hint, causes, ..Self::default() }
+    }
+}
+
+impl From<crate::host::error::Error> for Failure {
+    fn from(error: crate::host::error::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// A place in a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The script.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// The text of the line.
+    pub source: String,
+}

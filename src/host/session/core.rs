@@ -1,0 +1,520 @@
+//! The session itself: what it shares with its clones, whom it asks, what it counts as read.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
+use crate::host::error::Error;
+use crate::host::known_plans::KnownPlans;
+use crate::host::query::Answer;
+use crate::host::query::{PendingQuery, Query, Response};
+use crate::host::session::history::History;
+use crate::host::stop::{Stop, StopReason};
+use crate::model::snapshot::Snapshot;
+use crate::model::{Limits, Plan, PlanId, TaskId, User, time};
+
+/// How a session sees the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum View {
+    /// As wanted so far; may record more.
+    Drafting,
+    /// As it was read, without the run's wishes; read only.
+    Before,
+    /// As wanted; read only.
+    After,
+}
+
+/// What stays the same for a whole run.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The moment that the run takes for now, from beginning to end.
+    pub now: Timestamp,
+    /// The zone that decides what today is.
+    pub zone: TimeZone,
+    /// The signed-in user.
+    pub me: User,
+    /// The agent's name, if one acts.
+    pub agent: Option<String>,
+    /// Whether Graph's beta is in use.
+    pub beta: bool,
+    /// The plans (titles or ids) that the agent may see; `None` for all (rule R4).
+    pub scope: Option<BTreeSet<String>>,
+    /// What the names of plans in the configuration stand for.
+    pub named: Arc<KnownPlans>,
+    /// How often the service may be asked while it drafts.
+    pub reads: u64,
+    /// How many things it may want to change while it drafts.
+    pub wishes: usize,
+    /// How many bytes of text its edits may add.
+    pub edit_bytes: usize,
+    /// The limits of Planner (rule R10).
+    pub limits: Limits,
+    /// Whether it is a session in another process.
+    pub remote: bool,
+}
+
+/// What a program may remark, in bytes.
+pub(crate) const MAX_REMARKS: usize = 64 << 10;
+/// How often a run may commit.
+pub(super) const MAX_COMMITS: usize = 50;
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct State {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) draft: Draft,
+    pub(crate) output: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    /// The reads that a decision may rest on.
+    pub(crate) reads: ReadSet,
+    /// The tasks of plans by the keys that stand in the journal alone.
+    pub(crate) keys: BTreeMap<PlanId, BTreeMap<String, TaskId>>,
+    /// The bytes that a program has remarked.
+    pub(super) remarked: usize,
+    /// The bytes of text that edits have added.
+    pub(crate) edit_bytes: usize,
+    /// Keys given to new checklist items.
+    pub(crate) n_keys: usize,
+    /// Random numbers drawn.
+    pub(crate) n_draws: u64,
+    /// Segments that were committed, or tried to.
+    pub(super) n_commits: usize,
+    /// What the markers of earlier segments have become.
+    pub(crate) made: BTreeMap<String, String>,
+    /// What was applied in earlier segments, each with the board of its time.
+    pub(crate) segments: Vec<(Session, Arc<ChangeSet>)>,
+    /// What is taken for now, and where, in the place of what stays the same for a run.
+    pub(crate) clock: Option<(Timestamp, TimeZone)>,
+    /// How many details to fetch at the next miss: one batch at first, which costs a single look
+    /// no more than one request, then more, so that a loop over a long list gets all of it.
+    pub(crate) readahead: usize,
+    /// The same for details that are to be written: one write costs one read.
+    pub(crate) writeahead: usize,
+}
+
+/// What a session wants at one moment.
+#[derive(Debug)]
+pub(crate) struct Savepoint {
+    pub(super) draft: Draft,
+    pub(super) reads: ReadSet,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) facts: Facts,
+    pub(super) state: Mutex<State>,
+    /// Microseconds spent waiting for the broker.
+    pub(super) waited: AtomicU64,
+    /// How often it was asked.
+    pub(super) asked: AtomicU64,
+    pub(super) asks: Asks,
+    /// What was done before, if that is recorded.
+    pub(super) history: Option<History>,
+    /// Who hears at once what is printed.
+    pub(super) listener: OnceLock<Listener>,
+}
+
+/// Whom a session asks for what it has not read.
+#[derive(Clone)]
+pub(crate) enum Asks {
+    /// The broker.
+    Broker(mpsc::Sender<PendingQuery>),
+    /// The host of this worker: for the board of a segment, from 1, or for the present one.
+    Host(usize, HostLink),
+}
+
+/// What a worker asks its host; nothing if there is no host any more.
+pub(crate) type HostLink = Arc<dyn Fn(usize, Query) -> Option<Answer> + Send + Sync>;
+
+impl std::fmt::Debug for Asks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asks")
+    }
+}
+
+/// Hears what a program prints.
+pub(super) struct Listener(Box<dyn Fn(&str) + Send + Sync>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// A program's way to the board. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub(super) shared: Arc<Shared>,
+    pub(super) stop: Arc<Stop>,
+    pub(super) view: View,
+    /// What whoever uses this session met, if that is watched.
+    pub(super) watched: Option<Arc<Watched>>,
+}
+
+/// What the user of a session met.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    pub(super) first_error: OnceLock<String>,
+    pub(super) seen: Mutex<BTreeSet<(EntityId, Field)>>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        facts: Facts,
+        nonce: String,
+        questions: mpsc::Sender<PendingQuery>,
+        history: Option<History>,
+    ) -> Self {
+        Self::asking(facts, nonce, Asks::Broker(questions), history)
+    }
+
+    /// Returns a session that asks whom it is told to.
+    pub(crate) fn asking(
+        facts: Facts,
+        nonce: String,
+        asks: Asks,
+        history: Option<History>,
+    ) -> Self {
+        let state =
+            State { draft: Draft::new(nonce), readahead: 20, writeahead: 1, ..State::default() };
+        let shared = Shared {
+            facts,
+            state: Mutex::new(state),
+            waited: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            asks,
+            history,
+            listener: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared), stop: Arc::default(), view: View::Drafting, watched: None }
+    }
+
+    /// Returns a session on the same board that sees it otherwise.
+    #[must_use]
+    pub fn seen(&self, view: View) -> Self {
+        Self { view, ..self.clone() }
+    }
+
+    /// Returns a session that is stopped apart from this one.
+    #[must_use]
+    pub fn with_own_stop(&self) -> Self {
+        Self { stop: Arc::default(), ..self.clone() }
+    }
+
+    /// Returns a session that remembers the first error its user meets, even one that is
+    /// caught: what judges must not mistake an outage for consent.
+    #[must_use]
+    pub fn watched(&self) -> Self {
+        Self { watched: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Remembers an error, if this session is watched.
+    pub fn note_error(&self, error: &Error) {
+        if let Some(watched) = &self.watched {
+            watched.first_error.get_or_init(|| error.to_string());
+        }
+    }
+
+    /// Returns the first error met, if this session is watched.
+    #[must_use]
+    pub fn first_error(&self) -> Option<&str> {
+        self.watched.as_ref()?.first_error.get().map(String::as_str)
+    }
+
+    /// Returns the fields that were read since [`Session::forget_seen`], if this session is watched.
+    #[must_use]
+    pub fn seen_fields(&self) -> Vec<(EntityId, Field)> {
+        let seen = self.watched.as_ref().map(|it| it.seen.lock());
+        let seen = seen.map(|it| it.unwrap_or_else(PoisonError::into_inner).clone());
+        seen.into_iter().flatten().collect()
+    }
+
+    /// Forgets which fields were read, if this session is watched.
+    pub fn forget_seen(&self) {
+        if let Some(watched) = &self.watched {
+            watched.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    /// Counts a read: what a decision may rest on. Only what hands a value out does so.
+    pub(in crate::host) fn count(&self, read: Read) {
+        if let (Some(watched), Read::Field(entity, field)) = (&self.watched, &read) {
+            let mut seen = watched.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert((entity.clone(), *field));
+        }
+        if !read.is_of_new() {
+            self.state().reads.insert(read);
+        }
+    }
+
+    /// Returns the flag that stops the program.
+    #[must_use]
+    pub const fn stop(&self) -> &Arc<Stop> {
+        &self.stop
+    }
+
+    /// Returns what stays the same for the whole run.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.shared.facts
+    }
+
+    /// Returns the moment that the run takes for now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.state().clock.as_ref().map_or(self.facts().now, |it| it.0)
+    }
+
+    /// Returns the zone that decides what today is.
+    #[must_use]
+    pub fn zone(&self) -> TimeZone {
+        self.state().clock.as_ref().map_or_else(|| self.facts().zone.clone(), |it| it.1.clone())
+    }
+
+    /// Returns the day that it is, in the configured zone.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        time::day_of_moment(self.now(), &self.zone())
+    }
+
+    /// Takes another moment for now, in another zone: for whoever looks on over several runs.
+    pub fn set_clock(&self, now: Timestamp, zone: TimeZone) {
+        self.state().clock = Some((now, zone));
+    }
+
+    /// Forgets everything that was read and wanted: what is looked at next is read anew.
+    pub fn forget(&self) {
+        let (output, warnings) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.output), std::mem::take(&mut state.warnings))
+        };
+        self.begin_again();
+        let mut state = self.state();
+        (state.output, state.warnings) = (output, warnings);
+        state.snapshot = Snapshot::default();
+    }
+
+    /// Returns what was printed so far.
+    #[must_use]
+    pub fn output(&self) -> Vec<String> {
+        self.state().output.clone()
+    }
+
+    /// Returns how this session sees the board.
+    #[must_use]
+    pub const fn view(&self) -> View {
+        self.view
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere ends that run; what it left is only ever a snapshot and a draft.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line to the run's output.
+    pub fn print(&self, line: &str) {
+        self.state().output.push(line.to_owned());
+        self.hear(line);
+    }
+
+    /// Passes on at once what was printed.
+    pub(crate) fn hear(&self, line: &str) {
+        if let Some(Listener(hear)) = self.shared.listener.get() {
+            hear(line);
+        }
+    }
+
+    /// Has someone hear at once what is printed: who listens first, listens on.
+    pub fn listen(&self, hear: impl Fn(&str) + Send + Sync + 'static) {
+        let _listens_already = self.shared.listener.set(Listener(Box::new(hear)));
+    }
+
+    /// Adds a remark for whoever reads the report.
+    pub fn warn(&self, text: &str) {
+        self.state().warnings.push(text.to_owned());
+    }
+
+    /// Adds a program's own remark.
+    ///
+    /// # Errors
+    /// It remarks too much.
+    pub fn remark(&self, text: &str) -> Result<(), Error> {
+        let n: usize = {
+            let mut state = self.state();
+            state.remarked = state.remarked.saturating_add(text.len() + 1);
+            state.remarked
+        };
+        if n > MAX_REMARKS {
+            let size = format!("{} KiB", MAX_REMARKS >> 10);
+            self.stop.set(StopReason::Budget("remarks", size));
+        }
+        self.check_stop()?;
+        self.warn(text);
+        Ok(())
+    }
+
+    /// Returns the number of entities touched so far.
+    #[must_use]
+    pub fn touched(&self) -> usize {
+        self.state().draft.touched()
+    }
+
+    /// Returns what is wanted so far, as it would be applied.
+    #[must_use]
+    pub fn change_set(&self) -> ChangeSet {
+        let state = self.state();
+        state.draft.clone().finish(&state.reads, &state.snapshot)
+    }
+
+    /// Returns a key for a new checklist item: a GUID, as Microsoft asks for. It is derived from the
+    /// run and a count, so that a replay returns the same keys and adds no item twice.
+    #[must_use]
+    pub fn new_item_key(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let mut state = self.state();
+        state.n_keys += 1;
+        let digest = Sha256::digest(format!("{}-{}", state.draft.nonce(), state.n_keys));
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
+    /// Returns the seed of the run's random numbers, and how many were drawn before.
+    #[must_use]
+    pub fn next_draw(&self) -> (String, u64) {
+        let mut state = self.state();
+        state.n_draws += 1;
+        (state.draft.nonce().to_owned(), state.n_draws)
+    }
+
+    /// Returns what was read so far that a decision may rest on.
+    pub(crate) fn reads(&self) -> ReadSet {
+        self.state().reads.clone()
+    }
+
+    /// Makes ready for the program to run again, on the snapshot as it is now. What it drafted and
+    /// said is forgotten; markers and keys come out the same.
+    pub fn begin_again(&self) {
+        let mut state = self.state();
+        state.draft = Draft::new(state.draft.nonce().to_owned());
+        state.output.clear();
+        state.warnings.clear();
+        state.reads.clear();
+        self.shared.asked.store(0, Ordering::Relaxed);
+        state.n_keys = 0;
+        (state.edit_bytes, state.remarked) = (0, 0);
+        state.n_draws = 0;
+    }
+
+    pub(crate) fn ask(&self, ask: Query) -> Result<Response, Error> {
+        let limit = self.facts().reads;
+        if self.shared.asked.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.stop.set(StopReason::Budget("reads", limit.to_string()));
+        }
+        self.check_stop()?;
+        let stopped = || {
+            let reason = self.stop.reason();
+            Error::Stopped(reason.unwrap_or(StopReason::Cancelled))
+        };
+        let began = Instant::now();
+        let answer = match &self.shared.asks {
+            Asks::Broker(broker) => {
+                let (reply, answer) = oneshot::channel();
+                let question = PendingQuery { ask, stop: Arc::clone(&self.stop), reply };
+                broker.blocking_send(question).map_err(|_| stopped())?;
+                answer.blocking_recv().map_err(|_| stopped())
+            }
+            Asks::Host(segment, host) => host(*segment, ask)
+                .map(|answer| answer.map_err(|error| Error::Relayed(Box::new(error))))
+                .ok_or_else(stopped),
+        };
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.shared.waited.fetch_add(micros, Ordering::Relaxed);
+        answer?
+    }
+
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.shared.history.as_ref()
+    }
+
+    /// Returns how long the run has waited for the service.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        Duration::from_micros(self.shared.waited.load(Ordering::Relaxed))
+    }
+
+    /// Fails if the program was stopped.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], with the reason.
+    pub fn check_stop(&self) -> Result<(), Error> {
+        match self.stop.reason() {
+            Some(reason) => Err(Error::Stopped(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the id that something of an earlier segment has by now.
+    #[must_use]
+    pub fn real<'a, T>(&self, id: &'a T) -> Cow<'a, T>
+    where
+        T: Clone + ToString + FromStr,
+    {
+        let state = self.state();
+        if state.made.is_empty() {
+            return Cow::Borrowed(id);
+        }
+        let real = state.made.get(&id.to_string()).and_then(|it| it.parse().ok());
+        real.map_or(Cow::Borrowed(id), Cow::Owned)
+    }
+
+    /// Returns whether something was made by an earlier segment.
+    #[must_use]
+    pub fn is_made_before(&self, id: &str) -> bool {
+        self.state().made.values().any(|made| made == id)
+    }
+
+    /// Returns this session for the user of another: its errors and its stop are theirs.
+    pub(crate) fn for_user_of(&self, other: &Self) -> Self {
+        Self { stop: Arc::clone(&other.stop), watched: other.watched.clone(), ..self.clone() }
+    }
+
+    /// Returns the warnings of the line.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.state().warnings.clone()
+    }
+
+    pub(crate) fn overlaid(&self) -> bool {
+        self.view != View::Before
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        let limit = self.facts().wishes;
+        if self.touched() > limit {
+            self.stop.set(StopReason::Budget("changes", limit.to_string()));
+        }
+        self.check_stop()?;
+        if self.view == View::Drafting { Ok(()) } else { Err(Error::ReadOnly) }
+    }
+
+    /// Tells whether the run may see a plan (rule R4).
+    pub(crate) fn in_scope(&self, plan: &Plan) -> bool {
+        let Some(scope) = &self.facts().scope else { return true };
+        plan.id.is_provisional() || self.facts().named.grant(scope, plan)
+    }
+}
+
+pub(crate) fn not_found(what: &'static str, name: &str) -> Error {
+    Error::NotFound { what, name: name.to_owned(), place: None, nearest: Vec::new() }
+}
