@@ -36,6 +36,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             if error.kind() == ErrorKind::DisplayHelp {
                 help_of_skill(&arguments);
             }
+            // Nothing is parsed yet, so the flag is looked up among the raw arguments.
             let json = arguments.iter().any(|argument| argument == "--json");
             return ui::print_usage(&error, json);
         }
@@ -49,6 +50,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             exit::Exit::of_failure(&error.failure)
         }
     };
+    // An answer that could not be written must not look like success.
     if ui.has_failed() && code == exit::Exit::Done {
         return exit::Exit::Input.into();
     }
@@ -57,6 +59,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Shows the parameters of the named skill above the help of `run`.
 fn help_of_skill(arguments: &[OsString]) {
+    // clap stops at `--help`, so the command is parsed again without it.
     let rest = arguments.iter().filter(|argument| *argument != "--help" && *argument != "-h");
     let Ok(cli) = args::Cli::try_parse_from(rest) else { return };
     let ui = ui::Ui::new(&cli.global);

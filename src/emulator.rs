@@ -16,20 +16,20 @@ mod control;
 mod demo;
 mod entity;
 mod http;
+mod message;
 mod seed;
 mod service;
 mod sign_in;
 mod state;
 mod store;
 
-pub use control::{
-    Action, Edit, Edits, FaultRule, Fired, InvalidRule, Lag, Logged, Origin, Throttle,
-};
+pub use control::{Action, Edit, Edits, FaultRule, Fired, InvalidRule, Logged, Origin, Throttle};
 pub use demo::TENANT as DEMO_TENANT;
-pub use entity::limits::Limits;
 pub use http::access::{Access, Pass};
 pub use http::delivery::Lost;
 pub use seed::SeedError;
 pub use service::{Emulator, Exchange, Observer, Options};
 pub use sign_in::{App, DeviceCodes, SignIn};
+pub use state::limits::Limits;
+pub use state::replica::Lag;
 pub use store::{Error, Storage};

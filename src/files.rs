@@ -105,6 +105,7 @@ pub fn read(path: &Path, limit: u64) -> Result<String, Error> {
 /// It cannot be read, is too large, or is not text.
 pub fn read_from(reader: impl io::Read, path: &Path, limit: u64) -> Result<String, Error> {
     let mut bytes = Vec::new();
+    // One byte more than allowed shows that there is too much.
     let result = reader.take(limit + 1).read_to_end(&mut bytes);
     result.map_err(|source| Error::Read { path: path.to_owned(), source })?;
     if bytes.len() as u64 > limit {
@@ -132,6 +133,7 @@ pub fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), Error> {
             written.set_permissions(before.permissions())?;
         }
         written.write_all(bytes)?;
+        // Without the sync, a crash after the rename could leave an empty file.
         written.sync_all()?;
         std::fs::rename(&beside, path)
     })();

@@ -1,4 +1,5 @@
-//! The client of Graph: it sends requests, follows pages, and repeats requests that may be repeated.
+//! The client of Graph: it sends requests, follows pages, and repeats requests that may be
+//! repeated.
 //!
 //! It decides nothing about changes: the writes and their tags come from above. A request that may
 //! have been carried out is never repeated blindly.

@@ -22,9 +22,11 @@ pub(crate) mod query;
 pub mod recover;
 pub mod report;
 pub mod run;
+pub(crate) mod start;
 mod thread;
 
 pub mod clock;
+pub mod record;
 
 pub use clock::SystemClock;
 pub use error::Error;
@@ -32,9 +34,10 @@ pub use failure::Failure;
 pub use known_plans::KnownPlans;
 pub use open_draft::{Choice, OpenDraft};
 pub use progress::{Progress, Watch};
-pub use recover::{Decisions, StateFolder, candidates};
+pub use record::StateFolder;
+pub use recover::{Decisions, candidates};
 pub use report::{ChangeReport, Report, Status};
-pub use run::{Agent, Finished, Host, Judge, PlanNames, Program, Start};
 pub use session::{Column, NewItem, NewTask, Session, View};
+pub use start::{Agent, Finished, Host, Judge, PlanNames, Program, Start};
 pub use stop::{Stop, StopReason};
 pub use thread::on_large_stack;

@@ -148,6 +148,7 @@ impl Journal {
         if anchor_lost && last.seq > 0 {
             self.anchor_lost.store(false, Ordering::SeqCst);
         }
+        // Only after the commit: an anchor ahead of the log would look like a log that was cut off.
         self.move_anchor(&last);
         Ok(result)
     }

@@ -4,24 +4,32 @@
 //! wishes there. Nothing in here sends, and nothing outside names the script language.
 
 pub mod api;
+pub mod budget;
 pub mod catalog;
 mod check;
 mod code;
 pub mod console;
+pub mod finding;
+pub mod line_order;
 pub mod lint;
+mod location;
 pub mod policy;
 pub mod reload;
+mod remote_stage;
 pub mod sandbox;
+mod serve;
 pub mod skill;
 pub mod source;
+pub mod stage;
 pub mod testing;
 pub mod worker;
 pub mod workspace;
 
+pub use budget::Budget;
 pub use policy::Policies;
 pub use reload::Watcher;
 pub use reload::bundle::Bundle;
-pub use sandbox::budget::Budget;
+pub use serve::serve;
 pub use skill::Skill;
 pub use workspace::Workspace;
 pub use workspace::config::Config;

@@ -39,7 +39,7 @@ impl Embedded {
         Ok(Self { emulator, base, pass, _serving: serving })
     }
 
-    /// Makes a client that is signed in as a user, of the beta if that is wanted.
+    /// Returns a client that is signed in as a user, for the beta if `beta` is set.
     pub(crate) fn client(&self, upn: &str, beta: bool) -> Result<Client, AppError> {
         let base = if beta { self.base.beta() } else { self.base.clone() };
         Ok(Client::new(base, &Secret::new(self.pass.token(upn)))?)

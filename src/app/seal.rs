@@ -23,7 +23,7 @@ pub(crate) fn key(settings: &Settings) -> Result<SealKey, AppError> {
             getrandom::fill(&mut bytes)
                 .map_err(io::Error::from)
                 .and_then(|()| files::create(&path, &bytes).map(drop))
-                .map_err(|error| broken(&path, "make").caused_by(&error))?;
+                .map_err(|error| broken(&path, "create").caused_by(&error))?;
             // Another process may have created it first.
             read(&path, files::open_own(&path))
         }
@@ -41,6 +41,7 @@ fn read(path: &Path, opened: Result<File, files::Error>) -> Result<SealKey, AppE
         ));
     }
     let mut bytes = Vec::new();
+    // One byte more than a key has, so that a longer file is noticed.
     (&mut file).take(33).read_to_end(&mut bytes).map_err(failed)?;
     let bytes = bytes.try_into().map_err(|_| {
         broken(path, "use").hint("it is damaged: remove it to have a new one created")

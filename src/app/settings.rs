@@ -94,10 +94,12 @@ impl Settings {
                 Ok(Service::Graph { base, token: Secret::new(token), proxy })
             }
             (Some(url), None) if !embedded_asked => {
+                // A bad address is reported before the missing token.
                 BaseUrl::parse(url)?;
                 Err(AppError::new("not_permitted", "not signed in: there is no access token")
                     .hint("set PLANWRIGHT_TOKEN to an access token for the service"))
             }
+            // A real token without a service is most likely a forgotten `--graph-url`.
             (_, Some(token)) if !embedded_asked && !token.starts_with(USER_TOKEN) => {
                 Err(AppError::usage("PLANWRIGHT_TOKEN is set, but no service is named")
                     .hint("add `--graph-url https://graph.microsoft.com/v1.0`, or `--profile embedded` for the demo board"))

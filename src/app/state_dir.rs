@@ -38,13 +38,13 @@ fn check_private(dir: &Path) -> Result<(), AppError> {
     }
 }
 
-/// Makes a folder that only its owner can open.
+/// Creates a folder that only its owner can open.
 ///
 /// # Errors
-/// It cannot be made, or others can write to it.
+/// It cannot be created, or others can write to it.
 pub(crate) fn make_private(dir: &Path) -> Result<(), AppError> {
     files::make_private(dir).map_err(|error| {
-        AppError::new("io", format!("cannot make the folder `{}`", dir.display()))
+        AppError::new("io", format!("cannot create the folder `{}`", dir.display()))
             .caused_by(&error)
             .hint("name another with `--state-dir DIR`")
     })?;

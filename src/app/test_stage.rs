@@ -21,7 +21,7 @@ use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
 use crate::policy::Ruling;
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::testing::stage::{Meddling, Stage, Wanted, What};
+use crate::script::stage::{Meddling, Stage, Wanted, What};
 use crate::script::testing::{TestFile, USER};
 use crate::script::{Policies, Skill, Workspace};
 
@@ -138,12 +138,12 @@ impl EmulatorStage {
         };
         let (file, test) = (file.clone(), test.to_owned());
         let stage = Arc::clone(&self);
-        let looked = host.look(None, move |session| {
+        let playing = host.look(None, move |session| {
             session.set_clock(stage.clock.now(), TimeZone::UTC);
             let result = file.play(&test, session, &*stage);
             Ok((session.output(), result))
         });
-        match self.runtime.block_on(looked) {
+        match self.runtime.block_on(playing) {
             Ok(played) => played,
             Err(failure) => (Vec::new(), Err(failure)),
         }

@@ -183,8 +183,8 @@ impl Machine {
         (self.changes[step.at].n, &step.part)
     }
 
-    /// Returns the operation of a request, with the tag that it is conditional on. `None` if something
-    /// that it needs is missing.
+    /// Returns the operation of a request, with the tag that it is conditional on. `None` if
+    /// something that it needs is missing.
     #[must_use]
     pub fn job(&self, no: StepNo) -> Option<(Job, Option<ETag>)> {
         let step = &self.steps[no];
@@ -266,8 +266,8 @@ impl Machine {
         self.hopeless
     }
 
-    /// Returns whether the remaining requests could as well be sent in a later round: some are left,
-    /// and no create is in doubt.
+    /// Returns whether the remaining requests could as well be sent in a later round: some are
+    /// left, and no create is in doubt.
     #[must_use]
     pub fn can_pause(&self) -> bool {
         let waits =

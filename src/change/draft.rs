@@ -1,8 +1,8 @@
 //! The draft: the edits of a run, while it runs.
 //!
 //! It is an overlay: for each entity touched it keeps the state that was read and the edited state.
-//! Only [`Draft::finish`] decides what is a change, by comparing the two, so a field set back to its
-//! old value is none.
+//! Only [`Draft::finish`] decides what is a change, by comparing the two, so a field set back to
+//! its old value is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,6 +193,7 @@ impl Draft {
             .filter_map(|bucket| bucket.wanted.as_ref())
             .filter(|bucket| bucket.plan == *plan)
             .collect();
+        // By the count in the id, not by its text: the tenth comes after the ninth.
         found.sort_by_key(|bucket| ordinal(bucket.id.as_str()));
         found.into_iter()
     }
@@ -309,6 +310,7 @@ impl Draft {
         id: &TaskId,
         edit: impl FnOnce(&mut TaskState),
     ) {
+        // The edit may change the title or the plan, under which the task is indexed.
         self.unindex(id);
         if let Some(wanted) =
             self.track_task(read, details, id).and_then(|task| task.wanted.as_mut())
@@ -318,8 +320,8 @@ impl Draft {
         self.index(id);
     }
 
-    /// Edits the place of a task on a board; `read` and `place` are the states as read, if they were.
-    /// The places of a new task are not: they are written once the task exists.
+    /// Edits the place of a task on a board; `read` and `place` are the states as read, if they
+    /// were. The places of a new task are not: they are written once the task exists.
     pub fn edit_place(
         &mut self,
         read: Option<&Versioned<Task>>,
@@ -327,8 +329,10 @@ impl Draft {
         (id, board): (&TaskId, Board),
         edit: impl FnOnce(&mut BoardPlace),
     ) {
+        // Without an edit of its own the task is only tracked, which is no change.
         self.edit_task(read, None, id, |_| {});
         let Some(tracked) = self.tasks.get_mut(id) else { return };
+        // The first state that was read stays the base of all later moves.
         if let (Some(place), Some((before, basis))) = (place, tracked.read.as_mut())
             && !before.places.contains_key(&board)
         {
@@ -378,7 +382,8 @@ impl Draft {
             self.tasks.insert(id.clone(), Tracked::read(&state, basis));
         }
         let tracked = self.tasks.get_mut(id)?;
-        // Details that are read later join the basis, so that a change of them rests on their own tag.
+        // Details that are read later join the basis, so that a change of them rests on their own
+        // tag.
         if let (Some(details), Some((before, basis))) = (details, tracked.read.as_mut())
             && before.details.is_none()
         {
@@ -433,8 +438,9 @@ impl Draft {
         draft
     }
 
-    /// Adds the details to tasks whose details were read but not edited, so that a merge compares the
-    /// reads with the state that the change rests on. `known` returns them with their tag, if any.
+    /// Adds the details to tasks whose details were read but not edited, so that a merge compares
+    /// the reads with the state that the change rests on. `known` returns them with their tag, if
+    /// any.
     fn attach_details(
         &mut self,
         reads: &BTreeMap<EntityId, BTreeSet<Field>>,
@@ -457,9 +463,9 @@ impl Draft {
         }
     }
 
-    /// Returns the edits that really differ, in the order to apply them: updates of existing entities,
-    /// then creates from the plan down, then updates that need those, deletions last (design.md 2.2);
-    /// by id inside each level.
+    /// Returns the edits that really differ, in the order to apply them: updates of existing
+    /// entities, then creates from the plan down, then updates that need those, deletions last
+    /// (design.md 2.2); by id inside each level.
     #[must_use]
     pub fn finish(mut self, reads: &ReadSet, snapshot: &Snapshot) -> ChangeSet {
         let mut reads = fields_read(reads, snapshot);
@@ -479,6 +485,7 @@ impl Draft {
             push(plan.into_edit().map(|edit| Write::Plan(Box::new(edit))), takes_along);
         }
         for (plan, (title, details)) in plan_details {
+            // The service creates the details with the plan, so blank ones need no request.
             let is_blank = |edit: &Edit<PlanDetails, _>| matches!(edit, Edit::Create { after } if *after == PlanDetails::default());
             let edit = details.into_edit().filter(|edit| !is_blank(edit));
             push(edit.map(|edit| Write::PlanDetails { plan, title, edit }), BTreeSet::new());
@@ -516,6 +523,7 @@ fn fields_read(reads: &ReadSet, snapshot: &Snapshot) -> BTreeMap<EntityId, BTree
                     EntityId::Bucket(_) => Bucket::FIELDS,
                     EntityId::Task(_) => TaskState::FIELDS,
                 };
+                // Details and places are objects of their own, with reads of their own.
                 let own = |field: &&Field| !field.is_in_details() && field.board().is_none();
                 fields.entry(entity.clone()).or_default().extend(all.iter().filter(own));
             }

@@ -282,8 +282,8 @@ impl Change {
         edit.after().map(|state| &state.task.plan).filter(|plan| *plan != self.plan())
     }
 
-    /// Returns the title or name that the entity is known by: the one that was read, or the one of a
-    /// new entity.
+    /// Returns the title or name that the entity is known by: the one that was read, or the one of
+    /// a new entity.
     #[must_use]
     pub fn title(&self) -> &str {
         match &self.write {
@@ -294,8 +294,8 @@ impl Change {
         }
     }
 
-    /// Returns the value of a field as it was read, or as it is set in a new entity. `null` where the
-    /// entity has no such field.
+    /// Returns the value of a field as it was read, or as it is set in a new entity. `null` where
+    /// the entity has no such field.
     #[must_use]
     pub fn known_value(&self, field: Field) -> Value {
         each_edit!(&self.write, edit => edit.known().value(field))

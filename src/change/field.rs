@@ -49,7 +49,8 @@ impl fmt::Display for Entity {
 
 macro_rules! fields {
     ($($variant:ident $graph:literal $script:literal $doc:literal;)*) => {
-        /// A field, settable unless marked read only. One enum serves all entities, as Graph's names do.
+        /// A field, settable unless marked read only. One enum serves all entities, as Graph's
+        /// names do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Field {
             $(#[doc = $doc] #[serde(rename = $graph)] $variant,)*
@@ -443,7 +444,8 @@ pub(crate) fn details_value(details: &TaskDetails, field: Field) -> Value {
             .iter()
             .map(|(key, item)| {
                 let mut value = json!({ "title": item.title, "isChecked": item.checked });
-                // Final hints are left out: the service rewrites them, and a rewritten hint is no change.
+                // Final hints are left out: the service rewrites them, and a rewritten hint is no
+                // change.
                 if is_wanted(&item.order_hint) {
                     value["orderHint"] = json!(item.order_hint);
                 }

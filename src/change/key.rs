@@ -1,5 +1,5 @@
-//! Keys: the fields that programs read, each with its type and the way to its value, so that no value
-//! can be had without the read that it counts as.
+//! Keys: the fields that programs read, each with its type and the way to its value, so that no
+//! value can be had without the read that it counts as.
 
 use std::collections::{BTreeMap, BTreeSet};
 

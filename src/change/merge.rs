@@ -98,14 +98,15 @@ fn written_keys<'a>(
     keys.into_iter().filter(|key| base.get(*key) != ours.get(*key))
 }
 
-/// Returns whether everything that `ours` sets against `base` is there in `theirs`, so that an attempt
-/// whose answer was lost was carried out (design.md 2.4). A position counts if it lies where it was
-/// wanted: anywhere else, somebody else has moved it.
+/// Returns whether everything that `ours` sets against `base` is there in `theirs`, so that an
+/// attempt whose answer was lost was carried out (design.md 2.4). A position counts if it lies
+/// where it was wanted: anywhere else, somebody else has moved it.
 pub fn holds<T: Fields>(base: &T, ours: &T, theirs: &T) -> bool {
     let lies = |before: Option<&Value>, wanted: Option<&Value>, now: Option<&Value>| {
         let text =
             |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-        // The service replaces a description by a hint of its own, so the text itself never comes back.
+        // The service replaces a description by a hint of its own, so the text itself never comes
+        // back.
         before != now && (now == wanted || lies_in(&text(now), &text(wanted)))
     };
     ours.holds_places(base, theirs)

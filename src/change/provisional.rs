@@ -1,5 +1,5 @@
-//! Provisional ids and the real ids that replace them, wherever a script has put them: in bodies, texts
-//! and member names.
+//! Provisional ids and the real ids that replace them, wherever a script has put them: in bodies,
+//! texts and member names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +40,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 /// Replaces provisional ids by real ones in every text of a value, member names included.
 pub(crate) fn replace_markers(value: Value, ids: &BTreeMap<String, String>) -> Value {
     let text = |text: String| {
+        // Nearly all texts hold no id, and are passed on without a copy.
         if !text.contains('⟦') {
             return text;
         }

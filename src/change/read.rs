@@ -104,9 +104,11 @@ impl Read {
                 let there = on.tasks_titled(plan, title).iter().filter_map(|id| on.task(id));
                 let there: Vec<&Task> = there.map(|task| &task.value).collect();
                 let found = tasks_meant(&there, title);
+                // Without the list of the plan there is no answer, not even "none".
                 listed(on.tasks_of(plan).map(|_| sorted(found.iter().map(|task| &task.id))))
             }
             Self::Buckets(plan) => {
+                // Not sorted: scripts see the buckets in board order.
                 listed(on.buckets_of(plan).map(|all| all.iter().map(ToString::to_string).collect()))
             }
             Self::BucketsNamed(plan, name) => listed(on.buckets_of(plan).map(|all| {
@@ -132,6 +134,7 @@ impl Read {
             }
             Self::Members(group) => on.members_of(group).map_or(ReadValue::Absent, |ids| {
                 let mut people: Vec<_> = ids.iter().filter_map(|id| on.user(id)).collect();
+                // The people themselves are compared, since scripts find them by name and address.
                 people.sort_by_key(|user| &user.id);
                 ReadValue::Value(json!(people))
             }),
@@ -148,7 +151,8 @@ impl Read {
         self.answer(old) != self.answer(new)
     }
 
-    /// Returns whether it concerns an entity that the run creates itself: nobody else can change that.
+    /// Returns whether it concerns an entity that the run creates itself: nobody else can change
+    /// that.
     #[must_use]
     pub fn is_of_new(&self) -> bool {
         match self {
@@ -196,7 +200,8 @@ impl Read {
         }
     }
 
-    /// Returns a text about what somebody else did, for a read that two snapshots answer differently.
+    /// Returns a text about what somebody else did, for a read that two snapshots answer
+    /// differently.
     #[must_use]
     pub fn describe(&self, old: &Snapshot, new: &Snapshot) -> String {
         let changed = |what: String| format!("someone else changed {what} since it was read");
@@ -215,19 +220,17 @@ impl Read {
                     _ => changed(format!("`{title}`")),
                 }
             }
-            Self::Tasks(_) => changed("which tasks the plan has".into()),
-            Self::TasksIn(..) => changed("which tasks the bucket has".into()),
+            Self::Tasks(_) => changed("the list of the plan's tasks".into()),
+            Self::TasksIn(..) => changed("the list of the bucket's tasks".into()),
             Self::TasksNamed(_, title) => changed(format!("which tasks are named `{title}`")),
-            Self::Buckets(_) => changed("which buckets the plan has".into()),
+            Self::Buckets(_) => changed("the list of the plan's buckets".into()),
             Self::BucketsNamed(_, name) => changed(format!("which buckets are named `{name}`")),
-            Self::AssignedTo(_) => changed("which tasks are assigned to the person".into()),
-            Self::Plans => changed("which plans there are".into()),
+            Self::AssignedTo(_) => changed("the tasks assigned to the person".into()),
+            Self::Plans => changed("the list of plans".into()),
             Self::PlansNamed(title) => changed(format!("which plans are named `{title}`")),
-            Self::Groups => changed("which groups there are".into()),
-            Self::Members(_) | Self::RosterMembers(_) => {
-                changed("who the members of the group are".into())
-            }
-            Self::Person(text) => changed(format!("the directory's entry of `{text}`")),
+            Self::Groups => changed("the list of groups".into()),
+            Self::Members(_) | Self::RosterMembers(_) => changed("the members of the group".into()),
+            Self::Person(text) => changed(format!("the directory entry of `{text}`")),
         }
     }
 
@@ -269,6 +272,7 @@ fn value_of(entity: &EntityId, field: Field, on: &Snapshot) -> ReadValue {
         EntityId::Bucket(id) => on.bucket(id).map(|bucket| bucket.value.value(field)),
         EntityId::Task(id) => match field.board() {
             Some(board) => on.place(id, board).map(|place| hints(board, &place.value)),
+            // A task whose counts say that it has no details answers for them.
             None if field.is_in_details() => {
                 on.known_details(id).map(|details| details_value(&details, field))
             }

@@ -1,9 +1,9 @@
 //! A change set as a file.
 //!
 //! `run --out FILE` writes one, `apply FILE` reads it. The file carries everything that applying
-//! needs, states and tags included, and a seal over it, so that what was previewed is what is applied.
-//! The seal needs a key: anyone who can edit the file could compute a plain digest again, and remove
-//! the agent whose limits apply to it.
+//! needs, states and tags included, and a seal over it, so that what was previewed is what is
+//! applied. The seal needs a key: anyone who can edit the file could compute a plain digest again,
+//! and remove the agent whose limits apply to it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -148,12 +148,12 @@ impl Saved {
         key.mac(&self.text_to_seal()).verify_slice(&tag).map_err(|_| SavedError::Seal)
     }
 
-    /// Returns the changes as a person's own, whoever the file says drafted them. Nothing else in the
-    /// file counts, except for the service it names.
+    /// Returns the changes as a person's own, whoever the file says drafted them. Nothing else in
+    /// the file counts, except for the service it names.
     #[must_use]
     pub fn as_own(self) -> Self {
-        // The digest stays that of the file, so that a set applied with its seal is not applied again
-        // without it.
+        // The digest stays that of the file, so that a set applied with its seal is not applied
+        // again without it.
         let read = self.with_digest();
         Self {
             run_id: String::new(),

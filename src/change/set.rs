@@ -9,8 +9,8 @@ use crate::change::edit::{Change, Op};
 use crate::change::entity_id::EntityId;
 use crate::change::field::Entity;
 
-/// The changes of a run, in the order to apply them. It cannot be applied before it is reviewed (see
-/// [`crate::policy::Cleared`]).
+/// The changes of a run, in the order to apply them. It cannot be applied before it is reviewed
+/// (see [`crate::policy::Cleared`]).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChangeSet {
     changes: Vec<Change>,
@@ -20,6 +20,7 @@ impl ChangeSet {
     /// Sorts and numbers changes.
     pub(crate) fn in_order(mut changes: Vec<Change>) -> Self {
         changes.sort_by_cached_key(|change| {
+            // The id breaks ties, so that preview, journal and replay agree (design.md 2.2).
             (level(change), ordinal(change.id().as_str()), change.id())
         });
         for (at, change) in changes.iter_mut().enumerate() {
@@ -36,8 +37,8 @@ impl ChangeSet {
         Self { changes }
     }
 
-    /// Takes changes in the given order, with the numbers that they have: the remaining changes of a
-    /// set keep theirs.
+    /// Takes changes in the given order, with the numbers that they have: the remaining changes of
+    /// a set keep theirs.
     pub(crate) const fn in_this_order(changes: Vec<Change>) -> Self {
         Self { changes }
     }
@@ -104,14 +105,16 @@ pub(crate) fn level(change: &Change) -> u8 {
         (Op::Create, Entity::PlanDetails | Entity::Bucket) => 2,
         (Op::Create, Entity::Task) => 3,
         (Op::Update, _) => 4,
+        // From the inside out: a bucket or plan takes its contents along, and a later deletion of a
+        // task in it would find nothing.
         (Op::Delete, Entity::Task) => 5,
         (Op::Delete, Entity::Bucket) => 6,
         (Op::Delete, Entity::Plan | Entity::PlanDetails) => 7,
     }
 }
 
-/// Returns the count inside a provisional id, by which new entities keep the order in which the script
-/// created them. Zero for a real id.
+/// Returns the count inside a provisional id, by which new entities keep the order in which the
+/// script created them. Zero for a real id.
 pub(crate) fn ordinal(id: &str) -> usize {
     id.strip_prefix("⟦new:")
         .and_then(|rest| rest.split(':').next())

@@ -1,8 +1,8 @@
 //! A run as a whole: the changes of all its steps joined, entity by entity, on the board as it was
 //! before the first.
 //!
-//! Policies must not see less of a run because it writes in small steps: a task that is moved out of
-//! its bucket and deleted in the next step was deleted from that bucket.
+//! Policies must not see less of a run because it writes in small steps: a task that is moved out
+//! of its bucket and deleted in the next step was deleted from that bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,8 +86,8 @@ impl Own for Step {
     }
 }
 
-/// Returns all steps joined into one set. The last is `now`, whose changes keep their numbers; changes
-/// of entities that it does not touch get 0.
+/// Returns all steps joined into one set. The last is `now`, whose changes keep their numbers;
+/// changes of entities that it does not touch get 0.
 #[must_use]
 pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
     let mut all: BTreeMap<EntityId, Change> = BTreeMap::new();
@@ -102,6 +102,7 @@ pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
             all.insert(id, Change { n, ..together });
         }
     }
+    // Earlier changes come first; those of `now` keep their order.
     let order: BTreeMap<EntityId, usize> =
         now.changes().iter().enumerate().map(|(at, change)| (change.id(), at)).collect();
     let mut changes: Vec<Change> = all.into_values().collect();
@@ -120,6 +121,7 @@ fn joined(mut first: Change, then: &Change) -> Option<Change> {
         }
         (Write::Bucket(a), Write::Bucket(b)) => Write::Bucket(edits(a, b, |_, _| {}, |_, _| {})?),
         (Write::Task(a), Write::Task(b)) => Write::Task(Box::new(edits(*a, b, fill, fill_basis)?)),
+        // Both are changes of one entity, so the kinds never differ.
         (_, other) => other.clone(),
     };
     if then.op() == Op::Delete {
@@ -143,6 +145,7 @@ fn edits<T: Fields + Clone, B: Clone>(
             after.graft(before, wanted);
             Some(Edit::Create { after })
         }
+        // Created and deleted by the run itself: the board is as it was.
         (Edit::Create { .. }, Edit::Delete { .. }) => None,
         (
             Edit::Update { mut before, mut after, mut basis },
@@ -152,6 +155,7 @@ fn edits<T: Fields + Clone, B: Clone>(
             fill(&mut after, read);
             fill_basis(&mut basis, newer);
             after.graft(read, wanted);
+            // A later step may have taken back what an earlier one did.
             let is_change = !before.differing(&after).is_empty();
             is_change.then_some(Edit::Update { before, after, basis })
         }

@@ -28,6 +28,7 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 
 pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
+    // The first three do without a workspace, which may be missing, broken or not trusted yet.
     if let Command::Completions { shell } = &cli.command {
         let mut text = Vec::new();
         clap_complete::generate(*shell, &mut Cli::command(), "planwright", &mut text);
@@ -68,9 +69,5 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
 
 /// Runs the other end of an isolated run: it has no settings and no runtime, only the pipe.
 fn worker() -> Exit {
-    if crate::script::worker::serve() == std::process::ExitCode::SUCCESS {
-        Exit::Done
-    } else {
-        Exit::Input
-    }
+    if crate::script::serve() == std::process::ExitCode::SUCCESS { Exit::Done } else { Exit::Input }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Opens the application for a command that runs so many kinds of scripts at once.
+    /// Opens the application for a command that runs `n_scripts` kinds of scripts at once.
     pub(crate) fn new(
         global: &Global,
         n_scripts: usize,
@@ -62,6 +62,7 @@ impl<'a> Context<'a> {
             params,
             agent: self.agent(write.agent.as_deref())?,
             force: write.force,
+            // A set that is saved must not be applied as well.
             dry_run: write.dry_run || write.out.is_some(),
         };
         let agent = write.agent.as_deref();
@@ -128,6 +129,7 @@ impl<'a> Context<'a> {
         agent: Option<&str>,
         work: impl AsyncFnOnce(&Host) -> T,
     ) -> Result<T, AppError> {
+        // A bad time zone is reported before anything is connected.
         time_zone(&self.app.workspace)?;
         let connection = self.connect()?;
         let judge = Arc::new(Policies::in_force(&self.app.workspace, agent));

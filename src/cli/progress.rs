@@ -27,6 +27,7 @@ fn json() -> Watch {
     let last: Mutex<Option<Progress>> = Mutex::default();
     Watch::new(move |progress| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        // A step may be reported twice; a line is printed only if something has changed.
         if last.replace(progress) != Some(progress) {
             ui::remark(&serde_json::to_string(&progress).unwrap_or_default());
         }

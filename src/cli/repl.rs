@@ -242,8 +242,8 @@ impl<'a> Repl<'a> {
         }
     }
 
-    /// Refuses to go on for an agent whose grants have changed: the draft was read under the old
-    /// ones.
+    /// Refuses to continue for an agent whose grants have changed: the draft was read under the
+    /// old ones.
     pub(crate) fn check_grants(&self) -> Result<(), AppError> {
         let Some(name) = &self.agent else { return Ok(()) };
         let workspace = &self.watcher.current().workspace;
@@ -277,6 +277,7 @@ impl<'a> Repl<'a> {
         let before = self.desk.draft.preview();
         let budget = self.config.limits_of(self.agent.as_deref()).budget();
         let work = work(Arc::clone(&self.console), budget);
+        // Empties the log, so that `:explain` shows only the requests of this line.
         drop(self.connection.client.take_log());
         let outcome = self.desk.wait(async |host, draft| host.line(draft, work).await);
         self.log = self.connection.client.take_log();
@@ -377,6 +378,7 @@ impl<'a> Repl<'a> {
         })?;
         let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
         console.bind_plan(BOARD, id.clone());
+        // The script of `:save` needs the variable, too.
         let quoted = serde_json::to_string(&title).unwrap_or_default();
         console.note(format!("let {BOARD} = plan({quoted});"));
         drop(console);

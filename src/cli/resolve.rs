@@ -49,6 +49,7 @@ pub(crate) fn resolve_task(
         let plan = resolve_plan(session, Some(plan))?;
         return session.find_task(&plan.id, text).map_err(|error| Failure::from(&error));
     }
+    // A text in the form of an id may still be a title, so a miss is no error yet.
     if looks_like_planner_id(text) {
         match session.task_by_id(text) {
             Ok(id) => return Ok(id),
@@ -115,6 +116,7 @@ pub(crate) fn parse_date(session: &Session, text: &str) -> Result<Option<Timesta
         "none" | "" => return Ok(None),
         "today" => session.today(),
         "tomorrow" => session.today().tomorrow().map_err(|error| wrong(error.to_string()))?,
+        // The parser accepts other forms, too; only one is documented.
         text => text.parse().ok().filter(|_| text.len() == 10).ok_or_else(|| Failure {
             hint: Some("a date is 2026-12-24, today, tomorrow or none".into()),
             ..wrong(format!("`{text}` is not a date"))

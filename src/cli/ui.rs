@@ -161,7 +161,7 @@ impl Ui {
         }
     }
 
-    /// Starts logging to stderr: warnings, with `-v` more, with `-vv` every request.
+    /// Starts logging to stderr: errors, with `-v` more, with `-vv` every request.
     pub(crate) fn start_logging(&self, verbose: u8) {
         use tracing::level_filters::LevelFilter;
         use tracing_subscriber::layer::SubscriberExt as _;

@@ -8,23 +8,15 @@
 
 mod faults;
 pub(super) mod in_process;
-mod lag;
-mod log;
-mod outside_edits;
-mod routes;
-mod rule;
-mod switches;
+pub(super) mod log;
+pub(super) mod outside_edits;
+pub(super) mod routes;
+pub(super) mod rule;
+pub(super) mod switches;
 mod throttle;
 
 pub use faults::Fired;
-pub use lag::Lag;
 pub use log::{Logged, Origin};
 pub use outside_edits::Edits;
-pub(crate) use outside_edits::change;
 pub use rule::{Action, Edit, FaultRule, InvalidRule};
 pub use throttle::Throttle;
-
-pub(crate) use lag::Replica;
-pub(crate) use outside_edits::carry_out;
-pub(crate) use routes::{answer, is_control};
-pub(crate) use switches::Panel;

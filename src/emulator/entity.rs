@@ -2,12 +2,9 @@
 
 pub(super) mod archive;
 pub(super) mod buckets;
-pub(super) mod call;
 pub(super) mod delta;
 pub(super) mod directory;
 pub(super) mod groups;
-pub(super) mod limits;
-pub(super) mod notes;
 pub(super) mod personal_plans;
 pub(super) mod plans;
 pub(super) mod recurrence;

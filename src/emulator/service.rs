@@ -14,23 +14,29 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::emulator::control::{self, Action, FaultRule, Lag, Logged, Origin, Panel};
+use crate::emulator::control::log::{Logged, Origin};
+use crate::emulator::control::rule::{Action, FaultRule};
+use crate::emulator::control::switches::Panel;
+use crate::emulator::control::{outside_edits, routes};
 use crate::emulator::demo;
-use crate::emulator::entity::call::Call;
 use crate::emulator::entity::directory;
-use crate::emulator::entity::limits::Limits;
 use crate::emulator::http::access::Access;
 use crate::emulator::http::batch;
 use crate::emulator::http::delivery::{Fate, Reply};
-use crate::emulator::http::graph_error::Fault;
 use crate::emulator::http::handle;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::{self, Answer};
+use crate::emulator::http::permission;
 use crate::emulator::http::route::{self, Route};
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::{self, Answer};
 use crate::emulator::seed::{self, SeedError};
 use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
+use crate::emulator::state::call::Call;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::history;
 use crate::emulator::state::id::{self, Ids};
+use crate::emulator::state::limits::Limits;
+use crate::emulator::state::members;
+use crate::emulator::state::replica::Lag;
 use crate::emulator::state::timestamp;
 use crate::emulator::store::{Error, Storage, Store};
 use crate::model::time::Clock;
@@ -143,7 +149,7 @@ impl Emulator {
     ///
     /// If the database fails.
     pub fn is_empty(&self) -> Result<bool, Error> {
-        self.shared.store.read(|conn| Ok(directory::is_empty(conn)?))
+        self.shared.store.read(|conn| Ok(members::is_empty(conn)?))
     }
 
     /// Fills an empty emulator with the demo tenant; does nothing if there are users already.
@@ -153,7 +159,7 @@ impl Emulator {
     /// If the database fails.
     pub fn seed_demo(&self) -> Result<(), Error> {
         self.shared.store.write(|conn| {
-            if directory::is_empty(conn)? {
+            if members::is_empty(conn)? {
                 self.plant(conn, demo::TENANT, 0).map_err(|error| Error::Refused {
                     subject: "the demo tenant".to_owned(),
                     message: error.to_string(),
@@ -187,7 +193,7 @@ impl Emulator {
     /// If the name is taken or the database fails.
     pub fn add_user(&self, upn: &str, display_name: &str) -> Result<String, Error> {
         self.shared.store.write(|conn| {
-            if directory::user_id(conn, upn)?.is_some() {
+            if members::user_id(conn, upn)?.is_some() {
                 let message = "a user with this name exists".to_owned();
                 return Err(Error::Refused { subject: upn.to_owned(), message });
             }
@@ -208,8 +214,8 @@ impl Emulator {
     /// Answers a request, with what is to happen to the answer on its way.
     pub(crate) fn perform(&self, request: HttpRequest<Vec<u8>>, origin: Origin) -> Reply {
         let request = Request::new(request);
-        if control::is_control(request.uri.path()) {
-            return Reply::from(self.finish(&request, control::answer(self, &request)));
+        if routes::is_control(request.uri.path()) {
+            return Reply::from(self.finish(&request, routes::answer(self, &request)));
         }
         let mut exchange = self.shared.options.observer.as_ref().map(|observer| {
             let exchange = Exchange {
@@ -251,7 +257,7 @@ impl Emulator {
             for action in panel.faults.decide(request.method.as_str(), request.target(), origin) {
                 match action {
                     Action::LatencyMs(ms) => delay.set(delay.get() + Duration::from_millis(ms)),
-                    Action::Edit(edit) => control::carry_out(self, &edit, request),
+                    Action::Edit(edit) => outside_edits::carry_out(self, &edit, request),
                     action => decided = Some(action),
                 }
             }
@@ -308,7 +314,7 @@ impl Emulator {
         let job = |conn: &Connection| {
             let caller = Caller::of(conn, request, now)?;
             let route = route.clone()?;
-            sign_in::check(&caller, &route, &request.method)?;
+            permission::check(&caller, &route, &request.method)?;
             handle::handle(&self.call(conn, caller, request.is_beta()), &route, request)
         };
         if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
@@ -349,7 +355,7 @@ impl Emulator {
 
     /// Says whether a principal name is somebody's.
     pub(crate) fn knows(&self, upn: &str) -> bool {
-        let id = self.shared.store.read(|conn| directory::user_id(conn, upn));
+        let id = self.shared.store.read(|conn| members::user_id(conn, upn));
         id.is_ok_and(|id| id.is_some())
     }
 
@@ -365,7 +371,7 @@ impl Emulator {
     /// If nobody has that name or the database fails.
     pub fn approve_device_code(&self, user_code: &str, upn: &str) -> Result<bool, Error> {
         self.shared.store.write(|conn| {
-            let user = directory::user_id(conn, upn)?.ok_or_else(|| Error::Refused {
+            let user = members::user_id(conn, upn)?.ok_or_else(|| Error::Refused {
                 subject: upn.to_owned(),
                 message: "nobody has this name".to_owned(),
             })?;

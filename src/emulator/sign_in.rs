@@ -6,11 +6,10 @@
 //! Start at [`Caller`], which every request has, and `endpoints`, which lists the addresses.
 
 mod app;
-mod caller;
+pub(super) mod caller;
 mod endpoints;
 mod flows;
 mod grant;
-mod permission;
 mod refusal;
 mod scope;
 mod token;
@@ -20,5 +19,3 @@ pub use app::{App, DeviceCodes, SignIn};
 pub(crate) use caller::Caller;
 pub(crate) use endpoints::{Endpoint, Visit, answer};
 pub(crate) use grant::{Decision, decide, pending};
-pub(crate) use permission::check;
-pub(crate) use token::TENANT;

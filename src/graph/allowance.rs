@@ -1,7 +1,7 @@
 //! The allowance of a session: the most memory that its answers may hold together.
 //!
-//! Single answers are bounded, but their number is not: a service may send a list without end, and a
-//! program may ask for many lists.
+//! Single answers are bounded, but their number is not: a service may send a list without end, and
+//! a program may ask for many lists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::graph::error::Error;
 use crate::wire::Json;
 
-/// The allowance of one session, in bytes of weight: 20,000 tasks with their details. A run may hold it
-/// three times (its reads, their refresh, and the comparison) within 512 MiB.
+/// The allowance of one session, in bytes of weight: 20,000 tasks with their details. A run may
+/// hold it three times (its reads, their refresh, and the comparison) within 512 MiB.
 const WHOLE: usize = 128 << 20;
 
 /// The unused part of an allowance.

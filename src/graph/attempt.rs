@@ -1,5 +1,5 @@
-//! One attempt at a write, alone or with others in a batch. The caller decides whether and when to try
-//! again, since only the apply machine knows what a repeat may do.
+//! One attempt at a write, alone or with others in a batch. The caller decides whether and when to
+//! try again, since only the apply machine knows what a repeat may do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::wire::{ApiError, Json, Request};
 /// The outcome of an attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// The body of the answer if the write was carried out; else the reason why not, or why it is in
-    /// doubt.
+    /// The body of the answer if the write was carried out; else the reason why not, or why it is
+    /// in doubt.
     pub result: Result<Option<Json>, Arc<Error>>,
     /// The wait that the service asks for.
     pub retry_after: Option<Duration>,
@@ -42,8 +42,8 @@ impl Client {
         sent.map_err(|(error, retry_after)| Attempt::failed(error, retry_after))
     }
 
-    /// Sends writes together, once. The outcomes are in the order of the requests; if the batch as a
-    /// whole failed, each of them has that error.
+    /// Sends writes together, once. The outcomes are in the order of the requests; if the batch as
+    /// a whole failed, each of them has that error.
     pub async fn attempt_many(
         &self,
         requests: &[&Request],
@@ -79,6 +79,7 @@ impl Client {
                     self.heed(&error, wait);
                     Attempt::failed(error, wait)
                 }
+                // A part that is missing leaves its write in doubt.
                 None => Attempt::failed(self.no_answer(), None),
             });
         }

@@ -49,6 +49,7 @@ impl Client {
                         }
                     }
                 }
+                // No task is aborted, so one fails only by a panic.
                 Some(Err(failed)) => std::panic::resume_unwind(failed.into_panic()),
             }
         }
@@ -77,6 +78,7 @@ impl Client {
             for (id, (at, request)) in open.into_iter().enumerate() {
                 let result = match parts.remove(&id) {
                     Some(part) => self.part(&request, part, date.as_deref()),
+                    // A part that is missing says nothing about its object.
                     None => Err((self.no_answer(), None)),
                 };
                 match result {
@@ -87,6 +89,8 @@ impl Client {
                         let failed = Failed { error: &error, repeat, attempt, retry_after, left };
                         match next_wait(failed, spread()) {
                             Some(time) => {
+                                // The longest wait counts: an earlier repeat would be throttled
+                                // again.
                                 wait = wait.max(time);
                                 again.push((at, request));
                             }
@@ -117,6 +121,7 @@ impl Client {
         let body = part.body.as_ref().map_or("", Json::as_str);
         let wait = part.retry_after.as_deref().and_then(|text| parse_retry_after(text, date));
         let error = Error::Refused(ApiError::read(part.status, part.request_id, body.as_bytes()));
+        // A throttled part stands for the whole tenant, so the gate closes for everybody.
         self.heed(&error, wait);
         Err((error, wait))
     }

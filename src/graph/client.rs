@@ -114,6 +114,7 @@ impl Client {
     fn by(transport: Transport, base: BaseUrl, token: &Secret) -> Result<Self, Error> {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
             .map_err(|_| Error::BadToken)?;
+        // Keeps the token out of the debug output of headers.
         authorization.set_sensitive(true);
         Ok(Self {
             transport,
@@ -137,8 +138,8 @@ impl Client {
         Self::by(Transport::Model(model), base, token)
     }
 
-    /// Returns the same client for a run that has begun to write: it waits for its reads as long as for
-    /// its writes.
+    /// Returns the same client for a run that has begun to write: it waits for its reads as long as
+    /// for its writes.
     pub(crate) fn patient(&self) -> Self {
         Self { patience: Patience::Long, ..self.clone() }
     }
@@ -152,8 +153,8 @@ impl Client {
         Self { allowance: Some(allowance), ..self.clone() }
     }
 
-    /// Returns the same client with an allowance: that of its session, or else a new one for the reads at
-    /// hand.
+    /// Returns the same client with an allowance: that of its session, or else a new one for the
+    /// reads at hand.
     pub(crate) fn rationed(&self) -> Self {
         if self.allowance.is_some() { self.clone() } else { self.for_session() }
     }
@@ -182,11 +183,13 @@ impl Client {
         }
     }
 
-    /// Returns the time by the service's clock, as its answers tell it: never later than the real one
-    /// there. If no answer has told it yet, `here` is the best guess.
+    /// Returns the time by the service's clock, as its answers tell it: never later than the real
+    /// one there. If no answer has told it yet, `here` is the best guess.
     #[must_use]
     pub fn service_time(&self, here: Timestamp) -> Timestamp {
         let clock = *self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        // A `Date` is cut to whole seconds and was sent before it arrived, so the sum is never
+        // ahead.
         let then = clock.and_then(|(then, at)| then.checked_add(at.elapsed()).ok());
         then.unwrap_or(here)
     }
@@ -233,8 +236,8 @@ impl Client {
     /// Reads a list to its end, following every `@odata.nextLink` at this origin.
     ///
     /// # Errors
-    /// See [`Error`]; also if the list leads to another origin, goes round in circles, or is larger than
-    /// any of Planner's.
+    /// See [`Error`]; also if the list leads to another origin, goes round in circles, or is larger
+    /// than any of Planner's.
     pub async fn list<T: Decoded>(&self, request: &Request) -> Result<Vec<T>, Error> {
         let client = self.rationed();
         let until = Instant::now() + self.patience.of_list();
@@ -242,9 +245,11 @@ impl Client {
         let mut url = self.url(request)?;
         let mut seen = BTreeSet::new();
         loop {
+            // A link that comes again would be followed for ever.
             if seen.len() >= MAX_PAGES || !seen.insert(url.to_string()) {
                 return Err(Error::EndlessList(MAX_PAGES));
             }
+            // Each page has a deadline of its own, within that of the list.
             let until = until.min(self.until());
             let answer =
                 client.send_again(request, &url, until).await.map_err(|failed| failed.error)?;
@@ -276,8 +281,8 @@ impl Client {
 
     /// Sends a write. Returns the new state of the object, if the answer holds it.
     ///
-    /// A conditional write in doubt is sent again with the *same* tag, so that the service decides; a
-    /// create never is.
+    /// A conditional write in doubt is sent again with the *same* tag, so that the service decides;
+    /// a create never is.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -350,8 +355,11 @@ impl Client {
         until: Option<Instant>,
     ) -> Result<Answer, WriteError> {
         let repeat = match request.method() {
+            // A batch of reads is a POST, and harmless all the same.
             _ if request.is_read() => Repeat::Harmless,
             Method::Get | Method::Patch | Method::Delete => Repeat::Harmless,
+            // Archiving is a POST under a tag (planner-api.md 2.9), which keeps it from happening
+            // twice.
             Method::Post if request.if_match().is_some() => Repeat::Harmless,
             Method::Post => Repeat::OnlyIfNotDone,
         };
@@ -362,7 +370,8 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            // Once in doubt, always in doubt: a later refusal says nothing about an earlier attempt.
+            // Once in doubt, always in doubt: a later refusal says nothing about an earlier
+            // attempt.
             in_doubt |= error.leaves_doubt() && !request.is_read();
             let left = until
                 .map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
@@ -373,12 +382,14 @@ impl Client {
             }
             self.count_retry();
             attempt += 1;
+            // A new id for each attempt tells them apart in the service's logs
+            // (planner-api.md 9.3).
             id = uuid::Uuid::now_v7().to_string();
         }
     }
 
-    /// Closes the gate for everybody as long as the service asks for, unless that is longer than anyone
-    /// would wait.
+    /// Closes the gate for everybody as long as the service asks for, unless that is longer than
+    /// anyone would wait.
     pub(crate) fn heed(&self, error: &Error, retry_after: Option<Duration>) {
         if let Some(wait) = retry_after.filter(|wait| *wait <= MAX_WAIT)
             && error.is_unavailable()
@@ -421,6 +432,8 @@ impl Client {
         let outgoing = Outgoing { method: verb, url: url.clone(), headers, body };
         let carry = self.transport.carry(&self.base, outgoing);
         let carried = match until {
+            // Writes have no deadline: giving up early would only leave them in doubt. The
+            // transport has a timeout of its own.
             None => carry.await,
             Some(until) => tokio::time::timeout_at(until, carry).await.unwrap_or_else(|_| {
                 let seconds = self.patience.of_one().as_secs();
@@ -444,6 +457,8 @@ impl Client {
         tracing::debug!(method, path = url.path(), status, id, request_id, "answered");
         let body = incoming.body;
         if !(200..300).contains(&status) {
+            // Graph does not redirect, so this is a portal or a wrong address; following it would
+            // carry the token there.
             let error = if (300..400).contains(&status) {
                 Error::NotGraph { origin, got: format!("a redirect ({status})") }
             } else {
@@ -457,9 +472,11 @@ impl Client {
         let Some(body) = String::from_utf8(body).ok().and_then(|text| Json::parse(text).ok())
         else {
             let got = content_type.unwrap_or_else(|| "something".to_owned());
+            // The header comes from an unknown server and is shown on a terminal.
             let got = got.chars().filter(|ch| !ch.is_control()).take(60).collect();
             return Err((Error::NotGraph { origin, got }, retry_after));
         };
+        // Only reads count: a write was carried out, and its answer must not be refused.
         if let Some(allowance) = self.allowance.as_ref().filter(|_| request.is_read()) {
             allowance.take(&body).map_err(|error| (error, None))?;
         }
@@ -489,6 +506,7 @@ impl Client {
             })?;
             headers.insert(IF_MATCH, value);
         }
+        // Without it a PATCH answers 204, and the new tag stays unknown (planner-api.md 3.7).
         if request.method() == Method::Patch {
             headers.insert("Prefer", HeaderValue::from_static("return=representation"));
         } else if let Some(prefer) = self.prefers() {

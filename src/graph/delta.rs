@@ -21,11 +21,12 @@ pub struct Round {
 }
 
 impl Client {
-    /// Reads the changes since an earlier round, by its link. Without one it begins the first round,
-    /// which has a link but no changes yet.
+    /// Reads the changes since an earlier round, by its link. Without one it begins the first
+    /// round, which has a link but no changes yet.
     ///
     /// # Errors
-    /// See [`Error`]; with [`Error::is_gone`] the link is too old, and everything must be read again.
+    /// See [`Error`]; with [`Error::is_gone`] the link is too old, and everything must be read
+    /// again.
     pub async fn delta(&self, link: Option<&str>) -> Result<Round, Error> {
         let request = request::delta();
         let mut items = Vec::new();
@@ -42,8 +43,10 @@ impl Client {
                 return Err(Error::TooManyItems(MAX_ITEMS));
             }
             match (page.next, page.delta) {
+                // Only the last page has a `deltaLink` (planner-api.md 2.10).
                 (_, Some(link)) => return Ok(Round { items, link: self.relative(&link)? }),
                 (Some(link), None) if next.as_ref() != Some(&link) => next = Some(link),
+                // A link that repeats itself, or none at all, would never lead to the end.
                 _ => break,
             }
         }

@@ -62,7 +62,7 @@ pub enum Error {
     #[error("an answer is larger than {0} bytes")]
     TooLarge(usize),
     /// All answers together are more than a run may hold.
-    #[error("the service has sent more than one run may hold")]
+    #[error("the service has sent more data than one run may hold")]
     TooMuch,
     /// A read was not answered before its deadline.
     #[error("{origin} has not answered for {seconds} s")]
@@ -73,7 +73,7 @@ pub enum Error {
         seconds: u64,
     },
     /// The service throttles for longer than a read is waited for: nothing was sent.
-    #[error("{origin} asks to wait for another {seconds} s")]
+    #[error("{origin} asks to wait another {seconds} s")]
     AskedToWait {
         /// Scheme, host and port.
         origin: String,
@@ -81,7 +81,7 @@ pub enum Error {
         seconds: u64,
     },
     /// The token cannot be a header.
-    #[error("the access token has characters that no token has")]
+    #[error("the access token has characters that cannot be in a token")]
     BadToken,
 }
 
@@ -141,13 +141,15 @@ impl Error {
         }
     }
 
-    /// Returns whether a write with this error may have been carried out all the same (design.md 2.4).
+    /// Returns whether a write with this error may have been carried out all the same
+    /// (design.md 2.4).
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::AskedToWait { .. } | Self::BadToken => false,
             Self::Refused(api) => api.is_unavailable(),
-            // A 2xx that cannot be decoded: the write was carried out, or something in between answered.
+            // A 2xx that cannot be decoded: the write was carried out, or something in between
+            // answered.
             Self::Interrupted { .. }
             | Self::NotGraph { .. }
             | Self::Decode { .. }

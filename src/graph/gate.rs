@@ -1,7 +1,7 @@
 //! The gate that keeps requests back while the service throttles.
 //!
-//! `Retry-After` is meant for everyone who acts for the same tenant (planner-api.md 8.3): until it has
-//! passed no request leaves, whichever one was throttled.
+//! `Retry-After` is meant for everyone who acts for the same tenant (planner-api.md 8.3): until it
+//! has passed no request leaves, whichever one was throttled.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! The proxy between here and a service: none for a service on this machine, and only an https proxy
-//! for any other.
+//! The proxy between here and a service: none for a service on this machine, and only an https
+//! proxy for any other.
 //!
-//! The token is encrypted for the service in any case. But plain http to a proxy shows everyone on the
-//! way who talks to whom, and anything that answers in its place is believed.
+//! The token is encrypted for the service in any case. But plain http to a proxy shows everyone on
+//! the way who talks to whom, and anything that answers in its place is believed.
 
 use std::net::IpAddr;
 

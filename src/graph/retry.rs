@@ -1,4 +1,5 @@
-//! The decision whether to send a request again, and when. Pure, so that it can be tested as a value.
+//! The decision whether to send a request again, and when. Pure, so that it can be tested as a
+//! value.
 
 use std::time::Duration;
 

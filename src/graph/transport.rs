@@ -10,8 +10,8 @@ use crate::graph::address::BaseUrl;
 use crate::graph::error::Error;
 use crate::graph::proxy::Proxy;
 
-/// The largest answer that is read, above any that Planner gives: a page of 400 tasks is below one MiB,
-/// and twenty descriptions of the greatest length are below four.
+/// The largest answer that is read, above any that Planner gives: a page of 400 tasks is below one
+/// MiB, and twenty descriptions of the greatest length are below four.
 const MAX_ANSWER: usize = 16 << 20;
 /// The longest wait for an answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -64,7 +64,8 @@ impl Transport {
             .user_agent(concat!("planwright/", env!("CARGO_PKG_VERSION")))
             // Graph does not redirect; following would carry the token elsewhere.
             .redirect(reqwest::redirect::Policy::none())
-            // `retry` and the apply machine decide about repeats, since they know what a repeat may do.
+            // `retry` and the apply machine decide about repeats, since they know what a repeat may
+            // do.
             .retry(reqwest::retry::never())
             .connect_timeout(Duration::from_secs(10))
             .timeout(TIMEOUT)

@@ -27,7 +27,7 @@ use crate::host::apply::probe::candidates;
 use crate::host::apply::request::{answer_of, look, of_job};
 use crate::host::failure::Failure;
 use crate::host::progress::Watch;
-use crate::host::recover::record::{Claims, Record};
+use crate::host::record::{Claims, Record};
 use crate::host::stop::Stop;
 use crate::journal::{Intent, Outcome as Settlement, RunId, Settled, StepId};
 use crate::model::{Clock, UserId};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::stop::StopReason;
+
 /// An error as data: one sentence, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -56,4 +58,12 @@ pub struct Place {
     pub column: usize,
     /// The text of the line.
     pub source: String,
+}
+
+pub(crate) fn interrupted() -> Failure {
+    Failure {
+        code: StopReason::Cancelled.code().into(),
+        message: StopReason::Cancelled.to_string(),
+        ..Failure::default()
+    }
 }

@@ -11,12 +11,12 @@ use crate::change::{
 };
 use crate::host::error::Error;
 use crate::host::failure::Failure;
-use crate::host::recover::record::Origin;
+use crate::host::record::Origin;
 use crate::host::report::ChangeReport;
 use crate::host::report::{Report, Status};
-use crate::host::run::{Agent, Finished, Host, Start};
 use crate::host::session::core::{Session, View};
 use crate::host::session::names::names;
+use crate::host::start::{Agent, Finished, Host, Start};
 use crate::journal::Purpose;
 use crate::policy::Verdict;
 

@@ -1,9 +1,7 @@
 //! Recovery: carrying a run on, taking it back, and the record that both rest on.
 
 pub(crate) mod history;
-pub mod record;
 pub(crate) mod resume;
 pub mod undo;
 
-pub use record::StateFolder;
 pub use resume::{Decisions, candidates};

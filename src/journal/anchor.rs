@@ -113,6 +113,7 @@ impl AnchorFile {
         let mut file = files::open_to_write(&new)?;
         file.set_len(0)?;
         file.write_all(format!("{}\n", to.to_text()).as_bytes())?;
+        // Without the sync, a crash after the rename could leave an empty anchor.
         file.sync_all()?;
         drop(file);
         fs::rename(&new, &self.path)

@@ -46,6 +46,7 @@ pub(crate) struct Link {
 pub(crate) fn read(line: &[u8]) -> Result<Link, String> {
     let text = std::str::from_utf8(line).map_err(|_| "is not text")?;
     let value: Value = serde_json::from_str(text).map_err(|_| "is not JSON")?;
+    // The hash is over the canonical form: in any other form, an edit of white space would pass.
     if canonical(&value) != text {
         return Err("is not in canonical form".into());
     }
@@ -114,6 +115,7 @@ impl Chain {
             problems
                 .push((seq, format!("record {seq} does not follow record {before} as it is now")));
         }
+        // The chain continues from the record as found, so that one break is reported once.
         (self.seq, self.hash) = (seq, Some(link.place.hash.clone()));
         Some(link)
     }

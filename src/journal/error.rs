@@ -10,8 +10,8 @@ use crate::journal::entry::RunId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file, or the folder for it, cannot be made.
-    #[error("cannot make the journal `{}`", path.display())]
+    /// The file, or the folder for it, cannot be created.
+    #[error("cannot create the journal `{}`", path.display())]
     Create {
         /// The file or folder.
         path: PathBuf,

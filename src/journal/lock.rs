@@ -50,7 +50,7 @@ impl PlanLocks {
     /// Opens the folder `locks` in a state directory; creates it if necessary.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn open(state: &Path) -> Result<Self, Error> {
         let folder = state.join("locks");
         files::make_private(&folder)

@@ -49,6 +49,7 @@ impl Store {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             files::make_private(folder).map_err(|source| create(folder, source))?;
         }
+        // SQLite opens a write-protected file without an error, and fails at the first write.
         if path.exists() && fs::metadata(path).is_ok_and(|found| found.permissions().readonly()) {
             return Err(Error::ReadOnly { path: path.to_owned() });
         }
@@ -56,6 +57,7 @@ impl Store {
             io::ErrorKind::StorageFull => Error::Full { path: path.to_owned() },
             _ => create(path, source),
         })?;
+        // The mutex of the store makes the one of SQLite unnecessary.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(Fault::from)
@@ -138,6 +140,7 @@ impl Store {
             Ok(result)
         };
         run().map_err(|fault: Fault| {
+            // After a failed fsync, the system may drop the data and report success the next time.
             if let Fault::Sql(error) = &fault
                 && is_failed_sync(error)
             {
@@ -209,9 +212,12 @@ fn prepare(
         check_pages(connection)?;
     }
     write_ahead(connection)?;
+    // With less than `full`, a write-ahead log can lose its last commits in a power failure.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Otherwise `INSERT OR REPLACE` deletes rows without firing the triggers that forbid it.
     connection.pragma_update(None, "recursive_triggers", true)?;
+    // SQLite ignores a pragma that it cannot honour, so the values are read back.
     for (name, wanted) in [("synchronous", 2), ("foreign_keys", 1)] {
         if pragma(connection, name)? != wanted {
             return Err(Fault::Damaged(format!("`{name}` cannot be set")));
@@ -239,6 +245,7 @@ fn protect(connection: &Connection) -> Result<(), Fault> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    // In mapped memory, a failing disk raises a signal instead of an error.
     connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
     Ok(())
 }

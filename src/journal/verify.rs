@@ -249,6 +249,7 @@ fn check_pages(on: &Connection, found: &mut Verification) -> Result<(), Fault> {
             found.problem(None, format!("the database is damaged: {said}"));
         }
     }
+    // `integrity_check` does not check foreign keys.
     let mut statement = on.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -285,6 +286,7 @@ impl Rows {
                 self.agreed.insert(seq);
             }
             Ok(Some(_)) => {
+                // Reported here, so not again as a row without a record.
                 self.agreed.insert(seq);
                 found.problem(Some(seq), format!("record {seq} and the journal differ"));
             }

@@ -151,6 +151,7 @@ impl BoardFile {
     /// The text is neither, has a newer format, has an unknown name or value, or names one thing
     /// twice.
     pub fn parse(text: &str) -> Result<Self, NotABoard> {
+        // Editors on Windows may begin a file with a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // The version alone comes first: a newer format may hold anything else.
         let version: Version = read(text).map_err(|error| {
@@ -172,6 +173,7 @@ impl BoardFile {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let mut board = self.to_json();
+        // The base goes last, under a comment of its own: people edit what is above it.
         let base = board.as_object_mut().and_then(|board| board.remove("base"));
         let mut text = yaml::write(HEAD, &board);
         if let Some(base) = base {
@@ -227,7 +229,7 @@ impl BoardFile {
             match &task.id {
                 Some(id) => once("task id", real(id.as_str())?)?,
                 None if task.key.is_none() => once("task title", &task.title).map_err(|error| {
-                    error.hint("tell them apart: give each a `key` of its own, any text will do")
+                    error.hint("give each a `key` of its own to tell them apart; any text will do")
                 })?,
                 None => {}
             }

@@ -1,7 +1,7 @@
 //! The keys of references: URLs, encoded so that they can be property names.
 //!
-//! Exactly five characters are encoded, `%` first (planner-api.md 5.4). A key encoded differently is
-//! another key to the service, and deleting it deletes nothing.
+//! Exactly five characters are encoded, `%` first (planner-api.md 5.4). A key encoded differently
+//! is another key to the service, and deleting it deletes nothing.
 
 use std::fmt::Write as _;
 

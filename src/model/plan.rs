@@ -32,7 +32,8 @@ pub struct Plan {
     pub archival: Archival,
 }
 
-/// The archival state of a plan: an archived one is read only and out of sight (planner-api.md 2.9).
+/// The archival state of a plan: an archived one is read only and out of sight
+/// (planner-api.md 2.9).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Archival {
     /// True if it is archived.

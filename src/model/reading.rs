@@ -15,8 +15,8 @@ use unicode_security::skeleton;
 /// comparing, not for showing.
 #[must_use]
 pub fn as_read(text: &str) -> String {
-    // Invisible characters go first, or they would keep a letter and its accent apart. They go again
-    // after NFKC, which produces some.
+    // Invisible characters go first, or they would keep a letter and its accent apart. They go
+    // again after NFKC, which produces some.
     let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
     let plain: String = visible.nfkc().filter(|letter| is_visible(*letter)).map(capital).collect();
     // A small letter may have a look-alike that its capital does not have, so case is folded before

@@ -38,7 +38,8 @@ pub struct Snapshot {
     plan_buckets: BTreeMap<PlanId, Vec<BucketId>>,
     plan_tasks: BTreeMap<PlanId, Vec<TaskId>>,
     has_outdated: bool,
-    /// The listed tasks of a plan by title, folded: a thousand lookups cost about what one loop does.
+    /// The listed tasks of a plan by title, folded: a thousand lookups cost about what one loop
+    /// does.
     titles: BTreeMap<PlanId, BTreeMap<String, Vec<TaskId>>>,
 }
 
@@ -127,9 +128,9 @@ impl Snapshot {
         }
     }
 
-    /// Keeps the details of a task unless they were read before. For a task whose counts say that it
-    /// has none they are kept empty, even if some were added before they were fetched: decisions may
-    /// already rest on the counts.
+    /// Keeps the details of a task unless they were read before. For a task whose counts say that
+    /// it has none they are kept empty, even if some were added before they were fetched: decisions
+    /// may already rest on the counts.
     pub fn add_details(&mut self, id: TaskId, mut value: Versioned<TaskDetails>) {
         if self.tasks.get(&id).is_some_and(|task| task.value.has_bare_details())
             && value.value != TaskDetails::default()
@@ -145,8 +146,8 @@ impl Snapshot {
         put(&mut self.details, id, value);
     }
 
-    /// Returns whether a part is known to be outdated: a task that said it had no details has some by
-    /// now.
+    /// Returns whether a part is known to be outdated: a task that said it had no details has some
+    /// by now.
     #[must_use]
     pub const fn has_outdated(&self) -> bool {
         self.has_outdated
@@ -240,6 +241,7 @@ impl Snapshot {
                 id
             })
             .collect();
+        // The first list stays: a run sees one board from beginning to end (design.md 2.1).
         self.all_plans.get_or_insert(ids);
     }
 
@@ -284,6 +286,7 @@ impl Snapshot {
     }
 
     fn set_task_list(&mut self, plan: &PlanId, ids: Vec<TaskId>) {
+        // Graph does not promise an order of its lists (planner-api.md 4.6).
         let ids = self.in_list_order(ids);
         self.plan_tasks.insert(plan.clone(), ids);
         self.index(plan);
@@ -346,6 +349,7 @@ impl Snapshot {
     /// Returns a user by id, sign-in name or mail address, if one such was read.
     #[must_use]
     pub fn find_user(&self, text: &str) -> Option<&User> {
+        // The service may have resolved a text that the entry itself does not show.
         match self.user_lookups.get(&text.to_lowercase()) {
             Some(id) => self.users.get(id),
             None => self.users.values().find(|user| user.answers_to(text)),

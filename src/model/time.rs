@@ -23,10 +23,11 @@ pub fn moment_of_day(day: Date) -> Option<Timestamp> {
     midnight.checked_add(SignedDuration::from_hours(10)).ok()
 }
 
-/// Returns the date that a due or start field stands for in `zone`: the inverse of [`moment_of_day`].
+/// Returns the date that a due or start field stands for in `zone`: the inverse of
+/// [`moment_of_day`].
 ///
-/// A date is written as 10:00 UTC, so 10:00 UTC is read as that date everywhere, even in zones at the
-/// edge such as `Pacific/Kiritimati`, where it falls on the day before or after.
+/// A date is written as 10:00 UTC, so 10:00 UTC is read as that date everywhere, even in zones at
+/// the edge such as `Pacific/Kiritimati`, where it falls on the day before or after.
 #[must_use]
 pub fn day_of_date(date: Timestamp, zone: &TimeZone) -> Date {
     let day = day_of_moment(date, &TimeZone::UTC);
@@ -37,6 +38,11 @@ pub fn day_of_date(date: Timestamp, zone: &TimeZone) -> Date {
 #[must_use]
 pub fn day_of_moment(moment: Timestamp, zone: &TimeZone) -> Date {
     zone.to_datetime(moment).date()
+}
+
+/// Tells whether a text has the form `YYYY-MM-DD` and nothing behind it.
+pub(crate) fn is_date_only(text: &str) -> bool {
+    text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The limits of Planner (rule R10), checked when an edit is recorded and again in review, so that a
-//! value that Planner would refuse never enters a draft. Only values that an edit changes are
+//! The limits of Planner (rule R10), checked when an edit is recorded and again in review, so that
+//! a value that Planner would refuse never enters a draft. Only values that an edit changes are
 //! checked: Planner has accepted those already on the board.
 
 use crate::model::limits::Limits;
@@ -14,7 +14,7 @@ pub fn title_over(word: &str, before: &str, after: &str, limits: &Limits) -> Opt
     }
     let n_chars = after.chars().count();
     (n_chars > limits.title_chars).then(|| {
-        format!("the {word} has {n_chars} characters; Planner takes {}", limits.title_chars)
+        format!("the {word} has {n_chars} characters; Planner allows {}", limits.title_chars)
     })
 }
 
@@ -78,5 +78,5 @@ pub fn details_bytes(details: &TaskDetails) -> usize {
 }
 
 fn most(what: &str, n: usize, limit: usize) -> Option<String> {
-    (n > limit).then(|| format!("the task would have {n} {what}; Planner takes {limit}"))
+    (n > limit).then(|| format!("the task would have {n} {what}; Planner allows {limit}"))
 }

@@ -80,8 +80,8 @@ impl Cleared {
         &self.set
     }
 
-    /// Replaces the set by one with newer tags and fuller before-images, if its changes write the same
-    /// to the same entities; any other set would have to be reviewed.
+    /// Replaces the set by one with newer tags and fuller before-images, if its changes write the
+    /// same to the same entities; any other set would have to be reviewed.
     pub fn advance(&mut self, set: ChangeSet) {
         let (old, new) = (self.set.changes(), set.changes());
         if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.wants_same(b)) {

@@ -72,7 +72,8 @@ pub struct Grants {
     pub earlier: Earlier,
     /// The limits of Planner itself.
     pub limits: Limits,
-    /// The entities created by the run that is undone: their deletions are not counted (design.md 2.5).
+    /// The entities created by the run that is undone: their deletions are not counted
+    /// (design.md 2.5).
     pub takes_back: BTreeSet<EntityId>,
 }
 
@@ -116,7 +117,8 @@ fn scope(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {
 }
 
 /// Keeps an agent from renaming a plan that the configuration names by title, and from creating
-/// another plan of that title (rule R4): the settings for that plan would be lost, or apply to another.
+/// another plan of that title (rule R4): the settings for that plan would be lost, or apply to
+/// another.
 #[must_use]
 pub fn keep_titles(
     set: &ChangeSet,
@@ -167,8 +169,8 @@ fn caps(set: &ChangeSet, grants: &Grants, rulings: &mut Vec<Ruling>) {
     }
 }
 
-/// Refuses before anything is sent what Planner would refuse (rule R10). Only fields that the change
-/// sets are checked: Planner has accepted those already on the board.
+/// Refuses before anything is sent what Planner would refuse (rule R10). Only fields that the
+/// change sets are checked: Planner has accepted those already on the board.
 fn service_limits(change: &Change, limits: &Limits, rulings: &mut Vec<Ruling>) {
     let sets = change.fields();
     let mut deny = |reason: String| {
@@ -207,8 +209,8 @@ fn task_limits(
     let over = assignees_over(after.task.assignments.len(), limits);
     over.filter(|_| sets(Field::Assignments)).into_iter().for_each(&mut *deny);
     if let Some(details) = &after.details {
-        // `details_over` checks what differs, so fields that this change does not set are made equal
-        // on both sides.
+        // `details_over` checks what differs, so fields that this change does not set are made
+        // equal on both sides.
         let mut before = TaskDetails::default();
         if !sets(Field::Description) {
             before.description.clone_from(&details.description);

@@ -31,6 +31,7 @@ mod bucket;
 mod change;
 mod checklist;
 mod compare;
+pub(super) mod convert;
 pub(crate) mod date;
 pub(crate) mod handles;
 mod lists;

@@ -6,7 +6,6 @@
 
 mod call;
 mod compare;
-pub mod finding;
 pub(crate) mod kind;
 pub(crate) mod policy_slips;
 mod tree;
@@ -19,13 +18,13 @@ use rhai::{Position, Scope};
 use walk::Walk;
 
 use crate::host::Failure;
-use crate::script::lint::finding::{Finding, Role, Severity};
+use crate::script::finding::{Finding, Role, Severity};
 use crate::script::lint::kind::Kind;
 use crate::script::lint::policy_slips::wrong_hooks;
 use crate::script::lint::tree::Script;
+use crate::script::location::locate;
 use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::engine::for_compiling;
-use crate::script::sandbox::location::locate;
 use crate::script::source::Source;
 use crate::script::worker::pool::{give_back, take};
 use crate::script::workspace::manifest::Manifest;

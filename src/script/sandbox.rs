@@ -1,11 +1,8 @@
 //! The sandbox: one engine with every limit set, its budgets, and what goes in and out of it.
 
-pub(super) mod budget;
 pub(super) mod compiled;
-pub(super) mod convert;
 pub mod coverage;
 pub mod diagnose;
 pub mod engine;
 pub mod imports;
-pub(super) mod location;
 pub(super) mod memory;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::host::{Failure, Program, Session, on_large_stack};
+use crate::script::budget::Budget;
 use crate::script::code::Code;
-use crate::script::sandbox::budget::Budget;
 use crate::script::sandbox::compiled::{Compiled, run};
 use crate::script::sandbox::coverage::Coverage;
 use crate::script::source::Kind;

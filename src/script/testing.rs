@@ -4,8 +4,6 @@
 //! Planner with nothing on it, a clock that stands, people to act as) is a [`Stage`], which a face
 //! of the program provides: nothing in here knows the emulator.
 
-pub mod stage;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,13 +12,13 @@ use rhai::{CallFnOptions, Dynamic, EvalAltResult, Scope};
 
 use crate::host::{Failure, Session, View};
 use crate::script::api::value::Run;
+use crate::script::budget::{Budget, CALL_LIMIT, Meter};
 use crate::script::code::Code;
-use crate::script::sandbox::budget::{Budget, CALL_LIMIT, Meter};
 use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::for_running;
 use crate::script::source::Kind;
-use crate::script::testing::stage::{Play, Scene, Stage};
+use crate::script::stage::{Play, Scene, Stage};
 use crate::script::worker::pool::give_back;
 
 /// What a test begins with in the name of its function.

@@ -7,14 +7,11 @@
 //!
 //! Skills, policies and tests share no process, nor do two skills that were run.
 
-mod confine;
-mod frame;
+pub(super) mod confine;
+pub(super) mod frame;
 pub(crate) mod pool;
 pub(crate) mod process;
-mod remote_stage;
-mod serve;
 mod stage;
 
 pub use confine::{Wall, Walls};
 pub use pool::{prestart, require_walls, set_program, walls};
-pub use serve::serve;

@@ -68,9 +68,9 @@ pub fn of_writes(requests: &[&Request], order: Order) -> Request {
     Request::batch_of_writes(json!({ "requests": list }))
 }
 
-/// Joins reads into one request; their places in the slice are their ids. At most
-/// [`MAX_REQUESTS`]. Each carries the `Prefer` header that it would have alone: the outer one does not
-/// apply to the parts.
+/// Joins reads into one request; their places in the slice are their ids. At most [`MAX_REQUESTS`].
+/// Each carries the `Prefer` header that it would have alone: the outer one does not apply to the
+/// parts.
 #[must_use]
 pub fn of_reads(requests: &[&Request], prefer: Option<&str>) -> Request {
     let part = |(id, request): (usize, &&Request)| {

@@ -23,6 +23,7 @@ pub fn new_task(task: &Task) -> Value {
     let mut body = Map::new();
     body.insert("planId".into(), json!(task.plan.as_str()));
     body.insert("title".into(), json!(task.title));
+    // Only what differs from a blank task is sent; the service sets the defaults.
     let blank = Task::new(task.id.clone(), task.plan.clone(), task.title.clone());
     body.extend(changed_properties(&blank, task));
     Value::Object(body)
@@ -76,6 +77,7 @@ fn changed_assignments(
     before: &BTreeMap<UserId, String>,
     after: &BTreeMap<UserId, String>,
 ) -> Map<String, Value> {
+    // Assignees that stay are left out: their hints are the service's (planner-api.md trap 7).
     let gone = before.keys().filter(|id| !after.contains_key(id));
     let new = after.keys().filter(|id| !before.contains_key(id));
     gone.map(|id| (id.to_string(), Value::Null))
@@ -92,8 +94,8 @@ fn changed_flags(before: &BTreeSet<Category>, after: &BTreeSet<Category>) -> Map
         .collect()
 }
 
-/// Returns the body that turns one bucket into the other; `None` if they do not differ in a writable
-/// property. A hint is sent only if it describes a wanted place.
+/// Returns the body that turns one bucket into the other; `None` if they do not differ in a
+/// writable property. A hint is sent only if it describes a wanted place.
 #[must_use]
 pub fn bucket_patch(before: &Bucket, after: &Bucket) -> Option<Value> {
     let mut body = Map::new();
@@ -106,8 +108,8 @@ pub fn bucket_patch(before: &Bucket, after: &Bucket) -> Option<Value> {
     if body.is_empty() { None } else { Some(Value::Object(body)) }
 }
 
-/// Returns the body that turns one plan's details into the other; `None` if they do not differ.
-/// A label without a name is `null`, a person no longer shared with is `false` (planner-api.md 5.2).
+/// Returns the body that turns one plan's details into the other; `None` if they do not differ. A
+/// label without a name is `null`, a person no longer shared with is `false` (planner-api.md 5.2).
 #[must_use]
 pub fn plan_details_patch(before: &PlanDetails, after: &PlanDetails) -> Option<Value> {
     let mut body = Map::new();
@@ -216,6 +218,7 @@ fn reference(before: Option<&Reference>, after: &Reference) -> Value {
 
 fn typed<'a>(kind: &str, members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let mut map = Map::new();
+    // OData readers need annotations early, so the type comes first (planner-api.md 5.1).
     map.insert("@odata.type".into(), json!(format!("#microsoft.graph.{kind}")));
     map.extend(members.into_iter().map(|(name, value)| (name.to_owned(), value)));
     Value::Object(map)

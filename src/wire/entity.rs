@@ -30,7 +30,7 @@ pub enum DecodeError {
     #[error("the answer has no `@odata.etag`")]
     NoETag,
     /// The address of a page is longer than any that Graph gives.
-    #[error("a list goes on at an address of more than {MAX_LINK} bytes")]
+    #[error("a list continues at an address of more than {MAX_LINK} bytes")]
     LongLink,
     /// A group or user, but not one that matters here.
     #[error("an object of another kind")]
@@ -280,6 +280,7 @@ impl Decoded for Versioned<Task> {
     fn decode(json: &str) -> Result<Self, DecodeError> {
         let mut json: TaskJson<'_> = serde_json::from_str(json)?;
         let beta = json.beta();
+        // A single value out of range must not fail a whole list.
         let percent = json.percent_complete.unwrap_or(0).clamp(0, 100);
         let priority = u8::try_from(json.priority.unwrap_or(5)).ok().and_then(Priority::new);
         let categories: BTreeSet<Category> = json
@@ -291,6 +292,8 @@ impl Decoded for Versioned<Task> {
             .filter_map(|(key, _)| Category::parse(&key))
             .collect();
         let mut assignments = BTreeMap::new();
+        // An assignee who is lost here would later be taken for unassigned, so a bad id is an
+        // error.
         for (id, assignment) in json.assignments.unwrap_or_default().0 {
             if assignment.get() != "null" {
                 let hint = serde_json::from_str::<AssignmentJson>(assignment.get()).ok();
@@ -433,13 +436,14 @@ impl Decoded for Tag {
             #[serde(rename = "@odata.etag")]
             etag: Option<String>,
         }
+        // Lenient, since the write that it answers was carried out.
         let tag = serde_json::from_str::<TagJson>(json).ok().and_then(|json| json.etag);
         Ok(Self(tag.map(ETag::new)))
     }
 }
 
-/// The id of an entity without a tag, as a create or list of the beta gives it: a roster, or the user
-/// behind a roster member.
+/// The id of an entity without a tag, as a create or list of the beta gives it: a roster, or the
+/// user behind a roster member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made<T>(pub T);
 

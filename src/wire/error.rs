@@ -54,12 +54,14 @@ impl ApiError {
     /// Reads an error answer, JSON or not: gateways answer in HTML (planner-api.md 9.1).
     #[must_use]
     pub fn read(status: u16, request_id: Option<String>, body: &[u8]) -> Self {
+        // The status says enough; a larger body is not Graph's.
         let body = if body.len() > MAX_BODY { &[] } else { body };
         let answer = serde_json::from_slice::<AnswerJson<'_>>(body);
         let error = answer.map(|answer| answer.error).unwrap_or_default();
         let start = |part: Option<&RawValue>, length| {
             part.and_then(text).unwrap_or_default().chars().take(length).collect()
         };
+        // Services spell it either way (planner-api.md trap 54).
         let inner = error.inner.or(error.inner_too);
         let inner = inner.and_then(|inner| serde_json::from_str::<InnerJson>(inner.get()).ok());
         Self {

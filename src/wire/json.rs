@@ -1,8 +1,8 @@
 //! The JSON of answers, decoded straight into types.
 //!
-//! A service may answer anything, and as a tree of values seven bytes of JSON take a few hundred bytes
-//! of memory. So an answer stays text until its type decodes it: parts that the type skips cost
-//! nothing, and parts that it keeps are counted while they are read.
+//! A service may answer anything, and as a tree of values seven bytes of JSON take a few hundred
+//! bytes of memory. So an answer stays text until its type decodes it: parts that the type skips
+//! cost nothing, and parts that it keeps are counted while they are read.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 /// The most members of a map in an entity: many times what Planner allows anywhere.
 pub(crate) const MAX_MEMBERS: usize = 1000;
-/// The weight of a member or an element, in bytes: about the memory it takes once decoded, in addition
-/// to its text.
+/// The weight of a member or an element, in bytes: about the memory it takes once decoded, in
+/// addition to its text.
 const MEMBER: usize = 32;
 
 /// An answer that is JSON, not decoded yet.
@@ -80,6 +80,7 @@ impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Items<'a, MAX> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = seq.next_element()? {
+                    // Counted while it is read, since the array may be larger than the memory.
                     if items.len() == MAX {
                         return Err(A::Error::custom(format_args!("more than {MAX} elements")));
                     }

@@ -57,8 +57,8 @@ impl Request {
         &self.path
     }
 
-    /// Returns the tag that it is conditional on; always present for PATCH and DELETE, and for a POST
-    /// that changes an existing entity.
+    /// Returns the tag that it is conditional on; always present for PATCH and DELETE, and for a
+    /// POST that changes an existing entity.
     #[must_use]
     pub const fn if_match(&self) -> Option<&ETag> {
         self.if_match.as_ref()
@@ -86,8 +86,8 @@ impl Request {
         Self::post("/$batch", body)
     }
 
-    /// Rebuilds a conditional write from the journal; `None` for any other request, since only the tag
-    /// keeps a write from happening twice.
+    /// Rebuilds a conditional write from the journal; `None` for any other request, since only the
+    /// tag keeps a write from happening twice.
     #[must_use]
     pub fn again(
         method: &str,
@@ -285,7 +285,8 @@ pub fn add_roster_member(roster: &RosterId, user: &UserId) -> Request {
     Request::post(&format!("/planner/rosters/{roster}/members"), body)
 }
 
-/// Reads the plans of the rosters that the signed-in user is a member of (beta, planner-api.md 2.9).
+/// Reads the plans of the rosters that the signed-in user is a member of (beta,
+/// planner-api.md 2.9).
 #[must_use]
 pub fn my_roster_plans() -> Request {
     Request::get("/me/planner/rosterPlans".to_owned())
@@ -325,14 +326,16 @@ pub fn update_plan_details(id: &PlanId, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/plans/{id}/details"), etag, body)
 }
 
-/// Creates a bucket at the place that the hint describes (planner-api.md 2.2 B1, planner-api.md 4.2).
+/// Creates a bucket at the place that the hint describes (planner-api.md 2.2 B1,
+/// planner-api.md 4.2).
 #[must_use]
 pub fn create_bucket(plan: &PlanId, name: &str, order_hint: &str) -> Request {
     let body = json!({ "name": name, "planId": plan.as_str(), "orderHint": order_hint });
     Request::post("/planner/buckets", body)
 }
 
-/// Updates a bucket (planner-api.md 2.2 B3); the body comes from [`crate::wire::body::bucket_patch`].
+/// Updates a bucket (planner-api.md 2.2 B3); the body comes from
+/// [`crate::wire::body::bucket_patch`].
 #[must_use]
 pub fn update_bucket(id: &BucketId, body: Value, etag: ETag) -> Request {
     Request::patch(format!("/planner/buckets/{id}"), etag, body)

@@ -177,7 +177,7 @@ fn a_title_over_planners_limit_never_enters_a_draft() {
     place
         .script(script, &[])
         .code(1)
-        .says(&["the title has 300000 characters; Planner takes 255", "stdin:1:"]);
+        .says(&["the title has 300000 characters; Planner allows 255", "stdin:1:"]);
     let caught = "let s = \"x\"; s.pad(300, 'x'); let t = plan(\"BOS Operations\").tasks[0];
         try { t.title = s; } catch (e) { print(e.message); } print(t.title.len() < 256);";
     let output = place.script(caught, &[]).code(0);

@@ -285,7 +285,7 @@ fn an_answer_that_can_not_be_written_is_an_error() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = place.command(args).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{args:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("can not write the answer"));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the answer"));
     }
 }
 
@@ -331,7 +331,7 @@ fn the_emulator_command_serves_a_tenant_of_ones_own() {
     child.wait().unwrap();
     place.file("bad.yml", "users:\n  - upn: [\n");
     place.run(&["emulator", "--seed", "bad.yml"]).code(1).says(&[
-        "`bad.yml` is not a tenant",
+        "`bad.yml` does not describe a tenant",
         "not valid YAML",
         "at line 2, column 10",
     ]);
@@ -339,7 +339,7 @@ fn the_emulator_command_serves_a_tenant_of_ones_own() {
     place
         .run(&["emulator", "--seed", "bad.json"])
         .code(1)
-        .says(&["`bad.json` is not a tenant", "plans[0]"]);
+        .says(&["`bad.json` does not describe a tenant", "plans[0]"]);
     place.run(&["emulator", "--seed", "none.json"]).code(1).says(&["cannot read `none.json`"]);
 }
 

@@ -323,7 +323,7 @@ fn a_saved_set_is_applied_once_and_grants_no_deletion() {
     let place = Place::against(&planner);
     place.run(&["bucket", "create", "Once", "--plan", PLAN, "--out", "b.json"]).code(0);
     place.run(&["apply", "b.json"]).code(0);
-    place.run(&["apply", "b.json"]).code(1).says(&["`b.json` was applied already"]);
+    place.run(&["apply", "b.json"]).code(1).says(&["`b.json` was already applied"]);
     let to_week = ["task", "move", TASK, "This Week", "--out", "m.json"];
     place.run(&to_week).code(0);
     place.run(&["apply", "m.json"]).code(0).says(&["Inbox → This Week"]);

@@ -381,7 +381,7 @@ fn every_run_that_was_cut_off_is_carried_on_by_itself() {
     let report = place.script(&script("One"), &["--json"]).code(5).json();
     assert_eq!(report["status"], "partial", "{report:#}");
     let said = place.script(&script("Two"), &[]).code(5);
-    let said = said.says(&["0 of 3 changes, 3 more but not completely", "planwright resume"]);
+    let said = said.says(&["0 of 3 changes, 3 more partly", "planwright resume"]);
     drop(said);
     planner.faults(&json!([]));
     // Somebody has deleted what the first one needs.

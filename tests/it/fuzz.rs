@@ -22,10 +22,10 @@ use planwright::model::TaskId;
 use planwright::script::console::complete::{next, signature};
 use planwright::script::console::tokens::is_open;
 use planwright::script::console::{Console, Libraries};
+use planwright::script::finding::Role;
 use planwright::script::lint;
-use planwright::script::lint::finding::Role;
+use planwright::script::stage::{Meddling, Stage, Wanted};
 use planwright::script::testing::TestFile;
-use planwright::script::testing::stage::{Meddling, Stage, Wanted};
 use planwright::script::{Budget, Config, Manifest, Policies, Skill, Workspace};
 use serde_json::{Map, Value, json};
 
@@ -149,7 +149,7 @@ impl Trial {
     fn check(&mut self, role: Role, seed: u64, script: &str) {
         let findings =
             self.of("the check", seed, script, || Ok(lint::check(role, "f", script, &libraries())));
-        let is_wrong = |it: &lint::finding::Finding| {
+        let is_wrong = |it: &planwright::script::finding::Finding| {
             it.message.is_empty() || it.message.contains("itself failed")
         };
         if findings.is_some_and(|it| it.iter().any(is_wrong)) {

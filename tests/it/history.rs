@@ -50,7 +50,7 @@ fn lists_are_no_runs() {
     place.run(&["task", "list"]).code(0);
     place.run(&["plan", "get", PLAN]).code(0);
     assert_eq!(place.run(&["runs", "--json"]).code(0).json(), json!([]));
-    place.run(&["audit", "verify"]).code(1).says(&["no run was recorded yet"]);
+    place.run(&["audit", "verify"]).code(1).says(&["no run has been recorded yet"]);
 }
 
 #[test]

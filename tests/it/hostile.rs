@@ -153,7 +153,7 @@ fn a_list_that_never_ends_is_given_up() {
     assert!(asked.load(Ordering::SeqCst) <= 126, "{asked:?}");
 }
 
-/// A list goes on at an address that is itself as large as an answer may be.
+/// A list continues at an address that is itself as large as an answer may be.
 #[test]
 fn the_address_of_a_page_is_no_place_to_hide_bytes() {
     let place = listing(|_, url| {
@@ -162,7 +162,7 @@ fn the_address_of_a_page_is_no_place_to_hide_bytes() {
     });
     let output = place.run(&["plan", "list"]).code(1);
     assert!(output.stderr.len() < 2000, "{}", output.stderr);
-    let _ = output.says(&["goes on at an address of more than 8192 bytes"]);
+    let _ = output.says(&["continues at an address of more than 8192 bytes"]);
 }
 
 /// Starts the emulator command; returns it and the address it announces.

@@ -375,10 +375,10 @@ fn an_end_that_was_cut_off_stops_who_would_write() {
     let found = Journal::open_to_read(&path).unwrap().verify().unwrap();
     let [problem] = found.problems.as_slice() else { panic!("{found:#?}") };
     assert_eq!(problem.seq, Some(7));
-    assert_eq!(problem.what, "the log ends at record 6; by its anchor it had 12");
+    assert_eq!(problem.what, "the log ends at record 6, but its anchor is at record 12");
     let error = Journal::open(&path).unwrap_err();
     assert!(matches!(error, Error::Altered { .. }), "{error}");
-    assert!(error.to_string().ends_with("it ends at record 6, and had 12 once"), "{error}");
+    assert!(error.to_string().ends_with("it ends at record 6, but once had 12"), "{error}");
 
     // Without the anchor it goes on, and the log says for good that it was missing.
     let anchor = path.with_file_name("audit.anchor");

@@ -85,10 +85,10 @@ fn nothing_is_written_before_apply_and_undo_restores_the_board() {
     assert_eq!(output.stdout, "true\n");
     assert_eq!(content(&planner), before);
     lines(&place, &format!("{change}:apply\n:undo\n")).code(3).says(&[":undo --force"]);
-    lines(&place, "1\n:undo\n").code(1).says(&["nothing is left to take back"]);
+    lines(&place, "1\n:undo\n").code(1).says(&["nothing is left to undo"]);
     let _whole = place.run(&["undo", "last", "--force"]).code(0);
     let output = lines(&place, &format!("{change}:apply\n:undo --force\n:undo\n"));
-    output.code(1).says(&["nothing is left to take back"]);
+    output.code(1).says(&["nothing is left to undo"]);
     assert_eq!(content(&planner), before);
 }
 
@@ -178,7 +178,7 @@ fn a_skill_joins_what_is_pending_and_lines_become_a_skill() {
         let saved = place.run(&["run", "s.rhai", "--dry-run", "--json"]).code(0).json();
         assert_eq!(typed[0]["title"], saved["changes"][0]["title"]);
         assert_eq!(typed[0]["fields"]["priority"], saved["changes"][0]["fields"]["priority"]);
-        lines(&place, "1\n:save s.rhai\n").code(1).says(&["is there already"]);
+        lines(&place, "1\n:save s.rhai\n").code(1).says(&["already exists"]);
         lines(&place, ":load s.rhai\n:json\n:changes\n").code(0);
     });
 }
@@ -197,7 +197,7 @@ fn someone_elses_edit_is_shown_from_both_sides_and_nothing_is_written() {
     planner.exchanges();
     session.line(":apply");
     let output = session.end();
-    output.code(4).says(&["was Label the spare laptops, is now theirs, wanted mine"]);
+    output.code(4).says(&["was Label the spare laptops, is now theirs, edited to mine"]);
     assert!(planner.writes().is_empty());
     // What was not touched by both is merged.
     let mut session = Session::start(&place);
@@ -266,7 +266,7 @@ fn an_agent_given_from_outside_stays() {
     let as_fern = |text: &str| place.run_with(&["repl", "--as", "fern"], text, &[]);
     as_fern("plans().len()\n:as fern\nplans().len()\n").code(0);
     for other in [":as", ":as moss"] {
-        as_fern(&format!("{other}\n")).code(5).says(&["this session is `fern`'s"]);
+        as_fern(&format!("{other}\n")).code(5).says(&["this session belongs to `fern`"]);
     }
     lines(&place, ":as fern\n:as\nplans().len()\n").code(0);
     // What it may see is taken from it while it looks.
@@ -299,7 +299,7 @@ fn what_is_saved_does_what_was_typed() {
     assert!(lines(&place, ":load lines.txt\n").code(0).stdout.ends_with("3\n"));
     place.file("bad.txt", "let x = 1\nlet y =\n:doc assign\n");
     lines(&place, ":load bad.txt\n").code(1).says(&["bad.txt:2"]);
-    lines(&place, ":save t.rhai\n").code(1).says(&["no line to save"]);
+    lines(&place, ":save t.rhai\n").code(1).says(&["no lines to save"]);
 }
 
 #[test]
@@ -487,10 +487,10 @@ mod in_a_terminal {
         terminal
             .does("let t = board.task(\"Label the spare laptops\"); t.due = today()", "bos ●1 ›");
         terminal.line(":quit");
-        terminal.sees("Leave all the same? [y/N]");
+        terminal.sees("Quit and lose it? [y/N]");
         terminal.does("n", "bos ●1 ›");
         terminal.press("\u{4}");
-        terminal.until(|it| it.matches("Leave all the same? [y/N]").count() == 2);
+        terminal.until(|it| it.matches("Quit and lose it? [y/N]").count() == 2);
         terminal.line("y");
         assert_eq!(terminal.end(), 0);
         assert_eq!(content(&planner), before);
@@ -522,7 +522,7 @@ mod in_a_terminal {
         terminal.line(":apply");
         terminal.sees("theirs  their title");
         terminal.sees("mine    my title");
-        terminal.sees("[m]ine, [t]heirs, or [d]rop all of this change?");
+        terminal.sees("[m]ine, [t]heirs, or [d]rop the whole change?");
         terminal.line("m");
         terminal.sees("mine    urgent");
         terminal.line("nonsense");
@@ -562,10 +562,10 @@ mod in_a_terminal {
         terminal.until(|it| it.matches("[m]ine, [t]heirs").count() == 2);
         // To ask for time is to decide nothing.
         let seen = terminal.press("\u{3}").prompt("bos ●1 ›");
-        assert!(seen.contains("nothing is decided"), "{seen}");
+        assert!(seen.contains("nothing was decided"), "{seen}");
         assert_eq!(planner.task("theirs B")["priority"], 3);
         terminal.line(":quit");
-        terminal.sees("Leave all the same?");
+        terminal.sees("Quit and lose it?");
         terminal.press("\u{3}").prompt("bos ●1 ›");
     }
 
@@ -580,7 +580,7 @@ mod in_a_terminal {
         planner.faults(&json!([{ "method": "POST", "path": "/planner/tasks", "nth": 3, "times": 9, "action": { "status": 403 } }]));
         let seen = terminal.does(":apply", "bos ›");
         assert!(seen.contains("Applied only in part: 2 of 4 changes."), "{seen}");
-        assert!(seen.contains("`:resume` carries it on"), "{seen}");
+        assert!(seen.contains("`:resume` finishes it"), "{seen}");
         planner.faults(&json!([]));
         let seen = terminal.does(":apply", "bos ›");
         assert!(seen.contains("Nothing to change."), "{seen}");

@@ -238,7 +238,7 @@ fn a_saved_set_is_applied_later_and_only_as_it_was_saved() {
     let report = place.run(&["apply", "triage.json", "--json"]).code(0).json();
     assert_eq!(report["status"], "applied");
     assert_eq!(report["skill"], "morning_triage");
-    place.run(&["apply", "triage.json"]).code(1).says(&["`triage.json` was applied already"]);
+    place.run(&["apply", "triage.json"]).code(1).says(&["`triage.json` was already applied"]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn what_is_not_sealed_is_a_persons_own_and_never_an_agents() {
     let report = place.run(&["apply", "set.json", "--unsealed", "--json"]).code(0).json();
     assert_eq!(report["actor"]["agent"], json!(null));
     assert_eq!(planner.task(TASK)["priority"], 1);
-    place.run(&["apply", "set.json", "--unsealed"]).code(1).says(&["was applied already"]);
+    place.run(&["apply", "set.json", "--unsealed"]).code(1).says(&["was already applied"]);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_set_is_of_its_agent_and_applied_once_whatever_its_seal() {
     viewer.says(&["the set belongs to the agent `bot`: `viewer` cannot apply it"]);
     let report = place.run(&["apply", "set.json", "--as", "bot", "--json"]).code(0).json();
     assert_eq!(report["actor"]["agent"], "bot");
-    place.run(&["apply", "set.json", "--unsealed"]).code(1).says(&["was applied already"]);
+    place.run(&["apply", "set.json", "--unsealed"]).code(1).says(&["was already applied"]);
     // A person's set is an agent's where an agent applies it.
     place.run(&["task", "update", TASK, "--priority", "low", "--out", "set.json"]).code(0);
     place.run(&["apply", "set.json", "--as", "viewer"]).code(3);

@@ -259,7 +259,7 @@ fn the_ends_of_the_calendar_are_errors() {
         place.script(script, &[]).code(1).says(&["outside the calendar"]);
     }
     let far = ["task", "update", "Label the spare laptops", "--due", "9999-12-31"];
-    place.run(&far).code(1).says(&["too far away"]);
+    place.run(&far).code(1).says(&["out of range"]);
 }
 
 #[test]

@@ -44,8 +44,8 @@ fn a_new_skill_can_be_checked_tested_and_run_at_once() {
             place.run(&words).code(0);
         }
     }
-    place.run(&["skill", "new", "due_soon"]).code(1).says(&["exists already"]);
-    place.run(&["skill", "new", "Due Soon"]).code(2).says(&["small letters"]);
+    place.run(&["skill", "new", "due_soon"]).code(1).says(&["already exists"]);
+    place.run(&["skill", "new", "Due Soon"]).code(2).says(&["lower-case letters"]);
     // What the program has is not in it; whoever tries is told why.
     place.run(&["run", "morning_triage"]).code(1).says(&["a workspace of its own"]);
     place.run(&["run", "due_son"]).code(1).says(&["did you mean `planwright run due_soon`?"]);
@@ -276,7 +276,7 @@ fn a_test_that_fails_says_where_and_what_differs() {
     assert!(report.contains("tests=\"3\" failures=\"2\""), "{report}");
     let told = place.run(&["test", "odd::fine", "--json"]).code(0).json();
     assert_eq!(told["tests"].as_array().map(Vec::len), Some(1));
-    place.run(&["test", "od"]).code(1).says(&["there is no file of tests `od`", "odd"]);
+    place.run(&["test", "od"]).code(1).says(&["there is no test file `od`", "odd"]);
 }
 
 #[test]
@@ -504,5 +504,5 @@ fn what_can_not_be_watched_is_refused() {
     let json = place.run(&["test", "--watch", "--json"]).code(2);
     assert_eq!(json.json()["error"]["code"], "usage");
     place.run(&["test", "--watch", "--junit", "x.xml"]).code(2).says(&["--junit"]);
-    place.run(&["test", "--watch", "b"]).code(1).says(&["there is no file of tests `b`"]);
+    place.run(&["test", "--watch", "b"]).code(1).says(&["there is no test file `b`"]);
 }

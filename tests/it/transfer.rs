@@ -142,9 +142,9 @@ fn what_can_not_be_imported_says_what_and_where() {
     place
         .run(&["plan", "import", "day.csv", "--plan", PLAN])
         .code(1)
-        .says(&["`day.csv`: line 2, due: `tomorrow` is not a day"]);
+        .says(&["`day.csv`: line 2, due: `tomorrow` is not a date"]);
     place.file("new.json", "{ \"format\": 2, \"title\": \"x\" }");
-    place.run(&["plan", "import", "new.json", "--plan", PLAN]).code(1).says(&["of format 2"]);
+    place.run(&["plan", "import", "new.json", "--plan", PLAN]).code(1).says(&["its format is 2"]);
     place.file("odd.json", "{ \"format\": 1, \"title\": \"x\", \"taskz\": [] }");
     place.run(&["plan", "import", "odd.json", "--plan", PLAN]).code(1).says(&["`taskz`"]);
     for (file, text, says) in [

@@ -1,4 +1,4 @@
-//! The embedded Planner as others on this machine meet it.
+//! Tests of the embedded Planner as other users of this machine meet it.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use crate::graph::BaseUrl;
 use crate::model::User;
 use crate::wire::request;
 
-/// Sends one request past the client; returns the status and the rest of the answer.
+/// Sends one request past the client; returns the status and the whole response.
 fn ask(base: &BaseUrl, path: &str, authorization: &str) -> (u16, String) {
     let host = base.origin().trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&host).unwrap();

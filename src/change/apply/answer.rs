@@ -68,8 +68,8 @@ impl Machine {
     pub fn answered(&mut self, now: Duration, answers: Vec<(StepNo, Answer)>) {
         let sent_at = answers.first().map_or(now, |(no, _)| self.steps[*no].sent_at);
         self.window.answered(sent_at, answers.len());
-        // Counted before the refusals beside them: the answers of a batch have no order, and a refusal
-        // begins a new measurement.
+        // Counted before the refusals beside them: the answers of a batch have no order, and a
+        // refusal begins a new measurement.
         for _ in answers.iter().filter(|(_, answer)| answer.is_taken()) {
             self.window.taken(now, sent_at);
         }
@@ -97,7 +97,8 @@ impl Machine {
                 self.steps[no].not_before = now;
             }
             Answer::NotFound if is_new => self.refuse(no),
-            // It existed when this was decided, so the attempt whose answer was lost has deleted it.
+            // It existed when this was decided, so the attempt whose answer was lost has deleted
+            // it.
             Answer::NotFound if op == Op::Delete && in_doubt => self.finish(no, None, None),
             Answer::NotFound if op == Op::Delete => self.end(no, End::Gone),
             // An entity created a moment ago is not known everywhere yet (planner-api.md trap 14).
@@ -222,8 +223,8 @@ impl Machine {
         step.state = State::Ended(end);
     }
 
-    /// Returns the spread of a repeat: the same for all requests that went out together, so that they
-    /// stay in one batch.
+    /// Returns the spread of a repeat: the same for all requests that went out together, so that
+    /// they stay in one batch.
     fn spread(&self, no: StepNo) -> f64 {
         (self.rules.spread + self.steps[no].sent_at.as_secs_f64() * 1000.0 * GOLDEN).fract()
     }

@@ -59,16 +59,16 @@ impl Compared {
     }
 }
 
-/// Compares a part of a change with the present state. `first` is the state in which an object created
-/// during the run was seen first.
+/// Compares a part of a change with the present state. `first` is the state in which an object
+/// created during the run was seen first.
 pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &Seen) -> Compared {
     match (&change.write, part, now) {
         (Write::Plan(edit), part, Seen::Plan(now)) => {
             let Edit::Update { before, after, .. } = &**edit else { return Compared::unlike() };
             let (mut base, mut ours) = (before.clone(), before.clone());
             match part {
-                // An archived plan is read only, so it is unarchived before the rename and archived after
-                // it: at this point the base has the state in between.
+                // An archived plan is read only, so it is unarchived before the rename and archived
+                // after it: at this point the base has the state in between.
                 Part::Itself => {
                     if before.archival.is_archived && !after.archival.is_archived {
                         base.archival.clone_from(&after.archival);
@@ -86,6 +86,8 @@ pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &
         (Write::PlanDetails { edit, .. }, _, Seen::PlanDetails(now)) => match edit {
             Edit::Update { before, after, .. } => Compared::of(before, after, &now.value, change),
             Edit::Create { after } => {
+                // The details of a new plan have no state before. The first one seen stands for it,
+                // so that edits by others after it count.
                 let base = match first {
                     Some(Seen::PlanDetails(first)) => &first.value,
                     _ => &now.value,
@@ -102,6 +104,8 @@ pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &
                 of_task(change, (before, after), part, first, now)
             }
             Edit::Create { after } => {
+                // The task itself is not compared after a create; its details begin as those of a
+                // new task.
                 let before = TaskState {
                     task: after.task.clone(),
                     details: Some(TaskDetails::default()),
@@ -118,8 +122,8 @@ pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &
 /// Rests a part of a change on the present state.
 ///
 /// # Errors
-/// A field that the run read or writes has changed; returns both sides of each, and leaves the change
-/// as it was.
+/// A field that the run read or writes has changed; returns both sides of each, and leaves the
+/// change as it was.
 pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<FieldConflict>> {
     if change.op() == Op::Delete {
         // Any change of it since is a reason not to delete it.
@@ -136,6 +140,7 @@ pub fn rebase(change: &mut Change, part: &Part, now: &Seen) -> Result<(), Vec<Fi
         (Write::Bucket(edit), Seen::Bucket(now)) => rest_on(edit, &now.value, &now.etag),
         (Write::Task(edit), now) => {
             let Edit::Update { before, basis, .. } = &**edit else { return Ok(()) };
+            // Only the part that was read again moves on: the others keep their own tags.
             let (mut theirs, mut basis) = (before.clone(), basis.clone());
             match (part, now) {
                 (_, Seen::Task(now)) => {
@@ -180,6 +185,7 @@ fn moved_under_delete(change: &Change, now: &Seen) -> Vec<FieldConflict> {
     match (&change.write, now) {
         (Write::Task(edit), Seen::Task(now)) => {
             let Some(before) = edit.before() else { return Vec::new() };
+            // Only the task itself was read again, so its details count as unchanged.
             of(before, &TaskState { task: now.value.clone(), ..before.clone() })
         }
         (Write::Bucket(edit), Seen::Bucket(now)) => {
@@ -218,10 +224,12 @@ fn of_task(
             let state = |place: &BoardPlace| Placed { board: *board, place: place.clone() };
             let of = |state: &TaskState| state.places.get(board).cloned().unwrap_or_default();
             let (old, new) = (of(before), of(after));
+            // A column that existed before rests on the hint that was read.
             if !is_made_place(change, *board) {
                 return Compared::of(&state(&old), &state(&new), &state(&now.value), change);
             }
             match first {
+                // Columns that the service itself has created are part of the base, not a conflict.
                 Some(Seen::Place(first)) => {
                     let wanted = over_place(&first.value, &old, &new);
                     let (base, ours) = (state(&first.value), state(&wanted));
@@ -248,6 +256,7 @@ fn is_made_place(change: &Change, board: Board) -> bool {
             Edit::Create { .. } => true,
             Edit::Update { before, after, .. } => {
                 let same = before.task.assignments.keys().eq(after.task.assignments.keys());
+                // Assigning creates and removes columns there (planner-api.md 3.5).
                 board == Board::AssignedTo && !same
             }
             Edit::Delete { .. } => false,
@@ -285,8 +294,8 @@ fn over_place(made: &BoardPlace, old: &BoardPlace, new: &BoardPlace) -> BoardPla
     wanted
 }
 
-/// Returns the wanted details of a new plan on top of those that the service has made: it shares the
-/// plan with its creator (planner-api.md 7.6).
+/// Returns the wanted details of a new plan on top of those that the service has made: it shares
+/// the plan with its creator (planner-api.md 7.6).
 fn over_made(made: &PlanDetails, wanted: &PlanDetails) -> PlanDetails {
     let mut over = made.clone();
     over.labels.extend(wanted.labels.iter().map(|(label, name)| (*label, name.clone())));
@@ -303,6 +312,7 @@ pub(crate) fn job(
 ) -> Option<Job> {
     Some(match (&change.write, part) {
         (_, Part::Roster) => Job::CreateRoster,
+        // A new roster has no id before its own request is done.
         (_, Part::Member(user)) => Job::AddMember(roster?, user.clone()),
         (Write::Plan(edit), part) => match (&**edit, part) {
             (Edit::Create { after }, _) => Job::CreatePlan(Box::new(after.clone()), roster),
@@ -318,6 +328,7 @@ pub(crate) fn job(
             let states = match edit {
                 Edit::Update { before, after, .. } => (before.clone(), after.clone()),
                 Edit::Create { after } => {
+                    // They cannot be updated before they were read once: there is no tag yet.
                     let Some(Seen::PlanDetails(made)) = first else { return None };
                     (made.value.clone(), over_made(&made.value, after))
                 }

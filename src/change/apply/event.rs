@@ -13,14 +13,16 @@ pub type StepNo = usize;
 /// An order to the driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Send these writes as one request; answered by [`Machine::answered`](crate::change::apply::Machine::answered).
+    /// Send these writes as one request; answered by
+    /// [`Machine::answered`](crate::change::apply::Machine::answered).
     Send {
         /// The writes, in their order.
         steps: Vec<StepNo>,
         /// True if each depends on the one before it.
         in_order: bool,
     },
-    /// Read the objects of these requests; answered by [`Machine::looked`](crate::change::apply::Machine::looked).
+    /// Read the objects of these requests; answered by
+    /// [`Machine::looked`](crate::change::apply::Machine::looked).
     Look(Vec<StepNo>),
     /// Search one list for the results of creates whose answers were lost; answered by
     /// [`Machine::probed`](crate::change::apply::Machine::probed).

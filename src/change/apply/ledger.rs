@@ -81,6 +81,7 @@ impl Ledger {
 
     /// Records the state of a part.
     pub fn enter(&mut self, change: &Change, part: &Part, state: PartState) {
+        // The value is kept because a redraft must write the same again, or the run has diverged.
         let entry = Entry { op: change.op(), value: written(change, part), state };
         self.entries.insert((change.id(), part.clone()), entry);
     }
@@ -172,6 +173,7 @@ impl Ledger {
     pub fn diverging(&self, set: &ChangeSet) -> Vec<EntityId> {
         // One of the two may have been drafted before the real ids were known.
         let known = |value: Value| replace_markers(value, &self.ids);
+        // Everything that the redraft confirms is struck off; the remaining parts diverge.
         let mut missing: BTreeSet<&(EntityId, Part)> = self
             .entries
             .iter()
@@ -216,6 +218,7 @@ impl Own for Ledger {
 
     fn plan_details(&self, id: &PlanId) -> bool {
         self.has(&EntityId::PlanDetails(id.clone()), &Part::Details)
+            // The details are deleted with their plan.
             || self.has_deleted(&EntityId::Plan(id.clone()))
     }
 

@@ -1,5 +1,5 @@
-//! The search for the entities made by creates whose answers were lost (design.md 2.4). Planner keeps
-//! no idempotency key, so an entity is recognised by its parent, its creator, the time of its
+//! The search for the entities made by creates whose answers were lost (design.md 2.4). Planner
+//! keeps no idempotency key, so an entity is recognised by its parent, its creator, the time of its
 //! creation and its contents. All lost creates of one parent and all candidates are matched
 //! together: one by one, two creates of one title would take each other's.
 
@@ -20,8 +20,8 @@ use crate::model::{Bucket, Plan, Task, UserId};
 /// time in whole seconds.
 const CLOCK_GRAIN: SignedDuration = SignedDuration::from_secs(1);
 
-/// The time by which the clocks of the service may differ: the server that answers need not be the one
-/// that stores the tasks.
+/// The time by which the clocks of the service may differ: the server that answers need not be the
+/// one that stores the tasks.
 const CLOCK_DOUBT: SignedDuration = SignedDuration::from_mins(10);
 
 /// The list in which the result of a create is looked for.
@@ -51,8 +51,8 @@ pub struct Lost {
     pub since: Timestamp,
     /// The ids of entities that had the same name before, and of those that a person has ruled out.
     pub known: BTreeSet<String>,
-    /// True if a person says that nothing was created. A candidate that fits is then shown to them, as
-    /// it may have appeared after they checked.
+    /// True if a person says that nothing was created. A candidate that fits is then shown to them,
+    /// as it may have appeared after they checked.
     pub is_denied: bool,
 }
 
@@ -81,7 +81,8 @@ pub enum Match {
 }
 
 impl Job {
-    /// Returns the list in which the result of a create is searched for; `None` if it creates nothing.
+    /// Returns the list in which the result of a create is searched for; `None` if it creates
+    /// nothing.
     #[must_use]
     pub fn parent(&self) -> Option<Parent> {
         Some(match self {
@@ -104,12 +105,13 @@ impl Job {
         }
     }
 
-    /// Returns the fields that are sent, with their values, without those that Planner would set to the
-    /// same value anyway.
+    /// Returns the fields that are sent, with their values, without those that Planner would set to
+    /// the same value anyway.
     fn fields(&self) -> Vec<(Field, Value)> {
         match self {
             Self::CreateTask(task) => TaskState::FIELDS
                 .iter()
+                // Details and places are sent later, by requests of their own.
                 .filter(|field| !field.is_in_details() && field.board().is_none())
                 .map(|field| (*field, task_value(task, *field)))
                 .filter(|(field, value)| !is_blank(*field, value))
@@ -153,7 +155,8 @@ impl Candidate {
         let fits = match self {
             Self::Task(task) => ours(task.created_by.as_ref(), task.created_at),
             Self::Plan(plan) => ours(plan.created_by.as_ref(), plan.created_at),
-            // Planner does not tell who created a bucket or when, and adding a member twice is harmless.
+            // Planner does not tell who created a bucket or when, and adding a member twice is
+            // harmless.
             Self::Bucket(_) | Self::Member(_) => true,
         };
         fits && self.title() == lost.job.title() && !lost.known.contains(self.id())
@@ -171,8 +174,8 @@ impl Candidate {
         fields.iter().all(|(field, value)| self.value(*field) == *value)
     }
 
-    /// Returns whether all fields that were not sent are blank, except the bucket: the service puts a
-    /// task that is sent without one into a bucket.
+    /// Returns whether all fields that were not sent are blank, except the bucket: the service puts
+    /// a task that is sent without one into a bucket.
     fn has_no_more(&self, fields: &[(Field, Value)]) -> bool {
         let Self::Task(task) = self else { return true };
         let all = TaskState::FIELDS
@@ -183,8 +186,8 @@ impl Candidate {
     }
 }
 
-/// Matches the lost creates of one parent with the candidates in its list. The caller leaves out the
-/// entities that other changes are known to have created.
+/// Matches the lost creates of one parent with the candidates in its list. The caller leaves out
+/// the entities that other changes are known to have created.
 #[must_use]
 pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Vec<(StepNo, Match)> {
     type Open<'a> = Vec<(&'a Lost, Vec<(Field, Value)>)>;
@@ -208,7 +211,8 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
             };
             let here: Vec<&Candidate> =
                 free.iter().copied().filter(|candidate| fits(candidate, first)).collect();
-            // With more candidates than lost creates, only a person can tell which of them are ours.
+            // With more candidates than lost creates, only a person can tell which of them are
+            // ours.
             if here.is_empty() || here.len() > alike.len() {
                 at += 1;
                 continue;
@@ -218,13 +222,15 @@ pub fn match_lost(lost: &[Lost], candidates: &[Candidate], actor: &UserId) -> Ve
             for (index, candidate) in taken.iter().zip(here) {
                 found.push((open[*index].0.no, Match::Found(candidate.id().to_owned())));
             }
+            // From behind, so that the other indexes stay valid.
             for index in taken.into_iter().rev() {
                 open.remove(index);
             }
         }
     }
     for (lost, fields) in open.into_iter().chain(denied) {
-        // A candidate that is equal in everything but seems a little too old is also left to a person.
+        // A candidate that is equal in everything but seems a little too old is also left to a
+        // person.
         let is_near = |candidate: &&&Candidate| {
             candidate.can_be(lost, actor)
                 || (candidate.can_be_since(lost, actor, CLOCK_DOUBT)

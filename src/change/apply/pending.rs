@@ -42,8 +42,8 @@ pub(crate) struct Step {
     pub(crate) op: Op,
     /// The request of the same change before it.
     pub(crate) previous: Option<StepNo>,
-    /// The plan of a create: those of one plan go out one after another, since newer items sort first
-    /// and their order would be lost.
+    /// The plan of a create: those of one plan go out one after another, since newer items sort
+    /// first and their order would be lost.
     pub(crate) in_line: Option<PlanId>,
     pub(crate) mentions: BTreeSet<String>,
     pub(crate) basis: Basis,
@@ -55,8 +55,9 @@ pub(crate) struct Step {
     pub(crate) resend: Option<Resend>,
     pub(crate) not_before: Duration,
     pub(crate) sent_at: Duration,
-    /// The moment from which a create whose answer was lost may be sent again. Its quarantine counts
-    /// from the moment the answer was given up: until then the service may still be working on it.
+    /// The moment from which a create whose answer was lost may be sent again. Its quarantine
+    /// counts from the moment the answer was given up: until then the service may still be working
+    /// on it.
     pub(crate) not_before_resend: Duration,
     /// The moment at which the answer was given up.
     pub(crate) given_up_at: Duration,
@@ -87,6 +88,8 @@ impl Step {
         Self {
             at,
             level: level(change) * 2 + u8::from(later),
+            // After a resume the create itself may be done, so that no request comes before this
+            // one; it completes the task all the same.
             completes: change.op() == Op::Create
                 && (previous.is_some() || (later && change.entity() == Entity::Task)),
             op: change.op(),
@@ -122,6 +125,8 @@ impl Step {
     /// up there.
     pub(crate) fn restore(&mut self, doubt: Doubt, quarantine: Duration) {
         self.in_doubt = true;
+        // A create must not be sent again blindly, so its result is searched for; a conditional
+        // request goes out again on its own tag (design.md 2.4).
         self.state = if self.basis == Basis::New { State::ToProbe } else { State::Ready };
         let quarantine = SignedDuration::try_from(quarantine).unwrap_or(SignedDuration::MAX);
         let left = quarantine.saturating_sub(doubt.age);

@@ -1,4 +1,5 @@
-//! The requests of a change, one for each object that it writes, each with the tag that it rests on.
+//! The requests of a change, one for each object that it writes, each with the tag that it rests
+//! on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -150,6 +151,7 @@ pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
     match &change.write {
         Write::Plan(edit) => plan_parts(edit),
         Write::PlanDetails { edit, .. } => match edit {
+            // The service creates them with the plan; they are read first, for their tag.
             Edit::Create { .. } => vec![(Part::Details, Basis::Made)],
             Edit::Update { basis, .. } => vec![(Part::Details, Basis::Read(basis.clone()))],
             Edit::Delete { .. } => Vec::new(),
@@ -166,6 +168,7 @@ pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
         Write::Task(edit) => match &**edit {
             Edit::Create { after } => {
                 let mut parts = vec![(Part::Itself, Basis::New)];
+                // A POST cannot carry them reliably (planner-api.md 2.3 T1).
                 if after.details.as_ref().is_some_and(|details| *details != TaskDetails::default())
                 {
                     parts.push((Part::Details, Basis::Made));
@@ -201,12 +204,13 @@ pub(crate) fn parts(change: &Change) -> Vec<(Part, Basis)> {
     }
 }
 
-/// Returns the parts of a change of a plan. An archived plan is read only, so it is unarchived before
-/// it is renamed, and archived after it.
+/// Returns the parts of a change of a plan. An archived plan is read only, so it is unarchived
+/// before it is renamed, and archived after it.
 fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
     let mut parts = Vec::new();
     match edit {
         Edit::Create { after } => {
+            // A plan without a group lives in a roster of its own, which must exist first.
             if after.group.is_none() {
                 parts.push((Part::Roster, Basis::New));
             }
@@ -228,7 +232,8 @@ fn plan_parts(edit: &Edit<Plan, ETag>) -> Vec<(Part, Basis)> {
             if archives && after.archival.is_archived {
                 parts.push((Part::Archive, Basis::Read(basis.clone())));
             }
-            // Each of these changes the plan's tag, so only the first can rest on the one that was read.
+            // Each of these changes the plan's tag, so only the first can rest on the one that was
+            // read.
             for (_, basis) in parts.iter_mut().skip(1) {
                 *basis = Basis::Moved;
             }
@@ -342,6 +347,7 @@ pub fn left_of(change: &Change, written: impl Fn(&Part) -> bool, now: &Snapshot)
                 **edit = rest_of_created(after, &left, now)?;
             }
             Edit::Update { before, after, .. } => {
+                // Written values become the base, so that the update sends only the others.
                 if written(&Part::Itself) {
                     before.task.clone_from(&after.task);
                 }
@@ -393,10 +399,11 @@ fn rest_of_created(
     now: &Snapshot,
 ) -> Option<Edit<TaskState, TaskBasis>> {
     let id = &wanted.task.id;
+    // If somebody has deleted the task, there is nothing left to complete.
     let task = now.task(id)?;
     let details = now.details(id)?;
-    // The details rest on those of a new task, so anything that somebody else has put there since is a
-    // conflict.
+    // The details rest on those of a new task, so anything that somebody else has put there since
+    // is a conflict.
     let mut before = TaskState {
         task: task.value.clone(),
         details: Some(TaskDetails::default()),
@@ -419,6 +426,7 @@ fn rest_of_created(
         let there = now.place(id, *board)?;
         before.places.insert(*board, there.value.clone());
         basis.places.insert(*board, there.etag.clone());
+        // A written place keeps the hint that the service has given it.
         let is_left = left.contains(&Part::Place(*board));
         after.places.insert(*board, if is_left { place.clone() } else { there.value.clone() });
     }

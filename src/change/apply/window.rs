@@ -1,5 +1,5 @@
-//! The window of writes: the number that may be under way, their rate, and the point at which to give
-//! up. Pure, so that a service that throttles can be tested as a value.
+//! The window of writes: the number that may be under way, their rate, and the point at which to
+//! give up. Pure, so that a service that throttles can be tested as a value.
 
 mod rate;
 
@@ -148,8 +148,8 @@ impl Window {
     /// Records that the service refused writes sent at a moment, and asked to wait.
     pub(crate) fn throttled(&mut self, now: Duration, sent_at: Duration, wait: Duration) {
         self.closed_until = self.closed_until.max(now + wait);
-        // A write sent before the last refusal arrived was refused for the same reason, so this refusal
-        // measures nothing new.
+        // A write sent before the last refusal arrived was refused for the same reason, so this
+        // refusal measures nothing new.
         let is_new = self.heard_at.is_none_or(|heard_at| heard_at <= sent_at);
         let later = (Bound::Excluded(sent_at), Bound::Unbounded);
         let sent_since = self.under_way.range(later).map(|(_, writes)| writes).sum();

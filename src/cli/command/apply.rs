@@ -64,6 +64,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppEr
     let once = Once::take(context, &saved, args)?;
     let finished =
         context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await)?;
+    // A set that was refused or only previewed can be applied later.
     let written = matches!(finished.report.status, Status::Applied | Status::Partial);
     once.keep_if(written);
     Ok(context.show(&finished, None))

@@ -107,6 +107,7 @@ pub(crate) struct DeleteArgs {
 
 /// Resolves a bucket: by id anywhere, or by name in the plan.
 fn bucket_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<BucketId, Failure> {
+    // A text in the form of an id may still be a name, so a miss is no error yet.
     if plan.is_none()
         && crate::model::id::looks_like_planner_id(text)
         && let Ok(id) = BucketId::parse(text)

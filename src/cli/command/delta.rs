@@ -50,6 +50,7 @@ pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, AppEr
             began: known.is_none(),
             too_old: false,
             round: match host.client.delta(known.as_deref()).await {
+                // 410 Gone: the service has forgotten the position.
                 Err(error) if error.is_gone() => Round { items: Vec::new(), link: String::new() },
                 other => other?,
             },
@@ -60,6 +61,7 @@ pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, AppEr
         }
         Ok((found, place))
     })??;
+    // A first position is kept even by `--peek`, or there would never be a next round.
     if !args.peek || found.began || found.too_old {
         state_dir::make_private(&folder)?;
         files::write(&place, &found.round.link, Access::Owner)?;

@@ -379,6 +379,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, A
             }
             Err(error) => return Err(error),
         };
+        // The exit code is that of the last run that did not end well.
         if one != Exit::Done {
             exit = one;
         }
@@ -394,6 +395,7 @@ fn resume_one(
     args: &ResumeArgs,
     id: &str,
 ) -> Result<crate::host::Finished, AppError> {
+    // A run is resumed for the agent that it was started for, with the grants of today.
     let agent = match journal(context)? {
         Some(journal) => journal.run(id).map_err(|error| failed(&error))?.start.agent,
         None => None,
@@ -416,6 +418,7 @@ fn resume_one(
 }
 
 pub(crate) fn audit(context: &Context<'_>, command: &AuditCommand) -> Result<Exit, AppError> {
+    // An export can be checked where there is no journal.
     if let AuditCommand::Verify { file: Some(file) } = command {
         return verify_file(context, file);
     }
@@ -440,6 +443,7 @@ fn audit_show(
     let run = run.map(|id| journal.run(id)).transpose().map_err(|error| failed(&error))?;
     let id = run.map(|run| run.start.id);
     let all = journal.records(id.as_ref(), 0, usize::MAX).map_err(|error| failed(&error))?;
+    // The journal lists from the first record; the last ones are shown.
     let from = all.len().saturating_sub(limit);
     let records = all.get(from..).unwrap_or_default();
     let text = |record: &Value, path: &str| match record.pointer(path) {

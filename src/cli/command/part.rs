@@ -340,6 +340,7 @@ pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<E
     args.common.edit(context, "task reference", &args.task, move |session, id| {
         let there = session.details(id)?;
         let url = link::decode(&key);
+        // A key on the board may encode the same address in another way.
         let key =
             there.references.keys().find(|key| link::decode(key) == url).cloned().unwrap_or(key);
         if matches!(action, ReferenceAction::Remove { .. }) && !there.references.contains_key(&key)

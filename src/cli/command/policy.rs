@@ -18,7 +18,7 @@ use crate::host::error::similar;
 use crate::journal::{Round, Run};
 use crate::policy::{Ruling, Verdict};
 use crate::script::Manifest;
-use crate::script::lint::finding::Role;
+use crate::script::finding::Role;
 use crate::script::policy::problem;
 
 /// List and check policies, and explain their verdicts
@@ -88,12 +88,12 @@ fn list(context: &Context<'_>) -> Exit {
         let summary = text.and_then(|text| Manifest::parse(text).ok());
         let summary = summary.map(|manifest| manifest.summary().to_owned()).unwrap_or_default();
         let problem = problem(&name, &context.app.workspace);
-        let told = match &problem {
+        let shown = match &problem {
             Some(failure) => format!("broken, and denies: {}", failure.message),
             None => summary.clone(),
         };
         let force = if whom.is_empty() { "-".to_owned() } else { whom.join(", ") };
-        rows.push(vec![name.clone(), force, told]);
+        rows.push(vec![name.clone(), force, shown]);
         values.push(json!({
             "name": name, "in_force_for": whom, "description": summary, "error": problem,
         }));

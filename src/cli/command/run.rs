@@ -123,6 +123,7 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
     if target == "-" {
         return source("-", "stdin".to_owned(), read_stdin()?);
     }
+    // A skill wins over a file of the same name in the working directory.
     if let Some(text) = workspace.skills.get(target) {
         return source(target, format!("skills/{target}.rhai"), text.clone());
     }
@@ -154,6 +155,7 @@ fn file_name(path: &Path) -> String {
 }
 
 fn read_stdin() -> Result<String, AppError> {
+    // One byte more than allowed shows that there is too much.
     let limit = u64::try_from(MAX_SOURCE).unwrap_or(u64::MAX) + 1;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(limit).read_to_end(&mut bytes)?;

@@ -15,8 +15,8 @@ use crate::cli::render::text::{count, visible};
 use crate::cli::show;
 use crate::host::error::similar;
 use crate::script::Manifest;
+use crate::script::finding::{Role, Severity};
 use crate::script::lint;
-use crate::script::lint::finding::{Role, Severity};
 
 pub(crate) mod scaffold;
 
@@ -165,7 +165,7 @@ pub(crate) fn findings(
 ) -> Result<Exit, AppError> {
     let (mut n_errors, mut n_warnings) = (0, 0);
     let n_scripts = scripts.len();
-    let mut told = Vec::new();
+    let mut checked_scripts = Vec::new();
     for (role, file, text) in scripts {
         let found = lint::check(role, &file, &text, &context.app.workspace.libraries);
         for finding in &found {
@@ -176,11 +176,11 @@ pub(crate) fn findings(
                 context.ui.note("");
             }
         }
-        told.push(json!({ "file": file, "findings": found }));
+        checked_scripts.push(json!({ "file": file, "findings": found }));
     }
     let is_fine = n_errors == 0 && !(strict && n_warnings > 0);
     if context.ui.json() {
-        context.ui.json_value(&json!({ "ok": is_fine, "scripts": told }));
+        context.ui.json_value(&json!({ "ok": is_fine, "scripts": checked_scripts }));
     } else {
         let text = format!(
             "Checked {}: {}, {}.",

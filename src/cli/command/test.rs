@@ -172,6 +172,7 @@ fn play(
                     n += 1;
                 }
             }
+            // A file that does not compile counts as one failed test.
             Err(error) => {
                 let duration = Duration::ZERO;
                 let (output, error) = (Vec::new(), Some(error));
@@ -192,6 +193,7 @@ fn play(
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    // After Ctrl-C, no further test begins.
                     let Some((n, file, test)) = next.filter(|_| !interrupt.is_set()) else {
                         return;
                     };
@@ -220,6 +222,7 @@ fn play(
         }
     });
     played.extend(results.into_inner().unwrap_or_else(PoisonError::into_inner));
+    // The threads finish in any order.
     played.sort_by_key(|(n, _)| *n);
     Ok(played.into_iter().map(|(_, test)| test).collect())
 }
@@ -257,11 +260,11 @@ fn ranges(lines: &[usize]) -> String {
             _ => parts.push((line, line)),
         }
     }
-    let told = parts.iter().map(|(first, last)| match first == last {
+    let ranges = parts.iter().map(|(first, last)| match first == last {
         true => first.to_string(),
         false => format!("{first}-{last}"),
     });
-    told.collect::<Vec<_>>().join(", ")
+    ranges.collect::<Vec<_>>().join(", ")
 }
 
 fn show(context: &Context<'_>, played: &[Played], took: Duration) {

@@ -68,6 +68,7 @@ fn prefix(items: &[Value], budget: usize) -> Vec<Value> {
 }
 
 fn object(map: &Map<String, Value>, budget: usize) -> Map<String, Value> {
+    // Small fields are kept whole; the large ones share what is left.
     let share = budget / map.len().max(1);
     let is_small = |value: &&Value| size(value) <= share;
     let small: usize = map.values().filter(is_small).map(size).sum();

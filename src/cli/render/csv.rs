@@ -57,6 +57,7 @@ fn cells(
         moment.map(|moment| day_of_date(moment, zone).to_string()).unwrap_or_default()
     };
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A value without a word of its own is written as a number, or reading it back would change it.
     let of_percent = Progress::of_percent(task.percent_complete);
     let progress = if of_percent.percent() == task.percent_complete {
         of_percent.name().to_owned()
@@ -128,6 +129,7 @@ fn wrong(place: &str, message: impl std::fmt::Display, hint: Option<String>) -> 
 /// # Errors
 /// The text is not such a CSV; the message names the line.
 pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
+    // Some spreadsheets put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let header = text.lines().next().unwrap_or_default();
     // Spreadsheets write semicolons where the comma is the decimal separator.
@@ -164,6 +166,7 @@ pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
     for record in reader.records() {
         let record = record.map_err(|error| broken(&error))?;
         let line = record.position().map_or(0, csv::Position::line);
+        // The library reads a quote that is not closed to the end of the file, without an error.
         if odd_quotes && reader_ends_in(&record, text) {
             let hint = "write a quote inside a quoted cell twice".to_owned();
             return Err(wrong(&format!("line {line}"), "a quote is not closed", Some(hint)));

@@ -2,7 +2,7 @@
 
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, YELLOW, paint, visible};
 use crate::host::Failure;
-use crate::script::lint::finding::{Finding, Severity};
+use crate::script::finding::{Finding, Severity};
 
 /// Renders a failure; the last line has no line end.
 pub(crate) fn text(failure: &Failure) -> String {

@@ -54,7 +54,7 @@ fn case(writer: &mut Writer<Vec<u8>>, test: &Played) -> std::io::Result<()> {
         element.write_empty()?;
         return Ok(());
     };
-    // No control character may stand in XML, escaped or not.
+    // XML allows no control characters, not even escaped ones.
     let place = error.at.as_ref().map(|at| format!("{}:{}: ", at.file, at.line));
     let lines: Vec<String> = error.message.lines().map(visible).collect();
     let text = format!("{}{}", place.unwrap_or_default(), lines.join("\n"));

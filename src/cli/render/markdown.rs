@@ -66,6 +66,7 @@ fn escaped(text: &str) -> String {
     let number_ends = one_line.find(|ch: char| !ch.is_ascii_digit()).unwrap_or(0);
     for (at, ch) in visible(&one_line).char_indices() {
         let begins = at == 0 && "#-+=~".contains(ch);
+        // `1.` or `1)` at the beginning would start a list.
         let numbers = at == number_ends && at > 0 && ".)".contains(ch);
         if begins || numbers || "\\`*_[]<>|&~".contains(ch) {
             out.push('\\');

@@ -43,18 +43,18 @@ pub(crate) fn tables(members: &[&Member], level: usize) -> String {
         let title = on.unwrap_or("Global");
         let _infallible = write!(text, "\n{} {title}\n\n| | |\n| --- | --- |\n", "#".repeat(level));
         for member in of_type {
-            let mut told = member.description.replace('|', "\\|");
+            let mut description = member.description.replace('|', "\\|");
             for (is, mark) in [
                 (member.settable.is_some(), " *Settable.*"),
                 (member.policies && !member.skills, " *Policies only.*"),
                 (member.tests && !member.skills && !member.policies, " *Tests only.*"),
             ] {
                 if is {
-                    told.push_str(mark);
+                    description.push_str(mark);
                 }
             }
             let typed = member.typed().replace('|', "\\|");
-            let _infallible = writeln!(text, "| `{typed}` | {told} |");
+            let _infallible = writeln!(text, "| `{typed}` | {description} |");
         }
     }
     text

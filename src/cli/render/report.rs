@@ -118,6 +118,7 @@ impl View<'_> {
         for conflict in &change.conflict {
             lines.push(self.conflict(change, conflict));
         }
+        // An error of the whole run is shown once, below all changes.
         if let Some(error) = &change.error
             && self.report.error.as_ref() != Some(error)
         {
@@ -179,7 +180,7 @@ impl View<'_> {
         let name = conflict.field.name();
         let show = |value: &Value| self.side(change, name, value);
         format!(
-            "    {} {}: was {}, is now {}, wanted {}",
+            "    {} {}: was {}, is now {}, edited to {}",
             paint(RED.bold(), "conflict"),
             word_for(name),
             show(&conflict.base),
@@ -233,6 +234,7 @@ impl View<'_> {
             ("priority", Value::Number(n)) => {
                 let level =
                     n.as_u64().and_then(|level| u8::try_from(level).ok()).and_then(Priority::new);
+                // A level between the named ones is shown with its number.
                 let usual = |priority: Priority| Priority::parse(priority.name()) == Some(priority);
                 level.map_or_else(
                     || n.to_string(),

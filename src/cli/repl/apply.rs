@@ -17,6 +17,7 @@ impl Repl<'_> {
         loop {
             let start = self.start(how)?;
             let set = self.desk.draft.pending();
+            // Empties the log, so that `:explain` shows only the requests of this apply.
             drop(self.connection.client.take_log());
             let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
             self.log = self.connection.client.take_log();
@@ -26,8 +27,8 @@ impl Repl<'_> {
             }
             self.show_report(&report);
             if report.status == Status::Partial {
-                let told = "what was not written is no longer pending: `:resume` finishes it";
-                self.ui.say(&paint(YELLOW, told));
+                let text = "what was not written is no longer pending: `:resume` finishes it";
+                self.ui.say(&paint(YELLOW, text));
                 self.left = Some(report.run_id.clone());
             }
             if report.status != Status::Conflict || dry_run || !ask.is_anyone() {
@@ -53,6 +54,7 @@ impl Repl<'_> {
         let start = self.start(How { force, dry_run: false })?;
         let finished =
             self.desk.wait(async |host, _| host.resume(&run, Decisions::default(), start).await)?;
+        // The run has changed the board under the draft.
         self.desk.draft.refresh();
         if matches!(finished.report.status, Status::Applied | Status::NoChanges) {
             self.left = None;
@@ -72,6 +74,7 @@ impl Repl<'_> {
         };
         let start = self.start(How { force, dry_run: false })?;
         let finished = self.desk.wait(async |host, _| host.undo(&run, start).await)?;
+        // The run has changed the board under the draft.
         self.desk.draft.refresh();
         if matches!(finished.report.status, Status::Applied | Status::NoChanges | Status::Partial) {
             self.applied.pop();

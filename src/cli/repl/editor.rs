@@ -25,8 +25,8 @@ use crate::cli::ui::Ui;
 use crate::model::PlanId;
 use crate::script::catalog::{TYPES, catalog};
 use crate::script::console::complete::{Names, Next, next, signature};
-use crate::script::console::order::Known;
 use crate::script::console::tokens::{Piece, is_open, partner, tokens};
+use crate::script::line_order::Known;
 
 /// Number of lines that are kept.
 const MAX_HISTORY: usize = 2000;
@@ -248,8 +248,8 @@ impl Hinter for Help {
             let gap = if line.ends_with(' ') { "" } else { " " };
             return Some(Told { text: format!("{gap}{takes}"), taken: None });
         }
-        let told = signature(line, &self.variables)?;
-        Some(Told { text: format!("   {told}"), taken: None })
+        let signature = signature(line, &self.variables)?;
+        Some(Told { text: format!("   {signature}"), taken: None })
     }
 }
 

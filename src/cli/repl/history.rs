@@ -25,6 +25,7 @@ pub(crate) fn file(context: &Context<'_>, service: &str) -> Result<PathBuf, AppE
 /// Returns whether a line may hold a secret; such a line is not kept.
 pub(crate) fn is_secret(line: &str) -> bool {
     let lower = line.to_lowercase();
+    // Every JSON Web Token begins with `eyJ`, the base64 of `{"`.
     if TELLTALES.iter().any(|word| lower.contains(word)) || line.contains("eyJ") {
         return true;
     }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::host::{Failure, Host, OpenDraft, Session, StopReason};
 use crate::model::PlanId;
 use crate::script::console::complete::Names;
-use crate::script::console::order::Whose;
+use crate::script::line_order::Whose;
 
 /// Longest wait for names after Tab.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -17,8 +17,8 @@ use crate::host::Status;
 use crate::host::error::similar;
 use crate::policy::Verdict;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
-use crate::script::console::order::Shown;
 use crate::script::console::tokens::apart;
+use crate::script::line_order::Shown;
 
 /// Longest wait of `:reload`.
 const RELOAD: std::time::Duration = std::time::Duration::from_secs(5);
@@ -262,9 +262,9 @@ impl Repl<'_> {
         let bundle = self.watcher.current();
         let digests = crate::host::Judge::digests(&bundle.policies(self.agent.as_deref()));
         let names: Vec<_> = digests.keys().cloned().collect();
-        let told = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         if !self.ui.json() {
-            self.ui.answer(&format!("{} {}", paint(BOLD, "in force:"), visible(&told)));
+            self.ui.answer(&format!("{} {}", paint(BOLD, "in force:"), visible(&listed)));
         }
         let start = self.start(How { force: false, dry_run: true })?;
         let finished = self.desk.wait(async |host, draft| host.apply_open(draft, start).await);
@@ -332,8 +332,8 @@ impl Repl<'_> {
                 self.ui.error(&error);
             }
         }
-        let told = agent.map_or_else(|| "yourself".to_owned(), visible);
-        self.say(&format!("acting for {told}; the variables were cleared"));
+        let whom = agent.map_or_else(|| "yourself".to_owned(), visible);
+        self.say(&format!("acting for {whom}; the variables were cleared"));
         Ok(())
     }
 

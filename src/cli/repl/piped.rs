@@ -27,6 +27,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, A
             _ => error.into(),
         })? == 0;
         n += usize::from(!is_end);
+        // Some editors put a byte order mark in front of the first line.
         let line = if n == 1 { line.trim_start_matches('\u{feff}') } else { &line };
         let is_command = lines.text().is_empty() && line.trim_start().starts_with(':');
         let goes_on = lines.add(line) && !is_end && !is_command;
@@ -51,6 +52,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, busy: &Arc<AtomicBool>) -> Result<Exit, A
         }
         began = n + 1;
     }
+    // Warns if changes are still pending: they are lost.
     repl.may_leave(&mut Nobody);
     Ok(Exit::Done)
 }

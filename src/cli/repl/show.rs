@@ -11,7 +11,7 @@ use crate::cli::repl::host::Desk;
 use crate::cli::ui::Ui;
 use crate::host::{Failure, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanId, TaskId, UserId};
-use crate::script::console::order::Shown;
+use crate::script::line_order::Shown;
 
 /// Most lines of a value that are shown to a person.
 const MAX_LINES: usize = 40;
@@ -105,6 +105,7 @@ fn tasks(ui: &Ui, desk: &Desk, ids: Vec<TaskId>) -> Result<(), Failure> {
         for id in &ids {
             let task = session.task(id)?;
             let plan = session.plan(&task.plan)?;
+            // Lists the buckets at once, or each name would be a read of its own.
             session.buckets(&plan.id)?;
             rows.push(task_list::row(session, task, plan));
         }

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::emulator::body::patch;
 use crate::emulator::body::schema::{self, EntryType, Keys, Rule};
-use crate::emulator::entity::call::Call;
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
 use crate::emulator::state::order_hint;
 

@@ -6,12 +6,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::emulator::body::notes;
 use crate::emulator::body::open_type;
 use crate::emulator::body::schema::{self, Rule};
-use crate::emulator::entity::call::Call;
-use crate::emulator::entity::notes;
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
 use crate::emulator::state::object::{self, Kind, Object};
 use crate::emulator::state::order_hint;

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::emulator::entity::notes;
+use crate::emulator::body::notes;
 use crate::emulator::state::object::Kind;
 use Rule::{
     Boolean, Description, Entries, Flags, Hint, Hints, Labels, OptionalText, Preview, ReadOnly,

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::emulator::body::schema;
-use crate::emulator::entity::call::Call;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
 
 /// What a request wants to see.

@@ -2,14 +2,14 @@
 
 use std::io::ErrorKind;
 
-use crate::emulator::control;
 use crate::emulator::control::faults::Fired;
-use crate::emulator::control::lag::Lag;
 use crate::emulator::control::log::Logged;
+use crate::emulator::control::outside_edits;
 use crate::emulator::control::outside_edits::Edits;
 use crate::emulator::control::rule::{Edit, FaultRule, InvalidRule};
 use crate::emulator::control::throttle::Throttle;
 use crate::emulator::service::Emulator;
+use crate::emulator::state::replica::Lag;
 
 impl Emulator {
     /// Injects these faults in place of the present ones.
@@ -61,7 +61,7 @@ impl Emulator {
 
     /// Makes an edit now, on the current tag; tells whether it succeeded.
     pub fn edit(&self, edit: &Edit) -> bool {
-        control::change(self, edit, "")
+        outside_edits::change(self, edit, "")
     }
 
     /// Lets somebody edit a plan in the background, in place of whoever does.

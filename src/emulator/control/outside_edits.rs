@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::emulator::control::log::Origin;
 use crate::emulator::control::rule::Edit;
-use crate::emulator::http::request::{self, ROOT, Request};
+use crate::emulator::message::request::{self, ROOT, Request};
 use crate::emulator::service::Emulator;
 use crate::emulator::state::id;
 

@@ -6,15 +6,15 @@ use axum::http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::emulator::control::lag::Lag;
 use crate::emulator::control::outside_edits::Edits;
 use crate::emulator::control::rule::FaultRule;
 use crate::emulator::control::throttle::Throttle;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
 use crate::emulator::service::Emulator;
 use crate::emulator::sign_in::DeviceCodes;
+use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::replica::Lag;
 use crate::emulator::store::Error;
 
 const PREFIX: &str = "/control/";

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::emulator::control::faults::Faults;
-use crate::emulator::control::lag::Replica;
 use crate::emulator::control::log::Log;
 use crate::emulator::control::outside_edits::Editor;
 use crate::emulator::control::rule::FaultRule;
 use crate::emulator::control::throttle::Bucket;
 use crate::emulator::sign_in::DeviceCodes;
+use crate::emulator::state::replica::Replica;
 
 /// Everything that `/control` shows and sets.
 #[derive(Debug, Default)]

@@ -6,12 +6,12 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::emulator::body::patch;
-use crate::emulator::entity::call::Call;
 use crate::emulator::entity::tasks;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
+use crate::emulator::message::request::Request;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
 use crate::emulator::state::etag;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
 
 /// Which way.

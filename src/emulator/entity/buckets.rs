@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::emulator::body::json;
 use crate::emulator::body::patch;
-use crate::emulator::entity::call::Call;
-use crate::emulator::entity::limits;
 use crate::emulator::entity::tasks;
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::changes::Changes;
+use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::limits;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
 
 /// Creates a bucket (B1).
@@ -24,7 +25,7 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
         "orderHint": call.default_hint(),
         "id": id,
     });
-    let doc = tasks::into_map(doc);
+    let doc = json::into_map(doc);
     let changes = Changes::default();
     let mut bucket = Object { kind: Kind::Bucket, id, plan, version: 0, doc, changes, seq: 0 };
     patch::apply(call, &mut bucket, &body)?;

@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 
 use crate::emulator::body::schema;
 use crate::emulator::body::view;
-use crate::emulator::entity::call::Call;
 use crate::emulator::entity::tasks;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::history::{self, Extent, Row, What};
 use crate::emulator::state::object::{self, Kind};
 

@@ -5,12 +5,13 @@
 use rusqlite::params;
 use serde_json::{Map, Value, json};
 
-use crate::emulator::entity::call::Call;
+use crate::emulator::body::json;
 use crate::emulator::entity::directory;
-use crate::emulator::entity::tasks;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::route::{self, Who};
+use crate::emulator::state::call::Call;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
+use crate::emulator::state::members;
+use crate::emulator::state::members::Who;
 
 /// Creates a group. It does not make the caller a member (11).
 pub(crate) fn create(
@@ -47,7 +48,7 @@ pub(crate) fn create(
         "visibility": body.get("visibility").and_then(Value::as_str).unwrap_or("Public"),
     });
     insert(call, &id, &doc)?;
-    Ok(tasks::into_map(doc))
+    Ok(json::into_map(doc))
 }
 
 /// Stores a group.
@@ -68,9 +69,9 @@ pub(crate) fn add_member(
     let group = directory::group_id(call.conn, group)?;
     let address =
         body.get("@odata.id").and_then(Value::as_str).ok_or_else(|| required("@odata.id"))?;
-    let key = route::key_of_address(address).ok_or_else(|| required("@odata.id"))?;
+    let key = id::key_of_address(address).ok_or_else(|| required("@odata.id"))?;
     let user = directory::resolve(call, &Who::User(key))?;
-    if directory::is_member(call.conn, &group, &user)? {
+    if members::is_member(call.conn, &group, &user)? {
         return Err(Fault::new(
             400,
             "Request_BadRequest",

@@ -9,16 +9,16 @@ use serde_json::{Map, Value};
 use crate::emulator::body::patch;
 use crate::emulator::body::schema;
 use crate::emulator::entity::archive;
-use crate::emulator::entity::call::Call;
-use crate::emulator::entity::directory;
 use crate::emulator::entity::groups;
-use crate::emulator::entity::limits;
 use crate::emulator::entity::plans;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
+use crate::emulator::message::request::Request;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
 use crate::emulator::state::etag;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
+use crate::emulator::state::limits;
+use crate::emulator::state::members;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
 
 /// Takes the caller's own container out of a new plan's body, if that is where the plan shall be.
@@ -39,7 +39,7 @@ pub(crate) fn container(
         "INSERT OR IGNORE INTO directory_group (id, doc, roster) VALUES (?1, '{}', 2)",
         [&user],
     )?;
-    if !directory::is_member(call.conn, &user, &user)? {
+    if !members::is_member(call.conn, &user, &user)? {
         groups::insert_member(call, &user, &user)?;
     }
     Ok(Some(user))
@@ -65,7 +65,7 @@ pub(crate) fn move_to_group(call: &Call<'_>, request: &Request, id: &str) -> Res
     if !call.may_enter(&group)? {
         return Err(Fault::forbidden_or_missing());
     }
-    if !directory::is_unified(call.conn, &group)? {
+    if !members::is_unified(call.conn, &group)? {
         return Err(Fault::invalid("The container must be a Microsoft 365 group."));
     }
     let plans = object::count(call.conn, Scope::PlansOfGroup(&group))? + 1;

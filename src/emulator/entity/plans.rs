@@ -5,17 +5,17 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::emulator::body::json;
 use crate::emulator::body::patch;
 use crate::emulator::body::schema;
-use crate::emulator::entity::call::Call;
-use crate::emulator::entity::directory;
-use crate::emulator::entity::limits;
 use crate::emulator::entity::personal_plans;
 use crate::emulator::entity::rosters;
-use crate::emulator::entity::tasks;
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::changes::Changes;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
+use crate::emulator::state::limits;
+use crate::emulator::state::members;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
 
 /// The root of the addresses that identify containers, whatever address the request came to.
@@ -43,7 +43,7 @@ pub(crate) fn create(
     if !call.may_enter(&group)? {
         return Err(Fault::forbidden_or_missing());
     }
-    if kind == "group" && !directory::is_unified(call.conn, &group)? {
+    if kind == "group" && !members::is_unified(call.conn, &group)? {
         return Err(Fault::invalid("The container must be a Microsoft 365 group."));
     }
     let id = call.ids.planner();
@@ -55,7 +55,7 @@ pub(crate) fn create(
         "createdBy": call.actor(),
         "container": container_doc(kind, &group),
     });
-    let (doc, plan, changes) = (tasks::into_map(doc), id.clone(), Changes::default());
+    let (doc, plan, changes) = (json::into_map(doc), id.clone(), Changes::default());
     let mut plan = Object { kind: Kind::Plan, id, plan, version: 0, doc, changes, seq: 0 };
     patch::apply(call, &mut plan, &body)?;
     let plans = object::count(call.conn, Scope::PlansOfGroup(&group))? + 1;
@@ -73,7 +73,7 @@ pub(crate) fn create(
         "sharedWith": shared,
         "categoryDescriptions": labels,
     });
-    let details = tasks::into_map(details);
+    let details = json::into_map(details);
     object::insert(call.conn, Kind::PlanDetails, &plan.id, &plan.id, details)?;
     object::set_users(call.conn, Kind::Plan, plan.seq, sharers.into_iter())?;
     Ok(plan)

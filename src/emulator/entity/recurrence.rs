@@ -8,13 +8,14 @@ mod pattern;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
+use crate::emulator::body::json::into_map;
 use crate::emulator::body::patch;
 use crate::emulator::body::schema;
-use crate::emulator::entity::call::Call;
 use crate::emulator::entity::recurrence::pattern::Pattern;
-use crate::emulator::entity::tasks::{self, into_map};
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::entity::tasks;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
 use crate::emulator::state::object::{self, Kind, Object};
 use crate::emulator::state::timestamp;

@@ -6,20 +6,21 @@
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
+use crate::emulator::body::json::into_map;
 use crate::emulator::body::patch;
 use crate::emulator::body::schema;
 use crate::emulator::body::view;
-use crate::emulator::entity::call::Call;
 use crate::emulator::entity::directory;
 use crate::emulator::entity::groups;
 use crate::emulator::entity::plans;
-use crate::emulator::entity::tasks::into_map;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
-use crate::emulator::http::route::Who;
-use crate::emulator::sign_in::TENANT;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
+use crate::emulator::state::call::Call;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
+use crate::emulator::state::id::TENANT;
+use crate::emulator::state::members;
+use crate::emulator::state::members::Who;
 use crate::emulator::state::object::{self, Scope};
 
 /// Creates a roster; it has no properties to set.
@@ -73,7 +74,7 @@ pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, Fault> {
 /// Answers with the members of a roster.
 pub(crate) fn members(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
     let id = open(call, id)?;
-    let members = directory::members(call.conn, &id)?;
+    let members = members::members(call.conn, &id)?;
     let items: Vec<Value> = members.iter().map(|user| member(user)).collect();
     let context = "Collection(microsoft.graph.plannerRosterMember)";
     let mut body = view::envelope(request, context, &[]);
@@ -91,7 +92,7 @@ pub(crate) fn show_member(
 ) -> Result<Answer, Fault> {
     let id = open(call, id)?;
     let user = user.to_lowercase();
-    if !directory::is_member(call.conn, &id, &user)? {
+    if !members::is_member(call.conn, &id, &user)? {
         return Err(no_member());
     }
     let of = format!("planner/rosters('{id}')/members/$entity");
@@ -112,7 +113,7 @@ pub(crate) fn add_member(call: &Call<'_>, request: &Request, id: &str) -> Result
         return Err(Fault::null_field("RosterMember", "userId"));
     };
     let user = directory::resolve(call, &Who::User(user.clone()))?;
-    if directory::is_member(call.conn, &id, &user)? {
+    if members::is_member(call.conn, &id, &user)? {
         return Err(Fault::invalid("The user is a member of the roster already."));
     }
     groups::insert_member(call, &id, &user)?;

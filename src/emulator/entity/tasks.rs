@@ -6,18 +6,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::emulator::body::patch;
-use crate::emulator::entity::archive;
-use crate::emulator::entity::call::Call;
-use crate::emulator::entity::limits;
-use crate::emulator::entity::notes;
-use crate::emulator::entity::recurrence;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::state::changes;
-use crate::emulator::state::history;
-use crate::emulator::state::id;
+use crate::emulator::body::json::into_map;
+use crate::emulator::body::{notes, patch};
+use crate::emulator::entity::{archive, recurrence};
+use crate::emulator::state::call::Call;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
-use crate::emulator::state::timestamp;
+use crate::emulator::state::{changes, history, id, limits, timestamp};
 
 /// Creates a task with its details and board formats (2.3 T1).
 pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Object, Fault> {
@@ -147,13 +142,6 @@ fn blank_part(
         }
         _ => json!({ "orderHint": hint, "id": id }),
     })
-}
-
-pub(crate) fn into_map(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }
 
 /// Changes a task or one of its parts, with everything that follows; nothing if nothing changed.

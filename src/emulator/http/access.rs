@@ -13,7 +13,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 
 /// Those who are let in.
 #[derive(Debug, Clone)]

@@ -12,10 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
 use crate::emulator::http::route;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
+use crate::emulator::state::graph_error::Fault;
 
 const MAX_REQUESTS: usize = 20;
 /// The headers of an inner answer, as they are spelled there.

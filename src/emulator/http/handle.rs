@@ -9,7 +9,6 @@ use crate::emulator::body::patch;
 use crate::emulator::body::view::View;
 use crate::emulator::entity::archive;
 use crate::emulator::entity::buckets;
-use crate::emulator::entity::call::Call;
 use crate::emulator::entity::delta::{self, Feed};
 use crate::emulator::entity::directory::{self, Listing};
 use crate::emulator::entity::groups;
@@ -18,13 +17,15 @@ use crate::emulator::entity::plans;
 use crate::emulator::entity::recurrence;
 use crate::emulator::entity::rosters;
 use crate::emulator::entity::tasks;
-use crate::emulator::http::filter::Filter;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
-use crate::emulator::http::route::{Route, Who};
+use crate::emulator::http::route::Route;
+use crate::emulator::message::filter::Filter;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
+use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
+use crate::emulator::state::members::Who;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
 
 /// Carries out a request.

@@ -4,21 +4,14 @@
 //! `/planner/tasks('ID')` is the same as `/planner/tasks/ID`. Nothing is looked up here.
 
 use axum::http::Method;
-use url::Url;
 
 use crate::emulator::entity::archive::Move;
 use crate::emulator::entity::delta::Feed;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::{self, BETA, Request};
+use crate::emulator::message::request::{self, BETA, Request};
+use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::id::decode;
+use crate::emulator::state::members::Who;
 use crate::emulator::state::object::Kind;
-
-/// A user in a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Who {
-    Me,
-    /// By id or user principal name.
-    User(String),
-}
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -262,36 +255,6 @@ fn segments(path: &str) -> Option<Vec<String>> {
         }
     }
     Some(out)
-}
-
-/// Undoes percent-encoding; `None` if the result is no text.
-fn decode(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        rest = match (first, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push((high * 16 + low) as u8);
-                tail.get(2..).unwrap_or_default()
-            }
-            _ => {
-                bytes.push(*first);
-                tail
-            }
-        };
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// The last key of an object's address, as `@odata.id` gives it (2.5).
-pub(crate) fn key_of_address(address: &str) -> Option<String> {
-    let url = Url::parse(address).ok()?;
-    let last = decode(url.path().rsplit('/').next()?)?;
-    Some(match last.strip_suffix("')").and_then(|open| open.split_once("('")) {
-        Some((_, key)) => key.to_owned(),
-        None => last,
-    })
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 use crate::emulator::control::Origin;
 use crate::emulator::http::connection::{Arrival, Lines};
 use crate::emulator::http::delivery::{Fate, Reply};
-use crate::emulator::http::graph_error::Fault;
 use crate::emulator::service::Emulator;
+use crate::emulator::state::graph_error::Fault;
 
 /// The largest body that is read, as in Graph.
 const MAX_BODY: usize = 4 * 1024 * 1024;

@@ -6,17 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::OptionalExtension as _;
 use serde_json::{Map, Value, json};
 
+use crate::emulator::body::json::into_map;
 use crate::emulator::body::open_type;
 use crate::emulator::entity::buckets;
-use crate::emulator::entity::call::Call;
 use crate::emulator::entity::directory;
 use crate::emulator::entity::groups;
 use crate::emulator::entity::plans;
-use crate::emulator::entity::tasks::{self, into_map};
+use crate::emulator::entity::tasks;
 use crate::emulator::seed::day::Day;
 use crate::emulator::seed::location::{SeedError, Spot};
 use crate::emulator::seed::schema::{Group, Item, Plan, Reference, Task, Tenant, User};
+use crate::emulator::state::call::Call;
 use crate::emulator::state::id;
+use crate::emulator::state::members;
 use crate::emulator::state::object::{Kind, Object};
 use crate::emulator::state::timestamp;
 
@@ -56,7 +58,7 @@ fn add_user(call: &Call<'_>, spot: &Spot, user: User) -> Result<(), SeedError> {
     if !upn.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) {
         return Err(spot.member("upn").wrong("expected a principal name, `name@domain`"));
     }
-    if directory::user_id(call.conn, &upn)?.is_some() {
+    if members::user_id(call.conn, &upn)?.is_some() {
         return Err(spot.member("upn").wrong("a user with this name exists"));
     }
     let id = directory_id(call, &spot.member("id"), id, &upn)?;
@@ -74,7 +76,7 @@ fn directory_id(
         None => id::guid_of(name),
         Some(text) => id::guid(&text).ok_or_else(|| spot.wrong("expected a GUID"))?,
     };
-    if directory::has_id(call.conn, &id)? {
+    if members::has_id(call.conn, &id)? {
         return Err(spot.wrong(format!("the id {id} is taken")));
     }
     Ok(id)
@@ -82,7 +84,7 @@ fn directory_id(
 
 /// The id of a user who is named in full or by what precedes the `@`.
 fn user(call: &Call<'_>, spot: &Spot, name: &str) -> Result<String, SeedError> {
-    if let Some(id) = directory::user_id(call.conn, name)? {
+    if let Some(id) = members::user_id(call.conn, name)? {
         return Ok(id);
     }
     let mut statement = call.conn.prepare_cached(
@@ -148,7 +150,7 @@ fn add_group(
     let spot = spot.member("members");
     let members = users(&call, &spot, &group.members)?;
     for (at, member) in members.iter().enumerate() {
-        if directory::is_member(call.conn, &id, member)? {
+        if members::is_member(call.conn, &id, member)? {
             return Err(spot.item(at).wrong("is a member already"));
         }
         groups::insert_member(&call, &id, member)?;
@@ -175,7 +177,7 @@ fn add_plan(
     })?;
     let members = match members.get(&group) {
         Some(members) => members.clone(),
-        None => directory::members(call.conn, &group)?,
+        None => members::members(call.conn, &group)?,
     };
     let founder = match &plan.created_by {
         Some(name) => user(call, &spot.member("created_by"), name)?,

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 
 /// Why a tenant could not be seeded; nothing of it is there then.
 #[derive(Debug, thiserror::Error)]

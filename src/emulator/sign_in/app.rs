@@ -1,6 +1,6 @@
 //! Who may sign in, and how: the options of the OAuth endpoints.
 
-use crate::emulator::sign_in::token::CLIENT;
+use crate::emulator::sign_in::caller::CLIENT;
 
 /// How signing in works.
 #[derive(Debug, Clone)]

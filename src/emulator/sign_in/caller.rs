@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use crate::emulator::entity::directory;
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::sign_in::token::{self, CLIENT};
+use crate::emulator::message::request::Request;
+use crate::emulator::sign_in::token;
+use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::members;
 
 /// What precedes the principal name in the emulator's own tokens.
 const OWN: &str = "emulator:";
@@ -39,12 +39,12 @@ impl Caller {
     pub(crate) fn of(conn: &Connection, request: &Request, now: Timestamp) -> Result<Self, Fault> {
         let token = request.bearer()?;
         if let Some(upn) = token.strip_prefix(OWN) {
-            let id = directory::user_id(conn, upn)?.ok_or_else(Fault::bad_token)?;
+            let id = members::user_id(conn, upn)?.ok_or_else(Fault::bad_token)?;
             return Ok(Self { upn: Some(upn.to_owned()), ..Self::trusted(id) });
         }
         let caller = token::read(token, &request.origin(), now)?;
         match &caller.upn {
-            Some(_) if directory::display_name(conn, &caller.id)?.is_none() => {
+            Some(_) if members::display_name(conn, &caller.id)?.is_none() => {
                 Err(Fault::bad_token())
             }
             _ => Ok(caller),
@@ -56,3 +56,6 @@ impl Caller {
         self.upn.is_none()
     }
 }
+
+/// The client of those who do not say which one they use.
+pub(crate) const CLIENT: &str = "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f";

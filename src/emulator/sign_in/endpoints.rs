@@ -8,14 +8,14 @@ use rusqlite::Connection;
 use serde_json::json;
 use url::form_urlencoded;
 
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::flows;
 use crate::emulator::sign_in::refusal::{Refusal, Stop};
-use crate::emulator::sign_in::token::TENANT;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
+use crate::emulator::state::id::TENANT;
 
 /// An endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,16 +8,17 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
 
-use crate::emulator::entity::directory;
-use crate::emulator::http::response::Answer;
+use crate::emulator::message::response::Answer;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::caller::Caller;
 use crate::emulator::sign_in::endpoints::Visit;
 use crate::emulator::sign_in::grant::{self, Grant, Kind, State};
 use crate::emulator::sign_in::refusal::{Refusal, Stop};
 use crate::emulator::sign_in::scope;
-use crate::emulator::sign_in::token::{self, TENANT};
+use crate::emulator::sign_in::token;
 use crate::emulator::state::id;
+use crate::emulator::state::id::TENANT;
+use crate::emulator::state::members;
 
 pub(crate) const GRANT_TYPES: [&str; 4] =
     ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE];
@@ -119,7 +120,7 @@ fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
     }
     let user = match visit.param("login_hint") {
         None => first_user(visit)?.0,
-        Some(upn) => directory::user_id(visit.conn, upn)?.ok_or_else(|| {
+        Some(upn) => members::user_id(visit.conn, upn)?.ok_or_else(|| {
             let reason = format!("The user account {upn} does not exist in the directory.");
             Refusal::new("login_required", 50034, reason)
         })?,
@@ -137,7 +138,7 @@ fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
 
 /// The id and principal name of whoever is signed in when nobody says who.
 fn first_user(visit: &Visit<'_>) -> Result<(String, String), Stop> {
-    directory::first_user(visit.conn)?
+    members::first_user(visit.conn)?
         .ok_or_else(|| Refusal::new("invalid_grant", 50034, "The directory has no users.").into())
 }
 
@@ -346,7 +347,7 @@ fn issue(
     scopes: &[String],
     nonce: Option<&str>,
 ) -> Result<Answer, Stop> {
-    let Some((upn, name)) = directory::display_name(visit.conn, user)? else {
+    let Some((upn, name)) = members::display_name(visit.conn, user)? else {
         let reason = "The user account does not exist in the directory.";
         return Err(Refusal::new("invalid_grant", 50034, reason).into());
     };

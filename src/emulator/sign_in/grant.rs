@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 
 /// How long an expired grant is remembered, so that its owner is told that it expired.
 const REMEMBERED_S: i64 = 24 * 3600;

@@ -5,9 +5,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
-use crate::emulator::http::response::Answer;
+use crate::emulator::message::request::Request;
+use crate::emulator::message::response::Answer;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::timestamp;
 
 /// Why a sign-in did not succeed.

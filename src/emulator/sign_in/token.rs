@@ -7,13 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::sign_in::caller::Caller;
+use crate::emulator::sign_in::caller::{CLIENT, Caller};
+use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::id::TENANT;
 
-/// The client of those who do not say which one they use.
-pub(crate) const CLIENT: &str = "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f";
-/// The tenant of every token.
-pub(crate) const TENANT: &str = "5d0f3c52-8a1e-4f0b-9a77-2c9f1b7d4e10";
 /// The audience of access tokens, as its address and as its application id (2.6).
 pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
 const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";

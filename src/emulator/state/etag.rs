@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::object::Kind;
 
 /// The version of a new object, and the distance between two versions (3.2).

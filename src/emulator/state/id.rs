@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
+use url::Url;
 use uuid::{Builder, Uuid};
 
 /// The scale unit that ids carry behind their random part.
@@ -92,6 +93,39 @@ pub(crate) fn start_of(text: &str) -> u64 {
 /// Returns a new directory id or request id.
 pub(crate) fn new_guid() -> String {
     Uuid::new_v4().hyphenated().to_string()
+}
+
+/// The last key of an object's address, as `@odata.id` gives it (2.5).
+pub(crate) fn key_of_address(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let last = decode(url.path().rsplit('/').next()?)?;
+    Some(match last.strip_suffix("')").and_then(|open| open.split_once("('")) {
+        Some((_, key)) => key.to_owned(),
+        None => last,
+    })
+}
+
+/// The tenant of every token.
+pub(crate) const TENANT: &str = "5d0f3c52-8a1e-4f0b-9a77-2c9f1b7d4e10";
+
+/// Undoes percent-encoding; `None` if the result is no text.
+pub(crate) fn decode(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        rest = match (first, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                tail.get(2..).unwrap_or_default()
+            }
+            _ => {
+                bytes.push(*first);
+                tail
+            }
+        };
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::change::apply::{Part, only_written};
 use crate::change::{Change, Edit, EntityId, Fields, Op, Write, provisional};
 use crate::host::failure::Failure;
-use crate::host::recover::record::{Origin, blocking, failure, lock_all, real_ids};
+use crate::host::failure::interrupted;
+use crate::host::record::{Origin, blocking, failure, lock_all, real_ids};
 use crate::host::recover::resume::{chain_of, leaves_doubt};
 use crate::host::recover::undo::undo;
-use crate::host::run::interrupted;
-use crate::host::run::{Finished, Host, Start};
 use crate::host::session::core::Session;
+use crate::host::start::{Finished, Host, Start};
 use crate::journal::{Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
 
 impl Host {

@@ -16,10 +16,10 @@ use crate::change::{Change, ChangeSet, EntityId, Op, Write};
 use crate::graph::{Client, Error};
 use crate::host::apply::{PartNo, Unsettled};
 use crate::host::failure::Failure;
+use crate::host::record::{Claims, Origin, blocking, failure};
 use crate::host::recover::history::no_journal;
-use crate::host::recover::record::{Claims, Origin, blocking, failure};
-use crate::host::run::{Finished, Host, Start};
 use crate::host::session::refresh::{is_there, read_targets};
+use crate::host::start::{Finished, Host, Start};
 use crate::journal::{
     Attempt, Judgement, Outcome, Purpose, Run, RunId, RunStatus, RunSummary, Settled, Standing,
 };

@@ -8,9 +8,10 @@ use crate::change::Op;
 use crate::change::provisional::replace_markers;
 use crate::host::apply::outcome::ChangeStatus;
 use crate::host::failure::Failure;
+use crate::host::failure::interrupted;
 use crate::host::report::{ChangeReport, Status};
+use crate::host::run::Run;
 use crate::host::run::rounds::Tally;
-use crate::host::run::{Run, interrupted};
 
 /// Returns whether a failure cuts a run off without anything being wrong with its changes: they
 /// can be applied once the sign-in, the service or the disk is back.

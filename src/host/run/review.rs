@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::change::ChangeSet;
+use crate::host::failure::interrupted;
 use crate::host::report::Status;
-use crate::host::run::{Program, Run, interrupted};
+use crate::host::run::Run;
 use crate::host::session::core::View;
 use crate::host::session::names::names;
+use crate::host::start::Program;
 use crate::journal::Judgement;
 use crate::model::PlanId;
 use crate::policy::{AgentGrants, Grants, Reviewed, Ruling, Verdict, keep_titles, review};

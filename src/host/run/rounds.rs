@@ -15,11 +15,13 @@ use crate::host::apply::outcome::ChangeStatus;
 use crate::host::apply::outcome::Outcome;
 use crate::host::apply::{Driven, Driver, VALID_FOR, drive};
 use crate::host::failure::Failure;
+use crate::host::failure::interrupted;
 use crate::host::progress::Progress;
-use crate::host::recover::record::Record;
+use crate::host::record::Record;
 use crate::host::report::Status;
+use crate::host::run::Run;
 use crate::host::run::validate::Validation;
-use crate::host::run::{Program, Run, interrupted};
+use crate::host::start::Program;
 use crate::journal::{Guard, Judgement, Lockable};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Task, TaskId, Versioned};
@@ -457,7 +459,7 @@ impl Run<'_> {
 }
 
 /// Returns how a set is to be carried out.
-pub(super) fn rules_of(host: &crate::host::run::Host) -> Rules {
+pub(super) fn rules_of(host: &crate::host::start::Host) -> Rules {
     Rules {
         quarantine: host.quarantine,
         writes_per_second: host.writes_per_second,

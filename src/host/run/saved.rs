@@ -4,12 +4,12 @@
 use crate::change::{ChangeSet, Draft, Edit, Saved, Write, saved};
 use crate::host::apply::outcome::failure as from_graph;
 use crate::host::failure::Failure;
-use crate::host::recover::record::Origin;
+use crate::host::record::Origin;
 use crate::host::recover::resume::Restored;
 use crate::host::run::Run;
 use crate::host::run::grounds::Grounds;
-use crate::host::run::{Finished, Host, Start};
 use crate::host::session::core::Session;
+use crate::host::start::{Finished, Host, Start};
 use crate::journal::{Purpose, RunId};
 use crate::model::snapshot::Snapshot;
 use crate::model::{ETag, Versioned};

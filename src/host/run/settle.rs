@@ -4,12 +4,13 @@ use crate::change::apply::{End, Machine};
 use crate::host::apply::outcome::ChangeStatus;
 use crate::host::apply::{Driver, Outcome, drive};
 use crate::host::failure::Failure;
-use crate::host::recover::record::Record;
+use crate::host::failure::interrupted;
+use crate::host::record::Record;
 use crate::host::recover::resume::Restored;
 use crate::host::report::{ChangeReport, Status};
+use crate::host::run::Run;
 use crate::host::run::outcome::cuts_off;
 use crate::host::run::rounds::{locks_of, rules_of};
-use crate::host::run::{Run, interrupted};
 use crate::policy::Verdict;
 
 impl Run<'_> {

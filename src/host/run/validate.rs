@@ -8,10 +8,12 @@ use crate::host::apply::before_images;
 use crate::host::apply::drift::Drift;
 use crate::host::apply::outcome::{Outcome, failure};
 use crate::host::failure::Failure;
+use crate::host::failure::interrupted;
+use crate::host::run::Run;
 use crate::host::run::grounds::Grounds;
 use crate::host::run::rounds::{MAX_REPLAYS, Next, Tally, key};
-use crate::host::run::{Program, Run, interrupted};
 use crate::host::session::refresh::{Refreshed, Reread};
+use crate::host::start::Program;
 use crate::policy::Cleared;
 
 /// The result of a validation.

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::host::error::Error;
 use crate::host::failure::Failure;
-use crate::host::recover::record::StateFolder;
+use crate::host::record::StateFolder;
 use crate::journal::Journal;
 
 /// The journal, as far as it is about one service.

@@ -1,9 +1,9 @@
 //! The base of a board file: the state of the board when it was pulled, for a three-way decision
 //! field by field.
 //!
-//! The base keeps a mark of each value that `pull` writes: a short digest that shows whether another
-//! value is the same, and nothing more. So a field of the file whose mark is in the base was not
-//! edited there, and a field of the board whose mark is missing was changed since.
+//! The base keeps a mark of each value that `pull` writes: a short digest that shows whether
+//! another value is the same, and nothing more. So a field of the file whose mark is in the base
+//! was not edited there, and a field of the board whose mark is missing was changed since.
 
 use std::collections::BTreeSet;
 
@@ -40,14 +40,17 @@ pub enum Decision {
     Conflict,
 }
 
-/// Decides about a field from its value in the file, on the board, and in the base, if there is one.
+/// Decides about a field from its value in the file, on the board, and in the base, if there is
+/// one.
 #[must_use]
 pub fn decide(base: Option<&Marks>, field: &str, ours: &str, theirs: &str) -> Decision {
     match base {
         _ if ours == theirs => Decision::Same,
         // Without a base the file is plain desired state.
         None => Decision::Ours,
+        // The file still has the value that was pulled.
         Some(base) if base.has(field, ours) => Decision::Theirs,
+        // The board still has the value that was pulled.
         Some(base) if base.has(field, theirs) => Decision::Ours,
         Some(_) => Decision::Conflict,
     }

@@ -182,7 +182,7 @@ where
 {
     let label = |(slot, name): (String, Option<String>)| {
         let wrong = || {
-            let message = format!("`{slot}` is not a label; they are category1 to category25");
+            let message = format!("`{slot}` is not a label; labels are category1 to category25");
             D::Error::custom(message)
         };
         Ok((Category::parse(&slot).ok_or_else(wrong)?, name.unwrap_or_default()))

@@ -123,8 +123,8 @@ fn scalar(text: &str, in_flow: bool) -> String {
 
 fn is_plain(text: &str, in_flow: bool) -> bool {
     let Some(first) = text.chars().next() else { return false };
-    // A text that begins with a digit may be read as a number or a time. A phrase with a space and a
-    // letter cannot, and a date is what it looks like.
+    // A text that begins with a digit may be read as a number or a time. A phrase with a space and
+    // a letter cannot, and a date is what it looks like.
     let starts = if first.is_ascii_digit() {
         is_date(text) || (text.contains(' ') && text.chars().any(char::is_alphabetic))
     } else {

@@ -1,5 +1,5 @@
-//! Two snapshots of one board, the second read later. The run's own writes are taken out before they
-//! are compared, or each would look like somebody else's; newer values are adopted afterwards.
+//! Two snapshots of one board, the second read later. The run's own writes are taken out before
+//! they are compared, or each would look like somebody else's; newer values are adopted afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +40,9 @@ impl Snapshot {
         keep_newer(&mut self.places, &old.places);
     }
 
-    /// Takes out of a snapshot that was read later what the run itself has done since `old`: entities
-    /// it wrote are as before, entities it created are absent, and entities it deleted are present.
+    /// Takes out of a snapshot that was read later what the run itself has done since `old`:
+    /// entities it wrote are as before, entities it created are absent, and entities it deleted are
+    /// present.
     pub fn without(&mut self, own: &impl Own, old: &Self) {
         restore(&mut self.plans, &old.plans, |id, _| own.plan(id));
         restore(&mut self.plan_details, &old.plan_details, |id, _| own.plan_details(id));
@@ -113,8 +114,8 @@ impl Snapshot {
         self.all_plans = Some(there);
     }
 
-    /// Adopts the values of a later snapshot. A task or bucket that is missing from one of its lists
-    /// was deleted.
+    /// Adopts the values of a later snapshot. A task or bucket that is missing from one of its
+    /// lists was deleted.
     pub fn adopt(&mut self, later: Self) {
         self.has_outdated = later.has_outdated;
         for (plan, list) in &later.plan_tasks {
@@ -150,8 +151,8 @@ impl Snapshot {
         self.assigned.extend(later.assigned);
         self.groups = later.groups.or(self.groups.take());
         self.all_plans = later.all_plans.or(self.all_plans.take());
-        // Only lists that the run has read are replaced: a refresh lists a whole plan even if single
-        // tasks of it were read.
+        // Only lists that the run has read are replaced: a refresh lists a whole plan even if
+        // single tasks of it were read.
         for (plan, list) in later.plan_tasks {
             if self.plan_tasks.contains_key(&plan) {
                 self.set_task_list(&plan, list);

@@ -12,9 +12,9 @@ use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, Write}
 use crate::host::{Session, View};
 use crate::policy::{RuleLine, Saw, Verdict};
 use crate::script::api::handles::{Bucket, ChangeView, Changes, Plan, RunView, Task, User};
+use crate::script::api::value::from_json;
 use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid, run_of};
-use crate::script::sandbox::convert::from_json;
-use crate::script::sandbox::location::locate;
+use crate::script::location::locate;
 
 impl ChangeView {
     fn change(&self) -> Option<&Change> {

@@ -11,7 +11,7 @@ use rhai::plugin::{
 };
 
 use crate::host::Session;
-use crate::model::time::{day_of_date, day_of_moment, moment_of_day};
+use crate::model::time::{day_of_date, day_of_moment, is_date_only, moment_of_day};
 use crate::script::api::value::{Fallible, frozen, invalid, kind_of, run_of};
 
 /// A day; one that came from a moment (a creation time, `now()`) knows that moment too.
@@ -96,11 +96,6 @@ impl Date {
 pub(crate) fn day_of_text(text: &str) -> Option<civil::Date> {
     let text = text.trim();
     text.parse::<civil::Date>().ok().filter(|_| is_date_only(text))
-}
-
-/// Tells whether a text has the form `YYYY-MM-DD` and nothing behind it.
-pub(crate) fn is_date_only(text: &str) -> bool {
-    text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
 impl fmt::Display for Date {

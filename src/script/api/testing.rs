@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use crate::host::{Failure, Session};
 use crate::script::api::arguments::{each, priority_given, progress_given, text_given};
+use crate::script::api::convert::to_json;
 use crate::script::api::date::Date;
 use crate::script::api::handles::{Plan, Task};
 use crate::script::api::testing::meddling::{meddle, renamed};
+use crate::script::api::value::from_json;
 use crate::script::api::value::{Fallible, OrRaise as _, invalid, kind_of, run_of};
-use crate::script::sandbox::convert::{from_json, to_json};
-use crate::script::testing::stage::{Meddling, Play, Wanted, What};
+use crate::script::stage::{Meddling, Play, Wanted, What};
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "testing", functions);

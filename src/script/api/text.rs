@@ -12,7 +12,7 @@ use rhai::plugin::{
 
 use crate::model::as_read;
 use crate::script::api::value::Fallible;
-use crate::script::sandbox::budget::STRING_LIMIT;
+use crate::script::budget::STRING_LIMIT;
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "text", functions);

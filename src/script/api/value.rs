@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
+use rhai::{Array, Dynamic, EvalAltResult, Map, NativeCallContext, Position};
+use serde_json::Value;
 
 use crate::host::{Error, Session, StopReason};
 use crate::script::api::verdicts::Verdicts;
-use crate::script::testing::stage::Play;
+use crate::script::stage::Play;
 
 /// The result of everything that can fail in a script.
 pub(crate) type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -96,5 +97,22 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
         name if name.ends_with("::Changes") => "Changes",
         name if name.ends_with("::RunView") => "a Run",
         _ => "something else",
+    }
+}
+
+/// Turns data into a script's value.
+pub(crate) fn from_json(value: &Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(it) => (*it).into(),
+        Value::Number(it) => match it.as_i64() {
+            Some(it) => it.into(),
+            None => it.as_f64().unwrap_or_default().into(),
+        },
+        Value::String(it) => it.clone().into(),
+        Value::Array(items) => items.iter().map(from_json).collect::<Array>().into(),
+        Value::Object(map) => {
+            map.iter().map(|(key, it)| (key.into(), from_json(it))).collect::<Map>().into()
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::policy::{RuleLine, Ruling, Saw, Verdict};
-use crate::script::sandbox::location::Sources;
+use crate::script::location::Sources;
 
 /// Where a policy's verdicts are kept, out of its reach.
 #[derive(Debug, Default)]

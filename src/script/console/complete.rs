@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::script::catalog::{Form, Member, catalog};
-use crate::script::console::order::{Known, Whose};
 use crate::script::console::tokens::{Piece, Token, tokens};
+use crate::script::line_order::{Known, Whose};
 use crate::script::lint::kind::Kind;
 use crate::script::lint::kind_of;
 

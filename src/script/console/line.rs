@@ -7,18 +7,19 @@ use std::sync::{Arc, PoisonError};
 use rhai::{AST, Dynamic, Engine, Expr, Position, Scope, Stmt, Token as EngineToken};
 
 use crate::host::{Failure, Session, StopReason};
+use crate::script::api::convert::to_json;
 use crate::script::api::handles::{Bucket, Plan, Task, User};
 use crate::script::api::value::Run;
+use crate::script::api::value::from_json;
+use crate::script::budget::{Budget, Meter};
 use crate::script::check::{InPlace, in_place_call, nesting};
-use crate::script::console::order::Known;
-use crate::script::console::order::{FILE, LAST, Shown, uses_of_last};
-use crate::script::console::order::{LineOrder, Lined};
-use crate::script::sandbox::budget::{Budget, Meter};
-use crate::script::sandbox::convert::{from_json, to_json};
+use crate::script::line_order::Known;
+use crate::script::line_order::{FILE, LAST, Shown, uses_of_last};
+use crate::script::line_order::{LineOrder, Lined};
+use crate::script::location::Sources;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::{for_compiling, for_running};
 use crate::script::sandbox::imports::{Library, file_of};
-use crate::script::sandbox::location::Sources;
 use crate::script::sandbox::memory::held_by_this_thread;
 use crate::script::source::{Kind, MAX_SOURCE};
 

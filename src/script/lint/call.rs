@@ -3,8 +3,8 @@
 use rhai::{Expr, FnCallExpr, FnPtr, Position, Stmt};
 
 use crate::script::catalog::{Form, Member, catalog};
+use crate::script::finding::Role;
 use crate::script::lint::compare::one;
-use crate::script::lint::finding::Role;
 use crate::script::lint::kind::{Kind, functions, of_language, property};
 use crate::script::lint::walk::{Walk, is_closure};
 use crate::script::sandbox::diagnose::did_you_mean;

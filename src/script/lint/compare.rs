@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use rhai::{Engine, Expr, Position, Stmt, SwitchCasesCollection};
 
 use crate::script::api::date::day_of_text;
-use crate::script::lint::finding::Role;
+use crate::script::finding::Role;
 use crate::script::lint::kind::{Kind, property};
 use crate::script::lint::walk::Walk;
 use crate::script::sandbox::diagnose::did_you_mean;

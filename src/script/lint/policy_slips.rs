@@ -5,11 +5,22 @@ use std::collections::BTreeMap;
 use rhai::AST;
 
 use crate::host::Failure;
-use crate::script::lint::finding::{Role, Severity};
+use crate::script::finding::{Role, Severity};
 use crate::script::lint::tree::Script;
 use crate::script::lint::walk::Walk;
+use crate::script::location::{Sources, locate};
+use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::diagnose::did_you_mean;
-use crate::script::sandbox::location::{Sources, locate};
+
+/// Refuses a policy that would judge nothing, as far as that can be told without running it.
+///
+/// # Errors
+/// A hook is misspelt or missing, or a comparison never holds.
+pub(crate) fn refuse_slips(policy: Compiled) -> Result<Compiled, Failure> {
+    let (ast, file, sources) = (&policy.ast, &policy.file, &policy.sources);
+    let wrong = wrong_hooks(ast, file, sources).or_else(|| first_slip(ast, file, sources));
+    wrong.map_or(Ok(policy), Err)
+}
 
 /// Finds what would let a policy judge nothing: comparisons that never hold or cannot be made.
 pub(crate) fn first_slip(ast: &AST, file: &str, sources: &Sources) -> Option<Failure> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::{ASTFlags, BinaryExpr, Expr, FnPtr, Position, Stmt};
 
 use crate::script::catalog::catalog;
-use crate::script::lint::finding::{Role, Severity};
+use crate::script::finding::{Role, Severity};
 use crate::script::lint::kind::{Kind, functions, property};
 use crate::script::lint::tree::{Function, Script, is_known_function};
 use crate::script::sandbox::diagnose::did_you_mean;

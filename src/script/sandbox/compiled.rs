@@ -7,17 +7,16 @@ use rhai::{AST, Dynamic, EvalAltResult, Scope};
 use serde_json::Value;
 
 use crate::host::{Failure, Session};
+use crate::script::api::convert::to_json;
 use crate::script::api::value::Run;
+use crate::script::api::value::from_json;
+use crate::script::budget::{Budget, Meter};
 use crate::script::check::{InPlace, in_place_call, nesting};
-use crate::script::lint::policy_slips::first_slip;
-use crate::script::lint::policy_slips::wrong_hooks;
-use crate::script::sandbox::budget::{Budget, Meter};
-use crate::script::sandbox::convert::{from_json, to_json};
+use crate::script::location::Sources;
 use crate::script::sandbox::coverage::Coverage;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::{for_compiling, for_running, with_own_constants};
 use crate::script::sandbox::imports::{Library, file_of};
-use crate::script::sandbox::location::Sources;
 use crate::script::source::{Function, Outline, Source};
 use crate::script::source::{Kind, MAX_SOURCE};
 
@@ -43,13 +42,7 @@ impl Compiled {
         if *kind == Kind::Skill {
             constants.push_constant("params", rhai::Map::new());
         }
-        let compiled = Self::new(*kind, file, text, &Arc::new(libraries.clone()), &constants)?;
-        if *kind == Kind::Policy {
-            let wrong = wrong_hooks(&compiled.ast, &compiled.file, &compiled.sources)
-                .or_else(|| first_slip(&compiled.ast, &compiled.file, &compiled.sources));
-            wrong.map_or(Ok(()), Err)?;
-        }
-        Ok(compiled)
+        Self::new(*kind, file, text, &Arc::new(libraries.clone()), &constants)
     }
 
     /// Compiles a script in which these constants are known; on a thread with a large stack, which

@@ -5,8 +5,8 @@ use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 use crate::host::error::nearest;
 use crate::host::{Failure, StopReason};
 use crate::script::catalog::{Form, catalog, plain};
+use crate::script::location::{Sources, locate};
 use crate::script::sandbox::imports::is_limit;
-use crate::script::sandbox::location::{Sources, locate};
 
 const MAX_TEXT: usize = 4096;
 

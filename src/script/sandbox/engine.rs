@@ -19,7 +19,7 @@ use rhai::{
 
 use crate::host::Session;
 use crate::script::api;
-use crate::script::sandbox::budget::{
+use crate::script::budget::{
     ARRAY_LIMIT, Budget, CALL_LIMIT, EXPRESSION_DEPTH, MAP_LIMIT, Meter, STRING_LIMIT,
 };
 use crate::script::sandbox::memory::held_by_this_thread;

@@ -50,13 +50,13 @@ impl Wall {
 }
 
 /// Gives up what threads inherit that are made afterwards: files and the network.
-pub(super) fn confine_files() -> Walls {
+pub(crate) fn confine_files() -> Walls {
     close_inherited();
     forbid_files()
 }
 
 /// Gives up the rest, once there are all threads that are needed.
-pub(super) fn confine_rest(mut walls: Walls) -> Walls {
+pub(crate) fn confine_rest(mut walls: Walls) -> Walls {
     memory::set_limit(MEMORY);
     walls.insert(Wall::Memory);
     limits();

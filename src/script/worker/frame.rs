@@ -15,11 +15,11 @@ use crate::host::query::{Answer, RemoteDraft};
 use crate::host::session::remote::{Case, Start};
 use crate::host::{Failure, Start as RunStart};
 use crate::policy::Ruling;
-use crate::script::console::order::{LineOrder, Lined};
-use crate::script::lint::finding::{Finding, Role};
-use crate::script::sandbox::budget::Budget;
+use crate::script::budget::Budget;
+use crate::script::finding::{Finding, Role};
+use crate::script::line_order::{LineOrder, Lined};
 use crate::script::source::{Outline, Source};
-use crate::script::testing::stage::{Meddling, Wanted};
+use crate::script::stage::{Meddling, Wanted};
 use crate::script::worker::confine::Walls;
 
 /// The largest frame: a list of a plan as full as it can be takes a tenth.
@@ -27,7 +27,7 @@ const MAX_FRAME: usize = 16 << 20;
 
 /// A message of the host.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Compile this; it gets the next number, from 0.
     Compile(Source),
     /// Check this, as far as it can be without running it.
@@ -52,7 +52,7 @@ pub(super) enum Order {
 
 /// A message of a worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Word {
+pub(crate) enum Word {
     /// It is ready, behind these walls.
     Confined(Walls),
     Compiled(Result<Outline, Failure>),
@@ -78,11 +78,11 @@ pub(super) enum Word {
 }
 
 /// Lines that were run, by file.
-pub(super) type Lines = BTreeMap<String, BTreeSet<usize>>;
+pub(crate) type Lines = BTreeMap<String, BTreeSet<usize>>;
 
 /// A call of a test on its stage.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Seed(Map<String, Value>),
     Demo,
     /// The moment, the zone's name if it has one, and its seconds ahead of UTC.
@@ -98,7 +98,7 @@ pub(super) enum Call {
 }
 
 /// Returns a value as a frame.
-pub(super) fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(crate) fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, value)?;
     let length = u32::try_from(frame.len() - 4).ok().filter(|it| *it as usize <= MAX_FRAME);
@@ -108,13 +108,13 @@ pub(super) fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a frame.
-pub(super) fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+pub(crate) fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     to.write_all(&frame(value)?)?;
     to.flush()
 }
 
 /// Reads a frame; `None` at the end.
-pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     if let Err(error) = from.read_exact(&mut length) {
         let is_end = error.kind() == io::ErrorKind::UnexpectedEof;

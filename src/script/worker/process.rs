@@ -15,13 +15,13 @@ use crate::host::query::{Answer, RemoteDraft};
 use crate::host::session::core::MAX_REMARKS;
 use crate::host::{Failure, Session, Start, Stop, StopReason};
 use crate::policy::Ruling;
-use crate::script::console::order::{LineOrder, Lined};
-use crate::script::lint::finding::{Finding, Role};
-use crate::script::sandbox::budget::Budget;
+use crate::script::budget::Budget;
+use crate::script::finding::{Finding, Role};
+use crate::script::line_order::{LineOrder, Lined};
 use crate::script::sandbox::coverage::Coverage;
 use crate::script::sandbox::memory::OUT_OF_MEMORY;
 use crate::script::source::{Kind, Outline, Source};
-use crate::script::testing::stage::Stage;
+use crate::script::stage::Stage;
 use crate::script::worker::confine::{Wall, Walls};
 use crate::script::worker::frame::{Order, Word, frame, receive};
 use crate::script::worker::pool::{are_walls_required, program};
@@ -117,7 +117,7 @@ impl Worker {
         let _not_started = (program, Command::new::<&str>, Stdio::null, COMMAND);
         let ((there, orders), (words, back)) = (io::pipe()?, io::pipe()?);
         std::thread::spawn(move || {
-            crate::script::worker::serve::serve_on(Box::new(there), Box::new(back), Walls::new)
+            crate::script::serve::serve_on(Box::new(there), Box::new(back), Walls::new)
         });
         Ok((None, Box::new(orders), Box::new(words)))
     }

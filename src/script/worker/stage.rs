@@ -4,7 +4,7 @@ use jiff::tz::{Offset, TimeZone};
 use serde_json::Value;
 
 use crate::host::Failure;
-use crate::script::testing::stage::Stage;
+use crate::script::stage::Stage;
 use crate::script::worker::frame::Call;
 
 /// Does on a stage what a test in another process asks for.

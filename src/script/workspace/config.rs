@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::model::Limits;
 use crate::policy::Caps;
-use crate::script::sandbox::budget::Budget;
+use crate::script::budget::Budget;
 
 /// The configuration of a workspace (design.md section 4). Unknown names are errors: a typo in
 /// a safety setting must not go unnoticed.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::host::Failure;
-use crate::script::api::date::is_date_only;
+use crate::model::time::is_date_only;
 
 /// How many parameters a hint names.
 const LISTED: usize = 20;

@@ -97,8 +97,8 @@ fn only_named_labels_and_true_shares_count() {
     assert_eq!(details.shared_with.len(), 1);
 }
 
-/// `owner` counts only where there is no container (planner-api.md trap 31), and other containers are
-/// not groups (planner-api.md trap 32).
+/// `owner` counts only where there is no container (planner-api.md trap 31), and other containers
+/// are not groups (planner-api.md trap 32).
 #[test]
 fn the_group_of_a_plan_is_its_container() {
     let plan = |container: Value| {

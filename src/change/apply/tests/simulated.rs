@@ -401,7 +401,8 @@ pub(in crate::change::apply) fn simulate(
     panic!("it never ends");
 }
 
-/// Checks that nothing goes out before its predecessors have ended, and no object twice in one request.
+/// Checks that nothing goes out before its predecessors have ended, and no object twice in one
+/// request.
 pub(in crate::change::apply) fn check_order(machine: &Machine, steps: &[StepNo]) {
     for no in steps {
         let step = &machine.steps[*no];

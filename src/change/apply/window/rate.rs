@@ -1,10 +1,10 @@
 //! The rate of a service that throttles: first guessed, then measured at every refusal.
 //!
-//! The service is modelled as a bucket that fills at a steady rate, holds a burst, and loses one token
-//! for each write. Its level is known at only one moment: when it refuses a write, it is empty.
-//! The writes that went through between two such moments therefore equal the tokens that came in,
-//! which gives the rate. A service that counts in fixed windows of time fits the model too: a
-//! window is a burst, and the wait that the service asks for says when the next one begins.
+//! The service is modelled as a bucket that fills at a steady rate, holds a burst, and loses one
+//! token for each write. Its level is known at only one moment: when it refuses a write, it is
+//! empty. The writes that went through between two such moments therefore equal the tokens that
+//! came in, which gives the rate. A service that counts in fixed windows of time fits the model
+//! too: a window is a burst, and the wait that the service asks for says when the next one begins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,7 +87,8 @@ pub(super) struct Rate {
     gain: f64,
     step: f64,
     raised_at: Duration,
-    /// The next raise waits for a write sent this late to go through, and for so many since the last.
+    /// The next raise waits for a write sent this late to go through, and for so many since the
+    /// last.
     raises_after: Duration,
     raises_in: u32,
 }
@@ -147,11 +148,11 @@ impl Rate {
     fn take_guess(&mut self) {
         let Some(wait) = self.guessed_by else { return };
         let (taken, seconds) = self.before;
-        // Most limits are a number of writes a second, or in the window that the wait ends. A wait of
-        // up to a second may have been rounded up, so it is taken for a second.
+        // Most limits are a number of writes a second, or in the window that the wait ends. A wait
+        // of up to a second may have been rounded up, so it is taken for a second.
         let guess = taken.max(1.0) / (seconds + wait.max(1.0));
-        // A shorter wait is the time to at most one token. It is believed up to four times the guess:
-        // close to a full token it is short by chance.
+        // A shorter wait is the time to at most one token. It is believed up to four times the
+        // guess: close to a full token it is short by chance.
         self.per_second = (1.0 / wait.max(1e-3)).clamp(guess, 4.0 * guess);
     }
 
@@ -260,7 +261,8 @@ impl Rate {
             // A service that takes nothing at all is closed, which says nothing about its rate.
             return CORRECTED;
         }
-        // At rates between these, the level comes out between 0 and 1 token: too little for a write.
+        // At rates between these, the level comes out between 0 and 1 token: too little for a
+        // write.
         let (low, mut high) = (self.rate_for(empty_at, 0.0), self.rate_for(empty_at, 1.0));
         // A fixed window may be used up early, and closes until its end.
         let window = reopens_at.saturating_sub(self.reopens_at).as_secs_f64();
@@ -272,8 +274,8 @@ impl Rate {
         self.guessed_by = None;
         let holds = (self.per_second / old - 1.0).abs() <= TOLERANCE;
         let trial = if holds { CONFIRMED } else { CORRECTED };
-        // Tokens that come in during the wait and do not fit are lost: a trial costs more where waits
-        // are long and bursts small.
+        // Tokens that come in during the wait and do not fit are lost: a trial costs more where
+        // waits are long and bursts small.
         let lost = (refusal.wait.as_secs_f64() - self.burst() / self.per_second).max(0.0);
         Trial { after: trial.after + Duration::from_secs_f64(lost * 10.0), ..trial }
     }

@@ -55,6 +55,7 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
     ] {
         files.push((path.into(), text.replace("NAME", name)));
     }
+    // Checked before the first write, so that nothing is left half made.
     if let Some((there, _)) = files.iter().find(|(path, _)| root.join(path).exists()) {
         let message = format!("`{}` already exists", there.display());
         return Err(
@@ -84,7 +85,7 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
 fn write(path: &Path, text: &str) -> Result<(), AppError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| {
-            AppError::new("io", format!("cannot make the folder `{}`", folder.display()))
+            AppError::new("io", format!("cannot create the folder `{}`", folder.display()))
                 .caused_by(&error)
         })?;
     }

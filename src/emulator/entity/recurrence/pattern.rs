@@ -8,7 +8,7 @@ use jiff::civil::{Date, Weekday};
 use serde_json::{Map, Value, json};
 
 use crate::emulator::body::patch;
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 
 /// The longest interval, and how far ahead the next day is looked for: longer than any.
 const MAX_INTERVAL: i64 = 99;

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::host::Session;
 use crate::script::api::arguments::{priority_given, progress_given, text_given};
+use crate::script::api::convert::to_json;
 use crate::script::api::date::Date;
 use crate::script::api::handles::Task;
 use crate::script::api::testing::{apply, play_of, refused};
 use crate::script::api::value::{Fallible, OrRaise as _, invalid};
-use crate::script::sandbox::convert::to_json;
-use crate::script::testing::stage::Meddling;
+use crate::script::stage::Meddling;
 
 /// Returns the edit that is made where a test names no fields.
 pub(super) fn renamed(task: &Task) -> Fallible<Map> {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Request as HttpRequest, Uri};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
 
 /// The root of the addresses of v1.0, and of the beta's.

@@ -4,9 +4,10 @@
 
 use axum::http::Method;
 
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::route::{Route, Who};
+use crate::emulator::http::route::Route;
 use crate::emulator::sign_in::caller::Caller;
+use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::members::Who;
 
 /// One row of the tables: any of the names suffices.
 struct Need {

@@ -2,7 +2,7 @@
 //!
 //! planner-api.md sections 6.4 and 6.5. Every one answers 403 with its own code.
 
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 
 /// The limits of the service; the default is the newer column of 6.5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Map, Value, json};
 
-use crate::emulator::http::graph_error::Fault;
-use crate::emulator::http::request::Request;
+use crate::emulator::message::request::Request;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::timestamp;
 
 /// What a handler returns.

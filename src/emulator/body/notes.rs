@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::emulator::body::patch;
-use crate::emulator::http::graph_error::Fault;
 use crate::emulator::state::changes;
+use crate::emulator::state::graph_error::Fault;
 
 const NOTES: &str = "notes";
 const DESCRIPTION: &str = "description";

@@ -7,12 +7,12 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::emulator::control::Replica;
-use crate::emulator::entity::directory;
-use crate::emulator::entity::limits::Limits;
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id::Ids;
+use crate::emulator::state::limits::Limits;
+use crate::emulator::state::members;
 use crate::emulator::state::object::{self, Kind, Object};
+use crate::emulator::state::replica::Replica;
 use crate::emulator::state::timestamp;
 
 /// One request's surroundings, inside its transaction.
@@ -95,13 +95,12 @@ impl Call<'_> {
 
     /// Says whether the caller sees what is in a group.
     pub(crate) fn may_enter(&self, group: &str) -> Result<bool, Fault> {
-        if let (Some(replica), Some(created)) =
-            (self.replica, directory::created(self.conn, group)?)
+        if let (Some(replica), Some(created)) = (self.replica, members::created(self.conn, group)?)
             && replica.hides_group(created, self.now)
         {
             return Ok(false);
         }
-        Ok(self.is_app || directory::is_member(self.conn, group, &self.caller)?)
+        Ok(self.is_app || members::is_member(self.conn, group, &self.caller)?)
     }
 
     /// Says whether an object was created so recently that it is not to be found yet.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::change::ChangeSet;
 use crate::host::Failure;
 use crate::model::TaskId;
-use crate::script::testing::stage::{Meddling, Stage, Wanted};
+use crate::script::stage::{Meddling, Stage, Wanted};
 use crate::script::worker::frame::Pipe;
 use crate::script::worker::frame::{Call, Order, Word};
 

@@ -13,14 +13,15 @@ use crate::host::session::remote::{judged_of, session_of};
 use crate::host::{Session, Stop, StopReason, on_large_stack};
 use crate::script::console::line::{self, Variables};
 use crate::script::lint;
+use crate::script::lint::policy_slips::refuse_slips;
 use crate::script::policy::judge;
+use crate::script::remote_stage::RemoteStage;
 use crate::script::sandbox::compiled::{Compiled, run};
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::source::{Outline, Source};
+use crate::script::source::{Kind, Outline, Source};
 use crate::script::testing::play;
 use crate::script::worker::confine::{Walls, confine_files, confine_rest};
 use crate::script::worker::frame::{Order, Pipe, Word, receive};
-use crate::script::worker::remote_stage::RemoteStage;
 
 /// Stops the line that is run at the moment.
 type Running = Arc<Mutex<Option<Arc<Stop>>>>;
@@ -133,7 +134,11 @@ impl Desk {
     fn carry_out(&mut self, order: Order) -> Option<()> {
         match order {
             Order::Compile(source) => {
-                let outline = Compiled::of(&source).map(|compiled| {
+                let checked = Compiled::of(&source).and_then(|compiled| match source.kind {
+                    Kind::Policy => refuse_slips(compiled),
+                    Kind::Skill | Kind::Test => Ok(compiled),
+                });
+                let outline = checked.map(|compiled| {
                     let outline = compiled.outline();
                     self.compiled.push(compiled);
                     outline

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::emulator::http::graph_error::Fault;
+use crate::emulator::state::graph_error::Fault;
 
 /// A filter: alternatives, each of conditions that must all hold.
 #[derive(Debug, PartialEq, Eq)]

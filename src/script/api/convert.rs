@@ -1,6 +1,6 @@
 //! Values between scripts and the host: plain data only.
 
-use rhai::{Array, Dynamic, Map};
+use rhai::Dynamic;
 use serde_json::{Number, Value};
 
 use crate::script::api::date::{Date, Days};
@@ -81,21 +81,4 @@ fn convert(value: &Dynamic, path: &str, depth: usize, size: &mut usize) -> Resul
         "Fn" => format!("{path} is a function, not data"),
         _ => format!("{path} is not data"),
     })
-}
-
-/// Turns data into a script's value.
-pub(crate) fn from_json(value: &Value) -> Dynamic {
-    match value {
-        Value::Null => Dynamic::UNIT,
-        Value::Bool(it) => (*it).into(),
-        Value::Number(it) => match it.as_i64() {
-            Some(it) => it.into(),
-            None => it.as_f64().unwrap_or_default().into(),
-        },
-        Value::String(it) => it.clone().into(),
-        Value::Array(items) => items.iter().map(from_json).collect::<Array>().into(),
-        Value::Object(map) => {
-            map.iter().map(|(key, it)| (key.into(), from_json(it))).collect::<Map>().into()
-        }
-    }
 }
