@@ -86,7 +86,7 @@ fn service(runtime: &Runtime, tasks: usize, page_size: usize) -> Service {
     let client = client(&url);
     let plans = runtime
         .block_on(async { client.list::<Versioned<Plan>>(&request::my_plans()).await.unwrap() });
-    let plan = plans.into_iter().find(|it| it.value.title == "Large").unwrap().value.id;
+    let plan = plans.into_iter().find(|plan| plan.value.title == "Large").unwrap().value.id;
     Service { emulator, url, plan }
 }
 
@@ -98,7 +98,7 @@ fn title(n: usize) -> String {
 impl Service {
     /// Counts requests that have arrived since the log was cleared.
     fn count(&self, which: impl Fn(&Logged) -> bool) -> usize {
-        self.emulator.requests().iter().filter(|it| which(it)).count()
+        self.emulator.requests().iter().filter(|logged| which(logged)).count()
     }
 
     /// Makes trouble from now on, and forgets what has arrived.
@@ -194,7 +194,7 @@ fn update_all(runtime: &Runtime, service: &Service) -> (Report, Duration) {
     let plan = service.plan.clone();
     let program = move |session: &Session| {
         for id in session.tasks(&plan)? {
-            session.edit_task(&id, |it| it.percent_complete = 50)?;
+            session.edit_task(&id, |task| task.percent_complete = 50)?;
         }
         Ok(Value::Null)
     };
@@ -223,8 +223,8 @@ fn growth() {
         let mut draft = Draft::new("n".into());
         for at in 0..n {
             let id = draft.create_task(|id| Task::new(id, plan.clone(), format!("T{at}")));
-            draft.edit_task(None, None, &id, |it| {
-                it.details.get_or_insert_default().description = format!("About {id}");
+            draft.edit_task(None, None, &id, |state| {
+                state.details.get_or_insert_default().description = format!("About {id}");
             });
         }
         let set = draft.finish(&ReadSet::new(), &Snapshot::default());
@@ -297,7 +297,7 @@ fn bare(runtime: &Runtime, service: &Service) -> Duration {
         let tasks = client.list::<Versioned<Task>>(&list).await.unwrap();
         let writes: Vec<Request> = tasks
             .into_iter()
-            .map(|it| request::update_task(&it.value.id, json!({ "priority": 3 }), it.etag))
+            .map(|task| request::update_task(&task.value.id, json!({ "priority": 3 }), task.etag))
             .collect();
         let (mut batches, mut lanes) = (writes.chunks(20), 4);
         loop {
@@ -313,7 +313,7 @@ fn bare(runtime: &Runtime, service: &Service) -> Duration {
                 break;
             }
             for attempts in wave.join_all().await {
-                assert!(attempts.iter().all(|it| it.result.is_ok()));
+                assert!(attempts.iter().all(|attempt| attempt.result.is_ok()));
             }
             lanes += 1;
         }
@@ -403,7 +403,7 @@ fn drafting(
 /// Writes one field of a task.
 fn make_urgent(session: &Session, id: &TaskId) -> Result<(), Error> {
     let urgent = Priority::new(1).unwrap();
-    session.edit_task(id, |it| it.priority = urgent)
+    session.edit_task(id, |task| task.priority = urgent)
 }
 
 /// The requests that read, where a large run is taken back.
@@ -419,7 +419,7 @@ fn undo(runtime: &Runtime, broken: &mut Broken) {
         for (n, id) in session.tasks(&plan)?.iter().enumerate() {
             make_urgent(session, id)?;
             if n < DESCRIBED {
-                session.edit_details(id, |it| it.description = "Soon".into())?;
+                session.edit_details(id, |details| details.description = "Soon".into())?;
             }
         }
         Ok(Value::Null)

@@ -6,7 +6,6 @@
 pub mod api;
 pub mod budget;
 pub mod catalog;
-mod check;
 mod code;
 pub mod console;
 pub mod finding;

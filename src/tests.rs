@@ -135,8 +135,8 @@ fn draft(
                 };
                 fact("priority", json!(priority));
                 if priority.level() % 2 == 0 {
-                    session.edit_task(&id, |it| {
-                        it.title = format!("r{run}.{op} {}", priority.level());
+                    session.edit_task(&id, |task| {
+                        task.title = format!("r{run}.{op} {}", priority.level());
                     })?;
                 }
                 Ok(())
@@ -144,7 +144,7 @@ fn draft(
             1 => (|| {
                 let title = session.task_field(&id, TaskField::TITLE)?;
                 fact("title", json!(title));
-                session.edit_details(&id, |it| it.description = format!("{title}, r{run}.{op}"))
+                session.edit_details(&id, |details| details.description = format!("{title}, r{run}.{op}"))
             })(),
             2 => (0..n).try_for_each(|n| {
                 let mut new = new(TITLES[(n % 2) as usize], n / 2);
@@ -172,7 +172,7 @@ fn draft(
                 fact("percentComplete", json!(percent));
                 if percent == 0 {
                     let priority = Priority::new(1 + n as u8).unwrap();
-                    session.edit_task(&other, |it| it.priority = priority)?;
+                    session.edit_task(&other, |task| task.priority = priority)?;
                 }
                 Ok(())
             })(),
@@ -241,7 +241,7 @@ async fn play(seed: u64, weather: Weather, off: Option<Off>) -> Played {
         tokio::spawn(async move {
             sleep(wait).await;
             let all = host.runs().await.unwrap_or_default();
-            let first = all.iter().find(|it| it.skill == "run0")?;
+            let first = all.iter().find(|run| run.skill == "run0")?;
             host.undo(first.id.as_str(), start("undo")).await.ok()
         })
     });
@@ -311,18 +311,18 @@ fn decide(world: &World, run: usize, report: &Report, all: &[(usize, Report)]) -
     let truth = world.truth();
     let mut taken: BTreeSet<String> = all
         .iter()
-        .flat_map(|(_, it)| &it.changes)
-        .filter(|it| it.op == Op::Create && it.status == ChangeStatus::Applied)
-        .map(|it| it.id.clone())
+        .flat_map(|(_, report)| &report.changes)
+        .filter(|change| change.op == Op::Create && change.status == ChangeStatus::Applied)
+        .map(|change| change.id.clone())
         .collect();
     let mut decided = Decisions::default();
     let parked = report
         .changes
         .iter()
-        .filter(|it| it.status == ChangeStatus::Unknown && it.op == Op::Create);
+        .filter(|change| change.status == ChangeStatus::Unknown && change.op == Op::Create);
     for change in parked {
         let own = change.candidates.iter().find(|id| {
-            truth.tasks.get(*id).is_some_and(|it| it.maker == By::Run(run)) && !taken.contains(*id)
+            truth.tasks.get(*id).is_some_and(|kept| kept.maker == By::Run(run)) && !taken.contains(*id)
         });
         if let Some(id) = own {
             taken.insert(id.clone());
@@ -345,11 +345,11 @@ fn judge(played: &Played) -> Vec<String> {
                 "{} {} {:?}",
                 run.start.id,
                 run.start.skill,
-                run.finish.as_ref().map(|it| it.status)
+                run.finish.as_ref().map(|finish| finish.status)
             );
             for round in &run.rounds {
                 println!("  round {} {:?}", round.number, round.outcome);
-                for attempt in round.trails.iter().flat_map(|it| &it.attempts) {
+                for attempt in round.trails.iter().flat_map(|trail| &trail.attempts) {
                     println!("    {attempt:?}");
                 }
             }
@@ -363,7 +363,7 @@ fn judge(played: &Played) -> Vec<String> {
     let mut applied: BTreeMap<Signature<'_>, (usize, usize)> = BTreeMap::new();
     for run in &played.runs {
         for (change, trail) in
-            run.rounds.iter().flat_map(|it| it.change_set.changes().iter().zip(&it.trails))
+            run.rounds.iter().flat_map(|round| round.change_set.changes().iter().zip(&round.trails))
         {
             for attempt in trail.last_attempts() {
                 let intent = &attempt.intent;
@@ -374,12 +374,12 @@ fn judge(played: &Played) -> Vec<String> {
                     Some(crate::journal::Outcome::Refused | crate::journal::Outcome::Conflict) => {}
                     _ => count.1 += 1,
                 }
-                let ids = attempt.settled.iter().filter_map(|it| it.1.entity_id.as_deref());
+                let ids = attempt.settled.iter().filter_map(|settled| settled.1.entity_id.as_deref());
                 for id in ids.filter(|_| change.op() == Op::Create && intent.method == "POST") {
                     if !made.insert(id) {
                         wrong.push(format!("adopted: two changes call {id} theirs"));
                     }
-                    if truth.tasks.get(id).is_none_or(|it| it.maker == By::Person) {
+                    if truth.tasks.get(id).is_none_or(|kept| kept.maker == By::Person) {
                         wrong.push(format!("adopted: {id} is somebody else's"));
                     }
                 }
@@ -387,22 +387,22 @@ fn judge(played: &Played) -> Vec<String> {
         }
     }
     // Journal and board agree.
-    let by_runs = || truth.commits.iter().filter(|it| it.by != By::Person);
-    let signature = |it: &Commit| {
-        let body = if it.body.is_null() { Value::Null } else { it.body.clone() };
-        (it.method.clone(), it.path.clone(), body.to_string())
+    let by_runs = || truth.commits.iter().filter(|commit| commit.by != By::Person);
+    let signature = |commit: &Commit| {
+        let body = if commit.body.is_null() { Value::Null } else { commit.body.clone() };
+        (commit.method.clone(), commit.path.clone(), body.to_string())
     };
     let mut done: BTreeMap<(String, String, String), usize> = BTreeMap::new();
-    by_runs().for_each(|it| *done.entry(signature(it)).or_default() += 1);
+    by_runs().for_each(|commit| *done.entry(signature(commit)).or_default() += 1);
     for ((method, path, body), (sure, doubtful)) in &applied {
         let key = ((*method).to_owned(), (*path).to_owned(), body.clone());
         let n = done.remove(&key).unwrap_or_default();
         // The same written twice is written once, and what somebody else has set to the same is so.
         // And nobody can tell whether what somebody else has written over was ever there.
         let value: &Value = &serde_json::from_str(body).unwrap_or_default();
-        let of_path = || truth.commits.iter().filter(|it| it.path == *path);
-        let likewise = of_path().any(|it| it.body == *value);
-        let is_over = of_path().next_back().is_some_and(|it| it.body != *value);
+        let of_path = || truth.commits.iter().filter(|commit| commit.path == *path);
+        let likewise = of_path().any(|commit| commit.body == *value);
+        let is_over = of_path().next_back().is_some_and(|commit| commit.body != *value);
         // Nor whose deletion it was, if the answers to ours were lost.
         if (*method == "PATCH" && (likewise && *sure > 0 || is_over))
             || (*method == "DELETE" && likewise && *sure > 0)
@@ -410,9 +410,9 @@ fn judge(played: &Played) -> Vec<String> {
             continue;
         }
         // What somebody has renamed or deleted before anyone looked is not to be found.
-        let hidden = by_runs().filter(|it| signature(it) == key && !made.contains(it.id.as_str()));
-        let hidden = hidden.filter(|it| {
-            let kept = &truth.tasks[&it.id];
+        let hidden = by_runs().filter(|commit| signature(commit) == key && !made.contains(commit.id.as_str()));
+        let hidden = hidden.filter(|commit| {
+            let kept = &truth.tasks[&commit.id];
             kept.titled == By::Person || !kept.is_there
         });
         let (n, hidden) = (n, hidden.count());
@@ -434,25 +434,25 @@ fn judge(played: &Played) -> Vec<String> {
     }
     // The reports say what is on the board.
     for (run, report) in &played.reports {
-        if report.error.as_ref().is_some_and(|it| it.code.contains("journal")) {
+        if report.error.as_ref().is_some_and(|error| error.code.contains("journal")) {
             wrong.push(format!("journal: {:?}", report.error));
         }
-        for change in report.changes.iter().filter(|it| it.entity == Entity::Task) {
-            let likewise = |it: &Commit| match change.op {
-                Op::Update => it.method == "PATCH",
-                Op::Delete => it.method == "DELETE",
+        for change in report.changes.iter().filter(|change| change.entity == Entity::Task) {
+            let likewise = |commit: &Commit| match change.op {
+                Op::Update => commit.method == "PATCH",
+                Op::Delete => commit.method == "DELETE",
                 Op::Create => false,
             };
             let touched = truth
                 .commits
                 .iter()
-                .any(|it| it.id == change.id && (it.by == By::Run(*run) || likewise(it)));
+                .any(|commit| commit.id == change.id && (commit.by == By::Run(*run) || likewise(commit)));
             let is_there = truth.tasks.get(&change.id);
             match (change.status, change.op) {
                 (ChangeStatus::Applied, _) if !touched => {
                     wrong.push(format!("report: run {run} has not written {change:?}"));
                 }
-                (ChangeStatus::Applied, Op::Delete) if is_there.is_some_and(|it| it.is_there) => {
+                (ChangeStatus::Applied, Op::Delete) if is_there.is_some_and(|kept| kept.is_there) => {
                     wrong.push(format!("report: run {run} has not deleted {change:?}"));
                 }
                 _ => {}
@@ -513,14 +513,14 @@ fn a_paced_run_writes_its_set_down_once() {
         assert!(world.began.elapsed() > Duration::from_secs(100), "it was not paced");
         let run = host.recorded(&finished.report.run_id).await.unwrap();
         assert_eq!(run.rounds.len(), 1);
-        let attempts: usize = run.rounds[0].trails.iter().map(|it| it.attempts.len()).sum();
+        let attempts: usize = run.rounds[0].trails.iter().map(|trail| trail.attempts.len()).sum();
         assert_eq!(attempts, 120);
     });
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(default)
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 #[test]
@@ -543,7 +543,7 @@ fn whatever_others_do_nothing_is_lost_doubled_or_taken() {
             }
         };
         let threads: Vec<_> = (0..2).map(|_| scope.spawn(play)).collect();
-        threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     assert!(wrong.is_empty(), "{} of {n} worlds: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
 }
@@ -562,7 +562,7 @@ fn what_a_guard_keeps_away_happens_without_it() {
         (Off::Refusals, "journal:"),
     ];
     for (off, says) in cases {
-        let says = |found: &[String]| found.iter().any(|it| it.starts_with(says));
+        let says = |found: &[String]| found.iter().any(|line| line.starts_with(says));
         let noticed = (0..300).any(|seed| says(&played(seed, bad, Some(off))));
         assert!(noticed, "{off:?}: nobody notices");
     }

@@ -140,7 +140,7 @@ pub(crate) async fn drive(driver: &Driver<'_>, machine: Machine) -> Driven {
                 break;
             }
             // What has become due meanwhile is done at once.
-            if work.machine.wakes_at(None).is_none_or(|it| it <= work.now()) {
+            if work.machine.wakes_at(None).is_none_or(|at| at <= work.now()) {
                 idle += 1;
                 if idle > MAX_IDLE {
                     // Nothing can happen any more: what is left is ended rather than waited for.
@@ -152,7 +152,7 @@ pub(crate) async fn drive(driver: &Driver<'_>, machine: Machine) -> Driven {
         }
         idle = 0;
         let since = (!work.flights.is_empty()).then_some(work.looked_at);
-        let wake = work.machine.wakes_at(since).map(|it| work.began + it);
+        let wake = work.machine.wakes_at(since).map(|at| work.began + at);
         tokio::select! {
             biased;
             Some(flight) = work.flights.join_next() => {
@@ -210,7 +210,7 @@ impl Work<'_> {
                 // Not on record, so not sent; and nothing after it.
                 self.broken.get_or_insert(failure);
                 for (outgoing, _) in sends {
-                    let refused = outgoing.iter().map(|it| (it.no, Answer::Refused)).collect();
+                    let refused = outgoing.iter().map(|one| (one.no, Answer::Refused)).collect();
                     self.machine.answered(self.now(), refused);
                 }
                 self.machine.halt();
@@ -245,14 +245,14 @@ impl Work<'_> {
     }
 
     fn intents(&self, outgoing: &[Outgoing]) -> Vec<Intent> {
-        let intent = |it: &Outgoing| Intent {
-            step: self.step_id(it.no),
-            attempt: self.machine.sent(it.no),
-            method: it.request.method().as_str().to_owned(),
-            path: it.request.path().to_owned(),
-            if_match: it.request.if_match().map(|it| it.as_str().to_owned()),
-            body: it.request.body().cloned(),
-            request_id: it.id.clone(),
+        let intent = |one: &Outgoing| Intent {
+            step: self.step_id(one.no),
+            attempt: self.machine.sent(one.no),
+            method: one.request.method().as_str().to_owned(),
+            path: one.request.path().to_owned(),
+            if_match: one.request.if_match().map(|tag| tag.as_str().to_owned()),
+            body: one.request.body().cloned(),
+            request_id: one.id.clone(),
         };
         outgoing.iter().map(intent).collect()
     }
@@ -267,10 +267,10 @@ impl Work<'_> {
         let settled = std::mem::take(&mut self.settled);
         if let (Some(of), Some(claims)) = (self.driver.settles, &self.driver.claims) {
             // What is sent again is on record already.
-            let settled = settled.into_iter().filter_map(|it| {
-                let of = of.get(&(it.step.n, it.step.step.clone()))?;
+            let settled = settled.into_iter().filter_map(|entry| {
+                let of = of.get(&(entry.step.n, entry.step.step.clone()))?;
                 let (step, attempt) = (of.step.clone(), of.attempt);
-                Some((of.run.clone(), Settled { step, attempt, ..it }))
+                Some((of.run.clone(), Settled { step, attempt, ..entry }))
             });
             return claims.settle(settled.collect(), self.driver.clock.now()).await;
         }
@@ -294,7 +294,7 @@ impl Work<'_> {
             return;
         }
         let at = self.driver.client.service_time(self.driver.clock.now());
-        self.sent_at.extend(outgoing.iter().map(|it| (it.no, at)));
+        self.sent_at.extend(outgoing.iter().map(|one| (one.no, at)));
         let client = self.driver.client.clone();
         let (made, now) = (self.machine.ids().clone(), self.driver.now);
         let order = if in_order { Order::OneByOne } else { Order::Any };
@@ -302,7 +302,7 @@ impl Work<'_> {
             let attempts = match outgoing.as_slice() {
                 [one] => vec![client.attempt(&one.request, &one.id).await],
                 many => {
-                    let requests: Vec<&Request> = many.iter().map(|it| &it.request).collect();
+                    let requests: Vec<&Request> = many.iter().map(|one| &one.request).collect();
                     let id = uuid::Uuid::now_v7().to_string();
                     client.attempt_many(&requests, order, &id).await
                 }
@@ -334,7 +334,7 @@ impl Work<'_> {
         let lost = steps.iter().filter_map(|no| {
             let mut known = self.machine.change_of(*no).same_name.clone();
             known.extend(own.iter().cloned());
-            let ruled_out = self.unsettled(*no).and_then(|it| it.ruled_out.clone());
+            let ruled_out = self.unsettled(*no).and_then(|doubt| doubt.ruled_out.clone());
             let is_denied = ruled_out.is_some();
             known.extend(ruled_out.into_iter().flatten());
             let (job, since) = (self.machine.job(*no)?.0, self.since(*no)?);
@@ -348,12 +348,12 @@ impl Work<'_> {
             let Ok(found) = candidates(&client, &parent).await else { return failed() };
             let Ok(free) = unclaimed(claims, found, &parent).await else { return failed() };
             let matched = match_lost(&lost, &free, &actor);
-            Flight::Probed(matched.into_iter().map(|(no, it)| (no, Probed::Matched(it))).collect())
+            Flight::Probed(matched.into_iter().map(|(no, id)| (no, Probed::Matched(id))).collect())
         });
     }
 
     fn since(&self, no: StepNo) -> Option<Timestamp> {
-        self.sent_at.get(&no).copied().or(self.unsettled(no).map(|it| it.since))
+        self.sent_at.get(&no).copied().or(self.unsettled(no).map(|doubt| doubt.since))
     }
 
     /// Returns the attempt of an earlier run that a request settles.
@@ -414,9 +414,9 @@ impl Work<'_> {
         let error = attempt.result.as_ref().err();
         let refusal = error.and_then(|error| error.refusal());
         Settled {
-            status: refusal.map(|it| it.status),
+            status: refusal.map(|refusal| refusal.status),
             etag: tag,
-            service_request_id: refusal.and_then(|it| it.request_id.clone()),
+            service_request_id: refusal.and_then(|refusal| refusal.request_id.clone()),
             message: error.map(ToString::to_string),
             ..self.settled_as(no)
         }
@@ -484,6 +484,6 @@ impl Driven {
     }
 
     fn error_of(&self, no: StepNo) -> Option<Failure> {
-        self.errors.get(&no).map(|it| failure(it)).or_else(|| self.broken.clone())
+        self.errors.get(&no).map(|error| failure(error)).or_else(|| self.broken.clone())
     }
 }

@@ -71,34 +71,34 @@ impl Session {
 
     fn task_entry(&self, task: &Task, details: &TaskDetails, names: &LabelNames) -> TaskEntry {
         let zone = &self.facts().zone;
-        let upn = |id| self.user_by_id(id).map(|it| it.upn).filter(|it| !it.is_empty());
-        let some = |list: Vec<String>| Some(list).filter(|it| !it.is_empty());
+        let upn = |id| self.user_by_id(id).map(|user| user.upn).filter(|upn| !upn.is_empty());
+        let some = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
         let mut people: Vec<String> =
             task.assignments.keys().map(|id| upn(id).unwrap_or_else(|| id.to_string())).collect();
         people.sort();
-        let items = details.checklist_order().into_iter().filter_map(|it| {
-            let item = details.checklist.get(&it)?;
+        let items = details.checklist_order().into_iter().filter_map(|key| {
+            let item = details.checklist.get(&key)?;
             Some(ItemEntry { title: item.title.clone(), checked: item.checked.then_some(true) })
         });
         let links = details.references.iter().filter(|(key, _)| link::key_of(key).is_none());
-        let links = links.map(|(key, it)| LinkEntry {
+        let links = links.map(|(key, reference)| LinkEntry {
             url: link::decode(key),
-            alias: it.alias.clone().filter(|it| !it.is_empty()),
+            alias: reference.alias.clone().filter(|alias| !alias.is_empty()),
         });
         let priority = Priority::parse(task.priority.name());
         TaskEntry {
             title: task.title.clone(),
             id: Some(task.id.clone()),
-            key: details.references.keys().find_map(|it| link::key_of(it)),
-            progress: Some(task.progress()).filter(|it| it.percent() > 0),
-            priority: priority.filter(|it| *it != Priority::DEFAULT),
-            start: task.start.map(|it| Some(day_of_date(it, zone))),
-            due: task.due.map(|it| Some(day_of_date(it, zone))),
+            key: details.references.keys().find_map(|key| link::key_of(key)),
+            progress: Some(task.progress()).filter(|progress| progress.percent() > 0),
+            priority: priority.filter(|priority| *priority != Priority::DEFAULT),
+            start: task.start.map(|start| Some(day_of_date(start, zone))),
+            due: task.due.map(|due| Some(day_of_date(due, zone))),
             assignees: some(people),
-            labels: some(task.categories.iter().map(|it| names.name_of(*it)).collect()),
-            description: Some(with_plain_lines(&details.description)).filter(|it| !it.is_empty()),
-            checklist: Some(items.collect()).filter(|it: &Vec<_>| !it.is_empty()),
-            references: Some(links.collect()).filter(|it: &Vec<_>| !it.is_empty()),
+            labels: some(task.categories.iter().map(|slot| names.name_of(*slot)).collect()),
+            description: Some(with_plain_lines(&details.description)).filter(|text| !text.is_empty()),
+            checklist: Some(items.collect()).filter(|list: &Vec<_>| !list.is_empty()),
+            references: Some(links.collect()).filter(|list: &Vec<_>| !list.is_empty()),
         }
     }
 
@@ -205,18 +205,18 @@ impl<'a> Wishes<'a> {
         let title = session.peek_plan(&id)?.title;
         // Without an id the title is what the plan was found by.
         if file.id.is_some() && self.wants(base, "the plan", ("title", &file.plan, &title)) {
-            session.edit_plan(&id, |it| it.title.clone_from(&file.plan))?;
+            session.edit_plan(&id, |plan| plan.title.clone_from(&file.plan))?;
         }
         let there = session.peek_plan_details(&id)?.labels;
         for (slot, name) in &file.labels {
             let theirs = there.get(slot).map_or("", String::as_str);
             let (ours, theirs) = (label_text(*slot, name), label_text(*slot, theirs));
             if self.wants(base, "the plan", ("label", &ours, &theirs)) {
-                session.edit_plan_details(&id, |it| {
+                session.edit_plan_details(&id, |details| {
                     if name.is_empty() {
-                        it.labels.remove(slot);
+                        details.labels.remove(slot);
                     } else {
-                        it.labels.insert(*slot, name.clone());
+                        details.labels.insert(*slot, name.clone());
                     }
                 })?;
             }
@@ -234,9 +234,9 @@ impl<'a> Wishes<'a> {
             there.push(session.peek_bucket(&id)?);
         }
         let listed: BTreeSet<&BucketId> =
-            file.buckets.iter().filter_map(|it| it.id.as_ref()).collect();
+            file.buckets.iter().filter_map(|entry| entry.id.as_ref()).collect();
         let unclaimed: Vec<Bucket> =
-            there.iter().filter(|it| !listed.contains(&it.id)).cloned().collect();
+            there.iter().filter(|bucket| !listed.contains(&bucket.id)).cloned().collect();
         let mut buckets = Vec::new();
         for entry in &file.buckets {
             let Some(id) = &entry.id else {
@@ -244,11 +244,11 @@ impl<'a> Wishes<'a> {
                 continue;
             };
             let base = self.base(id.as_str());
-            match there.iter().find(|it| it.id == *id) {
+            match there.iter().find(|bucket| bucket.id == *id) {
                 Some(bucket) => {
                     let place = format!("the bucket `{}`", bucket.name);
                     if self.wants(base, &place, ("name", &entry.name, &bucket.name)) {
-                        session.edit_bucket(id, |it| it.name.clone_from(&entry.name))?;
+                        session.edit_bucket(id, |bucket| bucket.name.clone_from(&entry.name))?;
                     }
                     buckets.push(Meant::Here(id.clone()));
                 }
@@ -286,7 +286,7 @@ impl<'a> Wishes<'a> {
             several => Err(Failure::from(Error::Ambiguous {
                 what: "bucket",
                 name: name.to_owned(),
-                candidates: several.iter().map(|it| it.id.to_string()).collect(),
+                candidates: several.iter().map(|bucket| bucket.id.to_string()).collect(),
             })),
         }
     }
@@ -334,7 +334,7 @@ impl<'a> Wishes<'a> {
     /// The tasks of the plan by their keys, if the file goes by any.
     fn keys(&self, there: &BTreeMap<TaskId, Task>) -> Result<BTreeMap<String, TaskId>, Failure> {
         let mut keys = BTreeMap::new();
-        if self.file.all_tasks().all(|(_, it)| it.key.is_none() || it.id.is_some()) {
+        if self.file.all_tasks().all(|(_, entry)| entry.key.is_none() || entry.id.is_some()) {
             return Ok(keys);
         }
         self.session.count(Read::Tasks(self.plan.clone()));
@@ -342,7 +342,7 @@ impl<'a> Wishes<'a> {
             if task.reference_count > 0 {
                 let references = self.session.peek_details(id)?.references;
                 keys.extend(
-                    references.keys().filter_map(|it| link::key_of(it)).map(|it| (it, id.clone())),
+                    references.keys().filter_map(|url| link::key_of(url)).map(|key| (key, id.clone())),
                 );
             }
         }
@@ -356,9 +356,9 @@ impl<'a> Wishes<'a> {
         there: &BTreeMap<TaskId, Task>,
     ) -> Result<Meant<TaskId>, Failure> {
         self.session.count(Read::TasksNamed(self.plan.clone(), title.to_owned()));
-        let mut found: Vec<&Task> = there.values().filter(|it| it.title == title).collect();
-        if found.iter().any(|it| it.percent_complete < 100) {
-            found.retain(|it| it.percent_complete < 100);
+        let mut found: Vec<&Task> = there.values().filter(|task| task.title == title).collect();
+        if found.iter().any(|task| task.percent_complete < 100) {
+            found.retain(|task| task.percent_complete < 100);
         }
         match found.as_slice() {
             [] => Ok(Meant::New),
@@ -366,7 +366,7 @@ impl<'a> Wishes<'a> {
             several => Err(Failure::from(Error::Ambiguous {
                 what: "task",
                 name: title.to_owned(),
-                candidates: several.iter().map(|it| it.id.to_string()).collect(),
+                candidates: several.iter().map(|task| task.id.to_string()).collect(),
             })),
         }
     }
@@ -381,19 +381,19 @@ impl<'a> Wishes<'a> {
         let file = self.file;
         let sections = file.buckets.iter().zip(buckets).map(Some);
         let places = sections
-            .flat_map(|it| it.map_or(0..0, |(entry, _)| 0..entry.tasks.len()).map(move |_| it));
+            .flat_map(|section| section.map_or(0..0, |(entry, _)| 0..entry.tasks.len()).map(move |_| section));
         let places = places.chain(file.tasks.iter().map(|_| None));
-        let all: Vec<_> = file.all_tasks().map(|it| it.1).zip(places).zip(tasks).collect();
+        let all: Vec<_> = file.all_tasks().map(|pair| pair.1).zip(places).zip(tasks).collect();
         for ((entry, place), meant) in &all {
             let done = match meant {
                 Meant::Here(id) => self.task(id, entry, *place),
                 Meant::Gone => self.task_gone(entry, *place),
                 Meant::New => Ok(()),
             };
-            done.map_err(|it| of_task(&entry.title, it))?;
+            done.map_err(|failure| of_task(&entry.title, failure))?;
         }
-        for ((entry, place), _) in all.iter().rev().filter(|it| *it.1 == Meant::New) {
-            self.new_task(entry, *place).map_err(|it| of_task(&entry.title, it))?;
+        for ((entry, place), _) in all.iter().rev().filter(|one| *one.1 == Meant::New) {
+            self.new_task(entry, *place).map_err(|failure| of_task(&entry.title, failure))?;
         }
         Ok(())
     }
@@ -403,11 +403,11 @@ impl<'a> Wishes<'a> {
         let session = self.session;
         let listed: BTreeSet<&TaskId> = listed
             .iter()
-            .filter_map(|it| if let Meant::Here(id) = it { Some(id) } else { None })
+            .filter_map(|meant| if let Meant::Here(id) = meant { Some(id) } else { None })
             .collect();
         let ids =
             if self.prune { session.tasks(&self.plan)? } else { session.peek_tasks(&self.plan)? };
-        for id in ids.iter().filter(|it| !it.is_provisional() && !listed.contains(it)) {
+        for id in ids.iter().filter(|id| !id.is_provisional() && !listed.contains(id)) {
             let base = self.base(id.as_str());
             match (self.prune, base) {
                 (false, None) => {}
@@ -486,7 +486,7 @@ impl<'a> Wishes<'a> {
             "taken out of the file and left on the board (`--prune` takes them away)",
         );
         if !self.gone.is_empty() {
-            let names: Vec<String> = self.gone.iter().take(5).map(|it| shown(it)).collect();
+            let names: Vec<String> = self.gone.iter().take(5).map(|name| shown(name)).collect();
             let more = if self.gone.len() > 5 { " and others" } else { "" };
             let names = names.join(", ");
             self.session

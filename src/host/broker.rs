@@ -70,7 +70,7 @@ pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error
         Query::Groups => Response::Groups(client.list(&request::my_groups()).await?),
         Query::RosterMembers(roster) => {
             let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
-            Response::MemberIds(members.into_iter().map(|it| it.0).collect())
+            Response::MemberIds(members.into_iter().map(|member| member.0).collect())
         }
         // The run and the journal answer these, not the service.
         Query::Commit(_) | Query::Keys(_) | Query::MadeByAgent(_) | Query::CountToday(..) => {
@@ -87,7 +87,7 @@ pub(crate) async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, E
     let shared = client.list::<Versioned<Plan>>(&request::my_plans()).await?;
     let groups = match client.list::<Group>(&request::my_groups()).await {
         Ok(groups) => groups,
-        Err(error) if error.refusal().is_some_and(|it| it.is_forbidden()) => Vec::new(),
+        Err(error) if error.refusal().is_some_and(|refusal| refusal.is_forbidden()) => Vec::new(),
         Err(error) => return Err(error),
     };
     let lists = in_lanes(

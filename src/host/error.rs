@@ -82,7 +82,7 @@ pub enum Error {
 }
 
 fn within(place: Option<&String>) -> String {
-    place.map(|it| format!(" in {it}")).unwrap_or_default()
+    place.map(|place| format!(" in {place}")).unwrap_or_default()
 }
 
 impl From<graph::Error> for Error {
@@ -132,7 +132,7 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Graph(error) => error.refusal().map(|it| it.status),
+            Self::Graph(error) => error.refusal().map(|refusal| refusal.status),
             Self::Relayed(it) => it.status,
             _ => None,
         }
@@ -215,12 +215,12 @@ impl Relayed {
     }
 
     fn code(&self) -> &'static str {
-        Self::CODES.into_iter().find(|it| *it == self.code).unwrap_or("service")
+        Self::CODES.into_iter().find(|code| *code == self.code).unwrap_or("service")
     }
 }
 
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn graph_hint(error: &graph::Error) -> Option<String> {
@@ -245,7 +245,7 @@ pub(crate) fn graph_hint(error: &graph::Error) -> Option<String> {
 
 /// Picks the names that come near to one that was not found, or all if they are few.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut all: Vec<&str> = names.into_iter().filter(|it| !it.is_empty()).collect();
+    let mut all: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
     let near = similar(wanted, all.iter().copied());
     if !near.is_empty() {
         return near;
@@ -261,11 +261,11 @@ const COMPARED: usize = 256;
 
 /// Picks the three names most like one that was not found.
 pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let short = |it: &str| it.chars().take(COMPARED).collect::<String>().to_lowercase();
+    let short = |text: &str| text.chars().take(COMPARED).collect::<String>().to_lowercase();
     let wanted = short(wanted);
     let mut scored: Vec<(f64, &str)> = names
         .into_iter()
-        .filter(|it| !it.is_empty())
+        .filter(|name| !name.is_empty())
         .map(|name| {
             let lower = short(name);
             let contained = lower.contains(&wanted) || wanted.contains(&lower);

@@ -30,9 +30,9 @@ impl KnownPlans {
 
     /// Returns the names that are titles, with the plans that have or had them.
     pub(crate) fn titles(&self) -> BTreeMap<&str, &BTreeSet<PlanId>> {
-        let is_title = |name: &str, it: &Named| !it.guarded.iter().any(|id| id.as_str() == name);
-        let titles = self.named.iter().filter(|(name, it)| is_title(name, it));
-        titles.map(|(name, it)| (name.as_str(), &it.guarded)).collect()
+        let is_title = |name: &str, named: &Named| !named.guarded.iter().any(|id| id.as_str() == name);
+        let titles = self.named.iter().filter(|(name, named)| is_title(name, named));
+        titles.map(|(name, named)| (name.as_str(), &named.guarded)).collect()
     }
 }
 

@@ -143,7 +143,7 @@ impl OpenDraft {
         report.set_actor(&facts.me, facts.agent.as_deref());
         report.status = if set.is_empty() { Status::NoChanges } else { Status::Previewed };
         report.names = names(&self.session, &set);
-        let planned = |it: &Change| ChangeReport::planned(it, Verdict::Allow);
+        let planned = |change: &Change| ChangeReport::planned(change, Verdict::Allow);
         report.changes = set.changes().iter().map(planned).collect();
         report
     }
@@ -170,12 +170,12 @@ impl OpenDraft {
             });
         };
         let (id, made) = (change.id(), change.op() == Op::Create);
-        let needs = |it: &Change| {
-            let text = serde_json::to_string(it).unwrap_or_default();
+        let needs = |other: &Change| {
+            let text = serde_json::to_string(other).unwrap_or_default();
             made && text.contains(id.as_str())
         };
         let (gone, kept): (Vec<_>, Vec<_>) =
-            set.changes().iter().cloned().partition(|it| it.id() == id || needs(it));
+            set.changes().iter().cloned().partition(|other| other.id() == id || needs(other));
         self.session.rest_on(&ChangeSet::numbered(kept));
         Ok(gone.len())
     }
@@ -272,7 +272,7 @@ fn settled<T: Fields + Clone, B: Clone>(
     shown: &[FieldConflict],
     theirs: &[FieldConflict],
 ) -> Edit<T, B> {
-    let is_as_shown = |it: &&FieldConflict| now.value(it.field) == it.theirs;
+    let is_as_shown = |field: &&FieldConflict| now.value(field.field) == field.theirs;
     match edit {
         Edit::Create { after } => Edit::Create { after: after.clone() },
         Edit::Update { before, after, basis } => {
@@ -280,7 +280,7 @@ fn settled<T: Fields + Clone, B: Clone>(
             let (theirs, mine): (Vec<_>, Vec<_>) = seen
                 .iter()
                 .cloned()
-                .partition(|it| theirs.iter().any(|other| other.field == it.field));
+                .partition(|field| theirs.iter().any(|other| other.field == field.field));
             // In a map it is an entry that is wanted, not the whole.
             let mut merged = now.clone();
             merged.graft(before, after);
@@ -291,7 +291,7 @@ fn settled<T: Fields + Clone, B: Clone>(
             // What moved beside is compared when it is applied.
             Edit::Update { before: base, after: wanted, basis: basis.clone() }
         }
-        Edit::Delete { .. } if shown.iter().all(|it| is_as_shown(&it)) => {
+        Edit::Delete { .. } if shown.iter().all(|field| is_as_shown(&field)) => {
             Edit::Delete { before: now.clone(), basis: tag }
         }
         Edit::Delete { before, basis } => {

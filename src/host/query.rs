@@ -93,7 +93,7 @@ pub(crate) struct RemoteDraft {
 impl RemoteDraft {
     /// Returns how much was said, in bytes.
     pub(crate) fn said(&self) -> usize {
-        self.output.iter().chain(&self.warnings).map(|it| it.len() + 1).sum()
+        self.output.iter().chain(&self.warnings).map(|line| line.len() + 1).sum()
     }
 }
 

@@ -314,8 +314,8 @@ pub(crate) fn real_ids(round: &crate::journal::Round) -> BTreeMap<String, String
             continue;
         }
         let itself = crate::change::apply::Part::Itself.to_string();
-        let made = trail.attempts.iter().filter(|it| it.intent.step.step == itself);
-        for (_, settled) in made.flat_map(|it| &it.settled) {
+        let made = trail.attempts.iter().filter(|attempt| attempt.intent.step.step == itself);
+        for (_, settled) in made.flat_map(|attempt| &attempt.settled) {
             if let (crate::journal::Outcome::Applied, Some(id)) =
                 (settled.outcome, &settled.entity_id)
             {

@@ -106,7 +106,7 @@ pub struct Stats {
 }
 
 fn reasons<S: serde::Serializer>(rulings: &[Ruling], serializer: S) -> Result<S::Ok, S::Error> {
-    let told = |it: &Ruling| Ruling { at: None, saw: Vec::new(), ..it.clone() };
+    let told = |ruling: &Ruling| Ruling { at: None, saw: Vec::new(), ..ruling.clone() };
     serializer.collect_seq(rulings.iter().map(told))
 }
 
@@ -180,7 +180,7 @@ impl Report {
     /// Counts the changes with a status.
     #[must_use]
     pub fn count(&self, status: ChangeStatus) -> usize {
-        self.changes.iter().filter(|it| it.status == status).count()
+        self.changes.iter().filter(|change| change.status == status).count()
     }
 }
 
@@ -193,7 +193,7 @@ impl ChangeReport {
             id: change.id().to_string(),
             title: change.title().to_owned(),
             plan: change.plan().to_string(),
-            fields: change.fields().into_iter().map(|(field, it)| (field.name(), it)).collect(),
+            fields: change.fields().into_iter().map(|(field, values)| (field.name(), values)).collect(),
             takes_along: change.takes_along.len(),
             verdict,
             status: ChangeStatus::Planned,

@@ -182,14 +182,14 @@ impl Host {
             }
         };
         let agent = start.agent.as_ref();
-        report.set_actor(&me, agent.map(|it| it.name.as_str()));
+        report.set_actor(&me, agent.map(|agent| agent.name.as_str()));
         let facts = Facts {
             now: self.clock.now(),
             zone: self.zone.clone(),
             me,
-            agent: agent.map(|it| it.name.clone()),
+            agent: agent.map(|agent| agent.name.clone()),
             beta: self.client.base().is_beta(),
-            scope: agent.and_then(|it| it.plans.clone()),
+            scope: agent.and_then(|agent| agent.plans.clone()),
             named: Arc::new(resolved.known),
             reads: self.max_reads,
             wishes: self.max_wishes,
@@ -263,7 +263,7 @@ impl Host {
     pub async fn me(&self) -> Result<User, Failure> {
         let base = self.client.base();
         self.client.read::<User>(&request::me()).await.map_err(|error| {
-            let refused = error.refusal().is_some_and(|it| matches!(it.status, 400 | 404 | 405));
+            let refused = error.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 404 | 405));
             if base.is_beta() && refused {
                 return Failure {
                     code: "no_beta".into(),
@@ -407,9 +407,9 @@ impl Run<'_> {
     /// Puts a set into the report, as not carried out yet.
     fn show(&mut self, set: &ChangeSet, reviewed: Option<&Reviewed>) {
         self.report.names = names(&self.session, set);
-        let verdict = |n| reviewed.map_or(Verdict::Allow, |it| it.verdict_of(n));
+        let verdict = |n| reviewed.map_or(Verdict::Allow, |reviewed| reviewed.verdict_of(n));
         let changes = set.changes().iter();
-        self.report.changes = changes.map(|it| ChangeReport::planned(it, verdict(it.n))).collect();
+        self.report.changes = changes.map(|change| ChangeReport::planned(change, verdict(change.n))).collect();
         self.shown = set.clone();
     }
 

@@ -31,7 +31,7 @@ pub(crate) async fn run<T: Send + 'static>(
         std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
             let outcome = catch_unwind(AssertUnwindSafe(work));
             drop(done.send(outcome.map_err(|panic| {
-                let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
                 text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
             })));
         });

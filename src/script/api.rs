@@ -2,7 +2,7 @@
 //!
 //! One file for each type. Objects are handles: a session and an id, so that copying one is
 //! still the same object and nothing is converted that is not looked at. Getters return
-//! read-only values (but for texts that can be set, see [`crate::script::check`]), and a setter that is given the value already there does nothing:
+//! read-only values (but for texts that can be set, see [`crate::script::sandbox::in_place`]), and a setter that is given the value already there does nothing:
 //! otherwise reading a property could write it (scripting.md 1.10). Setters and verbs are marked
 //! `pure`: they change the draft, not the handle, so they work on one from a read-only list.
 

@@ -5,4 +5,5 @@ pub mod coverage;
 pub mod diagnose;
 pub mod engine;
 pub mod imports;
+pub(super) mod in_place;
 pub(super) mod memory;

@@ -126,7 +126,7 @@ impl Truth {
         // What was created gets its details, whatever has become of what led to it.
         let made = |path: &str| {
             let id = path.split('/').nth(3).and_then(|id| self.tasks.get(id));
-            id.is_some_and(|it| it.maker != By::Person)
+            id.is_some_and(|kept| kept.maker != By::Person)
         };
         let decided: Vec<Part> = sent
             .parts()
@@ -143,7 +143,7 @@ impl Truth {
         let oldest = Instant::now().checked_sub(VALID);
         let since = |at: Instant| oldest.is_some_and(|oldest| at < oldest);
         let mut stale = Vec::new();
-        let own = |id: &str| self.commits.iter().any(|it| it.by == By::Run(run) && it.id == id);
+        let own = |id: &str| self.commits.iter().any(|commit| commit.by == By::Run(run) && commit.id == id);
         for fact in self.facts.get(&run).into_iter().flatten() {
             let held = match fact {
                 // What was decided on it is written, or seems so: somebody else has set the same
@@ -153,18 +153,18 @@ impl Truth {
                     let key = (id.clone(), (*field).to_owned());
                     let all = self.values.get(&key).map(Vec::as_slice).unwrap_or_default();
                     all.iter().enumerate().any(|(at, (_, held, _))| {
-                        let next = all[at..].iter().skip(1).find(|it| it.2 != By::Run(run));
-                        held == value && next.is_none_or(|it| !since(it.0))
+                        let next = all[at..].iter().skip(1).find(|entry| entry.2 != By::Run(run));
+                        held == value && next.is_none_or(|next| !since(next.0))
                     })
                 }
-                Fact::NoneTitled(title) if decided.iter().all(|it| it.body["title"] != **title) => {
+                Fact::NoneTitled(title) if decided.iter().all(|commit| commit.body["title"] != **title) => {
                     true
                 }
                 Fact::NoneTitled(title) => self.tasks.iter().all(|(id, kept)| {
-                    let now = self.now(id, "title").filter(|it| it.1 == **title);
+                    let now = self.now(id, "title").filter(|now| now.1 == **title);
                     kept.maker == By::Run(run)
                         || !kept.is_there
-                        || now.is_none_or(|it| !since(it.0))
+                        || now.is_none_or(|now| !since(now.0))
                 }),
             };
             if !held {

@@ -131,13 +131,13 @@ impl World {
             let all = list(path)["value"].as_array().unwrap().clone();
             let mut all: Vec<(String, String)> = all
                 .iter()
-                .map(|it| {
-                    let name = it["title"].as_str().or(it["name"].as_str()).unwrap();
-                    (name.to_owned(), it["id"].as_str().unwrap().to_owned())
+                .map(|entity| {
+                    let name = entity["title"].as_str().or(entity["name"].as_str()).unwrap();
+                    (name.to_owned(), entity["id"].as_str().unwrap().to_owned())
                 })
                 .collect();
             all.sort();
-            all.into_iter().map(|it| it.1).collect()
+            all.into_iter().map(|pair| pair.1).collect()
         };
         let plan = ids("/me/planner/plans").remove(0);
         let buckets = ids(&format!("/planner/plans/{plan}/buckets")).try_into().unwrap();
@@ -201,8 +201,8 @@ impl World {
         };
         let made: Vec<String> = {
             let truth = self.truth();
-            let there = truth.tasks.iter().filter(|it| it.1.is_there && !self.ids.contains(it.0));
-            there.map(|it| it.0.clone()).collect()
+            let there = truth.tasks.iter().filter(|pair| pair.1.is_there && !self.ids.contains(pair.0));
+            there.map(|pair| pair.0.clone()).collect()
         };
         let id = self.ids.get(at).or_else(|| made.get(n % made.len().max(1))).cloned();
         let Some(id) = id else { return };
@@ -253,7 +253,7 @@ impl World {
             return;
         }
         let mut truth = self.truth();
-        let of_path = path.split('/').skip_while(|it| *it != "tasks").nth(1);
+        let of_path = path.split('/').skip_while(|part| *part != "tasks").nth(1);
         let id = of_path.or(answer["id"].as_str()).unwrap_or_default().to_owned();
         if let By::Run(run) = by {
             truth.check_overwrites(run, method, &id, body);
@@ -297,7 +297,7 @@ impl World {
                 None => (answer.status, &value),
                 Some(id) => {
                     let all = value["responses"].as_array().into_iter().flatten();
-                    let Some(own) = all.clone().find(|it| it["id"] == **id) else { continue };
+                    let Some(own) = all.clone().find(|response| response["id"] == **id) else { continue };
                     (own["status"].as_u64().unwrap() as u16, &own["body"])
                 }
             };
@@ -401,13 +401,13 @@ impl Sent {
             let (method, path) = (self.method.clone(), path.to_owned());
             return vec![Part { id: None, method, path, body: self.body.clone() }];
         }
-        let text = |it: &Value, key: &str| it[key].as_str().unwrap_or_default().to_owned();
+        let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let all = self.body["requests"].as_array().into_iter().flatten();
-        all.map(|it| Part {
-            id: Some(text(it, "id")),
-            method: text(it, "method"),
-            path: text(it, "url"),
-            body: it["body"].clone(),
+        all.map(|request| Part {
+            id: Some(text(request, "id")),
+            method: text(request, "method"),
+            path: text(request, "url"),
+            body: request["body"].clone(),
         })
         .collect()
     }
@@ -449,8 +449,8 @@ pub(super) struct Way {
 impl Model for Way {
     fn carry(&self, it: Outgoing) -> Pin<Box<dyn Future<Output = Option<Incoming>> + Send>> {
         let (world, run) = (Arc::clone(&self.world), self.run);
-        let body = it.body.and_then(|it| serde_json::from_str(&it).ok()).unwrap_or_default();
-        let query = it.url.query().map(|it| format!("?{it}")).unwrap_or_default();
+        let body = it.body.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let query = it.url.query().map(|query| format!("?{query}")).unwrap_or_default();
         let target = format!("{}{query}", it.url.path());
         let sent = Sent { method: it.method.to_string(), target, headers: it.headers, body };
         Box::pin(async move { world.carry(run, sent).await })

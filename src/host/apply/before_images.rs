@@ -21,20 +21,20 @@ pub(crate) async fn keep(
         .iter()
         .flat_map(|change| match &change.write {
             Write::Task(edit) if edit.after().is_none() => vec![edit.known().task.id.clone()],
-            _ => lost_tasks(change, now).map(|it| it.id.clone()).collect(),
+            _ => lost_tasks(change, now).map(|task| task.id.clone()).collect(),
         })
         .collect();
     let client = &client.patient();
     let parts = Parts::read(client, &tasks, now).await?;
     for change in changes.iter_mut().filter(|change| change.op() == Op::Delete) {
         let mut lost = Lost {
-            tasks: lost_tasks(change, now).map(|it| parts.state(it)).collect(),
+            tasks: lost_tasks(change, now).map(|task| parts.state(task)).collect(),
             ..Lost::default()
         };
         match &mut change.write {
             Write::Task(edit) => {
                 if let Edit::Delete { before, .. } = &mut **edit {
-                    let task = now.task(&before.task.id).map(|it| it.value.clone());
+                    let task = now.task(&before.task.id).map(|read| read.value.clone());
                     *before = parts.state(&task.unwrap_or_else(|| before.task.clone()));
                 }
             }
@@ -45,7 +45,7 @@ pub(crate) async fn keep(
                 let read = request::plan_buckets(plan);
                 let buckets = client.list::<Versioned<Bucket>>(&read).await?;
                 lost.details = Some(details.value);
-                lost.buckets = buckets.into_iter().map(|it| it.value).collect();
+                lost.buckets = buckets.into_iter().map(|bucket| bucket.value).collect();
             }
             Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => {}
         }
@@ -67,13 +67,13 @@ struct Parts {
 
 impl Parts {
     async fn read(client: &Client, ids: &BTreeSet<TaskId>, now: &Snapshot) -> Result<Self, Error> {
-        let bare = |id: &&TaskId| now.task(id).is_some_and(|it| it.value.has_bare_details());
+        let bare = |id: &&TaskId| now.task(id).is_some_and(|task| task.value.has_bare_details());
         let full = ids.iter().filter(|id| !bare(id)).cloned().collect();
         let details = broker::details(client, full).await?;
         let places = broker::places(client, Board::Bucket, ids.iter().cloned().collect()).await?;
         Ok(Self {
-            details: details.into_iter().map(|(id, it)| (id, it.value)).collect(),
-            places: places.into_iter().map(|(id, it)| (id, it.value)).collect(),
+            details: details.into_iter().map(|(id, details)| (id, details.value)).collect(),
+            places: places.into_iter().map(|(id, place)| (id, place.value)).collect(),
         })
     }
 
@@ -82,7 +82,7 @@ impl Parts {
         TaskState {
             task: task.clone(),
             details: Some(self.details.get(&task.id).cloned().unwrap_or_default()),
-            places: place.into_iter().map(|it| (Board::Bucket, it)).collect(),
+            places: place.into_iter().map(|place| (Board::Bucket, place)).collect(),
         }
     }
 }

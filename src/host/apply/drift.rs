@@ -105,8 +105,8 @@ impl Drift {
                         may_replay: true,
                     });
                     it.may_replay = true;
-                    let known: BTreeSet<Field> = it.fields.iter().map(|it| it.field).collect();
-                    it.fields.extend(fields.into_iter().filter(|it| !known.contains(&it.field)));
+                    let known: BTreeSet<Field> = it.fields.iter().map(|field| field.field).collect();
+                    it.fields.extend(fields.into_iter().filter(|field| !known.contains(&field.field)));
                 }
                 None => {
                     let message = read.describe(old, now);
@@ -190,7 +190,7 @@ fn rest_task_on(
                     Merge::Conflict(fields) => fields,
                 };
                 // Who deletes without a look at what has moved since is not asked twice.
-                let may_replay = fields.iter().any(|it| reads.contains(&it.field));
+                let may_replay = fields.iter().any(|field| reads.contains(&field.field));
                 Err(Moved { fields, message: None, may_replay })
             }
             _ => Ok(()),

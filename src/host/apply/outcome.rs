@@ -42,7 +42,7 @@ impl Outcome {
         let message = if fields.is_empty() {
             "someone else changed or deleted it since it was read".to_owned()
         } else {
-            let names: Vec<_> = fields.iter().map(|it| it.field.name()).collect();
+            let names: Vec<_> = fields.iter().map(|conflict| conflict.field.name()).collect();
             format!("someone else changed {} since it was read", names.join(", "))
         };
         outcome.conflict = fields;

@@ -12,11 +12,11 @@ pub(crate) async fn candidates(client: &Client, parent: &Parent) -> Result<Vec<C
     Ok(match parent {
         Parent::Tasks(plan) => {
             let all = client.list::<Versioned<Task>>(&request::plan_tasks(plan)).await?;
-            all.into_iter().map(|it| Candidate::Task(Box::new(it.value))).collect()
+            all.into_iter().map(|task| Candidate::Task(Box::new(task.value))).collect()
         }
         Parent::Buckets(plan) => {
             let all = client.list::<Versioned<Bucket>>(&request::plan_buckets(plan)).await?;
-            all.into_iter().map(|it| Candidate::Bucket(it.value)).collect()
+            all.into_iter().map(|bucket| Candidate::Bucket(bucket.value)).collect()
         }
         Parent::Plans(group) => {
             let read = match group {
@@ -24,11 +24,11 @@ pub(crate) async fn candidates(client: &Client, parent: &Parent) -> Result<Vec<C
                 None => request::my_roster_plans(),
             };
             let all = client.list::<Versioned<Plan>>(&read).await?;
-            all.into_iter().map(|it| Candidate::Plan(Box::new(it.value))).collect()
+            all.into_iter().map(|plan| Candidate::Plan(Box::new(plan.value))).collect()
         }
         Parent::Members(roster) => {
             let all = client.list::<Made<UserId>>(&request::roster_members(roster)).await?;
-            all.into_iter().map(|it| Candidate::Member(it.0)).collect()
+            all.into_iter().map(|member| Candidate::Member(member.0)).collect()
         }
         Parent::Nowhere => Vec::new(),
     })

@@ -104,11 +104,11 @@ pub(crate) async fn look(
     targets: Vec<(usize, Target)>,
 ) -> Vec<(usize, Look, Option<Arc<Error>>)> {
     let client = &client.patient();
-    let reads: Vec<Request> = targets.iter().map(|(_, it)| read_of(it)).collect();
+    let reads: Vec<Request> = targets.iter().map(|(_, target)| read_of(target)).collect();
     let answers: Vec<Result<Any, Arc<Error>>> = match reads.as_slice() {
         [one] => vec![client.read::<Any>(one).await.map_err(Arc::new)],
         many => match client.read_many::<Any>(many).await {
-            Ok(answers) => answers.into_iter().map(|it| it.map_err(Arc::new)).collect(),
+            Ok(answers) => answers.into_iter().map(|answer| answer.map_err(Arc::new)).collect(),
             Err(error) => {
                 let error = Arc::new(error);
                 many.iter().map(|_| Err(Arc::clone(&error))).collect()
@@ -150,7 +150,7 @@ pub(crate) async fn answer_of(
             | Job::CreateTask(_)
     );
     let refusal = error.refusal();
-    if is_new && refusal.is_some_and(|it| it.is_forbidden() || it.is_not_found()) {
+    if is_new && refusal.is_some_and(|refusal| refusal.is_forbidden() || refusal.is_not_found()) {
         let waits = patience(client, job, made, now).await;
         return if waits.is_empty() { Answer::Refused } else { Answer::NotYet(waits) };
     }
@@ -181,7 +181,7 @@ fn done(job: &Job, body: Option<&Json>) -> Answer {
         Job::CreatePlan(..) => id_of::<Versioned<Plan>>(body),
         Job::CreateBucket(_) => id_of::<Versioned<Bucket>>(body),
         Job::CreateTask(_) => id_of::<Versioned<Task>>(body),
-        _ => Answer::Done { id: None, tag: decoded::<Tag>(body).and_then(|it| it.0) },
+        _ => Answer::Done { id: None, tag: decoded::<Tag>(body).and_then(|tag| tag.0) },
     }
 }
 
@@ -199,7 +199,7 @@ async fn patience(
     made: &BTreeMap<String, String>,
     now: Timestamp,
 ) -> Vec<Duration> {
-    let in_plan = |plan: &PlanId| made.values().any(|it| it == plan.as_str());
+    let in_plan = |plan: &PlanId| made.values().any(|id| id == plan.as_str());
     let waits: &[u64] = match job {
         Job::AddMember(..) | Job::CreatePlan(_, Some(_)) => &MADE_WAITS,
         Job::CreatePlan(plan, None) => match &plan.group {
@@ -215,6 +215,6 @@ async fn patience(
 
 async fn is_new(client: &Client, group: &GroupId, now: Timestamp) -> bool {
     let group = client.patient().read::<Group>(&request::group(group)).await.ok();
-    let age = group.and_then(|it| it.created_at).map(|it| now.duration_since(it));
-    age.is_some_and(|it| it.as_secs() < GROUP_IS_NEW)
+    let age = group.and_then(|group| group.created_at).map(|created_at| now.duration_since(created_at));
+    age.is_some_and(|age| age.as_secs() < GROUP_IS_NEW)
 }

@@ -36,9 +36,9 @@ impl LabelNames {
     /// Returns the name that a file is to have, `category7` where a name does not tell which.
     pub(crate) fn name_of(&self, slot: Category) -> String {
         let names = self.names.first().map(Vec::as_slice).unwrap_or_default();
-        let name = names.iter().find(|it| it.0 == slot).map(|it| it.1.as_str());
+        let name = names.iter().find(|pair| pair.0 == slot).map(|pair| pair.1.as_str());
         let unique = |name: &&str| {
-            names.iter().filter(|it| it.1.eq_ignore_ascii_case(name)).count() == 1
+            names.iter().filter(|pair| pair.1.eq_ignore_ascii_case(name)).count() == 1
                 && Category::parse(name).is_none()
         };
         name.filter(unique).map_or_else(|| slot.to_string(), str::to_owned)
@@ -61,7 +61,7 @@ impl LabelNames {
                     return Err(Failure::from(Error::Ambiguous {
                         what: "label",
                         name: text.to_owned(),
-                        candidates: several.iter().map(|it| it.0.to_string()).collect(),
+                        candidates: several.iter().map(|pair| pair.0.to_string()).collect(),
                     }));
                 }
             }
@@ -73,7 +73,7 @@ impl LabelNames {
         if let Some(slot) = Category::all().find(had) {
             return Ok(slot);
         }
-        let names = self.names.iter().flatten().map(|it| it.1.as_str());
+        let names = self.names.iter().flatten().map(|pair| pair.1.as_str());
         let near = nearest(text, names);
         let hint = match near.first() {
             Some(name) => format!("did you mean `{name}`? A new one is named under `labels`"),

@@ -66,7 +66,7 @@ impl<'a> Wishes<'a> {
         let mut wants = |field: &str, ours: Option<String>, theirs: &str| {
             ours.is_some_and(|ours| self.wants(base, &at, (field, &ours, theirs)))
         };
-        let progress = entry.progress.map(|it| it.name().to_owned());
+        let progress = entry.progress.map(|progress| progress.name().to_owned());
         let title = wants("title", Some(entry.title.clone()), &task.title);
         let progress = wants("progress", progress, task.progress().name());
         let priority = wants("priority", entry.priority.map(priority_text), task.priority.name());
@@ -89,7 +89,7 @@ impl<'a> Wishes<'a> {
             wanted.due = moment(it)?;
         }
         if title || progress || priority || start || due {
-            session.edit_task(&task.id, |it| *it = wanted)?;
+            session.edit_task(&task.id, |task| *task = wanted)?;
         }
         Ok(())
     }
@@ -102,19 +102,19 @@ impl<'a> Wishes<'a> {
         base: Option<&Marks>,
     ) -> Result<(), Failure> {
         let people: BTreeSet<UserId> = task.assignments.keys().cloned().collect();
-        let wanted = entry.assignees.as_ref().map(|it| self.people(it, &people)).transpose()?;
+        let wanted = entry.assignees.as_ref().map(|names| self.people(names, &people)).transpose()?;
         let people = self.listed(base, "assignee", wanted, &people, UserId::to_string);
-        let wanted = entry.labels.as_ref().map(|it| self.labels_meant(it)).transpose()?;
+        let wanted = entry.labels.as_ref().map(|names| self.labels_meant(names)).transpose()?;
         let labels = self.listed(base, "label", wanted, &task.categories, Category::to_string);
         if people.is_some() || labels.is_some() {
-            self.session.edit_task(&task.id, |it| {
+            self.session.edit_task(&task.id, |task| {
                 if let Some(people) = people {
-                    it.assignments.extend(people.add.into_iter().map(|it| (it, String::new())));
-                    it.assignments.retain(|id, _| !people.remove.contains(id));
+                    task.assignments.extend(people.add.into_iter().map(|id| (id, String::new())));
+                    task.assignments.retain(|id, _| !people.remove.contains(id));
                 }
                 if let Some(labels) = labels {
-                    it.categories.extend(labels.add);
-                    it.categories.retain(|slot| !labels.remove.contains(slot));
+                    task.categories.extend(labels.add);
+                    task.categories.retain(|slot| !labels.remove.contains(slot));
                 }
             })?;
         }
@@ -142,7 +142,7 @@ impl<'a> Wishes<'a> {
                 listed.add.push(it.clone());
             }
         }
-        for it in theirs.iter().filter(|it| !ours.contains(it)) {
+        for it in theirs.iter().filter(|entry| !ours.contains(entry)) {
             let known = base.map(|base| base.has(field, &text(it)));
             match (self.prune, known) {
                 (true, Some(false)) => self.n_newer += 1,
@@ -150,7 +150,7 @@ impl<'a> Wishes<'a> {
                 (false, known) => self.n_unlisted += usize::from(known == Some(true)),
             }
         }
-        Some(listed).filter(|it| !it.add.is_empty() || !it.remove.is_empty())
+        Some(listed).filter(|listed| !listed.add.is_empty() || !listed.remove.is_empty())
     }
 
     fn bucket(
@@ -197,7 +197,7 @@ impl<'a> Wishes<'a> {
         let Some(text) = &entry.description else { return Ok(()) };
         let sides = (&*with_plain_lines(text), &*with_plain_lines(&details.description));
         if self.wants(base, &named(task), ("description", sides.0, sides.1)) {
-            self.session.edit_details(&task.id, |it| it.description.clone_from(text))?;
+            self.session.edit_details(&task.id, |details| details.description.clone_from(text))?;
         }
         Ok(())
     }
@@ -212,7 +212,7 @@ impl<'a> Wishes<'a> {
         let Some(items) = &entry.checklist else { return Ok(()) };
         let items = named_items(items);
         let there = details.items_by_name();
-        let names = items.iter().map(|it| it.0.clone()).collect();
+        let names = items.iter().map(|item| item.0.clone()).collect();
         let titles = there.keys().cloned().collect();
         let listed = self.listed(base, "item", Some(names), &titles, String::clone);
         let mut wanted = details.clone();
@@ -229,15 +229,15 @@ impl<'a> Wishes<'a> {
             for name in remove {
                 there.get(&name).map(|key| wanted.checklist.remove(key));
             }
-            for (_, item) in items.iter().filter(|it| add.contains(&it.0)) {
+            for (_, item) in items.iter().filter(|item| add.contains(&item.0)) {
                 let key = self.session.new_item_key();
                 wanted.add_item(key.clone(), item.title.clone());
                 let checked = item.checked.unwrap_or_default();
-                wanted.checklist.entry(key).and_modify(|it| it.checked = checked);
+                wanted.checklist.entry(key).and_modify(|item| item.checked = checked);
             }
         }
         if wanted != *details {
-            self.session.edit_details(&task.id, |it| it.checklist = wanted.checklist)?;
+            self.session.edit_details(&task.id, |details| details.checklist = wanted.checklist)?;
         }
         Ok(())
     }
@@ -251,10 +251,10 @@ impl<'a> Wishes<'a> {
     ) -> Result<(), Failure> {
         let mut wanted = details.references.clone();
         if let Some(links) = &entry.references {
-            let there = details.references.keys().filter(|it| link::key_of(it).is_none());
+            let there = details.references.keys().filter(|url| link::key_of(url).is_none());
             let there: BTreeMap<String, &String> =
                 there.map(|key| (link::decode(key), key)).collect();
-            let urls = links.iter().map(|it| it.url.clone()).collect();
+            let urls = links.iter().map(|link| link.url.clone()).collect();
             let theirs = there.keys().cloned().collect();
             let listed = self.listed(base, "reference", Some(urls), &theirs, String::clone);
             for LinkEntry { url, alias } in links {
@@ -271,19 +271,19 @@ impl<'a> Wishes<'a> {
                 for url in remove {
                     there.get(&url).map(|key| wanted.remove(*key));
                 }
-                for link in links.iter().filter(|it| add.contains(&it.url)) {
+                for link in links.iter().filter(|link| add.contains(&link.url)) {
                     let (key, reference) = reference(link)?;
                     wanted.insert(key, reference);
                 }
             }
         }
-        let keyed = |key: &String| wanted.keys().any(|it| link::key_of(it).as_ref() == Some(key));
-        if let Some(key) = entry.key.as_ref().filter(|it| !keyed(it)) {
+        let keyed = |key: &String| wanted.keys().any(|url| link::key_of(url).as_ref() == Some(key));
+        if let Some(key) = entry.key.as_ref().filter(|key| !keyed(key)) {
             let alias = Some(KEY_ALIAS.to_owned());
             wanted.insert(link::of_key(key), Reference { alias, kind: None });
         }
         if wanted != details.references {
-            self.session.edit_details(&task.id, |it| it.references = wanted)?;
+            self.session.edit_details(&task.id, |details| details.references = wanted)?;
         }
         Ok(())
     }
@@ -292,20 +292,20 @@ impl<'a> Wishes<'a> {
     pub(crate) fn task_gone(&mut self, entry: &TaskEntry, place: Place<'_>) -> Result<(), Failure> {
         let id = entry.id.as_ref().map(TaskId::as_str).unwrap_or_default();
         let Some(base) = self.base(id) else { return Ok(()) };
-        let progress = entry.progress.map(|it| it.name().to_owned());
+        let progress = entry.progress.map(|progress| progress.name().to_owned());
         let bucket = place.map(|(section, meant)| match (meant, &section.id) {
             (Meant::Here(id), _) | (_, Some(id)) => id.to_string(),
             _ => String::new(),
         });
         let mut values: Vec<(&str, String)> = vec![("title", entry.title.clone())];
-        values.extend(progress.map(|it| ("progress", it)));
-        values.extend(bucket.map(|it| ("bucket", it)));
-        values.extend(entry.priority.map(|it| ("priority", priority_text(it))));
-        values.extend(entry.start.map(|it| ("start", day_text(it))));
-        values.extend(entry.due.map(|it| ("due", day_text(it))));
-        values.extend(entry.description.as_ref().map(|it| ("description", with_plain_lines(it))));
+        values.extend(progress.map(|text| ("progress", text)));
+        values.extend(bucket.map(|name| ("bucket", name)));
+        values.extend(entry.priority.map(|priority| ("priority", priority_text(priority))));
+        values.extend(entry.start.map(|day| ("start", day_text(day))));
+        values.extend(entry.due.map(|day| ("due", day_text(day))));
+        values.extend(entry.description.as_ref().map(|text| ("description", with_plain_lines(text))));
         for (name, item) in named_items(entry.checklist.as_deref().unwrap_or_default()) {
-            values.extend(item.checked.map(|it| ("checked", checked_text(&name, it))));
+            values.extend(item.checked.map(|checked| ("checked", checked_text(&name, checked))));
             values.push(("item", name));
         }
         for it in entry.references.iter().flatten() {
@@ -355,9 +355,9 @@ impl<'a> Wishes<'a> {
             labels: self.labels_meant(entry.labels.as_deref().unwrap_or_default())?,
             checklist: items
                 .iter()
-                .map(|it| NewItem {
-                    title: it.title.clone(),
-                    checked: it.checked.unwrap_or_default(),
+                .map(|item| NewItem {
+                    title: item.title.clone(),
+                    checked: item.checked.unwrap_or_default(),
                 })
                 .collect(),
             references: links.iter().map(reference).collect::<Result<_, _>>()?,
@@ -377,7 +377,7 @@ impl<'a> Wishes<'a> {
     }
 
     fn labels_meant(&self, names: &[String]) -> Result<Vec<Category>, Failure> {
-        names.iter().map(|it| self.labels.find(it)).collect()
+        names.iter().map(|name| self.labels.find(name)).collect()
     }
 }
 
@@ -402,5 +402,5 @@ fn reference(link: &LinkEntry) -> Result<(String, Reference), Failure> {
 
 /// The lines of a checklist by the names that those of the board have.
 fn named_items(items: &[ItemEntry]) -> Vec<(String, &ItemEntry)> {
-    distinct(items.iter().map(|it| it.title.as_str())).into_iter().zip(items).collect()
+    distinct(items.iter().map(|item| item.title.as_str())).into_iter().zip(items).collect()
 }

@@ -62,7 +62,7 @@ impl Host {
         start.params = json!({ "run": id.to_string() });
         start.purpose = Purpose::Undo;
         let created: BTreeSet<EntityId> =
-            changes.iter().filter(|it| it.op() == Op::Create).map(Change::id).collect();
+            changes.iter().filter(|change| change.op() == Op::Create).map(Change::id).collect();
         let origin = Origin { parent: Some(id.clone()), takes_back: created, ..Origin::default() };
         let program = move |session: &Session| {
             if in_doubt {
@@ -83,7 +83,7 @@ impl Host {
         let all = self.runs().await?;
         let mut cleared = BTreeSet::new();
         // The newest first: whether what took something back stands itself is known by then.
-        for run in all.into_iter().filter(|it| it.purpose == Purpose::Undo && may_have_written(it))
+        for run in all.into_iter().filter(|run| run.purpose == Purpose::Undo && may_have_written(run))
         {
             let (Some(parent), false) = (run.parent, cleared.contains(&run.id)) else { continue };
             let (by, whole) = (run.id, run.status == Some(RunStatus::Applied));
@@ -187,7 +187,7 @@ fn folded(changes: Vec<Change>) -> Vec<Change> {
             continue;
         }
         let id = change.id();
-        let went = |it: &Change| match it.id() {
+        let went = |earlier: &Change| match earlier.id() {
             EntityId::Task(task) if change.takes_along.contains(&task) => true,
             other => other == id,
         };
@@ -196,7 +196,7 @@ fn folded(changes: Vec<Change>) -> Vec<Change> {
         for before in earlier.iter().rev() {
             as_before(&mut change, before);
         }
-        let is_made = earlier.iter().any(|it| it.op() == Op::Create && it.id() == id);
+        let is_made = earlier.iter().any(|change| change.op() == Op::Create && change.id() == id);
         if !is_made || !change.lost.tasks.is_empty() {
             kept.push(change);
         }
@@ -229,9 +229,9 @@ fn as_before(deletion: &mut Change, earlier: &Change) {
         (_, Write::Task(other)) => {
             let id = &other.known().task.id;
             if let Edit::Create { .. } = **other {
-                deletion.lost.tasks.retain(|it| it.task.id != *id);
+                deletion.lost.tasks.retain(|state| state.task.id != *id);
             }
-            let lost = deletion.lost.tasks.iter_mut().find(|it| it.task.id == *id);
+            let lost = deletion.lost.tasks.iter_mut().find(|state| state.task.id == *id);
             if let Some(lost) = lost {
                 back(lost, other);
             }

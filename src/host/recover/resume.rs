@@ -175,9 +175,9 @@ impl Host {
                 if cut_off.is_empty() || journal.run(&by).is_err() {
                     return Ok(());
                 }
-                cut_off.iter().try_for_each(|it| {
+                cut_off.iter().try_for_each(|run| {
                     let status = if nothing_left { RunStatus::Applied } else { RunStatus::Partial };
-                    journal.finish(it, now, status, &report).map_err(|error| failure(&error))
+                    journal.finish(run, now, status, &report).map_err(|error| failure(&error))
                 })
             })
             .await?;
@@ -292,9 +292,9 @@ impl Restored {
             restored.set = round.change_set;
         }
         for run in chain {
-            let is_done = run.finish.as_ref().is_some_and(|it| it.status == RunStatus::Applied);
+            let is_done = run.finish.as_ref().is_some_and(|finish| finish.status == RunStatus::Applied);
             restored.cut_short |=
-                !is_done && run.rounds.last().is_some_and(|it| it.outcome == Judgement::Segment);
+                !is_done && run.rounds.last().is_some_and(|round| round.outcome == Judgement::Segment);
             for round in run.rounds.iter().filter(|round| round.outcome.is_clear()) {
                 for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
                     // What carries a run on keeps the numbers of its changes.
@@ -324,7 +324,7 @@ impl Restored {
         let ledger = &mut self.ledger;
         match attempt.outcome() {
             Some(Outcome::Applied) => {
-                let id = attempt.settled.iter().rev().find_map(|(_, it)| it.entity_id.clone());
+                let id = attempt.settled.iter().rev().find_map(|(_, settled)| settled.entity_id.clone());
                 if let (Op::Create, Part::Itself, Some(id)) = (change.op(), &part, id) {
                     ledger.enter_id(change.id().to_string(), id);
                 }
@@ -389,7 +389,7 @@ impl Restored {
             targets.extend(parts.iter().filter_map(|part| target(&change, part)));
             if let Write::Task(edit) = &change.write {
                 let boards = edit.known().places.keys();
-                targets.extend(boards.filter_map(|it| target(&change, &Part::Place(*it))));
+                targets.extend(boards.filter_map(|board| target(&change, &Part::Place(*board))));
             }
         }
         targets

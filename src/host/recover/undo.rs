@@ -29,13 +29,13 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
     }
     undo.read_ahead(changes)?;
     // What is made again holds what was in it; what was made goes after what was put into it.
-    for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Delete) {
+    for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Delete) {
         undo.recreate(change)?;
     }
-    for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Update) {
+    for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Update) {
         undo.revert_update(change)?;
     }
-    for change in changes.iter().rev().filter(|it| it.op() == crate::change::Op::Create) {
+    for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Create) {
         undo.revert_create(change)?;
     }
     undo.put_back()?;
@@ -45,13 +45,13 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
 
 /// Returns whether a change has set what only the beta knows.
 fn needs_beta(change: &Change) -> bool {
-    let recurs = |it: &TaskState| it.task.recurrence().is_some();
+    let recurs = |state: &TaskState| state.task.recurrence().is_some();
     let recurrence = match &change.write {
         Write::Task(edit) => edit.after().is_none() && recurs(edit.known()),
         _ => false,
     };
     let fields = [Field::PlanId, Field::Recurrence, Field::IsArchived, Field::Members];
-    recurrence || fields.iter().any(|it| change.sets(*it))
+    recurrence || fields.iter().any(|field| change.sets(*field))
 }
 
 struct Undo<'a> {
@@ -94,7 +94,7 @@ impl Undo<'_> {
     }
 
     fn leave_fields(&self, what: &str, title: &str, fields: &[FieldConflict]) {
-        let names: Vec<_> = fields.iter().map(|it| it.field.script_name()).collect();
+        let names: Vec<_> = fields.iter().map(|field| field.field.script_name()).collect();
         let why = format!("whose {} changed since", names.join(", "));
         self.leave(what, title, &why);
     }
@@ -133,7 +133,7 @@ impl Undo<'_> {
         };
         self.plans.insert(plan.id.clone(), id.clone());
         if let Some(details) = &lost.details {
-            self.session.edit_plan_details(&id, |it| it.clone_from(details))?;
+            self.session.edit_plan_details(&id, |now| now.clone_from(details))?;
         }
         let mut buckets: Vec<&Bucket> = lost.buckets.iter().collect();
         buckets.sort_by(|a, b| a.order_hint.cmp(&b.order_hint));
@@ -154,13 +154,13 @@ impl Undo<'_> {
 
     /// Makes tasks again; the lowest on the board first, since the newest is shown on top.
     fn make_tasks(&mut self, tasks: &[TaskState]) -> Result<(), Error> {
-        let hint = |it: &TaskState| it.places.get(&Board::Bucket).map(|it| it.hint.clone());
+        let hint = |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
         let mut tasks: Vec<&TaskState> = tasks.iter().collect();
-        tasks.sort_by_key(|it| std::cmp::Reverse(hint(it)));
+        tasks.sort_by_key(|state| std::cmp::Reverse(hint(state)));
         for state in tasks {
             let task = &state.task;
             let plan = self.plan(&task.plan);
-            let bucket = task.bucket.as_ref().map(|it| self.bucket(it));
+            let bucket = task.bucket.as_ref().map(|bucket| self.bucket(bucket));
             let bucket_gone = match &bucket {
                 Some(bucket) => gone(self.session.peek_bucket(bucket))?,
                 None => false,
@@ -173,7 +173,7 @@ impl Undo<'_> {
             if let Some(recurrence) = task.recurrence() {
                 self.session.set_recurrence(&id, Some(recurrence.clone()))?;
             }
-            let stays = bucket.filter(|it| !it.is_provisional());
+            let stays = bucket.filter(|bucket| !bucket.is_provisional());
             if let (Some(_), Some(hint)) = (stays, hint(state)) {
                 self.task_hints.push((id, hint));
             }
@@ -188,14 +188,14 @@ impl Undo<'_> {
             let plan = self.session.peek_bucket(id)?.plan;
             columns.entry(plan).or_default().push((id.clone(), hint.clone()));
         }
-        columns.values().try_for_each(|it| self.session.put_buckets_back(it))?;
+        columns.values().try_for_each(|column| self.session.put_buckets_back(column))?;
         let mut columns: BTreeMap<BucketId, Vec<(TaskId, String)>> = BTreeMap::new();
         for (id, hint) in &self.task_hints {
             if let Some(bucket) = self.session.peek_task(id)?.bucket {
                 columns.entry(bucket).or_default().push((id.clone(), hint.clone()));
             }
         }
-        columns.values().try_for_each(|it| self.session.put_tasks_back(it))
+        columns.values().try_for_each(|column| self.session.put_tasks_back(column))
     }
 
     fn learn_names(&self, changes: &[Change]) {
@@ -235,12 +235,12 @@ impl Undo<'_> {
         if !after.new_members.is_empty() {
             self.leave("plan", &after.title, "whose new members can not be taken out");
         }
-        let none = |it: &Plan| Plan { new_members: [].into(), ..it.clone() };
+        let none = |plan: &Plan| Plan { new_members: [].into(), ..plan.clone() };
         let (wanted, left) = back(&none(before), &none(after), &now);
         self.leave_fields_of("plan", &after.title, &left);
-        self.session.edit_plan(&after.id, |it| {
-            it.title = wanted.title;
-            it.archival = wanted.archival;
+        self.session.edit_plan(&after.id, |plan| {
+            plan.title = wanted.title;
+            plan.archival = wanted.archival;
         })
     }
 
@@ -264,7 +264,7 @@ impl Undo<'_> {
         let now = self.session.peek_plan_details(plan)?;
         let (wanted, left) = back(before, after, &now);
         self.leave_fields_of("plan", title, &left);
-        self.session.edit_plan_details(plan, |it| *it = wanted)
+        self.session.edit_plan_details(plan, |details| *details = wanted)
     }
 
     fn bucket_back(&mut self, before: &Bucket, after: &Bucket) -> Result<(), Error> {
@@ -277,7 +277,7 @@ impl Undo<'_> {
         };
         if before.name != after.name {
             if now.name == after.name {
-                self.session.edit_bucket(&after.id, |it| it.name.clone_from(&before.name))?;
+                self.session.edit_bucket(&after.id, |bucket| bucket.name.clone_from(&before.name))?;
             } else {
                 self.leave("bucket", &now.name, "whose name changed since");
             }
@@ -309,12 +309,12 @@ impl Undo<'_> {
         let (wanted, left) = back(&strip(before), &strip(after), &here);
         self.leave_fields_of("task", &after.task.title, &left);
         let task = wanted.task;
-        self.session.edit_task(id, |it| set_fields(it, &task))?;
+        self.session.edit_task(id, |there| set_fields(there, &task))?;
         if let (Some(wanted), Some(old), Some(there)) = (wanted.details, &before.details, details) {
             let wanted = in_order_of(wanted, &there, old);
-            self.session.edit_details(id, |it| *it = wanted)?;
+            self.session.edit_details(id, |details| *details = wanted)?;
         }
-        let hint = |state: &TaskState| state.places.get(&Board::Bucket).map(|it| it.hint.clone());
+        let hint = |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
         if let (Some(old), Some(new)) = (hint(before), hint(after))
             && old != new
             && before.task.bucket == task.bucket
@@ -328,9 +328,9 @@ impl Undo<'_> {
 
     fn revert_create(&self, change: &Change) -> Result<(), Error> {
         match &change.write {
-            Write::Task(edit) => edit.after().map_or(Ok(()), |it| self.take_task(it)),
-            Write::Bucket(edit) => edit.after().map_or(Ok(()), |it| self.take_bucket(it)),
-            Write::Plan(edit) => edit.after().map_or(Ok(()), |it| self.take_plan(it)),
+            Write::Task(edit) => edit.after().map_or(Ok(()), |task| self.take_task(task)),
+            Write::Bucket(edit) => edit.after().map_or(Ok(()), |bucket| self.take_bucket(bucket)),
+            Write::Plan(edit) => edit.after().map_or(Ok(()), |plan| self.take_plan(plan)),
             Write::PlanDetails { .. } => Ok(()),
         }
     }
@@ -411,7 +411,7 @@ fn set_fields(task: &mut Task, wanted: &Task) {
 
 /// Hints of places are the service's own; nothing is compared by them.
 fn without_places(mut details: TaskDetails) -> TaskDetails {
-    details.checklist.values_mut().for_each(|it| it.order_hint.clear());
+    details.checklist.values_mut().for_each(|item| item.order_hint.clear());
     details
 }
 
@@ -419,13 +419,13 @@ fn without_places(mut details: TaskDetails) -> TaskDetails {
 /// present ones, `old` the order.
 fn in_order_of(mut wanted: TaskDetails, there: &TaskDetails, old: &TaskDetails) -> TaskDetails {
     let mut keys: Vec<String> =
-        old.checklist_order().into_iter().filter(|it| wanted.checklist.contains_key(it)).collect();
-    keys.extend(wanted.checklist.keys().filter(|it| !old.checklist.contains_key(*it)).cloned());
+        old.checklist_order().into_iter().filter(|key| wanted.checklist.contains_key(key)).collect();
+    keys.extend(wanted.checklist.keys().filter(|key| !old.checklist.contains_key(*key)).cloned());
     // Hints ascend from what is shown last to what is shown first.
     keys.reverse();
     let kept = |key: &String| {
-        let hint = there.checklist.get(key).map(|it| it.order_hint.as_str())?;
-        let same = old.checklist.get(key).is_some_and(|it| it.order_hint == hint);
+        let hint = there.checklist.get(key).map(|item| item.order_hint.as_str())?;
+        let same = old.checklist.get(key).is_some_and(|item| item.order_hint == hint);
         Some(hint).filter(|_| same)
     };
     let hints: Vec<Option<&str>> = keys.iter().map(kept).collect();
@@ -458,7 +458,7 @@ fn again(state: &TaskState, bucket: Option<BucketId>) -> NewTask {
         checklist: items
             .iter()
             .filter_map(|key| details.checklist.get(key))
-            .map(|it| NewItem { title: it.title.clone(), checked: it.checked })
+            .map(|item| NewItem { title: item.title.clone(), checked: item.checked })
             .collect(),
         key: None,
         references: details.references.into_iter().collect(),

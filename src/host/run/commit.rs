@@ -19,7 +19,7 @@ impl Run<'_> {
         if self.start.dry_run {
             let told =
                 "commit(): a dry run goes on as if it had been applied; what comes then is a guess";
-            if !session.state().warnings.iter().any(|it| it == told) {
+            if !session.state().warnings.iter().any(|warning| warning == told) {
                 session.warn(told);
             }
             drop(question.reply.send(Ok(Response::Committed(None))));
@@ -58,9 +58,9 @@ impl Run<'_> {
         self.remarks.extend(self.report.warnings.split_off(n_own));
         let offset = self.done.0.len();
         let mut changes = std::mem::take(&mut self.report.changes);
-        changes.iter_mut().for_each(|it| it.n += offset);
+        changes.iter_mut().for_each(|change| change.n += offset);
         let mut verdicts = std::mem::take(&mut self.report.verdicts);
-        verdicts.iter_mut().for_each(|it| it.change = it.change.map(|n| n + offset));
+        verdicts.iter_mut().for_each(|ruling| ruling.change = ruling.change.map(|n| n + offset));
         self.done.0.append(&mut changes);
         self.done.1.append(&mut verdicts);
         self.shown = ChangeSet::default();
@@ -93,8 +93,8 @@ impl Run<'_> {
         };
         self.keep_segment();
         let (changes, mut verdicts) = std::mem::take(&mut self.done);
-        verdicts.sort_by_key(|it| std::cmp::Reverse(it.verdict));
-        let is_refused = verdicts.iter().any(|it| it.verdict >= Verdict::Hold);
+        verdicts.sort_by_key(|ruling| std::cmp::Reverse(ruling.verdict));
+        let is_refused = verdicts.iter().any(|ruling| ruling.verdict >= Verdict::Hold);
         let report = &mut self.report;
         report.warnings.append(&mut self.remarks);
         (report.changes, report.verdicts, report.status) = (changes, verdicts, status);

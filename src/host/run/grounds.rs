@@ -48,7 +48,7 @@ impl Grounds {
         }
         let by_id: BTreeMap<EntityId, &Change> =
             set.changes().iter().map(|change| (change.id(), change)).collect();
-        self.answers.retain(|read, _| match (&read, read.entity().and_then(|it| by_id.get(it))) {
+        self.answers.retain(|read, _| match (&read, read.entity().and_then(|id| by_id.get(id))) {
             (_, None) => true,
             (_, Some(change)) if change.op() != Op::Update => false,
             (Read::Field(_, field), Some(change)) => {

@@ -35,23 +35,23 @@ impl Run<'_> {
         self.with_real_ids(tally.ledger.ids());
         let report = &mut self.report;
         let stopped = self.host.interrupt.is_set()
-            && report.changes.iter().any(|it| it.status != ChangeStatus::Applied);
+            && report.changes.iter().any(|change| change.status != ChangeStatus::Applied);
         report.error = report
             .changes
             .iter()
-            .find(|it| matches!(it.status, ChangeStatus::Failed | ChangeStatus::Unknown))
-            .and_then(|it| it.error.clone())
+            .find(|change| matches!(change.status, ChangeStatus::Failed | ChangeStatus::Unknown))
+            .and_then(|change| change.error.clone())
             .or_else(|| tally.broken.clone())
             .or(failure);
         let run = report.run_id.clone();
-        for change in report.changes.iter_mut().filter(|it| !it.candidates.is_empty()) {
+        for change in report.changes.iter_mut().filter(|change| !change.candidates.is_empty()) {
             change.error = Some(change.parked(&run));
         }
-        if let Some(parked) = report.changes.iter().find(|it| !it.candidates.is_empty()) {
+        if let Some(parked) = report.changes.iter().find(|change| !change.candidates.is_empty()) {
             report.error.clone_from(&parked.error);
         }
-        let unsent = |it: &ChangeReport| {
-            matches!(it.status, ChangeStatus::Planned | ChangeStatus::Skipped) && it.error.is_none()
+        let unsent = |change: &ChangeReport| {
+            matches!(change.status, ChangeStatus::Planned | ChangeStatus::Skipped) && change.error.is_none()
         };
         let conflict = report.count(ChangeStatus::Conflict) > 0;
         if stopped && report.error.is_none() {
@@ -70,7 +70,7 @@ impl Run<'_> {
         // A create that may have happened is not "nothing was written": to repeat it could make
         // two. An update or delete that may have happened can be repeated.
         let maybe_made =
-            |it: &ChangeReport| it.status == ChangeStatus::Unknown && it.op == Op::Create;
+            |change: &ChangeReport| change.status == ChangeStatus::Unknown && change.op == Op::Create;
         let wrote = wrote || report.changes.iter().any(maybe_made);
         report.status = match (conflict, failed, wrote) {
             (false, false, _) => Status::Applied,
@@ -85,7 +85,7 @@ impl Run<'_> {
         let is_recorded = self.record.is_some();
         if let (true, Status::Partial, Some(error)) =
             (is_recorded, report.status, &mut report.error)
-            && report.changes.iter().all(|it| it.candidates.is_empty())
+            && report.changes.iter().all(|change| change.candidates.is_empty())
         {
             let how = format!("`planwright resume {run}` carries it on");
             error.hint = Some(match error.hint.take().filter(|_| !in_doubt) {
@@ -93,7 +93,7 @@ impl Run<'_> {
                 None => how,
             });
         } else if let (true, true, Some(error)) = (is_recorded, in_doubt, &mut report.error)
-            && report.changes.iter().all(|it| it.candidates.is_empty())
+            && report.changes.iter().all(|change| change.candidates.is_empty())
         {
             error.hint = Some(format!(
                 "it may have been written all the same: find out with `planwright resume {run}`"

@@ -56,7 +56,7 @@ impl Run<'_> {
                 let plans: BTreeSet<PlanId> = set
                     .changes()
                     .iter()
-                    .flat_map(|it| [Some(it.plan()), it.moves_to()])
+                    .flat_map(|change| [Some(change.plan()), change.moves_to()])
                     .flatten()
                     .filter(|id| session.peek_plan(id).is_ok_and(|plan| session.in_scope(&plan)))
                     .cloned()
@@ -76,12 +76,12 @@ impl Run<'_> {
             rulings.extend(keep_titles(&self.change_set(), &agent.name, &titles));
         }
         let grants = Grants {
-            force: self.start.force || agent.is_some_and(|it| it.force),
+            force: self.start.force || agent.is_some_and(|agent| agent.force),
             dry_run: self.start.dry_run,
-            agent: agent.map(|it| AgentGrants {
-                name: it.name.clone(),
-                plans: it.plans.as_ref().map(|_| plans),
-                may_apply: it.may_apply,
+            agent: agent.map(|agent| AgentGrants {
+                name: agent.name.clone(),
+                plans: agent.plans.as_ref().map(|_| plans),
+                may_apply: agent.may_apply,
             }),
             caps: self.host.caps,
             earlier: self.earlier,

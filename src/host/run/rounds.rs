@@ -162,9 +162,9 @@ impl Run<'_> {
             // What a deletion takes away is read right before it.
             let is_left = |change: &Change| tally.ledger.leaves(change);
             let deletes =
-                cleared.set().changes().iter().any(|it| it.op() == Op::Delete && is_left(it));
+                cleared.set().changes().iter().any(|change| change.op() == Op::Delete && is_left(change));
             let outdated = self.session.state().snapshot.has_outdated();
-            if deletes || outdated || validated.is_none_or(|it| it.elapsed() > VALID_FOR) {
+            if deletes || outdated || validated.is_none_or(|at| at.elapsed() > VALID_FOR) {
                 let at = Instant::now();
                 let validation = self.validate(&mut tally, &mut cleared, program).await;
                 match validation {
@@ -303,7 +303,7 @@ impl Run<'_> {
         }
         let (rebased, conflicts, too_often) = Self::rebase(tally, cleared.set(), &moved);
         let may_replay = |(change, fields): &(Change, Vec<FieldConflict>)| {
-            change.op() != Op::Delete || fields.iter().any(|it| change.reads.contains(&it.field))
+            change.op() != Op::Delete || fields.iter().any(|field| change.reads.contains(&field.field))
         };
         let program = program.filter(|_| conflicts.iter().all(may_replay));
         let over = failed || stopped || too_often || driven.broken.is_some();
@@ -314,9 +314,9 @@ impl Run<'_> {
             self.conclude(tally, None);
             return Next::Done;
         }
-        let times = moved.iter().filter_map(|it| tally.moves.get(&key(&it.change.id()))).max();
+        let times = moved.iter().filter_map(|one| tally.moves.get(&key(&one.change.id()))).max();
         self.pause(times.copied().unwrap_or(1)).await;
-        self.session.adopt_parts(moved.iter().map(|it| (&it.change, &it.part, it.seen.as_deref())));
+        self.session.adopt_parts(moved.iter().map(|one| (&one.change, &one.part, one.seen.as_deref())));
         match program {
             Some(program) if !conflicts.is_empty() => self.replay(tally, program, &conflicts).await,
             _ => {
@@ -419,7 +419,7 @@ impl Run<'_> {
         let left: Vec<EntityId> = tally
             .outcomes
             .iter()
-            .filter(|(_, it)| it.status == ChangeStatus::Conflict)
+            .filter(|(_, outcome)| outcome.status == ChangeStatus::Conflict)
             .map(|(id, _)| id.clone())
             .collect();
         if left.is_empty()

@@ -106,7 +106,7 @@ impl Host {
         };
         match left {
             Ok(left) => {
-                run.numbers = left.changes().iter().map(|it| (it.id(), it.n)).collect();
+                run.numbers = left.changes().iter().map(|change| (change.id(), change.n)).collect();
                 run.made = restored.ledger.ids().clone();
                 run.apply_loaded(left, None).await;
             }
@@ -124,7 +124,7 @@ impl Run<'_> {
         self.take_up(&set, drafted_in);
         let named = set.clone();
         let learn = move |session: &Session| {
-            named.changes().iter().for_each(|it| session.learn_names(it, it.plan()));
+            named.changes().iter().for_each(|change| session.learn_names(change, change.plan()));
             Ok(())
         };
         // Where names cannot be read, ids are shown.
@@ -143,7 +143,7 @@ impl Run<'_> {
 
     /// Loads a set that was drafted before, as if it had just been.
     pub(super) fn take_up(&self, set: &ChangeSet, drafted_in: Option<&Session>) {
-        let drafted_on = drafted_in.map(|it| (it.reads(), it.state().snapshot.clone()));
+        let drafted_on = drafted_in.map(|session| (session.reads(), session.state().snapshot.clone()));
         let mut state = self.session.state();
         state.draft = Draft::of_set(set);
         if let Some((reads, snapshot)) = drafted_on {
@@ -210,8 +210,8 @@ impl Run<'_> {
             service: self.host.service.clone(),
             actor: self.session.facts().me.id.clone(),
             agent: self.session.facts().agent.clone(),
-            agent_plans: self.start.agent.as_ref().and_then(|it| it.plans.clone()),
-            agent_may_apply: self.start.agent.as_ref().is_none_or(|it| it.may_apply),
+            agent_plans: self.start.agent.as_ref().and_then(|agent| agent.plans.clone()),
+            agent_may_apply: self.start.agent.as_ref().is_none_or(|agent| agent.may_apply),
             skill: self.start.skill.clone(),
             skill_digest: self.start.skill_digest.clone(),
             force: self.start.force,

@@ -67,7 +67,7 @@ impl Run<'_> {
         let mut any = false;
         for change in restored.in_doubt() {
             any = true;
-            if self.report.changes.iter().any(|it| it.n == change.n) {
+            if self.report.changes.iter().any(|shown| shown.n == change.n) {
                 continue;
             }
             let mut shown = ChangeReport::planned(change, Verdict::Allow);
@@ -80,8 +80,8 @@ impl Run<'_> {
         if !any {
             return;
         }
-        let parked = self.report.changes.iter().find(|it| it.status == ChangeStatus::Unknown);
-        let error = parked.and_then(|it| it.error.clone());
+        let parked = self.report.changes.iter().find(|change| change.status == ChangeStatus::Unknown);
+        let error = parked.and_then(|change| change.error.clone());
         self.report.error = self.report.error.take().or(error);
         if matches!(self.report.status, Status::Applied | Status::NoChanges) {
             self.report.status = Status::Partial;

@@ -56,7 +56,7 @@ impl Run<'_> {
             let state = self.session.state();
             Drift::of(set, &state.reads, &state.snapshot, &now.snapshot, &tally.ledger)
         };
-        drift.elsewhere.extend(self.grounds.iter().flat_map(|it| it.moved(&now.snapshot)));
+        drift.elsewhere.extend(self.grounds.iter().flat_map(|grounds| grounds.moved(&now.snapshot)));
         drift
     }
 
@@ -89,10 +89,10 @@ impl Run<'_> {
         for it in &drift.elsewhere {
             too_often |= tally.moved(format!("{:?}", it.read));
         }
-        let may_replay = !too_often && drift.moved.values().all(|it| it.may_replay);
+        let may_replay = !too_often && drift.moved.values().all(|drifted| drifted.may_replay);
         let program = program.filter(|_| may_replay);
         let only_policies = drift.moved.is_empty()
-            && self.grounds.iter().all(|it| it.moved(&now.snapshot).next().is_none())
+            && self.grounds.iter().all(|grounds| grounds.moved(&now.snapshot).next().is_none())
             && drift.elsewhere.iter().all(|moved| !self.drafted_on.contains(&moved.read));
         if only_policies && program.is_none() && !too_often && tally.ledger.is_blank() {
             // The policies read again what they have read; nobody else is there to decide again.
@@ -108,7 +108,7 @@ impl Run<'_> {
         let conflicts: Vec<(Change, Vec<FieldConflict>)> = drift
             .moved
             .into_iter()
-            .filter_map(|(n, it)| Some((cleared.set().change(n)?.clone(), it.fields)))
+            .filter_map(|(n, drifted)| Some((cleared.set().change(n)?.clone(), drifted.fields)))
             .collect();
         self.session.adopt(now, &tally.ledger);
         self.replay(tally, program, &conflicts).await.into()
@@ -117,22 +117,22 @@ impl Run<'_> {
     /// Enters what has moved as what came of the changes.
     fn tally_drift(tally: &mut Tally, set: &ChangeSet, drift: Drift) {
         // Whoever decides is told of all that has moved, of what they only read, too.
-        let elsewhere: Vec<String> = drift.elsewhere.iter().map(|it| it.message.clone()).collect();
+        let elsewhere: Vec<String> = drift.elsewhere.iter().map(|read| read.message.clone()).collect();
         let mut outcomes: Vec<_> = drift
             .moved
             .into_iter()
-            .filter_map(|(n, it)| Some((set.change(n)?.id(), it.outcome())))
+            .filter_map(|(n, drifted)| Some((set.change(n)?.id(), drifted.outcome())))
             .collect();
         if outcomes.is_empty()
             && let Some(first) = set.changes().first()
         {
-            let fields = drift.elsewhere.into_iter().next().map(|it| it.fields).unwrap_or_default();
+            let fields = drift.elsewhere.into_iter().next().map(|read| read.fields).unwrap_or_default();
             let mut outcome = Outcome::conflict(fields);
             if let Some(error) = outcome.error.as_mut() {
                 error.message = elsewhere.join("; ");
             }
             outcomes.push((first.id(), outcome));
-        } else if let Some(error) = outcomes.first_mut().and_then(|it| it.1.error.as_mut())
+        } else if let Some(error) = outcomes.first_mut().and_then(|outcome| outcome.1.error.as_mut())
             && !elsewhere.is_empty()
         {
             error.message = format!("{}; {}", error.message, elsewhere.join("; "));

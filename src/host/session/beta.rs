@@ -119,7 +119,7 @@ impl Session {
             ids.extend(there.unwrap_or_default());
             self.count(Read::RosterMembers(roster.clone()));
         }
-        let users = ids.iter().map(|it| self.find_user(it.as_str()));
+        let users = ids.iter().map(|id| self.find_user(id.as_str()));
         users.collect::<Result<_, _>>().map(Some)
     }
 
@@ -135,7 +135,7 @@ impl Session {
             let message = "the plan is in a group: its members are the group's".to_owned();
             return Err(Error::Invalid(message));
         };
-        if members.iter().any(|it| it.id == user.id) {
+        if members.iter().any(|member| member.id == user.id) {
             return Ok(());
         }
         self.edit_plan(id, |plan| {

@@ -234,8 +234,8 @@ impl Session {
     /// Returns the fields that were read since [`Session::forget_seen`], if this session is watched.
     #[must_use]
     pub fn seen_fields(&self) -> Vec<(EntityId, Field)> {
-        let seen = self.watched.as_ref().map(|it| it.seen.lock());
-        let seen = seen.map(|it| it.unwrap_or_else(PoisonError::into_inner).clone());
+        let seen = self.watched.as_ref().map(|watched| watched.seen.lock());
+        let seen = seen.map(|fields| fields.unwrap_or_else(PoisonError::into_inner).clone());
         seen.into_iter().flatten().collect()
     }
 
@@ -272,13 +272,13 @@ impl Session {
     /// Returns the moment that the run takes for now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.state().clock.as_ref().map_or(self.facts().now, |it| it.0)
+        self.state().clock.as_ref().map_or(self.facts().now, |clock| clock.0)
     }
 
     /// Returns the zone that decides what today is.
     #[must_use]
     pub fn zone(&self) -> TimeZone {
-        self.state().clock.as_ref().map_or_else(|| self.facts().zone.clone(), |it| it.1.clone())
+        self.state().clock.as_ref().map_or_else(|| self.facts().zone.clone(), |clock| clock.1.clone())
     }
 
     /// Returns the day that it is, in the configured zone.
@@ -474,7 +474,7 @@ impl Session {
         if state.made.is_empty() {
             return Cow::Borrowed(id);
         }
-        let real = state.made.get(&id.to_string()).and_then(|it| it.parse().ok());
+        let real = state.made.get(&id.to_string()).and_then(|id| id.parse().ok());
         real.map_or(Cow::Borrowed(id), Cow::Owned)
     }
 

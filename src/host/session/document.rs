@@ -23,7 +23,7 @@ impl Session {
         let mut document = PlanDocument {
             format: FORMAT,
             title,
-            labels: names.iter().map(|(it, name)| (it.to_string(), name.clone())).collect(),
+            labels: names.iter().map(|(slot, name)| (slot.to_string(), name.clone())).collect(),
             ..PlanDocument::default()
         };
         for id in self.buckets(plan)? {
@@ -48,13 +48,13 @@ impl Session {
     ) -> Result<TaskDocument, Error> {
         let task = self.peek_task(id)?;
         let details = self.peek_details(id)?;
-        let label = |it: &Category| match names.get(it) {
+        let label = |slot: &Category| match names.get(slot) {
             Some(name) if names.values().filter(|other| *other == name).count() == 1 => {
                 name.clone()
             }
-            _ => it.to_string(),
+            _ => slot.to_string(),
         };
-        let person = |id| self.user_by_id(id).map(|it| it.upn).filter(|it| !it.is_empty());
+        let person = |id| self.user_by_id(id).map(|user| user.upn).filter(|upn| !upn.is_empty());
         let items = details.checklist_order();
         Ok(TaskDocument {
             percent_complete: task.percent_complete,
@@ -71,19 +71,19 @@ impl Session {
             checklist: items
                 .iter()
                 .filter_map(|key| details.checklist.get(key))
-                .map(|it| ItemDocument { title: it.title.clone(), checked: it.checked })
+                .map(|item| ItemDocument { title: item.title.clone(), checked: item.checked })
                 .collect(),
             references: details
                 .references
                 .iter()
                 .filter(|(key, _)| link::key_of(key).is_none())
-                .map(|(key, it)| LinkDocument {
+                .map(|(key, reference)| LinkDocument {
                     url: link::decode(key),
-                    alias: it.alias.clone(),
-                    kind: it.kind.clone(),
+                    alias: reference.alias.clone(),
+                    kind: reference.kind.clone(),
                 })
                 .collect(),
-            key: details.references.keys().find_map(|it| link::key_of(it)),
+            key: details.references.keys().find_map(|key| link::key_of(key)),
             description: details.description,
         })
     }
@@ -219,15 +219,15 @@ impl<'a> Labels<'a> {
     }
 
     fn named(&self, name: &str) -> Option<Category> {
-        let alike = |it: &&String| it.to_lowercase() == name.to_lowercase();
-        let exact = self.there.iter().find(|(_, it)| *it == name);
-        exact.or_else(|| self.there.iter().find(|(_, it)| alike(it))).map(|(slot, _)| *slot)
+        let alike = |other: &&String| other.to_lowercase() == name.to_lowercase();
+        let exact = self.there.iter().find(|(_, other)| *other == name);
+        exact.or_else(|| self.there.iter().find(|(_, other)| alike(other))).map(|(slot, _)| *slot)
     }
 
     /// Gives a slot of the document its name: where the plan has the name already, or else in the
     /// same slot, or else in a free one.
     fn name(&mut self, slot: Category, name: &str) -> Result<(), Error> {
-        if self.there.get(&slot).is_some_and(|it| it == name) {
+        if self.there.get(&slot).is_some_and(|old| old == name) {
             return Ok(());
         }
         let category = match self.named(name) {
@@ -241,13 +241,13 @@ impl<'a> Labels<'a> {
     }
 
     fn add(&mut self, wish: Option<Category>, name: &str) -> Result<Category, Error> {
-        let free = |it: &Category| !self.there.contains_key(it);
+        let free = |slot: &Category| !self.there.contains_key(slot);
         let slot = wish.filter(free).or_else(|| Category::all().find(free)).ok_or_else(|| {
             Error::Invalid(format!("the plan has no label free for `{name}`: all 25 have names"))
         })?;
         let text = name.to_owned();
-        self.session.edit_plan_details(self.plan, |it| {
-            it.labels.insert(slot, text);
+        self.session.edit_plan_details(self.plan, |details| {
+            details.labels.insert(slot, text);
         })?;
         self.there.insert(slot, name.to_owned());
         Ok(slot)

@@ -94,7 +94,7 @@ impl Session {
         edit(&mut wanted);
         Self::refuse(title_over("title", &before.title, &wanted.title, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
-        self.state().draft.edit_plan(read.as_ref(), id, |it| *it = wanted);
+        self.state().draft.edit_plan(read.as_ref(), id, |plan| *plan = wanted);
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Session {
             let old = before.labels.get(category).map_or("", String::as_str);
             Self::refuse(title_over("name of the label", old, name, &self.facts().limits))?;
         }
-        self.state().draft.edit_plan_details(read.as_ref(), (id, &title), |it| *it = wanted);
+        self.state().draft.edit_plan_details(read.as_ref(), (id, &title), |details| *details = wanted);
         Ok(())
     }
 
@@ -135,8 +135,8 @@ impl Session {
         let tasks: BTreeSet<TaskId> = self.peek_tasks(id)?.into_iter().collect();
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
             tasks.into_iter().partition(TaskId::is_provisional);
-        new.iter().try_for_each(|it| self.delete_task(it))?;
-        for bucket in self.peek_buckets(id)?.iter().filter(|it| it.is_provisional()) {
+        new.iter().try_for_each(|task| self.delete_task(task))?;
+        for bucket in self.peek_buckets(id)?.iter().filter(|bucket| bucket.is_provisional()) {
             self.delete_bucket(bucket)?;
         }
         let read = if id.is_provisional() { None } else { Some(self.read_plan(id)?) };
@@ -156,7 +156,7 @@ impl Session {
         let last = siblings
             .iter()
             .filter_map(|id| self.peek_bucket(id).ok())
-            .map(|it| it.order_hint)
+            .map(|bucket| bucket.order_hint)
             .max()
             .unwrap_or_default();
         Ok(self.state().draft.create_bucket(|id| Bucket {
@@ -180,7 +180,7 @@ impl Session {
         edit(&mut wanted);
         Self::refuse(title_over("name", &before.name, &wanted.name, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
-        self.state().draft.edit_bucket(read.as_ref(), id, |it| *it = wanted);
+        self.state().draft.edit_bucket(read.as_ref(), id, |bucket| *bucket = wanted);
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl Session {
                     .into(),
             ));
         }
-        new.iter().try_for_each(|it| self.delete_task(it))?;
+        new.iter().try_for_each(|task| self.delete_task(task))?;
         let read = if id.is_provisional() { None } else { Some(self.read_bucket(id)?) };
         self.state().draft.delete_bucket(read.as_ref(), id, old);
         Ok(())
@@ -217,7 +217,7 @@ impl Session {
         edit(&mut wanted);
         Self::refuse(task_over(&before, &wanted, &self.facts().limits))?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
-        self.state().draft.edit_task(read.as_ref(), None, id, |it| it.task = wanted);
+        self.state().draft.edit_task(read.as_ref(), None, id, |state| state.task = wanted);
         Ok(())
     }
 
@@ -243,9 +243,9 @@ impl Session {
         edit(&mut wanted);
         Self::refuse(details_over(&before, &wanted, &self.facts().limits))?;
         self.count_text(details_bytes(&wanted).saturating_sub(details_bytes(&before)))?;
-        self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |it| {
-            if it.details.is_some() {
-                it.details = Some(wanted);
+        self.state().draft.edit_task(read.as_ref(), details.as_ref(), id, |state| {
+            if state.details.is_some() {
+                state.details = Some(wanted);
             }
         });
         Ok(())
@@ -265,7 +265,7 @@ impl Session {
         {
             return Err(Error::Invalid("the bucket belongs to another plan".to_owned()));
         }
-        if new.key.as_ref().is_some_and(|it| it.trim().is_empty()) {
+        if new.key.as_ref().is_some_and(|key| key.trim().is_empty()) {
             return Err(Error::Invalid("the key of a task is empty".to_owned()));
         }
         if let Some(key) = new.key.clone() {
@@ -287,7 +287,7 @@ impl Session {
         }
         for (key, item) in keys.into_iter().zip(new.checklist) {
             details.add_item(key.clone(), item.title);
-            details.checklist.entry(key).and_modify(|it| it.checked = item.checked);
+            details.checklist.entry(key).and_modify(|entry| entry.checked = item.checked);
         }
         details.references.extend(new.references);
         Self::refuse(title_over("title", "", &new.title, &limits))?;
@@ -302,12 +302,12 @@ impl Session {
             task.due = new.due;
             task.percent_complete = new.percent_complete;
             task.priority = new.priority.unwrap_or(Priority::DEFAULT);
-            task.assignments = new.assignees.into_iter().map(|it| (it, String::new())).collect();
+            task.assignments = new.assignees.into_iter().map(|user| (user, String::new())).collect();
             task.categories = new.labels.into_iter().collect();
             task.conversation_thread = new.conversation_thread;
             task
         });
-        state.draft.edit_task(None, None, &id, |it| it.details = Some(details));
+        state.draft.edit_task(None, None, &id, |state| state.details = Some(details));
         Ok(id)
     }
 
@@ -321,7 +321,7 @@ impl Session {
                 details.description = new.description;
                 for (key, item) in keys.into_iter().zip(new.checklist) {
                     details.add_item(key.clone(), item.title);
-                    details.checklist.entry(key).and_modify(|it| it.checked = item.checked);
+                    details.checklist.entry(key).and_modify(|entry| entry.checked = item.checked);
                 }
                 details.references.extend(new.references);
             }
@@ -372,7 +372,7 @@ impl Session {
                 continue;
             }
             let references = self.task_field(&id, TaskField::REFERENCES)?;
-            if references.keys().any(|it| link::decode(it) == url) {
+            if references.keys().any(|key| link::decode(key) == url) {
                 return Ok(Some(id));
             }
         }

@@ -80,7 +80,7 @@ impl Session {
         if self.facts().scope.is_none() {
             return tasks;
         }
-        tasks.into_iter().filter(|it| self.peek_plan(&it.value.plan).is_ok()).collect()
+        tasks.into_iter().filter(|task| self.peek_plan(&task.value.plan).is_ok()).collect()
     }
 
     /// Answers what a program in another process asks: from what was read, or else by reading.
@@ -113,7 +113,7 @@ impl Session {
                 let ids = self.peek_tasks(plan)?;
                 Ok(Response::Tasks(self.known_tasks(&ids)))
             }
-            Query::Task(id) => self.read_task(id).map(|it| Response::Task(Box::new(it))),
+            Query::Task(id) => self.read_task(id).map(|task| Response::Task(Box::new(task))),
             Query::MyTasks => {
                 let ids = self.peek_tasks_of_user(&self.facts().me.clone())?;
                 Ok(Response::Tasks(self.known_tasks(&ids)))
@@ -171,7 +171,7 @@ impl Session {
             }
             Query::Members(group) => {
                 // Those of other groups are shown to nobody else either.
-                if !self.peek_groups()?.iter().any(|it| it.id == *group) {
+                if !self.peek_groups()?.iter().any(|own| own.id == *group) {
                     return Err(not_found("group", group.as_str()));
                 }
                 self.fetch(query)?;
@@ -195,7 +195,7 @@ impl Session {
 
     /// Makes sure that a task is one that the actor may see.
     fn reach(&self, id: &TaskId) -> Result<(), Error> {
-        let plan: Option<PlanId> = self.state().snapshot.task(id).map(|it| it.value.plan.clone());
+        let plan: Option<PlanId> = self.state().snapshot.task(id).map(|task| task.value.plan.clone());
         match plan {
             Some(plan) if self.facts().scope.is_none() => drop(plan),
             Some(plan) => drop(self.read_plan(&plan)?),

@@ -81,16 +81,16 @@ impl Session {
         self.count(Read::PlansNamed(text.to_owned()));
         let shown = |plan: &&Plan| {
             let group = plan.group.as_ref().and_then(|id| self.group_name(id.as_str()));
-            let place = group.map(|it| format!(" (group {it})")).unwrap_or_default();
+            let place = group.map(|group| format!(" (group {group})")).unwrap_or_default();
             format!("{}{place}", plan.id)
         };
-        let near = || Ok((None, nearest(text, plans.iter().map(|it| it.title.as_str()))));
+        let near = || Ok((None, nearest(text, plans.iter().map(|plan| plan.title.as_str()))));
         let found = pick(&refs(&plans), text, |plan| &plan.title);
         Lookup { what: "plan", name: text }.only(&found, shown, near).map(|plan| plan.id.clone())
     }
 
     fn group_name(&self, id: &str) -> Option<String> {
-        self.peek_groups().ok()?.into_iter().find(|it| it.id.as_str() == id).map(|it| it.name)
+        self.peek_groups().ok()?.into_iter().find(|group| group.id.as_str() == id).map(|group| group.name)
     }
 
     /// Finds a bucket of a plan by name or id.
@@ -112,10 +112,10 @@ impl Session {
         self.count(Read::BucketsNamed(plan.clone(), text.to_owned()));
         let found = pick(&refs(&buckets), text, |bucket| &bucket.name);
         let near = || {
-            let near = nearest(text, buckets.iter().map(|it| it.name.as_str()));
+            let near = nearest(text, buckets.iter().map(|bucket| bucket.name.as_str()));
             Ok((Some(self.the_plan(plan)?), near))
         };
-        let only = Lookup { what: "bucket", name: text }.only(&found, |it| it.id.to_string(), near);
+        let only = Lookup { what: "bucket", name: text }.only(&found, |bucket| bucket.id.to_string(), near);
         only.map(|bucket| bucket.id.clone())
     }
 
@@ -142,13 +142,13 @@ impl Session {
             let titles: Result<Vec<String>, Error> = self
                 .peek_tasks(plan)?
                 .iter()
-                .map(|id| self.with_task(id, |it| it.title.clone()))
+                .map(|id| self.with_task(id, |task| task.title.clone()))
                 .collect();
             let near = similar(text, titles?.iter().map(String::as_str));
             Ok((Some(self.the_plan(plan)?), near))
         };
         let found = tasks_meant(&refs(&found), text);
-        let only = Lookup { what: "task", name: text }.only(&found, |it| it.id.to_string(), near);
+        let only = Lookup { what: "task", name: text }.only(&found, |task| task.id.to_string(), near);
         only.map(|task| task.id.clone())
     }
 
@@ -159,11 +159,11 @@ impl Session {
         if !self.overlaid() {
             return read
                 .filter_map(|id| state.snapshot.task(id))
-                .map(|it| it.value.clone())
+                .map(|task| task.value.clone())
                 .collect();
         }
         let untouched = read.filter(|id| state.draft.task(id).is_none());
-        let untouched = untouched.filter_map(|id| state.snapshot.task(id)).map(|it| &it.value);
+        let untouched = untouched.filter_map(|id| state.snapshot.task(id)).map(|task| &task.value);
         let touched = state.draft.tasks_titled(plan, title);
         let touched = touched.filter_map(|id| Some(&state.draft.task(id)??.task));
         untouched.chain(touched).cloned().collect()
@@ -176,8 +176,8 @@ impl Session {
         let state = self.state();
         let wanted = state.draft.task(&id).filter(|_| self.overlaid());
         let is_here = match wanted {
-            Some(wanted) => wanted.is_some_and(|it| it.task.plan == *plan),
-            None => state.snapshot.task(&id).is_some_and(|it| it.value.plan == *plan),
+            Some(wanted) => wanted.is_some_and(|state| state.task.plan == *plan),
+            None => state.snapshot.task(&id).is_some_and(|task| task.value.plan == *plan),
         };
         is_here.then(|| id.clone())
     }
@@ -260,7 +260,7 @@ impl Session {
         let mut people: Vec<User> = vec![self.facts().me.clone()];
         for group in self.peek_groups()? {
             for user in self.peek_members(&group)? {
-                if !people.iter().any(|it| it.id == user.id) {
+                if !people.iter().any(|known| known.id == user.id) {
                     people.push(user);
                 }
             }
@@ -278,10 +278,10 @@ impl Session {
         }
         let found = pick(&refs(&people), text, |user| &user.name);
         let near = || {
-            let names = people.iter().flat_map(|it| [it.upn.as_str(), &it.name]);
+            let names = people.iter().flat_map(|user| [user.upn.as_str(), &user.name]);
             Ok((None, nearest(text, names)))
         };
-        Lookup { what: "user", name: text }.only(&found, |it| it.upn.clone(), near).cloned()
+        Lookup { what: "user", name: text }.only(&found, |user| user.upn.clone(), near).cloned()
     }
 
     /// Returns the groups of the signed-in user that can hold plans.
@@ -308,7 +308,7 @@ impl Session {
     pub fn find_group(&self, text: &str) -> Result<Group, Error> {
         let text = text.trim();
         let groups = self.groups()?;
-        if let Some(group) = groups.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(text)) {
+        if let Some(group) = groups.iter().find(|group| group.id.as_str().eq_ignore_ascii_case(text)) {
             return Ok(group.clone());
         }
         let found = pick(&refs(&groups), text, |group| &group.name);
@@ -316,10 +316,10 @@ impl Session {
             if looks_like_guid(text) {
                 return Err(Error::NotMember(text.to_owned()));
             }
-            let near = nearest(text, groups.iter().map(|it| it.name.as_str()));
+            let near = nearest(text, groups.iter().map(|group| group.name.as_str()));
             Ok((Some("the groups you are a member of".to_owned()), near))
         };
-        Lookup { what: "group", name: text }.only(&found, |it| it.id.to_string(), near).cloned()
+        Lookup { what: "group", name: text }.only(&found, |group| group.id.to_string(), near).cloned()
     }
 
     /// Returns the members of a group; none if the service does not tell.
@@ -380,8 +380,8 @@ impl Session {
             let near = nearest(text, labels.iter().map(|(_, name)| name.as_str()));
             Ok((self.the_plan(plan).ok(), near))
         };
-        let only = Lookup { what: "label", name: text }.only(&found, |it| it.0.to_string(), near);
-        only.map(|it| it.0)
+        let only = Lookup { what: "label", name: text }.only(&found, |label| label.0.to_string(), near);
+        only.map(|label| label.0)
     }
 
     /// Returns the name of a label, `category7` if it has none.

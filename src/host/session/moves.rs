@@ -106,7 +106,7 @@ impl Session {
             return Ok(());
         }
         let into = bucket.id.clone();
-        self.edit_task(id, |it| it.bucket = Some(into))?;
+        self.edit_task(id, |task| task.bucket = Some(into))?;
         // A place that was wanted in the old column means nothing in the new one.
         self.state().draft.forget_place(id, Board::Bucket);
         self.settle_arrival(&bucket.id)
@@ -118,17 +118,17 @@ impl Session {
         let column = Column::Bucket;
         let has_wanted = {
             let state = self.state();
-            state.draft.touched_states().any(|it| {
-                let place = it.places.get(&Board::Bucket);
-                it.task.bucket.as_ref() == Some(bucket)
-                    && place.is_some_and(|it| order::is_wanted(&it.hint))
+            state.draft.touched_states().any(|state| {
+                let place = state.places.get(&Board::Bucket);
+                state.task.bucket.as_ref() == Some(bucket)
+                    && place.is_some_and(|place| order::is_wanted(&place.hint))
             })
         };
         if !has_wanted {
             return Ok(());
         }
         let mut ids = self.peek_tasks_in_order(bucket)?;
-        ids.retain(|it| !self.hint_in(it, column).is_empty());
+        ids.retain(|id| !self.hint_in(id, column).is_empty());
         self.describe_column(&ids, None, column)
     }
 
@@ -140,15 +140,15 @@ impl Session {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
         let mut hints = Vec::new();
         for id in self.peek_buckets(&self.peek_bucket(first)?.plan)? {
-            let old = wanted.iter().find(|it| it.0 == id).map(|it| it.1.clone());
+            let old = wanted.iter().find(|pair| pair.0 == id).map(|pair| pair.1.clone());
             let stays = old.is_none();
             hints.push((old.unwrap_or(self.peek_bucket(&id)?.order_hint), stays, id));
         }
         hints.sort();
-        let stays: Vec<_> = hints.iter().map(|it| Some(it.0.as_str()).filter(|_| it.1)).collect();
+        let stays: Vec<_> = hints.iter().map(|hint| Some(hint.0.as_str()).filter(|_| hint.1)).collect();
         for ((_, _, id), place) in hints.iter().zip(order::describe(&stays)) {
             if let Some(hint) = place {
-                self.edit_bucket(id, |it| it.order_hint = hint)?;
+                self.edit_bucket(id, |bucket| bucket.order_hint = hint)?;
             }
         }
         Ok(())
@@ -161,17 +161,17 @@ impl Session {
     pub fn put_tasks_back(&self, wanted: &[(TaskId, String)]) -> Result<(), Error> {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
         let (task, column) = (self.peek_task(first)?, Column::Bucket);
-        let mut siblings = self.tasks_where(&task.plan, |it| it.bucket == task.bucket)?;
+        let mut siblings = self.tasks_where(&task.plan, |other| other.bucket == task.bucket)?;
         self.sort_column(&mut siblings, column)?;
         let mut hints = Vec::new();
         for task in siblings {
-            let old = wanted.iter().find(|it| it.0 == task.id).map(|it| it.1.clone());
+            let old = wanted.iter().find(|pair| pair.0 == task.id).map(|pair| pair.1.clone());
             let (stays, there) = (old.is_none(), self.hint_in(&task.id, column));
             hints.push((old.unwrap_or(there), stays, task.id));
         }
-        hints.retain(|it| !it.0.is_empty());
+        hints.retain(|hint| !hint.0.is_empty());
         hints.sort();
-        let stays: Vec<_> = hints.iter().map(|it| Some(it.0.as_str()).filter(|_| it.1)).collect();
+        let stays: Vec<_> = hints.iter().map(|hint| Some(hint.0.as_str()).filter(|_| hint.1)).collect();
         for ((_, _, id), place) in hints.iter().zip(order::describe(&stays)) {
             if let Some(hint) = place {
                 self.edit_place(id, column, hint)?;
@@ -221,23 +221,23 @@ impl Session {
     fn peek_tasks_in_order(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
         let bucket = &*self.real(bucket);
         let plan = self.peek_bucket(bucket)?.plan;
-        let mut tasks = self.tasks_where(&plan, |it| it.bucket.as_ref() == Some(bucket))?;
+        let mut tasks = self.tasks_where(&plan, |task| task.bucket.as_ref() == Some(bucket))?;
         self.sort_column(&mut tasks, Column::Bucket)?;
-        Ok(tasks.into_iter().map(|it| it.id).collect())
+        Ok(tasks.into_iter().map(|task| task.id).collect())
     }
 
     fn tasks_where(&self, plan: &PlanId, keep: impl Fn(&Task) -> bool) -> Result<Vec<Task>, Error> {
         let all = self.peek_tasks(plan)?.into_iter().map(|id| self.peek_task(&id));
-        all.filter(|it| it.as_ref().map_or(true, &keep)).collect()
+        all.filter(|task| task.as_ref().map_or(true, &keep)).collect()
     }
 
     /// Sorts tasks as they stand in their column: by hint, then the newest first, then by id
     /// (planner-api.md 4.5). Those without a place yet come first.
     fn sort_column(&self, tasks: &mut [Task], column: Column<'_>) -> Result<(), Error> {
-        let old = tasks.iter().filter(|it| !it.id.is_provisional());
-        self.read_places(column.board(), old.map(|it| it.id.clone()).collect())?;
+        let old = tasks.iter().filter(|task| !task.id.is_provisional());
+        self.read_places(column.board(), old.map(|task| task.id.clone()).collect())?;
         let hint = |task: &Task| self.hint_in(&task.id, column);
-        tasks.sort_by_cached_key(|it| (hint(it), Reverse(it.created_at), it.id.clone()));
+        tasks.sort_by_cached_key(|task| (hint(task), Reverse(task.created_at), task.id.clone()));
         Ok(())
     }
 
@@ -245,9 +245,9 @@ impl Session {
         let state = self.state();
         let (board, person) = (column.board(), column.person());
         let wanted = state.draft.task(id).flatten().filter(|_| self.overlaid());
-        let wanted = wanted.and_then(|it| it.places.get(&board));
-        let read = || state.snapshot.place(id, board).map(|it| &it.value);
-        wanted.or_else(read).map_or("", |it| it.hint_of(person)).to_owned()
+        let wanted = wanted.and_then(|state| state.places.get(&board));
+        let read = || state.snapshot.place(id, board).map(|place| &place.value);
+        wanted.or_else(read).map_or("", |place| place.hint_of(person)).to_owned()
     }
 
     /// Reads the places of tasks on a board, as far as they are not known.
@@ -313,16 +313,16 @@ impl Session {
                 task.title, other.title
             )));
         }
-        let mut siblings = self.tasks_where(&task.plan, |it| column.shared(it, &other))?;
+        let mut siblings = self.tasks_where(&task.plan, |sibling| column.shared(sibling, &other))?;
         self.sort_column(&mut siblings, column)?;
-        let mut ids: Vec<TaskId> = siblings.into_iter().map(|it| it.id).collect();
+        let mut ids: Vec<TaskId> = siblings.into_iter().map(|task| task.id).collect();
         let before = ids.clone();
         order::put_next_to(&mut ids, id.clone(), next_to, side);
         if ids == before && !self.hint_in(id, column).is_empty() {
             return Ok(());
         }
         // What is new and was never moved has no place that others could be described by.
-        ids.retain(|it| it == id || it == next_to || !self.hint_in(it, column).is_empty());
+        ids.retain(|other| other == id || other == next_to || !self.hint_in(other, column).is_empty());
         self.describe_column(&ids, Some(id), column)
     }
 
@@ -333,7 +333,7 @@ impl Session {
         } else {
             (Some(self.read_task(id)?), Some(self.read_place(id, board)?))
         };
-        let set = |it: &mut BoardPlace| it.set_hint(column.person(), hint);
+        let set = |place: &mut BoardPlace| place.set_hint(column.person(), hint);
         self.state().draft.edit_place(read.as_ref(), place.as_ref(), (id, board), set);
         Ok(())
     }

@@ -29,7 +29,7 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
                 }
             }
             Write::Plan(edit) => {
-                let members = edit.after().map(|it| &it.new_members);
+                let members = edit.after().map(|plan| &plan.new_members);
                 members.into_iter().flatten().for_each(&mut user);
             }
             Write::Bucket(_) => {}
@@ -41,11 +41,11 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
         let plan = change.plan();
         for plan in [Some(plan), change.moves_to()].into_iter().flatten() {
             let wanted = state.draft.plan(plan).flatten();
-            if let Some(known) = state.snapshot.plan(plan).map(|it| &it.value).or(wanted) {
+            if let Some(known) = state.snapshot.plan(plan).map(|plan| &plan.value).or(wanted) {
                 names.insert(plan.to_string(), known.title.clone());
             }
         }
-        let read = state.snapshot.plan_details(plan).map(|it| &it.value);
+        let read = state.snapshot.plan_details(plan).map(|details| &details.value);
         if let Some(details) = state.draft.plan_details(plan).or(read) {
             for (category, name) in &details.labels {
                 names.insert(format!("{plan}/{category}"), name.clone());
@@ -54,8 +54,8 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
         let Write::Task(edit) = &change.write else { continue };
         for side in [edit.before(), edit.after()].into_iter().flatten() {
             let Some(id) = &side.task.bucket else { continue };
-            let wanted = state.draft.bucket(id).flatten().map(|it| it.name.clone());
-            let read = || state.snapshot.bucket(id).map(|it| it.value.name.clone());
+            let wanted = state.draft.bucket(id).flatten().map(|bucket| bucket.name.clone());
+            let read = || state.snapshot.bucket(id).map(|bucket| bucket.value.name.clone());
             if let Some(name) = wanted.or_else(read) {
                 names.insert(id.to_string(), name);
             }
@@ -75,7 +75,7 @@ impl Session {
         let Write::Task(edit) = &change.write else { return };
         let _shown_as_id = (self.peek_buckets(plan), self.peek_plan_details(plan));
         for state in [edit.before(), edit.after()].into_iter().flatten() {
-            state.task.assignments.keys().for_each(|it| drop(self.user_by_id(it)));
+            state.task.assignments.keys().for_each(|user| drop(self.user_by_id(user)));
         }
     }
 }

@@ -69,7 +69,7 @@ impl Session {
 
     pub(crate) fn read_plan(&self, id: &PlanId) -> Result<Versioned<Plan>, Error> {
         let entity = EntityId::Plan(id.clone());
-        self.read_one("plan", &entity, &Query::Plan(id.clone()), |it| it.plan(id))
+        self.read_one("plan", &entity, &Query::Plan(id.clone()), |snapshot| snapshot.plan(id))
     }
 
     /// Returns the details of a plan, its labels and with whom it is shared; both count as read.
@@ -186,6 +186,6 @@ impl Session {
 
     pub(crate) fn read_bucket(&self, id: &BucketId) -> Result<Versioned<Bucket>, Error> {
         let entity = EntityId::Bucket(id.clone());
-        self.read_one("bucket", &entity, &Query::Bucket(id.clone()), |it| it.bucket(id))
+        self.read_one("bucket", &entity, &Query::Bucket(id.clone()), |snapshot| snapshot.bucket(id))
     }
 }

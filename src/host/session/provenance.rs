@@ -34,7 +34,7 @@ impl Session {
         let Some(history) = self.history() else { return Ok(None) };
         let Some(journal) = history.journal()? else { return Ok(None) };
         let made = journal.made_by(&history.service, id.as_str());
-        Ok(made.map_err(|it| Error::Journal(it.to_string()))?.flatten())
+        Ok(made.map_err(|error| Error::Journal(error.to_string()))?.flatten())
     }
 
     /// Returns the tasks that were created in a plan with a key which is not on them yet, by the
@@ -43,7 +43,7 @@ impl Session {
         let Some(history) = self.history() else { return Ok(BTreeMap::new()) };
         let Some(journal) = history.journal()? else { return Ok(BTreeMap::new()) };
         let made = journal.made_without_details(&history.service, plan.as_str());
-        let made = made.map_err(|it| Error::Journal(it.to_string()))?;
+        let made = made.map_err(|error| Error::Journal(error.to_string()))?;
         let mut keys = BTreeMap::new();
         for (id, summary) in made {
             let references = summary.pointer("/fields/references/after");
@@ -72,7 +72,7 @@ impl Session {
         let Some(journal) = history.journal()? else { return Ok(0) };
         let facts = self.facts();
         let midnight = self.today().to_zoned(self.zone());
-        let since = midnight.map_or(self.now(), |it| it.timestamp());
+        let since = midnight.map_or(self.now(), |midnight| midnight.timestamp());
         let who = (facts.me.id.as_str(), facts.agent.as_deref());
         let count = journal.count_made(
             (&history.service, &history.run),
@@ -80,6 +80,6 @@ impl Session {
             since,
             (entity.name(), op.name()),
         );
-        count.map_err(|it| Error::Journal(it.to_string()))
+        count.map_err(|error| Error::Journal(error.to_string()))
     }
 }

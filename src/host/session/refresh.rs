@@ -320,7 +320,7 @@ impl Session {
             let state = self.state();
             (Needs::of(changes, &state.reads, &state.snapshot), state.snapshot.clone())
         };
-        others.iter().for_each(|it| needs.add_read(&it.read, it.board.as_deref()));
+        others.iter().for_each(|reread| needs.add_read(&reread.read, reread.board.as_deref()));
         let needs = needs.settle();
         let mut read = Refreshed::read(client, &self.facts().me.id, needs, &old).await?;
         if self.facts().scope.is_some() {
@@ -409,7 +409,7 @@ impl Session {
     pub(crate) fn count_reads_of(&self, set: &ChangeSet) {
         for change in set.changes() {
             let field = |field: &Field| Read::Field(change.id(), *field);
-            change.reads.iter().for_each(|it| self.count(field(it)));
+            change.reads.iter().for_each(|read| self.count(field(read)));
         }
     }
 }

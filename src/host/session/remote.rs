@@ -113,7 +113,7 @@ pub(crate) fn judged_of(case: Case, host: &HostLink) -> Option<Judged> {
 }
 
 fn zone_of(start: &Start) -> TimeZone {
-    let named = start.zone.as_deref().and_then(|it| TimeZone::get(it).ok());
+    let named = start.zone.as_deref().and_then(|name| TimeZone::get(name).ok());
     let fixed = || Offset::from_seconds(start.offset).map_or(TimeZone::UTC, TimeZone::fixed);
     named.unwrap_or_else(fixed)
 }
@@ -190,7 +190,7 @@ impl Session {
     fn known_of(&self, set: &ChangeSet) -> Known {
         let state = self.state();
         let snapshot = &state.snapshot;
-        let bare = snapshot.details_of_bare().map(|(id, it)| (id.clone(), it.clone()));
+        let bare = snapshot.details_of_bare().map(|(id, details)| (id.clone(), details.clone()));
         let mut known = Known { details: bare.collect(), ..Known::default() };
         let (mut plans, mut buckets) = (BTreeSet::new(), BTreeSet::new());
         for change in set.changes() {
@@ -316,12 +316,12 @@ impl Session {
                 Write::Plan(edit) => {
                     let plan = &edit.known().id;
                     let there = self.peek_tasks(plan)?;
-                    Ok(left_in(set, there, |it| it.plan == *plan))
+                    Ok(left_in(set, there, |task| task.plan == *plan))
                 }
                 Write::Bucket(edit) => {
                     let bucket = &edit.known().id;
                     let there = self.peek_tasks_in(bucket)?;
-                    Ok(left_in(set, there, |it| it.bucket.as_ref() == Some(bucket)))
+                    Ok(left_in(set, there, |task| task.bucket.as_ref() == Some(bucket)))
                 }
                 Write::PlanDetails { .. } | Write::Task(_) => Ok(BTreeSet::new()),
             }
@@ -335,7 +335,7 @@ impl Session {
         };
         let rests = match group {
             Some(group) => {
-                rests && self.peek_groups().map_err(Failure::from)?.iter().any(|it| it.id == group)
+                rests && self.peek_groups().map_err(Failure::from)?.iter().any(|own| own.id == group)
             }
             None => rests,
         };
@@ -395,11 +395,11 @@ impl State {
                 Edit::Create { after } => is_new(after.id.as_str()),
                 Edit::Update { before, basis, .. } | Edit::Delete { before, basis } => snapshot
                     .plan(&before.id)
-                    .is_some_and(|it| it.value == *before && it.etag == *basis),
+                    .is_some_and(|read| read.value == *before && read.etag == *basis),
             },
             // The title is what a person is shown of it.
             Write::PlanDetails { plan, title, .. }
-                if snapshot.plan(plan).is_some_and(|it| it.value.title != *title) =>
+                if snapshot.plan(plan).is_some_and(|read| read.value.title != *title) =>
             {
                 false
             }
@@ -407,25 +407,25 @@ impl State {
                 Edit::Create { .. } => is_new(plan.as_str()),
                 Edit::Update { before, basis, .. } | Edit::Delete { before, basis } => snapshot
                     .plan_details(plan)
-                    .is_some_and(|it| it.value == *before && it.etag == *basis),
+                    .is_some_and(|read| read.value == *before && read.etag == *basis),
             },
             Write::Bucket(edit) => match edit {
                 Edit::Create { after } => is_new(after.id.as_str()) && self.reaches(&after.plan),
                 Edit::Update { before, basis, .. } | Edit::Delete { before, basis } => snapshot
                     .bucket(&before.id)
-                    .is_some_and(|it| it.value == *before && it.etag == *basis),
+                    .is_some_and(|read| read.value == *before && read.etag == *basis),
             },
             Write::Task(edit) => match &**edit {
                 Edit::Create { after } => {
                     is_new(after.task.id.as_str())
                         && self.reaches(&after.task.plan)
-                        && after.task.bucket.as_ref().is_none_or(|it| self.knows(it))
+                        && after.task.bucket.as_ref().is_none_or(|bucket| self.knows(bucket))
                 }
                 Edit::Update { before, basis, after } => {
                     self.was_read(before, basis)
                         && after.task.id == before.task.id
                         && (after.task.bucket == before.task.bucket
-                            || after.task.bucket.as_ref().is_none_or(|it| self.knows(it)))
+                            || after.task.bucket.as_ref().is_none_or(|bucket| self.knows(bucket)))
                         && (after.task.plan == before.task.plan || self.reaches(&after.task.plan))
                 }
                 Edit::Delete { before, basis } => self.was_read(before, basis),
@@ -444,16 +444,16 @@ impl State {
     fn was_read(&self, before: &TaskState, basis: &TaskBasis) -> bool {
         let id = &before.task.id;
         let task = self.snapshot.task(id);
-        let task = task.is_some_and(|it| it.value == before.task && it.etag == basis.task);
+        let task = task.is_some_and(|read| read.value == before.task && read.etag == basis.task);
         let details = match (&before.details, &basis.details) {
             (None, None) => true,
             (Some(details), Some(tag)) => {
                 let read = self.snapshot.details(id);
-                read.is_some_and(|it| it.value == *details && it.etag == *tag)
+                read.is_some_and(|read| read.value == *details && read.etag == *tag)
             }
             // Taken for empty because the task says that there are none.
             (Some(details), None) => {
-                let bare = self.snapshot.task(id).is_some_and(|it| it.value.has_bare_details());
+                let bare = self.snapshot.task(id).is_some_and(|task| task.value.has_bare_details());
                 bare && *details == TaskDetails::default()
             }
             (None, Some(_)) => false,
@@ -465,9 +465,9 @@ impl State {
             .collect();
         let places = places.len() == before.places.len()
             && basis.places.len() == before.places.len()
-            && places.iter().all(|(board, it)| {
-                before.places.get(board) == Some(&it.value)
-                    && basis.places.get(board) == Some(&it.etag)
+            && places.iter().all(|(board, place)| {
+                before.places.get(board) == Some(&place.value)
+                    && basis.places.get(board) == Some(&place.etag)
             });
         task && details && places
     }

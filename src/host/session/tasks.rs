@@ -40,7 +40,7 @@ impl Session {
         let moved_here: Vec<TaskId> =
             moved_here.map(|task| task.id.clone()).filter(|id| !listed(id)).collect();
         let stays = |id: &TaskId| match state.draft.task(id) {
-            Some(wanted) => wanted.is_some_and(|it| it.task.plan == *plan),
+            Some(wanted) => wanted.is_some_and(|state| state.task.plan == *plan),
             None => true,
         };
         let stay = ids.iter().filter(|id| stays(id)).cloned();
@@ -115,7 +115,7 @@ impl Session {
             return Ok(ids);
         }
         let is_theirs = |id: &TaskId| match state.draft.task(id) {
-            Some(wanted) => wanted.is_some_and(|it| it.task.assignments.contains_key(&user.id)),
+            Some(wanted) => wanted.is_some_and(|state| state.task.assignments.contains_key(&user.id)),
             None => true,
         };
         let mut theirs: Vec<TaskId> = ids.into_iter().filter(is_theirs).collect();
@@ -173,10 +173,10 @@ impl Session {
         if self.overlaid()
             && let Some(wanted) = state.draft.task(id)
         {
-            return wanted.map(|it| look(&it.task)).ok_or(Error::Gone { what: "task" });
+            return wanted.map(|state| look(&state.task)).ok_or(Error::Gone { what: "task" });
         }
         let read = state.snapshot.task(id);
-        read.map(|it| look(&it.value)).ok_or_else(|| not_found("task", id.as_str()))
+        read.map(|task| look(&task.value)).ok_or_else(|| not_found("task", id.as_str()))
     }
 
     pub(crate) fn peek_task(&self, id: &TaskId) -> Result<Task, Error> {
@@ -186,7 +186,7 @@ impl Session {
     /// Returns a task as it was read, with its tag.
     pub(crate) fn read_task(&self, id: &TaskId) -> Result<Versioned<Task>, Error> {
         let entity = EntityId::Task(id.clone());
-        self.read_one("task", &entity, &Query::Task(id.clone()), |it| it.task(id))
+        self.read_one("task", &entity, &Query::Task(id.clone()), |snapshot| snapshot.task(id))
     }
 
     /// Returns the details of a task; every field of them counts as read.
@@ -262,10 +262,10 @@ impl Session {
                 .task(id)
                 .and_then(|task| snapshot.tasks_of(&task.value.plan))
                 .unwrap_or_default();
-            let following = list.iter().skip_while(|it| *it != id).skip(1).filter(|it| {
-                snapshot.details(it).is_none()
+            let following = list.iter().skip_while(|other| *other != id).skip(1).filter(|other| {
+                snapshot.details(other).is_none()
                     && snapshot
-                        .task(it)
+                        .task(other)
                         .is_some_and(|task| bare_too || !task.value.has_bare_details())
             });
             std::iter::once(id).chain(following).take(window).cloned().collect()

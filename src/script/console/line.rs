@@ -12,7 +12,6 @@ use crate::script::api::handles::{Bucket, Plan, Task, User};
 use crate::script::api::value::Run;
 use crate::script::api::value::from_json;
 use crate::script::budget::{Budget, Meter};
-use crate::script::check::{InPlace, in_place_call, nesting};
 use crate::script::line_order::Known;
 use crate::script::line_order::{FILE, LAST, Shown, uses_of_last};
 use crate::script::line_order::{LineOrder, Lined};
@@ -20,6 +19,7 @@ use crate::script::location::Sources;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::{for_compiling, for_running};
 use crate::script::sandbox::imports::{Library, file_of};
+use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting};
 use crate::script::sandbox::memory::held_by_this_thread;
 use crate::script::source::{Kind, MAX_SOURCE};
 

@@ -11,12 +11,12 @@ use crate::script::api::convert::to_json;
 use crate::script::api::value::Run;
 use crate::script::api::value::from_json;
 use crate::script::budget::{Budget, Meter};
-use crate::script::check::{InPlace, in_place_call, nesting};
 use crate::script::location::Sources;
 use crate::script::sandbox::coverage::Coverage;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::{for_compiling, for_running, with_own_constants};
 use crate::script::sandbox::imports::{Library, file_of};
+use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting};
 use crate::script::source::{Function, Outline, Source};
 use crate::script::source::{Kind, MAX_SOURCE};
 

@@ -12,8 +12,8 @@ use rhai::{
     Shared,
 };
 
-use crate::script::check::nesting;
 use crate::script::sandbox::engine::with_own_constants;
+use crate::script::sandbox::in_place::nesting;
 
 /// Resolves imports among given texts.
 #[derive(Debug)]
