@@ -1,7 +1,7 @@
-//! What applying costs, against the floor of the best schedule that the rules allow.
+//! The cost of applying, against the floor of the best schedule that the rules allow.
 //!
-//! Only ratios count: floor and run are measured in one process, on one machine, in one go. It
-//! fails where a figure does not keep its bound, after all of them are printed.
+//! Only ratios count: floor and run are measured in one process, on one machine, in one go. A
+//! figure that misses its bound fails the benchmark, after all of them are printed.
 //! `cargo bench --bench apply`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
@@ -45,13 +45,13 @@ impl Judge for NoPolicies {
     }
 }
 
-/// The figures that do not keep their bounds.
+/// Figures that miss their bounds.
 #[derive(Default)]
 struct Broken(Vec<String>);
 
 impl Broken {
-    /// Prints a figure, and notes it if it does not keep its bound. All are printed before one
-    /// fails: the others tell what it has to do with.
+    /// Prints a figure, and notes it if it misses its bound. All are printed before one fails: a
+    /// miss is read beside the others.
     fn check(&mut self, keeps: bool, line: &str) {
         println!("  {line}");
         if !keeps {
@@ -67,7 +67,7 @@ struct Service {
     plan: PlanId,
 }
 
-/// Serves a Planner with a plan of so many tasks, listed in pages of a size.
+/// Serves a Planner with a plan of `n` tasks, listed in pages of a given size.
 fn service(runtime: &Runtime, tasks: usize, page_size: usize) -> Service {
     let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
     options.page_size = page_size;
@@ -90,7 +90,7 @@ fn service(runtime: &Runtime, tasks: usize, page_size: usize) -> Service {
     Service { emulator, url, plan }
 }
 
-/// The title of a task of the plan.
+/// Returns the title of a task of the plan.
 fn title(n: usize) -> String {
     format!("T{n}")
 }
@@ -101,7 +101,7 @@ impl Service {
         self.emulator.requests().iter().filter(|logged| which(logged)).count()
     }
 
-    /// Makes trouble from now on, and forgets what has arrived.
+    /// Makes requests fail from now on, and forgets those that have arrived.
     fn fail(&self, rules: Value) {
         self.emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
         self.emulator.clear_requests();
@@ -115,33 +115,34 @@ impl Service {
 }
 
 /// Returns whether a request is a batch.
-fn is_batch(it: &Logged) -> bool {
-    it.path.ends_with("/$batch")
+fn is_batch(logged: &Logged) -> bool {
+    logged.path.ends_with("/$batch")
 }
 
 /// Returns whether a request reads a page of tasks.
-fn is_page(it: &Logged) -> bool {
-    it.method == "GET" && (it.path.ends_with("/tasks") || it.path.contains("skiptoken"))
+fn is_page(logged: &Logged) -> bool {
+    logged.method == "GET" && (logged.path.ends_with("/tasks") || logged.path.contains("skiptoken"))
 }
 
 /// Returns whether a request writes, by itself or in a batch.
-fn is_write(it: &Logged) -> bool {
-    it.method != "GET" && !is_batch(it)
+fn is_write(logged: &Logged) -> bool {
+    logged.method != "GET" && !is_batch(logged)
 }
 
-/// Returns whether a request only reads; of a batch it is the batch that counts.
-fn is_read(it: &Logged) -> bool {
-    let parts = it.body.as_ref().and_then(|body| body["requests"].as_array());
+/// Returns whether a request only reads; of a batch, whether all its parts do.
+fn is_read(logged: &Logged) -> bool {
+    let parts = logged.body.as_ref().and_then(|body| body["requests"].as_array());
     let reads = |parts: &Vec<Value>| parts.iter().all(|part| part["method"] == "GET");
-    it.by == Origin::Client && (it.method == "GET" || is_batch(it) && parts.is_some_and(reads))
+    logged.by == Origin::Client
+        && (logged.method == "GET" || is_batch(logged) && parts.is_some_and(reads))
 }
 
-/// Signs in as one who may do everything here.
+/// Signs in as a user who may do everything here.
 fn client(url: &str) -> Client {
     Client::new(BaseUrl::parse(url).unwrap(), &Secret::new(format!("emulator:{ROOK}"))).unwrap()
 }
 
-/// Makes a host without policies that keeps its journal in a folder.
+/// Builds a host without policies that keeps its journal in a folder.
 fn host(service: &Service, folder: &Path) -> Host {
     Host {
         client: client(&service.url),
@@ -163,7 +164,7 @@ fn host(service: &Service, folder: &Path) -> Host {
     }
 }
 
-/// Starts a run of nobody's but the user's own.
+/// Returns the start of a run by the user, without an agent.
 fn start() -> Start {
     Start {
         purpose: Purpose::Run,
@@ -176,7 +177,7 @@ fn start() -> Start {
     }
 }
 
-/// Runs a program, all of which must be written.
+/// Runs a program, all of whose changes must be written.
 fn apply(
     runtime: &Runtime,
     host: &Host,
@@ -216,7 +217,7 @@ fn main() {
     assert!(broken.0.is_empty(), "bounds not kept: {:#?}", broken.0);
 }
 
-/// What the machine itself takes for a set four times as large, every answer coming at once.
+/// Measures the machine alone on a set four times as large, with every answer at once.
 fn growth() {
     let took = |n: usize| {
         let plan = PlanId::parse("plan").unwrap();
@@ -259,7 +260,7 @@ fn growth() {
     println!("  time        {ratio:.1} (4 if it grew with the set alone, 16 if with its square)");
 }
 
-/// Requests and time of independent updates, every round trip costing the same.
+/// Measures requests and time of independent updates, every round trip costing the same.
 fn round_trips(runtime: &Runtime) {
     let service = service(runtime, UPDATES, FULL_PAGE);
     let ms = LATENCY.as_millis();
@@ -282,9 +283,9 @@ fn round_trips(runtime: &Runtime) {
     println!("  wall time   {ratio:.2} of the floor (at most 1.30)");
 }
 
-/// The floor: the same requests with nothing around them. One after another who is signed in, the
-/// plan, its pages twice (read, validate); then the batches of twenty, in lanes that begin at four
-/// and grow by one for each round trip, as the rules allow.
+/// Measures the floor: the same requests with nothing around them. One after another the signed-in
+/// user, the plan, its pages twice (read, validate); then the batches of twenty, in a window that
+/// begins at four and grows by one for each round trip, as the rules allow.
 fn bare(runtime: &Runtime, service: &Service) -> Duration {
     let client = client(&service.url);
     let plan = &service.plan;
@@ -321,7 +322,8 @@ fn bare(runtime: &Runtime, service: &Service) -> Duration {
     began.elapsed()
 }
 
-/// A batch of creates that the service carries out and whose answer is lost, in a large plan.
+/// Measures a batch of creates in a large plan, which the service carries out but whose answer is
+/// lost.
 fn lost_batch(runtime: &Runtime, broken: &mut Broken) {
     const TASKS: usize = 1000;
     const CREATES: usize = 20;
@@ -330,7 +332,7 @@ fn lost_batch(runtime: &Runtime, broken: &mut Broken) {
     let lost = json!({ "path": "$batch", "nth": 1, "action": { "drop_after": true } });
     service.fail(json!([lost]));
     let folder = tempfile::TempDir::new().unwrap();
-    // Nothing arrives late here: what the list does not show was not created.
+    // Nothing arrives late here: a create that the list does not show was not carried out.
     let host = Host { quarantine: Duration::ZERO, ..host(&service, folder.path()) };
     let plan = service.plan.clone();
     apply(runtime, &host, move |session| {
@@ -355,12 +357,13 @@ fn lost_batch(runtime: &Runtime, broken: &mut Broken) {
     );
 }
 
-/// Writing tasks that are looked up by title, one at a time, against going through their list.
+/// Measures writing tasks that are looked up by title, one at a time, against a loop over their
+/// list.
 fn lookups(runtime: &Runtime, broken: &mut Broken) {
     const TASKS: usize = 1000;
     let service = service(runtime, TASKS, FULL_PAGE);
     let (mut by_title, mut in_turn) = (f64::MAX, f64::MAX);
-    // Each takes a few milliseconds: the least of many is what nothing else has disturbed.
+    // Each takes a few milliseconds: the fastest of many is the one that nothing else disturbed.
     for _ in 0..20 {
         by_title = by_title.min(drafting(runtime, &service, |session, plan| {
             for n in 0..TASKS {
@@ -378,8 +381,8 @@ fn lookups(runtime: &Runtime, broken: &mut Broken) {
         .check(ratio <= 3.0, &format!("time        {ratio:.2} of a loop over them (at most 3.00)"));
 }
 
-/// Returns the seconds that a program takes for its edits, the list of tasks being read already:
-/// beside the reading, and what the host does afterwards, they would not be seen.
+/// Returns the seconds that a program takes for its edits, with the list of tasks read already:
+/// beside that read, and the work of the host afterwards, they would not show.
 fn drafting(
     runtime: &Runtime,
     service: &Service,
@@ -406,7 +409,7 @@ fn make_urgent(session: &Session, id: &TaskId) -> Result<(), Error> {
     session.edit_task(id, |task| task.priority = urgent)
 }
 
-/// The requests that read, where a large run is taken back.
+/// Counts the reads of an undo of a large run.
 fn undo(runtime: &Runtime, broken: &mut Broken) {
     const TASKS: usize = 2000;
     const DESCRIBED: usize = 200;
@@ -436,8 +439,8 @@ fn undo(runtime: &Runtime, broken: &mut Broken) {
     broken.check(reads <= 150, &format!("reads       {reads} (at most 150)"));
 }
 
-/// Updates that the service lets through at a rate that nobody has told. A second's worth is there
-/// at once, so that it can be a little more than the rate.
+/// Measures updates under a throttle whose rate is unknown to the client. A second's worth is
+/// available at once, so that the result can be slightly above the rate.
 fn throttled(runtime: &Runtime, broken: &mut Broken) {
     let service = service(runtime, UPDATES, FULL_PAGE);
     let throttle = json!({ "writes_per_s": WRITES_PER_SECOND });

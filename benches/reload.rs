@@ -1,4 +1,5 @@
-//! How long after a save it is in force, against the floor: a watcher that only reads the file.
+//! The delay from a save until it is in force, against the floor: a watcher that only reads the
+//! file.
 //!
 //! Both are measured save by save in one process, with as many threads busy as runs would be.
 //! `cargo bench --bench reload`
@@ -45,7 +46,7 @@ fn skill(at: usize, n: usize) -> String {
 
 fn measure(name: &str) {
     let dir = tempfile::tempdir().unwrap();
-    // The system may know the folder by another name.
+    // The temporary folder may be a link, and events carry the real path.
     let root = dir.path().canonicalize().unwrap();
     let skills = root.join("scripts/skills");
     fs::create_dir_all(&skills).unwrap();
@@ -99,7 +100,7 @@ fn by_rename(file: &Path, text: &str) {
     fs::rename(beside, file).unwrap();
 }
 
-/// The time until a bare watcher has read the file.
+/// Measures the time until a bare watcher has read the file.
 fn floor(file: &Path) -> Vec<Duration> {
     let (tell, events): (_, Receiver<Instant>) = channel();
     let read = file.to_owned();

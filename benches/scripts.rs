@@ -1,7 +1,7 @@
-//! What it costs that a script runs in a process of its own, against the same script in this one.
+//! The cost of running a script in a process of its own, against the same script in this one.
 //!
-//! Only ratios count: both are measured in one process, on one machine, in turn. It fails where a
-//! figure does not keep its bound, after all of them are printed.
+//! Only ratios count: both are measured in one process, on one machine, in turn. A figure that
+//! misses its bound fails the benchmark, after all of them are printed.
 //! `cargo bench --bench scripts`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 
 const ROOK: &str = "rook@bos.example";
 const TASKS: usize = 5_000;
-/// How often each is measured; the middle one counts.
+/// Measurements of each; the median counts.
 const TIMES: usize = 15;
 
 struct NoPolicies;
@@ -80,7 +80,7 @@ fn measured(
 ) -> (Vec<Duration>, Vec<Duration>) {
     let (mut there, mut here) = (Vec::new(), Vec::new());
     for n in 0..TIMES {
-        // It starts while the workspace is read.
+        // In real use the worker starts while the workspace is read.
         prestart(1);
         std::thread::sleep(Duration::from_millis(50));
         let text = text(n);

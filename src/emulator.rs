@@ -1,14 +1,14 @@
 //! The embedded Planner service: Graph's Planner protocol on SQLite, served over HTTP.
 //!
-//! It exists so that every command works, and every test runs, without a tenant. What it answers
-//! follows the protocol reference section by section; where the real service is unknown, the
-//! reference fixes a choice and this module builds exactly that. It shares no behaviour with the
-//! client, or a common mistake would agree with itself, and it keeps no state of the tenant outside
-//! its database, so that two processes may serve one file.
+//! It exists so that every command works, and every test runs, without a tenant. It follows
+//! `docs/planner-api.md` section by section; where the behaviour of the real service is unknown,
+//! that page records a choice, and this module implements it. It shares no behaviour with the
+//! client, since a misunderstanding that both share would go unnoticed, and it keeps no state of
+//! the tenant outside its database, so that two processes may serve one file.
 //!
 //! Start at [`Emulator`]: `open`, `seed_demo`, then `dispatch` or `serve`. A request goes through
-//! `http/` (who is let in, what is asked, by which rules in which order), `entity/` (what each kind
-//! of object does), `body/` (what may be written, and what is shown) and `state/` (objects with
+//! `http/` (admission, routes, permissions, the order of the checks), `entity/` (the rules of each
+//! kind of object), `body/` (what may be written, and what is shown) and `state/` (objects with
 //! their versions) down to `store/`.
 
 mod body;

@@ -1,10 +1,10 @@
 //! A run from end to end: draft, review, apply.
 //!
-//! The host owns everything that a script must not: the client, the tags, the clock, the
-//! verdict. Programs (scripts, commands) see a [`Session`]: they read through it and record
-//! what they want; nothing they do reaches the service.
+//! The host owns everything that a script must not: the client, the tags, the clock, the verdict.
+//! Programs (scripts, commands) see a [`Session`]: they read through it and record edits; nothing
+//! they do reaches the service.
 
-// Where a program meets the board.
+// The board as programs see it.
 mod board_file;
 pub(crate) mod broker;
 pub mod error;

@@ -1,8 +1,8 @@
 //! Planwright: a scriptable, safe automation host for Microsoft Planner.
 //!
-//! Scripts record what they want; the host judges the whole change set by host rules and
-//! policies and only then applies it, conditionally, entity by entity. The layers, bottom up,
-//! are listed below and explained in `ARCHITECTURE.md`; `tests/it/tidy.rs` keeps them apart.
+//! Scripts record edits; the host judges the whole change set by host rules and policies and only
+//! then applies it, conditionally, entity by entity. The layers, bottom up, are listed below and
+//! explained in `ARCHITECTURE.md`; `tests/it/tidy.rs` keeps them apart.
 
 // Pure: no I/O, no async, no clock, no environment.
 pub mod change;
@@ -13,7 +13,7 @@ pub mod wire;
 // Files, safe against what a name can lead to.
 pub mod files;
 
-// What runs wanted, sent and came to, on disk.
+// Runs on disk: what each was to write, sent and achieved.
 pub mod journal;
 
 // Talks to Graph; decides nothing about changes.
@@ -22,10 +22,10 @@ pub mod graph;
 // A run from end to end.
 pub mod host;
 
-// Scripts: the sandbox, what they can call, policies.
+// Scripts: the sandbox, the API that they call, policies.
 pub mod script;
 
-// What all faces share.
+// Shared by all faces.
 mod app;
 
 // Faces.

@@ -144,7 +144,9 @@ fn draft(
             1 => (|| {
                 let title = session.task_field(&id, TaskField::TITLE)?;
                 fact("title", json!(title));
-                session.edit_details(&id, |details| details.description = format!("{title}, r{run}.{op}"))
+                session.edit_details(&id, |details| {
+                    details.description = format!("{title}, r{run}.{op}");
+                })
             })(),
             2 => (0..n).try_for_each(|n| {
                 let mut new = new(TITLES[(n % 2) as usize], n / 2);
@@ -322,7 +324,8 @@ fn decide(world: &World, run: usize, report: &Report, all: &[(usize, Report)]) -
         .filter(|change| change.status == ChangeStatus::Unknown && change.op == Op::Create);
     for change in parked {
         let own = change.candidates.iter().find(|id| {
-            truth.tasks.get(*id).is_some_and(|kept| kept.maker == By::Run(run)) && !taken.contains(*id)
+            truth.tasks.get(*id).is_some_and(|kept| kept.maker == By::Run(run))
+                && !taken.contains(*id)
         });
         if let Some(id) = own {
             taken.insert(id.clone());
@@ -374,7 +377,8 @@ fn judge(played: &Played) -> Vec<String> {
                     Some(crate::journal::Outcome::Refused | crate::journal::Outcome::Conflict) => {}
                     _ => count.1 += 1,
                 }
-                let ids = attempt.settled.iter().filter_map(|settled| settled.1.entity_id.as_deref());
+                let ids =
+                    attempt.settled.iter().filter_map(|settled| settled.1.entity_id.as_deref());
                 for id in ids.filter(|_| change.op() == Op::Create && intent.method == "POST") {
                     if !made.insert(id) {
                         wrong.push(format!("adopted: two changes call {id} theirs"));
@@ -410,7 +414,8 @@ fn judge(played: &Played) -> Vec<String> {
             continue;
         }
         // What somebody has renamed or deleted before anyone looked is not to be found.
-        let hidden = by_runs().filter(|commit| signature(commit) == key && !made.contains(commit.id.as_str()));
+        let hidden = by_runs()
+            .filter(|commit| signature(commit) == key && !made.contains(commit.id.as_str()));
         let hidden = hidden.filter(|commit| {
             let kept = &truth.tasks[&commit.id];
             kept.titled == By::Person || !kept.is_there
@@ -443,16 +448,17 @@ fn judge(played: &Played) -> Vec<String> {
                 Op::Delete => commit.method == "DELETE",
                 Op::Create => false,
             };
-            let touched = truth
-                .commits
-                .iter()
-                .any(|commit| commit.id == change.id && (commit.by == By::Run(*run) || likewise(commit)));
+            let touched = truth.commits.iter().any(|commit| {
+                commit.id == change.id && (commit.by == By::Run(*run) || likewise(commit))
+            });
             let is_there = truth.tasks.get(&change.id);
             match (change.status, change.op) {
                 (ChangeStatus::Applied, _) if !touched => {
                     wrong.push(format!("report: run {run} has not written {change:?}"));
                 }
-                (ChangeStatus::Applied, Op::Delete) if is_there.is_some_and(|kept| kept.is_there) => {
+                (ChangeStatus::Applied, Op::Delete)
+                    if is_there.is_some_and(|kept| kept.is_there) =>
+                {
                     wrong.push(format!("report: run {run} has not deleted {change:?}"));
                 }
                 _ => {}

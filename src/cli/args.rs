@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::cli::command::{
-    api, apply, board_file, bucket, config, delta, directory, emulator, history, plan, policy,
-    repl, run, skill, task, test,
+    api, apply, audit, board_file, bucket, config, delta, directory, emulator, plan, policy, repl,
+    resume, run, runs, skill, task, test, undo,
 };
 use crate::cli::options::{Global, ProgressWhen};
 
@@ -67,11 +67,11 @@ pub(crate) enum Command {
     /// Apply a saved change set
     Apply(apply::ApplyArgs),
     /// List runs, and show what one did
-    Runs(history::RunsArgs),
+    Runs(runs::RunsArgs),
     /// Resume runs that were cut off
-    Resume(history::ResumeArgs),
+    Resume(resume::ResumeArgs),
     /// Undo what a run wrote
-    Undo(history::UndoArgs),
+    Undo(undo::UndoArgs),
     /// List and change plans
     #[command(subcommand)]
     Plan(plan::PlanCommand),
@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Api(api::ApiArgs),
     /// Show, check and export the record of everything that was done
     #[command(subcommand)]
-    Audit(history::AuditCommand),
+    Audit(audit::AuditCommand),
     /// Show and change your settings for all workspaces
     #[command(subcommand)]
     Config(config::ConfigCommand),

@@ -2,22 +2,24 @@
 
 pub(crate) mod api;
 pub(crate) mod apply;
+pub(crate) mod audit;
 pub(crate) mod board_file;
 pub(crate) mod bucket;
 pub(crate) mod config;
 pub(crate) mod delta;
 pub(crate) mod directory;
 pub(crate) mod emulator;
-pub(crate) mod history;
-pub(crate) mod part;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod repl;
+pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod skill;
 pub(crate) mod task;
 pub(crate) mod test;
 pub(crate) mod transfer;
+pub(crate) mod undo;
 
 use clap::CommandFactory as _;
 
@@ -53,10 +55,10 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
         Command::Task(command) => task::run(&context, command),
         Command::User(command) => directory::user(&context, command),
         Command::Group(command) => directory::group(&context, command),
-        Command::Runs(args) => history::runs(&context, args),
-        Command::Resume(args) => history::resume(&context, args),
-        Command::Undo(args) => history::undo(&context, args),
-        Command::Audit(command) => history::audit(&context, command),
+        Command::Runs(args) => runs::runs(&context, args),
+        Command::Resume(args) => resume::resume(&context, args),
+        Command::Undo(args) => undo::undo(&context, args),
+        Command::Audit(command) => audit::audit(&context, command),
         Command::Delta(args) => delta::run(&context, args),
         Command::Skill(command) => skill::run(&context, command),
         Command::Policy(command) => policy::run(&context, command),

@@ -1,4 +1,4 @@
-//! Bodies: what may be written and how it merges, and how objects are shown.
+//! Bodies: what may be written, how it merges, and how objects are shown.
 
 pub(super) mod json;
 pub(super) mod notes;

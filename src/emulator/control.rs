@@ -1,8 +1,8 @@
-//! Trouble on request, and a look at what happened: the API under `/control`.
+//! The API under `/control`: injected faults, and a log of the requests.
 //!
-//! It is for tests of programs that talk to Planner, and the real service has nothing like it:
-//! planner-api.md asks for its switches in 15.1, item 18. Nothing here changes an answer until
-//! it is asked to. Its state belongs to the process, not to the database.
+//! It is for tests of programs that talk to Planner; the real service has nothing like it
+//! (planner-api.md 15.1, item 18 lists the switches). Nothing here changes an answer until a test
+//! asks for it. The state belongs to the process, not to the database.
 //!
 //! Start at [`Panel`], which holds the state, and `routes`, which lists the addresses.
 

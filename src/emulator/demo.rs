@@ -1,7 +1,7 @@
-//! The demo tenant: a small company with a board that needs attention. Only data, a seed.
+//! The demo tenant: a small company with a board that needs attention. It is only data, a seed.
 //!
-//! Days count from the day of seeding. In "BOS Operations", exactly six tasks of the Inbox are
-//! overdue, each of them open and either nobody's or Rook's: the guides triage them.
+//! Dates are relative to the day of seeding. In "BOS Operations", exactly six tasks of the Inbox
+//! are overdue, each of them open and either unassigned or Rook's: the guides triage them.
 
 /// The tenant `bos.example`.
 pub const TENANT: &str = include_str!("demo/tenant.json");

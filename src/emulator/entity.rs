@@ -1,4 +1,4 @@
-//! The kinds of objects and their rules: what makes, changes and ends each of them.
+//! The kinds of objects and their rules: how each of them is created, changed and deleted.
 
 pub(super) mod archive;
 pub(super) mod buckets;

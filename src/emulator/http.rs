@@ -1,8 +1,8 @@
-//! The way of a request: from the socket to the rule that answers it, and back.
+//! The path of a request: from the socket to the rule that answers it, and back.
 //!
-//! In that order: `serve` and `connection` hold the socket, `access` decides who is let in, `batch`
-//! splits a `$batch`, `route` says what an address names, `handle` decides in the service's order,
-//! and `delivery` brings the answer out.
+//! In this order: `serve` and `connection` hold the socket, `access` admits the request, `batch`
+//! splits a `$batch`, `route` interprets the address, `permission` checks the scopes, `handle`
+//! decides in the service's order, and `delivery` sends the answer.
 
 pub(super) mod access;
 pub(super) mod batch;

@@ -1,4 +1,4 @@
-//! Requests and answers as values, with the refusals in the words of the real service.
+//! Requests and answers as values, so that no rule ever deals with a socket.
 
 pub(super) mod filter;
 pub(super) mod request;

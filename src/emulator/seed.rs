@@ -1,8 +1,8 @@
-//! Seeding: a tenant from a text.
+//! Seeding: a tenant created from a text.
 //!
 //! The format is documented in `docs/guides/emulator.md`, and `demo/tenant.json` is an example.
-//! What a text describes is made by the code that answers requests, on behalf of the people in
-//! it, so that counts, completion and history are what they would be had they worked.
+//! The tenant is created by the code that answers requests, on behalf of the people in the text,
+//! so that counts, completion and history are as if these people had done the work.
 
 mod day;
 mod load;

@@ -1,4 +1,4 @@
-//! The emulator as its callers see it: open it, seed it, give it requests.
+//! The emulator as its callers see it: open it, seed it, send it requests.
 //!
 //! A request is one transaction. No lock is held while the observer runs, so an observer may
 //! dispatch requests of its own, between those of a batch for instance.
@@ -41,7 +41,7 @@ use crate::emulator::state::timestamp;
 use crate::emulator::store::{Error, Storage, Store};
 use crate::model::time::Clock;
 
-/// Called for every request, inner ones of a batch included: on arrival, and when answered.
+/// A callback for every request, inner ones of a batch included: on arrival, and when answered.
 pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 
 /// One request as an observer sees it.
@@ -55,33 +55,34 @@ pub struct Exchange {
     pub if_match: Option<String>,
     /// The body, if it is JSON.
     pub body: Option<Value>,
-    /// The status of the answer; none on arrival.
+    /// The status of the answer; `None` on arrival.
     pub status: Option<u16>,
 }
 
-/// How an emulator is to be.
+/// The settings of an emulator.
 pub struct Options {
-    /// Where the state is kept.
+    /// The place where the state is kept.
     pub storage: Storage,
-    /// What time it is.
+    /// The source of the present time.
     pub clock: Arc<dyn Clock>,
-    /// The zone that decides what today is, for a seed that counts days from it.
+    /// The time zone that decides which day is today, for seeds with relative dates.
     pub zone: TimeZone,
     /// The page size of plans, buckets and tasks (planner-api.md 8.2).
     pub page_size: usize,
-    /// How many changes are remembered for delta queries; older tokens answer 410 (2.10).
+    /// The number of changes kept for delta queries; older tokens are answered with 410
+    /// (planner-api.md 2.10).
     pub kept_changes: u32,
-    /// The limits that are enforced (6.5).
+    /// The limits that are enforced (planner-api.md 6.5).
     pub limits: Limits,
-    /// Who watches the requests.
+    /// The observer of the requests, if there is one.
     pub observer: Option<Observer>,
-    /// The faults that are injected from the beginning.
+    /// The faults that are injected from the start.
     pub faults: Vec<FaultRule>,
-    /// How long something new stays hidden, from the beginning.
+    /// The time for which new objects stay hidden, from the start.
     pub lag: Lag,
-    /// How the OAuth endpoints sign in.
+    /// The behaviour of the OAuth endpoints.
     pub sign_in: SignIn,
-    /// Who is let in at the socket; whoever is in the same process is not asked.
+    /// The requests that are admitted at the socket; those of the same process always are.
     pub access: Access,
 }
 
@@ -133,7 +134,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// If the file cannot be used, is no emulator's, or was written by a newer program.
+    /// If the file cannot be used, is not an emulator database, or was written by a newer program.
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
         store.write(|conn| history::prune(conn, options.kept_changes.into()))?;
@@ -143,7 +144,7 @@ impl Emulator {
         Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
     }
 
-    /// Says whether nobody can sign in yet.
+    /// Returns whether there are no users yet, so that nobody can sign in.
     ///
     /// # Errors
     ///
@@ -170,11 +171,11 @@ impl Emulator {
     }
 
     /// Adds the tenant that a text describes to what is there: all of it or, if anything is
-    /// wrong, nothing. Equal texts make equal ids. The format is in `docs/guides/emulator.md`.
+    /// wrong, nothing. Equal texts create equal ids. The format is in `docs/guides/emulator.md`.
     ///
     /// # Errors
     ///
-    /// If the text is no JSON, says something impossible, or the database fails.
+    /// If the text is neither JSON nor YAML, describes something impossible, or the database fails.
     pub fn seed(&self, text: &str) -> Result<(), SeedError> {
         self.shared.store.write(|conn| self.plant(conn, text, id::start_of(text)))
     }
@@ -183,6 +184,7 @@ impl Emulator {
         let ids = Arc::new(Ids::Counted(AtomicU64::new(first_id)));
         let limits = Limits::default();
         let call = self.call(conn, Caller::trusted(String::new()), false);
+        // The low limits and the lag that a test sets are meant for its requests, not for its seed.
         seed::plant(&Call { ids, limits, replica: None, ..call }, text)
     }
 
@@ -194,7 +196,7 @@ impl Emulator {
     pub fn add_user(&self, upn: &str, display_name: &str) -> Result<String, Error> {
         self.shared.store.write(|conn| {
             if members::user_id(conn, upn)?.is_some() {
-                let message = "a user with this name exists".to_owned();
+                let message = "a user with this name already exists".to_owned();
                 return Err(Error::Refused { subject: upn.to_owned(), message });
             }
             let id = id::new_guid();
@@ -203,17 +205,18 @@ impl Emulator {
         })
     }
 
-    /// Answers a request. A delay is waited for here, on the caller's thread.
+    /// Answers a request. An injected delay is spent here, on the caller's thread.
     ///
-    /// There is no connection to close: an answer that a rule loses is an empty 502 with
+    /// Since there is no connection to close, an answer that a rule drops is an empty 502 with
     /// [`Lost`] among its extensions.
     pub fn dispatch(&self, request: HttpRequest<Vec<u8>>) -> Response<Vec<u8>> {
         self.perform(request, Origin::Client).into_response()
     }
 
-    /// Answers a request, with what is to happen to the answer on its way.
+    /// Answers a request and decides how the answer is delivered.
     pub(crate) fn perform(&self, request: HttpRequest<Vec<u8>>, origin: Origin) -> Reply {
         let request = Request::new(request);
+        // A test's own requests stay out of the log and away from the rules and the observer.
         if routes::is_control(request.uri.path()) {
             return Reply::from(self.finish(&request, routes::answer(self, &request)));
         }
@@ -233,6 +236,7 @@ impl Emulator {
             exchange.status = Some(reply.response.status().as_u16());
             observer(exchange);
         }
+        // The editor reads a plan before each change; these reads would only fill the log.
         if origin != Origin::Editor || route::is_write(&request.method) {
             let entry = Logged {
                 by: origin,
@@ -248,7 +252,7 @@ impl Emulator {
         reply
     }
 
-    /// Carries out a request as the rules in force have it.
+    /// Carries out a request under the fault rules in force.
     fn troubled(&self, request: &Request, origin: Origin) -> Reply {
         let panel = &self.shared.panel;
         let delay = Cell::new(Duration::ZERO);
@@ -266,7 +270,10 @@ impl Emulator {
             Some(Action::Status { status, retry_after }) => {
                 Err(Fault::injected(*status, retry_after.clone()))
             }
+            // Never seen by a client with a connection: `Fate::Dropped` closes it.
             Some(Action::DropBefore) => Ok(Answer::empty(502)),
+            // The change stays, as in a POST that is answered 500 after its commit (planner-api.md
+            // 15.1, item 18).
             Some(Action::StatusAfter { status, retry_after }) => {
                 drop(self.answer(request, origin, &delay));
                 Err(Fault::injected(*status, retry_after.clone()))
@@ -299,6 +306,8 @@ impl Emulator {
         }
         let route = Route::of(request);
         if matches!(route, Ok(Route::Batch)) {
+            // Only the token is checked here: each inner request has its own transaction, and a
+            // batch is not atomic (planner-api.md 8.4).
             self.shared.store.read(|conn| Caller::of(conn, request, now))?;
             return batch::run(request, |inner| {
                 let reply = self.perform(inner, Origin::Batch);
@@ -308,9 +317,11 @@ impl Emulator {
         }
         let is_write = route::is_write(&request.method);
         if is_write && origin != Origin::Editor {
+            // Before the transaction: a throttled write does not wait for the database.
             let taken = self.shared.panel.throttle.take(now);
             taken.map_err(|wait| Fault::injected(429, Some(wait)))?;
         }
+        // The order of planner-api.md 2.8: an unknown path without a token is 401, not 404.
         let job = |conn: &Connection| {
             let caller = Caller::of(conn, request, now)?;
             let route = route.clone()?;
@@ -342,7 +353,7 @@ impl Emulator {
         }
     }
 
-    /// Returns who is let in at the socket.
+    /// Returns which requests are admitted at the socket.
     pub(crate) fn access(&self) -> &Access {
         &self.shared.options.access
     }
@@ -353,18 +364,18 @@ impl Emulator {
         self.finish(&request, Err(fault))
     }
 
-    /// Says whether a principal name is somebody's.
+    /// Returns whether a user has this principal name.
     pub(crate) fn knows(&self, upn: &str) -> bool {
         let id = self.shared.store.read(|conn| members::user_id(conn, upn));
         id.is_ok_and(|id| id.is_some())
     }
 
-    /// Decides what becomes of new device codes.
+    /// Sets who approves new device codes.
     pub fn set_device_codes(&self, device_codes: DeviceCodes) {
         self.shared.panel.set_device_codes(device_codes);
     }
 
-    /// Approves a device code as the user with a principal name; says whether it was waiting.
+    /// Approves a device code as the user with a principal name; returns whether it was pending.
     ///
     /// # Errors
     ///
@@ -373,13 +384,13 @@ impl Emulator {
         self.shared.store.write(|conn| {
             let user = members::user_id(conn, upn)?.ok_or_else(|| Error::Refused {
                 subject: upn.to_owned(),
-                message: "nobody has this name".to_owned(),
+                message: "no user has this name".to_owned(),
             })?;
             self.decide(conn, user_code, Decision::Approve(user))
         })
     }
 
-    /// Declines a device code; says whether it was waiting.
+    /// Declines a device code; returns whether it was pending.
     ///
     /// # Errors
     ///
@@ -394,18 +405,18 @@ impl Emulator {
             .map_err(|fault| Error::Refused { subject: code.to_owned(), message: fault.message })
     }
 
-    /// The device codes that wait for somebody.
+    /// Returns the pending device codes.
     pub(crate) fn device_codes(&self) -> Result<Vec<Value>, Fault> {
         let now = self.shared.options.clock.now().as_second();
         self.shared.store.read(|conn| sign_in::pending(conn, now))
     }
 
-    /// The switches behind `/control`.
+    /// Returns the switches behind `/control`.
     pub(crate) fn panel(&self) -> &Panel {
         &self.shared.panel
     }
 
-    /// Returns a way back to this emulator that does not keep it alive.
+    /// Returns a handle to this emulator that does not keep it alive.
     pub(crate) fn downgrade(&self) -> impl Fn() -> Option<Self> + Send + use<> {
         let weak = Arc::downgrade(&self.shared);
         move || weak.upgrade().map(|shared| Self { shared })

@@ -1,9 +1,9 @@
-//! Signing in as in Entra ID: OAuth endpoints, the tokens they hand out, and what those allow.
+//! Sign-in as in Entra ID: OAuth endpoints, the tokens they issue, and what those allow.
 //!
-//! planner-api.md sections 10, 2.6 and 2.7. Nobody types a password: whoever asks is signed in.
-//! Tokens are unsigned, so they prove nothing, and no other service takes them for real.
+//! planner-api.md 10, 2.6 and 2.7. Nobody types a password: whoever asks is signed in. Tokens are
+//! unsigned, so they prove nothing, and no other service takes them for real.
 //!
-//! Start at [`Caller`], which every request has, and `endpoints`, which lists the addresses.
+//! Start at [`Caller`], the identity behind a request, and `endpoints`, which lists the addresses.
 
 mod app;
 pub(super) mod caller;

@@ -1,4 +1,4 @@
-//! Objects with their versions, ids, order and time; nothing here knows a request.
+//! Objects with their versions, ids, order and time. Nothing here knows about requests.
 
 pub(super) mod call;
 pub(super) mod changes;

@@ -1,7 +1,7 @@
 //! The database: opening, migrating, transactions.
 //!
-//! All state is in it. A request runs in one transaction, a write in an immediate one, so that
-//! several processes can serve the same file. Which rows exist is the entities' business.
+//! It holds all state of the tenant. A request runs in one transaction, a write in an immediate
+//! one, so that several processes can serve the same file. The rows are the entities' business.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-/// Marks a database as an emulator's: `PwEm`.
+/// The mark of an emulator database: `PwEm`.
 const APPLICATION_ID: i64 = 0x5077_456D;
 /// The steps from an empty database to the present one. Steps are added, never edited.
 const MIGRATIONS: &[&str] = &[
@@ -18,19 +18,19 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0003_changes.sql"),
     include_str!("store/0004_rosters.sql"),
 ];
-/// How long a request waits for another process.
+/// The time for which a request waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the emulator keeps its state.
+/// The place where the emulator keeps its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
-    /// In memory, gone with the emulator.
+    /// In memory, lost when the emulator ends.
     Memory,
     /// In a database file, which is created if it does not exist.
     File(PathBuf),
 }
 
-/// Why the emulator could not do what was asked, apart from requests, which are always answered.
+/// An error of the emulator itself; a request that fails is answered instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -39,17 +39,17 @@ pub enum Error {
     Create {
         /// The database file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The file is a database of something else.
-    #[error("`{}` is not a database of the emulator", path.display())]
+    #[error("`{}` is not an emulator database", path.display())]
     Foreign {
         /// The database file.
         path: PathBuf,
     },
     /// The file was written by a newer program.
-    #[error("the emulator's database has version {found}, this program knows {known}")]
+    #[error("the emulator's database has version {found}, but this program knows only {known}")]
     Newer {
         /// The version of the database.
         found: i64,
@@ -62,7 +62,7 @@ pub enum Error {
     /// A directory entry or a demo object was refused by the emulator's own rules.
     #[error("the emulator refused `{subject}`: {message}")]
     Refused {
-        /// What was to be created.
+        /// The name of the object that was to be created.
         subject: String,
         /// The refusal.
         message: String,
@@ -102,7 +102,7 @@ impl Store {
         self.transact(TransactionBehavior::Deferred, |transaction| job(transaction))
     }
 
-    /// Runs a job that writes; nothing of it stays if it fails.
+    /// Runs a job that writes; if it fails, none of its writes stay.
     pub(crate) fn write<T, E: From<rusqlite::Error>>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, E>,
@@ -115,7 +115,8 @@ impl Store {
         behavior: TransactionBehavior,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        // A job that panicked left nothing behind: its transaction was rolled back.
+        // A job that panicked left nothing behind: its transaction was rolled back, so that a
+        // poisoned lock is still good.
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction_with_behavior(behavior)?;
         let result = job(&transaction)?;
@@ -126,9 +127,9 @@ impl Store {
 
 /// Makes sure the file exists, readable by its owner alone; SQLite's side files inherit that.
 ///
-/// A file that is there is not opened here: to close a file ends every lock that the process has
-/// on it, those of SQLite's connections too. For the same reason two that make it wait for each
-/// other.
+/// A file that exists is not opened here: closing a file drops every lock that the process holds
+/// on it, including those of SQLite's connections. For the same reason, two calls of this function
+/// wait for each other.
 fn create_private(path: &Path) -> Result<(), Error> {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,6 +164,7 @@ fn migrate(connection: &mut Connection, storage: &Storage) -> Result<(), Error> 
             Error::Database(error)
         }
     };
+    // Immediate: of two processes that open a new file, the second finds it migrated.
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(not_a_database)?;

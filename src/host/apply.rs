@@ -1,7 +1,7 @@
-//! Carrying out a cleared set: the driver of the apply state machine.
+//! The driver of the apply state machine, which carries out a cleared set.
 //!
-//! The machine decides; here its effects are carried out: each write is recorded before it leaves
-//! and again when it is known what came of it, both in one go for all that go together. Nothing
+//! The machine decides; the driver carries out its effects. Each write is recorded before it
+//! leaves, and its outcome once that is known, both in one go for all that go together. Nothing
 //! here sends anything that the machine has not asked for.
 
 pub(crate) mod before_images;
@@ -35,24 +35,24 @@ use crate::wire::Request;
 
 pub use crate::host::apply::outcome::Outcome;
 
-/// How long a round may go on before what is left of it is validated again.
+/// The time that a round may go on before what is left of it is validated again.
 pub(crate) const VALID_FOR: Duration = Duration::from_secs(30);
-/// How often in a row nothing may be done although something is due.
+/// The times in a row that nothing may come of asking the machine, although something is due.
 const MAX_IDLE: u32 = 100;
 
-/// What a driver works with.
+/// The surroundings of a driver.
 pub(crate) struct Driver<'a> {
     pub(crate) client: &'a Client,
     pub(crate) clock: &'a dyn Clock,
     /// The moment of the run.
     pub(crate) now: Timestamp,
     pub(crate) actor: &'a UserId,
-    /// Where it is recorded, and as which round.
+    /// The record, with the number of the round; `None` where nothing is recorded.
     pub(crate) record: Option<(&'a Record, u32)>,
-    /// The register of what other runs have made.
+    /// The register of what other runs have created.
     pub(crate) claims: Option<Claims>,
-    /// The attempts of an earlier run that are in doubt, where it is found out what became of them:
-    /// nothing is recorded but that.
+    /// The attempts of an earlier run that are in doubt, while they are being settled: nothing else
+    /// is recorded then.
     pub(crate) settles: Option<&'a BTreeMap<PartNo, Unsettled>>,
     pub(crate) stop: &'a Stop,
     pub(crate) watch: &'a Watch,
@@ -67,18 +67,18 @@ pub(crate) struct Unsettled {
     pub(crate) run: RunId,
     pub(crate) step: StepId,
     pub(crate) attempt: u32,
-    /// The moment at which it was about to be sent, by the service's clock.
+    /// The moment right before it was sent, by the service's clock.
     pub(crate) since: Timestamp,
-    /// The entities of which a person says that it has not made them; `None` if nobody has said anything.
+    /// The entities that, by a person's word, it has not created; `None` if no person has decided.
     pub(crate) ruled_out: Option<BTreeSet<String>>,
 }
 
-/// What came of a round.
+/// The outcome of a round.
 pub(crate) struct Driven {
     pub(crate) machine: Machine,
-    /// Why requests were not done.
+    /// The reasons of failed requests.
     pub(crate) errors: BTreeMap<StepNo, Arc<Error>>,
-    /// Why nothing more was sent: what was done could not be recorded.
+    /// The reason that nothing more was sent: the outcomes could not be recorded.
     pub(crate) broken: Option<Failure>,
 }
 
@@ -104,14 +104,14 @@ struct Work<'a> {
     broken: Option<Failure>,
     flights: JoinSet<Flight>,
     settled: Vec<Settled>,
-    /// The moments at which they were about to be sent, by the service's clock.
+    /// The moments right before sending, by the service's clock.
     sent_at: BTreeMap<StepNo, Timestamp>,
     began: Instant,
-    /// When the machine was asked last what is to be done.
+    /// The moment of the last question to the machine.
     looked_at: Duration,
 }
 
-/// Carries out what a machine asks for, until nothing is left to be done for now.
+/// Carries out what a machine asks for, until nothing is left to do for now.
 pub(crate) async fn drive(driver: &Driver<'_>, machine: Machine) -> Driven {
     let mut work = Work {
         driver,
@@ -139,11 +139,11 @@ pub(crate) async fn drive(driver: &Driver<'_>, machine: Machine) -> Driven {
             if work.machine.is_done() {
                 break;
             }
-            // What has become due meanwhile is done at once.
+            // Something became due while the last effects were carried out.
             if work.machine.wakes_at(None).is_none_or(|at| at <= work.now()) {
                 idle += 1;
                 if idle > MAX_IDLE {
-                    // Nothing can happen any more: what is left is ended rather than waited for.
+                    // Nothing can happen any more: better an end than an endless wait.
                     tracing::error!("the apply machine is stuck");
                     work.machine.give_up();
                 }
@@ -151,12 +151,15 @@ pub(crate) async fn drive(driver: &Driver<'_>, machine: Machine) -> Driven {
             }
         }
         idle = 0;
+        // With requests under way only what falls due later wakes the loop: what was due already
+        // waits for them.
         let since = (!work.flights.is_empty()).then_some(work.looked_at);
         let wake = work.machine.wakes_at(since).map(|at| work.began + at);
         tokio::select! {
             biased;
             Some(flight) = work.flights.join_next() => {
                 work.landed(flight);
+                // All that has landed is recorded in one transaction with the next intents.
                 while let Some(flight) = work.flights.try_join_next() {
                     work.landed(flight);
                 }
@@ -165,6 +168,7 @@ pub(crate) async fn drive(driver: &Driver<'_>, machine: Machine) -> Driven {
             () = driver.stop.wait(), if !stopped => {}
         }
     }
+    // The last outcomes have no further intent to travel with.
     if let Err(failure) = work.record(Vec::new()).await {
         work.broken.get_or_insert(failure);
     }
@@ -192,7 +196,7 @@ impl Work<'_> {
         self.began.elapsed()
     }
 
-    /// Carries out what is to be done now. What goes out is on record before.
+    /// Carries out what is due now. A write is on record before it goes out.
     async fn carry_out(&mut self) {
         loop {
             self.looked_at = self.now();
@@ -207,7 +211,8 @@ impl Work<'_> {
             }
             let intents = sends.iter().flat_map(|(all, _)| self.intents(all)).collect();
             if let Err(failure) = self.record(intents).await {
-                // Not on record, so not sent; and nothing after it.
+                // An unrecorded write could not be recovered after a crash: neither it nor anything
+                // after it is sent.
                 self.broken.get_or_insert(failure);
                 for (outgoing, _) in sends {
                     let refused = outgoing.iter().map(|one| (one.no, Answer::Refused)).collect();
@@ -233,7 +238,7 @@ impl Work<'_> {
                     let id = uuid::Uuid::now_v7().to_string();
                     all.push(Outgoing { no, job, request, id });
                 }
-                // Nothing differs on the wire.
+                // The change makes no difference on the wire: done without a request.
                 (Some(_), None) => {
                     let done = Answer::Done { id: None, tag: None };
                     self.machine.answered(self.now(), vec![(no, done)]);
@@ -266,7 +271,7 @@ impl Work<'_> {
     async fn record(&mut self, intents: Vec<Intent>) -> Result<(), Failure> {
         let settled = std::mem::take(&mut self.settled);
         if let (Some(of), Some(claims)) = (self.driver.settles, &self.driver.claims) {
-            // What is sent again is on record already.
+            // These attempts are on record already, under the run that sent them.
             let settled = settled.into_iter().filter_map(|entry| {
                 let of = of.get(&(entry.step.n, entry.step.step.clone()))?;
                 let (step, attempt) = (of.step.clone(), of.attempt);
@@ -276,12 +281,12 @@ impl Work<'_> {
         }
         let Some((record, _)) = self.driver.record else { return Ok(()) };
         if self.broken.is_some() && intents.is_empty() {
-            // What was written is written, whether it can be recorded or not.
+            // The journal has failed before; the writes have happened all the same.
             return Ok(());
         }
         let recorded = record.go_on(settled.clone(), intents).await;
         if recorded.is_err() {
-            // What is known stays known, whatever keeps the next requests back.
+            // The outcomes are kept even if the new intents could not be recorded.
             let _kept = record.go_on(settled, Vec::new()).await;
         }
         recorded
@@ -293,6 +298,7 @@ impl Work<'_> {
         if outgoing.is_empty() {
             return;
         }
+        // A lost create is searched for by its creation time, which the service's clock gives.
         let at = self.driver.client.service_time(self.driver.clock.now());
         self.sent_at.extend(outgoing.iter().map(|one| (one.no, at)));
         let client = self.driver.client.clone();
@@ -308,9 +314,9 @@ impl Work<'_> {
                 }
             };
             let mut answers = Vec::with_capacity(outgoing.len());
-            for (it, attempt) in outgoing.iter().zip(attempts) {
-                let answer = answer_of(&client, &it.job, &attempt, &made, now).await;
-                answers.push((it.no, answer, attempt));
+            for (one, attempt) in outgoing.iter().zip(attempts) {
+                let answer = answer_of(&client, &one.job, &attempt, &made, now).await;
+                answers.push((one.no, answer, attempt));
             }
             Flight::Wrote(answers)
         });
@@ -328,7 +334,7 @@ impl Work<'_> {
         self.flights.spawn(async move { Flight::Looked(look(&client, targets).await) });
     }
 
-    /// Looks in one list for what lost creates have made, all of them in one sweep.
+    /// Searches one list for what lost creates have made, all of them in one sweep.
     fn probe(&mut self, parent: Parent, steps: Vec<StepNo>) {
         let own: Vec<String> = self.machine.ids().values().cloned().collect();
         let lost = steps.iter().filter_map(|no| {
@@ -337,6 +343,8 @@ impl Work<'_> {
             let ruled_out = self.unsettled(*no).and_then(|doubt| doubt.ruled_out.clone());
             let is_denied = ruled_out.is_some();
             known.extend(ruled_out.into_iter().flatten());
+            // What existed under that name before, what this run has made itself and what a person
+            // has ruled out is no candidate.
             let (job, since) = (self.machine.job(*no)?.0, self.since(*no)?);
             Some(Lost { no: *no, job, since, known, is_denied })
         });
@@ -367,6 +375,7 @@ impl Work<'_> {
     fn landed(&mut self, flight: Result<Flight, tokio::task::JoinError>) {
         let flight = match flight {
             Ok(flight) => flight,
+            // Flights are never aborted, so a failed join is a panic.
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
         let now = self.now();
@@ -380,8 +389,8 @@ impl Work<'_> {
                 }
                 let taken = answers.iter().map(|(no, answer, _)| (*no, answer.clone())).collect();
                 self.machine.answered(now, taken);
-                // What an attempt came to is what the machine made of its answer: the journal
-                // and the machine cannot disagree.
+                // The outcome of an attempt is read from the machine after the fact, so that
+                // journal and machine cannot disagree.
                 for (no, answer, attempt) in answers {
                     let settled = self.settled_by(no, &answer, &attempt);
                     self.settled.push(settled);
@@ -392,6 +401,7 @@ impl Work<'_> {
                     if let Some(error) = error {
                         self.errors.insert(no, error);
                     }
+                    // Only a step from unknown to known is news for the journal.
                     let before = self.machine.attempted(no);
                     self.machine.looked(now, vec![(no, look)]);
                     self.found_out(no, before);
@@ -429,6 +439,8 @@ impl Work<'_> {
             Attempted::Conflict => Settlement::Conflict,
             Attempted::Unknown => Settlement::Unknown,
         };
+        // The id of a creation is recorded with its outcome: another run that probes must not claim
+        // it.
         let made = self.machine.made(no).filter(|_| outcome == Settlement::Applied);
         Settled {
             step: self.step_id(no),
@@ -442,7 +454,7 @@ impl Work<'_> {
         }
     }
 
-    /// Records what was found out about an attempt whose answer did not tell.
+    /// Records what was learned about an attempt whose answer left it in doubt.
     fn found_out(&mut self, no: StepNo, before: Attempted) {
         if before == Attempted::Unknown && self.machine.attempted(no) != Attempted::Unknown {
             let settled = self.settled_as(no);
@@ -451,8 +463,8 @@ impl Work<'_> {
     }
 }
 
-/// Leaves out what other changes are known to have made. The same person may be added to a roster
-/// by many; what is created is created by one.
+/// Leaves out what other changes are known to have created. A person may be added to a roster by
+/// several changes; an entity is created by one.
 async fn unclaimed(
     claims: Option<Claims>,
     found: Vec<crate::change::apply::Candidate>,
@@ -465,7 +477,7 @@ async fn unclaimed(
 }
 
 impl Driven {
-    /// Returns what came of each change that was to be carried out, by its number.
+    /// Returns the outcome of each change that was to be carried out, by its number.
     pub(crate) fn outcomes(&self) -> BTreeMap<usize, Outcome> {
         let mut by_change: BTreeMap<usize, Vec<(StepNo, &End)>> = BTreeMap::new();
         for (no, end) in self.machine.ends() {
@@ -476,7 +488,7 @@ impl Driven {
 
     fn outcome(&self, ends: &[(StepNo, &End)]) -> Outcome {
         let of = |(no, end): &(StepNo, &End)| Outcome::of_end(end, self.error_of(*no));
-        // The worst of its requests is what it came to.
+        // The worst outcome of its requests is the outcome of the change.
         let mut outcome =
             ends.iter().map(of).max_by_key(Outcome::weight).unwrap_or_else(Outcome::applied);
         outcome.wrote = ends.iter().any(|(_, end)| **end == End::Done);

@@ -1,8 +1,8 @@
-//! The board as a file: pulled from a plan, and wishes made of what was edited in it.
+//! The board as a file: written by `pull`, and turned into edits once somebody has changed it.
 //!
 //! Everything is compared three ways, by field: with the board, and with the base that the pull
-//! left in the file. So nobody's edit since then is set back by a field that nobody edited in
-//! the file.
+//! left in the file. So a field that nobody edited in the file never sets back an edit made on the
+//! board since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ mod task;
 
 use labels::LabelNames;
 
-/// The most conflicts that are told one by one.
+/// The most conflicts that are listed one by one.
 const MAX_TOLD: usize = 20;
 
 impl Session {
-    /// Writes a plan down to be edited, in the order of the board, with the base.
+    /// Returns a plan as a file to be edited, in the order of the board, with its base.
     ///
     /// # Errors
-    /// The plan does not exist or the service can not be asked.
+    /// The plan does not exist or the service cannot be asked.
     pub fn board_file(&self, plan: &PlanId) -> Result<BoardFile, Error> {
         let (entity, details) = (self.peek_plan(plan)?, self.peek_plan_details(plan)?);
         let names = LabelNames::there(&details.labels);
@@ -96,18 +96,19 @@ impl Session {
             due: task.due.map(|due| Some(day_of_date(due, zone))),
             assignees: some(people),
             labels: some(task.categories.iter().map(|slot| names.name_of(*slot)).collect()),
-            description: Some(with_plain_lines(&details.description)).filter(|text| !text.is_empty()),
+            description: Some(with_plain_lines(&details.description))
+                .filter(|text| !text.is_empty()),
             checklist: Some(items.collect()).filter(|list: &Vec<_>| !list.is_empty()),
             references: Some(links.collect()).filter(|list: &Vec<_>| !list.is_empty()),
         }
     }
 
-    /// Records what a file wants of its plan; with `prune`, also that what it does not list goes
-    /// away.
+    /// Records the edits that a file makes to its plan; with `prune`, also deletions of what it
+    /// does not list.
     ///
     /// # Errors
-    /// The file names something that can not be found, or is not the only one; or something in
-    /// it was changed both there and on the board since it was pulled (code `conflict`).
+    /// The file names something that cannot be found, or that is not unique; or a thing in it was
+    /// changed both there and on the board since it was pulled (code `conflict`).
     pub fn want_board(&self, file: &BoardFile, prune: bool) -> Result<(), Failure> {
         let plan = match &file.id {
             Some(id) => self.plan(id)?.id,
@@ -135,43 +136,43 @@ impl Session {
     }
 }
 
-/// A bucket or task that an entry of the file means.
+/// The bucket or task that an entry of the file stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Meant<I> {
-    /// One of the board.
+    /// An existing one.
     Here(I),
-    /// None yet.
+    /// One to be created.
     New,
-    /// One that was there when the file was pulled.
+    /// One that existed when the file was pulled and was deleted since.
     Gone,
 }
 
-/// What a file wants, as far as it is known.
+/// The comparison of a file with the board, under way.
 struct Wishes<'a> {
     session: &'a Session,
     plan: PlanId,
     file: &'a BoardFile,
     prune: bool,
     labels: LabelNames,
-    /// What was changed on both sides, as sentences.
+    /// The changes made on both sides, as sentences.
     conflicts: Vec<String>,
-    /// How many fields stay as others have set them.
+    /// The number of fields that keep the values of others.
     n_theirs: usize,
-    /// How many things of the board were taken out of the file and stay.
+    /// The number of things removed from the file that stay on the board.
     n_unlisted: usize,
-    /// How many things of the board are newer than the file and stay.
+    /// The number of things on the board that are newer than the file and stay.
     n_newer: usize,
-    /// Titles of tasks and names of buckets that were deleted since the pull.
+    /// The titles of tasks and names of buckets that were deleted since the pull.
     gone: Vec<String>,
 }
 
 impl<'a> Wishes<'a> {
-    /// What an entity was when the file was pulled.
+    /// Returns the state of an entity when the file was pulled.
     fn base(&self, id: &str) -> Option<&'a Marks> {
         self.file.base.as_ref()?.get(id)
     }
 
-    /// Tells whether a field is to be written; `place` says of what, for a conflict.
+    /// Returns whether a field is to be written; `place` names its entity in a conflict.
     fn wants(
         &mut self,
         base: Option<&Marks>,
@@ -198,12 +199,12 @@ impl<'a> Wishes<'a> {
         self.conflicts.push(message);
     }
 
-    /// The plan's own title and the names of its labels.
+    /// Edits the plan's own title and the names of its labels.
     fn plan(&mut self) -> Result<(), Failure> {
         let (session, file, id) = (self.session, self.file, self.plan.clone());
         let base = self.base(id.as_str());
         let title = session.peek_plan(&id)?.title;
-        // Without an id the title is what the plan was found by.
+        // Without an id the plan was found by this very title.
         if file.id.is_some() && self.wants(base, "the plan", ("title", &file.plan, &title)) {
             session.edit_plan(&id, |plan| plan.title.clone_from(&file.plan))?;
         }
@@ -226,7 +227,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// Finds the bucket of each section, makes the new ones, renames those that have another name.
+    /// Finds the bucket of each section, creates the new ones, renames those whose names differ.
     fn buckets(&mut self) -> Result<Vec<Meant<BucketId>>, Failure> {
         let (session, file) = (self.session, self.file);
         let mut there: Vec<Bucket> = Vec::new();
@@ -267,7 +268,8 @@ impl<'a> Wishes<'a> {
                         format!("two sections of the file mean the bucket `{}`", entry.name);
                     return Err(invalid(message, "keep one of them, with the tasks of both"));
                 }
-                // In the order of the file, after those that are there.
+                // Created in the order of the file, so that they end up in that order behind the
+                // existing ones.
                 Meant::New => {
                     *meant = Meant::Here(session.create_bucket(&self.plan, &entry.name)?);
                 }
@@ -331,7 +333,7 @@ impl<'a> Wishes<'a> {
         Ok(meant)
     }
 
-    /// The tasks of the plan by their keys, if the file goes by any.
+    /// Returns the tasks of the plan by their keys, if the file uses any.
     fn keys(&self, there: &BTreeMap<TaskId, Task>) -> Result<BTreeMap<String, TaskId>, Failure> {
         let mut keys = BTreeMap::new();
         if self.file.all_tasks().all(|(_, entry)| entry.key.is_none() || entry.id.is_some()) {
@@ -342,14 +344,18 @@ impl<'a> Wishes<'a> {
             if task.reference_count > 0 {
                 let references = self.session.peek_details(id)?.references;
                 keys.extend(
-                    references.keys().filter_map(|url| link::key_of(url)).map(|key| (key, id.clone())),
+                    references
+                        .keys()
+                        .filter_map(|url| link::key_of(url))
+                        .map(|key| (key, id.clone())),
                 );
             }
         }
         Ok(keys)
     }
 
-    /// The task of that very title: where it repeats, an open one goes before completed ones.
+    /// Finds the task with exactly this title: if it is not unique, open tasks win over completed
+    /// ones.
     fn task_titled(
         &self,
         title: &str,
@@ -371,8 +377,8 @@ impl<'a> Wishes<'a> {
         }
     }
 
-    /// What is wanted of each task: of those that are there, then of new ones, the last first,
-    /// since Planner shows the newest on top.
+    /// Edits the tasks: existing ones first, then the new ones from last to first, since Planner
+    /// shows the newest on top.
     fn tasks(
         &mut self,
         buckets: &[Meant<BucketId>],
@@ -380,8 +386,9 @@ impl<'a> Wishes<'a> {
     ) -> Result<(), Failure> {
         let file = self.file;
         let sections = file.buckets.iter().zip(buckets).map(Some);
-        let places = sections
-            .flat_map(|section| section.map_or(0..0, |(entry, _)| 0..entry.tasks.len()).map(move |_| section));
+        let places = sections.flat_map(|section| {
+            section.map_or(0..0, |(entry, _)| 0..entry.tasks.len()).map(move |_| section)
+        });
         let places = places.chain(file.tasks.iter().map(|_| None));
         let all: Vec<_> = file.all_tasks().map(|pair| pair.1).zip(places).zip(tasks).collect();
         for ((entry, place), meant) in &all {
@@ -398,7 +405,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// Tasks of the board that the file does not list.
+    /// Handles tasks of the board that the file does not list.
     fn tasks_unlisted(&mut self, listed: &[Meant<TaskId>]) -> Result<(), Failure> {
         let session = self.session;
         let listed: BTreeSet<&TaskId> = listed
@@ -412,10 +419,12 @@ impl<'a> Wishes<'a> {
             match (self.prune, base) {
                 (false, None) => {}
                 (false, Some(_)) => self.n_unlisted += 1,
+                // The file could not know it: created after the pull.
                 (true, None) if self.file.base.is_some() => self.n_newer += 1,
                 (true, None) => session.delete_task(id)?,
                 (true, Some(base)) => {
                     let (task, details) = (session.peek_task(id)?, session.peek_details(id)?);
+                    // A deletion must not take somebody's edit since the pull with it.
                     if *base == Marks::of_task(&task, &details, &session.facts().zone) {
                         session.delete_task(id)?;
                     } else {
@@ -430,7 +439,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// Buckets of the board that the file does not list: they go once they are empty.
+    /// Handles buckets of the board that the file does not list: an empty one is deleted.
     fn buckets_unlisted(&mut self, listed: &[Meant<BucketId>]) -> Result<(), Failure> {
         let session = self.session;
         for id in session.peek_buckets(&self.plan)? {
@@ -454,7 +463,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// Tells what came of it, or which conflicts stand against it all.
+    /// Warns of everything left as it is, or fails with the conflicts.
     fn end(mut self) -> Result<(), Failure> {
         let n = self.conflicts.len();
         if n > 0 {
@@ -499,7 +508,7 @@ impl<'a> Wishes<'a> {
 /// A field, its value in the file and its value on the board.
 type Sides<'a> = (&'a str, &'a str, &'a str);
 
-/// A value in a message.
+/// Quotes a value for a message, shortened.
 fn shown(value: &str) -> String {
     const MAX: usize = 60;
     if value.is_empty() {

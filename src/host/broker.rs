@@ -1,7 +1,7 @@
-//! The async end of a session: fetches what programs ask for.
+//! The async end of a session, which fetches what programs ask for.
 //!
-//! A program waits on its own thread; here one task answers it. When the run is stopped, the
-//! reply is dropped, which wakes the waiting program at once.
+//! A program waits on its own thread; here one task answers it. When the run is stopped, the reply
+//! is dropped, which wakes the waiting program at once.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use crate::model::{
 use crate::wire::entity::Made;
 use crate::wire::{Decoded, Request, request};
 
-/// How many reads go out at once; Planner throttles bursts (planner-api.md 8.3).
+/// Reads that go out at once; Planner throttles bursts (planner-api.md 8.3).
 const LANES: usize = 6;
-/// From so many details on they are read in batches.
+/// The number of details from which they are read in batches.
 const BATCH_FROM: usize = 4;
 
 /// Answers queries until nobody is left to ask.
 ///
-/// To commit is the run's own business: `commits` leads there.
+/// A commit is the run's own business: `commits` leads there.
 pub(crate) async fn serve(
     client: Client,
     mut queries: mpsc::Receiver<PendingQuery>,
@@ -32,7 +32,7 @@ pub(crate) async fn serve(
     while let Some(PendingQuery { ask, stop, reply }) = queries.recv().await {
         if let Query::Commit(_) = ask {
             if let Err(unsent) = commits.send(PendingQuery { ask, stop, reply }).await {
-                // Whoever only looks can not commit.
+                // A session that only reads has no run to commit.
                 drop(unsent.0.reply.send(Err(crate::host::error::Error::ReadOnly)));
             }
             continue;
@@ -45,7 +45,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// Reads what a query asks for from the service.
+/// Reads from the service what a query asks for.
 pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error> {
     Ok(match ask {
         Query::AllPlans => Response::AllPlans(all_plans(client).await?),
@@ -80,8 +80,8 @@ pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error
     })
 }
 
-/// Every plan within reach: those shared with the actor, which are not all (planner-api.md
-/// 7.6), and those of each group of the actor. What may not be listed is left out.
+/// Returns every plan within reach: those shared with the actor, which are not all (planner-api.md
+/// 7.6), and those of each group of the actor. Plans that may not be listed are left out.
 pub(crate) async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, Error> {
     let mut plans: BTreeMap<PlanId, Versioned<Plan>> = BTreeMap::new();
     let shared = client.list::<Versioned<Plan>>(&request::my_plans()).await?;
@@ -116,7 +116,7 @@ pub(crate) async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, E
     Ok(plans)
 }
 
-/// Fetches the details of tasks; of those that are gone, none.
+/// Fetches the details of tasks; deleted ones are left out.
 pub(crate) async fn details(
     client: &Client,
     ids: Vec<TaskId>,
@@ -124,7 +124,7 @@ pub(crate) async fn details(
     of_tasks(client, ids, request::task_details).await
 }
 
-/// Fetches the places of tasks on a board; of those that are gone, none.
+/// Fetches the places of tasks on a board; deleted ones are left out.
 pub(crate) async fn places(
     client: &Client,
     board: Board,
@@ -133,7 +133,7 @@ pub(crate) async fn places(
     of_tasks(client, ids, |id| request::board_place(id, board)).await
 }
 
-/// Fetches something of each task, in batches where they are many.
+/// Fetches one object for each task, in batches if there are many.
 async fn of_tasks<T>(
     client: &Client,
     ids: Vec<TaskId>,
@@ -154,8 +154,8 @@ where
     let mut found = Vec::with_capacity(ids.len());
     for (id, answer) in ids.into_iter().zip(answers) {
         match answer {
-            Ok(it) => found.push((id, it)),
-            // Deleted since the list was read: whoever asks for this very one is told.
+            Ok(value) => found.push((id, value)),
+            // Deleted since the list was read: a query for this very task will say so.
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! The system's clock, the only place that asks it.
+//! The system's clock, in the only place that reads it: everything else is given a clock.
 
 use jiff::Timestamp;
 

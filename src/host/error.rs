@@ -1,4 +1,4 @@
-//! What a program can be told when it asks for something that can not be.
+//! Errors that a program can meet when it reads or edits the board.
 
 use std::sync::Arc;
 
@@ -8,40 +8,39 @@ use crate::graph;
 use crate::host::stop::StopReason;
 use crate::model::InvalidId;
 
-/// An error of a session. `Display` is for people and for scripts; [`Error::hint`] says what
-/// to do.
+/// An error of a session. `Display` is for people and for scripts; [`Error::hint`] has the remedy.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such thing.
+    /// Nothing was found.
     #[error("there is no {what} `{name}`{}", within(.place.as_ref()))]
     NotFound {
-        /// A plan, a bucket …
+        /// The kind: a plan, a bucket …
         what: &'static str,
-        /// What was asked for.
+        /// The text that was looked up.
         name: String,
-        /// Where was looked, if that helps.
+        /// The place that was searched, if that helps.
         place: Option<String>,
         /// Names that are near, or all there are if they are few.
         nearest: Vec<String>,
     },
-    /// There is more than one.
+    /// Several were found.
     #[error("`{name}` is the name of {} {what}s", .candidates.len())]
     Ambiguous {
-        /// A plan, a bucket …
+        /// The kind: a plan, a bucket …
         what: &'static str,
-        /// What was asked for.
+        /// The text that was looked up.
         name: String,
-        /// Each of them, with what tells them apart.
+        /// Each of them, told apart.
         candidates: Vec<String>,
     },
-    /// A value that can not be.
+    /// A value that is not allowed.
     #[error("{0}")]
     Invalid(String),
     /// A field that only the service computes, of something that does not exist yet.
     #[error("the {field} of a new {what} is not known before it is applied")]
     NotYetKnown {
-        /// A plan, a bucket …
+        /// The kind: a plan, a bucket …
         what: &'static str,
         /// The field.
         field: &'static str,
@@ -49,31 +48,31 @@ pub enum Error {
     /// Deleted earlier in the run.
     #[error("this {what} was deleted earlier in this run")]
     Gone {
-        /// A plan, a bucket …
+        /// The kind: a plan, a bucket …
         what: &'static str,
     },
-    /// A policy tried to write.
+    /// A write in a session that only reads.
     #[error("the board is read only here")]
     ReadOnly,
     /// Rule R6: a plan needs a group of which the actor is a member.
     #[error("you are not a member of the group `{0}`, so you can not create plans in it")]
     NotMember(String),
-    /// Planner keeps what is assigned to others to them.
+    /// A person's tasks, which Planner shows only to that person.
     #[error("Planner does not show you the tasks of `{0}`")]
     TasksOfOthers(String),
-    /// An error of the host, as a program in another process is told of it.
+    /// An error of the host, as relayed to a program in another process.
     #[error("{}", .0.message)]
     Relayed(Box<Relayed>),
-    /// The record of what was done before can not be read.
+    /// The journal cannot be read.
     #[error("the journal can not be read: {0}")]
     Journal(String),
-    /// Graph's beta would be needed, and is not in use.
+    /// Graph's beta is needed, and is not in use.
     #[error("{0} needs the beta of Graph")]
     NeedsBeta(&'static str),
-    /// An id that is none.
+    /// A malformed id.
     #[error(transparent)]
     Id(#[from] InvalidId),
-    /// The service said no, or nothing.
+    /// A refusal of the service, or no answer from it.
     #[error(transparent)]
     Graph(Arc<graph::Error>),
     /// The run was stopped.
@@ -106,7 +105,7 @@ impl Error {
             Self::TasksOfOthers(_) => "not_permitted",
             Self::NeedsBeta(_) => "needs_beta",
             Self::Journal(_) => "journal",
-            Self::Relayed(it) => it.code(),
+            Self::Relayed(error) => error.code(),
             Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
             Self::Graph(error) if error.is_unauthorized() => "not_signed_in",
@@ -116,13 +115,13 @@ impl Error {
         }
     }
 
-    /// Tells whether it says that there is no such thing.
+    /// Returns whether it means that nothing was found.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.code() == "not_found"
     }
 
-    /// Tells whether it says that the actor may not.
+    /// Returns whether it means that the actor lacks permission.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self.code(), "not_permitted" | "not_signed_in")
@@ -133,12 +132,12 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Graph(error) => error.refusal().map(|refusal| refusal.status),
-            Self::Relayed(it) => it.status,
+            Self::Relayed(error) => error.status,
             _ => None,
         }
     }
 
-    /// Returns it in a sentence, with what caused it.
+    /// Returns it in a sentence, with its cause.
     #[must_use]
     pub fn with_cause(&self) -> String {
         let cause = match self {
@@ -148,7 +147,7 @@ impl Error {
         cause.map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
     }
 
-    /// Returns what to do about it, if there is something.
+    /// Returns the remedy, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -172,7 +171,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::Graph(error) => graph_hint(error),
-            Self::Relayed(it) => it.hint.clone(),
+            Self::Relayed(error) => error.hint.clone(),
             Self::Invalid(_)
             | Self::Id(_)
             | Self::Journal(_)
@@ -184,7 +183,7 @@ impl Error {
     }
 }
 
-/// An error as another process is told of it: enough to go on or to say what is wrong.
+/// An error as relayed to another process: enough to go on or to report it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relayed {
     code: String,
@@ -194,7 +193,7 @@ pub struct Relayed {
 }
 
 impl Relayed {
-    /// The codes that can come this way.
+    /// The codes that can be relayed.
     const CODES: [&str; 7] = [
         "not_found",
         "not_signed_in",
@@ -255,7 +254,7 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     if all.len() > 8 { Vec::new() } else { all.into_iter().map(str::to_owned).collect() }
 }
 
-/// How much of a text is compared: the work is the product of both lengths, which no budget of a
+/// The number of characters compared: the work is the product of both lengths, which no budget of a
 /// script counts.
 const COMPARED: usize = 256;
 
@@ -289,7 +288,7 @@ mod tests {
         assert_eq!(nearest("this weak", names), ["This Week"]);
         assert_eq!(nearest("inbx", names)[0], "Inbox");
         assert_eq!(nearest("zzz", names).len(), 4);
-        // In full this would take minutes.
+        // Compared in full, this would take minutes.
         let long = "x".repeat(1 << 20);
         assert_eq!(similar(&long, std::iter::repeat_n(long.as_str(), 50)).len(), 1);
         assert!(nearest("zzz", (0..20).map(|_| "name").chain(["other"; 9])).len() <= 2);

@@ -1,24 +1,24 @@
-//! An error as data: what every layer above can show.
+//! An error as data, which every layer above can show.
 
 use serde::{Deserialize, Serialize};
 
 use crate::host::stop::StopReason;
 
-/// An error as data: one sentence, where, and what to do.
+/// An error as data: one sentence, its place, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Failure {
     /// A stable name.
     pub code: String,
-    /// What went wrong, in a sentence without its end.
+    /// One sentence, without its full stop.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// What caused it, outermost first.
+    /// The causes, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
-    /// Where in a script.
+    /// The place in a script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Place>,
     /// The calls that led there, innermost first.

@@ -6,14 +6,14 @@ use crate::change::read::pick;
 use crate::journal::{Named, NamedPlans};
 use crate::model::{Plan, PlanId, Versioned};
 
-/// What the names of plans in the configuration stand for.
+/// The plans that names in the configuration stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownPlans {
     pub(crate) named: NamedPlans,
 }
 
 impl KnownPlans {
-    /// Returns whether names that grant something grant this plan.
+    /// Returns whether names that grant something include this plan.
     pub(crate) fn grant(&self, names: &BTreeSet<String>, plan: &Plan) -> bool {
         names.contains(plan.id.as_str())
             || names.iter().any(|name| match self.named.get(name) {
@@ -30,18 +30,19 @@ impl KnownPlans {
 
     /// Returns the names that are titles, with the plans that have or had them.
     pub(crate) fn titles(&self) -> BTreeMap<&str, &BTreeSet<PlanId>> {
-        let is_title = |name: &str, named: &Named| !named.guarded.iter().any(|id| id.as_str() == name);
+        let is_title =
+            |name: &str, named: &Named| !named.guarded.iter().any(|id| id.as_str() == name);
         let titles = self.named.iter().filter(|(name, named)| is_title(name, named));
         titles.map(|(name, named)| (name.as_str(), &named.guarded)).collect()
     }
 }
 
-/// What a run begins with, where the configuration names plans.
+/// The plans resolved at the start of a run, if the configuration names any.
 #[derive(Default)]
 pub(crate) struct Resolved {
     pub(crate) known: KnownPlans,
     /// All plans that the signed-in user can see, if they were listed for it.
     pub(crate) listed: Option<Vec<Versioned<Plan>>>,
-    /// What is to be said of names that stand for nothing.
+    /// Warnings about names that stand for nothing.
     pub(crate) warnings: Vec<String>,
 }

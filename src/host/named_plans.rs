@@ -1,9 +1,9 @@
 //! The plans that the configuration names, by title or id: what each name stands for (rule R4).
 //!
-//! Titles change, and whoever may change one must not thereby change what is set for the plan. So
-//! a name stands for the plans that had it when it was seen first, as the state folder keeps it.
-//! What guards a plan holds for every plan that ever had the title; what grants something to an
-//! agent, only for the first, as long as those are there.
+//! Titles change, and changing a title must not change which rules apply to the plan. So a name
+//! stands for the plans that had it when it was first seen, as the state folder keeps it. A name
+//! that guards holds for every plan that ever had the title; a name that grants something to an
+//! agent holds only for the first ones, as long as they exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::model::id::looks_like_planner_id;
 use crate::model::{Plan, PlanId, User};
 
 impl Host {
-    /// Finds out what names stand for; `own` are those by which the agent that acts is confined.
+    /// Resolves names to plans; `own` are those that confine the acting agent.
     pub(crate) async fn resolve_plans(
         &self,
         me: &User,
@@ -51,7 +51,8 @@ impl Host {
         let learn = move |named: &mut NamedPlans| {
             for (name, found) in now {
                 let kept = named.entry(name).or_default();
-                // One that is gone, and another made of its title: that is it from now on.
+                // The granted plans no longer exist, and another has their title: the name stands
+                // for that from now on.
                 if kept.granted.is_disjoint(&there) && !found.is_empty() {
                     kept.granted.clone_from(&found);
                 }
@@ -88,7 +89,7 @@ impl Host {
     }
 }
 
-/// The plans that a name stands for on a board: by id, or by title as plans are found.
+/// Returns the plans that a name stands for on a board: by id, or by title as plans are found.
 fn standing_for(name: &str, plans: &[&Plan]) -> BTreeSet<PlanId> {
     let name = name.trim();
     let by_id: BTreeSet<PlanId> =

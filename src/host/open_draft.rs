@@ -1,8 +1,9 @@
-//! A draft that stays open: a person adds to it line by line, and has it applied when they say so.
+//! A draft that stays open: a person adds to it line by line, and applies it by a word of their
+//! own.
 //!
-//! Nobody can run a person's lines again: they have seen the answers and typed accordingly. So
-//! where someone else has changed the same meanwhile, nothing is written, and what becomes of each
-//! field is the person's to decide.
+//! A person's lines cannot run again: they have seen the answers and typed accordingly. So where
+//! someone else has changed the same thing, nothing is written, and the person decides about each
+//! field.
 
 use std::collections::BTreeMap;
 
@@ -26,17 +27,18 @@ pub struct OpenDraft {
     session: Session,
 }
 
-/// What to do about a change where someone else has changed the same.
+/// A decision about a change where someone else has changed the same.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Choice {
-    /// To want it all the same, but to leave some of the fields as they are now.
+    /// Keep the change, but leave some of the fields as they are now.
     But {
-        /// What the person was shown: what is otherwise by now is asked about again.
+        /// The fields that the person was shown; if one has moved again since, it is asked about
+        /// again.
         shown: Vec<FieldConflict>,
-        /// What stays as it is now.
+        /// The fields to leave as they are now.
         theirs: Vec<FieldConflict>,
     },
-    /// Not to want it any more.
+    /// Drop the change.
     Drop,
 }
 
@@ -44,38 +46,37 @@ impl Host {
     /// Opens a draft in the name of the signed-in user, or of an agent of theirs.
     ///
     /// # Errors
-    /// Nobody is signed in, or the service can not be asked.
+    /// Nobody is signed in, or the service cannot be reached.
     pub async fn open_draft(&self, agent: Option<Agent>) -> Result<OpenDraft, Failure> {
         let session = self.session(agent).await?.seen(View::Drafting);
         Ok(OpenDraft { session })
     }
 
-    /// Runs one line. What it wants joins the draft if it ends well; if not, the draft is as it was
-    /// before it.
+    /// Runs one line. Its edits join the draft if it ends well; if not, the draft is as it was
+    /// before.
     ///
     /// # Errors
-    /// What went wrong, or that it was stopped: by a person, or at the limit of time.
+    /// The error of the line, or that it was stopped: by a person, or at the time limit.
     pub async fn line<T: Send + 'static>(
         &self,
         draft: &OpenDraft,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let session = &draft.session;
-        // Whatever stopped the line before stops nothing now.
+        // A stop of the line before must not stop this one.
         session.stop().clear();
         let savepoint = session.savepoint();
         session.set_clock(self.clock.now(), self.zone.clone());
         let before = session.change_set();
         let outcome = self.on_thread(session, work).await;
-        // Nothing rests on what a line has looked at that wants nothing.
+        // A line without edits decides nothing, so its reads do not count.
         if outcome.is_err() || session.change_set() == before {
             session.back_to(savepoint);
         }
         outcome
     }
 
-    /// Reads for the sake of showing: nothing that is looked at here counts as a reason of what
-    /// is wanted.
+    /// Reads in order to show: none of these reads counts as a reason for an edit.
     ///
     /// # Errors
     /// As [`Host::line`].
@@ -87,8 +88,8 @@ impl Host {
         self.line(draft, |session| work(&session.seen(View::After))).await
     }
 
-    /// Reviews what is wanted, and applies it unless something stands against it or `start` says
-    /// not to. What was refused stays in the draft; what a run has begun is its own to carry on.
+    /// Reviews the draft, and applies it unless a rule or policy refuses or `start` is a dry run. A
+    /// refused draft stays as it is; what a run has begun is that run's to carry on.
     pub async fn apply_open(&self, draft: &OpenDraft, mut start: Start) -> Finished {
         start.purpose = Purpose::Run;
         let dry_run = start.dry_run;
@@ -100,17 +101,17 @@ impl Host {
         finished
     }
 
-    /// Decides what becomes of changes where someone else has changed the same: each then rests on
-    /// what is there now.
+    /// Decides about changes where someone else has changed the same: each is then rebased on the
+    /// present state.
     ///
     /// # Errors
-    /// What is there now can not be read; then nothing is decided.
+    /// The present state cannot be read; then nothing is decided.
     pub async fn decide(
         &self,
         draft: &OpenDraft,
         choices: BTreeMap<EntityId, Choice>,
     ) -> Result<(), Failure> {
-        // What else was looked at, the person has been told of.
+        // The person knows of everything else that moved.
         draft.refresh();
         self.line(draft, move |session| {
             let mut decided = Vec::new();
@@ -128,13 +129,13 @@ impl Host {
 }
 
 impl OpenDraft {
-    /// Returns what is wanted so far, numbered as it would be applied.
+    /// Returns the draft so far, numbered as it would be applied.
     #[must_use]
     pub fn pending(&self) -> ChangeSet {
         self.session.change_set()
     }
 
-    /// Returns what is wanted so far as the report of a run that has not been reviewed.
+    /// Returns the draft so far as the report of a run that has not been reviewed.
     #[must_use]
     pub fn preview(&self) -> Report {
         let set = self.pending();
@@ -154,8 +155,8 @@ impl OpenDraft {
         &self.session
     }
 
-    /// Takes one change out of what is wanted, given by its number, with those that need what it
-    /// would have made. Returns how many that were.
+    /// Takes one change out of the draft, given by its number, with those that depend on what it
+    /// would create. Returns the number of changes removed.
     ///
     /// # Errors
     /// There is no such change.
@@ -180,23 +181,23 @@ impl OpenDraft {
         Ok(gone.len())
     }
 
-    /// Forgets all that is wanted.
+    /// Empties the draft.
     pub fn discard_all(&self) {
         self.session.drop_edits();
     }
 
-    /// Forgets what was read of the board: what is looked at next is read anew. What is wanted
-    /// stays, and rests on what it was wanted of.
+    /// Forgets what was read of the board, so that it is read again. The draft stays, and its
+    /// changes still rest on what they were decided on.
     pub fn refresh(&self) {
-        // What was read of what is to change goes with it.
+        // The reads of entities that the draft changes are dropped as well.
         let set = self.pending();
         self.session.rest_on(&set);
         self.session.drop_snapshot();
         self.session.count_reads_of(&set);
     }
 
-    /// Takes what was applied off the draft. What a run has begun is its own to carry on: to want it
-    /// here, too, could make it twice.
+    /// Takes what was applied off the draft. What a run has begun is that run's to carry on:
+    /// keeping it here could write it twice.
     fn take_off(&self, finished: &Finished) {
         match finished.report.status {
             Status::Applied | Status::NoChanges | Status::Partial => {
@@ -211,9 +212,9 @@ impl OpenDraft {
     }
 }
 
-/// Rests a change on what is there now, as far as the person was shown it: where it has moved
-/// again since, it is as it was, and will be asked about again. `None` if there is nothing any
-/// more to change.
+/// Rebases a change on the present state, as far as the person was shown it: where the entity has
+/// moved again since, the change stays as it is and will be asked about again. `None` if there is
+/// nothing left to change.
 fn on_now(session: &Session, change: &Change, choice: &Choice) -> Result<Option<Change>, Error> {
     let Choice::But { shown, theirs } = choice else { return Ok(None) };
     let write = match &change.write {
@@ -247,7 +248,7 @@ fn on_now(session: &Session, change: &Change, choice: &Choice) -> Result<Option<
     Ok(Some(Change { write, takes_along, ..change.clone() }))
 }
 
-/// A task as it is now, as far as it was read before.
+/// Reads a task as it is now, with the parts that were read before.
 fn task_now(session: &Session, read: &TaskState) -> Result<(TaskState, TaskBasis), Error> {
     let id = &read.task.id;
     let task = session.read_task(id)?;
@@ -272,7 +273,7 @@ fn settled<T: Fields + Clone, B: Clone>(
     shown: &[FieldConflict],
     theirs: &[FieldConflict],
 ) -> Edit<T, B> {
-    let is_as_shown = |field: &&FieldConflict| now.value(field.field) == field.theirs;
+    let is_as_shown = |conflict: &&FieldConflict| now.value(conflict.field) == conflict.theirs;
     match edit {
         Edit::Create { after } => Edit::Create { after: after.clone() },
         Edit::Update { before, after, basis } => {
@@ -280,18 +281,18 @@ fn settled<T: Fields + Clone, B: Clone>(
             let (theirs, mine): (Vec<_>, Vec<_>) = seen
                 .iter()
                 .cloned()
-                .partition(|field| theirs.iter().any(|other| other.field == field.field));
-            // In a map it is an entry that is wanted, not the whole.
+                .partition(|conflict| theirs.iter().any(|other| other.field == conflict.field));
+            // Of a map only an entry is edited, not the whole.
             let mut merged = now.clone();
             merged.graft(before, after);
             let (mut base, mut wanted) = (before.clone(), after.clone());
             base.copy_fields(now, &seen);
             wanted.copy_fields(&merged, &mine);
             wanted.copy_fields(now, &theirs);
-            // What moved beside is compared when it is applied.
+            // Other fields that moved are compared when it is applied.
             Edit::Update { before: base, after: wanted, basis: basis.clone() }
         }
-        Edit::Delete { .. } if shown.iter().all(|field| is_as_shown(&field)) => {
+        Edit::Delete { .. } if shown.iter().all(|conflict| is_as_shown(&conflict)) => {
             Edit::Delete { before: now.clone(), basis: tag }
         }
         Edit::Delete { before, basis } => {

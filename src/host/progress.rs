@@ -1,11 +1,11 @@
-//! Telling a watcher how far a run is. What is told is for people's eyes: nothing rests on it.
+//! Progress of a run, as told to a watcher. It is for people's eyes only: nothing rests on it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
@@ -16,14 +16,14 @@ pub enum Progress {
         /// Requests in all.
         total: usize,
     },
-    /// What the run rests on has moved: its program runs again.
+    /// What the run rests on has moved, so its program runs again.
     Replaying {
-        /// The how manieth time.
+        /// The number of times so far.
         times: u64,
     },
 }
 
-/// Whoever wants to know.
+/// A listener for progress, if there is one.
 #[derive(Clone, Default)]
 pub struct Watch(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
-    /// Has a function told of everything.
+    /// Makes a watcher of a function that is called with all progress.
     #[must_use]
     pub fn new(tell: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(tell)))

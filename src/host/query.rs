@@ -14,7 +14,7 @@ use crate::model::{
     TaskDetails, TaskId, User, UserId, Versioned,
 };
 
-/// What a program can ask for.
+/// A question that a program can ask.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Query {
     AllPlans,
@@ -37,13 +37,13 @@ pub(crate) enum Query {
     Keys(PlanId),
     /// The agent for which a task was made, as the journal has it.
     MadeByAgent(TaskId),
-    /// How many changes of a kind the journal has of today.
+    /// The number of changes of a kind that the journal has of today.
     CountToday(Entity, Op),
-    /// Apply what is wanted so far; from another process, this.
+    /// Apply what is drafted so far; from another process, this draft.
     Commit(Option<Box<RemoteDraft>>),
 }
 
-/// What it gets.
+/// The response to a query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Response {
     AllPlans(Vec<Versioned<Plan>>),
@@ -66,13 +66,13 @@ pub(crate) enum Response {
     Agent(Option<String>),
     /// A number of changes.
     Count(u64),
-    /// It is in the snapshot.
+    /// The result is in the snapshot.
     Kept,
-    /// What the markers have become; nothing in a dry run, which goes on as it is.
+    /// The ids that provisional ones have become; nothing in a dry run, which goes on as it is.
     Committed(Option<BTreeMap<String, String>>),
 }
 
-/// A query with the place for its answer.
+/// A query with the channel for its response.
 #[derive(Debug)]
 pub(crate) struct PendingQuery {
     pub(crate) ask: Query,
@@ -80,7 +80,7 @@ pub(crate) struct PendingQuery {
     pub(crate) reply: oneshot::Sender<Result<Response, crate::host::error::Error>>,
 }
 
-/// What it has come to want, and what it has looked at.
+/// The draft of a program in another process, with its reads.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RemoteDraft {
     pub(crate) set: ChangeSet,
@@ -91,16 +91,17 @@ pub(crate) struct RemoteDraft {
 }
 
 impl RemoteDraft {
-    /// Returns how much was said, in bytes.
+    /// Returns the size of its output and warnings, in bytes.
     pub(crate) fn said(&self) -> usize {
         self.output.iter().chain(&self.warnings).map(|line| line.len() + 1).sum()
     }
 }
 
-/// A read that is asked for from there, with its answer.
+/// The response to a query from another process.
 pub(crate) type Answer = Result<Response, Relayed>;
 
-/// How many were handed out so far: provisional ids, keys of checklist items, random numbers.
+/// Counters of what was handed out so far: provisional ids, keys of checklist items, random
+/// numbers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) created: usize,

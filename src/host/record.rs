@@ -1,7 +1,7 @@
-//! A run's part in the journal: what it wanted, what it is about to send, what came of it.
+//! A run's part in the journal: its set, what is about to be sent, and the outcomes.
 //!
-//! The journal blocks until what it is told is on the disk, so it is told on a thread for such
-//! work. Nothing is sent before that (reliability: intent first).
+//! The journal blocks until its rows are on the disk, so it is called on threads for blocking work.
+//! Nothing is sent before that: intent first, or a crash would leave a write that nobody knows of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -22,15 +22,15 @@ use crate::journal::{
 };
 use crate::model::Clock;
 
-/// What a run comes from, besides its start.
+/// The runs that a run comes from, besides its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) parent: Option<RunId>,
     pub(crate) takes_up: Option<String>,
-    /// True if more was to come than what is carried on: then it ends as partial at best.
+    /// True if the run that is carried on would have done more: then it ends as partial at best.
     pub(crate) cut_short: bool,
-    /// The entities that the run has created which is taken back: to delete that is to undo, and no deletion of
-    /// anybody's work.
+    /// The entities created by the run that is being undone: deleting them is an undo, and no
+    /// deletion of anybody's work.
     pub(crate) takes_back: BTreeSet<EntityId>,
 }
 
@@ -50,7 +50,7 @@ impl StateFolder {
     /// Opens the journal to write.
     ///
     /// # Errors
-    /// It can not be, and why.
+    /// It cannot be opened.
     pub fn open(&self) -> Result<Journal, Failure> {
         Journal::open(&self.folder.join("journal.db")).map_err(|error| failure(&error))
     }
@@ -58,14 +58,14 @@ impl StateFolder {
     /// Opens the journal to read; `None` if there is none yet.
     ///
     /// # Errors
-    /// It can not be read, and why.
+    /// It cannot be read.
     pub fn open_to_read(&self) -> Result<Option<Journal>, Failure> {
         let path = self.folder.join("journal.db");
         if !path.exists() {
             return Ok(None);
         }
         match Journal::open_to_read(&path) {
-            // Another process is making it.
+            // Another process is creating it.
             Err(crate::journal::Error::Older { found: 0, .. }) => Ok(None),
             opened => opened.map(Some).map_err(|error| failure(&error)),
         }
@@ -79,7 +79,7 @@ impl StateFolder {
     /// Returns the locks beside the journal.
     ///
     /// # Errors
-    /// Their folder can not be made.
+    /// Their folder cannot be created.
     pub fn locks(&self) -> Result<PlanLocks, Failure> {
         PlanLocks::open(&self.folder).map_err(|error| failure(&error))
     }
@@ -89,7 +89,7 @@ pub(crate) fn failure(error: &crate::journal::Error) -> Failure {
     Failure::of(error.code(), error, error.hint())
 }
 
-/// Does blocking work where it may block.
+/// Runs blocking work on a thread where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -106,16 +106,16 @@ pub(crate) struct Record {
     locks: PlanLocks,
     clock: Arc<dyn Clock>,
     run: RunId,
-    /// What was said of the set.
+    /// The rulings on the set.
     pub(crate) rulings: Value,
-    /// Says that this process works on the run.
+    /// The lock that shows that this process works on the run.
     _run_lock: Option<Guard>,
 }
 
-/// How much is kept of a set that was not carried out, in bytes.
+/// The bytes kept of a set that was not carried out.
 const MAX_REFUSED: usize = 64 << 10;
 
-/// Returns the first changes of a set, as far as they are small.
+/// Returns the first changes of a set, up to a total size.
 fn first(set: &ChangeSet) -> ChangeSet {
     let mut left = MAX_REFUSED;
     let is_kept = |change: &Change| {
@@ -126,8 +126,8 @@ fn first(set: &ChangeSet) -> ChangeSet {
     ChangeSet::in_this_order(set.changes().iter().cloned().take_while(is_kept).collect())
 }
 
-/// Returns a report as it is kept: of a run that has written nothing, its first changes and
-/// verdicts, with the number of all.
+/// Returns a report in the form that is kept: of a run that has written nothing, its first changes
+/// and verdicts, with the number left out.
 fn to_keep(report: &Report) -> Value {
     let mut value = serde_json::to_value(report).unwrap_or_default();
     let wrote = matches!(report.status, Status::Applied | Status::Partial | Status::Held);
@@ -164,6 +164,8 @@ impl Record {
         blocking(move || {
             let (journal, locks) = (state_folder.open()?, state_folder.locks()?);
             let run = new.id.clone();
+            // Locked before it is on record: whoever finds the run there must not take it for one
+            // cut off.
             let run_lock = locks.try_lock_run(&run).map_err(|error| failure(&error))?;
             journal.begin(&new).map_err(|error| failure(&error))?;
             let (journal, rulings) = (Arc::new(journal), Value::Array(Vec::new()));
@@ -180,16 +182,16 @@ impl Record {
         blocking(move || work(&journal, &run).map_err(|error| failure(&error))).await
     }
 
-    /// Records what a set was judged to be; returns its round.
+    /// Records the judgement on a set; returns its round.
     pub(crate) async fn judged(&self, set: ChangeSet, outcome: Judgement) -> Result<u32, Failure> {
         let (now, rulings) = (self.clock.now(), self.rulings.clone());
-        // What is not carried out is kept as far as people look at it: refused runs are cheap to
-        // make.
+        // Refused runs cost nothing to make, so they must not fill the disk: only the part that
+        // people look at is kept.
         let set = if outcome.is_clear() || outcome == Judgement::Held { set } else { first(&set) };
         self.tell(move |journal, run| journal.judged(run, now, &set, &rulings, outcome)).await
     }
 
-    /// Records what came of what was sent, and what is about to be sent.
+    /// Records the outcomes of what was sent, and what is about to be sent.
     pub(crate) async fn go_on(
         &self,
         settled: Vec<Settled>,
@@ -202,7 +204,7 @@ impl Record {
         self.tell(move |journal, run| journal.go_on(run, now, &settled, &intents)).await
     }
 
-    /// Returns the register of what runs have made.
+    /// Returns the register of what runs have created.
     pub(crate) fn claims(&self) -> Claims {
         Claims(Arc::clone(&self.journal))
     }
@@ -229,18 +231,18 @@ impl Record {
 /// The wait before a lock is tried again, at first and at most.
 const NAPS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
-/// Locks several things, and waits for whoever has them; in an order that all share, so that two
-/// that want the same never wait for each other. `None` if the wait was stopped.
+/// Locks several things, waiting for their holders. The order is one that all runs share, so that
+/// two of them never wait for each other. `None` if the wait was stopped.
 pub(crate) async fn lock_all(
     locks: &PlanLocks,
     what: &BTreeSet<Lockable>,
     stop: &Stop,
 ) -> Result<Option<Vec<Guard>>, Failure> {
     let mut guards = Vec::new();
-    for it in what {
+    for lockable in what {
         let mut nap = NAPS.0;
         loop {
-            if let Some(guard) = locks.try_lock(it).map_err(|error| failure(&error))? {
+            if let Some(guard) = locks.try_lock(lockable).map_err(|error| failure(&error))? {
                 guards.push(guard);
                 break;
             }
@@ -253,7 +255,7 @@ pub(crate) async fn lock_all(
     Ok(Some(guards))
 }
 
-/// The register of what runs have made.
+/// The register of what runs have created.
 #[derive(Debug, Clone)]
 pub(crate) struct Claims(Arc<Journal>);
 
@@ -262,14 +264,14 @@ impl Claims {
         Self(journal)
     }
 
-    /// Leaves those that no change is known to have made.
+    /// Leaves out what a change is known to have created.
     pub(crate) async fn unclaimed(&self, found: Vec<Candidate>) -> Result<Vec<Candidate>, Failure> {
         let journal = Arc::clone(&self.0);
         blocking(move || {
             let mut free = Vec::new();
-            for it in found {
-                if !journal.is_claimed(it.id()).map_err(|error| failure(&error))? {
-                    free.push(it);
+            for candidate in found {
+                if !journal.is_claimed(candidate.id()).map_err(|error| failure(&error))? {
+                    free.push(candidate);
                 }
             }
             Ok(free)
@@ -277,7 +279,7 @@ impl Claims {
         .await
     }
 
-    /// Records what became of attempts of other runs.
+    /// Records the outcomes of attempts of other runs.
     pub(crate) async fn settle(
         &self,
         settled: Vec<(RunId, Settled)>,
@@ -306,7 +308,7 @@ const fn run_status(status: Status) -> RunStatus {
     }
 }
 
-/// The markers of what a judged set makes, and the ids they became, as the journal has them.
+/// Returns the ids that provisional ones of a judged set have become, as the journal has them.
 pub(crate) fn real_ids(round: &crate::journal::Round) -> BTreeMap<String, String> {
     let mut ids = BTreeMap::new();
     for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {

@@ -1,4 +1,4 @@
-//! What came of a run, as data (design.md section 5). Faces render it.
+//! The result of a run, as data (design.md 5). Faces render it.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::host::failure::Failure;
 use crate::model::User;
 use crate::policy::{Ruling, Verdict};
 
-/// What a run came to.
+/// The status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Everything wanted was written.
+    /// Everything was written.
     Applied,
     /// Nothing was written, on purpose.
     Previewed,
-    /// Nothing was wanted.
+    /// There was nothing to change.
     NoChanges,
     /// A rule or policy refused.
     Denied,
@@ -28,7 +28,7 @@ pub enum Status {
     Held,
     /// Someone else changed the same; nothing was written.
     Conflict,
-    /// Some was written, some not.
+    /// Some of it was written, some not.
     Partial,
     /// The program or the service failed; nothing was written.
     Failed,
@@ -39,9 +39,9 @@ pub enum Status {
 pub struct ChangeReport {
     /// Its number.
     pub n: usize,
-    /// What it does.
+    /// The operation.
     pub op: Op,
-    /// To what.
+    /// The kind of entity.
     pub entity: Entity,
     /// The entity's id; for a new one, the real id once applied.
     pub id: String,
@@ -49,27 +49,27 @@ pub struct ChangeReport {
     pub title: String,
     /// The id of its plan.
     pub plan: String,
-    /// What it sets, by Graph's names.
+    /// The fields it sets, by Graph's names.
     pub fields: BTreeMap<&'static str, FieldChange>,
-    /// Tasks that a deletion takes along.
+    /// The tasks that a deletion takes along.
     #[serde(skip_serializing_if = "is_zero")]
     pub takes_along: usize,
-    /// The worst that was said of it.
+    /// The worst verdict on it.
     pub verdict: Verdict,
-    /// What became of it.
+    /// Its status.
     pub status: ChangeStatus,
-    /// How often it was sent.
+    /// The number of times it was sent.
     pub attempts: u32,
     /// Both sides of each field in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflict: Vec<FieldConflict>,
-    /// True if some of it was written, and not all.
+    /// True if some of it was written, but not all.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub in_part: bool,
-    /// The ids of what it may have created, where only a person can tell.
+    /// The ids of candidates for what it created, if only a person can tell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
-    /// Why it was not written.
+    /// The reason that it was not written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }
@@ -79,7 +79,7 @@ const fn is_zero(n: &usize) -> bool {
     *n == 0
 }
 
-/// Who acted.
+/// The actor of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct ActorReport {
     /// The signed-in user's id; empty if it could not be found out.
@@ -90,7 +90,7 @@ pub struct ActorReport {
     pub agent: Option<String>,
 }
 
-/// What it took.
+/// The effort of a run.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Stats {
     /// Requests sent.
@@ -99,9 +99,9 @@ pub struct Stats {
     pub conflicts: u64,
     /// Requests repeated.
     pub retries: u64,
-    /// Times the program ran again.
+    /// Times that the program ran again.
     pub replays: u64,
-    /// How long it all took, in milliseconds.
+    /// The duration of it all, in milliseconds.
     pub duration_ms: u64,
 }
 
@@ -110,34 +110,34 @@ fn reasons<S: serde::Serializer>(rulings: &[Ruling], serializer: S) -> Result<S:
     serializer.collect_seq(rulings.iter().map(told))
 }
 
-/// Everything about a run.
+/// The full report of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The run's id.
     pub run_id: String,
-    /// What ran.
+    /// The name of the skill or command.
     pub skill: String,
     /// `sha256:…` of it and what it imports; `null` for a command.
     pub skill_digest: Option<String>,
-    /// Who acted.
+    /// The actor.
     pub actor: ActorReport,
-    /// What came of it.
+    /// The outcome.
     pub status: Status,
     /// The changes, in order.
     pub changes: Vec<ChangeReport>,
-    /// What rules and policies said, the worst first. Whoever runs a script is told the reason; the
-    /// line of the policy, and what it looked at, is for those who can read the journal.
+    /// The rulings of host rules and policies, the worst first. Their reasons are for whoever runs
+    /// a script; the line of the policy, and what it read, only for those who can read the journal.
     #[serde(serialize_with = "reasons")]
     pub verdicts: Vec<Ruling>,
-    /// What the program printed.
+    /// The output of the program.
     pub output: Vec<String>,
-    /// What the program remarked.
+    /// The warnings of the program and the host.
     pub warnings: Vec<String>,
-    /// What the program returned.
+    /// The result that the program returned.
     pub result: Value,
-    /// What went wrong.
+    /// The error that ended it.
     pub error: Option<Failure>,
-    /// What it took.
+    /// The effort.
     pub stats: Stats,
     /// True if it was cut off, and `resume` carries it on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -148,7 +148,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Starts the report of a run about which nothing is known yet but who runs what.
+    /// Starts the report of a run of which only the name is known.
     #[must_use]
     pub fn new(run_id: String, skill: String, skill_digest: Option<String>) -> Self {
         Self {
@@ -193,7 +193,11 @@ impl ChangeReport {
             id: change.id().to_string(),
             title: change.title().to_owned(),
             plan: change.plan().to_string(),
-            fields: change.fields().into_iter().map(|(field, values)| (field.name(), values)).collect(),
+            fields: change
+                .fields()
+                .into_iter()
+                .map(|(field, values)| (field.name(), values))
+                .collect(),
             takes_along: change.takes_along.len(),
             verdict,
             status: ChangeStatus::Planned,
@@ -205,7 +209,7 @@ impl ChangeReport {
         }
     }
 
-    /// Returns what to say of a creation of which only a person can tell whether it happened.
+    /// Returns the failure of a creation that only a person can settle.
     pub(crate) fn parked(&self, run: &str) -> Failure {
         let (n, entity) = (self.n, self.entity);
         let may_be = match self.candidates.as_slice() {

@@ -1,7 +1,7 @@
 //! One run: draft → review → apply → report.
 //!
 //! The stages are types: a program fills a draft, a review makes it a judged set, and only a
-//! cleared set is carried out. A dry run is the same with the last step left out.
+//! cleared set is carried out. A dry run is the same without the last step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ mod saved;
 mod settle;
 mod validate;
 
-/// How many rulings the journal keeps of a run.
+/// The most rulings that the journal keeps of a run.
 const KEPT_RULINGS: usize = 200;
 
 impl<F> Program for F
@@ -63,41 +63,41 @@ struct Run<'a> {
     record: Option<Record>,
     /// The set whose changes the report shows.
     shown: ChangeSet,
-    /// What it takes up.
+    /// The runs that it comes from.
     origin: Origin,
     /// The reads that its set rests on, without those of the policies.
     drafted_on: ReadSet,
-    /// What it was decided on before, on other boards.
+    /// The reads of earlier boards that it was decided on.
     grounds: Vec<Grounds>,
-    /// The numbers of its changes, where it carries on another's.
+    /// The numbers of its changes, if it carries on another run.
     numbers: BTreeMap<EntityId, usize>,
-    /// Where its program asks to commit.
+    /// The commits that its program asks for.
     commits: mpsc::Receiver<PendingQuery>,
-    /// What was applied in earlier segments, and what was said of it.
+    /// The changes applied in earlier segments, with the rulings on them.
     done: (Vec<ChangeReport>, Vec<Ruling>),
     earlier: Earlier,
-    /// What the host remarked on earlier segments.
+    /// The warnings of the host about earlier segments.
     remarks: Vec<String>,
-    /// What is to be said of the configuration, whatever comes of the run.
+    /// The warnings about the configuration, reported whatever the outcome.
     notices: Vec<String>,
-    /// What markers have become.
+    /// The ids that provisional ones have become.
     made: BTreeMap<String, String>,
-    /// The knowledge of how many writes the service takes.
+    /// The rate of writes that the service is known to take.
     learned: Option<Learned>,
-    /// Whether its program goes on after what is being applied.
+    /// True if its program goes on after the present apply.
     committing: bool,
-    /// Whether it is over, whatever its program still does.
+    /// True if it is over, whatever its program still does.
     ended: bool,
 }
 
 impl Host {
-    /// Runs a program: drafts, reviews, and applies unless something stands against it.
+    /// Runs a program: drafts, reviews, and applies unless a rule or policy refuses.
     pub async fn run(&self, mut start: Start, program: Arc<dyn Program>) -> Finished {
         start.purpose = Purpose::Run;
         self.run_for(Origin::default(), start, program).await
     }
 
-    /// The same for a run that takes up another.
+    /// Runs a program on behalf of another run.
     pub(crate) async fn run_for(
         &self,
         origin: Origin,
@@ -115,7 +115,8 @@ impl Host {
         }
         let writes = !run.session.change_set().is_empty();
         let recorded = run.begin_record(writes).await;
-        // What was committed can not be drafted again.
+        // A program that has committed cannot run again: its next draft would rest on its own
+        // writes.
         let again = Some(&program).filter(|_| run.done.0.is_empty());
         match (drafted, recorded) {
             (Err(failure), _) | (Ok(()), Err(failure)) => run.fail(failure),
@@ -124,7 +125,7 @@ impl Host {
         run.finish().await
     }
 
-    /// Reads the board without any intention to change it.
+    /// Reads the board only.
     ///
     /// # Errors
     /// What went wrong.
@@ -136,7 +137,7 @@ impl Host {
         self.on_thread(&self.session(agent).await?, work).await
     }
 
-    /// Opens a session of no run.
+    /// Opens a session outside any run.
     pub(crate) async fn session(&self, agent: Option<Agent>) -> Result<Session, Failure> {
         let start = Start {
             purpose: Purpose::Run,
@@ -148,7 +149,7 @@ impl Host {
             dry_run: true,
         };
         match self.open_for(start, false).await {
-            // Where its run would commit is dropped with it.
+            // The receiver of commits is dropped with the run: this session cannot commit.
             Ok(run) => Ok(run.session.seen(View::Before)),
             Err(finished) => Err(finished.report.error.unwrap_or_default()),
         }
@@ -237,8 +238,8 @@ impl Host {
         })
     }
 
-    /// Finds out what the plans are that the configuration names, as far as they matter to whoever
-    /// acts: those that confine an agent, and for what is judged those that policies guard.
+    /// Resolves the plans that the configuration names, as far as they matter to the actor: those
+    /// that confine an agent, and, if changes will be judged, those that policies guard.
     async fn plans_named(
         &self,
         me: &User,
@@ -256,14 +257,15 @@ impl Host {
         self.resolve_plans(me, names, &own).await
     }
 
-    /// Finds out who is signed in.
+    /// Returns the signed-in user.
     ///
     /// # Errors
-    /// Nobody is, or the service has no beta, or can not be asked.
+    /// Nobody is signed in, the service has no beta, or it cannot be reached.
     pub async fn me(&self) -> Result<User, Failure> {
         let base = self.client.base();
         self.client.read::<User>(&request::me()).await.map_err(|error| {
-            let refused = error.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 404 | 405));
+            let refused =
+                error.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 404 | 405));
             if base.is_beta() && refused {
                 return Failure {
                     code: "no_beta".into(),
@@ -298,10 +300,10 @@ impl Host {
         let on_thread = session.clone();
         let outcome = thread::run("planwright-run", move || work(&on_thread)).await;
         watch.abort();
-        // Whatever it still sets, it sets before what comes next.
+        // A stop set late must not hit the next piece of work on this session.
         let _aborted = watch.await;
         match (outcome, stop.reason()) {
-            // Whatever the program made of it: a stop is a stop.
+            // A program may catch the error of a stop; it is stopped all the same.
             (Ok(Err(failure)), _) => Err(failure),
             (Ok(Ok(_)), Some(reason)) => Err(Failure {
                 code: reason.code().into(),
@@ -330,8 +332,8 @@ impl Run<'_> {
         self.session.change_set().numbered_as(&self.numbers)
     }
 
-    /// Records that the run begins. A run that writes nothing goes on without a record, and says
-    /// so.
+    /// Records that the run begins. A run that writes nothing goes on without a record, with a
+    /// warning.
     async fn begin_record(&mut self, writes: bool) -> Result<(), Failure> {
         let Some(state_folder) = self.host.state_folder.clone().filter(|_| self.record.is_none())
         else {
@@ -364,7 +366,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Records what a set was judged to be that is not applied.
+    /// Records the judgement on a set that is not applied.
     async fn judged(&mut self, set: &ChangeSet, outcome: Judgement) {
         let Some(record) = &self.record else { return };
         if let Err(failure) = record.judged(set.clone(), outcome).await {
@@ -384,7 +386,7 @@ impl Run<'_> {
                 Some(question) = self.commits.recv() => Box::pin(self.commit(question)).await,
             }
         };
-        // Of a run that is over the report has been drawn up.
+        // The report of a run that is over is drawn up already.
         if !self.ended {
             self.take_output();
         }
@@ -404,16 +406,17 @@ impl Run<'_> {
         self.show(&self.change_set(), None);
     }
 
-    /// Puts a set into the report, as not carried out yet.
+    /// Shows a set in the report, as not carried out yet.
     fn show(&mut self, set: &ChangeSet, reviewed: Option<&Reviewed>) {
         self.report.names = names(&self.session, set);
         let verdict = |n| reviewed.map_or(Verdict::Allow, |reviewed| reviewed.verdict_of(n));
         let changes = set.changes().iter();
-        self.report.changes = changes.map(|change| ChangeReport::planned(change, verdict(change.n))).collect();
+        self.report.changes =
+            changes.map(|change| ChangeReport::planned(change, verdict(change.n))).collect();
         self.shown = set.clone();
     }
 
-    /// The same with what was said of it.
+    /// Shows a set in the report, with its verdicts.
     fn show_reviewed(&mut self, reviewed: &Reviewed) {
         self.report.verdicts = reviewed.rulings().to_vec();
         self.show(reviewed.set(), Some(reviewed));

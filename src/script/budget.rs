@@ -98,7 +98,7 @@ impl Meter {
             self.over("operations", self.budget.operations.to_string());
         } else if n.is_multiple_of(64) {
             let held = held_by_this_thread() - self.memory_at_start.load(Ordering::Relaxed);
-            if usize::try_from(held).is_ok_and(|it| it > self.budget.memory) {
+            if usize::try_from(held).is_ok_and(|held| held > self.budget.memory) {
                 self.over("memory", format!("{} MiB", self.budget.memory >> 20));
             }
             let computing = self

@@ -95,13 +95,13 @@ impl Member {
     /// Returns it as it is written: `assign(user)`, `title`.
     #[must_use]
     pub fn signature(&self) -> String {
-        let names = || self.params.iter().map(|it| it.name.as_str()).collect::<Vec<_>>();
+        let names = || self.params.iter().map(|param| param.name.as_str()).collect::<Vec<_>>();
         match self.form {
             Form::Property => self.name.clone(),
             Form::Function => format!("{}({})", self.name, names().join(", ")),
             Form::Operator => {
                 let left = self.on.as_deref().unwrap_or_default();
-                let right = self.params.iter().map(|it| it.kind.as_str()).collect::<String>();
+                let right = self.params.iter().map(|param| param.kind.as_str()).collect::<String>();
                 format!("{left} {} {right}", self.name)
             }
         }
@@ -111,7 +111,7 @@ impl Member {
     #[must_use]
     pub fn typed(&self) -> String {
         let params: Vec<_> =
-            self.params.iter().map(|it| format!("{}: {}", it.name, it.kind)).collect();
+            self.params.iter().map(|param| format!("{}: {}", param.name, param.kind)).collect();
         match (self.form, self.returns.as_str()) {
             (Form::Property, returns) => format!("{}: {returns}", self.name),
             (Form::Operator, returns) => format!("{} → {returns}", self.signature()),
@@ -132,9 +132,10 @@ impl Member {
     }
 
     fn order(&self) -> (usize, Form, &str, usize, &str, &str) {
-        let of_type = |on: &String| TYPES.iter().position(|it| it == on).map_or(99, |at| at + 1);
+        let of_type =
+            |on: &String| TYPES.iter().position(|known| known == on).map_or(99, |at| at + 1);
         let at = self.on.as_ref().map_or(0, of_type);
-        let taken = self.params.first().map_or("", |it| it.kind.as_str());
+        let taken = self.params.first().map_or("", |param| param.kind.as_str());
         (at, self.form, &self.name, self.params.len(), taken, &self.description)
     }
 }
@@ -160,14 +161,15 @@ impl Catalog {
                 }
                 catalog.add(member, kind);
             }
-            let names = functions(true).into_iter().filter_map(|it| {
-                let name = it["name"].as_str()?;
+            let names = functions(true).into_iter().filter_map(|function| {
+                let name = function["name"].as_str()?;
                 Some(name.trim_start_matches("get$").trim_start_matches("set$").to_owned())
             });
             catalog.language.extend(names);
         }
         for (name, params, description) in BUILT_IN {
-            let param = |it: &&str| Parameter { name: (*it).to_owned(), kind: "any".to_owned() };
+            let param =
+                |name: &&str| Parameter { name: (*name).to_owned(), kind: "any".to_owned() };
             let is_value = *name == "params";
             catalog.members.push(Member {
                 on: None,
@@ -188,12 +190,12 @@ impl Catalog {
 
     /// Adds a member, or notes for whom it is there too.
     fn add(&mut self, member: Member, kind: Kind) {
-        let same = |it: &&mut Member| {
-            it.on == member.on
-                && it.name == member.name
-                && it.form == member.form
-                && it.params == member.params
-                && it.description == member.description
+        let same = |known: &&mut Member| {
+            known.on == member.on
+                && known.name == member.name
+                && known.form == member.form
+                && known.params == member.params
+                && known.description == member.description
         };
         let at = match self.members.iter_mut().find(same) {
             Some(known) => known,
@@ -218,7 +220,7 @@ impl Catalog {
 
     /// Returns the members of a type; of none, what stands by itself.
     pub fn of<'a>(&'a self, on: Option<&'a str>) -> impl Iterator<Item = &'a Member> {
-        self.members.iter().filter(move |it| it.on.as_deref() == on)
+        self.members.iter().filter(move |member| member.on.as_deref() == on)
     }
 
     /// Tells whether a name is one of the language's own functions or properties.
@@ -249,11 +251,11 @@ fn read(
         .as_array()
         .into_iter()
         .flatten()
-        .map(|it| {
-            let text = |key: &str| it[key].as_str().unwrap_or("_");
+        .map(|param| {
+            let text = |key: &str| param[key].as_str().unwrap_or("_");
             Parameter { name: text("name").to_owned(), kind: plain(text("type")) }
         })
-        .filter(|it| it.kind != "NativeCallContext")
+        .filter(|param| param.kind != "NativeCallContext")
         .collect();
     let (mut description, mut returns) = (Vec::new(), None);
     for line in function["docComments"].as_array().into_iter().flatten() {
@@ -266,9 +268,9 @@ fn read(
         }
     }
     let written = function["returnType"].as_str().unwrap_or("()");
-    let inner = written.strip_prefix("Fallible<").and_then(|it| it.strip_suffix('>'));
+    let inner = written.strip_prefix("Fallible<").and_then(|rest| rest.strip_suffix('>'));
     let returns = returns.unwrap_or_else(|| plain(inner.unwrap_or(written)));
-    let own = |it: &Parameter| TYPES.contains(&it.kind.as_str()) && it.kind != "text";
+    let own = |param: &Parameter| TYPES.contains(&param.kind.as_str()) && param.kind != "text";
     let is_name = full_name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if matches!(full_name, "to_string" | "to_debug") {
         return;
@@ -292,7 +294,7 @@ fn read(
     if is_of_any || REPLACED.contains(&full_name) {
         return;
     }
-    let is_method = params.first().is_some_and(|it| own(it) || full_name == "replace");
+    let is_method = params.first().is_some_and(|param| own(param) || full_name == "replace");
     let on = (is_method || form != Form::Function).then(|| params.remove(0).kind);
     members.push(Member {
         on,
@@ -355,7 +357,7 @@ mod tests {
             if member.returns == "any" {
                 bad.push(format!("{what}: does not say what it returns (`→ …`)"));
             }
-            if member.params.iter().any(|it| it.name == "_" || it.name.is_empty()) {
+            if member.params.iter().any(|param| param.name == "_" || param.name.is_empty()) {
                 bad.push(format!("{what}: a parameter without a name"));
             }
             if let Some(on) = &member.on
@@ -371,7 +373,7 @@ mod tests {
     #[test]
     fn members_are_told_as_they_are_used() {
         let find = |on: Option<&str>, name: &str| {
-            let found = catalog().of(on).find(|it| it.name == name);
+            let found = catalog().of(on).find(|member| member.name == name);
             found.unwrap_or_else(|| panic!("{name}")).clone()
         };
         let due = find(Some("Task"), "due");

@@ -102,7 +102,8 @@ impl Libraries {
     pub fn update(&self, texts: &Arc<BTreeMap<String, String>>) -> Update {
         let now = self.lock().clone();
         let is_other = |path: &&String| now.texts.get(*path) != texts.get(*path);
-        let other: Vec<String> = now.used.iter().filter(is_other).map(|it| file_of(it)).collect();
+        let other: Vec<String> =
+            now.used.iter().filter(is_other).map(|path| file_of(path)).collect();
         if !other.is_empty()
             && let Err(failure) = compile_line(&prefix(&now.imports), texts)
         {
@@ -223,14 +224,14 @@ impl Console {
     pub fn script(&self) -> String {
         let mut texts = vec!["//! Lines that were typed.".to_owned(), String::new()];
         // Which line the last result of each line is the result of.
-        let last_before = |n: usize| self.lines.iter().take(n).rposition(|it| it.has_value);
-        let users = self.lines.iter().enumerate().filter(|(_, it)| !it.uses_last.is_empty());
+        let last_before = |n: usize| self.lines.iter().take(n).rposition(|line| line.has_value);
+        let users = self.lines.iter().enumerate().filter(|(_, line)| !line.uses_last.is_empty());
         let named: BTreeSet<usize> = users.filter_map(|(n, _)| last_before(n)).collect();
         for (n, line) in self.lines.iter().enumerate() {
             let mut said = line.text.trim_end().trim_end_matches(';').to_owned();
             for at in line.uses_last.iter().rev() {
                 let name =
-                    last_before(n).map_or_else(|| "()".to_owned(), |it| format!("last_{it}"));
+                    last_before(n).map_or_else(|| "()".to_owned(), |nth| format!("last_{nth}"));
                 said.replace_range(*at..at + LAST.len(), &name);
             }
             if named.contains(&n) {
@@ -238,7 +239,7 @@ impl Console {
                 said.insert_str(at, &format!("let last_{n} = "));
             }
             // What ends with a comment ends before it.
-            let last = tokens(&said).last().map(|it| it.piece);
+            let last = tokens(&said).last().map(|token| token.piece);
             let end = if matches!(last, Some(Piece::Comment(_))) { "\n;" } else { ";" };
             let is_note = said.starts_with("//") && !said.contains('\n');
             texts.push(if is_note { said } else { said + end });
@@ -250,8 +251,10 @@ impl Console {
 /// Returns where the last statement of a line begins, in bytes.
 fn last_statement(line: &str) -> usize {
     let (mut depth, mut at) = (0_i32, 0);
-    let tokens: Vec<_> =
-        tokens(line).into_iter().filter(|it| !matches!(it.piece, Piece::Comment(_))).collect();
+    let tokens: Vec<_> = tokens(line)
+        .into_iter()
+        .filter(|token| !matches!(token.piece, Piece::Comment(_)))
+        .collect();
     for (n, token) in tokens.iter().enumerate() {
         let next = tokens.get(n + 1);
         match token.piece {
@@ -259,7 +262,7 @@ fn last_statement(line: &str) -> usize {
             Piece::Close => {
                 depth -= 1;
                 // A block that another statement follows.
-                let goes_on = |it: &str| ["else", "catch", "while", "until"].contains(&it);
+                let goes_on = |word: &str| ["else", "catch", "while", "until"].contains(&word);
                 if let Some(next) = next
                     && depth == 0
                     && token.of(line) == "}"
@@ -270,7 +273,7 @@ fn last_statement(line: &str) -> usize {
                 }
             }
             Piece::Sign if depth == 0 && token.of(line) == ";" => {
-                at = next.map_or(at, |it| it.start);
+                at = next.map_or(at, |next| next.start);
             }
             _ => {}
         }

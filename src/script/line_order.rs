@@ -83,10 +83,10 @@ pub(crate) const LAST: &str = "_";
 /// Where a line names the last result: not where `_` is the rest of a `switch`.
 pub(crate) fn uses_of_last(line: &str) -> Vec<usize> {
     let tokens = tokens(line);
-    let next = |n: usize| tokens.get(n + 1).map(|it| it.of(line));
-    let is_use = |(n, it): (usize, &crate::script::console::tokens::Token)| {
-        let is = it.piece == Piece::Word && it.of(line) == LAST && next(n) != Some("=>");
-        is.then_some(it.start)
+    let next = |n: usize| tokens.get(n + 1).map(|token| token.of(line));
+    let is_use = |(n, token): (usize, &crate::script::console::tokens::Token)| {
+        let is = token.piece == Piece::Word && token.of(line) == LAST && next(n) != Some("=>");
+        is.then_some(token.start)
     };
     tokens.iter().enumerate().filter_map(is_use).collect()
 }
@@ -122,7 +122,7 @@ impl Known {
         } else if let Ok(items) = value.as_array_ref() {
             let mut kinds = items.iter().map(Self::of);
             let Some(first) = kinds.next() else { return Self::list(Kind::Any, Whose::Unknown) };
-            let kind = kinds.take(50).fold(first.kind, |kind, it| kind.or(&it.kind));
+            let kind = kinds.take(50).fold(first.kind, |kind, other| kind.or(&other.kind));
             return Self::list(kind, first.of);
         } else {
             return Self { kind: Kind::Any, of: Whose::Unknown };

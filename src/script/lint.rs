@@ -78,8 +78,8 @@ pub(crate) fn check_here(
         return failed(failure);
     }
     let script = Script::of(&compiled.ast);
-    let declared = manifest.as_ref().map(|it| declared(it, text)).unwrap_or_default();
-    let has_params = manifest.is_some_and(|it| it.params.is_some());
+    let declared = manifest.as_ref().map(|manifest| declared(manifest, text)).unwrap_or_default();
+    let has_params = manifest.is_some_and(|manifest| manifest.params.is_some());
     let declared = has_params.then_some(declared);
     let mut walk = Walk::new(&script, role, declared.as_ref(), exports(libraries, role));
     walk.whole();
@@ -91,7 +91,7 @@ pub(crate) fn check_here(
             Finding { severity, message, hint, at }
         })
         .collect();
-    findings.sort_by_key(|it| it.at.as_ref().map(|at| (at.line, at.column)));
+    findings.sort_by_key(|finding| finding.at.as_ref().map(|at| (at.line, at.column)));
     findings.dedup();
     findings
 }
@@ -120,8 +120,9 @@ fn declared(manifest: &Manifest, text: &str) -> BTreeMap<String, Position> {
     let line_of = |name: &String| {
         let declares = |line: &str| {
             let rest = line.trim_start().strip_prefix("//!").map(str::trim_start);
-            let rest = rest.and_then(|it| it.trim_start_matches('"').strip_prefix(name.as_str()));
-            rest.is_some_and(|it| it.trim_start_matches('"').trim_start().starts_with('='))
+            let rest =
+                rest.and_then(|rest| rest.trim_start_matches('"').strip_prefix(name.as_str()));
+            rest.is_some_and(|rest| rest.trim_start_matches('"').trim_start().starts_with('='))
         };
         let at = text.lines().position(declares).and_then(|at| u16::try_from(at + 1).ok());
         at.map_or(Position::NONE, |line| Position::new(line, 1))
@@ -141,8 +142,8 @@ fn exports(
         let ast = engine.compile(text).unwrap_or_default();
         let functions: Vec<_> = ast
             .iter_functions()
-            .filter(|it| it.access.is_public())
-            .map(|it| (it.name.to_owned(), it.params.len()))
+            .filter(|function| function.access.is_public())
+            .map(|function| (function.name.to_owned(), function.params.len()))
             .collect();
         functions
     };

@@ -11,7 +11,7 @@ pub(crate) type Sources = BTreeMap<String, String>;
 
 pub(crate) fn locate(file: &str, at: Position, sources: &Sources) -> Option<Place> {
     let line = at.line()?;
-    let source = sources.get(file).and_then(|it| it.lines().nth(line - 1)).unwrap_or_default();
+    let source = sources.get(file).and_then(|text| text.lines().nth(line - 1)).unwrap_or_default();
     Some(Place {
         file: file.to_owned(),
         line,

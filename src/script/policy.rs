@@ -62,7 +62,8 @@ impl Policies {
         agent: Option<&str>,
         of: impl Fn(&str) -> Option<Result<Code, Failure>>,
     ) -> Self {
-        let of_agent = agent.and_then(|it| config.agents.get(it)).map(|it| it.policies.as_slice());
+        let of_agent =
+            agent.and_then(|name| config.agents.get(name)).map(|agent| agent.policies.as_slice());
         // What is in force for every run is so for every plan.
         let mut names: BTreeMap<&str, Option<BTreeSet<String>>> = BTreeMap::new();
         for name in config.policies.always.iter().chain(of_agent.unwrap_or_default()) {
@@ -133,10 +134,10 @@ impl Judge for Policies {
     }
 
     fn digests(&self) -> BTreeMap<String, String> {
-        let digest = |it: &Result<Code, Failure>| {
-            it.as_ref().map_or_else(|_| "broken".to_owned(), |it| it.digest().to_owned())
+        let digest = |code: &Result<Code, Failure>| {
+            code.as_ref().map_or_else(|_| "broken".to_owned(), |code| code.digest().to_owned())
         };
-        self.policies.iter().map(|it| (it.source.clone(), digest(&it.code))).collect()
+        self.policies.iter().map(|policy| (policy.source.clone(), digest(&policy.code))).collect()
     }
 
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
@@ -154,7 +155,8 @@ impl Judge for Policies {
             // Where it is not known which plans are touched, every policy has its say.
             let concerns = |names: &BTreeSet<String>| {
                 let known = &session.facts().named;
-                let is_one = |it: &Touched| names.iter().any(|name| it.goes_by(name, known));
+                let is_one =
+                    |touched: &Touched| names.iter().any(|name| touched.goes_by(name, known));
                 touched.as_ref().is_none_or(is_one)
             };
             if !plans.as_ref().is_none_or(concerns) {
@@ -229,8 +231,12 @@ impl Touched {
 /// Finds the plans that a set touches, by both titles where one is renamed; `None` if the title of
 /// one cannot be read.
 fn plans_of(session: &Session, set: &ChangeSet) -> Option<Touched> {
-    let ids: BTreeSet<_> =
-        set.changes().iter().flat_map(|it| [Some(it.plan()), it.moves_to()]).flatten().collect();
+    let ids: BTreeSet<_> = set
+        .changes()
+        .iter()
+        .flat_map(|change| [Some(change.plan()), change.moves_to()])
+        .flatten()
+        .collect();
     let mut titles = BTreeSet::new();
     for id in &ids {
         // What a plan was called in an earlier segment counts, too.
@@ -312,7 +318,7 @@ pub(crate) fn judge(
                 failed = called.err().map(|error| (change, error));
             };
             // Of the whole, what an earlier step alone has touched was judged with that.
-            let judged = set.changes().iter().enumerate().filter(|(_, it)| it.n > 0);
+            let judged = set.changes().iter().enumerate().filter(|(_, change)| change.n > 0);
             for (at, change) in judged {
                 let (session, origin, set) = (session.clone(), origin.cloned(), Arc::clone(set));
                 let view = ChangeView { session, origin, set, at };
@@ -321,7 +327,7 @@ pub(crate) fn judge(
             call("review", None, Dynamic::from(Changes::of(session, set, origin)));
         };
     let whole = case.whole.as_ref().map(|(board, set)| (board.for_user_of(&session), set));
-    judge(&session, &case.set, whole.as_ref().map(|it| &it.0), false);
+    judge(&session, &case.set, whole.as_ref().map(|whole| &whole.0), false);
     // Many small steps get no further than one big one.
     if let Some((board, all)) = &whole {
         judge(board, all, Some(board), true);

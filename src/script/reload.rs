@@ -363,7 +363,7 @@ impl Reloader {
         if full {
             self.settling.doubt_all();
         }
-        let is_elsewhere = self.native.as_ref().is_some_and(|it| !it.is_of(&self.root));
+        let is_elsewhere = self.native.as_ref().is_some_and(|native| !native.is_of(&self.root));
         if is_elsewhere || (full && self.native.is_none()) {
             self.watch();
         }
@@ -421,7 +421,7 @@ impl Reloader {
         let mut wait = |until: Instant| due = Some(due.map_or(until, |due| due.min(until)));
         let mut news: BTreeMap<String, News> = BTreeMap::new();
         let mut names = self.settling.names();
-        names.retain(|it| !walk.files.contains_key(it) && !walk.is_hidden(it));
+        names.retain(|name| !walk.files.contains_key(name) && !walk.is_hidden(name));
         names.extend(walk.files.keys().cloned());
         for name in names {
             match self.settling.judge(&name, walk.seen(&name), &whole, patience, now) {
@@ -468,7 +468,7 @@ impl Reloader {
         if let Some(native) = self.native.as_ref().filter(|_| !is_first) {
             let mut heard = Vec::new();
             let is_known = native.fence(&self.signals, &mut heard);
-            heard.into_iter().for_each(|it| self.hear(it));
+            heard.into_iter().for_each(|signal| self.hear(signal));
             if !is_known {
                 tracing::warn!("file events do not come any more; looking at intervals instead");
                 self.native = None;
@@ -489,7 +489,7 @@ impl Reloader {
         news.retain(|name, _| {
             let found = walk.found(name);
             found == again.found(name)
-                && (is_first || found.is_none_or(|it| self.settling.is_untouched(it)))
+                && (is_first || found.is_none_or(|found| self.settling.is_untouched(found)))
         });
         if news.len() < n_read {
             let then = Instant::now() + patience.quiet;
@@ -547,12 +547,12 @@ impl Walk {
 
     /// Tells whether a file may be in a folder that can not be listed.
     fn is_hidden(&self, name: &str) -> bool {
-        self.files.keys().any(|it| it.ends_with('/') && name.starts_with(it.as_str()))
+        self.files.keys().any(|folder| folder.ends_with('/') && name.starts_with(folder.as_str()))
     }
 }
 
 fn is_editors_own(path: &Path) -> bool {
-    path.file_name().and_then(|it| it.to_str()).is_none_or(is_ignored)
+    path.file_name().and_then(|name| name.to_str()).is_none_or(is_ignored)
 }
 
 /// The error with what caused it, without the folder it is in.

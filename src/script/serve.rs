@@ -161,7 +161,7 @@ impl Desk {
                 let coverage = covered.then(|| Arc::new(Coverage::default()));
                 let result = run(&skill, &params, budget, &session, coverage.as_ref());
                 let wanted = Box::new(session.wanted());
-                let covered = coverage.map(|it| it.take()).unwrap_or_default();
+                let covered = coverage.map(|coverage| coverage.take()).unwrap_or_default();
                 self.say(&Word::Done { result, wanted, covered })
             }
             Order::Line { line, start, budget } => {

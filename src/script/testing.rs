@@ -50,7 +50,8 @@ impl TestFile {
         let file = format!("tests/{name}.rhai");
         let code = Code::compile(Kind::Test, &file, text, libraries)?;
         let mut tests = Vec::new();
-        for function in code.functions().iter().filter(|it| it.name.starts_with(PREFIX)) {
+        for function in code.functions().iter().filter(|function| function.name.starts_with(PREFIX))
+        {
             if function.n_params > 0 {
                 return Err(Failure {
                     code: "script".into(),
@@ -124,7 +125,7 @@ pub(crate) fn play(
         (Err(error), _) => {
             let mut failure = explain(&error, stop.as_ref(), file, sources);
             // The frames of the test itself tell nothing that its name does not.
-            failure.trace.retain(|it| !it.starts_with(&format!("{test} ")));
+            failure.trace.retain(|frame| !frame.starts_with(&format!("{test} ")));
             Err(failure)
         }
     }

@@ -139,7 +139,7 @@ impl Workspace {
     /// Finds the nearest folder at or above `start` that is a workspace.
     #[must_use]
     pub fn find(start: &Path) -> Option<PathBuf> {
-        start.ancestors().find(|it| it.join(CONFIG_FILE).is_file()).map(Path::to_owned)
+        start.ancestors().find(|folder| folder.join(CONFIG_FILE).is_file()).map(Path::to_owned)
     }
 }
 

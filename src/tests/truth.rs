@@ -143,7 +143,9 @@ impl Truth {
         let oldest = Instant::now().checked_sub(VALID);
         let since = |at: Instant| oldest.is_some_and(|oldest| at < oldest);
         let mut stale = Vec::new();
-        let own = |id: &str| self.commits.iter().any(|commit| commit.by == By::Run(run) && commit.id == id);
+        let own = |id: &str| {
+            self.commits.iter().any(|commit| commit.by == By::Run(run) && commit.id == id)
+        };
         for fact in self.facts.get(&run).into_iter().flatten() {
             let held = match fact {
                 // What was decided on it is written, or seems so: somebody else has set the same
@@ -157,7 +159,9 @@ impl Truth {
                         held == value && next.is_none_or(|next| !since(next.0))
                     })
                 }
-                Fact::NoneTitled(title) if decided.iter().all(|commit| commit.body["title"] != **title) => {
+                Fact::NoneTitled(title)
+                    if decided.iter().all(|commit| commit.body["title"] != **title) =>
+                {
                     true
                 }
                 Fact::NoneTitled(title) => self.tasks.iter().all(|(id, kept)| {

@@ -201,7 +201,8 @@ impl World {
         };
         let made: Vec<String> = {
             let truth = self.truth();
-            let there = truth.tasks.iter().filter(|pair| pair.1.is_there && !self.ids.contains(pair.0));
+            let there =
+                truth.tasks.iter().filter(|pair| pair.1.is_there && !self.ids.contains(pair.0));
             there.map(|pair| pair.0.clone()).collect()
         };
         let id = self.ids.get(at).or_else(|| made.get(n % made.len().max(1))).cloned();
@@ -281,23 +282,25 @@ impl World {
     }
 
     /// Carries out a request of a run, and notes what really happened.
-    fn perform(&self, run: usize, it: &Sent) -> Incoming {
-        let mut it = it.clone();
+    fn perform(&self, run: usize, sent: &Sent) -> Incoming {
+        let mut sent = sent.clone();
         if self.off == Some(Off::IfMatch) {
-            self.retag(&mut it);
+            self.retag(&mut sent);
         }
         let lies = self.off == Some(Off::Truth)
-            && it.parts().iter().all(|part| matches!(part.method.as_str(), "PATCH" | "DELETE"));
-        let mut answer = if lies { told(&it, 204, &Value::Null) } else { self.dispatch(&it) };
+            && sent.parts().iter().all(|part| matches!(part.method.as_str(), "PATCH" | "DELETE"));
+        let mut answer = if lies { told(&sent, 204, &Value::Null) } else { self.dispatch(&sent) };
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let parts = it.parts();
+        let parts = sent.parts();
         let mut refused = false;
         for part in &parts {
             let (status, body) = match &part.id {
                 None => (answer.status, &value),
                 Some(id) => {
                     let all = value["responses"].as_array().into_iter().flatten();
-                    let Some(own) = all.clone().find(|response| response["id"] == **id) else { continue };
+                    let Some(own) = all.clone().find(|response| response["id"] == **id) else {
+                        continue;
+                    };
                     (own["status"].as_u64().unwrap() as u16, &own["body"])
                 }
             };
@@ -311,9 +314,9 @@ impl World {
         }
         if self.off == Some(Off::Refusals) && refused && self.dice().one_in(4) {
             let error = json!({ "error": { "code": "badRequest", "message": "no" } });
-            return told(&it, 400, &error);
+            return told(&sent, 400, &error);
         }
-        if self.off == Some(Off::Makers) && it.target.ends_with("/tasks") {
+        if self.off == Some(Off::Makers) && sent.target.ends_with("/tasks") {
             let me = answered(&self.emulator, ROOK, ("GET", "/me"), None, &Value::Null).1;
             let mut list = value;
             for task in list["value"].as_array_mut().into_iter().flatten() {
@@ -325,12 +328,13 @@ impl World {
         answer
     }
 
-    fn dispatch(&self, it: &Sent) -> Incoming {
-        let mut request = Request::builder().method(it.method.as_str()).uri(&it.target);
-        for (name, value) in &it.headers {
+    fn dispatch(&self, sent: &Sent) -> Incoming {
+        let mut request = Request::builder().method(sent.method.as_str()).uri(&sent.target);
+        for (name, value) in &sent.headers {
             request = request.header(name, value);
         }
-        let body = if it.body.is_null() { Vec::new() } else { it.body.to_string().into_bytes() };
+        let body =
+            if sent.body.is_null() { Vec::new() } else { sent.body.to_string().into_bytes() };
         let response =
             self.emulator.dispatch(request.header("host", "127.0.0.1").body(body).unwrap());
         let (parts, body) = response.into_parts();
@@ -339,10 +343,10 @@ impl World {
             println!(
                 "{:?} {} {} {} {:?} -> {} {}",
                 self.began.elapsed(),
-                it.method,
-                it.target,
-                it.body,
-                it.headers.get("if-match"),
+                sent.method,
+                sent.target,
+                sent.body,
+                sent.headers.get("if-match"),
                 parts.status,
                 text.chars().take(600).collect::<String>()
             );
@@ -351,17 +355,17 @@ impl World {
     }
 
     /// Puts the tag that is there now on each write.
-    fn retag(&self, it: &mut Sent) {
+    fn retag(&self, sent: &mut Sent) {
         let tag = |path: &str| {
             let now = answered(&self.emulator, ROOK, ("GET", path), None, &Value::Null).1;
             now["@odata.etag"].as_str().map(str::to_owned)
         };
-        if it.headers.contains_key("if-match")
-            && let Some(tag) = tag(it.target.trim_start_matches("/v1.0"))
+        if sent.headers.contains_key("if-match")
+            && let Some(tag) = tag(sent.target.trim_start_matches("/v1.0"))
         {
-            it.headers.insert("if-match", tag.parse().unwrap());
+            sent.headers.insert("if-match", tag.parse().unwrap());
         }
-        for part in it.body["requests"].as_array_mut().into_iter().flatten() {
+        for part in sent.body["requests"].as_array_mut().into_iter().flatten() {
             let Some(tag) = part["url"].as_str().and_then(tag) else { continue };
             if let Some(headers) = part["headers"].as_object_mut() {
                 headers.retain(|name, _| !name.eq_ignore_ascii_case("if-match"));
@@ -418,13 +422,13 @@ impl Sent {
 }
 
 /// Returns what the service is made to say.
-fn told(it: &Sent, status: u16, body: &Value) -> Incoming {
+fn told(sent: &Sent, status: u16, body: &Value) -> Incoming {
     let headers = HeaderMap::new();
-    if !it.target.ends_with("/$batch") {
+    if !sent.target.ends_with("/$batch") {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         return Incoming { status, headers, body };
     }
-    let parts = it.parts();
+    let parts = sent.parts();
     let all = parts.iter().map(|part| json!({ "id": part.id, "status": status, "body": body }));
     let body = json!({ "responses": all.collect::<Vec<_>>() }).to_string().into_bytes();
     Incoming { status: 200, headers, body }
@@ -447,12 +451,14 @@ pub(super) struct Way {
 }
 
 impl Model for Way {
-    fn carry(&self, it: Outgoing) -> Pin<Box<dyn Future<Output = Option<Incoming>> + Send>> {
+    fn carry(&self, outgoing: Outgoing) -> Pin<Box<dyn Future<Output = Option<Incoming>> + Send>> {
         let (world, run) = (Arc::clone(&self.world), self.run);
-        let body = it.body.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        let query = it.url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let target = format!("{}{query}", it.url.path());
-        let sent = Sent { method: it.method.to_string(), target, headers: it.headers, body };
+        let body =
+            outgoing.body.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let query = outgoing.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = format!("{}{query}", outgoing.url.path());
+        let sent =
+            Sent { method: outgoing.method.to_string(), target, headers: outgoing.headers, body };
         Box::pin(async move { world.carry(run, sent).await })
     }
 }

@@ -72,4 +72,5 @@ mod tooling;
 mod traps;
 
 // The source tree itself: layers, owners, sizes, comments.
+mod house;
 mod tidy;

@@ -1,10 +1,14 @@
 //! `planwright plan`: commands on plans, run like skills, so that the same rules hold for them.
 
+mod label;
+mod member;
+mod share;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::app::error::AppError;
-use crate::cli::command::{part, transfer};
+use crate::cli::command::transfer;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::WriteArgs;
@@ -39,15 +43,15 @@ pub(crate) enum PlanCommand {
     /// Add the tasks of a JSON or CSV file to a plan
     Import(transfer::ImportArgs),
     /// Name a label of a plan
-    Label(part::PlanLabelArgs),
+    Label(label::PlanLabelArgs),
     /// Share a plan with a person: it then shows in their list
-    Share(part::ShareArgs),
+    Share(share::ShareArgs),
     /// Archive a plan, with everything in it (beta)
     Archive(ArchiveArgs),
     /// Restore an archived plan (beta)
     Unarchive(ArchiveArgs),
     /// Add a person to the roster of a plan (beta)
-    AddMember(part::MemberArgs),
+    AddMember(member::MemberArgs),
     /// Delete a plan with everything in it
     Delete(DeleteArgs),
 }
@@ -158,11 +162,11 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
         PlanCommand::Copy(args) => transfer::copy(context, args),
         PlanCommand::Export(args) => transfer::export(context, args),
         PlanCommand::Import(args) => transfer::import(context, args),
-        PlanCommand::Label(args) => part::plan_label(context, args),
-        PlanCommand::Share(args) => part::share(context, args),
+        PlanCommand::Label(args) => label::plan_label(context, args),
+        PlanCommand::Share(args) => share::share(context, args),
         PlanCommand::Archive(args) => archive(context, args, true),
         PlanCommand::Unarchive(args) => archive(context, args, false),
-        PlanCommand::AddMember(args) => part::add_member(context, args),
+        PlanCommand::AddMember(args) => member::add_member(context, args),
         PlanCommand::Delete(args) => {
             let name = args.plan.clone();
             context.edit(&args.write, "plan delete", move |session| {

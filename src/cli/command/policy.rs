@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::change::{Change, Field};
-use crate::cli::command::history;
+use crate::cli::command::runs;
 use crate::cli::command::skill::{checked_file, findings};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -136,7 +136,7 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
 
 /// Resolves a run; `last` is the last that was judged, even if it wrote nothing.
 fn judged(context: &Context<'_>, id: &str) -> Result<Run, AppError> {
-    let failed = |error: crate::journal::Error| history::failed(&error);
+    let failed = |error: crate::journal::Error| runs::failed(&error);
     let Some(journal) = context.state_folder()?.open_to_read()? else {
         return Err(AppError::new("not_found", "no run has been recorded yet"));
     };

@@ -1,11 +1,18 @@
 //! `planwright task`: commands on tasks, run like skills, so that the same rules hold for them.
 
+mod assign;
+mod checklist;
+mod label;
+mod move_task;
+mod reference;
+mod repeat;
+mod target;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::app::error::AppError;
-use crate::cli::command::part;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::WriteArgs;
@@ -28,17 +35,17 @@ pub(crate) enum TaskCommand {
     /// Change fields of a task
     Update(UpdateArgs),
     /// Assign people to a task
-    Assign(part::AssignArgs),
+    Assign(assign::AssignArgs),
     /// Move a task to a bucket of its plan
-    Move(part::MoveArgs),
+    Move(move_task::MoveArgs),
     /// Make a task recur (beta)
-    Repeat(part::RepeatArgs),
+    Repeat(repeat::RepeatArgs),
     /// Put labels on a task
-    Label(part::LabelArgs),
+    Label(label::LabelArgs),
     /// Change the checklist of a task
-    Checklist(part::ChecklistArgs),
+    Checklist(checklist::ChecklistArgs),
     /// Attach links to a task
-    Reference(part::ReferenceArgs),
+    Reference(reference::ReferenceArgs),
     /// Mark tasks completed
     Complete(ManyArgs),
     /// Delete tasks
@@ -176,12 +183,12 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         }
         TaskCommand::Create(args) => create(context, args),
         TaskCommand::Update(args) => update(context, args),
-        TaskCommand::Assign(args) => part::assign(context, args),
-        TaskCommand::Move(args) => part::move_to(context, args),
-        TaskCommand::Repeat(args) => part::repeat(context, args),
-        TaskCommand::Label(args) => part::label(context, args),
-        TaskCommand::Checklist(args) => part::checklist(context, args),
-        TaskCommand::Reference(args) => part::reference(context, args),
+        TaskCommand::Assign(args) => assign::assign(context, args),
+        TaskCommand::Move(args) => move_task::move_to(context, args),
+        TaskCommand::Repeat(args) => repeat::repeat(context, args),
+        TaskCommand::Label(args) => label::label(context, args),
+        TaskCommand::Checklist(args) => checklist::checklist(context, args),
+        TaskCommand::Reference(args) => reference::reference(context, args),
         TaskCommand::Complete(args) => each(context, args, "task complete", |session, id| {
             session.edit_task(id, |task| task.percent_complete = 100)
         }),

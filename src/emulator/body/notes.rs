@@ -1,7 +1,7 @@
-//! Notes: the description of a task with a format (planner-api.md 1.13 and trap 57; beta).
+//! Notes: the description of a task in a format (planner-api.md 1.13 and trap 57; beta).
 //!
-//! There is one text. Written as notes it may be HTML, and the description is what remains of it
-//! without the tags; written as description it is plain text, and so are the notes then.
+//! Both show one text. Written as notes it may be HTML, and the description is the text without
+//! the tags; written as description it is plain text, and so are the notes.
 
 use serde_json::{Map, Value, json};
 
@@ -12,11 +12,11 @@ use crate::emulator::state::graph_error::Fault;
 const NOTES: &str = "notes";
 const DESCRIPTION: &str = "description";
 
-/// Takes notes out of a body and leaves the description that they amount to.
+/// Moves the notes out of a body and leaves the description that they amount to.
 ///
 /// # Errors
 ///
-/// 400 if the body sets the description as well, or the notes are none.
+/// 400 if the body sets the description as well, or the notes are not an `itemBody`.
 pub(crate) fn take(body: &mut Map<String, Value>) -> Result<Option<Value>, Fault> {
     let Some(notes) = body.shift_remove(NOTES) else { return Ok(None) };
     if body.contains_key(DESCRIPTION) {
@@ -44,7 +44,7 @@ pub(crate) fn take(body: &mut Map<String, Value>) -> Result<Option<Value>, Fault
     Ok(Some(json!({ "contentType": kind, "content": content })))
 }
 
-/// Keeps the notes of details in step with a change, whose paths are given.
+/// Keeps the notes of details consistent with a change, whose paths are given.
 pub(crate) fn settle(
     doc: &mut Map<String, Value>,
     written: Option<Value>,
@@ -56,7 +56,7 @@ pub(crate) fn settle(
         None => return,
     };
     let present = doc.get(NOTES).cloned().unwrap_or_else(|| plain(doc));
-    // Plain text needs no memory of its own.
+    // Notes in plain text follow from the description, so a copy of them could only differ.
     if notes == plain(doc) {
         doc.shift_remove(NOTES);
     } else {
@@ -70,12 +70,12 @@ pub(crate) fn settle(
     }
 }
 
-/// The notes of details that were written as plain text.
+/// Returns the notes of details that were written as plain text.
 pub(crate) fn plain(doc: &Map<String, Value>) -> Value {
     json!({ "contentType": "text", "content": doc.get(DESCRIPTION) })
 }
 
-/// The paths that a body's notes set.
+/// Returns the paths that a body's notes set.
 pub(crate) fn touched(body: &Map<String, Value>) -> Vec<String> {
     if body.contains_key(NOTES) {
         vec![changes::path(&[NOTES]), changes::path(&[DESCRIPTION])]
@@ -84,7 +84,8 @@ pub(crate) fn touched(body: &Map<String, Value>) -> Vec<String> {
     }
 }
 
-/// The text of a piece of HTML: tags go, lines stay, and the commonest entities are read.
+/// Returns the text of a piece of HTML: without the tags, with the line breaks, and with the most
+/// common entities decoded.
 fn without_tags(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
@@ -95,7 +96,7 @@ fn without_tags(html: &str) -> String {
             break;
         };
         let name = tag.to_ascii_lowercase();
-        let name = name.trim_matches('/').split(|it: char| !it.is_alphanumeric()).next();
+        let name = name.trim_matches('/').split(|letter: char| !letter.is_alphanumeric()).next();
         let ends_line =
             matches!(name, Some("br")) || tag.starts_with("/p") || tag.starts_with("/div");
         if ends_line && !after.is_empty() {
@@ -104,6 +105,7 @@ fn without_tags(html: &str) -> String {
         rest = after;
     }
     text.push_str(rest);
+    // `&amp;` comes last: decoded earlier, `&amp;lt;` would become `<`.
     let entities =
         [("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'")];
     for (entity, letter) in entities.into_iter().chain([("&amp;", "&")]) {

@@ -1,6 +1,6 @@
-//! Open types: maps whose keys a client chooses, and which PATCH merges and never replaces.
+//! Open types: maps whose keys a client chooses. PATCH merges them and never replaces one.
 //!
-//! planner-api.md section 5: the typed entries of assignments, checklists and references, the
+//! planner-api.md 5: the typed entries of assignments, checklists and references, the
 //! booleans of applied categories and shared users, the labels of a plan, the hints by assignee.
 
 use std::borrow::Cow;
@@ -15,7 +15,8 @@ use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
 use crate::emulator::state::order_hint;
 
-/// The characters of a URL that a property name may not contain, `%` apart (5.4).
+/// The characters of a URL that a property name must not contain, besides `%`
+/// (planner-api.md 5.4).
 const ENCODED: [(char, &str); 4] = [('.', "%2E"), (':', "%3A"), ('@', "%40"), ('#', "%23")];
 
 /// The property that is merged.
@@ -39,6 +40,7 @@ impl Target<'_> {
             let key = self.key(call, raw)?;
             match self.rule {
                 Rule::Entries(entry) => match value {
+                    // For an absent key, null is neither an error nor a change (planner-api.md 5.2).
                     Value::Null => {
                         if present.shift_remove(&*key).is_some() {
                             changed.push(changes::path(&[self.name, &key]));
@@ -79,7 +81,7 @@ impl Target<'_> {
         )))
     }
 
-    /// Sets a flag, label or hint; says whether anything changed.
+    /// Sets a flag, label or hint; returns whether anything changed.
     fn scalar(
         &self,
         present: &mut Map<String, Value>,
@@ -87,6 +89,8 @@ impl Target<'_> {
         value: &Value,
     ) -> Result<bool, Fault> {
         let new = match (self.rule, value) {
+            // Categories and shared users are removed with `false`, and null does the same here
+            // (planner-api.md 5.2).
             (Rule::Flags(_), Value::Bool(false) | Value::Null) => {
                 return Ok(present.shift_remove(key).is_some());
             }
@@ -95,6 +99,7 @@ impl Target<'_> {
             (Rule::Hints, Value::String(text)) => {
                 Value::String(order_hint::resolve(text).ok_or_else(|| Fault::hint(text))?)
             }
+            // A client cannot remove the hint of an assignee (planner-api.md 1.12).
             (Rule::Hints, Value::Null) => return Err(Fault::null_field(self.entity, self.name)),
             _ => return Err(patch::wrong_type(self.name)),
         };
@@ -105,7 +110,7 @@ impl Target<'_> {
         Ok(true)
     }
 
-    /// Adds an entry, or merges into the one with its key (5.2).
+    /// Adds an entry, or merges into the one with its key (planner-api.md 5.2).
     fn entry(
         &self,
         call: &Call<'_>,
@@ -129,6 +134,7 @@ impl Target<'_> {
         for (name, value) in members.iter().filter(|(name, _)| !schema::is_annotation(name)) {
             let member = schema::find(entry.members, name)
                 .ok_or_else(|| patch::unknown(entry.name, name))?;
+            // Clients echo whole entries: an equal value is ignored (planner-api.md 5.6).
             if matches!(member.rule, Rule::ReadOnly) {
                 if new.get(name) != Some(value) {
                     return Err(Fault::read_only(self.entity, name));
@@ -141,6 +147,8 @@ impl Target<'_> {
                 changed.push(changes::path(&[self.name, key, name]));
             }
         }
+        // A new entry is a change of its own path, which collides with any edit below it
+        // (planner-api.md 3.4).
         if old.is_none() {
             changed = vec![changes::path(&[self.name, key])];
         }
@@ -155,7 +163,7 @@ impl Target<'_> {
     }
 }
 
-/// The paths that a body sets inside an open type.
+/// Returns the paths that a body sets inside an open type.
 pub(crate) fn touched(
     call: &Call<'_>,
     name: &str,
@@ -188,7 +196,8 @@ fn keys_of(rule: Rule) -> Keys {
     }
 }
 
-/// Users are compared without case, and `me` is the caller (1.4, 5.3); other keys are exact.
+/// Returns a key as it is stored: users are compared without case, and `me` is the caller
+/// (planner-api.md 1.4 and 5.3); other keys are exact.
 fn normalise<'k>(call: &Call<'_>, keys: Keys, raw: &'k str) -> Cow<'k, str> {
     match keys {
         Keys::User if raw == "me" && !call.is_app => Cow::Owned(call.caller.clone()),
@@ -197,7 +206,7 @@ fn normalise<'k>(call: &Call<'_>, keys: Keys, raw: &'k str) -> Cow<'k, str> {
     }
 }
 
-/// A value must name its type and set at least one member (5.1).
+/// Checks that a value names its type and sets at least one member (planner-api.md 5.1).
 fn check_type(
     entry: &EntryType,
     container: &str,
@@ -220,7 +229,8 @@ fn check_type(
     Ok(())
 }
 
-/// A new entry before the client's members, in the order in which it is answered (13.7, 13.8).
+/// Returns a new entry without the client's members yet, in the order in which it is answered
+/// (planner-api.md 13.7 and 13.8).
 fn blank(call: &Call<'_>, entry: &EntryType) -> Map<String, Value> {
     let mut members = match entry.keys {
         Keys::User => json!({
@@ -251,14 +261,15 @@ fn blank(call: &Call<'_>, entry: &EntryType) -> Map<String, Value> {
     new
 }
 
-/// `category1` to `category25` (1.9).
+/// Returns whether a key is one of `category1` to `category25` (planner-api.md 1.9).
 fn is_category(key: &str) -> bool {
     let digits = key.strip_prefix("category").filter(|digits| !digits.starts_with(['0', '+']));
     digits.and_then(|digits| digits.parse().ok()).is_some_and(|at: u8| (1..=25).contains(&at))
 }
 
-/// The key of a reference to a URL (5.4).
+/// Returns the key of a reference to a URL (planner-api.md 5.4).
 pub(crate) fn encode_url(url: &str) -> String {
+    // First, so that the `%` of the other codes is not encoded again.
     let mut key = url.replace('%', "%25");
     for (plain, code) in ENCODED {
         key = key.replace(plain, code);
@@ -266,7 +277,7 @@ pub(crate) fn encode_url(url: &str) -> String {
     key
 }
 
-/// Says whether the URL that a key encodes has one of the two schemes (5.4).
+/// Returns whether the URL that a key encodes has one of the two schemes (planner-api.md 5.4).
 fn is_url(key: &str) -> bool {
     let mut url = key.to_owned();
     for (plain, code) in ENCODED {

@@ -1,8 +1,8 @@
-//! Bodies of writes: what they set, whether that collides, and how it is applied.
+//! Bodies of writes: the fields they set, whether these collide, and their application.
 //!
-//! planner-api.md sections 2.4, 3.4, 5 and 6.3. Both POST and PATCH come here: a POST is a patch
-//! of the default document. What follows from a change (counts, completion, access) is computed
-//! by the entity afterwards.
+//! planner-api.md 2.4, 3.4, 5 and 6.3. Both POST and PATCH come here: a POST is a patch of the
+//! default document. The consequences of a change (counts, completion, access) are computed by the
+//! entity afterwards.
 
 use serde_json::{Map, Value};
 
@@ -17,13 +17,15 @@ use crate::emulator::state::object::{self, Kind, Object};
 use crate::emulator::state::order_hint;
 use crate::emulator::state::timestamp;
 
-/// `plannerPreviewType` (1.7).
+/// The values of `plannerPreviewType` (planner-api.md 1.7).
 const PREVIEW_TYPES: [&str; 5] =
     ["automatic", "noPreview", "checklist", "description", "reference"];
 
-/// Refuses a body that sets a field which changed after the version the client saw (3.4).
+/// Refuses a body that sets a field which changed after the version the client saw
+/// (planner-api.md 3.4).
 ///
-/// Works on the raw body, because a conflict is reported before a mistake in the body (2.8).
+/// Works on the raw body, because a conflict is reported before a mistake in the body
+/// (planner-api.md 2.8).
 pub(crate) fn check_collisions(
     call: &Call<'_>,
     object: &Object,
@@ -35,7 +37,7 @@ pub(crate) fn check_collisions(
     }
     let mut paths = touched(call, object.kind, body);
     if call.beta && object.kind == Kind::Task {
-        // Writable in the beta only.
+        // Read-only in the tables, which are those of v1.0, but writable in the beta.
         let names = ["planId", "recurrence"].into_iter().filter(|name| body.contains_key(*name));
         paths.extend(names.map(|name| changes::path(&[name])));
     }
@@ -46,12 +48,13 @@ pub(crate) fn check_collisions(
     if collides { Err(Fault::conflict()) } else { Ok(()) }
 }
 
-/// The paths that a body sets.
+/// Returns the paths that a body sets.
 fn touched(call: &Call<'_>, kind: Kind, body: &Map<String, Value>) -> Vec<String> {
     let mut paths = Vec::new();
     for (name, value) in body.iter().filter(|(name, _)| !schema::is_annotation(name)) {
         let Some(property) = schema::find(schema::properties(kind), name) else { continue };
         match (property.rule, value) {
+            // Cannot be set, so it cannot collide; `apply` refuses a value that differs.
             (Rule::ReadOnly, _) => (),
             (
                 Rule::Flags(_) | Rule::Hints | Rule::Labels | Rule::Entries(_),
@@ -67,7 +70,8 @@ fn touched(call: &Call<'_>, kind: Kind, body: &Map<String, Value>) -> Vec<String
 ///
 /// # Errors
 ///
-/// 400 for anything the tables of section 1 do not allow, 403 for a move to another plan.
+/// 400 for anything that the tables of planner-api.md 1 do not allow, 403 for a move to another
+/// plan.
 pub(crate) fn apply(
     call: &Call<'_>,
     object: &mut Object,
@@ -82,7 +86,8 @@ pub(crate) fn apply(
         let present = object.doc.get(name).unwrap_or(&Value::Null);
         let new = match property.rule {
             Rule::ReadOnly if present == value => continue,
-            // Moving between plans exists in beta only (14).
+            // Tasks move between plans in the beta only (planner-api.md 14). The beta takes `planId`
+            // into account before this point, so that it is equal here.
             Rule::ReadOnly if (kind, property.name) == (Kind::Task, "planId") => {
                 return Err(Fault::forbidden_or_missing());
             }
@@ -120,6 +125,7 @@ pub(crate) fn read(
     let null = || Err(Fault::null_field(entity, name));
     Ok(match (rule, value) {
         (Rule::OptionalText | Rule::Moment | Rule::Bucket, Value::Null) => Value::Null,
+        // Null clears a description, which is never answered as null (planner-api.md 1.7).
         (Rule::Description, Value::Null) => Value::String(String::new()),
         (Rule::Whole { default: Some(default), .. }, Value::Null) => Value::from(default),
         (_, Value::Null) => return null(),
@@ -147,6 +153,8 @@ pub(crate) fn read(
             }
             value.clone()
         }
+        // Stored as the service resolves it: an echoed hint is no position and fails
+        // (planner-api.md 4.4).
         (Rule::Hint, Value::String(text)) => {
             Value::String(order_hint::resolve(text).ok_or_else(|| Fault::hint(text))?)
         }
@@ -157,7 +165,7 @@ pub(crate) fn read(
     })
 }
 
-/// A property that the type does not have (2.4).
+/// Returns the refusal of a property that the type does not have (planner-api.md 2.4).
 pub(crate) fn unknown(type_name: &str, name: &str) -> Fault {
     Fault::bad_request(format!(
         "The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. Make sure to \
@@ -165,7 +173,7 @@ pub(crate) fn unknown(type_name: &str, name: &str) -> Fault {
     ))
 }
 
-/// A value of the wrong JSON type (2.4).
+/// Returns the refusal of a value of the wrong JSON type (planner-api.md 2.4).
 pub(crate) fn wrong_type(name: &str) -> Fault {
     Fault::bad_request(format!("Invalid value specified for property '{name}'."))
 }

@@ -1,7 +1,7 @@
-//! What the properties of each kind are and who may write them: the tables of planner-api.md 1.
+//! The properties of each kind and who may write them: the tables of planner-api.md 1.
 //!
-//! Only data. How a rule reads a value is `patch`'s business, how an open type merges
-//! `open_type`'s.
+//! Only data, so that it can be compared with the tables: `patch` reads the values by these rules,
+//! and `open_type` merges the open types.
 
 use serde_json::{Map, Value};
 
@@ -19,10 +19,11 @@ pub(crate) struct Property {
     pub(crate) rule: Rule,
 }
 
-/// What a property accepts.
+/// The values that a property accepts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rule {
-    /// Computed by the service; accepted only when equal to the present value (5.6).
+    /// Computed by the service; accepted only when equal to the present value
+    /// (planner-api.md 5.6).
     ReadOnly,
     /// A string that is neither null nor empty.
     Text,
@@ -55,7 +56,7 @@ pub(crate) enum Rule {
     Entries(&'static EntryType),
 }
 
-/// What the keys of an open type are.
+/// The form of the keys of an open type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keys {
     /// GUIDs; `me` stands for the caller.
@@ -64,20 +65,21 @@ pub(crate) enum Keys {
     Category,
     /// Anything.
     Any,
-    /// URLs with five characters encoded (5.4).
+    /// URLs with five characters encoded (planner-api.md 5.4).
     Url,
 }
 
 /// A type of objects inside an open type.
 #[derive(Debug)]
 pub(crate) struct EntryType {
-    /// `@odata.type` without `#microsoft.graph.`; every value must name it (5.1).
+    /// `@odata.type` without `#microsoft.graph.`; every value must name it
+    /// (planner-api.md 5.1).
     pub(crate) name: &'static str,
     pub(crate) keys: Keys,
     pub(crate) members: &'static [Property],
-    /// What a new entry must bring.
+    /// The member that a new entry must have.
     pub(crate) required: Option<&'static str>,
-    /// Whether each change is signed with `lastModifiedBy` and `lastModifiedDateTime`.
+    /// True if each change is signed with `lastModifiedBy` and `lastModifiedDateTime`.
     pub(crate) signed: bool,
 }
 
@@ -85,7 +87,7 @@ const fn property(name: &'static str, rule: Rule) -> Property {
     Property { name, rule }
 }
 
-/// 1.8.
+/// planner-api.md 1.8.
 static ASSIGNMENT: EntryType = EntryType {
     name: "plannerAssignment",
     keys: Keys::User,
@@ -98,7 +100,7 @@ static ASSIGNMENT: EntryType = EntryType {
     signed: false,
 };
 
-/// 1.10.
+/// planner-api.md 1.10.
 static CHECKLIST_ITEM: EntryType = EntryType {
     name: "plannerChecklistItem",
     keys: Keys::Any,
@@ -113,7 +115,7 @@ static CHECKLIST_ITEM: EntryType = EntryType {
     signed: true,
 };
 
-/// 1.11.
+/// planner-api.md 1.11.
 static REFERENCE: EntryType = EntryType {
     name: "plannerExternalReference",
     keys: Keys::Url,
@@ -128,7 +130,7 @@ static REFERENCE: EntryType = EntryType {
     signed: true,
 };
 
-/// 1.3.
+/// planner-api.md 1.3.
 static PLAN: &[Property] = &[
     property("id", ReadOnly),
     property("title", Text),
@@ -138,14 +140,14 @@ static PLAN: &[Property] = &[
     property("createdDateTime", ReadOnly),
 ];
 
-/// 1.4.
+/// planner-api.md 1.4.
 static PLAN_DETAILS: &[Property] = &[
     property("id", ReadOnly),
     property("sharedWith", Flags(Keys::User)),
     property("categoryDescriptions", Labels),
 ];
 
-/// 1.5.
+/// planner-api.md 1.5.
 static BUCKET: &[Property] = &[
     property("id", ReadOnly),
     property("name", Text),
@@ -153,7 +155,7 @@ static BUCKET: &[Property] = &[
     property("orderHint", Hint),
 ];
 
-/// 1.6.
+/// planner-api.md 1.6.
 static TASK: &[Property] = &[
     property("id", ReadOnly),
     property("planId", ReadOnly),
@@ -179,7 +181,7 @@ static TASK: &[Property] = &[
     property("assignments", Entries(&ASSIGNMENT)),
 ];
 
-/// 1.7.
+/// planner-api.md 1.7.
 static TASK_DETAILS: &[Property] = &[
     property("id", ReadOnly),
     property("description", Description),
@@ -188,14 +190,14 @@ static TASK_DETAILS: &[Property] = &[
     property("references", Entries(&REFERENCE)),
 ];
 
-/// 1.12.
+/// planner-api.md 1.12.
 static ASSIGNED_BOARD: &[Property] = &[
     property("id", ReadOnly),
     property("unassignedOrderHint", Hint),
     property("orderHintsByAssignee", Hints),
 ];
 
-/// 1.12.
+/// planner-api.md 1.12.
 static BOARD: &[Property] = &[property("id", ReadOnly), property("orderHint", Hint)];
 
 /// Returns the properties of a kind.
@@ -211,8 +213,8 @@ pub(crate) fn properties(kind: Kind) -> &'static [Property] {
     }
 }
 
-/// What the beta adds and its value where nothing is stored (1.13). `lastModified*` begin as
-/// what the creator left.
+/// Returns the properties that the beta adds, each with its value where nothing is stored
+/// (planner-api.md 1.13). An unchanged task was last modified by its creation.
 fn additions(kind: Kind, doc: &Map<String, Value>) -> Vec<(&'static str, Value)> {
     let archive = [("archivalInfo", Value::Null), ("isArchived", false.into())];
     let of = |name: &str| doc.get(name).cloned().unwrap_or_default();
@@ -233,7 +235,7 @@ fn additions(kind: Kind, doc: &Map<String, Value>) -> Vec<(&'static str, Value)>
     }
 }
 
-/// A document as a version of the API shows it.
+/// Returns a document as a version of the API shows it.
 pub(crate) fn shown(kind: Kind, doc: &Map<String, Value>, beta: bool) -> Map<String, Value> {
     let mut out = doc.clone();
     for (name, default) in additions(kind, doc) {
@@ -251,7 +253,7 @@ pub(crate) fn find(properties: &'static [Property], name: &str) -> Option<&'stat
     properties.iter().find(|property| property.name == name)
 }
 
-/// Says whether a member of a body is an annotation, which carries no value of its own.
+/// Returns whether a member of a body is an annotation, which carries no value of its own.
 pub(crate) fn is_annotation(name: &str) -> bool {
     name.contains("@odata.")
 }

@@ -1,6 +1,6 @@
-//! How objects appear in answers: annotations, `$select`, `$expand`, lists and pages.
+//! The form of objects in answers: annotations, `$select`, `$expand`, lists and pages.
 //!
-//! planner-api.md section 8. Other query options are ignored, as the service does.
+//! planner-api.md 8. Other query options are ignored, as the service does.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ use crate::emulator::state::etag;
 use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::object::{self, Kind, Object, Scope};
 
-/// What a request wants to see.
+/// The selection that a request makes.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     request: &'a Request,
@@ -22,7 +22,7 @@ pub(crate) struct View<'a> {
     expand: Vec<&'a str>,
 }
 
-/// What `$expand` can inline.
+/// A navigation that `$expand` can inline.
 #[derive(Debug, Clone, Copy)]
 enum Navigation {
     Part(Kind),
@@ -40,7 +40,7 @@ impl<'a> View<'a> {
         Self { request, select: names("$select"), expand: names("$expand") }
     }
 
-    /// Answers a GET of one object; 304 if the client has this version (3.6).
+    /// Answers a GET of one object; 304 if the client has this version (planner-api.md 3.6).
     pub(crate) fn one(&self, call: &Call<'_>, object: &Object) -> Result<Answer, Fault> {
         let tag = etag::format(object.kind, object.version);
         if etag::names(&self.request.if_none_match(), &tag) {
@@ -56,7 +56,7 @@ impl<'a> View<'a> {
         Ok(self.whole(call, object, 201)?.with("location", location))
     }
 
-    /// Answers a PATCH: with the object only if that is preferred (3.7).
+    /// Answers a PATCH: with the object only if the client prefers that (planner-api.md 3.7).
     pub(crate) fn updated(&self, call: &Call<'_>, object: &Object) -> Result<Answer, Fault> {
         if !self.request.prefers("return=representation") {
             return Ok(Answer::empty(204));
@@ -80,10 +80,11 @@ impl<'a> View<'a> {
         Ok(Answer::json(status, body).with("etag", etag::format(object.kind, object.version)))
     }
 
-    /// Answers with a page of a list (8.2).
+    /// Answers with a page of a list (planner-api.md 8.2).
     pub(crate) fn list(&self, call: &Call<'_>, scope: Scope<'_>) -> Result<Answer, Fault> {
         let after = skip_token(self.request)?;
         let size = call.page_size.max(1);
+        // One more than a page, to know whether there is another: the last page has no link.
         let mut objects = object::list(call.conn, scope, after, size.saturating_add(1))?;
         let has_more = objects.len() > size;
         objects.truncate(size);
@@ -96,6 +97,7 @@ impl<'a> View<'a> {
         let token = scope.kind().token();
         let context = format!("Collection(microsoft.graph.planner{token})");
         let mut body = envelope(self.request, &context, &self.select);
+        // It counts this page, as the service does (planner-api.md trap 43).
         body.insert("@odata.count".to_owned(), items.len().into());
         if let Some(next) = next {
             let link = self.request.next_link(&page_token(next));
@@ -105,7 +107,7 @@ impl<'a> View<'a> {
         Ok(Answer::json(200, body))
     }
 
-    /// An object as it stands in an answer, its tag first.
+    /// Returns an object as it is answered, its tag first.
     fn entity(&self, call: &Call<'_>, object: &Object) -> Result<Map<String, Value>, Fault> {
         let mut out = tagged(object);
         let doc = schema::shown(object.kind, &object.doc, call.beta);
@@ -131,25 +133,25 @@ impl<'a> View<'a> {
         Ok(out)
     }
 
-    /// The selection as a context states it (13.13).
+    /// Returns the selection as a context states it (planner-api.md 13.13).
     fn selection(&self) -> String {
         selection(&self.select)
     }
 }
 
-/// A list's body up to its items.
+/// Returns a list's body up to its items.
 pub(crate) fn envelope(request: &Request, of: &str, select: &[&str]) -> Map<String, Value> {
     let context = format!("{}/$metadata#{of}{}", request.root(), selection(select));
     Map::from_iter([("@odata.context".to_owned(), context.into())])
 }
 
-/// The selection as a context states it: nothing, or the names in parentheses.
+/// Returns the selection as a context states it: nothing, or the names in parentheses.
 pub(crate) fn selection(select: &[&str]) -> String {
     if select.is_empty() { String::new() } else { format!("({})", select.join(",")) }
 }
 
-/// The selected members of a document in the order of the selection, or all of them. Names are
-/// matched without case, as Graph does.
+/// Returns the selected members of a document in the order of the selection, or all of them. Names
+/// are matched without case, as in Graph.
 pub(crate) fn selected(doc: &Map<String, Value>, select: &[&str]) -> Map<String, Value> {
     if select.is_empty() {
         return doc.clone();
@@ -161,7 +163,7 @@ pub(crate) fn selected(doc: &Map<String, Value>, select: &[&str]) -> Map<String,
     select.iter().filter_map(member).collect()
 }
 
-/// The names in a `$select` or `$expand`, commas inside parentheses apart.
+/// Splits a `$select` or `$expand` into names; commas inside parentheses do not separate.
 pub(crate) fn split(list: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_usize;
     list.split(move |letter| {
@@ -175,16 +177,17 @@ pub(crate) fn split(list: &str) -> impl Iterator<Item = &str> {
     .map(str::trim)
 }
 
-/// An opaque token for the page behind a row.
+/// Returns an opaque token for the page after a row.
 pub(crate) fn page_token(after: i64) -> String {
     URL_SAFE_NO_PAD.encode(format!("after:{after}"))
 }
 
-/// The row behind which the requested page begins.
+/// Returns the row after which the requested page begins.
 pub(crate) fn skip_token(request: &Request) -> Result<i64, Fault> {
     let Some(token) = request.option("$skiptoken") else { return Ok(0) };
-    let decoded = URL_SAFE_NO_PAD.decode(token).ok().and_then(|it| String::from_utf8(it).ok());
-    let after = decoded.as_deref().and_then(|it| it.strip_prefix("after:")?.parse().ok());
+    let decoded = URL_SAFE_NO_PAD.decode(token).ok();
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    let after = decoded.as_deref().and_then(|text| text.strip_prefix("after:")?.parse().ok());
     after.ok_or_else(|| Fault::bad_request("The $skiptoken is not valid."))
 }
 
@@ -193,7 +196,7 @@ fn tagged(object: &Object) -> Map<String, Value> {
     Map::from_iter([("@odata.etag".to_owned(), tag.into())])
 }
 
-/// What an entity can inline under which name; names are matched without case.
+/// Finds what an entity can inline under a name; names are matched without case.
 fn navigation(kind: Kind, name: &str) -> Option<(&'static str, Navigation)> {
     let candidates: &[(&str, Navigation)] = match kind {
         Kind::Task => &[
@@ -233,7 +236,8 @@ fn expanded(call: &Call<'_>, object: &Object, navigation: Navigation) -> Result<
         .collect())
 }
 
-/// Container types added later than v1.0 are shown only to those who ask for them (1.3).
+/// Hides the container types that were added after v1.0 from those who do not ask for them
+/// (planner-api.md 1.3).
 fn hide_unknown(container: &mut Value) {
     if let Some(kind) = container.get_mut("type").filter(|kind| **kind != "group") {
         *kind = "unknownFutureValue".into();
@@ -248,7 +252,7 @@ mod tests {
 
     #[test]
     fn rosters_are_unknown_future_values_unless_asked_for() {
-        // Trap 32.
+        // planner-api.md trap 32.
         let mut roster = json!({ "containerId": "x", "type": "roster" });
         hide_unknown(&mut roster);
         assert_eq!(roster["type"], "unknownFutureValue");

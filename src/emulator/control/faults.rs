@@ -1,4 +1,4 @@
-//! The rules in force: which of them a request meets, and how often each has been met.
+//! The fault rules in force, with counters, so that a test can ask which of them took effect.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,26 +6,27 @@ use crate::emulator::control::log::Origin;
 use crate::emulator::control::rule::{Action, FaultRule};
 use crate::emulator::state::id;
 
-/// A rule and what became of it.
+/// A rule with its counters.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Fired {
     /// The rule.
     #[serde(flatten)]
     pub rule: FaultRule,
-    /// How many requests it matched.
+    /// The number of requests that it matched.
     pub matched: u64,
-    /// How many of them it affected.
+    /// The number of requests that it affected.
     pub fired: u64,
 }
 
 impl Fired {
-    /// Counts a matching request and says whether it is affected.
+    /// Counts a matching request and returns whether it is affected.
     fn fires(&mut self) -> bool {
         self.matched += 1;
         let rule = &self.rule;
         let times = rule.times.unwrap_or(if rule.nth.is_some() { 1 } else { u64::MAX });
         let is_hit = self.matched >= rule.nth.unwrap_or(1)
             && self.fired < times
+            // Drawn by count and not by chance: the same requests are affected in every run.
             && rule.rate.is_none_or(|rate| id::draw(rule.seed, self.matched) < rate);
         self.fired += u64::from(is_hit);
         is_hit
@@ -43,7 +44,7 @@ impl Faults {
         faults
     }
 
-    /// Puts new rules in place of the present ones.
+    /// Replaces the rules.
     pub(crate) fn replace(&self, rules: Vec<FaultRule>) {
         let fresh = rules.into_iter().map(|rule| Fired { rule, matched: 0, fired: 0 });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fresh.collect();
@@ -53,15 +54,16 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns what happens to a request: any number of delays and edits, and at most one action
-    /// that decides the answer, which comes last. Later rules do not count the request then.
+    /// Returns the actions that apply to a request: any number of delays and edits, and at most
+    /// one action that decides the answer, which comes last. Later rules do not count the request.
     pub(crate) fn decide(&self, method: &str, path: &str, origin: Origin) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for fired in rules.iter_mut() {
             let rule = &fired.rule;
-            let matches = rule.method.as_ref().is_none_or(|it| it.eq_ignore_ascii_case(method))
+            let matches = rule.method.as_ref().is_none_or(|verb| verb.eq_ignore_ascii_case(method))
                 && rule.path.as_ref().is_none_or(|part| path.contains(part.as_str()))
+                // The parts of a batch share its connection and its body.
                 && !(origin == Origin::Batch && rule.action.cuts());
             if matches && fired.fires() {
                 let decides = fired.rule.action.decides();
@@ -119,7 +121,7 @@ mod tests {
         let actions = faults.decide("GET", "/v1.0/me", Origin::Client);
         assert_eq!(actions, [Action::LatencyMs(1), Action::DropBefore]);
         assert_eq!(faults.decide("GET", "/v1.0/me", Origin::Batch), [Action::LatencyMs(1)]);
-        let counts: Vec<u64> = faults.list().iter().map(|it| it.matched).collect();
+        let counts: Vec<u64> = faults.list().iter().map(|fired| fired.matched).collect();
         assert_eq!(counts, [2, 1, 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! The switches of `/control` for those who are in the same process.
+//! The switches of `/control` as methods, for callers in the same process.
 
 use std::io::ErrorKind;
 
@@ -12,23 +12,23 @@ use crate::emulator::service::Emulator;
 use crate::emulator::state::replica::Lag;
 
 impl Emulator {
-    /// Injects these faults in place of the present ones.
+    /// Replaces the injected faults.
     ///
     /// # Errors
     ///
-    /// If a rule makes no sense; the present ones stay then.
+    /// If a rule makes no sense; the present ones then stay.
     pub fn set_faults(&self, rules: Vec<FaultRule>) -> Result<(), InvalidRule> {
         rules.iter().try_for_each(FaultRule::check)?;
         self.panel().faults.replace(rules);
         Ok(())
     }
 
-    /// Returns the rules in force and how often each was met.
+    /// Returns the rules in force with their counters.
     pub fn faults(&self) -> Vec<Fired> {
         self.panel().faults.list()
     }
 
-    /// Throttles writes, or ends that.
+    /// Throttles writes, or stops throttling them.
     pub fn set_throttle(&self, throttle: Option<Throttle>) {
         self.panel().throttle.set(throttle.filter(Throttle::is_valid));
     }
@@ -38,8 +38,8 @@ impl Emulator {
         self.panel().throttle.get()
     }
 
-    /// Hides what is created from now on for a while; what is hidden already is not longer than
-    /// this either.
+    /// Hides new objects for a while. The new lag also limits how long those already hidden stay
+    /// so.
     pub fn set_lag(&self, lag: Lag) {
         self.panel().replica.set(if lag.is_valid() { lag } else { Lag::default() });
     }
@@ -59,33 +59,33 @@ impl Emulator {
         self.panel().log.clear();
     }
 
-    /// Makes an edit now, on the current tag; tells whether it succeeded.
+    /// Makes an edit now, on the current tag; returns whether it succeeded.
     pub fn edit(&self, edit: &Edit) -> bool {
         outside_edits::change(self, edit, "")
     }
 
-    /// Lets somebody edit a plan in the background, in place of whoever does.
+    /// Starts to edit a plan in the background as a user, in place of any present editor.
     ///
     /// # Errors
     ///
-    /// If the numbers are out of range, nobody has that name, or no thread can be started.
+    /// If the numbers are out of range, no user has that name, or no thread can be started.
     pub fn start_edits(&self, edits: Edits) -> std::io::Result<()> {
         let refuse = |reason: &str| Err(std::io::Error::new(ErrorKind::InvalidInput, reason));
         if !edits.is_valid() {
-            return refuse("`rate_per_s` is 0.01 to 1000, `plan` the id of a plan");
+            return refuse("`rate_per_s` must be from 0.01 to 1000, and `plan` the id of a plan");
         }
         if !self.knows(&edits.user) {
-            return refuse("`user` is nobody here");
+            return refuse("`user` must be the principal name of a user");
         }
         self.panel().editor.start(self, edits)
     }
 
-    /// Returns who edits in the background and how many changes that has made.
+    /// Returns the edits in the background and the number of changes made so far.
     pub fn edits(&self) -> Option<(Edits, u64)> {
         self.panel().editor.state()
     }
 
-    /// Ends the edits in the background.
+    /// Stops the edits in the background.
     pub fn stop_edits(&self) {
         self.panel().editor.stop();
     }

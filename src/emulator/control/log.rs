@@ -1,34 +1,34 @@
-//! The last requests, for a test that asks afterwards what was sent.
+//! The log of the last requests, for a test that asks afterwards which ones were sent.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// How many requests are remembered.
+/// The number of requests that are kept.
 const MAX_REQUESTS: usize = 10_000;
-/// How many bytes of their bodies, and how many of one.
+/// The bytes that are kept of all bodies, and of one.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 
-/// Where a request came from.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Sent by itself.
+    /// A client that sent it by itself.
     Client,
-    /// Part of a `$batch`.
+    /// A `$batch` of which it is a part.
     Batch,
-    /// Made by an `edit` rule or by the background editor.
+    /// An `edit` rule or the background editor.
     Editor,
 }
 
 /// One request that was made.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Logged {
-    /// Where it came from.
+    /// The origin of the request.
     pub by: Origin,
-    /// When, by the emulator's clock.
+    /// The time, by the emulator's clock.
     pub at: String,
     /// The verb.
     pub method: String,
@@ -36,13 +36,13 @@ pub struct Logged {
     pub path: String,
     /// The `If-Match` header.
     pub if_match: Option<String>,
-    /// The status of the answer; none if there was no answer.
+    /// The status of the answer; `None` if there was no answer.
     pub status: Option<u16>,
     /// The body, if it is JSON and not too large.
     pub body: Option<Value>,
 }
 
-/// All that is remembered. Bodies are kept as bytes and read when somebody asks.
+/// The requests that are kept. Bodies stay bytes until somebody asks, since most are never read.
 #[derive(Debug, Default)]
 pub(crate) struct Log(Mutex<Kept>);
 
@@ -64,7 +64,7 @@ impl Log {
         }
     }
 
-    /// The requests in the order in which they were answered.
+    /// Returns the requests in the order in which they were answered.
     pub(crate) fn list(&self) -> Vec<Logged> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let read = |(entry, body): &(Logged, Vec<u8>)| Logged {

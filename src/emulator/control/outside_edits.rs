@@ -1,7 +1,7 @@
-//! Other people at work: one change before a request, or a stream of them in the background.
+//! Changes by other people: one before a request, or a stream of them in the background.
 //!
-//! Every change is an ordinary request of an ordinary user. Rules and throttling leave these
-//! requests alone, so that a test gets the collisions it asked for.
+//! Every change is an ordinary request of an ordinary user. Rules and throttling do not apply to
+//! these requests, so that a test gets the collisions it asked for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -22,11 +22,11 @@ use crate::emulator::state::id;
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edits {
-    /// How many changes a second, 0.01 to 1000.
+    /// The number of changes a second, from 0.01 to 1000.
     pub rate_per_s: f64,
-    /// Who makes them, by principal name.
+    /// The principal name of the user who makes them.
     pub user: String,
-    /// Which changes: equal seeds make the same ones on the same plan.
+    /// The seed of the choice of changes: equal seeds make the same ones on the same plan.
     #[serde(default)]
     pub seed: u64,
     /// The plan whose tasks are renamed and moved.
@@ -34,13 +34,13 @@ pub struct Edits {
 }
 
 impl Edits {
-    /// Says whether the numbers can be meant.
+    /// Returns whether the values are in range.
     pub(crate) fn is_valid(&self) -> bool {
         (0.01..=1000.0).contains(&self.rate_per_s) && id::is_planner(&self.plan)
     }
 }
 
-/// The background editor, if one is at work.
+/// The background editor, if one is running.
 #[derive(Debug, Default)]
 pub(crate) struct Editor(Mutex<Option<Working>>);
 
@@ -48,22 +48,24 @@ pub(crate) struct Editor(Mutex<Option<Working>>);
 struct Working {
     edits: Edits,
     done: Arc<AtomicU64>,
-    /// Dropping it ends the work.
+    /// The sender that ends the thread when it is dropped.
     _stop: Sender<()>,
 }
 
 impl Editor {
-    /// Begins to edit, in place of the present editor.
+    /// Starts an editor in place of the present one.
     pub(crate) fn start(&self, emulator: &Emulator, edits: Edits) -> std::io::Result<()> {
         let (stop, stopped) = mpsc::channel::<()>();
         let done = Arc::new(AtomicU64::new(0));
-        let (count, it, weak) = (Arc::clone(&done), edits.clone(), emulator.downgrade());
+        // Weak: a thread that kept the emulator alive would also keep itself alive.
+        let (count, weak) = (Arc::clone(&done), emulator.downgrade());
+        let own = edits.clone();
         let pause = Duration::from_secs_f64(1.0 / edits.rate_per_s);
         thread::Builder::new().name("emulator-editor".to_owned()).spawn(move || {
             let mut at = 0;
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let Some(emulator) = weak() else { break };
-                if step(&emulator, &it, at) {
+                if step(&emulator, &own, at) {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 at += 1;
@@ -77,10 +79,10 @@ impl Editor {
         *self.lock() = None;
     }
 
-    /// What is being edited, and how many changes have been made.
+    /// Returns the present edits, and the number of changes made so far.
     pub(crate) fn state(&self) -> Option<(Edits, u64)> {
-        let working = self.lock();
-        working.as_ref().map(|it| (it.edits.clone(), it.done.load(Ordering::Relaxed)))
+        let state = self.lock();
+        state.as_ref().map(|working| (working.edits.clone(), working.done.load(Ordering::Relaxed)))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Working>> {
@@ -88,10 +90,10 @@ impl Editor {
     }
 }
 
-/// Makes one change: a task gets another title, or another bucket if there is one.
+/// Makes one change: gives a task another title, or another bucket if there is one.
 fn step(emulator: &Emulator, edits: &Edits, at: u64) -> bool {
     let draw = |of: u64, n: usize| {
-        // As good as even: the share of a plan's tasks that is off is far below one.
+        // As good as even: rounding shifts the odds by far less than one task.
         let share = id::draw(edits.seed, at * 4 + of);
         (share * n as f64) as usize
     };
@@ -101,7 +103,7 @@ fn step(emulator: &Emulator, edits: &Edits, at: u64) -> bool {
         body.get("value")?.as_array().cloned()
     };
     let (Some(tasks), Some(buckets)) = (list("tasks"), list("buckets")) else { return false };
-    let text = |it: &Value, name: &str| it.get(name).and_then(Value::as_str).map(str::to_owned);
+    let text = |doc: &Value, name: &str| doc.get(name).and_then(Value::as_str).map(str::to_owned);
     let Some(task) = tasks.get(draw(0, tasks.len())) else { return false };
     let Some(id) = text(task, "id") else { return false };
     let elsewhere: Vec<String> = buckets
@@ -112,6 +114,7 @@ fn step(emulator: &Emulator, edits: &Edits, at: u64) -> bool {
     let body = match elsewhere.get(draw(1, elsewhere.len())) {
         Some(bucket) if draw(2, 2) == 1 => json!({ "bucketId": bucket }),
         _ => {
+            // The old number goes, or the titles would grow with every edit.
             let title = text(task, "title").unwrap_or_default();
             let base = title.split(" · edit ").next().unwrap_or_default();
             json!({ "title": format!("{base} · edit {}", at + 1) })
@@ -121,16 +124,17 @@ fn step(emulator: &Emulator, edits: &Edits, at: u64) -> bool {
     change(emulator, &edit, "")
 }
 
-/// Carries out the change of an `edit` rule.
+/// Makes the change of an `edit` rule.
 pub(crate) fn carry_out(emulator: &Emulator, edit: &Edit, request: &Request) {
-    let own = request.uri.path();
+   // Without a path, the edit addresses what the request does, below the root.
+   let own = request.uri.path();
     let own = request::root_of(own).and_then(|root| own.get(root.len()..)).unwrap_or_default();
     if !change(emulator, edit, own) {
         tracing::warn!(user = edit.user, "an edit rule changed nothing");
     }
 }
 
-/// Patches with the present tag; tells whether that succeeded.
+/// Patches with the current tag; returns whether that succeeded.
 pub(crate) fn change(emulator: &Emulator, edit: &Edit, otherwise: &str) -> bool {
     let path = edit.path.as_deref().unwrap_or(otherwise);
     let tag = send(emulator, &edit.user, Method::GET, path, None, None);
@@ -140,7 +144,7 @@ pub(crate) fn change(emulator: &Emulator, edit: &Edit, otherwise: &str) -> bool 
     })
 }
 
-/// Sends a request; the body of its answer if it succeeded.
+/// Sends a request and returns the body of its answer, if it succeeded.
 fn send(
     emulator: &Emulator,
     user: &str,

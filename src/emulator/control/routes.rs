@@ -1,6 +1,7 @@
-//! The addresses under `/control`. They need no sign-in, as anyone can sign in as anyone.
+//! The addresses under `/control`. They need no sign-in, since anyone can sign in as anyone.
 //!
-//! Bodies are JSON and must say so: a page in a browser cannot send that type here unasked.
+//! Bodies are JSON and must be declared as JSON: a page in a browser cannot send that type to
+//! another site without asking first.
 
 use axum::http::Method;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,7 @@ use crate::emulator::store::Error;
 
 const PREFIX: &str = "/control/";
 
-/// Says whether a path is one of this API.
+/// Returns whether a path belongs to this API.
 pub(crate) fn is_control(path: &str) -> bool {
     path.starts_with(PREFIX)
 }
@@ -42,10 +43,12 @@ pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, F
         "lag" => lag(emulator, request),
         "edits" => edits(emulator, request),
         "devicecode" => device_codes(emulator, request),
-        "devicecode/approve" => {
-            decide(request, |it| emulator.approve_device_code(&it.user_code, &it.upn))
+        "devicecode/approve" => decide(request, |judged| {
+           emulator.approve_device_code(&judged.user_code, &judged.upn)
+        }),
+        "devicecode/decline" => {
+           decide(request, |judged| emulator.decline_device_code(&judged.user_code))
         }
-        "devicecode/decline" => decide(request, |it| emulator.decline_device_code(&it.user_code)),
         _ => Err(Fault::unrouted(&format!("{}{path}", request.origin()))),
     }
 }
@@ -66,7 +69,8 @@ fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
         Method::POST => {
             let throttle: Throttle = read(request)?;
             if !throttle.is_valid() {
-                return Err(invalid("`writes_per_s` is 0.001 to 1000000, `burst` at least 1"));
+                let reason = "`writes_per_s` must be from 0.001 to 1000000, and `burst` at least 1";
+                return Err(invalid(reason));
             }
             emulator.set_throttle(Some(throttle));
         }
@@ -82,7 +86,7 @@ fn lag(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
         Method::POST => {
             let lag: Lag = read(request)?;
             if !lag.is_valid() {
-                return Err(invalid("a lag is at most a day"));
+                return Err(invalid("a lag must not be longer than a day"));
             }
             emulator.set_lag(lag);
         }
@@ -110,7 +114,7 @@ fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
     ))
 }
 
-/// Who approves device codes from now on.
+/// The body that sets who approves device codes.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Approval {
@@ -131,12 +135,12 @@ fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, Fault>
     Ok(Answer::plain(200, json!({ "automatic": automatic, "pending": emulator.device_codes()? })))
 }
 
-/// What a human says about a device code.
+/// The body with a person's decision on a device code.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Judged {
     user_code: String,
-    /// Needed for approval only.
+    /// The principal name, needed for an approval only.
     #[serde(default)]
     upn: String,
 }
@@ -151,12 +155,12 @@ fn decide(
     let judged: Judged = read(request)?;
     match job(&judged) {
         Ok(true) => Ok(Answer::empty(204)),
-        Ok(false) => Err(invalid(format!("`{}` waits for nobody", judged.user_code))),
+        Ok(false) => Err(invalid(format!("`{}` is not a pending code", judged.user_code))),
         Err(error) => Err(invalid(error)),
     }
 }
 
-/// Reads a body; the message of a refusal says where it is wrong.
+/// Reads a body; the message of a refusal names the place of the mistake.
 fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Fault> {
     request.check_media("application/json")?;
     serde_json::from_slice(&request.body).map_err(invalid)

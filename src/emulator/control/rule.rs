@@ -1,80 +1,80 @@
-//! Rules of injected faults, as data: which requests, how often, and what happens to them.
+//! Rules of injected faults, as data: the requests they affect, how often, and with which action.
 //!
-//! Only what can be said about a rule by itself. Counting is `faults`' business.
+//! A rule is checked by itself and keeps no state; `faults` counts.
 
 use serde_json::Value;
 
-/// The longest delay, in milliseconds.
+/// The longest delay in milliseconds.
 const MAX_LATENCY_MS: u64 = 600_000;
 
-/// One rule. A request that several rules match meets them in order, up to the first that
-/// decides its answer.
+/// One rule. Several rules that match a request apply in order, up to the first that decides its
+/// answer.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
     /// The verb, without case; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// What the path with its query contains somewhere, as it was sent; anything if absent.
+    /// A text that the path with its query contains, as it was sent; any path if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The first matching request that is affected; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
-    /// How many requests are affected; one if `nth` is given, else all of them.
+    /// The number of requests that are affected; one if `nth` is given, or else all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// The share of matching requests that is affected, 0 to 1; all of them if absent.
+    /// The share of matching requests that are affected, from 0 to 1; all of them if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// Which of them: equal seeds affect the same places in the sequence.
+    /// The seed of that choice: equal seeds affect the same places in the sequence.
     #[serde(default)]
     pub seed: u64,
-    /// What happens.
+    /// The action taken.
     pub action: Action,
 }
 
 impl FaultRule {
-    /// Returns the rule that does this to every request.
+    /// Returns a rule that applies an action to every request.
     pub fn new(action: Action) -> Self {
         Self { method: None, path: None, nth: None, times: None, rate: None, seed: 0, action }
     }
 
-    /// Narrows the rule to a verb and to paths that contain a text.
+    /// Limits the rule to a verb and to paths that contain a text.
     #[must_use]
     pub fn on(self, method: &str, path: &str) -> Self {
         Self { method: Some(method.to_owned()), path: Some(path.to_owned()), ..self }
     }
 
-    /// Narrows the rule to its n-th match.
+    /// Limits the rule to its n-th match.
     #[must_use]
     pub fn nth(self, nth: u64) -> Self {
         Self { nth: Some(nth), ..self }
     }
 
-    /// Narrows the rule to so many matches.
+    /// Limits the rule to this many matches.
     #[must_use]
     pub fn times(self, times: u64) -> Self {
         Self { times: Some(times), ..self }
     }
 
-    /// Checks what the types cannot say.
+    /// Checks what the types cannot express.
     ///
     /// # Errors
     ///
-    /// If a number is out of range or a header value impossible.
+    /// If a number is out of range or a header value is impossible.
     pub fn check(&self) -> Result<(), InvalidRule> {
         if self.nth == Some(0) {
-            return Err(InvalidRule("`nth` counts from 1"));
+            return Err(InvalidRule("`nth` must be at least 1"));
         }
         if self.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
-            return Err(InvalidRule("`rate` is between 0 and 1"));
+            return Err(InvalidRule("`rate` must be between 0 and 1"));
         }
         self.action.check()
     }
 }
 
-/// What happens to a request.
+/// The action taken on a request.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "Spelled", into = "Spelled")]
 pub enum Action {
@@ -98,19 +98,19 @@ pub enum Action {
         /// The `Retry-After` header, verbatim.
         retry_after: Option<String>,
     },
-    /// It is carried out and the answer's body ends half way.
+    /// It is carried out and the answer's body ends halfway.
     Truncate,
-    /// Somebody else's change is carried out just before it.
+    /// Another user's change is made just before it.
     Edit(Edit),
 }
 
 impl Action {
-    /// Says whether the action decides the answer, so that no later rule is asked.
+    /// Returns whether the action decides the answer, so that later rules do not apply.
     pub(crate) fn decides(&self) -> bool {
         !matches!(self, Self::LatencyMs(_) | Self::Edit(_))
     }
 
-    /// Says whether the action needs a connection of the request's own; one of a batch has none.
+    /// Returns whether the action needs a connection of its own, which a part of a batch lacks.
     pub(crate) fn cuts(&self) -> bool {
         matches!(self, Self::DropBefore | Self::DropAfter | Self::Truncate)
     }
@@ -118,14 +118,15 @@ impl Action {
     fn check(&self) -> Result<(), InvalidRule> {
         match self {
             Self::LatencyMs(ms) if *ms > MAX_LATENCY_MS => {
-                Err(InvalidRule("`latency_ms` is at most 600000"))
+                Err(InvalidRule("`latency_ms` must be at most 600000"))
             }
             Self::Status { status, retry_after } | Self::StatusAfter { status, retry_after } => {
-                let is_header = |text: &String| text.bytes().all(|it| (0x20..0x7F).contains(&it));
+                let is_header =
+                   |text: &String| text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
                 if !(400..600).contains(status) {
-                    Err(InvalidRule("a status is between 400 and 599"))
+                    Err(InvalidRule("a status must be between 400 and 599"))
                 } else if retry_after.as_ref().is_some_and(|text| !is_header(text)) {
-                    Err(InvalidRule("`retry_after` cannot be sent in a header"))
+                    Err(InvalidRule("`retry_after` must be a valid header value"))
                 } else {
                     Ok(())
                 }
@@ -141,19 +142,19 @@ impl Action {
 pub struct Edit {
     /// The principal name of that user.
     pub user: String,
-    /// What is changed, relative to the service root; if absent, what the request addresses.
+    /// The path of the object, relative to the service root; if absent, that of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The body of the PATCH.
     pub body: Value,
 }
 
-/// Why a rule makes no sense.
+/// The reason why a rule makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRule(&'static str);
 
-/// An action as JSON spells it: exactly one of its members, and `retry_after` beside a status.
+/// An action as JSON spells it: exactly one of the members, and `retry_after` beside a status.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spelled {
@@ -175,7 +176,7 @@ struct Spelled {
     edit: Option<Edit>,
 }
 
-/// The value `true`; an action that is spelled `false` would say nothing.
+/// The value `true`; an action that is `false` would have no meaning.
 #[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "bool", into = "bool")]
 struct True;
@@ -184,7 +185,7 @@ impl TryFrom<bool> for True {
     type Error = InvalidRule;
 
     fn try_from(value: bool) -> Result<Self, InvalidRule> {
-        if value { Ok(Self) } else { Err(InvalidRule("an action is `true` or absent")) }
+        if value { Ok(Self) } else { Err(InvalidRule("an action must be `true` or absent")) }
     }
 }
 
@@ -197,29 +198,30 @@ impl From<True> for bool {
 impl TryFrom<Spelled> for Action {
     type Error = InvalidRule;
 
-    fn try_from(it: Spelled) -> Result<Self, InvalidRule> {
-        let retry_after = it.retry_after;
-        let has_status = it.status.is_some() || it.status_after.is_some();
-        let mut named = [
-            it.latency_ms.map(Self::LatencyMs),
-            it.status.map(|status| Self::Status { status, retry_after: retry_after.clone() }),
-            it.status_after
-                .map(|status| Self::StatusAfter { status, retry_after: retry_after.clone() }),
-            it.drop_before.map(|_| Self::DropBefore),
-            it.drop_after.map(|_| Self::DropAfter),
-            it.truncate.map(|_| Self::Truncate),
-            it.edit.map(Self::Edit),
-        ]
+    fn try_from(spelled: Spelled) -> Result<Self, InvalidRule> {
+       let retry_after = spelled.retry_after;
+       let has_status = spelled.status.is_some() || spelled.status_after.is_some();
+       let mut named = [
+           spelled.latency_ms.map(Self::LatencyMs),
+           spelled.status.map(|status| Self::Status { status, retry_after: retry_after.clone() }),
+           spelled
+               .status_after
+               .map(|status| Self::StatusAfter { status, retry_after: retry_after.clone() }),
+           spelled.drop_before.map(|_| Self::DropBefore),
+           spelled.drop_after.map(|_| Self::DropAfter),
+           spelled.truncate.map(|_| Self::Truncate),
+           spelled.edit.map(Self::Edit),
+       ]
         .into_iter()
         .flatten();
         let (Some(action), None) = (named.next(), named.next()) else {
             return Err(InvalidRule(
-                "an action is exactly one of `latency_ms`, `status`, `status_after`, \
+                "an action must be exactly one of `latency_ms`, `status`, `status_after`, \
                  `drop_before`, `drop_after`, `truncate`, `edit`",
             ));
         };
         if retry_after.is_some() && !has_status {
-            return Err(InvalidRule("`retry_after` belongs to `status` or `status_after`"));
+            return Err(InvalidRule("`retry_after` needs `status` or `status_after`"));
         }
         action.check()?;
         Ok(action)

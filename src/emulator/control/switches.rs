@@ -1,4 +1,4 @@
-//! The switches of one emulator.
+//! The switches of one emulator: its state outside the database, of which a test is the master.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use crate::emulator::control::throttle::Bucket;
 use crate::emulator::sign_in::DeviceCodes;
 use crate::emulator::state::replica::Replica;
 
-/// Everything that `/control` shows and sets.
+/// The state that `/control` shows and sets.
 #[derive(Debug, Default)]
 pub(crate) struct Panel {
     pub(crate) faults: Faults,
@@ -28,7 +28,7 @@ impl Panel {
         panel
     }
 
-    /// Who approves device codes.
+    /// Returns who approves device codes.
     pub(crate) fn device_codes(&self) -> DeviceCodes {
         if self.waits_for_approval.load(Ordering::Relaxed) {
             DeviceCodes::Manual

@@ -1,25 +1,25 @@
-//! Throttling: a bucket of tokens that fills with time, one for each write.
+//! Throttling: a bucket of tokens that fills with time, of which each write takes one.
 //!
-//! planner-api.md section 8.3. Planner's own numbers are not published, so they are the test's.
-//! A refused request costs nothing.
+//! planner-api.md 8.3. Planner's own numbers are not published, so a test sets them. A refused
+//! request costs no token.
 
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-/// How much may be written.
+/// The rate at which clients may write.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
-    /// How many writes a second are let through in the long run.
+    /// The number of writes a second that are let through in the long run.
     pub writes_per_s: f64,
-    /// How many at once after a pause; `writes_per_s` rounded up if absent.
+    /// The number at once after a pause; `writes_per_s` rounded up if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
 }
 
 impl Throttle {
-    /// Says whether the numbers can be meant.
+    /// Returns whether the values are in range.
     pub(crate) fn is_valid(&self) -> bool {
         (0.001..=1e6).contains(&self.writes_per_s) && self.burst != Some(0)
     }
@@ -29,7 +29,7 @@ impl Throttle {
     }
 }
 
-/// The bucket, if there is one.
+/// The bucket, if writes are throttled.
 #[derive(Debug, Default)]
 pub(crate) struct Bucket(Mutex<Option<Level>>);
 
@@ -41,7 +41,7 @@ struct Level {
 }
 
 impl Bucket {
-    /// Begins with a full bucket, or ends throttling.
+    /// Starts with a full bucket, or ends throttling.
     pub(crate) fn set(&self, throttle: Option<Throttle>) {
         let level =
             throttle.map(|throttle| Level { throttle, tokens: throttle.capacity(), at: None });
@@ -52,22 +52,25 @@ impl Bucket {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|level| level.throttle)
     }
 
-    /// Takes a token, or says after how many seconds there is one, as `Retry-After` says it.
+    /// Takes a token, or returns the seconds until there is one, as `Retry-After` states them.
     pub(crate) fn take(&self, now: Timestamp) -> Result<(), String> {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(level) = slot.as_mut() else { return Ok(()) };
         if let Some(at) = level.at {
+            // A test's clock may go back; tokens are not lost by that.
             let passed = now.duration_since(at).as_secs_f64().max(0.0);
             let filled = level.tokens + passed * level.throttle.writes_per_s;
             level.tokens = filled.min(level.throttle.capacity());
         }
         level.at = Some(now);
-        // Fractions of seconds do not add up exactly.
+        // Floating-point fractions do not add up exactly: a client that waited just long enough
+        // would be refused.
         if level.tokens >= 1.0 - 1e-6 {
             level.tokens -= 1.0;
             return Ok(());
         }
         let wait = (1.0 - level.tokens) / level.throttle.writes_per_s;
+        // Fractional, as the service has been seen to send it (planner-api.md trap 45).
         Err(format!("{}", (wait * 1000.0).ceil() / 1000.0))
     }
 }

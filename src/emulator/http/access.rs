@@ -1,8 +1,8 @@
-//! Who is let in at the socket, decided before anything else of a request is looked at.
+//! Admission at the socket, decided before any other part of a request is read.
 //!
-//! Anyone can sign in as anyone, so whoever gets as far as that must be meant to. A port of this
-//! machine is open to its other users, and to every page in a browser: a name of the page's own
-//! can lead to loopback (DNS rebinding), and only the `Host` header shows it then.
+//! Anyone can sign in as anyone, so only those who are meant to may get that far. A port of this
+//! machine is open to its other users, and to every page in a browser: a page can point a name of
+//! its own at loopback (DNS rebinding), and then only the `Host` header reveals it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,13 +15,13 @@ use uuid::Uuid;
 
 use crate::emulator::state::graph_error::Fault;
 
-/// Those who are let in.
+/// The requests that are admitted.
 #[derive(Debug, Clone)]
 pub enum Access {
-    /// Whoever asks for this machine: by a loopback name or address, by the address that the
+    /// Those that address this machine: by a loopback name or address, by the address that the
     /// connection came to, or by one of these names.
     ByName(Vec<String>),
-    /// Whoever has the pass: the process that made it.
+    /// Those that have the pass, which come from the process that made it.
     ByPass(Pass),
 }
 
@@ -31,12 +31,12 @@ impl Default for Access {
     }
 }
 
-/// A secret that lets its holder in, whoever they sign in as. Shows itself as `[redacted]`.
+/// A secret that admits its holder, whoever they sign in as. Its debug form is `[redacted]`.
 #[derive(Clone)]
 pub struct Pass(String);
 
 impl Pass {
-    /// Makes a new one.
+    /// Makes a new pass.
     #[must_use]
     pub fn random() -> Self {
         Self(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()))
@@ -51,7 +51,7 @@ impl Pass {
     /// Returns the principal name in a bearer token that holds this pass.
     fn user_in<'t>(&self, token: &'t str) -> Option<&'t str> {
         let (pass, upn) = token.split_once(':')?;
-        // Every byte is compared, so that the time tells nothing of how many are right.
+        // Every byte is compared, so that the time does not reveal how many are right.
         let differences = pass.bytes().zip(self.0.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
         (pass.len() == self.0.len() && differences == 0).then_some(upn)
     }
@@ -64,23 +64,25 @@ impl fmt::Debug for Pass {
 }
 
 impl Access {
-    /// Checks the head of a request that came to the address `local` of this machine. What is let
-    /// in by pass goes on under the token that everything behind the socket understands.
+    /// Checks the head of a request that came to the address `local` of this machine. A request
+    /// admitted by pass continues with the token that everything behind the socket understands.
     ///
     /// # Errors
     ///
-    /// 401 without the pass, 421 under a name that is not ours.
+    /// 401 without the pass, 421 for a name that is not ours.
     pub(crate) fn admit(&self, head: &mut Parts, local: Option<IpAddr>) -> Result<(), Fault> {
         match self {
             Self::ByName(names) => {
+                // Every one of several `Host` headers must be ours: a proxy may have gone by any of them.
                 let mut asked = head.headers.get_all(HOST).iter().peekable();
                 let is_named = asked.peek().is_some()
-                    && asked.all(|host| host.to_str().is_ok_and(|it| is_ours(it, local, names)));
+                    && asked
+                        .all(|host| host.to_str().is_ok_and(|host| is_ours(host, local, names)));
                 let target = head.uri.authority();
-                if is_named && target.is_none_or(|it| is_ours(it.as_str(), local, names)) {
+                if is_named && target.is_none_or(|host| is_ours(host.as_str(), local, names)) {
                     return Ok(());
                 }
-                let message = "The request is for another host; `planwright emulator --host NAME` admits a name.";
+                let message = "The request is for another host; allow its name with `planwright emulator --host NAME`.";
                 Err(Fault::new(421, "MisdirectedRequest", message))
             }
             Self::ByPass(pass) => {
@@ -102,22 +104,22 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     only.to_str().ok()?.strip_prefix("Bearer ")
 }
 
+/// Returns whether an authority names this machine.
 fn is_ours(authority: &str, local: Option<IpAddr>, names: &[String]) -> bool {
-    let Some(authority) =
-        authority.parse::<Authority>().ok().filter(|it| !it.as_str().contains('@'))
-    else {
+    let authority = authority.parse::<Authority>().ok();
+    let Some(authority) = authority.filter(|parsed| !parsed.as_str().contains('@')) else {
         return false;
     };
     let host = authority.host();
-    // A dual-stack socket tells of an IPv4 address as one of IPv6.
+    // A dual-stack socket reports an IPv4 address as one of IPv6.
     match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         Ok(address) => {
             let address = address.to_canonical();
-            address.is_loopback() || local.is_some_and(|it| it.to_canonical() == address)
+            address.is_loopback() || local.is_some_and(|local| local.to_canonical() == address)
         }
         Err(_) => {
             let is = |name: &str| host.eq_ignore_ascii_case(name);
-            is("localhost") || names.iter().any(|it| is(it))
+            is("localhost") || names.iter().any(|name| is(name))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `$batch`: several requests in one, each dispatched on its own.
 //!
-//! planner-api.md section 8.4. Nothing is atomic: every inner request has its own transaction.
-//! Requests are carried out in order and answered in the reverse one, since the service promises
-//! no order and a client must not rely on one.
+//! planner-api.md 8.4. Nothing is atomic: every inner request has its own transaction. Requests are
+//! carried out in order and answered in reverse order, since the service promises no order and a
+//! client must not rely on one.
 
 use std::collections::HashMap;
 
@@ -39,11 +39,11 @@ struct Part {
     depends_on: Vec<String>,
 }
 
-/// Carries out a batch; the outer answer is 200 whatever becomes of the parts.
+/// Carries out a batch; the outer answer is 200 whatever the inner ones are.
 ///
 /// # Errors
 ///
-/// 400 for a malformed batch, none of which is then carried out.
+/// 400 for a malformed batch, of which nothing is carried out.
 pub(crate) fn run(
     outer: &Request,
     dispatch: impl Fn(HttpRequest<Vec<u8>>) -> Response<Vec<u8>>,
@@ -52,6 +52,7 @@ pub(crate) fn run(
     let mut statuses: HashMap<String, u16> = HashMap::new();
     let mut responses = Vec::with_capacity(parts.len());
     for part in parts {
+        // A failure passes on: 424 is one itself, so the rest of a chain is not carried out either.
         let has_failed = |id: &String| statuses.get(id).is_none_or(|status| *status >= 400);
         let (status, response) = if part.depends_on.iter().any(has_failed) {
             (424, failed_dependency(&part.id))
@@ -85,6 +86,7 @@ fn parse(outer: &Request) -> Result<Vec<Part>, Fault> {
             Some(Value::String(id)) if !id.is_empty() => id,
             _ => return malformed("Every batch request must have an id, a non-empty string."),
         };
+        // Unique without case (planner-api.md 8.4).
         let same = |other: &str| other.to_lowercase() == id.to_lowercase();
         if parts.iter().any(|part| same(&part.id)) {
             return malformed(format!("Request Id {id} is used more than once."));
@@ -96,7 +98,7 @@ fn parse(outer: &Request) -> Result<Vec<Part>, Fault> {
     Ok(parts)
 }
 
-/// The ids, in lower case, that a request waits for; they must come earlier.
+/// Returns the ids, in lower case, on which a request depends; they must come earlier.
 fn dependencies(
     id: &str,
     request: &Map<String, Value>,
@@ -115,11 +117,13 @@ fn dependencies(
     found.map_or_else(|| malformed(format!("Invalid dependency for request Id {id}.")), Ok)
 }
 
-/// Only three patterns exist: none, each on its predecessor, all on the same one.
+/// Checks the pattern of dependencies. Only three exist: none, each on its predecessor, all on the
+/// same request.
 fn check_pattern(parts: &[Part]) -> Result<(), Fault> {
     let mut dependent = parts.iter().filter(|part| !part.depends_on.is_empty());
     let Some(first) = dependent.next() else { return Ok(()) };
-    let same = first.depends_on.len() == 1 && dependent.all(|it| it.depends_on == first.depends_on);
+    let same =
+        first.depends_on.len() == 1 && dependent.all(|part| part.depends_on == first.depends_on);
     let serial = parts.iter().zip(parts.iter().skip(1)).all(|(before, part)| {
         matches!(part.depends_on.as_slice(), [id] if *id == before.id.to_lowercase())
     });
@@ -154,7 +158,7 @@ fn http_request(
         return malformed(format!("Request Id {id} has no valid relative url."));
     };
     if route::is_batch(uri.path()) {
-        return malformed(format!("Request Id {id} is a batch itself."));
+        return malformed(format!("Request Id {id} is itself a batch."));
     }
 
     let mut inner = HttpRequest::new(Vec::new());
@@ -174,7 +178,7 @@ fn http_request(
         }
         Some(_) => return malformed(format!("Request Id {id} has invalid headers.")),
     }
-    // Identity and address are the batch's own.
+    // Identity and address are the batch's own: an inner header must not sign in as somebody else.
     for name in [AUTHORIZATION, HOST, HeaderName::from_static("x-forwarded-proto")] {
         inner.headers_mut().remove(&name);
         if let Some(value) = outer.headers.get(&name) {
@@ -182,15 +186,15 @@ fn http_request(
         }
     }
     if let Some(body) = request.get("body").filter(|body| !body.is_null()) {
-        let Some(media) = inner.headers().get("content-type").and_then(|it| it.to_str().ok())
-        else {
-            return malformed(format!("Request Id {id} has a body and no Content-Type header."));
+        let media = inner.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let Some(media) = media else {
+            return malformed(format!("Request Id {id} has a body but no Content-Type header."));
         };
         let is_json = media.to_lowercase().contains("json");
         *inner.body_mut() = match body {
             Value::String(text) if !is_json => match STANDARD.decode(text) {
                 Ok(bytes) => bytes,
-                Err(_) => return malformed(format!("The body of request Id {id} is no base64.")),
+                Err(_) => return malformed(format!("The body of request Id {id} is not base64.")),
             },
             body => body.to_string().into_bytes(),
         };
@@ -198,7 +202,7 @@ fn http_request(
     Ok(inner)
 }
 
-/// The address of an inner request, relative to the service root.
+/// Returns the address of an inner request, which is relative to the service root.
 fn relative_uri(root: &str, url: &str) -> Option<Uri> {
     let is_absolute = url.starts_with("//") || url.split('?').next()?.contains("://");
     if url.is_empty() || is_absolute {

@@ -1,6 +1,7 @@
-//! Connections that can be told to break: before an answer, or in the middle of one.
+//! Connections that can be broken on request: before an answer, or in the middle of one.
 //!
-//! What is written passes through untouched until a handler breaks its own connection.
+//! Bytes pass through untouched until a handler breaks its own connection. A client sees a real loss
+//! then, which no status could imitate.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +24,7 @@ impl Listener for Lines {
 
     async fn accept(&mut self) -> (Line, SocketAddr) {
         let (stream, addr) = Listener::accept(&mut self.0).await;
-        // Answers are small and awaited one by one: no reason to collect them.
+        // Answers are small and awaited one by one; to collect them would only add delay.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
@@ -42,7 +43,7 @@ pub(crate) struct Line {
     switch: Switch,
 }
 
-/// Breaks the connection it belongs to.
+/// A switch that breaks the connection it belongs to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Switch(Arc<Mutex<State>>);
 
@@ -50,19 +51,19 @@ pub(crate) struct Switch(Arc<Mutex<State>>);
 enum State {
     #[default]
     Whole,
-    /// The head of an answer passes and so many bytes of its body.
+    /// The head of an answer passes, then this many bytes of its body.
     Head(usize),
-    /// So many bytes pass.
+    /// This many bytes pass.
     Body(usize),
 }
 
 impl Switch {
-    /// Lets nothing more through.
+    /// Lets no more bytes through.
     pub(crate) fn close(&self) {
         *self.lock() = State::Body(0);
     }
 
-    /// Lets the head of the next answer through and so many bytes of its body.
+    /// Lets the head of the next answer through, then this many bytes of its body.
     pub(crate) fn cut_body(&self, bytes: usize) {
         *self.lock() = State::Head(bytes);
     }
@@ -72,7 +73,7 @@ impl Switch {
     }
 }
 
-/// What a handler knows of the connection that its request came by.
+/// The connection of a request, as far as its handler knows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub(crate) switch: Switch,
@@ -89,23 +90,23 @@ impl Connected<IncomingStream<'_, Lines>> for Arrival {
 }
 
 impl State {
-    /// How many of these bytes may pass; `None` if all of them and whatever follows.
+    /// Returns how many of these bytes may pass; `None` if all of them and all that follow may.
     fn allowance(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Whole => None,
             Self::Head(body) => {
-                let end = bytes.windows(4).position(|it| it == b"\r\n\r\n");
+                let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
                 Some(end.map_or(bytes.len(), |end| end + 4 + body))
             }
             Self::Body(left) => Some(left),
         }
     }
 
-    /// The state after so many of these bytes have passed.
+    /// Returns the state after this many of these bytes have passed.
     fn after(self, bytes: &[u8], written: usize) -> Self {
         match self {
             Self::Whole => Self::Whole,
-            Self::Head(body) => match bytes.windows(4).position(|it| it == b"\r\n\r\n") {
+            Self::Head(body) => match bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 Some(end) if written >= end + 4 => Self::Body(body + end + 4 - written),
                 _ => Self::Head(body),
             },
@@ -139,6 +140,7 @@ impl AsyncWrite for Line {
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
         let result = Pin::new(&mut self.stream).poll_write(cx, part);
+        // The stream may take only some of them: the rest is written, and counted, later.
         if let Poll::Ready(Ok(written)) = result {
             *self.switch.lock() = state.after(buf, written);
         }

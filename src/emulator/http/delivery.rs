@@ -1,15 +1,15 @@
-//! An answer on its way out: how long it takes, and whether it arrives.
+//! The delivery of an answer: its delay, and whether it arrives. A test can delay or break it.
 
 use std::thread;
 use std::time::Duration;
 
 use axum::http::{Response, StatusCode};
 
-/// Marks an answer that a rule lost, among the extensions of the response.
+/// The mark, among the extensions of a response, of an answer that a rule dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
 
-/// An answer and what happens to it.
+/// An answer with its delivery.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) response: Response<Vec<u8>>,
@@ -17,11 +17,11 @@ pub(crate) struct Reply {
     pub(crate) fate: Fate,
 }
 
-/// What happens to an answer.
+/// The fate of an answer on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     Whole,
-    /// Its body ends half way.
+    /// Its body ends halfway.
     Cut,
     /// The connection is closed instead.
     Dropped,
@@ -34,12 +34,12 @@ impl From<Response<Vec<u8>>> for Reply {
 }
 
 impl Reply {
-    /// The status that the client sees, if it sees one.
+    /// Returns the status that the client sees, if it sees one.
     pub(crate) fn status(&self) -> Option<u16> {
         (self.fate != Fate::Dropped).then(|| self.response.status().as_u16())
     }
 
-    /// The answer where there is no connection.
+    /// Delivers the answer to a caller in the same process, where there is no connection.
     pub(crate) fn into_response(self) -> Response<Vec<u8>> {
         if !self.delay.is_zero() {
             thread::sleep(self.delay);

@@ -1,7 +1,8 @@
-//! What each route does, in the order of decisions of planner-api.md 2.8.
+//! The handler of each route, in the order of decisions of planner-api.md 2.8.
 //!
-//! The caller is signed in and the route exists; from here on it is form of the id, existence,
-//! access, conditional headers, body, limits, and only then the change.
+//! The caller is signed in and the route exists. What follows is the form of the id, existence,
+//! access, conditional headers, body, limits, and only then the change: a request with several
+//! faults is refused for the same one as in the real service.
 
 use axum::http::Method;
 
@@ -33,7 +34,7 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
     let view = View::of(request);
     let is_post = request.method == Method::POST;
     match route {
-        // A batch is taken apart before this point, outside of any transaction.
+        // A batch is split before this point, outside of any transaction.
         Route::Batch => Err(Fault::internal()),
         Route::User(who) => directory::user(call, request, who),
         Route::Users => directory::list(call, request, Listing::Users),
@@ -71,6 +72,7 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
             created(call, &view, &buckets::create(call, &request.json()?)?)
         }
         Route::Tasks if is_post => created(call, &view, &tasks::create(call, &request.json()?)?),
+        // In the permissions data only; neither can be listed (planner-api.md 2.2 B6, 2.3 T15).
         Route::Buckets | Route::Tasks => Err(unfiltered()),
         Route::BucketsOfPlan(id) => {
             view.list(call, Scope::BucketsOfPlan(opened(call, Kind::Plan, id)?))
@@ -83,6 +85,7 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
         }
         Route::Delta(who, feed) => {
             let user = who.as_ref().map(|who| oneself(call, who)).transpose()?;
+            // The path gives raw ids; from here on they are checked ones.
             let feed = match feed {
                 Feed::Tasks => user.map_or(Feed::Tasks, Feed::TasksOf),
                 Feed::BucketsOfPlan(id) => {
@@ -128,7 +131,7 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
     }
 }
 
-/// Answers with what was created, which a lagging replica does not know yet.
+/// Answers with the object that was created, which a lagging replica does not know yet.
 fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Answer, Fault> {
     if let Some(replica) = call.replica {
         replica.born(&object.id, call.now);
@@ -144,7 +147,7 @@ fn well_formed(id: &str) -> Result<(), Fault> {
     if id::is_planner(id) { Ok(()) } else { Err(Fault::malformed_id(id)) }
 }
 
-/// Checks that the owner of a list exists and may be seen.
+/// Checks that the owner of a list exists and that the caller may see it.
 fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault> {
     well_formed(id)?;
     visible(call, kind, id)?;
@@ -152,8 +155,9 @@ fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault
     Ok(id)
 }
 
-/// Somebody else's Planner lists are closed to a signed-in user and open to an application, as far
-/// as its permissions go (2.3 T14, P7).
+/// Returns the id of the user whose Planner lists are addressed. Those of others are closed to a
+/// signed-in user and open to an application, as far as its permissions go (planner-api.md 2.3 T14
+/// and 2.1 P7).
 fn oneself(call: &Call<'_>, who: &Who) -> Result<String, Fault> {
     let user = directory::resolve(call, who)?;
     if user == call.caller || call.is_app { Ok(user) } else { Err(Fault::forbidden()) }
@@ -167,7 +171,8 @@ fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, 
     view.list(call, Scope::PlansOfGroup(&group))
 }
 
-/// `/planner/plans` needs a filter on the owner and ignores other predicates (P8).
+/// Answers `/planner/plans`, which needs a filter on the owner and ignores other predicates
+/// (planner-api.md 2.1 P8).
 fn plans_by_owner(call: &Call<'_>, view: &View<'_>, request: &Request) -> Result<Answer, Fault> {
     let filter = request.option("$filter").and_then(|text| Filter::parse(text).ok());
     match filter.as_ref().and_then(|filter| filter.only_value("owner")) {
@@ -176,7 +181,7 @@ fn plans_by_owner(call: &Call<'_>, view: &View<'_>, request: &Request) -> Result
     }
 }
 
-/// A collection that cannot be listed as a whole (2.1.1).
+/// Returns the refusal of a collection that cannot be listed as a whole (planner-api.md 2.1.1).
 fn unfiltered() -> Fault {
     Fault::new(
         400,
@@ -193,6 +198,8 @@ fn update(
     id: &str,
     request: &Request,
 ) -> Result<Answer, Fault> {
+    // The object is opened first: one that does not exist is 404 even without a tag
+    // (planner-api.md 3.3). A collision is 409 before the body is validated.
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
     archive::check(call.conn, &object)?;
@@ -208,9 +215,12 @@ fn update(
 fn delete(call: &Call<'_>, kind: Kind, id: &str, request: &Request) -> Result<Answer, Fault> {
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    // A deletion touches every field, so any newer change collides (planner-api.md 3.4).
     if seen < object.version {
         return Err(Fault::conflict());
     }
+    // Deleting the task with the active schedule continues its series (planner-api.md 1.13). An
+    // archived task can be deleted, but its plan takes no new task.
     if kind == Kind::Task && archive::check(call.conn, &object).is_ok() {
         recurrence::succeed(call, &mut object, &mut Vec::new())?;
     }

@@ -1,6 +1,6 @@
-//! Which permissions a request needs.
+//! The permissions that a request needs, as tables beside those of the reference.
 //!
-//! planner-api.md sections 2.0, 2.5, 2.7 and, for applications, 11.
+//! planner-api.md 2.0, 2.5, 2.7 and, for applications, 11.
 
 use axum::http::Method;
 
@@ -9,11 +9,11 @@ use crate::emulator::sign_in::caller::Caller;
 use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::members::Who;
 
-/// One row of the tables: any of the names suffices.
+/// One row of the tables: any one of the names is enough.
 struct Need {
     delegated: &'static [&'static str],
     application: &'static [&'static str],
-    /// Whose refusal it is.
+    /// The part of Graph that refuses, in its own words.
     area: Area,
 }
 
@@ -23,19 +23,19 @@ enum Area {
     Directory,
 }
 
-/// PR of 2.0.
+/// Class PR of planner-api.md 2.0.
 const READ: Need = Need {
     delegated: &["Tasks.Read", "Tasks.ReadWrite", "Group.Read.All", "Group.ReadWrite.All"],
     application: &["Tasks.Read.All", "Tasks.ReadWrite.All"],
     area: Area::Planner,
 };
-/// PW of 2.0.
+/// Class PW of planner-api.md 2.0.
 const WRITE: Need = Need {
     delegated: &["Tasks.ReadWrite", "Group.ReadWrite.All"],
     application: &["Tasks.ReadWrite.All"],
     area: Area::Planner,
 };
-/// PRd of 2.0.
+/// Class PRd of planner-api.md 2.0.
 const READ_DELEGATED: Need = Need { application: &[], ..READ };
 
 const fn directory(
@@ -80,12 +80,14 @@ const GROUPS_OF_OTHERS: Need = directory(
     &["Directory.Read.All", "GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All"],
 );
 
-/// Refuses a caller who lacks the permission: steps 2 of 2.8, and the rules for applications.
+/// Refuses a caller who lacks the permission: step 2 of planner-api.md 2.8, and the rules for
+/// applications.
 ///
 /// # Errors
 ///
 /// 400 for an application that asks for `/me`, 403 otherwise.
 pub(crate) fn check(caller: &Caller, route: &Route, method: &Method) -> Result<(), Fault> {
+    // Not a matter of permissions: there is no "me" at all (planner-api.md 10.8).
     if caller.is_app() && route.who() == Some(&Who::Me) {
         let reason = "/me request is only valid with delegated authentication flow.";
         return Err(Fault::bad_request(reason));
@@ -115,7 +117,7 @@ fn need(caller: &Caller, route: &Route, method: &Method) -> Option<Need> {
         }
     };
     Some(match route {
-        // Its parts are checked one by one.
+        // Its inner requests are checked one by one.
         Route::Batch => return None,
         Route::User(who) if is_oneself(who) && !caller.is_app() => ONESELF,
         Route::User(_) | Route::Users => USERS,

@@ -1,6 +1,6 @@
-//! Addresses: what a path names, and which verbs it takes.
+//! Addresses: the resource that a path names, and the verbs that it takes.
 //!
-//! planner-api.md sections 2.1 to 2.5 and 2.7. Segments are compared without case, ids with it;
+//! planner-api.md 2.1 to 2.5 and 2.7. Segments are compared without case, ids with it;
 //! `/planner/tasks('ID')` is the same as `/planner/tasks/ID`. Nothing is looked up here.
 
 use axum::http::Method;
@@ -13,7 +13,7 @@ use crate::emulator::state::id::decode;
 use crate::emulator::state::members::Who;
 use crate::emulator::state::object::Kind;
 
-/// What a path names.
+/// A resource that a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Batch,
@@ -36,27 +36,28 @@ pub(crate) enum Route {
     BucketsOfPlan(String),
     TasksOfPlan(String),
     TasksOfBucket(String),
-    /// Whose changes, and which (beta).
+    /// The changes of a user, or of all, in one feed (beta).
     Delta(Option<Who>, Feed),
-    /// Rosters and what is in them (beta).
+    /// Rosters and their contents (beta).
     Rosters,
     Roster(String),
     RosterMembers(String),
     RosterMember(String, String),
     PlansOfRoster(String),
     RosterPlansOf(Who),
-    /// A plan to be archived or taken back (beta).
+    /// A plan to be archived or unarchived (beta).
     Archive(String, Move),
     /// A plan to be moved to a group (beta).
     MoveToContainer(String),
 }
 
 impl Route {
-    /// Returns what a request addresses.
+    /// Returns the resource that a request addresses.
     ///
     /// # Errors
     ///
-    /// 404 if nothing (2.3), 405 with `Allow` for a verb that does not apply (2.7).
+    /// 404 for an unrouted path (planner-api.md 2.3), 405 with `Allow` for a verb that the resource
+    /// does not take (planner-api.md 2.7).
     pub(crate) fn of(request: &Request) -> Result<Self, Fault> {
         let unrouted = || {
             let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -73,7 +74,8 @@ impl Route {
     fn parse(path: &str) -> Option<Self> {
         let segments = segments(path)?;
         let mut parts: Vec<&str> = segments.iter().map(String::as_str).collect();
-        // Keywords are matched in lower case, keys as they are.
+        // Keywords match without case (planner-api.md 1.12); ids are case-sensitive
+        // (planner-api.md trap 29) and stay as they are.
         let lower: Vec<String> = segments.iter().map(|segment| segment.to_lowercase()).collect();
         for (part, lower) in parts.iter_mut().zip(&lower) {
             if KEYWORDS.contains(&lower.as_str()) {
@@ -81,6 +83,7 @@ impl Route {
             }
         }
         let own = |id: &str| id.to_owned();
+        // The beta first: in v1.0, `delta` in the place of a task's id would be a malformed id.
         if request::root_of(path) == Some(BETA)
             && let Some(route) = Self::of_beta(parts.as_slice())
         {
@@ -112,7 +115,7 @@ impl Route {
         })
     }
 
-    /// What exists in the beta only (2.9).
+    /// Parses the addresses that exist in the beta only (planner-api.md 2.9).
     fn of_beta(parts: &[&str]) -> Option<Self> {
         let own = |id: &str| id.to_owned();
         Some(match parts {
@@ -158,7 +161,7 @@ impl Route {
         })
     }
 
-    /// The user whose own address this is.
+    /// Returns the user to whom the resource belongs, as the path names them.
     pub(crate) fn who(&self) -> Option<&Who> {
         match self {
             Self::User(who)
@@ -201,12 +204,12 @@ impl Route {
     }
 }
 
-/// Says whether a path, in whatever spelling, is that of `$batch`.
+/// Returns whether a path, in any spelling, is that of `$batch`.
 pub(crate) fn is_batch(path: &str) -> bool {
     Route::parse(path) == Some(Route::Batch)
 }
 
-/// Says whether a verb may change something, and so needs a writing transaction.
+/// Returns whether a verb may change something, and so needs a writing transaction.
 pub(crate) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
@@ -240,7 +243,7 @@ fn part_of_task(segment: &str) -> Option<Kind> {
         .find(|kind| kind.address().1.is_some_and(|address| address.eq_ignore_ascii_case(segment)))
 }
 
-/// The decoded segments below the root, keys in parentheses as segments of their own.
+/// Returns the decoded segments below the root, with keys in parentheses as separate segments.
 fn segments(path: &str) -> Option<Vec<String>> {
     let rest = path.get(request::root_of(path)?.len()..)?;
     let mut out = Vec::new();

@@ -1,7 +1,7 @@
-//! The HTTP shell: sockets in, [`Emulator::dispatch`] behind, nothing in between.
+//! The HTTP server: a thin shell around [`Emulator::dispatch`], so that tests need no socket.
 //!
-//! It asks [`Access`](crate::emulator::Access) who is let in, bounds the size of bodies and turns a
-//! panic into a 500. No rule of Planner is known here.
+//! It asks [`Access`](crate::emulator::Access) which requests to admit, limits the size of bodies
+//! and turns a panic into a 500. It knows no rule of Planner.
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _, to_bytes};
@@ -15,7 +15,7 @@ use crate::emulator::http::delivery::{Fate, Reply};
 use crate::emulator::service::Emulator;
 use crate::emulator::state::graph_error::Fault;
 
-/// The largest body that is read, as in Graph.
+/// The size of the largest body that is read, as in Graph.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 impl Emulator {
@@ -41,11 +41,11 @@ async fn respond(
     request: Request,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    // Before the body: a stranger's takes no memory.
+    // Before the body is read, so that a stranger's body takes no memory.
     if let Err(fault) = emulator.access().admit(&mut parts, local) {
         return emulator.refuse(fault).map(Body::from);
     }
-    // A body announced as too large is not waited for.
+    // A body that is announced as too large is refused without waiting for it.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let bytes = if announced > MAX_BODY { None } else { to_bytes(body, MAX_BODY).await.ok() };
     let Some(bytes) = bytes else {
@@ -53,6 +53,7 @@ async fn respond(
         return emulator.refuse(fault).map(Body::from);
     };
     let request = axum::http::Request::from_parts(parts, bytes.to_vec());
+    // SQLite blocks, and so may an observer: never on the threads that hold the sockets.
     let worker = emulator.clone();
     let job = tokio::task::spawn_blocking(move || worker.perform(request, Origin::Client));
     let reply = job.await.unwrap_or_else(|error| {

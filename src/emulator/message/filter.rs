@@ -1,13 +1,13 @@
 //! The `$filter` forms that directory lists understand.
 //!
-//! planner-api.md section 2.5: `eq`, `in`, `startswith`, a collection's `any`, joined by `and` or
-//! `or`. Planner's own lists ignore filters and never come here, but for the owner of plans.
+//! planner-api.md 2.5: `eq`, `in`, `startswith`, a collection's `any`, joined by `and` or `or`.
+//! Planner's own lists ignore filters and never come here, except for the owner of plans.
 
 use serde_json::{Map, Value};
 
 use crate::emulator::state::graph_error::Fault;
 
-/// A filter: alternatives, each of conditions that must all hold.
+/// A filter: alternatives, each a list of conditions that must all hold.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Filter(Vec<Vec<Condition>>);
 
@@ -22,8 +22,8 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// 400 `Request_UnsupportedQuery` for what needs an advanced query (2.5), and
-    /// `Request_BadRequest` for anything else that is not understood.
+    /// 400 `Request_UnsupportedQuery` for anything that needs an advanced query
+    /// (planner-api.md 2.5), and `Request_BadRequest` for anything else that is not understood.
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
         let mut parser = Parser { rest: text };
         let mut alternatives = vec![vec![parser.condition()?]];
@@ -45,12 +45,12 @@ impl Filter {
         }
     }
 
-    /// Says whether a document passes. Text is compared without case, as the directory does.
+    /// Returns whether a document passes. Text is compared without case, as in the directory.
     pub(crate) fn passes(&self, doc: &Map<String, Value>) -> bool {
         self.0.iter().any(|all| all.iter().all(|condition| condition.holds(doc)))
     }
 
-    /// The single value that a property must equal, if that is all the filter says.
+    /// Returns the single value that a property must equal, if every document that passes has it.
     pub(crate) fn only_value(&self, name: &str) -> Option<&str> {
         let [all] = self.0.as_slice() else { return None };
         all.iter().find_map(|condition| match condition {
@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// A quoted text, a quote in it written twice, or a bare `true`, `false` or `null`.
+    /// Reads a quoted text, in which a quote is written twice, or a bare `true`, `false` or `null`.
     fn literal(&mut self) -> Result<String, Fault> {
         self.skip_spaces();
         let Some(mut rest) = self.rest.strip_prefix('\'') else {
@@ -181,7 +181,7 @@ fn invalid() -> Fault {
     Fault::new(400, "Request_BadRequest", "Invalid filter clause.")
 }
 
-/// An advanced query, which the emulator does not evaluate.
+/// Returns the refusal of an advanced query, which the emulator does not evaluate.
 pub(crate) fn unsupported() -> Fault {
     Fault::new(
         400,

@@ -1,6 +1,7 @@
-//! One request, taken apart: address, options, headers, body.
+//! One request in parts: address, options, headers, body.
 //!
-//! Nothing here knows what is asked for. Header and option rules: planner-api.md 2.0, 8.1, 9.3.
+//! Nothing here knows which resource is addressed. planner-api.md 2.0, 8.1 and 9.3 have the rules of
+//! headers and options.
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method, Request as HttpRequest, Uri};
@@ -10,7 +11,7 @@ use url::form_urlencoded;
 use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::id;
 
-/// The root of the addresses of v1.0, and of the beta's.
+/// The roots of the addresses of v1.0 and of the beta.
 pub(crate) const ROOT: &str = "/v1.0";
 pub(crate) const BETA: &str = "/beta";
 
@@ -42,11 +43,11 @@ impl Request {
         Self { method, uri, headers, body, options, id: id::new_guid() }
     }
 
-    /// The scheme and host the request came to, which links in answers lead back to. A proxy that
-    /// ends TLS in front of the emulator says so.
+    /// Returns the scheme and host the request came to, to which links in answers lead back. A
+    /// proxy that ends TLS in front of the emulator states the scheme in a header.
     pub(crate) fn origin(&self) -> String {
         let forwarded =
-            self.header("x-forwarded-proto").filter(|it| ["http", "https"].contains(it));
+            self.header("x-forwarded-proto").filter(|scheme| ["http", "https"].contains(scheme));
         let scheme = forwarded.or_else(|| self.uri.scheme_str()).unwrap_or("http");
         let host = match self.uri.authority() {
             Some(authority) => authority.as_str(),
@@ -55,32 +56,32 @@ impl Request {
         format!("{scheme}://{host}")
     }
 
-    /// The address of the service root.
+    /// Returns the address of the service root.
     pub(crate) fn root(&self) -> String {
         format!("{}{}", self.origin(), self.version())
     }
 
-    /// The root of the version that is asked.
+    /// Returns the root of the API version that is addressed.
     pub(crate) fn version(&self) -> &'static str {
         root_of(self.uri.path()).unwrap_or(ROOT)
     }
 
-    /// Says whether the beta is asked.
+    /// Returns whether the beta is addressed.
     pub(crate) fn is_beta(&self) -> bool {
         self.version() == BETA
     }
 
-    /// All query options.
+    /// Returns all query options.
     pub(crate) fn options(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// A query option by its exact name, `$select` for instance.
+    /// Returns a query option by its exact name, `$select` for instance.
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The address of the page behind this one (8.2).
+    /// Returns the address of the page after this one (planner-api.md 8.2).
     pub(crate) fn next_link(&self, token: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, value) in self.options.iter().filter(|(name, _)| name != "$skiptoken") {
@@ -95,7 +96,8 @@ impl Request {
     }
 
     fn header_all(&self, name: &str) -> Vec<&str> {
-        // A value that is no text is no valid tag or preference either.
+        // A value that is not text is neither a valid tag nor a preference, but it still counts:
+        // two `If-Match` headers are refused (planner-api.md 3.3).
         self.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("")).collect()
     }
 
@@ -107,7 +109,8 @@ impl Request {
         self.header_all(IF_NONE_MATCH.as_str())
     }
 
-    /// Says whether a preference is stated, on one header line or several (2.0).
+    /// Returns whether a preference is stated, on one header line or several
+    /// (planner-api.md 2.0).
     pub(crate) fn prefers(&self, preference: &str) -> bool {
         self.header_all("prefer")
             .iter()
@@ -115,14 +118,14 @@ impl Request {
             .any(|one| one.trim().eq_ignore_ascii_case(preference))
     }
 
-    /// Says whether `@odata` annotations are unwanted (9.4).
+    /// Returns whether the client wants no `@odata` annotations (planner-api.md 9.4).
     pub(crate) fn wants_no_metadata(&self) -> bool {
         self.header_all("accept")
             .iter()
             .any(|accept| accept.to_ascii_lowercase().contains("odata.metadata=none"))
     }
 
-    /// The bearer token.
+    /// Returns the bearer token.
     pub(crate) fn bearer(&self) -> Result<&str, Fault> {
         let Some(authorization) = self.header(AUTHORIZATION.as_str()) else {
             return Err(Fault::unauthorized("Access token is empty."));
@@ -137,12 +140,12 @@ impl Request {
         Ok(token)
     }
 
-    /// The path with its query.
+    /// Returns the path with its query.
     pub(crate) fn target(&self) -> &str {
         self.uri.path_and_query().map_or("", |target| target.as_str())
     }
 
-    /// Refuses a body of any other type (2.0).
+    /// Refuses a body of any other type (planner-api.md 2.0).
     pub(crate) fn check_media(&self, expected: &str) -> Result<(), Fault> {
         let media = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
@@ -156,7 +159,7 @@ impl Request {
         ))
     }
 
-    /// The body as a JSON object (2.0, 2.4).
+    /// Reads the body as a JSON object (planner-api.md 2.0 and 2.4).
     pub(crate) fn json(&self) -> Result<Map<String, Value>, Fault> {
         self.check_media("application/json")?;
         match serde_json::from_slice(&self.body) {

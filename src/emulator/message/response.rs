@@ -1,6 +1,6 @@
-//! Answers: status, headers and body, and the envelope that every one of them gets.
+//! Answers: status, headers and body, with the envelope that every answer needs.
 //!
-//! planner-api.md sections 9.1, 9.3 and 9.4.
+//! planner-api.md 9.1, 9.3 and 9.4.
 
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::emulator::message::request::Request;
 use crate::emulator::state::graph_error::Fault;
 use crate::emulator::state::timestamp;
 
-/// What a handler returns.
+/// An answer as a handler returns it.
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: u16,
@@ -24,7 +24,7 @@ impl Answer {
         Self { status, headers: Vec::new(), body: Some(Value::Object(body)) }
     }
 
-    /// An answer that is not Graph's, and has none of its annotations.
+    /// Makes an answer that is not one of Graph's and has none of its annotations.
     pub(crate) fn plain(status: u16, body: Value) -> Self {
         Self { status, headers: Vec::new(), body: Some(body) }
             .with("content-type", "application/json; charset=utf-8")
@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-/// Adds what every answer carries and turns it into bytes.
+/// Adds the headers that every answer has and turns it into bytes.
 pub(crate) fn finish(
     request: &Request,
     now: Timestamp,
@@ -78,7 +78,7 @@ pub(crate) fn finish(
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {
-        // A value that no header can carry came from the request's own host; it is left out.
+        // A value that no header can hold came from the request's own host; it is left out.
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }
@@ -88,11 +88,11 @@ pub(crate) fn finish(
 
 const DIAGNOSTIC: &str = r#"{"ServerInfo":{"DataCenter":"Emulator","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"EMULATOR"}}"#;
 
-/// The error body of 9.1.
+/// Returns the answer to a refusal, with the error body of planner-api.md 9.1.
 fn refusal(fault: Fault, id: &str, client_id: &str, now: Timestamp) -> Answer {
     let mut inner = Map::new();
     if fault.status == 429 {
-        // 13.16.
+        // As in planner-api.md 13.16; other refusals have no such members.
         inner.insert("code".to_owned(), "429".into());
         inner.insert("status".to_owned(), "429".into());
     }
@@ -108,7 +108,7 @@ fn refusal(fault: Fault, id: &str, client_id: &str, now: Timestamp) -> Answer {
     Answer { status: fault.status, headers: fault.header.into_iter().collect(), body: Some(body) }
 }
 
-/// Drops annotations, ETags among them, apart from those that paging needs (9.4).
+/// Drops annotations, including ETags, except those that paging needs (planner-api.md 9.4).
 fn strip_metadata(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! Days and moments in a seed: `2026-03-31`, `2026-03-31T12:00:00Z`, `+3d`, `-2d`.
+//! Dates and timestamps in a seed: `2026-03-31`, `2026-03-31T12:00:00Z`, `+3d`, `-2d`.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -7,19 +7,19 @@ use jiff::{SignedDuration, Timestamp};
 use crate::emulator::state::timestamp;
 use crate::model::time::{day_of_moment, moment_of_day};
 
-/// The farthest relative day, a century.
+/// The largest number of days in a relative date: a century.
 const MAX_DAYS: i64 = 36_525;
 
-/// A moment, and whether it was given relative to the present one.
+/// A moment, fixed or relative to the present one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Day {
     Fixed(Timestamp),
-    /// So many days from now.
+    /// A number of days from now.
     Relative(i64),
 }
 
 impl Day {
-    /// Reads a day.
+    /// Reads a date or timestamp.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(count) = text.strip_suffix('d') {
             let has_sign = count.starts_with(['+', '-']) || count == "0";
@@ -32,8 +32,8 @@ impl Day {
         moment_of_day(text.parse::<Date>().ok()?).map(Self::Fixed)
     }
 
-    /// Returns the moment on which something is due: at ten o'clock UTC of a relative day, which
-    /// is counted from today in `zone`.
+    /// Returns the moment at which something is due. A relative date counts from today in `zone`
+    /// and means ten o'clock UTC, as Planner's web client writes it (planner-api.md 7.3).
     pub(crate) fn as_due(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Fixed(moment) => moment,
@@ -45,8 +45,8 @@ impl Day {
         }
     }
 
-    /// The moment at which something was done: so many times 24 hours from now, and `apart`
-    /// earlier, so that not everything was done at once.
+    /// Returns the moment at which something was done. A relative date counts whole times 24 hours
+    /// from now, less `apart`, so that not everything was done at once.
     pub(crate) fn as_done(self, now: Timestamp, apart: SignedDuration) -> Timestamp {
         match self {
             Self::Fixed(moment) => moment,

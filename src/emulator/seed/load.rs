@@ -1,4 +1,4 @@
-//! Making what a seed describes.
+//! The creation of what a seed describes, through the rules that also answer requests.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use crate::emulator::state::members;
 use crate::emulator::state::object::{Kind, Object};
 use crate::emulator::state::timestamp;
 
-/// Makes everything in a text, in addition to what is there.
+/// Creates everything in a text, in addition to what is there.
 pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
     let value = parse(text)?;
     let root = Spot::root();
@@ -30,7 +30,8 @@ pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
     for (spot, user) in root.items("users", &tenant.users)? {
         add_user(call, &spot, spot.read(user)?)?;
     }
-    // The members of the new groups in the order of the text, which the database does not keep.
+    // The members of the new groups in the order of the text, which the database does not keep:
+    // the first one creates the group's plans if nobody else is named.
     let mut members = HashMap::new();
     for (spot, group) in root.items("groups", &tenant.groups)? {
         let (id, own) = add_group(call, &spot, spot.read(group)?)?;
@@ -42,7 +43,7 @@ pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
     Ok(())
 }
 
-/// Reads JSON, which begins with a brace here, or else YAML.
+/// Reads JSON if the text begins with a brace, or else YAML.
 fn parse(text: &str) -> Result<Value, SeedError> {
     if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(SeedError::Syntax)
@@ -59,13 +60,13 @@ fn add_user(call: &Call<'_>, spot: &Spot, user: User) -> Result<(), SeedError> {
         return Err(spot.member("upn").wrong("expected a principal name, `name@domain`"));
     }
     if members::user_id(call.conn, &upn)?.is_some() {
-        return Err(spot.member("upn").wrong("a user with this name exists"));
+        return Err(spot.member("upn").wrong("a user with this name already exists"));
     }
     let id = directory_id(call, &spot.member("id"), id, &upn)?;
     Ok(directory::add_user(call.conn, &id, &upn, &name, title.as_deref())?)
 }
 
-/// The id that is given, or one that follows from the name: the same in every copy.
+/// Returns the id that is given, or one derived from the name, the same in every copy.
 fn directory_id(
     call: &Call<'_>,
     spot: &Spot,
@@ -77,12 +78,12 @@ fn directory_id(
         Some(text) => id::guid(&text).ok_or_else(|| spot.wrong("expected a GUID"))?,
     };
     if members::has_id(call.conn, &id)? {
-        return Err(spot.wrong(format!("the id {id} is taken")));
+        return Err(spot.wrong(format!("the id {id} is already in use")));
     }
     Ok(id)
 }
 
-/// The id of a user who is named in full or by what precedes the `@`.
+/// Returns the id of a user who is named in full or by the part before the `@`.
 fn user(call: &Call<'_>, spot: &Spot, name: &str) -> Result<String, SeedError> {
     if let Some(id) = members::user_id(call.conn, name)? {
         return Ok(id);
@@ -94,8 +95,8 @@ fn user(call: &Call<'_>, spot: &Spot, name: &str) -> Result<String, SeedError> {
         statement.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?;
     match ids.as_slice() {
         [id] => Ok(id.clone()),
-        [] => Err(spot.wrong(format!("nobody is called `{name}`"))),
-        _ => Err(spot.wrong(format!("several people are called `{name}`; name one in full"))),
+        [] => Err(spot.wrong(format!("no user is called `{name}`"))),
+        _ => Err(spot.wrong(format!("several users are called `{name}`; use the full name"))),
     }
 }
 
@@ -104,11 +105,11 @@ fn users(call: &Call<'_>, spot: &Spot, names: &[String]) -> Result<Vec<String>, 
 }
 
 fn day(spot: &Spot, text: &str) -> Result<Day, SeedError> {
-    let expected = "expected a day such as `2026-03-31`, `+3d` or `-2d`, or a moment in UTC";
+    let expected = "expected a date such as `2026-03-31`, `+3d` or `-2d`, or a timestamp";
     Day::parse(text).ok_or_else(|| spot.wrong(expected))
 }
 
-/// The call as somebody made it, some time ago; now if nothing is said.
+/// Returns the call as a user made it some time ago, or now if no date is given.
 fn at<'a>(
     call: &Call<'a>,
     spot: &Spot,
@@ -151,7 +152,7 @@ fn add_group(
     let members = users(&call, &spot, &group.members)?;
     for (at, member) in members.iter().enumerate() {
         if members::is_member(call.conn, &id, member)? {
-            return Err(spot.item(at).wrong("is a member already"));
+            return Err(spot.item(at).wrong("is already a member"));
         }
         groups::insert_member(&call, &id, member)?;
     }
@@ -196,7 +197,8 @@ fn add_plan(
         json!({ "title": plan.title, "container": { "containerId": group, "type": "group" } });
     let made = spot.refused(plans::create(&founder, "", &into_map(body)))?;
 
-    // Whoever creates a plan shares it with themselves (7.6).
+    // A plan is shared with its creator (planner-api.md 7.6), who may not be in the list: `false`
+    // removes them, and a later `true` wins.
     let mut sharing = Map::from_iter([(founder.caller.clone(), false.into())]);
     sharing.extend(shared.into_iter().map(|user| (user, true.into())));
     let labels: Map<String, Value> = (1..)
@@ -248,7 +250,7 @@ fn add_task(
         None => task.completed.as_ref().map(|_| creator.clone()),
     };
     if finisher.is_some() && task.percent.is_some_and(|percent| percent != 100) {
-        return Err(spot.member("percent").wrong("a completed task is at 100"));
+        return Err(spot.member("percent").wrong("a completed task must be at 100"));
     }
     let bucket = task.bucket.as_deref().map(|name| {
         let found = board.buckets.iter().find(|(bucket, _)| *bucket == name);
@@ -272,7 +274,7 @@ fn add_task(
         "planId": board.id,
         "bucketId": bucket.transpose()?,
         "title": task.title,
-        // Who completed it does so below.
+        // The update below completes it, as the user who is named.
         "percentComplete": if finisher.is_some() { 0 } else { task.percent.unwrap_or(0) },
         "priority": task.priority.unwrap_or(5),
         "startDateTime": due("start", &task.start)?,
@@ -299,15 +301,15 @@ fn add_task(
     Ok(())
 }
 
-/// Labels by name, as the plan has them, or by number.
+/// Returns the categories of a task, whose labels are named or numbered.
 fn labels(spot: &Spot, plan: &Plan, labels: &[Value]) -> Result<Map<String, Value>, SeedError> {
     let mut out = Map::new();
     for (at, label) in labels.iter().enumerate() {
         let number = match label {
-            Value::Number(number) => number.as_u64().filter(|it| (1..=25).contains(it)),
+            Value::Number(number) => number.as_u64().filter(|number| (1..=25).contains(number)),
             Value::String(name) => {
-                let is_it = |own: &Option<String>| own.as_ref() == Some(name);
-                plan.labels.iter().position(is_it).map(|at| at as u64 + 1)
+                let is_named = |label: &Option<String>| label.as_ref() == Some(name);
+                plan.labels.iter().position(is_named).map(|at| at as u64 + 1)
             }
             _ => None,
         };
@@ -318,7 +320,7 @@ fn labels(spot: &Spot, plan: &Plan, labels: &[Value]) -> Result<Map<String, Valu
     Ok(out)
 }
 
-/// The details of a task that has any.
+/// Returns the details of a task, if the seed describes any.
 fn details(spot: &Spot, task: &Task) -> Result<Option<Value>, SeedError> {
     let items = spot.items("checklist", &task.checklist)?;
     let links = spot.items("references", &task.references)?;
@@ -326,7 +328,8 @@ fn details(spot: &Spot, task: &Task) -> Result<Option<Value>, SeedError> {
     {
         return Ok(None);
     }
-    // Checklists are shown in descending order (4.6), so each item goes before the one above it.
+    // Checklists are shown in descending order (planner-api.md 4.6), so each item is placed before
+    // the one above it.
     let mut place = " !".to_owned();
     let mut checklist = Map::new();
     for (key, (spot, item)) in (20_001..).zip(items) {
@@ -342,7 +345,7 @@ fn details(spot: &Spot, task: &Task) -> Result<Option<Value>, SeedError> {
             "orderHint": place,
         });
         if checklist.insert(key, value).is_some() {
-            return Err(spot.member("id").wrong("is used already"));
+            return Err(spot.member("id").wrong("is already in use"));
         }
         place = format!(" {place}!");
     }
@@ -356,7 +359,7 @@ fn details(spot: &Spot, task: &Task) -> Result<Option<Value>, SeedError> {
             "previewPriority": " !",
         });
         if references.insert(open_type::encode_url(&link.url), value).is_some() {
-            return Err(spot.member("url").wrong("is there already"));
+            return Err(spot.member("url").wrong("is already listed"));
         }
     }
     Ok(Some(json!({

@@ -1,4 +1,4 @@
-//! Places in a seed, for messages that say where something is wrong.
+//! Places in a seed, so that a message can say where something is wrong.
 
 use std::fmt::{self, Display};
 
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use crate::emulator::state::graph_error::Fault;
 
-/// Why a tenant could not be seeded; nothing of it is there then.
+/// An error in a seed. Nothing of its tenant exists then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeedError {
-    /// The text is no JSON.
+    /// The text is not valid JSON.
     #[error("the seed is not valid JSON")]
     Syntax(#[source] serde_json::Error),
-    /// The text begins like no JSON and is no YAML either.
+    /// The text does not begin like JSON and is not valid YAML either.
     #[error("the seed is not valid YAML")]
     Yaml(#[source] Box<serde_saphyr::Error>),
     /// Something in it is wrong.
     #[error("`{path}` in the seed: {message}")]
     Invalid {
-        /// Where, as in `plans[0].tasks[3].due`.
+        /// The place, such as `plans[0].tasks[3].due`.
         path: String,
-        /// What.
+        /// The problem.
         message: String,
     },
     /// The database refused.
@@ -35,7 +35,7 @@ pub enum SeedError {
 pub(crate) struct Spot(String);
 
 impl Spot {
-    /// The seed as a whole.
+    /// Returns the place of the seed as a whole.
     pub(crate) fn root() -> Self {
         Self(String::new())
     }
@@ -48,12 +48,12 @@ impl Spot {
         Self(format!("{}[{at}]", self.0))
     }
 
-    /// Complains about what is here.
+    /// Returns an error about what is here.
     pub(crate) fn wrong(&self, message: impl Display) -> SeedError {
         SeedError::Invalid { path: self.to_string(), message: message.to_string() }
     }
 
-    /// What the emulator's own rules refuse.
+    /// Turns a refusal of the emulator's own rules into an error about this place.
     pub(crate) fn refused<T>(&self, result: Result<T, Fault>) -> Result<T, SeedError> {
         result.map_err(|fault| self.wrong(fault.message.replace("\r\n", " ")))
     }
@@ -67,7 +67,7 @@ impl Spot {
         })
     }
 
-    /// The items of a list, each with its place; none if there is no list.
+    /// Returns the items of a list, each with its place; none if there is no list.
     pub(crate) fn items<'v>(
         &self,
         name: &str,
@@ -86,11 +86,11 @@ impl Spot {
 
 impl Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "the whole" } else { &self.0 })
+        f.write_str(if self.0.is_empty() { "(root)" } else { &self.0 })
     }
 }
 
-/// The member that a message is about: the one without which it would be another.
+/// Returns the member that a message is about: the one without which the message would differ.
 fn culprit<'v, T: DeserializeOwned>(value: &'v Value, message: &str) -> Option<&'v str> {
     let members = value.as_object()?;
     let is_about = |name: &&String| {

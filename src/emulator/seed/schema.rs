@@ -1,9 +1,9 @@
-//! The members of a seed. Lists are read item by item, so that each message names its place.
+//! The members of a seed. Lists are read item by item, so that each message can name its place.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The whole.
+/// A seed as a whole.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Tenant {
@@ -12,7 +12,7 @@ pub(crate) struct Tenant {
     pub(crate) plans: Value,
 }
 
-/// Somebody.
+/// A user.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct User {
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     pub(crate) group: String,
     pub(crate) created: Option<String>,
     pub(crate) created_by: Option<String>,
-    /// All members of the group, if absent.
+    /// The principal names; all members of the group, if absent.
     pub(crate) shared_with: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) labels: Vec<Option<String>>,
@@ -66,14 +66,14 @@ pub(crate) struct Task {
     pub(crate) due: Option<String>,
     pub(crate) percent: Option<i64>,
     pub(crate) priority: Option<i64>,
-    /// Names of the plan's labels, or their numbers.
+    /// The names of the plan's labels, or their numbers.
     #[serde(default)]
     pub(crate) labels: Vec<Value>,
     pub(crate) completed: Option<String>,
     pub(crate) completed_by: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) preview: Option<String>,
-    /// Titles, or objects.
+    /// A list of titles or objects.
     #[serde(default)]
     pub(crate) checklist: Value,
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What a deletion takes away, read right before it, so that it can be undone.
+//! The before-images of deletions, read right before them so that they can be undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::model::{Board, Bucket, PlanDetails, Task, TaskDetails, TaskId, Versio
 use crate::wire::request;
 
 /// Completes the images of everything that is to be deleted: the details and the place of each
-/// task, and all that goes with a bucket or plan.
+/// task, and all that a bucket or plan takes along.
 pub(crate) async fn keep(
     client: &Client,
     changes: &mut [&mut Change],
@@ -34,6 +34,7 @@ pub(crate) async fn keep(
         match &mut change.write {
             Write::Task(edit) => {
                 if let Edit::Delete { before, .. } = &mut **edit {
+                    // The image is the state that is deleted, newer than the one that the run read.
                     let task = now.task(&before.task.id).map(|read| read.value.clone());
                     *before = parts.state(&task.unwrap_or_else(|| before.task.clone()));
                 }
@@ -54,12 +55,12 @@ pub(crate) async fn keep(
     Ok(())
 }
 
-/// The tasks that go with a bucket or plan.
+/// Returns the tasks that a deleted bucket or plan takes along.
 fn lost_tasks<'a>(change: &Change, now: &'a Snapshot) -> impl Iterator<Item = &'a Task> {
     now.tasks().map(|task| &task.value).filter(move |task| goes_with(change, task))
 }
 
-/// What is kept beside tasks.
+/// The parts of tasks that are read separately.
 struct Parts {
     details: BTreeMap<TaskId, TaskDetails>,
     places: BTreeMap<TaskId, crate::model::BoardPlace>,
@@ -68,6 +69,7 @@ struct Parts {
 impl Parts {
     async fn read(client: &Client, ids: &BTreeSet<TaskId>, now: &Snapshot) -> Result<Self, Error> {
         let bare = |id: &&TaskId| now.task(id).is_some_and(|task| task.value.has_bare_details());
+        // Details known to be empty cost no request.
         let full = ids.iter().filter(|id| !bare(id)).cloned().collect();
         let details = broker::details(client, full).await?;
         let places = broker::places(client, Board::Bucket, ids.iter().cloned().collect()).await?;

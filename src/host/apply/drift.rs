@@ -1,9 +1,8 @@
-//! Validate, then write: what a run rests on, compared by value with the board as it is now
-//! (design.md 2.3).
+//! The comparison, by value, of what a run rests on with the board as it is now (design.md 2.3).
 //!
-//! Planner accepts a stale tag when the fields do not collide, so a tag alone protects no
-//! decision: everything that the run read counts, of what it changes and of what it does not. No
-//! I/O here.
+//! Planner accepts a stale tag when the fields do not collide, so a tag alone protects no decision:
+//! everything that the run read counts, of the entities that it changes and of all others. No I/O
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +19,11 @@ use crate::model::{ETag, Task, TaskId, Versioned};
 /// The difference between the board that a set rests on and the board as it is now.
 #[derive(Debug)]
 pub(crate) struct Drift {
-    /// The set, resting on what is there now wherever nothing has moved that it read or writes.
+    /// The set, rebased on the present board wherever nothing has moved that it read or writes.
     pub(crate) set: ChangeSet,
     /// The entities that it changes and that have moved, by the number of the change.
     pub(crate) moved: BTreeMap<usize, Moved>,
-    /// The reads that have moved of what it does not change.
+    /// The reads that have moved, of entities that it does not change.
     pub(crate) elsewhere: Vec<Elsewhere>,
     /// True if nothing at all is different, not even a field that nobody read.
     pub(crate) is_same: bool,
@@ -33,16 +32,17 @@ pub(crate) struct Drift {
 /// A change whose entity has moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Moved {
-    /// Both sides of each field; empty if it is gone.
+    /// Both sides of each field; empty if the entity was deleted.
     pub(crate) fields: Vec<FieldConflict>,
     /// The message, if it is not about fields.
     pub(crate) message: Option<String>,
-    /// True if the program may decide again: not about a deletion that did not read what moved.
+    /// True if the program may decide again: it may not for a deletion that did not read what
+    /// moved.
     pub(crate) may_replay: bool,
 }
 
 impl Moved {
-    /// Returns what the change comes to, unless it is drafted again.
+    /// Returns the outcome of the change if it is not drafted again.
     pub(crate) fn outcome(self) -> Outcome {
         let mut outcome = Outcome::conflict(self.fields);
         if let (Some(message), Some(error)) = (self.message, outcome.error.as_mut()) {
@@ -52,7 +52,7 @@ impl Moved {
     }
 }
 
-/// Something read that has moved.
+/// A read that has moved, of an entity that the set does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Elsewhere {
     /// The read.
@@ -64,7 +64,7 @@ pub(crate) struct Elsewhere {
 }
 
 impl Drift {
-    /// Compares. What the run has done itself has been set back in `now`.
+    /// Compares two boards. What the run has written itself has been set back in `now`.
     pub(crate) fn of(
         set: &ChangeSet,
         reads: &ReadSet,
@@ -81,14 +81,16 @@ impl Drift {
             })
             .collect();
         let (mut moved, mut is_same) = (BTreeMap::new(), true);
+        // What is written in full needs no validation.
         for change in changes.iter_mut().filter(|change| ledger.leaves(change)) {
             let before = change.clone();
-            if let Err(it) = rest_on_now(change, now, ledger) {
-                moved.insert(change.n, it);
+            if let Err(drifted) = rest_on_now(change, now, ledger) {
+                moved.insert(change.n, drifted);
             } else if !takes_only(change, now, &own) {
                 let message = "someone else has put tasks into it since it was read".to_owned();
-                let it = Moved { fields: Vec::new(), message: Some(message), may_replay: false };
-                moved.insert(change.n, it);
+                let drifted =
+                    Moved { fields: Vec::new(), message: Some(message), may_replay: false };
+                moved.insert(change.n, drifted);
             }
             is_same &= before.wants_same(change) && before.rests_on_same(change);
         }
@@ -99,14 +101,18 @@ impl Drift {
             let fields: Vec<FieldConflict> = read.conflict(old, now).into_iter().collect();
             match read.entity().and_then(|entity| numbers.get(entity)) {
                 Some(n) => {
-                    let it = moved.entry(*n).or_insert_with(|| Moved {
+                    let drifted = moved.entry(*n).or_insert_with(|| Moved {
                         fields: Vec::new(),
                         message: fields.is_empty().then(|| read.describe(old, now)),
                         may_replay: true,
                     });
-                    it.may_replay = true;
-                    let known: BTreeSet<Field> = it.fields.iter().map(|field| field.field).collect();
-                    it.fields.extend(fields.into_iter().filter(|field| !known.contains(&field.field)));
+                    // The program has read what moved, so it can decide otherwise.
+                    drifted.may_replay = true;
+                    let known: BTreeSet<Field> =
+                        drifted.fields.iter().map(|conflict| conflict.field).collect();
+                    drifted.fields.extend(
+                        fields.into_iter().filter(|conflict| !known.contains(&conflict.field)),
+                    );
                 }
                 None => {
                     let message = read.describe(old, now);
@@ -123,7 +129,7 @@ impl Drift {
     }
 }
 
-/// Rests a change on what is there now if nothing that it writes has moved.
+/// Rebases a change on the present board if nothing that it writes has moved.
 fn rest_on_now(change: &mut Change, now: &Snapshot, ledger: &Ledger) -> Result<(), Moved> {
     let written = |part: Part| ledger.has(&change.id(), &part);
     let done = (written(Part::Itself), written(Part::Details));
@@ -163,7 +169,7 @@ fn rest_edit_on<T: Fields + Clone>(
     edit: &mut Edit<T, ETag>,
     now: Option<&Versioned<T>>,
 ) -> Result<(), Moved> {
-    // The service tells of a deletion whether the entity moved on.
+    // For a deletion the tag decides at the service, for every field (design.md 2.3).
     let Edit::Update { before, after, .. } = edit else { return Ok(()) };
     let now = now.ok_or(GONE)?;
     conflicts(before, after, &now.value, &BTreeSet::new())?;
@@ -171,7 +177,7 @@ fn rest_edit_on<T: Fields + Clone>(
     Ok(())
 }
 
-/// The same for a task with its details and positions, but for the parts that are written.
+/// Rebases a task with its details and positions, but for the parts that are written.
 fn rest_task_on(
     edit: &mut Edit<TaskState, TaskBasis>,
     now: &Snapshot,
@@ -181,7 +187,7 @@ fn rest_task_on(
     match edit {
         Edit::Create { .. } => Ok(()),
         Edit::Delete { before, basis } => match now.task(&before.task.id) {
-            // Anything at all that happened to it since is a reason not to delete it.
+            // Any change since the read is a reason not to delete the task.
             Some(task) if task.etag != basis.task => {
                 let theirs = TaskState { task: task.value.clone(), ..before.clone() };
                 let all = TaskState::FIELDS.iter().copied().collect();
@@ -189,8 +195,9 @@ fn rest_task_on(
                     Merge::Rebase => Vec::new(),
                     Merge::Conflict(fields) => fields,
                 };
-                // Who deletes without a look at what has moved since is not asked twice.
-                let may_replay = fields.iter().any(|field| reads.contains(&field.field));
+                // A program that did not read the field that moved would only decide the same
+                // again.
+                let may_replay = fields.iter().any(|conflict| reads.contains(&conflict.field));
                 Err(Moved { fields, message: None, may_replay })
             }
             _ => Ok(()),
@@ -199,6 +206,7 @@ fn rest_task_on(
             let id = before.task.id.clone();
             let task = now.task(&id).ok_or(GONE)?;
             let (mut theirs, mut tags) = (before.clone(), basis.clone());
+            // A part that is written is not compared again.
             if !has_itself {
                 theirs.task.clone_from(&task.value);
                 tags.task.clone_from(&task.etag);
@@ -220,14 +228,14 @@ fn rest_task_on(
     }
 }
 
-/// Returns whether a deletion would take along only what it was to take along, or what the same
-/// set moves or deletes itself.
+/// Returns whether a deletion takes along only the tasks it was judged with, apart from those that
+/// the same set moves or deletes itself.
 fn takes_only(change: &Change, now: &Snapshot, own: &BTreeSet<TaskId>) -> bool {
     let mut tasks = now.tasks().map(|task| &task.value).filter(|task| goes_with(change, task));
     tasks.all(|task| change.takes_along.contains(&task.id) || own.contains(&task.id))
 }
 
-/// Returns whether a task goes with the bucket or plan that a change deletes.
+/// Returns whether a task is taken along when a change deletes its bucket or plan.
 pub(crate) fn goes_with(change: &Change, task: &Task) -> bool {
     match &change.write {
         _ if change.op() != Op::Delete => false,

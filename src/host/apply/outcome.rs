@@ -1,4 +1,4 @@
-//! What became of a change.
+//! The outcome of one change, and its status in a report.
 
 use serde::Serialize;
 
@@ -8,20 +8,20 @@ use crate::graph::Error;
 use crate::host::error::graph_hint;
 use crate::host::failure::Failure;
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The status to report.
     pub status: ChangeStatus,
-    /// How often it was sent.
+    /// The number of times that it was sent.
     pub attempts: u32,
     /// Both sides of each field in conflict.
     pub conflict: Vec<FieldConflict>,
-    /// Why it was not written.
+    /// The reason that it was not written.
     pub error: Option<Failure>,
-    /// The ids of what it may have created, where only a person can tell.
+    /// The ids of candidates for what it created, if only a person can tell.
     pub candidates: Vec<String>,
-    /// Whether any part of it was written.
+    /// True if any part of it was written.
     pub wrote: bool,
 }
 
@@ -59,7 +59,7 @@ impl Outcome {
         Self { wrote: true, ..Self::new(ChangeStatus::Applied) }
     }
 
-    /// What a request that ended so comes to.
+    /// Returns the outcome of a request that ended this way.
     pub(crate) fn of_end(end: &End, error: Option<Failure>) -> Self {
         let failed = |failure: Option<Failure>| Self {
             error: failure.or_else(|| {
@@ -107,7 +107,7 @@ impl Outcome {
         }
     }
 
-    /// Orders what requests of one change came to, the worst last.
+    /// Orders the outcomes of the requests of one change, the worst last.
     pub(crate) const fn weight(&self) -> u8 {
         match self.status {
             ChangeStatus::Planned => 0,
@@ -119,7 +119,7 @@ impl Outcome {
         }
     }
 
-    /// Says so if only a part was written.
+    /// Adds that only a part was written, if so.
     pub(crate) fn in_part(mut self) -> Self {
         if !self.wrote || self.status == ChangeStatus::Applied {
             return self;
@@ -142,7 +142,7 @@ impl Outcome {
 }
 
 pub(crate) fn failure(error: &Error) -> Failure {
-    // One code and one hint for an error, whether a read or a write met it.
+    // An error has one code and one hint, whether a read or a write met it.
     let code = match error {
         error if error.is_unauthorized() => "not_signed_in",
         error if error.is_permission() => "not_permitted",
@@ -153,7 +153,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
     Failure::of(code, error, graph_hint(error))
 }
 
-/// What became of one change.
+/// The status of one change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeStatus {
@@ -161,12 +161,12 @@ pub enum ChangeStatus {
     Planned,
     /// Written.
     Applied,
-    /// Not needed any more, or not tried after a failure before it.
+    /// No longer needed, or not tried after an earlier failure.
     Skipped,
-    /// Someone else changed the same.
+    /// Changed by someone else as well.
     Conflict,
-    /// The service refused.
+    /// Refused by the service.
     Failed,
-    /// Sent; no answer tells what came of it.
+    /// In doubt: sent, but no answer tells the outcome.
     Unknown,
 }

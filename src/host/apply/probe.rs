@@ -1,4 +1,4 @@
-//! Reading the list in which a lost create would show (design.md 2.4).
+//! The list in which a lost create would show, read for a probe (design.md 2.4).
 
 use crate::change::apply::{Candidate, Parent};
 use crate::graph::{Client, Error};
@@ -6,7 +6,7 @@ use crate::model::{Bucket, Plan, Task, UserId, Versioned};
 use crate::wire::entity::Made;
 use crate::wire::request;
 
-/// Returns what is in the list where creates of one parent would show.
+/// Returns the entities in the list where creates of one parent would show.
 pub(crate) async fn candidates(client: &Client, parent: &Parent) -> Result<Vec<Candidate>, Error> {
     let client = &client.patient();
     Ok(match parent {

@@ -1,5 +1,5 @@
-//! Requests of an apply: what a job is on the wire, what is read of its object, what an answer
-//! means.
+//! Requests of an apply: each write on the wire, the read of its object, and the meaning of an
+//! answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::model::{
 use crate::wire::entity::{Any, Made, Tag};
 use crate::wire::{DecodeError, Decoded, Json, Request, body, request};
 
-/// How old a group is, in seconds, when Planner knows it for sure.
+/// The age, in seconds, from which Planner surely knows a group.
 const GROUP_IS_NEW: i64 = 15 * 60;
-/// How long to wait for Planner to know a new group, in milliseconds, each time.
+/// The waits for Planner to know a new group, in milliseconds.
 const GROUP_WAITS: [u64; 8] = [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
-/// The same for what this run has made.
+/// The waits for Planner to know what this run has created, in milliseconds.
 const MADE_WAITS: [u64; 5] = [200, 400, 800, 1600, 3200];
 
-/// Returns the request of a job; `None` if there is nothing to send.
+/// Returns the request of a write; `None` if there is nothing to send.
 pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
     Some(match job {
         Job::CreateRoster => request::create_roster(),
@@ -36,7 +36,9 @@ pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
         Job::UpdatePlanDetails(id, states) => {
             request::update_plan_details(id, body::plan_details_patch(&states.0, &states.1)?, tag?)
         }
-        Job::CreateBucket(it) => request::create_bucket(&it.plan, &it.name, &it.order_hint),
+        Job::CreateBucket(bucket) => {
+            request::create_bucket(&bucket.plan, &bucket.name, &bucket.order_hint)
+        }
         Job::UpdateBucket(states) => {
             let body = body::bucket_patch(&states.0, &states.1)?;
             request::update_bucket(&states.0.id, body, tag?)
@@ -51,7 +53,9 @@ pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
         Job::UpdateDetails(id, states) => {
             request::update_task_details(id, body::details_patch(&states.0, &states.1)?, tag?)
         }
-        Job::Resend(it) => Request::again(&it.method, &it.path, tag, it.body.clone())?,
+        Job::Resend(resend) => {
+            Request::again(&resend.method, &resend.path, tag, resend.body.clone())?
+        }
         Job::UpdatePlace(id, board, states) => {
             let body = body::place_patch(*board, &states.0, &states.1)?;
             request::update_board_place(id, *board, body, tag?)
@@ -59,7 +63,7 @@ pub(crate) fn of_job(job: &Job, tag: Option<ETag>) -> Option<Request> {
     })
 }
 
-/// Returns the read of what a request is about.
+/// Returns the read of the object of a request.
 pub(crate) fn read_of(target: &Target) -> Request {
     match target {
         Target::Plan(id) => request::plan(id),
@@ -71,10 +75,10 @@ pub(crate) fn read_of(target: &Target) -> Request {
     }
 }
 
-/// Takes the answer to it.
+/// Decodes the answer to that read.
 ///
 /// # Errors
-/// It is not what it should be.
+/// It does not decode as the expected object.
 pub(crate) fn seen(client: &Client, target: &Target, json: &Json) -> Result<Seen, Error> {
     fn of<T>(json: &Json) -> Result<Versioned<T>, DecodeError>
     where
@@ -98,7 +102,7 @@ pub(crate) fn seen(client: &Client, target: &Target, json: &Json) -> Result<Seen
     })
 }
 
-/// Reads what some requests are about, in one round trip.
+/// Reads the objects of some requests, in one round trip.
 pub(crate) async fn look(
     client: &Client,
     targets: Vec<(usize, Target)>,
@@ -129,7 +133,7 @@ pub(crate) async fn look(
     looks
 }
 
-/// What an answer means. `made` are the ids of what this run has made.
+/// Classifies an answer. `made` has the ids of what this run has created.
 pub(crate) async fn answer_of(
     client: &Client,
     job: &Job,
@@ -155,10 +159,11 @@ pub(crate) async fn answer_of(
         return if waits.is_empty() { Answer::Refused } else { Answer::NotYet(waits) };
     }
     match refusal {
-        Some(it) if it.is_conflict() => Answer::Conflict,
-        Some(it) if it.is_not_found() => Answer::NotFound,
-        Some(it) if it.status == 424 => Answer::NotTried,
-        Some(it) if it.is_throttled() => Answer::Throttled(attempt.retry_after),
+        Some(refusal) if refusal.is_conflict() => Answer::Conflict,
+        Some(refusal) if refusal.is_not_found() => Answer::NotFound,
+        // 424: an earlier request of the same batch failed (planner-api.md 8.4).
+        Some(refusal) if refusal.status == 424 => Answer::NotTried,
+        Some(refusal) if refusal.is_throttled() => Answer::Throttled(attempt.retry_after),
         _ if error.is_unavailable() || error.leaves_doubt() => {
             let (wait, in_doubt) = (attempt.retry_after, error.leaves_doubt());
             Answer::Unavailable { wait, in_doubt }
@@ -170,7 +175,7 @@ pub(crate) async fn answer_of(
 fn done(job: &Job, body: Option<&Json>) -> Answer {
     fn id_of<T: Decoded>(body: Option<&Json>) -> Answer {
         match decoded::<T>(body) {
-            // An empty answer to a create, or one that can not be read.
+            // An empty or unreadable answer to a create leaves it in doubt.
             None => Answer::Unavailable { wait: None, in_doubt: true },
             Some(made) => Answer::Done { id: made.id(), tag: None },
         }
@@ -189,10 +194,10 @@ fn decoded<T: Decoded>(body: Option<&Json>) -> Option<T> {
     T::decode(body?.as_str()).ok()
 }
 
-/// How long to wait, each time, for what something is to be made in. What was just made itself
-/// is not known everywhere at once: Planner then answers as if the actor were no member
-/// (planner-api.md 6.1, trap 14). The host has checked that they are. A refusal is no lost
-/// answer: nothing was made.
+/// Returns how long to wait, each time, for the parent of a new entity. A parent that was created a
+/// moment ago is not known everywhere at once: Planner then answers as if the actor were no member
+/// (planner-api.md 6.1, trap 14). The host has checked that they are. A refusal is no lost answer:
+/// nothing was created.
 async fn patience(
     client: &Client,
     job: &Job,
@@ -215,6 +220,7 @@ async fn patience(
 
 async fn is_new(client: &Client, group: &GroupId, now: Timestamp) -> bool {
     let group = client.patient().read::<Group>(&request::group(group)).await.ok();
-    let age = group.and_then(|group| group.created_at).map(|created_at| now.duration_since(created_at));
+    let age =
+        group.and_then(|group| group.created_at).map(|created_at| now.duration_since(created_at));
     age.is_some_and(|age| age.as_secs() < GROUP_IS_NEW)
 }

@@ -9,9 +9,8 @@ use crate::host::failure::Failure;
 use crate::model::Category;
 use crate::model::board_file::{Marks, label_text};
 
-/// The names of a plan's labels: those that are wanted, then those that the file gives them, then
-/// those that they had when it was pulled. So a name that was changed since, on whatever side,
-/// still means the label that had it.
+/// The names of a plan's labels: as they will be, as the file gives them, and as they were when it
+/// was pulled. So a name that was changed on either side still finds its label.
 #[derive(Debug, Default)]
 pub(crate) struct LabelNames {
     names: Vec<Vec<(Category, String)>>,
@@ -19,12 +18,12 @@ pub(crate) struct LabelNames {
 }
 
 impl LabelNames {
-    /// As they are on the board.
+    /// Returns the names as they are on the board.
     pub(crate) fn there(names: &BTreeMap<Category, String>) -> Self {
         Self { names: vec![named(names)], base: None }
     }
 
-    /// As a file means them, given the base of its plan.
+    /// Returns the names as a file uses them, given the base of its plan.
     pub(crate) fn meant(
         wanted: &BTreeMap<Category, String>,
         file: &BTreeMap<Category, String>,
@@ -33,7 +32,7 @@ impl LabelNames {
         Self { names: vec![named(wanted), named(file)], base: base.cloned() }
     }
 
-    /// Returns the name that a file is to have, `category7` where a name does not tell which.
+    /// Returns the name to write in a file, `category7` where the name is not unique.
     pub(crate) fn name_of(&self, slot: Category) -> String {
         let names = self.names.first().map(Vec::as_slice).unwrap_or_default();
         let name = names.iter().find(|pair| pair.0 == slot).map(|pair| pair.1.as_str());
@@ -44,7 +43,7 @@ impl LabelNames {
         name.filter(unique).map_or_else(|| slot.to_string(), str::to_owned)
     }
 
-    /// Returns the label that a file means.
+    /// Returns the label that a file refers to.
     ///
     /// # Errors
     /// None or several have that name.

@@ -1,4 +1,4 @@
-//! What a board file wants of one task.
+//! The edits that a board file makes to one task.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,17 +20,17 @@ use crate::model::{
     BucketId, Category, Progress, Reference, Task, TaskDetails, TaskId, UserId, link,
 };
 
-/// The section that a task is in, and the bucket that is meant by it.
+/// The section that a task is in, with the bucket that it stands for.
 type Place<'a> = Option<(&'a BucketEntry, &'a Meant<BucketId>)>;
 
-/// What is to be added to a list, and what taken from it.
+/// The items to add to a list, and those to remove.
 struct Listed<T> {
     add: Vec<T>,
     remove: Vec<T>,
 }
 
 impl<'a> Wishes<'a> {
-    /// Records what is wanted of a task that is there.
+    /// Records the edits of an existing task.
     pub(crate) fn task(
         &mut self,
         id: &TaskId,
@@ -76,17 +76,17 @@ impl<'a> Wishes<'a> {
         if title {
             wanted.title.clone_from(&entry.title);
         }
-        if let Some(it) = entry.progress.filter(|_| progress) {
-            wanted.percent_complete = it.percent();
+        if let Some(progress) = entry.progress.filter(|_| progress) {
+            wanted.percent_complete = progress.percent();
         }
-        if let Some(it) = entry.priority.filter(|_| priority) {
-            wanted.priority = it;
+        if let Some(priority) = entry.priority.filter(|_| priority) {
+            wanted.priority = priority;
         }
-        if let Some(it) = entry.start.filter(|_| start) {
-            wanted.start = moment(it)?;
+        if let Some(day) = entry.start.filter(|_| start) {
+            wanted.start = moment(day)?;
         }
-        if let Some(it) = entry.due.filter(|_| due) {
-            wanted.due = moment(it)?;
+        if let Some(day) = entry.due.filter(|_| due) {
+            wanted.due = moment(day)?;
         }
         if title || progress || priority || start || due {
             session.edit_task(&task.id, |task| *task = wanted)?;
@@ -94,7 +94,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// People and labels.
+    /// Edits people and labels.
     fn lists(
         &mut self,
         task: &Task,
@@ -102,7 +102,8 @@ impl<'a> Wishes<'a> {
         base: Option<&Marks>,
     ) -> Result<(), Failure> {
         let people: BTreeSet<UserId> = task.assignments.keys().cloned().collect();
-        let wanted = entry.assignees.as_ref().map(|names| self.people(names, &people)).transpose()?;
+        let wanted =
+            entry.assignees.as_ref().map(|names| self.people(names, &people)).transpose()?;
         let people = self.listed(base, "assignee", wanted, &people, UserId::to_string);
         let wanted = entry.labels.as_ref().map(|names| self.labels_meant(names)).transpose()?;
         let labels = self.listed(base, "label", wanted, &task.categories, Category::to_string);
@@ -121,7 +122,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// Compares a list; `None` if nothing of it is to be written.
+    /// Compares a list; returns `None` if nothing is to be written.
     fn listed<T: Ord + Clone>(
         &mut self,
         base: Option<&Marks>,
@@ -131,22 +132,22 @@ impl<'a> Wishes<'a> {
         text: impl Fn(&T) -> String,
     ) -> Option<Listed<T>> {
         let (ours, mut listed) = (ours?, Listed { add: Vec::new(), remove: Vec::new() });
-        for it in &ours {
-            if theirs.contains(it) || listed.add.contains(it) {
+        for one in &ours {
+            if theirs.contains(one) || listed.add.contains(one) {
                 continue;
             }
-            // It was there at the pull: someone has taken it away since.
-            if base.is_some_and(|base| base.has(field, &text(it))) {
+            // The base has it, the board does not: somebody has removed it since the pull.
+            if base.is_some_and(|base| base.has(field, &text(one))) {
                 self.n_theirs += 1;
             } else {
-                listed.add.push(it.clone());
+                listed.add.push(one.clone());
             }
         }
-        for it in theirs.iter().filter(|entry| !ours.contains(entry)) {
-            let known = base.map(|base| base.has(field, &text(it)));
+        for one in theirs.iter().filter(|one| !ours.contains(one)) {
+            let known = base.map(|base| base.has(field, &text(one)));
             match (self.prune, known) {
                 (true, Some(false)) => self.n_newer += 1,
-                (true, _) => listed.remove.push(it.clone()),
+                (true, _) => listed.remove.push(one.clone()),
                 (false, known) => self.n_unlisted += usize::from(known == Some(true)),
             }
         }
@@ -173,7 +174,7 @@ impl<'a> Wishes<'a> {
         let n_conflicts = self.conflicts.len();
         let wanted = self.wants(base, &named(task), ("bucket", &ours, &theirs));
         if self.conflicts.len() > n_conflicts {
-            // People know buckets by their names.
+            // The comparison goes by ids; people know buckets by their names.
             self.conflicts.truncate(n_conflicts);
             self.conflict(&named(task), "bucket", &ours_named, &theirs_named);
         }
@@ -288,7 +289,8 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// A task that was deleted since the pull stays so, unless it was edited in the file.
+    /// Leaves a task deleted that was deleted since the pull; an edit of it in the file is a
+    /// conflict.
     pub(crate) fn task_gone(&mut self, entry: &TaskEntry, place: Place<'_>) -> Result<(), Failure> {
         let id = entry.id.as_ref().map(TaskId::as_str).unwrap_or_default();
         let Some(base) = self.base(id) else { return Ok(()) };
@@ -303,20 +305,21 @@ impl<'a> Wishes<'a> {
         values.extend(entry.priority.map(|priority| ("priority", priority_text(priority))));
         values.extend(entry.start.map(|day| ("start", day_text(day))));
         values.extend(entry.due.map(|day| ("due", day_text(day))));
-        values.extend(entry.description.as_ref().map(|text| ("description", with_plain_lines(text))));
+        values
+            .extend(entry.description.as_ref().map(|text| ("description", with_plain_lines(text))));
         for (name, item) in named_items(entry.checklist.as_deref().unwrap_or_default()) {
             values.extend(item.checked.map(|checked| ("checked", checked_text(&name, checked))));
             values.push(("item", name));
         }
-        for it in entry.references.iter().flatten() {
-            values.push(("reference", it.url.clone()));
+        for link in entry.references.iter().flatten() {
+            values.push(("reference", link.url.clone()));
         }
-        for it in entry.labels.iter().flatten() {
-            values.push(("label", self.labels.find(it)?.to_string()));
+        for name in entry.labels.iter().flatten() {
+            values.push(("label", self.labels.find(name)?.to_string()));
         }
         let there = BTreeSet::new();
-        for it in entry.assignees.iter().flatten() {
-            for id in self.people(std::slice::from_ref(it), &there)? {
+        for name in entry.assignees.iter().flatten() {
+            for id in self.people(std::slice::from_ref(name), &there)? {
                 values.push(("assignee", id.to_string()));
             }
         }
@@ -329,7 +332,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// Makes a task that is not there.
+    /// Creates a task that does not exist yet.
     pub(crate) fn new_task(&mut self, entry: &TaskEntry, place: Place<'_>) -> Result<(), Failure> {
         let bucket = match place {
             Some((_, Meant::Here(bucket))) => Some(bucket.clone()),
@@ -367,7 +370,7 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// Finds people; whoever is on the task already need not be found in the directory.
+    /// Finds people; those already on the task need not be found in the directory.
     fn people(&self, names: &[String], there: &BTreeSet<UserId>) -> Result<Vec<UserId>, Failure> {
         let find = |name: &String| match UserId::parse(name) {
             Ok(id) if there.contains(&id) => Ok(id),
@@ -400,7 +403,7 @@ fn reference(link: &LinkEntry) -> Result<(String, Reference), Failure> {
     Ok((key, Reference { alias: link.alias.clone(), kind: None }))
 }
 
-/// The lines of a checklist by the names that those of the board have.
+/// Returns the lines of a checklist under names like those of the board's items.
 fn named_items(items: &[ItemEntry]) -> Vec<(String, &ItemEntry)> {
     distinct(items.iter().map(|item| item.title.as_str())).into_iter().zip(items).collect()
 }

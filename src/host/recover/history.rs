@@ -1,4 +1,4 @@
-//! What earlier runs did, and taking it back.
+//! Earlier runs, and undoing them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::host::start::{Finished, Host, Start};
 use crate::journal::{Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
 
 impl Host {
-    /// Takes back what a run has written, given by its id, the beginning of it, or `last`: the
-    /// inverse is reviewed and applied like any other change set.
+    /// Undoes what a run has written, given by its id, the beginning of it, or `last`: the inverse
+    /// is reviewed and applied like any other change set.
     ///
     /// # Errors
-    /// The journal can not be read, there is no such run, it is not finished, or it was taken
-    /// back already, if only in part.
+    /// The journal cannot be read, there is no such run, it is not finished, or it was undone
+    /// already, if only in part.
     pub async fn undo(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
         let run = self.recorded(id).await?;
         self.check_same_service(&run)?;
         let id = run.start.id.clone();
-        // First the locks, then the decision whether there is anything to take back: of two at
+        // The locks first, then the decision whether there is anything to undo: of two undos at
         // once the second finds that it was done.
         let state_folder = self.state_folder.clone().ok_or_else(no_journal)?;
         let locks = state_folder.locks()?;
@@ -49,9 +49,9 @@ impl Host {
         if let Some(failure) = self.undone(id.clone()).await? {
             return Err(failure);
         }
-        // What it did while this waited is done as well.
+        // Recorded again: it may have written more while this waited for the lock.
         let mut runs = vec![self.recorded(id.as_str()).await?];
-        // What carried it on has written what was left of it.
+        // A run that carried it on has written what was left of it.
         for summary in chain_of(&id, &self.runs().await?) {
             if summary.id != id && summary.purpose == Purpose::Resume {
                 runs.push(self.recorded(summary.id.as_str()).await?);
@@ -76,14 +76,15 @@ impl Host {
         Ok(self.run_for(origin, start, Arc::new(program)).await)
     }
 
-    /// Says that a run was taken back, and by which, unless that one was taken back itself. One
-    /// that has written only a part of it counts: to draw the whole up again would make twice
-    /// what was deleted.
+    /// Returns a failure if a run was undone, naming the undo, unless that was undone itself. An
+    /// undo that has written only a part counts: a second one would recreate twice what was
+    /// deleted.
     pub(crate) async fn undone(&self, id: RunId) -> Result<Option<Failure>, Failure> {
         let all = self.runs().await?;
         let mut cleared = BTreeSet::new();
-        // The newest first: whether what took something back stands itself is known by then.
-        for run in all.into_iter().filter(|run| run.purpose == Purpose::Undo && may_have_written(run))
+        // Newest first, so that it is known of each undo whether it was undone itself.
+        for run in
+            all.into_iter().filter(|run| run.purpose == Purpose::Undo && may_have_written(run))
         {
             let (Some(parent), false) = (run.parent, cleared.contains(&run.id)) else { continue };
             let (by, whole) = (run.id, run.status == Some(RunStatus::Applied));
@@ -106,6 +107,7 @@ impl Host {
                     ..Failure::default()
                 }));
             }
+            // An undo that was undone in full no longer counts.
             if whole {
                 cleared.insert(parent);
             }
@@ -146,7 +148,7 @@ impl Host {
     }
 }
 
-/// Tells whether something of a run may be on the board.
+/// Returns whether something of a run may be on the board.
 pub(crate) fn may_have_written(run: &RunSummary) -> bool {
     let may = matches!(run.status, None | Some(RunStatus::Applied | RunStatus::Partial));
     may && run.attempts > 0
@@ -160,8 +162,8 @@ pub(crate) fn no_journal() -> Failure {
     }
 }
 
-/// Returns the changes of runs that carry each other on of which anything was written, with the
-/// ids that they became.
+/// Returns the changes that a run and those that carried it on have written, at least in part, with
+/// real ids.
 fn applied_changes(runs: &[Run]) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
     let mut ids = BTreeMap::new();
@@ -177,8 +179,8 @@ fn applied_changes(runs: &[Run]) -> Result<Vec<Change>, Failure> {
     Ok(folded(changes))
 }
 
-/// Takes together what a run has done to what it deleted in the end: what it had made is as if it
-/// had never been, and what it had changed was deleted as it was before.
+/// Folds the changes to entities that the run deleted in the end: one that it created itself is as
+/// if it had never been, and one that it changed was deleted in the state from before.
 fn folded(changes: Vec<Change>) -> Vec<Change> {
     let mut kept: Vec<Change> = Vec::new();
     for mut change in changes {
@@ -204,7 +206,7 @@ fn folded(changes: Vec<Change>) -> Vec<Change> {
     kept
 }
 
-/// Sets a deletion back to before an earlier change of what went.
+/// Sets a deletion back to the state before an earlier change.
 fn as_before(deletion: &mut Change, earlier: &Change) {
     fn back<T: Fields, B>(before: &mut T, earlier: &Edit<T, B>) {
         if let Edit::Update { before: base, after, .. } = earlier {
@@ -240,7 +242,7 @@ fn as_before(deletion: &mut Change, earlier: &Change) {
     }
 }
 
-/// Returns a change with the ids that the journal knows instead of markers.
+/// Returns a change with the ids that the journal has for provisional ones.
 pub(crate) fn with_ids(change: &Change, ids: &BTreeMap<String, String>) -> Result<Change, Failure> {
     provisional::with_ids(change, ids).map_err(|error| Failure {
         code: "journal".into(),

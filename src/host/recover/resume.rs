@@ -1,8 +1,8 @@
-//! Carrying on a run that was cut off: by a crash, Ctrl-C, an expired token or a spent budget.
+//! Resuming a run that was cut off: by a crash, Ctrl-C, an expired token or a spent budget.
 //!
-//! Nothing is done here that a run does not do: the ledger is restored from the journal, the apply
-//! machine finds out what became of each request whose answer is not on record (design.md 2.4), and
-//! what is left is reviewed and carried out like any other set.
+//! Nothing happens here that does not happen in a run: the ledger is restored from the journal, the
+//! apply machine finds out what became of each unanswered request (design.md 2.4), and the rest is
+//! reviewed and carried out like any other set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,10 +26,10 @@ use crate::journal::{
 use crate::model::ETag;
 use crate::model::snapshot::Snapshot;
 
-/// The longest that anyone waits for an answer: a lost one was given up by then at the latest.
+/// The longest wait for an answer: a lost one was given up by then at the latest.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// A person's decisions about creates in doubt that nobody else can settle.
+/// A person's decisions about creates in doubt, which nobody else can settle.
 #[derive(Debug, Clone, Default)]
 pub struct Decisions {
     /// The ids of what was created, by the number of the change.
@@ -38,15 +38,15 @@ pub struct Decisions {
     pub not_made: BTreeSet<usize>,
 }
 
-/// A run as the journal has it, with the runs that have carried it on.
+/// A run as the journal has it, with the runs that carried it on.
 pub(crate) struct Restored {
-    /// The set that was to be carried out last.
+    /// The set that was last to be carried out.
     pub(crate) set: ChangeSet,
     /// The states of its parts.
     pub(crate) ledger: Ledger,
     /// The attempts that are in doubt.
     pub(crate) unsettled: BTreeMap<PartNo, Unsettled>,
-    /// True if its program would have gone on after a commit: nobody knows with what.
+    /// True if its program would have gone on after a commit: with what, nobody knows.
     pub(crate) cut_short: bool,
     /// The changes that need something which is in doubt.
     pub(crate) withheld: Vec<Change>,
@@ -56,7 +56,7 @@ pub(crate) struct Restored {
 
 impl Host {
     /// Returns the ids of the actor's runs on this service that were cut off before they were done,
-    /// the oldest first: those that no process is at work on and nobody has taken back.
+    /// the oldest first: those that no process is working on and nobody has undone.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -99,13 +99,13 @@ impl Host {
         .await
     }
 
-    /// Carries on a run, given by its id or the beginning of it. What a person has `decided` about its
-    /// creates counts for what was shown to them: a request that is still under way may create an
-    /// entity after they have looked.
+    /// Carries on a run, given by its id or the beginning of it. A person's decisions about its
+    /// creates cover only what was shown to them: a request that is still under way may create an
+    /// entity later.
     ///
     /// # Errors
-    /// There is no such run, it is at work, it was taken back, it is another's or on another
-    /// service, or a decision does not fit it.
+    /// There is no such run, another process works on it, it was undone, it is another person's or
+    /// on another service, or a decision does not fit it.
     pub async fn resume(
         &self,
         id: &str,
@@ -121,6 +121,7 @@ impl Host {
         let id = root.start.id.clone();
         let state_folder = self.state_folder.clone().ok_or_else(no_journal)?;
         let locks = state_folder.locks()?;
+        // A process at work on the run holds this lock until its end, even if it dies.
         let Some(_at_work) = locks.try_lock_run(&id).map_err(|error| failure(&error))? else {
             return Err(told("at_work", format!("another process is at work on the run {id}")));
         };
@@ -171,7 +172,7 @@ impl Host {
             let by = finished.report.run_id.clone();
             blocking(move || {
                 let journal = state_folder.open()?;
-                // One that could not even begin carries nothing on.
+                // A run that could not even begin has carried nothing on.
                 if cut_off.is_empty() || journal.run(&by).is_err() {
                     return Ok(());
                 }
@@ -185,7 +186,7 @@ impl Host {
         Ok(finished)
     }
 
-    /// Enters the decisions of a person about creates in doubt.
+    /// Applies the decisions of a person about creates in doubt.
     async fn decide_creates(
         &self,
         restored: &mut Restored,
@@ -195,7 +196,7 @@ impl Host {
     ) -> Result<(), Failure> {
         let made = decided.made.into_iter().map(|(n, id)| (n, Some(id)));
         let not_made = decided.not_made.into_iter().map(|n| (n, None));
-        // All of it is looked at before any of it is taken for true.
+        // All decisions are checked before any of them is recorded.
         let mut creates = BTreeMap::new();
         for (n, id) in made.chain(not_made) {
             let key = (n, Part::Itself.to_string());
@@ -247,7 +248,7 @@ impl Host {
         Ok(())
     }
 
-    /// Checks that an entity is there, and is of the kind and in the place that a change creates.
+    /// Checks that an entity exists, and is of the kind and in the plan that a change creates.
     async fn check_made(&self, change: &Change, id: &str) -> Result<(), Failure> {
         let wrong = |what: String| Failure {
             code: "invalid".into(),
@@ -275,8 +276,8 @@ impl Host {
 }
 
 impl Restored {
-    /// Makes the ledger of a run of what the journal has of it, and of those that carried it on.
-    /// It is `now` by the clock of this machine, which is `ahead` of the service's.
+    /// Restores the ledger of a run from the journal, with those that carried it on. It is `now` by
+    /// the clock of this machine, which is `ahead` of the service's.
     pub(crate) fn of(chain: &[Run], now: Timestamp, ahead: SignedDuration) -> Self {
         let mut restored = Self {
             set: ChangeSet::default(),
@@ -292,12 +293,13 @@ impl Restored {
             restored.set = round.change_set;
         }
         for run in chain {
-            let is_done = run.finish.as_ref().is_some_and(|finish| finish.status == RunStatus::Applied);
-            restored.cut_short |=
-                !is_done && run.rounds.last().is_some_and(|round| round.outcome == Judgement::Segment);
+            let is_done =
+                run.finish.as_ref().is_some_and(|finish| finish.status == RunStatus::Applied);
+            restored.cut_short |= !is_done
+                && run.rounds.last().is_some_and(|round| round.outcome == Judgement::Segment);
             for round in run.rounds.iter().filter(|round| round.outcome.is_clear()) {
                 for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
-                    // What carries a run on keeps the numbers of its changes.
+                    // A run that carries another on keeps the numbers of its changes.
                     let own = match run.start.purpose {
                         Purpose::Resume => restored.set.change(change.n).cloned(),
                         _ => Some(change.clone()),
@@ -324,22 +326,25 @@ impl Restored {
         let ledger = &mut self.ledger;
         match attempt.outcome() {
             Some(Outcome::Applied) => {
-                let id = attempt.settled.iter().rev().find_map(|(_, settled)| settled.entity_id.clone());
+                let id =
+                    attempt.settled.iter().rev().find_map(|(_, settled)| settled.entity_id.clone());
                 if let (Op::Create, Part::Itself, Some(id)) = (change.op(), &part, id) {
                     ledger.enter_id(change.id().to_string(), id);
                 }
                 ledger.enter(change, &part, PartState::Written);
             }
             Some(Outcome::Refused | Outcome::Conflict) => {
+                // A refusal of a repeated attempt does not unmake what an earlier one has written.
                 if ledger.state(change, &part) != Some(&PartState::Written) {
                     ledger.clear(change, &part);
                 }
             }
             Some(Outcome::Unknown) | None => {
-                // It was given up when that was recorded, or else when nobody waits any longer.
+                // Given up when that was recorded, or else when the longest wait was over.
                 let given_up = attempt.settled.last().map(|(at, _)| *at);
                 let at = given_up.unwrap_or(attempt.at + GIVEN_UP_AFTER);
-                // Clocks are set back; nobody waits longer than that for it.
+                // A clock that was set back since must not make the quarantine longer than that
+                // wait.
                 let age = now.duration_since(at).max(-GIVEN_UP_AFTER);
                 let resend = intent.if_match.is_some().then(|| Resend {
                     method: intent.method.clone(),
@@ -361,12 +366,12 @@ impl Restored {
         }
     }
 
-    /// Returns what is left of the set: resting on the board as it is now, without what is still
-    /// in doubt and what needs that. Each change keeps its number.
+    /// Returns the rest of the set, rebased on the present board, without the changes in doubt and
+    /// those that depend on them. Each change keeps its number.
     pub(crate) async fn left(&mut self, client: &Client) -> Result<ChangeSet, Error> {
         let targets = self.incomplete();
         let mut now = read_targets(client, targets.clone()).await?;
-        // What was made a moment ago is not known everywhere yet (planner-api.md trap 14).
+        // What was created a moment ago is not known everywhere yet (planner-api.md 12, trap 14).
         for wait in [100, 300, 900, 2700].map(Duration::from_millis) {
             if targets.iter().all(|target| is_there(&now, target)) {
                 break;
@@ -377,7 +382,7 @@ impl Restored {
         Ok(self.left_on(&now))
     }
 
-    /// Returns what has to be read to know what is left of entities that were made in part.
+    /// Returns the objects to read in order to complete entities that were created in part.
     fn incomplete(&self) -> Vec<Target> {
         let mut targets = Vec::new();
         for change in self.set.changes() {
@@ -395,9 +400,10 @@ impl Restored {
         targets
     }
 
-    /// Returns what is left of the set on a board that holds all that is incomplete.
+    /// Returns the rest of the set on a board that holds everything incomplete.
     fn left_on(&mut self, now: &Snapshot) -> ChangeSet {
-        // A create that is in doubt may not be there; nor is then what needs it.
+        // An entity whose create is in doubt may not exist; then what depends on it cannot be
+        // written.
         let creates = self.in_doubt().filter(|change| change.op() == Op::Create);
         let mut unknown: BTreeSet<String> = creates.map(|change| change.id().to_string()).collect();
         let doubts: BTreeSet<usize> = self.in_doubt().map(|change| change.n).collect();
@@ -425,7 +431,7 @@ impl Restored {
         ChangeSet::in_this_order(left)
     }
 
-    /// Returns the changes of which it is not known whether all was written that was sent.
+    /// Returns the changes of which a part is in doubt.
     pub(crate) fn in_doubt(&self) -> impl Iterator<Item = &Change> {
         self.set.changes().iter().filter(|change| {
             let parts = crate::change::apply::step::parts(change);
@@ -438,7 +444,7 @@ impl Restored {
         })
     }
 
-    /// Returns what a change that is parked may have created.
+    /// Returns the ids of the candidates for a parked create.
     pub(crate) fn candidates(&self, change: &Change) -> Vec<String> {
         match self.ledger.state(change, &Part::Itself) {
             Some(PartState::Parked(ids)) => ids.clone(),
@@ -447,7 +453,7 @@ impl Restored {
     }
 }
 
-/// Returns the ids of what a change that is parked may have created, as the run's report has them.
+/// Returns the ids of the candidates for a parked create, as the run's report has them.
 #[must_use]
 pub fn candidates(run: &Run, n: usize) -> Vec<String> {
     let changes = run.finish.as_ref().and_then(|finish| finish.report["changes"].as_array());
@@ -456,7 +462,7 @@ pub fn candidates(run: &Run, n: usize) -> Vec<String> {
     ids.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Returns a run and those that have carried it on, in the order in which they began.
+/// Returns a run and those that carried it on, in the order in which they began.
 pub(crate) fn chain_of<'a>(root: &RunId, all: &'a [RunSummary]) -> Vec<&'a RunSummary> {
     let mut ids: BTreeSet<&RunId> = BTreeSet::new();
     let mut chain = Vec::new();

@@ -1,7 +1,7 @@
-//! Taking back what a run has done: the inverse of its changes, as edits like any others.
+//! The inverse of a run's changes, as edits like any others.
 //!
-//! Whatever someone else has changed since is left alone and said (design.md 2.5). What was
-//! deleted is made again, with an id of its own.
+//! Fields that someone else has changed since are left alone and reported (design.md 2.5). What was
+//! deleted is created again, under a new id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use crate::host::session::edits::{NewItem, NewTask};
 use crate::model::order;
 use crate::model::{Board, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId};
 
-/// Records the inverse of changes that were applied, given with real ids, the last one first.
+/// Records the inverse of applied changes, given with real ids, the last one first.
 ///
 /// # Errors
-/// The board can not be read.
+/// The board cannot be read.
 pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
     let mut undo = Undo {
         session,
@@ -28,7 +28,8 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
         return Err(Error::NeedsBeta("taking back what this run did"));
     }
     undo.read_ahead(changes)?;
-    // What is made again holds what was in it; what was made goes after what was put into it.
+    // Deleted containers are created again before what was in them is moved back; what the run
+    // created is deleted after it was emptied.
     for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Delete) {
         undo.recreate(change)?;
     }
@@ -43,7 +44,7 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns whether a change has set what only the beta knows.
+/// Returns whether a change has set something that only the beta knows.
 fn needs_beta(change: &Change) -> bool {
     let recurs = |state: &TaskState| state.task.recurrence().is_some();
     let recurrence = match &change.write {
@@ -56,19 +57,19 @@ fn needs_beta(change: &Change) -> bool {
 
 struct Undo<'a> {
     session: &'a Session,
-    /// What was deleted, and what stands for it now.
+    /// The new ids of what was deleted, by the old ones.
     plans: BTreeMap<PlanId, PlanId>,
     buckets: BTreeMap<BucketId, BucketId>,
-    /// Where buckets and tasks stood.
+    /// The former places of buckets and tasks.
     bucket_hints: Vec<(BucketId, String)>,
     task_hints: Vec<(TaskId, String)>,
 }
 
-/// From so many tasks of one plan on, its list is one read for all of them.
+/// The number of tasks of one plan from which its list is read instead of each.
 const LIST_FROM: usize = 4;
 
 impl Undo<'_> {
-    /// Reads what it needs of many tasks together: one by one it would cost a request for each.
+    /// Reads what it needs of many tasks together: one by one, each would cost a request.
     fn read_ahead(&self, changes: &[Change]) -> Result<(), Error> {
         let mut tasks: BTreeMap<&PlanId, usize> = BTreeMap::new();
         let mut details = Vec::new();
@@ -88,18 +89,18 @@ impl Undo<'_> {
         self.session.read_many_details(details)
     }
 
-    /// Remarks that something is left as it is.
+    /// Warns that something is left as it is.
     fn leave(&self, what: &str, title: &str, why: &str) {
         self.session.warn(&format!("left as it is: the {what} `{title}`, {why}"));
     }
 
     fn leave_fields(&self, what: &str, title: &str, fields: &[FieldConflict]) {
-        let names: Vec<_> = fields.iter().map(|field| field.field.script_name()).collect();
+        let names: Vec<_> = fields.iter().map(|conflict| conflict.field.script_name()).collect();
         let why = format!("whose {} changed since", names.join(", "));
         self.leave(what, title, &why);
     }
 
-    // What was deleted
+    // Deletions
 
     fn recreate(&mut self, change: &Change) -> Result<(), Error> {
         match &change.write {
@@ -152,9 +153,10 @@ impl Undo<'_> {
         Ok(())
     }
 
-    /// Makes tasks again; the lowest on the board first, since the newest is shown on top.
+    /// Creates tasks again; the lowest on the board first, since Planner shows the newest on top.
     fn make_tasks(&mut self, tasks: &[TaskState]) -> Result<(), Error> {
-        let hint = |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
+        let hint =
+            |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
         let mut tasks: Vec<&TaskState> = tasks.iter().collect();
         tasks.sort_by_key(|state| std::cmp::Reverse(hint(state)));
         for state in tasks {
@@ -181,7 +183,7 @@ impl Undo<'_> {
         Ok(())
     }
 
-    /// Puts everything where it stood, all of a column at once.
+    /// Puts everything back in its former place, all of a column at once.
     fn put_back(&self) -> Result<(), Error> {
         let mut columns: BTreeMap<PlanId, Vec<(BucketId, String)>> = BTreeMap::new();
         for (id, hint) in &self.bucket_hints {
@@ -204,7 +206,7 @@ impl Undo<'_> {
         }
     }
 
-    // What was changed
+    // Updates
 
     fn revert_update(&mut self, change: &Change) -> Result<(), Error> {
         match &change.write {
@@ -277,7 +279,8 @@ impl Undo<'_> {
         };
         if before.name != after.name {
             if now.name == after.name {
-                self.session.edit_bucket(&after.id, |bucket| bucket.name.clone_from(&before.name))?;
+                self.session
+                    .edit_bucket(&after.id, |bucket| bucket.name.clone_from(&before.name))?;
             } else {
                 self.leave("bucket", &now.name, "whose name changed since");
             }
@@ -314,7 +317,8 @@ impl Undo<'_> {
             let wanted = in_order_of(wanted, &there, old);
             self.session.edit_details(id, |details| *details = wanted)?;
         }
-        let hint = |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
+        let hint =
+            |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
         if let (Some(old), Some(new)) = (hint(before), hint(after))
             && old != new
             && before.task.bucket == task.bucket
@@ -324,7 +328,7 @@ impl Undo<'_> {
         Ok(())
     }
 
-    // What was made
+    // Creations
 
     fn revert_create(&self, change: &Change) -> Result<(), Error> {
         match &change.write {
@@ -340,7 +344,7 @@ impl Undo<'_> {
         if gone(self.session.peek_task(id))? {
             return Ok(());
         }
-        // Whether it is as it was created decides, so all of it counts.
+        // Any edit since its creation is a reason to keep it, so every field counts as read.
         let task = self.session.task(id)?;
         let details = self.session.details(id)?;
         let now =
@@ -384,13 +388,13 @@ impl Undo<'_> {
     }
 }
 
-/// Returns what is there now with everything set back that is still as the run has left it, and
-/// what is not.
+/// Returns the present state with everything set back that is still as the run left it, and the
+/// fields that are not.
 fn back<T: Fields + Clone>(before: &T, after: &T, now: &T) -> (T, Vec<FieldConflict>) {
     merged(after, before, now, &BTreeSet::new())
 }
 
-/// Returns whether something is there no more.
+/// Returns whether something no longer exists.
 fn gone<T>(result: Result<T, Error>) -> Result<bool, Error> {
     match result {
         Ok(_) => Ok(false),
@@ -402,26 +406,30 @@ fn gone<T>(result: Result<T, Error>) -> Result<bool, Error> {
 fn set_fields(task: &mut Task, wanted: &Task) {
     let computed = task.clone();
     *task = wanted.clone();
-    // What only the service sets stays as it is.
+    // Fields that only the service sets stay as they are.
     task.id = computed.id;
     task.created_at = computed.created_at;
     task.created_by = computed.created_by;
     task.order_hint = computed.order_hint;
 }
 
-/// Hints of places are the service's own; nothing is compared by them.
+/// Returns the details without order hints, which the service rewrites and which say nothing about
+/// content.
 fn without_places(mut details: TaskDetails) -> TaskDetails {
     details.checklist.values_mut().for_each(|item| item.order_hint.clear());
     details
 }
 
-/// Puts the items of a checklist in the order that they had: `wanted` has no places, `there` the
-/// present ones, `old` the order.
+/// Restores the former order of a checklist: `wanted` has no places, `there` the present ones,
+/// `old` the order.
 fn in_order_of(mut wanted: TaskDetails, there: &TaskDetails, old: &TaskDetails) -> TaskDetails {
-    let mut keys: Vec<String> =
-        old.checklist_order().into_iter().filter(|key| wanted.checklist.contains_key(key)).collect();
+    let mut keys: Vec<String> = old
+        .checklist_order()
+        .into_iter()
+        .filter(|key| wanted.checklist.contains_key(key))
+        .collect();
     keys.extend(wanted.checklist.keys().filter(|key| !old.checklist.contains_key(*key)).cloned());
-    // Hints ascend from what is shown last to what is shown first.
+    // Hints ascend from the last item shown to the first.
     keys.reverse();
     let kept = |key: &String| {
         let hint = there.checklist.get(key).map(|item| item.order_hint.as_str())?;
@@ -438,7 +446,7 @@ fn in_order_of(mut wanted: TaskDetails, there: &TaskDetails, old: &TaskDetails) 
     wanted
 }
 
-/// A task as it was, to be made again.
+/// Returns a former task as one to create.
 fn again(state: &TaskState, bucket: Option<BucketId>) -> NewTask {
     let task = &state.task;
     let details = state.details.clone().unwrap_or_default();

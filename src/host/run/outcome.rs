@@ -51,7 +51,8 @@ impl Run<'_> {
             report.error.clone_from(&parked.error);
         }
         let unsent = |change: &ChangeReport| {
-            matches!(change.status, ChangeStatus::Planned | ChangeStatus::Skipped) && change.error.is_none()
+            matches!(change.status, ChangeStatus::Planned | ChangeStatus::Skipped)
+                && change.error.is_none()
         };
         let conflict = report.count(ChangeStatus::Conflict) > 0;
         if stopped && report.error.is_none() {
@@ -69,8 +70,9 @@ impl Run<'_> {
         let in_doubt = report.count(ChangeStatus::Unknown) > 0;
         // A create that may have happened is not "nothing was written": to repeat it could make
         // two. An update or delete that may have happened can be repeated.
-        let maybe_made =
-            |change: &ChangeReport| change.status == ChangeStatus::Unknown && change.op == Op::Create;
+        let maybe_made = |change: &ChangeReport| {
+            change.status == ChangeStatus::Unknown && change.op == Op::Create
+        };
         let wrote = wrote || report.changes.iter().any(maybe_made);
         report.status = match (conflict, failed, wrote) {
             (false, false, _) => Status::Applied,

@@ -161,8 +161,11 @@ impl Run<'_> {
             }
             // What a deletion takes away is read right before it.
             let is_left = |change: &Change| tally.ledger.leaves(change);
-            let deletes =
-                cleared.set().changes().iter().any(|change| change.op() == Op::Delete && is_left(change));
+            let deletes = cleared
+                .set()
+                .changes()
+                .iter()
+                .any(|change| change.op() == Op::Delete && is_left(change));
             let outdated = self.session.state().snapshot.has_outdated();
             if deletes || outdated || validated.is_none_or(|at| at.elapsed() > VALID_FOR) {
                 let at = Instant::now();
@@ -303,7 +306,8 @@ impl Run<'_> {
         }
         let (rebased, conflicts, too_often) = Self::rebase(tally, cleared.set(), &moved);
         let may_replay = |(change, fields): &(Change, Vec<FieldConflict>)| {
-            change.op() != Op::Delete || fields.iter().any(|field| change.reads.contains(&field.field))
+            change.op() != Op::Delete
+                || fields.iter().any(|conflict| change.reads.contains(&conflict.field))
         };
         let program = program.filter(|_| conflicts.iter().all(may_replay));
         let over = failed || stopped || too_often || driven.broken.is_some();
@@ -316,7 +320,8 @@ impl Run<'_> {
         }
         let times = moved.iter().filter_map(|one| tally.moves.get(&key(&one.change.id()))).max();
         self.pause(times.copied().unwrap_or(1)).await;
-        self.session.adopt_parts(moved.iter().map(|one| (&one.change, &one.part, one.seen.as_deref())));
+        self.session
+            .adopt_parts(moved.iter().map(|one| (&one.change, &one.part, one.seen.as_deref())));
         match program {
             Some(program) if !conflicts.is_empty() => self.replay(tally, program, &conflicts).await,
             _ => {
@@ -334,17 +339,17 @@ impl Run<'_> {
     ) -> (ChangeSet, Vec<(Change, Vec<FieldConflict>)>, bool) {
         let mut changes = set.changes().to_vec();
         let (mut conflicts, mut too_often) = (Vec::new(), false);
-        for it in moved {
-            too_often |= tally.moved(key(&it.change.id()));
-            let change = changes.iter_mut().find(|change| change.n == it.change.n);
-            let result = match (&it.seen, change) {
-                (Some(seen), Some(change)) => rebase(change, &it.part, seen),
+        for one in moved {
+            too_often |= tally.moved(key(&one.change.id()));
+            let change = changes.iter_mut().find(|change| change.n == one.change.n);
+            let result = match (&one.seen, change) {
+                (Some(seen), Some(change)) => rebase(change, &one.part, seen),
                 _ => Err(Vec::new()),
             };
             if let Err(fields) = result {
-                conflicts.push((it.change.clone(), fields));
+                conflicts.push((one.change.clone(), fields));
             } else if too_often {
-                conflicts.push((it.change.clone(), Vec::new()));
+                conflicts.push((one.change.clone(), Vec::new()));
             }
         }
         (ChangeSet::in_this_order(changes), conflicts, too_often)

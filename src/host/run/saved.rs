@@ -143,7 +143,8 @@ impl Run<'_> {
 
     /// Loads a set that was drafted before, as if it had just been.
     pub(super) fn take_up(&self, set: &ChangeSet, drafted_in: Option<&Session>) {
-        let drafted_on = drafted_in.map(|session| (session.reads(), session.state().snapshot.clone()));
+        let drafted_on =
+            drafted_in.map(|session| (session.reads(), session.state().snapshot.clone()));
         let mut state = self.session.state();
         state.draft = Draft::of_set(set);
         if let Some((reads, snapshot)) = drafted_on {

@@ -80,7 +80,8 @@ impl Run<'_> {
         if !any {
             return;
         }
-        let parked = self.report.changes.iter().find(|change| change.status == ChangeStatus::Unknown);
+        let parked =
+            self.report.changes.iter().find(|change| change.status == ChangeStatus::Unknown);
         let error = parked.and_then(|change| change.error.clone());
         self.report.error = self.report.error.take().or(error);
         if matches!(self.report.status, Status::Applied | Status::NoChanges) {

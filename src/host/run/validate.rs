@@ -56,7 +56,9 @@ impl Run<'_> {
             let state = self.session.state();
             Drift::of(set, &state.reads, &state.snapshot, &now.snapshot, &tally.ledger)
         };
-        drift.elsewhere.extend(self.grounds.iter().flat_map(|grounds| grounds.moved(&now.snapshot)));
+        drift
+            .elsewhere
+            .extend(self.grounds.iter().flat_map(|grounds| grounds.moved(&now.snapshot)));
         drift
     }
 
@@ -86,8 +88,8 @@ impl Run<'_> {
         for change in drift.moved.keys().filter_map(|n| cleared.set().change(*n)) {
             too_often |= tally.moved(key(&change.id()));
         }
-        for it in &drift.elsewhere {
-            too_often |= tally.moved(format!("{:?}", it.read));
+        for moved in &drift.elsewhere {
+            too_often |= tally.moved(format!("{:?}", moved.read));
         }
         let may_replay = !too_often && drift.moved.values().all(|drifted| drifted.may_replay);
         let program = program.filter(|_| may_replay);
@@ -117,7 +119,8 @@ impl Run<'_> {
     /// Enters what has moved as what came of the changes.
     fn tally_drift(tally: &mut Tally, set: &ChangeSet, drift: Drift) {
         // Whoever decides is told of all that has moved, of what they only read, too.
-        let elsewhere: Vec<String> = drift.elsewhere.iter().map(|read| read.message.clone()).collect();
+        let elsewhere: Vec<String> =
+            drift.elsewhere.iter().map(|moved| moved.message.clone()).collect();
         let mut outcomes: Vec<_> = drift
             .moved
             .into_iter()
@@ -126,13 +129,15 @@ impl Run<'_> {
         if outcomes.is_empty()
             && let Some(first) = set.changes().first()
         {
-            let fields = drift.elsewhere.into_iter().next().map(|read| read.fields).unwrap_or_default();
+            let fields =
+                drift.elsewhere.into_iter().next().map(|moved| moved.fields).unwrap_or_default();
             let mut outcome = Outcome::conflict(fields);
             if let Some(error) = outcome.error.as_mut() {
                 error.message = elsewhere.join("; ");
             }
             outcomes.push((first.id(), outcome));
-        } else if let Some(error) = outcomes.first_mut().and_then(|outcome| outcome.1.error.as_mut())
+        } else if let Some(error) =
+            outcomes.first_mut().and_then(|outcome| outcome.1.error.as_mut())
             && !elsewhere.is_empty()
         {
             error.message = format!("{}; {}", error.message, elsewhere.join("; "));

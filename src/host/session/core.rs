@@ -278,7 +278,10 @@ impl Session {
     /// Returns the zone that decides what today is.
     #[must_use]
     pub fn zone(&self) -> TimeZone {
-        self.state().clock.as_ref().map_or_else(|| self.facts().zone.clone(), |clock| clock.1.clone())
+        self.state()
+            .clock
+            .as_ref()
+            .map_or_else(|| self.facts().zone.clone(), |clock| clock.1.clone())
     }
 
     /// Returns the day that it is, in the configured zone.

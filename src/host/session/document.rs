@@ -194,10 +194,12 @@ impl Session {
         for item in &task.checklist {
             new.checklist.push(NewItem { title: item.title.clone(), checked: item.checked });
         }
-        for it in &task.references {
-            let key = link::encode(&it.url).map_err(|error| invalid(error.to_string()))?;
-            new.references
-                .push((key, Reference { alias: it.alias.clone(), kind: it.kind.clone() }));
+        for reference in &task.references {
+            let key = link::encode(&reference.url).map_err(|error| invalid(error.to_string()))?;
+            new.references.push((
+                key,
+                Reference { alias: reference.alias.clone(), kind: reference.kind.clone() },
+            ));
         }
         Ok(new)
     }

@@ -121,7 +121,9 @@ impl Session {
             let old = before.labels.get(category).map_or("", String::as_str);
             Self::refuse(title_over("name of the label", old, name, &self.facts().limits))?;
         }
-        self.state().draft.edit_plan_details(read.as_ref(), (id, &title), |details| *details = wanted);
+        self.state()
+            .draft
+            .edit_plan_details(read.as_ref(), (id, &title), |details| *details = wanted);
         Ok(())
     }
 
@@ -302,7 +304,8 @@ impl Session {
             task.due = new.due;
             task.percent_complete = new.percent_complete;
             task.priority = new.priority.unwrap_or(Priority::DEFAULT);
-            task.assignments = new.assignees.into_iter().map(|user| (user, String::new())).collect();
+            task.assignments =
+                new.assignees.into_iter().map(|user| (user, String::new())).collect();
             task.categories = new.labels.into_iter().collect();
             task.conversation_thread = new.conversation_thread;
             task

@@ -195,7 +195,8 @@ impl Session {
 
     /// Makes sure that a task is one that the actor may see.
     fn reach(&self, id: &TaskId) -> Result<(), Error> {
-        let plan: Option<PlanId> = self.state().snapshot.task(id).map(|task| task.value.plan.clone());
+        let plan: Option<PlanId> =
+            self.state().snapshot.task(id).map(|task| task.value.plan.clone());
         match plan {
             Some(plan) if self.facts().scope.is_none() => drop(plan),
             Some(plan) => drop(self.read_plan(&plan)?),
@@ -215,7 +216,9 @@ pub(crate) fn keep(snapshot: &mut Snapshot, me: &UserId, query: &Query, response
     match (query.clone(), response) {
         (_, Response::AllPlans(plans)) => snapshot.set_all_plans(plans),
         (Query::Plan(id), Response::Plan(plan)) => snapshot.add_plan(id, plan),
-        (Query::PlanDetails(id), Response::PlanDetails(it)) => snapshot.add_plan_details(id, it),
+        (Query::PlanDetails(id), Response::PlanDetails(details)) => {
+            snapshot.add_plan_details(id, details);
+        }
         (Query::Buckets(plan), Response::Buckets(list)) => snapshot.set_buckets(plan, list),
         (Query::Bucket(id), Response::Bucket(bucket)) => snapshot.add_bucket(id, bucket),
         (Query::Tasks(plan), Response::Tasks(tasks)) => snapshot.set_tasks(&plan, tasks),

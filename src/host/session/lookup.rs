@@ -90,7 +90,11 @@ impl Session {
     }
 
     fn group_name(&self, id: &str) -> Option<String> {
-        self.peek_groups().ok()?.into_iter().find(|group| group.id.as_str() == id).map(|group| group.name)
+        self.peek_groups()
+            .ok()?
+            .into_iter()
+            .find(|group| group.id.as_str() == id)
+            .map(|group| group.name)
     }
 
     /// Finds a bucket of a plan by name or id.
@@ -115,7 +119,11 @@ impl Session {
             let near = nearest(text, buckets.iter().map(|bucket| bucket.name.as_str()));
             Ok((Some(self.the_plan(plan)?), near))
         };
-        let only = Lookup { what: "bucket", name: text }.only(&found, |bucket| bucket.id.to_string(), near);
+        let only = Lookup { what: "bucket", name: text }.only(
+            &found,
+            |bucket| bucket.id.to_string(),
+            near,
+        );
         only.map(|bucket| bucket.id.clone())
     }
 
@@ -148,7 +156,8 @@ impl Session {
             Ok((Some(self.the_plan(plan)?), near))
         };
         let found = tasks_meant(&refs(&found), text);
-        let only = Lookup { what: "task", name: text }.only(&found, |task| task.id.to_string(), near);
+        let only =
+            Lookup { what: "task", name: text }.only(&found, |task| task.id.to_string(), near);
         only.map(|task| task.id.clone())
     }
 
@@ -308,7 +317,9 @@ impl Session {
     pub fn find_group(&self, text: &str) -> Result<Group, Error> {
         let text = text.trim();
         let groups = self.groups()?;
-        if let Some(group) = groups.iter().find(|group| group.id.as_str().eq_ignore_ascii_case(text)) {
+        if let Some(group) =
+            groups.iter().find(|group| group.id.as_str().eq_ignore_ascii_case(text))
+        {
             return Ok(group.clone());
         }
         let found = pick(&refs(&groups), text, |group| &group.name);
@@ -319,7 +330,9 @@ impl Session {
             let near = nearest(text, groups.iter().map(|group| group.name.as_str()));
             Ok((Some("the groups you are a member of".to_owned()), near))
         };
-        Lookup { what: "group", name: text }.only(&found, |group| group.id.to_string(), near).cloned()
+        Lookup { what: "group", name: text }
+            .only(&found, |group| group.id.to_string(), near)
+            .cloned()
     }
 
     /// Returns the members of a group; none if the service does not tell.
@@ -380,7 +393,8 @@ impl Session {
             let near = nearest(text, labels.iter().map(|(_, name)| name.as_str()));
             Ok((self.the_plan(plan).ok(), near))
         };
-        let only = Lookup { what: "label", name: text }.only(&found, |label| label.0.to_string(), near);
+        let only =
+            Lookup { what: "label", name: text }.only(&found, |label| label.0.to_string(), near);
         only.map(|label| label.0)
     }
 

@@ -75,14 +75,14 @@ impl Session {
             return Ok(());
         }
         let mut hints = Vec::with_capacity(ids.len());
-        for it in &ids {
-            let hint = self.peek_bucket(it)?.order_hint;
-            hints.push(Some(hint).filter(|hint| it != id && !order::is_wanted(hint)));
+        for sibling in &ids {
+            let hint = self.peek_bucket(sibling)?.order_hint;
+            hints.push(Some(hint).filter(|hint| sibling != id && !order::is_wanted(hint)));
         }
         let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
-        for (it, place) in ids.iter().zip(order::describe(&stays)) {
+        for (sibling, place) in ids.iter().zip(order::describe(&stays)) {
             if let Some(hint) = place {
-                self.edit_bucket(it, |bucket| bucket.order_hint = hint)?;
+                self.edit_bucket(sibling, |bucket| bucket.order_hint = hint)?;
             }
         }
         Ok(())
@@ -145,7 +145,8 @@ impl Session {
             hints.push((old.unwrap_or(self.peek_bucket(&id)?.order_hint), stays, id));
         }
         hints.sort();
-        let stays: Vec<_> = hints.iter().map(|hint| Some(hint.0.as_str()).filter(|_| hint.1)).collect();
+        let stays: Vec<_> =
+            hints.iter().map(|hint| Some(hint.0.as_str()).filter(|_| hint.1)).collect();
         for ((_, _, id), place) in hints.iter().zip(order::describe(&stays)) {
             if let Some(hint) = place {
                 self.edit_bucket(id, |bucket| bucket.order_hint = hint)?;
@@ -171,7 +172,8 @@ impl Session {
         }
         hints.retain(|hint| !hint.0.is_empty());
         hints.sort();
-        let stays: Vec<_> = hints.iter().map(|hint| Some(hint.0.as_str()).filter(|_| hint.1)).collect();
+        let stays: Vec<_> =
+            hints.iter().map(|hint| Some(hint.0.as_str()).filter(|_| hint.1)).collect();
         for ((_, _, id), place) in hints.iter().zip(order::describe(&stays)) {
             if let Some(hint) = place {
                 self.edit_place(id, column, hint)?;
@@ -188,15 +190,15 @@ impl Session {
         column: Column<'_>,
     ) -> Result<(), Error> {
         let mut hints = Vec::with_capacity(ids.len());
-        for it in ids {
-            let hint = self.hint_in(it, column);
-            let stays = Some(it) != moved && !hint.is_empty() && !order::is_wanted(&hint);
+        for sibling in ids {
+            let hint = self.hint_in(sibling, column);
+            let stays = Some(sibling) != moved && !hint.is_empty() && !order::is_wanted(&hint);
             hints.push(Some(hint).filter(|_| stays));
         }
         let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
-        for (it, place) in ids.iter().zip(order::describe(&stays)) {
+        for (sibling, place) in ids.iter().zip(order::describe(&stays)) {
             if let Some(hint) = place {
-                self.edit_place(it, column, hint)?;
+                self.edit_place(sibling, column, hint)?;
             }
         }
         Ok(())
@@ -313,7 +315,8 @@ impl Session {
                 task.title, other.title
             )));
         }
-        let mut siblings = self.tasks_where(&task.plan, |sibling| column.shared(sibling, &other))?;
+        let mut siblings =
+            self.tasks_where(&task.plan, |sibling| column.shared(sibling, &other))?;
         self.sort_column(&mut siblings, column)?;
         let mut ids: Vec<TaskId> = siblings.into_iter().map(|task| task.id).collect();
         let before = ids.clone();
@@ -322,7 +325,9 @@ impl Session {
             return Ok(());
         }
         // What is new and was never moved has no place that others could be described by.
-        ids.retain(|other| other == id || other == next_to || !self.hint_in(other, column).is_empty());
+        ids.retain(|other| {
+            other == id || other == next_to || !self.hint_in(other, column).is_empty()
+        });
         self.describe_column(&ids, Some(id), column)
     }
 

@@ -335,7 +335,8 @@ impl Session {
         };
         let rests = match group {
             Some(group) => {
-                rests && self.peek_groups().map_err(Failure::from)?.iter().any(|own| own.id == group)
+                rests
+                    && self.peek_groups().map_err(Failure::from)?.iter().any(|own| own.id == group)
             }
             None => rests,
         };

@@ -115,7 +115,9 @@ impl Session {
             return Ok(ids);
         }
         let is_theirs = |id: &TaskId| match state.draft.task(id) {
-            Some(wanted) => wanted.is_some_and(|state| state.task.assignments.contains_key(&user.id)),
+            Some(wanted) => {
+                wanted.is_some_and(|state| state.task.assignments.contains_key(&user.id))
+            }
             None => true,
         };
         let mut theirs: Vec<TaskId> = ids.into_iter().filter(is_theirs).collect();

@@ -28,8 +28,9 @@ pub(crate) fn bucket_given(
 
 /// Reads a priority: its number or name.
 pub(crate) fn priority_given(value: &Dynamic, session: &Session) -> Fallible<Priority> {
-    let number = value.as_int().ok().and_then(|it| u8::try_from(it).ok()).and_then(Priority::new);
-    let name = value.as_immutable_string_ref().ok().and_then(|it| Priority::parse(&it));
+    let number =
+        value.as_int().ok().and_then(|number| u8::try_from(number).ok()).and_then(Priority::new);
+    let name = value.as_immutable_string_ref().ok().and_then(|name| Priority::parse(&name));
     match number.or(name) {
         Some(priority) => Ok(priority),
         None => invalid(
@@ -108,10 +109,10 @@ pub(crate) fn reference_given(value: &Dynamic, session: &Session) -> Fallible<(S
             Reference { alias: None, kind: None },
         ));
     };
-    let part = |name: &str| map.get(name).filter(|it| !it.is_unit());
+    let part = |name: &str| map.get(name).filter(|given| !given.is_unit());
     let url = part("url").cloned().unwrap_or(Dynamic::UNIT);
     let url = text_given(&url, session, "the url of a reference")?;
-    let alias = part("alias").map(|it| text_given(it, session, "an alias")).transpose()?;
+    let alias = part("alias").map(|alias| text_given(alias, session, "an alias")).transpose()?;
     Ok((new_reference_key(session, &url, alias.as_deref())?, Reference { alias, kind: None }))
 }
 
@@ -144,11 +145,12 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
             }
             "due" => {
                 new.due =
-                    Date::given(&value, session, "due")?.map(|it| it.to_write()).transpose()?;
+                    Date::given(&value, session, "due")?.map(|date| date.to_write()).transpose()?;
             }
             "start" => {
-                new.start =
-                    Date::given(&value, session, "start")?.map(|it| it.to_write()).transpose()?;
+                new.start = Date::given(&value, session, "start")?
+                    .map(|date| date.to_write())
+                    .transpose()?;
             }
             "priority" if value.is_unit() => {}
             "priority" => new.priority = Some(priority_given(&value, session)?),

@@ -49,7 +49,8 @@ impl Task {
         };
         let mut given = Given::starting(first.to_write()?);
         for (name, value) in map {
-            let number = || match value.as_int().ok().and_then(|it| u32::try_from(it).ok()) {
+            let number = || match value.as_int().ok().and_then(|number| u32::try_from(number).ok())
+            {
                 Some(number) => Ok(Some(number)),
                 None => invalid(session, format!("{name} is a number")),
             };
@@ -87,7 +88,8 @@ mod functions {
     #[rhai_fn(get = "last_modified_at", pure, volatile, return_raw)]
     pub fn last_modified_at(task: &mut Task) -> Fallible<Dynamic> {
         let moment = task.beta(TaskField::MODIFIED_AT)?;
-        Ok(moment.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, &task.session))))
+        Ok(moment
+            .map_or(Dynamic::UNIT, |moment| Dynamic::from(Date::of_moment(moment, &task.session))))
     }
 
     /// Who changed it last, `()` for an application (beta).
@@ -119,7 +121,8 @@ mod functions {
         map.insert("interval".into(), i64::from(it.pattern.interval).into());
         if !it.pattern.days_of_week.is_empty() {
             let days = it.pattern.days_of_week.iter();
-            let days: Array = days.map(|it| word(json(&|| serde_json::to_value(it)))).collect();
+            let days: Array =
+                days.map(|weekday| word(json(&|| serde_json::to_value(weekday)))).collect();
             map.insert("days_of_week".into(), days.into());
         }
         if kind.is_absolute() {

@@ -48,7 +48,10 @@ mod functions {
     #[rhai_fn(set = "name", pure, volatile, return_raw)]
     pub fn set_name(bucket: &mut Bucket, name: &str) -> Fallible<()> {
         let name = name.to_owned();
-        bucket.session.edit_bucket(&bucket.id, |it| it.name = name).or_raise(&bucket.session)
+        bucket
+            .session
+            .edit_bucket(&bucket.id, |bucket| bucket.name = name)
+            .or_raise(&bucket.session)
     }
 
     /// The plan that it belongs to.

@@ -71,8 +71,11 @@ impl Changes {
     }
 
     fn that(&self, keep: impl Fn(&Change) -> bool) -> Dynamic {
-        let kept: Array =
-            self.all().filter(|(_, it)| keep(it)).map(|(view, _)| Dynamic::from(view)).collect();
+        let kept: Array = self
+            .all()
+            .filter(|(_, change)| keep(change))
+            .map(|(view, _)| Dynamic::from(view))
+            .collect();
         frozen(kept)
     }
 }
@@ -133,20 +136,20 @@ mod functions {
     /// → "create" | "update" | "delete"
     #[rhai_fn(get = "op", pure)]
     pub fn op(change: &mut ChangeView) -> Dynamic {
-        frozen(change.change().map_or("", |it| it.op().name()))
+        frozen(change.change().map_or("", |change| change.op().name()))
     }
 
     /// What it does that to.
     /// → "plan" | "plan_details" | "bucket" | "task"
     #[rhai_fn(get = "entity", pure)]
     pub fn entity(change: &mut ChangeView) -> Dynamic {
-        frozen(change.change().map_or("", |it| it.entity().name()))
+        frozen(change.change().map_or("", |change| change.entity().name()))
     }
 
     /// Its number in the set.
     #[rhai_fn(get = "n", pure)]
     pub fn n(change: &mut ChangeView) -> i64 {
-        let n = change.set.changes().get(change.at).map_or(change.at + 1, |it| it.n);
+        let n = change.set.changes().get(change.at).map_or(change.at + 1, |change| change.n);
         i64::try_from(n).unwrap_or(i64::MAX)
     }
 
@@ -185,14 +188,14 @@ mod functions {
     #[rhai_fn(get = "fields", pure)]
     pub fn fields(change: &mut ChangeView) -> Dynamic {
         let fields = change.change().map(Change::fields).unwrap_or_default();
-        frozen(fields.keys().map(|it| Dynamic::from(it.script_name())).collect::<Array>())
+        frozen(fields.keys().map(|field| Dynamic::from(field.script_name())).collect::<Array>())
     }
 
     /// Whether it sets a field: `change.sets("due")`.
     #[rhai_fn(pure, return_raw)]
     pub fn sets(change: &mut ChangeView, field: &str) -> Fallible<bool> {
         let field = Field::parse(field).ok_or_else(|| format!("there is no field `{field}`"))?;
-        Ok(change.change().is_some_and(|it| it.sets(field)))
+        Ok(change.change().is_some_and(|change| change.sets(field)))
     }
 
     /// The agent for which the task was made that is changed, as the host's journal has it; `()` if
@@ -201,7 +204,7 @@ mod functions {
     #[rhai_fn(get = "created_by_agent", pure, volatile, return_raw)]
     pub fn created_by_agent(change: &mut ChangeView) -> Fallible<Dynamic> {
         let session = &change.session;
-        let Some(Write::Task(edit)) = change.change().map(|it| &it.write) else {
+        let Some(Write::Task(edit)) = change.change().map(|change| &change.write) else {
             return Ok(Dynamic::UNIT);
         };
         let agent = session.made_by_agent(&edit.known().task.id).or_raise(session)?;
@@ -215,8 +218,8 @@ mod functions {
     pub fn count_today(ctx: NativeCallContext, entity: &str, op: &str) -> Fallible<i64> {
         let session = run_of(&ctx)?.session;
         let entities = [Entity::Plan, Entity::PlanDetails, Entity::Bucket, Entity::Task];
-        let entity = entities.into_iter().find(|it| it.name() == entity);
-        let op = [Op::Create, Op::Update, Op::Delete].into_iter().find(|it| it.name() == op);
+        let entity = entities.into_iter().find(|known| known.name() == entity);
+        let op = [Op::Create, Op::Update, Op::Delete].into_iter().find(|known| known.name() == op);
         let (Some(entity), Some(op)) = (entity, op) else {
             let message = "count_today takes plan, plan_details, bucket or task; and create, update or delete";
             return invalid(&session, message.to_owned());
@@ -228,7 +231,9 @@ mod functions {
     /// How many tasks a deletion takes along: those of a bucket or plan.
     #[rhai_fn(get = "takes_along", pure)]
     pub fn takes_along(change: &mut ChangeView) -> i64 {
-        change.change().map_or(0, |it| i64::try_from(it.takes_along.len()).unwrap_or(i64::MAX))
+        change
+            .change()
+            .map_or(0, |change| i64::try_from(change.takes_along.len()).unwrap_or(i64::MAX))
     }
 
     /// The plan it touches.
@@ -245,7 +250,7 @@ mod functions {
     /// → Bucket?
     #[rhai_fn(get = "bucket", pure)]
     pub fn change_bucket(change: &mut ChangeView) -> Dynamic {
-        let id = match change.change().map(|it| &it.write) {
+        let id = match change.change().map(|change| &change.write) {
             Some(Write::Bucket(edit)) => Some(edit.known().id.clone()),
             Some(Write::Task(edit)) => edit.known().task.bucket.clone(),
             Some(Write::Plan(_) | Write::PlanDetails { .. }) | None => None,
@@ -279,42 +284,42 @@ mod functions {
     /// → [Change]
     #[rhai_fn(get = "tasks", pure)]
     pub fn changes_of_tasks(changes: &mut Changes) -> Dynamic {
-        changes.that(|it| it.entity() == Entity::Task)
+        changes.that(|change| change.entity() == Entity::Task)
     }
 
     /// The changes of buckets.
     /// → [Change]
     #[rhai_fn(get = "buckets", pure)]
     pub fn changes_of_buckets(changes: &mut Changes) -> Dynamic {
-        changes.that(|it| it.entity() == Entity::Bucket)
+        changes.that(|change| change.entity() == Entity::Bucket)
     }
 
     /// The changes of plans and their details.
     /// → [Change]
     #[rhai_fn(get = "plans", pure)]
     pub fn changes_of_plans(changes: &mut Changes) -> Dynamic {
-        changes.that(|it| matches!(it.entity(), Entity::Plan | Entity::PlanDetails))
+        changes.that(|change| matches!(change.entity(), Entity::Plan | Entity::PlanDetails))
     }
 
     /// The changes that create.
     /// → [Change]
     #[rhai_fn(get = "creates", pure)]
     pub fn creates(changes: &mut Changes) -> Dynamic {
-        changes.that(|it| it.op() == Op::Create)
+        changes.that(|change| change.op() == Op::Create)
     }
 
     /// The changes that update.
     /// → [Change]
     #[rhai_fn(get = "updates", pure)]
     pub fn updates(changes: &mut Changes) -> Dynamic {
-        changes.that(|it| it.op() == Op::Update)
+        changes.that(|change| change.op() == Op::Update)
     }
 
     /// The changes that delete.
     /// → [Change]
     #[rhai_fn(get = "deletes", pure)]
     pub fn deletes(changes: &mut Changes) -> Dynamic {
-        changes.that(|it| it.op() == Op::Delete)
+        changes.that(|change| change.op() == Op::Delete)
     }
 
     /// The number of tasks touched, those that a deleted bucket or plan takes along included; one

@@ -28,7 +28,8 @@ impl ChecklistItem {
             let message = "the two items belong to different tasks".to_owned();
             return invalid(&self.session, message);
         }
-        let change = |it: &mut model::TaskDetails| it.move_item(&self.key, &other.key, side);
+        let change =
+            |details: &mut model::TaskDetails| details.move_item(&self.key, &other.key, side);
         self.session.edit_details(&self.task, change).or_raise(&self.session)
     }
 
@@ -67,7 +68,7 @@ mod functions {
     #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(item: &mut ChecklistItem, title: &str) -> Fallible<()> {
         let title = title.to_owned();
-        item.edit(|it| it.title = title)
+        item.edit(|item| item.title = title)
     }
 
     /// Whether it is done.
@@ -79,19 +80,19 @@ mod functions {
     /// Ticks or unticks the item.
     #[rhai_fn(set = "checked", pure, volatile, return_raw)]
     pub fn set_checked(item: &mut ChecklistItem, checked: bool) -> Fallible<()> {
-        item.edit(|it| it.checked = checked)
+        item.edit(|item| item.checked = checked)
     }
 
     /// Ticks the item.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn check(item: &mut ChecklistItem) -> Fallible<()> {
-        item.edit(|it| it.checked = true)
+        item.edit(|item| item.checked = true)
     }
 
     /// Unticks the item.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn uncheck(item: &mut ChecklistItem) -> Fallible<()> {
-        item.edit(|it| it.checked = false)
+        item.edit(|item| item.checked = false)
     }
 
     /// Moves the item right before another of its task.

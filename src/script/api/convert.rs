@@ -51,29 +51,29 @@ fn convert(value: &Dynamic, path: &str, depth: usize, size: &mut usize) -> Resul
     if let Ok(items) = value.as_array_ref() {
         let items = items.iter().enumerate();
         return items
-            .map(|(at, it)| convert(it, &format!("{path}[{at}]"), depth + 1, size))
+            .map(|(at, item)| convert(item, &format!("{path}[{at}]"), depth + 1, size))
             .collect::<Result<Vec<_>, _>>()
             .map(Value::Array);
     }
     if let Ok(map) = value.as_map_ref() {
         return map
             .iter()
-            .map(|(key, it)| {
-                convert(it, &format!("{path}.{key}"), depth + 1, size)
-                    .map(|it| (key.to_string(), it))
+            .map(|(key, item)| {
+                convert(item, &format!("{path}.{key}"), depth + 1, size)
+                    .map(|data| (key.to_string(), data))
             })
             .collect::<Result<serde_json::Map<_, _>, _>>()
             .map(Value::Object);
     }
     let text = value
         .read_lock::<Task>()
-        .map(|it| it.id.to_string())
-        .or_else(|| value.read_lock::<Bucket>().map(|it| it.id.to_string()))
-        .or_else(|| value.read_lock::<Plan>().map(|it| it.id.to_string()))
-        .or_else(|| value.read_lock::<User>().map(|it| it.id.to_string()))
-        .or_else(|| value.read_lock::<Date>().map(|it| it.to_string()))
-        .or_else(|| value.read_lock::<ChecklistItem>().map(|it| it.key.clone()))
-        .or_else(|| value.read_lock::<Group>().map(|it| it.group.id.to_string()));
+        .map(|task| task.id.to_string())
+        .or_else(|| value.read_lock::<Bucket>().map(|bucket| bucket.id.to_string()))
+        .or_else(|| value.read_lock::<Plan>().map(|plan| plan.id.to_string()))
+        .or_else(|| value.read_lock::<User>().map(|user| user.id.to_string()))
+        .or_else(|| value.read_lock::<Date>().map(|date| date.to_string()))
+        .or_else(|| value.read_lock::<ChecklistItem>().map(|item| item.key.clone()))
+        .or_else(|| value.read_lock::<Group>().map(|group| group.group.id.to_string()));
     if let Some(days) = value.read_lock::<Days>() {
         return Ok(days.0.into());
     }

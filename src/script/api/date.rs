@@ -194,13 +194,13 @@ mod functions {
     /// The hour, 0 to 23, in the configured time zone; 0 for a mere day.
     #[rhai_fn(get = "hour", pure)]
     pub fn hour(date: &mut Date) -> i64 {
-        date.moment.map_or(0, |it| i64::from(date.zone.to_datetime(it).hour()))
+        date.moment.map_or(0, |moment| i64::from(date.zone.to_datetime(moment).hour()))
     }
 
     /// The minute, 0 to 59; 0 for a mere day.
     #[rhai_fn(get = "minute", pure)]
     pub fn minute(date: &mut Date) -> i64 {
-        date.moment.map_or(0, |it| i64::from(date.zone.to_datetime(it).minute()))
+        date.moment.map_or(0, |moment| i64::from(date.zone.to_datetime(moment).minute()))
     }
 
     /// The next day of that name, strictly after this one: `today().next("friday")`.
@@ -262,7 +262,7 @@ mod functions {
     pub fn in_zone(date: &mut Date, name: &str) -> Fallible<Date> {
         let zone = TimeZone::get(name)
             .map_err(|_| format!("`{name}` is not a time zone like Europe/Berlin"))?;
-        let day = date.moment.map_or(date.day, |it| day_of_moment(it, &zone));
+        let day = date.moment.map_or(date.day, |moment| day_of_moment(moment, &zone));
         Ok(Date { day, moment: date.moment, zone })
     }
 

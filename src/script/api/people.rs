@@ -67,21 +67,21 @@ mod functions {
     #[rhai_fn(get = "name", pure, volatile, return_raw)]
     pub fn user_name(user: &mut User) -> Fallible<Dynamic> {
         let read = user.read()?;
-        Ok(frozen(read.map_or_else(|| user.id.to_string(), |it| it.label().to_owned())))
+        Ok(frozen(read.map_or_else(|| user.id.to_string(), |user| user.label().to_owned())))
     }
 
     /// The sign-in name (user principal name).
     /// → text
     #[rhai_fn(get = "upn", pure, volatile, return_raw)]
     pub fn upn(user: &mut User) -> Fallible<Dynamic> {
-        Ok(frozen(user.read()?.map(|it| it.upn).unwrap_or_default()))
+        Ok(frozen(user.read()?.map(|user| user.upn).unwrap_or_default()))
     }
 
     /// The mail address, `()` if there is none.
     /// → text?
     #[rhai_fn(get = "mail", pure, volatile, return_raw)]
     pub fn mail(user: &mut User) -> Fallible<Dynamic> {
-        Ok(user.read()?.and_then(|it| it.mail).map_or(Dynamic::UNIT, frozen))
+        Ok(user.read()?.and_then(|user| user.mail).map_or(Dynamic::UNIT, frozen))
     }
 
     /// The tasks assigned to the person; Planner tells people only their own.
@@ -109,7 +109,7 @@ mod functions {
     /// The display name, for texts.
     #[rhai_fn(name = "to_string", name = "to_debug", pure, volatile, return_raw)]
     pub fn user_to_string(user: &mut User) -> Fallible<String> {
-        Ok(user.read()?.map_or_else(|| user.id.to_string(), |it| it.label().to_owned()))
+        Ok(user.read()?.map_or_else(|| user.id.to_string(), |user| user.label().to_owned()))
     }
 
     /// The directory's id.
@@ -132,7 +132,9 @@ mod functions {
     pub fn group_members(group: &mut Group) -> Fallible<Dynamic> {
         let session = &group.session;
         let users = session.members(&group.group).or_raise(session)?;
-        Ok(frozen_list(users.into_iter().map(|it| User { session: session.clone(), id: it.id })))
+        Ok(frozen_list(
+            users.into_iter().map(|user| User { session: session.clone(), id: user.id }),
+        ))
     }
 
     /// The name, for texts.

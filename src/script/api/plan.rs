@@ -50,7 +50,7 @@ mod functions {
     #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(plan: &mut Plan, title: &str) -> Fallible<()> {
         let title = title.to_owned();
-        plan.session.edit_plan(&plan.id, |it| it.title = title).or_raise(&plan.session)
+        plan.session.edit_plan(&plan.id, |plan| plan.title = title).or_raise(&plan.session)
     }
 
     /// The group that contains it, `()` if none does or it is not the signed-in user's.
@@ -60,7 +60,7 @@ mod functions {
         let session = &plan.session;
         let id = plan.get(PlanField::GROUP)?;
         let groups = session.groups().or_raise(session)?;
-        let group = groups.into_iter().find(|it| Some(&it.id) == id.as_ref());
+        let group = groups.into_iter().find(|group| Some(&group.id) == id.as_ref());
         Ok(group.map_or(Dynamic::UNIT, |group| {
             Dynamic::from(Group { session: session.clone(), group })
         }))
@@ -73,11 +73,13 @@ mod functions {
         let session = &plan.session;
         let id = plan.get(PlanField::GROUP)?;
         let groups = session.groups().or_raise(session)?;
-        let users = match groups.into_iter().find(|it| Some(&it.id) == id.as_ref()) {
+        let users = match groups.into_iter().find(|group| Some(&group.id) == id.as_ref()) {
             Some(group) => session.members(&group).or_raise(session)?,
             None => session.roster_members(&plan.id).or_raise(session)?.unwrap_or_default(),
         };
-        Ok(frozen_list(users.into_iter().map(|it| User { session: session.clone(), id: it.id })))
+        Ok(frozen_list(
+            users.into_iter().map(|user| User { session: session.clone(), id: user.id }),
+        ))
     }
 
     /// When it was created; an error for a new one.
@@ -87,7 +89,8 @@ mod functions {
         let session = &plan.session;
         let created_at = plan.get(PlanField::CREATED_AT)?;
         known(plan.session.real(&plan.id).is_provisional(), "created_at").or_raise(session)?;
-        Ok(created_at.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, session))))
+        Ok(created_at
+            .map_or(Dynamic::UNIT, |moment| Dynamic::from(Date::of_moment(moment, session))))
     }
 
     /// Who created it, `()` for an application; an error for a new one.
@@ -219,8 +222,8 @@ mod functions {
     pub fn share_with(plan: &mut Plan, user: Dynamic) -> Fallible<()> {
         let session = &plan.session;
         let user = User::given(&user, session)?;
-        let change = |it: &mut crate::model::PlanDetails| {
-            it.shared_with.insert(user);
+        let change = |details: &mut crate::model::PlanDetails| {
+            details.shared_with.insert(user);
         };
         session.edit_plan_details(&plan.id, change).or_raise(session)
     }
@@ -230,8 +233,8 @@ mod functions {
     pub fn unshare_with(plan: &mut Plan, user: Dynamic) -> Fallible<()> {
         let session = &plan.session;
         let user = User::given(&user, session)?;
-        let change = |it: &mut crate::model::PlanDetails| {
-            it.shared_with.remove(&user);
+        let change = |details: &mut crate::model::PlanDetails| {
+            details.shared_with.remove(&user);
         };
         session.edit_plan_details(&plan.id, change).or_raise(session)
     }

@@ -31,7 +31,8 @@ impl Task {
         let column = if column.is_unit() {
             Column::Bucket
         } else {
-            text = column.as_immutable_string_ref().map(|it| it.to_string()).unwrap_or_default();
+            text =
+                column.as_immutable_string_ref().map(|name| name.to_string()).unwrap_or_default();
             match text.as_str() {
                 "progress" => Column::Progress,
                 "unassigned" => Column::AssignedTo(None),
@@ -66,7 +67,7 @@ impl Task {
     }
 
     fn date_or_unit(&self, moment: Option<jiff::Timestamp>) -> Dynamic {
-        moment.map_or(Dynamic::UNIT, |it| Dynamic::from(Date::of_moment(it, &self.session)))
+        moment.map_or(Dynamic::UNIT, |moment| Dynamic::from(Date::of_moment(moment, &self.session)))
     }
 
     /// The days by which an open task is past its due day; `None` if it is not.
@@ -75,7 +76,7 @@ impl Task {
         let Some(due) = due.filter(|_| percent < 100) else { return Ok(None) };
         let due = Date::of_date(due, &self.session).day;
         let span = due.until(self.session.today());
-        Ok(span.ok().map(|it| i64::from(it.get_days())).filter(|days| *days > 0))
+        Ok(span.ok().map(|span| i64::from(span.get_days())).filter(|days| *days > 0))
     }
 }
 
@@ -103,7 +104,7 @@ mod functions {
     #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(task: &mut Task, title: &str) -> Fallible<()> {
         let title = title.to_owned();
-        task.edit(|it| it.title = title)
+        task.edit(|task| task.title = title)
     }
 
     /// Its completion, 0 to 100.
@@ -116,7 +117,7 @@ mod functions {
     #[rhai_fn(set = "percent_complete", pure, volatile, return_raw)]
     pub fn set_percent_complete(task: &mut Task, percent: i64) -> Fallible<()> {
         match u8::try_from(percent) {
-            Ok(percent @ 0..=100) => task.edit(|it| it.percent_complete = percent),
+            Ok(percent @ 0..=100) => task.edit(|task| task.percent_complete = percent),
             _ => invalid(&task.session, format!("percent_complete is 0 to 100, not {percent}")),
         }
     }
@@ -132,9 +133,9 @@ mod functions {
     #[rhai_fn(set = "progress", pure, volatile, return_raw)]
     pub fn set_progress(task: &mut Task, name: &str) -> Fallible<()> {
         let progress = progress_given(name, &task.session)?;
-        task.edit(|it| {
-            if it.progress() != progress {
-                it.percent_complete = progress.percent();
+        task.edit(|task| {
+            if task.progress() != progress {
+                task.percent_complete = progress.percent();
             }
         })
     }
@@ -149,7 +150,7 @@ mod functions {
     #[rhai_fn(set = "priority", pure, volatile, return_raw)]
     pub fn set_priority(task: &mut Task, priority: Dynamic) -> Fallible<()> {
         let priority = priority_given(&priority, &task.session)?;
-        task.edit(|it| it.priority = priority)
+        task.edit(|task| task.priority = priority)
     }
 
     /// The day it begins, `()` if none is set.
@@ -166,7 +167,7 @@ mod functions {
         let day = Date::given(&day, &task.session, "start")?;
         let old = task.get(TaskField::START)?;
         let new = same_day_or(old, day.as_ref(), &task.session)?;
-        task.edit(|it| it.start = new)
+        task.edit(|task| task.start = new)
     }
 
     /// The day it is due, `()` if none is set.
@@ -183,7 +184,7 @@ mod functions {
         let day = Date::given(&day, &task.session, "due")?;
         let old = task.get(TaskField::DUE)?;
         let new = same_day_or(old, day.as_ref(), &task.session)?;
-        task.edit(|it| it.due = new)
+        task.edit(|task| task.due = new)
     }
 
     /// The bucket it is in, `()` if in none.
@@ -248,7 +249,7 @@ mod functions {
     pub fn set_description(task: &mut Task, text: &str) -> Fallible<()> {
         let session = &task.session;
         let text = text.to_owned();
-        session.edit_details(&task.id, |it| it.description = text).or_raise(session)
+        session.edit_details(&task.id, |details| details.description = text).or_raise(session)
     }
 
     /// The plan it belongs to.
@@ -279,8 +280,8 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn assign(task: &mut Task, user: Dynamic) -> Fallible<()> {
         let user = User::given(&user, &task.session)?;
-        task.edit(|it| {
-            it.assignments.entry(user).or_default();
+        task.edit(|task| {
+            task.assignments.entry(user).or_default();
         })
     }
 
@@ -288,8 +289,8 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn unassign(task: &mut Task, user: Dynamic) -> Fallible<()> {
         let user = User::given(&user, &task.session)?;
-        task.edit(|it| {
-            it.assignments.remove(&user);
+        task.edit(|task| {
+            task.assignments.remove(&user);
         })
     }
 
@@ -310,8 +311,8 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn add_label(task: &mut Task, label: Dynamic) -> Fallible<()> {
         let label = task.label_given(&label)?;
-        task.edit(|it| {
-            it.categories.insert(label);
+        task.edit(|task| {
+            task.categories.insert(label);
         })
     }
 
@@ -319,8 +320,8 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn remove_label(task: &mut Task, label: Dynamic) -> Fallible<()> {
         let label = task.label_given(&label)?;
-        task.edit(|it| {
-            it.categories.remove(&label);
+        task.edit(|task| {
+            task.categories.remove(&label);
         })
     }
 
@@ -349,12 +350,12 @@ mod functions {
     /// → [map]
     #[rhai_fn(get = "references", pure, volatile, return_raw)]
     pub fn references(task: &mut Task) -> Fallible<Dynamic> {
-        let text = |it: Option<String>| it.map_or(Dynamic::UNIT, Dynamic::from);
-        let map = |(key, it): (String, crate::model::Reference)| {
+        let text = |value: Option<String>| value.map_or(Dynamic::UNIT, Dynamic::from);
+        let map = |(key, reference): (String, crate::model::Reference)| {
             let mut map = Map::new();
             map.insert("url".into(), link::decode(&key).into());
-            map.insert("alias".into(), text(it.alias));
-            map.insert("type".into(), text(it.kind));
+            map.insert("alias".into(), text(reference.alias));
+            map.insert("type".into(), text(reference.kind));
             Dynamic::from(map)
         };
         Ok(frozen(task.get(TaskField::REFERENCES)?.into_iter().map(map).collect::<Array>()))
@@ -380,7 +381,7 @@ mod functions {
         let change = |details: &mut crate::model::TaskDetails| {
             // The service's own key may differ from ours in the case of its digits.
             let decoded = link::decode(&key);
-            details.references.retain(|it, _| link::decode(it) != decoded);
+            details.references.retain(|other, _| link::decode(other) != decoded);
         };
         session.edit_details(&task.id, change).or_raise(session)
     }
@@ -406,7 +407,8 @@ mod functions {
                 format!("`{kind}` is not a preview type; it is one of {kinds}"),
             );
         }
-        let change = |it: &mut crate::model::TaskDetails| kind.clone_into(&mut it.preview_type);
+        let change =
+            |details: &mut crate::model::TaskDetails| kind.clone_into(&mut details.preview_type);
         session.edit_details(&task.id, change).or_raise(session)
     }
 
@@ -423,7 +425,7 @@ mod functions {
     pub fn set_conversation_thread_id(task: &mut Task, thread: Dynamic) -> Fallible<()> {
         let given = || text_given(&thread, &task.session, "a thread id");
         let thread = if thread.is_unit() { None } else { Some(given()?) };
-        task.edit(|it| it.conversation_thread = thread)
+        task.edit(|task| task.conversation_thread = thread)
     }
 
     /// When it was created; an error for a new one.
@@ -495,15 +497,15 @@ mod functions {
     /// Marks the task completed.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn complete(task: &mut Task) -> Fallible<()> {
-        task.edit(|it| it.percent_complete = 100)
+        task.edit(|task| task.percent_complete = 100)
     }
 
     /// Opens a completed task again, as in progress.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn reopen(task: &mut Task) -> Fallible<()> {
-        task.edit(|it| {
-            if it.percent_complete == 100 {
-                it.percent_complete = Progress::InProgress.percent();
+        task.edit(|task| {
+            if task.percent_complete == 100 {
+                task.percent_complete = Progress::InProgress.percent();
             }
         })
     }

@@ -52,7 +52,7 @@ fn apply(session: &Session, play: &Play) -> Fallible<()> {
     let set = session.change_set();
     if !set.is_empty() {
         let user = play.scene().user.clone();
-        play.stage.apply(&user, set).map_err(|it| refused(&it))?;
+        play.stage.apply(&user, set).map_err(|failure| refused(&failure))?;
     }
     session.forget();
     Ok(())
@@ -71,7 +71,7 @@ fn option(session: &Session, options: &Map, name: &str) -> Fallible<bool> {
 
 fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fallible<Dynamic> {
     let (session, play) = play_of(ctx)?;
-    if let Some(other) = options.keys().find(|it| *it != "dry_run" && *it != "force") {
+    if let Some(other) = options.keys().find(|name| *name != "dry_run" && *name != "force") {
         let message = format!("a run has no option `{other}`; it has dry_run, force");
         return invalid(&session, message);
     }
@@ -91,7 +91,7 @@ fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fa
         force: option(&session, options, "force")?,
         dry_run: option(&session, options, "dry_run")?,
     };
-    let report = play.stage.run(&wanted).map_err(|it| refused(&it))?;
+    let report = play.stage.run(&wanted).map_err(|failure| refused(&failure))?;
     session.forget();
     let shown = from_json(&report);
     play.scene().last = Some(report);
@@ -108,14 +108,18 @@ fn last(ctx: &NativeCallContext) -> Fallible<Value> {
 /// A line for each change of a report: what people compare.
 fn changes_of(report: &Value) -> Vec<String> {
     let changes = report["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     changes
         .iter()
-        .map(|it| {
-            let fields: Vec<&str> =
-                it["fields"].as_object().into_iter().flatten().map(|it| it.0.as_str()).collect();
-            let (op, entity) = (text(&it["op"]), text(&it["entity"]));
-            format!("{op} {entity} {:?} [{}]", text(&it["title"]), fields.join(", "))
+        .map(|change| {
+            let fields: Vec<&str> = change["fields"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|field| field.0.as_str())
+                .collect();
+            let (op, entity) = (text(&change["op"]), text(&change["entity"]));
+            format!("{op} {entity} {:?} [{}]", text(&change["title"]), fields.join(", "))
         })
         .collect()
 }
@@ -126,7 +130,7 @@ fn told(report: &Value) -> String {
     if let Some(message) = report["error"]["message"].as_str() {
         lines.push(format!("  error: {message}"));
     }
-    lines.extend(changes_of(report).into_iter().map(|it| format!("  {it}")));
+    lines.extend(changes_of(report).into_iter().map(|line| format!("  {line}")));
     for verdict in report["verdicts"].as_array().into_iter().flatten() {
         let text = |key: &str| verdict[key].as_str().unwrap_or_default();
         lines.push(format!("  {}: {} ({})", text("verdict"), text("reason"), text("source")));
@@ -137,8 +141,8 @@ fn told(report: &Value) -> String {
 /// Checks that a rule gave a verdict: the name of a policy, or what its reason contains.
 fn judged(ctx: &NativeCallContext, verdict: &str, rule: &str) -> Fallible<()> {
     let report = last(ctx)?;
-    let is_it = |it: &Value| {
-        let text = |key: &str| it[key].as_str().unwrap_or_default();
+    let is_it = |ruling: &Value| {
+        let text = |key: &str| ruling[key].as_str().unwrap_or_default();
         let source = text("source");
         text("verdict") == verdict
             && (source == rule
@@ -146,7 +150,7 @@ fn judged(ctx: &NativeCallContext, verdict: &str, rule: &str) -> Fallible<()> {
                 || source.strip_prefix("host ") == Some(rule)
                 || text("reason").contains(rule))
     };
-    if report["verdicts"].as_array().is_some_and(|it| it.iter().any(is_it)) {
+    if report["verdicts"].as_array().is_some_and(|verdicts| verdicts.iter().any(is_it)) {
         return Ok(());
     }
     failed(format!("no rule `{rule}` said {verdict}: {}", told(&report)))
@@ -189,7 +193,10 @@ fn seed_task(session: &Session, given: &Map, bucket: Option<&str>) -> Fallible<V
             "labels" | "checklist" => {
                 let items = each(value.clone());
                 let items = to_json(&Dynamic::from(items));
-                task.insert(key.as_str().into(), items.or_else(|it| invalid(session, it))?);
+                task.insert(
+                    key.as_str().into(),
+                    items.or_else(|message| invalid(session, message))?,
+                );
             }
             other => {
                 task.insert(other.into(), plain()?);
@@ -202,7 +209,7 @@ fn seed_task(session: &Session, given: &Map, bucket: Option<&str>) -> Fallible<V
 /// Turns what a test gives for a board into a seed.
 fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
     const KNOWN: [&str; 6] = ["title", "members", "labels", "buckets", "tasks", "created_by"];
-    if let Some(other) = given.keys().find(|it| !KNOWN.contains(&it.as_str())) {
+    if let Some(other) = given.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         let message = format!("a board has no `{other}`; it has {}", KNOWN.join(", "));
         return invalid(session, message);
     }
@@ -232,7 +239,7 @@ fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
             return invalid(session, "a task is a map with a title".to_owned());
         };
         let seeded = seed_task(session, &task, None)?;
-        if let Some(bucket) = seeded.get("bucket").filter(|it| !buckets.contains(it)) {
+        if let Some(bucket) = seeded.get("bucket").filter(|bucket| !buckets.contains(bucket)) {
             buckets.push(bucket.clone());
         }
         tasks.push(seeded);
@@ -267,7 +274,7 @@ fn shown(value: &Dynamic) -> String {
 
 fn same(a: &Dynamic, b: &Dynamic) -> bool {
     match (to_json(a), to_json(b)) {
-        (Ok(a), Ok(b)) => a == b || a.as_f64().is_some_and(|it| Some(it) == b.as_f64()),
+        (Ok(a), Ok(b)) => a == b || a.as_f64().is_some_and(|number| Some(number) == b.as_f64()),
         _ => false,
     }
 }
@@ -288,7 +295,12 @@ fn difference(is: &str, expected: &str) -> String {
         .min(is.len().min(expected.len()) - head);
     let mut lines = vec!["they differ (- expected, + is):".to_owned()];
     let part = |lines: &[&str], from: usize, to: usize, mark: &str| -> Vec<String> {
-        lines.get(from..to).unwrap_or_default().iter().map(|it| format!("{mark} {it}")).collect()
+        lines
+            .get(from..to)
+            .unwrap_or_default()
+            .iter()
+            .map(|line| format!("{mark} {line}"))
+            .collect()
     };
     lines.extend(part(&is, head.saturating_sub(3), head, " "));
     lines.extend(part(&expected, head, expected.len() - tail, "-"));
@@ -306,7 +318,7 @@ mod functions {
         let (session, play) = play_of(&ctx)?;
         apply(&session, &play)?;
         let (title, seed) = seed(&session, &fields)?;
-        play.stage.seed(&seed).map_err(|it| refused(&it))?;
+        play.stage.seed(&seed).map_err(|failure| refused(&failure))?;
         let id = session.find_plan(&title).or_raise(&session)?;
         Ok(Plan { session, id })
     }
@@ -315,7 +327,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn demo_board(ctx: NativeCallContext) -> Fallible<Plan> {
         let (session, play) = play_of(&ctx)?;
-        play.stage.demo().map_err(|it| refused(&it))?;
+        play.stage.demo().map_err(|failure| refused(&failure))?;
         session.forget();
         let id = session.find_plan("BOS Operations").or_raise(&session)?;
         Ok(Plan { session, id })
@@ -335,7 +347,7 @@ mod functions {
             return invalid(&session, format!("`{zone}` is not a time zone like Pacific/Auckland"));
         };
         let parsed = time.trim().parse::<civil::DateTime>().ok();
-        match parsed.and_then(|it| it.to_zoned(found.clone()).ok()) {
+        match parsed.and_then(|local| local.to_zoned(found.clone()).ok()) {
             Some(moment) => {
                 play.stage.set_clock(moment.timestamp(), found.clone());
                 session.set_clock(moment.timestamp(), found);
@@ -369,7 +381,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn with_policies(ctx: NativeCallContext, names: Array) -> Fallible<()> {
         let (session, play) = play_of(&ctx)?;
-        let names = names.iter().map(|it| text_given(it, &session, "the name of a policy"));
+        let names = names.iter().map(|name| text_given(name, &session, "the name of a policy"));
         play.scene().policies = Some(names.collect::<Fallible<_>>()?);
         Ok(())
     }
@@ -511,7 +523,8 @@ mod functions {
         let is = changes_of(&report);
         let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
         let titles = report["changes"].as_array().into_iter().flatten();
-        let titles: Vec<&str> = titles.map(|it| it["title"].as_str().unwrap_or_default()).collect();
+        let titles: Vec<&str> =
+            titles.map(|change| change["title"].as_str().unwrap_or_default()).collect();
         if is == expected || titles == expected {
             return Ok(());
         }
@@ -537,7 +550,7 @@ mod functions {
     pub fn assert_warned(ctx: NativeCallContext, rule: &str) -> Fallible<()> {
         let report = last(&ctx)?;
         let mut own = report["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        if own.any(|it| it.contains(rule)) { Ok(()) } else { judged(&ctx, "warn", rule) }
+        if own.any(|remark| remark.contains(rule)) { Ok(()) } else { judged(&ctx, "warn", rule) }
     }
 
     /// Checks that the last run printed a line with this text.
@@ -546,7 +559,7 @@ mod functions {
         let report = last(&ctx)?;
         let lines: Vec<&str> =
             report["output"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if lines.iter().any(|it| it.contains(text)) {
+        if lines.iter().any(|line| line.contains(text)) {
             return Ok(());
         }
         failed(format!("no line has `{text}`:\n{}", lines.join("\n")))

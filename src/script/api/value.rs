@@ -112,7 +112,7 @@ pub(crate) fn from_json(value: &Value) -> Dynamic {
         Value::String(it) => it.clone().into(),
         Value::Array(items) => items.iter().map(from_json).collect::<Array>().into(),
         Value::Object(map) => {
-            map.iter().map(|(key, it)| (key.into(), from_json(it))).collect::<Map>().into()
+            map.iter().map(|(key, item)| (key.into(), from_json(item))).collect::<Map>().into()
         }
     }
 }

@@ -35,8 +35,9 @@ impl Verdicts {
             return;
         }
         let ruling = Ruling { source, verdict, change: state.change, reason, at, saw };
-        let same = |it: &Ruling| {
-            (it.verdict, it.change, &it.reason) == (ruling.verdict, ruling.change, &ruling.reason)
+        let same = |other: &Ruling| {
+            (other.verdict, other.change, &other.reason)
+                == (ruling.verdict, ruling.change, &ruling.reason)
         };
         if state.rulings.len() < MAX_RULINGS && !state.rulings.iter().any(same) {
             state.rulings.push(ruling);

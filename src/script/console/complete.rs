@@ -131,13 +131,14 @@ pub fn signature(line: &str, variables: &BTreeMap<String, Known>) -> Option<Stri
         Some(kind) => Some(kind.host()?),
         None => None,
     };
-    let is_it = |it: &&Member| it.form == Form::Function && it.name == name && it.skills;
+    let is_it =
+        |member: &&Member| member.form == Form::Function && member.name == name && member.skills;
     catalog().of(on).find(is_it).map(Member::typed)
 }
 
 impl Look<'_> {
     fn text(&self, at: usize) -> &str {
-        self.tokens.get(at).map(|it| it.of(self.line)).unwrap_or_default()
+        self.tokens.get(at).map(|token| token.of(self.line)).unwrap_or_default()
     }
 
     fn is_dot(&self, at: usize) -> bool {
@@ -148,31 +149,33 @@ impl Look<'_> {
     fn words(&self, at: usize, start: &str) -> Vec<Offer> {
         let mut offers: Vec<Offer> = Vec::new();
         let mut add = |word: &str, is_call: bool, told: String| {
-            if word.starts_with(start) && !offers.iter().any(|it| it.word == word) {
+            if word.starts_with(start) && !offers.iter().any(|offer| offer.word == word) {
                 offers.push(Offer { word: word.to_owned(), is_call, told });
             }
         };
         let mut members = |on: Option<&str>| {
-            for it in catalog().of(on).filter(|it| it.skills && it.form != Form::Operator) {
+            for it in
+                catalog().of(on).filter(|member| member.skills && member.form != Form::Operator)
+            {
                 add(&it.name, it.form == Form::Function, it.typed());
             }
         };
         if at > 0 && self.is_dot(at - 1) {
             match self.kind_before(at - 1) {
-                Kind::List(_) => OF_LISTS.iter().for_each(|it| add(it, true, String::new())),
+                Kind::List(_) => OF_LISTS.iter().for_each(|word| add(word, true, String::new())),
                 kind if kind.name() == Some("text") => {
-                    OF_TEXTS.iter().for_each(|it| add(it, true, String::new()));
+                    OF_TEXTS.iter().for_each(|word| add(word, true, String::new()));
                 }
                 Kind::Of(name) => members(Some(&name)),
                 Kind::Any | Kind::Words(_) => {}
             }
         } else if self.is_field(at) {
-            FIELDS.iter().for_each(|it| add(&format!("{it}: "), false, String::new()));
+            FIELDS.iter().for_each(|field| add(&format!("{field}: "), false, String::new()));
         } else {
             members(None);
-            self.variables.keys().for_each(|it| add(it, false, String::new()));
-            self.locals().keys().for_each(|it| add(it, false, String::new()));
-            LANGUAGE.iter().for_each(|it| add(it, false, String::new()));
+            self.variables.keys().for_each(|name| add(name, false, String::new()));
+            self.locals().keys().for_each(|name| add(name, false, String::new()));
+            LANGUAGE.iter().for_each(|word| add(word, false, String::new()));
         }
         offers.sort();
         offers
@@ -180,7 +183,7 @@ impl Look<'_> {
 
     /// Tells whether the token `at` would name a field of a new task: `create_task(#{ …, `.
     fn is_field(&self, at: usize) -> bool {
-        let Some((open, _)) = self.call(at).filter(|it| self.text(it.0) == "#{") else {
+        let Some((open, _)) = self.call(at).filter(|call| self.text(call.0) == "#{") else {
             return false;
         };
         let first = at == open + 1 || (at > 0 && self.text(at - 1) == ",");
@@ -192,13 +195,13 @@ impl Look<'_> {
         let Some(last) = at.checked_sub(1) else { return Kind::Any };
         let Some((first, end)) = self
             .chain_start(last)
-            .and_then(|it| Some((self.tokens.get(it)?, self.tokens.get(last)?)))
+            .and_then(|first| Some((self.tokens.get(first)?, self.tokens.get(last)?)))
         else {
             return Kind::Any;
         };
         let text = self.line.get(first.start..end.end).unwrap_or_default();
         let mut kinds: BTreeMap<String, Kind> =
-            self.variables.iter().map(|(name, it)| (name.clone(), it.kind.clone())).collect();
+            self.variables.iter().map(|(name, known)| (name.clone(), known.kind.clone())).collect();
         kinds.extend(self.locals());
         kind_of(text, &kinds)
     }
@@ -208,9 +211,10 @@ impl Look<'_> {
         loop {
             if self.tokens.get(at)?.piece == Piece::Close {
                 at = self.open_of(at)?;
-                let before = at.checked_sub(1).and_then(|it| self.tokens.get(it));
+                let before = at.checked_sub(1).and_then(|before| self.tokens.get(before));
                 // A call or an index belongs to what stands before it.
-                let is_of = before.is_some_and(|it| matches!(it.piece, Piece::Word | Piece::Close));
+                let is_of =
+                    before.is_some_and(|token| matches!(token.piece, Piece::Word | Piece::Close));
                 if is_of && matches!(self.text(at), "(" | "[") {
                     at -= 1;
                     continue;
@@ -257,7 +261,7 @@ impl Look<'_> {
 
     /// The type of what the word `at` is called on; `None` if on nothing.
     fn receiver(&self, at: usize) -> Option<Kind> {
-        let dot = at.checked_sub(1).filter(|it| self.is_dot(*it))?;
+        let dot = at.checked_sub(1).filter(|dot| self.is_dot(*dot))?;
         Some(self.kind_before(dot))
     }
 
@@ -267,15 +271,15 @@ impl Look<'_> {
         for at in 0..self.tokens.len() {
             let is_closure = self.text(at) == "|" && self.text(at + 2) == "|";
             if is_closure
-                && let Some(open) = at.checked_sub(1).filter(|it| self.text(*it) == "(")
-                && let Some(dot) = open.checked_sub(2).filter(|it| self.is_dot(*it))
+                && let Some(open) = at.checked_sub(1).filter(|open| self.text(*open) == "(")
+                && let Some(dot) = open.checked_sub(2).filter(|dot| self.is_dot(*dot))
             {
                 let item = self.known_before(dot).item();
                 found.insert(self.text(at + 1).to_owned(), item);
             }
             if self.text(at) == "for" && self.text(at + 2) == "in" {
-                let end = (at + 3..self.tokens.len()).find(|it| self.text(*it) == "{");
-                if let Some(end) = end.filter(|it| *it > at + 3) {
+                let end = (at + 3..self.tokens.len()).find(|brace| self.text(*brace) == "{");
+                if let Some(end) = end.filter(|end| *end > at + 3) {
                     let item = self.known_before(end).item();
                     found.insert(self.text(at + 1).to_owned(), item);
                 }
@@ -292,7 +296,7 @@ impl Look<'_> {
         let (Some(first), Some(last)) = (self.tokens.get(first), self.tokens.get(last)) else {
             return Kind::Any;
         };
-        let kinds = self.variables.iter().map(|(name, it)| (name.clone(), it.kind.clone()));
+        let kinds = self.variables.iter().map(|(name, known)| (name.clone(), known.kind.clone()));
         kind_of(self.line.get(first.start..last.end).unwrap_or_default(), &kinds.collect())
     }
 
@@ -348,12 +352,14 @@ impl Look<'_> {
 
     /// Which plan the chain belongs to that ends with the word `at`.
     fn whose(&self, at: usize) -> Whose {
-        let Some(first) = self.chain_start(at).filter(|it| *it < at) else { return Whose::Unknown };
+        let Some(first) = self.chain_start(at).filter(|first| *first < at) else {
+            return Whose::Unknown;
+        };
         if self.text(first) == "plan" && self.text(first + 1) == "(" {
             let title = self.text(first + 2).trim_matches(['"', '`']);
             return Whose::Titled(title.to_owned());
         }
-        self.variables.get(self.text(first)).map(|it| it.of.clone()).unwrap_or_default()
+        self.variables.get(self.text(first)).map(|known| known.of.clone()).unwrap_or_default()
     }
 }
 
@@ -389,7 +395,9 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         match next(line, &variables()) {
-            Some((_, Next::Members(offers))) => offers.into_iter().map(|it| it.word).collect(),
+            Some((_, Next::Members(offers))) => {
+                offers.into_iter().map(|offer| offer.word).collect()
+            }
             other => panic!("{line}: {other:?}"),
         }
     }

@@ -122,12 +122,12 @@ impl Variables {
 
     /// Leaves one variable of each name, the newest.
     fn tidy_up(&mut self) {
-        let names: BTreeSet<&str> = self.scope.iter_raw().map(|it| it.0).collect();
+        let names: BTreeSet<&str> = self.scope.iter_raw().map(|variable| variable.0).collect();
         if names.len() < self.scope.len() {
             let mut kept: Vec<(String, Dynamic)> = Vec::new();
             let all: Vec<_> = std::mem::take(&mut self.scope).into_iter().collect();
             for (name, value, _) in all.into_iter().rev() {
-                if !kept.iter().any(|it| it.0 == name) {
+                if !kept.iter().any(|variable| variable.0 == name) {
                     kept.push((name, value));
                 }
             }
@@ -260,16 +260,18 @@ fn shown(value: &Dynamic) -> Shown {
     if let Ok(items) = value.as_array_ref()
         && !items.is_empty()
     {
-        if let Some(all) = each(&items, |it: &Task| it.session.real(&it.id).into_owned()) {
+        if let Some(all) = each(&items, |task: &Task| task.session.real(&task.id).into_owned()) {
             return Shown::Tasks(all);
         }
-        if let Some(all) = each(&items, |it: &Bucket| it.session.real(&it.id).into_owned()) {
+        if let Some(all) =
+            each(&items, |bucket: &Bucket| bucket.session.real(&bucket.id).into_owned())
+        {
             return Shown::Buckets(all);
         }
-        if let Some(all) = each(&items, |it: &Plan| it.session.real(&it.id).into_owned()) {
+        if let Some(all) = each(&items, |plan: &Plan| plan.session.real(&plan.id).into_owned()) {
             return Shown::Plans(all);
         }
-        if let Some(all) = each(&items, |it: &User| it.id.clone()) {
+        if let Some(all) = each(&items, |user: &User| user.id.clone()) {
             return Shown::Users(all);
         }
     }
@@ -284,5 +286,5 @@ fn each<T: Clone + Send + Sync + 'static, R>(
     items: &[Dynamic],
     of: impl Fn(&T) -> R,
 ) -> Option<Vec<R>> {
-    items.iter().map(|it| it.read_lock::<T>().map(|it| of(&it))).collect()
+    items.iter().map(|item| item.read_lock::<T>().map(|value| of(&value))).collect()
 }

@@ -70,16 +70,19 @@ pub fn is_open(line: &str) -> bool {
 pub fn partner(line: &str, at: usize) -> Option<usize> {
     let brackets: Vec<Token> = tokens(line)
         .into_iter()
-        .filter(|it| matches!(it.piece, Piece::Open | Piece::Close))
+        .filter(|token| matches!(token.piece, Piece::Open | Piece::Close))
         .collect();
-    let here = brackets.iter().position(|it| it.start <= at && at < it.end)?;
+    let here = brackets.iter().position(|token| token.start <= at && at < token.end)?;
     let mut depth = 0;
-    let is_open = |it: &&Token| it.piece == Piece::Open;
+    let is_open = |token: &&Token| token.piece == Piece::Open;
     if is_open(&&brackets[here]) {
-        brackets[here..].iter().find(|it| closes(&mut depth, is_open(it))).map(|it| it.start)
+        brackets[here..]
+            .iter()
+            .find(|token| closes(&mut depth, is_open(token)))
+            .map(|token| token.start)
     } else {
         let mut back = brackets[..=here].iter().rev();
-        back.find(|it| closes(&mut depth, !is_open(it))).map(|it| it.end - 1)
+        back.find(|token| closes(&mut depth, !is_open(token))).map(|token| token.end - 1)
     }
 }
 
@@ -119,7 +122,7 @@ impl Scan<'_> {
         if ch.is_whitespace() {
             self.at += ch.len_utf8();
         } else if rest.starts_with("//") {
-            self.push(Piece::Comment(true), self.while_in(|it| it != '\n'));
+            self.push(Piece::Comment(true), self.while_in(|ch| ch != '\n'));
         } else if rest.starts_with("/*") {
             self.comment();
         } else if ch == '"' || ch == '\'' {
@@ -127,9 +130,9 @@ impl Scan<'_> {
         } else if ch == '`' {
             self.template(1);
         } else if ch.is_ascii_alphabetic() || ch == '_' {
-            self.push(Piece::Word, self.while_in(|it| it.is_ascii_alphanumeric() || it == '_'));
+            self.push(Piece::Word, self.while_in(|ch| ch.is_ascii_alphanumeric() || ch == '_'));
         } else if ch.is_ascii_digit() {
-            self.push(Piece::Number, self.while_in(|it| it.is_ascii_alphanumeric() || it == '_'));
+            self.push(Piece::Number, self.while_in(|ch| ch.is_ascii_alphanumeric() || ch == '_'));
         } else if rest.starts_with("#{") {
             self.within.push(Within::Bracket);
             self.push(Piece::Open, 2);
@@ -146,7 +149,8 @@ impl Scan<'_> {
         } else {
             let two =
                 ["=>", "::", "?.", "==", "!=", "<=", ">=", "&&", "||", "??", "..", "+=", "-="];
-            let length = if two.iter().any(|it| rest.starts_with(it)) { 2 } else { ch.len_utf8() };
+            let length =
+                if two.iter().any(|sign| rest.starts_with(sign)) { 2 } else { ch.len_utf8() };
             self.push(Piece::Sign, length);
         }
     }
@@ -195,9 +199,9 @@ impl Scan<'_> {
     /// A text in backticks up to its end, or up to a `${` in it; it begins with so many ticks.
     fn template(&mut self, ticks: usize) {
         let rest = self.rest();
-        let end = rest.get(ticks..).and_then(|it| {
-            let tick = it.find('`').map(|at| (at + ticks + 1, false));
-            let code = it.find("${").map(|at| (at + ticks, true));
+        let end = rest.get(ticks..).and_then(|text| {
+            let tick = text.find('`').map(|at| (at + ticks + 1, false));
+            let code = text.find("${").map(|at| (at + ticks, true));
             tick.into_iter().chain(code).min()
         });
         match end {
@@ -265,7 +269,7 @@ pub fn apart(text: &str) -> Vec<String> {
         }
     }
     found.push(lines.take());
-    found.retain(|it| !it.trim().is_empty());
+    found.retain(|line| !line.trim().is_empty());
     found
 }
 
@@ -276,7 +280,7 @@ mod tests {
     use super::*;
 
     fn texts(line: &str) -> Vec<&str> {
-        tokens(line).iter().map(|it| it.of(line)).collect()
+        tokens(line).iter().map(|token| token.of(line)).collect()
     }
 
     #[test]

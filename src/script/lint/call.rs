@@ -13,7 +13,8 @@ impl Walk<'_> {
     pub(super) fn method(&mut self, on: &Kind, call: &FnCallExpr, at: Position) -> Kind {
         let name = call.name.as_str();
         self.called.insert(name.to_owned());
-        let arguments: Vec<Kind> = call.args.iter().map(|it| self.argument(on, it)).collect();
+        let arguments: Vec<Kind> =
+            call.args.iter().map(|argument| self.argument(on, argument)).collect();
         let Some(host) = on.host() else { return of_language(on, name) };
         let is_own = self.script.named(name).next().is_some();
         let mut members = functions(Some(host), name).peekable();
@@ -21,7 +22,7 @@ impl Walk<'_> {
             let everywhere = matches!(name, "to_string" | "to_debug" | "type_of" | "is_shared");
             let is_loop = host == "Changes" && catalog().is_of_language(name);
             if !is_own && !everywhere && !is_loop {
-                let names = catalog().of(Some(host)).map(|it| it.name.as_str());
+                let names = catalog().of(Some(host)).map(|member| member.name.as_str());
                 let hint = match property(host, name) {
                     Some(_) => Some(format!("it is a property: `{name}`, without the brackets")),
                     None => did_you_mean(name, names),
@@ -31,7 +32,7 @@ impl Walk<'_> {
             return Kind::Any;
         }
         let told: Vec<_> = members.collect();
-        match told.iter().find(|it| it.params.len() == arguments.len()) {
+        match told.iter().find(|member| member.params.len() == arguments.len()) {
             Some(member) => {
                 for (given, param) in arguments.iter().zip(&member.params) {
                     self.fits(name, given, &param.kind, at);
@@ -45,7 +46,8 @@ impl Walk<'_> {
             }
             None if is_own => Kind::Any,
             None => {
-                let told: Vec<_> = told.iter().map(|it| format!("`{}`", it.told())).collect();
+                let told: Vec<_> =
+                    told.iter().map(|member| format!("`{}`", member.told())).collect();
                 let message = format!("`{name}` does not take {} arguments", arguments.len());
                 self.error(at, message, Some(format!("it is {}", told.join(" or "))));
                 Kind::Any
@@ -57,7 +59,8 @@ impl Walk<'_> {
     fn fits(&mut self, name: &str, given: &Kind, taken: &str, at: Position) {
         let scalar = ["text", "int", "float", "true or false", "map"];
         let Some(given) = given.name() else { return };
-        let known = |it: &str| scalar.contains(&it) || Kind::Of(it.to_owned()).host().is_some();
+        let known =
+            |kind: &str| scalar.contains(&kind) || Kind::Of(kind.to_owned()).host().is_some();
         if known(given) && known(taken) && given != taken {
             let message = format!("`{name}` takes {} here, not {}", one(taken), one(given));
             self.error(at, message, None);
@@ -119,7 +122,8 @@ impl Walk<'_> {
         if name == "curry" {
             return self.argument(&Kind::Any, &Expr::FnCall(Box::new(call.clone()), at));
         }
-        let arguments: Vec<Kind> = call.args.iter().map(|it| self.expression(it)).collect();
+        let arguments: Vec<Kind> =
+            call.args.iter().map(|argument| self.expression(argument)).collect();
         // `item in list` is a call of `contains`, but no operator to the engine.
         if call.op_token.is_some() || name == "contains" {
             self.compared(name, &call.args, &arguments, at);
@@ -130,13 +134,13 @@ impl Walk<'_> {
         if !call.namespace.is_empty() {
             let alias = call.namespace.root().to_owned();
             let path = self.use_import(&alias);
-            let offered = path.as_ref().and_then(|it| self.exports.get(it));
+            let offered = path.as_ref().and_then(|path| self.exports.get(path));
             if let (Some(path), Some(offered)) = (&path, offered)
-                && !offered.iter().any(|it| it.0 == name && it.1 == n)
+                && !offered.iter().any(|function| function.0 == name && function.1 == n)
             {
-                let hint = match offered.iter().find(|it| it.0 == name) {
+                let hint = match offered.iter().find(|function| function.0 == name) {
                     Some((_, takes)) => Some(format!("it takes {takes} arguments")),
-                    None => did_you_mean(name, offered.iter().map(|it| it.0.as_str())),
+                    None => did_you_mean(name, offered.iter().map(|function| function.0.as_str())),
                 };
                 let message = format!("the library `{path}` has no function `{name}` of {n}");
                 self.error(at, message, hint);
@@ -144,7 +148,8 @@ impl Walk<'_> {
             return Kind::Any;
         }
         self.called.insert(name.to_owned());
-        let own: Vec<usize> = self.script.named(name).map(|it| it.params.len()).collect();
+        let own: Vec<usize> =
+            self.script.named(name).map(|function| function.params.len()).collect();
         if own.contains(&n)
             || matches!(name, "Fn" | "call" | "type_of" | "is_def_var" | "is_def_fn")
         {
@@ -153,14 +158,14 @@ impl Walk<'_> {
         let all: Vec<_> = catalog()
             .members()
             .iter()
-            .filter(|it| it.form == Form::Function && it.name == name)
+            .filter(|member| member.form == Form::Function && member.name == name)
             .collect();
-        let takes = |it: &&&Member| it.params.len() + usize::from(it.on.is_some()) == n;
+        let takes = |member: &&&Member| member.params.len() + usize::from(member.on.is_some()) == n;
         // Skills and policies have some names in common, such as `warn`.
-        let is_own = |it: &&&Member| match self.role {
-            Role::Policy => it.policies,
-            Role::Test => it.tests,
-            Role::Skill | Role::Library => it.skills,
+        let is_own = |member: &&&Member| match self.role {
+            Role::Policy => member.policies,
+            Role::Test => member.tests,
+            Role::Skill | Role::Library => member.skills,
         };
         let fitting = all.iter().filter(takes).find(is_own).or_else(|| all.iter().find(takes));
         match fitting {
@@ -189,18 +194,19 @@ impl Walk<'_> {
             }
             None if !all.is_empty() => {
                 let told: Vec<_> =
-                    all.iter().take(3).map(|it| format!("`{}`", it.told())).collect();
+                    all.iter().take(3).map(|member| format!("`{}`", member.told())).collect();
                 let message = format!("`{name}` does not take {n} arguments");
                 self.error(at, message, Some(format!("it is {}", told.join(" or "))));
                 Kind::Any
             }
-            None if self.variables.iter().any(|it| it.name == name) => Kind::Any,
+            None if self.variables.iter().any(|variable| variable.name == name) => Kind::Any,
             None => {
-                let own = self.script.functions.iter().map(|it| it.name.as_str());
-                let hosts = catalog().members().iter().filter(|it| it.form == Form::Function);
+                let own = self.script.functions.iter().map(|function| function.name.as_str());
+                let hosts =
+                    catalog().members().iter().filter(|member| member.form == Form::Function);
                 let names: Vec<&str> = own
-                    .filter(|it| !is_closure(it))
-                    .chain(hosts.map(|it| it.name.as_str()))
+                    .filter(|name| !is_closure(name))
+                    .chain(hosts.map(|member| member.name.as_str()))
                     .collect();
                 let hint = did_you_mean(name, names);
                 self.error(at, format!("there is no function `{name}`"), hint);

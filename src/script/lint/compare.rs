@@ -117,10 +117,13 @@ impl Walk<'_> {
 /// Returns whether two types can be compared; what is not known can.
 fn are_comparable(sign: &str, a: &str, b: &str) -> bool {
     let is_order = sign != "==" && sign != "!=";
-    let is_number = |it: &str| it == "int" || it == "float";
-    let ordered = |it: &str| matches!(it, "text" | "true or false" | "Date" | "Days");
-    let is_known = |it: &str| {
-        is_number(it) || ordered(it) || it == "map" || Kind::Of(it.to_owned()).host().is_some()
+    let is_number = |kind: &str| kind == "int" || kind == "float";
+    let ordered = |kind: &str| matches!(kind, "text" | "true or false" | "Date" | "Days");
+    let is_known = |kind: &str| {
+        is_number(kind)
+            || ordered(kind)
+            || kind == "map"
+            || Kind::Of(kind.to_owned()).host().is_some()
     };
     if !is_known(a) || !is_known(b) || (is_number(a) && is_number(b)) {
         return true;

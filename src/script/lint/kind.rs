@@ -21,7 +21,7 @@ impl Kind {
     /// Reads a type as the catalogue tells it. What may be nothing is taken for something.
     pub(crate) fn of(told: &str) -> Self {
         let told = told.trim().trim_end_matches('?');
-        if let Some(inner) = told.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        if let Some(inner) = told.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             return Self::List(Box::new(Self::of(inner)));
         }
         if let Some(words) = words_of(told) {
@@ -67,14 +67,16 @@ impl Kind {
 
 /// Reads `"create" | "update"`, as the catalogue tells what can be no other text.
 fn words_of(told: &str) -> Option<Vec<String>> {
-    let word = |it: &str| Some(it.trim().strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    let word = |text: &str| Some(text.trim().strip_prefix('"')?.strip_suffix('"')?.to_owned());
     told.split('|').map(word).collect()
 }
 
 /// Returns a property of a host type.
 pub(crate) fn property(on: &str, name: &str) -> Option<&'static Member> {
     let mut members = catalog().members().iter();
-    members.find(|it| it.form == Form::Property && it.name == name && it.on.as_deref() == Some(on))
+    members.find(|member| {
+        member.form == Form::Property && member.name == name && member.on.as_deref() == Some(on)
+    })
 }
 
 /// Returns the functions of a name on a host type; of none, those that stand by themselves.
@@ -82,10 +84,9 @@ pub(crate) fn functions<'a>(
     on: Option<&'a str>,
     name: &'a str,
 ) -> impl Iterator<Item = &'static Member> + 'a {
-    catalog()
-        .members()
-        .iter()
-        .filter(move |it| it.form == Form::Function && it.name == name && it.on.as_deref() == on)
+    catalog().members().iter().filter(move |member| {
+        member.form == Form::Function && member.name == name && member.on.as_deref() == on
+    })
 }
 
 /// What a function of the language's own returns, called on something.

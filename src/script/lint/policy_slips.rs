@@ -80,7 +80,7 @@ pub(crate) fn wrong_hooks(ast: &AST, file: &str, sources: &Sources) -> Option<Fa
 
 /// Returns whether a script has a function of that name and number of parameters.
 pub(crate) fn has(ast: &AST, name: &str, n_params: usize) -> bool {
-    ast.iter_functions().any(|it| it.name == name && it.params.len() == n_params)
+    ast.iter_functions().any(|function| function.name == name && function.params.len() == n_params)
 }
 
 /// The functions of a policy that the host calls.

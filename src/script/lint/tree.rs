@@ -26,12 +26,12 @@ impl Script {
         let library = ast.shared_lib();
         let mut functions: Vec<Function> = ast
             .iter_functions()
-            .filter_map(|it| library.get_script_fn(it.name, it.params.len()))
-            .map(|it| Function {
-                name: it.name.to_string(),
-                params: it.params.iter().map(ToString::to_string).collect(),
-                start: it.body.start_position(),
-                end: it.body.end_position(),
+            .filter_map(|function| library.get_script_fn(function.name, function.params.len()))
+            .map(|function| Function {
+                name: function.name.to_string(),
+                params: function.params.iter().map(ToString::to_string).collect(),
+                start: function.body.start_position(),
+                end: function.body.end_position(),
                 body: Vec::new(),
             })
             .collect();
@@ -42,8 +42,10 @@ impl Script {
             if let [rhai::ASTNode::Stmt(statement)] = path {
                 let at = statement.position();
                 // A closure without braces has no end.
-                let holds = |it: &&mut Function| it.start == at || (it.start < at && at <= it.end);
-                match functions.iter_mut().filter(holds).max_by_key(|it| it.start) {
+                let holds = |function: &&mut Function| {
+                    function.start == at || (function.start < at && at <= function.end)
+                };
+                match functions.iter_mut().filter(holds).max_by_key(|function| function.start) {
                     Some(function) => function.body.push((*statement).clone()),
                     None => main.push((*statement).clone()),
                 }
@@ -54,11 +56,11 @@ impl Script {
     }
 
     pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = &Function> {
-        self.functions.iter().filter(move |it| it.name == name)
+        self.functions.iter().filter(move |function| function.name == name)
     }
 }
 
 /// Tells whether the host or the language has a function of a name.
 pub(crate) fn is_known_function(name: &str) -> bool {
-    catalog().is_of_language(name) || catalog().members().iter().any(|it| it.name == name)
+    catalog().is_of_language(name) || catalog().members().iter().any(|member| member.name == name)
 }

@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn whole(&mut self) {
         let script = self.script;
         self.block(&script.main);
-        for function in script.functions.iter().filter(|it| !is_closure(&it.name)) {
+        for function in script.functions.iter().filter(|function| !is_closure(&function.name)) {
             if is_known_function(&function.name) {
                 let name = &function.name;
                 self.warn(
@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
             let kinds = self.given_to(function);
             self.function(function, &kinds);
         }
-        for function in script.functions.iter().filter(|it| is_closure(&it.name)) {
+        for function in script.functions.iter().filter(|function| is_closure(&function.name)) {
             if !self.walked.contains(&function.name) {
                 self.function(function, &[]);
             }
@@ -111,9 +111,9 @@ impl<'a> Walk<'a> {
             .script
             .functions
             .iter()
-            .filter(|it| !is_closure(&it.name) && !is_entry(&it.name))
-            .filter(|it| !self.called.contains(&it.name))
-            .map(|it| (it.start, it.name.clone()))
+            .filter(|function| !is_closure(&function.name) && !is_entry(&function.name))
+            .filter(|function| !self.called.contains(&function.name))
+            .map(|function| (function.start, function.name.clone()))
             .collect();
         for (at, name) in unused {
             self.warn(at, format!("the function `{name}` is not called"), None);
@@ -192,7 +192,7 @@ impl<'a> Walk<'a> {
     }
 
     fn look_up(&mut self, name: &str) -> Kind {
-        match self.variables.iter_mut().rev().find(|it| it.name == name) {
+        match self.variables.iter_mut().rev().find(|variable| variable.name == name) {
             Some(variable) => {
                 variable.used = true;
                 variable.kind.clone()
@@ -208,7 +208,7 @@ impl<'a> Walk<'a> {
             Stmt::Var(it, flags, at) => {
                 let (name, value, _) = &**it;
                 let kind = self.expression(value);
-                if self.variables.iter().any(|it| it.name == name.name.as_str()) {
+                if self.variables.iter().any(|variable| variable.name == name.name.as_str()) {
                     let message = format!("`{}` is declared already and hidden here", name.name);
                     self.warn(*at, message, Some("give it a name of its own".to_owned()));
                 }
@@ -375,7 +375,7 @@ impl<'a> Walk<'a> {
                 of("true or false")
             }
             Expr::Coalesce(parts, _) => {
-                let kinds: Vec<Kind> = parts.iter().map(|it| self.expression(it)).collect();
+                let kinds: Vec<Kind> = parts.iter().map(|part| self.expression(part)).collect();
                 let first = kinds.first().cloned().unwrap_or(Kind::Any);
                 kinds.iter().fold(first, Kind::or)
             }
@@ -424,7 +424,7 @@ impl<'a> Walk<'a> {
             return if *on == Kind::Any { self.by_name(name) } else { Kind::Any };
         };
         let Some(found) = property(host, name) else {
-            let names = catalog().of(Some(host)).map(|it| it.name.as_str());
+            let names = catalog().of(Some(host)).map(|member| member.name.as_str());
             let hint = match functions(Some(host), name).next() {
                 Some(function) => Some(format!("it is a function: `{}`", function.signature())),
                 None => did_you_mean(name, names),

@@ -113,17 +113,19 @@ impl Bundle {
 
     /// Makes the version that comes after this one.
     pub(crate) fn next(&self, texts: &Texts) -> Self {
-        let (config, wrong) = match texts.good.get(CONFIG_FILE).map(|it| (it, read_config(it))) {
-            Some((_, Ok(config))) => (config, None),
-            Some((text, Err((line, message)))) => {
-                let digest = digest_of([text.as_str()]);
-                let file = CONFIG_FILE.to_owned();
-                (self.workspace.config.clone(), Some(Problem { file, line, message, digest }))
-            }
-            None => {
-                (self.workspace.config.clone(), Some(Problem::of_file(CONFIG_FILE, "it is gone")))
-            }
-        };
+        let (config, wrong) =
+            match texts.good.get(CONFIG_FILE).map(|text| (text, read_config(text))) {
+                Some((_, Ok(config))) => (config, None),
+                Some((text, Err((line, message)))) => {
+                    let digest = digest_of([text.as_str()]);
+                    let file = CONFIG_FILE.to_owned();
+                    (self.workspace.config.clone(), Some(Problem { file, line, message, digest }))
+                }
+                None => (
+                    self.workspace.config.clone(),
+                    Some(Problem::of_file(CONFIG_FILE, "it is gone")),
+                ),
+            };
         let root = self.workspace.root.as_deref();
         let workspace = Workspace::of_texts(root, config, &texts.good);
         Self::compile(workspace, texts, Some(self), wrong.into_iter().collect())
@@ -141,9 +143,10 @@ impl Bundle {
             on_large_stack("planwright-compile", compile).unwrap_or_else(|_no_thread| compile());
         let unreadable = &texts.unreadable;
         problems.extend(unreadable.iter().map(|(file, why)| Problem::of_file(file, why)));
-        let of_skills = skills.iter().map(|(name, it)| (format!("skills/{name}.rhai"), &it.broken));
+        let of_skills =
+            skills.iter().map(|(name, unit)| (format!("skills/{name}.rhai"), &unit.broken));
         let of_policies =
-            policies.iter().map(|(name, it)| (format!("policies/{name}.rhai"), &it.broken));
+            policies.iter().map(|(name, unit)| (format!("policies/{name}.rhai"), &unit.broken));
         for (file, broken) in of_skills.chain(of_policies) {
             let Some(broken) = broken else { continue };
             let problem = Problem::of_failure(&file, &broken.failure, texts);
@@ -152,7 +155,7 @@ impl Bundle {
                 problems.push(problem);
             }
         }
-        let generation = before.map_or(0, |it| it.generation) + 1;
+        let generation = before.map_or(0, |before| before.generation) + 1;
         let digest = digest_of(texts.good.iter().flat_map(|(name, text)| [name.as_str(), text]));
         Self { generation, digest, workspace, problems, skills, policies }
     }
@@ -167,9 +170,9 @@ impl Bundle {
             .iter()
             .map(|(name, text)| {
                 let unit = Unit::next(
-                    before.and_then(|it| it.skills.get(name)),
+                    before.and_then(|before| before.skills.get(name)),
                     &digest_of([text.as_str(), &all_libraries]),
-                    |it| it.is_of(text, libraries),
+                    |skill| skill.is_of(text, libraries),
                     || Skill::compile(name, &format!("skills/{name}.rhai"), text, libraries),
                 );
                 (name.clone(), unit)
@@ -180,9 +183,9 @@ impl Bundle {
             .iter()
             .map(|(name, text)| {
                 let unit = Unit::next(
-                    before.and_then(|it| it.policies.get(name)),
+                    before.and_then(|before| before.policies.get(name)),
                     &digest_of([text.as_str(), &all_libraries]),
-                    |it| it.is_of(text, libraries),
+                    |code| code.is_of(text, libraries),
                     || policy::compile(name, text, libraries),
                 );
                 (name.clone(), unit)
@@ -213,7 +216,7 @@ impl Bundle {
 
     /// Returns every skill that can run, by name.
     pub fn skills(&self) -> impl Iterator<Item = &Arc<Skill>> {
-        self.skills.values().filter_map(|it| it.good.as_ref())
+        self.skills.values().filter_map(|unit| unit.good.as_ref())
     }
 
     /// Returns the policies in force for a run of `agent`.
@@ -236,20 +239,22 @@ impl Bundle {
             changed.push(CONFIG_FILE.to_owned());
         }
         let names = |of: &Self| -> BTreeMap<String, String> {
-            let skills = of.skills.iter().filter_map(|(name, it)| {
-                Some((format!("skills/{name}.rhai"), it.good.as_ref()?.digest().to_owned()))
+            let skills = of.skills.iter().filter_map(|(name, unit)| {
+                Some((format!("skills/{name}.rhai"), unit.good.as_ref()?.digest().to_owned()))
             });
-            let policies = of.policies.iter().filter_map(|(name, it)| {
-                Some((format!("policies/{name}.rhai"), it.good.as_ref()?.digest().to_owned()))
+            let policies = of.policies.iter().filter_map(|(name, unit)| {
+                Some((format!("policies/{name}.rhai"), unit.good.as_ref()?.digest().to_owned()))
             });
             // Tests are compiled when they are played: their text is what counts.
             let tests = of.workspace.tests.iter();
-            let tests = tests.map(|(name, it)| (format!("tests/{name}.rhai"), it.clone()));
+            let tests = tests.map(|(name, text)| (format!("tests/{name}.rhai"), text.clone()));
             skills.chain(policies).chain(tests).collect()
         };
         let (now, then) = (names(self), names(before));
         changed.extend(
-            now.iter().filter(|(file, it)| then.get(*file) != Some(it)).map(|it| it.0.clone()),
+            now.iter()
+                .filter(|(file, digest)| then.get(*file) != Some(digest))
+                .map(|entry| entry.0.clone()),
         );
         changed.extend(then.into_keys().filter(|file| !now.contains_key(file)));
         changed
@@ -257,7 +262,7 @@ impl Bundle {
 
     /// Returns the problems that the version before did not have.
     pub(crate) fn problems_since(&self, before: &Self) -> Vec<Problem> {
-        self.problems.iter().filter(|it| !before.problems.contains(it)).cloned().collect()
+        self.problems.iter().filter(|problem| !before.problems.contains(problem)).cloned().collect()
     }
 }
 
@@ -269,11 +274,12 @@ impl<T> Unit<T> {
         is_of: impl Fn(&T) -> bool,
         compile: impl FnOnce() -> Result<T, Failure>,
     ) -> Self {
-        let good = before.and_then(|it| it.good.clone());
-        if good.as_ref().is_some_and(|it| is_of(it)) {
+        let good = before.and_then(|unit| unit.good.clone());
+        if good.as_ref().is_some_and(|good| is_of(good)) {
             return Self { good, broken: None };
         }
-        let known = before.and_then(|it| it.broken.as_ref()).filter(|it| it.digest == digest);
+        let known =
+            before.and_then(|unit| unit.broken.as_ref()).filter(|broken| broken.digest == digest);
         if let Some(known) = known {
             return Self { good, broken: Some(known.clone()) };
         }
@@ -306,12 +312,12 @@ impl Problem {
 fn read_config(text: &str) -> Result<Config, (Option<usize>, String)> {
     let config = Config::parse(text).map_err(|error| {
         let before = error.span().and_then(|at| text.get(..at.start));
-        (before.map(|it| it.matches('\n').count() + 1), error.message().to_owned())
+        (before.map(|before| before.matches('\n').count() + 1), error.message().to_owned())
     })?;
     match &config.time_zone {
         Some(name) if TimeZone::get(name).is_err() => {
-            let line = text.lines().position(|it| it.trim_start().starts_with("time_zone"));
-            Err((line.map(|it| it + 1), format!("`{name}` is not a time zone")))
+            let line = text.lines().position(|line| line.trim_start().starts_with("time_zone"));
+            Err((line.map(|at| at + 1), format!("`{name}` is not a time zone")))
         }
         _ => Ok(config),
     }
@@ -366,7 +372,8 @@ mod tests {
         let broken = ("lib/dates.rhai", "fn day() {\n  1 +\n}");
         let of = [CONFIG, USES, PLAIN, broken, more];
         let next = bundle.next(&texts(&of));
-        let said: Vec<_> = next.problems_since(&bundle).iter().map(|it| it.line).collect();
+        let said: Vec<_> =
+            next.problems_since(&bundle).iter().map(|problem| problem.line).collect();
         assert_eq!(said, [Some(3)], "{:?}", next.problems);
         assert!(Arc::ptr_eq(&bundle.skill("uses").unwrap(), &next.skill("uses").unwrap()));
         assert_eq!(next.skill("more").unwrap_err().code, "syntax");

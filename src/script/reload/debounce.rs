@@ -115,7 +115,7 @@ impl Settling {
     /// Keeps for another scan what one could not make use of.
     pub(crate) fn put_back(&mut self, whole: BTreeSet<PathBuf>) {
         let writing = &self.writing;
-        self.whole.extend(whole.into_iter().filter(|it| !writing.contains_key(it)));
+        self.whole.extend(whole.into_iter().filter(|path| !writing.contains_key(path)));
     }
 
     /// Tells whether nothing was written there since [`Self::take_whole`].
@@ -144,13 +144,13 @@ impl Settling {
             led_elsewhere: false,
         });
         if look.spot != spot {
-            let real = |it: &Spot| Some(it.as_ref()?.as_ref().ok()?.1.clone());
+            let real = |spot: &Spot| Some(spot.as_ref()?.as_ref().ok()?.1.clone());
             let (before, after) = (real(&look.spot), real(&spot));
             look.led_elsewhere |= before.is_some() && after.is_some() && after != before;
             *look = Look { spot, since: now, read: false, led_elsewhere: look.led_elsewhere };
         }
-        let is_whole =
-            found.is_some_and(|it| is_within(whole, &it.real) || is_within(whole, &it.place));
+        let is_whole = found
+            .is_some_and(|found| is_within(whole, &found.real) || is_within(whole, &found.place));
         if is_whole {
             // The same stamp may be that of another text, within a tick of the clock.
             look.read = false;
@@ -159,10 +159,10 @@ impl Settling {
             return Verdict::Known;
         }
         // Saves begin with emptying the file, which shows before there is a sign of it.
-        let is_empty = found.is_some_and(|it| it.stamp.is_empty());
+        let is_empty = found.is_some_and(|found| found.stamp.is_empty());
         let mut is_whole = (is_whole || look.led_elsewhere) && !is_empty;
         let mut due = look.since + if is_empty { patience.empty } else { patience.quiet };
-        if let Some(last) = found.and_then(|it| self.writing.get(&it.real)) {
+        if let Some(last) = found.and_then(|found| self.writing.get(&found.real)) {
             due = due.max(*last + patience.writing);
             is_whole = false;
         }
@@ -200,7 +200,7 @@ impl Settling {
 }
 
 fn is_within(whole: &BTreeSet<PathBuf>, path: &Path) -> bool {
-    path.ancestors().any(|it| whole.contains(it))
+    path.ancestors().any(|folder| whole.contains(folder))
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Native {
 
     /// Tells whether it watches the folder that the root now is.
     pub(crate) fn is_of(&self, root: &Path) -> bool {
-        root.canonicalize().is_ok_and(|it| it == self.root)
+        root.canonicalize().is_ok_and(|real| real == self.root)
     }
 
     /// Watches a folder, if it does not yet.
@@ -104,7 +104,7 @@ impl Native {
     /// Opening a folder is an event too, and events come in order. Someone else may open the
     /// root in the same moment, which would end the wait too early: stamps are compared as well.
     pub(crate) fn fence(&self, signals: &Receiver<Signal>, heard: &mut Vec<Signal>) -> bool {
-        heard.extend(signals.try_iter().filter(|it| !matches!(it, Signal::Fence)));
+        heard.extend(signals.try_iter().filter(|signal| !matches!(signal, Signal::Fence)));
         if !TELLS_CLOSING {
             return true;
         }

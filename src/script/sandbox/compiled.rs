@@ -87,10 +87,10 @@ impl Compiled {
 
     /// Returns what the host is told of it.
     pub(crate) fn outline(&self) -> Outline {
-        let functions = self
-            .ast
-            .iter_functions()
-            .map(|it| Function { name: it.name.to_owned(), n_params: it.params.len() });
+        let functions = self.ast.iter_functions().map(|function| Function {
+            name: function.name.to_owned(),
+            n_params: function.params.len(),
+        });
         Outline { imports: self.imports.clone(), functions: functions.collect() }
     }
 }

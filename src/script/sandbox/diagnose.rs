@@ -139,7 +139,7 @@ impl WithoutPosition for EvalAltResult {
         let text = self.to_string();
         match text.rfind(" (line ") {
             Some(at) if text.ends_with(')') => {
-                text.chars().take(text.get(..at).map_or(0, |it| it.chars().count())).collect()
+                text.chars().take(text.get(..at).map_or(0, |start| start.chars().count())).collect()
             }
             _ => text,
         }
@@ -225,17 +225,17 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
     let arguments: Vec<String> = arguments
         .trim_end_matches(')')
         .split(", ")
-        .filter(|it| !it.is_empty())
+        .filter(|argument| !argument.is_empty())
         .map(plain)
         .collect();
     let all = catalog().members();
-    let functions = || all.iter().filter(|it| it.form == Form::Function);
-    let known: Vec<_> = functions().filter(|it| it.name == name).collect();
+    let functions = || all.iter().filter(|member| member.form == Form::Function);
+    let known: Vec<_> = functions().filter(|member| member.name == name).collect();
     let is_operator = !name.bytes().any(|b| b.is_ascii_alphanumeric() || b == b'_');
     let is_known = !known.is_empty() || catalog().is_of_language(name);
     // It would fit, and is not there: it is for other scripts.
-    let fits = |it: &&crate::script::catalog::Member| {
-        let taken = it.on.iter().chain(it.params.iter().map(|it| &it.kind));
+    let fits = |member: &&crate::script::catalog::Member| {
+        let taken = member.on.iter().chain(member.params.iter().map(|param| &param.kind));
         taken.clone().count() == arguments.len()
             && taken.zip(&arguments).all(|(taken, given)| taken == "any" || taken == given)
     };
@@ -255,19 +255,20 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
         format!("there is no function `{name}`")
     };
     let hint = match (is_known && !is_operator, name) {
-        (false, "+" | "-") if arguments.first().is_some_and(|it| it == "Date") => {
+        (false, "+" | "-") if arguments.first().is_some_and(|kind| kind == "Date") => {
             Some("a number of days is `days(3)`".to_owned())
         }
         (false, _) if is_operator => None,
         (true, _) if known.is_empty() => None,
         (true, _) => {
-            let told: Vec<_> = known.iter().take(4).map(|it| format!("`{}`", it.told())).collect();
+            let told: Vec<_> =
+                known.iter().take(4).map(|member| format!("`{}`", member.told())).collect();
             Some(format!("it is {}", told.join(" or ")))
         }
         (false, "eval" | "sleep" | "exit" | "timestamp" | "parse_json" | "open") => {
             Some("scripts have no access to files, processes, the clock or other code".to_owned())
         }
-        (false, _) => did_you_mean(name, functions().map(|it| it.name.as_str())),
+        (false, _) => did_you_mean(name, functions().map(|member| member.name.as_str())),
     };
     ("script", message, hint)
 }
@@ -280,11 +281,15 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
     };
     let kind = plain(kind);
     let of_type = || catalog().of(Some(&kind));
-    let Some(property) = of_type().find(|it| it.form == Form::Property && it.name == name) else {
+    let Some(property) =
+        of_type().find(|member| member.form == Form::Property && member.name == name)
+    else {
         let message = format!("a {kind} has no property `{name}`");
-        let properties = of_type().filter(|it| it.form == Form::Property);
-        let properties = properties.map(|it| it.name.as_str());
-        if let Some(function) = of_type().find(|it| it.form == Form::Function && it.name == name) {
+        let properties = of_type().filter(|member| member.form == Form::Property);
+        let properties = properties.map(|member| member.name.as_str());
+        if let Some(function) =
+            of_type().find(|member| member.form == Form::Function && member.name == name)
+        {
             let hint = format!("it is a function: `{}`", function.signature());
             return ("script", message, Some(hint));
         }
@@ -314,7 +319,7 @@ pub(crate) fn did_you_mean<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
     let near = nearest(name, names);
-    let near: Vec<_> = near.iter().map(|it| format!("`{it}`")).collect();
+    let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 

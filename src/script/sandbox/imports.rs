@@ -84,7 +84,7 @@ impl ModuleResolver for Library {
             return Err(refuse(format!("there is no library `{path}` in scripts/lib{hint}"), pos));
         };
         let lock = || self.stack.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock().iter().any(|it| it == path) {
+        if lock().iter().any(|outer| outer == path) {
             let chain = lock().join(" → ");
             return Err(refuse(format!("libraries import each other: {chain} → {path}"), pos));
         }

@@ -110,11 +110,11 @@ fn forbid_files() -> Walls {
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))
-        .and_then(|it| it.handle_access(AccessNet::from_all(abi)))
-        .and_then(|it| it.scope(Scope::from_all(abi)))
+        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(abi)))
+        .and_then(|ruleset| ruleset.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create);
     let status = ruleset.and_then(landlock::RulesetCreated::restrict_self);
-    match status.map(|it| it.ruleset) {
+    match status.map(|status| status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => Walls::from([Wall::Files, Wall::Network]),
         Ok(RulesetStatus::PartiallyEnforced) => Walls::from([Wall::Files]),
         _ => Walls::new(),

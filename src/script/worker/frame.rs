@@ -101,7 +101,7 @@ pub(crate) enum Call {
 pub(crate) fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, value)?;
-    let length = u32::try_from(frame.len() - 4).ok().filter(|it| *it as usize <= MAX_FRAME);
+    let length = u32::try_from(frame.len() - 4).ok().filter(|length| *length as usize <= MAX_FRAME);
     let length = length.ok_or(io::ErrorKind::InvalidData)?;
     frame.splice(..4, length.to_le_bytes());
     Ok(frame)

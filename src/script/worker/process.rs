@@ -291,7 +291,7 @@ impl Worker {
             let size = format!("{} MiB", budget.memory >> 20);
             return over(&StopReason::Budget("memory", size));
         }
-        let status = status.map_or_else(|it| it.to_string(), |it| it.to_string());
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         Failure {
             code: "budget".into(),
             message: "stopped: the script's process came to its end, out of memory or stack".into(),

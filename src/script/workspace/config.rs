@@ -194,7 +194,7 @@ impl Config {
     /// Returns how much a run may do: what is set for the agent, or else for all.
     #[must_use]
     pub fn limits_of(&self, agent: Option<&str>) -> LimitConfig {
-        let of_agent = agent.and_then(|it| self.agents.get(it)).map(|it| it.limits);
+        let of_agent = agent.and_then(|name| self.agents.get(name)).map(|agent| agent.limits);
         of_agent.unwrap_or_default().or(&self.limits)
     }
 

@@ -329,7 +329,7 @@ let x = 1;
 
     fn given(pairs: &[(&str, &str)]) -> Result<Map<String, Value>, String> {
         let pairs: Vec<_> = pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
-        Manifest::parse(SOURCE).unwrap().arguments(&pairs).map_err(|it| it.message)
+        Manifest::parse(SOURCE).unwrap().arguments(&pairs).map_err(|failure| failure.message)
     }
 
     #[test]
@@ -361,7 +361,7 @@ let x = 1;
             let source: String = ["//! ```toml"]
                 .into_iter()
                 .map(str::to_owned)
-                .chain(toml.lines().map(|it| format!("//! {it}")))
+                .chain(toml.lines().map(|line| format!("//! {line}")))
                 .chain(["//! ```".to_owned()])
                 .collect::<Vec<_>>()
                 .join("\n");

@@ -95,7 +95,7 @@ fn id_of(folder: &Path) -> FolderId {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        fs::metadata(folder).ok().map(|it| (it.dev(), it.ino()))
+        fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
     }
     #[cfg(not(unix))]
     {
@@ -108,7 +108,7 @@ fn id_of(folder: &Path) -> FolderId {
 pub(crate) fn is_ignored(name: &str) -> bool {
     name.starts_with(['.', '#'])
         || name.ends_with(['~', '#'])
-        || [".tmp", ".part", ".swp"].iter().any(|it| name.ends_with(it))
+        || [".tmp", ".part", ".swp"].iter().any(|ending| name.ends_with(ending))
         || name.contains("___jb_")
         || name == "4913"
 }
@@ -229,7 +229,7 @@ impl Walker<'_> {
                 Err(source) => return self.fail(name, path, source),
             };
             let own = entry.file_name();
-            let Some(own) = own.to_str().filter(|it| !is_ignored(it)) else { continue };
+            let Some(own) = own.to_str().filter(|name| !is_ignored(name)) else { continue };
             let (path, place) = (path.join(own), real.join(own));
             self.entries += 1;
             if self.is_over(&format!("{name}{own}"), &path, self.entries, MAX_ENTRIES, "entries") {

@@ -68,7 +68,7 @@ mod tests {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 let path = format!("{folder}/{name}");
-                assert!(FILES.iter().any(|(it, _)| *it == path), "{path} is not listed");
+                assert!(FILES.iter().any(|(listed, _)| *listed == path), "{path} is not listed");
             }
         }
     }

@@ -32,7 +32,9 @@ pub(super) fn meddle(
     let (of_task, of_details) = outside_edit(&session, fields)?;
     for (is_details, body) in [(false, of_task), (true, of_details)] {
         if body.as_object().is_some_and(|fields| !fields.is_empty()) {
-            play.stage.meddle(&task.id, is_details, body, when).map_err(|it| refused(&it))?;
+            play.stage
+                .meddle(&task.id, is_details, body, when)
+                .map_err(|failure| refused(&failure))?;
         }
     }
     Ok(())
@@ -52,7 +54,7 @@ fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
                 task.insert("percentComplete".into(), percent.into());
             }
             "percent_complete" => {
-                let percent = to_json(value).or_else(|it| invalid(session, it))?;
+                let percent = to_json(value).or_else(|message| invalid(session, message))?;
                 task.insert("percentComplete".into(), percent);
             }
             "priority" => {
@@ -61,8 +63,8 @@ fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
             }
             "due" | "start" => {
                 let moment = Date::given(value, session, key)?;
-                let moment = moment.map(|it| it.to_write()).transpose()?;
-                let moment = moment.map_or(Value::Null, |it| it.to_string().into());
+                let moment = moment.map(|date| date.to_write()).transpose()?;
+                let moment = moment.map_or(Value::Null, |moment| moment.to_string().into());
                 task.insert(format!("{key}DateTime"), moment);
             }
             "description" => {

@@ -1,0 +1,118 @@
+//! `planwright resume`: runs that were cut off, carried on.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::app::error::AppError;
+use crate::cli::command::runs::{failed, journal};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::options::LongArgs;
+use crate::host::{Decisions, Start};
+use crate::journal::Purpose;
+
+/// Resume runs that were cut off
+#[derive(Debug, Args)]
+#[command(
+    after_help = "First, Planwright checks what happened to each unanswered request; then what is left is\nreviewed and applied. Deletions need `--force` again. If nobody can tell whether something was\ncreated, look at the board and answer with `--made` or `--not-made`.\n\nExamples:\n  planwright resume                          resume everything that was cut off\n  planwright resume 0199f3c2                 resume one run\n  planwright resume 0199f3c2 --made 3=ABCD   change 3 did create the entity ABCD"
+)]
+pub(crate) struct ResumeArgs {
+    /// Run id, or the beginning of one; all runs that were cut off if absent
+    run: Option<String>,
+    /// Say that change N, in doubt, created the entity ID
+    #[arg(long, value_name = "N=ID", value_parser = parse_made, requires = "run")]
+    made: Vec<(usize, String)>,
+    /// Say that change N, in doubt, created nothing
+    #[arg(long, value_name = "N", requires = "run")]
+    not_made: Vec<usize>,
+    /// Show what is left and stop
+    #[arg(short = 'n', long, conflicts_with_all = ["made", "not_made"])]
+    dry_run: bool,
+    /// Allow deletions
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
+}
+
+pub(crate) fn parse_made(text: &str) -> Result<(usize, String), String> {
+    let parts = text.split_once('=').and_then(|(n, id)| Some((n.parse().ok()?, id.to_owned())));
+    parts.filter(|(_, id)| !id.is_empty()).ok_or_else(|| {
+        "expected the number of a change and an id, as in `--made 3=ABCD`".to_owned()
+    })
+}
+
+pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, AppError> {
+    let ids: Vec<String> = match &args.run {
+        Some(id) => vec![id.clone()],
+        None => {
+            let all = context.with_host(None, async |host| host.unfinished().await)??;
+            all.iter().map(ToString::to_string).collect()
+        }
+    };
+    if ids.is_empty() {
+        context.ui.note("No run was cut off.");
+        if context.ui.json() {
+            context.ui.json_value(&json!([]));
+        }
+        return Ok(Exit::Done);
+    }
+    let (mut exit, mut reports) = (Exit::Done, Vec::new());
+    let many = args.run.is_none();
+    for id in ids {
+        // A run that cannot be resumed must not hold up the others.
+        let one = match resume_one(context, args, &id) {
+            Ok(finished) if context.ui.json() && many => {
+                reports.push(serde_json::to_value(&finished.report).unwrap_or_default());
+                Exit::of_report(&finished.report)
+            }
+            Ok(finished) => context.show(&finished, None),
+            Err(error) if many => {
+                let exit = Exit::of_failure(&error.failure);
+                if context.ui.json() {
+                    reports.push(json!({ "run_id": id, "error": error.failure }));
+                } else {
+                    context.ui.note(&format!("Cannot resume run {id}:"));
+                    context.ui.error(&error);
+                }
+                exit
+            }
+            Err(error) => return Err(error),
+        };
+        // The exit code is that of the last run that did not end well.
+        if one != Exit::Done {
+            exit = one;
+        }
+    }
+    if context.ui.json() && many {
+        context.ui.json_report(&reports);
+    }
+    Ok(exit)
+}
+
+pub(crate) fn resume_one(
+    context: &Context<'_>,
+    args: &ResumeArgs,
+    id: &str,
+) -> Result<crate::host::Finished, AppError> {
+    // A run is resumed for the agent that it was started for, with the grants of today.
+    let agent = match journal(context)? {
+        Some(journal) => journal.run(id).map_err(|error| failed(&error))?.start.agent,
+        None => None,
+    };
+    let start = Start {
+        purpose: Purpose::Resume,
+        skill: "resume".into(),
+        skill_digest: None,
+        params: Value::Null,
+        agent: context.agent(agent.as_deref())?,
+        force: args.force,
+        dry_run: args.dry_run,
+    };
+    let decided = Decisions {
+        made: args.made.iter().cloned().collect(),
+        not_made: args.not_made.iter().copied().collect(),
+    };
+    let agent = agent.as_deref();
+    Ok(context.with_host(agent, async |host| host.resume(id, decided, start).await)??)
+}
