@@ -36,6 +36,10 @@ soak:
 fuzz:
     PLANWRIGHT_TEST_FUZZ=1000000 cargo test --release --test it -- fuzz:: --nocapture
 
+# The measures of the source tree: circles, comments, closures.
+measures:
+    cargo test --test it -- house:: --nocapture
+
 # Licences, sources and duplicate dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources

@@ -154,7 +154,7 @@ fn host(service: &Service, folder: &Path) -> Host {
         time_limit: Duration::from_secs(600),
         judge: Arc::new(NoPolicies),
         max_reads: 100_000,
-        max_wishes: 100_000,
+        max_edits: 100_000,
         max_edit_bytes: usize::MAX,
         quarantine: Duration::from_secs(60),
         writes_per_second: None,

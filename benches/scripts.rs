@@ -145,7 +145,7 @@ fn host(runtime: &Runtime) -> Host {
         caps: Caps::default(),
         limits: Limits::default(),
         max_reads: 5_000,
-        max_wishes: 2_000,
+        max_edits: 2_000,
         max_edit_bytes: 2 << 20,
         time_limit: Duration::from_secs(60),
         judge: Arc::new(NoPolicies),

@@ -80,7 +80,7 @@ impl App {
             caps: limits.caps(),
             limits: workspace.config.planner,
             max_reads: limits.max_reads(),
-            max_wishes: limits.max_wishes(),
+            max_edits: limits.max_edits(),
             max_edit_bytes: limits.max_edit_bytes(),
             time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
             judge,

@@ -33,7 +33,7 @@ pub use error::Error;
 pub use failure::Failure;
 pub use known_plans::KnownPlans;
 pub use open_draft::{Choice, OpenDraft};
-pub use progress::{Progress, Watch};
+pub use progress::{RunProgress, Watch};
 pub use record::StateFolder;
 pub use recover::{Decisions, candidates};
 pub use report::{ChangeReport, Report, Status};

@@ -1,7 +1,7 @@
-//! Rhai: the sandbox, what scripts can call, policies, workspaces.
+//! Rhai: the sandbox, the script API, policies and workspaces.
 //!
-//! A script has no authority: it reads the board through a session of the host and records
-//! wishes there. Nothing in here sends, and nothing outside names the script language.
+//! A script has no authority: it reads the board through a session of the host and records edits
+//! there. Nothing in here sends a request, and nothing outside names the script language.
 
 pub mod api;
 pub mod budget;

@@ -1,9 +1,9 @@
-//! Whole runs in virtual time, with other people at work on the same board: they create, edit, move
-//! and delete between any two requests, answers are lost or late, clocks differ, the process dies
-//! and another carries on, two runs and an undo are at work at once. Whatever happens, what is said
-//! is what was done, and nobody's work is lost.
+//! Whole runs in virtual time, with other people working on the same board. They create, edit, move
+//! and delete between any two requests; answers are lost or late; clocks differ; the process dies
+//! and another carries on; two runs and an undo work at once. In every such world the reports must
+//! be true, and nobody's work may be lost.
 //!
-//! `PLANWRIGHT_TEST_SEEDS` says how many worlds are played.
+//! `PLANWRIGHT_TEST_SEEDS` sets the number of worlds.
 
 mod truth;
 mod world;
@@ -27,8 +27,9 @@ use crate::host::{
     Decisions, Error, Failure, Host, Judge, NewTask, Program, Report, Session, Start, StateFolder,
     Status, Stop, Watch,
 };
+use crate::host::query::Query;
 use crate::journal::{Purpose, Run};
-use crate::model::{BucketId, Limits, PlanId, Priority, TaskId};
+use crate::model::{BucketId, Limits, PlanId, Priority, RosterId, TaskId};
 use crate::policy::{Caps, Ruling};
 use crate::tests::truth::{By, Commit, Fact};
 use crate::tests::world::{
@@ -43,7 +44,7 @@ impl Judge for NoPolicies {
     }
 }
 
-/// A process on this machine: a host with a way of its own to the service.
+/// Builds a process on this machine: a host with its own connection to the service.
 fn host(world: &Arc<World>, folder: &TempDir, run: usize) -> Host {
     let base = BaseUrl::parse("http://127.0.0.1:9/v1.0").unwrap();
     let way = Arc::new(Way { world: Arc::clone(world), run });
@@ -62,7 +63,7 @@ fn host(world: &Arc<World>, folder: &TempDir, run: usize) -> Host {
         time_limit: Duration::from_secs(1_000_000),
         judge: Arc::new(NoPolicies),
         max_reads: 100_000,
-        max_wishes: 100_000,
+        max_edits: 100_000,
         max_edit_bytes: usize::MAX,
         quarantine,
         writes_per_second: None,
@@ -84,7 +85,8 @@ fn start(skill: &str) -> Start {
     }
 }
 
-/// A program that decides by what it reads, and says what its decisions rest on.
+/// Returns a program that decides by what it reads, and records the facts that its decisions rest
+/// on.
 fn program(world: &Arc<World>, run: usize, seed: u64) -> Arc<dyn Program> {
     let world = Arc::clone(world);
     Arc::new(move |session: &Session| {
@@ -111,7 +113,7 @@ fn draft(
     for op in 0..=dice.roll(5) {
         let at = dice.roll(N_TASKS as u64) as usize;
         let id = TaskId::parse(&world.ids[at]).unwrap();
-        // What it has drafted itself rests on nothing.
+        // Its own drafts are no facts of the board.
         let mut fact = |field, value: Value| {
             if session.state().draft.task(&id).is_none() {
                 facts.push(Fact::Field(id.to_string(), field, value));
@@ -120,7 +122,8 @@ fn draft(
         let new = |title: &str, at: u64| NewTask {
             title: title.to_owned(),
             bucket: Some(bucket(at)),
-            // Nobody can tell equal creates of two runs apart that are both late.
+            // Equal creates of two runs that are both late could not be told apart, so they differ
+            // here.
             priority: Priority::new(1 + run as u8),
             ..NewTask::default()
         };
@@ -193,8 +196,8 @@ fn draft(
     Ok(())
 }
 
-/// While a program drafts on its thread the time stands nearly still, however long the machine
-/// takes to get to that thread: a world that is played again comes out the same.
+/// Lets time pass. While a program drafts on its thread, time stands nearly still, however long the
+/// machine takes to get to that thread: so a world that is played again comes out the same.
 async fn tick(world: Arc<World>) {
     let drafts = || world.drafting.load(Ordering::SeqCst) > 0;
     loop {
@@ -209,7 +212,7 @@ async fn tick(world: Arc<World>) {
     }
 }
 
-/// One world that was played to its end.
+/// A world that was played to its end.
 struct Played {
     world: Arc<World>,
     reports: Vec<(usize, Report)>,
@@ -226,7 +229,7 @@ async fn play(seed: u64, weather: Weather, off: Option<Off>) -> Played {
     for run in 0..2 {
         let host = host(&world, &folder, run);
         let program = program(&world, run, seed.wrapping_mul(2).wrapping_add(run as u64));
-        // What was made by hand before is older than the service's clock is coarse.
+        // Anything made by hand before must be older than the resolution of the service's clock.
         let wait = Duration::from_millis(3000 + roll(2000));
         let dies = (roll(3) == 0).then(|| Duration::from_millis(roll(90_000)));
         tasks.push((
@@ -274,8 +277,8 @@ async fn play(seed: u64, weather: Weather, off: Option<Off>) -> Played {
     Played { world, reports, runs }
 }
 
-/// Another process carries on what was cut off; a person who has looked at the board decides about
-/// what is parked.
+/// Resumes in another process what was cut off, then decides what is parked, as a person who has
+/// looked at the board.
 async fn resume_all(world: &Arc<World>, folder: &TempDir, reports: &mut Vec<(usize, Report)>) {
     let looker = host(world, folder, 0);
     // The service may be out of reach for now.
@@ -291,7 +294,7 @@ async fn resume_all(world: &Arc<World>, folder: &TempDir, reports: &mut Vec<(usi
         let decided = decide(world, run, &finished.report, reports);
         reports.push((run, finished.report));
         if decided.made.len() + decided.not_made.len() > 0 {
-            // Whoever decides has waited until nothing more can come.
+            // A person who decides has waited until nothing more can arrive.
             world.quiet().await;
             let decided = decide(world, run, &reports.last().unwrap().1.clone(), reports);
             if let Ok(finished) = host.resume(id.as_str(), decided, start("")).await {
@@ -337,7 +340,7 @@ fn decide(world: &World, run: usize, report: &Report, all: &[(usize, Report)]) -
     decided
 }
 
-/// Returns the invariants that were broken, in words.
+/// Returns the broken invariants, in words.
 fn judge(played: &Played) -> Vec<String> {
     if traced() {
         for (run, report) in &played.reports {
@@ -360,7 +363,7 @@ fn judge(played: &Played) -> Vec<String> {
     }
     let truth = played.world.truth();
     let mut wrong = truth.violations.clone();
-    // Nobody's entity is adopted, and nothing is taken for two changes' making.
+    // Nobody's entity is adopted, and none counts as the creation of two changes.
     let mut made: BTreeSet<&str> = BTreeSet::new();
     type Signature<'a> = (&'a str, &'a str, String);
     let mut applied: BTreeMap<Signature<'_>, (usize, usize)> = BTreeMap::new();
@@ -401,19 +404,20 @@ fn judge(played: &Played) -> Vec<String> {
     for ((method, path, body), (sure, doubtful)) in &applied {
         let key = ((*method).to_owned(), (*path).to_owned(), body.clone());
         let n = done.remove(&key).unwrap_or_default();
-        // The same written twice is written once, and what somebody else has set to the same is so.
-        // And nobody can tell whether what somebody else has written over was ever there.
+        // Equal writes may be one on the board, and a value that somebody else has set to the same
+        // counts as written. Of a value that was overwritten since, nobody can tell whether it was
+        // ever there.
         let value: &Value = &serde_json::from_str(body).unwrap_or_default();
         let of_path = || truth.commits.iter().filter(|commit| commit.path == *path);
         let likewise = of_path().any(|commit| commit.body == *value);
         let is_over = of_path().next_back().is_some_and(|commit| commit.body != *value);
-        // Nor whose deletion it was, if the answers to ours were lost.
+        // Nor can anybody tell whose deletion it was, if the answers to ours were lost.
         if (*method == "PATCH" && (likewise && *sure > 0 || is_over))
             || (*method == "DELETE" && likewise && *sure > 0)
         {
             continue;
         }
-        // What somebody has renamed or deleted before anyone looked is not to be found.
+        // An entity that somebody renamed or deleted before it was looked for cannot be found.
         let hidden = by_runs()
             .filter(|commit| signature(commit) == key && !made.contains(commit.id.as_str()));
         let hidden = hidden.filter(|commit| {
@@ -437,7 +441,7 @@ fn judge(played: &Played) -> Vec<String> {
     for ((method, path, body), n) in done {
         wrong.push(format!("journal: {method} {path} {body} was done {n} times, and is not there"));
     }
-    // The reports say what is on the board.
+    // The reports agree with the board.
     for (run, report) in &played.reports {
         if report.error.as_ref().is_some_and(|error| error.code.contains("journal")) {
             wrong.push(format!("journal: {:?}", report.error));
@@ -493,8 +497,8 @@ fn played(seed: u64, weather: Weather, off: Option<Off>) -> Vec<String> {
     in_virtual_time(async { judge(&play(seed, weather, off).await) })
 }
 
-/// A set that goes out slowly is validated again now and then; each time, what was left of it was
-/// written down once more.
+/// A set that goes out slowly is validated again from time to time; the rest of it used to be
+/// written to the journal again each time.
 #[test]
 fn a_paced_run_writes_its_set_down_once() {
     in_virtual_time(async {
@@ -521,6 +525,23 @@ fn a_paced_run_writes_its_set_down_once() {
         assert_eq!(run.rounds.len(), 1);
         let attempts: usize = run.rounds[0].trails.iter().map(|trail| trail.attempts.len()).sum();
         assert_eq!(attempts, 120);
+    });
+}
+
+/// A process for scripts may ask for anything. Nobody's roster is read for it but that of a plan which
+/// the run has read.
+#[test]
+fn the_members_of_a_roster_out_of_reach_are_not_asked_for() {
+    in_virtual_time(async {
+        let world = World::new(1, Weather::default(), None);
+        let folder = tempfile::tempdir().unwrap();
+        let host = host(&world, &folder, 0);
+        let looked = host.look(None, |session| {
+            let roster = RosterId::parse("6519868f-868f-6519-8f86-19658f861965").unwrap();
+            Ok(session.answer(&Query::RosterMembers(roster)))
+        });
+        let answer = looked.await.unwrap();
+        assert!(matches!(answer, Err(Error::NotFound { what: "roster", .. })), "{answer:?}");
     });
 }
 
@@ -554,8 +575,8 @@ fn whatever_others_do_nothing_is_lost_doubled_or_taken() {
     assert!(wrong.is_empty(), "{} of {n} worlds: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
 }
 
-/// With each guard off, what it guards against happens, and is noticed: else the test above would
-/// see nothing.
+/// With a guard off, the fault that it prevents happens and is noticed. Otherwise the test above
+/// would prove nothing.
 #[test]
 fn what_a_guard_keeps_away_happens_without_it() {
     let bad = Weather { lost_before: 5, lost_after: 5, late: 4, people: 2, ..Weather::default() };

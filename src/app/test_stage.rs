@@ -21,7 +21,7 @@ use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
 use crate::policy::Ruling;
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::stage::{Meddling, Stage, Wanted, What};
+use crate::script::stage::{Meddling, RunRequest, Stage, Target};
 use crate::script::testing::{TestFile, USER};
 use crate::script::{Policies, Skill, Workspace};
 
@@ -150,7 +150,7 @@ impl EmulatorStage {
     }
 
     /// Returns the policies that judge a run.
-    fn judge(&self, wanted: &Wanted) -> Policies {
+    fn judge(&self, wanted: &RunRequest) -> Policies {
         let mut workspace = (*self.workspace).clone();
         if let Some(names) = &wanted.policies {
             workspace.config.policies.always.clone_from(names);
@@ -173,7 +173,7 @@ impl EmulatorStage {
             caps: limits.caps(),
             limits: self.workspace.config.planner,
             max_reads: limits.max_reads(),
-            max_wishes: limits.max_wishes(),
+            max_edits: limits.max_edits(),
             max_edit_bytes: limits.max_edit_bytes(),
             time_limit: Duration::from_secs(limits.seconds.unwrap_or(60)),
             judge,
@@ -185,11 +185,11 @@ impl EmulatorStage {
         })
     }
 
-    fn wanted(&self, wanted: &Wanted) -> Result<Value, AppError> {
+    fn wanted(&self, wanted: &RunRequest) -> Result<Value, AppError> {
         let libraries = &self.workspace.libraries;
         let skill = match &wanted.what {
-            What::Text(text) => Skill::compile("-", "script", text, libraries)?,
-            What::Skill(name) => match self.workspace.skills.get(name) {
+            Target::Text(text) => Skill::compile("-", "script", text, libraries)?,
+            Target::Skill(name) => match self.workspace.skills.get(name) {
                 Some(text) => {
                     Skill::compile(name, &format!("skills/{name}.rhai"), text, libraries)?
                 }
@@ -274,7 +274,7 @@ impl Stage for EmulatorStage {
         *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = zone;
     }
 
-    fn run(&self, wanted: &Wanted) -> Result<Value, Failure> {
+    fn run(&self, wanted: &RunRequest) -> Result<Value, Failure> {
         self.wanted(wanted).map_err(|error| error.failure)
     }
 

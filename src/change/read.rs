@@ -103,7 +103,7 @@ impl Read {
             Self::TasksNamed(plan, title) => {
                 let there = on.tasks_titled(plan, title).iter().filter_map(|id| on.task(id));
                 let there: Vec<&Task> = there.map(|task| &task.value).collect();
-                let found = tasks_meant(&there, title);
+                let found = resolve_tasks(&there, title);
                 // Without the list of the plan there is no answer, not even "none".
                 listed(on.tasks_of(plan).map(|_| sorted(found.iter().map(|task| &task.id))))
             }
@@ -316,7 +316,7 @@ pub fn pick<'a, T>(items: &[&'a T], name: &str, name_of: impl Fn(&T) -> &str) ->
 }
 
 /// Picks the tasks with a title: if it repeats and exactly one of them is open, that one alone.
-pub fn tasks_meant<'a>(tasks: &[&'a Task], title: &str) -> Vec<&'a Task> {
+pub fn resolve_tasks<'a>(tasks: &[&'a Task], title: &str) -> Vec<&'a Task> {
     let found = pick(tasks, title, |task| &task.title);
     let open: Vec<_> = found.iter().copied().filter(|task| task.percent_complete < 100).collect();
     if found.len() > 1 && open.len() == 1 { open } else { found }

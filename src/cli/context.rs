@@ -15,6 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
 use crate::cli::options::{Global, ProgressWhen, WriteArgs};
 use crate::cli::progress;
+use crate::cli::render::text::{YELLOW, paint, visible};
 use crate::cli::show;
 use crate::cli::ui::{self, Ui};
 use crate::host::{
@@ -41,6 +42,9 @@ impl<'a> Context<'a> {
         ui: &'a Ui,
     ) -> Result<Self, AppError> {
         let app = App::open(global.settings(), n_scripts)?;
+        for warning in app.workspace.config.warnings() {
+            ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
+        }
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         Ok(Self { ui, app, progress, runtime })

@@ -1,4 +1,4 @@
-//! Progress of a run: a bar for a person, lines of JSON for a program. On stderr, because stdout
+//! RunProgress of a run: a bar for a person, lines of JSON for a program. On stderr, because stdout
 //! carries the answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::cli::options::ProgressWhen;
 use crate::cli::ui;
-use crate::host::{Progress, Watch};
+use crate::host::{RunProgress, Watch};
 
 /// Fewest requests for which a bar is worth showing.
 const FROM: usize = 20;
@@ -24,7 +24,7 @@ pub(crate) fn watch(when: ProgressWhen, is_quiet: bool) -> Watch {
 }
 
 fn json() -> Watch {
-    let last: Mutex<Option<Progress>> = Mutex::default();
+    let last: Mutex<Option<RunProgress>> = Mutex::default();
     Watch::new(move |progress| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         // A step may be reported twice; a line is printed only if something has changed.
@@ -43,8 +43,8 @@ fn bar() -> Watch {
     Watch::new(move |progress| {
         let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
         match progress {
-            Progress::Applying { total, .. } if total < FROM && bar.is_none() => {}
-            Progress::Applying { done, total } => {
+            RunProgress::Applying { total, .. } if total < FROM && bar.is_none() => {}
+            RunProgress::Applying { done, total } => {
                 let bar = bar.get_or_insert_with(|| {
                     ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
                         .with_style(style.clone())
@@ -53,7 +53,7 @@ fn bar() -> Watch {
                 bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
                 bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
             }
-            Progress::Replaying { times } => {
+            RunProgress::Replaying { times } => {
                 if let Some(bar) = bar.as_ref() {
                     bar.set_message(format!("  run again: {times}"));
                 }

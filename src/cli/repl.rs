@@ -21,8 +21,8 @@ use crate::cli::exit::Exit;
 use crate::cli::options::Format;
 use crate::cli::render::report;
 use crate::cli::render::text::{BOLD, CYAN, DIM, YELLOW, paint, visible};
-use crate::cli::repl::host::Desk;
-use crate::cli::repl::reload_notices::News;
+use crate::cli::repl::host::ReplHost;
+use crate::cli::repl::reload_notices::ReloadNotices;
 use crate::cli::ui::Ui;
 use crate::graph::Sent;
 use crate::host::report::ChangeReport;
@@ -107,11 +107,11 @@ pub(crate) struct Repl<'a> {
     ui: Ui,
     connection: ServiceConnection,
     watcher: Arc<Watcher>,
-    news: Arc<News>,
+    news: Arc<ReloadNotices>,
     /// The configuration that the host was made with.
     config: Config,
     console: Arc<Mutex<Console>>,
-    desk: Arc<Desk>,
+    desk: Arc<ReplHost>,
     agent: Option<String>,
     /// True if the agent was named on the command line: the session cannot leave it then.
     is_bound: bool,
@@ -138,7 +138,7 @@ impl<'a> Repl<'a> {
             Some(root) => Watcher::start(root, Options::default())?,
             None => Watcher::still(Bundle::new(context.app.workspace.clone())),
         });
-        let news = Arc::new(News::of(&watcher));
+        let news = Arc::new(ReloadNotices::of(&watcher));
         let libraries = news.libraries.clone();
         let config = watcher.current().workspace.config.clone();
         let json = Arc::new(AtomicBool::new(context.ui.json()));
@@ -168,14 +168,14 @@ impl<'a> Repl<'a> {
         watcher: &Watcher,
         agent: Option<&str>,
         json: &Arc<AtomicBool>,
-    ) -> Result<Desk, AppError> {
+    ) -> Result<ReplHost, AppError> {
         let host = Self::host(context, connection, watcher, agent)?;
         let workspace = &watcher.current().workspace;
         let granted = crate::app::agent::agent_of(workspace, agent)?;
         let draft = context.block_on(host.open_draft(granted))?;
         // A line prints while it runs, not when it has ended.
         draft.session().listen(context.ui.printer(Arc::clone(json)));
-        Ok(Desk::new(host, draft, context.handle()))
+        Ok(ReplHost::new(host, draft, context.handle()))
     }
 
     fn host(

@@ -4,7 +4,7 @@
 //! (planner-api.md 15.1, item 18 lists the switches). Nothing here changes an answer until a test
 //! asks for it. The state belongs to the process, not to the database.
 //!
-//! Start at [`Panel`], which holds the state, and `routes`, which lists the addresses.
+//! Start at [`Switches`], which holds the state, and `routes`, which lists the addresses.
 
 mod faults;
 pub(super) mod in_process;

@@ -16,13 +16,13 @@ use serde_json::Value;
 
 use crate::emulator::control::log::{Logged, Origin};
 use crate::emulator::control::rule::{Action, FaultRule};
-use crate::emulator::control::switches::Panel;
+use crate::emulator::control::switches::Switches;
 use crate::emulator::control::{outside_edits, routes};
 use crate::emulator::demo;
 use crate::emulator::entity::directory;
 use crate::emulator::http::access::Access;
 use crate::emulator::http::batch;
-use crate::emulator::http::delivery::{Fate, Reply};
+use crate::emulator::http::delivery::{Delivery, Reply};
 use crate::emulator::http::handle;
 use crate::emulator::http::permission;
 use crate::emulator::http::route::{self, Route};
@@ -31,7 +31,7 @@ use crate::emulator::message::response::{self, Answer};
 use crate::emulator::seed::{self, SeedError};
 use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
 use crate::emulator::state::call::Call;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::history;
 use crate::emulator::state::id::{self, Ids};
 use crate::emulator::state::limits::Limits;
@@ -126,7 +126,7 @@ struct Shared {
     store: Store,
     options: Options,
     ids: Arc<Ids>,
-    panel: Panel,
+    panel: Switches,
 }
 
 impl Emulator {
@@ -138,7 +138,7 @@ impl Emulator {
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
         store.write(|conn| history::prune(conn, options.kept_changes.into()))?;
-        let panel = Panel::new(options.faults.clone(), options.sign_in.device_codes);
+        let panel = Switches::new(options.faults.clone(), options.sign_in.device_codes);
         panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);
         Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
@@ -184,7 +184,7 @@ impl Emulator {
         let ids = Arc::new(Ids::Counted(AtomicU64::new(first_id)));
         let limits = Limits::default();
         let call = self.call(conn, Caller::trusted(String::new()), false);
-        // The low limits and the lag that a test sets are meant for its requests, not for its seed.
+        // A seed is exempt from the low limits and the lag that a test sets for its requests.
         seed::plant(&Call { ids, limits, replica: None, ..call }, text)
     }
 
@@ -268,22 +268,22 @@ impl Emulator {
         }
         let result = match &decided {
             Some(Action::Status { status, retry_after }) => {
-                Err(Fault::injected(*status, retry_after.clone()))
+                Err(GraphError::injected(*status, retry_after.clone()))
             }
-            // Never seen by a client with a connection: `Fate::Dropped` closes it.
+            // Never seen by a client with a connection: `Delivery::Dropped` closes it.
             Some(Action::DropBefore) => Ok(Answer::empty(502)),
             // The change stays, as in a POST that is answered 500 after its commit (planner-api.md
             // 15.1, item 18).
             Some(Action::StatusAfter { status, retry_after }) => {
                 drop(self.answer(request, origin, &delay));
-                Err(Fault::injected(*status, retry_after.clone()))
+                Err(GraphError::injected(*status, retry_after.clone()))
             }
             _ => self.answer(request, origin, &delay),
         };
         let fate = match decided {
-            Some(Action::DropBefore | Action::DropAfter) => Fate::Dropped,
-            Some(Action::Truncate) => Fate::Cut,
-            _ => Fate::Whole,
+            Some(Action::DropBefore | Action::DropAfter) => Delivery::Dropped,
+            Some(Action::Truncate) => Delivery::Cut,
+            _ => Delivery::Whole,
         };
         Reply { response: self.finish(request, result), delay: delay.get(), fate }
     }
@@ -293,7 +293,7 @@ impl Emulator {
         request: &Request,
         origin: Origin,
         delay: &Cell<Duration>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, GraphError> {
         let now = self.shared.options.clock.now();
         if let Some((tenant, endpoint)) = Endpoint::of(request.uri.path()) {
             return self.shared.store.write(|conn| {
@@ -319,7 +319,11 @@ impl Emulator {
         if is_write && origin != Origin::Editor {
             // Before the transaction: a throttled write does not wait for the database.
             let taken = self.shared.panel.throttle.take(now);
-            taken.map_err(|wait| Fault::injected(429, Some(wait)))?;
+            if let Err(wait) = taken {
+                // Without a token it is 401, however busy the service is (planner-api.md 2.8).
+                self.shared.store.read(|conn| Caller::of(conn, request, now))?;
+                return Err(GraphError::injected(429, Some(wait)));
+            }
         }
         // The order of planner-api.md 2.8: an unknown path without a token is 401, not 404.
         let job = |conn: &Connection| {
@@ -331,7 +335,7 @@ impl Emulator {
         if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
     }
 
-    fn finish(&self, request: &Request, result: Result<Answer, Fault>) -> Response<Vec<u8>> {
+    fn finish(&self, request: &Request, result: Result<Answer, GraphError>) -> Response<Vec<u8>> {
         response::finish(request, self.shared.options.clock.now(), result)
     }
 
@@ -359,7 +363,7 @@ impl Emulator {
     }
 
     /// Answers a request that could not be read or handled at all.
-    pub(crate) fn refuse(&self, fault: Fault) -> Response<Vec<u8>> {
+    pub(crate) fn refuse(&self, fault: GraphError) -> Response<Vec<u8>> {
         let request = Request::new(HttpRequest::new(Vec::new()));
         self.finish(&request, Err(fault))
     }
@@ -406,13 +410,13 @@ impl Emulator {
     }
 
     /// Returns the pending device codes.
-    pub(crate) fn device_codes(&self) -> Result<Vec<Value>, Fault> {
+    pub(crate) fn device_codes(&self) -> Result<Vec<Value>, GraphError> {
         let now = self.shared.options.clock.now().as_second();
         self.shared.store.read(|conn| sign_in::pending(conn, now))
     }
 
     /// Returns the switches behind `/control`.
-    pub(crate) fn panel(&self) -> &Panel {
+    pub(crate) fn panel(&self) -> &Switches {
         &self.shared.panel
     }
 

@@ -334,7 +334,7 @@ impl Work<'_> {
         self.flights.spawn(async move { Flight::Looked(look(&client, targets).await) });
     }
 
-    /// Searches one list for what lost creates have made, all of them in one sweep.
+    /// Searches one list for the entities of all lost creates, in one sweep.
     fn probe(&mut self, parent: Parent, steps: Vec<StepNo>) {
         let own: Vec<String> = self.machine.ids().values().cloned().collect();
         let lost = steps.iter().filter_map(|no| {
@@ -343,7 +343,7 @@ impl Work<'_> {
             let ruled_out = self.unsettled(*no).and_then(|doubt| doubt.ruled_out.clone());
             let is_denied = ruled_out.is_some();
             known.extend(ruled_out.into_iter().flatten());
-            // What existed under that name before, what this run has made itself and what a person
+            // What existed under that name before, what this run has created itself and what a person
             // has ruled out is no candidate.
             let (job, since) = (self.machine.job(*no)?.0, self.since(*no)?);
             Some(Lost { no: *no, job, since, known, is_denied })

@@ -32,7 +32,7 @@ impl Session {
     /// Returns a plan as a file to be edited, in the order of the board, with its base.
     ///
     /// # Errors
-    /// The plan does not exist or the service cannot be asked.
+    /// The plan does not exist or the service cannot be reached.
     pub fn board_file(&self, plan: &PlanId) -> Result<BoardFile, Error> {
         let (entity, details) = (self.peek_plan(plan)?, self.peek_plan_details(plan)?);
         let names = LabelNames::there(&details.labels);
@@ -56,6 +56,7 @@ impl Session {
             let tasks = tasks.iter().map(&mut written).collect::<Result<_, _>>()?;
             buckets.push((self.peek_bucket(&id)?, tasks));
         }
+        // A task without a bucket shows in none of the columns above.
         for id in self.tasks(plan)? {
             if self.peek_task(&id)?.bucket.is_none() {
                 file.tasks.push(written(&id)?);
@@ -114,7 +115,7 @@ impl Session {
             Some(id) => self.plan(id)?.id,
             None => self.find_plan(&file.plan)?,
         };
-        let mut wishes = Wishes {
+        let mut edits = BoardEdits {
             session: self,
             plan,
             file,
@@ -126,13 +127,13 @@ impl Session {
             n_newer: 0,
             gone: Vec::new(),
         };
-        wishes.plan()?;
-        let buckets = wishes.buckets()?;
-        let tasks = wishes.tasks_meant()?;
-        wishes.tasks(&buckets, &tasks)?;
-        wishes.tasks_unlisted(&tasks)?;
-        wishes.buckets_unlisted(&buckets)?;
-        wishes.end()
+        edits.plan()?;
+        let buckets = edits.buckets()?;
+        let tasks = edits.resolve_tasks()?;
+        edits.tasks(&buckets, &tasks)?;
+        edits.tasks_unlisted(&tasks)?;
+        edits.buckets_unlisted(&buckets)?;
+        edits.end()
     }
 }
 
@@ -148,7 +149,7 @@ enum Meant<I> {
 }
 
 /// The comparison of a file with the board, under way.
-struct Wishes<'a> {
+struct BoardEdits<'a> {
     session: &'a Session,
     plan: PlanId,
     file: &'a BoardFile,
@@ -166,7 +167,7 @@ struct Wishes<'a> {
     gone: Vec<String>,
 }
 
-impl<'a> Wishes<'a> {
+impl<'a> BoardEdits<'a> {
     /// Returns the state of an entity when the file was pulled.
     fn base(&self, id: &str) -> Option<&'a Marks> {
         self.file.base.as_ref()?.get(id)
@@ -265,7 +266,7 @@ impl<'a> Wishes<'a> {
             match meant {
                 Meant::Here(id) if !claimed.insert(id.clone()) => {
                     let message =
-                        format!("two sections of the file mean the bucket `{}`", entry.name);
+                        format!("two sections of the file stand for the bucket `{}`", entry.name);
                     return Err(invalid(message, "keep one of them, with the tasks of both"));
                 }
                 // Created in the order of the file, so that they end up in that order behind the
@@ -295,7 +296,7 @@ impl<'a> Wishes<'a> {
 
     /// Finds the task of each entry, in the order of the file: by its id, else by its key, else by
     /// its title among those that no other entry means.
-    fn tasks_meant(&mut self) -> Result<Vec<Meant<TaskId>>, Failure> {
+    fn resolve_tasks(&mut self) -> Result<Vec<Meant<TaskId>>, Failure> {
         let (session, file) = (self.session, self.file);
         let mut there: BTreeMap<TaskId, Task> = BTreeMap::new();
         for id in session.peek_tasks(&self.plan)? {
@@ -319,8 +320,11 @@ impl<'a> Wishes<'a> {
             if let Some(id) = found
                 && let Some(other) = claimed.insert(id.clone(), &entry.title)
             {
-                let message = format!("`{other}` and `{}` are one and the same task", entry.title);
-                return Err(invalid(message, "one goes by its id, the other by its key: keep one"));
+                let message = format!("`{other}` and `{}` are the same task", entry.title);
+                return Err(invalid(
+                    message,
+                    "one is given by its id, the other by its key: keep one of them",
+                ));
             }
             meant.push(found.map_or(Meant::New, |id| Meant::Here(id.clone())));
         }
@@ -361,6 +365,7 @@ impl<'a> Wishes<'a> {
         title: &str,
         there: &BTreeMap<TaskId, Task>,
     ) -> Result<Meant<TaskId>, Failure> {
+        // A task of that title that appears later must not be created twice.
         self.session.count(Read::TasksNamed(self.plan.clone(), title.to_owned()));
         let mut found: Vec<&Task> = there.values().filter(|task| task.title == title).collect();
         if found.iter().any(|task| task.percent_complete < 100) {
@@ -429,7 +434,7 @@ impl<'a> Wishes<'a> {
                         session.delete_task(id)?;
                     } else {
                         self.conflicts.push(format!(
-                            "the task `{}`: taken out of the file, changed on the board",
+                            "the task `{}`: removed from the file, but changed on the board",
                             task.title
                         ));
                     }
@@ -456,7 +461,7 @@ impl<'a> Wishes<'a> {
             } else {
                 let name = session.peek_bucket(&id)?.name;
                 session.warn(&format!(
-                    "the bucket `{name}` is not in the file, and stays for the tasks in it"
+                    "the bucket `{name}` is not in the file, but was kept for the tasks in it"
                 ));
             }
         }
@@ -477,22 +482,31 @@ impl<'a> Wishes<'a> {
                 message: format!("{things} changed both in the file and on the board since it was pulled"),
                 causes: self.conflicts,
                 hint: Some(
-                    "give the file the board's value to keep that; to insist on the file's, take the line of the task, bucket or plan out of `base`"
+                    "to keep the board's value, put it in the file; to insist on the file's, delete the line of the task, bucket or plan from `base`"
                         .into(),
                 ),
                 ..Failure::default()
             });
         }
-        let remark = |n: usize, what: &str| {
-            if n > 0 {
-                self.session.warn(&format!("{what}: {n}"));
-            }
+        let remark = |n: usize, one: &str, many: &str| match n {
+            0 => {}
+            1 => self.session.warn(&format!("1 {one}")),
+            _ => self.session.warn(&format!("{n} {many}")),
         };
-        remark(self.n_theirs, "changed on the board since the file was pulled, and left so");
-        remark(self.n_newer, "added to the board since the file was pulled, and left there");
+        remark(
+            self.n_theirs,
+            "change on the board since the file was pulled was left alone",
+            "changes on the board since the file was pulled were left alone",
+        );
+        remark(
+            self.n_newer,
+            "item was added to the board since the file was pulled, and left there",
+            "items were added to the board since the file was pulled, and left there",
+        );
         remark(
             self.n_unlisted,
-            "taken out of the file and left on the board (`--prune` takes them away)",
+            "item was removed from the file but is still on the board; `--prune` deletes it",
+            "items were removed from the file but are still on the board; `--prune` deletes them",
         );
         if !self.gone.is_empty() {
             let names: Vec<String> = self.gone.iter().take(5).map(|name| shown(name)).collect();
@@ -527,7 +541,7 @@ fn no_such(what: &str, id: &str, name: &str) -> Failure {
     Failure {
         code: "not_found".into(),
         message: format!("the plan has no {what} with the id `{id}` (`{name}` in the file)"),
-        hint: Some(format!("take the line with the id out to make the {what} anew")),
+        hint: Some(format!("delete the line with the id to create the {what} again")),
         ..Failure::default()
     }
 }

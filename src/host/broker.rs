@@ -38,6 +38,7 @@ pub(crate) async fn serve(
             continue;
         }
         tokio::select! {
+            // The stop first: a stopped program must not go on with an answer.
             biased;
             () = stop.wait() => drop(reply),
             answer = fetch(&client, ask) => drop(reply.send(answer.map_err(Into::into))),

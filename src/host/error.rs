@@ -55,7 +55,7 @@ pub enum Error {
     #[error("the board is read only here")]
     ReadOnly,
     /// Rule R6: a plan needs a group of which the actor is a member.
-    #[error("you are not a member of the group `{0}`, so you can not create plans in it")]
+    #[error("you are not a member of the group `{0}`, so you cannot create plans in it")]
     NotMember(String),
     /// A person's tasks, which Planner shows only to that person.
     #[error("Planner does not show you the tasks of `{0}`")]
@@ -64,10 +64,10 @@ pub enum Error {
     #[error("{}", .0.message)]
     Relayed(Box<Relayed>),
     /// The journal cannot be read.
-    #[error("the journal can not be read: {0}")]
+    #[error("the journal cannot be read: {0}")]
     Journal(String),
     /// Graph's beta is needed, and is not in use.
-    #[error("{0} needs the beta of Graph")]
+    #[error("{0} needs Graph's beta")]
     NeedsBeta(&'static str),
     /// A malformed id.
     #[error(transparent)]

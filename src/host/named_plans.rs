@@ -72,7 +72,7 @@ impl Host {
                     file.update(&whose, learn).map_err(|error| Failure {
                         code: "io".into(),
                         message: format!("`{}` cannot be used: {error}", file.path().display()),
-                        hint: Some("it keeps which plans the titles in planwright.toml stand for; without it they stand for what has them now".into()),
+                        hint: Some("it records which plans the titles in planwright.toml stand for; without it they stand for the plans that have them now".into()),
                         ..Failure::default()
                     })
                 })

@@ -166,7 +166,7 @@ impl OpenDraft {
             let many = set.changes().len();
             return Err(Failure {
                 code: "not_found".into(),
-                message: format!("there is no change {n}: {many} are pending"),
+                message: format!("there is no change {n}; changes pending: {many}"),
                 ..Failure::default()
             });
         };

@@ -1,4 +1,4 @@
-//! Progress of a run, as told to a watcher. It is for people's eyes only: nothing rests on it.
+//! RunProgress of a run, as told to a watcher. It is for people's eyes only: nothing rests on it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Progress {
+pub enum RunProgress {
     /// The change set is being carried out.
     Applying {
         /// Requests that have ended, one way or another.
@@ -16,7 +16,7 @@ pub enum Progress {
         /// Requests in all.
         total: usize,
     },
-    /// What the run rests on has moved, so its program runs again.
+    /// The board has moved under the run, so its program runs again.
     Replaying {
         /// The number of times so far.
         times: u64,
@@ -25,7 +25,7 @@ pub enum Progress {
 
 /// A listener for progress, if there is one.
 #[derive(Clone, Default)]
-pub struct Watch(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+pub struct Watch(Option<Arc<dyn Fn(RunProgress) + Send + Sync>>);
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,17 +36,17 @@ impl fmt::Debug for Watch {
 impl Watch {
     /// Makes a watcher of a function that is called with all progress.
     #[must_use]
-    pub fn new(tell: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+    pub fn new(tell: impl Fn(RunProgress) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(tell)))
     }
 
-    pub(crate) fn tell(&self, progress: Progress) {
+    pub(crate) fn tell(&self, progress: RunProgress) {
         if let Some(tell) = &self.0 {
             tell(progress);
         }
     }
 
     pub(crate) fn applied(&self, done: usize, total: usize) {
-        self.tell(Progress::Applying { done, total });
+        self.tell(RunProgress::Applying { done, total });
     }
 }

@@ -35,7 +35,7 @@ pub(crate) enum Query {
     RosterMembers(RosterId),
     /// The tasks of a plan that the journal knows by a key which is not on them yet.
     Keys(PlanId),
-    /// The agent for which a task was made, as the journal has it.
+    /// The agent for which a task was created, as the journal has it.
     MadeByAgent(TaskId),
     /// The number of changes of a kind that the journal has of today.
     CountToday(Entity, Op),

@@ -115,8 +115,7 @@ impl Host {
         }
         let writes = !run.session.change_set().is_empty();
         let recorded = run.begin_record(writes).await;
-        // A program that has committed cannot run again: its next draft would rest on its own
-        // writes.
+        // What was committed cannot be drafted again, so the program does not run a second time.
         let again = Some(&program).filter(|_| run.done.0.is_empty());
         match (drafted, recorded) {
             (Err(failure), _) | (Ok(()), Err(failure)) => run.fail(failure),
@@ -128,7 +127,7 @@ impl Host {
     /// Reads the board only.
     ///
     /// # Errors
-    /// What went wrong.
+    /// The error of the work, or of opening the session.
     pub async fn look<T: Send + 'static>(
         &self,
         agent: Option<Agent>,
@@ -172,6 +171,7 @@ impl Host {
         };
         let begun = tokio::select! {
             begun = begun => begun,
+            // There is no session yet whose stop could end these requests.
             () = self.interrupt.wait() => Err(interrupted()),
         };
         let (me, resolved) = match begun {
@@ -193,7 +193,7 @@ impl Host {
             scope: agent.and_then(|agent| agent.plans.clone()),
             named: Arc::new(resolved.known),
             reads: self.max_reads,
-            wishes: self.max_wishes,
+            edits: self.max_edits,
             edit_bytes: self.max_edit_bytes,
             limits: self.limits,
             remote: false,
@@ -313,7 +313,7 @@ impl Host {
             (Ok(Ok(result)), None) => Ok(result),
             (Err(Crash::NoThread(text)), _) => Err(Failure {
                 code: "service".into(),
-                message: format!("the system gives no thread: {text}"),
+                message: format!("no thread could be started: {text}"),
                 ..Failure::default()
             }),
             (Err(Crash::Panic(text)), _) => Err(Failure {
@@ -429,6 +429,7 @@ impl Run<'_> {
     async fn finish(mut self) -> Finished {
         self.join_segments();
         self.tell_cut_short();
+        // Last, since a redraft starts the warnings afresh.
         self.report.warnings.append(&mut self.notices);
         let counts = self.host.client.counts();
         let stats = &mut self.report.stats;
@@ -438,6 +439,7 @@ impl Run<'_> {
         if let Some(record) = self.record.take()
             && let Err(failure) = record.finish(&self.report).await
         {
+            // The writes have happened all the same, so this is no failure of the run.
             let warning = format!("the end of the run is not recorded: {}", failure.message);
             self.report.warnings.push(warning);
         }

@@ -1,8 +1,8 @@
-//! What a program sees of the board.
+//! A program's view of the board.
 //!
-//! A session reads through the run's snapshot (each entity once, lazily) and records wishes in
-//! the run's draft, which its own later reads see. It is synchronous: programs run on a thread
-//! of their own and wait here for the broker. No lock is held while they wait.
+//! A session reads through the run's snapshot (each entity once, lazily) and records edits in the
+//! run's draft, which its own later reads see. It is synchronous: programs run on a thread of their
+//! own and wait here for the broker. No lock is held while they wait.
 
 mod beta;
 pub(crate) mod core;

@@ -1,4 +1,4 @@
-//! The host of runs, and what a run starts from and ends with.
+//! The host of runs, with the start and the end of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,20 +20,21 @@ use crate::journal::Purpose;
 use crate::model::{Clock, Limits};
 use crate::policy::{Caps, Ruling};
 
-/// What drafts: a script, or the body of a command.
+/// A program that drafts: a script, or the body of a command.
 pub trait Program: Send + Sync {
-    /// Reads through the session, records wishes there, returns a result as data. It runs again
-    /// where someone else has moved what it read, and must then want the same of the same.
+    /// Reads through the session, records edits there, and returns a result as data. It runs again
+    /// if someone else has moved what it read, and must then record the same edits for the same
+    /// reads.
     ///
     /// # Errors
-    /// What went wrong, for the report; then nothing is applied.
+    /// The failure for the report; then nothing is applied.
     fn run(&self, session: &Session) -> Result<Value, Failure>;
 }
 
-/// What judges beside the host rules: the policies. It must fail closed (rule R7): whatever
-/// goes wrong in there is a [`Verdict::Deny`].
+/// A judge beside the host rules: the policies. It must fail closed (rule R7): anything that goes
+/// wrong in it is a [`Verdict::Deny`].
 pub trait Judge: Send + Sync {
-    /// Judges a set; reads the board through the session, which can not write.
+    /// Judges a set; reads the board through the session, which cannot write.
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling>;
 
     /// Returns the plans that the configuration names.
@@ -50,29 +51,29 @@ pub trait Judge: Send + Sync {
 /// The plans that the configuration names, by title or id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanNames {
-    /// Those that policies of their own guard.
+    /// Plans that policies of their own guard.
     pub guarded: BTreeSet<String>,
-    /// Those that agents are confined to.
+    /// Plans that agents are confined to.
     pub granted: BTreeSet<String>,
 }
 
-/// What configuration grants an agent.
+/// The grants of an agent, from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     /// The agent's name.
     pub name: String,
     /// Titles or ids of the plans that it may see; `None` for all.
     pub plans: Option<BTreeSet<String>>,
-    /// Whether it may apply.
+    /// True if it may apply.
     pub may_apply: bool,
-    /// Whether it may delete without `--force`.
+    /// True if it may delete without `--force`.
     pub force: bool,
 }
 
-/// What a run starts from.
+/// The start of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Start {
-    /// What the run is for. The host sets it, whatever is given: policies rely on it.
+    /// The purpose of the run. The host always sets it, since policies rely on it.
     pub purpose: Purpose,
     /// The skill's name, or the command's.
     pub skill: String,
@@ -82,57 +83,57 @@ pub struct Start {
     pub params: Value,
     /// The agent, if one acts.
     pub agent: Option<Agent>,
-    /// Whether deletions are granted.
+    /// True if deletions are granted.
     pub force: bool,
-    /// Whether to leave out the last step.
+    /// True if the last step is left out.
     pub dry_run: bool,
 }
 
 /// A run that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// What came of it.
+    /// Its report.
     pub report: Report,
-    /// Its change set, to be saved; only of a dry run that nothing stands against.
+    /// Its change set, to be saved; only of a dry run that no rule or policy refuses.
     pub saved: Option<Saved>,
-    /// What the markers of new things have become, by marker.
+    /// The ids that provisional ones have become.
     pub made: BTreeMap<String, String>,
 }
 
 /// The host of runs against one service in the name of one identity.
 pub struct Host {
-    /// The way to the service.
+    /// The client of the service.
     pub client: Client,
-    /// What the service is called in saved change sets: its address, or a name where the
-    /// address differs from run to run.
+    /// The service's name in saved change sets: its address, or a fixed name where the address
+    /// differs from run to run.
     pub service: String,
     /// The clock; each run asks it once.
     pub clock: Arc<dyn Clock>,
-    /// The zone that decides what today is.
+    /// The zone that decides what day it is.
     pub zone: TimeZone,
-    /// How much a run may write.
+    /// The most that a run may write.
     pub caps: Caps,
-    /// What Planner accepts.
+    /// The limits of Planner.
     pub limits: Limits,
-    /// How long a program may draft, waiting included.
+    /// The time that a program may draft, waiting included.
     pub time_limit: Duration,
-    /// How often a program may ask the service.
+    /// The most requests that a program may make of the service.
     pub max_reads: u64,
-    /// How many things a program may want to change; what is applied is capped apart.
-    pub max_wishes: usize,
-    /// How many bytes of text the edits of a run may add.
+    /// The most entities that a program may edit; what is applied has caps of its own.
+    pub max_edits: usize,
+    /// The most bytes of text that the edits of a run may add.
     pub max_edit_bytes: usize,
     /// The policies.
     pub judge: Arc<dyn Judge>,
-    /// How long after a create it would have shown, if it was made.
+    /// The time after a create by which it would have shown, if it was carried out.
     pub quarantine: Duration,
-    /// How many writes may go out in a second; `None` for as many as the service takes.
+    /// The most writes in a second; `None` for as many as the service takes.
     pub writes_per_second: Option<u32>,
-    /// Is told how far a run is.
+    /// The listener for progress.
     pub watch: Watch,
-    /// Where runs are recorded; without one nothing is.
+    /// The place where runs are recorded; without one, nothing is.
     pub state_folder: Option<StateFolder>,
-    /// Stops whatever runs (Ctrl-C).
+    /// The switch that stops whatever runs (Ctrl-C).
     pub interrupt: Arc<Stop>,
 }
 

@@ -1,8 +1,8 @@
-//! Stopping a program for good.
+//! The flag that stops a program for good.
 //!
-//! An error can be caught by a script, more easily than its language admits; a stop can not.
-//! It is a flag of the host: set once, looked at by everything the program can call, and
-//! decisive for the outcome whatever the program returns.
+//! A script can catch an error, more easily than its language admits; it cannot catch a stop. The
+//! flag belongs to the host: set once, checked by everything that the program can call, and
+//! decisive for the outcome, whatever the program returns.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,21 +10,21 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Why a program was stopped.
+/// The reason that a program was stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
     /// A person asked (Ctrl-C).
     Cancelled,
     /// It used up a budget: its name and size.
     Budget(&'static str, String),
-    /// What it committed was not applied: the run is over.
+    /// The run is over: what it committed was not applied.
     Ended,
     /// It gave up by itself, with this text.
     Fail(String),
 }
 
 impl StopReason {
-    /// Returns the code that reports give it: only a person's asking is `stopped`.
+    /// Returns the code for reports: `stopped` is for a person's request only.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl fmt::Display for StopReason {
 #[derive(Debug, Default)]
 pub struct Stop {
     reason: Mutex<Option<StopReason>>,
-    /// Whether there is a reason, for whoever asks all the time.
+    /// True once there is a reason: a cheap check for busy callers.
     is_set: AtomicBool,
     changed: Notify,
 }
@@ -68,7 +68,7 @@ impl Stop {
         }
     }
 
-    /// Returns why the program was stopped, if it was.
+    /// Returns the reason that the program was stopped for, if it was.
     #[must_use]
     pub fn reason(&self) -> Option<StopReason> {
         if !self.is_set() {
@@ -77,14 +77,14 @@ impl Stop {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells whether the program was stopped.
+    /// Returns whether the program was stopped.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.is_set.load(Ordering::SeqCst)
     }
 
-    /// Makes ready for another program: the next line of a person, who has stopped the one
-    /// before. Nothing that was stopped may still be at work.
+    /// Clears the flag for another program: the next line of a person who stopped the one before.
+    /// Nothing that was stopped may still be at work.
     pub fn clear(&self) {
         let mut current = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         *current = None;
@@ -93,6 +93,7 @@ impl Stop {
 
     /// Waits until it is set.
     pub async fn wait(&self) {
+        // Before the check: a stop set between the two would be missed otherwise.
         let changed = self.changed.notified();
         if !self.is_set() {
             changed.await;

@@ -1,4 +1,4 @@
-//! The thread that a program runs on.
+//! The thread of a program, with a stack large enough for deeply nested values.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,21 +7,21 @@ use tokio::sync::oneshot;
 
 use crate::host::failure::Failure;
 
-/// A script may nest values deeply, and dropping them recurses: the stack is sized for the
-/// memory budget (scripting.md 0.2, P3 and P4). It is reserved, not committed.
+/// A script may nest values deeply, and dropping them recurses: the stack is sized for the memory
+/// budget. It is reserved, not committed.
 const STACK: usize = 256 << 20;
 
-/// Why there is no result.
+/// The reason that there is no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Crash {
     /// The system gives no thread.
     NoThread(String),
-    /// The program panicked: a bug of ours.
+    /// A panic of the program: a bug of ours.
     Panic(String),
 }
 
-/// Runs `work` on a thread of its own and waits for it. Everything that the work made and did
-/// not return is dropped there.
+/// Runs `work` on a thread of its own and waits for it. Everything that the work created and did
+/// not return is dropped there, on the large stack.
 pub(crate) async fn run<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -46,12 +46,12 @@ pub(crate) async fn run<T: Send + 'static>(
 }
 
 thread_local! {
-    /// Whether this thread is one of [`on_large_stack`].
+    /// True on a thread of [`on_large_stack`].
     static IS_LARGE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` on a thread with a large stack, and waits. What is such a thread already does it
-/// itself: much work of this kind takes one thread, not one for each part.
+/// Runs `work` on a thread with a large stack, and waits. On such a thread it runs in place, so
+/// that nested work takes one thread, not one for each level.
 ///
 /// # Errors
 /// The system gives no thread, or `work` panicked.
@@ -72,7 +72,7 @@ pub fn on_large_stack<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> R
             work()
         });
         let thread = spawned
-            .map_err(|error| failed("service", format!("the system gives no thread: {error}")))?;
+            .map_err(|error| failed("service", format!("no thread could be started: {error}")))?;
         thread.join().map_err(panicked)
     })
 }
@@ -87,7 +87,7 @@ mod tests {
         let ids = on_large_stack("outer", || (id(), on_large_stack("inner", id))).unwrap();
         assert_eq!(Ok(ids.0), ids.1);
         assert_ne!(ids.0, id());
-        // What panics in there is one failure, not that of all.
+        // A panic inside fails the inner work only.
         let inner = on_large_stack("outer", || on_large_stack("inner", || panic!("once"))).unwrap();
         assert_eq!(inner.unwrap_err().code, "bug");
     }

@@ -1,10 +1,11 @@
-//! What scripts can call (design.md 4.1 and 4.2).
+//! The script API: everything that scripts can call (design.md 4.1, design.md 4.2).
 //!
-//! One file for each type. Objects are handles: a session and an id, so that copying one is
-//! still the same object and nothing is converted that is not looked at. Getters return
-//! read-only values (but for texts that can be set, see [`crate::script::sandbox::in_place`]), and a setter that is given the value already there does nothing:
-//! otherwise reading a property could write it (scripting.md 1.10). Setters and verbs are marked
-//! `pure`: they change the draft, not the handle, so they work on one from a read-only list.
+//! One file for each type. Objects are handles: a session and an id, so that a copy is still the
+//! same object and nothing is converted that no script reads. Getters return read-only values (but
+//! for texts that can be set, see [`crate::script::sandbox::in_place`]), and a setter that is given
+//! the value already there does nothing: after a call on a property the engine writes the property
+//! back, so otherwise reading one could write it. Setters and verbs are marked `pure`: they change
+//! the draft, not the handle, so they work on one from a read-only list.
 
 #![expect(
     unreachable_pub,
@@ -22,7 +23,7 @@ use crate::script::api::handles::{
     Bucket, ChangeView, Changes, ChecklistItem, Group, Plan, RunView, Task, User,
 };
 use crate::script::api::value::{Fallible, OrRaise, raise};
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 
 mod arguments;
 mod beta;
@@ -46,14 +47,14 @@ pub(crate) mod verdicts;
 pub(crate) use compare::install as install_comparisons;
 
 /// Returns the functions for a kind of script, built once.
-pub(crate) fn module(kind: Kind) -> Arc<Module> {
+pub(crate) fn module(kind: ScriptKind) -> Arc<Module> {
     static SKILL: OnceLock<Arc<Module>> = OnceLock::new();
     static POLICY: OnceLock<Arc<Module>> = OnceLock::new();
     static TEST: OnceLock<Arc<Module>> = OnceLock::new();
     let cell = match kind {
-        Kind::Skill => &SKILL,
-        Kind::Policy => &POLICY,
-        Kind::Test => &TEST,
+        ScriptKind::Skill => &SKILL,
+        ScriptKind::Policy => &POLICY,
+        ScriptKind::Test => &TEST,
     };
     Arc::clone(cell.get_or_init(|| {
         let mut module = Module::new();
@@ -69,11 +70,13 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
         lists::add(&mut module);
         beta::add_reads(&mut module);
         match kind {
-            Kind::Policy => change::add(&mut module),
-            Kind::Skill | Kind::Test => {
+            // `warn` is a verdict in a policy and a remark elsewhere, so only one of the two is
+            // there.
+            ScriptKind::Policy => change::add(&mut module),
+            ScriptKind::Skill | ScriptKind::Test => {
                 board::add_effects(&mut module);
                 beta::add_effects(&mut module);
-                if kind == Kind::Test {
+                if kind == ScriptKind::Test {
                     testing::add(&mut module);
                 }
             }
@@ -83,7 +86,7 @@ pub(crate) fn module(kind: Kind) -> Arc<Module> {
     }))
 }
 
-/// Gives the types their names in messages, and what can be looped over its loop.
+/// Registers the types with their names in messages, and the iterator over changes.
 pub(crate) fn register_types(engine: &mut Engine) {
     engine
         .register_type_with_name::<Plan>("Plan")

@@ -1,7 +1,7 @@
-//! What one script may use up.
+//! The budget of one script.
 //!
-//! The engine's own counters restart inside callbacks and count single values (scripting.md
-//! 1.4–1.6), so the budget is kept here: a counter that only grows, a memory meter, a stop flag
+//! The engine's own counters restart inside callbacks, and its limits on size hold for single
+//! values only, so the budget is kept here: a counter that only grows, a memory meter, a stop flag
 //! that no `catch` can undo.
 
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub struct Budget {
     pub computing: Duration,
     /// Calls within calls; no more than the stack is sized for.
     pub calls: usize,
-    /// How deep statements and expressions may nest. Compiling refuses what the stack could not
-    /// bear, whatever is set.
+    /// The depth to which statements and expressions may nest. Compiling refuses what the stack
+    /// could not bear, whatever is set here.
     pub expression_depth: usize,
 }
 
@@ -45,22 +45,22 @@ impl Default for Budget {
 }
 
 // The engine's own limits on one value: bytes of a text, entries of an array and of a map, and
-// calls within calls (scripting.md 1.4).
+// calls within calls.
 pub(crate) const STRING_LIMIT: usize = 1 << 20;
 pub(crate) const ARRAY_LIMIT: usize = 50_000;
 pub(crate) const MAP_LIMIT: usize = 5_000;
 pub(crate) const CALL_LIMIT: usize = 48;
-/// How deep expressions may nest when compiled; half of it in functions.
+/// The depth to which expressions may nest when compiled; half of it in functions.
 pub(crate) const EXPRESSION_DEPTH: usize = 64;
 
-/// Counts what a running script uses. One for each run.
+/// The meter of a running script; one for each run.
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) budget: Budget,
     session: Session,
     stop: Arc<Stop>,
     began: Instant,
-    /// What the run had waited before.
+    /// The time that the run had waited before.
     waited_before: Duration,
     operations: AtomicU64,
     output: AtomicUsize,
@@ -86,7 +86,7 @@ impl Meter {
         self.memory_at_start.store(held_by_this_thread(), Ordering::Relaxed);
     }
 
-    /// The same, where so many bytes of what was made before count, too.
+    /// Starts counting memory with so many bytes counted already: what earlier lines left behind.
     pub(crate) fn start_holding(&self, bytes: i64) {
         self.memory_at_start.store(held_by_this_thread() - bytes.max(0), Ordering::Relaxed);
     }
@@ -97,6 +97,7 @@ impl Meter {
         if n > self.budget.operations {
             self.over("operations", self.budget.operations.to_string());
         } else if n.is_multiple_of(64) {
+            // A clock is too slow to be read at every operation.
             let held = held_by_this_thread() - self.memory_at_start.load(Ordering::Relaxed);
             if usize::try_from(held).is_ok_and(|held| held > self.budget.memory) {
                 self.over("memory", format!("{} MiB", self.budget.memory >> 20));
@@ -109,6 +110,8 @@ impl Meter {
                 self.over("computing time", format!("{} s", self.budget.computing.as_secs()));
             }
         }
+        // The stop stays set: a callback such as `map` turns the engine's error into one that a
+        // script can catch, and then the next operation ends it.
         !self.stop.is_set()
     }
 

@@ -1,8 +1,8 @@
-//! Everything that scripts can call, told from the code's own metadata.
+//! The catalogue: everything that scripts can call, read from the code's own metadata.
 //!
-//! One source for `planwright api`, for "did you mean", for `skill check` and for completion.
-//! What a member returns stands in the signature, or, where that is any value, in the last line
-//! of its comment: `→ Date?` (or nothing), `→ [Task]` (an array).
+//! One source for `planwright api`, for "did you mean", for `skill check` and for completion. The
+//! type a member returns is in its signature, or, where that is any value, in the last line of its
+//! comment: `→ Date?` (or nothing), `→ [Task]` (an array).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::script::sandbox::engine::for_compiling;
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 
-/// How a member is used.
+/// The form of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
@@ -42,25 +42,25 @@ pub struct Member {
     pub on: Option<String>,
     /// Its name, or its sign.
     pub name: String,
-    /// How it is used.
+    /// Its form.
     pub form: Form,
-    /// What it takes, beside the object it is called on.
+    /// Its parameters, without the object it is called on.
     pub params: Vec<Parameter>,
     /// The type of what it returns; `()` for nothing, a `?` behind it for "or nothing".
     pub returns: String,
     /// The type of what can be set, if it can.
     pub settable: Option<String>,
-    /// What it is for.
+    /// Its description.
     pub description: String,
-    /// Whether skills can use it.
+    /// True if skills can use it.
     pub skills: bool,
-    /// Whether policies can use it.
+    /// True if policies can use it.
     pub policies: bool,
-    /// Whether test files can use it.
+    /// True if test files can use it.
     pub tests: bool,
 }
 
-/// The types, in the order in which they are told.
+/// The types, in the order in which they are listed.
 pub const TYPES: [&str; 12] = [
     "Plan",
     "Bucket",
@@ -84,7 +84,7 @@ pub struct Catalog {
     language: BTreeSet<String>,
 }
 
-/// Returns what there is; built once.
+/// Returns the catalogue, built once.
 #[must_use]
 pub fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
@@ -122,9 +122,9 @@ impl Member {
         }
     }
 
-    /// Returns it with the object it is called on, as an error tells it.
+    /// Returns it with the object it is called on, as errors show it.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn in_full(&self) -> String {
         match &self.on {
             Some(on) => format!("{}.{}", on.to_lowercase(), self.typed()),
             None => self.typed(),
@@ -143,7 +143,7 @@ impl Member {
 impl Catalog {
     fn build() -> Self {
         let mut catalog = Self::default();
-        for kind in [Kind::Skill, Kind::Policy, Kind::Test] {
+        for kind in [ScriptKind::Skill, ScriptKind::Policy, ScriptKind::Test] {
             let engine = for_compiling(kind);
             let functions = |with_language: bool| {
                 let json = engine.gen_fn_metadata_to_json(with_language).unwrap_or_default();
@@ -188,8 +188,8 @@ impl Catalog {
         catalog
     }
 
-    /// Adds a member, or notes for whom it is there too.
-    fn add(&mut self, member: Member, kind: Kind) {
+    /// Adds a member, or marks a known one as available to a further kind of script.
+    fn add(&mut self, member: Member, kind: ScriptKind) {
         let same = |known: &&mut Member| {
             known.on == member.on
                 && known.name == member.name
@@ -206,9 +206,9 @@ impl Catalog {
             }
         };
         match kind {
-            Kind::Skill => at.skills = true,
-            Kind::Policy => at.policies = true,
-            Kind::Test => at.tests = true,
+            ScriptKind::Skill => at.skills = true,
+            ScriptKind::Policy => at.policies = true,
+            ScriptKind::Test => at.tests = true,
         }
     }
 
@@ -223,14 +223,14 @@ impl Catalog {
         self.members.iter().filter(move |member| member.on.as_deref() == on)
     }
 
-    /// Tells whether a name is one of the language's own functions or properties.
+    /// Returns whether a name is one of the language's own functions or properties.
     #[must_use]
     pub fn is_of_language(&self, name: &str) -> bool {
         self.language.contains(name)
     }
 }
 
-/// What the engine itself makes of a script, of which it has no metadata.
+/// The functions and values that the engine itself provides, of which it has no metadata.
 const BUILT_IN: &[(&str, &[&str], &str)] = &[
     ("params", &[], "The parameters of the run, by name, as the skill declares them."),
     ("print", &["value"], "Adds a line to the run's output."),
@@ -287,8 +287,8 @@ fn read(
     } else {
         (full_name, Form::Operator)
     };
-    // What any two values can be compared by belongs to no type; what replaces one of the language's
-    // own functions is described where the language is.
+    // A comparison of any two values belongs to no type; what replaces one of the language's own
+    // functions is described with the language.
     let is_of_any =
         form == Form::Operator && params.first().is_some_and(|param| param.kind == "any");
     if is_of_any || REPLACED.contains(&full_name) {
@@ -363,7 +363,7 @@ mod tests {
             if let Some(on) = &member.on
                 && !TYPES.contains(&on.as_str())
             {
-                bad.push(format!("{what}: the type is not told of"));
+                bad.push(format!("{what}: the type is not listed"));
             }
         }
         assert!(bad.is_empty(), "{}", bad.join("\n"));

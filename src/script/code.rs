@@ -1,5 +1,5 @@
-//! A script that compiles, as the host knows it: its text, and what came of compiling it. No line
-//! of it ever runs in the host's process.
+//! A compiled script as the host knows it: its text and its outline. No line of it ever runs in the
+//! host's process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::host::Failure;
-use crate::script::source::{Function, Kind, Outline, Source};
+use crate::script::source::{Function, Outline, ScriptKind, Source};
 use crate::script::worker::pool::{give_back, take};
 use crate::script::worker::process::Worker;
 
@@ -23,9 +23,9 @@ impl Code {
     /// Compiles a script, in a process for scripts of its kind.
     ///
     /// # Errors
-    /// The script is wrong, or the system gives no process.
+    /// The script is wrong, or no process can be started.
     pub(crate) fn compile(
-        kind: Kind,
+        kind: ScriptKind,
         file: &str,
         text: &str,
         libraries: &BTreeMap<String, String>,
@@ -43,14 +43,14 @@ impl Code {
     /// Returns a process that has compiled it, with its number there.
     ///
     /// # Errors
-    /// The system gives no process.
+    /// No process can be started.
     pub(crate) fn worker(&self) -> Result<(Worker, usize), Failure> {
         let mut worker = take(&self.source)?;
         let (at, _) = worker.compile(&self.source)?;
         Ok((worker, at))
     }
 
-    /// Returns what is compiled.
+    /// Returns its source.
     pub(crate) const fn source(&self) -> &Arc<Source> {
         &self.source
     }
@@ -65,7 +65,7 @@ impl Code {
         &self.digest
     }
 
-    /// Returns whether compiling these texts would come to the same.
+    /// Returns whether these texts would compile to the same.
     pub(crate) fn is_of(&self, text: &str, libraries: &BTreeMap<String, String>) -> bool {
         let imports = &self.outline.imports;
         imports.iter().all(|path| libraries.contains_key(path))

@@ -1,12 +1,13 @@
-//! Lines of a script, one after another: what a person types.
+//! Lines of a script that a person types, one after another.
 //!
 //! The same engine, the same limits and the same functions as a run; but variables, functions and
-//! imports live on from line to line, and `_` is the last result. They live in a process of their own,
-//! as every script does: here is what is known of them. A line that fails leaves nothing behind but
-//! what it did to variables that were there before.
+//! imports live on from line to line, and `_` is the last result. They live in a process of their
+//! own, as every script does: here is what is known of them. A line that fails leaves nothing
+//! behind but what it did to variables that were there before.
 //!
 //! Each line is compiled with what was imported before it, from the libraries that are in force
-//! then. Those follow their files; an edit with which the imports do not compile changes nothing.
+//! then. The libraries follow their files; an edit with which the imports do not compile changes
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,7 @@ use crate::script::console::line::prefix;
 use crate::script::console::tokens::{Piece, tokens};
 use crate::script::line_order::{Known, LAST, LineOrder, Shown, uses_of_last};
 use crate::script::sandbox::imports::file_of;
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 use crate::script::worker::pool::take_fresh;
 use crate::script::worker::process::Worker;
 
@@ -37,45 +38,45 @@ pub struct Libraries(Arc<Mutex<State>>);
 struct State {
     /// By path.
     texts: Arc<BTreeMap<String, String>>,
-    /// What was imported: alias and path.
+    /// The imports: alias and path.
     imports: BTreeMap<String, String>,
-    /// What that leads to.
+    /// The libraries that those import in turn.
     used: BTreeSet<String>,
 }
 
-/// What came of other texts of libraries.
+/// The effect of new texts of libraries.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    /// Nothing that was imported is another.
+    /// Nothing that was imported has changed.
     Same,
     /// The files that are in force from the next line on.
     InForce(Vec<String>),
-    /// What was imported does not compile with them; what was in force stays.
+    /// The imports do not compile with them; what was in force stays.
     Broken(Box<Failure>),
 }
 
-/// A line that did what it said, to be saved.
+/// A line that succeeded, to be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// As it was typed.
     pub text: String,
-    /// Where it names the last result, in bytes.
+    /// The places where it names the last result, in bytes.
     uses_last: Vec<usize>,
-    /// Whether it came to something.
+    /// True if it had a value.
     has_value: bool,
 }
 
-/// What lives on from line to line, as far as it is known here.
+/// The state that lives on from line to line, as far as it is known here.
 #[derive(Debug)]
 pub struct Console {
     /// The process in which it lives; none before the first line, and after one that was its end.
     worker: Option<Worker>,
     libraries: Libraries,
     lines: Vec<Line>,
-    /// What there is to complete, by name.
+    /// The variables, for completion, by name.
     kinds: BTreeMap<String, Known>,
     functions: BTreeSet<String>,
-    /// What the next line is to know: plans by their names, and the last result.
+    /// Plans by their names, and the last result: what the next line is told.
     plans: BTreeMap<String, PlanId>,
     last: Option<Value>,
 }
@@ -98,7 +99,7 @@ impl Libraries {
         self.lock().texts.keys().cloned().collect()
     }
 
-    /// Takes other texts, unless what was imported does not compile with them.
+    /// Replaces the texts, unless what was imported does not compile with them.
     pub fn update(&self, texts: &Arc<BTreeMap<String, String>>) -> Update {
         let now = self.lock().clone();
         let is_other = |path: &&String| now.texts.get(*path) != texts.get(*path);
@@ -116,7 +117,7 @@ impl Libraries {
 
 /// Compiles a line with what it may import, in a process of its own.
 fn compile_line(line: &str, texts: &BTreeMap<String, String>) -> Result<(), Failure> {
-    take_fresh(Kind::Skill)?.compile_line(line, texts)
+    take_fresh(ScriptKind::Skill)?.compile_line(line, texts)
 }
 
 impl Console {
@@ -147,14 +148,14 @@ impl Console {
         compile_line(lines, &texts).is_ok()
     }
 
-    /// Takes something for the last result.
+    /// Sets the last result.
     pub fn set_last(&mut self, value: &Value) {
         if !value.is_null() {
             self.last = Some(value.clone());
         }
     }
 
-    /// Notes what was done beside lines, for whoever saves them.
+    /// Adds a note of what was done besides lines, to be saved with them.
     pub fn note(&mut self, text: String) {
         self.lines.push(Line { text, uses_last: Vec::new(), has_value: false });
     }
@@ -180,12 +181,12 @@ impl Console {
     /// Runs a line.
     ///
     /// # Errors
-    /// The line does not compile, fails, or was stopped. If it was the end of its process,
-    /// variables are gone.
+    /// The line does not compile, fails, or was stopped. If its process ended with it, the
+    /// variables are lost.
     pub fn run(&mut self, line: &str, session: &Session, budget: Budget) -> Result<Shown, Failure> {
         let mut worker = match self.worker.take() {
             Some(worker) => worker,
-            None => take_fresh(Kind::Skill)?,
+            None => take_fresh(ScriptKind::Skill)?,
         };
         let State { texts, imports, .. } = self.libraries.lock().clone();
         let order = LineOrder {
@@ -199,8 +200,10 @@ impl Console {
             Ok(lined) => lined,
             Err(mut failure) => {
                 if !self.kinds.is_empty() {
-                    failure.hint = Some("the variables of earlier lines are gone".to_owned());
+                    failure.hint = Some("the variables of earlier lines are lost".to_owned());
                 }
+                // The variables lived in the process that has ended; plans are bound again by their
+                // ids.
                 let plans = self.plans.iter();
                 let known = plans.map(|(name, id)| (name.clone(), Known::plan(id.clone())));
                 (self.kinds, self.functions) = (known.collect(), BTreeSet::new());
@@ -219,11 +222,11 @@ impl Console {
         Ok(shown)
     }
 
-    /// Returns the lines that did what they said, as the text of a skill.
+    /// Returns the lines that succeeded, as the text of a skill.
     #[must_use]
     pub fn script(&self) -> String {
         let mut texts = vec!["//! Lines that were typed.".to_owned(), String::new()];
-        // Which line the last result of each line is the result of.
+        // The line whose result is the last one for line `n`.
         let last_before = |n: usize| self.lines.iter().take(n).rposition(|line| line.has_value);
         let users = self.lines.iter().enumerate().filter(|(_, line)| !line.uses_last.is_empty());
         let named: BTreeSet<usize> = users.filter_map(|(n, _)| last_before(n)).collect();
@@ -238,7 +241,7 @@ impl Console {
                 let at = last_statement(&said);
                 said.insert_str(at, &format!("let last_{n} = "));
             }
-            // What ends with a comment ends before it.
+            // A comment at the end would swallow the semicolon.
             let last = tokens(&said).last().map(|token| token.piece);
             let end = if matches!(last, Some(Piece::Comment(_))) { "\n;" } else { ";" };
             let is_note = said.starts_with("//") && !said.contains('\n');

@@ -4,30 +4,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::failure::Place;
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It would fail when it runs.
     Error,
-    /// It is not what one would write on purpose.
+    /// It is hardly what was meant.
     Warning,
 }
 
-/// Something about a script.
+/// A finding about a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// What it is.
+    /// Its text.
     pub message: String,
-    /// What to do.
+    /// Advice on what to do.
     pub hint: Option<String>,
-    /// Where.
+    /// Its place.
     pub at: Option<Place>,
 }
 
-/// What a script is there for.
+/// The purpose of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// It is run.
@@ -41,11 +41,11 @@ pub enum Role {
 }
 
 impl Role {
-    pub(crate) const fn kind(self) -> crate::script::source::Kind {
+    pub(crate) const fn kind(self) -> crate::script::source::ScriptKind {
         match self {
-            Self::Skill | Self::Library => crate::script::source::Kind::Skill,
-            Self::Policy => crate::script::source::Kind::Policy,
-            Self::Test => crate::script::source::Kind::Test,
+            Self::Skill | Self::Library => crate::script::source::ScriptKind::Skill,
+            Self::Policy => crate::script::source::ScriptKind::Policy,
+            Self::Test => crate::script::source::ScriptKind::Test,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{BucketId, PlanId, TaskId, UserId};
 use crate::script::api::date::{Date, Days};
 use crate::script::api::handles::{Bucket, ChecklistItem, Group, Plan, Task, User};
 use crate::script::console::tokens::{Piece, tokens};
-use crate::script::lint::kind::Kind;
+use crate::script::lint::kind::ValueKind;
 
 /// A line to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,11 +41,11 @@ pub(crate) struct Lined {
     pub(crate) imports: BTreeMap<String, String>,
     /// The libraries that those import in turn.
     pub(crate) used: BTreeSet<String>,
-    /// Whether it has a value.
+    /// True if it has a value.
     pub(crate) has_value: bool,
 }
 
-/// What a line came to, for whoever shows it: no value of a script in it.
+/// The result of a line, for display: it holds no value of a script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Shown {
     /// Nothing.
@@ -70,17 +70,18 @@ pub enum Shown {
     Text(String),
     /// Other data.
     Data(Value),
-    /// What is no data, in words.
+    /// Anything that is not data, in words.
     Other(String),
 }
 
-/// What messages call a line.
+/// The name of a line in messages.
 pub(crate) const FILE: &str = "line";
 
 /// The last result.
 pub(crate) const LAST: &str = "_";
 
-/// Where a line names the last result: not where `_` is the rest of a `switch`.
+/// Returns the places where a line names the last result: not those where `_` is the default of a
+/// `switch`.
 pub(crate) fn uses_of_last(line: &str) -> Vec<usize> {
     let tokens = tokens(line);
     let next = |n: usize| tokens.get(n + 1).map(|token| token.of(line));
@@ -91,20 +92,20 @@ pub(crate) fn uses_of_last(line: &str) -> Vec<usize> {
     tokens.iter().enumerate().filter_map(is_use).collect()
 }
 
-/// What is known of a variable.
+/// The known facts about a variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
     pub(crate) of: Whose,
 }
 
 impl Known {
-    /// Tells what a value is.
+    /// Returns what is known of a value.
     pub(crate) fn of(value: &Dynamic) -> Self {
-        let (name, of) = if let Some(it) = value.read_lock::<Task>() {
-            ("Task", Whose::Task(it.session.real(&it.id).into_owned()))
-        } else if let Some(it) = value.read_lock::<Plan>() {
-            ("Plan", Whose::Plan(it.session.real(&it.id).into_owned()))
+        let (name, of) = if let Some(task) = value.read_lock::<Task>() {
+            ("Task", Whose::Task(task.session.real(&task.id).into_owned()))
+        } else if let Some(plan) = value.read_lock::<Plan>() {
+            ("Plan", Whose::Plan(plan.session.real(&plan.id).into_owned()))
         } else if value.is::<Bucket>() {
             ("Bucket", Whose::Unknown)
         } else if value.is::<User>() {
@@ -121,34 +122,36 @@ impl Known {
             ("text", Whose::Unknown)
         } else if let Ok(items) = value.as_array_ref() {
             let mut kinds = items.iter().map(Self::of);
-            let Some(first) = kinds.next() else { return Self::list(Kind::Any, Whose::Unknown) };
+            let Some(first) = kinds.next() else {
+                return Self::list(ValueKind::Any, Whose::Unknown);
+            };
             let kind = kinds.take(50).fold(first.kind, |kind, other| kind.or(&other.kind));
             return Self::list(kind, first.of);
         } else {
-            return Self { kind: Kind::Any, of: Whose::Unknown };
+            return Self { kind: ValueKind::Any, of: Whose::Unknown };
         };
-        Self { kind: Kind::Of(name.to_owned()), of }
+        Self { kind: ValueKind::Of(name.to_owned()), of }
     }
 
-    /// A plan.
+    /// Returns what is known of a plan.
     pub(crate) fn plan(id: PlanId) -> Self {
-        Self { kind: Kind::Of("Plan".to_owned()), of: Whose::Plan(id) }
+        Self { kind: ValueKind::Of("Plan".to_owned()), of: Whose::Plan(id) }
     }
 
-    pub(crate) fn list(item: Kind, of: Whose) -> Self {
-        Self { kind: Kind::List(Box::new(item)), of }
+    pub(crate) fn list(item: ValueKind, of: Whose) -> Self {
+        Self { kind: ValueKind::List(Box::new(item)), of }
     }
 }
 
-/// Which plan something belongs to, as far as that is known.
+/// The plan that something belongs to, as far as that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Whose {
-    /// Nothing tells.
+    /// It is not known.
     #[default]
     Unknown,
     /// This one.
     Plan(PlanId),
-    /// The one of a title or id.
+    /// The one with a title or id.
     Titled(String),
     /// That of a task.
     Task(TaskId),

@@ -1,7 +1,7 @@
-//! What can be told of a script without running it: `planwright skill check`.
+//! The checks of a script that need no run: `planwright skill check`.
 //!
-//! The script is compiled with all it imports. Then its syntax tree is walked with what is known
-//! of the types: `plan("…").tasks` is an array of tasks, so in `.filter(|t| t.dew)` there is no such
+//! The script is compiled with all it imports. Then its syntax tree is walked with what is known of
+//! the types: `plan("…").tasks` is an array of tasks, so in `.filter(|t| t.dew)` there is no such
 //! property. What is not known is let through: a check that cries wolf is switched off.
 
 mod call;
@@ -19,7 +19,7 @@ use walk::Walk;
 
 use crate::host::Failure;
 use crate::script::finding::{Finding, Role, Severity};
-use crate::script::lint::kind::Kind;
+use crate::script::lint::kind::ValueKind;
 use crate::script::lint::policy_slips::wrong_hooks;
 use crate::script::lint::tree::Script;
 use crate::script::location::locate;
@@ -63,7 +63,7 @@ pub(crate) fn check_here(
     let mut manifest = None;
     if role == Role::Skill {
         match Manifest::parse(text) {
-            Ok(it) => manifest = Some(it),
+            Ok(parsed) => manifest = Some(parsed),
             Err(failure) => return failed(failure),
         }
         scope.push_constant("params", rhai::Map::new());
@@ -96,16 +96,16 @@ pub(crate) fn check_here(
     findings
 }
 
-/// Tells what an expression comes to, from what is known of its variables.
-pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, Kind>) -> Kind {
-    // It is asked at every key.
+/// Returns the type of an expression, from what is known of its variables.
+pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, ValueKind>) -> ValueKind {
+    // Built once: completion asks at every key press.
     static ENGINE: OnceLock<rhai::Engine> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| {
-        let mut engine = for_compiling(crate::script::source::Kind::Skill);
+        let mut engine = for_compiling(crate::script::source::ScriptKind::Skill);
         engine.set_strict_variables(false);
         engine
     });
-    let Ok(ast) = engine.compile(expression) else { return Kind::Any };
+    let Ok(ast) = engine.compile(expression) else { return ValueKind::Any };
     let script = Script::of(&ast);
     let mut walk = Walk::new(&script, Role::Skill, None, BTreeMap::new());
     for (name, kind) in variables {
@@ -114,7 +114,7 @@ pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, Kind>) -> K
     walk.block(&script.main)
 }
 
-/// The parameters with where they are declared.
+/// Returns the parameters with the places where they are declared.
 fn declared(manifest: &Manifest, text: &str) -> BTreeMap<String, Position> {
     let names = manifest.params.iter().flatten().map(|(name, _)| name);
     let line_of = |name: &String| {
@@ -130,13 +130,13 @@ fn declared(manifest: &Manifest, text: &str) -> BTreeMap<String, Position> {
     names.map(|name| (name.clone(), line_of(name))).collect()
 }
 
-/// What each library offers: names with their numbers of parameters.
+/// Returns the functions of each library: names with their numbers of parameters.
 fn exports(
     libraries: &BTreeMap<String, String>,
     role: Role,
 ) -> BTreeMap<String, Vec<(String, usize)>> {
     let mut engine = for_compiling(role.kind());
-    // What is wrong with a library is said where it is compiled.
+    // Faults of a library are reported where it is compiled.
     engine.set_strict_variables(false);
     let of = |text: &String| {
         let ast = engine.compile(text).unwrap_or_default();

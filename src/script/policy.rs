@@ -24,7 +24,7 @@ use crate::script::lint::policy_slips::has;
 use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::for_running;
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 use crate::script::worker::pool::give_back;
 use crate::script::workspace::Workspace;
 use crate::script::workspace::config::Config;
@@ -102,7 +102,7 @@ fn missing(name: &str) -> Failure {
     Failure {
         code: "policy".into(),
         message: format!("the policy `{name}` is in force but missing"),
-        hint: Some(format!("add scripts/policies/{name}.rhai, or take it off planwright.toml")),
+        hint: Some(format!("add scripts/policies/{name}.rhai, or remove it from planwright.toml")),
         ..Failure::default()
     }
 }
@@ -113,17 +113,17 @@ pub(crate) fn compile(
     text: &str,
     libraries: &BTreeMap<String, String>,
 ) -> Result<Code, Failure> {
-    Code::compile(Kind::Policy, &format!("policies/{name}.rhai"), text, libraries)
+    Code::compile(ScriptKind::Policy, &format!("policies/{name}.rhai"), text, libraries)
 }
 
-/// Says why a policy of a workspace can not be used, if it can not.
+/// Returns why a policy of a workspace cannot be used, if it cannot.
 #[must_use]
 pub fn problem(name: &str, workspace: &Workspace) -> Option<Failure> {
     let Some(text) = workspace.policies.get(name) else { return Some(missing(name)) };
     compile(name, text, &workspace.libraries).err()
 }
 
-/// Where a policy went wrong, for whoever looks after it.
+/// Returns the place where a policy went wrong, for whoever maintains it.
 fn line_of(failure: &Failure) -> String {
     failure.at.as_ref().map(|at| format!(" ({}:{})", at.file, at.line)).unwrap_or_default()
 }
@@ -166,7 +166,7 @@ impl Judge for Policies {
                 Ok(policy) => to_judge.push((source.as_str(), policy)),
                 Err(failure) => {
                     let reason = format!(
-                        "the policy can not be used: {}{}",
+                        "the policy cannot be used: {}{}",
                         failure.message,
                         line_of(failure)
                     );
@@ -183,7 +183,7 @@ impl Judge for Policies {
             });
             let Err(failure) = judged else { break };
             left = left.get(n_heard..).unwrap_or_default();
-            // R7: the one that did not get to its end denies. The others judge all the same.
+            // R7: the one that did not get to its end denies. The others still judge.
             let (source, others) = match left.split_first() {
                 Some(((source, _), others)) => (*source, others),
                 None => ("policies", left),
@@ -197,7 +197,7 @@ impl Judge for Policies {
 }
 
 /// Finds the plans that a set touches; `None` if the title of one cannot be read. What is moved out
-/// of a plan and deleted in the next step is a matter of that plan, too.
+/// of a plan and deleted in the next step concerns that plan, too.
 fn touched(
     session: &Session,
     set: &ChangeSet,
@@ -254,7 +254,7 @@ fn plans_of(session: &Session, set: &ChangeSet) -> Option<Touched> {
 }
 
 impl Policies {
-    /// Has policies judge in one process; each that has judged is told to `hear`.
+    /// Has policies judge in one process; the rulings of each are passed to `hear`.
     fn ask(
         &self,
         policies: &[(&str, &Code)],
@@ -275,8 +275,8 @@ impl Policies {
     }
 }
 
-/// Has a compiled policy judge, in the process of a worker: the set, and after a commit the run as a
-/// whole, on the board as it was when it began.
+/// Runs a compiled policy, in the process of a worker: it judges the set, and after a commit the
+/// run as a whole, on the board as it was when it began.
 pub(crate) fn judge(
     source: &str,
     policy: &Compiled,
@@ -292,7 +292,7 @@ pub(crate) fn judge(
         let (session, verdicts) = (session.clone(), Some(Arc::clone(&verdicts)));
         Dynamic::from(Run { session, verdicts, play: None })
     };
-    let engine = for_running(Kind::Policy, &session, &meter, tag_of(&session));
+    let engine = for_running(ScriptKind::Policy, &session, &meter, tag_of(&session));
     meter.start();
     let mut failed: Option<(Option<usize>, Box<EvalAltResult>)> = None;
     let mut judge =
@@ -305,6 +305,8 @@ pub(crate) fn judge(
                 session.forget_seen();
                 let run =
                     Dynamic::from(RunView { session: session.clone(), start: Arc::clone(start) });
+                // The top level runs again at each call: without it the engine would not find
+                // constants and imports.
                 let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);
                 let options = options.with_tag(tag_of(session));
                 let (mut scope, arguments) = (Scope::new(), (argument, run));
@@ -317,7 +319,7 @@ pub(crate) fn judge(
                 );
                 failed = called.err().map(|error| (change, error));
             };
-            // Of the whole, what an earlier step alone has touched was judged with that.
+            // In the whole, a change that only an earlier step made was judged with that step.
             let judged = set.changes().iter().enumerate().filter(|(_, change)| change.n > 0);
             for (at, change) in judged {
                 let (session, origin, set) = (session.clone(), origin.cloned(), Arc::clone(set));
@@ -345,6 +347,7 @@ pub(crate) fn judge(
     } else if let Some(reason) = stop {
         rulings.push(Ruling::deny(source, None, format!("the policy was stopped: {reason}")));
     } else if let Some(error) = session.first_error() {
+        // R7: the policy has caught it, and judged without what it asked for.
         rulings.push(Ruling::deny(source, None, format!("the policy met an error: {error}")));
     }
     rulings

@@ -1,32 +1,33 @@
 //! Hot reload: the version of a workspace that is in force follows its files.
 //!
-//! One thread looks at the folder, compiles aside what changed, and swaps one
-//! [`Arc<Bundle>`](Bundle). Whoever runs something takes [`Watcher::current`] once and keeps it to
-//! the end, so that no run sees two versions and none is disturbed.
+//! One thread scans the folder, compiles aside what changed, and swaps one [`Arc<Bundle>`](Bundle).
+//! Whoever runs something takes [`Watcher::current`] once and keeps it to the end, so that no run
+//! sees two versions and none is disturbed.
 //!
-//! An event of the file system only means "look again", and every look is the same: walk, read
-//! what is new *and whole*, compile, swap. Events that are lost, or never come (network folders),
-//! cost time but no change: the thread looks at intervals, too.
+//! An event of the file system only means "scan again", and every scan is the same: walk, read what
+//! is new *and whole*, compile, swap. Events that are lost, or never come (network folders), delay
+//! a change but do not lose it: the thread scans at intervals, too.
 //!
-//! # No file is read half
+//! # No file is read half-written
 //!
-//! - Where the system tells that a file was closed after writing, or put in place by a rename or
-//!   as a link, that is when it is whole, and it is read at once. One that was written to and not
-//!   closed keeps its last text, whatever else makes the thread look, and for 30 s after the last
-//!   write: then whoever holds it open is not saving.
-//! - A look takes time, and the next save may begin meanwhile. So after reading, the thread waits
+//! - Where the system reports that a file was closed after writing, or put in place by a rename or
+//!   as a link, the file is whole at that moment and is read at once. One that was written to and
+//!   not closed keeps its last text until 30 s after the last write, whatever else makes the thread
+//!   scan: by then, whoever holds it open is not saving.
+//! - A scan takes time, and the next save may begin during it. So after reading, the thread waits
 //!   until every event up to then is known (a fence, see [`native`]), and walks again. A file that
-//!   was written to, or has another stamp than at the time it was read, was not read; the close
-//!   that follows makes it look again. If a folder or link was swapped, which would mix the old
-//!   tree with the new one, the whole look is thrown away and done again.
-//! - Most saves begin with emptying the file, and that shows before the system tells it: while it
-//!   waits for the disk, by much. So a file that has become empty is believed after 2 s only.
-//! - A change that no event told must look the same for a while before it is believed: the quiet
-//!   time, or a whole interval where there are no events. The same goes for a file that is gone:
+//!   was written to, or whose stamp has changed since it was read, counts as not read; the close
+//!   that follows makes it scan again. If a folder or link was swapped, which would mix the old
+//!   tree with the new one, the whole scan is discarded and done again.
+//! - Most saves begin by emptying the file, and that shows before the system reports it, long
+//!   before if it waits for the disk. So a file that has become empty is believed only after 2 s.
+//! - A change that no event reported must stay the same for a while before it is believed: the
+//!   quiet time, or a whole interval where there are no events. The same goes for a missing file:
 //!   some editors delete before they write.
 //!
-//! What can not be told: two programs that write one file at once, of which one closes it; and a
-//! pause in the writing that is longer than the quiet time, where nothing tells of closing.
+//! Two cases cannot be detected: two programs that write one file at once, of which one closes it;
+//! and a pause in the writing that is longer than the quiet time, where the system does not report
+//! closing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,23 +49,23 @@ pub mod bundle;
 mod debounce;
 mod native;
 
-/// How long after its last write a file that is never closed is read all the same.
+/// The time after its last write at which a file that is never closed is read anyway.
 const HELD_OPEN: Duration = Duration::from_secs(30);
-/// How long a file must have been empty to be believed.
+/// The time a file must have been empty to be believed.
 const EMPTY: Duration = Duration::from_secs(2);
-/// How often a look is done again because folders were swapped under it.
+/// The number of times a scan is done again because folders were swapped under it.
 const STALE_LOOKS: usize = 8;
-/// After how many intervals every file is read, whatever its stamp says.
+/// The number of intervals after which every file is read, whatever its stamp says.
 const FULL_EVERY: u32 = 15;
 
-/// How a workspace is watched.
+/// The settings of a watcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Whether to use events of the file system. Without them only intervals count.
+    /// True to use events of the file system; without them only intervals count.
     pub events: bool,
-    /// The interval at which files are looked at without an event.
+    /// The interval at which files are scanned without an event.
     pub interval: Duration,
-    /// How long a change that no event told must have looked the same.
+    /// The time a change that no event reported must have stayed the same.
     pub quiet: Duration,
 }
 
@@ -74,15 +75,15 @@ impl Default for Options {
     }
 }
 
-/// Another version is in force.
+/// The news that another version is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {
-    /// Which.
+    /// Its number.
     pub generation: u64,
-    /// The files whose effect is another; none if an edit is broken, or was taken back.
+    /// The files whose effect has changed; none if an edit is broken, or was undone.
     pub changed: Vec<String>,
-    /// What is broken since this version. Each is reported once; those that last are in
-    /// [`Bundle::problems`].
+    /// The sources that are broken since this version. Each is reported once; those that last are
+    /// in [`Bundle::problems`].
     pub problems: Vec<Problem>,
 }
 
@@ -165,18 +166,18 @@ impl Watcher {
         listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
-    /// Looks now, event or not.
+    /// Scans now, event or not.
     pub fn look(&self) {
         // Nobody listens where nothing is watched.
         drop(self.signals.send(Signal::Look(None)));
     }
 
-    /// The same, and waits until what there is to see is in force and nothing is being written, or
-    /// for so long. Listeners have been called by then.
+    /// Scans now, and waits until all changes are in force and nothing is being written, or for so
+    /// long. Listeners have been called by then.
     pub fn look_and_wait(&self, at_most: Duration) {
         let (done, looked) = channel();
         if self.signals.send(Signal::Look(Some(done))).is_ok() {
-            // Whoever stops looking drops it.
+            // A thread that stops drops the sender, which ends the wait.
             let _in_time = looked.recv_timeout(at_most);
         }
     }
@@ -186,7 +187,7 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         drop(self.signals.send(Signal::Stop));
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say.
+            // The thread returns nothing.
             drop(thread.join());
         }
     }
@@ -212,7 +213,7 @@ impl Judge for InForce {
     }
 }
 
-/// What looks, compiles and swaps; lives on its thread.
+/// The part that scans, compiles and swaps; it lives on its thread.
 struct Reloader {
     root: PathBuf,
     options: Options,
@@ -222,17 +223,17 @@ struct Reloader {
     native: Option<Native>,
     settling: Settling,
     texts: Texts,
-    /// Whether there is a reason to look, beside the time.
+    /// True if there is a reason to scan besides the time.
     look: bool,
-    /// Who waits for it.
+    /// Those who wait for the scan.
     waiting: Vec<Sender<()>>,
     stop: bool,
-    /// When to look again, if nothing happens.
+    /// The time of the next scan, if nothing happens.
     due: Option<Instant>,
     n_intervals: u32,
 }
 
-/// A look that folders were swapped under.
+/// The error of a scan under which folders were swapped.
 struct Stale;
 
 impl Reloader {
@@ -258,7 +259,7 @@ impl Reloader {
         }
     }
 
-    /// Takes what is there.
+    /// Reads and compiles what is there, as it is.
     fn first(&mut self) -> Result<Bundle, WorkspaceError> {
         self.watch();
         let zero = Duration::ZERO;
@@ -270,6 +271,7 @@ impl Reloader {
         }
         let config = self.root.join(CONFIG_FILE);
         if !self.texts.good.contains_key(CONFIG_FILE) && config.is_file() {
+            // The configuration is there but was not read: reading it again gives the error.
             read_text(&config)?;
         }
         Bundle::first(&self.root, &self.texts)
@@ -286,6 +288,7 @@ impl Reloader {
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
+            // One save makes several events: all that have come are one reason to scan.
             for signal in self.signals.try_iter().collect::<Vec<_>>() {
                 self.hear(signal);
             }
@@ -370,7 +373,7 @@ impl Reloader {
         self.settling.forget_writers(self.patience(), Instant::now());
     }
 
-    /// Begins to listen for events; what is watched shows when it is walked.
+    /// Begins to listen for events; the next walk finds the folders to watch.
     fn watch(&mut self) {
         self.native = None;
         if self.options.events {
@@ -388,20 +391,20 @@ impl Reloader {
         }
     }
 
-    /// Looks until what was seen is of one piece. `expected`: something told that there is news.
+    /// Scans until the result is consistent; `expected` says that an event announced news.
     fn look_again(&mut self, expected: bool) {
         for _ in 0..STALE_LOOKS {
             match self.look_once(self.patience()) {
                 Ok(()) if !expected && self.due.is_some() => {
-                    // There is news that no event told: perhaps what is watched is not what is
-                    // there any more.
+                    // There is news that no event reported: perhaps the watched folders are no
+                    // longer those in place.
                     return self.native.iter_mut().for_each(Native::doubt_all);
                 }
                 Ok(()) => return,
                 Err(Stale) => {}
             }
         }
-        // Someone swaps all the time: what comes next makes it look again.
+        // Folders are swapped all the time: scan again after the quiet time.
         self.due = Some(Instant::now() + self.options.quiet);
     }
 
@@ -470,7 +473,7 @@ impl Reloader {
             let is_known = native.fence(&self.signals, &mut heard);
             heard.into_iter().for_each(|signal| self.hear(signal));
             if !is_known {
-                tracing::warn!("file events do not come any more; looking at intervals instead");
+                tracing::warn!("file events have stopped; scanning at intervals instead");
                 self.native = None;
                 self.due = Some(Instant::now() + patience.quiet);
                 news.clear();
@@ -499,7 +502,7 @@ impl Reloader {
     }
 }
 
-/// What a look brought of a file.
+/// The news of a file from a scan.
 enum News {
     Text(String),
     Unreadable(String),
@@ -516,7 +519,7 @@ impl Texts {
         }
     }
 
-    /// A file that can not be read keeps the text that it had.
+    /// Takes the news of a file; one that cannot be read keeps the text that it had.
     fn take(&mut self, name: String, news: News) {
         match news {
             News::Text(text) => {
@@ -545,7 +548,7 @@ impl Walk {
         self.files.get(name)?.as_ref().ok()
     }
 
-    /// Tells whether a file may be in a folder that can not be listed.
+    /// Returns whether a file may be in a folder that cannot be listed.
     fn is_hidden(&self, name: &str) -> bool {
         self.files.keys().any(|folder| folder.ends_with('/') && name.starts_with(folder.as_str()))
     }
@@ -555,10 +558,10 @@ fn is_editors_own(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_none_or(is_ignored)
 }
 
-/// The error with what caused it, without the folder it is in.
+/// Describes an error with its cause, without the folder it is in.
 fn said(error: &WorkspaceError) -> String {
     match error {
-        WorkspaceError::Unreadable { source, .. } => format!("can not be read: {source}"),
+        WorkspaceError::Unreadable { source, .. } => format!("cannot be read: {source}"),
         WorkspaceError::NotAFile(_) => "not a regular file".to_owned(),
         WorkspaceError::TooLarge(_) => {
             format!("larger than {} bytes", crate::script::source::MAX_SOURCE)

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::change::ChangeSet;
 use crate::host::Failure;
 use crate::model::TaskId;
-use crate::script::stage::{Meddling, Stage, Wanted};
+use crate::script::stage::{Meddling, RunRequest, Stage};
 use crate::script::worker::frame::Pipe;
 use crate::script::worker::frame::{Call, Order, Word};
 
@@ -49,11 +49,11 @@ impl Stage for RemoteStage {
 
     fn set_clock(&self, now: Timestamp, zone: TimeZone) {
         let (name, offset) = (zone.iana_name().map(str::to_owned), zone.to_offset(now).seconds());
-        // It can't fail but by the end of the host, of which the next call tells.
+        // It fails only if the host has ended, which the next call reports.
         let _set = self.call(Call::SetClock(now, name, offset));
     }
 
-    fn run(&self, wanted: &Wanted) -> Result<Value, Failure> {
+    fn run(&self, wanted: &RunRequest) -> Result<Value, Failure> {
         self.call(Call::Run(wanted.clone()))
     }
 

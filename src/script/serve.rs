@@ -1,4 +1,4 @@
-//! The worker itself: does what it is told until its input ends.
+//! The worker itself, which carries out orders until its input ends.
 //!
 //! Two threads, both there before the walls go up, for none can be made afterwards: one listens, so
 //! that a script can be stopped; the other compiles and runs, on the stack that scripts need.
@@ -18,12 +18,12 @@ use crate::script::policy::judge;
 use crate::script::remote_stage::RemoteStage;
 use crate::script::sandbox::compiled::{Compiled, run};
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::source::{Kind, Outline, Source};
+use crate::script::source::{Outline, ScriptKind, Source};
 use crate::script::testing::play;
 use crate::script::worker::confine::{Walls, confine_files, confine_rest};
 use crate::script::worker::frame::{Order, Pipe, Word, receive};
 
-/// Stops the line that is run at the moment.
+/// The stop of the line that is running, if one is.
 type Running = Arc<Mutex<Option<Arc<Stop>>>>;
 
 /// Serves on standard input and output, behind all walls that the system has.
@@ -39,7 +39,7 @@ pub fn serve() -> ExitCode {
     }
 }
 
-/// Serves until the orders end; returns whether that was all.
+/// Serves until the orders end; returns whether they ended as they should.
 pub(super) fn serve_on(
     mut orders: Box<dyn Read + Send>,
     words: Box<dyn Write + Send>,
@@ -50,16 +50,17 @@ pub(super) fn serve_on(
     let (confined, walls) = channel::<Walls>();
     let running = Running::default();
     let pipe = Arc::new(Mutex::new(Pipe { orders: given, words }));
-    let desk = Desk { compiled: Vec::new(), lines: None, pipe, running: Arc::clone(&running) };
+    let server = Server { compiled: Vec::new(), lines: None, pipe, running: Arc::clone(&running) };
     let thread = std::thread::Builder::new().name("planwright-scripts".to_owned());
-    let work = move || on_large_stack("planwright-run", move || desk.work(&ready, &walls));
+    let work = move || on_large_stack("planwright-run", move || server.work(&ready, &walls));
     let Ok(working) = thread.spawn(work) else { return false };
+    // The walls go up once the other thread runs: behind them no thread can be made.
     if is_ready.recv().is_err() || confined.send(confine()).is_err() {
         return false;
     }
     let ended = listen(&mut orders, &to_do, &running);
     drop(to_do);
-    // A panic is the end of this process, which is what it is for.
+    // A panic ends this process: that is what a process of its own is for.
     ended && matches!(working.join(), Ok(Ok(())))
 }
 
@@ -84,16 +85,16 @@ fn listen(orders: &mut impl Read, to_do: &Sender<Order>, running: &Running) -> b
     }
 }
 
-/// Where scripts are compiled and run.
-struct Desk {
+/// The state of the thread that compiles and runs scripts.
+struct Server {
     compiled: Vec<Compiled>,
-    /// What lives on from line to line, with the session that its values are about.
+    /// The variables that live on from line to line, with the session of their values.
     lines: Option<(Session, Variables)>,
     pipe: Arc<Mutex<Pipe>>,
     running: Running,
 }
 
-impl Desk {
+impl Server {
     fn work(mut self, ready: &Sender<()>, walls: &Receiver<Walls>) {
         if ready.send(()).is_err() {
             return;
@@ -118,7 +119,7 @@ impl Desk {
         self.pipe.lock().unwrap_or_else(PoisonError::into_inner).say(word)
     }
 
-    /// Returns what asks the host.
+    /// Returns the link by which sessions query the host.
     fn host(&self) -> HostLink {
         let pipe = Arc::clone(&self.pipe);
         Arc::new(move |segment, ask| {
@@ -130,13 +131,13 @@ impl Desk {
         })
     }
 
-    /// Carries out an order; `None` if it makes no sense, or the host is gone.
+    /// Carries out an order; `None` if it makes no sense, or the host has ended.
     fn carry_out(&mut self, order: Order) -> Option<()> {
         match order {
             Order::Compile(source) => {
                 let checked = Compiled::of(&source).and_then(|compiled| match source.kind {
-                    Kind::Policy => refuse_slips(compiled),
-                    Kind::Skill | Kind::Test => Ok(compiled),
+                    ScriptKind::Policy => refuse_slips(compiled),
+                    ScriptKind::Skill | ScriptKind::Test => Ok(compiled),
                 });
                 let outline = checked.map(|compiled| {
                     let outline = compiled.outline();
@@ -210,12 +211,12 @@ impl Desk {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = stop;
     }
 
-    /// Passes on what is printed, at once.
+    /// Returns a listener that passes on at once what is printed.
     fn printed(&self) -> impl Fn(&str) + Send + Sync + 'static {
         let pipe = Arc::clone(&self.pipe);
         move |line| {
             let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-            // That the host is gone is met at the next question.
+            // If the host has ended, the next query fails.
             let _said = pipe.say(&Word::Printed(line.to_owned()));
         }
     }

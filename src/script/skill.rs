@@ -10,7 +10,7 @@ use crate::script::budget::Budget;
 use crate::script::code::Code;
 use crate::script::sandbox::compiled::{Compiled, run};
 use crate::script::sandbox::coverage::Coverage;
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 use crate::script::source::Source;
 use crate::script::worker::pool::give_back;
 use crate::script::workspace::manifest::Manifest;
@@ -20,7 +20,7 @@ use crate::script::workspace::manifest::Manifest;
 pub struct Skill {
     /// Its name in reports.
     pub name: String,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
     code: Code,
 }
@@ -29,7 +29,7 @@ impl Skill {
     /// Compiles a skill from its text; `file` is its name in messages.
     ///
     /// # Errors
-    /// The manifest or the script is wrong; says where.
+    /// The manifest or the script is wrong; the failure says where.
     pub fn compile(
         name: &str,
         file: &str,
@@ -40,7 +40,7 @@ impl Skill {
             failure.message = format!("{file}: {}", failure.message);
             failure
         })?;
-        let code = Code::compile(Kind::Skill, file, text, libraries)?;
+        let code = Code::compile(ScriptKind::Skill, file, text, libraries)?;
         Ok(Self { name: name.to_owned(), manifest, code })
     }
 
@@ -50,7 +50,7 @@ impl Skill {
         self.code.digest()
     }
 
-    /// Tells whether compiling these texts would come to the same.
+    /// Returns whether these texts would compile to the same.
     pub(crate) fn is_of(&self, text: &str, libraries: &BTreeMap<String, String>) -> bool {
         self.code.is_of(text, libraries)
     }
@@ -73,14 +73,14 @@ impl Skill {
         params: Map<String, Value>,
         budget: Budget,
     ) -> Result<Arc<dyn Program>, Failure> {
-        let (kind, libraries) = (Kind::Skill, BTreeMap::new());
+        let (kind, libraries) = (ScriptKind::Skill, BTreeMap::new());
         let source = Source { kind, file: file.to_owned(), text: text.to_owned(), libraries };
         let skill = on_large_stack("planwright-compile", move || Compiled::of(&source))??;
         let params = Value::Object(params);
         Ok(Arc::new(move |session: &Session| run(&skill, &params, budget, session, None)))
     }
 
-    /// Makes it a program of which the lines are noted that are run, if there is `coverage`.
+    /// Makes it a program that records the lines it runs, if there is `coverage`.
     #[must_use]
     pub fn covered(
         &self,
@@ -92,7 +92,7 @@ impl Skill {
         Arc::new(move |session: &Session| {
             let (mut worker, at) = code.worker()?;
             let outcome = worker.run(at, session, &params, budget, coverage.as_deref());
-            // One that is fine can run it again, should the host ask for it.
+            // A worker that is still alive can run the skill again, as a redraft does.
             give_back(worker);
             outcome
         })

@@ -4,25 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// Whom an engine serves.
+/// The kind of script that an engine serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    /// A skill: reads and records wishes.
+pub enum ScriptKind {
+    /// A skill: reads and records edits.
     Skill,
     /// A policy: reads and judges.
     Policy,
-    /// A file of tests: sets boards up, runs skills, looks at what came of it.
+    /// A file of tests: sets boards up, runs skills, checks what came of it.
     Test,
 }
 
-/// Largest script that is compiled; compiling has no budget and its time is quadratic.
+/// The largest script that is compiled; compiling has no budget and its time is quadratic.
 pub const MAX_SOURCE: usize = 64 << 10;
 
 /// A script's text, with all that it may import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Source {
-    /// What it is there for.
-    pub(crate) kind: Kind,
+    /// Its kind.
+    pub(crate) kind: ScriptKind,
     /// Its file, as messages name it.
     pub(crate) file: String,
     /// Its text.

@@ -1,4 +1,4 @@
-//! The stage of a test, as data and as what the host offers to it.
+//! The stage of a test: its data, and the interface that the host offers to it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +12,9 @@ use crate::change::ChangeSet;
 use crate::host::Failure;
 use crate::model::TaskId;
 
-/// What is to be run.
+/// The script that a run is to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum What {
+pub enum Target {
     /// A skill of the workspace.
     Skill(String),
     /// The text of a script.
@@ -23,29 +23,29 @@ pub enum What {
 
 /// A run that a test asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// What is run.
-    pub what: What,
+pub struct RunRequest {
+    /// The script.
+    pub what: Target,
     /// Its parameters.
     pub params: Map<String, Value>,
     /// The agent that acts, if one does.
     pub agent: Option<String>,
-    /// Who is signed in, by sign-in name.
+    /// The signed-in person, by sign-in name.
     pub user: String,
     /// The policies that judge it, in place of those for every run in the workspace.
     pub policies: Option<Vec<String>>,
-    /// Whether deletions are granted.
+    /// True if deletions are granted.
     pub force: bool,
-    /// Whether the last step is left out.
+    /// True for a dry run.
     pub dry_run: bool,
 }
 
-/// Where a test plays.
+/// The stage that a test plays on.
 pub trait Stage: Send + Sync + fmt::Debug {
     /// Adds what a seed of the emulator describes.
     ///
     /// # Errors
-    /// It describes something that can not be.
+    /// It describes something that cannot exist.
     fn seed(&self, tenant: &Value) -> Result<(), Failure>;
 
     /// Adds the demo tenant.
@@ -61,9 +61,9 @@ pub trait Stage: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// It could not even be begun.
-    fn run(&self, wanted: &Wanted) -> Result<Value, Failure>;
+    fn run(&self, wanted: &RunRequest) -> Result<Value, Failure>;
 
-    /// Applies what the test itself wants, in the name of `user`, past the policies.
+    /// Applies the test's own edits, in the name of `user`, past the policies.
     ///
     /// # Errors
     /// It was not applied.
@@ -92,22 +92,22 @@ pub enum Meddling {
     AtWrite,
 }
 
-/// What a running test knows beside the board.
+/// The context of a running test, beside the board.
 #[derive(Debug)]
-pub(crate) struct Play {
+pub(crate) struct TestContext {
     pub(crate) stage: Arc<dyn Stage>,
-    pub(crate) state: Mutex<Scene>,
+    pub(crate) state: Mutex<TestState>,
 }
 
-impl Play {
-    pub(crate) fn scene(&self) -> MutexGuard<'_, Scene> {
+impl TestContext {
+    pub(crate) fn scene(&self) -> MutexGuard<'_, TestState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Who acts, and what came of the last run.
+/// The person or agent that acts, and the report of the last run.
 #[derive(Debug, Clone)]
-pub(crate) struct Scene {
+pub(crate) struct TestState {
     pub(crate) user: String,
     pub(crate) agent: Option<String>,
     pub(crate) policies: Option<Vec<String>>,

@@ -1,8 +1,8 @@
 //! Files of tests: compiled like skills, each test run on a stage of its own.
 //!
-//! A test is a function without parameters whose name begins with `test_`. What it plays on (a
-//! Planner with nothing on it, a clock that stands, people to act as) is a [`Stage`], which a face
-//! of the program provides: nothing in here knows the emulator.
+//! A test is a function without parameters whose name begins with `test_`. It plays on a [`Stage`]
+//! (an empty Planner, a frozen clock, people to act as), which a face of the program provides:
+//! nothing in here knows the emulator.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,14 +17,14 @@ use crate::script::code::Code;
 use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::for_running;
-use crate::script::source::Kind;
-use crate::script::stage::{Play, Scene, Stage};
+use crate::script::source::ScriptKind;
+use crate::script::stage::{Stage, TestContext, TestState};
 use crate::script::worker::pool::give_back;
 
-/// What a test begins with in the name of its function.
+/// The prefix of the name of a test.
 pub const PREFIX: &str = "test_";
 
-/// Who is signed in unless a test says otherwise.
+/// The person signed in unless a test says otherwise.
 pub const USER: &str = "rook@bos.example";
 
 /// A file of tests.
@@ -48,7 +48,7 @@ impl TestFile {
         libraries: &Arc<BTreeMap<String, String>>,
     ) -> Result<Self, Failure> {
         let file = format!("tests/{name}.rhai");
-        let code = Code::compile(Kind::Test, &file, text, libraries)?;
+        let code = Code::compile(ScriptKind::Test, &file, text, libraries)?;
         let mut tests = Vec::new();
         for function in code.functions().iter().filter(|function| function.name.starts_with(PREFIX))
         {
@@ -56,7 +56,10 @@ impl TestFile {
                 return Err(Failure {
                     code: "script".into(),
                     message: format!("{file}: the test `{}` takes parameters", function.name),
-                    hint: Some("a test takes none; a helper is named otherwise".into()),
+                    hint: Some(
+                        "a test takes none; give a helper a name that does not begin with `test_`"
+                            .into(),
+                    ),
                     ..Failure::default()
                 });
             }
@@ -78,7 +81,7 @@ impl TestFile {
     /// Plays one test.
     ///
     /// # Errors
-    /// What failed, and where.
+    /// The test failed; the failure says where.
     pub fn play(&self, test: &str, session: &Session, stage: &dyn Stage) -> Result<(), Failure> {
         let (mut worker, at) = self.code.worker()?;
         let outcome = worker.play(at, test, session, stage, BUDGET);
@@ -87,7 +90,7 @@ impl TestFile {
     }
 }
 
-/// What a test may use up; what it runs on its stage has budgets of its own.
+/// The budget of a test; what it runs on its stage has budgets of its own.
 const BUDGET: Budget = Budget {
     operations: 50_000_000,
     memory: 64 << 20,
@@ -106,10 +109,10 @@ pub(crate) fn play(
 ) -> Result<(), Failure> {
     let session = session.seen(View::Drafting);
     let meter = Meter::new(BUDGET, &session);
-    let scene = Scene { user: USER.to_owned(), agent: None, policies: None, last: None };
-    let play = Arc::new(Play { stage, state: Mutex::new(scene) });
+    let scene = TestState { user: USER.to_owned(), agent: None, policies: None, last: None };
+    let play = Arc::new(TestContext { stage, state: Mutex::new(scene) });
     let tag = Run { session: session.clone(), verdicts: None, play: Some(play) };
-    let engine = for_running(Kind::Test, &session, &meter, Dynamic::from(tag));
+    let engine = for_running(ScriptKind::Test, &session, &meter, Dynamic::from(tag));
     meter.start();
     let mut scope = Scope::new();
     let options = CallFnOptions::new().eval_ast(true).rewind_scope(true);

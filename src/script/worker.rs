@@ -2,10 +2,10 @@
 //!
 //! The same program is started again with nothing in its environment, and gives up files, network
 //! and processes as far as the system can forbid them. It compiles and runs scripts; their reads
-//! are answered over a pipe, and what a script wants comes back as data. Whatever a script does to
-//! its process (memory, stack, time), the host lives on and says so.
+//! are answered over a pipe, and their edits come back as data. Whatever a script does to its
+//! process (memory, stack, time), the host goes on and reports it.
 //!
-//! Skills, policies and tests share no process, nor do two skills that were run.
+//! Skills, policies and tests never share a process, nor do two skills that were run.
 
 pub(super) mod confine;
 pub(super) mod frame;

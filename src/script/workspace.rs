@@ -22,7 +22,7 @@ pub const CONFIG_FILE: &str = "planwright.toml";
 pub struct Workspace {
     /// The folder; `None` for the one inside the program.
     pub root: Option<PathBuf>,
-    /// What it sets.
+    /// Its configuration.
     pub config: Config,
     /// Skills by name.
     pub skills: BTreeMap<String, String>,
@@ -34,19 +34,19 @@ pub struct Workspace {
     pub libraries: Arc<BTreeMap<String, String>>,
 }
 
-/// Why a workspace can not be read.
+/// The reasons why a workspace cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkspaceError {
     /// No `planwright.toml` in the folder given.
     #[error("`{}` is not a workspace: it has no {CONFIG_FILE}", .0.display())]
     NotAWorkspace(PathBuf),
-    /// A file or folder can not be read.
+    /// A file or folder cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Unreadable {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -56,7 +56,7 @@ pub enum WorkspaceError {
     /// A script is larger than any should be.
     #[error("`{}` is larger than {MAX_SOURCE} bytes", .0.display())]
     TooLarge(PathBuf),
-    /// A file is no UTF-8 text.
+    /// A file is not UTF-8 text.
     #[error("`{}` is not UTF-8 text", .0.display())]
     NotText(PathBuf),
     /// The configuration is wrong.
@@ -64,7 +64,7 @@ pub enum WorkspaceError {
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, with the line.
+        /// The fault, with the line.
         #[source]
         source: Box<toml::de::Error>,
     },
@@ -78,7 +78,7 @@ pub enum WorkspaceError {
         path: PathBuf,
         /// The thing counted: "entries".
         what: &'static str,
-        /// How much there may be.
+        /// The most there may be.
         limit: u64,
     },
     /// A link leads out of the workspace.
@@ -100,7 +100,7 @@ impl Workspace {
     /// Reads the workspace in a folder.
     ///
     /// # Errors
-    /// It has no configuration, or something in it can not be read.
+    /// It has no configuration, or something in it cannot be read.
     pub fn load(root: &Path) -> Result<Self, WorkspaceError> {
         let mut texts = BTreeMap::new();
         for (name, found) in walk(root, &mut |_, _| ()).files {
@@ -146,7 +146,7 @@ impl Workspace {
 /// Reads the configuration of the workspace in `root`.
 ///
 /// # Errors
-/// It is wrong; says where.
+/// It is wrong; the error says where.
 pub(crate) fn parse_config(root: &Path, text: &str) -> Result<Config, WorkspaceError> {
     Config::parse(text).map_err(|source| WorkspaceError::Config {
         path: root.join(CONFIG_FILE),
@@ -157,7 +157,7 @@ pub(crate) fn parse_config(root: &Path, text: &str) -> Result<Config, WorkspaceE
 /// Reads the text of one script.
 ///
 /// # Errors
-/// It can not be read, is too large, or is no text.
+/// It cannot be read, is too large, or is not text.
 pub fn read_script(path: &Path) -> Result<String, WorkspaceError> {
     read_text(path)
 }

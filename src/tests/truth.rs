@@ -1,5 +1,5 @@
-//! The record of what really happened on the board, which nobody under test can see, and the rules
-//! that it is to keep.
+//! The record of what really happened on the board, hidden from everything under test, and the
+//! rules that it must keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::tests::world::{Part, Sent, UNDO};
 
-/// A decision is applied at the latest so long after it was validated.
+/// The longest time from a validation to the write that rests on it.
 const VALID: Duration = Duration::from_secs(35);
 /// The fields that decisions rest on.
 pub(super) const FIELDS: [&str; 5] =
@@ -41,22 +41,22 @@ pub(super) struct Commit {
     pub(super) id: String,
 }
 
-/// A value, from when it held, and who wrote it.
+/// A value, the moment from which it held, and its writer.
 type Held = (Instant, Value, By);
 
-/// Something that a decision rests on.
+/// A fact that a decision rests on.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
     Field(String, &'static str, Value),
     NoneTitled(String),
 }
 
-/// The record of what really happened.
+/// The record of all that really happened.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     pub(super) tasks: BTreeMap<String, Kept>,
     pub(super) commits: Vec<Commit>,
-    /// The values of each field, each with the moment from which it held, and who wrote it.
+    /// The values of each field, each with the moment from which it held, and its writer.
     pub(super) values: BTreeMap<(String, String), Vec<Held>>,
     /// The values that each run has seen.
     pub(super) seen: BTreeSet<(usize, String, String, String)>,
@@ -93,7 +93,7 @@ impl Truth {
         self.values.get(&(id.to_owned(), field.to_owned()))?.last()
     }
 
-    /// No edit is lost: what a run overwrites it has seen.
+    /// Checks that no edit is lost: a run has seen what it overwrites.
     pub(super) fn check_overwrites(&mut self, run: usize, method: &str, id: &str, body: &Value) {
         for field in ["title", "description"] {
             let touches = !body[field].is_null() || (method == "DELETE" && field == "title");
@@ -112,7 +112,7 @@ impl Truth {
         }
     }
 
-    /// Returns whether a run has asked for what a field holds now.
+    /// Returns whether a run has asked for the value that a field holds now.
     fn seems_written(&self, run: usize, id: &str, field: &str) -> bool {
         let Some((_, value, _)) = self.now(id, field) else { return false };
         let asked = format!("\"{field}\":{value}");
@@ -120,10 +120,10 @@ impl Truth {
         sent.any(|(_, text)| text.contains(id) && text.contains(&asked))
     }
 
-    /// No decision is applied that rests on what was not so any more when it was validated.
+    /// Checks that no decision is applied that rested on an outdated fact when it was validated.
     pub(super) fn check_facts(&mut self, run: usize, sent: &Sent) {
         let mut first = false;
-        // What was created gets its details, whatever has become of what led to it.
+        // A created entity gets its details, even if the facts that led to it have changed since.
         let made = |path: &str| {
             let id = path.split('/').nth(3).and_then(|id| self.tasks.get(id));
             id.is_some_and(|kept| kept.maker != By::Person)
@@ -148,8 +148,8 @@ impl Truth {
         };
         for fact in self.facts.get(&run).into_iter().flatten() {
             let held = match fact {
-                // What was decided on it is written, or seems so: somebody else has set the same
-                // while the answer was lost, and nobody can tell.
+                // The write decided on this fact has gone out, or seems to have: somebody else set
+                // the same value while the answer was lost, and nobody can tell.
                 Fact::Field(id, field, _) if own(id) || self.seems_written(run, id, field) => true,
                 Fact::Field(id, field, value) => {
                     let key = (id.clone(), (*field).to_owned());

@@ -1,6 +1,6 @@
-//! A Planner with other people at work on its board, and an unreliable way to it, in virtual time.
-//! The service is the emulator, which shares no behaviour with the host. Beside it stands a record
-//! of what really happened there, which nobody under test can see.
+//! A Planner with other people at work on its board, and an unreliable connection to it, in virtual
+//! time. The service is the emulator, which shares no behaviour with the host. Beside it is a
+//! record of what really happened there, hidden from everything under test.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,12 +20,12 @@ use crate::tests::truth::{By, Commit, FIELDS, Kept, Truth};
 
 pub(super) const ROOK: &str = "rook@bos.example";
 const MEI: &str = "mei@bos.example";
-/// The titles of what runs and people make alike.
+/// The titles that runs and people give alike.
 pub(super) const TITLES: [&str; 3] = ["New a", "New b", "Once"];
 pub(super) const N_TASKS: usize = 6;
-/// The time after an answer was given up in which something may still be carried out.
+/// The time after an answer was given up in which its request may still be carried out.
 pub(super) const LATEST: Duration = Duration::from_secs(40);
-/// Numbers that look random and come out the same.
+/// Pseudo-random numbers, the same for the same seed.
 #[derive(Debug)]
 pub(super) struct Dice(u64);
 
@@ -65,7 +65,7 @@ impl Clock for Virtual {
     }
 }
 
-/// The odds of trouble: one time in so many.
+/// The odds of trouble: one in so many.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Weather {
     pub(super) lost_before: u64,
@@ -73,24 +73,24 @@ pub(super) struct Weather {
     pub(super) late: u64,
     pub(super) doubled: u64,
     pub(super) busy: u64,
-    /// Somebody acts before or after a request.
+    /// The odds that somebody acts before or after a request.
     pub(super) people: u64,
 }
 
-/// A guard that is switched off, to see that its loss is noticed.
+/// A guard that is switched off, to check that its absence is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Off {
-    /// The service does not tell who made something, and when.
+    /// The service hides the creator and the time of a creation.
     Makers,
     /// A create is sent again at once.
     Quarantine,
-    /// Writes go out on whatever tag is there now.
+    /// Writes go out with the tag of the moment.
     IfMatch,
     /// The reads of the program are not counted.
     Reads,
-    /// The service says that it has done what it has not.
+    /// The service claims to have done what it has not.
     Truth,
-    /// The service says that it has refused what it has done.
+    /// The service claims to have refused what it has done.
     Refusals,
 }
 
@@ -163,7 +163,7 @@ impl World {
                 world.truth().holds(id, &now, By::Person);
             }
         }
-        // The actor has made the like by hand, before anything runs.
+        // The actor has created the same by hand, before anything runs.
         world.person(
             ROOK,
             "POST",
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Somebody else does something.
+    /// Lets somebody else do something.
     fn somebody(&self) {
         let (what, at, n) = {
             let mut dice = self.dice();
@@ -242,7 +242,7 @@ impl World {
         self.committed(By::Person, (method, path), body, (status, &answer));
     }
 
-    /// Notes what was carried out.
+    /// Notes a write that was carried out.
     fn committed(
         &self,
         by: By,
@@ -354,7 +354,7 @@ impl World {
         Incoming { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    /// Puts the tag that is there now on each write.
+    /// Puts the present tag on each write.
     fn retag(&self, sent: &mut Sent) {
         let tag = |path: &str| {
             let now = answered(&self.emulator, ROOK, ("GET", path), None, &Value::Null).1;
@@ -377,7 +377,7 @@ impl World {
     }
 }
 
-/// The number of the run that takes another back.
+/// The number of the run that undoes another.
 pub(super) const UNDO: usize = 2;
 
 /// A request as the service sees it.
@@ -421,7 +421,7 @@ impl Sent {
     }
 }
 
-/// Returns what the service is made to say.
+/// Returns a made-up answer of the service.
 fn told(sent: &Sent, status: u16, body: &Value) -> Incoming {
     let headers = HeaderMap::new();
     if !sent.target.ends_with("/$batch") {
@@ -434,7 +434,7 @@ fn told(sent: &Sent, status: u16, body: &Value) -> Incoming {
     Incoming { status: 200, headers, body }
 }
 
-/// Has the first answer of a batch come twice.
+/// Repeats the first answer of a batch.
 fn doubled(mut answer: Incoming) -> Incoming {
     let mut value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if let Some(all) = value["responses"].as_array_mut() {
@@ -444,7 +444,7 @@ fn doubled(mut answer: Incoming) -> Incoming {
     answer
 }
 
-/// The way of one run to the service.
+/// The connection of one run to the service.
 pub(super) struct Way {
     pub(super) world: Arc<World>,
     pub(super) run: usize,
@@ -467,7 +467,7 @@ impl World {
     async fn carry(self: Arc<Self>, run: usize, sent: Sent) -> Option<Incoming> {
         self.somebody();
         if self.drafting.load(Ordering::SeqCst) > 0 && !sent.writes() {
-            // A program reads in no time, and nothing goes wrong: what it rests on is tried later.
+            // A program's reads take no time and never fail: the trouble is for what follows.
             return Some(self.perform(run, &sent));
         }
         if sent.writes() {
@@ -494,7 +494,7 @@ impl World {
             (ms(&mut dice, 300), ms(&mut dice, 300), late, fate)
         };
         sleep(there).await;
-        // What has reached the service goes on there, whatever becomes of who sent it.
+        // A request that has reached the service goes on there, even if its sender is gone.
         let world = Arc::clone(&self);
         world.under_way.fetch_add(1, Ordering::SeqCst);
         let served = tokio::spawn(async move {
@@ -545,7 +545,7 @@ pub(super) fn traced() -> bool {
     std::env::var_os("PLANWRIGHT_TEST_TRACE").is_some()
 }
 
-/// Asks the service as somebody.
+/// Asks the service in the name of a user.
 pub(super) fn answered(
     emulator: &Emulator,
     user: &str,

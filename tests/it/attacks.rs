@@ -269,7 +269,7 @@ fn the_table_of_attacks_is_what_is_tried() {
         ),
         (
             "Edits that are too large or too many",
-            (EDITS.len() * 3, "Planner's limits at recording, `edits_kib`, `wishes`"),
+            (EDITS.len() * 3, "Planner's limits at recording, `edits_kib`, `max_edits`"),
         ),
         (
             "Floods of output, remarks, results and errors",

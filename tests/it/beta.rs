@@ -29,9 +29,9 @@ fn without_the_beta_it_is_said_what_needs_it() {
         "create_roster_plan(\"Ours\");",
         "p.add_member(me());",
     ] {
-        place.script(&of_task(line), &[]).code(1).says(&["needs the beta of Graph", "--beta"]);
+        place.script(&of_task(line), &[]).code(1).says(&["needs Graph's beta", "--beta"]);
     }
-    place.run(&["delta"]).code(1).says(&["delta needs the beta", "beta = true"]);
+    place.run(&["delta"]).code(1).says(&["delta needs Graph's beta", "beta = true"]);
     assert_eq!(planner.writes().len(), 0);
 }
 
@@ -94,7 +94,7 @@ fn a_task_recurs_until_it_is_stopped() {
     place.run(&["--beta", "undo", "last"]).code(0).says(&["absoluteMonthly", "→ none"]);
     for (line, says) in [
         ("t.recurrence = #{ type: \"hourly\" };", "`hourly` is not a recurrence"),
-        ("t.recurrence = #{ type: \"daily\", every: 2 };", "does not know `every`"),
+        ("t.recurrence = #{ type: \"daily\", every: 2 };", "has no field `every`"),
         (
             "t.recurrence = #{ type: \"weekly\", days_of_week: \"someday\" };",
             "`someday` is not a day",

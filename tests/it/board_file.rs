@@ -170,7 +170,12 @@ fn a_stale_file_sets_nothing_back() {
     let fields = stale["changes"][0]["fields"].as_object().unwrap();
     assert_eq!(fields.keys().collect::<Vec<_>>(), ["priority"]);
     let warnings = stale["warnings"].to_string();
-    for said in ["left so: 2", "left there: 2", "deleted on the board", "summer party"] {
+    for said in [
+        "2 changes on the board",
+        "2 items were added to the board",
+        "deleted on the board",
+        "summer party",
+    ] {
         assert!(warnings.contains(said), "{said}: {warnings}");
     }
     // Now the file wants another day than the board has got since, and edits what is gone.
@@ -210,9 +215,9 @@ fn only_prune_takes_away() {
     edit(&place, &[(&format!("      {task}\n\n"), ""), (&desks, &fewer)]);
     let kept = report(&place, &RUN, 0);
     assert_eq!(kept["status"], "no_changes");
-    assert!(
-        kept["warnings"].to_string().contains("left on the board (`--prune` takes them away): 2")
-    );
+    assert!(kept["warnings"].to_string().contains(
+        "2 items were removed from the file but are still on the board; `--prune` deletes them"
+    ));
     let prune = [&RUN[..], &["--prune"]].concat();
     place.run(&prune).code(3).says(&["--force"]);
     assert_eq!(planner.writes().len(), 0);
@@ -228,7 +233,7 @@ fn only_prune_takes_away() {
     );
     place.script(&script, &[]).code(0);
     let prune = [&prune[..], &["--force"]].concat();
-    place.run(&prune).code(4).says(&["taken out of the file, changed on the board"]);
+    place.run(&prune).code(4).says(&["removed from the file, but changed on the board"]);
 }
 
 #[test]

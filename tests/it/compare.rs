@@ -162,13 +162,13 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
         (on_change("change.op == \"delte\""), "it is never `delte`", "delete"),
         (on_change("\"tasks\" != change.entity"), "it is never `tasks`", "task"),
         (on_change("change.op in [\"update\", \"remove\"]"), "it is never `remove`", "create"),
-        (on_change("switch change.op { \"delte\" => true, _ => false }"), "never comes", "delete"),
+        (on_change("switch change.op { \"delte\" => true, _ => false }"), "never matches", "delete"),
         (on_change("run.purpose == \"redo\""), "it is never `redo`", "undo"),
         (on_change("change.sets(\"deu\")"), "there is no field `deu`", ""),
         (on_change("change.task.progress == \"done\""), "it is never `done`", "completed"),
         (on_change("today().weekday == \"Monday\""), "it is never `Monday`", "monday"),
         (on_change("change.n == \"1\""), "`==` cannot compare an int with text", ""),
-        (on_change("today() < \"24.12.2029\""), "`24.12.2029` is no day", "2026-12-24"),
+        (on_change("today() < \"24.12.2029\""), "`24.12.2029` is not a date", "2026-12-24"),
         (on_change("change.task < change.task"), "cannot compare a Task with a Task", "no order"),
         (on_change("switch run.actor { \"rook\" => true, _ => false }"), "is ever a User", "name"),
         // What is handed on is known by its name.
@@ -185,12 +185,12 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
         // A misspelt hook beside a good one.
         (
             "fn review(changes, run) { }\nfn review_chagne(change, run) { deny(\"x\"); }".to_owned(),
-            "`review_chagne` is none of the functions that are called",
+            "nothing calls `review_chagne`",
             "review_change",
         ),
         (
             "fn review(changes, run) { is_bad(); }\nfn is_bad() { false }".to_owned(),
-            "`is_bad` is none of the functions that are called",
+            "nothing calls `is_bad`",
             "private fn is_bad",
         ),
     ];

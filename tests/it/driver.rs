@@ -44,7 +44,7 @@ impl Driver {
             caps: Caps { max_changes: 100_000, max_deletes: 100_000 },
             limits: Limits::default(),
             max_reads: 5_000,
-            max_wishes: 2_000,
+            max_edits: 2_000,
             max_edit_bytes: 2 << 20,
             time_limit: Duration::from_secs(600),
             judge: Arc::new(NoPolicies),

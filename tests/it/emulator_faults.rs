@@ -199,6 +199,9 @@ fn writes_are_throttled_by_the_clock_and_reads_are_not() {
     let answer = bench.change(&task, &json!({ "title": "c" }));
     assert_eq!(answer.header("retry-after"), "2");
     let _ = answer.error(429);
+    // Whoever is not signed in is told that first, however busy the service is.
+    let nobody = [("authorization", "Bearer emulator:nobody@bos.example")];
+    let _ = bench.send("POST", "/planner/tasks", &nobody, Some(&json!({}))).error(401);
     assert_eq!(bench.get(&task)["title"], "b");
     bench.clock.advance(2);
     let _ = bench.change(&task, &json!({ "title": "c" })).expect(200);

@@ -124,7 +124,7 @@ plans:
     assert_eq!(wash["dueDateTime"], "2026-03-31T10:00:00Z");
 
     for (from, to, path, part) in [
-        ("due: +3d", "due: 3d", "plans[0].tasks[0].due", "expected a day"),
+        ("due: +3d", "due: 3d", "plans[0].tasks[0].due", "expected a date"),
         ("name: Kim Park", "nam: Kim Park", "users[0].nam", "unknown field"),
         ("percent: 50", "percent: half", "plans[0].tasks[0].percent", "expected i64"),
     ] {
@@ -186,11 +186,11 @@ fn a_mistake_is_reported_with_its_place_and_leaves_nothing() {
         ("/groups/0/members/1".to_owned(), json!("bob"), "groups[0].members[1]", "`bob`"),
         ("/groups/0/members/1".to_owned(), json!("kim"), "groups[0].members[1]", "already"),
         ("/groups/0/members".to_owned(), json!([]), "plans[0].group", "no members"),
-        ("/groups/0/created".to_owned(), json!("soon"), "groups[0].created", "expected a day"),
+        ("/groups/0/created".to_owned(), json!("soon"), "groups[0].created", "expected a date"),
         ("/plans/0/group".to_owned(), json!("Bar"), "plans[0].group", "`Bar`"),
         ("/plans/0/title".to_owned(), json!(""), "plans[0]", "Title"),
         ("/plans/0/buckets/1".to_owned(), json!(""), "plans[0].buckets[1]", "Name"),
-        (task("due"), json!("3d"), "plans[0].tasks[0].due", "expected a day"),
+        (task("due"), json!("3d"), "plans[0].tasks[0].due", "expected a date"),
         (task("due"), json!("-9d"), "plans[0].tasks[0]", "start date"),
         (task("bucket"), json!("Bar"), "plans[0].tasks[0].bucket", "`Bar`"),
         (task("labels"), json!(["Hot"]), "plans[0].tasks[0].labels[0]", "labels"),

@@ -408,6 +408,15 @@ fn a_token_allows_what_its_scopes_say() {
 }
 
 #[test]
+fn an_application_makes_no_plan_in_a_group_that_does_not_exist() {
+    let bench = Bench::new();
+    let app = app(&bench);
+    let url = "https://graph.microsoft.com/v1.0/groups/00000000-0000-4000-8000-000000000000";
+    let body = json!({ "container": { "url": url }, "title": "Nowhere" });
+    let _ = graph(&bench, &app, "POST", "/planner/plans", Some(&body)).error(403);
+}
+
+#[test]
 fn an_application_allows_what_its_roles_say() {
     let bench = Bench::with(|options| {
         options.sign_in.apps = vec![App {

@@ -86,7 +86,10 @@ fn files_of_others_and_of_newer_programs_are_refused() {
     Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = open(&newer).unwrap_err();
     assert!(matches!(error, Error::Newer { found: 99, known: 4 }), "{error}");
-    assert_eq!(error.to_string(), "the emulator's database has version 99, this program knows 4");
+    assert_eq!(
+        error.to_string(),
+        "the emulator's database has version 99, but this program knows only 4"
+    );
 
     let foreign = dir.path().join("foreign.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();

@@ -24,7 +24,7 @@ use planwright::script::console::tokens::is_open;
 use planwright::script::console::{Console, Libraries};
 use planwright::script::finding::Role;
 use planwright::script::lint;
-use planwright::script::stage::{Meddling, Stage, Wanted};
+use planwright::script::stage::{Meddling, RunRequest, Stage};
 use planwright::script::testing::TestFile;
 use planwright::script::{Budget, Config, Manifest, Policies, Skill, Workspace};
 use serde_json::{Map, Value, json};
@@ -328,7 +328,7 @@ fn policies_of_any_kind_judge() {
             if count("itself failed") > 0 || rulings.iter().any(|it| it.reason.is_empty()) {
                 trial.wrong.push(format!("{rulings:?}: policies seed {seed}:\n{text}"));
             }
-            let end = match (rulings.len(), count("can not be used"), count("the policy")) {
+            let end = match (rulings.len(), count("cannot be used"), count("the policy")) {
                 (0, ..) => "ok",
                 (_, 1.., _) => "broken",
                 (_, _, 1..) => "failed",
@@ -363,7 +363,7 @@ impl Stage for Nowhere {
 
     fn set_clock(&self, _now: Timestamp, _zone: TimeZone) {}
 
-    fn run(&self, wanted: &Wanted) -> Result<Value, Failure> {
+    fn run(&self, wanted: &RunRequest) -> Result<Value, Failure> {
         let change = json!({ "op": "update", "entity": "task", "title": "x", "fields": ["due"] });
         Ok(json!({
             "status": "previewed", "output": ["x"], "warnings": ["x"], "changes": [change, 1],

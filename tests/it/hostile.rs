@@ -344,11 +344,11 @@ fn a_link_that_is_added_is_one_line() {
         r#"t.plan.create_task(#{ title: "T", references: [#{ url: "https://a.example/\x1b[2J" }] })"#,
         r#"t.plan.create_task(#{ title: "T", references: [#{ url: "https://a.example", alias: "\n" }] })"#,
     ] {
-        add(call).code(1).says(&["a link and its text are one line"]);
+        add(call).code(1).says(&["a link and its text must be one line"]);
     }
     add(r#"t.add_reference("https://a.example/b c", "A link ☕")"#).code(0);
     let command = |alias| ["task", "reference", &id, "add", "https://a.example", "--alias", alias];
-    place.run(&command("a\u{2028}b")).code(1).says(&["a link and its text are one line"]);
+    place.run(&command("a\u{2028}b")).code(1).says(&["a link and its text must be one line"]);
     place.run(&command("a b")).code(0);
 }
 

@@ -32,7 +32,7 @@ fn wrong_scripts_and_parameters_say_what_and_where() {
         ),
         ("let t = my_tasks()[0]; t.priority = 11", &["a priority is 0 to 10 or one of urgent"]),
         ("my_tasks()[0].duedate", &["a Task has no property `duedate`", "did you mean `due`?"]),
-        ("my_tasks()[0].labels.push(\"x\")", &["would change a value that is read only"]),
+        ("my_tasks()[0].labels.push(\"x\")", &["would change a value that is read-only"]),
         (
             "my_tasks()[0].priority = 1",
             &["cannot be assigned to", "`let it = …; it.priority = 1;`"],
@@ -43,7 +43,7 @@ fn wrong_scripts_and_parameters_say_what_and_where() {
         ),
         (
             "let t = my_tasks()[0]; t.labels = []",
-            &["`labels` of a Task can not be set", "use add_label"],
+            &["`labels` of a Task cannot be set", "use add_label"],
         ),
         ("params.days", &["no property `days`"]),
         ("let x = today() + 3", &["does not take", "Date"]),
@@ -363,4 +363,20 @@ fn a_workspace_that_somebody_else_can_write_is_used_only_if_it_is_trusted() {
     if chown(&config, Some(12_345), None).is_ok() {
         place.run(&["run", "morning_triage"]).code(1).says(&["belongs to another user"]);
     }
+}
+
+#[test]
+fn the_old_name_of_a_limit_is_read_with_a_warning() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nwishes = 2\n");
+    let script = |n: usize| {
+        format!("let tasks = plan(\"{PLAN}\").tasks; for n in 0..{n} {{ tasks[n].title += \"!\"; }}")
+    };
+    let warning = "`wishes` in [limits] is called `max_edits` now";
+    place.script(&script(2), &["--dry-run"]).code(0).says(&[warning]);
+    place.script(&script(3), &["--dry-run"]).code(1).says(&["changes", "2"]);
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_edits = 2\n");
+    let said = place.script(&script(2), &["--dry-run"]).code(0);
+    assert!(!said.stderr.contains("wishes"), "{}", said.stderr);
+    place.script(&script(3), &["--dry-run"]).code(1);
 }

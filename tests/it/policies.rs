@@ -168,12 +168,12 @@ fn a_broken_or_missing_policy_denies() {
     place.file("planwright.toml", "[policies]\nalways = [\"house\"]\n");
     denied(&place, &planner, &change, &[], "the policy `house` is in force but missing");
     let cases = [
-        ("fn review(changes, run) { let x = ; }", "the policy can not be used"),
+        ("fn review(changes, run) { let x = ; }", "the policy cannot be used"),
         ("const NOTHING = 1;", "neither `review(changes, run)`"),
-        ("fn reviews(changes, run) { }", "`reviews` is none of the functions that are called"),
+        ("fn reviews(changes, run) { }", "nothing calls `reviews`"),
         (
             "fn review(changes) { deny(\"no\"); } fn review_change(change, run) { }",
-            "`review` takes two parameters",
+            "`review` must take two parameters",
         ),
         ("fn review(changes, run) { throw \"oops\"; }", "the policy failed: oops"),
         ("fn review(changes, run) { loop { } }", "budget"),

@@ -255,7 +255,7 @@ fn a_broken_configuration_does_not_count() {
         assert_eq!(place.current().workspace.config.limits.max_changes, Some(3));
     }
     fs::remove_file(place.path("planwright.toml")).unwrap();
-    assert_eq!(place.event().problems[0].message, "it is gone");
+    assert_eq!(place.event().problems[0].message, "it is missing");
     assert_eq!(place.current().workspace.config.limits.max_changes, Some(3));
     // There is nothing to begin with, though.
     let error = Watcher::start(place.dir.path(), EVENTS).unwrap_err();

@@ -33,8 +33,8 @@ const HOSTILE: &[(&str, &str)] = &[
     ("exit(0)", "there is no function `exit`"),
     ("timestamp()", "there is no function `timestamp`"),
     ("open(\"/etc/passwd\")", "there is no function `open`"),
-    ("import \"../../etc/passwd\" as x;", "can not be imported"),
-    ("import \"/etc/passwd\" as x;", "can not be imported"),
+    ("import \"../../etc/passwd\" as x;", "cannot be imported"),
+    ("import \"/etc/passwd\" as x;", "cannot be imported"),
     ("import \"nothing\" as x;", "there is no library `nothing`"),
     ("let p = \"mark\" + \"down\"; import p as x;", "was not compiled in"),
     ("const C = #{ x: 1 }; C.x = 5;", "constant"),
@@ -93,9 +93,9 @@ const HOSTILE: &[(&str, &str)] = &[
     // Other code, files, clocks, the host.
     ("Fn(\"eval\").call(\"1\")", "`eval` is a reserved word"),
     ("\"1\".eval()", ""),
-    ("import \"lib/../../x\" as x;", "can not be imported"),
-    ("import \"C:\\\\x\" as x;", "can not be imported"),
-    ("import \"file:///etc/passwd\" as x;", "can not be imported"),
+    ("import \"lib/../../x\" as x;", "cannot be imported"),
+    ("import \"C:\\\\x\" as x;", "cannot be imported"),
+    ("import \"file:///etc/passwd\" as x;", "cannot be imported"),
     ("read_file(\"/etc/passwd\")", "there is no function `read_file`"),
     ("env(\"PLANWRIGHT_TOKEN\")", "there is no function `env`"),
     ("http_get(\"http://127.0.0.1\")", "there is no function `http_get`"),
@@ -110,7 +110,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("count_today(\"task\", \"create\")", "there is no function `count_today`"),
     ("run_skill(\"morning_triage\")", "there is no function `run_skill`"),
     ("me().upn = \"x\";", ""),
-    ("let p = plan(\"BOS Operations\"); p.id = \"x\";", "can not be set"),
+    ("let p = plan(\"BOS Operations\"); p.id = \"x\";", "cannot be set"),
     ("plan(\"BOS Operations\").labels.clear()", "read only"),
     ("today().shift(3)", ""),
     // Panics through the API.
@@ -311,7 +311,7 @@ fn each_budget_has_a_name_of_its_own_and_can_be_set_for_an_agent() {
     let place = Place::against(&planner);
     place.file(
         "planwright.toml",
-        "[policies]\nalways = []\n[limits]\nreads = 2\nwishes = 3\ncalls = 10\nexpression_depth = 10\noutput_kib = 1\noperations = 10_000\n[agents.rook.limits]\nreads = 100\nwishes = 100\ncalls = 40\nexpression_depth = 60\noutput_kib = 10\noperations = 100_000\n",
+        "[policies]\nalways = []\n[limits]\nreads = 2\nmax_edits = 3\ncalls = 10\nexpression_depth = 10\noutput_kib = 1\noperations = 10_000\n[agents.rook.limits]\nreads = 100\nmax_edits = 100\ncalls = 40\nexpression_depth = 60\noutput_kib = 10\noperations = 100_000\n",
     );
     for (script, says) in [
         (

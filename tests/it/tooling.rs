@@ -107,19 +107,19 @@ fn a_check_finds_what_would_fail() {
         ("plan(\"x\").bucket(\"y\").tasks[0].titl", "1: a Task has no property `titl`"),
         (
             "let t = plan(\"x\").task(\"y\");\nt.labels = [\"z\"];",
-            "2: `labels` of a Task can not be set",
+            "2: `labels` of a Task cannot be set",
         ),
         ("plan(3)", "1: `plan` takes text here, not an int"),
         ("plan(\"x\").bucket()", "1: `bucket` does not take 0 arguments"),
         ("plann(\"x\")", "1: there is no function `plann`"),
-        ("deny(\"no\")", "1: a skill can not call `deny`"),
+        ("deny(\"no\")", "1: a skill cannot call `deny`"),
         (
             "import \"markdown\" as md;\nmd::cel(1)",
-            "2: the library `markdown` has no function `cel` of 1",
+            "2: the library `markdown` has no function `cel` with 1 parameter",
         ),
         ("import \"markdown\" as md;\n1", "1: nothing of the library `markdown` is used (as `md`)"),
         ("let x = 1;\n2", "1: the variable `x` is not used"),
-        ("let x = 1;\nlet x = x + 1;\nprint(x);", "2: `x` is declared already and hidden here"),
+        ("let x = 1;\nlet x = x + 1;\nprint(x);", "2: `x` is already declared and hidden here"),
         (
             "fn plans() { 1 }\nplans()",
             "1: the function `plans` hides one of the host's or the language's",
@@ -250,7 +250,7 @@ fn policies_are_checked_and_listed_with_what_is_wrong() {
     let list = place.run(&["policy", "list"]).code(0).stdout;
     assert!(list.contains("gone") && list.contains("in force but missing"), "{list}");
     place.run(&["policy", "check", "good"]).code(0);
-    place.run(&["policy", "check", "odd"]).code(1).says(&["`review` takes two parameters"]);
+    place.run(&["policy", "check", "odd"]).code(1).says(&["`review` must take two parameters"]);
     place
         .run(&["policy", "check", "typo"])
         .code(1)

@@ -123,7 +123,7 @@ fn an_import_adds_to_what_is_there() {
     assert_eq!(planner.task("Three")["bucketId"], Value::Null);
     let again = place.run(&import).code(0).json();
     assert_eq!(again["status"], "no_changes");
-    assert!(again["warnings"].to_string().contains("since their key is there: 3"), "{again}");
+    assert!(again["warnings"].to_string().contains("3 tasks were left as they are"), "{again}");
     let mut after = exported(&place, PLAN);
     after["labels"].as_object_mut().unwrap().remove("category7");
     assert_eq!(after["labels"], before["labels"]);
@@ -148,7 +148,7 @@ fn what_can_not_be_imported_says_what_and_where() {
     place.file("odd.json", "{ \"format\": 1, \"title\": \"x\", \"taskz\": [] }");
     place.run(&["plan", "import", "odd.json", "--plan", PLAN]).code(1).says(&["`taskz`"]);
     for (file, text, says) in [
-        ("keys.csv", "title,key\nA,k\nB,k\n", "`A` and `B` have one and the same key `k`"),
+        ("keys.csv", "title,key\nA,k\nB,k\n", "`A` and `B` have the same key `k`"),
         ("twice.csv", "title,due,title\nA,,B\n", "`title`"),
         ("quote.csv", "title,description\nA,\"never closed\nB,lost\n", "quote"),
     ] {

@@ -153,7 +153,7 @@ fn a_run_is_taken_back_once_and_the_last_one_needs_no_id() {
     place.run(&["undo", "last"]).code(0);
     let back = run_id(&place, 0);
     let again = ["undo", &made];
-    place.run(&again).code(1).says(&["taken back already", &format!("planwright undo {back}")]);
+    place.run(&again).code(1).says(&["undone already", &format!("planwright undo {back}")]);
     // Taking the undo back is doing it again, which can be taken back again.
     place.run(&["undo", &back]).code(0);
     assert_eq!(planner.task("Ours")["percentComplete"], 0);

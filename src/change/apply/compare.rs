@@ -54,7 +54,7 @@ impl Compared {
         Self { holds: holds(base, ours, theirs), merge: merge(base, ours, theirs, &change.reads) }
     }
 
-    const fn unlike() -> Self {
+    const fn diverged() -> Self {
         Self { holds: false, merge: Merge::Conflict(Vec::new()) }
     }
 }
@@ -64,7 +64,7 @@ impl Compared {
 pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &Seen) -> Compared {
     match (&change.write, part, now) {
         (Write::Plan(edit), part, Seen::Plan(now)) => {
-            let Edit::Update { before, after, .. } = &**edit else { return Compared::unlike() };
+            let Edit::Update { before, after, .. } = &**edit else { return Compared::diverged() };
             let (mut base, mut ours) = (before.clone(), before.clone());
             match part {
                 // An archived plan is read only, so it is unarchived before the rename and archived
@@ -94,7 +94,7 @@ pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &
                 };
                 Compared::of(base, &over_made(base, after), &now.value, change)
             }
-            Edit::Delete { .. } => Compared::unlike(),
+            Edit::Delete { .. } => Compared::diverged(),
         },
         (Write::Bucket(Edit::Update { before, after, .. }), _, Seen::Bucket(now)) => {
             Compared::of(before, after, &now.value, change)
@@ -113,9 +113,9 @@ pub(crate) fn compare(change: &Change, part: &Part, first: Option<&Seen>, now: &
                 };
                 of_task(change, (&before, after), part, first, now)
             }
-            Edit::Delete { .. } => Compared::unlike(),
+            Edit::Delete { .. } => Compared::diverged(),
         },
-        _ => Compared::unlike(),
+        _ => Compared::diverged(),
     }
 }
 
@@ -245,7 +245,7 @@ fn of_task(
                 }
             }
         }
-        _ => Compared::unlike(),
+        _ => Compared::diverged(),
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) struct DeleteArgs {
 }
 
 /// Resolves a bucket: by id anywhere, or by name in the plan.
-fn bucket_meant(session: &Session, plan: Option<&str>, text: &str) -> Result<BucketId, Failure> {
+fn resolve_bucket(session: &Session, plan: Option<&str>, text: &str) -> Result<BucketId, Failure> {
     // A text in the form of an id may still be a name, so a miss is no error yet.
     if plan.is_none()
         && crate::model::id::looks_like_planner_id(text)
@@ -145,7 +145,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
         BucketCommand::Get { bucket, plan } => {
             let (name, plan) = (bucket.clone(), plan.clone());
             let shown = context.look(move |session| {
-                let id = bucket_meant(session, plan.as_deref(), &name)?;
+                let id = resolve_bucket(session, plan.as_deref(), &name)?;
                 card::bucket(session, &id)
             })?;
             show::card(context.ui, &shown);
@@ -163,7 +163,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
         BucketCommand::Update(args) => {
             let (text, name, plan) = (args.bucket.clone(), args.name.clone(), args.plan.clone());
             context.edit(&args.write, "bucket update", move |session| {
-                let id = bucket_meant(session, plan.as_deref(), &text)?;
+                let id = resolve_bucket(session, plan.as_deref(), &text)?;
                 session.edit_bucket(&id, |bucket| bucket.name = name)?;
                 Ok(json!({ "id": id }))
             })
@@ -172,7 +172,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let (text, plan) = (args.bucket.clone(), args.plan.clone());
             let neighbour = parse_neighbour(args.before.as_ref(), args.after.as_ref());
             context.edit(&args.write, "bucket move", move |session| {
-                let id = bucket_meant(session, plan.as_deref(), &text)?;
+                let id = resolve_bucket(session, plan.as_deref(), &text)?;
                 let plan = session.bucket_field(&id, crate::change::BucketField::PLAN)?;
                 if let Some((other, side)) = neighbour {
                     session.move_bucket(&id, &session.find_bucket(&plan, &other)?, side)?;
@@ -183,7 +183,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
         BucketCommand::Delete(args) => {
             let (text, plan) = (args.bucket.clone(), args.plan.clone());
             context.edit(&args.write, "bucket delete", move |session| {
-                let id = bucket_meant(session, plan.as_deref(), &text)?;
+                let id = resolve_bucket(session, plan.as_deref(), &text)?;
                 session.delete_bucket(&id)?;
                 Ok(json!({ "id": id }))
             })

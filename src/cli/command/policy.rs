@@ -181,7 +181,7 @@ fn explain(context: &Context<'_>, args: &ExplainArgs) -> Result<Exit, AppError> 
             ui.answer("  No rule fired.");
         }
         for ruling in &rulings {
-            told(round, ruling).iter().for_each(|line| ui.answer(line));
+            basis_lines(round, ruling).iter().for_each(|line| ui.answer(line));
         }
     }
     Ok(Exit::Done)
@@ -195,7 +195,7 @@ fn change_of<'a>(round: &'a Round, ruling: &Ruling) -> Option<&'a Change> {
     round.change_set.changes().iter().find(|change| Some(change.n) == ruling.change)
 }
 
-fn told(round: &Round, ruling: &Ruling) -> Vec<String> {
+fn basis_lines(round: &Round, ruling: &Ruling) -> Vec<String> {
     let style = if ruling.verdict == Verdict::Deny { RED.bold() } else { YELLOW.bold() };
     let mut lines = vec![format!(
         "  {} {} {}",

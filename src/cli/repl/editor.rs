@@ -18,8 +18,8 @@ use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::render::text::{BOLD, CYAN, DIM, GREEN, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
-use crate::cli::repl::host::Desk;
-use crate::cli::repl::reload_notices::News;
+use crate::cli::repl::host::ReplHost;
+use crate::cli::repl::reload_notices::ReloadNotices;
 use crate::cli::repl::{Ask, Flow, Repl, Silence, history};
 use crate::cli::ui::Ui;
 use crate::model::PlanId;
@@ -43,7 +43,7 @@ const PARTNER: Style = Style::new().bold().underline();
 struct Help {
     variables: BTreeMap<String, Known>,
     functions: Vec<String>,
-    desk: Arc<Desk>,
+    desk: Arc<ReplHost>,
     board: Option<PlanId>,
     /// The skills, with the names of their parameters.
     skills: BTreeMap<String, Vec<String>>,
@@ -395,7 +395,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, 
 }
 
 /// Starts a thread that prints notices of the workspace above the line that is being typed.
-fn announce(lines: &mut Lines, news: &Arc<News>) {
+fn announce(lines: &mut Lines, news: &Arc<ReloadNotices>) {
     let Ok(mut printer) = lines.create_external_printer() else { return };
     let (Some(wake), news) = (news.wake(), Arc::downgrade(news)) else { return };
     let tell = move || {

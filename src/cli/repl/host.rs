@@ -15,13 +15,13 @@ use crate::script::line_order::Whose;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A host with an open draft.
-pub(crate) struct Desk {
+pub(crate) struct ReplHost {
     host: Mutex<Arc<Host>>,
     pub(crate) draft: OpenDraft,
     runtime: Handle,
 }
 
-impl Desk {
+impl ReplHost {
     pub(crate) fn new(host: Host, draft: OpenDraft, runtime: Handle) -> Self {
         Self { host: Mutex::new(Arc::new(host)), draft, runtime }
     }

@@ -10,7 +10,7 @@ use crate::script::console::{Libraries, Update};
 use crate::script::reload::{Reloaded, Watcher};
 
 /// The changes of the workspace that were not reported yet.
-pub(crate) struct News {
+pub(crate) struct ReloadNotices {
     events: Mutex<Receiver<Reloaded>>,
     /// Wakes the thread that prints notices at once.
     wake: Mutex<Option<Receiver<()>>>,
@@ -18,7 +18,7 @@ pub(crate) struct News {
     pub(crate) libraries: Libraries,
 }
 
-impl News {
+impl ReloadNotices {
     /// Starts listening to a watcher.
     pub(crate) fn of(watcher: &Arc<Watcher>) -> Self {
         let ((tell, events), (rouse, wake)) = (channel(), channel());

@@ -7,7 +7,7 @@ use crate::cli::options::Format;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{DIM, count, paint, visible_lines};
 use crate::cli::render::{card, entity, task_list};
-use crate::cli::repl::host::Desk;
+use crate::cli::repl::host::ReplHost;
 use crate::cli::ui::Ui;
 use crate::host::{Failure, Session};
 use crate::model::{Bucket, BucketId, Plan, PlanId, TaskId, UserId};
@@ -21,7 +21,7 @@ const MAX_TEXT: usize = 4000;
 const MAX_ROWS: usize = 200;
 
 /// Shows the result of a line.
-pub(crate) fn show(ui: &Ui, desk: &Desk, shown: Shown) -> Result<(), Failure> {
+pub(crate) fn show(ui: &Ui, desk: &ReplHost, shown: Shown) -> Result<(), Failure> {
     match shown {
         Shown::Nothing => {}
         Shown::Task(id) => {
@@ -98,7 +98,7 @@ fn first<T>(ui: &Ui, mut items: Vec<T>) -> Vec<T> {
     items
 }
 
-fn tasks(ui: &Ui, desk: &Desk, ids: Vec<TaskId>) -> Result<(), Failure> {
+fn tasks(ui: &Ui, desk: &ReplHost, ids: Vec<TaskId>) -> Result<(), Failure> {
     let ids = first(ui, ids);
     let (rows, zone) = desk.peek(move |session| {
         let mut rows = Vec::new();
@@ -115,7 +115,7 @@ fn tasks(ui: &Ui, desk: &Desk, ids: Vec<TaskId>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn buckets(ui: &Ui, desk: &Desk, ids: Vec<BucketId>) -> Result<(), Failure> {
+fn buckets(ui: &Ui, desk: &ReplHost, ids: Vec<BucketId>) -> Result<(), Failure> {
     let found: Vec<Bucket> = each(ui, desk, ids, |session, id| Ok(session.bucket(id)?))?;
     let rows: Vec<_> =
         found.iter().map(|bucket| vec![bucket.name.clone(), bucket.id.to_string()]).collect();
@@ -124,7 +124,7 @@ fn buckets(ui: &Ui, desk: &Desk, ids: Vec<BucketId>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn plans(ui: &Ui, desk: &Desk, ids: Vec<PlanId>) -> Result<(), Failure> {
+fn plans(ui: &Ui, desk: &ReplHost, ids: Vec<PlanId>) -> Result<(), Failure> {
     let found: Vec<Plan> = each(ui, desk, ids, |session, id| Ok(session.plan(id)?))?;
     let rows: Vec<_> =
         found.iter().map(|plan| vec![plan.title.clone(), plan.id.to_string()]).collect();
@@ -133,7 +133,7 @@ fn plans(ui: &Ui, desk: &Desk, ids: Vec<PlanId>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn users(ui: &Ui, desk: &Desk, ids: Vec<UserId>) -> Result<(), Failure> {
+fn users(ui: &Ui, desk: &ReplHost, ids: Vec<UserId>) -> Result<(), Failure> {
     let found: Vec<Vec<String>> = each(ui, desk, ids, |session, id| {
         let user = session.user_by_id(id);
         let name = user.as_ref().map_or_else(|| id.to_string(), |user| user.name.clone());
@@ -153,7 +153,7 @@ fn users(ui: &Ui, desk: &Desk, ids: Vec<UserId>) -> Result<(), Failure> {
 
 fn each<K: Send + 'static, T: Send + 'static>(
     ui: &Ui,
-    desk: &Desk,
+    desk: &ReplHost,
     ids: Vec<K>,
     read: impl Fn(&Session, &K) -> Result<T, Failure> + Send + 'static,
 ) -> Result<Vec<T>, Failure> {

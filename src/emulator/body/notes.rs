@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::emulator::body::patch;
 use crate::emulator::state::changes;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
 const NOTES: &str = "notes";
 const DESCRIPTION: &str = "description";
@@ -17,11 +17,11 @@ const DESCRIPTION: &str = "description";
 /// # Errors
 ///
 /// 400 if the body sets the description as well, or the notes are not an `itemBody`.
-pub(crate) fn take(body: &mut Map<String, Value>) -> Result<Option<Value>, Fault> {
+pub(crate) fn take(body: &mut Map<String, Value>) -> Result<Option<Value>, GraphError> {
     let Some(notes) = body.shift_remove(NOTES) else { return Ok(None) };
     if body.contains_key(DESCRIPTION) {
         let reason = "Only one of description and notes can be set.";
-        return Err(Fault::schema("TaskDetails", NOTES, reason));
+        return Err(GraphError::schema("TaskDetails", NOTES, reason));
     }
     let (kind, content) = match &notes {
         Value::Null => ("text", ""),
@@ -62,6 +62,7 @@ pub(crate) fn settle(
     } else {
         doc.insert(NOTES.to_owned(), notes.clone());
     }
+    // A description changes the notes, too, or a stale write of notes would not collide with it.
     let path = changes::path(&[NOTES]);
     if (present != notes || changed.contains(&changes::path(&[DESCRIPTION])))
         && !changed.contains(&path)

@@ -11,7 +11,7 @@ use crate::emulator::body::patch;
 use crate::emulator::body::schema::{self, EntryType, Keys, Rule};
 use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::order_hint;
 
@@ -34,13 +34,13 @@ impl Target<'_> {
         call: &Call<'_>,
         present: &mut Map<String, Value>,
         entries: &Map<String, Value>,
-    ) -> Result<Vec<String>, Fault> {
+    ) -> Result<Vec<String>, GraphError> {
         let mut changed = Vec::new();
         for (raw, value) in entries.iter().filter(|(raw, _)| !schema::is_annotation(raw)) {
             let key = self.key(call, raw)?;
             match self.rule {
                 Rule::Entries(entry) => match value {
-                    // For an absent key, null is neither an error nor a change (planner-api.md 5.2).
+                    // For an absent key, null is no error and no change (planner-api.md 5.2).
                     Value::Null => {
                         if present.shift_remove(&*key).is_some() {
                             changed.push(changes::path(&[self.name, &key]));
@@ -61,7 +61,7 @@ impl Target<'_> {
         Ok(changed)
     }
 
-    fn key<'k>(&self, call: &Call<'_>, raw: &'k str) -> Result<Cow<'k, str>, Fault> {
+    fn key<'k>(&self, call: &Call<'_>, raw: &'k str) -> Result<Cow<'k, str>, GraphError> {
         let keys = keys_of(self.rule);
         let key = normalise(call, keys, raw);
         let valid = match keys {
@@ -73,7 +73,7 @@ impl Target<'_> {
         if valid {
             return Ok(key);
         }
-        Err(Fault::bad_request(format!(
+        Err(GraphError::bad_request(format!(
             "The property name '{raw}' is invalid; property names of '{}' must not be empty nor \
              contain any of the reserved characters ':', '.', '@', '#' where they are not part of \
              an identifier.",
@@ -87,7 +87,7 @@ impl Target<'_> {
         present: &mut Map<String, Value>,
         key: &str,
         value: &Value,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, GraphError> {
         let new = match (self.rule, value) {
             // Categories and shared users are removed with `false`, and null does the same here
             // (planner-api.md 5.2).
@@ -97,10 +97,12 @@ impl Target<'_> {
             (Rule::Flags(_), Value::Bool(true))
             | (Rule::Labels, Value::String(_) | Value::Null) => value.clone(),
             (Rule::Hints, Value::String(text)) => {
-                Value::String(order_hint::resolve(text).ok_or_else(|| Fault::hint(text))?)
+                Value::String(order_hint::resolve(text).ok_or_else(|| GraphError::hint(text))?)
             }
             // A client cannot remove the hint of an assignee (planner-api.md 1.12).
-            (Rule::Hints, Value::Null) => return Err(Fault::null_field(self.entity, self.name)),
+            (Rule::Hints, Value::Null) => {
+                return Err(GraphError::null_field(self.entity, self.name));
+            }
             _ => return Err(patch::wrong_type(self.name)),
         };
         if present.get(key) == Some(&new) {
@@ -118,15 +120,17 @@ impl Target<'_> {
         present: &mut Map<String, Value>,
         key: &str,
         members: &Map<String, Value>,
-    ) -> Result<Vec<String>, Fault> {
+    ) -> Result<Vec<String>, GraphError> {
         check_type(entry, self.name, members)?;
         let old = present.get(key).and_then(Value::as_object);
         if old.is_none() {
             if entry.keys == Keys::Url && !is_url(key) {
-                return Err(Fault::invalid(format_args!("The reference '{key}' is not a URL.")));
+                return Err(GraphError::invalid(format_args!(
+                    "The reference '{key}' is not a URL."
+                )));
             }
             if let Some(name) = entry.required.filter(|name| !members.contains_key(*name)) {
-                return Err(Fault::null_field(self.entity, name));
+                return Err(GraphError::null_field(self.entity, name));
             }
         }
         let mut new = old.cloned().unwrap_or_else(|| blank(call, entry));
@@ -137,7 +141,7 @@ impl Target<'_> {
             // Clients echo whole entries: an equal value is ignored (planner-api.md 5.6).
             if matches!(member.rule, Rule::ReadOnly) {
                 if new.get(name) != Some(value) {
-                    return Err(Fault::read_only(self.entity, name));
+                    return Err(GraphError::read_only(self.entity, name));
                 }
                 continue;
             }
@@ -211,18 +215,18 @@ fn check_type(
     entry: &EntryType,
     container: &str,
     members: &Map<String, Value>,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let named = members.get("@odata.type").and_then(Value::as_str);
     let named =
         named.and_then(|name| name.trim_start_matches('#').strip_prefix("microsoft.graph."));
     if named != Some(entry.name) {
-        return Err(Fault::invalid(format_args!(
+        return Err(GraphError::invalid(format_args!(
             "Values of '{container}' must have '@odata.type' set to '#microsoft.graph.{}'.",
             entry.name
         )));
     }
     if members.keys().all(|name| schema::is_annotation(name)) {
-        return Err(Fault::invalid(format_args!(
+        return Err(GraphError::invalid(format_args!(
             "Values of '{container}' must contain at least one property."
         )));
     }

@@ -11,9 +11,9 @@ use crate::emulator::body::open_type;
 use crate::emulator::body::schema::{self, Rule};
 use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
-use crate::emulator::state::object::{self, Kind, Object};
+use crate::emulator::state::object::{self, Object, ObjectKind};
 use crate::emulator::state::order_hint;
 use crate::emulator::state::timestamp;
 
@@ -31,25 +31,25 @@ pub(crate) fn check_collisions(
     object: &Object,
     seen: u64,
     body: &Map<String, Value>,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     if seen == object.version {
         return Ok(());
     }
     let mut paths = touched(call, object.kind, body);
-    if call.beta && object.kind == Kind::Task {
+    if call.beta && object.kind == ObjectKind::Task {
         // Read-only in the tables, which are those of v1.0, but writable in the beta.
         let names = ["planId", "recurrence"].into_iter().filter(|name| body.contains_key(*name));
         paths.extend(names.map(|name| changes::path(&[name])));
     }
-    if call.beta && object.kind == Kind::TaskDetails {
+    if call.beta && object.kind == ObjectKind::TaskDetails {
         paths.extend(notes::touched(body));
     }
     let collides = paths.iter().any(|path| object.changes.collides(path, seen));
-    if collides { Err(Fault::conflict()) } else { Ok(()) }
+    if collides { Err(GraphError::conflict()) } else { Ok(()) }
 }
 
 /// Returns the paths that a body sets.
-fn touched(call: &Call<'_>, kind: Kind, body: &Map<String, Value>) -> Vec<String> {
+fn touched(call: &Call<'_>, kind: ObjectKind, body: &Map<String, Value>) -> Vec<String> {
     let mut paths = Vec::new();
     for (name, value) in body.iter().filter(|(name, _)| !schema::is_annotation(name)) {
         let Some(property) = schema::find(schema::properties(kind), name) else { continue };
@@ -76,7 +76,7 @@ pub(crate) fn apply(
     call: &Call<'_>,
     object: &mut Object,
     body: &Map<String, Value>,
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<String>, GraphError> {
     let kind = object.kind;
     let mut changed = Vec::new();
     for (name, value) in body.iter().filter(|(name, _)| !schema::is_annotation(name)) {
@@ -86,12 +86,12 @@ pub(crate) fn apply(
         let present = object.doc.get(name).unwrap_or(&Value::Null);
         let new = match property.rule {
             Rule::ReadOnly if present == value => continue,
-            // Tasks move between plans in the beta only (planner-api.md 14). The beta takes `planId`
-            // into account before this point, so that it is equal here.
-            Rule::ReadOnly if (kind, property.name) == (Kind::Task, "planId") => {
-                return Err(Fault::forbidden_or_missing());
+            // Tasks move between plans in the beta only (planner-api.md 14), where the task is
+            // moved before this point, so that `planId` is equal here.
+            Rule::ReadOnly if (kind, property.name) == (ObjectKind::Task, "planId") => {
+                return Err(GraphError::forbidden_or_missing());
             }
-            Rule::ReadOnly => return Err(Fault::read_only(kind.entity(), name)),
+            Rule::ReadOnly => return Err(GraphError::read_only(kind.entity(), name)),
             Rule::Flags(_) | Rule::Hints | Rule::Labels | Rule::Entries(_) => {
                 let (Value::Object(entries), Some(Value::Object(present))) =
                     (value, object.doc.get_mut(name))
@@ -120,9 +120,9 @@ pub(crate) fn read(
     name: &str,
     rule: Rule,
     value: &Value,
-) -> Result<Value, Fault> {
-    let schema = |reason| Err(Fault::schema(entity, name, reason));
-    let null = || Err(Fault::null_field(entity, name));
+) -> Result<Value, GraphError> {
+    let schema = |reason| Err(GraphError::schema(entity, name, reason));
+    let null = || Err(GraphError::null_field(entity, name));
     Ok(match (rule, value) {
         (Rule::OptionalText | Rule::Moment | Rule::Bucket, Value::Null) => Value::Null,
         // Null clears a description, which is never answered as null (planner-api.md 1.7).
@@ -145,18 +145,18 @@ pub(crate) fn read(
         },
         (Rule::Bucket, Value::String(bucket)) => {
             if !id::is_planner(bucket) {
-                return Err(Fault::malformed_id(bucket));
+                return Err(GraphError::malformed_id(bucket));
             }
-            let found = object::find(call.conn, Kind::Bucket, bucket)?;
+            let found = object::find(call.conn, ObjectKind::Bucket, bucket)?;
             if found.is_none_or(|found| found.plan != plan) {
                 return schema("The bucket does not belong to the plan of the task.");
             }
             value.clone()
         }
-        // Stored as the service resolves it: an echoed hint is no position and fails
+        // Stored as the service resolves it. An echoed hint describes no position and is refused
         // (planner-api.md 4.4).
         (Rule::Hint, Value::String(text)) => {
-            Value::String(order_hint::resolve(text).ok_or_else(|| Fault::hint(text))?)
+            Value::String(order_hint::resolve(text).ok_or_else(|| GraphError::hint(text))?)
         }
         (Rule::Preview, Value::String(text)) if PREVIEW_TYPES.contains(&text.as_str()) => {
             value.clone()
@@ -166,14 +166,14 @@ pub(crate) fn read(
 }
 
 /// Returns the refusal of a property that the type does not have (planner-api.md 2.4).
-pub(crate) fn unknown(type_name: &str, name: &str) -> Fault {
-    Fault::bad_request(format!(
+pub(crate) fn unknown(type_name: &str, name: &str) -> GraphError {
+    GraphError::bad_request(format!(
         "The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. Make sure to \
          only use property names that are defined by the type."
     ))
 }
 
 /// Returns the refusal of a value of the wrong JSON type (planner-api.md 2.4).
-pub(crate) fn wrong_type(name: &str) -> Fault {
-    Fault::bad_request(format!("Invalid value specified for property '{name}'."))
+pub(crate) fn wrong_type(name: &str) -> GraphError {
+    GraphError::bad_request(format!("Invalid value specified for property '{name}'."))
 }

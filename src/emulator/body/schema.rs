@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::emulator::body::notes;
-use crate::emulator::state::object::Kind;
+use crate::emulator::state::object::ObjectKind;
 use Rule::{
     Boolean, Description, Entries, Flags, Hint, Hints, Labels, OptionalText, Preview, ReadOnly,
     Text,
@@ -201,26 +201,26 @@ static ASSIGNED_BOARD: &[Property] = &[
 static BOARD: &[Property] = &[property("id", ReadOnly), property("orderHint", Hint)];
 
 /// Returns the properties of a kind.
-pub(crate) fn properties(kind: Kind) -> &'static [Property] {
+pub(crate) fn properties(kind: ObjectKind) -> &'static [Property] {
     match kind {
-        Kind::Plan => PLAN,
-        Kind::PlanDetails => PLAN_DETAILS,
-        Kind::Bucket => BUCKET,
-        Kind::Task => TASK,
-        Kind::TaskDetails => TASK_DETAILS,
-        Kind::AssignedBoard => ASSIGNED_BOARD,
-        Kind::BucketBoard | Kind::ProgressBoard => BOARD,
+        ObjectKind::Plan => PLAN,
+        ObjectKind::PlanDetails => PLAN_DETAILS,
+        ObjectKind::Bucket => BUCKET,
+        ObjectKind::Task => TASK,
+        ObjectKind::TaskDetails => TASK_DETAILS,
+        ObjectKind::AssignedBoard => ASSIGNED_BOARD,
+        ObjectKind::BucketBoard | ObjectKind::ProgressBoard => BOARD,
     }
 }
 
 /// Returns the properties that the beta adds, each with its value where nothing is stored
 /// (planner-api.md 1.13). An unchanged task was last modified by its creation.
-fn additions(kind: Kind, doc: &Map<String, Value>) -> Vec<(&'static str, Value)> {
+fn additions(kind: ObjectKind, doc: &Map<String, Value>) -> Vec<(&'static str, Value)> {
     let archive = [("archivalInfo", Value::Null), ("isArchived", false.into())];
     let of = |name: &str| doc.get(name).cloned().unwrap_or_default();
     match kind {
-        Kind::Plan | Kind::Bucket => archive.to_vec(),
-        Kind::Task => [
+        ObjectKind::Plan | ObjectKind::Bucket => archive.to_vec(),
+        ObjectKind::Task => [
             ("hasChat", false.into()),
             ("lastModifiedBy", of("createdBy")),
             ("lastModifiedDateTime", of("createdDateTime")),
@@ -230,13 +230,13 @@ fn additions(kind: Kind, doc: &Map<String, Value>) -> Vec<(&'static str, Value)>
         .into_iter()
         .chain(archive)
         .collect(),
-        Kind::TaskDetails => vec![("notes", notes::plain(doc))],
+        ObjectKind::TaskDetails => vec![("notes", notes::plain(doc))],
         _ => Vec::new(),
     }
 }
 
 /// Returns a document as a version of the API shows it.
-pub(crate) fn shown(kind: Kind, doc: &Map<String, Value>, beta: bool) -> Map<String, Value> {
+pub(crate) fn shown(kind: ObjectKind, doc: &Map<String, Value>, beta: bool) -> Map<String, Value> {
     let mut out = doc.clone();
     for (name, default) in additions(kind, doc) {
         if beta {

@@ -11,8 +11,8 @@ use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
-use crate::emulator::state::graph_error::Fault;
-use crate::emulator::state::object::{self, Kind, Object, Scope};
+use crate::emulator::state::graph_error::GraphError;
+use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 
 /// The selection that a request makes.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct View<'a> {
 /// A navigation that `$expand` can inline.
 #[derive(Debug, Clone, Copy)]
 enum Navigation {
-    Part(Kind),
+    Part(ObjectKind),
     Buckets,
     TasksOfPlan,
     TasksOfBucket,
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
     }
 
     /// Answers a GET of one object; 304 if the client has this version (planner-api.md 3.6).
-    pub(crate) fn one(&self, call: &Call<'_>, object: &Object) -> Result<Answer, Fault> {
+    pub(crate) fn one(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
         let tag = etag::format(object.kind, object.version);
         if etag::names(&self.request.if_none_match(), &tag) {
             return Ok(Answer::empty(304).with("etag", tag));
@@ -50,14 +50,14 @@ impl<'a> View<'a> {
     }
 
     /// Answers a POST with the new object.
-    pub(crate) fn created(&self, call: &Call<'_>, object: &Object) -> Result<Answer, Fault> {
+    pub(crate) fn created(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
         let location =
             format!("{}/planner/{}('{}')", self.request.root(), object.kind.address().0, object.id);
         Ok(self.whole(call, object, 201)?.with("location", location))
     }
 
     /// Answers a PATCH: with the object only if the client prefers that (planner-api.md 3.7).
-    pub(crate) fn updated(&self, call: &Call<'_>, object: &Object) -> Result<Answer, Fault> {
+    pub(crate) fn updated(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
         if !self.request.prefers("return=representation") {
             return Ok(Answer::empty(204));
         }
@@ -65,7 +65,7 @@ impl<'a> View<'a> {
         Ok(answer.with("preference-applied", "return=representation"))
     }
 
-    fn whole(&self, call: &Call<'_>, object: &Object, status: u16) -> Result<Answer, Fault> {
+    fn whole(&self, call: &Call<'_>, object: &Object, status: u16) -> Result<Answer, GraphError> {
         let (collection, part) = object.kind.address();
         let of = match part {
             Some(part) => format!("planner/{collection}('{}')/{part}", object.id),
@@ -81,10 +81,11 @@ impl<'a> View<'a> {
     }
 
     /// Answers with a page of a list (planner-api.md 8.2).
-    pub(crate) fn list(&self, call: &Call<'_>, scope: Scope<'_>) -> Result<Answer, Fault> {
+    pub(crate) fn list(&self, call: &Call<'_>, scope: Scope<'_>) -> Result<Answer, GraphError> {
         let after = skip_token(self.request)?;
         let size = call.page_size.max(1);
-        // One more than a page, to know whether there is another: the last page has no link.
+        // One more than a page, to know whether there is another. Hidden objects make a page
+        // shorter and do not end the list: the link goes by the last row.
         let mut objects = object::list(call.conn, scope, after, size.saturating_add(1))?;
         let has_more = objects.len() > size;
         objects.truncate(size);
@@ -108,13 +109,15 @@ impl<'a> View<'a> {
     }
 
     /// Returns an object as it is answered, its tag first.
-    fn entity(&self, call: &Call<'_>, object: &Object) -> Result<Map<String, Value>, Fault> {
+    fn entity(&self, call: &Call<'_>, object: &Object) -> Result<Map<String, Value>, GraphError> {
+        // The tag stays, whatever is selected (planner-api.md 8.1).
         let mut out = tagged(object);
         let doc = schema::shown(object.kind, &object.doc, call.beta);
         for (name, value) in selected(&doc, &self.select) {
             out.insert(name, value);
         }
-        if let Some(container) = out.get_mut("container").filter(|_| object.kind == Kind::Plan)
+        if let Some(container) =
+            out.get_mut("container").filter(|_| object.kind == ObjectKind::Plan)
             && !self.request.prefers("include-unknown-enum-members")
         {
             hide_unknown(container);
@@ -123,7 +126,7 @@ impl<'a> View<'a> {
             let bare = name.split('(').next().unwrap_or_default().trim();
             let Some((property, navigation)) = navigation(object.kind, bare) else {
                 let type_name = format!("microsoft.graph.planner{}", object.kind.token());
-                return Err(Fault::bad_request(format!(
+                return Err(GraphError::bad_request(format!(
                     "Parsing OData Select and Expand failed: Could not find a property named \
                      '{bare}' on type '{type_name}'."
                 )));
@@ -183,12 +186,12 @@ pub(crate) fn page_token(after: i64) -> String {
 }
 
 /// Returns the row after which the requested page begins.
-pub(crate) fn skip_token(request: &Request) -> Result<i64, Fault> {
+pub(crate) fn skip_token(request: &Request) -> Result<i64, GraphError> {
     let Some(token) = request.option("$skiptoken") else { return Ok(0) };
     let decoded = URL_SAFE_NO_PAD.decode(token).ok();
     let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     let after = decoded.as_deref().and_then(|text| text.strip_prefix("after:")?.parse().ok());
-    after.ok_or_else(|| Fault::bad_request("The $skiptoken is not valid."))
+    after.ok_or_else(|| GraphError::bad_request("The $skiptoken is not valid."))
 }
 
 fn tagged(object: &Object) -> Map<String, Value> {
@@ -197,32 +200,33 @@ fn tagged(object: &Object) -> Map<String, Value> {
 }
 
 /// Finds what an entity can inline under a name; names are matched without case.
-fn navigation(kind: Kind, name: &str) -> Option<(&'static str, Navigation)> {
+fn navigation(kind: ObjectKind, name: &str) -> Option<(&'static str, Navigation)> {
     let candidates: &[(&str, Navigation)] = match kind {
-        Kind::Task => &[
-            ("details", Navigation::Part(Kind::TaskDetails)),
-            ("assignedToTaskBoardFormat", Navigation::Part(Kind::AssignedBoard)),
-            ("bucketTaskBoardFormat", Navigation::Part(Kind::BucketBoard)),
-            ("progressTaskBoardFormat", Navigation::Part(Kind::ProgressBoard)),
+        ObjectKind::Task => &[
+            ("details", Navigation::Part(ObjectKind::TaskDetails)),
+            ("assignedToTaskBoardFormat", Navigation::Part(ObjectKind::AssignedBoard)),
+            ("bucketTaskBoardFormat", Navigation::Part(ObjectKind::BucketBoard)),
+            ("progressTaskBoardFormat", Navigation::Part(ObjectKind::ProgressBoard)),
         ],
-        Kind::Plan => &[
-            ("details", Navigation::Part(Kind::PlanDetails)),
+        ObjectKind::Plan => &[
+            ("details", Navigation::Part(ObjectKind::PlanDetails)),
             ("buckets", Navigation::Buckets),
             ("tasks", Navigation::TasksOfPlan),
         ],
-        Kind::Bucket => &[("tasks", Navigation::TasksOfBucket)],
+        ObjectKind::Bucket => &[("tasks", Navigation::TasksOfBucket)],
         _ => &[],
     };
     candidates.iter().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name)).copied()
 }
 
-fn expanded(call: &Call<'_>, object: &Object, navigation: Navigation) -> Result<Value, Fault> {
+fn expanded(call: &Call<'_>, object: &Object, navigation: Navigation) -> Result<Value, GraphError> {
     let whole = |object: &Object| {
         let mut out = tagged(object);
         out.extend(schema::shown(object.kind, &object.doc, call.beta));
         Value::Object(out)
     };
     let scope = match navigation {
+        // A part may lag behind its task (planner-api.md 1.12).
         Navigation::Part(kind) if call.is_hidden(kind, &object.id) => return Ok(Value::Null),
         Navigation::Part(kind) => return Ok(whole(&call.open(kind, &object.id)?)),
         Navigation::Buckets => Scope::BucketsOfPlan(&object.id),

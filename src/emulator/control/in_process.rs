@@ -18,6 +18,7 @@ impl Emulator {
     ///
     /// If a rule makes no sense; the present ones then stay.
     pub fn set_faults(&self, rules: Vec<FaultRule>) -> Result<(), InvalidRule> {
+        // All of them before any takes effect.
         rules.iter().try_for_each(FaultRule::check)?;
         self.panel().faults.replace(rules);
         Ok(())

@@ -58,6 +58,7 @@ impl Log {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += body.len();
         kept.entries.push_back((entry, body));
+        // Both bounds: neither many small requests nor a few large ones may fill the memory.
         while kept.entries.len() > MAX_REQUESTS || kept.bytes > MAX_BYTES {
             let Some((_, body)) = kept.entries.pop_front() else { break };
             kept.bytes -= body.len();

@@ -126,8 +126,8 @@ fn step(emulator: &Emulator, edits: &Edits, at: u64) -> bool {
 
 /// Makes the change of an `edit` rule.
 pub(crate) fn carry_out(emulator: &Emulator, edit: &Edit, request: &Request) {
-   // Without a path, the edit addresses what the request does, below the root.
-   let own = request.uri.path();
+    // Without a path, the edit addresses what the request does, below the root.
+    let own = request.uri.path();
     let own = request::root_of(own).and_then(|root| own.get(root.len()..)).unwrap_or_default();
     if !change(emulator, edit, own) {
         tracing::warn!(user = edit.user, "an edit rule changed nothing");

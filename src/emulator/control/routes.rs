@@ -14,7 +14,7 @@ use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
 use crate::emulator::service::Emulator;
 use crate::emulator::sign_in::DeviceCodes;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::replica::Lag;
 use crate::emulator::store::Error;
 
@@ -26,7 +26,7 @@ pub(crate) fn is_control(path: &str) -> bool {
 }
 
 /// Answers a request to this API.
-pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
     let path = request.uri.path();
     let method = &request.method;
     match path.strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/') {
@@ -37,33 +37,33 @@ pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, F
                 emulator.clear_requests();
                 Ok(Answer::empty(204))
             }
-            _ => Err(Fault::method_not_allowed(method, "GET, DELETE")),
+            _ => Err(GraphError::method_not_allowed(method, "GET, DELETE")),
         },
         "throttle" => throttle(emulator, request),
         "lag" => lag(emulator, request),
         "edits" => edits(emulator, request),
         "devicecode" => device_codes(emulator, request),
-        "devicecode/approve" => decide(request, |judged| {
-           emulator.approve_device_code(&judged.user_code, &judged.upn)
-        }),
-        "devicecode/decline" => {
-           decide(request, |judged| emulator.decline_device_code(&judged.user_code))
+        "devicecode/approve" => {
+            decide(request, |judged| emulator.approve_device_code(&judged.user_code, &judged.upn))
         }
-        _ => Err(Fault::unrouted(&format!("{}{path}", request.origin()))),
+        "devicecode/decline" => {
+            decide(request, |judged| emulator.decline_device_code(&judged.user_code))
+        }
+        _ => Err(GraphError::unrouted(&format!("{}{path}", request.origin()))),
     }
 }
 
-fn faults(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+fn faults(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => emulator.set_faults(read::<Vec<FaultRule>>(request)?).map_err(invalid)?,
         Method::DELETE => emulator.set_faults(Vec::new()).map_err(invalid)?,
-        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+        _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
     Ok(shown(&emulator.faults()))
 }
 
-fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => {
@@ -75,12 +75,12 @@ fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
             emulator.set_throttle(Some(throttle));
         }
         Method::DELETE => emulator.set_throttle(None),
-        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+        _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
     Ok(shown(&emulator.throttle()))
 }
 
-fn lag(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+fn lag(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => {
@@ -91,19 +91,19 @@ fn lag(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
             emulator.set_lag(lag);
         }
         Method::DELETE => emulator.set_lag(Lag::default()),
-        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+        _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
     Ok(shown(&emulator.lag()))
 }
 
-fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => {
             emulator.start_edits(read::<Edits>(request)?).map_err(invalid)?;
         }
         Method::DELETE => emulator.stop_edits(),
-        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST, DELETE")),
+        _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
     Ok(Answer::plain(
         200,
@@ -121,7 +121,7 @@ struct Approval {
     automatic: bool,
 }
 
-fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, Fault> {
+fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => emulator.set_device_codes(if read::<Approval>(request)?.automatic {
@@ -129,7 +129,7 @@ fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, Fault>
         } else {
             DeviceCodes::Manual
         }),
-        _ => return Err(Fault::method_not_allowed(&request.method, "GET, POST")),
+        _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST")),
     }
     let automatic = emulator.panel().device_codes() == DeviceCodes::Automatic;
     Ok(Answer::plain(200, json!({ "automatic": automatic, "pending": emulator.device_codes()? })))
@@ -148,9 +148,9 @@ struct Judged {
 fn decide(
     request: &Request,
     job: impl FnOnce(&Judged) -> Result<bool, Error>,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, GraphError> {
     if request.method != Method::POST {
-        return Err(Fault::method_not_allowed(&request.method, "POST"));
+        return Err(GraphError::method_not_allowed(&request.method, "POST"));
     }
     let judged: Judged = read(request)?;
     match job(&judged) {
@@ -161,13 +161,13 @@ fn decide(
 }
 
 /// Reads a body; the message of a refusal names the place of the mistake.
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Fault> {
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, GraphError> {
     request.check_media("application/json")?;
     serde_json::from_slice(&request.body).map_err(invalid)
 }
 
-fn invalid(reason: impl std::fmt::Display) -> Fault {
-    Fault::bad_request(reason.to_string())
+fn invalid(reason: impl std::fmt::Display) -> GraphError {
+    GraphError::bad_request(reason.to_string())
 }
 
 fn shown<T: serde::Serialize>(value: &T) -> Answer {

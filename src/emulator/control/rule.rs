@@ -122,7 +122,7 @@ impl Action {
             }
             Self::Status { status, retry_after } | Self::StatusAfter { status, retry_after } => {
                 let is_header =
-                   |text: &String| text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
+                    |text: &String| text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
                 if !(400..600).contains(status) {
                     Err(InvalidRule("a status must be between 400 and 599"))
                 } else if retry_after.as_ref().is_some_and(|text| !is_header(text)) {
@@ -199,21 +199,22 @@ impl TryFrom<Spelled> for Action {
     type Error = InvalidRule;
 
     fn try_from(spelled: Spelled) -> Result<Self, InvalidRule> {
-       let retry_after = spelled.retry_after;
-       let has_status = spelled.status.is_some() || spelled.status_after.is_some();
-       let mut named = [
-           spelled.latency_ms.map(Self::LatencyMs),
-           spelled.status.map(|status| Self::Status { status, retry_after: retry_after.clone() }),
-           spelled
-               .status_after
-               .map(|status| Self::StatusAfter { status, retry_after: retry_after.clone() }),
-           spelled.drop_before.map(|_| Self::DropBefore),
-           spelled.drop_after.map(|_| Self::DropAfter),
-           spelled.truncate.map(|_| Self::Truncate),
-           spelled.edit.map(Self::Edit),
-       ]
+        let retry_after = spelled.retry_after;
+        let has_status = spelled.status.is_some() || spelled.status_after.is_some();
+        let mut named = [
+            spelled.latency_ms.map(Self::LatencyMs),
+            spelled.status.map(|status| Self::Status { status, retry_after: retry_after.clone() }),
+            spelled
+                .status_after
+                .map(|status| Self::StatusAfter { status, retry_after: retry_after.clone() }),
+            spelled.drop_before.map(|_| Self::DropBefore),
+            spelled.drop_after.map(|_| Self::DropAfter),
+            spelled.truncate.map(|_| Self::Truncate),
+            spelled.edit.map(Self::Edit),
+        ]
         .into_iter()
         .flatten();
+        // `None` from the second call: no other action is named.
         let (Some(action), None) = (named.next(), named.next()) else {
             return Err(InvalidRule(
                 "an action must be exactly one of `latency_ms`, `status`, `status_after`, \

@@ -1,4 +1,4 @@
-//! The switches of one emulator: its state outside the database, of which a test is the master.
+//! The switches of one emulator: state that belongs to the process and not to the database.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +12,7 @@ use crate::emulator::state::replica::Replica;
 
 /// The state that `/control` shows and sets.
 #[derive(Debug, Default)]
-pub(crate) struct Panel {
+pub(crate) struct Switches {
     pub(crate) faults: Faults,
     pub(crate) throttle: Bucket,
     pub(crate) log: Log,
@@ -21,7 +21,7 @@ pub(crate) struct Panel {
     waits_for_approval: AtomicBool,
 }
 
-impl Panel {
+impl Switches {
     pub(crate) fn new(faults: Vec<FaultRule>, device_codes: DeviceCodes) -> Self {
         let panel = Self { faults: Faults::new(faults), ..Self::default() };
         panel.set_device_codes(device_codes);

@@ -1,6 +1,6 @@
-//! Archiving of plans, with everything in them (planner-api.md 2.9 and 13.21; beta).
+//! The archiving of plans, with everything in them (planner-api.md 2.9 and 13.21; beta).
 //!
-//! What is archived can be read and deleted and not changed, through either version.
+//! An archived object can be read and deleted but not changed, through either version of the API.
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -11,38 +11,39 @@ use crate::emulator::message::request::Request;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
 use crate::emulator::state::etag;
-use crate::emulator::state::graph_error::Fault;
-use crate::emulator::state::object::{self, Kind, Object, Scope};
+use crate::emulator::state::graph_error::GraphError;
+use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 
-/// Which way.
+/// The direction of the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Move {
     Archive,
     Unarchive,
 }
 
-/// Archives a plan or takes it back.
+/// Archives or unarchives a plan.
 pub(crate) fn turn(
     call: &Call<'_>,
     id: &str,
     request: &Request,
     direction: Move,
-) -> Result<(), Fault> {
-    let plan = call.open(Kind::Plan, id)?;
-    let seen = etag::seen_version(Kind::Plan, plan.version, &request.if_match())?;
+) -> Result<(), GraphError> {
+    let plan = call.open(ObjectKind::Plan, id)?;
+    let seen = etag::seen_version(ObjectKind::Plan, plan.version, &request.if_match())?;
+    // The plan changes as a whole, so any newer change collides, as in a deletion.
     if seen < plan.version {
-        return Err(Fault::conflict());
+        return Err(GraphError::conflict());
     }
     let body = request.json()?;
     let justification = match body.get("justification") {
         Some(Value::String(text)) => text.clone(),
-        None | Some(Value::Null) => return Err(Fault::null_field("Plan", "justification")),
+        None | Some(Value::Null) => return Err(GraphError::null_field("Plan", "justification")),
         Some(_) => return Err(patch::wrong_type("justification")),
     };
     let is_archived = direction == Move::Archive;
     if is_archived == holds(&plan) {
-        let reason = if is_archived { "is archived already" } else { "is not archived" };
-        return Err(Fault::invalid(format_args!("The plan {reason}.")));
+        let reason = if is_archived { "is already archived" } else { "is not archived" };
+        return Err(GraphError::invalid(format_args!("The plan {reason}.")));
     }
     let info = json!({
         "justification": justification,
@@ -59,33 +60,34 @@ pub(crate) fn turn(
         object.doc.insert("archivalInfo".to_owned(), info.clone());
         let changed = ["isArchived", "archivalInfo"].map(|name| changes::path(&[name]));
         object::save(call.conn, &mut object, &changed)?;
-        if object.kind == Kind::Task {
+        if object.kind == ObjectKind::Task {
             // Archived tasks vanish from the lists of their assignees.
             let users =
                 if is_archived { Default::default() } else { tasks::assignees(&object.doc) };
-            object::set_users(call.conn, Kind::Task, object.seq, users.iter())?;
+            object::set_users(call.conn, ObjectKind::Task, object.seq, users.iter())?;
         }
     }
     Ok(())
 }
 
-/// Refuses changes of what is archived, and of its parts.
-pub(crate) fn check(conn: &Connection, object: &Object) -> Result<(), Fault> {
+/// Refuses changes of archived objects and of their parts.
+pub(crate) fn check(conn: &Connection, object: &Object) -> Result<(), GraphError> {
+    // Sub-objects have no flag of their own; their owner has the same id (planner-api.md 1.1).
     let owner = match object.kind {
-        Kind::Plan | Kind::Bucket | Kind::Task => return refuse(holds(object)),
-        Kind::PlanDetails => object::find(conn, Kind::Plan, &object.id)?,
-        _ => object::find(conn, Kind::Task, &object.id)?,
+        ObjectKind::Plan | ObjectKind::Bucket | ObjectKind::Task => return refuse(holds(object)),
+        ObjectKind::PlanDetails => object::find(conn, ObjectKind::Plan, &object.id)?,
+        _ => object::find(conn, ObjectKind::Task, &object.id)?,
     };
     refuse(owner.as_ref().is_some_and(holds))
 }
 
 /// Refuses new buckets and tasks in an archived plan.
-pub(crate) fn check_plan(conn: &Connection, plan: &str) -> Result<(), Fault> {
-    refuse(object::find(conn, Kind::Plan, plan)?.as_ref().is_some_and(holds))
+pub(crate) fn check_plan(conn: &Connection, plan: &str) -> Result<(), GraphError> {
+    refuse(object::find(conn, ObjectKind::Plan, plan)?.as_ref().is_some_and(holds))
 }
 
-fn refuse(is_archived: bool) -> Result<(), Fault> {
-    if is_archived { Err(Fault::forbidden()) } else { Ok(()) }
+fn refuse(is_archived: bool) -> Result<(), GraphError> {
+    if is_archived { Err(GraphError::forbidden()) } else { Ok(()) }
 }
 
 fn holds(object: &Object) -> bool {

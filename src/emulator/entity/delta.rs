@@ -1,7 +1,7 @@
-//! Delta queries of the beta: what changed since last time.
+//! Delta queries of the beta: the changes since the last query.
 //!
-//! planner-api.md sections 2.9, 2.10 and 13.20. A token is the number of a change. Deltas of
-//! single collections work like the one of everything.
+//! planner-api.md 2.9, 2.10 and 13.20. A token is the number of a change. Deltas of single
+//! collections work like the one of everything.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,28 +14,32 @@ use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::history::{self, Extent, Row, What};
-use crate::emulator::state::object::{self, Kind};
+use crate::emulator::state::object::{self, ObjectKind};
 
-/// What a delta query covers.
+/// The objects that a delta query covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Feed {
-    /// Everything that somebody may see.
+    /// Everything that the caller may see.
     All,
     Tasks,
-    /// The tasks that somebody is assigned to.
+    /// The tasks to which a user is assigned.
     TasksOf(String),
     BucketsOfPlan(String),
     PlansOfGroup(String),
     PlansOfRoster(String),
 }
 
-/// The items of a page under construction: an object, what happened to it.
-type Item = (Kind, String, What);
+/// An item of a page under construction: an object, and the nature of its change.
+type Item = (ObjectKind, String, What);
 
-/// Answers a round: the first one is empty and says where the changes begin.
-pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<Answer, Fault> {
+/// Answers a round. The first one is empty and has a link to the changes that follow it.
+pub(crate) fn answer(
+    call: &Call<'_>,
+    request: &Request,
+    feed: &Feed,
+) -> Result<Answer, GraphError> {
     let extent = Extent {
         user: (!call.is_app).then_some(call.caller.as_str()),
         plan: match feed {
@@ -48,9 +52,9 @@ pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<
         },
         kind: match feed {
             Feed::All => None,
-            Feed::Tasks | Feed::TasksOf(_) => Some(Kind::Task),
-            Feed::BucketsOfPlan(_) => Some(Kind::Bucket),
-            Feed::PlansOfGroup(_) | Feed::PlansOfRoster(_) => Some(Kind::Plan),
+            Feed::Tasks | Feed::TasksOf(_) => Some(ObjectKind::Task),
+            Feed::BucketsOfPlan(_) => Some(ObjectKind::Bucket),
+            Feed::PlansOfGroup(_) | Feed::PlansOfRoster(_) => Some(ObjectKind::Plan),
         },
     };
     let latest = history::latest(call.conn)?;
@@ -58,14 +62,17 @@ pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<
         let link = link(request, "$skiptoken", latest);
         return Ok(page(request, Vec::new(), "@odata.nextLink", link));
     };
+    // By number and not by what is stored: old rows are deleted only when the database is opened.
+    // 410 makes the client read everything again (planner-api.md 2.10).
     if after < latest - call.kept_changes {
         let reason = "The delta token is too old. Read everything again and start a new round.";
-        return Err(Fault::new(410, "", reason));
+        return Err(GraphError::new(410, "", reason));
     }
     let size = call.page_size.max(1);
     let mut rows = history::since(call.conn, extent, after, size.saturating_add(1))?;
     let has_more = rows.len() > size;
     rows.truncate(size);
+    // The last page also skips the changes of other feeds, or they would be read every time.
     let end = rows.last().filter(|_| has_more).map_or(latest, |row| row.seq);
     let mut items = Vec::new();
     for item in merged(rows) {
@@ -81,18 +88,18 @@ pub(crate) fn answer(call: &Call<'_>, request: &Request, feed: &Feed) -> Result<
     })
 }
 
-/// The change behind which the round begins; none without a token.
-fn token(request: &Request, latest: i64) -> Result<Option<i64>, Fault> {
+/// Returns the change after which the round begins; `None` without a token.
+fn token(request: &Request, latest: i64) -> Result<Option<i64>, GraphError> {
     let mut token = None;
     for (name, value) in request.options() {
         if !["$skiptoken", "$deltatoken"].contains(&name) || token.is_some() {
-            return Err(Fault::bad_request("Delta queries accept no query options."));
+            return Err(GraphError::bad_request("Delta queries accept no query options."));
         }
         let bytes = URL_SAFE_NO_PAD.decode(value).ok();
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         let seq = text.and_then(|text| text.strip_prefix("delta:")?.parse::<i64>().ok());
         let seq = seq.filter(|seq| (0..=latest).contains(seq));
-        token = Some(seq.ok_or_else(|| Fault::bad_request("The delta token is not valid."))?);
+        token = Some(seq.ok_or_else(|| GraphError::bad_request("The delta token is not valid."))?);
     }
     Ok(token)
 }
@@ -109,7 +116,7 @@ fn page(request: &Request, items: Vec<Value>, link_name: &str, link: String) -> 
     Answer::json(200, body).with("preference-applied", "odata.track-changes")
 }
 
-/// One item an object, in the order of the first change.
+/// Merges changes into one item an object, in the order of the first change.
 fn merged(rows: Vec<Row>) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for row in rows {
@@ -119,6 +126,7 @@ fn merged(rows: Vec<Row>) -> Vec<Item> {
             continue;
         };
         match (&mut *what, row.what) {
+            // A new object is shown whole, with whatever changed since.
             (What::Created, What::Changed(_)) => (),
             (What::Changed(names), What::Changed(more)) => names.extend(more),
             (_, newer) => *what = newer,
@@ -127,12 +135,13 @@ fn merged(rows: Vec<Row>) -> Vec<Item> {
     items
 }
 
-/// An item as it is shown; nothing for what was made and has gone since.
-fn shown(call: &Call<'_>, (kind, id, what): Item) -> Result<Option<Value>, Fault> {
+/// Returns an item as it is answered; `None` for an object that has been deleted since.
+fn shown(call: &Call<'_>, (kind, id, what): Item) -> Result<Option<Value>, GraphError> {
     if what == What::Deleted {
         return Ok(Some(removed(kind, &id, "deleted")));
     }
     let mut out = typed(kind);
+    // Present values, however old the change is: the deletion follows as an item of its own.
     let Some(object) = object::find(call.conn, kind, &id)? else { return Ok(None) };
     let tag = etag::format(kind, object.version);
     out.insert("@odata.etag".to_owned(), tag.into());
@@ -146,13 +155,13 @@ fn shown(call: &Call<'_>, (kind, id, what): Item) -> Result<Option<Value>, Fault
     Ok(Some(Value::Object(out)))
 }
 
-/// An item as the feed of somebody's own tasks shows it: whole where the task may have become
-/// theirs, gone where it is theirs no longer.
+/// Returns an item as the feed of a user's own tasks shows it: whole where the task may have become
+/// theirs, removed where it is no longer theirs.
 fn shown_to_assignee(
     call: &Call<'_>,
     (kind, id, what): Item,
     user: &str,
-) -> Result<Option<Value>, Fault> {
+) -> Result<Option<Value>, GraphError> {
     let found = if what == What::Deleted { None } else { object::find(call.conn, kind, &id)? };
     let is_theirs = found.as_ref().is_some_and(|task| tasks::assignees(&task.doc).contains(user));
     let was_reassigned = match &what {
@@ -163,18 +172,18 @@ fn shown_to_assignee(
         (true, true) => shown(call, (kind, id, What::Created)),
         (true, false) => shown(call, (kind, id, what)),
         (false, true) => Ok(Some(removed(kind, &id, "changed"))),
-        // Whose a deleted task was is not remembered.
+        // The assignees of a deleted task are not recorded, so every feed shows the deletion.
         (false, false) if what == What::Deleted => shown(call, (kind, id, what)),
         (false, false) => Ok(None),
     }
 }
 
-fn typed(kind: Kind) -> Map<String, Value> {
+fn typed(kind: ObjectKind) -> Map<String, Value> {
     let type_name = format!("#microsoft.graph.planner{}", kind.token());
     Map::from_iter([("@odata.type".to_owned(), Value::from(type_name))])
 }
 
-fn removed(kind: Kind, id: &str, reason: &str) -> Value {
+fn removed(kind: ObjectKind, id: &str, reason: &str) -> Value {
     let mut out = typed(kind);
     out.insert("id".to_owned(), id.into());
     out.insert("@removed".to_owned(), json!({ "reason": reason }));

@@ -1,7 +1,7 @@
 //! Users and groups: finding and listing them.
 //!
-//! planner-api.md sections 1.15, 2.5 and 8.2. Directory objects have no ETags and their own
-//! errors. Changing groups is `group`'s business.
+//! planner-api.md 1.15, 2.5 and 8.2. Directory objects have no ETags and their own errors. Changes
+//! of groups are in `groups`.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
@@ -11,10 +11,11 @@ use crate::emulator::message::filter::{self, Filter};
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::members::{Who, group_doc, parse};
 
+/// The default size of a page, and the largest (planner-api.md 8.2).
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 999;
 
@@ -22,7 +23,7 @@ const MAX_PAGE: usize = 999;
 type Entry = (i64, Map<String, Value>);
 
 /// Returns the id of the user that a path names.
-pub(crate) fn resolve(call: &Call<'_>, who: &Who) -> Result<String, Fault> {
+pub(crate) fn resolve(call: &Call<'_>, who: &Who) -> Result<String, GraphError> {
     match who {
         Who::Me => Ok(call.caller.clone()),
         Who::User(key) => {
@@ -32,22 +33,22 @@ pub(crate) fn resolve(call: &Call<'_>, who: &Who) -> Result<String, Fault> {
                 .prepare_cached("SELECT id FROM directory_user WHERE id = ?1 OR upn = ?2")?
                 .query_row([&lower, key], |row| row.get(0))
                 .optional()?;
-            found.ok_or_else(|| Fault::no_resource(key))
+            found.ok_or_else(|| GraphError::no_resource(key))
         }
     }
 }
 
 /// Checks a group's id and that the group exists; returns the id in lower case.
-pub(crate) fn group_id(conn: &Connection, raw: &str) -> Result<String, Fault> {
+pub(crate) fn group_id(conn: &Connection, raw: &str) -> Result<String, GraphError> {
     let group = id::guid(raw).ok_or_else(|| {
-        Fault::new(400, "Request_BadRequest", format!("Invalid object identifier '{raw}'."))
+        GraphError::new(400, "Request_BadRequest", format!("Invalid object identifier '{raw}'."))
     })?;
     group_doc(conn, &group)?;
     Ok(group)
 }
 
 /// Answers with one user.
-pub(crate) fn user(call: &Call<'_>, request: &Request, who: &Who) -> Result<Answer, Fault> {
+pub(crate) fn user(call: &Call<'_>, request: &Request, who: &Who) -> Result<Answer, GraphError> {
     let id = resolve(call, who)?;
     let text: String = call
         .conn
@@ -57,7 +58,7 @@ pub(crate) fn user(call: &Call<'_>, request: &Request, who: &Who) -> Result<Answ
 }
 
 /// Answers with one group.
-pub(crate) fn group(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
+pub(crate) fn group(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, GraphError> {
     let group = group_id(call.conn, id)?;
     single(request, "groups", &group_doc(call.conn, &group)?, 200)
 }
@@ -68,7 +69,7 @@ pub(crate) fn single(
     collection: &str,
     doc: &Map<String, Value>,
     status: u16,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, GraphError> {
     let select: Vec<&str> = select(request);
     let entity = format!("{collection}{}/$entity", view::selection(&select));
     let mut body = view::envelope(request, &entity, &[]);
@@ -81,7 +82,7 @@ fn select(request: &Request) -> Vec<&str> {
     view::split(list).filter(|name| !name.is_empty() && *name != "*").collect()
 }
 
-/// A list of the directory.
+/// A list in the directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Listing<'a> {
     Users,
@@ -111,7 +112,7 @@ impl Listing<'_> {
         }
     }
 
-    /// The context, and the type of each item where items of several types could occur.
+    /// Returns the context, and the type of each item where several types could occur.
     fn names(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Users => ("users", None),
@@ -127,7 +128,8 @@ pub(crate) fn list(
     call: &Call<'_>,
     request: &Request,
     listing: Listing<'_>,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, GraphError> {
+    // Only advanced queries may search or count (planner-api.md 2.5).
     let advanced = request.header("consistencylevel").is_some();
     let counts = request.option("$count").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     if request.option("$search").is_some() || (counts && !advanced) {
@@ -140,7 +142,7 @@ pub(crate) fn list(
         Some(text) => {
             let top: Option<usize> = text.parse().ok().filter(|top| (1..=MAX_PAGE).contains(top));
             top.ok_or_else(|| {
-                Fault::new(400, "Request_BadRequest", "The value of $top is not valid.")
+                GraphError::new(400, "Request_BadRequest", "The value of $top is not valid.")
             })?
         }
     };
@@ -156,6 +158,7 @@ pub(crate) fn list(
     while let Some(row) = rows.next()? {
         let doc = parse(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
         if filter.as_ref().is_none_or(|filter| filter.passes(&doc)) {
+            // One more than a page, to know whether there is another; only a count needs the rest.
             total += 1;
             if found.len() <= top {
                 found.push((row.get(0)?, doc));
@@ -192,7 +195,8 @@ pub(crate) fn list(
     Ok(Answer::json(200, body))
 }
 
-/// Adds a user; the document has the members that a real one shows without `$select` (1.15).
+/// Adds a user, whose document has the members that a real one shows without `$select`
+/// (planner-api.md 1.15).
 pub(crate) fn add_user(
     conn: &Connection,
     id: &str,

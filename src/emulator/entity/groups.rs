@@ -1,6 +1,6 @@
-//! Changes of groups: creating one, adding and removing members (planner-api.md section 2.5).
+//! Changes of groups: creating one, adding and removing members (planner-api.md 2.5).
 //!
-//! Whoever has the scope may; administrators are not modelled.
+//! The scope is enough for these; administrators are not modelled.
 
 use rusqlite::params;
 use serde_json::{Map, Value, json};
@@ -8,16 +8,16 @@ use serde_json::{Map, Value, json};
 use crate::emulator::body::json;
 use crate::emulator::entity::directory;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::members;
 use crate::emulator::state::members::Who;
 
-/// Creates a group. It does not make the caller a member (11).
+/// Creates a group, of which the caller does not become a member (planner-api.md 11).
 pub(crate) fn create(
     call: &Call<'_>,
     body: &Map<String, Value>,
-) -> Result<Map<String, Value>, Fault> {
+) -> Result<Map<String, Value>, GraphError> {
     let text = |name: &str| match body.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text.as_str()),
         _ => Err(required(name)),
@@ -35,7 +35,7 @@ pub(crate) fn create(
         "id": id,
         "deletedDateTime": null,
         "createdDateTime": call.moment(),
-        "description": body.get("description").filter(|it| it.is_string()),
+        "description": body.get("description").filter(|text| text.is_string()),
         "displayName": name,
         "groupTypes": types,
         "mail": mail,
@@ -60,19 +60,20 @@ pub(crate) fn insert(call: &Call<'_>, id: &str, doc: &Value) -> rusqlite::Result
     Ok(())
 }
 
-/// Adds the user that the body's `@odata.id` refers to.
+/// Adds the user to whom the body's `@odata.id` refers.
 pub(crate) fn add_member(
     call: &Call<'_>,
     group: &str,
     body: &Map<String, Value>,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let group = directory::group_id(call.conn, group)?;
     let address =
         body.get("@odata.id").and_then(Value::as_str).ok_or_else(|| required("@odata.id"))?;
+    // The key alone counts: clients send `/directoryObjects/{id}` as well as `/users/{id}`.
     let key = id::key_of_address(address).ok_or_else(|| required("@odata.id"))?;
     let user = directory::resolve(call, &Who::User(key))?;
     if members::is_member(call.conn, &group, &user)? {
-        return Err(Fault::new(
+        return Err(GraphError::new(
             400,
             "Request_BadRequest",
             "One or more added object references already exist for the following modified \
@@ -91,17 +92,17 @@ pub(crate) fn insert_member(call: &Call<'_>, group: &str, user: &str) -> rusqlit
 }
 
 /// Removes a member.
-pub(crate) fn remove_member(call: &Call<'_>, group: &str, user: &str) -> Result<(), Fault> {
+pub(crate) fn remove_member(call: &Call<'_>, group: &str, user: &str) -> Result<(), GraphError> {
     let group = directory::group_id(call.conn, group)?;
     let member = id::guid(user).unwrap_or_default();
     let removed = call.conn.execute(
         "DELETE FROM group_member WHERE group_id = ?1 AND user_id = ?2",
         [&group, &member],
     )?;
-    if removed == 0 { Err(Fault::no_resource(user)) } else { Ok(()) }
+    if removed == 0 { Err(GraphError::no_resource(user)) } else { Ok(()) }
 }
 
-/// The mail domain of the tenant, taken from its first user.
+/// Returns the mail domain of the tenant, taken from its first user.
 pub(crate) fn domain(call: &Call<'_>) -> String {
     let upn: rusqlite::Result<String> =
         call.conn
@@ -110,8 +111,8 @@ pub(crate) fn domain(call: &Call<'_>) -> String {
     upn.split_once('@').map_or_else(|| "tenant.example".to_owned(), |(_, domain)| domain.to_owned())
 }
 
-fn required(name: &str) -> Fault {
-    Fault::new(
+fn required(name: &str) -> GraphError {
+    GraphError::new(
         400,
         "Request_BadRequest",
         format!("A value is required for property '{name}' of resource 'Group', or it is invalid."),

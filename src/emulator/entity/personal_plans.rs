@@ -1,7 +1,7 @@
 //! Plans of one user, and their move into a group (planner-api.md 1.3 and 2.9; beta).
 //!
-//! To access, a user's container is a group whose only member the user is, and which the directory
-//! does not know: `roster` is 2 in its row. It comes into being with its first plan.
+//! For access checks, a user's container is a group whose only member is the user, and which the
+//! directory does not show: `roster` is 2 in its row. It is created with its first plan.
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
@@ -15,26 +15,26 @@ use crate::emulator::message::request::Request;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
 use crate::emulator::state::etag;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::limits;
 use crate::emulator::state::members;
-use crate::emulator::state::object::{self, Kind, Object, Scope};
+use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 
-/// Takes the caller's own container out of a new plan's body, if that is where the plan shall be.
+/// Moves the caller's own container out of a new plan's body, if it names that container.
 pub(crate) fn container(
     call: &Call<'_>,
     body: &mut Map<String, Value>,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<String>, GraphError> {
     if !call.beta {
         return Ok(None);
     }
     let Some(named) = plans::named_container(body, "user", &["/beta/users/"])? else {
         return Ok(None);
     };
-    // Nobody else's, and an application has none.
+    // A user can name only their own, and an application has none.
     let user = id::guid(&named).filter(|user| *user == call.caller && !call.is_app);
-    let user = user.ok_or_else(Fault::forbidden_or_missing)?;
+    let user = user.ok_or_else(GraphError::forbidden_or_missing)?;
     call.conn.execute(
         "INSERT OR IGNORE INTO directory_group (id, doc, roster) VALUES (?1, '{}', 2)",
         [&user],
@@ -46,11 +46,15 @@ pub(crate) fn container(
 }
 
 /// Moves a user's plan into a group.
-pub(crate) fn move_to_group(call: &Call<'_>, request: &Request, id: &str) -> Result<Object, Fault> {
-    let mut plan = call.open(Kind::Plan, id)?;
-    let seen = etag::seen_version(Kind::Plan, plan.version, &request.if_match())?;
+pub(crate) fn move_to_group(
+    call: &Call<'_>,
+    request: &Request,
+    id: &str,
+) -> Result<Object, GraphError> {
+    let mut plan = call.open(ObjectKind::Plan, id)?;
+    let seen = etag::seen_version(ObjectKind::Plan, plan.version, &request.if_match())?;
     if seen < plan.version {
-        return Err(Fault::conflict());
+        return Err(GraphError::conflict());
     }
     archive::check(call.conn, &plan)?;
     let mut body = request.json()?;
@@ -59,14 +63,15 @@ pub(crate) fn move_to_group(call: &Call<'_>, request: &Request, id: &str) -> Res
         return Err(patch::unknown("plannerPlan", name));
     }
     let group = plans::container_group(&request.origin(), &mut body)?;
+    // No other move between containers exists (planner-api.md 2.9).
     if !is_personal(call.conn, &plan)? {
-        return Err(Fault::invalid("Only a plan of a user can be moved to a group."));
+        return Err(GraphError::invalid("Only a plan of a user can be moved to a group."));
     }
     if !call.may_enter(&group)? {
-        return Err(Fault::forbidden_or_missing());
+        return Err(GraphError::forbidden_or_missing());
     }
     if !members::is_unified(call.conn, &group)? {
-        return Err(Fault::invalid("The container must be a Microsoft 365 group."));
+        return Err(GraphError::invalid("The container must be a Microsoft 365 group."));
     }
     let plans = object::count(call.conn, Scope::PlansOfGroup(&group))? + 1;
     limits::check(plans, call.limits.plans_of_group, "MaximumProjectsOwnedByUser")?;

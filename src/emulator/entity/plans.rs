@@ -1,7 +1,6 @@
 //! Plans and their details: creation, containers, sharing.
 //!
-//! planner-api.md sections 1.3, 1.4, 2.1 and 7.6. Groups contain plans, and so do
-//! rosters and users.
+//! planner-api.md 1.3, 1.4, 2.1 and 7.6. Groups contain plans, and so do rosters and users.
 
 use serde_json::{Map, Value, json};
 
@@ -12,26 +11,27 @@ use crate::emulator::entity::personal_plans;
 use crate::emulator::entity::rosters;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::changes::Changes;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::limits;
 use crate::emulator::state::members;
-use crate::emulator::state::object::{self, Kind, Object, Scope};
+use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 
 /// The root of the addresses that identify containers, whatever address the request came to.
 const GRAPH: &str = "https://graph.microsoft.com";
 
-/// Creates a plan with its details, shared with its creator (P1, in the order of 2.1.2).
+/// Creates a plan with its details, shared with its creator (planner-api.md 2.1 P1, in the order of
+/// 2.1.2).
 ///
 /// `origin` is the address the request came to, which a container's URL may name as well.
 pub(crate) fn create(
     call: &Call<'_>,
     origin: &str,
     body: &Map<String, Value>,
-) -> Result<Object, Fault> {
+) -> Result<Object, GraphError> {
     let mut body = body.clone();
     if body.get("title").is_none_or(Value::is_null) {
-        return Err(Fault::null_field("Plan", "title"));
+        return Err(GraphError::null_field("Plan", "title"));
     }
     let (kind, group) = if let Some(roster) = rosters::container(call, &mut body)? {
         ("roster", roster)
@@ -40,11 +40,15 @@ pub(crate) fn create(
     } else {
         ("group", container_group(origin, &mut body)?)
     };
-    if !call.may_enter(&group)? {
-        return Err(Fault::forbidden_or_missing());
+    // Nobody is a member of an unknown group, so both cases get one refusal
+    // (planner-api.md 6.2).
+    // An application is a member of nothing, so for it the group is looked up (planner-api.md 2.1.2).
+    let is_known = kind != "group" || members::has_id(call.conn, &group)?;
+    if !is_known || !call.may_enter(&group)? {
+        return Err(GraphError::forbidden_or_missing());
     }
     if kind == "group" && !members::is_unified(call.conn, &group)? {
-        return Err(Fault::invalid("The container must be a Microsoft 365 group."));
+        return Err(GraphError::invalid("The container must be a Microsoft 365 group."));
     }
     let id = call.ids.planner();
     let doc = json!({
@@ -56,15 +60,15 @@ pub(crate) fn create(
         "container": container_doc(kind, &group),
     });
     let (doc, plan, changes) = (json::into_map(doc), id.clone(), Changes::default());
-    let mut plan = Object { kind: Kind::Plan, id, plan, version: 0, doc, changes, seq: 0 };
+    let mut plan = Object { kind: ObjectKind::Plan, id, plan, version: 0, doc, changes, seq: 0 };
     patch::apply(call, &mut plan, &body)?;
     let plans = object::count(call.conn, Scope::PlansOfGroup(&group))? + 1;
     limits::check(plans, call.limits.plans_of_group, "MaximumProjectsOwnedByUser")?;
 
-    let plan = object::insert(call.conn, Kind::Plan, &plan.id, &plan.id, plan.doc)?;
+    let plan = object::insert(call.conn, ObjectKind::Plan, &plan.id, &plan.id, plan.doc)?;
     let labels: Map<String, Value> =
         (1..=25).map(|at| (format!("category{at}"), Value::Null)).collect();
-    // An application shares a plan explicitly (11).
+    // An application shares a plan explicitly (planner-api.md 11).
     let sharers: Vec<&String> = (!call.is_app).then_some(&call.caller).into_iter().collect();
     let shared: Map<String, Value> =
         sharers.iter().map(|user| ((*user).clone(), true.into())).collect();
@@ -74,12 +78,12 @@ pub(crate) fn create(
         "categoryDescriptions": labels,
     });
     let details = json::into_map(details);
-    object::insert(call.conn, Kind::PlanDetails, &plan.id, &plan.id, details)?;
-    object::set_users(call.conn, Kind::Plan, plan.seq, sharers.into_iter())?;
+    object::insert(call.conn, ObjectKind::PlanDetails, &plan.id, &plan.id, details)?;
+    object::set_users(call.conn, ObjectKind::Plan, plan.seq, sharers.into_iter())?;
     Ok(plan)
 }
 
-/// A container as a plan shows it (1.3).
+/// Returns a container as a plan shows it (planner-api.md 1.3).
 pub(crate) fn container_doc(kind: &str, id: &str) -> Value {
     let path = match kind {
         "roster" => "beta/planner/rosters",
@@ -89,13 +93,13 @@ pub(crate) fn container_doc(kind: &str, id: &str) -> Value {
     json!({ "containerId": id, "type": kind, "url": format!("{GRAPH}/{path}/{id}") })
 }
 
-/// Takes a container of a kind out of a body, whether it is named by its address, by id and type
-/// or by all of these; nothing if the body names another kind.
+/// Moves a container of a kind out of a body, whether it is named by its URL, by id and type or by
+/// all three; returns `None` if the body names another kind.
 pub(crate) fn named_container(
     body: &mut Map<String, Value>,
     kind: &str,
     paths: &[&str],
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<String>, GraphError> {
     let text = |name: &str| body.get("container")?.get(name)?.as_str();
     let of_url = paths.iter().find_map(|path| text("url")?.split_once(path));
     let named = match (of_url, text("containerId"), text("type")) {
@@ -105,20 +109,21 @@ pub(crate) fn named_container(
         (None, _, given) if given != Some(kind) => return Ok(None),
         _ => {
             let reason = "The parts of the container contradict each other.";
-            return Err(Fault::schema("Plan", "container", reason));
+            return Err(GraphError::schema("Plan", "container", reason));
         }
     };
     body.shift_remove("container");
     Ok(Some(named))
 }
 
-/// Takes the container out of a new plan's body: `container` by URL, by id and type or by all
-/// three, or the older `owner` (1.3). What is given twice must agree.
+/// Moves the container out of a new plan's body: `container` by URL, by id and type or by all
+/// three, or the older `owner` (planner-api.md 1.3). Several of these must agree.
 pub(crate) fn container_group(
     origin: &str,
     body: &mut Map<String, Value>,
-) -> Result<String, Fault> {
-    let refuse = |reason| Err(Fault::schema("Plan", "container", reason));
+) -> Result<String, GraphError> {
+    let refuse = |reason| Err(GraphError::schema("Plan", "container", reason));
+    // Every way in which the body names the group; `None` for one that names no group.
     let mut named = Vec::new();
     match body.shift_remove("container") {
         None | Some(Value::Null) => (),
@@ -153,7 +158,7 @@ pub(crate) fn container_group(
         Some(_) => return Err(patch::wrong_type("owner")),
     }
     let Some(first) = named.first().cloned() else {
-        return Err(Fault::null_field("Plan", "container"));
+        return Err(GraphError::null_field("Plan", "container"));
     };
     if named.iter().any(|other| *other != first) {
         return refuse("The parts of the container contradict each other.");
@@ -161,19 +166,19 @@ pub(crate) fn container_group(
     first.map_or_else(|| refuse("The container is not a group."), Ok)
 }
 
-/// The group that a container URL names, in the v1.0 or the beta form (1.3).
+/// Returns the group that a container URL names, in the v1.0 or the beta form (planner-api.md 1.3).
 fn group_of_url(origin: &str, url: &str) -> Option<String> {
     let rest = url.strip_prefix(GRAPH).or_else(|| url.strip_prefix(origin))?;
     let rest = rest.strip_prefix("/v1.0/").or_else(|| rest.strip_prefix("/beta/"))?;
     id::guid(rest.strip_prefix("groups/")?)
 }
 
-/// Changes a plan or its details, and whom the plan is shared with (1.4).
+/// Changes a plan or its details, and the users it is shared with (planner-api.md 1.4).
 pub(crate) fn update(
     call: &Call<'_>,
     object: &mut Object,
     body: &Map<String, Value>,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let before = shared_with(object);
     let changed = patch::apply(call, object, body)?;
     if changed.is_empty() {
@@ -181,6 +186,7 @@ pub(crate) fn update(
     }
     let after = shared_with(object);
     if after != before {
+        // Only growth is checked: a plan above a limit that was lowered can still shrink.
         if after.len() > before.len() {
             let limit = call.limits.users_shared_with_plan;
             limits::check(after.len(), limit, "MaximumUsersSharedWithProject")?;
@@ -190,8 +196,8 @@ pub(crate) fn update(
             let limit = call.limits.plans_shared_with_user;
             limits::check(plans, limit, "MaximumProjectsSharedWithUser")?;
         }
-        let plan = call.open(Kind::Plan, &object.id)?;
-        object::set_users(call.conn, Kind::Plan, plan.seq, after.iter())?;
+        let plan = call.open(ObjectKind::Plan, &object.id)?;
+        object::set_users(call.conn, ObjectKind::Plan, plan.seq, after.iter())?;
     }
     object::save(call.conn, object, &changed)?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Recurring tasks of the beta (planner-api.md 1.13).
 //!
-//! Only the schedule is writable. Completing or deleting the task that holds the active schedule
-//! makes the next task of the series, which holds it then.
+//! Only the schedule is writable. When the task that holds the active schedule is completed or
+//! deleted, the next task of the series is created and takes the schedule over.
 
 mod pattern;
 
@@ -15,13 +15,13 @@ use crate::emulator::entity::recurrence::pattern::Pattern;
 use crate::emulator::entity::tasks;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::changes;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
-use crate::emulator::state::object::{self, Kind, Object};
+use crate::emulator::state::object::{self, Object, ObjectKind};
 use crate::emulator::state::timestamp;
 
 const NAME: &str = "recurrence";
-/// What a client may not set.
+/// The members that a client must not set.
 const READ_ONLY: [&str; 5] = [
     "seriesId",
     "occurrenceId",
@@ -35,7 +35,7 @@ pub(crate) fn write(
     task: &mut Object,
     value: &Value,
     changed: &mut Vec<String>,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let present = task.doc.get(NAME).cloned().unwrap_or_default();
     let members = match value {
         Value::Null if present.is_null() => return Ok(()),
@@ -50,6 +50,7 @@ pub(crate) fn write(
         match name.as_str() {
             "schedule" => {
                 let schedule = schedule(value)?;
+                // The start of the series stays when a later PATCH replaces the schedule.
                 if let Some(start) = schedule.get("patternStartDateTime")
                     && new.get("recurrenceStartDateTime").is_none_or(Value::is_null)
                 {
@@ -59,7 +60,7 @@ pub(crate) fn write(
             }
             name if READ_ONLY.contains(&name) => {
                 if present.get(name) != Some(value) {
-                    return Err(Fault::read_only("Task", name));
+                    return Err(GraphError::read_only("Task", name));
                 }
             }
             name => return Err(patch::unknown("plannerTaskRecurrence", name)),
@@ -83,8 +84,8 @@ fn begin() -> Map<String, Value> {
     }))
 }
 
-/// Reads a schedule; when it occurs next is computed by [`settle`].
-fn schedule(value: &Value) -> Result<Value, Fault> {
+/// Reads a schedule; [`settle`] computes its next occurrence.
+fn schedule(value: &Value) -> Result<Value, GraphError> {
     let members = match value {
         Value::Null => return Ok(Value::Null),
         Value::Object(members) => members,
@@ -108,11 +109,12 @@ fn schedule(value: &Value) -> Result<Value, Fault> {
     }))
 }
 
-/// Computes when a task with a schedule occurs next: after it is due or, if it is never due,
-/// after the pattern starts.
-pub(crate) fn settle(task: &mut Object) -> Result<(), Fault> {
+/// Computes the next occurrence of a task with a schedule: after its due date or, if it has none,
+/// after the start of the pattern.
+pub(crate) fn settle(task: &mut Object) -> Result<(), GraphError> {
     let due = task.doc.get("dueDateTime").and_then(Value::as_str).and_then(timestamp::parse);
-    let Some(schedule) = task.doc.get_mut(NAME).and_then(|it| it.get_mut("schedule")) else {
+    let recurrence = task.doc.get_mut(NAME);
+    let Some(schedule) = recurrence.and_then(|recurrence| recurrence.get_mut("schedule")) else {
         return Ok(());
     };
     let Some(pattern) = schedule.get("pattern").and_then(Value::as_object) else { return Ok(()) };
@@ -128,18 +130,19 @@ pub(crate) fn settle(task: &mut Object) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes the next task of a series, if this one holds its schedule, and hands the schedule on.
+/// Creates the next task of a series, if this one holds the schedule, and hands the schedule on.
 pub(crate) fn succeed(
     call: &Call<'_>,
     task: &mut Object,
     changed: &mut Vec<String>,
-) -> Result<(), Fault> {
-    let schedule = task.doc.get(NAME).and_then(|it| it.get("schedule")).cloned();
-    let Some(schedule) = schedule.filter(|it| !it.is_null()) else { return Ok(()) };
-    let Some(next) = schedule.get("nextOccurrenceDateTime").filter(|it| it.is_string()) else {
-        return Ok(());
-    };
+) -> Result<(), GraphError> {
+    let recurrence = task.doc.get(NAME);
+    let schedule = recurrence.and_then(|recurrence| recurrence.get("schedule")).cloned();
+    let Some(schedule) = schedule.filter(|schedule| !schedule.is_null()) else { return Ok(()) };
+    let next = schedule.get("nextOccurrenceDateTime").filter(|next| next.is_string());
+    let Some(next) = next else { return Ok(()) };
     let of = |name: &str| task.doc.get(name).cloned().unwrap_or_default();
+    // A stored hint cannot be sent back (planner-api.md 4.4), and who assigned whom starts afresh.
     let mut assignments = of("assignments");
     for assignment in assignments.as_object_mut().into_iter().flat_map(Map::values_mut) {
         *assignment = json!({ "@odata.type": assignment["@odata.type"], "orderHint": " !" });
@@ -153,7 +156,7 @@ pub(crate) fn succeed(
         "appliedCategories": of("appliedCategories"),
         "assignments": assignments,
     });
-    if let Some(details) = object::find(call.conn, Kind::TaskDetails, &task.id)? {
+    if let Some(details) = object::find(call.conn, ObjectKind::TaskDetails, &task.id)? {
         body["details"] = again(&details.doc);
     }
     let mut heir = tasks::create(call, &into_map(body))?;
@@ -164,6 +167,7 @@ pub(crate) fn succeed(
     heir.doc.insert(NAME.to_owned(), inherited);
     settle(&mut heir)?;
     object::save(call.conn, &mut heir, &[changes::path(&[NAME])])?;
+    // Without a schedule, this task cannot continue the series a second time.
     if let Some(own) = task.doc.get_mut(NAME) {
         own["schedule"] = Value::Null;
         own["nextInSeriesTaskId"] = heir.id.as_str().into();
@@ -172,7 +176,7 @@ pub(crate) fn succeed(
     Ok(())
 }
 
-/// The details for another time: the checklist is unchecked.
+/// Returns the details for the next occurrence, with an unchecked checklist.
 fn again(details: &Map<String, Value>) -> Value {
     let of = |name: &str| details.get(name).cloned().unwrap_or_default();
     let strip = |entries: Value, names: &[&str]| -> Map<String, Value> {
@@ -180,7 +184,7 @@ fn again(details: &Map<String, Value>) -> Value {
             let kept = into_map(entry).into_iter().filter(|(name, _)| names.contains(&&**name));
             let mut kept: Map<String, Value> = kept.collect();
             for hint in ["orderHint", "previewPriority"] {
-                // A hint as it is answered describes no place; behind it is one.
+                // A stored hint describes no position; "after this hint" is one.
                 if let Some(Value::String(hint)) = kept.get_mut(hint) {
                     hint.push_str(" !");
                 }

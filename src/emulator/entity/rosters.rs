@@ -1,7 +1,7 @@
 //! Rosters: people who share one plan without a group (planner-api.md 2.9; beta).
 //!
-//! Rosters and their members have no ETags. Whoever creates one is its first member; nothing is
-//! deleted by the passing of time.
+//! Rosters and their members have no ETags. The creator of one is its first member. Unlike the real
+//! service, the emulator never deletes a roster because it has been empty for a while.
 
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
@@ -16,15 +16,15 @@ use crate::emulator::entity::plans;
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::id::TENANT;
 use crate::emulator::state::members;
 use crate::emulator::state::members::Who;
 use crate::emulator::state::object::{self, Scope};
 
-/// Creates a roster; it has no properties to set.
-pub(crate) fn create(call: &Call<'_>, request: &Request) -> Result<Answer, Fault> {
+/// Creates a roster, which has no properties to set.
+pub(crate) fn create(call: &Call<'_>, request: &Request) -> Result<Answer, GraphError> {
     let body = request.json()?;
     if let Some(name) = body.keys().find(|name| !schema::is_annotation(name)) {
         return Err(patch::unknown("plannerRoster", name));
@@ -42,28 +42,29 @@ pub(crate) fn create(call: &Call<'_>, request: &Request) -> Result<Answer, Fault
 }
 
 /// Checks that a roster exists and that the caller may see it.
-pub(crate) fn open(call: &Call<'_>, raw: &str) -> Result<String, Fault> {
-    let id = id::guid(raw).ok_or_else(|| Fault::malformed_id(raw))?;
+pub(crate) fn open(call: &Call<'_>, raw: &str) -> Result<String, GraphError> {
+    let id = id::guid(raw).ok_or_else(|| GraphError::malformed_id(raw))?;
     let found: Option<i64> = call
         .conn
         .prepare_cached("SELECT seq FROM directory_group WHERE id = ?1 AND roster = 1")?
         .query_row([&id], |row| row.get(0))
         .optional()?;
     if found.is_none() {
-        return Err(Fault::not_found());
+        return Err(GraphError::not_found());
     }
-    if call.may_enter(&id)? { Ok(id) } else { Err(Fault::forbidden()) }
+    if call.may_enter(&id)? { Ok(id) } else { Err(GraphError::forbidden()) }
 }
 
 /// Answers with a roster.
-pub(crate) fn show(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
+pub(crate) fn show(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, GraphError> {
     let id = open(call, id)?;
     Ok(single(request, "planner/rosters/$entity", json!({ "id": id }), 200))
 }
 
 /// Deletes a roster with its plan.
-pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, Fault> {
+pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
     let id = open(call, id)?;
+    // The plan first: its row refers to that of the roster.
     for plan in object::list(call.conn, Scope::PlansOfGroup(&id), 0, usize::MAX)? {
         object::delete(call.conn, &plan)?;
     }
@@ -72,7 +73,7 @@ pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, Fault> {
 }
 
 /// Answers with the members of a roster.
-pub(crate) fn members(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
+pub(crate) fn members(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, GraphError> {
     let id = open(call, id)?;
     let members = members::members(call.conn, &id)?;
     let items: Vec<Value> = members.iter().map(|user| member(user)).collect();
@@ -89,7 +90,7 @@ pub(crate) fn show_member(
     request: &Request,
     id: &str,
     user: &str,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, GraphError> {
     let id = open(call, id)?;
     let user = user.to_lowercase();
     if !members::is_member(call.conn, &id, &user)? {
@@ -100,7 +101,11 @@ pub(crate) fn show_member(
 }
 
 /// Adds a member.
-pub(crate) fn add_member(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, Fault> {
+pub(crate) fn add_member(
+    call: &Call<'_>,
+    request: &Request,
+    id: &str,
+) -> Result<Answer, GraphError> {
     let id = open(call, id)?;
     let body = request.json()?;
     let known = ["userId", "tenantId", "roles"];
@@ -110,11 +115,11 @@ pub(crate) fn add_member(call: &Call<'_>, request: &Request, id: &str) -> Result
         return Err(patch::unknown("plannerRosterMember", name));
     }
     let Some(Value::String(user)) = body.get("userId") else {
-        return Err(Fault::null_field("RosterMember", "userId"));
+        return Err(GraphError::null_field("RosterMember", "userId"));
     };
     let user = directory::resolve(call, &Who::User(user.clone()))?;
     if members::is_member(call.conn, &id, &user)? {
-        return Err(Fault::invalid("The user is a member of the roster already."));
+        return Err(GraphError::invalid("The user is already a member of the roster."));
     }
     groups::insert_member(call, &id, &user)?;
     let of = format!("planner/rosters('{id}')/members/$entity");
@@ -122,7 +127,7 @@ pub(crate) fn add_member(call: &Call<'_>, request: &Request, id: &str) -> Result
 }
 
 /// Removes a member.
-pub(crate) fn remove_member(call: &Call<'_>, id: &str, user: &str) -> Result<Answer, Fault> {
+pub(crate) fn remove_member(call: &Call<'_>, id: &str, user: &str) -> Result<Answer, GraphError> {
     let id = open(call, id)?;
     let removed = call.conn.execute(
         "DELETE FROM group_member WHERE group_id = ?1 AND user_id = ?2",
@@ -131,17 +136,18 @@ pub(crate) fn remove_member(call: &Call<'_>, id: &str, user: &str) -> Result<Ans
     if removed == 0 { Err(no_member()) } else { Ok(Answer::empty(204)) }
 }
 
-/// Takes a roster out of a new plan's body, if that is where the plan shall be; a second plan is
-/// refused.
+/// Moves a roster out of a new plan's body, if it names one; a second plan in a roster is refused.
 pub(crate) fn container(
     call: &Call<'_>,
     body: &mut Map<String, Value>,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<String>, GraphError> {
     let paths = ["/beta/planner/rosters/", "/v1.0/planner/rosters/"];
     let Some(named) = plans::named_container(body, "roster", &paths)? else { return Ok(None) };
-    let id = open(call, &named).map_err(|_| Fault::forbidden_or_missing())?;
+    let id = open(call, &named).map_err(|_| GraphError::forbidden_or_missing())?;
+    // A roster holds one plan; a second one was seen to be refused like this
+    // (planner-api.md 2.9).
     if object::count(call.conn, Scope::PlansOfGroup(&id))? > 0 {
-        return Err(Fault::forbidden_or_missing());
+        return Err(GraphError::forbidden_or_missing());
     }
     Ok(Some(id))
 }
@@ -150,8 +156,8 @@ fn member(user: &str) -> Value {
     json!({ "id": user, "userId": user, "tenantId": TENANT, "roles": [] })
 }
 
-fn no_member() -> Fault {
-    Fault::new(404, "", "The roster member cannot be found.")
+fn no_member() -> GraphError {
+    GraphError::new(404, "", "The roster member cannot be found.")
 }
 
 fn single(request: &Request, of: &str, doc: Value, status: u16) -> Answer {

@@ -1,6 +1,6 @@
-//! Tasks, their details and their board formats: creation, and what follows from a change.
+//! Tasks, their details and their board formats: creation, and the consequences of a change.
 //!
-//! planner-api.md sections 1.6, 1.7, 1.12, 3.5 and 7.
+//! planner-api.md 1.6, 1.7, 1.12, 3.5 and 7.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,23 @@ use crate::emulator::body::json::into_map;
 use crate::emulator::body::{notes, patch};
 use crate::emulator::entity::{archive, recurrence};
 use crate::emulator::state::call::Call;
-use crate::emulator::state::graph_error::Fault;
-use crate::emulator::state::object::{self, Kind, Object, Scope};
+use crate::emulator::state::graph_error::GraphError;
+use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 use crate::emulator::state::{changes, history, id, limits, timestamp};
 
-/// Creates a task with its details and board formats (2.3 T1).
-pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Object, Fault> {
+/// Creates a task with its details and board formats (planner-api.md 2.3 T1).
+pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Object, GraphError> {
     let mut body = body.clone();
     let plan = plan_of(call, "Task", &mut body)?;
-    // Inline details are accepted and applied (14).
+    // Inline details are accepted and applied (planner-api.md 14).
     let details = body.shift_remove("details");
     let recurrence = take_recurrence(call, &mut body);
     if body.get("title").is_none_or(Value::is_null) {
-        return Err(Fault::null_field("Task", "title"));
+        return Err(GraphError::null_field("Task", "title"));
     }
     let id = call.ids.planner();
     let mut task = Object {
-        kind: Kind::Task,
+        kind: ObjectKind::Task,
         doc: blank(call, &id, &plan),
         id,
         plan,
@@ -40,30 +40,31 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
     }
     settle(call, &Map::new(), &mut task, &mut changed)?;
     check_limits_of_new(call, &task)?;
-    let task = object::insert(call.conn, Kind::Task, &task.id, &task.plan, task.doc)?;
+    let task = object::insert(call.conn, ObjectKind::Task, &task.id, &task.plan, task.doc)?;
     let users = assignees(&task.doc);
-    object::set_users(call.conn, Kind::Task, task.seq, users.iter())?;
-    for kind in Kind::OF_TASK {
+    object::set_users(call.conn, ObjectKind::Task, task.seq, users.iter())?;
+    for kind in ObjectKind::OF_TASK {
         let doc = blank_part(call, kind, &task.id, &users);
         object::insert(call.conn, kind, &task.id, &task.plan, doc)?;
     }
     match details {
         None | Some(Value::Null) => Ok(task),
         Some(Value::Object(details)) => {
-            let mut part = call.open(Kind::TaskDetails, &task.id)?;
+            let mut part = call.open(ObjectKind::TaskDetails, &task.id)?;
             update(call, &mut part, &details)?;
-            call.open(Kind::Task, &task.id)
+            call.open(ObjectKind::Task, &task.id)
         }
         Some(_) => Err(patch::wrong_type("details")),
     }
 }
 
-/// Takes out of a body what only the beta knows; in v1.0 it is an unknown property.
+/// Moves the recurrence out of a body in the beta; in v1.0 it stays, an unknown property.
 fn take_recurrence(call: &Call<'_>, body: &mut Map<String, Value>) -> Option<Value> {
     if call.beta { body.shift_remove("recurrence") } else { None }
 }
 
-/// In the open types of a new task null removes nothing and is ignored (5.2).
+/// Returns a body without the nulls in its open types: in a new task they have nothing to remove
+/// and are ignored (planner-api.md 5.2).
 fn without_nulls(body: &Map<String, Value>) -> Map<String, Value> {
     let mut body = body.clone();
     for entries in body.values_mut().filter_map(Value::as_object_mut) {
@@ -72,25 +73,27 @@ fn without_nulls(body: &Map<String, Value>) -> Map<String, Value> {
     body
 }
 
-/// Takes `planId` out of the body of a new bucket or task and checks access to it (2.8, 6.2).
+/// Moves `planId` out of the body of a new bucket or task and checks access to the plan
+/// (planner-api.md 2.8 and 6.2).
 pub(crate) fn plan_of(
     call: &Call<'_>,
     entity: &str,
     body: &mut Map<String, Value>,
-) -> Result<String, Fault> {
+) -> Result<String, GraphError> {
     match body.shift_remove("planId") {
-        None | Some(Value::Null) => Err(Fault::null_field(entity, "planId")),
+        None | Some(Value::Null) => Err(GraphError::null_field(entity, "planId")),
         Some(Value::String(plan)) if id::is_planner(&plan) => {
             call.container_plan(&plan)?;
             archive::check_plan(call.conn, &plan)?;
             Ok(plan)
         }
-        Some(Value::String(plan)) => Err(Fault::malformed_id(&plan)),
+        Some(Value::String(plan)) => Err(GraphError::malformed_id(&plan)),
         Some(_) => Err(patch::wrong_type("planId")),
     }
 }
 
-/// A task before the client's members, in the order in which it is answered (1.6).
+/// Returns a task without the client's members yet, in the order in which it is answered
+/// (planner-api.md 1.6).
 fn blank(call: &Call<'_>, id: &str, plan: &str) -> Map<String, Value> {
     let doc = json!({
         "planId": plan,
@@ -119,23 +122,23 @@ fn blank(call: &Call<'_>, id: &str, plan: &str) -> Map<String, Value> {
     into_map(doc)
 }
 
-/// A new sub-object (1.7, 1.12).
+/// Returns a new sub-object (planner-api.md 1.7 and 1.12).
 fn blank_part(
     call: &Call<'_>,
-    kind: Kind,
+    kind: ObjectKind,
     id: &str,
     users: &BTreeSet<String>,
 ) -> Map<String, Value> {
     let hint = call.default_hint();
     into_map(match kind {
-        Kind::TaskDetails => json!({
+        ObjectKind::TaskDetails => json!({
             "description": "",
             "previewType": "automatic",
             "id": id,
             "references": {},
             "checklist": {},
         }),
-        Kind::AssignedBoard => {
+        ObjectKind::AssignedBoard => {
             let hints: Map<String, Value> =
                 users.iter().map(|user| (user.clone(), hint.clone())).collect();
             json!({ "unassignedOrderHint": hint, "id": id, "orderHintsByAssignee": hints })
@@ -144,23 +147,26 @@ fn blank_part(
     })
 }
 
-/// Changes a task or one of its parts, with everything that follows; nothing if nothing changed.
+/// Changes a task or one of its parts, with all consequences. A body that changes nothing leaves
+/// the version as it is (planner-api.md 3.4).
 pub(crate) fn update(
     call: &Call<'_>,
     object: &mut Object,
     body: &Map<String, Value>,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let before = object.doc.clone();
     let mut changed = Vec::new();
     let mut body = body.clone();
-    if call.beta && object.kind == Kind::Task {
+    // The move comes first: the bucket in the body is one of the new plan.
+    if call.beta && object.kind == ObjectKind::Task {
         changed = move_to_plan(call, object, &body)?;
         if let Some(recurrence) = take_recurrence(call, &mut body) {
             recurrence::write(object, &recurrence, &mut changed)?;
         }
     }
-    let is_details = object.kind == Kind::TaskDetails;
+    let is_details = object.kind == ObjectKind::TaskDetails;
     let written = if call.beta && is_details { notes::take(&mut body)? } else { None };
+    // A move has already changed the bucket, which the body may set as well.
     for path in patch::apply(call, object, &body)? {
         if !changed.contains(&path) {
             changed.push(path);
@@ -173,9 +179,10 @@ pub(crate) fn update(
         return Ok(());
     }
     match object.kind {
-        Kind::Task => {
+        ObjectKind::Task => {
             sign(call, object, &mut changed);
             settle(call, &before, object, &mut changed)?;
+            // A reopened task counts as active again (planner-api.md 7.1).
             if is_done(&before) && !is_done(&object.doc) {
                 let active = object::count_active(call.conn, &object.plan)? + 1;
                 let limit = call.limits.active_tasks_in_plan;
@@ -186,26 +193,26 @@ pub(crate) fn update(
                 recurrence::succeed(call, object, &mut changed)?;
             }
         }
-        Kind::TaskDetails => settle_details(call, &before, object, &changed)?,
+        ObjectKind::TaskDetails => settle_details(call, &before, object, &changed)?,
         _ => (),
     }
     object::save(call.conn, object, &changed)?;
     Ok(())
 }
 
-/// Moves a task to the plan that a body names (2.9, beta). The task leaves its bucket, unless the
-/// body names one of the new plan.
+/// Moves a task to the plan that a body names (planner-api.md 2.9, beta). The task leaves its
+/// bucket, unless the body names one of the new plan.
 fn move_to_plan(
     call: &Call<'_>,
     task: &mut Object,
     body: &Map<String, Value>,
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<String>, GraphError> {
     let plan = match body.get("planId") {
         Some(Value::String(plan)) if *plan != task.plan => plan,
         _ => return Ok(Vec::new()),
     };
     if !id::is_planner(plan) {
-        return Err(Fault::malformed_id(plan));
+        return Err(GraphError::malformed_id(plan));
     }
     call.container_plan(plan)?;
     archive::check_plan(call.conn, plan)?;
@@ -215,6 +222,7 @@ fn move_to_plan(
         let active = object::count_active(call.conn, plan)? + 1;
         limits::check(active, call.limits.active_tasks_in_plan, "MaximumActiveTasksInProject")?;
     }
+    // Before the move: readers of the old plan's changes see the task leave.
     history::left(call.conn, task)?;
     task.plan.clone_from(plan);
     task.doc.insert("planId".to_owned(), plan.as_str().into());
@@ -223,26 +231,28 @@ fn move_to_plan(
     Ok(["planId", "bucketId"].map(|name| changes::path(&[name])).to_vec())
 }
 
-/// Notes who changed a task, which only the beta shows (1.13).
+/// Records who changed a task, which only the beta shows (planner-api.md 1.13).
 fn sign(call: &Call<'_>, task: &mut Object, changed: &mut Vec<String>) {
     let signature = vec![("lastModifiedBy", call.actor()), ("lastModifiedDateTime", call.moment())];
     set_all(&mut task.doc, signature, changed);
 }
 
-/// Checks what concerns several fields of a task and computes the read-only ones (7.4).
+/// Checks the rules about several fields of a task and computes the read-only fields
+/// (planner-api.md 7.4).
 fn settle(
     call: &Call<'_>,
     before: &Map<String, Value>,
     task: &mut Object,
     changed: &mut Vec<String>,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let date = |name: &str| task.doc.get(name).and_then(Value::as_str).and_then(timestamp::parse);
     if let (Some(start), Some(due)) = (date("startDateTime"), date("dueDateTime"))
         && start > due
     {
         let reason = "The start date must not be later than the due date.";
-        return Err(Fault::schema("Task", "startDateTime", reason));
+        return Err(GraphError::schema("Task", "startDateTime", reason));
     }
+    // Limits apply to additions only: a task above a limit that was lowered stays editable.
     let (old, new) = (assignees(before), assignees(&task.doc));
     if new.len() > old.len() {
         limits::check(new.len(), call.limits.assignees_of_task, "MaximumAssigneesInTasks")?;
@@ -263,7 +273,8 @@ fn settle(
         }
         _ => (),
     }
-    // The place among "my tasks" exists only while somebody has the task.
+    // The place among "my tasks" exists only while the task is assigned; otherwise it is the
+    // empty string (planner-api.md trap 27).
     if !new.is_empty() && text(&task.doc, "assigneePriority").is_empty() {
         computed.push(("assigneePriority", call.default_hint()));
     } else if new.is_empty() && !old.is_empty() {
@@ -273,19 +284,19 @@ fn settle(
     recurrence::settle(task)
 }
 
-/// Keeps what hangs on the assignees in step: the user's lists and the board by assignee, whose
-/// version moves as well (3.5).
+/// Updates the lists of the assignees and the board format by assignee, whose version changes as
+/// well (planner-api.md 3.5).
 fn update_assignees(
     call: &Call<'_>,
     before: &Map<String, Value>,
     task: &Object,
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let (old, new) = (assignees(before), assignees(&task.doc));
     if old == new {
         return Ok(());
     }
-    object::set_users(call.conn, Kind::Task, task.seq, new.iter())?;
-    let mut board = call.open(Kind::AssignedBoard, &task.id)?;
+    object::set_users(call.conn, ObjectKind::Task, task.seq, new.iter())?;
+    let mut board = call.open(ObjectKind::AssignedBoard, &task.id)?;
     let mut changed = Vec::new();
     if let Some(Value::Object(hints)) = board.doc.get_mut("orderHintsByAssignee") {
         for user in old.difference(&new) {
@@ -301,14 +312,14 @@ fn update_assignees(
     Ok(())
 }
 
-/// Computes the task's properties from its details. The task's version moves with them, and with
-/// every change of the description (3.5).
+/// Computes the task's properties from its details. The task's version changes with them, and with
+/// every change of the description (planner-api.md 3.5).
 fn settle_details(
     call: &Call<'_>,
     before: &Map<String, Value>,
     details: &Object,
     changed: &[String],
-) -> Result<(), Fault> {
+) -> Result<(), GraphError> {
     let entries = |doc: &Map<String, Value>, name: &str| {
         doc.get(name).and_then(Value::as_object).map_or(0, Map::len)
     };
@@ -321,7 +332,7 @@ fn settle_details(
             limits::check(count, limit, code)?;
         }
     }
-    let mut task = call.open(Kind::Task, &details.id)?;
+    let mut task = call.open(ObjectKind::Task, &details.id)?;
     let open_items = details.doc.get("checklist").and_then(Value::as_object).map_or(0, |items| {
         items.values().filter(|item| item.get("isChecked") == Some(&Value::Bool(false))).count()
     });
@@ -334,6 +345,8 @@ fn settle_details(
     ];
     let mut of_task = Vec::new();
     set_all(&mut task.doc, computed, &mut of_task);
+    // The service changes the task's tag even for a description that leaves `hasDescription` as
+    // it is: a DELETE with the older tag was seen to get 409.
     if !of_task.is_empty() || changed.contains(&changes::path(&["description"])) {
         sign(call, &mut task, &mut of_task);
         object::save(call.conn, &mut task, &of_task)?;
@@ -341,7 +354,7 @@ fn settle_details(
     Ok(())
 }
 
-fn check_limits_of_new(call: &Call<'_>, task: &Object) -> Result<(), Fault> {
+fn check_limits_of_new(call: &Call<'_>, task: &Object) -> Result<(), GraphError> {
     let (conn, plan, limits) = (call.conn, task.plan.as_str(), &call.limits);
     let tasks = object::count(conn, Scope::TasksOfPlan(plan))? + 1;
     limits::check(tasks, limits.tasks_in_plan, "MaximumTasksInProject")?;

@@ -13,7 +13,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
 /// The requests that are admitted.
 #[derive(Debug, Clone)]
@@ -70,10 +70,10 @@ impl Access {
     /// # Errors
     ///
     /// 401 without the pass, 421 for a name that is not ours.
-    pub(crate) fn admit(&self, head: &mut Parts, local: Option<IpAddr>) -> Result<(), Fault> {
+    pub(crate) fn admit(&self, head: &mut Parts, local: Option<IpAddr>) -> Result<(), GraphError> {
         match self {
             Self::ByName(names) => {
-                // Every one of several `Host` headers must be ours: a proxy may have gone by any of them.
+                // Each of several `Host` headers must be ours: a proxy may have used any of them.
                 let mut asked = head.headers.get_all(HOST).iter().peekable();
                 let is_named = asked.peek().is_some()
                     && asked
@@ -82,14 +82,15 @@ impl Access {
                 if is_named && target.is_none_or(|host| is_ours(host.as_str(), local, names)) {
                     return Ok(());
                 }
-                let message = "The request is for another host; allow its name with `planwright emulator --host NAME`.";
-                Err(Fault::new(421, "MisdirectedRequest", message))
+                let message = "The request is for another host; allow its name with \
+                              `planwright emulator --host NAME`.";
+                Err(GraphError::new(421, "MisdirectedRequest", message))
             }
             Self::ByPass(pass) => {
                 let user = bearer(&head.headers).and_then(|token| pass.user_in(token));
                 let own = user
                     .and_then(|upn| HeaderValue::try_from(format!("Bearer emulator:{upn}")).ok());
-                let own = own.ok_or_else(Fault::bad_token)?;
+                let own = own.ok_or_else(GraphError::bad_token)?;
                 head.headers.insert(AUTHORIZATION, own);
                 Ok(())
             }

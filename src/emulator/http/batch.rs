@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::emulator::http::route;
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
 const MAX_REQUESTS: usize = 20;
 /// The headers of an inner answer, as they are spelled there.
@@ -47,7 +47,7 @@ struct Part {
 pub(crate) fn run(
     outer: &Request,
     dispatch: impl Fn(HttpRequest<Vec<u8>>) -> Response<Vec<u8>>,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, GraphError> {
     let parts = parse(outer)?;
     let mut statuses: HashMap<String, u16> = HashMap::new();
     let mut responses = Vec::with_capacity(parts.len());
@@ -67,7 +67,7 @@ pub(crate) fn run(
     Ok(Answer::json(200, Map::from_iter([("responses".to_owned(), responses.into())])))
 }
 
-fn parse(outer: &Request) -> Result<Vec<Part>, Fault> {
+fn parse(outer: &Request) -> Result<Vec<Part>, GraphError> {
     let body = outer.json()?;
     let Some(Value::Array(requests)) = body.get("requests") else {
         return malformed("The batch payload must have an array 'requests'.");
@@ -103,7 +103,7 @@ fn dependencies(
     id: &str,
     request: &Map<String, Value>,
     earlier: &[Part],
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<String>, GraphError> {
     let ids = match request.get("dependsOn") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(ids)) => ids,
@@ -119,7 +119,7 @@ fn dependencies(
 
 /// Checks the pattern of dependencies. Only three exist: none, each on its predecessor, all on the
 /// same request.
-fn check_pattern(parts: &[Part]) -> Result<(), Fault> {
+fn check_pattern(parts: &[Part]) -> Result<(), GraphError> {
     let mut dependent = parts.iter().filter(|part| !part.depends_on.is_empty());
     let Some(first) = dependent.next() else { return Ok(()) };
     let same =
@@ -137,7 +137,7 @@ fn http_request(
     outer: &Request,
     id: &str,
     request: &Map<String, Value>,
-) -> Result<HttpRequest<Vec<u8>>, Fault> {
+) -> Result<HttpRequest<Vec<u8>>, GraphError> {
     let method = request.get("method").and_then(Value::as_str).map(str::to_uppercase);
     let method = method.and_then(|name| match name.as_str() {
         "GET" => Some(Method::GET),
@@ -240,6 +240,6 @@ fn failed_dependency(id: &str) -> Value {
     })
 }
 
-fn malformed<T>(message: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::bad_request(message))
+fn malformed<T>(message: impl Into<String>) -> Result<T, GraphError> {
+    Err(GraphError::bad_request(message))
 }

@@ -1,7 +1,7 @@
 //! Connections that can be broken on request: before an answer, or in the middle of one.
 //!
-//! Bytes pass through untouched until a handler breaks its own connection. A client sees a real loss
-//! then, which no status could imitate.
+//! Bytes pass through untouched until a handler breaks its own connection. The client then sees a
+//! real loss, which no status could imitate.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -10,25 +10,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A listener whose connections can break.
 #[derive(Debug)]
-pub(crate) struct Lines(pub(crate) TcpListener);
+pub(crate) struct Listener(pub(crate) TcpListener);
 
-impl Listener for Lines {
-    type Io = Line;
+impl axum::serve::Listener for Listener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Line, SocketAddr) {
-        let (stream, addr) = Listener::accept(&mut self.0).await;
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let (stream, addr) = axum::serve::Listener::accept(&mut self.0).await;
         // Answers are small and awaited one by one; to collect them would only add delay.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        (Line { stream, switch: Switch::default() }, addr)
+        (Connection { stream, switch: KillSwitch::default() }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -38,14 +38,14 @@ impl Listener for Lines {
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Connection {
     stream: TcpStream,
-    switch: Switch,
+    switch: KillSwitch,
 }
 
 /// A switch that breaks the connection it belongs to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Switch(Arc<Mutex<State>>);
+pub(crate) struct KillSwitch(Arc<Mutex<State>>);
 
 #[derive(Debug, Clone, Copy, Default)]
 enum State {
@@ -57,7 +57,7 @@ enum State {
     Body(usize),
 }
 
-impl Switch {
+impl KillSwitch {
     /// Lets no more bytes through.
     pub(crate) fn close(&self) {
         *self.lock() = State::Body(0);
@@ -76,16 +76,16 @@ impl Switch {
 /// The connection of a request, as far as its handler knows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
-    pub(crate) switch: Switch,
+    pub(crate) switch: KillSwitch,
     /// The address of this machine that it came to.
     pub(crate) local: Option<IpAddr>,
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Arrival {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
-        let line = stream.io();
-        let local = line.stream.local_addr().ok().map(|address| address.ip());
-        Self { switch: line.switch.clone(), local }
+impl Connected<IncomingStream<'_, Listener>> for Arrival {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        let connection = stream.io();
+        let local = connection.stream.local_addr().ok().map(|address| address.ip());
+        Self { switch: connection.switch.clone(), local }
     }
 }
 
@@ -115,7 +115,7 @@ impl State {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -125,7 +125,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -14,12 +14,12 @@ pub struct Lost;
 pub(crate) struct Reply {
     pub(crate) response: Response<Vec<u8>>,
     pub(crate) delay: Duration,
-    pub(crate) fate: Fate,
+    pub(crate) fate: Delivery,
 }
 
-/// The fate of an answer on its way.
+/// The ways in which an answer is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Delivery {
     Whole,
     /// Its body ends halfway.
     Cut,
@@ -29,14 +29,14 @@ pub(crate) enum Fate {
 
 impl From<Response<Vec<u8>>> for Reply {
     fn from(response: Response<Vec<u8>>) -> Self {
-        Self { response, delay: Duration::ZERO, fate: Fate::Whole }
+        Self { response, delay: Duration::ZERO, fate: Delivery::Whole }
     }
 }
 
 impl Reply {
     /// Returns the status that the client sees, if it sees one.
     pub(crate) fn status(&self) -> Option<u16> {
-        (self.fate != Fate::Dropped).then(|| self.response.status().as_u16())
+        (self.fate != Delivery::Dropped).then(|| self.response.status().as_u16())
     }
 
     /// Delivers the answer to a caller in the same process, where there is no connection.
@@ -46,12 +46,12 @@ impl Reply {
         }
         let mut response = self.response;
         match self.fate {
-            Fate::Whole => (),
-            Fate::Cut => {
+            Delivery::Whole => (),
+            Delivery::Cut => {
                 let half = response.body().len() / 2;
                 response.body_mut().truncate(half);
             }
-            Fate::Dropped => {
+            Delivery::Dropped => {
                 response = Response::new(Vec::new());
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
                 response.extensions_mut().insert(Lost);

@@ -24,18 +24,22 @@ use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::members::Who;
-use crate::emulator::state::object::{self, Kind, Object, Scope};
+use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 
 /// Carries out a request.
-pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Result<Answer, Fault> {
+pub(crate) fn handle(
+    call: &Call<'_>,
+    route: &Route,
+    request: &Request,
+) -> Result<Answer, GraphError> {
     let view = View::of(request);
     let is_post = request.method == Method::POST;
     match route {
         // A batch is split before this point, outside of any transaction.
-        Route::Batch => Err(Fault::internal()),
+        Route::Batch => Err(GraphError::internal()),
         Route::User(who) => directory::user(call, request, who),
         Route::Users => directory::list(call, request, Listing::Users),
         Route::GroupsOf(who) => {
@@ -75,13 +79,13 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
         // In the permissions data only; neither can be listed (planner-api.md 2.2 B6, 2.3 T15).
         Route::Buckets | Route::Tasks => Err(unfiltered()),
         Route::BucketsOfPlan(id) => {
-            view.list(call, Scope::BucketsOfPlan(opened(call, Kind::Plan, id)?))
+            view.list(call, Scope::BucketsOfPlan(opened(call, ObjectKind::Plan, id)?))
         }
         Route::TasksOfPlan(id) => {
-            view.list(call, Scope::TasksOfPlan(opened(call, Kind::Plan, id)?))
+            view.list(call, Scope::TasksOfPlan(opened(call, ObjectKind::Plan, id)?))
         }
         Route::TasksOfBucket(id) => {
-            view.list(call, Scope::TasksOfBucket(opened(call, Kind::Bucket, id)?))
+            view.list(call, Scope::TasksOfBucket(opened(call, ObjectKind::Bucket, id)?))
         }
         Route::Delta(who, feed) => {
             let user = who.as_ref().map(|who| oneself(call, who)).transpose()?;
@@ -89,7 +93,7 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
             let feed = match feed {
                 Feed::Tasks => user.map_or(Feed::Tasks, Feed::TasksOf),
                 Feed::BucketsOfPlan(id) => {
-                    Feed::BucketsOfPlan(opened(call, Kind::Plan, id)?.to_owned())
+                    Feed::BucketsOfPlan(opened(call, ObjectKind::Plan, id)?.to_owned())
                 }
                 Feed::PlansOfGroup(id) => Feed::PlansOfGroup(directory::group_id(call.conn, id)?),
                 Feed::PlansOfRoster(id) => Feed::PlansOfRoster(rosters::open(call, id)?),
@@ -110,13 +114,13 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
         Route::RosterPlansOf(who) => view.list(call, Scope::RosterPlansOf(&oneself(call, who)?)),
         Route::Archive(id, direction) => {
             well_formed(id)?;
-            visible(call, Kind::Plan, id)?;
+            visible(call, ObjectKind::Plan, id)?;
             archive::turn(call, id, request, *direction)?;
             Ok(Answer::empty(204))
         }
         Route::MoveToContainer(id) => {
             well_formed(id)?;
-            visible(call, Kind::Plan, id)?;
+            visible(call, ObjectKind::Plan, id)?;
             view.one(call, &personal_plans::move_to_group(call, request, id)?)
         }
         Route::Object(kind, id) => {
@@ -132,23 +136,23 @@ pub(crate) fn handle(call: &Call<'_>, route: &Route, request: &Request) -> Resul
 }
 
 /// Answers with the object that was created, which a lagging replica does not know yet.
-fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Answer, Fault> {
+fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Answer, GraphError> {
     if let Some(replica) = call.replica {
         replica.born(&object.id, call.now);
     }
     view.created(call, object)
 }
 
-fn visible(call: &Call<'_>, kind: Kind, id: &str) -> Result<(), Fault> {
-    if call.is_hidden(kind, id) { Err(Fault::not_found()) } else { Ok(()) }
+fn visible(call: &Call<'_>, kind: ObjectKind, id: &str) -> Result<(), GraphError> {
+    if call.is_hidden(kind, id) { Err(GraphError::not_found()) } else { Ok(()) }
 }
 
-fn well_formed(id: &str) -> Result<(), Fault> {
-    if id::is_planner(id) { Ok(()) } else { Err(Fault::malformed_id(id)) }
+fn well_formed(id: &str) -> Result<(), GraphError> {
+    if id::is_planner(id) { Ok(()) } else { Err(GraphError::malformed_id(id)) }
 }
 
 /// Checks that the owner of a list exists and that the caller may see it.
-fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault> {
+fn opened<'i>(call: &Call<'_>, kind: ObjectKind, id: &'i str) -> Result<&'i str, GraphError> {
     well_formed(id)?;
     visible(call, kind, id)?;
     call.open(kind, id)?;
@@ -158,22 +162,26 @@ fn opened<'i>(call: &Call<'_>, kind: Kind, id: &'i str) -> Result<&'i str, Fault
 /// Returns the id of the user whose Planner lists are addressed. Those of others are closed to a
 /// signed-in user and open to an application, as far as its permissions go (planner-api.md 2.3 T14
 /// and 2.1 P7).
-fn oneself(call: &Call<'_>, who: &Who) -> Result<String, Fault> {
+fn oneself(call: &Call<'_>, who: &Who) -> Result<String, GraphError> {
     let user = directory::resolve(call, who)?;
-    if user == call.caller || call.is_app { Ok(user) } else { Err(Fault::forbidden()) }
+    if user == call.caller || call.is_app { Ok(user) } else { Err(GraphError::forbidden()) }
 }
 
-fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, Fault> {
+fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, GraphError> {
     let group = directory::group_id(call.conn, id)?;
     if !call.may_enter(&group)? {
-        return Err(Fault::forbidden());
+        return Err(GraphError::forbidden());
     }
     view.list(call, Scope::PlansOfGroup(&group))
 }
 
 /// Answers `/planner/plans`, which needs a filter on the owner and ignores other predicates
 /// (planner-api.md 2.1 P8).
-fn plans_by_owner(call: &Call<'_>, view: &View<'_>, request: &Request) -> Result<Answer, Fault> {
+fn plans_by_owner(
+    call: &Call<'_>,
+    view: &View<'_>,
+    request: &Request,
+) -> Result<Answer, GraphError> {
     let filter = request.option("$filter").and_then(|text| Filter::parse(text).ok());
     match filter.as_ref().and_then(|filter| filter.only_value("owner")) {
         Some(group) => plans_of_group(call, view, group),
@@ -182,8 +190,8 @@ fn plans_by_owner(call: &Call<'_>, view: &View<'_>, request: &Request) -> Result
 }
 
 /// Returns the refusal of a collection that cannot be listed as a whole (planner-api.md 2.1.1).
-fn unfiltered() -> Fault {
-    Fault::new(
+fn unfiltered() -> GraphError {
+    GraphError::new(
         400,
         "",
         "This entity set must be queried with a filter on owner property, or container type and \
@@ -194,10 +202,10 @@ fn unfiltered() -> Fault {
 fn update(
     call: &Call<'_>,
     view: &View<'_>,
-    kind: Kind,
+    kind: ObjectKind,
     id: &str,
     request: &Request,
-) -> Result<Answer, Fault> {
+) -> Result<Answer, GraphError> {
     // The object is opened first: one that does not exist is 404 even without a tag
     // (planner-api.md 3.3). A collision is 409 before the body is validated.
     let mut object = call.open(kind, id)?;
@@ -206,22 +214,27 @@ fn update(
     let body = request.json()?;
     patch::check_collisions(call, &object, seen, &body)?;
     match kind {
-        Kind::Plan | Kind::PlanDetails => plans::update(call, &mut object, &body)?,
+        ObjectKind::Plan | ObjectKind::PlanDetails => plans::update(call, &mut object, &body)?,
         _ => tasks::update(call, &mut object, &body)?,
     }
     view.updated(call, &object)
 }
 
-fn delete(call: &Call<'_>, kind: Kind, id: &str, request: &Request) -> Result<Answer, Fault> {
+fn delete(
+    call: &Call<'_>,
+    kind: ObjectKind,
+    id: &str,
+    request: &Request,
+) -> Result<Answer, GraphError> {
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
     // A deletion touches every field, so any newer change collides (planner-api.md 3.4).
     if seen < object.version {
-        return Err(Fault::conflict());
+        return Err(GraphError::conflict());
     }
     // Deleting the task with the active schedule continues its series (planner-api.md 1.13). An
     // archived task can be deleted, but its plan takes no new task.
-    if kind == Kind::Task && archive::check(call.conn, &object).is_ok() {
+    if kind == ObjectKind::Task && archive::check(call.conn, &object).is_ok() {
         recurrence::succeed(call, &mut object, &mut Vec::new())?;
     }
     object::delete(call.conn, &object)?;

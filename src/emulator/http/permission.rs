@@ -6,7 +6,7 @@ use axum::http::Method;
 
 use crate::emulator::http::route::Route;
 use crate::emulator::sign_in::caller::Caller;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::members::Who;
 
 /// One row of the tables: any one of the names is enough.
@@ -86,11 +86,11 @@ const GROUPS_OF_OTHERS: Need = directory(
 /// # Errors
 ///
 /// 400 for an application that asks for `/me`, 403 otherwise.
-pub(crate) fn check(caller: &Caller, route: &Route, method: &Method) -> Result<(), Fault> {
+pub(crate) fn check(caller: &Caller, route: &Route, method: &Method) -> Result<(), GraphError> {
     // Not a matter of permissions: there is no "me" at all (planner-api.md 10.8).
     if caller.is_app() && route.who() == Some(&Who::Me) {
         let reason = "/me request is only valid with delegated authentication flow.";
-        return Err(Fault::bad_request(reason));
+        return Err(GraphError::bad_request(reason));
     }
     let Some(held) = &caller.permissions else { return Ok(()) };
     let Some(need) = need(caller, route, method) else { return Ok(()) };
@@ -99,8 +99,8 @@ pub(crate) fn check(caller: &Caller, route: &Route, method: &Method) -> Result<(
         return Ok(());
     }
     Err(match need.area {
-        Area::Planner => Fault::forbidden(),
-        Area::Directory => Fault::new(
+        Area::Planner => GraphError::forbidden(),
+        Area::Directory => GraphError::new(
             403,
             "Authorization_RequestDenied",
             "Insufficient privileges to complete the operation.",

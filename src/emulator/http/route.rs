@@ -8,10 +8,10 @@ use axum::http::Method;
 use crate::emulator::entity::archive::Move;
 use crate::emulator::entity::delta::Feed;
 use crate::emulator::message::request::{self, BETA, Request};
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id::decode;
 use crate::emulator::state::members::Who;
-use crate::emulator::state::object::Kind;
+use crate::emulator::state::object::ObjectKind;
 
 /// A resource that a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) enum Route {
     Buckets,
     Tasks,
     /// A plan, bucket or task, or a part of one.
-    Object(Kind, String),
+    Object(ObjectKind, String),
     BucketsOfPlan(String),
     TasksOfPlan(String),
     TasksOfBucket(String),
@@ -58,17 +58,17 @@ impl Route {
     ///
     /// 404 for an unrouted path (planner-api.md 2.3), 405 with `Allow` for a verb that the resource
     /// does not take (planner-api.md 2.7).
-    pub(crate) fn of(request: &Request) -> Result<Self, Fault> {
+    pub(crate) fn of(request: &Request) -> Result<Self, GraphError> {
         let unrouted = || {
             let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
-            Fault::unrouted(&format!("{}{path}", request.origin()))
+            GraphError::unrouted(&format!("{}{path}", request.origin()))
         };
         let route = Self::parse(request.uri.path()).ok_or_else(unrouted)?;
         let verbs = route.verbs();
         if verbs.contains(&request.method.as_str()) {
             return Ok(route);
         }
-        Err(Fault::method_not_allowed(&request.method, &verbs.join(", ")))
+        Err(GraphError::method_not_allowed(&request.method, &verbs.join(", ")))
     }
 
     fn parse(path: &str) -> Option<Self> {
@@ -103,13 +103,13 @@ impl Route {
             ["planner", "plans"] => Self::Plans,
             ["planner", "buckets"] => Self::Buckets,
             ["planner", "tasks"] => Self::Tasks,
-            ["planner", "plans", id] => Self::Object(Kind::Plan, own(id)),
+            ["planner", "plans", id] => Self::Object(ObjectKind::Plan, own(id)),
             ["planner", "plans", id, "buckets"] => Self::BucketsOfPlan(own(id)),
             ["planner", "plans", id, "tasks"] => Self::TasksOfPlan(own(id)),
-            ["planner", "plans", id, "details"] => Self::Object(Kind::PlanDetails, own(id)),
-            ["planner", "buckets", id] => Self::Object(Kind::Bucket, own(id)),
+            ["planner", "plans", id, "details"] => Self::Object(ObjectKind::PlanDetails, own(id)),
+            ["planner", "buckets", id] => Self::Object(ObjectKind::Bucket, own(id)),
             ["planner", "buckets", id, "tasks"] => Self::TasksOfBucket(own(id)),
-            ["planner", "tasks", id] => Self::Object(Kind::Task, own(id)),
+            ["planner", "tasks", id] => Self::Object(ObjectKind::Task, own(id)),
             ["planner", "tasks", id, part] => Self::Object(part_of_task(part)?, own(id)),
             _ => return None,
         })
@@ -181,7 +181,9 @@ impl Route {
             }
             Self::RemoveMember(..) => &["DELETE"],
             Self::Groups | Self::Plans | Self::Buckets | Self::Tasks => &["GET", "POST"],
-            Self::Object(Kind::Plan | Kind::Bucket | Kind::Task, _) => &["GET", "PATCH", "DELETE"],
+            Self::Object(ObjectKind::Plan | ObjectKind::Bucket | ObjectKind::Task, _) => {
+                &["GET", "PATCH", "DELETE"]
+            }
             Self::Object(..) => &["GET", "PATCH"],
             Self::User(_)
             | Self::Users
@@ -237,8 +239,8 @@ const KEYWORDS: [&str; 20] = [
     "details",
 ];
 
-fn part_of_task(segment: &str) -> Option<Kind> {
-    Kind::OF_TASK
+fn part_of_task(segment: &str) -> Option<ObjectKind> {
+    ObjectKind::OF_TASK
         .into_iter()
         .find(|kind| kind.address().1.is_some_and(|address| address.eq_ignore_ascii_case(segment)))
 }
@@ -263,23 +265,23 @@ fn segments(path: &str) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::{Feed, Route, Who};
-    use crate::emulator::state::object::Kind;
+    use crate::emulator::state::object::ObjectKind;
 
     #[test]
-    fn paths_name_what_section_2_lists() {
+    fn paths_name_the_endpoints_of_the_reference() {
         let own = |id: &str| id.to_owned();
         let cases = [
             ("/v1.0/me", Some(Route::User(Who::Me))),
             ("/v1.0/ME/Planner/Tasks/", Some(Route::TasksOf(Who::Me))),
-            ("/v1.0/planner/tasks/aB", Some(Route::Object(Kind::Task, own("aB")))),
-            ("/v1.0/planner/tasks('aB')", Some(Route::Object(Kind::Task, own("aB")))),
+            ("/v1.0/planner/tasks/aB", Some(Route::Object(ObjectKind::Task, own("aB")))),
+            ("/v1.0/planner/tasks('aB')", Some(Route::Object(ObjectKind::Task, own("aB")))),
             (
                 "/v1.0/planner/tasks('aB')/Details",
-                Some(Route::Object(Kind::TaskDetails, own("aB"))),
+                Some(Route::Object(ObjectKind::TaskDetails, own("aB"))),
             ),
             (
                 "/v1.0/planner/tasks/aB/buckettaskboardformat",
-                Some(Route::Object(Kind::BucketBoard, own("aB"))),
+                Some(Route::Object(ObjectKind::BucketBoard, own("aB"))),
             ),
             ("/v1.0/users/a%23b@c.d", Some(Route::User(Who::User(own("a#b@c.d"))))),
             ("/v1.0/users('$x@y')", Some(Route::User(Who::User(own("$x@y"))))),

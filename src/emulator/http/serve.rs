@@ -10,10 +10,10 @@ use axum::http::Response;
 use tokio::net::TcpListener;
 
 use crate::emulator::control::Origin;
-use crate::emulator::http::connection::{Arrival, Lines};
-use crate::emulator::http::delivery::{Fate, Reply};
+use crate::emulator::http::connection::{Arrival, Listener};
+use crate::emulator::http::delivery::{Delivery, Reply};
 use crate::emulator::service::Emulator;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
 /// The size of the largest body that is read, as in Graph.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -31,7 +31,7 @@ impl Emulator {
     ) -> std::io::Result<()> {
         let router = Router::new().fallback(respond).with_state(self);
         let service = router.into_make_service_with_connect_info::<Arrival>();
-        axum::serve(Lines(listener), service).with_graceful_shutdown(shutdown).await
+        axum::serve(Listener(listener), service).with_graceful_shutdown(shutdown).await
     }
 }
 
@@ -49,7 +49,7 @@ async fn respond(
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let bytes = if announced > MAX_BODY { None } else { to_bytes(body, MAX_BODY).await.ok() };
     let Some(bytes) = bytes else {
-        let fault = Fault::new(413, "RequestEntityTooLarge", "The request body is too large.");
+        let fault = GraphError::new(413, "RequestEntityTooLarge", "The request body is too large.");
         return emulator.refuse(fault).map(Body::from);
     };
     let request = axum::http::Request::from_parts(parts, bytes.to_vec());
@@ -58,15 +58,15 @@ async fn respond(
     let job = tokio::task::spawn_blocking(move || worker.perform(request, Origin::Client));
     let reply = job.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request handler panicked");
-        Reply::from(emulator.refuse(Fault::internal()))
+        Reply::from(emulator.refuse(GraphError::internal()))
     });
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;
     }
     match reply.fate {
-        Fate::Whole => (),
-        Fate::Cut => switch.cut_body(reply.response.body().len() / 2),
-        Fate::Dropped => switch.close(),
+        Delivery::Whole => (),
+        Delivery::Cut => switch.cut_body(reply.response.body().len() / 2),
+        Delivery::Dropped => switch.close(),
     }
     reply.response.map(Body::from)
 }

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
 /// A filter: alternatives, each a list of conditions that must all hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Filter {
     ///
     /// 400 `Request_UnsupportedQuery` for anything that needs an advanced query
     /// (planner-api.md 2.5), and `Request_BadRequest` for anything else that is not understood.
-    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(crate) fn parse(text: &str) -> Result<Self, GraphError> {
         let mut parser = Parser { rest: text };
         let mut alternatives = vec![vec![parser.condition()?]];
         loop {
@@ -33,6 +33,7 @@ impl Filter {
                 return Ok(Self(alternatives));
             }
             match parser.word().to_ascii_lowercase().as_str() {
+                // It binds tighter than `or`, so it adds to the last alternative.
                 "and" => {
                     let condition = parser.condition()?;
                     if let Some(last) = alternatives.last_mut() {
@@ -102,14 +103,14 @@ impl<'a> Parser<'a> {
         word
     }
 
-    fn symbol(&mut self, symbol: char) -> Result<(), Fault> {
+    fn symbol(&mut self, symbol: char) -> Result<(), GraphError> {
         self.skip_spaces();
         self.rest = self.rest.strip_prefix(symbol).ok_or_else(invalid)?;
         Ok(())
     }
 
     /// Reads a quoted text, in which a quote is written twice, or a bare `true`, `false` or `null`.
-    fn literal(&mut self) -> Result<String, Fault> {
+    fn literal(&mut self) -> Result<String, GraphError> {
         self.skip_spaces();
         let Some(mut rest) = self.rest.strip_prefix('\'') else {
             let word = self.word();
@@ -133,7 +134,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn condition(&mut self) -> Result<Condition, Fault> {
+    fn condition(&mut self) -> Result<Condition, GraphError> {
         let first = self.word();
         match first.to_ascii_lowercase().as_str() {
             "" => return Err(invalid()),
@@ -177,13 +178,13 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn invalid() -> Fault {
-    Fault::new(400, "Request_BadRequest", "Invalid filter clause.")
+fn invalid() -> GraphError {
+    GraphError::new(400, "Request_BadRequest", "Invalid filter clause.")
 }
 
 /// Returns the refusal of an advanced query, which the emulator does not evaluate.
-pub(crate) fn unsupported() -> Fault {
-    Fault::new(
+pub(crate) fn unsupported() -> GraphError {
+    GraphError::new(
         400,
         "Request_UnsupportedQuery",
         "Unsupported Query. The request uses a filter that is only available as an advanced query.",

@@ -1,14 +1,14 @@
 //! One request in parts: address, options, headers, body.
 //!
-//! Nothing here knows which resource is addressed. planner-api.md 2.0, 8.1 and 9.3 have the rules of
-//! headers and options.
+//! Nothing here knows which resource is addressed. The rules of headers and options are in
+//! planner-api.md 2.0, 8.1 and 9.3.
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method, Request as HttpRequest, Uri};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 
 /// The roots of the addresses of v1.0 and of the beta.
@@ -126,16 +126,16 @@ impl Request {
     }
 
     /// Returns the bearer token.
-    pub(crate) fn bearer(&self) -> Result<&str, Fault> {
+    pub(crate) fn bearer(&self) -> Result<&str, GraphError> {
         let Some(authorization) = self.header(AUTHORIZATION.as_str()) else {
-            return Err(Fault::unauthorized("Access token is empty."));
+            return Err(GraphError::unauthorized("Access token is empty."));
         };
         let token = match authorization.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => "",
         };
         if token.is_empty() {
-            return Err(Fault::unauthorized("Access token is empty."));
+            return Err(GraphError::unauthorized("Access token is empty."));
         }
         Ok(token)
     }
@@ -146,13 +146,13 @@ impl Request {
     }
 
     /// Refuses a body of any other type (planner-api.md 2.0).
-    pub(crate) fn check_media(&self, expected: &str) -> Result<(), Fault> {
+    pub(crate) fn check_media(&self, expected: &str) -> Result<(), GraphError> {
         let media = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
         if media.eq_ignore_ascii_case(expected) {
             return Ok(());
         }
-        Err(Fault::new(
+        Err(GraphError::new(
             415,
             "UnsupportedMediaType",
             format!("The content type of the request must be {expected}."),
@@ -160,14 +160,14 @@ impl Request {
     }
 
     /// Reads the body as a JSON object (planner-api.md 2.0 and 2.4).
-    pub(crate) fn json(&self) -> Result<Map<String, Value>, Fault> {
+    pub(crate) fn json(&self) -> Result<Map<String, Value>, GraphError> {
         self.check_media("application/json")?;
         match serde_json::from_slice(&self.body) {
             Ok(Value::Object(body)) => Ok(body),
-            Ok(_) => Err(Fault::bad_request("The body of the request must be a JSON object.")),
-            Err(_) => {
-                Err(Fault::bad_request("Unable to read JSON request payload: it is not valid."))
-            }
+            Ok(_) => Err(GraphError::bad_request("The body of the request must be a JSON object.")),
+            Err(_) => Err(GraphError::bad_request(
+                "Unable to read JSON request payload: it is not valid.",
+            )),
         }
     }
 }

@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Map, Value, json};
 
 use crate::emulator::message::request::Request;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::timestamp;
 
 /// An answer as a handler returns it.
@@ -44,7 +44,7 @@ impl Answer {
 pub(crate) fn finish(
     request: &Request,
     now: Timestamp,
-    result: Result<Answer, Fault>,
+    result: Result<Answer, GraphError>,
 ) -> Response<Vec<u8>> {
     let client_id = request.header("client-request-id").unwrap_or(&request.id);
     let mut answer = result.map_or_else(
@@ -89,7 +89,7 @@ pub(crate) fn finish(
 const DIAGNOSTIC: &str = r#"{"ServerInfo":{"DataCenter":"Emulator","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"EMULATOR"}}"#;
 
 /// Returns the answer to a refusal, with the error body of planner-api.md 9.1.
-fn refusal(fault: Fault, id: &str, client_id: &str, now: Timestamp) -> Answer {
+fn refusal(fault: GraphError, id: &str, client_id: &str, now: Timestamp) -> Answer {
     let mut inner = Map::new();
     if fault.status == 429 {
         // As in planner-api.md 13.16; other refusals have no such members.

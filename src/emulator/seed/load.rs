@@ -14,18 +14,18 @@ use crate::emulator::entity::groups;
 use crate::emulator::entity::plans;
 use crate::emulator::entity::tasks;
 use crate::emulator::seed::day::Day;
-use crate::emulator::seed::location::{SeedError, Spot};
+use crate::emulator::seed::location::{Location, SeedError};
 use crate::emulator::seed::schema::{Group, Item, Plan, Reference, Task, Tenant, User};
 use crate::emulator::state::call::Call;
 use crate::emulator::state::id;
 use crate::emulator::state::members;
-use crate::emulator::state::object::{Kind, Object};
+use crate::emulator::state::object::{Object, ObjectKind};
 use crate::emulator::state::timestamp;
 
 /// Creates everything in a text, in addition to what is there.
 pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
     let value = parse(text)?;
-    let root = Spot::root();
+    let root = Location::root();
     let tenant: Tenant = root.read(&value)?;
     for (spot, user) in root.items("users", &tenant.users)? {
         add_user(call, &spot, spot.read(user)?)?;
@@ -54,7 +54,7 @@ fn parse(text: &str) -> Result<Value, SeedError> {
     }
 }
 
-fn add_user(call: &Call<'_>, spot: &Spot, user: User) -> Result<(), SeedError> {
+fn add_user(call: &Call<'_>, spot: &Location, user: User) -> Result<(), SeedError> {
     let User { upn, name, title, id } = user;
     if !upn.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) {
         return Err(spot.member("upn").wrong("expected a principal name, `name@domain`"));
@@ -69,7 +69,7 @@ fn add_user(call: &Call<'_>, spot: &Spot, user: User) -> Result<(), SeedError> {
 /// Returns the id that is given, or one derived from the name, the same in every copy.
 fn directory_id(
     call: &Call<'_>,
-    spot: &Spot,
+    spot: &Location,
     given: Option<String>,
     name: &str,
 ) -> Result<String, SeedError> {
@@ -84,7 +84,7 @@ fn directory_id(
 }
 
 /// Returns the id of a user who is named in full or by the part before the `@`.
-fn user(call: &Call<'_>, spot: &Spot, name: &str) -> Result<String, SeedError> {
+fn user(call: &Call<'_>, spot: &Location, name: &str) -> Result<String, SeedError> {
     if let Some(id) = members::user_id(call.conn, name)? {
         return Ok(id);
     }
@@ -100,11 +100,11 @@ fn user(call: &Call<'_>, spot: &Spot, name: &str) -> Result<String, SeedError> {
     }
 }
 
-fn users(call: &Call<'_>, spot: &Spot, names: &[String]) -> Result<Vec<String>, SeedError> {
+fn users(call: &Call<'_>, spot: &Location, names: &[String]) -> Result<Vec<String>, SeedError> {
     names.iter().enumerate().map(|(at, name)| user(call, &spot.item(at), name)).collect()
 }
 
-fn day(spot: &Spot, text: &str) -> Result<Day, SeedError> {
+fn day(spot: &Location, text: &str) -> Result<Day, SeedError> {
     let expected = "expected a date such as `2026-03-31`, `+3d` or `-2d`, or a timestamp";
     Day::parse(text).ok_or_else(|| spot.wrong(expected))
 }
@@ -112,7 +112,7 @@ fn day(spot: &Spot, text: &str) -> Result<Day, SeedError> {
 /// Returns the call as a user made it some time ago, or now if no date is given.
 fn at<'a>(
     call: &Call<'a>,
-    spot: &Spot,
+    spot: &Location,
     caller: String,
     when: Option<&str>,
     apart: SignedDuration,
@@ -123,7 +123,7 @@ fn at<'a>(
 
 fn add_group(
     call: &Call<'_>,
-    spot: &Spot,
+    spot: &Location,
     group: Group,
 ) -> Result<(String, Vec<String>), SeedError> {
     let created = group.created.as_deref();
@@ -161,7 +161,7 @@ fn add_group(
 
 fn add_plan(
     call: &Call<'_>,
-    spot: &Spot,
+    spot: &Location,
     members: &HashMap<String, Vec<String>>,
     plan: &Plan,
 ) -> Result<(), SeedError> {
@@ -205,7 +205,7 @@ fn add_plan(
         .zip(&plan.labels)
         .map(|(at, label)| (format!("category{at}"), json!(label)))
         .collect();
-    let mut details = spot.refused(founder.open(Kind::PlanDetails, &made.id))?;
+    let mut details = spot.refused(founder.open(ObjectKind::PlanDetails, &made.id))?;
     let body = json!({ "sharedWith": sharing, "categoryDescriptions": labels });
     spot.refused(plans::update(&founder, &mut details, &into_map(body)))?;
 
@@ -236,7 +236,7 @@ struct Board<'a> {
 
 fn add_task(
     call: &Call<'_>,
-    spot: &Spot,
+    spot: &Location,
     board: &Board<'_>,
     task: &Task,
     apart: SignedDuration,
@@ -302,7 +302,7 @@ fn add_task(
 }
 
 /// Returns the categories of a task, whose labels are named or numbered.
-fn labels(spot: &Spot, plan: &Plan, labels: &[Value]) -> Result<Map<String, Value>, SeedError> {
+fn labels(spot: &Location, plan: &Plan, labels: &[Value]) -> Result<Map<String, Value>, SeedError> {
     let mut out = Map::new();
     for (at, label) in labels.iter().enumerate() {
         let number = match label {
@@ -321,7 +321,7 @@ fn labels(spot: &Spot, plan: &Plan, labels: &[Value]) -> Result<Map<String, Valu
 }
 
 /// Returns the details of a task, if the seed describes any.
-fn details(spot: &Spot, task: &Task) -> Result<Option<Value>, SeedError> {
+fn details(spot: &Location, task: &Task) -> Result<Option<Value>, SeedError> {
     let items = spot.items("checklist", &task.checklist)?;
     let links = spot.items("references", &task.references)?;
     if task.description.is_none() && task.preview.is_none() && items.is_empty() && links.is_empty()

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
 /// An error in a seed. Nothing of its tenant exists then.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +32,9 @@ pub enum SeedError {
 
 /// A place in the seed.
 #[derive(Debug, Clone)]
-pub(crate) struct Spot(String);
+pub(crate) struct Location(String);
 
-impl Spot {
+impl Location {
     /// Returns the place of the seed as a whole.
     pub(crate) fn root() -> Self {
         Self(String::new())
@@ -54,7 +54,7 @@ impl Spot {
     }
 
     /// Turns a refusal of the emulator's own rules into an error about this place.
-    pub(crate) fn refused<T>(&self, result: Result<T, Fault>) -> Result<T, SeedError> {
+    pub(crate) fn refused<T>(&self, result: Result<T, GraphError>) -> Result<T, SeedError> {
         result.map_err(|fault| self.wrong(fault.message.replace("\r\n", " ")))
     }
 
@@ -84,7 +84,7 @@ impl Spot {
     }
 }
 
-impl Display for Spot {
+impl Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "(root)" } else { &self.0 })
     }

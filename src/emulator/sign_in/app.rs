@@ -1,13 +1,13 @@
-//! Who may sign in, and how: the options of the OAuth endpoints.
+//! The options of the OAuth endpoints, so that a test can bring its own applications.
 
 use crate::emulator::sign_in::caller::CLIENT;
 
-/// How signing in works.
+/// The options of sign-in.
 #[derive(Debug, Clone)]
 pub struct SignIn {
-    /// What happens to device codes.
+    /// The approval of device codes.
     pub device_codes: DeviceCodes,
-    /// The applications that can sign in on their own. Any other client is a public one.
+    /// The applications that can sign in without a user. Any other client is a public one.
     pub apps: Vec<App>,
 }
 
@@ -24,12 +24,12 @@ impl Default for SignIn {
     }
 }
 
-/// Who approves a device code.
+/// The approval of device codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceCodes {
-    /// Nobody has to: the first user of the tenant is signed in at the first poll.
+    /// Automatic: the first user of the tenant is signed in at the first poll.
     Automatic,
-    /// Somebody, through `/control/devicecode` or [`crate::emulator::Emulator`].
+    /// By a person or a test, through `/control/devicecode` or [`crate::emulator::Emulator`].
     Manual,
 }
 
@@ -38,7 +38,7 @@ pub enum DeviceCodes {
 pub struct App {
     /// Its client id.
     pub client_id: String,
-    /// Its secret, in the clear: it protects nothing.
+    /// Its secret, in plain text, since it protects nothing.
     pub secret: String,
     /// The application permissions an administrator has consented to.
     pub roles: Vec<String>,

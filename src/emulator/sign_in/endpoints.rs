@@ -1,6 +1,6 @@
-//! The addresses of Entra ID: what a path names, and what surrounds a flow.
+//! The addresses of Entra ID, with the checks that all flows share.
 //!
-//! planner-api.md section 10.1. The flows themselves are in `flows`.
+//! planner-api.md 10.1. The flows themselves are in `flows`.
 
 use axum::http::Method;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::emulator::message::response::Answer;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::flows;
 use crate::emulator::sign_in::refusal::{Refusal, Stop};
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::id::TENANT;
 
@@ -63,7 +63,7 @@ pub(crate) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// A parameter; one that is empty counts as absent.
+    /// Returns a parameter; an empty one counts as absent.
     pub(crate) fn param(&self, name: &str) -> Option<&str> {
         let found = self.params.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
@@ -73,7 +73,7 @@ impl Visit<'_> {
         self.param(name).ok_or_else(|| Refusal::missing(name))
     }
 
-    /// The present second.
+    /// Returns the present second.
     pub(crate) fn second(&self) -> i64 {
         self.now.as_second()
     }
@@ -87,15 +87,16 @@ impl Visit<'_> {
 ///
 /// # Errors
 ///
-/// Only for failures of ours and wrong verbs; a sign-in that is refused is an answer.
-pub(crate) fn answer(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Answer, Fault> {
+/// Only for failures of the emulator and wrong verbs; a refused sign-in is an answer.
+pub(crate) fn answer(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Answer, GraphError> {
     let method = &visit.request.method;
     if !endpoint.verbs().split(", ").any(|verb| verb == method.as_str()) {
-        return Err(Fault::method_not_allowed(method, endpoint.verbs()));
+        return Err(GraphError::method_not_allowed(method, endpoint.verbs()));
     }
     let result = enter(visit, endpoint);
     match result {
         Ok(answer) => Ok(answer),
+        // `Ok`, so that the transaction commits: a refused poll still counts as one.
         Err(Stop::Refused(refusal)) => Ok(refusal.answer(visit.request, visit.now)),
         Err(Stop::Broken(fault)) => Err(fault),
     }
@@ -121,7 +122,7 @@ fn enter(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Answer, Stop> {
     }
 }
 
-/// Planner knows work accounts only (10.1).
+/// Checks the tenant of a path; Planner knows work accounts only (planner-api.md 10.1).
 fn check_tenant(tenant: &str) -> Result<(), Refusal> {
     if tenant == "consumers" {
         let reason = "Personal Microsoft accounts are not supported for this application.";

@@ -1,6 +1,6 @@
 //! The flows: device code, authorization code with PKCE, refresh, client credentials.
 //!
-//! planner-api.md sections 10.2 to 10.6. Consent is never asked for.
+//! planner-api.md 10.2 to 10.6. No flow asks for consent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use crate::emulator::message::response::Answer;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::caller::Caller;
 use crate::emulator::sign_in::endpoints::Visit;
-use crate::emulator::sign_in::grant::{self, Grant, Kind, State};
+use crate::emulator::sign_in::grant::{self, Grant, GrantKind, State};
 use crate::emulator::sign_in::refusal::{Refusal, Stop};
 use crate::emulator::sign_in::scope;
 use crate::emulator::sign_in::token;
@@ -23,9 +23,9 @@ use crate::emulator::state::members;
 pub(crate) const GRANT_TYPES: [&str; 4] =
     ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE];
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// What Microsoft's own libraries send.
+/// The name that Microsoft's own libraries send.
 const OLD_DEVICE_CODE: &str = "device_code";
-/// Seconds (10.2, 10.3, 10.5, 10.8).
+/// Lifetimes in seconds (planner-api.md 10.2 to 10.6).
 const DEVICE_CODE_LIFE: i64 = 900;
 const INTERVAL: i64 = 5;
 const CODE_LIFE: i64 = 600;
@@ -33,7 +33,7 @@ const REFRESH_LIFE: i64 = 90 * 24 * 3600;
 const ACCESS_LIFE: i64 = 4217;
 const APP_ACCESS_LIFE: i64 = 3599;
 
-/// Begins the device flow.
+/// Starts the device flow.
 pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Answer, Stop> {
     let client = visit.required("client_id")?.to_owned();
     let scopes = scope::parse(visit.required("scope")?, &visit.request.origin())?;
@@ -43,7 +43,7 @@ pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Answer, Stop> {
     };
     let user_code = grant::new_user_code();
     let kind =
-        Kind::Device { user_code: user_code.clone(), state, interval: INTERVAL, polled: None };
+        GrantKind::Device { user_code: user_code.clone(), state, interval: INTERVAL, polled: None };
     let expires = visit.second() + DEVICE_CODE_LIFE;
     let grant = Grant { client, scopes, expires, kind };
     let code = grant::issue(visit.conn, &grant, visit.second())?;
@@ -63,8 +63,10 @@ pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Answer, Stop> {
     ))
 }
 
-/// Begins the code flow: approves at once and leads back to the client.
+/// Starts the code flow: approves at once and redirects back to the client.
 pub(crate) fn authorize(visit: &Visit<'_>) -> Result<Answer, Stop> {
+    // An invalid address is refused here; every other refusal goes to the client's address, or
+    // this would be an open redirect.
     let redirect = visit.required("redirect_uri")?;
     let url = Url::parse(redirect).ok().filter(is_allowed).ok_or_else(|| {
         Refusal::new(
@@ -93,11 +95,13 @@ pub(crate) fn authorize(visit: &Visit<'_>) -> Result<Answer, Stop> {
     Ok(Answer::empty(302).with("location", back.to_string()))
 }
 
-/// Addresses that a client can listen on, and web clients' (10.3).
+/// Returns whether a redirect URI is one that a client can listen on, or a web client's. The port
+/// is ignored (planner-api.md 10.3).
 fn is_allowed(url: &Url) -> bool {
     let is_local = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
+        // `[::1]` cannot be registered (planner-api.md 10.3).
         Some(Host::Ipv6(_)) | None => false,
     };
     url.scheme() == "https" || (url.scheme() == "http" && is_local)
@@ -125,7 +129,7 @@ fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
             Refusal::new("login_required", 50034, reason)
         })?,
     };
-    let kind = Kind::Code {
+    let kind = GrantKind::Code {
         user,
         redirect_uri: redirect.to_owned(),
         challenge: challenge.map(str::to_owned),
@@ -136,7 +140,7 @@ fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
     Ok(grant::issue(visit.conn, &grant, visit.second())?)
 }
 
-/// The id and principal name of whoever is signed in when nobody says who.
+/// Returns the id and principal name of the user who is signed in when the client names nobody.
 fn first_user(visit: &Visit<'_>) -> Result<(String, String), Stop> {
     members::first_user(visit.conn)?
         .ok_or_else(|| Refusal::new("invalid_grant", 50034, "The directory has no users.").into())
@@ -161,7 +165,7 @@ pub(crate) fn token(visit: &Visit<'_>) -> Result<Answer, Stop> {
     }
 }
 
-/// Checks the secret, if one is sent: public clients must not (10.3).
+/// Checks the secret, if one is sent; public clients must not send one (planner-api.md 10.3).
 fn authenticate<'a>(visit: &'a Visit<'_>, client: &str) -> Result<Option<&'a App>, Refusal> {
     if visit.param("client_assertion").is_some() {
         let reason = "Client assertions are not supported by the emulator.";
@@ -191,7 +195,7 @@ fn poll(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
         Stop::from(Refusal::new("bad_verification_code", 70018, reason))
     };
     let mut grant = found.ok_or_else(unknown)?;
-    let Kind::Device { state, interval, polled, .. } = &mut grant.kind else {
+    let GrantKind::Device { state, interval, polled, .. } = &mut grant.kind else {
         return Err(unknown());
     };
     let now = visit.second();
@@ -199,6 +203,7 @@ fn poll(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
         _ if grant.expires <= now => {
             Refusal::new("expired_token", 70020, "The provided device code has expired.")
         }
+        // A code is redeemed once; a second poll does not know it.
         State::Approved(user) => {
             let user = user.clone();
             grant::remove(visit.conn, code)?;
@@ -212,6 +217,7 @@ fn poll(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
         State::Pending => {
             let is_early = polled.is_some_and(|polled| now < polled + *interval);
             *polled = Some(now);
+            // Five seconds more each time, as in RFC 8628 (planner-api.md 10.2).
             let refusal = if is_early {
                 *interval += INTERVAL;
                 Refusal::new("slow_down", 70016, "The device code is polled too often.")
@@ -237,15 +243,17 @@ fn redeem(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
         || invalid(70008, "The provided authorization code or refresh token has expired.");
     let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
     let mut grant = found.ok_or_else(expired)?;
-    let Kind::Code { user, redirect_uri, challenge, nonce, used } = &mut grant.kind else {
+    let GrantKind::Code { user, redirect_uri, challenge, nonce, used } = &mut grant.kind else {
         return Err(expired());
     };
+    // Before the expiry: a client that redeems twice is told so even if it is late.
     if *used {
         return Err(invalid(54005, "OAuth2 Authorization code was already redeemed."));
     }
     if grant.expires <= visit.second() {
         return Err(expired());
     }
+    // The same text, not an equivalent address (planner-api.md 10.3).
     if redirect_uri != redirect {
         let reason = "The reply address does not match the one of the authorization request.";
         return Err(Refusal::new("invalid_request", 50011, reason).into());
@@ -258,6 +266,7 @@ fn redeem(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
             return Err(invalid(501_481, reason));
         }
     }
+    // Marked and not deleted, so that a second attempt gets its own refusal.
     *used = true;
     let (user, nonce) = (user.clone(), nonce.clone());
     grant::update(visit.conn, code, &grant)?;
@@ -265,7 +274,7 @@ fn redeem(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
 }
 
 fn is_verifier(text: &str) -> bool {
-    let is_unreserved = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     (43..=128).contains(&text.len()) && text.bytes().all(is_unreserved)
 }
 
@@ -273,12 +282,13 @@ fn challenge_of(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }
 
-/// Gives new tokens for a refresh token, which itself stays valid for a while (10.5).
+/// Issues new tokens for a refresh token, which itself stays valid for a while
+/// (planner-api.md 10.5).
 fn refresh(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
     let code = visit.required("refresh_token")?;
     let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
     let valid = found.filter(|grant| grant.expires > visit.second());
-    let Some(Grant { scopes, kind: Kind::Refresh { user }, .. }) = valid else {
+    let Some(Grant { scopes, kind: GrantKind::Refresh { user }, .. }) = valid else {
         let reason = "The provided authorization code or refresh token has expired.";
         return Err(Refusal::new("invalid_grant", 70008, reason).into());
     };
@@ -291,7 +301,8 @@ fn refresh(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
         let reason = format!("The user has not consented to the permission '{scope}'.");
         return Err(Refusal::new("invalid_grant", 65001, reason).into());
     }
-    // What concerns the answer holds as it did at sign-in.
+    // The scopes of OpenID concern the answer and are those of the sign-in, or a refresh that
+    // names only resources would end without a new refresh token.
     let mut wanted = scope::of_resource(&wanted);
     let own = scope::of_resource(&scopes);
     wanted.extend(scopes.into_iter().filter(|scope| !own.contains(scope)));
@@ -299,6 +310,7 @@ fn refresh(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
 }
 
 fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Answer, Stop> {
+    // An application is signed in to one tenant (planner-api.md 10.1).
     if ["common", "organizations"].contains(&visit.tenant) {
         let reason = "Client credentials need a concrete tenant.";
         return Err(Refusal::new("invalid_request", 50059, reason).into());
@@ -321,7 +333,7 @@ fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Ans
         return Err(Refusal::new("invalid_scope", 70011, reason).into());
     }
     let caller = Caller {
-        // The service principal in the tenant has another id than the client.
+        // The service principal in the tenant has an id of its own (planner-api.md 10.8).
         id: id::guid_of(&app.client_id),
         upn: None,
         client: app.client_id.clone(),
@@ -339,7 +351,7 @@ fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Ans
     ))
 }
 
-/// The token response (10.4).
+/// Answers with tokens (planner-api.md 10.4).
 fn issue(
     visit: &Visit<'_>,
     client: &str,
@@ -370,7 +382,7 @@ fn issue(
         "access_token": token::access(&caller, Some(&name), &issuer, now, ACCESS_LIFE),
     });
     if has("offline_access") {
-        let kind = Kind::Refresh { user: user.to_owned() };
+        let kind = GrantKind::Refresh { user: user.to_owned() };
         let (client, scopes) = (client.to_owned(), scopes.to_vec());
         let grant = Grant { client, scopes, expires: now + REFRESH_LIFE, kind };
         body["refresh_token"] = grant::issue(visit.conn, &grant, now)?.into();

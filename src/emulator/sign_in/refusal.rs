@@ -1,16 +1,16 @@
 //! Refusals of the token endpoint, which are not shaped like Graph's.
 //!
-//! planner-api.md section 10.7.
+//! planner-api.md 10.7.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::timestamp;
 
-/// Why a sign-in did not succeed.
+/// The refusal of a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) error: &'static str,
@@ -23,7 +23,7 @@ impl Refusal {
         Self { error, code, message: message.into() }
     }
 
-    /// A parameter that is not there.
+    /// Returns the refusal of a request without a required parameter.
     pub(crate) fn missing(name: &str) -> Self {
         Self::new(
             "invalid_request",
@@ -57,13 +57,13 @@ impl Refusal {
     }
 }
 
-/// What ends a sign-in early.
+/// The early end of a sign-in.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// An answer to the client; what was written before stays.
+    /// An answer to the client; earlier writes of the transaction stay.
     Refused(Refusal),
-    /// A failure of ours.
-    Broken(Fault),
+    /// A failure of the emulator.
+    Broken(GraphError),
 }
 
 impl From<Refusal> for Stop {
@@ -72,8 +72,8 @@ impl From<Refusal> for Stop {
     }
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
+impl From<GraphError> for Stop {
+    fn from(fault: GraphError) -> Self {
         Self::Broken(fault)
     }
 }

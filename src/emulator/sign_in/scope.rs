@@ -1,6 +1,6 @@
-//! Scopes: what a client may ask for, and what that means.
+//! The scopes that a client may ask for, and their meaning.
 //!
-//! planner-api.md sections 2.6 and 10.1.
+//! planner-api.md 2.6 and 10.1.
 
 use crate::emulator::sign_in::refusal::Refusal;
 use crate::emulator::sign_in::token::GRAPH;
@@ -18,7 +18,7 @@ const DELEGATED: [&str; 10] = [
     "User.Read.All",
     "Directory.Read.All",
 ];
-/// The scopes that concern the answer and no resource.
+/// The scopes that concern the answer and not a resource.
 const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// Reads a list of scopes, short or with the address of Graph or of this server in front.
@@ -59,7 +59,7 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Vec<String>, Refusal> {
     Ok(scopes)
 }
 
-/// The scopes as an answer and an access token state them, without those of OpenID.
+/// Returns the scopes as an answer and an access token state them, without those of OpenID.
 pub(crate) fn of_resource(scopes: &[String]) -> Vec<String> {
     let own = |scope: &&String| !OPENID.contains(&scope.as_str());
     let found: Vec<String> = scopes.iter().filter(own).cloned().collect();

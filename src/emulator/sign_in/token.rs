@@ -1,6 +1,6 @@
 //! Access and id tokens: JSON Web Tokens without a signature.
 //!
-//! planner-api.md section 10.8. A signed token, a real one for instance, is refused.
+//! planner-api.md 10.8. A signed token, such as a real one, is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::emulator::sign_in::caller::{CLIENT, Caller};
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id::TENANT;
 
-/// The audience of access tokens, as its address and as its application id (2.6).
+/// The audience of access tokens, as an address and as an application id (planner-api.md 2.6).
 pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
 const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
 
@@ -21,7 +21,7 @@ pub(crate) fn mint(claims: &Value) -> String {
     format!("{head}.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-/// The claims of an access token.
+/// Mints an access token for a caller.
 pub(crate) fn access(
     caller: &Caller,
     name: Option<&str>,
@@ -60,25 +60,26 @@ pub(crate) fn access(
 ///
 /// # Errors
 ///
-/// 401 if it is none, is for somebody else, or is not valid now (9.2).
-pub(crate) fn read(token: &str, origin: &str, now: Timestamp) -> Result<Caller, Fault> {
-    let claims = claims(token).ok_or_else(Fault::bad_token)?;
+/// 401 if it is not a token, is for another audience, or is not valid now (planner-api.md 9.2).
+pub(crate) fn read(token: &str, origin: &str, now: Timestamp) -> Result<Caller, GraphError> {
+    let claims = claims(token).ok_or_else(GraphError::bad_token)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let second = |name: &str| claims.get(name).and_then(Value::as_i64);
     let audience = text("aud").unwrap_or_default().trim_end_matches('/');
+    // Clients name Graph by address or by id; one that knows only the emulator names its origin.
     if ![GRAPH, GRAPH_ID, origin].contains(&audience) {
         let reason = "Access token validation failure. Invalid audience.";
-        return Err(Fault::unauthorized(reason));
+        return Err(GraphError::unauthorized(reason));
     }
     if second("exp").is_none_or(|exp| exp <= now.as_second()) {
         let reason = "Lifetime validation failed, the token is expired.";
-        return Err(Fault::unauthorized(reason));
+        return Err(GraphError::unauthorized(reason));
     }
     if second("nbf").is_some_and(|nbf| nbf > now.as_second()) {
         let reason = "Access token has expired or is not yet valid.";
-        return Err(Fault::unauthorized(reason));
+        return Err(GraphError::unauthorized(reason));
     }
-    // `scp` decides the mode (10.8).
+    // `scp` means a delegated token, even beside `roles` (planner-api.md 10.8).
     let (upn, permissions) = match (text("scp"), claims.get("roles").and_then(Value::as_array)) {
         (Some(scopes), _) => {
             let upn = text("upn").unwrap_or_default().to_owned();
@@ -87,9 +88,9 @@ pub(crate) fn read(token: &str, origin: &str, now: Timestamp) -> Result<Caller, 
         (None, Some(roles)) => {
             (None, roles.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         }
-        (None, None) => return Err(Fault::bad_token()),
+        (None, None) => return Err(GraphError::bad_token()),
     };
-    let id = text("oid").ok_or_else(Fault::bad_token)?.to_owned();
+    let id = text("oid").ok_or_else(GraphError::bad_token)?.to_owned();
     let client = text("appid").or_else(|| text("azp")).unwrap_or(CLIENT).to_owned();
     Ok(Caller { id, upn, client, permissions: Some(permissions) })
 }

@@ -1,4 +1,4 @@
-//! What a rule needs to know beside the request: who asks, when, and the state.
+//! The context of a rule beside the request: the caller, the time and the state.
 
 use std::sync::Arc;
 
@@ -7,51 +7,51 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id::Ids;
 use crate::emulator::state::limits::Limits;
 use crate::emulator::state::members;
-use crate::emulator::state::object::{self, Kind, Object};
+use crate::emulator::state::object::{self, Object, ObjectKind};
 use crate::emulator::state::replica::Replica;
 use crate::emulator::state::timestamp;
 
-/// One request's surroundings, inside its transaction.
+/// The context of one request, inside its transaction.
 #[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) conn: &'a Connection,
     /// The id of the signed-in user, or of the application where there is none.
     pub(crate) caller: String,
-    /// The client that asks.
+    /// The id of the client.
     pub(crate) client: String,
-    /// Whether there is no user (10.8).
+    /// True for an application without a user (planner-api.md 10.8).
     pub(crate) is_app: bool,
     pub(crate) now: Timestamp,
-    /// The zone that decides what today is.
+    /// The time zone that decides which day is today.
     pub(crate) zone: TimeZone,
-    /// What is not to be found yet; nothing while a tenant is seeded.
+    /// The objects that are hidden because they are new; `None` while a tenant is seeded.
     pub(crate) replica: Option<&'a Replica>,
     pub(crate) ids: Arc<Ids>,
     pub(crate) limits: Limits,
-    /// Whether the beta is asked.
+    /// True if the beta is addressed.
     pub(crate) beta: bool,
-    /// How many changes a delta token may lag behind.
+    /// The number of changes that a delta token may lag behind.
     pub(crate) kept_changes: i64,
     /// The size of a page of plans, buckets or tasks.
     pub(crate) page_size: usize,
 }
 
 impl Call<'_> {
-    /// The present moment as Planner writes it.
+    /// Returns the present moment as Planner writes it.
     pub(crate) fn moment(&self) -> Value {
         Value::String(timestamp::format(self.now))
     }
 
-    /// The hint of an item that asked for no place.
+    /// Returns the hint of an item for which the client asked no place.
     pub(crate) fn default_hint(&self) -> Value {
         Value::String(timestamp::default_hint(self.now))
     }
 
-    /// The caller as an identity set; names are never filled in (planner-api.md 1.14).
+    /// Returns the caller as an identity set; names are never filled in (planner-api.md 1.14).
     pub(crate) fn actor(&self) -> Value {
         let application = json!({ "displayName": null, "id": self.client });
         if self.is_app {
@@ -63,7 +63,8 @@ impl Call<'_> {
         })
     }
 
-    /// The caller as in `lastModifiedBy`, which names no application (13.8).
+    /// Returns the caller as in `lastModifiedBy`, which names no application
+    /// (planner-api.md 13.8).
     pub(crate) fn user(&self) -> Value {
         if self.is_app {
             return self.actor();
@@ -71,17 +72,17 @@ impl Call<'_> {
         json!({ "user": { "displayName": null, "id": self.caller } })
     }
 
-    /// Finds an object that the caller may see: steps 4 and 5 of 2.8.
-    pub(crate) fn open(&self, kind: Kind, id: &str) -> Result<Object, Fault> {
-        let object = object::find(self.conn, kind, id)?.ok_or_else(Fault::not_found)?;
-        if self.may_access(&object.plan)? { Ok(object) } else { Err(Fault::forbidden()) }
+    /// Finds an object that the caller may see: steps 4 and 5 of planner-api.md 2.8.
+    pub(crate) fn open(&self, kind: ObjectKind, id: &str) -> Result<Object, GraphError> {
+        let object = object::find(self.conn, kind, id)?.ok_or_else(GraphError::not_found)?;
+        if self.may_access(&object.plan)? { Ok(object) } else { Err(GraphError::forbidden()) }
     }
 
-    /// Says whether the caller is a member of the group that contains a plan; an application
-    /// need not be (11).
-    pub(crate) fn may_access(&self, plan: &str) -> Result<bool, Fault> {
+    /// Returns whether the caller is a member of the group that contains a plan; an application
+    /// need not be one (planner-api.md 11).
+    pub(crate) fn may_access(&self, plan: &str) -> Result<bool, GraphError> {
         if self.is_app {
-            return Ok(object::find(self.conn, Kind::Plan, plan)?.is_some());
+            return Ok(object::find(self.conn, ObjectKind::Plan, plan)?.is_some());
         }
         let is_member = self
             .conn
@@ -93,8 +94,8 @@ impl Call<'_> {
         Ok(is_member)
     }
 
-    /// Says whether the caller sees what is in a group.
-    pub(crate) fn may_enter(&self, group: &str) -> Result<bool, Fault> {
+    /// Returns whether the caller may see the contents of a group.
+    pub(crate) fn may_enter(&self, group: &str) -> Result<bool, GraphError> {
         if let (Some(replica), Some(created)) = (self.replica, members::created(self.conn, group)?)
             && replica.hides_group(created, self.now)
         {
@@ -103,17 +104,18 @@ impl Call<'_> {
         Ok(self.is_app || members::is_member(self.conn, group, &self.caller)?)
     }
 
-    /// Says whether an object was created so recently that it is not to be found yet.
-    pub(crate) fn is_hidden(&self, kind: Kind, id: &str) -> bool {
+    /// Returns whether an object is too new to be found yet.
+    pub(crate) fn is_hidden(&self, kind: ObjectKind, id: &str) -> bool {
         self.replica.is_some_and(|replica| replica.hides(kind, id, self.now))
     }
 
-    /// The plan of a new bucket or task: unknown and inaccessible are not told apart (6.2).
-    pub(crate) fn container_plan(&self, id: &str) -> Result<(), Fault> {
-        if !self.is_hidden(Kind::Plan, id) && self.may_access(id)? {
+    /// Checks the plan of a new bucket or task. The refusal does not reveal whether the plan is
+    /// unknown or inaccessible (planner-api.md 6.2).
+    pub(crate) fn container_plan(&self, id: &str) -> Result<(), GraphError> {
+        if !self.is_hidden(ObjectKind::Plan, id) && self.may_access(id)? {
             Ok(())
         } else {
-            Err(Fault::forbidden_or_missing())
+            Err(GraphError::forbidden_or_missing())
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Which field changed at which version, and whether two edits collide.
+//! The version at which each field changed, by which two edits collide or not.
 //!
-//! planner-api.md section 3.4. An edit against an old version is accepted as long as nothing it
+//! planner-api.md 3.4. An edit against an old version is accepted as long as none of the fields it
 //! sets has changed since. Fields are paths: `title`, `assignments/<user>/orderHint`. Adding or
 //! removing an entry is a change of the entry's own path and so collides with everything below.
 
 use std::collections::BTreeMap;
 
-/// Separates the steps of a path. Keys are chosen by clients and may contain a slash.
+/// The separator of the steps of a path. Clients choose the keys, which may contain a slash.
 const SEPARATOR: char = '\u{1f}';
 
 /// Joins the steps of a field's path.
@@ -14,7 +14,7 @@ pub(crate) fn path(steps: &[&str]) -> String {
     steps.join(&SEPARATOR.to_string())
 }
 
-/// The property that a path begins with.
+/// Returns the property with which a path begins.
 pub(crate) fn root(path: &str) -> &str {
     path.split(SEPARATOR).next().unwrap_or(path)
 }
@@ -24,11 +24,13 @@ pub(crate) fn root(path: &str) -> &str {
 pub(crate) struct Changes(BTreeMap<String, u64>);
 
 impl Changes {
-    /// Says whether setting a field would overwrite a change made after a version.
+    /// Returns whether setting a field would overwrite a change made after a version.
     ///
-    /// True as well when the new value would equal the present one: taking equal values for
-    /// agreement loses concurrent increments.
+    /// That is also the case when the new value equals the present one: two clients that both
+    /// raise a count from 3 to 4 do not agree, and one increment would be lost.
     pub(crate) fn collides(&self, path: &str, since: u64) -> bool {
+        // Below as well as above: deleting an entry discards a newer change inside it, and a change
+        // inside an entry revives one that was deleted.
         let newer = |at: &str| self.0.get(at).is_some_and(|version| *version > since);
         let above = path.match_indices(SEPARATOR).filter_map(|(at, _)| path.get(..at));
         let below = format!("{path}{SEPARATOR}");

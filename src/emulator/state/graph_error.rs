@@ -1,7 +1,7 @@
 //! Refusals: every way in which a request can fail, with the texts of the real service.
 //!
-//! planner-api.md sections 6 and 9. A fault knows its status, code and message; the envelope
-//! around it, which needs a request id and a date, is added where the answer is finished.
+//! planner-api.md 6 and 9. A refusal has a status, a code and a message; the envelope around it,
+//! which needs a request id and a date, is added where the answer is finished.
 
 use std::borrow::Cow;
 
@@ -9,16 +9,16 @@ use axum::http::Method;
 
 /// One refusal.
 #[derive(Debug, Clone)]
-pub(crate) struct Fault {
+pub(crate) struct GraphError {
     pub(crate) status: u16,
     pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
-    /// `innerError.message`, where there is one.
+    /// The text of `innerError.message`, if there is one.
     pub(crate) inner: Option<&'static str>,
     pub(crate) header: Option<(&'static str, String)>,
 }
 
-impl Fault {
+impl GraphError {
     pub(crate) fn new(
         status: u16,
         code: impl Into<Cow<'static, str>>,
@@ -27,17 +27,19 @@ impl Fault {
         Self { status, code: code.into(), message: message.into(), inner: None, header: None }
     }
 
-    /// A body that the OData reader does not take: not JSON, an unknown name, a wrong type (2.4).
+    /// Refuses a body that the OData reader cannot read: not JSON, an unknown name, a wrong type
+    /// (planner-api.md 2.4).
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }
 
-    /// A body that is well formed and breaks a rule of Planner (6.3).
+    /// Refuses a body that is well formed but breaks a rule of Planner (planner-api.md 6.3).
     pub(crate) fn invalid(message: impl std::fmt::Display) -> Self {
         Self::new(400, "", format!("The request is invalid:\r\n{message}"))
     }
 
-    /// The schema message of 6.3; `field` is the JSON name, which the service writes in PascalCase.
+    /// Refuses a field with the schema message of planner-api.md 6.3; `field` is the JSON name,
+    /// which the service writes in PascalCase.
     pub(crate) fn schema(entity: &str, field: &str, reason: &str) -> Self {
         let field = pascal(field);
         Self::new(
@@ -58,7 +60,8 @@ impl Fault {
         Self::schema(entity, field, "This field is read only and cannot be changed.")
     }
 
-    /// A hint that describes no position, most often one echoed from an answer (4.4).
+    /// Refuses a hint that describes no position, usually one echoed from an answer
+    /// (planner-api.md 4.4).
     pub(crate) fn hint(input: &str) -> Self {
         Self::invalid(format_args!(
             "Specified order hint is in an invalid format: The input ({input}) does not contain \
@@ -66,7 +69,7 @@ impl Fault {
         ))
     }
 
-    /// A path id of the wrong form (1.2).
+    /// Refuses an id of the wrong form (planner-api.md 1.2).
     pub(crate) fn malformed_id(id: &str) -> Self {
         Self::invalid(format_args!("The specified identifier '{id}' is not valid."))
     }
@@ -75,7 +78,7 @@ impl Fault {
         Self::new(404, "", "The requested item is not found.")
     }
 
-    /// A directory object that does not exist (6.6).
+    /// Refuses a directory object that does not exist (planner-api.md 6.6).
     pub(crate) fn no_resource(id: &str) -> Self {
         Self::new(
             404,
@@ -87,7 +90,7 @@ impl Fault {
         )
     }
 
-    /// A path without a route (2.3).
+    /// Refuses a path without a route (planner-api.md 2.3).
     pub(crate) fn unrouted(uri: &str) -> Self {
         Self {
             inner: Some("No routing convention was found to select an action for the request."),
@@ -103,7 +106,8 @@ impl Fault {
         Self::new(403, "", "You do not have the required permissions to access this item.")
     }
 
-    /// On create and move the service does not say which of the two it is (6.2).
+    /// Refuses a create or move without telling whether the item is missing or inaccessible
+    /// (planner-api.md 6.2).
     pub(crate) fn forbidden_or_missing() -> Self {
         Self::new(
             403,
@@ -113,7 +117,7 @@ impl Fault {
         )
     }
 
-    /// A limit, the only Planner refusal with a code of its own (6.4).
+    /// Refuses to exceed a limit, the only Planner refusal with its own code (planner-api.md 6.4).
     pub(crate) fn limit(code: &'static str) -> Self {
         Self::new(403, code, "The request exceeded allowed limits.")
     }
@@ -127,7 +131,7 @@ impl Fault {
         )
     }
 
-    /// A missing or unusable token (9.2).
+    /// Refuses a missing or unusable token (planner-api.md 9.2).
     pub(crate) fn unauthorized(message: &str) -> Self {
         const CHALLENGE: &str = "Bearer realm=\"\", \
             authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
@@ -138,7 +142,7 @@ impl Fault {
         }
     }
 
-    /// A verb that an address does not take (2.7).
+    /// Refuses a verb that an address does not take (planner-api.md 2.7).
     pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
         let message = format!("The method '{method}' is not allowed here.");
         Self {
@@ -147,7 +151,8 @@ impl Fault {
         }
     }
 
-    /// A refusal that says nothing about the request: throttling or an outage (6.6, 13.16).
+    /// Refuses a request for no fault of its own: throttling or an outage (planner-api.md 6.6 and
+    /// 13.16).
     pub(crate) fn injected(status: u16, retry_after: Option<String>) -> Self {
         let (code, message) = match status {
             429 => ("TooManyRequests", "Please retry again later."),
@@ -164,7 +169,7 @@ impl Fault {
         }
     }
 
-    /// A token that names nobody (9.2).
+    /// Refuses a token that names nobody (planner-api.md 9.2).
     pub(crate) fn bad_token() -> Self {
         Self::unauthorized("CompactToken parsing failed with error code: 80049217")
     }
@@ -174,8 +179,9 @@ impl Fault {
     }
 }
 
-impl From<rusqlite::Error> for Fault {
-    /// A database that another process keeps busy is an outage; anything else is ours to find.
+impl From<rusqlite::Error> for GraphError {
+    /// Converts a database error: one that another process keeps busy is an outage, which a client
+    /// may retry; anything else is a fault of the emulator.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
         tracing::error!(%error, "the emulator's database failed");

@@ -1,19 +1,19 @@
-//! What happened to objects, in order, for delta queries (planner-api.md 2.10).
+//! The changes of objects, in order, for delta queries (planner-api.md 2.10).
 //!
-//! Written by `object`, read by `delta`. A row says that something changed and not to what: a
-//! reader is shown the present values.
+//! Written by `object`, read by `delta`. A row names the properties that changed and not their
+//! values, since a reader is shown the present ones.
 
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use crate::emulator::state::object::{Kind, Object};
+use crate::emulator::state::object::{Object, ObjectKind};
 
-/// What happened.
+/// The nature of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
     Created,
-    /// These properties.
+    /// A change of these properties.
     Changed(BTreeSet<String>),
     Deleted,
 }
@@ -23,18 +23,18 @@ pub(crate) enum What {
 pub(crate) struct Row {
     pub(crate) seq: i64,
     pub(crate) id: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ObjectKind,
     pub(crate) what: What,
 }
 
-/// Whose changes are read.
+/// The extent of a reading.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Extent<'a> {
-    /// Only what this user may see.
+    /// The user who may see all of it; `None` for an application.
     pub(crate) user: Option<&'a str>,
     pub(crate) plan: Option<&'a str>,
     pub(crate) group: Option<&'a str>,
-    pub(crate) kind: Option<Kind>,
+    pub(crate) kind: Option<ObjectKind>,
 }
 
 const INSERT: &str = "INSERT INTO object_change (id, kind, plan_id, group_id, what) \
@@ -45,7 +45,8 @@ pub(crate) fn created(conn: &Connection, object: &Object) -> rusqlite::Result<()
     record(conn, object, "created")
 }
 
-/// Records that an object vanished from where it was, while it exists elsewhere.
+/// Records that an object left its place and exists elsewhere: a deletion, to readers of the old
+/// place.
 pub(crate) fn left(conn: &Connection, object: &Object) -> rusqlite::Result<()> {
     record(conn, object, "deleted")
 }
@@ -72,7 +73,7 @@ fn record(conn: &Connection, object: &Object, what: &str) -> rusqlite::Result<()
 }
 
 /// Records that the objects for which a condition on `o` and `?1` holds are about to be deleted.
-/// Their parts go without saying.
+/// Their parts are not recorded: they are deleted with them.
 pub(crate) fn deleted(conn: &Connection, condition: &str, id: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(&format!(
         "INSERT INTO object_change (id, kind, plan_id, group_id, what) \
@@ -84,13 +85,13 @@ pub(crate) fn deleted(conn: &Connection, condition: &str, id: &str) -> rusqlite:
     Ok(())
 }
 
-/// The number of the latest change.
+/// Returns the number of the latest change.
 pub(crate) fn latest(conn: &Connection) -> rusqlite::Result<i64> {
     conn.prepare_cached("SELECT coalesce(max(seq), 0) FROM object_change")?
         .query_row([], |row| row.get(0))
 }
 
-/// Forgets all but the latest changes.
+/// Deletes all but the latest changes.
 pub(crate) fn prune(conn: &Connection, kept: i64) -> rusqlite::Result<()> {
     conn.execute("DELETE FROM object_change WHERE seq <= ?1", [latest(conn)? - kept])?;
     Ok(())
@@ -111,13 +112,14 @@ pub(crate) fn since(
          ORDER BY seq LIMIT ?6",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let kind = extent.kind.map(Kind::token);
+    let kind = extent.kind.map(ObjectKind::token);
     let mut rows =
         statement.query(params![after, extent.plan, extent.group, kind, extent.user, limit])?;
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
         let (kind, what): (String, String) = (row.get(2)?, row.get(3)?);
-        let Some(kind) = Kind::ALL.into_iter().find(|it| it.token() == kind) else { continue };
+        let kind = ObjectKind::ALL.into_iter().find(|known| known.token() == kind);
+        let Some(kind) = kind else { continue };
         let what = match what.as_str() {
             "created" => What::Created,
             "deleted" => What::Deleted,

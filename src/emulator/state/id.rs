@@ -1,7 +1,7 @@
-//! Identifiers: how the service makes them and what it accepts as one.
+//! Identifiers: their generation, and the forms that the service accepts.
 //!
-//! planner-api.md section 1.2. Planner ids are case-sensitive; directory ids are GUIDs, which are
-//! compared without case and written in lower case.
+//! planner-api.md 1.2. Planner ids are case-sensitive; directory ids are GUIDs, which are compared
+//! without case and written in lower case.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,16 +11,16 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 use uuid::{Builder, Uuid};
 
-/// The scale unit that ids carry behind their random part.
+/// The scale unit that follows the random part of an id.
 const SCALE_UNIT: [u8; 2] = [0x64, 0x00];
 const LEN: usize = 28;
 
-/// Where new planner ids come from.
+/// The source of new planner ids.
 #[derive(Debug)]
 pub(crate) enum Ids {
     /// Random, for requests.
     Random,
-    /// Counted, for seeds: the same ids in every copy.
+    /// Counted, for seeds, so that every copy has the same ids.
     Counted(AtomicU64),
 }
 
@@ -41,28 +41,28 @@ impl Ids {
     }
 }
 
-/// The SplitMix64 finaliser: numbers that look random and are not.
+/// Mixes a number by the SplitMix64 finaliser, so that it looks random but is repeatable.
 fn mix(seed: u64) -> u64 {
-    let mut it = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    it = (it ^ (it >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    it = (it ^ (it >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    it ^ (it >> 31)
+    let mut bits = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
 }
 
-/// The n-th number of a seed's sequence, at least 0 and below 1.
+/// Returns the n-th number of a seed's sequence, at least 0 and below 1.
 pub(crate) fn draw(seed: u64, at: u64) -> f64 {
     let bits = mix(mix(seed.wrapping_add(1)).wrapping_add(at)) >> 11;
     bits as f64 / (1_u64 << 53) as f64
 }
 
-/// Sixteen bytes that look like any others, from a count.
+/// Returns sixteen bytes that look random, derived from a count.
 fn spread(count: u64, salt: u64) -> [u8; 16] {
     let seed = count.wrapping_mul(4).wrapping_add(salt.wrapping_mul(2)).wrapping_add(1);
     let wide = (u128::from(mix(seed)) << 64) | u128::from(mix(seed.wrapping_add(1)));
     wide.to_be_bytes()
 }
 
-/// Says whether a text has the form of a planner id.
+/// Returns whether a text has the form of a planner id.
 pub(crate) fn is_planner(text: &str) -> bool {
     text.len() == LEN
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -73,20 +73,20 @@ pub(crate) fn guid(text: &str) -> Option<String> {
     if text.len() != 36 {
         return None;
     }
-    Uuid::try_parse(text).ok().map(|it| it.hyphenated().to_string())
+    Uuid::try_parse(text).ok().map(|guid| guid.hyphenated().to_string())
 }
 
-/// Returns the directory id that follows from a name, the same every time.
+/// Returns the directory id derived from a name, the same every time.
 pub(crate) fn guid_of(name: &str) -> String {
     let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
     let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
     Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
 }
 
-/// Returns where counted ids begin for a text, so that those of two texts differ.
+/// Returns the first counted id for a text, so that those of two texts differ.
 pub(crate) fn start_of(text: &str) -> u64 {
     let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    // Within the range that `spread` keeps apart.
+    // Within the range for which `spread` gives distinct results.
     u64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default()) >> 4
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn new_guid() -> String {
     Uuid::new_v4().hyphenated().to_string()
 }
 
-/// The last key of an object's address, as `@odata.id` gives it (2.5).
+/// Returns the last key of an object's address, as `@odata.id` gives it (planner-api.md 2.5).
 pub(crate) fn key_of_address(address: &str) -> Option<String> {
     let url = Url::parse(address).ok()?;
     let last = decode(url.path().rsplit('/').next()?)?;
@@ -108,7 +108,7 @@ pub(crate) fn key_of_address(address: &str) -> Option<String> {
 /// The tenant of every token.
 pub(crate) const TENANT: &str = "5d0f3c52-8a1e-4f0b-9a77-2c9f1b7d4e10";
 
-/// Undoes percent-encoding; `None` if the result is no text.
+/// Decodes percent-encoding; `None` if the result is not text.
 pub(crate) fn decode(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();

@@ -1,10 +1,10 @@
-//! The numbers that Planner refuses to exceed.
+//! The limits that Planner enforces, as settings, so that a test can reach them.
 //!
-//! planner-api.md sections 6.4 and 6.5. Every one answers 403 with its own code.
+//! planner-api.md 6.4 and 6.5. Exceeding one is answered with 403 and its own code.
 
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
-/// The limits of the service; the default is the newer column of 6.5.
+/// The limits of the service; the default is the newer column of planner-api.md 6.5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -51,6 +51,6 @@ impl Default for Limits {
 }
 
 /// Refuses a number above its limit.
-pub(crate) fn check(count: usize, limit: usize, code: &'static str) -> Result<(), Fault> {
-    if count > limit { Err(Fault::limit(code)) } else { Ok(()) }
+pub(crate) fn check(count: usize, limit: usize, code: &'static str) -> Result<(), GraphError> {
+    if count > limit { Err(GraphError::limit(code)) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! The versioned objects of Planner, and the only SQL about them.
 //!
-//! An object is its document as it is answered, a version and the history of its fields. What a
-//! document may contain is decided elsewhere; here it is only found, stored, listed and counted.
+//! An object is its document as it is answered, a version and the history of its fields. The
+//! contents of a document are checked elsewhere; here it is only found, stored, listed and counted.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use serde_json::{Map, Value};
@@ -10,9 +10,9 @@ use crate::emulator::state::changes::{self, Changes};
 use crate::emulator::state::etag;
 use crate::emulator::state::history;
 
-/// What an object is. Every kind has its own ETags (planner-api.md 3.1).
+/// The kind of an object. Every kind has its own ETags (planner-api.md 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ObjectKind {
     Plan,
     PlanDetails,
     Bucket,
@@ -23,8 +23,8 @@ pub(crate) enum Kind {
     ProgressBoard,
 }
 
-impl Kind {
-    /// The kinds that exist once for every task, with the id of the task (1.1).
+impl ObjectKind {
+    /// The kinds that exist once for every task, with the id of the task (planner-api.md 1.1).
     pub(crate) const OF_TASK: [Self; 4] =
         [Self::TaskDetails, Self::AssignedBoard, Self::BucketBoard, Self::ProgressBoard];
 
@@ -40,7 +40,7 @@ impl Kind {
         Self::ProgressBoard,
     ];
 
-    /// The type token inside an ETag (3.2).
+    /// Returns the type token inside an ETag (planner-api.md 3.2).
     pub(crate) fn token(self) -> &'static str {
         match self {
             Self::Plan => "Plan",
@@ -54,12 +54,13 @@ impl Kind {
         }
     }
 
-    /// The name in schema messages (6.3), which is the same word.
+    /// Returns the name in schema messages, which is the same word (planner-api.md 6.3).
     pub(crate) fn entity(self) -> &'static str {
         self.token()
     }
 
-    /// The collection and, for sub-objects, the segment that addresses them (2.1 to 2.3).
+    /// Returns the collection and, for sub-objects, the segment that addresses them
+    /// (planner-api.md 2.1 to 2.3).
     pub(crate) fn address(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Plan => ("plans", None),
@@ -81,13 +82,13 @@ impl Kind {
 /// One stored object.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ObjectKind,
     pub(crate) id: String,
     pub(crate) plan: String,
     pub(crate) version: u64,
     pub(crate) doc: Map<String, Value>,
     pub(crate) changes: Changes,
-    /// The place in lists; pages continue behind it.
+    /// The place in lists, after which the next page continues.
     pub(crate) seq: i64,
 }
 
@@ -105,11 +106,15 @@ pub(crate) enum Scope<'a> {
 }
 
 impl Scope<'_> {
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ObjectKind {
         match self {
-            Self::PlansOfGroup(_) | Self::PlansSharedWith(_) | Self::RosterPlansOf(_) => Kind::Plan,
-            Self::BucketsOfPlan(_) => Kind::Bucket,
-            Self::TasksOfPlan(_) | Self::TasksOfBucket(_) | Self::TasksAssignedTo(_) => Kind::Task,
+            Self::PlansOfGroup(_) | Self::PlansSharedWith(_) | Self::RosterPlansOf(_) => {
+                ObjectKind::Plan
+            }
+            Self::BucketsOfPlan(_) => ObjectKind::Bucket,
+            Self::TasksOfPlan(_) | Self::TasksOfBucket(_) | Self::TasksAssignedTo(_) => {
+                ObjectKind::Task
+            }
         }
     }
 
@@ -124,7 +129,7 @@ impl Scope<'_> {
         id
     }
 
-    /// The rows, `?1` being the owner and `?2` the kind.
+    /// Returns the source of the rows in SQL, where `?1` is the owner and `?2` the kind.
     fn source(&self) -> &'static str {
         match self {
             Self::PlansOfGroup(_) => "object o WHERE o.group_id = ?1 AND o.kind = ?2",
@@ -144,6 +149,7 @@ impl Scope<'_> {
     }
 
     fn order(&self) -> &'static str {
+        // By the column that the index of the source ends with, so that most lists need no sort.
         match self {
             Self::PlansSharedWith(_) | Self::TasksAssignedTo(_) => "u.seq",
             _ => "o.seq",
@@ -153,7 +159,7 @@ impl Scope<'_> {
 
 const COLUMNS: &str = "o.seq, o.id, o.plan_id, o.version, o.doc, o.changes";
 
-fn from_row(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Object> {
+fn from_row(kind: ObjectKind, row: &Row<'_>) -> rusqlite::Result<Object> {
     fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
         serde_json::from_str(row.get_ref(at)?.as_str()?).map_err(|error| {
             let kind = rusqlite::types::Type::Text;
@@ -177,13 +183,17 @@ fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
 }
 
 /// Finds one object.
-pub(crate) fn find(conn: &Connection, kind: Kind, id: &str) -> rusqlite::Result<Option<Object>> {
+pub(crate) fn find(
+    conn: &Connection,
+    kind: ObjectKind,
+    id: &str,
+) -> rusqlite::Result<Option<Object>> {
     conn.prepare_cached(&format!("SELECT {COLUMNS} FROM object o WHERE o.id = ?1 AND o.kind = ?2"))?
         .query_row([id, kind.key()], |row| from_row(kind, row))
         .optional()
 }
 
-/// Returns at most `limit` objects of a list, from behind the place `after`.
+/// Returns at most `limit` objects of a list, from after the place `after`.
 pub(crate) fn list(
     conn: &Connection,
     scope: Scope<'_>,
@@ -222,7 +232,7 @@ fn number(conn: &Connection, sql: &str, params: &[&dyn ToSql]) -> rusqlite::Resu
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
-/// What the columns beside the document repeat from it.
+/// The values of the document that are repeated in columns, for lookups and limits.
 struct Columns<'a> {
     group: Option<&'a str>,
     bucket: Option<&'a str>,
@@ -231,12 +241,12 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(kind: Kind, doc: &'a Map<String, Value>) -> Self {
+    fn of(kind: ObjectKind, doc: &'a Map<String, Value>) -> Self {
         let none = Self { group: None, bucket: None, creator: None, active: false };
         let text = |name: &str| doc.get(name).and_then(Value::as_str);
         match kind {
-            Kind::Plan => Self { group: text("owner"), ..none },
-            Kind::Task => Self {
+            ObjectKind::Plan => Self { group: text("owner"), ..none },
+            ObjectKind::Task => Self {
                 bucket: text("bucketId"),
                 creator: doc
                     .get("createdBy")
@@ -253,7 +263,7 @@ impl<'a> Columns<'a> {
 /// Stores a new object.
 pub(crate) fn insert(
     conn: &Connection,
-    kind: Kind,
+    kind: ObjectKind,
     id: &str,
     plan: &str,
     doc: Map<String, Value>,
@@ -283,12 +293,13 @@ pub(crate) fn insert(
     Ok(object)
 }
 
-/// Stores a changed object under its next version (3.4).
+/// Stores a changed object under its next version (planner-api.md 3.4).
 pub(crate) fn save(
     conn: &Connection,
     object: &mut Object,
     changed: &[String],
 ) -> rusqlite::Result<()> {
+    // Computed fields are among them (planner-api.md 3.4).
     object.version += etag::STEP;
     for path in changed {
         object.changes.record(path, object.version);
@@ -312,17 +323,17 @@ pub(crate) fn save(
     history::changed(conn, object, &names)
 }
 
-/// Takes the parts of a task along to the task's plan.
+/// Moves the parts of a task to the task's plan.
 pub(crate) fn move_parts(conn: &Connection, task: &Object) -> rusqlite::Result<()> {
     conn.prepare_cached("UPDATE object SET plan_id = ?1 WHERE id = ?2")?
         .execute([&task.plan, &task.id])?;
     Ok(())
 }
 
-/// Says which users a task or plan belongs to, in place of those before.
+/// Replaces the users that a task or plan belongs to.
 pub(crate) fn set_users<'a>(
     conn: &Connection,
-    kind: Kind,
+    kind: ObjectKind,
     seq: i64,
     users: impl Iterator<Item = &'a String>,
 ) -> rusqlite::Result<()> {
@@ -336,15 +347,18 @@ pub(crate) fn set_users<'a>(
     Ok(())
 }
 
-/// Deletes an object with everything in it (7.8): its sub-objects, and the tasks of a bucket.
+/// Deletes an object with everything in it: its sub-objects, and the tasks of a bucket
+/// (planner-api.md 7.8 and 14).
 pub(crate) fn delete(conn: &Connection, object: &Object) -> rusqlite::Result<()> {
+    // Sub-objects have the id of their owner, and a plan counts as one of its own objects.
     let condition = match object.kind {
-        Kind::Plan => "o.plan_id = ?1",
-        Kind::Bucket => {
+        ObjectKind::Plan => "o.plan_id = ?1",
+        ObjectKind::Bucket => {
             "o.id = ?1 OR o.id IN (SELECT id FROM object WHERE bucket_id = ?1 AND kind = 'Task')"
         }
         _ => "o.id = ?1",
     };
+    // First, because it reads the rows that are about to be deleted.
     history::deleted(conn, condition, &object.id)?;
     conn.prepare_cached(&format!("DELETE FROM object AS o WHERE {condition}"))?
         .execute([&object.id])?;

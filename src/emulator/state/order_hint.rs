@@ -1,19 +1,20 @@
 //! Order hints: positions that a client describes and only the service turns into strings.
 //!
-//! planner-api.md section 4. A client sends `previous␠next!` (nested, if it moved several items
-//! before the service answered); [`resolve`] returns the short string that is stored. Nothing
-//! here knows which items exist: a hint is arithmetic on the neighbours' strings alone.
+//! planner-api.md 4. A client sends `previous␠next!` (nested, if it moved several items before
+//! the service answered); [`resolve`] returns the short string that is stored. Nothing here knows
+//! which items exist: a hint is computed from the neighbours' strings alone.
 
-/// The longest description that is evaluated; far beyond what nesting needs in practice.
+/// The length of the longest description that is evaluated, far more than nesting needs.
 const MAX_INPUT: usize = 4096;
-/// Below every character a hint may contain: "the left side has ended".
+/// A value below every character of a hint: the left side has ended.
 const LOW: u8 = 0x21;
-/// Above every character a hint may contain: "there is no right side".
+/// A value above every character of a hint: there is no right side.
 const HIGH: u8 = 0x7F;
 /// The lowest character that a hint may contain.
 const FIRST: u8 = 0x22;
 
-/// Evaluates a position as a client describes it (4.5), or `None` if the format is invalid.
+/// Evaluates a position as a client describes it (planner-api.md 4.5); `None` if the format is
+/// invalid.
 ///
 /// The expression is postfix with implicit operands: a space ends the left neighbour, `!` takes
 /// both and leaves the hint between them.
@@ -35,6 +36,7 @@ pub(crate) fn resolve(input: &str) -> Option<String> {
             _ => return None,
         }
     }
+    // An echoed hint has no `!` and ends here; it is not a position (planner-api.md 4.4).
     if !lefts.is_empty() || !evaluated {
         return None;
     }
@@ -43,6 +45,8 @@ pub(crate) fn resolve(input: &str) -> Option<String> {
 
 /// Returns a string between two hints in ordinal order; an empty side is unbounded.
 fn between(left: &[u8], right: &[u8]) -> Vec<u8> {
+    // Clients send neighbours that are equal or out of order after a move they have not seen: the
+    // right one is then ignored (planner-api.md 4.5 and 14).
     let mut bounded = !right.is_empty() && left < right;
     let mut out = Vec::new();
     for at in 0.. {
@@ -58,6 +62,8 @@ fn between(left: &[u8], right: &[u8]) -> Vec<u8> {
                 out.push(b'P');
             }
             break;
+        // No room at this place. Where the left side has ended, the right one is followed down to
+        // a place with room; where it has not, anything above the rest of the left side fits.
         } else if low == LOW {
             out.push(high);
         } else {

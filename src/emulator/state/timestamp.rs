@@ -1,6 +1,6 @@
-//! Moments as Planner writes them.
+//! Moments in Planner's formats, and the order hints derived from them.
 //!
-//! planner-api.md sections 4.3, 7.3 and 9.1. All are UTC; .NET ticks of 100 ns are the precision.
+//! planner-api.md 4.3, 7.3 and 9.1. All are UTC, with the precision of .NET ticks of 100 ns.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -9,28 +9,30 @@ use jiff::tz::TimeZone;
 const EPOCH_TICKS: i128 = 621_355_968_000_000_000;
 const NANOS_PER_TICK: i128 = 100;
 
-/// Formats a moment: seven fraction digits, or none when the fraction is zero (7.3).
+/// Formats a moment with seven fraction digits, or none when the fraction is zero
+/// (planner-api.md 7.3).
 pub(crate) fn format(moment: Timestamp) -> String {
     let ticks = i128::from(moment.to_zoned(TimeZone::UTC).subsec_nanosecond()) / NANOS_PER_TICK;
     let seconds = seconds(moment);
     if ticks == 0 { format!("{seconds}Z") } else { format!("{seconds}.{ticks:07}Z") }
 }
 
-/// Formats a moment as in `innerError.date`: seconds, without a zone designator (9.1).
+/// Formats a moment as in `innerError.date`: seconds, without a zone designator
+/// (planner-api.md 9.1).
 pub(crate) fn seconds(moment: Timestamp) -> String {
-    let it = moment.to_zoned(TimeZone::UTC).datetime();
+    let utc = moment.to_zoned(TimeZone::UTC).datetime();
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-        it.year(),
-        it.month(),
-        it.day(),
-        it.hour(),
-        it.minute(),
-        it.second()
+        utc.year(),
+        utc.month(),
+        utc.day(),
+        utc.hour(),
+        utc.minute(),
+        utc.second()
     )
 }
 
-/// Reads a moment with its offset; a bare date is none (7.3).
+/// Reads a moment with its offset; a bare date is not one (planner-api.md 7.3).
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     if !text.contains('T') || text.contains('[') {
         return None;
@@ -40,7 +42,8 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     (1..=9999).contains(&year).then_some(moment)
 }
 
-/// The hint of an item that asked for no place: newer items sort first (4.3).
+/// Returns the hint of an item for which the client asked no place: newer items sort first
+/// (planner-api.md 4.3).
 pub(crate) fn default_hint(created: Timestamp) -> String {
     let ticks = created.as_nanosecond().div_euclid(NANOS_PER_TICK) + EPOCH_TICKS;
     (i128::from(i64::MAX) - ticks).to_string()

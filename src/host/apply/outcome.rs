@@ -49,7 +49,7 @@ impl Outcome {
         outcome.error = Some(Failure {
             code: "conflict".into(),
             message,
-            hint: Some("run it again: it will start from what is there now".into()),
+            hint: Some("run it again: it starts from what is there now".into()),
             ..Failure::default()
         });
         outcome
@@ -65,7 +65,7 @@ impl Outcome {
             error: failure.or_else(|| {
                 Some(Failure {
                     code: "service".into(),
-                    message: "the service gave no answer that says what came of it".into(),
+                    message: "the service gave no answer that tells the outcome".into(),
                     ..Failure::default()
                 })
             }),
@@ -77,7 +77,7 @@ impl Outcome {
                 let mut outcome = Self::new(ChangeStatus::Skipped);
                 outcome.error = Some(Failure {
                     code: "gone".into(),
-                    message: "it was deleted already".into(),
+                    message: "it was already deleted".into(),
                     ..Failure::default()
                 });
                 outcome
@@ -89,7 +89,7 @@ impl Outcome {
                 let mut outcome = Self { status: ChangeStatus::Unknown, ..failed(error) };
                 if let Some(failure) = outcome.error.as_mut() {
                     failure.hint = Some(
-                        "it may have been written all the same: look at the board before you run it again"
+                        "it may have been written all the same: check the board before you run it again"
                             .into(),
                     );
                 }
@@ -132,7 +132,7 @@ impl Outcome {
                 self.status = ChangeStatus::Failed;
                 self.error = Some(Failure {
                     code: "stopped".into(),
-                    message: "it was written, but not all of it: the run ended before".into(),
+                    message: "it was written, but not all of it: the run ended first".into(),
                     ..Failure::default()
                 });
             }

@@ -133,7 +133,7 @@ pub(crate) async fn look(
     looks
 }
 
-/// Classifies an answer. `made` has the ids of what this run has created.
+/// Classifies an answer. `made` has the ids that this run has created.
 pub(crate) async fn answer_of(
     client: &Client,
     job: &Job,

@@ -75,7 +75,7 @@ impl LabelNames {
         let names = self.names.iter().flatten().map(|pair| pair.1.as_str());
         let near = nearest(text, names);
         let hint = match near.first() {
-            Some(name) => format!("did you mean `{name}`? A new one is named under `labels`"),
+            Some(name) => format!("did you mean `{name}`? To add a label, name it under `labels`"),
             None => "name it under `labels`, such as `category7: Legal`".to_owned(),
         };
         Err(Failure {

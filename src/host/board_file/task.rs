@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::host::board_file::{Meant, Wishes};
+use crate::host::board_file::{BoardEdits, Meant};
 use crate::host::error::Error;
 use crate::host::failure::Failure;
 use crate::host::session::edits::KEY_ALIAS;
@@ -29,7 +29,7 @@ struct Listed<T> {
     remove: Vec<T>,
 }
 
-impl<'a> Wishes<'a> {
+impl<'a> BoardEdits<'a> {
     /// Records the edits of an existing task.
     pub(crate) fn task(
         &mut self,
@@ -42,6 +42,7 @@ impl<'a> Wishes<'a> {
         self.fields(&task, entry, base)?;
         self.lists(&task, entry, base)?;
         self.bucket(&task, place, base)?;
+        // Details cost a request, so only a file that mentions them reads them.
         if entry.description.is_some()
             || entry.checklist.is_some()
             || entry.references.is_some()
@@ -105,7 +106,7 @@ impl<'a> Wishes<'a> {
         let wanted =
             entry.assignees.as_ref().map(|names| self.people(names, &people)).transpose()?;
         let people = self.listed(base, "assignee", wanted, &people, UserId::to_string);
-        let wanted = entry.labels.as_ref().map(|names| self.labels_meant(names)).transpose()?;
+        let wanted = entry.labels.as_ref().map(|names| self.resolve_labels(names)).transpose()?;
         let labels = self.listed(base, "label", wanted, &task.categories, Category::to_string);
         if people.is_some() || labels.is_some() {
             self.session.edit_task(&task.id, |task| {
@@ -278,6 +279,7 @@ impl<'a> Wishes<'a> {
                 }
             }
         }
+        // A key in the file makes the task findable by it from now on.
         let keyed = |key: &String| wanted.keys().any(|url| link::key_of(url).as_ref() == Some(key));
         if let Some(key) = entry.key.as_ref().filter(|key| !keyed(key)) {
             let alias = Some(KEY_ALIAS.to_owned());
@@ -355,7 +357,7 @@ impl<'a> Wishes<'a> {
             description: entry.description.clone().unwrap_or_default(),
             key: entry.key.clone(),
             assignees: self.people(people, &BTreeSet::new())?,
-            labels: self.labels_meant(entry.labels.as_deref().unwrap_or_default())?,
+            labels: self.resolve_labels(entry.labels.as_deref().unwrap_or_default())?,
             checklist: items
                 .iter()
                 .map(|item| NewItem {
@@ -379,7 +381,7 @@ impl<'a> Wishes<'a> {
         names.iter().map(find).collect()
     }
 
-    fn labels_meant(&self, names: &[String]) -> Result<Vec<Category>, Failure> {
+    fn resolve_labels(&self, names: &[String]) -> Result<Vec<Category>, Failure> {
         names.iter().map(|name| self.labels.find(name)).collect()
     }
 }
@@ -394,7 +396,7 @@ fn no_bucket(task: &str, section: &BucketEntry) -> String {
 
 fn moment(day: Option<Date>) -> Result<Option<Timestamp>, Failure> {
     let Some(day) = day else { return Ok(None) };
-    let far = || Error::Invalid(format!("{day} can not be written: too far away"));
+    let far = || Error::Invalid(format!("{day} cannot be written: too far away"));
     Ok(Some(moment_of_day(day).ok_or_else(far)?))
 }
 

@@ -42,7 +42,7 @@ impl Host {
             return Err(Failure {
                 code: "at_work".into(),
                 message: format!("the run {id} is still at work"),
-                hint: Some("wait for its end, or stop it with Ctrl-C".into()),
+                hint: Some("wait until it ends, or stop it with Ctrl-C".into()),
                 ..Failure::default()
             });
         };
@@ -67,7 +67,7 @@ impl Host {
         let program = move |session: &Session| {
             if in_doubt {
                 session.warn(&format!(
-                    "not all of the run may be taken back: it is not known of some of its changes whether they were written; find out with `planwright resume {id}` before an undo"
+                    "part of the run may remain: some of its changes are in doubt; settle them with `planwright resume {id}` before an undo"
                 ));
             }
             undo(session, &changes)?;
@@ -91,13 +91,13 @@ impl Host {
             if parent == id {
                 let (message, hint) = if whole {
                     (
-                        "the run was taken back already, by",
-                        format!("to have it again: `planwright undo {by}`"),
+                        "the run was undone already, by",
+                        format!("to restore it: `planwright undo {by}`"),
                     )
                 } else {
                     (
-                        "the run was taken back in part, by",
-                        format!("carry that on: `planwright resume {by}`"),
+                        "the run was undone in part, by",
+                        format!("`planwright resume {by}` finishes that"),
                     )
                 };
                 return Ok(Some(Failure {
@@ -131,7 +131,7 @@ impl Host {
         }
         Err(Failure {
             code: "other_service".into(),
-            message: format!("the run was on {}, this is {}", run.start.service, self.service),
+            message: format!("the run was on {}, but this is {}", run.start.service, self.service),
             hint: Some("name that service: --graph-url or --profile".into()),
             ..Failure::default()
         })
@@ -157,7 +157,7 @@ pub(crate) fn may_have_written(run: &RunSummary) -> bool {
 pub(crate) fn no_journal() -> Failure {
     Failure {
         code: "journal".into(),
-        message: "no run was recorded yet".into(),
+        message: "no run has been recorded yet".into(),
         ..Failure::default()
     }
 }
@@ -246,7 +246,7 @@ fn as_before(deletion: &mut Change, earlier: &Change) {
 pub(crate) fn with_ids(change: &Change, ids: &BTreeMap<String, String>) -> Result<Change, Failure> {
     provisional::with_ids(change, ids).map_err(|error| Failure {
         code: "journal".into(),
-        message: format!("the change of `{}` on record can not be read: {error}", change.title()),
+        message: format!("the recorded change of `{}` cannot be read: {error}", change.title()),
         ..Failure::default()
     })
 }

@@ -343,8 +343,7 @@ impl Restored {
                 // Given up when that was recorded, or else when the longest wait was over.
                 let given_up = attempt.settled.last().map(|(at, _)| *at);
                 let at = given_up.unwrap_or(attempt.at + GIVEN_UP_AFTER);
-                // A clock that was set back since must not make the quarantine longer than that
-                // wait.
+                // A clock that was set back lengthens the quarantine by no more than that wait.
                 let age = now.duration_since(at).max(-GIVEN_UP_AFTER);
                 let resend = intent.if_match.is_some().then(|| Resend {
                     method: intent.method.clone(),
@@ -371,7 +370,7 @@ impl Restored {
     pub(crate) async fn left(&mut self, client: &Client) -> Result<ChangeSet, Error> {
         let targets = self.incomplete();
         let mut now = read_targets(client, targets.clone()).await?;
-        // What was created a moment ago is not known everywhere yet (planner-api.md 12, trap 14).
+        // What was created a moment ago is not known everywhere yet (planner-api.md trap 14).
         for wait in [100, 300, 900, 2700].map(Duration::from_millis) {
             if targets.iter().all(|target| is_there(&now, target)) {
                 break;

@@ -25,7 +25,7 @@ pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
         task_hints: Vec::new(),
     };
     if !session.facts().beta && changes.iter().any(needs_beta) {
-        return Err(Error::NeedsBeta("taking back what this run did"));
+        return Err(Error::NeedsBeta("undoing this run"));
     }
     undo.read_ahead(changes)?;
     // Deleted containers are created again before what was in them is moved back; what the run
@@ -108,7 +108,7 @@ impl Undo<'_> {
             Write::Bucket(edit) => {
                 let bucket = edit.known();
                 if gone(self.session.peek_plan(&self.plan(&bucket.plan)))? {
-                    self.leave("bucket", &bucket.name, "whose plan is gone");
+                    self.leave("bucket", &bucket.name, "whose plan no longer exists");
                     return Ok(());
                 }
                 self.make_bucket(bucket)?;
@@ -168,7 +168,7 @@ impl Undo<'_> {
                 None => false,
             };
             if gone(self.session.peek_plan(&plan))? || bucket_gone {
-                self.leave("task", &task.title, "whose bucket or plan is gone");
+                self.leave("task", &task.title, "whose bucket or plan no longer exists");
                 continue;
             }
             let id = self.session.create_task(&plan, again(state, bucket.clone()))?;
@@ -229,13 +229,13 @@ impl Undo<'_> {
     fn plan_back(&self, before: &Plan, after: &Plan) -> Result<(), Error> {
         let now = match self.session.peek_plan(&after.id) {
             Err(Error::NotFound { .. }) => {
-                self.leave("plan", &after.title, "which is gone");
+                self.leave("plan", &after.title, "which no longer exists");
                 return Ok(());
             }
             other => other?,
         };
         if !after.new_members.is_empty() {
-            self.leave("plan", &after.title, "whose new members can not be taken out");
+            self.leave("plan", &after.title, "whose new members cannot be removed");
         }
         let none = |plan: &Plan| Plan { new_members: [].into(), ..plan.clone() };
         let (wanted, left) = back(&none(before), &none(after), &now);
@@ -260,7 +260,7 @@ impl Undo<'_> {
         after: &PlanDetails,
     ) -> Result<(), Error> {
         if gone(self.session.peek_plan(plan))? {
-            self.leave("plan", title, "which is gone");
+            self.leave("plan", title, "which no longer exists");
             return Ok(());
         }
         let now = self.session.peek_plan_details(plan)?;
@@ -272,7 +272,7 @@ impl Undo<'_> {
     fn bucket_back(&mut self, before: &Bucket, after: &Bucket) -> Result<(), Error> {
         let now = match self.session.peek_bucket(&after.id) {
             Err(Error::NotFound { .. }) => {
-                self.leave("bucket", &after.name, "which is gone");
+                self.leave("bucket", &after.name, "which no longer exists");
                 return Ok(());
             }
             other => other?,
@@ -295,7 +295,7 @@ impl Undo<'_> {
         let id = &after.task.id;
         let now = match self.session.peek_task(id) {
             Err(Error::NotFound { .. }) => {
-                self.leave("task", &after.task.title, "which is gone");
+                self.leave("task", &after.task.title, "which no longer exists");
                 return Ok(());
             }
             other => other?,
@@ -357,7 +357,7 @@ impl Undo<'_> {
         if now.differing(&as_made).is_empty() {
             self.session.delete_task(id)
         } else {
-            self.leave("task", &now.task.title, "which was changed since it was made");
+            self.leave("task", &now.task.title, "which was changed since it was created");
             Ok(())
         }
     }
@@ -368,7 +368,7 @@ impl Undo<'_> {
             return Ok(());
         }
         if self.session.bucket(id)?.name != made.name || !self.session.tasks_in(id)?.is_empty() {
-            self.leave("bucket", &made.name, "which was renamed or filled since it was made");
+            self.leave("bucket", &made.name, "which was renamed or filled since it was created");
             return Ok(());
         }
         self.session.delete_bucket(id)
@@ -381,7 +381,7 @@ impl Undo<'_> {
         }
         let is_empty = self.session.tasks(id)?.is_empty() && self.session.buckets(id)?.is_empty();
         if self.session.plan(id)?.title != made.title || !is_empty {
-            self.leave("plan", &made.title, "which was renamed or filled since it was made");
+            self.leave("plan", &made.title, "which was renamed or filled since it was created");
             return Ok(());
         }
         self.session.delete_plan(id)

@@ -1,7 +1,7 @@
-//! `commit()`: applying what a program wants so far, and letting it go on (design.md 2.2).
+//! `commit()`: applying what a program has drafted so far, and letting it go on (design.md 2.2).
 //!
-//! A segment is judged and applied like a run. What it could not apply ends the run; what it did
-//! stays in the report, and counts for limits and policies in all that follows.
+//! A segment is judged and applied like a run. A segment that could not be applied in full ends the
+//! run; what was applied stays in the report, and counts for limits and policies from then on.
 
 use std::sync::Arc;
 
@@ -13,12 +13,11 @@ use crate::host::stop::StopReason;
 use crate::policy::Verdict;
 
 impl Run<'_> {
-    /// Applies what is wanted so far, and answers the program.
+    /// Applies the draft so far, and answers the program.
     pub(super) async fn commit(&mut self, question: PendingQuery) {
         let session = self.session.clone();
         if self.start.dry_run {
-            let told =
-                "commit(): a dry run goes on as if it had been applied; what comes then is a guess";
+            let told = "commit(): a dry run goes on as if it had been applied; everything after it is a guess";
             if !session.state().warnings.iter().any(|warning| warning == told) {
                 session.warn(told);
             }
@@ -30,13 +29,14 @@ impl Run<'_> {
             self.take_output();
             self.committing = true;
             match self.begin_record(true).await {
-                // What the program has seen rests on its running once: it can not run again.
+                // The program goes on from here with the values it has seen, so it cannot run again
+                // on fresh ones.
                 Ok(()) => Box::pin(self.review_and_apply(None)).await,
                 Err(failure) => self.fail(failure),
             }
             self.committing = false;
             if self.report.status != Status::Applied {
-                // Nothing that it catches makes it go on: the reply is dropped.
+                // The reply is dropped, so that no `catch` in the script lets it go on.
                 self.ended = true;
                 session.stop().set(StopReason::Ended);
                 return;
@@ -50,14 +50,15 @@ impl Run<'_> {
         drop(question.reply.send(Ok(Response::Committed(Some(self.made.clone())))));
     }
 
-    /// Puts what was applied aside.
+    /// Sets aside what was applied, for the final report.
     fn keep_segment(&mut self) {
         self.earlier.add(&self.shown);
-        // What the program remarked is kept by its session.
+        // The session keeps the program's own warnings, and reports them again.
         let n_own = self.session.state().warnings.len().min(self.report.warnings.len());
         self.remarks.extend(self.report.warnings.split_off(n_own));
         let offset = self.done.0.len();
         let mut changes = std::mem::take(&mut self.report.changes);
+        // Numbers are unique in a report, and each segment counts from one.
         changes.iter_mut().for_each(|change| change.n += offset);
         let mut verdicts = std::mem::take(&mut self.report.verdicts);
         verdicts.iter_mut().for_each(|ruling| ruling.change = ruling.change.map(|n| n + offset));
@@ -67,7 +68,7 @@ impl Run<'_> {
         self.report.status = Status::NoChanges;
     }
 
-    /// Says of a run that carries on another what that one would have gone on to do.
+    /// Warns, if the run carries on another, that the program of that one would have gone on.
     pub(super) fn tell_cut_short(&mut self) {
         let report = &mut self.report;
         let is_over = matches!(report.status, Status::Applied | Status::NoChanges);
@@ -77,18 +78,18 @@ impl Run<'_> {
         report.status = Status::Partial;
         let skill = &report.skill;
         report.warnings.push(format!(
-            "`{skill}` was cut off after a commit(): what it committed is there, what it would have wanted next is not known; run it again"
+            "`{skill}` was cut off after a commit(): what it committed is on the board, what it would have done next is unknown; run it again"
         ));
     }
 
-    /// Puts what was applied in earlier segments before the last one in the report.
+    /// Puts what was applied in earlier segments into the report, before the last one.
     pub(super) fn join_segments(&mut self) {
         if self.done.0.is_empty() {
             return;
         }
         let status = match self.report.status {
             Status::Applied | Status::NoChanges => Status::Applied,
-            // Something was written, whatever became of the rest.
+            // Something was written, whatever the outcome of the rest.
             _ => Status::Partial,
         };
         self.keep_segment();

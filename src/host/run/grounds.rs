@@ -1,5 +1,6 @@
-//! What a run decided on before its present board was read: in an earlier segment, or before the
-//! set was saved. A value that a script kept in a variable counts as much as one it reads again.
+//! The reads that a run decided on before its present board was read: in an earlier segment, or
+//! before the set was saved. A value that a script kept in a variable counts as much as one that it
+//! reads again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use crate::model::snapshot::Snapshot;
 #[derive(Debug, Clone)]
 pub(super) struct Grounds {
     answers: BTreeMap<Read, Answer>,
-    /// The board that they were answered on; none of a set that was saved.
+    /// The board that they were answered on; `None` for a saved set.
     board: Option<Arc<Snapshot>>,
-    /// What the run itself has changed since, by id: nobody else's doing.
+    /// The ids of what the run itself has changed since: nobody else's doing.
     own: BTreeSet<String>,
 }
 
@@ -29,7 +30,7 @@ enum Answer {
 }
 
 impl Grounds {
-    /// Returns what a segment is decided on.
+    /// Returns the grounds of a segment.
     pub(super) fn of_segment(reads: &ReadSet, board: &Snapshot) -> Self {
         let answers = answers(reads, board)
             .into_iter()
@@ -59,30 +60,31 @@ impl Grounds {
         });
     }
 
-    /// Returns what a set was decided on, to be saved with it.
+    /// Returns the grounds of a set in the form that is saved with it.
     pub(super) fn to_save(reads: &ReadSet, board: &Snapshot) -> Vec<(Read, String)> {
         let digest = |(read, answer): (Read, ReadValue)| Some((read, answer.digest()?));
         answers(reads, board).into_iter().filter_map(digest).collect()
     }
 
-    /// Takes up what a saved set was decided on.
+    /// Loads the grounds of a saved set.
     pub(super) fn of_saved(reads: Vec<(Read, String)>) -> Self {
         let answers = reads.into_iter().map(|(read, digest)| (read, Answer::Digest(digest)));
         Self { answers: answers.collect(), board: None, own: BTreeSet::new() }
     }
 
-    /// Returns what has to be read again.
+    /// Returns the reads to repeat.
     pub(super) fn rereads(&self) -> impl Iterator<Item = Reread> {
         self.answers.keys().map(|read| Reread { read: read.clone(), board: self.board.clone() })
     }
 
-    /// Returns the reads that somebody else has given another answer.
+    /// Returns the reads whose answer somebody else has changed.
     pub(super) fn moved(&self, now: &Snapshot) -> impl Iterator<Item = Elsewhere> {
         let empty = Snapshot::default();
         let moved = self.answers.iter().filter(|(read, answer)| {
             let now = read.answer(now);
             match answer {
                 Answer::Digest(digest) => now.digest().as_ref() != Some(digest),
+                // Both sides without the run's own entities: lists it has added to have not moved.
                 Answer::Whole(answer) => self.not_own(now) != self.not_own(answer.clone()),
             }
         });
@@ -102,7 +104,7 @@ impl Grounds {
     }
 }
 
-/// Returns whether a field changes with others of its entity.
+/// Returns whether the service changes a field by itself along with others of its entity.
 const fn follows_others(field: Field) -> bool {
     field.board().is_some()
         || matches!(
@@ -120,7 +122,8 @@ fn answers(reads: &ReadSet, board: &Snapshot) -> BTreeMap<Read, ReadValue> {
     let mut answers = BTreeMap::new();
     for read in reads {
         match (read, read.answer(board)) {
-            // That a plan of a title is there, it says itself.
+            // The plan was there: its title says so, and costs less to read again than the list of
+            // all plans.
             (Read::PlansNamed(_), ReadValue::Ids(ids)) if !ids.is_empty() => {
                 for plan in ids.iter().filter_map(|id| PlanId::parse(id).ok()) {
                     let read = Read::Field(EntityId::Plan(plan), Field::Title);
@@ -128,6 +131,7 @@ fn answers(reads: &ReadSet, board: &Snapshot) -> BTreeMap<Read, ReadValue> {
                     answers.insert(read, answer);
                 }
             }
+            // An answer that this board does not hold cannot be compared later.
             (_, ReadValue::Absent) => {}
             (_, answer) => _ = answers.insert(read.clone(), answer),
         }
@@ -136,7 +140,7 @@ fn answers(reads: &ReadSet, board: &Snapshot) -> BTreeMap<Read, ReadValue> {
 }
 
 impl crate::host::run::Run<'_> {
-    /// Keeps what the present segment was decided on, which has been applied.
+    /// Keeps the grounds of the present segment, which has been applied.
     pub(super) fn keep_grounds(&mut self, set: &ChangeSet) {
         let grounds = Grounds::of_segment(&self.drafted_on, &self.session.state().snapshot);
         self.grounds.push(grounds);

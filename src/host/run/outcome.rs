@@ -1,4 +1,4 @@
-//! What came of applying, in the report.
+//! The outcome of applying, in the report.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) fn cuts_off(code: &str) -> bool {
 }
 
 impl Run<'_> {
-    /// Takes what came of carrying out the set that the report shows into it.
+    /// Enters the outcome of the set that the report shows.
     pub(super) fn conclude(&mut self, tally: &Tally, failure: Option<Failure>) {
         let mut wrote = false;
         for (change, shown) in self.shown.changes().iter().zip(&mut self.report.changes) {
@@ -59,7 +59,7 @@ impl Run<'_> {
             report.error = Some(interrupted());
         }
         if report.error.is_none() && !conflict && report.changes.iter().any(unsent) {
-            // Whatever it was: nobody is told that all is done which is not.
+            // Nobody may be told that all is done when something was not sent, whatever the reason.
             report.error = Some(Failure {
                 code: "unfinished".into(),
                 message: "not all of it was sent".into(),
@@ -68,8 +68,8 @@ impl Run<'_> {
         }
         let failed = report.error.is_some();
         let in_doubt = report.count(ChangeStatus::Unknown) > 0;
-        // A create that may have happened is not "nothing was written": to repeat it could make
-        // two. An update or delete that may have happened can be repeated.
+        // A create in doubt is not "nothing was written": repeating it could create a second one.
+        // An update or delete in doubt can be repeated.
         let maybe_made = |change: &ChangeReport| {
             change.status == ChangeStatus::Unknown && change.op == Op::Create
         };
@@ -80,8 +80,8 @@ impl Run<'_> {
             (true, _, false) => Status::Conflict,
             (false, true, false) => Status::Failed,
         };
-        // What was cut off is carried on; what the service refuses for good, or somebody else has
-        // changed, is the same the next time unless somebody looks at it.
+        // What was cut off can be carried on; what the service refuses for good, or somebody else
+        // has changed, would be the same the next time.
         let cut_off = report.error.as_ref().is_some_and(|error| cuts_off(&error.code));
         report.unfinished = (wrote && cut_off) || in_doubt;
         let is_recorded = self.record.is_some();
@@ -103,14 +103,14 @@ impl Run<'_> {
         }
     }
 
-    /// Notes what it took.
+    /// Enters the counts of conflicts, replays and retries.
     pub(super) fn count(&mut self, tally: &Tally) {
         let stats = &mut self.report.stats;
         (stats.conflicts, stats.replays) = (tally.conflicts, tally.replays);
         stats.retries = tally.retries;
     }
 
-    /// Puts real ids where the program saw provisional ones.
+    /// Replaces provisional ids by real ones, in all that the program could put them into.
     pub(super) fn with_real_ids(&mut self, ids: &BTreeMap<String, String>) {
         if ids.is_empty() {
             return;

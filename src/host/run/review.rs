@@ -1,4 +1,4 @@
-//! Judging what a program wants: host rules and policies, on the board as it was read.
+//! The judgement of a draft by host rules and policies, on the board as it was read.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Run<'_> {
         self.show_reviewed(&reviewed);
         let (status, judgement) = match reviewed.clear() {
             Some(_) if self.start.dry_run => {
-                // Without what the policies looked at: they judge again before it is applied.
+                // Saved without the reads of the policies: they judge again before it is applied.
                 self.saved = Some(self.to_save(&drafted));
                 (Status::Previewed, Judgement::Previewed)
             }
@@ -45,8 +45,10 @@ impl Run<'_> {
         self.judged(reviewed.set(), judgement).await;
     }
 
-    /// Host rules and policies; the latter on their own thread, with their own stop.
+    /// Judges a set by host rules and policies; the latter on their own thread, with their own
+    /// stop.
     pub(super) async fn review(&self, set: ChangeSet) -> Reviewed {
+        // A policy over its budget must end as a denial, not as a stop of the run.
         let session = self.session.with_own_stop().seen(View::Before);
         let (judge, start) = (Arc::clone(&self.host.judge), Arc::clone(&self.start));
         let outcome = self
@@ -64,7 +66,7 @@ impl Run<'_> {
                 Ok((rulings, plans))
             })
             .await;
-        // R7: whatever went wrong while judging denies.
+        // Anything that goes wrong while judging denies (R7).
         let (rulings, plans) = outcome.unwrap_or_else(|failure| {
             let reason = format!("the policies could not judge: {}", failure.message);
             (vec![Ruling::deny("host R7", None, reason)], BTreeSet::new())
@@ -88,7 +90,7 @@ impl Run<'_> {
             limits: self.host.limits,
             takes_back: self.origin.takes_back.clone(),
         };
-        // What the policies looked at is part of what the set rests on (design.md 2.1).
+        // The reads of the policies count as well: the set rests on them (design.md 2.1).
         review(self.change_set(), &grants, rulings)
     }
 }

@@ -1,6 +1,5 @@
-//! Carrying out a cleared set, round by round: validate, write, and where someone else has moved
-//! something meanwhile, decide anew and have it judged anew before anything more is sent
-//! (design.md 2.3).
+//! The rounds of carrying out a cleared set: validate, write, and where someone else has moved
+//! something in between, redraft and judge again before anything more is sent (design.md 2.3).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::host::apply::outcome::Outcome;
 use crate::host::apply::{Driven, Driver, VALID_FOR, drive};
 use crate::host::failure::Failure;
 use crate::host::failure::interrupted;
-use crate::host::progress::Progress;
+use crate::host::progress::RunProgress;
 use crate::host::record::Record;
 use crate::host::report::Status;
 use crate::host::run::Run;
@@ -27,44 +26,44 @@ use crate::model::snapshot::Snapshot;
 use crate::model::{Task, TaskId, Versioned};
 use crate::policy::{Cleared, Verdict};
 
-/// How often one entity may have moved before it counts as a conflict.
+/// The times that one entity may move before it counts as a conflict.
 pub(super) const MAX_REPLAYS: u32 = 8;
-/// How long ago something may have been read that is written without another look.
+/// The age up to which a read may be written on without a further validation.
 const MOMENT: Duration = Duration::from_secs(1);
 /// The longest pause before a replay, to let others pass; doubled each time.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What has come of a set so far.
+/// The outcome of a set so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// The state of each part.
     pub(super) ledger: Ledger,
-    /// What came of the changes that were tried last, by their entities.
+    /// The outcomes of the changes that were tried last, by their entities.
     pub(super) outcomes: BTreeMap<EntityId, Outcome>,
-    /// How often each was found moved.
+    /// The number of times that each was found moved.
     moves: BTreeMap<String, u32>,
-    /// The number of times it was drafted or judged again since something was written.
+    /// The number of times it was redrafted or judged again since something was written.
     pub(super) redrafts: u32,
     pub(super) conflicts: u64,
     pub(super) retries: u64,
     pub(super) replays: u64,
-    /// Whether anything was sent at all.
+    /// True if anything was sent at all.
     pub(super) began: bool,
-    /// Why nothing more was sent.
+    /// The reason that nothing more was sent.
     pub(super) broken: Option<Failure>,
-    /// The round of the journal in which it is carried out, with the digest of its set.
+    /// The round of the journal that carries it out, with the digest of its set.
     round: Option<(u32, String)>,
 }
 
-/// How a round goes on.
+/// The continuation of a round.
 pub(super) enum Next {
-    /// The set is cleared as it is now.
+    /// The set, as it is cleared now.
     Continue(Box<Cleared>),
-    /// It is over; the report says what has come of it.
+    /// The end; the report has the outcome.
     Done,
 }
 
-/// Something that has moved during a round.
+/// A change whose entity has moved during a round.
 struct MovedChange {
     change: Change,
     part: Part,
@@ -112,8 +111,8 @@ impl Tally {
     }
 }
 
-/// Returns the locks that a set needs while it is carried out: the plans it touches, and for a plan
-/// that it creates the group, so that two runs that find none of that name do not make two.
+/// Returns the locks that a set needs while it is carried out: the plans it touches, and for a new
+/// plan its group, so that two runs which find no plan of that title do not create two.
 pub(super) fn locks_of(set: &ChangeSet) -> BTreeSet<Lockable> {
     let plans = set.changes().iter().flat_map(|change| [Some(change.plan()), change.moves_to()]);
     let plans = plans.flatten().filter(|id| !id.is_provisional()).cloned().map(Lockable::Plan);
@@ -140,7 +139,8 @@ impl Run<'_> {
         loop {
             let locks = locks_of(cleared.set());
             if !locks.is_subset(&locked) {
-                // All of them in one order, or two runs could wait for each other.
+                // All locks are taken in one order, or two runs could wait for each other: so the
+                // held ones are released first.
                 drop(std::mem::take(&mut guards));
                 match self.lock(&locks).await {
                     Ok(Some(held)) => (guards, locked) = (held, locks),
@@ -152,6 +152,7 @@ impl Run<'_> {
             if self.host.interrupt.is_set() {
                 return self.conclude(&tally, Some(interrupted()));
             }
+            // What is written cannot be written otherwise: that is the end, not a further round.
             let diverging = tally.ledger.diverging(cleared.set());
             if !diverging.is_empty() {
                 return self.report_divergence(&mut tally, &diverging);
@@ -159,7 +160,8 @@ impl Run<'_> {
             if !cleared.set().changes().iter().any(|change| tally.ledger.leaves(change)) {
                 return self.conclude(&tally, None);
             }
-            // What a deletion takes away is read right before it.
+            // A deletion is validated right before it: its before-image must be the state that is
+            // deleted.
             let is_left = |change: &Change| tally.ledger.leaves(change);
             let deletes = cleared
                 .set()
@@ -174,8 +176,8 @@ impl Run<'_> {
                     Validation::Unchanged => validated = Some(at),
                     Validation::Ended => return,
                     Validation::Redrafted(set) => {
-                        // What is drafted again rests on what was read a moment ago, unless that
-                        // took long: then it is validated again, but not for ever.
+                        // A fresh redraft rests on what was read a moment ago. If it took long it
+                        // is validated again, but not for ever.
                         let is_fresh = at.elapsed() <= MOMENT;
                         slow += u32::from(!is_fresh);
                         if slow > MAX_REPLAYS {
@@ -194,6 +196,7 @@ impl Run<'_> {
                 Ok(driven) => driven,
                 Err(failure) => return self.conclude(&tally, Some(failure)),
             };
+            // It paused because its validation had become too old.
             if driven.machine.is_paused() {
                 validated = None;
             }
@@ -204,7 +207,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits until no other run of this host is at work on the same.
+    /// Waits until no other run of this host works on the same plans.
     pub(super) async fn lock(
         &self,
         locks: &BTreeSet<Lockable>,
@@ -223,7 +226,7 @@ impl Run<'_> {
         if tally.round.as_ref().is_none_or(|(_, of)| *of != digest)
             && let Some(record) = &self.record
         {
-            // A set that goes on as it was is on record: nothing is written down twice.
+            // A set that goes on unchanged is on record already, and is not written down twice.
             let clear = if self.committing { Judgement::Segment } else { Judgement::Cleared };
             tally.round = Some((record.judged(cleared.set().clone(), clear).await?, digest));
             tally.ledger.begin_round();
@@ -249,8 +252,8 @@ impl Run<'_> {
         Ok(driven)
     }
 
-    /// Notes what has the names of what is to be created, so that none of it is taken for that
-    /// if an answer is lost.
+    /// Notes which entities already have the name of a new one, so that none of them is taken for
+    /// it if an answer is lost.
     fn note_same_names(&self, cleared: &mut Cleared) {
         let is_new = |change: &Change| change.op() == Op::Create && change.same_name.is_empty();
         if !cleared.set().changes().iter().any(is_new) {
@@ -264,7 +267,7 @@ impl Run<'_> {
         cleared.advance(ChangeSet::in_this_order(changes));
     }
 
-    /// Decides what comes after a round.
+    /// Decides how to go on after a round.
     async fn after(
         &mut self,
         tally: &mut Tally,
@@ -305,6 +308,7 @@ impl Run<'_> {
             return Next::Done;
         }
         let (rebased, conflicts, too_often) = Self::rebase(tally, cleared.set(), &moved);
+        // A deletion that did not read what moved would only be decided the same again.
         let may_replay = |(change, fields): &(Change, Vec<FieldConflict>)| {
             change.op() != Op::Delete
                 || fields.iter().any(|conflict| change.reads.contains(&conflict.field))
@@ -318,6 +322,7 @@ impl Run<'_> {
             self.conclude(tally, None);
             return Next::Done;
         }
+        // Runs that collide wait for random times, or they would collide again.
         let times = moved.iter().filter_map(|one| tally.moves.get(&key(&one.change.id()))).max();
         self.pause(times.copied().unwrap_or(1)).await;
         self.session
@@ -331,7 +336,7 @@ impl Run<'_> {
         }
     }
 
-    /// Rests what has moved on what is there now, as far as nothing that counts has moved.
+    /// Rebases what has moved on the present state, as far as nothing that counts has moved.
     fn rebase(
         tally: &mut Tally,
         set: &ChangeSet,
@@ -363,7 +368,7 @@ impl Run<'_> {
         }
     }
 
-    /// Runs the program again, on what is there now.
+    /// Redrafts: runs the program again, on the present board.
     pub(super) async fn replay(
         &mut self,
         tally: &mut Tally,
@@ -371,8 +376,10 @@ impl Run<'_> {
         conflicts: &[(Change, Vec<FieldConflict>)],
     ) -> Next {
         tally.replays += 1;
-        self.host.watch.tell(Progress::Replaying { times: tally.replays });
+        self.host.watch.tell(RunProgress::Replaying { times: tally.replays });
         let before = self.change_set();
+        // From the start, with the same ids and random numbers, so that what is written comes out
+        // the same.
         self.session.begin_again();
         let drafted = self.draft(program).await;
         self.drafted_on = self.session.reads();
@@ -383,7 +390,7 @@ impl Run<'_> {
             None => tally.ledger.diverging(&set),
         };
         if failed.is_some() || !diverging.is_empty() {
-            // The report stays that of the set of which something may be on the board.
+            // The report keeps showing the set of which something may be on the board.
             self.session.rest_on(&before);
             for (change, fields) in conflicts {
                 tally.outcomes.insert(change.id(), Outcome::conflict(fields.clone()));
@@ -391,8 +398,10 @@ impl Run<'_> {
             match failed {
                 Some(failure) if conflicts.is_empty() => self.conclude(tally, Some(failure)),
                 Some(failure) => {
-                    let text =
-                        format!("run again after a conflict, it failed: {}", failure.message);
+                    let text = format!(
+                        "run again after a conflict, the program failed: {}",
+                        failure.message
+                    );
                     self.report.warnings.push(text);
                     self.conclude(tally, None);
                 }
@@ -414,11 +423,11 @@ impl Run<'_> {
         self.review_again(tally).await
     }
 
-    /// A replay wants something else where something was written already.
+    /// Reports that a replay drafts something else where something was written already.
     fn report_divergence(&mut self, tally: &mut Tally, entities: &[EntityId]) {
         let names: Vec<String> = entities.iter().map(ToString::to_string).collect();
         self.report.warnings.push(format!(
-            "run again after a conflict, the program wants something else of what it has written already: {}",
+            "run again after a conflict, the program would change what it has already written: {}",
             names.join(", ")
         ));
         let left: Vec<EntityId> = tally
@@ -463,7 +472,7 @@ impl Run<'_> {
     }
 }
 
-/// Returns how a set is to be carried out.
+/// Returns the rules of carrying out a set on this host.
 pub(super) fn rules_of(host: &crate::host::start::Host) -> Rules {
     Rules {
         quarantine: host.quarantine,
@@ -477,12 +486,12 @@ fn too_slow() -> Failure {
     Failure {
         code: "conflict".into(),
         message: "the board changes faster than it can be read".into(),
-        hint: Some("run it again when fewer people are at work on it".into()),
+        hint: Some("run it again when fewer people are working on it".into()),
         ..Failure::default()
     }
 }
 
-/// Returns the ids of what has the name of something new, where it is to be.
+/// Returns the ids of existing entities with the name of a new one, where it is to be created.
 fn same_named(change: &Change, snapshot: &Snapshot) -> BTreeSet<String> {
     let (plan, title) = (change.plan(), change.title());
     match &change.write {
@@ -511,7 +520,7 @@ fn same_named(change: &Change, snapshot: &Snapshot) -> BTreeSet<String> {
     }
 }
 
-/// What counts how often an entity has moved.
+/// Returns the key under which the moves of an entity are counted.
 pub(super) fn key(id: &EntityId) -> String {
     format!("{id:?}")
 }

@@ -1,4 +1,4 @@
-//! Runs of sets that were drafted before: saved in a file, pending at a prompt, or left over by a
+//! Runs of sets that were drafted before: saved in a file, pending at a prompt, or left over from a
 //! run that was cut off.
 
 use crate::change::{ChangeSet, Draft, Edit, Saved, Write, saved};
@@ -15,8 +15,8 @@ use crate::model::snapshot::Snapshot;
 use crate::model::{ETag, Versioned};
 
 impl Host {
-    /// Applies a saved set: rests it on what is there now, judges it by what is in force now,
-    /// then applies it. Deletions need to be granted anew: a file grants nothing.
+    /// Applies a saved set: rebases it on the present board, judges it by the policies in force
+    /// now, then applies it. Deletions must be granted again: a file grants nothing.
     pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
         start.purpose = Purpose::Apply;
         let (here, there) = (&self.service, &saved.service);
@@ -27,7 +27,7 @@ impl Host {
             };
             run.fail(Failure {
                 code: "other_service".into(),
-                message: format!("the change set was drafted against {there}, this is {here}"),
+                message: format!("the change set was drafted against {there}, but this is {here}"),
                 hint: Some(
                     "name the service it was drafted against: --graph-url or --profile".into(),
                 ),
@@ -42,13 +42,13 @@ impl Host {
         self.apply_on(origin, start, saved.change_set, None, Some(grounds)).await
     }
 
-    /// Applies a set that was drafted by looking at the board, as `start` says.
+    /// Applies a set that was drafted outside a run, as `start` says.
     pub async fn apply_drafted(&self, start: Start, set: ChangeSet) -> Finished {
         self.apply_on(Origin::default(), start, set, None, None).await
     }
 
-    /// Takes up a set that was drafted before: rests it on what is there now, judges it, applies
-    /// it. What was looked at in the session in which it was drafted counts as in a run.
+    /// Applies a set that was drafted before: rebases it on the present board, judges it, applies
+    /// it. The reads of the session that drafted it count as in a run.
     pub(crate) async fn apply_set(
         &self,
         origin: Origin,
@@ -82,8 +82,7 @@ impl Host {
         run.finish().await
     }
 
-    /// Carries on what the journal has of a run: finds out what became of what was sent, then
-    /// applies what is left.
+    /// Carries on a run from the journal: settles the requests in doubt, then applies the rest.
     pub(crate) async fn resume_restored(
         &self,
         origin: Origin,
@@ -119,7 +118,7 @@ impl Host {
 }
 
 impl Run<'_> {
-    /// Loads a set that was drafted before, rests it on what is there now, and applies it.
+    /// Loads a set that was drafted before, rebases it on the present board, and applies it.
     async fn apply_loaded(&mut self, set: ChangeSet, drafted_in: Option<&Session>) {
         self.take_up(&set, drafted_in);
         let named = set.clone();
@@ -141,7 +140,7 @@ impl Run<'_> {
         }
     }
 
-    /// Loads a set that was drafted before, as if it had just been.
+    /// Loads a set that was drafted before, as if the session had just drafted it.
     pub(super) fn take_up(&self, set: &ChangeSet, drafted_in: Option<&Session>) {
         let drafted_on =
             drafted_in.map(|session| (session.reads(), session.state().snapshot.clone()));
@@ -182,7 +181,8 @@ impl Run<'_> {
                     let read = Versioned::new(before.task.clone(), basis.task.clone());
                     rests_on.add_task(id.clone(), read);
                     if let Some(details) = &before.details {
-                        // Known to be empty without a tag of their own: older than any.
+                        // Details known to be empty have no tag of their own: theirs is older than
+                        // any.
                         let none = || ETag::new(String::new());
                         let tag = basis.details.clone().unwrap_or_else(none);
                         let read = Versioned::new(details.clone(), tag);
@@ -197,7 +197,7 @@ impl Run<'_> {
                 Write::PlanDetails { .. } | Write::Bucket(_) => {}
             }
         }
-        // Whatever was read later: this is what the changes rest on.
+        // Whatever the session has read since: the changes rest on these states.
         state.snapshot.adopt(rests_on);
         drop(state);
         self.session.count_reads_of(set);

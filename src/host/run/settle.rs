@@ -1,4 +1,4 @@
-//! Finding out what became of what an earlier run has sent, before what is left is carried out.
+//! The settling of an earlier run's requests in doubt, before the rest is carried out.
 
 use crate::change::apply::{End, Machine};
 use crate::host::apply::outcome::ChangeStatus;
@@ -14,8 +14,8 @@ use crate::host::run::rounds::{locks_of, rules_of};
 use crate::policy::Verdict;
 
 impl Run<'_> {
-    /// Drives the machine over what is in doubt, under the locks of its plans: nobody else looks
-    /// for the same in the meantime.
+    /// Drives the machine over the requests in doubt, under the locks of their plans, so that no
+    /// other run searches for the same entities at once.
     pub(super) async fn settle(&self, restored: &mut Restored) -> Result<(), Failure> {
         if self.start.dry_run || !restored.ledger.has_doubts() {
             return Ok(());
@@ -44,14 +44,14 @@ impl Run<'_> {
         }
     }
 
-    /// Keeps a run open that could not be carried on for now: it can be tried again.
+    /// Keeps a run open that could not be carried on for now, so that it can be tried again.
     pub(super) fn stay_unfinished(&mut self) {
         let is_refused = matches!(self.report.status, Status::Denied | Status::Held);
         let is_cut_off = self.report.error.as_ref().is_some_and(|error| cuts_off(&error.code));
         self.report.unfinished |= is_refused || is_cut_off;
     }
 
-    /// Puts what is still in doubt into the report: a person decides about it.
+    /// Shows in the report what is still in doubt, for a person to decide.
     pub(super) fn report_in_doubt(&mut self, restored: &Restored) {
         for (change, is_gone) in restored
             .withheld

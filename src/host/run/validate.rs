@@ -1,5 +1,5 @@
-//! Validation of a set before any of it is written (design.md 2.3): everything
-//! that it read or writes is read again and compared by value.
+//! Validation of a set before any of it is written (design.md 2.3): everything that it read or
+//! writes is read again and compared by value.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use crate::policy::Cleared;
 pub(super) enum Validation {
     /// Nothing that counts has moved.
     Unchanged,
-    /// It was drafted or judged again, on what is there now.
+    /// The set, redrafted or judged again on the present board.
     Redrafted(Box<Cleared>),
-    /// It is over; the report says what has come of it.
+    /// The end; the report has the outcome.
     Ended,
 }
 
@@ -47,6 +47,7 @@ impl Run<'_> {
                 read.map_err(|error| failure(&error))?
             }
         };
+        // The run's own writes are no move by somebody else.
         now.snapshot.without(&tally.ledger, &self.session.state().snapshot);
         Ok(now)
     }
@@ -84,6 +85,7 @@ impl Run<'_> {
             return self.rest_on(tally, cleared, drift, now).await;
         }
         tally.conflicts += u64::try_from(drift.moved.len().max(1)).unwrap_or(1);
+        // A board that never rests must not keep the run going for ever.
         let mut too_often = tally.redrafts > MAX_REPLAYS;
         for change in drift.moved.keys().filter_map(|n| cleared.set().change(*n)) {
             too_often |= tally.moved(key(&change.id()));
@@ -97,7 +99,8 @@ impl Run<'_> {
             && self.grounds.iter().all(|grounds| grounds.moved(&now.snapshot).next().is_none())
             && drift.elsewhere.iter().all(|moved| !self.drafted_on.contains(&moved.read));
         if only_policies && program.is_none() && !too_often && tally.ledger.is_blank() {
-            // The policies read again what they have read; nobody else is there to decide again.
+            // Only reads of policies have moved: they judge again, and no program needs to decide
+            // again.
             self.session.adopt(now, &tally.ledger);
             self.session.keep_reads(&self.drafted_on);
             return self.review_again(tally).await.into();
@@ -116,9 +119,9 @@ impl Run<'_> {
         self.replay(tally, program, &conflicts).await.into()
     }
 
-    /// Enters what has moved as what came of the changes.
+    /// Enters what has moved as the outcomes of the changes.
     fn tally_drift(tally: &mut Tally, set: &ChangeSet, drift: Drift) {
-        // Whoever decides is told of all that has moved, of what they only read, too.
+        // The report lists all that has moved, including what was only read.
         let elsewhere: Vec<String> =
             drift.elsewhere.iter().map(|moved| moved.message.clone()).collect();
         let mut outcomes: Vec<_> = drift
@@ -145,7 +148,7 @@ impl Run<'_> {
         tally.outcomes.extend(outcomes);
     }
 
-    /// Rests the set on what is there now, where nothing that counts has moved.
+    /// Rebases the set on the present board, where nothing that counts has moved.
     async fn rest_on(
         &mut self,
         tally: &mut Tally,
@@ -153,15 +156,16 @@ impl Run<'_> {
         drift: Drift,
         now: Refreshed,
     ) -> Validation {
-        // What nobody read has moved: nothing is against it, but it is judged as it is now.
+        // Something moved that nobody read. No conflict, but the set is judged as it is now.
         if !drift.is_same && tally.ledger.is_blank() && tally.redrafts <= MAX_REPLAYS {
             self.session.adopt(now, &tally.ledger);
             self.session.rest_on(&drift.set);
             return self.review_again(tally).await.into();
         }
-        // In the middle of writing it goes out on the tags that its parts rest on.
+        // In the middle of writing, it goes out on the tags that its parts rest on.
         let set = if drift.is_same { drift.set } else { cleared.set().clone() };
         let mut changes = set.changes().to_vec();
+        // Only what is on record can be undone, so without a record no image is needed.
         if self.record.is_some() {
             let mut left: Vec<&mut Change> =
                 changes.iter_mut().filter(|change| tally.ledger.leaves(change)).collect();
@@ -175,7 +179,7 @@ impl Run<'_> {
         Validation::Unchanged
     }
 
-    /// Rests a set that was drafted a while ago on what is there now.
+    /// Rebases a set that was drafted some time ago on the present board.
     ///
     /// # Errors
     /// Its reads or its entities have moved, or could not be read: the tally says which.

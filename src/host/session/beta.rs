@@ -1,4 +1,4 @@
-//! What only Graph's beta can do: archive plans, move tasks between them, repeat tasks, rosters.
+//! Features of Graph's beta only: archived plans, moves between plans, recurring tasks, rosters.
 //!
 //! Microsoft may change the beta without notice, so it is used only where it was asked for.
 
@@ -15,7 +15,7 @@ impl Session {
         if self.facts().beta { Ok(()) } else { Err(Error::NeedsBeta(what)) }
     }
 
-    /// Puts a plan away, or takes it back.
+    /// Archives a plan, or restores it.
     ///
     /// # Errors
     /// The beta is not in use, or as [`Session::edit_plan`].
@@ -82,7 +82,7 @@ impl Session {
         })
     }
 
-    /// Plans a new plan in a roster of its own, of which the actor is the first member; returns
+    /// Drafts a new plan in a roster of its own, of which the actor is the first member; returns
     /// its provisional id.
     ///
     /// # Errors
@@ -100,10 +100,10 @@ impl Session {
     }
 
     /// Returns the members of the roster that contains a plan, those that the run adds included;
-    /// nothing for a plan that none contains.
+    /// `None` for a plan outside any.
     ///
     /// # Errors
-    /// The service can not be asked.
+    /// The service cannot be reached.
     pub fn roster_members(&self, id: &PlanId) -> Result<Option<Vec<User>>, Error> {
         let id = &*self.real(id);
         let plan = self.peek_plan(id)?;
@@ -123,11 +123,11 @@ impl Session {
         users.collect::<Result<_, _>>().map(Some)
     }
 
-    /// Adds a person to the roster of a plan. Nobody can be taken out: the beta offers no
-    /// condition for that, and nothing is deleted without one (rule R3).
+    /// Adds a person to the roster of a plan. Nobody can be removed: the beta takes no `If-Match`
+    /// there, and nothing is deleted without one (rule R3).
     ///
     /// # Errors
-    /// No roster contains the plan, or as [`Session::edit_plan`].
+    /// The plan is in no roster, or as [`Session::edit_plan`].
     pub fn add_member(&self, id: &PlanId, user: &User) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_beta("a member of a roster")?;

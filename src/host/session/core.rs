@@ -1,4 +1,4 @@
-//! The session itself: what it shares with its clones, whom it asks, what it counts as read.
+//! The session itself: the state that its clones share, the source of its answers, and its reads.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,49 +24,49 @@ use crate::host::stop::{Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Limits, Plan, PlanId, TaskId, User, time};
 
-/// How a session sees the board.
+/// The view that a session has of the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum View {
-    /// As wanted so far; may record more.
+    /// As drafted so far; may record more edits.
     Drafting,
-    /// As it was read, without the run's wishes; read only.
+    /// As it was read, without the run's edits; read only.
     Before,
-    /// As wanted; read only.
+    /// As drafted; read only.
     After,
 }
 
-/// What stays the same for a whole run.
+/// The facts that stay the same for a whole run.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The moment that the run takes for now, from beginning to end.
+    /// The moment that counts as now, from beginning to end.
     pub now: Timestamp,
-    /// The zone that decides what today is.
+    /// The zone that decides what day it is.
     pub zone: TimeZone,
     /// The signed-in user.
     pub me: User,
     /// The agent's name, if one acts.
     pub agent: Option<String>,
-    /// Whether Graph's beta is in use.
+    /// True if Graph's beta is in use.
     pub beta: bool,
     /// The plans (titles or ids) that the agent may see; `None` for all (rule R4).
     pub scope: Option<BTreeSet<String>>,
-    /// What the names of plans in the configuration stand for.
+    /// The plans that names in the configuration stand for.
     pub named: Arc<KnownPlans>,
-    /// How often the service may be asked while it drafts.
+    /// The most requests to the service while it drafts.
     pub reads: u64,
-    /// How many things it may want to change while it drafts.
-    pub wishes: usize,
-    /// How many bytes of text its edits may add.
+    /// The most entities that it may edit while it drafts.
+    pub edits: usize,
+    /// The most bytes of text that its edits may add.
     pub edit_bytes: usize,
     /// The limits of Planner (rule R10).
     pub limits: Limits,
-    /// Whether it is a session in another process.
+    /// True if it is a session in another process.
     pub remote: bool,
 }
 
-/// What a program may remark, in bytes.
+/// The most bytes that a program may remark.
 pub(crate) const MAX_REMARKS: usize = 64 << 10;
-/// How often a run may commit.
+/// The most commits of a run.
 pub(super) const MAX_COMMITS: usize = 50;
 
 #[derive(Debug, Default, Clone)]
@@ -75,9 +75,9 @@ pub(crate) struct State {
     pub(crate) draft: Draft,
     pub(crate) output: Vec<String>,
     pub(crate) warnings: Vec<String>,
-    /// The reads that a decision may rest on.
+    /// The reads that a decision may rest on: the read set.
     pub(crate) reads: ReadSet,
-    /// The tasks of plans by the keys that stand in the journal alone.
+    /// The tasks of plans by the keys that only the journal has so far.
     pub(crate) keys: BTreeMap<PlanId, BTreeMap<String, TaskId>>,
     /// The bytes that a program has remarked.
     pub(super) remarked: usize,
@@ -87,22 +87,22 @@ pub(crate) struct State {
     pub(crate) n_keys: usize,
     /// Random numbers drawn.
     pub(crate) n_draws: u64,
-    /// Segments that were committed, or tried to.
+    /// Segments that were committed, or attempted.
     pub(super) n_commits: usize,
-    /// What the markers of earlier segments have become.
+    /// The ids that provisional ones of earlier segments have become.
     pub(crate) made: BTreeMap<String, String>,
-    /// What was applied in earlier segments, each with the board of its time.
+    /// The sets applied in earlier segments, each with the board of its time.
     pub(crate) segments: Vec<(Session, Arc<ChangeSet>)>,
-    /// What is taken for now, and where, in the place of what stays the same for a run.
+    /// The present moment and zone, where they replace those of the run's facts.
     pub(crate) clock: Option<(Timestamp, TimeZone)>,
-    /// How many details to fetch at the next miss: one batch at first, which costs a single look
-    /// no more than one request, then more, so that a loop over a long list gets all of it.
+    /// The number of details to fetch at the next miss: one batch at first, so that a single read
+    /// costs no more than one request, then more, so that a loop over a long list gets all of them.
     pub(crate) readahead: usize,
     /// The same for details that are to be written: one write costs one read.
     pub(crate) writeahead: usize,
 }
 
-/// What a session wants at one moment.
+/// The draft and the reads of a session at one moment.
 #[derive(Debug)]
 pub(crate) struct Savepoint {
     pub(super) draft: Draft,
@@ -115,16 +115,16 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     /// Microseconds spent waiting for the broker.
     pub(super) waited: AtomicU64,
-    /// How often it was asked.
+    /// The number of queries.
     pub(super) asked: AtomicU64,
     pub(super) asks: Asks,
-    /// What was done before, if that is recorded.
+    /// The history, if it is recorded.
     pub(super) history: Option<History>,
-    /// Who hears at once what is printed.
+    /// The listener that gets at once what is printed.
     pub(super) listener: OnceLock<Listener>,
 }
 
-/// Whom a session asks for what it has not read.
+/// The source of what a session has not read.
 #[derive(Clone)]
 pub(crate) enum Asks {
     /// The broker.
@@ -133,7 +133,7 @@ pub(crate) enum Asks {
     Host(usize, HostLink),
 }
 
-/// What a worker asks its host; nothing if there is no host any more.
+/// A worker's link to its host; it returns `None` if the host is gone.
 pub(crate) type HostLink = Arc<dyn Fn(usize, Query) -> Option<Answer> + Send + Sync>;
 
 impl std::fmt::Debug for Asks {
@@ -142,7 +142,7 @@ impl std::fmt::Debug for Asks {
     }
 }
 
-/// Hears what a program prints.
+/// A listener for what a program prints.
 pub(super) struct Listener(Box<dyn Fn(&str) + Send + Sync>);
 
 impl std::fmt::Debug for Listener {
@@ -157,11 +157,11 @@ pub struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) stop: Arc<Stop>,
     pub(super) view: View,
-    /// What whoever uses this session met, if that is watched.
+    /// The errors and reads of its user, if they are watched.
     pub(super) watched: Option<Arc<Watched>>,
 }
 
-/// What the user of a session met.
+/// The first error and the reads of a session's user.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     pub(super) first_error: OnceLock<String>,
@@ -178,7 +178,7 @@ impl Session {
         Self::asking(facts, nonce, Asks::Broker(questions), history)
     }
 
-    /// Returns a session that asks whom it is told to.
+    /// Returns a session that asks a given source.
     pub(crate) fn asking(
         facts: Facts,
         nonce: String,
@@ -199,7 +199,7 @@ impl Session {
         Self { shared: Arc::new(shared), stop: Arc::default(), view: View::Drafting, watched: None }
     }
 
-    /// Returns a session on the same board that sees it otherwise.
+    /// Returns a session on the same board with another view.
     #[must_use]
     pub fn seen(&self, view: View) -> Self {
         Self { view, ..self.clone() }
@@ -211,8 +211,8 @@ impl Session {
         Self { stop: Arc::default(), ..self.clone() }
     }
 
-    /// Returns a session that remembers the first error its user meets, even one that is
-    /// caught: what judges must not mistake an outage for consent.
+    /// Returns a session that remembers the first error its user meets, even one that is caught: a
+    /// policy must not mistake an outage for consent.
     #[must_use]
     pub fn watched(&self) -> Self {
         Self { watched: Some(Arc::default()), ..self.clone() }
@@ -246,7 +246,8 @@ impl Session {
         }
     }
 
-    /// Counts a read: what a decision may rest on. Only what hands a value out does so.
+    /// Counts a read, on which a decision may rest from now on. Only functions that hand a value
+    /// out do so.
     pub(in crate::host) fn count(&self, read: Read) {
         if let (Some(watched), Read::Field(entity, field)) = (&self.watched, &read) {
             let mut seen = watched.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -263,19 +264,19 @@ impl Session {
         &self.stop
     }
 
-    /// Returns what stays the same for the whole run.
+    /// Returns the facts of the run.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.shared.facts
     }
 
-    /// Returns the moment that the run takes for now.
+    /// Returns the moment that counts as now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.state().clock.as_ref().map_or(self.facts().now, |clock| clock.0)
     }
 
-    /// Returns the zone that decides what today is.
+    /// Returns the zone that decides what day it is.
     #[must_use]
     pub fn zone(&self) -> TimeZone {
         self.state()
@@ -284,18 +285,18 @@ impl Session {
             .map_or_else(|| self.facts().zone.clone(), |clock| clock.1.clone())
     }
 
-    /// Returns the day that it is, in the configured zone.
+    /// Returns today's date, in the configured zone.
     #[must_use]
     pub fn today(&self) -> Date {
         time::day_of_moment(self.now(), &self.zone())
     }
 
-    /// Takes another moment for now, in another zone: for whoever looks on over several runs.
+    /// Sets another moment and zone for now, for a session that outlives a run.
     pub fn set_clock(&self, now: Timestamp, zone: TimeZone) {
         self.state().clock = Some((now, zone));
     }
 
-    /// Forgets everything that was read and wanted: what is looked at next is read anew.
+    /// Forgets everything that was read and drafted, so that it is read again.
     pub fn forget(&self) {
         let (output, warnings) = {
             let mut state = self.state();
@@ -307,20 +308,20 @@ impl Session {
         state.snapshot = Snapshot::default();
     }
 
-    /// Returns what was printed so far.
+    /// Returns the output so far.
     #[must_use]
     pub fn output(&self) -> Vec<String> {
         self.state().output.clone()
     }
 
-    /// Returns how this session sees the board.
+    /// Returns this session's view of the board.
     #[must_use]
     pub const fn view(&self) -> View {
         self.view
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere ends that run; what it left is only ever a snapshot and a draft.
+        // A panic elsewhere ends that run; the state it left is only ever a snapshot and a draft.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -330,24 +331,24 @@ impl Session {
         self.hear(line);
     }
 
-    /// Passes on at once what was printed.
+    /// Passes a printed line on at once.
     pub(crate) fn hear(&self, line: &str) {
         if let Some(Listener(hear)) = self.shared.listener.get() {
             hear(line);
         }
     }
 
-    /// Has someone hear at once what is printed: who listens first, listens on.
+    /// Registers a listener for what is printed. The first one stays.
     pub fn listen(&self, hear: impl Fn(&str) + Send + Sync + 'static) {
         let _listens_already = self.shared.listener.set(Listener(Box::new(hear)));
     }
 
-    /// Adds a remark for whoever reads the report.
+    /// Adds a warning for the reader of the report.
     pub fn warn(&self, text: &str) {
         self.state().warnings.push(text.to_owned());
     }
 
-    /// Adds a program's own remark.
+    /// Adds a warning by the program itself.
     ///
     /// # Errors
     /// It remarks too much.
@@ -372,7 +373,7 @@ impl Session {
         self.state().draft.touched()
     }
 
-    /// Returns what is wanted so far, as it would be applied.
+    /// Returns the draft so far, as it would be applied.
     #[must_use]
     pub fn change_set(&self) -> ChangeSet {
         let state = self.state();
@@ -392,7 +393,7 @@ impl Session {
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
-    /// Returns the seed of the run's random numbers, and how many were drawn before.
+    /// Returns the seed of the run's random numbers, and the number of the next draw.
     #[must_use]
     pub fn next_draw(&self) -> (String, u64) {
         let mut state = self.state();
@@ -400,19 +401,20 @@ impl Session {
         (state.draft.nonce().to_owned(), state.n_draws)
     }
 
-    /// Returns what was read so far that a decision may rest on.
+    /// Returns the reads so far that a decision may rest on.
     pub(crate) fn reads(&self) -> ReadSet {
         self.state().reads.clone()
     }
 
-    /// Makes ready for the program to run again, on the snapshot as it is now. What it drafted and
-    /// said is forgotten; markers and keys come out the same.
+    /// Prepares the program to run again, on the present snapshot. Its draft and output are
+    /// forgotten; provisional ids and keys come out the same.
     pub fn begin_again(&self) {
         let mut state = self.state();
         state.draft = Draft::new(state.draft.nonce().to_owned());
         state.output.clear();
         state.warnings.clear();
         state.reads.clear();
+        // Each redraft has the whole budget of reads again.
         self.shared.asked.store(0, Ordering::Relaxed);
         state.n_keys = 0;
         (state.edit_bytes, state.remarked) = (0, 0);
@@ -435,6 +437,7 @@ impl Session {
                 let (reply, answer) = oneshot::channel();
                 let question = PendingQuery { ask, stop: Arc::clone(&self.stop), reply };
                 broker.blocking_send(question).map_err(|_| stopped())?;
+                // A stop drops the reply, so a dropped reply is a stop.
                 answer.blocking_recv().map_err(|_| stopped())
             }
             Asks::Host(segment, host) => host(*segment, ask)
@@ -442,6 +445,7 @@ impl Session {
                 .ok_or_else(stopped),
         };
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // A script's time budget does not include the waits for the service.
         self.shared.waited.fetch_add(micros, Ordering::Relaxed);
         answer?
     }
@@ -450,7 +454,7 @@ impl Session {
         self.shared.history.as_ref()
     }
 
-    /// Returns how long the run has waited for the service.
+    /// Returns the time that the run has waited for the service.
     #[must_use]
     pub fn waited(&self) -> Duration {
         Duration::from_micros(self.shared.waited.load(Ordering::Relaxed))
@@ -467,7 +471,7 @@ impl Session {
         }
     }
 
-    /// Returns the id that something of an earlier segment has by now.
+    /// Returns the real id of something from an earlier segment.
     #[must_use]
     pub fn real<'a, T>(&self, id: &'a T) -> Cow<'a, T>
     where
@@ -481,7 +485,7 @@ impl Session {
         real.map_or(Cow::Borrowed(id), Cow::Owned)
     }
 
-    /// Returns whether something was made by an earlier segment.
+    /// Returns whether something was created by an earlier segment.
     #[must_use]
     pub fn is_made_before(&self, id: &str) -> bool {
         self.state().made.values().any(|made| made == id)
@@ -503,7 +507,7 @@ impl Session {
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
-        let limit = self.facts().wishes;
+        let limit = self.facts().edits;
         if self.touched() > limit {
             self.stop.set(StopReason::Budget("changes", limit.to_string()));
         }
@@ -511,7 +515,7 @@ impl Session {
         if self.view == View::Drafting { Ok(()) } else { Err(Error::ReadOnly) }
     }
 
-    /// Tells whether the run may see a plan (rule R4).
+    /// Returns whether the run may see a plan (rule R4).
     pub(crate) fn in_scope(&self, plan: &Plan) -> bool {
         let Some(scope) = &self.facts().scope else { return true };
         plan.id.is_provisional() || self.facts().named.grant(scope, plan)

@@ -1,4 +1,4 @@
-//! A plan as a document, and a document as edits: copying, exporting, importing.
+//! A plan as a document, and a document as edits: for copying, exporting, importing.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::model::{
 };
 
 impl Session {
-    /// Writes a plan down, with everything in it, in the order of the board.
+    /// Returns a plan with everything in it, in the order of the board.
     ///
     /// # Errors
-    /// The plan does not exist or the service can not be asked.
+    /// The plan does not exist or the service cannot be reached.
     pub fn document(&self, plan: &PlanId) -> Result<PlanDocument, Error> {
         let title = self.peek_plan(plan)?.title;
         let names = self.peek_plan_details(plan)?.labels;
@@ -88,12 +88,12 @@ impl Session {
         })
     }
 
-    /// Adds to a plan what a document describes. Buckets and labels that the plan has by the same
-    /// name are used, others made; nothing that is there is changed.
+    /// Adds the contents of a document to a plan. Existing buckets and labels of the same name are
+    /// used, the others created; nothing that exists is changed.
     ///
     /// # Errors
-    /// A task of the document names a person or label that can not be found, or something in it
-    /// can not be written; which one.
+    /// A task of the document names a person or label that cannot be found, or something in it
+    /// cannot be written; the error says which.
     pub fn plant(&self, plan: &PlanId, document: &PlanDocument) -> Result<(), Failure> {
         unique_keys(document)?;
         let mut labels = Labels::of(self, plan)?;
@@ -106,7 +106,7 @@ impl Session {
         }
         for bucket in &document.buckets {
             let id = self.bucket_named(plan, &bucket.name)?;
-            // Planner shows the newest task first: the last one is made first.
+            // Planner shows the newest task first, so the last one is created first.
             for task in bucket.tasks.iter().rev() {
                 known += usize::from(!self.plant_task(plan, Some(&id), task, &mut labels)?);
             }
@@ -115,13 +115,17 @@ impl Session {
             known += usize::from(!self.plant_task(plan, None, task, &mut labels)?);
         }
         if known > 0 {
-            self.warn(&format!("left as they are, since their key is there: {known} of the tasks"));
+            self.warn(&match known {
+                1 => "1 task was left as it is, since its key exists already".to_owned(),
+                _ => format!("{known} tasks were left as they are, since their keys exist already"),
+            });
         }
         Ok(())
     }
 
     fn bucket_named(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
-        // In a plan of this run's making each stands for itself, whatever its name.
+        // In a plan that this run creates, each section gets a bucket of its own, whatever its
+        // name.
         let ids = if plan.is_provisional() { Vec::new() } else { self.buckets(plan)? };
         let mut alike = None;
         for id in ids {
@@ -136,7 +140,7 @@ impl Session {
         alike.map_or_else(|| self.create_bucket(plan, name), Ok)
     }
 
-    /// Returns whether the task is new.
+    /// Adds one task; returns whether it is new.
     fn plant_task(
         &self,
         plan: &PlanId,
@@ -165,15 +169,18 @@ impl Session {
             return Err(invalid("it has no title".to_owned()));
         }
         if task.percent_complete > 100 {
-            return Err(invalid(format!("{} is no completion of 0 to 100", task.percent_complete)));
+            return Err(invalid(format!(
+                "{} is not a completion between 0 and 100",
+                task.percent_complete
+            )));
         }
-        let priority = match task.priority {
-            None => None,
-            Some(level) => Some(
-                Priority::new(level)
-                    .ok_or_else(|| invalid(format!("{level} is no priority of 0 to 10")))?,
-            ),
-        };
+        let priority =
+            match task.priority {
+                None => None,
+                Some(level) => Some(Priority::new(level).ok_or_else(|| {
+                    invalid(format!("{level} is not a priority between 0 and 10"))
+                })?),
+            };
         let mut new = NewTask {
             title: task.title.clone(),
             bucket: bucket.cloned(),
@@ -205,12 +212,12 @@ impl Session {
     }
 }
 
-/// The labels of a plan, and those that a document means by them.
+/// The labels of a plan, with the meaning that a document gives them.
 struct Labels<'a> {
     session: &'a Session,
     plan: &'a PlanId,
     there: BTreeMap<Category, String>,
-    /// The slots of the document whose name is elsewhere in the plan.
+    /// The slots of the document whose names are elsewhere in the plan.
     moved: BTreeMap<Category, Category>,
 }
 
@@ -226,8 +233,8 @@ impl<'a> Labels<'a> {
         exact.or_else(|| self.there.iter().find(|(_, other)| alike(other))).map(|(slot, _)| *slot)
     }
 
-    /// Gives a slot of the document its name: where the plan has the name already, or else in the
-    /// same slot, or else in a free one.
+    /// Finds a slot for a label of the document: the one that has the name already, or else the
+    /// same slot, or else a free one.
     fn name(&mut self, slot: Category, name: &str) -> Result<(), Error> {
         if self.there.get(&slot).is_some_and(|old| old == name) {
             return Ok(());
@@ -242,11 +249,14 @@ impl<'a> Labels<'a> {
         Ok(())
     }
 
-    fn add(&mut self, wish: Option<Category>, name: &str) -> Result<Category, Error> {
+    fn add(&mut self, preferred: Option<Category>, name: &str) -> Result<Category, Error> {
         let free = |slot: &Category| !self.there.contains_key(slot);
-        let slot = wish.filter(free).or_else(|| Category::all().find(free)).ok_or_else(|| {
-            Error::Invalid(format!("the plan has no label free for `{name}`: all 25 have names"))
-        })?;
+        let slot =
+            preferred.filter(free).or_else(|| Category::all().find(free)).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "the plan has no free label for `{name}`: all 25 have names"
+                ))
+            })?;
         let text = name.to_owned();
         self.session.edit_plan_details(self.plan, |details| {
             details.labels.insert(slot, text);
@@ -255,7 +265,7 @@ impl<'a> Labels<'a> {
         Ok(slot)
     }
 
-    /// Returns the label that a task of the document means.
+    /// Returns the label that a task of the document refers to.
     fn meant(&mut self, text: &str) -> Result<Category, Error> {
         if let Some(category) = self.named(text) {
             return Ok(category);
@@ -267,15 +277,14 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// Two tasks with one key would be one task.
+/// Checks that no two tasks have the same key: they would become one.
 fn unique_keys(document: &PlanDocument) -> Result<(), Failure> {
     let mut titles: BTreeMap<&str, &str> = BTreeMap::new();
     for (_, task) in document.all_tasks() {
         let Some(key) = &task.key else { continue };
         if let Some(other) = titles.insert(key, &task.title) {
             let title = &task.title;
-            let message =
-                format!("the tasks `{other}` and `{title}` have one and the same key `{key}`");
+            let message = format!("the tasks `{other}` and `{title}` have the same key `{key}`");
             return Err(Failure { code: "invalid".into(), message, ..Failure::default() });
         }
     }

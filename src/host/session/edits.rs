@@ -1,4 +1,4 @@
-//! Recording edits in the draft. Nothing is sent from here.
+//! The edits of a session, recorded in the draft. Nothing is sent from here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::policy::limits::{assignees_over, details_bytes, details_over, task_over, title_over};
 
-/// What people see of a key among the references of a task.
+/// The alias under which people see a key among the references of a task.
 pub(crate) const KEY_ALIAS: &str = "Planwright key";
 
 /// A task to be created.
@@ -28,9 +28,9 @@ pub struct NewTask {
     pub bucket: Option<BucketId>,
     /// Its assignees.
     pub assignees: Vec<UserId>,
-    /// When it begins.
+    /// Its start.
     pub start: Option<Timestamp>,
-    /// When it is due.
+    /// Its due date.
     pub due: Option<Timestamp>,
     /// Its priority.
     pub priority: Option<Priority>,
@@ -42,11 +42,11 @@ pub struct NewTask {
     pub conversation_thread: Option<String>,
     /// Its description.
     pub description: String,
-    /// Which detail its card shows; left to the viewer if absent.
+    /// The detail that its card shows; left to the viewer if absent.
     pub preview_type: Option<String>,
     /// Its checklist, top down.
     pub checklist: Vec<NewItem>,
-    /// What makes it the same task each time it is asked for; see [`Session::create_task`].
+    /// The key under which it is created only once; see [`Session::create_task`].
     pub key: Option<String>,
     /// Its references, by encoded key (see [`crate::model::link`]).
     pub references: Vec<(String, Reference)>,
@@ -55,20 +55,20 @@ pub struct NewTask {
 /// A line of the checklist of a task to be created.
 #[derive(Debug, Clone, Default)]
 pub struct NewItem {
-    /// What is to be done.
+    /// Its text.
     pub title: String,
-    /// Whether it is done.
+    /// True if it is checked.
     pub checked: bool,
 }
 
 impl Session {
-    /// Refuses an edit that is over what Planner takes.
+    /// Refuses an edit that exceeds Planner's limits.
     fn refuse(over: Option<String>) -> Result<(), Error> {
         over.map_or(Ok(()), |over| Err(Error::Invalid(over)))
     }
 
-    /// Counts the bytes of text that an edit adds, so that no set of any number of edits is too
-    /// large to be kept, shown or sent.
+    /// Counts the bytes of text that an edit adds, so that no number of edits makes a set too large
+    /// to be kept, shown or sent.
     fn count_text(&self, bytes: usize) -> Result<(), Error> {
         let limit = self.facts().edit_bytes;
         let n = {
@@ -98,7 +98,7 @@ impl Session {
         Ok(())
     }
 
-    /// Changes the labels of a plan, or whom it is shared with.
+    /// Changes the labels of a plan, or its sharing.
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
@@ -109,6 +109,7 @@ impl Session {
     ) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_writable()?;
+        // The title of the board, not a drafted one: it names the plan in the diff.
         let title = match id.is_provisional() {
             true => self.peek_plan(id)?.title,
             false => self.read_plan(id)?.value.title,
@@ -137,6 +138,7 @@ impl Session {
         let tasks: BTreeSet<TaskId> = self.peek_tasks(id)?.into_iter().collect();
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
             tasks.into_iter().partition(TaskId::is_provisional);
+        // A new task is simply not created; only existing ones count as taken along.
         new.iter().try_for_each(|task| self.delete_task(task))?;
         for bucket in self.peek_buckets(id)?.iter().filter(|bucket| bucket.is_provisional()) {
             self.delete_bucket(bucket)?;
@@ -165,7 +167,7 @@ impl Session {
             id,
             plan: plan.clone(),
             name: name.to_owned(),
-            // Where it is wanted: after its last sibling, new ones included (planner-api.md 4.2).
+            // The place after its last sibling, new ones included (planner-api.md 4.2).
             order_hint: format!("{last} !"),
         }))
     }
@@ -253,8 +255,9 @@ impl Session {
         Ok(())
     }
 
-    /// Adds a task to a plan; returns its provisional id. With a key, a task that was made with
-    /// the same key is returned instead, as it is; the key is kept as a reference on the task.
+    /// Adds a task to a plan; returns its provisional id. With a key, an existing task that was
+    /// created with the same key is returned instead, as it is; the key is kept as a reference on
+    /// the task.
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
@@ -314,8 +317,8 @@ impl Session {
         Ok(id)
     }
 
-    /// Gives a task that was created under a key the details that were to follow, the key among
-    /// them: an earlier run was stopped in between.
+    /// Adds the details, with the key among them, to a task whose earlier run was stopped before it
+    /// wrote them.
     fn finish_details(&self, id: &TaskId, key: &str, new: NewTask) -> Result<(), Error> {
         let alias = Some(KEY_ALIAS.to_owned());
         let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
@@ -332,8 +335,7 @@ impl Session {
         })
     }
 
-    /// Returns the tasks of a plan that the journal knows by a key which is not on them yet, by
-    /// the key's address.
+    /// Returns the tasks of a plan whose key only the journal has so far, by the key's address.
     fn keys(&self, plan: &PlanId) -> Result<BTreeMap<String, TaskId>, Error> {
         if plan.is_provisional() {
             return Ok(BTreeMap::new());
@@ -352,25 +354,25 @@ impl Session {
         Ok(keys)
     }
 
-    /// Returns the task of a plan that was made with a key (design.md 2.2).
+    /// Returns the task of a plan that was created with a key (design.md 2.2).
     ///
     /// # Errors
-    /// The plan does not exist, or its tasks can not be read.
+    /// The plan does not exist, or its tasks cannot be read.
     pub fn task_with_key(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
         let plan = &*self.real(plan);
         self.peek_plan(plan)?;
         self.task_with_reference(plan, &link::of_key(key))
     }
 
-    /// Finds the task of a plan that has a reference, given as its key. Until the details of a
-    /// new task are written the journal stands for its key.
+    /// Finds the task of a plan that has a reference, given as its key. Until the details of a new
+    /// task are written, the journal stands in for its key.
     fn task_with_reference(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
         let url = link::decode(key);
         for id in self.tasks(plan)? {
             let may_have =
                 self.with_task(&id, |task| task.reference_count > 0 || id.is_provisional())?;
             if !may_have {
-                // That it has none is why it is passed over.
+                // It was passed over because it has no such reference, so that counts as read.
                 self.count(Read::Field(EntityId::Task(id), Field::References));
                 continue;
             }

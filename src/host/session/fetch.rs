@@ -9,10 +9,10 @@ use crate::host::query::{Query, Response};
 use crate::host::session::core::Session;
 use crate::host::session::core::not_found;
 use crate::model::snapshot::Snapshot;
-use crate::model::{Plan, PlanId, Task, TaskId, User, UserId, Versioned};
+use crate::model::{Plan, PlanId, RosterId, Task, TaskId, User, UserId, Versioned};
 
 impl Session {
-    /// Asks the service, and keeps what it answers as far as the actor may see it.
+    /// Asks the service, and keeps the part of its answer that the actor may see.
     pub(crate) fn fetch(&self, query: &Query) -> Result<(), Error> {
         let response = self.confined(query, self.ask(query.clone())?)?;
         keep(&mut self.state().snapshot, &self.facts().me.id, query, response);
@@ -34,6 +34,7 @@ impl Session {
             return Ok(known.clone());
         }
         let missing = || not_found(what, id.as_str());
+        // The service has never heard of a provisional id.
         if id.is_provisional() {
             return Err(missing());
         }
@@ -44,7 +45,8 @@ impl Session {
         known(&self.state().snapshot).cloned().ok_or_else(missing)
     }
 
-    /// Keeps the list of plans that was read before there was a session, as far as the actor may see it.
+    /// Keeps the list of plans that was read before there was a session, as far as the actor may
+    /// see it.
     pub(crate) fn keep_plans(&self, mut plans: Vec<Versioned<Plan>>) {
         plans.retain(|plan| self.in_scope(&plan.value));
         self.state().snapshot.set_all_plans(plans);
@@ -83,8 +85,8 @@ impl Session {
         tasks.into_iter().filter(|task| self.peek_plan(&task.value.plan).is_ok()).collect()
     }
 
-    /// Answers what a program in another process asks: from what was read, or else by reading.
-    /// Whatever it asks for, it sees no more than this session.
+    /// Answers a query of a program in another process: from what was read, or else by reading. It
+    /// sees no more than this session, whatever it asks for.
     pub(crate) fn answer(&self, query: &Query) -> Result<Response, Error> {
         match query {
             Query::AllPlans => {
@@ -119,6 +121,7 @@ impl Session {
                 Ok(Response::Tasks(self.known_tasks(&ids)))
             }
             Query::UserTasks(id) => {
+                // Only the id counts here: the list is asked for by it.
                 let user = User { id: id.clone(), ..self.facts().me.clone() };
                 let ids = self.peek_tasks_of_user(&user)?;
                 Ok(Response::Tasks(self.known_tasks(&ids)))
@@ -170,7 +173,7 @@ impl Session {
                 self.ask_to_commit(query.clone())
             }
             Query::Members(group) => {
-                // Those of other groups are shown to nobody else either.
+                // Groups of others are not shown to a person either.
                 if !self.peek_groups()?.iter().any(|own| own.id == *group) {
                     return Err(not_found("group", group.as_str()));
                 }
@@ -186,6 +189,10 @@ impl Session {
                 Ok(Response::Users(found.into_iter().collect()))
             }
             Query::RosterMembers(roster) => {
+                // A roster is within reach through its plan, which has been read by then.
+                if !self.reaches_roster(roster) {
+                    return Err(not_found("roster", roster.as_str()));
+                }
                 self.fetch(query)?;
                 let ids = self.state().snapshot.members_of_roster(roster).map(<[_]>::to_vec);
                 Ok(Response::MemberIds(ids.unwrap_or_default()))
@@ -193,7 +200,7 @@ impl Session {
         }
     }
 
-    /// Makes sure that a task is one that the actor may see.
+    /// Checks that a task is one that the actor may see.
     fn reach(&self, id: &TaskId) -> Result<(), Error> {
         let plan: Option<PlanId> =
             self.state().snapshot.task(id).map(|task| task.value.plan.clone());
@@ -203,6 +210,15 @@ impl Session {
             None => drop(self.read_task(id)?),
         }
         Ok(())
+    }
+
+    fn reaches_roster(&self, roster: &RosterId) -> bool {
+        let state = self.state();
+        let mut read = state.snapshot.plans_of_all().into_iter();
+        read.any(|id| {
+            let plan = state.snapshot.plan(&id).map(|plan| &plan.value);
+            plan.is_some_and(|plan| plan.roster.as_ref() == Some(roster) && self.in_scope(plan))
+        })
     }
 
     fn known_tasks(&self, ids: &[TaskId]) -> Vec<Versioned<Task>> {
@@ -246,13 +262,13 @@ pub(crate) fn keep(snapshot: &mut Snapshot, me: &UserId, query: &Query, response
     }
 }
 
-/// How many tasks one question may be about.
+/// The most tasks that one query may be about.
 const MAX_ASKED: usize = 1000;
 
-/// Each id once; a program here never asks for more at a time.
+/// Returns each id once; a program of ours never asks for more at a time.
 fn each_once(ids: &[TaskId]) -> Result<Vec<TaskId>, Error> {
     if ids.len() > MAX_ASKED {
-        return Err(Error::Invalid(format!("more than {MAX_ASKED} tasks are asked for at once")));
+        return Err(Error::Invalid(format!("more than {MAX_ASKED} tasks were asked for at once")));
     }
     let once: BTreeSet<&TaskId> = ids.iter().collect();
     Ok(once.into_iter().cloned().collect())

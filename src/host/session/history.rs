@@ -1,4 +1,4 @@
-//! The journal as a session asks it.
+//! The journal as a source of answers for a session.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,9 +12,9 @@ use crate::journal::Journal;
 pub(crate) struct History {
     pub(crate) state_folder: StateFolder,
     pub(crate) service: String,
-    /// The run that asks.
+    /// The run that reads it.
     pub(crate) run: String,
-    /// The journal, once it was there to be opened: a policy may ask about each change.
+    /// The journal, once there is one to open: kept, since a policy may ask about each change.
     pub(crate) opened: Arc<OnceLock<Journal>>,
 }
 
@@ -23,7 +23,7 @@ impl History {
         if self.opened.get().is_none()
             && let Some(journal) = self.state_folder.open_to_read().map_err(unreadable)?
         {
-            // Whoever was first: it is the same file.
+            // Another thread may have been first: it is the same file.
             let _same = self.opened.set(journal);
         }
         Ok(self.opened.get())

@@ -1,10 +1,10 @@
-//! Finding things by the names that people use.
+//! The lookup of entities by the names that people use.
 //!
 //! A name that is not unique is an error that lists the candidates; one that does not exist
 //! suggests the nearest (design.md 4.1).
 
 use crate::change::PlanDetailsField;
-use crate::change::read::{pick, tasks_meant};
+use crate::change::read::{pick, resolve_tasks};
 use crate::change::{EntityId, Read};
 use crate::host::error::Error;
 use crate::host::error::{nearest, similar};
@@ -18,14 +18,14 @@ fn refs<T>(items: &[T]) -> Vec<&T> {
     items.iter().collect()
 }
 
-/// Something that is looked up by a name.
+/// A name to look up, and the kind of thing it names.
 struct Lookup<'a> {
     what: &'static str,
     name: &'a str,
 }
 
 impl Lookup<'_> {
-    /// Returns the only one of those found, or says which there are.
+    /// Returns the only one of those found, or an error that lists them.
     fn only<'a, T>(
         &self,
         found: &[&'a T],
@@ -65,7 +65,7 @@ impl Session {
                     return Ok(plan.id);
                 }
                 Err(Error::NotFound { .. }) => {}
-                // Malformed for the service after all: then it is a title.
+                // Malformed for the service after all, so it is a title.
                 Err(error) if error.status() == Some(400) => {}
                 Err(error) => return Err(error),
             }
@@ -78,6 +78,7 @@ impl Session {
                 Err(error) => return Err(error),
             }
         }
+        // Counted even if nothing is found: "there is no plan of that name" is a fact to rest on.
         self.count(Read::PlansNamed(text.to_owned()));
         let shown = |plan: &&Plan| {
             let group = plan.group.as_ref().and_then(|id| self.group_name(id.as_str()));
@@ -131,8 +132,8 @@ impl Session {
         Ok(format!("the plan `{}`", self.peek_plan(plan)?.title))
     }
 
-    /// Finds a task of a plan by title or id; where titles repeat, an open one goes before
-    /// completed ones.
+    /// Finds a task of a plan by title or id; where titles repeat, an open task wins over completed
+    /// ones.
     ///
     /// # Errors
     /// None or several have that title.
@@ -155,13 +156,13 @@ impl Session {
             let near = similar(text, titles?.iter().map(String::as_str));
             Ok((Some(self.the_plan(plan)?), near))
         };
-        let found = tasks_meant(&refs(&found), text);
+        let found = resolve_tasks(&refs(&found), text);
         let only =
             Lookup { what: "task", name: text }.only(&found, |task| task.id.to_string(), near);
         only.map(|task| task.id.clone())
     }
 
-    /// Returns the tasks of a plan with a title, but for upper and lower case, from the indexes.
+    /// Returns the tasks of a plan with a title, ignoring case, from the indexes.
     fn tasks_titled(&self, plan: &PlanId, title: &str) -> Vec<Task> {
         let state = self.state();
         let read = state.snapshot.tasks_titled(plan, title).iter();
@@ -183,15 +184,15 @@ impl Session {
         let id = TaskId::parse(text).ok()?;
         let id = self.real(&id).into_owned();
         let state = self.state();
-        let wanted = state.draft.task(&id).filter(|_| self.overlaid());
-        let is_here = match wanted {
-            Some(wanted) => wanted.is_some_and(|state| state.task.plan == *plan),
+        let drafted = state.draft.task(&id).filter(|_| self.overlaid());
+        let is_here = match drafted {
+            Some(drafted) => drafted.is_some_and(|state| state.task.plan == *plan),
             None => state.snapshot.task(&id).is_some_and(|task| task.value.plan == *plan),
         };
         is_here.then(|| id.clone())
     }
 
-    /// Finds a task by id, in whatever plan.
+    /// Finds a task by id, in any plan.
     ///
     /// # Errors
     /// There is none.
@@ -200,7 +201,7 @@ impl Session {
         let id = TaskId::parse(text).map_err(|_| not_found("task", text))?;
         let id = self.real(&id).into_owned();
         match self.with_task(&id, |task| task.id.clone()) {
-            // Not even the form of an id: the service says 400 (planner-api.md 1.2).
+            // Not even the form of an id: the service answers 400 (planner-api.md 1.2).
             Err(error) if error.status() == Some(400) => Err(not_found("task", text)),
             other => {
                 self.count(Read::Exists(EntityId::Task(id)));
@@ -209,7 +210,7 @@ impl Session {
         }
     }
 
-    /// Returns a user by id, for showing: `None` if the directory does not tell.
+    /// Returns a user by id, for display: `None` if the directory does not show them.
     pub fn user_by_id(&self, id: &UserId) -> Option<User> {
         if self.facts().me.id == *id {
             return Some(self.facts().me.clone());
@@ -238,6 +239,7 @@ impl Session {
         if text.eq_ignore_ascii_case("me") || me.answers_to(text) {
             return Ok(me.clone());
         }
+        // Found before, under this very text, so that a loop costs one request.
         if let Some(user) = self.state().snapshot.find_user(text) {
             return Ok(user.clone());
         }
@@ -252,7 +254,7 @@ impl Session {
             }
         }
         if text.contains('@') && known().is_none() {
-            // That mail addresses can't be searched does not keep names from being.
+            // Names can still be looked up where mail addresses cannot be searched.
             let _searched = self.fetch(&Query::UserByMail(text.to_owned()));
         }
         if let Some(user) = known() {
@@ -264,7 +266,7 @@ impl Session {
     /// Returns the members of the actor's groups, by name.
     ///
     /// # Errors
-    /// The service can not be asked.
+    /// The service cannot be reached.
     pub fn colleagues(&self) -> Result<Vec<User>, Error> {
         let mut people: Vec<User> = vec![self.facts().me.clone()];
         for group in self.peek_groups()? {
@@ -278,8 +280,8 @@ impl Session {
         Ok(people)
     }
 
-    /// Finds a person by name. That there is one of that name, and only one, the members of all
-    /// groups say.
+    /// Finds a person by name. The members of all groups count as read: they show that the name
+    /// exists and is unique.
     fn find_colleague(&self, text: &str) -> Result<User, Error> {
         let people = self.colleagues()?;
         for group in self.groups()? {
@@ -296,7 +298,7 @@ impl Session {
     /// Returns the groups of the signed-in user that can hold plans.
     ///
     /// # Errors
-    /// The service can not be asked.
+    /// The service cannot be reached.
     pub fn groups(&self) -> Result<Vec<Group>, Error> {
         let groups = self.peek_groups()?;
         self.count(Read::Groups);
@@ -335,10 +337,10 @@ impl Session {
             .cloned()
     }
 
-    /// Returns the members of a group; none if the service does not tell.
+    /// Returns the members of a group; none if the service does not show them.
     ///
     /// # Errors
-    /// The service can not be asked.
+    /// The service cannot be reached.
     pub fn members(&self, group: &Group) -> Result<Vec<User>, Error> {
         let members = self.peek_members(group)?;
         self.count(Read::Members(group.id.clone()));
@@ -348,7 +350,7 @@ impl Session {
     pub(crate) fn peek_members(&self, group: &Group) -> Result<Vec<User>, Error> {
         if self.state().snapshot.members_of(&group.id).is_none() {
             match self.fetch(&Query::Members(group.id.clone())) {
-                // A policy must not mistake this for an empty group.
+                // A policy must not mistake a hidden group for an empty one.
                 Err(error) if error.is_permission() && self.view() == View::Drafting => {
                     self.state().snapshot.set_members(group.id.clone(), Vec::new());
                 }
@@ -360,7 +362,7 @@ impl Session {
         Ok(ids.iter().filter_map(|id| state.snapshot.user(id)).cloned().collect())
     }
 
-    /// Plans a new plan in a group of which the actor is a member (rule R6); returns its
+    /// Drafts a new plan in a group of which the actor is a member (rule R6); returns its
     /// provisional id.
     ///
     /// # Errors
@@ -401,7 +403,7 @@ impl Session {
     /// Returns the name of a label, `category7` if it has none.
     ///
     /// # Errors
-    /// The service can not be asked.
+    /// The service cannot be reached.
     pub fn label_name(&self, plan: &PlanId, category: Category) -> Result<String, Error> {
         let plan = &*self.real(plan);
         let labels = self.plan_details_field(plan, PlanDetailsField::LABELS)?;

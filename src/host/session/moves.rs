@@ -1,7 +1,7 @@
-//! Moving buckets and tasks: into other columns, and next to their siblings.
+//! Moves of buckets and tasks: into other columns, and next to their siblings.
 //!
-//! A place is described by the hints of the neighbours that stay (see [`crate::model::order`]).
-//! A task has a place on each of three boards; each is read when it is needed and no sooner.
+//! A place is described by the hints of the neighbours that stay (see [`crate::model::order`]). A
+//! task has a place on each of three boards; each is read only when it is needed.
 
 use std::cmp::Reverse;
 
@@ -13,14 +13,14 @@ use crate::host::session::core::not_found;
 use crate::model::order::{self, Side};
 use crate::model::{Board, BoardPlace, BucketId, PlanId, Task, TaskId, UserId, Versioned};
 
-/// A column of one of the boards, to order tasks in.
+/// A column of one of the boards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column<'a> {
     /// The bucket of a task.
     Bucket,
     /// The state of progress of a task.
     Progress,
-    /// What is assigned to a person; to nobody, if there is none.
+    /// The tasks assigned to a person, or to nobody.
     AssignedTo(Option<&'a UserId>),
 }
 
@@ -40,7 +40,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Tells whether a task is in the same column as another.
+    /// Returns whether two tasks are in the same column.
     fn shared(self, a: &Task, b: &Task) -> bool {
         match self {
             Self::Bucket => a.bucket == b.bucket,
@@ -77,6 +77,8 @@ impl Session {
         let mut hints = Vec::with_capacity(ids.len());
         for sibling in &ids {
             let hint = self.peek_bucket(sibling)?.order_hint;
+            // Only hints from the service can be built on: a drafted one is described again with
+            // the others.
             hints.push(Some(hint).filter(|hint| sibling != id && !order::is_wanted(hint)));
         }
         let stays: Vec<Option<&str>> = hints.iter().map(Option::as_deref).collect();
@@ -107,13 +109,13 @@ impl Session {
         }
         let into = bucket.id.clone();
         self.edit_task(id, |task| task.bucket = Some(into))?;
-        // A place that was wanted in the old column means nothing in the new one.
+        // A place drafted in the old column means nothing in the new one.
         self.state().draft.forget_place(id, Board::Bucket);
         self.settle_arrival(&bucket.id)
     }
 
-    /// Where a task that comes with its old hint ends up among places that were only described
-    /// is for the service to say, unless they are described anew with it among them.
+    /// Describes the drafted places of a bucket again, once a task has arrived. Otherwise only the
+    /// service could say where the task, with its old hint, ends up among them.
     fn settle_arrival(&self, bucket: &BucketId) -> Result<(), Error> {
         let column = Column::Bucket;
         let has_wanted = {
@@ -132,10 +134,7 @@ impl Session {
         self.describe_column(&ids, None, column)
     }
 
-    /// Puts buckets of a plan where they stood, each given with the hint it had then.
-    ///
-    /// # Errors
-    /// As [`Session::edit_bucket`].
+    /// Puts buckets of a plan back in their places, each given with its former hint.
     pub fn put_buckets_back(&self, wanted: &[(BucketId, String)]) -> Result<(), Error> {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
         let mut hints = Vec::new();
@@ -144,6 +143,7 @@ impl Session {
             let stays = old.is_none();
             hints.push((old.unwrap_or(self.peek_bucket(&id)?.order_hint), stays, id));
         }
+        // Former and present hints compare as text, so sorting restores the former order.
         hints.sort();
         let stays: Vec<_> =
             hints.iter().map(|hint| Some(hint.0.as_str()).filter(|_| hint.1)).collect();
@@ -155,10 +155,7 @@ impl Session {
         Ok(())
     }
 
-    /// Puts tasks of a bucket where they stood, each given with the hint it had then.
-    ///
-    /// # Errors
-    /// As [`Session::edit_task`].
+    /// Puts tasks of a bucket back in their places, each given with its former hint.
     pub fn put_tasks_back(&self, wanted: &[(TaskId, String)]) -> Result<(), Error> {
         let Some((first, _)) = wanted.first() else { return Ok(()) };
         let (task, column) = (self.peek_task(first)?, Column::Bucket);
@@ -182,7 +179,7 @@ impl Session {
         Ok(())
     }
 
-    /// Describes the places of what is moved in a column, which stands in the order wanted.
+    /// Describes the places of what is moved in a column, given in the order that it is to have.
     fn describe_column(
         &self,
         ids: &[TaskId],
@@ -205,10 +202,10 @@ impl Session {
     }
 
     /// Returns the ids of a bucket's tasks from top to bottom of its board, new ones first as
-    /// Planner shows them. Costs a request for each twenty tasks.
+    /// Planner shows them. It costs a request for every twenty tasks.
     ///
     /// # Errors
-    /// The bucket does not exist or the service can not be asked.
+    /// The bucket does not exist or the service cannot be reached.
     pub fn tasks_in_order(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
         let ids = self.peek_tasks_in_order(bucket)?;
         let bucket = &*self.real(bucket);
@@ -233,7 +230,7 @@ impl Session {
         all.filter(|task| task.as_ref().map_or(true, &keep)).collect()
     }
 
-    /// Sorts tasks as they stand in their column: by hint, then the newest first, then by id
+    /// Sorts tasks in the order of their column: by hint, then the newest first, then by id
     /// (planner-api.md 4.5). Those without a place yet come first.
     fn sort_column(&self, tasks: &mut [Task], column: Column<'_>) -> Result<(), Error> {
         let old = tasks.iter().filter(|task| !task.id.is_provisional());
@@ -246,10 +243,10 @@ impl Session {
     fn hint_in(&self, id: &TaskId, column: Column<'_>) -> String {
         let state = self.state();
         let (board, person) = (column.board(), column.person());
-        let wanted = state.draft.task(id).flatten().filter(|_| self.overlaid());
-        let wanted = wanted.and_then(|state| state.places.get(&board));
+        let drafted = state.draft.task(id).flatten().filter(|_| self.overlaid());
+        let drafted = drafted.and_then(|state| state.places.get(&board));
         let read = || state.snapshot.place(id, board).map(|place| &place.value);
-        wanted.or_else(read).map_or("", |place| place.hint_of(person)).to_owned()
+        drafted.or_else(read).map_or("", |place| place.hint_of(person)).to_owned()
     }
 
     /// Reads the places of tasks on a board, as far as they are not known.
@@ -274,8 +271,8 @@ impl Session {
         read.ok_or_else(|| not_found("task", id.as_str()))
     }
 
-    /// Puts a task right before or after another, in the column of a board that they share. In
-    /// the column of a bucket, it is moved to the other's bucket first.
+    /// Puts a task right before or after another, in the column of a board that they share. In the
+    /// column of a bucket, the task is moved to the other's bucket first.
     ///
     /// # Errors
     /// They do not share a column, or as [`Session::edit_task`].
@@ -305,7 +302,8 @@ impl Session {
             self.move_task(id, bucket)?;
             task = self.peek_task(id)?;
         }
-        // Its place is the other's: where that has gone, this goes, and nowhere else.
+        // The place depends on the other's bucket: if that moves the task elsewhere, this one must
+        // follow or conflict.
         if column == Column::Bucket {
             self.count(Read::Field(EntityId::Task(next_to.clone()), Field::BucketId));
         }
@@ -321,10 +319,12 @@ impl Session {
         let mut ids: Vec<TaskId> = siblings.into_iter().map(|task| task.id).collect();
         let before = ids.clone();
         order::put_next_to(&mut ids, id.clone(), next_to, side);
+        // Without a hint of its own the task stands there by chance, so its place is written all
+        // the same.
         if ids == before && !self.hint_in(id, column).is_empty() {
             return Ok(());
         }
-        // What is new and was never moved has no place that others could be described by.
+        // A new task that was never moved has no hint to describe another place by.
         ids.retain(|other| {
             other == id || other == next_to || !self.hint_in(other, column).is_empty()
         });

@@ -6,8 +6,8 @@ use crate::change::{Change, ChangeSet, Write};
 use crate::host::session::core::Session;
 use crate::model::{PlanId, UserId};
 
-/// Collects names for the ids that a set mentions, as far as the run has read them: no request
-/// is made for the sake of rendering.
+/// Collects names for the ids that a set mentions, as far as the run has read them: no request is
+/// made for the sake of rendering.
 pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     let state = session.state();
@@ -40,8 +40,8 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
     for change in set.changes() {
         let plan = change.plan();
         for plan in [Some(plan), change.moves_to()].into_iter().flatten() {
-            let wanted = state.draft.plan(plan).flatten();
-            if let Some(known) = state.snapshot.plan(plan).map(|plan| &plan.value).or(wanted) {
+            let drafted = state.draft.plan(plan).flatten();
+            if let Some(known) = state.snapshot.plan(plan).map(|plan| &plan.value).or(drafted) {
                 names.insert(plan.to_string(), known.title.clone());
             }
         }
@@ -54,9 +54,9 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
         let Write::Task(edit) = &change.write else { continue };
         for side in [edit.before(), edit.after()].into_iter().flatten() {
             let Some(id) = &side.task.bucket else { continue };
-            let wanted = state.draft.bucket(id).flatten().map(|bucket| bucket.name.clone());
+            let drafted = state.draft.bucket(id).flatten().map(|bucket| bucket.name.clone());
             let read = || state.snapshot.bucket(id).map(|bucket| bucket.value.name.clone());
-            if let Some(name) = wanted.or_else(read) {
+            if let Some(name) = drafted.or_else(read) {
                 names.insert(id.to_string(), name);
             }
         }
@@ -65,8 +65,8 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
 }
 
 impl Session {
-    /// Reads the names that a report of a change is to show; it is now about this plan. Where they
-    /// can not be read, ids do.
+    /// Reads the names that a report of a change shows; it is now about this plan. Where they
+    /// cannot be read, ids are shown.
     pub(crate) fn learn_names(&self, change: &Change, plan: &PlanId) {
         let _shown_as_id = self.peek_plan(plan);
         if matches!(change.write, Write::Bucket(_)) {

@@ -13,7 +13,7 @@ impl Session {
     /// Returns the ids of all plans within reach, by title.
     ///
     /// # Errors
-    /// The service cannot be asked.
+    /// The service cannot be reached.
     pub fn plans(&self) -> Result<Vec<PlanId>, Error> {
         let ids = self.peek_plans()?;
         self.count(Read::Plans);
@@ -56,13 +56,14 @@ impl Session {
         Ok(value)
     }
 
-    /// Returns a plan for what the host does by itself: nobody decides by it.
+    /// Returns a plan for the host's own use: no decision rests on it, so it does not count as
+    /// read.
     pub(crate) fn peek_plan(&self, id: &PlanId) -> Result<Plan, Error> {
         let id = &*self.real(id);
         if self.overlaid()
-            && let Some(wanted) = self.state().draft.plan(id)
+            && let Some(drafted) = self.state().draft.plan(id)
         {
-            return wanted.cloned().ok_or(Error::Gone { what: "plan" });
+            return drafted.cloned().ok_or(Error::Gone { what: "plan" });
         }
         Ok(self.read_plan(id)?.value)
     }
@@ -72,10 +73,10 @@ impl Session {
         self.read_one("plan", &entity, &Query::Plan(id.clone()), |snapshot| snapshot.plan(id))
     }
 
-    /// Returns the details of a plan, its labels and with whom it is shared; both count as read.
+    /// Returns the details of a plan, its labels and its sharing; both count as read.
     ///
     /// # Errors
-    /// The plan does not exist or the service cannot be asked.
+    /// The plan does not exist or the service cannot be reached.
     pub fn plan_details(&self, id: &PlanId) -> Result<PlanDetails, Error> {
         let id = &*self.real(id);
         let details = self.peek_plan_details(id)?;
@@ -98,9 +99,9 @@ impl Session {
     pub(crate) fn peek_plan_details(&self, id: &PlanId) -> Result<PlanDetails, Error> {
         let id = &*self.real(id);
         if self.overlaid()
-            && let Some(wanted) = self.state().draft.plan_details(id)
+            && let Some(drafted) = self.state().draft.plan_details(id)
         {
-            return Ok(wanted.clone());
+            return Ok(drafted.clone());
         }
         if id.is_provisional() {
             return Ok(PlanDetails::default());
@@ -121,7 +122,7 @@ impl Session {
     /// Returns the ids of a plan's buckets in board order.
     ///
     /// # Errors
-    /// The plan does not exist or the service cannot be asked.
+    /// The plan does not exist or the service cannot be reached.
     pub fn buckets(&self, plan: &PlanId) -> Result<Vec<BucketId>, Error> {
         let plan = &*self.real(plan);
         let ids = self.peek_buckets(plan)?;
@@ -143,7 +144,7 @@ impl Session {
         let kept = ids.into_iter().filter(|id| state.draft.bucket(id) != Some(None));
         let new = state.draft.new_buckets(plan).map(|bucket| bucket.id.clone());
         let hint = |id: &BucketId| match state.draft.bucket(id) {
-            Some(wanted) => wanted.map(|bucket| bucket.order_hint.clone()),
+            Some(drafted) => drafted.map(|bucket| bucket.order_hint.clone()),
             None => state.snapshot.bucket(id).map(|read| read.value.order_hint.clone()),
         };
         let mut all: Vec<BucketId> = kept.chain(new).collect();
@@ -177,9 +178,9 @@ impl Session {
     pub(crate) fn peek_bucket(&self, id: &BucketId) -> Result<Bucket, Error> {
         let id = &*self.real(id);
         if self.overlaid()
-            && let Some(wanted) = self.state().draft.bucket(id)
+            && let Some(drafted) = self.state().draft.bucket(id)
         {
-            return wanted.cloned().ok_or(Error::Gone { what: "bucket" });
+            return drafted.cloned().ok_or(Error::Gone { what: "bucket" });
         }
         Ok(self.read_bucket(id)?.value)
     }

@@ -1,7 +1,7 @@
-//! What was done before, as far as it is on record: who made what, and how much today.
+//! The provenance of tasks, and the number of changes made today, from the journal.
 //!
-//! Policies rest on it: an agent can be confined to what it made itself, or to so many changes a
-//! day. What is not on record here was made elsewhere, which is an answer; a journal that can not
+//! Policies rest on it: an agent can be confined to what it created itself, or to so many changes a
+//! day. What is not on record here was created elsewhere, which is an answer; a journal that cannot
 //! be read is an error.
 
 use std::collections::BTreeMap;
@@ -15,11 +15,11 @@ use crate::host::session::core::Session;
 use crate::model::{PlanId, TaskId, link};
 
 impl Session {
-    /// Returns the agent for which a task was made, as this host's journal has it; `None` if a
-    /// person made it, or someone elsewhere. A task of this run's making is its own agent's.
+    /// Returns the agent for which a task was created, as this host's journal has it; `None` if a
+    /// person created it, or someone elsewhere. A task that this run creates is its own agent's.
     ///
     /// # Errors
-    /// The journal can not be read.
+    /// The journal cannot be read.
     pub fn made_by_agent(&self, id: &TaskId) -> Result<Option<String>, Error> {
         let id = &*self.real(id);
         if id.is_provisional() {
@@ -37,8 +37,8 @@ impl Session {
         Ok(made.map_err(|error| Error::Journal(error.to_string()))?.flatten())
     }
 
-    /// Returns the tasks that were created in a plan with a key which is not on them yet, by the
-    /// key's address: the details that hold it were never written.
+    /// Returns the tasks of a plan that were created with a key whose details were never written,
+    /// by the key's address: until they are, only the journal has the key.
     pub(crate) fn keys_on_record(&self, plan: &PlanId) -> Result<BTreeMap<String, TaskId>, Error> {
         let Some(history) = self.history() else { return Ok(BTreeMap::new()) };
         let Some(journal) = history.journal()? else { return Ok(BTreeMap::new()) };
@@ -56,11 +56,11 @@ impl Session {
         Ok(keys)
     }
 
-    /// Counts the changes of a kind that the actor, or the agent it acts for, has made today
-    /// through this host: today is what the configured zone says. The run's own are not in it.
+    /// Counts the changes of a kind that the actor, or the agent it acts for, has made through this
+    /// host today, by the configured zone. The run's own are not counted.
     ///
     /// # Errors
-    /// The journal can not be read.
+    /// The journal cannot be read.
     pub fn count_today(&self, entity: Entity, op: Op) -> Result<u64, Error> {
         if self.facts().remote {
             return Ok(match self.ask(Query::CountToday(entity, op))? {

@@ -1,7 +1,7 @@
-//! Reading again what a run rests on, before it writes (design.md 2.3): lists for many entities of
-//! a plan, the rest in batches, all at once. The result is a snapshot of its own, confined to what
-//! the actor may see like every other (rule R4), which is then compared with the one that the run
-//! was drafted on.
+//! The refresh: reading again what a run rests on, before it writes (design.md 2.3). Many entities
+//! of a plan are read as its list, the rest in batches, all at once. The result is a snapshot of
+//! its own, confined to what the actor may see like every other (rule R4), which is then compared
+//! with the one that the run was drafted on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::model::{Board, BucketId, Plan, PlanId, TaskId, User, UserId, Versione
 use crate::wire::entity::Any;
 use crate::wire::{Decoded as _, Request, request};
 
-/// From so many entities of one plan on, the plan's list is one read for all of them.
+/// The number of entities of one plan from which its list is read instead of each.
 const LIST_FROM: usize = 4;
 
 /// The lists and objects to read again.
@@ -33,7 +33,7 @@ struct Needs {
     buckets: BTreeMap<PlanId, BTreeSet<BucketId>>,
 }
 
-/// A read of another time, to be answered again.
+/// A read from another time, to be repeated.
 #[derive(Debug, Clone)]
 pub(crate) struct Reread {
     /// The read.
@@ -47,7 +47,7 @@ pub(crate) struct Reread {
 pub(crate) struct Refreshed {
     /// The board as it was read.
     pub(crate) snapshot: Snapshot,
-    /// The entities that were asked for by themselves and are not there.
+    /// The entities that were read by themselves and do not exist.
     pub(crate) gone: BTreeSet<EntityId>,
 }
 
@@ -60,7 +60,7 @@ impl Needs {
     }
 
     fn add_change(&mut self, change: &Change) {
-        // What goes with a bucket or plan is known from the plan's list only.
+        // Only the plan's list shows what a bucket or plan takes along.
         if change.op() == Op::Delete && change.entity() != Entity::Task {
             self.lists.insert(Read::Tasks(change.plan().clone()));
         }
@@ -93,6 +93,8 @@ impl Needs {
         match read {
             Read::Field(EntityId::Task(id), field) => {
                 self.add_task(id, old);
+                // Details and places that were never fetched were known to be empty without a
+                // request.
                 if field.is_in_details() && old.is_none_or(|old| old.details(id).is_some()) {
                     self.singles.insert(Target::Details(id.clone()));
                 }
@@ -121,8 +123,8 @@ impl Needs {
             }
             Read::BucketsNamed(plan, _) => _ = self.lists.insert(Read::Buckets(plan.clone())),
             Read::PlansNamed(_) => {
-                // That there is none, everybody within reach has to say; that there is one, it says
-                // itself.
+                // "No plan has that title" needs the whole list again; a plan that has it can be
+                // asked itself.
                 let answer = old.map(|old| read.answer(old));
                 let Some(ReadValue::Ids(ids)) = answer else {
                     self.lists.insert(Read::Plans);
@@ -175,7 +177,7 @@ impl Needs {
     }
 }
 
-/// Returns what to ask for a list.
+/// Returns the query for a list.
 fn query_of(list: Read, me: &UserId) -> Option<Query> {
     Some(match list {
         Read::Tasks(plan) => Query::Tasks(plan),
@@ -226,7 +228,7 @@ impl Refreshed {
             }
         }
         for (text, answer) in people.iter().zip(answers) {
-            // One that the directory refuses to tell of again is taken as known.
+            // A person whom the directory no longer shows stays as known.
             let user = answer.and_then(|Any(json)| User::decode(json.as_str()).ok());
             if let Some(user) = user {
                 read.snapshot.add_user_found_by(text, user);
@@ -237,11 +239,11 @@ impl Refreshed {
     }
 }
 
-/// Reads some objects; those that are gone are left out.
+/// Reads some objects; deleted ones are left out.
 pub(crate) async fn read_targets(client: &Client, targets: Vec<Target>) -> Result<Snapshot, Error> {
     let needs = Needs { singles: targets.into_iter().collect(), ..Needs::default() };
     let nobody = Snapshot::default();
-    // Nobody's tasks are listed here.
+    // These reads include no list of anybody's own tasks.
     let me = UserId::parse("nobody")
         .map_err(|error| Error::Decode { request: String::new(), source: error.into() })?;
     let client = client.patient().rationed();
@@ -290,7 +292,7 @@ async fn read_singles(
     };
     let n_entities = singles.len();
     let answer = |(at, answer): (usize, Result<Any, Error>)| match answer {
-        // A person whom the directory does not show is none.
+        // A person whom the directory does not show is no error.
         Err(error) if at >= n_entities && error.refusal().is_some() => Ok(None),
         other => found(other),
     };
@@ -314,7 +316,7 @@ impl Session {
         changes: &[Change],
         others: Vec<Reread>,
     ) -> Result<Refreshed, Error> {
-        // A run that is about to write, or has, depends on it.
+        // A run that is about to write, or has written, depends on the answer.
         let client = &client.patient().rationed();
         let (mut needs, old) = {
             let state = self.state();
@@ -326,12 +328,13 @@ impl Session {
         if self.facts().scope.is_some() {
             self.confine(client, &mut read, &old).await?;
         }
+        // A copy of the service may lag behind and answer with an older state.
         read.snapshot.keep_newer(&old);
         Ok(read)
     }
 
-    /// Leaves out what is in plans that the actor may not see, whatever plan a change says that it
-    /// is about (rule R4).
+    /// Leaves out what is in plans that the actor may not see, whatever plan a change claims to be
+    /// about (rule R4).
     async fn confine(
         &self,
         client: &Client,
@@ -347,7 +350,7 @@ impl Session {
         let reads: Vec<Request> = unknown.iter().map(request::plan).collect();
         let answers = client.read_many::<Versioned<Plan>>(&reads).await?;
         for (id, answer) in unknown.into_iter().zip(answers) {
-            // What may not be read may not be seen.
+            // A plan that may not be read may not be seen.
             if let Ok(plan) = answer {
                 now.add_plan(id, plan);
             }
@@ -359,7 +362,7 @@ impl Session {
                 old.plan(id).or(now.plan(id)).is_some_and(|plan| self.in_scope(&plan.value))
             })
             .collect();
-        // What has gone where the actor may not look is gone.
+        // An entity that was moved out of the actor's sight counts as deleted.
         let tasks = now.tasks().filter(|task| !visible.contains(&task.value.plan));
         let tasks = tasks.map(|task| EntityId::Task(task.value.id.clone()));
         let buckets = now.buckets().filter(|bucket| !visible.contains(&bucket.value.plan));
@@ -371,17 +374,18 @@ impl Session {
         Ok(())
     }
 
-    /// Takes over a refreshed snapshot: the only way in which what a run has read ever changes. What
-    /// the run itself has done was set back in it before.
+    /// Adopts a refreshed snapshot: the only way in which what a run has read ever changes. The
+    /// run's own writes were set back in it before.
     pub(crate) fn adopt(&self, now: Refreshed, written: &Ledger) {
         let mut state = self.state();
+        // An entity that this run has written keeps its state from before, even if it deleted it.
         for gone in now.gone.iter().filter(|id| !written.has_written(id)) {
             forget(&mut state.snapshot, gone);
         }
         state.snapshot.adopt(now.snapshot);
     }
 
-    /// Takes over what single requests were found to have moved.
+    /// Adopts the moved states that single requests have met.
     pub(crate) fn adopt_parts<'a>(
         &self,
         parts: impl Iterator<Item = (&'a Change, &'a Part, Option<&'a Seen>)>,
@@ -395,17 +399,17 @@ impl Session {
         }
     }
 
-    /// Puts a set in the place of what is drafted: the same edits, resting on newer states.
+    /// Replaces the draft by a set: the same edits, resting on newer states.
     pub(crate) fn rest_on(&self, set: &ChangeSet) {
         self.state().draft.rest_on(set);
     }
 
-    /// Forgets all reads but these: those who made the others are to read again.
+    /// Forgets all reads but these: whoever made the others reads again.
     pub(crate) fn keep_reads(&self, reads: &ReadSet) {
         self.state().reads.retain(|read| reads.contains(read));
     }
 
-    /// Counts as read what a set says that its changes have read.
+    /// Counts as read the fields that the changes of a set have read.
     pub(crate) fn count_reads_of(&self, set: &ChangeSet) {
         for change in set.changes() {
             let field = |field: &Field| Read::Field(change.id(), *field);

@@ -1,8 +1,8 @@
-//! A program in another process: what goes there and what comes back.
+//! The protocol of a program in another process.
 //!
-//! The process there is not trusted. It gets a session whose every read is answered here, as far as
-//! the actor may see it; what it wants comes back as data, and is taken over only if it rests on
-//! what was really read. It can want what any script can want, and is judged like one.
+//! That process is not trusted. It gets a session whose every read is answered here, as far as the
+//! actor may see it; its draft comes back as data, and is accepted only if it rests on what was
+//! really read. It can draft what any script can draft, and is judged like one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::model::{
     Bucket, BucketId, Limits, Plan, PlanId, Task, TaskDetails, TaskId, User, Versioned,
 };
 
-/// What a program there starts from.
+/// The start of a program in another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Start {
     now: Timestamp,
@@ -35,14 +35,14 @@ pub(crate) struct Start {
     beta: bool,
     nonce: String,
     reads: u64,
-    wishes: usize,
+    edits: usize,
     edit_bytes: usize,
     limits: Limits,
     view: View,
     /// The changes that are drafted already.
     drafted: ChangeSet,
     counts: Counts,
-    /// What provisional ids of earlier segments have become.
+    /// The ids that provisional ones of earlier segments have become.
     made: BTreeMap<String, String>,
     /// The entities that were read already, and details that the program would take for empty.
     known: Known,
@@ -57,41 +57,42 @@ struct Known {
     details: Vec<(TaskId, Versioned<TaskDetails>)>,
 }
 
-/// A board with what is wanted of it.
+/// A board with a set that is drafted on it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Scene {
     start: Start,
     set: ChangeSet,
 }
 
-/// What a judge in another process needs to know: the segments of the run with the boards of their
-/// times, the present one last.
+/// The case for a judge in another process: the segments of the run with the boards of their times,
+/// the present one last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Case {
     scenes: Vec<Scene>,
-    /// What the run does as a whole, on the board as it was when it began, after a commit.
+    /// The run as a whole, on the board as it was when it began; only after a commit.
     whole: Option<Scene>,
 }
 
-/// A case, in the process of whoever judges.
+/// A case, in the process of the judge.
 pub(crate) struct Judged {
     /// The present board.
     pub(crate) session: Session,
     /// The set that is judged.
     pub(crate) set: Arc<ChangeSet>,
-    /// What the run does as a whole.
+    /// The run as a whole, with its board.
     pub(crate) whole: Option<(Session, Arc<ChangeSet>)>,
 }
 
-/// The board of the run as a whole, where those of segments have numbers.
+/// The number of the board of the run as a whole, where those of segments are counted.
 const WHOLE: usize = usize::MAX;
 
-/// Returns the session of a program there.
+/// Returns the session of a program in this worker.
 pub(crate) fn session_of(start: Start, host: &HostLink) -> Session {
     session_asking(start, 0, host)
 }
 
-/// Returns what is judged there: the present board with its set, after the segments before it.
+/// Returns the case to judge in this worker: the present board with its set, after the segments
+/// before it.
 pub(crate) fn judged_of(case: Case, host: &HostLink) -> Option<Judged> {
     let Case { mut scenes, whole } = case;
     let present = scenes.pop()?;
@@ -125,11 +126,11 @@ fn session_asking(start: Start, segment: usize, host: &HostLink) -> Session {
         me: start.me.clone(),
         agent: start.agent.clone(),
         beta: start.beta,
-        // What may not be seen does not arrive there.
+        // The host confines the answers, so this side needs no scope.
         scope: None,
         named: Arc::default(),
         reads: start.reads,
-        wishes: start.wishes,
+        edits: start.edits,
         edit_bytes: start.edit_bytes,
         limits: start.limits,
         remote: true,
@@ -142,7 +143,7 @@ fn session_asking(start: Start, segment: usize, host: &HostLink) -> Session {
 }
 
 impl Session {
-    /// Begins on the board of the host as it is now, with what is drafted there.
+    /// Begins on the present board of the host, with its draft.
     pub(crate) fn begin_with(&self, start: Start) {
         self.begin_again();
         self.rest_on(&start.drafted);
@@ -168,13 +169,13 @@ impl Session {
         }
     }
 
-    /// Returns what a program in another process starts from.
+    /// Returns the start of a program in another process.
     pub(crate) fn remote_start(&self) -> Start {
         let drafted = self.change_set();
         Start { drafted: drafted.clone(), ..self.start_with(&drafted) }
     }
 
-    /// Returns what judges a set in another process need to know.
+    /// Returns the case for judges in another process.
     pub(crate) fn case_of(&self, set: &ChangeSet, whole: Option<&(Self, ChangeSet)>) -> Case {
         let scene = |session: &Self, set: &ChangeSet| Scene {
             start: session.start_with(set),
@@ -186,7 +187,7 @@ impl Session {
         Case { scenes, whole: whole.map(|(board, all)| scene(board, all)) }
     }
 
-    /// What was read of the entities that a set is about goes along: it will be asked for.
+    /// Returns the known states of the entities that a set is about: the judges will read them.
     fn known_of(&self, set: &ChangeSet) -> Known {
         let state = self.state();
         let snapshot = &state.snapshot;
@@ -229,7 +230,7 @@ impl Session {
             beta: facts.beta,
             nonce,
             reads: facts.reads,
-            wishes: facts.wishes,
+            edits: facts.edits,
             edit_bytes: facts.edit_bytes,
             limits: facts.limits,
             view: self.view(),
@@ -258,7 +259,7 @@ impl Session {
         }
     }
 
-    /// Counts as read what a judge in another process has read.
+    /// Counts the reads of a judge in another process.
     pub(crate) fn count_all(&self, reads: ReadSet) {
         self.state().reads.extend(reads.into_iter().filter(|read| !read.is_of_new()));
     }
@@ -268,7 +269,7 @@ impl Session {
         self.answer(ask).map_err(|error| Relayed::of(&error))
     }
 
-    /// Returns what this session wants, to be taken over elsewhere.
+    /// Returns the draft of this session, to be accepted by its host.
     pub(crate) fn wanted(&self) -> RemoteDraft {
         let set = self.change_set();
         let state = self.state();
@@ -281,12 +282,12 @@ impl Session {
         }
     }
 
-    /// Takes over what a program in another process wants.
+    /// Accepts the draft of a program in another process.
     ///
     /// # Errors
     /// Something in it does not rest on what was read here.
     pub(crate) fn take_over(&self, wanted: RemoteDraft) -> Result<(), Failure> {
-        let limit = self.facts().wishes;
+        let limit = self.facts().edits;
         if wanted.set.changes().len() > limit {
             self.stop().set(StopReason::Budget("changes", limit.to_string()));
         }
@@ -294,11 +295,12 @@ impl Session {
             self.check_stop().map_err(Failure::from)?;
             self.vouch_for(change, &wanted.set)?;
         }
-        // Numbers and order are the host's business.
+        // Numbers and order are the host's to decide.
         let set = ChangeSet::numbered(wanted.set.changes().to_vec());
         self.rest_on(&set);
         let mut state = self.state();
         state.count_from(wanted.counts);
+        // The reads count as well: they are validated before the first write.
         state.reads.extend(wanted.reads.into_iter().filter(|read| !read.is_of_new()));
         state.output.extend(wanted.output);
         state.warnings.extend(wanted.warnings);
@@ -326,7 +328,7 @@ impl Session {
                 Write::PlanDetails { .. } | Write::Task(_) => Ok(BTreeSet::new()),
             }
         };
-        // A plan is made only in a group of the actor's (rule R6), whoever drafted it.
+        // A plan is created only in a group of the actor's (rule R6), whoever drafted it.
         let group = match &change.write {
             Write::Plan(edit) if matches!(**edit, Edit::Create { .. }) => {
                 edit.known().group.clone()
@@ -347,7 +349,7 @@ impl Session {
         Err(Failure {
             code: "isolation".into(),
             message: format!(
-                "the script's process wants a change of `{}` that does not rest on what it was shown",
+                "the script's process drafted a change of `{}` that does not rest on what it has read",
                 change.title()
             ),
             ..Failure::default()
@@ -355,7 +357,8 @@ impl Session {
     }
 }
 
-/// The tasks that are left somewhere when a set is carried out but for its deletions of places.
+/// Returns the tasks that are left in a container when a set is carried out, except for its
+/// deletions of containers.
 fn left_in(set: &ChangeSet, there: Vec<TaskId>, is_in: impl Fn(&Task) -> bool) -> BTreeSet<TaskId> {
     let mut left: BTreeSet<TaskId> = there.into_iter().collect();
     for change in set.changes() {
@@ -389,6 +392,8 @@ impl State {
 
     fn vouches_for(&self, change: &Change) -> bool {
         let nonce = self.draft.nonce();
+        // Only the run's own nonce makes a provisional id; an entity of the board cannot be passed
+        // off as new.
         let is_new = |id: &str| id.contains(nonce);
         let snapshot = &self.snapshot;
         match &change.write {
@@ -398,7 +403,7 @@ impl State {
                     .plan(&before.id)
                     .is_some_and(|read| read.value == *before && read.etag == *basis),
             },
-            // The title is what a person is shown of it.
+            // People see the change under this title, so it must be the true one.
             Write::PlanDetails { plan, title, .. }
                 if snapshot.plan(plan).is_some_and(|read| read.value.title != *title) =>
             {
@@ -452,7 +457,7 @@ impl State {
                 let read = self.snapshot.details(id);
                 read.is_some_and(|read| read.value == *details && read.etag == *tag)
             }
-            // Taken for empty because the task says that there are none.
+            // Taken for empty, as the task says that it has no details.
             (Some(details), None) => {
                 let bare = self.snapshot.task(id).is_some_and(|task| task.value.has_bare_details());
                 bare && *details == TaskDetails::default()

@@ -1,4 +1,4 @@
-//! From one commit, or one line of a person, to the next.
+//! The seam between segments: from one commit, or one line of a person, to the next.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +13,8 @@ use crate::host::session::core::{Savepoint, State};
 use crate::host::stop::StopReason;
 
 impl Session {
-    /// Applies what is wanted so far, and goes on: what comes then is read anew and is judged
-    /// together with this.
+    /// Applies the draft so far, and goes on: what comes next is read again and is judged together
+    /// with this.
     ///
     /// # Errors
     /// It was refused, or could not be applied: the run is over.
@@ -25,7 +25,7 @@ impl Session {
         let wanted = is_remote.then(|| Box::new(self.wanted()));
         let got = self.ask_to_commit(Query::Commit(wanted))?;
         if is_remote {
-            // What was said up to here has been passed on.
+            // The output so far went along with the draft.
             let mut state = self.state();
             state.output.clear();
             state.warnings.clear();
@@ -37,12 +37,12 @@ impl Session {
         Ok(())
     }
 
-    /// Asks the run to apply what is wanted so far.
+    /// Asks the run to apply the draft so far.
     pub(crate) fn ask_to_commit(&self, commit: Query) -> Result<Response, Error> {
         self.ask(commit).map_err(|error| match error {
-            Error::ReadOnly => {
-                Error::Invalid("commit() is for runs: here nothing is written unasked".into())
-            }
+            Error::ReadOnly => Error::Invalid(
+                "commit() is for runs: nothing is written here until you say so".into(),
+            ),
             other => other,
         })
     }
@@ -59,15 +59,14 @@ impl Session {
         self.check_stop()
     }
 
-    /// Makes ready for what comes after a commit.
+    /// Prepares for what comes after a commit.
     pub(crate) fn begin_segment(&self, made: BTreeMap<String, String>) {
         self.drop_edits();
         self.drop_snapshot();
         self.state().made.extend(made);
     }
 
-    /// Returns the board as this session sees it now, apart: what becomes of it here is not seen
-    /// there.
+    /// Returns the present board, separated: later changes of this session do not show there.
     pub(crate) fn frozen(&self) -> Self {
         let mut state = self.state().clone();
         state.segments.clear();
@@ -88,13 +87,14 @@ impl Session {
         Self { shared: Arc::new(shared), ..self.clone() }
     }
 
-    /// Returns what the run has applied in earlier segments, each with the board of its time.
+    /// Returns the sets that the run has applied in earlier segments, each with the board of its
+    /// time.
     #[must_use]
     pub fn segments(&self) -> Vec<(Self, Arc<ChangeSet>)> {
         self.state().segments.clone()
     }
 
-    /// Notes what is wanted now, and begins to count reads and output anew.
+    /// Saves the present draft, and starts counting queries and output from zero.
     pub(crate) fn savepoint(&self) -> Savepoint {
         self.shared.asked.store(0, Ordering::Relaxed);
         let mut state = self.state();
@@ -102,25 +102,26 @@ impl Session {
         Savepoint { draft: state.draft.clone(), reads: state.reads.clone() }
     }
 
-    /// Forgets what was wanted since; what was read and said stays.
+    /// Restores a saved draft; what was read and printed since stays.
     pub(crate) fn back_to(&self, savepoint: Savepoint) {
         let mut state = self.state();
         let Savepoint { draft, reads } = savepoint;
-        // Markers of what is forgotten are not given again.
+        // Provisional ids of what is forgotten are not given out again: a person may have seen
+        // them.
         let n_created = state.draft.n_created();
         state.draft = draft;
         state.draft.count_from(n_created);
         state.reads = reads;
     }
 
-    /// Forgets all that is wanted.
+    /// Empties the draft.
     pub(crate) fn drop_edits(&self) {
         let mut state = self.state();
         state.draft = state.draft.next_segment();
         state.reads.clear();
     }
 
-    /// Forgets what was read of the board, but for people.
+    /// Forgets what was read of the board, except for people.
     pub(crate) fn drop_snapshot(&self) {
         let mut state = self.state();
         state.snapshot = state.snapshot.people();

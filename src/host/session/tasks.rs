@@ -7,14 +7,14 @@ use crate::host::session::core::Session;
 use crate::host::session::core::not_found;
 use crate::model::{BucketId, PlanId, Task, TaskDetails, TaskId, User, Versioned};
 
-/// The number of details asked for at once.
+/// The most details that are read at once.
 const MANY: usize = 1000;
 
 impl Session {
     /// Returns the ids of a plan's tasks in list order, new ones first as Planner shows them.
     ///
     /// # Errors
-    /// The plan does not exist or the service cannot be asked.
+    /// The plan does not exist or the service cannot be reached.
     pub fn tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
         let plan = &*self.real(plan);
         let ids = self.peek_tasks(plan)?;
@@ -22,7 +22,7 @@ impl Session {
         Ok(ids)
     }
 
-    /// The same for what the host does by itself: nobody decides by it.
+    /// Lists tasks for the host's own use: no decision rests on it, so it does not count as read.
     pub(crate) fn peek_tasks(&self, plan: &PlanId) -> Result<Vec<TaskId>, Error> {
         let plan = &*self.real(plan);
         self.list_tasks(plan)?;
@@ -33,14 +33,14 @@ impl Session {
         }
         let new = state.draft.new_tasks(plan).map(|task| task.id.clone());
         let listed = |id: &TaskId| {
-            // Whether a list holds it is asked of the entity: searching the list would be quadratic.
+            // The entity itself says whether it is listed: searching the list would be quadratic.
             state.snapshot.task(id).is_some_and(|read| read.value.plan == *plan)
         };
         let moved_here = state.draft.changed_tasks().filter(|task| task.plan == *plan);
         let moved_here: Vec<TaskId> =
             moved_here.map(|task| task.id.clone()).filter(|id| !listed(id)).collect();
         let stays = |id: &TaskId| match state.draft.task(id) {
-            Some(wanted) => wanted.is_some_and(|state| state.task.plan == *plan),
+            Some(drafted) => drafted.is_some_and(|state| state.task.plan == *plan),
             None => true,
         };
         let stay = ids.iter().filter(|id| stays(id)).cloned();
@@ -59,7 +59,7 @@ impl Session {
     /// Returns the ids of a bucket's tasks.
     ///
     /// # Errors
-    /// The bucket does not exist or the service cannot be asked.
+    /// The bucket does not exist or the service cannot be reached.
     pub fn tasks_in(&self, bucket: &BucketId) -> Result<Vec<TaskId>, Error> {
         let bucket = &*self.real(bucket);
         let plan = self.peek_bucket(bucket)?.plan;
@@ -83,7 +83,7 @@ impl Session {
     /// Returns the ids of the tasks assigned to the signed-in user.
     ///
     /// # Errors
-    /// The service cannot be asked.
+    /// The service cannot be reached.
     pub fn my_tasks(&self) -> Result<Vec<TaskId>, Error> {
         self.tasks_of_user(&self.facts().me.clone())
     }
@@ -91,7 +91,7 @@ impl Session {
     /// Returns the ids of the tasks assigned to a person, as Planner lists them.
     ///
     /// # Errors
-    /// Planner shows only one's own, unless an application asks; or it cannot be asked.
+    /// Planner shows only one's own, except to an application; or it cannot be reached.
     pub fn tasks_of_user(&self, user: &User) -> Result<Vec<TaskId>, Error> {
         let ids = self.peek_tasks_of_user(user)?;
         self.count(Read::AssignedTo(user.id.clone()));
@@ -115,8 +115,8 @@ impl Session {
             return Ok(ids);
         }
         let is_theirs = |id: &TaskId| match state.draft.task(id) {
-            Some(wanted) => {
-                wanted.is_some_and(|state| state.task.assignments.contains_key(&user.id))
+            Some(drafted) => {
+                drafted.is_some_and(|state| state.task.assignments.contains_key(&user.id))
             }
             None => true,
         };
@@ -158,12 +158,13 @@ impl Session {
         Ok(value)
     }
 
-    /// Lets `look` see a task without a copy of it.
+    /// Passes a task to `look` without copying it.
     pub(crate) fn with_task<T>(
         &self,
         id: &TaskId,
         look: impl FnOnce(&Task) -> T,
     ) -> Result<T, Error> {
+        // The lock must be free while the broker is asked.
         let known = {
             let state = self.state();
             (self.overlaid() && state.draft.task(id).is_some()) || state.snapshot.task(id).is_some()
@@ -173,9 +174,9 @@ impl Session {
         }
         let state = self.state();
         if self.overlaid()
-            && let Some(wanted) = state.draft.task(id)
+            && let Some(drafted) = state.draft.task(id)
         {
-            return wanted.map(|state| look(&state.task)).ok_or(Error::Gone { what: "task" });
+            return drafted.map(|state| look(&state.task)).ok_or(Error::Gone { what: "task" });
         }
         let read = state.snapshot.task(id);
         read.map(|task| look(&task.value)).ok_or_else(|| not_found("task", id.as_str()))
@@ -225,8 +226,8 @@ impl Session {
         Ok(self.read_details_with(id, window, false)?.value)
     }
 
-    /// Fetches the details of a task, for writing: empty ones too, for their tag. From the second
-    /// time on also those that follow, as for a read.
+    /// Fetches the details of a task, for writing: also empty ones, for their tag. From the second
+    /// time on it also fetches those that follow, as for a read.
     pub(crate) fn read_details(&self, id: &TaskId) -> Result<Versioned<TaskDetails>, Error> {
         if let Some(details) = self.state().snapshot.details(id) {
             return Ok(details.clone());
@@ -240,7 +241,7 @@ impl Session {
         self.read_details_with(id, window, true)
     }
 
-    /// Reads the details of tasks, as far as they are not known; of those that are gone, none.
+    /// Reads the details of tasks, as far as they are not known; deleted ones are left out.
     pub(crate) fn read_many_details(&self, mut ids: Vec<TaskId>) -> Result<(), Error> {
         ids.retain(|id| self.state().snapshot.details(id).is_none());
         for some in ids.chunks(MANY) {
@@ -249,8 +250,8 @@ impl Session {
         Ok(())
     }
 
-    /// Fetches the details of a task and of those that follow it in the plan's list: a program
-    /// that looks into one often looks into the next.
+    /// Fetches the details of a task and of those that follow it in the plan's list: a program that
+    /// reads one often reads the next.
     fn read_details_with(
         &self,
         id: &TaskId,

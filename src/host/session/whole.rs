@@ -1,5 +1,5 @@
-//! The run as a whole: what judges it after a `commit()` sees the board as it was when the run
-//! began, and what all steps together do to each entity (design.md 2.2).
+//! The run as a whole, for judges after a `commit()`: the board as it was when the run began, and
+//! what all steps together do to each entity (design.md 2.2).
 
 use crate::change::whole::{Step, whole};
 use crate::change::{ChangeSet, Draft};
@@ -8,11 +8,11 @@ use crate::host::session::core::State;
 use crate::host::session::core::{Session, View};
 
 impl Session {
-    /// Returns the board as it was when the run began, under what the run does as a whole, with
-    /// that; `None` where nothing was committed, and both are as they are.
+    /// Returns the board as it was when the run began, under the changes of the whole run, with
+    /// those; `None` if nothing was committed, as the present board and set are the whole then.
     ///
-    /// What is read there is not part of what the set rests on: that is, what the same judges read
-    /// on the board of today.
+    /// Reads on that board are no grounds of the set: the same judges read the same on the present
+    /// board, and that counts.
     ///
     /// # Errors
     /// The lists that the earlier steps changed cannot be read.
@@ -29,14 +29,14 @@ impl Session {
             .map_err(|error| Error::Invalid(format!("an earlier step cannot be read: {error}")))?;
         let board = self.seen(View::Before);
         for plan in steps.iter().flat_map(Step::relisted) {
-            // Only a list that is read here can be set back; one of a plan that is gone is empty.
+            // Only a list that was read here can be set back; that of a deleted plan is empty.
             match board.peek_tasks(plan).and_then(|_| board.peek_buckets(plan)) {
                 Err(error) if !error.is_not_found() => return Err(error),
                 _ => {}
             }
         }
         let mut snapshot = self.state().snapshot.clone();
-        // From the last step to the first: what is oldest stays.
+        // From the last step to the first, so that the oldest state remains.
         for (step, (then, _)) in steps.iter().zip(&segments).rev() {
             snapshot.without(step, &then.state().snapshot);
         }

@@ -1,4 +1,4 @@
-//! What scripts give for the fields of a task, in the many ways that read well.
+//! Arguments of the script API: each can be given in the ways that read well, so all are read here.
 
 use rhai::{Array, Dynamic, Map};
 
@@ -8,8 +8,8 @@ use crate::script::api::date::Date;
 use crate::script::api::handles::{Bucket, User};
 use crate::script::api::value::{Fallible, OrRaise as _, invalid, kind_of};
 
-/// Reads what a script gives for a bucket: a Bucket, or its name.
-pub(crate) fn bucket_given(
+/// Reads a bucket: a Bucket, or its name.
+pub(crate) fn parse_bucket(
     value: &Dynamic,
     session: &Session,
     plan: &PlanId,
@@ -27,7 +27,7 @@ pub(crate) fn bucket_given(
 }
 
 /// Reads a priority: its number or name.
-pub(crate) fn priority_given(value: &Dynamic, session: &Session) -> Fallible<Priority> {
+pub(crate) fn parse_priority(value: &Dynamic, session: &Session) -> Fallible<Priority> {
     let number =
         value.as_int().ok().and_then(|number| u8::try_from(number).ok()).and_then(Priority::new);
     let name = value.as_immutable_string_ref().ok().and_then(|name| Priority::parse(&name));
@@ -40,30 +40,30 @@ pub(crate) fn priority_given(value: &Dynamic, session: &Session) -> Fallible<Pri
     }
 }
 
-/// Reads a progress by name.
-pub(crate) fn progress_given(name: &str, session: &Session) -> Fallible<Progress> {
+/// Reads a progress value by its name.
+pub(crate) fn parse_progress(name: &str, session: &Session) -> Fallible<Progress> {
     match Progress::parse(name) {
         Some(progress) => Ok(progress),
         None => {
             let names = Progress::NAMES.join(", ");
-            invalid(session, format!("`{name}` is not a progress; it is one of {names}"))
+            invalid(session, format!("`{name}` is not a progress value; it is one of {names}"))
         }
     }
 }
 
-/// Reads what a script gives for a label of a plan: its name, or its number.
-pub(crate) fn label_given(value: &Dynamic, session: &Session, plan: &PlanId) -> Fallible<Category> {
+/// Reads a label of a plan: its name, or its number.
+pub(crate) fn parse_label(value: &Dynamic, session: &Session, plan: &PlanId) -> Fallible<Category> {
     let Ok(n) = value.as_int() else {
-        let name = text_given(value, session, "a label")?;
+        let name = parse_text(value, session, "a label")?;
         return session.find_label(plan, &name).or_raise(session);
     };
     match u8::try_from(n).ok().and_then(Category::new) {
         Some(label) => Ok(label),
-        None => invalid(session, format!("labels have the numbers 1 to 25, not {n}")),
+        None => invalid(session, format!("labels are numbered 1 to 25, not {n}")),
     }
 }
 
-/// Reads one thing or an array of things.
+/// Reads one thing or an array of things, as an array.
 pub(crate) fn each(value: Dynamic) -> Array {
     match value.try_cast_result::<Array>() {
         Ok(items) => items,
@@ -73,7 +73,7 @@ pub(crate) fn each(value: Dynamic) -> Array {
 }
 
 /// Reads text; `what` names it in the message.
-pub(crate) fn text_given(value: &Dynamic, session: &Session, what: &str) -> Fallible<String> {
+pub(crate) fn parse_text(value: &Dynamic, session: &Session, what: &str) -> Fallible<String> {
     match value.as_immutable_string_ref() {
         Ok(text) => Ok(text.to_string()),
         Err(_) => invalid(session, format!("{what} is text, not {}", kind_of(value))),
@@ -101,9 +101,9 @@ pub(crate) fn new_reference_key(
 }
 
 /// Reads a link, or a map of `url` and `alias`.
-pub(crate) fn reference_given(value: &Dynamic, session: &Session) -> Fallible<(String, Reference)> {
+pub(crate) fn parse_reference(value: &Dynamic, session: &Session) -> Fallible<(String, Reference)> {
     let Ok(map) = value.as_map_ref() else {
-        let url = text_given(value, session, "a reference")?;
+        let url = parse_text(value, session, "a reference")?;
         return Ok((
             new_reference_key(session, &url, None)?,
             Reference { alias: None, kind: None },
@@ -111,8 +111,8 @@ pub(crate) fn reference_given(value: &Dynamic, session: &Session) -> Fallible<(S
     };
     let part = |name: &str| map.get(name).filter(|given| !given.is_unit());
     let url = part("url").cloned().unwrap_or(Dynamic::UNIT);
-    let url = text_given(&url, session, "the url of a reference")?;
-    let alias = part("alias").map(|alias| text_given(alias, session, "an alias")).transpose()?;
+    let url = parse_text(&url, session, "the url of a reference")?;
+    let alias = part("alias").map(|alias| parse_text(alias, session, "an alias")).transpose()?;
     Ok((new_reference_key(session, &url, alias.as_deref())?, Reference { alias, kind: None }))
 }
 
@@ -135,9 +135,9 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
     let mut new = NewTask::default();
     for (key, value) in fields {
         match key.as_str() {
-            "title" => new.title = text_given(&value, session, "title")?,
+            "title" => new.title = parse_text(&value, session, "title")?,
             "bucket" if value.is_unit() => {}
-            "bucket" => new.bucket = Some(bucket_given(&value, session, plan)?),
+            "bucket" => new.bucket = Some(parse_bucket(&value, session, plan)?),
             "assign" => {
                 for user in each(value) {
                     new.assignees.push(User::given(&user, session)?);
@@ -153,32 +153,32 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
                     .transpose()?;
             }
             "priority" if value.is_unit() => {}
-            "priority" => new.priority = Some(priority_given(&value, session)?),
+            "priority" => new.priority = Some(parse_priority(&value, session)?),
             "progress" => {
-                let name = text_given(&value, session, "progress")?;
-                new.percent_complete = progress_given(&name, session)?.percent();
+                let name = parse_text(&value, session, "progress")?;
+                new.percent_complete = parse_progress(&name, session)?.percent();
             }
             "labels" => {
                 for label in each(value) {
-                    new.labels.push(label_given(&label, session, plan)?);
+                    new.labels.push(parse_label(&label, session, plan)?);
                 }
             }
             "description" if value.is_unit() => {}
-            "description" => new.description = text_given(&value, session, "description")?,
+            "description" => new.description = parse_text(&value, session, "description")?,
             "checklist" => {
                 for item in each(value) {
-                    let title = text_given(&item, session, "a checklist item")?;
+                    let title = parse_text(&item, session, "a checklist item")?;
                     new.checklist.push(NewItem { title, checked: false });
                 }
             }
             "references" => {
                 for link in each(value) {
-                    new.references.push(reference_given(&link, session)?);
+                    new.references.push(parse_reference(&link, session)?);
                 }
             }
             "key" if value.is_unit() => {}
             "key" => {
-                let key = text_given(&value, session, "key")?;
+                let key = parse_text(&value, session, "key")?;
                 if key.trim().is_empty() {
                     return invalid(session, "the key of a task is empty".to_owned());
                 }
@@ -188,7 +188,7 @@ pub(crate) fn new_task(session: &Session, plan: &PlanId, fields: Map) -> Fallibl
                 let known = KNOWN.join(", ");
                 return invalid(
                     session,
-                    format!("create_task does not know `{other}`; it takes {known}"),
+                    format!("create_task has no field `{other}`; it takes {known}"),
                 );
             }
         }

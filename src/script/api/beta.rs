@@ -1,4 +1,4 @@
-//! What scripts can do with Graph's beta in use: see [`crate::host`]'s errors for when it is not.
+//! The script API of Graph's beta; see [`crate::host`]'s errors for when the beta is not in use.
 
 use rhai::plugin::{
     Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::change::{PlanField, TaskField, TaskKey};
 use crate::host::Error;
 use crate::model::recurrence::{Given, Recurrence};
-use crate::script::api::arguments::{bucket_given, each, text_given};
+use crate::script::api::arguments::{each, parse_bucket, parse_text};
 use crate::script::api::date::Date;
 use crate::script::api::handles::{Plan, Task, User};
 use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid, run_of};
@@ -23,7 +23,7 @@ pub(crate) fn add_effects(module: &mut Module) {
 }
 
 impl Task {
-    /// Returns a field that only the beta tells of.
+    /// Reads a field that only the beta has.
     fn beta<T>(&self, key: TaskKey<T>) -> Fallible<T> {
         let session = &self.session;
         if !session.facts().beta {
@@ -35,12 +35,12 @@ impl Task {
     fn move_to_plan(&self, plan: &Plan, bucket: &Dynamic) -> Fallible<()> {
         let session = &self.session;
         let bucket =
-            if bucket.is_unit() { None } else { Some(bucket_given(bucket, session, &plan.id)?) };
+            if bucket.is_unit() { None } else { Some(parse_bucket(bucket, session, &plan.id)?) };
         session.move_task_to_plan(&self.id, &plan.id, bucket.as_ref()).or_raise(session)
     }
 
-    /// Reads the map that a recurrence is given as.
-    fn recurrence_given(&self, map: &Map) -> Fallible<Recurrence> {
+    /// Reads a recurrence from its map.
+    fn parse_recurrence(&self, map: &Map) -> Fallible<Recurrence> {
         let session = &self.session;
         let get = |key| session.task_field(&self.id, key).or_raise(session);
         let first = match get(TaskField::START)?.or(get(TaskField::DUE)?) {
@@ -52,17 +52,17 @@ impl Task {
             let number = || match value.as_int().ok().and_then(|number| u32::try_from(number).ok())
             {
                 Some(number) => Ok(Some(number)),
-                None => invalid(session, format!("{name} is a number")),
+                None => invalid(session, format!("{name} is a whole number")),
             };
             match name.as_str() {
-                "type" => given.kind = text_given(value, session, "type")?,
+                "type" => given.kind = parse_text(value, session, "type")?,
                 "interval" => given.interval = number()?,
                 "day_of_month" => given.day_of_month = number()?,
                 "month" => given.month = number()?,
-                "index" => given.index = Some(text_given(value, session, "index")?),
+                "index" => given.index = Some(parse_text(value, session, "index")?),
                 "days_of_week" => {
                     for day in each(value.clone()) {
-                        given.days.push(text_given(&day, session, "a day of the week")?);
+                        given.days.push(parse_text(&day, session, "a day of the week")?);
                     }
                 }
                 "start" => {
@@ -72,7 +72,7 @@ impl Task {
                 }
                 other => {
                     let known = "type, interval, days_of_week, day_of_month, month, index, start";
-                    let message = format!("a recurrence does not know `{other}`; it takes {known}");
+                    let message = format!("a recurrence has no field `{other}`; it takes {known}");
                     return invalid(session, message);
                 }
             }
@@ -83,7 +83,7 @@ impl Task {
 
 #[export_module]
 mod functions {
-    /// When it was changed last (beta).
+    /// The time of its last change (beta).
     /// → Date?
     #[rhai_fn(get = "last_modified_at", pure, volatile, return_raw)]
     pub fn last_modified_at(task: &mut Task) -> Fallible<Dynamic> {
@@ -92,7 +92,7 @@ mod functions {
             .map_or(Dynamic::UNIT, |moment| Dynamic::from(Date::of_moment(moment, &task.session))))
     }
 
-    /// Who changed it last, `()` for an application (beta).
+    /// The person who changed it last, `()` for an application (beta).
     /// → User?
     #[rhai_fn(get = "last_modified_by", pure, volatile, return_raw)]
     pub fn last_modified_by(task: &mut Task) -> Fallible<Dynamic> {
@@ -100,42 +100,45 @@ mod functions {
         Ok(User::or_unit(&task.session, user))
     }
 
-    /// Whether it is put away with its plan (beta).
+    /// True if it is archived with its plan (beta).
     #[rhai_fn(get = "is_archived", pure, volatile, return_raw)]
     pub fn task_is_archived(task: &mut Task) -> Fallible<bool> {
         task.beta(TaskField::IS_ARCHIVED)
     }
 
-    /// Its schedule as a map of `type`, `interval`, `start`, `next` and what else the type uses;
-    /// `()` if it does not recur (beta).
+    /// Its schedule as a map of `type`, `interval`, `start`, `next` and whatever else the type
+    /// uses; `()` if it does not recur (beta).
     /// → map?
     #[rhai_fn(get = "recurrence", pure, volatile, return_raw)]
     pub fn recurrence(task: &mut Task) -> Fallible<Dynamic> {
-        let Some(it) = task.beta(TaskField::RECURRENCE)? else { return Ok(Dynamic::UNIT) };
+        let Some(recurrence) = task.beta(TaskField::RECURRENCE)? else { return Ok(Dynamic::UNIT) };
         let day = |date| Dynamic::from(Date::of_date(date, &task.session));
         let word = |value: Value| Dynamic::from(value.as_str().unwrap_or_default().to_owned());
         let json = |value: &dyn Fn() -> serde_json::Result<Value>| value().unwrap_or_default();
-        let kind = it.pattern.kind;
+        let kind = recurrence.pattern.kind;
         let mut map = Map::new();
         map.insert("type".into(), word(json(&|| serde_json::to_value(kind))));
-        map.insert("interval".into(), i64::from(it.pattern.interval).into());
-        if !it.pattern.days_of_week.is_empty() {
-            let days = it.pattern.days_of_week.iter();
+        map.insert("interval".into(), i64::from(recurrence.pattern.interval).into());
+        if !recurrence.pattern.days_of_week.is_empty() {
+            let days = recurrence.pattern.days_of_week.iter();
             let days: Array =
                 days.map(|weekday| word(json(&|| serde_json::to_value(weekday)))).collect();
             map.insert("days_of_week".into(), days.into());
         }
         if kind.is_absolute() {
-            map.insert("day_of_month".into(), i64::from(it.pattern.day_of_month).into());
+            map.insert("day_of_month".into(), i64::from(recurrence.pattern.day_of_month).into());
         }
         if kind.is_yearly() {
-            map.insert("month".into(), i64::from(it.pattern.month).into());
+            map.insert("month".into(), i64::from(recurrence.pattern.month).into());
         }
         if kind.is_relative() {
-            map.insert("index".into(), word(json(&|| serde_json::to_value(it.pattern.index))));
+            map.insert(
+                "index".into(),
+                word(json(&|| serde_json::to_value(recurrence.pattern.index))),
+            );
         }
-        map.insert("start".into(), day(it.start));
-        map.insert("next".into(), it.next.map_or(Dynamic::UNIT, day));
+        map.insert("start".into(), day(recurrence.start));
+        map.insert("next".into(), recurrence.next.map_or(Dynamic::UNIT, day));
         Ok(frozen(map))
     }
 
@@ -146,7 +149,7 @@ mod functions {
     pub fn set_recurrence(task: &mut Task, recurrence: Dynamic) -> Fallible<()> {
         let session = &task.session;
         let wanted = match recurrence.as_map_ref() {
-            Ok(map) => Some(task.recurrence_given(&map)?),
+            Ok(map) => Some(task.parse_recurrence(&map)?),
             Err(_) if recurrence.is_unit() => None,
             Err(_) => return invalid(session, "a recurrence is a map, or () to stop".to_owned()),
         };
@@ -165,7 +168,7 @@ mod functions {
         task.move_to_plan(&plan, &bucket)
     }
 
-    /// Whether the plan is put away (beta).
+    /// True if the plan is archived (beta).
     #[rhai_fn(get = "is_archived", pure, volatile, return_raw)]
     pub fn plan_is_archived(plan: &mut Plan) -> Fallible<bool> {
         let session = &plan.session;
@@ -175,13 +178,13 @@ mod functions {
         session.plan_field(&plan.id, PlanField::IS_ARCHIVED).or_raise(session)
     }
 
-    /// Puts the plan away with everything in it, and says why (beta).
+    /// Archives the plan with everything in it, for the reason given (beta).
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn archive(plan: &mut Plan, reason: &str) -> Fallible<()> {
         plan.session.archive_plan(&plan.id, true, reason).or_raise(&plan.session)
     }
 
-    /// Takes the plan back, and says why (beta).
+    /// Takes the plan out of the archive, for the reason given (beta).
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn unarchive(plan: &mut Plan, reason: &str) -> Fallible<()> {
         plan.session.archive_plan(&plan.id, false, reason).or_raise(&plan.session)

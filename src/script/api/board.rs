@@ -1,4 +1,4 @@
-//! Where a script starts: plans, tasks, people, output.
+//! The functions that a script starts from: plans, tasks, people, output.
 
 use rhai::plugin::{
     Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
@@ -26,7 +26,7 @@ fn draw(session: &Session) -> u64 {
 
 #[export_module]
 mod reads {
-    /// All plans within reach, by title.
+    /// Returns all plans within reach, by title.
     /// → [Plan]
     #[rhai_fn(volatile, return_raw)]
     pub fn plans(ctx: NativeCallContext) -> Fallible<Dynamic> {
@@ -35,7 +35,7 @@ mod reads {
         Ok(frozen_list(ids.into_iter().map(|id| Plan { session: session.clone(), id })))
     }
 
-    /// The plan with a title or id.
+    /// Returns the plan with a title or id.
     #[rhai_fn(volatile, return_raw)]
     pub fn plan(ctx: NativeCallContext, title_or_id: &str) -> Fallible<Plan> {
         let session = run_of(&ctx)?.session;
@@ -43,7 +43,7 @@ mod reads {
         Ok(Plan { session, id })
     }
 
-    /// The task with an id, in whatever plan.
+    /// Returns the task with an id, in whatever plan.
     #[rhai_fn(volatile, return_raw)]
     pub fn task(ctx: NativeCallContext, id: &str) -> Fallible<Task> {
         let session = run_of(&ctx)?.session;
@@ -51,7 +51,7 @@ mod reads {
         Ok(Task { session, id })
     }
 
-    /// The tasks assigned to the signed-in user, in all plans.
+    /// Returns the tasks assigned to the signed-in user, in all plans.
     /// → [Task]
     #[rhai_fn(volatile, return_raw)]
     pub fn my_tasks(ctx: NativeCallContext) -> Fallible<Dynamic> {
@@ -60,7 +60,7 @@ mod reads {
         Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
     }
 
-    /// The user with a sign-in name, mail address, id or display name.
+    /// Returns the user with a sign-in name, mail address, id or display name.
     #[rhai_fn(volatile, return_raw)]
     pub fn user(ctx: NativeCallContext, upn_or_id: &str) -> Fallible<User> {
         let session = run_of(&ctx)?.session;
@@ -76,7 +76,7 @@ mod reads {
         Ok(User { session, id })
     }
 
-    /// A number from 0 to 1, without 1. What a run draws is the same each time it runs again.
+    /// Draws a number from 0 to 1, without 1. A run that runs again draws the same numbers.
     #[rhai_fn(name = "rand", volatile, return_raw)]
     pub fn rand_float(ctx: NativeCallContext) -> Fallible<f64> {
         let session = run_of(&ctx)?.session;
@@ -86,7 +86,7 @@ mod reads {
         Ok(drawn / all)
     }
 
-    /// A whole number between two, both included: `rand(1, 6)`.
+    /// Draws a whole number between two, both included: `rand(1, 6)`.
     #[rhai_fn(name = "rand", volatile, return_raw)]
     pub fn rand_int(ctx: NativeCallContext, from: i64, to: i64) -> Fallible<i64> {
         let session = run_of(&ctx)?.session;
@@ -98,7 +98,7 @@ mod reads {
         Ok(i64::try_from(i128::from(from) + offset).unwrap_or(to))
     }
 
-    /// The groups that the signed-in user is a member of.
+    /// Returns the groups that the signed-in user is a member of.
     /// → [Group]
     #[rhai_fn(volatile, return_raw)]
     pub fn groups(ctx: NativeCallContext) -> Fallible<Dynamic> {
@@ -107,7 +107,7 @@ mod reads {
         Ok(frozen_list(groups.into_iter().map(|group| Group { session: session.clone(), group })))
     }
 
-    /// The group with a name or id, among those of the signed-in user.
+    /// Returns the group with a name or id, among those of the signed-in user.
     #[rhai_fn(volatile, return_raw)]
     pub fn group(ctx: NativeCallContext, name_or_id: &str) -> Fallible<Group> {
         let session = run_of(&ctx)?.session;
@@ -130,8 +130,8 @@ mod effects {
         Ok(Plan { session, id })
     }
 
-    /// Applies what is recorded so far, after it was judged, and goes on; what comes then is read
-    /// anew. Limits and policies count over all of the run. What is refused ends it.
+    /// Applies everything recorded so far, once it is judged, and goes on; later reads are fetched
+    /// again. Limits and policies count over the whole run. A refusal ends the run.
     #[rhai_fn(volatile, return_raw)]
     pub fn commit(ctx: NativeCallContext) -> Fallible<()> {
         let session = run_of(&ctx)?.session;

@@ -11,12 +11,12 @@ use crate::script::api::handles::{Bucket, Plan, Task};
 use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list};
 
 impl Bucket {
-    /// Returns a field, which counts as read.
+    /// Reads a field, which joins the read set.
     fn get<T>(&self, key: BucketKey<T>) -> Fallible<T> {
         self.session.bucket_field(&self.id, key).or_raise(&self.session)
     }
 
-    /// Returns whether it has a name, or an id.
+    /// Returns whether a text is its name or its id.
     pub(crate) fn goes_by(&self, text: &str) -> Fallible<bool> {
         let text = text.trim();
         let has_id = self.session.real(&self.id).as_str() == text;
@@ -30,7 +30,7 @@ pub(crate) fn add(module: &mut Module) {
 
 #[export_module]
 mod functions {
-    /// Its id; a marker that becomes the real one at apply while the bucket is new.
+    /// Its id; while the bucket is new a provisional one, which apply replaces by the real one.
     /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(bucket: &mut Bucket) -> Dynamic {
@@ -71,7 +71,7 @@ mod functions {
         Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
     }
 
-    /// Its tasks from top to bottom of the board; costs a request for each twenty.
+    /// Returns its tasks from top to bottom of the board; costs a request for each twenty.
     /// → [Task]
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn tasks_in_order(bucket: &mut Bucket) -> Fallible<Dynamic> {
@@ -80,7 +80,7 @@ mod functions {
         Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
     }
 
-    /// Where it stands among its siblings, by ordinal comparison.
+    /// Its position among its siblings, by ordinal comparison.
     /// → text
     #[rhai_fn(get = "order_hint", pure, volatile, return_raw)]
     pub fn order_hint(bucket: &mut Bucket) -> Fallible<Dynamic> {
@@ -116,19 +116,19 @@ mod functions {
         bucket.session.move_bucket(&bucket.id, &other.id, Side::After).or_raise(&bucket.session)
     }
 
-    /// Records that the bucket and its tasks are to go.
+    /// Records the deletion of the bucket and its tasks.
     #[rhai_fn(name = "delete", volatile, pure, return_raw)]
     pub fn delete_bucket(bucket: &mut Bucket) -> Fallible<()> {
         bucket.session.delete_bucket(&bucket.id).or_raise(&bucket.session)
     }
 
-    /// Whether they are the same bucket.
+    /// Returns whether they are the same bucket.
     #[rhai_fn(name = "==")]
     pub fn eq(a: Bucket, b: Bucket) -> bool {
         a.session.real(&a.id) == b.session.real(&b.id)
     }
 
-    /// Whether they are different buckets.
+    /// Returns whether they are different buckets.
     #[rhai_fn(name = "!=")]
     pub fn ne(a: Bucket, b: Bucket) -> bool {
         a.session.real(&a.id) != b.session.real(&b.id)

@@ -1,4 +1,4 @@
-//! What policies see: the change set, the run, and how to give a verdict.
+//! The script API of policies: the change set, the run, and the verdict functions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl ChangeView {
         self.set.changes().get(self.at)
     }
 
-    /// The entity as a handle, seen before or after.
+    /// Returns the entity as a handle, before or after the change; `()` if it does not exist then.
     fn seen(&self, view: View) -> Dynamic {
         let Some(change) = self.change() else { return Dynamic::UNIT };
         let absent = match view {
@@ -49,7 +49,7 @@ impl ChangeView {
 }
 
 impl Changes {
-    /// What a run wants, after what it has applied before.
+    /// Collects the changes of a run: those of the segments it has applied, then those of `set`.
     pub(crate) fn of(session: &Session, set: &Arc<ChangeSet>, origin: Option<&Session>) -> Self {
         let mut parts: Vec<_> = session
             .segments()
@@ -90,7 +90,7 @@ impl IntoIterator for Changes {
     }
 }
 
-/// How many of the fields that a policy looked at are kept with its verdict.
+/// The most fields read by a policy that are kept with its verdict.
 const MAX_SAW: usize = 50;
 
 fn give(ctx: &NativeCallContext, verdict: Verdict, reason: &str) -> Fallible<()> {
@@ -132,14 +132,14 @@ mod functions {
         give(&ctx, Verdict::Warn, reason)
     }
 
-    /// What it does.
+    /// The kind of change.
     /// → "create" | "update" | "delete"
     #[rhai_fn(get = "op", pure)]
     pub fn op(change: &mut ChangeView) -> Dynamic {
         frozen(change.change().map_or("", |change| change.op().name()))
     }
 
-    /// What it does that to.
+    /// The kind of entity that it changes.
     /// → "plan" | "plan_details" | "bucket" | "task"
     #[rhai_fn(get = "entity", pure)]
     pub fn entity(change: &mut ChangeView) -> Dynamic {
@@ -160,23 +160,23 @@ mod functions {
         change.seen(View::Before)
     }
 
-    /// The plan, bucket or task as it was when the run began, before all that it has committed since;
-    /// `()` for one that the run has made.
+    /// The plan, bucket or task as it was when the run began, before anything it has committed
+    /// since; `()` for one that the run has created.
     /// → Plan | Bucket | Task | ()
     #[rhai_fn(get = "original", pure)]
     pub fn original(change: &mut ChangeView) -> Dynamic {
         let Some(origin) = &change.origin else { return change.seen(View::Before) };
-        let Some(it) = change.change().filter(|change| change.op() != Op::Create) else {
+        let Some(judged) = change.change().filter(|change| change.op() != Op::Create) else {
             return Dynamic::UNIT;
         };
-        let id = it.id();
+        let id = judged.id();
         if origin.is_made_before(id.as_str()) {
             return Dynamic::UNIT;
         }
-        ChangeView::of_session(it, origin.seen(View::Before))
+        ChangeView::of_session(judged, origin.seen(View::Before))
     }
 
-    /// The plan, bucket or task as it is wanted; `()` for one that goes.
+    /// The plan, bucket or task as it will be; `()` for one that is deleted.
     /// → Plan | Bucket | Task | ()
     #[rhai_fn(get = "after", pure)]
     pub fn after(change: &mut ChangeView) -> Dynamic {
@@ -191,15 +191,15 @@ mod functions {
         frozen(fields.keys().map(|field| Dynamic::from(field.script_name())).collect::<Array>())
     }
 
-    /// Whether it sets a field: `change.sets("due")`.
+    /// Returns whether it sets a field: `change.sets("due")`.
     #[rhai_fn(pure, return_raw)]
     pub fn sets(change: &mut ChangeView, field: &str) -> Fallible<bool> {
         let field = Field::parse(field).ok_or_else(|| format!("there is no field `{field}`"))?;
         Ok(change.change().is_some_and(|change| change.sets(field)))
     }
 
-    /// The agent for which the task was made that is changed, as the host's journal has it; `()` if
-    /// a person made it, or someone elsewhere. A new task is made by the run's own agent.
+    /// The agent that created the changed task, according to the host's journal; `()` if a person
+    /// did, or someone elsewhere. A new task is created by the run's own agent.
     /// → text?
     #[rhai_fn(get = "created_by_agent", pure, volatile, return_raw)]
     pub fn created_by_agent(change: &mut ChangeView) -> Fallible<Dynamic> {
@@ -211,8 +211,8 @@ mod functions {
         Ok(agent.map_or(Dynamic::UNIT, frozen))
     }
 
-    /// How many changes of a kind the actor, or the agent it acts for, has made today before this
-    /// run: `count_today("task", "create")`. A policy adds what the run wants:
+    /// Counts the changes of a kind that the actor, or the agent it acts for, has made today before
+    /// this run: `count_today("task", "create")`. A policy adds those of the run:
     /// `count_today("task", "create") + changes.creates.len()`.
     #[rhai_fn(volatile, return_raw)]
     pub fn count_today(ctx: NativeCallContext, entity: &str, op: &str) -> Fallible<i64> {
@@ -228,7 +228,7 @@ mod functions {
         Ok(i64::try_from(n).unwrap_or(i64::MAX))
     }
 
-    /// How many tasks a deletion takes along: those of a bucket or plan.
+    /// The number of tasks that a deletion takes along: those of a bucket or plan.
     #[rhai_fn(get = "takes_along", pure)]
     pub fn takes_along(change: &mut ChangeView) -> i64 {
         change
@@ -240,8 +240,8 @@ mod functions {
     /// → Plan?
     #[rhai_fn(get = "plan", pure)]
     pub fn change_plan(change: &mut ChangeView) -> Dynamic {
-        let Some(it) = change.change() else { return Dynamic::UNIT };
-        let id = it.plan().clone();
+        let Some(judged) = change.change() else { return Dynamic::UNIT };
+        let id = judged.plan().clone();
         let view = if id.is_provisional() { View::After } else { View::Before };
         Dynamic::from(Plan { session: change.session.seen(view), id })
     }
@@ -260,15 +260,15 @@ mod functions {
         Dynamic::from(Bucket { session: change.session.seen(view), id })
     }
 
-    /// The task it touches, as read, or as wanted if it is new; `()` for other entities.
+    /// The task it touches, as read, or as it will be if it is new; `()` for other entities.
     /// → Task?
     #[rhai_fn(get = "task", pure)]
     pub fn change_task(change: &mut ChangeView) -> Dynamic {
-        let Some(it) = change.change() else { return Dynamic::UNIT };
-        match &it.write {
+        let Some(judged) = change.change() else { return Dynamic::UNIT };
+        match &judged.write {
             Write::Task(edit) => {
                 let is_new = matches!(**edit, Edit::Create { .. });
-                change.handle(it, if is_new { View::After } else { View::Before })
+                change.handle(judged, if is_new { View::After } else { View::Before })
             }
             Write::Plan(_) | Write::PlanDetails { .. } | Write::Bucket(_) => Dynamic::UNIT,
         }
@@ -322,12 +322,12 @@ mod functions {
         changes.that(|change| change.op() == Op::Delete)
     }
 
-    /// The number of tasks touched, those that a deleted bucket or plan takes along included; one
-    /// that was changed in several segments is one.
+    /// The number of tasks touched, including those that a deleted bucket or plan takes along; one
+    /// that was changed in several segments counts once.
     #[rhai_fn(get = "task_count", pure)]
     pub fn task_count(changes: &mut Changes) -> i64 {
         let mut ids = BTreeSet::new();
-        // The newest knows what all markers have become.
+        // Only the newest session knows the real ids of all provisional ones.
         let Some((newest, _)) = changes.parts.last() else { return 0 };
         for (_, change) in changes.all() {
             if let EntityId::Task(id) = change.id() {
@@ -338,9 +338,10 @@ mod functions {
         i64::try_from(ids.len()).unwrap_or(i64::MAX)
     }
 
-    /// The number of things touched: tasks, also those that a deletion takes along, buckets and plans,
-    /// each label that is renamed, and each person whom a plan is shared with or is not any more. What
-    /// was changed in several segments is one, and what is new with a plan is that plan.
+    /// The number of things touched: tasks, including those that a deletion takes along, buckets
+    /// and plans, each label that is renamed, and each person a plan is newly or no longer shared
+    /// with. A thing that was changed in several segments counts once, and what is new with a plan
+    /// counts as that plan.
     #[rhai_fn(get = "touched", pure)]
     pub fn touched(changes: &mut Changes) -> i64 {
         let mut things = BTreeSet::new();
@@ -373,7 +374,7 @@ mod functions {
         frozen(run.start.skill.clone())
     }
 
-    /// What the run is for; `apply` is that of a saved change set.
+    /// The purpose of the run; `apply` is that of a saved change set.
     /// → "run" | "apply" | "resume" | "undo"
     #[rhai_fn(get = "purpose", pure)]
     pub fn purpose(run: &mut RunView) -> Dynamic {
@@ -388,13 +389,13 @@ mod functions {
         if params.is_map() { params.into_read_only() } else { frozen(Map::new()) }
     }
 
-    /// Whether nothing will be applied anyway.
+    /// True if nothing will be applied, whatever the verdict.
     #[rhai_fn(get = "dry_run", pure)]
     pub fn dry_run(run: &mut RunView) -> bool {
         run.start.dry_run
     }
 
-    /// Whether deletions are granted.
+    /// True if deletions are granted.
     #[rhai_fn(get = "force", pure)]
     pub fn force(run: &mut RunView) -> bool {
         run.start.force

@@ -57,7 +57,7 @@ mod functions {
         frozen(item.key.clone())
     }
 
-    /// What is to be done.
+    /// The text of the item.
     /// → text
     #[rhai_fn(get = "title", pure, volatile, return_raw)]
     pub fn title(item: &mut ChecklistItem) -> Fallible<Dynamic> {
@@ -71,7 +71,7 @@ mod functions {
         item.edit(|item| item.title = title)
     }
 
-    /// Whether it is done.
+    /// True if it is done.
     #[rhai_fn(get = "checked", pure, volatile, return_raw)]
     pub fn checked(item: &mut ChecklistItem) -> Fallible<bool> {
         Ok(item.read()?.checked)

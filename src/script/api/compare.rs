@@ -1,10 +1,11 @@
-//! Comparing: what has no order or equality with something else is an error, never silently false.
+//! Comparisons. What has no order or equality with something else is an error, never silently
+//! false.
 //!
-//! The language answers `percent_complete < "50"` with false, and so does `due > "2030-01-01"` where
-//! there is no such operator: a policy that says so would let everything through, and nobody
-//! would know. So every comparison of a script comes here (the engine's own shortcut is switched
-//! off by [`install`]), also those inside `contains`, `in` and of lists. Two sides of one type
-//! are compared as ever; a Date with a text like "2026-12-24", a User with an e-mail, a Plan or
+//! Rhai answers `percent_complete < "50"` with false, and `due > "2030-01-01"` too if no such
+//! operator is registered: a policy that compares so would let everything through, and nobody would
+//! know. So every comparison of a script comes here (the engine's own shortcut is switched off by
+//! [`install`]), also those inside `contains`, `in` and of lists. Two sides of one type are
+//! compared as in Rhai; a Date with a text like "2026-12-24", a User with an e-mail, a Plan or
 //! Bucket with its name; anything with `()` for equality only.
 
 use std::cmp::Ordering;
@@ -20,15 +21,15 @@ use crate::script::api::date::{Date, Days};
 use crate::script::api::handles::{Bucket, ChecklistItem, Group, Plan, User};
 use crate::script::api::value::{Fallible, kind_of, raise, run_of};
 
-/// The signs that compare, each with how tightly it binds.
+/// The comparison operators, each with its precedence.
 const SIGNS: [(&str, u8); 6] =
     [("==", 90), ("!=", 90), ("<", 130), ("<=", 130), (">", 130), (">=", 130)];
 
-/// Has every comparison of an engine's scripts go through the functions of this file.
+/// Makes every comparison of an engine's scripts go through the functions of this file.
 ///
-/// For two values of the language's own types the engine takes a shortcut that no function
-/// registered for the sign is asked about. A custom operator has none, and leaves the one for
-/// arithmetic and texts alone: to switch them all off would make every `+` twice as slow.
+/// For two values of Rhai's own types the engine takes a shortcut past any function registered for
+/// the operator. A custom operator has no shortcut. Arithmetic and texts keep theirs: to switch
+/// them all off would make every `+` twice as slow.
 pub(crate) fn install(engine: &mut Engine) {
     for (sign, binds) in SIGNS {
         engine.disable_symbol(sign);
@@ -41,7 +42,7 @@ pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "compare", functions);
 }
 
-/// A comparison.
+/// A comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Equal,
@@ -68,8 +69,7 @@ impl Sign {
         !matches!(self, Self::Equal | Self::Unequal)
     }
 
-    /// Returns whether it holds of two values that stand in this order; `None` for numbers that
-    /// stand in none.
+    /// Returns whether it holds for two values in this order; `None` is for numbers that have none.
     fn holds(self, order: Option<Ordering>) -> bool {
         match self {
             Self::Equal => order == Some(Ordering::Equal),
@@ -81,14 +81,14 @@ impl Sign {
         }
     }
 
-    /// Returns the answer to whether two values are the same.
+    /// Returns whether it holds for two values that are the same, or are not.
     fn of_same(self, same: bool) -> bool {
         same == (self == Self::Equal)
     }
 }
 
 fn compare(ctx: &NativeCallContext, sign: Sign, a: &Dynamic, b: &Dynamic) -> Fallible<bool> {
-    // What a loop does most comes first.
+    // Loops compare whole numbers most, so these come first.
     if let (Ok(a), Ok(b)) = (a.as_int(), b.as_int()) {
         return Ok(sign.holds(Some(a.cmp(&b))));
     }
@@ -121,7 +121,7 @@ fn compare(ctx: &NativeCallContext, sign: Sign, a: &Dynamic, b: &Dynamic) -> Fal
     )
 }
 
-/// What two values of the language's own types stand in; `None` if they are of different ones.
+/// Returns the order of two values of Rhai's own types; `None` if their types differ.
 fn plain_order(a: &Dynamic, b: &Dynamic) -> Option<Option<Ordering>> {
     if let (Ok(a), Ok(b)) = (a.as_immutable_string_ref(), b.as_immutable_string_ref()) {
         return Some(Some(a.as_str().cmp(b.as_str())));
@@ -139,12 +139,13 @@ fn plain_order(a: &Dynamic, b: &Dynamic) -> Option<Option<Ordering>> {
 }
 
 fn number(value: &Dynamic) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "as the language compares the two")]
+    #[expect(clippy::cast_precision_loss, reason = "Rhai compares the two this way")]
     let of_int = value.as_int().ok().map(|n| n as f64);
     of_int.or_else(|| value.as_float().ok())
 }
 
-/// Numbers that differ by less than what arithmetic loses are the same, as in the language.
+/// Compares two numbers; those that differ by no more than arithmetic loses are the same, as in
+/// Rhai.
 fn float_order(a: f64, b: f64) -> Option<Ordering> {
     let larger = a.abs().max(b.abs());
     if larger.is_finite() && (a - b).abs() <= f64::EPSILON * larger {
@@ -153,13 +154,13 @@ fn float_order(a: f64, b: f64) -> Option<Ordering> {
     a.partial_cmp(&b)
 }
 
-/// A text or a character as a text.
+/// Returns a text or a character as a text.
 fn letters(value: &Dynamic) -> Option<String> {
     let of_char = value.as_char().ok().map(String::from);
     of_char.or_else(|| value.as_immutable_string_ref().ok().map(|text| text.to_string()))
 }
 
-/// A Date stands in an order with another, and with a text that is one.
+/// Compares a Date with another, or with a text that is one.
 fn date_order(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fallible<Option<Ordering>> {
     if let (Some(a), Some(b)) = (a.read_lock::<Days>(), b.read_lock::<Days>()) {
         return Ok(Some(a.0.cmp(&b.0)));
@@ -221,10 +222,10 @@ fn same(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fallible<Option<bo
     Ok(None)
 }
 
-/// What to write instead, where that can be told.
+/// Returns advice on what to write instead, where there is some.
 fn advice(a: &Dynamic, b: &Dynamic) -> String {
     if a.is_unit() || b.is_unit() {
-        return ": see first that it is there (`!= ()`)".to_owned();
+        return ": check first that it is set (`!= ()`)".to_owned();
     }
     let has_text = a.is_string() || b.is_string();
     let kinds = [kind_of(a), kind_of(b)];
@@ -233,7 +234,7 @@ fn advice(a: &Dynamic, b: &Dynamic) -> String {
         (true, ["a Group", _] | [_, "a Group"]) => ": a name is `group.name`",
         (true, ["a checklist item", _] | [_, "a checklist item"]) => ": a title is `item.title`",
         (true, ["a whole number" | "a number", _] | [_, "a whole number" | "a number"]) => {
-            ": a number has no quotes"
+            ": write a number without quotes"
         }
         _ => "",
     };
@@ -244,7 +245,7 @@ fn start_of(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
-/// Returns the order of two values that have one by themselves.
+/// Returns the natural order of two values.
 pub(crate) fn natural_order(
     ctx: &NativeCallContext,
     a: &Dynamic,
@@ -272,7 +273,7 @@ pub(crate) fn is_same(ctx: &NativeCallContext, a: &Dynamic, b: &Dynamic) -> Fall
     Ok(same.as_bool().unwrap_or(false))
 }
 
-/// An error that a policy cannot pass over by catching it.
+/// Raises an error that a policy cannot pass over by catching it.
 pub(crate) fn refuse<T>(ctx: &NativeCallContext, message: &str) -> Fallible<T> {
     Err(match run_of(ctx) {
         Ok(run) => raise(&run.session, &Error::Invalid(message.to_owned())),
@@ -283,37 +284,37 @@ pub(crate) fn refuse<T>(ctx: &NativeCallContext, message: &str) -> Fallible<T> {
 
 #[export_module]
 mod functions {
-    /// Whether two values are the same.
+    /// Returns whether two values are the same.
     #[rhai_fn(name = "==", pure, volatile, return_raw)]
     pub fn equal(ctx: NativeCallContext, a: &mut Dynamic, b: Dynamic) -> Fallible<bool> {
         compare(&ctx, Sign::Equal, a, &b)
     }
 
-    /// Whether two values differ.
+    /// Returns whether two values differ.
     #[rhai_fn(name = "!=", pure, volatile, return_raw)]
     pub fn unequal(ctx: NativeCallContext, a: &mut Dynamic, b: Dynamic) -> Fallible<bool> {
         compare(&ctx, Sign::Unequal, a, &b)
     }
 
-    /// Whether the first comes before the second.
+    /// Returns whether the first comes before the second.
     #[rhai_fn(name = "<", pure, volatile, return_raw)]
     pub fn less(ctx: NativeCallContext, a: &mut Dynamic, b: Dynamic) -> Fallible<bool> {
         compare(&ctx, Sign::Less, a, &b)
     }
 
-    /// Whether the first does not come after the second.
+    /// Returns whether the first does not come after the second.
     #[rhai_fn(name = "<=", pure, volatile, return_raw)]
     pub fn not_greater(ctx: NativeCallContext, a: &mut Dynamic, b: Dynamic) -> Fallible<bool> {
         compare(&ctx, Sign::NotGreater, a, &b)
     }
 
-    /// Whether the first comes after the second.
+    /// Returns whether the first comes after the second.
     #[rhai_fn(name = ">", pure, volatile, return_raw)]
     pub fn greater(ctx: NativeCallContext, a: &mut Dynamic, b: Dynamic) -> Fallible<bool> {
         compare(&ctx, Sign::Greater, a, &b)
     }
 
-    /// Whether the first does not come before the second.
+    /// Returns whether the first does not come before the second.
     #[rhai_fn(name = ">=", pure, volatile, return_raw)]
     pub fn not_less(ctx: NativeCallContext, a: &mut Dynamic, b: Dynamic) -> Fallible<bool> {
         compare(&ctx, Sign::NotLess, a, &b)

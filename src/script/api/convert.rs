@@ -1,4 +1,5 @@
-//! Values between scripts and the host: plain data only.
+//! Conversion of a script's values into plain data, so that nothing of the engine leaves its
+//! thread.
 
 use rhai::Dynamic;
 use serde_json::{Number, Value};
@@ -14,13 +15,14 @@ const MAX_SIZE: usize = 1 << 20;
 /// Turns a script's value into data. Handles become their ids, dates their text.
 ///
 /// # Errors
-/// The path and reason, if something in it is no data: a function, a non-number.
+/// Returns the path and the reason if something in it is not data: a function, a number that is not
+/// finite.
 pub(crate) fn to_json(value: &Dynamic) -> Result<Value, String> {
     convert(value, "the result", 0, &mut 0)
 }
 
 fn convert(value: &Dynamic, path: &str, depth: usize, size: &mut usize) -> Result<Value, String> {
-    // Values can be shared: what takes little memory can be much data.
+    // Values can be shared, so that little memory unfolds into much data.
     *size += 8 + value.as_immutable_string_ref().map_or(0, |text| text.len());
     if *size > MAX_SIZE {
         return Err(format!("the result is larger than {} KiB", MAX_SIZE >> 10));
@@ -31,22 +33,22 @@ fn convert(value: &Dynamic, path: &str, depth: usize, size: &mut usize) -> Resul
     if value.is_unit() {
         return Ok(Value::Null);
     }
-    if let Ok(it) = value.as_bool() {
-        return Ok(Value::Bool(it));
+    if let Ok(flag) = value.as_bool() {
+        return Ok(Value::Bool(flag));
     }
-    if let Ok(it) = value.as_int() {
-        return Ok(it.into());
+    if let Ok(number) = value.as_int() {
+        return Ok(number.into());
     }
-    if let Ok(it) = value.as_float() {
-        return Number::from_f64(it)
+    if let Ok(number) = value.as_float() {
+        return Number::from_f64(number)
             .map(Value::Number)
             .ok_or_else(|| format!("{path} is not a finite number"));
     }
-    if let Ok(it) = value.as_char() {
-        return Ok(Value::String(it.to_string()));
+    if let Ok(ch) = value.as_char() {
+        return Ok(Value::String(ch.to_string()));
     }
-    if let Ok(it) = value.as_immutable_string_ref() {
-        return Ok(Value::String(it.to_string()));
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return Ok(Value::String(text.to_string()));
     }
     if let Ok(items) = value.as_array_ref() {
         let items = items.iter().enumerate();

@@ -41,7 +41,7 @@ impl Date {
         Self { day: day_of_moment(moment, &zone), moment: Some(moment), zone }
     }
 
-    /// Reads what a script gives for a day: a Date, or a text such as `2026-12-24`.
+    /// Reads a day: a Date, or a text such as `2026-12-24`; `None` for `()`.
     pub(crate) fn given(value: &Dynamic, session: &Session, what: &str) -> Fallible<Option<Self>> {
         if value.is_unit() {
             return Ok(None);
@@ -70,7 +70,7 @@ impl Date {
     /// Returns the moment to write for it as a due or start date.
     pub(crate) fn to_write(&self) -> Fallible<Timestamp> {
         let moment = moment_of_day(self.day);
-        moment.ok_or_else(|| format!("{} can not be written: too far away", self.day).into())
+        moment.ok_or_else(|| format!("{} cannot be written: too far away", self.day).into())
     }
 
     fn shifted(&self, span: Span) -> Fallible<Self> {
@@ -130,21 +130,21 @@ pub(crate) fn add(module: &mut Module) {
 
 #[export_module]
 mod functions {
-    /// The day that it is, in the configured time zone. Does not change during a run.
+    /// Returns today's date in the configured time zone. It does not change during a run.
     #[rhai_fn(volatile, return_raw)]
     pub fn today(ctx: NativeCallContext) -> Fallible<Date> {
         let session = run_of(&ctx)?.session;
         Ok(Date::of_day(session.today(), &session))
     }
 
-    /// The moment that it is. Does not change during a run.
+    /// Returns the present moment. It does not change during a run.
     #[rhai_fn(volatile, return_raw)]
     pub fn now(ctx: NativeCallContext) -> Fallible<Date> {
         let session = run_of(&ctx)?.session;
         Ok(Date::of_moment(session.now(), &session))
     }
 
-    /// A day from text: `date("2026-12-24")`.
+    /// Reads a day from text: `date("2026-12-24")`.
     #[rhai_fn(volatile, return_raw)]
     pub fn date(ctx: NativeCallContext, text: &str) -> Fallible<Date> {
         let session = run_of(&ctx)?.session;
@@ -152,7 +152,7 @@ mod functions {
         date.ok_or_else(|| "date() takes a text like \"2026-12-24\"".into())
     }
 
-    /// A number of days, to add to a date or take from it.
+    /// Returns a number of days, to add to a date or subtract from it.
     pub fn days(n: i64) -> Days {
         Days(n)
     }
@@ -191,19 +191,19 @@ mod functions {
         frozen(name)
     }
 
-    /// The hour, 0 to 23, in the configured time zone; 0 for a mere day.
+    /// The hour, 0 to 23, in the configured time zone; 0 for a date without a time.
     #[rhai_fn(get = "hour", pure)]
     pub fn hour(date: &mut Date) -> i64 {
         date.moment.map_or(0, |moment| i64::from(date.zone.to_datetime(moment).hour()))
     }
 
-    /// The minute, 0 to 59; 0 for a mere day.
+    /// The minute, 0 to 59; 0 for a date without a time.
     #[rhai_fn(get = "minute", pure)]
     pub fn minute(date: &mut Date) -> i64 {
         date.moment.map_or(0, |moment| i64::from(date.zone.to_datetime(moment).minute()))
     }
 
-    /// The next day of that name, strictly after this one: `today().next("friday")`.
+    /// Returns the next day of that name, strictly after this one: `today().next("friday")`.
     #[rhai_fn(pure, return_raw)]
     pub fn next(date: &mut Date, weekday: &str) -> Fallible<Date> {
         let wanted = weekday_named(weekday)
@@ -212,41 +212,41 @@ mod functions {
         date.shifted(i64::from(if n == 0 { 7 } else { n }).days())
     }
 
-    /// The Monday of its week.
+    /// Returns the Monday of its week.
     #[rhai_fn(pure, return_raw)]
     pub fn start_of_week(date: &mut Date) -> Fallible<Date> {
         let n = Weekday::Monday.until(date.day.weekday());
         date.shifted(i64::from(-n).days())
     }
 
-    /// The first day of its month.
+    /// Returns the first day of its month.
     #[rhai_fn(pure)]
     pub fn start_of_month(date: &mut Date) -> Date {
         date.at(date.day.first_of_month())
     }
 
-    /// The last day of its month.
+    /// Returns the last day of its month.
     #[rhai_fn(pure)]
     pub fn end_of_month(date: &mut Date) -> Date {
         date.at(date.day.last_of_month())
     }
 
-    /// The same day so many months later, or earlier if negative; the last day of the month where
-    /// it has no such day.
+    /// Returns the same day so many months later, or earlier if negative; the last day of the month
+    /// where it has no such day.
     #[rhai_fn(pure, return_raw)]
     pub fn add_months(date: &mut Date, months: i64) -> Fallible<Date> {
         let span = Span::new().try_months(months);
         date.shifted(span.map_err(|_| "that day is outside the calendar".to_owned())?)
     }
 
-    /// Whether it is a Saturday or Sunday.
+    /// True if it is a Saturday or Sunday.
     #[rhai_fn(get = "is_weekend", pure)]
     pub fn is_weekend(date: &mut Date) -> bool {
         matches!(date.day.weekday(), Weekday::Saturday | Weekday::Sunday)
     }
 
-    /// The moment of a time of that day in its time zone: `today().at("09:30")`. Where clocks go
-    /// forward past it, as much later; where they go back, the first of the two.
+    /// Returns the moment of a time on that day in its time zone: `today().at("09:30")`. A time
+    /// that the clocks skip is moved later by as much; of a time that they repeat, it is the first.
     #[rhai_fn(name = "at", pure, return_raw)]
     pub fn at_time(date: &mut Date, time: &str) -> Fallible<Date> {
         let parsed = time.trim().parse::<civil::Time>();
@@ -256,8 +256,8 @@ mod functions {
         Ok(Date { day: date.day, moment: Some(zoned.timestamp()), zone: date.zone.clone() })
     }
 
-    /// The same moment in another time zone: `now().in_zone("Europe/Berlin").hour`. A mere day
-    /// stays the day that it is.
+    /// Returns the same moment in another time zone: `now().in_zone("Europe/Berlin").hour`. A date
+    /// without a time stays the same day.
     #[rhai_fn(pure, return_raw)]
     pub fn in_zone(date: &mut Date, name: &str) -> Fallible<Date> {
         let zone = TimeZone::get(name)
@@ -266,7 +266,7 @@ mod functions {
         Ok(Date { day, moment: date.moment, zone })
     }
 
-    /// Its text by a pattern: `%d.%m.%Y`, `%A`, `%H:%M` and so on (strftime).
+    /// Returns its text by a pattern: `%d.%m.%Y`, `%A`, `%H:%M` and so on (strftime).
     #[rhai_fn(pure, return_raw)]
     pub fn format(date: &mut Date, pattern: &str) -> Fallible<String> {
         let bad = |error: jiff::Error| format!("`{pattern}` is not a pattern for dates: {error}");
@@ -289,56 +289,56 @@ mod functions {
         date.to_string()
     }
 
-    /// So many days later.
+    /// Returns the date so many days later.
     #[rhai_fn(name = "+", return_raw)]
     pub fn later(date: Date, days: Days) -> Fallible<Date> {
         shift(&date, days.0)
     }
 
-    /// So many days earlier.
+    /// Returns the date so many days earlier.
     #[rhai_fn(name = "-", return_raw)]
     pub fn earlier(date: Date, days: Days) -> Fallible<Date> {
         shift(&date, days.0.checked_neg().unwrap_or(i64::MAX))
     }
 
-    /// The number of days from the second date to the first.
+    /// Returns the number of days from the second date to the first.
     #[rhai_fn(name = "-")]
     pub fn between(a: Date, b: Date) -> i64 {
         // Two days of the calendar are at most some seven million days apart.
         b.day.until(a.day).map_or(0, |span| i64::from(span.get_days()))
     }
 
-    /// Whether they are the same day (the same moment, where both have one).
+    /// Returns whether they are the same day (the same moment, where both have one).
     #[rhai_fn(name = "==")]
     pub fn eq(a: Date, b: Date) -> bool {
         a.cmp(&b).is_eq()
     }
 
-    /// Whether they are different days.
+    /// Returns whether they are different days.
     #[rhai_fn(name = "!=")]
     pub fn ne(a: Date, b: Date) -> bool {
         a.cmp(&b).is_ne()
     }
 
-    /// Whether the first is earlier.
+    /// Returns whether the first is earlier.
     #[rhai_fn(name = "<")]
     pub fn lt(a: Date, b: Date) -> bool {
         a.cmp(&b).is_lt()
     }
 
-    /// Whether the first is not later.
+    /// Returns whether the first is not later.
     #[rhai_fn(name = "<=")]
     pub fn le(a: Date, b: Date) -> bool {
         a.cmp(&b).is_le()
     }
 
-    /// Whether the first is later.
+    /// Returns whether the first is later.
     #[rhai_fn(name = ">")]
     pub fn gt(a: Date, b: Date) -> bool {
         a.cmp(&b).is_gt()
     }
 
-    /// Whether the first is not earlier.
+    /// Returns whether the first is not earlier.
     #[rhai_fn(name = ">=")]
     pub fn ge(a: Date, b: Date) -> bool {
         a.cmp(&b).is_ge()

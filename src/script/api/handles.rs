@@ -1,5 +1,5 @@
-//! Handles: the objects that scripts hold. Each is a session and an id; its functions are in the file of its
-//! type, which may use any other handle.
+//! Handles: the objects that scripts hold. Each is a session and an id; its functions are in the
+//! file of its type, which may use any other handle.
 
 use std::sync::Arc;
 

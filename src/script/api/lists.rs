@@ -1,8 +1,7 @@
-//! Arrays in scripts: sorting, and taking out what repeats.
+//! Arrays in scripts: sorting, and removing repeats.
 //!
-//! The engine's own functions pass over an error of the function that compares and go on with any
-//! order, and Rust's sorting panics where a comparer contradicts itself. Here both are errors of the
-//! script.
+//! The engine's own functions ignore an error of the comparing function and go on in any order, and
+//! Rust's sort panics if a comparer contradicts itself. Here both are errors of the script.
 
 use std::cmp::Ordering;
 
@@ -18,11 +17,11 @@ pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "lists", functions);
 }
 
-/// What a comparer says of two items.
+/// A comparer's answer about two items.
 enum Said {
     /// A number: their order.
     Order(Ordering),
-    /// Whether the first may stand before the second.
+    /// True if the first may stand before the second.
     Before(bool),
 }
 
@@ -53,10 +52,10 @@ fn is_behind(
     })
 }
 
-/// Sorts by a function of the script; what it leaves in place if that fails is as it was.
+/// Sorts by a function of the script; if that fails, the array stays as it was.
 fn sort_with(ctx: &NativeCallContext, array: &mut Array, comparer: &FnPtr) -> Fallible<()> {
     let sorted = merged(array, |a, b| is_behind(ctx, comparer, a, b))?;
-    // One that contradicts itself leaves what it does not call sorted.
+    // A comparer that contradicts itself leaves an order that it does not call sorted itself.
     for pair in sorted.windows(2) {
         let [a, b] = pair else { continue };
         let wrong = match ask(ctx, comparer, a, b)? {
@@ -81,7 +80,8 @@ fn sort_naturally(ctx: &NativeCallContext, array: &mut Array, back: bool) -> Fal
     Ok(())
 }
 
-/// Returns the items in order, like ones as they stood. Whatever `is_behind` says, it comes to an end.
+/// Returns the items in order; equal ones keep theirs. A merge sort: it ends whatever `is_behind`
+/// says.
 fn merged(
     items: &[Dynamic],
     mut is_behind: impl FnMut(&Dynamic, &Dynamic) -> Fallible<bool>,

@@ -14,7 +14,7 @@ impl User {
         id.map_or(Dynamic::UNIT, |id| Dynamic::from(Self { session: session.clone(), id }))
     }
 
-    /// Reads what a script gives for a person: a User, or a name, address or id.
+    /// Reads a person: a User, or a name, address or id.
     pub(crate) fn given(value: &Dynamic, session: &Session) -> Fallible<UserId> {
         if let Some(user) = value.read_lock::<Self>() {
             return Ok(user.id.clone());
@@ -31,15 +31,15 @@ impl User {
         }
     }
 
-    /// Returns whether the person has an address, or an id.
+    /// Returns whether a text is the person's address or id.
     pub(crate) fn answers_to(&self, text: &str) -> Fallible<bool> {
         let text = text.trim();
         let has_id = self.id.as_str().eq_ignore_ascii_case(text);
         Ok(has_id || self.read()?.is_some_and(|user| user.answers_to(text)))
     }
 
-    /// Asks the directory. Someone who is not in it has no names, which a skill may pass over;
-    /// a policy must not mistake that, or an outage, for an answer.
+    /// Reads the person from the directory. Someone who is not in it has no names, which a skill
+    /// may ignore; a policy must not mistake that, or an outage, for an answer.
     fn read(&self) -> Fallible<Option<model::User>> {
         match self.session.find_user(self.id.as_str()) {
             Ok(user) => Ok(Some(user)),
@@ -84,7 +84,7 @@ mod functions {
         Ok(user.read()?.and_then(|user| user.mail).map_or(Dynamic::UNIT, frozen))
     }
 
-    /// The tasks assigned to the person; Planner tells people only their own.
+    /// The tasks assigned to the person; Planner shows people only their own.
     /// → [Task]
     #[rhai_fn(get = "tasks", pure, volatile, return_raw)]
     pub fn user_tasks(user: &mut User) -> Fallible<Dynamic> {
@@ -94,13 +94,13 @@ mod functions {
         Ok(frozen_list(ids.into_iter().map(|id| Task { session: session.clone(), id })))
     }
 
-    /// Whether they are the same person.
+    /// Returns whether they are the same person.
     #[rhai_fn(name = "==")]
     pub fn user_eq(a: User, b: User) -> bool {
         a.id == b.id
     }
 
-    /// Whether they are different people.
+    /// Returns whether they are different people.
     #[rhai_fn(name = "!=")]
     pub fn user_ne(a: User, b: User) -> bool {
         a.id != b.id

@@ -6,19 +6,19 @@ use rhai::plugin::{Dynamic, ImmutableString, Module, combine_with_exported_modul
 use crate::change::{PlanDetailsField, PlanField, PlanKey, TaskField};
 use crate::host::NewTask;
 use crate::model::snapshot::folded;
-use crate::script::api::arguments::{label_given, new_task};
+use crate::script::api::arguments::{new_task, parse_label};
 use crate::script::api::date::Date;
 use crate::script::api::handles::{Bucket, Group, Plan, Task, User};
 use crate::script::api::text::read_as;
 use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list};
 
 impl Plan {
-    /// Returns a field, which counts as read.
+    /// Reads a field, which joins the read set.
     fn get<T>(&self, key: PlanKey<T>) -> Fallible<T> {
         self.session.plan_field(&self.id, key).or_raise(&self.session)
     }
 
-    /// Returns whether it has a title, or an id.
+    /// Returns whether a text is its title or its id.
     pub(crate) fn goes_by(&self, text: &str) -> Fallible<bool> {
         let text = text.trim();
         let has_id = self.session.real(&self.id).as_str() == text;
@@ -32,7 +32,7 @@ pub(crate) fn add(module: &mut Module) {
 
 #[export_module]
 mod functions {
-    /// Its id; a marker that becomes the real one at apply while the plan is new.
+    /// Its id; while the plan is new a provisional one, which apply replaces by the real one.
     /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(plan: &mut Plan) -> Dynamic {
@@ -82,7 +82,7 @@ mod functions {
         ))
     }
 
-    /// When it was created; an error for a new one.
+    /// The time it was created; an error for a new one.
     /// → Date?
     #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
     pub fn created_at(plan: &mut Plan) -> Fallible<Dynamic> {
@@ -93,7 +93,7 @@ mod functions {
             .map_or(Dynamic::UNIT, |moment| Dynamic::from(Date::of_moment(moment, session))))
     }
 
-    /// Who created it, `()` for an application; an error for a new one.
+    /// The person who created it, `()` for an application; an error for a new one.
     /// → User?
     #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
     pub fn created_by(plan: &mut Plan) -> Fallible<Dynamic> {
@@ -139,7 +139,7 @@ mod functions {
         frozen(format!("https://planner.cloud.microsoft/webui/plan/{id}/view/board"))
     }
 
-    /// Its bucket with a name or id.
+    /// Returns its bucket with a name or id.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn bucket(plan: &mut Plan, name_or_id: &str) -> Fallible<Bucket> {
         let session = plan.session.clone();
@@ -147,7 +147,7 @@ mod functions {
         Ok(Bucket { session, id })
     }
 
-    /// Its task with a title or id.
+    /// Returns its task with a title or id.
     #[rhai_fn(name = "task", volatile, pure, return_raw)]
     pub fn task_of_plan(plan: &mut Plan, title_or_id: &str) -> Fallible<Task> {
         let session = plan.session.clone();
@@ -155,7 +155,8 @@ mod functions {
         Ok(Task { session, id })
     }
 
-    /// Its open tasks with a title as people read it: what would be a duplicate.
+    /// Returns its open tasks with a title, as people read it: those that a new one would
+    /// duplicate.
     /// → [Task]
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn open_tasks_titled(plan: &mut Plan, title: &str) -> Fallible<Dynamic> {
@@ -172,8 +173,8 @@ mod functions {
         Ok(frozen_list(found))
     }
 
-    /// Its task that was made with a key, `()` if there is none: what `create_task` with that key
-    /// would return.
+    /// Returns its task that was created with a key, `()` if there is none: the one that
+    /// `create_task` with that key would return.
     /// → Task?
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn task_with_key(plan: &mut Plan, key: &str) -> Fallible<Dynamic> {
@@ -190,9 +191,9 @@ mod functions {
         Ok(Bucket { session, id })
     }
 
-    /// Records a new task: `create_task(#{ title, bucket, assign, due, start, priority,
-    /// progress, labels, description, checklist, references, key })`. With a `key`, the task that
-    /// was made with the same key is returned instead, as it is.
+    /// Records a new task: `create_task(#{ title, bucket, assign, due, start, priority, progress,
+    /// labels, description, checklist, references, key })`. If there is a task that was created
+    /// with the same `key`, that task is returned instead, as it is.
     #[rhai_fn(name = "create_task", volatile, pure, return_raw)]
     pub fn create_task_in_plan(plan: &mut Plan, fields: Map) -> Fallible<Task> {
         let session = plan.session.clone();
@@ -201,12 +202,12 @@ mod functions {
         Ok(Task { session, id })
     }
 
-    /// Names a label: its number (1 to 25) or present name, and the name it is to have; an empty
-    /// text takes the name away.
+    /// Names a label: its number (1 to 25) or present name, and its new name; an empty text removes
+    /// the name.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn set_label(plan: &mut Plan, label: Dynamic, text: &str) -> Fallible<()> {
         let session = &plan.session;
-        let category = label_given(&label, session, &plan.id)?;
+        let category = parse_label(&label, session, &plan.id)?;
         let change = |details: &mut crate::model::PlanDetails| {
             if text.is_empty() {
                 details.labels.remove(&category);
@@ -239,19 +240,19 @@ mod functions {
         session.edit_plan_details(&plan.id, change).or_raise(session)
     }
 
-    /// Records that the plan and everything in it is to go.
+    /// Records the deletion of the plan and everything in it.
     #[rhai_fn(name = "delete", volatile, pure, return_raw)]
     pub fn delete_plan(plan: &mut Plan) -> Fallible<()> {
         plan.session.delete_plan(&plan.id).or_raise(&plan.session)
     }
 
-    /// Whether they are the same plan.
+    /// Returns whether they are the same plan.
     #[rhai_fn(name = "==")]
     pub fn eq(a: Plan, b: Plan) -> bool {
         a.session.real(&a.id) == b.session.real(&b.id)
     }
 
-    /// Whether they are different plans.
+    /// Returns whether they are different plans.
     #[rhai_fn(name = "!=")]
     pub fn ne(a: Plan, b: Plan) -> bool {
         a.session.real(&a.id) != b.session.real(&b.id)

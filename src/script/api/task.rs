@@ -8,15 +8,15 @@ use crate::host::{Column, Error, Session};
 use crate::model::order::Side;
 use crate::model::{Progress, link};
 use crate::script::api::arguments::{
-    bucket_given, label_given, new_reference_key, priority_given, progress_given, reference_key,
-    text_given,
+    new_reference_key, parse_bucket, parse_label, parse_priority, parse_progress, parse_text,
+    reference_key,
 };
 use crate::script::api::date::Date;
 use crate::script::api::handles::{Bucket, ChecklistItem, Plan, Task, User};
 use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list, invalid};
 
 impl Task {
-    /// Returns a field, which counts as read.
+    /// Reads a field, which joins the read set.
     fn get<T>(&self, key: TaskKey<T>) -> Fallible<T> {
         self.session.task_field(&self.id, key).or_raise(&self.session)
     }
@@ -45,14 +45,14 @@ impl Task {
         session.move_task_next_to(&self.id, &other.id, side, column).or_raise(session)
     }
 
-    /// Reads what a script gives for a label of the task's plan.
-    fn label_given(&self, label: &Dynamic) -> Fallible<crate::model::Category> {
+    /// Reads a label of the task's plan.
+    fn parse_label(&self, label: &Dynamic) -> Fallible<crate::model::Category> {
         let session = &self.session;
         let plan = self.get(TaskField::PLAN)?;
-        label_given(label, session, &plan)
+        parse_label(label, session, &plan)
     }
 
-    /// Fields that only the service computes are not known of a new task.
+    /// Reads a field that only the service computes, which is an error for a new task.
     fn computed<T>(&self, key: TaskKey<T>) -> Fallible<T> {
         let value = self.get(key)?;
         if self.session.real(&self.id).is_provisional() {
@@ -70,7 +70,7 @@ impl Task {
         moment.map_or(Dynamic::UNIT, |moment| Dynamic::from(Date::of_moment(moment, &self.session)))
     }
 
-    /// The days by which an open task is past its due day; `None` if it is not.
+    /// Returns the days by which an open task is past its due day; `None` if it is not.
     fn days_overdue(&self) -> Fallible<Option<i64>> {
         let (percent, due) = (self.get(TaskField::PERCENT)?, self.get(TaskField::DUE)?);
         let Some(due) = due.filter(|_| percent < 100) else { return Ok(None) };
@@ -86,7 +86,7 @@ pub(crate) fn add(module: &mut Module) {
 
 #[export_module]
 mod functions {
-    /// Its id; a marker that becomes the real one at apply while the task is new.
+    /// Its id; while the task is new a provisional one, which apply replaces by the real one.
     /// → text
     #[rhai_fn(get = "id", pure)]
     pub fn id(task: &mut Task) -> Dynamic {
@@ -132,7 +132,7 @@ mod functions {
     /// Sets its progress; a percentage that stands for it already is kept.
     #[rhai_fn(set = "progress", pure, volatile, return_raw)]
     pub fn set_progress(task: &mut Task, name: &str) -> Fallible<()> {
-        let progress = progress_given(name, &task.session)?;
+        let progress = parse_progress(name, &task.session)?;
         task.edit(|task| {
             if task.progress() != progress {
                 task.percent_complete = progress.percent();
@@ -149,7 +149,7 @@ mod functions {
     /// Sets its priority: 0 to 10, or `urgent`, `important`, `medium`, `low`.
     #[rhai_fn(set = "priority", pure, volatile, return_raw)]
     pub fn set_priority(task: &mut Task, priority: Dynamic) -> Fallible<()> {
-        let priority = priority_given(&priority, &task.session)?;
+        let priority = parse_priority(&priority, &task.session)?;
         task.edit(|task| task.priority = priority)
     }
 
@@ -207,7 +207,7 @@ mod functions {
     pub fn move_to(task: &mut Task, bucket: Dynamic) -> Fallible<()> {
         let session = &task.session;
         let plan = task.get(TaskField::PLAN)?;
-        let bucket = bucket_given(&bucket, session, &plan)?;
+        let bucket = parse_bucket(&bucket, session, &plan)?;
         session.move_task(&task.id, &bucket).or_raise(session)
     }
 
@@ -260,7 +260,7 @@ mod functions {
         Ok(Plan { session, id })
     }
 
-    /// Who works on it.
+    /// The people assigned to it.
     /// → [User]
     #[rhai_fn(get = "assignees", pure, volatile, return_raw)]
     pub fn assignees(task: &mut Task) -> Fallible<Dynamic> {
@@ -269,7 +269,7 @@ mod functions {
         Ok(frozen_list(ids.map(|id| User { session: session.clone(), id })))
     }
 
-    /// Whether a person works on it: a User, or a name, address or id.
+    /// Returns whether a person is assigned to it: a User, or a name, address or id.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn assigned_to(task: &mut Task, user: Dynamic) -> Fallible<bool> {
         let user = User::given(&user, &task.session)?;
@@ -310,7 +310,7 @@ mod functions {
     /// Puts a label of its plan on the task: the label's name or number (1 to 25).
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn add_label(task: &mut Task, label: Dynamic) -> Fallible<()> {
-        let label = task.label_given(&label)?;
+        let label = task.parse_label(&label)?;
         task.edit(|task| {
             task.categories.insert(label);
         })
@@ -319,7 +319,7 @@ mod functions {
     /// Takes a label off the task: the label's name or number (1 to 25).
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn remove_label(task: &mut Task, label: Dynamic) -> Fallible<()> {
-        let label = task.label_given(&label)?;
+        let label = task.parse_label(&label)?;
         task.edit(|task| {
             task.categories.remove(&label);
         })
@@ -361,7 +361,7 @@ mod functions {
         Ok(frozen(task.get(TaskField::REFERENCES)?.into_iter().map(map).collect::<Array>()))
     }
 
-    /// Attaches a link, shown as its alias; one that is there gets the new alias.
+    /// Attaches a link, shown as its alias; one that is already there gets the new alias.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn add_reference(task: &mut Task, url: &str, alias: &str) -> Fallible<()> {
         let session = &task.session;
@@ -386,7 +386,7 @@ mod functions {
         session.edit_details(&task.id, change).or_raise(session)
     }
 
-    /// Which detail its card shows: `automatic`, `noPreview`, `checklist`, `description` or
+    /// The detail that its card shows: `automatic`, `noPreview`, `checklist`, `description` or
     /// `reference`.
     /// → text
     #[rhai_fn(get = "preview_type", pure, volatile, return_raw)]
@@ -423,12 +423,12 @@ mod functions {
     /// Names the thread that holds its comments; `()` for none.
     #[rhai_fn(set = "conversation_thread_id", pure, volatile, return_raw)]
     pub fn set_conversation_thread_id(task: &mut Task, thread: Dynamic) -> Fallible<()> {
-        let given = || text_given(&thread, &task.session, "a thread id");
+        let given = || parse_text(&thread, &task.session, "a thread id");
         let thread = if thread.is_unit() { None } else { Some(given()?) };
         task.edit(|task| task.conversation_thread = thread)
     }
 
-    /// When it was created; an error for a new one.
+    /// The time it was created; an error for a new one.
     /// → Date?
     #[rhai_fn(get = "created_at", pure, volatile, return_raw)]
     pub fn created_at(task: &mut Task) -> Fallible<Dynamic> {
@@ -436,7 +436,7 @@ mod functions {
         Ok(task.date_or_unit(moment))
     }
 
-    /// Who created it, `()` for an application; an error for a new one.
+    /// The person who created it, `()` for an application; an error for a new one.
     /// → User?
     #[rhai_fn(get = "created_by", pure, volatile, return_raw)]
     pub fn created_by(task: &mut Task) -> Fallible<Dynamic> {
@@ -444,7 +444,7 @@ mod functions {
         Ok(User::or_unit(&task.session, user))
     }
 
-    /// When it was completed, `()` if it was not.
+    /// The time it was completed, `()` if it was not.
     /// → Date?
     #[rhai_fn(get = "completed_at", pure, volatile, return_raw)]
     pub fn completed_at(task: &mut Task) -> Fallible<Dynamic> {
@@ -452,7 +452,7 @@ mod functions {
         Ok(task.date_or_unit(moment))
     }
 
-    /// Who completed it, `()` if nobody did.
+    /// The person who completed it, `()` if nobody did.
     /// → User?
     #[rhai_fn(get = "completed_by", pure, volatile, return_raw)]
     pub fn completed_by(task: &mut Task) -> Fallible<Dynamic> {
@@ -460,13 +460,13 @@ mod functions {
         Ok(User::or_unit(&task.session, user))
     }
 
-    /// Whether it is completed.
+    /// True if it is completed.
     #[rhai_fn(get = "is_completed", pure, volatile, return_raw)]
     pub fn is_completed(task: &mut Task) -> Fallible<bool> {
         Ok(task.get(TaskField::PERCENT)? == 100)
     }
 
-    /// Whether it has a description.
+    /// True if it has a description.
     #[rhai_fn(get = "has_description", pure, volatile, return_raw)]
     pub fn has_description(task: &mut Task) -> Fallible<bool> {
         Ok(!task.get(TaskField::DESCRIPTION)?.is_empty())
@@ -482,13 +482,13 @@ mod functions {
         Ok(frozen(format!("{base}/{plan}/view/board/task/{id}")))
     }
 
-    /// Whether it is open and its due day is past.
+    /// Returns whether it is open and its due day is past.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn is_overdue(task: &mut Task) -> Fallible<bool> {
         Ok(task.days_overdue()?.is_some())
     }
 
-    /// Whether it is open and its due day is past by at least so many days.
+    /// Returns whether it is open and its due day is past by at least so many days.
     #[rhai_fn(name = "is_overdue", volatile, pure, return_raw)]
     pub fn is_overdue_by(task: &mut Task, days: i64) -> Fallible<bool> {
         Ok(task.days_overdue()?.is_some_and(|overdue| overdue >= days))
@@ -510,19 +510,19 @@ mod functions {
         })
     }
 
-    /// Records that the task is to go.
+    /// Records the deletion of the task.
     #[rhai_fn(name = "delete", volatile, pure, return_raw)]
     pub fn delete_task(task: &mut Task) -> Fallible<()> {
         task.session.delete_task(&task.id).or_raise(&task.session)
     }
 
-    /// Whether they are the same task.
+    /// Returns whether they are the same task.
     #[rhai_fn(name = "==")]
     pub fn eq(a: Task, b: Task) -> bool {
         a.session.real(&a.id) == b.session.real(&b.id)
     }
 
-    /// Whether they are different tasks.
+    /// Returns whether they are different tasks.
     #[rhai_fn(name = "!=")]
     pub fn ne(a: Task, b: Task) -> bool {
         a.session.real(&a.id) != b.session.real(&b.id)

@@ -1,4 +1,4 @@
-//! What tests can do beside what skills can: set a board up, run skills, look at what came of it.
+//! The script API of tests: setting up a board, running skills, checking what came of it.
 
 mod meddling;
 
@@ -11,28 +11,28 @@ use rhai::{Array, EvalAltResult, Map, Position};
 use serde_json::{Value, json};
 
 use crate::host::{Failure, Session};
-use crate::script::api::arguments::{each, priority_given, progress_given, text_given};
+use crate::script::api::arguments::{each, parse_priority, parse_progress, parse_text};
 use crate::script::api::convert::to_json;
 use crate::script::api::date::Date;
 use crate::script::api::handles::{Plan, Task};
 use crate::script::api::testing::meddling::{meddle, renamed};
 use crate::script::api::value::from_json;
 use crate::script::api::value::{Fallible, OrRaise as _, invalid, kind_of, run_of};
-use crate::script::stage::{Meddling, Play, Wanted, What};
+use crate::script::stage::{Meddling, RunRequest, Target, TestContext};
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "testing", functions);
 }
 
-fn play_of(ctx: &NativeCallContext) -> Fallible<(Session, std::sync::Arc<Play>)> {
+fn play_of(ctx: &NativeCallContext) -> Fallible<(Session, std::sync::Arc<TestContext>)> {
     let run = run_of(ctx)?;
     match run.play {
         Some(play) => Ok((run.session, play)),
-        None => Err("this is for tests".into()),
+        None => Err("only tests can call this".into()),
     }
 }
 
-/// Raises what the stage could not do.
+/// Returns a failure of the stage as an error of the script.
 fn refused(failure: &Failure) -> Box<EvalAltResult> {
     let mut map = Map::new();
     map.insert("kind".into(), failure.code.clone().into());
@@ -47,8 +47,8 @@ fn failed<T>(message: String) -> Fallible<T> {
     Err(EvalAltResult::ErrorRuntime(message.into(), Position::NONE).into())
 }
 
-/// Applies what the test itself wants so far, and has everything read anew.
-fn apply(session: &Session, play: &Play) -> Fallible<()> {
+/// Applies the test's own edits so far, and makes it read everything again.
+fn apply(session: &Session, play: &TestContext) -> Fallible<()> {
     let set = session.change_set();
     if !set.is_empty() {
         let user = play.scene().user.clone();
@@ -58,18 +58,18 @@ fn apply(session: &Session, play: &Play) -> Fallible<()> {
     Ok(())
 }
 
-/// Reads the options of a run: `#{ dry_run: true, force: true }`.
+/// Reads an option of a run: `#{ dry_run: true, force: true }`.
 fn option(session: &Session, options: &Map, name: &str) -> Fallible<bool> {
     match options.get(name) {
         None => Ok(false),
         Some(value) => match value.as_bool() {
-            Ok(it) => Ok(it),
+            Ok(flag) => Ok(flag),
             Err(_) => invalid(session, format!("{name} is true or false, not {}", kind_of(value))),
         },
     }
 }
 
-fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fallible<Dynamic> {
+fn start(ctx: &NativeCallContext, what: Target, params: &Map, options: &Map) -> Fallible<Dynamic> {
     let (session, play) = play_of(ctx)?;
     if let Some(other) = options.keys().find(|name| *name != "dry_run" && *name != "force") {
         let message = format!("a run has no option `{other}`; it has dry_run, force");
@@ -82,7 +82,7 @@ fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fa
         Err(message) => return invalid(&session, message),
     };
     let scene = play.scene().clone();
-    let wanted = Wanted {
+    let wanted = RunRequest {
         what,
         params,
         agent: scene.agent,
@@ -98,14 +98,14 @@ fn start(ctx: &NativeCallContext, what: What, params: &Map, options: &Map) -> Fa
     Ok(shown)
 }
 
-/// The report of the last run.
+/// Returns the report of the last run.
 fn last(ctx: &NativeCallContext) -> Fallible<Value> {
     let (session, play) = play_of(ctx)?;
     let last = play.scene().last.clone();
-    last.map_or_else(|| invalid(&session, "nothing was run yet".to_owned()), Ok)
+    last.map_or_else(|| invalid(&session, "nothing has been run yet".to_owned()), Ok)
 }
 
-/// A line for each change of a report: what people compare.
+/// Returns a line for each change of a report, for people to compare.
 fn changes_of(report: &Value) -> Vec<String> {
     let changes = report["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -124,9 +124,10 @@ fn changes_of(report: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What the last run came to, to be told where a check fails.
+/// Describes what the last run came to, for the message of a failed check.
 fn told(report: &Value) -> String {
-    let mut lines = vec![format!("the run came to `{}`", report["status"].as_str().unwrap_or("?"))];
+    let mut lines =
+        vec![format!("the run ended as `{}`", report["status"].as_str().unwrap_or("?"))];
     if let Some(message) = report["error"]["message"].as_str() {
         lines.push(format!("  error: {message}"));
     }
@@ -153,10 +154,10 @@ fn judged(ctx: &NativeCallContext, verdict: &str, rule: &str) -> Fallible<()> {
     if report["verdicts"].as_array().is_some_and(|verdicts| verdicts.iter().any(is_it)) {
         return Ok(());
     }
-    failed(format!("no rule `{rule}` said {verdict}: {}", told(&report)))
+    failed(format!("no rule `{rule}` gave the verdict {verdict}: {}", told(&report)))
 }
 
-/// Turns what a test gives for a task into what a seed has.
+/// Turns a test's task into that of a seed.
 fn seed_task(session: &Session, given: &Map, bucket: Option<&str>) -> Fallible<Value> {
     let mut task = serde_json::Map::new();
     if let Some(bucket) = bucket {
@@ -168,25 +169,25 @@ fn seed_task(session: &Session, given: &Map, bucket: Option<&str>) -> Fallible<V
             "assign" | "assignees" => {
                 let mut names = Vec::new();
                 for person in each(value.clone()) {
-                    names.push(Value::String(text_given(&person, session, "a person")?));
+                    names.push(Value::String(parse_text(&person, session, "a person")?));
                 }
                 task.insert("assignees".into(), Value::Array(names));
             }
             "progress" => {
-                let name = text_given(value, session, "progress")?;
-                task.insert("percent".into(), progress_given(&name, session)?.percent().into());
+                let name = parse_text(value, session, "progress")?;
+                task.insert("percent".into(), parse_progress(&name, session)?.percent().into());
             }
             "percent_complete" => {
                 task.insert("percent".into(), plain()?);
             }
             "priority" => {
-                let level = priority_given(value, session)?.level();
+                let level = parse_priority(value, session)?.level();
                 task.insert("priority".into(), level.into());
             }
             "due" | "start" | "created" | "completed" => {
                 let text = match value.read_lock::<Date>() {
                     Some(date) => date.to_string(),
-                    None => text_given(value, session, key)?,
+                    None => parse_text(value, session, key)?,
                 };
                 task.insert(key.as_str().into(), text.into());
             }
@@ -206,7 +207,7 @@ fn seed_task(session: &Session, given: &Map, bucket: Option<&str>) -> Fallible<V
     Ok(Value::Object(task))
 }
 
-/// Turns what a test gives for a board into a seed.
+/// Turns a test's board into a seed.
 fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
     const KNOWN: [&str; 6] = ["title", "members", "labels", "buckets", "tasks", "created_by"];
     if let Some(other) = given.keys().find(|key| !KNOWN.contains(&key.as_str())) {
@@ -215,14 +216,14 @@ fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
     }
     let list = |name: &str| given.get(name).cloned().map(each).unwrap_or_default();
     let title = match given.get("title") {
-        Some(title) => text_given(title, session, "title")?,
+        Some(title) => parse_text(title, session, "title")?,
         None => "Board".to_owned(),
     };
     let (mut buckets, mut tasks, mut members) = (Vec::new(), Vec::new(), Vec::new());
     for bucket in list("buckets") {
         if let Ok(map) = bucket.as_map_ref() {
             let name = map.get("name").cloned().unwrap_or(Dynamic::UNIT);
-            let name = text_given(&name, session, "the name of a bucket")?;
+            let name = parse_text(&name, session, "the name of a bucket")?;
             for task in map.get("tasks").cloned().map(each).unwrap_or_default() {
                 let Ok(task) = task.as_map_ref() else {
                     return invalid(session, "a task is a map with a title".to_owned());
@@ -232,7 +233,7 @@ fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
             buckets.push(Value::String(name));
             continue;
         }
-        buckets.push(Value::String(text_given(&bucket, session, "a bucket")?));
+        buckets.push(Value::String(parse_text(&bucket, session, "a bucket")?));
     }
     for task in list("tasks") {
         let Ok(task) = task.as_map_ref() else {
@@ -245,21 +246,21 @@ fn seed(session: &Session, given: &Map) -> Fallible<(String, Value)> {
         tasks.push(seeded);
     }
     for member in list("members") {
-        members.push(Value::String(text_given(&member, session, "a member")?));
+        members.push(Value::String(parse_text(&member, session, "a member")?));
     }
     if members.is_empty() {
         members = ["rook", "victor", "mei", "ana", "tomas", "priya"].map(Value::from).to_vec();
     }
     let mut labels = Vec::new();
     for label in list("labels") {
-        labels.push(Value::String(text_given(&label, session, "a label")?));
+        labels.push(Value::String(parse_text(&label, session, "a label")?));
     }
     let mut plan = json!({
         "title": title, "group": format!("{title} group"),
         "labels": labels, "buckets": buckets, "tasks": tasks,
     });
     if let Some(person) = given.get("created_by") {
-        plan["created_by"] = text_given(person, session, "a person")?.into();
+        plan["created_by"] = parse_text(person, session, "a person")?.into();
     }
     let group = json!({ "name": format!("{title} group"), "members": members });
     Ok((title, json!({ "groups": [group], "plans": [plan] })))
@@ -279,7 +280,8 @@ fn same(a: &Dynamic, b: &Dynamic) -> bool {
     }
 }
 
-/// The two values below each other, where they take lines: with what differs marked.
+/// Describes how two values differ: below each other with the difference marked, if they take
+/// several lines.
 fn difference(is: &str, expected: &str) -> String {
     if !is.contains('\n') && !expected.contains('\n') {
         return format!("it is {is}, expected {expected}");
@@ -333,7 +335,7 @@ mod functions {
         Ok(Plan { session, id })
     }
 
-    /// Sets the clock: `at("2026-03-27 09:00")`, in UTC. Before any call it is that moment.
+    /// Sets the clock: `at("2026-03-27 09:00")`, in UTC. A test begins at that moment.
     #[rhai_fn(name = "at", volatile, return_raw)]
     pub fn at_utc(ctx: NativeCallContext, time: &str) -> Fallible<()> {
         at_zone(ctx, time, "UTC")
@@ -357,12 +359,12 @@ mod functions {
         }
     }
 
-    /// Has the runs that follow act for an agent of `planwright.toml`; `()` for a person again.
+    /// Makes the runs that follow act for an agent of `planwright.toml`; `()` for a person again.
     #[rhai_fn(volatile, return_raw)]
     pub fn as_agent(ctx: NativeCallContext, name: Dynamic) -> Fallible<()> {
         let (session, play) = play_of(&ctx)?;
         let name =
-            if name.is_unit() { None } else { Some(text_given(&name, &session, "an agent")?) };
+            if name.is_unit() { None } else { Some(parse_text(&name, &session, "an agent")?) };
         play.scene().agent = name;
         Ok(())
     }
@@ -376,12 +378,12 @@ mod functions {
         Ok(())
     }
 
-    /// Has these policies judge the runs that follow, in place of those for every run in
+    /// Makes these policies judge the runs that follow, in place of those for every run in
     /// `planwright.toml`: `with_policies(["office_hours"])`; `[]` for none.
     #[rhai_fn(volatile, return_raw)]
     pub fn with_policies(ctx: NativeCallContext, names: Array) -> Fallible<()> {
         let (session, play) = play_of(&ctx)?;
-        let names = names.iter().map(|name| text_given(name, &session, "the name of a policy"));
+        let names = names.iter().map(|name| parse_text(name, &session, "the name of a policy"));
         play.scene().policies = Some(names.collect::<Fallible<_>>()?);
         Ok(())
     }
@@ -390,14 +392,14 @@ mod functions {
     /// → map
     #[rhai_fn(name = "run_skill", volatile, return_raw)]
     pub fn run_skill(ctx: NativeCallContext, name: &str) -> Fallible<Dynamic> {
-        start(&ctx, What::Skill(name.to_owned()), &Map::new(), &Map::new())
+        start(&ctx, Target::Skill(name.to_owned()), &Map::new(), &Map::new())
     }
 
     /// Runs a skill with parameters; returns the report.
     /// → map
     #[rhai_fn(name = "run_skill", volatile, return_raw)]
     pub fn run_skill_with(ctx: NativeCallContext, name: &str, params: Map) -> Fallible<Dynamic> {
-        start(&ctx, What::Skill(name.to_owned()), &params, &Map::new())
+        start(&ctx, Target::Skill(name.to_owned()), &params, &Map::new())
     }
 
     /// Runs a skill with parameters and options, `#{ dry_run: true, force: true }`; returns the
@@ -410,57 +412,56 @@ mod functions {
         params: Map,
         options: Map,
     ) -> Fallible<Dynamic> {
-        start(&ctx, What::Skill(name.to_owned()), &params, &options)
+        start(&ctx, Target::Skill(name.to_owned()), &params, &options)
     }
 
-    /// Runs a script given as text, as `planwright run -` does; returns the report. It is how
+    /// Runs a script given as text, as `planwright run -` does; returns the report. This is how
     /// policies are tested.
     /// → map
     #[rhai_fn(name = "run_script", volatile, return_raw)]
     pub fn run_script(ctx: NativeCallContext, text: &str) -> Fallible<Dynamic> {
-        start(&ctx, What::Text(text.to_owned()), &Map::new(), &Map::new())
+        start(&ctx, Target::Text(text.to_owned()), &Map::new(), &Map::new())
     }
 
     /// Runs a script with options, `#{ dry_run: true, force: true }`; returns the report.
     /// → map
     #[rhai_fn(name = "run_script", volatile, return_raw)]
     pub fn run_script_so(ctx: NativeCallContext, text: &str, options: Map) -> Fallible<Dynamic> {
-        start(&ctx, What::Text(text.to_owned()), &Map::new(), &options)
+        start(&ctx, Target::Text(text.to_owned()), &Map::new(), &options)
     }
 
-    /// Applies what the test itself wants of the board, past the policies. The next run does so
-    /// too.
+    /// Applies the test's own edits to the board, past the policies. The next run does so too.
     #[rhai_fn(name = "commit", volatile, return_raw)]
     pub fn commit_test(ctx: NativeCallContext) -> Fallible<()> {
         let (session, play) = play_of(&ctx)?;
         apply(&session, &play)
     }
 
-    /// Has somebody else rename the task after the next run was drafted, before it validates: a script
-    /// that read the title runs again.
+    /// Makes somebody else rename the task after the next run is drafted, before it validates: a
+    /// script that read the title runs again.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_on(ctx: NativeCallContext, task: Task) -> Fallible<()> {
         let fields = renamed(&task)?;
         meddle(&ctx, &task, &fields, Meddling::BeforeValidation)
     }
 
-    /// Has somebody else change these fields of the task after the next run was drafted, before it
+    /// Makes somebody else change these fields of the task after the next run is drafted, before it
     /// validates: `conflict_on(task, #{ progress: "completed" })`.
     #[rhai_fn(name = "conflict_on", volatile, return_raw)]
     pub fn conflict_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
         meddle(&ctx, &task, &fields, Meddling::BeforeValidation)
     }
 
-    /// Has somebody else rename the task at the last moment, right before the next run writes to it:
-    /// only edits of a field that the run writes are noticed then.
+    /// Makes somebody else rename the task at the last moment, right before the next run writes to
+    /// it: then only edits of a field that the run writes are detected.
     #[rhai_fn(name = "conflict_at_write", volatile, return_raw)]
     pub fn conflict_at_write(ctx: NativeCallContext, task: Task) -> Fallible<()> {
         let fields = renamed(&task)?;
         meddle(&ctx, &task, &fields, Meddling::AtWrite)
     }
 
-    /// Has somebody else change these fields of the task at the last moment, right before the next
-    /// run writes to it.
+    /// Makes somebody else change these fields of the task at the last moment, right before the
+    /// next run writes to it.
     #[rhai_fn(name = "conflict_at_write", volatile, return_raw)]
     pub fn conflict_at_write_with(ctx: NativeCallContext, task: Task, fields: Map) -> Fallible<()> {
         meddle(&ctx, &task, &fields, Meddling::AtWrite)
@@ -493,7 +494,7 @@ mod functions {
         if same(&is, &other) { failed(format!("both are {}", shown(&is))) } else { Ok(()) }
     }
 
-    /// Checks what the last run came to: `applied`, `previewed`, `no_changes`, `denied`, `held`,
+    /// Checks the status of the last run: `applied`, `previewed`, `no_changes`, `denied`, `held`,
     /// `conflict`, `partial` or `failed`.
     #[rhai_fn(volatile, return_raw)]
     pub fn assert_status(ctx: NativeCallContext, status: &str) -> Fallible<()> {
@@ -504,7 +505,7 @@ mod functions {
         failed(format!("expected `{status}`, but {}", told(&report)))
     }
 
-    /// Checks how many changes the last run wanted, whatever came of them.
+    /// Checks the number of changes that the last run drafted, whatever became of them.
     #[rhai_fn(name = "assert_changes", volatile, return_raw)]
     pub fn assert_n_changes(ctx: NativeCallContext, n: i64) -> Fallible<()> {
         let report = last(&ctx)?;

@@ -1,7 +1,7 @@
-//! Texts in scripts: `as_read`, and `replace`, so that it keeps its limit.
+//! Texts in scripts: `as_read`, and a `replace` that keeps its limit.
 //!
-//! The engine's own functions allocate the result before its size is checked: 40 KB of text
-//! replaced in itself took gigabytes (scripting.md 0.2, P7).
+//! The engine's own `replace` allocates the result before it checks the size: a text of 40 KB in
+//! which each letter was replaced by the text itself took gigabytes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,11 +18,11 @@ pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "text", functions);
 }
 
-/// How many texts are remembered as people read them.
+/// The most texts remembered as people read them.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Returns a text as people read it. A policy asks it of every task of a plan for every task that a
-/// run makes, so what was read on this thread is remembered there.
+/// Returns a text as people read it. A policy asks for every task of a plan, for every task that a
+/// run creates, so the thread remembers the results.
 pub(crate) fn read_as(text: &str) -> String {
     thread_local! {
         static READ: RefCell<HashMap<String, String>> = RefCell::default();
@@ -56,8 +56,9 @@ fn replaced(text: &mut ImmutableString, find: &str, with: &str) -> Fallible<()> 
 
 #[export_module]
 mod functions {
-    /// A text as people read it, to be compared with another: without what cannot be seen, whatever
-    /// the case, the spaces and the alphabet of letters that look alike. It is not for showing.
+    /// Returns a text as people read it, for comparing: without invisible characters, and the same
+    /// whatever the case, the spaces and the alphabet of letters that look alike. It is not for
+    /// display.
     #[rhai_fn(name = "as_read")]
     pub fn as_people_read(text: &str) -> String {
         read_as(text)

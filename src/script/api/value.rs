@@ -7,19 +7,19 @@ use serde_json::Value;
 
 use crate::host::{Error, Session, StopReason};
 use crate::script::api::verdicts::Verdicts;
-use crate::script::stage::Play;
+use crate::script::stage::TestContext;
 
 /// The result of everything that can fail in a script.
 pub(crate) type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-/// What a running script's engine carries for the functions that have no handle to start from.
+/// The context that an engine carries, for functions that have no handle to start from.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) session: Session,
-    /// Where the verdicts go; policies only.
+    /// The verdicts so far; policies only.
     pub(crate) verdicts: Option<Arc<Verdicts>>,
-    /// Where it plays; tests only.
-    pub(crate) play: Option<Arc<Play>>,
+    /// The stage and state of the test; tests only.
+    pub(crate) play: Option<Arc<TestContext>>,
 }
 
 /// Returns the run that a function was called in.
@@ -29,8 +29,8 @@ pub(crate) fn run_of(ctx: &NativeCallContext) -> Fallible<Run> {
         .ok_or_else(|| "the board is not available while a script is loaded".into())
 }
 
-/// Turns an error of the host into one of the script: a map that `catch` can look into. A stop
-/// ends the script whatever it catches.
+/// Turns an error of the host into one of the script: a map that `catch` can inspect. A stop ends
+/// the script whatever it catches.
 pub(crate) fn raise(session: &Session, error: &Error) -> Box<EvalAltResult> {
     session.note_error(error);
     if let Error::Stopped(_) = error {
@@ -62,19 +62,19 @@ pub(crate) trait OrRaise<T> {
     fn or_raise(self, session: &Session) -> Fallible<T>;
 }
 
-/// Makes a value that a script can not change in place.
+/// Makes a value that a script cannot change in place.
 pub(crate) fn frozen(value: impl Into<Dynamic>) -> Dynamic {
     value.into().into_read_only()
 }
 
-/// Makes an array of handles that a script can not change in place.
+/// Makes an array of handles that a script cannot change in place.
 pub(crate) fn frozen_list<T: Clone + Send + Sync + 'static>(
     items: impl IntoIterator<Item = T>,
 ) -> Dynamic {
     frozen(items.into_iter().map(Dynamic::from).collect::<rhai::Array>())
 }
 
-/// Says what kind of value a script gave, in its words.
+/// Returns the kind of a value, in a script writer's words.
 pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
     match value.type_name() {
         "()" => "nothing",
@@ -104,12 +104,12 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
 pub(crate) fn from_json(value: &Value) -> Dynamic {
     match value {
         Value::Null => Dynamic::UNIT,
-        Value::Bool(it) => (*it).into(),
-        Value::Number(it) => match it.as_i64() {
-            Some(it) => it.into(),
-            None => it.as_f64().unwrap_or_default().into(),
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => whole.into(),
+            None => number.as_f64().unwrap_or_default().into(),
         },
-        Value::String(it) => it.clone().into(),
+        Value::String(text) => text.clone().into(),
         Value::Array(items) => items.iter().map(from_json).collect::<Array>().into(),
         Value::Object(map) => {
             map.iter().map(|(key, item)| (key.into(), from_json(item))).collect::<Map>().into()

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::policy::{RuleLine, Ruling, Saw, Verdict};
 use crate::script::location::Sources;
 
-/// Where a policy's verdicts are kept, out of its reach.
+/// The verdicts of a policy so far.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     source: String,
-    /// The policy's file and the texts it is made of, to show the line that says so.
+    /// The policy's file and the texts it is made of, to show the line that gave a verdict.
     pub(crate) file: String,
     pub(crate) sources: Arc<Sources>,
     state: Mutex<Given>,
@@ -20,7 +20,8 @@ impl Verdicts {
         Self { source, file, sources, ..Self::default() }
     }
 
-    /// Says which change is being judged; or of the whole run, where remarks were made before.
+    /// Sets which change is judged next, and whether in the run as a whole, of which remarks were
+    /// made before.
     pub(crate) fn judge(&self, change: Option<usize>, of_whole: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         (state.change, state.of_whole) = (change, of_whole);
@@ -42,7 +43,7 @@ impl Verdicts {
         if state.rulings.len() < MAX_RULINGS && !state.rulings.iter().any(same) {
             state.rulings.push(ruling);
             if state.rulings.len() == MAX_RULINGS {
-                // What it goes on to say counts, whatever it is: it can only be stricter.
+                // No further verdict is kept; this one is as strict as any of them could be.
                 let reason = format!("it gives more than {MAX_RULINGS} verdicts");
                 state.rulings.push(Ruling::deny(&self.source, None, reason));
             }
@@ -55,15 +56,15 @@ impl Verdicts {
     }
 }
 
-/// What was given, and what is judged.
+/// The verdicts given, and what is being judged.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     /// The number of the change that is being judged; `None` for the set.
     change: Option<usize>,
-    /// Whether the run is judged as a whole, where only what stops it counts.
+    /// True while the run is judged as a whole, where only what stops it counts.
     of_whole: bool,
     rulings: Vec<Ruling>,
 }
 
-/// How many verdicts a policy gives at most; one for each of the most changes is less.
+/// The most verdicts a policy gives: more than one for each edit of a run at the default limits.
 pub(crate) const MAX_RULINGS: usize = 5_000;

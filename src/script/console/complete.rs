@@ -1,16 +1,16 @@
-//! What could be typed next: found from the line up to the cursor, from what is known of the
-//! variables, and from the catalogue. Nothing is asked of the service here: where names of the
-//! board are wanted, it says which.
+//! Completion: what could be typed next, found from the line up to the cursor, from what is known
+//! of the variables, and from the catalogue. The service is not asked here: where names of the
+//! board are wanted, the result says which.
 
 use std::collections::BTreeMap;
 
 use crate::script::catalog::{Form, Member, catalog};
 use crate::script::console::tokens::{Piece, Token, tokens};
 use crate::script::line_order::{Known, Whose};
-use crate::script::lint::kind::Kind;
+use crate::script::lint::kind::ValueKind;
 use crate::script::lint::kind_of;
 
-/// Names of what.
+/// The kind of names to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
     /// Titles of plans.
@@ -31,7 +31,7 @@ pub enum Names {
     Words(&'static [&'static str]),
 }
 
-/// What could be typed at a place.
+/// The completions at a place.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// One of these.
@@ -45,9 +45,9 @@ pub enum Next {
 pub struct Offer {
     /// The word.
     pub word: String,
-    /// Whether it is called.
+    /// True if it is called as a function.
     pub is_call: bool,
-    /// How it is used: its signature.
+    /// Its signature.
     pub told: String,
 }
 
@@ -56,7 +56,7 @@ const LANGUAGE: [&str; 16] = [
     "break", "catch", "const", "continue", "else", "false", "fn", "for", "if", "import", "let",
     "return", "switch", "true", "try", "while",
 ];
-/// What a new task is given.
+/// The fields of a new task.
 const FIELDS: [&str; 12] = [
     "assign",
     "bucket",
@@ -71,7 +71,7 @@ const FIELDS: [&str; 12] = [
     "start",
     "title",
 ];
-/// What the language does with arrays and texts, as far as one needs it most.
+/// The language's most useful functions of arrays and texts.
 const OF_LISTS: [&str; 16] = [
     "all", "contains", "dedup", "filter", "find", "for_each", "index_of", "is_empty", "len", "map",
     "pop", "push", "reduce", "reverse", "some", "sort",
@@ -120,7 +120,7 @@ pub fn next(line: &str, variables: &BTreeMap<String, Known>) -> Option<(usize, N
     }
 }
 
-/// Returns how the function is used that the end of `line` is in the brackets of.
+/// Returns the signature of the function in whose brackets `line` ends.
 #[must_use]
 pub fn signature(line: &str, variables: &BTreeMap<String, Known>) -> Option<String> {
     let look = Look { line, tokens: tokens(line), variables };
@@ -145,7 +145,7 @@ impl Look<'_> {
         matches!(self.text(at), "." | "?.")
     }
 
-    /// What begins with `start` where the token `at` stands.
+    /// Returns the offers that begin with `start`, at the token `at`.
     fn words(&self, at: usize, start: &str) -> Vec<Offer> {
         let mut offers: Vec<Offer> = Vec::new();
         let mut add = |word: &str, is_call: bool, told: String| {
@@ -154,20 +154,22 @@ impl Look<'_> {
             }
         };
         let mut members = |on: Option<&str>| {
-            for it in
+            for member in
                 catalog().of(on).filter(|member| member.skills && member.form != Form::Operator)
             {
-                add(&it.name, it.form == Form::Function, it.typed());
+                add(&member.name, member.form == Form::Function, member.typed());
             }
         };
         if at > 0 && self.is_dot(at - 1) {
             match self.kind_before(at - 1) {
-                Kind::List(_) => OF_LISTS.iter().for_each(|word| add(word, true, String::new())),
+                ValueKind::List(_) => {
+                    OF_LISTS.iter().for_each(|word| add(word, true, String::new()));
+                }
                 kind if kind.name() == Some("text") => {
                     OF_TEXTS.iter().for_each(|word| add(word, true, String::new()));
                 }
-                Kind::Of(name) => members(Some(&name)),
-                Kind::Any | Kind::Words(_) => {}
+                ValueKind::Of(name) => members(Some(&name)),
+                ValueKind::Any | ValueKind::Words(_) => {}
             }
         } else if self.is_field(at) {
             FIELDS.iter().for_each(|field| add(&format!("{field}: "), false, String::new()));
@@ -181,7 +183,7 @@ impl Look<'_> {
         offers
     }
 
-    /// Tells whether the token `at` would name a field of a new task: `create_task(#{ …, `.
+    /// Returns whether the token `at` would name a field of a new task: `create_task(#{ …, `.
     fn is_field(&self, at: usize) -> bool {
         let Some((open, _)) = self.call(at).filter(|call| self.text(call.0) == "#{") else {
             return false;
@@ -190,23 +192,24 @@ impl Look<'_> {
         first && open >= 2 && self.text(open - 2) == "create_task"
     }
 
-    /// The type of what ends before the token `at`.
-    fn kind_before(&self, at: usize) -> Kind {
-        let Some(last) = at.checked_sub(1) else { return Kind::Any };
+    /// Returns the type of what ends before the token `at`.
+    fn kind_before(&self, at: usize) -> ValueKind {
+        let Some(last) = at.checked_sub(1) else { return ValueKind::Any };
         let Some((first, end)) = self
             .chain_start(last)
             .and_then(|first| Some((self.tokens.get(first)?, self.tokens.get(last)?)))
         else {
-            return Kind::Any;
+            return ValueKind::Any;
         };
         let text = self.line.get(first.start..end.end).unwrap_or_default();
-        let mut kinds: BTreeMap<String, Kind> =
+        let mut kinds: BTreeMap<String, ValueKind> =
             self.variables.iter().map(|(name, known)| (name.clone(), known.kind.clone())).collect();
         kinds.extend(self.locals());
         kind_of(text, &kinds)
     }
 
-    /// The first token of the chain that ends with the token `at`: `board.bucket("a").tasks[0]`.
+    /// Returns the first token of the chain that ends with the token `at`:
+    /// `board.bucket("a").tasks[0]`.
     fn chain_start(&self, mut at: usize) -> Option<usize> {
         loop {
             if self.tokens.get(at)?.piece == Piece::Close {
@@ -244,7 +247,7 @@ impl Look<'_> {
         None
     }
 
-    /// The bracket that is open before the token `at`, and how many commas stand behind it.
+    /// Returns the bracket that is open before the token `at`, and the number of commas after it.
     fn call(&self, at: usize) -> Option<(usize, usize)> {
         let (mut depth, mut commas) = (0_usize, 0);
         for at in (0..at).rev() {
@@ -259,14 +262,14 @@ impl Look<'_> {
         None
     }
 
-    /// The type of what the word `at` is called on; `None` if on nothing.
-    fn receiver(&self, at: usize) -> Option<Kind> {
+    /// Returns the type of what the word `at` is called on; `None` if on nothing.
+    fn receiver(&self, at: usize) -> Option<ValueKind> {
         let dot = at.checked_sub(1).filter(|dot| self.is_dot(*dot))?;
         Some(self.kind_before(dot))
     }
 
-    /// What closures and loops call their items.
-    fn locals(&self) -> BTreeMap<String, Kind> {
+    /// Returns the names that closures and loops give their items, with their types.
+    fn locals(&self) -> BTreeMap<String, ValueKind> {
         let mut found = BTreeMap::new();
         for at in 0..self.tokens.len() {
             let is_closure = self.text(at) == "|" && self.text(at + 2) == "|";
@@ -288,19 +291,19 @@ impl Look<'_> {
         found
     }
 
-    /// As [`Self::kind_before`], by the variables alone: what is inside of a closure of a closure
-    /// is not followed.
-    fn known_before(&self, at: usize) -> Kind {
-        let Some(last) = at.checked_sub(1) else { return Kind::Any };
-        let Some(first) = self.chain_start(last) else { return Kind::Any };
+    /// Returns the same as [`Self::kind_before`] by the variables alone: closures in closures are
+    /// not followed.
+    fn known_before(&self, at: usize) -> ValueKind {
+        let Some(last) = at.checked_sub(1) else { return ValueKind::Any };
+        let Some(first) = self.chain_start(last) else { return ValueKind::Any };
         let (Some(first), Some(last)) = (self.tokens.get(first), self.tokens.get(last)) else {
-            return Kind::Any;
+            return ValueKind::Any;
         };
         let kinds = self.variables.iter().map(|(name, known)| (name.clone(), known.kind.clone()));
         kind_of(self.line.get(first.start..last.end).unwrap_or_default(), &kinds.collect())
     }
 
-    /// What the text `at` would name.
+    /// Returns the kind of names that the text `at` would hold, and whose they are.
     fn names(&self, at: usize) -> Option<(Names, Whose)> {
         let before = at.checked_sub(1)?;
         if self.text(before) == "import" {
@@ -338,7 +341,8 @@ impl Look<'_> {
         Some((names, self.whose(word)))
     }
 
-    /// Whose names a text in the brackets around the token `at` means: `board.create_task(#{ …`.
+    /// Returns whose names a text in the brackets around the token `at` means:
+    /// `board.create_task(#{ …`.
     fn whose_call(&self, at: usize) -> Whose {
         let mut at = at;
         while let Some((open, _)) = self.call(at) {
@@ -350,7 +354,7 @@ impl Look<'_> {
         Whose::Unknown
     }
 
-    /// Which plan the chain belongs to that ends with the word `at`.
+    /// Returns the plan to which the chain that ends with the word `at` belongs.
     fn whose(&self, at: usize) -> Whose {
         let Some(first) = self.chain_start(at).filter(|first| *first < at) else {
             return Whose::Unknown;
@@ -363,7 +367,7 @@ impl Look<'_> {
     }
 }
 
-/// What a field of a task is given by name.
+/// Returns the kind of names that a field of a task takes.
 fn of_field(name: &str) -> Option<Names> {
     Some(match name {
         "bucket" => Names::Buckets,
@@ -380,7 +384,7 @@ mod tests {
     use super::*;
 
     fn variables() -> BTreeMap<String, Known> {
-        let of = |name: &str| Kind::Of(name.to_owned());
+        let of = |name: &str| ValueKind::Of(name.to_owned());
         let plan = Whose::Plan("xqQg5FS2LkCp935s-FIFm2QAFkHM".parse().unwrap());
         let known = |kind, of| Known { kind, of };
         [

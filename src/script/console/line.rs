@@ -21,7 +21,7 @@ use crate::script::sandbox::engine::{for_compiling, for_running};
 use crate::script::sandbox::imports::{Library, file_of};
 use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting};
 use crate::script::sandbox::memory::held_by_this_thread;
-use crate::script::source::{Kind, MAX_SOURCE};
+use crate::script::source::{MAX_SOURCE, ScriptKind};
 
 /// The variables and functions of all lines so far.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Variables {
         Self { scope, functions: AST::empty(), held: 0 }
     }
 
-    /// Runs a line; on the thread that holds what lives on.
+    /// Runs a line, on the thread that holds the variables.
     pub(crate) fn run(&mut self, order: LineOrder, session: &Session, budget: Budget) -> Lined {
         let LineOrder { text, libraries, imports, plans, last } = order;
         for (name, id) in plans {
@@ -62,6 +62,7 @@ impl Variables {
             shown
         });
         if result.is_err() {
+            // Variables that the failed line declared are dropped.
             self.scope.rewind(before);
         }
         self.tidy_up();
@@ -98,10 +99,11 @@ impl Variables {
                 ..Failure::default()
             });
         }
+        // A merge replaces functions of the same name and parameters: the newest line wins.
         let ast = self.functions.merge(&imported.ast).merge(&compiled.ast);
         let meter = Meter::new(budget, session);
         let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
-        let engine = for_running(Kind::Skill, session, &meter, tag);
+        let engine = for_running(ScriptKind::Skill, session, &meter, tag);
         meter.start_holding(self.held);
         let result = engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &ast);
         let failed = |error: &rhai::EvalAltResult, stop: Option<&StopReason>| {
@@ -120,7 +122,8 @@ impl Variables {
         Ok((value, imports_of(&compiled.ast), compiled.used))
     }
 
-    /// Leaves one variable of each name, the newest.
+    /// Keeps the newest variable of each name only: each `let` of a known name adds one to the
+    /// scope.
     fn tidy_up(&mut self) {
         let names: BTreeSet<&str> = self.scope.iter_raw().map(|variable| variable.0).collect();
         if names.len() < self.scope.len() {
@@ -145,7 +148,7 @@ impl Variables {
 /// A value, the imports of its line, and the libraries that those use.
 type Evaluated = (Dynamic, BTreeMap<String, String>, BTreeSet<String>);
 
-/// Returns whether a line compiles with what it may import.
+/// Checks that a line compiles with what it may import.
 pub(crate) fn compiles(
     line: &str,
     libraries: &Arc<BTreeMap<String, String>>,
@@ -153,7 +156,7 @@ pub(crate) fn compiles(
     compile(libraries, line, FILE).map(drop)
 }
 
-/// The imports of earlier lines.
+/// Returns the imports of earlier lines, as statements.
 pub(crate) fn prefix(imports: &BTreeMap<String, String>) -> String {
     imports.iter().map(|(alias, path)| format!("import \"{path}\" as {alias};\n")).collect()
 }
@@ -198,14 +201,16 @@ fn compile(
     Ok(Compiled { ast, used, sources })
 }
 
-/// Builds an engine that compiles a line: variables of earlier lines are known when it runs, and
-/// `_` is one of them.
+/// Builds an engine that compiles a line: variables of earlier lines are known only when it runs,
+/// and `_` is one of them.
 fn engine_for(line: &str) -> Engine {
-    let mut engine = for_compiling(Kind::Skill);
+    let mut engine = for_compiling(ScriptKind::Skill);
     engine.set_strict_variables(false);
     let places: BTreeSet<Position> =
         uses_of_last(line).into_iter().filter_map(|at| position(line, at)).collect();
     if !places.is_empty() {
+        // To the engine `_` is a sign of its own and no name, so it is replaced where it means the
+        // last result.
         #[expect(deprecated, reason = "that is how the engine marks what may change")]
         engine.on_parse_token(move |token, at, _| match token {
             EngineToken::Underscore if places.contains(&at) => {
@@ -225,10 +230,10 @@ fn position(line: &str, at: usize) -> Option<Position> {
 }
 
 fn imports_of(ast: &AST) -> BTreeMap<String, String> {
-    let import = |it: &Stmt| match it {
-        Stmt::Import(it, _) => match &it.0 {
-            Expr::StringConstant(path, _) if !it.1.name.is_empty() => {
-                Some((it.1.name.to_string(), path.to_string()))
+    let import = |statement: &Stmt| match statement {
+        Stmt::Import(import, _) => match &import.0 {
+            Expr::StringConstant(path, _) if !import.1.name.is_empty() => {
+                Some((import.1.name.to_string(), path.to_string()))
             }
             _ => None,
         },
@@ -237,22 +242,22 @@ fn imports_of(ast: &AST) -> BTreeMap<String, String> {
     ast.statements().iter().filter_map(import).collect()
 }
 
-/// Takes the value of a script apart.
+/// Turns a value into what is shown of it, with nothing of the engine in it.
 fn shown(value: &Dynamic) -> Shown {
     if value.is_unit() {
         return Shown::Nothing;
     }
-    if let Some(it) = value.read_lock::<Task>() {
-        return Shown::Task(it.session.real(&it.id).into_owned());
+    if let Some(task) = value.read_lock::<Task>() {
+        return Shown::Task(task.session.real(&task.id).into_owned());
     }
-    if let Some(it) = value.read_lock::<Bucket>() {
-        return Shown::Bucket(it.session.real(&it.id).into_owned());
+    if let Some(bucket) = value.read_lock::<Bucket>() {
+        return Shown::Bucket(bucket.session.real(&bucket.id).into_owned());
     }
-    if let Some(it) = value.read_lock::<Plan>() {
-        return Shown::Plan(it.session.real(&it.id).into_owned());
+    if let Some(plan) = value.read_lock::<Plan>() {
+        return Shown::Plan(plan.session.real(&plan.id).into_owned());
     }
-    if let Some(it) = value.read_lock::<User>() {
-        return Shown::User(it.id.clone());
+    if let Some(user) = value.read_lock::<User>() {
+        return Shown::User(user.id.clone());
     }
     if let Ok(text) = value.as_immutable_string_ref() {
         return Shown::Text(text.to_string());

@@ -1,7 +1,7 @@
-//! What a line is made of, as far as an editor needs to know: where texts and comments are, what
-//! is still open, which word stands where. Never fails: a line is looked at while it is typed.
+//! The tokens of a line, as far as an editor needs them: where texts and comments are, what is
+//! still open, which word is where. Splitting never fails, since a line is split while it is typed.
 
-/// What a piece of a line is.
+/// The kind of a piece of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
     /// A name or a word of the language.
@@ -25,11 +25,11 @@ pub enum Piece {
 /// A piece of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// Its kind.
     pub piece: Piece,
-    /// Where it begins, in bytes.
+    /// Its start, in bytes.
     pub start: usize,
-    /// Where it ends, in bytes.
+    /// Its end, in bytes.
     pub end: usize,
 }
 
@@ -41,7 +41,7 @@ impl Token {
     }
 }
 
-/// What encloses a place.
+/// A bracket that encloses a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Within {
     Bracket,
@@ -49,7 +49,7 @@ enum Within {
     Template,
 }
 
-/// Takes a line (or several) apart; blanks are left out.
+/// Splits a line (or several) into pieces; blanks are left out.
 #[must_use]
 pub fn tokens(line: &str) -> Vec<Token> {
     let mut scan = Scan { line, at: 0, found: Vec::new(), within: Vec::new() };
@@ -59,7 +59,7 @@ pub fn tokens(line: &str) -> Vec<Token> {
     scan.found
 }
 
-/// Tells whether more must follow: a bracket, a text in backticks or a comment is open.
+/// Returns whether more must follow: a bracket, a text in backticks or a comment is open.
 #[must_use]
 pub fn is_open(line: &str) -> bool {
     Lines::default().add(line)
@@ -156,7 +156,7 @@ impl Scan<'_> {
     }
 
     fn comment(&mut self) {
-        // They nest.
+        // Comments of Rhai nest.
         let (mut depth, mut length) = (0, 0);
         let rest = self.rest();
         while length < rest.len() {
@@ -196,7 +196,8 @@ impl Scan<'_> {
         self.push(Piece::Text(closed), length);
     }
 
-    /// A text in backticks up to its end, or up to a `${` in it; it begins with so many ticks.
+    /// Reads a text in backticks up to its end, or up to a `${` in it; it begins with so many
+    /// ticks.
     fn template(&mut self, ticks: usize) {
         let rest = self.rest();
         let end = rest.get(ticks..).and_then(|text| {
@@ -218,17 +219,17 @@ impl Scan<'_> {
     }
 }
 
-/// Follows lines that come one after another, each looked at once.
+/// Lines that come one after another, each split once.
 #[derive(Debug, Default)]
 pub struct Lines {
     text: String,
-    /// Up to where it was looked at, and how many brackets were open there.
+    /// The end of what was split, and the number of brackets open there.
     seen: usize,
     depth: i32,
 }
 
 impl Lines {
-    /// Adds a line with its end; tells whether more must follow.
+    /// Adds a line with its line break; returns whether more must follow.
     pub fn add(&mut self, line: &str) -> bool {
         self.text.push_str(line);
         let rest = self.text.get(self.seen..).unwrap_or_default();
@@ -237,7 +238,7 @@ impl Lines {
             match token.piece {
                 Piece::Open => depth += 1,
                 Piece::Close => depth -= 1,
-                // It is looked at again from where only brackets were open.
+                // It is split again with the next line, from where only brackets were open.
                 Piece::Template(false) | Piece::Comment(false) => return true,
                 _ => {}
             }
@@ -246,7 +247,7 @@ impl Lines {
         depth > 0
     }
 
-    /// Returns what was added, and begins anew.
+    /// Returns what was added, and starts over.
     pub fn take(&mut self) -> String {
         std::mem::take(self).text
     }
@@ -258,7 +259,7 @@ impl Lines {
     }
 }
 
-/// Takes lines apart that can each stand for themselves.
+/// Splits a text into lines, or groups of lines, that can each stand alone.
 #[must_use]
 pub fn apart(text: &str) -> Vec<String> {
     let (mut lines, mut found) = (Lines::default(), Vec::new());

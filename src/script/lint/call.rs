@@ -1,19 +1,19 @@
-//! Calls: whether there is such a function, whether it takes so much, and what it gives.
+//! The check of calls: whether the function exists, what it takes, and what it returns.
 
 use rhai::{Expr, FnCallExpr, FnPtr, Position, Stmt};
 
 use crate::script::catalog::{Form, Member, catalog};
 use crate::script::finding::Role;
 use crate::script::lint::compare::one;
-use crate::script::lint::kind::{Kind, functions, of_language, property};
+use crate::script::lint::kind::{ValueKind, functions, of_language, property};
 use crate::script::lint::walk::{Walk, is_closure};
 use crate::script::sandbox::diagnose::did_you_mean;
 
 impl Walk<'_> {
-    pub(super) fn method(&mut self, on: &Kind, call: &FnCallExpr, at: Position) -> Kind {
+    pub(super) fn method(&mut self, on: &ValueKind, call: &FnCallExpr, at: Position) -> ValueKind {
         let name = call.name.as_str();
         self.called.insert(name.to_owned());
-        let arguments: Vec<Kind> =
+        let arguments: Vec<ValueKind> =
             call.args.iter().map(|argument| self.argument(on, argument)).collect();
         let Some(host) = on.host() else { return of_language(on, name) };
         let is_own = self.script.named(name).next().is_some();
@@ -29,7 +29,7 @@ impl Walk<'_> {
                 };
                 self.error(at, format!("a {host} has no function `{name}`"), hint);
             }
-            return Kind::Any;
+            return ValueKind::Any;
         }
         let told: Vec<_> = members.collect();
         match told.iter().find(|member| member.params.len() == arguments.len()) {
@@ -42,40 +42,41 @@ impl Walk<'_> {
                 {
                     self.field_named(field, at);
                 }
-                Kind::of(&member.returns)
+                ValueKind::of(&member.returns)
             }
-            None if is_own => Kind::Any,
+            None if is_own => ValueKind::Any,
             None => {
                 let told: Vec<_> =
-                    told.iter().map(|member| format!("`{}`", member.told())).collect();
-                let message = format!("`{name}` does not take {} arguments", arguments.len());
+                    told.iter().map(|member| format!("`{}`", member.in_full())).collect();
+                let message =
+                    format!("`{name}` does not take {}", counted(arguments.len(), "argument"));
                 self.error(at, message, Some(format!("it is {}", told.join(" or "))));
-                Kind::Any
+                ValueKind::Any
             }
         }
     }
 
-    /// Says where a value can not be what is taken.
-    fn fits(&mut self, name: &str, given: &Kind, taken: &str, at: Position) {
+    /// Reports an argument that cannot be of the type taken.
+    fn fits(&mut self, name: &str, given: &ValueKind, taken: &str, at: Position) {
         let scalar = ["text", "int", "float", "true or false", "map"];
         let Some(given) = given.name() else { return };
         let known =
-            |kind: &str| scalar.contains(&kind) || Kind::Of(kind.to_owned()).host().is_some();
+            |kind: &str| scalar.contains(&kind) || ValueKind::Of(kind.to_owned()).host().is_some();
         if known(given) && known(taken) && given != taken {
             let message = format!("`{name}` takes {} here, not {}", one(taken), one(given));
             self.error(at, message, None);
         }
     }
 
-    /// An argument; a closure is given the items of what it is called on.
-    fn argument(&mut self, on: &Kind, argument: &Expr) -> Kind {
+    /// Walks an argument; a closure is given the items of what it is called on.
+    fn argument(&mut self, on: &ValueKind, argument: &Expr) -> ValueKind {
         let item = on.item();
         match argument {
             Expr::DynamicConstant(value, _) => {
                 if let Some(function) = value.read_lock::<FnPtr>() {
                     let name = function.fn_name().to_owned();
                     self.closure(&name, &[item.clone(), item]);
-                    return Kind::Any;
+                    return ValueKind::Any;
                 }
                 self.expression(argument)
             }
@@ -99,13 +100,13 @@ impl Walk<'_> {
                     let name = function.fn_name().to_owned();
                     self.closure(&name, &kinds);
                 }
-                Kind::Any
+                ValueKind::Any
             }
             other => self.expression(other),
         }
     }
 
-    pub(super) fn closure(&mut self, name: &str, kinds: &[Kind]) {
+    pub(super) fn closure(&mut self, name: &str, kinds: &[ValueKind]) {
         self.called.insert(name.to_owned());
         let script = self.script;
         if is_closure(name) && self.walked.insert(name.to_owned()) {
@@ -115,14 +116,15 @@ impl Walk<'_> {
         }
     }
 
-    /// A function that is called by itself: `plan("…")`, `md::row([…])`.
-    pub(super) fn call(&mut self, call: &FnCallExpr, at: Position) -> Kind {
+    /// Walks a call of a function by itself: `plan("…")`, `md::row([…])`.
+    pub(super) fn call(&mut self, call: &FnCallExpr, at: Position) -> ValueKind {
         let name = call.name.as_str();
         let n = call.args.len();
+        // The engine compiles a closure that captures variables to a call of `curry`.
         if name == "curry" {
-            return self.argument(&Kind::Any, &Expr::FnCall(Box::new(call.clone()), at));
+            return self.argument(&ValueKind::Any, &Expr::FnCall(Box::new(call.clone()), at));
         }
-        let arguments: Vec<Kind> =
+        let arguments: Vec<ValueKind> =
             call.args.iter().map(|argument| self.expression(argument)).collect();
         // `item in list` is a call of `contains`, but no operator to the engine.
         if call.op_token.is_some() || name == "contains" {
@@ -139,13 +141,16 @@ impl Walk<'_> {
                 && !offered.iter().any(|function| function.0 == name && function.1 == n)
             {
                 let hint = match offered.iter().find(|function| function.0 == name) {
-                    Some((_, takes)) => Some(format!("it takes {takes} arguments")),
+                    Some((_, takes)) => Some(format!("it takes {}", counted(*takes, "argument"))),
                     None => did_you_mean(name, offered.iter().map(|function| function.0.as_str())),
                 };
-                let message = format!("the library `{path}` has no function `{name}` of {n}");
+                let message = format!(
+                    "the library `{path}` has no function `{name}` with {}",
+                    counted(n, "parameter")
+                );
                 self.error(at, message, hint);
             }
-            return Kind::Any;
+            return ValueKind::Any;
         }
         self.called.insert(name.to_owned());
         let own: Vec<usize> =
@@ -153,7 +158,7 @@ impl Walk<'_> {
         if own.contains(&n)
             || matches!(name, "Fn" | "call" | "type_of" | "is_def_var" | "is_def_fn")
         {
-            return Kind::Any;
+            return ValueKind::Any;
         }
         let all: Vec<_> = catalog()
             .members()
@@ -172,34 +177,34 @@ impl Walk<'_> {
             Some(member) => {
                 if self.role == Role::Policy && !member.policies {
                     let message =
-                        format!("a policy can not call `{name}`: it judges, and changes nothing");
+                        format!("a policy cannot call `{name}`: it judges, and changes nothing");
                     self.error(at, message, None);
                 } else if matches!(self.role, Role::Skill) && !member.skills {
-                    self.error(at, format!("a skill can not call `{name}`"), None);
+                    self.error(at, format!("a skill cannot call `{name}`"), None);
                 }
                 if member.on.is_none() {
                     for (given, param) in arguments.iter().zip(&member.params) {
                         self.fits(name, given, &param.kind, at);
                     }
                 }
-                Kind::of(&member.returns)
+                ValueKind::of(&member.returns)
             }
             None if catalog().is_of_language(name) => {
-                of_language(arguments.first().unwrap_or(&Kind::Any), name)
+                of_language(arguments.first().unwrap_or(&ValueKind::Any), name)
             }
             None if !own.is_empty() => {
-                let message = format!("`{name}` does not take {n} arguments");
-                self.error(at, message, Some(format!("it takes {}", own[0])));
-                Kind::Any
+                let message = format!("`{name}` does not take {}", counted(n, "argument"));
+                self.error(at, message, Some(format!("it takes {}", counted(own[0], "argument"))));
+                ValueKind::Any
             }
             None if !all.is_empty() => {
                 let told: Vec<_> =
-                    all.iter().take(3).map(|member| format!("`{}`", member.told())).collect();
-                let message = format!("`{name}` does not take {n} arguments");
+                    all.iter().take(3).map(|member| format!("`{}`", member.in_full())).collect();
+                let message = format!("`{name}` does not take {}", counted(n, "argument"));
                 self.error(at, message, Some(format!("it is {}", told.join(" or "))));
-                Kind::Any
+                ValueKind::Any
             }
-            None if self.variables.iter().any(|variable| variable.name == name) => Kind::Any,
+            None if self.variables.iter().any(|variable| variable.name == name) => ValueKind::Any,
             None => {
                 let own = self.script.functions.iter().map(|function| function.name.as_str());
                 let hosts =
@@ -210,27 +215,34 @@ impl Walk<'_> {
                     .collect();
                 let hint = did_you_mean(name, names);
                 self.error(at, format!("there is no function `{name}`"), hint);
-                Kind::Any
+                ValueKind::Any
             }
         }
     }
 }
 
-/// What an operator gives.
-fn operator(sign: &str, sides: &[Kind]) -> Kind {
-    let of = |name: &str| Kind::Of(name.to_owned());
+/// Returns a number with its noun: `1 argument`, `2 arguments`.
+fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// Returns the type that an operator gives.
+fn operator(sign: &str, sides: &[ValueKind]) -> ValueKind {
+    let of = |name: &str| ValueKind::Of(name.to_owned());
     match (sign, sides) {
         ("==" | "!=" | "<" | "<=" | ">" | ">=" | "!" | "in", _) => of("true or false"),
-        ("+", [Kind::Words(_), _]) => of("text"),
-        ("+" | "-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Days" => of("Date"),
-        ("-", [Kind::Of(a), Kind::Of(b)]) if a == "Date" && b == "Date" => of("int"),
+        ("+", [ValueKind::Words(_), _]) => of("text"),
+        ("+" | "-", [ValueKind::Of(a), ValueKind::Of(b)]) if a == "Date" && b == "Days" => {
+            of("Date")
+        }
+        ("-", [ValueKind::Of(a), ValueKind::Of(b)]) if a == "Date" && b == "Date" => of("int"),
         (_, [a, b])
             if a == b
-                && matches!(a, Kind::Of(it) if it == "int" || it == "float" || it == "text") =>
+                && matches!(a, ValueKind::Of(it) if it == "int" || it == "float" || it == "text") =>
         {
             a.clone()
         }
-        ("+", [Kind::Of(a), _]) if a == "text" => of("text"),
-        _ => Kind::Any,
+        ("+", [ValueKind::Of(a), _]) if a == "text" => of("text"),
+        _ => ValueKind::Any,
     }
 }

@@ -1,7 +1,7 @@
-//! Comparisons that can only come out one way, or not at all: `change.op == "delte"`.
+//! The check for comparisons that can only come out one way, or not at all: `change.op == "delte"`.
 //!
-//! A rule that never holds judges nothing, and nobody sees it. So a policy with one is not taken,
-//! and `check` says it of every script.
+//! A rule that never holds judges nothing, and nobody notices. So a policy with one is refused, and
+//! `check` reports it in every script.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -10,11 +10,11 @@ use rhai::{Engine, Expr, Position, Stmt, SwitchCasesCollection};
 
 use crate::script::api::date::day_of_text;
 use crate::script::finding::Role;
-use crate::script::lint::kind::{Kind, property};
+use crate::script::lint::kind::{ValueKind, property};
 use crate::script::lint::walk::Walk;
 use crate::script::sandbox::diagnose::did_you_mean;
 
-/// Properties that, in a policy, are what their name says whatever they are asked of.
+/// Properties whose name alone tells their type in a policy, whatever they are read from.
 const KNOWN_BY_NAME: [(&str, &str); 3] =
     [("Change", "op"), ("Change", "entity"), ("Task", "progress")];
 
@@ -22,8 +22,14 @@ const KNOWN_BY_NAME: [(&str, &str); 3] =
 const WITH_TEXT: [&str; 4] = ["Date", "User", "Plan", "Bucket"];
 
 impl Walk<'_> {
-    /// Looks at a comparison: its two sides, and what is known of each.
-    pub(super) fn compared(&mut self, sign: &str, sides: &[Expr], kinds: &[Kind], at: Position) {
+    /// Checks a comparison: its two sides, and what is known of each.
+    pub(super) fn compared(
+        &mut self,
+        sign: &str,
+        sides: &[Expr],
+        kinds: &[ValueKind],
+        at: Position,
+    ) {
         let ([left, right], [of_left, of_right]) = (sides, kinds) else { return };
         match sign {
             "==" | "!=" | "<" | "<=" | ">" | ">=" => {
@@ -45,12 +51,17 @@ impl Walk<'_> {
         }
     }
 
-    /// Looks at a `switch`, whose cases match what is the same and of the same type.
-    pub(super) fn switched(&mut self, kind: &Kind, cases: &SwitchCasesCollection, at: Position) {
-        if let Kind::Words(words) = kind {
+    /// Checks a `switch`, whose cases match only equal values of the same type.
+    pub(super) fn switched(
+        &mut self,
+        kind: &ValueKind,
+        cases: &SwitchCasesCollection,
+        at: Position,
+    ) {
+        if let ValueKind::Words(words) = kind {
             let known = hashes_of(words);
             if cases.cases.keys().any(|case| !known.contains(case)) {
-                let message = "a case of the `switch` never comes".to_owned();
+                let message = "a case of the `switch` never matches".to_owned();
                 self.slip(at, message, Some(one_of(words)));
             }
         } else if let Some(host) = kind.host()
@@ -61,7 +72,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Looks at a text given to a function that takes the name of a field.
+    /// Checks a text given to a function that takes the name of a field.
     pub(super) fn field_named(&mut self, given: &Expr, at: Position) {
         if let Expr::StringConstant(name, _) = given
             && crate::change::Field::parse(name).is_none()
@@ -73,15 +84,17 @@ impl Walk<'_> {
     }
 
     /// Returns the kind of a property by its name alone, where its owner is not known.
-    pub(super) fn by_name(&self, name: &str) -> Kind {
+    pub(super) fn by_name(&self, name: &str) -> ValueKind {
         let known =
             KNOWN_BY_NAME.iter().find(|(_, known)| *known == name && self.role == Role::Policy);
-        let Some((on, _)) = known else { return Kind::Any };
-        property(on, name).map_or(Kind::Any, |member| Kind::of(&member.returns))
+        let Some((on, _)) = known else { return ValueKind::Any };
+        property(on, name).map_or(ValueKind::Any, |member| ValueKind::of(&member.returns))
     }
 
-    fn never_the_word(&mut self, kind: &Kind, other: &Expr, at: Position) {
-        let (Kind::Words(words), Expr::StringConstant(text, _)) = (kind, other) else { return };
+    fn never_the_word(&mut self, kind: &ValueKind, other: &Expr, at: Position) {
+        let (ValueKind::Words(words), Expr::StringConstant(text, _)) = (kind, other) else {
+            return;
+        };
         if !words.iter().any(|word| word == text.as_str()) {
             let near = did_you_mean(text, words.iter().map(String::as_str));
             self.slip(at, format!("it is never `{text}`"), near.or_else(|| Some(one_of(words))));
@@ -91,24 +104,24 @@ impl Walk<'_> {
     fn incomparable(
         &mut self,
         sign: &str,
-        (left, of_left): (&Expr, &Kind),
-        (right, of_right): (&Expr, &Kind),
+        (left, of_left): (&Expr, &ValueKind),
+        (right, of_right): (&Expr, &ValueKind),
         at: Position,
     ) {
         for (kind, other) in [(of_left, right), (of_right, left)] {
-            if let (Kind::Of(name), Expr::StringConstant(text, _)) = (kind, other)
+            if let (ValueKind::Of(name), Expr::StringConstant(text, _)) = (kind, other)
                 && name == "Date"
                 && day_of_text(text).is_none()
             {
-                let hint = "a day is written as \"2026-12-24\"".to_owned();
-                self.slip(at, format!("`{text}` is no day"), Some(hint));
+                let hint = "a date is written as \"2026-12-24\"".to_owned();
+                self.slip(at, format!("`{text}` is not a date"), Some(hint));
                 return;
             }
         }
         let (Some(a), Some(b)) = (of_left.name(), of_right.name()) else { return };
         if !are_comparable(sign, a, b) {
             let hint = (sign != "==" && sign != "!=" && a == b)
-                .then(|| "they can be the same or not, but have no order".to_owned());
+                .then(|| "they have no order, only `==` and `!=`".to_owned());
             self.slip(at, format!("`{sign}` cannot compare {} with {}", one(a), one(b)), hint);
         }
     }
@@ -123,7 +136,7 @@ fn are_comparable(sign: &str, a: &str, b: &str) -> bool {
         is_number(kind)
             || ordered(kind)
             || kind == "map"
-            || Kind::Of(kind.to_owned()).host().is_some()
+            || ValueKind::Of(kind.to_owned()).host().is_some()
     };
     if !is_known(a) || !is_known(b) || (is_number(a) && is_number(b)) {
         return true;
@@ -136,18 +149,18 @@ fn are_comparable(sign: &str, a: &str, b: &str) -> bool {
 }
 
 /// Returns the kind of a literal.
-fn literal(expression: &Expr) -> Kind {
+fn literal(expression: &Expr) -> ValueKind {
     let name = match expression {
         Expr::BoolConstant(..) => "true or false",
         Expr::IntegerConstant(..) => "int",
         Expr::FloatConstant(..) => "float",
         Expr::CharConstant(..) | Expr::StringConstant(..) | Expr::InterpolatedString(..) => "text",
-        _ => return Kind::Any,
+        _ => return ValueKind::Any,
     };
-    Kind::Of(name.to_owned())
+    ValueKind::Of(name.to_owned())
 }
 
-/// A type with its article.
+/// Returns a type with its article.
 pub(super) fn one(kind: &str) -> String {
     match kind {
         "text" | "true or false" | "Changes" => kind.to_owned(),

@@ -1,12 +1,12 @@
-//! What is known of a value's type.
+//! Types of values, as far as they are known.
 
 use serde::{Deserialize, Serialize};
 
 use crate::script::catalog::{Form, Member, TYPES, catalog};
 
-/// What a value is, as far as it is known.
+/// The type of a value, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// Anything.
     Any,
     /// A type of the host, such as `Task`; or `text`, `int`, `map`.
@@ -17,8 +17,8 @@ pub(crate) enum Kind {
     List(Box<Self>),
 }
 
-impl Kind {
-    /// Reads a type as the catalogue tells it. What may be nothing is taken for something.
+impl ValueKind {
+    /// Reads a type as the catalogue writes it. What may be nothing is taken for something.
     pub(crate) fn of(told: &str) -> Self {
         let told = told.trim().trim_end_matches('?');
         if let Some(inner) = told.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -59,13 +59,13 @@ impl Kind {
         }
     }
 
-    /// Returns what both are, if they are the same.
+    /// Returns the type of both, if it is the same.
     pub(crate) fn or(self, other: &Self) -> Self {
         if self == *other { self } else { Self::Any }
     }
 }
 
-/// Reads `"create" | "update"`, as the catalogue tells what can be no other text.
+/// Reads `"create" | "update"`, as the catalogue writes a text that is one of a few words.
 fn words_of(told: &str) -> Option<Vec<String>> {
     let word = |text: &str| Some(text.trim().strip_prefix('"')?.strip_suffix('"')?.to_owned());
     told.split('|').map(word).collect()
@@ -89,14 +89,14 @@ pub(crate) fn functions<'a>(
     })
 }
 
-/// What a function of the language's own returns, called on something.
-pub(crate) fn of_language(on: &Kind, name: &str) -> Kind {
-    let of = |name: &str| Kind::Of(name.to_owned());
+/// Returns the type that one of the language's own functions gives, called on something.
+pub(crate) fn of_language(on: &ValueKind, name: &str) -> ValueKind {
+    let of = |name: &str| ValueKind::Of(name.to_owned());
     match (name, on) {
-        ("filter" | "extract" | "splice" | "retain" | "drain", Kind::List(_)) => on.clone(),
-        ("find" | "pop" | "shift" | "get", Kind::List(item)) => (**item).clone(),
+        ("filter" | "extract" | "splice" | "retain" | "drain", ValueKind::List(_)) => on.clone(),
+        ("find" | "pop" | "shift" | "get", ValueKind::List(item)) => (**item).clone(),
         ("len" | "index_of", _) => of("int"),
         ("to_upper" | "to_lower" | "sub_string" | "to_string", _) => of("text"),
-        _ => Kind::Any,
+        _ => ValueKind::Any,
     }
 }

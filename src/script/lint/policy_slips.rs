@@ -1,4 +1,5 @@
-//! The slips that would have a policy judge nothing: hooks that nobody calls, comparisons that never hold.
+//! Slips by which a policy would judge nothing: hooks that nobody calls, comparisons that never
+//! hold.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ pub(crate) fn refuse_slips(policy: Compiled) -> Result<Compiled, Failure> {
     wrong.map_or(Ok(policy), Err)
 }
 
-/// Finds what would let a policy judge nothing: comparisons that never hold or cannot be made.
+/// Finds the first slip by which a policy would judge nothing: comparisons that never hold or
+/// cannot be made.
 pub(crate) fn first_slip(ast: &AST, file: &str, sources: &Sources) -> Option<Failure> {
     let script = Script::of(ast);
     let mut walk = Walk::new(&script, Role::Policy, None, BTreeMap::new());
@@ -52,23 +54,25 @@ pub(crate) fn wrong_hooks(ast: &AST, file: &str, sources: &Sources) -> Option<Fa
         let at = body.and_then(|at| locate(file, at, sources));
         Some(Failure { code: "policy".into(), message, hint, at, ..Failure::default() })
     };
-    if let Some(it) = functions().find(|hook| HOOKS.contains(&hook.name) && hook.params.len() != 2)
+    if let Some(hook) =
+        functions().find(|hook| HOOKS.contains(&hook.name) && hook.params.len() != 2)
     {
-        let message = format!("{file}: `{}` takes two parameters, the second is `run`", it.name);
-        return refuse(Some((it.name, it.params.len())), message, None);
+        let message =
+            format!("{file}: `{}` must take two parameters, the second of them `run`", hook.name);
+        return refuse(Some((hook.name, hook.params.len())), message, None);
     }
     // A hook whose name is misspelt would judge nothing, and nobody would know.
-    if let Some(it) =
+    if let Some(other) =
         functions().find(|other| !HOOKS.contains(&other.name) && other.access.is_public())
     {
-        let name = it.name;
+        let name = other.name;
         let near = did_you_mean(name, HOOKS);
-        let private = format!("if it helps the others, write `private fn {name}`");
+        let private = format!("if it is a helper, write `private fn {name}`");
         let hint = near.map_or_else(|| private.clone(), |near| format!("{near} {private}"));
         let message = format!(
-            "{file}: `{name}` is none of the functions that are called: those are `review(changes, run)` and `review_change(change, run)`"
+            "{file}: nothing calls `{name}`: the functions of a policy are `review(changes, run)` and `review_change(change, run)`"
         );
-        return refuse(Some((name, it.params.len())), message, Some(hint));
+        return refuse(Some((name, other.params.len())), message, Some(hint));
     }
     if !HOOKS.iter().any(|name| has(ast, name, 2)) {
         let message =

@@ -35,8 +35,8 @@ impl Script {
                 body: Vec::new(),
             })
             .collect();
-        // The engine shows the statements of functions, but not whose they are: that is told by
-        // where they stand.
+        // The engine shows the statements of functions, but not which function they belong to:
+        // their positions tell.
         let mut main = Vec::new();
         ast.walk(&mut |path: &[rhai::ASTNode<'_>]| {
             if let [rhai::ASTNode::Stmt(statement)] = path {
@@ -60,7 +60,7 @@ impl Script {
     }
 }
 
-/// Tells whether the host or the language has a function of a name.
+/// Returns whether the host or the language has a function of a name.
 pub(crate) fn is_known_function(name: &str) -> bool {
     catalog().is_of_language(name) || catalog().members().iter().any(|member| member.name == name)
 }

@@ -6,7 +6,7 @@ use rhai::{ASTFlags, BinaryExpr, Expr, FnPtr, Position, Stmt};
 
 use crate::script::catalog::catalog;
 use crate::script::finding::{Role, Severity};
-use crate::script::lint::kind::{Kind, functions, property};
+use crate::script::lint::kind::{ValueKind, functions, property};
 use crate::script::lint::tree::{Function, Script, is_known_function};
 use crate::script::sandbox::diagnose::did_you_mean;
 
@@ -14,10 +14,10 @@ use crate::script::sandbox::diagnose::did_you_mean;
 #[derive(Debug)]
 pub(super) struct Variable {
     pub(super) name: String,
-    kind: Kind,
+    kind: ValueKind,
     at: Position,
     used: bool,
-    /// Whether it is reported if nothing uses it.
+    /// True if it is reported when nothing uses it.
     counts: bool,
 }
 
@@ -28,9 +28,9 @@ pub(crate) struct Walk<'a> {
     pub(super) role: Role,
     /// The parameters of a skill that declares them, and where.
     declared: Option<&'a BTreeMap<String, Position>>,
-    /// What libraries offer, by path.
+    /// The functions of libraries, by path.
     pub(super) exports: BTreeMap<String, Vec<(String, usize)>>,
-    /// What was imported, by alias: the path, where, and whether it is used.
+    /// The imports, by alias: the path, the place, and whether it is used.
     imports: BTreeMap<String, (String, Position, bool)>,
     /// The variables in scope, innermost last.
     pub(super) variables: Vec<Variable>,
@@ -40,7 +40,7 @@ pub(crate) struct Walk<'a> {
     pub(super) walked: BTreeSet<String>,
     params_used: BTreeSet<String>,
     pub(crate) found: Vec<(Position, Severity, String, Option<String>)>,
-    /// Those of them by which a rule would judge nothing.
+    /// The places of those by which a rule would judge nothing.
     pub(crate) slips: Vec<Position>,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks everything and looks at what is left over.
+    /// Walks everything, then reports what nothing uses.
     pub(crate) fn whole(&mut self) {
         let script = self.script;
         self.block(&script.main);
@@ -90,9 +90,9 @@ impl<'a> Walk<'a> {
         self.left_over();
     }
 
-    /// What the host gives to a function that it calls.
-    fn given_to(&self, function: &Function) -> Vec<Kind> {
-        let of = |name: &str| Kind::Of(name.to_owned());
+    /// Returns the types that the host passes to a function that it calls.
+    fn given_to(&self, function: &Function) -> Vec<ValueKind> {
+        let of = |name: &str| ValueKind::Of(name.to_owned());
         match (self.role, function.name.as_str()) {
             (Role::Policy, "review") => vec![of("Changes"), of("Run")],
             (Role::Policy, "review_change") => vec![of("Change"), of("Run")],
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
                 self.warn(
                     *at,
                     format!("the parameter `{name}` is declared and not used"),
-                    Some(format!("use `params.{name}`, or take it out of the doc comment")),
+                    Some(format!("use `params.{name}`, or remove it from the doc comment")),
                 );
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
         self.found.push((at, Severity::Error, message, hint));
     }
 
-    /// An error for which a policy is not taken.
+    /// Reports an error for which a policy is refused.
     pub(super) fn slip(&mut self, at: Position, message: String, hint: Option<String>) {
         self.slips.push(at);
         self.error(at, message, hint);
@@ -152,10 +152,10 @@ impl<'a> Walk<'a> {
 
     // Scopes
 
-    pub(super) fn function(&mut self, function: &Function, kinds: &[Kind]) {
+    pub(super) fn function(&mut self, function: &Function, kinds: &[ValueKind]) {
         let outside = std::mem::take(&mut self.variables);
         for (n, name) in function.params.iter().enumerate() {
-            let kind = kinds.get(n).cloned().unwrap_or(Kind::Any);
+            let kind = kinds.get(n).cloned().unwrap_or(ValueKind::Any);
             self.declare(name, kind, function.start, false);
         }
         self.block(&function.body);
@@ -163,9 +163,9 @@ impl<'a> Walk<'a> {
         self.variables = outside;
     }
 
-    pub(super) fn block(&mut self, statements: &[Stmt]) -> Kind {
+    pub(super) fn block(&mut self, statements: &[Stmt]) -> ValueKind {
         let outer = self.variables.len();
-        let mut kind = Kind::Any;
+        let mut kind = ValueKind::Any;
         for statement in statements {
             kind = self.statement(statement);
         }
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
         kind
     }
 
-    pub(super) fn declare(&mut self, name: &str, kind: Kind, at: Position, counts: bool) {
+    pub(super) fn declare(&mut self, name: &str, kind: ValueKind, at: Position, counts: bool) {
         let counts = counts && !name.starts_with('_');
         self.variables.push(Variable { name: name.to_owned(), kind, at, used: false, counts });
     }
@@ -185,38 +185,40 @@ impl<'a> Walk<'a> {
                 self.warn(
                     variable.at,
                     format!("the variable `{name}` is not used"),
-                    Some(format!("take it out, or call it `_{name}`")),
+                    Some(format!("remove it, or call it `_{name}`")),
                 );
             }
         }
     }
 
-    fn look_up(&mut self, name: &str) -> Kind {
+    fn look_up(&mut self, name: &str) -> ValueKind {
         match self.variables.iter_mut().rev().find(|variable| variable.name == name) {
             Some(variable) => {
                 variable.used = true;
                 variable.kind.clone()
             }
-            None => Kind::Any,
+            None => ValueKind::Any,
         }
     }
 
     // Statements
 
-    fn statement(&mut self, statement: &Stmt) -> Kind {
+    fn statement(&mut self, statement: &Stmt) -> ValueKind {
         match statement {
-            Stmt::Var(it, flags, at) => {
-                let (name, value, _) = &**it;
+            Stmt::Var(variable, flags, at) => {
+                let (name, value, _) = &**variable;
                 let kind = self.expression(value);
                 if self.variables.iter().any(|variable| variable.name == name.name.as_str()) {
-                    let message = format!("`{}` is declared already and hidden here", name.name);
+                    let message = format!("`{}` is already declared and hidden here", name.name);
                     self.warn(*at, message, Some("give it a name of its own".to_owned()));
                 }
                 let counts = !flags.intersects(ASTFlags::CONSTANT | ASTFlags::EXPORTED);
                 self.declare(&name.name, kind, *at, counts);
             }
-            Stmt::Assignment(it) => self.assignment(&it.1, it.0.is_op_assignment()),
-            Stmt::Expr(it) => return self.expression(it),
+            Stmt::Assignment(assignment) => {
+                self.assignment(&assignment.1, assignment.0.is_op_assignment());
+            }
+            Stmt::Expr(expression) => return self.expression(expression),
             Stmt::FnCall(call, at) => return self.call(call, *at),
             Stmt::If(flow, _) => {
                 self.expression(&flow.expr);
@@ -228,21 +230,21 @@ impl<'a> Walk<'a> {
                 self.expression(&flow.expr);
                 self.block(flow.body.statements());
             }
-            Stmt::For(it, at) => {
-                let (name, counter, flow) = &**it;
+            Stmt::For(parts, at) => {
+                let (name, counter, flow) = &**parts;
                 let item = self.expression(&flow.expr).item();
                 let outer = self.variables.len();
                 self.declare(&name.name, item, *at, false);
                 if let Some(counter) = counter {
-                    self.declare(&counter.name, Kind::Of("int".to_owned()), *at, false);
+                    self.declare(&counter.name, ValueKind::Of("int".to_owned()), *at, false);
                 }
                 self.block(flow.body.statements());
                 self.leave(outer);
             }
-            Stmt::Switch(it, at) => {
-                let kind = self.expression(&it.0);
-                self.switched(&kind, &it.1, *at);
-                for case in &it.1.expressions {
+            Stmt::Switch(switch, at) => {
+                let kind = self.expression(&switch.0);
+                self.switched(&kind, &switch.1, *at);
+                for case in &switch.1.expressions {
                     self.expression(&case.lhs);
                     self.expression(&case.rhs);
                 }
@@ -251,8 +253,8 @@ impl<'a> Walk<'a> {
             Stmt::TryCatch(flow, at) => {
                 self.block(flow.body.statements());
                 let outer = self.variables.len();
-                if let Expr::Variable(it, ..) = &flow.expr {
-                    self.declare(&it.1, Kind::Any, *at, false);
+                if let Expr::Variable(error, ..) = &flow.expr {
+                    self.declare(&error.1, ValueKind::Any, *at, false);
                 }
                 self.block(flow.branch.statements());
                 self.leave(outer);
@@ -262,9 +264,9 @@ impl<'a> Walk<'a> {
                     self.expression(value);
                 }
             }
-            Stmt::Import(it, at) => self.import(&it.0, &it.1.name, *at),
-            Stmt::Export(it, _) => {
-                self.look_up(&it.0.name);
+            Stmt::Import(import, at) => self.import(&import.0, &import.1.name, *at),
+            Stmt::Export(export, _) => {
+                self.look_up(&export.0.name);
             }
             Stmt::Share(captured) => {
                 for (name, _) in &**captured {
@@ -274,7 +276,7 @@ impl<'a> Walk<'a> {
             Stmt::Noop(_) => {}
             _ => {}
         }
-        Kind::Any
+        ValueKind::Any
     }
 
     fn import(&mut self, path: &Expr, alias: &str, at: Position) {
@@ -289,10 +291,10 @@ impl<'a> Walk<'a> {
     fn assignment(&mut self, sides: &BinaryExpr, with_operator: bool) {
         let given = self.expression(&sides.rhs);
         match &sides.lhs {
-            // Written to is not used.
-            Expr::Variable(it, ..) if !with_operator => {
+            // A variable that is only written to is not used.
+            Expr::Variable(written, ..) if !with_operator => {
                 if let Some(variable) =
-                    self.variables.iter_mut().rev().find(|other| other.name == it.1.as_str())
+                    self.variables.iter_mut().rev().find(|other| other.name == written.1.as_str())
                 {
                     variable.kind = variable.kind.clone().or(&given);
                 }
@@ -309,15 +311,15 @@ impl<'a> Walk<'a> {
 
     // Expressions
 
-    pub(super) fn expression(&mut self, expression: &Expr) -> Kind {
-        let of = |name: &str| Kind::Of(name.to_owned());
+    pub(super) fn expression(&mut self, expression: &Expr) -> ValueKind {
+        let of = |name: &str| ValueKind::Of(name.to_owned());
         match expression {
             Expr::DynamicConstant(value, _) => {
                 if let Some(function) = value.read_lock::<FnPtr>() {
                     let name = function.fn_name().to_owned();
                     self.closure(&name, &[]);
                 }
-                Kind::Any
+                ValueKind::Any
             }
             Expr::BoolConstant(..) => of("true or false"),
             Expr::IntegerConstant(..) => of("int"),
@@ -334,30 +336,32 @@ impl<'a> Walk<'a> {
                     self.expression(item);
                 }
                 // Anything may be pushed to it later.
-                Kind::List(Box::new(Kind::Any))
+                ValueKind::List(Box::new(ValueKind::Any))
             }
-            Expr::Map(it, _) => {
-                for (_, value) in &it.0 {
+            Expr::Map(map, _) => {
+                for (_, value) in &map.0 {
                     self.expression(value);
                 }
                 of("map")
             }
-            Expr::Variable(it, ..) => {
-                if !it.2.is_empty() {
-                    self.use_import(it.2.root());
-                    return Kind::Any;
+            Expr::Variable(variable, ..) => {
+                if !variable.2.is_empty() {
+                    self.use_import(variable.2.root());
+                    return ValueKind::Any;
                 }
-                self.look_up(&it.1)
+                self.look_up(&variable.1)
             }
             Expr::FnCall(call, at) | Expr::MethodCall(call, at) => self.call(call, *at),
             Expr::Dot(dot, ..) => {
-                if let (Expr::Variable(it, ..), Expr::Property(property, at)) = (&dot.lhs, &dot.rhs)
-                    && it.1.as_str() == "params"
+                if let (Expr::Variable(variable, ..), Expr::Property(property, at)) =
+                    (&dot.lhs, &dot.rhs)
+                    && variable.1.as_str() == "params"
                 {
                     self.parameter(&property.2, *at);
                 }
-                if let (Expr::Variable(it, ..), Expr::Dot(rest, ..)) = (&dot.lhs, &dot.rhs)
-                    && let (Expr::Property(property, at), "params") = (&rest.lhs, it.1.as_str())
+                if let (Expr::Variable(variable, ..), Expr::Dot(rest, ..)) = (&dot.lhs, &dot.rhs)
+                    && let (Expr::Property(property, at), "params") =
+                        (&rest.lhs, variable.1.as_str())
                 {
                     self.parameter(&property.2, *at);
                 }
@@ -375,16 +379,17 @@ impl<'a> Walk<'a> {
                 of("true or false")
             }
             Expr::Coalesce(parts, _) => {
-                let kinds: Vec<Kind> = parts.iter().map(|part| self.expression(part)).collect();
-                let first = kinds.first().cloned().unwrap_or(Kind::Any);
-                kinds.iter().fold(first, Kind::or)
+                let kinds: Vec<ValueKind> =
+                    parts.iter().map(|part| self.expression(part)).collect();
+                let first = kinds.first().cloned().unwrap_or(ValueKind::Any);
+                kinds.iter().fold(first, ValueKind::or)
             }
             Expr::Stmt(block) => self.block(block.statements()),
-            _ => Kind::Any,
+            _ => ValueKind::Any,
         }
     }
 
-    fn chain_index(&mut self, on: &Kind, index: &Expr) -> Kind {
+    fn chain_index(&mut self, on: &ValueKind, index: &Expr) -> ValueKind {
         // `a[0].title`: the rest of the chain hangs on the index.
         match index {
             Expr::Dot(dot, ..) => {
@@ -402,10 +407,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What stands behind a dot.
-    fn chain(&mut self, on: Kind, rest: &Expr, is_set: bool) -> Kind {
+    /// Walks what follows a dot.
+    fn chain(&mut self, on: ValueKind, rest: &Expr, is_set: bool) -> ValueKind {
         match rest {
-            Expr::Property(it, at) => self.property(&on, &it.2, *at, is_set),
+            Expr::Property(property, at) => self.property(&on, &property.2, *at, is_set),
             Expr::MethodCall(call, at) => self.method(&on, call, *at),
             Expr::Dot(dot, ..) => {
                 let next = self.chain(on, &dot.lhs, false);
@@ -419,9 +424,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn property(&mut self, on: &Kind, name: &str, at: Position, is_set: bool) -> Kind {
+    fn property(&mut self, on: &ValueKind, name: &str, at: Position, is_set: bool) -> ValueKind {
         let Some(host) = on.host() else {
-            return if *on == Kind::Any { self.by_name(name) } else { Kind::Any };
+            return if *on == ValueKind::Any { self.by_name(name) } else { ValueKind::Any };
         };
         let Some(found) = property(host, name) else {
             let names = catalog().of(Some(host)).map(|member| member.name.as_str());
@@ -430,12 +435,12 @@ impl<'a> Walk<'a> {
                 None => did_you_mean(name, names),
             };
             self.error(at, format!("a {host} has no property `{name}`"), hint);
-            return Kind::Any;
+            return ValueKind::Any;
         };
         if is_set && found.settable.is_none() {
-            self.error(at, format!("`{name}` of a {host} can not be set"), None);
+            self.error(at, format!("`{name}` of a {host} cannot be set"), None);
         }
-        Kind::of(&found.returns)
+        ValueKind::of(&found.returns)
     }
 
     fn parameter(&mut self, name: &str, at: Position) {

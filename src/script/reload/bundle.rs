@@ -1,11 +1,11 @@
-//! One version of a workspace: what a run takes at its start and keeps to its end.
+//! One version of a workspace, which a run takes at its start and keeps to its end.
 //!
 //! A bundle is made of the texts of a workspace and of the bundle before it. Only a script whose
-//! text, or that of something it imports, is another than before is compiled. One that does not
-//! compile leaves its last good version in force, which is consistent in itself: it was compiled
-//! together with what it imports. The same goes for the configuration. A script whose file is
-//! gone is gone; a policy that is listed and gone denies (rule R7), so that deleting a file
-//! loosens nothing.
+//! text, or that of something it imports, has changed is compiled. One that does not compile leaves
+//! its last good version in force, which is consistent in itself: it was compiled together with
+//! what it imports. The same goes for the configuration. A script whose file was deleted no longer
+//! exists; a policy that is listed but missing denies (rule R7), so that deleting a file loosens
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ pub struct Bundle {
     pub generation: u64,
     /// `sha256:…` over every text.
     pub digest: String,
-    /// The texts, newest that could be read, and the configuration in force.
+    /// The newest texts that could be read, and the configuration in force.
     pub workspace: Workspace,
-    /// What is newer but broken, and so not in force.
+    /// The sources that are newer but broken, and so not in force.
     pub problems: Vec<Problem>,
     skills: Units<Skill>,
     policies: Units<Code>,
@@ -44,7 +44,7 @@ pub struct Problem {
     pub file: String,
     /// The line, from 1, if it is known.
     pub line: Option<usize>,
-    /// What is wrong, in a sentence without its end.
+    /// The fault, in a sentence without its full stop.
     pub message: String,
     /// The digest of the text that is broken: another edit is another problem.
     digest: String,
@@ -71,7 +71,7 @@ struct Unit<T> {
 
 #[derive(Debug, Clone)]
 struct Broken {
-    /// Over its text and all libraries: which of them it wanted is not known for sure.
+    /// The digest of its text and all libraries: which of them it needs is not known for sure.
     digest: String,
     failure: Failure,
 }
@@ -123,7 +123,7 @@ impl Bundle {
                 }
                 None => (
                     self.workspace.config.clone(),
-                    Some(Problem::of_file(CONFIG_FILE, "it is gone")),
+                    Some(Problem::of_file(CONFIG_FILE, "it is missing")),
                 ),
             };
         let root = self.workspace.root.as_deref();
@@ -137,7 +137,7 @@ impl Bundle {
         before: Option<&Self>,
         mut problems: Vec<Problem>,
     ) -> Self {
-        // All on one thread: where many compute, each further one waits for its turn.
+        // All on one thread: on a busy machine each further one would only wait for its turn.
         let compile = || Self::units(&workspace, before);
         let (skills, policies) =
             on_large_stack("planwright-compile", compile).unwrap_or_else(|_no_thread| compile());
@@ -150,7 +150,7 @@ impl Bundle {
         for (file, broken) in of_skills.chain(of_policies) {
             let Some(broken) = broken else { continue };
             let problem = Problem::of_failure(&file, &broken.failure, texts);
-            // A library that many import is broken once.
+            // A broken library that many scripts import is reported once.
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
@@ -160,7 +160,7 @@ impl Bundle {
         Self { generation, digest, workspace, problems, skills, policies }
     }
 
-    /// Compiles what is not as it was before.
+    /// Compiles what has changed.
     fn units(workspace: &Workspace, before: Option<&Self>) -> (Units<Skill>, Units<Code>) {
         let libraries = &workspace.libraries;
         let all_libraries =
@@ -231,8 +231,8 @@ impl Bundle {
         })
     }
 
-    /// Returns the files whose effect is another than in the version before, by name. A library
-    /// is not among them: what imports it is.
+    /// Returns the files whose effect has changed since the version before, by name. A library is
+    /// not among them: what imports it is.
     pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
         let mut changed = Vec::new();
         if self.workspace.config != before.workspace.config {
@@ -267,7 +267,7 @@ impl Bundle {
 }
 
 impl<T> Unit<T> {
-    /// What comes after `before`: the same if it is of the same texts, else compiled.
+    /// Returns the version after `before`: the same one if its texts are the same, else compiled.
     fn next(
         before: Option<&Self>,
         digest: &str,
@@ -308,7 +308,7 @@ impl Problem {
     }
 }
 
-/// Reads a configuration; else the line and what is wrong there.
+/// Reads a configuration; the error is the line and what is wrong there.
 fn read_config(text: &str) -> Result<Config, (Option<usize>, String)> {
     let config = Config::parse(text).map_err(|error| {
         let before = error.span().and_then(|at| text.get(..at.start));

@@ -1,4 +1,5 @@
-//! When a file is whole: signs and looks in, what to read out. Pure; time is given to it.
+//! The decision when a file is whole: signs and scans in, files to read out. Pure, with the time
+//! passed in, so that any order of events can be tested.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::script::workspace::scan::{Found, Stamp};
 
-/// What an event says of a path.
+/// The meaning of an event for a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// Someone began to write there, or goes on.
@@ -25,25 +26,25 @@ pub(crate) enum Sign {
     Lost,
 }
 
-/// How long to wait where no event says that a file is whole.
+/// The times to wait where no event says that a file is whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patience {
-    /// How long it must have looked the same.
+    /// The time it must have stayed the same.
     pub(crate) quiet: Duration,
     /// The same for one that has become empty.
     pub(crate) empty: Duration,
-    /// How long one that was written to must have been left alone.
+    /// The time one that was written to must have been left alone.
     pub(crate) writing: Duration,
 }
 
-/// What to do about a file.
+/// The decision about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is the one that was read last.
     Known,
-    /// It is whole, or gone for good: read it.
+    /// It is whole, or missing for good: read it.
     Read,
-    /// It may be half written, or gone only for a moment: look again then.
+    /// It may be half written, or missing only for a moment: scan again then.
     Wait(Instant),
 }
 
@@ -52,39 +53,39 @@ pub(crate) enum Verdict {
 pub(crate) enum Seen<'a> {
     /// It is there.
     File(&'a Found),
-    /// It is there and can not be read; why.
+    /// It is there and cannot be read; why.
     Unreadable(String),
     /// It is not there.
     Nothing,
 }
 
-/// What tells a file from what it was before: its stamp and where it really lies, or why it can
-/// not be read.
+/// The facts that tell a file from what it was before: its stamp and where it really lies, or why
+/// it cannot be read.
 type Spot = Option<Result<(Stamp, PathBuf), String>>;
 
 #[derive(Debug)]
 struct Look {
     spot: Spot,
-    /// When it was seen like this first.
+    /// The time it was first seen like this.
     since: Instant,
-    /// Whether its text was read as it is now.
+    /// True if its text was read as it is now.
     read: bool,
-    /// Whether a link now leads elsewhere.
+    /// True if a link now leads elsewhere.
     led_elsewhere: bool,
 }
 
-/// What is known of the files of a workspace.
+/// The known state of the files of a workspace.
 #[derive(Debug, Default)]
 pub(crate) struct Settling {
-    /// What is being written, and when it was written to last.
+    /// The files that are being written, with the time of the last write.
     writing: BTreeMap<PathBuf, Instant>,
-    /// What was put there whole since it was looked at last.
+    /// The files that were put in place whole since the last scan.
     whole: BTreeSet<PathBuf>,
     looks: BTreeMap<String, Look>,
 }
 
 impl Settling {
-    /// Takes note of a sign.
+    /// Records a sign.
     pub(crate) fn note(&mut self, sign: &Sign, now: Instant) {
         match sign {
             Sign::Written(path) => {
@@ -95,14 +96,14 @@ impl Settling {
                 self.writing.remove(path);
                 self.whole.insert(path.clone());
             }
-            // Who writes a file goes on writing it under its new name.
+            // Whoever writes a file goes on writing it under its new name.
             Sign::Moved(from, to) => {
                 if self.writing.remove(from).is_some() {
                     self.note(&Sign::Written(to.clone()), now);
                 }
             }
-            // It may have gone to another name, see above. Whoever wrote when signs were lost may
-            // be writing still.
+            // It may have been renamed, see above. Whoever wrote when signs were lost may still be
+            // writing.
             Sign::Gone(_) | Sign::Other | Sign::Lost => {}
         }
     }
@@ -118,12 +119,12 @@ impl Settling {
         self.whole.extend(whole.into_iter().filter(|path| !writing.contains_key(path)));
     }
 
-    /// Tells whether nothing was written there since [`Self::take_whole`].
+    /// Returns whether nothing was written there since [`Self::take_whole`].
     pub(crate) fn is_untouched(&self, found: &Found) -> bool {
         !self.writing.contains_key(&found.real) && !self.whole.contains(&found.real)
     }
 
-    /// Says what to do about a file that was found, or is not there any more.
+    /// Decides what to do about a file that was found, or is no longer there.
     pub(crate) fn judge(
         &mut self,
         name: &str,
@@ -133,7 +134,7 @@ impl Settling {
         now: Instant,
     ) -> Verdict {
         let (found, spot) = match seen {
-            Seen::File(it) => (Some(it), Some(Ok((it.stamp.clone(), it.real.clone())))),
+            Seen::File(found) => (Some(found), Some(Ok((found.stamp.clone(), found.real.clone())))),
             Seen::Unreadable(why) => (None, Some(Err(why))),
             Seen::Nothing => (None, None),
         };
@@ -158,7 +159,7 @@ impl Settling {
         if look.read {
             return Verdict::Known;
         }
-        // Saves begin with emptying the file, which shows before there is a sign of it.
+        // Saves begin by emptying the file, which shows before there is a sign of it.
         let is_empty = found.is_some_and(|found| found.stamp.is_empty());
         let mut is_whole = (is_whole || look.led_elsewhere) && !is_empty;
         let mut due = look.since + if is_empty { patience.empty } else { patience.quiet };
@@ -169,14 +170,14 @@ impl Settling {
         if is_whole || due <= now { Verdict::Read } else { Verdict::Wait(due) }
     }
 
-    /// Takes note that a file was read as it was seen last.
+    /// Records that a file was read as it was last seen.
     pub(crate) fn was_read(&mut self, name: &str) {
         if let Some(look) = self.looks.get_mut(name) {
             (look.read, look.led_elsewhere) = (true, false);
         }
     }
 
-    /// Reads everything again that is still there.
+    /// Marks every file as unread, so that it is read again.
     pub(crate) fn doubt_all(&mut self) {
         for look in self.looks.values_mut() {
             look.read = false;
@@ -188,12 +189,12 @@ impl Settling {
         self.looks.keys().cloned().collect()
     }
 
-    /// Forgets a file that is gone for good.
+    /// Forgets a file that was deleted for good.
     pub(crate) fn forget(&mut self, name: &str) {
         self.looks.remove(name);
     }
 
-    /// Forgets who wrote so long ago that it counts no more.
+    /// Forgets writers whose last write is too long ago to count.
     pub(crate) fn forget_writers(&mut self, patience: Patience, now: Instant) {
         self.writing.retain(|_, last| *last + patience.writing > now);
     }

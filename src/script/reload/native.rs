@@ -11,19 +11,19 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use crate::script::reload::debounce::Sign;
 use crate::script::workspace::scan::FolderId;
 
-/// Whether the system says when a file that was written to is closed.
+/// True if the system reports when a file that was written to is closed.
 pub(crate) const TELLS_CLOSING: bool = cfg!(any(target_os = "linux", target_os = "android"));
-/// How long an event may take before events are taken for dead.
+/// The time an event may take before events are taken for dead.
 const DEAD_AFTER: Duration = Duration::from_secs(2);
 
-/// What the thread that reloads is told.
+/// A message to the thread that reloads.
 #[derive(Debug)]
 pub(crate) enum Signal {
     /// Something happened to a file or folder.
     Sign(Sign),
-    /// The root was opened: what was said before it, is known.
+    /// The root was opened: every event before that has arrived.
     Fence,
-    /// Someone asks to look.
+    /// Someone asks for a scan.
     Look(Option<std::sync::mpsc::Sender<()>>),
     /// The end.
     Stop,
@@ -33,13 +33,13 @@ pub(crate) enum Signal {
 #[derive(Debug)]
 pub(crate) struct Native {
     watcher: RecommendedWatcher,
-    /// Where the root really lies.
+    /// The real path of the root.
     root: PathBuf,
     armed: BTreeMap<PathBuf, FolderId>,
 }
 
 impl Native {
-    /// Begins to watch; nothing yet.
+    /// Creates a watcher, which watches nothing yet.
     pub(crate) fn new(root: &Path, signals: &Sender<Signal>) -> Option<Self> {
         let root = root.canonicalize().ok()?;
         let (signals, fence) = (signals.clone(), root.clone());
@@ -52,13 +52,13 @@ impl Native {
         match notify::recommended_watcher(tell) {
             Ok(watcher) => Some(Self { watcher, root, armed: BTreeMap::new() }),
             Err(error) => {
-                tracing::warn!(%error, "no file events; looking at intervals instead");
+                tracing::warn!(%error, "no file events; scanning at intervals instead");
                 None
             }
         }
     }
 
-    /// Tells whether it watches the folder that the root now is.
+    /// Returns whether it watches the folder that is now the root.
     pub(crate) fn is_of(&self, root: &Path) -> bool {
         root.canonicalize().is_ok_and(|real| real == self.root)
     }
@@ -72,34 +72,34 @@ impl Native {
             Ok(()) => {
                 self.armed.insert(folder.to_owned(), id);
             }
-            Err(error) => tracing::debug!(%error, "a folder can not be watched"),
+            Err(error) => tracing::debug!(%error, "a folder cannot be watched"),
         }
     }
 
-    /// Forgets that it watches what was there: another may have its name now.
+    /// Forgets what was watched at a path: another may have its name now.
     pub(crate) fn disarm(&mut self, path: &Path) {
         self.armed.retain(|folder, _| !folder.starts_with(path));
     }
 
-    /// Watches these folders no more, but the ones that a walk found.
+    /// Stops watching all folders but those that a walk found.
     pub(crate) fn keep(&mut self, folders: &BTreeMap<PathBuf, FolderId>) {
         let Self { watcher, armed, .. } = self;
         armed.retain(|folder, _| {
             let keep = folders.contains_key(folder);
             if !keep {
-                // It may be gone, and its watch with it.
+                // The folder may have been deleted, and its watch with it.
                 drop(watcher.unwatch(folder));
             }
             keep
         });
     }
 
-    /// Forgets what it watches: everything is watched anew.
+    /// Forgets what it watches, so that everything is watched again.
     pub(crate) fn doubt_all(&mut self) {
         self.armed.clear();
     }
 
-    /// Waits until everything that has happened so far is known; false if that fails.
+    /// Waits until everything that has happened so far is known; returns false if that fails.
     ///
     /// Opening a folder is an event too, and events come in order. Someone else may open the
     /// root in the same moment, which would end the wait too early: stamps are compared as well.
@@ -130,6 +130,7 @@ fn signals_of(event: Result<Event, notify::Error>, root: &Path) -> Vec<Signal> {
     let mut paths = event.paths.into_iter();
     let Some(path) = paths.next() else { return Vec::new() };
     let sign = match event.kind {
+        // The fence opens the root itself, see `Native::fence`.
         EventKind::Access(AccessKind::Open(_)) if path == root => return vec![Signal::Fence],
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Sign::Closed(path),
         EventKind::Access(_) => return Vec::new(),
@@ -148,7 +149,7 @@ fn signals_of(event: Result<Event, notify::Error>, root: &Path) -> Vec<Signal> {
     vec![Signal::Sign(sign)]
 }
 
-/// Tells whether what was just created has its text already: a link.
+/// Returns whether what was just created has its text already, as a link does.
 fn is_complete(path: &Path) -> bool {
     let Ok(metadata) = path.symlink_metadata() else { return false };
     #[cfg(unix)]

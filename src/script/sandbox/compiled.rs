@@ -1,4 +1,4 @@
-//! A script as the engine has it, in the process that runs it.
+//! A compiled script, in the process that runs it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -18,7 +18,7 @@ use crate::script::sandbox::engine::{for_compiling, for_running, with_own_consta
 use crate::script::sandbox::imports::{Library, file_of};
 use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting};
 use crate::script::source::{Function, Outline, Source};
-use crate::script::source::{Kind, MAX_SOURCE};
+use crate::script::source::{MAX_SOURCE, ScriptKind};
 
 /// A script that was compiled with everything it imports.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub(crate) struct Compiled {
     pub(crate) ast: Arc<AST>,
     /// The libraries that it imports, directly or not.
     pub(crate) imports: BTreeSet<String>,
-    /// How deep statements and expressions nest in all of it.
+    /// The depth to which statements and expressions nest in all of it.
     nesting: usize,
     /// Its file, for messages.
     pub(crate) file: String,
@@ -34,12 +34,12 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles a script. Runs no line of it, but the top level of what it imports, which can
-    /// reach nothing yet.
+    /// Compiles a script. Runs no line of it but the top level of its imports, which can reach
+    /// nothing yet.
     pub(crate) fn of(source: &Source) -> Result<Self, Failure> {
         let Source { kind, file, text, libraries } = source;
         let mut constants = Scope::new();
-        if *kind == Kind::Skill {
+        if *kind == ScriptKind::Skill {
             constants.push_constant("params", rhai::Map::new());
         }
         Self::new(*kind, file, text, &Arc::new(libraries.clone()), &constants)
@@ -48,7 +48,7 @@ impl Compiled {
     /// Compiles a script in which these constants are known; on a thread with a large stack, which
     /// deep source needs.
     pub(crate) fn new(
-        kind: Kind,
+        kind: ScriptKind,
         file: &str,
         text: &str,
         libraries: &Arc<BTreeMap<String, String>>,
@@ -85,7 +85,7 @@ impl Compiled {
         Ok(Self { ast, imports, nesting, file, sources })
     }
 
-    /// Returns what the host is told of it.
+    /// Returns its outline, for the host.
     pub(crate) fn outline(&self) -> Outline {
         let functions = self.ast.iter_functions().map(|function| Function {
             name: function.name.to_owned(),
@@ -95,7 +95,7 @@ impl Compiled {
     }
 }
 
-/// Runs a compiled skill on a session; on the thread that is to hold all it makes.
+/// Runs a compiled skill on a session; on the thread that will hold all its values.
 pub(crate) fn run(
     skill: &Compiled,
     params: &Value,
@@ -115,7 +115,7 @@ pub(crate) fn run(
     }
     let meter = Meter::new(budget, session);
     let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
-    let mut engine = for_running(Kind::Skill, session, &meter, tag);
+    let mut engine = for_running(ScriptKind::Skill, session, &meter, tag);
     if let Some(coverage) = coverage {
         coverage.watch(&mut engine, &skill.file);
     }
@@ -124,7 +124,7 @@ pub(crate) fn run(
     meter.start();
     let result = engine.eval_ast_with_scope::<Dynamic>(&mut scope, &skill.ast);
     let outcome = match (result, session.stop().reason()) {
-        // A script that swallowed a stop is stopped all the same.
+        // A script that swallowed a stop still counts as stopped.
         (Ok(_), Some(reason)) => {
             let error = EvalAltResult::ErrorTerminated(Dynamic::UNIT, rhai::Position::NONE);
             Err(explain(&error, Some(&reason), &skill.file, &skill.sources))
@@ -137,6 +137,7 @@ pub(crate) fn run(
         }),
         (Err(error), reason) => Err(explain(&error, reason.as_ref(), &skill.file, &skill.sources)),
     };
+    // A long chain of closures is dropped by recursion, which needs the large stack of this thread.
     drop(scope);
     drop(engine);
     outcome

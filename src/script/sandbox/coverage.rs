@@ -1,4 +1,4 @@
-//! Which lines of skills and libraries were run, for `planwright test --coverage`.
+//! Coverage: the lines of skills and libraries that were run, for `planwright test --coverage`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,30 +8,30 @@ use rhai::{ASTNode, Engine, Expr, Stmt};
 use serde::Serialize;
 
 use crate::script::sandbox::engine::for_compiling;
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 
-/// Collects the lines that were run, over any number of runs at once.
+/// The lines that were run, over any number of runs at once.
 #[derive(Debug, Default)]
 pub struct Coverage {
     /// By file, as messages name it.
     run: Mutex<BTreeMap<String, BTreeSet<usize>>>,
 }
 
-/// What was run of a file.
+/// The coverage of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Covered {
     /// The file.
     pub file: String,
-    /// How many lines begin a statement.
+    /// The number of lines that begin a statement.
     pub lines: usize,
-    /// How many of them were run.
+    /// The number of those that were run.
     pub covered: usize,
     /// The lines that were not.
     pub missing: Vec<usize>,
 }
 
 impl Coverage {
-    /// Has an engine note what it runs; `file` is that of the main script.
+    /// Makes an engine record the lines it runs; `file` is that of the main script.
     #[expect(deprecated, reason = "may change with a version of the engine, which is pinned")]
     pub(crate) fn watch(self: &Arc<Self>, engine: &mut Engine, file: &str) {
         let (coverage, file) = (Arc::clone(self), file.to_owned());
@@ -59,7 +59,7 @@ impl Coverage {
         }
     }
 
-    /// Returns the lines that were run, by file, and begins anew.
+    /// Returns the lines that were run, by file, and starts over.
     pub(crate) fn take(&self) -> BTreeMap<String, BTreeSet<usize>> {
         std::mem::take(&mut *self.run.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -77,19 +77,19 @@ impl Coverage {
     }
 }
 
-/// The lines of a script on which a statement begins.
+/// Returns the lines of a script on which a statement begins.
 fn lines(text: &str) -> BTreeSet<usize> {
-    let mut engine = for_compiling(Kind::Skill);
-    // Names are of no matter here, only where statements stand.
+    let mut engine = for_compiling(ScriptKind::Skill);
+    // Names do not matter here, only where statements begin.
     engine.set_strict_variables(false);
     let ast = engine.compile(text).unwrap_or_default();
     let mut lines = BTreeSet::new();
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some(ASTNode::Stmt(statement)) = path.last() {
-            // A mere value, as the last line of a function, is taken without a step.
+            // The engine takes a plain value, such as the last line of a function, without a step.
             let is_code = match statement {
                 Stmt::Noop(_) | Stmt::Share(_) | Stmt::Block(_) => false,
-                Stmt::Expr(it) => !it.is_constant() && !matches!(**it, Expr::Variable(..)),
+                Stmt::Expr(value) => !value.is_constant() && !matches!(**value, Expr::Variable(..)),
                 _ => true,
             };
             lines.extend(statement.position().line().filter(|_| is_code));

@@ -1,4 +1,4 @@
-//! From the engine's errors to ones that a person, or an agent, can act on.
+//! Explanations: the engine's errors turned into ones that a person, or an agent, can act on.
 
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 
@@ -10,7 +10,7 @@ use crate::script::sandbox::imports::is_limit;
 
 const MAX_TEXT: usize = 4096;
 
-/// Explains an error of a script in `file`. A stop says what it is whatever the error says.
+/// Explains an error of a script in `file`. A stop takes precedence over the error.
 pub(crate) fn explain(
     error: &EvalAltResult,
     stop: Option<&StopReason>,
@@ -23,6 +23,8 @@ pub(crate) fn explain(
     loop {
         match inner {
             EvalAltResult::ErrorInFunctionCall(name, source, deeper, at) => {
+                // The engine gives the callee's file, but the position of the call, which is in the
+                // caller's.
                 frames.push(frame(name, &place.0, *at));
                 let callee = if source.is_empty() { place.0.clone() } else { source.clone() };
                 place = (callee, deeper.position());
@@ -107,7 +109,7 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
         EvalAltResult::ErrorTooManyModules(_) => ("budget", "more than 16 imports".into(), None),
         EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => (
             "script",
-            format!("`{name}` would change a value that is read only"),
+            format!("`{name}` would change a value that is read-only"),
             Some(
                 "copy it first (`let copy = …;`), or use the object's own verbs, such as add_label"
                     .into(),
@@ -129,7 +131,7 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
     }
 }
 
-/// The text of an error without the position that is told apart from it.
+/// The text of an error without its position, which is shown by itself.
 trait WithoutPosition {
     fn clone_without_position(&self) -> String;
 }
@@ -146,7 +148,7 @@ impl WithoutPosition for EvalAltResult {
     }
 }
 
-/// What a script threw, or an error of the host: a map with a message.
+/// Explains what a script threw, or an error of the host: a map with a message.
 fn thrown(value: &Dynamic) -> (&'static str, String, Option<String>) {
     if let Ok(map) = value.as_map_ref() {
         let text = |name: &str| map.get(name).map(ToString::to_string);
@@ -167,7 +169,7 @@ fn thrown(value: &Dynamic) -> (&'static str, String, Option<String>) {
             return (code, message, text("hint"));
         }
     }
-    // Only plain text is shown: printing a host object could tell more than it should.
+    // Only plain text is shown: printing a host object could reveal more than it should.
     let text = match value.as_immutable_string_ref() {
         Ok(text) => text.to_string(),
         Err(_)
@@ -206,10 +208,10 @@ fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
                 .to_owned(),
         ),
         ParseErrorType::AssignmentToInvalidLHS(_) => Some(
-            "what a function returns is named first: `let it = …; it.priority = 1;`".to_owned(),
+            "give what a function returns a name first: `let it = …; it.priority = 1;`".to_owned(),
         ),
         ParseErrorType::Reserved(name) if name == "eval" => {
-            Some("scripts can not run text as code".to_owned())
+            Some("scripts cannot run text as code".to_owned())
         }
         _ => None,
     }
@@ -219,7 +221,8 @@ fn unknown_variable(name: &str) -> (&'static str, String, Option<String>) {
     ("script", format!("there is no variable `{name}`"), None)
 }
 
-/// `task_at (i64, &str | ImmutableString | String, Task)` is how the engine says it.
+/// Explains a call of an unknown function, which the engine writes as `task_at (i64, &str |
+/// ImmutableString | String, Task)`.
 fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
     let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ")"));
     let arguments: Vec<String> = arguments
@@ -262,7 +265,7 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
         (true, _) if known.is_empty() => None,
         (true, _) => {
             let told: Vec<_> =
-                known.iter().take(4).map(|member| format!("`{}`", member.told())).collect();
+                known.iter().take(4).map(|member| format!("`{}`", member.in_full())).collect();
             Some(format!("it is {}", told.join(" or ")))
         }
         (false, "eval" | "sleep" | "exit" | "timestamp" | "parse_json" | "open") => {
@@ -273,7 +276,8 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
     ("script", message, hint)
 }
 
-/// `Unknown property 'dew' - a getter is not registered for type 'Task'`.
+/// Explains an unknown property, which the engine writes as `Unknown property 'dew' - a getter is
+/// not registered for type 'Task'`.
 fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
     let mut quoted = text.split('\'').skip(1).step_by(2);
     let (Some(name), Some(kind)) = (quoted.next(), quoted.next()) else {
@@ -309,7 +313,7 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
                 _ => "",
             };
             let hint = (!verbs.is_empty()).then(|| format!("use {verbs}"));
-            ("script", format!("`{name}` of a {kind} can not be set"), hint)
+            ("script", format!("`{name}` of a {kind} cannot be set"), hint)
         }
     }
 }

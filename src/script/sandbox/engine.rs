@@ -1,9 +1,9 @@
 //! The sandbox: the only place where a script engine is made.
 //!
-//! A raw engine, the packages chosen one by one, every limit set: no `eval`, no files, no
-//! clock, no sleeping, nothing that prints to the terminal. Optimisation is off: at the default
-//! level two lines of script can make the optimiser panic, and at the highest it calls host
-//! functions while compiling (scripting.md 1.14).
+//! A raw engine, the packages chosen one by one, every limit set: no `eval`, no files, no clock, no
+//! sleeping, nothing that prints to the terminal. Optimisation is off: at the default level two
+//! lines of script can make the optimiser panic, and at the highest it calls host functions while
+//! compiling.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,19 +23,19 @@ use crate::script::budget::{
     ARRAY_LIMIT, Budget, CALL_LIMIT, EXPRESSION_DEPTH, MAP_LIMIT, Meter, STRING_LIMIT,
 };
 use crate::script::sandbox::memory::held_by_this_thread;
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 
-/// How many operations the top levels of all libraries may take that a script is loaded with, and
-/// how long.
+/// The most operations, and the longest time, that the top levels of all libraries of a script may
+/// take.
 const LOADING_OPERATIONS: u64 = 1_000_000;
 const LOADING_TIME: Duration = Duration::from_secs(10);
 
 /// Builds an engine for compiling: host functions are known but answer "not available".
 ///
 /// The top level of a library runs while it is compiled in. The engine's own count of operations
-/// begins again in every callback, so it is kept here, and what is over stays so.
+/// begins again in every callback, so it is kept here, where a limit once exceeded stays so.
 #[must_use]
-pub fn for_compiling(kind: Kind) -> Engine {
+pub fn for_compiling(kind: ScriptKind) -> Engine {
     let mut engine = sandbox(kind);
     let held_before = held_by_this_thread();
     let (operations, began) = (AtomicU64::new(0), Instant::now());
@@ -60,19 +60,19 @@ pub fn for_compiling(kind: Kind) -> Engine {
 /// may name them: the engine takes them for undefined there.
 ///
 /// # Errors
-/// The script is no script; compiled without them, it would be a constant that is told of.
+/// The text does not parse; compiled without its constants, it would fail at one of them instead.
 pub(crate) fn with_own_constants(
     text: &str,
     known: &Scope<'static>,
 ) -> Result<Scope<'static>, ParseError> {
     static LENIENT: OnceLock<Engine> = OnceLock::new();
     let mut known = known.clone();
-    // Reading a text costs as much as compiling it.
+    // Parsing the text here costs as much as compiling it.
     if !text.contains("const") {
         return Ok(known);
     }
     let engine = LENIENT.get_or_init(|| {
-        let mut engine = sandbox(Kind::Test);
+        let mut engine = sandbox(ScriptKind::Test);
         engine.set_strict_variables(false).set_allow_shadowing(true);
         engine
     });
@@ -89,7 +89,7 @@ pub(crate) fn with_own_constants(
 
 /// Returns the value of a constant at the top of the file whose function asks for it.
 ///
-/// What a function declares itself has a place, by which the engine finds it; so what has none is
+/// A variable of the function itself has a place, by which the engine finds it; what has none comes
 /// from outside. The engine keeps the constants of the file that is being run for `global::NAME`.
 fn own_constant(
     name: &str,
@@ -105,7 +105,7 @@ fn own_constant(
 
 /// Builds an engine for one run.
 pub(crate) fn for_running(
-    kind: Kind,
+    kind: ScriptKind,
     session: &Session,
     meter: &Arc<Meter>,
     tag: Dynamic,
@@ -131,7 +131,7 @@ pub(crate) fn for_running(
 }
 
 #[expect(deprecated, reason = "on_var may change with the engine, whose version is pinned")]
-fn sandbox(kind: Kind) -> Engine {
+fn sandbox(kind: ScriptKind) -> Engine {
     let mut engine = Engine::new_raw();
     for module in packages() {
         engine.register_global_module(Arc::clone(module));
@@ -146,8 +146,10 @@ fn sandbox(kind: Kind) -> Engine {
         .set_optimization_level(OptimizationLevel::None)
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
-        .set_allow_shadowing(kind != Kind::Policy)
+        // A policy must not hide a constant of the host behind one of its own.
+        .set_allow_shadowing(kind != ScriptKind::Policy)
         .set_fast_operators(true)
+        // Every limit is set, since the engine's defaults differ between debug and release builds.
         .set_max_call_levels(CALL_LIMIT)
         .set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH / 2)
         .set_max_variables(256)

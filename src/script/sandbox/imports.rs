@@ -1,8 +1,8 @@
 //! Imports: from the workspace's `lib`, in memory, without cycles.
 //!
-//! A script is compiled together with everything it imports, so that what runs does not change
-//! under its hands and no path is ever opened at run time. A cycle must be found before it is
-//! compiled: the engine itself would not survive one (scripting.md 0.2, P2).
+//! A script is compiled together with everything it imports, so that a script does not change while
+//! it runs and no path is ever opened at run time. A cycle must be found before it is compiled: the
+//! engine itself would recurse until the process aborts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,17 +20,17 @@ use crate::script::sandbox::in_place::nesting;
 pub(crate) struct Library {
     /// Texts by name: `dates`, `text/markdown`.
     sources: Arc<BTreeMap<String, String>>,
-    /// What is being compiled, outermost first.
+    /// The libraries that are being compiled, outermost first.
     stack: Mutex<Vec<String>>,
     used: Arc<Mutex<Used>>,
 }
 
-/// What was imported.
+/// The libraries that were imported.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Used {
     /// By name.
     pub(crate) names: BTreeSet<String>,
-    /// How deep their expressions nest.
+    /// The depth to which their expressions nest.
     pub(crate) nesting: usize,
 }
 
@@ -39,7 +39,7 @@ impl Library {
         Self { sources, stack: Mutex::default(), used: Arc::default() }
     }
 
-    /// Returns what is imported, as it goes on.
+    /// Returns the record of what is imported, which grows while compiling.
     pub(crate) fn used(&self) -> Arc<Mutex<Used>> {
         Arc::clone(&self.used)
     }
@@ -69,7 +69,7 @@ impl ModuleResolver for Library {
             let shown: String = path.chars().take(60).collect();
             return Err(refuse(
                 format!(
-                    "`{shown}` can not be imported: a library is named by letters, digits, `_` and `/`, and lies in scripts/lib"
+                    "`{shown}` cannot be imported: the name of a library has lower-case letters, digits, `_` and `/`, and its file is in scripts/lib"
                 ),
                 pos,
             ));
@@ -123,7 +123,7 @@ pub(crate) fn file_of(path: &str) -> String {
     format!("lib/{path}.rhai")
 }
 
-/// Tells a syntax error that only means "too big or too deep" from others.
+/// Returns whether a syntax error only means "too big or too deep".
 pub(crate) fn is_limit(kind: &ParseErrorType) -> bool {
     matches!(
         kind,

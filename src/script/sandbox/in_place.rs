@@ -1,10 +1,10 @@
-//! What can be told of a script before it runs.
+//! The check for calls that would change a text of the board in place.
 //!
 //! The texts of a board can be changed with `task.description += "…"`, so their getters return
-//! plain texts. But many of the engine's text functions change a text in place, and after a call
-//! on a property the engine writes the property back: `task.title.trim()` would rename the task
-//! and return nothing (scripting.md 0.2, P9). Which property a function is called on stands in
-//! the source, so it is refused there.
+//! plain texts. But many of the engine's text functions change a text in place, and after a call on
+//! a property the engine writes the property back: `task.title.trim()` would rename the task and
+//! return nothing. Which property a function is called on shows in the source, so the call is
+//! refused there.
 
 use rhai::{AST, ASTNode, Expr, Position};
 
@@ -79,11 +79,11 @@ pub(crate) fn nesting(ast: &AST) -> usize {
 mod tests {
     use super::*;
     use crate::script::sandbox::engine::for_compiling;
-    use crate::script::source::Kind;
+    use crate::script::source::ScriptKind;
 
     #[test]
     fn a_call_in_place_is_found_wherever_it_stands() {
-        let engine = for_compiling(Kind::Skill);
+        let engine = for_compiling(ScriptKind::Skill);
         let found = |text: &str| in_place_call(&engine.compile(text).unwrap());
         for text in [
             "let t = 1; t.title.trim();",

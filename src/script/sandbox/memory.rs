@@ -1,4 +1,4 @@
-//! How much memory the current thread holds.
+//! The memory meter: the bytes that the current thread has allocated and not freed.
 //!
 //! The script language limits single values, never all of them together, so the budget of a run
 //! is kept by counting what its thread allocates and frees. A program runs on one thread and
@@ -21,9 +21,9 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What the whole process may hold, in bytes; none by default.
+/// The limit of the whole process, in bytes; none by default.
 static LIMIT: AtomicI64 = AtomicI64::new(i64::MAX);
-/// What it has allocated and not freed since there is a limit.
+/// The bytes it has allocated and not freed since the limit was set.
 static TOTAL: AtomicI64 = AtomicI64::new(0);
 
 thread_local! {
@@ -40,8 +40,8 @@ fn count(bytes: usize, sign: i64) {
     }
 }
 
-/// Ends the process at once: a single operation of the engine can ask for any amount before
-/// anything else is asked whether the script may go on. The host knows the exit code.
+/// Ends the process at once: a single operation of the engine can allocate any amount before the
+/// budget is checked again. The host knows the exit code.
 fn give_up() {
     #[cfg(unix)]
     // SAFETY: it only ends the process, without running anything more in it.

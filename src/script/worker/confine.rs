@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::script::sandbox::memory;
 
-/// How much a worker may hold in all: the program itself, the largest budget of memory and what a
+/// The most memory a worker may hold: the program itself, the largest budget of memory and what a
 /// single operation of the engine adds before it is noticed.
 const MEMORY: usize = 256 << 20;
 
@@ -49,13 +49,13 @@ impl Wall {
     }
 }
 
-/// Gives up what threads inherit that are made afterwards: files and the network.
+/// Gives up what threads made later inherit: files and the network.
 pub(crate) fn confine_files() -> Walls {
     close_inherited();
     forbid_files()
 }
 
-/// Gives up the rest, once there are all threads that are needed.
+/// Gives up the rest, once all needed threads exist.
 pub(crate) fn confine_rest(mut walls: Walls) -> Walls {
     memory::set_limit(MEMORY);
     walls.insert(Wall::Memory);
@@ -75,7 +75,7 @@ const ADDRESS_SPACE: u64 = 2 << 30;
 fn limits() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let set = |what: Resource, most: u64| {
-        // Where a lower limit is in force already, it stays.
+        // A lower limit that is already in force stays.
         let _kept = setrlimit(what, Rlimit { current: Some(most), maximum: Some(most) });
     };
     set(Resource::As, ADDRESS_SPACE);
@@ -88,7 +88,7 @@ fn limits() {
 #[cfg(not(unix))]
 fn limits() {}
 
-/// Closes what the host was given by whoever started it and passes on without knowing.
+/// Closes the descriptors that the host inherited and passes on without knowing.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the system call has no safe form")]
 fn close_inherited() {

@@ -19,10 +19,10 @@ use crate::script::budget::Budget;
 use crate::script::finding::{Finding, Role};
 use crate::script::line_order::{LineOrder, Lined};
 use crate::script::source::{Outline, Source};
-use crate::script::stage::{Meddling, Wanted};
+use crate::script::stage::{Meddling, RunRequest};
 use crate::script::worker::confine::Walls;
 
-/// The largest frame: a list of a plan as full as it can be takes a tenth.
+/// The largest frame: the list of the fullest possible plan takes a tenth of it.
 const MAX_FRAME: usize = 16 << 20;
 
 /// A message of the host.
@@ -34,7 +34,7 @@ pub(crate) enum Order {
     Check(Role, Source),
     /// Run a skill, by its number.
     Run { at: usize, start: Start, params: Value, budget: Budget, covered: bool },
-    /// Compile a line with what it may import; whether it does is all that is asked.
+    /// Compile a line with what it may import; the answer is only whether it compiles.
     CompileLine(String, BTreeMap<String, String>),
     /// Run a line of a person's.
     Line { line: LineOrder, start: Start, budget: Budget },
@@ -57,7 +57,7 @@ pub(crate) enum Word {
     Confined(Walls),
     Compiled(Result<Outline, Failure>),
     Checked(Vec<Finding>),
-    /// It reads: from the board of a segment, from 1, or from the present one.
+    /// A query: to the board of a segment, from 1, or to the present one, 0.
     Query(usize, Query),
     /// It acts on the stage of a test.
     Stage(Box<Call>),
@@ -87,7 +87,7 @@ pub(crate) enum Call {
     Demo,
     /// The moment, the zone's name if it has one, and its seconds ahead of UTC.
     SetClock(jiff::Timestamp, Option<String>, i32),
-    Run(Wanted),
+    Run(RunRequest),
     Apply(String, ChangeSet),
     Meddle {
         task: crate::model::TaskId,
@@ -124,6 +124,7 @@ pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<O
     if length as usize > MAX_FRAME {
         return Err(io::ErrorKind::InvalidData.into());
     }
+    // Grows as bytes arrive: a length alone does not allocate.
     let mut bytes = Vec::new();
     from.take(u64::from(length)).read_to_end(&mut bytes)?;
     Ok(Some(serde_json::from_slice(&bytes)?))
@@ -140,7 +141,7 @@ impl Pipe {
         send(&mut self.words, word).ok()
     }
 
-    /// Says something, and returns what the host says to it.
+    /// Sends a word, and returns the host's next order.
     pub(crate) fn exchange(&mut self, word: &Word) -> Option<Order> {
         self.say(word)?;
         self.orders.recv().ok()

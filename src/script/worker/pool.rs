@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::host::Failure;
-use crate::script::source::Kind;
+use crate::script::source::ScriptKind;
 use crate::script::source::Source;
 use crate::script::worker::confine::Walls;
 use crate::script::worker::process::Worker;
 
-/// How many wait at most.
+/// The most workers that wait.
 const MAX_IDLE: usize = 4;
 
 static IDLE: Mutex<Vec<Worker>> = Mutex::new(Vec::new());
 static REQUIRED: AtomicBool = AtomicBool::new(false);
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Sets which program is started as a worker, in the place of this one: for whoever uses the
-/// library without being the program. The first that is set stays.
+/// Sets which program is started as a worker, in place of this one: for whoever uses the library
+/// without being the program. The first that is set stays.
 pub fn set_program(program: PathBuf) {
     let _set_before = PROGRAM.set(program);
 }
@@ -37,7 +37,7 @@ pub(super) fn are_walls_required() -> bool {
 /// Returns the walls that stand around scripts on this system.
 ///
 /// # Errors
-/// The system gives no process.
+/// No process can be started.
 pub fn walls() -> Result<Walls, Failure> {
     let mut worker = Worker::start()?;
     let walls = worker.walls();
@@ -45,8 +45,8 @@ pub fn walls() -> Result<Walls, Failure> {
     walls
 }
 
-/// Returns the program to start: the very one that runs here, also where a newer one has taken its
-/// place in the meantime, which may speak otherwise.
+/// Returns the program to start: the very one that runs here, even if a newer one has replaced its
+/// file, since that may speak another protocol.
 pub(super) fn program() -> std::io::Result<PathBuf> {
     if let Some(program) = PROGRAM.get() {
         return Ok(program.clone());
@@ -58,7 +58,7 @@ pub(super) fn program() -> std::io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-/// Starts workers before they are needed; that it fails is told when they are.
+/// Starts workers before they are needed; a failure is reported when they are.
 pub fn prestart(n: usize) {
     for _ in 0..n {
         if let Ok(worker) = Worker::start() {
@@ -70,10 +70,10 @@ pub fn prestart(n: usize) {
 /// Returns a worker in which a script may be compiled and run.
 ///
 /// # Errors
-/// The system gives no process.
+/// No process can be started.
 pub(crate) fn take(source: &Arc<Source>) -> Result<Worker, Failure> {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    // One that knows the script goes before one that knows none.
+    // A worker that has compiled the script comes before one that has not.
     let mut fitting: Vec<usize> = (0..idle.len()).filter(|at| idle[*at].may_take(source)).collect();
     fitting.sort_by_key(|at| !idle[*at].knows(source));
     match fitting.first() {
@@ -88,8 +88,8 @@ pub(crate) fn take(source: &Arc<Source>) -> Result<Worker, Failure> {
 /// Returns a worker that has seen no script yet.
 ///
 /// # Errors
-/// The system gives no process.
-pub(crate) fn take_fresh(kind: Kind) -> Result<Worker, Failure> {
+/// No process can be started.
+pub(crate) fn take_fresh(kind: ScriptKind) -> Result<Worker, Failure> {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     let fresh = idle.iter().position(Worker::is_fresh);
     let mut worker = match fresh {
@@ -103,7 +103,7 @@ pub(crate) fn take_fresh(kind: Kind) -> Result<Worker, Failure> {
     Ok(worker)
 }
 
-/// Gives a worker back, unless it has come to its end.
+/// Gives a worker back, unless it has ended.
 pub(crate) fn give_back(worker: Worker) {
     if !worker.is_alive() {
         return;

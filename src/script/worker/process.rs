@@ -20,18 +20,18 @@ use crate::script::finding::{Finding, Role};
 use crate::script::line_order::{LineOrder, Lined};
 use crate::script::sandbox::coverage::Coverage;
 use crate::script::sandbox::memory::OUT_OF_MEMORY;
-use crate::script::source::{Kind, Outline, Source};
+use crate::script::source::{Outline, ScriptKind, Source};
 use crate::script::stage::Stage;
 use crate::script::worker::confine::{Wall, Walls};
 use crate::script::worker::frame::{Order, Word, frame, receive};
 use crate::script::worker::pool::{are_walls_required, program};
 use crate::script::worker::stage::perform;
 
-/// How long compiling may take; nothing interrupts it but the end of its process.
+/// The time compiling may take; nothing interrupts it but the end of its process.
 const COMPILING: Duration = Duration::from_secs(10);
-/// How long the process may go on beyond its budget of computing before the host ends it.
+/// The time the process may go on beyond its budget of computing before the host ends it.
 const GRACE: Duration = Duration::from_secs(1);
-/// How often the host looks up while it waits.
+/// The interval at which the host checks for a stop while it waits.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The host's end of a worker.
@@ -45,7 +45,7 @@ pub(crate) struct Worker {
     /// The scripts that it has compiled, in the order of their numbers.
     compiled: Vec<(Arc<Source>, Outline)>,
     walls: Option<Walls>,
-    kind: Option<Kind>,
+    kind: Option<ScriptKind>,
     /// The skill or test that it has run.
     ran: Option<Arc<Source>>,
     is_alive: bool,
@@ -56,7 +56,7 @@ type Ends = (Option<Child>, Box<dyn Write + Send>, Box<dyn Read + Send>);
 
 /// The host's reaction to a word.
 enum Next<T> {
-    /// It waits for this.
+    /// It waits for this answer.
     Say(Box<Order>),
     /// It goes on by itself.
     Listen,
@@ -73,7 +73,7 @@ impl<T> Next<T> {
 fn no_process(error: &io::Error) -> Failure {
     Failure {
         code: "service".into(),
-        message: format!("the system gives no process for the script: {error}"),
+        message: format!("the system could not start a process for the script: {error}"),
         ..Failure::default()
     }
 }
@@ -87,7 +87,7 @@ impl Worker {
     /// Starts one that has seen no script yet.
     ///
     /// # Errors
-    /// The system gives no process.
+    /// No process can be started.
     pub(super) fn start() -> Result<Self, Failure> {
         let (child, orders, words) = Self::spawn().map_err(|error| no_process(&error))?;
         Self::over(child, words, orders).map_err(|error| no_process(&error))
@@ -162,7 +162,7 @@ impl Worker {
     }
 
     /// Keeps it for scripts of a kind.
-    pub(super) const fn keep_for(&mut self, kind: Kind) {
+    pub(super) const fn keep_for(&mut self, kind: ScriptKind) {
         self.kind = Some(kind);
     }
 
@@ -171,12 +171,12 @@ impl Worker {
         self.compiled.iter().any(|(known, _)| known == source)
     }
 
-    /// Returns whether it can be told anything more.
+    /// Returns whether it can still be given orders.
     pub(super) const fn is_alive(&self) -> bool {
         self.is_alive
     }
 
-    /// Tells the worker something, as soon as it has read what it was told before.
+    /// Sends an order, as soon as the worker has read the one before.
     fn order(&mut self, order: &Order, stop: Option<&Stop>) -> Result<(), Failure> {
         let mut frame = frame(order).map_err(|_| self.ended(Budget::default()))?;
         loop {
@@ -192,7 +192,7 @@ impl Worker {
         }
     }
 
-    /// Gives an order, and answers until it is carried out.
+    /// Gives an order, and answers the worker's queries until it is carried out.
     fn carry_out<T>(
         &mut self,
         order: &Order,
@@ -202,7 +202,7 @@ impl Worker {
     ) -> Result<T, Failure> {
         self.is_alive = false;
         let outcome = self.converse(order, stop, budget, react);
-        // Whoever was left in the middle of something is of no further use.
+        // A worker that was left in the middle of something is of no further use.
         self.is_alive = outcome.is_ok();
         outcome
     }
@@ -219,6 +219,8 @@ impl Worker {
         loop {
             let began = Instant::now();
             let word = self.words.recv_timeout(LOOK);
+            // Only time spent waiting for the worker counts: while the host answers, the worker
+            // does not compute.
             computing += began.elapsed();
             match word {
                 Ok(Word::Confined(walls)) => self.stand(walls)?,
@@ -248,7 +250,7 @@ impl Worker {
         }
     }
 
-    /// Learns which walls stand around it.
+    /// Records which walls stand around it; fails if a required one is missing.
     fn stand(&mut self, walls: Walls) -> Result<(), Failure> {
         tracing::debug!(?walls, "a process for scripts");
         let missing: Vec<&str> =
@@ -282,7 +284,7 @@ impl Worker {
         Ok(self.walls.clone().unwrap_or_default())
     }
 
-    /// Says that the worker is not there any more.
+    /// Ends the worker for good, and returns why it ended.
     fn ended(&mut self, budget: Budget) -> Failure {
         let Some(child) = &mut self.child else { return unexpected() };
         let _gone = child.kill();
@@ -294,7 +296,7 @@ impl Worker {
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         Failure {
             code: "budget".into(),
-            message: "stopped: the script's process came to its end, out of memory or stack".into(),
+            message: "stopped: the script's process ended, out of memory or stack".into(),
             causes: vec![status],
             ..Failure::default()
         }
@@ -302,7 +304,7 @@ impl Worker {
 
     // Orders
 
-    /// Has a script compiled; returns its number and what compiling told.
+    /// Has a script compiled; returns its number and outline.
     ///
     /// # Errors
     /// The script is wrong, or compiling it takes too much.
@@ -344,7 +346,7 @@ impl Worker {
     /// Runs a skill on a session.
     ///
     /// # Errors
-    /// The script failed, was stopped, or its process came to its end.
+    /// The script failed, was stopped, or its process ended.
     pub(crate) fn run(
         &mut self,
         at: usize,
@@ -401,10 +403,10 @@ impl Worker {
         compiled?.map(drop)
     }
 
-    /// Runs a line of a person's; stopped, it keeps what lives on.
+    /// Runs a line that a person typed; if it is stopped, the variables live on.
     ///
     /// # Errors
-    /// Its process came to its end.
+    /// Its process ended.
     pub(crate) fn line(
         &mut self,
         line: LineOrder,
@@ -438,11 +440,11 @@ impl Worker {
         })
     }
 
-    /// Has policies judge a change set: their numbers and names. Each that has judged is told to
-    /// `hear`, in their order.
+    /// Has policies judge a change set: their numbers and names. The rulings of each are passed to
+    /// `hear`, in order.
     ///
     /// # Errors
-    /// They were stopped, or their process came to its end: those not heard of have not judged.
+    /// They were stopped, or their process ended: those not heard from have not judged.
     pub(crate) fn judge(
         &mut self,
         policies: &[(usize, String)],
@@ -477,7 +479,7 @@ impl Worker {
     /// Plays a test on a stage.
     ///
     /// # Errors
-    /// It failed, was stopped, or its process came to its end.
+    /// It failed, was stopped, or its process ended.
     pub(crate) fn play(
         &mut self,
         at: usize,
@@ -511,7 +513,7 @@ fn over(reason: &StopReason) -> Failure {
     Failure { code: "budget".into(), message: over_or(reason), ..Failure::default() }
 }
 
-/// Says why something was stopped.
+/// Returns why something was stopped.
 fn over_or(reason: &StopReason) -> String {
     match reason {
         StopReason::Budget(..) => format!("stopped: {reason}"),
@@ -519,7 +521,7 @@ fn over_or(reason: &StopReason) -> String {
     }
 }
 
-/// Names the script whose compiling took too much.
+/// Names in a failure the script that took too much to compile.
 fn compiling(mut failure: Failure, file: &str) -> Failure {
     failure.message = format!("{file}: compiling {}", failure.message);
     failure
@@ -528,15 +530,15 @@ fn compiling(mut failure: Failure, file: &str) -> Failure {
 fn unexpected() -> Failure {
     Failure {
         code: "isolation".into(),
-        message: "the script's process said what it has no business to say".into(),
+        message: "the script's process sent a message that it must not send".into(),
         ..Failure::default()
     }
 }
 
-/// Counts what the script has said: the worker's word that it was little is not taken.
+/// Counts what the script has said here, too: the worker's own count is not trusted.
 fn within(said: &mut usize, wanted: &RemoteDraft, budget: Budget) -> Result<(), Failure> {
     *said += wanted.said();
-    // Its remarks are not counted there.
+    // The worker's budget of output does not count remarks.
     if *said <= budget.output.saturating_add(MAX_REMARKS) {
         return Ok(());
     }
@@ -546,7 +548,7 @@ fn within(said: &mut usize, wanted: &RemoteDraft, budget: Budget) -> Result<(), 
 impl Drop for Worker {
     fn drop(&mut self) {
         let Some(child) = &mut self.child else { return };
-        // With all that it may have started: it has a process group of its own.
+        // With anything it may have started: it has a process group of its own.
         #[cfg(unix)]
         if let Some(group) = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap_or(0))
         {

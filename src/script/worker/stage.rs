@@ -1,4 +1,4 @@
-//! The stage of a test, from within the worker that plays it.
+//! The stage of a test, on the host's side of the pipe.
 
 use jiff::tz::{Offset, TimeZone};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::host::Failure;
 use crate::script::stage::Stage;
 use crate::script::worker::frame::Call;
 
-/// Does on a stage what a test in another process asks for.
+/// Carries out on a stage what a test in a worker asks for.
 pub(super) fn perform(stage: &dyn Stage, call: Call) -> Result<Value, Failure> {
     match call {
         Call::Seed(tenant) => stage.seed(&Value::Object(tenant)).map(|()| Value::Null),

@@ -1,4 +1,4 @@
-//! `planwright.toml`: what a workspace sets.
+//! `planwright.toml`: the configuration of a workspace.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use crate::model::Limits;
 use crate::policy::Caps;
 use crate::script::budget::Budget;
 
-/// The configuration of a workspace (design.md section 4). Unknown names are errors: a typo in
-/// a safety setting must not go unnoticed.
+/// The configuration of a workspace (design.md 4). Unknown names are errors: a typo in a safety
+/// setting must not go unnoticed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The zone that decides what today is (an IANA name); the system's if absent.
     pub time_zone: Option<String>,
-    /// Whether to use Graph's beta, which Microsoft may change without notice.
+    /// True to use Graph's beta, which Microsoft may change without notice.
     pub beta: bool,
-    /// Which policies are in force.
+    /// The policies in force.
     pub policies: PolicyConfig,
-    /// How much a run may do.
+    /// The limits of a run.
     pub limits: LimitConfig,
-    /// Where scripts may run.
+    /// The conditions under which scripts run.
     pub sandbox: SandboxConfig,
-    /// What is special to a plan, by its title or id.
+    /// The settings of single plans, by title or id.
     pub plans: BTreeMap<String, PlanConfig>,
-    /// What each agent may do, by name.
+    /// The rights of each agent, by name.
     pub agents: BTreeMap<String, AgentConfig>,
     /// Planner's own limits, where a tenant's differ from the published ones.
     pub planner: Limits,
@@ -50,7 +50,7 @@ impl Default for PolicyConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct SandboxConfig {
-    /// Whether scripts run only where every wall around their process stands.
+    /// True if scripts run only where every wall around their process stands.
     pub required: bool,
 }
 
@@ -78,11 +78,14 @@ pub struct LimitConfig {
     pub output_kib: Option<usize>,
     /// Calls within calls of a script.
     pub calls: Option<usize>,
-    /// How deep statements and expressions of a script may nest.
+    /// The depth to which statements and expressions of a script may nest.
     pub expression_depth: Option<usize>,
-    /// How often a script may ask the service: each list, and each batch of details, is one.
+    /// The number of times a script may query the service: each list, and each batch of details, is
+    /// one.
     pub reads: Option<u64>,
-    /// How many things a script may want to change before it is judged.
+    /// Entities that a script may edit before it is judged.
+    pub max_edits: Option<usize>,
+    /// The old name of `max_edits`, read with a warning.
     pub wishes: Option<usize>,
     /// Text that its edits may add, in KiB.
     pub edits_kib: Option<usize>,
@@ -90,9 +93,9 @@ pub struct LimitConfig {
     pub seconds: Option<u64>,
     /// Time of a script spent computing, in seconds.
     pub computing_seconds: Option<u64>,
-    /// How long after a create whose answer was lost it is taken for not made, in seconds.
+    /// The time after which a create whose answer was lost is taken for not made, in seconds.
     pub quarantine_seconds: Option<u64>,
-    /// How many writes go out in a second at most; as many as the service takes if absent.
+    /// The most writes sent in a second; if absent, as many as the service accepts.
     pub writes_per_second: Option<u32>,
 }
 
@@ -104,11 +107,11 @@ pub struct AgentConfig {
     pub plans: Option<Vec<String>>,
     /// Names of policies in force for it, beside those for every run.
     pub policies: Vec<String>,
-    /// Whether it may apply; if not, it may preview.
+    /// True if it may apply; if not, it may only preview.
     pub may_apply: bool,
-    /// Whether it may delete without `--force` (rule R1).
+    /// True if it may delete without `--force` (rule R1).
     pub force: bool,
-    /// How much its runs may do, where that differs from what holds for all.
+    /// The limits of its runs, where they differ from those for all.
     pub limits: LimitConfig,
 }
 
@@ -150,16 +153,16 @@ impl LimitConfig {
         }
     }
 
-    /// Returns how often a script may ask the service.
+    /// Returns how often a script may query the service.
     #[must_use]
     pub fn max_reads(&self) -> u64 {
         self.reads.unwrap_or(5_000)
     }
 
-    /// Returns how many things a script may want to change before it is judged.
+    /// Returns how many entities a script may edit before it is judged.
     #[must_use]
-    pub fn max_wishes(&self) -> usize {
-        self.wishes.unwrap_or(2_000)
+    pub fn max_edits(&self) -> usize {
+        self.max_edits.or(self.wishes).unwrap_or(2_000)
     }
 
     /// Returns how many bytes of text the edits of a run may add.
@@ -180,7 +183,8 @@ impl LimitConfig {
             calls: self.calls.or(other.calls),
             expression_depth: self.expression_depth.or(other.expression_depth),
             reads: self.reads.or(other.reads),
-            wishes: self.wishes.or(other.wishes),
+            max_edits: self.max_edits.or(self.wishes).or(other.max_edits).or(other.wishes),
+            wishes: None,
             edits_kib: self.edits_kib.or(other.edits_kib),
             seconds: self.seconds.or(other.seconds),
             computing_seconds: self.computing_seconds.or(other.computing_seconds),
@@ -191,6 +195,19 @@ impl LimitConfig {
 }
 
 impl Config {
+    /// Returns what is to be said of the configuration although it holds: old names.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let own = [("[limits]".to_owned(), &self.limits)];
+        let agents = self.agents.iter();
+        let agents = agents.map(|(name, agent)| (format!("[agents.{name}.limits]"), &agent.limits));
+        let old = own.into_iter().chain(agents).filter(|(_, limits)| limits.wishes.is_some());
+        old.map(|(table, _)| {
+            format!("planwright.toml: `wishes` in {table} is called `max_edits` now")
+        })
+        .collect()
+    }
+
     /// Returns how much a run may do: what is set for the agent, or else for all.
     #[must_use]
     pub fn limits_of(&self, agent: Option<&str>) -> LimitConfig {
@@ -201,7 +218,7 @@ impl Config {
     /// Reads a configuration.
     ///
     /// # Errors
-    /// The text is no TOML or has names that mean nothing; the message shows the line.
+    /// The text is not TOML or has unknown names; the message shows the line.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }

@@ -1,4 +1,4 @@
-//! What a skill says of itself: the doc comment at its top, with parameters as TOML.
+//! The manifest of a skill: the doc comment at its top, with parameters as TOML.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 use crate::host::Failure;
 use crate::model::time::is_date_only;
 
-/// How many parameters a hint names.
+/// The most parameters a hint names.
 const LISTED: usize = 20;
 
-/// The manifest of a skill (design.md section 4).
+/// The manifest of a skill (design.md 4).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Manifest {
-    /// What it does: the text of the doc comment.
+    /// Its description: the text of the doc comment.
     pub description: String,
     /// Its parameters; `None` if it declares none, then any is taken as text.
     pub params: Option<BTreeMap<String, Param>>,
@@ -27,10 +27,10 @@ pub struct Param {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: ParamKind,
-    /// What it is for.
+    /// Its description.
     #[serde(default)]
     pub description: String,
-    /// What it is if nothing is given; without one, something must be.
+    /// Its value if none is given; without a default, one must be given.
     pub default: Option<toml::Value>,
 }
 
@@ -94,7 +94,8 @@ impl Manifest {
     /// Reads the manifest of a script's text.
     ///
     /// # Errors
-    /// The TOML in it is none, names an unknown type, or a parameter that no script could use.
+    /// The TOML in it is not valid, or names an unknown type or a parameter that no script could
+    /// use.
     pub fn parse(source: &str) -> Result<Self, Failure> {
         let lines = source.trim_start_matches('\u{feff}').lines();
         let comment: Vec<&str> = lines
@@ -130,12 +131,14 @@ impl Manifest {
         })?;
         for (name, param) in read.params.iter().flatten() {
             if !is_usable(name) {
-                return Err(bad(format!("`{name}` can not be the name of a parameter")));
+                return Err(bad(format!("`{name}` cannot be the name of a parameter")));
             }
             if let Some(default) = &param.default
                 && default_value(param.kind, default).is_none()
             {
-                return Err(bad(format!("the default of `{name}` is not a {}", param.kind.name())));
+                let article = if param.kind == ParamKind::Int { "an" } else { "a" };
+                let kind = param.kind.name();
+                return Err(bad(format!("the default of `{name}` is not {article} {kind}")));
             }
         }
         Ok(Self { description: description.join("\n").trim().to_owned(), params: read.params })
@@ -147,7 +150,7 @@ impl Manifest {
         self.description.lines().next().unwrap_or_default()
     }
 
-    /// Reads the parameters given as data; fills in defaults. Nothing (`null`) is none given.
+    /// Reads the parameters given as data; fills in defaults. A `null` counts as not given.
     ///
     /// # Errors
     /// One is unknown, missing, or not of its type.
@@ -234,20 +237,24 @@ impl Manifest {
 
 fn default_value(kind: ParamKind, default: &toml::Value) -> Option<Value> {
     match (kind, default) {
-        (ParamKind::String, toml::Value::String(it)) => Some(json!(it)),
-        (ParamKind::Int, toml::Value::Integer(it)) => Some(json!(it)),
-        (ParamKind::Float, toml::Value::Integer(it)) => ParamKind::Float.read(&it.to_string()),
-        (ParamKind::Float, toml::Value::Float(it)) => ParamKind::Float.read(&it.to_string()),
-        (ParamKind::Bool, toml::Value::Boolean(it)) => Some(json!(it)),
+        (ParamKind::String, toml::Value::String(text)) => Some(json!(text)),
+        (ParamKind::Int, toml::Value::Integer(number)) => Some(json!(number)),
+        (ParamKind::Float, toml::Value::Integer(number)) => {
+            ParamKind::Float.read(&number.to_string())
+        }
+        (ParamKind::Float, toml::Value::Float(number)) => {
+            ParamKind::Float.read(&number.to_string())
+        }
+        (ParamKind::Bool, toml::Value::Boolean(flag)) => Some(json!(flag)),
         // An empty text stands for "no date".
-        (ParamKind::Date, toml::Value::String(it)) if it.is_empty() => Some(Value::Null),
-        (ParamKind::Date, toml::Value::String(it)) => ParamKind::Date.read(it),
-        (ParamKind::Date, toml::Value::Datetime(it)) => ParamKind::Date.read(&it.to_string()),
+        (ParamKind::Date, toml::Value::String(text)) if text.is_empty() => Some(Value::Null),
+        (ParamKind::Date, toml::Value::String(text)) => ParamKind::Date.read(text),
+        (ParamKind::Date, toml::Value::Datetime(date)) => ParamKind::Date.read(&date.to_string()),
         _ => None,
     }
 }
 
-/// Tells whether `params.name` can be written in a script.
+/// Returns whether `params.name` can be written in a script.
 fn is_usable(name: &str) -> bool {
     const RESERVED: [&str; 49] = [
         "var",

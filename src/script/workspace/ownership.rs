@@ -1,23 +1,24 @@
-//! Whose a workspace is. Its files decide what agents may do: a `planwright.toml` that somebody else
-//! plants in a folder above would switch policies off.
+//! The ownership of a workspace. Its files decide what agents may do: a `planwright.toml` that
+//! somebody else plants in a folder above would switch policies off.
 //!
-//! As Git does with its repositories, a workspace is taken only if it belongs to the user, or to the
-//! administrator of the system, and nobody else may write it; a person can trust another.
+//! As Git does with its repositories, a workspace is accepted only if it belongs to the user, or to
+//! the administrator of the system, and nobody else may write it; a person can trust another.
 
 use std::path::{Path, PathBuf};
 
 use crate::script::workspace::scan::walk;
 
-/// Something in a workspace that somebody else decides.
+/// A part of a workspace that somebody else controls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
     /// The file or folder.
     pub path: PathBuf,
-    /// Why: "belongs to another user".
+    /// The reason: "belongs to another user".
     pub why: &'static str,
 }
 
-/// Returns the first part of the workspace in a folder that somebody else decides, if there is one.
+/// Returns the first part of the workspace in a folder that somebody else controls, if there is
+/// one.
 #[must_use]
 pub fn foreign(root: &Path) -> Option<Foreign> {
     let walk = walk(root, &mut |_, _| ());

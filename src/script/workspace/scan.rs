@@ -1,10 +1,10 @@
-//! What lies in a workspace's folder: a walk over its files, and how one is read.
+//! The scan of a workspace's folder: a walk over its files, and the reading of one.
 //!
 //! Editors leave their own files beside those they edit; folders may be links that are pointed
 //! elsewhere while they are walked. So a walk names each file by where it really lies, and keeps
-//! what tells that it changed. Nothing but plain files is ever opened. Links can make of a few
-//! folders as many as one likes, so a walk never goes into a folder that it is in, and it ends at a
-//! number of entries, levels and bytes, with an error that names what it left out.
+//! what tells that it changed. Nothing but plain files is ever opened. Links can multiply a few
+//! folders without end, so a walk never goes into a folder that it is in, and it ends at a number
+//! of entries, levels and bytes, with an error that names what it left out.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -19,12 +19,12 @@ use crate::script::workspace::{CONFIG_FILE, WorkspaceError};
 /// The folders of scripts, below `scripts/`.
 pub(crate) const FOLDERS: [&str; 4] = ["skills", "policies", "lib", "tests"];
 
-// The most that a walk looks at: entries of folders, folders in each other, and bytes of scripts.
+// The most that a walk visits: entries of folders, folders in each other, and bytes of scripts.
 const MAX_ENTRIES: u64 = 5_000;
 const MAX_DEPTH: u64 = 12;
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What tells, without opening a file, that it is another or has changed.
+/// The facts that show, without opening a file, that it is another or has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp {
     len: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// Tells whether the file has no text.
+    /// Returns whether the file has no text.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -54,7 +54,7 @@ impl Stamp {
 
 #[cfg(test)]
 impl Stamp {
-    /// A stamp that tells no more than a length.
+    /// Returns a stamp that holds no more than a length.
     pub(crate) fn of_len(len: usize) -> Self {
         let len = u64::try_from(len).unwrap();
         Self {
@@ -73,22 +73,23 @@ pub(crate) struct Found {
     pub(crate) path: PathBuf,
     /// Its name in the folder where that really lies.
     pub(crate) place: PathBuf,
-    /// Where it really lies: elsewhere if it is a link.
+    /// Its real path: elsewhere if it is a link.
     pub(crate) real: PathBuf,
     pub(crate) stamp: Stamp,
 }
 
-/// What a walk found.
+/// The result of a walk.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     /// By name: `planwright.toml`, `skills/triage.rhai`, `lib/text/markdown.rhai`. A folder that
-    /// can not be listed is there too, its name ends in a slash.
+    /// cannot be listed is there too; its name ends in a slash.
     pub(crate) files: BTreeMap<String, Result<Found, WorkspaceError>>,
     /// The folders they really lie in.
     pub(crate) folders: BTreeMap<PathBuf, FolderId>,
 }
 
-/// What tells one folder from another that took its name (device and inode, where there are).
+/// The identity that tells a folder from another that took its name: device and inode, where there
+/// are.
 pub(crate) type FolderId = Option<(u64, u64)>;
 
 fn id_of(folder: &Path) -> FolderId {
@@ -104,7 +105,7 @@ fn id_of(folder: &Path) -> FolderId {
     }
 }
 
-/// Tells whether a file is an editor's own, by its name.
+/// Returns whether a file is an editor's own, by its name.
 pub(crate) fn is_ignored(name: &str) -> bool {
     name.starts_with(['.', '#'])
         || name.ends_with(['~', '#'])
@@ -148,7 +149,7 @@ struct Walker<'a> {
     inside_of: Vec<PathBuf>,
     entries: u64,
     bytes: u64,
-    /// Whether it has found more than it looks at.
+    /// True once it has found more than it visits.
     ended: bool,
 }
 
@@ -162,7 +163,7 @@ impl Walker<'_> {
     }
 
     fn fail(&mut self, name: &str, path: &Path, source: std::io::Error) {
-        // What went away in the meantime is not there.
+        // What was deleted in the meantime is no error.
         if path.symlink_metadata().is_ok() {
             let error = WorkspaceError::Unreadable { path: path.to_owned(), source };
             self.walk.files.insert(name.to_owned(), Err(error));
@@ -272,7 +273,7 @@ impl Walker<'_> {
 /// Reads a file that a walk found; `None` if it is not, or does not stay, as it was found.
 ///
 /// # Errors
-/// It can not be read, is too large, or is no text.
+/// It cannot be read, is too large, or is not text.
 pub(crate) fn read_found(found: &Found) -> Result<Option<String>, WorkspaceError> {
     let unreadable = |source| WorkspaceError::Unreadable { path: found.path.clone(), source };
     let file = match files::open(&found.real) {
@@ -294,7 +295,7 @@ pub(crate) fn read_found(found: &Found) -> Result<Option<String>, WorkspaceError
 /// Reads the text of one script.
 ///
 /// # Errors
-/// It can not be read, is too large, or is no text.
+/// It cannot be read, is too large, or is not text.
 pub(crate) fn read_text(path: &Path) -> Result<String, WorkspaceError> {
     let file = files::open(path).map_err(|error| match error {
         files::Error::Read { path, source } => WorkspaceError::Unreadable { path, source },

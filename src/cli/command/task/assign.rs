@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::error::AppError;
-use crate::cli::command::task::target::Common;
+use crate::cli::command::task::target::TaskTarget;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 
@@ -21,7 +21,7 @@ pub(crate) struct AssignArgs {
     #[arg(long)]
     remove: bool,
     #[command(flatten)]
-    common: Common,
+    common: TaskTarget,
 }
 
 pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, AppError> {

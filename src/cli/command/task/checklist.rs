@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::app::error::AppError;
-use crate::cli::command::task::target::Common;
+use crate::cli::command::task::target::TaskTarget;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::resolve::resolve_item;
@@ -18,7 +18,7 @@ pub(crate) struct ChecklistArgs {
     #[command(subcommand)]
     action: ChecklistAction,
     #[command(flatten)]
-    common: Common,
+    common: TaskTarget,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::error::AppError;
-use crate::cli::command::task::target::Common;
+use crate::cli::command::task::target::TaskTarget;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 
@@ -18,7 +18,7 @@ pub(crate) struct LabelArgs {
     #[arg(long)]
     remove: bool,
     #[command(flatten)]
-    common: Common,
+    common: TaskTarget,
 }
 
 pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, AppError> {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::error::AppError;
-use crate::cli::command::task::target::Common;
+use crate::cli::command::task::target::TaskTarget;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::resolve::parse_neighbour;
@@ -29,7 +29,7 @@ pub(crate) struct MoveArgs {
     #[arg(long, value_name = "PLAN", conflicts_with_all = ["before", "after"])]
     to_plan: Option<String>,
     #[command(flatten)]
-    common: Common,
+    common: TaskTarget,
 }
 
 pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, AppError> {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::app::error::AppError;
-use crate::cli::command::task::target::Common;
+use crate::cli::command::task::target::TaskTarget;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::host::{Error, Failure};
@@ -16,7 +16,7 @@ pub(crate) struct ReferenceArgs {
     #[command(subcommand)]
     action: ReferenceAction,
     #[command(flatten)]
-    common: Common,
+    common: TaskTarget,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::error::AppError;
-use crate::cli::command::task::target::Common;
+use crate::cli::command::task::target::TaskTarget;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::resolve::parse_date;
@@ -40,7 +40,7 @@ pub(crate) struct RepeatArgs {
     #[arg(long, conflicts_with_all = ["how", "interval", "on", "index", "day", "from"])]
     stop: bool,
     #[command(flatten)]
-    common: Common,
+    common: TaskTarget,
 }
 
 pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, AppError> {

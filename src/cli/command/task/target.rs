@@ -12,7 +12,7 @@ use crate::host::{Failure, Session};
 use crate::model::TaskId;
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Common {
+pub(crate) struct TaskTarget {
     /// Plan to look for the task in: title or id
     #[arg(long, global = true)]
     plan: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Common {
     write: WriteArgs,
 }
 
-impl Common {
+impl TaskTarget {
     /// Resolves a task and runs an edit of it.
     pub(crate) fn edit(
         &self,

@@ -1,16 +1,16 @@
-//! Patterns of recurrence: what they may say, and on which days they fall.
+//! Patterns of recurrence: their checks, and the days on which they fall.
 //!
-//! planner-api.md section 1.13. `firstDayOfWeek` and `index` have Graph's defaults; every other
-//! member that a type uses must be there.
+//! planner-api.md 1.13. `firstDayOfWeek` and `index` have Graph's defaults; every other member that
+//! a type uses must be given.
 
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
 use serde_json::{Map, Value, json};
 
 use crate::emulator::body::patch;
-use crate::emulator::state::graph_error::Fault;
+use crate::emulator::state::graph_error::GraphError;
 
-/// The longest interval, and how far ahead the next day is looked for: longer than any.
+/// The longest interval, and the days among which the next one is searched, which are more.
 const MAX_INTERVAL: i64 = 99;
 const MAX_DAYS: i32 = 366 * (99 + 2);
 const DAYS: [(&str, Weekday); 7] = [
@@ -27,7 +27,7 @@ const INDEXES: [&str; 5] = ["first", "second", "third", "fourth", "last"];
 /// A `recurrencePattern`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
-    kind: Kind,
+    kind: PatternKind,
     interval: i64,
     month: i64,
     day: i64,
@@ -37,7 +37,7 @@ pub(crate) struct Pattern {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum PatternKind {
     Daily,
     Weekly,
     AbsoluteMonthly,
@@ -46,7 +46,7 @@ enum Kind {
     RelativeYearly,
 }
 
-impl Kind {
+impl PatternKind {
     const ALL: [(&str, Self); 6] = [
         ("daily", Self::Daily),
         ("weekly", Self::Weekly),
@@ -74,18 +74,18 @@ impl Kind {
 }
 
 impl Pattern {
-    /// Reads a pattern; what its type does not use is ignored.
-    pub(crate) fn read(members: &Map<String, Value>) -> Result<Self, Fault> {
+    /// Reads a pattern; members that its type does not use are ignored.
+    pub(crate) fn read(members: &Map<String, Value>) -> Result<Self, GraphError> {
         let wrong = patch::wrong_type;
         let find = |list: &[(&str, Weekday)], value: &Value| {
             list.iter().find(|(name, _)| value == name).map(|(_, day)| *day)
         };
         let kind = members.get("type").ok_or_else(|| missing("type"))?;
-        let kind = Kind::ALL.iter().find(|(name, _)| kind == name);
+        let kind = PatternKind::ALL.iter().find(|(name, _)| kind == name);
         let (_, kind) = *kind.ok_or_else(|| wrong("type"))?;
-        let whole = |name: &str, max: i64| -> Result<i64, Fault> {
+        let whole = |name: &str, max: i64| -> Result<i64, GraphError> {
             let value = members.get(name).ok_or_else(|| missing(name))?;
-            value.as_i64().filter(|it| (1..=max).contains(it)).ok_or_else(|| wrong(name))
+            value.as_i64().filter(|number| (1..=max).contains(number)).ok_or_else(|| wrong(name))
         };
         let days = match members.get("daysOfWeek") {
             _ if !kind.has_days_of_week() => Vec::new(),
@@ -97,7 +97,7 @@ impl Pattern {
             Some(_) => return Err(wrong("daysOfWeek")),
         };
         let week_begins = match members.get("firstDayOfWeek") {
-            Some(day) if kind == Kind::Weekly => {
+            Some(day) if kind == PatternKind::Weekly => {
                 find(&DAYS, day).ok_or_else(|| wrong("firstDayOfWeek"))?
             }
             _ => Weekday::Sunday,
@@ -110,12 +110,14 @@ impl Pattern {
             _ => 0,
         };
         let interval = whole("interval", MAX_INTERVAL)?;
-        if kind == Kind::Weekly && days.len() > 1 && interval > 1 {
+        if kind == PatternKind::Weekly && days.len() > 1 && interval > 1 {
             let reason = "More than one day of the week needs an interval of 1.";
-            return Err(Fault::invalid(reason));
+            return Err(GraphError::invalid(reason));
         }
         if kind.is_relative() && days.len() != 1 {
-            return Err(Fault::invalid("A relative pattern needs exactly one day of the week."));
+            return Err(GraphError::invalid(
+                "A relative pattern needs exactly one day of the week.",
+            ));
         }
         Ok(Self {
             kind,
@@ -128,10 +130,12 @@ impl Pattern {
         })
     }
 
-    /// The pattern as it is answered: what its type does not use has the value that says so.
+    /// Returns the pattern as it is answered: members that its type does not use have the values
+    /// for that (planner-api.md 1.13).
     pub(crate) fn json(&self) -> Value {
-        let name = |day: &Weekday| DAYS.iter().find(|(_, it)| it == day).map(|(name, _)| *name);
-        let kind = Kind::ALL.iter().find(|(_, kind)| *kind == self.kind).map(|(name, _)| *name);
+        let name = |day: &Weekday| DAYS.iter().find(|(_, own)| own == day).map(|(name, _)| *name);
+        let kind =
+            PatternKind::ALL.iter().find(|(_, kind)| *kind == self.kind).map(|(name, _)| *name);
         json!({
             "type": kind,
             "interval": self.interval,
@@ -143,8 +147,9 @@ impl Pattern {
         })
     }
 
-    /// The first day after `after` on which the pattern falls, counted from `start`.
+    /// Returns the first day after `after` on which the pattern falls, counted from `start`.
     pub(crate) fn next(&self, start: Date, after: Date) -> Option<Date> {
+        // The start itself is a candidate, but never a day before it.
         let first = after.max(start.yesterday().unwrap_or(start));
         (1..=MAX_DAYS)
             .map_while(|days| first.checked_add(days.days()).ok())
@@ -156,8 +161,9 @@ impl Pattern {
             - i64::from(start.month());
         let is_turn = |count: i64| count >= 0 && count % self.interval == 0;
         match self.kind {
-            Kind::Daily => is_turn(days_between(start, day)),
-            Kind::Weekly => {
+            PatternKind::Daily => is_turn(days_between(start, day)),
+            PatternKind::Weekly => {
+                // By whole weeks: with an interval of 2, every second one has its days.
                 let week = |day: Date| {
                     let since = day.weekday().since(self.week_begins);
                     day.checked_sub(i32::from(since).days()).unwrap_or(day)
@@ -165,11 +171,11 @@ impl Pattern {
                 self.days.contains(&day.weekday())
                     && is_turn(days_between(week(start), week(day)) / 7)
             }
-            Kind::AbsoluteMonthly => is_turn(months) && self.is_day(day),
-            Kind::RelativeMonthly => is_turn(months) && self.is_weekday(day),
-            Kind::AbsoluteYearly | Kind::RelativeYearly => {
+            PatternKind::AbsoluteMonthly => is_turn(months) && self.is_day(day),
+            PatternKind::RelativeMonthly => is_turn(months) && self.is_weekday(day),
+            PatternKind::AbsoluteYearly | PatternKind::RelativeYearly => {
                 let years = i64::from(day.year() - start.year());
-                let is_day = if self.kind == Kind::AbsoluteYearly {
+                let is_day = if self.kind == PatternKind::AbsoluteYearly {
                     self.is_day(day)
                 } else {
                     self.is_weekday(day)
@@ -179,7 +185,8 @@ impl Pattern {
         }
     }
 
-    /// The last day of a month stands for those that it does not have.
+    /// Returns whether a day is the pattern's day of the month. The last day of a month stands for
+    /// those that the month does not have (planner-api.md 1.13).
     fn is_day(&self, day: Date) -> bool {
         i64::from(day.day()) == self.day.min(i64::from(day.days_in_month()))
     }
@@ -196,9 +203,10 @@ fn days_between(start: Date, day: Date) -> i64 {
     day.since(start).map_or(0, |span| i64::from(span.get_days()))
 }
 
-/// A pattern is never changed in part.
-fn missing(name: &str) -> Fault {
-    Fault::invalid(format_args!("The recurrence pattern must specify '{name}'."))
+/// Returns the refusal of an incomplete pattern, which a PATCH cannot change in part
+/// (planner-api.md 1.13).
+fn missing(name: &str) -> GraphError {
+    GraphError::invalid(format_args!("The recurrence pattern must specify '{name}'."))
 }
 
 #[cfg(test)]

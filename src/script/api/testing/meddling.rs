@@ -5,7 +5,7 @@ use rhai::plugin::NativeCallContext;
 use serde_json::Value;
 
 use crate::host::Session;
-use crate::script::api::arguments::{priority_given, progress_given, text_given};
+use crate::script::api::arguments::{parse_priority, parse_progress, parse_text};
 use crate::script::api::convert::to_json;
 use crate::script::api::date::Date;
 use crate::script::api::handles::Task;
@@ -46,11 +46,11 @@ fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
     for (key, value) in fields {
         match key.as_str() {
             "title" => {
-                task.insert("title".into(), text_given(value, session, "title")?.into());
+                task.insert("title".into(), parse_text(value, session, "title")?.into());
             }
             "progress" => {
-                let name = text_given(value, session, "progress")?;
-                let percent = progress_given(&name, session)?.percent();
+                let name = parse_text(value, session, "progress")?;
+                let percent = parse_progress(&name, session)?.percent();
                 task.insert("percentComplete".into(), percent.into());
             }
             "percent_complete" => {
@@ -58,7 +58,7 @@ fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
                 task.insert("percentComplete".into(), percent);
             }
             "priority" => {
-                let level = priority_given(value, session)?.level();
+                let level = parse_priority(value, session)?.level();
                 task.insert("priority".into(), level.into());
             }
             "due" | "start" => {
@@ -68,11 +68,12 @@ fn outside_edit(session: &Session, fields: &Map) -> Fallible<(Value, Value)> {
                 task.insert(format!("{key}DateTime"), moment);
             }
             "description" => {
-                details.insert("description".into(), text_given(value, session, key)?.into());
+                details.insert("description".into(), parse_text(value, session, key)?.into());
             }
             other => {
                 let known = "title, progress, percent_complete, priority, start, due, description";
-                let message = format!("somebody else cannot change `{other}` here; it is {known}");
+                let message =
+                    format!("somebody else cannot change `{other}` here; they can change {known}");
                 return invalid(session, message);
             }
         }
