@@ -23,11 +23,11 @@ use crate::change::key::TaskField;
 use crate::change::{ChangeSet, Entity, Op};
 use crate::graph::{BaseUrl, Client, Secret};
 use crate::host::apply::outcome::ChangeStatus;
+use crate::host::query::Query;
 use crate::host::{
     Decisions, Error, Failure, Host, Judge, NewTask, Program, Report, Session, Start, StateFolder,
     Status, Stop, Watch,
 };
-use crate::host::query::Query;
 use crate::journal::{Purpose, Run};
 use crate::model::{BucketId, Limits, PlanId, Priority, RosterId, TaskId};
 use crate::policy::{Caps, Ruling};

@@ -64,19 +64,19 @@ impl From<WorkspaceError> for AppError {
             ),
             _ => None,
         };
-        Self { failure: Failure::of("workspace", &error, hint) }
+        Self { failure: Failure::from_error("workspace", &error, hint) }
     }
 }
 
 impl From<graph::BadAddress> for AppError {
     fn from(error: graph::BadAddress) -> Self {
-        Self { failure: Failure::of("usage", &error, Some(error.hint().to_owned())) }
+        Self { failure: Failure::from_error("usage", &error, Some(error.hint().to_owned())) }
     }
 }
 
 impl From<graph::BadProxy> for AppError {
     fn from(error: graph::BadProxy) -> Self {
-        Self { failure: Failure::of("usage", &error, Some(error.hint())) }
+        Self { failure: Failure::from_error("usage", &error, Some(error.hint())) }
     }
 }
 
@@ -86,12 +86,12 @@ impl From<files::Error> for AppError {
             files::Error::TooLarge { .. } | files::Error::NotText(_) => "invalid",
             _ => "io",
         };
-        Self { failure: Failure::of(code, &error, None) }
+        Self { failure: Failure::from_error(code, &error, None) }
     }
 }
 
 impl From<std::io::Error> for AppError {
     fn from(error: std::io::Error) -> Self {
-        Self { failure: Failure::of("io", &error, None) }
+        Self { failure: Failure::from_error("io", &error, None) }
     }
 }

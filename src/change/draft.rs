@@ -477,7 +477,7 @@ impl Draft {
         let mut changes = Vec::new();
         let mut push = |write: Option<Write>, takes_along: BTreeSet<TaskId>| {
             if let Some(write) = write {
-                changes.push(Change { takes_along, ..Change::of(write) });
+                changes.push(Change { takes_along, ..Change::from_write(write) });
             }
         };
         for mut plan in plans.into_values() {

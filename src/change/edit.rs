@@ -209,7 +209,7 @@ macro_rules! each_pair {
 
 impl Change {
     /// Makes a change without a number, without reads, and without anything that is deleted along.
-    pub(crate) const fn of(write: Write) -> Self {
+    pub(crate) const fn from_write(write: Write) -> Self {
         Self {
             n: 0,
             write,

@@ -218,12 +218,12 @@ mod tests {
     }
 
     fn step(writes: Vec<Write>) -> Step {
-        let set = ChangeSet::numbered(writes.into_iter().map(Change::of).collect());
+        let set = ChangeSet::numbered(writes.into_iter().map(Change::from_write).collect());
         Step::new(&set, &BTreeMap::new()).unwrap()
     }
 
     fn of(steps: &[Step], now: Vec<Write>) -> Vec<Write> {
-        let now = ChangeSet::numbered(now.into_iter().map(Change::of).collect());
+        let now = ChangeSet::numbered(now.into_iter().map(Change::from_write).collect());
         whole(steps, &now).changes().iter().map(|change| change.write.clone()).collect()
     }
 

@@ -138,7 +138,7 @@ impl<'a> Repl<'a> {
             Some(root) => Watcher::start(root, Options::default())?,
             None => Watcher::still(Bundle::new(context.app.workspace.clone())),
         });
-        let news = Arc::new(ReloadNotices::of(&watcher));
+        let news = Arc::new(ReloadNotices::from_watcher(&watcher));
         let libraries = news.libraries.clone();
         let config = watcher.current().workspace.config.clone();
         let json = Arc::new(AtomicBool::new(context.ui.json()));

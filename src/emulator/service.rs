@@ -295,7 +295,7 @@ impl Emulator {
         delay: &Cell<Duration>,
     ) -> Result<Answer, GraphError> {
         let now = self.shared.options.clock.now();
-        if let Some((tenant, endpoint)) = Endpoint::of(request.uri.path()) {
+        if let Some((tenant, endpoint)) = Endpoint::from_path(request.uri.path()) {
             return self.shared.store.write(|conn| {
                 let apps = &self.shared.options.sign_in.apps;
                 let device_codes = self.shared.panel.device_codes();
@@ -304,11 +304,11 @@ impl Emulator {
                 sign_in::answer(&mut visit, endpoint)
             });
         }
-        let route = Route::of(request);
+        let route = Route::from_request(request);
         if matches!(route, Ok(Route::Batch)) {
             // Only the token is checked here: each inner request has its own transaction, and a
             // batch is not atomic (planner-api.md 8.4).
-            self.shared.store.read(|conn| Caller::of(conn, request, now))?;
+            self.shared.store.read(|conn| Caller::from_request(conn, request, now))?;
             return batch::run(request, |inner| {
                 let reply = self.perform(inner, Origin::Batch);
                 delay.set(delay.get() + reply.delay);
@@ -321,13 +321,13 @@ impl Emulator {
             let taken = self.shared.panel.throttle.take(now);
             if let Err(wait) = taken {
                 // Without a token it is 401, however busy the service is (planner-api.md 2.8).
-                self.shared.store.read(|conn| Caller::of(conn, request, now))?;
+                self.shared.store.read(|conn| Caller::from_request(conn, request, now))?;
                 return Err(GraphError::injected(429, Some(wait)));
             }
         }
         // The order of planner-api.md 2.8: an unknown path without a token is 401, not 404.
         let job = |conn: &Connection| {
-            let caller = Caller::of(conn, request, now)?;
+            let caller = Caller::from_request(conn, request, now)?;
             let route = route.clone()?;
             permission::check(&caller, &route, &request.method)?;
             handle::handle(&self.call(conn, caller, request.is_beta()), &route, request)

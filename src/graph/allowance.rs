@@ -19,12 +19,12 @@ pub(crate) struct Allowance(Arc<AtomicUsize>);
 
 impl Default for Allowance {
     fn default() -> Self {
-        Self::of(WHOLE)
+        Self::from_bytes(WHOLE)
     }
 }
 
 impl Allowance {
-    pub(crate) fn of(bytes: usize) -> Self {
+    pub(crate) fn from_bytes(bytes: usize) -> Self {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 

@@ -204,7 +204,7 @@ impl Relayed {
         "stopped",
     ];
 
-    pub(crate) fn of(error: &Error) -> Self {
+    pub(crate) fn from_error(error: &Error) -> Self {
         Self {
             code: error.code().to_owned(),
             message: error.with_cause(),

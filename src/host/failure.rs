@@ -29,7 +29,7 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure of an error and its sources, with a hint.
     #[must_use]
-    pub fn of(code: &str, error: &dyn std::error::Error, hint: Option<String>) -> Self {
+    pub fn from_error(code: &str, error: &dyn std::error::Error, hint: Option<String>) -> Self {
         let mut causes = Vec::new();
         let mut source = error.source();
         while let Some(cause) = source {

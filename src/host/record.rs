@@ -86,7 +86,7 @@ impl StateFolder {
 }
 
 pub(crate) fn failure(error: &crate::journal::Error) -> Failure {
-    Failure::of(error.code(), error, error.hint())
+    Failure::from_error(error.code(), error, error.hint())
 }
 
 /// Runs blocking work on a thread where it may block.

@@ -239,6 +239,6 @@ impl ChangeReport {
 
 impl From<&crate::host::error::Error> for Failure {
     fn from(error: &crate::host::error::Error) -> Self {
-        Self::of(error.code(), error, error.hint())
+        Self::from_error(error.code(), error, error.hint())
     }
 }

@@ -40,11 +40,11 @@ impl Anchor {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
-        let anchor = Self::of(&value)?;
+        let anchor = Self::from_json(&value)?;
         (anchor.to_text() == text.trim_end_matches('\n')).then_some(anchor)
     }
 
-    pub(crate) fn of(value: &Value) -> Option<Self> {
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
         let map = value.as_object().filter(|map| map.len() == 2)?;
         let seq = map.get("seq")?.as_i64().filter(|seq| *seq >= 0)?;
         let hash = map.get("hash")?.as_str().filter(|hash| hash.starts_with("sha256:"))?;

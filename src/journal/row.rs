@@ -68,7 +68,7 @@ impl RunRow {
     pub(crate) const COLUMNS: &str = "id, at, service, actor_id, actor_upn, agent, purpose, \
         parent, takes_up, skill, skill_digest, params, policies";
 
-    pub(crate) fn of(run: &NewRun) -> Self {
+    pub(crate) fn from_new_run(run: &NewRun) -> Self {
         Self {
             id: run.id.to_string(),
             at: run.at.to_string(),
@@ -328,7 +328,7 @@ impl IntentRow {
     pub(crate) const COLUMNS: &str =
         "run_id, round, n, step, attempt, at, method, path, if_match, body, request_id";
 
-    pub(crate) fn of(run: &RunId, at: Timestamp, intent: &Intent) -> Result<Self, Fault> {
+    pub(crate) fn from_intent(run: &RunId, at: Timestamp, intent: &Intent) -> Result<Self, Fault> {
         Ok(Self {
             run: run.to_string(),
             round: intent.step.round,
@@ -444,7 +444,7 @@ impl OutcomeRow {
     pub(crate) const COLUMNS: &str =
         "intent_seq, at, outcome, status, entity_id, etag, service_request_id, message";
 
-    pub(crate) fn of(intent_seq: i64, at: Timestamp, settled: &Settled) -> Self {
+    pub(crate) fn from_settled(intent_seq: i64, at: Timestamp, settled: &Settled) -> Self {
         Self {
             intent_seq,
             at: at.to_string(),

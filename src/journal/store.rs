@@ -66,7 +66,7 @@ impl Store {
                 Ok(connection)
             })
             .map_err(|fault| fault.of(path))?;
-        Ok(Self::of(path, connection))
+        Ok(Self::from_connection(path, connection))
     }
 
     /// Opens a journal for reading only, even where nothing can be written.
@@ -94,10 +94,10 @@ impl Store {
             }
             opened => opened,
         };
-        Ok(Self::of(path, connection.map_err(|fault| fault.of(path))?))
+        Ok(Self::from_connection(path, connection.map_err(|fault| fault.of(path))?))
     }
 
-    fn of(path: &Path, connection: Connection) -> Self {
+    fn from_connection(path: &Path, connection: Connection) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
         let (connection, broken) = (Mutex::new(connection), AtomicBool::new(false));
         Self { path: path.to_owned(), connection, broken }

@@ -28,7 +28,7 @@ impl Journal {
             if RunRow::find(to.on, run.id.as_str())?.is_some() {
                 return Err(Fault::order(&run.id, "has begun before"));
             }
-            let row = RunRow::of(run);
+            let row = RunRow::from_new_run(run);
             let seq = to.record(row.core()?)?;
             row.insert(seq, to.on)
         })
@@ -164,7 +164,7 @@ impl Adding<'_> {
         for intent in intents {
             self.check_cleared(run, intent.step.round)?;
             self.check_turn(run, intent)?;
-            let new = IntentRow::of(run, at, intent)?;
+            let new = IntentRow::from_intent(run, at, intent)?;
             let change = self.change(run, &intent.step)?;
             let seq = self.record(new.core(&row, change)?)?;
             new.insert(seq, self.on)?;
@@ -194,7 +194,7 @@ impl Adding<'_> {
                 // entity.
                 self.claim(run, &intent, id)?;
             }
-            let new = OutcomeRow::of(seq, at, result);
+            let new = OutcomeRow::from_settled(seq, at, result);
             let change = self.change(run, step)?;
             let seq = self.record(new.core(&row, &intent, &change)?)?;
             new.insert(seq, self.on)?;

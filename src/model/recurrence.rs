@@ -72,7 +72,7 @@ pub enum DayOfWeek {
 }
 
 impl DayOfWeek {
-    const fn of(day: Weekday) -> Self {
+    const fn from_weekday(day: Weekday) -> Self {
         match day {
             Weekday::Sunday => Self::Sunday,
             Weekday::Monday => Self::Monday,
@@ -120,7 +120,7 @@ impl PatternKind {
 impl Pattern {
     /// Returns a pattern of a kind with Graph's defaults in all other fields.
     #[must_use]
-    pub const fn of(kind: PatternKind) -> Self {
+    pub const fn from_kind(kind: PatternKind) -> Self {
         Self {
             kind,
             interval: 1,
@@ -213,7 +213,7 @@ impl Given {
                 format!("`{name}` is not a recurrence; it is daily, weekly, monthly or yearly")
             })?,
         };
-        let mut pattern = Pattern::of(kind);
+        let mut pattern = Pattern::from_kind(kind);
         pattern.interval = self.interval.unwrap_or(1);
         let number = |n: i8| u32::try_from(n).unwrap_or(0);
         if kind.is_absolute() {
@@ -230,7 +230,7 @@ impl Given {
                     .push(day.ok_or_else(|| format!("`{name}` is not a day of the week"))?);
             }
             if self.days.is_empty() {
-                pattern.days_of_week.push(DayOfWeek::of(day.weekday()));
+                pattern.days_of_week.push(DayOfWeek::from_weekday(day.weekday()));
             }
         }
         if let Some(index) = &self.index {
@@ -274,20 +274,20 @@ mod tests {
 
     #[test]
     fn the_rules_of_the_beta() {
-        let mut weekly = Pattern::of(PatternKind::Weekly);
+        let mut weekly = Pattern::from_kind(PatternKind::Weekly);
         assert!(weekly.check().is_err());
         weekly.days_of_week = vec![DayOfWeek::Monday, DayOfWeek::Friday];
         assert_eq!(weekly.check(), Ok(()));
         weekly.interval = 2;
         assert!(weekly.check().is_err());
-        let mut yearly = Pattern::of(PatternKind::RelativeYearly);
+        let mut yearly = Pattern::from_kind(PatternKind::RelativeYearly);
         yearly.days_of_week = vec![DayOfWeek::Monday];
         assert!(yearly.check().is_err());
         yearly.month = 12;
         assert_eq!(yearly.check(), Ok(()));
         yearly.days_of_week.push(DayOfWeek::Friday);
         assert!(yearly.check().is_err());
-        assert!(Pattern::of(PatternKind::AbsoluteMonthly).check().is_err());
-        assert_eq!(Pattern::of(PatternKind::Daily).check(), Ok(()));
+        assert!(Pattern::from_kind(PatternKind::AbsoluteMonthly).check().is_err());
+        assert_eq!(Pattern::from_kind(PatternKind::Daily).check(), Ok(()));
     }
 }

@@ -101,7 +101,7 @@ pub struct Known {
 
 impl Known {
     /// Returns what is known of a value.
-    pub(crate) fn of(value: &Dynamic) -> Self {
+    pub(crate) fn from_value(value: &Dynamic) -> Self {
         let (name, of) = if let Some(task) = value.read_lock::<Task>() {
             ("Task", Whose::Task(task.session.real(&task.id).into_owned()))
         } else if let Some(plan) = value.read_lock::<Plan>() {
@@ -121,7 +121,7 @@ impl Known {
         } else if value.is_string() || value.is_char() {
             ("text", Whose::Unknown)
         } else if let Ok(items) = value.as_array_ref() {
-            let mut kinds = items.iter().map(Self::of);
+            let mut kinds = items.iter().map(Self::from_value);
             let Some(first) = kinds.next() else {
                 return Self::list(ValueKind::Any, Whose::Unknown);
             };

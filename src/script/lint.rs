@@ -77,7 +77,7 @@ pub(crate) fn check_here(
     {
         return failed(failure);
     }
-    let script = Script::of(&compiled.ast);
+    let script = Script::from_ast(&compiled.ast);
     let declared = manifest.as_ref().map(|manifest| declared(manifest, text)).unwrap_or_default();
     let has_params = manifest.is_some_and(|manifest| manifest.params.is_some());
     let declared = has_params.then_some(declared);
@@ -106,7 +106,7 @@ pub(crate) fn kind_of(expression: &str, variables: &BTreeMap<String, ValueKind>)
         engine
     });
     let Ok(ast) = engine.compile(expression) else { return ValueKind::Any };
-    let script = Script::of(&ast);
+    let script = Script::from_ast(&ast);
     let mut walk = Walk::new(&script, Role::Skill, None, BTreeMap::new());
     for (name, kind) in variables {
         walk.declare(name, kind.clone(), Position::NONE, false);

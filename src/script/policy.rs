@@ -287,7 +287,7 @@ pub(crate) fn judge(
     let session = case.session.watched();
     let meter = Meter::new(budget, &session);
     let (file, sources) = (policy.file.clone(), Arc::clone(&policy.sources));
-    let verdicts = Arc::new(Verdicts::of(source.to_owned(), file, sources));
+    let verdicts = Arc::new(Verdicts::new(source.to_owned(), file, sources));
     let tag_of = |session: &Session| {
         let (session, verdicts) = (session.clone(), Some(Arc::clone(&verdicts)));
         Dynamic::from(Run { session, verdicts, play: None })
@@ -326,7 +326,7 @@ pub(crate) fn judge(
                 let view = ChangeView { session, origin, set, at };
                 call("review_change", Some(change.n), Dynamic::from(view));
             }
-            call("review", None, Dynamic::from(Changes::of(session, set, origin)));
+            call("review", None, Dynamic::from(Changes::from_set(session, set, origin)));
         };
     let whole = case.whole.as_ref().map(|(board, set)| (board.for_user_of(&session), set));
     judge(&session, &case.set, whole.as_ref().map(|whole| &whole.0), false);

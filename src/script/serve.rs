@@ -135,10 +135,11 @@ impl Server {
     fn carry_out(&mut self, order: Order) -> Option<()> {
         match order {
             Order::Compile(source) => {
-                let checked = Compiled::of(&source).and_then(|compiled| match source.kind {
-                    ScriptKind::Policy => refuse_slips(compiled),
-                    ScriptKind::Skill | ScriptKind::Test => Ok(compiled),
-                });
+                let checked =
+                    Compiled::from_source(&source).and_then(|compiled| match source.kind {
+                        ScriptKind::Policy => refuse_slips(compiled),
+                        ScriptKind::Skill | ScriptKind::Test => Ok(compiled),
+                    });
                 let outline = checked.map(|compiled| {
                     let outline = compiled.outline();
                     self.compiled.push(compiled);

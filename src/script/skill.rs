@@ -75,7 +75,7 @@ impl Skill {
     ) -> Result<Arc<dyn Program>, Failure> {
         let (kind, libraries) = (ScriptKind::Skill, BTreeMap::new());
         let source = Source { kind, file: file.to_owned(), text: text.to_owned(), libraries };
-        let skill = on_large_stack("planwright-compile", move || Compiled::of(&source))??;
+        let skill = on_large_stack("planwright-compile", move || Compiled::from_source(&source))??;
         let params = Value::Object(params);
         Ok(Arc::new(move |session: &Session| run(&skill, &params, budget, session, None)))
     }

@@ -370,7 +370,9 @@ fn the_old_name_of_a_limit_is_read_with_a_warning() {
     let place = Place::embedded();
     place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nwishes = 2\n");
     let script = |n: usize| {
-        format!("let tasks = plan(\"{PLAN}\").tasks; for n in 0..{n} {{ tasks[n].title += \"!\"; }}")
+        format!(
+            "let tasks = plan(\"{PLAN}\").tasks; for n in 0..{n} {{ tasks[n].title += \"!\"; }}"
+        )
     };
     let warning = "`wishes` in [limits] is called `max_edits` now";
     place.script(&script(2), &["--dry-run"]).code(0).says(&[warning]);

@@ -77,7 +77,7 @@ fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
         return Err(AppError::usage(message));
     }
     let named = |error: &SavedError, code: &str| {
-        let failure = Failure::of(code, error, None);
+        let failure = Failure::from_error(code, error, None);
         let message = format!("`{}`: {error}", args.file.display());
         AppError { failure: Failure { message, ..failure } }
     };

@@ -46,7 +46,7 @@ pub(crate) struct ListArgs {
 }
 
 pub(crate) fn failed(error: &crate::journal::Error) -> AppError {
-    Failure::of("journal", error, error.hint()).into()
+    Failure::from_error("journal", error, error.hint()).into()
 }
 
 /// Opens the journal for reading; `None` if there is none yet.

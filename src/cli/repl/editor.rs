@@ -72,7 +72,7 @@ impl Hint for Told {
 }
 
 impl Help {
-    fn of(repl: &Repl<'_>, is_colored: bool) -> Self {
+    fn from_repl(repl: &Repl<'_>, is_colored: bool) -> Self {
         let console = repl.console.lock().unwrap_or_else(PoisonError::into_inner);
         let bundle = repl.watcher.current();
         Self {
@@ -364,7 +364,7 @@ pub(crate) fn run(repl: &mut Repl<'_>, ui: &Ui, history: &Path) -> Result<Exit, 
     loop {
         repl.begin();
         repl.catch_up();
-        lines.set_helper(Some(Help::of(repl, is_colored)));
+        lines.set_helper(Some(Help::from_repl(repl, is_colored)));
         let typed = match lines.readline(&repl.prompt()) {
             Ok(typed) => typed,
             Err(ReadlineError::Interrupted) => {

@@ -20,7 +20,7 @@ pub(crate) struct ReloadNotices {
 
 impl ReloadNotices {
     /// Starts listening to a watcher.
-    pub(crate) fn of(watcher: &Arc<Watcher>) -> Self {
+    pub(crate) fn from_watcher(watcher: &Arc<Watcher>) -> Self {
         let ((tell, events), (rouse, wake)) = (channel(), channel());
         watcher.subscribe(move |event| {
             // The session may have ended: nobody receives any more.

@@ -32,7 +32,7 @@ enum Navigation {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn of(request: &'a Request) -> Self {
+    pub(crate) fn from_request(request: &'a Request) -> Self {
         let names = |option: &str| {
             let list = request.option(option).unwrap_or_default();
             split(list).filter(|name| !name.is_empty() && *name != "*").collect()

@@ -35,7 +35,7 @@ pub(crate) fn handle(
     route: &Route,
     request: &Request,
 ) -> Result<Answer, GraphError> {
-    let view = View::of(request);
+    let view = View::from_request(request);
     let is_post = request.method == Method::POST;
     match route {
         // A batch is split before this point, outside of any transaction.

@@ -58,7 +58,7 @@ impl Route {
     ///
     /// 404 for an unrouted path (planner-api.md 2.3), 405 with `Allow` for a verb that the resource
     /// does not take (planner-api.md 2.7).
-    pub(crate) fn of(request: &Request) -> Result<Self, GraphError> {
+    pub(crate) fn from_request(request: &Request) -> Result<Self, GraphError> {
         let unrouted = || {
             let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
             GraphError::unrouted(&format!("{}{path}", request.origin()))

@@ -36,7 +36,7 @@ impl Caller {
     /// # Errors
     ///
     /// 401 with the reasons of planner-api.md 9.2.
-    pub(crate) fn of(
+    pub(crate) fn from_request(
         conn: &Connection,
         request: &Request,
         now: Timestamp,

@@ -29,7 +29,7 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// Returns the tenant and the endpoint that a path names, if it is one of these.
-    pub(crate) fn of(path: &str) -> Option<(&str, Self)> {
+    pub(crate) fn from_path(path: &str) -> Option<(&str, Self)> {
         let (tenant, rest) = path.strip_prefix('/')?.split_once('/')?;
         let endpoint = match rest {
             "oauth2/v2.0/devicecode" => Self::DeviceCode,

@@ -241,7 +241,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(kind: ObjectKind, doc: &'a Map<String, Value>) -> Self {
+    fn from_doc(kind: ObjectKind, doc: &'a Map<String, Value>) -> Self {
         let none = Self { group: None, bucket: None, creator: None, active: false };
         let text = |name: &str| doc.get(name).and_then(Value::as_str);
         match kind {
@@ -268,7 +268,7 @@ pub(crate) fn insert(
     plan: &str,
     doc: Map<String, Value>,
 ) -> rusqlite::Result<Object> {
-    let columns = Columns::of(kind, &doc);
+    let columns = Columns::from_doc(kind, &doc);
     let changes = Changes::default();
     conn.prepare_cached(
         "INSERT INTO object (id, kind, plan_id, group_id, bucket_id, creator_id, active, version, \
@@ -304,7 +304,7 @@ pub(crate) fn save(
     for path in changed {
         object.changes.record(path, object.version);
     }
-    let columns = Columns::of(object.kind, &object.doc);
+    let columns = Columns::from_doc(object.kind, &object.doc);
     conn.prepare_cached(
         "UPDATE object SET bucket_id = ?1, active = ?2, version = ?3, doc = ?4, changes = ?5, \
          plan_id = ?6, group_id = ?7 WHERE seq = ?8",

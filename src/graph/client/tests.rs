@@ -155,7 +155,8 @@ async fn a_list_is_no_longer_than_any_of_planners() {
 async fn the_answers_of_a_session_are_weighed_together() {
     let title = "x".repeat(1000);
     let page = move |n| json!({ "value": plans(n, 100, &title), "more": n % 2 == 0 });
-    let session = client(Pages(page, AtomicUsize::new(0))).with_allowance(Allowance::of(1 << 20));
+    let session =
+        client(Pages(page, AtomicUsize::new(0))).with_allowance(Allowance::from_bytes(1 << 20));
     let mut lists = 0;
     let error = loop {
         match session.list::<Versioned<Plan>>(&request::my_plans()).await {

@@ -65,7 +65,7 @@ pub(crate) struct Elsewhere {
 
 impl Drift {
     /// Compares two boards. What the run has written itself has been set back in `now`.
-    pub(crate) fn of(
+    pub(crate) fn from_boards(
         set: &ChangeSet,
         reads: &ReadSet,
         old: &Snapshot,

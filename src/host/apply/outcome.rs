@@ -150,7 +150,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
         error if error.is_not_found() => "not_found",
         _ => "service",
     };
-    Failure::of(code, error, graph_hint(error))
+    Failure::from_error(code, error, graph_hint(error))
 }
 
 /// The status of one change.

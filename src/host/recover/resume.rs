@@ -141,7 +141,7 @@ impl Host {
         }
         let now = self.clock.now();
         let ahead = now.duration_since(self.client.service_time(now));
-        let mut restored = Restored::of(&chain, now, ahead);
+        let mut restored = Restored::from_chain(&chain, now, ahead);
         if !start.dry_run {
             let journal = blocking({
                 let state_folder = state_folder.clone();
@@ -278,7 +278,7 @@ impl Host {
 impl Restored {
     /// Restores the ledger of a run from the journal, with those that carried it on. It is `now` by
     /// the clock of this machine, which is `ahead` of the service's.
-    pub(crate) fn of(chain: &[Run], now: Timestamp, ahead: SignedDuration) -> Self {
+    pub(crate) fn from_chain(chain: &[Run], now: Timestamp, ahead: SignedDuration) -> Self {
         let mut restored = Self {
             set: ChangeSet::default(),
             ledger: Ledger::default(),

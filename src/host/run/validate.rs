@@ -55,7 +55,7 @@ impl Run<'_> {
     fn drift(&self, tally: &Tally, set: &ChangeSet, now: &Refreshed) -> Drift {
         let mut drift = {
             let state = self.session.state();
-            Drift::of(set, &state.reads, &state.snapshot, &now.snapshot, &tally.ledger)
+            Drift::from_boards(set, &state.reads, &state.snapshot, &now.snapshot, &tally.ledger)
         };
         drift
             .elsewhere

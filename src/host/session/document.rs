@@ -96,7 +96,7 @@ impl Session {
     /// cannot be written; the error says which.
     pub fn plant(&self, plan: &PlanId, document: &PlanDocument) -> Result<(), Failure> {
         unique_keys(document)?;
-        let mut labels = Labels::of(self, plan)?;
+        let mut labels = Labels::from_plan(self, plan)?;
         let mut known = 0;
         for (slot, name) in &document.labels {
             let category = Category::parse(slot).ok_or_else(|| {
@@ -222,7 +222,7 @@ struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
-    fn of(session: &'a Session, plan: &'a PlanId) -> Result<Self, Error> {
+    fn from_plan(session: &'a Session, plan: &'a PlanId) -> Result<Self, Error> {
         let there = session.plan_details(plan)?.labels;
         Ok(Self { session, plan, there, moved: BTreeMap::new() })
     }

@@ -52,7 +52,7 @@ pub(crate) struct Refreshed {
 }
 
 impl Needs {
-    fn of(changes: &[Change], reads: &ReadSet, old: &Snapshot) -> Self {
+    fn from_reads(changes: &[Change], reads: &ReadSet, old: &Snapshot) -> Self {
         let mut needs = Self::default();
         changes.iter().for_each(|change| needs.add_change(change));
         reads.iter().for_each(|read| needs.add_read(read, Some(old)));
@@ -320,7 +320,7 @@ impl Session {
         let client = &client.patient().rationed();
         let (mut needs, old) = {
             let state = self.state();
-            (Needs::of(changes, &state.reads, &state.snapshot), state.snapshot.clone())
+            (Needs::from_reads(changes, &state.reads, &state.snapshot), state.snapshot.clone())
         };
         others.iter().for_each(|reread| needs.add_read(&reread.read, reread.board.as_deref()));
         let needs = needs.settle();

@@ -255,7 +255,7 @@ impl Session {
         }
         match self.segments().get(segment - 1) {
             Some((then, _)) => then.answer_remote(ask),
-            None => Err(Relayed::of(&Error::ReadOnly)),
+            None => Err(Relayed::from_error(&Error::ReadOnly)),
         }
     }
 
@@ -266,7 +266,7 @@ impl Session {
 
     /// Answers a program in another process.
     pub(crate) fn answer_remote(&self, ask: &Query) -> Answer {
-        self.answer(ask).map_err(|error| Relayed::of(&error))
+        self.answer(ask).map_err(|error| Relayed::from_error(&error))
     }
 
     /// Returns the draft of this session, to be accepted by its host.

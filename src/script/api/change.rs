@@ -50,7 +50,11 @@ impl ChangeView {
 
 impl Changes {
     /// Collects the changes of a run: those of the segments it has applied, then those of `set`.
-    pub(crate) fn of(session: &Session, set: &Arc<ChangeSet>, origin: Option<&Session>) -> Self {
+    pub(crate) fn from_set(
+        session: &Session,
+        set: &Arc<ChangeSet>,
+        origin: Option<&Session>,
+    ) -> Self {
         let mut parts: Vec<_> = session
             .segments()
             .into_iter()

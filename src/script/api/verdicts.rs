@@ -16,7 +16,7 @@ pub(crate) struct Verdicts {
 }
 
 impl Verdicts {
-    pub(crate) fn of(source: String, file: String, sources: Arc<Sources>) -> Self {
+    pub(crate) fn new(source: String, file: String, sources: Arc<Sources>) -> Self {
         Self { source, file, sources, ..Self::default() }
     }
 

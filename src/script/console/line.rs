@@ -68,7 +68,8 @@ impl Variables {
         self.tidy_up();
         // Memory that stays held counts for the lines to come.
         self.held += held_by_this_thread() - held;
-        let known = |(name, _, value): (&str, bool, &Dynamic)| (name.to_owned(), Known::of(value));
+        let known =
+            |(name, _, value): (&str, bool, &Dynamic)| (name.to_owned(), Known::from_value(value));
         let named = self.functions.iter_functions().map(|function| function.name.to_owned());
         Lined {
             result,

@@ -42,7 +42,7 @@ impl Walk<'_> {
                 {
                     self.field_named(field, at);
                 }
-                ValueKind::of(&member.returns)
+                ValueKind::from_signature(&member.returns)
             }
             None if is_own => ValueKind::Any,
             None => {
@@ -187,7 +187,7 @@ impl Walk<'_> {
                         self.fits(name, given, &param.kind, at);
                     }
                 }
-                ValueKind::of(&member.returns)
+                ValueKind::from_signature(&member.returns)
             }
             None if catalog().is_of_language(name) => {
                 of_language(arguments.first().unwrap_or(&ValueKind::Any), name)
@@ -238,7 +238,7 @@ fn operator(sign: &str, sides: &[ValueKind]) -> ValueKind {
         ("-", [ValueKind::Of(a), ValueKind::Of(b)]) if a == "Date" && b == "Date" => of("int"),
         (_, [a, b])
             if a == b
-                && matches!(a, ValueKind::Of(it) if it == "int" || it == "float" || it == "text") =>
+                && matches!(a, ValueKind::Of(kind) if kind == "int" || kind == "float" || kind == "text") =>
         {
             a.clone()
         }

@@ -88,7 +88,8 @@ impl Walk<'_> {
         let known =
             KNOWN_BY_NAME.iter().find(|(_, known)| *known == name && self.role == Role::Policy);
         let Some((on, _)) = known else { return ValueKind::Any };
-        property(on, name).map_or(ValueKind::Any, |member| ValueKind::of(&member.returns))
+        property(on, name)
+            .map_or(ValueKind::Any, |member| ValueKind::from_signature(&member.returns))
     }
 
     fn never_the_word(&mut self, kind: &ValueKind, other: &Expr, at: Position) {

@@ -19,10 +19,10 @@ pub(crate) enum ValueKind {
 
 impl ValueKind {
     /// Reads a type as the catalogue writes it. What may be nothing is taken for something.
-    pub(crate) fn of(told: &str) -> Self {
+    pub(crate) fn from_signature(told: &str) -> Self {
         let told = told.trim().trim_end_matches('?');
         if let Some(inner) = told.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            return Self::List(Box::new(Self::of(inner)));
+            return Self::List(Box::new(Self::from_signature(inner)));
         }
         if let Some(words) = words_of(told) {
             return Self::Words(words);

@@ -26,7 +26,7 @@ pub(crate) fn refuse_slips(policy: Compiled) -> Result<Compiled, Failure> {
 /// Finds the first slip by which a policy would judge nothing: comparisons that never hold or
 /// cannot be made.
 pub(crate) fn first_slip(ast: &AST, file: &str, sources: &Sources) -> Option<Failure> {
-    let script = Script::of(ast);
+    let script = Script::from_ast(ast);
     let mut walk = Walk::new(&script, Role::Policy, None, BTreeMap::new());
     walk.whole();
     let first = *walk.slips.iter().min()?;

@@ -22,7 +22,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn of(ast: &AST) -> Self {
+    pub(crate) fn from_ast(ast: &AST) -> Self {
         let library = ast.shared_lib();
         let mut functions: Vec<Function> = ast
             .iter_functions()

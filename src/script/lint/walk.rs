@@ -440,7 +440,7 @@ impl<'a> Walk<'a> {
         if is_set && found.settable.is_none() {
             self.error(at, format!("`{name}` of a {host} cannot be set"), None);
         }
-        ValueKind::of(&found.returns)
+        ValueKind::from_signature(&found.returns)
     }
 
     fn parameter(&mut self, name: &str, at: Position) {

@@ -36,7 +36,7 @@ pub(crate) struct Compiled {
 impl Compiled {
     /// Compiles a script. Runs no line of it but the top level of its imports, which can reach
     /// nothing yet.
-    pub(crate) fn of(source: &Source) -> Result<Self, Failure> {
+    pub(crate) fn from_source(source: &Source) -> Result<Self, Failure> {
         let Source { kind, file, text, libraries } = source;
         let mut constants = Scope::new();
         if *kind == ScriptKind::Skill {

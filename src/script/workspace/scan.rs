@@ -40,7 +40,7 @@ impl Stamp {
         self.len == 0
     }
 
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn from_metadata(metadata: &Metadata) -> Self {
         #[cfg(unix)]
         use std::os::unix::fs::MetadataExt as _;
         Self {
@@ -264,7 +264,7 @@ impl Walker<'_> {
         }
         if metadata.is_file() {
             let (path, place) = (path.to_owned(), place.to_owned());
-            let found = Found { path, place, real, stamp: Stamp::of(&metadata) };
+            let found = Found { path, place, real, stamp: Stamp::from_metadata(&metadata) };
             self.walk.files.insert(name.to_owned(), Ok(found));
         }
     }
@@ -284,7 +284,8 @@ pub(crate) fn read_found(found: &Found) -> Result<Option<String>, WorkspaceError
         Err(files::Error::Read { source, .. }) => return Err(unreadable(source)),
         Err(error) => return Err(WorkspaceError::NotAFile(error)),
     };
-    let is_as_found = || Ok(Stamp::of(&file.metadata().map_err(unreadable)?) == found.stamp);
+    let is_as_found =
+        || Ok(Stamp::from_metadata(&file.metadata().map_err(unreadable)?) == found.stamp);
     if !is_as_found()? {
         return Ok(None);
     }
