@@ -4,6 +4,9 @@ use crate::app::error::AppError;
 use crate::host::Agent;
 use crate::script::Workspace;
 
+/// The most characters of an agent's name: it stands in every record of its runs.
+const MAX_NAME: usize = 64;
+
 /// Returns what a workspace grants an agent. Where agents are configured, an unknown name is an
 /// error: a typo must not grant everything.
 ///
@@ -16,6 +19,10 @@ pub(crate) fn agent_of(
     let Some(name) = name else { return Ok(None) };
     if name.trim().is_empty() {
         return Err(AppError::usage("the name of the agent is empty"));
+    }
+    if name.chars().count() > MAX_NAME {
+        let message = format!("the name of the agent is longer than {MAX_NAME} characters");
+        return Err(AppError::usage(message));
     }
     let agents = &workspace.config.agents;
     let Some(config) = agents.get(name) else {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,11 @@ use crate::script::{Policies, Skill, Workspace};
 
 /// Time of a test that does not set its own: a Friday morning.
 const BEGIN: &str = "2026-03-27T09:00:00Z";
+
+/// The most bytes of edits by others that a test may arrange, and the bytes that each takes besides
+/// its body.
+const MAX_MEDDLED: usize = 1 << 20;
+const MEDDLING_BYTES: usize = 500;
 
 fn demo() -> Value {
     serde_json::from_str(DEMO_TENANT).unwrap_or_default()
@@ -90,6 +96,8 @@ pub(crate) struct EmulatorStage {
     runtime: Handle,
     interrupt: Arc<Stop>,
     between: Arc<Between>,
+    /// The bytes of edits by others that the test has arranged.
+    meddled: AtomicUsize,
     coverage: Option<Arc<Coverage>>,
     folder: PathBuf,
 }
@@ -121,6 +129,7 @@ impl EmulatorStage {
             runtime: runtime.clone(),
             interrupt,
             between: Arc::default(),
+            meddled: AtomicUsize::new(0),
             coverage,
             folder,
         })
@@ -289,6 +298,15 @@ impl Stage for EmulatorStage {
         body: Value,
         when: Meddling,
     ) -> Result<(), Failure> {
+        let bytes = body.to_string().len();
+        if self.meddled.fetch_add(bytes + MEDDLING_BYTES, Ordering::SeqCst) > MAX_MEDDLED {
+            let message = "a test arranges more than 1 MiB of edits by others";
+            return Err(Failure {
+                code: "budget".into(),
+                message: message.into(),
+                ..Failure::default()
+            });
+        }
         let path = format!("/planner/tasks/{task}{}", if details { "/details" } else { "" });
         let edit = Edit { user: "mei@bos.example".to_owned(), path: Some(path), body };
         if when == Meddling::BeforeValidation {

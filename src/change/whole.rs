@@ -102,12 +102,38 @@ pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
             all.insert(id, Change { n, ..together });
         }
     }
+    // A task that was moved and then deleted with its new bucket was deleted by the run, from where it
+    // was at first: else a bucket would be the way around every rule about deletions.
+    let steps = steps.iter().flat_map(|step| step.set.changes()).map(|change| (0, change));
+    for (n, change) in steps.chain(now.changes().iter().map(|change| (change.n, change))) {
+        for id in &change.takes_along {
+            let id = EntityId::Task(id.clone());
+            if let Some(Change { write: Write::Task(edit), .. }) = all.get(&id)
+                && let Some(write) = deleted(edit)
+            {
+                all.insert(id, Change { n, ..Change::from_write(write) });
+            } else {
+                all.remove(&id);
+            }
+        }
+    }
     // Earlier changes come first; those of `now` keep their order.
     let order: BTreeMap<EntityId, usize> =
         now.changes().iter().enumerate().map(|(at, change)| (change.id(), at)).collect();
     let mut changes: Vec<Change> = all.into_values().collect();
     changes.sort_by_key(|change| order.get(&change.id()).map_or(0, |at| at + 1));
     ChangeSet::in_this_order(changes)
+}
+
+/// Returns the deletion of a task in the state before the run; `None` if the run created it.
+fn deleted(edit: &Edit<TaskState, TaskBasis>) -> Option<Write> {
+    match edit {
+        Edit::Create { .. } => None,
+        Edit::Update { before, basis, .. } | Edit::Delete { before, basis } => {
+            let (before, basis) = (before.clone(), basis.clone());
+            Some(Write::Task(Box::new(Edit::Delete { before, basis })))
+        }
+    }
 }
 
 /// Joins two changes of one entity; `None` if they cancel out.
@@ -213,7 +239,7 @@ mod tests {
         Write::Bucket(Edit::Update { before: bucket(from), after: bucket(to), basis: tag(1) })
     }
 
-    fn deleted(name: &str) -> Write {
+    fn removed(name: &str) -> Write {
         Write::Bucket(Edit::Delete { before: bucket(name), basis: tag(2) })
     }
 
@@ -230,7 +256,7 @@ mod tests {
     #[test]
     fn what_was_changed_and_deleted_was_deleted_as_it_was_first() {
         let steps = [step(vec![renamed("Done", "x")]), step(vec![renamed("x", "y")])];
-        let [Write::Bucket(Edit::Delete { before, .. })] = &of(&steps, vec![deleted("y")])[..]
+        let [Write::Bucket(Edit::Delete { before, .. })] = &of(&steps, vec![removed("y")])[..]
         else {
             panic!()
         };
@@ -242,7 +268,7 @@ mod tests {
         let there = [step(vec![renamed("Done", "x")])];
         assert_eq!(of(&there, vec![renamed("x", "Done")]), []);
         let made = [step(vec![Write::Bucket(Edit::Create { after: bucket("a") })])];
-        assert_eq!(of(&made, vec![deleted("a")]), []);
+        assert_eq!(of(&made, vec![removed("a")]), []);
         let [Write::Bucket(Edit::Create { after })] = &of(&made, vec![renamed("a", "b")])[..]
         else {
             panic!()

@@ -29,6 +29,7 @@ use crate::script::{Policies, Workspace};
 pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) app: App,
+    agent: Option<String>,
     progress: ProgressWhen,
     runtime: tokio::runtime::Runtime,
 }
@@ -47,7 +48,8 @@ impl<'a> Context<'a> {
         }
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        Ok(Self { ui, app, progress, runtime })
+        let agent = global.agent.clone();
+        Ok(Self { ui, app, agent, progress, runtime })
     }
 
     /// Runs a program through review and apply, and shows its report.
@@ -64,12 +66,12 @@ impl<'a> Context<'a> {
             skill: name,
             skill_digest: digest,
             params,
-            agent: self.agent(write.agent.as_deref())?,
+            agent: self.agent()?,
             force: write.force,
             // A set that is saved must not be applied as well.
             dry_run: write.dry_run || write.out.is_some(),
         };
-        let agent = write.agent.as_deref();
+        let agent = self.agent_name();
         let finished = self.with_host(agent, async |host| host.run(start, program).await)?;
         self.show_or_save(&finished, write)
     }
@@ -113,7 +115,8 @@ impl<'a> Context<'a> {
         &self,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, AppError> {
-        Ok(self.with_host(None, async |host| host.look(None, work).await)??)
+        let granted = self.agent()?;
+        Ok(self.with_host(self.agent_name(), async |host| host.look(granted, work).await)??)
     }
 
     /// Shows a finished run; returns the exit code.
@@ -191,9 +194,22 @@ impl<'a> Context<'a> {
         });
     }
 
-    /// Returns what the workspace grants an agent.
-    pub(crate) fn agent(&self, name: Option<&str>) -> Result<Option<Agent>, AppError> {
-        self.app.agent(name)
+    /// Returns the name of the agent that acts; `None` for a person.
+    pub(crate) fn agent_name(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// Returns what the workspace grants the agent that acts; `None` for a person.
+    pub(crate) fn agent(&self) -> Result<Option<Agent>, AppError> {
+        self.app.agent(self.agent_name())
+    }
+
+    /// Refuses an agent a command that shows more than it may see.
+    pub(crate) fn for_people(&self, command: &str) -> Result<(), AppError> {
+        let Some(agent) = self.agent_name() else { return Ok(()) };
+        let message =
+            format!("`{command}` is for people: it shows more than the agent `{agent}` may see");
+        Err(AppError::new("not_permitted", message))
     }
 
     /// Returns the runtime's handle.

@@ -10,8 +10,12 @@ use crate::script::workspace;
 
 pub(crate) use crate::files::Access;
 
-/// Largest file that is read: ten times a plan that is as full as Planner allows.
-pub(crate) const MAX_FILE: u64 = 64 << 20;
+/// The largest file that is read, in bytes: more than twice a plan that is as full as Planner allows.
+/// A file takes many times its size in memory.
+pub(crate) const MAX_FILE: u64 = 16 << 20;
+
+/// The most lines of a sheet, line breaks in cells included.
+pub(crate) const MAX_LINES: usize = 100_000;
 
 /// Opens a regular file for reading.
 pub(crate) fn open(file: &Path) -> Result<File, AppError> {

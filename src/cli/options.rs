@@ -27,6 +27,9 @@ pub(crate) struct Global {
     /// Folder with planwright.toml and scripts
     #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_WORKSPACE")]
     pub(crate) workspace: Option<PathBuf>,
+    /// Act for an agent, within what planwright.toml grants it; reads show what it may see
+    #[arg(long = "as", global = true, value_name = "AGENT", env = "PLANWRIGHT_AGENT")]
+    pub(crate) agent: Option<String>,
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -91,9 +94,6 @@ pub(crate) struct WriteArgs {
     /// Allow deletions
     #[arg(long)]
     pub(crate) force: bool,
-    /// Act for an agent, within what planwright.toml grants it
-    #[arg(long = "as", value_name = "AGENT")]
-    pub(crate) agent: Option<String>,
     /// Save the change set to a file instead of applying it; see `planwright apply`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

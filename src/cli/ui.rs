@@ -16,9 +16,15 @@ use serde_json::json;
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::options::{Color, Format, Global};
-use crate::cli::render::bounded::report_text;
+use crate::cli::render::bounded::{report_text, short_failure};
 use crate::cli::render::failure;
 use crate::cli::render::text::{json_safe, visible_lines};
+
+/// The most bytes that a command prints on stdout, and on stderr, as text or as JSON without `--full`:
+/// no script, board or file floods a terminal, or whoever reads along (design.md 2.6).
+const MAX_PRINTED: usize = 4 << 20;
+/// The room that is kept for the last line, which says that something was left out.
+const LAST_LINE: usize = 200;
 
 /// Access to the terminal.
 #[derive(Debug)]
@@ -27,6 +33,8 @@ pub(crate) struct Ui {
     color: ColorChoice,
     /// True if reports are printed in full.
     full: bool,
+    /// The bytes that were printed on stdout, and on stderr.
+    printed: [Cell<usize>; 2],
     /// True if a part of the answer could not be written.
     failed: Cell<bool>,
 }
@@ -43,12 +51,24 @@ impl Ui {
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Self { format, color, full: global.full, failed: Cell::new(false) }
+        Self {
+            format,
+            color,
+            full: global.full,
+            printed: [Cell::new(0), Cell::new(0)],
+            failed: Cell::new(false),
+        }
     }
 
     /// Returns the same with another format.
     pub(crate) const fn with_format(&self, format: Format) -> Self {
-        Self { format, color: self.color, full: self.full, failed: Cell::new(false) }
+        Self {
+            format,
+            color: self.color,
+            full: self.full,
+            printed: [Cell::new(0), Cell::new(0)],
+            failed: Cell::new(false),
+        }
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -63,7 +83,9 @@ impl Ui {
     /// Prints the output of a script. On a terminal, all lines but the first get a mark, so that no
     /// text of a board can pass for a line of the program.
     pub(crate) fn script_text(&self, text: &str) {
-        self.answer(&marked(text));
+        if self.has_room(0, text.len()) {
+            self.answer(&marked(text));
+        }
     }
 
     /// Returns a printer for the lines of a script that works on any thread: as text, or as JSON
@@ -108,7 +130,14 @@ impl Ui {
 
     /// Prints the answer as JSON.
     pub(crate) fn json_value(&self, value: &impl Serialize) {
-        self.json_text(&serde_json::to_string_pretty(value).unwrap_or_default());
+        let text = json_safe(&serde_json::to_string_pretty(value).unwrap_or_default());
+        if !self.full && text.len() > MAX_PRINTED {
+            let error = AppError::new("too_large", "the answer is larger than 4 MiB");
+            self.error(&error.hint("ask for less, or add `--full`"));
+            self.failed.set(true);
+            return;
+        }
+        self.json_text(&text);
     }
 
     /// Prints a report as JSON, shortened to a readable size unless the full one was asked for.
@@ -146,7 +175,23 @@ impl Ui {
         }
     }
 
+    /// Counts what is about to be printed on a stream; the first time that it is too much, it is said.
+    fn has_room(&self, stream: usize, bytes: usize) -> bool {
+        let before = self.printed[stream].get();
+        let after = before.saturating_add(bytes + 1);
+        self.printed[stream].set(after);
+        let most = MAX_PRINTED - LAST_LINE;
+        if before <= most && after > most {
+            let mut err = AutoStream::new(io::stderr(), self.color);
+            let _closed = writeln!(err, "… the rest is left out: it is more than 4 MiB");
+        }
+        after <= most
+    }
+
     fn stderr(&self, line: &str) {
+        if !self.has_room(1, line.len()) {
+            return;
+        }
         let mut err = AutoStream::new(io::stderr(), self.color);
         // A closed stderr leaves nobody to tell.
         let _closed = writeln!(err, "{line}");
@@ -154,10 +199,14 @@ impl Ui {
 
     /// Prints an error: as data with `--json`, else as text.
     pub(crate) fn error(&self, error: &AppError) {
+        // A line of somebody's file may be as long as the file.
+        let failure = short_failure(&error.failure);
         if self.json() {
-            self.json_value(&json!({ "error": error.failure }));
+            self.json_text(
+                &serde_json::to_string_pretty(&json!({ "error": failure })).unwrap_or_default(),
+            );
         } else {
-            self.stderr(&failure::text(&error.failure));
+            self.stderr(&failure::text(&failure));
         }
     }
 

@@ -17,14 +17,22 @@ use unicode_security::skeleton;
 pub fn as_read(text: &str) -> String {
     // Invisible characters go first, or they would keep a letter and its accent apart. They go
     // again after NFKC, which produces some.
-    let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
+    let spaced = text.chars().map(|letter| if is_filler(letter) { ' ' } else { letter });
+    let visible: String = spaced.filter(|letter| is_visible(*letter)).collect();
     let plain: String = visible.nfkc().filter(|letter| is_visible(*letter)).map(capital).collect();
     // A small letter may have a look-alike that its capital does not have, so case is folded before
     // and after look-alikes are replaced.
     let folded = CaseMapper::new().fold_string(&plain);
     let alike: String = skeleton(&folded).collect();
     let folded = CaseMapper::new().fold_string(&alike);
+    // A capital I looks like a small l, but case is folded before: so both are the same letter here.
+    let folded = folded.replace('l', "i");
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns whether a letter is a Hangul filler: invisible, but as wide as a letter.
+const fn is_filler(letter: char) -> bool {
+    matches!(letter, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
 }
 
 fn is_visible(letter: char) -> bool {
@@ -79,6 +87,8 @@ mod tests {
         ] {
             assert_eq!(as_read(same), title, "{same:?}");
         }
+        assert_eq!(as_read("Renew the Iiability"), as_read("Renew the liability"));
+        assert_eq!(as_read("Order\u{3164}toner"), as_read("Order toner"));
         assert_eq!(as_read("Straße"), as_read("STRASSE"));
         assert_eq!(as_read("ΟΔΟΣ"), as_read("οδος"));
         assert_eq!(as_read(" \u{200b}\u{3164} "), "");

@@ -69,12 +69,23 @@ pub fn details_over(before: &TaskDetails, after: &TaskDetails, limits: &Limits) 
 /// Returns the number of bytes of text in a task's details, by which an edit of it can grow.
 #[must_use]
 pub fn details_bytes(details: &TaskDetails) -> usize {
-    let items = details.checklist.values().map(|item| item.title.len() + 40);
-    let references = details
-        .references
-        .iter()
-        .map(|(key, reference)| key.len() + reference.alias.as_ref().map_or(0, String::len) + 20);
-    details.description.len() + items.sum::<usize>() + references.sum::<usize>()
+    let items = details.checklist.values().map(|item| json_bytes(&item.title) + 40);
+    let references = details.references.iter().map(|(key, reference)| {
+        json_bytes(key) + reference.alias.as_deref().map_or(0, json_bytes) + 20
+    });
+    json_bytes(&details.description) + items.sum::<usize>() + references.sum::<usize>()
+}
+
+/// Returns the bytes of a text as JSON writes it: that is how it is kept and sent, and a control
+/// character takes six there.
+#[must_use]
+pub fn json_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
 }
 
 fn most(what: &str, n: usize, limit: usize) -> Option<String> {

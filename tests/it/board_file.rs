@@ -189,7 +189,7 @@ fn a_stale_file_sets_nothing_back() {
         "several things were changed both in the file and on the board",
         &format!("the task `{title}`, due: `{wanted}` in the file, `{theirs}` on the board"),
         "the task `Collect ideas for the summer party`, due: changed in the file, deleted",
-        "take the line",
+        "delete the line",
     ]);
     assert_eq!(report(&place, &RUN, 4)["error"]["code"], "conflict");
     assert_eq!(planner.task(title)["priority"], 9);
@@ -365,7 +365,7 @@ fn what_is_not_on_the_board_is_said_by_name() {
         ("- title: Twin", &["the name of 2 tasks", "name one by its id"][..]),
         (
             "- { title: A, id: nowhere }",
-            &["no task with the id `nowhere` (`A` in the file)", "to make the task anew"],
+            &["no task with the id `nowhere` (`A` in the file)", "to create the task again"],
         ),
         ("- { title: A, assignees: [nobody@bos.example] }", &["the task `A`: there is no user"]),
         (

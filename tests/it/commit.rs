@@ -320,3 +320,34 @@ fn what_comes_to_nothing_as_a_whole_is_judged_step_by_step_only() {
     let report = run(&place, &script, &[]).code(8).json();
     assert_eq!(report["verdicts"][0]["reason"], "twice", "{report:#}");
 }
+
+/// A bucket is no way around the rules about deletions: a task that is moved into it, and taken along
+/// when it is deleted, was deleted from where it was at first.
+#[test]
+fn a_task_that_a_bucket_takes_along_is_judged_where_it_was_at_first() {
+    for moves in [
+        "let n = b.create_bucket(\"New\"); t.move_to(n); commit(); n.delete();",
+        "let n = b.create_bucket(\"New\"); commit(); t.move_to(n); commit(); n.delete();",
+        "t.move_to(\"Waiting\"); commit(); b.bucket(\"Waiting\").delete();",
+    ] {
+        let planner = Planner::demo();
+        let place = Place::against(&planner);
+        place.script(&format!("plan(\"{PLAN}\").create_bucket(\"Waiting\");"), &[]).code(0);
+        let make =
+            format!("plan(\"{PLAN}\").create_task(#{{ title: \"kept\", bucket: \"Done\" }});");
+        place.script(&make, &[]).code(0);
+        let script = format!("let b = plan(\"{PLAN}\"); let t = b.task(\"kept\"); {moves}");
+        for more in [&["--force"][..], &["--force", "--as", "victor"]] {
+            let report = run(&place, &script, more).json();
+            let reason = &report["verdicts"][0]["reason"];
+            assert_eq!(reason, "nothing is deleted from the bucket Done", "{moves}: {report:#}");
+            place
+                .script(&format!("plan(\"{PLAN}\").task(\"kept\").move_to(\"Done\");"), &[])
+                .code(0);
+            let rest = format!(
+                "for b in plan(\"{PLAN}\").buckets {{ if b.name == \"New\" {{ b.delete(); }} }}"
+            );
+            drop(place.script(&rest, &["--force"]));
+        }
+    }
+}

@@ -238,7 +238,10 @@ fn a_program_that_wants_something_else_of_what_it_has_written_stops() {
         changes.clone().find(|it| it["title"] == title).unwrap()["status"].clone()
     };
     assert_eq!((of(other), of(TASK)), (json!("applied"), json!("conflict")));
-    assert!(report["warnings"].to_string().contains("wants something else"), "{report}");
+    assert!(
+        report["warnings"].to_string().contains("would change what it has already written"),
+        "{report}"
+    );
     assert_eq!(planner.task(TASK)["priority"], 9);
 }
 

@@ -447,3 +447,117 @@ fn no_core_is_dumped_with_a_token_in_it() {
 fn fs_text(path: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
+
+/// An agent that is named by the environment was taken for the person.
+#[test]
+fn the_agent_of_the_environment_is_an_agent_in_every_command() {
+    let place = Place::embedded();
+    place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[agents.victor]\nplans = [\"BOS Operations\"]\nmay_apply = false\n",
+    );
+    let victor = [("PLANWRIGHT_AGENT", "victor")];
+    assert!(place.run(&["plan", "list"]).code(0).stdout.contains("Website Relaunch"));
+    let run = |args: &[&str]| place.run_with(args, "", &victor);
+    let list = run(&["plan", "list", "--plain"]).code(0);
+    assert!(!list.stdout.contains("Website"), "{}", list.stdout);
+    run(&["task", "create", "--plan", "Website Relaunch", "x"]).code(1).says(&["there is no plan"]);
+    run(&["task", "create", "--plan", PLAN, "x"]).code(3);
+    // What it may not see is not shown by way of the record either.
+    place
+        .script(&format!("let t = plan(\"{PLAN}\").task(\"{TASK}\"); t.priority = 1;"), &[])
+        .code(0);
+    let runs = run(&["runs", "--json"]).code(0).json();
+    assert!(runs.as_array().unwrap().iter().all(|run| run["actor"]["agent"] == "victor"), "{runs}");
+    run(&["runs", "show", "last"]).code(1);
+    run(&["audit", "export"]).code(5);
+    let unknown = [("PLANWRIGHT_AGENT", "nobody")];
+    place.run_with(&["plan", "list"], "", &unknown).code(1).says(&["no agent `nobody`"]);
+    let long = "x".repeat(65);
+    place.run(&["plan", "list", "--as", &long]).code(2);
+}
+
+/// An agent saw every group, with its members.
+#[test]
+fn an_agent_sees_the_groups_of_its_plans() {
+    let place = Place::embedded();
+    place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[agents.victor]\nplans = [\"BOS Operations\"]\n",
+    );
+    let script = format!(
+        "for group in groups() {{ print(group.name); }} let t = plan(\"{PLAN}\").task(\"{TASK}\"); t.priority = 1;"
+    );
+    assert!(place.script(&script, &["-n"]).code(0).stdout.contains("Website"));
+    // It counts as read, and is the same when it is read again before the write.
+    let said = place.script(&script, &["--as", "victor"]).code(0);
+    assert!(!said.stdout.contains("Website") && said.stdout.contains("BOS"), "{}", said.stdout);
+}
+
+/// A few megabytes of a file took gigabytes of memory.
+#[test]
+fn files_with_very_many_values_are_refused_before_they_are_read() {
+    let place = Place::embedded();
+    place.file("rows.csv", &format!("title\n{}", "a\n".repeat(200_000)));
+    let import = ["plan", "import", "rows.csv", "--plan", PLAN, "-n"];
+    place.run(&import).code(1).says(&["at most 100000 are read", "split it"]);
+    place.file("seed.json", &format!("{{\"groups\":[{}{{}}]}}", "{},".repeat(1_000_000)));
+    let seed = ["emulator", "--addr", "127.0.0.1:0", "--seed", "seed.json"];
+    place.run(&seed).code(1).says(&["more than 1000000 values"]);
+}
+
+/// A report in which everything is escaped, and an error that shows a line as long as its file, were
+/// larger than anybody reads.
+#[test]
+fn what_is_printed_is_bounded_as_it_is_printed() {
+    let most = 4 << 20;
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let script = format!(
+        "let p = plan(\"{PLAN}\"); let d = \"\"; d.pad(15000, \"\\u0080\"); for n in 0..60 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
+    );
+    let report = place.script(&script, &["--json", "-n"]).code(0);
+    assert!(report.stdout.len() < most, "{}", report.stdout.len());
+    let line = format!("format: 1\nplan: x\nbuckets: {}\n", "[".repeat(6 << 20));
+    place.file("line.yaml", &line);
+    let text = place.run(&["diff", "line.yaml"]).code(1);
+    let json = place.run(&["diff", "line.yaml", "--json"]).code(1);
+    assert!(text.stderr.len() < 100_000 && json.stdout.len() < 100_000, "{}", text.stderr.len());
+    let floods = format!(
+        "fn test_a() {{ demo_board(); let t = plan(\"{PLAN}\").task(\"{TASK}\"); let d = \"\"; d.pad(30_000, \"x\"); for n in 0..100 {{ t.conflict_on(#{{ description: d }}); }} }}"
+    );
+    place.file("scripts/tests/floods.rhai", &floods);
+    place.run(&["test", "floods"]).code(1).says(&["more than 1 MiB of edits by others"]);
+}
+
+/// A `switch` over a value that no case can equal judged nothing.
+#[test]
+fn a_policy_does_not_switch_over_what_it_cannot_compare() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = [\"p\"]\n");
+    for over in ["change.after.bucket", "change.after.due", "change.after.percent_complete"] {
+        let policy = format!(
+            "fn review_change(change, run) {{ switch {over} {{ \"Done\" => deny(\"x\"), _ => () }} }}"
+        );
+        place.file("scripts/policies/p.rhai", &policy);
+        place.run(&["policy", "check", "p"]).code(1).says(&["switch"]);
+        let script = format!("plan(\"{PLAN}\").task(\"{TASK}\").move_to(\"Done\");");
+        place.script(&script, &[]).code(3);
+    }
+    let policy =
+        "fn review_change(change, run) { switch change.op { \"delete\" => deny(\"x\"), _ => () } }";
+    place.file("scripts/policies/p.rhai", policy);
+    place.run(&["policy", "check", "p"]).code(0);
+}
+
+/// What an agent writes in one run is kept several times over by the journal.
+#[test]
+fn an_agent_adds_little_to_the_state_folder_in_a_run() {
+    let place = Place::embedded();
+    place.file("planwright.toml", "[policies]\nalways = []\n");
+    let script = format!(
+        "let p = plan(\"{PLAN}\"); let d = \"\"; d.pad(8000, \"\\u0001\"); for n in 0..9 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
+    );
+    place.script(&script, &["--as", "victor"]).code(1).says(&["text of edits", "256 KiB"]);
+    place.script(&script, &[]).code(0);
+}

@@ -111,7 +111,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("run_skill(\"morning_triage\")", "there is no function `run_skill`"),
     ("me().upn = \"x\";", ""),
     ("let p = plan(\"BOS Operations\"); p.id = \"x\";", "cannot be set"),
-    ("plan(\"BOS Operations\").labels.clear()", "read only"),
+    ("plan(\"BOS Operations\").labels.clear()", "read-only"),
     ("today().shift(3)", ""),
     // Panics through the API.
     ("today() - days(-9223372036854775808)", "outside the calendar"),
@@ -231,7 +231,7 @@ fn reading_never_writes() {
         "labels.clear()",
     ] {
         let script = format!("plan(\"{PLAN}\").task(\"Answer the auditor's questions\").{tail}");
-        place.script(&script, &["-n"]).code(1).says(&["read only"]);
+        place.script(&script, &["-n"]).code(1).says(&["read-only"]);
     }
 }
 

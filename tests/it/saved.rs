@@ -185,7 +185,7 @@ mod on_unix {
         refuses(&["test", "pipe.rhai"]);
         refuses(&["task", "update", TASK, "--priority", "urgent", "--out", "pipe.rhai"]);
         place.run(&["apply", "."]).code(1).says(&["`.` is a folder"]);
-        fs::File::create(place.path().join("large")).unwrap().set_len((64 << 20) + 1).unwrap();
-        place.run(&["apply", "large"]).code(1).says(&["`large`: larger than 64 MiB"]);
+        fs::File::create(place.path().join("large")).unwrap().set_len((16 << 20) + 1).unwrap();
+        place.run(&["apply", "large"]).code(1).says(&["`large`: larger than 16 MiB"]);
     }
 }

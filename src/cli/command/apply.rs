@@ -33,17 +33,14 @@ pub(crate) struct ApplyArgs {
     /// Apply a file that was changed, or saved elsewhere, as your own changes
     #[arg(long)]
     unsealed: bool,
-    /// Act for an agent, within what planwright.toml grants it
-    #[arg(long = "as", value_name = "AGENT", env = "PLANWRIGHT_AGENT")]
-    agent: Option<String>,
     #[command(flatten)]
     pub(crate) long: LongArgs,
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError> {
     let saved = read(context, args)?;
-    let agent = agent_of(&saved, args)?;
-    let mut granted = context.agent(agent.as_deref())?;
+    let agent = agent_of(&saved, context.agent_name())?;
+    let mut granted = context.app.agent(agent.as_deref())?;
     if let Some(granted) = granted.as_mut()
         && !context.app.workspace.config.agents.contains_key(&granted.name)
     {
@@ -72,7 +69,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppEr
 
 /// Reads the set, either sealed or as one of the person's own.
 fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
-    if args.unsealed && args.agent.is_some() {
+    if args.unsealed && context.agent_name().is_some() {
         let message = "an agent can apply only sealed sets: `--unsealed` is for people";
         return Err(AppError::usage(message));
     }
@@ -90,7 +87,7 @@ fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
     match saved.verify(&seal::key(&context.app.settings)?) {
         Ok(()) => Ok(saved),
         // A refusal does not tell an agent what would allow it.
-        Err(error) if args.agent.is_some() => Err(named(&error, "unsealed")),
+        Err(error) if context.agent_name().is_some() => Err(named(&error, "unsealed")),
         Err(error) => Err(named(&error, "unsealed").hint(
             "`--unsealed` applies it as your own changes; if it was saved with another state folder, name that with `--state-dir DIR`",
         )),
@@ -99,13 +96,13 @@ fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
 
 /// Returns the agent for whom the set is applied: the one that drafted it, or the one that applies
 /// it.
-fn agent_of(saved: &Saved, args: &ApplyArgs) -> Result<Option<String>, AppError> {
-    match (&saved.agent, &args.agent) {
+fn agent_of(saved: &Saved, acts: Option<&str>) -> Result<Option<String>, AppError> {
+    match (saved.agent.as_deref(), acts) {
         (Some(of), Some(by)) if of != by => {
             let message = format!("the set belongs to the agent `{of}`: `{by}` cannot apply it");
             Err(AppError::new("agent", message))
         }
-        (Some(agent), _) | (None, Some(agent)) => Ok(Some(agent.clone())),
+        (Some(agent), _) | (None, Some(agent)) => Ok(Some(agent.to_owned())),
         (None, None) => Ok(None),
     }
 }

@@ -53,6 +53,7 @@ pub(crate) enum AuditFormat {
 }
 
 pub(crate) fn audit(context: &Context<'_>, command: &AuditCommand) -> Result<Exit, AppError> {
+    context.for_people("audit")?;
     // An export can be checked where there is no journal.
     if let AuditCommand::Verify { file: Some(file) } = command {
         return verify_file(context, file);

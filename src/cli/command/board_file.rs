@@ -47,9 +47,6 @@ pub(crate) struct DiffArgs {
     /// Allow deletions
     #[arg(long)]
     force: bool,
-    /// Act for an agent, within what planwright.toml grants it
-    #[arg(long = "as", value_name = "AGENT")]
-    agent: Option<String>,
     #[command(flatten)]
     pub(crate) long: LongArgs,
 }
@@ -77,8 +74,8 @@ pub(crate) fn pull(context: &Context<'_>, args: &PullArgs) -> Result<Exit, AppEr
 }
 
 pub(crate) fn diff(context: &Context<'_>, args: &DiffArgs) -> Result<Exit, AppError> {
-    let (force, agent) = (args.force, args.agent.clone());
-    let write = WriteArgs { dry_run: true, force, agent, out: None };
+    let force = args.force;
+    let write = WriteArgs { dry_run: true, force, out: None };
     run_from(context, &args.file, args.prune, &write, "diff")
 }
 

@@ -39,6 +39,7 @@ struct Found {
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &DeltaArgs) -> Result<Exit, AppError> {
+    context.for_people("delta")?;
     let folder = context.app.settings.state_dir()?.join("delta");
     let (found, place) = context.with_host(None, async |host| {
         if !host.client.base().is_beta() {

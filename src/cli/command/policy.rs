@@ -157,7 +157,7 @@ fn explain(context: &Context<'_>, args: &ExplainArgs) -> Result<Exit, AppError> 
     let run = judged(context, args.run.trim())?;
     if context.ui.json() {
         let rounds: Vec<_> = run.rounds.iter().map(round_json).collect();
-        context.ui.json_value(&json!({
+        context.ui.json_report(&json!({
             "run_id": run.start.id.to_string(),
             "skill": run.start.skill,
             "policies": run.start.policies,

@@ -31,9 +31,6 @@ pub(crate) struct ReplArgs {
     /// Plan to make available as `board`: title or id
     #[arg(long)]
     plan: Option<String>,
-    /// Act for an agent, within what planwright.toml grants it
-    #[arg(long = "as", value_name = "AGENT")]
-    agent: Option<String>,
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, AppError> {
@@ -52,7 +49,7 @@ pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, AppErr
             interrupt.set(StopReason::Cancelled);
         }
     });
-    let mut repl = Repl::open(context, connection, args.agent.as_deref())?;
+    let mut repl = Repl::open(context, connection, context.agent_name())?;
     if let Some(plan) = &args.plan {
         repl.use_plan(plan)?;
     }

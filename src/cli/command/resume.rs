@@ -100,12 +100,16 @@ pub(crate) fn resume_one(
         Some(journal) => journal.run(id).map_err(|error| failed(&error))?.start.agent,
         None => None,
     };
+    let acts = context.agent_name();
+    if acts.is_some() && agent.as_deref() != acts {
+        return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));
+    }
     let start = Start {
         purpose: Purpose::Resume,
         skill: "resume".into(),
         skill_digest: None,
         params: Value::Null,
-        agent: context.agent(agent.as_deref())?,
+        agent: context.app.agent(agent.as_deref())?,
         force: args.force,
         dry_run: args.dry_run,
     };

@@ -70,7 +70,7 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, AppErro
         }
     };
     match outcome {
-        Err(error) if context.ui.json() => Ok(report_failure(context, args, name, error)),
+        Err(error) if context.ui.json() => Ok(report_failure(context, name, error)),
         other => other,
     }
 }
@@ -78,7 +78,7 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, AppErro
 fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, AppError> {
     let Source { name, file, text } = find(context, target)?;
     let libraries = &context.app.workspace.libraries;
-    let budget = context.app.workspace.config.limits_of(args.write.agent.as_deref()).budget();
+    let budget = context.app.workspace.config.limits_of(context.agent_name()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
     let params = skill.manifest.arguments(&args.param)?;
     let digest = skill.digest().to_owned();
@@ -98,11 +98,11 @@ pub(crate) fn help(context: &Context<'_>, args: &RunArgs) {
 }
 
 /// Prints a report of a run that never began: with `--json` a caller can always expect one.
-fn report_failure(context: &Context<'_>, args: &RunArgs, name: &str, error: AppError) -> Exit {
+fn report_failure(context: &Context<'_>, name: &str, error: AppError) -> Exit {
     let exit = Exit::of_failure(&error.failure);
     let run_id = uuid::Uuid::now_v7().to_string();
     let mut report = Report::new(run_id, name.to_owned(), None);
-    report.actor.agent.clone_from(&args.write.agent);
+    report.actor.agent = context.agent_name().map(str::to_owned);
     report.error = Some(error.failure);
     context.ui.json_report(&report);
     exit

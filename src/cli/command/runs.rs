@@ -11,7 +11,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, shortened, visible};
 use crate::cli::show;
 use crate::host::{Failure, candidates};
-use crate::journal::{Journal, Run, Standing};
+use crate::journal::{Journal, Run, RunSummary, Standing};
 use crate::model::time::day_of_moment;
 
 /// List runs, and show what one did
@@ -49,7 +49,6 @@ pub(crate) fn failed(error: &crate::journal::Error) -> AppError {
     Failure::from_error("journal", error, error.hint()).into()
 }
 
-/// Opens the journal for reading; `None` if there is none yet.
 /// Opens the journal to read; `None` if there is none yet.
 pub(crate) fn journal(context: &Context<'_>) -> Result<Option<Journal>, AppError> {
     Ok(context.state_folder()?.open_to_read()?)
@@ -63,11 +62,20 @@ pub(crate) fn runs(context: &Context<'_>, args: &RunsArgs) -> Result<Exit, AppEr
     }
 }
 
+/// The most runs in which those of an agent are looked for.
+const MAX_SEARCHED: usize = 10_000;
+
 fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
+    // An agent sees its own runs: those of others tell of plans that it may not see.
+    let acts = context.agent_name();
     let runs = match journal(context)? {
-        Some(journal) => journal.runs(args.limit, None).map_err(|error| failed(&error))?,
+        Some(journal) => journal
+            .runs(if acts.is_some() { MAX_SEARCHED } else { args.limit }, None)
+            .map_err(|error| failed(&error))?,
         None => Vec::new(),
     };
+    let is_own = |run: &RunSummary| acts.is_none() || run.agent.as_deref() == acts;
+    let runs: Vec<RunSummary> = runs.into_iter().filter(is_own).take(args.limit).collect();
     let zone = time_zone(&context.app.workspace)?;
     let rows: Vec<_> = runs
         .iter()
@@ -118,6 +126,10 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
         return Err(AppError::new("not_found", "no run has been recorded yet"));
     };
     let run = journal.run(id.trim()).map_err(|error| failed(&error))?;
+    let acts = context.agent_name();
+    if acts.is_some() && run.start.agent.as_deref() != acts {
+        return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));
+    }
     if context.ui.json() {
         context.ui.json_report(&run_json(&run));
         return Ok(Exit::Done);

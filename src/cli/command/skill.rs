@@ -180,7 +180,7 @@ pub(crate) fn findings(
     }
     let is_fine = n_errors == 0 && !(strict && n_warnings > 0);
     if context.ui.json() {
-        context.ui.json_value(&json!({ "ok": is_fine, "scripts": checked_scripts }));
+        context.ui.json_report(&json!({ "ok": is_fine, "scripts": checked_scripts }));
     } else {
         let text = format!(
             "Checked {}: {}, {}.",

@@ -79,7 +79,7 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppErr
         files::write(file, &junit::write(&played), Access::Usual)?;
     }
     if context.ui.json() {
-        context.ui.json_value(&serde_json::json!({
+        context.ui.json_report(&serde_json::json!({
             "ok": n_failed == 0,
             "passed": played.len() - n_failed,
             "failed": n_failed,

@@ -31,12 +31,12 @@ pub(crate) fn undo(context: &Context<'_>, args: &UndoArgs) -> Result<Exit, AppEr
         skill: "undo".into(),
         skill_digest: None,
         params: Value::Null,
-        agent: context.agent(write.agent.as_deref())?,
+        agent: context.agent()?,
         force: write.force,
         dry_run: write.dry_run || write.out.is_some(),
     };
     let id = args.run.clone();
-    let agent = write.agent.as_deref();
-    let finished = context.with_host(agent, async |host| host.undo(&id, start).await)??;
+    let finished =
+        context.with_host(context.agent_name(), async |host| host.undo(&id, start).await)??;
     context.show_or_save(&finished, write)
 }

@@ -3,12 +3,17 @@
 
 use serde_json::{Map, Value};
 
+use crate::cli::render::text::{json_safe, shortened};
+use crate::host::Failure;
+
 /// Largest JSON of a report, in bytes.
 pub(crate) const MAX_REPORT: usize = 4 << 20;
 
 /// Returns a report as JSON, shortened if necessary; an array that is cut gets a sibling
 /// `…_left_out` with the number of missing items.
 pub(crate) fn report_text(report: &Value) -> String {
+    // What is hidden is written as escapes, which makes it longer.
+    let text = |value: &Value| json_safe(&text(value));
     let whole = text(report);
     if whole.len() < MAX_REPORT {
         return whole;
@@ -22,6 +27,27 @@ pub(crate) fn report_text(report: &Value) -> String {
         }
         budget /= 2;
     }
+}
+
+/// The most characters of a text in an error that is shown.
+const MAX_SAID: usize = 4_000;
+
+/// The most characters of a line of somebody's file.
+const MAX_SOURCE_LINE: usize = 300;
+
+/// Returns an error with texts that are no longer than anybody reads.
+pub(crate) fn short_failure(failure: &Failure) -> Failure {
+    let mut short = failure.clone();
+    short.message = shortened(&failure.message, MAX_SAID);
+    short.hint = failure.hint.as_deref().map(|hint| shortened(hint, MAX_SAID));
+    if let Some(place) = &mut short.at {
+        place.source = shortened(&place.source, MAX_SOURCE_LINE);
+    }
+    short.trace.truncate(20);
+    short.trace.iter_mut().for_each(|line| *line = shortened(line, MAX_SAID));
+    short.causes.truncate(20);
+    short.causes.iter_mut().for_each(|cause| *cause = shortened(cause, MAX_SAID));
+    short
 }
 
 fn text(value: &Value) -> String {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::cli::files::MAX_LINES;
 use crate::cli::render::text::visible_lines;
 use crate::cli::resolve::{parse_priority, parse_progress};
 use crate::host::Failure;
@@ -131,6 +132,11 @@ fn wrong(place: &str, message: impl std::fmt::Display, hint: Option<String>) -> 
 pub(crate) fn read(text: &str) -> Result<PlanDocument, Failure> {
     // Some spreadsheets put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let n_lines = text.bytes().filter(|byte| *byte == b'\n').count();
+    if n_lines > MAX_LINES {
+        let message = format!("it has {n_lines} lines, but at most {MAX_LINES} are read");
+        return Err(wrong("the file", message, Some("split it into several files".to_owned())));
+    }
     let header = text.lines().next().unwrap_or_default();
     // Spreadsheets write semicolons where the comma is the decimal separator.
     let delimiter = if header.contains(';') && !header.contains(',') { b';' } else { b',' };

@@ -43,8 +43,16 @@ pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
     Ok(())
 }
 
+/// The most values in a seed.
+const MAX_VALUES: usize = 1_000_000;
+
 /// Reads JSON if the text begins with a brace, or else YAML.
 fn parse(text: &str) -> Result<Value, SeedError> {
+    // An empty object of three bytes takes more than a hundred of memory.
+    let n_values = text.bytes().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count();
+    if n_values > MAX_VALUES {
+        return Err(SeedError::TooMany(MAX_VALUES));
+    }
     if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(SeedError::Syntax)
     } else {

@@ -17,6 +17,9 @@ pub enum SeedError {
     /// The text does not begin like JSON and is not valid YAML either.
     #[error("the seed is not valid YAML")]
     Yaml(#[source] Box<serde_saphyr::Error>),
+    /// It holds more values than are read.
+    #[error("the seed has more than {0} values")]
+    TooMany(usize),
     /// Something in it is wrong.
     #[error("`{path}` in the seed: {message}")]
     Invalid {

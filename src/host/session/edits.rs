@@ -14,7 +14,9 @@ use crate::model::{
     Bucket, BucketId, Category, Plan, PlanDetails, PlanId, Priority, Reference, Task, TaskDetails,
     TaskId, UserId,
 };
-use crate::policy::limits::{assignees_over, details_bytes, details_over, task_over, title_over};
+use crate::policy::limits::{
+    assignees_over, details_bytes, details_over, json_bytes, task_over, title_over,
+};
 
 /// The alias under which people see a key among the references of a task.
 pub(crate) const KEY_ALIAS: &str = "Planwright key";
@@ -67,7 +69,7 @@ impl Session {
         over.map_or(Ok(()), |over| Err(Error::Invalid(over)))
     }
 
-    /// Counts the bytes of text that an edit adds, so that no number of edits makes a set too large
+    /// Counts the bytes of text that an edit adds, as JSON writes them, so that no number of edits makes a set too large
     /// to be kept, shown or sent.
     fn count_text(&self, bytes: usize) -> Result<(), Error> {
         let limit = self.facts().edit_bytes;
@@ -298,7 +300,7 @@ impl Session {
         Self::refuse(title_over("title", "", &new.title, &limits))?;
         Self::refuse(assignees_over(new.assignees.len(), &limits))?;
         Self::refuse(details_over(&TaskDetails::default(), &details, &limits))?;
-        self.count_text(details_bytes(&details) + new.title.len())?;
+        self.count_text(details_bytes(&details) + json_bytes(&new.title))?;
         let mut state = self.state();
         let id = state.draft.create_task(|id| {
             let mut task = Task::new(id, plan.clone(), new.title);

@@ -74,6 +74,16 @@ impl Session {
                 self.peek_plan(&task.value.plan).map_err(missing)?;
                 Response::Task(task)
             }
+            (Query::Groups, Response::Groups(groups)) if self.facts().scope.is_some() => {
+                // An agent sees its plans, their groups and the people in them (R4).
+                let plans = self.peek_plans()?;
+                let state = self.state();
+                let read = plans.iter().filter_map(|id| state.snapshot.plan(id));
+                let own: BTreeSet<_> = read.filter_map(|plan| plan.value.group.clone()).collect();
+                Response::Groups(
+                    groups.into_iter().filter(|group| own.contains(&group.id)).collect(),
+                )
+            }
             (_, other) => other,
         })
     }

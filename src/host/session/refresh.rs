@@ -371,6 +371,10 @@ impl Session {
         let gone = tasks.chain(buckets).chain(plans.map(EntityId::Plan));
         read.gone.extend(gone.collect::<Vec<_>>());
         now.confine(|id| visible.contains(id));
+        // The groups that were read are those of visible plans.
+        let known: BTreeSet<_> =
+            old.groups().into_iter().flatten().map(|group| &group.id).collect();
+        now.confine_groups(|id| known.contains(id));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::board::Board;
 use crate::model::etag::Versioned;
-use crate::model::id::{BucketId, PlanId, RosterId, TaskId, UserId};
+use crate::model::id::{BucketId, GroupId, PlanId, RosterId, TaskId, UserId};
 use crate::model::snapshot::Snapshot;
 use crate::model::task::Task;
 
@@ -181,6 +181,11 @@ impl Snapshot {
         plan_tasks.retain(|id, _| sees(id));
         plan_buckets.retain(|id, _| sees(id));
         self.all_plans.iter_mut().for_each(|list| list.retain(&sees));
+    }
+
+    /// Removes the groups that must not be seen (rule R4).
+    pub fn confine_groups(&mut self, sees: impl Fn(&GroupId) -> bool) {
+        self.groups.iter_mut().for_each(|list| list.retain(|group| sees(&group.id)));
     }
 
     /// Returns the plans of everything that was read.

@@ -69,6 +69,12 @@ impl Walk<'_> {
         {
             let message = format!("no case of a `switch` is ever a {host}");
             self.slip(at, message, Some("switch over its name, title or id".to_owned()));
+        } else if *kind == ValueKind::Any && self.role == Role::Policy && !cases.cases.is_empty() {
+            // The engine compares a case by its hash: a bucket with its name, or a date with a text, is
+            // just no match, and the rule judges nothing.
+            let message = "a `switch` may miss a value whose type is not known here".to_owned();
+            let hint = "write `if … == …`, which compares as it reads";
+            self.slip(at, message, Some(hint.to_owned()));
         }
     }
 

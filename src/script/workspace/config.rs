@@ -62,6 +62,10 @@ pub struct PlanConfig {
     pub policies: Vec<String>,
 }
 
+/// Text that the edits of an agent's run may add, in KiB, unless something is set. The journal keeps what
+/// is written several times over: intent, outcome, audit.
+const EDITS_KIB_OF_AGENT: usize = 256;
+
 /// The `[limits]` table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -212,7 +216,11 @@ impl Config {
     #[must_use]
     pub fn limits_of(&self, agent: Option<&str>) -> LimitConfig {
         let of_agent = agent.and_then(|name| self.agents.get(name)).map(|agent| agent.limits);
-        of_agent.unwrap_or_default().or(&self.limits)
+        let mut limits = of_agent.unwrap_or_default().or(&self.limits);
+        if agent.is_some() {
+            limits.edits_kib.get_or_insert(EDITS_KIB_OF_AGENT);
+        }
+        limits
     }
 
     /// Reads a configuration.
