@@ -31,8 +31,8 @@ use crate::emulator::message::response::{self, Answer};
 use crate::emulator::seed::{self, SeedError};
 use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
 use crate::emulator::state::call::Call;
+use crate::emulator::state::change_log;
 use crate::emulator::state::graph_error::GraphError;
-use crate::emulator::state::history;
 use crate::emulator::state::id::{self, Ids};
 use crate::emulator::state::limits::Limits;
 use crate::emulator::state::members;
@@ -137,7 +137,7 @@ impl Emulator {
     /// If the file cannot be used, is not an emulator database, or was written by a newer program.
     pub fn open(options: Options) -> Result<Self, Error> {
         let store = Store::open(&options.storage)?;
-        store.write(|conn| history::prune(conn, options.kept_changes.into()))?;
+        store.write(|conn| change_log::prune(conn, options.kept_changes.into()))?;
         let panel = Switches::new(options.faults.clone(), options.sign_in.device_codes);
         panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);

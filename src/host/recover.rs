@@ -1,7 +1,7 @@
 //! Recovery: carrying a run on, taking it back, and the record that both rest on.
 
-pub(crate) mod history;
+pub mod inverse;
 pub(crate) mod resume;
-pub mod undo;
+pub(crate) mod undo;
 
 pub use resume::{Decisions, candidates};

@@ -20,7 +20,7 @@ use crate::host::record::{self, Origin, Record};
 use crate::host::report::{ChangeReport, Report, Status};
 use crate::host::run::grounds::Grounds;
 use crate::host::session::core::{Facts, Session, View};
-use crate::host::session::history::History;
+use crate::host::session::journaled::History;
 use crate::host::session::names::names;
 use crate::host::start::{Agent, Finished, Host, PlanNames, Program, Start};
 use crate::host::stop::StopReason;

@@ -9,7 +9,7 @@ pub(crate) mod core;
 mod document;
 pub(crate) mod edits;
 mod fetch;
-pub(crate) mod history;
+pub(crate) mod journaled;
 pub(crate) mod lookup;
 mod moves;
 pub(crate) mod names;

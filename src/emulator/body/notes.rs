@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::emulator::body::patch;
-use crate::emulator::state::changes;
+use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 
 const NOTES: &str = "notes";
@@ -52,7 +52,7 @@ pub(crate) fn settle(
 ) {
     let notes = match written {
         Some(notes) => notes,
-        None if changed.contains(&changes::path(&[DESCRIPTION])) => plain(doc),
+        None if changed.contains(&field_versions::path(&[DESCRIPTION])) => plain(doc),
         None => return,
     };
     let present = doc.get(NOTES).cloned().unwrap_or_else(|| plain(doc));
@@ -63,8 +63,8 @@ pub(crate) fn settle(
         doc.insert(NOTES.to_owned(), notes.clone());
     }
     // A description changes the notes, too, or a stale write of notes would not collide with it.
-    let path = changes::path(&[NOTES]);
-    if (present != notes || changed.contains(&changes::path(&[DESCRIPTION])))
+    let path = field_versions::path(&[NOTES]);
+    if (present != notes || changed.contains(&field_versions::path(&[DESCRIPTION])))
         && !changed.contains(&path)
     {
         changed.push(path);
@@ -79,7 +79,7 @@ pub(crate) fn plain(doc: &Map<String, Value>) -> Value {
 /// Returns the paths that a body's notes set.
 pub(crate) fn touched(body: &Map<String, Value>) -> Vec<String> {
     if body.contains_key(NOTES) {
-        vec![changes::path(&[NOTES]), changes::path(&[DESCRIPTION])]
+        vec![field_versions::path(&[NOTES]), field_versions::path(&[DESCRIPTION])]
     } else {
         Vec::new()
     }

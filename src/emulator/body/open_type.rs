@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::emulator::body::patch;
 use crate::emulator::body::schema::{self, EntryType, Keys, Rule};
 use crate::emulator::state::call::Call;
-use crate::emulator::state::changes;
+use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::order_hint;
@@ -43,7 +43,7 @@ impl Target<'_> {
                     // For an absent key, null is no error and no change (planner-api.md 5.2).
                     Value::Null => {
                         if present.shift_remove(&*key).is_some() {
-                            changed.push(changes::path(&[self.name, &key]));
+                            changed.push(field_versions::path(&[self.name, &key]));
                         }
                     }
                     Value::Object(members) => {
@@ -53,7 +53,7 @@ impl Target<'_> {
                 },
                 _ => {
                     if self.scalar(present, &key, value)? {
-                        changed.push(changes::path(&[self.name, &key]));
+                        changed.push(field_versions::path(&[self.name, &key]));
                     }
                 }
             }
@@ -148,13 +148,13 @@ impl Target<'_> {
             let value = patch::read(call, self.entity, "", name, member.rule, value)?;
             if new.get(name) != Some(&value) {
                 new.insert(name.clone(), value);
-                changed.push(changes::path(&[self.name, key, name]));
+                changed.push(field_versions::path(&[self.name, key, name]));
             }
         }
         // A new entry is a change of its own path, which collides with any edit below it
         // (planner-api.md 3.4).
         if old.is_none() {
-            changed = vec![changes::path(&[self.name, key])];
+            changed = vec![field_versions::path(&[self.name, key])];
         }
         if entry.signed && !changed.is_empty() {
             new.insert("lastModifiedDateTime".to_owned(), call.moment());
@@ -182,9 +182,9 @@ pub(crate) fn touched(
                 members
                     .keys()
                     .filter(|member| !schema::is_annotation(member))
-                    .map(|member| changes::path(&[name, &key, member])),
+                    .map(|member| field_versions::path(&[name, &key, member])),
             ),
-            _ => paths.push(changes::path(&[name, &key])),
+            _ => paths.push(field_versions::path(&[name, &key])),
         }
     }
     paths

@@ -10,7 +10,7 @@ use crate::emulator::body::notes;
 use crate::emulator::body::open_type;
 use crate::emulator::body::schema::{self, Rule};
 use crate::emulator::state::call::Call;
-use crate::emulator::state::changes;
+use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::object::{self, Object, ObjectKind};
@@ -39,7 +39,7 @@ pub(crate) fn check_collisions(
     if call.beta && object.kind == ObjectKind::Task {
         // Read-only in the tables, which are those of v1.0, but writable in the beta.
         let names = ["planId", "recurrence"].into_iter().filter(|name| body.contains_key(*name));
-        paths.extend(names.map(|name| changes::path(&[name])));
+        paths.extend(names.map(|name| field_versions::path(&[name])));
     }
     if call.beta && object.kind == ObjectKind::TaskDetails {
         paths.extend(notes::touched(body));
@@ -60,7 +60,7 @@ fn touched(call: &Call<'_>, kind: ObjectKind, body: &Map<String, Value>) -> Vec<
                 Rule::Flags(_) | Rule::Hints | Rule::Labels | Rule::Entries(_),
                 Value::Object(entries),
             ) => paths.extend(open_type::touched(call, name, property.rule, entries)),
-            _ => paths.push(changes::path(&[name])),
+            _ => paths.push(field_versions::path(&[name])),
         }
     }
     paths
@@ -106,7 +106,7 @@ pub(crate) fn apply(
         };
         if *present != new {
             object.doc.insert(name.clone(), new);
-            changed.push(changes::path(&[name]));
+            changed.push(field_versions::path(&[name]));
         }
     }
     Ok(changed)

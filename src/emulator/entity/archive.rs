@@ -9,8 +9,8 @@ use crate::emulator::body::patch;
 use crate::emulator::entity::tasks;
 use crate::emulator::message::request::Request;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::changes;
 use crate::emulator::state::etag;
+use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 
@@ -58,7 +58,7 @@ pub(crate) fn turn(
     for mut object in objects {
         object.doc.insert("isArchived".to_owned(), is_archived.into());
         object.doc.insert("archivalInfo".to_owned(), info.clone());
-        let changed = ["isArchived", "archivalInfo"].map(|name| changes::path(&[name]));
+        let changed = ["isArchived", "archivalInfo"].map(|name| field_versions::path(&[name]));
         object::save(call.conn, &mut object, &changed)?;
         if object.kind == ObjectKind::Task {
             // Archived tasks vanish from the lists of their assignees.

@@ -6,7 +6,7 @@ use crate::emulator::body::json;
 use crate::emulator::body::patch;
 use crate::emulator::entity::tasks;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::changes::Changes;
+use crate::emulator::state::field_versions::Changes;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::limits;
 use crate::emulator::state::object::{self, Object, ObjectKind, Scope};

@@ -13,9 +13,9 @@ use crate::emulator::entity::tasks;
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Answer;
 use crate::emulator::state::call::Call;
+use crate::emulator::state::change_log::{self, Extent, Row, What};
 use crate::emulator::state::etag;
 use crate::emulator::state::graph_error::GraphError;
-use crate::emulator::state::history::{self, Extent, Row, What};
 use crate::emulator::state::object::{self, ObjectKind};
 
 /// The objects that a delta query covers.
@@ -57,7 +57,7 @@ pub(crate) fn answer(
             Feed::PlansOfGroup(_) | Feed::PlansOfRoster(_) => Some(ObjectKind::Plan),
         },
     };
-    let latest = history::latest(call.conn)?;
+    let latest = change_log::latest(call.conn)?;
     let Some(after) = token(request, latest)? else {
         let link = link(request, "$skiptoken", latest);
         return Ok(page(request, Vec::new(), "@odata.nextLink", link));
@@ -69,7 +69,7 @@ pub(crate) fn answer(
         return Err(GraphError::new(410, "", reason));
     }
     let size = call.page_size.max(1);
-    let mut rows = history::since(call.conn, extent, after, size.saturating_add(1))?;
+    let mut rows = change_log::since(call.conn, extent, after, size.saturating_add(1))?;
     let has_more = rows.len() > size;
     rows.truncate(size);
     // The last page also skips the changes of other feeds, or they would be read every time.

@@ -13,8 +13,8 @@ use crate::emulator::entity::groups;
 use crate::emulator::entity::plans;
 use crate::emulator::message::request::Request;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::changes;
 use crate::emulator::state::etag;
+use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::limits;
@@ -77,7 +77,7 @@ pub(crate) fn move_to_group(
     limits::check(plans, call.limits.plans_of_group, "MaximumProjectsOwnedByUser")?;
     plan.doc.insert("container".to_owned(), plans::container_doc("group", &group));
     plan.doc.insert("owner".to_owned(), group.into());
-    let changed = ["container", "owner"].map(|name| changes::path(&[name]));
+    let changed = ["container", "owner"].map(|name| field_versions::path(&[name]));
     object::save(call.conn, &mut plan, &changed)?;
     Ok(plan)
 }

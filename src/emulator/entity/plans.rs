@@ -10,7 +10,7 @@ use crate::emulator::body::schema;
 use crate::emulator::entity::personal_plans;
 use crate::emulator::entity::rosters;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::changes::Changes;
+use crate::emulator::state::field_versions::Changes;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::limits;

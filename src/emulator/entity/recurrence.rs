@@ -14,7 +14,7 @@ use crate::emulator::body::schema;
 use crate::emulator::entity::recurrence::pattern::Pattern;
 use crate::emulator::entity::tasks;
 use crate::emulator::state::call::Call;
-use crate::emulator::state::changes;
+use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::object::{self, Object, ObjectKind};
@@ -68,7 +68,7 @@ pub(crate) fn write(
     }
     if present != Value::Object(new.clone()) {
         task.doc.insert(NAME.to_owned(), Value::Object(new));
-        changed.push(changes::path(&[NAME]));
+        changed.push(field_versions::path(&[NAME]));
     }
     Ok(())
 }
@@ -166,13 +166,13 @@ pub(crate) fn succeed(
     inherited["previousInSeriesTaskId"] = task.id.as_str().into();
     heir.doc.insert(NAME.to_owned(), inherited);
     settle(&mut heir)?;
-    object::save(call.conn, &mut heir, &[changes::path(&[NAME])])?;
+    object::save(call.conn, &mut heir, &[field_versions::path(&[NAME])])?;
     // Without a schedule, this task cannot continue the series a second time.
     if let Some(own) = task.doc.get_mut(NAME) {
         own["schedule"] = Value::Null;
         own["nextInSeriesTaskId"] = heir.id.as_str().into();
     }
-    changed.push(changes::path(&[NAME]));
+    changed.push(field_versions::path(&[NAME]));
     Ok(())
 }
 

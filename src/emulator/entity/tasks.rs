@@ -12,7 +12,7 @@ use crate::emulator::entity::{archive, recurrence};
 use crate::emulator::state::call::Call;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
-use crate::emulator::state::{changes, history, id, limits, timestamp};
+use crate::emulator::state::{change_log, field_versions, id, limits, timestamp};
 
 /// Creates a task with its details and board formats (planner-api.md 2.3 T1).
 pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Object, GraphError> {
@@ -31,7 +31,7 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
         id,
         plan,
         version: 0,
-        changes: changes::Changes::default(),
+        changes: field_versions::Changes::default(),
         seq: 0,
     };
     let mut changed = patch::apply(call, &mut task, &without_nulls(&body))?;
@@ -223,12 +223,12 @@ fn move_to_plan(
         limits::check(active, call.limits.active_tasks_in_plan, "MaximumActiveTasksInProject")?;
     }
     // Before the move: readers of the old plan's changes see the task leave.
-    history::left(call.conn, task)?;
+    change_log::left(call.conn, task)?;
     task.plan.clone_from(plan);
     task.doc.insert("planId".to_owned(), plan.as_str().into());
     task.doc.insert("bucketId".to_owned(), Value::Null);
     object::move_parts(call.conn, task)?;
-    Ok(["planId", "bucketId"].map(|name| changes::path(&[name])).to_vec())
+    Ok(["planId", "bucketId"].map(|name| field_versions::path(&[name])).to_vec())
 }
 
 /// Records who changed a task, which only the beta shows (planner-api.md 1.13).
@@ -306,7 +306,7 @@ fn update_assignees(
             hints.insert(user.clone(), call.default_hint());
         }
         let users = old.symmetric_difference(&new);
-        changed.extend(users.map(|user| changes::path(&["orderHintsByAssignee", user])));
+        changed.extend(users.map(|user| field_versions::path(&["orderHintsByAssignee", user])));
     }
     object::save(call.conn, &mut board, &changed)?;
     Ok(())
@@ -347,7 +347,7 @@ fn settle_details(
     set_all(&mut task.doc, computed, &mut of_task);
     // The service changes the task's tag even for a description that leaves `hasDescription` as
     // it is: a DELETE with the older tag was seen to get 409.
-    if !of_task.is_empty() || changed.contains(&changes::path(&["description"])) {
+    if !of_task.is_empty() || changed.contains(&field_versions::path(&["description"])) {
         sign(call, &mut task, &mut of_task);
         object::save(call.conn, &mut task, &of_task)?;
     }
@@ -370,7 +370,7 @@ fn set_all(doc: &mut Map<String, Value>, values: Vec<(&str, Value)>, changed: &m
     for (name, value) in values {
         if doc.get(name) != Some(&value) {
             doc.insert(name.to_owned(), value);
-            changed.push(changes::path(&[name]));
+            changed.push(field_versions::path(&[name]));
         }
     }
 }

@@ -6,9 +6,9 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use serde_json::{Map, Value};
 
-use crate::emulator::state::changes::{self, Changes};
+use crate::emulator::state::change_log;
 use crate::emulator::state::etag;
-use crate::emulator::state::history;
+use crate::emulator::state::field_versions::{self, Changes};
 
 /// The kind of an object. Every kind has its own ETags (planner-api.md 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,7 +289,7 @@ pub(crate) fn insert(
     let seq = conn.last_insert_rowid();
     let (id, plan) = (id.to_owned(), plan.to_owned());
     let object = Object { kind, id, plan, version: etag::STEP, doc, changes, seq };
-    history::created(conn, &object)?;
+    change_log::created(conn, &object)?;
     Ok(object)
 }
 
@@ -319,8 +319,8 @@ pub(crate) fn save(
         columns.group,
         object.seq
     ])?;
-    let names = changed.iter().map(|path| changes::root(path)).collect();
-    history::changed(conn, object, &names)
+    let names = changed.iter().map(|path| field_versions::root(path)).collect();
+    change_log::changed(conn, object, &names)
 }
 
 /// Moves the parts of a task to the task's plan.
@@ -359,7 +359,7 @@ pub(crate) fn delete(conn: &Connection, object: &Object) -> rusqlite::Result<()>
         _ => "o.id = ?1",
     };
     // First, because it reads the rows that are about to be deleted.
-    history::deleted(conn, condition, &object.id)?;
+    change_log::deleted(conn, condition, &object.id)?;
     conn.prepare_cached(&format!("DELETE FROM object AS o WHERE {condition}"))?
         .execute([&object.id])?;
     Ok(())

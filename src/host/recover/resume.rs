@@ -17,7 +17,7 @@ use crate::graph::{Client, Error};
 use crate::host::apply::{PartNo, Unsettled};
 use crate::host::failure::Failure;
 use crate::host::record::{Claims, Origin, blocking, failure};
-use crate::host::recover::history::no_journal;
+use crate::host::recover::undo::no_journal;
 use crate::host::session::refresh::{is_there, read_targets};
 use crate::host::start::{Finished, Host, Start};
 use crate::journal::{

@@ -1,474 +1,252 @@
-//! The inverse of a run's changes, as edits like any others.
-//!
-//! Fields that someone else has changed since are left alone and reported (design.md 2.5). What was
-//! deleted is created again, under a new id.
+//! Earlier runs, and undoing them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::change::{Change, Edit, Field, FieldConflict, Fields, Lost, TaskState, Write, merged};
-use crate::host::error::Error;
+use serde_json::{Value, json};
+
+use crate::change::apply::{Part, only_written};
+use crate::change::{Change, Edit, EntityId, Fields, Op, Write, provisional};
+use crate::host::failure::Failure;
+use crate::host::failure::interrupted;
+use crate::host::record::{Origin, blocking, failure, lock_all, real_ids};
+use crate::host::recover::inverse::undo;
+use crate::host::recover::resume::{chain_of, leaves_doubt};
 use crate::host::session::core::Session;
-use crate::host::session::edits::{NewItem, NewTask};
-use crate::model::order;
-use crate::model::{Board, Bucket, BucketId, Plan, PlanDetails, PlanId, Task, TaskDetails, TaskId};
+use crate::host::start::{Finished, Host, Start};
+use crate::journal::{Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
 
-/// Records the inverse of applied changes, given with real ids, the last one first.
-///
-/// # Errors
-/// The board cannot be read.
-pub fn undo(session: &Session, changes: &[Change]) -> Result<(), Error> {
-    let mut undo = Undo {
-        session,
-        plans: BTreeMap::new(),
-        buckets: BTreeMap::new(),
-        bucket_hints: Vec::new(),
-        task_hints: Vec::new(),
-    };
-    if !session.facts().beta && changes.iter().any(needs_beta) {
-        return Err(Error::NeedsBeta("undoing this run"));
-    }
-    undo.read_ahead(changes)?;
-    // Deleted containers are created again before what was in them is moved back; what the run
-    // created is deleted after it was emptied.
-    for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Delete) {
-        undo.recreate(change)?;
-    }
-    for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Update) {
-        undo.revert_update(change)?;
-    }
-    for change in changes.iter().rev().filter(|change| change.op() == crate::change::Op::Create) {
-        undo.revert_create(change)?;
-    }
-    undo.put_back()?;
-    undo.learn_names(changes);
-    Ok(())
-}
-
-/// Returns whether a change has set something that only the beta knows.
-fn needs_beta(change: &Change) -> bool {
-    let recurs = |state: &TaskState| state.task.recurrence().is_some();
-    let recurrence = match &change.write {
-        Write::Task(edit) => edit.after().is_none() && recurs(edit.known()),
-        _ => false,
-    };
-    let fields = [Field::PlanId, Field::Recurrence, Field::IsArchived, Field::Members];
-    recurrence || fields.iter().any(|field| change.sets(*field))
-}
-
-struct Undo<'a> {
-    session: &'a Session,
-    /// The new ids of what was deleted, by the old ones.
-    plans: BTreeMap<PlanId, PlanId>,
-    buckets: BTreeMap<BucketId, BucketId>,
-    /// The former places of buckets and tasks.
-    bucket_hints: Vec<(BucketId, String)>,
-    task_hints: Vec<(TaskId, String)>,
-}
-
-/// The number of tasks of one plan from which its list is read instead of each.
-const LIST_FROM: usize = 4;
-
-impl Undo<'_> {
-    /// Reads what it needs of many tasks together: one by one, each would cost a request.
-    fn read_ahead(&self, changes: &[Change]) -> Result<(), Error> {
-        let mut tasks: BTreeMap<&PlanId, usize> = BTreeMap::new();
-        let mut details = Vec::new();
-        for change in changes {
-            let Write::Task(edit) = &change.write else { continue };
-            let Some(after) = edit.after() else { continue };
-            *tasks.entry(change.plan()).or_default() += 1;
-            if edit.before().is_none_or(|before| before.details != after.details) {
-                details.push(after.task.id.clone());
-            }
-        }
-        for (plan, n) in tasks {
-            if n >= LIST_FROM && !gone(self.session.peek_plan(plan))? {
-                self.session.list_tasks(plan)?;
-            }
-        }
-        self.session.read_many_details(details)
-    }
-
-    /// Warns that something is left as it is.
-    fn leave(&self, what: &str, title: &str, why: &str) {
-        self.session.warn(&format!("left as it is: the {what} `{title}`, {why}"));
-    }
-
-    fn leave_fields(&self, what: &str, title: &str, fields: &[FieldConflict]) {
-        let names: Vec<_> = fields.iter().map(|conflict| conflict.field.script_name()).collect();
-        let why = format!("whose {} changed since", names.join(", "));
-        self.leave(what, title, &why);
-    }
-
-    // Deletions
-
-    fn recreate(&mut self, change: &Change) -> Result<(), Error> {
-        match &change.write {
-            Write::Plan(edit) => self.make_plan(edit.known(), &change.lost),
-            Write::Bucket(edit) => {
-                let bucket = edit.known();
-                if gone(self.session.peek_plan(&self.plan(&bucket.plan)))? {
-                    self.leave("bucket", &bucket.name, "whose plan no longer exists");
-                    return Ok(());
-                }
-                self.make_bucket(bucket)?;
-                self.make_tasks(&change.lost.tasks)
-            }
-            Write::Task(edit) => self.make_tasks(std::slice::from_ref(edit.known())),
-            Write::PlanDetails { .. } => Ok(()),
-        }
-    }
-
-    fn plan(&self, id: &PlanId) -> PlanId {
-        self.plans.get(id).unwrap_or(id).clone()
-    }
-
-    fn bucket(&self, id: &BucketId) -> BucketId {
-        self.buckets.get(id).unwrap_or(id).clone()
-    }
-
-    fn make_plan(&mut self, plan: &Plan, lost: &Lost) -> Result<(), Error> {
-        let id = match &plan.group {
-            Some(group) => self.session.create_plan(group.as_str(), &plan.title)?,
-            None => self.session.create_roster_plan(&plan.title)?,
+impl Host {
+    /// Undoes what a run has written, given by its id, the beginning of it, or `last`: the inverse
+    /// is reviewed and applied like any other change set.
+    ///
+    /// # Errors
+    /// The journal cannot be read, there is no such run, it is not finished, or it was undone
+    /// already, if only in part.
+    pub async fn undo(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
+        let run = self.recorded(id).await?;
+        self.check_same_service(&run)?;
+        let id = run.start.id.clone();
+        // The locks first, then the decision whether there is anything to undo: of two undos at
+        // once the second finds that it was done.
+        let state_folder = self.state_folder.clone().ok_or_else(no_journal)?;
+        let locks = state_folder.locks()?;
+        let what = BTreeSet::from([Lockable::UndoOf(id.clone())]);
+        let _one_at_a_time = if start.dry_run {
+            None
+        } else {
+            let held = lock_all(&locks, &what, &self.interrupt).await?;
+            Some(held.ok_or_else(interrupted)?)
         };
-        self.plans.insert(plan.id.clone(), id.clone());
-        if let Some(details) = &lost.details {
-            self.session.edit_plan_details(&id, |now| now.clone_from(details))?;
-        }
-        let mut buckets: Vec<&Bucket> = lost.buckets.iter().collect();
-        buckets.sort_by(|a, b| a.order_hint.cmp(&b.order_hint));
-        for bucket in buckets {
-            self.make_bucket(bucket)?;
-        }
-        self.make_tasks(&lost.tasks)
-    }
-
-    fn make_bucket(&mut self, bucket: &Bucket) -> Result<(), Error> {
-        let id = self.session.create_bucket(&self.plan(&bucket.plan), &bucket.name)?;
-        if !self.plans.contains_key(&bucket.plan) {
-            self.bucket_hints.push((id.clone(), bucket.order_hint.clone()));
-        }
-        self.buckets.insert(bucket.id.clone(), id);
-        Ok(())
-    }
-
-    /// Creates tasks again; the lowest on the board first, since Planner shows the newest on top.
-    fn make_tasks(&mut self, tasks: &[TaskState]) -> Result<(), Error> {
-        let hint =
-            |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
-        let mut tasks: Vec<&TaskState> = tasks.iter().collect();
-        tasks.sort_by_key(|state| std::cmp::Reverse(hint(state)));
-        for state in tasks {
-            let task = &state.task;
-            let plan = self.plan(&task.plan);
-            let bucket = task.bucket.as_ref().map(|bucket| self.bucket(bucket));
-            let bucket_gone = match &bucket {
-                Some(bucket) => gone(self.session.peek_bucket(bucket))?,
-                None => false,
-            };
-            if gone(self.session.peek_plan(&plan))? || bucket_gone {
-                self.leave("task", &task.title, "whose bucket or plan no longer exists");
-                continue;
-            }
-            let id = self.session.create_task(&plan, again(state, bucket.clone()))?;
-            if let Some(recurrence) = task.recurrence() {
-                self.session.set_recurrence(&id, Some(recurrence.clone()))?;
-            }
-            let stays = bucket.filter(|bucket| !bucket.is_provisional());
-            if let (Some(_), Some(hint)) = (stays, hint(state)) {
-                self.task_hints.push((id, hint));
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts everything back in its former place, all of a column at once.
-    fn put_back(&self) -> Result<(), Error> {
-        let mut columns: BTreeMap<PlanId, Vec<(BucketId, String)>> = BTreeMap::new();
-        for (id, hint) in &self.bucket_hints {
-            let plan = self.session.peek_bucket(id)?.plan;
-            columns.entry(plan).or_default().push((id.clone(), hint.clone()));
-        }
-        columns.values().try_for_each(|column| self.session.put_buckets_back(column))?;
-        let mut columns: BTreeMap<BucketId, Vec<(TaskId, String)>> = BTreeMap::new();
-        for (id, hint) in &self.task_hints {
-            if let Some(bucket) = self.session.peek_task(id)?.bucket {
-                columns.entry(bucket).or_default().push((id.clone(), hint.clone()));
-            }
-        }
-        columns.values().try_for_each(|column| self.session.put_tasks_back(column))
-    }
-
-    fn learn_names(&self, changes: &[Change]) {
-        for change in changes {
-            self.session.learn_names(change, &self.plan(change.plan()));
-        }
-    }
-
-    // Updates
-
-    fn revert_update(&mut self, change: &Change) -> Result<(), Error> {
-        match &change.write {
-            Write::Plan(edit) => match &**edit {
-                Edit::Update { before, after, .. } => self.plan_back(before, after),
-                _ => Ok(()),
-            },
-            Write::PlanDetails { plan, title, edit: Edit::Update { before, after, .. } } => {
-                self.plan_details_back(plan, title, before, after)
-            }
-            Write::Bucket(Edit::Update { before, after, .. }) => self.bucket_back(before, after),
-            Write::Task(edit) => match &**edit {
-                Edit::Update { before, after, .. } => self.task_back(before, after),
-                _ => Ok(()),
-            },
-            Write::PlanDetails { .. } | Write::Bucket(_) => Ok(()),
-        }
-    }
-
-    fn plan_back(&self, before: &Plan, after: &Plan) -> Result<(), Error> {
-        let now = match self.session.peek_plan(&after.id) {
-            Err(Error::NotFound { .. }) => {
-                self.leave("plan", &after.title, "which no longer exists");
-                return Ok(());
-            }
-            other => other?,
+        let Some(_not_at_work) = locks.try_lock_run(&id).map_err(|error| failure(&error))? else {
+            return Err(Failure {
+                code: "at_work".into(),
+                message: format!("the run {id} is still at work"),
+                hint: Some("wait until it ends, or stop it with Ctrl-C".into()),
+                ..Failure::default()
+            });
         };
-        if !after.new_members.is_empty() {
-            self.leave("plan", &after.title, "whose new members cannot be removed");
+        if let Some(failure) = self.undone(id.clone()).await? {
+            return Err(failure);
         }
-        let none = |plan: &Plan| Plan { new_members: [].into(), ..plan.clone() };
-        let (wanted, left) = back(&none(before), &none(after), &now);
-        self.leave_fields_of("plan", &after.title, &left);
-        self.session.edit_plan(&after.id, |plan| {
-            plan.title = wanted.title;
-            plan.archival = wanted.archival;
+        // Recorded again: it may have written more while this waited for the lock.
+        let mut runs = vec![self.recorded(id.as_str()).await?];
+        // A run that carried it on has written what was left of it.
+        for summary in chain_of(&id, &self.runs().await?) {
+            if summary.id != id && summary.purpose == Purpose::Resume {
+                runs.push(self.recorded(summary.id.as_str()).await?);
+            }
+        }
+        let changes = applied_changes(&runs)?;
+        let in_doubt = runs.last().is_some_and(leaves_doubt);
+        start.params = json!({ "run": id.to_string() });
+        start.purpose = Purpose::Undo;
+        let created: BTreeSet<EntityId> =
+            changes.iter().filter(|change| change.op() == Op::Create).map(Change::id).collect();
+        let origin = Origin { parent: Some(id.clone()), takes_back: created, ..Origin::default() };
+        let program = move |session: &Session| {
+            if in_doubt {
+                session.warn(&format!(
+                    "part of the run may remain: some of its changes are in doubt; settle them with `planwright resume {id}` before an undo"
+                ));
+            }
+            undo(session, &changes)?;
+            Ok(Value::Null)
+        };
+        Ok(self.run_for(origin, start, Arc::new(program)).await)
+    }
+
+    /// Returns a failure if a run was undone, naming the undo, unless that was undone itself. An
+    /// undo that has written only a part counts: a second one would recreate twice what was
+    /// deleted.
+    pub(crate) async fn undone(&self, id: RunId) -> Result<Option<Failure>, Failure> {
+        let all = self.runs().await?;
+        let mut cleared = BTreeSet::new();
+        // Newest first, so that it is known of each undo whether it was undone itself.
+        for run in
+            all.into_iter().filter(|run| run.purpose == Purpose::Undo && may_have_written(run))
+        {
+            let (Some(parent), false) = (run.parent, cleared.contains(&run.id)) else { continue };
+            let (by, whole) = (run.id, run.status == Some(RunStatus::Applied));
+            if parent == id {
+                let (message, hint) = if whole {
+                    (
+                        "the run was undone already, by",
+                        format!("to restore it: `planwright undo {by}`"),
+                    )
+                } else {
+                    (
+                        "the run was undone in part, by",
+                        format!("`planwright resume {by}` finishes that"),
+                    )
+                };
+                return Ok(Some(Failure {
+                    code: "undone".into(),
+                    message: format!("{message} {by}"),
+                    hint: Some(hint),
+                    ..Failure::default()
+                }));
+            }
+            // An undo that was undone in full no longer counts.
+            if whole {
+                cleared.insert(parent);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns all runs, the newest first.
+    pub(crate) async fn runs(&self) -> Result<Vec<RunSummary>, Failure> {
+        let Some(state_folder) = self.state_folder.clone() else { return Err(no_journal()) };
+        blocking(move || {
+            let journal = state_folder.open_to_read()?.ok_or_else(no_journal)?;
+            journal.runs(usize::MAX, None).map_err(|error| failure(&error))
+        })
+        .await
+    }
+
+    pub(crate) fn check_same_service(&self, run: &Run) -> Result<(), Failure> {
+        if run.start.service == self.service {
+            return Ok(());
+        }
+        Err(Failure {
+            code: "other_service".into(),
+            message: format!("the run was on {}, but this is {}", run.start.service, self.service),
+            hint: Some("name that service: --graph-url or --profile".into()),
+            ..Failure::default()
         })
     }
 
-    fn leave_fields_of(&self, what: &str, title: &str, left: &[FieldConflict]) {
-        if !left.is_empty() {
-            self.leave_fields(what, title, left);
-        }
+    pub(crate) async fn recorded(&self, id: &str) -> Result<Run, Failure> {
+        let Some(state_folder) = self.state_folder.clone() else { return Err(no_journal()) };
+        let id = id.trim().to_owned();
+        blocking(move || {
+            let journal = state_folder.open_to_read()?.ok_or_else(no_journal)?;
+            journal.run(&id).map_err(|error| failure(&error))
+        })
+        .await
     }
+}
 
-    fn plan_details_back(
-        &self,
-        plan: &PlanId,
-        title: &str,
-        before: &PlanDetails,
-        after: &PlanDetails,
-    ) -> Result<(), Error> {
-        if gone(self.session.peek_plan(plan))? {
-            self.leave("plan", title, "which no longer exists");
-            return Ok(());
-        }
-        let now = self.session.peek_plan_details(plan)?;
-        let (wanted, left) = back(before, after, &now);
-        self.leave_fields_of("plan", title, &left);
-        self.session.edit_plan_details(plan, |details| *details = wanted)
+/// Returns whether something of a run may be on the board.
+pub(crate) fn may_have_written(run: &RunSummary) -> bool {
+    let may = matches!(run.status, None | Some(RunStatus::Applied | RunStatus::Partial));
+    may && run.attempts > 0
+}
+
+pub(crate) fn no_journal() -> Failure {
+    Failure {
+        code: "journal".into(),
+        message: "no run has been recorded yet".into(),
+        ..Failure::default()
     }
+}
 
-    fn bucket_back(&mut self, before: &Bucket, after: &Bucket) -> Result<(), Error> {
-        let now = match self.session.peek_bucket(&after.id) {
-            Err(Error::NotFound { .. }) => {
-                self.leave("bucket", &after.name, "which no longer exists");
-                return Ok(());
+/// Returns the changes that a run and those that carried it on have written, at least in part, with
+/// real ids.
+fn applied_changes(runs: &[Run]) -> Result<Vec<Change>, Failure> {
+    let mut changes = Vec::new();
+    let mut ids = BTreeMap::new();
+    for round in runs.iter().flat_map(|run| &run.rounds) {
+        ids.extend(real_ids(round));
+        for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
+            let written = |part: &Part| trail.has_written(&part.to_string());
+            if let Some(change) = only_written(change, written) {
+                changes.push(with_ids(&change, &ids)?);
             }
-            other => other?,
+        }
+    }
+    Ok(folded(changes))
+}
+
+/// Folds the changes to entities that the run deleted in the end: one that it created itself is as
+/// if it had never been, and one that it changed was deleted in the state from before.
+fn folded(changes: Vec<Change>) -> Vec<Change> {
+    let mut kept: Vec<Change> = Vec::new();
+    for mut change in changes {
+        if change.op() != Op::Delete {
+            kept.push(change);
+            continue;
+        }
+        let id = change.id();
+        let went = |earlier: &Change| match earlier.id() {
+            EntityId::Task(task) if change.takes_along.contains(&task) => true,
+            other => other == id,
         };
-        if before.name != after.name {
-            if now.name == after.name {
-                self.session
-                    .edit_bucket(&after.id, |bucket| bucket.name.clone_from(&before.name))?;
-            } else {
-                self.leave("bucket", &now.name, "whose name changed since");
+        let (earlier, others): (Vec<Change>, Vec<Change>) = kept.into_iter().partition(went);
+        kept = others;
+        for before in earlier.iter().rev() {
+            as_before(&mut change, before);
+        }
+        let is_made = earlier.iter().any(|change| change.op() == Op::Create && change.id() == id);
+        if !is_made || !change.lost.tasks.is_empty() {
+            kept.push(change);
+        }
+    }
+    kept
+}
+
+/// Sets a deletion back to the state before an earlier change.
+fn as_before(deletion: &mut Change, earlier: &Change) {
+    fn back<T: Fields, B>(before: &mut T, earlier: &Edit<T, B>) {
+        if let Edit::Update { before: base, after, .. } = earlier {
+            before.graft(after, base);
+        }
+    }
+    let is_itself = deletion.id() == earlier.id();
+    match (&mut deletion.write, &earlier.write) {
+        (Write::Task(edit), Write::Task(other)) if is_itself => {
+            if let Edit::Delete { before, .. } = &mut **edit {
+                back(before, other);
             }
         }
-        if before.order_hint != after.order_hint {
-            self.bucket_hints.push((after.id.clone(), before.order_hint.clone()));
+        (Write::Bucket(Edit::Delete { before, .. }), Write::Bucket(other)) if is_itself => {
+            back(before, other);
         }
-        Ok(())
-    }
-
-    fn task_back(&mut self, before: &TaskState, after: &TaskState) -> Result<(), Error> {
-        let id = &after.task.id;
-        let now = match self.session.peek_task(id) {
-            Err(Error::NotFound { .. }) => {
-                self.leave("task", &after.task.title, "which no longer exists");
-                return Ok(());
+        (Write::Plan(edit), Write::Plan(other)) if is_itself => {
+            if let Edit::Delete { before, .. } = &mut **edit {
+                back(before, other);
             }
-            other => other?,
-        };
-        let touches_details = before.details != after.details;
-        let details = if touches_details { Some(self.session.peek_details(id)?) } else { None };
-        let strip = |state: &TaskState| TaskState {
-            details: state.details.clone().filter(|_| touches_details).map(without_places),
-            places: BTreeMap::new(),
-            task: state.task.clone(),
-        };
-        let here =
-            strip(&TaskState { task: now, details: details.clone(), places: BTreeMap::new() });
-        let (wanted, left) = back(&strip(before), &strip(after), &here);
-        self.leave_fields_of("task", &after.task.title, &left);
-        let task = wanted.task;
-        self.session.edit_task(id, |there| set_fields(there, &task))?;
-        if let (Some(wanted), Some(old), Some(there)) = (wanted.details, &before.details, details) {
-            let wanted = in_order_of(wanted, &there, old);
-            self.session.edit_details(id, |details| *details = wanted)?;
         }
-        let hint =
-            |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
-        if let (Some(old), Some(new)) = (hint(before), hint(after))
-            && old != new
-            && before.task.bucket == task.bucket
-        {
-            self.task_hints.push((id.clone(), old));
+        (_, Write::Task(other)) => {
+            let id = &other.known().task.id;
+            if let Edit::Create { .. } = **other {
+                deletion.lost.tasks.retain(|state| state.task.id != *id);
+            }
+            let lost = deletion.lost.tasks.iter_mut().find(|state| state.task.id == *id);
+            if let Some(lost) = lost {
+                back(lost, other);
+            }
         }
-        Ok(())
-    }
-
-    // Creations
-
-    fn revert_create(&self, change: &Change) -> Result<(), Error> {
-        match &change.write {
-            Write::Task(edit) => edit.after().map_or(Ok(()), |task| self.take_task(task)),
-            Write::Bucket(edit) => edit.after().map_or(Ok(()), |bucket| self.take_bucket(bucket)),
-            Write::Plan(edit) => edit.after().map_or(Ok(()), |plan| self.take_plan(plan)),
-            Write::PlanDetails { .. } => Ok(()),
-        }
-    }
-
-    fn take_task(&self, made: &TaskState) -> Result<(), Error> {
-        let id = &made.task.id;
-        if gone(self.session.peek_task(id))? {
-            return Ok(());
-        }
-        // Any edit since its creation is a reason to keep it, so every field counts as read.
-        let task = self.session.task(id)?;
-        let details = self.session.details(id)?;
-        let now =
-            TaskState { task, details: Some(without_places(details)), places: BTreeMap::new() };
-        let as_made = TaskState {
-            task: made.task.clone(),
-            details: Some(without_places(made.details.clone().unwrap_or_default())),
-            places: BTreeMap::new(),
-        };
-        if now.differing(&as_made).is_empty() {
-            self.session.delete_task(id)
-        } else {
-            self.leave("task", &now.task.title, "which was changed since it was created");
-            Ok(())
-        }
-    }
-
-    fn take_bucket(&self, made: &Bucket) -> Result<(), Error> {
-        let id = &made.id;
-        if gone(self.session.peek_bucket(id))? {
-            return Ok(());
-        }
-        if self.session.bucket(id)?.name != made.name || !self.session.tasks_in(id)?.is_empty() {
-            self.leave("bucket", &made.name, "which was renamed or filled since it was created");
-            return Ok(());
-        }
-        self.session.delete_bucket(id)
-    }
-
-    fn take_plan(&self, made: &Plan) -> Result<(), Error> {
-        let id = &made.id;
-        if gone(self.session.peek_plan(id))? {
-            return Ok(());
-        }
-        let is_empty = self.session.tasks(id)?.is_empty() && self.session.buckets(id)?.is_empty();
-        if self.session.plan(id)?.title != made.title || !is_empty {
-            self.leave("plan", &made.title, "which was renamed or filled since it was created");
-            return Ok(());
-        }
-        self.session.delete_plan(id)
+        _ => {}
     }
 }
 
-/// Returns the present state with everything set back that is still as the run left it, and the
-/// fields that are not.
-fn back<T: Fields + Clone>(before: &T, after: &T, now: &T) -> (T, Vec<FieldConflict>) {
-    merged(after, before, now, &BTreeSet::new())
-}
-
-/// Returns whether something no longer exists.
-fn gone<T>(result: Result<T, Error>) -> Result<bool, Error> {
-    match result {
-        Ok(_) => Ok(false),
-        Err(Error::NotFound { .. } | Error::Gone { .. }) => Ok(true),
-        Err(error) => Err(error),
-    }
-}
-
-fn set_fields(task: &mut Task, wanted: &Task) {
-    let computed = task.clone();
-    *task = wanted.clone();
-    // Fields that only the service sets stay as they are.
-    task.id = computed.id;
-    task.created_at = computed.created_at;
-    task.created_by = computed.created_by;
-    task.order_hint = computed.order_hint;
-}
-
-/// Returns the details without order hints, which the service rewrites and which say nothing about
-/// content.
-fn without_places(mut details: TaskDetails) -> TaskDetails {
-    details.checklist.values_mut().for_each(|item| item.order_hint.clear());
-    details
-}
-
-/// Restores the former order of a checklist: `wanted` has no places, `there` the present ones,
-/// `old` the order.
-fn in_order_of(mut wanted: TaskDetails, there: &TaskDetails, old: &TaskDetails) -> TaskDetails {
-    let mut keys: Vec<String> = old
-        .checklist_order()
-        .into_iter()
-        .filter(|key| wanted.checklist.contains_key(key))
-        .collect();
-    keys.extend(wanted.checklist.keys().filter(|key| !old.checklist.contains_key(*key)).cloned());
-    // Hints ascend from the last item shown to the first.
-    keys.reverse();
-    let kept = |key: &String| {
-        let hint = there.checklist.get(key).map(|item| item.order_hint.as_str())?;
-        let same = old.checklist.get(key).is_some_and(|item| item.order_hint == hint);
-        Some(hint).filter(|_| same)
-    };
-    let hints: Vec<Option<&str>> = keys.iter().map(kept).collect();
-    for (key, place) in keys.iter().zip(order::describe(&hints)) {
-        let hint = place.or_else(|| kept(key).map(str::to_owned)).unwrap_or_default();
-        if let Some(item) = wanted.checklist.get_mut(key) {
-            item.order_hint = hint;
-        }
-    }
-    wanted
-}
-
-/// Returns a former task as one to create.
-fn again(state: &TaskState, bucket: Option<BucketId>) -> NewTask {
-    let task = &state.task;
-    let details = state.details.clone().unwrap_or_default();
-    let items = details.checklist_order();
-    NewTask {
-        title: task.title.clone(),
-        bucket,
-        assignees: task.assignments.keys().cloned().collect(),
-        start: task.start,
-        due: task.due,
-        priority: Some(task.priority),
-        percent_complete: task.percent_complete,
-        labels: task.categories.iter().copied().collect(),
-        description: details.description,
-        preview_type: Some(details.preview_type),
-        conversation_thread: task.conversation_thread.clone(),
-        checklist: items
-            .iter()
-            .filter_map(|key| details.checklist.get(key))
-            .map(|item| NewItem { title: item.title.clone(), checked: item.checked })
-            .collect(),
-        key: None,
-        references: details.references.into_iter().collect(),
-    }
+/// Returns a change with the ids that the journal has for provisional ones.
+pub(crate) fn with_ids(change: &Change, ids: &BTreeMap<String, String>) -> Result<Change, Failure> {
+    provisional::with_ids(change, ids).map_err(|error| Failure {
+        code: "journal".into(),
+        message: format!("the recorded change of `{}` cannot be read: {error}", change.title()),
+        ..Failure::default()
+    })
 }

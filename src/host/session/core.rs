@@ -19,7 +19,7 @@ use crate::host::error::Error;
 use crate::host::known_plans::KnownPlans;
 use crate::host::query::Answer;
 use crate::host::query::{PendingQuery, Query, Response};
-use crate::host::session::history::History;
+use crate::host::session::journaled::History;
 use crate::host::stop::{Stop, StopReason};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Limits, Plan, PlanId, TaskId, User, time};
