@@ -9,6 +9,7 @@ mod board_file;
 pub(crate) mod broker;
 pub mod error;
 pub mod session;
+pub mod similar;
 pub mod stop;
 
 // From edits to outcomes.

@@ -31,8 +31,8 @@ mod write;
 pub mod lock;
 
 // Beside it.
-pub mod named;
 
+pub mod named_plans;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +47,7 @@ pub use crate::journal::entry::{
 };
 pub use crate::journal::error::Error;
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
-pub use crate::journal::named::{Named, NamedPlans, NamesFile};
+pub use crate::journal::named_plans::{Named, NamedPlans, NamesFile};
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};
 pub use crate::journal::verify::{ExportCheck, Problem, Verification, verify_export};
 

@@ -26,13 +26,14 @@ pub mod limits;
 pub mod link;
 pub mod order;
 pub mod progress;
-pub mod reading;
 pub mod recurrence;
 pub mod time;
 
 // The entities that a run has read.
+pub mod as_read;
 pub mod snapshot;
 
+pub use as_read::as_read;
 pub use board::{Board, BoardPlace};
 pub use board_file::BoardFile;
 pub use bucket::Bucket;
@@ -45,7 +46,6 @@ pub use limits::Limits;
 pub use person::{Group, User};
 pub use plan::{Archival, Plan};
 pub use progress::{Priority, Progress};
-pub use reading::as_read;
 pub use recurrence::Recurrence;
 pub use task::{Task, TaskBeta};
 pub use time::Clock;

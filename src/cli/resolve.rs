@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::host::error::similar;
+use crate::host::similar::similar;
 use crate::host::{Error, Failure, Session};
 use crate::model::id::looks_like_planner_id;
 use crate::model::order::Side;
@@ -72,7 +72,7 @@ pub(crate) fn resolve_task(
             what: "task",
             name: text.to_owned(),
             place: None,
-            nearest: crate::host::error::similar(text, near.iter().map(String::as_str)),
+            nearest: crate::host::similar::similar(text, near.iter().map(String::as_str)),
         })),
         several => Err(Failure::from(&Error::Ambiguous {
             what: "task",

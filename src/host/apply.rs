@@ -315,6 +315,7 @@ impl Work<'_> {
             };
             let mut answers = Vec::with_capacity(outgoing.len());
             for (one, attempt) in outgoing.iter().zip(attempts) {
+                // Within the flight, since the meaning of a refusal may take a further read.
                 let answer = answer_of(&client, &one.job, &attempt, &made, now).await;
                 answers.push((one.no, answer, attempt));
             }
@@ -352,6 +353,8 @@ impl Work<'_> {
         let (client, actor) = (self.driver.client.clone(), self.driver.actor.clone());
         let claims = self.driver.claims.clone();
         self.flights.spawn(async move {
+            // A list that could not be read is no proof: taken for "not there", it would have the
+            // create sent a second time.
             let failed = || Flight::Probed(steps.iter().map(|no| (*no, Probed::Failed)).collect());
             let Ok(found) = candidates(&client, &parent).await else { return failed() };
             let Ok(free) = unclaimed(claims, found, &parent).await else { return failed() };
@@ -384,6 +387,7 @@ impl Work<'_> {
                 for (no, _, attempt) in &answers {
                     match &attempt.result {
                         Err(error) => _ = self.errors.insert(*no, Arc::clone(error)),
+                        // The error of an earlier attempt explains nothing any more.
                         Ok(_) => _ = self.errors.remove(no),
                     }
                 }
@@ -496,6 +500,7 @@ impl Driven {
     }
 
     fn error_of(&self, no: StepNo) -> Option<Failure> {
+        // A request that the journal held back has no error of its own.
         self.errors.get(&no).map(|error| failure(error)).or_else(|| self.broken.clone())
     }
 }

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::read::pick;
 use crate::host::broker::fetch;
-use crate::host::error::similar;
 use crate::host::failure::Failure;
 use crate::host::known_plans::{KnownPlans, Resolved};
 use crate::host::query::{Query, Response};
 use crate::host::record::blocking;
+use crate::host::similar::similar;
 use crate::host::start::{Host, PlanNames};
 use crate::journal::NamedPlans;
 use crate::model::id::looks_like_planner_id;

@@ -113,6 +113,7 @@ impl Host {
         if run.ended {
             return run.finish().await;
         }
+        // Before the program's own failure is looked at: a run that fails is on record as well.
         let writes = !run.session.change_set().is_empty();
         let recorded = run.begin_record(writes).await;
         // What was committed cannot be drafted again, so the program does not run a second time.
@@ -161,6 +162,7 @@ impl Host {
 
     async fn open_for(&self, start: Start, judged: bool) -> Result<Run<'_>, Box<Finished>> {
         let began = Instant::now();
+        // The client counts the requests of all runs of this host; the report shows the difference.
         let requests_before = self.client.counts();
         let run_id = uuid::Uuid::now_v7().to_string();
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
@@ -335,6 +337,7 @@ impl Run<'_> {
     /// Records that the run begins. A run that writes nothing goes on without a record, with a
     /// warning.
     async fn begin_record(&mut self, writes: bool) -> Result<(), Failure> {
+        // A run that commits was put on record by its first segment.
         let Some(state_folder) = self.host.state_folder.clone().filter(|_| self.record.is_none())
         else {
             return Ok(());
@@ -361,6 +364,7 @@ impl Run<'_> {
             Err(failure) if self.start.dry_run || !writes => {
                 self.report.warnings.push(format!("not recorded: {}", failure.message));
             }
+            // A write that is on no record could be neither resumed nor undone, so none is begun.
             Err(failure) => return Err(failure),
         }
         Ok(())
@@ -390,6 +394,7 @@ impl Run<'_> {
         if !self.ended {
             self.take_output();
         }
+        // Only now: the output of a program that failed is reported all the same.
         self.report.result = drafted?;
         Ok(())
     }
@@ -421,6 +426,7 @@ impl Run<'_> {
         self.report.verdicts = reviewed.rulings().to_vec();
         self.show(reviewed.set(), Some(reviewed));
         if let Some(record) = self.record.as_mut() {
+            // A review sorts its rulings, the worst first, so what is cut off here matters least.
             let kept: Vec<_> = self.report.verdicts.iter().take(KEPT_RULINGS).collect();
             record.rulings = serde_json::to_value(kept).unwrap_or_default();
         }

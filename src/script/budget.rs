@@ -99,6 +99,7 @@ impl Meter {
         } else if n.is_multiple_of(64) {
             // A clock is too slow to be read at every operation.
             let held = held_by_this_thread() - self.memory_at_start.load(Ordering::Relaxed);
+            // Negative when the script has freed what was there before it: that is not too much.
             if usize::try_from(held).is_ok_and(|held| held > self.budget.memory) {
                 self.over("memory", format!("{} MiB", self.budget.memory >> 20));
             }
@@ -117,6 +118,7 @@ impl Meter {
 
     /// Counts output; false when there was too much.
     pub(crate) fn print(&self, bytes: usize) -> bool {
+        // One more for each line: otherwise a script could print empty lines without end.
         let n = self.output.fetch_add(bytes.saturating_add(1), Ordering::Relaxed) + bytes;
         if n > self.budget.output {
             self.over("output", format!("{} KiB", self.budget.output >> 10));

@@ -125,6 +125,7 @@ impl Watcher {
         let (signals, receiver) = channel();
         let root = std::path::absolute(root).map_err(unreadable)?;
         let mut reloader = Reloader::new(root, options, signals.clone(), receiver);
+        // Before there is a thread: a workspace that is wrong from the start is the caller's error.
         let bundle = reloader.first()?;
         let shared = Arc::new(Shared {
             current: RwLock::new(Arc::new(bundle)),
@@ -143,6 +144,7 @@ impl Watcher {
     pub fn still(bundle: Bundle) -> Self {
         let current = RwLock::new(Arc::new(bundle));
         let shared = Arc::new(Shared { current, listeners: Mutex::default() });
+        // The receiver is dropped at once: asking for a scan fails, and nobody waits for one.
         Self { shared, signals: channel().0, thread: None }
     }
 
@@ -262,6 +264,7 @@ impl Reloader {
     /// Reads and compiles what is there, as it is.
     fn first(&mut self) -> Result<Bundle, WorkspaceError> {
         self.watch();
+        // There is no earlier version that could stay in force while the files settle.
         let zero = Duration::ZERO;
         let at_once = Patience { quiet: zero, empty: zero, writing: zero };
         for _ in 0..STALE_LOOKS {
@@ -306,9 +309,11 @@ impl Reloader {
             let texts = self.texts.clone();
             let expected = told || self.due.is_some();
             self.look_again(expected);
+            // Most scans find nothing new: a version for each would tell listeners of nothing.
             if self.texts != texts {
                 self.publish(shared);
             }
+            // With a time set, something has yet to settle, and whoever waits would miss it.
             if self.due.is_none() {
                 for who in self.waiting.drain(..) {
                     let _gone = who.send(());
@@ -326,6 +331,8 @@ impl Reloader {
             changed: bundle.changed_since(&before),
             problems: bundle.problems_since(&before),
         };
+        // All is compiled by now: no run waits for the compiler at this lock. Listeners come after
+        // the swap, so that one that asks gets the version it is told of.
         *shared.current.write().unwrap_or_else(PoisonError::into_inner) = bundle;
         let listeners = shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.iter().for_each(|listener| listener(&event));
@@ -334,6 +341,7 @@ impl Reloader {
     fn hear(&mut self, signal: Signal) {
         let sign = match signal {
             Signal::Sign(sign) => sign,
+            // It comes late, after the wait for it was given up, or someone else opened the root.
             Signal::Fence => return,
             Signal::Look(who) => {
                 self.waiting.extend(who);
@@ -344,13 +352,18 @@ impl Reloader {
         let now = Instant::now();
         self.settling.note(&sign, now);
         match (&sign, &mut self.native) {
+            // The text is not whole yet. The close that follows is the reason to scan; should none
+            // come, this time is.
             (Sign::Written(_), _) => {
                 let then = now + self.patience().writing;
                 self.due = Some(self.due.map_or(then, |due| due.min(then)));
                 return;
             }
+            // Editors save such files while a person types: each would cause a scan for nothing.
             (Sign::Closed(path), _) if is_editors_own(path) => return,
             (Sign::Gone(path) | Sign::Moved(path, _), Some(native)) => native.disarm(path),
+            // Nobody knows which events are missing: a text may have changed under the same stamp,
+            // and a folder been replaced that is taken for watched.
             (Sign::Lost, native) => {
                 self.settling.doubt_all();
                 native.iter_mut().for_each(Native::doubt_all);
@@ -363,9 +376,12 @@ impl Reloader {
     fn at_interval(&mut self) {
         self.n_intervals = self.n_intervals.wrapping_add(1);
         let full = self.n_intervals.is_multiple_of(FULL_EVERY);
+        // A text can change while its stamp stays the same, within a tick of the clock.
         if full {
             self.settling.doubt_all();
         }
+        // Watches follow folders, not links: where the root is a link that was pointed elsewhere,
+        // they go on reporting the old tree.
         let is_elsewhere = self.native.as_ref().is_some_and(|native| !native.is_of(&self.root));
         if is_elsewhere || (full && self.native.is_none()) {
             self.watch();
@@ -418,12 +434,15 @@ impl Reloader {
     }
 
     fn look_once(&mut self, patience: Patience) -> Result<(), Stale> {
+        // Before the walk: what is closed during it may be read too early here, and so counts for
+        // the next scan.
         let (now, whole) = (Instant::now(), self.settling.take_whole());
         let walk = self.walk();
         let mut due: Option<Instant> = None;
         let mut wait = |until: Instant| due = Some(due.map_or(until, |due| due.min(until)));
         let mut news: BTreeMap<String, News> = BTreeMap::new();
         let mut names = self.settling.names();
+        // A file in a folder that cannot be listed just now was not deleted: it keeps its text.
         names.retain(|name| !walk.files.contains_key(name) && !walk.is_hidden(name));
         names.extend(walk.files.keys().cloned());
         for name in names {
@@ -441,9 +460,12 @@ impl Reloader {
                 },
             }
         }
+        // Before `settle`, which may hear events that set an earlier time.
         self.due = due;
+        // A text that is the same as before changes nothing: whether it is whole does not matter.
         let is_news = news.iter().any(|(name, news)| !self.texts.has(name, news));
         if is_news && let Err(stale) = self.settle(&walk, &mut news, patience) {
+            // Each sign comes once: without it, the next scan would have the file wait.
             self.settling.put_back(whole);
             return Err(stale);
         }
@@ -476,6 +498,7 @@ impl Reloader {
                 tracing::warn!("file events have stopped; scanning at intervals instead");
                 self.native = None;
                 self.due = Some(Instant::now() + patience.quiet);
+                // Without the fence nothing that was read is known to be whole.
                 news.clear();
                 return Ok(());
             }
@@ -494,6 +517,7 @@ impl Reloader {
             found == again.found(name)
                 && (is_first || found.is_none_or(|found| self.settling.is_untouched(found)))
         });
+        // What changed without an event would otherwise not be read until the next interval.
         if news.len() < n_read {
             let then = Instant::now() + patience.quiet;
             self.due = Some(self.due.map_or(then, |due| due.min(then)));

@@ -59,6 +59,7 @@ pub(super) fn serve_on(
         return false;
     }
     let ended = listen(&mut orders, &to_do, &running);
+    // The other thread waits for orders until this end is gone; joining it first would hang.
     drop(to_do);
     // A panic ends this process: that is what a process of its own is for.
     ended && matches!(working.join(), Ok(Ok(())))
@@ -68,6 +69,8 @@ pub(super) fn serve_on(
 fn listen(orders: &mut impl Read, to_do: &Sender<Order>, running: &Running) -> bool {
     loop {
         match receive::<Order>(orders) {
+            // Not queued: it would wait there until the line has ended, or be taken for the answer
+            // to a query of that line.
             Ok(Some(Order::Stop)) => {
                 let running = running.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(stop) = &*running {
@@ -104,6 +107,7 @@ impl Server {
             return;
         }
         loop {
+            // The block frees the lock before the order is carried out, which takes it again.
             let order = {
                 let pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
                 pipe.orders.recv()
@@ -142,6 +146,7 @@ impl Server {
                     });
                 let outline = checked.map(|compiled| {
                     let outline = compiled.outline();
+                    // The host counts too, and gives no number to what does not compile.
                     self.compiled.push(compiled);
                     outline
                 });
@@ -180,6 +185,7 @@ impl Server {
                 };
                 self.set_running(Some(Arc::clone(session.stop())));
                 let outcome = variables.run(line, &session, budget);
+                // A stop that arrives late must not hit the next line, which has the same session.
                 self.set_running(None);
                 let wanted = Box::new(session.wanted());
                 self.lines = Some((session, variables));
@@ -204,6 +210,8 @@ impl Server {
                 let outcome = play(&file, &test, &session, stage);
                 self.say(&Word::Played(outcome))
             }
+            // Answers are taken where the query was sent, and stops by the thread that listens: one
+            // that gets here breaks the protocol.
             Order::Answer(_) | Order::Staged(_) | Order::Stop => None,
         }
     }

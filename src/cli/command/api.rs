@@ -8,7 +8,7 @@ use crate::app::error::AppError;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::reference;
-use crate::host::error::nearest;
+use crate::host::similar::nearest;
 use crate::script::catalog::{Member, catalog};
 
 const EXAMPLES: &str = "\

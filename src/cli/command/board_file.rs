@@ -15,8 +15,8 @@ use crate::cli::files::{self, Access};
 use crate::cli::options::{LongArgs, WriteArgs};
 use crate::cli::render::text::{count, json_safe};
 use crate::cli::resolve::resolve_plan;
-use crate::host::error::similar;
 use crate::host::failure::Place;
+use crate::host::similar::similar;
 use crate::host::{Failure, Session};
 use crate::model::BoardFile;
 

@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, DIM, RED, YELLOW, paint, shortened, visible};
 use crate::cli::show;
-use crate::host::error::similar;
+use crate::host::similar::similar;
 use crate::journal::{Round, Run};
 use crate::policy::{Ruling, Verdict};
 use crate::script::Manifest;

@@ -14,7 +14,7 @@ use crate::cli::files;
 use crate::cli::options::{LongArgs, WriteArgs};
 use crate::host::Failure;
 use crate::host::Report;
-use crate::host::error::similar;
+use crate::host::similar::similar;
 use crate::script::source::MAX_SOURCE;
 use crate::script::{Manifest, Skill, Workspace};
 

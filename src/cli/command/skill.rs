@@ -13,7 +13,7 @@ use crate::cli::render::failure;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
 use crate::cli::show;
-use crate::host::error::similar;
+use crate::host::similar::similar;
 use crate::script::Manifest;
 use crate::script::finding::{Role, Severity};
 use crate::script::lint;

@@ -18,7 +18,7 @@ use crate::cli::render::tests_played::Played;
 use crate::cli::render::text::{BOLD, DIM, GREEN, RED, count, paint, visible};
 use crate::cli::render::{failure, junit};
 use crate::cli::show;
-use crate::host::error::nearest;
+use crate::host::similar::nearest;
 use crate::host::{Failure, Stop};
 use crate::script::Workspace;
 use crate::script::sandbox::coverage::{Coverage, Covered};

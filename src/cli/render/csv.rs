@@ -12,7 +12,7 @@ use crate::cli::files::MAX_LINES;
 use crate::cli::render::text::visible_lines;
 use crate::cli::resolve::{parse_priority, parse_progress};
 use crate::host::Failure;
-use crate::host::error::nearest;
+use crate::host::similar::nearest;
 use crate::model::document::FORMAT;
 use crate::model::time::{day_of_date, moment_of_day};
 use crate::model::{

@@ -14,7 +14,7 @@ use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
 use crate::host::Status;
-use crate::host::error::similar;
+use crate::host::similar::similar;
 use crate::policy::Verdict;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
 use crate::script::console::tokens::apart;

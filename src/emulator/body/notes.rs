@@ -19,11 +19,13 @@ const DESCRIPTION: &str = "description";
 /// 400 if the body sets the description as well, or the notes are not an `itemBody`.
 pub(crate) fn take(body: &mut Map<String, Value>) -> Result<Option<Value>, GraphError> {
     let Some(notes) = body.shift_remove(NOTES) else { return Ok(None) };
+    // Both hold one text, so a body with two is an error (planner-api.md trap 57).
     if body.contains_key(DESCRIPTION) {
         let reason = "Only one of description and notes can be set.";
         return Err(GraphError::schema("TaskDetails", NOTES, reason));
     }
     let (kind, content) = match &notes {
+        // As null clears a description (planner-api.md 1.7).
         Value::Null => ("text", ""),
         Value::Object(members) => {
             let known =
@@ -40,6 +42,8 @@ pub(crate) fn take(body: &mut Map<String, Value>) -> Result<Option<Value>, Graph
         _ => return Err(patch::wrong_type(NOTES)),
     };
     let plain = if kind == "html" { without_tags(content) } else { content.to_owned() };
+    // So the description changes, and with it `hasDescription` and the task's tag
+    // (planner-api.md 3.5).
     body.insert(DESCRIPTION.to_owned(), plain.into());
     Ok(Some(json!({ "contentType": kind, "content": content })))
 }
@@ -78,6 +82,7 @@ pub(crate) fn plain(doc: &Map<String, Value>) -> Value {
 
 /// Returns the paths that a body's notes set.
 pub(crate) fn touched(body: &Map<String, Value>) -> Vec<String> {
+    // Notes overwrite the description, too, so they collide with a newer one.
     if body.contains_key(NOTES) {
         vec![field_versions::path(&[NOTES]), field_versions::path(&[DESCRIPTION])]
     } else {

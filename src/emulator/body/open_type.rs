@@ -65,9 +65,12 @@ impl Target<'_> {
         let keys = keys_of(self.rule);
         let key = normalise(call, keys, raw);
         let valid = match keys {
+            // Not only GUIDs: the web client writes short numbers (planner-api.md 1.10).
             Keys::Any => !key.is_empty(),
+            // The user need not exist nor be a member (planner-api.md 5.3).
             Keys::User => id::guid(&key).is_some(),
             Keys::Category => is_category(&key),
+            // A key that encodes more, as the `/` of a path, is another key (planner-api.md 5.4).
             Keys::Url => !key.is_empty() && !key.contains(ENCODED.map(|(raw, _)| raw)),
         };
         if valid {
@@ -129,6 +132,8 @@ impl Target<'_> {
                     "The reference '{key}' is not a URL."
                 )));
             }
+            // Only a new entry needs it: a PATCH of one with a title may leave the title out
+            // (planner-api.md 5.2 and 5.3).
             if let Some(name) = entry.required.filter(|name| !members.contains_key(*name)) {
                 return Err(GraphError::null_field(self.entity, name));
             }
@@ -156,6 +161,7 @@ impl Target<'_> {
         if old.is_none() {
             changed = vec![field_versions::path(&[self.name, key])];
         }
+        // An assignment keeps the signature of the first assignment (planner-api.md 5.3).
         if entry.signed && !changed.is_empty() {
             new.insert("lastModifiedDateTime".to_owned(), call.moment());
             new.insert("lastModifiedBy".to_owned(), call.user());
@@ -184,6 +190,8 @@ pub(crate) fn touched(
                     .filter(|member| !schema::is_annotation(member))
                     .map(|member| field_versions::path(&[name, &key, member])),
             ),
+            // Null deletes the entry and so collides with newer changes below it
+            // (planner-api.md 3.4).
             _ => paths.push(field_versions::path(&[name, &key])),
         }
     }
@@ -204,6 +212,7 @@ fn keys_of(rule: Rule) -> Keys {
 /// (planner-api.md 1.4 and 5.3); other keys are exact.
 fn normalise<'k>(call: &Call<'_>, keys: Keys, raw: &'k str) -> Cow<'k, str> {
     match keys {
+        // For an application `me` is nobody, and then it is refused as a key that is not a GUID.
         Keys::User if raw == "me" && !call.is_app => Cow::Owned(call.caller.clone()),
         Keys::User => Cow::Owned(raw.to_lowercase()),
         Keys::Category | Keys::Any | Keys::Url => Cow::Borrowed(raw),
@@ -288,6 +297,7 @@ fn is_url(key: &str) -> bool {
         url = url.replace(code, &plain.to_string());
         url = url.replace(&code.to_lowercase(), &plain.to_string());
     }
+    // `%25` need not be decoded: neither scheme contains a `%`.
     let url = url.to_lowercase();
     ["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme))
 }

@@ -52,6 +52,7 @@ pub(crate) fn check_collisions(
 fn touched(call: &Call<'_>, kind: ObjectKind, body: &Map<String, Value>) -> Vec<String> {
     let mut paths = Vec::new();
     for (name, value) in body.iter().filter(|(name, _)| !schema::is_annotation(name)) {
+        // `apply` refuses an unknown name, after the collisions (planner-api.md 2.8).
         let Some(property) = schema::find(schema::properties(kind), name) else { continue };
         match (property.rule, value) {
             // Cannot be set, so it cannot collide; `apply` refuses a value that differs.
@@ -85,6 +86,8 @@ pub(crate) fn apply(
         };
         let present = object.doc.get(name).unwrap_or(&Value::Null);
         let new = match property.rule {
+            // Clients echo whole objects, so only a value that differs is refused
+            // (planner-api.md 5.6).
             Rule::ReadOnly if present == value => continue,
             // Tasks move between plans in the beta only (planner-api.md 14), where the task is
             // moved before this point, so that `planId` is equal here.
@@ -93,6 +96,8 @@ pub(crate) fn apply(
             }
             Rule::ReadOnly => return Err(GraphError::read_only(kind.entity(), name)),
             Rule::Flags(_) | Rule::Hints | Rule::Labels | Rule::Entries(_) => {
+                // PATCH never replaces a container: null for all of it is refused
+                // (planner-api.md 5.2).
                 let (Value::Object(entries), Some(Value::Object(present))) =
                     (value, object.doc.get_mut(name))
                 else {
@@ -104,6 +109,7 @@ pub(crate) fn apply(
             }
             rule => read(call, kind.entity(), &object.plan, name, rule, value)?,
         };
+        // An equal value leaves the version as it is (planner-api.md 3.4).
         if *present != new {
             object.doc.insert(name.clone(), new);
             changed.push(field_versions::path(&[name]));
@@ -140,6 +146,7 @@ pub(crate) fn read(
             None => return Err(wrong_type(name)),
         },
         (Rule::Moment, Value::String(text)) => match timestamp::parse(text) {
+            // In UTC, whatever the offset that was sent (planner-api.md 7.3).
             Some(moment) => Value::String(timestamp::format(moment)),
             None => return Err(wrong_type(name)),
         },
@@ -148,6 +155,7 @@ pub(crate) fn read(
                 return Err(GraphError::malformed_id(bucket));
             }
             let found = object::find(call.conn, ObjectKind::Bucket, bucket)?;
+            // An unknown bucket is refused like one of another plan (planner-api.md trap 17).
             if found.is_none_or(|found| found.plan != plan) {
                 return schema("The bucket does not belong to the plan of the task.");
             }

@@ -51,6 +51,7 @@ impl<'a> View<'a> {
 
     /// Answers a POST with the new object.
     pub(crate) fn created(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
+        // Not in the documentation; the form is the one of planner-api.md 2.0.
         let location =
             format!("{}/planner/{}('{}')", self.request.root(), object.kind.address().0, object.id);
         Ok(self.whole(call, object, 201)?.with("location", location))
@@ -59,6 +60,7 @@ impl<'a> View<'a> {
     /// Answers a PATCH: with the object only if the client prefers that (planner-api.md 3.7).
     pub(crate) fn updated(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
         if !self.request.prefers("return=representation") {
+            // Without the new tag as well, which only the preference returns (planner-api.md 3.7).
             return Ok(Answer::empty(204));
         }
         let answer = self.whole(call, object, 200)?;
@@ -76,6 +78,7 @@ impl<'a> View<'a> {
             "@odata.context".to_owned(),
             format!("{}/$metadata#{of}{}/$entity", self.request.root(), self.selection()).into(),
         );
+        // After the context, which precedes the tag (planner-api.md 1.6).
         body.append(&mut self.entity(call, object)?);
         Ok(Answer::json(status, body).with("etag", etag::format(object.kind, object.version)))
     }

@@ -29,6 +29,7 @@ pub(crate) fn turn(
     direction: Move,
 ) -> Result<(), GraphError> {
     let plan = call.open(ObjectKind::Plan, id)?;
+    // A POST, but it needs If-Match as a PATCH does (planner-api.md 2.9).
     let seen = etag::seen_version(ObjectKind::Plan, plan.version, &request.if_match())?;
     // The plan changes as a whole, so any newer change collides, as in a deletion.
     if seen < plan.version {
@@ -50,6 +51,7 @@ pub(crate) fn turn(
         "statusChangedBy": call.user(),
         "statusChangedDateTime": call.moment(),
     });
+    // The buckets and tasks are archived with their plan (planner-api.md 2.9).
     let inner = [Scope::BucketsOfPlan(id), Scope::TasksOfPlan(id)];
     let mut objects = vec![plan];
     for scope in inner {
@@ -87,6 +89,7 @@ pub(crate) fn check_plan(conn: &Connection, plan: &str) -> Result<(), GraphError
 }
 
 fn refuse(is_archived: bool) -> Result<(), GraphError> {
+    // 403 and not 400: an archived plan refuses as missing access does (planner-api.md 2.4.1).
     if is_archived { Err(GraphError::forbidden()) } else { Ok(()) }
 }
 

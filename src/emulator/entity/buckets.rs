@@ -15,6 +15,8 @@ use crate::emulator::state::object::{self, Object, ObjectKind, Scope};
 pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Object, GraphError> {
     let mut body = body.clone();
     let plan = tasks::plan_of(call, "Bucket", &mut body)?;
+    // The document below starts with a null, which the type does not allow (planner-api.md 1.5): a
+    // missing name would be stored as one.
     if body.get("name").is_none_or(Value::is_null) {
         return Err(GraphError::null_field("Bucket", "name"));
     }

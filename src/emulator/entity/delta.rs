@@ -41,6 +41,7 @@ pub(crate) fn answer(
     feed: &Feed,
 ) -> Result<Answer, GraphError> {
     let extent = Extent {
+        // An application sees the plans of all groups and is a member of none (planner-api.md 11).
         user: (!call.is_app).then_some(call.caller.as_str()),
         plan: match feed {
             Feed::BucketsOfPlan(plan) => Some(plan),
@@ -59,6 +60,8 @@ pub(crate) fn answer(
     };
     let latest = change_log::latest(call.conn)?;
     let Some(after) = token(request, latest)? else {
+        // The client reads the ordinary lists after this answer, so the link starts here: what
+        // changes meanwhile must not be lost (planner-api.md 2.10).
         let link = link(request, "$skiptoken", latest);
         return Ok(page(request, Vec::new(), "@odata.nextLink", link));
     };
@@ -98,6 +101,8 @@ fn token(request: &Request, latest: i64) -> Result<Option<i64>, GraphError> {
         let bytes = URL_SAFE_NO_PAD.decode(value).ok();
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         let seq = text.and_then(|text| text.strip_prefix("delta:")?.parse::<i64>().ok());
+        // A number beyond the latest change was never given out: malformed, so 400, and not too
+        // old, which would be 410 (planner-api.md 2.10).
         let seq = seq.filter(|seq| (0..=latest).contains(seq));
         token = Some(seq.ok_or_else(|| GraphError::bad_request("The delta token is not valid."))?);
     }
@@ -149,6 +154,7 @@ fn shown(call: &Call<'_>, (kind, id, what): Item) -> Result<Option<Value>, Graph
     let doc = schema::shown(kind, &object.doc, call.beta);
     let is_shown = |name: &String| match &what {
         What::Changed(names) => names.contains(name),
+        // Whole: clients recognise a new object by its `createdBy` (planner-api.md 2.10).
         _ => name != "id",
     };
     out.extend(doc.into_iter().filter(|(name, _)| is_shown(name)));

@@ -25,6 +25,7 @@ type Entry = (i64, Map<String, Value>);
 /// Returns the id of the user that a path names.
 pub(crate) fn resolve(call: &Call<'_>, who: &Who) -> Result<String, GraphError> {
     match who {
+        // An application has no `/me` and was refused before this point (planner-api.md trap 34).
         Who::Me => Ok(call.caller.clone()),
         Who::User(key) => {
             let lower = key.to_lowercase();
@@ -97,6 +98,8 @@ impl Listing<'_> {
             Self::Users => {
                 "SELECT seq, doc FROM directory_user WHERE ?1 = '' AND seq > ?2 ORDER BY seq"
             }
+            // Rosters and containers of users are in the same table, but the directory must not
+            // show them.
             Self::Groups => {
                 "SELECT seq, doc FROM directory_group WHERE ?1 = '' AND seq > ?2 AND roster = 0 \
                  ORDER BY seq"
@@ -137,6 +140,7 @@ pub(crate) fn list(
     }
     let filter = request.option("$filter").map(Filter::parse).transpose()?;
     let after = view::skip_token(request)?;
+    // Unlike the lists of Planner, those of the directory honour `$top` (planner-api.md 8.2).
     let top = match request.option("$top") {
         None => PAGE,
         Some(text) => {
@@ -153,6 +157,7 @@ pub(crate) fn list(
         Listing::MembersOf(id) | Listing::GroupsOf(id) => id,
         Listing::Users | Listing::Groups => "",
     };
+    // The page is cut below: a LIMIT in the SQL would count rows that the filter drops.
     let mut statement = call.conn.prepare_cached(listing.sql())?;
     let mut rows = statement.query(params![owner, after])?;
     while let Some(row) = rows.next()? {

@@ -24,6 +24,7 @@ pub(crate) fn create(
     };
     let flag = |name: &str| body.get(name).and_then(Value::as_bool).ok_or_else(|| required(name));
     let types = match body.get("groupTypes") {
+        // Without `Unified` the group cannot hold plans (planner-api.md 1.15).
         None => json!([]),
         Some(Value::Array(types)) if types.iter().all(Value::is_string) => json!(types),
         Some(_) => return Err(required("groupTypes")),
@@ -72,6 +73,7 @@ pub(crate) fn add_member(
     // The key alone counts: clients send `/directoryObjects/{id}` as well as `/users/{id}`.
     let key = id::key_of_address(address).ok_or_else(|| required("@odata.id"))?;
     let user = directory::resolve(call, &Who::User(key))?;
+    // Before the insert, which would fail as a 500; the service answers 400 (planner-api.md 2.5).
     if members::is_member(call.conn, &group, &user)? {
         return Err(GraphError::new(
             400,
@@ -94,6 +96,7 @@ pub(crate) fn insert_member(call: &Call<'_>, group: &str, user: &str) -> rusqlit
 /// Removes a member.
 pub(crate) fn remove_member(call: &Call<'_>, group: &str, user: &str) -> Result<(), GraphError> {
     let group = directory::group_id(call.conn, group)?;
+    // A key that is not a GUID matches nobody and gets the 404 of an unknown member.
     let member = id::guid(user).unwrap_or_default();
     let removed = call.conn.execute(
         "DELETE FROM group_member WHERE group_id = ?1 AND user_id = ?2",

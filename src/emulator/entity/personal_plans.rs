@@ -26,6 +26,7 @@ pub(crate) fn container(
     call: &Call<'_>,
     body: &mut Map<String, Value>,
 ) -> Result<Option<String>, GraphError> {
+    // v1.0 has no containers of this type (planner-api.md 1.3).
     if !call.beta {
         return Ok(None);
     }
@@ -35,6 +36,7 @@ pub(crate) fn container(
     // A user can name only their own, and an application has none.
     let user = id::guid(&named).filter(|user| *user == call.caller && !call.is_app);
     let user = user.ok_or_else(GraphError::forbidden_or_missing)?;
+    // It exists already when this is not the first plan of the user.
     call.conn.execute(
         "INSERT OR IGNORE INTO directory_group (id, doc, roster) VALUES (?1, '{}', 2)",
         [&user],
@@ -53,6 +55,7 @@ pub(crate) fn move_to_group(
 ) -> Result<Object, GraphError> {
     let mut plan = call.open(ObjectKind::Plan, id)?;
     let seen = etag::seen_version(ObjectKind::Plan, plan.version, &request.if_match())?;
+    // Before the body, by steps 6 and 7 of planner-api.md 2.8.
     if seen < plan.version {
         return Err(GraphError::conflict());
     }
@@ -67,6 +70,8 @@ pub(crate) fn move_to_group(
     if !is_personal(call.conn, &plan)? {
         return Err(GraphError::invalid("Only a plan of a user can be moved to a group."));
     }
+    // Before the type of the group is looked up: a user must not learn from a 404 whether the
+    // group exists (planner-api.md 6.2).
     if !call.may_enter(&group)? {
         return Err(GraphError::forbidden_or_missing());
     }
@@ -76,6 +81,7 @@ pub(crate) fn move_to_group(
     let plans = object::count(call.conn, Scope::PlansOfGroup(&group))? + 1;
     limits::check(plans, call.limits.plans_of_group, "MaximumProjectsOwnedByUser")?;
     plan.doc.insert("container".to_owned(), plans::container_doc("group", &group));
+    // The older name of the container's id (planner-api.md 1.3); access to the plan goes by it.
     plan.doc.insert("owner".to_owned(), group.into());
     let changed = ["container", "owner"].map(|name| field_versions::path(&[name]));
     object::save(call.conn, &mut plan, &changed)?;

@@ -30,6 +30,7 @@ pub(crate) fn create(
     body: &Map<String, Value>,
 ) -> Result<Object, GraphError> {
     let mut body = body.clone();
+    // Before the container, by steps 2 and 3 of planner-api.md 2.1.2.
     if body.get("title").is_none_or(Value::is_null) {
         return Err(GraphError::null_field("Plan", "title"));
     }
@@ -66,8 +67,10 @@ pub(crate) fn create(
     limits::check(plans, call.limits.plans_of_group, "MaximumProjectsOwnedByUser")?;
 
     let plan = object::insert(call.conn, ObjectKind::Plan, &plan.id, &plan.id, plan.doc)?;
+    // All 25 labels are always shown, unset ones as null (planner-api.md 1.4).
     let labels: Map<String, Value> =
         (1..=25).map(|at| (format!("category{at}"), Value::Null)).collect();
+    // `sharedWith` decides what `/me/planner/plans` lists (planner-api.md 7.6).
     // An application shares a plan explicitly (planner-api.md 11).
     let sharers: Vec<&String> = (!call.is_app).then_some(&call.caller).into_iter().collect();
     let shared: Map<String, Value> =
@@ -85,6 +88,7 @@ pub(crate) fn create(
 
 /// Returns a container as a plan shows it (planner-api.md 1.3).
 pub(crate) fn container_doc(kind: &str, id: &str) -> Value {
+    // The address of a roster is one of the beta even in v1.0 (planner-api.md 1.3).
     let path = match kind {
         "roster" => "beta/planner/rosters",
         "user" => "beta/users",
@@ -106,6 +110,7 @@ pub(crate) fn named_container(
         (Some((_, id)), None, given) if given.is_none_or(|given| given == kind) => id.to_owned(),
         (Some((_, id)), Some(other), Some(given)) if given == kind && id == other => id.to_owned(),
         (None, Some(id), Some(given)) if given == kind => id.to_owned(),
+        // The container stays in the body, for whoever reads the next kind.
         (None, _, given) if given != Some(kind) => return Ok(None),
         _ => {
             let reason = "The parts of the container contradict each other.";
@@ -196,6 +201,7 @@ pub(crate) fn update(
             let limit = call.limits.plans_shared_with_user;
             limits::check(plans, limit, "MaximumProjectsSharedWithUser")?;
         }
+        // The lists of users join the row of the plan, not that of its details.
         let plan = call.open(ObjectKind::Plan, &object.id)?;
         object::set_users(call.conn, ObjectKind::Plan, plan.seq, after.iter())?;
     }

@@ -37,6 +37,7 @@ pub(crate) fn write(
     changed: &mut Vec<String>,
 ) -> Result<(), GraphError> {
     let present = task.doc.get(NAME).cloned().unwrap_or_default();
+    // Null is refused for an existing series: a null schedule stops it (planner-api.md 1.13).
     let members = match value {
         Value::Null if present.is_null() => return Ok(()),
         Value::Object(members) => members,
@@ -121,6 +122,7 @@ pub(crate) fn settle(task: &mut Object) -> Result<(), GraphError> {
     let pattern = Pattern::read(pattern)?;
     let start = schedule.get("patternStartDateTime").and_then(Value::as_str);
     let Some(start) = start.and_then(timestamp::parse) else { return Ok(()) };
+    // Dates in Planner are UTC (planner-api.md 7.3), and so are the days of a pattern.
     let start = start.to_zoned(TimeZone::UTC).datetime();
     let after = due.map_or(start.date(), |due| due.to_zoned(TimeZone::UTC).date());
     let next = pattern.next(start.date(), after);
@@ -159,7 +161,9 @@ pub(crate) fn succeed(
     if let Some(details) = object::find(call.conn, ObjectKind::TaskDetails, &task.id)? {
         body["details"] = again(&details.doc);
     }
+    // The same way as a POST, so that limits and board formats are those of any new task.
     let mut heir = tasks::create(call, &into_map(body))?;
+    // Written into the document, since a body must not set the ids of a series.
     let mut inherited = of(NAME);
     let count = inherited["occurrenceId"].as_i64().unwrap_or_default();
     inherited["occurrenceId"] = (count + 1).into();

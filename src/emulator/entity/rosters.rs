@@ -35,6 +35,7 @@ pub(crate) fn create(call: &Call<'_>, request: &Request) -> Result<Answer, Graph
         "INSERT INTO directory_group (id, doc, roster) VALUES (?1, ?2, 1)",
         params![id, doc.to_string()],
     )?;
+    // Only members may open a roster: without this, its creator could not add any.
     if !call.is_app {
         groups::insert_member(call, &id, &call.caller)?;
     }
@@ -63,6 +64,7 @@ pub(crate) fn show(call: &Call<'_>, request: &Request, id: &str) -> Result<Answe
 
 /// Deletes a roster with its plan.
 pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+    // No tag is asked for: rosters are not versioned (planner-api.md 3.1).
     let id = open(call, id)?;
     // The plan first: its row refers to that of the roster.
     for plan in object::list(call.conn, Scope::PlansOfGroup(&id), 0, usize::MAX)? {
@@ -143,6 +145,7 @@ pub(crate) fn container(
 ) -> Result<Option<String>, GraphError> {
     let paths = ["/beta/planner/rosters/", "/v1.0/planner/rosters/"];
     let Some(named) = plans::named_container(body, "roster", &paths)? else { return Ok(None) };
+    // On create, unknown and inaccessible get one refusal (planner-api.md 6.2).
     let id = open(call, &named).map_err(|_| GraphError::forbidden_or_missing())?;
     // A roster holds one plan; a second one was seen to be refused like this
     // (planner-api.md 2.9).

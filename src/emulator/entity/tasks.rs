@@ -38,6 +38,8 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
     if let Some(recurrence) = recurrence {
         recurrence::write(&mut task, &recurrence, &mut changed)?;
     }
+    // Compared with an empty document: a task that is created as completed gets the fields of
+    // completion (planner-api.md 7.1), and all its assignees are new.
     settle(call, &Map::new(), &mut task, &mut changed)?;
     check_limits_of_new(call, &task)?;
     let task = object::insert(call.conn, ObjectKind::Task, &task.id, &task.plan, task.doc)?;
@@ -50,6 +52,8 @@ pub(crate) fn create(call: &Call<'_>, body: &Map<String, Value>) -> Result<Objec
     match details {
         None | Some(Value::Null) => Ok(task),
         Some(Value::Object(details)) => {
+            // Like a PATCH, which changes the task's counts and tag (planner-api.md 3.5): so the
+            // task is read again.
             let mut part = call.open(ObjectKind::TaskDetails, &task.id)?;
             update(call, &mut part, &details)?;
             call.open(ObjectKind::Task, &task.id)
@@ -184,11 +188,13 @@ pub(crate) fn update(
             settle(call, &before, object, &mut changed)?;
             // A reopened task counts as active again (planner-api.md 7.1).
             if is_done(&before) && !is_done(&object.doc) {
+                // The task is not saved yet, so it is not among those that are counted.
                 let active = object::count_active(call.conn, &object.plan)? + 1;
                 let limit = call.limits.active_tasks_in_plan;
                 limits::check(active, limit, "MaximumActiveTasksInProject")?;
             }
             update_assignees(call, &before, object)?;
+            // After `settle`, which computes the date that the next task of a series is due.
             if !is_done(&before) && is_done(&object.doc) {
                 recurrence::succeed(call, object, &mut changed)?;
             }
@@ -214,6 +220,8 @@ fn move_to_plan(
     if !id::is_planner(plan) {
         return Err(GraphError::malformed_id(plan));
     }
+    // On a move as on a create, the refusal does not tell whether the plan exists
+    // (planner-api.md 6.2).
     call.container_plan(plan)?;
     archive::check_plan(call.conn, plan)?;
     let tasks = object::count(call.conn, Scope::TasksOfPlan(plan))? + 1;
@@ -300,6 +308,7 @@ fn update_assignees(
     let mut changed = Vec::new();
     if let Some(Value::Object(hints)) = board.doc.get_mut("orderHintsByAssignee") {
         for user in old.difference(&new) {
+            // Here, because a client cannot remove it (planner-api.md trap 56).
             hints.shift_remove(user);
         }
         for user in new.difference(&old) {
@@ -368,6 +377,7 @@ fn check_limits_of_new(call: &Call<'_>, task: &Object) -> Result<(), GraphError>
 
 fn set_all(doc: &mut Map<String, Value>, values: Vec<(&str, Value)>, changed: &mut Vec<String>) {
     for (name, value) in values {
+        // Recorded as a change, an equal value would make edits with older tags collide.
         if doc.get(name) != Some(&value) {
             doc.insert(name.to_owned(), value);
             changed.push(field_versions::path(&[name]));

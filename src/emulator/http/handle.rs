@@ -144,6 +144,7 @@ fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Answer, 
 }
 
 fn visible(call: &Call<'_>, kind: ObjectKind, id: &str) -> Result<(), GraphError> {
+    // A GET right after the POST may find nothing yet (planner-api.md trap 14).
     if call.is_hidden(kind, id) { Err(GraphError::not_found()) } else { Ok(()) }
 }
 
@@ -170,6 +171,7 @@ fn oneself(call: &Call<'_>, who: &Who) -> Result<String, GraphError> {
 fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, GraphError> {
     let group = directory::group_id(call.conn, id)?;
     if !call.may_enter(&group)? {
+        // Only a create or a move hides whether the item exists (planner-api.md 6.2).
         return Err(GraphError::forbidden());
     }
     view.list(call, Scope::PlansOfGroup(&group))
@@ -182,6 +184,8 @@ fn plans_by_owner(
     view: &View<'_>,
     request: &Request,
 ) -> Result<Answer, GraphError> {
+    // A filter that is not understood is ignored like every other (planner-api.md trap 22), and
+    // then the owner is missing.
     let filter = request.option("$filter").and_then(|text| Filter::parse(text).ok());
     match filter.as_ref().and_then(|filter| filter.only_value("owner")) {
         Some(group) => plans_of_group(call, view, group),
@@ -210,6 +214,7 @@ fn update(
     // (planner-api.md 3.3). A collision is 409 before the body is validated.
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
+    // Archived objects are read-only, whatever the body sets (planner-api.md 2.9).
     archive::check(call.conn, &object)?;
     let body = request.json()?;
     patch::check_collisions(call, &object, seen, &body)?;
@@ -226,6 +231,7 @@ fn delete(
     id: &str,
     request: &Request,
 ) -> Result<Answer, GraphError> {
+    // A second deletion is 404, even without a tag (planner-api.md 3.3).
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
     // A deletion touches every field, so any newer change collides (planner-api.md 3.4).

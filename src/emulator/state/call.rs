@@ -12,6 +12,7 @@ use crate::emulator::state::id::Ids;
 use crate::emulator::state::limits::Limits;
 use crate::emulator::state::members;
 use crate::emulator::state::object::{self, Object, ObjectKind};
+use crate::emulator::state::order_hint;
 use crate::emulator::state::replica::Replica;
 use crate::emulator::state::timestamp;
 
@@ -48,13 +49,14 @@ impl Call<'_> {
 
     /// Returns the hint of an item for which the client asked no place.
     pub(crate) fn default_hint(&self) -> Value {
-        Value::String(timestamp::default_hint(self.now))
+        Value::String(order_hint::default_hint(self.now))
     }
 
     /// Returns the caller as an identity set; names are never filled in (planner-api.md 1.14).
     pub(crate) fn actor(&self) -> Value {
         let application = json!({ "displayName": null, "id": self.client });
         if self.is_app {
+            // There is no user to name (planner-api.md 1.14).
             return json!({ "application": application });
         }
         json!({
@@ -74,6 +76,7 @@ impl Call<'_> {
 
     /// Finds an object that the caller may see: steps 4 and 5 of planner-api.md 2.8.
     pub(crate) fn open(&self, kind: ObjectKind, id: &str) -> Result<Object, GraphError> {
+        // Missing and closed are told apart, unlike on create and move (planner-api.md 6.2).
         let object = object::find(self.conn, kind, id)?.ok_or_else(GraphError::not_found)?;
         if self.may_access(&object.plan)? { Ok(object) } else { Err(GraphError::forbidden()) }
     }
@@ -82,8 +85,10 @@ impl Call<'_> {
     /// need not be one (planner-api.md 11).
     pub(crate) fn may_access(&self, plan: &str) -> Result<bool, GraphError> {
         if self.is_app {
+            // Looked up all the same: the plan that a new bucket or task names may not exist.
             return Ok(object::find(self.conn, ObjectKind::Plan, plan)?.is_some());
         }
+        // By membership alone: `sharedWith` gives no access (planner-api.md 11).
         let is_member = self
             .conn
             .prepare_cached(
@@ -96,6 +101,7 @@ impl Call<'_> {
 
     /// Returns whether the caller may see the contents of a group.
     pub(crate) fn may_enter(&self, group: &str) -> Result<bool, GraphError> {
+        // Planner learns of a new group late and refuses even its members (planner-api.md 11).
         if let (Some(replica), Some(created)) = (self.replica, members::created(self.conn, group)?)
             && replica.hides_group(created, self.now)
         {
@@ -112,6 +118,7 @@ impl Call<'_> {
     /// Checks the plan of a new bucket or task. The refusal does not reveal whether the plan is
     /// unknown or inaccessible (planner-api.md 6.2).
     pub(crate) fn container_plan(&self, id: &str) -> Result<(), GraphError> {
+        // A plan that is not visible yet is refused like one that does not exist.
         if !self.is_hidden(ObjectKind::Plan, id) && self.may_access(id)? {
             Ok(())
         } else {

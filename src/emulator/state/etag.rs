@@ -41,7 +41,9 @@ fn prefix(kind: ObjectKind) -> String {
 fn version_of(kind: ObjectKind, tag: &str) -> Option<u64> {
     let body = opaque(tag)?;
     let text = STANDARD.decode(body).ok()?;
+    // The kind is in the tag: that of a task is refused on its details (planner-api.md trap 1).
     let digits = text.strip_prefix(prefix(kind).as_bytes())?.strip_suffix(b"'")?;
+    // With another width, one version would have several tags.
     if digits.len() != DIGITS {
         return None;
     }
@@ -76,6 +78,7 @@ pub(crate) fn seen_version(
             "",
             "The If-Match header must be specified for this kind of request.",
         )),
+        // The only 400 among the invalid values, because it was reported so (planner-api.md 3.3).
         [tag] if tag.trim() == "*" => Err(GraphError::new(400, "", INVALID)),
         // A version that is not a multiple of the step never existed. All others are known: the
         // changes of an object are kept for its whole life.

@@ -45,6 +45,7 @@ impl Changes {
 
     /// Records that a field changed.
     pub(crate) fn record(&mut self, path: &str, version: u64) {
+        // The last version is enough: every older tag collides with it.
         self.0.insert(path.to_owned(), version);
     }
 }

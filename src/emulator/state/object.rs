@@ -188,6 +188,7 @@ pub(crate) fn find(
     kind: ObjectKind,
     id: &str,
 ) -> rusqlite::Result<Option<Object>> {
+    // By default SQLite compares bytes, as ids need: their case counts (planner-api.md trap 29).
     conn.prepare_cached(&format!("SELECT {COLUMNS} FROM object o WHERE o.id = ?1 AND o.kind = ?2"))?
         .query_row([id, kind.key()], |row| from_row(kind, row))
         .optional()
@@ -245,13 +246,16 @@ impl<'a> Columns<'a> {
         let none = Self { group: None, bucket: None, creator: None, active: false };
         let text = |name: &str| doc.get(name).and_then(Value::as_str);
         match kind {
+            // `owner` is the id of the container, whatever its type; access goes by this column.
             ObjectKind::Plan => Self { group: text("owner"), ..none },
             ObjectKind::Task => Self {
                 bucket: text("bucketId"),
+                // A task of an application has no user as its creator (planner-api.md 1.14).
                 creator: doc
                     .get("createdBy")
                     .and_then(|set| set.pointer("/user/id"))
                     .and_then(Value::as_str),
+                // A completed task leaves the limit of active ones (planner-api.md 7.1).
                 active: doc.get("percentComplete").and_then(Value::as_i64) != Some(100),
                 ..none
             },
@@ -269,6 +273,7 @@ pub(crate) fn insert(
     doc: Map<String, Value>,
 ) -> rusqlite::Result<Object> {
     let columns = Columns::from_doc(kind, &doc);
+    // Without a history: no tag is older than the first version, so nothing can collide.
     let changes = Changes::default();
     conn.prepare_cached(
         "INSERT INTO object (id, kind, plan_id, group_id, bucket_id, creator_id, active, version, \
@@ -325,6 +330,7 @@ pub(crate) fn save(
 
 /// Moves the parts of a task to the task's plan.
 pub(crate) fn move_parts(conn: &Connection, task: &Object) -> rusqlite::Result<()> {
+    // They have the id of the task; access to each is decided by its own `plan_id`.
     conn.prepare_cached("UPDATE object SET plan_id = ?1 WHERE id = ?2")?
         .execute([&task.plan, &task.id])?;
     Ok(())

@@ -4,6 +4,10 @@
 //! the service answered); [`resolve`] returns the short string that is stored. Nothing here knows
 //! which items exist: a hint is computed from the neighbours' strings alone.
 
+use jiff::Timestamp;
+
+use crate::emulator::state::timestamp;
+
 /// The length of the longest description that is evaluated, far more than nesting needs.
 const MAX_INPUT: usize = 4096;
 /// A value below every character of a hint: the left side has ended.
@@ -74,9 +78,22 @@ fn between(left: &[u8], right: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Returns the hint of an item for which the client asked no place: newer items sort first
+/// (planner-api.md 4.3).
+pub(crate) fn default_hint(created: Timestamp) -> String {
+    (i128::from(i64::MAX) - timestamp::ticks(created)).to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{between, resolve};
+    use super::{between, default_hint, resolve};
+    use crate::emulator::state::timestamp;
+
+    #[test]
+    fn the_default_hint_equals_the_one_seen_on_real_data() {
+        let created = timestamp::parse("2023-01-25T21:39:33.0748226Z").unwrap();
+        assert_eq!(default_hint(created), "8585269241124027581");
+    }
 
     #[test]
     fn descriptions_resolve_as_the_reference_says() {

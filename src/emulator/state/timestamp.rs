@@ -1,6 +1,6 @@
-//! Moments in Planner's formats, and the order hints derived from them.
+//! Moments in Planner's formats.
 //!
-//! planner-api.md 4.3, 7.3 and 9.1. All are UTC, with the precision of .NET ticks of 100 ns.
+//! planner-api.md 7.3 and 9.1. All are UTC, with the precision of .NET ticks of 100 ns.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,6 +8,11 @@ use jiff::tz::TimeZone;
 /// Ticks from the year 1 to the Unix epoch.
 const EPOCH_TICKS: i128 = 621_355_968_000_000_000;
 const NANOS_PER_TICK: i128 = 100;
+
+/// Returns the .NET ticks of a moment, counted from the year 1.
+pub(crate) fn ticks(moment: Timestamp) -> i128 {
+    moment.as_nanosecond().div_euclid(NANOS_PER_TICK) + EPOCH_TICKS
+}
 
 /// Formats a moment with seven fraction digits, or none when the fraction is zero
 /// (planner-api.md 7.3).
@@ -42,22 +47,9 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     (1..=9999).contains(&year).then_some(moment)
 }
 
-/// Returns the hint of an item for which the client asked no place: newer items sort first
-/// (planner-api.md 4.3).
-pub(crate) fn default_hint(created: Timestamp) -> String {
-    let ticks = created.as_nanosecond().div_euclid(NANOS_PER_TICK) + EPOCH_TICKS;
-    (i128::from(i64::MAX) - ticks).to_string()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{default_hint, format, parse};
-
-    #[test]
-    fn the_default_hint_equals_the_one_seen_on_real_data() {
-        let created = parse("2023-01-25T21:39:33.0748226Z").unwrap();
-        assert_eq!(default_hint(created), "8585269241124027581");
-    }
+    use super::{format, parse};
 
     #[test]
     fn moments_are_read_with_an_offset_and_written_in_utc() {

@@ -41,6 +41,8 @@ pub(crate) async fn keep(
             }
             Write::Plan(edit) if edit.after().is_none() => {
                 let plan = &edit.known().id;
+                // Labels and buckets vanish with the plan (planner-api.md 7.8), and the run need
+                // not have read them.
                 let read = request::plan_details(plan);
                 let details = client.read::<Versioned<PlanDetails>>(&read).await?;
                 let read = request::plan_buckets(plan);
@@ -83,6 +85,7 @@ impl Parts {
         let place = self.places.get(&task.id).cloned();
         TaskState {
             task: task.clone(),
+            // Left out by `read`: known to be empty, or deleted with the task in the meantime.
             details: Some(self.details.get(&task.id).cloned().unwrap_or_default()),
             places: place.into_iter().map(|place| (Board::Bucket, place)).collect(),
         }

@@ -87,11 +87,14 @@ impl Drift {
             if let Err(drifted) = rest_on_now(change, now, ledger) {
                 moved.insert(change.n, drifted);
             } else if !takes_only(change, now, &own) {
+                // A replay would only want the same again, unless the program has read the list
+                // (below).
                 let message = "someone else has put tasks into it since it was read".to_owned();
                 let drifted =
                     Moved { fields: Vec::new(), message: Some(message), may_replay: false };
                 moved.insert(change.n, drifted);
             }
+            // A newer tag alone is no difference: policies judge values.
             is_same &= before.wants_same(change) && before.rests_on_same(change);
         }
         let numbers: BTreeMap<EntityId, usize> =
@@ -172,6 +175,7 @@ fn rest_edit_on<T: Fields + Clone>(
     // For a deletion the tag decides at the service, for every field (design.md 2.3).
     let Edit::Update { before, after, .. } = edit else { return Ok(()) };
     let now = now.ok_or(GONE)?;
+    // No reads here: `from_boards` compares them one by one, with those of other entities.
     conflicts(before, after, &now.value, &BTreeSet::new())?;
     rest_on(edit, &now.value, &now.etag);
     Ok(())
@@ -188,6 +192,7 @@ fn rest_task_on(
         Edit::Create { .. } => Ok(()),
         Edit::Delete { before, basis } => match now.task(&before.task.id) {
             // Any change since the read is a reason not to delete the task.
+            // Its tag moves even when only the description is edited (planner-api.md 3.5).
             Some(task) if task.etag != basis.task => {
                 let theirs = TaskState { task: task.value.clone(), ..before.clone() };
                 let all = TaskState::FIELDS.iter().copied().collect();
@@ -200,6 +205,7 @@ fn rest_task_on(
                 let may_replay = fields.iter().any(|conflict| reads.contains(&conflict.field));
                 Err(Moved { fields, message: None, may_replay })
             }
+            // If it is gone already, the service's 404 ends the deletion, and there is no conflict.
             _ => Ok(()),
         },
         Edit::Update { before, after, basis } => {

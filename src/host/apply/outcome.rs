@@ -82,6 +82,7 @@ impl Outcome {
                 });
                 outcome
             }
+            // The fields come from the comparison with the present state, if one follows.
             End::Moved(_) => Self::conflict(Vec::new()),
             End::Clash(fields) => Self::conflict(fields.clone()),
             End::Failed => failed(error),
@@ -129,6 +130,8 @@ impl Outcome {
                 error.message = format!("it was written, but not all of it: {}", error.message);
             }
             None => {
+                // Nothing went wrong with it, but "skipped" would hide that a part of it is on the
+                // board.
                 self.status = ChangeStatus::Failed;
                 self.error = Some(Failure {
                     code: "stopped".into(),
@@ -144,6 +147,7 @@ impl Outcome {
 pub(crate) fn failure(error: &Error) -> Failure {
     // An error has one code and one hint, whether a read or a write met it.
     let code = match error {
+        // First, since whoever is not signed in counts as lacking the permission, too.
         error if error.is_unauthorized() => "not_signed_in",
         error if error.is_permission() => "not_permitted",
         error if error.is_unavailable() => "unavailable",

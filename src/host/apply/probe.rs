@@ -9,6 +9,7 @@ use crate::wire::request;
 /// Returns the entities in the list where creates of one parent would show.
 pub(crate) async fn candidates(client: &Client, parent: &Parent) -> Result<Vec<Candidate>, Error> {
     let client = &client.patient();
+    // Whole lists: the service ignores every filter on them (planner-api.md 8.1).
     Ok(match parent {
         Parent::Tasks(plan) => {
             let all = client.list::<Versioned<Task>>(&request::plan_tasks(plan)).await?;
@@ -21,6 +22,7 @@ pub(crate) async fn candidates(client: &Client, parent: &Parent) -> Result<Vec<C
         Parent::Plans(group) => {
             let read = match group {
                 Some(group) => request::group_plans(group),
+                // A plan without a group lives in a roster, and shows in the actor's list of those.
                 None => request::my_roster_plans(),
             };
             let all = client.list::<Versioned<Plan>>(&read).await?;

@@ -153,6 +153,8 @@ pub(crate) async fn answer_of(
             | Job::CreateBucket(_)
             | Job::CreateTask(_)
     );
+    // On a create Planner does not say whether the parent is missing or forbidden
+    // (planner-api.md 6.2), so both may mean that it is only too new.
     let refusal = error.refusal();
     if is_new && refusal.is_some_and(|refusal| refusal.is_forbidden() || refusal.is_not_found()) {
         let waits = patience(client, job, made, now).await;
@@ -163,6 +165,8 @@ pub(crate) async fn answer_of(
         Some(refusal) if refusal.is_not_found() => Answer::NotFound,
         // 424: an earlier request of the same batch failed (planner-api.md 8.4).
         Some(refusal) if refusal.status == 424 => Answer::NotTried,
+        // Before the next arm, which would take it in: only this answer makes the machine send more
+        // slowly.
         Some(refusal) if refusal.is_throttled() => Answer::Throttled(attempt.retry_after),
         _ if error.is_unavailable() || error.leaves_doubt() => {
             let (wait, in_doubt) = (attempt.retry_after, error.leaves_doubt());
@@ -186,6 +190,7 @@ fn done(job: &Job, body: Option<&Json>) -> Answer {
         Job::CreatePlan(..) => id_of::<Versioned<Plan>>(body),
         Job::CreateBucket(_) => id_of::<Versioned<Bucket>>(body),
         Job::CreateTask(_) => id_of::<Versioned<Task>>(body),
+        // A 204 has no body and so no tag (planner-api.md 3.7); the write is done all the same.
         _ => Answer::Done { id: None, tag: decoded::<Tag>(body).and_then(|tag| tag.0) },
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::change::read::pick;
 use crate::host::error::Error;
-use crate::host::error::nearest;
 use crate::host::failure::Failure;
+use crate::host::similar::nearest;
 use crate::model::Category;
 use crate::model::board_file::{Marks, label_text};
 

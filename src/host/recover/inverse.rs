@@ -146,6 +146,7 @@ impl Undo<'_> {
 
     fn make_bucket(&mut self, bucket: &Bucket) -> Result<(), Error> {
         let id = self.session.create_bucket(&self.plan(&bucket.plan), &bucket.name)?;
+        // In a plan that is made anew, the order of creation gives the places.
         if !self.plans.contains_key(&bucket.plan) {
             self.bucket_hints.push((id.clone(), bucket.order_hint.clone()));
         }
@@ -175,6 +176,7 @@ impl Undo<'_> {
             if let Some(recurrence) = task.recurrence() {
                 self.session.set_recurrence(&id, Some(recurrence.clone()))?;
             }
+            // In a bucket that is made anew, the order of creation gives the places.
             let stays = bucket.filter(|bucket| !bucket.is_provisional());
             if let (Some(_), Some(hint)) = (stays, hint(state)) {
                 self.task_hints.push((id, hint));
@@ -302,6 +304,8 @@ impl Undo<'_> {
         };
         let touches_details = before.details != after.details;
         let details = if touches_details { Some(self.session.peek_details(id)?) } else { None };
+        // Positions are put back by `put_back`, a column at once; here the hints that the service
+        // has rewritten (planner-api.md 4.3) would look like somebody's edits.
         let strip = |state: &TaskState| TaskState {
             details: state.details.clone().filter(|_| touches_details).map(without_places),
             places: BTreeMap::new(),
@@ -319,6 +323,7 @@ impl Undo<'_> {
         }
         let hint =
             |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
+        // A former place means something only in the former bucket.
         if let (Some(old), Some(new)) = (hint(before), hint(after))
             && old != new
             && before.task.bucket == task.bucket
@@ -367,6 +372,7 @@ impl Undo<'_> {
         if gone(self.session.peek_bucket(id))? {
             return Ok(());
         }
+        // These reads count, so that a task put in before the deletion goes out is a conflict.
         if self.session.bucket(id)?.name != made.name || !self.session.tasks_in(id)?.is_empty() {
             self.leave("bucket", &made.name, "which was renamed or filled since it was created");
             return Ok(());

@@ -78,6 +78,7 @@ impl Host {
             let began = chain.iter().any(|run| run.attempts > 0);
             if began && last.is_unfinished && self.undone(root.id.clone()).await?.is_none() {
                 let start = self.recorded(root.id.as_str()).await?.start;
+                // Asked for late: with nothing to carry on, the service need not be within reach.
                 if me.is_none() {
                     me = Some(self.me().await?.id);
                 }
@@ -90,6 +91,7 @@ impl Host {
             let locks = state_folder.locks()?;
             let mut free = Vec::new();
             for id in open {
+                // Given back at once: it only shows that no living process is at work.
                 if locks.try_lock_run(&id).map_err(|error| failure(&error))?.is_some() {
                     free.push(id);
                 }
@@ -125,6 +127,7 @@ impl Host {
         let Some(_at_work) = locks.try_lock_run(&id).map_err(|error| failure(&error))? else {
             return Err(told("at_work", format!("another process is at work on the run {id}")));
         };
+        // Under the lock, which an undo takes as well, so that none can begin in between.
         if let Some(failure) = self.undone(id.clone()).await? {
             return Err(failure);
         }
@@ -161,6 +164,7 @@ impl Host {
         let origin = Origin { parent: Some(id.clone()), cut_short, ..Origin::default() };
         let finished = Box::pin(self.resume_restored(origin, start, restored)).await;
         if !dry_run {
+            // A run that was killed could not record its own end.
             let cut_off: Vec<RunId> = chain
                 .iter()
                 .filter(|run| run.finish.is_none())
@@ -225,6 +229,8 @@ impl Host {
         for (key, change, of, id) in creates.into_values() {
             let Some(id) = id else {
                 if let Some(of) = restored.unsettled.get_mut(&key) {
+                    // Only those: the request may still be under way, and create another
+                    // (design.md 2.4).
                     let shown = chain.iter().flat_map(|run| candidates(run, change.n));
                     of.ruled_out = Some(shown.collect());
                 }
@@ -240,6 +246,7 @@ impl Host {
                 service_request_id: None,
                 message: Some("decided by a person".to_owned()),
             };
+            // On record before it is used, so that a crash does not lose a person's decision.
             claims.settle(vec![(of.run, settled)], self.clock.now()).await?;
             restored.unsettled.remove(&key);
             restored.ledger.enter_id(change.id().to_string(), id);
@@ -288,6 +295,7 @@ impl Restored {
             gone: Vec::new(),
         };
         let Some(root) = chain.first() else { return restored };
+        // Each redraft has replaced the set before it, so the last one that was cleared counts.
         let last = |run: &Run| run.rounds.iter().rfind(|round| round.outcome.is_clear()).cloned();
         if let Some(round) = last(root) {
             restored.set = round.change_set;
@@ -345,6 +353,7 @@ impl Restored {
                 let at = given_up.unwrap_or(attempt.at + GIVEN_UP_AFTER);
                 // A clock that was set back lengthens the quarantine by no more than that wait.
                 let age = now.duration_since(at).max(-GIVEN_UP_AFTER);
+                // Only its tag makes it safe to send a request again; a create has none.
                 let resend = intent.if_match.is_some().then(|| Resend {
                     method: intent.method.clone(),
                     path: intent.path.clone(),
@@ -357,6 +366,7 @@ impl Restored {
                     run: run.start.id.clone(),
                     step: intent.step.clone(),
                     attempt: intent.attempt,
+                    // By the service's clock, since the age of candidates is compared with it.
                     since: attempt.at.checked_sub(ahead).unwrap_or(attempt.at),
                     ruled_out: None,
                 };
@@ -409,10 +419,12 @@ impl Restored {
         let mut left = Vec::new();
         for change in self.set.changes() {
             let with_ids = self.ledger.with_ids(change);
+            // As text, because a description may mention a new entity, not only a field with an id.
             let text = serde_json::to_string(&with_ids).unwrap_or_default();
             let needs_unknown = unknown.iter().any(|id| text.contains(id.as_str()));
             if needs_unknown || doubts.contains(&change.n) {
                 if change.op() == Op::Create {
+                    // What it would have created is missing in turn for the changes after it.
                     unknown.insert(change.id().to_string());
                 }
                 if !doubts.contains(&change.n) {

@@ -150,6 +150,7 @@ impl Host {
 
 /// Returns whether something of a run may be on the board.
 pub(crate) fn may_have_written(run: &RunSummary) -> bool {
+    // A run without an end was killed, or is still at work: a request may have gone out.
     let may = matches!(run.status, None | Some(RunStatus::Applied | RunStatus::Partial));
     may && run.attempts > 0
 }
@@ -195,9 +196,12 @@ fn folded(changes: Vec<Change>) -> Vec<Change> {
         };
         let (earlier, others): (Vec<Change>, Vec<Change>) = kept.into_iter().partition(went);
         kept = others;
+        // The latest first: each change is taken back from the state that it left.
         for before in earlier.iter().rev() {
             as_before(&mut change, before);
         }
+        // What the run itself has made and deleted is wanted back only for the sake of tasks from
+        // before that went with it.
         let is_made = earlier.iter().any(|change| change.op() == Op::Create && change.id() == id);
         if !is_made || !change.lost.tasks.is_empty() {
             kept.push(change);

@@ -26,6 +26,7 @@ impl Run<'_> {
         }
         let set = session.change_set();
         if !set.is_empty() {
+            // If this segment ends the run, nobody takes its output afterwards.
             self.take_output();
             self.committing = true;
             match self.begin_record(true).await {
@@ -41,6 +42,7 @@ impl Run<'_> {
                 session.stop().set(StopReason::Ended);
                 return;
             }
+            // Before `begin_segment` drops the board on which these reads were answered.
             self.keep_grounds(&set);
             self.keep_segment();
             let frozen = session.frozen();
@@ -65,6 +67,7 @@ impl Run<'_> {
         self.done.0.append(&mut changes);
         self.done.1.append(&mut verdicts);
         self.shown = ChangeSet::default();
+        // The program may draft nothing more; then what was committed decides the status.
         self.report.status = Status::NoChanges;
     }
 
@@ -87,6 +90,7 @@ impl Run<'_> {
         if self.done.0.is_empty() {
             return;
         }
+        // Determined first: `keep_segment` resets the status of the report.
         let status = match self.report.status {
             Status::Applied | Status::NoChanges => Status::Applied,
             // Something was written, whatever the outcome of the rest.
@@ -103,6 +107,8 @@ impl Run<'_> {
             let text = "what came after a commit() was refused; what was committed stays";
             report.warnings.push(text.to_owned());
         }
+        // The output was taken from the session as the program wrote it, with the provisional ids
+        // of every segment.
         let ids = self.made.clone();
         self.with_real_ids(&ids);
     }

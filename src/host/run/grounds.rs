@@ -44,6 +44,7 @@ impl Grounds {
     pub(super) fn without(&mut self, set: &ChangeSet, ids: &BTreeMap<String, String>) {
         let real = |id: &str| ids.get(id).map_or_else(|| id.to_owned(), Clone::clone);
         for change in set.changes() {
+            // What a deleted bucket or plan took along is the run's doing, too.
             self.own.extend(change.takes_along.iter().map(ToString::to_string));
             self.own.insert(real(change.id().as_str()));
         }
@@ -51,10 +52,12 @@ impl Grounds {
             set.changes().iter().map(|change| (change.id(), change)).collect();
         self.answers.retain(|read, _| match (&read, read.entity().and_then(|id| by_id.get(id))) {
             (_, None) => true,
+            // A deletion by the run itself would look like one by somebody else.
             (_, Some(change)) if change.op() != Op::Update => false,
             (Read::Field(_, field), Some(change)) => {
                 !change.sets(*field) && !follows_others(*field)
             }
+            // The entity as a whole differs already by what the run itself has written.
             (Read::Entity(_), Some(_)) => false,
             _ => true,
         });
@@ -68,6 +71,7 @@ impl Grounds {
 
     /// Loads the grounds of a saved set.
     pub(super) fn of_saved(reads: Vec<(Read, String)>) -> Self {
+        // The file holds digests only: they show that an answer has moved, not what it was.
         let answers = reads.into_iter().map(|(read, digest)| (read, Answer::Digest(digest)));
         Self { answers: answers.collect(), board: None, own: BTreeSet::new() }
     }

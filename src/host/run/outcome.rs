@@ -24,6 +24,7 @@ impl Run<'_> {
     /// Enters the outcome of the set that the report shows.
     pub(super) fn conclude(&mut self, tally: &Tally, failure: Option<Failure>) {
         let mut wrote = false;
+        // `show` has made both lists from one set, so they are in the same order.
         for (change, shown) in self.shown.changes().iter().zip(&mut self.report.changes) {
             if let Some(outcome) = tally.outcome(change) {
                 wrote |= outcome.wrote;
@@ -34,8 +35,10 @@ impl Run<'_> {
         self.made.extend(tally.ledger.ids().clone());
         self.with_real_ids(tally.ledger.ids());
         let report = &mut self.report;
+        // A stop that left nothing undone is no error.
         let stopped = self.host.interrupt.is_set()
             && report.changes.iter().any(|change| change.status != ChangeStatus::Applied);
+        // The nearest cause first: that of a change, then of a round, then of what came around it.
         report.error = report
             .changes
             .iter()
@@ -47,6 +50,7 @@ impl Run<'_> {
         for change in report.changes.iter_mut().filter(|change| !change.candidates.is_empty()) {
             change.error = Some(change.parked(&run));
         }
+        // It goes before every other error, since only a person can settle it (design.md 2.4).
         if let Some(parked) = report.changes.iter().find(|change| !change.candidates.is_empty()) {
             report.error.clone_from(&parked.error);
         }
@@ -89,6 +93,8 @@ impl Run<'_> {
             (is_recorded, report.status, &mut report.error)
             && report.changes.iter().all(|change| change.candidates.is_empty())
         {
+            // In doubt, the other hint would be to look at the board by hand, which `resume` does
+            // better. A parked change names its own command.
             let how = format!("`planwright resume {run}` carries it on");
             error.hint = Some(match error.hint.take().filter(|_| !in_doubt) {
                 Some(hint) => format!("{hint}; then {how}"),

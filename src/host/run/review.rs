@@ -23,9 +23,11 @@ impl Run<'_> {
             self.judged(&set, Judgement::NoChanges).await;
             return;
         }
+        // Before the policies judge: from then on their reads are among those of the session.
         self.drafted_on = self.session.reads();
         let drafted = set.clone();
         let reviewed = self.review(set).await;
+        // A policy that was interrupted has denied (R7); a stop must not be reported as a refusal.
         if self.host.interrupt.is_set() {
             self.fail(interrupted());
             return;
@@ -60,6 +62,7 @@ impl Run<'_> {
                     .iter()
                     .flat_map(|change| [Some(change.plan()), change.moves_to()])
                     .flatten()
+                    // Peeked: what the host looks up for itself is not part of the decision.
                     .filter(|id| session.peek_plan(id).is_ok_and(|plan| session.in_scope(&plan)))
                     .cloned()
                     .collect();

@@ -83,6 +83,7 @@ impl Tally {
             None => return None,
         };
         outcome.attempts = self.ledger.attempts(&id);
+        // An earlier round may have written a part of what the last one could not.
         outcome.wrote |= self.ledger.has_written(&id);
         Some(outcome)
     }
@@ -102,6 +103,7 @@ impl Tally {
         self.ledger = driven.machine.ledger().clone();
         for (n, outcome) in driven.outcomes() {
             if let Some(change) = set.change(n) {
+                // By its entity, since a redraft numbers its changes anew.
                 self.outcomes.insert(change.id(), outcome);
             }
         }
@@ -133,6 +135,7 @@ impl Run<'_> {
         mut cleared: Box<Cleared>,
         program: Option<&Arc<dyn Program>>,
     ) {
+        // This segment may mention what earlier ones have created.
         let mut tally = Tally::knowing(self.made.clone());
         let (mut guards, mut locked): (Vec<Guard>, BTreeSet<Lockable>) = Default::default();
         let (mut validated, mut slow): (Option<Instant>, u32) = (None, 0);
@@ -147,6 +150,7 @@ impl Run<'_> {
                     Ok(None) => return self.conclude(&tally, Some(interrupted())),
                     Err(failure) => return self.conclude(&tally, Some(failure)),
                 }
+                // Whoever held the locks until now may have written what this set rests on.
                 validated = None;
             }
             if self.host.interrupt.is_set() {
@@ -436,6 +440,7 @@ impl Run<'_> {
             .filter(|(_, outcome)| outcome.status == ChangeStatus::Conflict)
             .map(|(id, _)| id.clone())
             .collect();
+        // With no conflict in it, the report could read as if the run were applied.
         if left.is_empty()
             && let Some(id) = entities.first()
         {
@@ -466,6 +471,7 @@ impl Run<'_> {
             self.count(tally);
         } else {
             self.conclude(tally, None);
+            // Last, since `conclude` knows nothing of the refusal.
             self.report.status = Status::Partial;
         }
         Next::Done
@@ -499,6 +505,7 @@ fn same_named(change: &Change, snapshot: &Snapshot) -> BTreeSet<String> {
             let here =
                 |task: &Versioned<Task>| task.value.plan == *plan && task.value.title == title;
             let titled = |id: &&TaskId| snapshot.task(id).is_some_and(here);
+            // Only listed tasks are in the index of titles; others were read one by one.
             if snapshot.tasks_of(plan).is_some() {
                 let all = snapshot.tasks_titled(plan, title).iter().filter(titled);
                 return all.map(ToString::to_string).collect();

@@ -20,6 +20,7 @@ impl Host {
     pub async fn apply_saved(&self, saved: Saved, mut start: Start) -> Finished {
         start.purpose = Purpose::Apply;
         let (here, there) = (&self.service, &saved.service);
+        // The ids and tags of one service mean nothing on another.
         if here != there {
             let mut run = match self.open(start).await {
                 Ok(run) => run,
@@ -73,6 +74,7 @@ impl Host {
             Err(finished) => return *finished,
         };
         run.origin = origin;
+        // Before anything is compared, so that a set which no longer fits the board is on record.
         if let Err(failure) = run.begin_record(!set.is_empty()).await {
             run.fail(failure);
             return run.finish().await;
@@ -95,6 +97,7 @@ impl Host {
         };
         run.origin = origin;
         let recorded = run.begin_record(true).await;
+        // Settled first: what is left depends on what proves to be written already.
         let settled = match recorded {
             Ok(()) => run.settle(&mut restored).await,
             Err(failure) => Err(failure),
@@ -105,6 +108,7 @@ impl Host {
         };
         match left {
             Ok(left) => {
+                // By these numbers a later resume finds the changes in the journal again.
                 run.numbers = left.changes().iter().map(|change| (change.id(), change.n)).collect();
                 run.made = restored.ledger.ids().clone();
                 run.apply_loaded(left, None).await;
@@ -199,6 +203,7 @@ impl Run<'_> {
         }
         // Whatever the session has read since: the changes rest on these states.
         state.snapshot.adopt(rests_on);
+        // Counting a read takes the same lock.
         drop(state);
         self.session.count_reads_of(set);
     }

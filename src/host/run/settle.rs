@@ -17,6 +17,7 @@ impl Run<'_> {
     /// Drives the machine over the requests in doubt, under the locks of their plans, so that no
     /// other run searches for the same entities at once.
     pub(super) async fn settle(&self, restored: &mut Restored) -> Result<(), Failure> {
+        // Updates and deletes in doubt are settled by sending them again, which a dry run must not.
         if self.start.dry_run || !restored.ledger.has_doubts() {
             return Ok(());
         }
@@ -28,6 +29,7 @@ impl Run<'_> {
             clock: &*host.clock,
             now: self.session.facts().now,
             actor: &self.session.facts().me.id,
+            // The attempts are on record under the run that sent them, and their outcomes go there.
             record: None,
             claims: Some(Record::claims(record)),
             settles: Some(&restored.unsettled),
@@ -36,6 +38,7 @@ impl Run<'_> {
         };
         let (changes, ledger) = (restored.set.changes(), restored.ledger.clone());
         let driven = drive(&driver, Machine::settling(changes, ledger, rules_of(host))).await;
+        // Even if it was cut short: the report must not call in doubt what is settled by now.
         restored.ledger = driven.machine.ledger().clone();
         match driven.broken {
             Some(failure) => Err(failure),
@@ -46,6 +49,7 @@ impl Run<'_> {
 
     /// Keeps a run open that could not be carried on for now, so that it can be tried again.
     pub(super) fn stay_unfinished(&mut self) {
+        // Policies are those in force now, so what they refuse today may pass another time.
         let is_refused = matches!(self.report.status, Status::Denied | Status::Held);
         let is_cut_off = self.report.error.as_ref().is_some_and(|error| cuts_off(&error.code));
         self.report.unfinished |= is_refused || is_cut_off;
@@ -84,6 +88,7 @@ impl Run<'_> {
             self.report.changes.iter().find(|change| change.status == ChangeStatus::Unknown);
         let error = parked.and_then(|change| change.error.clone());
         self.report.error = self.report.error.take().or(error);
+        // What is in doubt may be missing on the board, so the run must not be taken for done.
         if matches!(self.report.status, Status::Applied | Status::NoChanges) {
             self.report.status = Status::Partial;
         }

@@ -102,6 +102,7 @@ impl Run<'_> {
             // Only reads of policies have moved: they judge again, and no program needs to decide
             // again.
             self.session.adopt(now, &tally.ledger);
+            // Or else what a policy asked before, and now no longer asks, would go on to count.
             self.session.keep_reads(&self.drafted_on);
             return self.review_again(tally).await.into();
         }
@@ -170,11 +171,13 @@ impl Run<'_> {
             let mut left: Vec<&mut Change> =
                 changes.iter_mut().filter(|change| tally.ledger.leaves(change)).collect();
             let kept = before_images::keep(&self.host.client, &mut left, &now.snapshot).await;
+            // A deletion without its before-image could not be taken back, so it is not sent.
             if let Err(error) = kept {
                 self.conclude(tally, Some(failure(&error)));
                 return Validation::Ended;
             }
         }
+        // The clearance still holds: `advance` takes only a set that wants the same.
         cleared.advance(ChangeSet::in_this_order(changes));
         Validation::Unchanged
     }

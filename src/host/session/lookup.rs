@@ -7,10 +7,10 @@ use crate::change::PlanDetailsField;
 use crate::change::read::{pick, resolve_tasks};
 use crate::change::{EntityId, Read};
 use crate::host::error::Error;
-use crate::host::error::{nearest, similar};
 use crate::host::query::Query;
 use crate::host::session::core::not_found;
 use crate::host::session::core::{Session, View};
+use crate::host::similar::{nearest, similar};
 use crate::model::id::{looks_like_guid, looks_like_planner_id};
 use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId, User, UserId};
 

@@ -119,6 +119,8 @@ impl Needs {
                 EntityId::Task(id) => self.add_task(id, old),
             },
             Read::TasksIn(plan, _) | Read::TasksNamed(plan, _) => {
+                // The service ignores `$filter` (planner-api.md 8.1), so the plan's list answers
+                // these.
                 self.lists.insert(Read::Tasks(plan.clone()));
             }
             Read::BucketsNamed(plan, _) => _ = self.lists.insert(Read::Buckets(plan.clone())),
@@ -398,6 +400,7 @@ impl Session {
         for (change, part, seen) in parts {
             match (seen, crate::change::apply::step::target(change, part)) {
                 (Some(seen), Some(target)) => put(&mut state.snapshot, target, seen.clone()),
+                // It was not found, so a program that runs again must not meet it.
                 _ => forget(&mut state.snapshot, &change.id()),
             }
         }

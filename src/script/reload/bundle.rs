@@ -13,7 +13,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
-use crate::host::error::nearest;
+use crate::host::similar::nearest;
 use crate::host::{Failure, on_large_stack};
 use crate::script::code::Code;
 use crate::script::policy::{self, Policies};
@@ -121,6 +121,8 @@ impl Bundle {
                     let file = CONFIG_FILE.to_owned();
                     (self.workspace.config.clone(), Some(Problem { file, line, message, digest }))
                 }
+                // Not the default configuration: deleting the file must not switch off the policies
+                // that it lists.
                 None => (
                     self.workspace.config.clone(),
                     Some(Problem::of_file(CONFIG_FILE, "it is missing")),
@@ -223,6 +225,7 @@ impl Bundle {
     #[must_use]
     pub fn policies(&self, agent: Option<&str>) -> Policies {
         Policies::listed(&self.workspace.config, agent, |name| {
+            // `None` makes a policy that is listed but missing deny (rule R7).
             let unit = self.policies.get(name)?;
             Some(match (&unit.good, &unit.broken) {
                 (Some(policy), _) => Ok(Code::clone(policy)),
@@ -275,9 +278,11 @@ impl<T> Unit<T> {
         compile: impl FnOnce() -> Result<T, Failure>,
     ) -> Self {
         let good = before.and_then(|unit| unit.good.clone());
+        // An edit that is taken back clears the fault, and nothing is compiled for it.
         if good.as_ref().is_some_and(|good| is_of(good)) {
             return Self { good, broken: None };
         }
+        // A change of any file gets here for every script: the same texts would only fail again.
         let known =
             before.and_then(|unit| unit.broken.as_ref()).filter(|broken| broken.digest == digest);
         if let Some(known) = known {
@@ -303,6 +308,7 @@ impl Problem {
             Some(at) => (at.file.clone(), Some(at.line)),
             None => (file.to_owned(), None),
         };
+        // The fault may lie in a library: then an edit of that, not of the script, makes it news.
         let text = texts.good.get(&file).map(String::as_str).unwrap_or_default();
         Self { line, message: failure.message.clone(), digest: digest_of([text]), file }
     }
@@ -314,6 +320,7 @@ fn read_config(text: &str) -> Result<Config, (Option<usize>, String)> {
         let before = error.span().and_then(|at| text.get(..at.start));
         (before.map(|before| before.matches('\n').count() + 1), error.message().to_owned())
     })?;
+    // Parsing takes any text as a zone. A wrong one that is found here never comes into force.
     match &config.time_zone {
         Some(name) if TimeZone::get(name).is_err() => {
             let line = text.lines().position(|line| line.trim_start().starts_with("time_zone"));
@@ -326,6 +333,7 @@ fn read_config(text: &str) -> Result<Config, (Option<usize>, String)> {
 fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
+        // Without the length, `ab` and `c` would have the same digest as `a` and `bc`.
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part);
     }

@@ -115,6 +115,7 @@ impl Settling {
 
     /// Keeps for another scan what one could not make use of.
     pub(crate) fn put_back(&mut self, whole: BTreeSet<PathBuf>) {
+        // Where someone has begun to write in the meantime, the earlier sign is worth nothing.
         let writing = &self.writing;
         self.whole.extend(whole.into_iter().filter(|path| !writing.contains_key(path)));
     }
@@ -147,6 +148,8 @@ impl Settling {
         if look.spot != spot {
             let real = |spot: &Spot| Some(spot.as_ref()?.as_ref().ok()?.1.clone());
             let (before, after) = (real(&look.spot), real(&spot));
+            // A link is swapped in one step, so there is nothing half-written to wait for. It may
+            // be seen again before it is read, hence `|=`.
             look.led_elsewhere |= before.is_some() && after.is_some() && after != before;
             *look = Look { spot, since: now, read: false, led_elsewhere: look.led_elsewhere };
         }
@@ -163,6 +166,7 @@ impl Settling {
         let is_empty = found.is_some_and(|found| found.stamp.is_empty());
         let mut is_whole = (is_whole || look.led_elsewhere) && !is_empty;
         let mut due = look.since + if is_empty { patience.empty } else { patience.quiet };
+        // A link that was put in place whole may lead to a file that someone is still writing.
         if let Some(last) = found.and_then(|found| self.writing.get(&found.real)) {
             due = due.max(*last + patience.writing);
             is_whole = false;
@@ -201,6 +205,7 @@ impl Settling {
 }
 
 fn is_within(whole: &BTreeSet<PathBuf>, path: &Path) -> bool {
+    // A folder that is moved in makes one event, and none for the files in it.
     path.ancestors().any(|folder| whole.contains(folder))
 }
 

@@ -72,6 +72,7 @@ impl Native {
             Ok(()) => {
                 self.armed.insert(folder.to_owned(), id);
             }
+            // No reason to give up: the scans at intervals find what changes there, only later.
             Err(error) => tracing::debug!(%error, "a folder cannot be watched"),
         }
     }
@@ -104,7 +105,9 @@ impl Native {
     /// Opening a folder is an event too, and events come in order. Someone else may open the
     /// root in the same moment, which would end the wait too early: stamps are compared as well.
     pub(crate) fn fence(&self, signals: &Receiver<Signal>, heard: &mut Vec<Signal>) -> bool {
+        // A fence that is left from an earlier wait must not end this one.
         heard.extend(signals.try_iter().filter(|signal| !matches!(signal, Signal::Fence)));
+        // A system that does not report closing does not report opening: no fence would come.
         if !TELLS_CLOSING {
             return true;
         }
@@ -124,6 +127,7 @@ impl Native {
 
 fn signals_of(event: Result<Event, notify::Error>, root: &Path) -> Vec<Signal> {
     let Ok(event) = event else { return vec![Signal::Sign(Sign::Lost)] };
+    // When its queue is full, Linux drops events and says only that it did.
     if event.need_rescan() {
         return vec![Signal::Sign(Sign::Lost)];
     }
@@ -133,9 +137,13 @@ fn signals_of(event: Result<Event, notify::Error>, root: &Path) -> Vec<Signal> {
         // The fence opens the root itself, see `Native::fence`.
         EventKind::Access(AccessKind::Open(_)) if path == root => return vec![Signal::Fence],
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Sign::Closed(path),
+        // Every scan opens folders and files: taken as signs, each would cause the next.
         EventKind::Access(_) => return Vec::new(),
+        // A folder that was made just now is yet to be filled; one that is moved in is renamed.
         EventKind::Create(CreateKind::Folder) => Sign::Other,
         EventKind::Create(_) if is_complete(&path) => Sign::Whole(path),
+        // On Linux a rename inside the workspace comes as `From`, as `To`, and then as `Both`: only
+        // this last one tells that a file still being written has a new name.
         EventKind::Modify(ModifyKind::Name(mode)) => match (mode, paths.next()) {
             (RenameMode::Both, Some(to)) => Sign::Moved(path, to),
             (RenameMode::From, _) => Sign::Gone(path),

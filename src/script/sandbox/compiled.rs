@@ -57,6 +57,7 @@ impl Compiled {
         let mut sources: Sources =
             libraries.iter().map(|(path, text)| (file_of(path), text.clone())).collect();
         sources.insert(file.to_owned(), text.to_owned());
+        // The time to compile grows faster than the text, and nothing interrupts it.
         if text.len() > MAX_SOURCE {
             return Err(Failure {
                 code: "budget".into(),
@@ -72,6 +73,7 @@ impl Compiled {
             .map_err(|error| explain(&error.into(), None, file, &sources))?;
         let compiled = engine.compile_into_self_contained(&constants, text);
         let mut ast = compiled.map_err(|error| explain(&error, None, file, &sources))?;
+        // A position has a line but no file: errors take that from the source of their code.
         ast.set_source(file);
         if let Some(InPlace { property, function, at }) = in_place_call(&ast) {
             let error = EvalAltResult::ErrorNonPureMethodCallOnConstant(function, at);
@@ -103,6 +105,7 @@ pub(crate) fn run(
     session: &Session,
     coverage: Option<&Arc<Coverage>>,
 ) -> Result<Value, Failure> {
+    // Not when it is compiled: the budget is that of a run, and one compiled skill serves many.
     if skill.nesting > budget.expression_depth {
         return Err(Failure {
             code: "budget".into(),
@@ -121,6 +124,7 @@ pub(crate) fn run(
     }
     let mut scope = Scope::new();
     scope.push_constant_dynamic("params", from_json(params));
+    // Only now: what the host has allocated for the script is not held against it.
     meter.start();
     let result = engine.eval_ast_with_scope::<Dynamic>(&mut scope, &skill.ast);
     let outcome = match (result, session.stop().reason()) {

@@ -2,7 +2,7 @@
 
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 
-use crate::host::error::nearest;
+use crate::host::similar::nearest;
 use crate::host::{Failure, StopReason};
 use crate::script::catalog::{Form, catalog, plain};
 use crate::script::location::{Sources, locate};

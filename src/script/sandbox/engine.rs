@@ -47,6 +47,7 @@ pub fn for_compiling(kind: ScriptKind) -> Engine {
         } else if held > Budget::default().memory {
             Some("too much memory".into())
         } else if n.is_multiple_of(64) && began.elapsed() > LOADING_TIME {
+            // The clock is read at every 64th operation only; those between must fail as well.
             operations.store(LOADING_OPERATIONS, Ordering::Relaxed);
             Some("too much time".into())
         } else {
@@ -73,6 +74,7 @@ pub(crate) fn with_own_constants(
     }
     let engine = LENIENT.get_or_init(|| {
         let mut engine = sandbox(ScriptKind::Test);
+        // Names that the script is given from outside are not known here, and must not be errors.
         engine.set_strict_variables(false).set_allow_shadowing(true);
         engine
     });
@@ -81,6 +83,7 @@ pub(crate) fn with_own_constants(
             && flags.contains(ASTFlags::CONSTANT)
             && !known.contains(&of.0.name)
         {
+            // Any value will do: only the optimiser would put it into the script, and that is off.
             known.push_constant(of.0.name.as_str(), ());
         }
     }
@@ -111,10 +114,12 @@ pub(crate) fn for_running(
     tag: Dynamic,
 ) -> Engine {
     let mut engine = sandbox(kind);
+    // All runs share one module of host functions, which find their run by this tag.
     engine.set_default_tag(tag);
     engine.set_max_call_levels(meter.budget.calls.min(CALL_LIMIT));
     engine.on_progress({
         let meter = Arc::clone(meter);
+        // The value says nothing: the reason is kept in the stop, out of the reach of a `catch`.
         move |_unreliable| if meter.tick() { None } else { Some(Dynamic::UNIT) }
     });
     let print = {
@@ -142,9 +147,12 @@ fn sandbox(kind: ScriptKind) -> Engine {
     api::install_comparisons(&mut engine);
     engine.on_var(|name, place, context| Ok(own_constant(name, place, &context)));
     engine
+        // An `eval` inside an `eval` is no call level to the engine: it would recurse until the
+        // stack overflows and the process aborts.
         .disable_symbol("eval")
         .set_optimization_level(OptimizationLevel::None)
         .set_strict_variables(true)
+        // By default a misspelt property of a map is `()`, and the script goes on with that.
         .set_fail_on_invalid_map_property(true)
         // A policy must not hide a constant of the host behind one of its own.
         .set_allow_shadowing(kind != ScriptKind::Policy)
@@ -164,6 +172,7 @@ fn sandbox(kind: ScriptKind) -> Engine {
 fn packages() -> &'static [Arc<Module>] {
     static PACKAGES: OnceLock<Vec<Arc<Module>>> = OnceLock::new();
     PACKAGES.get_or_init(|| {
+        // Not `LanguageCorePackage`, which has `sleep` and `exit`, nor a bundle that contains it.
         vec![
             ArithmeticPackage::new().as_shared_module(),
             LogicPackage::new().as_shared_module(),

@@ -75,7 +75,7 @@ impl ModuleResolver for Library {
             ));
         }
         let Some(text) = self.sources.get(path) else {
-            let near = crate::host::error::nearest(path, self.sources.keys().map(String::as_str));
+            let near = crate::host::similar::nearest(path, self.sources.keys().map(String::as_str));
             let hint = if near.is_empty() {
                 String::new()
             } else {
@@ -88,6 +88,7 @@ impl ModuleResolver for Library {
             let chain = lock().join(" → ");
             return Err(refuse(format!("libraries import each other: {chain} → {path}"), pos));
         }
+        // The lock is not held while this compiles: each import of the library comes back here.
         lock().push(path.to_owned());
         let module = self.compile(engine, path, text, pos);
         lock().pop();
@@ -111,6 +112,7 @@ impl Library {
         let constants = with_own_constants(text, &Scope::new()).map_err(wrong)?;
         let mut ast = engine.compile_with_scope(&constants, text).map_err(wrong)?;
         ast.set_source(file_of(path));
+        // In one statement with the next, the lock would be taken again while it is still held.
         let deepest = used().nesting.max(nesting(&ast));
         used().nesting = deepest;
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;

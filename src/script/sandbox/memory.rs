@@ -78,6 +78,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Off before on: the other way round, a block that grows would count twice for a moment,
+        // and could end a worker that is within its limit.
         count(layout.size(), -1);
         count(size, 1);
         // SAFETY: the caller keeps the contract of `realloc`.

@@ -60,6 +60,7 @@ pub(crate) fn confine_rest(mut walls: Walls) -> Walls {
     memory::set_limit(MEMORY);
     walls.insert(Wall::Memory);
     limits();
+    // Last, since `setrlimit` above is not among the calls that remain.
     if forbid_system_calls() {
         walls.extend([Wall::SystemCalls, Wall::Network]);
     }
@@ -79,7 +80,9 @@ fn limits() {
         let _kept = setrlimit(what, Rlimit { current: Some(most), maximum: Some(most) });
     };
     set(Resource::As, ADDRESS_SPACE);
+    // This limit is for files only: the worker can still write to its pipe.
     set(Resource::Fsize, 0);
+    // Linux exempts root from this one: there only the filter of system calls holds.
     set(Resource::Nproc, 0);
     // Open files stay open; no other can be opened, not even in the place of one that is closed.
     set(Resource::Nofile, 0);
@@ -116,6 +119,8 @@ fn forbid_files() -> Walls {
     let status = ruleset.and_then(landlock::RulesetCreated::restrict_self);
     match status.map(|status| status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => Walls::from([Wall::Files, Wall::Network]),
+        // A kernel that knows Landlock at all keeps files from being opened; rules for connections
+        // came later, so they are not claimed.
         Ok(RulesetStatus::PartiallyEnforced) => Walls::from([Wall::Files]),
         _ => Walls::new(),
     }
@@ -161,10 +166,12 @@ const ALLOWED: &[libc::c_long] = &[
 fn forbid_system_calls() -> bool {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
     let arch = if cfg!(target_arch = "x86_64") { TargetArch::x86_64 } else { TargetArch::aarch64 };
+    // No conditions: the call is allowed with any arguments.
     let rules = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
     let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, refused, SeccompAction::Allow, arch);
     let program = filter.and_then(BpfProgram::try_from);
+    // The thread that runs scripts exists already, so a filter of this one would not bind it.
     program.is_ok_and(|program| seccompiler::apply_filter_all_threads(&program).is_ok())
 }
 

@@ -99,6 +99,7 @@ pub(crate) enum Call {
 
 /// Returns a value as a frame.
 pub(crate) fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    // The length is known only after the value is written; its place is kept here.
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, value)?;
     let length = u32::try_from(frame.len() - 4).ok().filter(|length| *length as usize <= MAX_FRAME);
@@ -110,6 +111,7 @@ pub(crate) fn frame(value: &impl Serialize) -> io::Result<Vec<u8>> {
 /// Writes a frame.
 pub(crate) fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     to.write_all(&frame(value)?)?;
+    // Standard output may keep back what does not end a line, and a frame does not.
     to.flush()
 }
 
@@ -117,10 +119,12 @@ pub(crate) fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()
 pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     if let Err(error) = from.read_exact(&mut length) {
+        // The other end may die within the four bytes, too; that is its end like any other.
         let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
         return if is_end { Ok(None) } else { Err(error) };
     }
     let length = u32::from_le_bytes(length);
+    // The host trusts no worker: it would read up to 4 GiB because four bytes say so.
     if length as usize > MAX_FRAME {
         return Err(io::ErrorKind::InvalidData.into());
     }

@@ -79,6 +79,7 @@ pub(crate) fn take(source: &Arc<Source>) -> Result<Worker, Failure> {
     match fitting.first() {
         Some(at) => Ok(idle.swap_remove(*at)),
         None => {
+            // Starting a process takes long: others need not wait for it to get one that is idle.
             drop(idle);
             Worker::start()
         }

@@ -96,7 +96,9 @@ impl Worker {
     #[cfg(not(test))]
     fn spawn() -> io::Result<Ends> {
         let mut command = Command::new(program()?);
+        // The host's environment may hold the access token.
         command.arg(COMMAND).env_clear();
+        // A panic in a worker would write to the person's terminal; the host says what happened.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         #[cfg(unix)]
         {
@@ -127,6 +129,8 @@ impl Worker {
         mut out: Box<dyn Read + Send>,
         mut stdin: Box<dyn Write + Send>,
     ) -> io::Result<Self> {
+        // Bounded: a worker that floods the host with words fills its pipe and then waits, where a
+        // queue without a limit would fill the host's memory.
         let (tell, words) = sync_channel(1);
         let reader = std::thread::Builder::new().name("planwright-worker".to_owned());
         reader.spawn(move || {
@@ -180,6 +184,7 @@ impl Worker {
     fn order(&mut self, order: &Order, stop: Option<&Stop>) -> Result<(), Failure> {
         let mut frame = frame(order).map_err(|_| self.ended(Budget::default()))?;
         loop {
+            // A send that blocks could not be stopped, and the worker may never read again.
             match self.orders.try_send(frame) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Disconnected(_)) => return Err(self.ended(Budget::default())),
@@ -223,6 +228,7 @@ impl Worker {
             // does not compute.
             computing += began.elapsed();
             match word {
+                // A worker says this first, before the answer to its first order.
                 Ok(Word::Confined(walls)) => self.stand(walls)?,
                 Ok(word) => match react(word)? {
                     Next::Say(order) => self.order(&order, stop)?,
@@ -242,6 +248,8 @@ impl Worker {
                 }
                 stopping += began.elapsed().max(Duration::from_nanos(1));
             }
+            // The worker keeps this budget itself, but looks only between operations of the engine:
+            // one long operation is ended here.
             if computing > budget.computing + GRACE {
                 let seconds = budget.computing.as_secs();
                 let reason = StopReason::Budget("computing time", format!("{seconds} s"));
@@ -287,6 +295,8 @@ impl Worker {
     /// Ends the worker for good, and returns why it ended.
     fn ended(&mut self, budget: Budget) -> Failure {
         let Some(child) = &mut self.child else { return unexpected() };
+        // One that has only closed its pipe would be waited for without end; one that has exited
+        // keeps the code that tells why.
         let _gone = child.kill();
         let status = child.wait();
         if status.as_ref().is_ok_and(|status| status.code() == Some(OUT_OF_MEMORY)) {
@@ -312,6 +322,7 @@ impl Worker {
         if let Some(at) = self.compiled.iter().position(|(known, _)| known == source) {
             return Ok((at, self.compiled[at].1.clone()));
         }
+        // Before the order: the libraries of a script that fails to compile may have run already.
         self.kind = Some(source.kind);
         let budget = Budget { computing: COMPILING, ..Budget::default() };
         let order = Order::Compile((**source).clone());
@@ -355,6 +366,7 @@ impl Worker {
         budget: Budget,
         coverage: Option<&Coverage>,
     ) -> Result<Value, Failure> {
+        // Before the order: whatever comes of it, no other skill may share the process now.
         self.ran = self.compiled.get(at).map(|(source, _)| Arc::clone(source));
         let stop = Arc::clone(session.stop());
         let (start, params, covered) = (session.remote_start(), params.clone(), coverage.is_some());

@@ -14,6 +14,7 @@ pub(super) fn perform(stage: &dyn Stage, call: Call) -> Result<Value, Failure> {
         Call::Demo => stage.demo().map(|()| Value::Null),
         Call::SetClock(now, name, offset) => {
             let named = name.as_deref().and_then(|name| TimeZone::get(name).ok());
+            // A zone without a name that is known here keeps at least its offset at that moment.
             let fixed = || Offset::from_seconds(offset).map_or(TimeZone::UTC, TimeZone::fixed);
             stage.set_clock(now, named.unwrap_or_else(fixed));
             Ok(Value::Null)

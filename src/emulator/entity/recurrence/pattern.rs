@@ -100,6 +100,7 @@ impl Pattern {
             Some(day) if kind == PatternKind::Weekly => {
                 find(&DAYS, day).ok_or_else(|| wrong("firstDayOfWeek"))?
             }
+            // What an unused member is answered with (planner-api.md 1.13), and the default.
             _ => Weekday::Sunday,
         };
         let index = match members.get("index") {
@@ -110,6 +111,7 @@ impl Pattern {
             _ => 0,
         };
         let interval = whole("interval", MAX_INTERVAL)?;
+        // A rule of the service (planner-api.md 1.13); `falls_on` could count such weeks.
         if kind == PatternKind::Weekly && days.len() > 1 && interval > 1 {
             let reason = "More than one day of the week needs an interval of 1.";
             return Err(GraphError::invalid(reason));
@@ -122,6 +124,7 @@ impl Pattern {
         Ok(Self {
             kind,
             interval,
+            // Read only where used: the 0 of an unused number is outside of the range.
             month: if kind.is_yearly() { whole("month", 12)? } else { 0 },
             day: if kind.has_day_of_month() { whole("dayOfMonth", 31)? } else { 0 },
             days,
@@ -192,6 +195,7 @@ impl Pattern {
     }
 
     fn is_weekday(&self, day: Date) -> bool {
+        // The last one is the fourth in some months and the fifth in others.
         let is_last = day.day() > day.days_in_month() - 7;
         let place = usize::from(day.day().unsigned_abs() - 1) / 7;
         self.days.contains(&day.weekday())
