@@ -264,7 +264,6 @@ impl Reloader {
     /// Reads and compiles what is there, as it is.
     fn first(&mut self) -> Result<Bundle, WorkspaceError> {
         self.watch();
-        // There is no earlier version that could stay in force while the files settle.
         let zero = Duration::ZERO;
         let at_once = Patience { quiet: zero, empty: zero, writing: zero };
         for _ in 0..STALE_LOOKS {
@@ -309,7 +308,6 @@ impl Reloader {
             let texts = self.texts.clone();
             let expected = told || self.due.is_some();
             self.look_again(expected);
-            // Most scans find nothing new: a version for each would tell listeners of nothing.
             if self.texts != texts {
                 self.publish(shared);
             }
@@ -460,9 +458,7 @@ impl Reloader {
                 },
             }
         }
-        // Before `settle`, which may hear events that set an earlier time.
         self.due = due;
-        // A text that is the same as before changes nothing: whether it is whole does not matter.
         let is_news = news.iter().any(|(name, news)| !self.texts.has(name, news));
         if is_news && let Err(stale) = self.settle(&walk, &mut news, patience) {
             // Each sign comes once: without it, the next scan would have the file wait.
