@@ -91,8 +91,11 @@ impl Own for Step {
 #[must_use]
 pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
     let mut all: BTreeMap<EntityId, Change> = BTreeMap::new();
-    let earlier = steps.iter().flat_map(|step| step.set.changes()).map(|change| (0, change));
-    for (n, change) in earlier.chain(now.changes().iter().map(|change| (change.n, change))) {
+    let of_all = || {
+        let earlier = steps.iter().flat_map(|step| step.set.changes()).map(|change| (0, change));
+        earlier.chain(now.changes().iter().map(|change| (change.n, change)))
+    };
+    for (n, change) in of_all() {
         let id = change.id();
         let together = match all.remove(&id) {
             None => Some(change.clone()),
@@ -104,8 +107,7 @@ pub fn whole(steps: &[Step], now: &ChangeSet) -> ChangeSet {
     }
     // A task that was moved and then deleted with its new bucket was deleted by the run, from where it
     // was at first: else a bucket would be the way around every rule about deletions.
-    let steps = steps.iter().flat_map(|step| step.set.changes()).map(|change| (0, change));
-    for (n, change) in steps.chain(now.changes().iter().map(|change| (change.n, change))) {
+    for (n, change) in of_all() {
         for id in &change.takes_along {
             let id = EntityId::Task(id.clone());
             if let Some(Change { write: Write::Task(edit), .. }) = all.get(&id)

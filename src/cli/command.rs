@@ -25,7 +25,7 @@ use clap::CommandFactory as _;
 
 use crate::app::error::AppError;
 use crate::cli::args::{Cli, Command};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, for_people};
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 
@@ -41,6 +41,8 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
         return Ok(worker());
     }
     if let Command::Config(command) = &cli.command {
+        // Whoever trusts a workspace decides what agents may do.
+        for_people(cli.global.agent.as_deref(), "config")?;
         return config::run(&cli.global.settings(), ui, command);
     }
     let context = Context::new(&cli.global, cli.command.scripts(), cli.command.progress(), ui)?;

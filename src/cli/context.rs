@@ -204,12 +204,9 @@ impl<'a> Context<'a> {
         self.app.agent(self.agent_name())
     }
 
-    /// Refuses an agent a command that shows more than it may see.
+    /// Refuses an agent a command that is for people.
     pub(crate) fn for_people(&self, command: &str) -> Result<(), AppError> {
-        let Some(agent) = self.agent_name() else { return Ok(()) };
-        let message =
-            format!("`{command}` is for people: it shows more than the agent `{agent}` may see");
-        Err(AppError::new("not_permitted", message))
+        for_people(self.agent_name(), command)
     }
 
     /// Returns the runtime's handle.
@@ -227,4 +224,11 @@ impl<'a> Context<'a> {
         self.runtime.block_on(async { self.watch_interrupt() });
         Arc::clone(&self.app.interrupt)
     }
+}
+
+/// Refuses an agent a command that decides something, or shows more than it may see.
+pub(crate) fn for_people(agent: Option<&str>, command: &str) -> Result<(), AppError> {
+    let Some(agent) = agent else { return Ok(()) };
+    let message = format!("`{command}` is for people, not for the agent `{agent}`");
+    Err(AppError::new("not_permitted", message))
 }

@@ -14,9 +14,6 @@ pub(crate) use crate::files::Access;
 /// A file takes many times its size in memory.
 pub(crate) const MAX_FILE: u64 = 16 << 20;
 
-/// The most lines of a sheet, line breaks in cells included.
-pub(crate) const MAX_LINES: usize = 100_000;
-
 /// Opens a regular file for reading.
 pub(crate) fn open(file: &Path) -> Result<File, AppError> {
     Ok(files::open(file)?)

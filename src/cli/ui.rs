@@ -16,13 +16,10 @@ use serde_json::json;
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::options::{Color, Format, Global};
-use crate::cli::render::bounded::{report_text, short_failure};
+use crate::cli::render::bounded::{MAX_REPORT, report_text, short_failure};
 use crate::cli::render::failure;
 use crate::cli::render::text::{json_safe, visible_lines};
 
-/// The most bytes that a command prints on stdout, and on stderr, as text or as JSON without `--full`:
-/// no script, board or file floods a terminal, or whoever reads along (design.md 2.6).
-const MAX_PRINTED: usize = 4 << 20;
 /// The room that is kept for the last line, which says that something was left out.
 const LAST_LINE: usize = 200;
 
@@ -131,7 +128,7 @@ impl Ui {
     /// Prints the answer as JSON.
     pub(crate) fn json_value(&self, value: &impl Serialize) {
         let text = json_safe(&serde_json::to_string_pretty(value).unwrap_or_default());
-        if !self.full && text.len() > MAX_PRINTED {
+        if !self.full && text.len() > MAX_REPORT {
             let error = AppError::new("too_large", "the answer is larger than 4 MiB");
             self.error(&error.hint("ask for less, or add `--full`"));
             self.failed.set(true);
@@ -148,9 +145,10 @@ impl Ui {
         self.json_text(&report_text(&serde_json::to_value(report).unwrap_or_default()));
     }
 
+    /// Prints JSON in which everything hidden is escaped already.
     fn json_text(&self, text: &str) {
         let mut out = io::stdout();
-        self.keep(writeln!(out, "{}", json_safe(text)).and_then(|()| out.flush()));
+        self.keep(writeln!(out, "{text}").and_then(|()| out.flush()));
     }
 
     /// Remembers that a part of the answer was lost. A reader that closes the pipe early is no
@@ -180,7 +178,7 @@ impl Ui {
         let before = self.printed[stream].get();
         let after = before.saturating_add(bytes + 1);
         self.printed[stream].set(after);
-        let most = MAX_PRINTED - LAST_LINE;
+        let most = MAX_REPORT - LAST_LINE;
         if before <= most && after > most {
             let mut err = AutoStream::new(io::stderr(), self.color);
             let _closed = writeln!(err, "… the rest is left out: it is more than 4 MiB");
@@ -202,9 +200,8 @@ impl Ui {
         // A line of somebody's file may be as long as the file.
         let failure = short_failure(&error.failure);
         if self.json() {
-            self.json_text(
-                &serde_json::to_string_pretty(&json!({ "error": failure })).unwrap_or_default(),
-            );
+            let text = serde_json::to_string_pretty(&json!({ "error": failure }));
+            self.json_text(&json_safe(&text.unwrap_or_default()));
         } else {
             self.stderr(&failure::text(&failure));
         }

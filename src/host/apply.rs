@@ -344,8 +344,8 @@ impl Work<'_> {
             let ruled_out = self.unsettled(*no).and_then(|doubt| doubt.ruled_out.clone());
             let is_denied = ruled_out.is_some();
             known.extend(ruled_out.into_iter().flatten());
-            // What existed under that name before, what this run has created itself and what a person
-            // has ruled out is no candidate.
+            // Entities that had that name before, those this run has created itself and those a person
+            // has ruled out are no candidates.
             let (job, since) = (self.machine.job(*no)?.0, self.since(*no)?);
             Some(Lost { no: *no, job, since, known, is_denied })
         });

@@ -116,7 +116,7 @@ impl Host {
         // Before the program's own failure is looked at: a run that fails is on record as well.
         let writes = !run.session.change_set().is_empty();
         let recorded = run.begin_record(writes).await;
-        // What was committed cannot be drafted again, so the program does not run a second time.
+        // A committed edit cannot be drafted again, so the program does not run a second time.
         let again = Some(&program).filter(|_| run.done.0.is_empty());
         match (drafted, recorded) {
             (Err(failure), _) | (Ok(()), Err(failure)) => run.fail(failure),

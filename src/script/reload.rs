@@ -513,7 +513,7 @@ impl Reloader {
             found == again.found(name)
                 && (is_first || found.is_none_or(|found| self.settling.is_untouched(found)))
         });
-        // What changed without an event would otherwise not be read until the next interval.
+        // A change without an event would otherwise not be read until the next interval.
         if news.len() < n_read {
             let then = Instant::now() + patience.quiet;
             self.due = Some(self.due.map_or(then, |due| due.min(then)));

@@ -240,6 +240,22 @@ fn what_a_person_made_before_is_not_taken_for_ours() {
     assert_eq!(details["description"], "", "nobody else's task got the description");
 }
 
+/// Loses the first create of a task on its way, and has the like on the board: what was sent, as
+/// somebody has edited it since.
+fn lose_the_create(planner: &Planner, edited: impl Fn(&mut Value) + Send + 'static) {
+    let done = AtomicUsize::new(0);
+    planner.on_request(move |emulator, exchange| {
+        let is_create = exchange.method == "POST" && exchange.path.ends_with("/planner/tasks");
+        if is_create && done.fetch_add(1, Ordering::SeqCst) == 0 {
+            let mut other = exchange.body.clone().unwrap();
+            edited(&mut other);
+            send(emulator, ROOK, "POST", "/planner/tasks", &other);
+            let rules = json!([{ "method": "POST", "nth": 1, "action": { "drop_before": true } }]);
+            emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
+        }
+    });
+}
+
 /// 3, 8: what could be ours, edited since, or somebody's is parked; a person decides, and the run
 /// goes on. The rest of the run can be taken back before.
 #[test]
@@ -248,20 +264,9 @@ fn what_is_parked_is_settled_by_a_person() {
         let planner = Planner::demo();
         let place = Place::against(&planner);
         place.file("planwright.toml", SOON);
-        let done = AtomicUsize::new(0);
-        planner.on_request(move |emulator, exchange| {
-            let is_create = exchange.method == "POST" && exchange.path.ends_with("/planner/tasks");
-            if is_create && done.fetch_add(1, Ordering::SeqCst) == 0 {
-                // The answer is lost, and somebody has edited what was made before anyone looks.
-                let body = exchange.body.as_ref().unwrap();
-                let mut other = body.clone();
-                other["percentComplete"] = json!(50);
-                other["priority"] = json!(9);
-                send(emulator, ROOK, "POST", "/planner/tasks", &other);
-                let rules =
-                    json!([{ "method": "POST", "nth": 1, "action": { "drop_before": true } }]);
-                emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
-            }
+        lose_the_create(&planner, |other| {
+            other["percentComplete"] = json!(50);
+            other["priority"] = json!(9);
         });
         let script = format!(
             "let p = plan(\"{PLAN}\"); p.create_task(#{{ title: \"Parked\", priority: 1, description: \"about\" }});"
@@ -301,17 +306,7 @@ fn what_came_to_be_after_a_person_looked_is_shown_to_them() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     place.file("planwright.toml", SOON);
-    let done = AtomicUsize::new(0);
-    planner.on_request(move |emulator, exchange| {
-        let is_create = exchange.method == "POST" && exchange.path.ends_with("/planner/tasks");
-        if is_create && done.fetch_add(1, Ordering::SeqCst) == 0 {
-            let mut other = exchange.body.clone().unwrap();
-            other["priority"] = json!(9);
-            send(emulator, ROOK, "POST", "/planner/tasks", &other);
-            let rules = json!([{ "method": "POST", "nth": 1, "action": { "drop_before": true } }]);
-            emulator.set_faults(serde_json::from_value(rules).unwrap()).unwrap();
-        }
-    });
+    lose_the_create(&planner, |other| other["priority"] = json!(9));
     let script = format!(
         "plan(\"{PLAN}\").create_task(#{{ title: \"Late\", bucket: \"Inbox\", priority: 1 }});"
     );

@@ -71,7 +71,7 @@ const IMPURE: &[&str] = &[
 const LONG_FILES: &[(&str, &str)] = &[];
 const MAX_LINES: usize = 600;
 
-fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
+pub(crate) fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

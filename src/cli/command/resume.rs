@@ -100,6 +100,9 @@ pub(crate) fn resume_one(
         Some(journal) => journal.run(id).map_err(|error| failed(&error))?.start.agent,
         None => None,
     };
+    if !args.made.is_empty() || !args.not_made.is_empty() {
+        context.for_people("resume --made")?;
+    }
     let acts = context.agent_name();
     if acts.is_some() && agent.as_deref() != acts {
         return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));

@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 use crate::cli::render::text::{json_safe, shortened};
 use crate::host::Failure;
 
-/// Largest JSON of a report, in bytes.
+/// The most bytes of a report as JSON, and of what a command prints on stdout or stderr without `--full`:
+/// no script, board or file floods a terminal, or whoever reads along (design.md 2.6).
 pub(crate) const MAX_REPORT: usize = 4 << 20;
 
 /// Returns a report as JSON, shortened if necessary; an array that is cut gets a sibling
 /// `…_left_out` with the number of missing items.
 pub(crate) fn report_text(report: &Value) -> String {
-    // What is hidden is written as escapes, which makes it longer.
+    // Escapes are longer than the hidden characters they stand for, so they are measured.
     let text = |value: &Value| json_safe(&text(value));
     let whole = text(report);
     if whole.len() < MAX_REPORT {

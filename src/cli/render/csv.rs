@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::cli::files::MAX_LINES;
 use crate::cli::render::text::visible_lines;
 use crate::cli::resolve::{parse_priority, parse_progress};
 use crate::host::Failure;
@@ -123,6 +122,9 @@ fn wrong(place: &str, message: impl std::fmt::Display, hint: Option<String>) -> 
     let message = format!("{place}: {message}");
     Failure { code: "invalid".into(), message, hint, ..Failure::default() }
 }
+
+/// The most lines of a sheet that is read, line breaks in cells included.
+const MAX_LINES: usize = 100_000;
 
 /// Reads a plan from CSV with a header; columns may be in any order, and all but the title may be
 /// missing.

@@ -81,7 +81,7 @@ impl Drift {
             })
             .collect();
         let (mut moved, mut is_same) = (BTreeMap::new(), true);
-        // What is written in full needs no validation.
+        // A change that is written in full needs no validation.
         for change in changes.iter_mut().filter(|change| ledger.leaves(change)) {
             let before = change.clone();
             if let Err(drifted) = rest_on_now(change, now, ledger) {

@@ -146,7 +146,7 @@ impl Undo<'_> {
 
     fn make_bucket(&mut self, bucket: &Bucket) -> Result<(), Error> {
         let id = self.session.create_bucket(&self.plan(&bucket.plan), &bucket.name)?;
-        // In a plan that is made anew, the order of creation gives the places.
+        // In a plan that is created again, the order of creation gives the places.
         if !self.plans.contains_key(&bucket.plan) {
             self.bucket_hints.push((id.clone(), bucket.order_hint.clone()));
         }
@@ -176,7 +176,7 @@ impl Undo<'_> {
             if let Some(recurrence) = task.recurrence() {
                 self.session.set_recurrence(&id, Some(recurrence.clone()))?;
             }
-            // In a bucket that is made anew, the order of creation gives the places.
+            // In a bucket that is created again, the order of creation gives the places.
             let stays = bucket.filter(|bucket| !bucket.is_provisional());
             if let (Some(_), Some(hint)) = (stays, hint(state)) {
                 self.task_hints.push((id, hint));

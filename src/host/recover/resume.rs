@@ -380,7 +380,7 @@ impl Restored {
     pub(crate) async fn left(&mut self, client: &Client) -> Result<ChangeSet, Error> {
         let targets = self.incomplete();
         let mut now = read_targets(client, targets.clone()).await?;
-        // What was created a moment ago is not known everywhere yet (planner-api.md trap 14).
+        // A new entity is not known everywhere at once (planner-api.md trap 14).
         for wait in [100, 300, 900, 2700].map(Duration::from_millis) {
             if targets.iter().all(|target| is_there(&now, target)) {
                 break;
@@ -424,7 +424,7 @@ impl Restored {
             let needs_unknown = unknown.iter().any(|id| text.contains(id.as_str()));
             if needs_unknown || doubts.contains(&change.n) {
                 if change.op() == Op::Create {
-                    // What it would have created is missing in turn for the changes after it.
+                    // Its own creation is missing in turn for the changes after it.
                     unknown.insert(change.id().to_string());
                 }
                 if !doubts.contains(&change.n) {

@@ -200,7 +200,7 @@ fn folded(changes: Vec<Change>) -> Vec<Change> {
         for before in earlier.iter().rev() {
             as_before(&mut change, before);
         }
-        // What the run itself has made and deleted is wanted back only for the sake of tasks from
+        // Entities that the run itself made and deleted are wanted back only for the sake of tasks from
         // before that went with it.
         let is_made = earlier.iter().any(|change| change.op() == Op::Create && change.id() == id);
         if !is_made || !change.lost.tasks.is_empty() {

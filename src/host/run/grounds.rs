@@ -44,7 +44,7 @@ impl Grounds {
     pub(super) fn without(&mut self, set: &ChangeSet, ids: &BTreeMap<String, String>) {
         let real = |id: &str| ids.get(id).map_or_else(|| id.to_owned(), Clone::clone);
         for change in set.changes() {
-            // What a deleted bucket or plan took along is the run's doing, too.
+            // Tasks that a deleted bucket or plan took along are the run's doing, too.
             self.own.extend(change.takes_along.iter().map(ToString::to_string));
             self.own.insert(real(change.id().as_str()));
         }

@@ -84,7 +84,7 @@ impl Run<'_> {
             (true, _, false) => Status::Conflict,
             (false, true, false) => Status::Failed,
         };
-        // What was cut off can be carried on; what the service refuses for good, or somebody else
+        // A run that was cut off can be carried on; what the service refuses for good, or somebody else
         // has changed, would be the same the next time.
         let cut_off = report.error.as_ref().is_some_and(|error| cuts_off(&error.code));
         report.unfinished = (wrote && cut_off) || in_doubt;

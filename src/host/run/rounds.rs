@@ -103,7 +103,7 @@ impl Tally {
         self.ledger = driven.machine.ledger().clone();
         for (n, outcome) in driven.outcomes() {
             if let Some(change) = set.change(n) {
-                // By its entity, since a redraft numbers its changes anew.
+                // By its entity, since a redraft gives its changes new numbers.
                 self.outcomes.insert(change.id(), outcome);
             }
         }
@@ -156,7 +156,7 @@ impl Run<'_> {
             if self.host.interrupt.is_set() {
                 return self.conclude(&tally, Some(interrupted()));
             }
-            // What is written cannot be written otherwise: that is the end, not a further round.
+            // A change that is written cannot be written otherwise: that is the end, not a further round.
             let diverging = tally.ledger.diverging(cleared.set());
             if !diverging.is_empty() {
                 return self.report_divergence(&mut tally, &diverging);

@@ -88,7 +88,7 @@ impl Run<'_> {
             self.report.changes.iter().find(|change| change.status == ChangeStatus::Unknown);
         let error = parked.and_then(|change| change.error.clone());
         self.report.error = self.report.error.take().or(error);
-        // What is in doubt may be missing on the board, so the run must not be taken for done.
+        // A change in doubt may be missing on the board, so the run must not be taken for done.
         if matches!(self.report.status, Status::Applied | Status::NoChanges) {
             self.report.status = Status::Partial;
         }

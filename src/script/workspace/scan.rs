@@ -163,7 +163,7 @@ impl Walker<'_> {
     }
 
     fn fail(&mut self, name: &str, path: &Path, source: std::io::Error) {
-        // What was deleted in the meantime is no error.
+        // An entity that was deleted in the meantime is no error.
         if path.symlink_metadata().is_ok() {
             let error = WorkspaceError::Unreadable { path: path.to_owned(), source };
             self.walk.files.insert(name.to_owned(), Err(error));

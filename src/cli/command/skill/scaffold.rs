@@ -118,7 +118,7 @@ const SKILL: &str = "\
 let board = plan(params.plan);
 let last_day = today() + days(params.ahead);
 
-// What is set here is recorded, not written: the host writes it when the script has ended and every
+// Edits are recorded here, not written: the host writes them when the script has ended and every
 // change has been judged.
 let n_marked = 0;
 for task in board.tasks.filter(|t| !t.is_completed && t.assigned_to(me())) {

@@ -100,7 +100,7 @@ impl Pattern {
             Some(day) if kind == PatternKind::Weekly => {
                 find(&DAYS, day).ok_or_else(|| wrong("firstDayOfWeek"))?
             }
-            // What an unused member is answered with (planner-api.md 1.13), and the default.
+            // The value that an unused member is answered with (planner-api.md 1.13), and the default.
             _ => Weekday::Sunday,
         };
         let index = match members.get("index") {
