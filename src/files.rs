@@ -190,6 +190,9 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
 /// Returns the fault of a folder that must be private to its owner, if it exists and has one.
 #[must_use]
 pub fn exposure(folder: &Path) -> Option<Exposure> {
+    if folder.ancestors().any(is_foreign_link) {
+        return Some(Exposure::Foreign);
+    }
     let found = folder.metadata().ok()?;
     if !is_own(&found) {
         return Some(Exposure::Foreign);
@@ -202,6 +205,24 @@ pub fn exposure(folder: &Path) -> Option<Exposure> {
         }
     }
     None
+}
+
+/// Returns whether a path is a link of another user, who can make it lead elsewhere at any time.
+fn is_foreign_link(path: &Path) -> bool {
+    let Ok(found) = path.symlink_metadata() else { return false };
+    found.is_symlink() && !is_own(&found) && !is_of_root(&found)
+}
+
+/// Returns whether a file belongs to the administrator, whose links are the system's own.
+#[cfg(unix)]
+fn is_of_root(found: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    found.uid() == 0
+}
+
+#[cfg(not(unix))]
+const fn is_of_root(_: &Metadata) -> bool {
+    true
 }
 
 /// Returns whether a file belongs to the user of this process.

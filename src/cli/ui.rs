@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
@@ -22,6 +22,8 @@ use crate::cli::render::text::{json_safe, visible_lines};
 
 /// The room that is kept for the last line, which says that something was left out.
 const LAST_LINE: usize = 200;
+
+const LEFT_OUT: &str = "… the rest is left out: it is more than 4 MiB (`--full` prints it)";
 
 /// Access to the terminal.
 #[derive(Debug)]
@@ -86,10 +88,20 @@ impl Ui {
     }
 
     /// Returns a printer for the lines of a script that works on any thread: as text, or as JSON
-    /// while `json` is true.
+    /// while `json` is true. A person sees each line; of what goes elsewhere, 4 MiB are enough unless
+    /// more was asked for.
     pub(crate) fn printer(&self, json: Arc<AtomicBool>) -> impl Fn(&str) + Send + Sync + 'static {
         let color = self.color;
+        let most = if self.full || Self::is_terminal() { usize::MAX } else { MAX_REPORT };
+        let printed = AtomicUsize::new(0);
         move |text| {
+            let before = printed.fetch_add(text.len(), Ordering::Relaxed);
+            if before + text.len() > most {
+                if before <= most {
+                    let _closed = writeln!(io::stderr(), "{LEFT_OUT}");
+                }
+                return;
+            }
             let mut out = AutoStream::new(io::stdout(), color);
             let shown = if json.load(Ordering::SeqCst) {
                 json_safe(&serde_json::to_string(text).unwrap_or_default())
@@ -181,7 +193,7 @@ impl Ui {
         let most = MAX_REPORT - LAST_LINE;
         if before <= most && after > most {
             let mut err = AutoStream::new(io::stderr(), self.color);
-            let _closed = writeln!(err, "… the rest is left out: it is more than 4 MiB");
+            let _closed = writeln!(err, "{LEFT_OUT}");
         }
         after <= most
     }

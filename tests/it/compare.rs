@@ -171,6 +171,20 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
         (on_change("today() < \"24.12.2029\""), "`24.12.2029` is not a date", "2026-12-24"),
         (on_change("change.task < change.task"), "cannot compare a Task with a Task", "no order"),
         (on_change("switch run.actor { \"rook\" => true, _ => false }"), "is ever a User", "name"),
+        // A list of words, and the list of fields.
+        (on_change("change.fields.contains(\"dueDateTime\")"), "it is never `dueDateTime`", "due"),
+        (on_change("\"deu\" in change.fields"), "it is never `deu`", "due"),
+        (on_change("[\"update\", \"remove\"].contains(change.op)"), "it is never `remove`", ""),
+        (
+            "const GONE = [\"delte\"];\nfn review_change(change, run) { if change.op in GONE { deny(\"x\"); } }".to_owned(),
+            "it is never `delte`",
+            "delete",
+        ),
+        (
+            "fn review_change(change, run) { let gone = [\"delte\"]; if gone.contains(change.op) { deny(\"x\"); } }".to_owned(),
+            "it is never `delte`",
+            "delete",
+        ),
         // What is handed on is known by its name.
         (
             "fn review_change(change, run) { judge(change); }\nprivate fn judge(it) { if it.op == \"delte\" { deny(\"x\"); } if it.after.progress == \"done\" { deny(\"y\"); } }".to_owned(),
@@ -209,6 +223,8 @@ fn a_slip_of_a_policy_is_an_error_of_check_and_of_loading() {
         "fn review_change(change, run) { if change.op == \"delete\" || change.entity in [\"plan\", \"task\"] { warn(\"x\"); } }",
         "fn review_change(change, run) { let mine = #{ op: \"x\" }; if mine.op == \"delte\" || run.params.op == \"go\" { warn(\"x\"); } }",
         "fn review_change(change, run) { switch change.op { \"create\" | \"update\" => warn(\"x\"), _ => () } }",
+        "fn review_change(change, run) { if change.fields.contains(\"due\") || [\"a\"].contains(change.task.title) { warn(\"x\"); } }",
+        "fn review_change(change, run) { let seen = [\"update\"]; seen.push(\"x\"); for it in seen { if it == \"y\" { warn(it); } } if change.op in seen { warn(\"x\"); } }",
         "fn review_change(change, run) { if change.after.due < \"2030-01-01\" { warn(\"x\"); } if `${change.op} ${change.n}` == \"go\" { warn(\"y\"); } }",
         "fn review(changes, run) { if changes.all(|it| it.op == \"create\") { warn(\"x\"); } helps(1); }\nprivate fn helps(n) { n }",
     ] {

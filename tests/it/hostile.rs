@@ -390,6 +390,14 @@ mod on_unix {
                 let output = place.run(&["runs", "--state-dir", "state"]).code(1);
                 let _ = output.says(&["state` belongs to somebody else"]);
                 chown(&state, Some(rustix::process::geteuid().as_raw()), None).unwrap();
+                // So does a link, which its owner can turn elsewhere.
+                let link = place.path().join("link");
+                std::os::unix::fs::symlink(&state, &link).unwrap();
+                place.run(&["runs", "--state-dir", "link"]).code(0);
+                std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+                let output = place.run(&["runs", "--state-dir", "link/within"]).code(1);
+                let _ = output.says(&["link/within` belongs to somebody else"]);
+                fs::remove_file(&link).unwrap();
             }
             place.run(&[uses[1], &["--state-dir", "state"]].concat()).code(0);
             // One that is made is private.
@@ -517,7 +525,7 @@ fn what_is_printed_is_bounded_as_it_is_printed() {
     let place = Place::embedded();
     place.file("planwright.toml", "[policies]\nalways = []\n");
     let script = format!(
-        "let p = plan(\"{PLAN}\"); let d = \"\"; d.pad(15000, \"\\u0080\"); for n in 0..60 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
+        "let p = plan(\"{PLAN}\"); let d = \"\"; d.pad(4000, \"\\u0080\"); for n in 0..30 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
     );
     let report = place.script(&script, &["--json", "-n"]).code(0);
     assert!(report.stdout.len() < most, "{}", report.stdout.len());
@@ -553,14 +561,36 @@ fn a_policy_does_not_switch_over_what_it_cannot_compare() {
     place.run(&["policy", "check", "p"]).code(0);
 }
 
-/// What an agent writes in one run is kept several times over by the journal.
+/// What is written in one run is kept several times over by the journal.
 #[test]
-fn an_agent_adds_little_to_the_state_folder_in_a_run() {
+fn control_characters_count_as_the_journal_writes_them() {
     let place = Place::embedded();
     place.file("planwright.toml", "[policies]\nalways = []\n");
     let script = format!(
         "let p = plan(\"{PLAN}\"); let d = \"\"; d.pad(8000, \"\\u0001\"); for n in 0..9 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
     );
-    place.script(&script, &["--as", "victor"]).code(1).says(&["text of edits", "256 KiB"]);
-    place.script(&script, &[]).code(0);
+    for who in [&["--as", "victor"][..], &[]] {
+        place.script(&script, who).code(1).says(&["text of edits", "256 KiB"]);
+    }
+}
+
+#[test]
+fn a_run_of_a_person_adds_a_few_mib_to_the_journal_and_prints_no_more() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 500\n");
+    let many = |n: usize| {
+        let script = "let p = plan(\"BOS Operations\"); let text = \"\"; text.pad(2000, \"x\"); \
+                      for n in 0..COUNT { p.create_task(#{ title: `t${n}`, description: text }); }";
+        script.replace("COUNT", &n.to_string())
+    };
+    place.script(&many(400), &["--state-dir", "state"]).code(1).says(&["text of edits", "256 KiB"]);
+    place.script(&many(110), &["--state-dir", "state"]).code(0);
+    let state = std::fs::read_dir(place.path().join("state")).unwrap();
+    let size: u64 = state.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert!(size < 4 << 20, "{size} bytes");
+    let line = "let a = \"\"; a.pad(200000, \"x\"); print(a)\n";
+    let piped = place.run_with(&["repl"], &line.repeat(40), &[]).code(0);
+    assert!(piped.stdout.len() < 4 << 20, "{} bytes", piped.stdout.len());
+    let _ = piped.says(&["the rest is left out"]);
 }

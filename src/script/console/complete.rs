@@ -162,7 +162,7 @@ impl Look<'_> {
         };
         if at > 0 && self.is_dot(at - 1) {
             match self.kind_before(at - 1) {
-                ValueKind::List(_) => {
+                ValueKind::List(_) | ValueKind::Written(_) => {
                     OF_LISTS.iter().for_each(|word| add(word, true, String::new()));
                 }
                 kind if kind.name() == Some("text") => {

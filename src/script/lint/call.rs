@@ -15,6 +15,9 @@ impl Walk<'_> {
         self.called.insert(name.to_owned());
         let arguments: Vec<ValueKind> =
             call.args.iter().map(|argument| self.argument(on, argument)).collect();
+        if let ("contains", [item], [of_item]) = (name, call.args.as_ref(), arguments.as_slice()) {
+            self.contained((&Expr::Unit(at), on), (item, of_item), at);
+        }
         let Some(host) = on.host() else { return of_language(on, name) };
         let is_own = self.script.named(name).next().is_some();
         let mut members = functions(Some(host), name).peekable();

@@ -15,8 +15,8 @@ use crate::script::lint::walk::Walk;
 use crate::script::sandbox::diagnose::did_you_mean;
 
 /// Properties whose name alone tells their type in a policy, whatever they are read from.
-const KNOWN_BY_NAME: [(&str, &str); 3] =
-    [("Change", "op"), ("Change", "entity"), ("Task", "progress")];
+const KNOWN_BY_NAME: [(&str, &str); 4] =
+    [("Change", "op"), ("Change", "entity"), ("Change", "fields"), ("Task", "progress")];
 
 /// The host's types that are compared with a text.
 const WITH_TEXT: [&str; 4] = ["Date", "User", "Plan", "Bucket"];
@@ -38,16 +38,30 @@ impl Walk<'_> {
                 self.incomparable(sign, (left, of_left), (right, of_right), at);
             }
             // `item in list`: the list comes first.
-            "contains" => {
-                if let Expr::Array(items, _) = left {
-                    for other in items {
-                        self.never_the_word(of_right, other, at);
-                        let of_other = literal(other);
-                        self.incomparable("==", (right, of_right), (other, &of_other), at);
-                    }
-                }
-            }
+            "contains" => self.contained((left, of_left), (right, of_right), at),
             _ => {}
+        }
+    }
+
+    /// Checks a search for an item in a list.
+    pub(super) fn contained(
+        &mut self,
+        (list, of_list): (&Expr, &ValueKind),
+        (item, of_item): (&Expr, &ValueKind),
+        at: Position,
+    ) {
+        self.never_the_word(&of_list.item(), item, at);
+        if let Expr::Array(items, _) = list {
+            for other in items {
+                self.never_the_word(of_item, other, at);
+                let of_other = literal(other);
+                self.incomparable("==", (item, of_item), (other, &of_other), at);
+            }
+        } else if let (ValueKind::Written(texts), ValueKind::Words(words)) = (of_list, of_item)
+            && let Some(never) = texts.iter().find(|text| !words.contains(text))
+        {
+            let near = did_you_mean(never, words.iter().map(String::as_str));
+            self.slip(at, format!("it is never `{never}`"), near.or_else(|| Some(one_of(words))));
         }
     }
 
@@ -94,8 +108,7 @@ impl Walk<'_> {
         let known =
             KNOWN_BY_NAME.iter().find(|(_, known)| *known == name && self.role == Role::Policy);
         let Some((on, _)) = known else { return ValueKind::Any };
-        property(on, name)
-            .map_or(ValueKind::Any, |member| ValueKind::from_signature(&member.returns))
+        property(on, name).map_or(ValueKind::Any, ValueKind::of_property)
     }
 
     fn never_the_word(&mut self, kind: &ValueKind, other: &Expr, at: Position) {

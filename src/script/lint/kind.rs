@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::Field;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
 
 /// The type of a value, as far as it is known.
@@ -15,6 +16,8 @@ pub(crate) enum ValueKind {
     Words(Vec<String>),
     /// An array.
     List(Box<Self>),
+    /// An array written with these texts; anything may be pushed to it later.
+    Written(Vec<String>),
 }
 
 impl ValueKind {
@@ -33,6 +36,15 @@ impl ValueKind {
         Self::Of(told.to_owned())
     }
 
+    /// Returns the type of a host's property.
+    pub(crate) fn of_property(member: &Member) -> Self {
+        if (member.on.as_deref(), member.name.as_str()) == (Some("Change"), "fields") {
+            let names = Field::all().map(|field| field.script_name().to_owned());
+            return Self::List(Box::new(Self::Words(names.collect())));
+        }
+        Self::from_signature(&member.returns)
+    }
+
     /// Returns the host's type, if it is one whose members are all known.
     pub(crate) fn host(&self) -> Option<&str> {
         match self {
@@ -46,7 +58,7 @@ impl ValueKind {
         match self {
             Self::List(item) => (**item).clone(),
             Self::Of(name) if name == "Changes" => Self::Of("Change".to_owned()),
-            Self::Of(_) | Self::Words(_) | Self::Any => Self::Any,
+            Self::Of(_) | Self::Words(_) | Self::Written(_) | Self::Any => Self::Any,
         }
     }
 
@@ -55,7 +67,7 @@ impl ValueKind {
         match self {
             Self::Of(name) => Some(name),
             Self::Words(_) => Some("text"),
-            Self::List(_) | Self::Any => None,
+            Self::List(_) | Self::Written(_) | Self::Any => None,
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Walk<'a> {
     imports: BTreeMap<String, (String, Position, bool)>,
     /// The variables in scope, innermost last.
     pub(super) variables: Vec<Variable>,
+    /// The constants of the file, which its functions see.
+    constants: BTreeMap<String, ValueKind>,
     /// The functions that something calls.
     pub(super) called: BTreeSet<String>,
     /// Closures that were walked with what they are given.
@@ -58,6 +60,7 @@ impl<'a> Walk<'a> {
             exports,
             imports: BTreeMap::new(),
             variables: Vec::new(),
+            constants: BTreeMap::new(),
             called: BTreeSet::new(),
             walked: BTreeSet::new(),
             params_used: BTreeSet::new(),
@@ -197,7 +200,7 @@ impl<'a> Walk<'a> {
                 variable.used = true;
                 variable.kind.clone()
             }
-            None => ValueKind::Any,
+            None => self.constants.get(name).cloned().unwrap_or(ValueKind::Any),
         }
     }
 
@@ -211,6 +214,9 @@ impl<'a> Walk<'a> {
                 if self.variables.iter().any(|variable| variable.name == name.name.as_str()) {
                     let message = format!("`{}` is already declared and hidden here", name.name);
                     self.warn(*at, message, Some("give it a name of its own".to_owned()));
+                }
+                if flags.contains(ASTFlags::CONSTANT) {
+                    self.constants.insert(name.name.to_string(), kind.clone());
                 }
                 let counts = !flags.intersects(ASTFlags::CONSTANT | ASTFlags::EXPORTED);
                 self.declare(&name.name, kind, *at, counts);
@@ -319,7 +325,7 @@ impl<'a> Walk<'a> {
                     let name = function.fn_name().to_owned();
                     self.closure(&name, &[]);
                 }
-                ValueKind::Any
+                texts_of(expression).map_or(ValueKind::Any, ValueKind::Written)
             }
             Expr::BoolConstant(..) => of("true or false"),
             Expr::IntegerConstant(..) => of("int"),
@@ -336,7 +342,8 @@ impl<'a> Walk<'a> {
                     self.expression(item);
                 }
                 // Anything may be pushed to it later.
-                ValueKind::List(Box::new(ValueKind::Any))
+                let any = || ValueKind::List(Box::new(ValueKind::Any));
+                texts_of(expression).map_or_else(any, ValueKind::Written)
             }
             Expr::Map(map, _) => {
                 for (_, value) in &map.0 {
@@ -440,7 +447,7 @@ impl<'a> Walk<'a> {
         if is_set && found.settable.is_none() {
             self.error(at, format!("`{name}` of a {host} cannot be set"), None);
         }
-        ValueKind::from_signature(&found.returns)
+        ValueKind::of_property(found)
     }
 
     fn parameter(&mut self, name: &str, at: Position) {
@@ -460,6 +467,12 @@ impl<'a> Walk<'a> {
         }
         None
     }
+}
+
+/// Returns the texts of an array that is written as nothing but texts.
+fn texts_of(expression: &Expr) -> Option<Vec<String>> {
+    let items = expression.get_literal_value(None)?.into_array().ok()?;
+    items.into_iter().map(|item| item.into_string().ok()).collect()
 }
 
 pub(super) fn is_closure(name: &str) -> bool {

@@ -62,9 +62,9 @@ pub struct PlanConfig {
     pub policies: Vec<String>,
 }
 
-/// Text that the edits of an agent's run may add, in KiB, unless something is set. The journal keeps what
-/// is written several times over: intent, outcome, audit.
-const EDITS_KIB_OF_AGENT: usize = 256;
+/// Text that the edits of a run may add, in KiB, unless something is set. The journal keeps what is
+/// written eight times over (intent, outcome, audit), and a run may add a few MiB to it.
+const EDITS_KIB: usize = 256;
 
 /// The `[limits]` table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
@@ -172,7 +172,7 @@ impl LimitConfig {
     /// Returns how many bytes of text the edits of a run may add.
     #[must_use]
     pub fn max_edit_bytes(&self) -> usize {
-        self.edits_kib.unwrap_or(2_048).saturating_mul(1 << 10)
+        self.edits_kib.unwrap_or(EDITS_KIB).saturating_mul(1 << 10)
     }
 
     /// Returns these limits, with others in the place of those that are absent.
@@ -216,11 +216,7 @@ impl Config {
     #[must_use]
     pub fn limits_of(&self, agent: Option<&str>) -> LimitConfig {
         let of_agent = agent.and_then(|name| self.agents.get(name)).map(|agent| agent.limits);
-        let mut limits = of_agent.unwrap_or_default().or(&self.limits);
-        if agent.is_some() {
-            limits.edits_kib.get_or_insert(EDITS_KIB_OF_AGENT);
-        }
-        limits
+        of_agent.unwrap_or_default().or(&self.limits)
     }
 
     /// Reads a configuration.
