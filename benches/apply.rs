@@ -195,7 +195,7 @@ fn update_all(runtime: &Runtime, service: &Service) -> (Report, Duration) {
     let plan = service.plan.clone();
     let program = move |session: &Session| {
         for id in session.tasks(&plan)? {
-            session.edit_task(&id, |task| task.percent_complete = 50)?;
+            session.editor()?.edit_task(&id, |task| task.percent_complete = 50)?;
         }
         Ok(Value::Null)
     };
@@ -338,6 +338,7 @@ fn lost_batch(runtime: &Runtime, broken: &mut Broken) {
     apply(runtime, &host, move |session| {
         for n in 0..CREATES {
             session
+                .editor()?
                 .create_task(&plan, NewTask { title: format!("New {n}"), ..NewTask::default() })?;
         }
         Ok(Value::Null)
@@ -406,7 +407,7 @@ fn drafting(
 /// Writes one field of a task.
 fn make_urgent(session: &Session, id: &TaskId) -> Result<(), Error> {
     let urgent = Priority::new(1).unwrap();
-    session.edit_task(id, |task| task.priority = urgent)
+    session.editor()?.edit_task(id, |task| task.priority = urgent)
 }
 
 /// Counts the reads of an undo of a large run.
@@ -422,7 +423,9 @@ fn undo(runtime: &Runtime, broken: &mut Broken) {
         for (n, id) in session.tasks(&plan)?.iter().enumerate() {
             make_urgent(session, id)?;
             if n < DESCRIBED {
-                session.edit_details(id, |details| details.description = "Soon".into())?;
+                session
+                    .editor()?
+                    .edit_details(id, |details| details.description = "Soon".into())?;
             }
         }
         Ok(Value::Null)

@@ -26,7 +26,7 @@ mod store;
 pub use control::{Action, Edit, Edits, FaultRule, Fired, InvalidRule, Logged, Origin, Throttle};
 pub use demo::TENANT as DEMO_TENANT;
 pub use http::access::{Access, Pass};
-pub use http::delivery::Lost;
+pub use http::delivery::DroppedAnswer;
 pub use seed::SeedError;
 pub use service::{Emulator, Exchange, Observer, Options};
 pub use sign_in::{App, DeviceCodes, SignIn};

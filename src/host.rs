@@ -38,7 +38,7 @@ pub use progress::{RunProgress, Watch};
 pub use record::StateFolder;
 pub use recover::{Decisions, candidates};
 pub use report::{ChangeReport, Report, Status};
-pub use session::{Column, NewItem, NewTask, Session, View};
+pub use session::{Column, Editor, NewItem, NewTask, Session, View};
 pub use start::{Agent, Finished, Host, Judge, PlanNames, Program, Start};
 pub use stop::{Stop, StopReason};
 pub use thread::on_large_stack;

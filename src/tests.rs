@@ -138,7 +138,7 @@ fn draft(
                 };
                 fact("priority", json!(priority));
                 if priority.level() % 2 == 0 {
-                    session.edit_task(&id, |task| {
+                    session.editor()?.edit_task(&id, |task| {
                         task.title = format!("r{run}.{op} {}", priority.level());
                     })?;
                 }
@@ -147,7 +147,7 @@ fn draft(
             1 => (|| {
                 let title = session.task_field(&id, TaskField::TITLE)?;
                 fact("title", json!(title));
-                session.edit_details(&id, |details| {
+                session.editor()?.edit_details(&id, |details| {
                     details.description = format!("{title}, r{run}.{op}");
                 })
             })(),
@@ -156,12 +156,12 @@ fn draft(
                 if n % 2 == 0 {
                     new.description = format!("r{run}");
                 }
-                session.create_task(&plan, new).map(drop)
+                session.editor()?.create_task(&plan, new).map(drop)
             }),
             3 => match session.find_task(&plan, TITLES[2]) {
                 Err(Error::NotFound { .. }) => {
                     facts.push(Fact::NoneTitled(TITLES[2].to_owned()));
-                    session.create_task(&plan, new(TITLES[2], side)).map(drop)
+                    session.editor()?.create_task(&plan, new(TITLES[2], side)).map(drop)
                 }
                 Err(Error::Ambiguous { .. }) => Ok(()),
                 other => other.map(drop),
@@ -169,7 +169,7 @@ fn draft(
             4 => (|| {
                 let text = session.task_field(&id, TaskField::DESCRIPTION)?;
                 fact("description", json!(text));
-                if text == "obsolete" { session.delete_task(&id) } else { Ok(()) }
+                if text == "obsolete" { session.editor()?.delete_task(&id) } else { Ok(()) }
             })(),
             5 => (|| {
                 let other = TaskId::parse(&world.ids[(at + 1) % N_TASKS]).unwrap();
@@ -177,14 +177,14 @@ fn draft(
                 fact("percentComplete", json!(percent));
                 if percent == 0 {
                     let priority = Priority::new(1 + n as u8).unwrap();
-                    session.edit_task(&other, |task| task.priority = priority)?;
+                    session.editor()?.edit_task(&other, |task| task.priority = priority)?;
                 }
                 Ok(())
             })(),
             _ => (|| {
                 let from = session.task_field(&id, TaskField::BUCKET)?;
                 fact("bucketId", json!(from));
-                session.move_task(&id, &bucket(side))
+                session.editor()?.move_task(&id, &bucket(side))
             })(),
         };
         match outcome {
@@ -512,7 +512,7 @@ fn a_paced_run_writes_its_set_down_once() {
             let plan = PlanId::parse(&drafts.plan).unwrap();
             let drafted = (0..120).try_for_each(|n| {
                 let new = NewTask { title: format!("N{n}"), ..NewTask::default() };
-                session.create_task(&plan, new).map(drop)
+                session.editor()?.create_task(&plan, new).map(drop)
             });
             drafts.drafting.fetch_sub(1, Ordering::SeqCst);
             drafted.map(|()| Value::Null).map_err(Failure::from)

@@ -159,13 +159,13 @@ pub struct Change {
     pub same_name: BTreeSet<String>,
     /// The entities that are deleted with it, as they were right before, so that an undo can
     /// recreate them.
-    #[serde(default, skip_serializing_if = "Lost::is_nothing")]
-    pub lost: Lost,
+    #[serde(default, skip_serializing_if = "TakenAlong::is_nothing")]
+    pub lost: TakenAlong,
 }
 
 /// The entities that a deletion takes along.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Lost {
+pub struct TakenAlong {
     /// The details of a plan.
     pub details: Option<PlanDetails>,
     /// The buckets of a plan.
@@ -174,7 +174,7 @@ pub struct Lost {
     pub tasks: Vec<TaskState>,
 }
 
-impl Lost {
+impl TakenAlong {
     /// Returns whether nothing is known to be deleted along.
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
@@ -216,7 +216,7 @@ impl Change {
             reads: BTreeSet::new(),
             takes_along: BTreeSet::new(),
             same_name: BTreeSet::new(),
-            lost: Lost { details: None, buckets: Vec::new(), tasks: Vec::new() },
+            lost: TakenAlong { details: None, buckets: Vec::new(), tasks: Vec::new() },
         }
     }
 

@@ -27,7 +27,7 @@ use crate::emulator::http::handle;
 use crate::emulator::http::permission;
 use crate::emulator::http::route::{self, Route};
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::{self, Answer};
+use crate::emulator::message::response::{self, Handled};
 use crate::emulator::seed::{self, SeedError};
 use crate::emulator::sign_in::{self, Caller, Decision, DeviceCodes, Endpoint, SignIn, Visit};
 use crate::emulator::state::call::Call;
@@ -208,7 +208,7 @@ impl Emulator {
     /// Answers a request. An injected delay is spent here, on the caller's thread.
     ///
     /// Since there is no connection to close, an answer that a rule drops is an empty 502 with
-    /// [`Lost`] among its extensions.
+    /// [`DroppedAnswer`] among its extensions.
     pub fn dispatch(&self, request: HttpRequest<Vec<u8>>) -> Response<Vec<u8>> {
         self.perform(request, Origin::Client).into_response()
     }
@@ -271,7 +271,7 @@ impl Emulator {
                 Err(GraphError::injected(*status, retry_after.clone()))
             }
             // Never seen by a client with a connection: `Delivery::Dropped` closes it.
-            Some(Action::DropBefore) => Ok(Answer::empty(502)),
+            Some(Action::DropBefore) => Ok(Handled::empty(502)),
             // The change stays, as in a POST that is answered 500 after its commit (planner-api.md
             // 15.1, item 18).
             Some(Action::StatusAfter { status, retry_after }) => {
@@ -293,7 +293,7 @@ impl Emulator {
         request: &Request,
         origin: Origin,
         delay: &Cell<Duration>,
-    ) -> Result<Answer, GraphError> {
+    ) -> Result<Handled, GraphError> {
         let now = self.shared.options.clock.now();
         if let Some((tenant, endpoint)) = Endpoint::from_path(request.uri.path()) {
             return self.shared.store.write(|conn| {
@@ -335,7 +335,7 @@ impl Emulator {
         if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
     }
 
-    fn finish(&self, request: &Request, result: Result<Answer, GraphError>) -> Response<Vec<u8>> {
+    fn finish(&self, request: &Request, result: Result<Handled, GraphError>) -> Response<Vec<u8>> {
         response::finish(request, self.shared.options.clock.now(), result)
     }
 

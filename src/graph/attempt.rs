@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::graph::client::Answer;
 use crate::graph::client::Client;
+use crate::graph::client::ServiceAnswer;
 use crate::graph::error::Error;
 use crate::graph::retry::parse_retry_after;
 use crate::wire::batch::{Order, of_writes, split};
@@ -36,7 +36,7 @@ impl Client {
         }
     }
 
-    async fn send_once(&self, request: &Request, id: &str) -> Result<Answer, Attempt> {
+    async fn send_once(&self, request: &Request, id: &str) -> Result<ServiceAnswer, Attempt> {
         let url = self.url(request).map_err(|error| Attempt::failed(error, None))?;
         let sent = self.send(request, &url, id, None).await;
         sent.map_err(|(error, retry_after)| Attempt::failed(error, retry_after))

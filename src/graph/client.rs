@@ -87,7 +87,7 @@ pub struct WriteError {
 }
 
 /// One answer of the service.
-pub(crate) struct Answer {
+pub(crate) struct ServiceAnswer {
     pub(crate) body: Option<Json>,
     /// Its time by the service's clock.
     pub(crate) date: Option<String>,
@@ -343,7 +343,7 @@ impl Client {
         request: &Request,
         url: &Url,
         until: Instant,
-    ) -> Result<Answer, WriteError> {
+    ) -> Result<ServiceAnswer, WriteError> {
         self.send_again_as(request, url, uuid::Uuid::now_v7().to_string(), Some(until)).await
     }
 
@@ -353,7 +353,7 @@ impl Client {
         url: &Url,
         mut id: String,
         until: Option<Instant>,
-    ) -> Result<Answer, WriteError> {
+    ) -> Result<ServiceAnswer, WriteError> {
         let repeat = match request.method() {
             // A batch of reads is a POST, and harmless all the same.
             _ if request.is_read() => Repeat::Harmless,
@@ -404,7 +404,7 @@ impl Client {
         url: &Url,
         id: &str,
         until: Option<Instant>,
-    ) -> Result<Answer, (Error, Option<Duration>)> {
+    ) -> Result<ServiceAnswer, (Error, Option<Duration>)> {
         let answer = self.send_now(request, url, id, until).await;
         if let Err((error, retry_after)) = &answer {
             self.heed(error, *retry_after);
@@ -418,7 +418,7 @@ impl Client {
         url: &Url,
         id: &str,
         until: Option<Instant>,
-    ) -> Result<Answer, (Error, Option<Duration>)> {
+    ) -> Result<ServiceAnswer, (Error, Option<Duration>)> {
         self.gate.pass(until).await.map_err(|wait| {
             let (origin, seconds) = (self.base.origin(), wait.as_secs().max(1));
             (Error::AskedToWait { origin, seconds }, None)
@@ -467,7 +467,7 @@ impl Client {
             return Err((error, retry_after));
         }
         if status == 204 || body.is_empty() {
-            return Ok(Answer { body: None, date });
+            return Ok(ServiceAnswer { body: None, date });
         }
         let Some(body) = String::from_utf8(body).ok().and_then(|text| Json::parse(text).ok())
         else {
@@ -480,7 +480,7 @@ impl Client {
         if let Some(allowance) = self.allowance.as_ref().filter(|_| request.is_read()) {
             allowance.take(&body).map_err(|error| (error, None))?;
         }
-        Ok(Answer { body: Some(body), date })
+        Ok(ServiceAnswer { body: Some(body), date })
     }
 
     /// Returns the `Prefer` header of reads: without it a roster container comes as

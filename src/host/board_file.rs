@@ -207,14 +207,14 @@ impl<'a> BoardEdits<'a> {
         let title = session.peek_plan(&id)?.title;
         // Without an id the plan was found by this very title.
         if file.id.is_some() && self.wants(base, "the plan", ("title", &file.plan, &title)) {
-            session.edit_plan(&id, |plan| plan.title.clone_from(&file.plan))?;
+            session.editor()?.edit_plan(&id, |plan| plan.title.clone_from(&file.plan))?;
         }
         let there = session.peek_plan_details(&id)?.labels;
         for (slot, name) in &file.labels {
             let theirs = there.get(slot).map_or("", String::as_str);
             let (ours, theirs) = (label_text(*slot, name), label_text(*slot, theirs));
             if self.wants(base, "the plan", ("label", &ours, &theirs)) {
-                session.edit_plan_details(&id, |details| {
+                session.editor()?.edit_plan_details(&id, |details| {
                     if name.is_empty() {
                         details.labels.remove(slot);
                     } else {
@@ -250,7 +250,9 @@ impl<'a> BoardEdits<'a> {
                 Some(bucket) => {
                     let place = format!("the bucket `{}`", bucket.name);
                     if self.wants(base, &place, ("name", &entry.name, &bucket.name)) {
-                        session.edit_bucket(id, |bucket| bucket.name.clone_from(&entry.name))?;
+                        session
+                            .editor()?
+                            .edit_bucket(id, |bucket| bucket.name.clone_from(&entry.name))?;
                     }
                     buckets.push(Meant::Here(id.clone()));
                 }
@@ -272,7 +274,7 @@ impl<'a> BoardEdits<'a> {
                 // Created in the order of the file, so that they end up in that order behind the
                 // existing ones.
                 Meant::New => {
-                    *meant = Meant::Here(session.create_bucket(&self.plan, &entry.name)?);
+                    *meant = Meant::Here(session.editor()?.create_bucket(&self.plan, &entry.name)?);
                 }
                 Meant::Here(_) | Meant::Gone => {}
             }
@@ -426,12 +428,12 @@ impl<'a> BoardEdits<'a> {
                 (false, Some(_)) => self.n_unlisted += 1,
                 // The file could not know it: created after the pull.
                 (true, None) if self.file.base.is_some() => self.n_newer += 1,
-                (true, None) => session.delete_task(id)?,
+                (true, None) => session.editor()?.delete_task(id)?,
                 (true, Some(base)) => {
                     let (task, details) = (session.peek_task(id)?, session.peek_details(id)?);
                     // A deletion must not take somebody's edit since the pull with it.
                     if *base == Marks::of_task(&task, &details, &session.facts().zone) {
-                        session.delete_task(id)?;
+                        session.editor()?.delete_task(id)?;
                     } else {
                         self.conflicts.push(format!(
                             "the task `{}`: removed from the file, but changed on the board",
@@ -457,7 +459,7 @@ impl<'a> BoardEdits<'a> {
             } else if self.file.base.is_some() && !known {
                 self.n_newer += 1;
             } else if session.tasks_in(&id)?.is_empty() {
-                session.delete_bucket(&id)?;
+                session.editor()?.delete_bucket(&id)?;
             } else {
                 let name = session.peek_bucket(&id)?.name;
                 session.warn(&format!(

@@ -98,7 +98,7 @@ impl RemoteDraft {
 }
 
 /// The response to a query from another process.
-pub(crate) type Answer = Result<Response, Relayed>;
+pub(crate) type QueryResult = Result<Response, Relayed>;
 
 /// Counters of what was handed out so far: provisional ids, keys of checklist items, random
 /// numbers.

@@ -22,5 +22,5 @@ mod tasks;
 mod whole;
 
 pub use core::{Facts, Session, View};
-pub use edits::{NewItem, NewTask};
+pub use edits::{Editor, NewItem, NewTask};
 pub use moves::Column;

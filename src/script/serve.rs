@@ -129,7 +129,7 @@ impl Server {
         Arc::new(move |segment, ask| {
             let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
             match pipe.exchange(&Word::Query(segment, ask)) {
-                Some(Order::Answer(answer)) => Some(answer),
+                Some(Order::QueryResult(answer)) => Some(answer),
                 _ => None,
             }
         })
@@ -212,7 +212,7 @@ impl Server {
             }
             // Answers are taken where the query was sent, and stops by the thread that listens: one
             // that gets here breaks the protocol.
-            Order::Answer(_) | Order::Staged(_) | Order::Stop => None,
+            Order::QueryResult(_) | Order::Staged(_) | Order::Stop => None,
         }
     }
 

@@ -92,7 +92,7 @@ struct Answers<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct PartAnswer<'a> {
     id: String,
     status: u16,
     headers: Option<Headers>,
@@ -111,7 +111,7 @@ pub fn split(json: &str) -> Result<BTreeMap<usize, Part>, DecodeError> {
     // Two answers to one request are as good as none: nobody knows which of them holds.
     let mut repeated = BTreeSet::new();
     for answer in answers.responses.0 {
-        let answer: Answer<'_> = serde_json::from_str(answer.get())?;
+        let answer: PartAnswer<'_> = serde_json::from_str(answer.get())?;
         let Ok(id) = answer.id.parse::<usize>() else { continue };
         // `+2` and `02` parse as well, but no request has such an id.
         if id.to_string() != answer.id {

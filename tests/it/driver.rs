@@ -174,8 +174,9 @@ impl Driver {
     /// Makes a plan in the group BOS.
     pub(crate) fn new_plan(&self, title: &str) -> PlanId {
         let title = title.to_owned();
-        let report = self
-            .apply(move |session| Ok(Value::from(session.create_plan("BOS", &title)?.to_string())));
+        let report = self.apply(move |session| {
+            Ok(Value::from(session.editor()?.create_plan("BOS", &title)?.to_string()))
+        });
         PlanId::parse(report.result.as_str().unwrap()).unwrap()
     }
 }

@@ -4,7 +4,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use axum::http::Request;
-use planwright::emulator::{Action, Edit, Edits, Exchange, FaultRule, Lost, Origin, Throttle};
+use planwright::emulator::{
+    Action, DroppedAnswer, Edit, Edits, Exchange, FaultRule, Origin, Throttle,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,11 +86,11 @@ fn an_answer_that_is_lost_in_process_is_marked() {
         bench.emulator.dispatch(request.body(body.to_string().into_bytes()).unwrap())
     };
     let answer = send(Action::DropBefore);
-    assert!(answer.extensions().get::<Lost>().is_some());
+    assert!(answer.extensions().get::<DroppedAnswer>().is_some());
     assert!(titles(&bench, &plan).is_empty());
     let answer = send(Action::DropAfter);
     assert_eq!((answer.status().as_u16(), answer.body().len()), (502, 0));
-    assert!(answer.extensions().get::<Lost>().is_some());
+    assert!(answer.extensions().get::<DroppedAnswer>().is_some());
     assert_eq!(titles(&bench, &plan).len(), 1);
     let answer = send(Action::Truncate);
     assert_eq!(answer.status(), 201);

@@ -249,9 +249,9 @@ fn what_was_just_made_is_asked_for_again() {
         }
     });
     let report = driver.apply(|session| {
-        let plan = session.create_plan("Fresh", "Planned")?;
-        let bucket = session.create_bucket(&plan, "First")?;
-        session.create_task(
+        let plan = session.editor()?.create_plan("Fresh", "Planned")?;
+        let bucket = session.editor()?.create_bucket(&plan, "First")?;
+        session.editor()?.create_task(
             &plan,
             NewTask { title: "Done".into(), bucket: Some(bucket), ..NewTask::default() },
         )?;
@@ -270,7 +270,9 @@ fn a_refusal_by_an_old_group_is_final() {
         &json!([{ "path": "/planner/plans", "method": "POST", "action": { "status": 403 } }]),
     );
     let report = driver
-        .run(|session| Ok(Value::from(session.create_plan("BOS", "Refused")?.to_string())))
+        .run(|session| {
+            Ok(Value::from(session.editor()?.create_plan("BOS", "Refused")?.to_string()))
+        })
         .report;
     assert_eq!(report.changes[0].attempts, 1);
     assert_eq!(report.error.unwrap().code, "not_permitted");

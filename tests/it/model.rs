@@ -248,13 +248,13 @@ impl Ids {
     pub(crate) fn carry_out(&mut self, session: &Session, step: &Step) -> Result<(), Failure> {
         let day = |it: Option<i8>| it.and_then(|it| moment_of_day(date(2026, 12, it)));
         let edit = |n: &usize, change: &dyn Fn(&mut planwright::model::Task)| {
-            session.edit_task(&self.tasks[n], |it| change(it))
+            session.editor()?.edit_task(&self.tasks[n], |it| change(it))
         };
         match step {
             Step::TitlePlan(text) => {
-                session.edit_plan(&self.plan, |it| it.title.clone_from(text))?;
+                session.editor()?.edit_plan(&self.plan, |it| it.title.clone_from(text))?;
             }
-            Step::Label(n, text) => session.edit_plan_details(&self.plan, |it| {
+            Step::Label(n, text) => session.editor()?.edit_plan_details(&self.plan, |it| {
                 let slot = Category::new(*n).unwrap();
                 if text.is_empty() {
                     it.labels.remove(&slot);
@@ -263,16 +263,16 @@ impl Ids {
                 }
             })?,
             Step::NewBucket(n, name) => {
-                let id = session.create_bucket(&self.plan, name)?;
+                let id = session.editor()?.create_bucket(&self.plan, name)?;
                 self.buckets.insert(*n, id);
             }
             Step::NameBucket(n, name) => {
-                session.edit_bucket(&self.buckets[n], |it| it.name.clone_from(name))?;
+                session.editor()?.edit_bucket(&self.buckets[n], |it| it.name.clone_from(name))?;
             }
             Step::MoveBucket(n, other, side) => {
-                session.move_bucket(&self.buckets[n], &self.buckets[other], *side)?;
+                session.editor()?.move_bucket(&self.buckets[n], &self.buckets[other], *side)?;
             }
-            Step::DropBucket(n) => session.delete_bucket(&self.buckets[n])?,
+            Step::DropBucket(n) => session.editor()?.delete_bucket(&self.buckets[n])?,
             Step::NewTask(n, bucket, task) => self.make(session, *n, *bucket, task)?,
             Step::Title(n, text) => edit(n, &|it| it.title.clone_from(text))?,
             Step::Percent(n, it) => edit(n, &|task| task.percent_complete = *it)?,
@@ -294,9 +294,9 @@ impl Ids {
             Step::MoveInto(n, bucket) => self.put_first(session, *n, *bucket)?,
             Step::MoveNextTo(n, other, side) => {
                 let (task, other) = (&self.tasks[n], &self.tasks[other]);
-                session.move_task_next_to(task, other, *side, Column::Bucket)?;
+                session.editor()?.move_task_next_to(task, other, *side, Column::Bucket)?;
             }
-            Step::DropTask(n) => session.delete_task(&self.tasks[n])?,
+            Step::DropTask(n) => session.editor()?.delete_task(&self.tasks[n])?,
             step => self.change_details(session, step)?,
         }
         Ok(())
@@ -308,8 +308,10 @@ impl Ids {
         let (task, bucket) = (&self.tasks[&n], &self.buckets[&bucket]);
         let there = session.tasks_in_order(bucket)?;
         match there.iter().find(|it| *it != task) {
-            Some(first) => session.move_task_next_to(task, first, Side::Before, Column::Bucket)?,
-            None => session.move_task(task, bucket)?,
+            Some(first) => {
+                session.editor()?.move_task_next_to(task, first, Side::Before, Column::Bucket)?
+            }
+            None => session.editor()?.move_task(task, bucket)?,
         }
         Ok(())
     }
@@ -347,7 +349,7 @@ impl Ids {
                 .collect(),
             ..NewTask::default()
         };
-        let id = session.create_task(&self.plan, new)?;
+        let id = session.editor()?.create_task(&self.plan, new)?;
         let keys = session.details(&id)?.checklist_order();
         self.items.extend(task.items.iter().map(|it| it.0).zip(keys));
         self.tasks.insert(n, id);
@@ -373,7 +375,7 @@ impl Ids {
         }
         let items = &self.items;
         let key = |n: &usize| link::encode(&url(*n)).unwrap();
-        session.edit_details(&self.tasks[n], |it| match step {
+        session.editor()?.edit_details(&self.tasks[n], |it| match step {
             Step::Describe(_, text) => it.description.clone_from(text),
             Step::Preview(_, kind) => PREVIEWS[*kind].clone_into(&mut it.preview_type),
             Step::AddItem(_, _, title) => it.add_item(new_key, title.clone()),

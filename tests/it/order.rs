@@ -60,12 +60,12 @@ impl Board {
         let made = driver.apply(move |session| {
             let mut ids = Vec::new();
             for n in 0..N_BUCKETS {
-                ids.push(session.create_bucket(&id, &n.to_string())?.to_string());
+                ids.push(session.editor()?.create_bucket(&id, &n.to_string())?.to_string());
             }
             for n in 0..N_TASKS {
                 let bucket = Some(BucketId::parse(&ids[n % N_BUCKETS]).unwrap());
                 let new = NewTask { title: n.to_string(), bucket, ..NewTask::default() };
-                ids.push(session.create_task(&id, new)?.to_string());
+                ids.push(session.editor()?.create_task(&id, new)?.to_string());
             }
             Ok(json!(ids))
         });
@@ -93,11 +93,11 @@ impl Board {
     fn carry_out(&self, session: &Session, step: Move) -> Result<(), Failure> {
         match step {
             Move::Bucket(a, b, side) => {
-                session.move_bucket(&self.buckets[a], &self.buckets[b], side)?;
+                session.editor()?.move_bucket(&self.buckets[a], &self.buckets[b], side)?;
             }
             Move::Task(a, b, side) => {
                 let (a, b) = (&self.tasks[a], &self.tasks[b]);
-                session.move_task_next_to(a, b, side, Column::Bucket)?;
+                session.editor()?.move_task_next_to(a, b, side, Column::Bucket)?;
             }
         }
         Ok(())

@@ -156,7 +156,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let plan = args.plan.clone();
             context.edit(&args.write, "bucket create", move |session| {
                 let plan = resolve_plan(session, plan.as_deref())?;
-                let id = session.create_bucket(&plan.id, &name)?;
+                let id = session.editor()?.create_bucket(&plan.id, &name)?;
                 Ok(json!({ "id": id }))
             })
         }
@@ -164,7 +164,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let (text, name, plan) = (args.bucket.clone(), args.name.clone(), args.plan.clone());
             context.edit(&args.write, "bucket update", move |session| {
                 let id = resolve_bucket(session, plan.as_deref(), &text)?;
-                session.edit_bucket(&id, |bucket| bucket.name = name)?;
+                session.editor()?.edit_bucket(&id, |bucket| bucket.name = name)?;
                 Ok(json!({ "id": id }))
             })
         }
@@ -175,7 +175,11 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
                 let id = resolve_bucket(session, plan.as_deref(), &text)?;
                 let plan = session.bucket_field(&id, crate::change::BucketField::PLAN)?;
                 if let Some((other, side)) = neighbour {
-                    session.move_bucket(&id, &session.find_bucket(&plan, &other)?, side)?;
+                    session.editor()?.move_bucket(
+                        &id,
+                        &session.find_bucket(&plan, &other)?,
+                        side,
+                    )?;
                 }
                 Ok(json!({ "id": id }))
             })
@@ -184,7 +188,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
             let (text, plan) = (args.bucket.clone(), args.plan.clone());
             context.edit(&args.write, "bucket delete", move |session| {
                 let id = resolve_bucket(session, plan.as_deref(), &text)?;
-                session.delete_bucket(&id)?;
+                session.editor()?.delete_bucket(&id)?;
                 Ok(json!({ "id": id }))
             })
         }

@@ -139,8 +139,8 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             let group = args.group.clone();
             context.edit(&args.write, "plan create", move |session| {
                 let id = match group {
-                    Some(group) => session.create_plan(&group, &title)?,
-                    None => session.create_roster_plan(&title)?,
+                    Some(group) => session.editor()?.create_plan(&group, &title)?,
+                    None => session.editor()?.create_roster_plan(&title)?,
                 };
                 Ok(json!({ "id": id }))
             })
@@ -149,7 +149,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             let (name, title) = (args.plan.clone(), args.title.clone());
             context.edit(&args.write, "plan update", move |session| {
                 let plan = resolve_plan(session, Some(&name))?;
-                session.edit_plan(&plan.id, |plan| plan.title = title)?;
+                session.editor()?.edit_plan(&plan.id, |plan| plan.title = title)?;
                 Ok(json!({ "id": plan.id }))
             })
         }
@@ -171,7 +171,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
             let name = args.plan.clone();
             context.edit(&args.write, "plan delete", move |session| {
                 let plan = resolve_plan(session, Some(&name))?;
-                session.delete_plan(&plan.id)?;
+                session.editor()?.delete_plan(&plan.id)?;
                 Ok(json!({ "id": plan.id }))
             })
         }
@@ -183,7 +183,7 @@ fn archive(context: &Context<'_>, args: &ArchiveArgs, away: bool) -> Result<Exit
     let command = if away { "plan archive" } else { "plan unarchive" };
     context.edit(&args.write, command, move |session| {
         let plan = resolve_plan(session, Some(&name))?;
-        session.archive_plan(&plan.id, away, &reason)?;
+        session.editor()?.archive_plan(&plan.id, away, &reason)?;
         Ok(json!({ "id": plan.id }))
     })
 }

@@ -19,7 +19,7 @@ use crate::cli::options::WriteArgs;
 use crate::cli::render::{card, task_list};
 use crate::cli::resolve::{parse_date, parse_priority, parse_progress, resolve_plan, resolve_task};
 use crate::cli::show;
-use crate::host::{Error, Failure, NewTask, Session};
+use crate::host::{Editor, Error, Failure, NewTask};
 use crate::model::TaskId;
 use crate::model::time::day_of_date;
 
@@ -189,10 +189,12 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         TaskCommand::Label(args) => label::label(context, args),
         TaskCommand::Checklist(args) => checklist::checklist(context, args),
         TaskCommand::Reference(args) => reference::reference(context, args),
-        TaskCommand::Complete(args) => each(context, args, "task complete", |session, id| {
-            session.edit_task(id, |task| task.percent_complete = 100)
+        TaskCommand::Complete(args) => each(context, args, "task complete", |editor, id| {
+            editor.edit_task(id, |task| task.percent_complete = 100)
         }),
-        TaskCommand::Delete(args) => each(context, args, "task delete", Session::delete_task),
+        TaskCommand::Delete(args) => {
+            each(context, args, "task delete", |editor, id| editor.delete_task(id))
+        }
     }
 }
 
@@ -200,13 +202,13 @@ fn each(
     context: &Context<'_>,
     args: &ManyArgs,
     command: &str,
-    body: impl Fn(&Session, &TaskId) -> Result<(), Error> + Clone + Send + Sync + 'static,
+    body: impl Fn(Editor<'_>, &TaskId) -> Result<(), Error> + Clone + Send + Sync + 'static,
 ) -> Result<Exit, AppError> {
     let (tasks, plan) = (args.tasks.clone(), args.plan.clone());
     context.edit(&args.write, command, move |session| {
         for text in &tasks {
             let id = resolve_task(session, plan.as_deref(), text)?;
-            body(session, &id)?;
+            body(session.editor()?, &id)?;
         }
         Ok(serde_json::Value::Null)
     })
@@ -234,7 +236,7 @@ fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, AppError> {
         new.priority = fields.priority.as_deref().map(parse_priority).transpose()?;
         new.percent_complete = fields.progress.as_deref().map_or(Ok(0), parse_progress)?;
         new.description = fields.description.unwrap_or_default();
-        let id = session.create_task(&plan.id, new)?;
+        let id = session.editor()?.create_task(&plan.id, new)?;
         Ok(json!({ "id": id }))
     })
 }
@@ -265,7 +267,7 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
             let day = |moment: Timestamp| day_of_date(moment, zone);
             if old.map(day) == new.map(day) { old } else { new }
         };
-        session.edit_task(&id, |task| {
+        session.editor()?.edit_task(&id, |task| {
             if let Some(title) = title {
                 task.title = title;
             }
@@ -284,10 +286,10 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
         })?;
         if let Some(name) = &bucket {
             let bucket = session.find_bucket(&plan, name)?;
-            session.move_task(&id, &bucket)?;
+            session.editor()?.move_task(&id, &bucket)?;
         }
         if let Some(text) = fields.description {
-            session.edit_details(&id, |details| details.description = text)?;
+            session.editor()?.edit_details(&id, |details| details.description = text)?;
         }
         Ok(json!({ "id": id }))
     })

@@ -154,7 +154,7 @@ fn planted(
     title: &str,
     document: &PlanDocument,
 ) -> Result<serde_json::Value, Failure> {
-    let id: PlanId = session.create_plan(group, title)?;
+    let id: PlanId = session.editor()?.create_plan(group, title)?;
     session.plant(&id, document)?;
     Ok(json!({ "id": id }))
 }

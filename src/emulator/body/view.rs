@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::emulator::body::schema;
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
 use crate::emulator::state::graph_error::GraphError;
@@ -41,16 +41,16 @@ impl<'a> View<'a> {
     }
 
     /// Answers a GET of one object; 304 if the client has this version (planner-api.md 3.6).
-    pub(crate) fn one(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
+    pub(crate) fn one(&self, call: &Call<'_>, object: &Object) -> Result<Handled, GraphError> {
         let tag = etag::format(object.kind, object.version);
         if etag::names(&self.request.if_none_match(), &tag) {
-            return Ok(Answer::empty(304).with("etag", tag));
+            return Ok(Handled::empty(304).with("etag", tag));
         }
         self.whole(call, object, 200)
     }
 
     /// Answers a POST with the new object.
-    pub(crate) fn created(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
+    pub(crate) fn created(&self, call: &Call<'_>, object: &Object) -> Result<Handled, GraphError> {
         // Not in the documentation; the form is the one of planner-api.md 2.0.
         let location =
             format!("{}/planner/{}('{}')", self.request.root(), object.kind.address().0, object.id);
@@ -58,16 +58,16 @@ impl<'a> View<'a> {
     }
 
     /// Answers a PATCH: with the object only if the client prefers that (planner-api.md 3.7).
-    pub(crate) fn updated(&self, call: &Call<'_>, object: &Object) -> Result<Answer, GraphError> {
+    pub(crate) fn updated(&self, call: &Call<'_>, object: &Object) -> Result<Handled, GraphError> {
         if !self.request.prefers("return=representation") {
             // Without the new tag as well, which only the preference returns (planner-api.md 3.7).
-            return Ok(Answer::empty(204));
+            return Ok(Handled::empty(204));
         }
         let answer = self.whole(call, object, 200)?;
         Ok(answer.with("preference-applied", "return=representation"))
     }
 
-    fn whole(&self, call: &Call<'_>, object: &Object, status: u16) -> Result<Answer, GraphError> {
+    fn whole(&self, call: &Call<'_>, object: &Object, status: u16) -> Result<Handled, GraphError> {
         let (collection, part) = object.kind.address();
         let of = match part {
             Some(part) => format!("planner/{collection}('{}')/{part}", object.id),
@@ -80,11 +80,11 @@ impl<'a> View<'a> {
         );
         // After the context, which precedes the tag (planner-api.md 1.6).
         body.append(&mut self.entity(call, object)?);
-        Ok(Answer::json(status, body).with("etag", etag::format(object.kind, object.version)))
+        Ok(Handled::json(status, body).with("etag", etag::format(object.kind, object.version)))
     }
 
     /// Answers with a page of a list (planner-api.md 8.2).
-    pub(crate) fn list(&self, call: &Call<'_>, scope: Scope<'_>) -> Result<Answer, GraphError> {
+    pub(crate) fn list(&self, call: &Call<'_>, scope: Scope<'_>) -> Result<Handled, GraphError> {
         let after = skip_token(self.request)?;
         let size = call.page_size.max(1);
         // One more than a page, to know whether there is another. Hidden objects make a page
@@ -108,7 +108,7 @@ impl<'a> View<'a> {
             body.insert("@odata.nextLink".to_owned(), link.into());
         }
         body.insert("value".to_owned(), items.into());
-        Ok(Answer::json(200, body))
+        Ok(Handled::json(200, body))
     }
 
     /// Returns an object as it is answered, its tag first.

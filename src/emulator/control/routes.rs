@@ -11,7 +11,7 @@ use crate::emulator::control::outside_edits::Edits;
 use crate::emulator::control::rule::FaultRule;
 use crate::emulator::control::throttle::Throttle;
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::service::Emulator;
 use crate::emulator::sign_in::DeviceCodes;
 use crate::emulator::state::graph_error::GraphError;
@@ -26,7 +26,7 @@ pub(crate) fn is_control(path: &str) -> bool {
 }
 
 /// Answers a request to this API.
-pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
+pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Handled, GraphError> {
     let path = request.uri.path();
     let method = &request.method;
     match path.strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/') {
@@ -35,7 +35,7 @@ pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, G
             Method::GET => Ok(shown(&emulator.requests())),
             Method::DELETE => {
                 emulator.clear_requests();
-                Ok(Answer::empty(204))
+                Ok(Handled::empty(204))
             }
             _ => Err(GraphError::method_not_allowed(method, "GET, DELETE")),
         },
@@ -53,7 +53,7 @@ pub(crate) fn answer(emulator: &Emulator, request: &Request) -> Result<Answer, G
     }
 }
 
-fn faults(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
+fn faults(emulator: &Emulator, request: &Request) -> Result<Handled, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => emulator.set_faults(read::<Vec<FaultRule>>(request)?).map_err(invalid)?,
@@ -63,7 +63,7 @@ fn faults(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> 
     Ok(shown(&emulator.faults()))
 }
 
-fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
+fn throttle(emulator: &Emulator, request: &Request) -> Result<Handled, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => {
@@ -80,7 +80,7 @@ fn throttle(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError
     Ok(shown(&emulator.throttle()))
 }
 
-fn lag(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
+fn lag(emulator: &Emulator, request: &Request) -> Result<Handled, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => {
@@ -96,7 +96,7 @@ fn lag(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
     Ok(shown(&emulator.lag()))
 }
 
-fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
+fn edits(emulator: &Emulator, request: &Request) -> Result<Handled, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => {
@@ -105,7 +105,7 @@ fn edits(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
         Method::DELETE => emulator.stop_edits(),
         _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
-    Ok(Answer::plain(
+    Ok(Handled::plain(
         200,
         match emulator.edits() {
             Some((edits, done)) => json!({ "running": edits, "done": done }),
@@ -121,7 +121,7 @@ struct Approval {
     automatic: bool,
 }
 
-fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, GraphError> {
+fn device_codes(emulator: &Emulator, request: &Request) -> Result<Handled, GraphError> {
     match request.method {
         Method::GET => (),
         Method::POST => emulator.set_device_codes(if read::<Approval>(request)?.automatic {
@@ -132,7 +132,7 @@ fn device_codes(emulator: &Emulator, request: &Request) -> Result<Answer, GraphE
         _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST")),
     }
     let automatic = emulator.panel().device_codes() == DeviceCodes::Automatic;
-    Ok(Answer::plain(200, json!({ "automatic": automatic, "pending": emulator.device_codes()? })))
+    Ok(Handled::plain(200, json!({ "automatic": automatic, "pending": emulator.device_codes()? })))
 }
 
 /// The body with a person's decision on a device code.
@@ -148,13 +148,13 @@ struct Judged {
 fn decide(
     request: &Request,
     job: impl FnOnce(&Judged) -> Result<bool, Error>,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     if request.method != Method::POST {
         return Err(GraphError::method_not_allowed(&request.method, "POST"));
     }
     let judged: Judged = read(request)?;
     match job(&judged) {
-        Ok(true) => Ok(Answer::empty(204)),
+        Ok(true) => Ok(Handled::empty(204)),
         Ok(false) => Err(invalid(format!("`{}` is not a pending code", judged.user_code))),
         Err(error) => Err(invalid(error)),
     }
@@ -170,6 +170,6 @@ fn invalid(reason: impl std::fmt::Display) -> GraphError {
     GraphError::bad_request(reason.to_string())
 }
 
-fn shown<T: serde::Serialize>(value: &T) -> Answer {
-    Answer::plain(200, serde_json::to_value(value).unwrap_or(Value::Null))
+fn shown<T: serde::Serialize>(value: &T) -> Handled {
+    Handled::plain(200, serde_json::to_value(value).unwrap_or(Value::Null))
 }

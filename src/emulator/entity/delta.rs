@@ -11,7 +11,7 @@ use crate::emulator::body::schema;
 use crate::emulator::body::view;
 use crate::emulator::entity::tasks;
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::change_log::{self, Extent, Row, What};
 use crate::emulator::state::etag;
@@ -39,7 +39,7 @@ pub(crate) fn answer(
     call: &Call<'_>,
     request: &Request,
     feed: &Feed,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     let extent = Extent {
         // An application sees the plans of all groups and is a member of none (planner-api.md 11).
         user: (!call.is_app).then_some(call.caller.as_str()),
@@ -114,11 +114,11 @@ fn link(request: &Request, name: &str, seq: i64) -> String {
     format!("{}{}?{name}={token}", request.origin(), request.uri.path())
 }
 
-fn page(request: &Request, items: Vec<Value>, link_name: &str, link: String) -> Answer {
+fn page(request: &Request, items: Vec<Value>, link_name: &str, link: String) -> Handled {
     let mut body = view::envelope(request, "Collection(microsoft.graph.plannerDelta)", &[]);
     body.insert(link_name.to_owned(), link.into());
     body.insert("value".to_owned(), items.into());
-    Answer::json(200, body).with("preference-applied", "odata.track-changes")
+    Handled::json(200, body).with("preference-applied", "odata.track-changes")
 }
 
 /// Merges changes into one item an object, in the order of the first change.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::emulator::body::view;
 use crate::emulator::message::filter::{self, Filter};
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
@@ -49,7 +49,7 @@ pub(crate) fn group_id(conn: &Connection, raw: &str) -> Result<String, GraphErro
 }
 
 /// Answers with one user.
-pub(crate) fn user(call: &Call<'_>, request: &Request, who: &Who) -> Result<Answer, GraphError> {
+pub(crate) fn user(call: &Call<'_>, request: &Request, who: &Who) -> Result<Handled, GraphError> {
     let id = resolve(call, who)?;
     let text: String = call
         .conn
@@ -59,7 +59,7 @@ pub(crate) fn user(call: &Call<'_>, request: &Request, who: &Who) -> Result<Answ
 }
 
 /// Answers with one group.
-pub(crate) fn group(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, GraphError> {
+pub(crate) fn group(call: &Call<'_>, request: &Request, id: &str) -> Result<Handled, GraphError> {
     let group = group_id(call.conn, id)?;
     single(request, "groups", &group_doc(call.conn, &group)?, 200)
 }
@@ -70,12 +70,12 @@ pub(crate) fn single(
     collection: &str,
     doc: &Map<String, Value>,
     status: u16,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     let select: Vec<&str> = select(request);
     let entity = format!("{collection}{}/$entity", view::selection(&select));
     let mut body = view::envelope(request, &entity, &[]);
     body.append(&mut view::selected(doc, &select));
-    Ok(Answer::json(status, body))
+    Ok(Handled::json(status, body))
 }
 
 fn select(request: &Request) -> Vec<&str> {
@@ -131,7 +131,7 @@ pub(crate) fn list(
     call: &Call<'_>,
     request: &Request,
     listing: Listing<'_>,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     // Only advanced queries may search or count (planner-api.md 2.5).
     let advanced = request.header("consistencylevel").is_some();
     let counts = request.option("$count").is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -197,7 +197,7 @@ pub(crate) fn list(
         })
         .collect();
     body.insert("value".to_owned(), items.into());
-    Ok(Answer::json(200, body))
+    Ok(Handled::json(200, body))
 }
 
 /// Adds a user, whose document has the members that a real one shows without `$select`

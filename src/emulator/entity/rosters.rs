@@ -14,7 +14,7 @@ use crate::emulator::entity::directory;
 use crate::emulator::entity::groups;
 use crate::emulator::entity::plans;
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
@@ -24,7 +24,7 @@ use crate::emulator::state::members::Who;
 use crate::emulator::state::object::{self, Scope};
 
 /// Creates a roster, which has no properties to set.
-pub(crate) fn create(call: &Call<'_>, request: &Request) -> Result<Answer, GraphError> {
+pub(crate) fn create(call: &Call<'_>, request: &Request) -> Result<Handled, GraphError> {
     let body = request.json()?;
     if let Some(name) = body.keys().find(|name| !schema::is_annotation(name)) {
         return Err(patch::unknown("plannerRoster", name));
@@ -57,13 +57,13 @@ pub(crate) fn open(call: &Call<'_>, raw: &str) -> Result<String, GraphError> {
 }
 
 /// Answers with a roster.
-pub(crate) fn show(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, GraphError> {
+pub(crate) fn show(call: &Call<'_>, request: &Request, id: &str) -> Result<Handled, GraphError> {
     let id = open(call, id)?;
     Ok(single(request, "planner/rosters/$entity", json!({ "id": id }), 200))
 }
 
 /// Deletes a roster with its plan.
-pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
+pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Handled, GraphError> {
     // No tag is asked for: rosters are not versioned (planner-api.md 3.1).
     let id = open(call, id)?;
     // The plan first: its row refers to that of the roster.
@@ -71,11 +71,11 @@ pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<Answer, GraphError> {
         object::delete(call.conn, &plan)?;
     }
     call.conn.execute("DELETE FROM directory_group WHERE id = ?1", [&id])?;
-    Ok(Answer::empty(204))
+    Ok(Handled::empty(204))
 }
 
 /// Answers with the members of a roster.
-pub(crate) fn members(call: &Call<'_>, request: &Request, id: &str) -> Result<Answer, GraphError> {
+pub(crate) fn members(call: &Call<'_>, request: &Request, id: &str) -> Result<Handled, GraphError> {
     let id = open(call, id)?;
     let members = members::members(call.conn, &id)?;
     let items: Vec<Value> = members.iter().map(|user| member(user)).collect();
@@ -83,7 +83,7 @@ pub(crate) fn members(call: &Call<'_>, request: &Request, id: &str) -> Result<An
     let mut body = view::envelope(request, context, &[]);
     body.insert("@odata.count".to_owned(), items.len().into());
     body.insert("value".to_owned(), items.into());
-    Ok(Answer::json(200, body))
+    Ok(Handled::json(200, body))
 }
 
 /// Answers with one member.
@@ -92,7 +92,7 @@ pub(crate) fn show_member(
     request: &Request,
     id: &str,
     user: &str,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     let id = open(call, id)?;
     let user = user.to_lowercase();
     if !members::is_member(call.conn, &id, &user)? {
@@ -107,7 +107,7 @@ pub(crate) fn add_member(
     call: &Call<'_>,
     request: &Request,
     id: &str,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     let id = open(call, id)?;
     let body = request.json()?;
     let known = ["userId", "tenantId", "roles"];
@@ -129,13 +129,13 @@ pub(crate) fn add_member(
 }
 
 /// Removes a member.
-pub(crate) fn remove_member(call: &Call<'_>, id: &str, user: &str) -> Result<Answer, GraphError> {
+pub(crate) fn remove_member(call: &Call<'_>, id: &str, user: &str) -> Result<Handled, GraphError> {
     let id = open(call, id)?;
     let removed = call.conn.execute(
         "DELETE FROM group_member WHERE group_id = ?1 AND user_id = ?2",
         [&id, &user.to_lowercase()],
     )?;
-    if removed == 0 { Err(no_member()) } else { Ok(Answer::empty(204)) }
+    if removed == 0 { Err(no_member()) } else { Ok(Handled::empty(204)) }
 }
 
 /// Moves a roster out of a new plan's body, if it names one; a second plan in a roster is refused.
@@ -163,8 +163,8 @@ fn no_member() -> GraphError {
     GraphError::new(404, "", "The roster member cannot be found.")
 }
 
-fn single(request: &Request, of: &str, doc: Value, status: u16) -> Answer {
+fn single(request: &Request, of: &str, doc: Value, status: u16) -> Handled {
     let mut body = view::envelope(request, of, &[]);
     body.append(&mut into_map(doc));
-    Answer::json(status, body)
+    Handled::json(status, body)
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::emulator::http::route;
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::state::graph_error::GraphError;
 
 const MAX_REQUESTS: usize = 20;
@@ -47,7 +47,7 @@ struct Part {
 pub(crate) fn run(
     outer: &Request,
     dispatch: impl Fn(HttpRequest<Vec<u8>>) -> Response<Vec<u8>>,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     let parts = parse(outer)?;
     let mut statuses: HashMap<String, u16> = HashMap::new();
     let mut responses = Vec::with_capacity(parts.len());
@@ -64,7 +64,7 @@ pub(crate) fn run(
         responses.push(response);
     }
     responses.reverse();
-    Ok(Answer::json(200, Map::from_iter([("responses".to_owned(), responses.into())])))
+    Ok(Handled::json(200, Map::from_iter([("responses".to_owned(), responses.into())])))
 }
 
 fn parse(outer: &Request) -> Result<Vec<Part>, GraphError> {

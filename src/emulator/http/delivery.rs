@@ -7,7 +7,7 @@ use axum::http::{Response, StatusCode};
 
 /// The mark, among the extensions of a response, of an answer that a rule dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lost;
+pub struct DroppedAnswer;
 
 /// An answer with its delivery.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Reply {
             Delivery::Dropped => {
                 response = Response::new(Vec::new());
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
-                response.extensions_mut().insert(Lost);
+                response.extensions_mut().insert(DroppedAnswer);
             }
         }
         response

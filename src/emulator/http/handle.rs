@@ -21,7 +21,7 @@ use crate::emulator::entity::tasks;
 use crate::emulator::http::route::Route;
 use crate::emulator::message::filter::Filter;
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::etag;
 use crate::emulator::state::graph_error::GraphError;
@@ -34,7 +34,7 @@ pub(crate) fn handle(
     call: &Call<'_>,
     route: &Route,
     request: &Request,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     let view = View::from_request(request);
     let is_post = request.method == Method::POST;
     match route {
@@ -58,11 +58,11 @@ pub(crate) fn handle(
         }
         Route::AddMember(id) => {
             groups::add_member(call, id, &request.json()?)?;
-            Ok(Answer::empty(204))
+            Ok(Handled::empty(204))
         }
         Route::RemoveMember(id, user) => {
             groups::remove_member(call, id, user)?;
-            Ok(Answer::empty(204))
+            Ok(Handled::empty(204))
         }
         Route::PlansOf(who) => view.list(call, Scope::PlansSharedWith(&oneself(call, who)?)),
         Route::TasksOf(who) => view.list(call, Scope::TasksAssignedTo(&oneself(call, who)?)),
@@ -116,7 +116,7 @@ pub(crate) fn handle(
             well_formed(id)?;
             visible(call, ObjectKind::Plan, id)?;
             archive::turn(call, id, request, *direction)?;
-            Ok(Answer::empty(204))
+            Ok(Handled::empty(204))
         }
         Route::MoveToContainer(id) => {
             well_formed(id)?;
@@ -136,7 +136,7 @@ pub(crate) fn handle(
 }
 
 /// Answers with the object that was created, which a lagging replica does not know yet.
-fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Answer, GraphError> {
+fn created(call: &Call<'_>, view: &View<'_>, object: &Object) -> Result<Handled, GraphError> {
     if let Some(replica) = call.replica {
         replica.born(&object.id, call.now);
     }
@@ -168,7 +168,7 @@ fn oneself(call: &Call<'_>, who: &Who) -> Result<String, GraphError> {
     if user == call.caller || call.is_app { Ok(user) } else { Err(GraphError::forbidden()) }
 }
 
-fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Answer, GraphError> {
+fn plans_of_group(call: &Call<'_>, view: &View<'_>, id: &str) -> Result<Handled, GraphError> {
     let group = directory::group_id(call.conn, id)?;
     if !call.may_enter(&group)? {
         // Only a create or a move hides whether the item exists (planner-api.md 6.2).
@@ -183,7 +183,7 @@ fn plans_by_owner(
     call: &Call<'_>,
     view: &View<'_>,
     request: &Request,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     // A filter that is not understood is ignored like every other (planner-api.md trap 22), and
     // then the owner is missing.
     let filter = request.option("$filter").and_then(|text| Filter::parse(text).ok());
@@ -209,7 +209,7 @@ fn update(
     kind: ObjectKind,
     id: &str,
     request: &Request,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     // The object is opened first: one that does not exist is 404 even without a tag
     // (planner-api.md 3.3). A collision is 409 before the body is validated.
     let mut object = call.open(kind, id)?;
@@ -230,7 +230,7 @@ fn delete(
     kind: ObjectKind,
     id: &str,
     request: &Request,
-) -> Result<Answer, GraphError> {
+) -> Result<Handled, GraphError> {
     // A second deletion is 404, even without a tag (planner-api.md 3.3).
     let mut object = call.open(kind, id)?;
     let seen = etag::seen_version(kind, object.version, &request.if_match())?;
@@ -244,5 +244,5 @@ fn delete(
         recurrence::succeed(call, &mut object, &mut Vec::new())?;
     }
     object::delete(call.conn, &object)?;
-    Ok(Answer::empty(204))
+    Ok(Handled::empty(204))
 }

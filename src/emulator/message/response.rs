@@ -13,13 +13,13 @@ use crate::emulator::state::timestamp;
 
 /// An answer as a handler returns it.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Handled {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Option<Value>,
 }
 
-impl Answer {
+impl Handled {
     pub(crate) fn json(status: u16, body: Map<String, Value>) -> Self {
         Self { status, headers: Vec::new(), body: Some(Value::Object(body)) }
     }
@@ -44,7 +44,7 @@ impl Answer {
 pub(crate) fn finish(
     request: &Request,
     now: Timestamp,
-    result: Result<Answer, GraphError>,
+    result: Result<Handled, GraphError>,
 ) -> Response<Vec<u8>> {
     let client_id = request.header("client-request-id").unwrap_or(&request.id);
     let mut answer = result.map_or_else(
@@ -89,7 +89,7 @@ pub(crate) fn finish(
 const DIAGNOSTIC: &str = r#"{"ServerInfo":{"DataCenter":"Emulator","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"EMULATOR"}}"#;
 
 /// Returns the answer to a refusal, with the error body of planner-api.md 9.1.
-fn refusal(fault: GraphError, id: &str, client_id: &str, now: Timestamp) -> Answer {
+fn refusal(fault: GraphError, id: &str, client_id: &str, now: Timestamp) -> Handled {
     let mut inner = Map::new();
     if fault.status == 429 {
         // As in planner-api.md 13.16; other refusals have no such members.
@@ -105,7 +105,7 @@ fn refusal(fault: GraphError, id: &str, client_id: &str, now: Timestamp) -> Answ
     let body = json!({
         "error": { "code": fault.code, "message": fault.message, "innerError": inner }
     });
-    Answer { status: fault.status, headers: fault.header.into_iter().collect(), body: Some(body) }
+    Handled { status: fault.status, headers: fault.header.into_iter().collect(), body: Some(body) }
 }
 
 /// Drops annotations, including ETags, except those that paging needs (planner-api.md 9.4).

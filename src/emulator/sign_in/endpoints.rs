@@ -9,7 +9,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::flows;
 use crate::emulator::sign_in::refusal::{Refusal, Stop};
@@ -88,7 +88,7 @@ impl Visit<'_> {
 /// # Errors
 ///
 /// Only for failures of the emulator and wrong verbs; a refused sign-in is an answer.
-pub(crate) fn answer(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Answer, GraphError> {
+pub(crate) fn answer(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Handled, GraphError> {
     let method = &visit.request.method;
     if !endpoint.verbs().split(", ").any(|verb| verb == method.as_str()) {
         return Err(GraphError::method_not_allowed(method, endpoint.verbs()));
@@ -102,7 +102,7 @@ pub(crate) fn answer(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Answer
     }
 }
 
-fn enter(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Answer, Stop> {
+fn enter(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Handled, Stop> {
     check_tenant(visit.tenant)?;
     let form = if visit.request.method == Method::POST {
         if visit.request.check_media("application/x-www-form-urlencoded").is_err() {
@@ -118,7 +118,7 @@ fn enter(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Answer, Stop> {
         Endpoint::Authorize => flows::authorize(visit),
         Endpoint::Token => flows::token(visit),
         Endpoint::Metadata => Ok(metadata(visit)),
-        Endpoint::Keys => Ok(Answer::plain(200, json!({ "keys": [] }))),
+        Endpoint::Keys => Ok(Handled::plain(200, json!({ "keys": [] }))),
     }
 }
 
@@ -137,10 +137,10 @@ fn check_tenant(tenant: &str) -> Result<(), Refusal> {
     Err(Refusal::new("invalid_request", 90002, format!("Tenant '{tenant}' not found.")))
 }
 
-fn metadata(visit: &Visit<'_>) -> Answer {
+fn metadata(visit: &Visit<'_>) -> Handled {
     let origin = visit.request.origin();
     let base = format!("{origin}/{}", visit.tenant);
-    Answer::plain(
+    Handled::plain(
         200,
         json!({
             "issuer": visit.issuer(),

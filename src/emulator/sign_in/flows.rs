@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
 
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::caller::Caller;
 use crate::emulator::sign_in::endpoints::Visit;
@@ -34,7 +34,7 @@ const ACCESS_LIFE: i64 = 4217;
 const APP_ACCESS_LIFE: i64 = 3599;
 
 /// Starts the device flow.
-pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Answer, Stop> {
+pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Handled, Stop> {
     let client = visit.required("client_id")?.to_owned();
     let scopes = scope::parse(visit.required("scope")?, &visit.request.origin())?;
     let state = match visit.device_codes {
@@ -48,7 +48,7 @@ pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Answer, Stop> {
     let grant = Grant { client, scopes, expires, kind };
     let code = grant::issue(visit.conn, &grant, visit.second())?;
     let uri = format!("{}/control/devicecode", visit.request.origin());
-    Ok(Answer::plain(
+    Ok(Handled::plain(
         200,
         json!({
             "user_code": user_code,
@@ -64,7 +64,7 @@ pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Answer, Stop> {
 }
 
 /// Starts the code flow: approves at once and redirects back to the client.
-pub(crate) fn authorize(visit: &Visit<'_>) -> Result<Answer, Stop> {
+pub(crate) fn authorize(visit: &Visit<'_>) -> Result<Handled, Stop> {
     // An invalid address is refused here; every other refusal goes to the client's address, or
     // this would be an open redirect.
     let redirect = visit.required("redirect_uri")?;
@@ -92,7 +92,7 @@ pub(crate) fn authorize(visit: &Visit<'_>) -> Result<Answer, Stop> {
     } else {
         back.query_pairs_mut().extend_pairs(result);
     }
-    Ok(Answer::empty(302).with("location", back.to_string()))
+    Ok(Handled::empty(302).with("location", back.to_string()))
 }
 
 /// Returns whether a redirect URI is one that a client can listen on, or a web client's. The port
@@ -147,7 +147,7 @@ fn first_user(visit: &Visit<'_>) -> Result<(String, String), Stop> {
 }
 
 /// Exchanges a grant for tokens.
-pub(crate) fn token(visit: &Visit<'_>) -> Result<Answer, Stop> {
+pub(crate) fn token(visit: &Visit<'_>) -> Result<Handled, Stop> {
     let grant_type = visit.required("grant_type")?;
     let client = visit.required("client_id")?;
     let app = authenticate(visit, client)?;
@@ -187,7 +187,7 @@ fn authenticate<'a>(visit: &'a Visit<'_>, client: &str) -> Result<Option<&'a App
     }
 }
 
-fn poll(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
+fn poll(visit: &Visit<'_>, client: &str) -> Result<Handled, Stop> {
     let code = visit.required("device_code")?;
     let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
     let unknown = || {
@@ -235,7 +235,7 @@ fn poll(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
     Err(refusal.into())
 }
 
-fn redeem(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
+fn redeem(visit: &Visit<'_>, client: &str) -> Result<Handled, Stop> {
     let code = visit.required("code")?;
     let redirect = visit.required("redirect_uri")?;
     let invalid = |code, reason: &str| Stop::from(Refusal::new("invalid_grant", code, reason));
@@ -284,7 +284,7 @@ fn challenge_of(verifier: &str) -> String {
 
 /// Issues new tokens for a refresh token, which itself stays valid for a while
 /// (planner-api.md 10.5).
-fn refresh(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
+fn refresh(visit: &Visit<'_>, client: &str) -> Result<Handled, Stop> {
     let code = visit.required("refresh_token")?;
     let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
     let valid = found.filter(|grant| grant.expires > visit.second());
@@ -309,7 +309,7 @@ fn refresh(visit: &Visit<'_>, client: &str) -> Result<Answer, Stop> {
     issue(visit, client, &user, &wanted, None)
 }
 
-fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Answer, Stop> {
+fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Handled, Stop> {
     // An application is signed in to one tenant (planner-api.md 10.1).
     if ["common", "organizations"].contains(&visit.tenant) {
         let reason = "Client credentials need a concrete tenant.";
@@ -340,7 +340,7 @@ fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Ans
         permissions: Some(app.roles.clone()),
     };
     let access = token::access(&caller, None, &visit.issuer(), visit.second(), APP_ACCESS_LIFE);
-    Ok(Answer::plain(
+    Ok(Handled::plain(
         200,
         json!({
             "token_type": "Bearer",
@@ -358,7 +358,7 @@ fn issue(
     user: &str,
     scopes: &[String],
     nonce: Option<&str>,
-) -> Result<Answer, Stop> {
+) -> Result<Handled, Stop> {
     let Some((upn, name)) = members::display_name(visit.conn, user)? else {
         let reason = "The user account does not exist in the directory.";
         return Err(Refusal::new("invalid_grant", 50034, reason).into());
@@ -406,5 +406,5 @@ fn issue(
         }
         body["id_token"] = token::mint(&claims).into();
     }
-    Ok(Answer::plain(200, body))
+    Ok(Handled::plain(200, body))
 }

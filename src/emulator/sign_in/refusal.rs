@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::emulator::message::request::Request;
-use crate::emulator::message::response::Answer;
+use crate::emulator::message::response::Handled;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::timestamp;
 
@@ -36,7 +36,7 @@ impl Refusal {
         format!("AADSTS{}: {}", self.code, self.message)
     }
 
-    pub(crate) fn answer(&self, request: &Request, now: Timestamp) -> Answer {
+    pub(crate) fn answer(&self, request: &Request, now: Timestamp) -> Handled {
         let timestamp = format!("{}Z", timestamp::seconds(now).replace('T', " "));
         let correlation = request.header("client-request-id").unwrap_or(&request.id);
         let description = self.description();
@@ -53,7 +53,7 @@ impl Refusal {
             "correlation_id": correlation,
             "error_uri": format!("https://login.microsoftonline.com/error?code={}", self.code),
         });
-        Answer::plain(status, body)
+        Handled::plain(status, body)
     }
 }
 

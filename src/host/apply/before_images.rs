@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{Change, Edit, Lost, Op, TaskState, Write};
+use crate::change::{Change, Edit, Op, TakenAlong, TaskState, Write};
 use crate::graph::{Client, Error};
 use crate::host::apply::drift::goes_with;
 use crate::host::broker;
@@ -27,9 +27,9 @@ pub(crate) async fn keep(
     let client = &client.patient();
     let parts = Parts::read(client, &tasks, now).await?;
     for change in changes.iter_mut().filter(|change| change.op() == Op::Delete) {
-        let mut lost = Lost {
+        let mut lost = TakenAlong {
             tasks: lost_tasks(change, now).map(|task| parts.state(task)).collect(),
-            ..Lost::default()
+            ..TakenAlong::default()
         };
         match &mut change.write {
             Write::Task(edit) => {

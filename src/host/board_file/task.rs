@@ -90,7 +90,7 @@ impl<'a> BoardEdits<'a> {
             wanted.due = moment(day)?;
         }
         if title || progress || priority || start || due {
-            session.edit_task(&task.id, |task| *task = wanted)?;
+            session.editor()?.edit_task(&task.id, |task| *task = wanted)?;
         }
         Ok(())
     }
@@ -109,7 +109,7 @@ impl<'a> BoardEdits<'a> {
         let wanted = entry.labels.as_ref().map(|names| self.resolve_labels(names)).transpose()?;
         let labels = self.listed(base, "label", wanted, &task.categories, Category::to_string);
         if people.is_some() || labels.is_some() {
-            self.session.edit_task(&task.id, |task| {
+            self.session.editor()?.edit_task(&task.id, |task| {
                 if let Some(people) = people {
                     task.assignments.extend(people.add.into_iter().map(|id| (id, String::new())));
                     task.assignments.retain(|id, _| !people.remove.contains(id));
@@ -180,7 +180,9 @@ impl<'a> BoardEdits<'a> {
             self.conflict(&named(task), "bucket", &ours_named, &theirs_named);
         }
         match meant {
-            Meant::Here(bucket) if wanted => Ok(self.session.move_task(&task.id, bucket)?),
+            Meant::Here(bucket) if wanted => {
+                Ok(self.session.editor()?.move_task(&task.id, bucket)?)
+            }
             Meant::Gone if wanted => {
                 self.conflicts.push(no_bucket(&named(task), section));
                 Ok(())
@@ -199,7 +201,9 @@ impl<'a> BoardEdits<'a> {
         let Some(text) = &entry.description else { return Ok(()) };
         let sides = (&*with_plain_lines(text), &*with_plain_lines(&details.description));
         if self.wants(base, &named(task), ("description", sides.0, sides.1)) {
-            self.session.edit_details(&task.id, |details| details.description.clone_from(text))?;
+            self.session
+                .editor()?
+                .edit_details(&task.id, |details| details.description.clone_from(text))?;
         }
         Ok(())
     }
@@ -239,7 +243,9 @@ impl<'a> BoardEdits<'a> {
             }
         }
         if wanted != *details {
-            self.session.edit_details(&task.id, |details| details.checklist = wanted.checklist)?;
+            self.session
+                .editor()?
+                .edit_details(&task.id, |details| details.checklist = wanted.checklist)?;
         }
         Ok(())
     }
@@ -286,7 +292,7 @@ impl<'a> BoardEdits<'a> {
             wanted.insert(link::of_key(key), Reference { alias, kind: None });
         }
         if wanted != details.references {
-            self.session.edit_details(&task.id, |details| details.references = wanted)?;
+            self.session.editor()?.edit_details(&task.id, |details| details.references = wanted)?;
         }
         Ok(())
     }
@@ -368,7 +374,7 @@ impl<'a> BoardEdits<'a> {
             references: links.iter().map(reference).collect::<Result<_, _>>()?,
             ..NewTask::default()
         };
-        self.session.create_task(&self.plan, new)?;
+        self.session.editor()?.create_task(&self.plan, new)?;
         Ok(())
     }
 

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{Change, Edit, Field, FieldConflict, Fields, Lost, TaskState, Write, merged};
+use crate::change::{
+    Change, Edit, Field, FieldConflict, Fields, TakenAlong, TaskState, Write, merged,
+};
 use crate::host::error::Error;
 use crate::host::session::core::Session;
 use crate::host::session::edits::{NewItem, NewTask};
@@ -127,14 +129,14 @@ impl Undo<'_> {
         self.buckets.get(id).unwrap_or(id).clone()
     }
 
-    fn make_plan(&mut self, plan: &Plan, lost: &Lost) -> Result<(), Error> {
+    fn make_plan(&mut self, plan: &Plan, lost: &TakenAlong) -> Result<(), Error> {
         let id = match &plan.group {
-            Some(group) => self.session.create_plan(group.as_str(), &plan.title)?,
-            None => self.session.create_roster_plan(&plan.title)?,
+            Some(group) => self.session.editor()?.create_plan(group.as_str(), &plan.title)?,
+            None => self.session.editor()?.create_roster_plan(&plan.title)?,
         };
         self.plans.insert(plan.id.clone(), id.clone());
         if let Some(details) = &lost.details {
-            self.session.edit_plan_details(&id, |now| now.clone_from(details))?;
+            self.session.editor()?.edit_plan_details(&id, |now| now.clone_from(details))?;
         }
         let mut buckets: Vec<&Bucket> = lost.buckets.iter().collect();
         buckets.sort_by(|a, b| a.order_hint.cmp(&b.order_hint));
@@ -145,7 +147,7 @@ impl Undo<'_> {
     }
 
     fn make_bucket(&mut self, bucket: &Bucket) -> Result<(), Error> {
-        let id = self.session.create_bucket(&self.plan(&bucket.plan), &bucket.name)?;
+        let id = self.session.editor()?.create_bucket(&self.plan(&bucket.plan), &bucket.name)?;
         // In a plan that is created again, the order of creation gives the places.
         if !self.plans.contains_key(&bucket.plan) {
             self.bucket_hints.push((id.clone(), bucket.order_hint.clone()));
@@ -172,9 +174,9 @@ impl Undo<'_> {
                 self.leave("task", &task.title, "whose bucket or plan no longer exists");
                 continue;
             }
-            let id = self.session.create_task(&plan, again(state, bucket.clone()))?;
+            let id = self.session.editor()?.create_task(&plan, again(state, bucket.clone()))?;
             if let Some(recurrence) = task.recurrence() {
-                self.session.set_recurrence(&id, Some(recurrence.clone()))?;
+                self.session.editor()?.set_recurrence(&id, Some(recurrence.clone()))?;
             }
             // In a bucket that is created again, the order of creation gives the places.
             let stays = bucket.filter(|bucket| !bucket.is_provisional());
@@ -192,14 +194,14 @@ impl Undo<'_> {
             let plan = self.session.peek_bucket(id)?.plan;
             columns.entry(plan).or_default().push((id.clone(), hint.clone()));
         }
-        columns.values().try_for_each(|column| self.session.put_buckets_back(column))?;
+        columns.values().try_for_each(|column| self.session.editor()?.put_buckets_back(column))?;
         let mut columns: BTreeMap<BucketId, Vec<(TaskId, String)>> = BTreeMap::new();
         for (id, hint) in &self.task_hints {
             if let Some(bucket) = self.session.peek_task(id)?.bucket {
                 columns.entry(bucket).or_default().push((id.clone(), hint.clone()));
             }
         }
-        columns.values().try_for_each(|column| self.session.put_tasks_back(column))
+        columns.values().try_for_each(|column| self.session.editor()?.put_tasks_back(column))
     }
 
     fn learn_names(&self, changes: &[Change]) {
@@ -242,7 +244,7 @@ impl Undo<'_> {
         let none = |plan: &Plan| Plan { new_members: [].into(), ..plan.clone() };
         let (wanted, left) = back(&none(before), &none(after), &now);
         self.leave_fields_of("plan", &after.title, &left);
-        self.session.edit_plan(&after.id, |plan| {
+        self.session.editor()?.edit_plan(&after.id, |plan| {
             plan.title = wanted.title;
             plan.archival = wanted.archival;
         })
@@ -268,7 +270,7 @@ impl Undo<'_> {
         let now = self.session.peek_plan_details(plan)?;
         let (wanted, left) = back(before, after, &now);
         self.leave_fields_of("plan", title, &left);
-        self.session.edit_plan_details(plan, |details| *details = wanted)
+        self.session.editor()?.edit_plan_details(plan, |details| *details = wanted)
     }
 
     fn bucket_back(&mut self, before: &Bucket, after: &Bucket) -> Result<(), Error> {
@@ -282,6 +284,7 @@ impl Undo<'_> {
         if before.name != after.name {
             if now.name == after.name {
                 self.session
+                    .editor()?
                     .edit_bucket(&after.id, |bucket| bucket.name.clone_from(&before.name))?;
             } else {
                 self.leave("bucket", &now.name, "whose name changed since");
@@ -316,10 +319,10 @@ impl Undo<'_> {
         let (wanted, left) = back(&strip(before), &strip(after), &here);
         self.leave_fields_of("task", &after.task.title, &left);
         let task = wanted.task;
-        self.session.edit_task(id, |there| set_fields(there, &task))?;
+        self.session.editor()?.edit_task(id, |there| set_fields(there, &task))?;
         if let (Some(wanted), Some(old), Some(there)) = (wanted.details, &before.details, details) {
             let wanted = in_order_of(wanted, &there, old);
-            self.session.edit_details(id, |details| *details = wanted)?;
+            self.session.editor()?.edit_details(id, |details| *details = wanted)?;
         }
         let hint =
             |state: &TaskState| state.places.get(&Board::Bucket).map(|place| place.hint.clone());
@@ -360,7 +363,7 @@ impl Undo<'_> {
             places: BTreeMap::new(),
         };
         if now.differing(&as_made).is_empty() {
-            self.session.delete_task(id)
+            self.session.editor()?.delete_task(id)
         } else {
             self.leave("task", &now.task.title, "which was changed since it was created");
             Ok(())
@@ -377,7 +380,7 @@ impl Undo<'_> {
             self.leave("bucket", &made.name, "which was renamed or filled since it was created");
             return Ok(());
         }
-        self.session.delete_bucket(id)
+        self.session.editor()?.delete_bucket(id)
     }
 
     fn take_plan(&self, made: &Plan) -> Result<(), Error> {
@@ -390,7 +393,7 @@ impl Undo<'_> {
             self.leave("plan", &made.title, "which was renamed or filled since it was created");
             return Ok(());
         }
-        self.session.delete_plan(id)
+        self.session.editor()?.delete_plan(id)
     }
 }
 

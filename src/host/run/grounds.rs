@@ -15,7 +15,7 @@ use crate::model::snapshot::Snapshot;
 /// Reads with the answers that they had.
 #[derive(Debug, Clone)]
 pub(super) struct Grounds {
-    answers: BTreeMap<Read, Answer>,
+    answers: BTreeMap<Read, ReadAnswer>,
     /// The board that they were answered on; `None` for a saved set.
     board: Option<Arc<Snapshot>>,
     /// The ids of what the run itself has changed since: nobody else's doing.
@@ -24,7 +24,7 @@ pub(super) struct Grounds {
 
 /// The answer to a read at the time of the decision.
 #[derive(Debug, Clone)]
-enum Answer {
+enum ReadAnswer {
     Whole(ReadValue),
     Digest(String),
 }
@@ -34,7 +34,7 @@ impl Grounds {
     pub(super) fn of_segment(reads: &ReadSet, board: &Snapshot) -> Self {
         let answers = answers(reads, board)
             .into_iter()
-            .map(|(read, answer)| (read, Answer::Whole(answer)))
+            .map(|(read, answer)| (read, ReadAnswer::Whole(answer)))
             .collect();
         Self { answers, board: Some(Arc::new(board.clone())), own: BTreeSet::new() }
     }
@@ -72,7 +72,7 @@ impl Grounds {
     /// Loads the grounds of a saved set.
     pub(super) fn of_saved(reads: Vec<(Read, String)>) -> Self {
         // The file holds digests only: they show that an answer has moved, not what it was.
-        let answers = reads.into_iter().map(|(read, digest)| (read, Answer::Digest(digest)));
+        let answers = reads.into_iter().map(|(read, digest)| (read, ReadAnswer::Digest(digest)));
         Self { answers: answers.collect(), board: None, own: BTreeSet::new() }
     }
 
@@ -87,9 +87,9 @@ impl Grounds {
         let moved = self.answers.iter().filter(|(read, answer)| {
             let now = read.answer(now);
             match answer {
-                Answer::Digest(digest) => now.digest().as_ref() != Some(digest),
+                ReadAnswer::Digest(digest) => now.digest().as_ref() != Some(digest),
                 // Both sides without the run's own entities: lists it has added to have not moved.
-                Answer::Whole(answer) => self.not_own(now) != self.not_own(answer.clone()),
+                ReadAnswer::Whole(answer) => self.not_own(now) != self.not_own(answer.clone()),
             }
         });
         moved.map(move |(read, _)| Elsewhere {

@@ -8,95 +8,12 @@ use crate::change::Read;
 use crate::host::error::Error;
 use crate::host::query::Query;
 use crate::host::session::core::Session;
+use crate::host::session::edits::Editor;
 use crate::model::{BucketId, Plan, PlanId, Recurrence, RosterId, TaskId, User};
 
 impl Session {
     fn check_beta(&self, what: &'static str) -> Result<(), Error> {
         if self.facts().beta { Ok(()) } else { Err(Error::NeedsBeta(what)) }
-    }
-
-    /// Archives a plan, or restores it.
-    ///
-    /// # Errors
-    /// The beta is not in use, or as [`Session::edit_plan`].
-    pub fn archive_plan(&self, id: &PlanId, archive: bool, reason: &str) -> Result<(), Error> {
-        let id = &*self.real(id);
-        self.check_beta("archiving a plan")?;
-        let reason = reason.to_owned();
-        self.edit_plan(id, |plan| {
-            if plan.archival.is_archived != archive {
-                plan.archival.is_archived = archive;
-                plan.archival.justification = reason;
-            }
-        })
-    }
-
-    /// Moves a task to another plan: into a bucket of it, or into none. Its labels keep their
-    /// numbers, which may have other names there.
-    ///
-    /// # Errors
-    /// The beta is not in use, the bucket is of a third plan, or as [`Session::edit_task`].
-    pub fn move_task_to_plan(
-        &self,
-        id: &TaskId,
-        plan: &PlanId,
-        bucket: Option<&BucketId>,
-    ) -> Result<(), Error> {
-        let id = &*self.real(id);
-        let plan = &*self.real(plan);
-        self.check_beta("moving a task to another plan")?;
-        self.peek_plan(plan)?;
-        if let Some(bucket) = bucket
-            && self.peek_bucket(bucket)?.plan != *plan
-        {
-            return Err(Error::Invalid("the bucket belongs to a third plan".to_owned()));
-        }
-        if self.peek_task(id)?.plan == *plan && bucket.is_none() {
-            return Ok(());
-        }
-        self.edit_task(id, |task| {
-            task.plan = plan.clone();
-            task.bucket = bucket.cloned();
-        })
-    }
-
-    /// Makes a task recur, or stops it from doing so.
-    ///
-    /// # Errors
-    /// The beta is not in use, the pattern breaks its rules, or as [`Session::edit_task`].
-    pub fn set_recurrence(&self, id: &TaskId, wanted: Option<Recurrence>) -> Result<(), Error> {
-        let id = &*self.real(id);
-        self.check_beta("a recurring task")?;
-        if let Some(recurrence) = &wanted {
-            recurrence.pattern.check().map_err(Error::Invalid)?;
-        }
-        self.edit_task(id, |task| {
-            let old = task.recurrence();
-            let same = match (old, &wanted) {
-                (Some(old), Some(new)) => (&old.pattern, old.start) == (&new.pattern, new.start),
-                (old, new) => old.is_none() && new.is_none(),
-            };
-            if !same {
-                task.beta.get_or_insert_default().recurrence = wanted;
-            }
-        })
-    }
-
-    /// Drafts a new plan in a roster of its own, of which the actor is the first member; returns
-    /// its provisional id.
-    ///
-    /// # Errors
-    /// The beta is not in use, or the board is read only here.
-    pub fn create_roster_plan(&self, title: &str) -> Result<PlanId, Error> {
-        self.check_beta("a plan in a roster")?;
-        self.check_writable()?;
-        let title = title.to_owned();
-        let mut state = self.state();
-        let nonce = state.draft.nonce().to_owned();
-        Ok(state.draft.create_plan(|id| Plan {
-            roster: Some(RosterId::provisional(&nonce, 0)),
-            ..Plan::new(id, title)
-        }))
     }
 
     /// Returns the members of the roster that contains a plan, those that the run adds included;
@@ -122,13 +39,98 @@ impl Session {
         let users = ids.iter().map(|id| self.find_user(id.as_str()));
         users.collect::<Result<_, _>>().map(Some)
     }
+}
+
+impl Editor<'_> {
+    /// Archives a plan, or restores it.
+    ///
+    /// # Errors
+    /// The beta is not in use, or as [`Self::edit_plan`].
+    pub fn archive_plan(self, id: &PlanId, archive: bool, reason: &str) -> Result<(), Error> {
+        let id = &*self.real(id);
+        self.check_beta("archiving a plan")?;
+        let reason = reason.to_owned();
+        self.edit_plan(id, |plan| {
+            if plan.archival.is_archived != archive {
+                plan.archival.is_archived = archive;
+                plan.archival.justification = reason;
+            }
+        })
+    }
+
+    /// Moves a task to another plan: into a bucket of it, or into none. Its labels keep their
+    /// numbers, which may have other names there.
+    ///
+    /// # Errors
+    /// The beta is not in use, the bucket is of a third plan, or as [`Self::edit_task`].
+    pub fn move_task_to_plan(
+        self,
+        id: &TaskId,
+        plan: &PlanId,
+        bucket: Option<&BucketId>,
+    ) -> Result<(), Error> {
+        let id = &*self.real(id);
+        let plan = &*self.real(plan);
+        self.check_beta("moving a task to another plan")?;
+        self.peek_plan(plan)?;
+        if let Some(bucket) = bucket
+            && self.peek_bucket(bucket)?.plan != *plan
+        {
+            return Err(Error::Invalid("the bucket belongs to a third plan".to_owned()));
+        }
+        if self.peek_task(id)?.plan == *plan && bucket.is_none() {
+            return Ok(());
+        }
+        self.edit_task(id, |task| {
+            task.plan = plan.clone();
+            task.bucket = bucket.cloned();
+        })
+    }
+
+    /// Makes a task recur, or stops it from doing so.
+    ///
+    /// # Errors
+    /// The beta is not in use, the pattern breaks its rules, or as [`Self::edit_task`].
+    pub fn set_recurrence(self, id: &TaskId, wanted: Option<Recurrence>) -> Result<(), Error> {
+        let id = &*self.real(id);
+        self.check_beta("a recurring task")?;
+        if let Some(recurrence) = &wanted {
+            recurrence.pattern.check().map_err(Error::Invalid)?;
+        }
+        self.edit_task(id, |task| {
+            let old = task.recurrence();
+            let same = match (old, &wanted) {
+                (Some(old), Some(new)) => (&old.pattern, old.start) == (&new.pattern, new.start),
+                (old, new) => old.is_none() && new.is_none(),
+            };
+            if !same {
+                task.beta.get_or_insert_default().recurrence = wanted;
+            }
+        })
+    }
+
+    /// Drafts a new plan in a roster of its own, of which the actor is the first member; returns
+    /// its provisional id.
+    ///
+    /// # Errors
+    /// The beta is not in use, or the board is read only here.
+    pub fn create_roster_plan(self, title: &str) -> Result<PlanId, Error> {
+        self.check_beta("a plan in a roster")?;
+        let title = title.to_owned();
+        let mut state = self.state();
+        let nonce = state.draft.nonce().to_owned();
+        Ok(state.draft.create_plan(|id| Plan {
+            roster: Some(RosterId::provisional(&nonce, 0)),
+            ..Plan::new(id, title)
+        }))
+    }
 
     /// Adds a person to the roster of a plan. Nobody can be removed: the beta takes no `If-Match`
     /// there, and nothing is deleted without one (rule R3).
     ///
     /// # Errors
-    /// The plan is in no roster, or as [`Session::edit_plan`].
-    pub fn add_member(&self, id: &PlanId, user: &User) -> Result<(), Error> {
+    /// The plan is in no roster, or as [`Self::edit_plan`].
+    pub fn add_member(self, id: &PlanId, user: &User) -> Result<(), Error> {
         let id = &*self.real(id);
         self.check_beta("a member of a roster")?;
         let Some(members) = self.roster_members(id)? else {

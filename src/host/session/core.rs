@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::change::{ChangeSet, Draft, EntityId, Field, Read, ReadSet};
 use crate::host::error::Error;
 use crate::host::known_plans::KnownPlans;
-use crate::host::query::Answer;
+use crate::host::query::QueryResult;
 use crate::host::query::{PendingQuery, Query, Response};
 use crate::host::session::journaled::History;
 use crate::host::stop::{Stop, StopReason};
@@ -134,7 +134,7 @@ pub(crate) enum Asks {
 }
 
 /// A worker's link to its host; it returns `None` if the host is gone.
-pub(crate) type HostLink = Arc<dyn Fn(usize, Query) -> Option<Answer> + Send + Sync>;
+pub(crate) type HostLink = Arc<dyn Fn(usize, Query) -> Option<QueryResult> + Send + Sync>;
 
 impl std::fmt::Debug for Asks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

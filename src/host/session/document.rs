@@ -137,7 +137,7 @@ impl Session {
                 alike = Some(id);
             }
         }
-        alike.map_or_else(|| self.create_bucket(plan, name), Ok)
+        alike.map_or_else(|| self.editor()?.create_bucket(plan, name), Ok)
     }
 
     /// Adds one task; returns whether it is new.
@@ -149,7 +149,7 @@ impl Session {
         labels: &mut Labels<'_>,
     ) -> Result<bool, Failure> {
         self.new_task_of(bucket, task, labels)
-            .and_then(|new| self.create_task(plan, new))
+            .and_then(|new| self.editor()?.create_task(plan, new))
             .map(|id| id.is_provisional())
             .map_err(|error| {
                 let failure = Failure::from(error);
@@ -258,7 +258,7 @@ impl<'a> Labels<'a> {
                 ))
             })?;
         let text = name.to_owned();
-        self.session.edit_plan_details(self.plan, |details| {
+        self.session.editor()?.edit_plan_details(self.plan, |details| {
             details.labels.insert(slot, text);
         })?;
         self.there.insert(slot, name.to_owned());

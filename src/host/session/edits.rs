@@ -1,6 +1,7 @@
 //! The edits of a session, recorded in the draft. Nothing is sent from here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use jiff::Timestamp;
 
@@ -48,7 +49,7 @@ pub struct NewTask {
     pub preview_type: Option<String>,
     /// Its checklist, top down.
     pub checklist: Vec<NewItem>,
-    /// The key under which it is created only once; see [`Session::create_task`].
+    /// The key under which it is created only once; see [`Editor::create_task`].
     pub key: Option<String>,
     /// Its references, by encoded key (see [`crate::model::link`]).
     pub references: Vec<(String, Reference)>,
@@ -63,7 +64,96 @@ pub struct NewItem {
     pub checked: bool,
 }
 
+/// The editing half of a session, which only one that drafts has: what it records, the session's own
+/// reads see.
+#[derive(Debug, Clone, Copy)]
+pub struct Editor<'a> {
+    session: &'a Session,
+}
+
+impl Deref for Editor<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+    }
+}
+
 impl Session {
+    /// Returns the editing half.
+    ///
+    /// # Errors
+    /// The board is read only here, or the program has edited all it may.
+    pub fn editor(&self) -> Result<Editor<'_>, Error> {
+        self.check_writable()?;
+        Ok(Editor { session: self })
+    }
+
+    /// Returns the tasks of a plan whose key only the journal has so far, by the key's address.
+    fn keys(&self, plan: &PlanId) -> Result<BTreeMap<String, TaskId>, Error> {
+        if plan.is_provisional() {
+            return Ok(BTreeMap::new());
+        }
+        if let Some(keys) = self.state().keys.get(plan) {
+            return Ok(keys.clone());
+        }
+        let keys = match self.facts().remote {
+            true => match self.ask(Query::Keys(plan.clone()))? {
+                Response::Keys(keys) => keys,
+                _ => BTreeMap::new(),
+            },
+            false => self.keys_on_record(plan)?,
+        };
+        self.state().keys.insert(plan.clone(), keys.clone());
+        Ok(keys)
+    }
+
+    /// Returns the task of a plan that was created with a key (design.md 2.2).
+    ///
+    /// # Errors
+    /// The plan does not exist, or its tasks cannot be read.
+    pub fn task_with_key(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
+        let plan = &*self.real(plan);
+        self.peek_plan(plan)?;
+        self.task_with_reference(plan, &link::of_key(key))
+    }
+
+    /// Finds the task of a plan that has a reference, given as its key. Until the details of a new
+    /// task are written, the journal stands in for its key.
+    fn task_with_reference(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
+        let url = link::decode(key);
+        for id in self.tasks(plan)? {
+            let may_have =
+                self.with_task(&id, |task| task.reference_count > 0 || id.is_provisional())?;
+            if !may_have {
+                // It was passed over because it has no such reference, so that counts as read.
+                self.count(Read::Field(EntityId::Task(id), Field::References));
+                continue;
+            }
+            let references = self.task_field(&id, TaskField::REFERENCES)?;
+            if references.keys().any(|key| link::decode(key) == url) {
+                return Ok(Some(id));
+            }
+        }
+        let on_record = self.keys(plan)?.get(&url).cloned();
+        // Somebody may have deleted it since.
+        Ok(on_record.filter(|id| self.with_task(id, |task| task.plan == *plan).unwrap_or(false)))
+    }
+}
+
+impl Editor<'_> {
+    /// Drafts a new plan in a group of which the actor is a member (rule R6); returns its
+    /// provisional id.
+    ///
+    /// # Errors
+    /// The board is read only here, or the actor is no member of such a group.
+    pub fn create_plan(self, group: &str, title: &str) -> Result<PlanId, Error> {
+        let group = self.find_group(group)?;
+        let (group, title) = (Some(group.id), title.to_owned());
+        let make = |id| Plan { group, ..Plan::new(id, title) };
+        Ok(self.state().draft.create_plan(make))
+    }
+
     /// Refuses an edit that exceeds Planner's limits.
     fn refuse(over: Option<String>) -> Result<(), Error> {
         over.map_or(Ok(()), |over| Err(Error::Invalid(over)))
@@ -71,7 +161,7 @@ impl Session {
 
     /// Counts the bytes of text that an edit adds, as JSON writes them, so that no number of edits makes a set too large
     /// to be kept, shown or sent.
-    fn count_text(&self, bytes: usize) -> Result<(), Error> {
+    fn count_text(self, bytes: usize) -> Result<(), Error> {
         let limit = self.facts().edit_bytes;
         let n = {
             let mut state = self.state();
@@ -88,9 +178,8 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
-    pub fn edit_plan(&self, id: &PlanId, edit: impl FnOnce(&mut Plan)) -> Result<(), Error> {
+    pub fn edit_plan(self, id: &PlanId, edit: impl FnOnce(&mut Plan)) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         let before = self.peek_plan(id)?;
         let mut wanted = before.clone();
         edit(&mut wanted);
@@ -105,12 +194,11 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the plan does not exist.
     pub fn edit_plan_details(
-        &self,
+        self,
         id: &PlanId,
         edit: impl FnOnce(&mut PlanDetails),
     ) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         // The title of the board, not a drafted one: it names the plan in the diff.
         let title = match id.is_provisional() {
             true => self.peek_plan(id)?.title,
@@ -134,9 +222,8 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
-    pub fn delete_plan(&self, id: &PlanId) -> Result<(), Error> {
+    pub fn delete_plan(self, id: &PlanId) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         let tasks: BTreeSet<TaskId> = self.peek_tasks(id)?.into_iter().collect();
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
             tasks.into_iter().partition(TaskId::is_provisional);
@@ -154,9 +241,8 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
-    pub fn create_bucket(&self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
+    pub fn create_bucket(self, plan: &PlanId, name: &str) -> Result<BucketId, Error> {
         let plan = &*self.real(plan);
-        self.check_writable()?;
         Self::refuse(title_over("name", "", name, &self.facts().limits))?;
         let siblings = self.peek_buckets(plan)?;
         let last = siblings
@@ -178,9 +264,8 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the bucket does not exist.
-    pub fn edit_bucket(&self, id: &BucketId, edit: impl FnOnce(&mut Bucket)) -> Result<(), Error> {
+    pub fn edit_bucket(self, id: &BucketId, edit: impl FnOnce(&mut Bucket)) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         let before = self.peek_bucket(id)?;
         let mut wanted = before.clone();
         edit(&mut wanted);
@@ -194,9 +279,8 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the bucket does not exist.
-    pub fn delete_bucket(&self, id: &BucketId) -> Result<(), Error> {
+    pub fn delete_bucket(self, id: &BucketId) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         let (new, old): (BTreeSet<_>, BTreeSet<_>) =
             self.peek_tasks_in(id)?.into_iter().partition(TaskId::is_provisional);
         if id.is_provisional() && !old.is_empty() {
@@ -215,9 +299,8 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the task does not exist.
-    pub fn edit_task(&self, id: &TaskId, edit: impl FnOnce(&mut Task)) -> Result<(), Error> {
+    pub fn edit_task(self, id: &TaskId, edit: impl FnOnce(&mut Task)) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         let before = self.peek_task(id)?;
         let mut wanted = before.clone();
         edit(&mut wanted);
@@ -232,12 +315,11 @@ impl Session {
     /// # Errors
     /// The board is read only here, or the task does not exist.
     pub fn edit_details(
-        &self,
+        self,
         id: &TaskId,
         edit: impl FnOnce(&mut TaskDetails),
     ) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         self.with_task(id, |_| ())?;
         let (read, details) = if id.is_provisional() {
             (None, None)
@@ -263,9 +345,8 @@ impl Session {
     ///
     /// # Errors
     /// The board is read only here, or the plan does not exist.
-    pub fn create_task(&self, plan: &PlanId, mut new: NewTask) -> Result<TaskId, Error> {
+    pub fn create_task(self, plan: &PlanId, mut new: NewTask) -> Result<TaskId, Error> {
         let plan = &*self.real(plan);
-        self.check_writable()?;
         self.peek_plan(plan)?;
         if let Some(bucket) = &new.bucket
             && self.peek_bucket(bucket)?.plan != *plan
@@ -321,7 +402,7 @@ impl Session {
 
     /// Adds the details, with the key among them, to a task whose earlier run was stopped before it
     /// wrote them.
-    fn finish_details(&self, id: &TaskId, key: &str, new: NewTask) -> Result<(), Error> {
+    fn finish_details(self, id: &TaskId, key: &str, new: NewTask) -> Result<(), Error> {
         let alias = Some(KEY_ALIAS.to_owned());
         let keys: Vec<String> = new.checklist.iter().map(|_| self.new_item_key()).collect();
         self.edit_details(id, |details| {
@@ -337,64 +418,12 @@ impl Session {
         })
     }
 
-    /// Returns the tasks of a plan whose key only the journal has so far, by the key's address.
-    fn keys(&self, plan: &PlanId) -> Result<BTreeMap<String, TaskId>, Error> {
-        if plan.is_provisional() {
-            return Ok(BTreeMap::new());
-        }
-        if let Some(keys) = self.state().keys.get(plan) {
-            return Ok(keys.clone());
-        }
-        let keys = match self.facts().remote {
-            true => match self.ask(Query::Keys(plan.clone()))? {
-                Response::Keys(keys) => keys,
-                _ => BTreeMap::new(),
-            },
-            false => self.keys_on_record(plan)?,
-        };
-        self.state().keys.insert(plan.clone(), keys.clone());
-        Ok(keys)
-    }
-
-    /// Returns the task of a plan that was created with a key (design.md 2.2).
-    ///
-    /// # Errors
-    /// The plan does not exist, or its tasks cannot be read.
-    pub fn task_with_key(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
-        let plan = &*self.real(plan);
-        self.peek_plan(plan)?;
-        self.task_with_reference(plan, &link::of_key(key))
-    }
-
-    /// Finds the task of a plan that has a reference, given as its key. Until the details of a new
-    /// task are written, the journal stands in for its key.
-    fn task_with_reference(&self, plan: &PlanId, key: &str) -> Result<Option<TaskId>, Error> {
-        let url = link::decode(key);
-        for id in self.tasks(plan)? {
-            let may_have =
-                self.with_task(&id, |task| task.reference_count > 0 || id.is_provisional())?;
-            if !may_have {
-                // It was passed over because it has no such reference, so that counts as read.
-                self.count(Read::Field(EntityId::Task(id), Field::References));
-                continue;
-            }
-            let references = self.task_field(&id, TaskField::REFERENCES)?;
-            if references.keys().any(|key| link::decode(key) == url) {
-                return Ok(Some(id));
-            }
-        }
-        let on_record = self.keys(plan)?.get(&url).cloned();
-        // Somebody may have deleted it since.
-        Ok(on_record.filter(|id| self.with_task(id, |task| task.plan == *plan).unwrap_or(false)))
-    }
-
     /// Deletes a task.
     ///
     /// # Errors
     /// The board is read only here, or the task does not exist.
-    pub fn delete_task(&self, id: &TaskId) -> Result<(), Error> {
+    pub fn delete_task(self, id: &TaskId) -> Result<(), Error> {
         let id = &*self.real(id);
-        self.check_writable()?;
         self.with_task(id, |_| ())?;
         let read = if id.is_provisional() { None } else { Some(self.read_task(id)?) };
         self.state().draft.delete_task(read.as_ref(), id);

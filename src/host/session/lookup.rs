@@ -362,19 +362,6 @@ impl Session {
         Ok(ids.iter().filter_map(|id| state.snapshot.user(id)).cloned().collect())
     }
 
-    /// Drafts a new plan in a group of which the actor is a member (rule R6); returns its
-    /// provisional id.
-    ///
-    /// # Errors
-    /// The board is read only here, or the actor is no member of such a group.
-    pub fn create_plan(&self, group: &str, title: &str) -> Result<PlanId, Error> {
-        self.check_writable()?;
-        let group = self.find_group(group)?;
-        let (group, title) = (Some(group.id), title.to_owned());
-        let make = |id| Plan { group, ..Plan::new(id, title) };
-        Ok(self.state().draft.create_plan(make))
-    }
-
     /// Finds a label of a plan by its name, `category7`, or its number.
     ///
     /// # Errors

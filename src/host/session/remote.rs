@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::{Change, ChangeSet, Edit, EntityId, ReadSet, TaskBasis, TaskState, Write};
 use crate::host::error::{Error, Relayed};
 use crate::host::failure::Failure;
-use crate::host::query::{Answer, Counts, Query, RemoteDraft};
+use crate::host::query::{Counts, Query, QueryResult, RemoteDraft};
 use crate::host::session::core::{Asks, Facts, HostLink, Session, State, View};
 use crate::host::stop::StopReason;
 use crate::model::snapshot::Snapshot;
@@ -247,7 +247,7 @@ impl Session {
         segment: usize,
         whole: Option<&(Self, ChangeSet)>,
         ask: &Query,
-    ) -> Answer {
+    ) -> QueryResult {
         match (segment, whole) {
             (0, _) => return self.answer_remote(ask),
             (WHOLE, Some((board, _))) => return board.answer_remote(ask),
@@ -265,7 +265,7 @@ impl Session {
     }
 
     /// Answers a program in another process.
-    pub(crate) fn answer_remote(&self, ask: &Query) -> Answer {
+    pub(crate) fn answer_remote(&self, ask: &Query) -> QueryResult {
         self.answer(ask).map_err(|error| Relayed::from_error(&error))
     }
 

@@ -36,7 +36,11 @@ impl Task {
         let session = &self.session;
         let bucket =
             if bucket.is_unit() { None } else { Some(parse_bucket(bucket, session, &plan.id)?) };
-        session.move_task_to_plan(&self.id, &plan.id, bucket.as_ref()).or_raise(session)
+        session
+            .editor()
+            .or_raise(session)?
+            .move_task_to_plan(&self.id, &plan.id, bucket.as_ref())
+            .or_raise(session)
     }
 
     /// Reads a recurrence from its map.
@@ -153,7 +157,7 @@ mod functions {
             Err(_) if recurrence.is_unit() => None,
             Err(_) => return invalid(session, "a recurrence is a map, or () to stop".to_owned()),
         };
-        session.set_recurrence(&task.id, wanted).or_raise(session)
+        session.editor().or_raise(session)?.set_recurrence(&task.id, wanted).or_raise(session)
     }
 
     /// Moves the task to another plan, into no bucket (beta).
@@ -181,13 +185,21 @@ mod functions {
     /// Archives the plan with everything in it, for the reason given (beta).
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn archive(plan: &mut Plan, reason: &str) -> Fallible<()> {
-        plan.session.archive_plan(&plan.id, true, reason).or_raise(&plan.session)
+        plan.session
+            .editor()
+            .or_raise(&plan.session)?
+            .archive_plan(&plan.id, true, reason)
+            .or_raise(&plan.session)
     }
 
     /// Takes the plan out of the archive, for the reason given (beta).
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn unarchive(plan: &mut Plan, reason: &str) -> Fallible<()> {
-        plan.session.archive_plan(&plan.id, false, reason).or_raise(&plan.session)
+        plan.session
+            .editor()
+            .or_raise(&plan.session)?
+            .archive_plan(&plan.id, false, reason)
+            .or_raise(&plan.session)
     }
 
     /// Adds a person to the roster of the plan: a User, or a name, address or id (beta).
@@ -196,7 +208,7 @@ mod functions {
         let session = &plan.session;
         let id = User::given(&user, session)?;
         let user = session.find_user(id.as_str()).or_raise(session)?;
-        session.add_member(&plan.id, &user).or_raise(session)
+        session.editor().or_raise(session)?.add_member(&plan.id, &user).or_raise(session)
     }
 }
 
@@ -206,7 +218,8 @@ mod effects {
     #[rhai_fn(volatile, return_raw)]
     pub fn create_roster_plan(ctx: NativeCallContext, title: &str) -> Fallible<Plan> {
         let session = run_of(&ctx)?.session;
-        let id = session.create_roster_plan(title).or_raise(&session)?;
+        let id =
+            session.editor().or_raise(&session)?.create_roster_plan(title).or_raise(&session)?;
         Ok(Plan { session, id })
     }
 }

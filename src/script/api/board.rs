@@ -126,7 +126,8 @@ mod effects {
             Some(group) => group.group.id.to_string(),
             None => group.clone().into_string().unwrap_or_default(),
         };
-        let id = session.create_plan(&name, title).or_raise(&session)?;
+        let id =
+            session.editor().or_raise(&session)?.create_plan(&name, title).or_raise(&session)?;
         Ok(Plan { session, id })
     }
 

@@ -50,6 +50,8 @@ mod functions {
         let name = name.to_owned();
         bucket
             .session
+            .editor()
+            .or_raise(&bucket.session)?
             .edit_bucket(&bucket.id, |bucket| bucket.name = name)
             .or_raise(&bucket.session)
     }
@@ -100,26 +102,41 @@ mod functions {
         let plan = bucket.get(BucketField::PLAN)?;
         let mut new = new_task(&session, &plan, fields)?;
         new.bucket.get_or_insert_with(|| session.real(&bucket.id).into_owned());
-        let id = session.create_task(&plan, new).or_raise(&session)?;
+        let id = session.editor().or_raise(&session)?.create_task(&plan, new).or_raise(&session)?;
         Ok(Task { session, id })
     }
 
     /// Moves the bucket right before another of its plan.
     #[rhai_fn(name = "move_before", volatile, pure, return_raw)]
     pub fn bucket_before(bucket: &mut Bucket, other: Bucket) -> Fallible<()> {
-        bucket.session.move_bucket(&bucket.id, &other.id, Side::Before).or_raise(&bucket.session)
+        bucket
+            .session
+            .editor()
+            .or_raise(&bucket.session)?
+            .move_bucket(&bucket.id, &other.id, Side::Before)
+            .or_raise(&bucket.session)
     }
 
     /// Moves the bucket right after another of its plan.
     #[rhai_fn(name = "move_after", volatile, pure, return_raw)]
     pub fn bucket_after(bucket: &mut Bucket, other: Bucket) -> Fallible<()> {
-        bucket.session.move_bucket(&bucket.id, &other.id, Side::After).or_raise(&bucket.session)
+        bucket
+            .session
+            .editor()
+            .or_raise(&bucket.session)?
+            .move_bucket(&bucket.id, &other.id, Side::After)
+            .or_raise(&bucket.session)
     }
 
     /// Records the deletion of the bucket and its tasks.
     #[rhai_fn(name = "delete", volatile, pure, return_raw)]
     pub fn delete_bucket(bucket: &mut Bucket) -> Fallible<()> {
-        bucket.session.delete_bucket(&bucket.id).or_raise(&bucket.session)
+        bucket
+            .session
+            .editor()
+            .or_raise(&bucket.session)?
+            .delete_bucket(&bucket.id)
+            .or_raise(&bucket.session)
     }
 
     /// Returns whether they are the same bucket.

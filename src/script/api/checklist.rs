@@ -30,7 +30,11 @@ impl ChecklistItem {
         }
         let change =
             |details: &mut model::TaskDetails| details.move_item(&self.key, &other.key, side);
-        self.session.edit_details(&self.task, change).or_raise(&self.session)
+        self.session
+            .editor()
+            .or_raise(&self.session)?
+            .edit_details(&self.task, change)
+            .or_raise(&self.session)
     }
 
     fn edit(&self, edit: impl FnOnce(&mut model::ChecklistItem)) -> Fallible<()> {
@@ -40,7 +44,11 @@ impl ChecklistItem {
                 edit(item);
             }
         };
-        self.session.edit_details(&self.task, change).or_raise(&self.session)
+        self.session
+            .editor()
+            .or_raise(&self.session)?
+            .edit_details(&self.task, change)
+            .or_raise(&self.session)
     }
 }
 
@@ -114,7 +122,11 @@ mod functions {
         let change = |details: &mut model::TaskDetails| {
             details.checklist.remove(&item.key);
         };
-        item.session.edit_details(&item.task, change).or_raise(&item.session)
+        item.session
+            .editor()
+            .or_raise(&item.session)?
+            .edit_details(&item.task, change)
+            .or_raise(&item.session)
     }
 
     /// Its title, for texts.

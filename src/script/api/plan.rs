@@ -50,7 +50,11 @@ mod functions {
     #[rhai_fn(set = "title", pure, volatile, return_raw)]
     pub fn set_title(plan: &mut Plan, title: &str) -> Fallible<()> {
         let title = title.to_owned();
-        plan.session.edit_plan(&plan.id, |plan| plan.title = title).or_raise(&plan.session)
+        plan.session
+            .editor()
+            .or_raise(&plan.session)?
+            .edit_plan(&plan.id, |plan| plan.title = title)
+            .or_raise(&plan.session)
     }
 
     /// The group that contains it, `()` if none does or it is not the signed-in user's.
@@ -187,7 +191,11 @@ mod functions {
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn create_bucket(plan: &mut Plan, name: &str) -> Fallible<Bucket> {
         let session = plan.session.clone();
-        let id = session.create_bucket(&plan.id, name).or_raise(&session)?;
+        let id = session
+            .editor()
+            .or_raise(&session)?
+            .create_bucket(&plan.id, name)
+            .or_raise(&session)?;
         Ok(Bucket { session, id })
     }
 
@@ -198,7 +206,8 @@ mod functions {
     pub fn create_task_in_plan(plan: &mut Plan, fields: Map) -> Fallible<Task> {
         let session = plan.session.clone();
         let new: NewTask = new_task(&session, &plan.id, fields)?;
-        let id = session.create_task(&plan.id, new).or_raise(&session)?;
+        let id =
+            session.editor().or_raise(&session)?.create_task(&plan.id, new).or_raise(&session)?;
         Ok(Task { session, id })
     }
 
@@ -215,7 +224,7 @@ mod functions {
                 details.labels.insert(category, text.to_owned());
             }
         };
-        session.edit_plan_details(&plan.id, change).or_raise(session)
+        session.editor().or_raise(session)?.edit_plan_details(&plan.id, change).or_raise(session)
     }
 
     /// Shares the plan with a person: it then shows in their list of plans.
@@ -226,7 +235,7 @@ mod functions {
         let change = |details: &mut crate::model::PlanDetails| {
             details.shared_with.insert(user);
         };
-        session.edit_plan_details(&plan.id, change).or_raise(session)
+        session.editor().or_raise(session)?.edit_plan_details(&plan.id, change).or_raise(session)
     }
 
     /// Stops sharing the plan with a person.
@@ -237,13 +246,13 @@ mod functions {
         let change = |details: &mut crate::model::PlanDetails| {
             details.shared_with.remove(&user);
         };
-        session.edit_plan_details(&plan.id, change).or_raise(session)
+        session.editor().or_raise(session)?.edit_plan_details(&plan.id, change).or_raise(session)
     }
 
     /// Records the deletion of the plan and everything in it.
     #[rhai_fn(name = "delete", volatile, pure, return_raw)]
     pub fn delete_plan(plan: &mut Plan) -> Fallible<()> {
-        plan.session.delete_plan(&plan.id).or_raise(&plan.session)
+        plan.session.editor().or_raise(&plan.session)?.delete_plan(&plan.id).or_raise(&plan.session)
     }
 
     /// Returns whether they are the same plan.

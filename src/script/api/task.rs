@@ -22,7 +22,11 @@ impl Task {
     }
 
     fn edit(&self, edit: impl FnOnce(&mut crate::model::Task)) -> Fallible<()> {
-        self.session.edit_task(&self.id, edit).or_raise(&self.session)
+        self.session
+            .editor()
+            .or_raise(&self.session)?
+            .edit_task(&self.id, edit)
+            .or_raise(&self.session)
     }
 
     fn move_next_to(&self, other: &Self, side: Side, column: &Dynamic) -> Fallible<()> {
@@ -42,7 +46,11 @@ impl Task {
                 }
             }
         };
-        session.move_task_next_to(&self.id, &other.id, side, column).or_raise(session)
+        session
+            .editor()
+            .or_raise(session)?
+            .move_task_next_to(&self.id, &other.id, side, column)
+            .or_raise(session)
     }
 
     /// Reads a label of the task's plan.
@@ -208,7 +216,7 @@ mod functions {
         let session = &task.session;
         let plan = task.get(TaskField::PLAN)?;
         let bucket = parse_bucket(&bucket, session, &plan)?;
-        session.move_task(&task.id, &bucket).or_raise(session)
+        session.editor().or_raise(session)?.move_task(&task.id, &bucket).or_raise(session)
     }
 
     /// Moves the task right before another of its plan, in the other's bucket.
@@ -249,7 +257,11 @@ mod functions {
     pub fn set_description(task: &mut Task, text: &str) -> Fallible<()> {
         let session = &task.session;
         let text = text.to_owned();
-        session.edit_details(&task.id, |details| details.description = text).or_raise(session)
+        session
+            .editor()
+            .or_raise(session)?
+            .edit_details(&task.id, |details| details.description = text)
+            .or_raise(session)
     }
 
     /// The plan it belongs to.
@@ -342,7 +354,7 @@ mod functions {
         let change = |details: &mut crate::model::TaskDetails| {
             details.add_item(key.clone(), title.to_owned());
         };
-        session.edit_details(&task.id, change).or_raise(&session)?;
+        session.editor().or_raise(&session)?.edit_details(&task.id, change).or_raise(&session)?;
         Ok(ChecklistItem { session, task: task.id.clone(), key })
     }
 
@@ -370,7 +382,7 @@ mod functions {
             let empty = crate::model::Reference { alias: None, kind: None };
             details.references.entry(key).or_insert(empty).alias = Some(alias.to_owned());
         };
-        session.edit_details(&task.id, change).or_raise(session)
+        session.editor().or_raise(session)?.edit_details(&task.id, change).or_raise(session)
     }
 
     /// Takes a link off the task.
@@ -383,7 +395,7 @@ mod functions {
             let decoded = link::decode(&key);
             details.references.retain(|other, _| link::decode(other) != decoded);
         };
-        session.edit_details(&task.id, change).or_raise(session)
+        session.editor().or_raise(session)?.edit_details(&task.id, change).or_raise(session)
     }
 
     /// The detail that its card shows: `automatic`, `noPreview`, `checklist`, `description` or
@@ -409,7 +421,7 @@ mod functions {
         }
         let change =
             |details: &mut crate::model::TaskDetails| kind.clone_into(&mut details.preview_type);
-        session.edit_details(&task.id, change).or_raise(session)
+        session.editor().or_raise(session)?.edit_details(&task.id, change).or_raise(session)
     }
 
     /// The id of the thread in the group's mailbox that holds its comments, `()` if there is none.
@@ -513,7 +525,7 @@ mod functions {
     /// Records the deletion of the task.
     #[rhai_fn(name = "delete", volatile, pure, return_raw)]
     pub fn delete_task(task: &mut Task) -> Fallible<()> {
-        task.session.delete_task(&task.id).or_raise(&task.session)
+        task.session.editor().or_raise(&task.session)?.delete_task(&task.id).or_raise(&task.session)
     }
 
     /// Returns whether they are the same task.

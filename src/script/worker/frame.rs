@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::change::{ChangeSet, ReadSet};
 use crate::host::query::Query;
-use crate::host::query::{Answer, RemoteDraft};
+use crate::host::query::{QueryResult, RemoteDraft};
 use crate::host::session::remote::{Case, Start};
 use crate::host::{Failure, Start as RunStart};
 use crate::policy::Ruling;
@@ -45,7 +45,7 @@ pub(crate) enum Order {
     /// Play a test of a file, by its number.
     Play { at: usize, test: String, start: Start },
     /// The answer to a query.
-    Answer(Answer),
+    QueryResult(QueryResult),
     /// The outcome of a call on the stage of a test.
     Staged(Result<Value, Failure>),
 }

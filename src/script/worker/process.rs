@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::change::ChangeSet;
 use crate::host::query::Query;
-use crate::host::query::{Answer, RemoteDraft};
+use crate::host::query::{QueryResult, RemoteDraft};
 use crate::host::session::core::MAX_REMARKS;
 use crate::host::{Failure, Session, Start, Stop, StopReason};
 use crate::policy::Ruling;
@@ -65,8 +65,8 @@ enum Next<T> {
 }
 
 impl<T> Next<T> {
-    fn answer(answer: Answer) -> Self {
-        Self::Say(Box::new(Order::Answer(answer)))
+    fn answer(answer: QueryResult) -> Self {
+        Self::Say(Box::new(Order::QueryResult(answer)))
     }
 }
 

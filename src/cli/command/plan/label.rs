@@ -27,7 +27,7 @@ pub(crate) fn plan_label(context: &Context<'_>, args: &PlanLabelArgs) -> Result<
     context.edit(&args.write, "plan label", move |session| {
         let plan = resolve_plan(session, Some(&plan))?;
         let category = session.find_label(&plan.id, &label)?;
-        session.edit_plan_details(&plan.id, |details| {
+        session.editor()?.edit_plan_details(&plan.id, |details| {
             if name.is_empty() {
                 details.labels.remove(&category);
             } else {

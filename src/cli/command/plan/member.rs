@@ -24,7 +24,7 @@ pub(crate) fn add_member(context: &Context<'_>, args: &MemberArgs) -> Result<Exi
     context.edit(&args.write, "plan add-member", move |session| {
         let plan = resolve_plan(session, Some(&plan))?;
         let user = session.find_user(&user)?;
-        session.add_member(&plan.id, &user)?;
+        session.editor()?.add_member(&plan.id, &user)?;
         Ok(json!({ "id": plan.id }))
     })
 }

@@ -27,7 +27,7 @@ pub(crate) fn share(context: &Context<'_>, args: &ShareArgs) -> Result<Exit, App
     context.edit(&args.write, "plan share", move |session| {
         let plan = resolve_plan(session, Some(&plan))?;
         let user = session.find_user(&user)?.id;
-        session.edit_plan_details(&plan.id, |details| {
+        session.editor()?.edit_plan_details(&plan.id, |details| {
             if remove {
                 details.shared_with.remove(&user);
             } else {

@@ -29,7 +29,7 @@ pub(crate) fn assign(context: &Context<'_>, args: &AssignArgs) -> Result<Exit, A
     args.common.edit(context, "task assign", &args.task, move |session, id| {
         for user in &users {
             let user = session.find_user(user)?.id;
-            session.edit_task(id, |task| {
+            session.editor()?.edit_task(id, |task| {
                 if remove {
                     task.assignments.remove(&user);
                 } else {

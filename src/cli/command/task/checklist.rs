@@ -55,7 +55,7 @@ pub(crate) fn checklist(context: &Context<'_>, args: &ChecklistArgs) -> Result<E
             | ChecklistAction::Uncheck { item }
             | ChecklistAction::Remove { item } => resolve_item(&details, item)?,
         };
-        session.edit_details(id, |details| match action {
+        session.editor()?.edit_details(id, |details| match action {
             ChecklistAction::Add { title } => details.add_item(key, title),
             ChecklistAction::Check { .. } => {
                 details.checklist.entry(key).and_modify(|item| item.checked = true);

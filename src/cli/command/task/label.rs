@@ -27,7 +27,7 @@ pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, App
         let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
         for label in &labels {
             let label = session.find_label(&plan, label)?;
-            session.edit_task(id, |task| {
+            session.editor()?.edit_task(id, |task| {
                 if remove {
                     task.categories.remove(&label);
                 } else {

@@ -40,18 +40,18 @@ pub(crate) fn move_to(context: &Context<'_>, args: &MoveArgs) -> Result<Exit, Ap
         if let Some(plan) = to_plan {
             let plan = session.find_plan(&plan)?;
             let bucket = bucket.map(|name| session.find_bucket(&plan, &name)).transpose()?;
-            return Ok(session.move_task_to_plan(id, &plan, bucket.as_ref())?);
+            return Ok(session.editor()?.move_task_to_plan(id, &plan, bucket.as_ref())?);
         }
         let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
         // The report needs the names of the buckets.
         session.buckets(&plan)?;
         if let Some((other, side)) = neighbour {
             let other = session.find_task(&plan, &other)?;
-            session.move_task_next_to(id, &other, side, Column::Bucket)?;
+            session.editor()?.move_task_next_to(id, &other, side, Column::Bucket)?;
         }
         if let Some(bucket) = bucket {
             let bucket = session.find_bucket(&plan, &bucket)?;
-            session.move_task(id, &bucket)?;
+            session.editor()?.move_task(id, &bucket)?;
         }
         Ok(())
     })

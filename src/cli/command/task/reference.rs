@@ -58,7 +58,7 @@ pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<E
                 nearest: there.references.keys().map(|key| link::decode(key)).collect(),
             }));
         }
-        session.edit_details(id, |details| match action {
+        session.editor()?.edit_details(id, |details| match action {
             ReferenceAction::Add { alias, .. } => {
                 let empty = Reference { alias: None, kind: None };
                 let reference = details.references.entry(key).or_insert(empty);

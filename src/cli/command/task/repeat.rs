@@ -47,13 +47,13 @@ pub(crate) fn repeat(context: &Context<'_>, args: &RepeatArgs) -> Result<Exit, A
     let (how, interval, on) = (args.how.clone(), args.interval, args.on.clone());
     let (index, day_of_month, from) = (args.index.clone(), args.day, args.from.clone());
     args.common.edit(context, "task repeat", &args.task, move |session, id| {
-        let Some(kind) = how else { return Ok(session.set_recurrence(id, None)?) };
+        let Some(kind) = how else { return Ok(session.editor()?.set_recurrence(id, None)?) };
         let task = session.task(id)?;
         let from = from.map(|day| parse_date(session, &day)).transpose()?.flatten();
         let today = moment_of_day(session.today()).unwrap_or(session.facts().now);
         let start = from.or(task.start).or(task.due).unwrap_or(today);
         let given = Given { kind, interval, days: on, index, day_of_month, month: None, start };
         let recurrence = given.recurrence().map_err(Error::Invalid)?;
-        Ok(session.set_recurrence(id, Some(recurrence))?)
+        Ok(session.editor()?.set_recurrence(id, Some(recurrence))?)
     })
 }
