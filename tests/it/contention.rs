@@ -10,20 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{PLAN, Place, Planner};
+use crate::support::{PLAN, Place, Planner, times};
 
-const RUNS: usize = 24;
 const EDITS: usize = 40;
 const TASKS: usize = 30;
 /// How many edits a second someone else makes.
 const RATE: u32 = 20;
 const MEI: &str = "mei@bos.example";
-
-/// How often the whole is done: a soak does it a hundred times (`just soak`).
-#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
-fn rounds() -> usize {
-    std::env::var("PLANWRIGHT_TEST_ROUNDS").ok().and_then(|it| it.parse().ok()).unwrap_or(1)
-}
 
 /// Each edit appends a line to the description, raises the counter in the title, and adds the
 /// run's label.
@@ -153,7 +146,7 @@ fn prepare(place: &Place, planner: &Planner) -> Vec<String> {
 
 #[test]
 fn no_edit_is_lost_or_made_twice() {
-    for round in 0..rounds() {
+    for round in 0..times("ROUNDS", 1) {
         contend(round);
     }
 }
@@ -177,7 +170,8 @@ fn contend(round: usize) {
         let (url, tasks, stop) = (planner.url.clone(), tasks.clone(), Arc::clone(&stop));
         std::thread::spawn(move || someone_else(&url, &tasks, &buckets, &stop))
     };
-    let runs: Vec<_> = (0..RUNS)
+    let n_runs = times("CONTENDERS", 8);
+    let runs: Vec<_> = (0..n_runs)
         .map(|me| {
             let place = Arc::clone(&place);
             std::thread::spawn(move || {
@@ -220,12 +214,12 @@ fn contend(round: usize) {
         }
     }
     let n_known: usize = edits.values().map(|it| it.n_known).sum();
-    assert!(n_known * 100 >= RUNS * EDITS * 95, "only {n_known} were acknowledged");
+    assert!(n_known * 100 >= n_runs * EDITS * 95, "only {n_known} were acknowledged");
     let total =
         |name: &str| reports.iter().map(|it| it["stats"][name].as_u64().unwrap()).sum::<u64>();
     println!(
-        "{} edits by {RUNS} runs beside {} of someone else: {} requests, {} conflicts, {} replays, {} retries",
-        RUNS * EDITS,
+        "{} edits by {n_runs} runs beside {} of someone else: {} requests, {} conflicts, {} replays, {} retries",
+        n_runs * EDITS,
         theirs.n,
         total("requests"),
         total("conflicts"),

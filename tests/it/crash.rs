@@ -6,15 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{PLAN, Place, Planner, is_write};
-
-/// How many times it is killed, spread over all its writes and both fates: a few where someone
-/// waits, fifty in the gate: see `.ci/run`.
-#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
-fn n_kills() -> usize {
-    let asked = std::env::var("PLANWRIGHT_TEST_CRASHES").ok().and_then(|it| it.parse().ok());
-    asked.unwrap_or(8)
-}
+use crate::support::{PLAN, Place, Planner, is_write, times};
 
 /// How many of everything; sixty changes in all.
 const SIZE: usize = 28;
@@ -79,7 +71,7 @@ fn a_run_killed_at_any_write_is_carried_on() {
         let n_writes = planner.exchanges().iter().filter(|it| is_write(it)).count();
         (board(&place), n_writes)
     };
-    let kills = n_kills().min(n_writes * 2);
+    let kills = times("CRASHES", 6).min(n_writes * 2);
     for kill in 0..kills {
         let at = kill * n_writes / kills + 1;
         let fate = if kill % 2 == 0 { Fate::Done } else { Fate::Lost };

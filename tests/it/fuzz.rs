@@ -31,7 +31,7 @@ use serde_json::{Map, Value, json};
 
 use crate::driver::Driver;
 use crate::fuzz::make::{For, Maker};
-use crate::support::{Planner, scripts_run_in_the_program};
+use crate::support::{Planner, scripts_run_in_the_program, times};
 
 mod make;
 mod words;
@@ -80,15 +80,10 @@ max_changes = 5
 [planner]
 ";
 
-#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
-fn asked(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|it| it.parse().ok())
-}
-
 /// The numbers to make scripts of.
 fn seeds() -> std::ops::Range<u64> {
-    let first = asked("PLANWRIGHT_TEST_FUZZ_SEED").unwrap_or(1);
-    let n = asked("PLANWRIGHT_TEST_FUZZ").unwrap_or(60);
+    let first = times("FUZZ_SEED", 1_u64);
+    let n = times("FUZZ", 40_u64);
     println!("{n} of each kind from seed {first}");
     first..first.saturating_add(n)
 }

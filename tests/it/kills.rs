@@ -12,14 +12,7 @@ use tokio::sync::Notify;
 
 use crate::driver::{Dice, Driver};
 use crate::model::{Board, Chance, Ids};
-use crate::support::{Planner, is_write};
-
-/// Hundreds in the gate, fewer where someone waits: see `.ci/run`.
-#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
-fn n_kills() -> usize {
-    let asked = std::env::var("PLANWRIGHT_TEST_KILLS").ok().and_then(|it| it.parse().ok());
-    asked.unwrap_or(40)
-}
+use crate::support::{Planner, is_write, times};
 
 /// What happens to the request at which the run ends, and to all that are on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +59,8 @@ fn a_run_that_ends_anywhere_is_carried_on() {
     let mut board = Board { title: "Killed".to_owned(), ..Board::default() };
     let mut chance = Chance { dice: Dice::new(11), made: 0 };
     let (mut kills, mut n_sets, mut twice) = (0, 0, 0);
-    while kills < n_kills() {
+    let n_kills = times("KILLS", 12);
+    while kills < n_kills {
         n_sets += 1;
         if n_sets % 50 == 0 {
             check_journal(&driver);

@@ -22,6 +22,7 @@ use serde_json::Map;
 use crate::driver::{Dice, Driver};
 use crate::support::Planner;
 use crate::support::scripts_run_in_the_program;
+use crate::support::times;
 
 /// So late that it never counts: only events do, unless a test says otherwise.
 const EVENTS: Options =
@@ -369,13 +370,6 @@ fn a_file_that_can_not_be_read_is_a_problem_of_its_own() {
     assert!(bundle.skill("x").is_err() && bundle.skill("p").is_err());
 }
 
-/// A thousand in the gate, fewer where someone waits: see `.ci/run`.
-#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
-fn n_edits() -> usize {
-    let asked = std::env::var("PLANWRIGHT_TEST_EDITS").ok().and_then(|it| it.parse().ok());
-    asked.unwrap_or(150)
-}
-
 /// Ends the runs, also if the test fails.
 struct Done<'a>(&'a AtomicBool);
 
@@ -418,7 +412,7 @@ fn edits_do_not_disturb_what_runs() {
         let runs: Vec<_> = (0..8)
             .map(|at| scope.spawn(move || run_until(done, watcher, planner, ["a", "b"][at % 2])))
             .collect();
-        for n in 1..=n_edits() {
+        for n in 1..=times("EDITS", 100) {
             let name = ["a", "b", "shared"][dice.below(3)];
             let (path, text) = match name {
                 "shared" => ("scripts/lib/shared.rhai".to_owned(), library(n)),
@@ -452,7 +446,7 @@ fn edits_do_not_disturb_what_runs() {
             }
             now.insert(name, n);
             // Sometimes the next edit comes before this one is in force.
-            if dice.chance(70) || n == n_edits() {
+            if dice.chance(70) || n == times("EDITS", 100) {
                 let wanted = ["a", "b"].map(|it| digest(it, now[it], now["shared"]));
                 let is_so =
                     |bundle: &Bundle| ["a", "b"].map(|it| in_force(bundle, it).unwrap()) == wanted;
@@ -461,7 +455,7 @@ fn edits_do_not_disturb_what_runs() {
         }
         drop(end);
         let n_runs: usize = runs.into_iter().map(|it| it.join().unwrap()).sum();
-        println!("{} edits, {n_broken} broken ones, {n_runs} runs", n_edits());
+        println!("{} edits, {n_broken} broken ones, {n_runs} runs", times("EDITS", 100));
     });
     reported += place.events.try_iter().map(|it| it.problems.len()).sum::<usize>();
     assert_eq!(reported, n_broken, "each broken edit is reported once");

@@ -516,3 +516,11 @@ fn most_memory(id: u32) -> u64 {
 pub(crate) fn scripts_run_in_the_program() {
     planwright::script::worker::set_program(env!("CARGO_BIN_EXE_planwright").into());
 }
+
+/// Returns how much of something a test does: the number in a variable of the environment, or the
+/// usual one. Few where someone waits, many in the gate (`.ci/run`).
+#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
+pub(crate) fn times<T: std::str::FromStr>(name: &str, usual: T) -> T {
+    let name = format!("PLANWRIGHT_TEST_{name}");
+    std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual)
+}

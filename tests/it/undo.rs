@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{Dice, Driver};
 use crate::model::{Board, Chance, Ids};
-use crate::support::{PLAN, Place, Planner};
+use crate::support::{PLAN, Place, Planner, times};
 
 /// Everything on a board but the ids: what undoing must bring back.
 type Whole = (PlanDocument, Vec<String>, Vec<String>);
@@ -24,13 +24,6 @@ fn whole(session: &Session, plan: &PlanId) -> Result<Whole, Failure> {
     Ok((document, previews, shared.iter().map(ToString::to_string).collect()))
 }
 
-/// Hundreds in the gate, fewer where someone waits: see `.ci/run`.
-#[expect(clippy::disallowed_methods, reason = "how long the test may take is up to who runs it")]
-fn n_sets() -> usize {
-    let asked = std::env::var("PLANWRIGHT_TEST_SETS").ok().and_then(|it| it.parse().ok());
-    asked.unwrap_or(100)
-}
-
 /// Creates, deletions, moves, labels, checklists, links: whatever a random set of changes did is
 /// taken back, and the board is as before, order included.
 #[test]
@@ -42,7 +35,7 @@ fn random_change_sets_are_taken_back() {
     let mut ids = Ids::of(&driver, plan.clone());
     let mut board = Board { title: "Undone".to_owned(), ..Board::default() };
     let mut chance = Chance { dice: Dice::new(7), made: 0 };
-    for n in 0..n_sets() {
+    for n in 0..times("SETS", 60) {
         // Each run opens and checks the whole journal: a small one, for the speed of the test.
         if n % 50 == 49 {
             driver = driver.recording_in(&state.path().join(n.to_string()));
