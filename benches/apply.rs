@@ -16,8 +16,8 @@ use planwright::change::{ChangeSet, Draft, ReadSet};
 use planwright::emulator::{Emulator, Logged, Options, Origin, Storage};
 use planwright::graph::{BaseUrl, Client, Order, Secret};
 use planwright::host::{
-    Error, Failure, Finished, Host, Judge, NewTask, Report, Session, Start, StateFolder, Status,
-    Stop, SystemClock, Watch,
+    Error, Failure, Finished, Host, Judge, NewTask, Nobody, Report, Session, Start, StateFolder,
+    Status, Stop, SystemClock, Watch,
 };
 use planwright::journal::Purpose;
 use planwright::model::snapshot::Snapshot;
@@ -161,6 +161,8 @@ fn host(service: &Service, folder: &Path) -> Host {
         watch: Watch::default(),
         state_folder: Some(StateFolder::new(folder.to_owned())),
         interrupt: Arc::new(Stop::default()),
+        approver: Arc::new(Nobody),
+        approval_time: Duration::from_hours(72),
     }
 }
 

@@ -14,7 +14,7 @@ use planwright::change::ChangeSet;
 use planwright::emulator::{Emulator, Options, Storage};
 use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
-    Host, Judge, Program, Session, Start, Status, Stop, SystemClock, Watch, on_large_stack,
+    Host, Judge, Nobody, Program, Session, Start, Status, Stop, SystemClock, Watch, on_large_stack,
 };
 use planwright::journal::Purpose;
 use planwright::model::Limits;
@@ -154,5 +154,7 @@ fn host(runtime: &Runtime) -> Host {
         watch: Watch::default(),
         state_folder: None,
         interrupt: Arc::new(Stop::default()),
+        approver: Arc::new(Nobody),
+        approval_time: Duration::from_hours(72),
     }
 }

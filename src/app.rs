@@ -8,6 +8,7 @@ pub(crate) mod agent;
 pub(crate) mod connection;
 pub(crate) mod embedded;
 pub(crate) mod error;
+pub(crate) mod pending;
 pub(crate) mod seal;
 pub(crate) mod settings;
 pub(crate) mod state_dir;
@@ -22,7 +23,7 @@ use crate::app::agent::agent_of;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
-use crate::host::{Agent, Host, Judge, StateFolder, Stop, SystemClock, Watch};
+use crate::host::{Agent, Approver, Host, Judge, StateFolder, Stop, SystemClock, Watch};
 use crate::script::Workspace;
 use crate::script::worker::{prestart, require_walls};
 
@@ -63,12 +64,14 @@ impl App {
     ///
     /// # Errors
     /// The time zone does not exist, or there is no state folder.
+    #[expect(clippy::too_many_arguments, reason = "each is one part of a host")]
     pub(crate) fn host(
         &self,
         connection: &ServiceConnection,
         workspace: &Workspace,
         agent: Option<&str>,
         judge: Arc<dyn Judge>,
+        approver: Arc<dyn Approver>,
         watch: Watch,
     ) -> Result<Host, AppError> {
         let limits = workspace.config.limits_of(agent);
@@ -88,6 +91,8 @@ impl App {
             writes_per_second: limits.writes_per_second,
             watch,
             state_folder: Some(self.state_folder()?),
+            approver,
+            approval_time: workspace.config.approvals.time(),
             interrupt: Arc::clone(&self.interrupt),
         })
     }

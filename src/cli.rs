@@ -4,6 +4,8 @@
 //! A command has no logic of its own. Only [`ui`] prints; only [`settings`] reads the
 //! environment.
 
+mod approvals;
+mod approver;
 mod args;
 mod context;
 mod files;

@@ -14,6 +14,7 @@ pub mod stop;
 
 // From edits to outcomes.
 pub mod apply;
+
 pub(crate) mod failure;
 mod known_plans;
 mod named_plans;
@@ -33,11 +34,12 @@ pub use clock::SystemClock;
 pub use error::Error;
 pub use failure::Failure;
 pub use known_plans::KnownPlans;
-pub use open_draft::{Choice, OpenDraft};
+pub use open_draft::{Choice, OpenDraft, preview_of};
 pub use progress::{RunProgress, Watch};
 pub use record::StateFolder;
 pub use recover::{Decisions, candidates};
 pub use report::{ChangeReport, Report, Status};
+pub use run::approver::{Approver, Decision, Nobody};
 pub use session::{Column, Editor, NewItem, NewTask, Session, View};
 pub use start::{Agent, Finished, Host, Judge, PlanNames, Program, Start};
 pub use stop::{Stop, StopReason};

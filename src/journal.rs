@@ -27,6 +27,9 @@ pub mod verify;
 pub mod read;
 mod write;
 
+// The sets that wait.
+pub mod kept;
+
 // Between processes.
 pub mod lock;
 
@@ -46,6 +49,7 @@ pub use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, NoteKind, Outcome, Purpose, RunId, RunStatus, Settled, StepId,
 };
 pub use crate::journal::error::Error;
+pub use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
 pub use crate::journal::named_plans::{Named, NamedPlans, NamesFile};
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};

@@ -25,8 +25,8 @@ use crate::graph::{BaseUrl, Client, Secret};
 use crate::host::apply::outcome::ChangeStatus;
 use crate::host::query::Query;
 use crate::host::{
-    Decisions, Error, Failure, Host, Judge, NewTask, Program, Report, Session, Start, StateFolder,
-    Status, Stop, Watch,
+    Decisions, Error, Failure, Host, Judge, NewTask, Nobody, Program, Report, Session, Start,
+    StateFolder, Status, Stop, Watch,
 };
 use crate::journal::{Purpose, Run};
 use crate::model::{BucketId, Limits, PlanId, Priority, RosterId, TaskId};
@@ -70,6 +70,8 @@ fn host(world: &Arc<World>, folder: &TempDir, run: usize) -> Host {
         watch: Watch::default(),
         state_folder: Some(StateFolder::new(folder.path().to_owned())),
         interrupt: Arc::new(Stop::default()),
+        approver: Arc::new(Nobody),
+        approval_time: Duration::from_hours(72),
     }
 }
 

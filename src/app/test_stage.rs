@@ -17,7 +17,7 @@ use crate::app::embedded::Embedded;
 use crate::app::error::AppError;
 use crate::change::ChangeSet;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
-use crate::host::{Failure, Host, Judge, Session, Start, StateFolder, Status, Stop, Watch};
+use crate::host::{Failure, Host, Judge, Nobody, Session, Start, StateFolder, Status, Stop, Watch};
 use crate::journal::Purpose;
 use crate::model::{Clock, TaskId};
 use crate::policy::Ruling;
@@ -190,6 +190,8 @@ impl EmulatorStage {
             writes_per_second: None,
             watch: Watch::default(),
             state_folder: Some(StateFolder::new(self.folder.clone())),
+            approver: Arc::new(Nobody),
+            approval_time: Duration::from_hours(72),
             interrupt: Arc::clone(&self.interrupt),
         })
     }

@@ -34,7 +34,13 @@ impl Command {
     pub(crate) const fn scripts(&self) -> usize {
         match self {
             Self::Run(_) => 2,
-            Self::Repl(_) | Self::Apply(_) | Self::Resume(_) | Self::Undo(_) | Self::Test(_) => 1,
+            Self::Repl(_)
+            | Self::Apply(_)
+            | Self::Approve(_)
+            | Self::Resume(_)
+            | Self::Undo(_)
+            | Self::Redo(_)
+            | Self::Test(_) => 1,
             _ => 0,
         }
     }
@@ -45,8 +51,10 @@ impl Command {
             Self::Run(args) => args.long.progress,
             Self::Diff(args) => args.long.progress,
             Self::Apply(args) => args.long.progress,
+            Self::Approve(args) => args.long.progress,
             Self::Resume(args) => args.long.progress,
             Self::Undo(args) => args.long.progress,
+            Self::Redo(args) => args.long.progress,
             Self::Plan(plan::PlanCommand::Copy(args)) => args.long.progress,
             Self::Plan(plan::PlanCommand::Import(args)) => args.long.progress,
             _ => ProgressWhen::Auto,
@@ -68,10 +76,18 @@ pub(crate) enum Command {
     Apply(apply::ApplyArgs),
     /// List runs, and show what one did
     Runs(runs::RunsArgs),
+    /// List what waits for approval
+    Pending(apply::pending::PendingArgs),
+    /// Approve a set that is held, and apply it
+    Approve(apply::pending::ApproveArgs),
+    /// Reject a set that is held
+    Reject(apply::pending::RejectArgs),
     /// Resume runs that were cut off
     Resume(resume::ResumeArgs),
     /// Undo what a run wrote
     Undo(undo::UndoArgs),
+    /// Redo what an undo has taken back
+    Redo(undo::RedoArgs),
     /// List and change plans
     #[command(subcommand)]
     Plan(plan::PlanCommand),

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -11,6 +13,7 @@ use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::workspace::time_zone;
 use crate::app::{App, seal};
+use crate::cli::approver::{Given, Terminal};
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
 use crate::cli::options::{Global, ProgressWhen, WriteArgs};
@@ -19,10 +22,11 @@ use crate::cli::render::text::{YELLOW, paint, visible};
 use crate::cli::show;
 use crate::cli::ui::{self, Ui};
 use crate::host::{
-    Agent, Failure, Finished, Host, Judge, Program, Session, Start, StateFolder, Status, Stop,
-    StopReason,
+    Agent, Approver, Failure, Finished, Host, Judge, Nobody, Program, Report, Session, Start,
+    StateFolder, Status, Stop, StopReason, SystemClock,
 };
 use crate::journal::Purpose;
+use crate::model::Clock as _;
 use crate::script::{Policies, Workspace};
 
 /// The terminal, the application and the runtime of a command.
@@ -30,6 +34,10 @@ pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) app: App,
     agent: Option<String>,
+    /// True if what is held is approved in advance.
+    yes: bool,
+    /// True once a set was shown for approval, so that its report need not show it again.
+    shown: Arc<AtomicBool>,
     progress: ProgressWhen,
     runtime: tokio::runtime::Runtime,
 }
@@ -49,7 +57,10 @@ impl<'a> Context<'a> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let agent = global.agent.clone();
-        Ok(Self { ui, app, agent, progress, runtime })
+        if global.yes && agent.is_some() {
+            return Err(AppError::usage("`--yes` is for people: an agent approves nothing"));
+        }
+        Ok(Self { ui, app, agent, yes: global.yes, shown: Arc::default(), progress, runtime })
     }
 
     /// Runs a program through review and apply, and shows its report.
@@ -82,8 +93,9 @@ impl<'a> Context<'a> {
         finished: &Finished,
         write: &WriteArgs,
     ) -> Result<Exit, AppError> {
-        // A refused set is not saved: there is nothing to apply.
-        let saved = write.out.as_deref().filter(|_| finished.report.status == Status::Previewed);
+        // A denied set is not saved: there is nothing to apply.
+        let is_kept = matches!(finished.report.status, Status::Previewed | Status::Held);
+        let saved = write.out.as_deref().filter(|_| is_kept);
         if let Some(file) = saved {
             self.save(finished, file)?;
         } else if let Some(file) = &write.out {
@@ -125,9 +137,46 @@ impl<'a> Context<'a> {
             self.ui.json_report(&finished.report);
         } else {
             let zone = time_zone(&self.app.workspace).unwrap_or(TimeZone::UTC);
-            show::report(self.ui, &finished.report, saved, &zone);
+            let is_shown = self.was_shown(&finished.report);
+            show::report(self.ui, &finished.report, saved, &zone, is_shown);
         }
         Exit::of_report(&finished.report)
+    }
+
+    /// Returns whether a person has seen the changes of a report already, all of which came out as
+    /// they were asked about.
+    pub(crate) fn was_shown(&self, report: &Report) -> bool {
+        self.shown.swap(false, Ordering::SeqCst)
+            && matches!(report.status, Status::Applied | Status::Denied)
+    }
+
+    /// Returns the moment.
+    #[expect(clippy::unused_self, reason = "a command takes all it needs from here")]
+    pub(crate) fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    /// Returns the person at the terminal, if there is one and they may decide; `before` is said
+    /// before a set is shown.
+    pub(crate) fn asking(&self, before: Option<&'static str>) -> Arc<dyn Approver> {
+        if !Terminal::is_there(self.ui) {
+            return Arc::new(Nobody);
+        }
+        let zone = time_zone(&self.app.workspace).unwrap_or(TimeZone::UTC);
+        let ui = self.ui.with_format(self.ui.format);
+        Arc::new(Terminal::new(ui, zone, before, Arc::clone(&self.shown)))
+    }
+
+    /// Returns who decides on what is held in a run of this command. An agent has nobody, and with
+    /// four eyes neither has whoever drafts.
+    fn approver(&self, agent: Option<&str>, workspace: &Workspace) -> Arc<dyn Approver> {
+        if agent.is_some() || workspace.config.approvals.four_eyes {
+            Arc::new(Nobody)
+        } else if self.yes {
+            Arc::new(Given)
+        } else {
+            self.asking(None)
+        }
     }
 
     /// Runs `work` with a host for `agent` on the chosen service.
@@ -136,11 +185,25 @@ impl<'a> Context<'a> {
         agent: Option<&str>,
         work: impl AsyncFnOnce(&Host) -> T,
     ) -> Result<T, AppError> {
+        let approver = self.approver(agent.or(self.agent_name()), &self.app.workspace);
+        self.with_approver(agent, approver, work)
+    }
+
+    /// Runs `work` with a host for `agent` on the chosen service, and someone who decides on what
+    /// is held.
+    pub(crate) fn with_approver<T>(
+        &self,
+        agent: Option<&str>,
+        approver: Arc<dyn Approver>,
+        work: impl AsyncFnOnce(&Host) -> T,
+    ) -> Result<T, AppError> {
         // A bad time zone is reported before anything is connected.
         time_zone(&self.app.workspace)?;
         let connection = self.connect()?;
         let judge = Arc::new(Policies::in_force(&self.app.workspace, agent));
-        let host = self.host(&connection, &self.app.workspace, agent, judge)?;
+        let watch = progress::watch(self.progress, self.ui.json());
+        let host =
+            self.app.host(&connection, &self.app.workspace, agent, judge, approver, watch)?;
         self.runtime.block_on(async {
             self.watch_interrupt();
             Ok(work(&host).await)
@@ -167,7 +230,8 @@ impl<'a> Context<'a> {
         judge: Arc<dyn Judge>,
     ) -> Result<Host, AppError> {
         let watch = progress::watch(self.progress, self.ui.json());
-        self.app.host(connection, workspace, agent, judge, watch)
+        let approver = self.approver(agent, workspace);
+        self.app.host(connection, workspace, agent, judge, approver, watch)
     }
 
     /// Returns the journal's place in the state folder.

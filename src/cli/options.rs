@@ -30,6 +30,9 @@ pub(crate) struct Global {
     /// Act for an agent, within what planwright.toml grants it; reads show what it may see
     #[arg(long = "as", global = true, value_name = "AGENT", env = "PLANWRIGHT_AGENT")]
     pub(crate) agent: Option<String>,
+    /// Apply what is held for approval without asking
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,

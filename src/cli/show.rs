@@ -73,12 +73,35 @@ pub(crate) fn card(ui: &Ui, card: &Card) {
     }
 }
 
-/// Shows a report: the script's own output and result on stdout, the rest on stderr.
-pub(crate) fn report(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &TimeZone) {
+/// Shows a report: the script's own output and result on stdout, the rest on stderr; its changes
+/// only if they were not shown before.
+pub(crate) fn report(
+    ui: &Ui,
+    report: &Report,
+    saved: Option<&Path>,
+    zone: &TimeZone,
+    is_shown: bool,
+) {
     let view = View { report, zone };
     for line in &report.output {
         ui.script_text(line);
     }
+    if !is_shown {
+        changes(ui, report, zone);
+    }
+    for warning in &report.warnings {
+        ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(warning)));
+    }
+    if let Some(error) = &report.error {
+        ui.note(&failure::text(error));
+    }
+    ui.note(&view.summary(saved));
+    result(ui, report);
+}
+
+/// Shows the changes of a report with the verdicts on them, for people.
+pub(crate) fn changes(ui: &Ui, report: &Report, zone: &TimeZone) {
+    let view = View { report, zone };
     for change in report.changes.iter().take(MAX_SHOWN) {
         view.change(change).iter().for_each(|line| ui.note(line));
     }
@@ -88,13 +111,10 @@ pub(crate) fn report(ui: &Ui, report: &Report, saved: Option<&Path>, zone: &Time
     for ruling in report.verdicts.iter().filter(|ruling| ruling.change.is_none()) {
         ui.note(&verdict_line("", ruling.verdict, &ruling.source, &ruling.reason));
     }
-    for warning in &report.warnings {
-        ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(warning)));
-    }
-    if let Some(error) = &report.error {
-        ui.note(&failure::text(error));
-    }
-    ui.note(&view.summary(saved));
+}
+
+/// Shows what the program returned.
+fn result(ui: &Ui, report: &Report) {
     match &report.result {
         Value::Null => {}
         Value::String(text) => ui.script_text(text.trim_end()),

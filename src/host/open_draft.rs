@@ -128,6 +128,25 @@ impl Host {
     }
 }
 
+/// Returns a set as the report of a run that has not been reviewed; asks the service for the names
+/// of what it mentions.
+#[must_use]
+pub fn preview_of(session: &Session, set: &ChangeSet) -> Report {
+    set.changes().iter().for_each(|change| session.learn_names(change, change.plan()));
+    drawn(session, set)
+}
+
+fn drawn(session: &Session, set: &ChangeSet) -> Report {
+    let facts = session.facts();
+    let mut report = Report::new(String::new(), String::new(), None);
+    report.set_actor(&facts.me, facts.agent.as_deref());
+    report.status = if set.is_empty() { Status::NoChanges } else { Status::Previewed };
+    report.names = names(session, set);
+    let planned = |change: &Change| ChangeReport::planned(change, Verdict::Allow);
+    report.changes = set.changes().iter().map(planned).collect();
+    report
+}
+
 impl OpenDraft {
     /// Returns the draft so far, numbered as it would be applied.
     #[must_use]
@@ -138,15 +157,7 @@ impl OpenDraft {
     /// Returns the draft so far as the report of a run that has not been reviewed.
     #[must_use]
     pub fn preview(&self) -> Report {
-        let set = self.pending();
-        let facts = self.session.facts();
-        let mut report = Report::new(String::new(), String::new(), None);
-        report.set_actor(&facts.me, facts.agent.as_deref());
-        report.status = if set.is_empty() { Status::NoChanges } else { Status::Previewed };
-        report.names = names(&self.session, &set);
-        let planned = |change: &Change| ChangeReport::planned(change, Verdict::Allow);
-        report.changes = set.changes().iter().map(planned).collect();
-        report
+        drawn(&self.session, &self.pending())
     }
 
     /// Returns the session, for what is known without asking the service.

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::change::apply::Candidate;
-use crate::change::{Change, ChangeSet, EntityId};
+use crate::change::{Change, ChangeSet, EntityId, Saved};
 use crate::host::failure::Failure;
 use crate::host::report::{Report, Status};
 use crate::host::stop::Stop;
 use crate::journal::{
-    Guard, Intent, Journal, Judgement, Lockable, NamesFile, NewRun, PlanLocks, RunId, RunStatus,
-    Settled,
+    Guard, Intent, Journal, Judgement, KeptSet, KeptState, Lockable, NamesFile, NewRun, Note,
+    NoteKind, PlanLocks, RunId, RunStatus, Settled, digest_of_writes,
 };
-use crate::model::Clock;
+use crate::model::{Clock, User};
 
 /// The runs that a run comes from, besides its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,6 +112,8 @@ pub(crate) struct Record {
     _run_lock: Option<Guard>,
 }
 
+/// The most bytes of a set that waits, with what it rests on.
+const MAX_KEPT: usize = 2 << 20;
 /// The bytes kept of a set that was not carried out.
 const MAX_REFUSED: usize = 64 << 10;
 
@@ -189,6 +191,54 @@ impl Record {
         // people look at is kept.
         let set = if outcome.is_clear() || outcome == Judgement::Held { set } else { first(&set) };
         self.tell(move |journal, run| journal.judged(run, now, &set, &rulings, outcome)).await
+    }
+
+    /// Records that a person approved a set of this run.
+    pub(crate) async fn approved(&self, by: &User, digest: String) -> Result<(), Failure> {
+        let note = Note {
+            kind: NoteKind::Approved,
+            at: self.clock.now(),
+            run: Some(self.run.clone()),
+            actor: Some(by.id.clone()),
+            name: by.upn.clone(),
+            detail: json!({ "digest": digest }),
+        };
+        self.tell(move |journal, _| journal.note(&note)).await
+    }
+
+    /// Keeps the set of this run; one that waits expires after a time.
+    pub(crate) async fn keep(
+        &self,
+        saved: &Saved,
+        state: KeptState,
+        expires: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let text = serde_json::to_string(saved).unwrap_or_default();
+        if text.len() > MAX_KEPT {
+            return Err(Failure {
+                code: "too_large".into(),
+                message: format!(
+                    "the set with what it rests on is larger than {} MiB",
+                    MAX_KEPT >> 20
+                ),
+                hint: Some("save it with `--out FILE`".into()),
+                ..Failure::default()
+            });
+        }
+        let now = self.clock.now();
+        let set = KeptSet {
+            run: self.run.clone(),
+            at: now,
+            expires_at: expires.and_then(|time| now.checked_add(time).ok()),
+            digest: digest_of_writes(&saved.change_set),
+            changes: u32::try_from(saved.change_set.changes().len()).unwrap_or(u32::MAX),
+            saved: text,
+            state,
+            decided_by: None,
+            reason: None,
+            applied_by: None,
+        };
+        self.tell(move |journal, _| journal.keep(&set)).await
     }
 
     /// Records the outcomes of what was sent, and what is about to be sent.

@@ -137,6 +137,8 @@ pub struct Report {
     pub result: Value,
     /// The error that ended it.
     pub error: Option<Failure>,
+    /// The id under which its set waits for a person.
+    pub pending: Option<String>,
     /// The effort.
     pub stats: Stats,
     /// True if it was cut off, and `resume` carries it on.
@@ -163,6 +165,7 @@ impl Report {
             warnings: Vec::new(),
             result: Value::Null,
             error: None,
+            pending: None,
             stats: Stats::default(),
             unfinished: false,
             names: BTreeMap::new(),
@@ -175,6 +178,13 @@ impl Report {
             upn: user.upn.clone(),
             agent: agent.map(str::to_owned),
         };
+    }
+
+    /// Returns whether a person was asked, and said no.
+    #[must_use]
+    pub fn is_refused_by_hand(&self) -> bool {
+        let worst = self.verdicts.iter().map(|ruling| ruling.verdict).max();
+        self.status == Status::Denied && worst == Some(Verdict::Hold)
     }
 
     /// Counts the changes with a status.

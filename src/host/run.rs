@@ -30,6 +30,7 @@ use crate::model::User;
 use crate::policy::{Earlier, Reviewed, Ruling, Verdict};
 use crate::wire::request;
 
+pub mod approver;
 mod commit;
 mod grounds;
 mod outcome;

@@ -14,6 +14,7 @@ use crate::host::failure::Failure;
 use crate::host::progress::Watch;
 use crate::host::record::StateFolder;
 use crate::host::report::Report;
+use crate::host::run::approver::Approver;
 use crate::host::session::core::Session;
 use crate::host::stop::Stop;
 use crate::journal::Purpose;
@@ -94,7 +95,7 @@ pub struct Start {
 pub struct Finished {
     /// Its report.
     pub report: Report,
-    /// Its change set, to be saved; only of a dry run that no rule or policy refuses.
+    /// Its change set, to be saved: of a dry run that no rule or policy denies.
     pub saved: Option<Saved>,
     /// The ids that provisional ones have become.
     pub made: BTreeMap<String, String>,
@@ -129,6 +130,10 @@ pub struct Host {
     pub quarantine: Duration,
     /// The most writes in a second; `None` for as many as the service takes.
     pub writes_per_second: Option<u32>,
+    /// The person who decides on what is held.
+    pub approver: Arc<dyn Approver>,
+    /// The time that a held set waits for a person.
+    pub approval_time: Duration,
     /// The listener for progress.
     pub watch: Watch,
     /// The place where runs are recorded; without one, nothing is.

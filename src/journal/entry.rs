@@ -70,13 +70,15 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.name())
             }
         }
     };
 }
+
+pub(crate) use words;
 
 words!(
     /// The purpose of a run.
@@ -171,6 +173,8 @@ words!(
         Approved = "approved",
         /// A person rejected what was held.
         Rejected = "rejected",
+        /// Nobody decided in time on what was held.
+        Expired = "expired",
         /// The configuration in force changed.
         Config = "config",
         /// An unfinished run was recovered.

@@ -235,27 +235,7 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read, or no run or several begin with `id`.
     pub fn run(&self, id: &str) -> Result<Run, Error> {
-        self.store.read(|on| {
-            let sql = if id == LAST {
-                "SELECT id FROM run WHERE ?1 = 'last' AND
-                    EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
-                    ORDER BY seq DESC LIMIT 1"
-            } else {
-                "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1"
-            };
-            let found: Vec<String> = on
-                .prepare_cached(sql)?
-                .query_map([id], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            match found.as_slice() {
-                [one] if !id.is_empty() => whole(on, one),
-                [] | [_] => Err(Fault::Told(Error::NoRun(id.to_owned()))),
-                several => {
-                    let (prefix, count) = (id.to_owned(), several.len());
-                    Err(Fault::Told(Error::Ambiguous { prefix, count }))
-                }
-            }
-        })
+        self.store.read(|on| whole(on, &find_run(on, id)?))
     }
 
     /// Returns the last run that began to write a set with this digest: the set as it was judged,
@@ -389,6 +369,25 @@ impl Journal {
             }
             Ok(records)
         })
+    }
+}
+
+/// Finds a run by its id, by a unique beginning of it, or by `last`.
+pub(crate) fn find_run(on: &Connection, id: &str) -> Result<String, Fault> {
+    let sql = if id == LAST {
+        "SELECT id FROM run WHERE ?1 = 'last' AND
+            EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
+            ORDER BY seq DESC LIMIT 1"
+    } else {
+        "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1"
+    };
+    let mut statement = on.prepare_cached(sql)?;
+    let mut found: Vec<String> =
+        statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    match found.len() {
+        1 if !id.is_empty() => Ok(found.remove(0)),
+        0 | 1 => Err(Fault::Told(Error::NoRun(id.to_owned()))),
+        count => Err(Fault::Told(Error::Ambiguous { prefix: id.to_owned(), count })),
     }
 }
 

@@ -18,8 +18,11 @@ use crate::journal::error::{Error, Fault};
 const APPLICATION_ID: i64 = 0x5077_4A6F;
 /// The steps from an empty database to the present format. Steps are added, never edited: journals
 /// have already gone through them.
-const MIGRATIONS: &[&str] =
-    &[include_str!("store/0001_initial.sql"), include_str!("store/0002_segment.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("store/0001_initial.sql"),
+    include_str!("store/0002_segment.sql"),
+    include_str!("store/0003_kept_set.sql"),
+];
 /// Oldest usable version: in earlier ones, two connections that write and checkpoint can corrupt a
 /// database.
 const OLDEST_SQLITE: i32 = 3_051_003;

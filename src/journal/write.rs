@@ -212,7 +212,7 @@ impl Adding<'_> {
         Ok(())
     }
 
-    fn run(&self, run: &RunId) -> Result<RunRow, Fault> {
+    pub(crate) fn run(&self, run: &RunId) -> Result<RunRow, Fault> {
         RunRow::find(self.on, run.as_str())?
             .ok_or_else(|| Fault::Told(Error::NoRun(run.to_string())))
     }

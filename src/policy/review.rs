@@ -63,6 +63,12 @@ impl Reviewed {
             .unwrap_or(Verdict::Allow)
     }
 
+    /// Clears a set that is held, with a person's word; none that is denied (rule R8).
+    #[must_use]
+    pub fn approve(&self) -> Option<Cleared> {
+        (self.verdict() != Verdict::Deny).then(|| Cleared { set: self.set.clone() })
+    }
+
     /// Clears the set for applying, unless a rule or policy holds or denies it.
     #[must_use]
     pub fn clear(&self) -> Option<Cleared> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::change::{Change, ChangeSet, Edit, Entity, EntityId, Field, Op, TaskState, Write};
 use crate::model::{Limits, Plan, PlanId, TaskDetails, as_read};
 use crate::policy::limits::{assignees_over, details_over, title_over};
-use crate::policy::verdict::Ruling;
+use crate::policy::verdict::{Ruling, Verdict};
 
 /// The caps on the writes of one run (rule R5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -157,16 +157,18 @@ fn caps(set: &ChangeSet, grants: &Grants, rulings: &mut Vec<Ruling>) {
     // An undo deletes what its run created; that does not count (design.md 2.5).
     all.deletes -= set.changes().iter().filter(is_back).count();
     let Earlier { changes: n_changes, deletes: n_deletes } = all;
-    if n_changes > caps.max_changes {
-        let limit = caps.max_changes;
-        let reason = format!("makes {n_changes} changes; the limit is {limit} (max_changes)");
-        rulings.push(Ruling::deny("host R5", None, reason));
-    }
-    if n_deletes > caps.max_deletes {
-        let limit = caps.max_deletes;
-        let reason = format!("makes {n_deletes} deletions; the limit is {limit} (max_deletes)");
-        rulings.push(Ruling::deny("host R5", None, reason));
-    }
+    // A person is asked; an agent, and what is far above, is refused.
+    let mut over = |n: usize, limit: usize, what: &str, setting: &str| {
+        if n <= limit {
+            return;
+        }
+        let reason = format!("makes {n} {what}; the limit is {limit} ({setting})");
+        let is_far = grants.agent.is_some() || n > limit.saturating_mul(10);
+        let verdict = if is_far { Verdict::Deny } else { Verdict::Hold };
+        rulings.push(Ruling { verdict, ..Ruling::deny("host R5", None, reason) });
+    };
+    over(n_changes, caps.max_changes, "changes", "max_changes");
+    over(n_deletes, caps.max_deletes, "deletions", "max_deletes");
 }
 
 /// Refuses before anything is sent what Planner would refuse (rule R10). Only fields that the

@@ -160,8 +160,8 @@ fn what_is_decided_anew_is_judged_anew() {
     let body = json!({ "assignments": { mei.as_str(): assignment } });
     meanwhile(&planner, before_the_comparison, body);
     // The script does not look at the assignees; agent_rules does.
-    let report = place.script(&set("priority = 1"), &["--json"]).code(3).json();
-    assert_eq!(report["status"], "denied");
+    let report = place.script(&set("priority = 1"), &["--json"]).code(7).json();
+    assert_eq!(report["status"], "held");
     assert!(report["verdicts"].to_string().contains("assigned to someone else"));
     assert_eq!(planner.task(TASK)["priority"], 5);
 }
@@ -309,7 +309,7 @@ fn a_saved_set_is_judged_on_what_is_there_now() {
         json!({ "@odata.type": "#microsoft.graph.plannerAssignment", "orderHint": " !" });
     let body = json!({ "percentComplete": 50, "assignments": { mei.as_str(): assignment } });
     planner.edit("mei@bos.example", &format!("/planner/tasks/{id}"), &body);
-    place.run(&["apply", "a.json"]).code(3).says(&["assigned to someone else (Mei Tanaka)"]);
+    place.run(&["apply", "a.json"]).code(7).says(&["assigned to someone else (Mei Tanaka)"]);
     let body = json!({ "assignments": { mei.as_str(): null } });
     planner.edit("mei@bos.example", &format!("/planner/tasks/{id}"), &body);
     place.run(&["apply", "a.json"]).code(0).says(&["priority"]);

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use planwright::change::ChangeSet;
 use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
-    Decisions, Failure, Finished, Host, Judge, Program, Report, Session, Start, StateFolder,
-    Status, Stop, SystemClock, Watch,
+    Decisions, Failure, Finished, Host, Judge, Nobody, Program, Report, Session, Start,
+    StateFolder, Status, Stop, SystemClock, Watch,
 };
 use planwright::journal::Purpose;
 use planwright::model::{Limits, PlanId};
@@ -52,6 +52,8 @@ impl Driver {
             writes_per_second: None,
             watch: Watch::default(),
             state_folder: None,
+            approver: Arc::new(Nobody),
+            approval_time: Duration::from_hours(72),
             interrupt: Arc::new(Stop::default()),
         };
         Self { runtime, host }

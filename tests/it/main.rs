@@ -10,6 +10,7 @@ mod support;
 mod terminal;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
+mod approvals;
 mod attacks;
 mod beta;
 mod board_file;

@@ -13,9 +13,25 @@ fn board(script: &str) -> String {
 
 #[track_caller]
 fn denied(place: &Place, planner: &Planner, script: &str, more: &[&str], reason: &str) {
+    refused(place, planner, script, more, (3, reason));
+}
+
+/// An agent is refused, and a person is asked.
+fn asked(place: &Place, planner: &Planner, script: &str, more: &[&str], reason: &str) {
+    denied(place, planner, script, &[more, &["--as", "victor"]].concat(), reason);
+    refused(place, planner, script, more, (7, reason));
+}
+
+fn refused(
+    place: &Place,
+    planner: &Planner,
+    script: &str,
+    more: &[&str],
+    (code, reason): (i32, &str),
+) {
     let before = planner.board();
     let _ = planner.requests();
-    let output = place.script(&board(script), more).code(3);
+    let output = place.script(&board(script), more).code(code);
     assert!(output.stderr.contains(reason), "no `{reason}` in:\n{}", output.stderr);
     let requests = planner.requests();
     assert!(requests.iter().all(|it| it.starts_with("GET ")), "{requests:?}");
@@ -23,7 +39,7 @@ fn denied(place: &Place, planner: &Planner, script: &str, more: &[&str], reason:
 }
 
 #[test]
-fn each_rule_of_the_shipped_policy_denies_with_its_reason() {
+fn each_rule_of_the_shipped_policy_refuses_an_agent_and_asks_a_person() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     let done = planner.get(&format!("/planner/buckets/{}/tasks", planner.bucket_id("Done")));
@@ -54,7 +70,7 @@ fn each_rule_of_the_shipped_policy_denies_with_its_reason() {
         ("board.delete()".into(), "assigned to someone else"),
     ];
     for (script, reason) in cases {
-        denied(&place, &planner, &script, &["--force"], reason);
+        asked(&place, &planner, &script, &["--force"], reason);
     }
 }
 
@@ -149,12 +165,12 @@ fn caps_are_a_host_rule_that_no_policy_setting_switches_off() {
     place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 3\n");
     let create =
         |n: usize| format!("for n in 0..{n} {{ board.create_task(#{{ title: `T${{n}}` }}); }}");
-    denied(&place, &planner, &create(4), &[], "makes 4 changes; the limit is 3");
+    asked(&place, &planner, &create(4), &[], "makes 4 changes; the limit is 3");
     place.script(&board(&create(3)), &[]).code(0);
     // What a deletion takes along is deleted too.
     place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_deletes = 3\n");
     let delete = "board.bucket(\"In Progress\").delete()";
-    denied(&place, &planner, delete, &["--force"], "makes 6 deletions; the limit is 3");
+    asked(&place, &planner, delete, &["--force"], "makes 6 deletions; the limit is 3");
     // Without policies, someone else's task can be changed; a deletion still needs --force.
     place.script(&board(&format!("let t = board.task(\"{MEIS}\"); t.priority = 1")), &[]).code(0);
     denied(&place, &planner, &format!("board.task(\"{MEIS}\").delete()"), &[], "needs --force");
@@ -247,7 +263,7 @@ fn a_skill_can_not_reach_the_policy_that_judges_it() {
         board.create_task(#{{ title: "{MINE}" }});
         "#
     );
-    denied(&place, &planner, &script, &[], "an open task has the title");
+    asked(&place, &planner, &script, &[], "an open task has the title");
     // What a skill is given to judge with, it has not.
     place.script(&board("allow(\"all\")"), &[]).code(1).says(&["there is no function `allow`"]);
 }

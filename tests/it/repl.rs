@@ -141,8 +141,8 @@ fn rules_and_policies_judge_at_apply() {
     let text = format!(
         ":use {PLAN}\nfor n in 0..11 {{ board.create_task(#{{ title: `t${{n}}` }}); }}\n:policy\n:apply\n"
     );
-    let output = lines(&place, &text).code(3).says(&["Denied"]);
-    assert!(output.stdout.contains("agent_rules denies") || output.stdout.contains("denies"));
+    let output = lines(&place, &text).code(7).says(&["Held"]);
+    assert!(output.stdout.contains("agent_rules.rhai holds"), "{}", output.stdout);
     let text = format!(":use {PLAN}\nboard.tasks[0].delete()\n:apply\n");
     lines(&place, &text).code(3).says(&["--force"]);
     place.file(

@@ -28,13 +28,13 @@ fn the_first_run_changes_the_demo_board_and_the_second_has_nothing_to_do() {
 }
 
 #[test]
-fn eleven_tasks_are_denied_before_anything_is_written_and_ten_apply() {
+fn eleven_tasks_are_held_before_anything_is_written_and_ten_apply() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
     let before = planner.board();
     place
         .script(&touching(11), &[])
-        .code(3)
+        .code(7)
         .says(&["touches 11 tasks; the limit is 10", "agent_rules.rhai"]);
     let requests = planner.requests();
     assert!(requests.iter().all(|it| it.starts_with("GET ")), "{requests:?}");
@@ -89,6 +89,7 @@ fn the_report_has_the_fields_of_the_contract() {
             "warnings",
             "result",
             "error",
+            "pending",
             "stats"
         ]
     );
@@ -257,8 +258,13 @@ fn a_saved_set_is_applied_on_the_embedded_board_by_another_process() {
 fn what_is_refused_is_not_saved() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    place.script(&touching(11), &["--out", "no.json"]).code(3).says(&["Nothing saved to no.json."]);
+    let agent = ["--out", "no.json", "--as", "victor"];
+    place.script(&touching(11), &agent).code(3).says(&["Nothing saved to no.json."]);
     assert!(!place.path().join("no.json").exists());
+    // What is held is, and is asked about when it is applied.
+    place.script(&touching(11), &["--out", "held.json"]).code(7).says(&["Saved to held.json"]);
+    place.run(&["apply", "held.json"]).code(7).says(&["touches 11 tasks"]);
+    place.run(&["apply", "held.json", "--yes"]).code(0).says(&["Applied 11 changes"]);
 }
 
 #[test]

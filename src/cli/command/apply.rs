@@ -1,29 +1,34 @@
 //! `planwright apply`: a saved change set, judged again and then applied, because rules and board
 //! may have changed since it was saved.
 
-use std::path::PathBuf;
+pub(crate) mod pending;
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::app::error::AppError;
+use crate::app::pending::check_waits;
 use crate::app::{seal, state_dir};
 use crate::change::{Saved, SavedError};
+use crate::cli::approvals::apply_approved;
+use crate::cli::command::runs;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::options::LongArgs;
 use crate::host::{Failure, Start, Status};
-use crate::journal::Purpose;
+use crate::journal::KeptState;
 
 /// Apply a saved change set
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  planwright run morning_triage --out triage.json\n  planwright apply triage.json"
+    after_help = "Examples:\n  planwright run morning_triage --out triage.json\n  planwright apply triage.json\n  planwright apply 0199f3c2"
 )]
 pub(crate) struct ApplyArgs {
-    /// File that `--out` wrote
-    file: PathBuf,
+    /// File that `--out` wrote, or the id of a run with `--dry-run`
+    #[arg(value_name = "FILE|ID")]
+    set: String,
     /// Judge it again, show it, and stop
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -38,26 +43,60 @@ pub(crate) struct ApplyArgs {
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError> {
-    let saved = read(context, args)?;
-    let agent = agent_of(&saved, context.agent_name())?;
-    let mut granted = context.app.agent(agent.as_deref())?;
-    if let Some(granted) = granted.as_mut()
-        && !context.app.workspace.config.agents.contains_key(&granted.name)
-    {
-        // A workspace that does not know the agent sets it no bounds: those of the draft still
-        // hold.
-        granted.plans.clone_from(&saved.agent_plans);
-        granted.may_apply = saved.agent_may_apply;
+    let path = Path::new(&args.set);
+    // A file wins: an id is never one by chance.
+    if !path.exists() && looks_like_id(&args.set) {
+        return apply_kept(context, args);
     }
-    let start = Start {
-        purpose: Purpose::Apply,
-        skill: saved.skill.clone(),
-        skill_digest: saved.skill_digest.clone(),
-        params: Value::Null,
-        agent: granted,
-        force: args.force,
-        dry_run: args.dry_run,
-    };
+    let saved = read(context, args, path)?;
+    let agent = agent_of(&saved, context.agent_name())?;
+    let start = context.app.start_of_saved(&saved, agent.as_deref())?;
+    let start = Start { force: args.force, dry_run: args.dry_run, ..start };
+    apply(context, args, saved, start)
+}
+
+/// Returns whether a text can be the id of a run, or the beginning of one.
+fn looks_like_id(text: &str) -> bool {
+    text.len() >= 4 && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// Applies the preview of a run, or a set that somebody else has approved.
+fn apply_kept(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError> {
+    let set = context.app.kept_set(&args.set, context.now())?;
+    let (saved, start) = context.app.start_of(&set)?;
+    agent_of(&saved, context.agent_name())?;
+    match set.state {
+        KeptState::Previewed => {
+            let force = args.force || (saved.force && context.agent_name().is_some());
+            let start = Start { force, dry_run: args.dry_run, ..start };
+            apply(context, args, saved, start)
+        }
+        KeptState::Approved => {
+            let journal = context.state_folder()?.open()?;
+            let begun = journal.applied_by(&saved.digest).map_err(|error| runs::failed(&error))?;
+            if let Some(run) = begun {
+                let message = format!("the run {run} has begun to apply it");
+                return Err(AppError::new("saved", message)
+                    .hint(format!("`planwright resume {run}` carries it on")));
+            }
+            apply_approved(context, (set, saved, start), None, None)
+        }
+        KeptState::Pending if context.agent_name().is_some() => {
+            Err(AppError::new("held", format!("`{}` is held: a person must approve it", set.run)))
+        }
+        KeptState::Pending => Err(AppError::new("held", format!("`{}` is held", set.run))
+            .hint(format!("`planwright approve {}` applies it", set.run))),
+        _ => check_waits(&set).map(|()| Exit::Done),
+    }
+}
+
+fn apply(
+    context: &Context<'_>,
+    args: &ApplyArgs,
+    saved: Saved,
+    start: Start,
+) -> Result<Exit, AppError> {
+    let agent = start.agent.as_ref().map(|agent| agent.name.clone());
     let once = Once::take(context, &saved, args)?;
     let finished =
         context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await)?;
@@ -68,17 +107,17 @@ pub(crate) fn run(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppEr
 }
 
 /// Reads the set, either sealed or as one of the person's own.
-fn read(context: &Context<'_>, args: &ApplyArgs) -> Result<Saved, AppError> {
+fn read(context: &Context<'_>, args: &ApplyArgs, path: &Path) -> Result<Saved, AppError> {
     if args.unsealed && context.agent_name().is_some() {
         let message = "an agent can apply only sealed sets: `--unsealed` is for people";
         return Err(AppError::usage(message));
     }
     let named = |error: &SavedError, code: &str| {
         let failure = Failure::from_error(code, error, None);
-        let message = format!("`{}`: {error}", args.file.display());
+        let message = format!("`{}`: {error}", path.display());
         AppError { failure: Failure { message, ..failure } }
     };
-    let saved = Saved::parse(&files::read(&args.file)?).map_err(|error| {
+    let saved = Saved::parse(&files::read(path)?).map_err(|error| {
         named(&error, "saved").hint("write one with `planwright run SKILL --out FILE`")
     })?;
     if args.unsealed {
@@ -121,7 +160,7 @@ impl Once {
         match crate::files::create(&path, b"") {
             Ok(true) => Ok(Self(Some(path))),
             Ok(false) => {
-                let message = format!("`{}` was already applied", args.file.display());
+                let message = format!("`{}` was already applied", args.set);
                 Err(AppError::new("saved", message)
                     .hint("run the skill again: it starts from what is there now"))
             }

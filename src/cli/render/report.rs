@@ -292,11 +292,11 @@ impl View<'_> {
                 }
             },
             Status::NoChanges => (DIM, "Nothing to change.".to_owned()),
+            Status::Denied if report.is_refused_by_hand() => {
+                (RED, "Not approved: nothing was written.".to_owned())
+            }
             Status::Denied => (RED, "Denied: nothing was written.".to_owned()),
-            Status::Held => (
-                YELLOW,
-                "Held for approval: nothing was written. (Approving is not supported yet: make the change by hand, or change the policy.)".to_owned(),
-            ),
+            Status::Held => (YELLOW, held(report, saved)),
             Status::Conflict => (RED, "Conflict: nothing was written.".to_owned()),
             Status::Partial
                 if report.count(ChangeStatus::Unknown) > 0
@@ -321,6 +321,24 @@ impl View<'_> {
         };
         paint(style.bold(), &text)
     }
+}
+
+/// Returns how a held set can be applied all the same; an agent is not told.
+fn held(report: &Report, saved: Option<&Path>) -> String {
+    let how = match (&report.pending, saved) {
+        (_, Some(file)) => format!(
+            " Saved to {}; `planwright apply {}` asks about it.",
+            file.display(),
+            file.display()
+        ),
+        (Some(id), None) if report.actor.agent.is_some() => format!(" It waits as {id}."),
+        (Some(id), None) => format!(
+            " It waits: `planwright approve {id}` applies it, and so would the same command with `--yes`."
+        ),
+        (None, None) if report.actor.agent.is_some() => String::new(),
+        (None, None) => " On a terminal you are asked; `--yes` answers in advance.".to_owned(),
+    };
+    format!("Held for approval: nothing was written.{how}")
 }
 
 /// Returns the words for a new order hint: the hint itself means nothing to a person.

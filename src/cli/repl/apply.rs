@@ -91,7 +91,8 @@ impl Repl<'_> {
         if self.ui.json() {
             self.ui.json_report(report);
         } else {
-            crate::cli::show::report(&self.ui, report, None, &self.zone());
+            let is_shown = self.context.was_shown(report);
+            crate::cli::show::report(&self.ui, report, None, &self.zone(), is_shown);
         }
     }
 }

@@ -7,6 +7,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::app::error::AppError;
+use crate::cli::approvals;
+use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
 use crate::cli::render::report;
 use crate::cli::render::table::Column;
@@ -42,6 +44,23 @@ impl Repl<'_> {
                 self.note(&format!(":discard {rest}"));
             }
             "resume" => return self.resume(flags(name, rest, &["--force"])?[0]),
+            "pending" => match rest {
+                "" => _ = approvals::list(self.context, false)?,
+                id => _ = approvals::show_one(self.context, id)?,
+            },
+            "approve" => {
+                let exit = approvals::approve(self.context, some(name, rest)?, None, None)?;
+                // What was applied has changed the board under the draft.
+                self.desk.draft.refresh();
+                return Ok(if exit == Exit::Done { Flow::Go } else { Flow::Refused(exit) });
+            }
+            "reject" => {
+                let (id, reason) =
+                    some(name, rest)?.split_once(char::is_whitespace).ok_or_else(|| {
+                        AppError::usage("`:reject` needs a reason").hint(":reject ID REASON")
+                    })?;
+                let _done = approvals::reject(self.context, id, reason)?;
+            }
             "undo" => return self.undo(flags(name, rest, &["--force"])?[0]),
             "refresh" => {
                 none(name, rest)?;

@@ -24,7 +24,13 @@ impl Host {
     /// The journal cannot be read, there is no such run, it is not finished, or it was undone
     /// already, if only in part.
     pub async fn undo(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
-        let run = self.recorded(id).await?;
+        let last = match id.trim() {
+            "last" => {
+                self.written(&start).await?.0.pop().ok_or_else(|| nothing("undo"))?.to_string()
+            }
+            id => id.to_owned(),
+        };
+        let run = self.recorded(&last).await?;
         self.check_same_service(&run)?;
         let id = run.start.id.clone();
         // The locks first, then the decision whether there is anything to undo: of two undos at
@@ -74,6 +80,62 @@ impl Host {
             Ok(Value::Null)
         };
         Ok(self.run_for(origin, start, Arc::new(program)).await)
+    }
+
+    /// Takes an undo back: the last one if none is named, as long as nothing else was written since.
+    ///
+    /// # Errors
+    /// There is no such undo, or as [`Host::undo`].
+    pub async fn redo(&self, id: Option<&str>, start: Start) -> Result<Finished, Failure> {
+        let undo = match id {
+            Some(id) => {
+                let run = self.recorded(id).await?;
+                if run.start.purpose != Purpose::Undo {
+                    return Err(Failure {
+                        code: "undone".into(),
+                        message: format!("the run {} is no undo", run.start.id),
+                        hint: Some("`planwright redo` takes the last undo back".into()),
+                        ..Failure::default()
+                    });
+                }
+                run.start.id
+            }
+            None => self.written(&start).await?.1.pop().ok_or_else(|| nothing("redo"))?,
+        };
+        self.undo(undo.as_str(), start).await
+    }
+
+    /// Returns the runs of an actor that have written and stand, and the undos that can be taken
+    /// back, each in the order of their time.
+    async fn written(&self, start: &Start) -> Result<(Vec<RunId>, Vec<RunId>), Failure> {
+        let me = self.me().await?;
+        let agent = start.agent.as_ref().map(|agent| agent.name.as_str());
+        let is_own = |run: &RunSummary| {
+            run.upn == me.upn && run.agent.as_deref() == agent && may_have_written(run)
+        };
+        let mut runs = self.runs().await?;
+        runs.retain(is_own);
+        let (mut standing, mut undone) = (Vec::new(), Vec::new());
+        for run in runs.into_iter().rev() {
+            match (run.purpose, run.parent) {
+                // Part of the run that it carries on.
+                (Purpose::Resume, _) => {}
+                (Purpose::Undo, Some(of)) => {
+                    if let Some(at) = undone.iter().rposition(|undo| *undo == of) {
+                        undone.remove(at);
+                        standing.push(run.id);
+                    } else {
+                        standing.retain(|id| *id != of);
+                        undone.push(run.id);
+                    }
+                }
+                _ => {
+                    undone.clear();
+                    standing.push(run.id);
+                }
+            }
+        }
+        Ok((standing, undone))
     }
 
     /// Returns a failure if a run was undone, naming the undo, unless that was undone itself. An
@@ -153,6 +215,15 @@ pub(crate) fn may_have_written(run: &RunSummary) -> bool {
     // A run without an end was killed, or is still at work: a request may have gone out.
     let may = matches!(run.status, None | Some(RunStatus::Applied | RunStatus::Partial));
     may && run.attempts > 0
+}
+
+fn nothing(what: &str) -> Failure {
+    Failure {
+        code: "not_found".into(),
+        message: format!("there is nothing to {what}"),
+        hint: Some("`planwright runs` lists what was done".into()),
+        ..Failure::default()
+    }
 }
 
 pub(crate) fn no_journal() -> Failure {

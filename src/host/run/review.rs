@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::change::ChangeSet;
+use crate::change::{ChangeSet, Saved};
 use crate::host::failure::interrupted;
 use crate::host::report::Status;
 use crate::host::run::Run;
+use crate::host::run::approver::Decision;
 use crate::host::session::core::View;
 use crate::host::session::names::names;
 use crate::host::start::Program;
-use crate::journal::Judgement;
+use crate::journal::{Judgement, KeptState, digest_of_writes};
 use crate::model::PlanId;
-use crate::policy::{AgentGrants, Grants, Reviewed, Ruling, Verdict, keep_titles, review};
+use crate::policy::{AgentGrants, Cleared, Grants, Reviewed, Ruling, Verdict, keep_titles, review};
 
 impl Run<'_> {
     pub(super) async fn review_and_apply(&mut self, program: Option<&Arc<dyn Program>>) {
@@ -33,18 +34,76 @@ impl Run<'_> {
             return;
         }
         self.show_reviewed(&reviewed);
-        let (status, judgement) = match reviewed.clear() {
+        // Saved without the reads of the policies: they judge again before it is applied.
+        let saved = self.to_save(&drafted);
+        match reviewed.clear() {
             Some(_) if self.start.dry_run => {
-                // Saved without the reads of the policies: they judge again before it is applied.
-                self.saved = Some(self.to_save(&drafted));
-                (Status::Previewed, Judgement::Previewed)
+                self.report.status = Status::Previewed;
+                self.judged(reviewed.set(), Judgement::Previewed).await;
+                self.keep(&saved, KeptState::Previewed).await;
+                self.saved = Some(saved);
             }
-            Some(cleared) => return self.carry_out(Box::new(cleared), program).await,
-            None if reviewed.verdict() == Verdict::Hold => (Status::Held, Judgement::Held),
-            None => (Status::Denied, Judgement::Denied),
-        };
-        self.report.status = status;
-        self.judged(reviewed.set(), judgement).await;
+            Some(cleared) => self.carry_out(Box::new(cleared), program).await,
+            None => match self.decide(&reviewed) {
+                Ok(cleared) => {
+                    self.approved(reviewed.set()).await;
+                    self.carry_out(Box::new(cleared), program).await;
+                }
+                Err((status, judgement)) => {
+                    self.report.status = status;
+                    self.judged(reviewed.set(), judgement).await;
+                    if judgement == Judgement::Held && !self.start.dry_run {
+                        self.keep(&saved, KeptState::Pending).await;
+                    }
+                    self.saved = Some(saved).filter(|_| judgement == Judgement::Held);
+                }
+            },
+        }
+    }
+
+    /// Returns a refused set cleared by a person's word; or else how the run ends.
+    pub(super) fn decide(&self, reviewed: &Reviewed) -> Result<Cleared, (Status, Judgement)> {
+        let denied = (Status::Denied, Judgement::Denied);
+        if reviewed.verdict() != Verdict::Hold {
+            return Err(denied);
+        }
+        if self.start.dry_run {
+            return Err((Status::Held, Judgement::Held));
+        }
+        // A person may take their time; the runtime must not wait for them on this thread.
+        let digest = digest_of_writes(reviewed.set());
+        let ask = || self.host.approver.decide(&self.report, &digest);
+        match tokio::task::block_in_place(ask) {
+            Decision::Approved => reviewed.approve().ok_or(denied),
+            Decision::Refused => Err(denied),
+            Decision::Later => Err((Status::Held, Judgement::Held)),
+        }
+    }
+
+    /// Records that a person approved a set.
+    pub(super) async fn approved(&mut self, set: &ChangeSet) {
+        let Some(record) = &self.record else { return };
+        let by = self.session.facts().me.clone();
+        if let Err(failure) = record.approved(&by, digest_of_writes(set)).await {
+            self.report.warnings.push(format!("not recorded: {}", failure.message));
+        }
+    }
+
+    /// Keeps the set of this run: until a person decides, or it is applied as it was shown.
+    pub(super) async fn keep(&mut self, saved: &Saved, state: KeptState) {
+        let Some(record) = &self.record else { return };
+        let expires = (state == KeptState::Pending).then_some(self.host.approval_time);
+        match record.keep(saved, state, expires).await {
+            Ok(()) if state == KeptState::Pending => {
+                self.report.pending = Some(self.report.run_id.clone());
+            }
+            Ok(()) => {}
+            Err(failure) if state == KeptState::Pending => {
+                self.report.warnings.push(format!("it cannot wait: {}", failure.message));
+            }
+            // A preview can still be saved to a file.
+            Err(_) => {}
+        }
     }
 
     /// Judges a set by host rules and policies; the latter on their own thread, with their own

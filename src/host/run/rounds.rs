@@ -21,10 +21,10 @@ use crate::host::report::Status;
 use crate::host::run::Run;
 use crate::host::run::validate::Validation;
 use crate::host::start::Program;
-use crate::journal::{Guard, Judgement, Lockable};
+use crate::journal::{Guard, Judgement, KeptState, Lockable};
 use crate::model::snapshot::Snapshot;
 use crate::model::{Task, TaskId, Versioned};
-use crate::policy::{Cleared, Verdict};
+use crate::policy::Cleared;
 
 /// The times that one entity may move before it counts as a conflict.
 pub(super) const MAX_REPLAYS: u32 = 8;
@@ -461,13 +461,20 @@ impl Run<'_> {
         if let Some(cleared) = reviewed.clear() {
             return Next::Continue(Box::new(cleared));
         }
-        let (status, judgement) = match reviewed.verdict() {
-            Verdict::Hold => (Status::Held, Judgement::Held),
-            _ => (Status::Denied, Judgement::Denied),
+        let (status, judgement) = match self.decide(&reviewed) {
+            Ok(cleared) => {
+                self.approved(reviewed.set()).await;
+                return Next::Continue(Box::new(cleared));
+            }
+            Err(end) => end,
         };
         self.judged(reviewed.set(), judgement).await;
         if tally.ledger.is_blank() {
             self.report.status = status;
+            if judgement == Judgement::Held {
+                let saved = self.to_save(reviewed.set());
+                self.keep(&saved, KeptState::Pending).await;
+            }
             self.count(tally);
         } else {
             self.conclude(tally, None);

@@ -4,7 +4,6 @@ use super::*;
 use crate::change::Draft;
 use crate::model::{ChecklistItem, ETag, Task, TaskId, UserId, Versioned};
 use crate::policy::review::review;
-use crate::policy::verdict::Verdict;
 
 fn plan() -> PlanId {
     PlanId::parse("plan").unwrap()

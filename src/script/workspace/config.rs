@@ -22,6 +22,8 @@ pub struct Config {
     pub policies: PolicyConfig,
     /// The limits of a run.
     pub limits: LimitConfig,
+    /// The conditions of approvals.
+    pub approvals: ApprovalConfig,
     /// The conditions under which scripts run.
     pub sandbox: SandboxConfig,
     /// The settings of single plans, by title or id.
@@ -101,6 +103,30 @@ pub struct LimitConfig {
     pub quarantine_seconds: Option<u64>,
     /// The most writes sent in a second; if absent, as many as the service accepts.
     pub writes_per_second: Option<u32>,
+}
+
+/// The `[approvals]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApprovalConfig {
+    /// True if nobody may approve what they have drafted themselves.
+    pub four_eyes: bool,
+    /// The hours that a held set waits for a person.
+    pub expires_hours: u32,
+}
+
+impl Default for ApprovalConfig {
+    fn default() -> Self {
+        Self { four_eyes: false, expires_hours: 72 }
+    }
+}
+
+impl ApprovalConfig {
+    /// Returns the time that a held set waits for a person.
+    #[must_use]
+    pub const fn time(&self) -> Duration {
+        Duration::from_secs(self.expires_hours as u64 * 3600)
+    }
 }
 
 /// One `[agents.NAME]` table.

@@ -1,0 +1,233 @@
+//! What waits for a person, and their word on it: what `pending`, `approve` and `reject` do, on the
+//! command line and at the prompt.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::app::error::AppError;
+use crate::app::pending::check_waits;
+use crate::app::workspace::time_zone;
+use crate::change::Saved;
+use crate::cli::approver::OfDigest;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::render::table::Column;
+use crate::cli::render::text::{count, visible};
+use crate::cli::show;
+use crate::host::{Approver, Start};
+use crate::journal::{KeptSet, KeptState};
+use crate::model::User;
+
+/// The most characters of a reason or note.
+const MAX_REASON: usize = 1_000;
+
+/// Lists what waits; with `all`, also what was decided.
+pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
+    let zone = time_zone(&context.app.workspace)?;
+    let sets = context.app.held_sets(context.now())?;
+    // An agent sees what it has drafted itself.
+    let acts = context.agent_name();
+    let mut shown = Vec::new();
+    for set in sets {
+        let saved = saved(&set)?;
+        let is_own = acts.is_none() || saved.agent.as_deref() == acts;
+        if is_own && (all || set.state == KeptState::Pending) {
+            shown.push((set, saved));
+        }
+    }
+    let journal = context.state_folder()?.open_to_read()?;
+    let actor = |set: &KeptSet| {
+        let run = journal.as_ref().and_then(|journal| journal.run(set.run.as_str()).ok());
+        run.map(|run| (run.start.actor.to_string(), run.start.upn)).unwrap_or_default()
+    };
+    let rows: Vec<_> = shown
+        .iter()
+        .map(|(set, saved)| {
+            let (_, upn) = actor(set);
+            let who = saved.agent.as_ref().map_or(upn.clone(), |agent| format!("{agent} ({upn})"));
+            let time = |at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
+            vec![
+                set.run.to_string(),
+                time(set.at),
+                saved.skill.clone(),
+                who,
+                set.changes.to_string(),
+                set.state.name().to_owned(),
+                set.expires_at.map(time).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let values: Vec<_> = shown.iter().map(|(set, saved)| value(set, saved, &actor(set))).collect();
+    let columns = [
+        Column::new("ID"),
+        Column::new("WHEN"),
+        Column::new("SKILL"),
+        Column::new("WHO"),
+        Column::right("CHANGES"),
+        Column::new("STATE"),
+        Column::new("EXPIRES"),
+    ];
+    show::list(context.ui, &columns, &rows, &values, "Nothing waits for approval.");
+    Ok(Exit::Done)
+}
+
+fn saved(set: &KeptSet) -> Result<Saved, AppError> {
+    Saved::parse(&set.saved)
+        .map_err(|error| AppError::new("saved", format!("the set `{}`: {error}", set.run)))
+}
+
+fn value(set: &KeptSet, saved: &Saved, (id, upn): &(String, String)) -> Value {
+    json!({
+        "id": set.run.as_str(),
+        "run_id": set.run.as_str(),
+        "actor": { "id": id, "upn": upn, "agent": saved.agent },
+        "skill": saved.skill,
+        "created_at": set.at,
+        "expires_at": set.expires_at,
+        "changes": set.changes,
+        "digest": set.digest,
+        "state": set.state.name(),
+        "decided_by": set.decided_by,
+        "reason": set.reason,
+        "applied_by": set.applied_by.as_ref().map(|run| run.as_str()),
+    })
+}
+
+/// Shows all of one set.
+pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
+    let set = context.app.kept_set(id, context.now())?;
+    let saved = saved(&set)?;
+    let acts = context.agent_name();
+    if acts.is_some() && saved.agent.as_deref() != acts {
+        return Err(AppError::new("not_found", format!("no set of this agent waits under `{id}`")));
+    }
+    let journal = context.state_folder()?.open_to_read()?;
+    let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
+    let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
+    let mut shown = value(&set, &saved, &actor.unwrap_or_default());
+    let report = run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default();
+    shown["verdicts"] = report["verdicts"].clone();
+    let changes = context.look({
+        let set = saved.change_set;
+        move |session| Ok(crate::host::preview_of(session, &set))
+    })?;
+    if context.ui.json() {
+        shown["changes"] = serde_json::to_value(&changes.changes).unwrap_or_default();
+        context.ui.json_report(&shown);
+        return Ok(Exit::Done);
+    }
+    let zone = time_zone(&context.app.workspace)?;
+    show::changes(context.ui, &changes, &zone);
+    for verdict in report["verdicts"].as_array().into_iter().flatten() {
+        let text = |name: &str| visible(verdict[name].as_str().unwrap_or_default());
+        let change =
+            verdict["change"].as_u64().map(|n| format!("change {n}: ")).unwrap_or_default();
+        context.ui.note(&format!(
+            "{} {change}{} ({})",
+            text("verdict"),
+            text("reason"),
+            text("source")
+        ));
+    }
+    context.ui.note(&format!("{}, {}", count(set.changes as usize, "change"), set.state.name()));
+    context.ui.answer(&set.digest);
+    Ok(Exit::Done)
+}
+
+fn reason_of(text: &str) -> Result<String, AppError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(AppError::usage("the reason is empty"));
+    }
+    if text.chars().count() > MAX_REASON {
+        return Err(AppError::usage(format!("the reason is longer than {MAX_REASON} characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn me(context: &Context<'_>) -> Result<User, AppError> {
+    Ok(context.with_host(None, async |host| host.me().await)??)
+}
+
+/// Approves a set, and applies it.
+pub(crate) fn approve(
+    context: &Context<'_>,
+    id: &str,
+    note: Option<&str>,
+    digest: Option<&str>,
+) -> Result<Exit, AppError> {
+    context.for_people("approve")?;
+    let note = note.map(reason_of).transpose()?;
+    let mut set = context.app.kept_set(id, context.now())?;
+    check_waits(&set)?;
+    let me = me(context)?;
+    let (saved, start) = context.app.start_of(&set)?;
+    let is_own = saved.actor == me.id;
+    if is_own && saved.agent.is_none() && context.app.workspace.config.approvals.four_eyes {
+        let message = "you have drafted this yourself: somebody else must approve it";
+        return Err(AppError::new("four_eyes", message)
+            .hint("`four_eyes = true` in [approvals] of planwright.toml asks for that"));
+    }
+    if is_own {
+        return apply_approved(context, (set, saved, start), Some((me, note)), digest);
+    }
+    // It is applied under the sign-in of whoever drafted it, and this is another.
+    if digest.is_some_and(|digest| digest != set.digest) {
+        return Err(AppError::new("not_pending", "the set has another digest by now")
+            .hint(format!("look at it: `planwright pending show {}`", set.run)));
+    }
+    context.app.decide(&mut set, (&me, true, note), context.now())?;
+    context.ui.note(&format!(
+        "Approved. It is applied under the sign-in of whoever drafted it: `planwright apply {}`.",
+        set.run
+    ));
+    if context.ui.json() {
+        context.ui.json_value(&json!({ "id": set.run.as_str(), "state": set.state.name() }));
+    }
+    Ok(Exit::Done)
+}
+
+/// Applies a set that is approved, by `by` in this moment or by somebody before.
+pub(crate) fn apply_approved(
+    context: &Context<'_>,
+    (mut set, saved, start): (KeptSet, Saved, Start),
+    by: Option<(User, Option<String>)>,
+    digest: Option<&str>,
+) -> Result<Exit, AppError> {
+    if let Some((me, note)) = by {
+        context.app.decide(&mut set, (&me, true, note), context.now())?;
+    }
+    let other: Arc<dyn Approver> =
+        context.asking(Some("It is no longer what was held. This is what would be applied now:"));
+    let digest = digest.map_or_else(|| set.digest.clone(), str::to_owned);
+    let approver = Arc::new(OfDigest { digest, other });
+    let agent = saved.agent.clone();
+    let applied = context.with_approver(agent.as_deref(), approver, async |host| {
+        host.apply_saved(saved, start).await
+    });
+    let mut finished = match applied {
+        Ok(finished) => finished,
+        Err(error) => {
+            context.app.reopen(set)?;
+            return Err(error);
+        }
+    };
+    context.app.settle(set, &mut finished)?;
+    Ok(context.show(&finished, None))
+}
+
+/// Rejects a set.
+pub(crate) fn reject(context: &Context<'_>, id: &str, reason: &str) -> Result<Exit, AppError> {
+    context.for_people("reject")?;
+    let reason = reason_of(reason)?;
+    let mut set = context.app.kept_set(id, context.now())?;
+    check_waits(&set)?;
+    let me = me(context)?;
+    context.app.decide(&mut set, (&me, false, Some(reason)), context.now())?;
+    context.ui.note("Rejected: nothing was written.");
+    if context.ui.json() {
+        context.ui.json_value(&json!({ "id": set.run.as_str(), "state": set.state.name() }));
+    }
+    Ok(Exit::Done)
+}
