@@ -11,6 +11,7 @@ mod options;
 mod process;
 mod resolve;
 mod show;
+mod templates;
 
 mod command;
 
