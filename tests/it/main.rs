@@ -22,6 +22,7 @@ mod core;
 mod crash;
 mod decisions;
 mod faults;
+mod health;
 mod history;
 mod hostile;
 mod mistakes;
