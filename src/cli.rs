@@ -13,6 +13,7 @@ mod options;
 mod process;
 mod resolve;
 mod show;
+mod templates;
 
 mod command;
 
@@ -32,7 +33,7 @@ use clap::error::ErrorKind;
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     process::keep_memory_private();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match args::Cli::try_parse_from(&arguments) {
+    let cli = match args::Cli::parse_with_origins(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             if error.kind() == ErrorKind::DisplayHelp {
@@ -52,7 +53,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             exit::Exit::of_failure(&error.failure)
         }
     };
-    // An answer that could not be written must not look like success.
+    // An answer that could not be written must not look like success. A run is no answer: its code says
+    // what it wrote.
     if ui.has_failed() && code == exit::Exit::Done {
         return exit::Exit::Input.into();
     }

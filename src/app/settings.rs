@@ -73,6 +73,11 @@ impl Settings {
         state_dir::choose(self.state_dir.as_deref())
     }
 
+    /// Returns whether the environment has an access token.
+    pub(crate) fn has_token() -> bool {
+        environment("PLANWRIGHT_TOKEN").is_some()
+    }
+
     /// Decides on the service and its token.
     ///
     /// # Errors

@@ -202,7 +202,8 @@ impl EmulatorStage {
             Target::Text(text) => Skill::compile("-", "script", text, libraries)?,
             Target::Skill(name) => match self.workspace.skills.get(name) {
                 Some(text) => {
-                    Skill::compile(name, &format!("skills/{name}.rhai"), text, libraries)?
+                    let file = format!("skills/{name}.rhai");
+                    Skill::compile(name, &file, text, self.workspace.libraries_of(&file))?
                 }
                 None => {
                     let message = format!("there is no skill `{name}`");

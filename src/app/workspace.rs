@@ -1,5 +1,7 @@
 //! The workspace that a process works with, once its owner is known to be trusted.
 
+use std::path::PathBuf;
+
 use jiff::tz::TimeZone;
 
 use crate::app::error::AppError;
@@ -13,17 +15,22 @@ use crate::script::Workspace;
 /// # Errors
 /// It cannot be read, or somebody who is not trusted can write it.
 pub(crate) fn load(settings: &Settings) -> Result<Workspace, AppError> {
-    let root = match &settings.workspace {
-        Some(root) => Some(root.clone()),
-        None => std::env::current_dir().ok().and_then(|dir| Workspace::find(&dir)),
-    };
-    Ok(match root {
+    Ok(match root(settings) {
         Some(root) => {
             trust::check(settings, &root)?;
             Workspace::load(&root)?
         }
         None => Workspace::shipped(),
     })
+}
+
+/// Returns the folder of the workspace: the one named, or the nearest at or above the working
+/// directory.
+pub(crate) fn root(settings: &Settings) -> Option<PathBuf> {
+    match &settings.workspace {
+        Some(root) => Some(root.clone()),
+        None => std::env::current_dir().ok().and_then(|dir| Workspace::find(&dir)),
+    }
 }
 
 /// Returns the zone that decides what today is.

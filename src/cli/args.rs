@@ -1,12 +1,15 @@
 //! The command line as clap sees it, without logic. The doc comments are the help of the program.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::cli::command::setup::{agent, config, doctor, explain, init, manual};
 use crate::cli::command::{
-    api, apply, audit, board_file, bucket, config, delta, directory, emulator, plan, policy, repl,
-    resume, run, runs, skill, task, test, undo,
+    api, apply, audit, board_file, bucket, delta, directory, emulator, plan, policy, repl, resume,
+    run, runs, skill, task, test, undo,
 };
-use crate::cli::options::{Global, ProgressWhen};
+use crate::cli::options::{Global, ProgressWhen, origins};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +29,18 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Parses a command line; knows of the global options whether they were typed.
+    pub(crate) fn parse_with_origins(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let mut matches = Self::command().try_get_matches_from(arguments)?;
+        let origins = origins(&matches);
+        let mut cli = Self::from_arg_matches_mut(&mut matches)
+            .map_err(|error| error.format(&mut Self::command()))?;
+        cli.global.origins = origins;
+        Ok(cli)
+    }
 }
 
 impl Command {
@@ -108,7 +123,7 @@ pub(crate) enum Command {
     /// List, show, create and check skills
     #[command(subcommand)]
     Skill(skill::SkillCommand),
-    /// List and check policies, and explain their verdicts
+    /// List, show, create and check policies, and explain their verdicts
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Run the tests of skills and policies
@@ -118,7 +133,16 @@ pub(crate) enum Command {
     /// Show, check and export the record of everything that was done
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Show and change your settings for all workspaces
+    /// Make a folder a workspace, with an example to begin with
+    Init(init::InitArgs),
+    /// Check what Planwright needs, and say what to do about it
+    Doctor(doctor::DoctorArgs),
+    /// Explain an error code or an exit code
+    Explain(explain::ExplainArgs),
+    /// List the agents, and what each may do
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// Show the settings in force, and which workspaces you trust
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Serve the embedded Planner to other programs
@@ -126,6 +150,8 @@ pub(crate) enum Command {
     /// Run the scripts that arrive on a pipe, isolated from the main process
     #[command(hide = true)]
     Worker,
+    /// Print the manual page
+    Man(manual::ManArgs),
     /// Print completions for a shell
     Completions {
         /// Shell to complete for

@@ -5,7 +5,6 @@ pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod board_file;
 pub(crate) mod bucket;
-pub(crate) mod config;
 pub(crate) mod delta;
 pub(crate) mod directory;
 pub(crate) mod emulator;
@@ -15,6 +14,7 @@ pub(crate) mod repl;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod setup;
 pub(crate) mod skill;
 pub(crate) mod task;
 pub(crate) mod test;
@@ -25,12 +25,13 @@ use clap::CommandFactory as _;
 
 use crate::app::error::AppError;
 use crate::cli::args::{Cli, Command};
+use crate::cli::command::setup::{agent, config, doctor, explain, init, manual};
 use crate::cli::context::{Context, for_people};
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 
 pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
-    // The first three do without a workspace, which may be missing, broken or not trusted yet.
+    // The first ones do without a workspace, which may be missing, broken or not trusted yet.
     if let Command::Completions { shell } = &cli.command {
         let mut text = Vec::new();
         clap_complete::generate(*shell, &mut Cli::command(), "planwright", &mut text);
@@ -40,10 +41,21 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
     if let Command::Worker = &cli.command {
         return Ok(worker());
     }
-    if let Command::Config(command) = &cli.command {
-        // Whoever trusts a workspace decides what agents may do.
-        for_people(cli.global.agent.as_deref(), "config")?;
-        return config::run(&cli.global.settings(), ui, command);
+    let acts = cli.global.agent.as_deref();
+    match &cli.command {
+        Command::Man(args) => return manual::run(Cli::command(), ui, args),
+        Command::Explain(args) => return explain::run(ui, args),
+        Command::Doctor(_) => return doctor::run(&cli.global, ui),
+        Command::Init(args) => {
+            // Whoever makes a workspace, or trusts one, decides what agents may do.
+            for_people(acts, "init")?;
+            return init::run(ui, args);
+        }
+        Command::Config(command) => {
+            for_people(acts, "config")?;
+            return config::run(&cli.global, ui, command);
+        }
+        _ => {}
     }
     let context = Context::new(&cli.global, cli.command.scripts(), cli.command.progress(), ui)?;
     match &cli.command {
@@ -70,8 +82,15 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
         Command::Policy(command) => policy::run(&context, command),
         Command::Test(args) => test::run(&context, args),
         Command::Api(args) => api::run(&context, args),
+        Command::Agent(command) => agent::run(&context, command),
         Command::Emulator(args) => emulator::run(&context, args),
-        Command::Completions { .. } | Command::Worker | Command::Config(_) => Ok(Exit::Done),
+        Command::Completions { .. }
+        | Command::Worker
+        | Command::Man(_)
+        | Command::Explain(_)
+        | Command::Doctor(_)
+        | Command::Init(_)
+        | Command::Config(_) => Ok(Exit::Done),
     }
 }
 

@@ -54,13 +54,22 @@ impl<'a> Context<'a> {
         for warning in app.workspace.config.warnings() {
             ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
         }
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let agent = global.agent.clone();
-        if global.yes && agent.is_some() {
+        if global.yes && global.agent.is_some() {
             return Err(AppError::usage("`--yes` is for people: an agent approves nothing"));
         }
-        Ok(Self { ui, app, agent, yes: global.yes, shown: Arc::default(), progress, runtime })
+        Ok(Self { yes: global.yes, ..Self::around(app, global.agent.clone(), progress, ui)? })
+    }
+
+    /// Surrounds a command with an application that is open already.
+    pub(crate) fn around(
+        app: App,
+        agent: Option<String>,
+        progress: ProgressWhen,
+        ui: &'a Ui,
+    ) -> Result<Self, AppError> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        Ok(Self { ui, app, agent, yes: false, shown: Arc::default(), progress, runtime })
     }
 
     /// Runs a program through review and apply, and shows its report.
@@ -83,8 +92,29 @@ impl<'a> Context<'a> {
             dry_run: write.dry_run || write.out.is_some(),
         };
         let agent = self.agent_name();
-        let finished = self.with_host(agent, async |host| host.run(start, program).await)?;
+        let mut finished = self.with_host(agent, async |host| host.run(start, program).await)?;
+        if let Some(error) = &mut finished.report.error {
+            self.say_where_to_read(error);
+        }
         self.show_or_save(&finished, write)
+    }
+
+    /// Adds to an error in a script that is shipped, and so in no file, what prints the script.
+    fn say_where_to_read(&self, failure: &mut Failure) {
+        let Some(at) = failure.at.as_ref().filter(|at| self.app.workspace.is_shipped(&at.file))
+        else {
+            return;
+        };
+        let script = at.file.trim_end_matches(".rhai");
+        let command = match script.split_once('/') {
+            Some(("skills", name)) => format!("planwright skill show {name} --source"),
+            Some(("policies", name)) => format!("planwright policy show {name} --source"),
+            _ => format!("planwright skill show {script} --source"),
+        };
+        failure.hint = Some(match failure.hint.take() {
+            Some(hint) => format!("{hint} (`{command}` prints the script)"),
+            None => format!("`{command}` prints the script"),
+        });
     }
 
     /// Shows a finished run, and saves its change set if that was asked for.
@@ -133,6 +163,7 @@ impl<'a> Context<'a> {
 
     /// Shows a finished run; returns the exit code.
     pub(crate) fn show(&self, finished: &Finished, saved: Option<&Path>) -> Exit {
+        self.ui.note_run();
         if self.ui.json() {
             self.ui.json_report(&finished.report);
         } else {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::app::error::AppError;
 use crate::files;
@@ -40,4 +40,31 @@ pub(crate) fn read_script(file: &Path) -> Result<String, AppError> {
 /// Writes a file, or replaces it, in one step.
 pub(crate) fn write(file: &Path, text: &str, access: Access) -> Result<(), AppError> {
     Ok(files::replace(file, text.as_bytes(), access)?)
+}
+
+/// Writes files that are not there yet, and the folders they are in, below `root`.
+pub(crate) fn write_new(root: &Path, files: &[(PathBuf, String)]) -> Result<(), AppError> {
+    // Checked before the first write, so that nothing is left half made.
+    if let Some((there, _)) = files.iter().find(|(path, _)| root.join(path).exists()) {
+        let message = format!("`{}` already exists", there.display());
+        return Err(
+            AppError::new("exists", message).hint("choose another name; nothing was written")
+        );
+    }
+    for (path, text) in files {
+        let path = root.join(path);
+        if let Some(folder) = path.parent() {
+            make_folder(folder)?;
+        }
+        write(&path, text, Access::Usual)?;
+    }
+    Ok(())
+}
+
+/// Creates a folder, and those it is in, where they are missing.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), AppError> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        AppError::new("io", format!("cannot create the folder `{}`", folder.display()))
+            .caused_by(&error)
+    })
 }

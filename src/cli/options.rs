@@ -1,8 +1,10 @@
 //! The options that several commands share. The doc comments are the help of the program.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, ValueEnum};
 
 use crate::app::settings::Settings;
 
@@ -12,20 +14,23 @@ use crate::app::settings::Settings;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Global {
     /// Profile to use: `embedded` is the demo board on this machine
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) profile: Option<String>,
     /// Address of the Graph service, version included
     #[arg(long, global = true, value_name = "URL", env = "PLANWRIGHT_GRAPH_URL")]
+    #[arg(hide_short_help = true)]
     pub(crate) graph_url: Option<String>,
     /// Use Graph's beta, which Microsoft may change without notice: recurring tasks, moving
     /// tasks between plans, archives, rosters, `delta`
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) beta: bool,
     /// Folder for state that is kept between runs
     #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_STATE_DIR")]
+    #[arg(hide_short_help = true)]
     pub(crate) state_dir: Option<PathBuf>,
     /// Folder with planwright.toml and scripts
     #[arg(long, global = true, value_name = "DIR", env = "PLANWRIGHT_WORKSPACE")]
+    #[arg(hide_short_help = true)]
     pub(crate) workspace: Option<PathBuf>,
     /// Act for an agent, within what planwright.toml grants it; reads show what it may see
     #[arg(long = "as", global = true, value_name = "AGENT", env = "PLANWRIGHT_AGENT")]
@@ -37,17 +42,48 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Print JSON reports in full, however large
-    #[arg(long, global = true, requires = "json")]
+    #[arg(long, global = true, requires = "json", hide_short_help = true)]
     pub(crate) full: bool,
     /// Print tab-separated values
-    #[arg(long, global = true, conflicts_with = "json")]
+    #[arg(long, global = true, conflicts_with = "json", hide_short_help = true)]
     pub(crate) plain: bool,
     /// Log to stderr; repeat it to log every request
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, hide_short_help = true)]
     pub(crate) verbose: u8,
     /// Choose when to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_short_help = true
+    )]
     pub(crate) color: Color,
+    /// The origins of the options that were given.
+    #[arg(skip)]
+    pub(crate) origins: BTreeMap<&'static str, Origin>,
+}
+
+/// The origins that a setting can have, besides its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The command line.
+    Flag,
+    /// The environment.
+    Environment,
+}
+
+/// The options of which it is told where they came from, by their ids.
+const TOLD: [&str; 5] = ["profile", "graph_url", "beta", "state_dir", "workspace"];
+
+/// Returns where the options came from, as long as nothing has taken them out of the matches.
+pub(crate) fn origins(matches: &ArgMatches) -> BTreeMap<&'static str, Origin> {
+    let origin = |id: &'static str| match matches.value_source(id)? {
+        ValueSource::CommandLine => Some((id, Origin::Flag)),
+        ValueSource::EnvVariable => Some((id, Origin::Environment)),
+        _ => None,
+    };
+    TOLD.into_iter().filter_map(origin).collect()
 }
 
 /// Options of commands that may take long.

@@ -36,6 +36,8 @@ pub(crate) struct Ui {
     printed: [Cell<usize>; 2],
     /// True if a part of the answer could not be written.
     failed: Cell<bool>,
+    /// True if the answer is the report of a run.
+    is_report: Cell<bool>,
 }
 
 impl Ui {
@@ -56,6 +58,7 @@ impl Ui {
             full: global.full,
             printed: [Cell::new(0), Cell::new(0)],
             failed: Cell::new(false),
+            is_report: Cell::new(false),
         }
     }
 
@@ -67,6 +70,7 @@ impl Ui {
             full: self.full,
             printed: [Cell::new(0), Cell::new(0)],
             failed: Cell::new(false),
+            is_report: Cell::new(false),
         }
     }
 
@@ -174,8 +178,15 @@ impl Ui {
         }
     }
 
+    /// Notes that the answer is the report of a run, whose exit code says what was written, and holds
+    /// whether or not the report can be printed.
+    pub(crate) fn note_run(&self) {
+        self.is_report.set(true);
+    }
+
+    /// Returns whether an answer was lost that is all there is to the command.
     pub(crate) const fn has_failed(&self) -> bool {
-        self.failed.get()
+        self.failed.get() && !self.is_report.get()
     }
 
     /// Prints a line for the person at the terminal; not with `--json`.

@@ -52,7 +52,7 @@ impl Policies {
     pub fn in_force(workspace: &Workspace, agent: Option<&str>) -> Self {
         Self::listed(&workspace.config, agent, |name| {
             let text = workspace.policies.get(name)?;
-            Some(compile(name, text, &workspace.libraries))
+            Some(compile(name, text, workspace.libraries_of(&format!("policies/{name}.rhai"))))
         })
     }
 
@@ -120,7 +120,7 @@ pub(crate) fn compile(
 #[must_use]
 pub fn problem(name: &str, workspace: &Workspace) -> Option<Failure> {
     let Some(text) = workspace.policies.get(name) else { return Some(missing(name)) };
-    compile(name, text, &workspace.libraries).err()
+    compile(name, text, workspace.libraries_of(&format!("policies/{name}.rhai"))).err()
 }
 
 /// Returns the place where a policy went wrong, for whoever maintains it.

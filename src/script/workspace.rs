@@ -1,4 +1,8 @@
 //! A workspace: skills, policies, libraries and configuration, read whole into memory.
+//!
+//! The skills, policies and libraries inside the program are in every workspace (design.md 4); a file
+//! of the same name takes the place of one. What comes from inside the program imports only what comes
+//! from there, so that a library of one's own can break none of it.
 
 pub mod config;
 pub mod manifest;
@@ -6,7 +10,8 @@ pub mod ownership;
 pub(super) mod scan;
 pub(super) mod shipped;
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +37,10 @@ pub struct Workspace {
     pub tests: BTreeMap<String, String>,
     /// Libraries by import path.
     pub libraries: Arc<BTreeMap<String, String>>,
+    /// The libraries inside the program, by import path.
+    shipped_libraries: Arc<BTreeMap<String, String>>,
+    /// The scripts that come from inside the program, as `skills/triage.rhai`.
+    shipped: BTreeSet<String>,
 }
 
 /// The reasons why a workspace cannot be read.
@@ -90,10 +99,9 @@ impl Workspace {
     /// Returns the workspace inside the program, with its `agent_rules` in force.
     #[must_use]
     pub fn shipped() -> Self {
-        let texts = shipped::FILES
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
-            .collect();
+        // Its tests are its own; all else is in every workspace.
+        let tests = shipped::FILES.iter().filter(|(path, _)| path.starts_with("tests/"));
+        let texts = tests.map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
         Self::of_texts(None, Config::default(), &texts)
     }
 
@@ -113,27 +121,79 @@ impl Workspace {
         Ok(Self::of_texts(Some(root), config, &texts))
     }
 
-    /// Sorts the texts of a workspace by what they are; they are named as a walk names them.
+    /// Sorts the texts of a workspace by what they are, over what is shipped; they are named as a
+    /// walk names them.
     pub(crate) fn of_texts(
         root: Option<&Path>,
         config: Config,
         texts: &BTreeMap<String, String>,
     ) -> Self {
-        let of = |folder: &str| {
+        let of = |folder: &str| -> BTreeMap<String, String> {
             let scripts = texts.iter().filter_map(|(path, text)| {
                 let name = path.strip_prefix(folder)?.strip_suffix(".rhai")?;
                 Some((name.to_owned(), text.clone()))
             });
             scripts.collect()
         };
+        let (mut skills, mut policies, mut libraries) =
+            (of("skills/"), of("policies/"), of("lib/"));
+        let (mut shipped, mut shipped_libraries) = (BTreeSet::new(), BTreeMap::new());
+        for &(path, text) in shipped::FILES {
+            let stem = path.strip_suffix(".rhai").unwrap_or(path);
+            let Some((folder, name)) = stem.split_once('/') else { continue };
+            let scripts = match folder {
+                "skills" => &mut skills,
+                "policies" => &mut policies,
+                "lib" => {
+                    shipped_libraries.insert(name.to_owned(), text.to_owned());
+                    &mut libraries
+                }
+                _ => continue,
+            };
+            if let Entry::Vacant(place) = scripts.entry(name.to_owned()) {
+                place.insert(text.to_owned());
+                shipped.insert(path.to_owned());
+            }
+        }
         Self {
             root: root.map(Path::to_owned),
             config,
-            skills: of("skills/"),
-            policies: of("policies/"),
+            skills,
+            policies,
             tests: of("tests/"),
-            libraries: Arc::new(of("lib/")),
+            libraries: Arc::new(libraries),
+            shipped_libraries: Arc::new(shipped_libraries),
+            shipped,
         }
+    }
+
+    /// Returns whether a script, as `skills/triage.rhai`, comes from inside the program.
+    #[must_use]
+    pub fn is_shipped(&self, file: &str) -> bool {
+        self.shipped.contains(file)
+    }
+
+    /// Returns whether a script is one of the workspace itself: of that inside the program, all are.
+    #[must_use]
+    pub fn is_own(&self, file: &str) -> bool {
+        self.root.is_none() || !self.is_shipped(file)
+    }
+
+    /// Returns where a script, as `skills/triage.rhai`, comes from: its path, or `shipped`.
+    #[must_use]
+    pub fn source_of(&self, file: &str) -> String {
+        match &self.root {
+            Some(root) if !self.is_shipped(file) => {
+                root.join("scripts").join(file).display().to_string()
+            }
+            _ => "shipped".to_owned(),
+        }
+    }
+
+    /// Returns the libraries that a script, as `skills/triage.rhai`, can import.
+    #[must_use]
+    pub fn libraries_of(&self, file: &str) -> &Arc<BTreeMap<String, String>> {
+        if self.is_shipped(file) { &self.shipped_libraries } else { &self.libraries }
     }
 
     /// Finds the nearest folder at or above `start` that is a workspace.
@@ -160,4 +220,28 @@ pub(crate) fn parse_config(root: &Path, text: &str) -> Result<Config, WorkspaceE
 /// It cannot be read, is too large, or is not text.
 pub fn read_script(path: &Path) -> Result<String, WorkspaceError> {
     read_text(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_takes_the_place_of_what_is_shipped() {
+        let own = [("skills/morning_triage.rhai", "1"), ("lib/pick.rhai", "fn mine() {}")];
+        let texts = own.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let texts = BTreeMap::from(texts);
+        let workspace = Workspace::of_texts(Some(Path::new("w")), Config::default(), &texts);
+        assert_eq!(workspace.skills["morning_triage"], "1");
+        assert!(workspace.is_own("skills/morning_triage.rhai"));
+        assert!(workspace.is_shipped("policies/agent_rules.rhai"));
+        assert_eq!(workspace.tests.len(), 0);
+        let shipped = Workspace::shipped();
+        assert_eq!(workspace.skills.len(), shipped.skills.len());
+        assert!(shipped.tests.contains_key("agent_rules") && shipped.is_own("lib/pick.rhai"));
+        // A library of one's own is for what is one's own.
+        let pick = |file: &str| workspace.libraries_of(file)["pick"].clone();
+        assert_eq!(pick("skills/morning_triage.rhai"), "fn mine() {}");
+        assert_eq!(pick("skills/weekly_report.rhai"), shipped.libraries["pick"]);
+    }
 }

@@ -45,6 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("getrandom", &["app"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("comfy_table", &["cli"]),
     ("csv", &["cli"]),
     ("indicatif", &["cli"]),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::error::AppError;
 use crate::change::{Change, Field};
 use crate::cli::command::runs;
-use crate::cli::command::skill::{checked_file, findings};
+use crate::cli::command::skill::{checked_file, findings, own_first, place, print_source};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
@@ -21,13 +21,30 @@ use crate::script::Manifest;
 use crate::script::finding::Role;
 use crate::script::policy::problem;
 
-/// List and check policies, and explain their verdicts
+pub(crate) mod scaffold;
+
+/// List, show, create and check policies, and explain their verdicts
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// List the policies of the workspace, and the runs they are in force for
     List,
+    Show(ShowArgs),
+    New(scaffold::NewArgs),
     Check(CheckArgs),
     Explain(ExplainArgs),
+}
+
+/// Show what a policy says, and the runs it is in force for
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright policy show agent_rules\n  planwright policy show agent_rules --source"
+)]
+pub(crate) struct ShowArgs {
+    /// Policy by name
+    name: String,
+    /// Print the script itself
+    #[arg(long)]
+    source: bool,
 }
 
 /// Check policies without running them: syntax, imports, calls, and that they judge at all
@@ -56,6 +73,8 @@ pub(crate) struct ExplainArgs {
 pub(crate) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<Exit, AppError> {
     match command {
         PolicyCommand::List => Ok(list(context)),
+        PolicyCommand::Show(args) => show_one(context, args),
+        PolicyCommand::New(args) => scaffold::new(context, args),
         PolicyCommand::Check(args) => check(context, args),
         PolicyCommand::Explain(args) => explain(context, args),
     }
@@ -82,25 +101,80 @@ fn in_force(context: &Context<'_>) -> BTreeMap<String, Vec<String>> {
 }
 
 fn list(context: &Context<'_>) -> Exit {
+    let workspace = &context.app.workspace;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
-    for (name, whom) in in_force(context) {
-        let text = context.app.workspace.policies.get(&name);
+    let all = in_force(context);
+    for name in own_first(workspace, "policies", all.keys()) {
+        let (file, whom) = (format!("policies/{name}.rhai"), &all[name]);
+        let text = workspace.policies.get(name);
         let summary = text.and_then(|text| Manifest::parse(text).ok());
         let summary = summary.map(|manifest| manifest.summary().to_owned()).unwrap_or_default();
-        let problem = problem(&name, &context.app.workspace);
+        let problem = problem(name, workspace);
+        // A policy that is in force but missing comes from nowhere.
+        let (source, place) = match text {
+            Some(_) => (Some(workspace.source_of(&file)), place(workspace, &file)),
+            None => (None, "-".to_owned()),
+        };
         let shown = match &problem {
             Some(failure) => format!("broken, and denies: {}", failure.message),
             None => summary.clone(),
         };
         let force = if whom.is_empty() { "-".to_owned() } else { whom.join(", ") };
-        rows.push(vec![name.clone(), force, shown]);
+        rows.push(vec![name.clone(), force, shown, place]);
         values.push(json!({
             "name": name, "in_force_for": whom, "description": summary, "error": problem,
+            "source": source,
         }));
     }
-    let columns = [Column::new("POLICY"), Column::new("IN FORCE FOR"), Column::new("WHAT IT SAYS")];
+    let columns = [
+        Column::new("POLICY"),
+        Column::new("IN FORCE FOR"),
+        Column::new("WHAT IT SAYS"),
+        Column::new("SOURCE"),
+    ];
     show::list(context.ui, &columns, &rows, &values, "No policies in this workspace.");
     Exit::Done
+}
+
+fn show_one(context: &Context<'_>, args: &ShowArgs) -> Result<Exit, AppError> {
+    let (workspace, name) = (&context.app.workspace, args.name.as_str());
+    let Some(text) = workspace.policies.get(name) else {
+        return Err(unknown(context, name));
+    };
+    let file = format!("policies/{name}.rhai");
+    if args.source {
+        print_source(context, name, &file, text);
+        return Ok(Exit::Done);
+    }
+    let description = Manifest::parse(text)?.description;
+    let whom = in_force(context).remove(name).unwrap_or_default();
+    if context.ui.json() {
+        context.ui.json_value(&json!({
+            "name": name,
+            "description": description,
+            "in_force_for": whom,
+            "error": problem(name, workspace),
+            "source": workspace.source_of(&file),
+        }));
+        return Ok(Exit::Done);
+    }
+    context.ui.answer(&visible(name));
+    context.ui.answer("");
+    description.lines().for_each(|line| context.ui.answer(&visible(line)));
+    context.ui.answer("");
+    let whom = if whom.is_empty() { "nobody".to_owned() } else { whom.join(", ") };
+    context.ui.answer(&visible(&format!("in force for {whom}; {}", place(workspace, &file))));
+    context.ui.answer(&format!("\nplanwright policy show {name} --source"));
+    Ok(Exit::Done)
+}
+
+fn unknown(context: &Context<'_>, name: &str) -> AppError {
+    let near = similar(name, context.app.workspace.policies.keys().map(String::as_str));
+    let error = AppError::new("not_found", format!("there is no policy `{name}`"));
+    match near.first() {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`planwright policy list` lists the policies"),
+    }
 }
 
 fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
@@ -108,7 +182,11 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
     let mut scripts = Vec::new();
     let all = in_force(context);
     let names: Vec<String> = match args.names.as_slice() {
-        [] => all.keys().cloned().collect(),
+        [] => {
+            // What is shipped was checked where it was made.
+            let is_own = |name: &&String| workspace.is_own(&format!("policies/{name}.rhai"));
+            all.keys().filter(is_own).cloned().collect()
+        }
         names => names.to_vec(),
     };
     for name in names {
@@ -116,19 +194,17 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
             scripts.push((Role::Policy, format!("policies/{name}.rhai"), text.clone()));
         } else if let Some(file) = checked_file(&name)? {
             scripts.push((Role::Policy, file.1, file.2));
-        } else {
+        } else if all.contains_key(&name) {
+            let message =
+                format!("the policy `{name}` is in force but missing: every run is denied");
             let near = similar(&name, workspace.policies.keys().map(String::as_str));
-            let is_listed = all.contains_key(&name);
-            let message = if is_listed {
-                format!("the policy `{name}` is in force but missing: every run is denied")
-            } else {
-                format!("there is no policy `{name}`")
-            };
             let error = AppError::new("not_found", message);
             return Err(match near.first() {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error.hint("policies are in scripts/policies of the workspace"),
             });
+        } else {
+            return Err(unknown(context, &name));
         }
     }
     findings(context, scripts, args.strict)

@@ -57,6 +57,7 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, A
         }
         return Ok(Exit::Done);
     }
+    context.ui.note_run();
     let (mut exit, mut reports) = (Exit::Done, Vec::new());
     let many = args.run.is_none();
     for id in ids {

@@ -16,7 +16,7 @@ use crate::host::Failure;
 use crate::host::Report;
 use crate::host::similar::similar;
 use crate::script::source::MAX_SOURCE;
-use crate::script::{Manifest, Skill, Workspace};
+use crate::script::{Manifest, Skill};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,7 +77,7 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, AppErro
 
 fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, AppError> {
     let Source { name, file, text } = find(context, target)?;
-    let libraries = &context.app.workspace.libraries;
+    let libraries = context.app.workspace.libraries_of(&file);
     let budget = context.app.workspace.config.limits_of(context.agent_name()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
     let params = skill.manifest.arguments(&args.param)?;
@@ -104,6 +104,7 @@ fn report_failure(context: &Context<'_>, name: &str, error: AppError) -> Exit {
     let mut report = Report::new(run_id, name.to_owned(), None);
     report.actor.agent = context.agent_name().map(str::to_owned);
     report.error = Some(error.failure);
+    context.ui.note_run();
     context.ui.json_report(&report);
     exit
 }
@@ -136,11 +137,6 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
         return source(name, file_name(&path), text);
     }
     let error = AppError::new("not_found", format!("there is no skill `{target}`"));
-    if Workspace::shipped().skills.contains_key(target) {
-        return Err(error.hint(
-            "a built-in skill has that name, but this folder has a workspace of its own: copy the skill there, or run it elsewhere",
-        ));
-    }
     let near = similar(target, workspace.skills.keys().map(String::as_str));
     Err(match near.as_slice() {
         [] => error.hint("`planwright skill list` lists the skills; name a file by its path"),

@@ -14,9 +14,10 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
 use crate::cli::show;
 use crate::host::similar::similar;
-use crate::script::Manifest;
 use crate::script::finding::{Role, Severity};
 use crate::script::lint;
+use crate::script::workspace::manifest::ParamKind;
+use crate::script::{Manifest, Workspace};
 
 pub(crate) mod scaffold;
 
@@ -25,13 +26,22 @@ pub(crate) mod scaffold;
 pub(crate) enum SkillCommand {
     /// List the skills of the workspace
     List,
-    /// Show what a skill does, and its parameters
-    Show {
-        /// Skill by name
-        name: String,
-    },
+    Show(ShowArgs),
     New(scaffold::NewArgs),
     Check(CheckArgs),
+}
+
+/// Show what a skill does, and its parameters
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  planwright skill show capture_action_item\n  planwright skill show capture_action_item --source\n  planwright skill show lib/dates --source"
+)]
+pub(crate) struct ShowArgs {
+    /// Skill by name; with `--source` also a library, as `lib/dates`
+    name: String,
+    /// Print the script itself
+    #[arg(long)]
+    source: bool,
 }
 
 /// Check scripts without running them: syntax, imports, calls, parameters
@@ -61,54 +71,132 @@ fn params_json(manifest: &Manifest) -> Value {
 }
 
 pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit, AppError> {
-    let skills = &context.app.workspace.skills;
     match command {
-        SkillCommand::List => {
-            let mut rows = Vec::new();
-            let mut values = Vec::new();
-            for (name, text) in skills {
-                // One broken skill must not hide the others.
-                let (summary, value) = match Manifest::parse(text) {
-                    Ok(manifest) => (
-                        manifest.summary().to_owned(),
-                        json!({
-                            "name": name,
-                            "description": manifest.description,
-                            "params": params_json(&manifest),
-                        }),
-                    ),
-                    Err(failure) => (
-                        format!("broken: {}", failure.message),
-                        json!({ "name": name, "error": failure }),
-                    ),
-                };
-                rows.push(vec![name.clone(), summary]);
-                values.push(value);
-            }
-            let columns = [Column::new("SKILL"), Column::new("WHAT IT DOES")];
-            show::list(context.ui, &columns, &rows, &values, "No skills in this workspace.");
-            Ok(Exit::Done)
-        }
-        SkillCommand::Show { name } => {
-            let Some(text) = skills.get(name) else {
+        SkillCommand::List => Ok(list(context)),
+        SkillCommand::Show(args) if args.source => source(context, &args.name),
+        SkillCommand::Show(args) => {
+            let name = args.name.as_str();
+            let Some(text) = context.app.workspace.skills.get(name) else {
                 return Err(unknown(context, name));
             };
             let manifest = Manifest::parse(text)?;
             if context.ui.json() {
+                let source = context.app.workspace.source_of(&format!("skills/{name}.rhai"));
                 context.ui.json_value(&json!({
                     "name": name,
                     "description": manifest.description,
                     "params": params_json(&manifest),
+                    "source": source,
                 }));
                 return Ok(Exit::Done);
             }
             show(context, name, &manifest);
-            context.ui.answer(&format!("\nplanwright run {name} --dry-run"));
+            context.ui.answer(&format!("\n{}", trial(name, &manifest)));
             Ok(Exit::Done)
         }
         SkillCommand::New(args) => scaffold::new(context, args),
         SkillCommand::Check(args) => check(context, args),
     }
+}
+
+fn list(context: &Context<'_>) -> Exit {
+    let workspace = &context.app.workspace;
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for name in own_first(workspace, "skills", workspace.skills.keys()) {
+        let file = format!("skills/{name}.rhai");
+        let text = workspace.skills.get(name).map(String::as_str).unwrap_or_default();
+        let source = workspace.source_of(&file);
+        // One broken skill must not hide the others.
+        let (summary, value) = match Manifest::parse(text) {
+            Ok(manifest) => (
+                manifest.summary().to_owned(),
+                json!({
+                    "name": name,
+                    "description": manifest.description,
+                    "params": params_json(&manifest),
+                    "source": source,
+                }),
+            ),
+            Err(failure) => (
+                format!("broken: {}", failure.message),
+                json!({ "name": name, "error": failure, "source": source }),
+            ),
+        };
+        rows.push(vec![name.clone(), summary, place(workspace, &file)]);
+        values.push(value);
+    }
+    let columns = [Column::new("SKILL"), Column::new("WHAT IT DOES"), Column::new("SOURCE")];
+    show::list(context.ui, &columns, &rows, &values, "No skills in this workspace.");
+    Exit::Done
+}
+
+/// Orders the names of scripts in a folder: first those of the workspace itself, then what is
+/// shipped.
+pub(crate) fn own_first<'a>(
+    workspace: &Workspace,
+    folder: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Vec<&'a String> {
+    let mut names: Vec<&String> = names.collect();
+    names.sort_by_key(|name| !workspace.is_own(&format!("{folder}/{name}.rhai")));
+    names
+}
+
+/// Returns where a script comes from, for people: its path in the workspace, or `shipped`.
+pub(crate) fn place(workspace: &Workspace, file: &str) -> String {
+    match workspace.root {
+        Some(_) if workspace.is_own(file) => format!("scripts/{file}"),
+        _ => "shipped".to_owned(),
+    }
+}
+
+/// Prints the source of a skill, or of a library.
+fn source(context: &Context<'_>, name: &str) -> Result<Exit, AppError> {
+    let workspace = &context.app.workspace;
+    let library = name.strip_prefix("lib/").map(|name| name.trim_end_matches(".rhai"));
+    let text = match library {
+        Some(library) => workspace.libraries.get(library),
+        None => workspace.skills.get(name),
+    };
+    let Some(text) = text else { return Err(unknown(context, name)) };
+    let file = match library {
+        Some(library) => format!("lib/{library}.rhai"),
+        None => format!("skills/{name}.rhai"),
+    };
+    print_source(context, name, &file, text);
+    Ok(Exit::Done)
+}
+
+/// Prints the text of a script.
+pub(crate) fn print_source(context: &Context<'_>, name: &str, file: &str, text: &str) {
+    if context.ui.json() {
+        let source = context.app.workspace.source_of(file);
+        context.ui.json_value(&json!({ "name": name, "source": source, "text": text }));
+    } else {
+        context.ui.document(text);
+    }
+}
+
+/// Returns the command that tries a skill out, with a value for each parameter that it requires.
+fn trial(name: &str, manifest: &Manifest) -> String {
+    let quoted = |text: &str| {
+        shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
+    };
+    let mut command = format!("planwright run {}", quoted(name));
+    let required = manifest.params.iter().flatten().filter(|(_, param)| param.default.is_none());
+    for (name, param) in required {
+        let value = match param.kind {
+            ParamKind::String => "…",
+            ParamKind::Int => "1",
+            ParamKind::Float => "1.5",
+            ParamKind::Bool => "true",
+            ParamKind::Date => "2026-12-24",
+        };
+        command.push_str(" -p ");
+        command.push_str(&quoted(&format!("{name}={value}")));
+    }
+    command.push_str(" --dry-run");
+    command
 }
 
 /// Shows the description and the parameters of a skill.
@@ -153,6 +241,8 @@ fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
         scripts.extend(
             tests.map(|(name, text)| (Role::Test, format!("tests/{name}.rhai"), text.clone())),
         );
+        // What is shipped was checked where it was made.
+        scripts.retain(|(_, file, _)| workspace.is_own(file));
     }
     findings(context, scripts, args.strict)
 }
@@ -167,7 +257,7 @@ pub(crate) fn findings(
     let n_scripts = scripts.len();
     let mut checked_scripts = Vec::new();
     for (role, file, text) in scripts {
-        let found = lint::check(role, &file, &text, &context.app.workspace.libraries);
+        let found = lint::check(role, &file, &text, context.app.workspace.libraries_of(&file));
         for finding in &found {
             let is_error = finding.severity == Severity::Error;
             *(if is_error { &mut n_errors } else { &mut n_warnings }) += 1;
@@ -219,7 +309,7 @@ pub(crate) fn checked_file(name: &str) -> Result<Option<Checked>, AppError> {
     Ok(None)
 }
 
-fn unknown(context: &Context<'_>, name: &str) -> AppError {
+pub(crate) fn unknown(context: &Context<'_>, name: &str) -> AppError {
     let near = similar(name, context.app.workspace.skills.keys().map(String::as_str));
     let error = AppError::new("not_found", format!("there is no skill `{name}`"));
     match near.first() {

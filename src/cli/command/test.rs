@@ -227,12 +227,13 @@ fn play(
     Ok(played.into_iter().map(|(_, test)| test).collect())
 }
 
-/// Returns the coverage of each skill and library.
+/// Returns the coverage of each skill and library of the workspace itself.
 fn covered(workspace: &Workspace, coverage: &Coverage) -> Vec<Covered> {
     let skills = workspace.skills.iter().map(|(name, text)| (format!("skills/{name}.rhai"), text));
     let libraries =
         workspace.libraries.iter().map(|(name, text)| (format!("lib/{name}.rhai"), text));
-    skills.chain(libraries).map(|(file, text)| coverage.of(&file, text)).collect()
+    let own = skills.chain(libraries).filter(|(file, _)| workspace.is_own(file));
+    own.map(|(file, text)| coverage.of(&file, text)).collect()
 }
 
 fn show_covered(context: &Context<'_>, covered: &[Covered]) {

@@ -4,8 +4,8 @@
 //! text, or that of something it imports, has changed is compiled. One that does not compile leaves
 //! its last good version in force, which is consistent in itself: it was compiled together with
 //! what it imports. The same goes for the configuration. A script whose file was deleted no longer
-//! exists; a policy that is listed but missing denies (rule R7), so that deleting a file loosens
-//! nothing.
+//! exists, unless one of that name is shipped; a policy that is listed but missing denies (rule R7), so
+//! that deleting a file loosens nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -171,11 +171,13 @@ impl Bundle {
             .skills
             .iter()
             .map(|(name, text)| {
+                let file = format!("skills/{name}.rhai");
+                let libraries = workspace.libraries_of(&file);
                 let unit = Unit::next(
                     before.and_then(|before| before.skills.get(name)),
                     &digest_of([text.as_str(), &all_libraries]),
                     |skill| skill.is_of(text, libraries),
-                    || Skill::compile(name, &format!("skills/{name}.rhai"), text, libraries),
+                    || Skill::compile(name, &file, text, libraries),
                 );
                 (name.clone(), unit)
             })
@@ -184,6 +186,7 @@ impl Bundle {
             .policies
             .iter()
             .map(|(name, text)| {
+                let libraries = workspace.libraries_of(&format!("policies/{name}.rhai"));
                 let unit = Unit::next(
                     before.and_then(|before| before.policies.get(name)),
                     &digest_of([text.as_str(), &all_libraries]),

@@ -1,0 +1,9 @@
+//! The commands that set the program up and tell how it stands: `init`, `doctor`, `config`, `agent`,
+//! `explain` and `man`.
+
+pub(crate) mod agent;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod manual;

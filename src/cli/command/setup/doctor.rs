@@ -1,0 +1,330 @@
+//! `planwright doctor`: whether all that a run needs is there, and the remedy for what is not.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::app::agent::agent_of;
+use crate::app::error::AppError;
+use crate::app::settings::{Service, Settings};
+use crate::app::workspace::{load, root, time_zone};
+use crate::app::{App, seal};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::options::{Global, ProgressWhen};
+use crate::cli::render::text::{GREEN, RED, YELLOW, count, paint, visible};
+use crate::cli::ui::Ui;
+use crate::host::{Failure, StateFolder, SystemClock};
+use crate::model::Clock as _;
+use crate::script::worker::{Wall, walls};
+use crate::script::{Bundle, Policies, Workspace};
+
+/// Seconds by which the clock here may differ from the service's.
+const MAX_DIFFERENCE: i64 = 60;
+
+/// Check what Planwright needs, and say what to do about it
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the service and the clock. It writes nothing. The exit code is 1 if\nsomething will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
+)]
+pub(crate) struct DoctorArgs {}
+
+/// The weight of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Ok,
+    Warning,
+    Problem,
+}
+
+impl Weight {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// One thing that was found.
+struct Finding {
+    check: &'static str,
+    weight: Weight,
+    message: String,
+    remedy: Option<String>,
+}
+
+/// All that was found, in order.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, check: &'static str, message: impl Display) {
+        self.add(check, Weight::Ok, &message, None);
+    }
+
+    fn warn(&mut self, check: &'static str, message: impl Display, remedy: &str) {
+        self.add(check, Weight::Warning, &message, Some(remedy.to_owned()));
+    }
+
+    fn problem(&mut self, check: &'static str, message: impl Display, remedy: &str) {
+        self.add(check, Weight::Problem, &message, Some(remedy.to_owned()));
+    }
+
+    /// Adds an error as a problem; its hint is the remedy.
+    fn trouble(&mut self, check: &'static str, failure: &Failure) {
+        let causes = failure.causes.iter().map(|cause| format!(": {}", cause.trim_end()));
+        let message = format!("{}{}", failure.message, causes.collect::<String>());
+        let explained = || format!("`planwright explain {}`", failure.code);
+        let remedy = failure.hint.clone().unwrap_or_else(explained);
+        self.problem(check, message, &remedy);
+    }
+
+    fn add(
+        &mut self,
+        check: &'static str,
+        weight: Weight,
+        message: &dyn Display,
+        remedy: Option<String>,
+    ) {
+        self.0.push(Finding { check, weight, message: message.to_string(), remedy });
+    }
+
+    fn count(&self, weight: Weight) -> usize {
+        self.0.iter().filter(|finding| finding.weight == weight).count()
+    }
+}
+
+/// Runs the command without a workspace: a broken one is among the findings.
+pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
+    let settings = global.settings();
+    let mut found = Findings::default();
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    found.ok("version", format!("planwright {} on {system} {machine}", env!("CARGO_PKG_VERSION")));
+    let workspace = workspace(&settings, &mut found);
+    sandbox(workspace.as_ref(), &mut found);
+    if let Some(workspace) = &workspace {
+        scripts(workspace, global.agent.as_deref(), &mut found);
+    }
+    state(&settings, &mut found);
+    service(global, ui, workspace.unwrap_or_else(Workspace::shipped), &mut found);
+    Ok(show(ui, &found))
+}
+
+fn workspace(settings: &Settings, found: &mut Findings) -> Option<Workspace> {
+    let workspace = match load(settings) {
+        Ok(workspace) => workspace,
+        Err(error) => {
+            found.trouble("workspace", &error.failure);
+            return None;
+        }
+    };
+    match root(settings) {
+        Some(root) => found.ok("workspace", root.display()),
+        None => found.ok("workspace", "the one inside the program; `planwright init` makes one"),
+    }
+    for warning in workspace.config.warnings() {
+        found.warn("workspace", warning, "rename it in planwright.toml");
+    }
+    if let Err(error) = time_zone(&workspace) {
+        found.trouble("workspace", &error.failure);
+    }
+    Some(workspace)
+}
+
+/// Checks the walls around the processes in which scripts run.
+fn sandbox(workspace: Option<&Workspace>, found: &mut Findings) {
+    let required = workspace.is_some_and(|workspace| workspace.config.sandbox.required);
+    let walls = match walls() {
+        Ok(walls) => walls,
+        Err(failure) => return found.trouble("sandbox", &failure),
+    };
+    let names = |stands: bool| {
+        let those = Wall::ALL.into_iter().filter(|wall| walls.contains(wall) == stands);
+        those.map(Wall::name).collect::<Vec<_>>().join(", ")
+    };
+    if walls.len() == Wall::ALL.len() {
+        return found.ok("sandbox", format!("scripts are kept from {}", names(true)));
+    }
+    let message = format!("this system does not keep scripts from {}", names(false));
+    if required {
+        let message = format!("{message}, and [sandbox] required = true");
+        found.problem("sandbox", message, "use Linux 6.7 or later, or set required = false");
+    } else {
+        let remedy = "the engine's own sandbox holds all the same; all walls stand on Linux 6.7";
+        found.warn("sandbox", message, remedy);
+    }
+}
+
+/// Checks that the scripts compile, and which policies are in force.
+fn scripts(workspace: &Workspace, agent: Option<&str>, found: &mut Findings) {
+    if let Err(error) = agent_of(workspace, agent) {
+        found.trouble("agent", &error.failure);
+    }
+    let bundle = Bundle::new(workspace.clone());
+    let digests = crate::host::Judge::digests(&Policies::in_force(workspace, agent));
+    let mut broken = Vec::new();
+    for (file, digest) in &digests {
+        if digest == "broken" {
+            let message = format!("{file} is in force and cannot be used: it denies every run");
+            found.problem("policies", message, "planwright policy check");
+            broken.push(format!("policies/{file}"));
+        }
+    }
+    for problem in bundle.problems.iter().filter(|problem| !broken.contains(&problem.file)) {
+        let command = match problem.file.strip_prefix("policies/") {
+            Some(_) => "planwright policy check",
+            None => "planwright skill check",
+        };
+        found.problem("scripts", problem, command);
+    }
+    if bundle.problems.is_empty() {
+        let scripts = count(workspace.skills.len() + workspace.policies.len(), "script");
+        found.ok("scripts", format!("{scripts} compile"));
+    }
+    if digests.is_empty() {
+        let message = "no policy is in force for every run; only the host rules hold";
+        found.warn("policies", message, "name one under [policies] always in planwright.toml");
+    } else if broken.is_empty() {
+        let names: Vec<_> = digests.keys().map(|file| file.trim_end_matches(".rhai")).collect();
+        found.ok("policies", format!("in force: {}", names.join(", ")));
+    }
+}
+
+/// Checks the state folder, its journal and the anchor of its audit log.
+fn state(settings: &Settings, found: &mut Findings) {
+    let folder = match settings.state_dir() {
+        Ok(folder) => folder,
+        Err(error) => return found.trouble("state", &error.failure),
+    };
+    if !folder.exists() {
+        let message = format!("{} is made when it is first needed", folder.display());
+        return found.ok("state", message);
+    }
+    found.ok("state", format!("{} is yours alone to write", folder.display()));
+    if folder.join("seal.key").exists()
+        && let Err(error) = seal::key(settings)
+    {
+        found.trouble("state", &error.failure);
+    }
+    journal(&folder, found);
+}
+
+fn journal(folder: &Path, found: &mut Findings) {
+    let journal = match StateFolder::new(folder.to_owned()).open_to_read() {
+        Ok(Some(journal)) => journal,
+        Ok(None) => return found.ok("journal", "no run has been recorded yet"),
+        Err(failure) => return found.trouble("journal", &failure),
+    };
+    match journal.verify() {
+        Ok(verified) if verified.is_ok() => {
+            let records = count(usize::try_from(verified.records).unwrap_or_default(), "record");
+            found.ok("journal", format!("{records}, unbroken up to the anchor of the audit log"));
+        }
+        Ok(verified) => {
+            let first = verified.problems.first().map(|problem| problem.what.as_str());
+            let message = format!("the audit log is not whole: {}", first.unwrap_or_default());
+            found.problem("journal", message, "planwright audit verify");
+        }
+        Err(error) => {
+            let failure = Failure::from_error(error.code(), &error, error.hint());
+            found.trouble("journal", &failure);
+        }
+    }
+    match journal.runs(1000, None) {
+        Ok(runs) => {
+            let cut_off = runs.iter().filter(|run| run.status.is_none()).count();
+            if cut_off > 0 {
+                let message = format!("{} cut off, or still at work", count(cut_off, "run"));
+                found.warn("journal", message, "planwright resume");
+            }
+        }
+        Err(error) => {
+            let failure = Failure::from_error(error.code(), &error, error.hint());
+            found.trouble("journal", &failure);
+        }
+    }
+}
+
+/// Checks that the service answers to whoever is signed in, and what its clock says.
+fn service(global: &Global, ui: &Ui, workspace: Workspace, found: &mut Findings) {
+    let settings = global.settings();
+    match settings.service() {
+        // It is set up by the first command that needs it, and only then.
+        Ok(Service::Embedded { data, .. }) if !data.exists() => {
+            let message = "the embedded Planner, whose demo board the first run sets up";
+            return found.ok("service", message);
+        }
+        Ok(_) => {}
+        Err(error) => return found.trouble("service", &error.failure),
+    }
+    if let Err(error) = asked(global, ui, workspace, found) {
+        found.trouble("service", &error.failure);
+    }
+}
+
+fn asked(
+    global: &Global,
+    ui: &Ui,
+    workspace: Workspace,
+    found: &mut Findings,
+) -> Result<(), AppError> {
+    let app = App { settings: global.settings(), workspace, interrupt: Arc::default() };
+    let context = Context::around(app, None, ProgressWhen::Never, ui)?;
+    let connection = context.connect()?;
+    let judge = Arc::new(Policies::none());
+    let host = context.host(&connection, &context.app.workspace, None, judge)?;
+    let me = context.block_on(host.me())?;
+    found.ok("service", format!("{} answers to {}", connection.service, me.upn));
+    let here = SystemClock.now();
+    let there = connection.client.service_time(here);
+    let difference = (here.as_second() - there.as_second()).abs();
+    if difference > MAX_DIFFERENCE {
+        let message = format!("the clock here differs from the service's by {difference} s");
+        found.warn("clock", message, "set the clock of this machine, for example by NTP");
+    } else {
+        found.ok("clock", "agrees with the service's");
+    }
+    Ok(())
+}
+
+fn show(ui: &Ui, found: &Findings) -> Exit {
+    let n_problems = found.count(Weight::Problem);
+    let is_fine = n_problems == 0;
+    if ui.json() {
+        let findings: Vec<Value> = found
+            .0
+            .iter()
+            .map(|finding| {
+                json!({
+                    "check": finding.check,
+                    "status": finding.weight.name(),
+                    "message": finding.message,
+                    "remedy": finding.remedy,
+                })
+            })
+            .collect();
+        ui.json_value(&json!({ "ok": is_fine, "findings": findings }));
+    } else {
+        for finding in &found.0 {
+            let style = match finding.weight {
+                Weight::Ok => GREEN,
+                Weight::Warning => YELLOW.bold(),
+                Weight::Problem => RED.bold(),
+            };
+            // Padded before it is painted: colours count as characters.
+            let mark = paint(style, &format!("{:<8}", finding.weight.name()));
+            ui.answer(&format!("{mark} {:<10} {}", finding.check, visible(&finding.message)));
+            if let Some(remedy) = &finding.remedy {
+                ui.answer(&format!("{:20}remedy: {}", "", visible(remedy)));
+            }
+        }
+        let warnings = count(found.count(Weight::Warning), "warning");
+        ui.note(&format!("\n{}, {warnings}.", count(n_problems, "problem")));
+    }
+    if is_fine { Exit::Done } else { Exit::Input }
+}
