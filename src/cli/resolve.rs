@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use crate::change::TaskField;
 use crate::host::similar::similar;
 use crate::host::{Error, Failure, Session};
-use crate::model::id::looks_like_planner_id;
+use crate::model::id::{looks_like_guid, looks_like_planner_id};
 use crate::model::order::Side;
 use crate::model::time::{Calendar, DATE_FORMS, moment_of_day};
 use crate::model::{Plan, Priority, Progress, TaskDetails, TaskId, UserId};
@@ -141,10 +141,13 @@ pub(crate) fn resolve_assignee(
     task: &TaskId,
     text: &str,
 ) -> Result<UserId, Failure> {
-    let there = session.task_field(task, TaskField::ASSIGNEES)?;
-    let is_meant = |id: &&UserId| id.as_str().eq_ignore_ascii_case(text.trim());
-    if let Some(id) = there.iter().find(is_meant) {
-        return Ok(id.clone());
+    // Only an id can be that of somebody who has left, and what is not read cannot conflict.
+    if looks_like_guid(text.trim()) {
+        let there = session.task_field(task, TaskField::ASSIGNEES)?;
+        let is_meant = |id: &&UserId| id.as_str().eq_ignore_ascii_case(text.trim());
+        if let Some(id) = there.iter().find(is_meant) {
+            return Ok(id.clone());
+        }
     }
     let plan = session.task_field(task, TaskField::PLAN)?;
     Ok(session.find_user_for(&plan, text)?.id)

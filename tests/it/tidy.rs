@@ -45,7 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("getrandom", &["app"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("comfy_table", &["cli"]),
+    ("terminal_size", &["cli"]),
     ("csv", &["cli"]),
     ("indicatif", &["cli"]),
     ("rustyline", &["cli"]),
