@@ -24,6 +24,7 @@ mod decisions;
 mod faults;
 mod history;
 mod hostile;
+mod lists;
 mod mistakes;
 mod model;
 mod order;

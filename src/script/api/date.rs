@@ -11,9 +11,7 @@ use rhai::plugin::{
 };
 
 use crate::host::Session;
-use crate::model::time::{
-    day_of_date, day_of_moment, is_date_only, moment_of_day, weekday_named,
-};
+use crate::model::time::{day_of_date, day_of_moment, is_date_only, moment_of_day, weekday_named};
 use crate::script::api::value::{Fallible, frozen, invalid, kind_of, run_of};
 
 /// A day; one that came from a moment (a creation time, `now()`) knows that moment too.
