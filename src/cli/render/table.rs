@@ -89,7 +89,7 @@ fn total(widths: &[usize]) -> usize {
 
 /// Narrows columns until a line fits, the widest first.
 fn fit(columns: &[Column], widths: &mut [usize], limit: usize) {
-    for (column, at) in columns.iter().zip(0..) {
+    for (at, column) in columns.iter().enumerate() {
         if column.room == Room::LeftOut && total(widths) > limit {
             widths[at] = 0;
         }
