@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Runs the program with the arguments of the process, name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -35,13 +35,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match args::Cli::parse_with_origins(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
             if error.kind() == ErrorKind::DisplayHelp {
                 help_of_skill(&arguments);
             }
             // Nothing is parsed yet, so the flag is looked up among the raw arguments.
             let json = arguments.iter().any(|argument| argument == "--json");
-            return ui::print_usage(&error, json);
+            let hint = parameter_hint(&error, &arguments);
+            if let Some(hint) = &hint {
+                let hints = ContextValue::StyledStrs(vec![hint.clone().into()]);
+                error.insert(ContextKind::Suggested, hints);
+            }
+            return ui::print_usage(&error, json, hint.as_deref());
         }
     };
     let ui = ui::Ui::new(&cli.global);
@@ -59,6 +64,26 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return exit::Exit::Input.into();
     }
     code.into()
+}
+
+/// Returns the way to give a parameter to a skill, for an option that `run` does not have.
+fn parameter_hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let is_of_run = || error.render().to_string().contains("Usage: planwright run ");
+    if error.kind() != ErrorKind::UnknownArgument || !is_of_run() {
+        return None;
+    }
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let name = given.strip_prefix("--")?.split('=').next().filter(|name| !name.is_empty())?;
+    let mut texts = arguments.iter().filter_map(|argument| argument.to_str());
+    let found = texts.find_map(|text| {
+        let value = text.strip_prefix("--")?.strip_prefix(name)?;
+        if value.is_empty() { Some(None) } else { value.strip_prefix('=').map(Some) }
+    })?;
+    // The value may be the next argument, unless that is an option, too.
+    let value = found.or_else(|| texts.next().filter(|text| !text.starts_with("--")));
+    Some(format!("a parameter of the skill is given as `-p {name}={}`", value.unwrap_or("…")))
 }
 
 /// Shows the parameters of the named skill above the help of `run`.

@@ -19,6 +19,7 @@ use crate::change::ChangeSet;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};
 use crate::host::{Failure, Host, Judge, Nobody, Session, Start, StateFolder, Status, Stop, Watch};
 use crate::journal::Purpose;
+use crate::model::time::Calendar;
 use crate::model::{Clock, TaskId};
 use crate::policy::Ruling;
 use crate::script::sandbox::coverage::Coverage;
@@ -211,7 +212,9 @@ impl EmulatorStage {
                 }
             },
         };
-        let params = skill.manifest.checked(&wanted.params)?;
+        let zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let calendar = Calendar::at(self.clock.now(), zone);
+        let params = skill.manifest.checked(&wanted.params, &calendar)?;
         let budget = self.workspace.config.limits_of(wanted.agent.as_deref()).budget();
         let program = skill.covered(params.clone(), budget, self.coverage.clone());
         let start = Start {

@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::change::TaskField;
 use crate::host::similar::similar;
 use crate::host::{Error, Failure, Session};
-use crate::model::id::looks_like_planner_id;
+use crate::model::id::{looks_like_guid, looks_like_planner_id};
 use crate::model::order::Side;
-use crate::model::time::moment_of_day;
-use crate::model::{Plan, Priority, Progress, TaskDetails, TaskId};
+use crate::model::time::{Calendar, DATE_FORMS, moment_of_day};
+use crate::model::{Plan, Priority, Progress, TaskDetails, TaskId, UserId};
 
 /// Resolves a plan: the one named, or the only one there is.
 pub(crate) fn resolve_plan(session: &Session, name: Option<&str>) -> Result<Plan, Failure> {
@@ -110,22 +111,46 @@ pub(crate) fn resolve_item(details: &TaskDetails, text: &str) -> Result<String, 
     }
 }
 
-/// Parses a date as a person types it; `None` for `none`.
+/// Parses a due or start date as a person types it; `None` for `none`.
 pub(crate) fn parse_date(session: &Session, text: &str) -> Result<Option<Timestamp>, Failure> {
-    let day: Date = match text.trim().to_lowercase().as_str() {
-        "none" | "" => return Ok(None),
-        "today" => session.today(),
-        "tomorrow" => session.today().tomorrow().map_err(|error| wrong(error.to_string()))?,
-        // The parser accepts other forms, too; only one is documented.
-        text => text.parse().ok().filter(|_| text.len() == 10).ok_or_else(|| Failure {
-            hint: Some("a date is 2026-12-24, today, tomorrow or none".into()),
-            ..wrong(format!("`{text}` is not a date"))
-        })?,
-    };
+    if matches!(text.trim().to_lowercase().as_str(), "none" | "") {
+        return Ok(None);
+    }
+    let day = parse_day(session, text).map_err(|mut failure| {
+        failure.hint = failure.hint.map(|hint| format!("{hint}; none takes the date away"));
+        failure
+    })?;
     match moment_of_day(day) {
         Some(moment) => Ok(Some(moment)),
         None => Err(wrong(format!("{day} is out of range"))),
     }
+}
+
+/// Parses a day as a person types it.
+pub(crate) fn parse_day(session: &Session, text: &str) -> Result<Date, Failure> {
+    let calendar = Calendar::at(session.now(), session.zone());
+    calendar
+        .day(text)
+        .map_err(|error| Failure { hint: Some(DATE_FORMS.to_owned()), ..wrong(error.to_string()) })
+}
+
+/// Returns the person of a text among those on a task, by id, or else in the directory: who has
+/// left the directory can still be taken off a task.
+pub(crate) fn resolve_assignee(
+    session: &Session,
+    task: &TaskId,
+    text: &str,
+) -> Result<UserId, Failure> {
+    // Only an id can be that of somebody who has left, and what is not read cannot conflict.
+    if looks_like_guid(text.trim()) {
+        let there = session.task_field(task, TaskField::ASSIGNEES)?;
+        let is_meant = |id: &&UserId| id.as_str().eq_ignore_ascii_case(text.trim());
+        if let Some(id) = there.iter().find(is_meant) {
+            return Ok(id.clone());
+        }
+    }
+    let plan = session.task_field(task, TaskField::PLAN)?;
+    Ok(session.find_user_for(&plan, text)?.id)
 }
 
 pub(crate) fn parse_priority(text: &str) -> Result<Priority, Failure> {

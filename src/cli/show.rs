@@ -11,8 +11,8 @@ use crate::cli::options::Format;
 use crate::cli::render::card::Card;
 use crate::cli::render::failure;
 use crate::cli::render::report::{MAX_SHOWN, View, verdict_line};
-use crate::cli::render::table::{Column, table};
-use crate::cli::render::task_list::{self, Row};
+use crate::cli::render::table::{Column, fitted, table};
+use crate::cli::render::task_list::{self, Row, TaskColumn};
 use crate::cli::render::text::{BOLD, DIM, YELLOW, paint, visible, visible_lines};
 use crate::cli::ui::Ui;
 use crate::host::{Report, Status};
@@ -40,11 +40,22 @@ pub(crate) fn list(
     }
 }
 
-/// Shows tasks in the chosen format.
-pub(crate) fn tasks(ui: &Ui, rows: &[Row], zone: &TimeZone) {
-    // Programs need the same columns every time, and plain dates without a mark.
-    let (columns, cells, values) = task_list::table(rows, zone, ui.format == Format::Plain);
-    list(ui, &columns, &cells, &values, "No tasks.");
+/// Shows tasks in the chosen format, with the columns asked for or the usual ones.
+pub(crate) fn tasks(ui: &Ui, rows: &[Row], zone: &TimeZone, asked: Option<&[TaskColumn]>) {
+    let shown = task_list::table(rows, zone, asked, ui.format == Format::Plain);
+    if ui.format != Format::Human || rows.is_empty() {
+        let values: Vec<Value> = match ui.format {
+            Format::Json => rows.iter().map(Row::value).collect(),
+            Format::Plain | Format::Human => Vec::new(),
+        };
+        return list(ui, &shown.columns, &shown.cells, &values, "No tasks.");
+    }
+    let is_red = |row: usize, column: usize| shown.is_overdue(row, column);
+    let text = fitted(&shown.columns, &shown.cells, Ui::width(), is_red);
+    text.lines().for_each(|line| ui.answer(line));
+    if shown.has_marks() {
+        ui.note("! overdue");
+    }
 }
 
 /// Shows an entity in the chosen format.

@@ -122,6 +122,12 @@ impl Ui {
         io::stdout().is_terminal()
     }
 
+    /// Returns the width of the terminal that the answer goes to, if it goes to one.
+    pub(crate) fn width() -> Option<usize> {
+        let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
+        Some(usize::from(width))
+    }
+
     /// Prints a line on stderr, whatever the format.
     pub(crate) fn say(&self, line: &str) {
         self.stderr(line);
@@ -263,14 +269,18 @@ fn marked(text: &str) -> String {
     if io::stdout().is_terminal() { text.replace('\n', "\n│ ") } else { text }
 }
 
-/// Prints help, version or a usage error; the latter as data if `json` is set.
-pub(crate) fn print_usage(error: &clap::Error, json: bool) -> ExitCode {
+/// Prints help, version or a usage error; the latter as data if `json` is set, with the hint that
+/// the error has as text.
+pub(crate) fn print_usage(error: &clap::Error, json: bool, hint: Option<&str>) -> ExitCode {
     if json && error.use_stderr() {
         let text = error.render().to_string();
         let paragraph = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
         let paragraph = paragraph.collect::<Vec<_>>().join(" ");
         let message = paragraph.trim_start_matches("error: ");
-        let value = json!({ "error": { "code": "usage", "message": message } });
+        let mut value = json!({ "error": { "code": "usage", "message": message } });
+        if let Some(hint) = hint {
+            value["error"]["hint"] = hint.into();
+        }
         // A closed pipe leaves nobody to tell, here and below.
         let _closed = writeln!(io::stdout(), "{}", json_safe(&format!("{value:#}")));
         return Exit::Usage.into();

@@ -34,6 +34,14 @@ pub enum Error {
         /// Each of them, told apart.
         candidates: Vec<String>,
     },
+    /// Several people have a text in their names.
+    #[error("`{name}` is part of the names of {} people", .candidates.len())]
+    AmbiguousPart {
+        /// The text that was looked up.
+        name: String,
+        /// Each of them, by sign-in name.
+        candidates: Vec<String>,
+    },
     /// A value that is not allowed.
     #[error("{0}")]
     Invalid(String),
@@ -96,7 +104,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not_found",
-            Self::Ambiguous { .. } => "ambiguous",
+            Self::Ambiguous { .. } | Self::AmbiguousPart { .. } => "ambiguous",
             Self::Invalid(_) | Self::Id(_) => "invalid",
             Self::NotYetKnown { .. } => "not_yet_known",
             Self::Gone { .. } => "gone",
@@ -158,6 +166,9 @@ impl Error {
             },
             Self::Ambiguous { candidates, .. } => {
                 Some(format!("name one by its id: {}", candidates.join(", ")))
+            }
+            Self::AmbiguousPart { candidates, .. } => {
+                Some(format!("name one by the sign-in name: {}", candidates.join(", ")))
             }
             Self::NotMember(_) => {
                 Some("ask an owner of the group to add you; owners are not members".to_owned())

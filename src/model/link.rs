@@ -1,9 +1,12 @@
-//! The keys of references: URLs, encoded so that they can be property names.
+//! Links: addresses in Planner's own client, and the keys of references, which are URLs encoded so
+//! that they can be property names.
 //!
 //! Exactly five characters are encoded, `%` first (planner-api.md 5.4). A key encoded differently
 //! is another key to the service, and deleting it deletes nothing.
 
 use std::fmt::Write as _;
+
+use crate::model::id::{PlanId, TaskId};
 
 /// The reason why a text cannot be a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +43,20 @@ pub fn encode(url: &str) -> Result<String, NotALink> {
     Ok(key)
 }
 
-/// Encodes the URL of a new reference, shown as `alias`. References already on a board may break
-/// these rules.
+/// Returns the address of a task in Planner's own client.
+#[must_use]
+pub fn of_task(plan: &PlanId, task: &TaskId) -> String {
+    format!("https://planner.cloud.microsoft/webui/plan/{plan}/view/board/task/{task}")
+}
+
+/// Returns a URL as it may be sent: no URL has blanks, but people paste the names of files.
+#[must_use]
+pub fn without_blanks(url: &str) -> String {
+    url.trim().replace(' ', "%20")
+}
+
+/// Encodes the URL of a new reference, shown as `alias`; its blanks are written `%20`. References
+/// already on a board may break these rules.
 ///
 /// # Errors
 /// The URL is not a web address, or one of the two is not a single line of text.
@@ -50,7 +65,7 @@ pub fn encode_new(url: &str, alias: Option<&str>) -> Result<String, NotALink> {
     if [url, alias.unwrap_or_default()].iter().any(|text| text.contains(is_control)) {
         return Err(NotALink::Control);
     }
-    encode(url)
+    encode(&without_blanks(url))
 }
 
 /// The address under which the keys of tasks are kept: a name that nobody can own (RFC 2606).
@@ -149,6 +164,13 @@ mod tests {
             assert_eq!(encode_new(&link, None), Err(NotALink::Control), "{bad:?}");
             assert_eq!(encode_new(url, Some(&alias)), Err(NotALink::Control), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_new_link_has_no_blanks() {
+        let key = encode_new("https://x.example/Shared Documents/Plan.docx", None).unwrap();
+        assert_eq!(decode(&key), "https://x.example/Shared%20Documents/Plan.docx");
+        assert_eq!(encode_new("https://x.example/a%20b ", None), encode("https://x.example/a%20b"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use planwright::change::ChangeSet;
 use planwright::host::{Failure, Judge as _, Session, Start, View};
 use planwright::journal::Purpose;
 use planwright::model::TaskId;
+use planwright::model::time::Calendar;
 use planwright::script::console::complete::{next, signature};
 use planwright::script::console::tokens::is_open;
 use planwright::script::console::{Console, Libraries};
@@ -420,7 +421,8 @@ fn manifests_and_configurations_of_any_kind_are_read_or_refused() {
         trial.begin(&manifest);
         if let Some(it) = trial.of("the manifest", seed, &manifest, || Manifest::parse(&manifest)) {
             let given = [("days".to_owned(), maker.calls()), ("x".to_owned(), "3".to_owned())];
-            trial.of("the arguments", seed, &manifest, || it.arguments(&given));
+            let calendar = Calendar::at(Timestamp::UNIX_EPOCH, TimeZone::UTC);
+            trial.of("the arguments", seed, &manifest, || it.arguments(&given, &calendar));
         }
         let text = maker.damaged(config);
         trial.of("the configuration", seed, &text, || {

@@ -30,7 +30,7 @@ fn what_is_shipped_is_in_every_workspace() {
     // The skill with its library, and the policy, though nothing of it is in the folder.
     place.run(&["run", "morning_triage", "--dry-run"]).code(0);
     let foreign = ["task", "complete", "Translate the brochure for Besançon"];
-    place.run(&foreign).code(3).says(&["agent_rules.rhai"]);
+    place.run(&foreign).code(7).says(&["agent_rules.rhai"]);
     // One's own libraries and skills can use it, and do not get in its way.
     place.file("scripts/lib/pick.rhai", "fn mine() { 7 }");
     place.file(
@@ -413,8 +413,8 @@ fn a_run_that_cannot_be_reported_keeps_its_code() {
     let create = ["task", "create", "Order toner", "--plan", PLAN, "--json"];
     assert_eq!(into_nothing(&create), Some(0));
     planner.task("Order toner");
-    // What was refused is refused.
-    assert_eq!(into_nothing(&create), Some(3));
+    // What is held is held.
+    assert_eq!(into_nothing(&create), Some(7));
     assert_eq!(into_nothing(&["undo", "last", "--force", "--json"]), Some(0));
     assert_eq!(into_nothing(&["task", "list", "--plan", PLAN]), Some(1));
     assert_eq!(into_nothing(&["doctor"]), Some(1));

@@ -26,6 +26,7 @@ mod faults;
 mod health;
 mod history;
 mod hostile;
+mod lists;
 mod mistakes;
 mod model;
 mod order;

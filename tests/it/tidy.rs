@@ -47,6 +47,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("comfy_table", &["cli"]),
+    ("terminal_size", &["cli"]),
     ("csv", &["cli"]),
     ("indicatif", &["cli"]),
     ("rustyline", &["cli"]),

@@ -13,7 +13,7 @@ use crate::cli::resolve::parse_neighbour;
 use crate::cli::resolve::resolve_plan;
 use crate::cli::show;
 use crate::host::{Failure, Session};
-use crate::model::BucketId;
+use crate::model::{Bucket, BucketId};
 
 /// List and change buckets
 #[derive(Debug, Subcommand)]
@@ -131,14 +131,21 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
                         .map(|id| Ok((session.bucket(id)?, session.tasks_in(id)?.len())))
                         .collect::<Result<Vec<_>, crate::host::Error>>()
                 };
-                read().map_err(|error| Failure::from(&error))
+                let buckets = read().map_err(|error| Failure::from(&error))?;
+                Ok((plan.title.clone(), buckets))
             })?;
+            let (title, buckets) = buckets;
             let columns = [Column::new("NAME"), Column::right("TASKS"), Column::new("ID")];
             let rows: Vec<_> = buckets
                 .iter()
                 .map(|(bucket, n)| vec![bucket.name.clone(), n.to_string(), bucket.id.to_string()])
                 .collect();
-            let values: Vec<_> = buckets.iter().map(|(bucket, _)| entity::bucket(bucket)).collect();
+            let value = |bucket: &Bucket| {
+                let mut value = entity::bucket(bucket);
+                value["planTitle"] = json!(title);
+                value
+            };
+            let values: Vec<_> = buckets.iter().map(|(bucket, _)| value(bucket)).collect();
             show::list(context.ui, &columns, &rows, &values, "No buckets in this plan.");
             Ok(Exit::Done)
         }

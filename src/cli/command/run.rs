@@ -7,14 +7,16 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::app::error::AppError;
+use crate::app::workspace::time_zone;
 use crate::cli::command::{board_file, skill};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::options::{LongArgs, WriteArgs};
-use crate::host::Failure;
-use crate::host::Report;
 use crate::host::similar::similar;
+use crate::host::{Failure, Report, SystemClock};
+use crate::model::Clock as _;
+use crate::model::time::Calendar;
 use crate::script::source::MAX_SOURCE;
 use crate::script::{Manifest, Skill};
 
@@ -80,7 +82,8 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
     let libraries = context.app.workspace.libraries_of(&file);
     let budget = context.app.workspace.config.limits_of(context.agent_name()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
-    let params = skill.manifest.arguments(&args.param)?;
+    let calendar = Calendar::at(SystemClock.now(), time_zone(&context.app.workspace)?);
+    let params = skill.manifest.arguments(&args.param, &calendar)?;
     let digest = skill.digest().to_owned();
     let program = skill.program(params.clone(), budget);
     context.write(&args.write, (name, Some(digest)), Value::Object(params), program)

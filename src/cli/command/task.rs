@@ -3,6 +3,7 @@
 mod assign;
 mod checklist;
 mod label;
+mod list;
 mod move_task;
 mod reference;
 mod repeat;
@@ -13,34 +14,37 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::app::error::AppError;
+use crate::change::TaskField;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::WriteArgs;
-use crate::cli::render::{card, task_list};
-use crate::cli::resolve::{parse_date, parse_priority, parse_progress, resolve_plan, resolve_task};
+use crate::cli::render::card;
+use crate::cli::resolve::{
+    parse_date, parse_priority, parse_progress, resolve_assignee, resolve_plan, resolve_task,
+};
 use crate::cli::show;
 use crate::host::{Editor, Error, Failure, NewTask};
-use crate::model::TaskId;
 use crate::model::time::day_of_date;
+use crate::model::{TaskId, UserId, link};
 
 /// List and change tasks
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaskCommand {
     /// List the tasks of one plan or of all
-    List(ListArgs),
+    List(list::ListArgs),
     /// Show a task with its details
     Get(TaskArg),
     /// Create a task
     Create(CreateArgs),
     /// Change fields of a task
     Update(UpdateArgs),
-    /// Assign people to a task
+    /// Assign people to tasks
     Assign(assign::AssignArgs),
-    /// Move a task to a bucket of its plan
+    /// Move tasks to a bucket of their plan
     Move(move_task::MoveArgs),
     /// Make a task recur (beta)
     Repeat(repeat::RepeatArgs),
-    /// Put labels on a task
+    /// Put labels on tasks
     Label(label::LabelArgs),
     /// Change the checklist of a task
     Checklist(checklist::ChecklistArgs),
@@ -48,27 +52,12 @@ pub(crate) enum TaskCommand {
     Reference(reference::ReferenceArgs),
     /// Mark tasks completed
     Complete(ManyArgs),
+    /// Set completed tasks back to not started
+    Reopen(ManyArgs),
+    /// Print the address of a task in Planner
+    Open(TaskArg),
     /// Delete tasks
     Delete(ManyArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    /// Plan title or id; all plans if absent
-    #[arg(long)]
-    plan: Option<String>,
-    /// Show only tasks in this bucket
-    #[arg(long)]
-    bucket: Option<String>,
-    /// Show only tasks assigned to me
-    #[arg(long)]
-    mine: bool,
-    /// Show only tasks that are not completed
-    #[arg(long)]
-    open: bool,
-    /// Show only open tasks that are overdue
-    #[arg(long)]
-    overdue: bool,
 }
 
 #[derive(Debug, Args)]
@@ -82,7 +71,7 @@ pub(crate) struct TaskArg {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  planwright task create \"Order toner\" --plan \"BOS Operations\" --bucket Inbox --assign me --due 2026-12-24"
+    after_help = "Example:\n  planwright task create \"Order toner\" --plan \"BOS Operations\" --bucket Inbox --assign me --due friday"
 )]
 pub(crate) struct CreateArgs {
     /// Title of the task
@@ -108,7 +97,7 @@ pub(crate) struct CreateArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  planwright task update \"Order toner\" --priority urgent --due none"
+    after_help = "Example:\n  planwright task update \"Order toner\" --priority urgent --due +2w"
 )]
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
@@ -134,13 +123,13 @@ pub(crate) struct UpdateArgs {
 /// Fields that a new task and a changed one have in common.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FieldArgs {
-    /// Person to assign: name, address, id or `me`; may be repeated
+    /// Person to assign: name or part of it, address, id or `me`; may be repeated
     #[arg(long, value_name = "USER")]
     assign: Vec<String>,
-    /// Due date: 2026-12-24, today, tomorrow or none
+    /// Due date: 2026-12-24, today, friday, +3d, +2w … or none
     #[arg(long, value_name = "DAY")]
     due: Option<String>,
-    /// Start date: 2026-12-24, today, tomorrow or none
+    /// Start date: 2026-12-24, today, friday, +3d, +2w … or none
     #[arg(long, value_name = "DAY")]
     start: Option<String>,
     /// Priority: urgent, important, medium, low, or 0 to 10
@@ -158,6 +147,9 @@ pub(crate) struct FieldArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Several tasks are one run: all of them, or none.\n\nExample:\n  planwright task complete \"Order toner\" \"Renew the domain\" --dry-run"
+)]
 pub(crate) struct ManyArgs {
     /// Task titles or ids
     #[arg(required = true)]
@@ -171,7 +163,7 @@ pub(crate) struct ManyArgs {
 
 pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, AppError> {
     match command {
-        TaskCommand::List(args) => list(context, args),
+        TaskCommand::List(args) => list::list(context, args),
         TaskCommand::Get(TaskArg { task, plan }) => {
             let (task, plan) = (task.clone(), plan.clone());
             let shown = context.look(move |session| {
@@ -192,10 +184,36 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         TaskCommand::Complete(args) => each(context, args, "task complete", |editor, id| {
             editor.edit_task(id, |task| task.percent_complete = 100)
         }),
+        TaskCommand::Reopen(args) => each(context, args, "task reopen", |editor, id| {
+            editor.edit_task(id, |task| {
+                // A task in progress is open as it is.
+                if task.percent_complete == 100 {
+                    task.percent_complete = 0;
+                }
+            })
+        }),
+        TaskCommand::Open(args) => open(context, args),
         TaskCommand::Delete(args) => {
             each(context, args, "task delete", |editor, id| editor.delete_task(id))
         }
     }
+}
+
+/// Prints the address of a task. No browser is started: there may be none where this runs.
+fn open(context: &Context<'_>, args: &TaskArg) -> Result<Exit, AppError> {
+    let (task, plan) = (args.task.clone(), args.plan.clone());
+    let (id, url) = context.look(move |session| {
+        let id = resolve_task(session, plan.as_deref(), &task)?;
+        let plan = session.task_field(&id, TaskField::PLAN)?;
+        let url = link::of_task(&plan, &id);
+        Ok((id, url))
+    })?;
+    if context.ui.json() {
+        context.ui.json_value(&json!({ "id": id, "url": url }));
+    } else {
+        context.ui.answer(&url);
+    }
+    Ok(Exit::Done)
 }
 
 fn each(
@@ -225,7 +243,7 @@ fn create(context: &Context<'_>, args: &CreateArgs) -> Result<Exit, AppError> {
             new.bucket = Some(session.find_bucket(&plan.id, name)?);
         }
         for user in &fields.assign {
-            new.assignees.push(session.find_user(user)?.id);
+            new.assignees.push(session.find_user_for(&plan.id, user)?.id);
         }
         for label in &fields.label {
             new.labels.push(session.find_label(&plan.id, label)?);
@@ -248,14 +266,16 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
     let (unassign, unlabel) = (args.unassign.clone(), args.unlabel.clone());
     context.edit(&args.write, "task update", move |session| {
         let id = resolve_task(session, plan.as_deref(), &task)?;
-        let plan = session.task_field(&id, crate::change::TaskField::PLAN)?;
-        let users = |names: &[String]| -> Result<Vec<_>, Failure> {
-            names.iter().map(|name| Ok(session.find_user(name)?.id)).collect()
-        };
+        let plan = session.task_field(&id, TaskField::PLAN)?;
         let labels = |names: &[String]| -> Result<Vec<_>, Failure> {
             names.iter().map(|name| Ok(session.find_label(&plan, name)?)).collect()
         };
-        let (add, remove) = (users(&fields.assign)?, users(&unassign)?);
+        let person = |name: &String| -> Result<UserId, Failure> {
+            Ok(session.find_user_for(&plan, name)?.id)
+        };
+        let add: Vec<UserId> = fields.assign.iter().map(person).collect::<Result<_, _>>()?;
+        let remove = unassign.iter().map(|name| resolve_assignee(session, &id, name));
+        let remove: Vec<UserId> = remove.collect::<Result<_, _>>()?;
         let (label, unlabel) = (labels(&fields.label)?, labels(&unlabel)?);
         let due = fields.due.as_deref().map(|day| parse_date(session, day)).transpose()?;
         let start = fields.start.as_deref().map(|day| parse_date(session, day)).transpose()?;
@@ -293,48 +313,4 @@ fn update(context: &Context<'_>, args: &UpdateArgs) -> Result<Exit, AppError> {
         }
         Ok(json!({ "id": id }))
     })
-}
-
-fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
-    let (plan, bucket) = (args.plan.clone(), args.bucket.clone());
-    let (mine, overdue) = (args.mine, args.overdue);
-    let open = args.open || overdue;
-    let found = context.look(move |session| {
-        let plans = match (&plan, &bucket) {
-            (Some(_), _) | (None, Some(_)) => vec![resolve_plan(session, plan.as_deref())?],
-            (None, None) => {
-                let ids = session.plans()?;
-                ids.iter().map(|id| session.plan(id)).collect::<Result<_, _>>()?
-            }
-        };
-        let mut rows = Vec::new();
-        for plan in plans {
-            let within = bucket.as_deref().map(|name| session.find_bucket(&plan.id, name));
-            let within = within.transpose()?;
-            let buckets = session.buckets(&plan.id)?;
-            let mut of_plan = Vec::new();
-            for id in session.tasks(&plan.id)? {
-                let task = session.task(&id)?;
-                let is_open = task.percent_complete < 100;
-                let late = task_list::is_overdue(session, &task);
-                let wanted = (within.is_none() || task.bucket == within)
-                    && (!mine || task.assignments.contains_key(&session.facts().me.id))
-                    && (!open || is_open)
-                    && (!overdue || late);
-                if wanted {
-                    of_plan.push(task);
-                }
-            }
-            of_plan.sort_by_key(|task| {
-                buckets.iter().position(|bucket| Some(bucket) == task.bucket.as_ref())
-            });
-            rows.extend(
-                of_plan.into_iter().map(|task| task_list::row(session, task, plan.clone())),
-            );
-        }
-        Ok((rows, session.zone()))
-    })?;
-    let (rows, zone) = found;
-    show::tasks(context.ui, &rows, &zone);
-    Ok(Exit::Done)
 }

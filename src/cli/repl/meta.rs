@@ -15,8 +15,9 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
-use crate::host::Status;
 use crate::host::similar::similar;
+use crate::host::{Session, Status};
+use crate::model::time::Calendar;
 use crate::policy::Verdict;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
 use crate::script::console::tokens::apart;
@@ -212,7 +213,9 @@ impl Repl<'_> {
             }
         }
         let skill = self.watcher.current().skill(&name)?;
-        let params = skill.manifest.arguments(&pairs).map_err(|mut failure| {
+        let calendar = |session: &Session| Ok(Calendar::at(session.now(), session.zone()));
+        let calendar = self.desk.peek(calendar)?;
+        let params = skill.manifest.arguments(&pairs, &calendar).map_err(|mut failure| {
             failure.hint = failure.hint.map(|hint| hint.replace("-p ", ""));
             failure
         })?;

@@ -100,18 +100,20 @@ fn first<T>(ui: &Ui, mut items: Vec<T>) -> Vec<T> {
 
 fn tasks(ui: &Ui, desk: &ReplHost, ids: Vec<TaskId>) -> Result<(), Failure> {
     let ids = first(ui, ids);
+    let labels_too = ui.json();
     let (rows, zone) = desk.peek(move |session| {
         let mut rows = Vec::new();
+        let mut names = task_list::Names::new(session, labels_too);
         for id in &ids {
             let task = session.task(id)?;
             let plan = session.plan(&task.plan)?;
             // Lists the buckets at once, or each name would be a read of its own.
             session.buckets(&plan.id)?;
-            rows.push(task_list::row(session, task, plan));
+            rows.push(names.row(task, plan));
         }
         Ok((rows, session.zone()))
     })?;
-    crate::cli::show::tasks(ui, &rows, &zone);
+    crate::cli::show::tasks(ui, &rows, &zone, None);
     Ok(())
 }
 

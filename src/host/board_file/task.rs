@@ -262,10 +262,18 @@ impl<'a> BoardEdits<'a> {
             let there = details.references.keys().filter(|url| link::key_of(url).is_none());
             let there: BTreeMap<String, &String> =
                 there.map(|key| (link::decode(key), key)).collect();
+            // A link of the board may have blanks; one that the file adds is written without them.
+            let written = |link: &LinkEntry| {
+                if there.contains_key(&link.url) {
+                    return link.clone();
+                }
+                LinkEntry { url: link::without_blanks(&link.url), alias: link.alias.clone() }
+            };
+            let links: Vec<LinkEntry> = links.iter().map(written).collect();
             let urls = links.iter().map(|link| link.url.clone()).collect();
             let theirs = there.keys().cloned().collect();
             let listed = self.listed(base, "reference", Some(urls), &theirs, String::clone);
-            for LinkEntry { url, alias } in links {
+            for LinkEntry { url, alias } in &links {
                 let old = there.get(url).and_then(|key| wanted.get_mut(*key));
                 if let (Some(alias), Some(old)) = (alias, old) {
                     let ours = alias_text(url, Some(alias));
@@ -407,7 +415,8 @@ fn moment(day: Option<Date>) -> Result<Option<Timestamp>, Failure> {
 }
 
 fn reference(link: &LinkEntry) -> Result<(String, Reference), Failure> {
-    let key = link::encode(&link.url).map_err(|error| Error::Invalid(error.to_string()))?;
+    let key = link::encode(&link::without_blanks(&link.url));
+    let key = key.map_err(|error| Error::Invalid(error.to_string()))?;
     Ok((key, Reference { alias: link.alias.clone(), kind: None }))
 }
 

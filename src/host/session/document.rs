@@ -202,7 +202,8 @@ impl Session {
             new.checklist.push(NewItem { title: item.title.clone(), checked: item.checked });
         }
         for reference in &task.references {
-            let key = link::encode(&reference.url).map_err(|error| invalid(error.to_string()))?;
+            let key = link::encode(&link::without_blanks(&reference.url));
+            let key = key.map_err(|error| invalid(error.to_string()))?;
             new.references.push((
                 key,
                 Reference { alias: reference.alias.clone(), kind: reference.kind.clone() },

@@ -12,10 +12,27 @@ use crate::host::session::core::not_found;
 use crate::host::session::core::{Session, View};
 use crate::host::similar::{nearest, similar};
 use crate::model::id::{looks_like_guid, looks_like_planner_id};
+use crate::model::snapshot::folded;
 use crate::model::{Bucket, BucketId, Category, Group, Plan, PlanId, Task, TaskId, User, UserId};
 
 fn refs<T>(items: &[T]) -> Vec<&T> {
     items.iter().collect()
+}
+
+/// Picks the people who have a text in their names: at the beginning of a word, or else anywhere.
+fn named_in_part<'a>(people: &[&'a User], part: &str) -> Vec<&'a User> {
+    let part = folded(part);
+    let begins = |user: &&User| {
+        let name = folded(&user.name);
+        name.match_indices(&part).any(|(at, _)| {
+            name.get(..at).is_some_and(|before| !before.ends_with(char::is_alphanumeric))
+        })
+    };
+    let first: Vec<&User> = people.iter().copied().filter(begins).collect();
+    if !first.is_empty() {
+        return first;
+    }
+    people.iter().copied().filter(|user| folded(&user.name).contains(&part)).collect()
 }
 
 /// A name to look up, and the kind of thing it names.
@@ -219,12 +236,25 @@ impl Session {
     }
 
     /// Finds a user by id, sign-in name, mail address or, among the members of the actor's
-    /// groups, display name. `me` is the signed-in user.
+    /// groups, display name or a part of it. `me` is the signed-in user.
     ///
     /// # Errors
     /// There is none, or several have that name.
     pub fn find_user(&self, text: &str) -> Result<User, Error> {
-        let found = self.peek_user(text);
+        self.find_person(text, None)
+    }
+
+    /// Finds a user as [`Session::find_user`] does, for something in a plan: a part of a name that
+    /// is unique among the members of the plan's group is enough.
+    ///
+    /// # Errors
+    /// There is none, or several have that name.
+    pub fn find_user_for(&self, plan: &PlanId, text: &str) -> Result<User, Error> {
+        self.find_person(text, Some(plan))
+    }
+
+    fn find_person(&self, text: &str, plan: Option<&PlanId>) -> Result<User, Error> {
+        let found = self.peek_person(text, plan);
         match &found {
             Ok(user) if user.id == self.facts().me.id => {}
             Ok(user) => self.count(Read::Person(user.id.to_string())),
@@ -234,6 +264,10 @@ impl Session {
     }
 
     pub(crate) fn peek_user(&self, text: &str) -> Result<User, Error> {
+        self.peek_person(text, None)
+    }
+
+    fn peek_person(&self, text: &str, plan: Option<&PlanId>) -> Result<User, Error> {
         let text = text.trim();
         let me = &self.facts().me;
         if text.eq_ignore_ascii_case("me") || me.answers_to(text) {
@@ -260,7 +294,7 @@ impl Session {
         if let Some(user) = known() {
             return Ok(user);
         }
-        self.find_colleague(text)
+        self.find_colleague(text, plan)
     }
 
     /// Returns the members of the actor's groups, by name.
@@ -280,19 +314,42 @@ impl Session {
         Ok(people)
     }
 
-    /// Finds a person by name. The members of all groups count as read: they show that the name
+    /// Finds a person by name, or by a part of it that is unique among the members of the plan's
+    /// group, or else among all. The members of all groups count as read: they show that the name
     /// exists and is unique.
-    fn find_colleague(&self, text: &str) -> Result<User, Error> {
+    fn find_colleague(&self, text: &str, plan: Option<&PlanId>) -> Result<User, Error> {
         let people = self.colleagues()?;
         for group in self.groups()? {
             self.count(Read::Members(group.id));
         }
-        let found = pick(&refs(&people), text, |user| &user.name);
+        let mut found = pick(&refs(&people), text, |user| &user.name);
+        // An id or an address is never a part of a name.
+        if found.is_empty() && !text.contains('@') && !looks_like_guid(text) {
+            let beside = plan.map(|plan| self.members_beside(plan)).transpose()?;
+            let beside = beside.unwrap_or_default();
+            let near: Vec<&User> = people.iter().filter(|user| beside.contains(&user.id)).collect();
+            found = named_in_part(&near, text);
+            if found.is_empty() {
+                found = named_in_part(&refs(&people), text);
+            }
+            if found.len() > 1 {
+                let candidates = found.iter().map(|user| user.upn.clone()).collect();
+                return Err(Error::AmbiguousPart { name: text.to_owned(), candidates });
+            }
+        }
         let near = || {
             let names = people.iter().flat_map(|user| [user.upn.as_str(), &user.name]);
             Ok((None, nearest(text, names)))
         };
         Lookup { what: "user", name: text }.only(&found, |user| user.upn.clone(), near).cloned()
+    }
+
+    /// Returns the ids of the members of a plan's group; none if the actor is not one of them.
+    fn members_beside(&self, plan: &PlanId) -> Result<Vec<UserId>, Error> {
+        let owner = self.peek_plan(plan)?.group;
+        let group = self.peek_groups()?.into_iter().find(|group| Some(&group.id) == owner.as_ref());
+        let Some(group) = group else { return Ok(Vec::new()) };
+        Ok(self.peek_members(&group)?.into_iter().map(|user| user.id).collect())
     }
 
     /// Returns the groups of the signed-in user that can hold plans.

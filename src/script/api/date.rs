@@ -11,7 +11,7 @@ use rhai::plugin::{
 };
 
 use crate::host::Session;
-use crate::model::time::{day_of_date, day_of_moment, is_date_only, moment_of_day};
+use crate::model::time::{day_of_date, day_of_moment, is_date_only, moment_of_day, weekday_named};
 use crate::script::api::value::{Fallible, frozen, invalid, kind_of, run_of};
 
 /// A day; one that came from a moment (a creation time, `now()`) knows that moment too.
@@ -106,22 +106,6 @@ impl fmt::Display for Date {
             None => self.day.fmt(f),
         }
     }
-}
-
-fn weekday_named(name: &str) -> Option<Weekday> {
-    let name = name.trim().to_lowercase();
-    [
-        ("monday", Weekday::Monday),
-        ("tuesday", Weekday::Tuesday),
-        ("wednesday", Weekday::Wednesday),
-        ("thursday", Weekday::Thursday),
-        ("friday", Weekday::Friday),
-        ("saturday", Weekday::Saturday),
-        ("sunday", Weekday::Sunday),
-    ]
-    .into_iter()
-    .find(|(full, _)| name.len() >= 3 && full.starts_with(&name))
-    .map(|(_, weekday)| weekday)
 }
 
 pub(crate) fn add(module: &mut Module) {

@@ -393,7 +393,11 @@ mod functions {
         let change = |details: &mut crate::model::TaskDetails| {
             // The service's own key may differ from ours in the case of its digits.
             let decoded = link::decode(&key);
-            details.references.retain(|other, _| link::decode(other) != decoded);
+            let written = link::without_blanks(&decoded);
+            details.references.retain(|other, _| {
+                let other = link::decode(other);
+                other != decoded && other != written
+            });
         };
         session.editor().or_raise(session)?.edit_details(&task.id, change).or_raise(session)
     }
@@ -489,9 +493,7 @@ mod functions {
     #[rhai_fn(get = "url", pure, volatile, return_raw)]
     pub fn url(task: &mut Task) -> Fallible<Dynamic> {
         let plan = task.get(TaskField::PLAN)?;
-        let base = "https://planner.cloud.microsoft/webui/plan";
-        let id = task.session.real(&task.id);
-        Ok(frozen(format!("{base}/{plan}/view/board/task/{id}")))
+        Ok(frozen(link::of_task(&plan, &task.session.real(&task.id))))
     }
 
     /// Returns whether it is open and its due day is past.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::host::Failure;
-use crate::model::time::is_date_only;
+use crate::model::time::{Calendar, DATE_FORMS, is_date_only};
 
 /// The most parameters a hint names.
 const LISTED: usize = 20;
@@ -63,16 +63,20 @@ impl ParamKind {
         }
     }
 
-    fn read(self, text: &str) -> Option<Value> {
-        match self {
-            Self::String => Some(json!(text)),
-            Self::Int => text.trim().parse::<i64>().ok().map(Value::from),
-            Self::Float => {
+    /// Reads a value; without a calendar, a date only in its full form.
+    fn read(self, text: &str, calendar: Option<&Calendar>) -> Option<Value> {
+        match (self, calendar) {
+            (Self::String, _) => Some(json!(text)),
+            (Self::Int, _) => text.trim().parse::<i64>().ok().map(Value::from),
+            (Self::Float, _) => {
                 let number = text.trim().parse::<f64>().ok()?;
                 serde_json::Number::from_f64(number).map(Value::Number)
             }
-            Self::Bool => text.trim().parse::<bool>().ok().map(Value::from),
-            Self::Date => {
+            (Self::Bool, _) => text.trim().parse::<bool>().ok().map(Value::from),
+            (Self::Date, Some(calendar)) => {
+                calendar.day(text).ok().map(|day| json!(day.to_string()))
+            }
+            (Self::Date, None) => {
                 let day: jiff::civil::Date = text.trim().parse().ok()?;
                 is_date_only(text.trim()).then(|| json!(day.to_string()))
             }
@@ -154,7 +158,11 @@ impl Manifest {
     ///
     /// # Errors
     /// One is unknown, missing, or not of its type.
-    pub fn checked(&self, given: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+    pub fn checked(
+        &self,
+        given: &Map<String, Value>,
+        calendar: &Calendar,
+    ) -> Result<Map<String, Value>, Failure> {
         if self.params.is_none() {
             return Ok(given.clone());
         }
@@ -164,14 +172,18 @@ impl Manifest {
         };
         let given = given.iter().filter(|(_, value)| !value.is_null());
         let texts: Vec<_> = given.map(|(name, value)| (name.clone(), text(value))).collect();
-        self.arguments(&texts)
+        self.arguments(&texts, calendar)
     }
 
-    /// Reads the parameters given as texts; fills in defaults.
+    /// Reads the parameters given as texts, dates as people type them; fills in defaults.
     ///
     /// # Errors
     /// One is unknown, missing, or not of its type.
-    pub fn arguments(&self, given: &[(String, String)]) -> Result<Map<String, Value>, Failure> {
+    pub fn arguments(
+        &self,
+        given: &[(String, String)],
+        calendar: &Calendar,
+    ) -> Result<Map<String, Value>, Failure> {
         let mut values = Map::new();
         let twice = given
             .iter()
@@ -203,10 +215,10 @@ impl Manifest {
                 };
                 return Err(bad(format!("there is no parameter `{name}`"), Some(hint)));
             };
-            let Some(value) = param.kind.read(text) else {
+            let Some(value) = param.kind.read(text, Some(calendar)) else {
                 let kind = param.kind.name();
                 let example = match param.kind {
-                    ParamKind::Date => Some("a date is written 2026-12-24".to_owned()),
+                    ParamKind::Date => Some(DATE_FORMS.to_owned()),
                     ParamKind::Bool => Some("it is `true` or `false`".to_owned()),
                     _ => None,
                 };
@@ -240,16 +252,18 @@ fn default_value(kind: ParamKind, default: &toml::Value) -> Option<Value> {
         (ParamKind::String, toml::Value::String(text)) => Some(json!(text)),
         (ParamKind::Int, toml::Value::Integer(number)) => Some(json!(number)),
         (ParamKind::Float, toml::Value::Integer(number)) => {
-            ParamKind::Float.read(&number.to_string())
+            ParamKind::Float.read(&number.to_string(), None)
         }
         (ParamKind::Float, toml::Value::Float(number)) => {
-            ParamKind::Float.read(&number.to_string())
+            ParamKind::Float.read(&number.to_string(), None)
         }
         (ParamKind::Bool, toml::Value::Boolean(flag)) => Some(json!(flag)),
         // An empty text stands for "no date".
         (ParamKind::Date, toml::Value::String(text)) if text.is_empty() => Some(Value::Null),
-        (ParamKind::Date, toml::Value::String(text)) => ParamKind::Date.read(text),
-        (ParamKind::Date, toml::Value::Datetime(date)) => ParamKind::Date.read(&date.to_string()),
+        (ParamKind::Date, toml::Value::String(text)) => ParamKind::Date.read(text, None),
+        (ParamKind::Date, toml::Value::Datetime(date)) => {
+            ParamKind::Date.read(&date.to_string(), None)
+        }
         _ => None,
     }
 }
@@ -336,7 +350,10 @@ let x = 1;
 
     fn given(pairs: &[(&str, &str)]) -> Result<Map<String, Value>, String> {
         let pairs: Vec<_> = pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
-        Manifest::parse(SOURCE).unwrap().arguments(&pairs).map_err(|failure| failure.message)
+        let now = "2026-03-27T12:00:00Z".parse().unwrap();
+        let calendar = Calendar::at(now, jiff::tz::TimeZone::UTC);
+        let manifest = Manifest::parse(SOURCE).unwrap();
+        manifest.arguments(&pairs, &calendar).map_err(|failure| failure.message)
     }
 
     #[test]
@@ -344,6 +361,8 @@ let x = 1;
         assert_eq!(Manifest::parse(SOURCE).unwrap().summary(), "Does a thing.");
         let values = given(&[("plan", "BOS"), ("days", "3")]).unwrap();
         assert_eq!(Value::Object(values), json!({ "plan": "BOS", "days": 3, "by": null }));
+        let values = given(&[("plan", "BOS"), ("days", "-1"), ("by", "friday")]).unwrap();
+        assert_eq!(Value::Object(values), json!({ "plan": "BOS", "days": -1, "by": "2026-04-03" }));
     }
 
     #[test]

@@ -1,20 +1,37 @@
-//! `planwright task label`: labels put on a task or taken off it.
+//! `planwright task label`: labels put on tasks or taken off them.
 
 use clap::Args;
 
 use crate::app::error::AppError;
-use crate::cli::command::task::target::TaskTarget;
+use crate::change::TaskField;
+use crate::cli::command::task::target::{Parted, TaskTarget};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::resolve::resolve_task;
+use crate::host::{Failure, Session};
+
+const HELP: &str = "\
+Between the first task and the last label, a word that names a label of the first task's plan is one, \
+and any other is a task.
+
+Examples:
+  planwright task label \"Order toner\" Finance IT
+  planwright task label \"Order toner\" \"Renew the domain\" IT
+  planwright task label \"Order toner\" \"Renew the domain\" --label Finance --label IT
+  planwright task label \"Order toner\" IT --remove";
 
 #[derive(Debug, Args)]
+#[command(after_help = HELP)]
 pub(crate) struct LabelArgs {
     /// Task title or id
     task: String,
-    /// Labels of the plan
-    #[arg(required = true)]
-    labels: Vec<String>,
-    /// Remove them from the task instead
+    /// More tasks, then labels of the plan
+    #[arg(value_name = "TASK|LABEL", required_unless_present = "label")]
+    rest: Vec<String>,
+    /// Label, where all others are tasks; may be repeated
+    #[arg(long)]
+    label: Vec<String>,
+    /// Remove them from the tasks instead
     #[arg(long)]
     remove: bool,
     #[command(flatten)]
@@ -22,18 +39,28 @@ pub(crate) struct LabelArgs {
 }
 
 pub(crate) fn label(context: &Context<'_>, args: &LabelArgs) -> Result<Exit, AppError> {
-    let (labels, remove) = (args.labels.clone(), args.remove);
-    args.common.edit(context, "task label", &args.task, move |session, id| {
-        let plan = session.task_field(id, crate::change::TaskField::PLAN)?;
-        for label in &labels {
-            let label = session.find_label(&plan, label)?;
-            session.editor()?.edit_task(id, |task| {
-                if remove {
-                    task.categories.remove(&label);
-                } else {
-                    task.categories.insert(label);
-                }
-            })?;
+    let words = Parted::new(&args.task, &args.rest, &args.label);
+    let (first, remove) = (args.task.clone(), args.remove);
+    args.common.edit_some(context, "task label", move |session, plan| {
+        let first = resolve_task(session, plan, &first)?;
+        let of_first = session.task_field(&first, TaskField::PLAN)?;
+        let is_label = |session: &Session, word: &str| -> Result<bool, Failure> {
+            Ok(session.find_label(&of_first, word).is_ok())
+        };
+        let (tasks, labels) = words.part(session, plan, is_label, |_, _| false)?;
+        for task in &tasks {
+            let id = resolve_task(session, plan, task)?;
+            let plan = session.task_field(&id, TaskField::PLAN)?;
+            for label in &labels {
+                let label = session.find_label(&plan, label)?;
+                session.editor()?.edit_task(&id, |task| {
+                    if remove {
+                        task.categories.remove(&label);
+                    } else {
+                        task.categories.insert(label);
+                    }
+                })?;
+            }
         }
         Ok(())
     })

@@ -10,6 +10,9 @@ use crate::host::{Error, Failure};
 use crate::model::{Reference, link};
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  planwright task reference \"Order toner\" add \"https://x.example/Shared Documents/Plan.docx\" --alias Plan"
+)]
 pub(crate) struct ReferenceArgs {
     /// Task title or id
     task: String,
@@ -46,9 +49,13 @@ pub(crate) fn reference(context: &Context<'_>, args: &ReferenceArgs) -> Result<E
     args.common.edit(context, "task reference", &args.task, move |session, id| {
         let there = session.details(id)?;
         let url = link::decode(&key);
-        // A key on the board may encode the same address in another way.
-        let key =
-            there.references.keys().find(|key| link::decode(key) == url).cloned().unwrap_or(key);
+        // A key on the board may encode the same address in another way, and have blanks or not.
+        let written = link::without_blanks(&url);
+        let is_same = |key: &&String| {
+            let other = link::decode(key);
+            other == url || other == written
+        };
+        let key = there.references.keys().find(is_same).cloned().unwrap_or(key);
         if matches!(action, ReferenceAction::Remove { .. }) && !there.references.contains_key(&key)
         {
             return Err(Failure::from(Error::NotFound {

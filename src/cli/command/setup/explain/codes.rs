@@ -123,10 +123,22 @@ pub(crate) const CODES: &[Code] = &[
         "Do what the text says; `planwright skill show NAME` tells what the skill expects.",
     ),
     code(
+        "four_eyes",
+        "Somebody else must approve it.",
+        "`four_eyes = true` in [approvals] of planwright.toml: nobody approves what they have drafted themselves.",
+        "Ask somebody who can sign in: `planwright pending` shows them what waits, `planwright approve ID` approves it.",
+    ),
+    code(
         "gone",
         "The thing was deleted earlier in this run, or a link to it is too old.",
         "The script uses an object after delete(), or the service no longer knows it.",
         "Do not use an object after deleting it; otherwise run it again.",
+    ),
+    code(
+        "held",
+        "A set waits for a person's approval.",
+        "A rule or policy holds it, and an agent, or nobody at a terminal, was there to answer.",
+        "`planwright pending show ID` shows it; `planwright approve ID` applies it, `planwright reject ID --reason TEXT` does not.",
     ),
     code(
         "in_doubt",
@@ -253,6 +265,12 @@ pub(crate) const CODES: &[Code] = &[
         "You are not a member of the group.",
         "Planner lets only members create plans in a group; owners are not members by themselves.",
         "Ask an owner of the group to add you.",
+    ),
+    code(
+        "not_pending",
+        "The set does not wait for approval, or no longer.",
+        "It was approved, rejected or applied, or nobody decided in time: `expires_hours` in [approvals].",
+        "`planwright pending --all` says what became of it; run the skill again to draft it anew.",
     ),
     code(
         "not_permitted",
@@ -425,7 +443,7 @@ pub(crate) const EXIT_CODES: &[Number] = &[
         7,
         "held",
         "A policy wants a person's approval; nothing was written.",
-        "`planwright policy explain last` shows what waits, and why.",
+        "`planwright pending` lists what waits; `planwright approve ID` applies it.",
     ),
     number(
         8,
