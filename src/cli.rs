@@ -10,6 +10,7 @@ mod files;
 mod options;
 mod process;
 mod resolve;
+mod sheet;
 mod show;
 
 mod command;

@@ -33,6 +33,7 @@ mod requests;
 mod run;
 mod saved;
 mod scale;
+mod sheets;
 mod transfer;
 mod undo;
 

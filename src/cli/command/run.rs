@@ -12,6 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::options::{LongArgs, WriteArgs};
+use crate::cli::sheet::data;
 use crate::host::Failure;
 use crate::host::Report;
 use crate::host::similar::similar;
@@ -36,7 +37,7 @@ pub(crate) struct RunArgs {
     /// Skill by name, script by path, or `-` for standard input
     #[arg(value_name = "SKILL|FILE|-")]
     target: Option<String>,
-    /// Parameter of the skill
+    /// Parameter of the skill; one of the type `data` takes a file: `-p rows=@tasks.csv`
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     param: Vec<(String, String)>,
     /// Apply a board file, written by `pull` or by hand; `-` for standard input
@@ -80,10 +81,11 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
     let libraries = &context.app.workspace.libraries;
     let budget = context.app.workspace.config.limits_of(context.agent_name()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
-    let params = skill.manifest.arguments(&args.param)?;
+    let params = skill.manifest.taken(&data::given(&skill.manifest, &args.param)?)?;
     let digest = skill.digest().to_owned();
-    let program = skill.program(params.clone(), budget);
-    context.write(&args.write, (name, Some(digest)), Value::Object(params), program)
+    let kept = Value::Object(data::kept(&params));
+    let program = skill.program(params, budget);
+    context.write(&args.write, (name, Some(digest)), kept, program)
 }
 
 /// Shows the parameters of the named skill, for `run SKILL --help`.

@@ -17,6 +17,7 @@ use crate::host::similar::similar;
 use crate::script::Manifest;
 use crate::script::finding::{Role, Severity};
 use crate::script::lint;
+use crate::script::workspace::manifest::ParamKind;
 
 pub(crate) mod scaffold;
 
@@ -128,6 +129,14 @@ pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
         let names = ["PARAMETER", "TYPE", "DEFAULT", ""].map(Column::new);
         context.ui.answer("");
         show::list(context.ui, &names, &rows, &[], "");
+    }
+    // Of these two nobody can guess how they are given.
+    for kind in [ParamKind::List, ParamKind::Data] {
+        let is_there = manifest.params.iter().flatten().any(|(_, param)| param.kind == kind);
+        if let Some(remark) = kind.remark().filter(|_| is_there) {
+            context.ui.answer("");
+            context.ui.answer(remark);
+        }
     }
 }
 

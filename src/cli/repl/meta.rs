@@ -13,6 +13,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
+use crate::cli::sheet::data;
 use crate::host::Status;
 use crate::host::similar::similar;
 use crate::policy::Verdict;
@@ -193,7 +194,8 @@ impl Repl<'_> {
             }
         }
         let skill = self.watcher.current().skill(&name)?;
-        let params = skill.manifest.arguments(&pairs).map_err(|mut failure| {
+        let given = data::given(&skill.manifest, &pairs)?;
+        let params = skill.manifest.taken(&given).map_err(|mut failure| {
             failure.hint = failure.hint.map(|hint| hint.replace("-p ", ""));
             failure
         })?;
