@@ -136,7 +136,10 @@ fn what_can_not_be_imported_says_what_and_where() {
     let place = place(&planner);
     place.file("who.csv", "title,assignees\nA,me\nB,nobody@bos.example\n");
     let who = ["plan", "import", "who.csv", "--plan", PLAN];
-    place.run(&who).code(1).says(&["`who.csv`: line 3, assignees: there is no user `nobody@bos.example`"]);
+    place
+        .run(&who)
+        .code(1)
+        .says(&["`who.csv`: line 3, assignees: there is no user `nobody@bos.example`"]);
     place.run(&[&who[..], &["--no-assignees", "--dry-run"]].concat()).code(0);
     place.file("day.csv", "title,due\nA,tomorrow\n");
     place
