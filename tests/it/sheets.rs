@@ -357,6 +357,9 @@ fn a_workbook_that_would_fill_the_memory_is_refused() {
     std::fs::write(place.path().join("bomb.xlsx"), bytes).unwrap();
     let import = ["plan", "import", "bomb.xlsx", "--plan", PLAN];
     place.run(&import).code(1).says(&["more content than can be read"]);
+    std::fs::write(place.path().join("old.csv"), b"title\nCaf\xe9\n").unwrap();
+    let old = ["plan", "import", "old.csv", "--plan", PLAN];
+    place.run(&old).code(1).says(&["`old.csv`: not UTF-8 text", "CSV UTF-8"]);
     place.file("none.xlsx", "no zip at all");
     let none = ["plan", "import", "none.xlsx", "--plan", PLAN];
     place.run(&none).code(1).says(&["cannot be read as an XLSX workbook"]);

@@ -15,6 +15,7 @@ use crate::cli::render::text::{count, json_safe};
 use crate::cli::resolve::resolve_plan;
 use crate::cli::sheet::columns::{self, Mapping};
 use crate::cli::sheet::dates::DateFormat;
+use crate::cli::sheet::table::utf8;
 use crate::cli::sheet::tasks::{self, Options, SheetTasks};
 use crate::cli::sheet::{delimited, people, workbook, write};
 use crate::host::{Failure, Session};
@@ -319,10 +320,10 @@ fn read(context: &Context<'_>, args: &ImportArgs) -> Result<Source, AppError> {
         }
         return document(&files::read_or_stdin(file)?).map(Source::Document).map_err(wrong);
     }
+    let bytes = files::read_bytes_or_stdin(file)?;
     let sheet = if format == FileFormat::Csv {
-        delimited::read(&files::read_or_stdin(file)?, &args.map)
+        utf8(bytes).and_then(|text| delimited::read(&text, &args.map))
     } else {
-        let bytes = files::read_bytes_or_stdin(file)?;
         workbook::read(bytes, |rows| columns::recognised(rows, &args.map) > 0)
     };
     let options = Options {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::app::error::AppError;
 use crate::cli::files;
-use crate::cli::sheet::table::{Cell, Row, Sheet, invalid};
+use crate::cli::sheet::table::{Cell, Row, Sheet, invalid, utf8};
 use crate::cli::sheet::{delimited, workbook};
 use crate::host::Failure;
 use crate::script::workspace::manifest::{Given, Manifest, ParamKind};
@@ -60,12 +60,12 @@ fn decoded(file: &Path) -> Result<Value, AppError> {
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let value = match extension.to_lowercase().as_str() {
         "csv" | "tsv" => {
-            text(bytes).and_then(|text| delimited::read(&text, &[])).map(|sheet| records(&sheet))
+            utf8(bytes).and_then(|text| delimited::read(&text, &[])).map(|sheet| records(&sheet))
         }
         _ if workbook::is_zip(&bytes) => {
             workbook::read(bytes, |_| false).map(|sheet| records(&sheet))
         }
-        _ => text(bytes).and_then(|text| json_of(&text)),
+        _ => utf8(bytes).and_then(|text| json_of(&text)),
     };
     let value = value.map_err(|failure| {
         let message = format!("`{shown}`: {}", failure.message);
@@ -80,11 +80,6 @@ fn decoded(file: &Path) -> Result<Value, AppError> {
         );
     }
     Ok(value)
-}
-
-fn text(bytes: Vec<u8>) -> Result<String, Failure> {
-    let hint = "save it as UTF-8 text: \"CSV UTF-8\" in Excel".to_owned();
-    String::from_utf8(bytes).map_err(|_| invalid("not UTF-8 text", Some(hint)))
 }
 
 fn json_of(text: &str) -> Result<Value, Failure> {

@@ -107,3 +107,10 @@ pub(crate) struct Sheet {
 pub(crate) fn invalid(message: impl Into<String>, hint: Option<String>) -> Failure {
     Failure { code: "invalid".into(), message: message.into(), hint, ..Failure::default() }
 }
+
+/// Takes the bytes of a file as text.
+pub(crate) fn utf8(bytes: Vec<u8>) -> Result<String, Failure> {
+    // What Excel writes as plain CSV is in the old encoding of the system.
+    let hint = "save it as UTF-8; in Excel that is \"CSV UTF-8\"".to_owned();
+    String::from_utf8(bytes).map_err(|_| invalid("not UTF-8 text", Some(hint)))
+}

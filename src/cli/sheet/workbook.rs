@@ -169,7 +169,9 @@ fn rows(workbook: &mut Xlsx<Cursor<Vec<u8>>>, name: &str) -> Result<Vec<Row>, Fa
 fn value(value: &DataRef<'_>) -> Option<Cell> {
     Some(match value {
         DataRef::Empty => return None,
-        DataRef::Int(number) => Cell::Text(number.to_string()),
+        // Beyond this there is no whole number in a workbook either.
+        DataRef::Int(number) => i32::try_from(*number)
+            .map_or_else(|_| Cell::Text(number.to_string()), |number| Cell::Number(number.into())),
         DataRef::Float(number) => Cell::Number(*number),
         DataRef::String(text) => Cell::Text(text.clone()),
         DataRef::SharedString(text) => Cell::Text((*text).to_owned()),
