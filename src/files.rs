@@ -104,6 +104,15 @@ pub fn read(path: &Path, limit: u64) -> Result<String, Error> {
 /// # Errors
 /// It cannot be read, is too large, or is not text.
 pub fn read_from(reader: impl io::Read, path: &Path, limit: u64) -> Result<String, Error> {
+    let bytes = read_bytes_from(reader, path, limit)?;
+    String::from_utf8(bytes).map_err(|_| Error::NotText(path.to_owned()))
+}
+
+/// Reads at most `limit` bytes from a reader that was opened under a name.
+///
+/// # Errors
+/// It cannot be read, or is too large.
+pub fn read_bytes_from(reader: impl io::Read, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     // One byte more than allowed shows that there is too much.
     let result = reader.take(limit + 1).read_to_end(&mut bytes);
@@ -111,7 +120,7 @@ pub fn read_from(reader: impl io::Read, path: &Path, limit: u64) -> Result<Strin
     if bytes.len() as u64 > limit {
         return Err(Error::TooLarge { path: path.to_owned(), limit });
     }
-    String::from_utf8(bytes).map_err(|_| Error::NotText(path.to_owned()))
+    Ok(bytes)
 }
 
 /// Writes a file, or replaces it, in one step: a full disk must not leave half of it.

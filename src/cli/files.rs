@@ -32,6 +32,14 @@ pub(crate) fn read_or_stdin(file: &Path) -> Result<String, AppError> {
     Ok(files::read_from(io::stdin().lock(), file, MAX_FILE)?)
 }
 
+/// Reads the bytes of a file, or of standard input if it is called `-`.
+pub(crate) fn read_bytes_or_stdin(file: &Path) -> Result<Vec<u8>, AppError> {
+    if file == Path::new("-") {
+        return Ok(files::read_bytes_from(io::stdin().lock(), file, MAX_FILE)?);
+    }
+    Ok(files::read_bytes_from(files::open(file)?, file, MAX_FILE)?)
+}
+
 /// Reads a script.
 pub(crate) fn read_script(file: &Path) -> Result<String, AppError> {
     Ok(workspace::read_script(file)?)
@@ -39,7 +47,12 @@ pub(crate) fn read_script(file: &Path) -> Result<String, AppError> {
 
 /// Writes a file, or replaces it, in one step.
 pub(crate) fn write(file: &Path, text: &str, access: Access) -> Result<(), AppError> {
-    Ok(files::replace(file, text.as_bytes(), access)?)
+    write_bytes(file, text.as_bytes(), access)
+}
+
+/// Writes a file of bytes, or replaces it, in one step.
+pub(crate) fn write_bytes(file: &Path, bytes: &[u8], access: Access) -> Result<(), AppError> {
+    Ok(files::replace(file, bytes, access)?)
 }
 
 /// Writes files that are not there yet, and the folders they are in, below `root`.

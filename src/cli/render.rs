@@ -5,7 +5,6 @@
 
 pub(crate) mod bounded;
 pub(crate) mod card;
-pub(crate) mod csv;
 pub(crate) mod entity;
 pub(crate) mod failure;
 pub(crate) mod junit;

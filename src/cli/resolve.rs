@@ -154,16 +154,14 @@ pub(crate) fn resolve_assignee(
 }
 
 pub(crate) fn parse_priority(text: &str) -> Result<Priority, Failure> {
-    let by_number = || text.parse().ok().and_then(Priority::new);
-    Priority::parse(text).or_else(by_number).ok_or_else(|| Failure {
+    Priority::read(text).ok_or_else(|| Failure {
         hint: Some(format!("a priority is one of {}, or 0 to 10", Priority::NAMES.join(", "))),
         ..wrong(format!("`{text}` is not a priority"))
     })
 }
 
 pub(crate) fn parse_progress(text: &str) -> Result<u8, Failure> {
-    let by_number = || text.trim_end_matches('%').parse().ok().filter(|percent| *percent <= 100);
-    Progress::parse(text).map(Progress::percent).or_else(by_number).ok_or_else(|| Failure {
+    Progress::read_percent(text).ok_or_else(|| Failure {
         hint: Some(format!("progress is one of {}, or 0 to 100", Progress::NAMES.join(", "))),
         ..wrong(format!("`{text}` is not a progress value"))
     })

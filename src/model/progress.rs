@@ -56,6 +56,23 @@ impl Progress {
             .into_iter()
             .find(|progress| progress.name() == name)
     }
+
+    /// Reads a completion as people write it: a name, whatever its case and what stands between its
+    /// words, or a percentage such as `75` or `75%`.
+    #[must_use]
+    pub fn read_percent(text: &str) -> Option<u8> {
+        let text = text.trim();
+        let letters = text.chars().filter(|ch| !ch.is_whitespace() && !"_-".contains(*ch));
+        let folded: String = letters.flat_map(char::to_lowercase).collect();
+        let named = [Self::NotStarted, Self::InProgress, Self::Completed]
+            .into_iter()
+            .find(|progress| progress.name().replace('_', "") == folded);
+        let by_number = || {
+            let digits = text.strip_suffix('%').unwrap_or(text).trim_end();
+            digits.parse().ok().filter(|percent| *percent <= 100)
+        };
+        named.map(Self::percent).or_else(by_number)
+    }
 }
 
 impl fmt::Display for Progress {
@@ -92,6 +109,13 @@ impl Priority {
             "low" => 9,
             _ => return None,
         }))
+    }
+
+    /// Reads a priority as people write it: a name, whatever its case, or a number from 0 to 10.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        Self::parse(&text.to_lowercase()).or_else(|| text.parse().ok().and_then(Self::new))
     }
 
     /// Returns the number on the wire.
@@ -141,5 +165,24 @@ mod tests {
         assert_eq!(Progress::of_percent(1), Progress::InProgress);
         assert_eq!(Progress::of_percent(99), Progress::InProgress);
         assert_eq!(Priority::new(11), None);
+    }
+
+    #[test]
+    fn what_people_write_is_read() {
+        for (text, percent) in [
+            ("Not started", Some(0)),
+            ("in-progress", Some(50)),
+            (" COMPLETED ", Some(100)),
+            ("75", Some(75)),
+            ("75 %", Some(75)),
+            ("101", None),
+            ("done", None),
+            ("", None),
+        ] {
+            assert_eq!(Progress::read_percent(text), percent, "{text}");
+        }
+        assert_eq!(Priority::read("Urgent"), Priority::new(1));
+        assert_eq!(Priority::read(" 7 "), Priority::new(7));
+        assert_eq!(Priority::read("high"), None);
     }
 }

@@ -8,10 +8,11 @@ use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "docs/guides/board-file.md",
     "docs/guides/workspace.md",
+    "docs/guides/import.md",
     "docs/guides/skills.md",
     "docs/guides/policies.md",
     "docs/guides/repl.md",
@@ -286,7 +287,8 @@ fn links_between_documents_lead_somewhere() {
 #[test]
 fn the_configuration_in_the_guide_is_understood() {
     let place = Place::embedded();
-    for toml in blocks("docs/guides/workspace.md", "toml") {
+    let guides = ["docs/guides/workspace.md", "docs/guides/import.md"];
+    for toml in guides.iter().flat_map(|it| blocks(it, "toml")) {
         place.file("planwright.toml", &toml);
         place.run(&["skill", "list"]).code(0);
     }

@@ -36,6 +36,7 @@ mod requests;
 mod run;
 mod saved;
 mod scale;
+mod sheets;
 mod transfer;
 mod undo;
 

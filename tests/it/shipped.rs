@@ -22,11 +22,12 @@ fn every_shipped_skill_runs_on_the_demo_board_as_it_is() {
     let skills = place.run(&["skill", "list", "--json"]).code(0).json();
     for skill in skills.as_array().unwrap() {
         let name = skill["name"].as_str().unwrap();
-        if name != "capture_action_item" {
+        // These two need to be told what to put on the board.
+        if name != "capture_action_item" && name != "import_trello" {
             place.run(&["run", name, "--dry-run"]).code(0);
         }
     }
-    assert_eq!(skills.as_array().unwrap().len(), 8);
+    assert_eq!(skills.as_array().unwrap().len(), 9);
 }
 
 #[test]

@@ -136,7 +136,10 @@ fn what_can_not_be_imported_says_what_and_where() {
     let place = place(&planner);
     place.file("who.csv", "title,assignees\nA,me\nB,nobody@bos.example\n");
     let who = ["plan", "import", "who.csv", "--plan", PLAN];
-    place.run(&who).code(1).says(&["the task `B`: there is no user `nobody@bos.example`"]);
+    place
+        .run(&who)
+        .code(1)
+        .says(&["`who.csv`: line 3, assignees: there is no user `nobody@bos.example`"]);
     place.run(&[&who[..], &["--no-assignees", "--dry-run"]].concat()).code(0);
     place.file("day.csv", "title,due\nA,tomorrow\n");
     place
@@ -149,7 +152,7 @@ fn what_can_not_be_imported_says_what_and_where() {
     place.run(&["plan", "import", "odd.json", "--plan", PLAN]).code(1).says(&["`taskz`"]);
     for (file, text, says) in [
         ("keys.csv", "title,key\nA,k\nB,k\n", "`A` and `B` have the same key `k`"),
-        ("twice.csv", "title,due,title\nA,,B\n", "`title`"),
+        ("twice.csv", "title,due,title\nA,,B\n", "`title` appears twice"),
         ("quote.csv", "title,description\nA,\"never closed\nB,lost\n", "quote"),
     ] {
         place.file(file, text);

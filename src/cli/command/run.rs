@@ -13,6 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::options::{LongArgs, WriteArgs};
+use crate::cli::sheet::data;
 use crate::host::similar::similar;
 use crate::host::{Failure, Report, SystemClock};
 use crate::model::Clock as _;
@@ -38,7 +39,7 @@ pub(crate) struct RunArgs {
     /// Skill by name, script by path, or `-` for standard input
     #[arg(value_name = "SKILL|FILE|-")]
     target: Option<String>,
-    /// Parameter of the skill
+    /// Parameter of the skill; one of the type `data` takes a file: `-p rows=@tasks.csv`
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     param: Vec<(String, String)>,
     /// Apply a board file, written by `pull` or by hand; `-` for standard input
@@ -83,10 +84,11 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
     let budget = context.app.workspace.config.limits_of(context.agent_name()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
     let calendar = Calendar::at(SystemClock.now(), time_zone(&context.app.workspace)?);
-    let params = skill.manifest.arguments(&args.param, &calendar)?;
+    let params = skill.manifest.taken(&data::given(&skill.manifest, &args.param)?, &calendar)?;
     let digest = skill.digest().to_owned();
-    let program = skill.program(params.clone(), budget);
-    context.write(&args.write, (name, Some(digest)), Value::Object(params), program)
+    let kept = Value::Object(data::kept(&params));
+    let program = skill.program(params, budget);
+    context.write(&args.write, (name, Some(digest)), kept, program)
 }
 
 /// Shows the parameters of the named skill, for `run SKILL --help`.

@@ -191,6 +191,8 @@ fn trial(name: &str, manifest: &Manifest) -> String {
             ParamKind::Float => "1.5",
             ParamKind::Bool => "true",
             ParamKind::Date => "2026-12-24",
+            ParamKind::List => "a,b",
+            ParamKind::Data => "@FILE",
         };
         command.push_str(" -p ");
         command.push_str(&quoted(&format!("{name}={value}")));
@@ -216,6 +218,14 @@ pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
         let names = ["PARAMETER", "TYPE", "DEFAULT", ""].map(Column::new);
         context.ui.answer("");
         show::list(context.ui, &names, &rows, &[], "");
+    }
+    // Of these two nobody can guess how they are given.
+    for kind in [ParamKind::List, ParamKind::Data] {
+        let is_there = manifest.params.iter().flatten().any(|(_, param)| param.kind == kind);
+        if let Some(remark) = kind.remark().filter(|_| is_there) {
+            context.ui.answer("");
+            context.ui.answer(remark);
+        }
     }
 }
 

@@ -45,8 +45,9 @@ pub(crate) fn short_failure(failure: &Failure) -> Failure {
         place.source = shortened(&place.source, MAX_SOURCE_LINE);
     }
     short.trace.truncate(20);
+    // Twenty, and a line that counts the rest.
     short.trace.iter_mut().for_each(|line| *line = shortened(line, MAX_SAID));
-    short.causes.truncate(20);
+    short.causes.truncate(21);
     short.causes.iter_mut().for_each(|cause| *cause = shortened(cause, MAX_SAID));
     short
 }

@@ -15,6 +15,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
+use crate::cli::sheet::data;
 use crate::host::similar::similar;
 use crate::host::{Session, Status};
 use crate::model::time::Calendar;
@@ -215,7 +216,8 @@ impl Repl<'_> {
         let skill = self.watcher.current().skill(&name)?;
         let calendar = |session: &Session| Ok(Calendar::at(session.now(), session.zone()));
         let calendar = self.desk.peek(calendar)?;
-        let params = skill.manifest.arguments(&pairs, &calendar).map_err(|mut failure| {
+        let given = data::given(&skill.manifest, &pairs)?;
+        let params = skill.manifest.taken(&given, &calendar).map_err(|mut failure| {
             failure.hint = failure.hint.map(|hint| hint.replace("-p ", ""));
             failure
         })?;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::host::error::Error;
 use crate::host::failure::Failure;
 use crate::host::session::core::Session;
-use crate::host::session::edits::{NewItem, NewTask};
+use crate::host::session::edits::{KEY_ALIAS, KnownKeys, NewItem, NewTask};
 use crate::model::document::FORMAT;
+use crate::model::id::looks_like_guid;
 use crate::model::{
     BucketDocument, BucketId, Category, ItemDocument, LinkDocument, PlanDocument, PlanId, Priority,
-    Reference, TaskDocument, TaskId, link,
+    Reference, TaskDocument, TaskId, UserId, link,
 };
 
 impl Session {
@@ -89,30 +90,39 @@ impl Session {
     }
 
     /// Adds the contents of a document to a plan. Existing buckets and labels of the same name are
-    /// used, the others created; nothing that exists is changed.
+    /// used, the others created; nothing that exists is changed. A person given by an id that the
+    /// directory does not have (any more) is kept out, with a warning.
     ///
     /// # Errors
     /// A task of the document names a person or label that cannot be found, or something in it
     /// cannot be written; the error says which.
     pub fn plant(&self, plan: &PlanId, document: &PlanDocument) -> Result<(), Failure> {
         unique_keys(document)?;
-        let mut labels = Labels::from_plan(self, plan)?;
+        let has_keys = document.all_tasks().any(|(_, task)| task.key.is_some());
+        let keys = if has_keys { self.known_keys(plan)? } else { KnownKeys::default() };
+        let mut planter = Planter {
+            session: self,
+            plan,
+            labels: Labels::from_plan(self, plan)?,
+            people: BTreeMap::new(),
+            keys,
+        };
         let mut known = 0;
         for (slot, name) in &document.labels {
             let category = Category::parse(slot).ok_or_else(|| {
                 Error::Invalid(format!("`{slot}` is not a label; they are category1 to category25"))
             })?;
-            labels.name(category, name)?;
+            planter.labels.name(category, name)?;
         }
         for bucket in &document.buckets {
             let id = self.bucket_named(plan, &bucket.name)?;
             // Planner shows the newest task first, so the last one is created first.
             for task in bucket.tasks.iter().rev() {
-                known += usize::from(!self.plant_task(plan, Some(&id), task, &mut labels)?);
+                known += usize::from(!planter.plant(Some(&id), task)?);
             }
         }
         for task in document.tasks.iter().rev() {
-            known += usize::from(!self.plant_task(plan, None, task, &mut labels)?);
+            known += usize::from(!planter.plant(None, task)?);
         }
         if known > 0 {
             self.warn(&match known {
@@ -120,6 +130,7 @@ impl Session {
                 _ => format!("{known} tasks were left as they are, since their keys exist already"),
             });
         }
+        planter.warn_of_people();
         Ok(())
     }
 
@@ -139,17 +150,36 @@ impl Session {
         }
         alike.map_or_else(|| self.editor()?.create_bucket(plan, name), Ok)
     }
+}
 
+/// The state of adding a document to a plan.
+struct Planter<'a> {
+    session: &'a Session,
+    plan: &'a PlanId,
+    labels: Labels<'a>,
+    /// The people looked up so far, with the number of tasks that name them; without an id, those
+    /// that are not in the directory.
+    people: BTreeMap<String, (Option<UserId>, usize)>,
+    keys: KnownKeys,
+}
+
+impl Planter<'_> {
     /// Adds one task; returns whether it is new.
-    fn plant_task(
-        &self,
-        plan: &PlanId,
-        bucket: Option<&BucketId>,
-        task: &TaskDocument,
-        labels: &mut Labels<'_>,
-    ) -> Result<bool, Failure> {
-        self.new_task_of(bucket, task, labels)
-            .and_then(|new| self.editor()?.create_task(plan, new))
+    fn plant(&mut self, bucket: Option<&BucketId>, task: &TaskDocument) -> Result<bool, Failure> {
+        if task.key.as_deref().is_some_and(|key| self.keys.has(key)) {
+            return Ok(false);
+        }
+        self.new_task_of(bucket, task)
+            .and_then(|mut new| {
+                // Nobody has it, so it need not be looked for among all tasks.
+                if let Some(key) =
+                    new.key.take_if(|key| !key.trim().is_empty() && self.keys.is_free(key))
+                {
+                    let alias = Some(KEY_ALIAS.to_owned());
+                    new.references.push((link::of_key(&key), Reference { alias, kind: None }));
+                }
+                self.session.editor()?.create_task(self.plan, new)
+            })
             .map(|id| id.is_provisional())
             .map_err(|error| {
                 let failure = Failure::from(error);
@@ -158,11 +188,36 @@ impl Session {
             })
     }
 
+    /// Finds a person; `None` for an id that the directory does not have.
+    fn person(&mut self, text: &str) -> Result<Option<UserId>, Error> {
+        if let Some((id, n)) = self.people.get_mut(text) {
+            *n += 1;
+            return Ok(id.clone());
+        }
+        let id = match self.session.find_user(text) {
+            Ok(user) => Some(user.id),
+            Err(error) if error.is_not_found() && looks_like_guid(text) => None,
+            Err(error) => return Err(error),
+        };
+        self.people.insert(text.to_owned(), (id.clone(), 1));
+        Ok(id)
+    }
+
+    fn warn_of_people(&self) {
+        for (text, (id, n)) in &self.people {
+            if id.is_none() {
+                let tasks = if *n == 1 { "1 task".to_owned() } else { format!("{n} tasks") };
+                self.session.warn(&format!(
+                    "the user `{text}` is not in the directory, so {tasks} came without that person"
+                ));
+            }
+        }
+    }
+
     fn new_task_of(
-        &self,
+        &mut self,
         bucket: Option<&BucketId>,
         task: &TaskDocument,
-        labels: &mut Labels<'_>,
     ) -> Result<NewTask, Error> {
         let invalid = |message: String| Error::Invalid(message);
         if task.title.trim().is_empty() {
@@ -193,10 +248,10 @@ impl Session {
             ..NewTask::default()
         };
         for person in &task.assignees {
-            new.assignees.push(self.find_user(person)?.id);
+            new.assignees.extend(self.person(person)?);
         }
         for label in &task.labels {
-            new.labels.push(labels.meant(label)?);
+            new.labels.push(self.labels.meant(label)?);
         }
         for item in &task.checklist {
             new.checklist.push(NewItem { title: item.title.clone(), checked: item.checked });

@@ -141,6 +141,55 @@ impl Session {
     }
 }
 
+/// The keys of the tasks of a plan, read at once: whoever makes many tasks must not go through all of
+/// them for each.
+#[derive(Debug, Default)]
+pub(crate) struct KnownKeys {
+    /// The addresses of the references that tasks have.
+    on_board: BTreeSet<String>,
+    /// The addresses of keys that only the journal has so far.
+    on_record: BTreeSet<String>,
+    /// The ids of the tasks.
+    ids: BTreeSet<String>,
+}
+
+impl KnownKeys {
+    /// Returns whether a task has the key, or is the one whose id it is, and nothing of it is left
+    /// to be written.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        let url = link::decode(&link::of_key(key));
+        let is_there = self.on_board.contains(&url) || self.ids.contains(key);
+        is_there && !self.on_record.contains(&url)
+    }
+
+    /// Returns whether no task has the key, as far as is known.
+    pub(crate) fn is_free(&self, key: &str) -> bool {
+        let url = link::decode(&link::of_key(key));
+        !self.on_board.contains(&url) && !self.on_record.contains(&url) && !self.ids.contains(key)
+    }
+}
+
+impl Session {
+    /// Returns the keys of the tasks of a plan; all of them count as read.
+    pub(crate) fn known_keys(&self, plan: &PlanId) -> Result<KnownKeys, Error> {
+        let plan = &*self.real(plan);
+        let mut known = KnownKeys::default();
+        for id in self.tasks(plan)? {
+            let may_have =
+                self.with_task(&id, |task| task.reference_count > 0 || id.is_provisional())?;
+            known.ids.insert(id.to_string());
+            if !may_have {
+                self.count(Read::Field(EntityId::Task(id), Field::References));
+                continue;
+            }
+            let references = self.task_field(&id, TaskField::REFERENCES)?;
+            known.on_board.extend(references.keys().map(|key| link::decode(key)));
+        }
+        known.on_record = self.keys(plan)?.into_keys().collect();
+        Ok(known)
+    }
+}
+
 impl Editor<'_> {
     /// Drafts a new plan in a group of which the actor is a member (rule R6); returns its
     /// provisional id.

@@ -136,13 +136,36 @@ pub(crate) fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Da
     day.ok_or_else(wrong).map(|day| Some(Some(day)))
 }
 
-/// Reads the name of a progress.
+/// Reads the name of a progress, or a percentage, which stands for the progress that it shows as.
 pub(crate) fn progress<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Progress>, D::Error> {
-    let text = String::deserialize(from)?;
-    let names = Progress::NAMES.join(", ");
-    let wrong =
-        || D::Error::custom(format!("`{text}` is not a progress value; it is one of {names}"));
-    Progress::parse(&text).ok_or_else(wrong).map(Some)
+    struct Percent;
+    impl Visitor<'_> for Percent {
+        type Value = u8;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a progress: {}, or 0 to 100", Progress::NAMES.join(", "))
+        }
+
+        fn visit_u64<E: Error>(self, percent: u64) -> Result<u8, E> {
+            let percent = u8::try_from(percent).ok().filter(|percent| *percent <= 100);
+            percent.ok_or_else(|| E::custom("a progress is 0 to 100"))
+        }
+
+        fn visit_i64<E: Error>(self, percent: i64) -> Result<u8, E> {
+            self.visit_u64(u64::try_from(percent).unwrap_or(u64::MAX))
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u8, E> {
+            let names = Progress::NAMES.join(", ");
+            let wrong = || {
+                E::custom(format!(
+                    "`{text}` is not a progress value; it is one of {names}, or 0 to 100"
+                ))
+            };
+            Progress::read_percent(text).ok_or_else(wrong)
+        }
+    }
+    from.deserialize_any(Percent).map(Progress::of_percent).map(Some)
 }
 
 /// Reads the name of a priority, or its number.

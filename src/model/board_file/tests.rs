@@ -242,6 +242,7 @@ fn what_cannot_be_meant_says_what_and_where() {
         (&tasks("    due: tomorrow"), "`tomorrow` is not a date", Some(5)),
         (&tasks("    progress: done"), "`done` is not a progress", Some(5)),
         (&tasks("    progress: ~"), "", Some(5)),
+        (&tasks("    progress: 101"), "a progress is 0 to 100", Some(5)),
         (&tasks("    priority: 11"), "a priority is 0 to 10", Some(5)),
         (&tasks("    priority: high"), "`high` is not a priority", Some(5)),
         (&tasks("    assignees: ana"), "", Some(5)),

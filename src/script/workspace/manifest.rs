@@ -11,6 +11,9 @@ use crate::model::time::{Calendar, DATE_FORMS, is_date_only};
 /// The most parameters a hint names.
 const LISTED: usize = 20;
 
+/// The most characters of a value that a message shows.
+const SHOWN: usize = 200;
+
 /// The manifest of a skill (design.md 4).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Manifest {
@@ -48,6 +51,28 @@ pub enum ParamKind {
     Bool,
     /// A day, `2026-12-24`.
     Date,
+    /// A list: texts separated by commas, or a JSON array.
+    List,
+    /// Maps and lists: JSON, or a file that the command line reads.
+    Data,
+}
+
+/// A value as it was given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Given {
+    /// As a text, such as an argument.
+    Text(String),
+    /// As data.
+    Data(Value),
+}
+
+impl Given {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Data(Value::String(text)) => text.clone(),
+            Self::Data(other) => other.to_string(),
+        }
+    }
 }
 
 impl ParamKind {
@@ -60,6 +85,30 @@ impl ParamKind {
             Self::Float => "float",
             Self::Bool => "bool",
             Self::Date => "date",
+            Self::List => "list",
+            Self::Data => "data",
+        }
+    }
+
+    /// Returns what is to be said beside its name of how it is given, if anything is.
+    #[must_use]
+    pub const fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::List => Some("a list is `a, b, c` or a JSON array"),
+            Self::Data => {
+                Some("data is a file, `@board.json`, `@tasks.csv` or `@tasks.xlsx`, or JSON")
+            }
+            Self::Date => Some(DATE_FORMS),
+            Self::Bool => Some("it is `true` or `false`"),
+            Self::String | Self::Int | Self::Float => None,
+        }
+    }
+
+    fn take(self, given: &Given, calendar: &Calendar) -> Option<Value> {
+        match (self, given) {
+            (Self::Data, Given::Data(value @ (Value::Array(_) | Value::Object(_))))
+            | (Self::List, Given::Data(value @ Value::Array(_))) => Some(value.clone()),
+            _ => self.read(&given.text(), Some(calendar)),
         }
     }
 
@@ -79,6 +128,17 @@ impl ParamKind {
             (Self::Date, None) => {
                 let day: jiff::civil::Date = text.trim().parse().ok()?;
                 is_date_only(text.trim()).then(|| json!(day.to_string()))
+            }
+            (Self::List, _) if text.trim_start().starts_with('[') => {
+                serde_json::from_str(text).ok().filter(Value::is_array)
+            }
+            (Self::List, _) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Some(items.map(|item| json!(item)).collect())
+            }
+            (Self::Data, _) => {
+                let value: Value = serde_json::from_str(text).ok()?;
+                (value.is_array() || value.is_object()).then_some(value)
             }
         }
     }
@@ -166,13 +226,9 @@ impl Manifest {
         if self.params.is_none() {
             return Ok(given.clone());
         }
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
         let given = given.iter().filter(|(_, value)| !value.is_null());
-        let texts: Vec<_> = given.map(|(name, value)| (name.clone(), text(value))).collect();
-        self.arguments(&texts, calendar)
+        let given = given.map(|(name, value)| (name.clone(), Given::Data(value.clone())));
+        self.taken(&given.collect::<Vec<_>>(), calendar)
     }
 
     /// Reads the parameters given as texts, dates as people type them; fills in defaults.
@@ -182,6 +238,19 @@ impl Manifest {
     pub fn arguments(
         &self,
         given: &[(String, String)],
+        calendar: &Calendar,
+    ) -> Result<Map<String, Value>, Failure> {
+        let given = given.iter().map(|(name, text)| (name.clone(), Given::Text(text.clone())));
+        self.taken(&given.collect::<Vec<_>>(), calendar)
+    }
+
+    /// Reads the parameters given as texts or as data; fills in defaults.
+    ///
+    /// # Errors
+    /// One is unknown, missing, or not of its type.
+    pub fn taken(
+        &self,
+        given: &[(String, Given)],
         calendar: &Calendar,
     ) -> Result<Map<String, Value>, Failure> {
         let mut values = Map::new();
@@ -197,7 +266,7 @@ impl Manifest {
             });
         }
         let Some(params) = &self.params else {
-            values.extend(given.iter().map(|(name, text)| (name.clone(), json!(text))));
+            values.extend(given.iter().map(|(name, given)| (name.clone(), json!(given.text()))));
             return Ok(values);
         };
         let bad = |message: String, hint: Option<String>| Failure {
@@ -206,7 +275,7 @@ impl Manifest {
             hint,
             ..Failure::default()
         };
-        for (name, text) in given {
+        for (name, given) in given {
             let Some(param) = params.get(name) else {
                 let known = params.keys().map(String::as_str).take(LISTED);
                 let hint = match known.collect::<Vec<_>>().as_slice() {
@@ -215,16 +284,12 @@ impl Manifest {
                 };
                 return Err(bad(format!("there is no parameter `{name}`"), Some(hint)));
             };
-            let Some(value) = param.kind.read(text, Some(calendar)) else {
+            let Some(value) = param.kind.take(given, calendar) else {
                 let kind = param.kind.name();
-                let example = match param.kind {
-                    ParamKind::Date => Some(DATE_FORMS.to_owned()),
-                    ParamKind::Bool => Some("it is `true` or `false`".to_owned()),
-                    _ => None,
-                };
+                let shown: String = given.text().chars().take(SHOWN).collect();
                 return Err(bad(
-                    format!("`{name}` is of type {kind}, and `{text}` is not"),
-                    example,
+                    format!("`{name}` is of type {kind}, and `{shown}` is not"),
+                    param.kind.remark().map(str::to_owned),
                 ));
             };
             values.insert(name.clone(), value);
@@ -236,9 +301,10 @@ impl Manifest {
             let Some(default) = &param.default else {
                 let what = &param.description;
                 let what = if what.is_empty() { String::new() } else { format!(" ({what})") };
+                let value = if param.kind == ParamKind::Data { "@FILE" } else { "…" };
                 return Err(bad(
                     format!("the parameter `{name}`{what} is missing"),
-                    Some(format!("add `-p {name}=…`")),
+                    Some(format!("add `-p {name}={value}`")),
                 ));
             };
             values.insert(name.clone(), default_value(param.kind, default).unwrap_or_default());
@@ -264,6 +330,12 @@ fn default_value(kind: ParamKind, default: &toml::Value) -> Option<Value> {
         (ParamKind::Date, toml::Value::Datetime(date)) => {
             ParamKind::Date.read(&date.to_string(), None)
         }
+        (ParamKind::List, toml::Value::String(text)) => ParamKind::List.read(text, None),
+        // An empty text stands for "no data".
+        (ParamKind::Data, toml::Value::String(text)) if text.is_empty() => Some(Value::Null),
+        (ParamKind::Data, toml::Value::String(text)) => ParamKind::Data.read(text, None),
+        (ParamKind::List | ParamKind::Data, toml::Value::Array(_))
+        | (ParamKind::Data, toml::Value::Table(_)) => serde_json::to_value(default).ok(),
         _ => None,
     }
 }
@@ -348,12 +420,14 @@ mod tests {
 let x = 1;
 "#;
 
+    fn calendar() -> Calendar {
+        Calendar::at("2026-03-27T12:00:00Z".parse().unwrap(), jiff::tz::TimeZone::UTC)
+    }
+
     fn given(pairs: &[(&str, &str)]) -> Result<Map<String, Value>, String> {
         let pairs: Vec<_> = pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
-        let now = "2026-03-27T12:00:00Z".parse().unwrap();
-        let calendar = Calendar::at(now, jiff::tz::TimeZone::UTC);
         let manifest = Manifest::parse(SOURCE).unwrap();
-        manifest.arguments(&pairs, &calendar).map_err(|failure| failure.message)
+        manifest.arguments(&pairs, &calendar()).map_err(|failure| failure.message)
     }
 
     #[test]
@@ -377,6 +451,26 @@ let x = 1;
             given(&[("plan", "x"), ("by", "2026-02-30")]).unwrap_err(),
             "`by` is of type date, and `2026-02-30` is not"
         );
+    }
+
+    #[test]
+    fn lists_and_data_are_taken_as_such() {
+        let source = "//! X.\n//! ```toml\n//! [params]\n//! names = { type = \"list\", default = [\"a\"] }\n//! rows = { type = \"data\", default = \"\" }\n//! ```";
+        let manifest = Manifest::parse(source).unwrap();
+        let taken = |name: &str, given: Given| {
+            let values = manifest.taken(&[(name.to_owned(), given)], &calendar());
+            values.map(|values| values[name].clone()).map_err(|failure| failure.message)
+        };
+        let text = |text: &str| Given::Text(text.to_owned());
+        assert_eq!(taken("names", text("Ana, Mei,")), Ok(json!(["Ana", "Mei"])));
+        assert_eq!(taken("names", text("[1, \"b\"]")), Ok(json!([1, "b"])));
+        assert_eq!(taken("names", Given::Data(json!([1]))), Ok(json!([1])));
+        assert_eq!(taken("rows", text("{\"a\": [1]}")), Ok(json!({ "a": [1] })));
+        assert_eq!(taken("rows", Given::Data(json!([{ "a": 1 }]))), Ok(json!([{ "a": 1 }])));
+        let wrong = taken("rows", text("tasks.csv")).unwrap_err();
+        assert_eq!(wrong, "`rows` is of type data, and `tasks.csv` is not");
+        let defaults = Value::Object(manifest.taken(&[], &calendar()).unwrap());
+        assert_eq!(defaults, json!({ "names": ["a"], "rows": null }));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
         include_str!("../../../scripts/skills/capture_action_item.rhai"),
     ),
     ("skills/close_the_week.rhai", include_str!("../../../scripts/skills/close_the_week.rhai")),
+    ("skills/import_trello.rhai", include_str!("../../../scripts/skills/import_trello.rhai")),
     ("skills/morning_triage.rhai", include_str!("../../../scripts/skills/morning_triage.rhai")),
     (
         "skills/overdue_escalation.rhai",
@@ -40,6 +41,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
         include_str!("../../../scripts/tests/capture_action_item.rhai"),
     ),
     ("tests/close_the_week.rhai", include_str!("../../../scripts/tests/close_the_week.rhai")),
+    ("tests/import_trello.rhai", include_str!("../../../scripts/tests/import_trello.rhai")),
     ("tests/morning_triage.rhai", include_str!("../../../scripts/tests/morning_triage.rhai")),
     ("tests/office_hours.rhai", include_str!("../../../scripts/tests/office_hours.rhai")),
     (
