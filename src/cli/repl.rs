@@ -30,8 +30,8 @@ use crate::host::{Failure, Host, Report, Start};
 use crate::journal::Purpose;
 use crate::model::PlanId;
 use crate::script::console::Console;
-use crate::script::console::tokens::apart;
 use crate::script::reload::{Options, Watcher};
+use crate::script::syntax::tokens::apart;
 use crate::script::{Bundle, Config};
 
 mod apply;

@@ -38,6 +38,7 @@ pub(crate) mod handles;
 mod lists;
 mod people;
 mod plan;
+mod query;
 mod task;
 mod testing;
 mod text;
@@ -68,6 +69,7 @@ pub(crate) fn module(kind: ScriptKind) -> Arc<Module> {
         text::add(&mut module);
         compare::add(&mut module);
         lists::add(&mut module);
+        query::add_reads(&mut module);
         beta::add_reads(&mut module);
         match kind {
             // `warn` is a verdict in a policy and a remark elsewhere, so only one of the two is
@@ -75,6 +77,7 @@ pub(crate) fn module(kind: ScriptKind) -> Arc<Module> {
             ScriptKind::Policy => change::add(&mut module),
             ScriptKind::Skill | ScriptKind::Test => {
                 board::add_effects(&mut module);
+                query::add_effects(&mut module);
                 beta::add_effects(&mut module);
                 if kind == ScriptKind::Test {
                     testing::add(&mut module);

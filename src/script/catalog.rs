@@ -61,7 +61,7 @@ pub struct Member {
 }
 
 /// The types, in the order in which they are listed.
-pub const TYPES: [&str; 12] = [
+pub const TYPES: [&str; 13] = [
     "Plan",
     "Bucket",
     "Task",
@@ -70,6 +70,7 @@ pub const TYPES: [&str; 12] = [
     "Group",
     "Date",
     "Days",
+    "List",
     "text",
     "Change",
     "Changes",
@@ -237,16 +238,17 @@ const BUILT_IN: &[(&str, &[&str], &str)] = &[
     ("debug", &["value"], "Adds a line to the run's output, with texts in quotes."),
 ];
 
-/// The language's own functions of arrays that ours replace.
-const REPLACED: [&str; 7] =
-    ["sort", "sort_by", "sort_desc", "order", "order_by", "order_desc", "dedup"];
-
 fn read(
     function: &Value,
     members: &mut Vec<Member>,
     setters: &mut BTreeMap<(String, String), String>,
 ) {
     let Some(full_name) = function["name"].as_str() else { return };
+    // What the host puts into scripts itself.
+    if full_name.starts_with('_') {
+        return;
+    }
+    let is_text_method = function["params"][0]["type"] == "&mut ImmutableString";
     let mut params: Vec<Parameter> = function["params"]
         .as_array()
         .into_iter()
@@ -291,11 +293,14 @@ fn read(
     // functions is described with the language.
     let is_of_any =
         form == Form::Operator && params.first().is_some_and(|param| param.kind == "any");
-    if is_of_any || REPLACED.contains(&full_name) {
+    if is_of_any {
         return;
     }
-    let is_method = params.first().is_some_and(|param| own(param) || full_name == "replace");
+    let is_method = params.first().is_some_and(|param| {
+        own(param) || is_text_method || (param.kind == "[any]" && form == Form::Function)
+    });
     let on = (is_method || form != Form::Function).then(|| params.remove(0).kind);
+    let on = on.map(|on| if on == "[any]" { "List".to_owned() } else { on });
     members.push(Member {
         on,
         name: name.to_owned(),
@@ -331,6 +336,8 @@ pub(crate) fn plain(text: &str) -> String {
         ("Dynamic", "any"),
         ("Map", "map"),
         ("Array", "[any]"),
+        ("ExclusiveRange", "range"),
+        ("InclusiveRange", "range"),
         ("FnPtr", "function"),
         ("ChangeView", "Change"),
         ("RunView", "Run"),

@@ -18,16 +18,15 @@ use crate::host::{Failure, Session};
 use crate::model::PlanId;
 use crate::script::budget::Budget;
 use crate::script::console::line::prefix;
-use crate::script::console::tokens::{Piece, tokens};
 use crate::script::line_order::{Known, LAST, LineOrder, Shown, uses_of_last};
 use crate::script::sandbox::imports::file_of;
 use crate::script::source::ScriptKind;
+use crate::script::syntax::tokens::{Piece, tokens};
 use crate::script::worker::pool::take_fresh;
 use crate::script::worker::process::Worker;
 
 pub mod complete;
 pub(crate) mod line;
-pub mod tokens;
 
 /// The libraries that lines can import, and those that they did. Shared with whoever follows the
 /// files.

@@ -10,8 +10,8 @@ use crate::host::Failure;
 use crate::model::{BucketId, PlanId, TaskId, UserId};
 use crate::script::api::date::{Date, Days};
 use crate::script::api::handles::{Bucket, ChecklistItem, Group, Plan, Task, User};
-use crate::script::console::tokens::{Piece, tokens};
 use crate::script::lint::kind::ValueKind;
+use crate::script::syntax::tokens::{Piece, tokens};
 
 /// A line to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub(crate) const LAST: &str = "_";
 pub(crate) fn uses_of_last(line: &str) -> Vec<usize> {
     let tokens = tokens(line);
     let next = |n: usize| tokens.get(n + 1).map(|token| token.of(line));
-    let is_use = |(n, token): (usize, &crate::script::console::tokens::Token)| {
+    let is_use = |(n, token): (usize, &crate::script::syntax::tokens::Token)| {
         let is = token.piece == Piece::Word && token.of(line) == LAST && next(n) != Some("=>");
         is.then_some(token.start)
     };

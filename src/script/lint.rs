@@ -22,10 +22,12 @@ use crate::script::finding::{Finding, Role, Severity};
 use crate::script::lint::kind::ValueKind;
 use crate::script::lint::policy_slips::wrong_hooks;
 use crate::script::lint::tree::Script;
-use crate::script::location::locate;
 use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::engine::for_compiling;
+use crate::script::sandbox::habits::escapes_in_backticks;
 use crate::script::source::Source;
+use crate::script::syntax::location::locate;
+use crate::script::syntax::sugar::plain_text;
 use crate::script::worker::pool::{give_back, take};
 use crate::script::workspace::manifest::Manifest;
 
@@ -91,6 +93,15 @@ pub(crate) fn check_here(
             Finding { severity, message, hint, at }
         })
         .collect();
+    for line in escapes_in_backticks(text) {
+        let at = u16::try_from(line).map_or(Position::NONE, |line| Position::new(line, 1));
+        findings.push(Finding {
+            severity: Severity::Warning,
+            message: "in backticks `\\n` is a backslash and an n".to_owned(),
+            hint: Some("break the line there, or write `\"\\n\"` and add it".to_owned()),
+            at: locate(file, at, &compiled.sources),
+        });
+    }
     findings.sort_by_key(|finding| finding.at.as_ref().map(|at| (at.line, at.column)));
     findings.dedup();
     findings
@@ -139,7 +150,7 @@ fn exports(
     // Faults of a library are reported where it is compiled.
     engine.set_strict_variables(false);
     let of = |text: &String| {
-        let ast = engine.compile(text).unwrap_or_default();
+        let ast = engine.compile(plain_text(text)).unwrap_or_default();
         let functions: Vec<_> = ast
             .iter_functions()
             .filter(|function| function.access.is_public())

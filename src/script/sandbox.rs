@@ -4,6 +4,7 @@ pub(super) mod compiled;
 pub mod coverage;
 pub mod diagnose;
 pub mod engine;
+pub(super) mod habits;
 pub mod imports;
 pub(super) mod in_place;
 pub(super) mod memory;

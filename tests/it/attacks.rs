@@ -36,19 +36,19 @@ const EVERYWHERE: [Where; 6] =
 
 /// Memory that a single operation asks for, before anything can be asked whether to go on.
 const AMPLIFIERS: &[&str] = &[
-    "let a = []; a.pad(49000, 0); let f = Fn(\"x\").curry(a); let b = []; b.pad(50000, f); b.len()",
+    "let a = []; a = a.pad(49000, 0); let f = Fn(\"x\").curry(a); let b = []; b = b.pad(50000, f); b.len()",
     "let f = Fn(\"x\"); for i in 0..100 { f = Fn(\"x\").curry(f, f, f, f, f, f, f, f); } 1",
-    "let a = []; a.pad(4000, 0); let f = Fn(\"x\").curry(a); let m = #{ f: f }; let b = []; b.pad(40000, m); b.len()",
-    "let a = []; a.pad(40000, 0); let f = Fn(\"x\").curry(a); let b = [f, f, f, f, f, f, f, f]; for i in 0..12 { b += b; } b.len()",
-    "let s = \"x\"; s.pad(1000000, 'x'); let f = Fn(s.sub_string(0, 9)).curry(s.split(\"\")); let b = []; b.pad(50000, f); b.len()",
+    "let a = []; a = a.pad(4000, 0); let f = Fn(\"x\").curry(a); let m = #{ f: f }; let b = []; b = b.pad(40000, m); b.len()",
+    "let a = []; a = a.pad(40000, 0); let f = Fn(\"x\").curry(a); let b = [f, f, f, f, f, f, f, f]; for i in 0..12 { b += b; } b.len()",
+    "let s = \"x\"; s = s.pad(1000000, 'x'); let f = Fn(s.sub_string(0, 9)).curry(s.split(\"\")); let b = []; b = b.pad(50000, f); b.len()",
 ];
 
 /// Edits that are too large, or too many.
 const EDITS: &[&str] = &[
-    "for n in 0..15 { let s = \"x\"; s.pad(300000, 'x'); plan(\"BOS Operations\").create_task(#{ title: s }); }",
+    "for n in 0..15 { let s = \"x\"; s = s.pad(300000, 'x'); plan(\"BOS Operations\").create_task(#{ title: s }); }",
     "let t = plan(\"BOS Operations\").tasks[0]; loop { t.add_checklist_item(\"another item\"); }",
-    "let t = plan(\"BOS Operations\").tasks[0]; let s = \"x\"; s.pad(31000, 'x'); for n in 0..200000 { t.description = s + n; }",
-    "let s = \"x\"; s.pad(31000, 'x'); for n in 0..1900 { plan(\"BOS Operations\").create_task(#{ title: `t${n}`, description: s }); }",
+    "let t = plan(\"BOS Operations\").tasks[0]; let s = \"x\"; s = s.pad(31000, 'x'); for n in 0..200000 { t.description = s + n; }",
+    "let s = \"x\"; s = s.pad(31000, 'x'); for n in 0..1900 { plan(\"BOS Operations\").create_task(#{ title: `t${n}`, description: s }); }",
     "for n in 0..200000 { plan(\"BOS Operations\").tasks[0].priority = n % 10; }",
     "for n in 0..100000 { plan(\"BOS Operations\").create_bucket(`b${n}`); }",
 ];
@@ -57,16 +57,16 @@ const EDITS: &[&str] = &[
 const FLOODS: &[&str] = &[
     "loop { warn(\"flood flood flood flood flood flood flood flood flood flood\"); }",
     "loop { print(\"flood flood flood flood flood flood flood flood flood flood\"); }",
-    "let s = \"x\"; s.pad(1000000, 'x'); let a = []; a.pad(500, s); a",
-    "let s = \"x\"; s.pad(900000, 'x'); let m = #{}; for n in 0..300 { m[`k${n}`] = s; } m",
-    "let s = \"x\"; s.pad(1000000, 'x'); throw s",
-    "let s = \"x\"; s.pad(1000000, 'x'); fail(s)",
+    "let s = \"x\"; s = s.pad(1000000, 'x'); let a = []; a = a.pad(500, s); a",
+    "let s = \"x\"; s = s.pad(900000, 'x'); let m = #{}; for n in 0..300 { m[`k${n}`] = s; } m",
+    "let s = \"x\"; s = s.pad(1000000, 'x'); throw s",
+    "let s = \"x\"; s = s.pad(1000000, 'x'); fail(s)",
 ];
 
 /// Verdicts that are too many, or too long.
 const VERDICTS: &[&str] = &[
     "fn review(changes, run) { loop { deny(\"no\" + rand()); } }",
-    "fn review(changes, run) { let s = \"x\"; s.pad(900000, 'x'); for n in 0..50 { deny(s + n); } }",
+    "fn review(changes, run) { let s = \"x\"; s = s.pad(900000, 'x'); for n in 0..50 { deny(s + n); } }",
     "fn review_change(change, run) { loop { print(\"flood flood flood flood flood flood flood\"); } }",
 ];
 
@@ -172,13 +172,12 @@ fn edits_words_and_verdicts_have_caps() {
 fn a_title_over_planners_limit_never_enters_a_draft() {
     let planner = Planner::demo();
     let place = Place::against(&planner);
-    let script =
-        "let s = \"x\"; s.pad(300000, 'x'); plan(\"BOS Operations\").create_task(#{ title: s });";
+    let script = "let s = \"x\"; s = s.pad(300000, 'x'); plan(\"BOS Operations\").create_task(#{ title: s });";
     place
         .script(script, &[])
         .code(1)
         .says(&["the title has 300000 characters; Planner allows 255", "stdin:1:"]);
-    let caught = "let s = \"x\"; s.pad(300, 'x'); let t = plan(\"BOS Operations\").tasks[0];
+    let caught = "let s = \"x\"; s = s.pad(300, 'x'); let t = plan(\"BOS Operations\").tasks[0];
         try { t.title = s; } catch (e) { print(e.message); } print(t.title.len() < 256);";
     let output = place.script(caught, &[]).code(0);
     assert!(output.stdout.contains("300 characters") && output.stdout.contains("true"));
@@ -192,7 +191,7 @@ fn a_long_report_says_what_it_leaves_out() {
         "planwright.toml",
         "[policies]\nalways = []\n[limits]\nmax_changes = 2000\nedits_kib = 8_000\n",
     );
-    let script = "let s = \"x\"; s.pad(1000, 'é'); for n in 0..1600 { plan(\"BOS Operations\").create_task(#{ title: `t${n}`, description: s, checklist: [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\"] }); }";
+    let script = "let s = \"x\"; s = s.pad(1000, 'é'); for n in 0..1600 { plan(\"BOS Operations\").create_task(#{ title: `t${n}`, description: s, checklist: [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\"] }); }";
     let short = place.script(script, &["--dry-run", "--json"]).code(0);
     assert!(short.stdout.len() < MAX_OUTPUT, "{}", short.stdout.len());
     let short = short.json();

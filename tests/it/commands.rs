@@ -206,7 +206,7 @@ fn skills_are_listed_and_shown_with_their_parameters() {
     let place = Place::embedded();
     let skills = place.run(&["skill", "list", "--json"]).code(0).json();
     let names = titles(&skills, "name");
-    assert_eq!(names.len(), 8, "{names:?}");
+    assert_eq!(names.len(), 9, "{names:?}");
     assert!(names.iter().any(|it| *it == "morning_triage"));
     let shown = place.run(&["skill", "show", "morning_triage"]).code(0).stdout;
     assert!(shown.contains("days") && shown.contains("Days overdue at least"), "{shown}");

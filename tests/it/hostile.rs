@@ -525,7 +525,7 @@ fn what_is_printed_is_bounded_as_it_is_printed() {
     let place = Place::embedded();
     place.file("planwright.toml", "[policies]\nalways = []\n");
     let script = format!(
-        "let p = plan(\"{PLAN}\"); let d = \"\"; d.pad(4000, \"\\u0080\"); for n in 0..30 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
+        "let p = plan(\"{PLAN}\"); let d = \"\"; d = d.pad(4000, \"\\u0080\"); for n in 0..30 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
     );
     let report = place.script(&script, &["--json", "-n"]).code(0);
     assert!(report.stdout.len() < most, "{}", report.stdout.len());
@@ -535,7 +535,7 @@ fn what_is_printed_is_bounded_as_it_is_printed() {
     let json = place.run(&["diff", "line.yaml", "--json"]).code(1);
     assert!(text.stderr.len() < 100_000 && json.stdout.len() < 100_000, "{}", text.stderr.len());
     let floods = format!(
-        "fn test_a() {{ demo_board(); let t = plan(\"{PLAN}\").task(\"{TASK}\"); let d = \"\"; d.pad(30_000, \"x\"); for n in 0..100 {{ t.conflict_on(#{{ description: d }}); }} }}"
+        "fn test_a() {{ demo_board(); let t = plan(\"{PLAN}\").task(\"{TASK}\"); let d = \"\"; d = d.pad(30_000, \"x\"); for n in 0..100 {{ t.conflict_on(#{{ description: d }}); }} }}"
     );
     place.file("scripts/tests/floods.rhai", &floods);
     place.run(&["test", "floods"]).code(1).says(&["more than 1 MiB of edits by others"]);
@@ -567,7 +567,7 @@ fn control_characters_count_as_the_journal_writes_them() {
     let place = Place::embedded();
     place.file("planwright.toml", "[policies]\nalways = []\n");
     let script = format!(
-        "let p = plan(\"{PLAN}\"); let d = \"\"; d.pad(8000, \"\\u0001\"); for n in 0..9 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
+        "let p = plan(\"{PLAN}\"); let d = \"\"; d = d.pad(8000, \"\\u0001\"); for n in 0..9 {{ p.create_task(#{{ title: `${{n}}`, description: d }}); }}"
     );
     for who in [&["--as", "victor"][..], &[]] {
         place.script(&script, who).code(1).says(&["text of edits", "256 KiB"]);
@@ -580,7 +580,7 @@ fn a_run_of_a_person_adds_a_few_mib_to_the_journal_and_prints_no_more() {
     let place = Place::against(&planner);
     place.file("planwright.toml", "[policies]\nalways = []\n[limits]\nmax_changes = 500\n");
     let many = |n: usize| {
-        let script = "let p = plan(\"BOS Operations\"); let text = \"\"; text.pad(2000, \"x\"); \
+        let script = "let p = plan(\"BOS Operations\"); let text = \"\"; text = text.pad(2000, \"x\"); \
                       for n in 0..COUNT { p.create_task(#{ title: `t${n}`, description: text }); }";
         script.replace("COUNT", &n.to_string())
     };
@@ -589,7 +589,7 @@ fn a_run_of_a_person_adds_a_few_mib_to_the_journal_and_prints_no_more() {
     let state = std::fs::read_dir(place.path().join("state")).unwrap();
     let size: u64 = state.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(size < 4 << 20, "{size} bytes");
-    let line = "let a = \"\"; a.pad(200000, \"x\"); print(a)\n";
+    let line = "let a = \"\"; a = a.pad(200000, \"x\"); print(a)\n";
     let piped = place.run_with(&["repl"], &line.repeat(40), &[]).code(0);
     assert!(piped.stdout.len() < 4 << 20, "{} bytes", piped.stdout.len());
     let _ = piped.says(&["the rest is left out"]);

@@ -45,7 +45,7 @@ fn wrong_scripts_and_parameters_say_what_and_where() {
             "let t = my_tasks()[0]; t.labels = []",
             &["`labels` of a Task cannot be set", "use add_label"],
         ),
-        ("params.days", &["no property `days`"]),
+        ("params.days", &["there is no parameter `days`"]),
         ("let x = today() + 3", &["does not take", "Date"]),
     ];
     for (script, says) in cases {

@@ -13,12 +13,12 @@ const HOSTILE: &[(&str, &str)] = &[
     ("let s = \"xxxxxxxxxx\"; loop { s += s; }", "over its limit"),
     ("let a = [1]; loop { a += a; }", "over its limit"),
     ("let a = []; loop { a.push(\"x\".len()); }", "over its"),
-    ("let a = []; a.pad(1_000_000_000, 0)", "over its limit"),
-    ("let s = \"a\"; s.pad(1_000_000_000, 'x')", "over its limit"),
+    ("let a = []; a = a.pad(1_000_000_000, 0)", "over its limit"),
+    ("let s = \"a\"; s = s.pad(1_000_000_000, 'x')", "over its limit"),
     ("let s = \"a\"; for i in 0..16 { s += s; } s.replace(\"a\", s)", "over its limit"),
     ("let m = #{}; for i in 0..1_000_000 { m[`k${i}`] = i; }", "over its"),
     (
-        "let a = []; for i in 0..40000 { let s = \"y\"; s.pad(99000, 'z'); a.push(|| s.len()); }",
+        "let a = []; for i in 0..40000 { let s = \"y\"; s = s.pad(99000, 'z'); a.push(|| s.len()); }",
         "over its",
     ),
     ("let a = (); for i in 0..2000000 { let p = a; a = || p; }", "over its"),
@@ -56,7 +56,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("let f = |g| g.call(g); f.call(f)", "too deeply"),
     ("loop { try { throw 1 } catch { continue } }", "over its operations budget"),
     ("loop { [3, 1, 2].sort(|a, b| a - b); }", "over its operations budget"),
-    ("let a = []; a.pad(40000, 1); loop { a.reduce(|s, x| s + x, 0); }", "over its"),
+    ("let a = []; a = a.pad(40000, 1); loop { a.reduce(|s, x| s + x, 0); }", "over its"),
     ("loop { try { [1].for_each(|| { loop { } }) } catch { } }", "over its operations budget"),
     ("loop { try { [1].filter(|x| { loop { } }) } catch { } }", "over its operations budget"),
     // Memory, in many shapes.
@@ -79,9 +79,12 @@ const HOSTILE: &[(&str, &str)] = &[
         "let s = \"y\"; for j in 0..19 { s += s; } let a = []; loop { a.push(s.to_chars()); }",
         "over its",
     ),
-    ("let f = |x| x; for i in 0..100000 { let s = \"z\"; s.pad(9000, 'z'); f = f.curry(s); }", ""),
+    (
+        "let f = |x| x; for i in 0..100000 { let s = \"z\"; s = s.pad(9000, 'z'); f = f.curry(s); }",
+        "",
+    ),
     // Output.
-    ("let s = \"f\"; s.pad(300000, 'f'); print(s);", "over its output budget"),
+    ("let s = \"f\"; s = s.pad(300000, 'f'); print(s);", "over its output budget"),
     (
         "loop { debug(\"flood flood flood flood flood flood flood flood flood\"); }",
         "over its output budget",
@@ -213,6 +216,10 @@ fn reading_never_writes() {
         "due.weekday",
         "bucket.name.len()",
         "plan.title.contains(\"x\")",
+        "description.truncate(3)",
+        "plan.title.pad(300, 'x')",
+        "title.trim()",
+        "title.replace(\"a\", \"b\")",
     ] {
         let script = format!("plan(\"{PLAN}\").task(\"Answer the auditor's questions\").{tail}");
         let report = place.script(&script, &["--json", "-n"]);
@@ -221,12 +228,8 @@ fn reading_never_writes() {
     }
     for tail in [
         "title.clear()",
-        "description.truncate(3)",
-        "plan.title.pad(300, 'x')",
         "bucket.name.make_upper()",
-        "title.trim()",
         "title.make_upper()",
-        "title.replace(\"a\", \"b\")",
         "labels.push(\"x\")",
         "labels.clear()",
     ] {

@@ -25,8 +25,8 @@ use crate::cli::ui::Ui;
 use crate::model::PlanId;
 use crate::script::catalog::{TYPES, catalog};
 use crate::script::console::complete::{Names, Next, next, signature};
-use crate::script::console::tokens::{Piece, is_open, partner, tokens};
 use crate::script::line_order::Known;
+use crate::script::syntax::tokens::{Piece, is_open, partner, tokens};
 
 /// Number of lines that are kept.
 const MAX_HISTORY: usize = 2000;

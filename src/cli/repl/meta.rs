@@ -21,8 +21,8 @@ use crate::host::{Session, Status};
 use crate::model::time::Calendar;
 use crate::policy::Verdict;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
-use crate::script::console::tokens::apart;
 use crate::script::line_order::Shown;
+use crate::script::syntax::tokens::apart;
 
 /// Longest wait of `:reload`.
 const RELOAD: std::time::Duration = std::time::Duration::from_secs(5);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::repl::{Flow, Nobody, Repl};
-use crate::script::console::tokens::Lines;
+use crate::script::syntax::tokens::Lines;
 
 /// Largest size of one line, or of several that belong together, in bytes.
 const MAX_LINE: usize = 1 << 20;

@@ -14,7 +14,7 @@ use crate::policy::{RuleLine, Saw, Verdict};
 use crate::script::api::handles::{Bucket, ChangeView, Changes, Plan, RunView, Task, User};
 use crate::script::api::value::from_json;
 use crate::script::api::value::{Fallible, OrRaise as _, frozen, invalid, run_of};
-use crate::script::location::locate;
+use crate::script::syntax::location::locate;
 
 impl ChangeView {
     fn change(&self) -> Option<&Change> {

@@ -57,7 +57,7 @@ pub(crate) fn add(module: &mut Module) {
 }
 
 #[export_module]
-mod functions {
+pub(super) mod functions {
     /// Its id within the task.
     /// → text
     #[rhai_fn(get = "id", pure)]

@@ -1,20 +1,25 @@
-//! Arrays in scripts: sorting, and removing repeats.
+//! Arrays in scripts. What sorts, reverses, pads or cuts returns the new list, so it works in a
+//! chain and on the lists of the board.
 //!
-//! The engine's own functions ignore an error of the comparing function and go on in any order, and
-//! Rust's sort panics if a comparer contradicts itself. Here both are errors of the script.
+//! The engine's own sorting ignores an error of the comparing function and goes on in any order,
+//! and Rust's panics if a comparer contradicts itself. Here both are errors of the script.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::plugin::{
-    Dynamic, Module, NativeCallContext, combine_with_exported_module, export_module,
+    Dynamic, EvalAltResult, ImmutableString, Module, NativeCallContext, Position,
+    combine_with_exported_module, export_module,
 };
-use rhai::{Array, FnPtr};
+use rhai::{Array, FnPtr, Map};
 
 use crate::script::api::compare::{is_same, natural_order, refuse};
-use crate::script::api::value::Fallible;
+use crate::script::api::value::{ExclusiveRange, Fallible, InclusiveRange, kind_of};
+use crate::script::budget::{ARRAY_LIMIT, STRING_LIMIT};
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "lists", functions);
+    combine_with_exported_module!(module, "pairs", pairs);
 }
 
 /// A comparer's answer about two items.
@@ -52,41 +57,150 @@ fn is_behind(
     })
 }
 
-/// Sorts by a function of the script; if that fails, the array stays as it was.
-fn sort_with(ctx: &NativeCallContext, array: &mut Array, comparer: &FnPtr) -> Fallible<()> {
-    let sorted = merged(array, |a, b| is_behind(ctx, comparer, a, b))?;
+/// Returns whether a function of the script takes a number of arguments.
+fn takes(ctx: &NativeCallContext, function: &FnPtr, n: usize) -> bool {
+    let n = n + function.curry().len();
+    let library = &ctx.global_runtime_state().lib;
+    library.iter().any(|module| module.get_script_fn(function.fn_name(), n).is_some())
+}
+
+/// Calls a function of the script with an item, and with its place if it takes that, too.
+fn called(
+    ctx: &NativeCallContext,
+    function: &FnPtr,
+    (at, item): (usize, &Dynamic),
+) -> Fallible<Dynamic> {
+    if takes(ctx, function, 2) {
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
+        return function.call_raw(ctx, None, [item.clone(), at.into()]);
+    }
+    function.call_raw(ctx, None, [item.clone()])
+}
+
+fn asked(ctx: &NativeCallContext, function: &FnPtr, item: (usize, &Dynamic)) -> Fallible<bool> {
+    let said = called(ctx, function, item)?;
+    said.as_bool().or_else(|_| {
+        refuse(ctx, &format!("this function returns true or false, not {}", kind_of(&said)))
+    })
+}
+
+/// Returns the text of a key, by which groups and counts are kept.
+fn key_text(ctx: &NativeCallContext, key: &Dynamic) -> Fallible<ImmutableString> {
+    if let Ok(text) = key.as_immutable_string_ref() {
+        return Ok(text.clone());
+    }
+    if key.is_unit() {
+        return Ok("".into());
+    }
+    ctx.call_native_fn::<ImmutableString>("to_string", (key.clone(),))
+}
+
+/// Returns the array sorted by a function of the script: one of two items compares them, one of an
+/// item gives what to sort by.
+fn sorted_with(ctx: &NativeCallContext, array: &[Dynamic], by: &FnPtr) -> Fallible<Array> {
+    if !takes(ctx, by, 2) {
+        let keys = keys_of(ctx, array, by)?;
+        let order = merged(&keys, |(a, _), (b, _)| {
+            // What has no date or name comes last, whatever the rest is.
+            Ok(match (a.is_unit(), b.is_unit()) {
+                (true, false) => true,
+                (_, true) => false,
+                _ => natural_order(ctx, a, b)?.is_gt(),
+            })
+        })?;
+        return Ok(order.into_iter().map(|(_, at)| array[at].clone()).collect());
+    }
+    let sorted = merged(array, |a, b| is_behind(ctx, by, a, b))?;
     // A comparer that contradicts itself leaves an order that it does not call sorted itself.
     for pair in sorted.windows(2) {
         let [a, b] = pair else { continue };
-        let wrong = match ask(ctx, comparer, a, b)? {
+        let wrong = match ask(ctx, by, a, b)? {
             Said::Order(order) => order.is_gt(),
             // Neither before the other: they are alike.
             Said::Before(true) => false,
-            Said::Before(false) => matches!(ask(ctx, comparer, b, a)?, Said::Before(true)),
+            Said::Before(false) => matches!(ask(ctx, by, b, a)?, Said::Before(true)),
         };
         if wrong {
             return refuse(ctx, "the function to sort by contradicts itself");
         }
     }
-    *array = sorted;
-    Ok(())
+    Ok(sorted)
 }
 
-fn sort_naturally(ctx: &NativeCallContext, array: &mut Array, back: bool) -> Fallible<()> {
-    *array = merged(array, |a, b| {
+/// Returns what a function gives for each item, with the item's place.
+fn keys_of(
+    ctx: &NativeCallContext,
+    array: &[Dynamic],
+    by: &FnPtr,
+) -> Fallible<Vec<(Dynamic, usize)>> {
+    let keys = array.iter().enumerate();
+    keys.map(|(at, item)| Ok((by.call_raw(ctx, None, [item.clone()])?, at))).collect()
+}
+
+fn sorted(ctx: &NativeCallContext, array: &[Dynamic], back: bool) -> Fallible<Array> {
+    merged(array, |a, b| {
         let order = natural_order(ctx, a, b)?;
         Ok(if back { order.is_lt() } else { order.is_gt() })
-    })?;
-    Ok(())
+    })
+}
+
+/// Returns the item whose key is the smallest, or the largest; the first of several.
+fn outermost(
+    ctx: &NativeCallContext,
+    array: &[Dynamic],
+    by: &FnPtr,
+    largest: bool,
+) -> Fallible<Dynamic> {
+    let mut best: Option<(Dynamic, usize)> = None;
+    for (key, at) in keys_of(ctx, array, by)? {
+        if key.is_unit() {
+            continue;
+        }
+        let is_better = match &best {
+            None => true,
+            Some((other, _)) => {
+                let order = natural_order(ctx, &key, other)?;
+                if largest { order.is_gt() } else { order.is_lt() }
+            }
+        };
+        if is_better {
+            best = Some((key, at));
+        }
+    }
+    Ok(best.map_or(Dynamic::UNIT, |(_, at)| array[at].clone()))
+}
+
+/// Adds two numbers.
+fn added(ctx: &NativeCallContext, sum: &Dynamic, more: &Dynamic) -> Fallible<Dynamic> {
+    if let (Ok(a), Ok(b)) = (sum.as_int(), more.as_int()) {
+        return match a.checked_add(b) {
+            Some(sum) => Ok(sum.into()),
+            None => refuse(ctx, "the sum is too large"),
+        };
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a sum with fractions is no whole number")]
+    let float = |value: &Dynamic| value.as_float().or_else(|_| value.as_int().map(|n| n as f64));
+    match (float(sum), float(more)) {
+        (Ok(a), Ok(b)) => Ok((a + b).into()),
+        _ => refuse(ctx, &format!("only numbers can be added, not {}", kind_of(more))),
+    }
+}
+
+/// Returns the items from one place to before another; places below 0 count from the end.
+fn cut(array: &[Dynamic], from: i64, to: i64) -> Array {
+    let n = i64::try_from(array.len()).unwrap_or(i64::MAX);
+    let place = |at: i64| usize::try_from(if at < 0 { (n + at).max(0) } else { at.min(n) });
+    let (from, to) = (place(from).unwrap_or_default(), place(to).unwrap_or_default());
+    array.get(from..to).map(<[_]>::to_vec).unwrap_or_default()
 }
 
 /// Returns the items in order; equal ones keep theirs. A merge sort: it ends whatever `is_behind`
 /// says.
-fn merged(
-    items: &[Dynamic],
-    mut is_behind: impl FnMut(&Dynamic, &Dynamic) -> Fallible<bool>,
-) -> Fallible<Array> {
-    let mut order: Vec<&Dynamic> = items.iter().collect();
+fn merged<T: Clone>(
+    items: &[T],
+    mut is_behind: impl FnMut(&T, &T) -> Fallible<bool>,
+) -> Fallible<Vec<T>> {
+    let mut order: Vec<&T> = items.iter().collect();
     let mut width = 1;
     while width < order.len() {
         let mut next = Vec::with_capacity(order.len());
@@ -110,11 +224,11 @@ fn merged(
 }
 
 fn without_repeats(
-    array: &mut Array,
+    array: &[Dynamic],
     mut repeats: impl FnMut(&Dynamic, &Dynamic) -> Fallible<bool>,
-) -> Fallible<()> {
+) -> Fallible<Array> {
     let mut kept: Array = Vec::new();
-    for item in array.iter() {
+    for item in array {
         let is_one = match kept.last() {
             Some(last) => repeats(last, item)?,
             None => false,
@@ -123,59 +237,348 @@ fn without_repeats(
             kept.push(item.clone());
         }
     }
-    *array = kept;
-    Ok(())
+    Ok(kept)
 }
 
 #[export_module]
 mod functions {
-    #[rhai_fn(name = "sort", name = "sort_by", return_raw)]
-    pub fn sort_by(ctx: NativeCallContext, array: &mut Array, comparer: FnPtr) -> Fallible<()> {
-        sort_with(&ctx, array, &comparer)
+    /// The first item; `()` if there is none.
+    /// → any
+    #[rhai_fn(name = "first", pure)]
+    pub fn first(array: &mut Array) -> Dynamic {
+        array.first().cloned().unwrap_or(Dynamic::UNIT)
     }
 
-    #[rhai_fn(name = "sort", return_raw)]
-    pub fn sort(ctx: NativeCallContext, array: &mut Array) -> Fallible<()> {
-        sort_naturally(&ctx, array, false)
+    /// The last item; `()` if there is none.
+    /// → any
+    #[rhai_fn(name = "last", pure)]
+    pub fn last(array: &mut Array) -> Dynamic {
+        array.last().cloned().unwrap_or(Dynamic::UNIT)
     }
 
-    #[rhai_fn(name = "sort_desc", return_raw)]
-    pub fn sort_desc(ctx: NativeCallContext, array: &mut Array) -> Fallible<()> {
-        sort_naturally(&ctx, array, true)
+    /// Returns the first `n` items.
+    /// → [any]
+    #[rhai_fn(name = "take", name = "truncate", pure)]
+    pub fn take(array: &mut Array, n: i64) -> Array {
+        cut(array, 0, n.max(0))
     }
 
-    #[rhai_fn(name = "order", name = "order_by", return_raw)]
-    pub fn order_by(ctx: NativeCallContext, array: Array, comparer: FnPtr) -> Fallible<Array> {
-        let mut array = array;
-        sort_with(&ctx, &mut array, &comparer)?;
-        Ok(array)
+    /// Returns all but the first `n` items.
+    /// → [any]
+    #[rhai_fn(name = "skip", pure)]
+    pub fn skip(array: &mut Array, n: i64) -> Array {
+        cut(array, n.max(0), i64::MAX)
     }
 
-    #[rhai_fn(name = "order", return_raw)]
-    pub fn order(ctx: NativeCallContext, array: Array) -> Fallible<Array> {
-        let mut array = array;
-        sort_naturally(&ctx, &mut array, false)?;
-        Ok(array)
+    /// Returns the last `n` items.
+    /// → [any]
+    #[rhai_fn(name = "chop", pure)]
+    pub fn chop(array: &mut Array, n: i64) -> Array {
+        let n = usize::try_from(n).unwrap_or(0);
+        array.get(array.len().saturating_sub(n)..).map(<[_]>::to_vec).unwrap_or_default()
     }
 
-    #[rhai_fn(name = "order_desc", return_raw)]
-    pub fn order_desc(ctx: NativeCallContext, array: Array) -> Fallible<Array> {
-        let mut array = array;
-        sort_naturally(&ctx, &mut array, true)?;
-        Ok(array)
+    /// Returns the items from a place on; below 0 it counts from the end.
+    /// → [any]
+    #[rhai_fn(name = "slice", name = "extract", pure)]
+    pub fn slice_from(array: &mut Array, from: i64) -> Array {
+        cut(array, from, i64::MAX)
     }
 
-    #[rhai_fn(name = "dedup", return_raw)]
-    pub fn dedup(ctx: NativeCallContext, array: &mut Array) -> Fallible<()> {
+    /// Returns the items from one place to before another; below 0 they count from the end.
+    /// → [any]
+    #[rhai_fn(name = "slice", pure)]
+    pub fn slice(array: &mut Array, from: i64, to: i64) -> Array {
+        cut(array, from, to)
+    }
+
+    /// Returns `len` items from a place on.
+    /// → [any]
+    #[rhai_fn(name = "extract", pure)]
+    pub fn extract(array: &mut Array, from: i64, len: i64) -> Array {
+        let n = i64::try_from(array.len()).unwrap_or(i64::MAX);
+        let from = if from < 0 { (n + from).max(0) } else { from };
+        cut(array, from, from.saturating_add(len.max(0)))
+    }
+
+    /// Returns the items of a range: `list.extract(0..3)`, or `list[0..3]`.
+    /// → [any]
+    #[rhai_fn(name = "extract", name = "slice", pure)]
+    pub fn extract_range(array: &mut Array, range: ExclusiveRange) -> Array {
+        cut(array, range.start, range.end)
+    }
+
+    /// Returns the items of a range with its end: `list.extract(0..=3)`, or `list[0..=3]`.
+    /// → [any]
+    #[rhai_fn(name = "extract", name = "slice", pure)]
+    pub fn extract_inclusive(array: &mut Array, range: InclusiveRange) -> Array {
+        cut(array, *range.start(), range.end().saturating_add(1))
+    }
+
+    /// Returns the item at a place; `()` if there is none. Below 0 it counts from the end.
+    /// → any
+    #[rhai_fn(name = "get", pure)]
+    pub fn get(array: &mut Array, at: i64) -> Dynamic {
+        let n = i64::try_from(array.len()).unwrap_or(i64::MAX);
+        let at = usize::try_from(if at < 0 { n + at } else { at });
+        at.ok().and_then(|at| array.get(at)).cloned().unwrap_or(Dynamic::UNIT)
+    }
+
+    /// Returns the items the other way round.
+    /// → [any]
+    #[rhai_fn(name = "reverse", pure)]
+    pub fn reverse(array: &mut Array) -> Array {
+        array.iter().rev().cloned().collect()
+    }
+
+    /// Returns the list made as long as `len` with an item.
+    /// → [any]
+    #[rhai_fn(name = "pad", pure, return_raw)]
+    pub fn pad(array: &mut Array, len: i64, item: Dynamic) -> Fallible<Array> {
+        let len = usize::try_from(len).unwrap_or(0);
+        if len > ARRAY_LIMIT {
+            let what = "Size of array/BLOB".to_owned();
+            return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
+        }
+        let mut padded = array.clone();
+        if len > padded.len() {
+            padded.resize(len, item);
+        }
+        Ok(padded)
+    }
+
+    /// Returns the list sorted: by what a function of an item gives (`|t| t.due`; what is `()` comes
+    /// last), or by one that compares two items.
+    /// → [any]
+    #[rhai_fn(name = "sort", name = "sort_by", name = "order", name = "order_by", pure, return_raw)]
+    pub fn sort_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Array> {
+        sorted_with(&ctx, array, &by)
+    }
+
+    /// Returns the list sorted.
+    /// → [any]
+    #[rhai_fn(name = "sort", name = "order", pure, return_raw)]
+    pub fn sort(ctx: NativeCallContext, array: &mut Array) -> Fallible<Array> {
+        sorted(&ctx, array, false)
+    }
+
+    /// Returns the list sorted, the largest first.
+    /// → [any]
+    #[rhai_fn(name = "sort_desc", name = "order_desc", pure, return_raw)]
+    pub fn sort_desc(ctx: NativeCallContext, array: &mut Array) -> Fallible<Array> {
+        sorted(&ctx, array, true)
+    }
+
+    /// Returns the list without items that are the same as the one before them.
+    /// → [any]
+    #[rhai_fn(name = "dedup", pure, return_raw)]
+    pub fn dedup(ctx: NativeCallContext, array: &mut Array) -> Fallible<Array> {
         without_repeats(array, |a, b| is_same(&ctx, a, b))
     }
 
-    #[rhai_fn(name = "dedup", return_raw)]
-    pub fn dedup_by(ctx: NativeCallContext, array: &mut Array, same: FnPtr) -> Fallible<()> {
+    /// Returns the list without items that a function calls the same as the one before them.
+    /// → [any]
+    #[rhai_fn(name = "dedup", pure, return_raw)]
+    pub fn dedup_by(ctx: NativeCallContext, array: &mut Array, same: FnPtr) -> Fallible<Array> {
         without_repeats(array, |a, b| {
             let said = same.call_raw(&ctx, None, [a.clone(), b.clone()])?;
             let wrong = "a function to compare by returns true or false";
             said.as_bool().or_else(|_| refuse(&ctx, wrong))
         })
     }
+
+    /// Returns the first item for each value that a function gives.
+    /// → [any]
+    #[rhai_fn(name = "unique_by", pure, return_raw)]
+    pub fn unique_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Array> {
+        let mut seen = BTreeSet::new();
+        let mut kept = Array::new();
+        for (key, at) in keys_of(&ctx, array, &by)? {
+            if seen.insert(key_text(&ctx, &key)?) {
+                kept.push(array[at].clone());
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Returns the items in groups: a map from the text of what a function gives to its items.
+    #[rhai_fn(name = "group_by", pure, return_raw)]
+    pub fn group_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Map> {
+        let mut groups: BTreeMap<ImmutableString, Array> = BTreeMap::new();
+        for (key, at) in keys_of(&ctx, array, &by)? {
+            groups.entry(key_text(&ctx, &key)?).or_default().push(array[at].clone());
+        }
+        Ok(groups.into_iter().map(|(key, items)| (key.as_str().into(), items.into())).collect())
+    }
+
+    /// Returns the number of items for the text of what a function gives, as a map.
+    #[rhai_fn(name = "count_by", pure, return_raw)]
+    pub fn count_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Map> {
+        let mut counts: BTreeMap<ImmutableString, i64> = BTreeMap::new();
+        for (key, _) in keys_of(&ctx, array, &by)? {
+            *counts.entry(key_text(&ctx, &key)?).or_default() += 1;
+        }
+        Ok(counts.into_iter().map(|(key, n)| (key.as_str().into(), n.into())).collect())
+    }
+
+    /// Returns the sum of what a function gives for each item.
+    /// → int
+    #[rhai_fn(name = "sum_by", name = "sum", pure, return_raw)]
+    pub fn sum_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Dynamic> {
+        let keys = keys_of(&ctx, array, &by)?;
+        keys.iter().try_fold(Dynamic::from_int(0), |sum, (key, _)| added(&ctx, &sum, key))
+    }
+
+    /// Returns the sum of the numbers.
+    /// → int
+    #[rhai_fn(name = "sum", pure, return_raw)]
+    pub fn sum(ctx: NativeCallContext, array: &mut Array) -> Fallible<Dynamic> {
+        array.iter().try_fold(Dynamic::from_int(0), |sum, item| added(&ctx, &sum, item))
+    }
+
+    /// Returns the item for which a function gives the least; `()` if there is none.
+    /// → any
+    #[rhai_fn(name = "min_by", pure, return_raw)]
+    pub fn min_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Dynamic> {
+        outermost(&ctx, array, &by, false)
+    }
+
+    /// Returns the item for which a function gives the most; `()` if there is none.
+    /// → any
+    #[rhai_fn(name = "max_by", pure, return_raw)]
+    pub fn max_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Dynamic> {
+        outermost(&ctx, array, &by, true)
+    }
+
+    /// Returns whether a function holds for any item.
+    #[rhai_fn(name = "any", pure, return_raw)]
+    pub fn any(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<bool> {
+        for item in array.iter().enumerate() {
+            if asked(&ctx, &holds, item)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns the number of items for which a function holds.
+    #[rhai_fn(name = "count", pure, return_raw)]
+    pub fn count(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<i64> {
+        let mut n = 0;
+        for item in array.iter().enumerate() {
+            n += i64::from(asked(&ctx, &holds, item)?);
+        }
+        Ok(n)
+    }
+
+    /// Calls a function for each item.
+    #[rhai_fn(name = "for_each", pure, return_raw)]
+    pub fn for_each(ctx: NativeCallContext, array: &mut Array, each: FnPtr) -> Fallible<()> {
+        for item in array.iter().enumerate() {
+            let _result = called(&ctx, &each, item)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether an item is in the list.
+    #[rhai_fn(name = "includes", pure, return_raw)]
+    pub fn includes(ctx: NativeCallContext, array: &mut Array, item: Dynamic) -> Fallible<bool> {
+        for other in array.iter() {
+            if is_same(&ctx, other, &item)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns the lists in the list as one.
+    /// → [any]
+    #[rhai_fn(name = "flatten", pure)]
+    pub fn flatten(array: &mut Array) -> Array {
+        let mut flat = Array::new();
+        for item in array.iter() {
+            match item.read_lock::<Array>() {
+                Some(items) => flat.extend(items.iter().cloned()),
+                None => flat.push(item.clone()),
+            }
+        }
+        flat
+    }
+
+    /// Returns what a function gives for each item, joined with a text between.
+    #[rhai_fn(name = "join", pure, return_raw)]
+    pub fn join_by(
+        ctx: NativeCallContext,
+        array: &mut Array,
+        by: FnPtr,
+        between: &str,
+    ) -> Fallible<ImmutableString> {
+        let mut texts = Vec::with_capacity(array.len());
+        for item in array.iter().enumerate() {
+            texts.push(called(&ctx, &by, item)?);
+        }
+        joined(&ctx, &texts, between)
+    }
+
+    /// Returns the items as text, joined with a text between.
+    #[rhai_fn(name = "join", pure, return_raw)]
+    pub fn join(
+        ctx: NativeCallContext,
+        array: &mut Array,
+        between: &str,
+    ) -> Fallible<ImmutableString> {
+        joined(&ctx, array, between)
+    }
+}
+
+/// A key of a map with its value, as `for (key, value) in map` gets them.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair(ImmutableString, Dynamic);
+
+#[export_module]
+mod pairs {
+    /// What `for (a, b) in …` goes over: the entries of a map, or what was given.
+    #[rhai_fn(name = "_entries")]
+    pub fn entries(of: Dynamic) -> Dynamic {
+        let entries = of.read_lock::<Map>().map(|map| {
+            let pairs = map.iter();
+            pairs
+                .map(|(key, value)| Dynamic::from(Pair(key.as_str().into(), value.clone())))
+                .collect::<Array>()
+        });
+        entries.map_or(of, Dynamic::from)
+    }
+
+    /// A value of its own, while the variable that had it is used elsewhere.
+    #[rhai_fn(name = "_own")]
+    pub fn own(value: Dynamic) -> Dynamic {
+        value
+    }
+
+    #[rhai_fn(name = "_key")]
+    pub fn key(item: Dynamic, _place: Dynamic) -> Dynamic {
+        let key = item.read_lock::<Pair>().map(|pair| Dynamic::from(pair.0.clone()));
+        key.unwrap_or(item)
+    }
+
+    #[rhai_fn(name = "_value")]
+    pub fn value(item: Dynamic, place: Dynamic) -> Dynamic {
+        let value = item.read_lock::<Pair>().map(|pair| pair.1.clone());
+        value.unwrap_or(place)
+    }
+}
+
+fn joined(ctx: &NativeCallContext, items: &[Dynamic], between: &str) -> Fallible<ImmutableString> {
+    let mut text = String::new();
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            text.push_str(between);
+        }
+        text.push_str(&key_text(ctx, item)?);
+        if text.len() > STRING_LIMIT {
+            let what = "Length of string".to_owned();
+            return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
+        }
+    }
+    Ok(text.into())
 }

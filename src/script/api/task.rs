@@ -17,7 +17,7 @@ use crate::script::api::value::{Fallible, OrRaise as _, frozen, frozen_list, inv
 
 impl Task {
     /// Reads a field, which joins the read set.
-    fn get<T>(&self, key: TaskKey<T>) -> Fallible<T> {
+    pub(super) fn get<T>(&self, key: TaskKey<T>) -> Fallible<T> {
         self.session.task_field(&self.id, key).or_raise(&self.session)
     }
 
@@ -54,7 +54,7 @@ impl Task {
     }
 
     /// Reads a label of the task's plan.
-    fn parse_label(&self, label: &Dynamic) -> Fallible<crate::model::Category> {
+    pub(super) fn parse_label(&self, label: &Dynamic) -> Fallible<crate::model::Category> {
         let session = &self.session;
         let plan = self.get(TaskField::PLAN)?;
         parse_label(label, session, &plan)
@@ -79,7 +79,7 @@ impl Task {
     }
 
     /// Returns the days by which an open task is past its due day; `None` if it is not.
-    fn days_overdue(&self) -> Fallible<Option<i64>> {
+    pub(super) fn days_overdue(&self) -> Fallible<Option<i64>> {
         let (percent, due) = (self.get(TaskField::PERCENT)?, self.get(TaskField::DUE)?);
         let Some(due) = due.filter(|_| percent < 100) else { return Ok(None) };
         let due = Date::of_date(due, &self.session).day;
@@ -93,7 +93,7 @@ pub(crate) fn add(module: &mut Module) {
 }
 
 #[export_module]
-mod functions {
+pub(super) mod functions {
     /// Its id; while the task is new a provisional one, which apply replaces by the real one.
     /// → text
     #[rhai_fn(get = "id", pure)]

@@ -9,6 +9,11 @@ use crate::host::{Error, Session, StopReason};
 use crate::script::api::verdicts::Verdicts;
 use crate::script::stage::TestContext;
 
+/// A range without its end, as scripts write it: `0..3`.
+pub(crate) type ExclusiveRange = std::ops::Range<i64>;
+/// A range with its end: `0..=3`.
+pub(crate) type InclusiveRange = std::ops::RangeInclusive<i64>;
+
 /// The result of everything that can fail in a script.
 pub(crate) type Fallible<T> = Result<T, Box<EvalAltResult>>;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::policy::{RuleLine, Ruling, Saw, Verdict};
-use crate::script::location::Sources;
+use crate::script::syntax::location::Sources;
 
 /// The verdicts of a policy so far.
 #[derive(Debug, Default)]

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::script::catalog::{Form, Member, catalog};
-use crate::script::console::tokens::{Piece, Token, tokens};
 use crate::script::line_order::{Known, Whose};
 use crate::script::lint::kind::ValueKind;
 use crate::script::lint::kind_of;
+use crate::script::syntax::tokens::{Piece, Token, tokens};
 
 /// The kind of names to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,13 +15,14 @@ use crate::script::budget::{Budget, Meter};
 use crate::script::line_order::Known;
 use crate::script::line_order::{FILE, LAST, Shown, uses_of_last};
 use crate::script::line_order::{LineOrder, Lined};
-use crate::script::location::Sources;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::{for_compiling, for_running};
 use crate::script::sandbox::imports::{Library, file_of};
 use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting};
 use crate::script::sandbox::memory::held_by_this_thread;
 use crate::script::source::{MAX_SOURCE, ScriptKind};
+use crate::script::syntax::location::Sources;
+use crate::script::syntax::sugar::plain_text;
 
 /// The variables and functions of all lines so far.
 #[derive(Debug)]
@@ -189,7 +190,7 @@ fn compile(
     let mut engine = engine_for(line);
     engine.set_module_resolver(library);
     let mut ast = engine
-        .compile_into_self_contained(&Scope::new(), line)
+        .compile_into_self_contained(&Scope::new(), plain_text(line))
         .map_err(|error| explain(&error, None, file, &sources))?;
     ast.set_source(file);
     if let Some(InPlace { property, function, at }) = in_place_call(&ast) {

@@ -105,10 +105,24 @@ pub(crate) fn functions<'a>(
 pub(crate) fn of_language(on: &ValueKind, name: &str) -> ValueKind {
     let of = |name: &str| ValueKind::Of(name.to_owned());
     match (name, on) {
-        ("filter" | "extract" | "splice" | "retain" | "drain", ValueKind::List(_)) => on.clone(),
-        ("find" | "pop" | "shift" | "get", ValueKind::List(item)) => (**item).clone(),
-        ("len" | "index_of", _) => of("int"),
-        ("to_upper" | "to_lower" | "sub_string" | "to_string", _) => of("text"),
+        (
+            "filter" | "extract" | "slice" | "splice" | "retain" | "drain" | "take" | "skip"
+            | "chop" | "truncate" | "sort" | "sort_by" | "sort_desc" | "order" | "order_by"
+            | "order_desc" | "reverse" | "dedup" | "unique_by" | "where",
+            ValueKind::List(_),
+        ) => on.clone(),
+        (
+            "find" | "pop" | "shift" | "get" | "first" | "last" | "min_by" | "max_by",
+            ValueKind::List(item),
+        ) => (**item).clone(),
+        ("len" | "index_of" | "count", _) => of("int"),
+        ("any" | "all" | "some" | "includes", ValueKind::List(_)) => of("true or false"),
+        ("group_by" | "count_by", ValueKind::List(_)) => of("map"),
+        (
+            "to_upper" | "to_lower" | "sub_string" | "to_string" | "trim" | "trim_start"
+            | "trim_end" | "replace" | "pad" | "pad_start" | "pad_end" | "join" | "to_fixed",
+            _,
+        ) => of("text"),
         _ => ValueKind::Any,
     }
 }

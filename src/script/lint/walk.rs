@@ -21,6 +21,50 @@ pub(super) struct Variable {
     counts: bool,
 }
 
+/// Functions that only return a new value.
+const RETURNS_ONLY: [&str; 40] = [
+    "all",
+    "any",
+    "chop",
+    "contains",
+    "count",
+    "count_by",
+    "crop",
+    "dedup",
+    "extract",
+    "filter",
+    "find",
+    "first",
+    "flatten",
+    "group_by",
+    "includes",
+    "index_of",
+    "join",
+    "last",
+    "lines",
+    "max_by",
+    "min_by",
+    "order",
+    "order_by",
+    "order_desc",
+    "pad",
+    "pad_end",
+    "pad_start",
+    "replace",
+    "reverse",
+    "skip",
+    "slice",
+    "sort",
+    "sort_by",
+    "sort_desc",
+    "sum",
+    "take",
+    "trim",
+    "truncate",
+    "unique_by",
+    "where",
+];
+
 /// One walk through one script.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
@@ -169,11 +213,42 @@ impl<'a> Walk<'a> {
     pub(super) fn block(&mut self, statements: &[Stmt]) -> ValueKind {
         let outer = self.variables.len();
         let mut kind = ValueKind::Any;
-        for statement in statements {
+        for (n, statement) in statements.iter().enumerate() {
+            // The last one of a block is its value.
+            if n + 1 < statements.len() {
+                self.thrown_away(statement);
+            }
             kind = self.statement(statement);
         }
         self.leave(outer);
         kind
+    }
+
+    /// Reports a call that only returns a new value, which nobody takes: `title.trim();`.
+    fn thrown_away(&mut self, statement: &Stmt) {
+        let Stmt::Expr(expression) = statement else { return };
+        let (mut rest, mut variable) = (&**expression, None);
+        if let Expr::Dot(dot, ..) = rest
+            && let Expr::Variable(of, ..) = &dot.lhs
+        {
+            variable = Some(of.1.to_string());
+        }
+        while let Expr::Dot(dot, ..) | Expr::Index(dot, ..) = rest {
+            rest = &dot.rhs;
+        }
+        let Expr::MethodCall(call, at) = rest else { return };
+        let name = call.name.as_str();
+        if !RETURNS_ONLY.contains(&name) {
+            return;
+        }
+        let whole =
+            matches!(&**expression, Expr::Dot(dot, ..) if matches!(dot.rhs, Expr::MethodCall(..)));
+        let hint = match variable.filter(|_| whole) {
+            Some(of) => format!("write `{of} = {of}.{name}(…)`, or use the result"),
+            None => "use the result, for example `let new = …;`".to_owned(),
+        };
+        let message = format!("`{name}` returns a new value, and nothing is done with it");
+        self.error(*at, message, Some(hint));
     }
 
     pub(super) fn declare(&mut self, name: &str, kind: ValueKind, at: Position, counts: bool) {

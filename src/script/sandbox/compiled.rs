@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
-use rhai::{AST, Dynamic, EvalAltResult, Scope};
+use rhai::{AST, Dynamic, EvalAltResult, Position, Scope};
 use serde_json::Value;
 
 use crate::host::{Failure, Session};
@@ -11,14 +11,15 @@ use crate::script::api::convert::to_json;
 use crate::script::api::value::Run;
 use crate::script::api::value::from_json;
 use crate::script::budget::{Budget, Meter};
-use crate::script::location::Sources;
 use crate::script::sandbox::coverage::Coverage;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::{for_compiling, for_running, with_own_constants};
 use crate::script::sandbox::imports::{Library, file_of};
-use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting};
+use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting, read_params};
 use crate::script::source::{Function, Outline, Source};
 use crate::script::source::{MAX_SOURCE, ScriptKind};
+use crate::script::syntax::location::{Sources, locate};
+use crate::script::syntax::sugar::plain_text;
 
 /// A script that was compiled with everything it imports.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub(crate) struct Compiled {
     pub(crate) imports: BTreeSet<String>,
     /// The depth to which statements and expressions nest in all of it.
     nesting: usize,
+    /// The parameters that it reads.
+    params: Vec<(String, Position)>,
     /// Its file, for messages.
     pub(crate) file: String,
     pub(crate) sources: Arc<Sources>,
@@ -69,6 +72,7 @@ impl Compiled {
         let used = library.used();
         let mut engine = for_compiling(kind);
         engine.set_module_resolver(library);
+        let text = &plain_text(text);
         let constants = with_own_constants(text, constants)
             .map_err(|error| explain(&error.into(), None, file, &sources))?;
         let compiled = engine.compile_into_self_contained(&constants, text);
@@ -83,8 +87,9 @@ impl Compiled {
         }
         let used = used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (imports, nesting) = (used.names, used.nesting.max(nesting(&ast)));
+        let params = if kind == ScriptKind::Skill { read_params(&ast) } else { Vec::new() };
         let (ast, file, sources) = (Arc::new(ast), file.to_owned(), Arc::new(sources));
-        Ok(Self { ast, imports, nesting, file, sources })
+        Ok(Self { ast, imports, nesting, params, file, sources })
     }
 
     /// Returns its outline, for the host.
@@ -113,6 +118,16 @@ pub(crate) fn run(
                 "{} nests its expressions {} deep: over its expression depth budget of {}",
                 skill.file, skill.nesting, budget.expression_depth
             ),
+            ..Failure::default()
+        });
+    }
+    // A key that a map has not is `()` to the engine; a parameter that nobody gave must not be.
+    if let Some((name, at)) = skill.params.iter().find(|(name, _)| params.get(name).is_none()) {
+        return Err(Failure {
+            code: "script".into(),
+            message: format!("there is no parameter `{name}`"),
+            hint: Some("a parameter is declared in the doc comment's [params]".to_owned()),
+            at: locate(&skill.file, *at, &skill.sources),
             ..Failure::default()
         });
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::script::sandbox::engine::for_compiling;
 use crate::script::source::ScriptKind;
+use crate::script::syntax::sugar::plain_text;
 
 /// The lines that were run, over any number of runs at once.
 #[derive(Debug, Default)]
@@ -82,7 +83,7 @@ fn lines(text: &str) -> BTreeSet<usize> {
     let mut engine = for_compiling(ScriptKind::Skill);
     // Names do not matter here, only where statements begin.
     engine.set_strict_variables(false);
-    let ast = engine.compile(text).unwrap_or_default();
+    let ast = engine.compile(plain_text(text)).unwrap_or_default();
     let mut lines = BTreeSet::new();
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some(ASTNode::Stmt(statement)) = path.last() {

@@ -5,8 +5,9 @@ use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 use crate::host::similar::nearest;
 use crate::host::{Failure, StopReason};
 use crate::script::catalog::{Form, catalog, plain};
-use crate::script::location::{Sources, locate};
+use crate::script::sandbox::habits::{of_line, of_name};
 use crate::script::sandbox::imports::is_limit;
+use crate::script::syntax::location::{Sources, locate};
 
 const MAX_TEXT: usize = 4096;
 
@@ -47,6 +48,12 @@ pub(crate) fn explain(
         ),
         Some(reason) => (reason.code(), reason.to_string(), None),
         None => what(inner),
+    };
+    // What another language would write there is said first.
+    let line = place.1.line().and_then(|line| sources.get(&place.0)?.lines().nth(line - 1));
+    let hint = match line {
+        Some(line) if code == "syntax" => of_line(line).or(hint),
+        _ => hint,
     };
     // `fail("")`, `throw ""`.
     let message = if message.trim().is_empty() { "the script gave up".to_owned() } else { message };
@@ -113,6 +120,13 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
             Some(
                 "copy it first (`let copy = …;`), or use the object's own verbs, such as add_label"
                     .into(),
+            ),
+        ),
+        EvalAltResult::ErrorDataRace(..) => (
+            "script",
+            "a variable is used in a function while a call on the same variable goes on".to_owned(),
+            Some(
+                "take it apart first: `let keys = map.keys();`, then `keys.map(|k| …)`".to_owned(),
             ),
         ),
         EvalAltResult::ErrorMismatchDataType(wanted, got, _) => {
@@ -203,6 +217,7 @@ fn syntax(kind: &ParseErrorType) -> String {
 
 fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
     match kind {
+        ParseErrorType::VariableUndefined(name) if of_name(name).is_some() => of_name(name),
         ParseErrorType::VariableUndefined(_) => Some(
             "functions see the constants at the top of their file, but no variables: make it a `const` there, or pass it"
                 .to_owned(),
@@ -218,7 +233,7 @@ fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
 }
 
 fn unknown_variable(name: &str) -> (&'static str, String, Option<String>) {
-    ("script", format!("there is no variable `{name}`"), None)
+    ("script", format!("there is no variable `{name}`"), of_name(name))
 }
 
 /// Explains a call of an unknown function, which the engine writes as `task_at (i64, &str |
@@ -322,6 +337,9 @@ pub(crate) fn did_you_mean<'a>(
     name: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    if let Some(habit) = of_name(name) {
+        return Some(habit);
+    }
     let near = nearest(name, names);
     let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))

@@ -152,8 +152,9 @@ fn sandbox(kind: ScriptKind) -> Engine {
         .disable_symbol("eval")
         .set_optimization_level(OptimizationLevel::None)
         .set_strict_variables(true)
-        // By default a misspelt property of a map is `()`, and the script goes on with that.
-        .set_fail_on_invalid_map_property(true)
+        // A key that a script's own map has not is `()`: `n[k] = (n[k] ?? 0) + 1`. A parameter that is
+        // not declared is found when the script is compiled.
+        .set_fail_on_invalid_map_property(false)
         // A policy must not hide a constant of the host behind one of its own.
         .set_allow_shadowing(kind != ScriptKind::Policy)
         .set_fast_operators(true)

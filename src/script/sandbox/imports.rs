@@ -14,6 +14,7 @@ use rhai::{
 
 use crate::script::sandbox::engine::with_own_constants;
 use crate::script::sandbox::in_place::nesting;
+use crate::script::syntax::sugar::plain_text;
 
 /// Resolves imports among given texts.
 #[derive(Debug)]
@@ -109,6 +110,7 @@ impl Library {
         let in_module =
             |error: Box<EvalAltResult>| EvalAltResult::ErrorInModule(file_of(path), error, pos);
         let wrong = |error: ParseError| in_module(error.into());
+        let text = &plain_text(text);
         let constants = with_own_constants(text, &Scope::new()).map_err(wrong)?;
         let mut ast = engine.compile_with_scope(&constants, text).map_err(wrong)?;
         ast.set_source(file_of(path));

@@ -11,22 +11,8 @@ use rhai::{AST, ASTNode, Expr, Position};
 /// Properties with a setter that are texts.
 const TEXTS: [&str; 3] = ["title", "description", "name"];
 /// Functions that change a text in place.
-const IN_PLACE: [&str; 14] = [
-    "append",
-    "clear",
-    "crop",
-    "insert",
-    "make_lower",
-    "make_upper",
-    "pad",
-    "pop",
-    "remove",
-    "replace",
-    "set",
-    "split_off",
-    "trim",
-    "truncate",
-];
+const IN_PLACE: [&str; 8] =
+    ["append", "clear", "insert", "make_lower", "make_upper", "pop", "set", "split_off"];
 
 /// A function that would change a property in place.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +49,39 @@ pub(crate) fn in_place_call(ast: &AST) -> Option<InPlace> {
         found.is_none()
     });
     found
+}
+
+/// Returns the parameters that a skill reads by name, with the place of the first time. None, if it
+/// asks itself which there are (`"days" in params`).
+pub(crate) fn read_params(ast: &AST) -> Vec<(String, Position)> {
+    let mut read: Vec<(String, Position)> = Vec::new();
+    let mut asks = false;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let is_params = |expression: &Expr| matches!(expression, Expr::Variable(of, ..) if of.1.as_str() == "params");
+        match path.last() {
+            Some(ASTNode::Expr(Expr::Dot(dot, ..))) if is_params(&dot.lhs) => {
+                let first = match &dot.rhs {
+                    Expr::Dot(rest, ..) | Expr::Index(rest, ..) => &rest.lhs,
+                    other => other,
+                };
+                match first {
+                    Expr::Property(property, at) => {
+                        let name = property.2.as_str();
+                        if !read.iter().any(|(known, _)| known == name) {
+                            read.push((name.to_owned(), *at));
+                        }
+                    }
+                    _ => asks = true,
+                }
+            }
+            Some(ASTNode::Expr(Expr::FnCall(call, _))) if call.args.iter().any(is_params) => {
+                asks = true;
+            }
+            _ => {}
+        }
+        true
+    });
+    if asks { Vec::new() } else { read }
 }
 
 /// Returns how deep statements and expressions are nested in each other.

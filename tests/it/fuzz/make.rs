@@ -302,7 +302,7 @@ impl Maker {
             15 => self.pointer(depth),
             16 => {
                 let (inner, n) = (self.expression(depth + 1), self.pick(&["9", "400", "49_000"]));
-                format!("{{ let c = []; c.pad({n}, {inner}); c }}")
+                format!("{{ let c = []; c = c.pad({n}, {inner}); c }}")
             }
             17 => {
                 let (one, two) = (self.expression(depth + 1), self.expression(depth + 1));

@@ -19,7 +19,7 @@ pub(crate) const GIVEN: [(&str, &str); 16] = [
     ("h_group", "groups()[0]"),
     ("h_long", "{ let it = \"long \"; for i in 0..15 { it += it; } it }"),
     ("h_nest", "{ let it = []; for i in 0..200 { it = [it, i]; } it }"),
-    ("h_list", "{ let it = []; it.pad(9_000, 7); it }"),
+    ("h_list", "{ let it = []; it = it.pad(9_000, 7); it }"),
     ("h_wide", "{ let it = #{}; for i in 0..400 { it[`k${i}`] = i; } it }"),
 ];
 
