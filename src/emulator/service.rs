@@ -36,6 +36,7 @@ use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id::{self, Ids};
 use crate::emulator::state::limits::Limits;
 use crate::emulator::state::members;
+use crate::emulator::state::order_hint::Places;
 use crate::emulator::state::replica::Lag;
 use crate::emulator::state::timestamp;
 use crate::emulator::store::{Error, Storage, Store};
@@ -126,6 +127,7 @@ struct Shared {
     store: Store,
     options: Options,
     ids: Arc<Ids>,
+    places: Places,
     panel: Switches,
 }
 
@@ -134,14 +136,20 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// If the file cannot be used, is not an emulator database, or was written by a newer program.
+    /// If the file cannot be used, is not an emulator database, or was written by a newer program; if
+    /// the lag is out of range.
     pub fn open(options: Options) -> Result<Self, Error> {
+        if !options.lag.is_valid() {
+            let message = "a lag must not be longer than a day".to_owned();
+            return Err(Error::Refused { subject: "lag".to_owned(), message });
+        }
         let store = Store::open(&options.storage)?;
         store.write(|conn| change_log::prune(conn, options.kept_changes.into()))?;
         let panel = Switches::new(options.faults.clone(), options.sign_in.device_codes);
         panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);
-        Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
+        let places = Places::default();
+        Ok(Self { shared: Arc::new(Shared { store, options, ids, places, panel }) })
     }
 
     /// Returns whether there are no users yet, so that nobody can sign in.
@@ -330,7 +338,12 @@ impl Emulator {
             let caller = Caller::from_request(conn, request, now)?;
             let route = route.clone()?;
             permission::check(&caller, &route, &request.method)?;
-            handle::handle(&self.call(conn, caller, request.is_beta()), &route, request)
+            let call = self.call(conn, caller, request.is_beta());
+            let answer = handle::handle(&call, &route, request)?;
+            if is_write {
+                change_log::trim(conn, call.kept_changes)?;
+            }
+            Ok(answer)
         };
         if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
     }
@@ -350,6 +363,7 @@ impl Emulator {
             zone: options.zone.clone(),
             replica: Some(&self.shared.panel.replica),
             ids: Arc::clone(&self.shared.ids),
+            places: &self.shared.places,
             limits: options.limits,
             beta,
             kept_changes: options.kept_changes.into(),
