@@ -78,3 +78,166 @@ fn settings_out_of_range_are_refused_and_change_nothing() {
     }
     assert_eq!((bench.emulator.throttle(), bench.emulator.lag()), (Some(throttle), lag));
 }
+
+/// Asks as advanced queries do.
+fn advanced(bench: &Bench, path: &str) -> Value {
+    bench.send("GET", path, &[("consistencylevel", "eventual")], None).expect(200)
+}
+
+fn texts(list: &Value, name: &str) -> Vec<String> {
+    let items = list["value"].as_array().unwrap();
+    items.iter().map(|item| item[name].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_name_that_the_type_does_not_have_is_refused_in_graphs_words() {
+    let bench = Bench::new();
+    let task = bench.new_task();
+    let parsing = "Parsing OData Select and Expand failed";
+    for (path, what, of) in [
+        (format!("{task}?$select=id,nmae"), parsing, "plannerTask"),
+        (format!("{task}/details?$select=nmae"), parsing, "plannerTaskDetails"),
+        ("/me/planner/plans?$select=nmae".to_owned(), parsing, "plannerPlan"),
+        ("/me?$select=nmae".to_owned(), parsing, "user"),
+        ("/users?$select=nmae".to_owned(), parsing, "user"),
+        (format!("/groups/{BOS}?$select=nmae"), parsing, "group"),
+        (format!("/groups/{BOS}/members?$select=nmae"), parsing, "directoryObject"),
+        ("/users?$filter=nmae eq 'x'".replace(' ', "+"), "Invalid filter clause", "user"),
+        ("/groups?$filter=startswith(nmae,'x')".to_owned(), "Invalid filter clause", "group"),
+        ("/users?$orderby=nmae".to_owned(), "Invalid OrderBy clause", "user"),
+    ] {
+        let (code, message) = bench.send("GET", &path, &[], None).error(400);
+        let reason =
+            format!("Could not find a property named 'nmae' on type 'microsoft.graph.{of}'.");
+        assert_eq!((code.as_str(), message), ("BadRequest", format!("{what}: {reason}")), "{path}");
+    }
+    // Properties that exist, though nothing is stored of them.
+    for path in [
+        format!("{task}?$select=Id,TITLE,details"),
+        "/me?$select=id,department,onPremisesSyncEnabled".to_owned(),
+        "/me/memberOf?$select=id,groupTypes,userPrincipalName".to_owned(),
+        "/users?$filter=department+eq+'x'".to_owned(),
+    ] {
+        bench.get(&path);
+    }
+    // The beta has more of them.
+    let beta = bench.send_at("GET", &format!("/beta{task}?$select=recurrence"), &[], None);
+    assert!(beta.expect(200).get("recurrence").is_some());
+    let _ = bench.send("GET", &format!("{task}?$select=recurrence"), &[], None).error(400);
+}
+
+#[test]
+fn people_and_groups_are_searched_sorted_and_counted() {
+    let bench = Bench::new();
+    let search = |path: &str, text: &str| {
+        let query = url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        format!("{path}?$search={query}")
+    };
+    let ana = search("/users", r#""displayName:an" OR "mail:mei@""#);
+    let (code, message) = bench.send("GET", &ana, &[], None).error(400);
+    assert_eq!(code, "Request_UnsupportedQuery");
+    assert!(message.contains("ConsistencyLevel: eventual"), "{message}");
+    assert_eq!(texts(&advanced(&bench, &ana), "userPrincipalName"), [MEI, "ana@bos.example"]);
+    let groups = advanced(&bench, &search("/groups", r#""displayName:lead""#));
+    assert_eq!(texts(&groups, "displayName"), ["Leadership"]);
+    let unquoted = search("/users", "displayName:an");
+    let headers = [("consistencylevel", "eventual")];
+    let _ = bench.send("GET", &unquoted, &headers, None).error(400);
+
+    let names = |path: &str| -> Vec<String> {
+        let users = bench.items(path);
+        users.iter().map(|user| user["displayName"].as_str().unwrap().to_lowercase()).collect()
+    };
+    let mut sorted = names("/users");
+    sorted.sort();
+    assert_eq!(names("/users?$orderby=displayName"), sorted);
+    assert_eq!(names("/users?$orderby=displayName&$top=4"), sorted);
+    sorted.reverse();
+    assert_eq!(names("/users?$orderby=displayName+desc&$top=1"), sorted);
+    for order in ["mail", "displayName+up", "displayName&$filter=mail+eq+'x'"] {
+        let path = format!("/users?$orderby={order}");
+        let (code, _) = bench.send("GET", &path, &[], None).error(400);
+        assert_eq!(code, "Request_UnsupportedQuery", "{order}");
+    }
+    let path = "/users?$orderby=displayName&$count=true&$filter=startswith(displayName,'an')";
+    assert_eq!(advanced(&bench, path)["@odata.count"], 1);
+
+    let answer = bench.send("GET", "/users/$count", &headers, None);
+    assert_eq!(answer.header("content-type"), "text/plain");
+    assert_eq!(answer.expect(200), 6);
+    assert_eq!(advanced(&bench, "/users/$count?$filter=startswith(displayName,'an')"), 1);
+    assert_eq!(advanced(&bench, "/groups/$count"), 3);
+    let (code, message) = bench.send("GET", "/users/$count", &[], None).error(400);
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("Request_BadRequest", "$count is not currently supported.")
+    );
+}
+
+#[test]
+fn users_and_groups_are_asked_for_by_id_together() {
+    let bench = Bench::new();
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let ids = json!([MEI_ID, BOS, nobody, ROOK_ID.to_uppercase(), MEI_ID]);
+    let all = bench.post("/directoryObjects/getByIds", &json!({ "ids": ids })).expect(200);
+    assert_eq!(texts(&all, "id"), [MEI_ID, BOS, ROOK_ID]);
+    let types = ["#microsoft.graph.user", "#microsoft.graph.group", "#microsoft.graph.user"];
+    assert_eq!(texts(&all, "@odata.type"), types);
+    let path = "/users/getByIds?$select=id";
+    let users = bench.post(path, &json!({ "ids": ids, "types": ["user"] })).expect(200);
+    assert_eq!(texts(&users, "id"), [MEI_ID, ROOK_ID]);
+    assert!(users["value"][0].get("displayName").is_none());
+    let many = vec![nobody; 1001];
+    for body in [
+        json!({}),
+        json!({ "ids": [] }),
+        json!({ "ids": [1] }),
+        json!({ "ids": ["x"] }),
+        json!({ "ids": many }),
+        json!({ "ids": [MEI_ID], "types": "user" }),
+    ] {
+        let _ = bench.post("/directoryObjects/getByIds", &body).error(400);
+    }
+}
+
+#[test]
+fn a_group_is_changed_and_deleted_by_its_owner_alone() {
+    let bench = Bench::new();
+    let group = json!({ "displayName": "Night shift", "mailNickname": "night", "mailEnabled": true,
+        "securityEnabled": false, "groupTypes": ["Unified"] });
+    let group = bench.post("/groups", &group).expect(201);
+    let path = format!("/groups/{}", group["id"].as_str().unwrap());
+    assert_eq!(texts(&bench.get(&format!("{path}/owners")), "id"), [ROOK_ID]);
+    assert_eq!(bench.get(&format!("{path}/members"))["value"], json!([]));
+
+    let change =
+        json!({ "displayName": "Late shift", "description": null, "visibility": "Private" });
+    let mei = bench.caller(MEI);
+    let (code, _) = mei.send("PATCH", &path, &[], Some(&change)).error(403);
+    assert_eq!(code, "Authorization_RequestDenied");
+    let _ = bench.send("PATCH", &path, &[], Some(&change)).expect(204);
+    assert_eq!(bench.get(&path)["displayName"], "Late shift");
+    for body in [
+        json!({ "displayName": "" }),
+        json!({ "displayName": "x".repeat(257) }),
+        json!({ "visibility": "Secret" }),
+        json!({ "createdDateTime": "2026-03-02T10:00:00Z" }),
+        json!({ "nmae": "x" }),
+    ] {
+        let (code, _) = bench.send("PATCH", &path, &[], Some(&body)).error(400);
+        assert_eq!(code, "Request_BadRequest", "{body}");
+    }
+
+    let member = json!({ "@odata.id": format!("http://127.0.0.1:4321/v1.0/users/{ROOK_ID}") });
+    let _ = bench.post(&format!("{path}/members/$ref"), &member).expect(204);
+    let container = json!({ "containerId": group["id"], "type": "group" });
+    let plan = json!({ "title": "Rota", "container": container });
+    let plan = bench.post("/planner/plans", &plan).expect(201);
+    let _ = mei.send("DELETE", &path, &[], None).error(403);
+    let _ = bench.send("DELETE", &path, &[], None).expect(204);
+    let _ = bench.send("GET", &path, &[], None).error(404);
+    let plan = format!("/planner/plans/{}", plan["id"].as_str().unwrap());
+    let _ = bench.send("GET", &plan, &[], None).error(404);
+    // Those of a seed have owners too: the first member where none is named.
+    assert_eq!(bench.get(&format!("/groups/{BOS}/owners"))["value"].as_array().unwrap().len(), 1);
+}
