@@ -22,7 +22,9 @@ use crate::emulator::demo;
 use crate::emulator::entity::directory;
 use crate::emulator::http::access::Access;
 use crate::emulator::http::batch;
+use crate::emulator::http::cors;
 use crate::emulator::http::delivery::{Delivery, Reply};
+use crate::emulator::http::encoding;
 use crate::emulator::http::handle;
 use crate::emulator::http::permission;
 use crate::emulator::http::route::{self, Route};
@@ -228,6 +230,10 @@ impl Emulator {
         if routes::is_control(request.uri.path()) {
             return Reply::from(self.finish(&request, routes::answer(self, &request)));
         }
+        // A browser's own question is no request of the client either.
+        if let Some(answer) = cors::preflight(&request) {
+            return Reply::from(self.finish(&request, Ok(answer)));
+        }
         let mut exchange = self.shared.options.observer.as_ref().map(|observer| {
             let exchange = Exchange {
                 method: request.method.to_string(),
@@ -239,7 +245,11 @@ impl Emulator {
             observer(&exchange);
             (observer, exchange)
         });
-        let reply = self.troubled(&request, origin);
+        let mut reply = self.troubled(&request, origin);
+        // The parts of a batch are read here, and in one process there is nothing to gain.
+        if origin == Origin::Client && self.access().is_shared() {
+            encoding::compress(&request, &mut reply.response);
+        }
         if let Some((observer, exchange)) = &mut exchange {
             exchange.status = Some(reply.response.status().as_u16());
             observer(exchange);
@@ -349,7 +359,9 @@ impl Emulator {
     }
 
     fn finish(&self, request: &Request, result: Result<Handled, GraphError>) -> Response<Vec<u8>> {
-        response::finish(request, self.shared.options.clock.now(), result)
+        let mut response = response::finish(request, self.shared.options.clock.now(), result);
+        cors::open(request, &mut response);
+        response
     }
 
     fn call<'a>(&'a self, conn: &'a Connection, caller: Caller, beta: bool) -> Call<'a> {

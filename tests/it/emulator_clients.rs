@@ -241,3 +241,73 @@ fn a_group_is_changed_and_deleted_by_its_owner_alone() {
     // Those of a seed have owners too: the first member where none is named.
     assert_eq!(bench.get(&format!("/groups/{BOS}/owners"))["value"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn pages_in_a_browser_may_ask_graph_and_for_tokens_and_nothing_else() {
+    let bench = Bench::new();
+    let task = bench.new_task();
+    let origin = ("origin", "https://app.example");
+    let preflight = |path: &str| {
+        let asks = [
+            origin,
+            ("access-control-request-method", "PATCH"),
+            ("access-control-request-headers", "authorization,if-match"),
+            ("authorization", ""),
+        ];
+        bench.send_at("OPTIONS", path, &asks, None)
+    };
+    for (path, verbs) in [
+        (format!("/v1.0{task}"), "GET, POST, PATCH, PUT, DELETE, OPTIONS"),
+        ("/common/oauth2/v2.0/token".to_owned(), "POST, OPTIONS"),
+        ("/common/v2.0/.well-known/openid-configuration".to_owned(), "GET, OPTIONS"),
+    ] {
+        let answer = preflight(&path);
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        assert_eq!(answer.header("access-control-allow-methods"), verbs);
+        assert_eq!(answer.header("access-control-allow-headers"), "authorization,if-match");
+        let _ = answer.expect(200);
+    }
+    for path in ["/control/faults", "/common/oauth2/v2.0/devicecode", "/"] {
+        let answer = preflight(path);
+        assert!(answer.status >= 400, "{path}");
+        assert!(!answer.headers.contains_key("access-control-allow-origin"), "{path}");
+    }
+    let answer = bench.send("GET", &task, &[origin], None);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert!(answer.header("access-control-expose-headers").contains("Retry-After"));
+    let _ = answer.expect(200);
+    // Refusals too, or a page would not learn the reason.
+    let refused = bench.send("GET", "/planner/plans", &[origin], None);
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (400, "*"));
+    let control = bench.send_at("GET", "/control/faults", &[origin], None);
+    assert!(!control.headers.contains_key("access-control-allow-origin"));
+    let plain = bench.send("GET", &task, &[], None);
+    assert!(!plain.headers.contains_key("access-control-allow-origin"));
+    // Questions of a browser are not among the requests.
+    let questions = bench.emulator.requests();
+    let mut questions = questions.iter().filter(|request| request.method == "OPTIONS");
+    assert!(questions.all(|request| !request.path.starts_with("/v1.0")));
+}
+
+#[test]
+fn answers_are_compressed_for_those_who_ask() {
+    let bench = Bench::new();
+    let get = |path: &str, accepted: &str| {
+        let request = axum::http::Request::get(format!("/v1.0{path}"))
+            .header("host", "127.0.0.1:4321")
+            .header("authorization", "Bearer emulator:rook@bos.example")
+            .header("accept-encoding", accepted);
+        bench.emulator.dispatch(request.body(Vec::new()).unwrap())
+    };
+    let plain = get("/me/planner/tasks", "br, gzip;q=0");
+    assert!(!plain.headers().contains_key("content-encoding"));
+    let packed = get("/me/planner/tasks", "br, gzip;q=0.5");
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert_eq!(packed.headers()["vary"], "Accept-Encoding");
+    assert!(packed.body().len() * 2 < plain.body().len());
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(packed.body().as_slice());
+    std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
+    assert_eq!(text.as_bytes(), plain.body().as_slice());
+    assert!(!get("/me?$select=id", "gzip").headers().contains_key("content-encoding"));
+}

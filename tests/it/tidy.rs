@@ -42,6 +42,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("notify", &["script"]),
     ("axum", &["emulator", "tests"]),
     ("hmac", &["change"]),
+    ("flate2", &["emulator"]),
     ("getrandom", &["app"]),
     ("calamine", &["cli"]),
     ("clap", &["cli"]),

@@ -44,6 +44,16 @@ impl Endpoint {
         Some((tenant, endpoint))
     }
 
+    /// Returns the verbs that a page of another site may use; `None` if it may not ask here.
+    pub(crate) fn verbs_for_pages(self) -> Option<&'static str> {
+        match self {
+            Self::Token => Some("POST, OPTIONS"),
+            Self::Metadata | Self::Keys | Self::Instance => Some("GET, OPTIONS"),
+            // A browser shows the one itself, and the other is for machines without one.
+            Self::Authorize | Self::DeviceCode => None,
+        }
+    }
+
     fn verbs(self) -> &'static str {
         match self {
             Self::DeviceCode | Self::Token => "POST",
