@@ -1,9 +1,12 @@
 //! What clients that no one here wrote need: Entra ID as MSAL asks for it, browsers, the directory.
 
-use planwright::emulator::{Lag, Throttle};
+use planwright::emulator::{Action, FaultRule, Lag, Throttle, Tls};
+use planwright::host::SystemClock;
+use planwright::model::time::Clock as _;
 use serde_json::{Value, json};
 
 use crate::emulator_support::{ASSIGNMENT, BOS, Bench, CHECKLIST_ITEM, MEI, MEI_ID, ROOK_ID};
+use crate::support::Place;
 
 #[test]
 fn two_places_without_neighbours_are_not_the_same() {
@@ -310,4 +313,75 @@ fn answers_are_compressed_for_those_who_ask() {
     std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
     assert_eq!(text.as_bytes(), plain.body().as_slice());
     assert!(!get("/me?$select=id", "gzip").headers().contains_key("content-encoding"));
+}
+
+#[tokio::test]
+async fn tls_is_served_with_a_certificate_that_its_authority_signed() {
+    let now = SystemClock.now();
+    let tls = Tls::new(&["graph.test".to_owned()], now).unwrap();
+    let other = Tls::new(&[], now).unwrap();
+    assert!(Tls::new(&["gräph".to_owned()], now).is_err());
+    let trusting = |tls: &Tls| {
+        let authority = reqwest::Certificate::from_pem(tls.authority().as_bytes()).unwrap();
+        reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap()
+    };
+    let (client, stranger) = (trusting(&tls), trusting(&other));
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let emulator = Bench::new().emulator;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = emulator.clone();
+    let server = tokio::spawn(async move {
+        let end = async {
+            drop(stopped.await);
+        };
+        served.serve_tls(listener, &tls, end).await
+    });
+    // Whoever does not get on with the handshake holds up nobody.
+    let silent = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let ask = |client: &reqwest::Client, host: &str| {
+        client
+            .get(format!("https://{host}:{port}/v1.0/me/planner/tasks"))
+            .bearer_auth("emulator:rook@bos.example")
+            .send()
+    };
+    for host in ["localhost", "127.0.0.1"] {
+        let answer = ask(&client, host).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let text = answer.text().await.unwrap();
+        let context = format!("https://{host}:{port}/v1.0/$metadata#Collection");
+        assert!(text.contains(&context), "{text}");
+    }
+    assert!(ask(&stranger, "localhost").await.is_err());
+    // A lost answer is lost here, too.
+    emulator.set_faults(vec![FaultRule::new(Action::DropAfter)]).unwrap();
+    assert!(ask(&client, "localhost").await.is_err());
+
+    drop(silent);
+    stop.send(()).unwrap();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), server).await;
+    ended.expect("the server stops when told").unwrap().unwrap();
+}
+
+#[test]
+fn the_emulator_command_announces_tls_and_writes_its_authority() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    let place = Place::embedded();
+    let mut child = place
+        .command(&["emulator", "--demo", "--tls", "--ca-out", "ca.pem"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let written = std::fs::read_to_string(place.path().join("ca.pem"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let port = first.trim().strip_prefix("https://localhost:").unwrap();
+    assert!(port.strip_suffix("/v1.0").unwrap().parse::<u16>().is_ok(), "{first}");
+    let written = written.unwrap();
+    assert!(written.starts_with("-----BEGIN CERTIFICATE-----") && !written.contains("PRIVATE"));
 }

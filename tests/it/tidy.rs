@@ -32,6 +32,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 /// Crate -> the only layers that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
+    ("rcgen", &["emulator"]),
+    ("tokio_rustls", &["emulator"]),
     ("reqwest", &["graph", "tests"]),
     ("rusqlite", &["emulator", "journal"]),
     ("rhai", &["script"]),
