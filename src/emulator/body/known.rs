@@ -205,7 +205,7 @@ const USER: &[&str] = &[
 ];
 
 /// The properties of a group.
-pub(crate) const GROUP: &[&str] = &[
+const GROUP: &[&str] = &[
     "allowExternalSenders",
     "assignedLabels",
     "assignedLicenses",
