@@ -449,7 +449,7 @@ fn undo(runtime: &Runtime, broken: &mut Broken) {
 fn throttled(runtime: &Runtime, broken: &mut Broken) {
     let service = service(runtime, UPDATES, FULL_PAGE);
     let throttle = json!({ "writes_per_s": WRITES_PER_SECOND });
-    service.emulator.set_throttle(serde_json::from_value(throttle).unwrap());
+    service.emulator.set_throttle(serde_json::from_value(throttle).unwrap()).unwrap();
     service.emulator.clear_requests();
     let (report, took) = update_all(runtime, &service);
     let again = (service.count(is_write) - UPDATES) as f64 / UPDATES as f64;

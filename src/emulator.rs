@@ -27,6 +27,7 @@ pub use control::{Action, Edit, Edits, FaultRule, Fired, InvalidRule, Logged, Or
 pub use demo::TENANT as DEMO_TENANT;
 pub use http::access::{Access, Pass};
 pub use http::delivery::DroppedAnswer;
+pub use http::tls::Tls;
 pub use seed::SeedError;
 pub use service::{Emulator, Exchange, Observer, Options};
 pub use sign_in::{App, DeviceCodes, SignIn};

@@ -5,6 +5,7 @@ pub(super) mod buckets;
 pub(super) mod delta;
 pub(super) mod directory;
 pub(super) mod groups;
+pub(super) mod listing;
 pub(super) mod personal_plans;
 pub(super) mod plans;
 pub(super) mod recurrence;

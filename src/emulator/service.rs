@@ -22,7 +22,9 @@ use crate::emulator::demo;
 use crate::emulator::entity::directory;
 use crate::emulator::http::access::Access;
 use crate::emulator::http::batch;
+use crate::emulator::http::cors;
 use crate::emulator::http::delivery::{Delivery, Reply};
+use crate::emulator::http::encoding;
 use crate::emulator::http::handle;
 use crate::emulator::http::permission;
 use crate::emulator::http::route::{self, Route};
@@ -36,6 +38,7 @@ use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id::{self, Ids};
 use crate::emulator::state::limits::Limits;
 use crate::emulator::state::members;
+use crate::emulator::state::order_hint::Places;
 use crate::emulator::state::replica::Lag;
 use crate::emulator::state::timestamp;
 use crate::emulator::store::{Error, Storage, Store};
@@ -126,6 +129,7 @@ struct Shared {
     store: Store,
     options: Options,
     ids: Arc<Ids>,
+    places: Places,
     panel: Switches,
 }
 
@@ -134,14 +138,20 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// If the file cannot be used, is not an emulator database, or was written by a newer program.
+    /// If the file cannot be used, is not an emulator database, or was written by a newer program; if
+    /// the lag is out of range.
     pub fn open(options: Options) -> Result<Self, Error> {
+        if !options.lag.is_valid() {
+            let message = "a lag must not be longer than a day".to_owned();
+            return Err(Error::Refused { subject: "lag".to_owned(), message });
+        }
         let store = Store::open(&options.storage)?;
         store.write(|conn| change_log::prune(conn, options.kept_changes.into()))?;
         let panel = Switches::new(options.faults.clone(), options.sign_in.device_codes);
         panel.replica.set(options.lag);
         let ids = Arc::new(Ids::Random);
-        Ok(Self { shared: Arc::new(Shared { store, options, ids, panel }) })
+        let places = Places::default();
+        Ok(Self { shared: Arc::new(Shared { store, options, ids, places, panel }) })
     }
 
     /// Returns whether there are no users yet, so that nobody can sign in.
@@ -220,6 +230,10 @@ impl Emulator {
         if routes::is_control(request.uri.path()) {
             return Reply::from(self.finish(&request, routes::answer(self, &request)));
         }
+        // A browser's own question is no request of the client either.
+        if let Some(answer) = cors::preflight(&request) {
+            return Reply::from(self.finish(&request, Ok(answer)));
+        }
         let mut exchange = self.shared.options.observer.as_ref().map(|observer| {
             let exchange = Exchange {
                 method: request.method.to_string(),
@@ -231,7 +245,11 @@ impl Emulator {
             observer(&exchange);
             (observer, exchange)
         });
-        let reply = self.troubled(&request, origin);
+        let mut reply = self.troubled(&request, origin);
+        // The parts of a batch are read here, and in one process there is nothing to gain.
+        if origin == Origin::Client && self.access().is_shared() {
+            encoding::compress(&request, &mut reply.response);
+        }
         if let Some((observer, exchange)) = &mut exchange {
             exchange.status = Some(reply.response.status().as_u16());
             observer(exchange);
@@ -330,13 +348,20 @@ impl Emulator {
             let caller = Caller::from_request(conn, request, now)?;
             let route = route.clone()?;
             permission::check(&caller, &route, &request.method)?;
-            handle::handle(&self.call(conn, caller, request.is_beta()), &route, request)
+            let call = self.call(conn, caller, request.is_beta());
+            let answer = handle::handle(&call, &route, request)?;
+            if is_write {
+                change_log::trim(conn, call.kept_changes)?;
+            }
+            Ok(answer)
         };
         if is_write { self.shared.store.write(job) } else { self.shared.store.read(job) }
     }
 
     fn finish(&self, request: &Request, result: Result<Handled, GraphError>) -> Response<Vec<u8>> {
-        response::finish(request, self.shared.options.clock.now(), result)
+        let mut response = response::finish(request, self.shared.options.clock.now(), result);
+        cors::open(request, &mut response);
+        response
     }
 
     fn call<'a>(&'a self, conn: &'a Connection, caller: Caller, beta: bool) -> Call<'a> {
@@ -350,6 +375,7 @@ impl Emulator {
             zone: options.zone.clone(),
             replica: Some(&self.shared.panel.replica),
             ids: Arc::clone(&self.shared.ids),
+            places: &self.shared.places,
             limits: options.limits,
             beta,
             kept_changes: options.kept_changes.into(),

@@ -7,6 +7,7 @@
 
 mod app;
 pub(super) mod caller;
+mod consent;
 mod endpoints;
 mod flows;
 mod grant;

@@ -194,7 +194,7 @@ fn parts_of_a_batch_fail_on_their_own_and_keep_their_connection() {
 fn writes_are_throttled_by_the_clock_and_reads_are_not() {
     let bench = Bench::new();
     let task = bench.new_task();
-    bench.emulator.set_throttle(Some(Throttle { writes_per_s: 0.5, burst: Some(2) }));
+    bench.emulator.set_throttle(Some(Throttle { writes_per_s: 0.5, burst: Some(2) })).unwrap();
     for title in ["a", "b"] {
         let _ = bench.change(&task, &json!({ "title": title })).expect(200);
     }

@@ -8,7 +8,7 @@ use crate::emulator_support::{BOS, Bench, ROOK_ID, id_of};
 #[test]
 fn what_was_just_created_is_not_found_at_first() {
     let bench = Bench::new();
-    bench.emulator.set_lag(Lag { create_ms: 1500, ..Lag::default() });
+    bench.emulator.set_lag(Lag { create_ms: 1500, ..Lag::default() }).unwrap();
     let container = json!({ "containerId": BOS, "type": "group" });
     let plan = bench.post("/planner/plans", &json!({ "title": "New", "container": container }));
     let plan = id_of(&plan.expect(201));
@@ -62,7 +62,7 @@ fn board_formats_come_after_their_task() {
 #[test]
 fn planner_learns_of_a_new_group_later() {
     let bench = Bench::new();
-    bench.emulator.set_lag(Lag { group_ms: 50_000, ..Lag::default() });
+    bench.emulator.set_lag(Lag { group_ms: 50_000, ..Lag::default() }).unwrap();
     let body = json!({
         "displayName": "New", "mailNickname": "new", "mailEnabled": true,
         "securityEnabled": false, "groupTypes": ["Unified"],

@@ -237,7 +237,7 @@ fn authorization_that_fails_leads_back_with_the_reason() {
     for (more, error) in [
         (("login_hint", "nobody@bos.example"), "login_required"),
         (("response_type", "token"), "unsupported_response_type"),
-        (("scope", "Mail.Send"), "invalid_scope"),
+        (("scope", "https://vault.example/user_impersonation"), "invalid_scope"),
         (("scope", "https://graph.microsoft.com/.default Tasks.Read"), "invalid_scope"),
         (("code_challenge", "x"), "invalid_request"),
         (("response_mode", "form_post"), "invalid_request"),
@@ -275,9 +275,15 @@ fn refreshing_gives_a_new_refresh_token_and_leaves_the_old_one() {
     assert_ne!(fresh["refresh_token"], tokens["refresh_token"]);
     assert_eq!(fresh["scope"], "Tasks.Read User.Read");
     let _ = graph(&bench, &fresh, "GET", "/me", None).expect(200);
-    let less = refresh(old, &[("scope", "User.Read")]).expect(200);
-    assert_eq!(less["scope"], "User.Read");
-    let _ = graph(&bench, &less, "GET", "/me/planner/tasks", None).error(403);
+    // What was consented to stays, whatever part of it is asked for, in the form that is asked for.
+    let less = refresh(old, &[("scope", "https://graph.microsoft.com/User.Read")]).expect(200);
+    let both = "https://graph.microsoft.com/Tasks.Read https://graph.microsoft.com/User.Read";
+    assert_eq!(less["scope"], both);
+    let _ = graph(&bench, &less, "GET", "/me/planner/tasks", None).expect(200);
+    let openid = refresh(old, &[("scope", "openid profile offline_access")]).expect(200);
+    assert!(openid["refresh_token"].is_string());
+    let all = refresh(old, &[("scope", "https://graph.microsoft.com/.default")]).expect(200);
+    assert_eq!(all["scope"], format!("{both} https://graph.microsoft.com/.default"));
     let more = refresh(old, &[("scope", "Tasks.ReadWrite")]);
     assert_eq!(refused(more, 400), ("invalid_grant".to_owned(), 65001));
     assert_eq!(refused(refresh("x", &[]), 400).0, "invalid_grant");
@@ -362,12 +368,14 @@ fn an_application_has_no_me_and_needs_no_membership() {
 
 #[test]
 fn a_token_allows_what_its_scopes_say() {
-    let bench = Bench::new();
-    let task = bench.new_task();
-    let tag = bench.tag(&task);
-    let try_all = |tokens: &Value| -> Vec<u16> {
+    let try_all = |scope: &str| -> Vec<u16> {
+        // Each in a tenant of its own: what was consented to before would stay.
+        let bench = Bench::new();
+        let task = bench.new_task();
+        let tag = bench.tag(&task);
+        let tokens = mei(&bench, scope);
         let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
-        let get = |path: &str| graph(&bench, tokens, "GET", path, None).status;
+        let get = |path: &str| graph(&bench, &tokens, "GET", path, None).status;
         let headers = [("authorization", bearer.as_str()), ("if-match", &tag)];
         let body = json!({ "title": "Task" });
         vec![
@@ -388,8 +396,10 @@ fn a_token_allows_what_its_scopes_say() {
         ("Group.ReadWrite.All", [403, 403, 200, 200, 204]),
         ("https://graph.microsoft.com/.default", [200, 200, 200, 200, 204]),
     ] {
-        assert_eq!(try_all(&mei(&bench, scope)), expected, "{scope}");
+        assert_eq!(try_all(scope), expected, "{scope}");
     }
+    let bench = Bench::new();
+    let task = bench.new_task();
     let reader = mei(&bench, "Tasks.Read");
     let (code, message) = graph(&bench, &reader, "GET", "/me", None).error(403);
     assert_eq!(code, "Authorization_RequestDenied");
@@ -482,7 +492,13 @@ fn the_endpoints_describe_themselves_and_refuse_what_makes_no_sense() {
     let bench = Bench::new();
     let path = "/organizations/v2.0/.well-known/openid-configuration";
     let metadata = visit(&bench, path, None).expect(200);
-    let base = "http://127.0.0.1:4321/organizations/oauth2/v2.0";
+    let tenant = "5d0f3c52-8a1e-4f0b-9a77-2c9f1b7d4e10";
+    let base = format!("http://127.0.0.1:4321/{tenant}/oauth2/v2.0");
+    assert_eq!(metadata["issuer"], format!("http://127.0.0.1:4321/{tenant}/v2.0"));
+    for other in ["common", "bos.example", tenant] {
+        let path = format!("/{other}/v2.0/.well-known/openid-configuration");
+        assert_eq!(visit(&bench, &path, None).expect(200), metadata);
+    }
     assert_eq!(metadata["token_endpoint"], format!("{base}/token"));
     assert_eq!(metadata["device_authorization_endpoint"], format!("{base}/devicecode"));
     assert_eq!(metadata["authorization_endpoint"], format!("{base}/authorize"));
@@ -503,4 +519,53 @@ fn the_endpoints_describe_themselves_and_refuse_what_makes_no_sense() {
     let headers = [("content-type", "application/json")];
     let json = bench.send_at("POST", &path, &headers, Some(&json!({ "grant_type": "x" })));
     assert_eq!(refused(json, 400).0, "invalid_request");
+}
+
+#[test]
+fn any_scope_of_graph_is_granted_and_stays_granted() {
+    let bench = Bench::new();
+    let tokens = mei(&bench, "Mail.Read tasks.read openid offline_access");
+    assert_eq!(tokens["scope"], "Mail.Read Tasks.Read openid");
+    assert_eq!(claims(&tokens["access_token"])["scp"], "Mail.Read Tasks.Read");
+    let _ = graph(&bench, &tokens, "GET", "/me/planner/tasks", None).expect(200);
+    let _ = graph(&bench, &tokens, "GET", "/me", None).error(403);
+    let more = mei(&bench, "https://graph.microsoft.com/User.Read profile");
+    let addresses = ["Mail.Read", "Tasks.Read", "User.Read"]
+        .map(|name| format!("https://graph.microsoft.com/{name}"));
+    assert_eq!(more["scope"], format!("{} profile", addresses.join(" ")));
+    let _ = graph(&bench, &more, "GET", "/me", None).expect(200);
+    let _ = graph(&bench, &more, "GET", "/me/planner/tasks", None).expect(200);
+    // The token that was issued before allows what it allowed.
+    let _ = graph(&bench, &tokens, "GET", "/me", None).error(403);
+    // Another user of the same client has consented to nothing.
+    let code = device_code(&bench, "Chat.Read");
+    assert_eq!(poll(&bench, &code).expect(200)["scope"], "Chat.Read");
+}
+
+#[test]
+fn libraries_learn_which_host_is_an_authority_and_who_signed_in() {
+    let bench = Bench::new();
+    let ask = |endpoint: &str| {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("api-version", "1.1")
+            .append_pair("authorization_endpoint", endpoint)
+            .finish();
+        visit(&bench, &format!("/common/discovery/instance?{query}"), None)
+    };
+    let found = ask("http://127.0.0.1:4321/bos.example/oauth2/v2.0/authorize").expect(200);
+    let discovery = "http://127.0.0.1:4321/bos.example/v2.0/.well-known/openid-configuration";
+    assert_eq!(found["tenant_discovery_endpoint"], discovery);
+    assert_eq!(found["metadata"][0]["aliases"], json!(["127.0.0.1:4321"]));
+    let stranger = ask("https://login.evil.example/common/oauth2/v2.0/authorize");
+    assert_eq!(refused(stranger, 400), ("invalid_instance".to_owned(), 50049));
+    assert_eq!(refused(ask(""), 400).0, "invalid_request");
+
+    let back = authorize(&bench, &[("login_hint", MEI), ("client_info", "1")]);
+    let tokens = redeem(&bench, &query(&back, "code").unwrap(), &[("client_info", "1")]);
+    let info = tokens.expect(200)["client_info"].as_str().unwrap().to_owned();
+    assert_eq!(query(&back, "client_info").as_deref(), Some(info.as_str()));
+    let info: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(info).unwrap()).unwrap();
+    let tenant = "5d0f3c52-8a1e-4f0b-9a77-2c9f1b7d4e10";
+    assert_eq!(info, json!({ "uid": MEI_ID, "utid": tenant }));
+    assert!(mei(&bench, "User.Read").get("client_info").is_none());
 }

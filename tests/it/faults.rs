@@ -240,12 +240,12 @@ fn what_was_just_made_is_asked_for_again() {
         refused += usize::from(exchange.method == "POST" && exchange.path.ends_with("/plans"));
         if refused == 2 {
             refused += 1;
-            emulator.set_lag(Lag { create_ms: 3_600_000, ..Lag::default() });
+            emulator.set_lag(Lag { create_ms: 3_600_000, ..Lag::default() }).unwrap();
         }
         if refused == 3 && exchange.path.ends_with("/buckets") {
             refused += 1;
         } else if refused == 4 && exchange.path.ends_with("/buckets") {
-            emulator.set_lag(Lag::default());
+            emulator.set_lag(Lag::default()).unwrap();
         }
     });
     let report = driver.apply(|session| {

@@ -55,6 +55,7 @@ mod shipped;
 mod emulator_batch;
 mod emulator_beta;
 mod emulator_bodies;
+mod emulator_clients;
 mod emulator_demo;
 mod emulator_faults;
 mod emulator_lag;

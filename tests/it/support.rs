@@ -110,12 +110,12 @@ impl Planner {
 
     /// Limits writes to a rate and a burst.
     pub(crate) fn throttle(&self, writes_per_s: f64, burst: u32) {
-        self.emulator.set_throttle(Some(Throttle { writes_per_s, burst: Some(burst) }));
+        self.emulator.set_throttle(Some(Throttle { writes_per_s, burst: Some(burst) })).unwrap();
     }
 
     /// Lets what was just made be hidden for a while.
     pub(crate) fn lag(&self, lag: Lag) {
-        self.emulator.set_lag(lag);
+        self.emulator.set_lag(lag).unwrap();
     }
 
     /// Adds what a seed describes.

@@ -32,6 +32,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 /// Crate -> the only layers that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
+    ("rcgen", &["emulator"]),
+    ("tokio_rustls", &["emulator"]),
     ("reqwest", &["graph", "tests"]),
     ("rusqlite", &["emulator", "journal"]),
     ("rhai", &["script"]),
@@ -42,6 +44,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("notify", &["script"]),
     ("axum", &["emulator", "tests"]),
     ("hmac", &["change"]),
+    ("flate2", &["emulator"]),
     ("getrandom", &["app"]),
     ("calamine", &["cli"]),
     ("clap", &["cli"]),

@@ -13,8 +13,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::ui;
-use crate::emulator::{Access, Emulator, Options, Storage};
+use crate::emulator::{Access, Emulator, Options, Storage, Tls};
 use crate::host::SystemClock;
+use crate::model::time::Clock as _;
 
 const EXAMPLES: &str = "\
 The first line on stdout is the base URL. The bearer token `emulator:UPN` signs in as that user,
@@ -22,7 +23,10 @@ for example `emulator:rook@bos.example` in the demo tenant.
 
 Example:
   planwright emulator --addr 127.0.0.1:8080 --demo
-  curl -H 'Authorization: Bearer emulator:rook@bos.example' http://127.0.0.1:8080/v1.0/me";
+  curl -H 'Authorization: Bearer emulator:rook@bos.example' http://127.0.0.1:8080/v1.0/me
+
+Through TLS, for clients that speak nothing else:
+  planwright emulator --demo --tls --ca-out ca.pem";
 
 /// Serve the embedded Planner to other programs
 #[derive(Debug, Args)]
@@ -44,6 +48,12 @@ pub(crate) struct EmulatorArgs {
     /// Extra host name to answer to, besides those of this machine; may be repeated
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
+    /// Serve through TLS, with a certificate made at the start for `localhost` and each `--host`
+    #[arg(long)]
+    tls: bool,
+    /// File to write the certificate of the authority to, as PEM, for clients to trust
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    ca_out: Option<PathBuf>,
     /// Plans, buckets or tasks per page of a list
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
     page_size: u16,
@@ -77,19 +87,48 @@ pub(crate) fn run(context: &Context<'_>, args: &EmulatorArgs) -> Result<Exit, Ap
                 .caused_by(&error)
         })?;
     }
+    let tls = certificate(args)?;
     context.block_on(async {
         let listener = TcpListener::bind(args.addr).await.map_err(|error| {
             AppError::new("io", format!("cannot listen on {}", args.addr))
                 .caused_by(&error)
                 .hint("is another program using the port? `--addr 127.0.0.1:0` takes a free one")
         })?;
-        ui::announce(&format!("http://{}/v1.0", listener.local_addr()?));
+        let address = listener.local_addr()?;
+        ui::announce(&match &tls {
+            // The name that every certificate is for.
+            Some(_) => format!("https://localhost:{}/v1.0", address.port()),
+            None => format!("http://{address}/v1.0"),
+        });
         ui::remark("Serving; stop with Ctrl-C.");
-        emulator
-            .serve(listener, async {
-                let _no_handler = tokio::signal::ctrl_c().await;
-            })
-            .await?;
+        let stopped = async {
+            let _no_handler = tokio::signal::ctrl_c().await;
+        };
+        match &tls {
+            Some(tls) => emulator.serve_tls(listener, tls, stopped).await?,
+            None => emulator.serve(listener, stopped).await?,
+        }
         Ok(Exit::Done)
     })
+}
+
+/// Makes the certificate, if TLS is asked for, and writes that of its authority before any client
+/// can know the address.
+fn certificate(args: &EmulatorArgs) -> Result<Option<Tls>, AppError> {
+    if !args.tls {
+        return Ok(None);
+    }
+    let mut names = args.host.clone();
+    if !args.addr.ip().is_loopback() && !args.addr.ip().is_unspecified() {
+        names.push(args.addr.ip().to_string());
+    }
+    let tls = Tls::new(&names, SystemClock.now()).map_err(|error| {
+        AppError::new("io", "cannot make a certificate")
+            .caused_by(&error)
+            .hint("is each `--host` a name or an address?")
+    })?;
+    if let Some(file) = &args.ca_out {
+        files::write(file, tls.authority(), files::Access::Usual)?;
+    }
+    Ok(Some(tls))
 }

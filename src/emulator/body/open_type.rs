@@ -13,7 +13,6 @@ use crate::emulator::state::call::Call;
 use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
-use crate::emulator::state::order_hint;
 
 /// The characters of a URL that a property name must not contain, besides `%`
 /// (planner-api.md 5.4).
@@ -52,7 +51,7 @@ impl Target<'_> {
                     _ => return Err(patch::wrong_type(self.name)),
                 },
                 _ => {
-                    if self.scalar(present, &key, value)? {
+                    if self.scalar(call, present, &key, value)? {
                         changed.push(field_versions::path(&[self.name, &key]));
                     }
                 }
@@ -76,17 +75,30 @@ impl Target<'_> {
         if valid {
             return Ok(key);
         }
-        Err(GraphError::bad_request(format!(
-            "The property name '{raw}' is invalid; property names of '{}' must not be empty nor \
-             contain any of the reserved characters ':', '.', '@', '#' where they are not part of \
-             an identifier.",
-            self.name
-        )))
+        Err(GraphError::bad_request(match keys {
+            Keys::User => format!(
+                "The user id '{raw}' in '{}' is invalid; it must be the GUID of a user, not a \
+                 name.",
+                self.name
+            ),
+            Keys::Category => format!(
+                "The category '{raw}' in '{}' does not exist; the categories of a plan are \
+                 'category1' to 'category25'.",
+                self.name
+            ),
+            Keys::Any | Keys::Url => format!(
+                "The property name '{raw}' is invalid; property names of '{}' must not be empty \
+                 nor contain any of the reserved characters ':', '.', '@', '#' where they are not \
+                 part of an identifier.",
+                self.name
+            ),
+        }))
     }
 
     /// Sets a flag, label or hint; returns whether anything changed.
     fn scalar(
         &self,
+        call: &Call<'_>,
         present: &mut Map<String, Value>,
         key: &str,
         value: &Value,
@@ -100,7 +112,7 @@ impl Target<'_> {
             (Rule::Flags(_), Value::Bool(true))
             | (Rule::Labels, Value::String(_) | Value::Null) => value.clone(),
             (Rule::Hints, Value::String(text)) => {
-                Value::String(order_hint::resolve(text).ok_or_else(|| GraphError::hint(text))?)
+                Value::String(call.place(text).ok_or_else(|| GraphError::hint(text))?)
             }
             // A client cannot remove the hint of an assignee (planner-api.md 1.12).
             (Rule::Hints, Value::Null) => {

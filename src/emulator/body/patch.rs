@@ -14,7 +14,6 @@ use crate::emulator::state::field_versions;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::object::{self, Object, ObjectKind};
-use crate::emulator::state::order_hint;
 use crate::emulator::state::timestamp;
 
 /// The values of `plannerPreviewType` (planner-api.md 1.7).
@@ -164,7 +163,7 @@ pub(crate) fn read(
         // Stored as the service resolves it. An echoed hint describes no position and is refused
         // (planner-api.md 4.4).
         (Rule::Hint, Value::String(text)) => {
-            Value::String(order_hint::resolve(text).ok_or_else(|| GraphError::hint(text))?)
+            Value::String(call.place(text).ok_or_else(|| GraphError::hint(text))?)
         }
         (Rule::Preview, Value::String(text)) if PREVIEW_TYPES.contains(&text.as_str()) => {
             value.clone()

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use crate::emulator::body::known::Type;
 use crate::emulator::body::schema;
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Handled;
@@ -68,6 +69,7 @@ impl<'a> View<'a> {
     }
 
     fn whole(&self, call: &Call<'_>, object: &Object, status: u16) -> Result<Handled, GraphError> {
+        Type::Planner(object.kind, call.beta).check_selection(&self.select)?;
         let (collection, part) = object.kind.address();
         let of = match part {
             Some(part) => format!("planner/{collection}('{}')/{part}", object.id),
@@ -85,6 +87,7 @@ impl<'a> View<'a> {
 
     /// Answers with a page of a list (planner-api.md 8.2).
     pub(crate) fn list(&self, call: &Call<'_>, scope: Scope<'_>) -> Result<Handled, GraphError> {
+        Type::Planner(scope.kind(), call.beta).check_selection(&self.select)?;
         let after = skip_token(self.request)?;
         let size = call.page_size.max(1);
         // One more than a page, to know whether there is another. Hidden objects make a page

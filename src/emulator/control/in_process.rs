@@ -30,8 +30,14 @@ impl Emulator {
     }
 
     /// Throttles writes, or stops throttling them.
-    pub fn set_throttle(&self, throttle: Option<Throttle>) {
-        self.panel().throttle.set(throttle.filter(Throttle::is_valid));
+    ///
+    /// # Errors
+    ///
+    /// If a number is out of range; the present throttling then stays.
+    pub fn set_throttle(&self, throttle: Option<Throttle>) -> Result<(), InvalidRule> {
+        throttle.as_ref().map_or(Ok(()), Throttle::check)?;
+        self.panel().throttle.set(throttle);
+        Ok(())
     }
 
     /// Returns the throttling in force.
@@ -41,8 +47,16 @@ impl Emulator {
 
     /// Hides new objects for a while. The new lag also limits how long those already hidden stay
     /// so.
-    pub fn set_lag(&self, lag: Lag) {
-        self.panel().replica.set(if lag.is_valid() { lag } else { Lag::default() });
+    ///
+    /// # Errors
+    ///
+    /// If a lag is longer than a day; the present one then stays.
+    pub fn set_lag(&self, lag: Lag) -> Result<(), InvalidRule> {
+        if !lag.is_valid() {
+            return Err(InvalidRule("a lag must not be longer than a day"));
+        }
+        self.panel().replica.set(lag);
+        Ok(())
     }
 
     /// Returns the lag in force.

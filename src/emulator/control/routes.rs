@@ -67,14 +67,9 @@ fn throttle(emulator: &Emulator, request: &Request) -> Result<Handled, GraphErro
     match request.method {
         Method::GET => (),
         Method::POST => {
-            let throttle: Throttle = read(request)?;
-            if !throttle.is_valid() {
-                let reason = "`writes_per_s` must be from 0.001 to 1000000, and `burst` at least 1";
-                return Err(invalid(reason));
-            }
-            emulator.set_throttle(Some(throttle));
+            emulator.set_throttle(Some(read::<Throttle>(request)?)).map_err(invalid)?;
         }
-        Method::DELETE => emulator.set_throttle(None),
+        Method::DELETE => emulator.set_throttle(None).map_err(invalid)?,
         _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
     Ok(shown(&emulator.throttle()))
@@ -83,14 +78,8 @@ fn throttle(emulator: &Emulator, request: &Request) -> Result<Handled, GraphErro
 fn lag(emulator: &Emulator, request: &Request) -> Result<Handled, GraphError> {
     match request.method {
         Method::GET => (),
-        Method::POST => {
-            let lag: Lag = read(request)?;
-            if !lag.is_valid() {
-                return Err(invalid("a lag must not be longer than a day"));
-            }
-            emulator.set_lag(lag);
-        }
-        Method::DELETE => emulator.set_lag(Lag::default()),
+        Method::POST => emulator.set_lag(read::<Lag>(request)?).map_err(invalid)?,
+        Method::DELETE => emulator.set_lag(Lag::default()).map_err(invalid)?,
         _ => return Err(GraphError::method_not_allowed(&request.method, "GET, POST, DELETE")),
     }
     Ok(shown(&emulator.lag()))

@@ -149,10 +149,10 @@ pub struct Edit {
     pub body: Value,
 }
 
-/// The reason why a rule makes no sense.
+/// The reason why a rule or another setting of the control API makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidRule(&'static str);
+pub struct InvalidRule(pub(crate) &'static str);
 
 /// An action as JSON spells it: exactly one of the members, and `retry_after` beside a status.
 #[derive(Default, serde::Serialize, serde::Deserialize)]

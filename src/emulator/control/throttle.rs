@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::emulator::control::rule::InvalidRule;
+
 /// The rate at which clients may write.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,9 +21,16 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Returns whether the values are in range.
-    pub(crate) fn is_valid(&self) -> bool {
-        (0.001..=1e6).contains(&self.writes_per_s) && self.burst != Some(0)
+    /// Checks that the values are in range.
+    ///
+    /// # Errors
+    ///
+    /// If one is not.
+    pub(crate) fn check(&self) -> Result<(), InvalidRule> {
+        if (0.001..=1e6).contains(&self.writes_per_s) && self.burst != Some(0) {
+            return Ok(());
+        }
+        Err(InvalidRule("`writes_per_s` must be from 0.001 to 1000000, and `burst` at least 1"))
     }
 
     fn capacity(&self) -> f64 {

@@ -65,7 +65,7 @@ pub(crate) fn answer(
         let link = link(request, "$skiptoken", latest);
         return Ok(page(request, Vec::new(), "@odata.nextLink", link));
     };
-    // By number and not by what is stored: old rows are deleted only when the database is opened.
+    // By number and not by what is stored: old rows are deleted some time after they count.
     // 410 makes the client read everything again (planner-api.md 2.10).
     if after < latest - call.kept_changes {
         let reason = "The delta token is too old. Read everything again and start a new round.";

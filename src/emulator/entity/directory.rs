@@ -1,13 +1,15 @@
-//! Users and groups: finding and listing them.
+//! Users and groups: finding and showing them.
 //!
-//! planner-api.md 1.15, 2.5 and 8.2. Directory objects have no ETags and their own errors. Changes
-//! of groups are in `groups`.
+//! planner-api.md 1.15 and 2.5. Directory objects have no ETags and their own errors. Changes of
+//! groups are in `groups`, lists in `listing`.
+
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
+use crate::emulator::body::known::Type;
 use crate::emulator::body::view;
-use crate::emulator::message::filter::{self, Filter};
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Handled;
 use crate::emulator::state::call::Call;
@@ -15,12 +17,8 @@ use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::members::{Who, group_doc, parse};
 
-/// The default size of a page, and the largest (planner-api.md 8.2).
-const PAGE: usize = 100;
-const MAX_PAGE: usize = 999;
-
-/// A document of the directory and its place in lists.
-type Entry = (i64, Map<String, Value>);
+/// The number of ids that are asked for at once (planner-api.md 2.5).
+const MAX_IDS: usize = 1000;
 
 /// Returns the id of the user that a path names.
 pub(crate) fn resolve(call: &Call<'_>, who: &Who) -> Result<String, GraphError> {
@@ -72,130 +70,81 @@ pub(crate) fn single(
     status: u16,
 ) -> Result<Handled, GraphError> {
     let select: Vec<&str> = select(request);
+    let of = if collection == "users" { Type::User } else { Type::Group };
+    of.check_selection(&select)?;
     let entity = format!("{collection}{}/$entity", view::selection(&select));
     let mut body = view::envelope(request, &entity, &[]);
     body.append(&mut view::selected(doc, &select));
     Ok(Handled::json(status, body))
 }
 
-fn select(request: &Request) -> Vec<&str> {
+/// Returns the names of a request's `$select`.
+pub(crate) fn select(request: &Request) -> Vec<&str> {
     let list = request.option("$select").unwrap_or_default();
     view::split(list).filter(|name| !name.is_empty() && *name != "*").collect()
 }
 
-/// A list in the directory.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Listing<'a> {
-    Users,
-    Groups,
-    MembersOf(&'a str),
-    GroupsOf(&'a str),
+/// Returns a document as an item of a list, with its type where several types could occur.
+pub(crate) fn item(doc: &Map<String, Value>, of: Option<&str>, select: &[&str]) -> Value {
+    let mut item = Map::new();
+    if let Some(of) = of {
+        item.insert("@odata.type".to_owned(), of.into());
+    }
+    item.append(&mut view::selected(doc, select));
+    Value::Object(item)
 }
 
-impl Listing<'_> {
-    fn sql(self) -> &'static str {
-        match self {
-            Self::Users => {
-                "SELECT seq, doc FROM directory_user WHERE ?1 = '' AND seq > ?2 ORDER BY seq"
-            }
-            // Rosters and containers of users are in the same table, but the directory must not
-            // show them.
-            Self::Groups => {
-                "SELECT seq, doc FROM directory_group WHERE ?1 = '' AND seq > ?2 AND roster = 0 \
-                 ORDER BY seq"
-            }
-            Self::MembersOf(_) => {
-                "SELECT u.seq, u.doc FROM group_member m JOIN directory_user u ON u.id = m.user_id \
-                 WHERE m.group_id = ?1 AND u.seq > ?2 ORDER BY u.seq"
-            }
-            Self::GroupsOf(_) => {
-                "SELECT g.seq, g.doc FROM group_member m JOIN directory_group g ON g.id = m.group_id \
-                 WHERE m.user_id = ?1 AND g.seq > ?2 AND g.roster = 0 ORDER BY g.seq"
-            }
+/// Answers with the users and groups that a body names by id; unknown ids are left out
+/// (planner-api.md 2.5).
+pub(crate) fn by_ids(call: &Call<'_>, request: &Request) -> Result<Handled, GraphError> {
+    let body = request.json()?;
+    let invalid = |message: String| GraphError::new(400, "Request_BadRequest", message);
+    let texts = |name: &str| match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(items)) => {
+            items.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map_or_else(
+                || Err(invalid(format!("'{name}' must be a list of texts."))),
+                |texts| Ok(Some(texts)),
+            )
         }
-    }
-
-    /// Returns the context, and the type of each item where several types could occur.
-    fn names(self) -> (&'static str, Option<&'static str>) {
-        match self {
-            Self::Users => ("users", None),
-            Self::Groups => ("groups", None),
-            Self::MembersOf(_) => ("directoryObjects", Some("#microsoft.graph.user")),
-            Self::GroupsOf(_) => ("directoryObjects", Some("#microsoft.graph.group")),
-        }
-    }
-}
-
-/// Answers with a page of a directory list.
-pub(crate) fn list(
-    call: &Call<'_>,
-    request: &Request,
-    listing: Listing<'_>,
-) -> Result<Handled, GraphError> {
-    // Only advanced queries may search or count (planner-api.md 2.5).
-    let advanced = request.header("consistencylevel").is_some();
-    let counts = request.option("$count").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if request.option("$search").is_some() || (counts && !advanced) {
-        return Err(filter::unsupported());
-    }
-    let filter = request.option("$filter").map(Filter::parse).transpose()?;
-    let after = view::skip_token(request)?;
-    // Unlike the lists of Planner, those of the directory honour `$top` (planner-api.md 8.2).
-    let top = match request.option("$top") {
-        None => PAGE,
-        Some(text) => {
-            let top: Option<usize> = text.parse().ok().filter(|top| (1..=MAX_PAGE).contains(top));
-            top.ok_or_else(|| {
-                GraphError::new(400, "Request_BadRequest", "The value of $top is not valid.")
-            })?
-        }
+        Some(_) => Err(invalid(format!("'{name}' must be a list of texts."))),
     };
-
-    let mut found: Vec<Entry> = Vec::new();
-    let mut total = 0_usize;
-    let owner = match listing {
-        Listing::MembersOf(id) | Listing::GroupsOf(id) => id,
-        Listing::Users | Listing::Groups => "",
-    };
-    // The page is cut below: a LIMIT in the SQL would count rows that the filter drops.
-    let mut statement = call.conn.prepare_cached(listing.sql())?;
-    let mut rows = statement.query(params![owner, after])?;
-    while let Some(row) = rows.next()? {
-        let doc = parse(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
-        if filter.as_ref().is_none_or(|filter| filter.passes(&doc)) {
-            // One more than a page, to know whether there is another; only a count needs the rest.
-            total += 1;
-            if found.len() <= top {
-                found.push((row.get(0)?, doc));
-            } else if !counts {
-                break;
-            }
-        }
+    let ids = texts("ids")?.unwrap_or_default();
+    if ids.is_empty() || ids.len() > MAX_IDS {
+        return Err(invalid(format!("'ids' must have between 1 and {MAX_IDS} ids.")));
     }
-    let has_more = found.len() > top;
-    found.truncate(top);
-
+    let types = texts("types")?;
+    let wants = |name: &str| {
+        let is = |one: &&str| one.eq_ignore_ascii_case(name) || *one == "directoryObject";
+        types.as_ref().is_none_or(|types| types.iter().any(is))
+    };
     let select = select(request);
-    let (context, item_type) = listing.names();
-    let mut body = view::envelope(request, context, &select);
-    if counts {
-        body.insert("@odata.count".to_owned(), total.into());
-    }
-    if let Some((last, _)) = found.last().filter(|_| has_more) {
-        let link = request.next_link(&view::page_token(*last));
-        body.insert("@odata.nextLink".to_owned(), link.into());
-    }
-    let items: Vec<Value> = found
-        .iter()
-        .map(|(_, doc)| {
-            let mut item = Map::new();
-            if let Some(item_type) = item_type {
-                item.insert("@odata.type".to_owned(), item_type.into());
+    Type::DirectoryObject.check_selection(&select)?;
+    let tables = [
+        ("user", "#microsoft.graph.user", "SELECT doc FROM directory_user WHERE id = ?1"),
+        (
+            "group",
+            "#microsoft.graph.group",
+            "SELECT doc FROM directory_group WHERE id = ?1 AND roster = 0",
+        ),
+    ];
+    let (mut items, mut seen) = (Vec::new(), BTreeSet::new());
+    for raw in ids {
+        let id =
+            id::guid(raw).ok_or_else(|| invalid(format!("Invalid object identifier '{raw}'.")))?;
+        // An id that is named twice is answered once.
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        for (name, of, sql) in tables {
+            let found: Option<String> =
+                call.conn.prepare_cached(sql)?.query_row([&id], |row| row.get(0)).optional()?;
+            if let Some(text) = found.filter(|_| wants(name)) {
+                items.push(item(&parse(&text)?, Some(of), &select));
             }
-            item.append(&mut view::selected(doc, &select));
-            Value::Object(item)
-        })
-        .collect();
+        }
+    }
+    let mut body = view::envelope(request, "directoryObjects", &select);
     body.insert("value".to_owned(), items.into());
     Ok(Handled::json(200, body))
 }

@@ -1,19 +1,29 @@
-//! Changes of groups: creating one, adding and removing members (planner-api.md 2.5).
+//! Changes of groups: creating, changing and deleting one, adding and removing members
+//! (planner-api.md 2.5).
 //!
-//! The scope is enough for these; administrators are not modelled.
+//! Only an owner changes or deletes a group; for the rest the scope is enough. Administrators are
+//! not modelled.
 
 use rusqlite::params;
 use serde_json::{Map, Value, json};
 
 use crate::emulator::body::json;
+use crate::emulator::body::known::Type;
+use crate::emulator::body::schema;
 use crate::emulator::entity::directory;
 use crate::emulator::state::call::Call;
 use crate::emulator::state::graph_error::GraphError;
 use crate::emulator::state::id;
 use crate::emulator::state::members;
 use crate::emulator::state::members::Who;
+use crate::emulator::state::object::{self, Scope};
 
-/// Creates a group, of which the caller does not become a member (planner-api.md 11).
+/// The length of the longest name, nickname and description of a group.
+const MAX_NAME: usize = 256;
+const MAX_NICKNAME: usize = 64;
+const MAX_DESCRIPTION: usize = 1024;
+
+/// Creates a group, of which the caller becomes an owner but not a member (planner-api.md 11).
 pub(crate) fn create(
     call: &Call<'_>,
     body: &Map<String, Value>,
@@ -49,7 +59,76 @@ pub(crate) fn create(
         "visibility": body.get("visibility").and_then(Value::as_str).unwrap_or("Public"),
     });
     insert(call, &id, &doc)?;
+    if !call.is_app {
+        insert_owner(call, &id, &call.caller)?;
+    }
     Ok(json::into_map(doc))
+}
+
+/// Changes a group.
+pub(crate) fn update(
+    call: &Call<'_>,
+    id: &str,
+    body: &Map<String, Value>,
+) -> Result<(), GraphError> {
+    let group = owned(call, id)?;
+    let mut doc = members::group_doc(call.conn, &group)?;
+    for (name, value) in body.iter().filter(|(name, _)| !schema::is_annotation(name)) {
+        let is_text = |text: &str, limit: usize| (1..=limit).contains(&text.chars().count());
+        let is_valid = match (name.as_str(), value) {
+            ("displayName", Value::String(text)) => is_text(text, MAX_NAME),
+            ("mailNickname", Value::String(text)) => is_text(text, MAX_NICKNAME),
+            ("description", Value::String(text)) => {
+                text.is_empty() || is_text(text, MAX_DESCRIPTION)
+            }
+            ("description", Value::Null) | ("securityEnabled", Value::Bool(_)) => true,
+            ("visibility", Value::String(text)) => ["Public", "Private"].contains(&text.as_str()),
+            _ => doc.get(name) == Some(value),
+        };
+        if !is_valid {
+            let reason = if Type::Group.has(name) {
+                format!("Invalid value specified for property '{name}' of resource 'Group'.")
+            } else {
+                format!("Invalid property '{name}'.")
+            };
+            return Err(GraphError::new(400, "Request_BadRequest", reason));
+        }
+        doc.insert(name.clone(), value.clone());
+    }
+    call.conn.execute(
+        "UPDATE directory_group SET doc = ?2 WHERE id = ?1",
+        params![group, Value::Object(doc).to_string()],
+    )?;
+    Ok(())
+}
+
+/// Deletes a group with its plans (planner-api.md 11).
+pub(crate) fn delete(call: &Call<'_>, id: &str) -> Result<(), GraphError> {
+    let group = owned(call, id)?;
+    // The plans first: their rows refer to that of the group.
+    for plan in object::list(call.conn, Scope::PlansOfGroup(&group), 0, usize::MAX)? {
+        object::delete(call.conn, &plan)?;
+    }
+    call.conn.execute("DELETE FROM directory_group WHERE id = ?1", [&group])?;
+    Ok(())
+}
+
+/// Returns the id of a group that the caller may change; an application may change all.
+fn owned(call: &Call<'_>, id: &str) -> Result<String, GraphError> {
+    let group = directory::group_id(call.conn, id)?;
+    if call.is_app || members::is_owner(call.conn, &group, &call.caller)? {
+        return Ok(group);
+    }
+    Err(GraphError::insufficient())
+}
+
+/// Makes a user an owner.
+pub(crate) fn insert_owner(call: &Call<'_>, group: &str, user: &str) -> rusqlite::Result<()> {
+    call.conn.execute(
+        "INSERT OR IGNORE INTO group_owner (group_id, user_id) VALUES (?1, ?2)",
+        [group, user],
+    )?;
+    Ok(())
 }
 
 /// Stores a group.

@@ -64,6 +64,11 @@ impl fmt::Debug for Pass {
 }
 
 impl Access {
+    /// Returns whether others than this process are admitted.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::ByName(_))
+    }
+
     /// Checks the head of a request that came to the address `local` of this machine. A request
     /// admitted by pass continues with the token that everything behind the socket understands.
     ///

@@ -3,6 +3,7 @@
 //! Bytes pass through untouched until a handler breaks its own connection. The client then sees a
 //! real loss, which no status could imitate.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -12,35 +13,55 @@ use std::task::{Context, Poll};
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::emulator::http::tls::Stream;
 
 /// A listener whose connections can break.
-#[derive(Debug)]
-pub(crate) struct Listener(pub(crate) TcpListener);
+pub(crate) struct Listener {
+    pub(crate) listener: TcpListener,
+    /// The acceptor of TLS; plain text without one.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
 
 impl axum::serve::Listener for Listener {
     type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, addr) = axum::serve::Listener::accept(&mut self.0).await;
+        let (stream, addr) = axum::serve::Listener::accept(&mut self.listener).await;
         // Answers are small and awaited one by one; to collect them would only add delay.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        (Connection { stream, switch: KillSwitch::default() }, addr)
+        let local = stream.local_addr().ok().map(|address| address.ip());
+        let secure = self.tls.is_some();
+        let stream = match &self.tls {
+            Some(tls) => Stream::Opening(Box::new(tls.accept(stream))),
+            None => Stream::Plain(stream),
+        };
+        (Connection { stream, switch: KillSwitch::default(), local, secure }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     switch: KillSwitch,
+    local: Option<IpAddr>,
+    secure: bool,
 }
 
 /// A switch that breaks the connection it belongs to.
@@ -79,13 +100,15 @@ pub(crate) struct Arrival {
     pub(crate) switch: KillSwitch,
     /// The address of this machine that it came to.
     pub(crate) local: Option<IpAddr>,
+    /// True for a connection through TLS.
+    pub(crate) secure: bool,
 }
 
 impl Connected<IncomingStream<'_, Listener>> for Arrival {
     fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
         let connection = stream.io();
-        let local = connection.stream.local_addr().ok().map(|address| address.ip());
-        Self { switch: connection.switch.clone(), local }
+        let Connection { switch, local, secure, .. } = connection;
+        Self { switch: switch.clone(), local: *local, secure: *secure }
     }
 }
 

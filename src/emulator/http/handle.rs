@@ -11,8 +11,9 @@ use crate::emulator::body::view::View;
 use crate::emulator::entity::archive;
 use crate::emulator::entity::buckets;
 use crate::emulator::entity::delta::{self, Feed};
-use crate::emulator::entity::directory::{self, Listing};
+use crate::emulator::entity::directory;
 use crate::emulator::entity::groups;
+use crate::emulator::entity::listing::{self, Listing};
 use crate::emulator::entity::personal_plans;
 use crate::emulator::entity::plans;
 use crate::emulator::entity::recurrence;
@@ -41,20 +42,35 @@ pub(crate) fn handle(
         // A batch is split before this point, outside of any transaction.
         Route::Batch => Err(GraphError::internal()),
         Route::User(who) => directory::user(call, request, who),
-        Route::Users => directory::list(call, request, Listing::Users),
+        Route::Users => listing::list(call, request, Listing::Users),
+        Route::UserCount => listing::count(call, request, Listing::Users),
+        Route::ByIds => directory::by_ids(call, request),
         Route::GroupsOf(who) => {
             let user = directory::resolve(call, who)?;
-            directory::list(call, request, Listing::GroupsOf(&user))
+            listing::list(call, request, Listing::GroupsOf(&user))
         }
         Route::Groups if is_post => {
             let group = groups::create(call, &request.json()?)?;
             directory::single(request, "groups", &group, 201)
         }
-        Route::Groups => directory::list(call, request, Listing::Groups),
+        Route::Groups => listing::list(call, request, Listing::Groups),
+        Route::GroupCount => listing::count(call, request, Listing::Groups),
+        Route::Group(id) if request.method == Method::PATCH => {
+            groups::update(call, id, &request.json()?)?;
+            Ok(Handled::empty(204))
+        }
+        Route::Group(id) if request.method == Method::DELETE => {
+            groups::delete(call, id)?;
+            Ok(Handled::empty(204))
+        }
         Route::Group(id) => directory::group(call, request, id),
         Route::Members(id) => {
             let group = directory::group_id(call.conn, id)?;
-            directory::list(call, request, Listing::MembersOf(&group))
+            listing::list(call, request, Listing::MembersOf(&group))
+        }
+        Route::Owners(id) => {
+            let group = directory::group_id(call.conn, id)?;
+            listing::list(call, request, Listing::OwnersOf(&group))
         }
         Route::AddMember(id) => {
             groups::add_member(call, id, &request.json()?)?;

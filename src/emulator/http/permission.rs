@@ -69,6 +69,28 @@ const GROUPS: Need = directory(
 );
 const NEW_GROUP: Need =
     directory(&["Group.ReadWrite.All"], &["Group.Create", "Group.ReadWrite.All"]);
+const CHANGED_GROUP: Need = directory(&["Group.ReadWrite.All"], &["Group.ReadWrite.All"]);
+/// Users and groups by id: a permission to read either.
+const OBJECTS: Need = directory(
+    &[
+        "User.ReadBasic.All",
+        "User.Read.All",
+        "GroupMember.Read.All",
+        "GroupMember.ReadWrite.All",
+        "Group.Read.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+    ],
+    &[
+        "User.ReadBasic.All",
+        "User.Read.All",
+        "GroupMember.Read.All",
+        "GroupMember.ReadWrite.All",
+        "Group.Read.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+    ],
+);
 const MEMBERS: Need = directory(
     &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"],
     &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"],
@@ -100,11 +122,7 @@ pub(crate) fn check(caller: &Caller, route: &Route, method: &Method) -> Result<(
     }
     Err(match need.area {
         Area::Planner => GraphError::forbidden(),
-        Area::Directory => GraphError::new(
-            403,
-            "Authorization_RequestDenied",
-            "Insufficient privileges to complete the operation.",
-        ),
+        Area::Directory => GraphError::insufficient(),
     })
 }
 
@@ -120,11 +138,17 @@ fn need(caller: &Caller, route: &Route, method: &Method) -> Option<Need> {
         // Its inner requests are checked one by one.
         Route::Batch => return None,
         Route::User(who) if is_oneself(who) && !caller.is_app() => ONESELF,
-        Route::User(_) | Route::Users => USERS,
+        Route::User(_) | Route::Users | Route::UserCount => USERS,
+        Route::ByIds => OBJECTS,
         Route::GroupsOf(who) if is_oneself(who) && !caller.is_app() => OWN_GROUPS,
         Route::GroupsOf(_) => GROUPS_OF_OTHERS,
         Route::Groups if method == Method::POST => NEW_GROUP,
-        Route::Groups | Route::Group(_) | Route::Members(_) => GROUPS,
+        Route::Group(_) if method != Method::GET => CHANGED_GROUP,
+        Route::Groups
+        | Route::GroupCount
+        | Route::Group(_)
+        | Route::Members(_)
+        | Route::Owners(_) => GROUPS,
         Route::AddMember(_) | Route::RemoveMember(..) => MEMBERS,
         Route::PlansOf(_) | Route::Delta(Some(_), _) => READ_DELEGATED,
         _ if method == Method::GET => READ,

@@ -19,12 +19,17 @@ pub(crate) enum Route {
     Batch,
     User(Who),
     Users,
+    UserCount,
+    /// Users and groups that a body names.
+    ByIds,
     GroupsOf(Who),
     PlansOf(Who),
     TasksOf(Who),
     Groups,
+    GroupCount,
     Group(String),
     Members(String),
+    Owners(String),
     AddMember(String),
     RemoveMember(String, String),
     PlansOfGroup(String),
@@ -93,10 +98,14 @@ impl Route {
             ["$batch"] => Self::Batch,
             ["me", rest @ ..] => Self::of_user(Who::Me, rest)?,
             ["users"] => Self::Users,
+            ["users", "$count"] => Self::UserCount,
+            ["users" | "groups" | "directoryobjects", "getbyids"] => Self::ByIds,
             ["users", id, rest @ ..] => Self::of_user(Who::User(own(id)), rest)?,
             ["groups"] => Self::Groups,
+            ["groups", "$count"] => Self::GroupCount,
             ["groups", id] => Self::Group(own(id)),
             ["groups", id, "members"] => Self::Members(own(id)),
+            ["groups", id, "owners"] => Self::Owners(own(id)),
             ["groups", id, "members", "$ref"] => Self::AddMember(own(id)),
             ["groups", id, "members", user, "$ref"] => Self::RemoveMember(own(id), own(user)),
             ["groups", id, "planner", "plans"] => Self::PlansOfGroup(own(id)),
@@ -176,22 +185,27 @@ impl Route {
 
     fn verbs(&self) -> &'static [&'static str] {
         match self {
-            Self::Batch | Self::AddMember(_) | Self::Archive(..) | Self::MoveToContainer(_) => {
-                &["POST"]
-            }
+            Self::Batch
+            | Self::ByIds
+            | Self::AddMember(_)
+            | Self::Archive(..)
+            | Self::MoveToContainer(_) => &["POST"],
             Self::RemoveMember(..) => &["DELETE"],
             Self::Groups | Self::Plans | Self::Buckets | Self::Tasks => &["GET", "POST"],
-            Self::Object(ObjectKind::Plan | ObjectKind::Bucket | ObjectKind::Task, _) => {
+            Self::Group(_)
+            | Self::Object(ObjectKind::Plan | ObjectKind::Bucket | ObjectKind::Task, _) => {
                 &["GET", "PATCH", "DELETE"]
             }
             Self::Object(..) => &["GET", "PATCH"],
             Self::User(_)
             | Self::Users
+            | Self::UserCount
+            | Self::GroupCount
             | Self::GroupsOf(_)
             | Self::PlansOf(_)
             | Self::TasksOf(_)
-            | Self::Group(_)
             | Self::Members(_)
+            | Self::Owners(_)
             | Self::PlansOfGroup(_)
             | Self::BucketsOfPlan(_)
             | Self::TasksOfPlan(_)
@@ -216,12 +230,16 @@ pub(crate) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-const KEYWORDS: [&str; 20] = [
+const KEYWORDS: [&str; 24] = [
     "$batch",
+    "$count",
     "all",
     "archive",
     "delta",
+    "directoryobjects",
+    "getbyids",
     "movetocontainer",
+    "owners",
     "rosterplans",
     "rosters",
     "unarchive",
@@ -286,6 +304,10 @@ mod tests {
             ("/v1.0/users/a%23b@c.d", Some(Route::User(Who::User(own("a#b@c.d"))))),
             ("/v1.0/users('$x@y')", Some(Route::User(Who::User(own("$x@y"))))),
             ("/v1.0/users('o''neil@y')", Some(Route::User(Who::User(own("o'neil@y"))))),
+            ("/v1.0/users/$COUNT", Some(Route::UserCount)),
+            ("/v1.0/groups/$count", Some(Route::GroupCount)),
+            ("/v1.0/directoryObjects/getByIds", Some(Route::ByIds)),
+            ("/v1.0/groups/g/Owners", Some(Route::Owners(own("g")))),
             ("/v1.0/groups/g/planner/plans", Some(Route::PlansOfGroup(own("g")))),
             ("/v1.0/planner/buckets/b/tasks/t", None),
             ("/v1.0/groups/g/planner/plans/p/buckets", None),

@@ -6,12 +6,13 @@
 use axum::Router;
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::Response;
+use axum::http::{HeaderValue, Response};
 use tokio::net::TcpListener;
 
 use crate::emulator::control::Origin;
 use crate::emulator::http::connection::{Arrival, Listener};
 use crate::emulator::http::delivery::{Delivery, Reply};
+use crate::emulator::http::tls::Tls;
 use crate::emulator::service::Emulator;
 use crate::emulator::state::graph_error::GraphError;
 
@@ -29,21 +30,48 @@ impl Emulator {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
+        self.serve_on(Listener { listener, tls: None }, shutdown).await
+    }
+
+    /// Serves requests through TLS, and otherwise as [`Emulator::serve`] does.
+    ///
+    /// # Errors
+    ///
+    /// If the listener fails.
+    pub async fn serve_tls(
+        self,
+        listener: TcpListener,
+        tls: &Tls,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let tls = Some(tls.acceptor.clone());
+        self.serve_on(Listener { listener, tls }, shutdown).await
+    }
+
+    async fn serve_on(
+        self,
+        listener: Listener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
         let router = Router::new().fallback(respond).with_state(self);
         let service = router.into_make_service_with_connect_info::<Arrival>();
-        axum::serve(Listener(listener), service).with_graceful_shutdown(shutdown).await
+        axum::serve(listener, service).with_graceful_shutdown(shutdown).await
     }
 }
 
 async fn respond(
     State(emulator): State<Emulator>,
-    ConnectInfo(Arrival { switch, local }): ConnectInfo<Arrival>,
+    ConnectInfo(Arrival { switch, local, secure }): ConnectInfo<Arrival>,
     request: Request,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     // Before the body is read, so that a stranger's body takes no memory.
     if let Err(fault) = emulator.access().admit(&mut parts, local) {
         return emulator.refuse(fault).map(Body::from);
+    }
+    if secure {
+        // As a proxy that ends TLS would say it, so that links in answers lead back.
+        parts.headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
     }
     // A body that is announced as too large is refused without waiting for it.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);

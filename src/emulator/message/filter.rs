@@ -51,6 +51,15 @@ impl Filter {
         self.0.iter().any(|all| all.iter().all(|condition| condition.holds(doc)))
     }
 
+    /// Returns the properties that the filter names.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().map(|condition| match condition {
+            Condition::OneOf { property, .. } | Condition::StartsWith { property, .. } => {
+                property.as_str()
+            }
+        })
+    }
+
     /// Returns the single value that a property must equal, if every document that passes has it.
     pub(crate) fn only_value(&self, name: &str) -> Option<&str> {
         let [all] = self.0.as_slice() else { return None };

@@ -115,6 +115,8 @@ impl Request {
         self.header_all("prefer")
             .iter()
             .flat_map(|line| line.split(','))
+            // Parameters do not change what is preferred: `return=representation; x=y`.
+            .filter_map(|one| one.split(';').next())
             .any(|one| one.trim().eq_ignore_ascii_case(preference))
     }
 

@@ -156,6 +156,10 @@ fn add_group(
         "visibility": "Private",
     });
     groups::insert(&call, &id, &doc)?;
+    let owners = match &group.owners {
+        Some(owners) => users(&call, &spot.member("owners"), owners)?,
+        None => Vec::new(),
+    };
     let spot = spot.member("members");
     let members = users(&call, &spot, &group.members)?;
     for (at, member) in members.iter().enumerate() {
@@ -163,6 +167,10 @@ fn add_group(
             return Err(spot.item(at).wrong("is already a member"));
         }
         groups::insert_member(&call, &id, member)?;
+    }
+    let first = members.first().filter(|_| group.owners.is_none());
+    for owner in owners.iter().chain(first) {
+        groups::insert_owner(&call, &id, owner)?;
     }
     Ok((id, members))
 }

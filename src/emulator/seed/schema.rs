@@ -32,6 +32,8 @@ pub(crate) struct Group {
     pub(crate) created: Option<String>,
     #[serde(default)]
     pub(crate) members: Vec<String>,
+    /// The first member, if absent.
+    pub(crate) owners: Option<Vec<String>>,
 }
 
 /// A plan; its creator is the group's first member if nobody is named.

@@ -6,7 +6,7 @@ use axum::http::Method;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::json;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use crate::emulator::message::request::Request;
 use crate::emulator::message::response::Handled;
@@ -25,6 +25,7 @@ pub(crate) enum Endpoint {
     Token,
     Metadata,
     Keys,
+    Instance,
 }
 
 impl Endpoint {
@@ -37,16 +38,27 @@ impl Endpoint {
             "oauth2/v2.0/token" => Self::Token,
             "v2.0/.well-known/openid-configuration" => Self::Metadata,
             "discovery/v2.0/keys" => Self::Keys,
+            "discovery/instance" => Self::Instance,
             _ => return None,
         };
         Some((tenant, endpoint))
+    }
+
+    /// Returns the verbs that a page of another site may use; `None` if it may not ask here.
+    pub(crate) fn verbs_for_pages(self) -> Option<&'static str> {
+        match self {
+            Self::Token => Some("POST, OPTIONS"),
+            Self::Metadata | Self::Keys | Self::Instance => Some("GET, OPTIONS"),
+            // A browser shows the one itself, and the other is for machines without one.
+            Self::Authorize | Self::DeviceCode => None,
+        }
     }
 
     fn verbs(self) -> &'static str {
         match self {
             Self::DeviceCode | Self::Token => "POST",
             Self::Authorize => "GET, POST",
-            Self::Metadata | Self::Keys => "GET",
+            Self::Metadata | Self::Keys | Self::Instance => "GET",
         }
     }
 }
@@ -119,6 +131,7 @@ fn enter(visit: &mut Visit<'_>, endpoint: Endpoint) -> Result<Handled, Stop> {
         Endpoint::Token => flows::token(visit),
         Endpoint::Metadata => Ok(metadata(visit)),
         Endpoint::Keys => Ok(Handled::plain(200, json!({ "keys": [] }))),
+        Endpoint::Instance => instance(visit),
     }
 }
 
@@ -137,9 +150,42 @@ fn check_tenant(tenant: &str) -> Result<(), Refusal> {
     Err(Refusal::new("invalid_request", 90002, format!("Tenant '{tenant}' not found.")))
 }
 
+/// Answers whether a host is an authority, which libraries ask before they trust one
+/// (planner-api.md 10.9).
+fn instance(visit: &Visit<'_>) -> Result<Handled, Stop> {
+    let origin = visit.request.origin();
+    let own = Url::parse(&origin).ok();
+    let asked = Url::parse(visit.required("authorization_endpoint")?).ok();
+    let is_own = |asked: &Url| {
+        let host = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+        own.as_ref().is_some_and(|own| host(own) == host(asked))
+    };
+    let Some(asked) = asked.filter(is_own) else {
+        let reason = "The authority of the authorization endpoint is not known.";
+        return Err(Refusal::new("invalid_instance", 50049, reason).into());
+    };
+    let tenant = asked.path().split('/').nth(1).unwrap_or_default();
+    check_tenant(tenant)?;
+    let host = origin.rsplit('/').next().unwrap_or_default();
+    Ok(Handled::plain(
+        200,
+        json!({
+            "tenant_discovery_endpoint":
+                format!("{origin}/{tenant}/v2.0/.well-known/openid-configuration"),
+            "api-version": "1.1",
+            "metadata": [{
+                "preferred_network": host,
+                "preferred_cache": host,
+                "aliases": [host],
+            }],
+        }),
+    ))
+}
+
 fn metadata(visit: &Visit<'_>) -> Handled {
     let origin = visit.request.origin();
-    let base = format!("{origin}/{}", visit.tenant);
+    // By the tenant's id, whatever named it: libraries take the tenant of an account from here.
+    let base = format!("{origin}/{TENANT}");
     Handled::plain(
         200,
         json!({

@@ -11,10 +11,11 @@ use url::{Host, Url};
 use crate::emulator::message::response::Handled;
 use crate::emulator::sign_in::app::{App, DeviceCodes};
 use crate::emulator::sign_in::caller::Caller;
+use crate::emulator::sign_in::consent;
 use crate::emulator::sign_in::endpoints::Visit;
 use crate::emulator::sign_in::grant::{self, Grant, GrantKind, State};
 use crate::emulator::sign_in::refusal::{Refusal, Stop};
-use crate::emulator::sign_in::scope;
+use crate::emulator::sign_in::scope::{self, Asked, Form};
 use crate::emulator::sign_in::token;
 use crate::emulator::state::id;
 use crate::emulator::state::id::TENANT;
@@ -36,7 +37,7 @@ const APP_ACCESS_LIFE: i64 = 3599;
 /// Starts the device flow.
 pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Handled, Stop> {
     let client = visit.required("client_id")?.to_owned();
-    let scopes = scope::parse(visit.required("scope")?, &visit.request.origin())?;
+    let Asked { scopes, form } = scope::parse(visit.required("scope")?, &visit.request.origin())?;
     let state = match visit.device_codes {
         DeviceCodes::Automatic => State::Approved(first_user(visit)?.0),
         DeviceCodes::Manual => State::Pending,
@@ -45,7 +46,7 @@ pub(crate) fn device_code(visit: &Visit<'_>) -> Result<Handled, Stop> {
     let kind =
         GrantKind::Device { user_code: user_code.clone(), state, interval: INTERVAL, polled: None };
     let expires = visit.second() + DEVICE_CODE_LIFE;
-    let grant = Grant { client, scopes, expires, kind };
+    let grant = Grant { client, scopes, form, expires, kind };
     let code = grant::issue(visit.conn, &grant, visit.second())?;
     let uri = format!("{}/control/devicecode", visit.request.origin());
     Ok(Handled::plain(
@@ -75,8 +76,11 @@ pub(crate) fn authorize(visit: &Visit<'_>) -> Result<Handled, Stop> {
             format!("The redirect URI '{redirect}' does not match the redirect URIs configured."),
         )
     })?;
-    let result = match consent(visit, redirect) {
-        Ok(code) => vec![("code", code)],
+    let result = match approve(visit, redirect) {
+        Ok((code, user)) => {
+            let info = client_info(visit, &user).map(|info| ("client_info", info));
+            std::iter::once(("code", code)).chain(info).collect::<Vec<_>>()
+        }
         Err(Stop::Refused(refusal)) => {
             vec![("error", refusal.error.to_owned()), ("error_description", refusal.description())]
         }
@@ -107,7 +111,8 @@ fn is_allowed(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_local)
 }
 
-fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
+/// Approves an authorization and returns the code and the id of the user.
+fn approve(visit: &Visit<'_>, redirect: &str) -> Result<(String, String), Stop> {
     let client = visit.required("client_id")?.to_owned();
     let invalid = |reason: &str| Refusal::new("invalid_request", 90014, reason);
     if visit.required("response_type")? != "code" {
@@ -117,7 +122,7 @@ fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
     if !["query", "fragment"].contains(&visit.param("response_mode").unwrap_or("query")) {
         return Err(invalid("The response_mode must be 'query' or 'fragment'.").into());
     }
-    let scopes = scope::parse(visit.required("scope")?, &visit.request.origin())?;
+    let Asked { scopes, form } = scope::parse(visit.required("scope")?, &visit.request.origin())?;
     let challenge = visit.param("code_challenge");
     if challenge.is_some() && visit.param("code_challenge_method") != Some("S256") {
         return Err(invalid("The code_challenge_method must be 'S256'.").into());
@@ -130,14 +135,14 @@ fn consent(visit: &Visit<'_>, redirect: &str) -> Result<String, Stop> {
         })?,
     };
     let kind = GrantKind::Code {
-        user,
+        user: user.clone(),
         redirect_uri: redirect.to_owned(),
         challenge: challenge.map(str::to_owned),
         nonce: visit.param("nonce").map(str::to_owned),
         used: false,
     };
-    let grant = Grant { client, scopes, expires: visit.second() + CODE_LIFE, kind };
-    Ok(grant::issue(visit.conn, &grant, visit.second())?)
+    let grant = Grant { client, scopes, form, expires: visit.second() + CODE_LIFE, kind };
+    Ok((grant::issue(visit.conn, &grant, visit.second())?, user))
 }
 
 /// Returns the id and principal name of the user who is signed in when the client names nobody.
@@ -207,7 +212,8 @@ fn poll(visit: &Visit<'_>, client: &str) -> Result<Handled, Stop> {
         State::Approved(user) => {
             let user = user.clone();
             grant::remove(visit.conn, code)?;
-            return issue(visit, client, &user, &grant.scopes, None);
+            let asked = Asked { scopes: grant.scopes, form: grant.form };
+            return issue(visit, client, &user, &asked, None);
         }
         State::Declined => Refusal::new(
             "authorization_declined",
@@ -270,7 +276,8 @@ fn redeem(visit: &Visit<'_>, client: &str) -> Result<Handled, Stop> {
     *used = true;
     let (user, nonce) = (user.clone(), nonce.clone());
     grant::update(visit.conn, code, &grant)?;
-    issue(visit, client, &user, &grant.scopes, nonce.as_deref())
+    let asked = Asked { scopes: grant.scopes, form: grant.form };
+    issue(visit, client, &user, &asked, nonce.as_deref())
 }
 
 fn is_verifier(text: &str) -> bool {
@@ -288,25 +295,27 @@ fn refresh(visit: &Visit<'_>, client: &str) -> Result<Handled, Stop> {
     let code = visit.required("refresh_token")?;
     let found = grant::find(visit.conn, code)?.filter(|grant| grant.client == client);
     let valid = found.filter(|grant| grant.expires > visit.second());
-    let Some(Grant { scopes, kind: GrantKind::Refresh { user }, .. }) = valid else {
+    let Some(Grant { scopes, form, kind: GrantKind::Refresh { user }, .. }) = valid else {
         let reason = "The provided authorization code or refresh token has expired.";
         return Err(Refusal::new("invalid_grant", 70008, reason).into());
     };
-    let wanted = match visit.param("scope") {
-        None => return issue(visit, client, &user, &scopes, None),
-        Some(text) => scope::parse(text, &visit.request.origin())?,
+    let Some(text) = visit.param("scope") else {
+        return issue(visit, client, &user, &Asked { scopes, form }, None);
     };
-    let is_new = |wanted: &&String| !scopes.contains(wanted);
-    if let Some(scope) = scope::of_resource(&wanted).iter().find(is_new) {
+    let wanted = scope::parse(text, &visit.request.origin())?;
+    // A refresh asks nobody, so it gets no more than what was consented to before.
+    let mut consented = consent::of(visit.conn, client, &user)?;
+    consented.extend(scope::of_resource(&scopes));
+    let is_new = |scope: &&String| !scope::contains(&consented, scope);
+    let named =
+        if wanted.form == Form::Default { Vec::new() } else { scope::named(&wanted.scopes) };
+    if let Some(scope) = named.iter().find(is_new) {
         let reason = format!("The user has not consented to the permission '{scope}'.");
         return Err(Refusal::new("invalid_grant", 65001, reason).into());
     }
-    // The scopes of OpenID concern the answer and are those of the sign-in, or a refresh that
-    // names only resources would end without a new refresh token.
-    let mut wanted = scope::of_resource(&wanted);
-    let own = scope::of_resource(&scopes);
-    wanted.extend(scopes.into_iter().filter(|scope| !own.contains(scope)));
-    issue(visit, client, &user, &wanted, None)
+    // Those of the sign-in in the form of this request. The scopes of OpenID are among them, or a
+    // refresh that names only resources would end without a new refresh token.
+    issue(visit, client, &user, &Asked { scopes, form: wanted.form }, None)
 }
 
 fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Handled, Stop> {
@@ -351,40 +360,45 @@ fn application(visit: &Visit<'_>, client: &str, app: Option<&App>) -> Result<Han
     ))
 }
 
-/// Answers with tokens (planner-api.md 10.4).
+/// Returns who signed in, as Microsoft's libraries name accounts, if the client asks for it.
+fn client_info(visit: &Visit<'_>, user: &str) -> Option<String> {
+    let info = || URL_SAFE_NO_PAD.encode(json!({ "uid": user, "utid": TENANT }).to_string());
+    (visit.param("client_info") == Some("1")).then(info)
+}
+
+/// Answers with tokens for everything that the user has consented to (planner-api.md 10.4).
 fn issue(
     visit: &Visit<'_>,
     client: &str,
     user: &str,
-    scopes: &[String],
+    asked: &Asked,
     nonce: Option<&str>,
 ) -> Result<Handled, Stop> {
     let Some((upn, name)) = members::display_name(visit.conn, user)? else {
         let reason = "The user account does not exist in the directory.";
         return Err(Refusal::new("invalid_grant", 50034, reason).into());
     };
+    let scopes = &asked.scopes;
     let has = |name: &str| scopes.iter().any(|scope| scope == name);
-    let resource = scope::of_resource(scopes);
+    let granted = consent::add(visit.conn, client, user, &scope::of_resource(scopes))?;
     let caller = Caller {
         id: user.to_owned(),
         upn: Some(upn.clone()),
         client: client.to_owned(),
-        permissions: Some(resource.clone()),
+        permissions: Some(granted.clone()),
     };
     let (now, issuer) = (visit.second(), visit.issuer());
-    let shown = ["openid", "profile", "email"].into_iter().filter(|name| has(name));
-    let shown: Vec<&str> = resource.iter().map(String::as_str).chain(shown).collect();
     let mut body = json!({
         "token_type": "Bearer",
-        "scope": shown.join(" "),
+        "scope": scope::shown(&granted, scopes, asked.form),
         "expires_in": ACCESS_LIFE,
         "ext_expires_in": ACCESS_LIFE,
         "access_token": token::access(&caller, Some(&name), &issuer, now, ACCESS_LIFE),
     });
     if has("offline_access") {
         let kind = GrantKind::Refresh { user: user.to_owned() };
-        let (client, scopes) = (client.to_owned(), scopes.to_vec());
-        let grant = Grant { client, scopes, expires: now + REFRESH_LIFE, kind };
+        let (client, scopes, form) = (client.to_owned(), scopes.clone(), asked.form);
+        let grant = Grant { client, scopes, form, expires: now + REFRESH_LIFE, kind };
         body["refresh_token"] = grant::issue(visit.conn, &grant, now)?.into();
     }
     if has("openid") {
@@ -405,6 +419,9 @@ fn issue(
             claims["nonce"] = Value::from(nonce);
         }
         body["id_token"] = token::mint(&claims).into();
+    }
+    if let Some(info) = client_info(visit, user) {
+        body["client_info"] = info.into();
     }
     Ok(Handled::plain(200, body))
 }

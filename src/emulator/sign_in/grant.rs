@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::emulator::sign_in::scope::Form;
 use crate::emulator::state::graph_error::GraphError;
 
 /// The time for which an expired grant is kept, so that its owner is told that it expired.
@@ -18,6 +19,9 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 pub(crate) struct Grant {
     pub(crate) client: String,
     pub(crate) scopes: Vec<String>,
+    /// The form in which the scopes were asked for.
+    #[serde(default)]
+    pub(crate) form: Form,
     pub(crate) expires: i64,
     pub(crate) kind: GrantKind,
 }

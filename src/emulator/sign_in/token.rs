@@ -13,7 +13,7 @@ use crate::emulator::state::id::TENANT;
 
 /// The audience of access tokens, as an address and as an application id (planner-api.md 2.6).
 pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
-const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
+pub(crate) const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
 
 /// Writes a token.
 pub(crate) fn mint(claims: &Value) -> String {

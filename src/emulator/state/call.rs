@@ -12,7 +12,7 @@ use crate::emulator::state::id::Ids;
 use crate::emulator::state::limits::Limits;
 use crate::emulator::state::members;
 use crate::emulator::state::object::{self, Object, ObjectKind};
-use crate::emulator::state::order_hint;
+use crate::emulator::state::order_hint::{self, Places};
 use crate::emulator::state::replica::Replica;
 use crate::emulator::state::timestamp;
 
@@ -32,6 +32,8 @@ pub(crate) struct Call<'a> {
     /// The objects that are hidden because they are new; `None` while a tenant is seeded.
     pub(crate) replica: Option<&'a Replica>,
     pub(crate) ids: Arc<Ids>,
+    /// The source of hints for items without neighbours.
+    pub(crate) places: &'a Places,
     pub(crate) limits: Limits,
     /// True if the beta is addressed.
     pub(crate) beta: bool,
@@ -50,6 +52,15 @@ impl Call<'_> {
     /// Returns the hint of an item for which the client asked no place.
     pub(crate) fn default_hint(&self) -> Value {
         Value::String(order_hint::default_hint(self.now))
+    }
+
+    /// Returns the hint for a position as a client describes it; `None` if the format is invalid.
+    pub(crate) fn place(&self, description: &str) -> Option<String> {
+        // Two items with the same hint would have no order among themselves (planner-api.md 4.5).
+        if order_hint::is_anywhere(description) {
+            return Some(self.places.next(self.now));
+        }
+        order_hint::resolve(description)
     }
 
     /// Returns the caller as an identity set; names are never filled in (planner-api.md 1.14).

@@ -37,6 +37,9 @@ pub(crate) struct Extent<'a> {
     pub(crate) kind: Option<ObjectKind>,
 }
 
+/// The number of old changes that may stand before they are deleted together.
+const SLACK: i64 = 1000;
+
 const INSERT: &str = "INSERT INTO object_change (id, kind, plan_id, group_id, what) \
      SELECT ?1, ?2, ?3, (SELECT group_id FROM object WHERE id = ?3 AND kind = 'Plan'), ?4";
 
@@ -91,6 +94,18 @@ pub(crate) fn latest(conn: &Connection) -> rusqlite::Result<i64> {
         .query_row([], |row| row.get(0))
 }
 
+/// Deletes old changes once there are many of them: all but the latest, which the tokens within
+/// their lifetime need.
+pub(crate) fn trim(conn: &Connection, kept: i64) -> rusqlite::Result<()> {
+    // The latest one always stays, since the next number is read from it.
+    let kept = kept.max(1);
+    let oldest: i64 = conn
+        .prepare_cached("SELECT coalesce(min(seq), 0) FROM object_change")?
+        .query_row([], |row| row.get(0))?;
+    // Not at every write: many rows at once cost hardly more than one.
+    if latest(conn)? - oldest >= kept + kept.min(SLACK) { prune(conn, kept) } else { Ok(()) }
+}
+
 /// Deletes all but the latest changes.
 pub(crate) fn prune(conn: &Connection, kept: i64) -> rusqlite::Result<()> {
     conn.execute("DELETE FROM object_change WHERE seq <= ?1", [latest(conn)? - kept])?;
@@ -128,4 +143,28 @@ pub(crate) fn since(
         out.push(Row { seq: row.get(0)?, id: row.get(1)?, kind, what });
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::{latest, trim};
+
+    #[test]
+    fn old_changes_are_deleted_as_new_ones_come() {
+        let insert = "INSERT INTO object_change (id, kind, plan_id, what) VALUES ('', '', '', '')";
+        for (kept, bound) in [(5, 10), (2000, 3000), (0, 2)] {
+            let conn = Connection::open_in_memory().unwrap();
+            conn.execute_batch(include_str!("../store/0003_changes.sql")).unwrap();
+            for at in 1..=5000 {
+                conn.execute(insert, []).unwrap();
+                trim(&conn, kept).unwrap();
+                let sql = "SELECT count(*) FROM object_change";
+                let count: i64 = conn.query_row(sql, [], |row| row.get(0)).unwrap();
+                assert!(count >= at.min(kept) && count <= bound, "{count} of {at}");
+                assert_eq!(latest(&conn).unwrap(), at);
+            }
+        }
+    }
 }

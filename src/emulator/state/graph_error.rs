@@ -106,6 +106,15 @@ impl GraphError {
         Self::new(403, "", "You do not have the required permissions to access this item.")
     }
 
+    /// Refuses a caller without the permission in the words of the directory (planner-api.md 6.6).
+    pub(crate) fn insufficient() -> Self {
+        Self::new(
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+        )
+    }
+
     /// Refuses a create or move without telling whether the item is missing or inaccessible
     /// (planner-api.md 6.2).
     pub(crate) fn forbidden_or_missing() -> Self {

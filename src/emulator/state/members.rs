@@ -39,6 +39,12 @@ pub(crate) fn is_member(conn: &Connection, group: &str, user: &str) -> rusqlite:
         .exists([group, user])
 }
 
+/// Returns whether a user owns a group, which does not make them a member (planner-api.md 11).
+pub(crate) fn is_owner(conn: &Connection, group: &str, user: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM group_owner WHERE group_id = ?1 AND user_id = ?2")?
+        .exists([group, user])
+}
+
 /// Returns the time at which a group was created.
 pub(crate) fn created(conn: &Connection, group: &str) -> rusqlite::Result<Option<Timestamp>> {
     let text: Option<Option<String>> = conn

@@ -4,6 +4,8 @@
 //! the service answered); [`resolve`] returns the short string that is stored. Nothing here knows
 //! which items exist: a hint is computed from the neighbours' strings alone.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Timestamp;
 
 use crate::emulator::state::timestamp;
@@ -47,6 +49,37 @@ pub(crate) fn resolve(input: &str) -> Option<String> {
     String::from_utf8(current).ok()
 }
 
+/// Returns whether a description names no neighbour: the only item, or a place that does not matter
+/// (planner-api.md 4.2).
+pub(crate) fn is_anywhere(description: &str) -> bool {
+    matches!(description, " !" | "!")
+}
+
+/// The source of hints for items without neighbours, so that no two of them are equal.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Mutex<i64>);
+
+impl Places {
+    /// Returns a hint that was not returned before; of two such hints, the newer one sorts first.
+    pub(crate) fn next(&self, now: Timestamp) -> String {
+        // By the clock, so that it differs from those of earlier processes, and by count while the
+        // clock stands still: several items of one body get theirs at the same moment.
+        let now = i64::try_from(timestamp::ticks(now)).unwrap_or_default();
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = now.max(last.saturating_add(1));
+        let mut rest = i64::MAX.abs_diff(*last);
+        // Of fixed width, so that a smaller number sorts first.
+        let mut digits = [0_u8; 10];
+        for digit in digits.iter_mut().rev() {
+            *digit = FIRST + 1 + (rest % 80) as u8;
+            rest /= 80;
+        }
+        let digits = digits.iter().map(|digit| char::from(*digit));
+        // It begins as a nested description of the same place resolves.
+        "P".chars().chain(digits).collect()
+    }
+}
+
 /// Returns a string between two hints in ordinal order; an empty side is unbounded.
 fn between(left: &[u8], right: &[u8]) -> Vec<u8> {
     // Clients send neighbours that are equal or out of order after a move they have not seen: the
@@ -86,7 +119,7 @@ pub(crate) fn default_hint(created: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{between, default_hint, resolve};
+    use super::{Places, between, default_hint, is_anywhere, resolve};
     use crate::emulator::state::timestamp;
 
     #[test]
@@ -114,6 +147,22 @@ mod tests {
         for (input, expected) in cases {
             assert_eq!(resolve(input).as_deref(), expected, "{input:?}");
         }
+    }
+
+    #[test]
+    fn items_without_neighbours_get_different_hints() {
+        let places = Places::default();
+        let now = timestamp::parse("2026-03-02T09:14:58Z").unwrap();
+        let hints: Vec<String> = (0..100).map(|_| places.next(now)).collect();
+        assert!(hints.windows(2).all(|pair| pair[1] < pair[0]), "{hints:?}");
+        for hint in &hints {
+            assert!(hint.starts_with('P') && hint.len() == 11, "{hint}");
+            assert_eq!(resolve(hint), None);
+            let (before, after) =
+                (resolve(&format!(" {hint}!")).unwrap(), resolve(&format!("{hint} !")).unwrap());
+            assert!(before < *hint && *hint < after);
+        }
+        assert!(is_anywhere(" !") && is_anywhere("!") && !is_anywhere("P !"));
     }
 
     #[test]
