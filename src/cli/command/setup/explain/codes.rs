@@ -249,6 +249,12 @@ pub(crate) const CODES: &[Code] = &[
         "`planwright config show` shows the state folder; name another with `--state-dir DIR`.",
     ),
     code(
+        "no_key",
+        "There is no key for the sign-in.",
+        "A sign-in is kept sealed, never in clear text. The passphrase or key file that seals it is missing or another one.",
+        "Set PLANWRIGHT_PASSPHRASE or PLANWRIGHT_KEY_FILE as it was at the sign-in, work at a terminal, or `planwright auth login` again.",
+    ),
+    code(
         "no_run",
         "There is no run of that id.",
         "It was recorded in another state folder, or the id is mistyped.",
