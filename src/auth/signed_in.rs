@@ -156,3 +156,6 @@ impl Tokens for SignedIn {
         Some(User { id, name, upn: client_id.clone(), mail: None })
     }
 }
+
+#[cfg(test)]
+mod tests;
