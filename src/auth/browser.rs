@@ -19,7 +19,7 @@ use url::form_urlencoded;
 use crate::auth::authority::Authority;
 use crate::auth::claims::claims;
 use crate::auth::error::Error;
-use crate::auth::oauth::{Granted, Refusal, client, meaning};
+use crate::auth::oauth::{Granted, Refusal, client, ended_before, meaning};
 use crate::graph::SignInError;
 
 /// The time that a person has.
@@ -94,14 +94,6 @@ pub(crate) async fn by_browser(
     }
     drop(servers);
     Ok(granted)
-}
-
-/// Nobody was signed in, so nothing can have ended.
-fn ended_before(error: SignInError) -> SignInError {
-    match error {
-        SignInError::Ended(why) => SignInError::Refused(why),
-        other => other,
-    }
 }
 
 /// Takes what the browser brings, if it belongs to this sign-in.

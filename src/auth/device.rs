@@ -4,8 +4,7 @@ use oauth2::{Scope, StandardDeviceAuthorizationResponse};
 
 use crate::auth::authority::Authority;
 use crate::auth::error::Error;
-use crate::auth::oauth::{Granted, client, meaning};
-use crate::graph::SignInError;
+use crate::auth::oauth::{Granted, client, ended_before, meaning};
 
 /// Signs in with a code; `tell` shows the person where to type which.
 ///
@@ -26,12 +25,7 @@ pub(crate) async fn by_device_code(
         .exchange_device_access_token(&code)
         .request_async(&authority.http, tokio::time::sleep, None)
         .await;
-    // Nobody was signed in, so nothing can have ended.
-    let refused = |error| match meaning(error) {
-        SignInError::Ended(why) => SignInError::Refused(why),
-        other => other,
-    };
-    Ok(answer.map_err(refused)?.into())
+    Ok(answer.map_err(meaning).map_err(ended_before)?.into())
 }
 
 #[cfg(test)]

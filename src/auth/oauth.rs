@@ -201,6 +201,15 @@ impl Refusal {
     }
 }
 
+/// Returns the meaning of a refusal where nobody was signed in before, so that nothing can have
+/// ended.
+pub(crate) fn ended_before(error: SignInError) -> SignInError {
+    match error {
+        SignInError::Ended(why) => SignInError::Refused(why),
+        other => other,
+    }
+}
+
 /// Returns the meaning of a failed request for tokens. An answer that cannot be read is not shown:
 /// it may hold a token.
 pub(crate) fn meaning<T>(error: RequestTokenError<graph::Error, T>) -> SignInError

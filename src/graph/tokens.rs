@@ -2,7 +2,6 @@
 //! renews itself.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 
 use base64::Engine as _;
