@@ -27,6 +27,8 @@ pub(crate) enum Way {
     Browser,
     /// As an application, with its secret.
     Secret(Secret),
+    /// As an application, with its certificate and key as PEM.
+    Certificate(Secret),
 }
 
 /// The sign-in that a person asks for. What is absent is as it was before, or usual.
@@ -107,7 +109,7 @@ pub(crate) async fn login(
     let roles = if profile.flow.is_app() { auth::roles_of(&granted.access) } else { Vec::new() };
     let mut kept = Kept::new(granted, SystemClock.now(), None);
     kept.scopes.extend(roles);
-    if let Way::Secret(secret) = way {
+    if let Way::Secret(secret) | Way::Certificate(secret) = way {
         kept.client_secret = Some(secret);
     }
     {
@@ -148,6 +150,10 @@ fn asked(
                 "give it with `--secret-file FILE`, `--secret-file -` or PLANWRIGHT_CLIENT_SECRET",
             ));
         }
+        (None, Some(Flow::Certificate)) => {
+            return Err(AppError::usage("the certificate of the application is missing")
+                .hint("give it with `--certificate FILE`"));
+        }
         (None, Some(Flow::Device)) => Way::Device,
         (None, _) if login.has_browser => Way::Browser,
         (None, _) => Way::Device,
@@ -156,6 +162,7 @@ fn asked(
         Way::Device => Flow::Device,
         Way::Browser => Flow::Browser,
         Way::Secret(_) => Flow::Secret,
+        Way::Certificate(_) => Flow::Certificate,
     };
     let tenant = login.tenant.clone().or_else(|| before(|earlier| &earlier.tenant));
     let tenant = tenant.unwrap_or_else(|| "organizations".to_owned());
@@ -208,6 +215,10 @@ async fn granted(
         }
         Way::Secret(secret) => {
             auth::by_secret(authority, client_id, secret, &profile.graph_url).await
+        }
+        Way::Certificate(pem) => {
+            let now = SystemClock.now();
+            auth::by_certificate(authority, client_id, pem, &profile.graph_url, now).await
         }
     }
 }

@@ -1,11 +1,10 @@
 //! An application that signs in as itself, with a secret (planner-api.md 10.6).
 
 use oauth2::{ClientSecret, Scope};
-use url::Url;
 
 use crate::auth::authority::Authority;
 use crate::auth::error::Error;
-use crate::auth::oauth::{Granted, client, meaning};
+use crate::auth::oauth::{Granted, all_of, client, meaning};
 use crate::graph::Secret;
 
 /// Signs an application in with its secret, for all that an administrator has granted it.
@@ -26,11 +25,4 @@ pub(crate) async fn by_secret(
         .request_async(&authority.http)
         .await;
     Ok(answer.map_err(meaning)?.into())
-}
-
-/// Returns the scope that stands for everything that was granted at a Graph service.
-fn all_of(graph_url: &str) -> Result<String, Error> {
-    let url =
-        Url::parse(graph_url).map_err(|_| Error::Invalid(format!("`{graph_url}` is not a URL")))?;
-    Ok(format!("{}/.default", url.origin().ascii_serialization()))
 }

@@ -30,7 +30,7 @@ pub(crate) struct Kept {
     pub(crate) expires_at: Timestamp,
     /// The refresh token.
     pub(crate) refresh: Option<Secret>,
-    /// The secret of an application.
+    /// The secret of an application, or its certificate with the key.
     pub(crate) client_secret: Option<Secret>,
     /// The permissions that were granted.
     pub(crate) scopes: Vec<String>,

@@ -15,6 +15,7 @@ use oauth2::{
     RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::auth::authority::Authority;
 use crate::auth::error::Error;
@@ -223,4 +224,11 @@ where
             SignInError::Unavailable("the sign-in service did not answer like one".to_owned())
         }
     }
+}
+
+/// Returns the scope that stands for everything that was granted at a Graph service.
+pub(crate) fn all_of(graph_url: &str) -> Result<String, Error> {
+    let url =
+        Url::parse(graph_url).map_err(|_| Error::Invalid(format!("`{graph_url}` is not a URL")))?;
+    Ok(format!("{}/.default", url.origin().ascii_serialization()))
 }

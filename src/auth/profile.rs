@@ -26,6 +26,8 @@ pub(crate) enum Flow {
     Browser,
     /// An application signs in as itself, with a secret.
     Secret,
+    /// An application signs in as itself, with a certificate.
+    Certificate,
 }
 
 impl Flow {
@@ -35,12 +37,13 @@ impl Flow {
             Self::Device => "device code",
             Self::Browser => "browser",
             Self::Secret => "application secret",
+            Self::Certificate => "application certificate",
         }
     }
 
     /// Returns whether an application signs in as itself.
     pub(crate) const fn is_app(self) -> bool {
-        matches!(self, Self::Secret)
+        matches!(self, Self::Secret | Self::Certificate)
     }
 }
 

@@ -10,9 +10,10 @@ use tokio::sync::Mutex;
 use crate::auth::app_flow;
 use crate::auth::authority::Authority;
 use crate::auth::cache::{Cache, Kept};
+use crate::auth::certificate;
 use crate::auth::error::Error;
 use crate::auth::oauth::{Granted, client, meaning};
-use crate::auth::profile::Profile;
+use crate::auth::profile::{Flow, Profile};
 use crate::auth::seal::{Key, Keys};
 use crate::graph::{Refused, Secret, SignInError, TokenFuture, Tokens};
 use crate::model::{Clock, User, UserId};
@@ -108,8 +109,13 @@ impl SignedIn {
             let Some(secret) = &kept.client_secret else {
                 return Err(SignInError::Ended("its secret is not kept".to_owned()));
             };
-            let graph_url = &self.profile.graph_url;
-            let granted = app_flow::by_secret(&self.authority, name, secret, graph_url).await;
+            let (authority, graph_url) = (&self.authority, &self.profile.graph_url);
+            let granted = if self.profile.flow == Flow::Certificate {
+                let now = self.clock.now();
+                certificate::by_certificate(authority, name, secret, graph_url, now).await
+            } else {
+                app_flow::by_secret(authority, name, secret, graph_url).await
+            };
             return granted.map_err(|error| told(&error));
         }
         let Some(refresh) = &kept.refresh else {

@@ -48,6 +48,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("oauth2", &["auth"]),
     ("argon2", &["auth"]),
     ("aws_lc_rs", &["auth"]),
+    ("jsonwebtoken", &["auth"]),
+    ("rustls_pki_types", &["auth"]),
     ("hmac", &["change"]),
     ("getrandom", &["app"]),
     ("calamine", &["cli"]),

@@ -72,6 +72,9 @@ pub(crate) struct LoginArgs {
     /// Sign in as the application itself, with the secret in a file; `-` is standard input
     #[arg(long, value_name = "FILE", group = "way")]
     secret_file: Option<PathBuf>,
+    /// Sign in as the application itself, with the certificate and its RSA key in a PEM file
+    #[arg(long, value_name = "FILE", group = "way")]
+    certificate: Option<PathBuf>,
     /// Permissions to ask for, separated by blanks
     #[arg(long, value_name = "SCOPES")]
     scopes: Option<String>,
@@ -173,6 +176,9 @@ fn login(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Exit, AppErro
 
 /// Returns the way to sign in, with the secret if it takes one.
 fn way(args: &LoginArgs) -> Result<Option<Way>, AppError> {
+    if let Some(path) = &args.certificate {
+        return Ok(Some(Way::Certificate(Secret::new(files::read(path, MAX_SECRET)?))));
+    }
     let secret = match &args.secret_file {
         Some(path) => Some(secret_of(path)?),
         None if args.device || args.browser => None,
