@@ -86,7 +86,7 @@ impl SignedIn {
         let earlier: &Kept = &held;
         let renewed = Kept::new(granted, self.clock.now(), Some(earlier));
         *held = renewed;
-        tracing::info!(profile = self.profile.name, "the sign-in was renewed");
+        tracing::info!(profile = self.profile.name.as_str(), "the sign-in was renewed");
         if let Err(error) = self.cache.write(&self.key, &held) {
             // The sign-in is good as long as this process lives, and the old refresh token is not
             // revoked at once (planner-api.md 10.5).
