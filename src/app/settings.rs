@@ -99,11 +99,6 @@ impl Settings {
         }
     }
 
-    /// Returns the access token of the environment, which goes before every profile.
-    pub(crate) fn token() -> Option<Secret> {
-        environment("PLANWRIGHT_TOKEN").map(Secret::new)
-    }
-
     /// Returns the secret of an application, if the environment has one.
     pub(crate) fn client_secret() -> Option<Secret> {
         environment("PLANWRIGHT_CLIENT_SECRET").map(Secret::new)

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::graph::address::BaseUrl;
 use crate::graph::allowance::Allowance;
+use crate::graph::client::signed::{Failure, authorization};
 use crate::graph::error::Error;
 use crate::graph::gate::Gate;
 use crate::graph::proxy::Proxy;
@@ -24,7 +25,6 @@ use crate::graph::retry::{
 use crate::graph::secret::Secret;
 use crate::graph::tokens::{Fixed, Refused, Tokens, claims_of};
 use crate::graph::transport::{Outgoing, Transport};
-use crate::model::User;
 use crate::wire::page::MAX_ITEMS;
 use crate::wire::{ApiError, DecodeError, Decoded, Json, Method, Page, Request};
 
@@ -94,20 +94,8 @@ pub(crate) struct ServiceAnswer {
     pub(crate) body: Option<Json>,
     /// Its time by the service's clock.
     pub(crate) date: Option<String>,
-}
-
-/// A request that did not end well.
-struct Failure {
-    error: Error,
-    retry_after: Option<Duration>,
-    /// The token, if the service refused it.
-    refused: Option<Refused>,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, retry_after: None, refused: None }
-    }
+    /// The token that it was asked for with.
+    pub(crate) token: Secret,
 }
 
 impl Client {
@@ -174,11 +162,6 @@ impl Client {
         model: Arc<dyn crate::graph::transport::Model>,
     ) -> Self {
         Self::by(Transport::Model(model), base, tokens)
-    }
-
-    /// Returns the application that is signed in as itself, if one is.
-    pub(crate) fn application(&self) -> Option<User> {
-        self.tokens.application()
     }
 
     /// Returns the same client for a run that has begun to write: it waits for its reads as long as
@@ -441,45 +424,6 @@ impl Client {
         }
     }
 
-    pub(crate) async fn send(
-        &self,
-        request: &Request,
-        url: &Url,
-        id: &str,
-        until: Option<Instant>,
-    ) -> Result<ServiceAnswer, (Error, Option<Duration>)> {
-        let mut answer = self.send_as(request, url, id, until).await;
-        // A request with a refused token was not carried out, so it can be sent again whatever it
-        // is; once, with another token.
-        if let Err(Failure { refused: Some(refused), .. }) = &answer {
-            let refused = refused.clone();
-            match self.tokens.token(Some(&refused)).await {
-                Ok(token) if token == refused.token => {}
-                Ok(token) => {
-                    self.count_retry();
-                    answer = self.send_now(request, url, id, until, &token).await;
-                }
-                Err(error) => answer = Err(Error::SignIn(error).into()),
-            }
-        }
-        if let Err(failure) = &answer {
-            self.heed(&failure.error, failure.retry_after);
-        }
-        answer.map_err(|failure| (failure.error, failure.retry_after))
-    }
-
-    /// Sends a request with a token that should be valid.
-    async fn send_as(
-        &self,
-        request: &Request,
-        url: &Url,
-        id: &str,
-        until: Option<Instant>,
-    ) -> Result<ServiceAnswer, Failure> {
-        let token = self.tokens.token(None).await.map_err(Error::SignIn)?;
-        self.send_now(request, url, id, until, &token).await
-    }
-
     async fn send_now(
         &self,
         request: &Request,
@@ -540,7 +484,7 @@ impl Client {
             return Err(Failure { error, retry_after, refused });
         }
         if status == 204 || body.is_empty() {
-            return Ok(ServiceAnswer { body: None, date });
+            return Ok(ServiceAnswer { body: None, date, token: token.clone() });
         }
         let Some(body) = String::from_utf8(body).ok().and_then(|text| Json::parse(text).ok())
         else {
@@ -554,7 +498,7 @@ impl Client {
         if let Some(allowance) = self.allowance.as_ref().filter(|_| request.is_read()) {
             allowance.take(&body)?;
         }
-        Ok(ServiceAnswer { body: Some(body), date })
+        Ok(ServiceAnswer { body: Some(body), date, token: token.clone() })
     }
 
     /// Returns the `Prefer` header of reads: without it a roster container comes as
@@ -590,19 +534,11 @@ impl Client {
     }
 }
 
-/// Returns the header that carries a token.
-fn authorization(token: &Secret) -> Result<HeaderValue, Error> {
-    let header = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
-    let mut header = header.map_err(|_| Error::BadToken)?;
-    // Keeps the token out of the debug output of headers.
-    header.set_sensitive(true);
-    Ok(header)
-}
-
 /// Returns a random number in 0..1, which differs between clients.
 pub(crate) fn spread() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 
+mod signed;
 #[cfg(test)]
 mod tests;

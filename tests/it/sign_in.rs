@@ -313,6 +313,8 @@ fn a_token_that_ends_in_the_middle_of_a_run_is_renewed() {
     stage.planner.faults(&json!([
         { "method": "GET", "path": "/planner/plans", "nth": 2, "action": { "status": 401 } },
         { "method": "POST", "path": "/$batch", "nth": 1, "action": { "status": 401 } },
+        // A part of a batch, which itself was let in.
+        { "method": "POST", "path": "/planner/tasks", "nth": 5, "action": { "status": 401 } },
     ]));
     let _ = stage.planner.exchanges();
     let script = format!(
@@ -324,8 +326,7 @@ fn a_token_that_ends_in_the_middle_of_a_run_is_renewed() {
     let exchanges = stage.planner.exchanges();
     let refused = exchanges.iter().filter(|exchange| exchange.status == Some(401)).count();
     let renewed = exchanges.iter().filter(|exchange| exchange.path.ends_with("/token")).count();
-    assert!(refused >= 1, "{refused}");
-    assert_eq!(renewed, refused);
+    assert!(refused >= 1 && renewed > refused, "{refused} {renewed}");
     for n in 0..30 {
         assert!(stage.planner.task(&format!("Late {n}"))["id"].is_string());
     }

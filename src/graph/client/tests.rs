@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::graph::tokens::{SignInError, TokenFuture};
 use crate::graph::transport::{Incoming, Model};
-use crate::model::{Plan, PlanId, Task, Versioned};
+use crate::model::{Plan, PlanId, Task, User, Versioned};
 use crate::wire::request;
 
 type Carried = Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>;
