@@ -417,8 +417,8 @@ fn a_sign_in_again_needs_only_what_has_changed() {
         .map(|missing| missing["scope"].as_str().unwrap())
         .collect();
     assert_eq!(missing, ["Tasks.ReadWrite", "User.ReadBasic.All", "GroupMember.Read.All"]);
-    for (args, text) in [
-        (&["auth", "login", "--profile", "new"][..], "`--client-id` is missing"),
+    let cases: [(&[&str], &str); 8] = [
+        (&["auth", "login", "--profile", "new"], "`--client-id` is missing"),
         (&["auth", "login", "--profile", "a/b", "--client-id", CLIENT], "name of a profile"),
         (&["auth", "login", "--profile", "embedded", "--client-id", CLIENT], "demo board"),
         (&["auth", "login", "--profile", "new", "--client-id", "x"], "not the id"),
@@ -429,7 +429,8 @@ fn a_sign_in_again_needs_only_what_has_changed() {
             &["auth", "login", "--profile", "new", "--client-id", CLIENT, "--cloud", "china"],
             "has no Planner",
         ),
-    ] {
+    ];
+    for (args, text) in cases {
         stage.run(args).code(2).says(&[text]);
     }
 }
