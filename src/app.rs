@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod pending;
 pub(crate) mod seal;
 pub(crate) mod settings;
+pub(crate) mod sign_in;
 pub(crate) mod state_dir;
 pub(crate) mod test_stage;
 pub(crate) mod trust;

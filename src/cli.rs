@@ -12,6 +12,7 @@ mod files;
 mod options;
 mod process;
 mod resolve;
+mod secret;
 mod sheet;
 mod show;
 mod templates;

@@ -15,6 +15,7 @@ mod gate;
 pub mod proxy;
 pub mod retry;
 pub mod secret;
+pub mod tokens;
 pub(crate) mod transport;
 
 pub use crate::wire::batch::Order;
@@ -25,3 +26,4 @@ pub use client::{Client, Counts, Sent, WriteError};
 pub use error::Error;
 pub use proxy::{BadProxy, Proxy};
 pub use secret::Secret;
+pub use tokens::{Refused, SignInError, TokenFuture, Tokens};

@@ -19,6 +19,9 @@ pub mod journal;
 // Talks to Graph; decides nothing about changes.
 pub mod graph;
 
+// Who is signed in, and with which tokens.
+mod auth;
+
 // A run from end to end.
 pub mod host;
 

@@ -6,9 +6,9 @@ use jiff::tz::TimeZone;
 
 use crate::app::embedded::Embedded;
 use crate::app::error::AppError;
-use crate::app::settings::{Service, Settings};
-use crate::app::state_dir;
+use crate::app::settings::{Service, Settings, SignIn};
 use crate::app::workspace::time_zone;
+use crate::app::{sign_in, state_dir};
 use crate::emulator::{Options, Storage};
 use crate::graph::Client;
 use crate::host::SystemClock;
@@ -35,9 +35,15 @@ impl ServiceConnection {
         let service = chosen.name();
         let beta = settings.beta || workspace.config.beta;
         match chosen {
-            Service::Graph { base, token, proxy } => {
+            Service::Graph { base, sign_in, proxy } => {
                 let base = if beta { base.beta() } else { base };
-                let client = Client::through(base, &token, proxy.as_ref())?;
+                let client = match sign_in {
+                    SignIn::Token(token) => Client::through(base, &token, proxy.as_ref())?,
+                    SignIn::Profile(profile) => {
+                        let signed_in = sign_in::open(settings, *profile)?;
+                        Client::signed_in(base, Arc::new(signed_in), proxy.as_ref())?
+                    }
+                };
                 Ok(Self { client, service, is_new: false, _embedded: None })
             }
             Service::Embedded { data, user } => {

@@ -1,5 +1,6 @@
 //! Errors at the edge: one sentence, the causes, and what to type next.
 
+use crate::auth;
 use crate::files;
 use crate::graph;
 use crate::host::{self, Failure};
@@ -77,6 +78,12 @@ impl From<graph::BadAddress> for AppError {
 impl From<graph::BadProxy> for AppError {
     fn from(error: graph::BadProxy) -> Self {
         Self { failure: Failure::from_error("usage", &error, Some(error.hint())) }
+    }
+}
+
+impl From<auth::Error> for AppError {
+    fn from(error: auth::Error) -> Self {
+        Self { failure: Failure::from_error(error.code(), &error, error.hint()) }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::app::error::AppError;
 use crate::app::state_dir;
+use crate::auth::{Authority, Keys, Profile, Profiles, Prompt};
 use crate::graph::{BaseUrl, Proxy, Secret};
 
 /// The settings of a process, as its face received them.
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) state_dir: Option<PathBuf>,
     /// The workspace; `None` for the nearest.
     pub(crate) workspace: Option<PathBuf>,
+    /// The way to ask a person for a secret, if the face has one.
+    pub(crate) prompt: Option<Prompt>,
 }
 
 /// The service to work on.
@@ -37,11 +40,20 @@ pub(crate) enum Service {
     Graph {
         /// Its address.
         base: BaseUrl,
-        /// The access token of the user who is signed in.
-        token: Secret,
+        /// The sign-in.
+        sign_in: SignIn,
         /// The proxy in front of it.
         proxy: Option<Proxy>,
     },
+}
+
+/// A sign-in at a Graph service.
+#[derive(Debug, Clone)]
+pub(crate) enum SignIn {
+    /// A ready token, from the environment.
+    Token(Secret),
+    /// That of a profile.
+    Profile(Box<Profile>),
 }
 
 impl Service {
@@ -78,31 +90,91 @@ impl Settings {
         environment("PLANWRIGHT_TOKEN").is_some()
     }
 
-    /// Decides on the service and its token.
+    /// Returns the keys that there are to seal a sign-in with.
+    pub(crate) fn keys(&self) -> Keys {
+        Keys {
+            passphrase: environment("PLANWRIGHT_PASSPHRASE").map(Secret::new),
+            file: environment("PLANWRIGHT_KEY_FILE").map(PathBuf::from),
+            prompt: self.prompt,
+        }
+    }
+
+    /// Returns the secret of an application, if the environment has one.
+    pub(crate) fn client_secret() -> Option<Secret> {
+        environment("PLANWRIGHT_CLIENT_SECRET").map(Secret::new)
+    }
+
+    /// Returns whether a browser can be shown here: elsewhere than on a Linux without a display.
+    pub(crate) fn has_display() -> bool {
+        let is_set = |name: &&str| environment(name).is_some();
+        !cfg!(target_os = "linux") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(is_set)
+    }
+
+    /// Returns the sign-in service of a tenant, with the proxy in front of it.
+    ///
+    /// # Errors
+    /// No secret should go to that address, or the proxy cannot be used.
+    pub(crate) fn authority(address: &str, tenant: &str) -> Result<Authority, AppError> {
+        let proxy = Proxy::choose(&BaseUrl::parse(address)?, environment)?;
+        Ok(Authority::new(address, tenant, proxy.as_ref())?)
+    }
+
+    /// Returns the profile in force; `None` for a ready token or the embedded Planner.
+    ///
+    /// # Errors
+    /// There is none of the name that was given, or the list cannot be read.
+    pub(crate) fn chosen_profile(&self) -> Result<Option<Profile>, AppError> {
+        match self.profile.as_deref() {
+            Some(EMBEDDED) => Ok(None),
+            Some(name) => {
+                let profiles = Profiles::read(&self.state_dir()?)?;
+                profiles.get(name).cloned().map(Some).ok_or_else(|| {
+                    let names: Vec<&str> =
+                        profiles.all().map(|profile| profile.name.as_str()).collect();
+                    let known = if names.is_empty() {
+                        "the only profile is `embedded`".to_owned()
+                    } else {
+                        format!("there are: embedded, {}", names.join(", "))
+                    };
+                    AppError::usage(format!("there is no profile `{name}`"))
+                        .hint(format!("{known}; `planwright auth login --profile NAME` makes one"))
+                })
+            }
+            None if Self::has_token() => Ok(None),
+            None => {
+                let profile = Profiles::read(&self.state_dir()?)?.default_one().cloned();
+                let Some(url) = &self.graph_url else { return Ok(profile) };
+                // A sign-in is for one service, and no other gets its token.
+                let base = BaseUrl::parse(url)?;
+                Ok(profile.filter(|profile| {
+                    BaseUrl::parse(&profile.graph_url)
+                        .is_ok_and(|own| own.origin() == base.origin())
+                }))
+            }
+        }
+    }
+
+    /// Decides on the service and its sign-in.
     ///
     /// # Errors
     /// The settings name no service, or contradict each other.
     pub(crate) fn service(&self) -> Result<Service, AppError> {
         let token = environment("PLANWRIGHT_TOKEN");
-        match self.profile.as_deref() {
-            None | Some(EMBEDDED) => {}
-            Some(other) => {
-                return Err(AppError::usage(format!("there is no profile `{other}`"))
-                    .hint("the only profile is `embedded`; name a service with --graph-url and PLANWRIGHT_TOKEN"));
-            }
+        if let Some(profile) = self.chosen_profile()? {
+            return self.of_profile(profile, token);
         }
         let embedded_asked = self.profile.is_some();
         match (&self.graph_url, token) {
             (Some(url), Some(token)) if !embedded_asked => {
                 let base = BaseUrl::parse(url)?;
                 let proxy = Proxy::choose(&base, environment)?;
-                Ok(Service::Graph { base, token: Secret::new(token), proxy })
+                Ok(Service::Graph { base, sign_in: SignIn::Token(Secret::new(token)), proxy })
             }
             (Some(url), None) if !embedded_asked => {
                 // A bad address is reported before the missing token.
                 BaseUrl::parse(url)?;
-                Err(AppError::new("not_permitted", "not signed in: there is no access token")
-                    .hint("set PLANWRIGHT_TOKEN to an access token for the service"))
+                Err(AppError::new("not_signed_in", "not signed in: there is no access token")
+                    .hint("`planwright auth login`, or set PLANWRIGHT_TOKEN to an access token for the service"))
             }
             // A real token without a service is most likely a forgotten `--graph-url`.
             (_, Some(token)) if !embedded_asked && !token.starts_with(USER_TOKEN) => {
@@ -116,5 +188,24 @@ impl Settings {
                 Ok(Service::Embedded { data, user })
             }
         }
+    }
+
+    /// Returns the service of a profile, with a ready token in the place of its sign-in if there is
+    /// one.
+    fn of_profile(&self, profile: Profile, token: Option<String>) -> Result<Service, AppError> {
+        let own = BaseUrl::parse(&profile.graph_url)?;
+        let base = self.graph_url.as_deref().map_or(Ok(own.clone()), BaseUrl::parse)?;
+        if base.origin() != own.origin() {
+            let (name, own, other) = (&profile.name, own.origin(), base.origin());
+            let message = format!("the profile `{name}` is signed in for {own}, not for {other}");
+            return Err(AppError::usage(message)
+                .hint("leave out --graph-url, or sign in there with a profile of its own"));
+        }
+        let proxy = Proxy::choose(&base, environment)?;
+        let sign_in = match token {
+            Some(token) => SignIn::Token(Secret::new(token)),
+            None => SignIn::Profile(Box::new(profile)),
+        };
+        Ok(Service::Graph { base, sign_in, proxy })
     }
 }

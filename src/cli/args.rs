@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::cli::command::setup::{agent, config, doctor, explain, init, manual};
+use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual};
 use crate::cli::command::{
     api, apply, audit, board_file, bucket, delta, directory, emulator, plan, policy, repl, resume,
     run, runs, skill, task, test, undo,
@@ -133,6 +133,9 @@ pub(crate) enum Command {
     /// Show, check and export the record of everything that was done
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Sign in and out, and show who is signed in
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// Make a folder a workspace, with an example to begin with
     Init(init::InitArgs),
     /// Check what Planwright needs, and say what to do about it

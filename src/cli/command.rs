@@ -25,7 +25,7 @@ use clap::CommandFactory as _;
 
 use crate::app::error::AppError;
 use crate::cli::args::{Cli, Command};
-use crate::cli::command::setup::{agent, config, doctor, explain, init, manual};
+use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual};
 use crate::cli::context::{Context, for_people};
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
@@ -50,6 +50,10 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
             // Whoever makes a workspace, or trusts one, decides what agents may do.
             for_people(acts, "init")?;
             return init::run(ui, args);
+        }
+        Command::Auth(command) => {
+            for_people(acts, "auth")?;
+            return auth::run(&cli.global, ui, command);
         }
         Command::Config(command) => {
             for_people(acts, "config")?;
@@ -89,6 +93,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
         | Command::Man(_)
         | Command::Explain(_)
         | Command::Doctor(_)
+        | Command::Auth(_)
         | Command::Init(_)
         | Command::Config(_) => Ok(Exit::Done),
     }

@@ -51,7 +51,7 @@ impl Exit {
     /// Returns the exit of a failure.
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure.code.as_str() {
-            "not_permitted" | "not_signed_in" => Self::NotPermitted,
+            "not_permitted" | "not_signed_in" | "app_only" | "no_key" => Self::NotPermitted,
             "unavailable" => Self::Unavailable,
             "conflict" => Self::Conflict,
             "stopped" => Self::Interrupted,

@@ -7,13 +7,14 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 
 use crate::app::settings::Settings;
+use crate::cli::secret;
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Global {
-    /// Profile to use: `embedded` is the demo board on this machine
+    /// Profile to use, of those that `auth list` shows; `embedded` is the demo board on this machine
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) profile: Option<String>,
     /// Address of the Graph service, version included
@@ -147,6 +148,7 @@ impl Global {
             beta: self.beta,
             state_dir: self.state_dir.clone(),
             workspace: self.workspace.clone(),
+            prompt: Some(secret::ask),
         }
     }
 }

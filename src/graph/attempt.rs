@@ -56,7 +56,7 @@ impl Client {
             Err(failed) => return vec![failed; requests.len()],
         };
         // A `Retry-After` date inside a part counts from the `Date` of the whole answer.
-        let date = answer.date;
+        let (date, token) = (answer.date, answer.token);
         let mut parts = match self.decode(&batch, answer.body, split) {
             Ok(parts) => parts,
             Err(error) => return vec![Attempt::failed(error, None); requests.len()],
@@ -76,6 +76,7 @@ impl Client {
                         part.request_id,
                         body.as_bytes(),
                     ));
+                    let error = self.part_error(error, &token).await;
                     self.heed(&error, wait);
                     Attempt::failed(error, wait)
                 }

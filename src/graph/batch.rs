@@ -73,7 +73,7 @@ impl Client {
             let url = self.url(&batch)?;
             let answer =
                 self.send_again(&batch, &url, until).await.map_err(|failed| failed.error)?;
-            let date = answer.date;
+            let (date, token) = (answer.date, answer.token);
             let mut parts = self.decode(&batch, answer.body, split)?;
             for (id, (at, request)) in open.into_iter().enumerate() {
                 let result = match parts.remove(&id) {
@@ -84,6 +84,7 @@ impl Client {
                 match result {
                     Ok(value) => answers.push((at, Ok(value))),
                     Err((error, retry_after)) => {
+                        let error = self.part_error(error, &token).await;
                         let left = until.saturating_duration_since(Instant::now());
                         let repeat = Repeat::Harmless;
                         let failed = Failed { error: &error, repeat, attempt, retry_after, left };

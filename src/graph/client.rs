@@ -8,12 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use tokio::time::Instant;
 use url::Url;
 
 use crate::graph::address::BaseUrl;
 use crate::graph::allowance::Allowance;
+use crate::graph::client::signed::{Failure, authorization};
 use crate::graph::error::Error;
 use crate::graph::gate::Gate;
 use crate::graph::proxy::Proxy;
@@ -21,6 +23,7 @@ use crate::graph::retry::{
     Failed, MAX_WAIT, Patience, Repeat, http_date, next_wait, parse_retry_after,
 };
 use crate::graph::secret::Secret;
+use crate::graph::tokens::{Fixed, Refused, Tokens, claims_of};
 use crate::graph::transport::{Outgoing, Transport};
 use crate::wire::page::MAX_ITEMS;
 use crate::wire::{ApiError, DecodeError, Decoded, Json, Method, Page, Request};
@@ -33,7 +36,7 @@ pub(crate) const MAX_PAGES: usize = 1000;
 pub struct Client {
     transport: Transport,
     base: BaseUrl,
-    authorization: HeaderValue,
+    tokens: Arc<dyn Tokens>,
     counts: Arc<Counters>,
     gate: Arc<Gate>,
     patience: Patience,
@@ -91,6 +94,8 @@ pub(crate) struct ServiceAnswer {
     pub(crate) body: Option<Json>,
     /// Its time by the service's clock.
     pub(crate) date: Option<String>,
+    /// The token that it was asked for with.
+    pub(crate) token: Secret,
 }
 
 impl Client {
@@ -107,25 +112,35 @@ impl Client {
     /// # Errors
     /// The token cannot be a header, or the system offers no TLS.
     pub fn through(base: BaseUrl, token: &Secret, proxy: Option<&Proxy>) -> Result<Self, Error> {
-        let transport = Transport::http(&base, proxy)?;
-        Self::by(transport, base, token)
+        // A bad token is reported at once, not by the first request.
+        authorization(token)?;
+        Self::signed_in(base, Arc::new(Fixed(token.clone())), proxy)
     }
 
-    fn by(transport: Transport, base: BaseUrl, token: &Secret) -> Result<Self, Error> {
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-            .map_err(|_| Error::BadToken)?;
-        // Keeps the token out of the debug output of headers.
-        authorization.set_sensitive(true);
-        Ok(Self {
+    /// Makes a client that asks for a token before each request.
+    ///
+    /// # Errors
+    /// The system offers no TLS.
+    pub fn signed_in(
+        base: BaseUrl,
+        tokens: Arc<dyn Tokens>,
+        proxy: Option<&Proxy>,
+    ) -> Result<Self, Error> {
+        let transport = Transport::http(&base, proxy)?;
+        Ok(Self::by(transport, base, tokens))
+    }
+
+    fn by(transport: Transport, base: BaseUrl, tokens: Arc<dyn Tokens>) -> Self {
+        Self {
             transport,
             base,
-            authorization,
+            tokens,
             counts: Arc::default(),
             gate: Arc::default(),
             patience: Patience::Short,
             allowance: None,
             clock: Arc::default(),
-        })
+        }
     }
 
     /// Makes a client of a model of the service.
@@ -135,7 +150,18 @@ impl Client {
         token: &Secret,
         model: Arc<dyn crate::graph::transport::Model>,
     ) -> Result<Self, Error> {
-        Self::by(Transport::Model(model), base, token)
+        authorization(token)?;
+        Ok(Self::by(Transport::Model(model), base, Arc::new(Fixed(token.clone()))))
+    }
+
+    /// Makes a client of a model of the service, with a source of tokens.
+    #[cfg(test)]
+    pub(crate) fn of_model_with(
+        base: BaseUrl,
+        tokens: Arc<dyn Tokens>,
+        model: Arc<dyn crate::graph::transport::Model>,
+    ) -> Self {
+        Self::by(Transport::Model(model), base, tokens)
     }
 
     /// Returns the same client for a run that has begun to write: it waits for its reads as long as
@@ -398,35 +424,22 @@ impl Client {
         }
     }
 
-    pub(crate) async fn send(
-        &self,
-        request: &Request,
-        url: &Url,
-        id: &str,
-        until: Option<Instant>,
-    ) -> Result<ServiceAnswer, (Error, Option<Duration>)> {
-        let answer = self.send_now(request, url, id, until).await;
-        if let Err((error, retry_after)) = &answer {
-            self.heed(error, *retry_after);
-        }
-        answer
-    }
-
     async fn send_now(
         &self,
         request: &Request,
         url: &Url,
         id: &str,
         until: Option<Instant>,
-    ) -> Result<ServiceAnswer, (Error, Option<Duration>)> {
+        token: &Secret,
+    ) -> Result<ServiceAnswer, Failure> {
         self.gate.pass(until).await.map_err(|wait| {
             let (origin, seconds) = (self.base.origin(), wait.as_secs().max(1));
-            (Error::AskedToWait { origin, seconds }, None)
+            Error::AskedToWait { origin, seconds }
         })?;
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
         let method = request.method().as_str();
         let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
-        let headers = self.headers(request, id).map_err(|error| (error, None))?;
+        let headers = self.headers(request, id, token)?;
         let (origin, began) = (self.base.origin(), Instant::now());
         let body = request.body().map(ToString::to_string);
         let outgoing = Outgoing { method: verb, url: url.clone(), headers, body };
@@ -441,7 +454,7 @@ impl Client {
             }),
         };
         self.note(request, url, began, carried.as_ref().ok().map(|incoming| incoming.status));
-        let incoming = carried.map_err(|error| (error, None))?;
+        let incoming = carried?;
         let status = incoming.status;
         let text = |name: &str| {
             incoming.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
@@ -464,23 +477,28 @@ impl Client {
             } else {
                 Error::Refused(ApiError::read(status, request_id, &body))
             };
-            return Err((error, retry_after));
+            let refused = error.is_unauthorized().then(|| Refused {
+                token: token.clone(),
+                claims: text(WWW_AUTHENTICATE.as_str()).as_deref().and_then(claims_of),
+            });
+            return Err(Failure { error, retry_after, refused });
         }
         if status == 204 || body.is_empty() {
-            return Ok(ServiceAnswer { body: None, date });
+            return Ok(ServiceAnswer { body: None, date, token: token.clone() });
         }
         let Some(body) = String::from_utf8(body).ok().and_then(|text| Json::parse(text).ok())
         else {
             let got = content_type.unwrap_or_else(|| "something".to_owned());
             // The header comes from an unknown server and is shown on a terminal.
             let got = got.chars().filter(|ch| !ch.is_control()).take(60).collect();
-            return Err((Error::NotGraph { origin, got }, retry_after));
+            let error = Error::NotGraph { origin, got };
+            return Err(Failure { error, retry_after, refused: None });
         };
         // Only reads count: a write was carried out, and its answer must not be refused.
         if let Some(allowance) = self.allowance.as_ref().filter(|_| request.is_read()) {
-            allowance.take(&body).map_err(|error| (error, None))?;
+            allowance.take(&body)?;
         }
-        Ok(ServiceAnswer { body: Some(body), date })
+        Ok(ServiceAnswer { body: Some(body), date, token: token.clone() })
     }
 
     /// Returns the `Prefer` header of reads: without it a roster container comes as
@@ -489,9 +507,9 @@ impl Client {
         self.base.is_beta().then_some("include-unknown-enum-members")
     }
 
-    fn headers(&self, request: &Request, id: &str) -> Result<HeaderMap, Error> {
+    fn headers(&self, request: &Request, id: &str, token: &Secret) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.insert(AUTHORIZATION, authorization(token)?);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Ok(id) = HeaderValue::from_str(id) {
             headers.insert("client-request-id", id);
@@ -521,5 +539,6 @@ pub(crate) fn spread() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 
+mod signed;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The errors between here and Graph, which know whether they leave a write in doubt.
 
+use crate::graph::tokens::SignInError;
 use crate::wire::{ApiError, DecodeError};
 
 /// An error of the client. `Display` does not repeat the source.
@@ -83,6 +84,9 @@ pub enum Error {
     /// The token cannot be a header.
     #[error("the access token has characters that cannot be in a token")]
     BadToken,
+    /// There is no token: nothing was sent.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
 }
 
 impl Error {
@@ -116,16 +120,25 @@ impl Error {
     /// Returns whether the actor is not signed in.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        matches!(self, Self::BadToken) || self.refusal().is_some_and(ApiError::is_unauthorized)
+        match self {
+            Self::BadToken => true,
+            Self::SignIn(error) => !error.is_unavailable(),
+            Self::Refused(api) => api.is_unauthorized(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether an application asked for what only a signed-in user has
+    /// (planner-api.md 10.8).
+    #[must_use]
+    pub fn needs_user(&self) -> bool {
+        self.refusal().is_some_and(ApiError::needs_user)
     }
 
     /// Returns whether the actor is not signed in, or lacks the permission.
     #[must_use]
     pub fn is_permission(&self) -> bool {
-        matches!(self, Self::BadToken)
-            || self
-                .refusal()
-                .is_some_and(|refusal| refusal.is_unauthorized() || refusal.is_forbidden())
+        self.is_unauthorized() || self.refusal().is_some_and(ApiError::is_forbidden)
     }
 
     /// Returns whether the service cannot be reached, has failed, or throttles past the budget.
@@ -136,6 +149,7 @@ impl Error {
             | Self::Interrupted { .. }
             | Self::NoAnswer { .. }
             | Self::AskedToWait { .. } => true,
+            Self::SignIn(error) => error.is_unavailable(),
             Self::Refused(api) => api.is_unavailable() || api.is_throttled(),
             _ => false,
         }
@@ -146,7 +160,10 @@ impl Error {
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::AskedToWait { .. } | Self::BadToken => false,
+            Self::Unreachable { .. }
+            | Self::AskedToWait { .. }
+            | Self::BadToken
+            | Self::SignIn(_) => false,
             Self::Refused(api) => api.is_unavailable(),
             // A 2xx that cannot be decoded: the write was carried out, or something in between
             // answered.

@@ -68,7 +68,7 @@ pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error
         Query::UserByMail(mail) => {
             Response::Users(client.list(&request::users_by_mail(&mail)).await?)
         }
-        Query::Groups => Response::Groups(client.list(&request::my_groups()).await?),
+        Query::Groups => Response::Groups(client.list(&groups_of(client)).await?),
         Query::RosterMembers(roster) => {
             let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
             Response::MemberIds(members.into_iter().map(|member| member.0).collect())
@@ -85,8 +85,14 @@ pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error
 /// 7.6), and those of each group of the actor. Plans that may not be listed are left out.
 pub(crate) async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, Error> {
     let mut plans: BTreeMap<PlanId, Versioned<Plan>> = BTreeMap::new();
-    let shared = client.list::<Versioned<Plan>>(&request::my_plans()).await?;
-    let groups = match client.list::<Group>(&request::my_groups()).await {
+    // An application has no plans of its own: it reaches those of every group.
+    let is_app = client.application().is_some();
+    let shared = if is_app {
+        Vec::new()
+    } else {
+        client.list::<Versioned<Plan>>(&request::my_plans()).await?
+    };
+    let groups = match client.list::<Group>(&groups_of(client)).await {
         Ok(groups) => groups,
         Err(error) if error.refusal().is_some_and(|refusal| refusal.is_forbidden()) => Vec::new(),
         Err(error) => return Err(error),
@@ -103,7 +109,7 @@ pub(crate) async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, E
         client,
     )
     .await?;
-    let rosters = if client.base().is_beta() {
+    let rosters = if client.base().is_beta() && !is_app {
         client.list::<Versioned<Plan>>(&request::my_roster_plans()).await?
     } else {
         Vec::new()
@@ -115,6 +121,12 @@ pub(crate) async fn all_plans(client: &Client) -> Result<Vec<Versioned<Plan>>, E
     let mut plans: Vec<_> = plans.into_values().collect();
     plans.sort_by(|a, b| (&a.value.title, &a.value.id).cmp(&(&b.value.title, &b.value.id)));
     Ok(plans)
+}
+
+/// Returns the request for the groups of whoever is signed in: an application is a member of none,
+/// and reaches all (planner-api.md 11).
+fn groups_of(client: &Client) -> Request {
+    if client.application().is_some() { request::all_groups() } else { request::my_groups() }
 }
 
 /// Fetches the details of tasks; deleted ones are left out.

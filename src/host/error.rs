@@ -88,6 +88,9 @@ pub enum Error {
     Stopped(StopReason),
 }
 
+/// The remedy where an application has no "me".
+const NO_USER: &str = "name the plan by its id, or sign in as a user: `planwright auth login`; an application signs in as itself by `planwright auth login --secret-file FILE`, which knows who it is";
+
 fn within(place: Option<&String>) -> String {
     place.map(|place| format!(" in {place}")).unwrap_or_default()
 }
@@ -117,6 +120,7 @@ impl Error {
             Self::Stopped(reason) => reason.code(),
             Self::Graph(error) if error.is_not_found() => "not_found",
             Self::Graph(error) if error.is_unauthorized() => "not_signed_in",
+            Self::Graph(error) if error.needs_user() => "app_only",
             Self::Graph(error) if error.is_permission() => "not_permitted",
             Self::Graph(error) if error.is_unavailable() => "unavailable",
             Self::Graph(_) => "service",
@@ -205,7 +209,8 @@ pub struct Relayed {
 
 impl Relayed {
     /// The codes that can be relayed.
-    const CODES: [&str; 7] = [
+    const CODES: [&str; 8] = [
+        "app_only",
         "not_found",
         "not_signed_in",
         "not_permitted",
@@ -240,8 +245,10 @@ pub(crate) fn graph_hint(error: &graph::Error) -> Option<String> {
             "check --graph-url; it ends in the version: https://graph.microsoft.com/v1.0"
         }
         graph::Error::Refused(api) if api.is_unauthorized() => {
-            "the access token is missing, wrong or expired: set PLANWRIGHT_TOKEN to a fresh one"
+            "the access token is missing, wrong or expired: sign in with `planwright auth login`, or set PLANWRIGHT_TOKEN to a fresh one"
         }
+        graph::Error::SignIn(error) => error.hint(),
+        error if error.needs_user() => NO_USER,
         graph::Error::Refused(api) if api.is_forbidden() => {
             "the signed-in user or its token lacks the permission; Planner needs Tasks.ReadWrite and membership of the plan's group"
         }

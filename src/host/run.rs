@@ -260,16 +260,19 @@ impl Host {
         self.resolve_plans(me, names, &own).await
     }
 
-    /// Returns the signed-in user.
+    /// Returns the signed-in user, or the application that is signed in as itself.
     ///
     /// # Errors
     /// Nobody is signed in, the service has no beta, or it cannot be reached.
     pub async fn me(&self) -> Result<User, Failure> {
+        if let Some(application) = self.client.application() {
+            return Ok(application);
+        }
         let base = self.client.base();
         self.client.read::<User>(&request::me()).await.map_err(|error| {
             let refused =
                 error.refusal().is_some_and(|refusal| matches!(refusal.status, 400 | 404 | 405));
-            if base.is_beta() && refused {
+            if base.is_beta() && refused && !error.needs_user() {
                 return Failure {
                     code: "no_beta".into(),
                     message: format!("{} has no beta", base.origin()),

@@ -51,10 +51,11 @@ pub trait Decoded: Sized {
     }
 }
 
-/// An identity set, of which only the user's id is used (planner-api.md 1.14).
+/// An identity set: a user, or an application that acted as itself (planner-api.md 1.14, 11).
 #[derive(Deserialize)]
 struct IdentitySet {
     user: Option<Identity>,
+    application: Option<Identity>,
 }
 
 #[derive(Deserialize)]
@@ -62,8 +63,12 @@ struct Identity {
     id: Option<String>,
 }
 
+/// Returns who acted. An application without a user goes by its client id, as it does where it is
+/// the actor of a run.
 fn user_of(set: Option<IdentitySet>) -> Option<UserId> {
-    set?.user?.id.and_then(|id| UserId::parse(&id).ok())
+    let set = set?;
+    let id = set.user.and_then(|user| user.id).or_else(|| set.application?.id)?;
+    UserId::parse(&id).ok()
 }
 
 fn tag(text: Option<String>) -> Result<ETag, DecodeError> {

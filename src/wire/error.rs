@@ -103,6 +103,13 @@ impl ApiError {
         self.status == 401
     }
 
+    /// Returns whether an application asked for what only a signed-in user has
+    /// (planner-api.md 10.8).
+    #[must_use]
+    pub fn needs_user(&self) -> bool {
+        self.status == 400 && self.message.contains("delegated authentication flow")
+    }
+
     /// Returns whether the actor lacks the permission or the licence; a limit is another case, see
     /// [`Self::is_limit`].
     #[must_use]

@@ -156,6 +156,16 @@ pub fn my_groups() -> Request {
     Request::get("/me/memberOf?$select=id,displayName,mail,groupTypes".to_owned())
 }
 
+/// Reads every group that can hold plans, for an application, which is a member of none
+/// (planner-api.md 2.5, 11).
+#[must_use]
+pub fn all_groups() -> Request {
+    let filter = escape("groupTypes/any(c:c eq 'Unified')");
+    Request::get(format!(
+        "/groups?$filter={filter}&$select=id,displayName,mail,groupTypes&$top=999"
+    ))
+}
+
 /// Reads a group (planner-api.md 2.5).
 #[must_use]
 pub fn group(id: &GroupId) -> Request {

@@ -37,6 +37,7 @@ mod run;
 mod saved;
 mod scale;
 mod sheets;
+mod sign_in;
 mod transfer;
 mod undo;
 

@@ -217,7 +217,7 @@ fn no_service_no_token_and_a_wrong_token() {
     );
     assert_eq!(
         (report.code, &report.json()["error"]["code"]),
-        (5, &serde_json::json!("not_permitted"))
+        (5, &serde_json::json!("not_signed_in"))
     );
     let url = [("PLANWRIGHT_GRAPH_URL", planner.url.as_str())];
     none.run_with(&["plan", "list"], "", &url).code(5).says(&["not signed in"]);

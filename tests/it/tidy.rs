@@ -13,18 +13,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("journal", &["model", "change", "files"]),
     ("graph", &["model", "change", "wire"]),
+    ("auth", &["model", "files", "graph"]),
     ("host", &["model", "change", "policy", "wire", "graph", "journal"]),
     ("emulator", &["model", "wire"]),
     ("script", &["model", "change", "policy", "host", "files"]),
     (
         "app",
-        &["model", "change", "policy", "graph", "host", "journal", "emulator", "script", "files"],
+        &[
+            "model", "change", "policy", "graph", "auth", "host", "journal", "emulator", "script",
+            "files",
+        ],
     ),
     (
         "cli",
         &[
-            "model", "change", "policy", "graph", "host", "journal", "emulator", "script", "files",
-            "app",
+            "model", "change", "policy", "graph", "auth", "host", "journal", "emulator", "script",
+            "files", "app",
         ],
     ),
     // Whole runs against the emulator in virtual time; only in tests.
@@ -42,7 +46,12 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["model"]),
     ("unicode_security", &["model"]),
     ("notify", &["script"]),
-    ("axum", &["emulator", "tests"]),
+    ("axum", &["auth", "emulator", "tests"]),
+    ("oauth2", &["auth"]),
+    ("argon2", &["auth"]),
+    ("aws_lc_rs", &["auth"]),
+    ("jsonwebtoken", &["auth"]),
+    ("rustls_pki_types", &["auth"]),
     ("hmac", &["change"]),
     ("flate2", &["emulator"]),
     ("getrandom", &["app"]),
@@ -60,7 +69,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("zip", &["cli"]),
     ("directories", &["app"]),
-    ("tokio", &["graph", "host", "emulator", "app", "cli", "tests"]),
+    ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "tests"]),
 ];
 /// Layers that are pure: what they may not name, whatever the crate.
 const PURE: &[&str] = &["model", "change", "policy", "wire"];

@@ -1,7 +1,8 @@
 //! The commands that set the program up and tell how it stands: `init`, `doctor`, `config`, `agent`,
-//! `explain` and `man`.
+//! `auth`, `explain` and `man`.
 
 pub(crate) mod agent;
+pub(crate) mod auth;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod explain;

@@ -7,6 +7,7 @@ use reqwest::header::HeaderName;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::graph::tokens::{SignInError, TokenFuture};
 use crate::graph::transport::{Incoming, Model};
 use crate::model::{Plan, PlanId, Task, User, Versioned};
 use crate::wire::request;
@@ -180,4 +181,74 @@ async fn a_run_that_writes_has_more_patience() {
     assert!(took >= Duration::from_secs(4 * 55) && took < Duration::from_secs(300), "{took:?}");
     let (_, took) = timed(&client(Silent).patient()).await;
     assert!(took <= Duration::from_secs(300), "{took:?}");
+}
+
+/// Refuses one token, with a challenge, and answers any other.
+struct Demanding(&'static str);
+
+impl Model for Demanding {
+    fn carry(&self, request: Outgoing) -> Carried {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let is_old = request.headers.get(AUTHORIZATION).is_some_and(|sent| sent == "Bearer old");
+        let incoming = if is_old {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(self.0));
+            Incoming { status: 401, headers, body: b"{}".to_vec() }
+        } else {
+            Incoming {
+                status: 200,
+                headers,
+                body: br#"{"id":"u","userPrincipalName":"u"}"#.to_vec(),
+            }
+        };
+        Box::pin(async move { Some(incoming) })
+    }
+}
+
+/// A sign-in that can be renewed once, and notes what it was asked for.
+#[derive(Debug)]
+struct Renewing {
+    next: Result<&'static str, SignInError>,
+    asked: Mutex<Vec<Option<Refused>>>,
+}
+
+impl Tokens for Renewing {
+    fn token<'a>(&'a self, refused: Option<&'a Refused>) -> TokenFuture<'a> {
+        self.asked.lock().unwrap().push(refused.cloned());
+        let token = if refused.is_some() { self.next.clone() } else { Ok("old") };
+        Box::pin(std::future::ready(token.map(|token| Secret::new(token.to_owned()))))
+    }
+}
+
+async fn renewed(
+    next: Result<&'static str, SignInError>,
+) -> (Result<User, Error>, Vec<Option<Refused>>) {
+    let tokens = Arc::new(Renewing { next, asked: Mutex::default() });
+    let base = BaseUrl::parse("https://graph.example.com/v1.0").unwrap();
+    // The claims are `{"a":1}`.
+    let header = "Bearer error=\"insufficient_claims\", claims=\"eyJhIjoxfQ==\"";
+    let client = Client::of_model_with(base, tokens.clone(), Arc::new(Demanding(header)));
+    let read = client.read::<User>(&request::me()).await;
+    let asked = tokens.asked.lock().unwrap().clone();
+    (read, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_renewed_once_and_the_request_sent_again() {
+    let (read, asked) = renewed(Ok("new")).await;
+    assert_eq!(read.unwrap().upn, "u");
+    let refused =
+        Refused { token: Secret::new("old".to_owned()), claims: Some("{\"a\":1}".to_owned()) };
+    assert_eq!(asked, [None, Some(refused)]);
+    let (read, asked) = renewed(Ok("old")).await;
+    assert!(read.unwrap_err().is_unauthorized());
+    assert_eq!(asked.len(), 2);
+    let (read, _) = renewed(Err(SignInError::Ended("AADSTS50173".to_owned()))).await;
+    let error = read.unwrap_err();
+    assert!(error.is_unauthorized() && !error.leaves_doubt(), "{error}");
+    assert!(error.to_string().contains("AADSTS50173"));
+    // What passes by itself is waited for as an answer of the service is.
+    let (read, asked) = renewed(Err(SignInError::Unavailable("down".to_owned()))).await;
+    assert!(read.unwrap_err().is_unavailable());
+    assert!(asked.len() > 2, "{asked:?}");
 }

@@ -149,6 +149,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
     let code = match error {
         // First, since whoever is not signed in counts as lacking the permission, too.
         error if error.is_unauthorized() => "not_signed_in",
+        error if error.needs_user() => "app_only",
         error if error.is_permission() => "not_permitted",
         error if error.is_unavailable() => "unavailable",
         error if error.is_not_found() => "not_found",

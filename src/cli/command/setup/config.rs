@@ -129,12 +129,13 @@ fn in_force(global: &Global) -> Result<Vec<Setting>, AppError> {
     let file = File::read(&workspace)?;
     let config = &workspace.config;
     let embedded = settings.graph_url.is_none().then_some("embedded");
+    let chosen = settings.chosen_profile().ok().flatten().map(|profile| profile.name);
     let token = Settings::has_token();
     let state_dir = settings.state_dir()?.display().to_string();
     let mut all = vec![
         set(
             "profile",
-            json!(settings.profile.as_deref().or(embedded)),
+            json!(settings.profile.as_deref().or(chosen.as_deref()).or(embedded)),
             of_option("profile", "default"),
         ),
         set("graph_url", json!(settings.graph_url), of_option("graph_url", "default")),

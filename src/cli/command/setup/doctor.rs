@@ -28,7 +28,7 @@ const MAX_DIFFERENCE: i64 = 60;
 /// Check what Planwright needs, and say what to do about it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the service and the clock. It writes nothing. The exit code is 1 if\nsomething will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
+    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the sign-in, the service and the clock. It writes nothing but a sign-in that\nwas due to be renewed. The exit code is 1 if\nsomething will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
 )]
 pub(crate) struct DoctorArgs {}
 
@@ -111,6 +111,7 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
         scripts(workspace, global.agent.as_deref(), &mut found);
     }
     state(&settings, &mut found);
+    sign_in(&settings, &mut found);
     service(global, ui, workspace.unwrap_or_else(Workspace::shipped), &mut found);
     Ok(show(ui, &found))
 }
@@ -247,6 +248,39 @@ fn journal(folder: &Path, found: &mut Findings) {
             let failure = Failure::from_error(error.code(), &error, error.hint());
             found.trouble("journal", &failure);
         }
+    }
+}
+
+/// Checks that the profile in force can be used, and what its permissions do not allow. A name that
+/// does not exist is told where the service is checked.
+fn sign_in(settings: &Settings, found: &mut Findings) {
+    let Ok(Some(profile)) = settings.chosen_profile() else {
+        if Settings::has_token() {
+            found.ok("sign-in", "the token in PLANWRIGHT_TOKEN");
+        }
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let standing = runtime
+        .map_err(AppError::from)
+        .and_then(|runtime| runtime.block_on(crate::app::sign_in::standing(settings)));
+    let standing = match standing {
+        Ok(Some(standing)) => standing,
+        Ok(None) => return,
+        Err(error) => return found.trouble("sign-in", &error.failure),
+    };
+    match &standing.kept {
+        Ok(kept) => {
+            let goes_on = crate::app::sign_in::renews_itself(kept);
+            let after = if goes_on { "which renews itself" } else { "which ends with its token" };
+            let (name, by) = (&profile.name, profile.flow.name());
+            found.ok("sign-in", format!("the profile {name}, by {by}, {after}"));
+        }
+        Err(error) => found.trouble("sign-in", &error.failure),
+    }
+    for (what, scope) in standing.missing() {
+        let message = format!("without {scope} this does not work: {what}");
+        found.warn("sign-in", message, "planwright auth login --scopes \"…\", with it added");
     }
 }
 

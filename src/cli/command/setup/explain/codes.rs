@@ -63,6 +63,12 @@ pub(crate) const CODES: &[Code] = &[
         "Name one by its id, which the hint lists, or give more of the id.",
     ),
     code(
+        "app_only",
+        "An application is signed in as itself, and this needs a user.",
+        "Only a user has tasks and plans of their own. A token that came in PLANWRIGHT_TOKEN does not say who it is for without one.",
+        "Sign the application in with `planwright auth login --secret-file FILE`, which knows who it is, and name plans by title or id; or sign in as a user.",
+    ),
+    code(
         "at_work",
         "Another process is at work on the run.",
         "A run that still goes on is neither resumed nor taken back.",
@@ -243,6 +249,12 @@ pub(crate) const CODES: &[Code] = &[
         "`planwright config show` shows the state folder; name another with `--state-dir DIR`.",
     ),
     code(
+        "no_key",
+        "There is no key for the sign-in.",
+        "A sign-in is kept sealed, never in clear text. The passphrase or key file that seals it is missing or another one.",
+        "Set PLANWRIGHT_PASSPHRASE or PLANWRIGHT_KEY_FILE as it was at the sign-in, work at a terminal, or `planwright auth login` again.",
+    ),
+    code(
         "no_run",
         "There is no run of that id.",
         "It was recorded in another state folder, or the id is mistyped.",
@@ -281,8 +293,8 @@ pub(crate) const CODES: &[Code] = &[
     code(
         "not_signed_in",
         "Nobody is signed in, or no longer.",
-        "The access token is missing, wrong or expired.",
-        "Set PLANWRIGHT_TOKEN to a fresh token; then `planwright resume` if something was written.",
+        "No profile is signed in, the sign-in has ended (a new password, a rule of the tenant, 90 days unused), or the token in PLANWRIGHT_TOKEN is wrong or expired.",
+        "`planwright auth login`, or set PLANWRIGHT_TOKEN to a fresh token; then `planwright resume` if something was written.",
     ),
     code(
         "not_yet_known",
@@ -431,7 +443,7 @@ pub(crate) const EXIT_CODES: &[Number] = &[
         5,
         "not permitted",
         "Nobody is signed in, or the account may not do this.",
-        "Set PLANWRIGHT_TOKEN to a fresh token, or ask for access; then `planwright resume` if something was written.",
+        "`planwright auth login`, set PLANWRIGHT_TOKEN to a fresh token, or ask for access; then `planwright resume` if something was written.",
     ),
     number(
         6,

@@ -1,0 +1,34 @@
+//! Sign-in: who is signed in, how they signed in, and what is kept of it (design.md 9,
+//! planner-api.md 10).
+//!
+//! A profile is one identity in one tenant. Its tokens are kept sealed, and renewed before they
+//! expire, by one process at a time. The client of Graph asks [`SignedIn`] for a token; the refresh
+//! token goes to the authority and nowhere else.
+
+mod app_flow;
+mod authority;
+mod browser;
+mod cache;
+mod certificate;
+mod claims;
+mod device;
+mod error;
+mod oauth;
+mod profile;
+mod scopes;
+mod seal;
+mod signed_in;
+
+pub(crate) use app_flow::by_secret;
+pub(crate) use authority::{Authority, Cloud};
+pub(crate) use browser::by_browser;
+pub(crate) use cache::{Cache, Kept};
+pub(crate) use certificate::by_certificate;
+pub(crate) use claims::{account_of_app, account_of_user, roles_of};
+pub(crate) use device::by_device_code;
+pub(crate) use error::Error;
+pub(crate) use oauth::Granted;
+pub(crate) use profile::{Account, Flow, Profile, Profiles};
+pub(crate) use scopes::{DEFAULT_SCOPES, missing, with_own};
+pub(crate) use seal::{Keys, Prompt};
+pub(crate) use signed_in::SignedIn;

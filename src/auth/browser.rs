@@ -1,0 +1,123 @@
+//! Signing in with a browser: authorization code with PKCE, which comes back to a port of this
+//! machine (planner-api.md 10.3).
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use oauth2::{AuthorizationCode, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use url::form_urlencoded;
+
+use crate::auth::authority::Authority;
+use crate::auth::claims::claims;
+use crate::auth::error::Error;
+use crate::auth::oauth::{Granted, Refusal, client, ended_before, meaning};
+use crate::graph::SignInError;
+
+/// The time that a person has.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+const DONE: &str = "<!doctype html><meta charset=utf-8><title>Planwright</title><p>You can close this window and go back to the terminal.";
+const OTHER: &str = "<!doctype html><meta charset=utf-8><title>Planwright</title><p>This is not the sign-in that Planwright waits for.";
+
+/// The answer that came back with the browser: a code, or the reason why there is none.
+type Arrived = Result<AuthorizationCode, Refusal>;
+
+/// The wait for one sign-in.
+struct Waiting {
+    state: CsrfToken,
+    arrived: mpsc::Sender<Arrived>,
+}
+
+/// Signs in with a browser; `tell` shows the person the address to open.
+///
+/// # Errors
+/// The person declines or takes too long, or no port of this machine is free.
+pub(crate) async fn by_browser(
+    authority: &Authority,
+    client_id: &str,
+    scopes: &[String],
+    tell: impl Fn(&str),
+) -> Result<Granted, Error> {
+    let no_port = |source| Error::Io { path: "127.0.0.1".into(), source };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(no_port)?;
+    let port = listener.local_addr().map_err(no_port)?.port();
+    // `localhost` may lead to either; a machine without IPv6 does with one.
+    let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok();
+    // Registered without a port, which does not count (planner-api.md 10.3).
+    let redirect = RedirectUrl::new(format!("http://localhost:{port}"))
+        .map_err(|_| Error::Invalid("the address of this machine is no URL".to_owned()))?;
+    let client = client(authority, client_id)?.set_redirect_uri(redirect);
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let nonce = CsrfToken::new_random();
+    let (address, state) = client
+        .authorize_url(CsrfToken::new_random)
+        .add_scopes(scopes.iter().cloned().map(Scope::new))
+        .set_pkce_challenge(challenge)
+        .add_extra_param("response_mode", "query")
+        .add_extra_param("prompt", "select_account")
+        .add_extra_param("nonce", nonce.secret().as_str())
+        .url();
+    let (sender, mut arrivals) = mpsc::channel(1);
+    let waiting = Arc::new(Waiting { state, arrived: sender });
+    let router = Router::new().route("/", get(arrive)).with_state(waiting);
+    let mut servers = tokio::task::JoinSet::new();
+    for listener in [Some(listener), second].into_iter().flatten() {
+        let router = router.clone();
+        servers.spawn(async move {
+            let _ended = axum::serve(listener, router).await;
+        });
+    }
+    drop(router);
+    tell(address.as_str());
+    let arrived = tokio::time::timeout(PATIENCE, arrivals.recv()).await;
+    // A second request finds nobody waiting.
+    arrivals.close();
+    let late = || SignInError::Refused("nobody has signed in for 15 minutes".to_owned());
+    let code = arrived.ok().flatten().ok_or_else(late)?.map_err(|refusal| refusal.meaning());
+    let code = code.map_err(ended_before)?;
+    let answer =
+        client.exchange_code(code).set_pkce_verifier(verifier).request_async(&authority.http).await;
+    let granted = Granted::from(answer.map_err(meaning).map_err(ended_before)?);
+    let told = granted.identity.as_ref().map(|identity| claims(identity)["nonce"].clone());
+    if told.is_some_and(|told| told != nonce.secret().as_str()) {
+        let why = "the sign-in service answered another sign-in".to_owned();
+        return Err(SignInError::Refused(why).into());
+    }
+    drop(servers);
+    Ok(granted)
+}
+
+/// Takes what the browser brings, if it belongs to this sign-in.
+async fn arrive(
+    State(waiting): State<Arc<Waiting>>,
+    RawQuery(query): RawQuery,
+) -> impl IntoResponse {
+    let query = query.unwrap_or_default();
+    let value = |name: &str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    let is_ours = value("state").as_ref() == Some(waiting.state.secret());
+    let arrived = match (value("code"), value("error")) {
+        (Some(code), None) => Some(Ok(AuthorizationCode::new(code))),
+        (_, Some(error)) => Some(Err(Refusal::new(error, value("error_description")))),
+        (None, None) => None,
+    };
+    let is_taken = match arrived.filter(|_| is_ours) {
+        Some(arrived) => waiting.arrived.try_send(arrived).is_ok(),
+        None => false,
+    };
+    let (status, page) =
+        if is_taken { (StatusCode::OK, DONE) } else { (StatusCode::BAD_REQUEST, OTHER) };
+    let headers = [(CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, "default-src 'none'")];
+    (status, headers, Html(page))
+}

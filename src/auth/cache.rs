@@ -1,0 +1,230 @@
+//! The file in which a sign-in is kept, sealed, and its lock between processes.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::error::Error;
+use crate::auth::oauth::Granted;
+use crate::auth::profile;
+use crate::auth::seal::{Key, Keys};
+use crate::files::{self, Access};
+use crate::graph::Secret;
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 256 << 10;
+/// The time before its end at which a token is renewed.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// A sign-in as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The access token.
+    pub(crate) access: Secret,
+    /// The moment from which a new one is asked for.
+    pub(crate) renew_at: Timestamp,
+    /// The moment at which it ends.
+    pub(crate) expires_at: Timestamp,
+    /// The refresh token.
+    pub(crate) refresh: Option<Secret>,
+    /// The secret of an application, or its certificate with the key.
+    pub(crate) client_secret: Option<Secret>,
+    /// The permissions that were granted.
+    pub(crate) scopes: Vec<String>,
+}
+
+/// The same as it is written, inside the seal. It does not print.
+#[derive(Serialize, Deserialize)]
+struct KeptJson {
+    access: String,
+    renew_at: Timestamp,
+    expires_at: Timestamp,
+    refresh: Option<String>,
+    client_secret: Option<String>,
+    scopes: Vec<String>,
+}
+
+impl Kept {
+    /// Makes what is kept of tokens that were granted now, after an earlier sign-in or for the first
+    /// time.
+    pub(crate) fn new(granted: Granted, now: Timestamp, earlier: Option<&Self>) -> Self {
+        let life = SignedDuration::try_from(granted.life).unwrap_or(SignedDuration::ZERO);
+        let after = |time: SignedDuration| now.saturating_add(time).unwrap_or(now);
+        // A short-lived token is not renewed before every request.
+        let early = (life - MARGIN).max(life / 2);
+        let scopes = if granted.scopes.is_empty() {
+            earlier.map(|earlier| earlier.scopes.clone()).unwrap_or_default()
+        } else {
+            granted.scopes
+        };
+        Self {
+            access: granted.access,
+            renew_at: after(early),
+            expires_at: after(life),
+            // Each refresh may bring a new refresh token; if not, the old one goes on.
+            refresh: granted.refresh.or_else(|| earlier?.refresh.clone()),
+            client_secret: earlier.and_then(|earlier| earlier.client_secret.clone()),
+            scopes,
+        }
+    }
+}
+
+/// The file of one profile.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+    profile: String,
+}
+
+impl Cache {
+    /// Returns the file of a profile in a state folder.
+    ///
+    /// # Errors
+    /// The name cannot be that of a file, or the folder cannot be created.
+    pub(crate) fn new(state: &Path, profile: &str) -> Result<Self, Error> {
+        profile::check_name(profile)?;
+        Ok(Self { folder: profile::folder(state)?, profile: profile.to_owned() })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}.sealed", self.profile))
+    }
+
+    fn sealed(&self) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path();
+        match files::open_own(&path) {
+            Ok(file) => Ok(Some(files::read_bytes_from(file, &path, MAX_FILE)?)),
+            Err(files::Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the key of the file.
+    ///
+    /// # Errors
+    /// There is no file, or what seals it is not here.
+    pub(crate) fn key(&self, keys: &Keys) -> Result<Key, Error> {
+        let sealed = self.sealed()?.ok_or_else(|| Error::SignedOut(self.profile.clone()))?;
+        keys.for_sealed(&sealed, &self.profile)
+    }
+
+    /// Reads the sign-in.
+    ///
+    /// # Errors
+    /// There is none, or the key does not open it.
+    pub(crate) fn read(&self, key: &Key) -> Result<Kept, Error> {
+        let sealed = self.sealed()?.ok_or_else(|| Error::SignedOut(self.profile.clone()))?;
+        let text = key.open(&self.profile, &sealed)?;
+        let json: KeptJson =
+            serde_json::from_slice(&text).map_err(|_| Error::WrongKey(self.profile.clone()))?;
+        Ok(Kept {
+            access: Secret::new(json.access),
+            renew_at: json.renew_at,
+            expires_at: json.expires_at,
+            refresh: json.refresh.map(Secret::new),
+            client_secret: json.client_secret.map(Secret::new),
+            scopes: json.scopes,
+        })
+    }
+
+    /// Replaces the sign-in, whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be sealed or written.
+    pub(crate) fn write(&self, key: &Key, kept: &Kept) -> Result<(), Error> {
+        let plain = |secret: &Secret| secret.reveal().to_owned();
+        let json = KeptJson {
+            access: plain(&kept.access),
+            renew_at: kept.renew_at,
+            expires_at: kept.expires_at,
+            refresh: kept.refresh.as_ref().map(plain),
+            client_secret: kept.client_secret.as_ref().map(plain),
+            scopes: kept.scopes.clone(),
+        };
+        let text = serde_json::to_vec(&json).map_err(|_| Error::Cryptography)?;
+        let sealed = key.seal(&self.profile, &text)?;
+        Ok(files::replace(&self.path(), &sealed, Access::Owner)?)
+    }
+
+    /// Removes the sign-in; returns whether there was one.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(&self) -> Result<bool, Error> {
+        let path = self.path();
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(Error::Io { path, source }),
+        }
+    }
+
+    /// Waits for the lock under which the sign-in is renewed; it ends when the file is dropped. The
+    /// lock file is never deleted: two processes could then each lock a file of the same name.
+    ///
+    /// # Errors
+    /// The system cannot lock files here.
+    pub(crate) fn lock(&self) -> Result<File, Error> {
+        let path = self.folder.join(format!("{}.lock", self.profile));
+        let locked = files::open_to_write(&path).and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|source| Error::Io { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn granted(life: u64, refresh: Option<&str>) -> Granted {
+        Granted {
+            access: Secret::new("access-canary".to_owned()),
+            refresh: refresh.map(|text| Secret::new(text.to_owned())),
+            identity: None,
+            scopes: Vec::new(),
+            life: Duration::from_secs(life),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_sealed_private_and_the_same_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let key_file = dir.path().join("key");
+        std::fs::write(&key_file, [1; 32]).unwrap();
+        let keys = Keys { file: Some(key_file), ..Keys::default() };
+        let cache = Cache::new(dir.path(), "work").unwrap();
+        assert!(matches!(cache.key(&keys), Err(Error::SignedOut(_))));
+        let key = keys.for_new().unwrap();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let kept = Kept::new(granted(3600, Some("refresh-canary")), now, None);
+        cache.write(&key, &kept).unwrap();
+        let path = dir.path().join("sign-in/work.sealed");
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(6).any(|part| part == b"canary"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(cache.read(&cache.key(&keys).unwrap()).unwrap(), kept);
+        assert!(cache.remove().unwrap() && !cache.remove().unwrap());
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_its_end_and_the_refresh_token_rotates() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let first = Kept::new(granted(3600, Some("one")), now, None);
+        assert_eq!(first.renew_at, now + SignedDuration::from_mins(55));
+        let second = Kept::new(granted(60, Some("two")), now, Some(&first));
+        assert_eq!(second.renew_at, now + SignedDuration::from_secs(30));
+        assert_eq!(second.refresh.unwrap().reveal(), "two");
+        let third = Kept::new(granted(60, None), now, Some(&first));
+        assert_eq!(third.refresh.unwrap().reveal(), "one");
+    }
+}

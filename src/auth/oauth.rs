@@ -1,0 +1,234 @@
+//! The bridge to the OAuth library: our way of sending, the types of what Entra ID answers, and
+//! the meaning of its refusals (planner-api.md 10.4, 10.7).
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use oauth2::basic::{
+    BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::http::StatusCode;
+use oauth2::{
+    AsyncHttpClient, AuthType, AuthUrl, ClientId, DeviceAuthorizationUrl, DeviceCodeErrorResponse,
+    EndpointNotSet, EndpointSet, ErrorResponse, ExtraTokenFields, HttpRequest, HttpResponse,
+    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::auth::authority::Authority;
+use crate::auth::error::Error;
+use crate::graph::transport::{Outgoing, Transport};
+use crate::graph::{self, BaseUrl, Proxy, Secret, SignInError};
+
+/// The most characters of a refusal that are shown.
+const MAX_SHOWN: usize = 300;
+/// The lifetime of a token that comes without one (planner-api.md 10.8).
+const USUAL_LIFE: Duration = Duration::from_secs(3600);
+
+/// The way to a sign-in service: no redirect is followed, and nothing goes to another origin.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    transport: Transport,
+    base: BaseUrl,
+}
+
+impl Http {
+    pub(crate) fn new(base: BaseUrl, proxy: Option<&Proxy>) -> Result<Self, Error> {
+        let transport = Transport::http(&base, proxy)
+            .map_err(|error| SignInError::Unavailable(error.to_string()))?;
+        Ok(Self { transport, base })
+    }
+
+    /// Makes the way to a model of a sign-in service.
+    #[cfg(test)]
+    pub(crate) fn of_model(
+        base: BaseUrl,
+        model: std::sync::Arc<dyn crate::graph::transport::Model>,
+    ) -> Self {
+        Self { transport: Transport::Model(model), base }
+    }
+
+    async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, graph::Error> {
+        let (parts, body) = request.into_parts();
+        let address = parts.uri.to_string();
+        let url = self.base.own(&address).ok_or_else(|| graph::Error::ForeignLink {
+            origin: self.base.origin(),
+            link: "the address of another service".to_owned(),
+        })?;
+        // A form is ASCII.
+        let body = Some(String::from_utf8_lossy(&body).into_owned());
+        let outgoing = Outgoing { method: parts.method, url, headers: parts.headers, body };
+        let incoming = self.transport.carry(&self.base, outgoing).await?;
+        let mut response = HttpResponse::new(incoming.body);
+        *response.status_mut() =
+            StatusCode::from_u16(incoming.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        *response.headers_mut() = incoming.headers;
+        Ok(response)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = graph::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, graph::Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.carry(request))
+    }
+}
+
+/// The parts of an answer that the standard does not have.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Extra {
+    #[serde(default)]
+    id_token: Option<String>,
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl ExtraTokenFields for Extra {}
+
+/// An answer with tokens.
+pub(crate) type Answer = StandardTokenResponse<Extra, BasicTokenType>;
+
+/// The OAuth client of an application.
+pub(crate) type Client = oauth2::Client<
+    Refusal,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// Makes the OAuth client of an application.
+pub(crate) fn client(authority: &Authority, client_id: &str) -> Result<Client, Error> {
+    let invalid = |_| Error::Invalid("the address of the sign-in service is no URL".to_owned());
+    let authorize = AuthUrl::new(authority.endpoint("authorize")).map_err(invalid)?;
+    let device = DeviceAuthorizationUrl::new(authority.endpoint("devicecode")).map_err(invalid)?;
+    let token = TokenUrl::new(authority.endpoint("token")).map_err(invalid)?;
+    Ok(oauth2::Client::new(ClientId::new(client_id.to_owned()))
+        // A secret goes in the body, as Entra ID documents it.
+        .set_auth_type(AuthType::RequestBody)
+        .set_auth_uri(authorize)
+        .set_device_authorization_url(device)
+        .set_token_uri(token))
+}
+
+/// The tokens that were granted.
+#[derive(Debug, Clone)]
+pub(crate) struct Granted {
+    pub(crate) access: Secret,
+    pub(crate) refresh: Option<Secret>,
+    /// Tells who signed in. Only that: it is not verified, and came from the authority itself.
+    pub(crate) identity: Option<Secret>,
+    /// The scopes that were granted, as far as the answer says.
+    pub(crate) scopes: Vec<String>,
+    pub(crate) life: Duration,
+}
+
+impl From<Answer> for Granted {
+    fn from(answer: Answer) -> Self {
+        let secret = |text: &String| Secret::new(text.clone());
+        let scopes = answer.scopes().map(Vec::as_slice).unwrap_or_default();
+        Self {
+            access: secret(answer.access_token().secret()),
+            refresh: answer.refresh_token().map(|token| secret(token.secret())),
+            identity: answer.extra_fields().id_token.as_ref().map(secret),
+            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            life: answer.expires_in().unwrap_or(USUAL_LIFE),
+        }
+    }
+}
+
+/// A refusal of the token endpoint (planner-api.md 10.7).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    error: String,
+    #[serde(default)]
+    error_description: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.error_description.as_deref().unwrap_or_default();
+        // What follows is for Microsoft's support.
+        let text = text.split(" Trace ID:").next().unwrap_or_default();
+        let text = text.lines().next().unwrap_or_default().trim();
+        let shown: String = text.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect();
+        let name: String =
+            self.error.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect();
+        if shown.is_empty() { f.write_str(&name) } else { write!(f, "{shown} ({name})") }
+    }
+}
+
+impl ErrorResponse for Refusal {}
+
+impl From<DeviceCodeErrorResponse> for Refusal {
+    fn from(refusal: DeviceCodeErrorResponse) -> Self {
+        Self {
+            error: refusal.error().to_string(),
+            error_description: refusal.error_description().cloned(),
+        }
+    }
+}
+
+impl Refusal {
+    /// Makes the refusal that came back with a redirect.
+    pub(crate) fn new(error: String, error_description: Option<String>) -> Self {
+        Self { error, error_description }
+    }
+
+    /// Returns its meaning. Names decide, not texts.
+    pub(crate) fn meaning(&self) -> SignInError {
+        match self.error.as_str() {
+            "invalid_grant" | "interaction_required" | "login_required" | "consent_required" => {
+                SignInError::Ended(self.to_string())
+            }
+            "temporarily_unavailable" | "server_error" => {
+                SignInError::Unavailable(self.to_string())
+            }
+            _ => SignInError::Refused(self.to_string()),
+        }
+    }
+}
+
+/// Returns the meaning of a refusal where nobody was signed in before, so that nothing can have
+/// ended.
+pub(crate) fn ended_before(error: SignInError) -> SignInError {
+    match error {
+        SignInError::Ended(why) => SignInError::Refused(why),
+        other => other,
+    }
+}
+
+/// Returns the meaning of a failed request for tokens. An answer that cannot be read is not shown:
+/// it may hold a token.
+pub(crate) fn meaning<T>(error: RequestTokenError<graph::Error, T>) -> SignInError
+where
+    T: ErrorResponse + Into<Refusal> + 'static,
+{
+    match error {
+        RequestTokenError::ServerResponse(refusal) => refusal.into().meaning(),
+        RequestTokenError::Request(error) => SignInError::Unavailable(error.to_string()),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            SignInError::Unavailable("the sign-in service did not answer like one".to_owned())
+        }
+    }
+}
+
+/// Returns the scope that stands for everything that was granted at a Graph service.
+pub(crate) fn all_of(graph_url: &str) -> Result<String, Error> {
+    let url =
+        Url::parse(graph_url).map_err(|_| Error::Invalid(format!("`{graph_url}` is not a URL")))?;
+    Ok(format!("{}/.default", url.origin().ascii_serialization()))
+}

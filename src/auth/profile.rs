@@ -1,0 +1,238 @@
+//! The profiles: one identity in one tenant each, listed in a file of the state folder that holds
+//! no secret.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::error::Error;
+use crate::files::{self, Access};
+
+const NAME: &str = "profiles.toml";
+/// The largest list that is read, in bytes.
+const MAX_LIST: u64 = 256 << 10;
+/// The longest name of a profile, in characters.
+const MAX_NAME: usize = 40;
+
+/// The ways to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Flow {
+    /// A person types a code at another device.
+    Device,
+    /// A person signs in with a browser of this machine.
+    Browser,
+    /// An application signs in as itself, with a secret.
+    Secret,
+    /// An application signs in as itself, with a certificate.
+    Certificate,
+}
+
+impl Flow {
+    /// Returns its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device code",
+            Self::Browser => "browser",
+            Self::Secret => "application secret",
+            Self::Certificate => "application certificate",
+        }
+    }
+
+    /// Returns whether an application signs in as itself.
+    pub(crate) const fn is_app(self) -> bool {
+        matches!(self, Self::Secret | Self::Certificate)
+    }
+}
+
+/// The identity that is signed in, as the sign-in service told it; for display, and to name an
+/// application.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Account {
+    /// The object id of the user or of the application in its tenant.
+    pub(crate) id: String,
+    /// The name to show.
+    pub(crate) name: String,
+    /// The sign-in name; the client id of an application.
+    pub(crate) upn: String,
+    /// The id of the tenant.
+    pub(crate) tenant: String,
+}
+
+/// A profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    /// Its name.
+    #[serde(skip)]
+    pub(crate) name: String,
+    /// The tenant, as it was given.
+    pub(crate) tenant: String,
+    /// The id of the application.
+    pub(crate) client_id: String,
+    /// The address of the sign-in service, without the tenant.
+    pub(crate) authority: String,
+    /// The address of Graph, version included.
+    pub(crate) graph_url: String,
+    /// The way in which it signed in.
+    pub(crate) flow: Flow,
+    /// The scopes that were asked for.
+    pub(crate) scopes: Vec<String>,
+    /// The identity.
+    #[serde(default)]
+    pub(crate) account: Account,
+}
+
+/// All profiles, and which one is used where none is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Profiles {
+    /// The default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) default: Option<String>,
+    /// Each by its name.
+    #[serde(default, rename = "profile")]
+    all: BTreeMap<String, Profile>,
+}
+
+impl Profiles {
+    /// Reads the list of a state folder; an absent one is empty.
+    ///
+    /// # Errors
+    /// It cannot be read, or is something else.
+    pub(crate) fn read(state: &Path) -> Result<Self, Error> {
+        let path = state.join(NAME);
+        let file = match files::open_own(&path) {
+            Err(files::Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            opened => opened?,
+        };
+        let text = files::read_from(file, &path, MAX_LIST)?;
+        let mut profiles: Self = toml::from_str(&text)
+            .map_err(|error| Error::Damaged { path, what: error.message().to_owned() })?;
+        for (name, profile) in &mut profiles.all {
+            profile.name.clone_from(name);
+        }
+        Ok(profiles)
+    }
+
+    /// Writes the list, whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn write(&self, state: &Path) -> Result<(), Error> {
+        let path = state.join(NAME);
+        let text = toml::to_string_pretty(self)
+            .map_err(|error| Error::Damaged { path: path.clone(), what: error.to_string() })?;
+        Ok(files::replace(&path, text.as_bytes(), Access::Owner)?)
+    }
+
+    /// Returns a profile by its name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Profile> {
+        self.all.get(name)
+    }
+
+    /// Returns the default profile.
+    pub(crate) fn default_one(&self) -> Option<&Profile> {
+        self.get(self.default.as_deref()?)
+    }
+
+    /// Returns every profile, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Profile> {
+        self.all.values()
+    }
+
+    /// Adds a profile, or replaces the one of its name; the first one becomes the default.
+    pub(crate) fn set(&mut self, profile: Profile) {
+        if self.default_one().is_none() {
+            self.default = Some(profile.name.clone());
+        }
+        self.all.insert(profile.name.clone(), profile);
+    }
+
+    /// Removes a profile; returns whether there was one. If it was the default one, there is none
+    /// until another is chosen.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        if self.default.as_deref() == Some(name) {
+            self.default = None;
+        }
+        self.all.remove(name).is_some()
+    }
+}
+
+/// Checks the name of a profile, which also names its files.
+///
+/// # Errors
+/// It has other characters, or is taken.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let is_fine = |ch: char| ch.is_ascii_lowercase() || ch.is_ascii_digit() || "-_".contains(ch);
+    if name == "embedded" {
+        let message = "`embedded` is the demo board on this machine; choose another name";
+        return Err(Error::Invalid(message.to_owned()));
+    }
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(is_fine) {
+        let message = format!(
+            "`{name}` cannot be the name of a profile: lower-case letters, digits, `-` and `_`, at most {MAX_NAME}"
+        );
+        return Err(Error::Invalid(message));
+    }
+    Ok(())
+}
+
+/// Returns the folder of what is kept sealed, made private if necessary.
+///
+/// # Errors
+/// It cannot be created.
+pub(crate) fn folder(state: &Path) -> Result<PathBuf, Error> {
+    let folder = state.join("sign-in");
+    files::make_private(&folder).map_err(|source| Error::Io { path: folder.clone(), source })?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(name: &str) -> Profile {
+        Profile {
+            name: name.to_owned(),
+            tenant: "bos.example".to_owned(),
+            client_id: "c".to_owned(),
+            authority: "https://login.example".to_owned(),
+            graph_url: "https://graph.example/v1.0".to_owned(),
+            flow: Flow::Device,
+            scopes: vec!["Tasks.ReadWrite".to_owned()],
+            account: Account { upn: "rook@bos.example".to_owned(), ..Account::default() },
+        }
+    }
+
+    #[test]
+    fn profiles_are_kept_and_the_first_is_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut profiles = Profiles::read(dir.path()).unwrap();
+        assert_eq!(profiles, Profiles::default());
+        profiles.set(profile("work"));
+        profiles.set(profile("rook"));
+        profiles.write(dir.path()).unwrap();
+        let mut read = Profiles::read(dir.path()).unwrap();
+        assert_eq!(read, profiles);
+        assert_eq!(read.default_one().unwrap().name, "work");
+        assert_eq!(read.all().count(), 2);
+        assert!(read.remove("work") && !read.remove("work"));
+        assert_eq!(read.default_one(), None);
+        std::fs::write(dir.path().join(NAME), "default = 1").unwrap();
+        assert_eq!(Profiles::read(dir.path()).unwrap_err().code(), "config");
+    }
+
+    #[test]
+    fn a_name_leads_out_of_no_folder() {
+        for good in ["default", "a", "team-2_x"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "embedded", "..", "a/b", "A", "a.b", "é", &"a".repeat(41)] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}

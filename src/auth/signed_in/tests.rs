@@ -1,0 +1,209 @@
+//! The renewal of a sign-in, against a model of the sign-in service and a clock that is set.
+
+use std::pin::Pin;
+use std::sync::Mutex as Plain;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::*;
+use crate::auth::profile::Account;
+use crate::graph::BaseUrl;
+use crate::graph::transport::{Incoming, Model, Outgoing};
+
+type Carried = Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>;
+type Form = Vec<(String, String)>;
+
+/// A clock that stands where it was set.
+#[derive(Debug)]
+struct Set(Plain<Timestamp>);
+
+impl Clock for Set {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Gives a new access and refresh token for each refresh token but those it was told to refuse.
+#[derive(Default)]
+struct Entra {
+    asked: Plain<Vec<Form>>,
+    refusal: Plain<Option<Value>>,
+    silent: Plain<bool>,
+}
+
+impl Model for Entra {
+    fn carry(&self, request: Outgoing) -> Carried {
+        if *self.silent.lock().unwrap() {
+            return Box::pin(async { None });
+        }
+        let form: Form =
+            form_urlencoded::parse(request.body.unwrap().as_bytes()).into_owned().collect();
+        let mut asked = self.asked.lock().unwrap();
+        asked.push(form);
+        let n = asked.len();
+        let (status, body) = match self.refusal.lock().unwrap().clone() {
+            Some(refusal) => (400, refusal),
+            None => (
+                200,
+                json!({
+                    "token_type": "Bearer", "access_token": format!("access-{n}"),
+                    "refresh_token": format!("refresh-{n}"), "expires_in": 3600,
+                }),
+            ),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = body.to_string().into_bytes();
+        Box::pin(async move { Some(Incoming { status, headers, body }) })
+    }
+}
+
+/// One state folder with a profile that signed in an hour ago.
+struct Stage {
+    dir: tempfile::TempDir,
+    entra: Arc<Entra>,
+    clock: Arc<Set>,
+}
+
+impl Stage {
+    fn new(flow: Flow) -> (Self, Profile) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("key"), [9; 32]).unwrap();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let clock = Arc::new(Set(Plain::new(now)));
+        let stage = Self { dir, entra: Arc::default(), clock };
+        let profile = Profile {
+            name: "work".to_owned(),
+            tenant: "bos.example".to_owned(),
+            client_id: "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f".to_owned(),
+            authority: "https://login.example".to_owned(),
+            graph_url: "https://graph.example/v1.0".to_owned(),
+            flow,
+            scopes: Vec::new(),
+            account: Account::default(),
+        };
+        let kept = Kept {
+            access: Secret::new("access-0".to_owned()),
+            renew_at: now,
+            expires_at: now,
+            refresh: (!flow.is_app()).then(|| Secret::new("refresh-0".to_owned())),
+            client_secret: flow.is_app().then(|| Secret::new("secret-0".to_owned())),
+            scopes: Vec::new(),
+        };
+        let cache = Cache::new(stage.dir.path(), "work").unwrap();
+        cache.write(&stage.keys().for_new().unwrap(), &kept).unwrap();
+        (stage, profile)
+    }
+
+    fn keys(&self) -> Keys {
+        Keys { file: Some(self.dir.path().join("key")), ..Keys::default() }
+    }
+
+    /// Opens the sign-in, as one process does.
+    fn open(&self, profile: &Profile) -> SignedIn {
+        let base = BaseUrl::parse(&profile.authority).unwrap();
+        let authority = Authority::of_model(base, "bos.example", self.entra.clone());
+        let state = self.dir.path();
+        SignedIn::open(profile.clone(), authority, state, &self.keys(), self.clock.clone()).unwrap()
+    }
+
+    fn asked(&self) -> Vec<Form> {
+        self.entra.asked.lock().unwrap().clone()
+    }
+}
+
+fn value<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
+    form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+#[tokio::test]
+async fn requests_and_processes_renew_it_once_together() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    let processes = [(); 3].map(|()| Arc::new(stage.open(&profile)));
+    let mut jobs = tokio::task::JoinSet::new();
+    for process in processes.iter().cycle().take(30) {
+        let process = Arc::clone(process);
+        jobs.spawn(async move { process.token(None).await.unwrap() });
+    }
+    for token in jobs.join_all().await {
+        assert_eq!(token.reveal(), "access-1");
+    }
+    assert_eq!(stage.asked().len(), 1);
+    assert_eq!(value(&stage.asked()[0], "refresh_token"), Some("refresh-0"));
+    // Half a day later the rotated one is used, by a process that never saw the first.
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(12);
+    let token = stage.open(&profile).token(None).await.unwrap();
+    assert_eq!(token.reveal(), "access-2");
+    assert_eq!(value(&stage.asked()[1], "refresh_token"), Some("refresh-1"));
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_with_the_claims_and_only_once() {
+    let (stage, profile) = Stage::new(Flow::Browser);
+    let signed_in = stage.open(&profile);
+    let first = signed_in.token(None).await.unwrap();
+    assert_eq!(signed_in.token(None).await.unwrap(), first);
+    let refused = Refused { token: first, claims: Some(r#"{"a":1}"#.to_owned()) };
+    for _ in 0..3 {
+        assert_eq!(signed_in.token(Some(&refused)).await.unwrap().reveal(), "access-2");
+    }
+    let asked = stage.asked();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(value(&asked[0], "claims"), None);
+    assert_eq!(value(&asked[1], "claims"), Some(r#"{"a":1}"#));
+    assert_eq!(value(&asked[1], "grant_type"), Some("refresh_token"));
+    assert!(value(&asked[1], "client_secret").is_none());
+}
+
+#[tokio::test]
+async fn a_sign_in_that_has_ended_says_so_and_one_that_cannot_be_reached_waits() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    let signed_in = stage.open(&profile);
+    let refusal = json!({ "error": "invalid_grant", "error_description": "AADSTS50173: Changed." });
+    *stage.entra.refusal.lock().unwrap() = Some(refusal);
+    let error = signed_in.token(None).await.unwrap_err();
+    assert!(matches!(&error, SignInError::Ended(why) if why.contains("AADSTS50173")), "{error}");
+    assert!(error.hint().contains("planwright auth login"));
+    *stage.entra.refusal.lock().unwrap() = None;
+    *stage.entra.silent.lock().unwrap() = true;
+    assert!(signed_in.token(None).await.unwrap_err().is_unavailable());
+    *stage.entra.silent.lock().unwrap() = false;
+    assert!(signed_in.token(None).await.is_ok());
+    // Due, but not yet at its end: the old one still does.
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_mins(57);
+    *stage.entra.silent.lock().unwrap() = true;
+    assert_eq!(signed_in.token(None).await.unwrap().reveal(), "access-2");
+}
+
+#[tokio::test]
+async fn an_application_signs_in_again_with_its_secret_and_says_who_it_is() {
+    let (stage, profile) = Stage::new(Flow::Secret);
+    let signed_in = stage.open(&profile);
+    assert_eq!(signed_in.application().unwrap().id.as_str(), profile.client_id);
+    assert_eq!(signed_in.token(None).await.unwrap().reveal(), "access-1");
+    let asked = stage.asked();
+    assert_eq!(value(&asked[0], "client_secret"), Some("secret-0"));
+    assert_eq!(value(&asked[0], "scope"), Some("https://graph.example/.default"));
+    assert!(!format!("{signed_in:?}").contains("secret-0"));
+    // It is kept for the next time.
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(2);
+    assert_eq!(stage.open(&profile).token(None).await.unwrap().reveal(), "access-2");
+}
+
+#[tokio::test]
+async fn what_a_killed_write_leaves_behind_does_not_matter() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    let folder = stage.dir.path().join("sign-in");
+    std::fs::write(folder.join(".work.sealed.0.part"), b"half").unwrap();
+    assert_eq!(stage.open(&profile).token(None).await.unwrap().reveal(), "access-1");
+    // Signed out by another process, it is not written again.
+    let signed_in = stage.open(&profile);
+    assert!(Cache::new(stage.dir.path(), "work").unwrap().remove().unwrap());
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(2);
+    let error = signed_in.token(None).await.unwrap_err();
+    assert!(matches!(error, SignInError::Ended(_)), "{error}");
+    assert!(!folder.join("work.sealed").exists());
+}
