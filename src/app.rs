@@ -8,6 +8,7 @@ pub(crate) mod agent;
 pub(crate) mod connection;
 pub(crate) mod embedded;
 pub(crate) mod error;
+pub(crate) mod pause;
 pub(crate) mod pending;
 pub(crate) mod seal;
 pub(crate) mod settings;

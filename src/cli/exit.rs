@@ -54,6 +54,7 @@ impl Exit {
             "not_permitted" | "not_signed_in" => Self::NotPermitted,
             "unavailable" => Self::Unavailable,
             "conflict" => Self::Conflict,
+            "paused" => Self::Denied,
             "stopped" => Self::Interrupted,
             "bug" => Self::Bug,
             "usage" => Self::Usage,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
+use crate::app::agent::check_may_run;
 use crate::app::error::AppError;
 use crate::app::workspace::time_zone;
 use crate::cli::command::{board_file, skill};
@@ -28,6 +29,9 @@ Examples:
   planwright run ./fix.rhai --json
   planwright run --from board.yaml --dry-run
   echo 'plan(\"BOS Operations\").tasks.len()' | planwright run -";
+
+/// The folder of the skills in the names of their files. That of another file has no folder.
+const SKILLS: &str = "skills/";
 
 /// Name of a run of a board file.
 const FROM: &str = "run --from";
@@ -80,6 +84,8 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, AppErro
 
 fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, AppError> {
     let Source { name, file, text } = find(context, target)?;
+    let skill = file.starts_with(SKILLS).then_some(name.as_str());
+    check_may_run(&context.app.workspace.config, context.agent_name(), skill)?;
     let libraries = context.app.workspace.libraries_of(&file);
     let budget = context.app.workspace.config.limits_of(context.agent_name()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
@@ -131,7 +137,7 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
     }
     // A skill wins over a file of the same name in the working directory.
     if let Some(text) = workspace.skills.get(target) {
-        return source(target, format!("skills/{target}.rhai"), text.clone());
+        return source(target, format!("{SKILLS}{target}.rhai"), text.clone());
     }
     let path = PathBuf::from(target);
     let means_file = path.extension().is_some_and(|extension| extension == "rhai")
