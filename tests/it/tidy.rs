@@ -27,6 +27,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
         ],
     ),
+    (
+        "mcp",
+        &[
+            "model", "change", "policy", "graph", "host", "journal", "emulator", "script", "files",
+            "app",
+        ],
+    ),
     // Whole runs against the emulator in virtual time; only in tests.
     ("tests", &["model", "change", "policy", "graph", "host", "journal", "emulator"]),
 ];
@@ -40,7 +47,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["model"]),
     ("unicode_security", &["model"]),
     ("notify", &["script"]),
-    ("axum", &["emulator", "tests"]),
+    ("axum", &["emulator", "mcp", "tests"]),
+    ("rmcp", &["mcp"]),
     ("hmac", &["change"]),
     ("getrandom", &["app"]),
     ("calamine", &["cli"]),
@@ -57,7 +65,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("zip", &["cli"]),
     ("directories", &["app"]),
-    ("tokio", &["graph", "host", "emulator", "app", "cli", "tests"]),
+    ("tokio", &["graph", "host", "emulator", "app", "cli", "mcp", "tests"]),
 ];
 /// Layers that are pure: what they may not name, whatever the crate.
 const PURE: &[&str] = &["model", "change", "policy", "wire"];

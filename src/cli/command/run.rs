@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::app::agent::check_may_run;
 use crate::app::error::AppError;
+use crate::app::params::kept;
 use crate::app::workspace::time_zone;
 use crate::cli::command::{board_file, skill};
 use crate::cli::context::Context;
@@ -92,9 +93,9 @@ fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit
     let calendar = Calendar::at(SystemClock.now(), time_zone(&context.app.workspace)?);
     let params = skill.manifest.taken(&data::given(&skill.manifest, &args.param)?, &calendar)?;
     let digest = skill.digest().to_owned();
-    let kept = Value::Object(data::kept(&params));
+    let for_journal = Value::Object(kept(&params));
     let program = skill.program(params, budget);
-    context.write(&args.write, (name, Some(digest)), kept, program)
+    context.write(&args.write, (name, Some(digest)), for_journal, program)
 }
 
 /// Shows the parameters of the named skill, for `run SKILL --help`.
