@@ -8,8 +8,9 @@ use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
+    "docs/guides/agents.md",
     "docs/guides/board-file.md",
     "docs/guides/workspace.md",
     "docs/guides/import.md",

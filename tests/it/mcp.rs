@@ -343,7 +343,7 @@ fn a_paused_agent_writes_nothing_until_the_pause_is_lifted() {
 #[test]
 fn an_agent_is_paused_in_the_middle_of_a_run_and_the_run_is_resumed() {
     let planner = Planner::demo();
-    let place = place(&planner, &format!("{OPEN}[limits]\nwrites_per_second = 1\n"));
+    let place = place(&planner, &format!("{OPEN}[limits]\nwrites_per_second = 10\n"));
     let (path, done) = (place.path().to_owned(), std::sync::atomic::AtomicBool::new(false));
     let pausing = place.command(&["agent", "pause", "--all"]);
     let pausing = std::sync::Mutex::new(pausing);
@@ -358,7 +358,7 @@ fn an_agent_is_paused_in_the_middle_of_a_run_and_the_run_is_resumed() {
         }
     });
     let script = format!(
-        "let b = plan(\"{PLAN}\").buckets[0]; for n in 0..30 {{ b.create_task(#{{ title: `Paused ${{n}}` }}); }}"
+        "let b = plan(\"{PLAN}\").buckets[0]; for n in 0..40 {{ b.create_task(#{{ title: `Paused ${{n}}` }}); }}"
     );
     let cut = place.script(&script, &["--as", "rook", "--json"]).code(8).json();
     assert_eq!(cut["error"]["code"], "paused", "{cut}");
@@ -367,7 +367,7 @@ fn an_agent_is_paused_in_the_middle_of_a_run_and_the_run_is_resumed() {
     place.run(&["resume"]).code(0);
     let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
     let titled = |it: &&Value| it["title"].as_str().unwrap().starts_with("Paused ");
-    assert_eq!(tasks["value"].as_array().unwrap().iter().filter(titled).count(), 30);
+    assert_eq!(tasks["value"].as_array().unwrap().iter().filter(titled).count(), 40);
 }
 
 #[test]
