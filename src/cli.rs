@@ -31,8 +31,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Runs the program with the arguments of the process, name first.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+use crate::app::faces::Faces;
+
+/// Runs the program with the arguments of the process, name first, and the faces that it can start.
+pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) -> ExitCode {
     process::keep_memory_private();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match args::Cli::parse_with_origins(&arguments) {
@@ -53,7 +55,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let ui = ui::Ui::new(&cli.global);
     ui.start_logging(cli.global.verbose);
-    let code = match command::run(&cli, &ui) {
+    let code = match command::run(&cli, &ui, faces) {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);

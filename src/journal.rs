@@ -27,8 +27,9 @@ pub mod verify;
 pub mod read;
 mod write;
 
-// The sets that wait.
+// The sets that wait, and the agents that do.
 pub mod kept;
+pub mod paused;
 
 // Between processes.
 pub mod lock;
@@ -52,6 +53,7 @@ pub use crate::journal::error::Error;
 pub use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
 pub use crate::journal::named_plans::{Named, NamedPlans, NamesFile};
+pub use crate::journal::paused::Paused;
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};
 pub use crate::journal::verify::{ExportCheck, Problem, Verification, verify_export};
 

@@ -32,10 +32,16 @@ pub mod script;
 mod app;
 
 // Faces.
-pub mod cli;
+mod cli;
+mod mcp;
 
 // The embedded Planner. Shares `wire` and `model` with the client, and no behaviour.
 pub mod emulator;
+
+/// Runs the program with the arguments of the process, name first.
+pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    cli::main(arguments, app::faces::Faces { mcp: mcp::serve })
+}
 
 // Whole runs in virtual time.
 #[cfg(test)]

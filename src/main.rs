@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    planwright::cli::main(std::env::args_os())
+    planwright::main(std::env::args_os())
 }

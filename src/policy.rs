@@ -10,5 +10,5 @@ pub mod rules;
 pub mod verdict;
 
 pub use review::{Cleared, Reviewed, review};
-pub use rules::{AgentGrants, Caps, Earlier, Grants, keep_titles};
+pub use rules::{AgentGrants, Caps, Earlier, Grants, Spent, keep_titles};
 pub use verdict::{RuleLine, Ruling, Saw, Verdict};

@@ -2,7 +2,8 @@
 
 use crate::app::error::AppError;
 use crate::host::Agent;
-use crate::script::Workspace;
+use crate::script::workspace::config::MayApply;
+use crate::script::{Config, Workspace};
 
 /// The most characters of an agent's name: it stands in every record of its runs.
 const MAX_NAME: usize = 64;
@@ -27,21 +28,63 @@ pub(crate) fn agent_of(
     let agents = &workspace.config.agents;
     let Some(config) = agents.get(name) else {
         if agents.is_empty() {
+            let limits = workspace.config.limits;
             return Ok(Some(Agent {
                 name: name.into(),
                 plans: None,
                 may_apply: true,
                 force: false,
+                approved_only: false,
+                changes_per_day: Some(limits.changes_per_day()),
+                runs_per_hour: Some(limits.runs_per_hour()),
             }));
         }
         let known: Vec<_> = agents.keys().map(|name| format!("`{name}`")).collect();
         return Err(AppError::new("agent", format!("there is no agent `{name}`"))
             .hint(format!("the agents in planwright.toml are {}", known.join(", "))));
     };
+    let limits = workspace.config.limits_of(Some(name));
     Ok(Some(Agent {
         name: name.to_owned(),
         plans: config.plans.as_ref().map(|plans| plans.iter().cloned().collect()),
-        may_apply: config.may_apply,
+        may_apply: config.may_apply != MayApply::No,
         force: config.force,
+        approved_only: config.may_apply == MayApply::Approved,
+        changes_per_day: Some(limits.changes_per_day()),
+        runs_per_hour: Some(limits.runs_per_hour()),
     }))
+}
+
+/// Returns whether an agent may run a skill.
+pub(crate) fn may_run(config: &Config, agent: Option<&str>, skill: &str) -> bool {
+    let granted = agent.and_then(|name| config.agents.get(name));
+    let skills = granted.and_then(|granted| granted.skills.as_ref());
+    skills.is_none_or(|skills| skills.iter().any(|name| name == skill))
+}
+
+/// Returns whether an agent may run code of its own.
+pub(crate) fn may_script(config: &Config, agent: Option<&str>) -> bool {
+    agent.and_then(|name| config.agents.get(name)).is_none_or(|granted| granted.scripts)
+}
+
+/// Refuses an agent a skill that it was not granted; with `None`, code of its own.
+///
+/// # Errors
+/// It may not run it.
+pub(crate) fn check_may_run(
+    config: &Config,
+    agent: Option<&str>,
+    skill: Option<&str>,
+) -> Result<(), AppError> {
+    let name = agent.unwrap_or_default();
+    let message = match skill {
+        Some(skill) if !may_run(config, agent, skill) => {
+            format!("the agent `{name}` may not run the skill `{skill}`")
+        }
+        None if !may_script(config, agent) => {
+            format!("the agent `{name}` may not run code of its own")
+        }
+        _ => return Ok(()),
+    };
+    Err(AppError::new("not_permitted", message))
 }

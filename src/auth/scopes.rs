@@ -74,7 +74,7 @@ pub(crate) fn missing(granted: &[String], is_app: bool) -> Vec<(&'static str, &'
     let needs: &[Need] = if is_app { &OF_APPS } else { &OF_USERS };
     let lacks = |(what, any): &Need| {
         let has = any.iter().any(|scope| granted.contains(&scope.to_lowercase()));
-        (!has).then(|| (*what, best(*any)))
+        (!has).then(|| (*what, best(any)))
     };
     needs.iter().filter_map(lacks).collect()
 }

@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual};
 use crate::cli::command::{
-    api, apply, audit, board_file, bucket, delta, directory, emulator, plan, policy, repl, resume,
-    run, runs, skill, task, test, undo,
+    api, apply, audit, board_file, bucket, delta, directory, emulator, mcp, plan, policy, repl,
+    resume, run, runs, skill, task, test, undo,
 };
 use crate::cli::options::{Global, ProgressWhen, origins};
 
@@ -142,12 +142,14 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArgs),
     /// Explain an error code or an exit code
     Explain(explain::ExplainArgs),
-    /// List the agents, and what each may do
+    /// List the agents, say what each may do, and pause them
     #[command(subcommand)]
     Agent(agent::AgentCommand),
     /// Show the settings in force, and which workspaces you trust
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Serve an AI agent over the Model Context Protocol
+    Mcp(mcp::McpArgs),
     /// Serve the embedded Planner to other programs
     Emulator(emulator::EmulatorArgs),
     /// Run the scripts that arrive on a pipe, isolated from the main process

@@ -8,6 +8,7 @@ pub(crate) mod bucket;
 pub(crate) mod delta;
 pub(crate) mod directory;
 pub(crate) mod emulator;
+pub(crate) mod mcp;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod repl;
@@ -24,13 +25,14 @@ pub(crate) mod undo;
 use clap::CommandFactory as _;
 
 use crate::app::error::AppError;
+use crate::app::faces::Faces;
 use crate::cli::args::{Cli, Command};
 use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual};
 use crate::cli::context::{Context, for_people};
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 
-pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
+pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
     // The first ones do without a workspace, which may be missing, broken or not trusted yet.
     if let Command::Completions { shell } = &cli.command {
         let mut text = Vec::new();
@@ -59,6 +61,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
             for_people(acts, "config")?;
             return config::run(&cli.global, ui, command);
         }
+        Command::Mcp(args) => return mcp::run(&cli.global, ui, args, faces),
         _ => {}
     }
     let context = Context::new(&cli.global, cli.command.scripts(), cli.command.progress(), ui)?;
@@ -95,6 +98,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui) -> Result<Exit, AppError> {
         | Command::Doctor(_)
         | Command::Auth(_)
         | Command::Init(_)
+        | Command::Mcp(_)
         | Command::Config(_) => Ok(Exit::Done),
     }
 }

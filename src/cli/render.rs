@@ -3,7 +3,6 @@
 //! Everything that comes from a board, a script or a service goes through [`text::visible`]:
 //! a title is attacker input that reaches a terminal.
 
-pub(crate) mod bounded;
 pub(crate) mod card;
 pub(crate) mod entity;
 pub(crate) mod failure;

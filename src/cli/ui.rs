@@ -13,10 +13,10 @@ use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::app::bounded::{MAX_REPORT, report_text, short_failure};
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::options::{Color, Format, Global};
-use crate::cli::render::bounded::{MAX_REPORT, report_text, short_failure};
 use crate::cli::render::failure;
 use crate::cli::render::text::{json_safe, visible_lines};
 

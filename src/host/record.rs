@@ -71,6 +71,24 @@ impl StateFolder {
         }
     }
 
+    /// Fails if an agent is paused.
+    ///
+    /// # Errors
+    /// It is, or the journal cannot be read.
+    pub(crate) fn check_not_paused(&self, agent: &str) -> Result<(), Failure> {
+        let path = self.folder.join("journal.db");
+        let checked = if path.exists() {
+            Journal::open_to_read(&path).and_then(|journal| journal.check_not_paused(agent))
+        } else {
+            Ok(())
+        };
+        match checked {
+            // A journal of an older format has no pauses yet.
+            Ok(()) | Err(crate::journal::Error::Older { .. }) => Ok(()),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
     /// Returns the file with the plans that names in the configuration stand for.
     pub(crate) fn names(&self) -> NamesFile {
         NamesFile::new(&self.folder)
@@ -106,6 +124,8 @@ pub(crate) struct Record {
     locks: PlanLocks,
     clock: Arc<dyn Clock>,
     run: RunId,
+    /// The agent for which it runs.
+    agent: Option<String>,
     /// The rulings on the set.
     pub(crate) rulings: Value,
     /// The lock that shows that this process works on the run.
@@ -165,13 +185,13 @@ impl Record {
     ) -> Result<Self, Failure> {
         blocking(move || {
             let (journal, locks) = (state_folder.open()?, state_folder.locks()?);
-            let run = new.id.clone();
+            let (run, agent) = (new.id.clone(), new.agent.clone());
             // Locked before it is on record: whoever finds the run there must not take it for one
             // cut off.
             let run_lock = locks.try_lock_run(&run).map_err(|error| failure(&error))?;
             journal.begin(&new).map_err(|error| failure(&error))?;
             let (journal, rulings) = (Arc::new(journal), Value::Array(Vec::new()));
-            Ok(Self { journal, locks, clock, run, rulings, _run_lock: run_lock })
+            Ok(Self { journal, locks, clock, run, agent, rulings, _run_lock: run_lock })
         })
         .await
     }
@@ -241,7 +261,8 @@ impl Record {
         self.tell(move |journal, _| journal.keep(&set)).await
     }
 
-    /// Records the outcomes of what was sent, and what is about to be sent.
+    /// Records the outcomes of what was sent, and what is about to be sent; the latter fails while
+    /// the agent is paused. Nothing is sent that does not pass here.
     pub(crate) async fn go_on(
         &self,
         settled: Vec<Settled>,
@@ -251,7 +272,27 @@ impl Record {
             return Ok(());
         }
         let now = self.clock.now();
-        self.tell(move |journal, run| journal.go_on(run, now, &settled, &intents)).await
+        let writes_for = self.agent.clone().filter(|_| !intents.is_empty());
+        self.tell(move |journal, run| {
+            if let Some(agent) = &writes_for {
+                journal.check_not_paused(agent)?;
+            }
+            journal.go_on(run, now, &settled, &intents)
+        })
+        .await
+    }
+
+    /// Counts the changes that an agent has made since a moment, except those of this run, and the
+    /// runs that it has begun within an hour.
+    pub(crate) async fn count_of_agent(
+        &self,
+        agent: String,
+        since: Timestamp,
+    ) -> Result<(u64, u64), Failure> {
+        let now = self.clock.now();
+        let an_hour_ago = now.checked_sub(Duration::from_hours(1)).unwrap_or(now);
+        self.tell(move |journal, run| journal.count_of_agent((&agent, run), since, an_hour_ago))
+            .await
     }
 
     /// Returns the register of what runs have created.

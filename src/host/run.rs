@@ -168,6 +168,9 @@ impl Host {
         let run_id = uuid::Uuid::now_v7().to_string();
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
         let begun = async {
+            if judged {
+                self.check_not_paused(start.agent.as_ref()).await?;
+            }
             let me = self.me().await?;
             let resolved = self.plans_named(&me, start.agent.as_ref(), judged).await?;
             Ok((me, resolved))
@@ -239,6 +242,15 @@ impl Host {
             committing: false,
             ended: false,
         })
+    }
+
+    /// Fails if a person has paused the agent.
+    async fn check_not_paused(&self, agent: Option<&Agent>) -> Result<(), Failure> {
+        let (Some(agent), Some(folder)) = (agent, self.state_folder.clone()) else {
+            return Ok(());
+        };
+        let name = agent.name.clone();
+        record::blocking(move || folder.check_not_paused(&name)).await
     }
 
     /// Resolves the plans that the configuration names, as far as they matter to the actor: those

@@ -69,6 +69,12 @@ pub struct Agent {
     pub may_apply: bool,
     /// True if it may delete without `--force`.
     pub force: bool,
+    /// True if a person must approve each of its sets.
+    pub approved_only: bool,
+    /// The most changes that it may make in a day, over all its runs; `None` for any number.
+    pub changes_per_day: Option<u64>,
+    /// The most runs that it may begin in an hour; `None` for any number.
+    pub runs_per_hour: Option<u64>,
 }
 
 /// The start of a run.

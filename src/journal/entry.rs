@@ -179,6 +179,10 @@ words!(
         Config = "config",
         /// An unfinished run was recovered.
         Recovered = "recovered",
+        /// An agent was paused, or all of them.
+        Paused = "paused",
+        /// A pause was lifted.
+        Unpaused = "unpaused",
     }
 );
 

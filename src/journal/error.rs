@@ -130,6 +130,14 @@ pub enum Error {
         /// The contradiction, as a predicate of the run.
         what: String,
     },
+    /// The agent is paused.
+    #[error("the agent `{agent}` is paused{}", because(reason.as_deref()))]
+    Paused {
+        /// The agent.
+        agent: String,
+        /// The reason that a person gave.
+        reason: Option<String>,
+    },
     /// An export cannot be read or written.
     #[error("the export failed")]
     Export(#[source] std::io::Error),
@@ -163,6 +171,7 @@ impl Error {
             Self::Ambiguous { .. } => "ambiguous",
             Self::InvalidRunId(_) => "invalid",
             Self::Order { .. } => "journal_order",
+            Self::Paused { .. } => "paused",
             Self::Export(_) => "export",
             Self::Database { .. } => "journal",
         }
@@ -201,13 +210,19 @@ impl Error {
                 "`planwright runs` lists them".to_owned()
             }
             Self::Ambiguous { .. } => "give more of the id".to_owned(),
+            // A pause is lifted by a person; the one who meets it is an agent.
             Self::OldSqlite { .. }
+            | Self::Paused { .. }
             | Self::Order { .. }
             | Self::Export(_)
             | Self::Database { .. } => return None,
         };
         Some(text)
     }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
 /// An error inside the journal, before the name of the file is added.

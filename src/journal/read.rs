@@ -342,6 +342,34 @@ impl Journal {
         })
     }
 
+    /// Counts what an agent has done: the changes that it has made since a moment, except those of
+    /// the run `but`, and the runs that it has begun since another.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn count_of_agent(
+        &self,
+        (agent, but): (&str, &RunId),
+        changes_since: Timestamp,
+        runs_since: Timestamp,
+    ) -> Result<(u64, u64), Error> {
+        let changes = "SELECT count(DISTINCT run.id || ' ' || json_extract(summary, '$.id'))
+            FROM run
+            JOIN intent ON intent.run_id = run.id
+            JOIN outcome ON outcome.intent_seq = intent.seq AND outcome.outcome = 'applied'
+            JOIN change ON change.run_id = run.id AND change.round = intent.round
+                AND change.n = intent.n
+            WHERE agent = ?1 AND run.id <> ?2 AND outcome.at >= ?3";
+        let runs = "SELECT count(*) FROM run WHERE agent = ?1 AND at >= ?2";
+        self.store.read(|on| {
+            let values = params![agent, but.as_str(), changes_since.to_string()];
+            let n_changes: i64 = on.prepare_cached(changes)?.query_row(values, |row| row.get(0))?;
+            let values = params![agent, runs_since.to_string()];
+            let n_runs: i64 = on.prepare_cached(runs)?.query_row(values, |row| row.get(0))?;
+            Ok((u64::try_from(n_changes).unwrap_or(0), u64::try_from(n_runs).unwrap_or(0)))
+        })
+    }
+
     /// Returns records of the audit log, in order: those after the number `after`, at most `limit`,
     /// and only those of `run` if that is set.
     ///

@@ -55,6 +55,23 @@ pub struct AgentGrants {
     pub plans: Option<BTreeSet<PlanId>>,
     /// False if it may only preview.
     pub may_apply: bool,
+    /// True if a person must approve each of its sets (rule R8).
+    pub approved_only: bool,
+    /// What it has done already, with the most that it may do (rule R5).
+    pub spent: Spent,
+}
+
+/// The deeds of an agent over all its runs, with their limits; `None` for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Changes that earlier runs have made today.
+    pub changes_today: u64,
+    /// The most changes in a day.
+    pub changes_per_day: Option<u64>,
+    /// Runs in the last hour, this one included.
+    pub runs_last_hour: u64,
+    /// The most runs in an hour.
+    pub runs_per_hour: Option<u64>,
 }
 
 /// The grants of a run, from flags and configuration.
@@ -95,7 +112,34 @@ pub fn host_rules(set: &ChangeSet, grants: &Grants) -> Vec<Ruling> {
         let reason = format!("agent `{}` may preview only; use --dry-run", agent.name);
         rulings.push(Ruling::deny("host R4", None, reason));
     }
+    if let Some(agent) = grants.agent.as_ref().filter(|_| !set.is_empty()) {
+        rates(set, agent, grants, &mut rulings);
+        if agent.approved_only {
+            let reason = format!("a person must approve what agent `{}` writes", agent.name);
+            let verdict = if grants.dry_run { Verdict::Warn } else { Verdict::Hold };
+            rulings.push(Ruling { verdict, ..Ruling::deny("host R8", None, reason) });
+        }
+    }
     rulings
+}
+
+/// Keeps an agent within what it may do in a day and in an hour, over all its runs (rule R5).
+fn rates(set: &ChangeSet, agent: &AgentGrants, grants: &Grants, rulings: &mut Vec<Ruling>) {
+    let mut all = grants.earlier;
+    all.add(set);
+    let of_run = u64::try_from(all.changes).unwrap_or(u64::MAX);
+    let n_changes = agent.spent.changes_today.saturating_add(of_run);
+    let mut over = |n: u64, limit: Option<u64>, what: &str, setting: &str| {
+        if let Some(limit) = limit.filter(|limit| n > *limit) {
+            let reason = format!(
+                "agent `{}` comes to {n} {what}; the limit is {limit} ({setting})",
+                agent.name
+            );
+            rulings.push(Ruling::deny("host R5", None, reason));
+        }
+    };
+    over(n_changes, agent.spent.changes_per_day, "changes today", "changes_per_day");
+    over(agent.spent.runs_last_hour, agent.spent.runs_per_hour, "runs in an hour", "runs_per_hour");
 }
 
 fn force(change: &Change, grants: &Grants, rulings: &mut Vec<Ruling>) {

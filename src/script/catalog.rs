@@ -224,6 +224,29 @@ impl Catalog {
         self.members.iter().filter(move |member| member.on.as_deref() == on)
     }
 
+    /// Returns the members of a type, those with a name, or the one that is written `Type.name`,
+    /// whatever the case; `global` is what stands by itself.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Vec<&Member> {
+        let same = |text: &str| text.eq_ignore_ascii_case(name);
+        if same("global") {
+            return self.of(None).collect();
+        }
+        let is_on = |member: &Member, on: &str| {
+            member.on.as_deref().is_some_and(|type_name| type_name.eq_ignore_ascii_case(on))
+        };
+        let of_type: Vec<_> = self.members.iter().filter(|member| is_on(member, name)).collect();
+        if !of_type.is_empty() {
+            return of_type;
+        }
+        let (on, wanted) = name.split_once('.').map_or((None, name), |(on, rest)| (Some(on), rest));
+        let wanted = wanted.trim_end_matches("()");
+        let all = self.members.iter();
+        all.filter(|member| member.name.eq_ignore_ascii_case(wanted))
+            .filter(|member| on.is_none_or(|on| is_on(member, on)))
+            .collect()
+    }
+
     /// Returns whether a name is one of the language's own functions or properties.
     #[must_use]
     pub fn is_of_language(&self, name: &str) -> bool {

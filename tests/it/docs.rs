@@ -8,9 +8,10 @@ use planwright::host::SystemClock;
 
 use crate::support::{Place, Planner};
 
-const DOCUMENTS: [&str; 14] = [
+const DOCUMENTS: [&str; 15] = [
     "README.md",
     "docs/guides/tenant.md",
+    "docs/guides/agents.md",
     "docs/guides/board-file.md",
     "docs/guides/workspace.md",
     "docs/guides/import.md",

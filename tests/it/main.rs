@@ -27,6 +27,7 @@ mod health;
 mod history;
 mod hostile;
 mod lists;
+mod mcp;
 mod mistakes;
 mod model;
 mod order;

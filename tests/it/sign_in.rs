@@ -299,7 +299,7 @@ fn a_ready_token_of_an_application_is_told_what_it_lacks() {
     let (status, _, body) = http("POST", &url, &form);
     assert_eq!(status, 200, "{body}");
     let (from, to) = (body.find('{').unwrap(), body.rfind('}').unwrap());
-    let answer: Value = serde_json::from_str(&body[from..=to]).unwrap();
+    let answer: Value = serde_json::from_str(body.get(from..=to).unwrap()).unwrap();
     let place = Place::against_url(&stage.planner.url, answer["access_token"].as_str().unwrap());
     let told = place.run(&["run", "morning_triage", "--json"]).code(5).json();
     assert_eq!(told["error"]["code"], "app_only", "{told}");

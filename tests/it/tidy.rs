@@ -31,6 +31,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "files", "app",
         ],
     ),
+    (
+        "mcp",
+        &[
+            "model", "change", "policy", "graph", "auth", "host", "journal", "emulator", "script",
+            "files", "app",
+        ],
+    ),
     // Whole runs against the emulator in virtual time; only in tests.
     ("tests", &["model", "change", "policy", "graph", "host", "journal", "emulator"]),
 ];
@@ -46,12 +53,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["model"]),
     ("unicode_security", &["model"]),
     ("notify", &["script"]),
-    ("axum", &["auth", "emulator", "tests"]),
+    ("axum", &["auth", "emulator", "mcp", "tests"]),
     ("oauth2", &["auth"]),
     ("argon2", &["auth"]),
     ("aws_lc_rs", &["auth"]),
     ("jsonwebtoken", &["auth"]),
     ("rustls_pki_types", &["auth"]),
+    ("rmcp", &["mcp"]),
     ("hmac", &["change"]),
     ("flate2", &["emulator"]),
     ("getrandom", &["app"]),
@@ -69,7 +77,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("zip", &["cli"]),
     ("directories", &["app"]),
-    ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "tests"]),
+    ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "mcp", "tests"]),
 ];
 /// Layers that are pure: what they may not name, whatever the crate.
 const PURE: &[&str] = &["model", "change", "policy", "wire"];

@@ -63,30 +63,11 @@ pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, AppErro
 
 /// Finds the members of a type, or those with a name, ignoring case.
 fn meant(name: &str) -> Result<Vec<&'static Member>, AppError> {
-    let all = catalog().members();
-    let same = |text: &str| text.eq_ignore_ascii_case(name);
-    let mut found: Vec<_> =
-        all.iter().filter(|member| member.on.as_deref().is_some_and(same)).collect();
-    if same("global") {
-        found = all.iter().filter(|member| member.on.is_none()).collect();
-    }
-    if found.is_empty() {
-        let (on, member) =
-            name.split_once('.').map_or((None, name), |(on, member)| (Some(on), member));
-        let of_type = |candidate: &&Member| match on {
-            None => true,
-            Some(on) => {
-                candidate.on.as_deref().is_some_and(|type_name| type_name.eq_ignore_ascii_case(on))
-            }
-        };
-        let named = |candidate: &&Member| {
-            candidate.name.eq_ignore_ascii_case(member.trim_end_matches("()"))
-        };
-        found = all.iter().filter(named).filter(of_type).collect();
-    }
+    let found = catalog().find(name);
     if !found.is_empty() {
         return Ok(found);
     }
+    let all = catalog().members();
     let names =
         all.iter().flat_map(|member| [Some(member.name.as_str()), member.on.as_deref()]).flatten();
     let error = AppError::new("not_found", format!("scripts have no `{name}`"));

@@ -3,13 +3,14 @@
 
 pub(crate) mod pending;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use crate::app::error::AppError;
+use crate::app::once::Once;
 use crate::app::pending::check_waits;
-use crate::app::{seal, state_dir};
+use crate::app::seal;
 use crate::change::{Saved, SavedError};
 use crate::cli::approvals::apply_approved;
 use crate::cli::command::runs;
@@ -97,7 +98,7 @@ fn apply(
     start: Start,
 ) -> Result<Exit, AppError> {
     let agent = start.agent.as_ref().map(|agent| agent.name.clone());
-    let once = Once::take(context, &saved, args)?;
+    let once = Once::take(&context.app.settings, &saved, &args.set, args.dry_run)?;
     let finished =
         context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await)?;
     // A set that was refused or only previewed can be applied later.
@@ -143,40 +144,5 @@ fn agent_of(saved: &Saved, acts: Option<&str>) -> Result<Option<String>, AppErro
         }
         (Some(agent), _) | (None, Some(agent)) => Ok(Some(agent.to_owned())),
         (None, None) => Ok(None),
-    }
-}
-
-/// The mark that a saved set was applied: what it creates must not be created twice.
-struct Once(Option<PathBuf>);
-
-impl Once {
-    fn take(context: &Context<'_>, saved: &Saved, args: &ApplyArgs) -> Result<Self, AppError> {
-        if args.dry_run {
-            return Ok(Self(None));
-        }
-        let folder = context.app.settings.state_dir()?.join("applied");
-        state_dir::make_private(&folder)?;
-        let path = folder.join(saved.digest.replace(':', "-"));
-        match crate::files::create(&path, b"") {
-            Ok(true) => Ok(Self(Some(path))),
-            Ok(false) => {
-                let message = format!("`{}` was already applied", args.set);
-                Err(AppError::new("saved", message)
-                    .hint("run the skill again: it starts from what is there now"))
-            }
-            Err(error) => {
-                let message = format!("cannot write `{}`", path.display());
-                Err(AppError::new("io", message).caused_by(&error))
-            }
-        }
-    }
-
-    fn keep_if(self, written: bool) {
-        if let Some(path) = self.0
-            && !written
-        {
-            // If the mark cannot be removed, the set counts as applied, which is the safe side.
-            let _left_there = std::fs::remove_file(path);
-        }
     }
 }

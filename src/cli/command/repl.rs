@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
+use crate::app::agent::check_may_run;
 use crate::app::error::AppError;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -34,6 +35,7 @@ pub(crate) struct ReplArgs {
 }
 
 pub(crate) fn run(context: &Context<'_>, args: &ReplArgs) -> Result<Exit, AppError> {
+    check_may_run(&context.app.workspace.config, context.agent_name(), None)?;
     let connection = context.connect()?;
     let file = history_of(context, &connection)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
+use crate::app::agent::check_may_run;
 use crate::app::error::AppError;
+use crate::app::params::kept;
 use crate::app::workspace::time_zone;
 use crate::cli::command::{board_file, skill};
 use crate::cli::context::Context;
@@ -28,6 +30,9 @@ Examples:
   planwright run ./fix.rhai --json
   planwright run --from board.yaml --dry-run
   echo 'plan(\"BOS Operations\").tasks.len()' | planwright run -";
+
+/// The folder of the skills in the names of their files. That of another file has no folder.
+const SKILLS: &str = "skills/";
 
 /// Name of a run of a board file.
 const FROM: &str = "run --from";
@@ -80,15 +85,17 @@ pub(crate) fn run(context: &Context<'_>, args: &RunArgs) -> Result<Exit, AppErro
 
 fn run_skill(context: &Context<'_>, args: &RunArgs, target: &str) -> Result<Exit, AppError> {
     let Source { name, file, text } = find(context, target)?;
+    let skill = file.starts_with(SKILLS).then_some(name.as_str());
+    check_may_run(&context.app.workspace.config, context.agent_name(), skill)?;
     let libraries = context.app.workspace.libraries_of(&file);
     let budget = context.app.workspace.config.limits_of(context.agent_name()).budget();
     let skill = Skill::compile(&name, &file, &text, libraries)?;
     let calendar = Calendar::at(SystemClock.now(), time_zone(&context.app.workspace)?);
     let params = skill.manifest.taken(&data::given(&skill.manifest, &args.param)?, &calendar)?;
     let digest = skill.digest().to_owned();
-    let kept = Value::Object(data::kept(&params));
+    let for_journal = Value::Object(kept(&params));
     let program = skill.program(params, budget);
-    context.write(&args.write, (name, Some(digest)), kept, program)
+    context.write(&args.write, (name, Some(digest)), for_journal, program)
 }
 
 /// Shows the parameters of the named skill, for `run SKILL --help`.
@@ -131,7 +138,7 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
     }
     // A skill wins over a file of the same name in the working directory.
     if let Some(text) = workspace.skills.get(target) {
-        return source(target, format!("skills/{target}.rhai"), text.clone());
+        return source(target, format!("{SKILLS}{target}.rhai"), text.clone());
     }
     let path = PathBuf::from(target);
     let means_file = path.extension().is_some_and(|extension| extension == "rhai")

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
+use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::cli::files;
@@ -14,9 +13,6 @@ use crate::script::workspace::manifest::{Given, Manifest, ParamKind};
 
 /// The most bytes of data that a skill is handed, as JSON: its process takes no more at once.
 const MAX_DATA: usize = 8 << 20;
-
-/// The most bytes of a parameter that are kept in the journal as they are.
-const MAX_KEPT: usize = 4 << 10;
 
 /// Reads the files that parameters of the type `data` name.
 ///
@@ -36,22 +32,6 @@ pub(crate) fn given(
         Ok((name.clone(), value))
     };
     texts.iter().map(read).collect()
-}
-
-/// Returns parameters as they are kept: large ones as their size and digest.
-pub(crate) fn kept(params: &Map<String, Value>) -> Map<String, Value> {
-    let short = |value: &Value| match value {
-        Value::Array(_) | Value::Object(_) => {
-            let text = value.to_string();
-            if text.len() <= MAX_KEPT {
-                return value.clone();
-            }
-            let digest = format!("sha256:{:x}", Sha256::digest(text.as_bytes()));
-            json!({ "bytes": text.len(), "digest": digest })
-        }
-        other => other.clone(),
-    };
-    params.iter().map(|(name, value)| (name.clone(), short(value))).collect()
 }
 
 fn decoded(file: &Path) -> Result<Value, AppError> {
@@ -143,14 +123,5 @@ mod tests {
         assert_eq!(records(&sheet), wanted);
         assert_eq!(value(&Cell::Number(7.0)), json!(7));
         assert_eq!(value(&Cell::Number(0.5)), json!(0.5));
-    }
-
-    #[test]
-    fn the_journal_keeps_a_digest_of_what_is_large() {
-        let params = json!({ "rows": ["x".repeat(5_000)], "few": [1], "text": "y".repeat(5_000) });
-        let kept = Value::Object(kept(params.as_object().unwrap()));
-        assert_eq!(kept["rows"]["bytes"], 5_004);
-        assert!(kept["rows"]["digest"].as_str().unwrap().starts_with("sha256:"));
-        assert_eq!((&kept["few"], &kept["text"]), (&params["few"], &params["text"]));
     }
 }

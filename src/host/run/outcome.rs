@@ -16,7 +16,7 @@ use crate::host::run::rounds::Tally;
 /// Returns whether a failure cuts a run off without anything being wrong with its changes: they
 /// can be applied once the sign-in, the service or the disk is back.
 pub(super) fn cuts_off(code: &str) -> bool {
-    matches!(code, "stopped" | "not_signed_in" | "unavailable" | "unfinished" | "lock")
+    matches!(code, "stopped" | "paused" | "not_signed_in" | "unavailable" | "unfinished" | "lock")
         || code.starts_with("journal")
 }
 
@@ -160,7 +160,7 @@ mod tests {
         let path = PathBuf::from("journal.db");
         let full = Error::Full { path: path.clone() };
         let busy = Error::Busy { path };
-        for code in [full.code(), busy.code(), "not_signed_in", "stopped"] {
+        for code in [full.code(), busy.code(), "not_signed_in", "stopped", "paused"] {
             assert!(cuts_off(code), "{code}");
         }
         for code in ["service", "not_permitted", "conflict", "invalid"] {

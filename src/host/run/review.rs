@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::change::{ChangeSet, Saved};
-use crate::host::failure::interrupted;
+use crate::host::failure::{Failure, interrupted};
 use crate::host::report::Status;
 use crate::host::run::Run;
 use crate::host::run::approver::Decision;
 use crate::host::session::core::View;
 use crate::host::session::names::names;
-use crate::host::start::Program;
+use crate::host::start::{Agent, Program};
 use crate::journal::{Judgement, KeptState, digest_of_writes};
 use crate::model::PlanId;
-use crate::policy::{AgentGrants, Cleared, Grants, Reviewed, Ruling, Verdict, keep_titles, review};
+use crate::policy::{
+    AgentGrants, Cleared, Grants, Reviewed, Ruling, Spent, Verdict, keep_titles, review,
+};
 
 impl Run<'_> {
     pub(super) async fn review_and_apply(&mut self, program: Option<&Arc<dyn Program>>) {
@@ -139,6 +141,15 @@ impl Run<'_> {
             let titles = self.session.facts().named.titles();
             rulings.extend(keep_titles(&self.change_set(), &agent.name, &titles));
         }
+        let spent = match agent {
+            Some(agent) => self.spent(agent).await.unwrap_or_else(|failure| {
+                let what = failure.message;
+                let reason = format!("what the agent has done today is not known: {what}");
+                rulings.push(Ruling::deny("host R5", None, reason));
+                Spent::default()
+            }),
+            None => Spent::default(),
+        };
         let grants = Grants {
             force: self.start.force || agent.is_some_and(|agent| agent.force),
             dry_run: self.start.dry_run,
@@ -146,6 +157,8 @@ impl Run<'_> {
                 name: agent.name.clone(),
                 plans: agent.plans.as_ref().map(|_| plans),
                 may_apply: agent.may_apply,
+                approved_only: agent.approved_only,
+                spent,
             }),
             caps: self.host.caps,
             earlier: self.earlier,
@@ -154,5 +167,23 @@ impl Run<'_> {
         };
         // The reads of the policies count as well: the set rests on them (design.md 2.1).
         review(self.change_set(), &grants, rulings)
+    }
+
+    /// Counts what an agent has done over all its runs.
+    async fn spent(&self, agent: &Agent) -> Result<Spent, Failure> {
+        let (per_day, per_hour) = (agent.changes_per_day, agent.runs_per_hour);
+        let Some(record) = self.record.as_ref().filter(|_| per_day.or(per_hour).is_some()) else {
+            return Ok(Spent::default());
+        };
+        let midnight = self.session.today().to_zoned(self.session.zone());
+        let today = midnight.map_or(self.session.now(), |midnight| midnight.timestamp());
+        let (changes_today, runs_last_hour) =
+            record.count_of_agent(agent.name.clone(), today).await?;
+        Ok(Spent {
+            changes_today,
+            changes_per_day: per_day,
+            runs_last_hour,
+            runs_per_hour: per_hour,
+        })
     }
 }

@@ -58,11 +58,47 @@ fn r1_a_deletion_needs_force() {
     check(deleted(1), &Grants { force: true, ..grants() }, &[]);
 }
 
+fn rook() -> AgentGrants {
+    AgentGrants {
+        name: "rook".into(),
+        plans: None,
+        may_apply: true,
+        approved_only: false,
+        spent: Spent::default(),
+    }
+}
+
+#[test]
+fn r5_an_agent_has_limits_over_all_its_runs() {
+    let agent = |spent| Grants { agent: Some(AgentGrants { spent, ..rook() }), ..grants() };
+    let day = |n| Spent { changes_today: n, changes_per_day: Some(10), ..Spent::default() };
+    let hour = |n| Spent { runs_last_hour: n, runs_per_hour: Some(3), ..Spent::default() };
+    let set = || edited(1, |state| state.task.percent_complete = 50);
+    check(set(), &agent(day(9)), &[]);
+    check(set(), &agent(day(10)), &["host R5"]);
+    let earlier = Earlier { changes: 1, deletes: 0 };
+    check(set(), &Grants { earlier, ..agent(day(9)) }, &["host R5"]);
+    check(set(), &agent(hour(3)), &[]);
+    check(set(), &agent(hour(4)), &["host R5"]);
+}
+
+#[test]
+fn r8_what_a_person_must_approve_is_held() {
+    let agent = AgentGrants { approved_only: true, ..rook() };
+    let grants = Grants { agent: Some(agent), ..grants() };
+    let set = || edited(1, |state| state.task.percent_complete = 50);
+    let held = review(set(), &grants, Vec::new());
+    assert_eq!(held.verdict(), Verdict::Hold);
+    assert!(held.approve().is_some());
+    let shown = review(set(), &Grants { dry_run: true, ..grants }, Vec::new());
+    assert_eq!(shown.verdict(), Verdict::Warn);
+}
+
 #[test]
 fn r4_an_agent_touches_only_its_plans() {
     let agent = |plans: Option<&str>, may_apply| {
         let plans = plans.map(|id| BTreeSet::from([PlanId::parse(id).unwrap()]));
-        Grants { agent: Some(AgentGrants { name: "rook".into(), plans, may_apply }), ..grants() }
+        Grants { agent: Some(AgentGrants { plans, may_apply, ..rook() }), ..grants() }
     };
     let set = || edited(1, |state| state.task.percent_complete = 50);
     check(set(), &agent(None, true), &[]);

@@ -103,6 +103,10 @@ pub struct LimitConfig {
     pub quarantine_seconds: Option<u64>,
     /// The most writes sent in a second; if absent, as many as the service accepts.
     pub writes_per_second: Option<u32>,
+    /// The most changes that an agent may make in a day, over all its runs (rule R5).
+    pub changes_per_day: Option<u64>,
+    /// The most runs that an agent may begin in an hour (rule R5).
+    pub runs_per_hour: Option<u64>,
 }
 
 /// The `[approvals]` table.
@@ -133,12 +137,20 @@ impl ApprovalConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentConfig {
+    /// The profile whose sign-in it uses; the default one if absent.
+    pub profile: Option<String>,
     /// Titles or ids of the plans it may see and touch (rule R4); all if absent.
     pub plans: Option<Vec<String>>,
     /// Names of policies in force for it, beside those for every run.
     pub policies: Vec<String>,
-    /// True if it may apply; if not, it may only preview.
-    pub may_apply: bool,
+    /// Names of the skills that it may run; all if absent.
+    pub skills: Option<Vec<String>>,
+    /// True if it may run code of its own.
+    pub scripts: bool,
+    /// Its right to apply.
+    pub may_apply: MayApply,
+    /// Names of the agents that may submit to it.
+    pub inbox: Vec<String>,
     /// True if it may delete without `--force` (rule R1).
     pub force: bool,
     /// The limits of its runs, where they differ from those for all.
@@ -148,11 +160,50 @@ pub struct AgentConfig {
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
+            profile: None,
             plans: None,
             policies: Vec::new(),
-            may_apply: true,
+            skills: None,
+            scripts: true,
+            may_apply: MayApply::Yes,
+            inbox: Vec::new(),
             force: false,
             limits: LimitConfig::default(),
+        }
+    }
+}
+
+/// The right of an agent to apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MayApply {
+    /// It may apply what no rule or policy objects to.
+    #[default]
+    Yes,
+    /// It may only preview.
+    No,
+    /// A person must approve each of its sets.
+    Approved,
+}
+
+impl MayApply {
+    /// Returns it as it is written in the configuration.
+    #[must_use]
+    pub fn value(self) -> serde_json::Value {
+        match self {
+            Self::Yes => true.into(),
+            Self::No => false.into(),
+            Self::Approved => "approved".into(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MayApply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::Boolean(true) => Ok(Self::Yes),
+            toml::Value::Boolean(false) => Ok(Self::No),
+            toml::Value::String(text) if text == "approved" => Ok(Self::Approved),
+            _ => Err(serde::de::Error::custom("it is true, false or \"approved\"")),
         }
     }
 }
@@ -201,6 +252,18 @@ impl LimitConfig {
         self.edits_kib.unwrap_or(EDITS_KIB).saturating_mul(1 << 10)
     }
 
+    /// Returns how many changes an agent may make in a day.
+    #[must_use]
+    pub fn changes_per_day(&self) -> u64 {
+        self.changes_per_day.unwrap_or(200)
+    }
+
+    /// Returns how many runs an agent may begin in an hour.
+    #[must_use]
+    pub fn runs_per_hour(&self) -> u64 {
+        self.runs_per_hour.unwrap_or(120)
+    }
+
     /// Returns these limits, with others in the place of those that are absent.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
@@ -220,6 +283,8 @@ impl LimitConfig {
             computing_seconds: self.computing_seconds.or(other.computing_seconds),
             quarantine_seconds: self.quarantine_seconds.or(other.quarantine_seconds),
             writes_per_second: self.writes_per_second.or(other.writes_per_second),
+            changes_per_day: self.changes_per_day.or(other.changes_per_day),
+            runs_per_hour: self.runs_per_hour.or(other.runs_per_hour),
         }
     }
 }
@@ -273,6 +338,19 @@ mod tests {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains("unknown field"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_agent_may_apply_what_a_person_approves() {
+        let may = |value: &str| {
+            Config::parse(&format!("[agents.rook]\nmay_apply = {value}"))
+                .map(|config| config.agents["rook"].may_apply)
+        };
+        assert_eq!(may("true").unwrap(), MayApply::Yes);
+        assert_eq!(may("false").unwrap(), MayApply::No);
+        assert_eq!(may("\"approved\"").unwrap(), MayApply::Approved);
+        let error = may("\"sometimes\"").unwrap_err().to_string();
+        assert!(error.contains("true, false or \"approved\""), "{error}");
     }
 
     #[test]

@@ -1,15 +1,20 @@
-//! `planwright agent`: the agents of the workspace, and what each may do.
+//! `planwright agent`: the agents of the workspace, what each may do, and their pauses.
 
-use clap::Subcommand;
-use serde_json::json;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
+use crate::cli::render::text::visible;
 use crate::cli::show;
+use crate::host::similar::similar;
+use crate::journal::Paused;
+use crate::script::Config;
+use crate::script::workspace::config::{AgentConfig, MayApply};
 
-/// List the agents, and what each may do
+/// List the agents, say what each may do, and pause them
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentCommand {
     /// List the agents in planwright.toml
@@ -17,52 +22,210 @@ pub(crate) enum AgentCommand {
         after_help = "Where planwright.toml lists no agents, any name acts under the shipped rules.\n\nExamples:\n  planwright agent list\n  planwright agent list --json"
     )]
     List,
+    /// Show what one agent may do
+    #[command(after_help = "Example:\n  planwright agent show rook")]
+    Show {
+        /// Name of the agent
+        name: String,
+    },
+    /// Keep an agent from writing: at once, in every process of the state folder
+    #[command(
+        after_help = "A run in flight stops before its next write, and can be resumed when the pause is lifted.\n\nExamples:\n  planwright agent pause rook --reason \"It moves the wrong tasks\"\n  planwright agent pause --all"
+    )]
+    Pause(PauseArgs),
+    /// Lift the pause of an agent
+    #[command(
+        after_help = "A pause of all agents is lifted with `--all`.\n\nExamples:\n  planwright agent resume rook\n  planwright agent resume --all"
+    )]
+    Resume(WhichArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+    /// Reason, which the agent can read
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhichArgs {
+    /// Name of the agent
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    name: Option<String>,
+    /// All agents
+    #[arg(long)]
+    all: bool,
 }
 
 pub(crate) fn run(context: &Context<'_>, command: &AgentCommand) -> Result<Exit, AppError> {
-    // It tells of plans that an agent may not see.
+    // It tells of plans that an agent may not see, and takes rights away or gives them back.
     context.for_people("agent")?;
     match command {
-        AgentCommand::List => Ok(list(context)),
+        AgentCommand::List => list(context),
+        AgentCommand::Show { name } => show_one(context, name),
+        AgentCommand::Pause(args) => pause(context, args),
+        AgentCommand::Resume(args) => resume(context, args),
     }
 }
 
-fn list(context: &Context<'_>) -> Exit {
+/// Returns the pause that holds for an agent.
+fn pause_of<'a>(paused: &'a [Paused], name: &str) -> Option<&'a Paused> {
+    paused.iter().find(|pause| pause.agent.as_deref().is_none_or(|agent| agent == name))
+}
+
+fn list(context: &Context<'_>) -> Result<Exit, AppError> {
     let config = &context.app.workspace.config;
+    let paused = context.app.paused()?;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for (name, agent) in &config.agents {
-        let policies: Vec<&String> = config.policies.always.iter().chain(&agent.policies).collect();
         let limits = config.limits_of(Some(name));
         let caps = limits.caps();
-        let seconds = limits.seconds.unwrap_or(60);
         let plans = agent.plans.as_ref().map_or("all".to_owned(), |plans| plans.join(", "));
-        let names = policies.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        let apply = match (agent.may_apply, agent.force) {
-            (true, true) => "yes, deletions too",
-            (true, false) => "yes",
-            (false, _) => "preview only",
-        };
+        let names = policies(config, agent).join(", ");
+        let is_paused = pause_of(&paused, name).is_some();
+        let apply = if is_paused { "paused" } else { may_apply(agent) };
         let most = format!("{} changes, {} deletions", caps.max_changes, caps.max_deletes);
         rows.push(vec![name.clone(), plans, names, apply.to_owned(), most]);
-        values.push(json!({
-            "name": name,
-            "plans": agent.plans,
-            "policies": policies,
-            "may_apply": agent.may_apply,
-            "force": agent.force,
-            "limits": {
-                "max_changes": caps.max_changes,
-                "max_deletes": caps.max_deletes,
-                "max_edits": limits.max_edits(),
-                "reads": limits.max_reads(),
-                "seconds": seconds,
-                "writes_per_second": limits.writes_per_second,
-            },
-        }));
+        values.push(value(config, name, agent, &paused));
     }
     let columns =
         ["AGENT", "PLANS", "POLICIES", "MAY APPLY", "A RUN MAKES AT MOST"].map(Column::new);
     let empty = "No agents are configured: any name acts under the shipped rules.";
     show::list(context.ui, &columns, &rows, &values, empty);
-    Exit::Done
+    for pause in &paused {
+        context.ui.note(&told(pause));
+    }
+    Ok(Exit::Done)
+}
+
+fn told(pause: &Paused) -> String {
+    let who = pause.agent.as_ref().map_or("All agents are".to_owned(), |name| format!("{name} is"));
+    let why = pause.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    visible(&format!("{who} paused since {}{why}.", pause.at.strftime("%Y-%m-%d %H:%M UTC")))
+}
+
+const fn may_apply(agent: &AgentConfig) -> &'static str {
+    match (agent.may_apply, agent.force) {
+        (MayApply::Yes, true) => "yes, deletions too",
+        (MayApply::Yes, false) => "yes",
+        (MayApply::No, _) => "preview only",
+        (MayApply::Approved, true) => "if approved, deletions too",
+        (MayApply::Approved, false) => "if approved",
+    }
+}
+
+fn policies(config: &Config, agent: &AgentConfig) -> Vec<String> {
+    config.policies.always.iter().chain(&agent.policies).cloned().collect()
+}
+
+fn value(config: &Config, name: &str, agent: &AgentConfig, paused: &[Paused]) -> Value {
+    let limits = config.limits_of(Some(name));
+    let caps = limits.caps();
+    let pause = pause_of(paused, name);
+    json!({
+        "name": name,
+        "profile": agent.profile,
+        "plans": agent.plans,
+        "policies": policies(config, agent),
+        "skills": agent.skills,
+        "scripts": agent.scripts,
+        "may_apply": agent.may_apply.value(),
+        "force": agent.force,
+        "inbox": agent.inbox,
+        "paused": pause.is_some(),
+        "paused_since": pause.map(|pause| pause.at),
+        "paused_reason": pause.and_then(|pause| pause.reason.as_ref()),
+        "limits": {
+            "max_changes": caps.max_changes,
+            "max_deletes": caps.max_deletes,
+            "max_edits": limits.max_edits(),
+            "reads": limits.max_reads(),
+            "seconds": limits.seconds.unwrap_or(60),
+            "writes_per_second": limits.writes_per_second,
+            "changes_per_day": limits.changes_per_day(),
+            "runs_per_hour": limits.runs_per_hour(),
+        },
+    })
+}
+
+fn show_one(context: &Context<'_>, name: &str) -> Result<Exit, AppError> {
+    let config = &context.app.workspace.config;
+    // Where no agents are configured, any name acts.
+    let unnamed = AgentConfig::default();
+    let agent = match config.agents.get(name) {
+        Some(agent) => agent,
+        None if config.agents.is_empty() => &unnamed,
+        None => return Err(unknown(config, name)),
+    };
+    let shown = value(config, name, agent, &context.app.paused()?);
+    if context.ui.json() {
+        context.ui.json_value(&shown);
+        return Ok(Exit::Done);
+    }
+    let some = |list: Option<&Vec<String>>| list.map_or("all".to_owned(), |list| list.join(", "));
+    let limits = config.limits_of(Some(name));
+    let caps = limits.caps();
+    let pause = context.app.paused()?;
+    let rows: Vec<Vec<String>> = [
+        ("agent", name.to_owned()),
+        ("profile", agent.profile.clone().unwrap_or_else(|| "the default one".to_owned())),
+        ("plans", some(agent.plans.as_ref())),
+        ("policies", policies(config, agent).join(", ")),
+        ("skills", some(agent.skills.as_ref())),
+        ("code of its own", if agent.scripts { "yes" } else { "no" }.to_owned()),
+        ("may apply", may_apply(agent).to_owned()),
+        ("changes", format!("{} a run, {} a day", caps.max_changes, limits.changes_per_day())),
+        ("deletions", format!("{} a run", caps.max_deletes)),
+        ("runs", format!("{} an hour", limits.runs_per_hour())),
+        ("paused", pause_of(&pause, name).map_or("no".to_owned(), told)),
+    ]
+    .into_iter()
+    .map(|(what, text)| vec![what.to_owned(), text])
+    .collect();
+    let columns = ["SETTING", "VALUE"].map(Column::new);
+    show::list(context.ui, &columns, &rows, &[], "");
+    Ok(Exit::Done)
+}
+
+fn unknown(config: &Config, name: &str) -> AppError {
+    let error = AppError::new("agent", format!("there is no agent `{name}`"));
+    match similar(name, config.agents.keys().map(String::as_str)).as_slice() {
+        [] => error.hint("`planwright agent list` lists the agents"),
+        near => error.hint(format!("did you mean {}?", near.join(" or "))),
+    }
+}
+
+fn pause(context: &Context<'_>, args: &PauseArgs) -> Result<Exit, AppError> {
+    let name = args.which.name.as_deref();
+    context.app.pause(name, args.reason.as_deref(), context.now())?;
+    let who = name.map_or("All agents are".to_owned(), |name| format!("{name} is"));
+    context.ui.note(&visible(&format!("{who} paused: nothing more is written.")));
+    answer(context, name, true)
+}
+
+fn resume(context: &Context<'_>, args: &WhichArgs) -> Result<Exit, AppError> {
+    let name = args.name.as_deref();
+    let was = context.app.unpause(name, context.now())?;
+    let who = name.unwrap_or("all agents");
+    let said = if was { "The pause is lifted for" } else { "There was no pause for" };
+    context.ui.note(&visible(&format!("{said} {who}.")));
+    let all = context.app.paused()?;
+    // Lifting the pause of one leaves that of all in force.
+    if let Some(left) = name.and_then(|name| pause_of(&all, name)) {
+        context.ui.note(&format!("{} `planwright agent resume --all` lifts that.", told(left)));
+    } else {
+        context.ui.note("`planwright resume` finishes what was cut off.");
+    }
+    answer(context, name, name.is_some_and(|name| pause_of(&all, name).is_some()))
+}
+
+fn answer(context: &Context<'_>, name: Option<&str>, is_paused: bool) -> Result<Exit, AppError> {
+    if context.ui.json() {
+        context.ui.json_value(&json!({
+            "agent": name, "all": name.is_none(), "paused": is_paused,
+        }));
+    }
+    Ok(Exit::Done)
 }

@@ -178,7 +178,11 @@ fn in_force(global: &Global) -> Result<Vec<Setting>, AppError> {
         let name = name.as_str();
         add(&["agents", name, "plans"], json!(agent.plans));
         add(&["agents", name, "policies"], json!(agent.policies));
-        add(&["agents", name, "may_apply"], json!(agent.may_apply));
+        add(&["agents", name, "may_apply"], agent.may_apply.value());
+        add(&["agents", name, "skills"], json!(agent.skills));
+        add(&["agents", name, "scripts"], json!(agent.scripts));
+        add(&["agents", name, "inbox"], json!(agent.inbox));
+        add(&["agents", name, "profile"], json!(agent.profile));
         add(&["agents", name, "force"], json!(agent.force));
         let set = file.keys(&["agents", name, "limits"]);
         let own = limits(&config.limits_of(Some(name)));
@@ -212,6 +216,8 @@ fn limits(limits: &LimitConfig) -> Vec<(&'static str, Value)> {
         ("seconds", json!(limits.seconds.unwrap_or(60))),
         ("quarantine_seconds", json!(limits.quarantine_seconds.unwrap_or(60))),
         ("writes_per_second", json!(limits.writes_per_second)),
+        ("changes_per_day", json!(limits.changes_per_day())),
+        ("runs_per_hour", json!(limits.runs_per_hour())),
     ]
 }
 

@@ -321,6 +321,12 @@ pub(crate) const CODES: &[Code] = &[
         "`planwright skill show NAME` lists them; give one with `-p name=value`.",
     ),
     code(
+        "paused",
+        "The agent is paused.",
+        "A person has paused it, or all agents, with `planwright agent pause`: it begins no run, and writes nothing more.",
+        "`planwright agent list` shows who is paused and why; `planwright agent resume NAME` lifts it, then `planwright resume` finishes what was cut off.",
+    ),
+    code(
         "policy",
         "A policy cannot be used, so everything is denied.",
         "It is in force but missing, does not compile, or would judge nothing.",

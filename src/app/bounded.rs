@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::render::text::{json_safe, shortened};
+use crate::app::shown::{json_safe, shortened};
 use crate::host::Failure;
 
 /// The most bytes of a report as JSON, and of what a command prints on stdout or stderr without `--full`:
@@ -67,7 +67,8 @@ fn size(value: &Value) -> usize {
     }
 }
 
-fn fit(value: &Value, budget: usize) -> Value {
+/// Returns a value shortened to about so many bytes; see [`report_text`].
+pub(crate) fn fit(value: &Value, budget: usize) -> Value {
     if size(value) <= budget {
         return value.clone();
     }

@@ -1,0 +1,72 @@
+//! Pausing agents, and lifting that again.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::app::App;
+use crate::app::error::AppError;
+use crate::host::Failure;
+use crate::journal::{Error, Note, NoteKind, Paused};
+
+/// The most characters of a reason.
+const MAX_REASON: usize = 1_000;
+
+fn failed(error: &Error) -> AppError {
+    Failure::from_error(error.code(), error, error.hint()).into()
+}
+
+impl App {
+    /// Returns the pauses in force.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) fn paused(&self) -> Result<Vec<Paused>, AppError> {
+        let Some(journal) = self.state_folder()?.open_to_read()? else { return Ok(Vec::new()) };
+        journal.paused().map_err(|error| failed(&error))
+    }
+
+    /// Pauses an agent, or with `None` all of them: before its next write, in every process of the
+    /// state folder.
+    ///
+    /// # Errors
+    /// There is no such agent, or the journal cannot be written.
+    pub(crate) fn pause(
+        &self,
+        agent: Option<&str>,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        self.agent(agent)?;
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+            let message = format!("the reason is longer than {MAX_REASON} characters");
+            return Err(AppError::usage(message));
+        }
+        let reason = reason.map(str::to_owned);
+        let note = note(NoteKind::Paused, agent, reason.as_deref(), now);
+        let paused = Paused { agent: agent.map(str::to_owned), at: now, reason };
+        self.state_folder()?.open()?.pause(&paused, &note).map_err(|error| failed(&error))
+    }
+
+    /// Lifts the pause of an agent, or with `None` that of all. Returns false if there was none.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(crate) fn unpause(&self, agent: Option<&str>, now: Timestamp) -> Result<bool, AppError> {
+        let note = note(NoteKind::Unpaused, agent, None, now);
+        self.state_folder()?.open()?.unpause(agent, &note).map_err(|error| failed(&error))
+    }
+}
+
+/// Makes the record of a switch. It must work when the service does not, so nobody is asked who is
+/// signed in: whoever can write the state folder can do this.
+fn note(kind: NoteKind, agent: Option<&str>, reason: Option<&str>, now: Timestamp) -> Note {
+    Note {
+        kind,
+        at: now,
+        run: None,
+        actor: None,
+        name: "planwright".to_owned(),
+        detail: json!({ "agent": agent, "all": agent.is_none(), "reason": reason }),
+    }
+}

@@ -1,0 +1,281 @@
+//! What all calls of a connection share: the workspace as it is now, the service, and the switches
+//! that stop what is under way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rmcp::model::ProgressNotificationParam;
+use rmcp::service::RequestContext;
+use rmcp::{Peer, RoleServer};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use crate::app::connection::ServiceConnection;
+use crate::app::error::AppError;
+use crate::app::settings::Settings;
+use crate::host::{Failure, Host, Nobody, RunProgress, Session, Start, Stop, StopReason, Watch};
+use crate::journal::Purpose;
+use crate::script::reload::{Options, Watcher};
+use crate::script::{Bundle, Config};
+
+/// The most calls at work at once; others wait.
+const MAX_CALLS: usize = 8;
+
+/// Whom the server tells of changes, at most.
+const MAX_PEERS: usize = 64;
+
+/// The state of a server.
+pub(crate) struct Desk {
+    settings: Settings,
+    agent: String,
+    watcher: Watcher,
+    connection: ServiceConnection,
+    runtime: Handle,
+    room: Arc<Semaphore>,
+    /// The switches of the calls at work, by number.
+    calls: Mutex<BTreeMap<u64, Arc<Stop>>>,
+    n_calls: AtomicU64,
+    peers: Arc<Mutex<Vec<Peer<RoleServer>>>>,
+}
+
+fn unpoisoned<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    /// Connects to the service and watches the workspace.
+    ///
+    /// # Errors
+    /// The service cannot be reached, or the workspace not be read.
+    pub(crate) async fn open(app: App, agent: String, runtime: Handle) -> Result<Self, AppError> {
+        let connection = app.connect().await?;
+        let App { settings, workspace, .. } = app;
+        let watcher = match workspace.root.clone() {
+            Some(root) => Watcher::start(&root, Options::default())?,
+            None => Watcher::still(Bundle::new(workspace)),
+        };
+        Ok(Self {
+            settings,
+            agent,
+            watcher,
+            connection,
+            runtime,
+            room: Arc::new(Semaphore::new(MAX_CALLS)),
+            calls: Mutex::default(),
+            n_calls: AtomicU64::new(0),
+            peers: Arc::default(),
+        })
+    }
+
+    /// Returns the agent's name.
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// Returns the version of the workspace in force.
+    pub(crate) fn bundle(&self) -> Arc<Bundle> {
+        self.watcher.current()
+    }
+
+    /// Remembers a client, to tell it when the list of tools is another.
+    pub(crate) fn remember(&self, peer: Peer<RoleServer>) {
+        let mut peers = unpoisoned(&self.peers);
+        if peers.len() >= MAX_PEERS {
+            peers.remove(0);
+        }
+        peers.push(peer);
+    }
+
+    /// Tells clients whenever skills or their grants change.
+    pub(crate) fn tell_of_reloads(&self) {
+        // Not the desk itself: the watcher keeps its listeners, and belongs to the desk.
+        let (peers, runtime) = (Arc::clone(&self.peers), self.runtime.clone());
+        self.watcher.subscribe(move |reloaded| {
+            let is_ours = |file: &String| file.starts_with("skills/") || file.ends_with(".toml");
+            if !reloaded.changed.iter().any(is_ours) {
+                return;
+            }
+            let peers = unpoisoned(&peers).clone();
+            runtime.spawn(async move {
+                for peer in peers {
+                    // A client that has left is not told.
+                    let _left = peer.notify_tool_list_changed().await;
+                }
+            });
+        });
+    }
+
+    /// Stops everything at work, and waits until it has ended, or for so long.
+    pub(crate) async fn stop_all(&self, at_most: Duration) {
+        let deadline = tokio::time::Instant::now() + at_most;
+        loop {
+            let left = {
+                let calls = unpoisoned(&self.calls);
+                calls.values().for_each(|stop| stop.set(StopReason::Cancelled));
+                calls.len()
+            };
+            if left == 0 || tokio::time::Instant::now() > deadline {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Does the work of a call on a thread where it may block. If the call is cancelled, or its
+    /// client leaves, the work is stopped: it writes nothing more, and what it wrote is recorded.
+    pub(crate) async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        context: &RequestContext<RoleServer>,
+        work: impl FnOnce(&Work) -> Result<T, AppError> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let closed = |_| AppError::new("stopped", "the server ends");
+        let permit = Arc::clone(&self.room).acquire_owned().await.map_err(closed)?;
+        let stop = Arc::new(Stop::default());
+        let no = self.n_calls.fetch_add(1, Ordering::SeqCst);
+        unpoisoned(&self.calls).insert(no, Arc::clone(&stop));
+        let at_work = AtWork { desk: Arc::clone(self), no };
+        let _left = Left(Arc::clone(&stop));
+        let bundle = self.bundle();
+        let app = App {
+            settings: self.settings.clone(),
+            workspace: bundle.workspace.clone(),
+            interrupt: Arc::clone(&stop),
+        };
+        let watch = self.watch(context);
+        let mut task = tokio::task::spawn_blocking(move || {
+            let of_call = Work { desk: Arc::clone(&at_work.desk), app, bundle, watch };
+            let done = work(&of_call);
+            drop((at_work, permit));
+            done
+        });
+        let joined = tokio::select! {
+            joined = &mut task => joined,
+            () = context.ct.cancelled() => {
+                stop.set(StopReason::Cancelled);
+                task.await
+            }
+        };
+        joined.unwrap_or_else(|error| {
+            Err(AppError::new("bug", format!("planwright itself failed: {error}")))
+        })
+    }
+
+    /// Returns a listener that passes progress on, if the client asked for it.
+    fn watch(&self, context: &RequestContext<RoleServer>) -> Watch {
+        let Some(token) = context.meta.get_progress_token() else { return Watch::default() };
+        let (peer, runtime) = (context.peer.clone(), self.runtime.clone());
+        let number = |n: usize| u32::try_from(n).map_or(f64::MAX, f64::from);
+        // Progress must grow; a run that is validated again begins to count anew.
+        let last = Mutex::new(0);
+        Watch::new(move |progress| {
+            let RunProgress::Applying { done, total } = progress else { return };
+            if done <= std::mem::replace(&mut *unpoisoned(&last), done) {
+                return;
+            }
+            let told = ProgressNotificationParam::new(token.clone(), number(done))
+                .with_total(number(total));
+            let peer = peer.clone();
+            runtime.spawn(async move {
+                let _left = peer.notify_progress(told).await;
+            });
+        })
+    }
+}
+
+/// The entry of a call at work, which goes when it ends.
+struct AtWork {
+    desk: Arc<Desk>,
+    no: u64,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        unpoisoned(&self.desk.calls).remove(&self.no);
+    }
+}
+
+/// Stops a call when nobody waits for it any more.
+struct Left(Arc<Stop>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        // It belongs to this call alone: if that has ended, this stops nothing.
+        self.0.set(StopReason::Cancelled);
+    }
+}
+
+/// The surroundings of one call: everything of one version of the workspace.
+pub(crate) struct Work {
+    desk: Arc<Desk>,
+    pub(crate) app: App,
+    pub(crate) bundle: Arc<Bundle>,
+    watch: Watch,
+}
+
+impl Work {
+    /// Returns the agent's name.
+    pub(crate) fn agent(&self) -> &str {
+        self.desk.agent()
+    }
+
+    /// Returns the configuration.
+    pub(crate) fn config(&self) -> &Config {
+        &self.app.workspace.config
+    }
+
+    /// Waits for something asynchronous.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.desk.runtime.block_on(work)
+    }
+
+    /// Makes a host for the agent. What is held there waits for a person.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or there is no state folder.
+    pub(crate) fn host(&self) -> Result<Host, AppError> {
+        let agent = Some(self.agent());
+        let judge = self.desk.watcher.judge(agent);
+        let nobody = Arc::new(Nobody);
+        let (connection, workspace) = (&self.desk.connection, &self.app.workspace);
+        self.app.host(connection, workspace, agent, judge, nobody, self.watch.clone())
+    }
+
+    /// Reads the board as the agent sees it.
+    ///
+    /// # Errors
+    /// The error of the work, or of the service.
+    pub(crate) fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let granted = self.app.agent(Some(self.agent()))?;
+        let host = self.host()?;
+        Ok(self.wait(host.look(granted, work))?)
+    }
+
+    /// Makes the start of a run of the agent.
+    ///
+    /// # Errors
+    /// The agent is not configured any more.
+    pub(crate) fn start(
+        &self,
+        purpose: Purpose,
+        (skill, digest): (&str, Option<&str>),
+        params: Value,
+        apply: bool,
+    ) -> Result<Start, AppError> {
+        Ok(Start {
+            purpose,
+            skill: skill.to_owned(),
+            skill_digest: digest.map(str::to_owned),
+            params,
+            agent: self.app.agent(Some(self.agent()))?,
+            force: false,
+            dry_run: !apply,
+        })
+    }
+}
