@@ -116,6 +116,7 @@ impl JwtSigner for Ps256 {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library passes a reference")]
 fn signer(
     algorithm: &Algorithm,
     key: &EncodingKey,
@@ -131,6 +132,7 @@ fn signer(
 }
 
 /// Nothing is verified here: assertions are only sent.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library passes a reference")]
 fn no_verifier(
     _: &Algorithm,
     _: &DecodingKey,

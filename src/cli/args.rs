@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual};
+use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual, mcp};
 use crate::cli::command::{
-    api, apply, audit, board_file, bucket, delta, directory, emulator, mcp, plan, policy, repl,
-    resume, run, runs, skill, task, test, undo,
+    api, apply, audit, board_file, bucket, delta, directory, emulator, plan, policy, repl, resume,
+    run, runs, skill, task, test, undo,
 };
 use crate::cli::options::{Global, ProgressWhen, origins};
 
@@ -34,13 +34,38 @@ pub(crate) struct Cli {
 impl Cli {
     /// Parses a command line; knows of the global options whether they were typed.
     pub(crate) fn parse_with_origins(arguments: &[OsString]) -> Result<Self, clap::Error> {
-        let mut matches = Self::command().try_get_matches_from(arguments)?;
+        let mut command = Self::command();
+        if arguments.iter().any(is_id_with_hyphen) {
+            command = taking_hyphens(command);
+        }
+        let mut matches = command.try_get_matches_from(arguments)?;
         let origins = origins(&matches);
         let mut cli = Self::from_arg_matches_mut(&mut matches)
             .map_err(|error| error.format(&mut Self::command()))?;
         cli.global.origins = origins;
         Ok(cli)
     }
+}
+
+/// Returns whether an argument is one of Planner's ids (28 characters) that begins with a hyphen, as
+/// one of sixty-four does. No option looks like that.
+fn is_id_with_hyphen(argument: &OsString) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    argument.to_str().is_some_and(|text| {
+        text.len() == 28
+            && text.starts_with('-')
+            && !text.starts_with("--")
+            && text.bytes().all(fits)
+    })
+}
+
+/// Returns a command whose arguments may begin with a hyphen.
+fn taking_hyphens(command: clap::Command) -> clap::Command {
+    let takes = |argument: clap::Arg| match argument.get_action().takes_values() {
+        true => argument.allow_hyphen_values(true),
+        false => argument,
+    };
+    command.mut_args(takes).mut_subcommands(taking_hyphens)
 }
 
 impl Command {

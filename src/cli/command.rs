@@ -8,7 +8,6 @@ pub(crate) mod bucket;
 pub(crate) mod delta;
 pub(crate) mod directory;
 pub(crate) mod emulator;
-pub(crate) mod mcp;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod repl;
@@ -61,7 +60,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
             for_people(acts, "config")?;
             return config::run(&cli.global, ui, command);
         }
-        Command::Mcp(args) => return mcp::run(&cli.global, ui, args, faces),
+        Command::Mcp(args) => return setup::mcp::run(&cli.global, ui, args, faces),
         _ => {}
     }
     let context = Context::new(&cli.global, cli.command.scripts(), cli.command.progress(), ui)?;

@@ -11,8 +11,7 @@ use crate::journal::Journal;
 use crate::journal::canonical::{canonical, digest};
 use crate::journal::entry::{Note, RunId, words};
 use crate::journal::error::{Error, Fault};
-use crate::journal::read::find_run;
-use crate::journal::row::{core_of_note, moment, run_id, summary, word};
+use crate::journal::row::{core_of_note, find_run, moment, run_id, summary, word};
 
 /// Previews that are kept; older ones make room.
 const KEPT_PREVIEWS: i64 = 50;

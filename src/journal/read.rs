@@ -13,7 +13,7 @@ use crate::journal::entry::{
 use crate::journal::error::Error;
 use crate::journal::error::Fault;
 use crate::journal::row::{
-    FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, json_of, moment, run_id, word,
+    FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, find_run, json_of, moment, run_id, word,
 };
 
 /// Finds an entity among those that changes are known to have created.
@@ -164,9 +164,6 @@ impl Trail {
         }
     }
 }
-
-/// The name of the latest run that began to write.
-const LAST: &str = "last";
 
 impl Run {
     /// Returns whether it began to write.
@@ -397,25 +394,6 @@ impl Journal {
             }
             Ok(records)
         })
-    }
-}
-
-/// Finds a run by its id, by a unique beginning of it, or by `last`.
-pub(crate) fn find_run(on: &Connection, id: &str) -> Result<String, Fault> {
-    let sql = if id == LAST {
-        "SELECT id FROM run WHERE ?1 = 'last' AND
-            EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
-            ORDER BY seq DESC LIMIT 1"
-    } else {
-        "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1"
-    };
-    let mut statement = on.prepare_cached(sql)?;
-    let mut found: Vec<String> =
-        statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    match found.len() {
-        1 if !id.is_empty() => Ok(found.remove(0)),
-        0 | 1 => Err(Fault::Told(Error::NoRun(id.to_owned()))),
-        count => Err(Fault::Told(Error::Ambiguous { prefix: id.to_owned(), count })),
     }
 }
 

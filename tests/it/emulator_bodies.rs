@@ -80,7 +80,7 @@ fn a_body_that_breaks_a_rule_of_the_schema_is_refused() {
         (
             &plan_details,
             json!({ "categoryDescriptions": { "category26": "x" } }),
-            "The property name".to_owned(),
+            "The category 'category26'".to_owned(),
         ),
         (
             &plan_details,
@@ -90,7 +90,7 @@ fn a_body_that_breaks_a_rule_of_the_schema_is_refused() {
         (
             &plan_details,
             json!({ "sharedWith": { "someone": true } }),
-            "The property name".to_owned(),
+            "The user id 'someone'".to_owned(),
         ),
     ];
     for (path, body, message) in cases {

@@ -319,3 +319,15 @@ fn a_blank_in_a_link_is_encoded() {
     place.run(&["task", "reference", ROOM, "add", url]).code(0).says(&["Nothing to change."]);
     place.run(&["task", "reference", ROOM, "remove", url]).code(0).says(&["Applied 1 change"]);
 }
+
+/// One of sixty-four ids of Planner begins with a hyphen, and is no option.
+#[test]
+fn an_id_that_begins_with_a_hyphen_is_an_id() {
+    let place = Place::embedded();
+    let id = "-cb7xZ1p0kWq3Yt5Rm8uLWQAJ2fh";
+    let says = format!("there is no task `{id}`");
+    place.run(&["task", "get", id]).code(1).says(&[&says]);
+    place.run(&["task", "list", "--plan", id, "--json"]).code(1);
+    place.run(&["task", "complete", id, "--dry-run", "--json"]).code(1);
+    place.run(&["task", "get", "-x"]).code(2);
+}

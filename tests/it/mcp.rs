@@ -120,7 +120,7 @@ fn status(result: &Value) -> &str {
 
 /// A script that sets the progress of a task.
 fn script(progress: &str) -> String {
-    format!("plan(\"{PLAN}\").task(\"{TASK}\").progress = \"{progress}\"; 7")
+    format!("plan(\"{PLAN}\").task(\"{TASK}\").update(#{{ progress: \"{progress}\" }}); 7")
 }
 
 fn percent(planner: &Planner) -> Value {

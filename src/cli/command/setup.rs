@@ -8,3 +8,4 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod manual;
+pub(crate) mod mcp;

@@ -97,12 +97,15 @@ fn step(emulator: &Emulator, edits: &Edits, at: u64) -> bool {
         let share = id::draw(edits.seed, at * 4 + of);
         (share * n as f64) as usize
     };
-    let list = |name: &str| {
-        let path = format!("/planner/plans/{}/{name}?$select=id,title,bucketId", edits.plan);
+    let list = |name: &str, fields: &str| {
+        let path = format!("/planner/plans/{}/{name}?$select={fields}", edits.plan);
         let body = send(emulator, &edits.user, Method::GET, &path, None, None)?;
         body.get("value")?.as_array().cloned()
     };
-    let (Some(tasks), Some(buckets)) = (list("tasks"), list("buckets")) else { return false };
+    let (Some(tasks), Some(buckets)) = (list("tasks", "id,title,bucketId"), list("buckets", "id"))
+    else {
+        return false;
+    };
     let text = |doc: &Value, name: &str| doc.get(name).and_then(Value::as_str).map(str::to_owned);
     let Some(task) = tasks.get(draw(0, tasks.len())) else { return false };
     let Some(id) = text(task, "id") else { return false };

@@ -2,6 +2,8 @@
 //!
 //! planner-api.md 10.8. A signed token, such as a real one, is refused.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -14,6 +16,9 @@ use crate::emulator::state::id::TENANT;
 /// The audience of access tokens, as an address and as an application id (planner-api.md 2.6).
 pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
 pub(crate) const GRAPH_ID: &str = "00000003-0000-0000-c000-000000000000";
+
+/// The number of access tokens so far.
+static MINTED: AtomicU64 = AtomicU64::new(0);
 
 /// Writes a token.
 pub(crate) fn mint(claims: &Value) -> String {
@@ -39,6 +44,8 @@ pub(crate) fn access(
         "oid": caller.id,
         "sub": caller.id,
         "tid": TENANT,
+        // No two tokens are alike, not even of one second.
+        "uti": format!("{now:x}.{:x}", MINTED.fetch_add(1, Ordering::Relaxed)),
         "ver": "1.0",
     });
     let permissions = caller.permissions.clone().unwrap_or_default();

@@ -173,6 +173,8 @@ fn thrown(value: &Dynamic) -> (&'static str, String, Option<String>) {
             Some("not_yet_known") => "not_yet_known",
             Some("gone") => "gone",
             Some("read_only") => "read_only",
+            Some("not_signed_in") => "not_signed_in",
+            Some("app_only") => "app_only",
             Some("not_member") => "not_member",
             Some("not_permitted") => "not_permitted",
             Some("unavailable") => "unavailable",
