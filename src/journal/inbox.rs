@@ -13,7 +13,7 @@ use crate::journal::error::{Error, Fault};
 use crate::journal::row::{RunRow, core_of_note, json_of, moment, run_id, word};
 
 words!(
-    /// Where an entry stands.
+    /// The state of an entry.
     EntryState {
         /// It waits for a worker.
         Queued = "queued",
@@ -57,7 +57,7 @@ pub struct InboxEntry {
     pub from_agent: Option<String>,
     /// The agent that it is for; `None` for the person who sent it.
     pub to_agent: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: EntryState,
     /// The attempts so far.
     pub attempts: u32,

@@ -13,7 +13,7 @@ const MAX_CHAIN: usize = 100;
 /// The end of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct End {
-    /// Where the entry stands then; queued if it is worth another attempt.
+    /// The state of the entry then: queued if it is worth another attempt.
     pub(crate) state: EntryState,
     /// The status of the run, if it began.
     pub(crate) outcome: Option<RunStatus>,
