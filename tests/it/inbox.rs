@@ -11,10 +11,15 @@ use crate::support::{Place, Planner, is_write};
 const OPEN: &str = "[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n";
 const ADD: &str = "//! Adds a task to the Inbox.\n//!\n//! ```toml\n//! [params]\n//! title = { type = \"string\" }\n//! ```\nplan(\"BOS Operations\").create_task(#{ title: params.title, bucket: \"Inbox\" });\n";
 
+/// It writes on a tag, so that a write whose answer was lost is sent again at once; a create would have
+/// to wait until it must have shown.
+const URGE: &str = "//! Makes a task urgent.\n//!\n//! ```toml\n//! [params]\n//! title = { type = \"string\" }\n//! ```\nlet task = plan(\"BOS Operations\").task(params.title);\ntask.priority = 1;\n";
+const TASK: &str = "Book the room for the customer day";
+
 fn place(planner: &Planner, config: &str) -> Place {
     let place = Place::against(planner);
     place.file("planwright.toml", &format!("{OPEN}{config}"));
-    place.file("scripts/skills/add.rhai", ADD);
+    place.file("scripts/skills/add.rhai", ADD).file("scripts/skills/urge.rhai", URGE);
     place
 }
 
@@ -287,14 +292,19 @@ fn a_killed_worker_loses_nothing_and_doubles_nothing() {
     for at in [At::Read, At::Write, At::LostWrite] {
         let planner = Planner::demo();
         let place = place(&planner, "");
-        let entry = submit(&place, "Order toner", &["--to", "rook"]);
+        let (skill, title) =
+            if at == At::LostWrite { ("urge", TASK) } else { ("add", "Order toner") };
+        let title_is = format!("title={title}");
+        let entry = ["submit", skill, "-p", &title_is, "--to", "rook", "--json"];
+        let entry = place.run(&entry).code(0).json();
         kill_worker(&planner, &place, at);
         let shown = show(&place, &entry);
         assert_eq!((&shown["state"], &shown["attempts"]), (&json!("running"), &json!(1)), "{at:?}");
         place.run(&["inbox", "cancel", entry["id"].as_str().unwrap()]).code(1);
         let done = work(&place);
         assert_eq!((done.len(), &done[0]["state"]), (1, &json!("done")), "{at:?}: {done:?}");
-        assert_eq!(count(&planner, "Order toner"), 1, "{at:?}");
+        assert_eq!(count(&planner, title), 1, "{at:?}");
+        assert_eq!(planner.task(title)["priority"] == 1, at == At::LostWrite, "{at:?}");
         assert_eq!(show(&place, &entry)["attempts"], 2, "{at:?}");
         place.run(&["audit", "verify"]).code(0);
     }
