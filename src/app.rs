@@ -10,6 +10,7 @@ pub(crate) mod connection;
 pub(crate) mod embedded;
 pub(crate) mod error;
 pub(crate) mod faces;
+pub(crate) mod inbox;
 pub(crate) mod once;
 pub(crate) mod params;
 pub(crate) mod pause;

@@ -27,7 +27,8 @@ pub mod verify;
 pub mod read;
 mod write;
 
-// The sets that wait, and the agents that do.
+// What waits: sets, what was submitted, and agents.
+pub mod inbox;
 pub mod kept;
 pub mod paused;
 
@@ -50,6 +51,7 @@ pub use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, NoteKind, Outcome, Purpose, RunId, RunStatus, Settled, StepId,
 };
 pub use crate::journal::error::Error;
+pub use crate::journal::inbox::{EntryState, InboxEntry};
 pub use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
 pub use crate::journal::named_plans::{Named, NamedPlans, NamesFile};

@@ -15,6 +15,7 @@ mod resources;
 mod run;
 mod server;
 mod stdio;
+mod submit;
 mod teach;
 mod tools;
 

@@ -2,7 +2,7 @@
 
 use crate::app::error::AppError;
 use crate::host::Agent;
-use crate::script::workspace::config::MayApply;
+use crate::script::workspace::config::{AgentConfig, MayApply};
 use crate::script::{Config, Workspace};
 
 /// The most characters of an agent's name: it stands in every record of its runs.
@@ -65,6 +65,24 @@ pub(crate) fn may_run(config: &Config, agent: Option<&str>, skill: &str) -> bool
 /// Returns whether an agent may run code of its own.
 pub(crate) fn may_script(config: &Config, agent: Option<&str>) -> bool {
     agent.and_then(|name| config.agents.get(name)).is_none_or(|granted| granted.scripts)
+}
+
+/// Refuses an agent to submit to another whose `inbox` does not name it. People may submit to any.
+///
+/// # Errors
+/// It may not.
+pub(crate) fn check_may_submit(
+    config: &Config,
+    from: Option<&str>,
+    to: Option<&str>,
+) -> Result<(), AppError> {
+    let (Some(from), Some(to)) = (from, to) else { return Ok(()) };
+    let takes = |agent: &AgentConfig| agent.inbox.iter().any(|name| name == from);
+    if from == to || config.agents.get(to).is_some_and(takes) {
+        return Ok(());
+    }
+    let message = format!("the agent `{from}` may not submit to `{to}`");
+    Err(AppError::new("not_permitted", message))
 }
 
 /// Refuses an agent a skill that it was not granted; with `None`, code of its own.

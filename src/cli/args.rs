@@ -73,7 +73,7 @@ impl Command {
     /// that judge it.
     pub(crate) const fn scripts(&self) -> usize {
         match self {
-            Self::Run(_) => 2,
+            Self::Run(_) | Self::Work(_) => 2,
             Self::Repl(_)
             | Self::Apply(_)
             | Self::Approve(_)
@@ -89,6 +89,7 @@ impl Command {
     pub(crate) const fn progress(&self) -> ProgressWhen {
         match self {
             Self::Run(args) => args.long.progress,
+            Self::Work(args) => args.long.progress,
             Self::Diff(args) => args.long.progress,
             Self::Apply(args) => args.long.progress,
             Self::Approve(args) => args.long.progress,
@@ -106,6 +107,12 @@ impl Command {
 pub(crate) enum Command {
     /// Run a skill, a script or a board file
     Run(run::RunArgs),
+    /// Submit a skill, to be run by a worker as an agent
+    Submit(run::inbox::SubmitArgs),
+    /// List what was submitted, show it, and cancel it
+    Inbox(run::inbox::InboxArgs),
+    /// Run what was submitted
+    Work(run::work::WorkArgs),
     /// Explore and change a board at a prompt
     Repl(repl::ReplArgs),
     /// Write a plan to a file for editing

@@ -66,6 +66,9 @@ pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
     let context = Context::new(&cli.global, cli.command.scripts(), cli.command.progress(), ui)?;
     match &cli.command {
         Command::Run(args) => run::run(&context, args),
+        Command::Submit(args) => run::inbox::submit(&context, args),
+        Command::Inbox(args) => run::inbox::inbox(&context, args),
+        Command::Work(args) => run::work::work(&context, args),
         Command::Repl(args) => repl::run(&context, args),
         Command::Pull(args) => board_file::pull(&context, args),
         Command::Diff(args) => board_file::diff(&context, args),

@@ -23,7 +23,7 @@ use crate::cli::show;
 use crate::cli::ui::{self, Ui};
 use crate::host::{
     Agent, Approver, Failure, Finished, Host, Judge, Nobody, Program, Report, Session, Start,
-    StateFolder, Status, Stop, StopReason, SystemClock,
+    StateFolder, Status, Stop, StopReason, SystemClock, Watch,
 };
 use crate::journal::Purpose;
 use crate::model::Clock as _;
@@ -263,6 +263,11 @@ impl<'a> Context<'a> {
         let watch = progress::watch(self.progress, self.ui.json());
         let approver = self.approver(agent, workspace);
         self.app.host(connection, workspace, agent, judge, approver, watch)
+    }
+
+    /// Returns the display of progress that was chosen.
+    pub(crate) fn watch(&self) -> Watch {
+        progress::watch(self.progress, self.ui.json())
     }
 
     /// Returns the journal's place in the state folder.

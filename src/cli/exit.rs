@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::host::{Failure, Report, Status};
+use crate::journal::RunStatus;
 
 /// The end of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,24 @@ impl Exit {
             "bug" => Self::Bug,
             "usage" => Self::Usage,
             _ => Self::Input,
+        }
+    }
+
+    /// Returns the exit of a run, by what is kept of it: its status, and the code of its error.
+    pub(crate) fn of_outcome(status: Option<RunStatus>, code: Option<&str>) -> Self {
+        match (status, code) {
+            (Some(RunStatus::Applied | RunStatus::Previewed | RunStatus::NoChanges), _) => {
+                Self::Done
+            }
+            (Some(RunStatus::Denied), _) => Self::Denied,
+            (Some(RunStatus::Held), _) => Self::Held,
+            (Some(RunStatus::Conflict), _) => Self::Conflict,
+            (Some(RunStatus::Partial), Some("not_signed_in")) => Self::NotPermitted,
+            (Some(RunStatus::Partial), _) => Self::Partial,
+            (Some(RunStatus::Failed) | None, code) => {
+                let code = code.unwrap_or_default().to_owned();
+                Self::of_failure(&Failure { code, ..Failure::default() })
+            }
         }
     }
 

@@ -25,6 +25,8 @@ use crate::model::{Clock, User};
 /// The runs that a run comes from, besides its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
+    /// The id of the run itself, if whoever asked for it has chosen it beforehand.
+    pub(crate) id: Option<RunId>,
     pub(crate) parent: Option<RunId>,
     pub(crate) takes_up: Option<String>,
     /// True if the run that is carried on would have done more: then it ends as partial at best.

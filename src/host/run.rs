@@ -98,6 +98,13 @@ impl Host {
         self.run_for(Origin::default(), start, program).await
     }
 
+    /// Runs a program as the run of an id that is known beforehand: whoever has noted the id finds
+    /// out from the journal, whatever happens, how far the run has come. An id is used once.
+    pub async fn run_as(&self, id: RunId, mut start: Start, program: Arc<dyn Program>) -> Finished {
+        start.purpose = Purpose::Run;
+        self.run_for(Origin { id: Some(id), ..Origin::default() }, start, program).await
+    }
+
     /// Runs a program on behalf of another run.
     pub(crate) async fn run_for(
         &self,
@@ -105,7 +112,7 @@ impl Host {
         start: Start,
         program: Arc<dyn Program>,
     ) -> Finished {
-        let mut run = match self.open(start).await {
+        let mut run = match self.open_for(start, true, origin.id.as_ref()).await {
             Ok(run) => run,
             Err(finished) => return *finished,
         };
@@ -149,7 +156,7 @@ impl Host {
             force: false,
             dry_run: true,
         };
-        match self.open_for(start, false).await {
+        match self.open_for(start, false, None).await {
             // The receiver of commits is dropped with the run: this session cannot commit.
             Ok(run) => Ok(run.session.seen(View::Before)),
             Err(finished) => Err(finished.report.error.unwrap_or_default()),
@@ -158,14 +165,19 @@ impl Host {
 
     /// Finds out who acts and opens a session for them, whose changes will be judged.
     async fn open(&self, start: Start) -> Result<Run<'_>, Box<Finished>> {
-        self.open_for(start, true).await
+        self.open_for(start, true, None).await
     }
 
-    async fn open_for(&self, start: Start, judged: bool) -> Result<Run<'_>, Box<Finished>> {
+    async fn open_for(
+        &self,
+        start: Start,
+        judged: bool,
+        id: Option<&RunId>,
+    ) -> Result<Run<'_>, Box<Finished>> {
         let began = Instant::now();
         // The client counts the requests of all runs of this host; the report shows the difference.
         let requests_before = self.client.counts();
-        let run_id = uuid::Uuid::now_v7().to_string();
+        let run_id = id.map_or_else(|| uuid::Uuid::now_v7().to_string(), ToString::to_string);
         let mut report = Report::new(run_id, start.skill.clone(), start.skill_digest.clone());
         let begun = async {
             if judged {

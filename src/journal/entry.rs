@@ -183,6 +183,14 @@ words!(
         Paused = "paused",
         /// A pause was lifted.
         Unpaused = "unpaused",
+        /// A skill was submitted to an inbox.
+        Submitted = "submitted",
+        /// A worker has taken an entry of an inbox.
+        Taken = "taken",
+        /// An entry of an inbox waits again, or is over.
+        Settled = "settled",
+        /// An entry of an inbox was cancelled.
+        Cancelled = "cancelled",
     }
 );
 

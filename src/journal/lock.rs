@@ -76,6 +76,15 @@ impl PlanLocks {
         self.try_name("run", run.as_str())
     }
 
+    /// Locks an entry of the inbox, as a worker does from before it takes the entry until what came
+    /// of it is noted. Whoever gets the lock of an entry at work knows that its worker has ended.
+    ///
+    /// # Errors
+    /// The system cannot lock files here.
+    pub fn try_lock_entry(&self, id: &str) -> Result<Option<Guard>, Error> {
+        self.try_name("inbox", id)
+    }
+
     fn try_name(&self, kind: &str, id: &str) -> Result<Option<Guard>, Error> {
         // Ids are case-sensitive, file names are not everywhere.
         let name = digest(id).replace("sha256:", "");

@@ -19,7 +19,7 @@ use crate::app::error::AppError;
 use crate::mcp::answer::{Answer, told};
 use crate::mcp::arguments::Arguments;
 use crate::mcp::desk::Desk;
-use crate::mcp::{board, change_set, resources, run, teach, tools};
+use crate::mcp::{board, change_set, resources, run, submit, teach, tools};
 
 /// The interval at which a set that waits is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -52,6 +52,7 @@ impl Server {
             "api" => api(arguments),
             "change_set" => self.change_set(arguments, context).await,
             "apply_change_set" => desk.work(context, |work| run::apply_set(work, arguments)).await,
+            "submit" => desk.work(context, |work| submit::submit(work, arguments)).await,
             "undo_run" => desk.work(context, |work| run::undo(work, arguments)).await,
             _ => {
                 let skill = name.strip_prefix(tools::SKILL)?.to_owned();

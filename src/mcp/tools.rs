@@ -231,6 +231,29 @@ fn fixed() -> Vec<Tool> {
             report(),
             Effect::WritesOnce,
         ),
+        tool(
+            (
+                "submit",
+                "Have another agent run a skill, if it takes what you submit. Call it again with the same key to learn what became of it.",
+            ),
+            &json!({
+                "skill": text("name of the skill"),
+                "params": { "type": "object", "description": "parameters of the skill" },
+                "to": text("name of the agent"),
+                "key": text("submitted once under it"),
+            }),
+            &["skill", "to"],
+            json!({
+                "type": "object",
+                "properties": {
+                    "id": { "type": "string" },
+                    "state": { "type": "string" },
+                    "run_id": { "type": ["string", "null"] },
+                    "reason": { "type": ["string", "null"] },
+                },
+            }),
+            Effect::Writes,
+        ),
     ]
 }
 

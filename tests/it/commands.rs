@@ -357,3 +357,18 @@ fn the_emulator_command_serves_what_it_announces() {
     child.wait().unwrap();
     assert!(data.exists());
 }
+
+#[test]
+fn a_skill_is_exported_for_agents_that_read_skills() {
+    let place = Place::embedded();
+    let written = place.run(&["skill", "export", "weekly_report", "--json"]).code(0).json();
+    assert_eq!(written["files"], json!(["weekly-report/SKILL.md"]));
+    let text = std::fs::read_to_string(place.path().join("weekly-report/SKILL.md")).unwrap();
+    assert!(text.starts_with("---\nname: weekly-report\ndescription: \""), "{text}");
+    assert!(text.contains("planwright run weekly_report"), "{text}");
+    place.run(&["skill", "export", "weekly_report"]).code(1).says(&["already exists"]);
+    place.run(&["skill", "export", "--writing", "--out", "there"]).code(0);
+    assert!(place.path().join("there/write-planwright-skills/SKILL.md").exists());
+    place.run(&["skill", "export", "weekly_reprt"]).code(1).says(&["did you mean"]);
+    place.run(&["skill", "export"]).code(2);
+}

@@ -26,6 +26,7 @@ mod faults;
 mod health;
 mod history;
 mod hostile;
+mod inbox;
 mod lists;
 mod mcp;
 mod mistakes;

@@ -467,3 +467,32 @@ fn the_list_of_tools_follows_the_files() {
     assert!(client.tools().contains(&"skill_count".to_owned()));
     assert_eq!(status(&client.call("skill_count", &json!({}))), "no_changes");
 }
+
+#[test]
+fn a_model_has_another_agent_run_a_skill_and_learns_of_it() {
+    let planner = Planner::demo();
+    let config = format!("{OPEN}[agents.victor]\n[agents.rook]\ninbox = [\"victor\"]\n");
+    let place = place(&planner, &config);
+    let mut victor = Client::start(&place, "victor");
+    let wish = json!({
+        "skill": "capture_action_item",
+        "params": { "title": "Order toner" },
+        "to": "rook",
+        "key": "mail-1",
+    });
+    let asked = victor.call("submit", &wish);
+    assert_eq!(
+        (&asked["isError"], &asked["structuredContent"]["state"]),
+        (&json!(false), &json!("queued"))
+    );
+    place.run(&["work", "--once"]).code(0);
+    let told = victor.call("submit", &wish);
+    assert_eq!(told["structuredContent"]["id"], asked["structuredContent"]["id"]);
+    assert_eq!(told["structuredContent"]["state"], "done");
+    assert_eq!(planner.task("Order toner")["title"], "Order toner");
+    let mut rook = Client::start(&place, "rook");
+    let refused = json!({ "skill": "standup_digest", "to": "victor" });
+    assert_eq!(code(&rook.call("submit", &refused)), "not_permitted");
+    let wrong = json!({ "skill": "capture_action_item", "params": { "titel": "x" }, "to": "rook" });
+    assert_eq!(code(&rook.call("submit", &wrong)), "parameter");
+}

@@ -1,5 +1,8 @@
 //! `planwright run`: a skill, a script or a board file, always through review and apply.
 
+pub(crate) mod inbox;
+pub(crate) mod work;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +62,7 @@ pub(crate) struct RunArgs {
     pub(crate) long: LongArgs,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.into())),
         _ => Err("a parameter is given as key=value".to_owned()),

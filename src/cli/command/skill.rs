@@ -19,6 +19,7 @@ use crate::script::lint;
 use crate::script::workspace::manifest::ParamKind;
 use crate::script::{Manifest, Workspace};
 
+pub(crate) mod export;
 pub(crate) mod scaffold;
 
 /// List, show, create and check skills
@@ -29,6 +30,7 @@ pub(crate) enum SkillCommand {
     Show(ShowArgs),
     New(scaffold::NewArgs),
     Check(CheckArgs),
+    Export(export::ExportArgs),
 }
 
 /// Show what a skill does, and its parameters
@@ -96,6 +98,7 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
         }
         SkillCommand::New(args) => scaffold::new(context, args),
         SkillCommand::Check(args) => check(context, args),
+        SkillCommand::Export(args) => export::export(context, args),
     }
 }
 
@@ -178,7 +181,7 @@ pub(crate) fn print_source(context: &Context<'_>, name: &str, file: &str, text: 
 }
 
 /// Returns the command that tries a skill out, with a value for each parameter that it requires.
-fn trial(name: &str, manifest: &Manifest) -> String {
+pub(crate) fn trial(name: &str, manifest: &Manifest) -> String {
     let quoted = |text: &str| {
         shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
     };

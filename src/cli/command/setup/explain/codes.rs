@@ -291,6 +291,12 @@ pub(crate) const CODES: &[Code] = &[
         "Ask for access or sign in as somebody who has it; what is for people cannot be done with `--as`.",
     ),
     code(
+        "not_queued",
+        "An entry of the inbox does not wait any more.",
+        "A worker has begun it, or it is over; only what waits can be cancelled.",
+        "`planwright inbox show ID` says where it stands; `planwright undo RUN` takes back what its run wrote.",
+    ),
+    code(
         "not_signed_in",
         "Nobody is signed in, or no longer.",
         "No profile is signed in, the sign-in has ended (a new password, a rule of the tenant, 90 days unused), or the token in PLANWRIGHT_TOKEN is wrong or expired.",

@@ -1,0 +1,243 @@
+//! The inbox: what is submitted, by whom and for whom, and where it stands (design.md 7.2).
+
+pub(crate) mod attempt;
+pub(crate) mod worker;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::app::agent::{check_may_run, check_may_submit};
+use crate::app::error::AppError;
+use crate::app::params::kept;
+use crate::host::Failure;
+use crate::journal::{EntryState, Error, InboxEntry, Note, NoteKind, RunStatus};
+use crate::model::User;
+use crate::script::Manifest;
+
+/// The most characters of a key.
+const MAX_KEY: usize = 200;
+/// The most bytes of the parameters of an entry.
+const MAX_PARAMS: usize = 1 << 20;
+
+pub(crate) fn failed(error: &Error) -> AppError {
+    Failure::from_error(error.code(), error, error.hint()).into()
+}
+
+/// A skill that is to be submitted, with its parameters as they were checked.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// The skill.
+    pub(crate) skill: String,
+    /// Its parameters.
+    pub(crate) params: Map<String, Value>,
+    /// The agent that it is for; the sender itself if absent.
+    pub(crate) to: Option<String>,
+    /// The key under which it is submitted once.
+    pub(crate) key: Option<String>,
+}
+
+impl App {
+    /// Returns the manifest of a skill that can be submitted.
+    ///
+    /// # Errors
+    /// There is none of the name, or its manifest is wrong.
+    pub(crate) fn manifest_of(&self, skill: &str) -> Result<Manifest, AppError> {
+        let Some(text) = self.workspace.skills.get(skill) else {
+            return Err(AppError::new("not_found", format!("there is no skill `{skill}`")));
+        };
+        Ok(Manifest::parse(text)?)
+    }
+
+    /// Puts a skill into the inbox of an agent, for `from`, a person or the agent that acts for them;
+    /// returns the entry, which is an earlier one if there was one under the key.
+    ///
+    /// # Errors
+    /// The sender may not submit to that agent, or that agent not run the skill, or the journal
+    /// cannot be written.
+    pub(crate) fn submit(
+        &self,
+        (me, from): (&User, Option<&str>),
+        wish: Wish,
+        now: Timestamp,
+    ) -> Result<InboxEntry, AppError> {
+        let config = &self.workspace.config;
+        // What an agent submits to nobody is for itself.
+        let to = wish.to.or_else(|| from.map(str::to_owned));
+        self.agent(from)?;
+        self.agent(to.as_deref())?;
+        check_may_submit(config, from, to.as_deref())?;
+        check_may_run(config, to.as_deref(), Some(&wish.skill))?;
+        let key = wish.key.map(|key| key.trim().to_owned());
+        if key.as_ref().is_some_and(String::is_empty) {
+            return Err(AppError::usage("the key is empty"));
+        }
+        if key.as_ref().is_some_and(|key| key.chars().count() > MAX_KEY) {
+            return Err(AppError::usage(format!("the key is longer than {MAX_KEY} characters")));
+        }
+        let for_record = kept(&wish.params);
+        let params = Value::Object(wish.params);
+        if params.to_string().len() > MAX_PARAMS {
+            let message = format!("the parameters are larger than {} MiB", MAX_PARAMS >> 20);
+            return Err(AppError::new("too_large", message));
+        }
+        let entry = InboxEntry {
+            id: uuid::Uuid::now_v7().to_string(),
+            service: self.settings.service()?.name(),
+            key,
+            skill: wish.skill,
+            params,
+            from_upn: me.upn.clone(),
+            from_agent: from.map(str::to_owned),
+            to_agent: to,
+            state: EntryState::Queued,
+            attempts: 0,
+            leased_by: None,
+            lease_until: None,
+            not_before: None,
+            run: None,
+            outcome: None,
+            code: None,
+            reason: None,
+            created_at: now,
+            ended_at: None,
+        };
+        let mut note = note_on(&entry, NoteKind::Submitted, now);
+        note.actor = Some(me.id.clone());
+        note.name.clone_from(&me.upn);
+        note.detail["key"] = json!(entry.key);
+        note.detail["params"] = Value::Object(for_record);
+        self.state_folder()?.open()?.submit(&entry, &note).map_err(|error| failed(&error))
+    }
+
+    /// Returns the inbox, the oldest entry first; for an agent, what it has sent or is to receive.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) fn inbox(&self, agent: Option<&str>) -> Result<Vec<InboxEntry>, AppError> {
+        let Some(journal) = self.state_folder()?.open_to_read()? else { return Ok(Vec::new()) };
+        let mut entries = journal.inbox().map_err(|error| failed(&error))?;
+        let is_shown = |entry: &InboxEntry| {
+            agent.is_none() || entry.from_agent.as_deref() == agent || is_for(entry, agent)
+        };
+        entries.retain(is_shown);
+        Ok(entries)
+    }
+
+    /// Returns an entry by its id or the beginning of it, if the agent may see it.
+    ///
+    /// # Errors
+    /// There is none, or several begin so, or the journal cannot be read.
+    pub(crate) fn inbox_entry(
+        &self,
+        id: &str,
+        agent: Option<&str>,
+    ) -> Result<InboxEntry, AppError> {
+        let mut found = self.inbox(agent)?;
+        found.retain(|entry| !id.is_empty() && entry.id.starts_with(id));
+        match (found.pop(), found.len()) {
+            (Some(entry), 0) => Ok(entry),
+            (Some(_), others) => {
+                let message = format!("{} entries of the inbox begin with `{id}`", others + 1);
+                Err(AppError::new("ambiguous", message).hint("give more of the id"))
+            }
+            (None, _) => {
+                let message = format!("there is nothing in the inbox under `{id}`");
+                Err(AppError::new("not_found", message)
+                    .hint("`planwright inbox list` lists what there is"))
+            }
+        }
+    }
+
+    /// Cancels an entry that nobody has begun, for a person or for the agent that has sent it.
+    ///
+    /// # Errors
+    /// It is not theirs, it was begun, or the journal cannot be written.
+    pub(crate) fn cancel_entry(
+        &self,
+        id: &str,
+        (me, agent): (&User, Option<&str>),
+        now: Timestamp,
+    ) -> Result<InboxEntry, AppError> {
+        let mut entry = self.inbox_entry(id, agent)?;
+        if agent.is_some() && entry.from_agent.as_deref() != agent {
+            let message = format!("`{}` was submitted by somebody else", entry.id);
+            return Err(AppError::new("not_permitted", message));
+        }
+        let begun = |state: EntryState| {
+            let message = format!("`{id}` cannot be cancelled any more: it is {state}");
+            AppError::new("not_queued", message)
+        };
+        if entry.state != EntryState::Queued {
+            return Err(begun(entry.state));
+        }
+        (entry.state, entry.ended_at) = (EntryState::Cancelled, Some(now));
+        let mut note = note_on(&entry, NoteKind::Cancelled, now);
+        note.actor = Some(me.id.clone());
+        agent.unwrap_or(&me.upn).clone_into(&mut note.name);
+        let journal = self.state_folder()?.open()?;
+        let moved = journal
+            .move_entry(EntryState::Queued, &entry, &note)
+            .map_err(|error| failed(&error))?;
+        if moved { Ok(entry) } else { Err(begun(EntryState::Running)) }
+    }
+}
+
+/// Returns whether an entry is for an agent.
+fn is_for(entry: &InboxEntry, agent: Option<&str>) -> bool {
+    agent.is_some() && entry.to_agent.as_deref() == agent
+}
+
+/// Makes the record of a step of an entry: who asked, who is asked, and where it stands.
+pub(crate) fn note_on(entry: &InboxEntry, kind: NoteKind, now: Timestamp) -> Note {
+    Note {
+        kind,
+        at: now,
+        run: entry.run.clone(),
+        actor: None,
+        name: "planwright".to_owned(),
+        detail: json!({
+            "entry": entry.id,
+            "skill": entry.skill,
+            "from": { "upn": entry.from_upn, "agent": entry.from_agent },
+            "to": entry.receiver(),
+            "state": entry.state.name(),
+            "attempt": entry.attempts,
+            "run": entry.run.as_ref().map(|run| run.as_str()),
+            "outcome": entry.outcome.map(RunStatus::name),
+            "reason": entry.reason,
+        }),
+    }
+}
+
+/// Returns an entry as it is listed.
+pub(crate) fn listed(entry: &InboxEntry) -> Value {
+    json!({
+        "id": entry.id,
+        "key": entry.key,
+        "skill": entry.skill,
+        "from": entry.sender(),
+        "to": entry.receiver(),
+        "state": entry.state.name(),
+        "attempts": entry.attempts,
+        "run_id": entry.run.as_ref().map(|run| run.as_str()),
+        "reason": entry.reason,
+        "created_at": entry.created_at,
+    })
+}
+
+/// Returns all of an entry.
+pub(crate) fn whole(entry: &InboxEntry) -> Value {
+    let mut shown = listed(entry);
+    let is_held = entry.outcome == Some(RunStatus::Held);
+    let pending = entry.run.as_ref().filter(|_| is_held).map(|run| run.as_str());
+    shown["params"] = entry.params.clone();
+    shown["outcome"] = json!(entry.outcome.map(RunStatus::name));
+    shown["code"] = json!(entry.code);
+    shown["pending"] = json!(pending);
+    shown["leased_by"] = json!(entry.leased_by);
+    shown["lease_until"] = json!(entry.lease_until);
+    shown["not_before"] = json!(entry.not_before);
+    shown["ended_at"] = json!(entry.ended_at);
+    shown
+}

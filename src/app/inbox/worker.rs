@@ -1,0 +1,290 @@
+//! A worker: it takes entries of the inbox one by one, and carries each out as a run of the agent that
+//! it is for, under that agent's grants, limits and policies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::app::agent::{check_may_run, check_may_submit};
+use crate::app::connection::ServiceConnection;
+use crate::app::error::AppError;
+use crate::app::inbox::attempt::{Earlier, End, earlier};
+use crate::app::inbox::{failed, is_for, note_on};
+use crate::app::params::kept;
+use crate::app::settings::Settings;
+use crate::app::workspace::time_zone;
+use crate::host::{Decisions, Finished, Host, Nobody, Start, Stop, SystemClock, Watch};
+use crate::journal::{
+    EntryState, Guard, InboxEntry, Journal, NoteKind, Paused, PlanLocks, Purpose, RunId, RunStatus,
+};
+use crate::model::time::Calendar;
+use crate::model::{Clock as _, User};
+use crate::script::Bundle;
+use crate::script::reload::{Options, Watcher};
+
+/// The attempts at an entry.
+const ATTEMPTS: u32 = 3;
+/// The time that a worker has an entry for, and the interval at which it says that it is still at
+/// work. A worker on this machine is known to have ended by its lock; the lease says the same to
+/// people, and to whoever cannot see locks.
+const LEASE: Duration = Duration::from_secs(30);
+const BEAT: Duration = Duration::from_secs(10);
+/// The waits before the second attempt and the third, for a worker that stays.
+const WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
+
+/// A worker on the inbox of a state folder.
+pub(crate) struct Worker {
+    settings: Settings,
+    interrupt: Arc<Stop>,
+    watcher: Watcher,
+    connection: ServiceConnection,
+    journal: Arc<Journal>,
+    locks: PlanLocks,
+    /// The person who is signed in: only they get what they have submitted to themselves.
+    me: User,
+    /// The agent for which it works; `None` for all of them.
+    agent: Option<String>,
+    watch: Watch,
+    name: String,
+}
+
+/// Returns the moment so long from now.
+fn after(now: Timestamp, time: Duration) -> Timestamp {
+    now.checked_add(time).unwrap_or(now)
+}
+
+impl Worker {
+    /// Opens the inbox of an application; with an agent, only what is for it.
+    ///
+    /// # Errors
+    /// The agent is not configured, the service cannot be reached, or the journal not be written.
+    pub(crate) async fn open(
+        app: &App,
+        connection: ServiceConnection,
+        agent: Option<&str>,
+        watch: Watch,
+    ) -> Result<Self, AppError> {
+        app.agent(agent)?;
+        let watcher = match &app.workspace.root {
+            Some(root) => Watcher::start(root, Options::default())?,
+            None => Watcher::still(Bundle::new(app.workspace.clone())),
+        };
+        let (nobody, judge) = (Arc::new(Nobody), watcher.judge(agent));
+        let host = app.host(&connection, &app.workspace, agent, judge, nobody, watch.clone())?;
+        let me = host.me().await?;
+        let state_folder = app.state_folder()?;
+        Ok(Self {
+            settings: app.settings.clone(),
+            interrupt: Arc::clone(&app.interrupt),
+            watcher,
+            journal: Arc::new(state_folder.open()?),
+            locks: state_folder.locks()?,
+            connection,
+            me,
+            agent: agent.map(str::to_owned),
+            watch,
+            name: format!("process {}", std::process::id()),
+        })
+    }
+
+    /// Carries out the next entry; returns what became of it, or `None` if nothing waits that can be
+    /// taken. A patient worker leaves an entry alone until its next attempt is due.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written. What the run of an entry meets is no error here.
+    pub(crate) async fn step(&self, is_patient: bool) -> Result<Option<InboxEntry>, AppError> {
+        loop {
+            let Some((entry, _guard)) = self.next(is_patient)? else { return Ok(None) };
+            // Somebody has cancelled it at the same moment, if there is nothing to return.
+            if let Some(done) = self.carry_out(entry).await? {
+                return Ok(Some(done));
+            }
+        }
+    }
+
+    /// Finds the next entry for this worker, and locks it.
+    fn next(&self, is_patient: bool) -> Result<Option<(InboxEntry, Guard)>, AppError> {
+        let now = SystemClock.now();
+        let paused = self.journal.paused().map_err(|error| failed(&error))?;
+        let service = &self.connection.service;
+        for entry in self.journal.open_entries(service).map_err(|error| failed(&error))? {
+            let is_early = is_patient && entry.not_before.is_some_and(|at| at > now);
+            if is_early || !self.is_ours(&entry) || is_paused(&paused, &entry) {
+                continue;
+            }
+            let guard = self.locks.try_lock_entry(&entry.id).map_err(|error| failed(&error))?;
+            let Some(guard) = guard else { continue };
+            // As it is now that nobody else can take it.
+            let found = self.journal.inbox_entry(&entry.id).map_err(|error| failed(&error))?;
+            if let Some(entry) = found.filter(|entry| !entry.state.is_over()) {
+                return Ok(Some((entry, guard)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_ours(&self, entry: &InboxEntry) -> bool {
+        match (&self.agent, &entry.to_agent) {
+            (Some(_), _) => is_for(entry, self.agent.as_deref()),
+            (None, Some(_)) => true,
+            (None, None) => entry.from_upn == self.me.upn,
+        }
+    }
+
+    /// Makes one attempt at an entry whose lock is held.
+    async fn carry_out(&self, mut entry: InboxEntry) -> Result<Option<InboxEntry>, AppError> {
+        let stood = entry.state;
+        let (run, is_cut_off) = match earlier(&self.journal, &entry)? {
+            Earlier::Ended(end) => return self.settle(stood, entry, end),
+            Earlier::CutOff(run) => (run, true),
+            Earlier::Nothing => {
+                let id = RunId::parse(&uuid::Uuid::now_v7().to_string());
+                (id.map_err(|error| failed(&error))?, false)
+            }
+        };
+        if entry.attempts >= ATTEMPTS {
+            let reason = "its worker was ended in the middle of it".to_owned();
+            let reason = entry.reason.clone().unwrap_or(reason);
+            let end =
+                End { state: EntryState::Queued, outcome: None, code: None, reason: Some(reason) };
+            return self.settle(stood, entry, end);
+        }
+        let now = SystemClock.now();
+        entry.state = EntryState::Running;
+        entry.attempts += 1;
+        entry.leased_by = Some(self.name.clone());
+        entry.lease_until = Some(after(now, LEASE));
+        (entry.not_before, entry.outcome, entry.code) = (None, None, None);
+        // Before it begins: see `earlier`.
+        entry.run = Some(run.clone());
+        let mut note = note_on(&entry, NoteKind::Taken, now);
+        note.name.clone_from(&self.name);
+        let taken = self.journal.move_entry(stood, &entry, &note);
+        if !taken.map_err(|error| failed(&error))? {
+            return Ok(None);
+        }
+        let id = (entry.id.clone(), self.name.clone());
+        let beat = tokio::spawn(keep_lease(Arc::clone(&self.journal), id));
+        let finished = Box::pin(self.run(&entry, run, is_cut_off)).await;
+        beat.abort();
+        // A lease that is being extended must not come after the end.
+        let _aborted = beat.await;
+        let end = match finished {
+            Ok(finished) => {
+                let report = serde_json::to_value(&finished.report).unwrap_or_default();
+                let status = report["status"].as_str().and_then(RunStatus::parse);
+                End::of_report(status.unwrap_or(RunStatus::Failed), &report)
+            }
+            Err(error) => End::of_failure(&error.failure),
+        };
+        self.settle(EntryState::Running, entry, end)
+    }
+
+    /// Notes what an attempt came to.
+    fn settle(
+        &self,
+        stood: EntryState,
+        mut entry: InboxEntry,
+        end: End,
+    ) -> Result<Option<InboxEntry>, AppError> {
+        let now = SystemClock.now();
+        if stood == EntryState::Running && !end.counts() {
+            entry.attempts = entry.attempts.saturating_sub(1);
+        }
+        entry.state = end.state;
+        (entry.outcome, entry.code, entry.reason) = (end.outcome, end.code, end.reason);
+        (entry.leased_by, entry.lease_until, entry.not_before) = (None, None, None);
+        if entry.state == EntryState::Queued {
+            if entry.attempts >= ATTEMPTS {
+                entry.state = EntryState::Dead;
+                let reason = entry.reason.unwrap_or_default();
+                entry.reason = Some(format!("given up after {ATTEMPTS} attempts: {reason}"));
+            } else if let Some(before) = entry.attempts.checked_sub(1) {
+                let wait = WAITS.get(before as usize).or(WAITS.last());
+                entry.not_before = wait.map(|wait| after(now, *wait));
+            }
+        }
+        entry.ended_at = Some(now).filter(|_| entry.state.is_over());
+        let mut note = note_on(&entry, NoteKind::Settled, now);
+        note.name.clone_from(&self.name);
+        let moved = self.journal.move_entry(stood, &entry, &note);
+        Ok(moved.map_err(|error| failed(&error))?.then_some(entry))
+    }
+
+    /// Runs the skill of an entry, or carries on the run that was cut off, as the agent that it is for.
+    async fn run(
+        &self,
+        entry: &InboxEntry,
+        run: RunId,
+        is_cut_off: bool,
+    ) -> Result<Finished, AppError> {
+        let bundle = self.watcher.current();
+        let app = App {
+            settings: self.settings.clone(),
+            workspace: bundle.workspace.clone(),
+            interrupt: Arc::clone(&self.interrupt),
+        };
+        let (config, agent) = (&app.workspace.config, entry.to_agent.as_deref());
+        // With the grants of today, not with those of the day it was submitted.
+        let granted = app.agent(agent)?;
+        check_may_submit(config, entry.from_agent.as_deref(), agent)?;
+        check_may_run(config, agent, Some(&entry.skill))?;
+        let host = self.host(&app, agent)?;
+        let start = |purpose| Start {
+            purpose,
+            skill: entry.skill.clone(),
+            skill_digest: None,
+            params: Value::Null,
+            agent: granted.clone(),
+            force: false,
+            dry_run: false,
+        };
+        if is_cut_off {
+            let start = start(Purpose::Resume);
+            return Ok(host.resume(run.as_str(), Decisions::default(), start).await?);
+        }
+        let skill = bundle.skill(&entry.skill)?;
+        let calendar = Calendar::at(SystemClock.now(), time_zone(&app.workspace)?);
+        let given = entry.params.as_object().cloned().unwrap_or_default();
+        let params = skill.manifest.checked(&given, &calendar)?;
+        let start = Start {
+            skill_digest: Some(skill.digest().to_owned()),
+            params: Value::Object(kept(&params)),
+            ..start(Purpose::Run)
+        };
+        let program = skill.program(params, config.limits_of(agent).budget());
+        Ok(host.run_as(run, start, program).await)
+    }
+
+    fn host(&self, app: &App, agent: Option<&str>) -> Result<Host, AppError> {
+        let (nobody, judge) = (Arc::new(Nobody), self.watcher.judge(agent));
+        app.host(&self.connection, &app.workspace, agent, judge, nobody, self.watch.clone())
+    }
+}
+
+/// Returns whether the agent that an entry is for is paused: the entry waits until that is lifted.
+fn is_paused(paused: &[Paused], entry: &InboxEntry) -> bool {
+    let Some(agent) = entry.to_agent.as_deref() else { return false };
+    paused.iter().any(|pause| pause.agent.as_deref().is_none_or(|name| name == agent))
+}
+
+/// Extends the lease on an entry for as long as this is not aborted.
+async fn keep_lease(journal: Arc<Journal>, (entry, worker): (String, String)) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let (journal, entry, worker) = (Arc::clone(&journal), entry.clone(), worker.clone());
+        let until = after(SystemClock.now(), LEASE);
+        let renewing =
+            tokio::task::spawn_blocking(move || journal.renew_lease(&entry, &worker, until));
+        match renewing.await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return,
+            // The lock goes on holding others off.
+            Ok(Err(error)) => tracing::warn!(%error, "the lease on an entry was not extended"),
+            Err(_) => return,
+        }
+    }
+}

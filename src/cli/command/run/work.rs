@@ -1,0 +1,65 @@
+//! `planwright work`: a worker that runs what was submitted.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::app::error::AppError;
+use crate::app::inbox::listed;
+use crate::app::inbox::worker::Worker;
+use crate::cli::command::run::inbox::tell;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::options::LongArgs;
+use crate::cli::render::text::json_safe;
+
+/// The interval at which the inbox is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Run what was submitted
+///
+/// Each entry is a run of the agent that it is for, under its grants, limits and policies. What is held
+/// waits for a person. Several workers share one inbox; if one is killed, another carries on what it
+/// had begun.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "An entry is tried three times, as long as it was only the service or the sign-in that failed.\nWhat is for an agent that is paused waits until the pause is lifted.\n\nExamples:\n  planwright work --once          run all that waits, and end\n  planwright work                 go on until Ctrl-C\n  planwright work --as rook       only what is for rook"
+)]
+pub(crate) struct WorkArgs {
+    /// End when nothing waits any more
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    pub(crate) long: LongArgs,
+}
+
+pub(crate) fn work(context: &Context<'_>, args: &WorkArgs) -> Result<Exit, AppError> {
+    let stop = context.interrupt();
+    let (connection, agent) = (context.connect()?, context.agent_name());
+    let worker =
+        context.block_on(Worker::open(&context.app, connection, agent, context.watch()))?;
+    let mut done: Vec<Value> = Vec::new();
+    let is_list = args.once && context.ui.json();
+    while !stop.is_set() {
+        match context.block_on(worker.step(!args.once))? {
+            Some(entry) if is_list => done.push(listed(&entry)),
+            Some(entry) if context.ui.json() => {
+                // A line for each: whoever reads along need not wait for the end.
+                context.ui.answer(&json_safe(&listed(&entry).to_string()));
+            }
+            Some(entry) => tell(context, &entry),
+            None if args.once => break,
+            None => context.block_on(async {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => {}
+                    () = stop.wait() => {}
+                }
+            }),
+        }
+    }
+    if is_list {
+        context.ui.json_value(&done);
+    }
+    Ok(if args.once && stop.is_set() { Exit::Interrupted } else { Exit::Done })
+}
