@@ -36,6 +36,10 @@ soak:
 fuzz:
     PLANWRIGHT_TEST_FUZZ=1000000 cargo test --release --test it -- fuzz:: --nocapture
 
+# Forty things that people ask scripts to do, done by scripts that were written blind.
+jobs:
+    cargo test --test it -- jobs:: --nocapture
+
 # The measures of the source tree: circles, comments, closures.
 measures:
     cargo test --test it -- house:: --nocapture
