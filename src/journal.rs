@@ -51,11 +51,8 @@ pub use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, NoteKind, Outcome, Purpose, RunId, RunStatus, Settled, StepId,
 };
 pub use crate::journal::error::Error;
-pub use crate::journal::inbox::{EntryState, InboxEntry};
-pub use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
 pub use crate::journal::named_plans::{Named, NamedPlans, NamesFile};
-pub use crate::journal::paused::Paused;
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};
 pub use crate::journal::verify::{ExportCheck, Problem, Verification, verify_export};
 

@@ -11,7 +11,8 @@ use crate::app::agent::{check_may_run, check_may_submit};
 use crate::app::error::AppError;
 use crate::app::params::kept;
 use crate::host::Failure;
-use crate::journal::{EntryState, Error, InboxEntry, Note, NoteKind, RunStatus};
+use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::{Error, Note, NoteKind, RunStatus};
 use crate::model::User;
 use crate::script::Manifest;
 

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::host::Failure;
-use crate::journal::{Error, Note, NoteKind, Paused};
+use crate::journal::paused::Paused;
+use crate::journal::{Error, Note, NoteKind};
 
 /// The most characters of a reason.
 const MAX_REASON: usize = 1_000;

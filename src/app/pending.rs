@@ -8,9 +8,8 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::change::Saved;
 use crate::host::{Failure, Finished, Start, Status};
-use crate::journal::{
-    Error, Journal, KeptSet, KeptState, Note, NoteKind, Purpose, RunId, digest_of_writes,
-};
+use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
+use crate::journal::{Error, Journal, Note, NoteKind, Purpose, RunId};
 use crate::model::User;
 
 fn failed(error: &Error) -> AppError {

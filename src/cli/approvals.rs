@@ -16,7 +16,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
 use crate::cli::show;
 use crate::host::{Approver, Start};
-use crate::journal::{KeptSet, KeptState};
+use crate::journal::kept::{KeptSet, KeptState};
 use crate::model::User;
 
 /// The most characters of a reason or note.
@@ -169,14 +169,14 @@ pub(crate) fn approve(
         return Err(AppError::new("four_eyes", message)
             .hint("`four_eyes = true` in [approvals] of planwright.toml asks for that"));
     }
+    if digest.is_some_and(|digest| digest != set.digest) {
+        return Err(AppError::new("not_pending", "the set has another digest")
+            .hint(format!("look at it: `planwright pending show {}`", set.run)));
+    }
     if is_own {
         return apply_approved(context, (set, saved, start), Some((me, note)), digest);
     }
     // It is applied under the sign-in of whoever drafted it, and this is another.
-    if digest.is_some_and(|digest| digest != set.digest) {
-        return Err(AppError::new("not_pending", "the set has another digest by now")
-            .hint(format!("look at it: `planwright pending show {}`", set.run)));
-    }
     context.app.decide(&mut set, (&me, true, note), context.now())?;
     context.ui.note(&format!(
         "Approved. It is applied under the sign-in of whoever drafted it: `planwright apply {}`.",

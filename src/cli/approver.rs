@@ -2,13 +2,16 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use crate::cli::show;
 use crate::cli::ui::Ui;
-use crate::host::{Approver, Decision, Report};
+use crate::host::{Approver, Decision, Report, Stop};
 
 /// Someone who has said yes in advance (`--yes`).
 pub(crate) struct Given;
@@ -31,6 +34,13 @@ impl Approver for OfDigest {
     }
 }
 
+/// How often it is looked whether Ctrl-C was pressed instead of an answer.
+const LOOK: Duration = Duration::from_millis(50);
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
 /// The person at the terminal.
 pub(crate) struct Terminal {
     ui: Mutex<Ui>,
@@ -39,6 +49,8 @@ pub(crate) struct Terminal {
     before: Option<&'static str>,
     /// True once something was shown.
     shown: Arc<AtomicBool>,
+    /// Set by Ctrl-C.
+    interrupt: Arc<Stop>,
 }
 
 impl Terminal {
@@ -47,8 +59,9 @@ impl Terminal {
         zone: TimeZone,
         before: Option<&'static str>,
         shown: Arc<AtomicBool>,
+        interrupt: Arc<Stop>,
     ) -> Self {
-        Self { ui: Mutex::new(ui), zone, before, shown }
+        Self { ui: Mutex::new(ui), zone, before, shown, interrupt }
     }
 
     /// Returns whether a person can be asked.
@@ -65,9 +78,22 @@ impl Approver for Terminal {
         self.shown.store(true, Ordering::SeqCst);
         let mut err = io::stderr();
         let asked = write!(err, "Apply? [y/N] ").and_then(|()| err.flush());
-        let mut answer = String::new();
-        let heard = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
-        let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
-        if heard.is_ok() && yes { Decision::Approved } else { Decision::Refused }
+        if asked.is_err() {
+            return Decision::Refused;
+        }
+        let (tell, told) = mpsc::channel();
+        // Nothing interrupts a read; Ctrl-C must be heard all the same.
+        thread::spawn(move || {
+            let mut answer = String::new();
+            let heard = io::stdin().lock().read_line(&mut answer);
+            let _nobody_waits = tell.send(heard.map(|_| answer));
+        });
+        loop {
+            match told.recv_timeout(LOOK) {
+                Ok(Ok(answer)) if is_yes(&answer) => return Decision::Approved,
+                Err(RecvTimeoutError::Timeout) if !self.interrupt.is_set() => {}
+                _ => return Decision::Refused,
+            }
+        }
     }
 }

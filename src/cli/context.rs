@@ -195,7 +195,13 @@ impl<'a> Context<'a> {
         }
         let zone = time_zone(&self.app.workspace).unwrap_or(TimeZone::UTC);
         let ui = self.ui.with_format(self.ui.format);
-        Arc::new(Terminal::new(ui, zone, before, Arc::clone(&self.shown)))
+        Arc::new(Terminal::new(
+            ui,
+            zone,
+            before,
+            Arc::clone(&self.shown),
+            Arc::clone(&self.app.interrupt),
+        ))
     }
 
     /// Returns who decides on what is held in a run of this command. An agent has nobody, and with

@@ -16,9 +16,10 @@ use crate::change::{Change, ChangeSet, EntityId, Saved};
 use crate::host::failure::Failure;
 use crate::host::report::{Report, Status};
 use crate::host::stop::Stop;
+use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
 use crate::journal::{
-    Guard, Intent, Journal, Judgement, KeptSet, KeptState, Lockable, NamesFile, NewRun, Note,
-    NoteKind, PlanLocks, RunId, RunStatus, Settled, digest_of_writes,
+    Guard, Intent, Journal, Judgement, Lockable, NamesFile, NewRun, Note, NoteKind, PlanLocks,
+    RunId, RunStatus, Settled,
 };
 use crate::model::{Clock, User};
 

@@ -271,7 +271,9 @@ fn read(
     if full_name.starts_with('_') {
         return;
     }
-    let is_text_method = function["params"][0]["type"] == "&mut ImmutableString";
+    let taken = function["params"].as_array().into_iter().flatten();
+    let mut taken = taken.filter_map(|param| param["type"].as_str());
+    let is_native = taken.any(|kind| matches!(kind, "&mut ImmutableString" | "&mut Array"));
     let mut params: Vec<Parameter> = function["params"]
         .as_array()
         .into_iter()
@@ -319,9 +321,8 @@ fn read(
     if is_of_any {
         return;
     }
-    let is_method = params.first().is_some_and(|param| {
-        own(param) || is_text_method || (param.kind == "[any]" && form == Form::Function)
-    });
+    let is_method =
+        params.first().is_some_and(|param| own(param) || (is_native && form == Form::Function));
     let on = (is_method || form != Form::Function).then(|| params.remove(0).kind);
     let on = on.map(|on| if on == "[any]" { "List".to_owned() } else { on });
     members.push(Member {
@@ -360,6 +361,8 @@ pub(crate) fn plain(text: &str) -> String {
         ("Map", "map"),
         ("Array", "[any]"),
         ("ExclusiveRange", "range"),
+        ("Range<i64>", "range"),
+        ("RangeInclusive<i64>", "range"),
         ("InclusiveRange", "range"),
         ("FnPtr", "function"),
         ("ChangeView", "Change"),

@@ -235,3 +235,40 @@ fn undo_goes_further_back_and_redo_comes_forward_again() {
     place.run(&["undo", "last"]).code(0);
     assert_eq!(priority(), 1);
 }
+
+/// A task that is deleted by itself and with its bucket comes back once, however often a run is taken
+/// back and done again.
+#[test]
+fn undo_and_redo_neither_multiply_nor_get_stuck() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    let plan = ["--plan", PLAN];
+    let run = |args: &[&str]| place.run(&[args, &["--yes", "--force"]].concat()).code(0);
+    run(&[&["bucket", "create", "Tmp"][..], &plan].concat());
+    for title in ["T1", "T2"] {
+        run(&[&["task", "create", title, "--bucket", "Tmp"][..], &plan].concat());
+        run(&["task", "update", title, "--description", "What it is about"]);
+    }
+    run(&[&["bucket", "delete", "Tmp"][..], &plan].concat());
+    let count = |title: &str| {
+        let tasks = place.run(&["task", "list", "--plan", PLAN, "--json"]).code(0).json();
+        tasks.as_array().unwrap().iter().filter(|task| task["title"] == title).count()
+    };
+    for _ in 0..2 {
+        run(&["undo", "last"]);
+        assert_eq!((count("T1"), count("T2")), (1, 1));
+        run(&["redo"]);
+        assert_eq!((count("T1"), count("T2")), (0, 0));
+    }
+    run(&["undo", "last"]);
+    // What was restored has another id: the update of the old one is passed over, not stuck at.
+    run(&["task", "create", "U", "--plan", PLAN]);
+    run(&["task", "update", "U", "--title", "V"]);
+    run(&["task", "delete", "V"]);
+    run(&["undo", "last"]);
+    assert_eq!(count("V"), 1);
+    let before = place.run(&["runs", "--json"]).code(0).json().as_array().unwrap().len();
+    run(&["undo", "last"]);
+    let after = place.run(&["runs", "--json"]).code(0).json();
+    assert!(after.as_array().unwrap().len() > before + 1, "{after}");
+}

@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::app::error::AppError;
 use crate::app::inbox::failed;
 use crate::host::Failure;
-use crate::journal::{EntryState, InboxEntry, Journal, KeptState, RunId, RunStatus};
+use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::kept::KeptState;
+use crate::journal::{Journal, RunId, RunStatus};
 
 /// The most runs that carried on one another and are followed.
 const MAX_CHAIN: usize = 100;

@@ -17,9 +17,9 @@ use crate::app::params::kept;
 use crate::app::settings::Settings;
 use crate::app::workspace::time_zone;
 use crate::host::{Decisions, Finished, Host, Nobody, Start, Stop, SystemClock, Watch};
-use crate::journal::{
-    EntryState, Guard, InboxEntry, Journal, NoteKind, Paused, PlanLocks, Purpose, RunId, RunStatus,
-};
+use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::paused::Paused;
+use crate::journal::{Guard, Journal, NoteKind, PlanLocks, Purpose, RunId, RunStatus};
 use crate::model::time::Calendar;
 use crate::model::{Clock as _, User};
 use crate::script::Bundle;

@@ -13,7 +13,8 @@ use crate::script::catalog::{Member, catalog};
 
 const EXAMPLES: &str = "\
 Examples:
-  planwright api                      everything, as Markdown
+  planwright api                      what a skill can call, shortly
+  planwright api --all                everything, as Markdown
   planwright api Task                 the members of a task
   planwright api assign               every member of that name
   planwright api --json               as data
@@ -23,8 +24,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ApiArgs {
-    /// Type or name to show; everything if absent
+    /// Type or name to show; what a skill can call if absent
     name: Option<String>,
+    /// Show everything, also what only policies and tests have
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
     /// Form to print
     #[arg(long, default_value = "md", conflicts_with = "json")]
     format: Format,
@@ -52,8 +56,9 @@ pub(crate) fn run(context: &Context<'_>, args: &ApiArgs) -> Result<Exit, AppErro
             let version = env!("CARGO_PKG_VERSION");
             context.ui.json_value(&json!({ "version": version, "members": members }));
         }
+        (Format::Md, _) if args.all => context.ui.answer(reference::whole(&members).trim_end()),
         (Format::Md, _) if args.name.is_none() => {
-            context.ui.answer(reference::whole(&members).trim_end());
+            context.ui.answer(reference::short(&members).trim_end());
         }
         (Format::Md, _) => context.ui.answer(reference::tables(&members, 2).trim()),
         (Format::Rhai, _) => context.ui.answer(reference::definitions(&members).trim_end()),
@@ -66,6 +71,13 @@ fn meant(name: &str) -> Result<Vec<&'static Member>, AppError> {
     let found = catalog().find(name);
     if !found.is_empty() {
         return Ok(found);
+    }
+    if catalog().is_of_language(name) {
+        return Err(AppError::new(
+            "not_found",
+            format!("`{name}` is one of the language's own functions, and can be used"),
+        )
+        .hint("they are described at https://rhai.rs/book/language/"));
     }
     let all = catalog().members();
     let names =

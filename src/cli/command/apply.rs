@@ -19,7 +19,7 @@ use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::options::LongArgs;
 use crate::host::{Failure, Start, Status};
-use crate::journal::KeptState;
+use crate::journal::kept::KeptState;
 
 /// Apply a saved change set
 #[derive(Debug, Args)]

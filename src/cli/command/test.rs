@@ -72,6 +72,11 @@ pub(crate) fn run(context: &Context<'_>, args: &TestArgs) -> Result<Exit, AppErr
     let interrupt = context.interrupt();
     let played =
         play(context, &context.app.workspace, &interrupt, files, args.jobs, coverage.as_ref())?;
+    if played.is_empty() && !args.paths.is_empty() {
+        let named = args.paths.join("`, `");
+        return Err(AppError::new("not_found", format!("no test is called `{named}`"))
+            .hint("`planwright test` plays them all, and names each"));
+    }
     let covered =
         coverage.map(|coverage| covered(&context.app.workspace, &coverage)).unwrap_or_default();
     let n_failed = played.iter().filter(|test| !test.passed).count();

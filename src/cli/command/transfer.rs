@@ -24,7 +24,7 @@ use crate::model::{PlanDocument, PlanId};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  planwright plan copy \"BOS Operations\" --title \"BOS Operations 2027\"\n  planwright plan copy Onboarding --title \"Onboarding Ana\" --keep dates --group Website\n\nPolicies judge it like any run, and the one in force by default allows ten tasks at once.\nFor more, choose your own: `[policies]` in planwright.toml; see docs/guides/workspace.md."
+    after_help = "Examples:\n  planwright plan copy \"BOS Operations\" --title \"BOS Operations 2027\"\n  planwright plan copy Onboarding --title \"Onboarding Ana\" --keep dates --group Website\n\nRules and policies judge it like any run: for more than ten tasks you are asked, or say `--yes`."
 )]
 pub(crate) struct CopyArgs {
     /// Plan title or id
@@ -97,7 +97,7 @@ pub(crate) enum FileFormat {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  planwright plan import plan.json --title \"A new plan\" --group BOS\n  planwright plan import \"Website Relaunch.xlsx\" --title Website --group BOS\n  planwright plan import tasks.csv --plan \"BOS Operations\" --map \"Status=bucket\" --dry-run\n\nPolicies judge it like any run, and the one in force by default allows ten tasks at once.\nFor more, choose your own: `[policies]` in planwright.toml; see docs/guides/workspace.md."
+    after_help = "Examples:\n  planwright plan import plan.json --title \"A new plan\" --group BOS\n  planwright plan import \"Website Relaunch.xlsx\" --title Website --group BOS\n  planwright plan import tasks.csv --plan \"BOS Operations\" --map \"Status=bucket\" --dry-run\n\nRules and policies judge it like any run: for more than ten tasks you are asked, or say `--yes`."
 )]
 pub(crate) struct ImportArgs {
     /// File that `plan export`, Planner or a spreadsheet wrote, or `-` for standard input
@@ -189,8 +189,14 @@ fn export_format(file: &Path) -> Option<Format> {
 }
 
 pub(crate) fn export(context: &Context<'_>, args: &ExportArgs) -> Result<Exit, AppError> {
-    let by_name = || args.out.as_deref().and_then(export_format);
-    let format = args.format.or_else(by_name).unwrap_or(Format::Json);
+    let format = match (args.format, args.out.as_deref()) {
+        (Some(format), _) => format,
+        (None, None) => Format::Json,
+        (None, Some(file)) => export_format(file).ok_or_else(|| {
+            AppError::usage(format!("the name `{}` tells no format", file.display()))
+                .hint("end it with .xlsx, .csv, .md or .json, or add `--format`")
+        })?,
+    };
     if format == Format::Xlsx && args.out.is_none() {
         return Err(AppError::usage("a workbook is written to a file only")
             .hint("name one: `--out plan.xlsx`"));

@@ -12,9 +12,13 @@ use crate::host::failure::interrupted;
 use crate::host::record::{Origin, blocking, failure, lock_all, real_ids};
 use crate::host::recover::inverse::undo;
 use crate::host::recover::resume::{chain_of, leaves_doubt};
+use crate::host::report::Status;
 use crate::host::session::core::Session;
 use crate::host::start::{Finished, Host, Start};
 use crate::journal::{Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
+
+/// The most runs that are passed over because nothing of them is left.
+const MAX_PASSED: usize = 20;
 
 impl Host {
     /// Undoes what a run has written, given by its id, the beginning of it, or `last`: the inverse
@@ -23,14 +27,35 @@ impl Host {
     /// # Errors
     /// The journal cannot be read, there is no such run, it is not finished, or it was undone
     /// already, if only in part.
-    pub async fn undo(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
-        let last = match id.trim() {
-            "last" => {
-                self.written(&start).await?.0.pop().ok_or_else(|| nothing("undo"))?.to_string()
+    pub async fn undo(&self, id: &str, start: Start) -> Result<Finished, Failure> {
+        if id.trim() != "last" {
+            return self.undo_of(id, start).await;
+        }
+        let standing = self.written(&start).await?.0;
+        self.latest(standing, "undo", start).await
+    }
+
+    /// Undoes the latest of some runs of which anything is left: what was deleted and restored since
+    /// has other ids, and what somebody else has deleted is gone.
+    async fn latest(
+        &self,
+        runs: Vec<RunId>,
+        what: &str,
+        start: Start,
+    ) -> Result<Finished, Failure> {
+        let mut last = None;
+        for run in runs.iter().rev().take(MAX_PASSED) {
+            let finished = self.undo_of(run.as_str(), start.clone()).await?;
+            if finished.report.status != Status::NoChanges {
+                return Ok(finished);
             }
-            id => id.to_owned(),
-        };
-        let run = self.recorded(&last).await?;
+            last = Some(finished);
+        }
+        last.ok_or_else(|| nothing(what))
+    }
+
+    async fn undo_of(&self, id: &str, mut start: Start) -> Result<Finished, Failure> {
+        let run = self.recorded(id).await?;
         self.check_same_service(&run)?;
         let id = run.start.id.clone();
         // The locks first, then the decision whether there is anything to undo: of two undos at
@@ -100,9 +125,12 @@ impl Host {
                 }
                 run.start.id
             }
-            None => self.written(&start).await?.1.pop().ok_or_else(|| nothing("redo"))?,
+            None => {
+                let undone = self.written(&start).await?.1;
+                return self.latest(undone, "redo", start).await;
+            }
         };
-        self.undo(undo.as_str(), start).await
+        self.undo_of(undo.as_str(), start).await
     }
 
     /// Returns the runs of an actor that have written and stand, and the undos that can be taken
@@ -277,6 +305,12 @@ fn folded(changes: Vec<Change>) -> Vec<Change> {
         if !is_made || !change.lost.tasks.is_empty() {
             kept.push(change);
         }
+    }
+    // A task that was deleted by itself comes back once, not with its bucket as well.
+    let alone: BTreeSet<EntityId> =
+        kept.iter().filter(|change| change.op() == Op::Delete).map(Change::id).collect();
+    for change in &mut kept {
+        change.lost.tasks.retain(|state| !alone.contains(&EntityId::Task(state.task.id.clone())));
     }
     kept
 }

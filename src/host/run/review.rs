@@ -11,7 +11,8 @@ use crate::host::run::approver::Decision;
 use crate::host::session::core::View;
 use crate::host::session::names::names;
 use crate::host::start::{Agent, Program};
-use crate::journal::{Judgement, KeptState, digest_of_writes};
+use crate::journal::Judgement;
+use crate::journal::kept::{KeptState, digest_of_writes};
 use crate::model::PlanId;
 use crate::policy::{
     AgentGrants, Cleared, Grants, Reviewed, Ruling, Spent, Verdict, keep_titles, review,
@@ -51,6 +52,7 @@ impl Run<'_> {
                     self.approved(reviewed.set()).await;
                     self.carry_out(Box::new(cleared), program).await;
                 }
+                Err(_) if self.host.interrupt.is_set() => self.fail(interrupted()),
                 Err((status, judgement)) => {
                     self.report.status = status;
                     self.judged(reviewed.set(), judgement).await;

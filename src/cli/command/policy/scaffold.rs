@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::error::AppError;
-use crate::cli::command::skill::scaffold::{check_name, create};
+use crate::cli::command::skill::scaffold::{check_name, create, shadows};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::templates::{POLICY, POLICY_TEST};
@@ -23,6 +23,11 @@ pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppErro
     context.for_people("policy new")?;
     let name = args.name.as_str();
     check_name("policy", name)?;
+    if context.app.workspace.is_shipped(&format!("policies/{name}.rhai")) {
+        return Err(shadows("policy", name).hint(format!(
+            "name yours differently, and see `planwright policy show {name} --source`"
+        )));
+    }
     let texts = vec![
         (format!("scripts/policies/{name}.rhai"), POLICY.replace("NAME", name)),
         (format!("scripts/tests/{name}.rhai"), POLICY_TEST.replace("NAME", name)),

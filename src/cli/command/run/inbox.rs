@@ -17,7 +17,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::visible;
 use crate::cli::sheet::data;
 use crate::cli::show;
-use crate::journal::{EntryState, InboxEntry};
+use crate::journal::inbox::{EntryState, InboxEntry};
 use crate::model::User;
 use crate::model::time::Calendar;
 

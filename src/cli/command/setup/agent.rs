@@ -10,7 +10,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::visible;
 use crate::cli::show;
 use crate::host::similar::similar;
-use crate::journal::Paused;
+use crate::journal::paused::Paused;
 use crate::script::Config;
 use crate::script::workspace::config::{AgentConfig, MayApply};
 

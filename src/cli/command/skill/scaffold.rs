@@ -29,6 +29,11 @@ pub(crate) struct NewArgs {
 pub(crate) fn new(context: &Context<'_>, args: &NewArgs) -> Result<Exit, AppError> {
     let name = args.name.as_str();
     check_name("skill", name)?;
+    if context.app.workspace.is_shipped(&format!("skills/{name}.rhai")) {
+        return Err(shadows("skill", name).hint(format!(
+            "name yours differently: `planwright skill new my_{name} --from {name}`"
+        )));
+    }
     let texts = match &args.from {
         Some(from) => {
             let skill = context.app.workspace.skills.get(from);
@@ -60,6 +65,14 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), AppError> {
 
 /// Writes new files into the workspace, or makes a workspace here; says what was written, and what
 /// to type `next`.
+/// Returns the error of a name under which something is shipped: a file of that name would take its
+/// place at once.
+pub(crate) fn shadows(what: &str, name: &str) -> AppError {
+    let message =
+        format!("`{name}` is a shipped {what}, and a file of that name would take its place");
+    AppError::new("exists", message)
+}
+
 pub(crate) fn create(
     context: &Context<'_>,
     name: &str,
