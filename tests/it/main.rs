@@ -48,6 +48,7 @@ mod docs;
 
 // Scripts: what they can do, what they can not, the ones we ship, edits while they run,
 // and what nobody would write.
+mod first_hour;
 mod fuzz;
 mod jobs;
 mod reload;

@@ -243,14 +243,14 @@ fn without_repeats(
 #[export_module]
 mod functions {
     /// The first item; `()` if there is none.
-    /// → any
+    /// → any?
     #[rhai_fn(name = "first", pure)]
     pub fn first(array: &mut Array) -> Dynamic {
         array.first().cloned().unwrap_or(Dynamic::UNIT)
     }
 
     /// The last item; `()` if there is none.
-    /// → any
+    /// → any?
     #[rhai_fn(name = "last", pure)]
     pub fn last(array: &mut Array) -> Dynamic {
         array.last().cloned().unwrap_or(Dynamic::UNIT)
@@ -316,7 +316,7 @@ mod functions {
     }
 
     /// Returns the item at a place; `()` if there is none. Below 0 it counts from the end.
-    /// → any
+    /// → any?
     #[rhai_fn(name = "get", pure)]
     pub fn get(array: &mut Array, at: i64) -> Dynamic {
         let n = i64::try_from(array.len()).unwrap_or(i64::MAX);
@@ -437,14 +437,14 @@ mod functions {
     }
 
     /// Returns the item for which a function gives the least; `()` if there is none.
-    /// → any
+    /// → any?
     #[rhai_fn(name = "min_by", pure, return_raw)]
     pub fn min_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Dynamic> {
         outermost(&ctx, array, &by, false)
     }
 
     /// Returns the item for which a function gives the most; `()` if there is none.
-    /// → any
+    /// → any?
     #[rhai_fn(name = "max_by", pure, return_raw)]
     pub fn max_by(ctx: NativeCallContext, array: &mut Array, by: FnPtr) -> Fallible<Dynamic> {
         outermost(&ctx, array, &by, true)

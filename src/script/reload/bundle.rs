@@ -397,8 +397,8 @@ mod tests {
 
     #[test]
     fn an_import_that_is_gone_does_not_go_unnoticed() {
-        let empty = ("lib/dates.rhai", "");
-        let imports = ("skills/uses.rhai", "import \"dates\" as dates; 1");
+        let empty = ("lib/own.rhai", "");
+        let imports = ("skills/uses.rhai", "import \"own\" as own; 1");
         let bundle = first(&[CONFIG, imports, empty]);
         let next = bundle.next(&texts(&[CONFIG, imports]));
         assert_eq!(next.problems[0].file, "skills/uses.rhai");

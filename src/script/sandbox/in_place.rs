@@ -105,17 +105,18 @@ mod tests {
         let engine = for_compiling(ScriptKind::Skill);
         let found = |text: &str| in_place_call(&engine.compile(text).unwrap());
         for text in [
-            "let t = 1; t.title.trim();",
-            "let t = [1]; t[0].title.trim();",
-            "let t = 1; t.plan.title.replace(\"a\", \"b\");",
+            "let t = 1; t.title.clear();",
+            "let t = [1]; t[0].title.make_lower();",
+            "let t = 1; t.plan.title.append(\"b\");",
             "fn f(t) { if true { t.description.clear(); } }",
             "let f = |t| t.name.make_upper();",
-            "let t = 1; t.title.trim().len();",
+            "let t = 1; t.title.clear().len();",
         ] {
             assert!(found(text).is_some(), "{text}");
         }
         for text in [
-            "let t = 1; let title = t.title; title.trim();",
+            "let t = 1; let title = t.title; title.clear();",
+            "let t = 1; t.title.trim().replace(\"a\", \"b\");",
             "let t = 1; t.title.len(); t.title.to_upper(); t.title.split(\" \");",
             "let t = 1; t.title += \"x\";",
             "let t = 1; t.labels.remove(0);",
