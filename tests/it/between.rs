@@ -79,6 +79,8 @@ fn router(emulator: Emulator, asked: Arc<Asked>, answered: Arc<Answered>) -> Rou
             let (parts, body) = request.into_parts();
             let body = to_bytes(body, 1 << 22).await.unwrap().to_vec();
             let mut request = Request::from_parts(parts, body);
+            // What is edited on its way must be readable.
+            request.headers_mut().remove("accept-encoding");
             asked(&mut request);
             let method = request.method().clone();
             let path = request.uri().path().to_owned();

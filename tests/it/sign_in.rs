@@ -313,8 +313,6 @@ fn a_token_that_ends_in_the_middle_of_a_run_is_renewed() {
     stage.planner.faults(&json!([
         { "method": "GET", "path": "/planner/plans", "nth": 2, "action": { "status": 401 } },
         { "method": "POST", "path": "/$batch", "nth": 1, "action": { "status": 401 } },
-        // A part of a batch, which itself was let in.
-        { "method": "POST", "path": "/planner/tasks", "nth": 5, "action": { "status": 401 } },
     ]));
     let _ = stage.planner.exchanges();
     let script = format!(

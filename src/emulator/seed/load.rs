@@ -20,10 +20,13 @@ use crate::emulator::state::call::Call;
 use crate::emulator::state::id;
 use crate::emulator::state::members;
 use crate::emulator::state::object::{Object, ObjectKind};
+use crate::emulator::state::order_hint::Places;
 use crate::emulator::state::timestamp;
 
 /// Creates everything in a text, in addition to what is there.
 pub(crate) fn plant(call: &Call<'_>, text: &str) -> Result<(), SeedError> {
+    let places = Places::counted();
+    let call = &Call { places: &places, ..call.clone() };
     let value = parse(text)?;
     let root = Location::root();
     let tenant: Tenant = root.read(&value)?;

@@ -57,15 +57,28 @@ pub(crate) fn is_anywhere(description: &str) -> bool {
 
 /// The source of hints for items without neighbours, so that no two of them are equal.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Mutex<i64>);
+pub(crate) struct Places {
+    last: Mutex<i64>,
+    /// True if the clock does not count: a seed is the same board every time.
+    by_count: bool,
+}
 
 impl Places {
+    /// Returns a source whose hints are the same every time.
+    pub(crate) fn counted() -> Self {
+        Self { by_count: true, ..Self::default() }
+    }
+
     /// Returns a hint that was not returned before; of two such hints, the newer one sorts first.
     pub(crate) fn next(&self, now: Timestamp) -> String {
         // By the clock, so that it differs from those of earlier processes, and by count while the
         // clock stands still: several items of one body get theirs at the same moment.
-        let now = i64::try_from(timestamp::ticks(now)).unwrap_or_default();
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = if self.by_count {
+            0
+        } else {
+            i64::try_from(timestamp::ticks(now)).unwrap_or_default()
+        };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = now.max(last.saturating_add(1));
         let mut rest = i64::MAX.abs_diff(*last);
         // Of fixed width, so that a smaller number sorts first.
