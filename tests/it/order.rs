@@ -115,8 +115,11 @@ fn moves_keep_the_order_of_plain_lists() {
     let mut lists = driver.look(move |session| there.lists(session));
     assert_eq!(lists.len(), N_BUCKETS);
     let mut left = times("MOVES", 900);
-    for size in [1000, 500, 200].into_iter().chain([1, 2, 3, 5, 8, 13, 21, 34, 55].repeat(10)) {
-        let size = size.min(left).min(300);
+    for size in [300, 1, 2, 3, 5, 8, 13, 21, 34, 55].into_iter().cycle() {
+        if left == 0 {
+            break;
+        }
+        let size = size.min(left);
         left -= size;
         let steps: Vec<Move> = (0..size).map(|_| random_move(&mut dice)).collect();
         steps.iter().for_each(|it| move_in(&mut lists, *it));
@@ -130,7 +133,6 @@ fn moves_keep_the_order_of_plain_lists() {
         let now = driver.look(move |session| there.lists(session));
         assert_eq!(now, lists, "{size} moves, as the service has them");
     }
-    assert_eq!(left, 0);
 }
 
 fn hint(planner: &Planner, title: &str, board: &str) -> String {
