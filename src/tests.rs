@@ -33,7 +33,7 @@ use crate::model::{BucketId, Limits, PlanId, Priority, RosterId, TaskId};
 use crate::policy::{Caps, Ruling};
 use crate::tests::truth::{By, Commit, Fact};
 use crate::tests::world::{
-    Dice, LATEST, N_TASKS, Off, ROOK, TITLES, UNDO, Virtual, Way, Weather, World, traced,
+    Dice, LATEST, N_TASKS, Off, ROOK, TITLES, UNDO, Virtual, Way, Weather, World, setting, traced,
 };
 
 struct NoPolicies;
@@ -547,11 +547,6 @@ fn the_members_of_a_roster_out_of_reach_are_not_asked_for() {
         let answer = looked.await.unwrap();
         assert!(matches!(answer, Err(Error::NotFound { what: "roster", .. })), "{answer:?}");
     });
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests have no settings")]
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 #[test]

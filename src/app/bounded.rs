@@ -27,8 +27,20 @@ pub(crate) fn report_text(report: &Value) -> String {
             return fitted;
         }
         budget /= 2;
+        // Nothing but names is left, and they are too many.
+        if budget < MIN_BUDGET {
+            let kept = ["run_id", "skill", "status", "pending"];
+            let kept = kept.iter().filter_map(|name| Some((*name, report.get(*name)?)));
+            let mut least: Map<String, Value> =
+                kept.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+            least.insert("left_out".to_owned(), Value::Bool(true));
+            return text(&fit(&Value::Object(least), MAX_REPORT / 4));
+        }
     }
 }
+
+/// The size below which a report is not shortened further.
+const MIN_BUDGET: usize = 1024;
 
 /// The most characters of a text in an error that is shown.
 const MAX_SAID: usize = 4_000;
@@ -103,8 +115,14 @@ fn object(map: &Map<String, Value>, budget: usize) -> Map<String, Value> {
     let small: usize = map.values().filter(is_small).map(size).sum();
     let n_large = map.values().filter(|value| !is_small(value)).count();
     let each = budget.saturating_sub(small) / n_large.max(1);
-    let mut fitted = Map::new();
-    for (key, value) in map {
+    let (mut fitted, mut used) = (Map::new(), 0);
+    for (n, (key, value)) in map.iter().enumerate() {
+        // The names themselves may be too many.
+        if used > budget {
+            fitted.insert("left_out".to_owned(), (map.len() - n).into());
+            break;
+        }
+        used += key.len() + 4;
         let value_now = if is_small(&value) { value.clone() } else { fit(value, each) };
         if let (Some(all), Some(kept)) = (value.as_array(), value_now.as_array())
             && kept.len() < all.len()
@@ -135,5 +153,13 @@ mod tests {
         assert_eq!(fitted["status"], "denied");
         let kept = fitted["changes"].as_array().unwrap().len();
         assert_eq!(fitted["changes_left_out"], 5000 - kept);
+        let names: Map<String, Value> =
+            (0..30_000).map(|n| (format!("{n}{}", "k".repeat(200)), n.into())).collect();
+        let many = json!({ "run_id": "x", "status": "applied", "result": names });
+        let fitted = report_text(&many);
+        assert!(fitted.len() < MAX_REPORT && fitted.contains("left_out"), "{}", fitted.len());
+        let many =
+            json!({ "run_id": "x", "status": "applied", "result": [many["result"].clone()] });
+        assert!(report_text(&many).len() < MAX_REPORT);
     }
 }

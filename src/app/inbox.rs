@@ -63,7 +63,7 @@ impl App {
         now: Timestamp,
     ) -> Result<InboxEntry, AppError> {
         let config = &self.workspace.config;
-        // What an agent submits to nobody is for itself.
+        // Without a receiver it is for whoever submits it.
         let to = wish.to.or_else(|| from.map(str::to_owned));
         self.agent(from)?;
         self.agent(to.as_deref())?;

@@ -165,7 +165,7 @@ impl App {
         let saved = Saved::parse(&set.saved)
             .map_err(|error| AppError::from(Failure::from_error("saved", &error, None)))?;
         let start = self.start_of_saved(&saved, saved.agent.as_deref())?;
-        // What was granted to the run is granted to what it drafted.
+        // The run was allowed to delete, or was not: so is its set.
         let start = Start { force: saved.force, ..start };
         Ok((saved, start))
     }

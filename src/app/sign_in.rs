@@ -98,8 +98,8 @@ pub(crate) async fn login(
     let profiles = Profiles::read(&state)?;
     let usual = profiles.default.as_deref().unwrap_or(FIRST);
     let name = settings.profile.as_deref().unwrap_or(usual).to_owned();
-    let cache = Cache::new(&state, &name)?;
     let (mut profile, way) = asked(settings, login, profiles.get(&name), name)?;
+    let cache = Cache::of(&state, &profile)?;
     // A bad address is met before anybody signs in, and so is a missing key.
     BaseUrl::parse(&profile.graph_url)?;
     let authority = Settings::authority(&profile.authority, &profile.tenant)?;

@@ -88,7 +88,8 @@ pub(crate) async fn by_browser(
         client.exchange_code(code).set_pkce_verifier(verifier).request_async(&authority.http).await;
     let granted = Granted::from(answer.map_err(meaning).map_err(ended_before)?);
     let told = granted.identity.as_ref().map(|identity| claims(identity)["nonce"].clone());
-    if told.is_some_and(|told| told != nonce.secret().as_str()) {
+    // `openid` is always asked for, so there is an identity to compare.
+    if told.is_none_or(|told| told != nonce.secret().as_str()) {
         let why = "the sign-in service answered another sign-in".to_owned();
         return Err(SignInError::Refused(why).into());
     }

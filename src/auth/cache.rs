@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::error::Error;
 use crate::auth::oauth::Granted;
-use crate::auth::profile;
+use crate::auth::profile::{self, Profile};
 use crate::auth::seal::{Key, Keys};
 use crate::files::{self, Access};
 use crate::graph::Secret;
@@ -77,16 +77,30 @@ impl Kept {
 pub(crate) struct Cache {
     folder: PathBuf,
     profile: String,
+    /// What the seal holds for: tokens are never taken for those of other addresses.
+    bound_to: String,
 }
 
 impl Cache {
-    /// Returns the file of a profile in a state folder.
+    /// Returns the file of a profile in a state folder, sealed for its addresses and its application.
+    ///
+    /// # Errors
+    /// As [`Cache::new`].
+    pub(crate) fn of(state: &Path, profile: &Profile) -> Result<Self, Error> {
+        let Profile { name, authority, tenant, client_id, graph_url, .. } = profile;
+        let bound_to =
+            [name, authority, tenant, client_id, graph_url].map(String::as_str).join("\n");
+        Ok(Self { bound_to, ..Self::new(state, name)? })
+    }
+
+    /// Returns the file of a profile in a state folder, to lock or remove it.
     ///
     /// # Errors
     /// The name cannot be that of a file, or the folder cannot be created.
     pub(crate) fn new(state: &Path, profile: &str) -> Result<Self, Error> {
         profile::check_name(profile)?;
-        Ok(Self { folder: profile::folder(state)?, profile: profile.to_owned() })
+        let folder = profile::folder(state)?;
+        Ok(Self { folder, profile: profile.to_owned(), bound_to: profile.to_owned() })
     }
 
     fn path(&self) -> PathBuf {
@@ -119,7 +133,8 @@ impl Cache {
     /// There is none, or the key does not open it.
     pub(crate) fn read(&self, key: &Key) -> Result<Kept, Error> {
         let sealed = self.sealed()?.ok_or_else(|| Error::SignedOut(self.profile.clone()))?;
-        let text = key.open(&self.profile, &sealed)?;
+        let wrong = |_| Error::WrongKey(self.profile.clone());
+        let text = key.open(&self.bound_to, &sealed).map_err(wrong)?;
         let json: KeptJson =
             serde_json::from_slice(&text).map_err(|_| Error::WrongKey(self.profile.clone()))?;
         Ok(Kept {
@@ -147,7 +162,12 @@ impl Cache {
             scopes: kept.scopes.clone(),
         };
         let text = serde_json::to_vec(&json).map_err(|_| Error::Cryptography)?;
-        let sealed = key.seal(&self.profile, &text)?;
+        let sealed = key.seal(&self.bound_to, &text)?;
+        let (path, limit) = (self.path(), MAX_FILE);
+        // What is larger could not be read again.
+        if sealed.len() as u64 > limit {
+            return Err(files::Error::TooLarge { path, limit }.into());
+        }
         Ok(files::replace(&self.path(), &sealed, Access::Owner)?)
     }
 

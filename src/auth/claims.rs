@@ -18,8 +18,12 @@ pub(crate) fn claims(token: &Secret) -> Value {
     read().unwrap_or(Value::Null)
 }
 
+/// The most characters of a name or address that a token tells.
+const MAX_TEXT: usize = 256;
+
 fn text(claims: &Value, name: &str) -> String {
-    claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    let told = claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    told.chars().take(MAX_TEXT).collect()
 }
 
 /// Returns the user whom an identity token tells of.

@@ -129,7 +129,7 @@ pub(crate) fn client(authority: &Authority, client_id: &str) -> Result<Client, E
 pub(crate) struct Granted {
     pub(crate) access: Secret,
     pub(crate) refresh: Option<Secret>,
-    /// Tells who signed in. Only that: it is not verified, and came from the authority itself.
+    /// Tells who signed in. It comes straight from the authority, so its signature is not checked.
     pub(crate) identity: Option<Secret>,
     /// The scopes that were granted, as far as the answer says.
     pub(crate) scopes: Vec<String>,
@@ -161,7 +161,7 @@ pub(crate) struct Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.error_description.as_deref().unwrap_or_default();
-        // What follows is for Microsoft's support.
+        // The rest helps only Microsoft's support.
         let text = text.split(" Trace ID:").next().unwrap_or_default();
         let text = text.lines().next().unwrap_or_default().trim();
         let shown: String = text.chars().filter(|ch| !ch.is_control()).take(MAX_SHOWN).collect();

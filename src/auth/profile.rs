@@ -126,6 +126,9 @@ impl Profiles {
         let path = state.join(NAME);
         let text = toml::to_string_pretty(self)
             .map_err(|error| Error::Damaged { path: path.clone(), what: error.to_string() })?;
+        if text.len() as u64 > MAX_LIST {
+            return Err(files::Error::TooLarge { path, limit: MAX_LIST }.into());
+        }
         Ok(files::replace(&path, text.as_bytes(), Access::Owner)?)
     }
 

@@ -43,7 +43,7 @@ impl SignedIn {
         keys: &Keys,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let cache = Cache::new(state, &profile.name)?;
+        let cache = Cache::of(state, &profile)?;
         let key = cache.key(keys)?;
         let held = Mutex::new(cache.read(&key)?);
         Ok(Self { profile, authority, cache, key, clock, held })

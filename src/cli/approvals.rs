@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::app::error::AppError;
+use crate::app::once::Once;
 use crate::app::pending::check_waits;
 use crate::app::workspace::time_zone;
 use crate::change::Saved;
@@ -15,7 +16,7 @@ use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
 use crate::cli::show;
-use crate::host::{Approver, Start};
+use crate::host::{Approver, Nobody, Start, Status};
 use crate::journal::kept::{KeptSet, KeptState};
 use crate::model::User;
 
@@ -195,11 +196,20 @@ pub(crate) fn apply_approved(
     by: Option<(User, Option<String>)>,
     digest: Option<&str>,
 ) -> Result<Exit, AppError> {
-    if let Some((me, note)) = by {
-        context.app.decide(&mut set, (&me, true, note), context.now())?;
+    // Whoever approves is asked about what differs; whoever only carries it out has no say.
+    let other: Arc<dyn Approver> = if by.is_some() {
+        context.asking(Some("It is no longer what was held. This is what would be applied now:"))
+    } else {
+        Arc::new(Nobody)
+    };
+    // Two at once would write it twice; one that was killed is carried on by `resume`.
+    let once = Once::take(&context.app.settings, &saved, set.run.as_str(), false)?;
+    if let Some((me, note)) = by
+        && let Err(error) = context.app.decide(&mut set, (&me, true, note), context.now())
+    {
+        once.keep_if(false);
+        return Err(error);
     }
-    let other: Arc<dyn Approver> =
-        context.asking(Some("It is no longer what was held. This is what would be applied now:"));
     let digest = digest.map_or_else(|| set.digest.clone(), str::to_owned);
     let approver = Arc::new(OfDigest { digest, other });
     let agent = saved.agent.clone();
@@ -209,10 +219,12 @@ pub(crate) fn apply_approved(
     let mut finished = match applied {
         Ok(finished) => finished,
         Err(error) => {
+            once.keep_if(false);
             context.app.reopen(set)?;
             return Err(error);
         }
     };
+    once.keep_if(matches!(finished.report.status, Status::Applied | Status::Partial));
     context.app.settle(set, &mut finished)?;
     Ok(context.show(&finished, None))
 }

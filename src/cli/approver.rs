@@ -30,7 +30,7 @@ pub(crate) struct OfDigest {
 
 impl Approver for OfDigest {
     fn decide(&self, held: &Report, digest: &str) -> Decision {
-        if digest == self.digest { Decision::Approved } else { self.other.decide(held, digest) }
+        if digest == self.digest { Decision::Before } else { self.other.decide(held, digest) }
     }
 }
 
@@ -74,7 +74,8 @@ impl Approver for Terminal {
     fn decide(&self, held: &Report, _: &str) -> Decision {
         let ui = self.ui.lock().unwrap_or_else(PoisonError::into_inner);
         self.before.iter().for_each(|text| ui.say(text));
-        show::changes(&ui, held, &self.zone);
+        // What is approved was seen.
+        show::all_changes(&ui, held, &self.zone);
         self.shown.store(true, Ordering::SeqCst);
         let mut err = io::stderr();
         let asked = write!(err, "Apply? [y/N] ").and_then(|()| err.flush());

@@ -110,14 +110,23 @@ pub(crate) fn report(
     result(ui, report);
 }
 
-/// Shows the changes of a report with the verdicts on them, for people.
+/// Shows the changes of a report with the verdicts on them, for people; of many, the first.
 pub(crate) fn changes(ui: &Ui, report: &Report, zone: &TimeZone) {
+    first_changes(ui, report, zone, MAX_SHOWN);
+}
+
+/// Shows all changes of a report with the verdicts on them, to somebody who decides on them.
+pub(crate) fn all_changes(ui: &Ui, report: &Report, zone: &TimeZone) {
+    first_changes(ui, report, zone, usize::MAX);
+}
+
+fn first_changes(ui: &Ui, report: &Report, zone: &TimeZone, most: usize) {
     let view = View { report, zone };
-    for change in report.changes.iter().take(MAX_SHOWN) {
+    for change in report.changes.iter().take(most) {
         view.change(change).iter().for_each(|line| ui.note(line));
     }
-    if report.changes.len() > MAX_SHOWN {
-        ui.note(&format!("  … and {} more; `--json` shows all", report.changes.len() - MAX_SHOWN));
+    if report.changes.len() > most {
+        ui.note(&format!("  … and {} more; `--json` shows all", report.changes.len() - most));
     }
     for ruling in report.verdicts.iter().filter(|ruling| ruling.change.is_none()) {
         ui.note(&verdict_line("", ruling.verdict, &ruling.source, &ruling.reason));

@@ -99,8 +99,8 @@ pub(crate) fn apply_set(work: &Work, mut arguments: Arguments) -> Result<Answer,
     }
     let (saved, start) = work.app.start_of(&set)?;
     let start = Start { force: false, ..start };
-    let once = Once::take(&work.app.settings, &saved, &id, false)?;
     let host = work.host()?;
+    let once = Once::take(&work.app.settings, &saved, &id, false)?;
     let finished = work.wait(host.apply_saved(saved, start));
     let written = matches!(finished.report.status, Status::Applied | Status::Partial);
     once.keep_if(written);

@@ -118,21 +118,24 @@ impl Calendar {
     }
 }
 
+/// The days of the week, by their names in English.
+pub(crate) const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("sunday", Weekday::Sunday),
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+];
+
 /// Returns the weekday of a name, or of the first three letters of one or more.
 pub(crate) fn weekday_named(name: &str) -> Option<Weekday> {
     let name = name.trim().to_lowercase();
-    [
-        ("monday", Weekday::Monday),
-        ("tuesday", Weekday::Tuesday),
-        ("wednesday", Weekday::Wednesday),
-        ("thursday", Weekday::Thursday),
-        ("friday", Weekday::Friday),
-        ("saturday", Weekday::Saturday),
-        ("sunday", Weekday::Sunday),
-    ]
-    .into_iter()
-    .find(|(full, _)| name.len() >= 3 && full.starts_with(&name))
-    .map(|(_, weekday)| weekday)
+    WEEKDAYS
+        .into_iter()
+        .find(|(full, _)| name.len() >= 3 && full.starts_with(&name))
+        .map(|(_, weekday)| weekday)
 }
 
 /// Tells whether a text has the form `YYYY-MM-DD` and nothing behind it.

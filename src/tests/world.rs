@@ -564,3 +564,8 @@ pub(super) fn answered(
     let value = serde_json::from_slice(answer.body()).unwrap_or_default();
     (answer.status().as_u16(), value)
 }
+
+#[expect(clippy::disallowed_methods, reason = "tests have no settings")]
+pub(super) fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}

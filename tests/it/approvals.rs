@@ -208,6 +208,30 @@ fn a_preview_is_applied_as_it_was_shown() {
     place.run(&["apply", &id(&held)]).code(1).says(&["is held", "planwright approve"]);
 }
 
+/// An agent applies nothing of a person, and who carries an approval out has no say in it.
+#[test]
+fn nobody_applies_what_is_another_s() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[agents.eve]\nplans = [\"Nothing\"]\nscripts = false\n");
+    let preview = place.run(&["task", "complete", OURS, "-n", "--json"]).code(0).json();
+    let run = preview["run_id"].as_str().unwrap();
+    place.run(&["apply", run, "--as", "eve"]).code(1).says(&["has nothing under"]);
+    assert_eq!(planner.task(OURS)["percentComplete"], 0);
+    // A preview that could not even be begun can be applied another time.
+    place.file("planwright.toml", "time_zone = \"Nowhere/Land\"\n");
+    place.run(&["apply", run]).code(1);
+    place.file("planwright.toml", "[approvals]\nfour_eyes = true\n");
+    place.run(&["apply", run]).code(0);
+    // One approval, one record of it, one effect.
+    let held = complete(&place, &[]).code(7).json();
+    let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
+    place.run_with(&["approve", &id(&held)], "", &ana).code(0);
+    place.run(&["apply", &id(&held)]).code(0);
+    let audit = place.run(&["audit", "export"]).code(0).stdout;
+    assert_eq!(audit.matches("\"kind\":\"approved\"").count(), 1);
+}
+
 #[test]
 fn undo_goes_further_back_and_redo_comes_forward_again() {
     let planner = Planner::demo();

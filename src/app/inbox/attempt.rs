@@ -28,7 +28,7 @@ pub(crate) struct End {
 /// The traces that an attempt before has left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Earlier {
-    /// Nothing was written: a run can begin anew.
+    /// Nothing was written, so a new run can begin.
     Nothing,
     /// The run of this id was cut off in the middle: it is carried on.
     CutOff(RunId),

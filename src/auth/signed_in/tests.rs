@@ -93,7 +93,7 @@ impl Stage {
             client_secret: flow.is_app().then(|| Secret::new("secret-0".to_owned())),
             scopes: Vec::new(),
         };
-        let cache = Cache::new(stage.dir.path(), "work").unwrap();
+        let cache = Cache::of(stage.dir.path(), &profile).unwrap();
         cache.write(&stage.keys().for_new().unwrap(), &kept).unwrap();
         (stage, profile)
     }
@@ -196,6 +196,12 @@ async fn an_application_signs_in_again_with_its_secret_and_says_who_it_is() {
 #[tokio::test]
 async fn what_a_killed_write_leaves_behind_does_not_matter() {
     let (stage, profile) = Stage::new(Flow::Device);
+    // Tokens of one service are not those of another, whatever the list of profiles says.
+    let elsewhere =
+        Profile { graph_url: "https://graph.elsewhere/v1.0".to_owned(), ..profile.clone() };
+    let cache = Cache::of(stage.dir.path(), &elsewhere).unwrap();
+    let key = cache.key(&stage.keys()).unwrap();
+    assert!(matches!(cache.read(&key), Err(Error::WrongKey(_))));
     let folder = stage.dir.path().join("sign-in");
     std::fs::write(folder.join(".work.sealed.0.part"), b"half").unwrap();
     assert_eq!(stage.open(&profile).token(None).await.unwrap().reveal(), "access-1");

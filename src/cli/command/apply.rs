@@ -13,7 +13,6 @@ use crate::app::pending::check_waits;
 use crate::app::seal;
 use crate::change::{Saved, SavedError};
 use crate::cli::approvals::apply_approved;
-use crate::cli::command::runs;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
@@ -65,23 +64,18 @@ fn looks_like_id(text: &str) -> bool {
 fn apply_kept(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError> {
     let set = context.app.kept_set(&args.set, context.now())?;
     let (saved, start) = context.app.start_of(&set)?;
-    agent_of(&saved, context.agent_name())?;
+    // What a person drafted would be applied as theirs, and what another agent did as its.
+    if context.agent_name().is_some_and(|by| saved.agent.as_deref() != Some(by)) {
+        let message = format!("this agent has nothing under `{}`", args.set);
+        return Err(AppError::new("not_found", message));
+    }
     match set.state {
         KeptState::Previewed => {
             let force = args.force || (saved.force && context.agent_name().is_some());
             let start = Start { force, dry_run: args.dry_run, ..start };
             apply(context, args, saved, start)
         }
-        KeptState::Approved => {
-            let journal = context.state_folder()?.open()?;
-            let begun = journal.applied_by(&saved.digest).map_err(|error| runs::failed(&error))?;
-            if let Some(run) = begun {
-                let message = format!("the run {run} has begun to apply it");
-                return Err(AppError::new("saved", message)
-                    .hint(format!("`planwright resume {run}` carries it on")));
-            }
-            apply_approved(context, (set, saved, start), None, None)
-        }
+        KeptState::Approved => apply_approved(context, (set, saved, start), None, None),
         KeptState::Pending if context.agent_name().is_some() => {
             Err(AppError::new("held", format!("`{}` is held: a person must approve it", set.run)))
         }
@@ -99,8 +93,16 @@ fn apply(
 ) -> Result<Exit, AppError> {
     let agent = start.agent.as_ref().map(|agent| agent.name.clone());
     let once = Once::take(&context.app.settings, &saved, &args.set, args.dry_run)?;
-    let finished =
-        context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await)?;
+    let applied =
+        context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await);
+    let finished = match applied {
+        Ok(finished) => finished,
+        // It was not even begun.
+        Err(error) => {
+            once.keep_if(false);
+            return Err(error);
+        }
+    };
     // A set that was refused or only previewed can be applied later.
     let written = matches!(finished.report.status, Status::Applied | Status::Partial);
     once.keep_if(written);

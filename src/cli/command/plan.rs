@@ -38,9 +38,9 @@ pub(crate) enum PlanCommand {
     },
     /// Copy a plan with its buckets, labels and tasks
     Copy(transfer::CopyArgs),
-    /// Print a plan with everything in it as JSON, CSV or Markdown
+    /// Print a plan with everything in it as JSON, CSV or Markdown, or write it as XLSX
     Export(transfer::ExportArgs),
-    /// Add the tasks of a JSON or CSV file to a plan
+    /// Add the tasks of a JSON, CSV or XLSX file to a plan
     Import(transfer::ImportArgs),
     /// Name a label of a plan
     Label(label::PlanLabelArgs),

@@ -9,7 +9,7 @@ use crate::host::similar::nearest;
 pub(crate) const LOOKED_AT: usize = 20;
 
 /// The most columns of a sheet of tasks.
-const MAX_COLUMNS: usize = 256;
+pub(super) const MAX_COLUMNS: usize = 256;
 
 /// The most headings that a message names.
 const LISTED: usize = 30;

@@ -1,11 +1,13 @@
 //! Files as data for skills: `-p rows=@tasks.csv` hands a skill lists and maps.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::cli::files;
+use crate::cli::sheet::columns::MAX_COLUMNS;
 use crate::cli::sheet::table::{Cell, Row, Sheet, invalid, utf8};
 use crate::cli::sheet::{delimited, workbook};
 use crate::host::Failure;
@@ -39,27 +41,21 @@ fn decoded(file: &Path) -> Result<Value, AppError> {
     let bytes = files::read_bytes_or_stdin(file)?;
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let value = match extension.to_lowercase().as_str() {
-        "csv" | "tsv" => {
-            utf8(bytes).and_then(|text| delimited::read(&text, &[])).map(|sheet| records(&sheet))
-        }
+        "csv" | "tsv" => utf8(bytes)
+            .and_then(|text| delimited::read(&text, &[]))
+            .and_then(|sheet| records(&sheet)),
         _ if workbook::is_zip(&bytes) => {
-            workbook::read(bytes, |_| false).map(|sheet| records(&sheet))
+            workbook::read(bytes, |_| false).and_then(|sheet| records(&sheet))
         }
         _ => utf8(bytes).and_then(|text| json_of(&text)),
     };
-    let value = value.map_err(|failure| {
-        let message = format!("`{shown}`: {}", failure.message);
-        AppError { failure: Failure { message, ..failure } }
-    })?;
-    let size = value.to_string().len();
-    if size > MAX_DATA {
-        let message =
-            format!("`{shown}`: as data for a skill it is larger than {} MiB", MAX_DATA >> 20);
-        return Err(
-            AppError::new("invalid", message).hint("leave out what the skill does not need")
-        );
-    }
-    Ok(value)
+    let is_small = |value: &Value| value.to_string().len() <= MAX_DATA;
+    value.and_then(|value| if is_small(&value) { Ok(value) } else { Err(too_large()) }).map_err(
+        |failure| {
+            let message = format!("`{shown}`: {}", failure.message);
+            AppError { failure: Failure { message, ..failure } }
+        },
+    )
 }
 
 fn json_of(text: &str) -> Result<Value, Failure> {
@@ -75,26 +71,43 @@ fn json_of(text: &str) -> Result<Value, Failure> {
 
 /// Returns the rows of a sheet as maps by heading. A heading that is empty, or there before, gets the
 /// number of its column.
-fn records(sheet: &Sheet) -> Value {
+fn records(sheet: &Sheet) -> Result<Value, Failure> {
     let mut rows = sheet.rows.iter().filter(|row| !row.is_blank());
-    let Some(first) = rows.next() else { return Value::Array(Vec::new()) };
-    let mut headings: Vec<String> = Vec::new();
-    for (at, cell) in first.cells.iter().enumerate() {
-        let heading = cell.text().trim().to_owned();
-        let is_free = !heading.is_empty() && !headings.contains(&heading);
-        headings.push(if is_free {
-            heading
-        } else {
-            format!("{heading} {}", at + 1).trim().to_owned()
-        });
+    let Some(first) = rows.next() else { return Ok(Value::Array(Vec::new())) };
+    if first.cells.len() > MAX_COLUMNS {
+        return Err(invalid(format!("it has more than {MAX_COLUMNS} columns"), None));
     }
+    let given: Vec<String> = first.cells.iter().map(|cell| cell.text().trim().to_owned()).collect();
+    let mut taken: BTreeSet<String> = given.iter().cloned().collect();
+    let mut headings: Vec<String> = Vec::new();
+    for (at, heading) in given.into_iter().enumerate() {
+        if !heading.is_empty() && !headings.contains(&heading) {
+            headings.push(heading);
+            continue;
+        }
+        let mut name = format!("{heading} {}", at + 1).trim().to_owned();
+        while !taken.insert(name.clone()) {
+            name.push('\'');
+        }
+        headings.push(name);
+    }
+    // Counted before it is made: a blank cell costs its heading, too.
+    let in_headings: usize = headings.iter().map(|name| name.len() + 6).sum();
+    let mut left = MAX_DATA;
     let record = |row: &Row| {
+        let in_cells: usize = row.cells.iter().map(|cell| cell.text().len()).sum();
+        left = left.checked_sub(in_headings + in_cells).ok_or_else(too_large)?;
         let empty = Cell::Text(String::new());
         let cells = row.cells.iter().chain(std::iter::repeat(&empty));
         let fields = headings.iter().zip(cells).map(|(name, cell)| (name.clone(), value(cell)));
-        Value::Object(fields.collect())
+        Ok(Value::Object(fields.collect()))
     };
-    Value::Array(rows.map(record).collect())
+    rows.map(record).collect()
+}
+
+fn too_large() -> Failure {
+    let message = format!("as data for a skill it is larger than {} MiB", MAX_DATA >> 20);
+    invalid(message, Some("leave out what the skill does not need".to_owned()))
 }
 
 fn value(cell: &Cell) -> Value {
@@ -120,7 +133,7 @@ mod tests {
             { "Name": "A", "Name 2": "B", "3": "C" },
             { "Name": "D", "Name 2": "E", "3": "" }
         ]);
-        assert_eq!(records(&sheet), wanted);
+        assert_eq!(records(&sheet).unwrap(), wanted);
         assert_eq!(value(&Cell::Number(7.0)), json!(7));
         assert_eq!(value(&Cell::Number(0.5)), json!(0.5));
     }

@@ -40,11 +40,12 @@ fn rows(text: &str, separator: u8, limit: usize) -> Result<Vec<Row>, Failure> {
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
-    let odd_quotes = text.matches('"').count() % 2 == 1;
     let mut places = Places { bytes: text.as_bytes(), at: 0, line: 1 };
     let (mut rows, mut n_cells) = (Vec::new(), 0_usize);
-    for record in reader.records().take(limit) {
-        let record = record.map_err(|_| invalid("it is not CSV", None))?;
+    let mut record = csv::StringRecord::new();
+    while rows.len() < limit
+        && reader.read_record(&mut record).map_err(|_| invalid("it is not CSV", None))?
+    {
         n_cells = n_cells.saturating_add(record.len());
         if n_cells > MAX_CELLS {
             let message = format!("it has more than {MAX_CELLS} cells");
@@ -52,8 +53,12 @@ fn rows(text: &str, separator: u8, limit: usize) -> Result<Vec<Row>, Failure> {
         }
         let offset = record.position().map_or(0, csv::Position::byte);
         let line = places.line_at(usize::try_from(offset).unwrap_or(usize::MAX));
-        // The library reads a quote that is not closed to the end of the file, without an error.
-        if odd_quotes && limit == usize::MAX && ends_in(&record, text) {
+        // The library reads a quote that is not closed into the lines behind it, without an error.
+        let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let raw = text.get(start..end.min(text.len())).unwrap_or_default();
+        let spans = raw.trim_matches(['\r', '\n']).contains('\n');
+        if limit == usize::MAX && spans && raw.matches('"').count() % 2 == 1 {
             let hint = "write a quote inside a quoted cell twice".to_owned();
             return Err(invalid(format!("line {line}: a quote is not closed"), Some(hint)));
         }
@@ -65,12 +70,6 @@ fn rows(text: &str, separator: u8, limit: usize) -> Result<Vec<Row>, Failure> {
         }
     }
     Ok(rows)
-}
-
-/// Returns whether a record spans several lines up to the end of the file.
-fn ends_in(record: &csv::StringRecord, text: &str) -> bool {
-    let last = record.iter().next_back().unwrap_or_default();
-    last.contains('\n') && text.ends_with(last)
 }
 
 /// The lines of a text, counted once from the beginning to the end. The library counts its own way,

@@ -74,11 +74,10 @@ fn measure(bytes: &[u8]) -> Result<(), Failure> {
         let name = String::from_utf8_lossy(part.name_raw()).to_lowercase();
         let file = name.rsplit('/').next().unwrap_or_default();
         let is_texts = file == "sharedstrings.xml";
-        let is_large = is_texts || (name.contains("worksheets/") && file != "styles.xml");
-        // Pictures and the like are never unpacked.
-        if !is_large && !file.ends_with(".xml") && !file.ends_with(".rels") {
-            continue;
-        }
+        // A sheet may have any name, so all that is not one of the small parts counts as one.
+        let is_small = file.ends_with(".xml") || file.ends_with(".rels");
+        let is_large =
+            is_texts || !is_small || (name.contains("worksheets/") && file != "styles.xml");
         let most = if is_large { left } else { MAX_PART };
         let mut kept = Vec::new();
         let unpacked = if is_texts {

@@ -71,26 +71,16 @@ const NEW_GROUP: Need =
     directory(&["Group.ReadWrite.All"], &["Group.Create", "Group.ReadWrite.All"]);
 const CHANGED_GROUP: Need = directory(&["Group.ReadWrite.All"], &["Group.ReadWrite.All"]);
 /// Users and groups by id: a permission to read either.
-const OBJECTS: Need = directory(
-    &[
-        "User.ReadBasic.All",
-        "User.Read.All",
-        "GroupMember.Read.All",
-        "GroupMember.ReadWrite.All",
-        "Group.Read.All",
-        "Group.ReadWrite.All",
-        "Directory.Read.All",
-    ],
-    &[
-        "User.ReadBasic.All",
-        "User.Read.All",
-        "GroupMember.Read.All",
-        "GroupMember.ReadWrite.All",
-        "Group.Read.All",
-        "Group.ReadWrite.All",
-        "Directory.Read.All",
-    ],
-);
+const OBJECTS: Need = directory(&READERS, &READERS);
+const READERS: [&str; 7] = [
+    "User.ReadBasic.All",
+    "User.Read.All",
+    "GroupMember.Read.All",
+    "GroupMember.ReadWrite.All",
+    "Group.Read.All",
+    "Group.ReadWrite.All",
+    "Directory.Read.All",
+];
 const MEMBERS: Need = directory(
     &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"],
     &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"],

@@ -121,6 +121,10 @@ fn clause(text: &str) -> Result<(Clause, &str), GraphError> {
         return Err(invalid("a clause has a property and a text"));
     }
     let clause = Clause { property: property.to_owned(), text: wanted.to_lowercase() };
+    // Without a word it would find everybody.
+    if clause.is_worded() && words(&clause.text).next().is_none() {
+        return Err(invalid("a clause has a property and a text"));
+    }
     Ok((clause, rest))
 }
 

@@ -5,8 +5,10 @@ use crate::host::report::Report;
 /// A person's decision on a held set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// It may be applied.
+    /// It may be applied: a person says so now.
     Approved,
+    /// It may be applied: a person has said so before, which is on record.
+    Before,
     /// It is not applied, and it is not asked again.
     Refused,
     /// Nobody was there to decide: it waits.

@@ -48,9 +48,12 @@ impl Run<'_> {
             }
             Some(cleared) => self.carry_out(Box::new(cleared), program).await,
             None => match self.decide(&reviewed) {
-                Ok(cleared) => {
-                    self.approved(reviewed.set()).await;
-                    self.carry_out(Box::new(cleared), program).await;
+                Ok((cleared, decision)) => {
+                    // Nothing is written on a word that is on no record.
+                    match self.approved(decision, reviewed.set()).await {
+                        Ok(()) => self.carry_out(Box::new(cleared), program).await,
+                        Err(failure) => self.fail(failure),
+                    }
                 }
                 Err(_) if self.host.interrupt.is_set() => self.fail(interrupted()),
                 Err((status, judgement)) => {
@@ -66,7 +69,10 @@ impl Run<'_> {
     }
 
     /// Returns a refused set cleared by a person's word; or else how the run ends.
-    pub(super) fn decide(&self, reviewed: &Reviewed) -> Result<Cleared, (Status, Judgement)> {
+    pub(super) fn decide(
+        &self,
+        reviewed: &Reviewed,
+    ) -> Result<(Cleared, Decision), (Status, Judgement)> {
         let denied = (Status::Denied, Judgement::Denied);
         if reviewed.verdict() != Verdict::Hold {
             return Err(denied);
@@ -78,19 +84,25 @@ impl Run<'_> {
         let digest = digest_of_writes(reviewed.set());
         let ask = || self.host.approver.decide(&self.report, &digest);
         match tokio::task::block_in_place(ask) {
-            Decision::Approved => reviewed.approve().ok_or(denied),
+            decision @ (Decision::Approved | Decision::Before) => {
+                reviewed.approve().map(|cleared| (cleared, decision)).ok_or(denied)
+            }
             Decision::Refused => Err(denied),
             Decision::Later => Err((Status::Held, Judgement::Held)),
         }
     }
 
-    /// Records that a person approved a set.
-    pub(super) async fn approved(&mut self, set: &ChangeSet) {
-        let Some(record) = &self.record else { return };
+    /// Records that a person approves a set now; an earlier word is on record already.
+    pub(super) async fn approved(
+        &self,
+        decision: Decision,
+        set: &ChangeSet,
+    ) -> Result<(), Failure> {
+        let Some(record) = self.record.as_ref().filter(|_| decision == Decision::Approved) else {
+            return Ok(());
+        };
         let by = self.session.facts().me.clone();
-        if let Err(failure) = record.approved(&by, digest_of_writes(set)).await {
-            self.report.warnings.push(format!("not recorded: {}", failure.message));
-        }
+        record.approved(&by, digest_of_writes(set)).await
     }
 
     /// Keeps the set of this run: until a person decides, or it is applied as it was shown.

@@ -463,10 +463,13 @@ impl Run<'_> {
             return Next::Continue(Box::new(cleared));
         }
         let (status, judgement) = match self.decide(&reviewed) {
-            Ok(cleared) => {
-                self.approved(reviewed.set()).await;
-                return Next::Continue(Box::new(cleared));
-            }
+            Ok((cleared, decision)) => match self.approved(decision, reviewed.set()).await {
+                Ok(()) => return Next::Continue(Box::new(cleared)),
+                Err(failure) => {
+                    self.conclude(tally, Some(failure));
+                    return Next::Done;
+                }
+            },
             Err(end) => end,
         };
         self.judged(reviewed.set(), judgement).await;

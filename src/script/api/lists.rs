@@ -64,24 +64,34 @@ fn takes(ctx: &NativeCallContext, function: &FnPtr, n: usize) -> bool {
     library.iter().any(|module| module.get_script_fn(function.fn_name(), n).is_some())
 }
 
-/// Calls a function of the script with an item, and with its place if it takes that, too.
-fn called(
-    ctx: &NativeCallContext,
-    function: &FnPtr,
-    (at, item): (usize, &Dynamic),
-) -> Fallible<Dynamic> {
-    if takes(ctx, function, 2) {
-        let at = i64::try_from(at).unwrap_or(i64::MAX);
-        return function.call_raw(ctx, None, [item.clone(), at.into()]);
-    }
-    function.call_raw(ctx, None, [item.clone()])
+/// A function of the script that is called for each item of a list.
+struct Each<'a> {
+    ctx: &'a NativeCallContext<'a>,
+    function: &'a FnPtr,
+    /// True if it takes the place of the item, too.
+    takes_place: bool,
 }
 
-fn asked(ctx: &NativeCallContext, function: &FnPtr, item: (usize, &Dynamic)) -> Fallible<bool> {
-    let said = called(ctx, function, item)?;
-    said.as_bool().or_else(|_| {
-        refuse(ctx, &format!("this function returns true or false, not {}", kind_of(&said)))
-    })
+impl<'a> Each<'a> {
+    fn new(ctx: &'a NativeCallContext<'a>, function: &'a FnPtr) -> Self {
+        Self { ctx, function, takes_place: takes(ctx, function, 2) }
+    }
+
+    fn call(&self, (at, item): (usize, &Dynamic)) -> Fallible<Dynamic> {
+        if self.takes_place {
+            let at = i64::try_from(at).unwrap_or(i64::MAX);
+            return self.function.call_raw(self.ctx, None, [item.clone(), at.into()]);
+        }
+        self.function.call_raw(self.ctx, None, [item.clone()])
+    }
+
+    fn holds(&self, item: (usize, &Dynamic)) -> Fallible<bool> {
+        let said = self.call(item)?;
+        said.as_bool().or_else(|_| {
+            let kind = kind_of(&said);
+            refuse(self.ctx, &format!("this function returns true or false, not {kind}"))
+        })
+    }
 }
 
 /// Returns the text of a key, by which groups and counts are kept.
@@ -453,8 +463,9 @@ mod functions {
     /// Returns whether a function holds for any item.
     #[rhai_fn(name = "any", pure, return_raw)]
     pub fn any(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<bool> {
+        let each = Each::new(&ctx, &holds);
         for item in array.iter().enumerate() {
-            if asked(&ctx, &holds, item)? {
+            if each.holds(item)? {
                 return Ok(true);
             }
         }
@@ -464,9 +475,9 @@ mod functions {
     /// Returns the number of items for which a function holds.
     #[rhai_fn(name = "count", pure, return_raw)]
     pub fn count(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<i64> {
-        let mut n = 0;
+        let (each, mut n) = (Each::new(&ctx, &holds), 0);
         for item in array.iter().enumerate() {
-            n += i64::from(asked(&ctx, &holds, item)?);
+            n += i64::from(each.holds(item)?);
         }
         Ok(n)
     }
@@ -474,8 +485,9 @@ mod functions {
     /// Calls a function for each item.
     #[rhai_fn(name = "for_each", pure, return_raw)]
     pub fn for_each(ctx: NativeCallContext, array: &mut Array, each: FnPtr) -> Fallible<()> {
+        let each = Each::new(&ctx, &each);
         for item in array.iter().enumerate() {
-            let _result = called(&ctx, &each, item)?;
+            let _result = each.call(item)?;
         }
         Ok(())
     }
@@ -513,9 +525,9 @@ mod functions {
         by: FnPtr,
         between: &str,
     ) -> Fallible<ImmutableString> {
-        let mut texts = Vec::with_capacity(array.len());
+        let (each, mut texts) = (Each::new(&ctx, &by), Vec::with_capacity(array.len()));
         for item in array.iter().enumerate() {
-            texts.push(called(&ctx, &by, item)?);
+            texts.push(each.call(item)?);
         }
         joined(&ctx, &texts, between)
     }

@@ -8,6 +8,7 @@ use rhai::{Array, Map};
 use crate::change::TaskField;
 use crate::host::similar::nearest;
 use crate::model::Progress;
+use crate::model::snapshot::folded;
 use crate::script::api::arguments::{
     each, parse_bucket, parse_label, parse_priority, parse_progress, parse_reference, parse_text,
 };
@@ -69,7 +70,10 @@ fn meets(task: &Task, name: &str, wanted: &Dynamic) -> Fallible<bool> {
             // By its name, since the tasks may be of several plans.
             let name = parse_text(wanted, session, "a bucket")?;
             match bucket {
-                Some(id) => session.bucket(&id).or_raise(session)?.name == name,
+                Some(id) => {
+                    id.as_str() == name
+                        || folded(&session.bucket(&id).or_raise(session)?.name) == folded(&name)
+                }
                 None => false,
             }
         }
@@ -83,7 +87,14 @@ fn meets(task: &Task, name: &str, wanted: &Dynamic) -> Fallible<bool> {
         }
         "label" => {
             let plan = task.get(TaskField::PLAN)?;
-            let Ok(label) = parse_label(wanted, session, &plan) else { return Ok(false) };
+            let label = match wanted.as_immutable_string_ref() {
+                // The tasks may be of several plans, not all of which have it.
+                Ok(name) => match session.find_label(&plan, &name) {
+                    Err(error) if error.is_not_found() => return Ok(false),
+                    found => found.or_raise(session)?,
+                },
+                Err(_) => parse_label(wanted, session, &plan)?,
+            };
             task.get(TaskField::CATEGORIES)?.contains(&label)
         }
         "text" => {
@@ -96,14 +107,19 @@ fn meets(task: &Task, name: &str, wanted: &Dynamic) -> Fallible<bool> {
             let progress: Progress = parse_progress(&name, session)?;
             task.get(TaskField::PROGRESS)? == progress
         }
-        "priority" => task.get(TaskField::PRIORITY)? == parse_priority(wanted, session)?,
+        "priority" => {
+            let (own, given) = (task.get(TaskField::PRIORITY)?, parse_priority(wanted, session)?);
+            // A name stands for several numbers.
+            if wanted.is_int() { own == given } else { own.name() == given.name() }
+        }
         "plan" => {
             let plan = task.get(TaskField::PLAN)?;
             match wanted.read_lock::<Plan>() {
                 Some(other) => *session.real(&other.id) == plan,
                 None => {
                     let name = parse_text(wanted, session, "a plan")?;
-                    plan.as_str() == name || session.plan(&plan).or_raise(session)?.title == name
+                    plan.as_str() == name
+                        || folded(&session.plan(&plan).or_raise(session)?.title) == folded(&name)
                 }
             }
         }

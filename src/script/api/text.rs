@@ -23,6 +23,8 @@ pub(crate) fn add(module: &mut Module) {
 
 /// The most texts remembered as people read them.
 const MAX_REMEMBERED: usize = 10_000;
+/// The most bytes of a text that is remembered.
+const MAX_REMEMBERED_TEXT: usize = 1_024;
 /// The most places behind the point of a number.
 const MAX_PLACES: i64 = 15;
 
@@ -31,6 +33,10 @@ const MAX_PLACES: i64 = 15;
 pub(crate) fn read_as(text: &str) -> String {
     thread_local! {
         static READ: RefCell<HashMap<String, String>> = RefCell::default();
+    }
+    // What is remembered must stay small, and nobody titles a task like that.
+    if text.len() > MAX_REMEMBERED_TEXT {
+        return as_read(text);
     }
     READ.with_borrow_mut(|read| {
         if let Some(known) = read.get(text) {

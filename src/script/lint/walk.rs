@@ -9,6 +9,7 @@ use crate::script::finding::{Role, Severity};
 use crate::script::lint::kind::{ValueKind, functions, property};
 use crate::script::lint::tree::{Function, Script, is_known_function};
 use crate::script::sandbox::diagnose::did_you_mean;
+use crate::script::syntax::RETURNS_ONLY;
 
 /// A variable that was declared.
 #[derive(Debug)]
@@ -20,50 +21,6 @@ pub(super) struct Variable {
     /// True if it is reported when nothing uses it.
     counts: bool,
 }
-
-/// Functions that only return a new value.
-const RETURNS_ONLY: [&str; 40] = [
-    "all",
-    "any",
-    "chop",
-    "contains",
-    "count",
-    "count_by",
-    "crop",
-    "dedup",
-    "extract",
-    "filter",
-    "find",
-    "first",
-    "flatten",
-    "group_by",
-    "includes",
-    "index_of",
-    "join",
-    "last",
-    "lines",
-    "max_by",
-    "min_by",
-    "order",
-    "order_by",
-    "order_desc",
-    "pad",
-    "pad_end",
-    "pad_start",
-    "replace",
-    "reverse",
-    "skip",
-    "slice",
-    "sort",
-    "sort_by",
-    "sort_desc",
-    "sum",
-    "take",
-    "trim",
-    "truncate",
-    "unique_by",
-    "where",
-];
 
 /// One walk through one script.
 #[derive(Debug)]

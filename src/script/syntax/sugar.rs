@@ -3,6 +3,7 @@
 //! Both are rewritten before the text is compiled, within their line, so that lines stay what they
 //! are. Columns behind such a place are counted back when a place is shown.
 
+use crate::script::syntax::RETURNS_ONLY;
 use crate::script::syntax::tokens::{Piece, Token, tokens};
 
 /// A text put into another.
@@ -65,16 +66,13 @@ fn insertions(text: &str) -> Vec<Insertion> {
     if !text.contains("..") && !text.contains("for") && !text.contains('|') {
         return Vec::new();
     }
-    let all: Vec<Token> = tokens(text)
-        .into_iter()
-        .filter(|token| !matches!(token.piece, Piece::Comment(_)))
-        .collect();
+    let code = Code::new(text);
     let mut found = Vec::new();
-    for (n, token) in all.iter().enumerate() {
+    for (n, token) in code.all.iter().enumerate() {
         match token.piece {
-            Piece::Word if token.of(text) == "for" => loop_over_pairs(text, &all, n, &mut found),
-            Piece::Word => chain_with_itself(text, &all, n, &mut found),
-            Piece::Open if token.of(text) == "[" => range_index(text, &all, n, &mut found),
+            Piece::Word if token.of(text) == "for" => code.loop_over_pairs(n, &mut found),
+            Piece::Word => code.chain_with_itself(n, &mut found),
+            Piece::Open if token.of(text) == "[" => code.range_index(n, &mut found),
             _ => {}
         }
     }
@@ -82,175 +80,176 @@ fn insertions(text: &str) -> Vec<Insertion> {
     found
 }
 
-/// Returns the token that closes the bracket at `n`.
-fn close_of(all: &[Token], n: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, token) in all.iter().enumerate().skip(n) {
-        match token.piece {
-            Piece::Open => depth += 1,
-            Piece::Close => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
+/// The deepest brackets that are looked into: the engine takes none that are deeper, and each is
+/// looked through once for every one around it.
+const DEEPEST: usize = 64;
+
+/// The tokens of a script but for comments, and which brackets belong together.
+struct Code<'a> {
+    text: &'a str,
+    all: Vec<Token>,
+    /// For each opening bracket the place of the one that closes it.
+    close: Vec<Option<usize>>,
+    /// The number of brackets around each token.
+    depth: Vec<usize>,
 }
 
-/// `for (key, value) in of {` becomes a loop over what `_entries(of)` gives.
-fn loop_over_pairs(text: &str, all: &[Token], n: usize, found: &mut Vec<Insertion>) {
-    let Some([open, key, comma, value, close, within]) = all.get(n + 1..n + 7) else { return };
-    let is = |token: &Token, word: &str| token.of(text) == word;
-    let is_word = |token: &Token| token.piece == Piece::Word;
-    let fits = is(open, "(") && is_word(key) && is(comma, ",") && is_word(value);
-    if !fits || !is(close, ")") || !is(within, "in") {
-        return;
+impl<'a> Code<'a> {
+    fn new(text: &'a str) -> Self {
+        let all: Vec<Token> = tokens(text)
+            .into_iter()
+            .filter(|token| !matches!(token.piece, Piece::Comment(_)))
+            .collect();
+        let (mut close, mut depth) = (vec![None; all.len()], Vec::with_capacity(all.len()));
+        let mut open = Vec::new();
+        for (n, token) in all.iter().enumerate() {
+            if token.piece == Piece::Close
+                && let Some(start) = open.pop()
+            {
+                let start: usize = start;
+                close[start] = Some(n);
+            }
+            depth.push(open.len());
+            if token.piece == Piece::Open {
+                open.push(n);
+            }
+        }
+        Self { text, all, close, depth }
     }
-    let Some(first) = all.get(n + 7) else { return };
-    // The body begins at the first brace outside any bracket; that of a map is `#{`.
-    let mut at = n + 7;
-    while let Some(token) = all.get(at) {
-        if token.piece == Piece::Open {
-            if is(token, "{") {
+
+    /// Returns whether there is a token at a place, and it is this word or sign.
+    fn is(&self, at: usize, word: &str) -> bool {
+        self.all.get(at).is_some_and(|token| token.of(self.text) == word)
+    }
+
+    /// `for (key, value) in of {` becomes a loop over what `_entries(of)` gives.
+    fn loop_over_pairs(&self, n: usize, found: &mut Vec<Insertion>) {
+        let (text, all) = (self.text, &self.all);
+        let Some([open, key, comma, value, close, within]) = all.get(n + 1..n + 7) else { return };
+        let is = |token: &Token, word: &str| token.of(text) == word;
+        let is_word = |token: &Token| token.piece == Piece::Word;
+        let fits = is(open, "(") && is_word(key) && is(comma, ",") && is_word(value);
+        if !fits || !is(close, ")") || !is(within, "in") {
+            return;
+        }
+        let Some(first) = all.get(n + 7) else { return };
+        // The body begins at the first brace outside any bracket; that of a map is `#{`.
+        let mut at = n + 7;
+        while let Some(token) = all.get(at) {
+            if token.piece == Piece::Open {
+                if is(token, "{") {
+                    break;
+                }
+                let Some(close) = self.close[at] else { return };
+                at = close;
+            }
+            at += 1;
+        }
+        let (Some(body), Some(last)) = (all.get(at), all.get(at - 1)) else { return };
+        if at <= n + 7 {
+            return;
+        }
+        // Names of their own, since a policy may not hide one variable behind another.
+        let (pair, place) = (format!("_pair{n}"), format!("_place{n}"));
+        let put = |token: &Token, text: String| Insertion {
+            at: token.start,
+            replaces: token.end - token.start,
+            text,
+        };
+        found.push(put(key, pair.clone()));
+        found.push(put(value, place.clone()));
+        let before = |at: usize, text: String| Insertion { at, replaces: 0, text };
+        found.push(before(first.start, "_entries(".to_owned()));
+        found.push(before(last.end, ")".to_owned()));
+        let (key, value) = (key.of(text), value.of(text));
+        let names =
+            format!(" let {key} = _key({pair}, {place}); let {value} = _value({pair}, {place});");
+        found.push(before(body.end, names));
+    }
+
+    /// `list[0..3]` becomes `list.extract(0..3)`.
+    fn range_index(&self, n: usize, found: &mut Vec<Insertion>) {
+        let (text, all) = (self.text, &self.all);
+        if self.depth[n] > DEEPEST {
+            return;
+        }
+        let Some(before) = n.checked_sub(1).and_then(|before| all.get(before)) else { return };
+        let is_value = match before.piece {
+            Piece::Word => !is_keyword(before.of(text)),
+            Piece::Close => before.of(text) != "}",
+            Piece::Text(_) | Piece::Template(_) => true,
+            _ => false,
+        };
+        let gap = text.get(before.end..all[n].start).unwrap_or_default();
+        if !is_value || gap.contains('\n') {
+            return;
+        }
+        let Some(close) = self.close[n] else { return };
+        let mut depth = 0;
+        let has_range = all[n + 1..close].iter().any(|token| {
+            match token.piece {
+                Piece::Open => depth += 1,
+                Piece::Close => depth -= 1,
+                Piece::Sign => return depth == 0 && token.of(text) == "..",
+                // `0..3` begins with a number, to which the first point does not belong.
+                _ => {}
+            }
+            false
+        });
+        if has_range {
+            let put = |token: &Token, text: &str| Insertion {
+                at: token.start,
+                replaces: 1,
+                text: text.to_owned(),
+            };
+            found.push(put(&all[n], ".extract("));
+            found.push(put(&all[close], ")"));
+        }
+    }
+
+    /// `map.keys().map(|key| map[key])` becomes `_own(map).keys().map(…)`: while a call on a variable
+    /// goes on, the engine lets nobody else have it, a function in the same chain included.
+    fn chain_with_itself(&self, n: usize, found: &mut Vec<Insertion>) {
+        let (text, all) = (self.text, &self.all);
+        let is = |at: usize, word: &str| self.is(at, word);
+        let is_member =
+            n.checked_sub(1).is_some_and(|at| is(at, ".") || is(at, "?.") || is(at, "::"));
+        if is_member || self.depth[n] > DEEPEST || !is(n + 1, ".") || !is(n + 3, "(") {
+            return;
+        }
+        let first = all.get(n + 2).map_or("", |token| token.of(text));
+        if !READS.contains(&first) && !RETURNS_ONLY.contains(&first) {
+            return;
+        }
+        let name = all[n].of(text);
+        let (mut at, mut uses_itself) = (n + 3, false);
+        // From bracket to bracket, as long as the chain goes on.
+        while let Some(close) = self.close.get(at).copied().flatten() {
+            let within = &all[at..close];
+            let has_function = within.iter().any(|token| token.of(text).starts_with('|'));
+            uses_itself |= has_function
+                && within
+                    .windows(2)
+                    .any(|pair| pair[0].of(text) != "." && pair[1].of(text) == name);
+            at = close + 1;
+            if is(at, ".") || is(at, "?.") {
+                at += 2;
+            }
+            if !is(at, "(") && !is(at, "[") {
                 break;
             }
-            let Some(close) = close_of(all, at) else { return };
-            at = close;
         }
-        at += 1;
-    }
-    let (Some(body), Some(last)) = (all.get(at), all.get(at - 1)) else { return };
-    if at <= n + 7 {
-        return;
-    }
-    // Names of their own, since a policy may not hide one variable behind another.
-    let (pair, place) = (format!("_pair{n}"), format!("_place{n}"));
-    let put = |token: &Token, text: String| Insertion {
-        at: token.start,
-        replaces: token.end - token.start,
-        text,
-    };
-    found.push(put(key, pair.clone()));
-    found.push(put(value, place.clone()));
-    let before = |at: usize, text: String| Insertion { at, replaces: 0, text };
-    found.push(before(first.start, "_entries(".to_owned()));
-    found.push(before(last.end, ")".to_owned()));
-    let (key, value) = (key.of(text), value.of(text));
-    let names =
-        format!(" let {key} = _key({pair}, {place}); let {value} = _value({pair}, {place});");
-    found.push(before(body.end, names));
-}
-
-/// `list[0..3]` becomes `list.extract(0..3)`.
-fn range_index(text: &str, all: &[Token], n: usize, found: &mut Vec<Insertion>) {
-    let Some(before) = n.checked_sub(1).and_then(|before| all.get(before)) else { return };
-    let is_value = match before.piece {
-        Piece::Word => !is_keyword(before.of(text)),
-        Piece::Close => before.of(text) != "}",
-        Piece::Text(_) | Piece::Template(_) => true,
-        _ => false,
-    };
-    if !is_value || before.end != all[n].start {
-        return;
-    }
-    let Some(close) = close_of(all, n) else { return };
-    let mut depth = 0;
-    let has_range = all[n + 1..close].iter().any(|token| {
-        match token.piece {
-            Piece::Open => depth += 1,
-            Piece::Close => depth -= 1,
-            Piece::Sign => return depth == 0 && token.of(text) == "..",
-            // `0..3` begins with a number, to which the first point does not belong.
-            _ => {}
+        if uses_itself {
+            let before =
+                |at: usize, text: &str| Insertion { at, replaces: 0, text: text.to_owned() };
+            found.push(before(all[n].start, "_own("));
+            found.push(before(all[n].end, ")"));
         }
-        false
-    });
-    if has_range {
-        let put = |token: &Token, text: &str| Insertion {
-            at: token.start,
-            replaces: 1,
-            text: text.to_owned(),
-        };
-        found.push(put(&all[n], ".extract("));
-        found.push(put(&all[close], ")"));
     }
 }
 
-/// `map.keys().map(|key| map[key])` becomes `_own(map).keys().map(…)`: while a call on a variable
-/// goes on, the engine lets nobody else have it, a function in the same chain included.
-fn chain_with_itself(text: &str, all: &[Token], n: usize, found: &mut Vec<Insertion>) {
-    let is = |at: usize, word: &str| all.get(at).is_some_and(|token| token.of(text) == word);
-    let is_member = n.checked_sub(1).is_some_and(|at| is(at, ".") || is(at, "?.") || is(at, "::"));
-    if is_member || !is(n + 1, ".") || !is(n + 3, "(") {
-        return;
-    }
-    let first = all.get(n + 2).map_or("", |token| token.of(text));
-    if !READS.contains(&first) {
-        return;
-    }
-    let name = all[n].of(text);
-    let (mut at, mut uses_itself) = (n + 3, false);
-    // From bracket to bracket, as long as the chain goes on.
-    while let Some(close) = close_of(all, at) {
-        let within = &all[at..close];
-        let has_function = within.iter().any(|token| token.of(text).starts_with('|'));
-        uses_itself |= has_function
-            && within.windows(2).any(|pair| pair[0].of(text) != "." && pair[1].of(text) == name);
-        at = close + 1;
-        if is(at, ".") || is(at, "?.") {
-            at += 2;
-        }
-        if !is(at, "(") && !is(at, "[") {
-            break;
-        }
-    }
-    if uses_itself {
-        let before = |at: usize, text: &str| Insertion { at, replaces: 0, text: text.to_owned() };
-        found.push(before(all[n].start, "_own("));
-        found.push(before(all[n].end, ")"));
-    }
-}
-
-/// Functions that only read what they are called on.
-const READS: [&str; 34] = [
-    "all",
-    "any",
-    "chop",
-    "contains",
-    "count",
-    "count_by",
-    "dedup",
-    "extract",
-    "filter",
-    "find",
-    "flatten",
-    "for_each",
-    "group_by",
-    "includes",
-    "index_of",
-    "join",
-    "keys",
-    "map",
-    "max_by",
-    "min_by",
-    "reduce",
-    "reverse",
-    "skip",
-    "slice",
-    "some",
-    "sort",
-    "sort_by",
-    "sort_desc",
-    "split",
-    "sum_by",
-    "take",
-    "unique_by",
-    "values",
-    "where",
-];
+/// Further functions that leave what they are called on as it is.
+const READS: [&str; 8] = ["for_each", "keys", "map", "reduce", "some", "split", "sum_by", "values"];
 
 fn is_keyword(word: &str) -> bool {
     matches!(word, "in" | "return" | "if" | "else" | "let" | "const" | "throw" | "while" | "switch")

@@ -1,6 +1,6 @@
 //! `planwright auth`: signing in and out, and who is signed in.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -199,9 +199,7 @@ fn secret_of(path: &Path) -> Result<Secret, AppError> {
     } else if let Some(secret) = secret::ask("Secret of the application: ")? {
         secret.reveal().to_owned()
     } else {
-        let mut text = String::new();
-        io::stdin().take(MAX_SECRET).read_to_string(&mut text)?;
-        text
+        crate::files::read_from(io::stdin().lock(), path, MAX_SECRET)?
     };
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {

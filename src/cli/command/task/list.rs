@@ -177,7 +177,7 @@ fn find(session: &Session, args: &ListArgs, labels_too: bool) -> Result<Vec<Row>
                 of_plan.push(task);
             }
         }
-        of_plan.sort_by_key(|task| {
+        of_plan.sort_by_cached_key(|task| {
             buckets.iter().position(|bucket| Some(bucket) == task.bucket.as_ref())
         });
         rows.extend(of_plan.into_iter().map(|task| names.row(task, plan.clone())));

@@ -91,6 +91,8 @@ fn what_is_wrong_says_where() {
         ("title,bucket\n,Inbox\n", "line 2: the task has no title"),
         ("title,title\nx,y\n", "the column `title` appears twice"),
         ("title,description\nx,\"fine\ny,z\nw,v\n", "line 2: a quote is not closed"),
+        ("title,description\nx,\"open\ny,\"x\"\nw,z\n", "line 2: a quote is not closed"),
+        ("title,description\nx,\"open\ny,\"\"x\"\"\nw,z\n", "line 2: a quote is not closed"),
         ("title,references\nx,nowhere\n", "line 2, references: `nowhere` is not a link"),
         ("Title,Task ID\nx,1\ny,1\n", "line 3, Task ID: the tasks `x` and `y` have the same key"),
         ("title,due\nx,04/05/2026\n", "line 2, due: `04/05/2026` may be 2026-05-04 or 2026-04-05"),

@@ -9,19 +9,11 @@ use serde_json::{Map, Value, json};
 
 use crate::emulator::body::patch;
 use crate::emulator::state::graph_error::GraphError;
+use crate::model::time::WEEKDAYS as DAYS;
 
 /// The longest interval, and the days among which the next one is searched, which are more.
 const MAX_INTERVAL: i64 = 99;
 const MAX_DAYS: i32 = 366 * (99 + 2);
-const DAYS: [(&str, Weekday); 7] = [
-    ("sunday", Weekday::Sunday),
-    ("monday", Weekday::Monday),
-    ("tuesday", Weekday::Tuesday),
-    ("wednesday", Weekday::Wednesday),
-    ("thursday", Weekday::Thursday),
-    ("friday", Weekday::Friday),
-    ("saturday", Weekday::Saturday),
-];
 const INDEXES: [&str; 5] = ["first", "second", "third", "fourth", "last"];
 
 /// A `recurrencePattern`.
