@@ -148,8 +148,11 @@ impl Catalog {
             let engine = for_compiling(kind);
             let functions = |with_language: bool| {
                 let json = engine.gen_fn_metadata_to_json(with_language).unwrap_or_default();
-                let root: Value = serde_json::from_str(&json).unwrap_or_default();
-                root["functions"].as_array().cloned().unwrap_or_default()
+                let mut root: Value = json.parse().unwrap_or_default();
+                match root["functions"].take() {
+                    Value::Array(functions) => functions,
+                    _ => Vec::new(),
+                }
             };
             let (mut setters, mut members) = (BTreeMap::new(), Vec::new());
             for function in functions(false) {
@@ -192,8 +195,8 @@ impl Catalog {
     /// Adds a member, or marks a known one as available to a further kind of script.
     fn add(&mut self, member: Member, kind: ScriptKind) {
         let same = |known: &&mut Member| {
-            known.on == member.on
-                && known.name == member.name
+            known.name == member.name
+                && known.on == member.on
                 && known.form == member.form
                 && known.params == member.params
                 && known.description == member.description

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::host::similar::nearest;
 use crate::host::{Failure, on_large_stack};
 use crate::script::code::Code;
-use crate::script::policy::{self, Policies};
+use crate::script::policy::{self, Lazy, Policies};
 use crate::script::skill::Skill;
 use crate::script::workspace::Workspace;
 use crate::script::workspace::config::Config;
@@ -230,10 +230,11 @@ impl Bundle {
         Policies::listed(&self.workspace.config, agent, |name| {
             // `None` makes a policy that is listed but missing deny (rule R7).
             let unit = self.policies.get(name)?;
-            Some(match (&unit.good, &unit.broken) {
+            let code = match (&unit.good, &unit.broken) {
                 (Some(policy), _) => Ok(Code::clone(policy)),
                 (None, broken) => Err(broken.clone()?.failure),
-            })
+            };
+            Some(Lazy::new(Box::new(|| code)))
         })
     }
 
