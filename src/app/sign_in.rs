@@ -80,7 +80,7 @@ pub(crate) struct Standing {
     pub(crate) is_default: bool,
     /// The sign-in as it is kept, or the reason why it cannot be used.
     pub(crate) kept: Result<Kept, AppError>,
-    /// What seals it, in a few words; `None` if nothing is kept.
+    /// The kind of key that seals it, in a few words; `None` if nothing is kept.
     pub(crate) sealed_with: Option<&'static str>,
 }
 
@@ -102,7 +102,7 @@ impl Standing {
     }
 }
 
-/// What a ready token tells of itself. Nothing of it is verified.
+/// A ready token, as far as it tells of itself. Nothing of it is verified.
 #[derive(Debug)]
 pub(crate) struct ReadyToken {
     pub(crate) account: Account,

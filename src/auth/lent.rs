@@ -24,7 +24,7 @@ const MAX_ASSERTION: u64 = 64 << 10;
 /// The lifetime of a token that does not say when it ends: short, so that it is asked for again.
 const SHORT_LIFE: Duration = Duration::from_secs(300);
 
-/// What the platform tells of the identities that it lends.
+/// The places at which the platform lends identities, as the environment names them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Surroundings {
     /// The address at which an app of a hosting service gets tokens, and what it must show there.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
 use sha2::{Digest as _, Sha256};
 
@@ -263,9 +263,8 @@ impl Key {
         Self { key, head, passphrase: None }
     }
 
-    fn cipher(&self) -> Result<LessSafeKey, Error> {
-        let key = UnboundKey::new(&AES_256_GCM, &self.key).map_err(|_| Error::Cryptography)?;
-        Ok(LessSafeKey::new(key))
+    fn cipher(&self) -> Result<RandomizedNonceKey, Error> {
+        RandomizedNonceKey::new(&AES_256_GCM, &self.key).map_err(|_| Error::Cryptography)
     }
 
     /// Returns what else is authenticated: the head and the name of the profile.
@@ -278,14 +277,12 @@ impl Key {
     /// # Errors
     /// The system offers no random numbers.
     pub(crate) fn seal(&self, profile: &str, text: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut nonce = [0; NONCE_LEN];
-        rand::fill(&mut nonce).map_err(|_| Error::Cryptography)?;
         let mut sealed = text.to_vec();
-        let unique = Nonce::assume_unique_for_key(nonce);
-        self.cipher()?
-            .seal_in_place_append_tag(unique, self.bound_to(profile), &mut sealed)
+        let nonce = self
+            .cipher()?
+            .seal_in_place_append_tag(self.bound_to(profile), &mut sealed)
             .map_err(|_| Error::Cryptography)?;
-        Ok([&self.head[..], &nonce[..], &sealed].concat())
+        Ok([&self.head[..], nonce.as_ref(), &sealed].concat())
     }
 
     /// Opens what was sealed for a profile.

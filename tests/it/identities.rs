@@ -349,3 +349,53 @@ fn a_key_file_that_others_can_read_seals_nothing() {
     stage.by_device("work").code(5).says(&["is open to other users", "chmod 600"]);
     assert!(stage.planner.requests().is_empty());
 }
+
+/// Ctrl-C at a question for a passphrase ends the program, and leaves a terminal that shows what is typed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hidden_question_can_be_left() {
+    let stage = Stage::new();
+    let args = ["auth", "login", "--device", "--client-id", crate::sign_in::CLIENT];
+    let origin = stage.origin();
+    let more = ["--authority", &origin, "--graph-url", &stage.planner.url];
+    let start = || crate::terminal::Terminal::start(&stage.place, &[&args[..], &more].concat());
+    let mut terminal = start();
+    terminal.sees("New passphrase");
+    assert!(!terminal.shows_keys());
+    terminal.press("open\u{3}");
+    terminal.until_end();
+    assert!(terminal.shows_keys());
+    assert!(!terminal.seen().contains("open"), "{}", terminal.seen());
+    assert_eq!(terminal.end(), 130);
+    assert!(stage.planner.requests().is_empty());
+    // Typed and mended, it seals the sign-in.
+    let mut terminal = start();
+    terminal.sees("New passphrase");
+    terminal.line("open sez\u{7f}same");
+    terminal.sees("The same again");
+    terminal.line("open sesame");
+    terminal.sees("Signed in as");
+    terminal.until_end();
+    assert!(terminal.shows_keys() && !terminal.sent().contains("sesame"));
+    assert_eq!(terminal.end(), 0);
+    let env = [("PLANWRIGHT_PASSPHRASE", "open sesame")];
+    stage.place.run_with(&["auth", "status"], "", &env).code(0);
+}
+
+#[test]
+fn an_application_signs_in_with_its_certificate() {
+    let stage = Stage::new();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(Vec::<String>::new()).unwrap().self_signed(&key).unwrap();
+    stage.place.file("app.pem", &(certificate.pem() + &key.serialize_pem()));
+    let more = ["--client-id", APP, "--profile", "app", "--certificate", "app.pem"];
+    stage.login(&more, "").code(0);
+    // It is sealed, so that the file can go.
+    std::fs::remove_file(stage.place.path().join("app.pem")).unwrap();
+    let plans = stage.run(&["plan", "list", "-vvv"]).code(0);
+    assert!(plans.stdout.contains(PLAN), "{}", plans.stdout);
+    let status = stage.run(&["auth", "status", "--json"]).code(0).json();
+    assert_eq!((&status["flow"], &status["application"]), (&json!("certificate"), &json!(true)));
+    stage.is_tight();
+}

@@ -294,7 +294,7 @@ fn without_profile(ui: &Ui) -> Exit {
     Exit::NotPermitted
 }
 
-/// Tells of the ready token in the environment, as far as it tells of itself.
+/// Shows the ready token in the environment, as far as it tells of itself.
 fn with_token(ui: &Ui, token: &ReadyToken) -> Exit {
     let ReadyToken { account, permissions, ends_at } = token;
     if ui.json() {
