@@ -388,7 +388,7 @@ fn an_application_signs_in_with_its_certificate() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let certificate =
         rcgen::CertificateParams::new(Vec::<String>::new()).unwrap().self_signed(&key).unwrap();
-    stage.place.file("app.pem", &(certificate.pem() + &key.serialize_pem()));
+    stage.place.file("app.pem", &(certificate.pem() + key.serialize_pem().as_str()));
     let more = ["--client-id", APP, "--profile", "app", "--certificate", "app.pem"];
     stage.login(&more, "").code(0);
     // It is sealed, so that the file can go.
