@@ -1,6 +1,6 @@
 //! Asking a person for a secret, which is not shown while it is typed.
 
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, BufRead, IsTerminal as _, Read as _, Write as _};
 
 use crate::graph::Secret;
 
@@ -46,7 +46,7 @@ fn hidden_line() -> io::Result<String> {
 
 /// Reads a line that is typed key by key.
 #[cfg_attr(not(unix), expect(dead_code, reason = "nothing can be hidden there"))]
-fn line_of(keys: &mut impl Read) -> io::Result<String> {
+fn line_of(keys: &mut impl BufRead) -> io::Result<String> {
     let mut line = Vec::new();
     for key in keys.bytes() {
         match key? {

@@ -62,15 +62,10 @@ pub(crate) async fn token(
     let unavailable = |why: String| Error::from(SignInError::Unavailable(why));
     let transport = Transport::http(&base, None).map_err(|error| unavailable(error.to_string()))?;
     let carried = tokio::time::timeout(PATIENCE, transport.carry(&base, outgoing)).await;
-    let incoming = match carried {
-        Ok(Ok(incoming)) => incoming,
-        Ok(Err(_)) | Err(_) => {
-            let why = format!(
-                "no platform that lends this machine an identity answers at {}",
-                base.origin()
-            );
-            return Err(unavailable(why));
-        }
+    let Ok(Ok(incoming)) = carried else {
+        let origin = base.origin();
+        let why = format!("no platform that lends this machine an identity answers at {origin}");
+        return Err(unavailable(why));
     };
     taken(&incoming, now)
 }
