@@ -233,7 +233,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::auth::seal::tests::close;
+    use crate::auth::seal::close;
 
     fn granted(life: u64, refresh: Option<&str>) -> Granted {
         Granted {

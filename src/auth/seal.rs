@@ -301,8 +301,20 @@ impl Key {
     }
 }
 
+/// Sets the permissions of a file, where the system has them.
 #[cfg(test)]
-pub(crate) mod tests {
+pub(crate) fn close(file: &Path, mode: u32) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    #[cfg(not(unix))]
+    let _ = (file, mode);
+}
+
+#[cfg(test)]
+mod tests {
     use super::*;
 
     #[test]
@@ -396,16 +408,5 @@ pub(crate) mod tests {
         assert!(later.for_sealed(&sealed, "work").unwrap().open("work", &sealed).is_ok());
         let anew = keys.for_new().unwrap().seal("work", b"y").unwrap();
         assert_eq!(later.for_sealed(&anew, "work").unwrap().open("work", &anew).unwrap(), b"y");
-    }
-
-    /// Sets the permissions of a file, where the system has them.
-    pub(crate) fn close(file: &Path, mode: u32) {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
-        }
-        #[cfg(not(unix))]
-        let _ = (file, mode);
     }
 }

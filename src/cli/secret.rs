@@ -13,39 +13,61 @@ pub(crate) fn ask(text: &str) -> io::Result<Option<Secret>> {
     if !cfg!(unix) || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(None);
     }
+    // Before the question: whoever sees it may begin to type.
+    let hidden = Hidden::begin()?;
     let mut err = io::stderr();
     write!(err, "{text}")?;
     err.flush()?;
-    let line = hidden_line();
+    let line = line_of(&mut io::stdin().lock());
+    drop(hidden);
     // The line that the person ended was not shown.
     writeln!(err)?;
     Ok(Some(Secret::new(line?)))
 }
 
+/// A terminal that does not show what is typed, until this is dropped.
 #[cfg(unix)]
-fn hidden_line() -> io::Result<String> {
-    use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
-    let stdin = io::stdin();
-    let before = tcgetattr(&stdin)?;
-    let mut hidden = before.clone();
-    // Key by key, Ctrl-C included: its signal would end the program and leave a terminal that shows
-    // nothing of what is typed.
-    hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
-    hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
-    hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
-    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
-    let line = line_of(&mut stdin.lock());
-    tcsetattr(&stdin, OptionalActions::Now, &before)?;
-    line
+struct Hidden(rustix::termios::Termios);
+
+#[cfg(unix)]
+impl Hidden {
+    fn begin() -> io::Result<Self> {
+        use rustix::termios::{
+            LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr,
+        };
+        let before = tcgetattr(io::stdin())?;
+        let mut hidden = before.clone();
+        // Key by key, Ctrl-C included: its signal would end the program and leave a terminal that
+        // shows nothing of what is typed.
+        hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(before))
+    }
 }
 
+#[cfg(unix)]
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+        // If the terminal is gone, there is nothing to restore.
+        let _gone = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+/// Nothing can be hidden here.
 #[cfg(not(unix))]
-fn hidden_line() -> io::Result<String> {
-    Err(io::ErrorKind::Unsupported.into())
+struct Hidden;
+
+#[cfg(not(unix))]
+impl Hidden {
+    fn begin() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Reads a line that is typed key by key.
-#[cfg_attr(not(unix), expect(dead_code, reason = "nothing can be hidden there"))]
 fn line_of(keys: &mut impl BufRead) -> io::Result<String> {
     let mut line = Vec::new();
     for key in keys.bytes() {

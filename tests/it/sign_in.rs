@@ -351,10 +351,16 @@ fn a_token_that_ends_in_the_middle_of_a_run_is_renewed() {
 
 /// Counts the tasks that a run has made, of which each title is there once.
 fn late(stage: &Stage) -> usize {
-    let tasks = stage.planner.get(&format!("/planner/plans/{}/tasks", stage.planner.plan_id()));
-    let titles = tasks["value"].as_array().unwrap().iter().map(|task| task["title"].as_str());
-    let late: Vec<&str> = titles.flatten().filter(|title| title.starts_with("Late ")).collect();
-    let different: std::collections::BTreeSet<&&str> = late.iter().collect();
+    let mut late = Vec::new();
+    let mut path = Some(format!("/planner/plans/{}/tasks", stage.planner.plan_id()));
+    while let Some(page) = path.map(|path| stage.planner.get(&path)) {
+        let titles = page["value"].as_array().unwrap().iter();
+        let titles = titles.map(|task| task["title"].as_str().unwrap().to_owned());
+        late.extend(titles.filter(|title| title.starts_with("Late ")));
+        let next = page["@odata.nextLink"].as_str();
+        path = next.map(|link| link.split_once("/v1.0").unwrap().1.to_owned());
+    }
+    let different: std::collections::BTreeSet<&String> = late.iter().collect();
     assert_eq!(different.len(), late.len());
     late.len()
 }
@@ -367,7 +373,6 @@ fn a_part_of_a_batch_that_comes_too_late_goes_out_again() {
     stage.place.file("planwright.toml", "[policies]\nalways = []\n");
     stage.planner.faults(&json!([
         { "method": "POST", "path": "/planner/tasks", "nth": 3, "action": { "status": 401 } },
-        { "method": "POST", "path": "/planner/tasks", "nth": 4, "action": { "status": 401 } },
     ]));
     let script = format!(
         "for n in 0..8 {{ plan(\"{PLAN}\").bucket(\"Inbox\").create_task(#{{ title: `Late ${{n}}` }}); }}"

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::*;
 use crate::auth::profile::Account;
-use crate::auth::seal::tests::close;
+use crate::auth::seal::close;
 use crate::graph::BaseUrl;
 use crate::graph::transport::{Incoming, Model, Outgoing};
 
