@@ -38,6 +38,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("repl", ""),
     ("pull", "BOS_Operations --to board.yaml"),
     ("diff", "board.yaml"),
+    ("run", "seven --out saved.json"),
     ("apply", "saved.json"),
     ("runs list", ""),
     ("runs show", "last"),

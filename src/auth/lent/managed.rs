@@ -84,7 +84,8 @@ fn taken(incoming: &Incoming, now: Timestamp) -> Result<Granted, Error> {
     let json: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
     let told = ["error_description", "message", "error"];
     let text = told.into_iter().find_map(|name| json.get(name)?.as_str()).unwrap_or_default();
-    let why = format!("the platform answers with {}: {}", incoming.status, shown(text));
+    let text = if text.is_empty() { String::new() } else { format!(": {}", shown(text)) };
+    let why = format!("the platform answers with {}{text}", incoming.status);
     // It may be starting, or busy.
     Err(if matches!(incoming.status, 404 | 410 | 429) || incoming.status >= 500 {
         SignInError::Unavailable(why).into()

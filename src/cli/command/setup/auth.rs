@@ -313,7 +313,7 @@ fn with_token(ui: &Ui, token: &ReadyToken) -> Exit {
     } else {
         ui.answer("The token in PLANWRIGHT_TOKEN is used, and goes before every profile.");
         let is_told = !account.upn.is_empty() || !account.name.is_empty();
-        let who = if is_told { account.who() } else { "it does not say".to_owned() };
+        let who = if is_told { account.who() } else { "unknown: it does not say".to_owned() };
         let mut lines = vec![("signed in as", who)];
         if !account.tenant.is_empty() {
             lines.push(("tenant", account.tenant.clone()));
@@ -323,7 +323,7 @@ fn with_token(ui: &Ui, token: &ReadyToken) -> Exit {
         }
         lines.push((
             "token",
-            ends_at.map_or("it does not say until when".to_owned(), |at| {
+            ends_at.map_or("it does not say when it ends".to_owned(), |at| {
                 let minutes = at.duration_since(sign_in::now()).as_mins();
                 if token.is_over() {
                     "its time is over: get another one".to_owned()
