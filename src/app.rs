@@ -61,12 +61,26 @@ impl App {
         Ok(Self { settings, workspace, interrupt: Arc::default() })
     }
 
-    /// Connects to the chosen service.
+    /// Connects to the chosen service, with the sign-in of an agent or of the person.
     ///
     /// # Errors
-    /// None is chosen, or the embedded one cannot be opened.
-    pub(crate) async fn connect(&self) -> Result<ServiceConnection, AppError> {
-        ServiceConnection::open(&self.settings, &self.workspace).await
+    /// None is chosen, the agent's own profile does not exist, or the embedded one cannot be opened.
+    pub(crate) async fn connect(&self, agent: Option<&str>) -> Result<ServiceConnection, AppError> {
+        ServiceConnection::open(&self.settings_for(agent)?, &self.workspace).await
+    }
+
+    /// Returns the profile that is an agent's own, if it has one.
+    pub(crate) fn own_profile(&self, agent: Option<&str>) -> Option<&str> {
+        self.workspace.config.agents.get(agent?)?.profile.as_deref()
+    }
+
+    /// Returns the settings with which an agent, or the person, signs in.
+    ///
+    /// # Errors
+    /// Another profile was asked for than the agent's own.
+    pub(crate) fn settings_for(&self, agent: Option<&str>) -> Result<Settings, AppError> {
+        let Some(name) = agent else { return Ok(self.settings.clone()) };
+        self.settings.for_agent(name, self.own_profile(agent))
     }
 
     /// Makes a host for `agent`, as a version of the workspace has it.

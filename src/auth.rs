@@ -13,22 +13,28 @@ mod certificate;
 mod claims;
 mod device;
 mod error;
+mod keyring;
+mod lent;
 mod oauth;
 mod profile;
 mod scopes;
 mod seal;
 mod signed_in;
 
-pub(crate) use app_flow::by_secret;
+pub(crate) use app_flow::{Application, by_secret};
 pub(crate) use authority::{Authority, Cloud};
 pub(crate) use browser::by_browser;
 pub(crate) use cache::{Cache, Kept};
 pub(crate) use certificate::by_certificate;
-pub(crate) use claims::{account_of_app, account_of_user, roles_of};
+pub(crate) use claims::{
+    account_of, account_of_app, account_of_user, end_of, is_of_app, permissions_of,
+};
 pub(crate) use device::by_device_code;
 pub(crate) use error::Error;
+pub(crate) use keyring::Keyring;
+pub(crate) use lent::{Surroundings, lent};
 pub(crate) use oauth::Granted;
 pub(crate) use profile::{Account, Flow, Profile, Profiles};
 pub(crate) use scopes::{DEFAULT_SCOPES, missing, with_own};
-pub(crate) use seal::{Keys, Prompt};
+pub(crate) use seal::{Keys, Known, Prompt};
 pub(crate) use signed_in::SignedIn;

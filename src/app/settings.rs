@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::app::error::AppError;
 use crate::app::state_dir;
-use crate::auth::{Authority, Keys, Profile, Profiles, Prompt};
+use crate::auth::{self, Authority, Keyring, Keys, Known, Profile, Profiles, Prompt, Surroundings};
 use crate::graph::{BaseUrl, Proxy, Secret};
 
 /// The settings of a process, as its face received them.
@@ -24,6 +24,11 @@ pub(crate) struct Settings {
     pub(crate) workspace: Option<PathBuf>,
     /// The way to ask a person for a secret, if the face has one.
     pub(crate) prompt: Option<Prompt>,
+    /// The agent to whom `profile` belongs, where it is that agent's own: no ready token goes before
+    /// it then.
+    pub(crate) of_agent: Option<String>,
+    /// The keys of sign-ins that this process has made or asked for.
+    pub(crate) known: Known,
 }
 
 /// The service to work on.
@@ -76,6 +81,18 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Returns whether the system may have a keyring for this user. On Linux a session has one; asking where
+/// there is no session would only be a wait.
+fn has_keyring() -> bool {
+    let has_session = || {
+        environment("DBUS_SESSION_BUS_ADDRESS").is_some()
+            || environment("XDG_RUNTIME_DIR")
+                .is_some_and(|folder| PathBuf::from(folder).join("bus").exists())
+    };
+    environment("PLANWRIGHT_KEYRING").is_none_or(|value| value != "off")
+        && (!cfg!(target_os = "linux") || has_session())
+}
+
 impl Settings {
     /// Returns the folder for what is kept between runs.
     ///
@@ -85,9 +102,40 @@ impl Settings {
         state_dir::choose(self.state_dir.as_deref())
     }
 
-    /// Returns whether the environment has an access token.
-    pub(crate) fn has_token() -> bool {
-        environment("PLANWRIGHT_TOKEN").is_some()
+    /// Returns the settings with which an agent signs in that may have a profile of its own.
+    ///
+    /// # Errors
+    /// Another profile was asked for.
+    pub(crate) fn for_agent(&self, agent: &str, own: Option<&str>) -> Result<Self, AppError> {
+        let Some(own) = own else { return Ok(self.clone()) };
+        if let Some(other) = self.profile.as_deref().filter(|other| *other != own) {
+            let message =
+                format!("the agent `{agent}` signs in with its own profile `{own}`, not `{other}`");
+            return Err(AppError::usage(message).hint("leave out `--profile`"));
+        }
+        let (profile, of_agent) = (Some(own.to_owned()), Some(agent.to_owned()));
+        Ok(Self { profile, of_agent, ..self.clone() })
+    }
+
+    /// Returns the access token of the environment, if there is one that goes before the profiles.
+    pub(crate) fn token(&self) -> Option<Secret> {
+        let token = environment("PLANWRIGHT_TOKEN").filter(|_| self.of_agent.is_none());
+        token.map(Secret::new)
+    }
+
+    /// Returns whether an application is signed in as itself, as far as that is known without asking
+    /// anybody.
+    pub(crate) fn is_application(&self) -> bool {
+        if self.profile.as_deref() == Some(EMBEDDED) {
+            return false;
+        }
+        match self.token() {
+            Some(token) => auth::is_of_app(&token),
+            None => {
+                let profile = self.chosen_profile().ok().flatten();
+                profile.is_some_and(|profile| profile.is_app())
+            }
+        }
     }
 
     /// Returns the keys that there are to seal a sign-in with.
@@ -95,7 +143,22 @@ impl Settings {
         Keys {
             passphrase: environment("PLANWRIGHT_PASSPHRASE").map(Secret::new),
             file: environment("PLANWRIGHT_KEY_FILE").map(PathBuf::from),
+            keyring: has_keyring().then_some(Keyring::System),
             prompt: self.prompt,
+            known: self.known.clone(),
+        }
+    }
+
+    /// Returns what the platform tells of the identities that it lends.
+    pub(crate) fn surroundings() -> Surroundings {
+        Surroundings {
+            identity_endpoint: environment("IDENTITY_ENDPOINT"),
+            identity_header: environment("IDENTITY_HEADER").map(Secret::new),
+            metadata: environment("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
+            token_file: environment("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+            client_id: environment("AZURE_CLIENT_ID"),
+            tenant: environment("AZURE_TENANT_ID"),
+            authority: environment("AZURE_AUTHORITY_HOST"),
         }
     }
 
@@ -136,11 +199,19 @@ impl Settings {
                     } else {
                         format!("there are: embedded, {}", names.join(", "))
                     };
+                    if let Some(agent) = &self.of_agent {
+                        let message = format!(
+                            "the agent `{agent}` signs in with the profile `{name}`, which does not exist"
+                        );
+                        return AppError::new("config", message).hint(format!(
+                            "`planwright auth login --profile {name}` makes it; {known}"
+                        ));
+                    }
                     AppError::usage(format!("there is no profile `{name}`"))
                         .hint(format!("{known}; `planwright auth login --profile NAME` makes one"))
                 })
             }
-            None if Self::has_token() => Ok(None),
+            None if self.token().is_some() => Ok(None),
             None => {
                 let profile = Profiles::read(&self.state_dir()?)?.default_one().cloned();
                 let Some(url) = &self.graph_url else { return Ok(profile) };
@@ -159,7 +230,7 @@ impl Settings {
     /// # Errors
     /// The settings name no service, or contradict each other.
     pub(crate) fn service(&self) -> Result<Service, AppError> {
-        let token = environment("PLANWRIGHT_TOKEN");
+        let token = self.token();
         if let Some(profile) = self.chosen_profile()? {
             return self.of_profile(profile, token);
         }
@@ -168,7 +239,7 @@ impl Settings {
             (Some(url), Some(token)) if !embedded_asked => {
                 let base = BaseUrl::parse(url)?;
                 let proxy = Proxy::choose(&base, environment)?;
-                Ok(Service::Graph { base, sign_in: SignIn::Token(Secret::new(token)), proxy })
+                Ok(Service::Graph { base, sign_in: SignIn::Token(token), proxy })
             }
             (Some(url), None) if !embedded_asked => {
                 // A bad address is reported before the missing token.
@@ -177,12 +248,12 @@ impl Settings {
                     .hint("`planwright auth login`, or set PLANWRIGHT_TOKEN to an access token for the service"))
             }
             // A real token without a service is most likely a forgotten `--graph-url`.
-            (_, Some(token)) if !embedded_asked && !token.starts_with(USER_TOKEN) => {
+            (_, Some(token)) if !embedded_asked && !token.reveal().starts_with(USER_TOKEN) => {
                 Err(AppError::usage("PLANWRIGHT_TOKEN is set, but no service is named")
                     .hint("add `--graph-url https://graph.microsoft.com/v1.0`, or `--profile embedded` for the demo board"))
             }
             (_, token) => {
-                let user = token.as_deref().and_then(|token| token.strip_prefix(USER_TOKEN));
+                let user = token.as_ref().and_then(|token| token.reveal().strip_prefix(USER_TOKEN));
                 let user = user.unwrap_or(EMBEDDED_USER).to_owned();
                 let data = self.state_dir()?.join(EMBEDDED).join("planner.db");
                 Ok(Service::Embedded { data, user })
@@ -192,7 +263,7 @@ impl Settings {
 
     /// Returns the service of a profile, with a ready token in the place of its sign-in if there is
     /// one.
-    fn of_profile(&self, profile: Profile, token: Option<String>) -> Result<Service, AppError> {
+    fn of_profile(&self, profile: Profile, token: Option<Secret>) -> Result<Service, AppError> {
         let own = BaseUrl::parse(&profile.graph_url)?;
         let base = self.graph_url.as_deref().map_or(Ok(own.clone()), BaseUrl::parse)?;
         if base.origin() != own.origin() {
@@ -203,7 +274,7 @@ impl Settings {
         }
         let proxy = Proxy::choose(&base, environment)?;
         let sign_in = match token {
-            Some(token) => SignIn::Token(Secret::new(token)),
+            Some(token) => SignIn::Token(token),
             None => SignIn::Profile(Box::new(profile)),
         };
         Ok(Service::Graph { base, sign_in, proxy })

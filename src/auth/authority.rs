@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::auth::error::Error;
 use crate::auth::oauth::Http;
-use crate::graph::{BadAddress, BaseUrl, Proxy};
+use crate::graph::{BadAddress, BaseUrl, Proxy, SignInError};
 
 /// A cloud of Microsoft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,22 @@ impl Authority {
     ) -> Self {
         let root = format!("{}/{tenant}", base.origin());
         Self { http: Http::of_model(base, model), root }
+    }
+
+    /// Asks for the description of the tenant, without a secret.
+    ///
+    /// # Errors
+    /// The service does not answer, or does not know the tenant.
+    pub(crate) async fn reach(&self) -> Result<(), Error> {
+        let address = format!("{}/v2.0/.well-known/openid-configuration", self.root);
+        let status = self.http.status(&address).await?;
+        if status == 200 {
+            return Ok(());
+        }
+        let why = format!(
+            "the sign-in service answers with {status} where it should describe the tenant"
+        );
+        Err(SignInError::Refused(why).into())
     }
 
     /// Returns the address of an endpoint.

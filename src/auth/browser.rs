@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use oauth2::{AuthorizationCode, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use url::form_urlencoded;
 
 use crate::auth::authority::Authority;
 use crate::auth::claims::claims;
@@ -30,6 +30,15 @@ const OTHER: &str = "<!doctype html><meta charset=utf-8><title>Planwright</title
 
 /// The answer that came back with the browser: a code, or the reason why there is none.
 type Arrived = Result<AuthorizationCode, Refusal>;
+
+/// The parameters that the browser brings, as the sign-in service has put them into the address.
+#[derive(Deserialize)]
+struct Brought {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
 
 /// The wait for one sign-in.
 struct Waiting {
@@ -100,17 +109,12 @@ pub(crate) async fn by_browser(
 /// Takes what the browser brings, if it belongs to this sign-in.
 async fn arrive(
     State(waiting): State<Arc<Waiting>>,
-    RawQuery(query): RawQuery,
+    Query(brought): Query<Brought>,
 ) -> impl IntoResponse {
-    let query = query.unwrap_or_default();
-    let value = |name: &str| {
-        let mut pairs = form_urlencoded::parse(query.as_bytes());
-        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-    };
-    let is_ours = value("state").as_ref() == Some(waiting.state.secret());
-    let arrived = match (value("code"), value("error")) {
+    let is_ours = brought.state.as_ref() == Some(waiting.state.secret());
+    let arrived = match (brought.code, brought.error) {
         (Some(code), None) => Some(Ok(AuthorizationCode::new(code))),
-        (_, Some(error)) => Some(Err(Refusal::new(error, value("error_description")))),
+        (_, Some(error)) => Some(Err(Refusal::new(error, brought.error_description))),
         (None, None) => None,
     };
     let is_taken = match arrived.filter(|_| is_ours) {

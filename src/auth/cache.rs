@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::error::Error;
 use crate::auth::oauth::Granted;
 use crate::auth::profile::{self, Profile};
-use crate::auth::seal::{Key, Keys};
+use crate::auth::seal::{self, Key, Keys};
 use crate::files::{self, Access};
 use crate::graph::Secret;
 
@@ -118,23 +118,39 @@ impl Cache {
         }
     }
 
-    /// Returns the key of the file.
-    ///
-    /// # Errors
-    /// There is no file, or what seals it is not here.
-    pub(crate) fn key(&self, keys: &Keys) -> Result<Key, Error> {
-        let sealed = self.sealed()?.ok_or_else(|| Error::SignedOut(self.profile.clone()))?;
-        keys.for_sealed(&sealed, &self.profile)
+    /// Returns what seals the sign-in, in a few words; `None` if there is none.
+    pub(crate) fn sealed_with(&self) -> Option<&'static str> {
+        seal::sealed_with(&self.sealed().ok()??)
     }
 
-    /// Reads the sign-in.
+    /// Opens the sign-in; returns it with its key.
     ///
     /// # Errors
-    /// There is none, or the key does not open it.
-    pub(crate) fn read(&self, key: &Key) -> Result<Kept, Error> {
+    /// There is none, or what seals it is not here.
+    pub(crate) fn open(&self, keys: &Keys) -> Result<(Key, Kept), Error> {
         let sealed = self.sealed()?.ok_or_else(|| Error::SignedOut(self.profile.clone()))?;
+        let key = keys.for_sealed(&sealed, &self.profile)?;
+        let kept = self.unseal(&key, &sealed)?;
+        keys.known.keep(&key);
+        Ok((key, kept))
+    }
+
+    /// Reads the sign-in with the key that it had; returns it with the key that it has now, if somebody
+    /// has signed in again since.
+    ///
+    /// # Errors
+    /// As [`Cache::open`].
+    pub(crate) fn read(&self, key: &Key, keys: &Keys) -> Result<(Key, Kept), Error> {
+        let sealed = self.sealed()?.ok_or_else(|| Error::SignedOut(self.profile.clone()))?;
+        match self.unseal(key, &sealed) {
+            Err(Error::WrongKey(_)) => self.open(keys),
+            read => Ok((key.clone(), read?)),
+        }
+    }
+
+    fn unseal(&self, key: &Key, sealed: &[u8]) -> Result<Kept, Error> {
         let wrong = |_| Error::WrongKey(self.profile.clone());
-        let text = key.open(&self.bound_to, &sealed).map_err(wrong)?;
+        let text = key.open(&self.bound_to, sealed).map_err(wrong)?;
         let json: KeptJson =
             serde_json::from_slice(&text).map_err(|_| Error::WrongKey(self.profile.clone()))?;
         Ok(Kept {
@@ -171,28 +187,44 @@ impl Cache {
         Ok(files::replace(&self.path(), &sealed, Access::Owner)?)
     }
 
-    /// Removes the sign-in; returns whether there was one.
+    /// Replaces the sign-in by one under a new key, and forgets the key of the earlier one.
+    ///
+    /// # Errors
+    /// As [`Cache::write`].
+    pub(crate) fn renew(&self, key: &Key, keys: &Keys, kept: &Kept) -> Result<(), Error> {
+        let earlier = self.sealed().ok().flatten();
+        self.write(key, kept)?;
+        keys.known.keep(key);
+        if let Some(earlier) = earlier {
+            keys.forget(&earlier);
+        }
+        Ok(())
+    }
+
+    /// Removes the sign-in with its key; returns whether there was one.
     ///
     /// # Errors
     /// It cannot be removed.
-    pub(crate) fn remove(&self) -> Result<bool, Error> {
-        let path = self.path();
+    pub(crate) fn remove(&self, keys: &Keys) -> Result<bool, Error> {
+        let (path, earlier) = (self.path(), self.sealed().ok().flatten());
         match std::fs::remove_file(&path) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                if let Some(earlier) = earlier {
+                    keys.forget(&earlier);
+                }
+                Ok(true)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(Error::Io { path, source }),
         }
     }
 
-    /// Waits for the lock under which the sign-in is renewed; it ends when the file is dropped. The
-    /// lock file is never deleted: two processes could then each lock a file of the same name.
+    /// Waits for the lock under which the sign-in is renewed; it ends when the file is dropped.
     ///
     /// # Errors
-    /// The system cannot lock files here.
+    /// The system cannot lock files here, or somebody has it for too long.
     pub(crate) fn lock(&self) -> Result<File, Error> {
-        let path = self.folder.join(format!("{}.lock", self.profile));
-        let locked = files::open_to_write(&path).and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|source| Error::Io { path, source })
+        profile::lock(&self.folder.join(format!("{}.lock", self.profile)))
     }
 }
 
@@ -201,6 +233,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::auth::seal::close;
 
     fn granted(life: u64, refresh: Option<&str>) -> Granted {
         Granted {
@@ -217,9 +250,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let key_file = dir.path().join("key");
         std::fs::write(&key_file, [1; 32]).unwrap();
+        close(&key_file, 0o600);
         let keys = Keys { file: Some(key_file), ..Keys::default() };
         let cache = Cache::new(dir.path(), "work").unwrap();
-        assert!(matches!(cache.key(&keys), Err(Error::SignedOut(_))));
+        assert!(matches!(cache.open(&keys), Err(Error::SignedOut(_))));
         let key = keys.for_new().unwrap();
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let kept = Kept::new(granted(3600, Some("refresh-canary")), now, None);
@@ -232,8 +266,25 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(cache.read(&cache.key(&keys).unwrap()).unwrap(), kept);
-        assert!(cache.remove().unwrap() && !cache.remove().unwrap());
+        assert_eq!(cache.open(&keys).unwrap().1, kept);
+        assert_eq!(cache.sealed_with(), Some("a key file"));
+        // Signed in again by another process, which seals it with another salt.
+        let other = keys.for_new().unwrap();
+        let later = Kept { refresh: Some(Secret::new("later".to_owned())), ..kept };
+        cache.renew(&other, &Keys::default(), &later).unwrap();
+        assert_eq!(cache.read(&key, &keys).unwrap().1, later);
+        assert!(cache.remove(&keys).unwrap() && !cache.remove(&keys).unwrap());
+    }
+
+    #[test]
+    fn a_lock_that_somebody_holds_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path(), "work").unwrap();
+        let held = cache.lock().unwrap();
+        let error = cache.lock().unwrap_err();
+        assert_eq!(error.code(), "unavailable");
+        drop(held);
+        cache.lock().unwrap();
     }
 
     #[test]

@@ -11,20 +11,18 @@ use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::signature;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
-use oauth2::Scope;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::authority::Authority;
+use crate::auth::app_flow::{Application, by_assertion};
 use crate::auth::error::Error;
-use crate::auth::oauth::{Granted, all_of, client, meaning};
+use crate::auth::oauth::Granted;
 use crate::graph::Secret;
 
 /// The lifetime of an assertion, in seconds.
 const LIFE: i64 = 300;
-const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Signs an application in with its certificate and key, both in one PEM text, for all that an
 /// administrator has granted it.
@@ -32,22 +30,13 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 /// # Errors
 /// The text holds no certificate or no RSA key, or the application is refused.
 pub(crate) async fn by_certificate(
-    authority: &Authority,
-    client_id: &str,
+    application: Application<'_>,
     pem: &Secret,
-    graph_url: &str,
     now: Timestamp,
 ) -> Result<Granted, Error> {
-    let assertion = assertion(pem, client_id, &authority.endpoint("token"), now)?;
-    let client = client(authority, client_id)?;
-    let answer = client
-        .exchange_client_credentials()
-        .add_scope(Scope::new(all_of(graph_url)?))
-        .add_extra_param("client_assertion_type", ASSERTION)
-        .add_extra_param("client_assertion", assertion.reveal().to_owned())
-        .request_async(&authority.http)
-        .await;
-    Ok(answer.map_err(meaning)?.into())
+    let audience = application.authority.endpoint("token");
+    let assertion = assertion(pem, application.client_id, &audience, now)?;
+    by_assertion(application, &assertion).await
 }
 
 /// The claims of an assertion.

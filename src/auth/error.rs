@@ -28,6 +28,9 @@ pub(crate) enum Error {
     /// The key file cannot be used.
     #[error("the key file `{}` has less than 32 bytes", .0.display())]
     WeakKey(PathBuf),
+    /// The key file is open to other users of the system.
+    #[error("the key file `{}` is open to other users of this system", .0.display())]
+    OpenKey(PathBuf),
     /// Nothing is kept for the profile.
     #[error("the profile `{0}` is not signed in")]
     SignedOut(String),
@@ -39,6 +42,9 @@ pub(crate) enum Error {
         /// The fault.
         what: String,
     },
+    /// The person who was asked for a secret has pressed Ctrl-C.
+    #[error("stopped: no secret was given")]
+    Stopped,
     /// A value that has no meaning.
     #[error("{0}")]
     Invalid(String),
@@ -68,7 +74,12 @@ impl Error {
         match self {
             Self::SignIn(SignInError::Unavailable(_)) => "unavailable",
             Self::SignIn(_) | Self::SignedOut(_) => "not_signed_in",
-            Self::NoKey | Self::KeyAbsent { .. } | Self::WrongKey(_) | Self::WeakKey(_) => "no_key",
+            Self::NoKey
+            | Self::KeyAbsent { .. }
+            | Self::WrongKey(_)
+            | Self::WeakKey(_)
+            | Self::OpenKey(_) => "no_key",
+            Self::Stopped => "stopped",
             Self::Damaged { .. } => "config",
             Self::Invalid(_) | Self::Address(_) => "usage",
             Self::File(_) | Self::Io { .. } | Self::Cryptography => "io",
@@ -83,18 +94,25 @@ impl Error {
                 "set PLANWRIGHT_PASSPHRASE, or PLANWRIGHT_KEY_FILE to a file with at least 32 random bytes, or sign in on a terminal, which asks for a passphrase"
             }
             Self::KeyAbsent { .. } => {
-                "set the variable that was set at the sign-in, or sign in again with `planwright auth login`"
+                "set the variable that was set at the sign-in, work where its keyring is, or sign in again with `planwright auth login`"
             }
             Self::WrongKey(_) => {
                 "give the passphrase or key file of the sign-in, or sign in again with `planwright auth login`"
             }
             Self::WeakKey(_) => "make one with: head -c 32 /dev/urandom > FILE; chmod 600 FILE",
+            Self::OpenKey(path) => {
+                return Some(format!("chmod 600 {}", path.display()));
+            }
             Self::SignedOut(_) => "planwright auth login",
             Self::Damaged { .. } => {
                 "move the file away, then `planwright auth login`; the sealed sign-ins stay"
             }
             Self::Address(error) => error.hint(),
-            Self::Invalid(_) | Self::File(_) | Self::Io { .. } | Self::Cryptography => return None,
+            Self::Stopped
+            | Self::Invalid(_)
+            | Self::File(_)
+            | Self::Io { .. }
+            | Self::Cryptography => return None,
         };
         Some(text.to_owned())
     }

@@ -50,6 +50,15 @@ impl Http {
         Self { transport: Transport::Model(model), base }
     }
 
+    /// Returns the status with which an address answers.
+    pub(crate) async fn status(&self, address: &str) -> Result<u16, Error> {
+        let invalid = |_| Error::Invalid(format!("`{address}` is not a URL"));
+        let request = oauth2::http::Request::get(address).body(Vec::new()).map_err(invalid)?;
+        let response = self.carry(request).await;
+        let response = response.map_err(|error| SignInError::Unavailable(error.to_string()))?;
+        Ok(response.status().as_u16())
+    }
+
     async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, graph::Error> {
         let (parts, body) = request.into_parts();
         let address = parts.uri.to_string();

@@ -2,19 +2,27 @@
 //! no secret.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::auth::error::Error;
 use crate::files::{self, Access};
+use crate::graph::SignInError;
+use crate::model::{User, UserId};
 
 const NAME: &str = "profiles.toml";
 /// The largest list that is read, in bytes.
 const MAX_LIST: u64 = 256 << 10;
 /// The longest name of a profile, in characters.
 const MAX_NAME: usize = 40;
+/// The time for which a lock is waited for, and the interval at which it is tried. Whoever holds one
+/// renews a sign-in, which has a deadline of its own.
+const LOCK_WAIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
+const LOCK_STEP: Duration = Duration::from_millis(20);
 
 /// The ways to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +36,12 @@ pub(crate) enum Flow {
     Secret,
     /// An application signs in as itself, with a certificate.
     Certificate,
+    /// The Azure CLI gives a token of whoever is signed in there.
+    AzureCli,
+    /// The machine has an identity, whose tokens its platform gives.
+    ManagedIdentity,
+    /// The platform vouches for a workload, which signs in as an application with that.
+    Workload,
 }
 
 impl Flow {
@@ -38,12 +52,21 @@ impl Flow {
             Self::Browser => "browser",
             Self::Secret => "application secret",
             Self::Certificate => "application certificate",
+            Self::AzureCli => "Azure CLI",
+            Self::ManagedIdentity => "managed identity",
+            Self::Workload => "workload identity",
         }
     }
 
-    /// Returns whether an application signs in as itself.
+    /// Returns whether an application signs in as itself, whatever account is found.
     pub(crate) const fn is_app(self) -> bool {
-        matches!(self, Self::Secret | Self::Certificate)
+        matches!(self, Self::Secret | Self::Certificate | Self::ManagedIdentity | Self::Workload)
+    }
+
+    /// Returns whether the platform lends the identity. Nothing of it is kept then: a token is there
+    /// whenever it is asked for.
+    pub(crate) const fn is_lent(self) -> bool {
+        matches!(self, Self::AzureCli | Self::ManagedIdentity | Self::Workload)
     }
 }
 
@@ -60,6 +83,8 @@ pub(crate) struct Account {
     pub(crate) upn: String,
     /// The id of the tenant.
     pub(crate) tenant: String,
+    /// True if it is an application.
+    pub(crate) is_app: bool,
 }
 
 /// A profile.
@@ -83,6 +108,38 @@ pub(crate) struct Profile {
     /// The identity.
     #[serde(default)]
     pub(crate) account: Account,
+}
+
+impl Account {
+    /// Returns who it is, in a few words.
+    pub(crate) fn who(&self) -> String {
+        match (self.name.as_str(), self.upn.as_str()) {
+            ("", "") => "somebody".to_owned(),
+            (name, "") => name.to_owned(),
+            ("", upn) => upn.to_owned(),
+            (name, upn) => format!("{name} <{upn}>"),
+        }
+    }
+}
+
+impl Profile {
+    /// Returns who is signed in, in a few words.
+    pub(crate) fn who(&self) -> String {
+        self.account.who()
+    }
+
+    /// Returns whether an application signs in as itself.
+    pub(crate) const fn is_app(&self) -> bool {
+        self.flow.is_app() || self.account.is_app
+    }
+
+    /// Returns the application that signs in as itself, if one does. What it makes is known by the client
+    /// id, so that it goes by that.
+    pub(crate) fn application(&self) -> Option<User> {
+        let id = UserId::parse(&self.account.upn).or_else(|_| UserId::parse(&self.client_id));
+        let (id, name) = (id.ok().filter(|_| self.is_app())?, self.account.name.clone());
+        Some(User { upn: id.to_string(), id, name, mail: None })
+    }
 }
 
 /// All profiles, and which one is used where none is named.
@@ -118,11 +175,24 @@ impl Profiles {
         Ok(profiles)
     }
 
-    /// Writes the list, whole or not at all.
+    /// Changes the list of a state folder, while no other process does. If `change` fails, nothing is
+    /// written.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub(crate) fn write(&self, state: &Path) -> Result<(), Error> {
+    /// That of `change`, or the list cannot be read or written.
+    pub(crate) fn change<T>(
+        state: &Path,
+        change: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // No profile has this name.
+        let _locked = lock(&folder(state)?.join(".profiles.lock"))?;
+        let mut profiles = Self::read(state)?;
+        let done = change(&mut profiles)?;
+        profiles.write(state)?;
+        Ok(done)
+    }
+
+    fn write(&self, state: &Path) -> Result<(), Error> {
         let path = state.join(NAME);
         let text = toml::to_string_pretty(self)
             .map_err(|error| Error::Damaged { path: path.clone(), what: error.to_string() })?;
@@ -194,6 +264,32 @@ pub(crate) fn folder(state: &Path) -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
+/// Waits for the lock on a file, which ends when the file is dropped. A lock file is never deleted: two
+/// processes could then each lock a file of the same name.
+///
+/// # Errors
+/// The system cannot lock files here, or somebody has it for too long.
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
+    let failed = |source| Error::Io { path: path.to_owned(), source };
+    let file = files::open_to_write(path).map_err(failed)?;
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) if waited < LOCK_WAIT => {
+                std::thread::sleep(LOCK_STEP);
+                waited += LOCK_STEP;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let (seconds, path) = (LOCK_WAIT.as_secs(), path.display());
+                let why = format!("another process has held `{path}` for {seconds} s");
+                return Err(SignInError::Unavailable(why).into());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +323,38 @@ mod tests {
         assert_eq!(read.default_one(), None);
         std::fs::write(dir.path().join(NAME), "default = 1").unwrap();
         assert_eq!(Profiles::read(dir.path()).unwrap_err().code(), "config");
+    }
+
+    #[test]
+    fn changes_of_the_list_at_once_are_all_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let state = dir.path();
+                scope.spawn(move || {
+                    let add = |profiles: &mut Profiles| {
+                        profiles.set(profile(&format!("p{n}")));
+                        Ok(())
+                    };
+                    Profiles::change(state, add).unwrap();
+                });
+            }
+        });
+        assert_eq!(Profiles::read(dir.path()).unwrap().all().count(), 8);
+        let failed: Result<(), Error> = Profiles::change(dir.path(), |profiles| {
+            profiles.remove("p0");
+            Err(Error::SignedOut("p0".to_owned()))
+        });
+        assert!(failed.is_err() && Profiles::read(dir.path()).unwrap().get("p0").is_some());
+    }
+
+    #[test]
+    fn an_application_goes_by_its_client_id() {
+        let id = "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f";
+        let account = Account { upn: id.to_owned(), name: "Job".to_owned(), ..Account::default() };
+        let lent = Profile { flow: Flow::ManagedIdentity, account, ..profile("job") };
+        assert_eq!(lent.application().unwrap().id.as_str(), id);
+        assert_eq!(profile("work").application(), None);
     }
 
     #[test]

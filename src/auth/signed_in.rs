@@ -2,33 +2,69 @@
 //! itself, one request and one process at a time.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Plain, PoisonError};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use oauth2::RefreshToken;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
-use crate::auth::app_flow;
+use crate::auth::app_flow::{Application, by_secret};
 use crate::auth::authority::Authority;
 use crate::auth::cache::{Cache, Kept};
-use crate::auth::certificate;
+use crate::auth::certificate::by_certificate;
 use crate::auth::error::Error;
+use crate::auth::lent::{Surroundings, lent};
 use crate::auth::oauth::{Granted, client, meaning};
 use crate::auth::profile::{Flow, Profile};
 use crate::auth::seal::{Key, Keys};
 use crate::graph::{Refused, Secret, SignInError, TokenFuture, Tokens};
-use crate::model::{Clock, User, UserId};
+use crate::model::{Clock, User};
+
+/// The longest wait for a renewal itself, and for all that comes before it: another process may have
+/// begun one.
+const ANSWER: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A profile that is signed in.
 #[derive(Debug)]
-pub(crate) struct SignedIn {
+pub(crate) struct SignedIn(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     profile: Profile,
     authority: Authority,
-    cache: Cache,
-    key: Key,
+    surroundings: Surroundings,
     clock: Arc<dyn Clock>,
+    /// The place where it is kept; none for one that the platform lends.
+    store: Option<Store>,
     /// The sign-in as it was last seen. The lock is held while it is renewed, so that the requests
     /// of this process renew it once.
     held: Mutex<Kept>,
+}
+
+/// The place where a sign-in is kept.
+#[derive(Debug)]
+struct Store {
+    cache: Cache,
+    keys: Keys,
+    key: Plain<Key>,
+}
+
+impl Store {
+    /// Reads the sign-in, under another key if somebody has signed in again.
+    fn read(&self) -> Result<Kept, Error> {
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept;
+        (*key, kept) = self.cache.read(&key, &self.keys)?;
+        Ok(kept)
+    }
+
+    fn write(&self, kept: &Kept) -> Result<(), Error> {
+        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        self.cache.write(&key, kept)
+    }
 }
 
 impl SignedIn {
@@ -44,33 +80,68 @@ impl SignedIn {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let cache = Cache::of(state, &profile)?;
-        let key = cache.key(keys)?;
-        let held = Mutex::new(cache.read(&key)?);
-        Ok(Self { profile, authority, cache, key, clock, held })
+        let (key, kept) = cache.open(keys)?;
+        // A process at work cannot be interrupted by a question.
+        let store = Store { cache, keys: keys.without_prompt(), key: Plain::new(key) };
+        Ok(Self(Arc::new(Inner {
+            profile,
+            authority,
+            surroundings: Surroundings::default(),
+            clock,
+            store: Some(store),
+            held: Mutex::new(kept),
+        })))
+    }
+
+    /// Makes a sign-in of an identity that the platform lends. Nothing is asked for yet.
+    pub(crate) fn lent(
+        profile: Profile,
+        authority: Authority,
+        surroundings: Surroundings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let held = Mutex::new(Kept {
+            access: Secret::new(String::new()),
+            renew_at: Timestamp::MIN,
+            expires_at: Timestamp::MIN,
+            refresh: None,
+            client_secret: None,
+            scopes: Vec::new(),
+        });
+        Self(Arc::new(Inner { profile, authority, surroundings, clock, store: None, held }))
     }
 
     /// Returns what is kept now.
     pub(crate) async fn kept(&self) -> Kept {
-        self.held.lock().await.clone()
+        self.0.held.lock().await.clone()
     }
+}
 
+impl Inner {
     async fn valid(&self, refused: Option<&Refused>) -> Result<Secret, SignInError> {
         let mut held = self.held.lock().await;
         if self.is_good(&held, refused) {
             return Ok(held.access.clone());
         }
-        // Other processes renew it under the same lock, and what they got is in the file.
-        let cache = self.cache.clone();
-        let locked = tokio::task::spawn_blocking(move || cache.lock()).await;
-        let _locked = locked
-            .map_err(|error| SignInError::Unreadable(error.to_string()))?
-            .map_err(|error| SignInError::Unreadable(error.to_string()))?;
-        *held = self.cache.read(&self.key).map_err(|error| unreadable(&error))?;
-        if self.is_good(&held, refused) {
-            return Ok(held.access.clone());
+        let mut _locked = None;
+        if let Some(store) = &self.store {
+            // Other processes renew it under the same lock, and what they got is in the file.
+            let cache = store.cache.clone();
+            let locked = tokio::task::spawn_blocking(move || cache.lock()).await;
+            let locked = locked.map_err(|error| SignInError::Unreadable(error.to_string()))?;
+            _locked = Some(locked.map_err(|error| unreadable(&error))?);
+            *held = store.read().map_err(|error| unreadable(&error))?;
+            if self.is_good(&held, refused) {
+                return Ok(held.access.clone());
+            }
         }
         let claims = refused.and_then(|refused| refused.claims.as_deref());
-        let granted = match self.renew(&held, claims).await {
+        let renewed = timeout(ANSWER, self.renew(&held, claims)).await.unwrap_or_else(|_| {
+            let seconds = ANSWER.as_secs();
+            let why = format!("the sign-in service has not answered for {seconds} s");
+            Err(SignInError::Unavailable(why))
+        });
+        let granted = match renewed {
             Ok(granted) => granted,
             // The old one still does for a while.
             Err(error)
@@ -87,7 +158,9 @@ impl SignedIn {
         let renewed = Kept::new(granted, self.clock.now(), Some(earlier));
         *held = renewed;
         tracing::info!(profile = self.profile.name.as_str(), "the sign-in was renewed");
-        if let Err(error) = self.cache.write(&self.key, &held) {
+        if let Some(store) = &self.store
+            && let Err(error) = store.write(&held)
+        {
             // The sign-in is good as long as this process lives, and the old refresh token is not
             // revoked at once (planner-api.md 10.5).
             tracing::warn!(%error, "the renewed sign-in cannot be kept");
@@ -104,17 +177,23 @@ impl SignedIn {
     }
 
     async fn renew(&self, kept: &Kept, claims: Option<&str>) -> Result<Granted, SignInError> {
-        let name = &self.profile.client_id;
+        if self.profile.flow.is_lent() {
+            let now = self.clock.now();
+            let granted =
+                lent(&self.profile, &self.authority, &self.surroundings, claims, now).await;
+            return granted.map_err(|error| told(&error));
+        }
+        let client_id = self.profile.client_id.as_str();
         if self.profile.flow.is_app() {
             let Some(secret) = &kept.client_secret else {
                 return Err(SignInError::Ended("its secret is not kept".to_owned()));
             };
-            let (authority, graph_url) = (&self.authority, &self.profile.graph_url);
+            let (authority, graph_url) = (&self.authority, self.profile.graph_url.as_str());
+            let application = Application { authority, client_id, graph_url, claims };
             let granted = if self.profile.flow == Flow::Certificate {
-                let now = self.clock.now();
-                certificate::by_certificate(authority, name, secret, graph_url, now).await
+                by_certificate(application, secret, self.clock.now()).await
             } else {
-                app_flow::by_secret(authority, name, secret, graph_url).await
+                by_secret(application, secret).await
             };
             return granted.map_err(|error| told(&error));
         }
@@ -122,7 +201,7 @@ impl SignedIn {
             return Err(SignInError::Ended("it cannot be renewed".to_owned()));
         };
         let refresh = RefreshToken::new(refresh.reveal().to_owned());
-        let client = client(&self.authority, name).map_err(|error| told(&error))?;
+        let client = client(&self.authority, client_id).map_err(|error| told(&error))?;
         let mut request = client.exchange_refresh_token(&refresh);
         if let Some(claims) = claims {
             request = request.add_extra_param("claims", claims);
@@ -135,6 +214,7 @@ impl SignedIn {
 fn unreadable(error: &Error) -> SignInError {
     match error {
         Error::SignedOut(_) => SignInError::Ended("it was signed out".to_owned()),
+        Error::SignIn(error) => error.clone(),
         error => SignInError::Unreadable(error.to_string()),
     }
 }
@@ -148,18 +228,30 @@ fn told(error: &Error) -> SignInError {
 
 impl Tokens for SignedIn {
     fn token<'a>(&'a self, refused: Option<&'a Refused>) -> TokenFuture<'a> {
-        Box::pin(self.valid(refused))
+        Box::pin(async move {
+            if let Ok(held) = self.0.held.try_lock()
+                && self.0.is_good(&held, refused)
+            {
+                return Ok(held.access.clone());
+            }
+            // Whoever waits for it may give up. The renewal goes on all the same: a refresh token that
+            // was exchanged and not kept is lost.
+            let (inner, refused) = (Arc::clone(&self.0), refused.cloned());
+            let renewing = tokio::spawn(async move { inner.valid(refused.as_ref()).await });
+            match timeout(PATIENCE, renewing).await {
+                Ok(Ok(valid)) => valid,
+                Ok(Err(failed)) => Err(SignInError::Unreadable(failed.to_string())),
+                Err(_) => {
+                    let seconds = PATIENCE.as_secs();
+                    let why = format!("there is no token after {seconds} s");
+                    Err(SignInError::Unavailable(why))
+                }
+            }
+        })
     }
 
     fn application(&self) -> Option<User> {
-        if !self.profile.flow.is_app() {
-            return None;
-        }
-        // What it makes is known by the client id, so that it goes by that.
-        let client_id = &self.profile.client_id;
-        let id = UserId::parse(client_id).ok()?;
-        let name = self.profile.account.name.clone();
-        Some(User { id, name, upn: client_id.clone(), mail: None })
+        self.0.profile.application()
     }
 }
 

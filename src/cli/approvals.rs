@@ -174,7 +174,8 @@ pub(crate) fn approve(
         return Err(AppError::new("not_pending", "the set has another digest")
             .hint(format!("look at it: `planwright pending show {}`", set.run)));
     }
-    if is_own {
+    // An agent's own sign-in is here, whoever approves.
+    if is_own || context.app.own_profile(saved.agent.as_deref()).is_some() {
         return apply_approved(context, (set, saved, start), Some((me, note)), digest);
     }
     // It is applied under the sign-in of whoever drafted it, and this is another.

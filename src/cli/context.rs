@@ -29,11 +29,16 @@ use crate::journal::Purpose;
 use crate::model::Clock as _;
 use crate::script::{Policies, Workspace};
 
+/// The name of an application that signs in as itself, where no other is given.
+const APPLICATION: &str = "app";
+
 /// The terminal, the application and the runtime of a command.
 pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) app: App,
     agent: Option<String>,
+    /// True if it is an agent only because an application is signed in.
+    is_application: bool,
     /// True if what is held is approved in advance.
     yes: bool,
     /// True once a set was shown for approval, so that its report need not show it again.
@@ -54,10 +59,13 @@ impl<'a> Context<'a> {
         for warning in app.workspace.config.warnings() {
             ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
         }
-        if global.yes && global.agent.is_some() {
+        // An application that signs in as itself is an agent: there is nobody to ask.
+        let is_application = global.agent.is_none() && app.settings.is_application();
+        let agent = global.agent.clone().or_else(|| is_application.then(|| APPLICATION.to_owned()));
+        if global.yes && agent.is_some() {
             return Err(AppError::usage("`--yes` is for people: an agent approves nothing"));
         }
-        Ok(Self { yes: global.yes, ..Self::around(app, global.agent.clone(), progress, ui)? })
+        Ok(Self { yes: global.yes, is_application, ..Self::around(app, agent, progress, ui)? })
     }
 
     /// Surrounds a command with an application that is open already.
@@ -69,7 +77,16 @@ impl<'a> Context<'a> {
     ) -> Result<Self, AppError> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        Ok(Self { ui, app, agent, yes: false, shown: Arc::default(), progress, runtime })
+        Ok(Self {
+            ui,
+            app,
+            agent,
+            is_application: false,
+            yes: false,
+            shown: Arc::default(),
+            progress,
+            runtime,
+        })
     }
 
     /// Runs a program through review and apply, and shows its report.
@@ -236,7 +253,7 @@ impl<'a> Context<'a> {
     ) -> Result<T, AppError> {
         // A bad time zone is reported before anything is connected.
         time_zone(&self.app.workspace)?;
-        let connection = self.connect()?;
+        let connection = self.connect_as(agent.or(self.agent_name()))?;
         let judge = Arc::new(Policies::in_force(&self.app.workspace, agent));
         let watch = progress::watch(self.progress, self.ui.json());
         let host =
@@ -247,9 +264,14 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Connects to the chosen service.
+    /// Connects to the chosen service, with the sign-in of whoever acts.
     pub(crate) fn connect(&self) -> Result<ServiceConnection, AppError> {
-        let connection = self.runtime.block_on(self.app.connect())?;
+        self.connect_as(self.agent_name())
+    }
+
+    /// Connects to the chosen service, with the sign-in of an agent or of the person.
+    pub(crate) fn connect_as(&self, agent: Option<&str>) -> Result<ServiceConnection, AppError> {
+        let connection = self.runtime.block_on(self.app.connect(agent))?;
         if connection.is_new {
             self.ui.note(
                 "Set up a demo board: the plan \"BOS Operations\", signed in as rook@bos.example.",
@@ -312,7 +334,14 @@ impl<'a> Context<'a> {
 
     /// Refuses an agent a command that is for people.
     pub(crate) fn for_people(&self, command: &str) -> Result<(), AppError> {
-        for_people(self.agent_name(), command)
+        for_people(self.agent_name(), command).map_err(|error| {
+            if !self.is_application {
+                return error;
+            }
+            error.hint(
+                "an application is signed in; `--profile NAME` acts as a person who has signed in",
+            )
+        })
     }
 
     /// Returns the runtime's handle.

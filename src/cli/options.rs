@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 
 use crate::app::settings::Settings;
+use crate::auth::Known;
 use crate::cli::secret;
 
 /// Options of every command.
@@ -63,6 +64,9 @@ pub(crate) struct Global {
     /// The origins of the options that were given.
     #[arg(skip)]
     pub(crate) origins: BTreeMap<&'static str, Origin>,
+    /// The keys of sign-ins that a command has made already.
+    #[arg(skip)]
+    pub(crate) known: Known,
 }
 
 /// The origins that a setting can have, besides its default.
@@ -149,6 +153,8 @@ impl Global {
             state_dir: self.state_dir.clone(),
             workspace: self.workspace.clone(),
             prompt: Some(secret::ask),
+            of_agent: None,
+            known: self.known.clone(),
         }
     }
 }

@@ -20,6 +20,11 @@ pub enum BadAddress {
     /// It is plain http to another machine.
     #[error("plain http is refused for `{0}`: a token would cross the network unencrypted")]
     Insecure(String),
+    /// It is on another machine.
+    #[error(
+        "`{0}` is another machine: an identity is lent by this one, or by the link that it hangs on"
+    )]
+    Far(String),
     /// It has another scheme.
     #[error("`{0}` is neither https nor http to this machine")]
     Scheme(String),
@@ -41,6 +46,9 @@ impl BadAddress {
         match self {
             Self::NoPlanner(_) => {
                 "Planner is in the global cloud (https://graph.microsoft.com/v1.0) and in those of the US government (graph.microsoft.us, dod-graph.microsoft.us)"
+            }
+            Self::Far(_) => {
+                "unset IDENTITY_ENDPOINT and AZURE_POD_IDENTITY_AUTHORITY_HOST, or mend them"
             }
             _ => "a service URL looks like https://graph.microsoft.com/v1.0",
         }
@@ -80,6 +88,30 @@ impl BaseUrl {
         };
         url.set_path(&path);
         Ok(Self(url))
+    }
+
+    /// Checks the address of a service that only this machine can reach: on it, or on the link that it
+    /// hangs on, where plain http is usual. Returns it also in full.
+    ///
+    /// # Errors
+    /// It is not a URL, or leads elsewhere.
+    pub(crate) fn near(text: &str) -> Result<(Self, Url), BadAddress> {
+        let url = Url::parse(text).map_err(|_| BadAddress::Malformed(text.to_owned()))?;
+        let is_link = match url.host() {
+            Some(Host::Ipv4(ip)) => ip.is_link_local(),
+            Some(Host::Ipv6(ip)) => ip.is_unicast_link_local(),
+            _ => false,
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(BadAddress::Scheme(url.scheme().to_owned()));
+        }
+        if !is_link && !is_loopback(&url) {
+            return Err(BadAddress::Far(url.host_str().unwrap_or_default().to_owned()));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(BadAddress::Extras);
+        }
+        Ok((Self(url.clone()), url))
     }
 
     /// Returns the address of a path (with its query) below the base.
@@ -148,6 +180,25 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_identity_is_lent_nearby() {
+        for good in
+            ["http://169.254.169.254/a?b=c", "http://127.0.0.1:1/msi/token", "http://[fe80::1]/"]
+        {
+            assert!(BaseUrl::near(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://10.0.0.1/",
+            "https://metadata.example/",
+            "http://169.254.169.254.example/",
+            "http://u:p@127.0.0.1/",
+            "file:///etc/passwd",
+            "",
+        ] {
+            assert!(BaseUrl::near(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn http_is_for_this_machine_only() {

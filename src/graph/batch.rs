@@ -65,7 +65,7 @@ impl Client {
     ) -> Result<Vec<Placed<T>>, Error> {
         let mut answers = Vec::with_capacity(open.len());
         let until = self.until();
-        let mut attempt = 1;
+        let (mut attempt, mut is_renewed) = (1, false);
         while !open.is_empty() {
             let (mut again, mut wait) = (Vec::new(), Duration::ZERO);
             let reads: Vec<&Request> = open.iter().map(|(_, request)| request).collect();
@@ -75,16 +75,23 @@ impl Client {
                 self.send_again(&batch, &url, until).await.map_err(|failed| failed.error)?;
             let (date, token) = (answer.date, answer.token);
             let mut parts = self.decode(&batch, answer.body, split)?;
+            let (mut refused, mut challenge) = (Vec::new(), None);
             for (id, (at, request)) in open.into_iter().enumerate() {
-                let result = match parts.remove(&id) {
+                let part = parts.remove(&id);
+                if let Some(part) = part.as_ref().filter(|part| part.status == 401) {
+                    challenge = challenge.or_else(|| part.challenge.clone());
+                }
+                let result = match part {
                     Some(part) => self.part(&request, part, date.as_deref()),
                     // A part that is missing says nothing about its object.
                     None => Err((self.no_answer(), None)),
                 };
                 match result {
                     Ok(value) => answers.push((at, Ok(value))),
+                    Err((error, _)) if error.is_unauthorized() => {
+                        refused.push((at, request, error));
+                    }
                     Err((error, retry_after)) => {
-                        let error = self.part_error(error, &token).await;
                         let left = until.saturating_duration_since(Instant::now());
                         let repeat = Repeat::Harmless;
                         let failed = Failed { error: &error, repeat, attempt, retry_after, left };
@@ -98,6 +105,20 @@ impl Client {
                             None => answers.push((at, Err(error))),
                         }
                     }
+                }
+            }
+            // One more token for all of them, once.
+            let renewed = if refused.is_empty() || is_renewed {
+                Ok(false)
+            } else {
+                self.renewed(&token, challenge.as_deref()).await
+            };
+            is_renewed |= !refused.is_empty();
+            for (at, request, error) in refused {
+                match &renewed {
+                    Ok(true) => again.push((at, request)),
+                    Ok(false) => answers.push((at, Err(error))),
+                    Err(ended) => answers.push((at, Err(Error::SignIn(ended.clone())))),
                 }
             }
             if !again.is_empty() {

@@ -52,7 +52,7 @@ impl Desk {
     /// # Errors
     /// The service cannot be reached, or the workspace not be read.
     pub(crate) async fn open(app: App, agent: String, runtime: Handle) -> Result<Self, AppError> {
-        let connection = app.connect().await?;
+        let connection = app.connect(Some(&agent)).await?;
         let App { settings, workspace, .. } = app;
         let watcher = match workspace.root.clone() {
             Some(root) => Watcher::start(&root, Options::default())?,

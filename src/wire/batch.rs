@@ -23,6 +23,8 @@ pub struct Part {
     pub retry_after: Option<String>,
     /// The service's id of this part, for its support, if there is one.
     pub request_id: Option<String>,
+    /// The `WWW-Authenticate` of a refused token.
+    pub challenge: Option<String>,
     /// The body, if there is one.
     pub body: Option<Json>,
 }
@@ -120,9 +122,9 @@ pub fn split(json: &str) -> Result<BTreeMap<usize, Part>, DecodeError> {
         if parts.contains_key(&id) {
             repeated.insert(id);
         }
-        let Headers { retry_after, request_id } = answer.headers.unwrap_or_default();
-        let body = answer.body.map(Json::from);
-        parts.insert(id, Part { status: answer.status, retry_after, request_id, body });
+        let Headers { retry_after, request_id, challenge } = answer.headers.unwrap_or_default();
+        let (status, body) = (answer.status, answer.body.map(Json::from));
+        parts.insert(id, Part { status, retry_after, request_id, challenge, body });
     }
     parts.retain(|id, _| !repeated.contains(id));
     Ok(parts)

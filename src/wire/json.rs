@@ -131,6 +131,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 pub(crate) struct Headers {
     pub(crate) retry_after: Option<String>,
     pub(crate) request_id: Option<String>,
+    pub(crate) challenge: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Headers {
@@ -150,6 +151,7 @@ impl<'de> Deserialize<'de> for Headers {
                     let slot = match name.to_ascii_lowercase().as_str() {
                         "retry-after" => &mut headers.retry_after,
                         "request-id" => &mut headers.request_id,
+                        "www-authenticate" => &mut headers.challenge,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                             continue;

@@ -14,6 +14,8 @@ mod approvals;
 mod attacks;
 mod beta;
 mod board_file;
+#[cfg(target_os = "linux")]
+mod canary;
 mod commands;
 mod commit;
 mod compare;
@@ -26,6 +28,7 @@ mod faults;
 mod health;
 mod history;
 mod hostile;
+mod identities;
 mod inbox;
 mod lists;
 mod mcp;

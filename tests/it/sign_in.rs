@@ -16,36 +16,37 @@ use url::{Url, form_urlencoded};
 
 use crate::support::{Output, PLAN, Place, Planner, answering};
 
-const CLIENT: &str = "11111111-2222-4333-8444-555555555555";
-const APP: &str = "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f";
-const SECRET: &str = "emulator-secret";
+pub(crate) const CLIENT: &str = "11111111-2222-4333-8444-555555555555";
+pub(crate) const APP: &str = "0f9e8d7c-6b5a-4c3d-9e2f-1a0b9c8d7e6f";
+pub(crate) const SECRET: &str = "emulator-secret";
 /// Seals what is kept.
-const KEY: [(&str, &str); 1] = [("PLANWRIGHT_KEY_FILE", "key")];
+pub(crate) const KEY: [(&str, &str); 1] = [("PLANWRIGHT_KEY_FILE", "key")];
 
 /// A Planner with its sign-in service, and a place without a token.
-struct Stage {
-    planner: Planner,
-    place: Place,
+pub(crate) struct Stage {
+    pub(crate) planner: Planner,
+    pub(crate) place: Place,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Place::embedded();
         place.file("key", &"k".repeat(40));
+        close(&place.path().join("key"));
         Self { planner: Planner::demo(), place }
     }
 
-    fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.planner.url.trim_end_matches("/v1.0").to_owned()
     }
 
     #[track_caller]
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.fed(args, "")
     }
 
     #[track_caller]
-    fn fed(&self, args: &[&str], stdin: &str) -> Output {
+    pub(crate) fn fed(&self, args: &[&str], stdin: &str) -> Output {
         let output = self.place.run_with(args, stdin, &KEY);
         for text in [&output.stdout, &output.stderr] {
             assert_eq!(leak(text.as_bytes()), None, "{args:?}: {text}");
@@ -54,25 +55,43 @@ impl Stage {
     }
 
     #[track_caller]
-    fn login(&self, more: &[&str], stdin: &str) -> Output {
+    pub(crate) fn login(&self, more: &[&str], stdin: &str) -> Output {
         let origin = self.origin();
         let args = ["auth", "login", "--authority", &origin, "--graph-url", &self.planner.url];
         let args = [&args[..], &["--tenant", "bos.example"], more].concat();
         self.fed(&args, stdin)
     }
 
-    fn by_device(&self, name: &str) -> Output {
+    pub(crate) fn by_device(&self, name: &str) -> Output {
         self.login(&["--device", "--client-id", CLIENT, "--profile", name], "")
     }
 
-    fn by_secret(&self) -> Output {
+    pub(crate) fn by_secret(&self) -> Output {
         let more = ["--client-id", APP, "--profile", "app", "--secret-file", "-"];
         self.login(&more, &format!("{SECRET}\n"))
     }
 
+    /// Returns an access token of the application.
+    pub(crate) fn app_token(&self) -> String {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("grant_type", "client_credentials"),
+                ("client_id", APP),
+                ("client_secret", SECRET),
+                ("scope", "https://graph.microsoft.com/.default"),
+            ])
+            .finish();
+        let url = Url::parse(&format!("{}/bos.example/oauth2/v2.0/token", self.origin())).unwrap();
+        let (status, _, body) = http("POST", &url, &form);
+        assert_eq!(status, 200, "{body}");
+        let (from, to) = (body.find('{').unwrap(), body.rfind('}').unwrap());
+        let answer: Value = serde_json::from_str(body.get(from..=to).unwrap()).unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
     /// Checks that no file of the place holds anything of a sign-in in clear text.
     #[track_caller]
-    fn is_tight(&self) {
+    pub(crate) fn is_tight(&self) {
         let mut n_files = 0;
         let mut open = vec![self.place.path().to_owned()];
         while let Some(path) = open.pop() {
@@ -87,9 +106,20 @@ impl Stage {
     }
 }
 
+/// Keeps others from reading a file, where the system can.
+pub(crate) fn close(file: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+}
+
 /// Returns what of a sign-in is in a text: an access token of the emulator, a refresh token or
 /// another code, or the secret of the application.
-fn leak(text: &[u8]) -> Option<&'static str> {
+pub(crate) fn leak(text: &[u8]) -> Option<&'static str> {
     let head = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"none"}"#);
     let has = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
     let is_code = |window: &[u8]| {
@@ -111,7 +141,7 @@ fn leak(text: &[u8]) -> Option<&'static str> {
 }
 
 /// Sends one request; returns the status, the headers and the body.
-fn http(method: &str, url: &Url, form: &str) -> (u16, String, String) {
+pub(crate) fn http(method: &str, url: &Url, form: &str) -> (u16, String, String) {
     let port = url.port().unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -280,7 +310,9 @@ fn an_application_signs_in_as_itself_and_works_without_a_me() {
     let script =
         format!("plan(\"{PLAN}\").bucket(\"Inbox\").create_task(#{{ title: \"By an app\" }});");
     let report = stage.fed(&["run", "-", "--json"], &script).code(0).json();
-    assert_eq!((&report["actor"]["id"], &report["actor"]["upn"]), (&json!(APP), &json!(APP)));
+    let actor = &report["actor"];
+    assert_eq!((&actor["id"], &actor["upn"]), (&json!(APP), &json!(APP)));
+    assert_eq!(actor["agent"], "app");
     assert_eq!(stage.planner.task("By an app")["createdBy"]["application"]["id"], APP);
     let mine = stage.fed(&["run", "-", "--json"], "print(my_tasks().len());").code(5).json();
     assert_eq!(mine["error"]["code"], "app_only", "{mine}");
@@ -290,20 +322,7 @@ fn an_application_signs_in_as_itself_and_works_without_a_me() {
 #[test]
 fn a_ready_token_of_an_application_is_told_what_it_lacks() {
     let stage = Stage::new();
-    let form = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs([
-            ("grant_type", "client_credentials"),
-            ("client_id", APP),
-            ("client_secret", SECRET),
-            ("scope", "https://graph.microsoft.com/.default"),
-        ])
-        .finish();
-    let url = Url::parse(&format!("{}/bos.example/oauth2/v2.0/token", stage.origin())).unwrap();
-    let (status, _, body) = http("POST", &url, &form);
-    assert_eq!(status, 200, "{body}");
-    let (from, to) = (body.find('{').unwrap(), body.rfind('}').unwrap());
-    let answer: Value = serde_json::from_str(body.get(from..=to).unwrap()).unwrap();
-    let place = Place::against_url(&stage.planner.url, answer["access_token"].as_str().unwrap());
+    let place = Place::against_url(&stage.planner.url, &stage.app_token());
     let told = place.run(&["run", "morning_triage", "--json"]).code(5).json();
     assert_eq!(told["error"]["code"], "app_only", "{told}");
     assert!(told["error"]["hint"].as_str().unwrap().contains("--secret-file"));
@@ -313,24 +332,89 @@ fn a_ready_token_of_an_application_is_told_what_it_lacks() {
 fn a_token_that_ends_in_the_middle_of_a_run_is_renewed() {
     let stage = Stage::new();
     stage.by_device("work").code(0);
+    // In the middle of five hundred changes, once the first of them are written.
     stage.planner.faults(&json!([
-        { "method": "GET", "path": "/planner/plans", "nth": 2, "action": { "status": 401 } },
-        { "method": "POST", "path": "/$batch", "nth": 1, "action": { "status": 401 } },
+        { "method": "POST", "path": "/$batch", "nth": 5, "action": { "status": 401 } },
     ]));
     let _ = stage.planner.exchanges();
     let script = format!(
-        "for n in 0..30 {{ plan(\"{PLAN}\").bucket(\"Inbox\").create_task(#{{ title: `Late ${{n}}` }}); }}"
+        "for n in 0..500 {{ plan(\"{PLAN}\").bucket(\"Inbox\").create_task(#{{ title: `Late ${{n}}` }}); }}"
     );
-    stage.place.file("planwright.toml", "[policies]\nalways = []\n");
+    let config = "[policies]\nalways = []\n[limits]\nmax_changes = 500\n";
+    stage.place.file("planwright.toml", config);
     let report = stage.fed(&["run", "-", "--json"], &script).code(0).json();
     assert_eq!(report["status"], "applied", "{report}");
     let exchanges = stage.planner.exchanges();
     let refused = exchanges.iter().filter(|exchange| exchange.status == Some(401)).count();
     let renewed = exchanges.iter().filter(|exchange| exchange.path.ends_with("/token")).count();
-    assert!(refused >= 1 && renewed == refused, "{refused} {renewed}");
-    for n in 0..30 {
-        assert!(stage.planner.task(&format!("Late {n}"))["id"].is_string());
+    assert_eq!((refused, renewed), (1, 1));
+    assert_eq!(late(&stage), 500);
+    stage.is_tight();
+}
+
+/// Counts the tasks that a run has made, of which each title is there once.
+fn late(stage: &Stage) -> usize {
+    let mut late = Vec::new();
+    let mut path = Some(format!("/planner/plans/{}/tasks", stage.planner.plan_id()));
+    while let Some(page) = path.map(|path| stage.planner.get(&path)) {
+        let titles = page["value"].as_array().unwrap().iter();
+        let titles = titles.map(|task| task["title"].as_str().unwrap().to_owned());
+        late.extend(titles.filter(|title| title.starts_with("Late ")));
+        let next = page["@odata.nextLink"].as_str();
+        path = next.map(|link| link.split_once("/v1.0").unwrap().1.to_owned());
     }
+    let different: std::collections::BTreeSet<&String> = late.iter().collect();
+    assert_eq!(different.len(), late.len());
+    late.len()
+}
+
+/// A part of a batch whose token has ended on the way is sent again, once another one is there.
+#[test]
+fn a_part_of_a_batch_that_comes_too_late_goes_out_again() {
+    let stage = Stage::new();
+    stage.by_device("work").code(0);
+    stage.place.file("planwright.toml", "[policies]\nalways = []\n");
+    stage.planner.faults(&json!([
+        { "method": "POST", "path": "/planner/tasks", "nth": 3, "action": { "status": 401 } },
+    ]));
+    let script = format!(
+        "for n in 0..8 {{ plan(\"{PLAN}\").bucket(\"Inbox\").create_task(#{{ title: `Late ${{n}}` }}); }}"
+    );
+    let _ = stage.planner.exchanges();
+    let report = stage.fed(&["run", "-", "--json"], &script).code(0).json();
+    assert_eq!(report["status"], "applied", "{report}");
+    assert_eq!(late(&stage), 8);
+    let exchanges = stage.planner.exchanges();
+    let renewed = exchanges.iter().filter(|exchange| exchange.path.ends_with("/token")).count();
+    assert_eq!(renewed, 1);
+    stage.is_tight();
+}
+
+/// Profiles that come and go at once: none is lost, and none comes back.
+#[test]
+fn sign_ins_and_sign_outs_at_once_lose_nothing() {
+    let stage = Stage::new();
+    stage.by_device("first").code(0);
+    let origin = stage.origin();
+    let children: Vec<_> = ["a", "b", "c", "d"]
+        .into_iter()
+        .map(|name| {
+            let url = stage.planner.url.as_str();
+            let args = ["auth", "login", "--device", "--client-id", CLIENT, "--profile", name];
+            let more = ["--authority", &origin, "--graph-url", url];
+            let mut command = stage.place.command(&[&args[..], &more].concat());
+            command.envs(KEY).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().unwrap()
+        })
+        .collect();
+    stage.run(&["auth", "logout", "--profile", "first"]).code(0);
+    for mut child in children {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    let list = stage.run(&["auth", "list", "--json"]).code(0).json();
+    let names: Vec<&str> =
+        list.as_array().unwrap().iter().map(|one| one["profile"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
     stage.is_tight();
 }
 

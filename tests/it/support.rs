@@ -441,6 +441,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_planwright"));
         command.env_clear().env("HOME", &home).current_dir(self.dir.path()).args(args);
         command.env("TZ", "UTC").envs(shifted_clock());
+        // That of whoever runs the tests is none of their business.
+        command.env("PLANWRIGHT_KEYRING", "off");
         if let Some(url) = &self.graph_url {
             command.env("PLANWRIGHT_GRAPH_URL", url);
         }

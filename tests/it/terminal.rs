@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use vt100::Parser;
 
 use crate::support::Place;
@@ -141,7 +141,12 @@ impl Terminal {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
-    fn until_end(&self) {
+    /// Returns whether the terminal shows what is typed, also after the program has ended.
+    pub(crate) fn shows_keys(&self) -> bool {
+        tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ECHO)
+    }
+
+    pub(crate) fn until_end(&self) {
         let began = Instant::now();
         let mut state = self.screen.0.lock().unwrap();
         while !state.2 {

@@ -56,6 +56,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["auth", "emulator", "mcp", "tests"]),
     ("oauth2", &["auth"]),
     ("argon2", &["auth"]),
+    ("::keyring", &["auth"]),
     ("aws_lc_rs", &["auth", "emulator"]),
     ("jsonwebtoken", &["auth"]),
     ("rustls_pki_types", &["auth"]),

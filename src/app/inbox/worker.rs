@@ -1,7 +1,8 @@
 //! A worker: it takes entries of the inbox one by one, and carries each out as a run of the agent that
 //! it is for, under that agent's grants, limits and policies.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,6 +42,8 @@ pub(crate) struct Worker {
     interrupt: Arc<Stop>,
     watcher: Watcher,
     connection: ServiceConnection,
+    /// Those of agents that sign in with a profile of their own, by its name, once they were needed.
+    others: Mutex<BTreeMap<String, Arc<ServiceConnection>>>,
     journal: Arc<Journal>,
     locks: PlanLocks,
     /// The person who is signed in: only they get what they have submitted to themselves.
@@ -83,6 +86,7 @@ impl Worker {
             journal: Arc::new(state_folder.open()?),
             locks: state_folder.locks()?,
             connection,
+            others: Mutex::default(),
             me,
             agent: agent.map(str::to_owned),
             watch,
@@ -232,7 +236,8 @@ impl Worker {
         let granted = app.agent(agent)?;
         check_may_submit(config, entry.from_agent.as_deref(), agent)?;
         check_may_run(config, agent, Some(&entry.skill))?;
-        let host = self.host(&app, agent)?;
+        let own = self.own_connection(&app, agent).await?;
+        let host = self.host(&app, own.as_deref(), agent)?;
         let start = |purpose| Start {
             purpose,
             skill: entry.skill.clone(),
@@ -259,9 +264,42 @@ impl Worker {
         Ok(host.run_as(run, start, program).await)
     }
 
-    fn host(&self, app: &App, agent: Option<&str>) -> Result<Host, AppError> {
+    fn host(
+        &self,
+        app: &App,
+        own: Option<&ServiceConnection>,
+        agent: Option<&str>,
+    ) -> Result<Host, AppError> {
         let (nobody, judge) = (Arc::new(Nobody), self.watcher.judge(agent));
-        app.host(&self.connection, &app.workspace, agent, judge, nobody, self.watch.clone())
+        let connection = own.unwrap_or(&self.connection);
+        app.host(connection, &app.workspace, agent, judge, nobody, self.watch.clone())
+    }
+
+    /// Returns the connection of an agent that signs in with a profile of its own.
+    async fn own_connection(
+        &self,
+        app: &App,
+        agent: Option<&str>,
+    ) -> Result<Option<Arc<ServiceConnection>>, AppError> {
+        // A worker for one agent is connected as that one.
+        let Some(own) = app.own_profile(agent).filter(|_| self.agent.is_none()) else {
+            return Ok(None);
+        };
+        let known = self.others.lock().unwrap_or_else(PoisonError::into_inner).get(own).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let opened = Arc::new(app.connect(agent).await?);
+        let (service, ours) = (&opened.service, &self.connection.service);
+        if service != ours {
+            let name = agent.unwrap_or_default();
+            let message = format!("the agent `{name}` is signed in for {service}, not for {ours}");
+            return Err(AppError::new("config", message)
+                .hint("submit where it is signed in, or give it another `profile`"));
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.insert(own.to_owned(), Arc::clone(&opened));
+        Ok(Some(opened))
     }
 }
 

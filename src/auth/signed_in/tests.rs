@@ -3,13 +3,16 @@
 use std::pin::Pin;
 use std::sync::Mutex as Plain;
 
-use jiff::{SignedDuration, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::*;
 use crate::auth::profile::Account;
+use crate::auth::seal::close;
 use crate::graph::BaseUrl;
 use crate::graph::transport::{Incoming, Model, Outgoing};
 
@@ -32,12 +35,29 @@ struct Entra {
     asked: Plain<Vec<Form>>,
     refusal: Plain<Option<Value>>,
     silent: Plain<bool>,
+    hangs: Plain<bool>,
+    roles: Plain<Vec<&'static str>>,
+}
+
+impl Entra {
+    /// Returns an access token, which tells of roles if there are some.
+    fn access(&self, n: usize) -> String {
+        let roles = self.roles.lock().unwrap();
+        if roles.is_empty() {
+            return format!("access-{n}");
+        }
+        let claims = json!({ "roles": *roles }).to_string();
+        format!("access-{n}.{}.", URL_SAFE_NO_PAD.encode(claims))
+    }
 }
 
 impl Model for Entra {
     fn carry(&self, request: Outgoing) -> Carried {
         if *self.silent.lock().unwrap() {
             return Box::pin(async { None });
+        }
+        if *self.hangs.lock().unwrap() {
+            return Box::pin(std::future::pending());
         }
         let form: Form =
             form_urlencoded::parse(request.body.unwrap().as_bytes()).into_owned().collect();
@@ -49,7 +69,7 @@ impl Model for Entra {
             None => (
                 200,
                 json!({
-                    "token_type": "Bearer", "access_token": format!("access-{n}"),
+                    "token_type": "Bearer", "access_token": self.access(n),
                     "refresh_token": format!("refresh-{n}"), "expires_in": 3600,
                 }),
             ),
@@ -72,6 +92,7 @@ impl Stage {
     fn new(flow: Flow) -> (Self, Profile) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("key"), [9; 32]).unwrap();
+        close(&dir.path().join("key"), 0o600);
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let clock = Arc::new(Set(Plain::new(now)));
         let stage = Self { dir, entra: Arc::default(), clock };
@@ -200,16 +221,86 @@ async fn what_a_killed_write_leaves_behind_does_not_matter() {
     let elsewhere =
         Profile { graph_url: "https://graph.elsewhere/v1.0".to_owned(), ..profile.clone() };
     let cache = Cache::of(stage.dir.path(), &elsewhere).unwrap();
-    let key = cache.key(&stage.keys()).unwrap();
-    assert!(matches!(cache.read(&key), Err(Error::WrongKey(_))));
+    assert!(matches!(cache.open(&stage.keys()), Err(Error::WrongKey(_))));
     let folder = stage.dir.path().join("sign-in");
     std::fs::write(folder.join(".work.sealed.0.part"), b"half").unwrap();
     assert_eq!(stage.open(&profile).token(None).await.unwrap().reveal(), "access-1");
     // Signed out by another process, it is not written again.
     let signed_in = stage.open(&profile);
-    assert!(Cache::new(stage.dir.path(), "work").unwrap().remove().unwrap());
+    assert!(Cache::new(stage.dir.path(), "work").unwrap().remove(&stage.keys()).unwrap());
     *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(2);
     let error = signed_in.token(None).await.unwrap_err();
     assert!(matches!(error, SignInError::Ended(_)), "{error}");
     assert!(!folder.join("work.sealed").exists());
+}
+
+/// A process at work goes on after somebody has signed in again, which seals it with another salt.
+#[tokio::test]
+async fn a_new_sign_in_of_the_same_profile_is_read_by_a_process_at_work() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    let signed_in = stage.open(&profile);
+    let cache = Cache::of(stage.dir.path(), &profile).unwrap();
+    let later =
+        Kept { refresh: Some(Secret::new("refresh-later".to_owned())), ..signed_in.kept().await };
+    cache.renew(&stage.keys().for_new().unwrap(), &stage.keys(), &later).unwrap();
+    assert_eq!(signed_in.token(None).await.unwrap().reveal(), "access-1");
+    assert_eq!(value(&stage.asked()[0], "refresh_token"), Some("refresh-later"));
+    // What it renewed is there for the next one.
+    assert_eq!(stage.open(&profile).token(None).await.unwrap().reveal(), "access-1");
+}
+
+#[tokio::test]
+async fn an_application_answers_a_challenge_and_learns_what_it_may_do_now() {
+    let (stage, profile) = Stage::new(Flow::Secret);
+    let signed_in = stage.open(&profile);
+    let first = signed_in.token(None).await.unwrap();
+    assert!(signed_in.kept().await.scopes.is_empty());
+    *stage.entra.roles.lock().unwrap() = vec!["Tasks.ReadWrite.All"];
+    let refused = Refused { token: first, claims: Some(r#"{"a":1}"#.to_owned()) };
+    signed_in.token(Some(&refused)).await.unwrap();
+    assert_eq!(value(&stage.asked()[1], "claims"), Some(r#"{"a":1}"#));
+    assert_eq!(signed_in.kept().await.scopes, ["Tasks.ReadWrite.All"]);
+}
+
+/// Whoever waits for a renewal may give up: what came of it is kept all the same.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_nobody_waits_for_is_kept_and_one_without_an_answer_ends() {
+    let (stage, profile) = Stage::new(Flow::Device);
+    let signed_in = stage.open(&profile);
+    {
+        let mut asking = signed_in.token(None);
+        let waker = std::task::Waker::noop();
+        assert!(asking.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+    }
+    assert_eq!(signed_in.token(None).await.unwrap().reveal(), "access-1");
+    assert_eq!(stage.asked().len(), 1);
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(12);
+    *stage.entra.hangs.lock().unwrap() = true;
+    let error = signed_in.token(None).await.unwrap_err();
+    assert!(error.is_unavailable() && error.to_string().contains("45 s"), "{error}");
+}
+
+#[tokio::test]
+async fn a_workload_signs_in_with_the_assertion_in_its_file_and_keeps_nothing() {
+    let (stage, profile) = Stage::new(Flow::Workload);
+    let file = stage.dir.path().join("assertion");
+    std::fs::write(&file, "assertion-1\n").unwrap();
+    let base = BaseUrl::parse(&profile.authority).unwrap();
+    let authority = Authority::of_model(base, "bos.example", stage.entra.clone());
+    let surroundings = Surroundings { token_file: Some(file.clone()), ..Surroundings::default() };
+    let lent = SignedIn::lent(profile, authority, surroundings, stage.clock.clone());
+    assert_eq!(lent.token(None).await.unwrap().reveal(), "access-1");
+    assert_eq!(lent.token(None).await.unwrap().reveal(), "access-1");
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(2);
+    // The platform has put another one there.
+    std::fs::write(&file, "assertion-2").unwrap();
+    assert_eq!(lent.token(None).await.unwrap().reveal(), "access-2");
+    let asked = stage.asked();
+    assert_eq!(value(&asked[0], "client_assertion"), Some("assertion-1"));
+    assert_eq!(value(&asked[1], "client_assertion"), Some("assertion-2"));
+    assert_eq!(value(&asked[1], "grant_type"), Some("client_credentials"));
+    std::fs::remove_file(&file).unwrap();
+    *stage.clock.0.lock().unwrap() += SignedDuration::from_hours(2);
+    let error = lent.token(None).await.unwrap_err();
+    assert!(!error.to_string().contains("assertion-"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! `planwright resume`: runs that were cut off, carried on.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -8,8 +10,12 @@ use crate::cli::command::runs::{failed, journal};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::LongArgs;
+use crate::cli::render::text::visible;
 use crate::host::{Decisions, Start};
-use crate::journal::Purpose;
+use crate::journal::{Purpose, RunStatus};
+
+/// The runs that are looked through for agents with a sign-in of their own.
+const MAX_RUNS: usize = 1000;
 
 /// Resume runs that were cut off
 #[derive(Debug, Args)]
@@ -46,8 +52,21 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, A
     let ids: Vec<String> = match &args.run {
         Some(id) => vec![id.clone()],
         None => {
-            let all = context.with_host(None, async |host| host.unfinished().await)??;
-            all.iter().map(ToString::to_string).collect()
+            let mut all = context.with_host(None, async |host| host.unfinished().await)??;
+            for agent in with_own_sign_in(context)? {
+                // What it has left belongs to another identity, which may not be signed in any more.
+                let asked = context.with_host(Some(&agent), async |host| host.unfinished().await);
+                match asked.and_then(|found| Ok(found?)) {
+                    Ok(found) => all.extend(found),
+                    Err(error) => {
+                        context.ui.note(&format!("Cannot look for runs of {}:", visible(&agent)));
+                        context.ui.error(&error);
+                    }
+                }
+            }
+            let mut seen = BTreeSet::new();
+            let ids = all.iter().map(ToString::to_string);
+            ids.filter(|id| seen.insert(id.clone())).collect()
         }
     };
     if ids.is_empty() {
@@ -89,6 +108,22 @@ pub(crate) fn resume(context: &Context<'_>, args: &ResumeArgs) -> Result<Exit, A
         context.ui.json_report(&reports);
     }
     Ok(exit)
+}
+
+/// Returns the agents with a sign-in of their own that have a run on record which has not ended. For a
+/// person only: an agent resumes what is its own.
+fn with_own_sign_in(context: &Context<'_>) -> Result<BTreeSet<String>, AppError> {
+    let journal = if context.agent_name().is_some() { None } else { journal(context)? };
+    let Some(journal) = journal else { return Ok(BTreeSet::new()) };
+    let runs = journal.runs(MAX_RUNS, None).map_err(|error| failed(&error))?;
+    let open = runs.into_iter().filter(|run| {
+        !matches!(
+            run.status,
+            Some(RunStatus::Applied | RunStatus::Previewed | RunStatus::NoChanges)
+        )
+    });
+    let agents = open.filter_map(|run| run.agent);
+    Ok(agents.filter(|agent| context.app.own_profile(Some(agent)).is_some()).collect())
 }
 
 pub(crate) fn resume_one(

@@ -343,6 +343,13 @@ impl Repl<'_> {
                 .hint("`:apply` or `:discard` them first: they belong to whoever made them"));
         }
         let agent = Some(name).filter(|name| !name.is_empty());
+        let own = |agent| self.context.app.own_profile(agent);
+        if own(agent) != own(self.agent.as_deref()) {
+            let message = "it signs in with another profile than this session";
+            let whom = agent.map_or_else(String::new, |name| format!(" --as {name}"));
+            return Err(AppError::new("not_permitted", message)
+                .hint(format!("quit, then `planwright repl{whom}`")));
+        }
         let desk = Self::desk(self.context, &self.connection, &self.watcher, agent, &self.json)?;
         // Variables hold data that another agent may not be allowed to see.
         let libraries = self.news.libraries.clone();

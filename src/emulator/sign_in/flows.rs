@@ -26,6 +26,9 @@ pub(crate) const GRANT_TYPES: [&str; 4] =
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// The name that Microsoft's own libraries send.
 const OLD_DEVICE_CODE: &str = "device_code";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The audience of an assertion by which another platform vouches for a workload.
+const EXCHANGE: &str = "api://AzureADTokenExchange";
 /// Lifetimes in seconds (planner-api.md 10.2 to 10.6).
 const DEVICE_CODE_LIFE: i64 = 900;
 const INTERVAL: i64 = 5;
@@ -172,11 +175,11 @@ pub(crate) fn token(visit: &Visit<'_>) -> Result<Handled, Stop> {
 
 /// Checks the secret, if one is sent; public clients must not send one (planner-api.md 10.3).
 fn authenticate<'a>(visit: &'a Visit<'_>, client: &str) -> Result<Option<&'a App>, Refusal> {
-    if visit.param("client_assertion").is_some() {
-        let reason = "Client assertions are not supported by the emulator.";
-        return Err(Refusal::new("invalid_client", 700_027, reason));
-    }
     let app = visit.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client));
+    if let Some(assertion) = visit.param("client_assertion") {
+        check_assertion(visit, client, assertion)?;
+        return Ok(app);
+    }
     match (visit.param("client_secret"), app) {
         (None, _) => Ok(None),
         (Some(_), None) => Err(Refusal::new(
@@ -190,6 +193,29 @@ fn authenticate<'a>(visit: &'a Visit<'_>, client: &str) -> Result<Option<&'a App
             Err(Refusal::new("invalid_client", 7_000_215, "Invalid client secret provided."))
         }
     }
+}
+
+/// Checks what an application says of itself in the place of a secret, or somebody for whom it works
+/// (planner-api.md 10.6). As nothing is signed here, no signature is checked.
+fn check_assertion(visit: &Visit<'_>, client: &str, assertion: &str) -> Result<(), Refusal> {
+    let invalid = |code, reason: &str| Refusal::new("invalid_client", code, reason);
+    if visit.param("client_assertion_type") != Some(JWT_BEARER) {
+        return Err(invalid(700_027, "The client_assertion_type must be that of a JWT."));
+    }
+    let claims = token::claims_of_any(assertion)
+        .ok_or_else(|| invalid(700_027, "The client assertion is not a JWT."))?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    if claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| exp <= visit.second()) {
+        let reason = "Client assertion is not within its valid time range.";
+        return Err(invalid(700_024, reason));
+    }
+    let is_own = text("iss") == client
+        && text("sub") == client
+        && text("aud").ends_with("/oauth2/v2.0/token");
+    if is_own || text("aud") == EXCHANGE {
+        return Ok(());
+    }
+    Err(invalid(700_027, "The client assertion is for another audience."))
 }
 
 fn poll(visit: &Visit<'_>, client: &str) -> Result<Handled, Stop> {

@@ -10,7 +10,7 @@ use url::Url;
 use crate::graph::client::{Client, ServiceAnswer};
 use crate::graph::error::Error;
 use crate::graph::secret::Secret;
-use crate::graph::tokens::{Refused, SignInError};
+use crate::graph::tokens::{Refused, SignInError, claims_of};
 use crate::model::User;
 use crate::wire::Request;
 
@@ -61,21 +61,17 @@ impl Client {
         answer.map_err(|failure| (failure.error, failure.retry_after))
     }
 
-    /// Returns the error of a part of a batch, whose token may have ended on the way. If another one
-    /// is to be had, the part can be sent again: it was not carried out.
-    pub(crate) async fn part_error(&self, error: Error, token: &Secret) -> Error {
-        if !error.is_unauthorized() {
-            return error;
-        }
-        let refused = Refused { token: token.clone(), claims: None };
-        match self.tokens.token(Some(&refused)).await {
-            Ok(other) if other == *token => error,
-            Ok(_) => {
-                let why = "the token has ended while a batch was under way".to_owned();
-                Error::SignIn(SignInError::Unavailable(why))
-            }
-            Err(error) => Error::SignIn(error),
-        }
+    /// Asks for another token, once for all the parts of a batch that were refused with this one: it may
+    /// have ended on the way. Returns whether there is one; the parts were not carried out, so that they
+    /// can be sent again.
+    pub(crate) async fn renewed(
+        &self,
+        token: &Secret,
+        challenge: Option<&str>,
+    ) -> Result<bool, SignInError> {
+        let refused = Refused { token: token.clone(), claims: challenge.and_then(claims_of) };
+        let other = self.tokens.token(Some(&refused)).await?;
+        Ok(other != *token)
     }
 
     /// Sends a request with a token that should be valid.
@@ -86,7 +82,16 @@ impl Client {
         id: &str,
         until: Option<Instant>,
     ) -> Result<ServiceAnswer, Failure> {
-        let token = self.tokens.token(None).await.map_err(Error::SignIn)?;
+        let asked = self.tokens.token(None);
+        let token = match until {
+            None => asked.await,
+            // A read has no more time for its token than for its answer.
+            Some(until) => tokio::time::timeout_at(until, asked).await.unwrap_or_else(|_| {
+                let why = "the sign-in service has not answered in time".to_owned();
+                Err(SignInError::Unavailable(why))
+            }),
+        };
+        let token = token.map_err(Error::SignIn)?;
         self.send_now(request, url, id, until, &token).await
     }
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::graph::tokens::{SignInError, TokenFuture};
 use crate::graph::transport::{Incoming, Model};
-use crate::model::{Plan, PlanId, Task, User, Versioned};
+use crate::model::{ETag, Plan, PlanId, Task, TaskId, User, Versioned};
+use crate::wire::batch::Order;
 use crate::wire::request;
 
 type Carried = Pin<Box<dyn Future<Output = Option<Incoming>> + Send>>;
@@ -251,4 +252,81 @@ async fn a_refused_token_is_renewed_once_and_the_request_sent_again() {
     let (read, asked) = renewed(Err(SignInError::Unavailable("down".to_owned()))).await;
     assert!(read.unwrap_err().is_unavailable());
     assert!(asked.len() > 2, "{asked:?}");
+}
+
+/// Refuses each part of a batch with one token, and answers any other; notes the batches.
+#[derive(Default)]
+struct Parts(Mutex<Vec<Vec<String>>>);
+
+impl Model for Parts {
+    fn carry(&self, request: Outgoing) -> Carried {
+        let is_old = request.headers.get(AUTHORIZATION).is_some_and(|sent| sent == "Bearer old");
+        let body: Value = serde_json::from_str(&request.body.unwrap()).unwrap();
+        let asked = body["requests"].as_array().unwrap();
+        let urls = asked.iter().map(|part| part["url"].as_str().unwrap().to_owned()).collect();
+        let is_first = self.0.lock().unwrap().is_empty();
+        self.0.lock().unwrap().push(urls);
+        let answers: Vec<Value> = asked
+            .iter()
+            .enumerate()
+            .map(|(at, part)| {
+                let status = match at {
+                    // The token ends while the batch is under way.
+                    0 if is_first => 200,
+                    _ if !is_old => 200,
+                    _ if part["dependsOn"].is_array() && at > 1 => 424,
+                    _ => 401,
+                };
+                let challenge = "Bearer error=\"insufficient_claims\", claims=\"eyJhIjoxfQ==\"";
+                let body = json!({ "id": part["url"], "userPrincipalName": "u" });
+                json!({
+                    "id": part["id"], "status": status, "body": body,
+                    "headers": { "WWW-Authenticate": challenge },
+                })
+            })
+            .collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = json!({ "responses": answers }).to_string().into_bytes();
+        Box::pin(async move { Some(Incoming { status: 200, headers, body }) })
+    }
+}
+
+/// A sign-in whose token is the new one once that was asked for.
+#[derive(Debug, Default)]
+struct Turning(Mutex<Vec<Refused>>);
+
+impl Tokens for Turning {
+    fn token<'a>(&'a self, refused: Option<&'a Refused>) -> TokenFuture<'a> {
+        let mut asked = self.0.lock().unwrap();
+        asked.extend(refused.cloned());
+        let token = if asked.is_empty() { "old" } else { "new" };
+        Box::pin(std::future::ready(Ok(Secret::new(token.to_owned()))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_parts_of_a_batch_go_out_again_after_one_renewal() {
+    let ids = ["a", "b", "c"].map(|id| TaskId::parse(id).unwrap());
+    let base = BaseUrl::parse("https://graph.example.com/v1.0").unwrap();
+    for order in [None, Some(Order::Any), Some(Order::OneByOne)] {
+        let (model, tokens) = (Arc::<Parts>::default(), Arc::<Turning>::default());
+        let client = Client::of_model_with(base.clone(), tokens.clone(), model.clone());
+        if let Some(order) = order {
+            let tag = || ETag::new("W/\"x\"".into());
+            let writes = ids.each_ref().map(|id| request::delete_task(id, tag()));
+            let attempts = client.attempt_many(&writes.each_ref(), order, "id").await;
+            assert!(attempts.iter().all(|attempt| attempt.result.is_ok()), "{attempts:?}");
+        } else {
+            let reads = ids.each_ref().map(request::task_details);
+            let read = client.read_many::<User>(&reads).await.unwrap();
+            assert!(read.iter().all(Result::is_ok), "{read:?}");
+        }
+        let asked = tokens.0.lock().unwrap().clone();
+        assert_eq!(asked.len(), 1, "{order:?}");
+        assert_eq!(asked[0].claims.as_deref(), Some("{\"a\":1}"));
+        let batches = model.0.lock().unwrap().clone();
+        assert_eq!(batches.len(), 2, "{order:?}");
+        assert_eq!(batches[1], batches[0][1..], "{order:?}");
+    }
 }

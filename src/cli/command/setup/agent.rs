@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::app::error::AppError;
+use crate::app::sign_in;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
@@ -87,11 +88,12 @@ fn list(context: &Context<'_>) -> Result<Exit, AppError> {
         let is_paused = pause_of(&paused, name).is_some();
         let apply = if is_paused { "paused" } else { may_apply(agent) };
         let most = format!("{} changes, {} deletions", caps.max_changes, caps.max_deletes);
-        rows.push(vec![name.clone(), plans, names, apply.to_owned(), most]);
+        let profile = agent.profile.clone().unwrap_or_else(|| "(default)".to_owned());
+        rows.push(vec![name.clone(), profile, plans, names, apply.to_owned(), most]);
         values.push(value(config, name, agent, &paused));
     }
-    let columns =
-        ["AGENT", "PLANS", "POLICIES", "MAY APPLY", "A RUN MAKES AT MOST"].map(Column::new);
+    let columns = ["AGENT", "PROFILE", "PLANS", "POLICIES", "MAY APPLY", "A RUN MAKES AT MOST"]
+        .map(Column::new);
     let empty = "No agents are configured: any name acts under the shipped rules.";
     show::list(context.ui, &columns, &rows, &values, empty);
     for pause in &paused {
@@ -170,7 +172,7 @@ fn show_one(context: &Context<'_>, name: &str) -> Result<Exit, AppError> {
     let pause = context.app.paused()?;
     let rows: Vec<Vec<String>> = [
         ("agent", name.to_owned()),
-        ("profile", agent.profile.clone().unwrap_or_else(|| "the default one".to_owned())),
+        ("profile", signs_in_as(context, agent)?),
         ("plans", some(agent.plans.as_ref())),
         ("policies", policies(config, agent).join(", ")),
         ("skills", some(agent.skills.as_ref())),
@@ -187,6 +189,18 @@ fn show_one(context: &Context<'_>, name: &str) -> Result<Exit, AppError> {
     let columns = ["SETTING", "VALUE"].map(Column::new);
     show::list(context.ui, &columns, &rows, &[], "");
     Ok(Exit::Done)
+}
+
+/// Returns the profile with which an agent signs in, and who that is.
+fn signs_in_as(context: &Context<'_>, agent: &AgentConfig) -> Result<String, AppError> {
+    let Some(name) = &agent.profile else { return Ok("the default one".to_owned()) };
+    let known = sign_in::all(&context.app.settings)?;
+    let found = known.into_iter().find(|(profile, _)| profile.name == *name);
+    Ok(match found {
+        Some((profile, _)) => format!("{name}, signed in as {}", profile.who()),
+        None if name == "embedded" => format!("{name}, the demo board on this machine"),
+        None => format!("{name}, which does not exist: `planwright auth login --profile {name}`"),
+    })
 }
 
 fn unknown(config: &Config, name: &str) -> AppError {

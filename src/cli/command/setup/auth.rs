@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
-use crate::app::sign_in::{self, Login, Standing, Step, Way, renews_itself};
-use crate::auth::{Cloud, Profile};
+use crate::app::sign_in::{self, Login, ReadyToken, Standing, Step, Way};
+use crate::auth::{self, Cloud, Profile};
 use crate::cli::exit::Exit;
 use crate::cli::options::Global;
 use crate::cli::render::table::Column;
@@ -54,8 +54,9 @@ pub(crate) enum AuthCommand {
 /// Sign in, as yourself or as an application
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The sign-in is kept sealed in the state folder: with PLANWRIGHT_PASSPHRASE, with the file that\nPLANWRIGHT_KEY_FILE names, or with a passphrase that is asked for. It renews itself.\n\nWithout --device or --browser, a browser is used where there is one, else a code. The secret of\nan application comes from a file, from standard input (`-`), or from PLANWRIGHT_CLIENT_SECRET.\nWhat is not given is as at the last sign-in of the profile.\n\nExamples:\n  planwright auth login --client-id ID --tenant bos.example\n  planwright auth login --device                         again, with a code\n  planwright auth login --profile app --client-id ID --tenant bos.example --secret-file secret.txt"
+    after_help = "The sign-in is kept sealed in the state folder: with PLANWRIGHT_PASSPHRASE, with the file that\nPLANWRIGHT_KEY_FILE names, with a key in the keyring of the system, or with a passphrase that is\nasked for. It renews itself. Nothing is kept of what the platform lends: --azure-cli,\n--managed-identity and --workload ask it for a token each time.\n\nWithout --device or --browser, a browser is used where there is one, else a code. The secret of\nan application comes from a file, from standard input (`-`), or from PLANWRIGHT_CLIENT_SECRET.\nWhat is not given is as at the last sign-in of the profile.\n\nExamples:\n  planwright auth login --client-id ID --tenant bos.example\n  planwright auth login --device                         again, with a code\n  planwright auth login --profile app --client-id ID --tenant bos.example --secret-file secret.txt\n  planwright auth login --profile app --managed-identity"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct LoginArgs {
     /// Tenant: its domain or its id; any work account if absent
     #[arg(long, value_name = "T")]
@@ -75,6 +76,15 @@ pub(crate) struct LoginArgs {
     /// Sign in as the application itself, with the certificate and its RSA key in a PEM file
     #[arg(long, value_name = "FILE", group = "way")]
     certificate: Option<PathBuf>,
+    /// Sign in as the identity of this machine, which its platform lends
+    #[arg(long, group = "way")]
+    managed_identity: bool,
+    /// Sign in as whoever is signed in at the Azure CLI
+    #[arg(long, group = "way")]
+    azure_cli: bool,
+    /// Sign in as the application for whose workload the platform vouches, by AZURE_FEDERATED_TOKEN_FILE
+    #[arg(long, group = "way")]
+    workload: bool,
     /// Permissions to ask for, separated by blanks
     #[arg(long, value_name = "SCOPES")]
     scopes: Option<String>,
@@ -165,10 +175,13 @@ fn login(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Exit, AppErro
         ui.json_value(&as_json(&standing));
     } else {
         let profile = &standing.profile;
-        ui.note(&format!("Signed in as {} (profile {}).", who(profile), profile.name));
-        say_missing(ui, &standing);
+        ui.note(&format!("Signed in as {} (profile {}).", profile.who(), profile.name));
+        say_missing(ui, &standing.missing());
         if !standing.is_default {
             ui.note(&format!("planwright auth use {}       uses it from now on", profile.name));
+        }
+        if settings.token().is_some() {
+            ui.note("PLANWRIGHT_TOKEN is set, and goes before every profile: unset it.");
         }
     }
     Ok(Exit::Done)
@@ -176,6 +189,14 @@ fn login(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Exit, AppErro
 
 /// Returns the way to sign in, with the secret if it takes one.
 fn way(args: &LoginArgs) -> Result<Option<Way>, AppError> {
+    let lent = [
+        (args.managed_identity, Way::ManagedIdentity),
+        (args.azure_cli, Way::AzureCli),
+        (args.workload, Way::Workload),
+    ];
+    if let Some((_, way)) = lent.into_iter().find(|(is_asked, _)| *is_asked) {
+        return Ok(Some(way));
+    }
     if let Some(path) = &args.certificate {
         return Ok(Some(Way::Certificate(Secret::new(files::read(path, MAX_SECRET)?))));
     }
@@ -196,7 +217,12 @@ fn way(args: &LoginArgs) -> Result<Option<Way>, AppError> {
 fn secret_of(path: &Path) -> Result<Secret, AppError> {
     let text = if path != Path::new("-") {
         files::read(path, MAX_SECRET)?
-    } else if let Some(secret) = secret::ask("Secret of the application: ")? {
+    } else if let Some(secret) =
+        secret::ask("Secret of the application: ").map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => AppError::from(auth::Error::Stopped),
+            _ => error.into(),
+        })?
+    {
         secret.reveal().to_owned()
     } else {
         crate::files::read_from(io::stdin().lock(), path, MAX_SECRET)?
@@ -215,7 +241,7 @@ fn list(settings: &Settings, ui: &Ui) -> Result<Exit, AppError> {
         rows.push(vec![
             profile.name.clone(),
             mark.to_owned(),
-            who(&profile),
+            profile.who(),
             profile.tenant.clone(),
             profile.flow.name().to_owned(),
             profile.graph_url.clone(),
@@ -230,16 +256,17 @@ fn list(settings: &Settings, ui: &Ui) -> Result<Exit, AppError> {
 }
 
 fn status(settings: &Settings, ui: &Ui) -> Result<Exit, AppError> {
+    if let Some(token) = sign_in::ready_token(settings) {
+        return Ok(with_token(ui, &token));
+    }
     let Some(standing) = runtime()?.block_on(sign_in::standing(settings))? else {
-        return Ok(without_profile(settings, ui));
+        return Ok(without_profile(ui));
     };
     if ui.json() {
         ui.json_value(&as_json(&standing));
     } else {
-        for (name, value) in lines(&standing) {
-            ui.answer(&format!("{name:<12} {}", visible(&value)));
-        }
-        say_missing(ui, &standing);
+        show_lines(ui, &lines(&standing));
+        say_missing(ui, &standing.missing());
     }
     match &standing.kept {
         Ok(_) => Ok(Exit::Done),
@@ -257,29 +284,63 @@ fn status(settings: &Settings, ui: &Ui) -> Result<Exit, AppError> {
 }
 
 /// Tells the standing where no profile is in force.
-fn without_profile(settings: &Settings, ui: &Ui) -> Exit {
-    let is_embedded = settings.profile.is_some();
-    let has_token = Settings::has_token() && !is_embedded;
+fn without_profile(ui: &Ui) -> Exit {
     if ui.json() {
-        let by = if has_token { json!("PLANWRIGHT_TOKEN") } else { Value::Null };
-        ui.json_value(&json!({ "profile": null, "signed_in": has_token, "by": by }));
-    } else if has_token {
-        ui.answer("The token in PLANWRIGHT_TOKEN is used, and goes before every profile.");
+        ui.json_value(&json!({ "profile": null, "signed_in": false, "by": null }));
     } else {
         ui.answer("Nobody is signed in: the demo board on this machine is used.");
         ui.note("planwright auth login       signs in");
     }
-    if has_token { Exit::Done } else { Exit::NotPermitted }
+    Exit::NotPermitted
 }
 
-/// Returns who is signed in, in a few words.
-fn who(profile: &Profile) -> String {
-    let account = &profile.account;
-    match (account.name.as_str(), account.upn.as_str()) {
-        ("", "") => "somebody".to_owned(),
-        (name, "") => name.to_owned(),
-        ("", upn) => upn.to_owned(),
-        (name, upn) => format!("{name} <{upn}>"),
+/// Shows the ready token in the environment, as far as it tells of itself.
+fn with_token(ui: &Ui, token: &ReadyToken) -> Exit {
+    let ReadyToken { account, permissions, ends_at } = token;
+    if ui.json() {
+        ui.json_value(&json!({
+            "profile": null,
+            "signed_in": !token.is_over(),
+            "by": "PLANWRIGHT_TOKEN",
+            "account": { "id": account.id, "name": account.name, "upn": account.upn },
+            "tenant_id": account.tenant,
+            "application": account.is_app,
+            "scopes": permissions,
+            "expires_at": ends_at,
+            "renews_itself": false,
+            "missing": missing_json(token.missing()),
+        }));
+    } else {
+        ui.answer("The token in PLANWRIGHT_TOKEN is used, and goes before every profile.");
+        let is_told = !account.upn.is_empty() || !account.name.is_empty();
+        let who = if is_told { account.who() } else { "unknown: it does not say".to_owned() };
+        let mut lines = vec![("signed in as", who)];
+        if !account.tenant.is_empty() {
+            lines.push(("tenant", account.tenant.clone()));
+        }
+        if !permissions.is_empty() {
+            lines.push(("permissions", permissions.join(" ")));
+        }
+        lines.push((
+            "token",
+            ends_at.map_or("it does not say when it ends".to_owned(), |at| {
+                let minutes = at.duration_since(sign_in::now()).as_mins();
+                if token.is_over() {
+                    "its time is over: get another one".to_owned()
+                } else {
+                    format!("good for {} minutes, then get another one", minutes.max(0))
+                }
+            }),
+        ));
+        show_lines(ui, &lines);
+        say_missing(ui, &token.missing());
+    }
+    if token.is_over() { Exit::NotPermitted } else { Exit::Done }
+}
+
+fn show_lines(ui: &Ui, lines: &[(&str, String)]) {
+    for (name, value) in lines {
+        ui.answer(&format!("{name:<12} {}", visible(value)));
     }
 }
 
@@ -288,27 +349,42 @@ fn lines(standing: &Standing) -> Vec<(&'static str, String)> {
     let default = if standing.is_default { " (the default)" } else { "" };
     let mut lines = vec![
         ("profile", format!("{}{default}", profile.name)),
-        ("signed in as", who(profile)),
+        ("signed in as", profile.who()),
         ("tenant", profile.tenant.clone()),
         ("by", profile.flow.name().to_owned()),
         ("service", profile.graph_url.clone()),
+        ("kept", kept_how(standing)),
     ];
     if let Ok(kept) = &standing.kept {
         if !kept.scopes.is_empty() {
             lines.push(("permissions", kept.scopes.join(" ")));
         }
         let minutes = kept.expires_at.duration_since(sign_in::now()).as_mins().max(0);
-        let after = if renews_itself(kept) { "renews itself" } else { "then sign in again" };
+        let after = if standing.renews_itself() { "renews itself" } else { "then sign in again" };
         lines.push(("token", format!("good for {minutes} minutes, {after}")));
     }
     lines
 }
 
-fn say_missing(ui: &Ui, standing: &Standing) {
-    for (what, scope) in standing.missing() {
+/// Returns how the sign-in is kept, and where its key is.
+pub(crate) fn kept_how(standing: &Standing) -> String {
+    match standing.sealed_with {
+        Some(with) => format!("sealed with {with}"),
+        None if standing.profile.flow.is_lent() => "nowhere: the platform lends it".to_owned(),
+        None => "nowhere".to_owned(),
+    }
+}
+
+fn say_missing(ui: &Ui, missing: &[(&'static str, &'static str)]) {
+    for (what, scope) in missing {
         let warning = paint(YELLOW.bold(), "warning:");
         ui.note(&format!("{warning} without {scope} this does not work: {what}"));
     }
+}
+
+fn missing_json(missing: Vec<(&'static str, &'static str)>) -> Value {
+    let each = |(what, scope): (&str, &str)| json!({ "scope": scope, "disables": what });
+    missing.into_iter().map(each).collect()
 }
 
 fn profile_json(profile: &Profile, is_default: bool) -> Value {
@@ -329,17 +405,16 @@ fn profile_json(profile: &Profile, is_default: bool) -> Value {
 fn as_json(standing: &Standing) -> Value {
     let mut value = profile_json(&standing.profile, standing.is_default);
     value["signed_in"] = standing.kept.is_ok().into();
+    value["application"] = standing.profile.is_app().into();
+    value["sealed_with"] = json!(standing.sealed_with);
     match &standing.kept {
         Ok(kept) => {
             value["scopes"] = json!(kept.scopes);
             value["expires_at"] = json!(kept.expires_at);
-            value["renews_itself"] = renews_itself(kept).into();
+            value["renews_itself"] = standing.renews_itself().into();
         }
         Err(error) => value["error"] = json!(error.failure),
     }
-    let missing = standing.missing().into_iter();
-    let missing: Vec<Value> =
-        missing.map(|(what, scope)| json!({ "scope": scope, "disables": what })).collect();
-    value["missing"] = missing.into();
+    value["missing"] = missing_json(standing.missing());
     value
 }

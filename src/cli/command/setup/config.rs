@@ -130,7 +130,7 @@ fn in_force(global: &Global) -> Result<Vec<Setting>, AppError> {
     let config = &workspace.config;
     let embedded = settings.graph_url.is_none().then_some("embedded");
     let chosen = settings.chosen_profile().ok().flatten().map(|profile| profile.name);
-    let token = Settings::has_token();
+    let token = settings.token().is_some();
     let state_dir = settings.state_dir()?.display().to_string();
     let mut all = vec![
         set(

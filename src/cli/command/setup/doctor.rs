@@ -10,14 +10,17 @@ use serde_json::{Value, json};
 use crate::app::agent::agent_of;
 use crate::app::error::AppError;
 use crate::app::settings::{Service, Settings};
+use crate::app::sign_in::{self, ReadyToken};
 use crate::app::workspace::{load, root, time_zone};
 use crate::app::{App, seal};
+use crate::auth::Flow;
+use crate::cli::command::setup::auth::kept_how;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::{Global, ProgressWhen};
 use crate::cli::render::text::{GREEN, RED, YELLOW, count, paint, visible};
 use crate::cli::ui::Ui;
-use crate::host::{Failure, StateFolder, SystemClock};
+use crate::host::{Failure, Host, StateFolder, SystemClock};
 use crate::model::Clock as _;
 use crate::script::worker::{Wall, walls};
 use crate::script::{Bundle, Policies, Workspace};
@@ -111,9 +114,32 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
         scripts(workspace, global.agent.as_deref(), &mut found);
     }
     state(&settings, &mut found);
-    sign_in(&settings, &mut found);
-    service(global, ui, workspace.unwrap_or_else(Workspace::shipped), &mut found);
+    if let Some(workspace) = &workspace {
+        agents(&settings, workspace, &mut found);
+    }
+    let workspace = workspace.unwrap_or_else(Workspace::shipped);
+    let app = App { settings, workspace, interrupt: Arc::default() };
+    // As the agent would meet it, with the sign-in that it has.
+    match app.settings_for(global.agent.as_deref()) {
+        Ok(settings) => {
+            signed_in(&settings, &mut found);
+            service(ui, App { settings, ..app }, &mut found);
+        }
+        Err(error) => found.trouble("sign-in", &error.failure),
+    }
     Ok(show(ui, &found))
+}
+
+/// Checks that the profiles exist with which agents sign in.
+fn agents(settings: &Settings, workspace: &Workspace, found: &mut Findings) {
+    for (name, agent) in &workspace.config.agents {
+        let own = settings.for_agent(name, agent.profile.as_deref());
+        if agent.profile.is_some()
+            && let Err(error) = own.and_then(|own| own.chosen_profile())
+        {
+            found.trouble("agents", &error.failure);
+        }
+    }
 }
 
 fn workspace(settings: &Settings, found: &mut Findings) -> Option<Workspace> {
@@ -253,41 +279,65 @@ fn journal(folder: &Path, found: &mut Findings) {
 
 /// Checks that the profile in force can be used, and what its permissions do not allow. A name that
 /// does not exist is told where the service is checked.
-fn sign_in(settings: &Settings, found: &mut Findings) {
-    let Ok(Some(profile)) = settings.chosen_profile() else {
-        if Settings::has_token() {
-            found.ok("sign-in", "the token in PLANWRIGHT_TOKEN");
-        }
-        return;
+fn signed_in(settings: &Settings, found: &mut Findings) {
+    if let Some(token) = sign_in::ready_token(settings) {
+        return ready_token(&token, found);
+    }
+    let Ok(Some(profile)) = settings.chosen_profile() else { return };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return found.trouble("sign-in", &AppError::from(error).failure),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let standing = runtime
-        .map_err(AppError::from)
-        .and_then(|runtime| runtime.block_on(crate::app::sign_in::standing(settings)));
-    let standing = match standing {
+    let standing = match runtime.block_on(sign_in::standing(settings)) {
         Ok(Some(standing)) => standing,
         Ok(None) => return,
         Err(error) => return found.trouble("sign-in", &error.failure),
     };
+    // The machine and the Azure CLI ask it themselves.
+    if !matches!(profile.flow, Flow::ManagedIdentity | Flow::AzureCli) {
+        match runtime.block_on(sign_in::reach(&profile)) {
+            Ok(()) => found.ok("authority", format!("{} answers", profile.authority)),
+            Err(error) => found.trouble("authority", &error.failure),
+        }
+    }
     match &standing.kept {
-        Ok(kept) => {
-            let goes_on = crate::app::sign_in::renews_itself(kept);
+        Ok(_) => {
+            let goes_on = standing.renews_itself();
             let after = if goes_on { "which renews itself" } else { "which ends with its token" };
-            let (name, by) = (&profile.name, profile.flow.name());
-            found.ok("sign-in", format!("the profile {name}, by {by}, {after}"));
+            let (name, by, how) = (&profile.name, profile.flow.name(), kept_how(&standing));
+            found.ok("sign-in", format!("the profile {name}, by {by}, {after}; kept {how}"));
         }
         Err(error) => found.trouble("sign-in", &error.failure),
     }
-    for (what, scope) in standing.missing() {
+    let remedy = if profile.is_app() {
+        "an administrator grants it to the application"
+    } else {
+        "planwright auth login --scopes \"…\", with it added"
+    };
+    missing(standing.missing(), remedy, found);
+}
+
+fn missing(missing: Vec<(&'static str, &'static str)>, remedy: &str, found: &mut Findings) {
+    for (what, scope) in missing {
         let message = format!("without {scope} this does not work: {what}");
-        found.warn("sign-in", message, "planwright auth login --scopes \"…\", with it added");
+        found.warn("sign-in", message, remedy);
     }
 }
 
+/// Checks the ready token of the environment, as far as it tells of itself.
+fn ready_token(token: &ReadyToken, found: &mut Findings) {
+    let message = "the token in PLANWRIGHT_TOKEN, which goes before every profile";
+    if token.is_over() {
+        let message = format!("{message}: its time is over");
+        return found.problem("sign-in", message, "get another one, or unset PLANWRIGHT_TOKEN");
+    }
+    found.ok("sign-in", message);
+    missing(token.missing(), "get a token with it", found);
+}
+
 /// Checks that the service answers to whoever is signed in, and what its clock says.
-fn service(global: &Global, ui: &Ui, workspace: Workspace, found: &mut Findings) {
-    let settings = global.settings();
-    match settings.service() {
+fn service(ui: &Ui, app: App, found: &mut Findings) {
+    match app.settings.service() {
         // It is set up by the first command that needs it, and only then.
         Ok(Service::Embedded { data, .. }) if !data.exists() => {
             let message = "the embedded Planner, whose demo board the first run sets up";
@@ -296,24 +346,22 @@ fn service(global: &Global, ui: &Ui, workspace: Workspace, found: &mut Findings)
         Ok(_) => {}
         Err(error) => return found.trouble("service", &error.failure),
     }
-    if let Err(error) = asked(global, ui, workspace, found) {
+    if let Err(error) = asked(ui, app, found) {
         found.trouble("service", &error.failure);
     }
 }
 
-fn asked(
-    global: &Global,
-    ui: &Ui,
-    workspace: Workspace,
-    found: &mut Findings,
-) -> Result<(), AppError> {
-    let app = App { settings: global.settings(), workspace, interrupt: Arc::default() };
+fn asked(ui: &Ui, app: App, found: &mut Findings) -> Result<(), AppError> {
+    let is_application = app.settings.is_application();
     let context = Context::around(app, None, ProgressWhen::Never, ui)?;
     let connection = context.connect()?;
     let judge = Arc::new(Policies::none());
     let host = context.host(&connection, &context.app.workspace, None, judge)?;
     let me = context.block_on(host.me())?;
     found.ok("service", format!("{} answers to {}", connection.service, me.upn));
+    if !is_application {
+        membership(&context, &host, found);
+    }
     let here = SystemClock.now();
     let there = connection.client.service_time(here);
     let difference = (here.as_second() - there.as_second()).abs();
@@ -324,6 +372,29 @@ fn asked(
         found.ok("clock", "agrees with the service's");
     }
     Ok(())
+}
+
+/// Checks that whoever is signed in is a member of a group, whose plans are those within reach. An
+/// application need not be one.
+fn membership(context: &Context<'_>, host: &Host, found: &mut Findings) {
+    let looked = context.block_on(host.look(None, |session| Ok(session.groups()?.len())));
+    match looked {
+        Ok(0) => {
+            let message = "whoever is signed in is a member of no group: only plans that are shared with them are within reach";
+            let remedy =
+                "have yourself made a member of the group; an owner who is no member sees nothing";
+            found.warn("membership", message, remedy);
+        }
+        Ok(n) => found.ok("membership", format!("a member of {}", count(n, "group"))),
+        Err(failure) => {
+            let message = format!("the groups cannot be read: {}", failure.message);
+            found.warn(
+                "membership",
+                message,
+                "`planwright auth status` says which permission is missing",
+            );
+        }
+    }
 }
 
 fn show(ui: &Ui, found: &Findings) -> Exit {

@@ -251,8 +251,8 @@ pub(crate) const CODES: &[Code] = &[
     code(
         "no_key",
         "There is no key for the sign-in.",
-        "A sign-in is kept sealed, never in clear text. The passphrase or key file that seals it is missing or another one.",
-        "Set PLANWRIGHT_PASSPHRASE or PLANWRIGHT_KEY_FILE as it was at the sign-in, work at a terminal, or `planwright auth login` again.",
+        "A sign-in is kept sealed, never in clear text. The passphrase, key file or keyring that it needs is missing or another one, or other users can read the key file.",
+        "Set PLANWRIGHT_PASSPHRASE or PLANWRIGHT_KEY_FILE as it was at the sign-in (chmod 600), work where its keyring is or at a terminal, or `planwright auth login` again.",
     ),
     code(
         "no_run",

@@ -1,0 +1,401 @@
+//! Whose identity a run has: that of an agent of its own, of an application, or one that the platform
+//! lends; and what is told of a token that is ready.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::sign_in::{APP, KEY, SECRET, Stage, leak};
+use crate::support::{Output, PLAN, Place};
+
+/// A server that answers each request with what a function makes of its head and body, and notes both.
+struct Server {
+    origin: String,
+    asked: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl Server {
+    fn start(answer: impl Fn(usize, &str) -> (u16, Value) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+        let log = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else { return };
+                let mut reader = BufReader::new(stream);
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+                let length = head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(": ")?;
+                    name.eq_ignore_ascii_case("content-length").then(|| value.parse().unwrap())
+                });
+                let mut body = vec![0; length.unwrap_or(0)];
+                let _cut_off = reader.read_exact(&mut body);
+                let mut log = log.lock().unwrap();
+                log.push((head.clone(), String::from_utf8(body).unwrap()));
+                let (status, json) = answer(log.len(), &head);
+                drop(log);
+                let text = json.to_string();
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
+                    text.len()
+                );
+                let _gone = reader.get_mut().write_all(answer.as_bytes());
+            }
+        });
+        Self { origin, asked }
+    }
+
+    fn asked(&self) -> Vec<(String, String)> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// A skill that adds a task.
+const ADD: &str = "//! Adds a task to the Inbox.\n//!\n//! ```toml\n//! [params]\n//! title = { type = \"string\" }\n//! ```\nplan(\"BOS Operations\").create_task(#{ title: params.title, bucket: \"Inbox\" });\n";
+
+fn add(stage: &Stage, title: &str, more: &[&str]) -> Output {
+    let title = format!("title={title}");
+    stage.run(&[&["run", "add", "-p", &title, "--json"], more].concat())
+}
+
+/// Returns the application that has made a task; null if a user has.
+fn made_by(stage: &Stage, title: &str) -> Value {
+    let user = stage.planner.task(title)["createdBy"]["user"]["id"].clone();
+    let by = stage.planner.task(title)["createdBy"]["application"]["id"].clone();
+    if by == APP { by } else { user }
+}
+
+#[test]
+fn an_agent_with_a_profile_of_its_own_always_signs_in_with_that() {
+    let stage = Stage::new();
+    stage.by_device("work").code(0);
+    stage.by_secret().code(0);
+    stage.place.file("scripts/skills/add.rhai", ADD);
+    stage.place.file(
+        "planwright.toml",
+        "[policies]\nalways = []\n[agents.rook]\nprofile = \"app\"\n[agents.mei]\n[agents.kay]\nprofile = \"gone\"\n[agents.slow]\nprofile = \"app\"\nmay_apply = \"approved\"\n",
+    );
+    let of = |report: &Value| {
+        let actor = &report["actor"];
+        (actor["upn"].as_str().unwrap().to_owned(), actor["agent"].as_str().unwrap().to_owned())
+    };
+    let own = add(&stage, "By rook", &["--as", "rook"]).code(0).json();
+    assert_eq!(of(&own), (APP.to_owned(), "rook".to_owned()));
+    assert_eq!(made_by(&stage, "By rook"), APP);
+    let other = add(&stage, "By mei", &["--as", "mei"]).code(0).json();
+    assert_eq!(of(&other), ("rook@bos.example".to_owned(), "mei".to_owned()));
+    // Neither a ready token nor another profile goes before it.
+    let token = [KEY[0], ("PLANWRIGHT_TOKEN", "emulator:mei@bos.example")];
+    let args = ["run", "add", "-p", "title=With a token", "--as", "rook", "--json"];
+    let report = stage.place.run_with(&args, "", &token).code(0).json();
+    assert_eq!(report["actor"]["upn"], APP);
+    let told = stage.run(&["plan", "list", "--as", "rook", "--profile", "work"]).code(2);
+    assert!(told.stderr.contains("its own profile `app`"), "{}", told.stderr);
+    let told = stage.run(&["plan", "list", "--as", "kay"]).code(1);
+    assert!(told.stderr.contains("`gone`, which does not exist"), "{}", told.stderr);
+    // It is told of.
+    let list = stage.run(&["agent", "list"]).code(0).stdout;
+    assert!(list.contains("PROFILE") && list.contains("(default)"), "{list}");
+    let shown = stage.run(&["agent", "show", "rook"]).code(0).stdout;
+    assert!(shown.contains("app, signed in as"), "{shown}");
+    let shown = stage.run(&["agent", "show", "kay"]).code(0).stdout;
+    assert!(shown.contains("which does not exist"), "{shown}");
+    let doctor = stage.run(&["doctor", "--json"]).code(1).json();
+    let findings = doctor["findings"].as_array().unwrap();
+    assert!(
+        findings.iter().any(|found| found["check"] == "agents" && found["status"] == "problem"),
+        "{doctor}"
+    );
+    // What was submitted to it is done by it, whoever works.
+    let submit = ["submit", "add", "-p", "title=Submitted", "--to", "rook", "--json"];
+    stage.run(&submit).code(0);
+    let done = stage.run(&["work", "--once", "--json"]).code(0).json();
+    assert_eq!(done[0]["state"], "done", "{done}");
+    assert_eq!(made_by(&stage, "Submitted"), APP);
+    // A person approves it, and it is applied under its sign-in.
+    let held = add(&stage, "Approved", &["--as", "slow"]).code(7).json();
+    stage.run(&["approve", held["pending"].as_str().unwrap()]).code(0);
+    assert_eq!(made_by(&stage, "Approved"), APP);
+    stage.is_tight();
+}
+
+#[test]
+fn an_application_is_an_agent_whom_nobody_can_ask() {
+    let stage = Stage::new();
+    stage.by_secret().code(0);
+    stage.place.file("scripts/skills/add.rhai", ADD);
+    stage.place.file("scripts/policies/ask.rhai", "fn review(changes, run) { hold(\"ask\"); }");
+    stage.place.file("planwright.toml", "[policies]\nalways = []\n");
+    let report = add(&stage, "By the application", &[]).code(0).json();
+    assert_eq!(report["actor"]["agent"], "app");
+    let told = stage.run(&["run", "add", "-p", "title=x", "--yes"]).code(2);
+    assert!(told.stderr.contains("`--yes` is for people"), "{}", told.stderr);
+    // Another name is as good.
+    let named = add(&stage, "By night", &["--as", "night"]).code(0).json();
+    assert_eq!(named["actor"]["agent"], "night");
+    stage.place.file("planwright.toml", "[policies]\nalways = [\"ask\"]\n");
+    let held = add(&stage, "Asked", &[]).code(7).json();
+    let id = held["pending"].as_str().unwrap();
+    stage.run(&["approve", id]).code(5).says(&["is for people", "an application is signed in"]);
+    // Who it is does not depend on how it is known.
+    let token = stage.app_token();
+    let env = [("PLANWRIGHT_TOKEN", token.as_str()), ("PLANWRIGHT_GRAPH_URL", &stage.planner.url)];
+    let told = stage.place.run_with(&["task", "list", "--yes"], "", &env).code(2);
+    assert!(told.stderr.contains("`--yes` is for people"), "{}", told.stderr);
+    let status = stage.run(&["auth", "status", "--json"]).code(0).json();
+    assert_eq!(status["application"], true);
+}
+
+#[test]
+fn a_ready_token_tells_whose_it_is_what_it_allows_and_until_when() {
+    let stage = Stage::new();
+    let place = Place::against_url(&stage.planner.url, &stage.app_token());
+    let status = place.run(&["auth", "status", "--json"]).code(0).json();
+    assert_eq!((&status["by"], &status["signed_in"]), (&json!("PLANWRIGHT_TOKEN"), &json!(true)));
+    assert_eq!((&status["account"]["upn"], &status["application"]), (&json!(APP), &json!(true)));
+    assert!(status["scopes"].as_array().is_some_and(|scopes| !scopes.is_empty()), "{status}");
+    let text = place.run(&["auth", "status"]).code(0).stdout;
+    assert!(text.contains("goes before every profile") && text.contains("good for"), "{text}");
+    let claims = json!({ "upn": "mei@bos.example", "scp": "Tasks.Read User.Read", "exp": 1 });
+    let over = format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let place = Place::against_url(&stage.planner.url, &over);
+    let told = place.run(&["auth", "status"]).code(5);
+    for text in ["mei@bos.example", "its time is over"] {
+        assert!(told.stdout.contains(text), "{}", told.stdout);
+    }
+    told.says(&["without Tasks.ReadWrite this does not work"]);
+    let doctor = place.run(&["doctor", "--json"]).code(1).json();
+    assert!(doctor.to_string().contains("its time is over"), "{doctor}");
+}
+
+/// A token that has ended when it is granted: each process must renew it, and one of them does.
+#[test]
+fn processes_that_renew_at_once_end_with_one_valid_sign_in() {
+    let stage = Stage::new();
+    let authority = Server::start(|n, _| {
+        let life = if n == 1 { 0 } else { 3600 };
+        let access = "emulator:rook@bos.example";
+        (200, json!({ "token_type": "Bearer", "access_token": access, "expires_in": life }))
+    });
+    let args = ["auth", "login", "--client-id", APP, "--profile", "app", "--secret-file", "-"];
+    let more = ["--tenant", "bos.example", "--authority", &authority.origin];
+    let args = [&args[..], &more, &["--graph-url", &stage.planner.url]].concat();
+    stage.fed(&args, SECRET).code(0);
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = stage.place.command(&["plan", "list"]);
+            command.envs(KEY).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{told}");
+    }
+    assert_eq!(authority.asked().len(), 2);
+    let status = stage.run(&["auth", "status", "--json"]).code(0).json();
+    assert_eq!(status["sealed_with"], "a key file");
+    assert_eq!(authority.asked().len(), 2);
+    stage.is_tight();
+}
+
+/// Logs in without a key: nothing is kept of what the platform lends.
+fn lent(stage: &Stage, way: &[&str], env: &[(&str, &str)]) -> Output {
+    let args = ["auth", "login", "--profile", "lent", "--graph-url", &stage.planner.url];
+    let output = stage.place.run_with(&[&args[..], way].concat(), "", env);
+    for text in [&output.stdout, &output.stderr] {
+        assert_eq!(leak(text.as_bytes()), None, "{text}");
+    }
+    output
+}
+
+#[test]
+fn a_machine_signs_in_with_the_identity_that_its_platform_lends() {
+    let stage = Stage::new();
+    let token = stage.app_token();
+    let platform = Server::start(move |_, head| {
+        if head.contains("client_id=") {
+            return (
+                400,
+                json!({ "error": "invalid_request", "error_description": "Identity not found" }),
+            );
+        }
+        (200, json!({ "access_token": token, "expires_on": "4102444800", "token_type": "Bearer" }))
+    });
+    let elsewhere = Server::start(|_, _| (500, Value::Null));
+    let imds = [
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", platform.origin.as_str()),
+        ("http_proxy", &elsewhere.origin),
+        ("HTTP_PROXY", &elsewhere.origin),
+    ];
+    lent(&stage, &["--managed-identity"], &imds).code(0);
+    let (head, _) = platform.asked().remove(0);
+    assert!(head.contains("GET /metadata/identity/oauth2/token?api-version=2018-02-01&"), "{head}");
+    assert!(head.to_lowercase().contains("\r\nmetadata: true\r\n"), "{head}");
+    let status = stage.place.run_with(&["auth", "status", "--json"], "", &imds).code(0).json();
+    assert_eq!(
+        (&status["flow"], &status["sealed_with"]),
+        (&json!("managed_identity"), &Value::Null)
+    );
+    assert_eq!((&status["account"]["upn"], &status["application"]), (&json!(APP), &json!(true)));
+    let plans = stage.place.run_with(&["plan", "list", "-vvv"], "", &imds).code(0);
+    assert!(plans.stdout.contains(PLAN) && leak(plans.stderr.as_bytes()).is_none());
+    assert!(elsewhere.asked().is_empty());
+    // A hosted app has another address, and must show something there.
+    let endpoint = format!("{}/msi/token", platform.origin);
+    let hosted = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", "header-canary")];
+    stage.place.run_with(&["plan", "list"], "", &hosted).code(0);
+    let (head, _) = platform.asked().pop().unwrap();
+    assert!(head.contains("GET /msi/token?api-version=2019-08-01&resource="), "{head}");
+    assert!(head.to_lowercase().contains("\r\nx-identity-header: header-canary\r\n"), "{head}");
+    let told = lent(&stage, &["--managed-identity", "--client-id", APP], &imds).code(5);
+    assert!(told.stderr.contains("Identity not found"), "{}", told.stderr);
+    // Only this machine lends an identity.
+    for far in ["http://10.0.0.1", "https://metadata.example"] {
+        let env = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", far)];
+        let told = lent(&stage, &["--managed-identity", "--client-id", APP], &env).code(2);
+        assert!(told.stderr.contains("is another machine"), "{}", told.stderr);
+    }
+    stage.is_tight();
+    assert!(!stage.place.path().join("home/.local/share/planwright/sign-in/lent.sealed").exists());
+}
+
+#[test]
+fn a_workload_signs_in_with_what_its_platform_says_of_it() {
+    let stage = Stage::new();
+    let claims =
+        json!({ "aud": "api://AzureADTokenExchange", "sub": "job", "exp": 4_102_444_800_i64 });
+    let assertion = format!("e30.{}.assertion-canary", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, &assertion).unwrap();
+    let origin = stage.origin();
+    let env = [
+        ("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap()),
+        ("AZURE_CLIENT_ID", APP),
+        ("AZURE_TENANT_ID", "bos.example"),
+        ("AZURE_AUTHORITY_HOST", &origin),
+    ];
+    lent(&stage, &["--workload"], &env).code(0);
+    let plans = stage.place.run_with(&["plan", "list", "-vvv"], "", &env).code(0);
+    assert!(plans.stdout.contains(PLAN) && !plans.stderr.contains("canary"), "{}", plans.stderr);
+    std::fs::write(&file, "e30.e30.assertion-canary").unwrap();
+    let told = stage.place.run_with(&["plan", "list"], "", &env).code(5);
+    assert!(
+        told.stderr.contains("AADSTS700024") && !told.stderr.contains("canary"),
+        "{}",
+        told.stderr
+    );
+    let told = stage.place.run_with(&["plan", "list"], "", &env[1..]).code(5);
+    assert!(told.stderr.contains("AZURE_FEDERATED_TOKEN_FILE"), "{}", told.stderr);
+    stage.is_tight();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_azure_cli_is_asked_by_its_command() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new();
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let answer = json!({ "accessToken": stage.app_token(), "expires_on": 4_102_444_800_i64 });
+    std::fs::write(path("answer"), answer.to_string()).unwrap();
+    let script = |text: &str| {
+        std::fs::write(
+            path("az"),
+            format!("#!/bin/sh\ncd \"{}\"\n{text}\n", folder.path().display()),
+        )
+        .unwrap();
+        std::fs::set_permissions(path("az"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    };
+    script("echo \"$@\" > asked; env > environment; cat answer");
+    let search = format!("{}:/usr/bin:/bin", folder.path().display());
+    let env = [("PATH", search.as_str()), ("PLANWRIGHT_PASSPHRASE", "passphrase-canary")];
+    lent(&stage, &["--azure-cli"], &env).code(0);
+    let plans = stage.place.run_with(&["plan", "list", "-vvv"], "", &env).code(0);
+    assert!(plans.stdout.contains(PLAN) && leak(plans.stderr.as_bytes()).is_none());
+    let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    let expected =
+        format!("account get-access-token --resource {} --output json\n", stage.origin());
+    assert_eq!(text("asked"), expected);
+    assert!(!text("environment").contains("canary"), "{}", text("environment"));
+    script("echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1");
+    let told = stage.place.run_with(&["plan", "list"], "", &env).code(5);
+    assert!(told.stderr.contains("Please run 'az login'"), "{}", told.stderr);
+    script("echo '{\"accessToken\": canary'");
+    let told = stage.place.run_with(&["plan", "list"], "", &env).code(5);
+    assert!(!told.stderr.contains("canary"), "{}", told.stderr);
+    let nowhere = [("PATH", "/nonexistent")];
+    let told = stage.place.run_with(&["plan", "list"], "", &nowhere).code(5);
+    assert!(told.stderr.contains("there is no program `az`"), "{}", told.stderr);
+    stage.is_tight();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_others_can_read_seals_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new();
+    let key = stage.place.path().join("key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    stage.by_device("work").code(5).says(&["is open to other users", "chmod 600"]);
+    assert!(stage.planner.requests().is_empty());
+}
+
+/// Ctrl-C at a question for a passphrase ends the program, and leaves a terminal that shows what is typed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hidden_question_can_be_left() {
+    let stage = Stage::new();
+    let args = ["auth", "login", "--device", "--client-id", crate::sign_in::CLIENT];
+    let origin = stage.origin();
+    let more = ["--authority", &origin, "--graph-url", &stage.planner.url];
+    let start = || crate::terminal::Terminal::start(&stage.place, &[&args[..], &more].concat());
+    let mut terminal = start();
+    terminal.sees("New passphrase");
+    assert!(!terminal.shows_keys());
+    terminal.press("open\u{3}");
+    terminal.until_end();
+    assert!(terminal.shows_keys());
+    assert!(!terminal.seen().contains("open"), "{}", terminal.seen());
+    assert_eq!(terminal.end(), 130);
+    assert!(stage.planner.requests().is_empty());
+    // Typed and mended, it seals the sign-in.
+    let mut terminal = start();
+    terminal.sees("New passphrase");
+    terminal.line("open sez\u{7f}same");
+    terminal.sees("The same again");
+    terminal.line("open sesame");
+    terminal.sees("Signed in as");
+    terminal.until_end();
+    assert!(terminal.shows_keys() && !terminal.sent().contains("sesame"));
+    assert_eq!(terminal.end(), 0);
+    let env = [("PLANWRIGHT_PASSPHRASE", "open sesame")];
+    stage.place.run_with(&["auth", "status"], "", &env).code(0);
+}
+
+#[test]
+fn an_application_signs_in_with_its_certificate() {
+    let stage = Stage::new();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(Vec::<String>::new()).unwrap().self_signed(&key).unwrap();
+    stage.place.file("app.pem", &(certificate.pem() + key.serialize_pem().as_str()));
+    let more = ["--client-id", APP, "--profile", "app", "--certificate", "app.pem"];
+    stage.login(&more, "").code(0);
+    // It is sealed, so that the file can go.
+    std::fs::remove_file(stage.place.path().join("app.pem")).unwrap();
+    let plans = stage.run(&["plan", "list", "-vvv"]).code(0);
+    assert!(plans.stdout.contains(PLAN), "{}", plans.stdout);
+    let status = stage.run(&["auth", "status", "--json"]).code(0).json();
+    assert_eq!((&status["flow"], &status["application"]), (&json!("certificate"), &json!(true)));
+    stage.is_tight();
+}
