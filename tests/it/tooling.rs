@@ -133,7 +133,7 @@ fn a_check_finds_what_would_fail() {
             "//! X.\n//!\n//! ```toml\n//! [params]\n//! days = { type = \"int\", default = 1 }\n//! ```\n1",
             "5: the parameter `days` is declared and not used",
         ),
-        ("let x = ;", "1: Unexpected ';'"),
+        ("let x = ;", "1: `;` cannot stand here"),
     ] {
         let found = findings(&place, script);
         assert!(found.iter().any(|it| it.starts_with(finding)), "{script}\n{found:?}");
