@@ -356,6 +356,11 @@ fn the_top_level_of_a_library_has_a_budget_too() {
         // The engine's own count begins again in every callback, and what it ends can be caught.
         ("loop { try { [1].map(|x| { loop { } }) } catch { } }", "too many operations"),
         ("fn f() { 1 }\nwhile true { [1].map(|x| x); }", "too many operations"),
+        // A few operations that take long each.
+        (
+            "let s = \"x\"; s = s.pad(49_000, 'x'); loop { s.split(\"\"); }",
+            "too much time while the library lib/slow.rhai was loaded",
+        ),
         (
             "let s = \"y\"; for j in 0..17 { s += s; } let a = []; for i in 0..2000 { let c = s + i; a.push(|| c.len()); }",
             "too much memory while the library lib/slow.rhai was loaded",

@@ -47,8 +47,9 @@ pub fn for_compiling(kind: ScriptKind) -> Engine {
             Some("too many operations".into())
         } else if held > Budget::default().memory {
             Some("too much memory".into())
-        } else if n.is_multiple_of(64) && began.elapsed() > LOADING_TIME {
-            // The clock is read at every 64th operation only; those between must fail as well.
+        } else if n.is_multiple_of(4) && began.elapsed() > LOADING_TIME {
+            // The clock is not read at every operation; those between must fail as well. A single
+            // one may take a tenth of a second.
             operations.store(LOADING_OPERATIONS, Ordering::Relaxed);
             Some("too much time".into())
         } else {
@@ -115,12 +116,18 @@ const VALUES_LOOKED_AT: usize = 256;
 /// wherever a function changes a map, but not when `map[key] = value` adds to one.
 fn has_large_map(context: &EvalContext<'_, '_, '_, '_, '_, '_>) -> bool {
     let mut left = VALUES_LOOKED_AT;
-    context.scope().iter_raw().any(|(_, _, value)| is_large(value, &mut left))
+    let variables = context.scope().iter_raw().map(|(_, _, value)| value);
+    variables.chain(context.this_ptr()).any(|value| is_large(value, &mut left))
 }
 
 fn is_large(value: &Dynamic, left: &mut usize) -> bool {
     let Some(fewer) = left.checked_sub(1) else { return false };
     *left = fewer;
+    // What a closure shares may be locked by a call that goes on, and would be waited for. Its
+    // growth is held by the budget of memory.
+    if value.is_shared() {
+        return false;
+    }
     if let Some(map) = value.read_lock::<Map>() {
         return map.len() > MAP_LIMIT || map.values().any(|value| is_large(value, left));
     }
