@@ -23,6 +23,7 @@ mod core;
 mod crash;
 mod decisions;
 mod faults;
+mod habits;
 mod health;
 mod history;
 mod hostile;

@@ -287,7 +287,7 @@ impl<'a> Each<'a> {
         let said = self.call(item)?;
         said.as_bool().or_else(|_| {
             let kind = kind_of(&said);
-            refuse(self.ctx, &format!("this function returns true or false, not {kind}"))
+            refuse(self.ctx, &format!("this function must return true or false, not {kind}"))
         })
     }
 }

@@ -129,9 +129,10 @@ struct Conditions<'a> {
     today: civil::Date,
     /// Each condition, and whether a task was found that meets it.
     all: Vec<(Condition, bool)>,
-    /// Which buckets and plans go by the wanted name, and the label of that name in each plan.
+    /// The buckets and plans seen, each with whether it goes by the wanted name.
     buckets: HashMap<BucketId, bool>,
     plans: HashMap<PlanId, bool>,
+    /// The label of the wanted name in each plan.
     labels: HashMap<PlanId, Option<Category>>,
 }
 

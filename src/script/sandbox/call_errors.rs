@@ -33,7 +33,7 @@ fn type_of(kind: &str) -> &str {
 }
 
 /// Returns whether a member is for the scripts that lie where this one does.
-fn is_offered(member: &&Member, file: &str) -> bool {
+fn is_offered(member: &Member, file: &str) -> bool {
     member.skills || member.policies || file.contains("tests/")
 }
 
@@ -176,7 +176,7 @@ impl Call<'_> {
         })
     }
 
-    /// Says what a known function takes.
+    /// Returns what a known function takes.
     fn taken(&self, known: &[&Member]) -> Option<String> {
         let property = self.arguments.first().and_then(|on| {
             let mut of_type = catalog().of(Some(type_of(on)));
@@ -208,7 +208,7 @@ impl Call<'_> {
         Some(format!("it is {}", told.join(" or ")))
     }
 
-    /// Says what there is instead of an unknown function.
+    /// Returns what there is instead of an unknown function.
     fn instead(&self, text: &str) -> Option<String> {
         const NOT_HERE: [&str; 8] =
             ["eval", "sleep", "exit", "timestamp", "parse_json", "open", "fetch", "setTimeout"];
@@ -222,7 +222,6 @@ impl Call<'_> {
             return Some(habit);
         }
         let on = self.arguments.first().map(|on| type_of(on));
-        // A variable of the script that is called as if it were a function of the board.
         let of_type: Vec<&Member> = on
             .into_iter()
             .flat_map(|on| catalog().of(Some(on)))
@@ -308,7 +307,7 @@ pub(crate) fn unknown_property(text: &str) -> Explained {
     }
 }
 
-/// Says what a type has instead of a property.
+/// Returns what a type has instead of a property.
 fn instead_of<'a, I>(name: &str, of_type: &impl Fn() -> I) -> Option<String>
 where
     I: Iterator<Item = &'a Member>,

@@ -92,8 +92,8 @@ pub(crate) fn of_name(name: &str) -> Option<String> {
     known(name).map(str::to_owned)
 }
 
-/// How a function is called that the language has, for those who give it something else: the name,
-/// and how it is written here.
+/// Functions of the language that are often given something else: the name, and the way it is
+/// written here.
 const CALLS: &[(&str, &str)] = &[
     ("append", "an item is added with `list.push(x)`, a list with `a + b`"),
     ("float", "a number is read from a text with `text.parse_float()`"),
@@ -345,6 +345,21 @@ pub(crate) fn did_you_mean<'a>(
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 
+/// Returns the lines, from 1, on which a text in quotes has `${…}`, which stands for itself there.
+pub(crate) fn values_in_quotes(text: &str) -> Vec<usize> {
+    let line_of =
+        |token: &Token| text.get(..token.start).unwrap_or_default().matches('\n').count() + 1;
+    let has_value = |token: &&Token| {
+        let rest = token.of(text).split_once("${").map(|(_, rest)| rest);
+        // A text with backticks is a script of its own, for a test to run.
+        let is_script = token.of(text).contains('`');
+        matches!(token.piece, Piece::Text(true))
+            && !is_script
+            && rest.is_some_and(|rest| rest.contains('}'))
+    };
+    tokens(text).iter().filter(has_value).map(line_of).collect()
+}
+
 /// Returns the lines, from 1, on which a text in backticks has an escape, which is none there.
 pub(crate) fn escapes_in_backticks(text: &str) -> Vec<usize> {
     let is_escaped = |token: &&Token| {
@@ -405,6 +420,7 @@ mod tests {
         }
         // Of two, the one where the fault is.
         assert!(of_line("i++; a === b", 6).is_some_and(|said| said.contains("===")));
+        assert_eq!(values_in_quotes("a\n`${x}`; \"${y}\"; \"$z {\"; \"`${a}`\" // \"${\""), [2]);
         assert_eq!(escapes_in_backticks("a\n`x\\n`; \"y\\n\""), [2]);
     }
 }

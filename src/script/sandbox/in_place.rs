@@ -77,6 +77,20 @@ pub(crate) fn read_params(ast: &AST) -> Vec<(String, Position)> {
                     _ => asks = true,
                 }
             }
+            Some(ASTNode::Expr(Expr::Index(index, ..))) if is_params(&index.lhs) => {
+                let first = match &index.rhs {
+                    Expr::Dot(rest, ..) | Expr::Index(rest, ..) => &rest.lhs,
+                    other => other,
+                };
+                match first {
+                    Expr::StringConstant(name, at) => {
+                        if !read.iter().any(|(known, _)| known == name.as_str()) {
+                            read.push((name.to_string(), *at));
+                        }
+                    }
+                    _ => asks = true,
+                }
+            }
             Some(ASTNode::Expr(Expr::FnCall(call, _))) if call.args.iter().any(is_params) => {
                 asks = true;
             }

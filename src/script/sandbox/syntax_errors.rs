@@ -83,7 +83,7 @@ fn unreadable(error: &LexError) -> String {
         LexError::MalformedNumber(text) if text.is_empty() => "this is no number".to_owned(),
         LexError::MalformedNumber(text) => format!("`{text}` is no number"),
         LexError::MalformedChar(text) => {
-            format!("{text} is no character: single quotes are for one character")
+            format!("`'{text}'` is no character: single quotes are for one character")
         }
         LexError::MalformedIdentifier(text) => format!("`{text}` is no name"),
         other if other.to_string().contains("eval") => "`eval` is not available".to_owned(),
@@ -99,6 +99,7 @@ fn value(text: &str) -> &str {
         "a floating-point number" => "a number",
         "an array" => "a list",
         "an object map" => "a map",
+        "an iterable value" => "what `for` can go over",
         other => other,
     }
 }
@@ -153,6 +154,9 @@ pub(crate) fn hint(kind: &ParseErrorType, text: &str, at: Position) -> Option<St
         }
         ParseErrorType::PropertyExpected => {
             "a key that is no name stands in brackets: `map[\"two words\"]`; texts are joined with `+`"
+        }
+        ParseErrorType::MismatchedType(wanted, _) if wanted == "an iterable value" => {
+            "a list, a range such as `0..10`, or, as `for (key, value) in map`, a map"
         }
         ParseErrorType::AssignmentToConstant(_) => "declare it with `let`",
         ParseErrorType::AssignmentToInvalidLHS(_) => {
@@ -241,7 +245,7 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Says what a name may stand for that nothing declares.
+/// Returns what a name may stand for that nothing declares.
 fn undefined(name: &str, text: &str, at: Position) -> Option<String> {
     if let Some(habit) = of_name(name) {
         return Some(habit);
@@ -263,7 +267,7 @@ fn undefined(name: &str, text: &str, at: Position) -> Option<String> {
             "functions see the constants at the top of their file, but no variables: make it a `const` there, or pass it"
                 .to_owned()
         } else {
-            format!("`{name}` is declared later, or in a block that has ended")
+            format!("`{name}` is declared later, or in a block or function that has ended")
         });
     }
     let is_argument =
