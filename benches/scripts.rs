@@ -239,7 +239,10 @@ fn run(runtime: &Runtime, host: &Host, program: Arc<dyn Program>) {
 }
 
 fn host(runtime: &Runtime) -> Host {
-    let options = Options::new(Storage::Memory, Arc::new(SystemClock));
+    let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
+    // More than Planner has in a plan: what is measured is not Planner.
+    options.limits.active_tasks_in_plan = TASKS + MANY;
+    options.limits.tasks_in_plan = TASKS + MANY;
     let emulator = Emulator::open(options).unwrap();
     emulator.seed_demo().unwrap();
     let tasks: Vec<Value> =
