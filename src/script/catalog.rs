@@ -250,6 +250,14 @@ impl Catalog {
             .collect()
     }
 
+    /// Returns the names of the language's own functions.
+    pub(crate) fn language_functions(&self) -> impl Iterator<Item = &str> {
+        let is_name = |name: &&str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        self.language.iter().map(String::as_str).filter(is_name)
+    }
+
     /// Returns whether a name is one of the language's own functions or properties.
     #[must_use]
     pub fn is_of_language(&self, name: &str) -> bool {

@@ -299,7 +299,7 @@ pub(crate) fn judge(
     let verdicts = Arc::new(Verdicts::new(source.to_owned(), file, sources));
     let tag_of = |session: &Session| {
         let (session, verdicts) = (session.clone(), Some(Arc::clone(&verdicts)));
-        Dynamic::from(Run { session, verdicts, play: None })
+        Dynamic::from(Run { session, verdicts, play: None, asking: Arc::default() })
     };
     let engine = for_running(ScriptKind::Policy, &session, &meter, tag_of(&session));
     meter.start();

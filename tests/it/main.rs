@@ -25,6 +25,7 @@ mod core;
 mod crash;
 mod decisions;
 mod faults;
+mod habits;
 mod health;
 mod history;
 mod hostile;

@@ -170,7 +170,9 @@ pub(crate) fn export(
             let _infallible = writer.write_record(crate::journal::export::COLUMNS);
             journal
                 .export_rows(&mut |row| {
-                    let _infallible = writer.write_record(row);
+                    // A spreadsheet obeys what changes the direction of writing. JSON Lines stay byte
+                    // for byte what the chain of digests is over, except on a terminal.
+                    let _infallible = writer.write_record(row.map(|cell| visible(&cell)));
                     Ok(())
                 })
                 .map_err(|error| failed(&error))?;
