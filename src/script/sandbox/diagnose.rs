@@ -293,6 +293,12 @@ fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
     ("script", message, hint)
 }
 
+/// Returns the name of a type with its article: `a Task`, `an array`.
+fn with_article(kind: &str) -> String {
+    let an = kind.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']);
+    format!("{} {kind}", if an { "an" } else { "a" })
+}
+
 /// Explains an unknown property, which the engine writes as `Unknown property 'dew' - a getter is
 /// not registered for type 'Task'`.
 fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
@@ -305,7 +311,7 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
     let Some(property) =
         of_type().find(|member| member.form == Form::Property && member.name == name)
     else {
-        let message = format!("a {kind} has no property `{name}`");
+        let message = format!("{} has no property `{name}`", with_article(&kind));
         let properties = of_type().filter(|member| member.form == Form::Property);
         let properties = properties.map(|member| member.name.as_str());
         if let Some(function) =
@@ -317,7 +323,9 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
         return ("script", message, did_you_mean(name, properties));
     };
     match &property.settable {
-        Some(taken) => ("script", format!("`{name}` of a {kind} takes {taken}"), None),
+        Some(taken) => {
+            ("script", format!("`{name}` of {} takes {taken}", with_article(&kind)), None)
+        }
         None => {
             let verbs = match name {
                 "labels" => "add_label and remove_label",
@@ -330,7 +338,7 @@ fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
                 _ => "",
             };
             let hint = (!verbs.is_empty()).then(|| format!("use {verbs}"));
-            ("script", format!("`{name}` of a {kind} cannot be set"), hint)
+            ("script", format!("`{name}` of {} cannot be set", with_article(&kind)), hint)
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::app::agent::agent_of;
 use crate::app::error::AppError;
 use crate::app::settings::{Service, Settings};
 use crate::app::workspace::{load, root, time_zone};
-use crate::app::{App, seal};
+use crate::app::{App, seal, sign_in};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::{Global, ProgressWhen};
@@ -28,7 +28,7 @@ const MAX_DIFFERENCE: i64 = 60;
 /// Check what Planwright needs, and say what to do about it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the sign-in, the service and the clock. It writes nothing but a sign-in that\nwas due to be renewed. The exit code is 1 if\nsomething will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
+    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the sign-in, the service and the clock. It writes nothing but a sign-in that\nwas due to be renewed. The exit code is 1 if something will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
 )]
 pub(crate) struct DoctorArgs {}
 
@@ -78,7 +78,9 @@ impl Findings {
     /// Adds an error as a problem; its hint is the remedy.
     fn trouble(&mut self, check: &'static str, failure: &Failure) {
         let causes = failure.causes.iter().map(|cause| format!(": {}", cause.trim_end()));
-        let message = format!("{}{}", failure.message, causes.collect::<String>());
+        let line = failure.at.as_ref().map(|at| format!(" (line {})", at.line));
+        let line = line.unwrap_or_default();
+        let message = format!("{}{line}{}", failure.message, causes.collect::<String>());
         let explained = || format!("`planwright explain {}`", failure.code);
         let remedy = failure.hint.clone().unwrap_or_else(explained);
         self.problem(check, message, &remedy);
@@ -108,10 +110,13 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
     let workspace = workspace(&settings, &mut found);
     sandbox(workspace.as_ref(), &mut found);
     if let Some(workspace) = &workspace {
+        agents(&settings, workspace, &mut found);
+    }
+    if let Some(workspace) = &workspace {
         scripts(workspace, global.agent.as_deref(), &mut found);
     }
     state(&settings, &mut found);
-    sign_in(&settings, &mut found);
+    signed_in(&settings, &mut found);
     service(global, ui, workspace.unwrap_or_else(Workspace::shipped), &mut found);
     Ok(show(ui, &found))
 }
@@ -158,6 +163,62 @@ fn sandbox(workspace: Option<&Workspace>, found: &mut Findings) {
     } else {
         let remedy = "the engine's own sandbox holds all the same; all walls stand on Linux 6.7";
         found.warn("sandbox", message, remedy);
+    }
+}
+
+/// Checks that what the configuration of the agents names is there; the plans are looked for where
+/// the service is asked.
+fn agents(settings: &Settings, workspace: &Workspace, found: &mut Findings) {
+    let config = &workspace.config;
+    let profiles: Option<Vec<String>> = sign_in::all(settings)
+        .map(|all| all.into_iter().map(|(profile, _)| profile.name).collect())
+        .ok();
+    for (name, agent) in &config.agents {
+        let mut unknown = |what: &str, of: &str, name_of: &str, is_there: bool| {
+            if !is_there {
+                let message = format!("[agents.{name}] {of}: there is no {what} `{name_of}`");
+                found.warn("agents", message, "correct the name in planwright.toml");
+            }
+        };
+        for skill in agent.skills.iter().flatten() {
+            unknown("skill", "skills", skill, workspace.skills.contains_key(skill));
+        }
+        for sender in &agent.inbox {
+            unknown("agent", "inbox", sender, config.agents.contains_key(sender));
+        }
+        if let (Some(profile), Some(profiles)) = (&agent.profile, &profiles) {
+            let is_there = profile == "embedded" || profiles.contains(profile);
+            unknown("profile", "profile", profile, is_there);
+        }
+        for policy in agent.policies.iter().filter(|name| !workspace.policies.contains_key(*name)) {
+            let message = format!(
+                "[agents.{name}] policies: there is no policy `{policy}`, so every run of it is denied"
+            );
+            found.problem("agents", message, "correct the name in planwright.toml");
+        }
+    }
+}
+
+/// Checks that the plans which the configuration of the agents names are there.
+fn plans_of_agents(context: &Context<'_>, found: &mut Findings) {
+    let agents = context.app.workspace.config.agents.iter();
+    let named: Vec<(String, String)> = agents
+        .flat_map(|(name, agent)| {
+            agent.plans.iter().flatten().map(|plan| (name.clone(), plan.clone()))
+        })
+        .collect();
+    if named.is_empty() {
+        return;
+    }
+    let looked = context.look(move |session| {
+        let is_gone = |(_, plan): &(String, String)| {
+            session.find_plan(plan).is_err_and(|error| error.is_not_found())
+        };
+        Ok(named.into_iter().filter(is_gone).collect::<Vec<_>>())
+    });
+    for (name, plan) in looked.unwrap_or_default() {
+        let message = format!("[agents.{name}] plans: there is no plan `{plan}` that you can see");
+        found.warn("agents", message, "correct the name in planwright.toml");
     }
 }
 
@@ -253,7 +314,7 @@ fn journal(folder: &Path, found: &mut Findings) {
 
 /// Checks that the profile in force can be used, and what its permissions do not allow. A name that
 /// does not exist is told where the service is checked.
-fn sign_in(settings: &Settings, found: &mut Findings) {
+fn signed_in(settings: &Settings, found: &mut Findings) {
     let Ok(Some(profile)) = settings.chosen_profile() else {
         if Settings::has_token() {
             found.ok("sign-in", "the token in PLANWRIGHT_TOKEN");
@@ -263,7 +324,7 @@ fn sign_in(settings: &Settings, found: &mut Findings) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let standing = runtime
         .map_err(AppError::from)
-        .and_then(|runtime| runtime.block_on(crate::app::sign_in::standing(settings)));
+        .and_then(|runtime| runtime.block_on(sign_in::standing(settings)));
     let standing = match standing {
         Ok(Some(standing)) => standing,
         Ok(None) => return,
@@ -271,7 +332,7 @@ fn sign_in(settings: &Settings, found: &mut Findings) {
     };
     match &standing.kept {
         Ok(kept) => {
-            let goes_on = crate::app::sign_in::renews_itself(kept);
+            let goes_on = sign_in::renews_itself(kept);
             let after = if goes_on { "which renews itself" } else { "which ends with its token" };
             let (name, by) = (&profile.name, profile.flow.name());
             found.ok("sign-in", format!("the profile {name}, by {by}, {after}"));
@@ -323,6 +384,7 @@ fn asked(
     } else {
         found.ok("clock", "agrees with the service's");
     }
+    plans_of_agents(&context, found);
     Ok(())
 }
 
