@@ -300,7 +300,7 @@ pub(crate) fn print_usage(
     if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
 }
 
-/// Says of a number that is none what a person would say.
+/// Replaces what the standard library says of numbers by our words.
 fn in_own_words(mut text: String) -> String {
     for raw in [
         "invalid digit found in string",

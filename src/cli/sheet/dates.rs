@@ -141,7 +141,7 @@ impl Way {
 /// The longest text that is taken for a date, in bytes.
 const MAX_DATE: usize = 64;
 
-/// What may stand between a day and a time.
+/// Characters that may stand between a day and a time.
 const BLANKS: [char; 4] = [' ', '\u{a0}', '\u{202f}', 'T'];
 
 fn is_time(text: &str) -> bool {
