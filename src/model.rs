@@ -51,5 +51,5 @@ pub use person::{Group, User};
 pub use plan::{Archival, Plan};
 pub use progress::{Priority, Progress};
 pub use recurrence::Recurrence;
-pub use task::{Task, TaskBeta};
+pub use task::{Comment, Task, TaskBeta};
 pub use time::Clock;
