@@ -29,6 +29,9 @@ pub mod progress;
 pub mod recurrence;
 pub mod time;
 
+// What parsers say.
+pub mod in_words;
+
 // The entities that a run has read.
 pub mod as_read;
 pub mod snapshot;
@@ -42,10 +45,11 @@ pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};
 pub use document::{BucketDocument, ItemDocument, LinkDocument, PlanDocument, TaskDocument};
 pub use etag::{ETag, Versioned};
 pub use id::{BucketId, GroupId, InvalidId, PlanId, RosterId, TaskId, UserId};
+pub use in_words::in_words;
 pub use limits::Limits;
 pub use person::{Group, User};
 pub use plan::{Archival, Plan};
 pub use progress::{Priority, Progress};
 pub use recurrence::Recurrence;
-pub use task::{Task, TaskBeta};
+pub use task::{Comment, Task, TaskBeta};
 pub use time::Clock;

@@ -82,7 +82,7 @@ pub(crate) fn check_may_submit(
         return Ok(());
     }
     let message = format!("the agent `{from}` may not submit to `{to}`");
-    Err(AppError::new("not_permitted", message))
+    Err(AppError::new("denied", message))
 }
 
 /// Refuses an agent a skill that it was not granted; with `None`, code of its own.
@@ -104,5 +104,5 @@ pub(crate) fn check_may_run(
         }
         _ => return Ok(()),
     };
-    Err(AppError::new("not_permitted", message))
+    Err(AppError::new("denied", message))
 }

@@ -365,5 +365,5 @@ impl<'a> Context<'a> {
 pub(crate) fn for_people(agent: Option<&str>, command: &str) -> Result<(), AppError> {
     let Some(agent) = agent else { return Ok(()) };
     let message = format!("`{command}` is for people, not for the agent `{agent}`");
-    Err(AppError::new("not_permitted", message))
+    Err(AppError::new("denied", message))
 }

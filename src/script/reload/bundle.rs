@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::host::similar::nearest;
 use crate::host::{Failure, on_large_stack};
+use crate::model::in_words;
 use crate::script::code::Code;
 use crate::script::policy::{self, Lazy, Policies};
 use crate::script::skill::Skill;
@@ -322,7 +323,7 @@ impl Problem {
 fn read_config(text: &str) -> Result<Config, (Option<usize>, String)> {
     let config = Config::parse(text).map_err(|error| {
         let before = error.span().and_then(|at| text.get(..at.start));
-        (before.map(|before| before.matches('\n').count() + 1), error.message().to_owned())
+        (before.map(|before| before.matches('\n').count() + 1), in_words(error.message()))
     })?;
     // Parsing takes any text as a zone. A wrong one that is found here never comes into force.
     match &config.time_zone {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::host::Failure;
+use crate::model::in_words;
 use crate::model::time::{Calendar, DATE_FORMS, is_date_only};
 
 /// The most parameters a hint names.
@@ -191,7 +192,7 @@ impl Manifest {
         }
         };
         let read: Toml = toml::from_str(&toml).map_err(|error| {
-            bad(format!("the TOML in the doc comment is wrong: {}", error.message()))
+            bad(format!("the TOML in the doc comment is wrong: {}", in_words(error.message())))
         })?;
         for (name, param) in read.params.iter().flatten() {
             if !is_usable(name) {

@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(1);
     after_help = "An entry is tried three times, as long as it was only the service or the sign-in that failed.\nWhat is for an agent that is paused waits until the pause is lifted.\n\nExamples:\n  planwright work --once          run all that waits, and end\n  planwright work                 go on until Ctrl-C\n  planwright work --as rook       only what is for rook"
 )]
 pub(crate) struct WorkArgs {
-    /// End when nothing waits any more
+    /// End when nothing is waiting any more
     #[arg(long)]
     once: bool,
     #[command(flatten)]
@@ -39,6 +39,7 @@ pub(crate) fn work(context: &Context<'_>, args: &WorkArgs) -> Result<Exit, AppEr
     let (connection, agent) = (context.connect()?, context.agent_name());
     let worker =
         context.block_on(Worker::open(&context.app, connection, agent, context.watch()))?;
+    context.ui.note_run();
     let mut done: Vec<Value> = Vec::new();
     let is_list = args.once && context.ui.json();
     while !stop.is_set() {
