@@ -382,7 +382,8 @@ impl Clockwork {
         let granted = known_agent(&app.workspace, agent)?;
         let text = trigger.plan.clone();
         let host = self.host(app, agent)?;
-        Ok(host.look(granted, move |session| Ok(session.find_plan(&text)?)).await?)
+        let found = host.look(granted, move |session| Ok(session.find_plan(&text)?));
+        Ok(Box::pin(found).await?)
     }
 
     async fn look_at(
@@ -419,7 +420,7 @@ impl Clockwork {
     async fn resume_unfinished(&self) {
         let app = self.app(&self.watcher.current());
         let found = match self.host(&app, None) {
-            Ok(host) => host.unfinished().await.map_err(AppError::from),
+            Ok(host) => Box::pin(host.unfinished()).await.map_err(AppError::from),
             Err(error) => Err(error),
         };
         let service = self.connection.service.clone();

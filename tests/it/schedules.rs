@@ -84,10 +84,11 @@ fn schedules_are_listed_with_their_next_times_and_can_be_paused() {
         })
         .collect();
     assert!(times.len() == 3 && times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
-    place.run(&["schedule", "list"]).code(0).says(&["nightly", "Europe/Berlin"]);
+    let shown = || place.run(&["schedule", "list"]).code(0).stdout;
+    assert!(shown().contains("nightly") && shown().contains("Europe/Berlin"), "{}", shown());
     let pause = ["schedule", "pause", "nightly", "--reason", "The board is being moved"];
     place.run(&pause).code(0).says(&["nightly is paused"]);
-    place.run(&["schedule", "list"]).code(0).says(&["paused by rook@bos.example: The board"]);
+    assert!(shown().contains("paused by rook@bos.example: The board"), "{}", shown());
     assert_eq!(place.run(&["schedule", "next", "--json"]).code(0).json(), json!([]));
     place.run(&["schedule", "resume", "nightly"]).code(0).says(&["fires again"]);
     place.run(&["schedule", "resume", "nightly"]).code(0).says(&["was not paused"]);
@@ -183,7 +184,8 @@ fn a_mistake_is_told_wherever_somebody_looks() {
     let warned =
         ["[schedules.nightly] in planwright.toml: there is no skill `ad`", "did you mean `add`"];
     place.run(&["task", "list"]).code(0).says(&warned);
-    place.run(&["doctor"]).code(1).says(&warned);
+    let doctor = place.run(&["doctor"]).code(1).stdout;
+    assert!(warned.iter().all(|text| doctor.contains(text)), "{doctor}");
     place.run(&["work", "--once", "--schedules"]).code(1).says(&warned);
     place.run(&["schedule", "run", "nightly"]).code(1).says(&warned);
     place.file("planwright.toml", "[schedules.nightly]\nskill = \"add\"\ncron = \"0 2 * *\"\n");
