@@ -21,6 +21,7 @@ mod commit;
 mod compare;
 mod conflicts;
 mod contention;
+mod coordinate;
 mod core;
 mod crash;
 mod decisions;
@@ -57,6 +58,7 @@ mod fuzz;
 mod jobs;
 mod reload;
 mod sandbox;
+mod schedules;
 mod scripts;
 mod shipped;
 
