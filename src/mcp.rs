@@ -5,7 +5,6 @@
 //! and nothing here can approve it.
 
 mod answer;
-mod arguments;
 mod board;
 mod change_set;
 mod desk;
