@@ -1,5 +1,7 @@
 //! The agents that a workspace knows, and what it grants them.
 
+pub(crate) mod pause;
+
 use crate::app::error::AppError;
 use crate::host::Agent;
 use crate::script::workspace::config::{AgentConfig, MayApply};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
-use crate::app::{trust, workspace};
+use crate::app::workspace::{self, trust};
 use crate::cli::exit::Exit;
 use crate::cli::options::{Global, Origin};
 use crate::cli::render::table::Column;
