@@ -38,13 +38,20 @@ const LAYERS: &[(&str, &[&str])] = &[
             "files", "app",
         ],
     ),
+    (
+        "serve",
+        &[
+            "model", "change", "policy", "graph", "auth", "host", "journal", "emulator", "script",
+            "files", "app",
+        ],
+    ),
     // Whole runs against the emulator in virtual time; only in tests.
     ("tests", &["model", "change", "policy", "graph", "host", "journal", "emulator"]),
 ];
 /// Crate -> the only layers that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("rcgen", &["emulator"]),
-    ("tokio_rustls", &["emulator"]),
+    ("tokio_rustls", &["emulator", "serve"]),
     ("reqwest", &["graph", "tests"]),
     ("rusqlite", &["emulator", "journal"]),
     ("rhai", &["script"]),
@@ -53,13 +60,17 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["model"]),
     ("unicode_security", &["model"]),
     ("notify", &["script"]),
-    ("axum", &["auth", "emulator", "mcp", "tests"]),
+    ("axum", &["app", "auth", "emulator", "mcp", "serve", "tests"]),
     ("oauth2", &["auth"]),
     ("argon2", &["auth"]),
-    ("aws_lc_rs", &["auth", "emulator"]),
+    ("aws_lc_rs", &["auth", "emulator", "serve"]),
     ("jsonwebtoken", &["auth"]),
-    ("rustls_pki_types", &["auth"]),
+    ("rustls_pki_types", &["auth", "serve"]),
     ("rmcp", &["mcp"]),
+    ("askama", &["serve"]),
+    ("hyper", &["serve"]),
+    ("hyper_util", &["serve"]),
+    ("prometheus_client", &["serve"]),
     ("hmac", &["change"]),
     ("flate2", &["emulator"]),
     ("getrandom", &["app"]),
@@ -77,7 +88,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("zip", &["cli"]),
     ("directories", &["app"]),
-    ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "mcp", "tests"]),
+    ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "mcp", "serve", "tests"]),
 ];
 /// Layers that are pure: what they may not name, whatever the crate.
 const PURE: &[&str] = &["model", "change", "policy", "wire"];
