@@ -22,6 +22,7 @@ pub mod document;
 
 // Closed sets and small values.
 pub mod category;
+pub mod cron;
 pub mod limits;
 pub mod link;
 pub mod order;
@@ -38,6 +39,7 @@ pub use board::{Board, BoardPlace};
 pub use board_file::BoardFile;
 pub use bucket::Bucket;
 pub use category::Category;
+pub use cron::{Cron, Missed};
 pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};
 pub use document::{BucketDocument, ItemDocument, LinkDocument, PlanDocument, TaskDocument};
 pub use etag::{ETag, Versioned};

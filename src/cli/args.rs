@@ -113,6 +113,9 @@ pub(crate) enum Command {
     Inbox(run::inbox::InboxArgs),
     /// Run what was submitted
     Work(run::work::WorkArgs),
+    /// List the schedules, show their next times, run and pause them
+    #[command(subcommand)]
+    Schedule(run::schedule::ScheduleCommand),
     /// Explore and change a board at a prompt
     Repl(repl::ReplArgs),
     /// Write a plan to a file for editing

@@ -27,6 +27,7 @@ use crate::host::{
 };
 use crate::journal::Purpose;
 use crate::model::Clock as _;
+use crate::script::workspace::automation::Automation;
 use crate::script::{Policies, Workspace};
 
 /// The terminal, the application and the runtime of a command.
@@ -51,7 +52,12 @@ impl<'a> Context<'a> {
         ui: &'a Ui,
     ) -> Result<Self, AppError> {
         let app = App::open(global.settings(), n_scripts)?;
-        for warning in app.workspace.config.warnings() {
+        let mut warnings = app.workspace.config.warnings();
+        warnings.extend(Automation::of(&app.workspace).mistakes.iter().map(|mistake| {
+            let hint = mistake.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("{mistake}{hint}")
+        }));
+        for warning in warnings {
             ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
         }
         if global.yes && global.agent.is_some() {

@@ -4,11 +4,13 @@
 //! of the same name takes the place of one. What comes from inside the program imports only what comes
 //! from there, so that a library of one's own can break none of it.
 
+pub mod automation;
 pub mod config;
 pub mod manifest;
 pub mod ownership;
 pub(super) mod scan;
 pub(super) mod shipped;
+pub mod tables;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,6 +19,7 @@ mod commit;
 mod compare;
 mod conflicts;
 mod contention;
+mod coordinate;
 mod core;
 mod crash;
 mod decisions;
@@ -54,6 +55,7 @@ mod fuzz;
 mod jobs;
 mod reload;
 mod sandbox;
+mod schedules;
 mod scripts;
 mod shipped;
 

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::app::agent::known_agent;
 use crate::app::error::AppError;
 use crate::cli::command::runs::{failed, journal};
 use crate::cli::context::Context;
@@ -113,7 +114,10 @@ pub(crate) fn resume_one(
         skill: "resume".into(),
         skill_digest: None,
         params: Value::Null,
-        agent: context.app.agent(agent.as_deref())?,
+        agent: match acts {
+            Some(acts) => context.app.agent(Some(acts))?,
+            None => known_agent(&context.app.workspace, agent.as_deref())?,
+        },
         force: args.force,
         dry_run: args.dry_run,
     };

@@ -20,6 +20,7 @@ use crate::cli::ui::Ui;
 use crate::host::{Failure, StateFolder, SystemClock};
 use crate::model::Clock as _;
 use crate::script::worker::{Wall, walls};
+use crate::script::workspace::automation::Automation;
 use crate::script::{Bundle, Policies, Workspace};
 
 /// Seconds by which the clock here may differ from the service's.
@@ -109,6 +110,7 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
     sandbox(workspace.as_ref(), &mut found);
     if let Some(workspace) = &workspace {
         scripts(workspace, global.agent.as_deref(), &mut found);
+        automation(workspace, &mut found);
     }
     state(&settings, &mut found);
     sign_in(&settings, &mut found);
@@ -135,6 +137,20 @@ fn workspace(settings: &Settings, found: &mut Findings) -> Option<Workspace> {
         found.trouble("workspace", &error.failure);
     }
     Some(workspace)
+}
+
+/// Checks that what runs by itself can.
+fn automation(workspace: &Workspace, found: &mut Findings) {
+    let all = Automation::of(workspace);
+    for mistake in &all.mistakes {
+        let remedy = mistake.hint.as_deref().unwrap_or("correct it in planwright.toml");
+        found.problem("schedules", mistake, remedy);
+    }
+    if all.mistakes.is_empty() {
+        let schedules = count(all.schedules.len(), "schedule");
+        let triggers = count(all.triggers.len(), "trigger");
+        found.ok("schedules", format!("{schedules} and {triggers}"));
+    }
 }
 
 /// Checks the walls around the processes in which scripts run.
