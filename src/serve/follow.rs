@@ -17,7 +17,8 @@ const MAX_RECORDS: usize = 500;
 
 /// Returns the events that a record of the audit log is.
 fn events(record: &Value) -> Vec<(&'static str, Value)> {
-    let status = if record["kind"] == "finished" { &record["outcome"] } else { &Value::Null };
+    let is_over = record["kind"] == "finished";
+    let status = record.get("outcome").filter(|_| is_over);
     let run = || {
         json!({
             "run_id": record["run"], "skill": record["skill"], "agent": record["agent"],

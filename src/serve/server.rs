@@ -115,7 +115,7 @@ async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> R
         Err(error) => refusal(&error),
     };
     let path = match response.extensions().get::<Matched>() {
-        Some(Matched(path)) => path,
+        Some(matched) => matched.0,
         None if is_own => "other",
         None => "foreign",
     };
@@ -227,7 +227,7 @@ async fn call_of(
         let bytes = read(body).await?;
         call.body = match route.readers {
             For::Programs if is_json || (kind.is_empty() && bytes.is_empty()) => {
-                let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+                let text = if bytes.is_empty() { b"{}".as_slice() } else { bytes.as_slice() };
                 serde_json::from_slice(text).map_err(|error| {
                     let error =
                         AppError::new("invalid", "the body is not a JSON object").caused_by(&error);

@@ -64,7 +64,7 @@ pub(crate) fn run_skill(work: &Work, call: &Call) -> Result<Reply, AppError> {
 /// Returns a call with nothing in its body but a reason, if one was given.
 fn bare(call: &Call) -> Call {
     let mut body = call.body.clone();
-    body.retain(|name, value| name == "reason" && value != "");
+    body.retain(|name, value| name == "reason" && *value != "");
     Call { who: call.who.clone(), path: call.path.clone(), query: Vec::new(), body }
 }
 
