@@ -20,7 +20,7 @@ use crate::journal::paused::Paused;
 
 pub use crate::journal::{Claim, Error, Fence, Note, Shared, SharedWrite, Written};
 
-/// What can change, for whoever watches.
+/// A thing that can change, for whoever watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     /// An entry was submitted, or has moved on.

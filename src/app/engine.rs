@@ -8,7 +8,7 @@ mod events;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -132,6 +132,26 @@ struct Resolved {
     next: BTreeMap<PlanId, Instant>,
 }
 
+impl Resolved {
+    /// Returns whether a plan is to be looked at, or to be found, for these triggers.
+    fn has_work(&self, generation: u64, triggers: &BTreeMap<String, Trigger>) -> bool {
+        let now = Instant::now();
+        let is_new = self.generation != generation && !triggers.is_empty();
+        is_new
+            || triggers.values().any(|trigger| {
+                let key = (trigger.agent.clone(), trigger.plan.clone());
+                match (self.plans.get(&key), self.unseen.get(&key)) {
+                    (Some((plan, at)), _) => {
+                        let next = self.next.get(plan);
+                        at.elapsed() >= RESOLVED_FOR || next.is_none_or(|next| *next <= now)
+                    }
+                    (None, Some(again)) => *again <= now,
+                    (None, None) => true,
+                }
+            })
+    }
+}
+
 /// The schedules and triggers of a workspace, as its files have them now.
 pub(crate) struct Clockwork {
     settings: Settings,
@@ -142,6 +162,8 @@ pub(crate) struct Clockwork {
     by: Sender,
     watch: Watch,
     owner: String,
+    /// The declarations of the version of this number.
+    declared: Mutex<Option<(u64, Arc<Automation>)>>,
 }
 
 impl Clockwork {
@@ -171,11 +193,21 @@ impl Clockwork {
             by,
             watch,
             owner: format!("process {}", std::process::id()),
+            declared: Mutex::default(),
         })
     }
 
-    fn automation(&self, bundle: &Bundle) -> Result<Automation, AppError> {
-        Ok(automation(&bundle.workspace, &self.settings.service()?))
+    /// Returns what a version of the workspace declares. It is asked for every second, and read once.
+    fn automation(&self, bundle: &Bundle) -> Result<Arc<Automation>, AppError> {
+        let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((generation, known)) = &*declared
+            && *generation == bundle.generation
+        {
+            return Ok(Arc::clone(known));
+        }
+        let read = Arc::new(automation(&bundle.workspace, &self.settings.service()?));
+        *declared = Some((bundle.generation, Arc::clone(&read)));
+        Ok(read)
     }
 
     fn app(&self, bundle: &Bundle) -> App {
@@ -232,7 +264,7 @@ impl Clockwork {
     }
 
     fn tell_mistakes(&self, bundle: &Bundle) {
-        for mistake in self.automation(bundle).map(|all| all.mistakes).unwrap_or_default() {
+        for mistake in self.automation(bundle).iter().flat_map(|all| &all.mistakes) {
             tracing::warn!(%mistake, "it does not fire");
         }
     }
@@ -242,9 +274,10 @@ impl Clockwork {
     /// # Errors
     /// The journal cannot be written.
     pub(crate) async fn tick(&self, now: Timestamp) -> Result<usize, AppError> {
-        let schedules = self.automation(&self.watcher.current())?.schedules;
+        let declared = self.automation(&self.watcher.current())?;
         let by = self.by.clone();
-        let fired = self.shared(move |shared| firing::tick(shared, &schedules, &by, now)).await?;
+        let fired =
+            self.shared(move |shared| firing::tick(shared, &declared.schedules, &by, now)).await?;
         for entry in &fired {
             let key = entry.key.as_deref().unwrap_or_default();
             tracing::info!(key, entry = %entry.id, skill = %entry.skill, "a schedule has fired");
@@ -276,10 +309,11 @@ impl Clockwork {
     /// Looks at the plans whose time has come.
     async fn look(&self, resolved: &mut Resolved) -> Result<usize, AppError> {
         let bundle = self.watcher.current();
-        let triggers = self.automation(&bundle)?.triggers;
-        if triggers.is_empty() {
+        let declared = self.automation(&bundle)?;
+        if !resolved.has_work(bundle.generation, &declared.triggers) {
             return Ok(0);
         }
+        let triggers = declared.triggers.clone();
         let app = self.app(&bundle);
         let watched = self.watched(&app, triggers, (bundle.generation, &mut *resolved)).await;
         let (mut n_fired, mut wrong) = (0, None);
@@ -348,7 +382,8 @@ impl Clockwork {
         let granted = known_agent(&app.workspace, agent)?;
         let text = trigger.plan.clone();
         let host = self.host(app, agent)?;
-        Ok(host.look(granted, move |session| Ok(session.find_plan(&text)?)).await?)
+        let found = host.look(granted, move |session| Ok(session.find_plan(&text)?));
+        Ok(Box::pin(found).await?)
     }
 
     async fn look_at(
@@ -385,7 +420,7 @@ impl Clockwork {
     async fn resume_unfinished(&self) {
         let app = self.app(&self.watcher.current());
         let found = match self.host(&app, None) {
-            Ok(host) => host.unfinished().await.map_err(AppError::from),
+            Ok(host) => Box::pin(host.unfinished()).await.map_err(AppError::from),
             Err(error) => Err(error),
         };
         let service = self.connection.service.clone();

@@ -40,7 +40,7 @@ pub(crate) struct ScheduleView {
     pub(crate) agent: String,
     /// The parameters of the skill.
     pub(crate) params: Map<String, Value>,
-    /// What becomes of the times at which nothing ran: `run_once` or `skip`.
+    /// The rule for the times at which nothing ran: `run_once` or `skip`.
     pub(crate) missed: &'static str,
     /// True if a run begins although the one before is not over.
     pub(crate) overlap: bool,

@@ -1,4 +1,4 @@
-//! What processes share beside what waits: claims, locks with a fence, values, and counters of changes.
+//! Claims, locks with a fence, values and counters of changes, which processes share beside what waits.
 //!
 //! None of it is history, so none of it is in the audit log, unless a value is written with a note.
 

@@ -489,7 +489,8 @@ fn processes_that_are_killed_lose_and_double_nothing() {
     let mut rounds = 0;
     while all(&journal) < NUMBERS {
         let mut last = child(&path);
-        assert!(begun(&mut last).any(|line| line == "end"), "it did not come to its end");
+        let said: Vec<String> = begun(&mut last).collect();
+        assert!(said.iter().any(|line| line == "end"), "it did not come to its end");
         assert!(last.wait().unwrap().success());
         rounds += 1;
         assert!(rounds < 5, "what a killed process held is never given back");

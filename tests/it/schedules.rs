@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use planwright::coordinate::{Coordinate as _, SharedWrite, Written};
 use planwright::journal::Journal;
 use serde_json::{Value, json};
 
-use crate::support::{Place, Planner, ROOK, is_write, times};
+use crate::support::{Place, Planner, ROOK, is_write, on_one_day, times};
 
 const OPEN: &str =
     "time_zone = \"Europe/Berlin\"\n[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n";
 const ADD: &str = "//! Adds a task to the Inbox.\n//!\n//! ```toml\n//! [params]\n//! title = { type = \"string\" }\n//! ```\nplan(\"BOS Operations\").create_task(#{ title: params.title, bucket: \"Inbox\" });\n";
-const URGE: &str = "//! Makes a new task urgent.\n//!\n//! ```toml\n//! [params]\n//! task = { type = \"string\" }\n//! event = { type = \"string\" }\n//! ```\ntask(params.task).priority = 1;\nparams.event\n";
-const NIGHTLY: &str = "[schedules.nightly]\nskill = \"add\"\ncron = \"0 * * * *\"\nparams = { title = \"By night\" }\n";
+const URGE: &str = "//! Makes a new task urgent.\n//!\n//! ```toml\n//! [params]\n//! task = { type = \"string\" }\n//! event = { type = \"string\" }\n//! ```\nlet found = task(params.task);\nfound.priority = 1;\n";
+const NIGHTLY: &str = "[schedules.nightly]\nskill = \"add\"\ncron = \"0 0 * * *\"\nparams = { title = \"By night\" }\n";
 const ON_NEW: &str =
     "[triggers.new]\non = \"task.created\"\nplan = \"BOS Operations\"\nskill = \"urge\"\n";
 
@@ -84,10 +84,11 @@ fn schedules_are_listed_with_their_next_times_and_can_be_paused() {
         })
         .collect();
     assert!(times.len() == 3 && times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
-    place.run(&["schedule", "list"]).code(0).says(&["nightly", "Europe/Berlin"]);
+    let shown = || place.run(&["schedule", "list"]).code(0).stdout;
+    assert!(shown().contains("nightly") && shown().contains("Europe/Berlin"), "{}", shown());
     let pause = ["schedule", "pause", "nightly", "--reason", "The board is being moved"];
     place.run(&pause).code(0).says(&["nightly is paused"]);
-    place.run(&["schedule", "list"]).code(0).says(&["paused by rook@bos.example: The board"]);
+    assert!(shown().contains("paused by rook@bos.example: The board"), "{}", shown());
     assert_eq!(place.run(&["schedule", "next", "--json"]).code(0).json(), json!([]));
     place.run(&["schedule", "resume", "nightly"]).code(0).says(&["fires again"]);
     place.run(&["schedule", "resume", "nightly"]).code(0).says(&["was not paused"]);
@@ -117,36 +118,31 @@ fn a_schedule_runs_as_its_agent_whoever_else_there_is() {
 
 #[test]
 fn a_time_that_was_missed_fires_once() {
-    let planner = Planner::demo();
-    let place = place(&planner, &format!("[agents.rook]\n{NIGHTLY}as = \"rook\"\n"));
-    assert!(go(&place).is_empty());
-    let_days_pass(&place, "nightly");
-    let done = go(&place);
-    assert_eq!(
-        (done.len(), &done[0]["state"], &done[0]["to"]),
-        (1, &json!("done"), &json!("rook"))
-    );
-    let key = done[0]["key"].as_str().unwrap();
-    let due = key.strip_prefix("schedule:nightly@").unwrap();
-    let due: Timestamp = due.parse().unwrap();
-    assert_eq!(due.as_second() % 3600, 0);
-    assert!(go(&place).is_empty());
-    // However often it is found to be due.
-    let_days_pass(&place, "nightly");
-    assert!(go(&place).is_empty());
-    assert_eq!(count(&planner, "By night"), 1);
-    let listed = place.run(&["schedule", "list", "--json"]).code(0).json();
-    assert_eq!(listed[0]["last"]["state"], "done", "{listed}");
-    let next: Zoned =
-        format!("{}[Europe/Berlin]", listed[0]["next"].as_str().unwrap()).parse().unwrap();
-    assert!(next.timestamp() > due);
-    // What was missed can also be left out.
-    place.file(
-        "planwright.toml",
-        &format!("{OPEN}[agents.rook]\n{NIGHTLY}as = \"rook\"\nmissed = \"skip\"\n"),
-    );
-    let_days_pass(&place, "nightly");
-    assert!(go(&place).len() <= 1);
+    on_one_day(|| {
+        let planner = Planner::demo();
+        let config = format!("[agents.rook]\n{NIGHTLY}time_zone = \"UTC\"\nas = \"rook\"\n");
+        let place = place(&planner, &config);
+        assert!(go(&place).is_empty());
+        let_days_pass(&place, "nightly");
+        let done = go(&place);
+        assert_eq!(
+            (done.len(), &done[0]["state"], &done[0]["to"]),
+            (1, &json!("done"), &json!("rook"))
+        );
+        let key = done[0]["key"].as_str().unwrap();
+        let due = key.strip_prefix("schedule:nightly@").unwrap();
+        let due: Timestamp = due.parse().unwrap();
+        assert_eq!(due.as_second() % 86_400, 0);
+        assert!(go(&place).is_empty());
+        // However often it is found to be due.
+        let_days_pass(&place, "nightly");
+        assert!(go(&place).is_empty());
+        assert_eq!(count(&planner, "By night"), 1);
+        let listed = place.run(&["schedule", "list", "--json"]).code(0).json();
+        assert_eq!(listed[0]["last"]["state"], "done", "{listed}");
+        let next: Timestamp = listed[0]["next"].as_str().unwrap().parse().unwrap();
+        assert!(next > due);
+    });
 }
 
 #[test]
@@ -188,7 +184,8 @@ fn a_mistake_is_told_wherever_somebody_looks() {
     let warned =
         ["[schedules.nightly] in planwright.toml: there is no skill `ad`", "did you mean `add`"];
     place.run(&["task", "list"]).code(0).says(&warned);
-    place.run(&["doctor"]).code(1).says(&warned);
+    let doctor = place.run(&["doctor"]).code(1).stdout;
+    assert!(warned.iter().all(|text| doctor.contains(text)), "{doctor}");
     place.run(&["work", "--once", "--schedules"]).code(1).says(&warned);
     place.run(&["schedule", "run", "nightly"]).code(1).says(&warned);
     place.file("planwright.toml", "[schedules.nightly]\nskill = \"add\"\ncron = \"0 2 * *\"\n");
@@ -198,60 +195,64 @@ fn a_mistake_is_told_wherever_somebody_looks() {
 /// Kills the process that keeps everything running, wherever it is.
 #[test]
 fn killed_anywhere_it_loses_no_time_and_fires_none_twice() {
-    const N: usize = 5;
-    let planner = Planner::demo();
-    let config: String = (0..N)
-        .map(|n| {
-            format!("[schedules.s{n}]\nskill = \"add\"\ncron = \"{n} * * * *\"\nparams = {{ title = \"Number {n}\" }}\n")
-        })
-        .collect();
-    let place = place(&planner, &config);
-    assert!(go(&place).is_empty());
-    (0..N).for_each(|n| let_days_pass(&place, &format!("s{n}")));
-    for n in 0..times("SCHEDULE_KILLS", 3) {
-        let (pid, seen) = (Arc::new(AtomicU32::new(0)), AtomicUsize::new(0));
-        let victim = Arc::clone(&pid);
-        planner.on_request(move |_, exchange| {
-            // Each time at another request: before it writes, and while it does.
-            let is_one = if n % 2 == 0 { is_write(exchange) } else { true };
-            if !is_one || seen.fetch_add(1, Ordering::SeqCst) != n {
-                return;
-            }
-            while victim.load(Ordering::SeqCst) == 0 {
-                std::thread::yield_now();
-            }
-            let id = victim.load(Ordering::SeqCst).to_string();
-            std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
-        });
-        let mut engine = place.start(&["work", "--once", "--schedules"], "");
-        pid.store(engine.id(), Ordering::SeqCst);
-        engine.wait().unwrap();
-        planner.on_request(|_, _| {});
-    }
-    go(&place);
-    for n in 0..N {
-        assert_eq!(count(&planner, &format!("Number {n}")), 1, "Number {n}");
-    }
-    place.run(&["audit", "verify"]).code(0);
+    on_one_day(|| {
+        const N: usize = 5;
+        let planner = Planner::demo();
+        let config: String = (0..N)
+            .map(|n| {
+                format!("[schedules.s{n}]\nskill = \"add\"\ncron = \"0 0 * * *\"\ntime_zone = \"UTC\"\nparams = {{ title = \"Number {n}\" }}\n")
+            })
+            .collect();
+        let place = place(&planner, &config);
+        assert!(go(&place).is_empty());
+        (0..N).for_each(|n| let_days_pass(&place, &format!("s{n}")));
+        for n in 0..times("SCHEDULE_KILLS", 3) {
+            let (pid, seen) = (Arc::new(AtomicU32::new(0)), AtomicUsize::new(0));
+            let victim = Arc::clone(&pid);
+            planner.on_request(move |_, exchange| {
+                // Each time at another request: before it writes, and while it does.
+                let is_one = if n % 2 == 0 { is_write(exchange) } else { true };
+                if !is_one || seen.fetch_add(1, Ordering::SeqCst) != n {
+                    return;
+                }
+                while victim.load(Ordering::SeqCst) == 0 {
+                    std::thread::yield_now();
+                }
+                let id = victim.load(Ordering::SeqCst).to_string();
+                std::process::Command::new("kill").args(["-9", &id]).status().unwrap();
+            });
+            let mut engine = place.start(&["work", "--once", "--schedules"], "");
+            pid.store(engine.id(), Ordering::SeqCst);
+            engine.wait().unwrap();
+            planner.on_request(|_, _| {});
+        }
+        go(&place);
+        for n in 0..N {
+            assert_eq!(count(&planner, &format!("Number {n}")), 1, "Number {n}");
+        }
+        place.run(&["audit", "verify"]).code(0);
+    });
 }
 
 /// The engine by itself: it fires, and ends in order when it is asked to.
 #[cfg(unix)]
 #[test]
 fn what_keeps_running_fires_and_stops_when_it_is_asked_to() {
-    let planner = Planner::demo();
-    let place = place(&planner, NIGHTLY);
-    assert!(go(&place).is_empty());
-    let_days_pass(&place, "nightly");
-    let mut engine = place.start(&["work", "--schedules"], "");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while count(&planner, "By night") == 0 {
-        assert!(std::time::Instant::now() < deadline, "it does not fire");
-        std::thread::yield_now();
-    }
-    let id = engine.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    assert!(engine.wait().unwrap().success());
-    assert!(go(&place).is_empty());
-    assert_eq!(count(&planner, "By night"), 1);
+    on_one_day(|| {
+        let planner = Planner::demo();
+        let place = place(&planner, NIGHTLY);
+        assert!(go(&place).is_empty());
+        let_days_pass(&place, "nightly");
+        let mut engine = place.start(&["work", "--schedules"], "");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while count(&planner, "By night") == 0 {
+            assert!(std::time::Instant::now() < deadline, "it does not fire");
+            std::thread::yield_now();
+        }
+        let id = engine.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(engine.wait().unwrap().success());
+        assert!(go(&place).is_empty());
+        assert_eq!(count(&planner, "By night"), 1);
+    });
 }

@@ -22,7 +22,7 @@ use crate::script::workspace::automation::Trigger;
 /// The time for which a process has a plan to itself: a list takes seconds.
 const HOLD: SignedDuration = SignedDuration::from_mins(2);
 
-/// How the tasks of a plan were seen last.
+/// The tasks of a plan as they were seen last.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Standing {

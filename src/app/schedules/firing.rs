@@ -20,7 +20,7 @@ use crate::script::workspace::automation::Schedule;
 /// The most times that a write is tried while others write the same.
 const TRIES: usize = 20;
 
-/// Where a schedule stands, in all processes.
+/// The standing of a schedule, in all processes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Standing {

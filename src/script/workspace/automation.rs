@@ -1,4 +1,4 @@
-//! What runs by itself: the schedules and triggers of a workspace, from its configuration and its
+//! The schedules and triggers of a workspace, which run by themselves, from its configuration and its
 //! skills.
 //!
 //! What a table says by itself is checked when the configuration is read. What it says of others (a
@@ -112,7 +112,7 @@ pub struct Automation {
     pub schedules: BTreeMap<String, Schedule>,
     /// The triggers, by name.
     pub triggers: BTreeMap<String, Trigger>,
-    /// What cannot fire.
+    /// Those that cannot fire.
     pub mistakes: Vec<Mistake>,
 }
 

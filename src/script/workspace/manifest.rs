@@ -152,7 +152,7 @@ impl ParamKind {
 struct Toml {
     #[serde(default)]
     params: Option<BTreeMap<String, Param>>,
-    /// What the host does with a skill by itself.
+    /// The times at which the host runs a skill by itself.
     #[serde(default)]
     skill: Skill,
 }
