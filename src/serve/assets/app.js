@@ -9,7 +9,9 @@
 
   const isBusy = () => {
     const at = document.activeElement;
-    return at && main.contains(at) && at.matches("input:not([type=search]), textarea, select");
+    const fields = [...main.querySelectorAll("input:not([type=search]):not([type=hidden]), textarea")];
+    // What somebody has typed is not taken away.
+    return fields.some((field) => field === at || field.value !== field.defaultValue);
   };
 
   // Replaces what has changed, card by card where there are cards, and keeps focus and scroll.

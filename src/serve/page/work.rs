@@ -1,7 +1,7 @@
 //! The pages on which people decide and begin: sets that wait, and skills with their forms.
 
 use askama::Template;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::shown::{scripts, visible};
@@ -45,7 +45,14 @@ pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let mut sets = Vec::new();
     for listed in all.iter().take(MAX_SHOWN) {
         let id = listed["id"].as_str().unwrap_or_default();
-        let set = api::set(work, id)?;
+        // One that cannot be shown whole, since something is gone, hides no other.
+        let set = api::set(work, id).unwrap_or_else(|error| {
+            let why =
+                json!([{ "verdict": "error", "reason": error.failure.message, "source": "host" }]);
+            let mut set = listed.clone();
+            (set["verdicts"], set["changes"]) = (why, json!([]));
+            set
+        });
         let names = set["names"].as_object().into_iter().flatten();
         let named = names.filter_map(|(id, name)| Some((id.clone(), name.as_str()?.to_owned())));
         work.desk.learn(named);
