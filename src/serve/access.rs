@@ -1,4 +1,4 @@
-//! Who asks, and whether a request is one that may be looked at: tokens, sessions, and the headers that a
+//! Access: who asks, and whether a request may be looked at. Tokens, sessions, and the headers that a
 //! browser sends.
 //!
 //! A page in any browser can reach a port of this machine, so the name a server is called by and the

@@ -1,4 +1,4 @@
-//! What happens, as it happens: the audit log is read on, and what it says goes out as events.
+//! The audit log, read on as it grows, so that whatever happens goes out as an event.
 //!
 //! Every process of the state folder writes to that log, so a page sees the runs of a command line as
 //! well as those of its own server.

@@ -23,7 +23,7 @@ impl News {
         Self(broadcast::channel(MAX_BEHIND).0)
     }
 
-    /// Tells all who listen.
+    /// Sends an event to all who listen.
     pub(crate) fn tell(&self, kind: &'static str, data: Value) {
         let _nobody_listens = self.0.send(Event { kind, data });
     }

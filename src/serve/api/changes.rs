@@ -1,4 +1,4 @@
-//! What people decide: on sets that wait, on agents, on schedules.
+//! Decisions of people: on sets that wait, on agents, on schedules.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What there is to list: runs, sets, scripts, agents, schedules, the inbox, the audit log.
+//! Lists: runs, sets, scripts, agents, schedules, the inbox, the audit log.
 
 use serde_json::{Value, json};
 

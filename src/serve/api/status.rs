@@ -1,4 +1,4 @@
-//! How the server is: for those who watch over it.
+//! Health and figures, for those who watch over the server.
 
 use std::sync::Arc;
 

@@ -105,7 +105,7 @@ fn person(value: &Value) -> Person {
     Person { name: visible(name), initials: visible(&initials(name)), hue: hue % 8 }
 }
 
-/// Tells a due date: its day, and how near it is.
+/// Returns a due date as people say it, and how near it is.
 fn due(times: &Times, task: &Value) -> (String, &'static str) {
     let at = task["dueDateTime"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
     let Some(at) = at else { return (String::new(), "") };

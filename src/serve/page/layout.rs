@@ -131,7 +131,7 @@ impl Times {
         self.zone.to_datetime(self.now).date()
     }
 
-    /// Tells a moment: the time of today, else the day with it.
+    /// Returns a moment as people say it: the time of today, else the day with it.
     pub(crate) fn tell(&self, at: Timestamp) -> Moment {
         let then = self.zone.to_datetime(at);
         let form = match (self.today() - then.date()).get_days() {
@@ -142,7 +142,7 @@ impl Times {
         Moment { iso: at.to_string(), text: then.strftime(form).to_string() }
     }
 
-    /// Tells a moment in JSON; nothing if it is none.
+    /// Returns a moment in JSON as people say it; nothing if it is none.
     pub(crate) fn told(&self, value: &Value) -> Moment {
         let at = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         at.map(|at| self.tell(at)).unwrap_or_default()
