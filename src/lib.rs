@@ -37,13 +37,15 @@ mod app;
 // Faces.
 mod cli;
 mod mcp;
+mod serve;
 
 // The embedded Planner. Shares `wire` and `model` with the client, and no behaviour.
 pub mod emulator;
 
 /// Runs the program with the arguments of the process, name first.
 pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    cli::main(arguments, app::faces::Faces { mcp: mcp::serve })
+    let faces = app::faces::Faces { mcp: mcp::serve, mount: mcp::mount, serve: serve::serve };
+    cli::main(arguments, faces)
 }
 
 // Whole runs in virtual time.

@@ -5,7 +5,6 @@
 //! and nothing here can approve it.
 
 mod answer;
-mod arguments;
 mod board;
 mod change_set;
 mod desk;
@@ -22,14 +21,32 @@ mod tools;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
+use crate::app::App;
 use crate::app::agent::agent_of;
 use crate::app::error::AppError;
-use crate::app::faces::{McpStart, Way};
+use crate::app::faces::{McpStart, Mounted, Pending, Way};
 use crate::app::workspace::time_zone;
 use crate::mcp::desk::Desk;
 
 /// The longest wait for what still ends when a client has left.
 const LAST: Duration = Duration::from_secs(30);
+
+/// Opens the protocol for an agent inside another server.
+pub(crate) fn mount(app: App, agent: String) -> Pending<Result<Mounted, AppError>> {
+    Box::pin(async move {
+        agent_of(&app.workspace, Some(&agent))?;
+        let desk = Arc::new(Desk::open(app, agent, Handle::current()).await?);
+        desk.tell_of_reloads();
+        let router = http::mounted(&desk);
+        let stop = move || -> Pending<()> {
+            let desk = Arc::clone(&desk);
+            Box::pin(async move { desk.stop_all(LAST).await })
+        };
+        Ok(Mounted { router, stop: Box::new(stop) })
+    })
+}
 
 /// Serves an agent until its client leaves, or the program is asked to end.
 ///

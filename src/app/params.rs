@@ -1,5 +1,7 @@
 //! Parameters of a run, as the journal keeps them.
 
+pub(crate) mod arguments;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 

@@ -1,6 +1,8 @@
 //! Sets that wait for a person, and previews that can be applied as they were shown: finding one,
 //! and taking a decision on it, once.
 
+pub(crate) mod approve;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -1,5 +1,12 @@
 //! Foreign text, made safe to be shown: on a terminal, and in what a model reads.
 
+pub(crate) mod agents;
+pub(crate) mod entity;
+pub(crate) mod pending;
+pub(crate) mod runs;
+pub(crate) mod scripts;
+pub(crate) mod tasks;
+
 use std::fmt::Write as _;
 
 /// Writes out control characters, escapes, and characters that are invisible or change the

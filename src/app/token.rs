@@ -1,5 +1,7 @@
 //! Bearer tokens that a server makes for its clients.
 
+pub(crate) mod kept;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 

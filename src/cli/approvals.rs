@@ -3,25 +3,21 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::error::AppError;
-use crate::app::once::Once;
+use crate::app::pending::approve::{Approvable, reason_of};
 use crate::app::pending::check_waits;
+use crate::app::shown::pending::{listed, saved};
 use crate::app::workspace::time_zone;
-use crate::change::Saved;
-use crate::cli::approver::OfDigest;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
 use crate::cli::show;
-use crate::host::{Approver, Nobody, Start, Status};
+use crate::host::{Approver, Nobody};
 use crate::journal::kept::{KeptSet, KeptState};
 use crate::model::User;
-
-/// The most characters of a reason or note.
-const MAX_REASON: usize = 1_000;
 
 /// Lists what waits; with `all`, also what was decided.
 pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
@@ -59,7 +55,7 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
             ]
         })
         .collect();
-    let values: Vec<_> = shown.iter().map(|(set, saved)| value(set, saved, &actor(set))).collect();
+    let values: Vec<_> = shown.iter().map(|(set, saved)| listed(set, saved, &actor(set))).collect();
     let columns = [
         Column::whole("ID"),
         Column::whole("WHEN"),
@@ -73,28 +69,6 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
     Ok(Exit::Done)
 }
 
-fn saved(set: &KeptSet) -> Result<Saved, AppError> {
-    Saved::parse(&set.saved)
-        .map_err(|error| AppError::new("saved", format!("the set `{}`: {error}", set.run)))
-}
-
-fn value(set: &KeptSet, saved: &Saved, (id, upn): &(String, String)) -> Value {
-    json!({
-        "id": set.run.as_str(),
-        "run_id": set.run.as_str(),
-        "actor": { "id": id, "upn": upn, "agent": saved.agent },
-        "skill": saved.skill,
-        "created_at": set.at,
-        "expires_at": set.expires_at,
-        "changes": set.changes,
-        "digest": set.digest,
-        "state": set.state.name(),
-        "decided_by": set.decided_by,
-        "reason": set.reason,
-        "applied_by": set.applied_by.as_ref().map(|run| run.as_str()),
-    })
-}
-
 /// Shows all of one set.
 pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     let set = context.app.kept_set(id, context.now())?;
@@ -106,7 +80,7 @@ pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError
     let journal = context.state_folder()?.open_to_read()?;
     let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
-    let mut shown = value(&set, &saved, &actor.unwrap_or_default());
+    let mut shown = listed(&set, &saved, &actor.unwrap_or_default());
     let report = run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default();
     shown["verdicts"] = report["verdicts"].clone();
     let changes = context.look({
@@ -136,17 +110,6 @@ pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError
     Ok(Exit::Done)
 }
 
-fn reason_of(text: &str) -> Result<String, AppError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(AppError::usage("the reason is empty"));
-    }
-    if text.chars().count() > MAX_REASON {
-        return Err(AppError::usage(format!("the reason is longer than {MAX_REASON} characters")));
-    }
-    Ok(text.to_owned())
-}
-
 fn me(context: &Context<'_>) -> Result<User, AppError> {
     Ok(context.with_host(None, async |host| host.me().await)??)
 }
@@ -160,26 +123,16 @@ pub(crate) fn approve(
 ) -> Result<Exit, AppError> {
     context.for_people("approve")?;
     let note = note.map(reason_of).transpose()?;
-    let mut set = context.app.kept_set(id, context.now())?;
+    let set = context.app.kept_set(id, context.now())?;
     check_waits(&set)?;
     let me = me(context)?;
-    let (saved, start) = context.app.start_of(&set)?;
-    let is_own = saved.actor == me.id;
-    if is_own && saved.agent.is_none() && context.app.workspace.config.approvals.four_eyes {
-        let message = "you have drafted this yourself: somebody else must approve it";
-        return Err(AppError::new("four_eyes", message)
-            .hint("`four_eyes = true` in [approvals] of planwright.toml asks for that"));
-    }
-    if digest.is_some_and(|digest| digest != set.digest) {
-        return Err(AppError::new("not_pending", "the set has another digest")
-            .hint(format!("look at it: `planwright pending show {}`", set.run)));
-    }
-    // An agent's own sign-in is here, whoever approves.
-    if is_own || context.app.own_profile(saved.agent.as_deref()).is_some() {
-        return apply_approved(context, (set, saved, start), Some((me, note)), digest);
+    let mut wish = context.app.to_approve(set, &me, digest)?;
+    if wish.is_own {
+        return apply_approved(context, wish, Some((me, note)), digest);
     }
     // It is applied under the sign-in of whoever drafted it, and this is another.
-    context.app.decide(&mut set, (&me, true, note), context.now())?;
+    let set = &mut wish.set;
+    context.app.decide(set, (&me, true, note), context.now())?;
     context.ui.note_run();
     context.ui.note(&format!(
         "Approved. It is applied under the sign-in of whoever drafted it: `planwright apply {}`.",
@@ -194,7 +147,7 @@ pub(crate) fn approve(
 /// Applies a set that is approved, by `by` in this moment or by somebody before.
 pub(crate) fn apply_approved(
     context: &Context<'_>,
-    (mut set, saved, start): (KeptSet, Saved, Start),
+    wish: Approvable,
     by: Option<(User, Option<String>)>,
     digest: Option<&str>,
 ) -> Result<Exit, AppError> {
@@ -204,30 +157,15 @@ pub(crate) fn apply_approved(
     } else {
         Arc::new(Nobody)
     };
-    // Two at once would write it twice; one that was killed is carried on by `resume`.
-    let once = Once::take(&context.app.settings, &saved, set.run.as_str(), false)?;
-    if let Some((me, note)) = by
-        && let Err(error) = context.app.decide(&mut set, (&me, true, note), context.now())
-    {
-        once.keep_if(false);
-        return Err(error);
-    }
-    let digest = digest.map_or_else(|| set.digest.clone(), str::to_owned);
-    let approver = Arc::new(OfDigest { digest, other });
+    let Approvable { set, saved, start, .. } = wish;
+    let by = by.as_ref().map(|(me, note)| (me, note.clone()));
+    let applying = context.app.begin_approved(set, &saved, by, context.now())?;
+    let approver = applying.approver(digest, other);
     let agent = saved.agent.clone();
     let applied = context.with_approver(agent.as_deref(), approver, async |host| {
         host.apply_saved(saved, start).await
     });
-    let mut finished = match applied {
-        Ok(finished) => finished,
-        Err(error) => {
-            once.keep_if(false);
-            context.app.reopen(set)?;
-            return Err(error);
-        }
-    };
-    once.keep_if(matches!(finished.report.status, Status::Applied | Status::Partial));
-    context.app.settle(set, &mut finished)?;
+    let finished = context.app.end_approved(applying, applied)?;
     Ok(context.show(&finished, None))
 }
 

@@ -20,18 +20,6 @@ impl Approver for Given {
     }
 }
 
-/// A person who has approved one set, as they saw it. Anything else is for the other to decide.
-pub(crate) struct OfDigest {
-    pub(crate) digest: String,
-    pub(crate) other: Arc<dyn Approver>,
-}
-
-impl Approver for OfDigest {
-    fn decide(&self, held: &Report, digest: &str) -> Decision {
-        if digest == self.digest { Decision::Before } else { self.other.decide(held, digest) }
-    }
-}
-
 /// How often it is looked whether Ctrl-C was pressed instead of an answer.
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual, mcp};
+use crate::cli::command::setup::{agent, auth, config, doctor, explain, init, manual, mcp, serve};
 use crate::cli::command::{
     api, apply, audit, board_file, bucket, delta, directory, emulator, plan, policy, repl, resume,
     run, runs, skill, task, test, undo,
@@ -185,6 +185,8 @@ pub(crate) enum Command {
     Config(config::ConfigCommand),
     /// Serve an AI agent over the Model Context Protocol
     Mcp(mcp::McpArgs),
+    /// Serve schedules, an API, and a page for the browser
+    Serve(serve::ServeArgs),
     /// Serve the embedded Planner to other programs
     Emulator(emulator::EmulatorArgs),
     /// Run the scripts that arrive on a pipe, isolated from the main process

@@ -61,6 +61,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
             return config::run(&cli.global, ui, command);
         }
         Command::Mcp(args) => return setup::mcp::run(&cli.global, ui, args, faces),
+        Command::Serve(args) => return setup::serve::run(&cli.global, ui, args, faces),
         _ => {}
     }
     let context = Context::new(&cli.global, cli.command.scripts(), cli.command.progress(), ui)?;
@@ -102,6 +103,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
         | Command::Auth(_)
         | Command::Init(_)
         | Command::Mcp(_)
+        | Command::Serve(_)
         | Command::Config(_) => Ok(Exit::Done),
     }
 }

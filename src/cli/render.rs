@@ -4,7 +4,6 @@
 //! a title is attacker input that reaches a terminal.
 
 pub(crate) mod card;
-pub(crate) mod entity;
 pub(crate) mod failure;
 pub(crate) mod junit;
 pub(crate) mod markdown;

@@ -6,13 +6,14 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::app::shown::tasks::Row;
 use crate::change::Op;
 use crate::cli::options::Format;
 use crate::cli::render::card::Card;
 use crate::cli::render::failure;
 use crate::cli::render::report::{MAX_SHOWN, View, verdict_line};
 use crate::cli::render::table::{Column, fitted};
-use crate::cli::render::task_list::{self, Row, TaskColumn};
+use crate::cli::render::task_list::{self, TaskColumn};
 use crate::cli::render::text::{BOLD, DIM, YELLOW, paint, visible, visible_lines};
 use crate::cli::ui::Ui;
 use crate::host::{Report, Status};

@@ -397,6 +397,46 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Returns records of the audit log, the last first: those before the number `before`, at most
+    /// `limit`, and only those that contain `text`, whatever its case.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or a record is damaged.
+    pub fn last_records(
+        &self,
+        text: Option<&str>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Value>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT record FROM audit
+                WHERE seq < ?1 AND (?2 IS NULL OR instr(lower(record), lower(?2)) > 0)
+                ORDER BY seq DESC LIMIT ?3";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut statement = on.prepare_cached(sql)?;
+            let mut rows = statement.query(params![before.unwrap_or(i64::MAX), text, limit])?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                let text: String = row.get(0)?;
+                records.push(json_of(&text, "audit record")?);
+            }
+            Ok(records)
+        })
+    }
+
+    /// Returns the number of the last record of the audit log; 0 if there is none.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn last_record(&self) -> Result<i64, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT coalesce(max(seq), 0) FROM audit";
+            Ok(on.query_row(sql, [], |row| row.get(0))?)
+        })
+    }
+}
+
 fn whole(on: &Connection, id: &str) -> Result<Run, Fault> {
     let start = RunRow::find(on, id)?.ok_or_else(|| Fault::Told(Error::NoRun(id.to_owned())))?;
     let sql = format!("SELECT {} FROM round WHERE run_id = ?1 ORDER BY round", RoundRow::COLUMNS);

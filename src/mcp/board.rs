@@ -9,10 +9,10 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use crate::app::error::AppError;
+use crate::app::params::arguments::Arguments;
 use crate::app::shown::{shortened, visible};
 use crate::host::{Error, Failure, Session};
 use crate::mcp::answer::Answer;
-use crate::mcp::arguments::Arguments;
 use crate::mcp::desk::Work;
 use crate::model::snapshot::folded;
 use crate::model::time::{Calendar, DATE_FORMS, day_of_date};

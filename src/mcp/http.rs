@@ -70,6 +70,23 @@ pub(crate) async fn serve(
     }
 }
 
+/// Makes the router for a server that has checked already who asks, and by which name.
+pub(crate) fn mounted(desk: &Arc<Desk>) -> Router {
+    let config = StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_max_request_body_bytes(MAX_BODY);
+    route(desk, config)
+}
+
+fn route(desk: &Arc<Desk>, config: StreamableHttpServerConfig) -> Router {
+    let desk = Arc::clone(desk);
+    let make = move || Ok(Server::new(Arc::clone(&desk)));
+    let service =
+        StreamableHttpService::new(make, Arc::new(LocalSessionManager::default()), config);
+    Router::new().route_service(PATH, service)
+}
+
 fn router(desk: &Arc<Desk>, local: SocketAddr, token: &str) -> Router {
     let port = local.port();
     let hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")];
@@ -78,12 +95,8 @@ fn router(desk: &Arc<Desk>, local: SocketAddr, token: &str) -> Router {
         .with_allowed_hosts(hosts)
         .with_allowed_origins(origins)
         .with_max_request_body_bytes(MAX_BODY);
-    let desk = Arc::clone(desk);
-    let make = move || Ok(Server::new(Arc::clone(&desk)));
-    let service =
-        StreamableHttpService::new(make, Arc::new(LocalSessionManager::default()), config);
     let wanted = Wanted(digest(&format!("Bearer {token}")));
-    Router::new().route_service(PATH, service).layer(from_fn_with_state(wanted, admit))
+    route(desk, config).layer(from_fn_with_state(wanted, admit))
 }
 
 /// The digest of the header that a request must bring.

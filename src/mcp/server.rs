@@ -16,8 +16,8 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::time::Instant;
 
 use crate::app::error::AppError;
+use crate::app::params::arguments::Arguments;
 use crate::mcp::answer::{Answer, told};
-use crate::mcp::arguments::Arguments;
 use crate::mcp::desk::Desk;
 use crate::mcp::{board, change_set, resources, run, submit, teach, tools};
 

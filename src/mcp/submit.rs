@@ -4,11 +4,11 @@ use serde_json::json;
 
 use crate::app::error::AppError;
 use crate::app::inbox::Wish;
+use crate::app::params::arguments::Arguments;
 use crate::app::shown::visible;
 use crate::app::workspace::time_zone;
 use crate::host::SystemClock;
 use crate::mcp::answer::Answer;
-use crate::mcp::arguments::Arguments;
 use crate::mcp::desk::Work;
 use crate::model::Clock as _;
 use crate::model::time::Calendar;

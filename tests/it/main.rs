@@ -43,6 +43,7 @@ mod requests;
 mod run;
 mod saved;
 mod scale;
+mod serve;
 mod sheets;
 mod sign_in;
 mod transfer;

@@ -68,13 +68,30 @@ const LAYERS: &[(&str, &[&str])] = &[
             "app",
         ],
     ),
+    (
+        "serve",
+        &[
+            "model",
+            "change",
+            "policy",
+            "graph",
+            "auth",
+            "host",
+            "journal",
+            "coordinate",
+            "emulator",
+            "script",
+            "files",
+            "app",
+        ],
+    ),
     // Whole runs against the emulator in virtual time; only in tests.
     ("tests", &["model", "change", "policy", "graph", "host", "journal", "emulator"]),
 ];
 /// Crate -> the only layers that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("rcgen", &["emulator"]),
-    ("tokio_rustls", &["emulator"]),
+    ("tokio_rustls", &["emulator", "serve"]),
     ("reqwest", &["graph", "tests"]),
     ("rusqlite", &["emulator", "journal"]),
     ("croner", &["model"]),
@@ -84,14 +101,18 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("unicode_normalization", &["model"]),
     ("unicode_security", &["model"]),
     ("notify", &["script"]),
-    ("axum", &["auth", "emulator", "mcp", "tests"]),
+    ("axum", &["app", "auth", "emulator", "mcp", "serve", "tests"]),
     ("oauth2", &["auth"]),
     ("argon2", &["auth"]),
     ("::keyring", &["auth"]),
-    ("aws_lc_rs", &["auth", "emulator"]),
+    ("aws_lc_rs", &["auth", "emulator", "serve"]),
     ("jsonwebtoken", &["auth"]),
-    ("rustls_pki_types", &["auth"]),
+    ("rustls_pki_types", &["auth", "serve"]),
     ("rmcp", &["mcp"]),
+    ("askama", &["serve"]),
+    ("hyper", &["serve"]),
+    ("hyper_util", &["serve"]),
+    ("prometheus_client", &["serve"]),
     ("hmac", &["change"]),
     ("flate2", &["emulator"]),
     ("getrandom", &["app"]),
@@ -109,7 +130,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("zip", &["cli"]),
     ("directories", &["app"]),
-    ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "mcp", "tests"]),
+    ("tokio", &["graph", "auth", "host", "emulator", "app", "cli", "mcp", "serve", "tests"]),
 ];
 /// Layers that are pure: what they may not name, whatever the crate.
 const PURE: &[&str] = &["model", "change", "policy", "wire"];

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::app::error::AppError;
 use crate::app::once::Once;
+use crate::app::pending::approve::Approvable;
 use crate::app::pending::check_waits;
 use crate::app::seal;
 use crate::change::{Saved, SavedError};
@@ -75,7 +76,10 @@ fn apply_kept(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError>
             let start = Start { force, dry_run: args.dry_run, ..start };
             apply(context, args, saved, start)
         }
-        KeptState::Approved => apply_approved(context, (set, saved, start), None, None),
+        KeptState::Approved => {
+            let wish = Approvable { set, saved, start, is_own: true };
+            apply_approved(context, wish, None, None)
+        }
         KeptState::Pending if context.agent_name().is_some() => {
             Err(AppError::new("held", format!("`{}` is held: a person must approve it", set.run)))
         }

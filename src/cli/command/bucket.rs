@@ -4,11 +4,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::app::error::AppError;
+use crate::app::shown::entity;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::WriteArgs;
+use crate::cli::render::card;
 use crate::cli::render::table::Column;
-use crate::cli::render::{card, entity};
 use crate::cli::resolve::parse_neighbour;
 use crate::cli::resolve::resolve_plan;
 use crate::cli::show;

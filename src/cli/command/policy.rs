@@ -6,9 +6,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::app::error::AppError;
+use crate::app::shown::scripts::{in_force, own_first, policy};
 use crate::change::{Change, Field};
 use crate::cli::command::runs;
-use crate::cli::command::skill::{checked_file, findings, own_first, place, print_source};
+use crate::cli::command::skill::{checked_file, findings, place, print_source};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
@@ -80,30 +81,10 @@ pub(crate) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<Exit
     }
 }
 
-/// Returns each policy by name, with the runs it is in force for; one that is named but missing is
-/// included.
-fn in_force(context: &Context<'_>) -> BTreeMap<String, Vec<String>> {
-    let workspace = &context.app.workspace;
-    let mut policies: BTreeMap<String, Vec<String>> =
-        workspace.policies.keys().map(|name| (name.clone(), Vec::new())).collect();
-    let config = &workspace.config;
-    let mut add = |name: &String, whom: String| {
-        policies.entry(name.clone()).or_default().push(whom);
-    };
-    config.policies.always.iter().for_each(|name| add(name, "every run".to_owned()));
-    for (agent, config) in &config.agents {
-        config.policies.iter().for_each(|name| add(name, format!("agent {agent}")));
-    }
-    for (plan, config) in &config.plans {
-        config.policies.iter().for_each(|name| add(name, format!("plan {plan}")));
-    }
-    policies
-}
-
 fn list(context: &Context<'_>) -> Exit {
     let workspace = &context.app.workspace;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
-    let all = in_force(context);
+    let all = in_force(&context.app.workspace);
     for name in own_first(workspace, "policies", all.keys()) {
         let (file, whom) = (format!("policies/{name}.rhai"), &all[name]);
         let text = workspace.policies.get(name);
@@ -111,20 +92,14 @@ fn list(context: &Context<'_>) -> Exit {
         let summary = summary.map(|manifest| manifest.summary().to_owned()).unwrap_or_default();
         let problem = problem(name, workspace);
         // A policy that is in force but missing comes from nowhere.
-        let (source, place) = match text {
-            Some(_) => (Some(workspace.source_of(&file)), place(workspace, &file)),
-            None => (None, "-".to_owned()),
-        };
+        let place = text.map_or_else(|| "-".to_owned(), |_| place(workspace, &file));
         let shown = match &problem {
             Some(failure) => format!("broken, and denies: {}", failure.message),
             None => summary.clone(),
         };
         let force = if whom.is_empty() { "-".to_owned() } else { whom.join(", ") };
         rows.push(vec![name.clone(), force, shown, place]);
-        values.push(json!({
-            "name": name, "in_force_for": whom, "description": summary, "error": problem,
-            "source": source,
-        }));
+        values.push(policy(workspace, name, whom));
     }
     let columns = [
         Column::whole("POLICY"),
@@ -147,7 +122,7 @@ fn show_one(context: &Context<'_>, args: &ShowArgs) -> Result<Exit, AppError> {
         return Ok(Exit::Done);
     }
     let description = Manifest::parse(text)?.description;
-    let whom = in_force(context).remove(name).unwrap_or_default();
+    let whom = in_force(&context.app.workspace).remove(name).unwrap_or_default();
     if context.ui.json() {
         context.ui.json_value(&json!({
             "name": name,
@@ -180,7 +155,7 @@ fn unknown(context: &Context<'_>, name: &str) -> AppError {
 fn check(context: &Context<'_>, args: &CheckArgs) -> Result<Exit, AppError> {
     let workspace = &context.app.workspace;
     let mut scripts = Vec::new();
-    let all = in_force(context);
+    let all = in_force(&context.app.workspace);
     let names: Vec<String> = match args.names.as_slice() {
         [] => {
             // What is shipped was checked where it was made.

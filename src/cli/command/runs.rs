@@ -1,9 +1,9 @@
 //! `planwright runs`: what was done, run by run.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 use crate::app::error::AppError;
+use crate::app::shown::runs::{listed, whole};
 use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -12,7 +12,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::visible;
 use crate::cli::show;
 use crate::host::{ChangeReport, Failure, Report, candidates};
-use crate::journal::{Journal, Run, RunSummary, Standing};
+use crate::journal::{Journal, RunSummary, Standing};
 use crate::model::time::day_of_moment;
 use crate::policy::Verdict;
 
@@ -96,21 +96,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
             ]
         })
         .collect();
-    let values: Vec<_> = runs
-        .iter()
-        .map(|run| {
-            json!({
-                "run_id": run.id.to_string(),
-                "at": run.at,
-                "skill": run.skill,
-                "actor": { "upn": run.upn, "agent": run.agent },
-                "purpose": run.purpose.name(),
-                "parent": run.parent.as_ref().map(ToString::to_string),
-                "status": run.status.map(crate::journal::RunStatus::name),
-                "changes": run.changes,
-            })
-        })
-        .collect();
+    let values: Vec<_> = runs.iter().map(listed).collect();
     let columns = [
         Column::whole("RUN"),
         Column::whole("WHEN"),
@@ -133,7 +119,7 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
         return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));
     }
     if context.ui.json() {
-        context.ui.json_report(&run_json(&run));
+        context.ui.json_report(&whole(&run));
         return Ok(Exit::Done);
     }
     let zone = time_zone(&context.app.workspace)?;
@@ -185,65 +171,4 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
         }
     }
     Ok(Exit::Done)
-}
-
-fn run_json(run: &Run) -> Value {
-    let rounds: Vec<_> = run
-        .rounds
-        .iter()
-        .map(|round| {
-            let changes = round.change_set.changes().iter().zip(&round.trails);
-            let changes: Vec<_> = changes
-                .map(|(change, trail)| {
-                    let attempts: Vec<_> = trail
-                        .attempts
-                        .iter()
-                        .map(|attempt| {
-                            json!({
-                                "step": attempt.intent.step.step,
-                                "attempt": attempt.intent.attempt,
-                                "at": attempt.at,
-                                "method": attempt.intent.method,
-                                "path": attempt.intent.path,
-                                "request_id": attempt.intent.request_id,
-                                "outcome": attempt.outcome().map(crate::journal::Outcome::name),
-                            })
-                        })
-                        .collect();
-                    json!({
-                        "n": change.n,
-                        "op": change.op(),
-                        "entity": change.entity(),
-                        "id": change.id().to_string(),
-                        "title": change.title(),
-                        "plan": change.plan(),
-                        "attempts": attempts,
-                    })
-                })
-                .collect();
-            json!({
-                "round": round.number,
-                "at": round.at,
-                "outcome": round.outcome.name(),
-                "digest": round.digest,
-                "verdicts": round.rulings,
-                "changes": changes,
-            })
-        })
-        .collect();
-    json!({
-        "run_id": run.start.id.to_string(),
-        "at": run.start.at,
-        "service": run.start.service,
-        "actor": { "id": run.start.actor, "upn": run.start.upn, "agent": run.start.agent },
-        "purpose": run.start.purpose.name(),
-        "parent": run.start.parent.as_ref().map(ToString::to_string),
-        "skill": run.start.skill,
-        "skill_digest": run.start.skill_digest,
-        "params": run.start.params,
-        "policies": run.start.policies,
-        "status": run.finish.as_ref().map(|finish| finish.status.name()),
-        "rounds": rounds,
-        "report": run.finish.as_ref().map(|finish| &finish.report),
-    })
 }

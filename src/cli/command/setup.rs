@@ -1,5 +1,5 @@
 //! The commands that set the program up and tell how it stands: `init`, `doctor`, `config`, `agent`,
-//! `auth`, `explain` and `man`.
+//! `auth`, `explain`, `man`, and the servers that other modules are.
 
 pub(crate) mod agent;
 pub(crate) mod auth;
@@ -9,3 +9,4 @@ pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod manual;
 pub(crate) mod mcp;
+pub(crate) mod serve;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::error::AppError;
+use crate::app::shown::scripts::{listed, own_first};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
@@ -59,19 +60,6 @@ pub(crate) struct CheckArgs {
     strict: bool,
 }
 
-fn params_json(manifest: &Manifest) -> Value {
-    let params = manifest.params.iter().flatten().map(|(name, param)| {
-        let default = param.default.as_ref().and_then(|value| serde_json::to_value(value).ok());
-        let value = json!({
-            "type": param.kind.name(),
-            "description": param.description,
-            "default": default,
-        });
-        (name.clone(), value)
-    });
-    Value::Object(params.collect())
-}
-
 pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit, AppError> {
     match command {
         SkillCommand::List => Ok(list(context)),
@@ -83,13 +71,7 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
             };
             let manifest = Manifest::parse(text)?;
             if context.ui.json() {
-                let source = context.app.workspace.source_of(&format!("skills/{name}.rhai"));
-                context.ui.json_value(&json!({
-                    "name": name,
-                    "description": manifest.description,
-                    "params": params_json(&manifest),
-                    "source": source,
-                }));
+                context.ui.json_value(&listed(&context.app.workspace, name));
                 return Ok(Exit::Done);
             }
             show(context, name, &manifest);
@@ -108,22 +90,11 @@ fn list(context: &Context<'_>) -> Exit {
     for name in own_first(workspace, "skills", workspace.skills.keys()) {
         let file = format!("skills/{name}.rhai");
         let text = workspace.skills.get(name).map(String::as_str).unwrap_or_default();
-        let source = workspace.source_of(&file);
+        let value = listed(workspace, name);
         // One broken skill must not hide the others.
-        let (summary, value) = match Manifest::parse(text) {
-            Ok(manifest) => (
-                manifest.summary().to_owned(),
-                json!({
-                    "name": name,
-                    "description": manifest.description,
-                    "params": params_json(&manifest),
-                    "source": source,
-                }),
-            ),
-            Err(failure) => (
-                format!("broken: {}", failure.message),
-                json!({ "name": name, "error": failure, "source": source }),
-            ),
+        let summary = match Manifest::parse(text) {
+            Ok(manifest) => manifest.summary().to_owned(),
+            Err(failure) => format!("broken: {}", failure.message),
         };
         rows.push(vec![name.clone(), summary, place(workspace, &file)]);
         values.push(value);
@@ -132,18 +103,6 @@ fn list(context: &Context<'_>) -> Exit {
         [Column::whole("SKILL"), Column::title("WHAT IT DOES"), Column::optional("SOURCE")];
     show::list(context.ui, &columns, &rows, &values, "No skills in this workspace.");
     Exit::Done
-}
-
-/// Orders the names of scripts in a folder: first those of the workspace itself, then what is
-/// shipped.
-pub(crate) fn own_first<'a>(
-    workspace: &Workspace,
-    folder: &str,
-    names: impl Iterator<Item = &'a String>,
-) -> Vec<&'a String> {
-    let mut names: Vec<&String> = names.collect();
-    names.sort_by_key(|name| !workspace.is_own(&format!("{folder}/{name}.rhai")));
-    names
 }
 
 /// Returns where a script comes from, for people: its path in the workspace, or `shipped`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::render::entity;
+use crate::app::shown::entity;
 use crate::cli::render::text::visible;
 use crate::host::{Failure, Session};
 use crate::model::time::{day_of_date, day_of_moment};

@@ -264,7 +264,7 @@ impl View<'_> {
                 }
             }
             ("recurrence", schedule @ Value::Object(_)) => {
-                crate::cli::render::entity::recurrence_in_words(schedule)
+                crate::app::shown::entity::recurrence_in_words(schedule)
             }
             ("isArchived", Value::Bool(away)) => if *away { "yes" } else { "no" }.to_owned(),
             ("bucketId" | "planId", Value::String(id)) => {

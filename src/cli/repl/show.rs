@@ -3,10 +3,11 @@
 
 use serde_json::{Value, json};
 
+use crate::app::shown::{entity, tasks};
 use crate::cli::options::Format;
+use crate::cli::render::card;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{DIM, count, paint, visible_lines};
-use crate::cli::render::{card, entity, task_list};
 use crate::cli::repl::host::ReplHost;
 use crate::cli::ui::Ui;
 use crate::host::{Failure, Session};
@@ -103,7 +104,7 @@ fn tasks(ui: &Ui, desk: &ReplHost, ids: Vec<TaskId>) -> Result<(), Failure> {
     let labels_too = ui.json();
     let (rows, zone) = desk.peek(move |session| {
         let mut rows = Vec::new();
-        let mut names = task_list::Names::new(session, labels_too);
+        let mut names = tasks::Names::new(session, labels_too);
         for id in &ids {
             let task = session.task(id)?;
             let plan = session.plan(&task.plan)?;

@@ -1,9 +1,10 @@
 //! `planwright agent`: the agents of the workspace, what each may do, and their pauses.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::error::AppError;
+use crate::app::shown::agents::{listed, pause_of, policies};
 use crate::app::sign_in;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -71,11 +72,6 @@ pub(crate) fn run(context: &Context<'_>, command: &AgentCommand) -> Result<Exit,
     }
 }
 
-/// Returns the pause that holds for an agent.
-fn pause_of<'a>(paused: &'a [Paused], name: &str) -> Option<&'a Paused> {
-    paused.iter().find(|pause| pause.agent.as_deref().is_none_or(|agent| agent == name))
-}
-
 fn list(context: &Context<'_>) -> Result<Exit, AppError> {
     let config = &context.app.workspace.config;
     let paused = context.app.paused()?;
@@ -90,7 +86,7 @@ fn list(context: &Context<'_>) -> Result<Exit, AppError> {
         let most = format!("{} changes, {} deletions", caps.max_changes, caps.max_deletes);
         let profile = agent.profile.clone().unwrap_or_else(|| "(default)".to_owned());
         rows.push(vec![name.clone(), profile, plans, names, apply.to_owned(), most]);
-        values.push(value(config, name, agent, &paused));
+        values.push(listed(config, name, agent, &paused));
     }
     let columns = ["AGENT", "PROFILE", "PLANS", "POLICIES", "MAY APPLY", "A RUN MAKES AT MOST"]
         .map(Column::title);
@@ -118,40 +114,6 @@ const fn may_apply(agent: &AgentConfig) -> &'static str {
     }
 }
 
-fn policies(config: &Config, agent: &AgentConfig) -> Vec<String> {
-    config.policies.always.iter().chain(&agent.policies).cloned().collect()
-}
-
-fn value(config: &Config, name: &str, agent: &AgentConfig, paused: &[Paused]) -> Value {
-    let limits = config.limits_of(Some(name));
-    let caps = limits.caps();
-    let pause = pause_of(paused, name);
-    json!({
-        "name": name,
-        "profile": agent.profile,
-        "plans": agent.plans,
-        "policies": policies(config, agent),
-        "skills": agent.skills,
-        "scripts": agent.scripts,
-        "may_apply": agent.may_apply.value(),
-        "force": agent.force,
-        "inbox": agent.inbox,
-        "paused": pause.is_some(),
-        "paused_since": pause.map(|pause| pause.at),
-        "paused_reason": pause.and_then(|pause| pause.reason.as_ref()),
-        "limits": {
-            "max_changes": caps.max_changes,
-            "max_deletes": caps.max_deletes,
-            "max_edits": limits.max_edits(),
-            "reads": limits.max_reads(),
-            "seconds": limits.seconds.unwrap_or(60),
-            "writes_per_second": limits.writes_per_second,
-            "changes_per_day": limits.changes_per_day(),
-            "runs_per_hour": limits.runs_per_hour(),
-        },
-    })
-}
-
 fn show_one(context: &Context<'_>, name: &str) -> Result<Exit, AppError> {
     let config = &context.app.workspace.config;
     // Where no agents are configured, any name acts.
@@ -161,7 +123,7 @@ fn show_one(context: &Context<'_>, name: &str) -> Result<Exit, AppError> {
         None if config.agents.is_empty() => &unnamed,
         None => return Err(unknown(config, name)),
     };
-    let shown = value(config, name, agent, &context.app.paused()?);
+    let shown = listed(config, name, agent, &context.app.paused()?);
     if context.ui.json() {
         context.ui.json_value(&shown);
         return Ok(Exit::Done);

@@ -7,10 +7,11 @@ use jiff::Span;
 use jiff::civil::Date;
 
 use crate::app::error::AppError;
+use crate::app::shown::tasks::{Names, Row, is_overdue};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::options::Format;
-use crate::cli::render::task_list::{Names, Row, SortKey, TaskColumn, is_overdue};
+use crate::cli::render::task_list::{SortKey, TaskColumn};
 use crate::cli::resolve::{parse_day, resolve_plan};
 use crate::cli::show;
 use crate::host::similar::nearest;

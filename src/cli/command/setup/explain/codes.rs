@@ -135,6 +135,12 @@ pub(crate) const CODES: &[Code] = &[
         "Do what the text says; `planwright skill show NAME` tells what the skill expects.",
     ),
     code(
+        "foreign_request",
+        "The server was asked by a page that is not its own, or under a name that is not its own.",
+        "The Host or Origin header is another than the server's, or a form came without its secret.",
+        "Open the page under the address that `planwright serve` has printed; `--name` adds names; reload a page that was open for long.",
+    ),
+    code(
         "four_eyes",
         "Somebody else must approve it.",
         "`four_eyes = true` in [approvals] of planwright.toml: nobody approves what they have drafted themselves.",
@@ -391,6 +397,12 @@ pub(crate) const CODES: &[Code] = &[
         "The answer is larger than 4 MiB.",
         "So much is rarely wanted, and could fill a terminal or a log.",
         "Ask for less, or add `--full`.",
+    ),
+    code(
+        "unauthorized",
+        "The server does not know who asks.",
+        "The bearer token or the session is missing, wrong or revoked.",
+        "Send `Authorization: Bearer TOKEN` with a token that `planwright serve token create` made, or sign in at /login.",
     ),
     code(
         "unavailable",

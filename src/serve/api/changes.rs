@@ -1,0 +1,161 @@
+//! Decisions of people: on sets that wait, on agents, on schedules.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::app::error::AppError;
+use crate::app::pending::approve::{Approvable, reason_of};
+use crate::app::pending::check_waits;
+use crate::app::shown::pending::{listed, saved};
+use crate::host::{Nobody, SystemClock, Watch, preview_of};
+use crate::model::{Clock as _, User};
+use crate::serve::call::{Call, Reply};
+use crate::serve::desk::Work;
+
+/// Returns the one who decides, for records: the person who came in, under the sign-in of the server.
+fn decider(work: &Work, call: &Call) -> Result<User, AppError> {
+    Ok(User { upn: call.name().to_owned(), ..work.me()? })
+}
+
+/// Returns all of a set: its changes as a report shows them, and why it is held.
+///
+/// # Errors
+/// There is none, or the board cannot be read.
+pub(crate) fn set(work: &Work, id: &str) -> Result<Value, AppError> {
+    let set = work.app.kept_set(id, SystemClock.now())?;
+    let saved = saved(&set)?;
+    let run = work.desk.journal.run(set.run.as_str()).ok();
+    let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
+    let mut shown = listed(&set, &saved, &actor.unwrap_or_default());
+    let report = run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default();
+    shown["verdicts"] = report["verdicts"].clone();
+    let drafted = saved.change_set;
+    let changes = work.look(move |session| {
+        let preview = preview_of(session, &drafted);
+        Ok((serde_json::to_value(&preview.changes).unwrap_or_default(), preview.names))
+    })?;
+    shown["changes"] = changes.0;
+    shown["names"] = json!(changes.1);
+    Ok(shown)
+}
+
+/// Answers `GET pending/{id}`.
+pub(crate) fn show(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    Ok(Reply::Data(set(work, call.part("id"))?))
+}
+
+/// Answers `POST pending/{id}/approve`: approves a set, and applies it.
+pub(crate) fn approve(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let mut arguments = call.arguments();
+    let (digest, note) = (arguments.text("digest")?, arguments.text("note")?);
+    arguments.end()?;
+    approve_set(work, call, digest.as_deref(), note.as_deref()).map(Reply::Data)
+}
+
+/// Approves a set, and applies it if it was drafted under the sign-in of this server; returns the report,
+/// or where the set stands.
+///
+/// # Errors
+/// It does not wait, it is another set by now, or it could not be begun.
+pub(crate) fn approve_set(
+    work: &Work,
+    call: &Call,
+    digest: Option<&str>,
+    note: Option<&str>,
+) -> Result<Value, AppError> {
+    let note = note.map(str::trim).filter(|note| !note.is_empty());
+    let note = note.map(reason_of).transpose()?;
+    let now = SystemClock.now();
+    let set = work.app.kept_set(call.part("id"), now)?;
+    check_waits(&set)?;
+    let me = work.me()?;
+    let by = decider(work, call)?;
+    let Approvable { mut set, saved, start, is_own } = work.app.to_approve(set, &me, digest)?;
+    if !is_own {
+        // It is applied under the sign-in of whoever drafted it, and this is another.
+        work.app.decide(&mut set, (&by, true, note), now)?;
+        return Ok(json!({ "id": set.run.as_str(), "state": set.state.name() }));
+    }
+    let applying = work.app.begin_approved(set, &saved, Some((&by, note)), now)?;
+    let approver = applying.approver(digest, Arc::new(Nobody));
+    let agent = saved.agent.clone();
+    let applied = work.host(agent.as_deref(), approver, Watch::default());
+    let applied = applied.map(|host| work.wait(host.apply_saved(saved, start)));
+    let finished = work.app.end_approved(applying, applied)?;
+    Ok(serde_json::to_value(&finished.report).unwrap_or_default())
+}
+
+/// Answers `POST pending/{id}/reject`.
+pub(crate) fn reject(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let mut arguments = call.arguments();
+    let reason = arguments.needed("reason")?;
+    arguments.end()?;
+    reject_set(work, call, &reason).map(Reply::Data)
+}
+
+/// Rejects a set; returns where it stands.
+///
+/// # Errors
+/// It does not wait, or the reason is none.
+pub(crate) fn reject_set(work: &Work, call: &Call, reason: &str) -> Result<Value, AppError> {
+    let reason = reason_of(reason)?;
+    let now = SystemClock.now();
+    let mut set = work.app.kept_set(call.part("id"), now)?;
+    check_waits(&set)?;
+    let by = decider(work, call)?;
+    work.app.decide(&mut set, (&by, false, Some(reason)), now)?;
+    Ok(json!({ "id": set.run.as_str(), "state": set.state.name() }))
+}
+
+/// Returns the reason in the body, if there is one and nothing else.
+fn reason(call: &Call) -> Result<Option<String>, AppError> {
+    let mut arguments = call.arguments();
+    let reason = arguments.text("reason")?;
+    arguments.end()?;
+    Ok(reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty()))
+}
+
+fn paused(name: &str, is_paused: bool) -> Reply {
+    Reply::Data(json!({ "agent": name, "all": false, "paused": is_paused }))
+}
+
+/// Answers `POST agents/{name}/pause`.
+pub(crate) fn pause_agent(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let (name, reason) = (call.part("name"), reason(call)?);
+    work.app.pause(Some(name), reason.as_deref(), SystemClock.now())?;
+    Ok(paused(name, true))
+}
+
+/// Answers `POST agents/{name}/resume`.
+pub(crate) fn resume_agent(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let name = call.part("name");
+    call.arguments().end()?;
+    work.app.agent(Some(name))?;
+    work.app.unpause(Some(name), SystemClock.now())?;
+    let all = work.app.paused()?;
+    let still = all.iter().any(|pause| pause.agent.as_deref().is_none_or(|agent| agent == name));
+    Ok(paused(name, still))
+}
+
+/// Answers `POST schedules/{name}/run`.
+pub(crate) fn run_schedule(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    call.arguments().end()?;
+    let entry = work.app.run_schedule(&decider(work, call)?, call.part("name"))?;
+    Ok(Reply::Data(json!({ "id": entry.id, "state": entry.state.name() })))
+}
+
+/// Answers `POST schedules/{name}/pause`.
+pub(crate) fn pause_schedule(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let (name, reason) = (call.part("name"), reason(call)?);
+    work.app.pause_schedule(&decider(work, call)?, name, reason.as_deref())?;
+    Ok(Reply::Data(json!({ "schedule": name, "paused": true })))
+}
+
+/// Answers `POST schedules/{name}/resume`.
+pub(crate) fn resume_schedule(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let name = call.part("name");
+    call.arguments().end()?;
+    work.app.resume_schedule(&decider(work, call)?, name)?;
+    Ok(Reply::Data(json!({ "schedule": name, "paused": false })))
+}

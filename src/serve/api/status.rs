@@ -1,0 +1,45 @@
+//! Health and figures, for those who watch over the server.
+
+use std::sync::Arc;
+
+use crate::app::error::AppError;
+use crate::serve::access::Caller;
+use crate::serve::call::{Call, Reply};
+use crate::serve::desk::{Desk, Work};
+use crate::serve::metrics::CONTENT_TYPE;
+use axum::http::StatusCode;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Answers `/healthz`: the process is alive.
+pub(crate) fn health(_: &Arc<Desk>, _: &Call) -> Result<Reply, AppError> {
+    Ok(Reply::Text(PLAIN, "ok\n".to_owned()))
+}
+
+/// Answers `/readyz`: the journal can be read, and the server does not end.
+pub(crate) fn ready(work: &Work, _: &Call) -> Result<Reply, AppError> {
+    // Whoever asks is not told why: that stands in the log.
+    Ok(match work.desk.journal.last_record() {
+        Ok(_) => Reply::Text(PLAIN, "ready\n".to_owned()),
+        Err(error) => {
+            tracing::error!(%error, "the journal cannot be read");
+            let text = "the journal cannot be read\n".to_owned();
+            Reply::Status(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text)
+        }
+    })
+}
+
+/// Answers `/metrics`.
+pub(crate) fn metrics(desk: &Arc<Desk>, _: &Call) -> Result<Reply, AppError> {
+    Ok(Reply::Text(CONTENT_TYPE, desk.metrics.text()))
+}
+
+/// Answers `/openapi.json`.
+pub(crate) fn document(desk: &Arc<Desk>, _: &Call) -> Result<Reply, AppError> {
+    Ok(Reply::Text("application/json", desk.document.clone()))
+}
+
+/// Returns whether somebody whom nobody knows may see the figures: on this machine only.
+pub(crate) fn shows_metrics(desk: &Desk, caller: &Caller) -> bool {
+    desk.access.place.is_local() || matches!(caller, Caller::Person(_))
+}

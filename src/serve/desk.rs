@@ -1,0 +1,271 @@
+//! What all requests share: the workspace as it is now, the service, the journal, and the switches that
+//! stop what is under way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use crate::app::connection::ServiceConnection;
+use crate::app::error::AppError;
+use crate::app::settings::Settings;
+use crate::host::{Approver, Failure, Host, Nobody, Session, Stop, StopReason, Watch};
+use crate::journal::Journal;
+use crate::model::User;
+use crate::script::reload::{Options, Watcher};
+use crate::script::{Bundle, Config};
+use crate::serve::access::Access;
+use crate::serve::lock::unpoisoned;
+use crate::serve::metrics::Metrics;
+use crate::serve::news::News;
+use crate::serve::running::Running;
+
+/// Requests at work at once, and runs; others wait.
+const MAX_WORK: usize = 16;
+const MAX_RUNS: usize = 4;
+/// The time for which a board that was read is shown again.
+const FRESH: Duration = Duration::from_secs(2);
+/// The most boards that are remembered.
+const MAX_BOARDS: usize = 64;
+/// The most names that are remembered.
+const MAX_NAMES: usize = 20_000;
+
+/// The state of a server.
+pub(crate) struct Desk {
+    settings: Settings,
+    watcher: Watcher,
+    connection: ServiceConnection,
+    runtime: Handle,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) access: Access,
+    pub(crate) metrics: Metrics,
+    pub(crate) news: News,
+    pub(crate) running: Running,
+    /// The OpenAPI document.
+    pub(crate) document: String,
+    me: OnceLock<User>,
+    room: Arc<Semaphore>,
+    pub(crate) room_for_runs: Arc<Semaphore>,
+    stops: Mutex<BTreeMap<u64, Arc<Stop>>>,
+    n_stops: AtomicU64,
+    is_ending: AtomicBool,
+    boards: Mutex<BTreeMap<String, (Instant, Value)>>,
+    /// Names of plans, buckets and people that were read, by id.
+    names: Mutex<BTreeMap<String, String>>,
+}
+
+impl Desk {
+    /// Connects to the service, opens the journal and watches the workspace.
+    ///
+    /// # Errors
+    /// The service cannot be reached, or the workspace or the journal not be read.
+    pub(crate) async fn open(app: App, access: Access, document: String) -> Result<Self, AppError> {
+        let connection = app.connect(None).await?;
+        let journal = Arc::new(app.state_folder()?.open()?);
+        let App { settings, workspace, .. } = app;
+        let watcher = match workspace.root.clone() {
+            Some(root) => Watcher::start(&root, Options::default())?,
+            None => Watcher::still(Bundle::new(workspace)),
+        };
+        Ok(Self {
+            settings,
+            watcher,
+            connection,
+            runtime: Handle::current(),
+            journal,
+            access,
+            metrics: Metrics::new(),
+            news: News::new(),
+            running: Running::default(),
+            document,
+            me: OnceLock::new(),
+            room: Arc::new(Semaphore::new(MAX_WORK)),
+            room_for_runs: Arc::new(Semaphore::new(MAX_RUNS)),
+            stops: Mutex::default(),
+            n_stops: AtomicU64::new(0),
+            is_ending: AtomicBool::new(false),
+            boards: Mutex::default(),
+            names: Mutex::default(),
+        })
+    }
+
+    /// Returns the workspace watcher, to tell of reloads.
+    pub(crate) const fn watcher(&self) -> &Watcher {
+        &self.watcher
+    }
+
+    /// Returns an application of its own on the workspace as it is now, with a switch.
+    pub(crate) fn app(&self, interrupt: Arc<Stop>) -> (App, Arc<Bundle>) {
+        let bundle = self.watcher.current();
+        let workspace = bundle.workspace.clone();
+        (App { settings: self.settings.clone(), workspace, interrupt }, bundle)
+    }
+
+    /// Returns whether the server is about to end: nothing new begins.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::SeqCst)
+    }
+
+    /// Lets nothing new begin, stops what is under way, and waits until it has ended or for so long.
+    pub(crate) async fn end(&self, at_most: Duration) {
+        self.is_ending.store(true, Ordering::SeqCst);
+        let deadline = Instant::now() + at_most;
+        loop {
+            let left = {
+                let stops = unpoisoned(&self.stops);
+                stops.values().for_each(|stop| stop.set(StopReason::Cancelled));
+                stops.len()
+            };
+            if left == 0 || Instant::now() > deadline {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Notes a switch for as long as what is returned lives.
+    pub(crate) fn note_stop(self: &Arc<Self>, stop: &Arc<Stop>) -> Noted {
+        let no = self.n_stops.fetch_add(1, Ordering::SeqCst);
+        unpoisoned(&self.stops).insert(no, Arc::clone(stop));
+        Noted { desk: Arc::clone(self), no }
+    }
+
+    /// Does the work of a request on a thread where it may block.
+    ///
+    /// # Errors
+    /// Those of the work; or the server ends.
+    pub(crate) async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Work) -> Result<T, AppError> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let ends = || AppError::new("stopped", "the server is shutting down");
+        let permit = Arc::clone(&self.room).acquire_owned().await.map_err(|_| ends())?;
+        if self.is_ending() {
+            return Err(ends());
+        }
+        let stop = Arc::new(Stop::default());
+        let noted = self.note_stop(&stop);
+        let (app, bundle) = self.app(stop);
+        let of_request = Work { desk: Arc::clone(self), app, bundle };
+        let task = tokio::task::spawn_blocking(move || {
+            let done = work(&of_request);
+            drop((noted, permit));
+            done
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(AppError::new("bug", format!("planwright itself failed: {error}")))
+        })
+    }
+
+    /// Returns a board that was read a moment ago.
+    pub(crate) fn fresh_board(&self, plan: &str) -> Option<Value> {
+        let boards = unpoisoned(&self.boards);
+        let (at, board) = boards.get(plan)?;
+        (at.elapsed() < FRESH).then(|| board.clone())
+    }
+
+    /// Remembers a board for a moment.
+    pub(crate) fn keep_board(&self, plan: &str, board: &Value) {
+        let mut boards = unpoisoned(&self.boards);
+        boards.retain(|_, (at, _)| at.elapsed() < FRESH);
+        if boards.len() < MAX_BOARDS {
+            boards.insert(plan.to_owned(), (Instant::now(), board.clone()));
+        }
+    }
+
+    /// Remembers names, so that what was changed can be told without asking the service again.
+    pub(crate) fn learn(&self, names: impl Iterator<Item = (String, String)>) {
+        let mut known = unpoisoned(&self.names);
+        for (id, name) in names {
+            if known.len() < MAX_NAMES || known.contains_key(&id) {
+                known.insert(id, name);
+            }
+        }
+    }
+
+    /// Returns the name of an id, if it was read before.
+    pub(crate) fn name_of(&self, id: &str) -> Option<String> {
+        unpoisoned(&self.names).get(id).cloned()
+    }
+
+    /// Forgets the boards: something was written.
+    pub(crate) fn forget_boards(&self) {
+        unpoisoned(&self.boards).clear();
+    }
+}
+
+/// The entry of a switch, which goes when this does.
+pub(crate) struct Noted {
+    desk: Arc<Desk>,
+    no: u64,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        unpoisoned(&self.desk.stops).remove(&self.no);
+    }
+}
+
+/// The surroundings of one request: everything of one version of the workspace.
+pub(crate) struct Work {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) app: App,
+    pub(crate) bundle: Arc<Bundle>,
+}
+
+impl Work {
+    /// Returns the configuration.
+    pub(crate) fn config(&self) -> &Config {
+        &self.app.workspace.config
+    }
+
+    /// Waits for something asynchronous.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.desk.runtime.block_on(work)
+    }
+
+    /// Makes a host for an agent, or for a person.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or there is no state folder.
+    pub(crate) fn host(
+        &self,
+        agent: Option<&str>,
+        approver: Arc<dyn Approver>,
+        watch: Watch,
+    ) -> Result<Host, AppError> {
+        let judge = self.desk.watcher.judge(agent);
+        let workspace = &self.app.workspace;
+        self.app.host(&self.desk.connection, workspace, agent, judge, approver, watch)
+    }
+
+    /// Reads the board as a person sees it.
+    ///
+    /// # Errors
+    /// The error of the work, or of the service.
+    pub(crate) fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let host = self.host(None, Arc::new(Nobody), Watch::default())?;
+        Ok(self.wait(host.look(None, work))?)
+    }
+
+    /// Returns the person who is signed in at the service.
+    ///
+    /// # Errors
+    /// The service does not tell.
+    pub(crate) fn me(&self) -> Result<User, AppError> {
+        if let Some(me) = self.desk.me.get() {
+            return Ok(me.clone());
+        }
+        let host = self.host(None, Arc::new(Nobody), Watch::default())?;
+        let me = self.wait(host.me())?;
+        Ok(self.desk.me.get_or_init(|| me).clone())
+    }
+}

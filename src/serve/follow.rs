@@ -1,0 +1,92 @@
+//! The audit log, read on as it grows, so that whatever happens goes out as an event.
+//!
+//! Every process of the state folder writes to that log, so a page sees the runs of a command line as
+//! well as those of its own server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::serve::desk::Desk;
+
+/// The interval at which the log is read on.
+const LOOK: Duration = Duration::from_millis(300);
+/// The most records that are read at once.
+const MAX_RECORDS: usize = 500;
+
+/// Returns the events that a record of the audit log is.
+fn events(record: &Value) -> Vec<(&'static str, Value)> {
+    let is_over = record["kind"] == "finished";
+    let status = record.get("outcome").filter(|_| is_over);
+    let run = || {
+        json!({
+            "run_id": record["run"], "skill": record["skill"], "agent": record["agent"],
+            "kind": record["kind"], "status": status,
+        })
+    };
+    let kind = record["kind"].as_str().unwrap_or_default();
+    match kind {
+        "run_started" | "judged" | "refused" => vec![("run", run())],
+        "held" => vec![("run", run()), ("pending", json!({ "id": record["run"], "kind": kind }))],
+        "finished" => {
+            // What is held waits once its run is over.
+            let held = json!({ "id": record["run"], "kind": kind });
+            vec![("run", run()), ("pending", held), ("board", json!({ "run_id": record["run"] }))]
+        }
+        "approved" | "rejected" | "expired" => {
+            vec![("pending", json!({ "id": record["run"], "kind": kind }))]
+        }
+        "paused" | "unpaused" => {
+            vec![("agent", json!({ "agent": record["detail"]["agent"], "kind": kind }))]
+        }
+        "submitted" | "taken" | "settled" | "cancelled" => {
+            vec![("agent", json!({ "entry": record["detail"]["entry"], "kind": kind }))]
+        }
+        "intent" | "recovered" | "config" => Vec::new(),
+        // The outcome of a request: something on a board may be another.
+        _ => vec![("board", json!({ "run_id": record["run"] }))],
+    }
+}
+
+/// Reads the log on until the server ends.
+pub(crate) async fn follow(desk: Arc<Desk>) {
+    let mut last: Option<i64> = None;
+    while !desk.is_ending() {
+        let (journal, from) = (Arc::clone(&desk.journal), last);
+        let read = tokio::task::spawn_blocking(move || match from {
+            None => journal.last_record().map(|seq| (seq, Vec::new())),
+            Some(from) => journal.records(None, from, MAX_RECORDS).map(|records| {
+                let seq = records.last().and_then(|record| record["seq"].as_i64());
+                (seq.unwrap_or(from), records)
+            }),
+        });
+        match read.await {
+            Ok(Ok((seq, records))) => {
+                last = Some(seq);
+                let mut told: Vec<(&'static str, Value)> = Vec::new();
+                for event in records.iter().flat_map(events) {
+                    // Of a batch of requests, readers need to hear once.
+                    if told.last() != Some(&event) {
+                        told.push(event);
+                    }
+                }
+                if told.iter().any(|(kind, _)| *kind == "board") {
+                    desk.forget_boards();
+                }
+                for (kind, data) in told {
+                    if kind == "run" && data["kind"] == "finished" {
+                        desk.metrics.count_run(data["status"].as_str().unwrap_or("unknown"));
+                    }
+                    desk.news.tell(kind, data);
+                }
+                if records.len() == MAX_RECORDS {
+                    continue;
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "the audit log cannot be read on"),
+            Err(_) => return,
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

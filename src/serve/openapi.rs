@@ -1,0 +1,182 @@
+//! The OpenAPI document, made from the table of routes.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::token::kept::Role;
+
+/// The shapes of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    Object,
+    List,
+    Text,
+    Events,
+}
+
+/// A route, as far as the document tells of it.
+pub(crate) struct Described {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) needs: Option<Role>,
+    pub(crate) summary: &'static str,
+    pub(crate) query: &'static [(&'static str, &'static str, &'static str)],
+    pub(crate) body: Option<Value>,
+    pub(crate) answer: Schema,
+}
+
+fn object(properties: &Value, required: &[&str]) -> Value {
+    json!({
+        "type": "object", "properties": properties, "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// Returns the body of `POST runs`.
+pub(crate) fn run_body() -> Value {
+    object(
+        &json!({
+            "skill": { "type": "string", "description": "Skill by name; or give `script`" },
+            "script": { "type": "string", "description": "Text of a script; or give `skill`" },
+            "params": { "type": "object", "description": "Parameters, by name" },
+            "dry_run": { "type": "boolean", "description": "Show what would change, and stop" },
+            "agent": { "type": "string", "description": "Agent that runs it; a person if absent" },
+        }),
+        &[],
+    )
+}
+
+/// Returns the body of an approval.
+pub(crate) fn approve_body() -> Value {
+    object(
+        &json!({
+            "digest": { "type": "string", "description": "Approve exactly the set that has it" },
+            "note": { "type": "string", "description": "Reason, for the record" },
+        }),
+        &[],
+    )
+}
+
+/// Returns the body of a rejection.
+pub(crate) fn reject_body() -> Value {
+    let reason = json!({ "type": "string", "minLength": 1, "description": "Reason, which the one who drafted it can read" });
+    object(&json!({ "reason": reason }), &["reason"])
+}
+
+/// Returns the body of a pause.
+pub(crate) fn reason_body() -> Value {
+    object(
+        &json!({ "reason": { "type": "string", "description": "Reason, which the agent can read" } }),
+        &[],
+    )
+}
+
+/// Returns the body of what takes none.
+pub(crate) fn no_body() -> Value {
+    object(&json!({}), &[])
+}
+
+/// Returns the body of `POST inbox`.
+pub(crate) fn submit_body() -> Value {
+    object(
+        &json!({
+            "skill": { "type": "string" },
+            "params": { "type": "object" },
+            "to": { "type": "string", "description": "Agent that is to run it" },
+            "key": { "type": "string", "description": "Submit it once under this key" },
+        }),
+        &["skill"],
+    )
+}
+
+fn answer(schema: Schema) -> Value {
+    match schema {
+        Schema::Object => json!({ "application/json": { "schema": { "type": "object" } } }),
+        Schema::List => json!({
+            "application/json": { "schema": { "type": "array", "items": { "type": "object" } } }
+        }),
+        Schema::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Schema::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+    }
+}
+
+fn parameters(route: &Described) -> Vec<Value> {
+    let in_path = route.path.split('/').filter_map(|part| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        let schema = json!({ "type": "string", "minLength": 1 });
+        Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
+    });
+    let in_query = route.query.iter().map(|(name, kind, what)| {
+        json!({ "name": name, "in": "query", "description": what, "schema": { "type": kind } })
+    });
+    in_path.chain(in_query).collect()
+}
+
+fn operation(route: &Described) -> Value {
+    let refusal = json!({ "$ref": "#/components/responses/Refusal" });
+    let mut responses = Map::new();
+    responses.insert(
+        "200".to_owned(),
+        json!({ "description": "Done", "content": answer(route.answer) }),
+    );
+    if route.path == "/api/v1/runs" && route.method == "post" {
+        let content = answer(Schema::Object);
+        let accepted = json!({ "description": "Accepted: `run_id`", "content": content });
+        responses.insert("202".to_owned(), accepted);
+    }
+    responses.insert("default".to_owned(), refusal);
+    let mut shown = json!({
+        "summary": route.summary,
+        "operationId": format!("{}{}", route.method, route.path.replace(['/', '{', '}', '.'], "_")),
+        "parameters": parameters(route),
+        "responses": responses,
+    });
+    if let Some(body) = &route.body {
+        shown["requestBody"] = json!({
+            "required": body["required"].as_array().is_some_and(|all| !all.is_empty()),
+            "content": { "application/json": { "schema": body } },
+        });
+    }
+    match route.needs {
+        None => shown["security"] = json!([]),
+        Some(role) => shown["x-role"] = json!(role.name()),
+    }
+    shown
+}
+
+/// Returns the document of all routes.
+pub(crate) fn document(routes: impl Iterator<Item = Described>) -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in routes {
+        let path = paths.entry(route.path.to_owned()).or_insert_with(|| json!({}));
+        path[route.method] = operation(&route);
+    }
+    let failure = json!({
+        "type": "object",
+        "required": ["error"],
+        "properties": { "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": { "type": "string" },
+                "message": { "type": "string" },
+                "hint": { "type": "string" },
+            },
+        } },
+    });
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Planwright", "version": env!("CARGO_PKG_VERSION") },
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": { "Failure": failure },
+            "responses": { "Refusal": {
+                "description": "It was refused, or failed",
+                "content": { "application/json": {
+                    "schema": { "$ref": "#/components/schemas/Failure" },
+                } },
+            } },
+        },
+    })
+}

@@ -1,0 +1,186 @@
+//! The pages on which people decide and begin: sets that wait, and skills with their forms.
+
+use askama::Template;
+use serde_json::{Value, json};
+
+use crate::app::error::AppError;
+use crate::app::shown::{scripts, visible};
+use crate::script::Manifest;
+use crate::script::workspace::manifest::{Param, ParamKind};
+use crate::serve::api::{changes as api, lists};
+use crate::serve::call::{Call, Reply};
+use crate::serve::desk::Work;
+use crate::serve::page::changes::{ChangeView, changes, verdicts};
+use crate::serve::page::layout::{Frame, Moment, Times, page, path, text};
+
+/// The most sets that are shown with all they would change.
+const MAX_SHOWN: usize = 20;
+
+/// A set that waits.
+struct SetView {
+    id: String,
+    link: String,
+    skill: String,
+    who: String,
+    at: Moment,
+    expires: Moment,
+    digest: String,
+    changes: Vec<ChangeView>,
+    verdicts: Vec<String>,
+    n_changes: usize,
+}
+
+#[derive(Template)]
+#[template(path = "pending.html")]
+struct PendingPage {
+    frame: Frame,
+    sets: Vec<SetView>,
+    n_more: usize,
+}
+
+/// Answers `/pending`.
+pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let times = Times::of(work)?;
+    let all = lists::sets(work, false)?;
+    let mut sets = Vec::new();
+    for listed in all.iter().take(MAX_SHOWN) {
+        let id = listed["id"].as_str().unwrap_or_default();
+        // One that cannot be shown whole, since something is gone, hides no other.
+        let set = api::set(work, id).unwrap_or_else(|error| {
+            let why =
+                json!([{ "verdict": "error", "reason": error.failure.message, "source": "host" }]);
+            let mut set = listed.clone();
+            (set["verdicts"], set["changes"]) = (why, json!([]));
+            set
+        });
+        let names = set["names"].as_object().into_iter().flatten();
+        let named = names.filter_map(|(id, name)| Some((id.clone(), name.as_str()?.to_owned())));
+        work.desk.learn(named);
+        let actor = &set["actor"];
+        let who = actor["agent"].as_str().or(actor["upn"].as_str()).unwrap_or_default();
+        sets.push(SetView {
+            id: visible(id),
+            link: path(&["pending", id]),
+            skill: text(&set["skill"]),
+            who: visible(who),
+            at: times.told(&set["created_at"]),
+            expires: times.told(&set["expires_at"]),
+            digest: text(&set["digest"]),
+            changes: changes(&work.desk, &times, &set),
+            verdicts: verdicts(&set),
+            n_changes: set["changes"].as_array().map_or(0, Vec::len),
+        });
+    }
+    page(&PendingPage {
+        frame: Frame::live(work, call, ("Pending", "/pending", "pending"))?,
+        n_more: all.len().saturating_sub(sets.len()),
+        sets,
+    })
+}
+
+/// A skill in the list.
+struct SkillRow {
+    name: String,
+    link: String,
+    summary: String,
+    is_own: bool,
+    problem: String,
+}
+
+#[derive(Template)]
+#[template(path = "skills.html")]
+struct SkillsPage {
+    frame: Frame,
+    skills: Vec<SkillRow>,
+}
+
+/// Answers `/skills`.
+pub(crate) fn skills(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let workspace = &work.app.workspace;
+    let names = scripts::own_first(workspace, "skills", workspace.skills.keys());
+    let row = |name: &String| {
+        let source = workspace.skills.get(name).map(String::as_str).unwrap_or_default();
+        let (summary, problem) = match Manifest::parse(source) {
+            Ok(manifest) => (visible(manifest.summary()), String::new()),
+            Err(failure) => (String::new(), visible(&failure.message)),
+        };
+        SkillRow {
+            name: visible(name),
+            link: path(&["skills", name]),
+            summary,
+            is_own: workspace.is_own(&format!("skills/{name}.rhai")),
+            problem,
+        }
+    };
+    page(&SkillsPage {
+        frame: Frame::live(work, call, ("Skills", "/skills", "reload"))?,
+        skills: names.into_iter().map(row).collect(),
+    })
+}
+
+/// A field of a skill's form.
+struct Input {
+    name: String,
+    kind: &'static str,
+    description: String,
+    value: String,
+    is_needed: bool,
+    remark: &'static str,
+}
+
+fn input((name, param): (&String, &Param)) -> Input {
+    let default = param.default.as_ref().and_then(|value| serde_json::to_value(value).ok());
+    let value = match &default {
+        Some(Value::Array(items)) => {
+            let item = |item: &Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+            items.iter().map(item).collect::<Vec<_>>().join(", ")
+        }
+        Some(value) => text(value),
+        None => String::new(),
+    };
+    Input {
+        name: visible(name),
+        kind: match param.kind {
+            ParamKind::Bool => "bool",
+            ParamKind::Int | ParamKind::Float => "number",
+            ParamKind::Data => "data",
+            ParamKind::String | ParamKind::Date | ParamKind::List => "text",
+        },
+        description: visible(&param.description),
+        value,
+        is_needed: default.is_none(),
+        remark: match param.kind {
+            ParamKind::Data => "JSON",
+            ParamKind::Date => "2026-12-24, today, friday, +3d",
+            ParamKind::List => "a, b, c",
+            _ => "",
+        },
+    }
+}
+
+#[derive(Template)]
+#[template(path = "skill.html")]
+struct SkillPage {
+    frame: Frame,
+    name: String,
+    link: String,
+    description: Vec<String>,
+    inputs: Vec<Input>,
+    agents: Vec<String>,
+}
+
+/// Answers `/skills/{name}`.
+pub(crate) fn skill(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    let name = call.part("name");
+    let manifest = work.app.manifest_of(name)?;
+    let paragraph =
+        |text: &str| visible(&text.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    page(&SkillPage {
+        frame: Frame::live(work, call, (name, "/skills", ""))?,
+        name: visible(name),
+        link: path(&["skills", name]),
+        description: manifest.description.split("\n\n").map(paragraph).collect(),
+        inputs: manifest.params.iter().flatten().map(input).collect(),
+        agents: work.config().agents.keys().map(|name| visible(name)).collect(),
+    })
+}
