@@ -29,7 +29,7 @@ bench:
 soak:
     PLANWRIGHT_TEST_SEEDS=100000 cargo test --release --lib -- tests::whatever_others_do
     PLANWRIGHT_TEST_ROUNDS=100 cargo test --test it -- contention:: --nocapture
-    PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=500 cargo test --test it -- kills:: undo:: crash:: --nocapture
+    PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=500 PLANWRIGHT_TEST_SHARED_KILLS=2000 PLANWRIGHT_TEST_SCHEDULE_KILLS=200 cargo test --test it -- kills:: undo:: crash:: coordinate:: schedules:: --nocapture
 
 # A million generated scripts, argument lists, policies and configurations, and a part of that of
 # what needs a board read anew. `PLANWRIGHT_TEST_FUZZ_SEED` is where it begins.

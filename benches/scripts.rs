@@ -1,31 +1,39 @@
-//! The cost of running a script in a process of its own, against the same script in this one.
+//! The cost of running a script in a process of its own, against the same script in this one; and
+//! of the lists of scripts, against plain Rust on the same board.
 //!
-//! Only ratios count: both are measured in one process, on one machine, in turn. A figure that
-//! misses its bound fails the benchmark, after all of them are printed.
+//! Only ratios count: both sides are measured in one process, on one machine, in turn. A figure
+//! that misses its bound fails the benchmark, after all of them are printed.
 //! `cargo bench --bench scripts`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use planwright::change::ChangeSet;
+use planwright::change::{ChangeSet, TaskField};
 use planwright::emulator::{Emulator, Options, Storage};
 use planwright::graph::{BaseUrl, Client, Secret};
 use planwright::host::{
-    Host, Judge, Nobody, Program, Session, Start, Status, Stop, SystemClock, Watch, on_large_stack,
+    Failure, Host, Judge, Nobody, Program, Session, Start, Status, Stop, SystemClock, Watch,
+    on_large_stack,
 };
 use planwright::journal::Purpose;
-use planwright::model::Limits;
+use planwright::model::{Limits, TaskId};
 use planwright::policy::{Caps, Ruling};
 use planwright::script::worker::{prestart, set_program};
 use planwright::script::{Budget, Skill};
+use rhai::packages::{BasicArrayPackage, Package as _};
+use rhai::{Array, Dynamic, Engine};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
 const ROOK: &str = "rook@bos.example";
 const TASKS: usize = 5_000;
+/// The tasks of the plan whose lists are measured.
+const MANY: usize = 10_000;
 /// Measurements of each; the median counts.
 const TIMES: usize = 15;
 
@@ -56,7 +64,115 @@ fn main() {
     let ratio = ratio(&runtime, &host, long);
     let line = format!("a script over {TASKS} tasks: {ratio:.2} times as long (at most 1.3)");
     check(ratio <= 1.3, line, &mut broken);
+    println!("lists of {MANY} tasks, against plain Rust on the same board:");
+    for (name, script, plain) in LISTS {
+        let ratio = inside(&runtime, &host, script, *plain);
+        check(ratio <= 3.0, format!("{name}: {ratio:.2} times as long (at most 3)"), &mut broken);
+    }
+    let ratio = inside(&runtime, &host, FILTER, bare_filter);
+    let line =
+        format!("a closure in filter: {ratio:.2} times as long as on bare handles (at most 1.1)");
+    check(ratio <= 1.1, line, &mut broken);
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// What plain Rust does with a session.
+type Plain = fn(&Session);
+
+/// A name, a script, and the same in Rust.
+const LISTS: &[(&str, &str, Plain)] = &[
+    ("sort_by", "plan(\"Many\").tasks.sort_by(|t| t.due)[0].id.len()", sort),
+    ("group_by", "plan(\"Many\").tasks.group_by(|t| t.progress).len()", group),
+    ("where", "plan(\"Many\").tasks.where(#{ bucket: \"B\", is_completed: false }).len()", select),
+];
+const FILTER: &str = "plan(\"Many\").tasks.filter(|t| t.percent_complete == 100).len()";
+
+fn tasks(session: &Session) -> Vec<TaskId> {
+    session.tasks(&session.find_plan("Many").unwrap()).unwrap()
+}
+
+fn sort(session: &Session) {
+    let mut keyed: Vec<_> = tasks(session)
+        .into_iter()
+        .map(|id| (session.task_field(&id, TaskField::DUE).unwrap(), id))
+        .collect();
+    keyed.sort_by(|(a, _), (b, _)| (a.is_none(), a).cmp(&(b.is_none(), b)));
+    black_box(keyed.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+}
+
+fn group(session: &Session) {
+    let mut groups: BTreeMap<&str, Vec<TaskId>> = BTreeMap::new();
+    for id in tasks(session) {
+        let progress = session.task_field(&id, TaskField::PROGRESS).unwrap();
+        groups.entry(progress.name()).or_default().push(id);
+    }
+    black_box(groups);
+}
+
+fn select(session: &Session) {
+    let plan = session.find_plan("Many").unwrap();
+    let bucket = session.find_bucket(&plan, "B").unwrap();
+    let meets = |id: &TaskId| {
+        session.task_field(id, TaskField::BUCKET).unwrap().as_ref() == Some(&bucket)
+            && session.task_field(id, TaskField::PERCENT).unwrap() < 100
+    };
+    black_box(tasks(session).into_iter().filter(meets).collect::<Vec<_>>());
+}
+
+/// A handle without anything else that the host does.
+#[derive(Clone)]
+struct Bare {
+    session: Session,
+    id: TaskId,
+}
+
+fn bare_filter(session: &Session) {
+    let mut engine = Engine::new_raw();
+    engine.register_global_module(BasicArrayPackage::new().as_shared_module());
+    engine.register_get("percent_complete", |task: &mut Bare| {
+        i64::from(task.session.task_field(&task.id, TaskField::PERCENT).unwrap())
+    });
+    let all = tasks(session).into_iter();
+    let all: Array = all.map(|id| Dynamic::from(Bare { session: session.clone(), id })).collect();
+    let mut scope = rhai::Scope::new();
+    scope.push("all", all);
+    let script = "all.filter(|t| t.percent_complete == 100).len()";
+    black_box(engine.eval_with_scope::<i64>(&mut scope, script).unwrap());
+}
+
+/// A script and the same in Rust, on a board that is read already.
+struct Both {
+    script: Arc<dyn Program>,
+    plain: Plain,
+    times: Mutex<(Vec<Duration>, Vec<Duration>)>,
+}
+
+impl Program for Both {
+    fn run(&self, session: &Session) -> Result<Value, Failure> {
+        (self.plain)(session);
+        self.script.run(session)?;
+        let mut times = self.times.lock().unwrap();
+        for _ in 0..TIMES {
+            let began = Instant::now();
+            self.script.run(session)?;
+            times.0.push(began.elapsed());
+            let began = Instant::now();
+            (self.plain)(session);
+            times.1.push(began.elapsed());
+        }
+        Ok(Value::Null)
+    }
+}
+
+/// Returns how many times as long a script takes.
+fn inside(runtime: &Runtime, host: &Host, script: &str, plain: Plain) -> f64 {
+    let program = on_large_stack("compile", || {
+        Skill::in_this_process("s", script, Map::new(), Budget::default()).unwrap()
+    });
+    let both = Arc::new(Both { script: program.unwrap(), plain, times: Mutex::default() });
+    run(runtime, host, Arc::clone(&both) as Arc<dyn Program>);
+    let (script, plain) = std::mem::take(&mut *both.times.lock().unwrap());
+    middle(script).as_secs_f64() / middle(plain).as_secs_f64()
 }
 
 fn check(keeps: bool, line: String, broken: &mut Vec<String>) {
@@ -123,13 +239,24 @@ fn run(runtime: &Runtime, host: &Host, program: Arc<dyn Program>) {
 }
 
 fn host(runtime: &Runtime) -> Host {
-    let options = Options::new(Storage::Memory, Arc::new(SystemClock));
+    let mut options = Options::new(Storage::Memory, Arc::new(SystemClock));
+    // More than Planner has in a plan: what is measured is not Planner.
+    options.limits.active_tasks_in_plan = TASKS + MANY;
+    options.limits.tasks_in_plan = TASKS + MANY;
     let emulator = Emulator::open(options).unwrap();
     emulator.seed_demo().unwrap();
     let tasks: Vec<Value> =
         (0..TASKS).map(|n| json!({ "title": format!("T{n}"), "bucket": "B" })).collect();
     let plan = json!({ "title": "Large", "group": "BOS", "buckets": ["B"], "tasks": tasks });
-    emulator.seed(&json!({ "plans": [plan] }).to_string()).unwrap();
+    let tasks: Vec<Value> = (0..MANY)
+        .map(|n| {
+            let done = if n % 3 == 0 { 100 } else { 0 };
+            let due = format!("+{}d", (n * 7919) % 400);
+            json!({ "title": format!("T{n}"), "bucket": "B", "percent": done, "due": due })
+        })
+        .collect();
+    let many = json!({ "title": "Many", "group": "BOS", "buckets": ["B"], "tasks": tasks });
+    emulator.seed(&json!({ "plans": [plan, many] }).to_string()).unwrap();
     let url = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/v1.0", listener.local_addr().unwrap());

@@ -7,14 +7,14 @@
 pub(crate) mod agent;
 pub(crate) mod bounded;
 pub(crate) mod connection;
-pub(crate) mod embedded;
+pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod faces;
 pub(crate) mod inbox;
 pub(crate) mod once;
 pub(crate) mod params;
-pub(crate) mod pause;
 pub(crate) mod pending;
+pub(crate) mod schedules;
 pub(crate) mod seal;
 pub(crate) mod settings;
 pub(crate) mod shown;
@@ -22,7 +22,6 @@ pub(crate) mod sign_in;
 pub(crate) mod state_dir;
 pub(crate) mod test_stage;
 pub(crate) mod token;
-pub(crate) mod trust;
 pub(crate) mod workspace;
 
 use std::sync::Arc;

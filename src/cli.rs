@@ -50,7 +50,8 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) 
                 let hints = ContextValue::StyledStrs(vec![hint.clone().into()]);
                 error.insert(ContextKind::Suggested, hints);
             }
-            return ui::print_usage(&error, json, hint.as_deref());
+            let color = options::Color::among(&arguments).choice();
+            return ui::print_usage(&error, json, color, hint.as_deref());
         }
     };
     let ui = ui::Ui::new(&cli.global);

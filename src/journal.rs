@@ -34,6 +34,7 @@ pub mod paused;
 
 // Between processes.
 pub mod lock;
+pub mod shared;
 
 // Beside it.
 
@@ -54,6 +55,8 @@ pub use crate::journal::error::Error;
 pub use crate::journal::lock::{Guard, Lockable, PlanLocks};
 pub use crate::journal::named_plans::{Named, NamedPlans, NamesFile};
 pub use crate::journal::read::{Attempt, Finish, Round, Run, RunSummary, Standing, Trail};
+pub use crate::journal::row::short_id;
+pub use crate::journal::shared::{Claim, Fence, Shared, SharedWrite, Written};
 pub use crate::journal::verify::{ExportCheck, Problem, Verification, verify_export};
 
 use crate::journal::anchor::{AnchorFile, Reading};

@@ -16,6 +16,9 @@ pub mod files;
 // Runs on disk: what each was to write, sent and achieved.
 pub mod journal;
 
+// What processes share, behind one trait.
+pub mod coordinate;
+
 // Talks to Graph; decides nothing about changes.
 pub mod graph;
 

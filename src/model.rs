@@ -22,12 +22,16 @@ pub mod document;
 
 // Closed sets and small values.
 pub mod category;
+pub mod cron;
 pub mod limits;
 pub mod link;
 pub mod order;
 pub mod progress;
 pub mod recurrence;
 pub mod time;
+
+// What parsers say.
+pub mod in_words;
 
 // The entities that a run has read.
 pub mod as_read;
@@ -38,14 +42,16 @@ pub use board::{Board, BoardPlace};
 pub use board_file::BoardFile;
 pub use bucket::Bucket;
 pub use category::Category;
+pub use cron::{Cron, Missed};
 pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};
 pub use document::{BucketDocument, ItemDocument, LinkDocument, PlanDocument, TaskDocument};
 pub use etag::{ETag, Versioned};
 pub use id::{BucketId, GroupId, InvalidId, PlanId, RosterId, TaskId, UserId};
+pub use in_words::in_words;
 pub use limits::Limits;
 pub use person::{Group, User};
 pub use plan::{Archival, Plan};
 pub use progress::{Priority, Progress};
 pub use recurrence::Recurrence;
-pub use task::{Task, TaskBeta};
+pub use task::{Comment, Task, TaskBeta};
 pub use time::Clock;

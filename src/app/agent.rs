@@ -1,7 +1,11 @@
 //! The agents that a workspace knows, and what it grants them.
 
+pub(crate) mod pause;
+
 use crate::app::error::AppError;
 use crate::host::Agent;
+use crate::journal::inbox::InboxEntry;
+use crate::script::workspace::automation::{Automation, SCHEDULE_AGENT};
 use crate::script::workspace::config::{AgentConfig, MayApply};
 use crate::script::{Config, Workspace};
 
@@ -28,16 +32,7 @@ pub(crate) fn agent_of(
     let agents = &workspace.config.agents;
     let Some(config) = agents.get(name) else {
         if agents.is_empty() {
-            let limits = workspace.config.limits;
-            return Ok(Some(Agent {
-                name: name.into(),
-                plans: None,
-                may_apply: true,
-                force: false,
-                approved_only: false,
-                changes_per_day: Some(limits.changes_per_day()),
-                runs_per_hour: Some(limits.runs_per_hour()),
-            }));
+            return Ok(Some(unconfined(workspace, name)));
         }
         let known: Vec<_> = agents.keys().map(|name| format!("`{name}`")).collect();
         return Err(AppError::new("agent", format!("there is no agent `{name}`"))
@@ -53,6 +48,53 @@ pub(crate) fn agent_of(
         changes_per_day: Some(limits.changes_per_day()),
         runs_per_hour: Some(limits.runs_per_hour()),
     }))
+}
+
+/// Returns what a workspace grants an agent that is on record: of an entry of the inbox, of a run, of a
+/// set that waits. Unlike [`agent_of`], which asks whom somebody may act as, it knows the agent of
+/// schedules wherever no table confines it: it is under the shipped rules.
+///
+/// # Errors
+/// Agents are configured, and this is none of them.
+pub(crate) fn known_agent(
+    workspace: &Workspace,
+    name: Option<&str>,
+) -> Result<Option<Agent>, AppError> {
+    match name {
+        Some(SCHEDULE_AGENT) if !workspace.config.agents.contains_key(SCHEDULE_AGENT) => {
+            Ok(Some(unconfined(workspace, SCHEDULE_AGENT)))
+        }
+        name => agent_of(workspace, name),
+    }
+}
+
+/// Returns the grants of an agent that no table confines.
+fn unconfined(workspace: &Workspace, name: &str) -> Agent {
+    let limits = workspace.config.limits;
+    Agent {
+        name: name.to_owned(),
+        plans: None,
+        may_apply: true,
+        force: false,
+        approved_only: false,
+        changes_per_day: Some(limits.changes_per_day()),
+        runs_per_hour: Some(limits.runs_per_hour()),
+    }
+}
+
+/// Refuses an entry of the inbox whose sender may not submit to its receiver: with the grants of today,
+/// not with those of the day it was submitted. Schedules and triggers submit what the workspace says.
+///
+/// # Errors
+/// It may not.
+pub(crate) fn check_sender(workspace: &Workspace, entry: &InboxEntry) -> Result<(), AppError> {
+    let (from, to) = (entry.from_agent.as_deref(), entry.to_agent.as_deref());
+    if from == Some(SCHEDULE_AGENT)
+        && to.is_some_and(|to| Automation::of(workspace).submits(&entry.skill, to))
+    {
+        return Ok(());
+    }
+    check_may_submit(&workspace.config, from, to)
 }
 
 /// Returns whether an agent may run a skill.
@@ -82,7 +124,7 @@ pub(crate) fn check_may_submit(
         return Ok(());
     }
     let message = format!("the agent `{from}` may not submit to `{to}`");
-    Err(AppError::new("not_permitted", message))
+    Err(AppError::new("denied", message))
 }
 
 /// Refuses an agent a skill that it was not granted; with `None`, code of its own.
@@ -104,5 +146,5 @@ pub(crate) fn check_may_run(
         }
         _ => return Ok(()),
     };
-    Err(AppError::new("not_permitted", message))
+    Err(AppError::new("denied", message))
 }

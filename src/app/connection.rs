@@ -1,10 +1,12 @@
 //! The connection to the service: Graph elsewhere, or the embedded Planner behind the same client.
 
+pub(crate) mod embedded;
+
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::app::embedded::Embedded;
+use crate::app::connection::embedded::Embedded;
 use crate::app::error::AppError;
 use crate::app::settings::{Service, Settings, SignIn};
 use crate::app::workspace::time_zone;

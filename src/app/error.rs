@@ -3,6 +3,7 @@
 use crate::auth;
 use crate::files;
 use crate::graph;
+use crate::host::similar::similar;
 use crate::host::{self, Failure};
 use crate::script::workspace::WorkspaceError;
 
@@ -57,15 +58,31 @@ impl From<graph::Error> for AppError {
     }
 }
 
+/// Picks the name that an unknown one resembles, among those that the message lists.
+pub(crate) fn did_you_mean(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("there is no `")?;
+    let (name, known) = rest.split_once("` here; ")?;
+    let near = similar(name, known.split('`').skip(1).step_by(2)).into_iter().next()?;
+    Some(format!("did you mean `{near}`?"))
+}
+
 impl From<WorkspaceError> for AppError {
     fn from(error: WorkspaceError) -> Self {
         let hint = match &error {
-            WorkspaceError::NotAWorkspace(_) => Some(
-                "a workspace is a folder with a planwright.toml; an empty one will do".to_owned(),
-            ),
+            WorkspaceError::NotAWorkspace(_) => {
+                Some("a workspace is a folder with a planwright.toml; an empty one will do")
+            }
             _ => None,
         };
-        Self { failure: Failure::from_error("workspace", &error, hint) }
+        let hint = match &error {
+            WorkspaceError::Config { what, .. } => did_you_mean(what),
+            _ => hint.map(str::to_owned),
+        };
+        let mut failure = Failure::from_error("workspace", &error, hint);
+        if let WorkspaceError::Config { at: Some(at), .. } = error {
+            failure.at = Some(*at);
+        }
+        Self { failure }
     }
 }
 

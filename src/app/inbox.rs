@@ -12,7 +12,7 @@ use crate::app::error::AppError;
 use crate::app::params::kept;
 use crate::host::Failure;
 use crate::journal::inbox::{EntryState, InboxEntry};
-use crate::journal::{Error, Note, NoteKind, RunStatus};
+use crate::journal::{Error, Note, NoteKind, RunStatus, short_id};
 use crate::model::User;
 use crate::script::Manifest;
 
@@ -125,7 +125,7 @@ impl App {
         Ok(entries)
     }
 
-    /// Returns an entry by its id or the beginning of it, if the agent may see it.
+    /// Returns an entry by its id, the beginning or the end of it, if the agent may see it.
     ///
     /// # Errors
     /// There is none, or several begin so, or the journal cannot be read.
@@ -135,12 +135,21 @@ impl App {
         agent: Option<&str>,
     ) -> Result<InboxEntry, AppError> {
         let mut found = self.inbox(agent)?;
-        found.retain(|entry| !id.is_empty() && entry.id.starts_with(id));
+        found
+            .retain(|entry| !id.is_empty() && (entry.id.starts_with(id) || entry.id.ends_with(id)));
         match (found.pop(), found.len()) {
             (Some(entry), 0) => Ok(entry),
-            (Some(_), others) => {
-                let message = format!("{} entries of the inbox begin with `{id}`", others + 1);
-                Err(AppError::new("ambiguous", message).hint("give more of the id"))
+            (Some(last), others) => {
+                let ids: Vec<&str> =
+                    found.iter().chain([&last]).take(5).map(|entry| short_id(&entry.id)).collect();
+                let message = format!(
+                    "the ids of {} entries of the inbox begin or end with `{id}`: {}",
+                    others + 1,
+                    ids.join(", ")
+                );
+                Err(AppError::new("ambiguous", message).hint(
+                    "the last characters of an id tell them apart: `planwright inbox` shows them",
+                ))
             }
             (None, _) => {
                 let message = format!("there is nothing in the inbox under `{id}`");
@@ -163,7 +172,7 @@ impl App {
         let mut entry = self.inbox_entry(id, agent)?;
         if agent.is_some() && entry.from_agent.as_deref() != agent {
             let message = format!("`{}` was submitted by somebody else", entry.id);
-            return Err(AppError::new("not_permitted", message));
+            return Err(AppError::new("denied", message));
         }
         let begun = |state: EntryState| {
             let message = format!("`{id}` cannot be cancelled any more: it is {state}");

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::app::agent::known_agent;
 use crate::app::error::AppError;
 use crate::change::Saved;
 use crate::host::{Failure, Finished, Start, Status};
@@ -179,7 +180,7 @@ impl App {
         saved: &Saved,
         agent: Option<&str>,
     ) -> Result<Start, AppError> {
-        let mut granted = self.agent(agent)?;
+        let mut granted = known_agent(&self.workspace, agent)?;
         if let Some(granted) = granted.as_mut()
             && !self.workspace.config.agents.contains_key(&granted.name)
         {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::app::agent::agent_of;
-use crate::app::embedded::Embedded;
+use crate::app::connection::embedded::Embedded;
 use crate::app::error::AppError;
 use crate::change::ChangeSet;
 use crate::emulator::{Action, DEMO_TENANT, Edit, Emulator, FaultRule, Options, Storage};

@@ -1,12 +1,13 @@
 //! The workspace that a process works with, once its owner is known to be trusted.
 
+pub(crate) mod trust;
+
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
-use crate::app::trust;
 use crate::script::Workspace;
 
 /// Reads the workspace: the one named, the nearest at or above the working directory, or the

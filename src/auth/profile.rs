@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::error::Error;
 use crate::files::{self, Access};
 use crate::graph::SignInError;
-use crate::model::{User, UserId};
+use crate::model::{User, UserId, in_words};
 
 const NAME: &str = "profiles.toml";
 /// The largest list that is read, in bytes.
@@ -168,7 +168,7 @@ impl Profiles {
         };
         let text = files::read_from(file, &path, MAX_LIST)?;
         let mut profiles: Self = toml::from_str(&text)
-            .map_err(|error| Error::Damaged { path, what: error.message().to_owned() })?;
+            .map_err(|error| Error::Damaged { path, what: in_words(error.message()) })?;
         for (name, profile) in &mut profiles.all {
             profile.name.clone_from(name);
         }

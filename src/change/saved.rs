@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::change::read::Read;
 use crate::change::set::ChangeSet;
-use crate::model::UserId;
+use crate::model::{UserId, in_words};
 
 /// The version of the format; a reader refuses any other.
 pub const FORMAT: u32 = 3;
@@ -92,8 +92,8 @@ pub struct Saved {
 #[non_exhaustive]
 pub enum SavedError {
     /// It is something else.
-    #[error("not a saved change set")]
-    Malformed(#[source] serde_json::Error),
+    #[error("not a saved change set: {0}")]
+    Malformed(String),
     /// It comes from another version.
     #[error("saved in format {0}, this version reads format {FORMAT}")]
     Format(u64),
@@ -113,10 +113,14 @@ impl Saved {
         struct Head {
             format: Option<u64>,
         }
-        let head: Head = serde_json::from_str(text).map_err(SavedError::Malformed)?;
+        let wrong = |error: serde_json::Error| {
+            let told = in_words(&error.to_string());
+            SavedError::Malformed(format!("line {}: {told}", error.line()))
+        };
+        let head: Head = serde_json::from_str(text).map_err(wrong)?;
         match head.format {
             Some(format) if format != u64::from(FORMAT) => Err(SavedError::Format(format)),
-            _ => serde_json::from_str(text).map_err(SavedError::Malformed),
+            _ => serde_json::from_str(text).map_err(wrong),
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
             let who = saved.agent.as_ref().map_or(upn.clone(), |agent| format!("{agent} ({upn})"));
             let time = |at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
             vec![
-                set.run.to_string(),
+                show::short_id(context.ui, set.run.as_str()),
                 time(set.at),
                 saved.skill.clone(),
                 who,
@@ -61,9 +61,9 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
         .collect();
     let values: Vec<_> = shown.iter().map(|(set, saved)| value(set, saved, &actor(set))).collect();
     let columns = [
-        Column::new("ID"),
-        Column::new("WHEN"),
-        Column::new("SKILL"),
+        Column::whole("ID"),
+        Column::whole("WHEN"),
+        Column::title("SKILL"),
         Column::new("WHO"),
         Column::right("CHANGES"),
         Column::new("STATE"),
@@ -180,6 +180,7 @@ pub(crate) fn approve(
     }
     // It is applied under the sign-in of whoever drafted it, and this is another.
     context.app.decide(&mut set, (&me, true, note), context.now())?;
+    context.ui.note_run();
     context.ui.note(&format!(
         "Approved. It is applied under the sign-in of whoever drafted it: `planwright apply {}`.",
         set.run
@@ -238,6 +239,7 @@ pub(crate) fn reject(context: &Context<'_>, id: &str, reason: &str) -> Result<Ex
     check_waits(&set)?;
     let me = me(context)?;
     context.app.decide(&mut set, (&me, false, Some(reason)), context.now())?;
+    context.ui.note_run();
     context.ui.note("Rejected: nothing was written.");
     if context.ui.json() {
         context.ui.json_value(&json!({ "id": set.run.as_str(), "state": set.state.name() }));

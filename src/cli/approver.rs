@@ -2,9 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -39,6 +37,46 @@ const LOOK: Duration = Duration::from_millis(50);
 
 fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Waits for a line of the person; `None` if Ctrl-C comes first. It is read only once it is there,
+/// so that what is typed after a Ctrl-C is left for whoever asks next.
+#[cfg(unix)]
+fn answer(interrupt: &Stop) -> Option<String> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let look = Timespec::try_from(LOOK).ok()?;
+    while !interrupt.is_set() {
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&look)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => {
+                let mut line = String::new();
+                return stdin.lock().read_line(&mut line).ok().map(|_| line);
+            }
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Waits for a line of the person; `None` if Ctrl-C comes first.
+#[cfg(not(unix))]
+fn answer(interrupt: &Stop) -> Option<String> {
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    let (tell, told) = mpsc::channel();
+    // Nothing interrupts a read here; Ctrl-C must be heard all the same.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let heard = io::stdin().lock().read_line(&mut line);
+        let _nobody_waits = tell.send(heard.map(|_| line));
+    });
+    loop {
+        match told.recv_timeout(LOOK) {
+            Ok(heard) => return heard.ok(),
+            Err(RecvTimeoutError::Timeout) if !interrupt.is_set() => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 /// The person at the terminal.
@@ -82,19 +120,8 @@ impl Approver for Terminal {
         if asked.is_err() {
             return Decision::Refused;
         }
-        let (tell, told) = mpsc::channel();
-        // Nothing interrupts a read; Ctrl-C must be heard all the same.
-        thread::spawn(move || {
-            let mut answer = String::new();
-            let heard = io::stdin().lock().read_line(&mut answer);
-            let _nobody_waits = tell.send(heard.map(|_| answer));
-        });
-        loop {
-            match told.recv_timeout(LOOK) {
-                Ok(Ok(answer)) if is_yes(&answer) => return Decision::Approved,
-                Err(RecvTimeoutError::Timeout) if !self.interrupt.is_set() => {}
-                _ => return Decision::Refused,
-            }
-        }
+        answer(&self.interrupt)
+            .filter(|answer| is_yes(answer))
+            .map_or(Decision::Refused, |_| Decision::Approved)
     }
 }

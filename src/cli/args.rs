@@ -113,6 +113,9 @@ pub(crate) enum Command {
     Inbox(run::inbox::InboxArgs),
     /// Run what was submitted
     Work(run::work::WorkArgs),
+    /// List the schedules, show their next times, run and pause them
+    #[command(subcommand)]
+    Schedule(run::schedule::ScheduleCommand),
     /// Explore and change a board at a prompt
     Repl(repl::ReplArgs),
     /// Write a plan to a file for editing
@@ -133,7 +136,7 @@ pub(crate) enum Command {
     Resume(resume::ResumeArgs),
     /// Undo what a run wrote
     Undo(undo::UndoArgs),
-    /// Redo what an undo has taken back
+    /// Redo what an undo took back
     Redo(undo::RedoArgs),
     /// List and change plans
     #[command(subcommand)]
@@ -174,7 +177,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArgs),
     /// Explain an error code or an exit code
     Explain(explain::ExplainArgs),
-    /// List the agents, say what each may do, and pause them
+    /// List the agents, show what each may do, and pause them
     #[command(subcommand)]
     Agent(agent::AgentCommand),
     /// Show the settings in force, and which workspaces you trust

@@ -69,6 +69,7 @@ pub(crate) fn run(cli: &Cli, ui: &Ui, faces: Faces) -> Result<Exit, AppError> {
         Command::Submit(args) => run::inbox::submit(&context, args),
         Command::Inbox(args) => run::inbox::inbox(&context, args),
         Command::Work(args) => run::work::work(&context, args),
+        Command::Schedule(command) => run::schedule::run(&context, command),
         Command::Repl(args) => repl::run(&context, args),
         Command::Pull(args) => board_file::pull(&context, args),
         Command::Diff(args) => board_file::diff(&context, args),

@@ -27,6 +27,7 @@ use crate::host::{
 };
 use crate::journal::Purpose;
 use crate::model::Clock as _;
+use crate::script::workspace::automation::Automation;
 use crate::script::{Policies, Workspace};
 
 /// The name of an application that signs in as itself, where no other is given.
@@ -56,7 +57,12 @@ impl<'a> Context<'a> {
         ui: &'a Ui,
     ) -> Result<Self, AppError> {
         let app = App::open(global.settings(), n_scripts)?;
-        for warning in app.workspace.config.warnings() {
+        let mut warnings = app.workspace.config.warnings();
+        warnings.extend(Automation::of(&app.workspace).mistakes.iter().map(|mistake| {
+            let hint = mistake.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("{mistake}{hint}")
+        }));
+        for warning in warnings {
             ui.note(&format!("{} {}", paint(YELLOW.bold(), "warning:"), visible(&warning)));
         }
         // An application that signs in as itself is an agent: there is nobody to ask.
@@ -365,5 +371,5 @@ impl<'a> Context<'a> {
 pub(crate) fn for_people(agent: Option<&str>, command: &str) -> Result<(), AppError> {
     let Some(agent) = agent else { return Ok(()) };
     let message = format!("`{command}` is for people, not for the agent `{agent}`");
-    Err(AppError::new("not_permitted", message))
+    Err(AppError::new("denied", message))
 }

@@ -55,7 +55,7 @@ impl Exit {
             "not_permitted" | "not_signed_in" | "app_only" | "no_key" => Self::NotPermitted,
             "unavailable" => Self::Unavailable,
             "conflict" => Self::Conflict,
-            "paused" => Self::Denied,
+            "denied" | "paused" => Self::Denied,
             "stopped" => Self::Interrupted,
             "bug" => Self::Bug,
             "usage" => Self::Usage,

@@ -1,8 +1,10 @@
 //! The options that several commands share. The doc comments are the help of the program.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use anstream::ColorChoice;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 
@@ -127,6 +129,33 @@ pub(crate) enum Color {
     Always,
     /// Never
     Never,
+}
+
+impl Color {
+    /// Returns the choice for a stream.
+    pub(crate) const fn choice(self) -> ColorChoice {
+        match self {
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
+        }
+    }
+
+    /// Finds the choice among arguments that could not be parsed.
+    pub(crate) fn among(arguments: &[OsString]) -> Self {
+        let of = |text: &str| <Self as ValueEnum>::from_str(text, true).ok();
+        let mut found = Self::Auto;
+        let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
+        while let Some(argument) = arguments.next() {
+            let given = match argument.strip_prefix("--color=") {
+                Some(text) => Some(text),
+                None if argument == "--color" => arguments.next(),
+                None => None,
+            };
+            found = given.and_then(of).unwrap_or(found);
+        }
+        found
+    }
 }
 
 /// Options of all commands that can write.

@@ -11,11 +11,12 @@ use crate::cli::options::Format;
 use crate::cli::render::card::Card;
 use crate::cli::render::failure;
 use crate::cli::render::report::{MAX_SHOWN, View, verdict_line};
-use crate::cli::render::table::{Column, fitted, table};
+use crate::cli::render::table::{Column, fitted};
 use crate::cli::render::task_list::{self, Row, TaskColumn};
 use crate::cli::render::text::{BOLD, DIM, YELLOW, paint, visible, visible_lines};
 use crate::cli::ui::Ui;
 use crate::host::{Report, Status};
+use crate::journal;
 
 /// Shows a list in the chosen format. A person sees `empty` if there are no rows.
 pub(crate) fn list(
@@ -34,9 +35,18 @@ pub(crate) fn list(
         }
         Format::Human if rows.is_empty() => ui.note(empty),
         Format::Human => {
-            let text = table(columns, rows);
+            let text = fitted(columns, rows, Ui::width(), |_, _| false);
             text.lines().for_each(|line| ui.answer(line.trim_end()));
         }
+    }
+}
+
+/// Returns the id of a run as it stands in a list: for people the end, which tells it from those of
+/// the same minute and is taken wherever an id is.
+pub(crate) fn short_id(ui: &Ui, id: &str) -> String {
+    match ui.format {
+        Format::Human => journal::short_id(id).to_owned(),
+        Format::Json | Format::Plain => id.to_owned(),
     }
 }
 

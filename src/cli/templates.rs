@@ -56,7 +56,7 @@ for task in board.tasks.filter(|t| !t.is_completed && t.assigned_to(me())) {
     }
 }
 
-print(`Marking ${n_marked} tasks as important.`);
+print(`Marked as important: ${n_marked}`);
 
 // The last value is the result.
 #{ marked: n_marked }

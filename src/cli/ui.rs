@@ -16,9 +16,10 @@ use serde_json::json;
 use crate::app::bounded::{MAX_REPORT, report_text, short_failure};
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
-use crate::cli::options::{Color, Format, Global};
+use crate::cli::options::{Format, Global};
 use crate::cli::render::failure;
 use crate::cli::render::text::{json_safe, visible_lines};
+use crate::model::in_words;
 
 /// The room that is kept for the last line, which says that something was left out.
 const LAST_LINE: usize = 200;
@@ -36,7 +37,7 @@ pub(crate) struct Ui {
     printed: [Cell<usize>; 2],
     /// True if a part of the answer could not be written.
     failed: Cell<bool>,
-    /// True if the answer is the report of a run.
+    /// True if the answer reports what was done.
     is_report: Cell<bool>,
 }
 
@@ -47,11 +48,7 @@ impl Ui {
             (false, true) => Format::Plain,
             (false, false) => Format::Human,
         };
-        let color = match global.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
+        let color = global.color.choice();
         Self {
             format,
             color,
@@ -97,7 +94,7 @@ impl Ui {
     pub(crate) fn printer(&self, json: Arc<AtomicBool>) -> impl Fn(&str) + Send + Sync + 'static {
         let color = self.color;
         let most = if self.full || Self::is_terminal() { usize::MAX } else { MAX_REPORT };
-        let printed = AtomicUsize::new(0);
+        let (printed, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         move |text| {
             let before = printed.fetch_add(text.len(), Ordering::Relaxed);
             if before + text.len() > most {
@@ -112,8 +109,12 @@ impl Ui {
             } else {
                 marked(text)
             };
-            // A closed stdout leaves nobody to tell.
-            let _closed = writeln!(out, "{shown}").and_then(|()| out.flush());
+            if let Err(error) = writeln!(out, "{shown}").and_then(|()| out.flush())
+                && error.kind() != io::ErrorKind::BrokenPipe
+                && !failed.swap(true, Ordering::Relaxed)
+            {
+                let _closed = writeln!(io::stderr(), "error: cannot write the answer: {error}");
+            }
         }
     }
 
@@ -184,8 +185,8 @@ impl Ui {
         }
     }
 
-    /// Notes that the answer is the report of a run, whose exit code says what was written, and holds
-    /// whether or not the report can be printed.
+    /// Notes that the answer reports what was done, as that of a run does: then the exit code says what
+    /// was done, and holds whether or not the report can be printed.
     pub(crate) fn note_run(&self) {
         self.is_report.set(true);
     }
@@ -271,9 +272,14 @@ fn marked(text: &str) -> String {
 
 /// Prints help, version or a usage error; the latter as data if `json` is set, with the hint that
 /// the error has as text.
-pub(crate) fn print_usage(error: &clap::Error, json: bool, hint: Option<&str>) -> ExitCode {
+pub(crate) fn print_usage(
+    error: &clap::Error,
+    json: bool,
+    color: ColorChoice,
+    hint: Option<&str>,
+) -> ExitCode {
     if json && error.use_stderr() {
-        let text = error.render().to_string();
+        let text = in_own_words(error.render().to_string());
         let paragraph = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
         let paragraph = paragraph.collect::<Vec<_>>().join(" ");
         let message = paragraph.trim_start_matches("error: ");
@@ -285,8 +291,28 @@ pub(crate) fn print_usage(error: &clap::Error, json: bool, hint: Option<&str>) -
         let _closed = writeln!(io::stdout(), "{}", json_safe(&format!("{value:#}")));
         return Exit::Usage.into();
     }
-    let _closed = error.print();
+    let text = in_own_words(error.render().ansi().to_string());
+    let _closed = if error.use_stderr() {
+        write!(AutoStream::new(io::stderr(), color), "{text}")
+    } else {
+        write!(AutoStream::new(io::stdout(), color), "{text}")
+    };
     if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+/// Replaces what the standard library says of numbers by our words.
+fn in_own_words(mut text: String) -> String {
+    for raw in [
+        "invalid digit found in string",
+        "cannot parse integer from empty string",
+        "number too large to fit in target type",
+        "number too small to fit in target type",
+    ] {
+        if text.contains(raw) {
+            text = text.replace(raw, &in_words(raw));
+        }
+    }
+    text
 }
 
 /// Ends the program at once, on a second Ctrl-C.

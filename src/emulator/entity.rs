@@ -2,6 +2,7 @@
 
 pub(super) mod archive;
 pub(super) mod buckets;
+pub(super) mod chat;
 pub(super) mod delta;
 pub(super) mod directory;
 pub(super) mod groups;

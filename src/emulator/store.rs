@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0003_changes.sql"),
     include_str!("store/0004_rosters.sql"),
     include_str!("store/0005_owners_and_consent.sql"),
+    include_str!("store/0006_messages.sql"),
 ];
 /// The time for which a request waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -73,6 +73,7 @@ pub(crate) async fn fetch(client: &Client, ask: Query) -> Result<Response, Error
             let members = client.list::<Made<UserId>>(&request::roster_members(&roster)).await?;
             Response::MemberIds(members.into_iter().map(|member| member.0).collect())
         }
+        Query::Comments(task) => Response::Comments(client.list(&request::messages(&task)).await?),
         // The run and the journal answer these, not the service.
         Query::Commit(_) | Query::Keys(_) | Query::MadeByAgent(_) | Query::CountToday(..) => {
             Response::Kept

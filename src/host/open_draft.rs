@@ -5,7 +5,8 @@
 //! someone else has changed the same thing, nothing is written, and the person decides about each
 //! field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use crate::change::{
     Change, ChangeSet, Edit, EntityId, FieldConflict, Fields, Op, TaskBasis, TaskState, Write,
@@ -25,6 +26,33 @@ use crate::policy::Verdict;
 #[derive(Debug)]
 pub struct OpenDraft {
     session: Session,
+    numbers: Mutex<Numbers>,
+}
+
+/// The numbers by which a person knows the changes. They stay the same while others come and go.
+#[derive(Debug, Default)]
+struct Numbers {
+    of: BTreeMap<EntityId, usize>,
+    last: usize,
+}
+
+impl Numbers {
+    /// Numbers the changes of a set that have none, and forgets those that are not in it.
+    fn keep_up(&mut self, set: &ChangeSet) -> &BTreeMap<EntityId, usize> {
+        let there: BTreeSet<EntityId> = set.changes().iter().map(Change::id).collect();
+        self.of.retain(|id, _| there.contains(id));
+        if self.of.is_empty() {
+            self.last = 0;
+        }
+        for change in set.changes() {
+            let last = &mut self.last;
+            self.of.entry(change.id()).or_insert_with(|| {
+                *last += 1;
+                *last
+            });
+        }
+        &self.of
+    }
 }
 
 /// A decision about a change where someone else has changed the same.
@@ -49,7 +77,7 @@ impl Host {
     /// Nobody is signed in, or the service cannot be reached.
     pub async fn open_draft(&self, agent: Option<Agent>) -> Result<OpenDraft, Failure> {
         let session = self.session(agent).await?.seen(View::Drafting);
-        Ok(OpenDraft { session })
+        Ok(OpenDraft { session, numbers: Mutex::default() })
     }
 
     /// Runs one line. Its edits join the draft if it ends well; if not, the draft is as it was
@@ -148,7 +176,7 @@ fn drawn(session: &Session, set: &ChangeSet) -> Report {
 }
 
 impl OpenDraft {
-    /// Returns the draft so far, numbered as it would be applied.
+    /// Returns the draft so far, in the order in which it would be applied.
     #[must_use]
     pub fn pending(&self) -> ChangeSet {
         self.session.change_set()
@@ -157,7 +185,15 @@ impl OpenDraft {
     /// Returns the draft so far as the report of a run that has not been reviewed.
     #[must_use]
     pub fn preview(&self) -> Report {
-        drawn(&self.session, &self.pending())
+        let set = self.pending();
+        let mut report = drawn(&self.session, &set);
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = numbers.keep_up(&set);
+        for (shown, change) in report.changes.iter_mut().zip(set.changes()) {
+            shown.n = numbers.get(&change.id()).copied().unwrap_or(shown.n);
+        }
+        report.changes.sort_by_key(|change| change.n);
+        report
     }
 
     /// Returns the session, for what is known without asking the service.
@@ -166,30 +202,49 @@ impl OpenDraft {
         &self.session
     }
 
-    /// Takes one change out of the draft, given by its number, with those that depend on what it
-    /// would create. Returns the number of changes removed.
+    /// Takes changes out of the draft, given by the numbers of the preview, with those that depend
+    /// on what they would create. Returns what was removed.
     ///
     /// # Errors
-    /// There is no such change.
-    pub fn discard(&self, n: usize) -> Result<usize, Failure> {
-        let set = self.pending();
-        let Some(change) = n.checked_sub(1).and_then(|at| set.changes().get(at)) else {
-            let many = set.changes().len();
+    /// There is no such change; then none is removed.
+    pub fn discard(&self, chosen: &[usize]) -> Result<Vec<ChangeReport>, Failure> {
+        let before = self.preview().changes;
+        if let Some(n) = chosen.iter().find(|n| !before.iter().any(|change| change.n == **n)) {
+            let there: Vec<String> = before.iter().map(|change| change.n.to_string()).collect();
             return Err(Failure {
                 code: "not_found".into(),
-                message: format!("there is no change {n}; changes pending: {many}"),
+                message: format!("there is no change {n}"),
+                hint: Some(match there.len() {
+                    0 => "nothing is pending".into(),
+                    1..=20 => format!("pending: {}", there.join(", ")),
+                    _ => "`:changes` shows them".into(),
+                }),
                 ..Failure::default()
             });
+        }
+        let set = self.pending();
+        let numbers = {
+            let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            numbers.keep_up(&set).clone()
         };
-        let (id, made) = (change.id(), change.op() == Op::Create);
+        let is_chosen =
+            |change: &Change| numbers.get(&change.id()).is_some_and(|n| chosen.contains(n));
+        let made: Vec<EntityId> = set
+            .changes()
+            .iter()
+            .filter(|change| is_chosen(change) && change.op() == Op::Create)
+            .map(Change::id)
+            .collect();
         let needs = |other: &Change| {
             let text = serde_json::to_string(other).unwrap_or_default();
-            made && text.contains(id.as_str())
+            made.iter().any(|id| text.contains(id.as_str()))
         };
         let (gone, kept): (Vec<_>, Vec<_>) =
-            set.changes().iter().cloned().partition(|other| other.id() == id || needs(other));
+            set.changes().iter().cloned().partition(|other| is_chosen(other) || needs(other));
         self.session.rest_on(&ChangeSet::numbered(kept));
-        Ok(gone.len())
+        let gone: BTreeSet<usize> =
+            gone.iter().filter_map(|change| numbers.get(&change.id()).copied()).collect();
+        Ok(before.into_iter().filter(|change| gone.contains(&change.n)).collect())
     }
 
     /// Empties the draft.

@@ -10,8 +10,8 @@ use crate::change::{ChangeSet, Entity, Op, ReadSet};
 use crate::host::error::Relayed;
 use crate::host::stop::Stop;
 use crate::model::{
-    Board, BoardPlace, Bucket, BucketId, Group, GroupId, Plan, PlanDetails, PlanId, RosterId, Task,
-    TaskDetails, TaskId, User, UserId, Versioned,
+    Board, BoardPlace, Bucket, BucketId, Comment, Group, GroupId, Plan, PlanDetails, PlanId,
+    RosterId, Task, TaskDetails, TaskId, User, UserId, Versioned,
 };
 
 /// A question that a program can ask.
@@ -33,6 +33,8 @@ pub(crate) enum Query {
     Groups,
     Members(GroupId),
     RosterMembers(RosterId),
+    /// The chat of a task (beta).
+    Comments(TaskId),
     /// The tasks of a plan that the journal knows by a key which is not on them yet.
     Keys(PlanId),
     /// The agent for which a task was created, as the journal has it.
@@ -60,6 +62,7 @@ pub(crate) enum Response {
     Groups(Vec<Group>),
     Members(Vec<User>),
     MemberIds(Vec<UserId>),
+    Comments(Vec<Comment>),
     /// Tasks by the key that stands for them, as references are keyed.
     Keys(BTreeMap<String, TaskId>),
     /// An agent's name.

@@ -26,7 +26,7 @@ use crate::host::start::{Agent, Finished, Host, PlanNames, Program, Start};
 use crate::host::stop::StopReason;
 use crate::host::thread::{self, Crash};
 use crate::journal::{Judgement, NewRun, Purpose, RunId};
-use crate::model::User;
+use crate::model::{PlanId, Task, User, Versioned};
 use crate::policy::{Earlier, Reviewed, Ruling, Verdict};
 use crate::wire::request;
 
@@ -143,6 +143,16 @@ impl Host {
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         self.on_thread(&self.session(agent).await?, work).await
+    }
+
+    /// Lists the tasks of a plan once more, for whoever watches it. Whether an agent may see the plan
+    /// is asked of a session, which reads no plan twice; this is for those it has let through.
+    ///
+    /// # Errors
+    /// The plan is not there any more, or the service cannot be reached.
+    pub(crate) async fn list_tasks(&self, plan: &PlanId) -> Result<Vec<Versioned<Task>>, Failure> {
+        let listed = self.client.list(&request::plan_tasks(plan)).await;
+        listed.map_err(|error| Failure::from(crate::host::error::Error::from(error)))
     }
 
     /// Opens a session outside any run.

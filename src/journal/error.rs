@@ -111,13 +111,15 @@ pub enum Error {
     /// No run has such an id.
     #[error("there is no run `{0}`")]
     NoRun(String),
-    /// Several runs have ids with this beginning.
-    #[error("{count} runs begin with `{prefix}`")]
+    /// Several runs have ids with this beginning or end.
+    #[error("the ids of {count} runs begin or end with `{part}`: {candidates}")]
     Ambiguous {
-        /// The beginning that was given.
-        prefix: String,
+        /// The part of an id that was given.
+        part: String,
         /// The number of runs.
         count: usize,
+        /// The ends of their ids, the newest first.
+        candidates: String,
     },
     /// A text is not the id of a run.
     #[error("`{0}` is not the id of a run")]
@@ -209,7 +211,10 @@ impl Error {
             Self::NoRun(_) | Self::InvalidRunId(_) | Self::Absent { .. } => {
                 "`planwright runs` lists them".to_owned()
             }
-            Self::Ambiguous { .. } => "give more of the id".to_owned(),
+            Self::Ambiguous { .. } => {
+                "the last characters of an id tell runs apart: `planwright runs` shows them"
+                    .to_owned()
+            }
             // A pause is lifted by a person; the one who meets it is an agent.
             Self::OldSqlite { .. }
             | Self::Paused { .. }

@@ -155,7 +155,7 @@ impl Journal {
         })
     }
 
-    /// Returns the kept set of a run, given by its id or a unique beginning of it.
+    /// Returns the kept set of a run, given by its id or a unique beginning or end of it.
     ///
     /// # Errors
     /// The journal cannot be read, or there is no such run, or several.

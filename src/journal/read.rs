@@ -226,11 +226,11 @@ impl Journal {
         })
     }
 
-    /// Returns everything of a run, by its id, by a unique beginning of it, or by `last`: the
+    /// Returns everything of a run, by its id, by a unique beginning or end of it, or by `last`: the
     /// latest that began to write.
     ///
     /// # Errors
-    /// The journal cannot be read, or no run or several begin with `id`.
+    /// The journal cannot be read, or `id` is that of no run or of several.
     pub fn run(&self, id: &str) -> Result<Run, Error> {
         self.store.read(|on| whole(on, &find_run(on, id)?))
     }

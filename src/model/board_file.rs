@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::model::category::Category;
 use crate::model::id::{BucketId, PlanId, TaskId};
+use crate::model::in_words::in_words;
 use crate::model::progress::{Priority, Progress};
 
 mod base;
@@ -262,7 +263,7 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, NotABoard> {
         let at = Some((number(line), number(column.max(1)))).filter(|place| place.0 > 0);
         let list = "a list is written `[one, two]`, or with `- ` before each entry";
         let hint = message.contains("expected sequence").then(|| list.to_owned());
-        NotABoard { message: message.get(..end).unwrap_or_default().to_owned(), at, hint }
+        NotABoard { message: in_words(message.get(..end).unwrap_or_default()), at, hint }
     };
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| {

@@ -77,6 +77,10 @@ pub struct TaskDocument {
     /// A key that makes it the same task each time it is imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Its id where it was read. Sheets have it, so that one which comes back makes no copies; a
+    /// document itself means the same in another tenant, and is written without.
+    #[serde(skip)]
+    pub id: Option<String>,
 }
 
 /// An item of a checklist.

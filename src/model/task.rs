@@ -122,3 +122,20 @@ impl Task {
         Progress::of_percent(self.percent_complete)
     }
 }
+
+/// A message in the chat of a task (beta, planner-api.md 1.13).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comment {
+    /// The id of the message.
+    pub id: String,
+    /// The text.
+    pub content: String,
+    /// The author.
+    pub by: Option<UserId>,
+    /// The moment it was written.
+    pub at: Option<Timestamp>,
+    /// The moment it was last changed.
+    pub edited_at: Option<Timestamp>,
+    /// True for one that was deleted and left its place behind.
+    pub is_deleted: bool,
+}

@@ -35,6 +35,7 @@ mod compare;
 pub(super) mod convert;
 pub(crate) mod date;
 pub(crate) mod handles;
+mod list_order;
 mod lists;
 mod people;
 mod plan;

@@ -148,8 +148,11 @@ impl Catalog {
             let engine = for_compiling(kind);
             let functions = |with_language: bool| {
                 let json = engine.gen_fn_metadata_to_json(with_language).unwrap_or_default();
-                let root: Value = serde_json::from_str(&json).unwrap_or_default();
-                root["functions"].as_array().cloned().unwrap_or_default()
+                let mut root: Value = json.parse().unwrap_or_default();
+                match root["functions"].take() {
+                    Value::Array(functions) => functions,
+                    _ => Vec::new(),
+                }
             };
             let (mut setters, mut members) = (BTreeMap::new(), Vec::new());
             for function in functions(false) {
@@ -192,8 +195,8 @@ impl Catalog {
     /// Adds a member, or marks a known one as available to a further kind of script.
     fn add(&mut self, member: Member, kind: ScriptKind) {
         let same = |known: &&mut Member| {
-            known.on == member.on
-                && known.name == member.name
+            known.name == member.name
+                && known.on == member.on
                 && known.form == member.form
                 && known.params == member.params
                 && known.description == member.description
@@ -245,6 +248,14 @@ impl Catalog {
         all.filter(|member| member.name.eq_ignore_ascii_case(wanted))
             .filter(|member| on.is_none_or(|on| is_on(member, on)))
             .collect()
+    }
+
+    /// Returns the names of the language's own functions.
+    pub(crate) fn language_functions(&self) -> impl Iterator<Item = &str> {
+        let is_name = |name: &&str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        self.language.iter().map(String::as_str).filter(is_name)
     }
 
     /// Returns whether a name is one of the language's own functions or properties.

@@ -24,7 +24,7 @@ use crate::script::lint::policy_slips::wrong_hooks;
 use crate::script::lint::tree::Script;
 use crate::script::sandbox::compiled::Compiled;
 use crate::script::sandbox::engine::for_compiling;
-use crate::script::sandbox::habits::escapes_in_backticks;
+use crate::script::sandbox::habits::{escapes_in_backticks, values_in_quotes};
 use crate::script::source::Source;
 use crate::script::syntax::location::locate;
 use crate::script::syntax::sugar::plain_text;
@@ -93,14 +93,22 @@ pub(crate) fn check_here(
             Finding { severity, message, hint, at }
         })
         .collect();
-    for line in escapes_in_backticks(text) {
+    let mut remark = |line: usize, message: &str, hint: &str| {
         let at = u16::try_from(line).map_or(Position::NONE, |line| Position::new(line, 1));
         findings.push(Finding {
             severity: Severity::Warning,
-            message: "in backticks `\\n` is a backslash and an n".to_owned(),
-            hint: Some("break the line there, or write `\"\\n\"` and add it".to_owned()),
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
             at: locate(file, at, &compiled.sources),
         });
+    };
+    for line in escapes_in_backticks(text) {
+        let hint = "break the line there, or write `\"\\n\"` and add it";
+        remark(line, "in backticks `\\n` is a backslash and an n", hint);
+    }
+    for line in values_in_quotes(text) {
+        let hint = "a text with values in it is written in backticks: `Due ${task.due}`";
+        remark(line, "in quotes `${…}` stands for itself", hint);
     }
     findings.sort_by_key(|finding| finding.at.as_ref().map(|at| (at.line, at.column)));
     findings.dedup();

@@ -6,7 +6,7 @@
 //! an error of the host, even one it catches.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rhai::{CallFnOptions, Dynamic, EvalAltResult, Scope};
 
@@ -37,22 +37,28 @@ pub struct Policies {
     names: PlanNames,
 }
 
+/// A policy that is compiled when it is first asked for: what only reads starts no process.
+pub(crate) type Lazy =
+    LazyLock<Result<Code, Failure>, Box<dyn FnOnce() -> Result<Code, Failure> + Send>>;
+
 #[derive(Debug)]
 struct InForce {
     /// The file in `scripts/policies`.
     source: String,
-    code: Result<Code, Failure>,
+    code: Lazy,
     /// The plans, by title or id, whose changes it judges; `None` for every run.
     plans: Option<BTreeSet<String>>,
 }
 
 impl Policies {
-    /// Compiles the policies that a workspace puts in force for a run of `agent`.
+    /// Returns the policies that a workspace puts in force for a run of `agent`.
     #[must_use]
     pub fn in_force(workspace: &Workspace, agent: Option<&str>) -> Self {
         Self::listed(&workspace.config, agent, |name| {
-            let text = workspace.policies.get(name)?;
-            Some(compile(name, text, workspace.libraries_of(&format!("policies/{name}.rhai"))))
+            let text = workspace.policies.get(name)?.clone();
+            let libraries = workspace.libraries_of(&format!("policies/{name}.rhai")).clone();
+            let name = name.to_owned();
+            Some(Lazy::new(Box::new(move || compile(&name, &text, &libraries))))
         })
     }
 
@@ -60,7 +66,7 @@ impl Policies {
     pub(crate) fn listed(
         config: &Config,
         agent: Option<&str>,
-        of: impl Fn(&str) -> Option<Result<Code, Failure>>,
+        of: impl Fn(&str) -> Option<Lazy>,
     ) -> Self {
         let of_agent =
             agent.and_then(|name| config.agents.get(name)).map(|agent| agent.policies.as_slice());
@@ -78,7 +84,10 @@ impl Policies {
         }
         let in_force = |(name, plans): (&str, Option<BTreeSet<String>>)| InForce {
             source: format!("{name}.rhai"),
-            code: of(name).unwrap_or_else(|| Err(missing(name))),
+            code: of(name).unwrap_or_else(|| {
+                let failure = missing(name);
+                Lazy::new(Box::new(|| Err(failure)))
+            }),
             plans,
         };
         let policies = names.into_iter().map(in_force).collect();
@@ -137,7 +146,7 @@ impl Judge for Policies {
         let digest = |code: &Result<Code, Failure>| {
             code.as_ref().map_or_else(|_| "broken".to_owned(), |code| code.digest().to_owned())
         };
-        self.policies.iter().map(|policy| (policy.source.clone(), digest(&policy.code))).collect()
+        self.policies.iter().map(|policy| (policy.source.clone(), digest(&*policy.code))).collect()
     }
 
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {
@@ -162,7 +171,7 @@ impl Judge for Policies {
             if !plans.as_ref().is_none_or(concerns) {
                 continue;
             }
-            match code {
+            match &**code {
                 Ok(policy) => to_judge.push((source.as_str(), policy)),
                 Err(failure) => {
                     let reason = format!(
@@ -290,7 +299,7 @@ pub(crate) fn judge(
     let verdicts = Arc::new(Verdicts::new(source.to_owned(), file, sources));
     let tag_of = |session: &Session| {
         let (session, verdicts) = (session.clone(), Some(Arc::clone(&verdicts)));
-        Dynamic::from(Run { session, verdicts, play: None })
+        Dynamic::from(Run { session, verdicts, play: None, asking: Arc::default() })
     };
     let engine = for_running(ScriptKind::Policy, &session, &meter, tag_of(&session));
     meter.start();

@@ -111,7 +111,8 @@ pub(crate) fn play(
     let meter = Meter::new(BUDGET, &session);
     let scene = TestState { user: USER.to_owned(), agent: None, policies: None, last: None };
     let play = Arc::new(TestContext { stage, state: Mutex::new(scene) });
-    let tag = Run { session: session.clone(), verdicts: None, play: Some(play) };
+    let tag =
+        Run { session: session.clone(), verdicts: None, play: Some(play), asking: Arc::default() };
     let engine = for_running(ScriptKind::Test, &session, &meter, Dynamic::from(tag));
     meter.start();
     let mut scope = Scope::new();

@@ -4,17 +4,21 @@
 //! of the same name takes the place of one. What comes from inside the program imports only what comes
 //! from there, so that a library of one's own can break none of it.
 
+pub mod automation;
 pub mod config;
 pub mod manifest;
 pub mod ownership;
 pub(super) mod scan;
 pub(super) mod shipped;
+pub mod tables;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::host::failure::Place;
+use crate::model::in_words;
 use crate::script::source::MAX_SOURCE;
 use crate::script::workspace::config::Config;
 use crate::script::workspace::scan::{read_text, walk};
@@ -69,13 +73,14 @@ pub enum WorkspaceError {
     #[error("`{}` is not UTF-8 text", .0.display())]
     NotText(PathBuf),
     /// The configuration is wrong.
-    #[error("`{}` is wrong", .path.display())]
+    #[error("`{}`: {what}", .path.display())]
     Config {
         /// The file.
         path: PathBuf,
-        /// The fault, with the line.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// The fault.
+        what: String,
+        /// The place, if the fault has one.
+        at: Option<Box<Place>>,
     },
     /// A link leads back to a folder that it lies in.
     #[error("`{}` leads in a circle", .0.display())]
@@ -208,9 +213,19 @@ impl Workspace {
 /// # Errors
 /// It is wrong; the error says where.
 pub(crate) fn parse_config(root: &Path, text: &str) -> Result<Config, WorkspaceError> {
-    Config::parse(text).map_err(|source| WorkspaceError::Config {
-        path: root.join(CONFIG_FILE),
-        source: Box::new(source),
+    Config::parse(text).map_err(|error| {
+        let path = root.join(CONFIG_FILE);
+        let at = error.span().and_then(|span| {
+            let before = text.get(..span.start)?;
+            let begin = before.rfind('\n').map_or(0, |at| at + 1);
+            Some(Box::new(Place {
+                file: path.display().to_string(),
+                line: before.matches('\n').count() + 1,
+                column: before.get(begin..)?.chars().count() + 1,
+                source: text.get(begin..)?.lines().next().unwrap_or_default().to_owned(),
+            }))
+        });
+        WorkspaceError::Config { path, what: in_words(error.message()), at }
     })
 }
 

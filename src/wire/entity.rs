@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::model::recurrence::Pattern;
 use crate::model::{
-    Archival, BoardPlace, Bucket, Category, ChecklistItem, ETag, Group, GroupId, InvalidId, Plan,
-    PlanDetails, PlanId, Priority, Recurrence, Reference, RosterId, Task, TaskBeta, TaskDetails,
-    User, UserId, Versioned,
+    Archival, BoardPlace, Bucket, Category, ChecklistItem, Comment, ETag, Group, GroupId,
+    InvalidId, Plan, PlanDetails, PlanId, Priority, Recurrence, Reference, RosterId, Task,
+    TaskBeta, TaskDetails, User, UserId, Versioned,
 };
 use crate::wire::json::Json;
 use crate::wire::json::{Members, text};
@@ -474,6 +474,31 @@ impl Decoded for Made<UserId> {
     fn decode(json: &str) -> Result<Self, DecodeError> {
         let json: MadeJson = serde_json::from_str(json)?;
         Ok(Self(UserId::parse(&json.user_id.unwrap_or_default())?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommentJson {
+    id: String,
+    content: Option<String>,
+    created_by: Option<IdentitySet>,
+    created_date_time: Option<Timestamp>,
+    edited_date_time: Option<Timestamp>,
+    deleted_date_time: Option<Timestamp>,
+}
+
+impl Decoded for Comment {
+    fn decode(json: &str) -> Result<Self, DecodeError> {
+        let json: CommentJson = serde_json::from_str(json)?;
+        Ok(Self {
+            id: json.id,
+            content: json.content.unwrap_or_default(),
+            by: user_of(json.created_by),
+            at: json.created_date_time,
+            edited_at: json.edited_date_time,
+            is_deleted: json.deleted_date_time.is_some(),
+        })
     }
 }
 

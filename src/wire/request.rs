@@ -281,6 +281,12 @@ pub fn roster_members(roster: &RosterId) -> Request {
     Request::get(format!("/planner/rosters/{roster}/members"))
 }
 
+/// Reads the chat of a task (beta, planner-api.md 2.9).
+#[must_use]
+pub fn messages(task: &TaskId) -> Request {
+    Request::get(format!("/planner/tasks/{task}/messages"))
+}
+
 /// Reads the list that a create adds to, by the path of the create.
 #[must_use]
 pub fn listed(path: &str) -> Request {

@@ -70,6 +70,144 @@ const VERDICTS: &[&str] = &[
     "fn review_change(change, run) { loop { print(\"flood flood flood flood flood flood flood\"); } }",
 ];
 
+/// What an attacker's afternoon found, and the tests that hold it since.
+const FOUND: &[(&str, &[&str])] = &[
+    (
+        "A few lines that take gigabytes, in a skill, policy, library, test or line",
+        &["no_operation_takes_more_memory_than_there_is", "scripts_of_any_kind_end_well"],
+    ),
+    (
+        "Refused runs and dry runs that fill the disk or the terminal",
+        &[
+            "edits_words_and_verdicts_have_caps",
+            "a_title_over_planners_limit_never_enters_a_draft",
+            "a_run_of_a_person_adds_a_few_mib_to_the_journal_and_prints_no_more",
+        ],
+    ),
+    (
+        "The token on its way through a proxy",
+        &[
+            "a_proxy_never_sees_what_stays_on_this_machine",
+            "a_proxy_that_is_not_https_is_refused_by_name",
+        ],
+    ),
+    (
+        "A workspace, or a skill of a shipped name, planted by another user",
+        &["a_workspace_that_somebody_else_can_write_is_used_only_if_it_is_trusted"],
+    ),
+    ("Links in circles", &["links_in_circles_and_workspaces_without_end_are_errors"]),
+    (
+        "Floods of remarks, results, diffs, JSON and edits of one field",
+        &["edits_words_and_verdicts_have_caps", "a_long_report_says_what_it_leaves_out"],
+    ),
+    (
+        "A commit around a policy",
+        &["a_commit_is_no_way_around_a_policy", "limits_and_policies_count_over_all_of_the_run"],
+    ),
+    (
+        "A policy or a scope shed by renaming the plan",
+        &[
+            "a_plan_does_not_shed_its_policies_with_its_title",
+            "an_agent_keeps_the_plans_it_was_given_whatever_their_titles",
+        ],
+    ),
+    (
+        "The embedded board, by another user of the machine or a page in a browser",
+        &[
+            "the_embedded_planner_is_open_to_its_own_process_only",
+            "the_emulator_answers_only_to_its_own_names",
+        ],
+    ),
+    (
+        "Gaps in `agent_rules`: many buckets or labels, shares, look-alike titles, people taken off",
+        &[
+            "what_an_agent_could_do_to_a_board_without_force_is_denied",
+            "each_rule_of_the_shipped_policy_refuses_an_agent_and_asks_a_person",
+        ],
+    ),
+    (
+        "Slips of type and spelling that switch a policy off",
+        &[
+            "a_slip_of_a_policy_is_an_error_of_check_and_of_loading",
+            "a_comparison_that_says_nothing_denies",
+            "the_constants_of_a_file_are_seen_by_its_functions",
+            "a_name_of_a_plan_that_stands_for_nothing_is_said",
+        ],
+    ),
+    (
+        "Answers that amplify, never end, or never come",
+        &[
+            "an_answer_takes_little_more_memory_than_it_has_bytes",
+            "a_list_that_never_ends_is_given_up",
+            "a_read_gives_up_in_well_under_a_minute",
+            "the_budget_ends_and_long_waits_are_not_sat_out",
+        ],
+    ),
+    (
+        "Planted links, pipes and devices; saved sets that others can read",
+        &[
+            "no_link_that_was_put_in_the_way_is_followed",
+            "what_is_written_of_a_board_is_its_owners_alone",
+            "neither_a_pipe_nor_a_device_is_waited_for",
+        ],
+    ),
+    (
+        "Characters that a terminal obeys, and lines that pass for ours",
+        &[
+            "json_on_a_terminal_does_nothing_whoever_prints_it",
+            "a_description_can_not_pass_for_what_we_say",
+            "a_link_that_is_added_is_one_line",
+        ],
+    ),
+    ("A reader that has gone", &["a_reader_that_has_gone_is_no_panic"]),
+    (
+        "A comparer that contradicts itself",
+        &["a_list_is_sorted_by_what_has_an_order_or_not_at_all"],
+    ),
+    (
+        "A state folder that others can write to",
+        &["a_state_folder_that_others_can_write_is_not_used"],
+    ),
+    (
+        "Descriptors, processes and signals of a worker; core dumps",
+        &["a_worker_has_nothing_but_its_pipes", "no_core_is_dumped_with_a_token_in_it"],
+    ),
+    (
+        "A library whose top level never ends, or is slow",
+        &["the_top_level_of_a_library_has_a_budget_too"],
+    ),
+    (
+        "Maps that grow where the engine does not look",
+        &["every_hostile_script_ends_within_its_budget"],
+    ),
+];
+
+/// Returns the texts of all tests below a folder.
+fn tests_below(folder: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            tests_below(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn what_was_found_has_its_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = String::new();
+    tests_below(&root.join("tests/it"), &mut all);
+    tests_below(&root.join("src"), &mut all);
+    for (what, tests) in FOUND {
+        assert!(!tests.is_empty(), "{what}");
+        for test in *tests {
+            assert!(all.contains(&format!("fn {test}() {{")), "{what}: there is no test {test}");
+        }
+    }
+}
+
 fn size_of(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries
@@ -295,6 +433,13 @@ in the state folder, and nothing written to the board. [SECURITY.md](../../SECUR
     .to_owned();
     for (class, (tried, holds)) in classes {
         writeln!(table, "| {class} | {tried} | {holds} |").unwrap();
+    }
+    table.push_str(
+        "\nAnd what was found by trying, each with the tests that failed before it was mended:\n\n| what was tried | tests |\n| --- | --- |\n",
+    );
+    for (what, tests) in FOUND {
+        let tests = tests.iter().map(|test| format!("`{test}`")).collect::<Vec<_>>().join(", ");
+        writeln!(table, "| {what} | {tests} |").unwrap();
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/attacks.md");
     #[expect(clippy::disallowed_methods, reason = "whoever changes the attacks asks for it")]

@@ -254,3 +254,28 @@ fn a_plan_is_guarded_of_what_is_moved_out_of_it_in_a_step_before() {
     let there = "plan(\"Website Relaunch\").tasks[0].delete()";
     place.script(there, &["--beta", "--force"]).code(0);
 }
+
+#[test]
+fn the_comments_on_a_task_are_listed() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.run(&["task", "comments", TASK]).code(1).says(&["--beta"]);
+    place.run(&["--beta", "task", "comments", TASK]).code(0).says(&["No comments."]);
+    let id = planner.task(TASK)["id"].as_str().unwrap().to_owned();
+    for (user, text) in
+        [("mei@bos.example", "Which room?"), ("rook@bos.example", "The large\none \u{1b}[2J")]
+    {
+        planner.say(user, &id, text);
+    }
+    let list = place.run(&["--beta", "task", "comments", TASK, "--json"]).code(0).json();
+    assert_eq!(
+        (&list[0]["content"], &list[0]["createdBy"]["upn"]),
+        (&json!("Which room?"), &json!("mei@bos.example"))
+    );
+    let shown = place.run(&["--beta", "task", "comments", TASK]).code(0).stdout;
+    assert!(shown.contains("Mei Tanaka") && shown.contains("  Which room?"), "{shown}");
+    assert!(shown.contains("  The large\n  one \u{241b}[2J"), "{shown}");
+    // An agent sees those of its plans only.
+    place.file("planwright.toml", "[agents.fern]\nplans = [\"Website Relaunch\"]\n");
+    place.run(&["--beta", "task", "comments", &id, "--as", "fern"]).code(1).says(&["no task"]);
+}

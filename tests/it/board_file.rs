@@ -321,10 +321,10 @@ fn what_can_not_be_meant_is_refused_before_anything_is_asked() {
         (
             "- title: A\n  assignee: x",
             &[
-                "unknown field `assignee`",
+                "there is no `assignee` here",
                 "did you mean `assignees`?",
                 "--> board.yaml:4:3",
-                "expected one of",
+                "; there are `",
             ][..],
         ),
         ("- title: A\n  due: soon", &["`soon` is not a date like 2026-12-24", "--> board.yaml:4:"]),

@@ -236,6 +236,9 @@ fn colour_is_off_without_a_terminal_and_on_when_asked_for() {
     assert!(!run(&[]).code(0).stderr.contains('\u{1b}'));
     assert!(run(&["--color", "always"]).code(0).stderr.contains('\u{1b}'));
     assert!(!run(&["--color", "never"]).code(0).stderr.contains('\u{1b}'));
+    let mistaken = |color: &str| place.run(&["tsk", color]).code(2).stderr;
+    assert!(mistaken("--color=always").contains('\u{1b}'));
+    assert!(!mistaken("--color=never").contains('\u{1b}'));
 }
 
 #[test]

@@ -545,3 +545,56 @@ fn a_roster_holds_one_plan_that_its_members_see() {
     let _ = beta(&bench, "GET", &path, "", None).error(404);
     let _ = beta(&bench, "GET", "/planner/rosters/x", "", None).error(400);
 }
+
+#[test]
+fn a_task_has_a_chat_in_which_everybody_owns_their_messages() {
+    let bench = Bench::with(|options| options.page_size = 2);
+    let mei = bench.caller(MEI);
+    let plan = get(&bench, &format!("/groups/{BOS}/planner/plans"))["value"][0]["id"].clone();
+    let tasks = get(&bench, &format!("/planner/plans/{}/tasks", plan.as_str().unwrap()));
+    let task = format!("/planner/tasks/{}", tasks["value"][0]["id"].as_str().unwrap());
+    let path = format!("{task}/messages");
+    assert_eq!(
+        (&get(&bench, &task)["hasChat"], &get(&bench, &path)["value"]),
+        (&json!(false), &json!([]))
+    );
+    let say = |who: &Bench, text: &str| {
+        beta(who, "POST", &path, "", Some(&json!({ "content": text }))).expect(201)
+    };
+    let first = say(&bench, "Which room?");
+    let second = say(&mei, "The large one");
+    let _ = say(&bench, "Fine");
+    assert_eq!(second["createdBy"]["user"]["id"], MEI_ID);
+    assert_eq!(
+        (&first["messageType"], &first["editedDateTime"]),
+        (&json!("plainText"), &Value::Null)
+    );
+    assert_eq!(get(&bench, &task)["hasChat"], true);
+    // In pages, the oldest first.
+    let page = get(&bench, &path);
+    let next = page["@odata.nextLink"].as_str().unwrap().split_once("/beta").unwrap().1;
+    let texts: Vec<Value> = [page.clone(), get(&bench, next)]
+        .iter()
+        .flat_map(|page| page["value"].as_array().unwrap().clone())
+        .map(|message| message["content"].clone())
+        .collect();
+    assert_eq!(texts, ["Which room?", "The large one", "Fine"]);
+    // No tag is asked for, and nobody changes what another has said.
+    let of = |message: &Value| format!("{path}/{}", message["id"].as_str().unwrap());
+    let text = json!({ "content": "Which room is free?" });
+    let _ = beta(&mei, "PATCH", &of(&first), "", Some(&text)).error(403);
+    let edited = beta(&bench, "PATCH", &of(&first), "", Some(&text)).expect(200);
+    assert!(
+        edited["content"] == text["content"] && edited["editedDateTime"].is_string(),
+        "{edited}"
+    );
+    let _ = beta(&bench, "DELETE", &of(&second), "", None).error(403);
+    let _ = beta(&mei, "DELETE", &of(&second), "", None).expect(204);
+    let _ = beta(&mei, "DELETE", &of(&second), "", None).error(404);
+    for wrong in
+        [json!({}), json!({ "content": " " }), json!({ "content": 1 }), json!({ "text": "x" })]
+    {
+        let _ = beta(&bench, "POST", &path, "", Some(&wrong)).error(400);
+    }
+    let _ = bench.send("GET", &path, &[], None).error(400);
+}

@@ -266,6 +266,8 @@ fn pages_in_a_browser_may_ask_graph_and_for_tokens_and_nothing_else() {
     ] {
         let answer = preflight(&path);
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        // No page gets to use what a browser keeps for somebody.
+        assert_eq!(answer.header("access-control-allow-credentials"), "", "{path}");
         assert_eq!(answer.header("access-control-allow-methods"), verbs);
         assert_eq!(answer.header("access-control-allow-headers"), "authorization,if-match");
         let _ = answer.expect(200);

@@ -297,7 +297,7 @@ fn what_is_held_waits_for_a_person_and_the_agent_learns_of_it() {
     assert_eq!(waiting["structuredContent"]["verdicts"][0]["source"], "host R8");
     // Nothing that it can call applies it.
     assert_eq!(code(&client.call("apply_change_set", &json!({ "id": id }))), "held");
-    place.run(&["approve", &id, "--as", "rook"]).code(5);
+    place.run(&["approve", &id, "--as", "rook"]).code(3);
     place.run(&["approve", &id]).code(0);
     let known = client.call("change_set", &json!({ "id": id, "wait_seconds": 30 }));
     assert_eq!(known["structuredContent"]["state"], "applied", "{known}");
@@ -334,7 +334,7 @@ fn a_paused_agent_writes_nothing_until_the_pause_is_lifted() {
     assert_eq!(code(&client.call("run_script", &change)), "paused");
     place.run(&["agent", "resume", "--all"]).code(0);
     assert_eq!(status(&client.call("run_script", &change)), "applied");
-    place.run(&["agent", "pause", "rook", "--as", "rook"]).code(5);
+    place.run(&["agent", "pause", "rook", "--as", "rook"]).code(3);
     let shown = place.run(&["agent", "show", "rook", "--json"]).code(0).json();
     assert_eq!((&shown["paused"], &shown["limits"]["runs_per_hour"]), (&json!(false), &json!(120)));
     place.run(&["audit", "verify"]).code(0);
@@ -382,11 +382,11 @@ fn an_agent_runs_what_it_was_granted_and_no_more_than_its_share() {
     assert!(!tools.contains(&"run_script".to_owned()), "{tools:?}");
     let skills: Vec<_> = tools.iter().filter(|name| name.starts_with("skill_")).collect();
     assert_eq!(skills, ["skill_weekly_report"]);
-    assert_eq!(code(&rook.call("run_script", &json!({ "script": "1" }))), "not_permitted");
-    assert_eq!(code(&rook.call("skill_morning_triage", &json!({}))), "not_permitted");
-    place.run(&["run", "morning_triage", "--as", "rook"]).code(5).says(&["may not run the skill"]);
-    place.script("1", &["--as", "rook"]).code(5);
-    place.run(&["repl", "--as", "rook"]).code(5);
+    assert_eq!(code(&rook.call("run_script", &json!({ "script": "1" }))), "denied");
+    assert_eq!(code(&rook.call("skill_morning_triage", &json!({}))), "denied");
+    place.run(&["run", "morning_triage", "--as", "rook"]).code(3).says(&["may not run the skill"]);
+    place.script("1", &["--as", "rook"]).code(3);
+    place.run(&["repl", "--as", "rook"]).code(3);
     place.run(&["run", "weekly_report", "--as", "rook", "--dry-run"]).code(0);
     let mut fern = Client::start(&place, "fern");
     let set = |progress: &str| json!({ "script": script(progress), "apply": true });
@@ -492,7 +492,7 @@ fn a_model_has_another_agent_run_a_skill_and_learns_of_it() {
     assert_eq!(planner.task("Order toner")["title"], "Order toner");
     let mut rook = Client::start(&place, "rook");
     let refused = json!({ "skill": "standup_digest", "to": "victor" });
-    assert_eq!(code(&rook.call("submit", &refused)), "not_permitted");
+    assert_eq!(code(&rook.call("submit", &refused)), "denied");
     let wrong = json!({ "skill": "capture_action_item", "params": { "titel": "x" }, "to": "rook" });
     assert_eq!(code(&rook.call("submit", &wrong)), "parameter");
 }

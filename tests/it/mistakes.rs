@@ -156,9 +156,33 @@ fn a_wrong_workspace_says_which_line() {
     let place = Place::embedded();
     place.run(&["plan", "list", "--workspace", "."]).code(1).says(&["is not a workspace"]);
     place.file("planwright.toml", "[limits]\nmax_change = 3\n");
-    place.run(&["plan", "list"]).code(1).says(&["planwright.toml", "max_change", "line 2"]);
+    place.run(&["plan", "list"]).code(1).says(&[
+        "there is no `max_change` here",
+        "planwright.toml:2:1",
+        "did you mean `max_changes`?",
+    ]);
     place.file("planwright.toml", "time_zone = \"Pacific/Atlantis\"\n");
     place.run(&["plan", "list"]).code(1).says(&["`Pacific/Atlantis` is not a time zone"]);
+}
+
+#[test]
+fn what_parsers_say_is_put_into_words() {
+    let place = Place::embedded();
+    let says = |args: &[&str], texts: &[&str]| {
+        let output = place.run(args).says(texts);
+        for raw in ["invalid digit", "invalid type", "missing field", "expected struct"] {
+            assert!(!output.stderr.contains(raw), "{}", output.stderr);
+        }
+    };
+    says(&["runs", "--limit", "many"], &["it is not a whole number"]);
+    place.file("no.json", "{\n\"title\": 3}");
+    says(
+        &["plan", "import", "no.json", "--title", "x", "--group", "BOS"],
+        &["`no.json`: line 2: the number 3 stands where a text belongs"],
+    );
+    says(&["apply", "no.json"], &["not a saved change set: line 2: "]);
+    place.file("planwright.toml", "[limits]\nmax_changes = \"ten\"\n");
+    says(&["plan", "list"], &["the text \"ten\" stands where a whole number belongs"]);
 }
 
 #[test]

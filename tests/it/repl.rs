@@ -128,6 +128,12 @@ fn what_is_pending_can_be_looked_at_and_dropped() {
     assert_eq!(changes(":discard 2\n"), [loading]);
     assert_eq!(changes(":discard 3\n"), [loading, "New"]);
     assert_eq!(changes(":discard\n"), [""; 0]);
+    // The numbers of the others stay as they are, and what goes is named.
+    assert_eq!(changes(":discard 1\n:discard 3\n"), ["New"]);
+    assert_eq!(changes(":discard 1 3\n"), ["New"]);
+    let text = format!("{wishes}:discard 1, 3\n:changes\n");
+    let output = lines(&place, &text).code(0).says(&["2 changes discarded", "task in it"]);
+    assert!(output.stdout.contains("  2 + bucket New"), "{}", output.stdout);
     // A number is not given twice.
     let again = ":discard\nlet c = board.create_bucket(\"Newer\");\n";
     assert_eq!(changes(again), ["Newer"]);
@@ -266,7 +272,7 @@ fn an_agent_given_from_outside_stays() {
     let as_fern = |text: &str| place.run_with(&["repl", "--as", "fern"], text, &[]);
     as_fern("plans().len()\n:as fern\nplans().len()\n").code(0);
     for other in [":as", ":as moss"] {
-        as_fern(&format!("{other}\n")).code(5).says(&["this session belongs to `fern`"]);
+        as_fern(&format!("{other}\n")).code(3).says(&["this session belongs to `fern`"]);
     }
     lines(&place, ":as fern\n:as\nplans().len()\n").code(0);
     // What it may see is taken from it while it looks.

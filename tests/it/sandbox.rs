@@ -16,7 +16,15 @@ const HOSTILE: &[(&str, &str)] = &[
     ("let a = []; a = a.pad(1_000_000_000, 0)", "over its limit"),
     ("let s = \"a\"; s = s.pad(1_000_000_000, 'x')", "over its limit"),
     ("let s = \"a\"; for i in 0..16 { s += s; } s.replace(\"a\", s)", "over its limit"),
-    ("let m = #{}; for i in 0..1_000_000 { m[`k${i}`] = i; }", "over its"),
+    (
+        "let m = #{}; for i in 0..1_000_000 { m[`k${i}`] = i; }",
+        "a map is over its limit of 5000 keys",
+    ),
+    ("let m = #{ a: [#{}] }; for i in 0..6000 { m.a[0][`k${i}`] = i; }", "a map is over its limit"),
+    (
+        "let m = #{}; fn f(n) { for i in 0..6000 { this[`k${i}`] = n; } } m.f(1); m",
+        "a map is over its limit",
+    ),
     (
         "let a = []; for i in 0..40000 { let s = \"y\"; s = s.pad(99000, 'z'); a.push(|| s.len()); }",
         "over its",
@@ -344,13 +352,18 @@ fn the_top_level_of_a_library_has_a_budget_too() {
     let place = Place::against(&planner);
     place.file("planwright.toml", "[policies]\nalways = []\n");
     for (library, says) in [
-        ("loop { }", "too many operations while the script was loaded"),
+        ("loop { }", "too many operations while the library lib/slow.rhai was loaded"),
         // The engine's own count begins again in every callback, and what it ends can be caught.
         ("loop { try { [1].map(|x| { loop { } }) } catch { } }", "too many operations"),
         ("fn f() { 1 }\nwhile true { [1].map(|x| x); }", "too many operations"),
+        // A few operations that take long each.
+        (
+            "let s = \"x\"; s = s.pad(49_000, 'x'); loop { s.split(\"\"); }",
+            "too much time while the library lib/slow.rhai was loaded",
+        ),
         (
             "let s = \"y\"; for j in 0..17 { s += s; } let a = []; for i in 0..2000 { let c = s + i; a.push(|| c.len()); }",
-            "too much memory while the script was loaded",
+            "too much memory while the library lib/slow.rhai was loaded",
         ),
     ] {
         place.file("scripts/lib/slow.rhai", library);

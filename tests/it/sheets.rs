@@ -160,6 +160,8 @@ fn planners_own_export_comes_in_once_and_goes_out_again() {
     let report = place.run(&again).code(0).json();
     assert_eq!(report["status"], "no_changes", "{report}");
     place.run(&["plan", "export", "Big", "--out", "out.xlsx"]).code(0).says(&["600 tasks"]);
+    let same = ["plan", "import", "out.xlsx", "--plan", "Big", "--json"];
+    assert_eq!(place.run(&same).code(0).json()["status"], "no_changes");
     place.run(&["plan", "import", "out.xlsx", "--title", "Again", "--group", "BOS"]).code(0);
     assert_eq!(tasks(&exported(&place, "Again")), all);
 }
@@ -190,12 +192,18 @@ fn csv_and_xlsx_come_back_as_they_were() {
     let wanted = |plan: &str| {
         let mut all = tasks(&exported(&place, plan));
         all.sort_by_key(|it| it["title"].to_string());
+        for task in all.iter_mut().filter(|task| task["title"] != "Keyed") {
+            // Elsewhere, the id becomes the key of a task that has none.
+            task.as_object_mut().unwrap().remove("key");
+        }
         all
     };
     for format in ["csv", "xlsx"] {
         let file = format!("plan.{format}");
         place.run(&["plan", "export", PLAN, "--out", &file]).code(0);
         let title = format!("From {format}");
+        let same = ["plan", "import", &file, "--plan", PLAN, "--json"];
+        assert_eq!(place.run(&same).code(0).json()["status"], "no_changes", "{format}");
         place.run(&["plan", "import", &file, "--title", &title, "--group", "BOS"]).code(0);
         assert_eq!(wanted(&title), wanted(PLAN), "{format}");
     }
@@ -247,6 +255,13 @@ fn dates_that_can_be_read_in_two_ways_are_asked_about() {
     let import = ["plan", "import", "dates.csv", "--plan", PLAN];
     place.run(&import).code(1).says(&["2026-05-04 or 2026-04-05", "--date-format"]);
     place.run(&[&import[..], &["--date-format", "YYYY"]].concat()).code(2);
+    // One column can say how the other is meant.
+    place.file("both.csv", "title,start,due\nA,04/05/2026,04/21/2026\n");
+    let task = preview(&place, "both.csv", &[]).code(0).json()["changes"][0]["fields"].clone();
+    assert_eq!(task["startDateTime"]["after"], "2026-04-05T10:00:00Z");
+    place.file("blanks.csv", "title,due\nA,4. 5. 2026\n");
+    let task = preview(&place, "blanks.csv", &["--date-format", "D. M. YYYY"]).code(0).json();
+    assert_eq!(task["changes"][0]["fields"]["dueDateTime"]["after"], "2026-05-04T10:00:00Z");
     place.run(&[&import[..], &["--date-format", "%d/%m/%Y"]].concat()).code(0);
     assert_eq!(planner.task("A")["dueDateTime"], "2026-05-04T10:00:00Z");
     let mut workbook = Workbook::new();

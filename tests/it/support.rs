@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use planwright::emulator::{Emulator, Exchange, Lag, Options, Storage, Throttle};
 use planwright::host::SystemClock;
 use planwright::model::time::{Clock as _, day_of_moment};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -154,6 +154,14 @@ impl Planner {
         created
     }
 
+    /// Writes in the chat of a task, which only the beta has.
+    pub(crate) fn say(&self, user: &str, task: &str, text: &str) {
+        self.quiet.store(true, Ordering::SeqCst);
+        let (path, body) = (format!("/planner/tasks/{task}/messages"), json!({ "content": text }));
+        send_at("/beta", &self.emulator, user, ("POST", &path), &body);
+        self.quiet.store(false, Ordering::SeqCst);
+    }
+
     pub(crate) fn get(&self, path: &str) -> Value {
         self.quiet.store(true, Ordering::SeqCst);
         let value = get(&self.emulator, ROOK, path);
@@ -244,9 +252,19 @@ pub(crate) fn send(
     path: &str,
     body: &Value,
 ) -> Value {
+    send_at("/v1.0", emulator, user, (method, path), body)
+}
+
+fn send_at(
+    root: &str,
+    emulator: &Emulator,
+    user: &str,
+    (method, path): (&str, &str),
+    body: &Value,
+) -> Value {
     let request = Request::builder()
         .method(method)
-        .uri(format!("/v1.0{path}"))
+        .uri(format!("{root}{path}"))
         .header("authorization", format!("Bearer emulator:{user}"))
         .header("host", "127.0.0.1")
         .header("content-type", "application/json")

@@ -4,6 +4,40 @@ use serde_json::{Value, json};
 
 use crate::support::{PLAN, Place, Planner, on_one_day};
 
+/// The most that a model reads of the API at once: about 3,500 tokens.
+const SHORT: usize = 14_000;
+
+#[test]
+fn the_short_reference_is_short_and_names_every_member() {
+    let place = Place::embedded();
+    let short = place.run(&["api"]).code(0).stdout;
+    assert!(short.len() < SHORT, "{} bytes", short.len());
+    let all = place.run(&["api", "--json"]).code(0).json();
+    for member in all["members"].as_array().unwrap() {
+        let name = member["name"].as_str().unwrap();
+        let is_shown = member["skills"] == true && member["form"] != "operator";
+        if is_shown {
+            let follows = |at: usize| {
+                let rest = short.get(at + name.len()..).unwrap_or_default();
+                rest.starts_with(['(', '*', ':', ','])
+            };
+            let found = short.match_indices(name).any(|(at, _)| follows(at));
+            assert!(found, "{name} is missing");
+        }
+    }
+    for says in [
+        "title*: text",
+        "create_task(#{ title, bucket, assign, due",
+        "slice(from: int, to?: int): text",
+        "replace(find: text, with: text): text",
+        "is_overdue(days?: int): bool",
+        "sort(by?: function)",
+        "[params]",
+    ] {
+        assert!(short.contains(says), "{says} is missing:\n{short}");
+    }
+}
+
 #[test]
 fn the_reference_is_what_the_program_prints() {
     let place = Place::embedded();
@@ -133,7 +167,7 @@ fn a_check_finds_what_would_fail() {
             "//! X.\n//!\n//! ```toml\n//! [params]\n//! days = { type = \"int\", default = 1 }\n//! ```\n1",
             "5: the parameter `days` is declared and not used",
         ),
-        ("let x = ;", "1: Unexpected ';'"),
+        ("let x = ;", "1: `;` cannot stand here"),
     ] {
         let found = findings(&place, script);
         assert!(found.iter().any(|it| it.starts_with(finding)), "{script}\n{found:?}");

@@ -978,6 +978,7 @@ fn trap_39_reopening_clears_the_completion() {
     assert_eq!(done["completedBy"]["user"]["id"], ROOK_ID);
     place.script(&script("t.reopen();"), &[]).code(0);
     let open = planner.task(TASK);
+    assert_eq!(open["percentComplete"], 0);
     assert_eq!((&open["completedDateTime"], &open["completedBy"]), (&Value::Null, &Value::Null));
     assert_eq!(
         result_of(&place, &script("[t.is_completed, t.completed_at == ()]")),

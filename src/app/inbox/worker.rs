@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::app::agent::{check_may_run, check_may_submit};
+use crate::app::agent::{check_may_run, check_sender, known_agent};
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::inbox::attempt::{Earlier, End, earlier};
@@ -233,8 +233,8 @@ impl Worker {
         };
         let (config, agent) = (&app.workspace.config, entry.to_agent.as_deref());
         // With the grants of today, not with those of the day it was submitted.
-        let granted = app.agent(agent)?;
-        check_may_submit(config, entry.from_agent.as_deref(), agent)?;
+        let granted = known_agent(&app.workspace, agent)?;
+        check_sender(&app.workspace, entry)?;
         check_may_run(config, agent, Some(&entry.skill))?;
         let own = self.own_connection(&app, agent).await?;
         let host = self.host(&app, own.as_deref(), agent)?;

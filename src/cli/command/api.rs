@@ -29,7 +29,7 @@ pub(crate) struct ApiArgs {
     /// Show everything, also what only policies and tests have
     #[arg(long, conflicts_with = "name")]
     all: bool,
-    /// Form to print
+    /// Format to print
     #[arg(long, default_value = "md", conflicts_with = "json")]
     format: Format,
 }

@@ -20,7 +20,7 @@ use crate::journal::{Journal, Verification};
 pub(crate) enum AuditCommand {
     /// Show the last records
     Show {
-        /// Show only the records of one run: its id, or the beginning of it
+        /// Show only the records of one run: its id, or the end of it
         #[arg(long)]
         run: Option<String>,
         /// Show at most N records
@@ -109,9 +109,9 @@ pub(crate) fn audit_show(
         Column::new("WHO"),
         Column::new("AGENT"),
         Column::new("SKILL"),
-        Column::new("TITLE"),
+        Column::title("TITLE"),
         Column::new("OUTCOME"),
-        Column::new("RUN"),
+        Column::optional("RUN"),
     ];
     show::list(context.ui, &columns, &rows, records, "No records yet.");
     Ok(Exit::Done)
@@ -170,7 +170,9 @@ pub(crate) fn export(
             let _infallible = writer.write_record(crate::journal::export::COLUMNS);
             journal
                 .export_rows(&mut |row| {
-                    let _infallible = writer.write_record(row);
+                    // A spreadsheet obeys what changes the direction of writing. JSON Lines stay byte
+                    // for byte what the chain of digests is over, except on a terminal.
+                    let _infallible = writer.write_record(row.map(|cell| visible(&cell)));
                     Ok(())
                 })
                 .map_err(|error| failed(&error))?;

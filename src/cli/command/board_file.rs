@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::app::error::AppError;
+use crate::app::error::{AppError, did_you_mean};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
@@ -16,7 +16,6 @@ use crate::cli::options::{LongArgs, WriteArgs};
 use crate::cli::render::text::{count, json_safe};
 use crate::cli::resolve::resolve_plan;
 use crate::host::failure::Place;
-use crate::host::similar::similar;
 use crate::host::{Failure, Session};
 use crate::model::BoardFile;
 
@@ -115,13 +114,4 @@ fn parse(text: &str, name: &str) -> Result<BoardFile, Failure> {
         }),
         ..Failure::default()
     })
-}
-
-/// Picks the field that an unknown one resembles, among those that the message lists.
-fn did_you_mean(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("unknown field `")?;
-    let (name, known) = rest.split_once("`, expected ")?;
-    let known = known.split(|ch: char| !ch.is_ascii_alphanumeric());
-    let near = similar(name, known).into_iter().next()?;
-    Some(format!("did you mean `{near}`?"))
 }

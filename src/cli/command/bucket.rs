@@ -135,7 +135,7 @@ pub(crate) fn run(context: &Context<'_>, command: &BucketCommand) -> Result<Exit
                 Ok((plan.title.clone(), buckets))
             })?;
             let (title, buckets) = buckets;
-            let columns = [Column::new("NAME"), Column::right("TASKS"), Column::new("ID")];
+            let columns = [Column::title("NAME"), Column::right("TASKS"), Column::optional("ID")];
             let rows: Vec<_> = buckets
                 .iter()
                 .map(|(bucket, n)| vec![bucket.name.clone(), n.to_string(), bucket.id.to_string()])

@@ -95,7 +95,13 @@ fn show(context: &Context<'_>, found: &Found) {
         ui.note("From now on, changes are tracked.");
         return;
     }
-    let columns = ["WHAT", "HAPPENED", "TITLE", "FIELDS", "ID"].map(Column::new);
+    let columns = [
+        Column::new("WHAT"),
+        Column::new("HAPPENED"),
+        Column::title("TITLE"),
+        Column::new("FIELDS"),
+        Column::optional("ID"),
+    ];
     let rows: Vec<_> = found.round.items.iter().map(row).collect();
     show::list(ui, &columns, &rows, &[], "Nothing has changed.");
 }

@@ -54,7 +54,7 @@ fn group_json(group: &Group) -> Value {
 }
 
 fn show_users(context: &Context<'_>, users: &[User]) {
-    let columns = ["NAME", "SIGN-IN NAME", "ID"].map(Column::new);
+    let columns = [Column::title("NAME"), Column::title("SIGN-IN NAME"), Column::optional("ID")];
     let row = |user: &User| vec![user.name.clone(), user.upn.clone(), user.id.to_string()];
     let rows: Vec<_> = users.iter().map(row).collect();
     let values: Vec<_> = users.iter().map(user_json).collect();
@@ -62,7 +62,7 @@ fn show_users(context: &Context<'_>, users: &[User]) {
 }
 
 fn show_groups(context: &Context<'_>, groups: &[Group]) {
-    let columns = ["NAME", "ID"].map(Column::new);
+    let columns = [Column::title("NAME"), Column::optional("ID")];
     let rows: Vec<_> =
         groups.iter().map(|group| vec![group.name.clone(), group.id.to_string()]).collect();
     let values: Vec<_> = groups.iter().map(group_json).collect();

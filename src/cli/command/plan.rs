@@ -118,7 +118,7 @@ pub(crate) fn run(context: &Context<'_>, command: &PlanCommand) -> Result<Exit, 
                 }
                 Ok(rows)
             })?;
-            let columns = [Column::new("TITLE"), Column::new("GROUP"), Column::new("ID")];
+            let columns = [Column::title("TITLE"), Column::new("GROUP"), Column::optional("ID")];
             let rows: Vec<_> = plans
                 .iter()
                 .map(|(plan, group)| vec![plan.title.clone(), group.clone(), plan.id.to_string()])

@@ -66,7 +66,7 @@ pub(crate) struct CheckArgs {
     after_help = "Examples:\n  planwright policy explain last\n  planwright policy explain 0199f3c2 --json"
 )]
 pub(crate) struct ExplainArgs {
-    /// Run id, the beginning of one, or `last`: the last run that was judged
+    /// Run id, the end of one, or `last`: the last run that was judged
     run: String,
 }
 
@@ -127,10 +127,10 @@ fn list(context: &Context<'_>) -> Exit {
         }));
     }
     let columns = [
-        Column::new("POLICY"),
+        Column::whole("POLICY"),
         Column::new("IN FORCE FOR"),
-        Column::new("WHAT IT SAYS"),
-        Column::new("SOURCE"),
+        Column::title("WHAT IT SAYS"),
+        Column::optional("SOURCE"),
     ];
     show::list(context.ui, &columns, &rows, &values, "No policies in this workspace.");
     Exit::Done

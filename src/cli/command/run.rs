@@ -1,6 +1,7 @@
 //! `planwright run`: a skill, a script or a board file, always through review and apply.
 
 pub(crate) mod inbox;
+pub(crate) mod schedule;
 pub(crate) mod work;
 
 use std::io::Read as _;

@@ -7,12 +7,14 @@ use crate::app::error::AppError;
 use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::render::report::View;
 use crate::cli::render::table::Column;
-use crate::cli::render::text::{count, shortened, visible};
+use crate::cli::render::text::visible;
 use crate::cli::show;
-use crate::host::{Failure, candidates};
+use crate::host::{ChangeReport, Failure, Report, candidates};
 use crate::journal::{Journal, Run, RunSummary, Standing};
 use crate::model::time::day_of_moment;
+use crate::policy::Verdict;
 
 /// List runs, and show what one did
 #[derive(Debug, Args)]
@@ -33,7 +35,7 @@ pub(crate) enum RunsCommand {
     List(ListArgs),
     /// Show the changes of a run and their outcomes
     Show {
-        /// Run id, the beginning of one, or `last`: the last run that wrote something
+        /// Run id, the end of one, or `last`: the last run that wrote something
         run: String,
     },
 }
@@ -85,7 +87,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
                 .as_ref()
                 .map_or(run.upn.clone(), |agent| format!("{agent} ({})", run.upn));
             vec![
-                run.id.to_string(),
+                show::short_id(context.ui, run.id.as_str()),
                 zone.to_datetime(run.at).strftime("%Y-%m-%d %H:%M").to_string(),
                 run.skill.clone(),
                 who,
@@ -110,9 +112,9 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
         })
         .collect();
     let columns = [
-        Column::new("RUN"),
-        Column::new("WHEN"),
-        Column::new("SKILL"),
+        Column::whole("RUN"),
+        Column::whole("WHEN"),
+        Column::title("SKILL"),
         Column::new("WHO"),
         Column::new("STATUS"),
         Column::right("CHANGES"),
@@ -151,6 +153,12 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     line("of run", &start.parent.as_ref().map(ToString::to_string).unwrap_or_default());
     let status = run.finish.as_ref().map_or("unfinished", |finish| finish.status.name());
     line("status", status);
+    let mut names = Report::new(String::new(), String::new(), None);
+    let kept = run.finish.as_ref().and_then(|finish| finish.report["names"].as_object());
+    for (id, name) in kept.into_iter().flatten() {
+        names.names.insert(id.clone(), name.as_str().unwrap_or_default().to_owned());
+    }
+    let view = View { report: &names, zone: &zone };
     for round in &run.rounds {
         context.ui.answer("");
         for (change, trail) in round.change_set.changes().iter().zip(&round.trails) {
@@ -159,21 +167,10 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
                 Standing::InDoubt => "in doubt",
                 Standing::Settled => "sent",
             };
-            let (op, entity) = (change.op().name(), change.entity().name());
-            let text = format!("{op} {entity} {}  [{standing}]", change.title());
-            context.ui.answer(&format!("  {:>3} {}", change.n, visible(&text)));
-            for (field, values) in change.fields() {
-                let value = |value: &Value| match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                let text = format!("{field}: {} → {}", value(&values.before), value(&values.after));
-                context.ui.answer(&format!("      {}", visible(&shortened(&text, 100))));
-            }
-            if !change.takes_along.is_empty() {
-                let along = count(change.takes_along.len(), "task");
-                context.ui.answer(&format!("      with {along}"));
-            }
+            let mut lines = view.change(&ChangeReport::planned(change, Verdict::Allow)).into_iter();
+            let first = lines.next().unwrap_or_default();
+            context.ui.answer(&format!("  {:>3} {first}  [{standing}]", change.n));
+            lines.for_each(|line| context.ui.answer(&format!("  {line}")));
             let may_be = candidates(&run, change.n);
             if trail.standing() == Standing::InDoubt && !may_be.is_empty() {
                 let text = format!("may have been created as {}", may_be.join(", "));

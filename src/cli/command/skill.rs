@@ -128,7 +128,8 @@ fn list(context: &Context<'_>) -> Exit {
         rows.push(vec![name.clone(), summary, place(workspace, &file)]);
         values.push(value);
     }
-    let columns = [Column::new("SKILL"), Column::new("WHAT IT DOES"), Column::new("SOURCE")];
+    let columns =
+        [Column::whole("SKILL"), Column::title("WHAT IT DOES"), Column::optional("SOURCE")];
     show::list(context.ui, &columns, &rows, &values, "No skills in this workspace.");
     Exit::Done
 }
@@ -218,7 +219,7 @@ pub(crate) fn show(context: &Context<'_>, name: &str, manifest: &Manifest) {
         })
         .collect();
     if !rows.is_empty() {
-        let names = ["PARAMETER", "TYPE", "DEFAULT", ""].map(Column::new);
+        let names = ["PARAMETER", "TYPE", "DEFAULT", ""].map(Column::whole);
         context.ui.answer("");
         show::list(context.ui, &names, &rows, &[], "");
     }

@@ -2,6 +2,7 @@
 
 mod assign;
 mod checklist;
+mod comments;
 mod label;
 mod list;
 mod move_task;
@@ -48,6 +49,8 @@ pub(crate) enum TaskCommand {
     Label(label::LabelArgs),
     /// Change the checklist of a task
     Checklist(checklist::ChecklistArgs),
+    /// List the comments on a task (beta)
+    Comments(TaskArg),
     /// Attach links to a task
     Reference(reference::ReferenceArgs),
     /// Mark tasks completed
@@ -180,6 +183,7 @@ pub(crate) fn run(context: &Context<'_>, command: &TaskCommand) -> Result<Exit, 
         TaskCommand::Repeat(args) => repeat::repeat(context, args),
         TaskCommand::Label(args) => label::label(context, args),
         TaskCommand::Checklist(args) => checklist::checklist(context, args),
+        TaskCommand::Comments(args) => comments::comments(context, args),
         TaskCommand::Reference(args) => reference::reference(context, args),
         TaskCommand::Complete(args) => each(context, args, "task complete", |editor, id| {
             editor.edit_task(id, |task| task.percent_complete = 100)

@@ -252,7 +252,7 @@ fn show_covered(context: &Context<'_>, covered: &[Covered]) {
             vec![script.file.clone(), format!("{share} %"), ranges(&script.missing)]
         })
         .collect();
-    let columns = [Column::new("FILE"), Column::right("LINES RUN"), Column::new("NOT RUN")];
+    let columns = [Column::title("FILE"), Column::right("LINES RUN"), Column::whole("NOT RUN")];
     context.ui.answer("");
     show::list(context.ui, &columns, &rows, &[], "");
 }

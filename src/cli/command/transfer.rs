@@ -20,7 +20,7 @@ use crate::cli::sheet::tasks::{self, Options, SheetTasks};
 use crate::cli::sheet::{delimited, people, workbook, write};
 use crate::host::{Failure, Session};
 use crate::model::document::FORMAT;
-use crate::model::{PlanDocument, PlanId};
+use crate::model::{PlanDocument, PlanId, in_words};
 
 #[derive(Debug, Args)]
 #[command(
@@ -341,10 +341,15 @@ fn read(context: &Context<'_>, args: &ImportArgs) -> Result<Source, AppError> {
     Ok(Source::Sheet(file.to_owned(), tasks))
 }
 
+/// Returns what is wrong with JSON, and where.
+fn json_fault(error: &serde_json::Error) -> String {
+    format!("line {}: {}", error.line(), in_words(&error.to_string()))
+}
+
 fn document(text: &str) -> Result<PlanDocument, Failure> {
     let wrong = |message: String| Failure { code: "invalid".into(), message, ..Failure::default() };
     let document: PlanDocument =
-        serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| wrong(json_fault(&error)))?;
     match document.format {
         FORMAT => Ok(document),
         other => Err(wrong(format!("its format is {other}, but this version reads {FORMAT}"))),

@@ -16,7 +16,7 @@ use crate::journal::Purpose;
     after_help = "What someone else has changed since is kept and reported. A restored task gets a new id.\nRemoving what a run created needs `--force`.\n\nExamples:\n  planwright undo last --dry-run\n  planwright undo 0199f3c2"
 )]
 pub(crate) struct UndoArgs {
-    /// Run id, the beginning of one, or `last`: the last run of yours that wrote and still stands
+    /// Run id, the end of one, or `last`: the last run of yours that wrote and still stands
     run: String,
     #[command(flatten)]
     write: WriteArgs,
@@ -24,13 +24,13 @@ pub(crate) struct UndoArgs {
     pub(crate) long: LongArgs,
 }
 
-/// Redo what an undo has taken back
+/// Redo what an undo took back
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without a run it takes the last undo back, as long as nothing else was written since.\n\nExamples:\n  planwright redo\n  planwright redo 0199f3c2 --dry-run"
 )]
 pub(crate) struct RedoArgs {
-    /// Run id of an undo, or the beginning of one
+    /// Run id of an undo, or the end of one
     run: Option<String>,
     #[command(flatten)]
     write: WriteArgs,

@@ -18,6 +18,8 @@ use crate::policy::Verdict;
 
 /// Longest value that is shown in a diff.
 const MAX_VALUE: usize = 70;
+/// Characters shown before the place where a long text was changed.
+const BEFORE_CHANGE: usize = 20;
 /// Most changes that are shown one by one.
 pub(crate) const MAX_SHOWN: usize = 60;
 
@@ -50,9 +52,7 @@ pub(crate) fn sides(
     change: &ChangeReport,
     conflict: &FieldConflict,
 ) -> [String; 3] {
-    let view = View { report, zone };
-    [&conflict.base, &conflict.theirs, &conflict.ours]
-        .map(|value| view.side(change, conflict.field.name(), value))
+    View { report, zone }.sides(change, conflict)
 }
 
 /// Returns the word that people know a field by.
@@ -166,27 +166,32 @@ impl View<'_> {
             }
             return;
         }
-        let after = self.value(name, &field.after);
         let line = if field.before.is_null() && change.op == Op::Create {
-            format!("    {label} {}", visible(&after))
+            format!("    {label} {}", visible(&self.value(name, &field.after)))
         } else {
-            let before = self.value(name, &field.before);
+            let [before, after] =
+                around_change([&field.before, &field.after].map(|value| self.whole(name, value)));
             format!("    {label} {} {} {}", paint(DIM, &before), paint(DIM, "→"), visible(&after))
         };
         lines.push(line);
     }
 
     fn conflict(&self, change: &ChangeReport, conflict: &FieldConflict) -> String {
-        let name = conflict.field.name();
-        let show = |value: &Value| self.side(change, name, value);
+        let [base, theirs, ours] = self.sides(change, conflict);
         format!(
-            "    {} {}: was {}, is now {}, edited to {}",
+            "    {} {}: was {base}, is now {theirs}, edited to {ours}",
             paint(RED.bold(), "conflict"),
-            word_for(name),
-            show(&conflict.base),
-            show(&conflict.theirs),
-            show(&conflict.ours),
+            word_for(conflict.field.name()),
         )
+    }
+
+    fn sides(&self, change: &ChangeReport, conflict: &FieldConflict) -> [String; 3] {
+        let name = conflict.field.name();
+        let values = [&conflict.base, &conflict.theirs, &conflict.ours];
+        if values.iter().any(|value| value.is_object()) {
+            return values.map(|value| self.side(change, name, value));
+        }
+        around_change(values.map(|value| self.whole(name, value))).map(|text| visible(&text))
     }
 
     fn side(&self, change: &ChangeReport, name: &str, value: &Value) -> String {
@@ -222,7 +227,12 @@ impl View<'_> {
     }
 
     fn value(&self, name: &str, value: &Value) -> String {
-        let text = match (name, value) {
+        shortened(&self.whole(name, value), MAX_VALUE)
+    }
+
+    /// Renders a value in full.
+    fn whole(&self, name: &str, value: &Value) -> String {
+        match (name, value) {
             (_, Value::Null) => "none".to_owned(),
             ("percentComplete", Value::Number(n)) => {
                 let percent =
@@ -263,8 +273,7 @@ impl View<'_> {
             ("description", Value::String(text)) if text.is_empty() => "none".to_owned(),
             (_, Value::String(text)) => text.clone(),
             (_, other) => other.to_string(),
-        };
-        shortened(&text, MAX_VALUE)
+        }
     }
 
     pub(crate) fn summary(&self, saved: Option<&Path>) -> String {
@@ -323,6 +332,26 @@ impl View<'_> {
     }
 }
 
+/// Shortens texts so that the place where they begin to differ is still there.
+fn around_change<const N: usize>(texts: [String; N]) -> [String; N] {
+    let is_long = |text: &String| text.chars().count() > MAX_VALUE;
+    let (first, others) = match texts.split_first() {
+        Some((first, others)) if texts.iter().any(is_long) => (first, others),
+        _ => return texts,
+    };
+    let same = |other: &String| {
+        first.chars().zip(other.chars()).take_while(|(one, other)| one == other).count()
+    };
+    let same = others.iter().map(same).min().unwrap_or(0);
+    match same.saturating_sub(BEFORE_CHANGE) {
+        0 => texts.map(|text| shortened(&text, MAX_VALUE)),
+        left_out => texts.map(|text| {
+            let rest: String = ['…'].into_iter().chain(text.chars().skip(left_out)).collect();
+            shortened(&rest, MAX_VALUE)
+        }),
+    }
+}
+
 /// Returns how a held set can be applied all the same; an agent is not told.
 fn held(report: &Report, saved: Option<&Path>) -> String {
     let how = match (&report.pending, saved) {
@@ -368,5 +397,29 @@ fn word_for(field: &str) -> &str {
         "members" => "member",
         "conversationThreadId" => "comments",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_around_what_was_changed() {
+        let text = "The offers are compared by price, delivery and warranty; ".repeat(3);
+        let [before, after] =
+            around_change([format!("{text}Ana decides"), format!("{text}Mei decides")]);
+        assert_eq!(
+            (before.as_str(), after.as_str()),
+            ("…ivery and warranty; Ana decides", "…ivery and warranty; Mei decides")
+        );
+        // What differs at once begins at the beginning.
+        let [none, long] = around_change(["none".to_owned(), text.clone()]);
+        assert!(none == "none" && long.starts_with("The offers") && long.ends_with('…'), "{long}");
+        let short = ["Ana".to_owned(), "Mei".to_owned()];
+        assert_eq!(around_change(short.clone()), short);
+        // What was taken away at the end shows what is left.
+        let [_, cut] = around_change([format!("{text}!"), text.clone()]);
+        assert_eq!(cut, "…ivery and warranty; ");
     }
 }

@@ -1,7 +1,7 @@
 //! Lists as tables. The only user of the table library.
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
-use unicode_width::UnicodeWidthStr as _;
+use comfy_table::{CellAlignment, ContentArrangement, Row, Table};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::cli::render::text::{RED, paint, shortened, visible};
 
@@ -16,12 +16,14 @@ pub(crate) struct Column {
 /// The way in which a column gives way where a terminal is too narrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
-    /// Its cells are shortened.
-    Shrinks,
-    /// It stays whole: a part of an id is of no use.
-    Whole,
     /// It is left out before any other is shortened.
     LeftOut,
+    /// Its cells are shortened.
+    Shrinks,
+    /// Its cells are shortened when those of the others are: people look for them.
+    Title,
+    /// It stays whole: a part of it is of no use.
+    Whole,
 }
 
 impl Column {
@@ -31,6 +33,11 @@ impl Column {
 
     pub(crate) const fn right(name: &'static str) -> Self {
         Self { name, right: true, room: Room::Shrinks }
+    }
+
+    /// Returns a column that is shortened last.
+    pub(crate) const fn title(name: &'static str) -> Self {
+        Self { name, right: false, room: Room::Title }
     }
 
     /// Returns a column that is never shortened.
@@ -46,10 +53,17 @@ impl Column {
 
 /// Longest cell of a table: lists are for finding, `get` shows an entity in full.
 const MAX_CELL: usize = 90;
-/// Narrowest column that cells are shortened to: a date with its mark still fits.
-const MIN_WIDTH: usize = 12;
+/// Widest column that is never shortened: a date with its mark.
+const NARROW: usize = 12;
+/// The room between two columns.
+const GAP: usize = 2;
+
+/// The order in which columns become narrower, and how narrow.
+const STEPS: [(Room, usize); 4] =
+    [(Room::Shrinks, NARROW), (Room::Title, 24), (Room::Shrinks, 8), (Room::Title, NARROW)];
 
 /// Lays out a table.
+#[cfg(test)]
 pub(crate) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     fitted(columns, rows, None, |_, _| false)
 }
@@ -62,57 +76,86 @@ pub(crate) fn fitted(
     is_red: impl Fn(usize, usize) -> bool,
 ) -> String {
     let shown = |cell: &String| shortened(&visible(cell), MAX_CELL);
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
-    let all: Vec<usize> = (0..columns.len()).collect();
-    let text = laid_out(columns, &rows, &all, None);
-    let Some(limit) = width.filter(|limit| widest(&text) > *limit) else {
-        return coloured(&text, &rows, &all, is_red);
+    let mut rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+    let mut kept: Vec<usize> = (0..columns.len()).collect();
+    if let Some(limit) = width {
+        let mut widths: Vec<usize> =
+            (0..columns.len()).map(|at| natural(columns, &rows, at)).collect();
+        narrow(columns, &mut kept, &mut widths, limit);
+        for row in &mut rows {
+            for (cell, width) in row.iter_mut().zip(&widths) {
+                *cell = cut(cell, *width);
+            }
+        }
+    }
+    coloured(&laid_out(columns, &rows, &kept), &rows, &kept, is_red)
+}
+
+fn natural(columns: &[Column], rows: &[Vec<String>], at: usize) -> usize {
+    let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width());
+    cells.max().unwrap_or(0).max(columns[at].name.width())
+}
+
+/// Leaves columns out, and makes others narrower, until they fit into `limit`, as far as they do.
+fn narrow(columns: &[Column], kept: &mut Vec<usize>, widths: &mut [usize], limit: usize) {
+    let is_over = |kept: &[usize], widths: &[usize]| {
+        let cells: usize = kept.iter().map(|at| widths[*at]).sum();
+        cells + GAP * kept.len().saturating_sub(1) > limit
     };
-    let kept: Vec<usize> =
-        all.into_iter().filter(|at| columns[*at].room != Room::LeftOut).collect();
-    let text = laid_out(columns, &rows, &kept, None);
-    let text =
-        if widest(&text) > limit { laid_out(columns, &rows, &kept, Some(limit)) } else { text };
-    coloured(&text, &rows, &kept, is_red)
+    while is_over(kept, widths)
+        && let Some(last) = kept.iter().rposition(|at| columns[*at].room == Room::LeftOut)
+    {
+        kept.remove(last);
+    }
+    let full = widths.to_vec();
+    for (room, least) in STEPS {
+        let gives = |at: &&usize, widths: &[usize]| {
+            columns[**at].room == room
+                && full[**at] > NARROW
+                && widths[**at] > least.max(columns[**at].name.width())
+        };
+        while is_over(kept, widths) {
+            let widest = kept.iter().filter(|at| gives(at, widths)).max_by_key(|at| widths[**at]);
+            let Some(widest) = widest else { break };
+            widths[*widest] -= 1;
+        }
+    }
 }
 
-fn widest(text: &str) -> usize {
-    text.lines().map(|line| line.trim_end().width()).max().unwrap_or(0)
+/// Cuts a text to a number of places on a terminal.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut kept, mut taken) = (String::new(), 1);
+    for ch in text.chars() {
+        taken += ch.width().unwrap_or(0);
+        if taken > width {
+            break;
+        }
+        kept.push(ch);
+    }
+    kept.truncate(kept.trim_end().len());
+    kept.push('…');
+    kept
 }
 
-/// Lays out some columns; within a width, cells are cut to one line.
-fn laid_out(
-    columns: &[Column],
-    rows: &[Vec<String>],
-    kept: &[usize],
-    width: Option<usize>,
-) -> String {
+/// Lays out some columns.
+fn laid_out(columns: &[Column], rows: &[Vec<String>], kept: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_truncation_indicator("…");
     table.set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    }
     table.set_header(kept.iter().map(|at| columns[*at].name));
     for row in rows {
-        let mut line = Row::from(kept.iter().map(|at| row.get(*at).cloned().unwrap_or_default()));
-        line.max_height(1);
-        table.add_row(line);
+        table.add_row(Row::from(kept.iter().map(|at| row.get(*at).cloned().unwrap_or_default())));
     }
     let last = kept.len().saturating_sub(1);
     for ((place, at), cells) in kept.iter().enumerate().zip(table.column_iter_mut()) {
         // What follows the last column would only make lines longer.
         cells.set_padding((0, if place == last { 0 } else { 2 }));
-        let column = columns[*at];
-        if column.right {
+        if columns[*at].right {
             cells.set_cell_alignment(CellAlignment::Right);
-        }
-        let narrow = rows.iter().filter_map(|row| row.get(*at)).map(|cell| cell.width()).max();
-        let narrow = narrow.unwrap_or(0).max(column.name.width());
-        if column.room == Room::Whole || narrow <= MIN_WIDTH {
-            cells.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
     table.to_string()
@@ -166,6 +209,16 @@ mod tests {
             assert!(text.lines().all(|line| line.width() <= limit), "{limit}:\n{text}");
             assert!(text.contains("2026-11-26 !"), "{limit}:\n{text}");
         }
+        let plan = |row: &Vec<String>| [vec!["A plan with a long name".to_owned()], row.clone()];
+        let rows_of = rows().iter().map(|row| plan(row).concat()).collect::<Vec<_>>();
+        let columns = [
+            Column::new("PLAN"),
+            Column::title("TITLE"),
+            Column::new("DUE"),
+            Column::optional("ID"),
+        ];
+        let text = fitted(&columns, &rows_of, Some(84), |_, _| false);
+        assert!(text.contains("A plan with a…") && text.contains("coffee machine"), "{text}");
         let whole = [Column::new("TITLE"), Column::new("DUE"), Column::whole("ID")];
         let text = fitted(&whole, &rows(), Some(60), |_, _| false);
         assert!(text.contains("7XlALR1cXXtV8HCrHLvxcGQAPgCj") && text.contains('…'), "{text}");

@@ -263,6 +263,7 @@ pub(crate) fn table(
     let column = |column: &TaskColumn| match column {
         TaskColumn::Id if asked.is_none() => Column::optional(column.head()),
         TaskColumn::Id => Column::whole(column.head()),
+        TaskColumn::Title => Column::title(column.head()),
         _ => Column::new(column.head()),
     };
     let cells = |row: &Row| -> Vec<String> {

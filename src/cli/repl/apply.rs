@@ -88,6 +88,7 @@ impl Repl<'_> {
     }
 
     fn show_report(&self, report: &Report) {
+        self.ui.note_run();
         if self.ui.json() {
             self.ui.json_report(report);
         } else {

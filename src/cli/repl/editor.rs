@@ -281,7 +281,7 @@ impl Highlighter for Help {
             });
             let style = match token.piece {
                 Piece::Word if KEYWORDS.contains(&text) => Some(KEYWORD),
-                Piece::Text(_) | Piece::Template(_) => Some(GREEN),
+                Piece::Text(_) | Piece::Template(_) | Piece::Raw(_) => Some(GREEN),
                 Piece::Number => Some(NUMBER),
                 Piece::Comment(_) => Some(DIM),
                 Piece::Open | Piece::Close if is_of_pair => Some(PARTNER),

@@ -11,7 +11,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("pending", "[ID]", "list what waits for approval, or show one set"),
     ("approve", "ID", "approve a set that is held, and apply it"),
     ("reject", "ID REASON", "reject a set that is held"),
-    ("discard", "[N]", "drop all pending changes, or change N"),
+    ("discard", "[N…]", "drop all pending changes, or those with these numbers"),
     ("undo", "[--force]", "undo the last apply"),
     ("resume", "[--force]", "finish what the last apply left over"),
     ("refresh", "", "forget what was read, so that it is read again"),

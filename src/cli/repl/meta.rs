@@ -10,14 +10,14 @@ use crate::app::error::AppError;
 use crate::cli::approvals;
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
-use crate::cli::render::report;
+use crate::cli::render::report::{self, MAX_SHOWN};
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{BOLD, CYAN, DIM, RED, count, paint, visible};
 use crate::cli::repl::help::{COMMANDS, TOPICS};
 use crate::cli::repl::{Ask, Flow, How, Repl, show};
 use crate::cli::sheet::data;
 use crate::host::similar::similar;
-use crate::host::{Session, Status};
+use crate::host::{ChangeReport, Session, Status};
 use crate::model::time::Calendar;
 use crate::policy::Verdict;
 use crate::script::catalog::{Form, Member, TYPES, catalog};
@@ -191,12 +191,24 @@ impl Repl<'_> {
             self.say(&format!("{} discarded", count(n, "change")));
             return Ok(());
         }
-        let n = which.parse().map_err(|_| {
-            AppError::usage(format!("`{which}` is not the number of a change"))
-                .hint("`:changes` shows them")
-        })?;
-        let discarded = self.desk.draft.discard(n)?;
-        self.say(&format!("{} discarded", count(discarded, "change")));
+        let number = |word: &str| {
+            word.parse::<usize>().map_err(|_| {
+                AppError::usage(format!("`{word}` is not the number of a change"))
+                    .hint("`:changes` shows them")
+            })
+        };
+        let words = which.split([' ', ',', '\t']).filter(|word| !word.is_empty());
+        let chosen = words.map(number).collect::<Result<Vec<_>, _>>()?;
+        let discarded = self.desk.draft.discard(&chosen)?;
+        self.say(&format!("{} discarded", count(discarded.len(), "change")));
+        for change in discarded.iter().take(MAX_SHOWN) {
+            let (n, entity, title) = (change.n, change.entity.name(), &change.title);
+            self.ui.note(&format!(
+                "{} {entity} {}",
+                paint(DIM, &format!("{n:>3}")),
+                visible(title)
+            ));
+        }
         Ok(())
     }
 
@@ -297,8 +309,17 @@ impl Repl<'_> {
             self.ui.json_value(&json!({ "in_force": names, "verdicts": report.verdicts }));
             return Ok(());
         }
+        let pending = self.preview().changes;
+        // The run has numbers of its own; the person knows those of `:changes`.
+        let known_as = |n: usize| {
+            let judged = report.changes.iter().find(|change| change.n == n)?;
+            let same =
+                |change: &&ChangeReport| (&change.id, change.entity) == (&judged.id, judged.entity);
+            Some(pending.iter().find(same)?.n)
+        };
         for ruling in &report.verdicts {
-            let whom = ruling.change.map(|n| format!("change {n}: ")).unwrap_or_default();
+            let number = ruling.change.and_then(known_as);
+            let whom = number.map(|n| format!("change {n}: ")).unwrap_or_default();
             let word = match ruling.verdict {
                 Verdict::Deny => "denies",
                 Verdict::Hold => "holds",
@@ -331,11 +352,8 @@ impl Repl<'_> {
         let name = name.trim_matches(['"', '\'']);
         if self.is_bound && self.agent.as_deref() != Some(name) {
             let agent = self.agent.as_deref().unwrap_or_default();
-            return Err(AppError::new(
-                "not_permitted",
-                format!("this session belongs to `{agent}`"),
-            )
-            .hint("it was started with `--as`: quit it to act for someone else"));
+            return Err(AppError::new("denied", format!("this session belongs to `{agent}`"))
+                .hint("it was started with `--as`: quit it to act for someone else"));
         }
         if self.n_pending() > 0 {
             let message = format!("{} pending", count(self.n_pending(), "change"));

@@ -122,7 +122,13 @@ fn buckets(ui: &Ui, desk: &ReplHost, ids: Vec<BucketId>) -> Result<(), Failure> 
     let rows: Vec<_> =
         found.iter().map(|bucket| vec![bucket.name.clone(), bucket.id.to_string()]).collect();
     let values: Vec<_> = found.iter().map(entity::bucket).collect();
-    crate::cli::show::list(ui, &["NAME", "ID"].map(Column::new), &rows, &values, "No buckets.");
+    crate::cli::show::list(
+        ui,
+        &[Column::title("NAME"), Column::optional("ID")],
+        &rows,
+        &values,
+        "No buckets.",
+    );
     Ok(())
 }
 
@@ -131,7 +137,13 @@ fn plans(ui: &Ui, desk: &ReplHost, ids: Vec<PlanId>) -> Result<(), Failure> {
     let rows: Vec<_> =
         found.iter().map(|plan| vec![plan.title.clone(), plan.id.to_string()]).collect();
     let values: Vec<_> = found.iter().map(entity::plan).collect();
-    crate::cli::show::list(ui, &["TITLE", "ID"].map(Column::new), &rows, &values, "No plans.");
+    crate::cli::show::list(
+        ui,
+        &[Column::title("TITLE"), Column::optional("ID")],
+        &rows,
+        &values,
+        "No plans.",
+    );
     Ok(())
 }
 
@@ -145,7 +157,7 @@ fn users(ui: &Ui, desk: &ReplHost, ids: Vec<UserId>) -> Result<(), Failure> {
     let values: Vec<_> = found.iter().map(value).collect();
     crate::cli::show::list(
         ui,
-        &["NAME", "SIGN-IN NAME", "ID"].map(Column::new),
+        &[Column::title("NAME"), Column::title("SIGN-IN NAME"), Column::optional("ID")],
         &found,
         &values,
         "No users.",

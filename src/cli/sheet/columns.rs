@@ -43,13 +43,15 @@ pub(crate) enum Field {
     References,
     /// The key that makes it the same task each time.
     Key,
+    /// The id of a task that is there already; where it is not, the key of the new one.
+    TaskId,
     /// Nothing: what only the service sets, or nobody wants.
     Ignored,
 }
 
 /// The fields with their names, folded: the first is that of our own sheets, and where several
 /// columns stand for a field, the one that comes first here is taken.
-static NAMES: [(Field, &[&str]); 14] = [
+static NAMES: [(Field, &[&str]); 15] = [
     (Field::Title, &["title", "taskname", "name", "task", "summary", "subject"]),
     (Field::Bucket, &["bucket", "bucketname", "list", "column", "section", "section/column"]),
     (Field::Progress, &["progress", "%complete", "percentcomplete", "status"]),
@@ -62,7 +64,8 @@ static NAMES: [(Field, &[&str]); 14] = [
     (Field::Checklist, &["checklist", "checklistitems", "subtasks"]),
     (Field::Checked, &["checked", "completedchecklistitems"]),
     (Field::References, &["references", "links"]),
-    (Field::Key, &["key", "taskid"]),
+    (Field::Key, &["key"]),
+    (Field::TaskId, &["taskid"]),
     (
         Field::Ignored,
         &[
@@ -323,7 +326,7 @@ mod tests {
             ("% Complete", Field::Progress),
             ("Checklist Items", Field::Checklist),
             ("Completed Checklist Items", Field::Checked),
-            ("Task ID", Field::Key),
+            ("Task ID", Field::TaskId),
             ("Section/Column", Field::Bucket),
         ] {
             assert_eq!(Field::of(heading).map(|(field, _)| field), Some(field), "{heading}");

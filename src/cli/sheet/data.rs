@@ -11,6 +11,7 @@ use crate::cli::sheet::columns::MAX_COLUMNS;
 use crate::cli::sheet::table::{Cell, Row, Sheet, invalid, utf8};
 use crate::cli::sheet::{delimited, workbook};
 use crate::host::Failure;
+use crate::model::in_words;
 use crate::script::workspace::manifest::{Given, Manifest, ParamKind};
 
 /// The most bytes of data that a skill is handed, as JSON: its process takes no more at once.
@@ -61,8 +62,12 @@ fn decoded(file: &Path) -> Result<Value, AppError> {
 fn json_of(text: &str) -> Result<Value, Failure> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let hint = "data is a file of JSON, CSV or XLSX, by its name".to_owned();
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| invalid(format!("it is not JSON: {error}"), Some(hint)))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        invalid(
+            format!("it is not JSON: line {}: {}", error.line(), in_words(&error.to_string())),
+            Some(hint),
+        )
+    })?;
     match value {
         Value::Array(_) | Value::Object(_) => Ok(value),
         _ => Err(invalid("it is neither a list nor a map", None)),

@@ -1,85 +1,77 @@
 //! The dates of sheets: what order day and month are in, said by a person or by the dates.
 
 use jiff::civil::Date;
+use jiff::fmt::strtime;
 
 /// A format that a person has given: `DD/MM/YYYY` or `%d/%m/%Y`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DateFormat(Vec<Part>);
+pub(crate) struct DateFormat(String);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Day,
-    Month,
-    Year,
-    ShortYear,
-    Sign(char),
-}
+/// The letters of a format without percent signs, and what they stand for.
+const LETTERS: [(&str, &str); 8] = [
+    ("D", "%d"),
+    ("DD", "%d"),
+    ("M", "%m"),
+    ("MM", "%m"),
+    ("MMM", "%b"),
+    ("MMMM", "%B"),
+    ("YY", "%y"),
+    ("YYYY", "%Y"),
+];
 
 impl DateFormat {
     /// Reads a format.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is not a format of dates; it is like DD/MM/YYYY or %d/%m/%Y");
-        let mut parts = Vec::new();
-        let mut rest = text.trim().chars().peekable();
-        while let Some(ch) = rest.next() {
-            let part = match ch {
-                '%' => match rest.next() {
-                    Some('d' | 'e') => Part::Day,
-                    Some('m') => Part::Month,
-                    Some('Y') => Part::Year,
-                    Some('y') => Part::ShortYear,
-                    _ => return Err(wrong()),
-                },
-                'D' | 'd' | 'M' | 'm' | 'Y' | 'y' => {
-                    let mut n = 1;
-                    while rest.next_if(|next| next.eq_ignore_ascii_case(&ch)).is_some() {
-                        n += 1;
-                    }
-                    match (ch.to_ascii_uppercase(), n) {
-                        ('D', 1 | 2) => Part::Day,
-                        ('M', 1 | 2) => Part::Month,
-                        ('Y', 4) => Part::Year,
-                        ('Y', 2) => Part::ShortYear,
-                        _ => return Err(wrong()),
-                    }
-                }
-                ch if ch.is_alphanumeric() => return Err(wrong()),
-                ch => Part::Sign(ch),
-            };
-            parts.push(part);
-        }
-        let n = |wanted: &[Part]| parts.iter().filter(|part| wanted.contains(part)).count();
-        let is_whole = n(&[Part::Day]) == 1
-            && n(&[Part::Month]) == 1
-            && n(&[Part::Year, Part::ShortYear]) == 1;
-        if is_whole { Ok(Self(parts)) } else { Err(wrong()) }
+        let text = text.trim();
+        let format =
+            if text.contains('%') { Some(text.to_owned()) } else { Self::of_letters(text) };
+        // It is one of dates if a date comes back from what it writes.
+        format.map(Self).filter(Self::is_whole).ok_or_else(|| {
+            format!("`{text}` is not a format of dates; it is like DD/MM/YYYY or %d/%m/%Y")
+        })
     }
 
-    fn read(&self, text: &str) -> Option<Date> {
-        let (mut year, mut month, mut day) = (None, None, None);
-        let mut rest = day_of(text)?;
-        for part in &self.0 {
-            let most = match part {
-                Part::Sign(sign) => {
-                    rest = rest.strip_prefix(*sign)?;
-                    continue;
-                }
-                Part::Year => 4,
-                _ => 2,
-            };
-            let n = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-            let (digits, after) = rest.split_at_checked(n)?;
-            let number: i16 = digits.parse().ok()?;
-            rest = after;
-            match part {
-                Part::Year => year = Some(number).filter(|_| n == 4),
-                Part::ShortYear => year = Some(2000 + number).filter(|_| n == 2),
-                Part::Month => month = i8::try_from(number).ok(),
-                _ => day = i8::try_from(number).ok(),
+    fn of_letters(text: &str) -> Option<String> {
+        let mut format = String::new();
+        let mut rest = text.chars().peekable();
+        while let Some(ch) = rest.next() {
+            if !ch.is_alphanumeric() {
+                format.push(ch);
+                continue;
             }
+            let mut letters = ch.to_uppercase().to_string();
+            while rest.next_if(|next| next.eq_ignore_ascii_case(&ch)).is_some() {
+                letters.push(ch.to_ascii_uppercase());
+            }
+            let (_, directive) = LETTERS.iter().find(|(name, _)| *name == letters)?;
+            format.push_str(directive);
         }
-        if rest.is_empty() { Date::new(year?, month?, day?).ok() } else { None }
+        Some(format)
+    }
+
+    fn is_whole(&self) -> bool {
+        let day = jiff::civil::date(2021, 11, 25);
+        strtime::format(&self.0, day).is_ok_and(|text| self.read_exactly(&text) == Some(day))
+    }
+
+    /// Reads a date; a time may follow it.
+    fn read(&self, text: &str) -> Option<Date> {
+        let text = text.trim();
+        if text.len() > MAX_DATE {
+            return None;
+        }
+        // The format may have blanks of its own, so the time is looked for from the end.
+        let ends = text.char_indices().rev().filter(|(_, ch)| BLANKS.contains(ch));
+        [text.len()].into_iter().chain(ends.map(|(at, _)| at)).find_map(|end| {
+            let (day, time) = text.split_at_checked(end)?;
+            is_time(time).then(|| self.read_exactly(day)).flatten()
+        })
+    }
+
+    fn read_exactly(&self, text: &str) -> Option<Date> {
+        let date = strtime::parse(&self.0, text).and_then(|read| read.to_date()).ok()?;
+        // Fewer digits are a year without its century, or something else.
+        Some(date).filter(|date| date.year() >= 1000)
     }
 }
 
@@ -92,7 +84,7 @@ pub(crate) enum Order {
     MonthFirst,
 }
 
-/// The way in which the dates of a column are read. One with the year in front is always read.
+/// The way in which the dates of a sheet are read. One with the year in front is always read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Way {
     /// As a person said.
@@ -101,7 +93,7 @@ pub(crate) enum Way {
     Found(Order),
 }
 
-/// A date that can be read in two ways, in a column where all dates can.
+/// A date that can be read in two ways, in a sheet where all dates can.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ambiguous {
     /// The place of the date among the texts.
@@ -113,7 +105,7 @@ pub(crate) struct Ambiguous {
 }
 
 impl Way {
-    /// Finds the one way that all dates of a column allow; where they contradict each other, that
+    /// Finds the one way that all dates of a sheet allow; where they contradict each other, that
     /// of the first one which allows only one.
     ///
     /// # Errors
@@ -146,14 +138,22 @@ impl Way {
     }
 }
 
+/// The longest text that is taken for a date, in bytes.
+const MAX_DATE: usize = 64;
+
+/// Characters that may stand between a day and a time.
+const BLANKS: [char; 4] = [' ', '\u{a0}', '\u{202f}', 'T'];
+
+fn is_time(text: &str) -> bool {
+    let fits = |ch: char| ch.is_ascii_digit() || ch.is_whitespace() || ":.APMapmTZ+-".contains(ch);
+    text.chars().all(fits)
+}
+
 /// Returns the part of a text that is its day; `None` if something else than a time comes after.
 fn day_of(text: &str) -> Option<&str> {
     let text = text.trim();
-    let end = text.find([' ', '\u{a0}', '\u{202f}', 'T']).unwrap_or(text.len());
-    let (day, time) = text.split_at_checked(end)?;
-    let is_time =
-        |ch: char| ch.is_ascii_digit() || ch.is_whitespace() || ":.APMapmTZ+-".contains(ch);
-    time.chars().all(is_time).then_some(day)
+    let (day, time) = text.split_at_checked(text.find(BLANKS).unwrap_or(text.len()))?;
+    is_time(time).then_some(day)
 }
 
 /// Splits a date into its three numbers.
@@ -239,6 +239,10 @@ mod tests {
             ("M-D-YY", "5-4-21"),
             ("%m.%d.%y", "05.04.21"),
             ("YYYYMMDD", "20210504"),
+            ("D. M. YYYY", "4. 5. 2021"),
+            ("%d %b %Y", "4 May 2021"),
+            ("MMMM D, YYYY", "May 4, 2021"),
+            ("DD MM YYYY", "04 05 2021 10:30"),
         ] {
             let way = Way::Given(DateFormat::parse(format).unwrap());
             assert_eq!(
@@ -248,7 +252,7 @@ mod tests {
             );
             assert_eq!(way.read("2021-05-04").unwrap().to_string(), "2021-05-04");
         }
-        for format in ["", "DD/MM", "DDD/MM/YYYY", "%q", "DD/MM/YYYY/DD", "day"] {
+        for format in ["", "DD/MM", "DDD/MM/YYYY", "%q", "%d/%m", "%H:%M", "day"] {
             assert!(DateFormat::parse(format).is_err(), "{format}");
         }
     }

@@ -86,7 +86,7 @@ pub(crate) fn read(sheet: &Sheet, options: &Options) -> Result<SheetTasks, Failu
     let rows: Vec<&Row> = sheet.rows.iter().skip(at + 1).filter(|row| !row.is_blank()).collect();
     let mut reader = Reader {
         unit: sheet.unit,
-        ways: ways(&rows, &columns, sheet.unit, options)?,
+        way: way(&rows, &columns, sheet.unit, options)?,
         has_fractions: has_fractions(&rows, &columns),
         limits: options.limits,
         columns: &columns,
@@ -160,34 +160,25 @@ fn column_of(columns: &Columns, field: Field) -> Option<(usize, &str)> {
     Some((at, columns.headings.get(at)?.as_str()))
 }
 
-/// Finds the way in which the dates of each column are read.
-fn ways(
-    rows: &[&Row],
-    columns: &Columns,
-    unit: Unit,
-    options: &Options,
-) -> Result<[Option<Way>; 2], Failure> {
-    let mut found = [None, None];
-    for (place, field) in found.iter_mut().zip([Field::Start, Field::Due]) {
-        let Some((at, heading)) = column_of(columns, field) else { continue };
-        if let Some(format) = &options.dates {
-            *place = Some(Way::Given(format.clone()));
-            continue;
-        }
-        let texts: Vec<(u64, &str)> = rows
-            .iter()
-            .filter_map(|row| match row.cells.get(at) {
-                Some(Cell::Text(text)) => Some((row.line, unguarded(text))),
-                _ => None,
-            })
-            .collect();
-        let way = Way::of(texts.iter().map(|(_, text)| *text));
-        *place = Some(way.map_err(|ambiguous| {
-            let (line, text) = texts.get(ambiguous.at).copied().unwrap_or_default();
-            two_ways(&ambiguous, &format!("{} {line}, {heading}", unit.name()), text)
-        })?);
+/// Finds the way in which the dates are read: one for the whole sheet, since whoever wrote one
+/// column wrote the other.
+fn way(rows: &[&Row], columns: &Columns, unit: Unit, options: &Options) -> Result<Way, Failure> {
+    if let Some(format) = &options.dates {
+        return Ok(Way::Given(format.clone()));
     }
-    Ok(found)
+    let dates =
+        [Field::Start, Field::Due].into_iter().filter_map(|field| column_of(columns, field));
+    let mut texts: Vec<(u64, &str, &str)> = Vec::new();
+    for (at, heading) in dates {
+        texts.extend(rows.iter().filter_map(|row| match row.cells.get(at) {
+            Some(Cell::Text(text)) => Some((row.line, heading, unguarded(text))),
+            _ => None,
+        }));
+    }
+    Way::of(texts.iter().map(|(.., text)| *text)).map_err(|ambiguous| {
+        let (line, heading, text) = texts.get(ambiguous.at).copied().unwrap_or_default();
+        two_ways(&ambiguous, &format!("{} {line}, {heading}", unit.name()), text)
+    })
 }
 
 fn two_ways(ambiguous: &Ambiguous, place: &str, text: &str) -> Failure {
@@ -211,7 +202,7 @@ fn has_fractions(rows: &[&Row], columns: &Columns) -> bool {
 /// Reads rows, and keeps what is to be said of them.
 struct Reader<'a> {
     unit: Unit,
-    ways: [Option<Way>; 2],
+    way: Way,
     has_fractions: bool,
     limits: Limits,
     columns: &'a Columns,
@@ -260,6 +251,9 @@ impl Reader<'_> {
         if let Some((heading, text)) = checked.filter(|(_, text)| !text.is_empty()) {
             self.check(&mut read, heading, &text);
         }
+        if read.task.key.is_none() {
+            read.task.key.clone_from(&read.task.id);
+        }
         if read.task.title.trim().is_empty() {
             self.problem(row.line, None, "the task has no title".to_owned(), None);
         }
@@ -294,21 +288,22 @@ impl Reader<'_> {
             },
             Field::Priority if trimmed.is_empty() => {}
             Field::Priority => task.priority = Some(parse_priority(trimmed)?.level()),
-            Field::Start => task.start = self.moment(0, cell, trimmed)?,
-            Field::Due => task.due = self.moment(1, cell, trimmed)?,
+            Field::Start => task.start = self.moment(cell, trimmed)?,
+            Field::Due => task.due = self.moment(cell, trimmed)?,
             Field::Assignees => task.assignees = people(text),
             Field::Labels => task.labels = entries(text, &['\n', ';']),
             Field::Description => text.clone_into(&mut task.description),
             Field::Checklist => task.checklist = items(text),
             Field::References => task.references = links(text)?,
             Field::Key => task.key = Some(trimmed.to_owned()).filter(|key| !key.is_empty()),
+            Field::TaskId => task.id = Some(trimmed.to_owned()).filter(|id| !id.is_empty()),
             Field::Checked | Field::Ignored => {}
         }
         Ok(())
     }
 
-    /// Reads a date, in the way of its column: the first or the second one of dates.
-    fn moment(&self, at: usize, cell: &Cell, text: &str) -> Result<Option<Timestamp>, Failure> {
+    /// Reads a date, in the way of the sheet.
+    fn moment(&self, cell: &Cell, text: &str) -> Result<Option<Timestamp>, Failure> {
         let day: Option<Date> = match cell {
             Cell::Day(day) => Some(*day),
             Cell::Moment(moment) => Some(moment.date()),
@@ -317,7 +312,7 @@ impl Reader<'_> {
                 if let Ok(moment) = text.parse() {
                     return Ok(Some(moment));
                 }
-                self.ways.get(at).and_then(Option::as_ref).and_then(|way| way.read(text))
+                self.way.read(text)
             }
             Cell::Number(_) | Cell::Bool(_) => None,
         };
@@ -382,7 +377,8 @@ impl Reader<'_> {
     /// Finds tasks with the same key, which would become one.
     fn same_keys(&mut self, tasks: &[TaskRow]) {
         let columns = self.columns;
-        let column = column_of(columns, Field::Key).map(|(_, heading)| heading);
+        let column = column_of(columns, Field::Key).or_else(|| column_of(columns, Field::TaskId));
+        let column = column.map(|(_, heading)| heading);
         let mut seen: BTreeMap<&str, &TaskRow> = BTreeMap::new();
         for row in tasks {
             let Some(key) = &row.task.key else { continue };

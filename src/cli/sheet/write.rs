@@ -14,7 +14,7 @@ use crate::model::time::day_of_date;
 use crate::model::{ItemDocument, LinkDocument, PlanDocument, Priority, Progress, TaskDocument};
 
 /// The number of columns.
-const N: usize = 12;
+const N: usize = 13;
 
 /// The columns, each with its width in a workbook, in characters.
 const COLUMNS: [(&str, u8); N] = [
@@ -30,6 +30,7 @@ const COLUMNS: [(&str, u8); N] = [
     ("checklist", 40),
     ("references", 40),
     ("key", 16),
+    ("Task ID", 30),
 ];
 
 /// Returns a plan as CSV; dates are those of `zone`.
@@ -138,6 +139,7 @@ fn cells(
         task.checklist.iter().map(item).collect::<Vec<_>>().join("\n"),
         task.references.iter().map(link).collect::<Vec<_>>().join("\n"),
         task.key.clone().unwrap_or_default(),
+        task.id.clone().unwrap_or_default(),
     ];
     cells.map(|cell| guarded(&visible_lines(&cell)))
 }

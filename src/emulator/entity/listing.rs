@@ -216,7 +216,8 @@ pub(crate) fn list(
 
     let (context, item_type) = listing.names();
     let mut body = view::envelope(request, context, &select);
-    if query.counts {
+    // Only the first page says how many there are in all (planner-api.md 2.5).
+    if query.counts && after == 0 {
         body.insert("@odata.count".to_owned(), total.into());
     }
     if let Some((last, _)) = found.last().filter(|_| has_more) {

@@ -14,15 +14,27 @@ use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::emulator::http::tls::Stream;
 
 /// A listener whose connections can break.
 pub(crate) struct Listener {
-    pub(crate) listener: TcpListener,
+    listener: TcpListener,
     /// The acceptor of TLS; plain text without one.
-    pub(crate) tls: Option<TlsAcceptor>,
+    tls: Option<TlsAcceptor>,
+    /// The room for further connections. Who comes when there is none waits to be accepted.
+    room: Arc<Semaphore>,
+}
+
+/// The most connections at a time: each of them costs memory, whether or not it asks anything.
+const MAX_CONNECTIONS: usize = 1_024;
+
+impl Listener {
+    pub(crate) fn new(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
+        Self { listener, tls, room: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+    }
 }
 
 impl fmt::Debug for Listener {
@@ -36,6 +48,8 @@ impl axum::serve::Listener for Listener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
+        // The semaphore is never closed.
+        let place = Arc::clone(&self.room).acquire_owned().await.ok();
         let (stream, addr) = axum::serve::Listener::accept(&mut self.listener).await;
         // Answers are small and awaited one by one; to collect them would only add delay.
         if let Err(error) = stream.set_nodelay(true) {
@@ -47,7 +61,7 @@ impl axum::serve::Listener for Listener {
             Some(tls) => Stream::Opening(Box::new(tls.accept(stream))),
             None => Stream::Plain(stream),
         };
-        (Connection { stream, switch: KillSwitch::default(), local, secure }, addr)
+        (Connection { stream, switch: KillSwitch::default(), local, secure, _place: place }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -62,6 +76,8 @@ pub(crate) struct Connection {
     switch: KillSwitch,
     local: Option<IpAddr>,
     secure: bool,
+    /// Its place among those that may be open, given back with it.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A switch that breaks the connection it belongs to.
@@ -176,5 +192,33 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::serve::Listener as _;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_when_there_is_no_room_waits() {
+        let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = inner.local_addr().unwrap();
+        let mut listener =
+            Listener { room: Arc::new(Semaphore::new(1)), ..Listener::new(inner, None) };
+        let _clients = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        let (first, _) = listener.accept().await;
+        tokio::select! {
+            biased;
+            _ = listener.accept() => panic!("there was no room"),
+            () = std::future::ready(()) => {}
+        }
+        drop(first);
+        let (_second, _) = listener.accept().await;
     }
 }

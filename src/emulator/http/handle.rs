@@ -10,6 +10,7 @@ use crate::emulator::body::patch;
 use crate::emulator::body::view::View;
 use crate::emulator::entity::archive;
 use crate::emulator::entity::buckets;
+use crate::emulator::entity::chat;
 use crate::emulator::entity::delta::{self, Feed};
 use crate::emulator::entity::directory;
 use crate::emulator::entity::groups;
@@ -128,6 +129,22 @@ pub(crate) fn handle(
         Route::RosterMember(id, user) => rosters::show_member(call, request, id, user),
         Route::PlansOfRoster(id) => view.list(call, Scope::PlansOfGroup(&rosters::open(call, id)?)),
         Route::RosterPlansOf(who) => view.list(call, Scope::RosterPlansOf(&oneself(call, who)?)),
+        Route::Messages(id) => {
+            let task = call.open(ObjectKind::Task, opened(call, ObjectKind::Task, id)?)?;
+            if is_post {
+                chat::post(call, request, &task)
+            } else {
+                chat::list(call, request, &task)
+            }
+        }
+        Route::Message(id, message) => {
+            let task = call.open(ObjectKind::Task, opened(call, ObjectKind::Task, id)?)?;
+            if request.method == Method::DELETE {
+                chat::delete(call, &task, message)
+            } else {
+                chat::edit(call, request, &task, message)
+            }
+        }
         Route::Archive(id, direction) => {
             well_formed(id)?;
             visible(call, ObjectKind::Plan, id)?;

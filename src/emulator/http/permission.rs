@@ -38,6 +38,11 @@ const WRITE: Need = Need {
 /// Class PRd of planner-api.md 2.0.
 const READ_DELEGATED: Need = Need { application: &[], ..READ };
 
+/// The chat of tasks, for a signed-in user only (planner-api.md 2.9).
+const CHAT: Need =
+    Need { delegated: &["Tasks.Read", "Tasks.ReadWrite"], application: &[], area: Area::Planner };
+const CHAT_WRITE: Need = Need { delegated: &["Tasks.ReadWrite"], ..CHAT };
+
 const fn directory(
     delegated: &'static [&'static str],
     application: &'static [&'static str],
@@ -141,6 +146,8 @@ fn need(caller: &Caller, route: &Route, method: &Method) -> Option<Need> {
         | Route::Owners(_) => GROUPS,
         Route::AddMember(_) | Route::RemoveMember(..) => MEMBERS,
         Route::PlansOf(_) | Route::Delta(Some(_), _) => READ_DELEGATED,
+        Route::Messages(_) if method == Method::GET => CHAT,
+        Route::Messages(_) | Route::Message(..) => CHAT_WRITE,
         _ if method == Method::GET => READ,
         _ => WRITE,
     })

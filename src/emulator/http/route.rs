@@ -50,6 +50,10 @@ pub(crate) enum Route {
     RosterMember(String, String),
     PlansOfRoster(String),
     RosterPlansOf(Who),
+    /// The chat of a task (beta).
+    Messages(String),
+    /// A message in the chat of a task (beta).
+    Message(String, String),
     /// A plan to be archived or unarchived (beta).
     Archive(String, Move),
     /// A plan to be moved to a group (beta).
@@ -154,6 +158,8 @@ impl Route {
             ["me", "planner", "rosterplans"] => Self::RosterPlansOf(Who::Me),
             ["users", id, "planner", "rosterplans"] => Self::RosterPlansOf(Who::User(own(id))),
             ["planner", "plans", id, "movetocontainer"] => Self::MoveToContainer(own(id)),
+            ["planner", "tasks", id, "messages"] => Self::Messages(own(id)),
+            ["planner", "tasks", id, "messages", message] => Self::Message(own(id), own(message)),
             ["planner", "plans", id, "archive"] => Self::Archive(own(id), Move::Archive),
             ["planner", "plans", id, "unarchive"] => Self::Archive(own(id), Move::Unarchive),
             _ => return None,
@@ -215,7 +221,8 @@ impl Route {
             | Self::RosterPlansOf(_) => &["GET"],
             Self::Rosters => &["POST"],
             Self::Roster(_) | Self::RosterMember(..) => &["GET", "DELETE"],
-            Self::RosterMembers(_) => &["GET", "POST"],
+            Self::RosterMembers(_) | Self::Messages(_) => &["GET", "POST"],
+            Self::Message(..) => &["PATCH", "DELETE"],
         }
     }
 }
@@ -230,7 +237,7 @@ pub(crate) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
-const KEYWORDS: [&str; 24] = [
+const KEYWORDS: [&str; 25] = [
     "$batch",
     "$count",
     "all",
@@ -238,6 +245,7 @@ const KEYWORDS: [&str; 24] = [
     "delta",
     "directoryobjects",
     "getbyids",
+    "messages",
     "movetocontainer",
     "owners",
     "rosterplans",

@@ -30,7 +30,7 @@ impl Emulator {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        self.serve_on(Listener { listener, tls: None }, shutdown).await
+        self.serve_on(Listener::new(listener, None), shutdown).await
     }
 
     /// Serves requests through TLS, and otherwise as [`Emulator::serve`] does.
@@ -45,7 +45,7 @@ impl Emulator {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let tls = Some(tls.acceptor.clone());
-        self.serve_on(Listener { listener, tls }, shutdown).await
+        self.serve_on(Listener::new(listener, tls), shutdown).await
     }
 
     async fn serve_on(

@@ -10,7 +10,7 @@ use crate::change::apply::compare::rest_on;
 use crate::change::apply::{Ledger, Part};
 use crate::change::{
     Change, ChangeSet, Edit, EntityId, Field, FieldConflict, Fields, Merge, Op, Read, ReadSet,
-    TaskBasis, TaskState, Write, merge,
+    TaskBasis, TaskState, Write, holds, merge,
 };
 use crate::host::apply::outcome::Outcome;
 use crate::model::snapshot::Snapshot;
@@ -231,6 +231,42 @@ fn rest_task_on(
             rest_on(edit, &theirs, &tags);
             Ok(())
         }
+    }
+}
+
+/// Returns whether all that a set would write is there already, by whoever's doing: what it sets
+/// is set, and what it deletes is gone. What is to be created never is.
+pub(crate) fn is_there(set: &ChangeSet, now: &Snapshot) -> bool {
+    set.changes().iter().all(|change| match &change.write {
+        Write::Plan(edit) => edit_is_there(edit, now.plan(&edit.known().id)),
+        Write::PlanDetails { plan, edit, .. } => edit_is_there(edit, now.plan_details(plan)),
+        Write::Bucket(edit) => edit_is_there(edit, now.bucket(&edit.known().id)),
+        Write::Task(edit) => {
+            let id = &edit.known().task.id;
+            match (&**edit, now.task(id)) {
+                (Edit::Create { .. }, _) | (Edit::Update { .. }, None) => false,
+                (Edit::Delete { .. }, task) => task.is_none(),
+                (Edit::Update { before, after, .. }, Some(task)) => {
+                    let place = |board| Some((board, now.place(id, board)?.value.clone()));
+                    let theirs = TaskState {
+                        task: task.value.clone(),
+                        details: now.details(id).map(|details| details.value.clone()),
+                        places: before.places.keys().copied().filter_map(place).collect(),
+                    };
+                    let is_known = before.details.is_some() == theirs.details.is_some()
+                        && before.places.len() == theirs.places.len();
+                    is_known && holds(before, after, &theirs)
+                }
+            }
+        }
+    })
+}
+
+fn edit_is_there<T: Fields, B>(edit: &Edit<T, B>, now: Option<&Versioned<T>>) -> bool {
+    match (edit, now) {
+        (Edit::Create { .. }, _) | (Edit::Update { .. }, None) => false,
+        (Edit::Delete { .. }, now) => now.is_none(),
+        (Edit::Update { before, after, .. }, Some(now)) => holds(before, after, &now.value),
     }
 }
 

@@ -101,7 +101,7 @@ impl Host {
         .await
     }
 
-    /// Carries on a run, given by its id or the beginning of it. A person's decisions about its
+    /// Carries on a run, given by its id, or the beginning or end of it. A person's decisions about its
     /// creates cover only what was shown to them: a request that is still under way may create an
     /// entity later.
     ///

@@ -21,7 +21,7 @@ use crate::journal::{Lockable, Purpose, Run, RunId, RunStatus, RunSummary};
 const MAX_PASSED: usize = 20;
 
 impl Host {
-    /// Undoes what a run has written, given by its id, the beginning of it, or `last`: the inverse
+    /// Undoes what a run has written, given by its id, the beginning or end of it, or `last`: the inverse
     /// is reviewed and applied like any other change set.
     ///
     /// # Errors

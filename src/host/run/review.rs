@@ -8,7 +8,7 @@ use crate::host::failure::{Failure, interrupted};
 use crate::host::report::Status;
 use crate::host::run::Run;
 use crate::host::run::approver::Decision;
-use crate::host::session::core::View;
+use crate::host::session::core::{Session, View};
 use crate::host::session::names::names;
 use crate::host::start::{Agent, Program};
 use crate::journal::Judgement;
@@ -27,6 +27,14 @@ impl Run<'_> {
             self.judged(&set, Judgement::NoChanges).await;
             return;
         }
+        let (named, known) = (set.clone(), self.report.names.clone());
+        let learn = move |session: &Session| {
+            session.learn_missing(&named, &known);
+            Ok(())
+        };
+        // Where names cannot be read, ids are shown.
+        let _shown_as_id = self.host.on_thread(&self.session, learn).await;
+        self.report.names = names(&self.session, &set);
         // Before the policies judge: from then on their reads are among those of the session.
         self.drafted_on = self.session.reads();
         let drafted = set.clone();

@@ -137,6 +137,10 @@ impl Run<'_> {
                 self.show(&set, None);
                 self.conclude(&tally.0, tally.1);
             }
+            Ok(left) if left.is_empty() && !set.is_empty() => {
+                self.session.state().draft = Draft::default();
+                self.review_and_apply(None).await;
+            }
             Ok(set) => {
                 self.session.rest_on(&set);
                 self.review_and_apply(None).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::change::{Change, ChangeSet, FieldConflict};
 use crate::host::apply::before_images;
-use crate::host::apply::drift::Drift;
+use crate::host::apply::drift::{Drift, is_there};
 use crate::host::apply::outcome::{Outcome, failure};
 use crate::host::failure::Failure;
 use crate::host::failure::interrupted;
@@ -182,7 +182,9 @@ impl Run<'_> {
         Validation::Unchanged
     }
 
-    /// Rebases a set that was drafted some time ago on the present board.
+    /// Rebases a set that was drafted some time ago on the present board. One that was saved, and
+    /// all of which somebody has done since, comes back empty: whoever approved it has what they
+    /// saw.
     ///
     /// # Errors
     /// Its reads or its entities have moved, or could not be read: the tally says which.
@@ -199,6 +201,9 @@ impl Run<'_> {
         if drift.is_none() {
             self.session.adopt(now, &tally.ledger);
             return Ok(drift.set);
+        }
+        if self.origin.takes_up.is_some() && is_there(set, &now.snapshot) {
+            return Ok(ChangeSet::default());
         }
         tally.conflicts = u64::try_from(drift.moved.len().max(1)).unwrap_or(u64::MAX);
         Self::tally_drift(&mut tally, set, drift);

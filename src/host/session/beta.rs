@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use crate::change::Read;
 use crate::host::error::Error;
-use crate::host::query::Query;
+use crate::host::query::{Query, Response};
 use crate::host::session::core::Session;
 use crate::host::session::edits::Editor;
-use crate::model::{BucketId, Plan, PlanId, Recurrence, RosterId, TaskId, User};
+use crate::model::{BucketId, Comment, Plan, PlanId, Recurrence, RosterId, TaskId, User};
 
 impl Session {
     fn check_beta(&self, what: &'static str) -> Result<(), Error> {
@@ -38,6 +38,24 @@ impl Session {
         }
         let users = ids.iter().map(|id| self.find_user(id.as_str()));
         users.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+impl Session {
+    /// Returns the chat of a task, the oldest message first. It is for display: no script reads it,
+    /// so it does not count as read.
+    ///
+    /// # Errors
+    /// The beta is not in use, or the service cannot be reached.
+    pub fn comments(&self, id: &TaskId) -> Result<Vec<Comment>, Error> {
+        let id = &*self.real(id);
+        self.check_beta("the comments of a task")?;
+        // Found out first whether the actor may see it.
+        self.peek_task(id)?;
+        match self.ask(Query::Comments(id.clone()))? {
+            Response::Comments(comments) => Ok(comments),
+            _ => Ok(Vec::new()),
+        }
     }
 }
 

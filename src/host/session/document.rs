@@ -85,6 +85,7 @@ impl Session {
                 })
                 .collect(),
             key: details.references.keys().find_map(|key| link::key_of(key)),
+            id: Some(id.to_string()),
             description: details.description,
         })
     }
@@ -166,7 +167,7 @@ struct Planter<'a> {
 impl Planter<'_> {
     /// Adds one task; returns whether it is new.
     fn plant(&mut self, bucket: Option<&BucketId>, task: &TaskDocument) -> Result<bool, Failure> {
-        if task.key.as_deref().is_some_and(|key| self.keys.has(key)) {
+        if self.knows(task) {
             return Ok(false);
         }
         self.new_task_of(bucket, task)
@@ -186,6 +187,14 @@ impl Planter<'_> {
                 let message = format!("the task `{}`: {}", task.title, failure.message);
                 Failure { message, ..failure }
             })
+    }
+
+    /// Returns whether a task of the document is there already: by its key, or by its id where its
+    /// key was removed from the board.
+    fn knows(&self, task: &TaskDocument) -> bool {
+        let is_free = task.key.as_deref().is_none_or(|key| self.keys.is_free(key));
+        task.key.as_deref().is_some_and(|key| self.keys.has(key))
+            || (is_free && task.id.as_deref().is_some_and(|id| self.keys.has(id)))
     }
 
     /// Finds a person; `None` for an id that the directory does not have.

@@ -172,6 +172,10 @@ impl Session {
                 }
                 known().map(Response::User).ok_or_else(|| not_found("user", text))
             }
+            Query::Comments(id) => {
+                self.reach(id)?;
+                self.comments(id).map(Response::Comments)
+            }
             Query::MadeByAgent(id) => {
                 self.reach(id)?;
                 self.made_by_agent(id).map(Response::Agent)

@@ -1,13 +1,17 @@
 //! Names for the ids in a report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{Change, ChangeSet, Write};
+use serde_json::{Map, Value};
+
+use crate::change::{Change, ChangeSet, Field, Write};
 use crate::host::session::core::Session;
 use crate::model::{PlanId, UserId};
 
-/// Collects names for the ids that a set mentions, as far as the run has read them: no request is
-/// made for the sake of rendering.
+/// The most people who are looked up for the sake of a report.
+const MAX_PEOPLE: usize = 20;
+
+/// Collects names for the ids that a set mentions, as far as the run has read them.
 pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     let state = session.state();
@@ -65,6 +69,42 @@ pub(crate) fn names(session: &Session, set: &ChangeSet) -> BTreeMap<String, Stri
 }
 
 impl Session {
+    /// Reads the names that are missing from those of a set: of people, buckets and labels that the
+    /// program has passed on by their ids. Where they cannot be read, ids are shown.
+    pub(crate) fn learn_missing(&self, set: &ChangeSet, names: &BTreeMap<String, String>) {
+        let mut people = BTreeSet::new();
+        for change in set.changes() {
+            let plan = change.plan();
+            for (field, values) in change.fields() {
+                let sides = [&values.before, &values.after];
+                let keys = sides.into_iter().filter_map(Value::as_object).flat_map(Map::keys);
+                let is_new = |key: &&String| values.before.get(*key) != values.after.get(*key);
+                match field {
+                    Field::Assignments | Field::SharedWith | Field::Members => {
+                        let unknown = keys.filter(is_new).filter(|key| !names.contains_key(*key));
+                        people.extend(unknown.cloned());
+                    }
+                    Field::AppliedCategories if !plan.is_provisional() => {
+                        let mut keys = keys.filter(is_new);
+                        if keys.any(|key| !names.contains_key(&format!("{plan}/{key}"))) {
+                            let _shown_as_id = self.peek_plan_details(plan);
+                        }
+                    }
+                    Field::BucketId if !plan.is_provisional() => {
+                        let mut ids = sides.into_iter().filter_map(Value::as_str);
+                        if ids.any(|id| !names.contains_key(id)) {
+                            let _shown_as_id = self.peek_buckets(plan);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for id in people.iter().take(MAX_PEOPLE).filter_map(|id| UserId::parse(id).ok()) {
+            let _shown_as_id = self.user_by_id(&id);
+        }
+    }
+
     /// Reads the names that a report of a change shows; it is now about this plan. Where they
     /// cannot be read, ids are shown.
     pub(crate) fn learn_names(&self, change: &Change, plan: &PlanId) {

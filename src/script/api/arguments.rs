@@ -57,6 +57,11 @@ pub(crate) fn parse_label(value: &Dynamic, session: &Session, plan: &PlanId) -> 
         let name = parse_text(value, session, "a label")?;
         return session.find_label(plan, &name).or_raise(session);
     };
+    parse_label_number(n, session)
+}
+
+/// Reads the number of a label.
+pub(crate) fn parse_label_number(n: i64, session: &Session) -> Fallible<Category> {
     match u8::try_from(n).ok().and_then(Category::new) {
         Some(label) => Ok(label),
         None => invalid(session, format!("labels are numbered 1 to 25, not {n}")),

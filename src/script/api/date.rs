@@ -41,6 +41,16 @@ impl Date {
         Self { day: day_of_moment(moment, &zone), moment: Some(moment), zone }
     }
 
+    /// Returns the day, if it is no more than that.
+    pub(crate) fn only_day(&self) -> Option<civil::Date> {
+        self.moment.is_none().then_some(self.day)
+    }
+
+    /// Returns the moment, if it is one.
+    pub(crate) const fn moment(&self) -> Option<Timestamp> {
+        self.moment
+    }
+
     /// Reads a day: a Date, or a text such as `2026-12-24`; `None` for `()`.
     pub(crate) fn given(value: &Dynamic, session: &Session, what: &str) -> Fallible<Option<Self>> {
         if value.is_unit() {

@@ -1,10 +1,9 @@
 //! Arrays in scripts. What sorts, reverses, pads or cuts returns the new list, so it works in a
 //! chain and on the lists of the board.
 //!
-//! The engine's own sorting ignores an error of the comparing function and goes on in any order,
-//! and Rust's panics if a comparer contradicts itself. Here both are errors of the script.
+//! The engine's own `filter`, `find`, `some` and `all` take whatever a function returns but `true`
+//! for false: `filter(|t| t.due)` would be empty. Here that is an error of the script.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::plugin::{
@@ -13,85 +12,14 @@ use rhai::plugin::{
 };
 use rhai::{Array, FnPtr, Map};
 
-use crate::script::api::compare::{is_same, natural_order, refuse};
+use crate::script::api::compare::{is_same, refuse};
+use crate::script::api::list_order::{Each, keys_of, outermost, sorted, sorted_with};
 use crate::script::api::value::{ExclusiveRange, Fallible, InclusiveRange, kind_of};
 use crate::script::budget::{ARRAY_LIMIT, STRING_LIMIT};
 
 pub(crate) fn add(module: &mut Module) {
     combine_with_exported_module!(module, "lists", functions);
     combine_with_exported_module!(module, "pairs", pairs);
-}
-
-/// A comparer's answer about two items.
-enum Said {
-    /// A number: their order.
-    Order(Ordering),
-    /// True if the first may stand before the second.
-    Before(bool),
-}
-
-fn ask(ctx: &NativeCallContext, comparer: &FnPtr, a: &Dynamic, b: &Dynamic) -> Fallible<Said> {
-    let said = comparer.call_raw(ctx, None, [a.clone(), b.clone()])?;
-    if let Ok(n) = said.as_int() {
-        return Ok(Said::Order(n.cmp(&0)));
-    }
-    match said.as_bool() {
-        Ok(before) => Ok(Said::Before(before)),
-        Err(_) => refuse(
-            ctx,
-            "a function to sort by returns a number (below 0, 0, above 0), or whether the first comes before the second",
-        ),
-    }
-}
-
-/// Returns whether the second of two items has to stand before the first.
-fn is_behind(
-    ctx: &NativeCallContext,
-    comparer: &FnPtr,
-    a: &Dynamic,
-    b: &Dynamic,
-) -> Fallible<bool> {
-    Ok(match ask(ctx, comparer, a, b)? {
-        Said::Order(order) => order.is_gt(),
-        Said::Before(before) => !before,
-    })
-}
-
-/// Returns whether a function of the script takes a number of arguments.
-fn takes(ctx: &NativeCallContext, function: &FnPtr, n: usize) -> bool {
-    let n = n + function.curry().len();
-    let library = &ctx.global_runtime_state().lib;
-    library.iter().any(|module| module.get_script_fn(function.fn_name(), n).is_some())
-}
-
-/// A function of the script that is called for each item of a list.
-struct Each<'a> {
-    ctx: &'a NativeCallContext<'a>,
-    function: &'a FnPtr,
-    /// True if it takes the place of the item, too.
-    takes_place: bool,
-}
-
-impl<'a> Each<'a> {
-    fn new(ctx: &'a NativeCallContext<'a>, function: &'a FnPtr) -> Self {
-        Self { ctx, function, takes_place: takes(ctx, function, 2) }
-    }
-
-    fn call(&self, (at, item): (usize, &Dynamic)) -> Fallible<Dynamic> {
-        if self.takes_place {
-            let at = i64::try_from(at).unwrap_or(i64::MAX);
-            return self.function.call_raw(self.ctx, None, [item.clone(), at.into()]);
-        }
-        self.function.call_raw(self.ctx, None, [item.clone()])
-    }
-
-    fn holds(&self, item: (usize, &Dynamic)) -> Fallible<bool> {
-        let said = self.call(item)?;
-        said.as_bool().or_else(|_| {
-            let kind = kind_of(&said);
-            refuse(self.ctx, &format!("this function returns true or false, not {kind}"))
-        })
-    }
 }
 
 /// Returns the text of a key, by which groups and counts are kept.
@@ -103,81 +31,6 @@ fn key_text(ctx: &NativeCallContext, key: &Dynamic) -> Fallible<ImmutableString>
         return Ok("".into());
     }
     ctx.call_native_fn::<ImmutableString>("to_string", (key.clone(),))
-}
-
-/// Returns the array sorted by a function of the script: one of two items compares them, one of an
-/// item gives what to sort by.
-fn sorted_with(ctx: &NativeCallContext, array: &[Dynamic], by: &FnPtr) -> Fallible<Array> {
-    if !takes(ctx, by, 2) {
-        let keys = keys_of(ctx, array, by)?;
-        let order = merged(&keys, |(a, _), (b, _)| {
-            // What has no date or name comes last, whatever the rest is.
-            Ok(match (a.is_unit(), b.is_unit()) {
-                (true, false) => true,
-                (_, true) => false,
-                _ => natural_order(ctx, a, b)?.is_gt(),
-            })
-        })?;
-        return Ok(order.into_iter().map(|(_, at)| array[at].clone()).collect());
-    }
-    let sorted = merged(array, |a, b| is_behind(ctx, by, a, b))?;
-    // A comparer that contradicts itself leaves an order that it does not call sorted itself.
-    for pair in sorted.windows(2) {
-        let [a, b] = pair else { continue };
-        let wrong = match ask(ctx, by, a, b)? {
-            Said::Order(order) => order.is_gt(),
-            // Neither before the other: they are alike.
-            Said::Before(true) => false,
-            Said::Before(false) => matches!(ask(ctx, by, b, a)?, Said::Before(true)),
-        };
-        if wrong {
-            return refuse(ctx, "the function to sort by contradicts itself");
-        }
-    }
-    Ok(sorted)
-}
-
-/// Returns what a function gives for each item, with the item's place.
-fn keys_of(
-    ctx: &NativeCallContext,
-    array: &[Dynamic],
-    by: &FnPtr,
-) -> Fallible<Vec<(Dynamic, usize)>> {
-    let keys = array.iter().enumerate();
-    keys.map(|(at, item)| Ok((by.call_raw(ctx, None, [item.clone()])?, at))).collect()
-}
-
-fn sorted(ctx: &NativeCallContext, array: &[Dynamic], back: bool) -> Fallible<Array> {
-    merged(array, |a, b| {
-        let order = natural_order(ctx, a, b)?;
-        Ok(if back { order.is_lt() } else { order.is_gt() })
-    })
-}
-
-/// Returns the item whose key is the smallest, or the largest; the first of several.
-fn outermost(
-    ctx: &NativeCallContext,
-    array: &[Dynamic],
-    by: &FnPtr,
-    largest: bool,
-) -> Fallible<Dynamic> {
-    let mut best: Option<(Dynamic, usize)> = None;
-    for (key, at) in keys_of(ctx, array, by)? {
-        if key.is_unit() {
-            continue;
-        }
-        let is_better = match &best {
-            None => true,
-            Some((other, _)) => {
-                let order = natural_order(ctx, &key, other)?;
-                if largest { order.is_gt() } else { order.is_lt() }
-            }
-        };
-        if is_better {
-            best = Some((key, at));
-        }
-    }
-    Ok(best.map_or(Dynamic::UNIT, |(_, at)| array[at].clone()))
 }
 
 /// Adds two numbers.
@@ -202,35 +55,6 @@ fn cut(array: &[Dynamic], from: i64, to: i64) -> Array {
     let place = |at: i64| usize::try_from(if at < 0 { (n + at).max(0) } else { at.min(n) });
     let (from, to) = (place(from).unwrap_or_default(), place(to).unwrap_or_default());
     array.get(from..to).map(<[_]>::to_vec).unwrap_or_default()
-}
-
-/// Returns the items in order; equal ones keep theirs. A merge sort: it ends whatever `is_behind`
-/// says.
-fn merged<T: Clone>(
-    items: &[T],
-    mut is_behind: impl FnMut(&T, &T) -> Fallible<bool>,
-) -> Fallible<Vec<T>> {
-    let mut order: Vec<&T> = items.iter().collect();
-    let mut width = 1;
-    while width < order.len() {
-        let mut next = Vec::with_capacity(order.len());
-        for both in order.chunks(2 * width) {
-            let (mut left, mut right) = both.split_at(width.min(both.len()));
-            while let ([first, more @ ..], [second, rest @ ..]) = (left, right) {
-                if is_behind(first, second)? {
-                    next.push(*second);
-                    right = rest;
-                } else {
-                    next.push(*first);
-                    left = more;
-                }
-            }
-            next.extend(left.iter().chain(right));
-        }
-        order = next;
-        width *= 2;
-    }
-    Ok(order.into_iter().cloned().collect())
 }
 
 fn without_repeats(
@@ -460,8 +284,46 @@ mod functions {
         outermost(&ctx, array, &by, true)
     }
 
+    /// Returns the items for which a function holds: `tasks.filter(|t| t.due == ())`.
+    /// → [any]
+    #[rhai_fn(name = "filter", pure, return_raw)]
+    pub fn filter(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<Array> {
+        let (each, mut kept) = (Each::new(&ctx, &holds), Array::new());
+        for (at, item) in array.iter().enumerate() {
+            if each.holds((at, item))? {
+                kept.push(item.clone());
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Returns the first item for which a function holds; `()` if there is none.
+    /// → any?
+    #[rhai_fn(name = "find", pure, return_raw)]
+    pub fn find(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<Dynamic> {
+        let each = Each::new(&ctx, &holds);
+        for (at, item) in array.iter().enumerate() {
+            if each.holds((at, item))? {
+                return Ok(item.clone());
+            }
+        }
+        Ok(Dynamic::UNIT)
+    }
+
+    /// Returns whether a function holds for every item.
+    #[rhai_fn(name = "all", pure, return_raw)]
+    pub fn all(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<bool> {
+        let each = Each::new(&ctx, &holds);
+        for item in array.iter().enumerate() {
+            if !each.holds(item)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Returns whether a function holds for any item.
-    #[rhai_fn(name = "any", pure, return_raw)]
+    #[rhai_fn(name = "any", name = "some", pure, return_raw)]
     pub fn any(ctx: NativeCallContext, array: &mut Array, holds: FnPtr) -> Fallible<bool> {
         let each = Each::new(&ctx, &holds);
         for item in array.iter().enumerate() {

@@ -514,12 +514,12 @@ pub(super) mod functions {
         task.edit(|task| task.percent_complete = 100)
     }
 
-    /// Opens a completed task again, as in progress.
+    /// Opens a completed task again, as not started: what Planner makes of it when its tick is taken away.
     #[rhai_fn(volatile, pure, return_raw)]
     pub fn reopen(task: &mut Task) -> Fallible<()> {
         task.edit(|task| {
             if task.percent_complete == 100 {
-                task.percent_complete = Progress::InProgress.percent();
+                task.percent_complete = Progress::NotStarted.percent();
             }
         })
     }

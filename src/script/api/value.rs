@@ -1,5 +1,6 @@
 //! Values and errors that all types of the script API share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, EvalAltResult, Map, NativeCallContext, Position};
@@ -25,6 +26,15 @@ pub(crate) struct Run {
     pub(crate) verdicts: Option<Arc<Verdicts>>,
     /// The stage and state of the test; tests only.
     pub(crate) play: Option<Arc<TestContext>>,
+    /// The closures that only ask for a property: `|t| t.due`.
+    pub(crate) asking: Arc<BTreeMap<String, String>>,
+}
+
+impl Run {
+    /// Returns the property that is all a closure asks of its argument.
+    pub(crate) fn asks_only(&self, closure: &str) -> Option<String> {
+        self.asking.get(closure).cloned()
+    }
 }
 
 /// Returns the run that a function was called in.

@@ -104,7 +104,12 @@ impl Variables {
         // A merge replaces functions of the same name and parameters: the newest line wins.
         let ast = self.functions.merge(&imported.ast).merge(&compiled.ast);
         let meter = Meter::new(budget, session);
-        let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
+        let tag = Dynamic::from(Run {
+            session: session.clone(),
+            verdicts: None,
+            play: None,
+            asking: Arc::default(),
+        });
         let engine = for_running(ScriptKind::Skill, session, &meter, tag);
         meter.start_holding(self.held);
         let result = engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &ast);

@@ -7,7 +7,7 @@ use crate::script::finding::Role;
 use crate::script::lint::compare::one;
 use crate::script::lint::kind::{ValueKind, functions, of_language, property};
 use crate::script::lint::walk::{Walk, is_closure};
-use crate::script::sandbox::diagnose::did_you_mean;
+use crate::script::sandbox::habits::did_you_mean;
 
 impl Walk<'_> {
     pub(super) fn method(&mut self, on: &ValueKind, call: &FnCallExpr, at: Position) -> ValueKind {

@@ -12,7 +12,7 @@ use crate::script::api::date::day_of_text;
 use crate::script::finding::Role;
 use crate::script::lint::kind::{ValueKind, property};
 use crate::script::lint::walk::Walk;
-use crate::script::sandbox::diagnose::did_you_mean;
+use crate::script::sandbox::habits::did_you_mean;
 
 /// Properties whose name alone tells their type in a policy, whatever they are read from.
 const KNOWN_BY_NAME: [(&str, &str); 4] =

@@ -10,7 +10,7 @@ use crate::script::finding::{Role, Severity};
 use crate::script::lint::tree::Script;
 use crate::script::lint::walk::Walk;
 use crate::script::sandbox::compiled::Compiled;
-use crate::script::sandbox::diagnose::did_you_mean;
+use crate::script::sandbox::habits::did_you_mean;
 use crate::script::syntax::location::{Sources, locate};
 
 /// Refuses a policy that would judge nothing, as far as that can be told without running it.

@@ -8,7 +8,7 @@ use crate::script::catalog::catalog;
 use crate::script::finding::{Role, Severity};
 use crate::script::lint::kind::{ValueKind, functions, property};
 use crate::script::lint::tree::{Function, Script, is_known_function};
-use crate::script::sandbox::diagnose::did_you_mean;
+use crate::script::sandbox::habits::did_you_mean;
 use crate::script::syntax::RETURNS_ONLY;
 
 /// A variable that was declared.

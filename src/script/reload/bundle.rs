@@ -15,8 +15,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::host::similar::nearest;
 use crate::host::{Failure, on_large_stack};
+use crate::model::in_words;
 use crate::script::code::Code;
-use crate::script::policy::{self, Policies};
+use crate::script::policy::{self, Lazy, Policies};
 use crate::script::skill::Skill;
 use crate::script::workspace::Workspace;
 use crate::script::workspace::config::Config;
@@ -230,10 +231,11 @@ impl Bundle {
         Policies::listed(&self.workspace.config, agent, |name| {
             // `None` makes a policy that is listed but missing deny (rule R7).
             let unit = self.policies.get(name)?;
-            Some(match (&unit.good, &unit.broken) {
+            let code = match (&unit.good, &unit.broken) {
                 (Some(policy), _) => Ok(Code::clone(policy)),
                 (None, broken) => Err(broken.clone()?.failure),
-            })
+            };
+            Some(Lazy::new(Box::new(|| code)))
         })
     }
 
@@ -321,7 +323,7 @@ impl Problem {
 fn read_config(text: &str) -> Result<Config, (Option<usize>, String)> {
     let config = Config::parse(text).map_err(|error| {
         let before = error.span().and_then(|at| text.get(..at.start));
-        (before.map(|before| before.matches('\n').count() + 1), error.message().to_owned())
+        (before.map(|before| before.matches('\n').count() + 1), in_words(error.message()))
     })?;
     // Parsing takes any text as a zone. A wrong one that is found here never comes into force.
     match &config.time_zone {

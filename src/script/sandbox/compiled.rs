@@ -14,12 +14,15 @@ use crate::script::budget::{Budget, Meter};
 use crate::script::sandbox::coverage::Coverage;
 use crate::script::sandbox::diagnose::explain;
 use crate::script::sandbox::engine::{for_compiling, for_running, with_own_constants};
-use crate::script::sandbox::imports::{Library, file_of};
-use crate::script::sandbox::in_place::{InPlace, in_place_call, nesting, read_params};
+use crate::script::sandbox::imports::{Library, UNCLOSED, file_of, place};
+use crate::script::sandbox::in_place::{
+    InPlace, closures_that_ask, in_place_call, nesting, read_params,
+};
 use crate::script::source::{Function, Outline, Source};
 use crate::script::source::{MAX_SOURCE, ScriptKind};
 use crate::script::syntax::location::{Sources, locate};
 use crate::script::syntax::sugar::plain_text;
+use crate::script::syntax::tokens::unclosed_comment;
 
 /// A script that was compiled with everything it imports.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub(crate) struct Compiled {
     nesting: usize,
     /// The parameters that it reads.
     params: Vec<(String, Position)>,
+    /// Its closures that only ask for a property.
+    asking: Arc<BTreeMap<String, String>>,
     /// Its file, for messages.
     pub(crate) file: String,
     pub(crate) sources: Arc<Sources>,
@@ -68,6 +73,14 @@ impl Compiled {
                 ..Failure::default()
             });
         }
+        if let Some((line, column)) = unclosed_comment(text) {
+            return Err(Failure {
+                code: "syntax".into(),
+                message: UNCLOSED.into(),
+                at: locate(file, place(line, column), &sources),
+                ..Failure::default()
+            });
+        }
         let library = Library::new(Arc::clone(libraries));
         let used = library.used();
         let mut engine = for_compiling(kind);
@@ -88,8 +101,9 @@ impl Compiled {
         let used = used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (imports, nesting) = (used.names, used.nesting.max(nesting(&ast)));
         let params = if kind == ScriptKind::Skill { read_params(&ast) } else { Vec::new() };
+        let asking = Arc::new(closures_that_ask(&ast));
         let (ast, file, sources) = (Arc::new(ast), file.to_owned(), Arc::new(sources));
-        Ok(Self { ast, imports, nesting, params, file, sources })
+        Ok(Self { ast, imports, nesting, params, asking, file, sources })
     }
 
     /// Returns its outline, for the host.
@@ -132,7 +146,12 @@ pub(crate) fn run(
         });
     }
     let meter = Meter::new(budget, session);
-    let tag = Dynamic::from(Run { session: session.clone(), verdicts: None, play: None });
+    let tag = Dynamic::from(Run {
+        session: session.clone(),
+        verdicts: None,
+        play: None,
+        asking: Arc::clone(&skill.asking),
+    });
     let mut engine = for_running(ScriptKind::Skill, session, &meter, tag);
     if let Some(coverage) = coverage {
         coverage.watch(&mut engine, &skill.file);

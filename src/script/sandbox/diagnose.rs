@@ -1,13 +1,18 @@
 //! Explanations: the engine's errors turned into ones that a person, or an agent, can act on.
 
-use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
+use rhai::{Dynamic, EvalAltResult, Position};
 
-use crate::host::similar::nearest;
 use crate::host::{Failure, StopReason};
-use crate::script::catalog::{Form, catalog, plain};
+use crate::script::budget::{ARRAY_LIMIT, MAP_LIMIT, STRING_LIMIT};
+use crate::script::catalog::plain;
+use crate::script::sandbox::call_errors::{
+    CHECK_FIRST, Explained, one, unknown_function, unknown_property,
+};
 use crate::script::sandbox::habits::{of_line, of_name};
 use crate::script::sandbox::imports::is_limit;
+use crate::script::sandbox::syntax_errors::{self, lower_first};
 use crate::script::syntax::location::{Sources, locate};
+use crate::script::syntax::sugar::original_column;
 
 const MAX_TEXT: usize = 4096;
 
@@ -47,12 +52,15 @@ pub(crate) fn explain(
             Some("a loop that never ends? budgets are set in planwright.toml, [limits]".to_owned()),
         ),
         Some(reason) => (reason.code(), reason.to_string(), None),
-        None => what(inner),
+        None => what(inner, &place.0, place.1, sources),
     };
     // What another language would write there is said first.
-    let line = place.1.line().and_then(|line| sources.get(&place.0)?.lines().nth(line - 1));
-    let hint = match line {
-        Some(line) if code == "syntax" => of_line(line).or(hint),
+    let hint = match place.1.line() {
+        Some(line) if code == "syntax" => {
+            let text = sources.get(&place.0).map_or("", String::as_str);
+            let column = original_column(text, line, place.1.position().unwrap_or(1));
+            text.lines().nth(line - 1).and_then(|line| of_line(line, column)).or(hint)
+        }
         _ => hint,
     };
     // `fail("")`, `throw ""`.
@@ -76,32 +84,27 @@ fn frame(name: &str, file: &str, at: Position) -> String {
     }
 }
 
-fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
+fn what(error: &EvalAltResult, file: &str, at: Position, sources: &Sources) -> Explained {
+    let text = sources.get(file).map_or("", String::as_str);
     match error {
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         EvalAltResult::ErrorParsing(kind, _) => {
             let code = if is_limit(kind) { "budget" } else { "syntax" };
-            (code, syntax(kind), syntax_hint(kind))
+            // The engine's columns are those of the text it got.
+            let column = at
+                .line()
+                .zip(at.position())
+                .and_then(|(line, column)| u16::try_from(original_column(text, line, column)).ok());
+            let line = at.line().and_then(|line| u16::try_from(line).ok());
+            let at = line.zip(column).map_or(at, |(line, column)| Position::new(line, column));
+            (code, syntax_errors::message(kind), syntax_errors::hint(kind, text, at))
         }
-        EvalAltResult::ErrorFunctionNotFound(signature, _) => unknown_function(signature),
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            unknown_function(signature, file, text)
+        }
         EvalAltResult::ErrorDotExpr(text, _) => unknown_property(text),
-        EvalAltResult::ErrorPropertyNotFound(name, _) => (
-            "script",
-            format!("there is no property `{name}` in this map"),
-            Some("a parameter? it must be declared in the doc comment's [params]".to_owned()),
-        ),
-        EvalAltResult::ErrorVariableNotFound(name, _) => unknown_variable(name),
-        EvalAltResult::ErrorStackOverflow(_) => (
-            "budget",
-            "functions call each other too deeply: over the calls budget (48 unless set lower)"
-                .into(),
-            None,
-        ),
-        EvalAltResult::ErrorDataTooLarge(what, _) => {
-            ("budget", format!("{} over its limit", plain(what)), None)
-        }
-        EvalAltResult::ErrorTooManyOperations(_) => {
-            ("budget", "too many operations while the script was loaded".into(), None)
+        EvalAltResult::ErrorVariableNotFound(name, _) => {
+            ("script", format!("there is no variable `{name}`"), of_name(name))
         }
         EvalAltResult::ErrorModuleNotFound(name, _) => (
             "script",
@@ -110,10 +113,6 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
                 "an import names its library as a plain text: `import \"dates\" as dates;`".into(),
             ),
         ),
-        EvalAltResult::ErrorTooManyVariables(_) => {
-            ("budget", "more than 256 variables".into(), None)
-        }
-        EvalAltResult::ErrorTooManyModules(_) => ("budget", "more than 16 imports".into(), None),
         EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => (
             "script",
             format!("`{name}` would change a value that is read-only"),
@@ -129,20 +128,123 @@ fn what(error: &EvalAltResult) -> (&'static str, String, Option<String>) {
                 "take it apart first: `let keys = map.keys();`, then `keys.map(|k| …)`".to_owned(),
             ),
         ),
-        EvalAltResult::ErrorMismatchDataType(wanted, got, _) => {
-            ("script", format!("{} was expected here, not {}", plain(wanted), plain(got)), None)
-        }
         EvalAltResult::ErrorTerminated(why, _) => (
             "budget",
-            format!("{why} while the script was loaded"),
+            format!("{why} while the library {file} was loaded"),
             Some("the top level of a library is for constants and functions".into()),
         ),
-        other => {
-            let mut text = other.clone_without_position();
-            text = plain(&text);
-            ("script", text, None)
-        }
+        other => of_value(other).or_else(|| of_budget(other)).unwrap_or_else(|| {
+            ("script", plain(&lower_first(&other.clone_without_position())), None)
+        }),
     }
+}
+
+/// Explains an error about a value.
+fn of_value(error: &EvalAltResult) -> Option<Explained> {
+    let (message, hint) = match error {
+        EvalAltResult::ErrorPropertyNotFound(name, _) => (
+            format!("there is no property `{name}` in this map"),
+            Some("a parameter? it must be declared in the doc comment's [params]".to_owned()),
+        ),
+        EvalAltResult::ErrorMismatchDataType(wanted, got, _)
+        | EvalAltResult::ErrorMismatchOutputType(wanted, got, _) => mismatch(wanted, got),
+        EvalAltResult::ErrorArrayBounds(n, at, _) => {
+            let hint = "items are counted from 0, or from -1 backwards; `list.get(n)` is `()` where there is none";
+            let message = match n {
+                0 => format!("there is no item {at}: the list is empty"),
+                1 => format!("there is no item {at}: the list has one item"),
+                n => format!("there is no item {at}: the list has {n} items"),
+            };
+            (message, Some(hint.to_owned()))
+        }
+        EvalAltResult::ErrorStringBounds(n, at, _) => (
+            format!("there is no character {at} in a text of {n}"),
+            Some("characters are counted from 0; `text.slice(0, 3)` takes what there is".to_owned()),
+        ),
+        EvalAltResult::ErrorIndexNotFound(..) => ("there is nothing at this index".to_owned(), None),
+        EvalAltResult::ErrorIndexingType(kind, _) => {
+            let kind = kind.split(" [").next().unwrap_or_default();
+            let hint = "only lists, maps and texts have `[…]`; a property is written with a point: `task.title`";
+            let kind = plain(kind);
+            let hint = if kind == "()" { CHECK_FIRST } else { hint };
+            (format!("`[…]` cannot be used on {}", one(&kind)), Some(hint.to_owned()))
+        }
+        EvalAltResult::ErrorFor(_) => (
+            "`for` cannot go over this".to_owned(),
+            Some(
+                "it goes over a list, a range such as `0..10`, or, as `for (key, value) in map`, a map; the tasks of a plan are `plan.tasks`"
+                    .to_owned(),
+            ),
+        ),
+        EvalAltResult::ErrorAssignmentToConstant(name, _) if name.is_empty() => {
+            ("a constant cannot be changed".to_owned(), Some("declare it with `let`".to_owned()))
+        }
+        EvalAltResult::ErrorAssignmentToConstant(name, _) => (
+            format!("`{name}` cannot be changed: it is a constant, or belongs to one"),
+            Some("declare it with `let`, or copy it first: `let copy = …;`".to_owned()),
+        ),
+        EvalAltResult::ErrorUnboundThis(_) => (
+            "there is no `this` here".to_owned(),
+            Some("a function gets what it works on as an argument: `fn f(task) { … }`".to_owned()),
+        ),
+        EvalAltResult::ErrorArithmetic(text, _) => {
+            let hint = text.to_lowercase().contains("overflow").then(|| {
+                "whole numbers go to 9,223,372,036,854,775,807; `x.to_float()` goes further".to_owned()
+            });
+            (lower_first(text), hint)
+        }
+        EvalAltResult::ErrorVariableExists(name, _)
+        | EvalAltResult::ErrorForbiddenVariable(name, _) => {
+            (format!("there is a `{name}` already"), Some("another name will do".to_owned()))
+        }
+        _ => return None,
+    };
+    Some(("script", message, hint))
+}
+
+/// Explains a value of the wrong kind.
+fn mismatch(wanted: &str, got: &str) -> (String, Option<String>) {
+    let (wanted, got) = (plain(wanted), plain(got));
+    let hint = match (wanted.as_str(), got.as_str()) {
+        ("true or false", "()" | "Date" | "User" | "Bucket" | "Task" | "Plan" | "Group") => {
+            "say what is meant: `x != ()`"
+        }
+        ("true or false", "text") => "say what is meant: `x != \"\"`",
+        ("true or false", "int" | "float") => "say what is meant: `x != 0`",
+        ("true or false", "array" | "[any]" | "map") => "say what is meant: `!x.is_empty()`",
+        ("int", "text") => {
+            "a place in a list is a number; what stands under a name is in a map: `map[\"name\"]`"
+        }
+        ("character", "text") => "a character stands in single quotes: `'y'`",
+        ("text", "int") => "a map has texts for keys: `map[x.to_string()]`",
+        (_, "()") => CHECK_FIRST,
+        _ => "",
+    };
+    let message = format!("{} was expected here, not {}", one(&wanted), one(&got));
+    (message, (!hint.is_empty()).then(|| hint.to_owned()))
+}
+
+/// Explains an error about the engine's own limits.
+fn of_budget(error: &EvalAltResult) -> Option<Explained> {
+    let message = match error {
+        EvalAltResult::ErrorStackOverflow(_) => {
+            "functions call each other too deeply: over the calls budget (48 unless set lower)"
+                .to_owned()
+        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => match what.as_str() {
+            "Size of object map" => format!("a map is over its limit of {MAP_LIMIT} keys"),
+            "Size of array/BLOB" => format!("a list is over its limit of {ARRAY_LIMIT} items"),
+            "Length of string" => format!("a text is over its limit of {} MiB", STRING_LIMIT >> 20),
+            other => format!("{} over its limit", plain(other)),
+        },
+        EvalAltResult::ErrorTooManyOperations(_) => {
+            "too many operations while the script was loaded".to_owned()
+        }
+        EvalAltResult::ErrorTooManyVariables(_) => "more than 256 variables".to_owned(),
+        EvalAltResult::ErrorTooManyModules(_) => "more than 16 imports".to_owned(),
+        _ => return None,
+    };
+    Some(("budget", message, None))
 }
 
 /// The text of an error without its position, which is shown by itself.
@@ -200,163 +302,4 @@ fn thrown(value: &Dynamic) -> (&'static str, String, Option<String>) {
         Err(_) => "an error".to_owned(),
     };
     ("script", text, None)
-}
-
-fn syntax(kind: &ParseErrorType) -> String {
-    match kind {
-        ParseErrorType::VariableUndefined(name) => format!("there is no variable `{name}`"),
-        ParseErrorType::Reserved(name) => format!("`{name}` is a reserved word"),
-        ParseErrorType::BadInput(error) if error.to_string().contains("eval") => {
-            "`eval` is not available".to_owned()
-        }
-        ParseErrorType::ExprTooDeep => "an expression is nested too deeply".to_owned(),
-        ParseErrorType::LiteralTooLarge(what, limit) => {
-            format!("{} over its limit of {limit}", plain(what))
-        }
-        other => other.to_string(),
-    }
-}
-
-fn syntax_hint(kind: &ParseErrorType) -> Option<String> {
-    match kind {
-        ParseErrorType::VariableUndefined(name) if of_name(name).is_some() => of_name(name),
-        ParseErrorType::VariableUndefined(_) => Some(
-            "functions see the constants at the top of their file, but no variables: make it a `const` there, or pass it"
-                .to_owned(),
-        ),
-        ParseErrorType::AssignmentToInvalidLHS(_) => Some(
-            "give what a function returns a name first: `let it = …; it.priority = 1;`".to_owned(),
-        ),
-        ParseErrorType::Reserved(name) if name == "eval" => {
-            Some("scripts cannot run text as code".to_owned())
-        }
-        _ => None,
-    }
-}
-
-fn unknown_variable(name: &str) -> (&'static str, String, Option<String>) {
-    ("script", format!("there is no variable `{name}`"), of_name(name))
-}
-
-/// Explains a call of an unknown function, which the engine writes as `task_at (i64, &str |
-/// ImmutableString | String, Task)`.
-fn unknown_function(signature: &str) -> (&'static str, String, Option<String>) {
-    let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ")"));
-    let arguments: Vec<String> = arguments
-        .trim_end_matches(')')
-        .split(", ")
-        .filter(|argument| !argument.is_empty())
-        .map(plain)
-        .collect();
-    let all = catalog().members();
-    let functions = || all.iter().filter(|member| member.form == Form::Function);
-    let known: Vec<_> = functions().filter(|member| member.name == name).collect();
-    let is_operator = !name.bytes().any(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let is_known = !known.is_empty() || catalog().is_of_language(name);
-    // It would fit, and is not there: it is for other scripts.
-    let fits = |member: &&crate::script::catalog::Member| {
-        let taken = member.on.iter().chain(member.params.iter().map(|param| &param.kind));
-        taken.clone().count() == arguments.len()
-            && taken.zip(&arguments).all(|(taken, given)| taken == "any" || taken == given)
-    };
-    if let Some(member) = known.iter().copied().find(fits) {
-        let whose = if member.skills {
-            "skills"
-        } else if member.policies {
-            "policies"
-        } else {
-            "tests"
-        };
-        return ("script", format!("there is no function `{name}` here: it is for {whose}"), None);
-    }
-    let message = if is_operator || is_known {
-        format!("`{name}` does not take ({})", arguments.join(", "))
-    } else {
-        format!("there is no function `{name}`")
-    };
-    let hint = match (is_known && !is_operator, name) {
-        (false, "+" | "-") if arguments.first().is_some_and(|kind| kind == "Date") => {
-            Some("a number of days is `days(3)`".to_owned())
-        }
-        (false, _) if is_operator => None,
-        (true, _) if known.is_empty() => None,
-        (true, _) => {
-            let told: Vec<_> =
-                known.iter().take(4).map(|member| format!("`{}`", member.in_full())).collect();
-            Some(format!("it is {}", told.join(" or ")))
-        }
-        (false, "eval" | "sleep" | "exit" | "timestamp" | "parse_json" | "open") => {
-            Some("scripts have no access to files, processes, the clock or other code".to_owned())
-        }
-        (false, _) => did_you_mean(name, functions().map(|member| member.name.as_str())),
-    };
-    ("script", message, hint)
-}
-
-/// Explains an unknown property, which the engine writes as `Unknown property 'dew' - a getter is
-/// not registered for type 'Task'`.
-fn unknown_property(text: &str) -> (&'static str, String, Option<String>) {
-    let mut quoted = text.split('\'').skip(1).step_by(2);
-    let (Some(name), Some(kind)) = (quoted.next(), quoted.next()) else {
-        return ("script", plain(text), None);
-    };
-    let kind = plain(kind);
-    let of_type = || catalog().of(Some(&kind));
-    let Some(property) =
-        of_type().find(|member| member.form == Form::Property && member.name == name)
-    else {
-        let message = format!("a {kind} has no property `{name}`");
-        let properties = of_type().filter(|member| member.form == Form::Property);
-        let properties = properties.map(|member| member.name.as_str());
-        if let Some(function) =
-            of_type().find(|member| member.form == Form::Function && member.name == name)
-        {
-            let hint = format!("it is a function: `{}`", function.signature());
-            return ("script", message, Some(hint));
-        }
-        return ("script", message, did_you_mean(name, properties));
-    };
-    match &property.settable {
-        Some(taken) => ("script", format!("`{name}` of a {kind} takes {taken}"), None),
-        None => {
-            let verbs = match name {
-                "labels" => "add_label and remove_label",
-                "assignees" => "assign and unassign",
-                "checklist" => "add_checklist_item",
-                "references" => "add_reference and remove_reference",
-                "is_completed" => "complete and reopen",
-                "buckets" => "create_bucket",
-                "tasks" => "create_task",
-                _ => "",
-            };
-            let hint = (!verbs.is_empty()).then(|| format!("use {verbs}"));
-            ("script", format!("`{name}` of a {kind} cannot be set"), hint)
-        }
-    }
-}
-
-pub(crate) fn did_you_mean<'a>(
-    name: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
-    if let Some(habit) = of_name(name) {
-        return Some(habit);
-    }
-    let near = nearest(name, names);
-    let near: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
-    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_known_comes_from_the_api_itself() {
-        let (_, message, hint) = unknown_property(
-            "Unknown property 'duedate' - a getter is not registered for type 'Task'",
-        );
-        assert_eq!(message, "a Task has no property `duedate`");
-        assert_eq!(hint.as_deref(), Some("did you mean `due`?"));
-    }
 }

@@ -14,7 +14,8 @@ use rhai::packages::{
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package as _,
 };
 use rhai::{
-    ASTFlags, Dynamic, Engine, EvalContext, Module, OptimizationLevel, ParseError, Scope, Stmt,
+    ASTFlags, Array, Dynamic, Engine, EvalAltResult, EvalContext, Map, Module, OptimizationLevel,
+    ParseError, Position, Scope, Stmt,
 };
 
 use crate::host::Session;
@@ -28,7 +29,7 @@ use crate::script::source::ScriptKind;
 /// The most operations, and the longest time, that the top levels of all libraries of a script may
 /// take.
 const LOADING_OPERATIONS: u64 = 1_000_000;
-const LOADING_TIME: Duration = Duration::from_secs(10);
+const LOADING_TIME: Duration = Duration::from_secs(2);
 
 /// Builds an engine for compiling: host functions are known but answer "not available".
 ///
@@ -46,8 +47,9 @@ pub fn for_compiling(kind: ScriptKind) -> Engine {
             Some("too many operations".into())
         } else if held > Budget::default().memory {
             Some("too much memory".into())
-        } else if n.is_multiple_of(64) && began.elapsed() > LOADING_TIME {
-            // The clock is read at every 64th operation only; those between must fail as well.
+        } else if n.is_multiple_of(4) && began.elapsed() > LOADING_TIME {
+            // The clock is not read at every operation; those between must fail as well. A single
+            // one may take a tenth of a second.
             operations.store(LOADING_OPERATIONS, Ordering::Relaxed);
             Some("too much time".into())
         } else {
@@ -106,6 +108,33 @@ fn own_constant(
     constants.read().ok()?.get(name).cloned()
 }
 
+/// The variables that are read between two looks at their sizes, and the most values looked at.
+const READS_BETWEEN_LOOKS: u64 = 128;
+const VALUES_LOOKED_AT: usize = 256;
+
+/// Returns whether a map among the variables has more keys than it may: the engine keeps its limit
+/// wherever a function changes a map, but not when `map[key] = value` adds to one.
+fn has_large_map(context: &EvalContext<'_, '_, '_, '_, '_, '_>) -> bool {
+    let mut left = VALUES_LOOKED_AT;
+    let variables = context.scope().iter_raw().map(|(_, _, value)| value);
+    variables.chain(context.this_ptr()).any(|value| is_large(value, &mut left))
+}
+
+fn is_large(value: &Dynamic, left: &mut usize) -> bool {
+    let Some(fewer) = left.checked_sub(1) else { return false };
+    *left = fewer;
+    // What a closure shares may be locked by a call that goes on, and would be waited for. Its
+    // growth is held by the budget of memory.
+    if value.is_shared() {
+        return false;
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return map.len() > MAP_LIMIT || map.values().any(|value| is_large(value, left));
+    }
+    let array = value.read_lock::<Array>();
+    array.is_some_and(|array| array.iter().take(*left).any(|item| is_large(item, left)))
+}
+
 /// Builds an engine for one run.
 pub(crate) fn for_running(
     kind: ScriptKind,
@@ -132,7 +161,21 @@ pub(crate) fn for_running(
     };
     engine.on_print(print.clone());
     engine.on_debug(move |text, _source, _position| print(text));
+    watch_sizes(&mut engine);
     engine
+}
+
+#[expect(deprecated, reason = "on_var may change with the engine, whose version is pinned")]
+fn watch_sizes(engine: &mut Engine) {
+    let reads = AtomicU64::new(0);
+    engine.on_var(move |name, place, context| {
+        let n = reads.fetch_add(1, Ordering::Relaxed);
+        if n.is_multiple_of(READS_BETWEEN_LOOKS) && has_large_map(&context) {
+            let what = "Size of object map".to_owned();
+            return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
+        }
+        Ok(own_constant(name, place, &context))
+    });
 }
 
 #[expect(deprecated, reason = "on_var may change with the engine, whose version is pinned")]

@@ -15,6 +15,7 @@ use rhai::{
 use crate::script::sandbox::engine::with_own_constants;
 use crate::script::sandbox::in_place::nesting;
 use crate::script::syntax::sugar::plain_text;
+use crate::script::syntax::tokens::unclosed_comment;
 
 /// Resolves imports among given texts.
 #[derive(Debug)]
@@ -48,6 +49,18 @@ impl Library {
 
 fn refuse(message: String, pos: Position) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(message.into(), pos).into()
+}
+
+/// The message about a comment without an end.
+pub(crate) const UNCLOSED: &str = "the comment that begins here is not closed: `*/` is missing";
+
+/// Returns a place of the engine's, as far as it can count.
+pub(crate) fn place(line: usize, column: usize) -> Position {
+    match (u16::try_from(line), u16::try_from(column)) {
+        (Ok(line), Ok(column)) => Position::new(line, column),
+        (Ok(line), Err(_)) => Position::new(line, 1),
+        _ => Position::NONE,
+    }
 }
 
 fn is_name(path: &str) -> bool {
@@ -110,6 +123,9 @@ impl Library {
         let in_module =
             |error: Box<EvalAltResult>| EvalAltResult::ErrorInModule(file_of(path), error, pos);
         let wrong = |error: ParseError| in_module(error.into());
+        if let Some((line, column)) = unclosed_comment(text) {
+            return Err(in_module(refuse(UNCLOSED.to_owned(), place(line, column))).into());
+        }
         let text = &plain_text(text);
         let constants = with_own_constants(text, &Scope::new()).map_err(wrong)?;
         let mut ast = engine.compile_with_scope(&constants, text).map_err(wrong)?;

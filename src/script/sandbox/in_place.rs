@@ -1,4 +1,5 @@
-//! The check for calls that would change a text of the board in place.
+//! What a syntax tree tells before it is run; above all, calls that would change a text of the board
+//! in place.
 //!
 //! The texts of a board can be changed with `task.description += "…"`, so their getters return
 //! plain texts. But many of the engine's text functions change a text in place, and after a call on
@@ -6,7 +7,9 @@
 //! return nothing. Which property a function is called on shows in the source, so the call is
 //! refused there.
 
-use rhai::{AST, ASTNode, Expr, Position};
+use std::collections::BTreeMap;
+
+use rhai::{AST, ASTNode, Expr, Position, Stmt};
 
 /// Properties with a setter that are texts.
 const TEXTS: [&str; 3] = ["title", "description", "name"];
@@ -74,6 +77,20 @@ pub(crate) fn read_params(ast: &AST) -> Vec<(String, Position)> {
                     _ => asks = true,
                 }
             }
+            Some(ASTNode::Expr(Expr::Index(index, ..))) if is_params(&index.lhs) => {
+                let first = match &index.rhs {
+                    Expr::Dot(rest, ..) | Expr::Index(rest, ..) => &rest.lhs,
+                    other => other,
+                };
+                match first {
+                    Expr::StringConstant(name, at) => {
+                        if !read.iter().any(|(known, _)| known == name.as_str()) {
+                            read.push((name.to_string(), *at));
+                        }
+                    }
+                    _ => asks = true,
+                }
+            }
             Some(ASTNode::Expr(Expr::FnCall(call, _))) if call.args.iter().any(is_params) => {
                 asks = true;
             }
@@ -82,6 +99,35 @@ pub(crate) fn read_params(ast: &AST) -> Vec<(String, Position)> {
         true
     });
     if asks { Vec::new() } else { read }
+}
+
+/// Returns the closures that only ask for a property of their argument, each with that: `|t| t.due`.
+pub(crate) fn closures_that_ask(ast: &AST) -> BTreeMap<String, String> {
+    // The engine shows the statements of functions, but not whose they are: their positions tell.
+    let mut asks: BTreeMap<Position, (String, String)> = BTreeMap::new();
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        if let [ASTNode::Stmt(Stmt::Expr(expression))] = path
+            && let Expr::Dot(dot, ..) = &**expression
+            && let (Expr::Variable(item, ..), Expr::Property(property, _)) = (&dot.lhs, &dot.rhs)
+        {
+            let at = expression.start_position();
+            asks.insert(at, (item.1.to_string(), property.2.to_string()));
+        }
+        true
+    });
+    if asks.is_empty() {
+        return BTreeMap::new();
+    }
+    let library = ast.shared_lib();
+    let closures = ast.iter_functions().filter(|function| function.name.starts_with("anon$"));
+    closures
+        .filter_map(|function| {
+            let [parameter] = function.params.as_slice() else { return None };
+            let (item, property) =
+                asks.get(&library.get_script_fn(function.name, 1)?.body.start_position())?;
+            (item == parameter).then(|| (function.name.to_owned(), property.clone()))
+        })
+        .collect()
 }
 
 /// Returns how deep statements and expressions are nested in each other.
@@ -99,6 +145,20 @@ mod tests {
     use super::*;
     use crate::script::sandbox::engine::for_compiling;
     use crate::script::source::ScriptKind;
+
+    #[test]
+    fn closures_that_only_ask_are_known() {
+        let engine = for_compiling(ScriptKind::Skill);
+        let asked = |text: &str| {
+            let ast = engine.compile(text).unwrap();
+            closures_that_ask(&ast).into_values().collect::<Vec<_>>()
+        };
+        assert_eq!(
+            asked("[1].map(|t| t.due); [1].map(|t| t.due.day); [1].map(|t| t.f())"),
+            ["due"]
+        );
+        assert_eq!(asked("let x = 1; [1].map(|t| x.due); x.title; fn f(t) { t.due }"), [""; 0]);
+    }
 
     #[test]
     fn a_call_in_place_is_found_wherever_it_stands() {

@@ -177,7 +177,7 @@ impl<'a> Code<'a> {
         let is_value = match before.piece {
             Piece::Word => !is_keyword(before.of(text)),
             Piece::Close => before.of(text) != "}",
-            Piece::Text(_) | Piece::Template(_) => true,
+            Piece::Text(_) | Piece::Template(_) | Piece::Raw(_) => true,
             _ => false,
         };
         let gap = text.get(before.end..all[n].start).unwrap_or_default();

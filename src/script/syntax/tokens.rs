@@ -12,6 +12,8 @@ pub enum Piece {
     Text(bool),
     /// A text in backticks, or a part of one before or after `${…}`; whether it is closed.
     Template(bool),
+    /// A text between `#"` and `"#`, with any number of `#`, taken as it stands; whether it is closed.
+    Raw(bool),
     /// A comment; whether it is closed.
     Comment(bool),
     /// `(`, `[` or `{`, also of `#{` and `${`.
@@ -133,6 +135,8 @@ impl Scan<'_> {
             self.push(Piece::Word, self.while_in(|ch| ch.is_ascii_alphanumeric() || ch == '_'));
         } else if ch.is_ascii_digit() {
             self.push(Piece::Number, self.while_in(|ch| ch.is_ascii_alphanumeric() || ch == '_'));
+        } else if let Some(hashes) = raw_text(rest) {
+            self.raw(hashes);
         } else if rest.starts_with("#{") {
             self.within.push(Within::Bracket);
             self.push(Piece::Open, 2);
@@ -196,6 +200,15 @@ impl Scan<'_> {
         self.push(Piece::Text(closed), length);
     }
 
+    /// Reads a text between as many `#` on both sides.
+    fn raw(&mut self, hashes: usize) {
+        let end = format!("\"{}", "#".repeat(hashes));
+        let rest = self.rest();
+        let found = rest.get(hashes + 1..).and_then(|text| text.find(&end));
+        let length = found.map_or(rest.len(), |at| hashes + 1 + at + end.len());
+        self.push(Piece::Raw(found.is_some()), length);
+    }
+
     /// Reads a text in backticks up to its end, or up to a `${` in it; it begins with so many
     /// ticks.
     fn template(&mut self, ticks: usize) {
@@ -219,6 +232,28 @@ impl Scan<'_> {
     }
 }
 
+/// Returns the number of `#` before the quote, where a text begins that is taken as it stands.
+fn raw_text(rest: &str) -> Option<usize> {
+    let after = rest.trim_start_matches('#');
+    let hashes = rest.len() - after.len();
+    (hashes > 0 && after.starts_with('"')).then_some(hashes)
+}
+
+/// Returns where a comment begins that is never closed, as its line and column, both from 1.
+///
+/// The engine takes the whole rest of the script for the comment, and runs what is before it.
+#[must_use]
+pub fn unclosed_comment(text: &str) -> Option<(usize, usize)> {
+    // Most scripts have none like that, and need not be split.
+    if !text.contains("/*") {
+        return None;
+    }
+    let last = tokens(text).pop().filter(|token| token.piece == Piece::Comment(false))?;
+    let before = text.get(..last.start)?;
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Some((before.matches('\n').count() + 1, line.chars().count() + 1))
+}
+
 /// Lines that come one after another, each split once.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -239,7 +274,7 @@ impl Lines {
                 Piece::Open => depth += 1,
                 Piece::Close => depth -= 1,
                 // It is split again with the next line, from where only brackets were open.
-                Piece::Template(false) | Piece::Comment(false) => return true,
+                Piece::Template(false) | Piece::Raw(false) | Piece::Comment(false) => return true,
                 _ => {}
             }
         }
@@ -292,16 +327,26 @@ mod tests {
         assert_eq!(texts(line), expected);
         assert_eq!(texts("`a ${b + `c`} d` e"), ["`a ", "${", "b", "+", "`c`", "}", " d`", "e"]);
         assert_eq!(texts("#{ a: 1_0 }"), ["#{", "a", ":", "1_0", "}"]);
+        assert_eq!(
+            texts(r###"a(#"b "c" /* "#)##"d"# e"##"###),
+            ["a", "(", r##"#"b "c" /* "#"##, ")", r###"##"d"# e"##"###]
+        );
     }
 
     #[test]
     fn what_is_open_wants_more() {
-        for line in ["if x {", "f(1,", "`a\nb", "/* a", "`a ${b", "`a ${b} c", "[1, #{"] {
+        for line in ["if x {", "f(1,", "`a\nb", "/* a", "`a ${b", "`a ${b} c", "[1, #{", "#\"a"] {
             assert!(is_open(line), "{line}");
         }
         for line in ["1 + 1", "f(1) }", "\"a(", "// {", "'('", "`a ${b} {`", "/* { */", ""] {
             assert!(!is_open(line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_comment_without_an_end_is_found() {
+        assert_eq!(unclosed_comment("1;\n é /* a\n/* b */"), Some((2, 4)));
+        assert_eq!(unclosed_comment("/* /* a */ */ \"/*\" // /*\n#\"/*\"#"), None);
     }
 
     #[test]

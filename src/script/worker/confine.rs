@@ -44,7 +44,7 @@ impl Wall {
             Self::Files => "files",
             Self::Network => "the network",
             Self::SystemCalls => "system calls",
-            Self::Memory => "all memory",
+            Self::Memory => "more memory than their limit",
         }
     }
 }

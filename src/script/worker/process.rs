@@ -22,6 +22,7 @@ use crate::script::sandbox::coverage::Coverage;
 use crate::script::sandbox::memory::OUT_OF_MEMORY;
 use crate::script::source::{Outline, ScriptKind, Source};
 use crate::script::stage::Stage;
+use crate::script::syntax::tokens::tokens;
 use crate::script::worker::confine::{Wall, Walls};
 use crate::script::worker::frame::{Order, Word, frame, receive};
 use crate::script::worker::pool::{are_walls_required, program};
@@ -330,7 +331,7 @@ impl Worker {
             Word::Compiled(outline) => Ok(Next::Done(outline)),
             _ => Err(unexpected()),
         });
-        let outline = outline.map_err(|failure| compiling(failure, &source.file))??;
+        let outline = outline.map_err(|failure| compiling(failure, source))??;
         self.compiled.push((Arc::clone(source), outline.clone()));
         Ok((self.compiled.len() - 1, outline))
     }
@@ -351,7 +352,7 @@ impl Worker {
             Word::Checked(findings) => Ok(Next::Done(findings)),
             _ => Err(unexpected()),
         });
-        found.map_err(|failure| compiling(failure, &source.file))
+        found.map_err(|failure| compiling(failure, source))
     }
 
     /// Runs a skill on a session.
@@ -534,9 +535,23 @@ fn over_or(reason: &StopReason) -> String {
 }
 
 /// Names in a failure the script that took too much to compile.
-fn compiling(mut failure: Failure, file: &str) -> Failure {
-    failure.message = format!("{file}: compiling {}", failure.message);
+fn compiling(mut failure: Failure, source: &Source) -> Failure {
+    failure.message = format!("{}: compiling {}", source.file, failure.message);
+    let imported = imported(&source.text);
+    if !imported.is_empty() {
+        failure.hint = Some(format!(
+            "it imports {}: the top level of a library is for constants and functions",
+            imported.join(", ")
+        ));
+    }
     failure
+}
+
+/// Returns the libraries that a script imports, as it names them.
+fn imported(text: &str) -> Vec<&str> {
+    let tokens = tokens(text);
+    let imports = tokens.windows(2).filter(|pair| pair[0].of(text) == "import");
+    imports.map(|pair| pair[1].of(text).trim_matches('"')).collect()
 }
 
 fn unexpected() -> Failure {

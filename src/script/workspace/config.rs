@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::model::Limits;
 use crate::policy::Caps;
 use crate::script::budget::Budget;
+use crate::script::workspace::tables::{ScheduleConfig, TriggerConfig};
 
 /// The configuration of a workspace (design.md 4). Unknown names are errors: a typo in a safety
 /// setting must not go unnoticed.
@@ -30,6 +31,10 @@ pub struct Config {
     pub plans: BTreeMap<String, PlanConfig>,
     /// The rights of each agent, by name.
     pub agents: BTreeMap<String, AgentConfig>,
+    /// The skills that run by the clock, by name.
+    pub schedules: BTreeMap<String, ScheduleConfig>,
+    /// The skills that run on events of a board, by name.
+    pub triggers: BTreeMap<String, TriggerConfig>,
     /// Planner's own limits, where a tenant's differ from the published ones.
     pub planner: Limits,
 }

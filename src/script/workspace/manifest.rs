@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::host::Failure;
 use crate::model::time::{Calendar, DATE_FORMS, is_date_only};
+use crate::model::{Cron, in_words};
 
 /// The most parameters a hint names.
 const LISTED: usize = 20;
@@ -21,6 +22,8 @@ pub struct Manifest {
     pub description: String,
     /// Its parameters; `None` if it declares none, then any is taken as text.
     pub params: Option<BTreeMap<String, Param>>,
+    /// The times at which it runs by itself (design.md 8).
+    pub schedule: Option<Cron>,
 }
 
 /// A parameter.
@@ -149,9 +152,15 @@ impl ParamKind {
 struct Toml {
     #[serde(default)]
     params: Option<BTreeMap<String, Param>>,
-    // What the host does with a skill by itself (schedules and the like) is not read here.
-    #[serde(default, rename = "skill")]
-    _skill: Option<toml::Table>,
+    /// The times at which the host runs a skill by itself.
+    #[serde(default)]
+    skill: Skill,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Skill {
+    schedule: Option<Cron>,
 }
 
 impl Manifest {
@@ -183,15 +192,19 @@ impl Manifest {
             }
         }
         let bad = |message: String| {
-            Failure {
-            code: "manifest".into(),
-            message,
-            hint: Some("parameters are declared as `days = { type = \"int\", default = 0, description = \"…\" }`".into()),
-            ..Failure::default()
-        }
+            let hint = match message.contains("cron") {
+                true => {
+                    "the times of a skill are declared as `schedule = \"0 9 * * MON-FRI\"` below `[skill]`"
+                }
+                false => {
+                    "parameters are declared as `days = { type = \"int\", default = 0, description = \"…\" }`"
+                }
+            };
+            let (code, hint) = ("manifest".into(), Some(hint.into()));
+            Failure { code, message, hint, ..Failure::default() }
         };
         let read: Toml = toml::from_str(&toml).map_err(|error| {
-            bad(format!("the TOML in the doc comment is wrong: {}", error.message()))
+            bad(format!("the TOML in the doc comment is wrong: {}", in_words(error.message())))
         })?;
         for (name, param) in read.params.iter().flatten() {
             if !is_usable(name) {
@@ -205,7 +218,11 @@ impl Manifest {
                 return Err(bad(format!("the default of `{name}` is not {article} {kind}")));
             }
         }
-        Ok(Self { description: description.join("\n").trim().to_owned(), params: read.params })
+        Ok(Self {
+            description: description.join("\n").trim().to_owned(),
+            params: read.params,
+            schedule: read.skill.schedule,
+        })
     }
 
     /// Returns the first sentence or line of the description.
@@ -475,9 +492,14 @@ let x = 1;
 
     #[test]
     fn bad_manifests_are_errors() {
-        for toml in
-            ["[params]\nx = { type = \"integer\" }", "[params]\nx = 3", "[parms]", "[params"]
-        {
+        for toml in [
+            "[params]\nx = { type = \"integer\" }",
+            "[params]\nx = 3",
+            "[parms]",
+            "[params",
+            "[skill]\nschedule = \"0 9 * *\"",
+            "[skill]\nshedule = \"@daily\"",
+        ] {
             let source: String = ["//! ```toml"]
                 .into_iter()
                 .map(str::to_owned)

@@ -27,7 +27,7 @@ pub(crate) enum PendingCommand {
     List(ListArgs),
     /// Show all changes of one set, and why it is held
     Show {
-        /// Id of the set, or the beginning of it
+        /// Id of the set, or the end of it
         id: String,
     },
 }
@@ -48,7 +48,7 @@ pub(crate) struct ListArgs {
     after_help = "Examples:\n  planwright approve 0199f3c2\n  planwright approve 0199f3c2 --note \"As agreed on Monday\""
 )]
 pub(crate) struct ApproveArgs {
-    /// Id of the set, or the beginning of it
+    /// Id of the set, or the end of it
     id: String,
     /// Reason, for the record
     #[arg(long, value_name = "TEXT")]
@@ -66,7 +66,7 @@ pub(crate) struct ApproveArgs {
     after_help = "Example:\n  planwright reject 0199f3c2 --reason \"Ask Ana first: it is her task\""
 )]
 pub(crate) struct RejectArgs {
-    /// Id of the set, or the beginning of it
+    /// Id of the set, or the end of it
     id: String,
     /// Reason, which the one who drafted it can read
     #[arg(long, value_name = "TEXT")]

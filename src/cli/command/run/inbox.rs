@@ -66,19 +66,19 @@ pub(crate) enum InboxCommand {
     List(ListArgs),
     /// Show all of one entry
     Show {
-        /// Id of the entry, or the beginning of it
+        /// Id of the entry, or the end of it
         id: String,
     },
-    /// Cancel what nobody has begun
+    /// Cancel an entry that nobody has begun
     Cancel {
-        /// Id of the entry, or the beginning of it
+        /// Id of the entry, or the end of it
         id: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Only list what waits or is at work
+    /// Show only what is waiting or running
     #[arg(long)]
     open: bool,
 }
@@ -96,6 +96,8 @@ pub(crate) fn submit(context: &Context<'_>, args: &SubmitArgs) -> Result<Exit, A
         key: args.key.clone(),
     };
     let me = me(context)?;
+    // From here on it is in the inbox, whether or not that can be told.
+    context.ui.note_run();
     let mut entry = context.app.submit((&me, context.agent_name()), wish, context.now())?;
     context.ui.note(&visible(&format!(
         "Submitted {} to {}: {}.",
@@ -172,7 +174,7 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
         .iter()
         .map(|entry| {
             vec![
-                entry.id.clone(),
+                show::short_id(context.ui, &entry.id),
                 time(entry.created_at),
                 entry.skill.clone(),
                 entry.sender().to_owned(),
@@ -185,9 +187,9 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
         .collect();
     let values: Vec<Value> = entries.iter().map(listed).collect();
     let columns = [
-        Column::new("ID"),
-        Column::new("WHEN"),
-        Column::new("SKILL"),
+        Column::whole("ID"),
+        Column::whole("WHEN"),
+        Column::title("SKILL"),
         Column::new("FROM"),
         Column::new("TO"),
         Column::new("STATE"),
@@ -215,13 +217,14 @@ fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
             vec![name.replace('_', " "), text]
         })
         .collect();
-    show::list(context.ui, &["WHAT", "VALUE"].map(Column::new), &rows, &[], "");
+    show::list(context.ui, &["WHAT", "VALUE"].map(Column::whole), &rows, &[], "");
     Ok(Exit::Done)
 }
 
 fn cancel(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     let me = me(context)?;
     let entry = context.app.cancel_entry(id, (&me, context.agent_name()), context.now())?;
+    context.ui.note_run();
     context.ui.note("Cancelled: nobody had begun it.");
     if context.ui.json() {
         context.ui.json_value(&json!({ "id": entry.id, "state": entry.state.name() }));

@@ -1,10 +1,13 @@
 //! `planwright work`: a worker that runs what was submitted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 
+use crate::app::App;
+use crate::app::engine::{Clockwork, Engine};
 use crate::app::error::AppError;
 use crate::app::inbox::listed;
 use crate::app::inbox::worker::Worker;
@@ -16,6 +19,8 @@ use crate::cli::render::text::json_safe;
 
 /// The interval at which the inbox is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// The time that what is under way has to end in.
+const STOPPING: Duration = Duration::from_secs(10);
 
 /// Run what was submitted
 ///
@@ -24,21 +29,54 @@ const LOOK: Duration = Duration::from_secs(1);
 /// had begun.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An entry is tried three times, as long as it was only the service or the sign-in that failed.\nWhat is for an agent that is paused waits until the pause is lifted.\n\nExamples:\n  planwright work --once          run all that waits, and end\n  planwright work                 go on until Ctrl-C\n  planwright work --as rook       only what is for rook"
+    after_help = "An entry is tried three times, as long as it was only the service or the sign-in that failed.\nWhat is for an agent that is paused waits until the pause is lifted.\n\nExamples:\n  planwright work --once          run all that waits, and end\n  planwright work                 go on until Ctrl-C\n  planwright work --as rook       only what is for rook\n  planwright work --schedules     fire schedules and triggers, too"
 )]
 pub(crate) struct WorkArgs {
-    /// End when nothing waits any more
+    /// End when nothing is waiting any more
     #[arg(long)]
     once: bool,
+    /// Also fire the schedules and triggers of the workspace; with --once, those that are due now
+    #[arg(long)]
+    schedules: bool,
     #[command(flatten)]
     pub(crate) long: LongArgs,
 }
 
+/// Keeps everything running until Ctrl-C.
+fn go_on(context: &Context<'_>) -> Result<Exit, AppError> {
+    let App { settings, workspace, interrupt } = &context.app;
+    let app = App {
+        settings: settings.clone(),
+        workspace: workspace.clone(),
+        interrupt: Arc::clone(interrupt),
+    };
+    let stop = context.interrupt();
+    context.block_on(async {
+        let engine = Engine::start(Arc::new(app), context.watch()).await?;
+        context.ui.note("Schedules and triggers fire; Ctrl-C ends it.");
+        stop.wait().await;
+        engine.stop(STOPPING).await;
+        Ok(Exit::Done)
+    })
+}
+
 pub(crate) fn work(context: &Context<'_>, args: &WorkArgs) -> Result<Exit, AppError> {
     let stop = context.interrupt();
+    if args.schedules {
+        context.for_people("work --schedules")?;
+        if !args.once {
+            return go_on(context);
+        }
+        context.block_on(async {
+            let clockwork = Clockwork::open(&context.app, context.watch()).await?;
+            clockwork.tick(context.now()).await?;
+            clockwork.look_once().await
+        })?;
+    }
     let (connection, agent) = (context.connect()?, context.agent_name());
     let worker =
         context.block_on(Worker::open(&context.app, connection, agent, context.watch()))?;
+    context.ui.note_run();
     let mut done: Vec<Value> = Vec::new();
     let is_list = args.once && context.ui.json();
     while !stop.is_set() {

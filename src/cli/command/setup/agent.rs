@@ -15,7 +15,7 @@ use crate::journal::paused::Paused;
 use crate::script::Config;
 use crate::script::workspace::config::{AgentConfig, MayApply};
 
-/// List the agents, say what each may do, and pause them
+/// List the agents, show what each may do, and pause them
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentCommand {
     /// List the agents in planwright.toml
@@ -93,7 +93,7 @@ fn list(context: &Context<'_>) -> Result<Exit, AppError> {
         values.push(value(config, name, agent, &paused));
     }
     let columns = ["AGENT", "PROFILE", "PLANS", "POLICIES", "MAY APPLY", "A RUN MAKES AT MOST"]
-        .map(Column::new);
+        .map(Column::title);
     let empty = "No agents are configured: any name acts under the shipped rules.";
     show::list(context.ui, &columns, &rows, &values, empty);
     for pause in &paused {
@@ -186,7 +186,7 @@ fn show_one(context: &Context<'_>, name: &str) -> Result<Exit, AppError> {
     .into_iter()
     .map(|(what, text)| vec![what.to_owned(), text])
     .collect();
-    let columns = ["SETTING", "VALUE"].map(Column::new);
+    let columns = ["SETTING", "VALUE"].map(Column::whole);
     show::list(context.ui, &columns, &rows, &[], "");
     Ok(Exit::Done)
 }
@@ -229,6 +229,15 @@ fn resume(context: &Context<'_>, args: &WhichArgs) -> Result<Exit, AppError> {
     // Lifting the pause of one leaves that of all in force.
     if let Some(left) = name.and_then(|name| pause_of(&all, name)) {
         context.ui.note(&format!("{} `planwright agent resume --all` lifts that.", told(left)));
+    } else if name.is_none() && !all.is_empty() {
+        // The other way round as well: one that was paused by name stays so.
+        for left in &all {
+            let agent = left.agent.as_deref().unwrap_or_default();
+            context.ui.note(&visible(&format!(
+                "{} `planwright agent resume {agent}` lifts that.",
+                told(left)
+            )));
+        }
     } else {
         context.ui.note("`planwright resume` finishes what was cut off.");
     }
@@ -236,6 +245,7 @@ fn resume(context: &Context<'_>, args: &WhichArgs) -> Result<Exit, AppError> {
 }
 
 fn answer(context: &Context<'_>, name: Option<&str>, is_paused: bool) -> Result<Exit, AppError> {
+    context.ui.note_run();
     if context.ui.json() {
         context.ui.json_value(&json!({
             "agent": name, "all": name.is_none(), "paused": is_paused,

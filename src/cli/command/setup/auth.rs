@@ -88,7 +88,7 @@ pub(crate) struct LoginArgs {
     /// Permissions to ask for, separated by blanks
     #[arg(long, value_name = "SCOPES")]
     scopes: Option<String>,
-    /// Cloud of Microsoft
+    /// Microsoft cloud to sign in to
     #[arg(long, value_name = "CLOUD")]
     cloud: Option<CloudName>,
     /// Address of the sign-in service, without the tenant
@@ -101,11 +101,11 @@ pub(crate) struct LoginArgs {
 pub(crate) enum CloudName {
     /// The usual one
     Global,
-    /// That of the US government
+    /// US government
     Us,
-    /// That of the US department of defence
+    /// US Department of Defense
     Usdod,
-    /// That of 21Vianet, whose Graph has no Planner
+    /// China, operated by 21Vianet; its Graph has no Planner
     China,
 }
 
@@ -249,7 +249,7 @@ fn list(settings: &Settings, ui: &Ui) -> Result<Exit, AppError> {
         values.push(profile_json(&profile, is_default));
     }
     let columns =
-        ["PROFILE", "DEFAULT", "SIGNED IN AS", "TENANT", "BY", "SERVICE"].map(Column::new);
+        ["PROFILE", "DEFAULT", "SIGNED IN AS", "TENANT", "BY", "SERVICE"].map(Column::title);
     let empty = "No profile is set up: the demo board is used. `planwright auth login` makes one.";
     show::list(ui, &columns, &rows, &values, empty);
     Ok(Exit::Done)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
-use crate::app::{trust, workspace};
+use crate::app::workspace::{self, trust};
 use crate::cli::exit::Exit;
 use crate::cli::options::{Global, Origin};
 use crate::cli::render::table::Column;
@@ -107,8 +107,8 @@ fn show(global: &Global, ui: &Ui, args: &ShowArgs) -> Result<Exit, AppError> {
             json!({ "setting": name, "value": value, "origin": origin })
         })
         .collect();
-    let mut columns = vec![Column::new("SETTING"), Column::new("VALUE")];
-    columns.extend(args.origin.then(|| Column::new("FROM")));
+    let mut columns = vec![Column::whole("SETTING"), Column::whole("VALUE")];
+    columns.extend(args.origin.then(|| Column::optional("FROM")));
     show::list(ui, &columns, &rows, &values, "");
     Ok(Exit::Done)
 }

@@ -23,6 +23,7 @@ use crate::cli::ui::Ui;
 use crate::host::{Failure, Host, StateFolder, SystemClock};
 use crate::model::Clock as _;
 use crate::script::worker::{Wall, walls};
+use crate::script::workspace::automation::Automation;
 use crate::script::{Bundle, Policies, Workspace};
 
 /// Seconds by which the clock here may differ from the service's.
@@ -31,7 +32,7 @@ const MAX_DIFFERENCE: i64 = 60;
 /// Check what Planwright needs, and say what to do about it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the sign-in, the service and the clock. It writes nothing but a sign-in that\nwas due to be renewed. The exit code is 1 if\nsomething will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
+    after_help = "It checks the workspace and its scripts, the policies in force, the walls around scripts, the state\nfolder with its journal, the sign-in, the service and the clock. It writes nothing but a sign-in that\nwas due to be renewed. The exit code is 1 if something will fail, and 0 if there are only warnings.\n\nExamples:\n  planwright doctor\n  planwright doctor --json\n  planwright doctor --as rook          as that agent would meet it"
 )]
 pub(crate) struct DoctorArgs {}
 
@@ -81,7 +82,9 @@ impl Findings {
     /// Adds an error as a problem; its hint is the remedy.
     fn trouble(&mut self, check: &'static str, failure: &Failure) {
         let causes = failure.causes.iter().map(|cause| format!(": {}", cause.trim_end()));
-        let message = format!("{}{}", failure.message, causes.collect::<String>());
+        let line = failure.at.as_ref().map(|at| format!(" (line {})", at.line));
+        let line = line.unwrap_or_default();
+        let message = format!("{}{line}{}", failure.message, causes.collect::<String>());
         let explained = || format!("`planwright explain {}`", failure.code);
         let remedy = failure.hint.clone().unwrap_or_else(explained);
         self.problem(check, message, &remedy);
@@ -111,12 +114,13 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
     let workspace = workspace(&settings, &mut found);
     sandbox(workspace.as_ref(), &mut found);
     if let Some(workspace) = &workspace {
-        scripts(workspace, global.agent.as_deref(), &mut found);
-    }
-    state(&settings, &mut found);
-    if let Some(workspace) = &workspace {
         agents(&settings, workspace, &mut found);
     }
+    if let Some(workspace) = &workspace {
+        scripts(workspace, global.agent.as_deref(), &mut found);
+        automation(workspace, &mut found);
+    }
+    state(&settings, &mut found);
     let workspace = workspace.unwrap_or_else(Workspace::shipped);
     let app = App { settings, workspace, interrupt: Arc::default() };
     // As the agent would meet it, with the sign-in that it has.
@@ -128,18 +132,6 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<Exit, AppError> {
         Err(error) => found.trouble("sign-in", &error.failure),
     }
     Ok(show(ui, &found))
-}
-
-/// Checks that the profiles exist with which agents sign in.
-fn agents(settings: &Settings, workspace: &Workspace, found: &mut Findings) {
-    for (name, agent) in &workspace.config.agents {
-        let own = settings.for_agent(name, agent.profile.as_deref());
-        if agent.profile.is_some()
-            && let Err(error) = own.and_then(|own| own.chosen_profile())
-        {
-            found.trouble("agents", &error.failure);
-        }
-    }
 }
 
 fn workspace(settings: &Settings, found: &mut Findings) -> Option<Workspace> {
@@ -163,6 +155,20 @@ fn workspace(settings: &Settings, found: &mut Findings) -> Option<Workspace> {
     Some(workspace)
 }
 
+/// Checks that what runs by itself can.
+fn automation(workspace: &Workspace, found: &mut Findings) {
+    let all = Automation::of(workspace);
+    for mistake in &all.mistakes {
+        let remedy = mistake.hint.as_deref().unwrap_or("correct it in planwright.toml");
+        found.problem("schedules", mistake, remedy);
+    }
+    if all.mistakes.is_empty() {
+        let schedules = count(all.schedules.len(), "schedule");
+        let triggers = count(all.triggers.len(), "trigger");
+        found.ok("schedules", format!("{schedules} and {triggers}"));
+    }
+}
+
 /// Checks the walls around the processes in which scripts run.
 fn sandbox(workspace: Option<&Workspace>, found: &mut Findings) {
     let required = workspace.is_some_and(|workspace| workspace.config.sandbox.required);
@@ -184,6 +190,57 @@ fn sandbox(workspace: Option<&Workspace>, found: &mut Findings) {
     } else {
         let remedy = "the engine's own sandbox holds all the same; all walls stand on Linux 6.7";
         found.warn("sandbox", message, remedy);
+    }
+}
+
+/// Checks that what the configuration of the agents names is there; the plans are looked for where
+/// the service is asked.
+fn agents(settings: &Settings, workspace: &Workspace, found: &mut Findings) {
+    let config = &workspace.config;
+    for (name, agent) in &config.agents {
+        let skills = agent.skills.iter().flatten();
+        let skills = skills.filter(|skill| !workspace.skills.contains_key(*skill));
+        let senders = agent.inbox.iter().filter(|sender| !config.agents.contains_key(*sender));
+        let unknown = skills.map(|skill| ("skills", "skill", skill));
+        for (of, what, unknown) in unknown.chain(senders.map(|it| ("inbox", "agent", it))) {
+            let message = format!("[agents.{name}] {of}: there is no {what} `{unknown}`");
+            found.warn("agents", message, "correct the name in planwright.toml");
+        }
+        let own = settings.for_agent(name, agent.profile.as_deref());
+        if agent.profile.is_some()
+            && let Err(error) = own.and_then(|own| own.chosen_profile())
+        {
+            found.trouble("agents", &error.failure);
+        }
+        for policy in agent.policies.iter().filter(|name| !workspace.policies.contains_key(*name)) {
+            let message = format!(
+                "[agents.{name}] policies: there is no policy `{policy}`, so every run of it is denied"
+            );
+            found.problem("agents", message, "correct the name in planwright.toml");
+        }
+    }
+}
+
+/// Checks that the plans which the configuration of the agents names are there.
+fn plans_of_agents(context: &Context<'_>, found: &mut Findings) {
+    let agents = context.app.workspace.config.agents.iter();
+    let named: Vec<(String, String)> = agents
+        .flat_map(|(name, agent)| {
+            agent.plans.iter().flatten().map(|plan| (name.clone(), plan.clone()))
+        })
+        .collect();
+    if named.is_empty() {
+        return;
+    }
+    let looked = context.look(move |session| {
+        let is_gone = |(_, plan): &(String, String)| {
+            session.find_plan(plan).is_err_and(|error| error.is_not_found())
+        };
+        Ok(named.into_iter().filter(is_gone).collect::<Vec<_>>())
+    });
+    for (name, plan) in looked.unwrap_or_default() {
+        let message = format!("[agents.{name}] plans: there is no plan `{plan}` that you can see");
+        found.warn("agents", message, "correct the name in planwright.toml");
     }
 }
 
@@ -371,6 +428,7 @@ fn asked(ui: &Ui, app: App, found: &mut Findings) -> Result<(), AppError> {
     } else {
         found.ok("clock", "agrees with the service's");
     }
+    plans_of_agents(&context, found);
     Ok(())
 }
 

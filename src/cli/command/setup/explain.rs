@@ -41,7 +41,7 @@ fn codes(ui: &Ui) {
     let rows: Vec<_> =
         CODES.iter().map(|code| vec![code.name.to_owned(), code.means.to_owned()]).collect();
     let values: Vec<Value> = CODES.iter().map(code_json).collect();
-    let columns = [Column::new("CODE"), Column::new("MEANING")];
+    let columns = [Column::whole("CODE"), Column::title("MEANING")];
     show::list(ui, &columns, &rows, &values, "");
     ui.note("\nplanwright explain CODE       why it happens, and what to do");
 }
@@ -52,7 +52,7 @@ fn exit_codes(ui: &Ui) {
         .map(|exit| vec![exit.number.to_string(), exit.name.to_owned(), exit.means.to_owned()])
         .collect();
     let values: Vec<Value> = EXIT_CODES.iter().map(|exit| number_json("exit_code", exit)).collect();
-    let columns = [Column::right("EXIT CODE"), Column::new("NAME"), Column::new("MEANING")];
+    let columns = [Column::right("EXIT CODE"), Column::new("NAME"), Column::title("MEANING")];
     show::list(ui, &columns, &rows, &values, "");
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct ListArgs {
     /// Columns to show, separated by commas; `--json` always has all
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     columns: Option<Vec<TaskColumn>>,
-    /// Show only the first so many tasks
+    /// Show at most N tasks
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }

@@ -59,7 +59,7 @@ pub(crate) const CODES: &[Code] = &[
     code(
         "ambiguous",
         "More than one thing has that name.",
-        "Planner lets several plans, buckets or tasks share a title, and the beginning of a run's id may fit several runs.",
+        "Planner lets several plans, buckets or tasks share a title, and a part of a run's id may fit several runs.",
         "Name one by its id, which the hint lists, or give more of the id.",
     ),
     code(
@@ -103,6 +103,12 @@ pub(crate) const CODES: &[Code] = &[
         "Somebody else changed the same at the same time.",
         "The task has moved on since the run read it, and what the run wants would overwrite that or no longer fits it.",
         "Run it again, on the board as it is now; the report shows base, theirs and yours for each change.",
+    ),
+    code(
+        "denied",
+        "An agent may not do this.",
+        "It is for people, or planwright.toml does not grant it to the agent: the skill, code of its own, or to submit to another.",
+        "`planwright agent show NAME` says what it may do; a person can do it, or grant it in planwright.toml.",
     ),
     code(
         "ended",
@@ -287,8 +293,8 @@ pub(crate) const CODES: &[Code] = &[
     code(
         "not_permitted",
         "It is not permitted.",
-        "The signed-in user, the token, or the agent lacks the permission.",
-        "Ask for access or sign in as somebody who has it; what is for people cannot be done with `--as`.",
+        "The signed-in user, or the token, lacks the permission.",
+        "Ask for access or sign in as somebody who has it.",
     ),
     code(
         "not_queued",

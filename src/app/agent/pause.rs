@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::app::App;
+use crate::app::agent::known_agent;
 use crate::app::error::AppError;
 use crate::host::Failure;
 use crate::journal::paused::Paused;
@@ -37,7 +38,7 @@ impl App {
         reason: Option<&str>,
         now: Timestamp,
     ) -> Result<(), AppError> {
-        self.agent(agent)?;
+        known_agent(&self.workspace, agent)?;
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
         if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON) {
             let message = format!("the reason is longer than {MAX_REASON} characters");

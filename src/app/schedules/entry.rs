@@ -1,0 +1,73 @@
+//! Entries of the inbox that nobody has typed: those of schedules and triggers.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::app::inbox::note_on;
+use crate::app::params::kept;
+use crate::coordinate::{Coordinate, Error};
+use crate::journal::NoteKind;
+use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::script::workspace::automation::SCHEDULE_AGENT;
+
+/// The service that entries are for, and who is signed in there.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    /// The name of the service.
+    pub(crate) service: String,
+    /// The sign-in name.
+    pub(crate) upn: String,
+}
+
+/// A skill that is to be put into the inbox.
+#[derive(Debug)]
+pub(crate) struct Order<'a> {
+    /// The skill.
+    pub(crate) skill: &'a str,
+    /// Its parameters.
+    pub(crate) params: Map<String, Value>,
+    /// The agent that runs it.
+    pub(crate) to: &'a str,
+    /// The key under which it has one effect; `None` if a person asks for it.
+    pub(crate) key: Option<String>,
+    /// The moment before which it does not begin.
+    pub(crate) not_before: Option<Timestamp>,
+}
+
+/// Puts a skill into the inbox, once for each key. What a person asks for is theirs; all else comes
+/// from the agent of schedules, so that its keys are one space whoever is signed in.
+pub(crate) fn submit(
+    shared: &dyn Coordinate,
+    by: &Sender,
+    order: Order<'_>,
+    now: Timestamp,
+) -> Result<InboxEntry, Error> {
+    let for_record = Value::Object(kept(&order.params));
+    let from_agent = order.key.is_some().then(|| SCHEDULE_AGENT.to_owned());
+    let entry = InboxEntry {
+        id: uuid::Uuid::now_v7().to_string(),
+        service: by.service.clone(),
+        key: order.key,
+        skill: order.skill.to_owned(),
+        params: Value::Object(order.params),
+        from_upn: by.upn.clone(),
+        from_agent,
+        to_agent: Some(order.to.to_owned()),
+        state: EntryState::Queued,
+        attempts: 0,
+        leased_by: None,
+        lease_until: None,
+        not_before: order.not_before,
+        run: None,
+        outcome: None,
+        code: None,
+        reason: None,
+        created_at: now,
+        ended_at: None,
+    };
+    let mut note = note_on(&entry, NoteKind::Submitted, now);
+    entry.sender().clone_into(&mut note.name);
+    note.detail["key"] = json!(entry.key);
+    note.detail["params"] = for_record;
+    shared.submit(&entry, &note)
+}

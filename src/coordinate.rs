@@ -1,0 +1,176 @@
+//! Everything durable that processes share, behind one trait: the queue with its leases, claims, locks
+//! with a fence, values, what waits for a person, and who is paused.
+//!
+//! SQLite is behind it today, in the file of the journal; processes on several machines need something
+//! that all of them reach. Whatever is behind it passes the same tests, `tests/it/coordinate.rs`, and
+//! nobody above may rest on more than they say.
+//!
+//! All of it blocks the thread. Moments come from the caller.
+
+mod sqlite;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::kept::{KeptSet, KeptState};
+use crate::journal::paused::Paused;
+
+pub use crate::journal::{Claim, Error, Fence, Note, Shared, SharedWrite, Written};
+
+/// A thing that can change, for whoever watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// An entry was submitted, or has moved on.
+    Queue,
+    /// A set waits, or was decided on.
+    Pending,
+    /// An agent was paused, or a pause lifted.
+    Pauses,
+    /// A shared value was written.
+    Values,
+    /// A run has begun or ended.
+    Runs,
+}
+
+/// Counters of changes. Two that are equal mean that nothing has happened in between.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes(pub BTreeMap<Topic, i64>);
+
+impl Changes {
+    /// Returns what has changed since an earlier look.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Vec<Topic> {
+        let differs = |topic: &&Topic| self.0.get(topic) != earlier.0.get(topic);
+        self.0.keys().filter(differs).copied().collect()
+    }
+}
+
+/// The part of the world that all processes see alike.
+pub trait Coordinate: fmt::Debug + Send + Sync {
+    /// Adds an entry to the queue; or returns the one that the same sender has added under its key.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn submit(&self, entry: &InboxEntry, note: &Note) -> Result<InboxEntry, Error>;
+
+    /// Returns an entry by its whole id.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error>;
+
+    /// Returns the entries for a service that are not over, the oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn open_entries(&self, service: &str) -> Result<Vec<InboxEntry>, Error>;
+
+    /// Moves an entry on from where it stood, and records the step. Returns false, and does nothing,
+    /// if it stands elsewhere by now: of several that try, one succeeds.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error>;
+
+    /// Says that a worker is still at an entry. Returns false if it has it no more.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn renew_lease(&self, id: &str, worker: &str, until: Timestamp) -> Result<bool, Error>;
+
+    /// Claims a name, once and for all. Returns false if it was claimed before, by whomever.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn claim(&self, name: &str, owner: &str, at: Timestamp) -> Result<bool, Error>;
+
+    /// Returns the claim on a name.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn claimed(&self, name: &str) -> Result<Option<Claim>, Error>;
+
+    /// Forgets the claims made before a day. Returns how many there were.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    fn forget_claims(&self, before: Timestamp) -> Result<usize, Error>;
+
+    /// Takes a lock from now until a moment, if nobody holds it. Each holder gets a greater number
+    /// than all before, by which a write of one who has lost it is refused.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn lock(
+        &self,
+        name: &str,
+        owner: &str,
+        time: (Timestamp, Timestamp),
+    ) -> Result<Option<Fence>, Error>;
+
+    /// Holds a lock for longer. Returns false if it is somebody else's, or was given back.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn extend_lock(&self, fence: &Fence, until: Timestamp) -> Result<bool, Error>;
+
+    /// Gives a lock back. Returns false if it is somebody else's, or was given back.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn unlock(&self, fence: &Fence) -> Result<bool, Error>;
+
+    /// Returns a value.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn value(&self, key: &str) -> Result<Shared, Error>;
+
+    /// Writes a value, if it stands where the writer has read it, and the writer still holds the lock
+    /// that it names.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn compare_and_set(&self, write: &SharedWrite<'_>) -> Result<Written, Error>;
+
+    /// Returns the counters of changes, in all processes.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn changes(&self) -> Result<Changes, Error>;
+
+    /// Returns the sets that wait, or have waited, for a person, the oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn held_sets(&self) -> Result<Vec<KeptSet>, Error>;
+
+    /// Moves a kept set on from where it stood, and records the decision, if it is one. Returns false,
+    /// and does nothing, if it stands elsewhere by now: each decision is taken once.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn move_kept(&self, from: KeptState, set: &KeptSet, note: Option<&Note>)
+    -> Result<bool, Error>;
+
+    /// Pauses an agent, or all of them.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn pause(&self, paused: &Paused, note: &Note) -> Result<(), Error>;
+
+    /// Lifts a pause. Returns false if there was none.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn unpause(&self, agent: Option<&str>, note: &Note) -> Result<bool, Error>;
+
+    /// Returns the pauses in force.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn paused(&self) -> Result<Vec<Paused>, Error>;
+}
