@@ -278,7 +278,7 @@ impl Model for Parts {
                     _ => 401,
                 };
                 let challenge = "Bearer error=\"insufficient_claims\", claims=\"eyJhIjoxfQ==\"";
-                let body = json!({ "id": part["url"], "userPrincipalName": "u" });
+                let body = json!({ "id": "u", "userPrincipalName": "u" });
                 json!({
                     "id": part["id"], "status": status, "body": body,
                     "headers": { "WWW-Authenticate": challenge },
