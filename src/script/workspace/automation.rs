@@ -331,8 +331,8 @@ mod tests {
             assert_eq!(found.len(), 1, "{config}: {found:?}");
             (found[0].to_string(), found[0].hint.clone().unwrap_or_default())
         };
-        let (message, hint) = one("[schedules.x]\nskill = \"tydi\"\ncron = \"0 7 * * *\"");
-        assert_eq!(message, "[schedules.x] in planwright.toml: there is no skill `tydi`");
+        let (message, hint) = one("[schedules.x]\nskill = \"tidyy\"\ncron = \"0 7 * * *\"");
+        assert_eq!(message, "[schedules.x] in planwright.toml: there is no skill `tidyy`");
         assert_eq!(hint, "did you mean `tidy`?");
         let rook = "[agents.rook]\nskills = [\"greet\"]\n";
         let with = |agent: &str| {
