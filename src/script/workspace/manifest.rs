@@ -200,8 +200,8 @@ impl Manifest {
                     "parameters are declared as `days = { type = \"int\", default = 0, description = \"…\" }`"
                 }
             };
-            let (code, hint) = ("manifest".into(), Some(hint.into()));
-            Failure { code, message, hint, ..Failure::default() }
+            let hint = Some(hint.into());
+            Failure { code: "manifest".into(), message, hint, ..Failure::default() }
         };
         let read: Toml = toml::from_str(&toml).map_err(|error| {
             bad(format!("the TOML in the doc comment is wrong: {}", error.message()))
