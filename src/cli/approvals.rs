@@ -128,7 +128,7 @@ pub(crate) fn approve(
     let me = me(context)?;
     let mut wish = context.app.to_approve(set, &me, digest)?;
     if wish.is_own {
-        return apply_approved(context, wish, Some((me, note)), digest);
+        return apply_approved(context, wish, Some((&me, note)), digest);
     }
     // It is applied under the sign-in of whoever drafted it, and this is another.
     let set = &mut wish.set;
@@ -148,7 +148,7 @@ pub(crate) fn approve(
 pub(crate) fn apply_approved(
     context: &Context<'_>,
     wish: Approvable,
-    by: Option<(User, Option<String>)>,
+    by: Option<(&User, Option<String>)>,
     digest: Option<&str>,
 ) -> Result<Exit, AppError> {
     // Whoever approves is asked about what differs; whoever only carries it out has no say.
@@ -158,7 +158,6 @@ pub(crate) fn apply_approved(
         Arc::new(Nobody)
     };
     let Approvable { set, saved, start, .. } = wish;
-    let by = by.as_ref().map(|(me, note)| (me, note.clone()));
     let applying = context.app.begin_approved(set, &saved, by, context.now())?;
     let approver = applying.approver(digest, other);
     let agent = saved.agent.clone();

@@ -10,6 +10,7 @@ pub(crate) enum Schema {
     Object,
     List,
     Text,
+    Figures,
     Events,
 }
 
@@ -31,43 +32,46 @@ fn object(properties: &Value, required: &[&str]) -> Value {
     })
 }
 
+/// A text that may be left out; `null` counts as left out.
+fn text(what: &str) -> Value {
+    json!({ "type": ["string", "null"], "minLength": 1, "description": what })
+}
+
 /// Returns the body of `POST runs`.
 pub(crate) fn run_body() -> Value {
-    object(
+    let mut body = object(
         &json!({
-            "skill": { "type": "string", "description": "Skill by name; or give `script`" },
-            "script": { "type": "string", "description": "Text of a script; or give `skill`" },
-            "params": { "type": "object", "description": "Parameters, by name" },
-            "dry_run": { "type": "boolean", "description": "Show what would change, and stop" },
-            "agent": { "type": "string", "description": "Agent that runs it; a person if absent" },
+            "skill": text("Skill by name; or give `script`"),
+            "script": text("Text of a script; or give `skill`"),
+            "params": { "type": ["object", "null"], "description": "Parameters, by name" },
+            "dry_run": {
+                "type": ["boolean", "null"], "description": "Show what would change, and stop",
+            },
+            "agent": text("Agent that runs it; a person if absent"),
         }),
         &[],
-    )
+    );
+    body["oneOf"] = json!([{ "required": ["skill"] }, { "required": ["script"] }]);
+    body
 }
 
 /// Returns the body of an approval.
 pub(crate) fn approve_body() -> Value {
-    object(
-        &json!({
-            "digest": { "type": "string", "description": "Approve exactly the set that has it" },
-            "note": { "type": "string", "description": "Reason, for the record" },
-        }),
-        &[],
-    )
+    let digest = text("Approve exactly the set that has it");
+    object(&json!({ "digest": digest, "note": text("Reason, for the record") }), &[])
 }
 
 /// Returns the body of a rejection.
 pub(crate) fn reject_body() -> Value {
-    let reason = json!({ "type": "string", "minLength": 1, "description": "Reason, which the one who drafted it can read" });
+    let what = "Reason, which the one who drafted it can read";
+    let reason =
+        json!({ "type": "string", "minLength": 1, "maxLength": 1000, "description": what });
     object(&json!({ "reason": reason }), &["reason"])
 }
 
 /// Returns the body of a pause.
 pub(crate) fn reason_body() -> Value {
-    object(
-        &json!({ "reason": { "type": "string", "description": "Reason, which the agent can read" } }),
-        &[],
-    )
+    object(&json!({ "reason": text("Reason, which the agent can read") }), &[])
 }
 
 /// Returns the body of what takes none.
@@ -79,13 +83,25 @@ pub(crate) fn no_body() -> Value {
 pub(crate) fn submit_body() -> Value {
     object(
         &json!({
-            "skill": { "type": "string" },
-            "params": { "type": "object" },
-            "to": { "type": "string", "description": "Agent that is to run it" },
-            "key": { "type": "string", "description": "Submit it once under this key" },
+            "skill": { "type": "string", "minLength": 1, "description": "Skill by name" },
+            "params": { "type": ["object", "null"], "description": "Parameters, by name" },
+            "to": text("Agent that is to run it"),
+            "key": text("Submit it once under this key"),
         }),
         &["skill"],
     )
+}
+
+/// Returns the schema of a parameter of the query, by the name of its kind.
+fn asked(kind: &str) -> Value {
+    match kind {
+        "limit" => json!({ "type": "integer", "minimum": 0, "maximum": 200, "default": 50 }),
+        "seconds" => json!({ "type": "integer", "minimum": 0, "maximum": 60 }),
+        "run" => json!({ "type": "string", "format": "uuid" }),
+        "place" => json!({ "type": "string", "pattern": "^[0-9]{1,9}$" }),
+        "text" => json!({ "type": "string", "maxLength": 50 }),
+        other => json!({ "type": other }),
+    }
 }
 
 fn answer(schema: Schema) -> Value {
@@ -95,6 +111,9 @@ fn answer(schema: Schema) -> Value {
             "application/json": { "schema": { "type": "array", "items": { "type": "object" } } }
         }),
         Schema::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Schema::Figures => json!({
+            "application/openmetrics-text": { "schema": { "type": "string" } },
+        }),
         Schema::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
     }
 }
@@ -106,7 +125,7 @@ fn parameters(route: &Described) -> Vec<Value> {
         Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
     });
     let in_query = route.query.iter().map(|(name, kind, what)| {
-        json!({ "name": name, "in": "query", "description": what, "schema": { "type": kind } })
+        json!({ "name": name, "in": "query", "description": what, "schema": asked(kind) })
     });
     in_path.chain(in_query).collect()
 }
@@ -137,6 +156,8 @@ fn operation(route: &Described) -> Value {
         });
     }
     match route.needs {
+        // On the machine itself anybody may read them.
+        _ if route.answer == Schema::Figures => shown["security"] = json!([{ "token": [] }, {}]),
         None => shown["security"] = json!([]),
         Some(role) => shown["x-role"] = json!(role.name()),
     }

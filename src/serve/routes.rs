@@ -61,9 +61,12 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const APPROVER: Option<Role> = Some(Role::Approver);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const LIMIT: Asked = ("limit", "integer", "Items at most, up to 200 (50)");
+const LIMIT: Asked = ("limit", "limit", "Items at most, up to 200 (50)");
 const CURSOR: Asked =
-    ("cursor", "string", "Where to go on: the Link header of the page before has it");
+    ("cursor", "place", "Where to go on: the Link header of the page before has it");
+
+/// The cursor of a list of runs: the last one of the page before.
+const AFTER_RUN: Asked = (CURSOR.0, "run", CURSOR.2);
 
 const fn get(path: &'static str, summary: &'static str, answer: Schema, act: Act) -> Route {
     let (verb, readers) = (Verb::Get, For::Programs);
@@ -104,14 +107,14 @@ const fn open(path: &'static str, summary: &'static str, answer: Schema, act: Ac
 pub(crate) const ROUTES: &[Route] = &[
     open("/healthz", "Whether the process is alive", Schema::Text, Act::Quick(status::health)),
     open("/readyz", "Whether it takes requests", Schema::Text, Act::Work(status::ready)),
-    get("/metrics", "Figures for Prometheus", Schema::Text, Act::Quick(status::metrics)),
+    get("/metrics", "Figures for Prometheus", Schema::Figures, Act::Quick(status::metrics)),
     open("/openapi.json", "This document", Schema::Object, Act::Quick(status::document)),
     Route {
-        query: &[LIMIT, CURSOR],
+        query: &[LIMIT, AFTER_RUN],
         ..get("/api/v1/runs", "Runs, the newest first", Schema::List, Act::Work(lists::runs))
     },
     Route {
-        query: &[("wait", "integer", "Seconds to wait for the report, up to 60")],
+        query: &[("wait", "seconds", "Seconds to wait for the report, up to 60")],
         ..post(
             "/api/v1/runs",
             ADMIN,
@@ -217,7 +220,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Act::Work(runs::submit),
     ),
     Route {
-        query: &[("text", "string", "Only records that contain it"), LIMIT, CURSOR],
+        query: &[("text", "text", "Only records that contain it"), LIMIT, CURSOR],
         ..get(
             "/api/v1/audit",
             "The audit log, the last record first",

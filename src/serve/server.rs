@@ -128,7 +128,8 @@ async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> R
     set(CONTENT_SECURITY_POLICY, POLICY);
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(X_FRAME_OPTIONS, "DENY");
-    set(REFERRER_POLICY, "no-referrer");
+    // Not `no-referrer`: with that a browser sends forms with the origin `null`.
+    set(REFERRER_POLICY, "same-origin");
     set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     set(CACHE_CONTROL, "no-store");

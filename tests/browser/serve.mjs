@@ -134,7 +134,7 @@ try {
     await picture("phone");
   });
   await step("a viewer cannot approve", async () => {
-    held(["run", "-", "--as", "rook"], script('progress: "not_started"'));
+    held(["run", "-", "--as", "rook"], script('priority: "urgent"'));
     const { token } = JSON.parse(run(["serve", "token", "create", "--name", "vic", "--role", "viewer", "--json"]));
     const other = watched(await (await browser.newContext()).newPage());
     await other.goto(`${url}/pending`);

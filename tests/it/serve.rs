@@ -169,6 +169,8 @@ fn the_link_signs_in_once_and_the_page_shows_titles_as_text() {
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(board.head("x-content-type-options"), "nosniff");
+    // With `no-referrer`, browsers send forms with the origin `null`, which is refused.
+    assert_eq!(board.head("referrer-policy"), "same-origin");
     // Neither a script nor a style stands in a page itself.
     for path in ["/runs", "/pending", "/skills", "/agents", "/schedules", "/inbox", "/audit"] {
         let page = server.ask("GET", path, &heads, "").is(200);

@@ -16,7 +16,7 @@ use crate::serve::call::{Call, Reply};
 use crate::serve::desk::Work;
 use crate::serve::page::changes::{ChangeView, changes, verdicts};
 use crate::serve::page::charts::{self, Chart};
-use crate::serve::page::layout::{Frame, Moment, Times, page, path, text, words};
+use crate::serve::page::layout::{Frame, Moment, Times, page, path, skill_name, text, words};
 
 /// The runs that the charts count.
 const COUNTED: usize = 2_000;
@@ -50,7 +50,7 @@ pub(crate) fn runs(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let row = |run: &RunSummary| RunRow {
         link: path(&["runs", run.id.as_str()]),
         at: times.tell(run.at),
-        skill: visible(&run.skill),
+        skill: skill_name(&run.skill),
         who: visible(run.agent.as_deref().unwrap_or(&run.upn)),
         status: run.status.map_or("unfinished", |status| status.name()).replace('_', " "),
         changes: run.changes,
@@ -99,12 +99,12 @@ pub(crate) fn run(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let who = run["actor"]["agent"].as_str().or(run["actor"]["upn"].as_str());
     let skill = run["skill"].as_str().unwrap_or_default();
     let is_known = work.app.workspace.skills.contains_key(skill);
-    let title = format!("Run of {skill}");
+    let title = format!("Run of {}", skill_name(skill));
     page(&RunPage {
         frame: Frame::live(work, call, (&title, "/runs", "run pending"))?,
         id: text(&run["run_id"]),
         skill_link: if is_known { path(&["skills", skill]) } else { String::new() },
-        skill: visible(skill),
+        skill: skill_name(skill),
         at: times.told(&run["at"]),
         who: visible(who.unwrap_or_default()),
         purpose: words(&run["purpose"]),
@@ -303,7 +303,8 @@ pub(crate) fn audit(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let times = Times::of(work)?;
     let (records, next) = lists::page_of_audit(work, call)?;
     let row = |record: &Value| {
-        let who = [&record["agent"], &record["by"]["name"], &record["actor"]["upn"]];
+        // The one who decided comes before the agent whose run it is about.
+        let who = [&record["by"]["name"], &record["agent"], &record["actor"]["upn"]];
         let who = who.iter().find_map(|who| who.as_str()).unwrap_or_default();
         let what = [&record["change"]["title"], &record["detail"]["agent"], &record["skill"]];
         let what = what.iter().find_map(|what| what.as_str()).unwrap_or_default();

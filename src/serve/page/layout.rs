@@ -158,6 +158,11 @@ pub(crate) fn text(value: &Value) -> String {
     }
 }
 
+/// Returns the name of what was run; a script from standard input has none.
+pub(crate) fn skill_name(name: &str) -> String {
+    if name == "-" { "script".to_owned() } else { visible(name) }
+}
+
 /// Returns the name of a status or state as people read it.
 pub(crate) fn words(value: &Value) -> String {
     text(value).replace('_', " ")

@@ -11,7 +11,7 @@ use crate::serve::api::{changes as api, lists};
 use crate::serve::call::{Call, Reply};
 use crate::serve::desk::Work;
 use crate::serve::page::changes::{ChangeView, changes, verdicts};
-use crate::serve::page::layout::{Frame, Moment, Times, page, path, text};
+use crate::serve::page::layout::{Frame, Moment, Times, page, path, skill_name, text};
 
 /// The most sets that are shown with all they would change.
 const MAX_SHOWN: usize = 20;
@@ -61,7 +61,7 @@ pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
         sets.push(SetView {
             id: visible(id),
             link: path(&["pending", id]),
-            skill: text(&set["skill"]),
+            skill: skill_name(set["skill"].as_str().unwrap_or_default()),
             who: visible(who),
             at: times.told(&set["created_at"]),
             expires: times.told(&set["expires_at"]),

@@ -88,18 +88,24 @@ pub(crate) struct CreateArgs {
     #[command(flatten)]
     whose: WhoseArgs,
     /// Role of the person or program
-    #[arg(long, value_name = "ROLE", required_unless_present = "agent", conflicts_with = "agent")]
+    #[arg(
+        long,
+        value_name = "ROLE",
+        required_unless_present = "of_agent",
+        conflicts_with = "of_agent"
+    )]
     role: Option<RoleArg>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct WhoseArgs {
     /// Name of the person or program
-    #[arg(long, value_name = "NAME", required_unless_present = "agent")]
+    #[arg(long, value_name = "NAME", required_unless_present = "of_agent")]
     name: Option<String>,
     /// Name of the agent, for `/mcp`
-    #[arg(long, value_name = "NAME", conflicts_with = "name")]
-    agent: Option<String>,
+    // Not `agent`: that is the id of `--as`.
+    #[arg(long = "agent", value_name = "NAME", conflicts_with = "name")]
+    of_agent: Option<String>,
 }
 
 /// The roles that a person can have.
@@ -151,7 +157,7 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
                 RoleArg::Approver => Role::Approver,
                 RoleArg::Admin => Role::Admin,
             });
-            let name = args.whose.agent.as_deref().or(args.whose.name.as_deref());
+            let name = args.whose.of_agent.as_deref().or(args.whose.name.as_deref());
             let name = name.unwrap_or_default();
             if role.is_none() {
                 // A token for an agent that nobody knows would open nothing.
@@ -178,7 +184,7 @@ fn token(global: &Global, ui: &Ui, command: &TokenCommand) -> Result<Exit, AppEr
             show::list(ui, &columns, &rows, &values, "Nobody has a token.");
         }
         TokenCommand::Revoke(args) => {
-            let (name, is_agent) = match (&args.agent, &args.name) {
+            let (name, is_agent) = match (&args.of_agent, &args.name) {
                 (Some(agent), _) => (agent.as_str(), true),
                 (None, name) => (name.as_deref().unwrap_or_default(), false),
             };
