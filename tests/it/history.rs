@@ -65,7 +65,7 @@ fn a_run_is_told_in_words_and_found_by_the_end_of_its_id() {
         .run(&["runs", "show", &first[..6]])
         .code(1)
         .says(&["the ids of 2 runs begin or end", &ends]);
-    place.run(&["undo", &second[28..]]).code(0).says(&["Applied 1 change"]);
+    place.run(&["undo", &second[28..], "--yes"]).code(0).says(&["Applied 1 change"]);
 }
 
 /// Reads of the program record nothing; a look at the board is no run.
