@@ -299,6 +299,12 @@ pub struct Note {
     pub detail: Value,
 }
 
+/// Returns the end of an id, which tells it from those of the same minute.
+#[must_use]
+pub fn short_id(id: &str) -> &str {
+    id.len().checked_sub(8).and_then(|at| id.get(at..)).unwrap_or(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::journal::entry::RunId;
+use crate::journal::entry::{RunId, short_id};
 
 /// The reason that the journal failed. In each case, nothing was recorded.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +153,21 @@ pub enum Error {
     },
 }
 
+/// The most runs that an ambiguous id is told to stand for.
+const MAX_CANDIDATES: usize = 5;
+
 impl Error {
+    /// Returns the error for a part of an id that several have, the newest first.
+    pub(crate) fn ambiguous(part: &str, found: &[String]) -> Self {
+        let mut candidates: Vec<&str> =
+            found.iter().take(MAX_CANDIDATES).map(|id| short_id(id)).collect();
+        if found.len() > MAX_CANDIDATES {
+            candidates.push("…");
+        }
+        let candidates = candidates.join(", ");
+        Self::Ambiguous { part: part.to_owned(), count: found.len(), candidates }
+    }
+
     /// Returns a stable name.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -570,9 +570,6 @@ pub(crate) fn core_of_note(note: &Note, run: Option<&RunRow>) -> Result<Core, Fa
     Ok(core(note.kind.name(), &note.at.to_string(), run, who, event))
 }
 
-/// The most runs that an ambiguous id is told to stand for.
-const MAX_CANDIDATES: usize = 5;
-
 /// Finds a run by its id, by a unique beginning or end of it, or by `last`. Runs of one minute begin
 /// alike, so it is the end that people are shown.
 pub(crate) fn find_run(on: &Connection, id: &str) -> Result<String, Fault> {
@@ -590,22 +587,8 @@ pub(crate) fn find_run(on: &Connection, id: &str) -> Result<String, Fault> {
     match found.len() {
         1 if !id.is_empty() => Ok(found.remove(0)),
         0 | 1 => Err(Fault::Told(Error::NoRun(id.to_owned()))),
-        count => {
-            let mut candidates: Vec<&str> =
-                found.iter().take(MAX_CANDIDATES).map(|id| short_id(id)).collect();
-            if count > MAX_CANDIDATES {
-                candidates.push("…");
-            }
-            let candidates = candidates.join(", ");
-            Err(Fault::Told(Error::Ambiguous { part: id.to_owned(), count, candidates }))
-        }
+        _ => Err(Fault::Told(Error::ambiguous(id, &found))),
     }
-}
-
-/// Returns the end of an id, which tells it from those of the same minute.
-#[must_use]
-pub fn short_id(id: &str) -> &str {
-    id.len().checked_sub(8).and_then(|at| id.get(at..)).unwrap_or(id)
 }
 
 /// Returns whether a record, without its place in the log, is the one that its row calls for.

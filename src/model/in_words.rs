@@ -65,7 +65,13 @@ pub fn in_words(message: &str) -> String {
 /// Returns the names that a message expects, as the end of a sentence.
 fn listed(message: &str) -> String {
     let names = message.split_once("expected ").map_or("", |(_, names)| names);
-    let names: Vec<&str> = names.split('`').skip(1).step_by(2).collect();
+    // Not every parser quotes them.
+    let names: Vec<&str> = if names.contains('`') {
+        names.split('`').skip(1).step_by(2).collect()
+    } else {
+        let names = names.strip_prefix("one of ").unwrap_or(names);
+        names.split([',', ' ']).filter(|name| !matches!(*name, "" | "or")).collect()
+    };
     let more = if names.len() > LISTED { ", …" } else { "" };
     match names.as_slice() {
         [] => String::new(),
@@ -132,6 +138,10 @@ mod tests {
             ("invalid value: integer `-1`, expected usize", "the number -1 is not a whole number"),
             ("EOF while parsing a value at line 1 column 0", "it ends too early"),
             ("unknown variant `x`, expected `a`", "`x` is not known here; there is only `a`"),
+            (
+                "unknown field `x`, expected one of a, b_c",
+                "there is no `x` here; there are `a`, `b_c`",
+            ),
             ("something else at line 4 column 1", "something else"),
         ] {
             assert_eq!(in_words(raw), told);

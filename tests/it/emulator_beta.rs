@@ -596,5 +596,5 @@ fn a_task_has_a_chat_in_which_everybody_owns_their_messages() {
     {
         let _ = beta(&bench, "POST", &path, "", Some(&wrong)).error(400);
     }
-    let _ = bench.send("GET", &path, &[], None).error(400);
+    let _ = bench.send("GET", &path, &[], None).error(404);
 }

@@ -51,21 +51,22 @@ fn a_run_is_told_in_words_and_found_by_the_end_of_its_id() {
     place.run(&["task", "assign", TASK, "Mei Tanaka"]).code(0);
     let runs = place.run(&["runs", "--json"]).code(0).json();
     let [second, first] = [0, 1].map(|n| runs[n]["run_id"].as_str().unwrap().to_owned());
+    let [first_end, second_end] = [&first, &second].map(|id| id.get(28..).unwrap());
     let list = place.run(&["runs"]).code(0).stdout;
-    assert!(list.contains(&first[28..]) && !list.contains(&first), "{list}");
+    assert!(list.contains(first_end) && !list.contains(&first), "{list}");
     let plain = place.run(&["runs", "--plain"]).code(0).stdout;
     assert!(plain.contains(&first) && plain.contains(&second), "{plain}");
-    let shown = place.run(&["runs", "show", &first[28..]]).code(0).stdout;
+    let shown = place.run(&["runs", "show", first_end]).code(0).stdout;
     assert!(shown.contains(&first) && shown.contains("Inbox → This Week"), "{shown}");
-    let shown = place.run(&["runs", "show", &second[28..]]).code(0).stdout;
+    let shown = place.run(&["runs", "show", second_end]).code(0).stdout;
     assert!(shown.contains("assigned     + Mei Tanaka"), "{shown}");
     // Both begin with the same minute.
-    let ends = format!("{}, {}", &second[28..], &first[28..]);
+    let ends = format!("{}, {}", second_end, first_end);
     place
-        .run(&["runs", "show", &first[..6]])
+        .run(&["runs", "show", first.get(..6).unwrap()])
         .code(1)
         .says(&["the ids of 2 runs begin or end", &ends]);
-    place.run(&["undo", &second[28..]]).code(0).says(&["Applied 1 change"]);
+    place.run(&["undo", second_end, "--yes"]).code(0).says(&["Applied 1 change"]);
 }
 
 /// Reads of the program record nothing; a look at the board is no run.

@@ -419,7 +419,7 @@ mod tests {
         let short = ["Ana".to_owned(), "Mei".to_owned()];
         assert_eq!(around_change(short.clone()), short);
         // What was taken away at the end shows what is left.
-        let [_, cut] = around_change([format!("{text}!"), text.clone()]);
+        let [_, cut] = around_change([format!("{text}!"), text]);
         assert_eq!(cut, "…ivery and warranty; ");
     }
 }
