@@ -9,7 +9,9 @@ mod arguments;
 mod board;
 mod change_set;
 mod desk;
+mod elicit;
 mod http;
+mod propose;
 mod report;
 mod resources;
 mod run;
@@ -18,6 +20,7 @@ mod stdio;
 mod submit;
 mod teach;
 mod tools;
+mod turned_away;
 
 use std::sync::Arc;
 use std::time::Duration;

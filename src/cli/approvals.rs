@@ -8,15 +8,17 @@ use serde_json::{Value, json};
 use crate::app::error::AppError;
 use crate::app::once::Once;
 use crate::app::pending::check_waits;
+use crate::app::pending::proposal::listed;
 use crate::app::workspace::time_zone;
 use crate::change::Saved;
 use crate::cli::approver::OfDigest;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::proposals;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
 use crate::cli::show;
-use crate::host::{Approver, Nobody, Start, Status};
+use crate::host::{Approver, Decisions, Nobody, Report, Start, Status};
 use crate::journal::kept::{KeptSet, KeptState};
 use crate::model::User;
 
@@ -26,7 +28,7 @@ const MAX_REASON: usize = 1_000;
 /// Lists what waits; with `all`, also what was decided.
 pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
     let zone = time_zone(&context.app.workspace)?;
-    let sets = context.app.held_sets(context.now())?;
+    let sets = context.app.held_sets(all, context.now())?;
     // An agent sees what it has drafted itself.
     let acts = context.agent_name();
     let mut shown = Vec::new();
@@ -59,7 +61,22 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
             ]
         })
         .collect();
-    let values: Vec<_> = shown.iter().map(|(set, saved)| value(set, saved, &actor(set))).collect();
+    let mut values: Vec<_> =
+        shown.iter().map(|(set, saved)| value(set, saved, &actor(set))).collect();
+    let mut rows = rows;
+    for proposal in context.app.proposals(acts, all, context.now())? {
+        let time = |at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
+        rows.push(vec![
+            proposal.id.clone(),
+            time(proposal.at),
+            format!("{} (proposed)", proposal.name),
+            format!("{} ({})", proposal.agent, proposal.actor_upn),
+            String::new(),
+            proposal.state.name().to_owned(),
+            time(proposal.expires_at),
+        ]);
+        values.push(listed(&proposal));
+    }
     let columns = [
         Column::new("ID"),
         Column::new("WHEN"),
@@ -81,6 +98,7 @@ fn saved(set: &KeptSet) -> Result<Saved, AppError> {
 fn value(set: &KeptSet, saved: &Saved, (id, upn): &(String, String)) -> Value {
     json!({
         "id": set.run.as_str(),
+        "kind": "changes",
         "run_id": set.run.as_str(),
         "actor": { "id": id, "upn": upn, "agent": saved.agent },
         "skill": saved.skill,
@@ -97,16 +115,21 @@ fn value(set: &KeptSet, saved: &Saved, (id, upn): &(String, String)) -> Value {
 
 /// Shows all of one set.
 pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
-    let set = context.app.kept_set(id, context.now())?;
-    let saved = saved(&set)?;
-    let acts = context.agent_name();
-    if acts.is_some() && saved.agent.as_deref() != acts {
-        return Err(AppError::new("not_found", format!("no set of this agent waits under `{id}`")));
+    if let Some(proposal) = context.app.proposal(id, context.agent_name(), context.now())? {
+        return proposals::show_one(context, &proposal);
     }
+    let set = context.app.kept_set(id, context.agent_name(), context.now())?;
+    show_set(context, &set)?;
+    Ok(Exit::Done)
+}
+
+/// Shows a set with its verdicts and its digest.
+fn show_set(context: &Context<'_>, set: &KeptSet) -> Result<(), AppError> {
+    let saved = saved(set)?;
     let journal = context.state_folder()?.open_to_read()?;
     let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
-    let mut shown = value(&set, &saved, &actor.unwrap_or_default());
+    let mut shown = value(set, &saved, &actor.unwrap_or_default());
     let report = run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default();
     shown["verdicts"] = report["verdicts"].clone();
     let changes = context.look({
@@ -116,11 +139,19 @@ pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError
     if context.ui.json() {
         shown["changes"] = serde_json::to_value(&changes.changes).unwrap_or_default();
         context.ui.json_report(&shown);
-        return Ok(Exit::Done);
+        return Ok(());
     }
+    tell_changes(context, &changes, &report["verdicts"])?;
+    context.ui.note(&format!("{}, {}", count(set.changes as usize, "change"), set.state.name()));
+    context.ui.answer(&set.digest);
+    Ok(())
+}
+
+/// Tells a person the changes of a set, and why it was held.
+fn tell_changes(context: &Context<'_>, changes: &Report, verdicts: &Value) -> Result<(), AppError> {
     let zone = time_zone(&context.app.workspace)?;
-    show::changes(context.ui, &changes, &zone);
-    for verdict in report["verdicts"].as_array().into_iter().flatten() {
+    show::all_changes(context.ui, changes, &zone);
+    for verdict in verdicts.as_array().into_iter().flatten() {
         let text = |name: &str| visible(verdict[name].as_str().unwrap_or_default());
         let change =
             verdict["change"].as_u64().map(|n| format!("change {n}: ")).unwrap_or_default();
@@ -131,9 +162,7 @@ pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError
             text("source")
         ));
     }
-    context.ui.note(&format!("{}, {}", count(set.changes as usize, "change"), set.state.name()));
-    context.ui.answer(&set.digest);
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn reason_of(text: &str) -> Result<String, AppError> {
@@ -151,7 +180,7 @@ fn me(context: &Context<'_>) -> Result<User, AppError> {
     Ok(context.with_host(None, async |host| host.me().await)??)
 }
 
-/// Approves a set, and applies it.
+/// Approves a set and applies it, or a proposed skill and puts it in force.
 pub(crate) fn approve(
     context: &Context<'_>,
     id: &str,
@@ -160,7 +189,11 @@ pub(crate) fn approve(
 ) -> Result<Exit, AppError> {
     context.for_people("approve")?;
     let note = note.map(reason_of).transpose()?;
-    let mut set = context.app.kept_set(id, context.now())?;
+    let now = context.now();
+    if let Some(proposal) = context.app.proposal(id, None, now)? {
+        return proposals::approve(context, proposal, &me(context)?, note, digest);
+    }
+    let mut set = context.app.kept_set(id, None, now)?;
     check_waits(&set)?;
     let me = me(context)?;
     let (saved, start) = context.app.start_of(&set)?;
@@ -177,14 +210,32 @@ pub(crate) fn approve(
     if is_own {
         return apply_approved(context, (set, saved, start), Some((me, note)), digest);
     }
-    // It is applied under the sign-in of whoever drafted it, and this is another.
-    context.app.decide(&mut set, (&me, true, note), context.now())?;
+    // It is applied under the sign-in of whoever drafted it, and this is another. Nobody approves what
+    // they have not been shown.
+    let drafted = saved.change_set;
+    let changes = context.look(move |session| Ok(crate::host::preview_of(session, &drafted)))?;
+    if !context.ui.json() {
+        let journal = context.state_folder()?.open_to_read()?;
+        let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
+        let report = run.and_then(|run| run.finish).map(|finish| finish.report);
+        tell_changes(context, &changes, &report.unwrap_or_default()["verdicts"])?;
+        if digest.is_none() && !context.confirms("Approve? [y/N] ") {
+            context.ui.note("Not approved: it goes on waiting.");
+            return Ok(Exit::Denied);
+        }
+    }
+    context.app.decide(&mut set, (&me, true, note), now)?;
     context.ui.note(&format!(
         "Approved. It is applied under the sign-in of whoever drafted it: `planwright apply {}`.",
         set.run
     ));
     if context.ui.json() {
-        context.ui.json_value(&json!({ "id": set.run.as_str(), "state": set.state.name() }));
+        context.ui.json_report(&json!({
+            "id": set.run.as_str(),
+            "state": set.state.name(),
+            "digest": set.digest,
+            "changes": changes.changes,
+        }));
     }
     Ok(Exit::Done)
 }
@@ -202,8 +253,10 @@ pub(crate) fn apply_approved(
     } else {
         Arc::new(Nobody)
     };
-    // Two at once would write it twice; one that was killed is carried on by `resume`.
-    let once = Once::take(&context.app.settings, &saved, set.run.as_str(), false)?;
+    let carries_on = context.app.carries_on(&set)?;
+    // Two at once would write it twice.
+    let once = Once::take(&context.app, &saved, set.run.as_str(), carries_on.is_some())?;
+    context.app.check_not_begun(&set)?;
     if let Some((me, note)) = by
         && let Err(error) = context.app.decide(&mut set, (&me, true, note), context.now())
     {
@@ -214,29 +267,37 @@ pub(crate) fn apply_approved(
     let approver = Arc::new(OfDigest { digest, other });
     let agent = saved.agent.clone();
     let applied = context.with_approver(agent.as_deref(), approver, async |host| {
-        host.apply_saved(saved, start).await
+        match carries_on {
+            // The journal knows how far the run has come: the set that was kept does not.
+            Some(run) => host.resume(run.as_str(), Decisions::default(), start).await,
+            None => Ok(host.apply_saved(saved, start).await),
+        }
     });
-    let mut finished = match applied {
+    let mut finished = match applied.and_then(|applied| applied.map_err(AppError::from)) {
         Ok(finished) => finished,
         Err(error) => {
             once.keep_if(false);
-            context.app.reopen(set)?;
+            context.app.reopen(set, context.now())?;
             return Err(error);
         }
     };
     once.keep_if(matches!(finished.report.status, Status::Applied | Status::Partial));
-    context.app.settle(set, &mut finished)?;
+    context.app.settle(&set, &mut finished, context.now())?;
     Ok(context.show(&finished, None))
 }
 
-/// Rejects a set.
+/// Rejects a set, or a proposed skill.
 pub(crate) fn reject(context: &Context<'_>, id: &str, reason: &str) -> Result<Exit, AppError> {
     context.for_people("reject")?;
     let reason = reason_of(reason)?;
-    let mut set = context.app.kept_set(id, context.now())?;
+    let now = context.now();
+    if let Some(proposal) = context.app.proposal(id, None, now)? {
+        return proposals::reject(context, proposal, &me(context)?, reason);
+    }
+    let mut set = context.app.kept_set(id, None, now)?;
     check_waits(&set)?;
     let me = me(context)?;
-    context.app.decide(&mut set, (&me, false, Some(reason)), context.now())?;
+    context.app.decide(&mut set, (&me, false, Some(reason)), now)?;
     context.ui.note("Rejected: nothing was written.");
     if context.ui.json() {
         context.ui.json_value(&json!({ "id": set.run.as_str(), "state": set.state.name() }));

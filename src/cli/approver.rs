@@ -77,24 +77,28 @@ impl Approver for Terminal {
         // What is approved was seen.
         show::all_changes(&ui, held, &self.zone);
         self.shown.store(true, Ordering::SeqCst);
-        let mut err = io::stderr();
-        let asked = write!(err, "Apply? [y/N] ").and_then(|()| err.flush());
-        if asked.is_err() {
-            return Decision::Refused;
-        }
-        let (tell, told) = mpsc::channel();
-        // Nothing interrupts a read; Ctrl-C must be heard all the same.
-        thread::spawn(move || {
-            let mut answer = String::new();
-            let heard = io::stdin().lock().read_line(&mut answer);
-            let _nobody_waits = tell.send(heard.map(|_| answer));
-        });
-        loop {
-            match told.recv_timeout(LOOK) {
-                Ok(Ok(answer)) if is_yes(&answer) => return Decision::Approved,
-                Err(RecvTimeoutError::Timeout) if !self.interrupt.is_set() => {}
-                _ => return Decision::Refused,
-            }
+        if ask("Apply? [y/N] ", &self.interrupt) { Decision::Approved } else { Decision::Refused }
+    }
+}
+
+/// Asks the person at the terminal; anything but a yes is a no, and so is Ctrl-C.
+pub(crate) fn ask(question: &str, interrupt: &Stop) -> bool {
+    let mut err = io::stderr();
+    if write!(err, "{question}").and_then(|()| err.flush()).is_err() {
+        return false;
+    }
+    let (tell, told) = mpsc::channel();
+    // Nothing interrupts a read; Ctrl-C must be heard all the same.
+    thread::spawn(move || {
+        let mut answer = String::new();
+        let heard = io::stdin().lock().read_line(&mut answer);
+        let _nobody_waits = tell.send(heard.map(|_| answer));
+    });
+    loop {
+        match told.recv_timeout(LOOK) {
+            Ok(Ok(answer)) if is_yes(&answer) => return true,
+            Err(RecvTimeoutError::Timeout) if !interrupt.is_set() => {}
+            _ => return false,
         }
     }
 }

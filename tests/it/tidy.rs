@@ -60,6 +60,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth"]),
     ("rustls_pki_types", &["auth"]),
     ("rmcp", &["mcp"]),
+    ("hyper", &["mcp"]),
+    ("hyper_util", &["mcp"]),
     ("hmac", &["change"]),
     ("flate2", &["emulator"]),
     ("getrandom", &["app"]),
