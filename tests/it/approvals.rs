@@ -174,7 +174,13 @@ fn four_eyes_see_more_than_two() {
         .code(1)
         .says(&["somebody else must approve it", "four_eyes"]);
     let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
-    place.run_with(&["approve", &id(&held)], "", &ana).code(0).says(&["planwright apply"]);
+    // Nobody approves what they have not been shown.
+    place.run_with(&["approve", &id(&held)], "", &ana).code(0).says(&[
+        "planwright apply",
+        MEIS,
+        "not started → completed",
+        "assigned to someone else",
+    ]);
     assert_eq!(planner.task(MEIS)["percentComplete"], 0);
     place.run(&["apply", &id(&held)]).code(0);
     assert_eq!(planner.task(MEIS)["percentComplete"], 100);

@@ -10,6 +10,7 @@ mod support;
 mod terminal;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
+mod adversary;
 mod approvals;
 mod attacks;
 mod beta;
@@ -24,6 +25,7 @@ mod crash;
 mod decisions;
 mod faults;
 mod health;
+mod held;
 mod history;
 mod hostile;
 mod inbox;
@@ -33,6 +35,7 @@ mod mistakes;
 mod model;
 mod order;
 mod policies;
+mod proposals;
 mod repl;
 mod requests;
 mod run;
