@@ -245,7 +245,8 @@ impl Journal {
                 let run = step.note.run.as_ref().map(|run| to.run(run)).transpose()?;
                 let seq = to.record(core_of_note(step.note, run.as_ref())?)?;
                 let sql = "UPDATE kept_set SET state = ?2, decided_by = ?3, reason = ?4,
-                        applied_by = ?5, digest = ?6, changes = ?7, saved = ?8, moved_seq = ?9
+                        applied_by = ?5, digest = ?6, changes = ?7, saved = ?8, moved_seq = ?9,
+                        expires_at = ?10
                     WHERE run_id = ?1";
                 to.on.prepare_cached(sql)?.execute(params![
                     set.run.as_str(),
@@ -257,6 +258,7 @@ impl Journal {
                     set.changes,
                     set.saved,
                     seq,
+                    set.expires_at.map(|at| at.to_string()),
                 ])?;
             }
             Ok(true)
@@ -287,6 +289,7 @@ impl Journal {
             let sql = format!(
                 "SELECT id FROM run WHERE purpose = ?1 AND parent = ?2
                     AND seq > max(coalesce(?3, 0), (SELECT seq FROM run WHERE id = ?4))
+                    AND {IN_EARNEST}
                 ORDER BY seq {order} LIMIT 1"
             );
             let values = params![purpose.name(), parent.as_str(), set.moved_seq, set.run.as_str()];
@@ -295,8 +298,10 @@ impl Journal {
             let Some(first) = first else { return Ok(None) };
             // Whatever carries a run on has its root for a parent.
             let parent = root.as_ref().map_or(first.as_str(), RunId::as_str);
-            let chain = "SELECT id FROM run WHERE (id = ?1 OR (purpose = 'resume' AND parent = ?2))
-                AND seq >= (SELECT seq FROM run WHERE id = ?1)";
+            let chain = format!(
+                "SELECT id FROM run WHERE (id = ?1 OR (purpose = 'resume' AND parent = ?2))
+                    AND seq >= (SELECT seq FROM run WHERE id = ?1) AND {IN_EARNEST}"
+            );
             let sql = format!("{chain} ORDER BY seq DESC LIMIT 1");
             let last: String =
                 on.prepare_cached(&sql)?.query_row([&first, parent], |row| row.get(0))?;
@@ -344,6 +349,12 @@ impl Journal {
         })
     }
 }
+
+/// True of a run that was not just a look: a dry run ends as a preview, or is held without a set that
+/// waits.
+const IN_EARNEST: &str = "NOT EXISTS (SELECT 1 FROM finish WHERE finish.run_id = run.id
+    AND (status = 'previewed' OR (status = 'held'
+        AND NOT EXISTS (SELECT 1 FROM kept_set WHERE kept_set.run_id = run.id))))";
 
 /// Returns the run that a run carries on.
 fn carries_on(on: &Connection, run: &RunId) -> Result<Option<RunId>, Fault> {

@@ -182,6 +182,9 @@ fn four_eyes_see_more_than_two() {
         "assigned to someone else",
     ]);
     assert_eq!(planner.task(MEIS)["percentComplete"], 0);
+    // A look at it writes nothing and uses nothing up.
+    place.run(&["apply", &id(&held), "-n"]).code(7);
+    assert_eq!(planner.task(MEIS)["percentComplete"], 0);
     place.run(&["apply", &id(&held)]).code(0);
     assert_eq!(planner.task(MEIS)["percentComplete"], 100);
     place.run(&["apply", &id(&held)]).code(1);

@@ -71,6 +71,10 @@ fn apply_kept(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError>
             let start = Start { force, dry_run: args.dry_run, ..start };
             apply(context, args, saved, start)
         }
+        // A look at it uses no approval up.
+        KeptState::Approved if args.dry_run => {
+            apply(context, args, saved, Start { dry_run: true, ..start })
+        }
         KeptState::Approved => apply_approved(context, (set, saved, start), None, None),
         KeptState::Pending if context.agent_name().is_some() => {
             Err(AppError::new("held", format!("`{}` is held: a person must approve it", set.run)))
