@@ -25,11 +25,15 @@ clocks:
 bench:
     cargo bench --bench apply
 
+# What an agent's work costs: the bytes that a model reads, and the time of a call and of a start.
+bench-agents:
+    cargo bench --bench agents
+
 # A hundred times the contention of the tests, and more of everything else that is random.
 soak:
     PLANWRIGHT_TEST_SEEDS=100000 cargo test --release --lib -- tests::whatever_others_do
     PLANWRIGHT_TEST_ROUNDS=100 cargo test --test it -- contention:: --nocapture
-    PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=500 PLANWRIGHT_TEST_SHARED_KILLS=2000 PLANWRIGHT_TEST_SCHEDULE_KILLS=200 cargo test --test it -- kills:: undo:: crash:: coordinate:: schedules:: --nocapture
+    PLANWRIGHT_TEST_KILLS=20000 PLANWRIGHT_TEST_SETS=10000 PLANWRIGHT_TEST_CRASHES=500 PLANWRIGHT_TEST_SHARED_KILLS=2000 PLANWRIGHT_TEST_SCHEDULE_KILLS=200 PLANWRIGHT_TEST_SUBMISSIONS=1000 cargo test --test it -- kills:: undo:: crash:: coordinate:: schedules:: inbox:: --nocapture
 
 # A million generated scripts, argument lists, policies and configurations, and a part of that of
 # what needs a board read anew. `PLANWRIGHT_TEST_FUZZ_SEED` is where it begins.

@@ -11,6 +11,7 @@ mod context;
 mod files;
 mod options;
 mod process;
+mod proposals;
 mod resolve;
 mod secret;
 mod sheet;
@@ -31,7 +32,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::app::agent::{self, is_refusal};
+use crate::app::error::AppError;
 use crate::app::faces::Faces;
+use crate::host::{StateFolder, SystemClock};
+use crate::model::Clock as _;
 
 /// Runs the program with the arguments of the process, name first, and the faces that it can start.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) -> ExitCode {
@@ -60,6 +65,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) 
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
+            note_refusal(&cli, &error);
             exit::Exit::of_failure(&error.failure)
         }
     };
@@ -69,6 +75,25 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, faces: Faces) 
         return exit::Exit::Input.into();
     }
     code.into()
+}
+
+/// Records what an agent was refused, where there is a journal already. The refusal stands whether or
+/// not that can be done.
+fn note_refusal(cli: &args::Cli, error: &AppError) {
+    let Some(agent) = cli.global.agent.as_deref().filter(|_| is_refusal(&error.failure)) else {
+        return;
+    };
+    let noted = cli.global.settings().state_dir().and_then(|folder| {
+        let state = StateFolder::new(folder);
+        if state.open_to_read()?.is_none() {
+            return Ok(());
+        }
+        let what = ("command line", &error.failure, 0);
+        agent::note_refusal(&state, agent, what, SystemClock.now())
+    });
+    if let Err(error) = noted {
+        tracing::warn!(error = %error.failure.message, "a refusal is not on record");
+    }
 }
 
 /// Returns the way to give a parameter to a skill, for an option that `run` does not have.

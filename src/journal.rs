@@ -27,10 +27,11 @@ pub mod verify;
 pub mod read;
 mod write;
 
-// What waits: sets, what was submitted, and agents.
+// What waits: sets, what was submitted or proposed, and agents.
 pub mod inbox;
 pub mod kept;
 pub mod paused;
+pub mod proposal;
 
 // Between processes.
 pub mod lock;

@@ -8,7 +8,9 @@ mod answer;
 mod board;
 mod change_set;
 mod desk;
+mod elicit;
 mod http;
+mod propose;
 mod report;
 mod resources;
 mod run;
@@ -17,6 +19,7 @@ mod stdio;
 mod submit;
 mod teach;
 mod tools;
+mod turned_away;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,9 +2,14 @@
 
 pub(crate) mod pause;
 
+use jiff::Timestamp;
+use serde_json::json;
+
 use crate::app::error::AppError;
-use crate::host::Agent;
+use crate::app::shown::{shortened, visible};
+use crate::host::{Agent, Failure, StateFolder};
 use crate::journal::inbox::InboxEntry;
+use crate::journal::{Note, NoteKind};
 use crate::script::workspace::automation::{Automation, SCHEDULE_AGENT};
 use crate::script::workspace::config::{AgentConfig, MayApply};
 use crate::script::{Config, Workspace};
@@ -147,4 +152,53 @@ pub(crate) fn check_may_run(
         _ => return Ok(()),
     };
     Err(AppError::new("denied", message))
+}
+
+/// The most characters of a message on record.
+const MAX_MESSAGE: usize = 300;
+
+/// Returns whether a failure says that an agent asked for what it may not have, or what there is not for
+/// it.
+pub(crate) fn is_refusal(failure: &Failure) -> bool {
+    matches!(
+        failure.code.as_str(),
+        "not_permitted"
+            | "held"
+            | "paused"
+            | "not_pending"
+            | "not_found"
+            | "agent"
+            | "saved"
+            | "unsealed"
+    )
+}
+
+/// Records that an agent was refused something. A run that is refused is on record by itself; this is
+/// about what never comes to one.
+///
+/// # Errors
+/// The journal cannot be written.
+pub(crate) fn note_refusal(
+    state: &StateFolder,
+    agent: &str,
+    (what, failure, left_out): (&str, &Failure, u64),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let short = |text: &str| shortened(&visible(text), MAX_MESSAGE);
+    let note = Note {
+        kind: NoteKind::TurnedAway,
+        at: now,
+        run: None,
+        actor: None,
+        name: short(agent),
+        detail: json!({
+            "agent": short(agent),
+            "tool": short(what),
+            "code": failure.code,
+            "message": short(&failure.message),
+            "left_out_before": left_out,
+        }),
+    };
+    let noted = state.open()?.note(&note);
+    noted.map_err(|error| Failure::from_error(error.code(), &error, error.hint()).into())
 }

@@ -11,7 +11,7 @@ use crate::app::agent::{check_may_run, check_may_submit};
 use crate::app::error::AppError;
 use crate::app::params::kept;
 use crate::host::Failure;
-use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::inbox::{EntryState, InboxEntry, Page};
 use crate::journal::{Error, Note, NoteKind, RunStatus, short_id};
 use crate::model::User;
 use crate::script::Manifest;
@@ -50,6 +50,27 @@ impl App {
         Ok(Manifest::parse(text)?)
     }
 
+    /// Checks that `from` may have an agent run a skill; returns the receiver. It comes before anything is
+    /// looked up: whoever may not submit learns neither what agents there are nor what skills.
+    ///
+    /// # Errors
+    /// The sender may not submit to that agent, or that agent not run the skill.
+    pub(crate) fn check_grants(
+        &self,
+        from: Option<&str>,
+        to: Option<&str>,
+        skill: &str,
+    ) -> Result<Option<String>, AppError> {
+        let config = &self.workspace.config;
+        // Without a receiver it is for whoever submits it.
+        let to = to.or(from);
+        self.agent(from)?;
+        check_may_submit(config, from, to)?;
+        self.agent(to)?;
+        check_may_run(config, to, Some(skill))?;
+        Ok(to.map(str::to_owned))
+    }
+
     /// Puts a skill into the inbox of an agent, for `from`, a person or the agent that acts for them;
     /// returns the entry, which is an earlier one if there was one under the key.
     ///
@@ -62,13 +83,7 @@ impl App {
         wish: Wish,
         now: Timestamp,
     ) -> Result<InboxEntry, AppError> {
-        let config = &self.workspace.config;
-        // Without a receiver it is for whoever submits it.
-        let to = wish.to.or_else(|| from.map(str::to_owned));
-        self.agent(from)?;
-        self.agent(to.as_deref())?;
-        check_may_submit(config, from, to.as_deref())?;
-        check_may_run(config, to.as_deref(), Some(&wish.skill))?;
+        let to = self.check_grants(from, wish.to.as_deref(), &wish.skill)?;
         let key = wish.key.map(|key| key.trim().to_owned());
         if key.as_ref().is_some_and(String::is_empty) {
             return Err(AppError::usage("the key is empty"));
@@ -111,18 +126,20 @@ impl App {
         self.state_folder()?.open()?.submit(&entry, &note).map_err(|error| failed(&error))
     }
 
-    /// Returns the inbox, the oldest entry first; for an agent, what it has sent or is to receive.
+    /// Returns entries of the inbox, the newest first, and whether there are more; for an agent, of what
+    /// it has sent or is to receive.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub(crate) fn inbox(&self, agent: Option<&str>) -> Result<Vec<InboxEntry>, AppError> {
-        let Some(journal) = self.state_folder()?.open_to_read()? else { return Ok(Vec::new()) };
-        let mut entries = journal.inbox().map_err(|error| failed(&error))?;
-        let is_shown = |entry: &InboxEntry| {
-            agent.is_none() || entry.from_agent.as_deref() == agent || is_for(entry, agent)
+    pub(crate) fn inbox(&self, page: &Page<'_>) -> Result<(Vec<InboxEntry>, bool), AppError> {
+        let Some(journal) = self.state_folder()?.open_to_read()? else {
+            return Ok((Vec::new(), false));
         };
-        entries.retain(is_shown);
-        Ok(entries)
+        let one_more = Page { limit: page.limit.saturating_add(1), ..*page };
+        let mut entries = journal.inbox(&one_more).map_err(|error| failed(&error))?;
+        let is_more = entries.len() > page.limit;
+        entries.truncate(page.limit);
+        Ok((entries, is_more))
     }
 
     /// Returns an entry by its id, the beginning or the end of it, if the agent may see it.
@@ -134,28 +151,26 @@ impl App {
         id: &str,
         agent: Option<&str>,
     ) -> Result<InboxEntry, AppError> {
-        let mut found = self.inbox(agent)?;
-        found
-            .retain(|entry| !id.is_empty() && (entry.id.starts_with(id) || entry.id.ends_with(id)));
+        let none = || {
+            let message = format!("there is nothing in the inbox under `{id}`");
+            AppError::new("not_found", message).hint("`planwright inbox list` lists what there is")
+        };
+        let journal = self.state_folder()?.open_to_read()?.ok_or_else(none)?;
+        let mut found = journal.inbox_like(id, agent).map_err(|error| failed(&error))?;
         match (found.pop(), found.len()) {
             (Some(entry), 0) => Ok(entry),
-            (Some(last), others) => {
+            (Some(last), _) => {
                 let ids: Vec<&str> =
-                    found.iter().chain([&last]).take(5).map(|entry| short_id(&entry.id)).collect();
+                    found.iter().chain([&last]).map(|entry| short_id(&entry.id)).collect();
                 let message = format!(
-                    "the ids of {} entries of the inbox begin or end with `{id}`: {}",
-                    others + 1,
+                    "the ids of several entries of the inbox begin or end with `{id}`: {}",
                     ids.join(", ")
                 );
                 Err(AppError::new("ambiguous", message).hint(
                     "the last characters of an id tell them apart: `planwright inbox` shows them",
                 ))
             }
-            (None, _) => {
-                let message = format!("there is nothing in the inbox under `{id}`");
-                Err(AppError::new("not_found", message)
-                    .hint("`planwright inbox list` lists what there is"))
-            }
+            (None, _) => Err(none()),
         }
     }
 

@@ -1,5 +1,9 @@
 //! Sets that wait for a person, and previews that can be applied as they were shown: finding one,
-//! and taking a decision on it, once.
+//! and taking a decision on it, once. `standing.rs` finds out what came of carrying one out.
+
+pub(crate) mod checked;
+pub(crate) mod proposal;
+pub(crate) mod standing;
 
 pub(crate) mod approve;
 
@@ -11,73 +15,82 @@ use crate::app::agent::known_agent;
 use crate::app::error::AppError;
 use crate::change::Saved;
 use crate::host::{Failure, Finished, Start, Status};
-use crate::journal::kept::{KeptSet, KeptState, digest_of_writes};
+use crate::journal::kept::{KeptSet, KeptState, KeptStep};
 use crate::journal::{Error, Journal, Note, NoteKind, Purpose, RunId};
 use crate::model::User;
 
-fn failed(error: &Error) -> AppError {
+pub(crate) fn failed(error: &Error) -> AppError {
     Failure::from_error(error.code(), error, error.hint()).into()
 }
 
+/// Makes the record of a step that nobody decides on.
+fn note(kind: NoteKind, set: &KeptSet, now: Timestamp) -> Note {
+    Note {
+        kind,
+        at: now,
+        run: Some(set.run.clone()),
+        actor: None,
+        name: "planwright".to_owned(),
+        detail: json!({
+            "digest": set.digest,
+            "applied_by": set.applied_by.as_ref().map(RunId::as_str),
+        }),
+    }
+}
+
 impl App {
-    /// Returns the sets that wait, or have waited, for a person, the oldest first. Those whose time
-    /// is over expire.
+    /// Returns the sets that wait for a person, the oldest first; with `all`, also those that were
+    /// decided on. Each as it stands now.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub(crate) fn held_sets(&self, now: Timestamp) -> Result<Vec<KeptSet>, AppError> {
+    pub(crate) fn held_sets(&self, all: bool, now: Timestamp) -> Result<Vec<KeptSet>, AppError> {
         let Some(journal) = self.state_folder()?.open_to_read()? else { return Ok(Vec::new()) };
-        let mut sets = journal.held_sets().map_err(|error| failed(&error))?;
-        for set in sets.iter_mut().filter(|set| is_over(set, now)) {
-            self.expire(set, now)?;
+        let mut sets = Vec::new();
+        for set in journal.held_sets(all).map_err(|error| failed(&error))? {
+            let set = self.brought_up(&journal, set, now)?;
+            if all || matches!(set.state, KeptState::Pending | KeptState::Approved) {
+                sets.push(set);
+            }
         }
         Ok(sets)
     }
 
-    /// Returns the kept set of a run.
+    /// Returns the kept set of a run, as it stands now. An agent finds only its own: of the others not
+    /// even their number shows.
     ///
     /// # Errors
     /// There is none, or the journal cannot be read.
-    pub(crate) fn kept_set(&self, id: &str, now: Timestamp) -> Result<KeptSet, AppError> {
-        let none = || {
-            AppError::new("not_found", format!("no set waits under `{id}`"))
-                .hint("`planwright pending` lists what waits for approval")
+    pub(crate) fn kept_set(
+        &self,
+        id: &str,
+        agent: Option<&str>,
+        now: Timestamp,
+    ) -> Result<KeptSet, AppError> {
+        let none = || match agent {
+            Some(_) => AppError::new("not_found", format!("this agent has nothing under `{id}`")),
+            None => AppError::new("not_found", format!("no set waits under `{id}`"))
+                .hint("`planwright pending` lists what waits for approval"),
         };
         let journal = self.state_folder()?.open_to_read()?.ok_or_else(none)?;
-        let mut set = journal.kept_set(id).map_err(|error| failed(&error))?.ok_or_else(none)?;
-        if is_over(&set, now) {
-            self.expire(&mut set, now)?;
-        }
-        Ok(set)
-    }
-
-    fn expire(&self, set: &mut KeptSet, now: Timestamp) -> Result<(), AppError> {
-        set.state = KeptState::Expired;
-        let note = Note {
-            kind: NoteKind::Expired,
-            at: now,
-            run: Some(set.run.clone()),
-            actor: None,
-            name: "planwright".to_owned(),
-            detail: json!({ "digest": set.digest }),
+        let whole = match agent {
+            None => id.to_owned(),
+            Some(agent) => match journal.run_of_agent(id, agent) {
+                Ok(run) => run.to_string(),
+                Err(Error::NoRun(_)) => return Err(none()),
+                Err(error) => return Err(failed(&error)),
+            },
         };
-        self.move_kept(KeptState::Pending, set, Some(&note))?;
-        Ok(())
+        let set = match journal.kept_set(&whole) {
+            Ok(found) => found.ok_or_else(none)?,
+            Err(Error::NoRun(_)) => return Err(none()),
+            Err(error) => return Err(failed(&error)),
+        };
+        self.brought_up(&journal, set, now)
     }
 
     fn open_journal(&self) -> Result<Journal, AppError> {
         Ok(self.state_folder()?.open()?)
-    }
-
-    /// Moves a set to the state it has now, if it still stands where it stood; see
-    /// [`Journal::move_kept`].
-    fn move_kept(
-        &self,
-        from: KeptState,
-        set: &KeptSet,
-        note: Option<&Note>,
-    ) -> Result<bool, AppError> {
-        self.open_journal()?.move_kept(from, set, note).map_err(|error| failed(&error))
     }
 
     /// Takes a decision of a person on a pending set.
@@ -99,51 +112,42 @@ impl App {
         (set.state, set.decided_by) = (state, Some(by.upn.clone()));
         set.reason.clone_from(&reason);
         let note = Note {
-            kind,
-            at: now,
-            run: Some(set.run.clone()),
             actor: Some(by.id.clone()),
             name: by.upn.clone(),
             detail: json!({ "digest": set.digest, "reason": reason }),
+            ..note(kind, set, now)
         };
-        if self.move_kept(KeptState::Pending, set, Some(&note))? {
+        let from = (KeptState::Pending, set.digest.as_str());
+        let step = KeptStep { from, to: set, note: &note };
+        if self.open_journal()?.move_kept(&[step]).map_err(|error| failed(&error))? {
             return Ok(());
         }
         let message = "somebody else has decided on it at the same moment";
         Err(AppError::new("not_pending", message).hint("`planwright pending --all` says what"))
     }
 
-    /// Enters what came of applying an approved set. One that was held again waits again, as it is
-    /// now; one of which nothing was written can be approved another time.
+    /// Enters what came of carrying a set out. One that was held again waits again, as it is now, under
+    /// the id that is known; one of which nothing was written can be approved another time.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub(crate) fn settle(&self, mut set: KeptSet, finished: &mut Finished) -> Result<(), AppError> {
+    pub(crate) fn settle(
+        &self,
+        set: &KeptSet,
+        finished: &mut Finished,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
         let report = &mut finished.report;
-        let was = set.state;
-        match report.status {
-            Status::Applied | Status::Partial | Status::NoChanges => {
-                set.state = KeptState::Applied;
-                set.applied_by = RunId::parse(&report.run_id).ok();
-                self.move_kept(was, &set, None)?;
-            }
-            Status::Held => {
-                let Some(saved) = &finished.saved else { return Ok(()) };
-                let journal = self.open_journal()?;
-                // The new run has kept it as well: it waits once, under the id that is known.
-                if let Ok(Some(mut again)) = journal.kept_set(&report.run_id) {
-                    again.state = KeptState::Failed;
-                    journal
-                        .move_kept(KeptState::Pending, &again, None)
-                        .map_err(|error| failed(&error))?;
-                }
-                set.digest = digest_of_writes(&saved.change_set);
-                set.saved = serde_json::to_string(saved).unwrap_or_default();
-                (set.state, set.decided_by, set.reason) = (KeptState::Pending, None, None);
-                journal.keep(&set).map_err(|error| failed(&error))?;
-                report.pending = Some(set.run.to_string());
-            }
-            _ => self.reopen(set)?,
+        let id = set.run.as_str();
+        let settled = self.kept_set(id, None, now)?;
+        if settled.state == KeptState::Approved
+            && !matches!(report.status, Status::Applied | Status::Partial | Status::NoChanges)
+            && !report.unfinished
+        {
+            // It was not even put on record.
+            self.reopen(settled, now)?;
+        } else if report.status == Status::Held && settled.state == KeptState::Pending {
+            report.pending = Some(id.to_owned());
         }
         Ok(())
     }
@@ -152,11 +156,13 @@ impl App {
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub(crate) fn reopen(&self, mut set: KeptSet) -> Result<(), AppError> {
-        let was = set.state;
-        set.state = KeptState::Pending;
-        (set.decided_by, set.reason) = (None, None);
-        self.move_kept(was, &set, None)?;
+    pub(crate) fn reopen(&self, set: KeptSet, now: Timestamp) -> Result<(), AppError> {
+        let (from, digest) = (set.state, set.digest.clone());
+        let to = KeptSet { state: KeptState::Pending, decided_by: None, reason: None, ..set };
+        let note = note(NoteKind::Reopened, &to, now);
+        let step = KeptStep { from: (from, &digest), to: &to, note: &note };
+        // If it does not stand there any more, somebody else has taken the step.
+        self.open_journal()?.move_kept(&[step]).map_err(|error| failed(&error))?;
         Ok(())
     }
 
@@ -203,10 +209,6 @@ impl App {
     }
 }
 
-fn is_over(set: &KeptSet, now: Timestamp) -> bool {
-    set.state == KeptState::Pending && set.expires_at.is_some_and(|at| at <= now)
-}
-
 /// Fails unless a set waits for a person.
 ///
 /// # Errors
@@ -220,7 +222,8 @@ pub(crate) fn check_waits(set: &KeptSet) -> Result<(), AppError> {
             format!("`planwright apply {}` applies it", set.run),
         ),
         KeptState::Approved => {
-            (format!("{by} has approved it"), format!("`planwright runs show {}`", set.run))
+            let hint = format!("`planwright apply {}` applies it, as whoever drafted it", set.run);
+            (format!("{by} has approved it"), hint)
         }
         KeptState::Rejected => (format!("{by} has rejected it"), run_again()),
         KeptState::Expired => ("nobody decided on it in time".to_owned(), run_again()),
@@ -232,6 +235,19 @@ pub(crate) fn check_waits(set: &KeptSet) -> Result<(), AppError> {
     };
     let message = format!("`{}` does not wait for approval: {what}", set.run);
     Err(AppError::new("not_pending", message).hint(hint))
+}
+
+/// Fails if a set was applied.
+///
+/// # Errors
+/// It was.
+pub(crate) fn check_not_applied(set: &KeptSet) -> Result<(), AppError> {
+    if set.state != KeptState::Applied {
+        return Ok(());
+    }
+    let run = set.applied_by.as_ref().unwrap_or(&set.run);
+    Err(AppError::new("saved", format!("`{}` was already applied", set.run))
+        .hint(format!("`planwright runs show {run}` shows how")))
 }
 
 fn run_again() -> String {

@@ -9,20 +9,22 @@ use crate::app::error::AppError;
 use crate::app::pending::approve::{Approvable, reason_of};
 use crate::app::pending::check_waits;
 use crate::app::shown::pending::{listed, saved};
+use crate::app::pending::proposal;
 use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::proposals;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::{count, visible};
 use crate::cli::show;
-use crate::host::{Approver, Nobody};
+use crate::host::{Approver, Nobody, Report};
 use crate::journal::kept::{KeptSet, KeptState};
 use crate::model::User;
 
 /// Lists what waits; with `all`, also what was decided.
 pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
     let zone = time_zone(&context.app.workspace)?;
-    let sets = context.app.held_sets(context.now())?;
+    let sets = context.app.held_sets(all, context.now())?;
     // An agent sees what it has drafted itself.
     let acts = context.agent_name();
     let mut shown = Vec::new();
@@ -55,7 +57,22 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
             ]
         })
         .collect();
-    let values: Vec<_> = shown.iter().map(|(set, saved)| listed(set, saved, &actor(set))).collect();
+    let mut values: Vec<_> =
+        shown.iter().map(|(set, saved)| listed(set, saved, &actor(set))).collect();
+    let mut rows = rows;
+    for proposal in context.app.proposals(acts, all, context.now())? {
+        let time = |at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
+        rows.push(vec![
+            proposal.id.clone(),
+            time(proposal.at),
+            format!("{} (proposed)", proposal.name),
+            format!("{} ({})", proposal.agent, proposal.actor_upn),
+            String::new(),
+            proposal.state.name().to_owned(),
+            time(proposal.expires_at),
+        ]);
+        values.push(proposal::listed(&proposal));
+    }
     let columns = [
         Column::whole("ID"),
         Column::whole("WHEN"),
@@ -71,16 +88,21 @@ pub(crate) fn list(context: &Context<'_>, all: bool) -> Result<Exit, AppError> {
 
 /// Shows all of one set.
 pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
-    let set = context.app.kept_set(id, context.now())?;
-    let saved = saved(&set)?;
-    let acts = context.agent_name();
-    if acts.is_some() && saved.agent.as_deref() != acts {
-        return Err(AppError::new("not_found", format!("no set of this agent waits under `{id}`")));
+    if let Some(proposal) = context.app.proposal(id, context.agent_name(), context.now())? {
+        return proposals::show_one(context, &proposal);
     }
+    let set = context.app.kept_set(id, context.agent_name(), context.now())?;
+    show_set(context, &set)?;
+    Ok(Exit::Done)
+}
+
+/// Shows a set with its verdicts and its digest.
+fn show_set(context: &Context<'_>, set: &KeptSet) -> Result<(), AppError> {
+    let saved = saved(set)?;
     let journal = context.state_folder()?.open_to_read()?;
     let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
-    let mut shown = listed(&set, &saved, &actor.unwrap_or_default());
+    let mut shown = listed(set, &saved, &actor.unwrap_or_default());
     let report = run.and_then(|run| run.finish).map(|finish| finish.report).unwrap_or_default();
     shown["verdicts"] = report["verdicts"].clone();
     let changes = context.look({
@@ -90,11 +112,19 @@ pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError
     if context.ui.json() {
         shown["changes"] = serde_json::to_value(&changes.changes).unwrap_or_default();
         context.ui.json_report(&shown);
-        return Ok(Exit::Done);
+        return Ok(());
     }
+    tell_changes(context, &changes, &report["verdicts"])?;
+    context.ui.note(&format!("{}, {}", count(set.changes as usize, "change"), set.state.name()));
+    context.ui.answer(&set.digest);
+    Ok(())
+}
+
+/// Tells a person the changes of a set, and why it was held.
+fn tell_changes(context: &Context<'_>, changes: &Report, verdicts: &Value) -> Result<(), AppError> {
     let zone = time_zone(&context.app.workspace)?;
-    show::changes(context.ui, &changes, &zone);
-    for verdict in report["verdicts"].as_array().into_iter().flatten() {
+    show::all_changes(context.ui, changes, &zone);
+    for verdict in verdicts.as_array().into_iter().flatten() {
         let text = |name: &str| visible(verdict[name].as_str().unwrap_or_default());
         let change =
             verdict["change"].as_u64().map(|n| format!("change {n}: ")).unwrap_or_default();
@@ -105,16 +135,14 @@ pub(crate) fn show_one(context: &Context<'_>, id: &str) -> Result<Exit, AppError
             text("source")
         ));
     }
-    context.ui.note(&format!("{}, {}", count(set.changes as usize, "change"), set.state.name()));
-    context.ui.answer(&set.digest);
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn me(context: &Context<'_>) -> Result<User, AppError> {
     Ok(context.with_host(None, async |host| host.me().await)??)
 }
 
-/// Approves a set, and applies it.
+/// Approves a set and applies it, or a proposed skill and puts it in force.
 pub(crate) fn approve(
     context: &Context<'_>,
     id: &str,
@@ -123,23 +151,45 @@ pub(crate) fn approve(
 ) -> Result<Exit, AppError> {
     context.for_people("approve")?;
     let note = note.map(reason_of).transpose()?;
-    let set = context.app.kept_set(id, context.now())?;
+    let now = context.now();
+    if let Some(proposal) = context.app.proposal(id, None, now)? {
+        return proposals::approve(context, proposal, &me(context)?, note, digest);
+    }
+    let set = context.app.kept_set(id, None, now)?;
     check_waits(&set)?;
     let me = me(context)?;
-    let mut wish = context.app.to_approve(set, &me, digest)?;
+    let wish = context.app.to_approve(set, &me, digest)?;
     if wish.is_own {
         return apply_approved(context, wish, Some((&me, note)), digest);
     }
-    // It is applied under the sign-in of whoever drafted it, and this is another.
-    let set = &mut wish.set;
-    context.app.decide(set, (&me, true, note), context.now())?;
+    // It is applied under the sign-in of whoever drafted it, and this is another. Nobody approves what
+    // they have not been shown.
+    let Approvable { mut set, saved, .. } = wish;
+    let drafted = saved.change_set;
+    let changes = context.look(move |session| Ok(crate::host::preview_of(session, &drafted)))?;
+    if !context.ui.json() {
+        let journal = context.state_folder()?.open_to_read()?;
+        let run = journal.and_then(|journal| journal.run(set.run.as_str()).ok());
+        let report = run.and_then(|run| run.finish).map(|finish| finish.report);
+        tell_changes(context, &changes, &report.unwrap_or_default()["verdicts"])?;
+        if digest.is_none() && !context.confirms("Approve? [y/N] ") {
+            context.ui.note("Not approved: it goes on waiting.");
+            return Ok(Exit::Denied);
+        }
+    }
+    context.app.decide(&mut set, (&me, true, note), now)?;
     context.ui.note_run();
     context.ui.note(&format!(
         "Approved. It is applied under the sign-in of whoever drafted it: `planwright apply {}`.",
         set.run
     ));
     if context.ui.json() {
-        context.ui.json_value(&json!({ "id": set.run.as_str(), "state": set.state.name() }));
+        context.ui.json_report(&json!({
+            "id": set.run.as_str(),
+            "state": set.state.name(),
+            "digest": set.digest,
+            "changes": changes.changes,
+        }));
     }
     Ok(Exit::Done)
 }
@@ -162,20 +212,25 @@ pub(crate) fn apply_approved(
     let approver = applying.approver(digest, other);
     let agent = saved.agent.clone();
     let applied = context.with_approver(agent.as_deref(), approver, async |host| {
-        host.apply_saved(saved, start).await
+        applying.apply(host, saved, start).await
     });
-    let finished = context.app.end_approved(applying, applied)?;
+    let applied = applied.and_then(|applied| applied.map_err(AppError::from));
+    let finished = context.app.end_approved(applying, applied, context.now())?;
     Ok(context.show(&finished, None))
 }
 
-/// Rejects a set.
+/// Rejects a set, or a proposed skill.
 pub(crate) fn reject(context: &Context<'_>, id: &str, reason: &str) -> Result<Exit, AppError> {
     context.for_people("reject")?;
     let reason = reason_of(reason)?;
-    let mut set = context.app.kept_set(id, context.now())?;
+    let now = context.now();
+    if let Some(proposal) = context.app.proposal(id, None, now)? {
+        return proposals::reject(context, proposal, &me(context)?, reason);
+    }
+    let mut set = context.app.kept_set(id, None, now)?;
     check_waits(&set)?;
     let me = me(context)?;
-    context.app.decide(&mut set, (&me, false, Some(reason)), context.now())?;
+    context.app.decide(&mut set, (&me, false, Some(reason)), now)?;
     context.ui.note_run();
     context.ui.note("Rejected: nothing was written.");
     if context.ui.json() {

@@ -103,13 +103,15 @@ impl Approver for Terminal {
         // What is approved was seen.
         show::all_changes(&ui, held, &self.zone);
         self.shown.store(true, Ordering::SeqCst);
-        let mut err = io::stderr();
-        let asked = write!(err, "Apply? [y/N] ").and_then(|()| err.flush());
-        if asked.is_err() {
-            return Decision::Refused;
-        }
-        answer(&self.interrupt)
-            .filter(|answer| is_yes(answer))
-            .map_or(Decision::Refused, |_| Decision::Approved)
+        if ask("Apply? [y/N] ", &self.interrupt) { Decision::Approved } else { Decision::Refused }
     }
+}
+
+/// Asks the person at the terminal; anything but a yes is a no, and so is Ctrl-C.
+pub(crate) fn ask(question: &str, interrupt: &Stop) -> bool {
+    let mut err = io::stderr();
+    if write!(err, "{question}").and_then(|()| err.flush()).is_err() {
+        return false;
+    }
+    answer(interrupt).is_some_and(|answer| is_yes(&answer))
 }

@@ -13,7 +13,7 @@ use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::workspace::time_zone;
 use crate::app::{App, seal};
-use crate::cli::approver::{Given, Terminal};
+use crate::cli::approver::{Given, Terminal, ask};
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Access};
 use crate::cli::options::{Global, ProgressWhen, WriteArgs};
@@ -225,6 +225,12 @@ impl<'a> Context<'a> {
             Arc::clone(&self.shown),
             Arc::clone(&self.app.interrupt),
         ))
+    }
+
+    /// Asks the person at the terminal, if there is one and they have not said yes in advance; without
+    /// one, whoever typed the command means it.
+    pub(crate) fn confirms(&self, question: &str) -> bool {
+        self.yes || !Terminal::is_there(self.ui) || ask(question, &self.interrupt())
     }
 
     /// Returns who decides on what is held in a run of this command. An agent has nobody, and with

@@ -267,6 +267,7 @@ impl Record {
             decided_by: None,
             reason: None,
             applied_by: None,
+            moved_seq: None,
         };
         self.tell(move |journal, _| journal.keep(&set)).await
     }

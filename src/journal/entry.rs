@@ -175,6 +175,16 @@ words!(
         Rejected = "rejected",
         /// Nobody decided in time on what was held.
         Expired = "expired",
+        /// What was approved was applied.
+        CarriedOut = "carried_out",
+        /// What was approved could not be applied, and waits again.
+        Reopened = "reopened",
+        /// Another set has taken the place of one that was kept.
+        Replaced = "replaced",
+        /// An agent proposed a skill.
+        Proposed = "proposed",
+        /// An agent asked for what it may not have.
+        TurnedAway = "turned_away",
         /// The configuration in force changed.
         Config = "config",
         /// An unfinished run was recovered.

@@ -130,13 +130,27 @@ fn entry(row: &Row<'_>) -> Result<InboxEntry, Fault> {
     })
 }
 
-/// Returns the entries that a condition is true of, the oldest first.
+/// A part of the inbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The agent that sent the entries or is to receive them; `None` for everybody's.
+    pub agent: Option<&'a str>,
+    /// True for only those that are not over.
+    pub open: bool,
+    /// The id of the entry before which they were submitted.
+    pub before: Option<&'a str>,
+    /// The most entries.
+    pub limit: usize,
+}
+
+/// Returns the entries that a condition is true of.
 fn entries(
     on: &Connection,
     condition: &str,
+    order: &str,
     values: impl rusqlite::Params,
 ) -> Result<Vec<InboxEntry>, Fault> {
-    let sql = format!("SELECT {COLUMNS} FROM inbox WHERE {condition} ORDER BY created_at, id");
+    let sql = format!("SELECT {COLUMNS} FROM inbox WHERE {condition} ORDER BY {order}");
     let mut statement = on.prepare_cached(&sql)?;
     let mut rows = statement.query(values)?;
     let mut all = Vec::new();
@@ -157,7 +171,7 @@ impl Journal {
                 AND (from_agent IS NOT NULL OR from_upn = ?4)";
             let values = params![new.key, new.service, new.from_agent, new.from_upn];
             // A key that is null equals none.
-            if let Some(before) = entries(to.on, same, values)?.pop() {
+            if let Some(before) = entries(to.on, same, "id", values)?.pop() {
                 return Ok(before);
             }
             let sql = format!(
@@ -190,21 +204,49 @@ impl Journal {
         })
     }
 
-    /// Returns the whole inbox, the oldest entry first.
+    /// Returns entries of the inbox, the newest first.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn inbox(&self) -> Result<Vec<InboxEntry>, Error> {
-        self.store.read(|on| entries(on, "1", []))
+    pub fn inbox(&self, page: &Page<'_>) -> Result<Vec<InboxEntry>, Error> {
+        let condition = "(?1 IS NULL OR from_agent = ?1 OR to_agent = ?1)
+            AND (NOT ?2 OR state IN ('queued', 'running'))
+            AND (?3 IS NULL OR (created_at, id) <
+                (SELECT created_at, id FROM inbox WHERE id = ?3))";
+        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+        let values = params![page.agent, page.open, page.before, limit];
+        let order = "created_at DESC, id DESC LIMIT ?4";
+        self.store.read(|on| entries(on, condition, order, values))
     }
 
-    /// Returns the entries for a service that are not over, the oldest first.
+    /// Returns entries whose ids begin or end with a text, five at most; for an agent, of what it has
+    /// sent or is to receive.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn open_entries(&self, service: &str) -> Result<Vec<InboxEntry>, Error> {
-        self.store
-            .read(|on| entries(on, "state IN ('queued', 'running') AND service = ?1", [service]))
+    pub fn inbox_like(&self, id: &str, agent: Option<&str>) -> Result<Vec<InboxEntry>, Error> {
+        let condition = "?1 <> '' AND (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)
+            AND (?2 IS NULL OR from_agent = ?2 OR to_agent = ?2)";
+        let order = "created_at, id LIMIT 5";
+        self.store.read(|on| entries(on, condition, order, params![id, agent]))
+    }
+
+    /// Returns entries for a service that are not over, the oldest first: at most `limit` of those after
+    /// the entry `after`, and of a large inbox no more at once.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn open_entries(
+        &self,
+        service: &str,
+        after: Option<&InboxEntry>,
+        limit: u32,
+    ) -> Result<Vec<InboxEntry>, Error> {
+        let condition = "state IN ('queued', 'running') AND service = ?1
+            AND (?2 IS NULL OR (created_at, id) > (?2, ?3))";
+        let (at, id) = (after.map(|entry| entry.created_at.to_string()), after.map(|e| &e.id));
+        let order = "created_at, id LIMIT ?4";
+        self.store.read(|on| entries(on, condition, order, params![service, at, id, limit]))
     }
 
     /// Returns an entry by its whole id.
@@ -212,7 +254,7 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn inbox_entry(&self, id: &str) -> Result<Option<InboxEntry>, Error> {
-        self.store.read(|on| Ok(entries(on, "id = ?1", [id])?.pop()))
+        self.store.read(|on| Ok(entries(on, "id = ?1", "id", [id])?.pop()))
     }
 
     /// Brings an entry to where it stands now, and records the step. Returns false, and does

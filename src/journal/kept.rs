@@ -1,17 +1,18 @@
 //! Sets that wait: held ones for a person's word, and previews that can be applied as shown.
 //!
-//! Where a set stands is the only thing of the journal that changes; every decision is a record of
-//! the audit log as well.
+//! Where a set stands changes; every step of it is a record of the audit log as well, in the same
+//! transaction.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::change::ChangeSet;
 use crate::journal::Journal;
 use crate::journal::canonical::{canonical, digest};
-use crate::journal::entry::{Note, RunId, words};
+use crate::journal::entry::{Note, Purpose, RunId, RunStatus, words};
 use crate::journal::error::{Error, Fault};
-use crate::journal::row::{core_of_note, find_run, moment, run_id, summary, word};
+use crate::journal::read::find_run;
+use crate::journal::row::{RunRow, core_of_note, moment, run_id, summary, word};
 
 /// Previews that are kept; older ones make room.
 const KEPT_PREVIEWS: i64 = 50;
@@ -31,10 +32,36 @@ words!(
         Expired = "expired",
         /// It was applied, at least in part.
         Applied = "applied",
-        /// It was approved and could not be applied.
+        /// Another set has taken its place.
         Failed = "failed",
     }
 );
+
+/// A step of a kept set.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptStep<'a> {
+    /// The state and the digest from which it goes.
+    pub from: (KeptState, &'a str),
+    /// The set as it stands then.
+    pub to: &'a KeptSet,
+    /// Its record.
+    pub note: &'a Note,
+}
+
+/// The runs that carry a kept set out: the one that applies it, and those that carry that one on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carrying {
+    /// The first of them.
+    pub first: RunId,
+    /// The last of them.
+    pub last: RunId,
+    /// The status of the last one; `None` if it has not ended, or its end was not recorded.
+    pub status: Option<RunStatus>,
+    /// True if the last one was cut off.
+    pub is_unfinished: bool,
+    /// True if anything was written, or may have been.
+    pub wrote: bool,
+}
 
 /// A kept set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,23 +84,31 @@ pub struct KeptSet {
     pub decided_by: Option<String>,
     /// What they said.
     pub reason: Option<String>,
-    /// The run that applied it.
+    /// The run that applied it, or whose set has taken its place.
     pub applied_by: Option<RunId>,
+    /// The number of the record of its last step.
+    pub moved_seq: Option<i64>,
 }
 
 /// Returns the digest of what a set writes, as a person sees it: it is the same for the same
-/// values, whatever tags and reads they rest on.
+/// values, whatever tags and reads they rest on, and whatever numbers a run that carries another on
+/// has kept for its changes.
 #[must_use]
 pub fn digest_of_writes(set: &ChangeSet) -> String {
-    let changes: Vec<_> = set.changes().iter().map(summary).collect();
+    let numbered = set.changes().iter().enumerate().map(|(at, change)| {
+        let mut change = summary(change);
+        change["n"] = (at + 1).into();
+        change
+    });
+    let changes: Vec<_> = numbered.collect();
     digest(&canonical(&serde_json::Value::Array(changes)))
 }
 
 const COLUMNS: &str = "run_id, at, expires_at, digest, changes, saved, state, decided_by, reason, \
-    applied_by";
+    applied_by, moved_seq";
 
 /// A row as text.
-struct KeptRow([Option<String>; 9], u32);
+struct KeptRow([Option<String>; 9], u32, Option<i64>);
 
 fn read(row: &Row<'_>) -> rusqlite::Result<KeptRow> {
     let text = |name: &str| row.get::<_, Option<String>>(name);
@@ -90,11 +125,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<KeptRow> {
             text("applied_by")?,
         ],
         row.get("changes")?,
+        row.get("moved_seq")?,
     ))
 }
 
 fn kept(row: KeptRow) -> Result<KeptSet, Fault> {
-    let KeptRow([run, at, expires_at, digest, saved, state, decided_by, reason, by], changes) = row;
+    let KeptRow(texts, changes, moved_seq) = row;
+    let [run, at, expires_at, digest, saved, state, decided_by, reason, by] = texts;
     let state = state.unwrap_or_default();
     Ok(KeptSet {
         run: run_id(&run.unwrap_or_default())?,
@@ -107,6 +144,7 @@ fn kept(row: KeptRow) -> Result<KeptSet, Fault> {
         decided_by,
         reason,
         applied_by: by.as_deref().map(run_id).transpose()?,
+        moved_seq,
     })
 }
 
@@ -119,7 +157,7 @@ impl Journal {
         self.add(|to| {
             let sql = format!(
                 "INSERT OR REPLACE INTO kept_set ({COLUMNS}, seq)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
                     (SELECT seq FROM run WHERE id = ?1))"
             );
             to.on.prepare_cached(&sql)?.execute(params![
@@ -133,6 +171,7 @@ impl Journal {
                 set.decided_by,
                 set.reason,
                 set.applied_by.as_ref().map(RunId::as_str),
+                set.moved_seq,
             ])?;
             let sql = "DELETE FROM kept_set WHERE state = 'previewed' AND run_id NOT IN
                 (SELECT run_id FROM kept_set WHERE state = 'previewed' ORDER BY seq DESC LIMIT ?1)";
@@ -141,16 +180,20 @@ impl Journal {
         })
     }
 
-    /// Returns the sets that wait or waited for a person, the oldest first.
+    /// Returns the sets that wait for a person or are being carried out, the oldest first; with `all`,
+    /// also those that were decided on.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn held_sets(&self) -> Result<Vec<KeptSet>, Error> {
+    pub fn held_sets(&self, all: bool) -> Result<Vec<KeptSet>, Error> {
         self.store.read(|on| {
-            let sql =
-                format!("SELECT {COLUMNS} FROM kept_set WHERE state <> 'previewed' ORDER BY seq");
+            let sql = format!(
+                "SELECT {COLUMNS} FROM kept_set
+                WHERE state IN ('pending', 'approved') OR (?1 AND state <> 'previewed')
+                ORDER BY seq"
+            );
             let mut statement = on.prepare_cached(&sql)?;
-            let rows = statement.query_map([], read)?;
+            let rows = statement.query_map([all], read)?;
             rows.map(|row| kept(row?)).collect()
         })
     }
@@ -168,37 +211,155 @@ impl Journal {
         })
     }
 
-    /// Moves a kept set from one state to another, and records the decision, if it is one. Returns
-    /// false, and does nothing, if it does not stand there any more: each decision is taken once.
+    /// Returns the state of the kept set of a run, which costs little.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn kept_state(&self, run: &RunId) -> Result<Option<KeptState>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT state FROM kept_set WHERE run_id = ?1";
+            let found: Option<String> =
+                on.prepare_cached(sql)?.query_row([run.as_str()], |row| row.get(0)).optional()?;
+            found.map(|state| word(KeptState::parse(&state), &state)).transpose()
+        })
+    }
+
+    /// Takes steps of kept sets, all of them or none, each with its record. Returns false, and does
+    /// nothing, if one of the sets does not stand any more where it stood: each step is taken once.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub fn move_kept(
-        &self,
-        from: KeptState,
-        set: &KeptSet,
-        note: Option<&Note>,
-    ) -> Result<bool, Error> {
+    pub fn move_kept(&self, steps: &[KeptStep<'_>]) -> Result<bool, Error> {
         self.add(|to| {
-            let sql = "UPDATE kept_set SET state = ?3, decided_by = ?4, reason = ?5,
-                    applied_by = ?6
-                WHERE run_id = ?1 AND state = ?2 AND digest = ?7";
-            let moved = to.on.prepare_cached(sql)?.execute(params![
-                set.run.as_str(),
-                from.name(),
-                set.state.name(),
-                set.decided_by,
-                set.reason,
-                set.applied_by.as_ref().map(RunId::as_str),
-                set.digest,
-            ])?;
-            if moved == 1
-                && let Some(note) = note
-            {
-                let run = note.run.as_ref().map(|run| to.run(run)).transpose()?;
-                to.record(core_of_note(note, run.as_ref())?)?;
+            // Looked at first: a transaction that returns is kept whole.
+            for step in steps {
+                let sql = "SELECT 1 FROM kept_set WHERE run_id = ?1 AND state = ?2 AND digest = ?3";
+                let (state, digest) = step.from;
+                let stands = params![step.to.run.as_str(), state.name(), digest];
+                if !to.on.prepare_cached(sql)?.exists(stands)? {
+                    return Ok(false);
+                }
             }
-            Ok(moved == 1)
+            for step in steps {
+                let set = step.to;
+                let run = step.note.run.as_ref().map(|run| to.run(run)).transpose()?;
+                let seq = to.record(core_of_note(step.note, run.as_ref())?)?;
+                let sql = "UPDATE kept_set SET state = ?2, decided_by = ?3, reason = ?4,
+                        applied_by = ?5, digest = ?6, changes = ?7, saved = ?8, moved_seq = ?9,
+                        expires_at = ?10
+                    WHERE run_id = ?1";
+                to.on.prepare_cached(sql)?.execute(params![
+                    set.run.as_str(),
+                    set.state.name(),
+                    set.decided_by,
+                    set.reason,
+                    set.applied_by.as_ref().map(RunId::as_str),
+                    set.digest,
+                    set.changes,
+                    set.saved,
+                    seq,
+                    set.expires_at.map(|at| at.to_string()),
+                ])?;
+            }
+            Ok(true)
         })
     }
+
+    /// Returns the run that a run carries on, if that is what it does.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or has no such run.
+    pub fn carries_on(&self, run: &RunId) -> Result<Option<RunId>, Error> {
+        self.store.read(|on| carries_on(on, run))
+    }
+
+    /// Returns the runs that carry a kept set out, begun since its last step; `None` if there are
+    /// none. The set of a run that carries on another is carried out by carrying that one on again.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn carrying(&self, set: &KeptSet) -> Result<Option<Carrying>, Error> {
+        self.store.read(|on| {
+            let root = carries_on(on, &set.run)?;
+            let (purpose, parent) = match &root {
+                Some(root) => (Purpose::Resume, root),
+                None => (Purpose::Apply, &set.run),
+            };
+            let order = if root.is_some() { "ASC" } else { "DESC" };
+            let sql = format!(
+                "SELECT id FROM run WHERE purpose = ?1 AND parent = ?2
+                    AND seq > max(coalesce(?3, 0), (SELECT seq FROM run WHERE id = ?4))
+                    AND {IN_EARNEST}
+                ORDER BY seq {order} LIMIT 1"
+            );
+            let values = params![purpose.name(), parent.as_str(), set.moved_seq, set.run.as_str()];
+            let first: Option<String> =
+                on.prepare_cached(&sql)?.query_row(values, |row| row.get(0)).optional()?;
+            let Some(first) = first else { return Ok(None) };
+            // Whatever carries a run on has its root for a parent.
+            let parent = root.as_ref().map_or(first.as_str(), RunId::as_str);
+            let chain = format!(
+                "SELECT id FROM run WHERE (id = ?1 OR (purpose = 'resume' AND parent = ?2))
+                    AND seq >= (SELECT seq FROM run WHERE id = ?1) AND {IN_EARNEST}"
+            );
+            let sql = format!("{chain} ORDER BY seq DESC LIMIT 1");
+            let last: String =
+                on.prepare_cached(&sql)?.query_row([&first, parent], |row| row.get(0))?;
+            let sql = format!(
+                "SELECT 1 FROM intent WHERE run_id IN ({chain})
+                    AND attempt = (SELECT max(attempt) FROM intent AS other
+                        WHERE other.run_id = intent.run_id AND other.round = intent.round
+                            AND other.n = intent.n AND other.step = intent.step)
+                    AND coalesce((SELECT outcome FROM outcome WHERE intent_seq = intent.seq
+                        ORDER BY outcome.seq DESC LIMIT 1), 'unknown') IN ('applied', 'unknown')"
+            );
+            let wrote = on.prepare_cached(&sql)?.exists([&first, parent])?;
+            let sql = "SELECT status, coalesce(json_extract(report, '$.unfinished'), 0)
+                FROM finish WHERE run_id = ?1";
+            let end: Option<(String, bool)> = on
+                .prepare_cached(sql)?
+                .query_row([&last], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let status = end.as_ref().map(|(status, _)| word(RunStatus::parse(status), status));
+            Ok(Some(Carrying {
+                first: run_id(&first)?,
+                last: run_id(&last)?,
+                status: status.transpose()?,
+                is_unfinished: end.is_none_or(|(_, unfinished)| unfinished),
+                wrote,
+            }))
+        })
+    }
+
+    /// Returns whether a run that took up the saved set of a digest has written anything, or may have:
+    /// the last such run.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn taken_up_by(&self, digest: &str) -> Result<Option<RunId>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT id FROM run WHERE takes_up = ?1
+                    AND EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
+                    AND coalesce((SELECT status FROM finish WHERE run_id = run.id), '')
+                        NOT IN ('failed', 'conflict', 'denied', 'held')
+                ORDER BY seq DESC LIMIT 1";
+            let found: Option<String> =
+                on.prepare_cached(sql)?.query_row([digest], |row| row.get(0)).optional()?;
+            found.as_deref().map(run_id).transpose()
+        })
+    }
+}
+
+/// True of a run that was not just a look: a dry run ends as a preview, or is held without a set that
+/// waits.
+const IN_EARNEST: &str = "NOT EXISTS (SELECT 1 FROM finish WHERE finish.run_id = run.id
+    AND (status = 'previewed' OR (status = 'held'
+        AND NOT EXISTS (SELECT 1 FROM kept_set WHERE kept_set.run_id = run.id))))";
+
+/// Returns the run that a run carries on.
+fn carries_on(on: &Connection, run: &RunId) -> Result<Option<RunId>, Fault> {
+    let row = RunRow::find(on, run.as_str())?
+        .ok_or_else(|| Fault::Told(Error::NoRun(run.to_string())))?;
+    let start = row.into_run()?;
+    Ok(start.parent.filter(|_| start.purpose == Purpose::Resume))
 }

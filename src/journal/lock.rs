@@ -27,6 +27,10 @@ pub enum Lockable {
     Container(Option<GroupId>),
     /// A run, while it is undone.
     UndoOf(RunId),
+    /// A saved set, by its digest, while it is applied.
+    Saved(String),
+    /// A proposed skill, by its id, while it is decided on.
+    Proposal(String),
 }
 
 impl Lockable {
@@ -35,6 +39,8 @@ impl Lockable {
             Self::Plan(id) => ("plan", id.as_str()),
             Self::Container(id) => ("container", id.as_ref().map_or("", GroupId::as_str)),
             Self::UndoOf(id) => ("undo", id.as_str()),
+            Self::Saved(digest) => ("saved", digest),
+            Self::Proposal(id) => ("proposal", id),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::journal::entry::{
 use crate::journal::error::Error;
 use crate::journal::error::Fault;
 use crate::journal::row::{
-    FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, find_run, json_of, moment, run_id, word,
+    FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, json_of, moment, run_id, word,
 };
 
 /// Finds an entity among those that changes are known to have created.
@@ -235,6 +235,15 @@ impl Journal {
         self.store.read(|on| whole(on, &find_run(on, id)?))
     }
 
+    /// Returns the id of a run of an agent, by a beginning that is unique among its own, or by `last`:
+    /// its latest that began to write. Of the runs of others nothing shows, not even their number.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or no run of the agent or several begin with `id`.
+    pub fn run_of_agent(&self, id: &str, agent: &str) -> Result<RunId, Error> {
+        self.store.read(|on| run_id(&find_own(on, id, agent)?))
+    }
+
     /// Returns the last run that began to write a set with this digest: the set as it was judged,
     /// or the saved one that the run applied.
     ///
@@ -434,6 +443,46 @@ impl Journal {
             let sql = "SELECT coalesce(max(seq), 0) FROM audit";
             Ok(on.query_row(sql, [], |row| row.get(0))?)
         })
+    }
+}
+
+/// Finds a run by its id, by a unique beginning or end of it, or by `last`. Runs of one minute begin
+/// alike, so it is the end that people are shown.
+pub(crate) fn find_run(on: &Connection, id: &str) -> Result<String, Fault> {
+    let sql = if id == "last" {
+        "SELECT id FROM run WHERE ?1 = 'last' AND
+            EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
+            ORDER BY seq DESC LIMIT 1"
+    } else {
+        "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1
+            ORDER BY seq DESC"
+    };
+    let mut statement = on.prepare_cached(sql)?;
+    let found = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    only_one(id, found)
+}
+
+/// Finds a run of an agent in the same way, among its own.
+pub(crate) fn find_own(on: &Connection, id: &str, agent: &str) -> Result<String, Fault> {
+    let sql = if id == "last" {
+        "SELECT id FROM run WHERE ?1 = 'last' AND agent = ?2 AND
+            EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
+            ORDER BY seq DESC LIMIT 1"
+    } else {
+        "SELECT id FROM run
+            WHERE (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1) AND agent = ?2
+            ORDER BY seq DESC"
+    };
+    let mut statement = on.prepare_cached(sql)?;
+    let found = statement.query_map([id, agent], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    only_one(id, found)
+}
+
+fn only_one(id: &str, mut found: Vec<String>) -> Result<String, Fault> {
+    match found.len() {
+        1 if !id.is_empty() => Ok(found.remove(0)),
+        0 | 1 => Err(Fault::Told(Error::NoRun(id.to_owned()))),
+        _ => Err(Fault::Told(Error::ambiguous(id, &found))),
     }
 }
 

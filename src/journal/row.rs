@@ -12,7 +12,7 @@ use crate::journal::canonical::{canonical, digest};
 use crate::journal::entry::{
     Intent, Judgement, NewRun, Note, Outcome, Purpose, RunId, Settled, StepId,
 };
-use crate::journal::error::{Error, Fault};
+use crate::journal::error::Fault;
 use crate::model::UserId;
 
 /// The part of a record that is not about its place in the log.
@@ -568,27 +568,6 @@ pub(crate) fn core_of_note(note: &Note, run: Option<&RunRow>) -> Result<Core, Fa
     let event = json!({ "by": by, "detail": note.detail });
     let run = note.run.as_ref().map(RunId::as_str);
     Ok(core(note.kind.name(), &note.at.to_string(), run, who, event))
-}
-
-/// Finds a run by its id, by a unique beginning or end of it, or by `last`. Runs of one minute begin
-/// alike, so it is the end that people are shown.
-pub(crate) fn find_run(on: &Connection, id: &str) -> Result<String, Fault> {
-    let sql = if id == "last" {
-        "SELECT id FROM run WHERE ?1 = 'last' AND
-            EXISTS (SELECT 1 FROM intent WHERE run_id = run.id)
-            ORDER BY seq DESC LIMIT 1"
-    } else {
-        "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1
-            ORDER BY seq DESC"
-    };
-    let mut statement = on.prepare_cached(sql)?;
-    let mut found: Vec<String> =
-        statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    match found.len() {
-        1 if !id.is_empty() => Ok(found.remove(0)),
-        0 | 1 => Err(Fault::Told(Error::NoRun(id.to_owned()))),
-        _ => Err(Fault::Told(Error::ambiguous(id, &found))),
-    }
 }
 
 /// Returns whether a record, without its place in the log, is the one that its row calls for.

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0004_paused.sql"),
     include_str!("store/0005_inbox.sql"),
     include_str!("store/0006_shared.sql"),
+    include_str!("store/0007_proposal.sql"),
 ];
 /// Oldest usable version: in earlier ones, two connections that write and checkpoint can corrupt a
 /// database.

@@ -368,3 +368,19 @@ fn twenty_intents_are_one_commit() {
     assert_eq!(commits(&journal), before + 2);
     assert_whole(&journal, 42);
 }
+
+/// A run that carries another on keeps the numbers of its changes, and a person who approves the rest sees
+/// the same changes whatever their numbers.
+#[test]
+fn the_digest_of_what_is_written_takes_no_heed_of_numbers() {
+    use crate::journal::kept::digest_of_writes;
+    let numbered = |first: usize| {
+        let numbers =
+            set().changes().iter().map(|change| (change.id(), first + change.n)).collect();
+        set().numbered_as(&numbers)
+    };
+    assert_ne!(numbered(4).changes()[0].n, set().changes()[0].n);
+    assert_eq!(digest_of_writes(&numbered(4)), digest_of_writes(&set()));
+    let others: Vec<_> = set().changes().iter().skip(1).cloned().collect();
+    assert_ne!(digest_of_writes(&ChangeSet::in_this_order(others)), digest_of_writes(&set()));
+}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
@@ -16,9 +17,15 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
+use crate::app::pending::failed;
 use crate::app::settings::Settings;
-use crate::host::{Failure, Host, Nobody, RunProgress, Session, Start, Stop, StopReason, Watch};
-use crate::journal::Purpose;
+use crate::host::{
+    Failure, Host, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,
+};
+use crate::journal::{Error, Journal, Purpose, RunId};
+use crate::mcp::elicit::Shown;
+use crate::mcp::turned_away::Refusals;
+use crate::model::Clock as _;
 use crate::script::reload::{Options, Watcher};
 use crate::script::{Bundle, Config};
 
@@ -40,6 +47,10 @@ pub(crate) struct Desk {
     calls: Mutex<BTreeMap<u64, Arc<Stop>>>,
     n_calls: AtomicU64,
     peers: Arc<Mutex<Vec<Peer<RoleServer>>>>,
+    /// What is shown to the person at the other end.
+    pub(crate) shown: Shown,
+    /// What was refused.
+    pub(crate) refusals: Refusals,
 }
 
 fn unpoisoned<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -68,6 +79,8 @@ impl Desk {
             calls: Mutex::default(),
             n_calls: AtomicU64::new(0),
             peers: Arc::default(),
+            shown: Shown::default(),
+            refusals: Refusals::default(),
         })
     }
 
@@ -225,6 +238,30 @@ impl Work {
     /// Returns the configuration.
     pub(crate) fn config(&self) -> &Config {
         &self.app.workspace.config
+    }
+
+    /// Returns the moment.
+    #[expect(clippy::unused_self, reason = "a call takes all it needs from here")]
+    pub(crate) fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    /// Returns the handle of the runtime.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.desk.runtime.clone()
+    }
+
+    /// Finds a run of this agent by its id, or by the beginning of one that is unique among its own.
+    ///
+    /// # Errors
+    /// It has none, or several.
+    pub(crate) fn own_run(&self, journal: &Journal, id: &str) -> Result<RunId, AppError> {
+        journal.run_of_agent(id, self.agent()).map_err(|error| match error {
+            Error::NoRun(_) => {
+                AppError::new("not_found", format!("this agent has nothing under `{id}`"))
+            }
+            error => failed(&error),
+        })
     }
 
     /// Waits for something asynchronous.

@@ -7,9 +7,8 @@ use crate::app::error::AppError;
 use crate::app::once::Once;
 use crate::app::params::arguments::Arguments;
 use crate::app::params::kept;
-use crate::app::pending::check_waits;
+use crate::app::pending::{check_not_applied, check_waits};
 use crate::app::workspace::time_zone;
-use crate::change::Saved;
 use crate::host::{Failure, Report, Start, Status, SystemClock};
 use crate::journal::Purpose;
 use crate::journal::kept::{KeptSet, KeptState};
@@ -69,12 +68,9 @@ fn run(
     Ok(report::answer(finished.report))
 }
 
-/// Returns a kept set, if this agent has drafted it.
+/// Returns a kept set, if this agent has drafted it: another's is as good as none.
 pub(crate) fn own_set(work: &Work, id: &str) -> Result<KeptSet, AppError> {
-    let set = work.app.kept_set(id, SystemClock.now())?;
-    let saved = Saved::parse(&set.saved).map_err(|_| not_found(id))?;
-    // Another's set is as good as none: its id tells nothing.
-    if saved.agent.as_deref() == Some(work.agent()) { Ok(set) } else { Err(not_found(id)) }
+    work.app.kept_set(id, Some(work.agent()), work.now())
 }
 
 pub(crate) fn not_found(id: &str) -> AppError {
@@ -93,6 +89,7 @@ pub(crate) fn apply_set(work: &Work, mut arguments: Arguments) -> Result<Answer,
             return Err(AppError::new("held", message));
         }
         _ => {
+            check_not_applied(&set)?;
             check_waits(&set)?;
             return Err(not_found(&id));
         }
@@ -100,7 +97,7 @@ pub(crate) fn apply_set(work: &Work, mut arguments: Arguments) -> Result<Answer,
     let (saved, start) = work.app.start_of(&set)?;
     let start = Start { force: false, ..start };
     let host = work.host()?;
-    let once = Once::take(&work.app.settings, &saved, &id, false)?;
+    let once = Once::take(&work.app, &saved, &id, false)?;
     let finished = work.wait(host.apply_saved(saved, start));
     let written = matches!(finished.report.status, Status::Applied | Status::Partial);
     once.keep_if(written);
@@ -112,23 +109,17 @@ pub(crate) fn undo(work: &Work, mut arguments: Arguments) -> Result<Answer, AppE
     let id = arguments.needed("run_id")?;
     let apply = arguments.flag("apply")?.unwrap_or(true);
     arguments.end()?;
-    if id != "last" {
-        let agent = of_run(work, &id)?;
-        if agent.as_deref() != Some(work.agent()) {
-            return Err(not_found(&id));
-        }
-    }
+    // `last` is for the host to find: it passes over what was taken back already.
+    let id = if id == "last" {
+        id
+    } else {
+        let journal = work.app.state_folder()?.open_to_read()?.ok_or_else(|| not_found(&id))?;
+        work.own_run(&journal, &id)?.to_string()
+    };
     let start = work.start(Purpose::Undo, ("undo", None), Value::Null, apply)?;
     let host = work.host()?;
     let finished = work.wait(host.undo(&id, start))?;
     Ok(report::answer(finished.report))
-}
-
-/// Returns the agent of a run.
-fn of_run(work: &Work, id: &str) -> Result<Option<String>, AppError> {
-    let journal = work.app.state_folder()?.open_to_read()?.ok_or_else(|| not_found(id))?;
-    let run = journal.run(id).map_err(|_| not_found(id))?;
-    Ok(run.start.agent)
 }
 
 /// Makes the result of a run that never began.

@@ -15,13 +15,15 @@ use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::time::Instant;
 
+use crate::app::agent::is_refusal;
 use crate::app::error::AppError;
 use crate::app::params::arguments::Arguments;
+use crate::host::Failure;
 use crate::mcp::answer::{Answer, told};
 use crate::mcp::desk::Desk;
-use crate::mcp::{board, change_set, resources, run, submit, teach, tools};
+use crate::mcp::{board, change_set, propose, resources, run, submit, teach, tools, turned_away};
 
-/// The interval at which a set that waits is looked at.
+/// The interval at which it is looked whether something still waits.
 const LOOK: Duration = Duration::from_millis(500);
 /// The longest wait for a person's decision, in seconds.
 const MAX_WAIT: u64 = 60;
@@ -54,6 +56,7 @@ impl Server {
             "apply_change_set" => desk.work(context, |work| run::apply_set(work, arguments)).await,
             "submit" => desk.work(context, |work| submit::submit(work, arguments)).await,
             "undo_run" => desk.work(context, |work| run::undo(work, arguments)).await,
+            "propose_skill" => desk.work(context, |work| propose::propose(work, arguments)).await,
             _ => {
                 let skill = name.strip_prefix(tools::SKILL)?.to_owned();
                 self.desk.bundle().workspace.skills.get(&skill)?;
@@ -61,6 +64,25 @@ impl Server {
             }
         };
         Some(done)
+    }
+
+    /// Records what was refused, and would be on no record otherwise.
+    async fn note_refusal(
+        &self,
+        context: &RequestContext<RoleServer>,
+        what: &str,
+        failure: &Failure,
+    ) {
+        if !is_refusal(failure) {
+            return;
+        }
+        let (desk, what, failure) = (Arc::clone(&self.desk), what.to_owned(), failure.clone());
+        let recorded = self
+            .desk
+            .work(context, move |work| turned_away::record(work, &desk.refusals, &what, &failure));
+        if let Err(error) = recorded.await {
+            tracing::warn!(error = %error.failure.message, "a refusal is not on record");
+        }
     }
 
     async fn change_set(
@@ -72,20 +94,37 @@ impl Server {
         let wait = arguments.number("wait_seconds", MAX_WAIT)?.unwrap_or(0);
         arguments.end()?;
         let until = Instant::now() + Duration::from_secs(wait);
-        while Instant::now() < until {
+        if wait > 0 {
             let of_wait = id.clone();
-            let waits =
-                self.desk.work(context, move |work| change_set::waits(work, &of_wait)).await?;
-            if !waits || context.ct.is_cancelled() {
-                break;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                () = context.ct.cancelled() => break,
+            let waiting =
+                self.desk.work(context, move |work| change_set::waiting(work, &of_wait)).await?;
+            if let Some(waiting) = waiting {
+                wait_for(&waiting, until, context).await?;
             }
         }
         self.desk.work(context, move |work| change_set::show(work, &id)).await
     }
+}
+
+/// Waits until something does not wait for a person any more. It takes no room of other calls, and
+/// each look is one small query.
+async fn wait_for(
+    waiting: &Arc<change_set::Waiting>,
+    until: Instant,
+    context: &RequestContext<RoleServer>,
+) -> Result<(), AppError> {
+    while Instant::now() < until {
+        let looked = Arc::clone(waiting);
+        let waits = tokio::task::spawn_blocking(move || looked.waits()).await;
+        if !waits.unwrap_or(Ok(false))? {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK.min(until.duration_since(Instant::now()))) => {}
+            () = context.ct.cancelled() => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 fn api(mut arguments: Arguments) -> Result<Answer, AppError> {
@@ -137,6 +176,18 @@ impl ServerHandler for Server {
             let message = format!("there is no tool `{name}`");
             return Err(ErrorData::invalid_params(message, None));
         };
+        match &done {
+            Err(error) => self.note_refusal(&context, &name, &error.failure).await,
+            // A run of a paused agent does not even begin.
+            Ok(answer) if answer.data["error"]["code"] == "paused" => {
+                let text =
+                    |name: &str| answer.data["error"][name].as_str().unwrap_or_default().to_owned();
+                let (code, message) = (text("code"), text("message"));
+                let failure = Failure { code, message, ..Failure::default() };
+                self.note_refusal(&context, &name, &failure).await;
+            }
+            Ok(_) => {}
+        }
         let answer = done.unwrap_or_else(|error| {
             if is_run(&name) {
                 run::never_begun(self.desk.agent(), &name, error.failure)
@@ -144,6 +195,7 @@ impl ServerHandler for Server {
                 Answer::failed(&error.failure)
             }
         });
+        self.desk.shown.show(&context.peer, &answer);
         Ok(CallToolResult::from(answer).into())
     }
 
@@ -182,6 +234,9 @@ impl ServerHandler for Server {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let address = request.uri.clone();
         let read = self.desk.work(&context, move |work| resources::read(work, &address)).await;
+        if let Err(error) = &read {
+            self.note_refusal(&context, "resources/read", &error.failure).await;
+        }
         let (text, kind) = read.map_err(protocol_error)?;
         let contents = ResourceContents::text(text, request.uri).with_mime_type(kind);
         Ok(ReadResourceResult::new(vec![contents]).into())

@@ -23,6 +23,8 @@ pub(crate) fn submit(work: &Work, mut arguments: Arguments) -> Result<Answer, Ap
     let to = arguments.needed("to")?;
     let key = arguments.text("key")?;
     arguments.end()?;
+    // Before the skill is looked up: see `check_grants`.
+    work.app.check_grants(Some(work.agent()), Some(&to), &skill)?;
     let now = SystemClock.now();
     let calendar = Calendar::at(now, time_zone(&work.app.workspace)?);
     let params = work.app.manifest_of(&skill)?.checked(&given, &calendar)?;

@@ -125,7 +125,7 @@ pub(crate) const OFFERS: [Offer; 3] = [
         name: "write_a_skill",
         description: "Write a skill for a job that comes again",
         argument: ("job", "what it is to do"),
-        text: "Write a Planwright skill that does this: {}. Begin the script with a `//!` comment: one sentence, then a ```toml block with [params] (type, description, default). Read the topics you need with `api`. Try it with `run_script`, which only previews, and correct it until the report is right. Then show me the whole script; a person puts it into scripts/skills.",
+        text: "Write a Planwright skill that does this: {}. Begin the script with a `//!` comment: one sentence, then a ```toml block with [params] (type, description, default). Read the topics you need with `api`. Try it with `run_script`, which only previews, and correct it until the report is right. Then show me the whole script, and pass it to `propose_skill` with tests when I agree; a person approves it.",
     },
 ];
 

@@ -254,7 +254,34 @@ fn fixed() -> Vec<Tool> {
             }),
             Effect::Writes,
         ),
+        propose_skill(),
     ]
+}
+
+fn propose_skill() -> Tool {
+    tool(
+        (
+            "propose_skill",
+            "Propose a skill for a job that comes again. It is checked and its tests are run; what passes waits for a person, and is a tool once they approve it.",
+        ),
+        &json!({
+            "name": text("small letters, digits and _"),
+            "source": text("Rhai code that begins with a `//!` comment"),
+            "tests": text("Rhai code with fn test_…(); without, a person is told so"),
+            "reason": text("what it is for"),
+        }),
+        &["name", "source", "reason"],
+        json!({
+            "type": "object",
+            "properties": {
+                "id": { "type": "string" },
+                "state": { "type": "string" },
+                "remarks": { "type": "array" },
+                "diff": { "type": "string" },
+            },
+        }),
+        Effect::Writes,
+    )
 }
 
 fn of_skill(skill: &Skill) -> Tool {

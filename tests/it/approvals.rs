@@ -192,7 +192,16 @@ fn four_eyes_see_more_than_two() {
         .code(1)
         .says(&["somebody else must approve it", "four_eyes"]);
     let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
-    place.run_with(&["approve", &id(&held)], "", &ana).code(0).says(&["planwright apply"]);
+    // Nobody approves what they have not been shown.
+    place.run_with(&["approve", &id(&held)], "", &ana).code(0).says(&[
+        "planwright apply",
+        MEIS,
+        "not started → completed",
+        "assigned to someone else",
+    ]);
+    assert_eq!(planner.task(MEIS)["percentComplete"], 0);
+    // A look at it writes nothing and uses nothing up.
+    place.run(&["apply", &id(&held), "-n"]).code(7);
     assert_eq!(planner.task(MEIS)["percentComplete"], 0);
     place.run(&["apply", &id(&held)]).code(0);
     assert_eq!(planner.task(MEIS)["percentComplete"], 100);

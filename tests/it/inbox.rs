@@ -324,3 +324,123 @@ fn an_entry_that_ends_its_worker_is_given_up() {
     assert!(dead["reason"].as_str().unwrap().contains("3 attempts"), "{dead}");
     assert_eq!(count(&planner, "Order toner"), 0);
 }
+
+/// How many processes submit at once, and how many workers run.
+const SUBMITTERS: usize = 8;
+const WORKERS: usize = 3;
+
+/// Starts workers one after another until all is done, with their ids in a list from which some are
+/// killed.
+fn keep_working(place: &Place, pids: &std::sync::Mutex<Vec<u32>>, is_over: &AtomicBool) {
+    use std::io::Read as _;
+    while !is_over.load(Ordering::SeqCst) {
+        let mut command = place.command(&["work", "--once"]);
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::null());
+        let mut child = command.spawn().unwrap();
+        pids.lock().unwrap().push(child.id());
+        // At the end of its output it has ended; until it is waited for, its id is nobody else's.
+        let _ended = child.stdout.take().unwrap().read_to_end(&mut Vec::new());
+        pids.lock().unwrap().retain(|id| *id != child.id());
+        child.wait().unwrap();
+    }
+}
+
+/// Many submit at once, each of them twice, and workers are killed at random in the middle of their
+/// writes: nothing is lost, and nothing is done twice.
+#[test]
+fn nothing_submitted_is_lost_or_doubled_however_many_workers_are_killed() {
+    let n: usize = crate::support::times("SUBMISSIONS", 16);
+    let seed: u64 = crate::support::times("FIRST_SEED", 1);
+    let planner = Planner::demo();
+    let limits = "[agents.rook.limits]\nruns_per_hour = 1000000\nchanges_per_day = 1000000\n";
+    let place = place(&planner, &format!("[agents.rook]\n{limits}"));
+    let (pids, is_over) = (Arc::new(std::sync::Mutex::new(Vec::new())), AtomicBool::new(false));
+    let victims = Arc::clone(&pids);
+    let kills = Arc::new(AtomicU32::new(0));
+    let (killed, mut random) = (Arc::clone(&kills), seed);
+    planner.on_request(move |_, exchange| {
+        if !is_write(exchange) {
+            return;
+        }
+        // Any generator will do, as long as the seed decides.
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let victims: std::sync::MutexGuard<'_, Vec<u32>> = victims.lock().unwrap();
+        if (random >> 33) % 5 != 0 || victims.is_empty() {
+            return;
+        }
+        let victim = victims[usize::try_from(random >> 40).unwrap() % victims.len()].to_string();
+        let done = std::process::Command::new("kill").args(["-9", &victim]).status().unwrap();
+        killed.fetch_add(u32::from(done.success()), Ordering::SeqCst);
+    });
+    let state = |entry: &Value| entry["state"].as_str().unwrap().to_owned();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| keep_working(&place, &pids, &is_over));
+        }
+        let submitters: Vec<_> = (0..SUBMITTERS)
+            .map(|at| {
+                let place = &place;
+                scope.spawn(move || {
+                    for one in (at..n).step_by(SUBMITTERS) {
+                        let (title, key) = (format!("Load {one}"), format!("load-{one}"));
+                        let args = ["--to", "rook", "--key", &key];
+                        let first = submit(place, &title, &args);
+                        assert_eq!(submit(place, &title, &args)["id"], first["id"]);
+                    }
+                })
+            })
+            .collect();
+        submitters.into_iter().for_each(|submitter| submitter.join().unwrap());
+        loop {
+            let open = place.run(&["inbox", "list", "--open", "--json"]).code(0).json();
+            if open.as_array().unwrap().is_empty() {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+    });
+    planner.on_request(|_, _| {});
+    let limit = (2 * n).to_string();
+    let all = place.run(&["inbox", "list", "--limit", &limit, "--json"]).code(0).json();
+    let all = all.as_array().unwrap();
+    assert_eq!(all.len(), n);
+    let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+    let made = |title: &str| {
+        tasks["value"].as_array().unwrap().iter().filter(|task| task["title"] == title).count()
+    };
+    for entry in all {
+        let title = entry["key"].as_str().unwrap().replace("load-", "Load ");
+        match state(entry).as_str() {
+            "done" => assert_eq!(made(&title), 1, "{entry}"),
+            // Whoever meets three kills in a row is given up, with the reason, and made at most once.
+            "dead" => assert!(made(&title) <= 1 && entry["reason"].is_string(), "{entry}"),
+            _ => panic!("{entry}"),
+        }
+    }
+    println!("{n} submitted, {} workers killed", kills.load(Ordering::SeqCst));
+    place.run(&["audit", "verify"]).code(0);
+}
+
+/// A long inbox is listed in pages, the newest first.
+#[test]
+fn a_long_inbox_comes_in_pages() {
+    let planner = Planner::demo();
+    let place = place(&planner, "");
+    for n in 0..5 {
+        submit(&place, &format!("Page {n}"), &["--to", "rook", "--key", &n.to_string()]);
+    }
+    let keys = |more: &[&str]| -> Vec<String> {
+        let list = place.run(&[&["inbox", "list", "--json"], more].concat()).code(0).json();
+        let keys = list.as_array().unwrap().iter().map(|entry| entry["key"].as_str().unwrap());
+        keys.map(str::to_owned).collect()
+    };
+    assert_eq!(keys(&["--limit", "2"]), ["3", "4"]);
+    let list = place.run(&["inbox", "list", "--limit", "2", "--json"]).code(0).json();
+    let first = list[0]["id"].as_str().unwrap().to_owned();
+    let list = place.run(&["inbox", "list", "--limit", "2"]).code(0);
+    assert!(list.stderr.contains(&format!("--before {first}")), "{}", list.stderr);
+    assert_eq!(keys(&["--limit", "2", "--before", &first]), ["1", "2"]);
+    assert_eq!(keys(&[]).len(), 5);
+}

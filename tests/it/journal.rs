@@ -533,7 +533,7 @@ fn other_files_are_refused() {
     drop(Journal::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     for opened in [Journal::open(&path), Journal::open_to_read(&path)] {
-        assert!(matches!(opened, Err(Error::Newer { found: 99, known: 5, .. })));
+        assert!(matches!(opened, Err(Error::Newer { found: 99, known: 6, .. })));
     }
 
     let path = dir.path().join("b/damaged.db");

@@ -10,6 +10,7 @@ mod support;
 mod terminal;
 
 // The program, end to end: runs, what is refused, what collides, what is typed wrong.
+mod adversary;
 mod approvals;
 mod attacks;
 mod beta;
@@ -28,6 +29,7 @@ mod decisions;
 mod faults;
 mod habits;
 mod health;
+mod held;
 mod history;
 mod hostile;
 mod identities;
@@ -38,6 +40,7 @@ mod mistakes;
 mod model;
 mod order;
 mod policies;
+mod proposals;
 mod repl;
 mod requests;
 mod run;

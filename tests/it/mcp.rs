@@ -12,7 +12,7 @@ const TASK: &str = "Book the room for the customer day";
 const OPEN: &str = "[policies]\nalways = []\n";
 
 /// A client at the other end of the pipes.
-struct Client {
+pub(crate) struct Client {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -21,14 +21,14 @@ struct Client {
 
 impl Client {
     /// Starts a server, and shakes hands with it.
-    fn start(place: &Place, agent: &str) -> Self {
+    pub(crate) fn start(place: &Place, agent: &str) -> Self {
         let mut client = Self::before_hello(place, agent);
         let hello = client.hello();
         assert_eq!(hello["result"]["serverInfo"]["name"], "planwright", "{hello}");
         client
     }
 
-    fn before_hello(place: &Place, agent: &str) -> Self {
+    pub(crate) fn before_hello(place: &Place, agent: &str) -> Self {
         let mut command = place.command(&["mcp", "--as", agent]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
@@ -36,7 +36,7 @@ impl Client {
         Self { input: child.stdin.take(), child, output, n: 0 }
     }
 
-    fn hello(&mut self) -> Value {
+    pub(crate) fn hello(&mut self) -> Value {
         let hello = self.ask(
             "initialize",
             &json!({
@@ -49,23 +49,25 @@ impl Client {
         hello
     }
 
-    fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         let input = self.input.as_mut().unwrap();
         writeln!(input, "{line}").unwrap();
         input.flush().unwrap();
     }
 
     /// Reads a line, which must be a message.
-    fn hear(&mut self) -> Value {
+    pub(crate) fn hear(&mut self) -> Value {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         let message: Value =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
         assert_eq!(message["jsonrpc"], "2.0", "{line}");
+        // The token of the sign-in, whatever was asked.
+        assert!(!line.contains("emulator:"), "{line}");
         message
     }
 
-    fn ask(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.n += 1;
         let id = self.n;
         let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
@@ -80,7 +82,7 @@ impl Client {
 
     /// Calls a tool; returns its result.
     #[track_caller]
-    fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+    pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> Value {
         let answer = self.ask("tools/call", &json!({ "name": tool, "arguments": arguments }));
         assert!(answer["error"].is_null(), "{answer}");
         let result = answer["result"].clone();
@@ -88,7 +90,7 @@ impl Client {
         result
     }
 
-    fn tools(&mut self) -> Vec<String> {
+    pub(crate) fn tools(&mut self) -> Vec<String> {
         let answer = self.ask("tools/list", &json!({}));
         let tools = answer["result"]["tools"].as_array().unwrap();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
@@ -105,16 +107,16 @@ impl Drop for Client {
     }
 }
 
-fn text(result: &Value) -> &str {
+pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_default()
 }
 
-fn code(result: &Value) -> &str {
+pub(crate) fn code(result: &Value) -> &str {
     assert_eq!(result["isError"], true, "{result}");
     result["structuredContent"]["error"]["code"].as_str().unwrap_or_default()
 }
 
-fn status(result: &Value) -> &str {
+pub(crate) fn status(result: &Value) -> &str {
     result["structuredContent"]["status"].as_str().unwrap_or_default()
 }
 
@@ -127,7 +129,7 @@ fn percent(planner: &Planner) -> Value {
     planner.task(TASK)["percentComplete"].clone()
 }
 
-fn place(planner: &Planner, config: &str) -> Place {
+pub(crate) fn place(planner: &Planner, config: &str) -> Place {
     let place = Place::against(planner);
     place.file("planwright.toml", config);
     place
@@ -495,4 +497,101 @@ fn a_model_has_another_agent_run_a_skill_and_learns_of_it() {
     assert_eq!(code(&rook.call("submit", &refused)), "denied");
     let wrong = json!({ "skill": "capture_action_item", "params": { "titel": "x" }, "to": "rook" });
     assert_eq!(code(&rook.call("submit", &wrong)), "parameter");
+}
+
+/// Where a client can show things, the person at its other end sees what is held; a yes that comes back
+/// may be the model's, and is none.
+#[test]
+fn a_held_set_is_shown_and_no_answer_approves_it() {
+    let planner = Planner::demo();
+    let config = format!("{OPEN}[agents.rook]\nmay_apply = \"approved\"\n");
+    let place = place(&planner, &config);
+    let mut client = Client::before_hello(&place, "rook");
+    client.ask(
+        "initialize",
+        &json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": { "elicitation": {} },
+            "clientInfo": { "name": "test", "version": "1" },
+        }),
+    );
+    client.say("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
+    let call = json!({
+        "jsonrpc": "2.0", "id": "held", "method": "tools/call",
+        "params": {
+            "name": "run_script",
+            "arguments": { "script": script("completed"), "apply": true },
+        },
+    });
+    client.say(&call.to_string());
+    let (mut shown, mut held) = (Value::Null, Value::Null);
+    while shown.is_null() || held.is_null() {
+        let message = client.hear();
+        if message["method"] == "elicitation/create" {
+            shown = message;
+        } else if message["id"] == "held" {
+            held = message["result"].clone();
+        }
+    }
+    let id = held["structuredContent"]["pending"].as_str().unwrap().to_owned();
+    let text = shown["params"]["message"].as_str().unwrap();
+    assert!(text.contains(&format!("planwright approve {id}")) && text.contains(TASK), "{text}");
+    let yes = json!({
+        "jsonrpc": "2.0", "id": shown["id"],
+        "result": { "action": "accept", "content": { "approve": true } },
+    });
+    client.say(&yes.to_string());
+    let known = client.call("change_set", &json!({ "id": id, "wait_seconds": 1 }));
+    assert_eq!(known["structuredContent"]["state"], "pending");
+    assert_ne!(percent(&planner), 100);
+    place.run(&["approve", &id]).code(0);
+    assert_eq!(percent(&planner), 100);
+}
+
+#[test]
+fn over_http_there_are_only_so_many_sessions() {
+    let place = Place::embedded();
+    let mut command = place.command(&["mcp", "--as", "rook", "--http", "127.0.0.1:0"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let url = lines.next().unwrap().unwrap();
+    let header = lines.next().unwrap().unwrap();
+    let host = url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap().to_owned();
+    let post = |method: &str| {
+        let body = json!({
+            "jsonrpc": "2.0", "id": 1, "method": method,
+            "params": {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "clientInfo": { "name": "test", "version": "1" },
+            },
+        })
+        .to_string();
+        let mut stream = TcpStream::connect(&host).unwrap();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        String::from_utf8_lossy(&head[9..]).into_owned()
+    };
+    let answers: Vec<String> = (0..40).map(|_| post("initialize")).collect();
+    assert_eq!(answers.iter().filter(|code| *code == "200").count(), 32, "{answers:?}");
+    assert_eq!(answers.last().unwrap(), "503");
+    // A body that is too large is refused without being read to its end.
+    let mut stream = TcpStream::connect(&host).unwrap();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Type: application/json\r\nContent-Length: 9000000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let _reset = stream.write_all(&vec![b' '; 2 << 20]);
+    let mut code = [0; 12];
+    if stream.read_exact(&mut code).is_ok() {
+        assert_eq!(&code[9..], b"413");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

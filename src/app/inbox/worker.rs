@@ -36,6 +36,9 @@ const BEAT: Duration = Duration::from_secs(10);
 /// The waits before the second attempt and the third, for a worker that stays.
 const WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
 
+/// The entries that are read at once.
+const PAGE: u32 = 20;
+
 /// A worker on the inbox of a state folder.
 pub(crate) struct Worker {
     settings: Settings,
@@ -114,20 +117,28 @@ impl Worker {
         let now = SystemClock.now();
         let paused = self.journal.paused().map_err(|error| failed(&error))?;
         let service = &self.connection.service;
-        for entry in self.journal.open_entries(service).map_err(|error| failed(&error))? {
-            let is_early = is_patient && entry.not_before.is_some_and(|at| at > now);
-            if is_early || !self.is_ours(&entry) || is_paused(&paused, &entry) {
-                continue;
+        let mut last: Option<InboxEntry> = None;
+        loop {
+            let page = self.journal.open_entries(service, last.as_ref(), PAGE);
+            let page = page.map_err(|error| failed(&error))?;
+            for entry in &page {
+                let is_early = is_patient && entry.not_before.is_some_and(|at| at > now);
+                if is_early || !self.is_ours(entry) || is_paused(&paused, entry) {
+                    continue;
+                }
+                let guard = self.locks.try_lock_entry(&entry.id).map_err(|error| failed(&error))?;
+                let Some(guard) = guard else { continue };
+                // As it is now that nobody else can take it.
+                let found = self.journal.inbox_entry(&entry.id).map_err(|error| failed(&error))?;
+                if let Some(entry) = found.filter(|entry| !entry.state.is_over()) {
+                    return Ok(Some((entry, guard)));
+                }
             }
-            let guard = self.locks.try_lock_entry(&entry.id).map_err(|error| failed(&error))?;
-            let Some(guard) = guard else { continue };
-            // As it is now that nobody else can take it.
-            let found = self.journal.inbox_entry(&entry.id).map_err(|error| failed(&error))?;
-            if let Some(entry) = found.filter(|entry| !entry.state.is_over()) {
-                return Ok(Some((entry, guard)));
+            last = page.into_iter().next_back();
+            if last.is_none() {
+                return Ok(None);
             }
         }
-        Ok(None)
     }
 
     fn is_ours(&self, entry: &InboxEntry) -> bool {

@@ -9,7 +9,8 @@ use crate::app::error::AppError;
 use crate::app::once::Once;
 use crate::app::pending::check_waits;
 use crate::change::Saved;
-use crate::host::{Approver, Decision, Finished, Report, Start, Status};
+use crate::host::{Approver, Decision, Decisions, Failure, Finished, Host, Report, Start, Status};
+use crate::journal::RunId;
 use crate::journal::kept::KeptSet;
 use crate::model::User;
 
@@ -30,6 +31,8 @@ pub(crate) struct Approvable {
 pub(crate) struct Applying {
     set: KeptSet,
     once: Once,
+    /// The run that is carried on with it.
+    carries_on: Option<RunId>,
 }
 
 impl Applying {
@@ -42,6 +45,23 @@ impl Applying {
     ) -> Arc<dyn Approver> {
         let digest = digest.map_or_else(|| self.set.digest.clone(), str::to_owned);
         Arc::new(OfDigest { digest, other })
+    }
+
+    /// Applies it, on the host of whoever drafted it.
+    ///
+    /// # Errors
+    /// The run that it belongs to cannot be carried on.
+    pub(crate) async fn apply(
+        &self,
+        host: &Host,
+        saved: Saved,
+        start: Start,
+    ) -> Result<Finished, Failure> {
+        match &self.carries_on {
+            // The journal knows how far the run has come: the set that was kept does not.
+            Some(run) => host.resume(run.as_str(), Decisions::default(), start).await,
+            None => Ok(host.apply_saved(saved, start).await),
+        }
     }
 }
 
@@ -111,15 +131,17 @@ impl App {
         by: Option<(&User, Option<String>)>,
         now: Timestamp,
     ) -> Result<Applying, AppError> {
+        let carries_on = self.carries_on(&set)?;
         // Two at once would write it twice; one that was killed is carried on by `resume`.
-        let once = Once::take(&self.settings, saved, set.run.as_str(), false)?;
+        let once = Once::take(self, saved, set.run.as_str(), carries_on.is_some())?;
+        self.check_not_begun(&set)?;
         if let Some((me, note)) = by
             && let Err(error) = self.decide(&mut set, (me, true, note), now)
         {
             once.keep_if(false);
             return Err(error);
         }
-        Ok(Applying { set, once })
+        Ok(Applying { set, once, carries_on })
     }
 
     /// Enters what came of applying a set.
@@ -130,18 +152,19 @@ impl App {
         &self,
         applying: Applying,
         applied: Result<Finished, AppError>,
+        now: Timestamp,
     ) -> Result<Finished, AppError> {
-        let Applying { set, once } = applying;
+        let Applying { set, once, .. } = applying;
         let mut finished = match applied {
             Ok(finished) => finished,
             Err(error) => {
                 once.keep_if(false);
-                self.reopen(set)?;
+                self.reopen(set, now)?;
                 return Err(error);
             }
         };
         once.keep_if(matches!(finished.report.status, Status::Applied | Status::Partial));
-        self.settle(set, &mut finished)?;
+        self.settle(&set, &mut finished, now)?;
         Ok(finished)
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn saved(set: &KeptSet) -> Result<Saved, AppError> {
 pub(crate) fn listed(set: &KeptSet, saved: &Saved, (id, upn): &(String, String)) -> Value {
     json!({
         "id": set.run.as_str(),
+        "kind": "changes",
         "run_id": set.run.as_str(),
         "actor": { "id": id, "upn": upn, "agent": saved.agent },
         "skill": saved.skill,

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::app::error::AppError;
 use crate::app::once::Once;
 use crate::app::pending::approve::Approvable;
-use crate::app::pending::check_waits;
+use crate::app::pending::{check_not_applied, check_waits};
 use crate::app::seal;
 use crate::change::{Saved, SavedError};
 use crate::cli::approvals::apply_approved;
@@ -63,18 +63,18 @@ fn looks_like_id(text: &str) -> bool {
 
 /// Applies the preview of a run, or a set that somebody else has approved.
 fn apply_kept(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError> {
-    let set = context.app.kept_set(&args.set, context.now())?;
-    let (saved, start) = context.app.start_of(&set)?;
     // What a person drafted would be applied as theirs, and what another agent did as its.
-    if context.agent_name().is_some_and(|by| saved.agent.as_deref() != Some(by)) {
-        let message = format!("this agent has nothing under `{}`", args.set);
-        return Err(AppError::new("not_found", message));
-    }
+    let set = context.app.kept_set(&args.set, context.agent_name(), context.now())?;
+    let (saved, start) = context.app.start_of(&set)?;
     match set.state {
         KeptState::Previewed => {
             let force = args.force || (saved.force && context.agent_name().is_some());
             let start = Start { force, dry_run: args.dry_run, ..start };
             apply(context, args, saved, start)
+        }
+        // A look at it uses no approval up.
+        KeptState::Approved if args.dry_run => {
+            apply(context, args, saved, Start { dry_run: true, ..start })
         }
         KeptState::Approved => {
             let wish = Approvable { set, saved, start, is_own: true };
@@ -85,7 +85,10 @@ fn apply_kept(context: &Context<'_>, args: &ApplyArgs) -> Result<Exit, AppError>
         }
         KeptState::Pending => Err(AppError::new("held", format!("`{}` is held", set.run))
             .hint(format!("`planwright approve {}` applies it", set.run))),
-        _ => check_waits(&set).map(|()| Exit::Done),
+        _ => {
+            check_not_applied(&set)?;
+            check_waits(&set).map(|()| Exit::Done)
+        }
     }
 }
 
@@ -96,7 +99,7 @@ fn apply(
     start: Start,
 ) -> Result<Exit, AppError> {
     let agent = start.agent.as_ref().map(|agent| agent.name.clone());
-    let once = Once::take(&context.app.settings, &saved, &args.set, args.dry_run)?;
+    let once = Once::take(&context.app, &saved, &args.set, args.dry_run)?;
     let applied =
         context.with_host(agent.as_deref(), async |host| host.apply_saved(saved, start).await);
     let finished = match applied {

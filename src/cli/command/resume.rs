@@ -133,16 +133,23 @@ pub(crate) fn resume_one(
     id: &str,
 ) -> Result<crate::host::Finished, AppError> {
     // A run is resumed for the agent that it was started for, with the grants of today.
-    let agent = match journal(context)? {
-        Some(journal) => journal.run(id).map_err(|error| failed(&error))?.start.agent,
-        None => None,
+    let acts = context.agent_name();
+    let none = || AppError::new("not_found", format!("the agent has no run `{id}`"));
+    let (whole, agent) = match (journal(context)?, acts) {
+        (Some(journal), Some(acts)) => {
+            let run = journal.run_of_agent(id, acts).map_err(|_| none())?;
+            (run.to_string(), Some(acts.to_owned()))
+        }
+        (Some(journal), None) => {
+            let start = journal.run(id).map_err(|error| failed(&error))?.start;
+            (start.id.to_string(), start.agent)
+        }
+        (None, Some(_)) => return Err(none()),
+        (None, None) => (id.to_owned(), None),
     };
+    let id = whole.as_str();
     if !args.made.is_empty() || !args.not_made.is_empty() {
         context.for_people("resume --made")?;
-    }
-    let acts = context.agent_name();
-    if acts.is_some() && agent.as_deref() != acts {
-        return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));
     }
     let start = Start {
         purpose: Purpose::Resume,
@@ -161,5 +168,9 @@ pub(crate) fn resume_one(
         not_made: args.not_made.iter().copied().collect(),
     };
     let agent = agent.as_deref();
-    Ok(context.with_host(agent, async |host| host.resume(id, decided, start).await)??)
+    let finished =
+        context.with_host(agent, async |host| host.resume(id, decided, start).await)??;
+    // The run may have been one that carries an approved set out, or one whose rest waits.
+    context.app.settle_all(context.now())?;
+    Ok(finished)
 }

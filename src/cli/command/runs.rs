@@ -12,7 +12,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::visible;
 use crate::cli::show;
 use crate::host::{ChangeReport, Failure, Report, candidates};
-use crate::journal::{Journal, RunSummary, Standing};
+use crate::journal::{Error, Journal, RunSummary, Standing};
 use crate::model::time::day_of_moment;
 use crate::policy::Verdict;
 
@@ -113,11 +113,18 @@ fn show(context: &Context<'_>, id: &str) -> Result<Exit, AppError> {
     let Some(journal) = journal(context)? else {
         return Err(AppError::new("not_found", "no run has been recorded yet"));
     };
-    let run = journal.run(id.trim()).map_err(|error| failed(&error))?;
-    let acts = context.agent_name();
-    if acts.is_some() && run.start.agent.as_deref() != acts {
-        return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));
-    }
+    // Of the runs of others an agent does not even learn how many begin so.
+    let id = match context.agent_name() {
+        None => id.trim().to_owned(),
+        Some(acts) => match journal.run_of_agent(id.trim(), acts) {
+            Ok(run) => run.to_string(),
+            Err(Error::NoRun(_)) => {
+                return Err(AppError::new("not_found", format!("the agent has no run `{id}`")));
+            }
+            Err(error) => return Err(failed(&error)),
+        },
+    };
+    let run = journal.run(&id).map_err(|error| failed(&error))?;
     if context.ui.json() {
         context.ui.json_report(&whole(&run));
         return Ok(Exit::Done);

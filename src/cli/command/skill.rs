@@ -21,9 +21,10 @@ use crate::script::workspace::manifest::ParamKind;
 use crate::script::{Manifest, Workspace};
 
 pub(crate) mod export;
+mod propose;
 pub(crate) mod scaffold;
 
-/// List, show, create and check skills
+/// List, show, create, check and propose skills
 #[derive(Debug, Subcommand)]
 pub(crate) enum SkillCommand {
     /// List the skills of the workspace
@@ -32,6 +33,7 @@ pub(crate) enum SkillCommand {
     New(scaffold::NewArgs),
     Check(CheckArgs),
     Export(export::ExportArgs),
+    Propose(propose::ProposeArgs),
 }
 
 /// Show what a skill does, and its parameters
@@ -81,6 +83,7 @@ pub(crate) fn run(context: &Context<'_>, command: &SkillCommand) -> Result<Exit,
         SkillCommand::New(args) => scaffold::new(context, args),
         SkillCommand::Check(args) => check(context, args),
         SkillCommand::Export(args) => export::export(context, args),
+        SkillCommand::Propose(args) => propose::propose(context, args),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cli::render::table::Column;
 use crate::cli::render::text::visible;
 use crate::cli::sheet::data;
 use crate::cli::show;
-use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::inbox::{EntryState, InboxEntry, Page};
 use crate::model::User;
 use crate::model::time::Calendar;
 
@@ -81,9 +81,19 @@ pub(crate) struct ListArgs {
     /// Show only what is waiting or running
     #[arg(long)]
     open: bool,
+    /// List at most N entries, the newest
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    /// Only list what was submitted before this entry: the next page
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
 }
 
 pub(crate) fn submit(context: &Context<'_>, args: &SubmitArgs) -> Result<Exit, AppError> {
+    // An agent learns nothing of what it may not have; a person is told what there is.
+    if let Some(agent) = context.agent_name() {
+        context.app.check_grants(Some(agent), args.to.as_deref(), &args.skill)?;
+    }
     if !context.app.workspace.skills.contains_key(&args.skill) {
         return Err(skill::unknown(context, &args.skill));
     }
@@ -167,8 +177,17 @@ pub(crate) fn inbox(context: &Context<'_>, args: &InboxArgs) -> Result<Exit, App
 
 fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
     let zone = time_zone(&context.app.workspace)?;
-    let mut entries = context.app.inbox(context.agent_name())?;
-    entries.retain(|entry| !args.open || !entry.state.is_over());
+    let agent = context.agent_name();
+    let before = args.before.as_deref().map(|id| context.app.inbox_entry(id, agent)).transpose()?;
+    let page = Page {
+        agent,
+        open: args.open,
+        before: before.as_ref().map(|entry| entry.id.as_str()),
+        limit: args.limit,
+    };
+    let (mut entries, is_more) = context.app.inbox(&page)?;
+    // The oldest first, as they are worked on.
+    entries.reverse();
     let time = |at: Timestamp| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
     let rows: Vec<Vec<String>> = entries
         .iter()
@@ -197,6 +216,9 @@ fn list(context: &Context<'_>, args: &ListArgs) -> Result<Exit, AppError> {
         Column::new("REASON"),
     ];
     show::list(context.ui, &columns, &rows, &values, "Nothing was submitted.");
+    if let Some(first) = entries.first().filter(|_| is_more) {
+        context.ui.note(&format!("There are older ones: `--before {}` lists them.", first.id));
+    }
     Ok(Exit::Done)
 }
 

@@ -393,6 +393,12 @@ pub(crate) const CODES: &[Code] = &[
         "The place shows the line; `planwright skill check NAME` checks it.",
     ),
     code(
+        "tests_failed",
+        "A test of a proposed skill failed.",
+        "The skill does not do what its tests say, or the tests expect something else of it.",
+        "The error names the first test that failed, and its place; correct the skill or the test and propose it again.",
+    ),
+    code(
         "too_large",
         "The answer is larger than 4 MiB.",
         "So much is rarely wanted, and could fill a terminal or a log.",

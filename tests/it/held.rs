@@ -1,0 +1,253 @@
+//! Sets that are carried out by processes that are killed, held again on the way, or overtaken: each is
+//! applied once, and says what became of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::mcp::{Client, code, text};
+use crate::support::{Place, Planner, is_write};
+
+const MEIS: &str = "Translate the brochure for Besançon";
+const OURS: &str = "Book the room for the customer day";
+const OPEN: &str = "[policies]\nalways = []\n[limits]\nquarantine_seconds = 0\n";
+const ASK: &str = "[policies]\nalways = [\"ask\"]\n[limits]\nquarantine_seconds = 0\n";
+
+fn place(planner: &Planner, config: &str) -> Place {
+    let place = Place::against(planner);
+    place.file("planwright.toml", config);
+    place.file(
+        "scripts/policies/ask.rhai",
+        "fn review(changes, run) { hold(\"a person looks at it\"); }",
+    );
+    place
+}
+
+/// Runs the program and kills it at the first request that is meant.
+fn killed(
+    planner: &Planner,
+    place: &Place,
+    args: &[&str],
+    stdin: &str,
+    is_meant: impl Fn(&planwright::emulator::Exchange) -> bool + Send + 'static,
+) {
+    let (pid, fired) = (Arc::new(AtomicU32::new(0)), AtomicBool::new(false));
+    let victim = Arc::clone(&pid);
+    planner.on_request(move |_, exchange| {
+        if !is_meant(exchange) || fired.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        while victim.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        let id = victim.load(Ordering::SeqCst).to_string();
+        assert!(std::process::Command::new("kill").args(["-9", &id]).status().unwrap().success());
+    });
+    let mut child = place.start(args, stdin);
+    pid.store(child.id(), Ordering::SeqCst);
+    assert!(!child.wait().unwrap().success(), "it was to be killed");
+    planner.on_request(|_, _| {});
+}
+
+fn all(place: &Place) -> Vec<Value> {
+    let list = place.run(&["pending", "--all", "--json"]).code(0).json();
+    list.as_array().unwrap().clone()
+}
+
+fn state(place: &Place, id: &str) -> Value {
+    let all = all(place);
+    all.iter().find(|one| one["id"] == id).unwrap_or_else(|| panic!("{id}: {all:?}")).clone()
+}
+
+fn held(place: &Place) -> String {
+    let held = place.run(&["task", "complete", MEIS, "--json"]).code(7).json();
+    held["pending"].as_str().unwrap().to_owned()
+}
+
+fn kinds(place: &Place) -> Vec<String> {
+    let audit = place.run(&["audit", "export"]).code(0).stdout;
+    let kind = |line: &str| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        record["kind"].as_str().map(str::to_owned)
+    };
+    audit.lines().filter_map(kind).collect()
+}
+
+#[test]
+fn an_approved_set_whose_process_is_killed_is_carried_on_and_says_so() {
+    let planner = Planner::demo();
+    let place = place(&planner, "[limits]\nquarantine_seconds = 0\n");
+    let id = held(&place);
+    killed(&planner, &place, &["approve", &id], "", is_write);
+    assert_eq!(state(&place, &id)["state"], "approved");
+    // It is not begun a second time beside the run that was cut off.
+    place.run(&["apply", &id]).code(1).says(&["planwright resume"]);
+    place.run(&["resume"]).code(0);
+    assert_eq!(planner.task(MEIS)["percentComplete"], 100);
+    let one = state(&place, &id);
+    assert_eq!(one["state"], "applied", "{one}");
+    assert!(one["applied_by"].is_string(), "{one}");
+    place.run(&["approve", &id]).code(1).says(&["it was applied"]);
+    assert!(kinds(&place).contains(&"carried_out".to_owned()));
+    place.run(&["audit", "verify"]).code(0);
+}
+
+#[test]
+fn an_approval_that_came_to_no_write_is_not_lost() {
+    let planner = Planner::demo();
+    let place = place(&planner, "[limits]\nquarantine_seconds = 0\n");
+    let id = held(&place);
+    killed(&planner, &place, &["approve", &id], "", |exchange| {
+        exchange.path.contains("/planner/") || exchange.path.ends_with("$batch")
+    });
+    assert_eq!(planner.task(MEIS)["percentComplete"], 0);
+    assert_eq!(state(&place, &id)["state"], "approved");
+    place.run(&["approve", &id]).code(1).says(&["has approved it", "planwright apply"]);
+    place.run(&["apply", &id]).code(0);
+    assert_eq!(planner.task(MEIS)["percentComplete"], 100);
+    assert_eq!(state(&place, &id)["state"], "applied");
+    place.run(&["apply", &id]).code(1);
+}
+
+/// Cuts a run off after its first write, and has the rest of it held when it is resumed; returns the
+/// run and the set that waits.
+fn held_resume(planner: &Planner, place: &Place) -> (String, String) {
+    let script = "let b = plan(\"BOS Operations\").create_bucket(\"Cut\"); for n in 0..3 { b.create_task(#{ title: `Cut ${n}` }); }";
+    killed(planner, place, &["run", "-"], script, is_write);
+    let runs = place.run(&["runs", "--json"]).code(0).json();
+    let run = runs[0]["id"].as_str().or(runs[0]["run_id"].as_str()).unwrap().to_owned();
+    place.file("planwright.toml", ASK);
+    let held = place.run(&["resume", &run, "--json"]).code(7).json();
+    (run, held["pending"].as_str().unwrap().to_owned())
+}
+
+fn cut(planner: &Planner) -> usize {
+    let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+    let titled = |task: &&Value| task["title"].as_str().unwrap().starts_with("Cut ");
+    tasks["value"].as_array().unwrap().iter().filter(titled).count()
+}
+
+#[test]
+fn the_rest_of_a_run_that_is_held_is_approved_by_carrying_the_run_on() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let (run, rest) = held_resume(&planner, &place);
+    assert_eq!(cut(&planner), 0);
+    place.run(&["approve", &rest]).code(0);
+    assert_eq!(cut(&planner), 3);
+    assert_eq!(state(&place, &rest)["state"], "applied");
+    place.file("planwright.toml", OPEN);
+    place.run(&["resume"]).code(0).says(&["No run was cut off"]);
+    let _nothing_left = place.run(&["resume", &run]);
+    place.run(&["approve", &rest]).code(1);
+    assert_eq!(cut(&planner), 3);
+    place.run(&["audit", "verify"]).code(0);
+}
+
+#[test]
+fn the_rest_of_a_run_that_is_carried_on_otherwise_cannot_be_approved_as_well() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let (run, rest) = held_resume(&planner, &place);
+    place.file("planwright.toml", OPEN);
+    place.run(&["resume", &run]).code(0);
+    assert_eq!(cut(&planner), 3);
+    place.run(&["approve", &rest]).code(1).says(&["taken its place"]);
+    assert_eq!(cut(&planner), 3);
+    assert_eq!(state(&place, &rest)["state"], "failed");
+    assert!(kinds(&place).contains(&"replaced".to_owned()));
+}
+
+/// A preview that is held when it is applied waits once: the preview itself cannot be applied beside it.
+#[test]
+fn a_preview_that_is_held_gives_way_to_what_waits() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let preview = place.run(&["task", "complete", OURS, "-n", "--json"]).code(0).json();
+    let run = preview["run_id"].as_str().unwrap();
+    place.file("planwright.toml", ASK);
+    let waits = place.run(&["apply", run, "--json"]).code(7).json();
+    place.run(&["apply", run]).code(1).says(&["taken its place"]);
+    place.run(&["approve", waits["pending"].as_str().unwrap()]).code(0);
+    assert_eq!(planner.task(OURS)["percentComplete"], 100);
+}
+
+#[test]
+fn an_agent_learns_what_became_of_a_preview_and_of_a_killed_run() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let mut client = Client::start(&place, "rook");
+    let script = format!("plan(\"BOS Operations\").task(\"{OURS}\").update(#{{ priority: 1 }});");
+    let preview = client.call("run_script", &json!({ "script": script }));
+    let id = preview["structuredContent"]["run_id"].clone();
+    let look = |client: &mut Client, id: &Value| {
+        let known = client.call("change_set", &json!({ "id": id }));
+        assert_eq!(known["isError"], false, "{known}");
+        known["structuredContent"]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(look(&mut client, &id), "previewed");
+    let applied = client.call("apply_change_set", &json!({ "id": id }));
+    assert_eq!(applied["structuredContent"]["status"], "applied");
+    assert_eq!(look(&mut client, &id), "applied");
+    killed(&planner, &place, &["task", "complete", OURS, "--as", "rook"], "", is_write);
+    let runs = place.run(&["runs", "--json", "--as", "rook"]).code(0).json();
+    let id = runs[0]["id"].as_str().or(runs[0]["run_id"].as_str()).unwrap();
+    let known = client.call("change_set", &json!({ "id": id }));
+    assert_eq!(known["structuredContent"]["state"], "failed", "{known}");
+    assert!(text(&known).contains("cut off"), "{known}");
+    place.run(&["resume", id]).code(0);
+    assert_eq!(look(&mut client, &json!(id)), "applied");
+}
+
+/// The beginning of an id is looked for among an agent's own runs: an answer shows nothing of others.
+#[test]
+fn an_ambiguous_id_shows_nothing_of_what_is_another_s() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    for _ in 0..2 {
+        place.run(&["task", "complete", OURS, "-n", "--as", "fern"]).code(0);
+    }
+    let mut client = Client::start(&place, "rook");
+    for (tool, name) in [("change_set", "id"), ("apply_change_set", "id"), ("undo_run", "run_id")] {
+        // Every id of a version 7 begins with a zero, and none with `f`.
+        let answers = ["0", "f"].map(|id| {
+            let refused = client.call(tool, &json!({ name: id }));
+            assert_eq!(code(&refused), "not_found", "{refused}");
+            text(&refused).replace(&format!("`{id}`"), "`ID`")
+        });
+        let error =
+            |text: &str| text.lines().find(|line| line.starts_with("error")).map(str::to_owned);
+        assert!(error(&answers[0]).is_some());
+        assert_eq!(error(&answers[0]), error(&answers[1]));
+    }
+    for command in [&["pending", "show", "0"][..], &["apply", "0000"], &["runs", "show", "0"]] {
+        let said = place.run(&[command, &["--as", "rook"]].concat()).code(1).stderr;
+        assert!(!said.contains('2'), "{said}");
+    }
+    // Of its own it learns that there are several.
+    place.run(&["task", "complete", OURS, "-n", "--as", "rook"]).code(0);
+    place.run(&["task", "complete", OURS, "-n", "--as", "rook"]).code(0);
+    assert_eq!(code(&client.call("change_set", &json!({ "id": "0" }))), "ambiguous");
+}
+
+/// What was approved and could not be written waits for another approval, and the audit says so.
+#[test]
+fn a_set_that_the_service_refuses_waits_again() {
+    let planner = Planner::demo();
+    let place = place(&planner, "");
+    let id = held(&place);
+    planner.faults(&json!([
+        { "method": "PATCH", "path": "/planner/tasks", "action": { "status": 403 } },
+    ]));
+    assert_ne!(place.run(&["approve", &id]).code, 0);
+    assert_eq!(state(&place, &id)["state"], "pending");
+    assert!(kinds(&place).contains(&"reopened".to_owned()));
+    planner.faults(&json!([]));
+    // The approval before is used up: it is not carried out without another.
+    place.run(&["apply", &id]).code(1).says(&["is held"]);
+    assert_eq!(planner.task(MEIS)["percentComplete"], 0);
+    place.run(&["approve", &id]).code(0);
+    assert_eq!(planner.task(MEIS)["percentComplete"], 100);
+    place.run(&["audit", "verify"]).code(0);
+}
