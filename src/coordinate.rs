@@ -15,7 +15,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::journal::inbox::{EntryState, InboxEntry};
-use crate::journal::kept::{KeptSet, KeptState};
+use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 
 pub use crate::journal::{Claim, Error, Fence, Note, Shared, SharedWrite, Written};
@@ -62,11 +62,17 @@ pub trait Coordinate: fmt::Debug + Send + Sync {
     /// It cannot be read.
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error>;
 
-    /// Returns the entries for a service that are not over, the oldest first.
+    /// Returns the entries for a service that are not over, the oldest first: at most `limit` of those
+    /// after the entry `after`.
     ///
     /// # Errors
     /// They cannot be read.
-    fn open_entries(&self, service: &str) -> Result<Vec<InboxEntry>, Error>;
+    fn open_entries(
+        &self,
+        service: &str,
+        after: Option<&InboxEntry>,
+        limit: u32,
+    ) -> Result<Vec<InboxEntry>, Error>;
 
     /// Moves an entry on from where it stood, and records the step. Returns false, and does nothing,
     /// if it stands elsewhere by now: of several that try, one succeeds.
@@ -142,19 +148,19 @@ pub trait Coordinate: fmt::Debug + Send + Sync {
     /// They cannot be read.
     fn changes(&self) -> Result<Changes, Error>;
 
-    /// Returns the sets that wait, or have waited, for a person, the oldest first.
+    /// Returns the sets that wait for a person or are being carried out, the oldest first; with `all`,
+    /// also those that were decided on.
     ///
     /// # Errors
     /// They cannot be read.
-    fn held_sets(&self) -> Result<Vec<KeptSet>, Error>;
+    fn held_sets(&self, all: bool) -> Result<Vec<KeptSet>, Error>;
 
-    /// Moves a kept set on from where it stood, and records the decision, if it is one. Returns false,
-    /// and does nothing, if it stands elsewhere by now: each decision is taken once.
+    /// Takes steps of kept sets, all of them or none, each with its record. Returns false, and does
+    /// nothing, if one of the sets stands elsewhere by now: each step is taken once.
     ///
     /// # Errors
     /// It cannot be written.
-    fn move_kept(&self, from: KeptState, set: &KeptSet, note: Option<&Note>)
-    -> Result<bool, Error>;
+    fn move_kept(&self, steps: &[KeptStep<'_>]) -> Result<bool, Error>;
 
     /// Pauses an agent, or all of them.
     ///

@@ -424,7 +424,8 @@ impl Clockwork {
             Err(error) => Err(error),
         };
         let service = self.connection.service.clone();
-        let entries = self.shared(move |shared| shared.open_entries(&service)).await;
+        let entries =
+            self.shared(move |shared| shared.open_entries(&service, None, u32::MAX)).await;
         let (found, entries) = match (found, entries) {
             (Ok(found), Ok(entries)) => (found, entries),
             (Err(error), _) | (_, Err(error)) => {

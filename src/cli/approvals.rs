@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::pending::approve::{Approvable, reason_of};
 use crate::app::pending::check_waits;
-use crate::app::shown::pending::{listed, saved};
 use crate::app::pending::proposal;
+use crate::app::shown::pending::{listed, saved};
 use crate::app::workspace::time_zone;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;

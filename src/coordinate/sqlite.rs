@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::coordinate::{Changes, Coordinate, Topic};
 use crate::journal::inbox::{EntryState, InboxEntry};
-use crate::journal::kept::{KeptSet, KeptState};
+use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 use crate::journal::{Claim, Error, Fence, Journal, Note, Shared, SharedWrite, Written};
 
@@ -17,8 +17,13 @@ impl Coordinate for Journal {
         self.inbox_entry(id)
     }
 
-    fn open_entries(&self, service: &str) -> Result<Vec<InboxEntry>, Error> {
-        Self::open_entries(self, service)
+    fn open_entries(
+        &self,
+        service: &str,
+        after: Option<&InboxEntry>,
+        limit: u32,
+    ) -> Result<Vec<InboxEntry>, Error> {
+        Self::open_entries(self, service, after, limit)
     }
 
     fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error> {
@@ -80,17 +85,12 @@ impl Coordinate for Journal {
         Ok(Changes(known.collect()))
     }
 
-    fn held_sets(&self) -> Result<Vec<KeptSet>, Error> {
-        Self::held_sets(self)
+    fn held_sets(&self, all: bool) -> Result<Vec<KeptSet>, Error> {
+        Self::held_sets(self, all)
     }
 
-    fn move_kept(
-        &self,
-        from: KeptState,
-        set: &KeptSet,
-        note: Option<&Note>,
-    ) -> Result<bool, Error> {
-        Self::move_kept(self, from, set, note)
+    fn move_kept(&self, steps: &[KeptStep<'_>]) -> Result<bool, Error> {
+        Self::move_kept(self, steps)
     }
 
     fn pause(&self, paused: &Paused, note: &Note) -> Result<(), Error> {

@@ -225,7 +225,8 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn inbox_like(&self, id: &str, agent: Option<&str>) -> Result<Vec<InboxEntry>, Error> {
-        let condition = "?1 <> '' AND (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)
+        let condition =
+            "?1 <> '' AND (substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1)
             AND (?2 IS NULL OR from_agent = ?2 OR to_agent = ?2)";
         let order = "created_at, id LIMIT 5";
         self.store.read(|on| entries(on, condition, order, params![id, agent]))

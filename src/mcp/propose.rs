@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::app::error::AppError;
+use crate::app::params::arguments::Arguments;
 use crate::app::pending::checked::Proposed;
 use crate::app::pending::proposal::{Difference, compare, proposed_by};
 use crate::app::shown::{shortened, visible};
 use crate::host::SystemClock;
 use crate::journal::proposal::{Proposal, ProposalState};
 use crate::mcp::answer::Answer;
-use crate::mcp::arguments::Arguments;
 use crate::mcp::desk::Work;
 use crate::model::Clock as _;
 

@@ -14,7 +14,7 @@ use planwright::coordinate::{
 };
 use planwright::host::SystemClock;
 use planwright::journal::inbox::{EntryState, InboxEntry};
-use planwright::journal::kept::{KeptSet, KeptState};
+use planwright::journal::kept::{KeptSet, KeptStep};
 use planwright::journal::paused::Paused;
 use planwright::journal::{Journal, NoteKind};
 use planwright::model::Clock as _;
@@ -109,11 +109,11 @@ fn queue(shared: &Arc<dyn Coordinate>) {
     for other in &others {
         assert_eq!(submitted(&**shared, other).id, other.id);
     }
-    assert_eq!(shared.open_entries("embedded").unwrap().len(), 4);
-    assert!(shared.open_entries("elsewhere").unwrap().is_empty());
+    assert_eq!(shared.open_entries("embedded", None, 10_000).unwrap().len(), 4);
+    assert!(shared.open_entries("elsewhere", None, 10_000).unwrap().is_empty());
     // Of many that submit under one key, one entry comes.
     at_once(shared, |shared, _| submitted(shared, &entry(Some("mail-2"), None)).attempts == 0);
-    assert_eq!(shared.open_entries("embedded").unwrap().len(), 5);
+    assert_eq!(shared.open_entries("embedded", None, 10_000).unwrap().len(), 5);
     // Of many that take an entry, one has it.
     let taken = at_once(shared, |shared, n| {
         let by = Some(format!("worker {n}"));
@@ -124,7 +124,7 @@ fn queue(shared: &Arc<dyn Coordinate>) {
     let done = InboxEntry { state: EntryState::Done, ended_at: Some(at(9)), ..first };
     assert!(shared.move_entry(EntryState::Running, &done, &note(NoteKind::Settled)).unwrap());
     assert!(!shared.move_entry(EntryState::Running, &done, &note(NoteKind::Settled)).unwrap());
-    assert_eq!(shared.open_entries("embedded").unwrap().len(), 4);
+    assert_eq!(shared.open_entries("embedded", None, 10_000).unwrap().len(), 4);
     // What is over keeps its key.
     let again = submitted(&**shared, &entry(Some("mail-1"), Some("victor")));
     assert_eq!((again.id, again.state), (done.id, EntryState::Done));
@@ -251,7 +251,7 @@ fn pauses(shared: &Arc<dyn Coordinate>) {
     assert!(shared.unpause(Some("rook"), &note(NoteKind::Unpaused)).unwrap());
     assert!(!shared.unpause(Some("rook"), &note(NoteKind::Unpaused)).unwrap());
     assert_eq!(shared.paused().unwrap(), [pause(None)]);
-    assert!(shared.held_sets().unwrap().is_empty());
+    assert!(shared.held_sets(true).unwrap().is_empty());
 }
 
 fn watch(shared: &Arc<dyn Coordinate>) {
@@ -314,8 +314,13 @@ impl Coordinate for Control {
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error> {
         self.sound.entry(id)
     }
-    fn open_entries(&self, service: &str) -> Result<Vec<InboxEntry>, Error> {
-        self.sound.open_entries(service)
+    fn open_entries(
+        &self,
+        service: &str,
+        after: Option<&InboxEntry>,
+        limit: u32,
+    ) -> Result<Vec<InboxEntry>, Error> {
+        self.sound.open_entries(service, after, limit)
     }
     fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error> {
         self.sound.move_entry(from, entry, note)
@@ -362,16 +367,11 @@ impl Coordinate for Control {
     fn changes(&self) -> Result<Changes, Error> {
         self.sound.changes()
     }
-    fn held_sets(&self) -> Result<Vec<KeptSet>, Error> {
-        self.sound.held_sets()
+    fn held_sets(&self, all: bool) -> Result<Vec<KeptSet>, Error> {
+        self.sound.held_sets(all)
     }
-    fn move_kept(
-        &self,
-        from: KeptState,
-        set: &KeptSet,
-        note: Option<&Note>,
-    ) -> Result<bool, Error> {
-        self.sound.move_kept(from, set, note)
+    fn move_kept(&self, steps: &[KeptStep<'_>]) -> Result<bool, Error> {
+        self.sound.move_kept(steps)
     }
     fn pause(&self, paused: &Paused, note: &Note) -> Result<(), Error> {
         self.sound.pause(paused, note)
@@ -495,7 +495,7 @@ fn processes_that_are_killed_lose_and_double_nothing() {
         rounds += 1;
         assert!(rounds < 5, "what a killed process held is never given back");
     }
-    let entries = journal.open_entries("embedded").unwrap();
+    let entries = journal.open_entries("embedded", None, 10_000).unwrap();
     let keys: BTreeSet<_> = entries.iter().map(|entry| entry.key.clone().unwrap()).collect();
     assert_eq!((entries.len(), keys.len()), (NUMBERS, NUMBERS));
     let sum = Coordinate::value(&journal, "sum").unwrap().value.unwrap();

@@ -23,7 +23,7 @@ fn decider(work: &Work, call: &Call) -> Result<User, AppError> {
 /// # Errors
 /// There is none, or the board cannot be read.
 pub(crate) fn set(work: &Work, id: &str) -> Result<Value, AppError> {
-    let set = work.app.kept_set(id, SystemClock.now())?;
+    let set = work.app.kept_set(id, None, SystemClock.now())?;
     let saved = saved(&set)?;
     let run = work.desk.journal.run(set.run.as_str()).ok();
     let actor = run.as_ref().map(|run| (run.start.actor.to_string(), run.start.upn.clone()));
@@ -67,7 +67,7 @@ pub(crate) fn approve_set(
     let note = note.map(str::trim).filter(|note| !note.is_empty());
     let note = note.map(reason_of).transpose()?;
     let now = SystemClock.now();
-    let set = work.app.kept_set(call.part("id"), now)?;
+    let set = work.app.kept_set(call.part("id"), None, now)?;
     check_waits(&set)?;
     let me = work.me()?;
     let by = decider(work, call)?;
@@ -81,8 +81,9 @@ pub(crate) fn approve_set(
     let approver = applying.approver(digest, Arc::new(Nobody));
     let agent = saved.agent.clone();
     let applied = work.host(agent.as_deref(), approver, Watch::default());
-    let applied = applied.map(|host| work.wait(host.apply_saved(saved, start)));
-    let finished = work.app.end_approved(applying, applied)?;
+    let applied = applied.map(|host| work.wait(applying.apply(&host, saved, start)));
+    let applied = applied.and_then(|applied| applied.map_err(AppError::from));
+    let finished = work.app.end_approved(applying, applied, SystemClock.now())?;
     Ok(serde_json::to_value(&finished.report).unwrap_or_default())
 }
 
@@ -101,7 +102,7 @@ pub(crate) fn reject(work: &Work, call: &Call) -> Result<Reply, AppError> {
 pub(crate) fn reject_set(work: &Work, call: &Call, reason: &str) -> Result<Value, AppError> {
     let reason = reason_of(reason)?;
     let now = SystemClock.now();
-    let mut set = work.app.kept_set(call.part("id"), now)?;
+    let mut set = work.app.kept_set(call.part("id"), None, now)?;
     check_waits(&set)?;
     let by = decider(work, call)?;
     work.app.decide(&mut set, (&by, false, Some(reason)), now)?;

@@ -9,6 +9,7 @@ use crate::app::shown::pending::{listed as set, saved};
 use crate::app::shown::runs::{listed, whole};
 use crate::app::shown::scripts;
 use crate::host::{Failure, SystemClock};
+use crate::journal::inbox::Page;
 use crate::journal::kept::KeptState;
 use crate::journal::{Error, RunId, RunSummary};
 use crate::model::Clock as _;
@@ -107,7 +108,7 @@ pub(crate) fn run(work: &Work, call: &Call) -> Result<Reply, AppError> {
 /// The journal cannot be read.
 pub(crate) fn sets(work: &Work, all: bool) -> Result<Vec<Value>, AppError> {
     let mut shown = Vec::new();
-    let mut held = work.app.held_sets(SystemClock.now())?;
+    let mut held = work.app.held_sets(all, SystemClock.now())?;
     held.retain(|kept| all || kept.state == KeptState::Pending);
     for kept in held.iter().rev() {
         let run = work.desk.journal.run(kept.run.as_str()).ok();
@@ -177,8 +178,11 @@ pub(crate) fn schedules(work: &Work, _: &Call) -> Result<Reply, AppError> {
 
 /// Answers `GET inbox`.
 pub(crate) fn inbox(work: &Work, call: &Call) -> Result<Reply, AppError> {
-    let entries = work.app.inbox(None)?;
-    paged(call, entries.iter().rev().map(entry).collect())
+    let limit = call.limit()?;
+    let page = Page { agent: None, open: false, before: call.asked("cursor"), limit };
+    let (entries, is_more) = work.app.inbox(&page)?;
+    let last = entries.last().filter(|_| is_more).map(|entry| next(call, limit, &entry.id));
+    Ok(Reply::List(entries.iter().map(entry).collect(), last))
 }
 
 /// Reads a page of the audit log, the last record first, and the query of the next.

@@ -165,7 +165,7 @@ struct Proposed {
 
 fn proposed(work: &Work, times: &Times) -> Result<Proposed, AppError> {
     let mut all = Proposed::default();
-    let mut held = work.app.held_sets(SystemClock.now())?;
+    let mut held = work.app.held_sets(false, SystemClock.now())?;
     held.retain(|set| set.state == KeptState::Pending);
     for set in held.iter().rev().take(MAX_SETS) {
         let saved = saved(set)?;

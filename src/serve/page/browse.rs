@@ -9,7 +9,7 @@ use crate::app::schedules::{ScheduleView, iso};
 use crate::app::shown::{shortened, visible};
 use crate::host::SystemClock;
 use crate::journal::RunSummary;
-use crate::journal::inbox::InboxEntry;
+use crate::journal::inbox::{InboxEntry, Page};
 use crate::model::Clock as _;
 use crate::serve::api::lists;
 use crate::serve::call::{Call, Reply};
@@ -251,13 +251,14 @@ struct EntryRow {
 struct InboxPage {
     frame: Frame,
     entries: Vec<EntryRow>,
-    n_all: usize,
+    is_more: bool,
 }
 
 /// Answers `/inbox`.
 pub(crate) fn inbox(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let times = Times::of(work)?;
-    let entries = work.app.inbox(None)?;
+    let page_of = Page { agent: None, open: false, before: None, limit: MAX_LINES };
+    let (entries, is_more) = work.app.inbox(&page_of)?;
     let row = |entry: &InboxEntry| {
         let shown = entry_listed(entry);
         let run = shown["run_id"].as_str().map(|run| path(&["runs", run]));
@@ -273,8 +274,8 @@ pub(crate) fn inbox(work: &Work, call: &Call) -> Result<Reply, AppError> {
     };
     page(&InboxPage {
         frame: Frame::live(work, call, ("Inbox", "/inbox", "agent run"))?,
-        n_all: entries.len(),
-        entries: entries.iter().rev().take(MAX_LINES).map(row).collect(),
+        is_more,
+        entries: entries.iter().map(row).collect(),
     })
 }
 

@@ -60,7 +60,7 @@ impl Frame {
         call: &Call,
         (title, active, live): (&str, &'static str, &'static str),
     ) -> Result<Self, AppError> {
-        let held = work.app.held_sets(SystemClock.now())?;
+        let held = work.app.held_sets(false, SystemClock.now())?;
         let n_pending = held.iter().filter(|set| set.state == KeptState::Pending).count();
         work.desk.metrics.pending.set(i64::try_from(n_pending).unwrap_or(i64::MAX));
         Ok(Self { live, n_pending, ..Self::of(call.who.as_ref(), title, active) })

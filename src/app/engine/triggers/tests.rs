@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::journal::Journal;
+use crate::journal::inbox::Page;
 use crate::model::time::moment_of_day;
 use crate::model::{BucketId, ETag, TaskId, UserId};
 use crate::script::workspace::tables::TriggerEvent;
@@ -73,15 +74,18 @@ fn journal() -> (TempDir, Journal) {
 
 const NOW: &str = "2026-03-27T12:00:00Z";
 
+/// All of the inbox, the newest first.
+const ALL: Page<'_> = Page { agent: None, open: false, before: None, limit: usize::MAX };
+
 /// Looks at a board as one process; returns the events of new entries, as `event task`.
 fn look(journal: &Journal, triggers: &BTreeMap<String, Trigger>, board: &Board) -> Vec<String> {
-    let before = journal.inbox().unwrap().len();
+    let before = journal.inbox(&ALL).unwrap().len();
     let look = begin(journal, &plan(), "a", at(NOW)).unwrap().unwrap();
     look.settle(journal, triggers, &board.tasks, &by(), (at(NOW), &TimeZone::UTC)).unwrap();
     look.end(journal).unwrap();
-    let entries = journal.inbox().unwrap();
+    let entries = journal.inbox(&ALL).unwrap();
     let text = |entry: &InboxEntry| entry.params["event"].as_str().unwrap().to_owned();
-    entries.iter().skip(before).map(text).collect()
+    entries.iter().rev().skip(before).map(text).collect()
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn what_is_there_at_first_is_no_event_and_what_comes_after_is_one_once() {
     assert!(look(&journal, &triggers, &board).is_empty());
     board.edit(new, |task| task.percent_complete = 100);
     assert_eq!(look(&journal, &triggers, &board), ["task.completed"]);
-    let entry = journal.inbox().unwrap().pop().unwrap();
+    let entry = journal.inbox(&ALL).unwrap().remove(0);
     assert_eq!(entry.params["task"], board.tasks[new].value.id.as_str());
 }
 
@@ -175,5 +179,5 @@ fn a_thousand_changes_are_a_thousand_events_although_every_process_is_killed() {
         look.settle(&journal, &created, &board.tasks, &by(), time).unwrap();
         look.end(&journal).unwrap();
     }
-    assert_eq!(journal.inbox().unwrap().len(), 1_000);
+    assert_eq!(journal.inbox(&ALL).unwrap().len(), 1_000);
 }

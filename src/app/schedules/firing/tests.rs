@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::coordinate::{Changes, Claim, Fence, Shared};
-use crate::journal::inbox::EntryState;
-use crate::journal::kept::{KeptSet, KeptState};
+use crate::journal::inbox::{EntryState, Page};
+use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 use crate::journal::{Journal, NoteKind};
 use crate::model::{Cron, Missed};
@@ -44,8 +44,11 @@ fn journal() -> (TempDir, Journal) {
     (dir, journal)
 }
 
+/// All of the inbox, the newest first.
+const ALL: Page<'_> = Page { agent: None, open: false, before: None, limit: usize::MAX };
+
 fn keys(journal: &Journal) -> Vec<String> {
-    journal.inbox().unwrap().into_iter().filter_map(|entry| entry.key).collect()
+    journal.inbox(&ALL).unwrap().into_iter().rev().filter_map(|entry| entry.key).collect()
 }
 
 /// A journal whose process is killed after a number of writes: none of the later ones happens.
@@ -71,8 +74,13 @@ impl Coordinate for Mortal<'_> {
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error> {
         self.journal.entry(id)
     }
-    fn open_entries(&self, service: &str) -> Result<Vec<InboxEntry>, Error> {
-        Coordinate::open_entries(self.journal, service)
+    fn open_entries(
+        &self,
+        service: &str,
+        after: Option<&InboxEntry>,
+        limit: u32,
+    ) -> Result<Vec<InboxEntry>, Error> {
+        Coordinate::open_entries(self.journal, service, after, limit)
     }
     fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error> {
         self.write(|| Coordinate::move_entry(self.journal, from, entry, note))
@@ -112,16 +120,11 @@ impl Coordinate for Mortal<'_> {
     fn changes(&self) -> Result<Changes, Error> {
         self.journal.changes()
     }
-    fn held_sets(&self) -> Result<Vec<KeptSet>, Error> {
-        Coordinate::held_sets(self.journal)
+    fn held_sets(&self, all: bool) -> Result<Vec<KeptSet>, Error> {
+        Coordinate::held_sets(self.journal, all)
     }
-    fn move_kept(
-        &self,
-        from: KeptState,
-        set: &KeptSet,
-        note: Option<&Note>,
-    ) -> Result<bool, Error> {
-        self.write(|| Coordinate::move_kept(self.journal, from, set, note))
+    fn move_kept(&self, steps: &[KeptStep<'_>]) -> Result<bool, Error> {
+        self.write(|| Coordinate::move_kept(self.journal, steps))
     }
     fn pause(&self, paused: &Paused, note: &Note) -> Result<(), Error> {
         self.write(|| Coordinate::pause(self.journal, paused, note))
@@ -210,7 +213,7 @@ fn what_was_due_before_a_schedule_was_there_does_not_fire() {
     tick(&journal, &other, &by(), at("2026-01-01T10:00:00Z")).unwrap();
     tick(&journal, &other, &by(), at("2026-01-02T09:30:00Z")).unwrap();
     assert_eq!(keys(&journal), ["schedule:daily@2026-01-02T09:30:00Z"]);
-    let entry = &journal.inbox().unwrap()[0];
+    let entry = &journal.inbox(&ALL).unwrap()[0];
     assert_eq!((entry.sender(), entry.receiver()), ("schedule", "schedule"));
     assert!(journal.verify().unwrap().is_ok());
 }
@@ -223,7 +226,7 @@ fn a_run_does_not_begin_while_the_one_before_is_not_over() {
     let tick_at = |time: &str| tick(&journal, &all, &by(), at(time)).unwrap().len();
     tick_at("2026-01-01T09:01:00Z");
     assert_eq!((tick_at("2026-01-01T09:02:00Z"), tick_at("2026-01-01T09:04:00Z")), (1, 0));
-    let mut entry = journal.inbox().unwrap().remove(0);
+    let mut entry = journal.inbox(&ALL).unwrap().remove(0);
     entry.state = EntryState::Done;
     let note = crate::app::inbox::note_on(&entry, NoteKind::Settled, entry.created_at);
     assert!(Coordinate::move_entry(&journal, EntryState::Queued, &entry, &note).unwrap());
