@@ -61,7 +61,7 @@ fn a_run_is_told_in_words_and_found_by_the_end_of_its_id() {
     let shown = place.run(&["runs", "show", second_end]).code(0).stdout;
     assert!(shown.contains("assigned     + Mei Tanaka"), "{shown}");
     // Both begin with the same minute.
-    let ends = format!("{}, {}", second_end, first_end);
+    let ends = format!("{second_end}, {first_end}");
     place
         .run(&["runs", "show", first.get(..6).unwrap()])
         .code(1)
