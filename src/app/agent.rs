@@ -162,7 +162,8 @@ const MAX_MESSAGE: usize = 300;
 pub(crate) fn is_refusal(failure: &Failure) -> bool {
     matches!(
         failure.code.as_str(),
-        "not_permitted"
+        "denied"
+            | "not_permitted"
             | "held"
             | "paused"
             | "not_pending"

@@ -143,7 +143,7 @@ impl Reply {
 pub(crate) fn status_of(failure: &Failure) -> StatusCode {
     match failure.code.as_str() {
         "unauthorized" => StatusCode::UNAUTHORIZED,
-        "not_permitted" | "foreign_request" | "four_eyes" | "agent" | "read_only" => {
+        "not_permitted" | "denied" | "foreign_request" | "four_eyes" | "agent" | "read_only" => {
             StatusCode::FORBIDDEN
         }
         "not_found" | "no_run" | "gone" => StatusCode::NOT_FOUND,

@@ -87,6 +87,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("task reference remove", "=task reference Bird remove https://example.org"),
     ("task complete", "Bird"),
     ("task reopen", "Bird"),
+    ("task comments", "Bird --beta"),
     ("task open", "Bird"),
     ("task delete", "Bird --force"),
     ("user list", ""),
@@ -112,6 +113,15 @@ const COMMANDS: &[(&str, &str)] = &[
     ("audit export", ""),
     ("init", "elsewhere"),
     ("explain", "not_signed_in"),
+    ("schedule list", ""),
+    ("schedule next", ""),
+    ("schedule pause", "daily"),
+    ("schedule resume", "daily"),
+    ("schedule run", "daily"),
+    ("skill propose", "ten scripts/skills/seven.rhai --reason why --as rook"),
+    ("serve token create", "--name ana --role viewer"),
+    ("serve token list", ""),
+    ("serve token revoke", "--name ana"),
     ("agent list", ""),
     ("agent show", "rook"),
     ("agent pause", "rook"),
@@ -166,7 +176,7 @@ fn stage() -> (Stage, tempfile::TempDir, Vec<(&'static str, String)>) {
     }
     stage
         .place
-        .file("planwright.toml", "[policies]\nalways = []\n[agents.rook]\nprofile = \"job\"\n");
+        .file("planwright.toml", "[policies]\nalways = []\n[agents.rook]\nprofile = \"job\"\n[schedules.daily]\nskill = \"seven\"\ncron = \"0 9 * * *\"\n");
     stage.place.file("scripts/skills/seven.rhai", SKILL);
     (stage, given, env)
 }

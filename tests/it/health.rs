@@ -240,7 +240,7 @@ fn the_doctor_names_what_will_fail_and_its_remedy() {
         "planwright.toml",
         "[agents.rook]\nplans = [\"Gone\", \"BOS Operations\"]\nskills = [\"ad\"]\nprofile = \"x\"\ninbox = [\"mei\"]\n",
     );
-    let told = place.run(&["doctor"]).code(0).stdout;
+    let told = place.run(&["doctor"]).code(1).stdout;
     for text in ["no plan `Gone`", "no skill `ad`", "no profile `x`", "no agent `mei`"] {
         assert!(told.contains(text), "{text}: {told}");
     }

@@ -39,7 +39,7 @@ fn a_proposed_skill_is_approved_by_a_person_and_is_a_tool() {
     assert_eq!((&listed[0]["id"], &listed[0]["kind"]), (&json!(id), &json!("skill")));
     place.run(&["pending", "show", id]).code(0).says(&["+plans().len()", "Asked for every day"]);
     for command in [&["approve", id][..], &["reject", id, "--reason", "x"]] {
-        place.run(&[command, &["--as", "rook"]].concat()).code(5);
+        place.run(&[command, &["--as", "rook"]].concat()).code(3);
     }
     place.run(&["approve", id]).code(0).says(&["scripts/skills/count.rhai"]);
     assert_eq!(
@@ -79,8 +79,8 @@ fn what_does_not_pass_is_not_kept() {
         (of("Count", COUNT, Value::Null), "parameter"),
         (of("../count", COUNT, Value::Null), "parameter"),
         (of("count", &" ".repeat(70_000), Value::Null), "too_large"),
-        (of("agent_rules", COUNT, Value::Null), "not_permitted"),
-        (of("weekly_report", COUNT, Value::Null), "not_permitted"),
+        (of("agent_rules", COUNT, Value::Null), "denied"),
+        (of("weekly_report", COUNT, Value::Null), "denied"),
     ] {
         let refused = propose(&mut client, &arguments);
         assert_eq!(code(&refused), expected, "{refused}");
@@ -100,7 +100,7 @@ fn what_does_not_pass_is_not_kept() {
     for _ in 0..10 {
         assert_eq!(propose(&mut client, &of("count", COUNT, Value::Null))["isError"], false);
     }
-    assert_eq!(code(&propose(&mut client, &of("count", COUNT, Value::Null))), "not_permitted");
+    assert_eq!(code(&propose(&mut client, &of("count", COUNT, Value::Null))), "denied");
     place.run(&["agent", "pause", "rook"]).code(0);
     assert_eq!(code(&propose(&mut client, &of("count", COUNT, Value::Null))), "paused");
 }

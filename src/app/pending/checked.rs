@@ -59,7 +59,7 @@ pub(crate) fn check_name(workspace: &Workspace, name: &str) -> Result<(), AppErr
         return Ok(());
     };
     let message = format!("`{name}` is the name of {what}: nothing may take its place");
-    Err(AppError::new("not_permitted", message).hint("give the skill another name"))
+    Err(AppError::new("denied", message).hint("give the skill another name"))
 }
 
 impl Proposed {

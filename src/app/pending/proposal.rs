@@ -129,7 +129,7 @@ impl App {
     fn own_folder(&self) -> Result<PathBuf, AppError> {
         let Some(root) = &self.workspace.root else {
             let message = "there is no workspace into which a skill could be written";
-            return Err(AppError::new("not_permitted", message)
+            return Err(AppError::new("denied", message)
                 .hint("`planwright init` makes one; `--workspace DIR` names one"));
         };
         Ok(root.canonicalize()?)
@@ -190,7 +190,7 @@ impl App {
             return Ok((proposal, difference));
         }
         let message = format!("{MAX_WAITING} proposals of this agent wait already");
-        Err(AppError::new("not_permitted", message))
+        Err(AppError::new("denied", message))
     }
 
     /// Returns the proposals for this workspace that wait; with `all`, also those that were decided on.
