@@ -22,7 +22,6 @@ pub mod document;
 
 // Closed sets and small values.
 pub mod category;
-pub mod cron;
 pub mod limits;
 pub mod link;
 pub mod order;
@@ -42,7 +41,6 @@ pub use board::{Board, BoardPlace};
 pub use board_file::BoardFile;
 pub use bucket::Bucket;
 pub use category::Category;
-pub use cron::{Cron, Missed};
 pub use details::{ChecklistItem, PlanDetails, Reference, TaskDetails};
 pub use document::{BucketDocument, ItemDocument, LinkDocument, PlanDocument, TaskDocument};
 pub use etag::{ETag, Versioned};
@@ -55,3 +53,4 @@ pub use progress::{Priority, Progress};
 pub use recurrence::Recurrence;
 pub use task::{Comment, Task, TaskBeta};
 pub use time::Clock;
+pub use time::cron::{Cron, Missed};

@@ -3,6 +3,8 @@
 //! The core never asks for the time itself: code that needs it takes a [`Clock`], so that tests can
 //! pin it and a run keeps one moment from beginning to end.
 
+pub mod cron;
+
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
