@@ -132,6 +132,9 @@ pub(crate) fn resume_one(
     args: &ResumeArgs,
     id: &str,
 ) -> Result<crate::host::Finished, AppError> {
+    if !args.made.is_empty() || !args.not_made.is_empty() {
+        context.for_people("resume --made")?;
+    }
     // A run is resumed for the agent that it was started for, with the grants of today.
     let acts = context.agent_name();
     let none = || AppError::new("not_found", format!("the agent has no run `{id}`"));
@@ -148,9 +151,6 @@ pub(crate) fn resume_one(
         (None, None) => (id.to_owned(), None),
     };
     let id = whole.as_str();
-    if !args.made.is_empty() || !args.not_made.is_empty() {
-        context.for_people("resume --made")?;
-    }
     let start = Start {
         purpose: Purpose::Resume,
         skill: "resume".into(),
