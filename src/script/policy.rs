@@ -146,7 +146,7 @@ impl Judge for Policies {
         let digest = |code: &Result<Code, Failure>| {
             code.as_ref().map_or_else(|_| "broken".to_owned(), |code| code.digest().to_owned())
         };
-        self.policies.iter().map(|policy| (policy.source.clone(), digest(&*policy.code))).collect()
+        self.policies.iter().map(|policy| (policy.source.clone(), digest(&policy.code))).collect()
     }
 
     fn judge(&self, session: &Session, set: &ChangeSet, start: &Start) -> Vec<Ruling> {

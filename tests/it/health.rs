@@ -241,7 +241,12 @@ fn the_doctor_names_what_will_fail_and_its_remedy() {
         "[agents.rook]\nplans = [\"Gone\", \"BOS Operations\"]\nskills = [\"ad\"]\nprofile = \"x\"\ninbox = [\"mei\"]\n",
     );
     let told = place.run(&["doctor"]).code(1).stdout;
-    for text in ["no plan `Gone`", "no skill `ad`", "no profile `x`", "no agent `mei`"] {
+    for text in [
+        "no plan `Gone`",
+        "no skill `ad`",
+        "the profile `x`, which does not exist",
+        "no agent `mei`",
+    ] {
         assert!(told.contains(text), "{text}: {told}");
     }
     assert!(!told.contains("no plan `BOS"), "{told}");
