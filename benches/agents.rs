@@ -128,7 +128,7 @@ impl Client {
         input.flush().unwrap();
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.n += 1;
         let id = self.n;
         self.say(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -145,7 +145,7 @@ impl Client {
     fn hello(&mut self) -> Value {
         let hello = self.ask(
             "initialize",
-            json!({
+            &json!({
                 "protocolVersion": "2025-11-25",
                 "capabilities": {},
                 "clientInfo": { "name": "bench", "version": "1" },
@@ -158,7 +158,7 @@ impl Client {
     /// Calls a tool as a model does, which writes the arguments and reads the text.
     fn call(&mut self, name: &str, arguments: &Value) -> Value {
         self.written += name.len() + arguments.to_string().len();
-        let result = self.ask("tools/call", json!({ "name": name, "arguments": arguments }));
+        let result = self.ask("tools/call", &json!({ "name": name, "arguments": arguments }));
         self.read += result["content"][0]["text"].as_str().unwrap().len();
         result
     }
@@ -205,7 +205,7 @@ fn what_a_model_reads(url: &str, dir: &Path, emulator: &Emulator, broken: &mut V
 
     let mut client = Client::start(planwright(url, dir));
     let hello = client.hello();
-    let tools = client.ask("tools/list", json!({}))["tools"].to_string().len();
+    let tools = client.ask("tools/list", &json!({}))["tools"].to_string().len();
     let before = tools + hello["instructions"].as_str().unwrap().len();
     let found = client
         .call("find_tasks", &json!({ "assigned_to": "me", "due": "overdue", "plan": "Late" }));
