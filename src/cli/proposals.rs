@@ -1,27 +1,14 @@
 //! Skills that agents propose: what `pending`, `approve` and `reject` do with them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::error::AppError;
-use crate::app::pending::proposal::{
-    Difference, check_proposal_waits, compare, listed, proposed_by,
-};
+use crate::app::pending::proposal::{Difference, compare, proposed_by, whole};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::text::visible;
 use crate::journal::proposal::{Proposal, ProposalState};
 use crate::model::User;
-
-/// Returns all of a proposal.
-pub(crate) fn whole(proposal: &Proposal, difference: &Difference) -> Value {
-    let mut shown = listed(proposal);
-    shown["purpose"] = json!(proposal.purpose);
-    shown["remarks"] = json!(proposal.remarks);
-    shown["source"] = json!(proposal.source);
-    shown["tests"] = json!(proposal.tests);
-    shown["diff"] = json!(difference.diff);
-    shown
-}
 
 /// Tells a person what a proposal would change.
 pub(crate) fn tell(context: &Context<'_>, proposal: &Proposal, difference: &Difference) {
@@ -67,18 +54,11 @@ pub(crate) fn approve(
         context.app.put_in_force(&mut proposal, now)?;
         return Ok(told(context, &proposal));
     }
-    check_proposal_waits(&proposal)?;
-    let before = proposal.digest.clone();
-    let difference = context.app.compare_now(&mut proposal, now)?;
-    let is_named = digest == Some(proposal.digest.as_str());
-    if digest.is_some() && !is_named {
-        return Err(AppError::new("not_pending", "the proposal has another digest")
-            .hint(format!("look at it: `planwright pending show {}`", proposal.id)));
-    }
+    let (difference, is_shown) = context.app.to_approve_proposal(&mut proposal, digest, now)?;
     if !context.ui.json() {
         tell(context, &proposal, &difference);
     }
-    if before != proposal.digest && !is_named {
+    if !is_shown {
         context.ui.note(
             "What it would replace has changed since it was proposed. This is what would be written now: approve it again, or by its digest.",
         );
@@ -91,11 +71,9 @@ pub(crate) fn approve(
         context.ui.note("Not approved: it goes on waiting.");
         return Ok(Exit::Denied);
     }
-    // What it imports may be another than when it was proposed.
     let interrupt = context.interrupt();
-    proposed_by(&proposal).check(&context.app.workspace, &context.handle(), &interrupt)?;
-    context.app.decide_proposal(&mut proposal, (me, true, note), now)?;
-    context.app.put_in_force(&mut proposal, now)?;
+    let by = (me, note);
+    context.app.approve_proposal(&mut proposal, by, (&context.handle(), &interrupt), now)?;
     Ok(told(context, &proposal))
 }
 

@@ -5,5 +5,6 @@ pub(crate) mod boards;
 pub(crate) mod changes;
 pub(crate) mod events;
 pub(crate) mod lists;
+pub(crate) mod proposals;
 pub(crate) mod runs;
 pub(crate) mod status;

@@ -229,6 +229,11 @@ impl Work {
         self.desk.runtime.block_on(work)
     }
 
+    /// Returns the runtime, for what waits by itself.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.desk.runtime
+    }
+
     /// Makes a host for an agent, or for a person.
     ///
     /// # Errors

@@ -323,6 +323,34 @@ fn a_held_set_is_approved_once_by_whoever_may() {
 }
 
 #[test]
+fn a_skill_that_an_agent_proposes_waits_on_the_page_as_well() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[agents.rook]\n");
+    place.file("count.rhai", "//! Counts <b>plans</b>.\nplans().len()\n");
+    let args = ["skill", "propose", "count", "count.rhai", "--reason", "Asked", "--json"];
+    let proposed = place.run(&[&args[..], &["--as", "rook"]].concat()).code(7).json();
+    let (viewer, approver) = (token(&place, "vic", "viewer"), token(&place, "ben", "approver"));
+    let server = Server::start(&place);
+    let pending = server.get(&viewer, "/api/v1/pending").is(200).json();
+    assert_eq!(pending, place.run(&["pending", "--json"]).code(0).json());
+    let path = format!("/api/v1/pending/{}", proposed["id"].as_str().unwrap());
+    let whole = server.get(&viewer, &path).is(200).json();
+    assert!(whole["diff"].as_str().unwrap().contains("+plans().len()"), "{whole}");
+    let cookie = server.sign_in();
+    let page = server.ask("GET", "/pending", &[("Cookie", &cookie)], "").is(200).body;
+    assert!(page.contains("+plans().len()") && !page.contains("<b>plans</b>"), "{page}");
+    let approve = format!("{path}/approve");
+    assert_eq!(server.post(&viewer, &approve, &json!({})).is(403).code(), "not_permitted");
+    let other = json!({ "digest": "sha256:00" });
+    assert_eq!(server.post(&approver, &approve, &other).is(409).code(), "not_pending");
+    let seen = json!({ "digest": whole["digest"] });
+    assert_eq!(server.post(&approver, &approve, &seen).is(200).json()["state"], "applied");
+    assert_eq!(place.run(&["run", "count", "--json"]).code(0).json()["result"], 2);
+    server.post(&approver, &approve, &seen).is(409);
+}
+
+#[test]
 fn nobody_and_no_viewer_changes_anything_on_any_route() {
     let planner = Planner::demo();
     let place = Place::against(&planner);

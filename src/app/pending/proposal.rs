@@ -103,6 +103,17 @@ pub(crate) fn proposed_by(proposal: &Proposal) -> Proposed {
     }
 }
 
+/// Returns all of a proposal.
+pub(crate) fn whole(proposal: &Proposal, difference: &Difference) -> Value {
+    let mut shown = listed(proposal);
+    shown["purpose"] = json!(proposal.purpose);
+    shown["remarks"] = json!(proposal.remarks);
+    shown["source"] = json!(proposal.source);
+    shown["tests"] = json!(proposal.tests);
+    shown["diff"] = json!(difference.diff);
+    shown
+}
+
 /// Returns a proposal as it is listed.
 pub(crate) fn listed(proposal: &Proposal) -> Value {
     json!({
@@ -283,6 +294,45 @@ impl App {
             self.move_proposal((ProposalState::Pending, &before), proposal, &note)?;
         }
         Ok(difference)
+    }
+
+    /// Compares a proposal with what there is now, for a person who approves it, perhaps by a digest.
+    /// Returns what it would change, and whether that is what they have been shown.
+    ///
+    /// # Errors
+    /// It does not wait, it has another digest, or it is for another workspace.
+    pub(crate) fn to_approve_proposal(
+        &self,
+        proposal: &mut Proposal,
+        digest: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(Difference, bool), AppError> {
+        check_proposal_waits(proposal)?;
+        let before = proposal.digest.clone();
+        let difference = self.compare_now(proposal, now)?;
+        let is_named = digest == Some(proposal.digest.as_str());
+        if digest.is_some() && !is_named {
+            return Err(AppError::new("not_pending", "the proposal has another digest")
+                .hint(format!("look at it: `planwright pending show {}`", proposal.id)));
+        }
+        Ok((difference, is_named || before == proposal.digest))
+    }
+
+    /// Approves a proposal as it stands, and writes it to the workspace.
+    ///
+    /// # Errors
+    /// It is not fit any more, somebody else has decided on it, or it cannot be written.
+    pub(crate) fn approve_proposal(
+        &self,
+        proposal: &mut Proposal,
+        (me, note): (&User, Option<String>),
+        (runtime, interrupt): (&Handle, &Arc<Stop>),
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        // What it imports may be another than when it was proposed.
+        proposed_by(proposal).check(&self.workspace, runtime, interrupt)?;
+        self.decide_proposal(proposal, (me, true, note), now)?;
+        self.put_in_force(proposal, now)
     }
 
     /// Takes a decision of a person on a proposal.

@@ -10,6 +10,7 @@ use crate::app::pending::check_waits;
 use crate::app::shown::pending::{listed, saved};
 use crate::host::{Nobody, SystemClock, Watch, preview_of};
 use crate::model::{Clock as _, User};
+use crate::serve::api::proposals;
 use crate::serve::call::{Call, Reply};
 use crate::serve::desk::Work;
 
@@ -42,6 +43,9 @@ pub(crate) fn set(work: &Work, id: &str) -> Result<Value, AppError> {
 
 /// Answers `GET pending/{id}`.
 pub(crate) fn show(work: &Work, call: &Call) -> Result<Reply, AppError> {
+    if let Some(proposal) = proposals::find(work, call.part("id"))? {
+        return proposals::show(work, proposal).map(Reply::Data);
+    }
     Ok(Reply::Data(set(work, call.part("id"))?))
 }
 
@@ -67,10 +71,13 @@ pub(crate) fn approve_set(
     let note = note.map(str::trim).filter(|note| !note.is_empty());
     let note = note.map(reason_of).transpose()?;
     let now = SystemClock.now();
+    let by = decider(work, call)?;
+    if let Some(proposal) = proposals::find(work, call.part("id"))? {
+        return proposals::approve(work, proposal, (&by, note), digest);
+    }
     let set = work.app.kept_set(call.part("id"), None, now)?;
     check_waits(&set)?;
     let me = work.me()?;
-    let by = decider(work, call)?;
     let Approvable { mut set, saved, start, is_own } = work.app.to_approve(set, &me, digest)?;
     if !is_own {
         // It is applied under the sign-in of whoever drafted it, and this is another.
@@ -102,9 +109,12 @@ pub(crate) fn reject(work: &Work, call: &Call) -> Result<Reply, AppError> {
 pub(crate) fn reject_set(work: &Work, call: &Call, reason: &str) -> Result<Value, AppError> {
     let reason = reason_of(reason)?;
     let now = SystemClock.now();
+    let by = decider(work, call)?;
+    if let Some(proposal) = proposals::find(work, call.part("id"))? {
+        return proposals::reject(work, proposal, &by, reason);
+    }
     let mut set = work.app.kept_set(call.part("id"), None, now)?;
     check_waits(&set)?;
-    let by = decider(work, call)?;
     work.app.decide(&mut set, (&by, false, Some(reason)), now)?;
     Ok(json!({ "id": set.run.as_str(), "state": set.state.name() }))
 }

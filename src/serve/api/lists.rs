@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::inbox::listed as entry;
+use crate::app::pending::proposal::listed as proposal;
 use crate::app::shown::agents::listed as agent;
 use crate::app::shown::pending::{listed as set, saved};
 use crate::app::shown::runs::{listed, whole};
@@ -118,10 +119,13 @@ pub(crate) fn sets(work: &Work, all: bool) -> Result<Vec<Value>, AppError> {
     Ok(shown)
 }
 
-/// Answers `GET pending`.
+/// Answers `GET pending`: sets, and skills that agents propose.
 pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let all = matches!(call.asked("all"), Some("true" | "1"));
-    paged(call, sets(work, all)?)
+    let proposals = work.app.proposals(None, all, SystemClock.now())?;
+    let mut shown = sets(work, all)?;
+    shown.extend(proposals.iter().rev().map(proposal));
+    paged(call, shown)
 }
 
 /// Answers `GET skills`.

@@ -61,7 +61,8 @@ impl Frame {
         (title, active, live): (&str, &'static str, &'static str),
     ) -> Result<Self, AppError> {
         let held = work.app.held_sets(false, SystemClock.now())?;
-        let n_pending = held.iter().filter(|set| set.state == KeptState::Pending).count();
+        let n_sets = held.iter().filter(|set| set.state == KeptState::Pending).count();
+        let n_pending = n_sets + work.app.proposals(None, false, SystemClock.now())?.len();
         work.desk.metrics.pending.set(i64::try_from(n_pending).unwrap_or(i64::MAX));
         Ok(Self { live, n_pending, ..Self::of(call.who.as_ref(), title, active) })
     }

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 
 use crate::app::error::AppError;
 use crate::app::shown::{scripts, visible};
+use crate::host::SystemClock;
+use crate::model::Clock as _;
 use crate::script::Manifest;
 use crate::script::workspace::manifest::{Param, ParamKind};
-use crate::serve::api::{changes as api, lists};
+use crate::serve::api::{changes as api, lists, proposals};
 use crate::serve::call::{Call, Reply};
 use crate::serve::desk::Work;
 use crate::serve::page::changes::{ChangeView, changes, verdicts};
@@ -30,12 +32,62 @@ struct SetView {
     n_changes: usize,
 }
 
+/// A skill that an agent proposes.
+struct ProposalView {
+    id: String,
+    link: String,
+    skill: String,
+    who: String,
+    at: Moment,
+    expires: Moment,
+    digest: String,
+    purpose: String,
+    remarks: Vec<String>,
+    /// The lines of the difference, each with what it is: `add`, `del` or nothing.
+    diff: Vec<(&'static str, String)>,
+}
+
 #[derive(Template)]
 #[template(path = "pending.html")]
 struct PendingPage {
     frame: Frame,
     sets: Vec<SetView>,
+    proposals: Vec<ProposalView>,
     n_more: usize,
+}
+
+/// Returns a line of a difference, with what it is.
+fn diff_line(line: &str) -> (&'static str, String) {
+    let is_name = line.starts_with("+++") || line.starts_with("---");
+    let what = match line.bytes().next() {
+        Some(b'+') if !is_name => "add",
+        Some(b'-') if !is_name => "del",
+        _ => "",
+    };
+    (what, visible(line))
+}
+
+/// Returns the skills that agents propose; one for another workspace is left to that one's server.
+fn proposed(work: &Work, times: &Times) -> Result<Vec<ProposalView>, AppError> {
+    let mut shown = Vec::new();
+    for proposal in work.app.proposals(None, false, SystemClock.now())?.into_iter().rev() {
+        let Ok(whole) = proposals::show(work, proposal) else { continue };
+        let id = whole["id"].as_str().unwrap_or_default();
+        let remarks = whole["remarks"].as_array().into_iter().flatten();
+        shown.push(ProposalView {
+            id: visible(id),
+            link: path(&["pending", id]),
+            skill: text(&whole["skill"]),
+            who: text(&whole["actor"]["agent"]),
+            at: times.told(&whole["created_at"]),
+            expires: times.told(&whole["expires_at"]),
+            digest: text(&whole["digest"]),
+            purpose: text(&whole["purpose"]),
+            remarks: remarks.map(text).collect(),
+            diff: whole["diff"].as_str().unwrap_or_default().lines().map(diff_line).collect(),
+        });
+    }
+    Ok(shown)
 }
 
 /// Answers `/pending`.
@@ -74,6 +126,7 @@ pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
     page(&PendingPage {
         frame: Frame::live(work, call, ("Pending", "/pending", "pending"))?,
         n_more: all.len().saturating_sub(sets.len()),
+        proposals: proposed(work, &times)?,
         sets,
     })
 }

@@ -6,10 +6,11 @@ use clap::Args;
 
 use crate::app::error::AppError;
 use crate::app::pending::checked::Proposed;
+use crate::app::pending::proposal::whole;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::files;
-use crate::cli::proposals::{tell, whole};
+use crate::cli::proposals::tell;
 
 /// Propose a skill, as an agent, for a person to approve
 ///
