@@ -223,6 +223,22 @@ impl Clockwork {
         app.host(&self.connection, &app.workspace, agent, judge, nobody, self.watch.clone())
     }
 
+    /// Makes a host under the sign-in of an agent that has one of its own, and returns the connection
+    /// that must be there as long as it.
+    async fn own_host(
+        &self,
+        app: &App,
+        agent: Option<&str>,
+    ) -> Result<(Host, Option<ServiceConnection>), AppError> {
+        if app.own_profile(agent).is_none() {
+            return Ok((self.host(app, agent)?, None));
+        }
+        let own = app.connect(agent).await?;
+        let (nobody, judge) = (Arc::new(Nobody), self.watcher.judge(agent));
+        let host = app.host(&own, &app.workspace, agent, judge, nobody, self.watch.clone())?;
+        Ok((host, Some(own)))
+    }
+
     /// Runs `job` on the shared state, on a thread where it may block.
     async fn shared<T: Send + 'static>(
         &self,
@@ -381,7 +397,7 @@ impl Clockwork {
         let agent = Some(trigger.agent.as_str());
         let granted = known_agent(&app.workspace, agent)?;
         let text = trigger.plan.clone();
-        let host = self.host(app, agent)?;
+        let (host, _own) = self.own_host(app, agent).await?;
         let found = host.look(granted, move |session| Ok(session.find_plan(&text)?));
         Ok(Box::pin(found).await?)
     }
@@ -419,10 +435,16 @@ impl Clockwork {
     /// Carries on every run that was cut off, each by itself. Those of the inbox are their workers'.
     async fn resume_unfinished(&self) {
         let app = self.app(&self.watcher.current());
-        let found = match self.host(&app, None) {
-            Ok(host) => Box::pin(host.unfinished()).await.map_err(AppError::from),
-            Err(error) => Err(error),
-        };
+        let mut found = self.unfinished(&app, None).await;
+        // What agents with a sign-in of their own have left is another identity's.
+        let agents = app.workspace.config.agents.keys().map(String::as_str).map(Some);
+        for agent in agents.filter(|agent| app.own_profile(*agent).is_some()) {
+            match (&mut found, self.unfinished(&app, agent).await) {
+                (Ok(found), Ok(own)) => found.extend(own),
+                (_, Err(error)) => warn("runs of an agent could not be looked for", &error),
+                (Err(_), Ok(_)) => {}
+            }
+        }
         let service = self.connection.service.clone();
         let entries =
             self.shared(move |shared| shared.open_entries(&service, None, u32::MAX)).await;
@@ -432,6 +454,8 @@ impl Clockwork {
                 return warn("runs that were cut off could not be found", &error);
             }
         };
+        // Of one that two identities could carry on, one does.
+        let found: BTreeSet<RunId> = found.into_iter().collect();
         let of_inbox: BTreeSet<RunId> = entries.into_iter().filter_map(|entry| entry.run).collect();
         for id in found.into_iter().filter(|id| !of_inbox.contains(id)) {
             if self.interrupt.is_set() {
@@ -443,6 +467,11 @@ impl Clockwork {
                 Err(error) => warn(&format!("run {id} could not be carried on"), &error),
             }
         }
+    }
+
+    async fn unfinished(&self, app: &App, agent: Option<&str>) -> Result<Vec<RunId>, AppError> {
+        let (host, _own) = self.own_host(app, agent).await?;
+        Ok(Box::pin(host.unfinished()).await?)
     }
 
     async fn resume(&self, app: &App, id: &RunId) -> Result<Status, AppError> {
@@ -460,7 +489,7 @@ impl Clockwork {
             force: false,
             dry_run: false,
         };
-        let host = self.host(app, agent.as_deref())?;
+        let (host, _own) = self.own_host(app, agent.as_deref()).await?;
         let finished = Box::pin(host.resume(id.as_str(), Decisions::default(), start)).await?;
         Ok(finished.report.status)
     }

@@ -40,6 +40,8 @@ pub(crate) struct Desk {
     settings: Settings,
     watcher: Watcher,
     connection: ServiceConnection,
+    /// The connections of agents that have a sign-in of their own.
+    own: Mutex<BTreeMap<String, Arc<ServiceConnection>>>,
     runtime: Handle,
     pub(crate) journal: Arc<Journal>,
     pub(crate) access: Access,
@@ -76,6 +78,7 @@ impl Desk {
             settings,
             watcher,
             connection,
+            own: Mutex::default(),
             runtime: Handle::current(),
             journal,
             access,
@@ -246,7 +249,23 @@ impl Work {
     ) -> Result<Host, AppError> {
         let judge = self.desk.watcher.judge(agent);
         let workspace = &self.app.workspace;
-        self.app.host(&self.desk.connection, workspace, agent, judge, approver, watch)
+        let own = self.own_connection(agent)?;
+        let connection = own.as_deref().unwrap_or(&self.desk.connection);
+        self.app.host(connection, workspace, agent, judge, approver, watch)
+    }
+
+    /// Connects under the sign-in of an agent, if it has one of its own.
+    fn own_connection(
+        &self,
+        agent: Option<&str>,
+    ) -> Result<Option<Arc<ServiceConnection>>, AppError> {
+        let Some(profile) = self.app.own_profile(agent) else { return Ok(None) };
+        if let Some(known) = unpoisoned(&self.desk.own).get(profile) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let opened = Arc::new(self.wait(self.app.connect(agent))?);
+        let mut own = unpoisoned(&self.desk.own);
+        Ok(Some(Arc::clone(own.entry(profile.to_owned()).or_insert(opened))))
     }
 
     /// Reads the board as a person sees it.

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::serve;
 use crate::sign_in::{APP, KEY, SECRET, Stage, leak};
 use crate::support::{Output, PLAN, Place};
 
@@ -119,6 +120,15 @@ fn an_agent_with_a_profile_of_its_own_always_signs_in_with_that() {
     let done = stage.run(&["work", "--once", "--json"]).code(0).json();
     assert_eq!(done[0]["state"], "done", "{done}");
     assert_eq!(made_by(&stage, "Submitted"), APP);
+    // The same through `serve`.
+    let admin = serve::token(&stage.place, "ana", "admin");
+    {
+        let server = serve::Server::start_with(&stage.place, &KEY);
+        let wish = json!({ "skill": "add", "params": { "title": "Served" }, "agent": "rook" });
+        let report = server.post(&admin, "/api/v1/runs?wait=30", &wish).is(200).json();
+        assert_eq!(of(&report), (APP.to_owned(), "rook".to_owned()), "{report}");
+    }
+    assert_eq!(made_by(&stage, "Served"), APP);
     // A person approves it, and it is applied under its sign-in.
     let held = add(&stage, "Approved", &["--as", "slow"]).code(7).json();
     stage.run(&["approve", held["pending"].as_str().unwrap()]).code(0);

@@ -13,7 +13,7 @@ use crate::support::{PLAN, Place, Planner};
 const TASK: &str = "Book the room for the customer day";
 
 /// A server, which must end with 0 when it is asked to.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     host: String,
     link: String,
@@ -21,7 +21,7 @@ struct Server {
 
 /// An answer.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     head: BTreeMap<String, String>,
     body: String,
@@ -29,13 +29,13 @@ struct Answer {
 
 impl Answer {
     #[track_caller]
-    fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}\n{}", self.head, self.body);
         self
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
@@ -51,7 +51,12 @@ impl Answer {
 
 impl Server {
     fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    pub(crate) fn start_with(place: &Place, env: &[(&str, &str)]) -> Self {
         let mut command = place.command(&["serve", "--addr", "127.0.0.1:0"]);
+        command.envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -102,7 +107,7 @@ impl Server {
         self.ask("GET", path, &[("Authorization", who)], "")
     }
 
-    fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
         let heads = [("Authorization", who), ("Content-Type", "application/json")];
         self.ask("POST", path, &heads, &body.to_string())
     }
@@ -134,7 +139,7 @@ impl Drop for Server {
 }
 
 /// Makes a token; returns the header that brings it.
-fn token(place: &Place, name: &str, role: &str) -> String {
+pub(crate) fn token(place: &Place, name: &str, role: &str) -> String {
     let args = ["serve", "token", "create", "--name", name, "--role", role, "--json"];
     let made = place.run(&args).code(0).json();
     assert_eq!((&made["name"], &made["role"]), (&json!(name), &json!(role)));
