@@ -40,7 +40,7 @@ const LAST: Duration = Duration::from_secs(30);
 pub(crate) fn mount(app: App, agent: String) -> Pending<Result<Mounted, AppError>> {
     Box::pin(async move {
         agent_of(&app.workspace, Some(&agent))?;
-        let desk = Arc::new(Desk::open(app, agent, Handle::current()).await?);
+        let desk = Arc::new(Desk::open(app, agent, Handle::current())?);
         desk.tell_of_reloads();
         let router = http::mounted(&desk);
         let stop = move || -> Pending<()> {
@@ -54,8 +54,7 @@ pub(crate) fn mount(app: App, agent: String) -> Pending<Result<Mounted, AppError
 /// Serves an agent until its client leaves, or the program is asked to end.
 ///
 /// # Errors
-/// The agent is not configured, the address is not one of this machine, or the service cannot be
-/// reached.
+/// The agent is not configured, no service is chosen, or the address is not one of this machine.
 pub(crate) fn serve(start: McpStart) -> Result<(), AppError> {
     let McpStart { app, agent, way, announce } = start;
     // Before anything is connected: what is wrong with the configuration ends it at once.
@@ -72,7 +71,7 @@ pub(crate) fn serve(start: McpStart) -> Result<(), AppError> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let handle = runtime.handle().clone();
     let served = runtime.block_on(async {
-        let desk = Arc::new(Desk::open(app, agent, handle).await?);
+        let desk = Arc::new(Desk::open(app, agent, handle)?);
         desk.tell_of_reloads();
         let served = match way {
             Way::Stdio => stdio::serve(&desk).await,

@@ -12,13 +12,12 @@ use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore, watch};
 
 use crate::app::App;
 use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::pending::failed;
-use crate::app::settings::Settings;
 use crate::host::{
     Failure, Host, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,
 };
@@ -37,16 +36,19 @@ const MAX_PEERS: usize = 64;
 
 /// The state of a server.
 pub(crate) struct Desk {
-    settings: Settings,
     agent: String,
     watcher: Watcher,
-    connection: ServiceConnection,
+    app: App,
+    /// Opened by the first call: a client waits for the first answer before it does anything.
+    connection: OnceCell<ServiceConnection>,
     runtime: Handle,
     room: Arc<Semaphore>,
     /// The switches of the calls at work, by number.
     calls: Mutex<BTreeMap<u64, Arc<Stop>>>,
     n_calls: AtomicU64,
     peers: Arc<Mutex<Vec<Peer<RoleServer>>>>,
+    /// True while the server is open; ticks whenever the list of tools is another.
+    tools: watch::Sender<bool>,
     /// What is shown to the person at the other end.
     pub(crate) shown: Shown,
     /// What was refused.
@@ -58,27 +60,27 @@ fn unpoisoned<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Desk {
-    /// Connects to the service and watches the workspace.
+    /// Watches the workspace.
     ///
     /// # Errors
-    /// The service cannot be reached, or the workspace not be read.
-    pub(crate) async fn open(app: App, agent: String, runtime: Handle) -> Result<Self, AppError> {
-        let connection = app.connect(Some(&agent)).await?;
-        let App { settings, workspace, .. } = app;
-        let watcher = match workspace.root.clone() {
+    /// No service is chosen, or the workspace cannot be read.
+    pub(crate) fn open(app: App, agent: String, runtime: Handle) -> Result<Self, AppError> {
+        app.settings_for(Some(&agent))?.service()?;
+        let watcher = match app.workspace.root.clone() {
             Some(root) => Watcher::start(&root, Options::default())?,
-            None => Watcher::still(Bundle::new(workspace)),
+            None => Watcher::still(Bundle::new(app.workspace.clone())),
         };
         Ok(Self {
-            settings,
+            app,
             agent,
             watcher,
-            connection,
+            connection: OnceCell::new(),
             runtime,
             room: Arc::new(Semaphore::new(MAX_CALLS)),
             calls: Mutex::default(),
             n_calls: AtomicU64::new(0),
             peers: Arc::default(),
+            tools: watch::Sender::new(true),
             shown: Shown::default(),
             refusals: Refusals::default(),
         })
@@ -103,15 +105,22 @@ impl Desk {
         peers.push(peer);
     }
 
+    /// Returns what is true while the server is open, and ticks whenever the list of tools is another.
+    pub(crate) fn tool_changes(&self) -> watch::Receiver<bool> {
+        self.tools.subscribe()
+    }
+
     /// Tells clients whenever skills or their grants change.
     pub(crate) fn tell_of_reloads(&self) {
         // Not the desk itself: the watcher keeps its listeners, and belongs to the desk.
         let (peers, runtime) = (Arc::clone(&self.peers), self.runtime.clone());
+        let tools = self.tools.clone();
         self.watcher.subscribe(move |reloaded| {
             let is_ours = |file: &String| file.starts_with("skills/") || file.ends_with(".toml");
             if !reloaded.changed.iter().any(is_ours) {
                 return;
             }
+            tools.send_modify(|_open| ());
             let peers = unpoisoned(&peers).clone();
             runtime.spawn(async move {
                 for peer in peers {
@@ -125,6 +134,7 @@ impl Desk {
     /// Stops everything at work, and waits until it has ended, or for so long.
     pub(crate) async fn stop_all(&self, at_most: Duration) {
         let deadline = tokio::time::Instant::now() + at_most;
+        self.tools.send_replace(false);
         loop {
             let left = {
                 let calls = unpoisoned(&self.calls);
@@ -154,7 +164,7 @@ impl Desk {
         let _left = Left(Arc::clone(&stop));
         let bundle = self.bundle();
         let app = App {
-            settings: self.settings.clone(),
+            settings: self.app.settings.clone(),
             workspace: bundle.workspace.clone(),
             interrupt: Arc::clone(&stop),
         };
@@ -277,7 +287,10 @@ impl Work {
         let agent = Some(self.agent());
         let judge = self.desk.watcher.judge(agent);
         let nobody = Arc::new(Nobody);
-        let (connection, workspace) = (&self.desk.connection, &self.app.workspace);
+        let desk = &self.desk;
+        let connection =
+            self.wait(desk.connection.get_or_try_init(|| desk.app.connect(Some(&desk.agent))))?;
+        let workspace = &self.app.workspace;
         self.app.host(connection, workspace, agent, judge, nobody, self.watch.clone())
     }
 

@@ -9,10 +9,11 @@ use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     Prompt, PromptArgument, PromptMessage, ReadResourceRequestParams, ReadResourceResponse,
     ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role, ServerCapabilities,
-    ServerConfig,
+    ServerConfig, SubscriptionFilter,
 };
-use rmcp::service::{NotificationContext, RequestContext};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::app::agent::is_refusal;
@@ -32,11 +33,15 @@ const MAX_WAIT: u64 = 60;
 #[derive(Clone)]
 pub(crate) struct Server {
     desk: Arc<Desk>,
+    /// What has changed since this connection began, so that nothing between that and a subscription
+    /// is missed.
+    changes: watch::Receiver<bool>,
 }
 
 impl Server {
-    pub(crate) const fn new(desk: Arc<Desk>) -> Self {
-        Self { desk }
+    pub(crate) fn new(desk: Arc<Desk>) -> Self {
+        let changes = desk.tool_changes();
+        Self { desk, changes }
     }
 
     /// Does the work of a tool; `None` if there is no such tool.
@@ -153,6 +158,29 @@ impl ServerHandler for Server {
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         self.desk.remember(context.peer);
+    }
+
+    // Clients of the protocol's revision 2026-07-28 subscribe to changes.
+    fn accepted_subscription_filter(
+        &self,
+        _requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(SubscriptionFilter::builder().tools_list_changed().build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.changes.clone();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = changes.changed() => {
+                    let is_open = changed.is_ok() && *changes.borrow_and_update();
+                    if !is_open || context.sink().notify_tool_list_changed().await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     async fn list_tools(

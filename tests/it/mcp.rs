@@ -471,6 +471,35 @@ fn the_list_of_tools_follows_the_files() {
 }
 
 #[test]
+fn a_client_of_the_newer_protocol_subscribes_to_the_list_of_tools() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let mut client = Client::before_hello(&place, "rook");
+    let version = "io.modelcontextprotocol/protocolVersion";
+    let who = "io.modelcontextprotocol/clientInfo";
+    let can = "io.modelcontextprotocol/clientCapabilities";
+    let ask = json!({
+        "jsonrpc": "2.0", "id": "changes", "method": "subscriptions/listen",
+        "params": {
+            "_meta": {
+                version: "2026-07-28", who: { "name": "test", "version": "1" }, can: {},
+            },
+            "notifications": { "toolsListChanged": true, "promptsListChanged": true },
+        },
+    });
+    client.say(&ask.to_string());
+    let accepted = client.hear();
+    assert_eq!(accepted["method"], "notifications/subscriptions/acknowledged", "{accepted}");
+    let params = &accepted["params"];
+    assert_eq!(params["notifications"], json!({ "toolsListChanged": true }), "{accepted}");
+    place.file("scripts/skills/count.rhai", "//! Counts.\nplans().len()");
+    let changed = client.hear();
+    assert_eq!(changed["method"], "notifications/tools/list_changed", "{changed}");
+    let of = &changed["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"];
+    assert_eq!(*of, json!("changes"), "{changed}");
+}
+
+#[test]
 fn a_model_has_another_agent_run_a_skill_and_learns_of_it() {
     let planner = Planner::demo();
     let config = format!("{OPEN}[agents.victor]\n[agents.rook]\ninbox = [\"victor\"]\n");
