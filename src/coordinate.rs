@@ -14,10 +14,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::journal::inbox::InboxEntry;
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 
+pub use crate::journal::inbox::Submission;
 pub use crate::journal::{Claim, Error, Fence, Note, Shared, SharedWrite, Written};
 
 /// A thing that can change, for whoever watches.
@@ -53,8 +54,9 @@ pub trait Coordinate: fmt::Debug + Send + Sync {
     /// Adds an entry to the queue; or returns the one that the same sender has added under its key.
     ///
     /// # Errors
-    /// It cannot be written.
-    fn submit(&self, entry: &InboxEntry, note: &Note) -> Result<InboxEntry, Error>;
+    /// Too much of the sender waits, or it has submitted too much, or the lock that it names is
+    /// somebody else's, or it cannot be written.
+    fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error>;
 
     /// Returns an entry by its whole id.
     ///
@@ -62,24 +64,26 @@ pub trait Coordinate: fmt::Debug + Send + Sync {
     /// It cannot be read.
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error>;
 
-    /// Returns the entries for a service that are not over, the oldest first: at most `limit` of those
-    /// after the entry `after`.
+    /// Returns the entries for a workspace at a service that are not over, the oldest first, without
+    /// their parameters: at most `limit` of those after the entry `after`.
     ///
     /// # Errors
     /// They cannot be read.
     fn open_entries(
         &self,
-        service: &str,
+        of: (&str, &str),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error>;
 
     /// Moves an entry on from where it stood, and records the step. Returns false, and does nothing,
-    /// if it stands elsewhere by now: of several that try, one succeeds.
+    /// if it stands elsewhere by now, or another worker or another attempt has it: of several that try,
+    /// one succeeds, and whoever has lost an entry settles nothing.
     ///
     /// # Errors
     /// It cannot be written.
-    fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error>;
+    fn move_entry(&self, from: &InboxEntry, entry: &InboxEntry, note: &Note)
+    -> Result<bool, Error>;
 
     /// Says that a worker is still at an entry. Returns false if it has it no more.
     ///

@@ -24,11 +24,11 @@ use crate::app::inbox::worker::Worker;
 use crate::app::schedules::entry::Sender;
 use crate::app::schedules::{automation, firing};
 use crate::app::settings::Settings;
-use crate::app::workspace::time_zone;
+use crate::app::workspace::{place, time_zone};
 use crate::coordinate::{Coordinate, Error};
 use crate::host::{Decisions, Host, Nobody, Start, Status, Stop, StopReason, SystemClock, Watch};
 use crate::journal::{Journal, Purpose, RunId};
-use crate::model::{Clock as _, PlanId};
+use crate::model::{Clock as _, PlanId, Task, Versioned};
 use crate::script::Bundle;
 use crate::script::reload::{Options, Watcher};
 use crate::script::workspace::automation::{Automation, Trigger};
@@ -37,6 +37,8 @@ use crate::script::workspace::automation::{Automation, Trigger};
 const WORKERS: usize = 2;
 /// The interval at which the queue and the clock are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// The entries of the inbox that are read at once.
+const ENTRIES: u32 = 200;
 /// The time after which it is asked again whether an agent may see a plan.
 const RESOLVED_FOR: Duration = Duration::from_secs(600);
 /// The days for which it is known that a time has fired; what it became is known for longer.
@@ -115,6 +117,20 @@ fn warn(what: &str, error: &AppError) {
     tracing::warn!(code = %failure.code, error = %failure.message, "{what}");
 }
 
+/// Returns the runs that workers carry on: those of entries that are not over.
+fn runs_of_inbox(shared: &dyn Coordinate, by: &Sender) -> Result<BTreeSet<RunId>, Error> {
+    let (mut runs, mut last) = (BTreeSet::new(), None);
+    loop {
+        let of = (by.service.as_str(), by.workspace.as_str());
+        let page = shared.open_entries(of, last.as_ref(), ENTRIES)?;
+        runs.extend(page.iter().filter_map(|entry| entry.run.clone()));
+        last = page.into_iter().next_back();
+        if last.is_none() {
+            return Ok(runs);
+        }
+    }
+}
+
 /// A plan that is looked at, and when it is again.
 struct Watched {
     triggers: BTreeMap<String, Trigger>,
@@ -183,7 +199,11 @@ impl Clockwork {
         };
         let (nobody, judge) = (Arc::new(Nobody), watcher.judge(None));
         let host = app.host(&connection, &app.workspace, None, judge, nobody, watch.clone())?;
-        let by = Sender { service: connection.service.clone(), upn: host.me().await?.upn };
+        let by = Sender {
+            service: connection.service.clone(),
+            workspace: place(&app.workspace),
+            upn: host.me().await?.upn,
+        };
         Ok(Self {
             settings: app.settings.clone(),
             interrupt: Arc::clone(&app.interrupt),
@@ -408,12 +428,13 @@ impl Clockwork {
         plan: &PlanId,
         triggers: BTreeMap<String, Trigger>,
     ) -> Result<usize, AppError> {
-        let (id, owner, now) = (plan.clone(), self.owner.clone(), SystemClock.now());
-        let begun = self.shared(move |shared| triggers::begin(shared, &id, &owner, now)).await?;
-        // Another process looks at it.
-        let Some(look) = begun else { return Ok(0) };
-        let listed = self.host(app, None)?.list_tasks(plan).await;
         let (by, zone) = (self.by.clone(), time_zone(&app.workspace)?);
+        let (id, owner, now) = (plan.clone(), self.owner.clone(), SystemClock.now());
+        let scope = by.scope();
+        let begun = self.shared(move |shared| triggers::begin(shared, (&scope, &id), &owner, now));
+        // Another process looks at it.
+        let Some(look) = begun.await? else { return Ok(0) };
+        let listed = self.list_tasks(app, plan, &triggers).await;
         let fired = self
             .shared(move |shared| {
                 let fired = listed.map(|tasks| {
@@ -432,6 +453,25 @@ impl Clockwork {
         Ok(fired.len())
     }
 
+    /// Lists the tasks of a plan under the sign-in of an agent that waits for something on it.
+    async fn list_tasks(
+        &self,
+        app: &App,
+        plan: &PlanId,
+        triggers: &BTreeMap<String, Trigger>,
+    ) -> Result<Vec<Versioned<Task>>, AppError> {
+        let agents: BTreeSet<&str> = triggers.values().map(|one| one.agent.as_str()).collect();
+        let mut refused = None;
+        for agent in agents {
+            let (host, _own) = self.own_host(app, Some(agent)).await?;
+            match host.list_tasks(plan).await {
+                Ok(tasks) => return Ok(tasks),
+                Err(error) => refused = Some(error.into()),
+            }
+        }
+        Err(refused.unwrap_or_else(|| AppError::new("bug", "a plan is looked at for nobody")))
+    }
+
     /// Carries on every run that was cut off, each by itself. Those of the inbox are their workers'.
     async fn resume_unfinished(&self) {
         let app = self.app(&self.watcher.current());
@@ -445,18 +485,16 @@ impl Clockwork {
                 (Err(_), Ok(_)) => {}
             }
         }
-        let service = self.connection.service.clone();
-        let entries =
-            self.shared(move |shared| shared.open_entries(&service, None, u32::MAX)).await;
-        let (found, entries) = match (found, entries) {
-            (Ok(found), Ok(entries)) => (found, entries),
+        let by = self.by.clone();
+        let of_inbox = self.shared(move |shared| runs_of_inbox(shared, &by)).await;
+        let (found, of_inbox) = match (found, of_inbox) {
+            (Ok(found), Ok(of_inbox)) => (found, of_inbox),
             (Err(error), _) | (_, Err(error)) => {
                 return warn("runs that were cut off could not be found", &error);
             }
         };
         // Of one that two identities could carry on, one does.
         let found: BTreeSet<RunId> = found.into_iter().collect();
-        let of_inbox: BTreeSet<RunId> = entries.into_iter().filter_map(|entry| entry.run).collect();
         for id in found.into_iter().filter(|id| !of_inbox.contains(id)) {
             if self.interrupt.is_set() {
                 return;

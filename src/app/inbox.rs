@@ -3,15 +3,16 @@
 pub(crate) mod attempt;
 pub(crate) mod worker;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::app::agent::{check_may_run, check_may_submit};
 use crate::app::error::AppError;
 use crate::app::params::kept;
+use crate::app::workspace::place;
 use crate::host::Failure;
-use crate::journal::inbox::{EntryState, InboxEntry, Page};
+use crate::journal::inbox::{EntryState, InboxEntry, Page, Submission};
 use crate::journal::{Error, Note, NoteKind, RunStatus, short_id};
 use crate::model::User;
 use crate::script::Manifest;
@@ -100,6 +101,7 @@ impl App {
         let entry = InboxEntry {
             id: uuid::Uuid::now_v7().to_string(),
             service: self.settings.service()?.name(),
+            workspace: Some(place(&self.workspace)),
             key,
             skill: wish.skill,
             params,
@@ -123,7 +125,13 @@ impl App {
         note.name.clone_from(&me.upn);
         note.detail["key"] = json!(entry.key);
         note.detail["params"] = Value::Object(for_record);
-        self.state_folder()?.open()?.submit(&entry, &note).map_err(|error| failed(&error))
+        let mut submission = Submission::new(&entry, &note);
+        // An agent that loops fills neither the inbox nor the record.
+        submission.rate = from.map(|_| {
+            let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
+            (since, self.workspace.config.limits_of(from).runs_per_hour())
+        });
+        self.state_folder()?.open()?.submit(&submission).map_err(|error| failed(&error))
     }
 
     /// Returns entries of the inbox, the newest first, and whether there are more; for an agent, of what
@@ -196,14 +204,13 @@ impl App {
         if entry.state != EntryState::Queued {
             return Err(begun(entry.state));
         }
+        let stood = entry.clone();
         (entry.state, entry.ended_at) = (EntryState::Cancelled, Some(now));
         let mut note = note_on(&entry, NoteKind::Cancelled, now);
         note.actor = Some(me.id.clone());
         agent.unwrap_or(&me.upn).clone_into(&mut note.name);
         let journal = self.state_folder()?.open()?;
-        let moved = journal
-            .move_entry(EntryState::Queued, &entry, &note)
-            .map_err(|error| failed(&error))?;
+        let moved = journal.move_entry(&stood, &entry, &note).map_err(|error| failed(&error))?;
         if moved { Ok(entry) } else { Err(begun(EntryState::Running)) }
     }
 }
@@ -256,6 +263,7 @@ pub(crate) fn whole(entry: &InboxEntry) -> Value {
     let mut shown = listed(entry);
     let is_held = entry.outcome == Some(RunStatus::Held);
     let pending = entry.run.as_ref().filter(|_| is_held).map(|run| run.as_str());
+    shown["workspace"] = json!(entry.workspace);
     shown["params"] = entry.params.clone();
     shown["outcome"] = json!(entry.outcome.map(RunStatus::name));
     shown["code"] = json!(entry.code);

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::inbox::failed;
-use crate::app::schedules::entry::{Order, Sender, submit};
-use crate::app::schedules::firing::{SchedulePause, set_pause, standing};
+use crate::app::schedules::entry::{Order, Sender, scope, submit};
+use crate::app::schedules::firing::{SchedulePause, Which, set_pause, standing};
 use crate::app::settings::Service;
+use crate::app::workspace::place;
 use crate::host::SystemClock;
 use crate::host::similar::nearest;
 use crate::journal::inbox::InboxEntry;
@@ -121,6 +122,11 @@ impl App {
         Ok(automation(&self.workspace, &self.settings.service()?))
     }
 
+    /// Returns what stands for this workspace at the service in shared names.
+    fn scope(&self) -> Result<String, AppError> {
+        Ok(scope(&self.settings.service()?.name(), &place(&self.workspace)))
+    }
+
     fn schedule(&self, name: &str) -> Result<Schedule, AppError> {
         let mut automation = self.automation()?;
         if let Some(found) = automation.schedules.remove(name) {
@@ -144,10 +150,15 @@ impl App {
     /// The journal cannot be read.
     pub(crate) fn schedules(&self, now: Timestamp) -> Result<Vec<ScheduleView>, AppError> {
         let journal = self.state_folder()?.open_to_read()?;
+        let scope = self.scope()?;
         let mut views = Vec::new();
         for (name, schedule) in self.automation()?.schedules {
             let standing = match &journal {
-                Some(journal) => standing(journal, &name).map_err(|error| failed(&error))?.0,
+                Some(journal) => {
+                    standing(journal, Which { scope: &scope, name: &name })
+                        .map_err(|error| failed(&error))?
+                        .0
+                }
                 None => firing::Standing::default(),
             };
             let entry = match (&journal, &standing.last) {
@@ -231,7 +242,8 @@ impl App {
         let pause = SchedulePause { at, by, reason };
         let note = note(NoteKind::Paused, who, name, &pause);
         let journal = self.state_folder()?.open()?;
-        set_pause(&journal, name, (Some(&pause), at), &note).map_err(|error| failed(&error))?;
+        let which = Which { scope: &self.scope()?, name };
+        set_pause(&journal, which, (Some(&pause), at), &note).map_err(|error| failed(&error))?;
         Ok(())
     }
 
@@ -244,7 +256,8 @@ impl App {
         let (at, by) = (SystemClock.now(), who.upn.clone());
         let note = note(NoteKind::Unpaused, who, name, &SchedulePause { at, by, reason: None });
         let journal = self.state_folder()?.open()?;
-        set_pause(&journal, name, (None, at), &note).map_err(|error| failed(&error))
+        let which = Which { scope: &self.scope()?, name };
+        set_pause(&journal, which, (None, at), &note).map_err(|error| failed(&error))
     }
 
     /// Puts the skill of a schedule into the inbox at once, besides its times.
@@ -253,13 +266,18 @@ impl App {
     /// There is none of the name, or the journal cannot be written.
     pub(crate) fn run_schedule(&self, who: &User, name: &str) -> Result<InboxEntry, AppError> {
         let schedule = self.schedule(name)?;
-        let by = Sender { service: self.settings.service()?.name(), upn: who.upn.clone() };
+        let by = Sender {
+            service: self.settings.service()?.name(),
+            workspace: place(&self.workspace),
+            upn: who.upn.clone(),
+        };
         let order = Order {
             skill: &schedule.skill,
             params: schedule.params,
             to: &schedule.agent,
             key: None,
             not_before: None,
+            fence: None,
         };
         let journal = self.state_folder()?.open()?;
         submit(&journal, &by, order, SystemClock.now()).map_err(|error| failed(&error))

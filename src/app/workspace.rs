@@ -34,6 +34,14 @@ pub(crate) fn root(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
+/// Returns what stands for a workspace in records: its folder, by whichever way it was reached; empty for
+/// the one inside the program.
+pub(crate) fn place(workspace: &Workspace) -> String {
+    let Some(root) = &workspace.root else { return String::new() };
+    let whole = root.canonicalize().or_else(|_| std::path::absolute(root));
+    whole.unwrap_or_else(|_| root.clone()).display().to_string()
+}
+
 /// Returns the zone that decides what today is.
 ///
 /// # Errors

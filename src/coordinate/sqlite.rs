@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
-use crate::coordinate::{Changes, Coordinate, Topic};
-use crate::journal::inbox::{EntryState, InboxEntry};
+use crate::coordinate::{Changes, Coordinate, Submission, Topic};
+use crate::journal::inbox::InboxEntry;
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
 use crate::journal::{Claim, Error, Fence, Journal, Note, Shared, SharedWrite, Written};
 
 impl Coordinate for Journal {
-    fn submit(&self, entry: &InboxEntry, note: &Note) -> Result<InboxEntry, Error> {
-        Self::submit(self, entry, note)
+    fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error> {
+        Self::submit(self, submission)
     }
 
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error> {
@@ -19,14 +19,19 @@ impl Coordinate for Journal {
 
     fn open_entries(
         &self,
-        service: &str,
+        of: (&str, &str),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {
-        Self::open_entries(self, service, after, limit)
+        Self::open_entries(self, of, after, limit)
     }
 
-    fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error> {
+    fn move_entry(
+        &self,
+        from: &InboxEntry,
+        entry: &InboxEntry,
+        note: &Note,
+    ) -> Result<bool, Error> {
         Self::move_entry(self, from, entry, note)
     }
 

@@ -140,6 +140,21 @@ pub enum Error {
         /// The reason that a person gave.
         reason: Option<String>,
     },
+    /// As much waits in the inbox of one sender as may.
+    #[error("{waiting} entries of this sender wait in the inbox already, which is as much as may")]
+    InboxFull {
+        /// The entries that wait.
+        waiting: i64,
+    },
+    /// An agent has submitted as much as it may in an hour.
+    #[error("this agent has submitted {most} entries in an hour, which is its limit")]
+    TooOften {
+        /// The limit.
+        most: u64,
+    },
+    /// A lock has ended, and somebody else may hold it.
+    #[error("another process has taken over what this one was doing")]
+    LostLock,
     /// An export cannot be read or written.
     #[error("the export failed")]
     Export(#[source] std::io::Error),
@@ -188,6 +203,9 @@ impl Error {
             Self::InvalidRunId(_) => "invalid",
             Self::Order { .. } => "journal_order",
             Self::Paused { .. } => "paused",
+            Self::InboxFull { .. } => "inbox_full",
+            Self::TooOften { .. } => "denied",
+            Self::LostLock => "lost_lock",
             Self::Export(_) => "export",
             Self::Database { .. } => "journal",
         }
@@ -229,9 +247,14 @@ impl Error {
                 "the last characters of an id tell runs apart: `planwright runs` shows them"
                     .to_owned()
             }
+            Self::InboxFull { .. } => {
+                "`planwright work --once` carries them out; `planwright inbox cancel ID` takes one back".to_owned()
+            }
             // A pause is lifted by a person; the one who meets it is an agent.
             Self::OldSqlite { .. }
             | Self::Paused { .. }
+            | Self::TooOften { .. }
+            | Self::LostLock
             | Self::Order { .. }
             | Self::Export(_)
             | Self::Database { .. } => return None,

@@ -11,6 +11,7 @@ use crate::journal::Journal;
 use crate::journal::entry::{Note, RunId, RunStatus, words};
 use crate::journal::error::{Error, Fault};
 use crate::journal::row::{RunRow, core_of_note, json_of, moment, run_id, word};
+use crate::journal::shared::{Fence, holds};
 
 words!(
     /// The state of an entry.
@@ -45,6 +46,9 @@ pub struct InboxEntry {
     pub id: String,
     /// The service that it is for.
     pub service: String,
+    /// The folder of the workspace whose skill it names; empty for the shipped skills alone. `None` in
+    /// an entry of before this was noted, which any workspace may carry out.
+    pub workspace: Option<String>,
     /// The key that its sender has given it.
     pub key: Option<String>,
     /// The skill.
@@ -95,7 +99,33 @@ impl InboxEntry {
     }
 }
 
-const COLUMNS: &str = "id, service, key, skill, params, from_upn, from_agent, to_agent, state, \
+/// A new entry, with what is checked in the moment it is added.
+#[derive(Debug, Clone, Copy)]
+pub struct Submission<'a> {
+    /// The entry.
+    pub entry: &'a InboxEntry,
+    /// The record of it.
+    pub note: &'a Note,
+    /// The most entries of its sender from a moment on; `None` for any number.
+    pub rate: Option<(Timestamp, u64)>,
+    /// The lock that its sender must still hold.
+    pub fence: Option<&'a Fence>,
+}
+
+impl<'a> Submission<'a> {
+    /// Makes a submission without a rate and without a lock.
+    #[must_use]
+    pub const fn new(entry: &'a InboxEntry, note: &'a Note) -> Self {
+        Self { entry, note, rate: None, fence: None }
+    }
+}
+
+/// The most entries of a sender that are not over.
+const MAX_OPEN: i64 = 5_000;
+/// The most bytes of their parameters.
+const MAX_OPEN_BYTES: i64 = 64 << 20;
+
+const COLUMNS: &str = "id, service, workspace, key, skill, params, from_upn, from_agent, to_agent, state, \
     attempts, leased_by, lease_until, not_before, run_id, outcome, code, reason, created_at, \
     ended_at";
 
@@ -110,6 +140,7 @@ fn entry(row: &Row<'_>) -> Result<InboxEntry, Fault> {
     Ok(InboxEntry {
         id: text("id")?,
         service: text("service")?,
+        workspace: maybe("workspace")?,
         key: maybe("key")?,
         skill: text("skill")?,
         params: json_of(&text("params")?, "parameters of an entry")?,
@@ -143,14 +174,34 @@ pub struct Page<'a> {
     pub limit: usize,
 }
 
-/// Returns the entries that a condition is true of.
+/// Returns the entries that a condition is true of, whole.
 fn entries(
     on: &Connection,
     condition: &str,
     order: &str,
     values: impl rusqlite::Params,
 ) -> Result<Vec<InboxEntry>, Fault> {
-    let sql = format!("SELECT {COLUMNS} FROM inbox WHERE {condition} ORDER BY {order}");
+    select(on, COLUMNS, (condition, order), values)
+}
+
+/// Returns the entries that a condition is true of, without their parameters, which may be large.
+fn listed(
+    on: &Connection,
+    condition: &str,
+    order: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<InboxEntry>, Fault> {
+    let columns = COLUMNS.replace("params", "'null' AS params");
+    select(on, &columns, (condition, order), values)
+}
+
+fn select(
+    on: &Connection,
+    columns: &str,
+    (condition, order): (&str, &str),
+    values: impl rusqlite::Params,
+) -> Result<Vec<InboxEntry>, Fault> {
+    let sql = format!("SELECT {columns} FROM inbox WHERE {condition} ORDER BY {order}");
     let mut statement = on.prepare_cached(&sql)?;
     let mut rows = statement.query(values)?;
     let mut all = Vec::new();
@@ -160,27 +211,61 @@ fn entries(
     Ok(all)
 }
 
+/// Checks that a sender may have one more entry that waits.
+fn check_room(on: &Connection, sender: &str, new: &InboxEntry) -> Result<(), Fault> {
+    let sql = format!(
+        "SELECT count(*), coalesce(sum(length(params)), 0) FROM inbox
+        WHERE {sender} AND state IN ('queued', 'running')"
+    );
+    let values = params![new.service, new.from_agent, new.from_upn];
+    let (n, bytes): (i64, i64) =
+        on.prepare_cached(&sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if n >= MAX_OPEN || bytes >= MAX_OPEN_BYTES {
+        return Err(Error::InboxFull { waiting: n }.into());
+    }
+    Ok(())
+}
+
 impl Journal {
     /// Adds an entry; or returns the one that the same sender has submitted under the same key.
     ///
     /// # Errors
-    /// The journal cannot be written.
-    pub fn submit(&self, new: &InboxEntry, note: &Note) -> Result<InboxEntry, Error> {
+    /// Too much of the sender waits, or it has submitted too much, or the lock that it names is
+    /// somebody else's, or the journal cannot be written.
+    pub fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error> {
+        let (new, note) = (submission.entry, submission.note);
         self.add(|to| {
-            let same = "key = ?1 AND service = ?2 AND from_agent IS ?3
-                AND (from_agent IS NOT NULL OR from_upn = ?4)";
-            let values = params![new.key, new.service, new.from_agent, new.from_upn];
+            if let Some(fence) = submission.fence
+                && !holds(to.on, fence)?
+            {
+                return Err(Error::LostLock.into());
+            }
+            let sender = "service = ?1 AND from_agent IS ?2
+                AND (from_agent IS NOT NULL OR from_upn = ?3)";
+            let of_sender = (&new.service, &new.from_agent, &new.from_upn);
+            let same = format!("{sender} AND workspace IS ?4 AND key = ?5");
+            let values = params![of_sender.0, of_sender.1, of_sender.2, new.workspace, new.key];
             // A key that is null equals none.
-            if let Some(before) = entries(to.on, same, "id", values)?.pop() {
+            if let Some(before) = entries(to.on, &same, "id", values)?.pop() {
                 return Ok(before);
+            }
+            check_room(to.on, sender, new)?;
+            if let Some((since, most)) = submission.rate {
+                let sql = format!("SELECT count(*) FROM inbox WHERE {sender} AND created_at >= ?4");
+                let values = params![of_sender.0, of_sender.1, of_sender.2, since.to_string()];
+                let n: i64 = to.on.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?;
+                if u64::try_from(n).unwrap_or(0) >= most {
+                    return Err(Error::TooOften { most }.into());
+                }
             }
             let sql = format!(
                 "INSERT INTO inbox ({COLUMNS})
-                VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
+                VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)"
             );
             to.on.prepare_cached(&sql)?.execute(params![
                 new.id,
                 new.service,
+                new.workspace,
                 new.key,
                 new.skill,
                 new.params.to_string(),
@@ -204,7 +289,7 @@ impl Journal {
         })
     }
 
-    /// Returns entries of the inbox, the newest first.
+    /// Returns entries of the inbox, the newest first, without their parameters.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -216,7 +301,7 @@ impl Journal {
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
         let values = params![page.agent, page.open, page.before, limit];
         let order = "created_at DESC, id DESC LIMIT ?4";
-        self.store.read(|on| entries(on, condition, order, values))
+        self.store.read(|on| listed(on, condition, order, values))
     }
 
     /// Returns entries whose ids begin or end with a text, five at most; for an agent, of what it has
@@ -232,22 +317,24 @@ impl Journal {
         self.store.read(|on| entries(on, condition, order, params![id, agent]))
     }
 
-    /// Returns entries for a service that are not over, the oldest first: at most `limit` of those after
-    /// the entry `after`, and of a large inbox no more at once.
+    /// Returns entries for a workspace at a service that are not over, the oldest first, without their
+    /// parameters: at most `limit` of those after the entry `after`, and of a large inbox no more at once.
     ///
     /// # Errors
     /// The journal cannot be read.
     pub fn open_entries(
         &self,
-        service: &str,
+        (service, workspace): (&str, &str),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {
         let condition = "state IN ('queued', 'running') AND service = ?1
-            AND (?2 IS NULL OR (created_at, id) > (?2, ?3))";
+            AND (workspace IS NULL OR workspace = ?2)
+            AND (?3 IS NULL OR (created_at, id) > (?3, ?4))";
         let (at, id) = (after.map(|entry| entry.created_at.to_string()), after.map(|e| &e.id));
-        let order = "created_at, id LIMIT ?4";
-        self.store.read(|on| entries(on, condition, order, params![service, at, id, limit]))
+        let order = "created_at, id LIMIT ?5";
+        let values = params![service, workspace, at, id, limit];
+        self.store.read(|on| listed(on, condition, order, values))
     }
 
     /// Returns an entry by its whole id.
@@ -259,13 +346,14 @@ impl Journal {
     }
 
     /// Brings an entry to where it stands now, and records the step. Returns false, and does
-    /// nothing, if it does not stand any more where it stood: each step is taken once.
+    /// nothing, if it does not stand any more where it stood, at the same attempt and with the same
+    /// worker: each step is taken once, and a worker that has lost an entry settles nothing.
     ///
     /// # Errors
     /// The journal cannot be written.
     pub fn move_entry(
         &self,
-        from: EntryState,
+        from: &InboxEntry,
         entry: &InboxEntry,
         note: &Note,
     ) -> Result<bool, Error> {
@@ -273,10 +361,10 @@ impl Journal {
             let sql = "UPDATE inbox SET state = ?3, attempts = ?4, leased_by = ?5,
                     lease_until = ?6, not_before = ?7, run_id = ?8, outcome = ?9, code = ?10,
                     reason = ?11, ended_at = ?12
-                WHERE id = ?1 AND state = ?2";
+                WHERE id = ?1 AND state = ?2 AND attempts = ?13 AND leased_by IS ?14";
             let moved = to.on.prepare_cached(sql)?.execute(params![
                 entry.id,
-                from.name(),
+                from.state.name(),
                 entry.state.name(),
                 entry.attempts,
                 entry.leased_by,
@@ -287,6 +375,8 @@ impl Journal {
                 entry.code,
                 entry.reason,
                 entry.ended_at.map(|at| at.to_string()),
+                from.attempts,
+                from.leased_by,
             ])?;
             if moved == 1 {
                 // A run that could not even begin is in no table.
@@ -322,5 +412,84 @@ impl Journal {
             let sql = "SELECT 1 FROM run WHERE id = ?1";
             Ok(on.prepare_cached(sql)?.exists([id.as_str()])?)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::journal::NoteKind;
+
+    fn entry(from_agent: Option<&str>) -> InboxEntry {
+        InboxEntry {
+            id: uuid::Uuid::now_v7().to_string(),
+            service: "embedded".into(),
+            workspace: Some(String::new()),
+            key: None,
+            skill: "tidy".into(),
+            params: json!({}),
+            from_upn: "rook@bos.example".into(),
+            from_agent: from_agent.map(str::to_owned),
+            to_agent: Some("rook".into()),
+            state: EntryState::Queued,
+            attempts: 0,
+            leased_by: None,
+            lease_until: None,
+            not_before: None,
+            run: None,
+            outcome: None,
+            code: None,
+            reason: None,
+            created_at: "2026-03-27T12:00:00Z".parse().unwrap(),
+            ended_at: None,
+        }
+    }
+
+    fn submit(journal: &Journal, entry: &InboxEntry) -> Result<InboxEntry, Error> {
+        let (kind, at, name) = (NoteKind::Submitted, entry.created_at, "test".to_owned());
+        let note = Note { kind, at, run: None, actor: None, name, detail: Value::Null };
+        journal.submit(&Submission::new(entry, &note))
+    }
+
+    #[test]
+    fn one_sender_does_not_fill_the_inbox_of_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+        let first = submit(&journal, &entry(Some("victor"))).unwrap();
+        let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+            INSERT INTO inbox (id, service, workspace, skill, params, from_upn, from_agent,
+                to_agent, state, attempts, created_at)
+            SELECT printf('%036d', i), service, workspace, skill, params, from_upn, from_agent,
+                to_agent, state, attempts, created_at
+            FROM inbox, n WHERE id = ?2";
+        let copied = journal.store.write(|on| {
+            let one_less = MAX_OPEN - 2;
+            Ok(on.execute(copies, params![one_less, first.id])?)
+        });
+        assert_eq!(i64::try_from(copied.unwrap()).unwrap(), MAX_OPEN - 2);
+        submit(&journal, &entry(Some("victor"))).unwrap();
+        let full = submit(&journal, &entry(Some("victor")));
+        assert!(matches!(full, Err(Error::InboxFull { waiting: MAX_OPEN })), "{full:?}");
+        submit(&journal, &entry(Some("chief"))).unwrap();
+        submit(&journal, &entry(None)).unwrap();
+        // What is over takes no room.
+        let over = "UPDATE inbox SET state = 'done' WHERE id = ?1";
+        journal.store.write(|on| Ok(on.execute(over, [&first.id])?)).unwrap();
+        submit(&journal, &entry(Some("victor"))).unwrap();
+    }
+
+    #[test]
+    fn large_parameters_fill_it_sooner() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+        let text = "x".repeat(usize::try_from(MAX_OPEN_BYTES / 4).unwrap());
+        let large = || InboxEntry { params: json!({ "text": text }), ..entry(Some("victor")) };
+        for _ in 0..4 {
+            submit(&journal, &large()).unwrap();
+        }
+        let full = submit(&journal, &large());
+        assert!(matches!(full, Err(Error::InboxFull { waiting: 4 })), "{full:?}");
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde_json::Value;
 
 use crate::journal::Journal;
@@ -67,7 +67,7 @@ pub enum Written {
 }
 
 /// Returns whether a lock is still its holder's.
-fn holds(on: &Transaction<'_>, fence: &Fence) -> Result<bool, Fault> {
+pub(super) fn holds(on: &Connection, fence: &Fence) -> Result<bool, Fault> {
     let sql = "SELECT 1 FROM lease WHERE name = ?1 AND fence = ?2 AND until IS NOT NULL";
     Ok(on.prepare_cached(sql)?.exists(params![fence.name, fence.number])?)
 }

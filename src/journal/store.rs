@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("store/0005_inbox.sql"),
     include_str!("store/0006_shared.sql"),
     include_str!("store/0007_proposal.sql"),
+    include_str!("store/0008_inbox_workspace.sql"),
 ];
 /// Oldest usable version: in earlier ones, two connections that write and checkpoint can corrupt a
 /// database.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier};
 
 use jiff::{SignedDuration, Timestamp};
 use planwright::coordinate::{
-    Changes, Claim, Coordinate, Error, Fence, Note, Shared, SharedWrite, Topic, Written,
+    Changes, Claim, Coordinate, Error, Fence, Note, Shared, SharedWrite, Submission, Topic, Written,
 };
 use planwright::host::SystemClock;
 use planwright::journal::inbox::{EntryState, InboxEntry};
@@ -37,6 +37,9 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + second).unwrap()
 }
 
+/// The service and the workspace that entries are for.
+const OF: (&str, &str) = ("embedded", "/a");
+
 fn note(kind: NoteKind) -> Note {
     let (name, detail) = ("test".to_owned(), Value::Null);
     Note { kind, at: at(0), run: None, actor: None, name, detail }
@@ -46,6 +49,7 @@ fn entry(key: Option<&str>, from: Option<&str>) -> InboxEntry {
     InboxEntry {
         id: uuid::Uuid::now_v7().to_string(),
         service: "embedded".into(),
+        workspace: Some("/a".into()),
         key: key.map(str::to_owned),
         skill: "tidy".into(),
         params: json!({ "days": 3 }),
@@ -67,7 +71,7 @@ fn entry(key: Option<&str>, from: Option<&str>) -> InboxEntry {
 }
 
 fn submitted(shared: &dyn Coordinate, entry: &InboxEntry) -> InboxEntry {
-    shared.submit(entry, &note(NoteKind::Submitted)).unwrap()
+    shared.submit(&Submission::new(entry, &note(NoteKind::Submitted))).unwrap()
 }
 
 /// Does the same on eight threads at once; returns how many succeeded.
@@ -109,22 +113,30 @@ fn queue(shared: &Arc<dyn Coordinate>) {
     for other in &others {
         assert_eq!(submitted(&**shared, other).id, other.id);
     }
-    assert_eq!(shared.open_entries("embedded", None, 10_000).unwrap().len(), 4);
-    assert!(shared.open_entries("elsewhere", None, 10_000).unwrap().is_empty());
+    assert_eq!(shared.open_entries(OF, None, 10_000).unwrap().len(), 4);
+    for of in [("elsewhere", "/a"), ("embedded", "/b")] {
+        assert!(shared.open_entries(of, None, 10_000).unwrap().is_empty(), "{of:?}");
+    }
+    // A key is one in each workspace; and what no workspace is noted of is for all of them.
+    let elsewhere =
+        InboxEntry { workspace: Some("/b".into()), ..entry(Some("mail-1"), Some("victor")) };
+    assert_eq!(submitted(&**shared, &elsewhere).id, elsewhere.id);
+    assert_eq!(shared.open_entries(("embedded", "/b"), None, 10_000).unwrap().len(), 1);
     // Of many that submit under one key, one entry comes.
     at_once(shared, |shared, _| submitted(shared, &entry(Some("mail-2"), None)).attempts == 0);
-    assert_eq!(shared.open_entries("embedded", None, 10_000).unwrap().len(), 5);
+    assert_eq!(shared.open_entries(OF, None, 10_000).unwrap().len(), 5);
     // Of many that take an entry, one has it.
     let taken = at_once(shared, |shared, n| {
         let by = Some(format!("worker {n}"));
         let taken = InboxEntry { state: EntryState::Running, leased_by: by, ..first.clone() };
-        shared.move_entry(EntryState::Queued, &taken, &note(NoteKind::Taken)).unwrap()
+        shared.move_entry(&first, &taken, &note(NoteKind::Taken)).unwrap()
     });
     assert_eq!(taken, 1);
-    let done = InboxEntry { state: EntryState::Done, ended_at: Some(at(9)), ..first };
-    assert!(shared.move_entry(EntryState::Running, &done, &note(NoteKind::Settled)).unwrap());
-    assert!(!shared.move_entry(EntryState::Running, &done, &note(NoteKind::Settled)).unwrap());
-    assert_eq!(shared.open_entries("embedded", None, 10_000).unwrap().len(), 4);
+    let running = shared.entry(&first.id).unwrap().unwrap();
+    let done = InboxEntry { state: EntryState::Done, ended_at: Some(at(9)), ..running.clone() };
+    assert!(shared.move_entry(&running, &done, &note(NoteKind::Settled)).unwrap());
+    assert!(!shared.move_entry(&running, &done, &note(NoteKind::Settled)).unwrap());
+    assert_eq!(shared.open_entries(OF, None, 10_000).unwrap().len(), 4);
     // What is over keeps its key.
     let again = submitted(&**shared, &entry(Some("mail-1"), Some("victor")));
     assert_eq!((again.id, again.state), (done.id, EntryState::Done));
@@ -139,12 +151,16 @@ fn leases(shared: &Arc<dyn Coordinate>) {
         ..queued.clone()
     };
     assert!(!shared.renew_lease(&queued.id, "a", at(60)).unwrap());
-    assert!(shared.move_entry(EntryState::Queued, &by("a"), &note(NoteKind::Taken)).unwrap());
+    assert!(shared.move_entry(&queued, &by("a"), &note(NoteKind::Taken)).unwrap());
     assert!(shared.renew_lease(&queued.id, "a", at(60)).unwrap());
     assert!(!shared.renew_lease(&queued.id, "b", at(60)).unwrap());
     assert_eq!(shared.entry(&queued.id).unwrap().unwrap().lease_until, Some(at(60)));
     // Another takes over what the first one has left: the first one has it no more.
-    assert!(shared.move_entry(EntryState::Running, &by("b"), &note(NoteKind::Taken)).unwrap());
+    assert!(shared.move_entry(&by("a"), &by("b"), &note(NoteKind::Taken)).unwrap());
+    // And settles nothing any more.
+    let settled = InboxEntry { state: EntryState::Done, ..by("a") };
+    assert!(!shared.move_entry(&by("a"), &settled, &note(NoteKind::Settled)).unwrap());
+    assert_eq!(shared.entry(&queued.id).unwrap().unwrap().leased_by.as_deref(), Some("b"));
     assert!(!shared.renew_lease(&queued.id, "a", at(90)).unwrap());
     assert!(shared.renew_lease(&queued.id, "b", at(90)).unwrap());
 }
@@ -188,10 +204,16 @@ fn locks(shared: &Arc<dyn Coordinate>) {
         shared.compare_and_set(&write).unwrap()
     };
     assert_eq!(write(&first, 0), Written::At(1));
+    let submit = |fence: &Fence| {
+        let (new, note) = (entry(None, None), note(NoteKind::Submitted));
+        shared.submit(&Submission { fence: Some(fence), ..Submission::new(&new, &note) })
+    };
+    assert!(submit(&first).is_ok());
     let second = shared.lock("board", "c", time(100)).unwrap().unwrap();
     assert!(second.number > first.number);
     // Whoever has lost it without knowing writes nothing.
     assert_eq!(write(&first, 1), Written::Fenced);
+    assert!(matches!(submit(&first), Err(Error::LostLock)));
     assert!(!shared.extend_lock(&first, at(500)).unwrap());
     assert!(!shared.unlock(&first).unwrap());
     assert_eq!(write(&second, 1), Written::At(2));
@@ -266,9 +288,8 @@ fn watch(shared: &Arc<dyn Coordinate>) {
     changed(&[Topic::Queue]);
     submitted(&**shared, &entry(Some("k"), None));
     changed(&[]);
-    let cancelled = InboxEntry { state: EntryState::Cancelled, ..queued };
-    let is_moved =
-        shared.move_entry(EntryState::Queued, &cancelled, &note(NoteKind::Cancelled)).unwrap();
+    let cancelled = InboxEntry { state: EntryState::Cancelled, ..queued.clone() };
+    let is_moved = shared.move_entry(&queued, &cancelled, &note(NoteKind::Cancelled)).unwrap();
     assert!(is_moved);
     changed(&[Topic::Queue]);
     let paused = Paused { agent: None, at: at(0), reason: None };
@@ -303,26 +324,35 @@ struct Control {
 }
 
 impl Coordinate for Control {
-    fn submit(&self, entry: &InboxEntry, note: &Note) -> Result<InboxEntry, Error> {
+    fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error> {
+        let entry = submission.entry;
         if self.broken == Broken::DeDuplication {
             let key = entry.key.as_ref().map(|key| format!("{key} {}", entry.id));
-            let own = self.sound.submit(&InboxEntry { key, ..entry.clone() }, note)?;
+            let with_own_key = InboxEntry { key, ..entry.clone() };
+            let own = Submission { entry: &with_own_key, ..*submission };
+            let own = self.sound.submit(&own)?;
             return Ok(InboxEntry { key: entry.key.clone(), ..own });
         }
-        self.sound.submit(entry, note)
+        let fence = submission.fence.filter(|_| self.broken != Broken::Fencing);
+        self.sound.submit(&Submission { fence, ..*submission })
     }
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error> {
         self.sound.entry(id)
     }
     fn open_entries(
         &self,
-        service: &str,
+        of: (&str, &str),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {
-        self.sound.open_entries(service, after, limit)
+        self.sound.open_entries(of, after, limit)
     }
-    fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error> {
+    fn move_entry(
+        &self,
+        from: &InboxEntry,
+        entry: &InboxEntry,
+        note: &Note,
+    ) -> Result<bool, Error> {
         self.sound.move_entry(from, entry, note)
     }
     fn renew_lease(&self, id: &str, worker: &str, until: Timestamp) -> Result<bool, Error> {
@@ -495,7 +525,7 @@ fn processes_that_are_killed_lose_and_double_nothing() {
         rounds += 1;
         assert!(rounds < 5, "what a killed process held is never given back");
     }
-    let entries = journal.open_entries("embedded", None, 10_000).unwrap();
+    let entries = journal.open_entries(OF, None, 10_000).unwrap();
     let keys: BTreeSet<_> = entries.iter().map(|entry| entry.key.clone().unwrap()).collect();
     assert_eq!((entries.len(), keys.len()), (NUMBERS, NUMBERS));
     let sum = Coordinate::value(&journal, "sum").unwrap().value.unwrap();

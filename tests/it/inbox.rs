@@ -425,6 +425,45 @@ fn nothing_submitted_is_lost_or_doubled_however_many_workers_are_killed() {
 
 /// A long inbox is listed in pages, the newest first.
 #[test]
+fn what_was_submitted_in_one_workspace_is_carried_out_in_that_one() {
+    let planner = Planner::demo();
+    let (here, there) = (place(&planner, "[agents.rook]\n"), place(&planner, "[agents.rook]\n"));
+    let state = here.path().join("state").display().to_string();
+    let in_one = ["--state-dir", &state];
+    let submitted = |place: &Place, title: &str| {
+        submit(place, title, &[&["--to", "rook", "--key", "k"], &in_one[..]].concat())
+    };
+    let work = |place: &Place| {
+        let done = place.run(&[&["work", "--once", "--json"], &in_one[..]].concat()).code(0);
+        done.json().as_array().unwrap().len()
+    };
+    let first = submitted(&here, "Order toner");
+    // The same key in another workspace is another entry.
+    let second = submitted(&there, "Order ink");
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!((work(&there), work(&there)), (1, 0));
+    assert_eq!((count(&planner, "Order toner"), count(&planner, "Order ink")), (0, 1));
+    assert_eq!((work(&here), work(&here)), (1, 0));
+    assert_eq!((count(&planner, "Order toner"), count(&planner, "Order ink")), (1, 1));
+}
+
+#[test]
+fn an_agent_that_submits_in_a_loop_is_stopped() {
+    let planner = Planner::demo();
+    let config = "[agents.rook]\n[agents.rook.limits]\nruns_per_hour = 2\n";
+    let place = place(&planner, config);
+    let as_rook = ["--as", "rook"];
+    for title in ["One", "Two"] {
+        submit(&place, title, &as_rook);
+    }
+    let third = ["submit", "add", "-p", "title=Three", "--as", "rook", "--json"];
+    let refused = place.run(&third).code(3);
+    assert!(refused.stdout.contains("2 entries in an hour"), "{}", refused.stdout);
+    // A person is not counted with it.
+    submit(&place, "Four", &["--to", "rook"]);
+}
+
+#[test]
 fn a_long_inbox_comes_in_pages() {
     let planner = Planner::demo();
     let place = place(&planner, "");

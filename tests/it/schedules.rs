@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use planwright::coordinate::{Coordinate as _, SharedWrite, Written};
+use planwright::graph::BaseUrl;
 use planwright::journal::Journal;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::{Place, Planner, ROOK, is_write, on_one_day, times};
 
@@ -44,7 +46,12 @@ fn journal(place: &Place) -> Journal {
 /// Lets a schedule have been seen to last some days ago.
 fn let_days_pass(place: &Place, schedule: &str) {
     let journal = journal(place);
-    let key = format!("schedule:{schedule}");
+    // The key has a digest of the service and of the workspace, as two of them may share a folder.
+    let service = BaseUrl::parse(place.graph_url.as_deref().unwrap()).unwrap();
+    let workspace = place.path().canonicalize().unwrap().display().to_string();
+    let digest = Sha256::digest(format!("{service}\n{workspace}").as_bytes());
+    let scope: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("schedule:{scope}:{schedule}");
     let found = journal.value(&key).unwrap();
     let mut value = found.value.unwrap();
     let after: Timestamp = value["after"].as_str().unwrap().parse().unwrap();

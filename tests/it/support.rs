@@ -367,7 +367,7 @@ fn shifted_clock() -> Vec<(&'static str, OsString)> {
 /// Where the program runs: a home, a working folder, nothing else.
 pub(crate) struct Place {
     dir: TempDir,
-    graph_url: Option<String>,
+    pub(crate) graph_url: Option<String>,
     token: Option<String>,
 }
 

@@ -47,11 +47,11 @@ pub(crate) struct Look {
 /// It cannot be read or written.
 pub(crate) fn begin(
     shared: &dyn Coordinate,
-    plan: &PlanId,
+    (scope, plan): (&str, &PlanId),
     owner: &str,
     now: Timestamp,
 ) -> Result<Option<Look>, Error> {
-    let key = format!("triggers:{plan}");
+    let key = format!("triggers:{scope}:{plan}");
     let until = now.checked_add(HOLD).unwrap_or(now);
     let Some(fence) = shared.lock(&key, owner, (now, until))? else { return Ok(None) };
     let found = shared.value(&key)?;
@@ -95,6 +95,8 @@ impl Look {
                         event.since
                     )),
                     not_before: None,
+                    // A list that took too long may be older than what another process has seen.
+                    fence: Some(&self.fence),
                 };
                 fired.push(submit(shared, by, order, now)?);
             }

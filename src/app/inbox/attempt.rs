@@ -40,7 +40,14 @@ pub(crate) enum Earlier {
 fn passes(code: &str) -> bool {
     matches!(
         code,
-        "stopped" | "paused" | "not_signed_in" | "unavailable" | "unfinished" | "lock" | "at_work"
+        "stopped"
+            | "paused"
+            | "lost_lock"
+            | "not_signed_in"
+            | "unavailable"
+            | "unfinished"
+            | "lock"
+            | "at_work"
     ) || code.starts_with("journal")
 }
 

@@ -2,11 +2,13 @@
 //! it is for, under that agent's grants, limits and policies.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::app::App;
 use crate::app::agent::{check_may_run, check_sender, known_agent};
@@ -16,7 +18,7 @@ use crate::app::inbox::attempt::{Earlier, End, earlier};
 use crate::app::inbox::{failed, is_for, note_on};
 use crate::app::params::kept;
 use crate::app::settings::Settings;
-use crate::app::workspace::time_zone;
+use crate::app::workspace::{place, time_zone};
 use crate::host::{Decisions, Finished, Host, Nobody, Start, Stop, SystemClock, Watch};
 use crate::journal::inbox::{EntryState, InboxEntry};
 use crate::journal::paused::Paused;
@@ -36,6 +38,9 @@ const BEAT: Duration = Duration::from_secs(10);
 /// The waits before the second attempt and the third, for a worker that stays.
 const WAITS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
 
+/// The workers that this process has had.
+static N_WORKERS: AtomicU64 = AtomicU64::new(0);
+
 /// The entries that are read at once.
 const PAGE: u32 = 20;
 
@@ -45,6 +50,8 @@ pub(crate) struct Worker {
     interrupt: Arc<Stop>,
     watcher: Watcher,
     connection: ServiceConnection,
+    /// The folder of the workspace whose entries it takes.
+    workspace: String,
     /// Those of agents that sign in with a profile of their own, by its name, once they were needed.
     others: Mutex<BTreeMap<String, Arc<ServiceConnection>>>,
     journal: Arc<Journal>,
@@ -89,11 +96,17 @@ impl Worker {
             journal: Arc::new(state_folder.open()?),
             locks: state_folder.locks()?,
             connection,
+            workspace: place(&app.workspace),
             others: Mutex::default(),
             me,
             agent: agent.map(str::to_owned),
             watch,
-            name: format!("process {}", std::process::id()),
+            // Each its own: one that has lost an entry must not pass for the one that has it now.
+            name: format!(
+                "process {} worker {}",
+                std::process::id(),
+                N_WORKERS.fetch_add(1, Ordering::Relaxed) + 1
+            ),
         })
     }
 
@@ -104,7 +117,8 @@ impl Worker {
     /// The journal cannot be read or written. What the run of an entry meets is no error here.
     pub(crate) async fn step(&self, is_patient: bool) -> Result<Option<InboxEntry>, AppError> {
         loop {
-            let Some((entry, _guard)) = self.next(is_patient)? else { return Ok(None) };
+            let found = blocking(|| self.next(is_patient))?;
+            let Some((entry, _guard)) = found else { return Ok(None) };
             // Somebody has cancelled it at the same moment, if there is nothing to return.
             if let Some(done) = self.carry_out(entry).await? {
                 return Ok(Some(done));
@@ -116,10 +130,10 @@ impl Worker {
     fn next(&self, is_patient: bool) -> Result<Option<(InboxEntry, Guard)>, AppError> {
         let now = SystemClock.now();
         let paused = self.journal.paused().map_err(|error| failed(&error))?;
-        let service = &self.connection.service;
+        let of = (self.connection.service.as_str(), self.workspace.as_str());
         let mut last: Option<InboxEntry> = None;
         loop {
-            let page = self.journal.open_entries(service, last.as_ref(), PAGE);
+            let page = self.journal.open_entries(of, last.as_ref(), PAGE);
             let page = page.map_err(|error| failed(&error))?;
             for entry in &page {
                 let is_early = is_patient && entry.not_before.is_some_and(|at| at > now);
@@ -151,8 +165,8 @@ impl Worker {
 
     /// Makes one attempt at an entry whose lock is held.
     async fn carry_out(&self, mut entry: InboxEntry) -> Result<Option<InboxEntry>, AppError> {
-        let stood = entry.state;
-        let (run, is_cut_off) = match earlier(&self.journal, &entry)? {
+        let stood = entry.clone();
+        let (run, is_cut_off) = match blocking(|| earlier(&self.journal, &entry))? {
             Earlier::Ended(end) => return self.settle(stood, entry, end),
             Earlier::CutOff(run) => (run, true),
             Earlier::Nothing => {
@@ -177,7 +191,7 @@ impl Worker {
         entry.run = Some(run.clone());
         let mut note = note_on(&entry, NoteKind::Taken, now);
         note.name.clone_from(&self.name);
-        let taken = self.journal.move_entry(stood, &entry, &note);
+        let taken = blocking(|| self.journal.move_entry(&stood, &entry, &note));
         if !taken.map_err(|error| failed(&error))? {
             return Ok(None);
         }
@@ -195,18 +209,19 @@ impl Worker {
             }
             Err(error) => End::of_failure(&error.failure),
         };
-        self.settle(EntryState::Running, entry, end)
+        let stood = entry.clone();
+        self.settle(stood, entry, end)
     }
 
     /// Notes what an attempt came to.
     fn settle(
         &self,
-        stood: EntryState,
+        stood: InboxEntry,
         mut entry: InboxEntry,
         end: End,
     ) -> Result<Option<InboxEntry>, AppError> {
         let now = SystemClock.now();
-        if stood == EntryState::Running && !end.counts() {
+        if stood.state == EntryState::Running && !end.counts() {
             entry.attempts = entry.attempts.saturating_sub(1);
         }
         entry.state = end.state;
@@ -225,7 +240,7 @@ impl Worker {
         entry.ended_at = Some(now).filter(|_| entry.state.is_over());
         let mut note = note_on(&entry, NoteKind::Settled, now);
         note.name.clone_from(&self.name);
-        let moved = self.journal.move_entry(stood, &entry, &note);
+        let moved = blocking(|| self.journal.move_entry(&stood, &entry, &note));
         Ok(moved.map_err(|error| failed(&error))?.then_some(entry))
     }
 
@@ -312,6 +327,15 @@ impl Worker {
         others.insert(own.to_owned(), Arc::clone(&opened));
         Ok(Some(opened))
     }
+}
+
+/// Runs what may wait for a disk or for another process, out of the way of other tasks where there are
+/// several threads.
+fn blocking<T>(job: impl FnOnce() -> T) -> T {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        return tokio::task::block_in_place(job);
+    }
+    job()
 }
 
 /// Returns whether the agent that an entry is for is paused: the entry waits until that is lifted.

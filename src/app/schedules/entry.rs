@@ -2,21 +2,38 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::app::inbox::note_on;
 use crate::app::params::kept;
-use crate::coordinate::{Coordinate, Error};
+use crate::coordinate::{Coordinate, Error, Fence, Submission};
 use crate::journal::NoteKind;
 use crate::journal::inbox::{EntryState, InboxEntry};
 use crate::script::workspace::automation::SCHEDULE_AGENT;
 
-/// The service that entries are for, and who is signed in there.
+/// The service and the workspace that entries are for, and who is signed in there.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     /// The name of the service.
     pub(crate) service: String,
+    /// The folder of the workspace; empty for the shipped one.
+    pub(crate) workspace: String,
     /// The sign-in name.
     pub(crate) upn: String,
+}
+
+/// Returns what stands in shared names for a workspace at a service, so that two that share a state
+/// folder do not take each other's schedules for their own.
+pub(crate) fn scope(service: &str, workspace: &str) -> String {
+    let digest = Sha256::digest(format!("{service}\n{workspace}").as_bytes());
+    digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+impl Sender {
+    /// Returns what stands for the workspace and the service in shared names.
+    pub(crate) fn scope(&self) -> String {
+        scope(&self.service, &self.workspace)
+    }
 }
 
 /// A skill that is to be put into the inbox.
@@ -32,6 +49,8 @@ pub(crate) struct Order<'a> {
     pub(crate) key: Option<String>,
     /// The moment before which it does not begin.
     pub(crate) not_before: Option<Timestamp>,
+    /// The lock that whoever submits it must still hold.
+    pub(crate) fence: Option<&'a Fence>,
 }
 
 /// Puts a skill into the inbox, once for each key. What a person asks for is theirs; all else comes
@@ -47,6 +66,7 @@ pub(crate) fn submit(
     let entry = InboxEntry {
         id: uuid::Uuid::now_v7().to_string(),
         service: by.service.clone(),
+        workspace: Some(by.workspace.clone()),
         key: order.key,
         skill: order.skill.to_owned(),
         params: Value::Object(order.params),
@@ -69,5 +89,5 @@ pub(crate) fn submit(
     entry.sender().clone_into(&mut note.name);
     note.detail["key"] = json!(entry.key);
     note.detail["params"] = for_record;
-    shared.submit(&entry, &note)
+    shared.submit(&Submission { fence: order.fence, ..Submission::new(&entry, &note) })
 }

@@ -54,8 +54,19 @@ pub(crate) struct Last {
     pub(crate) entry: String,
 }
 
-fn key_of(name: &str) -> String {
-    format!("schedule:{name}")
+/// A schedule of a workspace at a service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Which<'a> {
+    /// What stands for the workspace and the service.
+    pub(crate) scope: &'a str,
+    /// The name of the schedule.
+    pub(crate) name: &'a str,
+}
+
+impl Which<'_> {
+    fn key(self) -> String {
+        format!("schedule:{}:{}", self.scope, self.name)
+    }
 }
 
 fn times_of(schedule: &Schedule) -> String {
@@ -63,8 +74,11 @@ fn times_of(schedule: &Schedule) -> String {
 }
 
 /// Returns where a schedule stands, with the revision of that.
-pub(crate) fn standing(shared: &dyn Coordinate, name: &str) -> Result<(Standing, i64), Error> {
-    let found = shared.value(&key_of(name))?;
+pub(crate) fn standing(
+    shared: &dyn Coordinate,
+    which: Which<'_>,
+) -> Result<(Standing, i64), Error> {
+    let found = shared.value(&which.key())?;
     // What cannot be read was written by another version: the schedule begins afresh.
     let standing = found.value.and_then(|value| serde_json::from_value(value).ok());
     Ok((standing.unwrap_or_default(), found.revision))
@@ -72,12 +86,12 @@ pub(crate) fn standing(shared: &dyn Coordinate, name: &str) -> Result<(Standing,
 
 fn write(
     shared: &dyn Coordinate,
-    name: &str,
+    which: Which<'_>,
     (standing, expected): (&Standing, i64),
     note: Option<&Note>,
 ) -> Result<bool, Error> {
     let value = serde_json::to_value(standing).unwrap_or(Value::Null);
-    let (key, value) = (key_of(name), Some(&value));
+    let (key, value) = (which.key(), Some(&value));
     let write = SharedWrite { key: &key, expected, value, fence: None, note };
     Ok(matches!(shared.compare_and_set(&write)?, Written::At(_)))
 }
@@ -87,18 +101,18 @@ fn write(
 /// The times of a pause are over when it is lifted.
 pub(crate) fn set_pause(
     shared: &dyn Coordinate,
-    name: &str,
+    which: Which<'_>,
     (pause, now): (Option<&SchedulePause>, Timestamp),
     note: &Note,
 ) -> Result<bool, Error> {
     for _ in 0..TRIES {
-        let (mut standing, revision) = standing(shared, name)?;
+        let (mut standing, revision) = standing(shared, which)?;
         if standing.paused.is_none() && pause.is_none() {
             return Ok(false);
         }
         standing.paused = pause.cloned();
         standing.after = standing.after.map(|after| after.max(now));
-        if write(shared, name, (&standing, revision), Some(note))? {
+        if write(shared, which, (&standing, revision), Some(note))? {
             return Ok(true);
         }
     }
@@ -130,13 +144,15 @@ fn tick_one(
     now: Timestamp,
 ) -> Result<Vec<InboxEntry>, Error> {
     let mut fired = Vec::new();
+    let scope = by.scope();
+    let which = Which { scope: &scope, name };
     for _ in 0..TRIES {
-        let (mut standing, revision) = standing(shared, name)?;
+        let (mut standing, revision) = standing(shared, which)?;
         let times = times_of(schedule);
         let Some(after) = standing.after.filter(|_| standing.times == times) else {
             // Seen for the first time: what was due before is none of its times.
             standing = Standing { times, after: Some(now), ..standing };
-            if write(shared, name, (&standing, revision), None)? {
+            if write(shared, which, (&standing, revision), None)? {
                 return Ok(fired);
             }
             continue;
@@ -155,7 +171,7 @@ fn tick_one(
             }
         }
         standing.after = Some(last);
-        if write(shared, name, (&standing, revision), None)? {
+        if write(shared, which, (&standing, revision), None)? {
             return Ok(fired);
         }
     }
@@ -172,7 +188,8 @@ fn fire(
     now: Timestamp,
 ) -> Result<(Option<InboxEntry>, bool), Error> {
     let key = format!("schedule:{name}@{due}");
-    if let Some(claim) = shared.claimed(&key)? {
+    let claim = format!("schedule:{}:{name}@{due}", by.scope());
+    if let Some(claim) = shared.claimed(&claim)? {
         return Ok((shared.entry(&claim.owner)?, false));
     }
     if !schedule.overlap
@@ -180,7 +197,7 @@ fn fire(
         && shared.entry(&last.entry)?.is_some_and(|entry| !entry.state.is_over())
     {
         tracing::warn!(schedule = name, %due, "left out: the run before is not over");
-        shared.claim(&key, "left out", now)?;
+        shared.claim(&claim, "left out", now)?;
         return Ok((None, false));
     }
     let order = Order {
@@ -189,10 +206,11 @@ fn fire(
         to: &schedule.agent,
         not_before: jittered(&key, due, schedule.jitter_seconds),
         key: Some(key.clone()),
+        fence: None,
     };
     let entry = submit(shared, by, order, now)?;
     // Of two that have come so far, one makes the claim; the entry is the same.
-    let is_new = shared.claim(&key, &entry.id, now)?;
+    let is_new = shared.claim(&claim, &entry.id, now)?;
     Ok((Some(entry), is_new))
 }
 

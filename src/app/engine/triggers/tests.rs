@@ -15,7 +15,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn by() -> Sender {
-    Sender { service: "embedded".into(), upn: "rook@bos.example".into() }
+    Sender { service: "embedded".into(), workspace: String::new(), upn: "rook@bos.example".into() }
 }
 
 fn plan() -> PlanId {
@@ -72,19 +72,26 @@ fn journal() -> (TempDir, Journal) {
     (dir, journal)
 }
 
+const SCOPE: &str = "a workspace";
+
 const NOW: &str = "2026-03-27T12:00:00Z";
 
 /// All of the inbox, the newest first.
 const ALL: Page<'_> = Page { agent: None, open: false, before: None, limit: usize::MAX };
 
+/// Reads the parameters of an entry, which no list has.
+fn params(journal: &Journal, entry: &InboxEntry) -> Value {
+    journal.inbox_entry(&entry.id).unwrap().unwrap().params
+}
+
 /// Looks at a board as one process; returns the events of new entries, as `event task`.
 fn look(journal: &Journal, triggers: &BTreeMap<String, Trigger>, board: &Board) -> Vec<String> {
     let before = journal.inbox(&ALL).unwrap().len();
-    let look = begin(journal, &plan(), "a", at(NOW)).unwrap().unwrap();
+    let look = begin(journal, (SCOPE, &plan()), "a", at(NOW)).unwrap().unwrap();
     look.settle(journal, triggers, &board.tasks, &by(), (at(NOW), &TimeZone::UTC)).unwrap();
     look.end(journal).unwrap();
     let entries = journal.inbox(&ALL).unwrap();
-    let text = |entry: &InboxEntry| entry.params["event"].as_str().unwrap().to_owned();
+    let text = |entry: &InboxEntry| params(journal, entry)["event"].as_str().unwrap().to_owned();
     entries.iter().rev().skip(before).map(text).collect()
 }
 
@@ -118,7 +125,7 @@ fn what_is_there_at_first_is_no_event_and_what_comes_after_is_one_once() {
     board.edit(new, |task| task.percent_complete = 100);
     assert_eq!(look(&journal, &triggers, &board), ["task.completed"]);
     let entry = journal.inbox(&ALL).unwrap().remove(0);
-    assert_eq!(entry.params["task"], board.tasks[new].value.id.as_str());
+    assert_eq!(params(&journal, &entry)["task"], board.tasks[new].value.id.as_str());
 }
 
 #[test]
@@ -155,6 +162,29 @@ fn an_older_list_shows_nothing_new() {
 }
 
 #[test]
+fn a_list_that_took_longer_than_the_lock_fires_nothing() {
+    let (_dir, journal) = journal();
+    let (mut board, all) = (Board::default(), all_triggers());
+    let task = board.create();
+    look(&journal, &all, &board);
+    let slow = begin(&journal, (SCOPE, &plan()), "slow", at(NOW)).unwrap().unwrap();
+    // Its lock ends while it lists; another sees the task moved, and what is assigned later is in the
+    // list of both.
+    let other = begin(&journal, (SCOPE, &plan()), "other", at(NOW) + HOLD).unwrap().unwrap();
+    let to = Some(BucketId::parse("hsOf2dhOJkC6Fey9VjDg1WQAC9Rq").unwrap());
+    board.edit(task, |task| task.bucket = to);
+    let time = (at(NOW), &TimeZone::UTC);
+    assert_eq!(other.settle(&journal, &all, &board.tasks, &by(), time).unwrap().len(), 1);
+    other.end(&journal).unwrap();
+    let mei = UserId::parse("6463a5ce-2119-4198-9f2a-628761df4a62").unwrap();
+    board.edit(task, |task| drop(task.assignments.insert(mei, String::new())));
+    let late = slow.settle(&journal, &all, &board.tasks, &by(), time);
+    assert!(matches!(late, Err(Error::LostLock)), "{late:?}");
+    assert_eq!(look(&journal, &all, &board), ["task.assigned"]);
+    assert_eq!(journal.inbox(&ALL).unwrap().len(), 2);
+}
+
+#[test]
 fn a_thousand_changes_are_a_thousand_events_although_every_process_is_killed() {
     let (_dir, journal) = journal();
     let mut board = Board::default();
@@ -165,13 +195,13 @@ fn a_thousand_changes_are_a_thousand_events_although_every_process_is_killed() {
             board.create();
         }
         // Killed when everything is submitted and nothing noted: its value stands as before.
-        let killed = begin(&journal, &plan(), "killed", at(NOW)).unwrap().unwrap();
-        let stale = Look { fence: Fence { number: 0, ..killed.fence.clone() }, ..killed };
+        let killed = begin(&journal, (SCOPE, &plan()), "killed", at(NOW)).unwrap().unwrap();
+        let stale = Look { revision: -1, ..killed };
         let time = (at(NOW), &TimeZone::UTC);
         stale.settle(&journal, &created, &board.tasks, &by(), time).unwrap();
-        assert!(begin(&journal, &plan(), "b", at(NOW)).unwrap().is_none(), "{round}");
+        assert!(begin(&journal, (SCOPE, &plan()), "b", at(NOW)).unwrap().is_none(), "{round}");
         let later = at(NOW) + HOLD;
-        let look = begin(&journal, &plan(), "b", later).unwrap().unwrap();
+        let look = begin(&journal, (SCOPE, &plan()), "b", later).unwrap().unwrap();
         // By then the tasks have moved on.
         for at in board.tasks.len() - 50..board.tasks.len() {
             board.edit(at, |task| task.title = "Edited".into());

@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::coordinate::{Changes, Claim, Fence, Shared};
+use crate::coordinate::{Changes, Claim, Fence, Shared, Submission};
 use crate::journal::inbox::{EntryState, Page};
 use crate::journal::kept::{KeptSet, KeptStep};
 use crate::journal::paused::Paused;
@@ -21,7 +21,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn by() -> Sender {
-    Sender { service: "embedded".into(), upn: "rook@bos.example".into() }
+    Sender { service: "embedded".into(), workspace: String::new(), upn: "rook@bos.example".into() }
 }
 
 fn schedule(cron: &str, zone: &str) -> Schedule {
@@ -68,21 +68,26 @@ impl Mortal<'_> {
 }
 
 impl Coordinate for Mortal<'_> {
-    fn submit(&self, entry: &InboxEntry, note: &Note) -> Result<InboxEntry, Error> {
-        self.write(|| Coordinate::submit(self.journal, entry, note))
+    fn submit(&self, submission: &Submission<'_>) -> Result<InboxEntry, Error> {
+        self.write(|| Coordinate::submit(self.journal, submission))
     }
     fn entry(&self, id: &str) -> Result<Option<InboxEntry>, Error> {
         self.journal.entry(id)
     }
     fn open_entries(
         &self,
-        service: &str,
+        of: (&str, &str),
         after: Option<&InboxEntry>,
         limit: u32,
     ) -> Result<Vec<InboxEntry>, Error> {
-        Coordinate::open_entries(self.journal, service, after, limit)
+        Coordinate::open_entries(self.journal, of, after, limit)
     }
-    fn move_entry(&self, from: EntryState, entry: &InboxEntry, note: &Note) -> Result<bool, Error> {
+    fn move_entry(
+        &self,
+        from: &InboxEntry,
+        entry: &InboxEntry,
+        note: &Note,
+    ) -> Result<bool, Error> {
         self.write(|| Coordinate::move_entry(self.journal, from, entry, note))
     }
     fn renew_lease(&self, id: &str, worker: &str, until: Timestamp) -> Result<bool, Error> {
@@ -219,6 +224,30 @@ fn what_was_due_before_a_schedule_was_there_does_not_fire() {
 }
 
 #[test]
+fn schedules_of_one_name_in_two_workspaces_are_two() {
+    let (_dir, journal) = journal();
+    let daily = |cron| BTreeMap::from([("daily".to_owned(), schedule(cron, "UTC"))]);
+    let (early, late) = (daily("0 9 * * *"), daily("30 9 * * *"));
+    let other = Sender { workspace: "/elsewhere".into(), ..by() };
+    let graph = Sender { service: "https://graph.microsoft.com/v1.0".into(), ..by() };
+    for time in ["2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z", "2026-01-01T09:30:00Z"] {
+        for (all, by) in [(&early, by()), (&late, other.clone()), (&early, graph.clone())] {
+            tick(&journal, all, &by, at(time)).unwrap();
+        }
+    }
+    let entries = journal.inbox(&ALL).unwrap();
+    let of = |by: &Sender| {
+        let own = entries.iter().filter(|entry| {
+            entry.service == by.service && entry.workspace.as_ref() == Some(&by.workspace)
+        });
+        own.filter_map(|entry| entry.key.as_deref()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&by()), ["schedule:daily@2026-01-01T09:00:00Z"]);
+    assert_eq!(of(&graph), ["schedule:daily@2026-01-01T09:00:00Z"]);
+    assert_eq!(of(&other), ["schedule:daily@2026-01-01T09:30:00Z"]);
+}
+
+#[test]
 fn a_run_does_not_begin_while_the_one_before_is_not_over() {
     let (_dir, journal) = journal();
     let one = Schedule { overlap: false, ..schedule("*/2 * * * *", "UTC") };
@@ -226,10 +255,10 @@ fn a_run_does_not_begin_while_the_one_before_is_not_over() {
     let tick_at = |time: &str| tick(&journal, &all, &by(), at(time)).unwrap().len();
     tick_at("2026-01-01T09:01:00Z");
     assert_eq!((tick_at("2026-01-01T09:02:00Z"), tick_at("2026-01-01T09:04:00Z")), (1, 0));
-    let mut entry = journal.inbox(&ALL).unwrap().remove(0);
-    entry.state = EntryState::Done;
+    let queued = journal.inbox(&ALL).unwrap().remove(0);
+    let entry = InboxEntry { state: EntryState::Done, ..queued.clone() };
     let note = crate::app::inbox::note_on(&entry, NoteKind::Settled, entry.created_at);
-    assert!(Coordinate::move_entry(&journal, EntryState::Queued, &entry, &note).unwrap());
+    assert!(Coordinate::move_entry(&journal, &queued, &entry, &note).unwrap());
     assert_eq!((tick_at("2026-01-01T09:05:00Z"), tick_at("2026-01-01T09:06:00Z")), (0, 1));
     assert_eq!(keys(&journal).len(), 2);
 }
@@ -249,7 +278,9 @@ fn what_comes_while_it_is_paused_is_left_out() {
     tick(&journal, &all, &by(), at("2026-01-01T09:30:00Z")).unwrap();
     let pause = SchedulePause { at: at("2026-01-01T09:30:00Z"), by: "mei".into(), reason: None };
     let set = |pause, time: &str, kind| {
-        set_pause(&journal, "hourly", (pause, at(time)), &note(kind)).unwrap()
+        let scope = by().scope();
+        let which = Which { scope: &scope, name: "hourly" };
+        set_pause(&journal, which, (pause, at(time)), &note(kind)).unwrap()
     };
     assert!(set(Some(&pause), "2026-01-01T09:30:00Z", NoteKind::Paused));
     assert!(tick(&journal, &all, &by(), at("2026-01-01T10:00:00Z")).unwrap().is_empty());

@@ -165,6 +165,12 @@ pub(crate) const CODES: &[Code] = &[
         "`planwright runs show RUN` lists the candidates; settle them with `planwright resume RUN --made N=ID` or `--not-made N`.",
     ),
     code(
+        "inbox_full",
+        "As much of one sender waits in the inbox as may.",
+        "5,000 entries of a sender, or 64 MiB of parameters, wait; whoever should carry them out is not at work, or something submits in a loop.",
+        "`planwright work --once` carries out what waits, and `planwright inbox` shows it; `planwright inbox cancel ID` takes an entry back.",
+    ),
+    code(
         "invalid",
         "Something that was given does not fit.",
         "A title is too long, a date is none, a file has another form, or the service refused a value.",
@@ -235,6 +241,12 @@ pub(crate) const CODES: &[Code] = &[
         "A lock cannot be taken.",
         "The file of the lock cannot be created or written.",
         "Make the state folder writable for you, or name another with `--state-dir DIR`.",
+    ),
+    code(
+        "lost_lock",
+        "Another process has taken over what this one was doing.",
+        "A list of a plan took longer than the time for which a process has the plan to itself; the other process does the same.",
+        "Nothing: it is tried again at the next look.",
     ),
     code(
         "manifest",
