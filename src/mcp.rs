@@ -41,7 +41,7 @@ pub(crate) fn mount(app: App, agent: String) -> Pending<Result<Mounted, AppError
     Box::pin(async move {
         agent_of(&app.workspace, Some(&agent))?;
         let desk = Arc::new(Desk::open(app, agent, Handle::current())?);
-        desk.tell_of_reloads();
+        desk.warm_up();
         let router = http::mounted(&desk);
         let stop = move || -> Pending<()> {
             let desk = Arc::clone(&desk);
@@ -72,7 +72,7 @@ pub(crate) fn serve(start: McpStart) -> Result<(), AppError> {
     let handle = runtime.handle().clone();
     let served = runtime.block_on(async {
         let desk = Arc::new(Desk::open(app, agent, handle)?);
-        desk.tell_of_reloads();
+        desk.warm_up();
         let served = match way {
             Way::Stdio => stdio::serve(&desk).await,
             Way::Http { addr, token_file } => {

@@ -19,7 +19,7 @@ use crate::app::connection::ServiceConnection;
 use crate::app::error::AppError;
 use crate::app::pending::failed;
 use crate::host::{
-    Failure, Host, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,
+    Failure, Host, Judge, Nobody, RunProgress, Session, Start, Stop, StopReason, SystemClock, Watch,
 };
 use crate::journal::{Error, Journal, Purpose, RunId};
 use crate::mcp::elicit::Shown;
@@ -37,8 +37,10 @@ const MAX_PEERS: usize = 64;
 /// The state of a server.
 pub(crate) struct Desk {
     agent: String,
-    watcher: Watcher,
     app: App,
+    /// The workspace, watched from the start on. Its scripts are compiled beside the first answer, for
+    /// which nobody should have to wait until they are.
+    watcher: OnceCell<Watcher>,
     /// Opened by the first call: a client waits for the first answer before it does anything.
     connection: OnceCell<ServiceConnection>,
     runtime: Handle,
@@ -66,14 +68,10 @@ impl Desk {
     /// No service is chosen, or the workspace cannot be read.
     pub(crate) fn open(app: App, agent: String, runtime: Handle) -> Result<Self, AppError> {
         app.settings_for(Some(&agent))?.service()?;
-        let watcher = match app.workspace.root.clone() {
-            Some(root) => Watcher::start(&root, Options::default())?,
-            None => Watcher::still(Bundle::new(app.workspace.clone())),
-        };
         Ok(Self {
             app,
             agent,
-            watcher,
+            watcher: OnceCell::new(),
             connection: OnceCell::new(),
             runtime,
             room: Arc::new(Semaphore::new(MAX_CALLS)),
@@ -92,8 +90,38 @@ impl Desk {
     }
 
     /// Returns the version of the workspace in force.
-    pub(crate) fn bundle(&self) -> Arc<Bundle> {
-        self.watcher.current()
+    ///
+    /// # Errors
+    /// Its files cannot be read any more.
+    pub(crate) async fn bundle(&self) -> Result<Arc<Bundle>, AppError> {
+        Ok(self.watcher().await?.current())
+    }
+
+    /// Returns the watcher of the workspace, and starts it the first time.
+    async fn watcher(&self) -> Result<&Watcher, AppError> {
+        let start = || async {
+            let workspace = self.app.workspace.clone();
+            let started = tokio::task::spawn_blocking(move || match workspace.root.clone() {
+                Some(root) => Watcher::start(&root, Options::default()),
+                None => Ok(Watcher::still(Bundle::new(workspace))),
+            });
+            let watcher =
+                started.await.map_err(|_| AppError::new("stopped", "the server ends"))??;
+            self.tell_of_reloads(&watcher);
+            Ok(watcher)
+        };
+        self.watcher.get_or_try_init(start).await
+    }
+
+    /// Compiles the workspace in the background.
+    pub(crate) fn warm_up(self: &Arc<Self>) {
+        let desk = Arc::clone(self);
+        self.runtime.spawn(async move {
+            // Whoever needs it tries again, and is told.
+            if let Err(error) = desk.watcher().await {
+                tracing::warn!(error = %error.failure.message, "the workspace cannot be read");
+            }
+        });
     }
 
     /// Remembers a client, to tell it when the list of tools is another.
@@ -111,11 +139,11 @@ impl Desk {
     }
 
     /// Tells clients whenever skills or their grants change.
-    pub(crate) fn tell_of_reloads(&self) {
+    fn tell_of_reloads(&self, watcher: &Watcher) {
         // Not the desk itself: the watcher keeps its listeners, and belongs to the desk.
         let (peers, runtime) = (Arc::clone(&self.peers), self.runtime.clone());
         let tools = self.tools.clone();
-        self.watcher.subscribe(move |reloaded| {
+        watcher.subscribe(move |reloaded| {
             let is_ours = |file: &String| file.starts_with("skills/") || file.ends_with(".toml");
             if !reloaded.changed.iter().any(is_ours) {
                 return;
@@ -162,7 +190,8 @@ impl Desk {
         unpoisoned(&self.calls).insert(no, Arc::clone(&stop));
         let at_work = AtWork { desk: Arc::clone(self), no };
         let _left = Left(Arc::clone(&stop));
-        let bundle = self.bundle();
+        let watcher = self.watcher().await?;
+        let (bundle, judge) = (watcher.current(), watcher.judge(Some(&self.agent)));
         let app = App {
             settings: self.app.settings.clone(),
             workspace: bundle.workspace.clone(),
@@ -170,7 +199,7 @@ impl Desk {
         };
         let watch = self.watch(context);
         let mut task = tokio::task::spawn_blocking(move || {
-            let of_call = Work { desk: Arc::clone(&at_work.desk), app, bundle, watch };
+            let of_call = Work { desk: Arc::clone(&at_work.desk), app, bundle, judge, watch };
             let done = work(&of_call);
             drop((at_work, permit));
             done
@@ -236,6 +265,7 @@ pub(crate) struct Work {
     desk: Arc<Desk>,
     pub(crate) app: App,
     pub(crate) bundle: Arc<Bundle>,
+    judge: Arc<dyn Judge>,
     watch: Watch,
 }
 
@@ -285,7 +315,7 @@ impl Work {
     /// The configuration is wrong, or there is no state folder.
     pub(crate) fn host(&self) -> Result<Host, AppError> {
         let agent = Some(self.agent());
-        let judge = self.desk.watcher.judge(agent);
+        let judge = Arc::clone(&self.judge);
         let nobody = Arc::new(Nobody);
         let desk = &self.desk;
         let connection =

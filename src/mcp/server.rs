@@ -64,7 +64,10 @@ impl Server {
             "propose_skill" => desk.work(context, |work| propose::propose(work, arguments)).await,
             _ => {
                 let skill = name.strip_prefix(tools::SKILL)?.to_owned();
-                self.desk.bundle().workspace.skills.get(&skill)?;
+                match self.desk.bundle().await {
+                    Ok(bundle) => drop(bundle.workspace.skills.get(&skill)?),
+                    Err(error) => return Some(Err(error)),
+                }
                 desk.work(context, move |work| run::skill(work, &skill, arguments)).await
             }
         };
@@ -188,7 +191,8 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = tools::of(&self.desk.bundle(), self.desk.agent());
+        let bundle = self.desk.bundle().await.map_err(protocol_error)?;
+        let tools = tools::of(&bundle, self.desk.agent());
         Ok(ListToolsResult::with_all_items(tools))
     }
 
@@ -236,7 +240,8 @@ impl ServerHandler for Server {
         let plans = plans
             .into_iter()
             .map(|(address, title)| Resource::new(address, title).with_mime_type("text/plain"));
-        let skills = resources::skills(&self.desk.bundle(), self.desk.agent());
+        let bundle = self.desk.bundle().await.map_err(protocol_error)?;
+        let skills = resources::skills(&bundle, self.desk.agent());
         let skills = skills.into_iter().map(|(address, name, summary)| {
             Resource::new(address, name).with_description(summary).with_mime_type("text/plain")
         });
