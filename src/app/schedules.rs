@@ -14,7 +14,7 @@ use crate::app::schedules::firing::{SchedulePause, Which, set_pause, standing};
 use crate::app::settings::Service;
 use crate::app::workspace::place;
 use crate::host::SystemClock;
-use crate::host::similar::nearest;
+use crate::host::similar::{did_you_mean, nearest};
 use crate::journal::inbox::InboxEntry;
 use crate::journal::{Note, NoteKind};
 use crate::model::{Clock as _, User};
@@ -139,7 +139,7 @@ impl App {
         let near = nearest(name, automation.schedules.keys().map(String::as_str));
         let hint = match near.as_slice() {
             [] => "`planwright schedule list` lists the schedules".to_owned(),
-            near => format!("did you mean {}?", near.join(" or ")),
+            near => did_you_mean(near),
         };
         Err(AppError::new("not_found", format!("there is no schedule `{name}`")).hint(hint))
     }

@@ -204,7 +204,7 @@ impl Settings {
                             "the agent `{agent}` signs in with the profile `{name}`, which does not exist"
                         );
                         return AppError::new("config", message).hint(format!(
-                            "`planwright auth login --profile {name}` makes it; {known}"
+                            "`planwright auth login --profile {name} --client-id ID` makes it, or remove `profile` from [agents.{agent}]; {known}"
                         ));
                     }
                     AppError::usage(format!("there is no profile `{name}`"))
@@ -213,8 +213,20 @@ impl Settings {
             }
             None if self.token().is_some() => Ok(None),
             None => {
-                let profile = Profiles::read(&self.state_dir()?)?.default_one().cloned();
-                let Some(url) = &self.graph_url else { return Ok(profile) };
+                let profiles = Profiles::read(&self.state_dir()?)?;
+                let profile = profiles.default_one().cloned();
+                let Some(url) = &self.graph_url else {
+                    // Whoever is signed in somewhere does not mean the demo board.
+                    if let (None, Some(first)) = (&profile, profiles.all().next()) {
+                        return Err(AppError::new("not_signed_in", "no profile is in use").hint(
+                            format!(
+                                "`planwright auth use {}` says which; `--profile embedded` is the demo board",
+                                first.name
+                            ),
+                        ));
+                    }
+                    return Ok(profile);
+                };
                 // A sign-in is for one service, and no other gets its token.
                 let base = BaseUrl::parse(url)?;
                 Ok(profile.filter(|profile| {

@@ -117,7 +117,7 @@ pub(crate) fn parse_date(session: &Session, text: &str) -> Result<Option<Timesta
         return Ok(None);
     }
     let day = parse_day(session, text).map_err(|mut failure| {
-        failure.hint = failure.hint.map(|hint| format!("{hint}; none takes the date away"));
+        failure.hint = failure.hint.map(|hint| format!("{hint}; `none` clears it"));
         failure
     })?;
     match moment_of_day(day) {

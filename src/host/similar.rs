@@ -12,6 +12,12 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     if all.len() > 8 { Vec::new() } else { all.into_iter().map(str::to_owned).collect() }
 }
 
+/// Returns a hint with names that may have been meant, of which there is one at least.
+pub(crate) fn did_you_mean(near: &[String]) -> String {
+    let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    format!("did you mean {}?", near.join(" or "))
+}
+
 /// Picks the three names most like one that was not found.
 pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let short = |text: &str| text.chars().take(COMPARED).collect::<String>().to_lowercase();

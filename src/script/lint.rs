@@ -29,7 +29,7 @@ use crate::script::source::Source;
 use crate::script::syntax::location::locate;
 use crate::script::syntax::sugar::plain_text;
 use crate::script::worker::pool::{give_back, take};
-use crate::script::workspace::manifest::Manifest;
+use crate::script::workspace::manifest::{Manifest, stray_table};
 
 fn failed(failure: Failure) -> Vec<Finding> {
     let Failure { message, hint, at, .. } = failure;
@@ -105,6 +105,11 @@ pub(crate) fn check_here(
     for line in escapes_in_backticks(text) {
         let hint = "break the line there, or write `\"\\n\"` and add it";
         remark(line, "in backticks `\\n` is a backslash and an n", hint);
+    }
+    if let Some((line, table)) = stray_table(text).filter(|_| role == Role::Skill) {
+        let message = format!("`{table}` stands outside the ```toml block, where nobody reads it");
+        let hint = "put `//! ```toml` on the line before it, and `//! ```` after the last of it";
+        remark(line, &message, hint);
     }
     for line in values_in_quotes(text) {
         let hint = "a text with values in it is written in backticks: `Due ${task.due}`";

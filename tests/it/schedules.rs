@@ -99,7 +99,7 @@ fn schedules_are_listed_with_their_next_times_and_can_be_paused() {
     assert_eq!(place.run(&["schedule", "next", "--json"]).code(0).json(), json!([]));
     place.run(&["schedule", "resume", "nightly"]).code(0).says(&["fires again"]);
     place.run(&["schedule", "resume", "nightly"]).code(0).says(&["was not paused"]);
-    place.run(&["schedule", "run", "nigtly"]).code(1).says(&["did you mean nightly?"]);
+    place.run(&["schedule", "run", "nigtly"]).code(1).says(&["did you mean `nightly`?"]);
     place.run(&["schedule", "pause", "nightly", "--as", "rook"]).code(3).says(&["is for people"]);
     place.run(&["audit", "verify"]).code(0);
 }

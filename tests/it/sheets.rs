@@ -287,7 +287,7 @@ fn everything_wrong_is_said_with_its_place_and_nothing_is_imported() {
     );
     let import = ["plan", "import", "bad.csv", "--plan", PLAN];
     place.run(&import).code(1).says(&[
-        "`bad.csv`: 3 cells cannot be read, so nothing was imported",
+        "`bad.csv`: 3 problems, so nothing was imported",
         "line 2, progress: `bogus` is not a progress value",
         "line 3, assignees: there is no user `Nobody Atall`",
         "line 6, progress: `101` is not a progress value",

@@ -8,12 +8,12 @@ use crate::app::error::AppError;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::reference;
-use crate::host::similar::nearest;
+use crate::host::similar::{did_you_mean, nearest};
 use crate::script::catalog::{Member, catalog};
 
 const EXAMPLES: &str = "\
 Examples:
-  planwright api                      what a skill can call, shortly
+  planwright api                      what a skill can call, in short
   planwright api --all                everything, as Markdown
   planwright api Task                 the members of a task
   planwright api assign               every member of that name
@@ -24,9 +24,9 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ApiArgs {
-    /// Type or name to show; what a skill can call if absent
+    /// Type or name to show (default: what a skill can call)
     name: Option<String>,
-    /// Show everything, also what only policies and tests have
+    /// Show everything, including what only policies and tests can call
     #[arg(long, conflicts_with = "name")]
     all: bool,
     /// Format to print
@@ -85,6 +85,6 @@ fn meant(name: &str) -> Result<Vec<&'static Member>, AppError> {
     let error = AppError::new("not_found", format!("scripts have no `{name}`"));
     Err(match nearest(name, names).as_slice() {
         [] => error.hint("`planwright api` shows everything"),
-        near => error.hint(format!("try {}", near.join(", "))),
+        near => error.hint(did_you_mean(near)),
     })
 }

@@ -35,7 +35,7 @@ pub(crate) struct EmulatorArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0")]
     addr: SocketAddr,
-    /// File to keep the data in; in memory if absent
+    /// File to keep the data in (default: in memory)
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Set up the demo tenant, unless there is data already

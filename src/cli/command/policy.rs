@@ -54,7 +54,7 @@ pub(crate) struct ShowArgs {
     after_help = "Examples:\n  planwright policy check                every policy of the workspace, and those in force\n  planwright policy check office_hours"
 )]
 pub(crate) struct CheckArgs {
-    /// Policies by name, scripts by path; all of the workspace if absent
+    /// Policies by name, scripts by path (default: all of the workspace)
     names: Vec<String>,
     /// Fail on warnings too
     #[arg(long)]

@@ -24,7 +24,7 @@ const MAX_RUNS: usize = 1000;
     after_help = "First, Planwright checks what happened to each unanswered request; then what is left is\nreviewed and applied. Deletions need `--force` again. If nobody can tell whether something was\ncreated, look at the board and answer with `--made` or `--not-made`.\n\nExamples:\n  planwright resume                          resume everything that was cut off\n  planwright resume 0199f3c2                 resume one run\n  planwright resume 0199f3c2 --made 3=ABCD   change 3 did create the entity ABCD"
 )]
 pub(crate) struct ResumeArgs {
-    /// Run id, or the end of one; all runs that were cut off if absent
+    /// Run id, or the end of one (default: all runs that were cut off)
     run: Option<String>,
     /// Say that change N, in doubt, created the entity ID
     #[arg(long, value_name = "N=ID", value_parser = parse_made, requires = "run")]

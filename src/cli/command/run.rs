@@ -20,7 +20,7 @@ use crate::cli::exit::Exit;
 use crate::cli::files;
 use crate::cli::options::{LongArgs, WriteArgs};
 use crate::cli::sheet::data;
-use crate::host::similar::similar;
+use crate::host::similar::{did_you_mean, similar};
 use crate::host::{Failure, Report, SystemClock};
 use crate::model::Clock as _;
 use crate::model::time::Calendar;
@@ -155,9 +155,12 @@ fn find(context: &Context<'_>, target: &str) -> Result<Source, AppError> {
     let error = AppError::new("not_found", format!("there is no skill `{target}`"));
     let near = similar(target, workspace.skills.keys().map(String::as_str));
     Err(match near.as_slice() {
+        _ if path.with_extension("rhai").is_file() => {
+            error.hint(format!("did you mean `planwright run ./{target}.rhai`?"))
+        }
         [] => error.hint("`planwright skill list` lists the skills; name a file by its path"),
         [one] => error.hint(format!("did you mean `planwright run {one}`?")),
-        several => error.hint(format!("did you mean {}?", several.join(" or "))),
+        several => error.hint(did_you_mean(several)),
     })
 }
 

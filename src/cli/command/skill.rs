@@ -55,7 +55,7 @@ pub(crate) struct ShowArgs {
     after_help = "Examples:\n  planwright skill check                 every skill, library and test of the workspace\n  planwright skill check due_soon\n  planwright skill check ./fix.rhai --json"
 )]
 pub(crate) struct CheckArgs {
-    /// Skills by name, scripts by path; everything in the workspace if absent
+    /// Skills by name, scripts by path (default: everything in the workspace)
     names: Vec<String>,
     /// Fail on warnings too
     #[arg(long)]

@@ -18,7 +18,7 @@ use crate::cli::render::tests_played::Played;
 use crate::cli::render::text::{BOLD, DIM, GREEN, RED, count, paint, visible};
 use crate::cli::render::{failure, junit};
 use crate::cli::show;
-use crate::host::similar::nearest;
+use crate::host::similar::{did_you_mean, nearest};
 use crate::host::{Failure, Stop};
 use crate::script::Workspace;
 use crate::script::sandbox::coverage::{Coverage, Covered};
@@ -48,7 +48,7 @@ pub(crate) struct TestArgs {
     /// Write a report that build servers read
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Run N tests at once; one per processor if absent
+    /// Run N tests at once (default: one per processor)
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Show which lines of skills and libraries were not run
@@ -142,7 +142,7 @@ fn chosen(workspace: &Workspace, paths: &[String]) -> Result<Vec<Chosen>, AppErr
         let error = AppError::new("not_found", format!("there is no test file `{name}`"));
         return Err(match near.as_slice() {
             [] => error.hint("tests are in scripts/tests of the workspace"),
-            near => error.hint(format!("try {}", near.join(", "))),
+            near => error.hint(did_you_mean(near)),
         });
     }
     Ok(files)

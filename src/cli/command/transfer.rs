@@ -32,7 +32,7 @@ pub(crate) struct CopyArgs {
     /// Title of the copy
     #[arg(long)]
     title: String,
-    /// Group that will contain it: name or id; that of the plan if absent
+    /// Group that will contain it: name or id (default: that of the plan)
     #[arg(long)]
     group: Option<String>,
     /// Keep these as well as buckets, labels, tasks, checklists and links
@@ -102,7 +102,7 @@ pub(crate) enum FileFormat {
 pub(crate) struct ImportArgs {
     /// File that `plan export`, Planner or a spreadsheet wrote, or `-` for standard input
     file: PathBuf,
-    /// Format of the file; decided by its name if absent
+    /// Format of the file (default: by its name)
     #[arg(long)]
     format: Option<FileFormat>,
     /// Plan to add the tasks to: title or id
@@ -121,7 +121,7 @@ pub(crate) struct ImportArgs {
     /// labels, description, checklist, checked, references, key or ignore
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = Mapping::parse)]
     map: Vec<Mapping>,
-    /// Format of the dates in a sheet, such as DD/MM/YYYY or %d/%m/%Y; found out if absent
+    /// Format of the dates in a sheet, such as DD/MM/YYYY or %d/%m/%Y (default: detected)
     #[arg(long, value_name = "FORMAT", value_parser = DateFormat::parse)]
     date_format: Option<DateFormat>,
     #[command(flatten)]

@@ -304,6 +304,10 @@ impl View<'_> {
             Status::Denied if report.is_refused_by_hand() => {
                 (RED, "Not approved: nothing was written.".to_owned())
             }
+            Status::Denied if report.actor.agent.is_none() => {
+                let why = "`planwright policy explain last` says more.";
+                (RED, format!("Denied: nothing was written. {why}"))
+            }
             Status::Denied => (RED, "Denied: nothing was written.".to_owned()),
             Status::Held => (YELLOW, held(report, saved)),
             Status::Conflict => (RED, "Conflict: nothing was written.".to_owned()),

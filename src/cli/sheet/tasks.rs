@@ -22,6 +22,8 @@ use crate::policy::limits::title_over;
 
 /// The most problems that are shown.
 const SHOWN: usize = 20;
+/// The most hints that are given for them.
+const MAX_HINTS: usize = 3;
 
 /// The most places that a warning names.
 const LISTED: usize = 5;
@@ -140,16 +142,23 @@ impl SheetTasks {
             let (unit, line) = (self.unit.name(), problem.line);
             format!("{unit} {line}{}: {}", column.unwrap_or_default(), problem.message)
         };
-        let hint = problems.iter().find_map(|problem| problem.hint.clone());
+        // One for each kind of problem.
+        let mut hints: Vec<&str> = Vec::new();
+        for hint in problems.iter().filter_map(|problem| problem.hint.as_deref()) {
+            if !hints.contains(&hint) && hints.len() < MAX_HINTS {
+                hints.push(hint);
+            }
+        }
+        let hint = (!hints.is_empty()).then(|| hints.join("; "));
         if let [only] = problems.as_slice() {
             return invalid(format!("`{file}`: {}", said(only)), hint);
         }
-        let n = count(problems.len(), "cell");
+        let n = count(problems.len(), "problem");
         let mut causes: Vec<String> = problems.iter().take(SHOWN).map(said).collect();
         if let Some(more) = problems.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             causes.push(format!("and {more} more"));
         }
-        let message = format!("`{file}`: {n} cannot be read, so nothing was imported");
+        let message = format!("`{file}`: {n}, so nothing was imported");
         Failure { causes, ..invalid(message, hint) }
     }
 }

@@ -163,6 +163,32 @@ struct Skill {
     schedule: Option<Cron>,
 }
 
+/// Returns the first line, from 1, with the head of a table that stands outside the block of TOML: a
+/// schedule there never fires, and parameters are not checked.
+pub(crate) fn stray_table(source: &str) -> Option<(usize, &str)> {
+    let mut in_toml = false;
+    for (n, line) in source.lines().enumerate() {
+        let line = match line.trim_start().strip_prefix("//!") {
+            Some(line) => line.trim(),
+            None if line.trim().is_empty() => continue,
+            None => return None,
+        };
+        match line {
+            "```toml" => in_toml = true,
+            "```" => in_toml = false,
+            table if !in_toml && is_table(table) => return Some((n + 1, table)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Returns whether a line is the head of a table that belongs into a manifest.
+fn is_table(line: &str) -> bool {
+    let name = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
+    name.is_some_and(|name| matches!(name, "skill" | "params") || name.starts_with("params."))
+}
+
 impl Manifest {
     /// Reads the manifest of a script's text.
     ///
@@ -509,6 +535,9 @@ let x = 1;
                 .join("\n");
             assert!(Manifest::parse(&source).is_err(), "{toml}");
         }
+        let outside = "//! Tidies.\n//! [skill]\n//! schedule = \"@daily\"";
+        assert_eq!(stray_table(outside), Some((2, "[skill]")));
+        assert_eq!(stray_table("//! ```toml\n//! [skill]\n//! ```\n\"[skill]\""), None);
         let reserved = "//! ```toml\n//! [params]\n//! default = { type = \"int\" }\n//! ```";
         assert!(Manifest::parse(reserved).is_err());
     }

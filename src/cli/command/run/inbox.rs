@@ -36,7 +36,7 @@ pub(crate) struct SubmitArgs {
     /// Parameter of the skill; one of the type `data` takes a file: `-p rows=@tasks.csv`
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     param: Vec<(String, String)>,
-    /// Agent that is to run it; whoever submits it if absent
+    /// Agent that is to run it (default: whoever submits it)
     #[arg(long, value_name = "AGENT")]
     to: Option<String>,
     /// Submit it once: what you have submitted under this key is not submitted again

@@ -18,7 +18,7 @@ use crate::model::User;
 pub(crate) enum ScheduleCommand {
     /// List the schedules of the workspace
     #[command(
-        after_help = "A schedule is a table [schedules.NAME] in planwright.toml, or `schedule` below `[skill]` in a skill\nof your own. `planwright work --schedules` fires them.\n\nExamples:\n  planwright schedule list\n  planwright schedule list --json"
+        after_help = "A schedule is a table [schedules.NAME] in planwright.toml, or `schedule` below `[skill]` in a skill\nof your own. `planwright serve` and `planwright work --schedules` fire them.\n\n  [schedules.nightly]\n  skill = \"weekly_report\"\n  cron = \"0 2 * * MON-FRI\"\n\nExamples:\n  planwright schedule list\n  planwright schedule list --json"
     )]
     List,
     /// Show when the schedules are due next
@@ -26,7 +26,7 @@ pub(crate) enum ScheduleCommand {
         after_help = "With --json, times are ISO 8601 with their offset.\n\nExamples:\n  planwright schedule next\n  planwright schedule next nightly --count 5\n  planwright schedule next --json"
     )]
     Next(NextArgs),
-    /// Run a schedule at once, besides its times
+    /// Run a schedule now, in addition to its times
     #[command(
         after_help = "It is put into the inbox of the agent that the schedule runs as, and `planwright work` runs it.\n\nExample:\n  planwright schedule run nightly"
     )]
@@ -49,7 +49,7 @@ pub(crate) enum ScheduleCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct NextArgs {
-    /// Name of the schedule; all if absent
+    /// Name of the schedule (default: all)
     name: Option<String>,
     /// Number of times of each
     #[arg(short, long, value_name = "N", default_value_t = 1,
@@ -93,7 +93,13 @@ fn list(context: &Context<'_>) -> Result<Exit, AppError> {
         Column::new("NEXT"),
         Column::new("LAST"),
     ];
-    show::list(context.ui, &columns, &rows, &values, "Nothing runs by the clock.");
+    show::list(
+        context.ui,
+        &columns,
+        &rows,
+        &values,
+        "Nothing runs by the clock. `[schedules.NAME]` with `skill` and `cron` in planwright.toml makes something do so.",
+    );
     Ok(Exit::Done)
 }
 

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::render::table::Column;
 use crate::cli::render::text::visible;
 use crate::cli::show;
-use crate::host::similar::similar;
+use crate::host::similar::{did_you_mean, similar};
 use crate::journal::paused::Paused;
 use crate::script::Config;
 use crate::script::workspace::config::{AgentConfig, MayApply};
@@ -169,7 +169,7 @@ fn unknown(config: &Config, name: &str) -> AppError {
     let error = AppError::new("agent", format!("there is no agent `{name}`"));
     match similar(name, config.agents.keys().map(String::as_str)).as_slice() {
         [] => error.hint("`planwright agent list` lists the agents"),
-        near => error.hint(format!("did you mean {}?", near.join(" or "))),
+        near => error.hint(did_you_mean(near)),
     }
 }
 

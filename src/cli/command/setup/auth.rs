@@ -58,13 +58,13 @@ pub(crate) enum AuthCommand {
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct LoginArgs {
-    /// Tenant: its domain or its id; any work account if absent
+    /// Tenant: its domain or its id (default: any work account)
     #[arg(long, value_name = "T")]
     tenant: Option<String>,
     /// Application to sign in with, by its client id
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
-    /// Sign in with a code at another device
+    /// Sign in with a code on another device
     #[arg(long, group = "way")]
     device: bool,
     /// Sign in with a browser of this machine

@@ -22,7 +22,7 @@ const EXIT_TOPIC: &str = "exit-codes";
     after_help = "With `--json` an error has a `code`; this says what it means, why it happens and what to do.\n\nExamples:\n  planwright explain conflict\n  planwright explain 8                   an exit code\n  planwright explain 412                 a status of the service\n  planwright explain exit-codes\n  planwright explain                     every code"
 )]
 pub(crate) struct ExplainArgs {
-    /// Error code, exit code, or `exit-codes`; all error codes if absent
+    /// Error code, exit code, or `exit-codes` (default: all error codes)
     #[arg(value_name = "CODE")]
     code: Option<String>,
 }
@@ -67,7 +67,7 @@ fn one(ui: &Ui, wanted: &str) -> Result<(), AppError> {
             tell_number(ui, "status", status);
             return Ok(());
         }
-        let message = format!("{number} is no exit code, and no status that is explained here");
+        let message = format!("{number} is neither an exit code nor a status explained here");
         let hint = format!("`planwright explain {EXIT_TOPIC}` lists the exit codes");
         return Err(AppError::new("not_found", message).hint(hint));
     }

@@ -26,7 +26,7 @@ const FOLDERS: [&str; 4] = ["skills", "policies", "lib", "tests"];
     after_help = "It writes planwright.toml with commented settings, the folders scripts/skills, policies, lib and\ntests, and one skill with its test. Nothing that is there is overwritten.\n\nExamples:\n  planwright init\n  planwright init ~/planner"
 )]
 pub(crate) struct InitArgs {
-    /// Folder; made if it is missing, the working folder if absent
+    /// Folder, made if it is missing (default: the working folder)
     dir: Option<PathBuf>,
 }
 

@@ -52,6 +52,13 @@ pub(crate) fn run(
     for warning in app.workspace.config.warnings() {
         ui.note(&format!("warning: {warning}"));
     }
+    let agents = &app.workspace.config.agents;
+    if let (None, Some(first)) = (&global.agent, agents.keys().next())
+        && !agents.contains_key(AGENT)
+    {
+        return Err(AppError::usage("say which agent the client is")
+            .hint(format!("`planwright mcp --as {first}`")));
+    }
     let way = match args.http {
         Some(addr) => Way::Http { addr, token_file: args.token_file.clone() },
         None => Way::Stdio,

@@ -57,7 +57,7 @@ pub(crate) struct StartArgs {
     /// A proxy stands in front, does TLS, and passes on the Host header
     #[arg(long)]
     behind_proxy: bool,
-    /// Name by which it may be called; if none is given beyond this machine, by any
+    /// Host name to answer to (default: beyond this machine, any)
     #[arg(long = "name", value_name = "HOST")]
     names: Vec<String>,
 }

@@ -34,7 +34,7 @@ pub(crate) struct ExportArgs {
     /// Export the one that teaches writing skills
     #[arg(long)]
     writing: bool,
-    /// Folder to put it into; the working folder if absent
+    /// Folder to put it into (default: the working folder)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

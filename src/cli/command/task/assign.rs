@@ -28,7 +28,7 @@ pub(crate) struct AssignArgs {
     /// More tasks, then people: name or part of it, address, id or `me`
     #[arg(value_name = "TASK|PERSON", required_unless_present = "to")]
     rest: Vec<String>,
-    /// Person to assign; then all other words are tasks; may be repeated
+    /// Person to assign; then all other arguments are tasks; may be repeated
     #[arg(long, value_name = "PERSON")]
     to: Vec<String>,
     /// Remove them from the tasks instead

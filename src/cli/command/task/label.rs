@@ -28,7 +28,7 @@ pub(crate) struct LabelArgs {
     /// More tasks, then labels of the plan
     #[arg(value_name = "TASK|LABEL", required_unless_present = "label")]
     rest: Vec<String>,
-    /// Label to put on them; then all other words are tasks; may be repeated
+    /// Label to put on them; then all other arguments are tasks; may be repeated
     #[arg(long)]
     label: Vec<String>,
     /// Remove them from the tasks instead

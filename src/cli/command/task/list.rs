@@ -31,7 +31,7 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ListArgs {
-    /// Plan title or id; all plans if absent
+    /// Plan title or id (default: all plans)
     #[arg(long)]
     plan: Option<String>,
     /// Show only tasks in this bucket; plans without one of that name are passed over

@@ -113,7 +113,7 @@ fn what_is_wrong_says_where() {
 fn everything_wrong_is_said_at_once_up_to_twenty() {
     let rows = "A,bogus\n".repeat(25);
     let failure = failed(&format!("title,progress\n{rows}"));
-    assert_eq!(failure.message, "`x.csv`: 25 cells cannot be read, so nothing was imported");
+    assert_eq!(failure.message, "`x.csv`: 25 problems, so nothing was imported");
     assert_eq!(failure.causes.len(), 21);
     assert!(failure.causes[19].starts_with("line 21, progress: "), "{}", failure.causes[19]);
     assert_eq!(failure.causes[20], "and 5 more");

@@ -106,9 +106,9 @@ pub(crate) const CODES: &[Code] = &[
     ),
     code(
         "denied",
-        "An agent may not do this.",
-        "It is for people, or planwright.toml does not grant it to the agent: the skill, code of its own, or to submit to another.",
-        "`planwright agent show NAME` says what it may do; a person can do it, or grant it in planwright.toml.",
+        "A policy said no, or an agent may not do this.",
+        "A run that a policy denies has the status `denied`. An agent is also refused what is for people, and what planwright.toml does not grant it: a skill, code of its own, or to submit to another.",
+        "`planwright policy explain last` shows which rule denied the last run, and why; `planwright agent show NAME` says what an agent may do.",
     ),
     code(
         "ended",
@@ -155,7 +155,7 @@ pub(crate) const CODES: &[Code] = &[
     code(
         "held",
         "A set waits for a person's approval.",
-        "A rule or policy holds it, and an agent, or nobody at a terminal, was there to answer.",
+        "A rule or policy holds it, and nobody at a terminal could answer.",
         "`planwright pending show ID` shows it; `planwright approve ID` applies it, `planwright reject ID --reason TEXT` does not.",
     ),
     code(
@@ -310,7 +310,7 @@ pub(crate) const CODES: &[Code] = &[
     ),
     code(
         "not_permitted",
-        "It is not permitted.",
+        "Your account or token may not do this.",
         "The signed-in user, or the token, lacks the permission.",
         "Ask for access or sign in as somebody who has it.",
     ),
