@@ -85,7 +85,9 @@ async fn by_workload(
 fn granted(access: String, ends: Option<Timestamp>, now: Timestamp) -> Granted {
     let access = Secret::new(access);
     let ends = ends.or_else(|| end_of(&access));
-    let life = ends.and_then(|ends| Duration::try_from(ends.duration_since(now)).ok());
+    // One that has ended already is good for nothing, not for a short while.
+    let left = |ends: Timestamp| Duration::try_from(ends.duration_since(now)).unwrap_or_default();
+    let life = ends.map(left);
     Granted {
         refresh: None,
         identity: None,
@@ -98,4 +100,20 @@ fn granted(access: String, ends: Option<Timestamp>, now: Timestamp) -> Granted {
 /// Returns a text of somebody else's as it can be shown: one line, and not a long one.
 fn shown(text: &str) -> String {
     text.trim().chars().map(|ch| if ch.is_control() { ' ' } else { ch }).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_has_ended_is_good_for_nothing() {
+        let now: Timestamp = "2026-03-27T12:00:00Z".parse().unwrap();
+        let of = |ends: Option<&str>| {
+            granted("opaque".into(), ends.map(|ends| ends.parse().unwrap()), now).life
+        };
+        assert_eq!(of(Some("2026-03-27T11:59:00Z")), Duration::ZERO);
+        assert_eq!(of(Some("2026-03-27T12:01:00Z")), Duration::from_secs(60));
+        assert_eq!(of(None), SHORT_LIFE);
+    }
 }

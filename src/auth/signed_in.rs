@@ -38,7 +38,7 @@ struct Inner {
     surroundings: Surroundings,
     clock: Arc<dyn Clock>,
     /// The place where it is kept; none for one that the platform lends.
-    store: Option<Store>,
+    store: Option<Arc<Store>>,
     /// The sign-in as it was last seen. The lock is held while it is renewed, so that the requests
     /// of this process renew it once.
     held: Mutex<Kept>,
@@ -88,7 +88,7 @@ impl SignedIn {
             authority,
             surroundings: Surroundings::default(),
             clock,
-            store: Some(store),
+            store: Some(Arc::new(store)),
             held: Mutex::new(kept),
         })))
     }
@@ -126,11 +126,8 @@ impl Inner {
         let mut _locked = None;
         if let Some(store) = &self.store {
             // Other processes renew it under the same lock, and what they got is in the file.
-            let cache = store.cache.clone();
-            let locked = tokio::task::spawn_blocking(move || cache.lock()).await;
-            let locked = locked.map_err(|error| SignInError::Unreadable(error.to_string()))?;
-            _locked = Some(locked.map_err(|error| unreadable(&error))?);
-            *held = store.read().map_err(|error| unreadable(&error))?;
+            _locked = Some(aside(store, |store| store.cache.lock()).await?);
+            *held = aside(store, Store::read).await?;
             if self.is_good(&held, refused) {
                 return Ok(held.access.clone());
             }
@@ -158,8 +155,9 @@ impl Inner {
         let renewed = Kept::new(granted, self.clock.now(), Some(earlier));
         *held = renewed;
         tracing::info!(profile = self.profile.name.as_str(), "the sign-in was renewed");
+        let kept = held.clone();
         if let Some(store) = &self.store
-            && let Err(error) = store.write(&held)
+            && let Err(error) = aside(store, move |store| store.write(&kept)).await
         {
             // The sign-in is good as long as this process lives, and the old refresh token is not
             // revoked at once (planner-api.md 10.5).
@@ -209,6 +207,18 @@ impl Inner {
         let answer = request.request_async(&self.authority.http).await;
         answer.map(Granted::from).map_err(meaning)
     }
+}
+
+/// Does what may wait for a disk, another process or a keyring on a thread where it holds up no other
+/// task.
+async fn aside<T: Send + 'static>(
+    store: &Arc<Store>,
+    job: impl FnOnce(&Store) -> Result<T, Error> + Send + 'static,
+) -> Result<T, SignInError> {
+    let store = Arc::clone(store);
+    let done = tokio::task::spawn_blocking(move || job(&store)).await;
+    let done = done.map_err(|error| SignInError::Unreadable(error.to_string()))?;
+    done.map_err(|error| unreadable(&error))
 }
 
 fn unreadable(error: &Error) -> SignInError {

@@ -127,8 +127,6 @@ pub(crate) struct Record {
     locks: PlanLocks,
     clock: Arc<dyn Clock>,
     run: RunId,
-    /// The agent for which it runs.
-    agent: Option<String>,
     /// The rulings on the set.
     pub(crate) rulings: Value,
     /// The lock that shows that this process works on the run.
@@ -195,13 +193,13 @@ impl Record {
     ) -> Result<Self, Failure> {
         blocking(move || {
             let (journal, locks) = (state_folder.open()?, state_folder.locks()?);
-            let (run, agent) = (new.id.clone(), new.agent.clone());
+            let run = new.id.clone();
             // Locked before it is on record: whoever finds the run there must not take it for one
             // cut off.
             let run_lock = locks.try_lock_run(&run).map_err(|error| failure(&error))?;
             journal.begin(&new).map_err(|error| failure(&error))?;
             let (journal, rulings) = (Arc::new(journal), Value::Array(Vec::new()));
-            Ok(Self { journal, locks, clock, run, agent, rulings, _run_lock: run_lock })
+            Ok(Self { journal, locks, clock, run, rulings, _run_lock: run_lock })
         })
         .await
     }
@@ -283,14 +281,7 @@ impl Record {
             return Ok(());
         }
         let now = self.clock.now();
-        let writes_for = self.agent.clone().filter(|_| !intents.is_empty());
-        self.tell(move |journal, run| {
-            if let Some(agent) = &writes_for {
-                journal.check_not_paused(agent)?;
-            }
-            journal.go_on(run, now, &settled, &intents)
-        })
-        .await
+        self.tell(move |journal, run| journal.go_on(run, now, &settled, &intents)).await
     }
 
     /// Counts the changes that an agent has made since a moment, except those of this run, and the

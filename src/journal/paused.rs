@@ -3,11 +3,11 @@
 //! Which switches are set is a table that changes; each change is a record of the audit log as well.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::journal::Journal;
 use crate::journal::entry::Note;
-use crate::journal::error::Error;
+use crate::journal::error::{Error, Fault};
 use crate::journal::row::{core_of_note, moment};
 
 /// The name under which all agents are paused.
@@ -83,14 +83,18 @@ impl Journal {
     /// # Errors
     /// It is, or the journal cannot be read.
     pub fn check_not_paused(&self, agent: &str) -> Result<(), Error> {
-        let found: Option<Option<String>> = self.store.read(|on| {
-            let sql = "SELECT reason FROM paused WHERE agent IN (?1, ?2) LIMIT 1";
-            let mut statement = on.prepare_cached(sql)?;
-            Ok(statement.query_row([agent, ALL], |row| row.get(0)).optional()?)
-        })?;
-        match found {
-            None => Ok(()),
-            Some(reason) => Err(Error::Paused { agent: agent.to_owned(), reason }),
-        }
+        self.store.read(|on| not_paused(on, agent))
+    }
+}
+
+/// Fails if an agent is paused, by its name or with all others.
+pub(crate) fn not_paused(on: &Connection, agent: &str) -> Result<(), Fault> {
+    let sql = "SELECT reason FROM paused WHERE agent IN (?1, ?2) LIMIT 1";
+    let mut statement = on.prepare_cached(sql)?;
+    let found: Option<Option<String>> =
+        statement.query_row([agent, ALL], |row| row.get(0)).optional()?;
+    match found {
+        None => Ok(()),
+        Some(reason) => Err(Error::Paused { agent: agent.to_owned(), reason }.into()),
     }
 }

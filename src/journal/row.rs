@@ -54,7 +54,7 @@ pub(crate) struct RunRow {
     service: String,
     actor_id: String,
     actor_upn: String,
-    agent: Option<String>,
+    pub(crate) agent: Option<String>,
     purpose: String,
     parent: Option<String>,
     takes_up: Option<String>,

@@ -12,6 +12,7 @@ use crate::journal::entry::{
 };
 use crate::journal::error::Error;
 use crate::journal::error::Fault;
+use crate::journal::paused::not_paused;
 use crate::journal::read::CLAIMED;
 use crate::journal::row::{
     FinishRow, IntentRow, OutcomeRow, RoundRow, RunRow, core_of_note, small, summary, summary_of,
@@ -161,6 +162,10 @@ impl Adding<'_> {
             return Ok(());
         }
         let row = self.open_run(run)?;
+        // In the transaction of the intent: a pause that has been set is in force for it.
+        if let Some(agent) = &row.agent {
+            not_paused(self.on, agent)?;
+        }
         for intent in intents {
             self.check_cleared(run, intent.step.round)?;
             self.check_turn(run, intent)?;
