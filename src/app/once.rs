@@ -29,12 +29,7 @@ impl Once {
         if dry_run {
             return Ok(Self { mark: None, _alone: None });
         }
-        let state_folder = app.state_folder()?;
-        let locked = state_folder.locks()?.try_lock(&Lockable::Saved(saved.digest.clone()));
-        let Some(alone) = locked.map_err(|error| failed(&error))? else {
-            let message = format!("another process is applying `{shown}`");
-            return Err(AppError::new("at_work", message));
-        };
+        let Self { _alone: alone, .. } = Self::alone(app, saved, shown)?;
         let folder = app.settings.state_dir()?.join("applied");
         state_dir::make_private(&folder)?;
         let path = folder.join(saved.digest.replace(':', "-"));
@@ -46,12 +41,27 @@ impl Once {
                 return Err(AppError::new("io", message).caused_by(&error));
             }
         }
-        Ok(Self { mark: Some(path), _alone: Some(alone) })
+        Ok(Self { mark: Some(path), _alone: alone })
     }
 
-    /// Removes the mark again if nothing was written.
-    pub(crate) fn keep_if(self, written: bool) {
-        if let Some(path) = self.mark
+    /// Locks a set without a mark: the run that it carries on has one.
+    ///
+    /// # Errors
+    /// Another process applies it, or the state folder cannot be written.
+    pub(crate) fn alone(app: &App, saved: &Saved, shown: &str) -> Result<Self, AppError> {
+        let locks = app.state_folder()?.locks()?;
+        let locked = locks.try_lock(&Lockable::Saved(saved.digest.clone()));
+        let Some(alone) = locked.map_err(|error| failed(&error))? else {
+            let message = format!("another process is applying `{shown}`");
+            return Err(AppError::new("at_work", message));
+        };
+        Ok(Self { mark: None, _alone: Some(alone) })
+    }
+
+    /// Removes the mark again if nothing was written. The lock goes on: until this is dropped nobody
+    /// else begins.
+    pub(crate) fn keep_if(&self, written: bool) {
+        if let Some(path) = &self.mark
             && !written
         {
             // If the mark cannot be removed, the set counts as applied, which is the safe side.

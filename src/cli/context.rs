@@ -233,6 +233,11 @@ impl<'a> Context<'a> {
         self.yes || !Terminal::is_there(self.ui) || ask(question, &self.interrupt())
     }
 
+    /// Returns whether there is a person at a terminal who has not said yes in advance.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.yes && Terminal::is_there(self.ui)
+    }
+
     /// Returns who decides on what is held in a run of this command. An agent has nobody, and with
     /// four eyes neither has whoever drafts.
     fn approver(&self, agent: Option<&str>, workspace: &Workspace) -> Arc<dyn Approver> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::app::error::AppError;
-use crate::app::pending::proposal::{Difference, compare, proposed_by, whole};
+use crate::app::pending::proposal::{Difference, compare, digest_now, proposed_by, whole};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render::text::visible;
@@ -23,19 +23,18 @@ pub(crate) fn tell(context: &Context<'_>, proposal: &Proposal, difference: &Diff
 
 /// Shows a proposal.
 pub(crate) fn show_one(context: &Context<'_>, proposal: &Proposal) -> Result<Exit, AppError> {
-    let mut proposal = proposal.clone();
     let difference = if context.agent_name().is_some() {
-        compare(&context.app.workspace, &proposed_by(&proposal))
+        compare(&context.app.there(&proposal.name)?, &proposed_by(proposal))
     } else {
-        context.app.compare_now(&mut proposal, context.now())?
+        context.app.compare_now(proposal)?
     };
     if context.ui.json() {
-        context.ui.json_report(&whole(&proposal, &difference));
+        context.ui.json_report(&whole(proposal, &difference));
         return Ok(Exit::Done);
     }
-    tell(context, &proposal, &difference);
+    tell(context, proposal, &difference);
     context.ui.note(proposal.state.name());
-    context.ui.answer(&proposal.digest);
+    context.ui.answer(digest_now(proposal, &difference));
     Ok(Exit::Done)
 }
 
@@ -47,33 +46,33 @@ pub(crate) fn approve(
     note: Option<String>,
     digest: Option<&str>,
 ) -> Result<Exit, AppError> {
-    let now = context.now();
-    // Somebody has approved it, and was killed before it was written.
-    if proposal.state == ProposalState::Approved {
-        context.app.compare_now(&mut proposal, now)?;
-        context.app.put_in_force(&mut proposal, now)?;
-        return Ok(told(context, &proposal));
-    }
-    let (difference, is_shown) = context.app.to_approve_proposal(&mut proposal, digest, now)?;
+    let (difference, is_shown) = context.app.to_approve_proposal(&proposal, digest)?;
     if !context.ui.json() {
         tell(context, &proposal, &difference);
     }
     if !is_shown {
         context.ui.note(
-            "What it would replace has changed since it was proposed. This is what would be written now: approve it again, or by its digest.",
+            "What it would replace has changed since it was proposed. This is what would be written now.",
         );
-        if context.ui.json() {
-            context.ui.json_report(&whole(&proposal, &difference));
+        if !context.can_ask() {
+            let (id, digest) = (&proposal.id, &difference.digest);
+            context.ui.note(&format!("`planwright approve {id} --digest {digest}` writes it."));
+            if context.ui.json() {
+                context.ui.json_report(&whole(&proposal, &difference));
+            }
+            return Ok(Exit::Held);
         }
-        return Ok(Exit::Held);
     }
-    if digest.is_none() && !context.confirms("Write it to the workspace? [y/N] ") {
+    // What somebody else has approved, and was killed before it was written, needs no second yes.
+    let is_asked = digest.is_none() && proposal.state == ProposalState::Pending;
+    if is_asked && !context.confirms("Write it to the workspace? [y/N] ") {
         context.ui.note("Not approved: it goes on waiting.");
         return Ok(Exit::Denied);
     }
     let interrupt = context.interrupt();
-    let by = (me, note);
-    context.app.approve_proposal(&mut proposal, by, (&context.handle(), &interrupt), now)?;
+    let by = (me, note, &*difference.digest);
+    let with = (&context.handle(), &interrupt);
+    context.app.approve_proposal(&mut proposal, by, with, context.now())?;
     Ok(told(context, &proposal))
 }
 

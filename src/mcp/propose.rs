@@ -44,10 +44,9 @@ pub(crate) fn propose(work: &Work, mut arguments: Arguments) -> Result<Answer, A
 /// Several begin so, or the journal cannot be read.
 pub(crate) fn show(work: &Work, id: &str) -> Result<Option<Answer>, AppError> {
     let found = work.app.proposal(id, Some(work.agent()), SystemClock.now())?;
-    Ok(found.map(|proposal| {
-        let difference = compare(&work.app.workspace, &proposed_by(&proposal));
-        answer(&proposal, &difference)
-    }))
+    let Some(proposal) = found else { return Ok(None) };
+    let difference = compare(&work.app.there(&proposal.name)?, &proposed_by(&proposal));
+    Ok(Some(answer(&proposal, &difference)))
 }
 
 /// Returns the state of a proposal, as `change_set` tells it.

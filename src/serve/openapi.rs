@@ -57,7 +57,7 @@ pub(crate) fn run_body() -> Value {
 
 /// Returns the body of an approval.
 pub(crate) fn approve_body() -> Value {
-    let digest = text("Approve exactly the set that has it");
+    let digest = text("Approve exactly what has it; if absent, what was held or proposed at first");
     object(&json!({ "digest": digest, "note": text("Reason, for the record") }), &[])
 }
 

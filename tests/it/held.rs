@@ -251,3 +251,87 @@ fn a_set_that_the_service_refuses_waits_again() {
     assert_eq!(planner.task(MEIS)["percentComplete"], 100);
     place.run(&["audit", "verify"]).code(0);
 }
+
+/// Does something once, at the first request that comes after a set was approved; returns what says
+/// that it was done.
+fn once_approved(
+    planner: &Planner,
+    place: &Place,
+    mut act: impl FnMut() + Send + 'static,
+) -> Arc<AtomicBool> {
+    let done = Arc::new(AtomicBool::new(false));
+    let (path, is_done) = (journal(place), Arc::clone(&done));
+    planner.on_request(move |_, _| {
+        let on = rusqlite::Connection::open(&path).unwrap();
+        let approved = "SELECT 1 FROM kept_set WHERE state = 'approved'";
+        if on.prepare(approved).unwrap().exists([]).unwrap()
+            && !is_done.swap(true, Ordering::SeqCst)
+        {
+            act();
+        }
+    });
+    done
+}
+
+fn journal(place: &Place) -> std::path::PathBuf {
+    place.path().join("home/.local/share/planwright/journal.db")
+}
+
+/// Whoever approves for somebody else does not apply it: it would be theirs, in every record and for
+/// every policy.
+#[test]
+fn an_approved_set_is_applied_under_no_other_sign_in() {
+    let planner = Planner::demo();
+    let place = place(&planner, "[approvals]\nfour_eyes = true\n");
+    let id = held(&place);
+    let ana = [("PLANWRIGHT_TOKEN", "emulator:ana@bos.example")];
+    place.run_with(&["approve", &id], "", &ana).code(0);
+    let refused = place.run_with(&["apply", &id, "--json"], "", &ana).code(5);
+    assert!(refused.stdout.contains("not_permitted"), "{}", refused.stdout);
+    assert_eq!(planner.task(MEIS)["percentComplete"], 0);
+    assert_eq!(state(&place, &id)["state"], "approved");
+    let applied = place.run(&["apply", &id, "--json"]).code(0).json();
+    assert_eq!(applied["actor"]["upn"], "rook@bos.example");
+    assert_eq!(planner.task(MEIS)["percentComplete"], 100);
+}
+
+/// A second process that would carry out what another carries out takes nothing away from it.
+#[test]
+fn an_approval_that_is_being_carried_out_stays_with_whoever_does() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let (_, rest) = held_resume(&planner, &place);
+    let mut second = place.command(&["apply", &rest]);
+    let was_second = once_approved(&planner, &place, move || {
+        let refused = second.output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && said.contains("another process"), "{said}");
+    });
+    place.run(&["approve", &rest]).code(0);
+    planner.on_request(|_, _| {});
+    assert!(was_second.load(Ordering::SeqCst), "nobody came in between");
+    assert_eq!(cut(&planner), 3);
+    assert_eq!(state(&place, &rest)["state"], "applied");
+    assert!(!kinds(&place).contains(&"reopened".to_owned()));
+}
+
+/// Between the approval and the first record of its run, a set whose time is over is no less approved.
+#[test]
+fn a_set_does_not_expire_while_it_is_being_applied() {
+    let planner = Planner::demo();
+    let place = place(&planner, "[limits]\nquarantine_seconds = 0\n");
+    let id = held(&place);
+    let (path, mut look) = (journal(&place), place.command(&["pending", "--all", "--json"]));
+    let was_looked_at = once_approved(&planner, &place, move || {
+        let on = rusqlite::Connection::open(&path).unwrap();
+        on.execute("UPDATE kept_set SET expires_at = '2000-01-01T00:00:00Z'", []).unwrap();
+        let seen = look.output().unwrap();
+        let seen: Value = serde_json::from_slice(&seen.stdout).unwrap();
+        assert_eq!(seen[0]["state"], "approved", "{seen}");
+    });
+    place.run(&["approve", &id]).code(0);
+    planner.on_request(|_, _| {});
+    assert!(was_looked_at.load(Ordering::SeqCst), "nobody came in between");
+    assert_eq!(planner.task(MEIS)["percentComplete"], 100);
+    assert_eq!(state(&place, &id)["state"], "applied");
+}

@@ -26,6 +26,7 @@ mod coordinate;
 mod core;
 mod crash;
 mod decisions;
+mod eyes;
 mod faults;
 mod habits;
 mod health;

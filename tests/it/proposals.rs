@@ -132,3 +132,100 @@ fn a_person_approves_exactly_what_they_were_shown() {
         COUNT
     );
 }
+
+fn written(place: &Place) -> String {
+    std::fs::read_to_string(place.path().join("scripts/skills/count.rhai")).unwrap_or_default()
+}
+
+fn proposed(place: &Place) -> Value {
+    let tests = ["--tests", "count_test.rhai", "--as", "rook"];
+    propose_at_the_command_line(place, &tests).code(7).json()
+}
+
+fn state(place: &Place, id: &str) -> Value {
+    let all = place.run(&["pending", "--all", "--json"]).code(0).json();
+    let all = all.as_array().unwrap();
+    all.iter().find(|one| one["id"] == id).unwrap()["state"].clone()
+}
+
+/// Leaves a proposal as a process does that is killed between the decision and the first file.
+fn approved_and_killed(place: &Place, id: &str) {
+    let path = place.path().join("home/.local/share/planwright/journal.db");
+    let on = rusqlite::Connection::open(path).unwrap();
+    let sql =
+        "UPDATE proposal SET state = 'approved', decided_by = 'ana@bos.example' WHERE id = ?1";
+    assert_eq!(on.execute(sql, [id]).unwrap(), 1);
+}
+
+/// Whoever saves the skill while another approves it loses nothing.
+#[test]
+fn what_is_saved_while_a_person_decides_is_not_overwritten() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let proposed = proposed(&place);
+    let id = proposed["id"].as_str().unwrap();
+    let file = place.path().join("scripts/skills/count.rhai");
+    planner.on_request(move |_, exchange| {
+        if exchange.path.contains("/me") {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, "//! Mine.\n42\n").unwrap();
+        }
+    });
+    place.run(&["approve", id]).code(7).says(&["has changed since", "-42", "--digest"]);
+    planner.on_request(|_, _| {});
+    assert!(written(&place).contains("Mine"));
+    // To look at it changes nothing: another approver who saw the first diff is told, too.
+    let now = place.run(&["pending", "show", id, "--json"]).code(0).json();
+    assert_ne!(now["digest"], proposed["digest"]);
+    place.run(&["approve", id]).code(7);
+    place.run(&["approve", id, "--digest", now["digest"].as_str().unwrap()]).code(0);
+    assert_eq!(written(&place), COUNT);
+}
+
+#[test]
+fn an_approved_proposal_that_was_never_written_can_be_finished_rejected_or_looked_at_again() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    // As it was approved.
+    let first = proposed(&place);
+    let id = first["id"].as_str().unwrap();
+    approved_and_killed(&place, id);
+    place.run(&["approve", id, "--digest", "sha256:0"]).code(1).says(&["another digest"]);
+    assert_eq!(written(&place), "");
+    place.run(&["approve", id]).code(0);
+    assert_eq!((written(&place).as_str(), state(&place, id)), (COUNT, json!("applied")));
+    // Written, and killed before that was on record.
+    approved_and_killed(&place, id);
+    assert_eq!(state(&place, id), "applied");
+    // What it would replace is somebody's work of today.
+    std::fs::remove_file(place.path().join("scripts/skills/count.rhai")).unwrap();
+    let second = proposed(&place);
+    let id = second["id"].as_str().unwrap();
+    approved_and_killed(&place, id);
+    place.file("scripts/skills/count.rhai", "//! Mine.\n42\n");
+    place.run(&["approve", id]).code(1).says(&["has changed in the meantime"]);
+    assert_eq!(
+        (written(&place).as_str(), state(&place, id)),
+        ("//! Mine.\n42\n", json!("pending"))
+    );
+    approved_and_killed(&place, id);
+    place.run(&["reject", id, "--reason", "Not any more"]).code(0);
+    assert_eq!(state(&place, id), "rejected");
+    assert!(written(&place).contains("Mine"));
+    place.run(&["audit", "verify"]).code(0);
+}
+
+/// What cannot be written is not approved for ever.
+#[test]
+fn a_proposal_that_cannot_be_written_waits_again() {
+    let planner = Planner::demo();
+    let place = place(&planner, OPEN);
+    let proposed = proposed(&place);
+    let id = proposed["id"].as_str().unwrap();
+    place.file("scripts/tests", "a file where a folder belongs");
+    place.run(&["approve", id]).code(1);
+    assert_eq!((written(&place).as_str(), state(&place, id)), ("", json!("pending")));
+    std::fs::remove_file(place.path().join("scripts/tests")).unwrap();
+    place.run(&["approve", id]).code(0);
+    assert_eq!(written(&place), COUNT);
+}

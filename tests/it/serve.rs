@@ -22,9 +22,9 @@ pub(crate) struct Server {
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    status: u16,
+    pub(crate) status: u16,
     head: BTreeMap<String, String>,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -40,7 +40,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
@@ -50,7 +50,7 @@ impl Answer {
 }
 
 impl Server {
-    fn start(place: &Place) -> Self {
+    pub(crate) fn start(place: &Place) -> Self {
         Self::start_with(place, &[])
     }
 
@@ -67,7 +67,7 @@ impl Server {
         Self { child, host, link }
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.host).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
@@ -89,7 +89,13 @@ impl Server {
         Answer { status, head, body: body.to_owned() }
     }
 
-    fn ask(&self, method: &str, path: &str, heads: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        heads: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let length = body.len().to_string();
         let mut all = vec![("Connection", "close")];
         if !heads.iter().any(|(name, _)| *name == "Host") {
@@ -103,7 +109,7 @@ impl Server {
         self.raw(&format!("{method} {path} HTTP/1.1\r\n{head}\r\n{body}"))
     }
 
-    fn get(&self, who: &str, path: &str) -> Answer {
+    pub(crate) fn get(&self, who: &str, path: &str) -> Answer {
         self.ask("GET", path, &[("Authorization", who)], "")
     }
 
@@ -113,7 +119,7 @@ impl Server {
     }
 
     /// Signs in by the printed link; returns the cookie.
-    fn sign_in(&self) -> String {
+    pub(crate) fn sign_in(&self) -> String {
         let answer = self.ask("GET", &self.link, &[], "").is(303);
         assert_eq!(answer.head("location"), "/");
         let cookie = answer.head("set-cookie");

@@ -11,7 +11,7 @@ use crate::app::pending::check_waits;
 use crate::change::Saved;
 use crate::host::{Approver, Decision, Decisions, Failure, Finished, Host, Report, Start, Status};
 use crate::journal::RunId;
-use crate::journal::kept::KeptSet;
+use crate::journal::kept::{KeptSet, KeptState};
 use crate::model::User;
 
 /// The most characters of a reason or note.
@@ -33,6 +33,8 @@ pub(crate) struct Applying {
     once: Once,
     /// The run that is carried on with it.
     carries_on: Option<RunId>,
+    /// True if it is applied under a sign-in that belongs to its agent alone.
+    is_of_agent: bool,
 }
 
 impl Applying {
@@ -50,7 +52,7 @@ impl Applying {
     /// Applies it, on the host of whoever drafted it.
     ///
     /// # Errors
-    /// The run that it belongs to cannot be carried on.
+    /// The host is somebody else's, or the run that it belongs to cannot be carried on.
     pub(crate) async fn apply(
         &self,
         host: &Host,
@@ -60,8 +62,32 @@ impl Applying {
         match &self.carries_on {
             // The journal knows how far the run has come: the set that was kept does not.
             Some(run) => host.resume(run.as_str(), Decisions::default(), start).await,
-            None => Ok(host.apply_saved(saved, start).await),
+            None => {
+                self.check_whose(host, &saved).await?;
+                Ok(host.apply_saved(saved, start).await)
+            }
         }
+    }
+}
+
+impl Applying {
+    /// Fails unless a host has the sign-in under which the set is applied: policies judge it, and the
+    /// audit tells of it, as of whoever drafted it (design.md 7).
+    async fn check_whose(&self, host: &Host, saved: &Saved) -> Result<(), Failure> {
+        if self.is_of_agent {
+            return Ok(());
+        }
+        let me = host.me().await?;
+        if me.id == saved.actor {
+            return Ok(());
+        }
+        let id = &self.set.run;
+        Err(Failure {
+            code: "not_permitted".into(),
+            message: format!("`{id}` was drafted under another sign-in than that of {}", me.upn),
+            hint: Some(format!("whoever drafted it applies it: `planwright apply {id}`")),
+            ..Failure::default()
+        })
     }
 }
 
@@ -133,7 +159,18 @@ impl App {
     ) -> Result<Applying, AppError> {
         let carries_on = self.carries_on(&set)?;
         // Two at once would write it twice; one that was killed is carried on by `resume`.
-        let once = Once::take(self, saved, set.run.as_str(), carries_on.is_some())?;
+        let once = match carries_on {
+            Some(_) => Once::alone(self, saved, set.run.as_str())?,
+            None => Once::take(self, saved, set.run.as_str(), false)?,
+        };
+        let still = match by {
+            None => self.still_approved(set.run.as_str(), &set.digest, now).map(|now| set = now),
+            Some(_) => Ok(()),
+        };
+        if let Err(error) = still {
+            once.keep_if(false);
+            return Err(error);
+        }
         self.check_not_begun(&set)?;
         if let Some((me, note)) = by
             && let Err(error) = self.decide(&mut set, (me, true, note), now)
@@ -141,7 +178,20 @@ impl App {
             once.keep_if(false);
             return Err(error);
         }
-        Ok(Applying { set, once, carries_on })
+        let is_of_agent = self.own_profile(saved.agent.as_deref()).is_some();
+        Ok(Applying { set, once, carries_on, is_of_agent })
+    }
+
+    /// Reads a set again under the lock of whoever applies it. Somebody may have applied it since it was
+    /// read, or tried to: an approval is used once.
+    fn still_approved(&self, id: &str, digest: &str, now: Timestamp) -> Result<KeptSet, AppError> {
+        let set = self.kept_set(id, None, now)?;
+        if set.state == KeptState::Approved && set.digest == digest {
+            return Ok(set);
+        }
+        check_waits(&set)?;
+        Err(AppError::new("held", format!("`{id}` is held"))
+            .hint(format!("`planwright approve {id}` applies it")))
     }
 
     /// Enters what came of applying a set.
@@ -159,7 +209,11 @@ impl App {
             Ok(finished) => finished,
             Err(error) => {
                 once.keep_if(false);
-                self.reopen(set, now)?;
+                // What somebody else carries out, or must carry out, stays approved for them: an
+                // approval that is taken back here would leave theirs without an end on record.
+                if !matches!(error.failure.code.as_str(), "at_work" | "not_permitted") {
+                    self.reopen(set, now)?;
+                }
                 return Err(error);
             }
         };

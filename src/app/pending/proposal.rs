@@ -1,7 +1,7 @@
 //! Skills that agents propose: kept until a person decides, and written to the workspace if that is a
 //! yes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::pending::checked::{Proposed, check_name};
 use crate::app::pending::failed;
-use crate::files::{self, Access};
+use crate::app::pending::in_force::is_at_work;
 use crate::host::Stop;
 use crate::journal::proposal::{Proposal, ProposalState};
-use crate::journal::{Lockable, Note, NoteKind};
+use crate::journal::{Note, NoteKind};
 use crate::model::User;
-use crate::script::Workspace;
+use crate::script::workspace::read_script;
 
 /// The most proposals of an agent that wait.
 const MAX_WAITING: u32 = 10;
@@ -39,7 +39,7 @@ pub(crate) struct Difference {
 }
 
 /// Makes the record of a step.
-fn note(kind: NoteKind, proposal: &Proposal, now: Timestamp) -> Note {
+pub(super) fn note(kind: NoteKind, proposal: &Proposal, now: Timestamp) -> Note {
     Note {
         kind,
         at: now,
@@ -56,28 +56,31 @@ fn note(kind: NoteKind, proposal: &Proposal, now: Timestamp) -> Note {
     }
 }
 
-/// Returns the texts that a proposal would replace, and those that it would write.
-fn sides<'a>(
-    workspace: &'a Workspace,
+/// The texts of a skill and of its tests, as a workspace has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct There {
+    pub(crate) skill: Option<String>,
+    pub(crate) tests: Option<String>,
+}
+
+/// Returns the files of a proposal, each with the text that it would replace, and the one that it would
+/// write.
+pub(crate) fn sides<'a>(
+    there: &'a There,
     proposed: &'a Proposed,
 ) -> [(String, Option<&'a str>, Option<&'a str>); 2] {
     let name = &proposed.name;
-    let own = |file: &str, text: Option<&'a String>| {
-        text.filter(|_| workspace.is_own(file)).map(String::as_str)
-    };
-    let (skill, tests) = (format!("skills/{name}.rhai"), format!("tests/{name}.rhai"));
-    let before = own(&skill, workspace.skills.get(name));
-    let before_tests = own(&tests, workspace.tests.get(name));
+    let (before, before_tests) = (there.skill.as_deref(), there.tests.as_deref());
     [
-        (skill, before, Some(proposed.source.as_str())),
+        (format!("skills/{name}.rhai"), before, Some(proposed.source.as_str())),
         // Tests that are there stay if none come with the proposal.
-        (tests, before_tests, proposed.tests.as_deref().or(before_tests)),
+        (format!("tests/{name}.rhai"), before_tests, proposed.tests.as_deref().or(before_tests)),
     ]
 }
 
 /// Compares a proposal with what there is.
-pub(crate) fn compare(workspace: &Workspace, proposed: &Proposed) -> Difference {
-    let sides = sides(workspace, proposed);
+pub(crate) fn compare(there: &There, proposed: &Proposed) -> Difference {
+    let sides = sides(there, proposed);
     let mut diff = String::new();
     for (file, before, after) in &sides {
         let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
@@ -103,9 +106,19 @@ pub(crate) fn proposed_by(proposal: &Proposal) -> Proposed {
     }
 }
 
+/// Returns the digest by which a person would approve a proposal now.
+pub(crate) fn digest_now<'a>(proposal: &'a Proposal, difference: &'a Difference) -> &'a str {
+    match proposal.state {
+        ProposalState::Pending => &difference.digest,
+        // It was of what was decided on.
+        _ => &proposal.digest,
+    }
+}
+
 /// Returns all of a proposal.
 pub(crate) fn whole(proposal: &Proposal, difference: &Difference) -> Value {
     let mut shown = listed(proposal);
+    shown["digest"] = json!(digest_now(proposal, difference));
     shown["purpose"] = json!(proposal.purpose);
     shown["remarks"] = json!(proposal.remarks);
     shown["source"] = json!(proposal.source);
@@ -137,13 +150,27 @@ pub(crate) fn listed(proposal: &Proposal) -> Value {
 
 impl App {
     /// Returns the folder of the workspace, into which a skill could be written.
-    fn own_folder(&self) -> Result<PathBuf, AppError> {
+    pub(super) fn own_folder(&self) -> Result<PathBuf, AppError> {
         let Some(root) = &self.workspace.root else {
             let message = "there is no workspace into which a skill could be written";
             return Err(AppError::new("denied", message)
                 .hint("`planwright init` makes one; `--workspace DIR` names one"));
         };
         Ok(root.canonicalize()?)
+    }
+
+    /// Reads the texts of a skill and of its tests, as they are on disk in this moment: the workspace of
+    /// this process may be of an hour ago.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub(crate) fn there(&self, name: &str) -> Result<There, AppError> {
+        let Some(root) = &self.workspace.root else { return Ok(There::default()) };
+        let read = |folder: &str| {
+            let path = root.join("scripts").join(folder).join(format!("{name}.rhai"));
+            path.exists().then(|| read_script(&path)).transpose()
+        };
+        Ok(There { skill: read("skills")?, tests: read("tests")? })
     }
 
     /// Checks a skill that an agent proposes, and keeps it until a person decides.
@@ -169,7 +196,7 @@ impl App {
         if let Some(journal) = self.state_folder()?.open_to_read()? {
             journal.check_not_paused(agent).map_err(|error| failed(&error))?;
         }
-        let difference = compare(&self.workspace, &proposed);
+        let difference = compare(&self.there(&proposed.name)?, &proposed);
         if difference.diff.is_empty() {
             return Err(AppError::new("parameter", "this is what there is already"));
         }
@@ -253,16 +280,33 @@ impl App {
         Ok(Some(self.not_expired(proposal, now)?))
     }
 
+    /// Brings a proposal to where it stands now.
     fn not_expired(&self, mut proposal: Proposal, now: Timestamp) -> Result<Proposal, AppError> {
-        if proposal.state == ProposalState::Pending && proposal.expires_at <= now {
+        let (from, is_over) = (proposal.state, proposal.expires_at <= now);
+        let _alone = match from {
+            ProposalState::Pending if is_over => None,
+            // Whoever was to write it was killed.
+            ProposalState::Approved => match self.alone_with(&proposal)? {
+                Some(alone) => Some(alone),
+                None => return Ok(proposal),
+            },
+            _ => return Ok(proposal),
+        };
+        let kind = if from == ProposalState::Approved && self.is_written(&proposal)? {
+            proposal.state = ProposalState::Applied;
+            NoteKind::CarriedOut
+        } else if is_over {
             proposal.state = ProposalState::Expired;
-            let note = note(NoteKind::Expired, &proposal, now);
-            self.move_proposal((ProposalState::Pending, &proposal.digest), &proposal, &note)?;
-        }
+            NoteKind::Expired
+        } else {
+            return Ok(proposal);
+        };
+        let note = note(kind, &proposal, now);
+        self.move_proposal((from, &proposal.digest), &proposal, &note)?;
         Ok(proposal)
     }
 
-    fn move_proposal(
+    pub(super) fn move_proposal(
         &self,
         from: (ProposalState, &str),
         to: &Proposal,
@@ -272,67 +316,42 @@ impl App {
         journal.move_proposal(from, to, note).map_err(|error| failed(&error))
     }
 
-    /// Compares a proposal with what there is now. If that is another than when it was proposed, it
-    /// waits on under the digest of what a person would approve now.
+    /// Compares a proposal with what there is now.
     ///
     /// # Errors
-    /// It is for another workspace, or the journal cannot be written.
-    pub(crate) fn compare_now(
-        &self,
-        proposal: &mut Proposal,
-        now: Timestamp,
-    ) -> Result<Difference, AppError> {
+    /// It is for another workspace, or a script cannot be read.
+    pub(crate) fn compare_now(&self, proposal: &Proposal) -> Result<Difference, AppError> {
         if self.own_folder()?.display().to_string() != proposal.workspace {
             let message = format!("the proposal is for the workspace `{}`", proposal.workspace);
             return Err(AppError::new("workspace", message)
                 .hint(format!("--workspace {}", proposal.workspace)));
         }
-        let difference = compare(&self.workspace, &proposed_by(proposal));
-        if proposal.state == ProposalState::Pending && difference.digest != proposal.digest {
-            let before = std::mem::replace(&mut proposal.digest, difference.digest.clone());
-            let note = note(NoteKind::Reopened, proposal, now);
-            self.move_proposal((ProposalState::Pending, &before), proposal, &note)?;
-        }
-        Ok(difference)
+        Ok(compare(&self.there(&proposal.name)?, &proposed_by(proposal)))
     }
 
     /// Compares a proposal with what there is now, for a person who approves it, perhaps by a digest.
-    /// Returns what it would change, and whether that is what they have been shown.
+    /// Returns what it would change, and whether that is what they have been shown: without a digest,
+    /// that is what was proposed.
     ///
     /// # Errors
     /// It does not wait, it has another digest, or it is for another workspace.
     pub(crate) fn to_approve_proposal(
         &self,
-        proposal: &mut Proposal,
+        proposal: &Proposal,
         digest: Option<&str>,
-        now: Timestamp,
     ) -> Result<(Difference, bool), AppError> {
-        check_proposal_waits(proposal)?;
-        let before = proposal.digest.clone();
-        let difference = self.compare_now(proposal, now)?;
-        let is_named = digest == Some(proposal.digest.as_str());
-        if digest.is_some() && !is_named {
+        let is_approved = proposal.state == ProposalState::Approved;
+        if !is_approved {
+            check_proposal_waits(proposal)?;
+        }
+        let difference = self.compare_now(proposal)?;
+        let now = digest_now(proposal, &difference);
+        if digest.is_some_and(|digest| digest != now) {
             return Err(AppError::new("not_pending", "the proposal has another digest")
                 .hint(format!("look at it: `planwright pending show {}`", proposal.id)));
         }
-        Ok((difference, is_named || before == proposal.digest))
-    }
-
-    /// Approves a proposal as it stands, and writes it to the workspace.
-    ///
-    /// # Errors
-    /// It is not fit any more, somebody else has decided on it, or it cannot be written.
-    pub(crate) fn approve_proposal(
-        &self,
-        proposal: &mut Proposal,
-        (me, note): (&User, Option<String>),
-        (runtime, interrupt): (&Handle, &Arc<Stop>),
-        now: Timestamp,
-    ) -> Result<(), AppError> {
-        // What it imports may be another than when it was proposed.
-        proposed_by(proposal).check(&self.workspace, runtime, interrupt)?;
-        self.decide_proposal(proposal, (me, true, note), now)?;
-        self.put_in_force(proposal, now)
+        let is_shown = digest.is_some() || now == proposal.digest;
+        Ok((difference, is_shown))
     }
 
     /// Takes a decision of a person on a proposal.
@@ -345,7 +364,30 @@ impl App {
         (by, is_approved, reason): (&User, bool, Option<String>),
         now: Timestamp,
     ) -> Result<(), AppError> {
-        check_proposal_waits(proposal)?;
+        let digest = proposal.digest.clone();
+        self.decide_on_proposal(proposal, &digest, (by, is_approved, reason), now)
+    }
+
+    /// Takes a decision of a person on a proposal, under the digest of what they have been shown.
+    ///
+    /// # Errors
+    /// It does not wait any more, or the journal cannot be written.
+    pub(super) fn decide_on_proposal(
+        &self,
+        proposal: &mut Proposal,
+        shown: &str,
+        (by, is_approved, reason): (&User, bool, Option<String>),
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        // What was approved and is not in force is no less to be rejected.
+        let is_left = proposal.state == ProposalState::Approved && !is_approved;
+        let _alone = if is_left {
+            Some(self.alone_with(proposal)?.ok_or_else(is_at_work)?)
+        } else {
+            check_proposal_waits(proposal)?;
+            None
+        };
+        let from = proposal.state;
         let (state, kind) = if is_approved {
             (ProposalState::Approved, NoteKind::Approved)
         } else {
@@ -353,59 +395,15 @@ impl App {
         };
         (proposal.state, proposal.decided_by) = (state, Some(by.upn.clone()));
         proposal.reason = reason;
+        let before = std::mem::replace(&mut proposal.digest, shown.to_owned());
         let note =
             Note { actor: Some(by.id.clone()), name: by.upn.clone(), ..note(kind, proposal, now) };
-        let from = (ProposalState::Pending, proposal.digest.as_str());
-        if self.move_proposal(from, proposal, &note)? {
+        if self.move_proposal((from, &before), proposal, &note)? {
             return Ok(());
         }
         let message = "somebody else has decided on it at the same moment";
         Err(AppError::new("not_pending", message).hint("`planwright pending --all` says what"))
     }
-
-    /// Writes an approved proposal to the workspace. Whoever was killed in between is helped on by
-    /// whoever comes next: the same texts are written again.
-    ///
-    /// # Errors
-    /// What it would replace is not what was approved any more, another process writes it, or a file
-    /// cannot be written.
-    pub(crate) fn put_in_force(
-        &self,
-        proposal: &mut Proposal,
-        now: Timestamp,
-    ) -> Result<(), AppError> {
-        let folder = self.own_folder()?;
-        let locks = self.state_folder()?.locks()?;
-        let locked = locks.try_lock(&Lockable::Proposal(proposal.id.clone()));
-        let Some(_alone) = locked.map_err(|error| failed(&error))? else {
-            return Err(AppError::new("at_work", "another process is writing it"));
-        };
-        check_name(&self.workspace, &proposal.name)?;
-        let proposed = proposed_by(proposal);
-        let [(skill, _, source), (tests, _, _)] = sides(&self.workspace, &proposed);
-        // The tests first: a skill in force has them.
-        if let Some(text) = &proposed.tests {
-            write(&folder, &tests, text)?;
-        }
-        write(&folder, &skill, source.unwrap_or_default())?;
-        proposal.state = ProposalState::Applied;
-        let note = note(NoteKind::CarriedOut, proposal, now);
-        self.move_proposal((ProposalState::Approved, &proposal.digest), proposal, &note)?;
-        Ok(())
-    }
-}
-
-/// Writes a script of a workspace, in one step.
-fn write(root: &Path, file: &str, text: &str) -> Result<(), AppError> {
-    let path = root.join("scripts").join(file);
-    let Some(folder) = path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(folder)?;
-    // A link would lead it out of the workspace.
-    if !folder.canonicalize()?.starts_with(root) {
-        let message = format!("`{}` leads out of the workspace", folder.display());
-        return Err(AppError::new("workspace", message));
-    }
-    Ok(files::replace(&path, text.as_bytes(), Access::Usual)?)
 }
 
 /// Fails unless a proposal waits for a person.

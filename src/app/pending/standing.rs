@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::pending::{failed, note};
+use crate::change::Saved;
 use crate::journal::kept::{Carrying, KeptSet, KeptState, KeptStep};
-use crate::journal::{Journal, NoteKind, RunId, RunStatus};
+use crate::journal::{Guard, Journal, Lockable, NoteKind, RunId, RunStatus};
 
 /// The next step of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +73,20 @@ impl App {
         let carrying = journal.carrying(&set).map_err(|error| failed(&error))?;
         let (from, digest) = (set.state, set.digest.clone());
         let last = carrying.as_ref().map(|by| by.last.clone());
-        let kind = match next(&set, carrying.as_ref(), now) {
+        let next = next(&set, carrying.as_ref(), now);
+        // From the approval to the record of the run it takes a while: connecting, signing in.
+        let _alone = match next {
+            Next::Expire if set.state == KeptState::Approved => {
+                let alone = self.nobody_applies(&set)?;
+                let begun = journal.carrying(&set).map_err(|error| failed(&error))?;
+                if alone.is_none() || begun.is_some() {
+                    return Ok(set);
+                }
+                alone
+            }
+            _ => None,
+        };
+        let kind = match next {
             Next::Stay => return Ok(set),
             Next::Expire => {
                 set.state = KeptState::Expired;
@@ -97,6 +111,14 @@ impl App {
         let step = KeptStep { from: (from, &digest), to: &set, note: &note };
         let moved = self.open_journal()?.move_kept(&[step]).map_err(|error| failed(&error))?;
         if moved { Ok(set) } else { again(journal, set) }
+    }
+
+    /// Locks an approved set that nobody applies at the moment; `None` if somebody does.
+    fn nobody_applies(&self, set: &KeptSet) -> Result<Option<Guard>, AppError> {
+        // One that cannot be read cannot be applied either, whatever is locked.
+        let digest = Saved::parse(&set.saved).map(|saved| saved.digest).unwrap_or_default();
+        let locks = self.state_folder()?.locks()?;
+        locks.try_lock(&Lockable::Saved(digest)).map_err(|error| failed(&error))
     }
 
     /// Puts the set that was held by the run which was to carry out another into the place of that one.

@@ -44,7 +44,7 @@ pub(crate) fn set(work: &Work, id: &str) -> Result<Value, AppError> {
 /// Answers `GET pending/{id}`.
 pub(crate) fn show(work: &Work, call: &Call) -> Result<Reply, AppError> {
     if let Some(proposal) = proposals::find(work, call.part("id"))? {
-        return proposals::show(work, proposal).map(Reply::Data);
+        return proposals::show(work, &proposal).map(Reply::Data);
     }
     Ok(Reply::Data(set(work, call.part("id"))?))
 }
@@ -79,6 +79,13 @@ pub(crate) fn approve_set(
     check_waits(&set)?;
     let me = work.me()?;
     let Approvable { mut set, saved, start, is_own } = work.app.to_approve(set, &me, digest)?;
+    // Without a digest it is the set that was held at first. Somebody may have seen just that, and
+    // nobody can have seen both.
+    if digest.is_none() && saved.run_id != set.run.as_str() {
+        let message = "another set than was held at first waits under this id";
+        return Err(AppError::new("not_pending", message)
+            .hint(format!("look at it again, and approve it by its digest, `{}`", set.digest)));
+    }
     if !is_own {
         // It is applied under the sign-in of whoever drafted it, and this is another.
         work.app.decide(&mut set, (&by, true, note), now)?;

@@ -8,7 +8,7 @@ use crate::app::error::AppError;
 use crate::app::pending::proposal::whole;
 use crate::host::Stop;
 use crate::host::SystemClock;
-use crate::journal::proposal::{Proposal, ProposalState};
+use crate::journal::proposal::Proposal;
 use crate::model::{Clock as _, User};
 use crate::serve::desk::Work;
 
@@ -24,9 +24,9 @@ pub(crate) fn find(work: &Work, id: &str) -> Result<Option<Proposal>, AppError> 
 ///
 /// # Errors
 /// It is for another workspace.
-pub(crate) fn show(work: &Work, mut proposal: Proposal) -> Result<Value, AppError> {
-    let difference = work.app.compare_now(&mut proposal, SystemClock.now())?;
-    Ok(whole(&proposal, &difference))
+pub(crate) fn show(work: &Work, proposal: &Proposal) -> Result<Value, AppError> {
+    let difference = work.app.compare_now(proposal)?;
+    Ok(whole(proposal, &difference))
 }
 
 fn told(proposal: &Proposal) -> Value {
@@ -43,21 +43,16 @@ pub(crate) fn approve(
     (by, note): (&User, Option<String>),
     digest: Option<&str>,
 ) -> Result<Value, AppError> {
-    let now = SystemClock.now();
-    // Somebody has approved it, and was killed before it was written.
-    if proposal.state == ProposalState::Approved {
-        work.app.compare_now(&mut proposal, now)?;
-        work.app.put_in_force(&mut proposal, now)?;
-        return Ok(told(&proposal));
-    }
-    let (_, is_shown) = work.app.to_approve_proposal(&mut proposal, digest, now)?;
+    let (difference, is_shown) = work.app.to_approve_proposal(&proposal, digest)?;
     if !is_shown {
         let message = "what it would replace has changed since it was proposed";
-        return Err(AppError::new("not_pending", message)
-            .hint("look at it again, and approve it by its digest"));
+        return Err(AppError::new("not_pending", message).hint(format!(
+            "look at it again, and approve it by its digest, `{}`",
+            difference.digest
+        )));
     }
-    let with = (work.handle(), &Arc::new(Stop::default()));
-    work.app.approve_proposal(&mut proposal, (by, note), with, now)?;
+    let (with, by) = ((work.handle(), &Arc::new(Stop::default())), (by, note, &*difference.digest));
+    work.app.approve_proposal(&mut proposal, by, with, SystemClock.now())?;
     Ok(told(&proposal))
 }
 

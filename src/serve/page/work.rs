@@ -12,7 +12,7 @@ use crate::script::workspace::manifest::{Param, ParamKind};
 use crate::serve::api::{changes as api, lists, proposals};
 use crate::serve::call::{Call, Reply};
 use crate::serve::desk::Work;
-use crate::serve::page::changes::{ChangeView, changes, verdicts};
+use crate::serve::page::changes::{ChangeView, to_decide_on, verdicts};
 use crate::serve::page::layout::{Frame, Moment, Times, page, path, skill_name, text};
 
 /// The most sets that are shown with all they would change.
@@ -28,8 +28,10 @@ struct SetView {
     expires: Moment,
     digest: String,
     changes: Vec<ChangeView>,
+    /// Why it cannot be approved here: nobody approves what they have not been shown (design.md 8).
+    left_out: String,
     verdicts: Vec<String>,
-    n_changes: usize,
+    n_changes: u64,
 }
 
 /// A skill that an agent proposes.
@@ -71,7 +73,7 @@ fn diff_line(line: &str) -> (&'static str, String) {
 fn proposed(work: &Work, times: &Times) -> Result<Vec<ProposalView>, AppError> {
     let mut shown = Vec::new();
     for proposal in work.app.proposals(None, false, SystemClock.now())?.into_iter().rev() {
-        let Ok(whole) = proposals::show(work, proposal) else { continue };
+        let Ok(whole) = proposals::show(work, &proposal) else { continue };
         let id = whole["id"].as_str().unwrap_or_default();
         let remarks = whole["remarks"].as_array().into_iter().flatten();
         shown.push(ProposalView {
@@ -98,7 +100,9 @@ pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
     for listed in all.iter().take(MAX_SHOWN) {
         let id = listed["id"].as_str().unwrap_or_default();
         // One that cannot be shown whole, since something is gone, hides no other.
-        let set = api::set(work, id).unwrap_or_else(|error| {
+        let read = api::set(work, id);
+        let is_read = read.is_ok();
+        let set = read.unwrap_or_else(|error| {
             let why =
                 json!([{ "verdict": "error", "reason": error.failure.message, "source": "host" }]);
             let mut set = listed.clone();
@@ -110,6 +114,8 @@ pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
         work.desk.learn(named);
         let actor = &set["actor"];
         let who = actor["agent"].as_str().or(actor["upn"].as_str()).unwrap_or_default();
+        let shown = to_decide_on(&work.desk, &times, &set);
+        let left_out = if is_read { shown.left_out } else { "It cannot be shown.".to_owned() };
         sets.push(SetView {
             id: visible(id),
             link: path(&["pending", id]),
@@ -118,9 +124,10 @@ pub(crate) fn pending(work: &Work, call: &Call) -> Result<Reply, AppError> {
             at: times.told(&set["created_at"]),
             expires: times.told(&set["expires_at"]),
             digest: text(&set["digest"]),
-            changes: changes(&work.desk, &times, &set),
+            changes: shown.changes,
+            left_out,
             verdicts: verdicts(&set),
-            n_changes: set["changes"].as_array().map_or(0, Vec::len),
+            n_changes: listed["changes"].as_u64().unwrap_or(0),
         });
     }
     page(&PendingPage {

@@ -1,0 +1,112 @@
+//! Decisions through the API and the page: what a person has seen before they decide, and who they are.
+
+use serde_json::{Value, json};
+
+use crate::serve::{Server, token};
+use crate::support::{PLAN, Place, Planner};
+
+const TASK: &str = "Book the room for the customer day";
+const HELD: &str = "[policies]\nalways = []\n[agents.rook]\nmay_apply = \"approved\"\n[agents.rook.limits]\nmax_changes = 400\nchanges_per_day = 1000\n";
+
+/// Has a script of an agent held; returns the id of what waits.
+fn held(place: &Place, script: &str) -> String {
+    let report = place.script(script, &["--as", "rook", "--json"]).code(7).json();
+    report["pending"].as_str().unwrap().to_owned()
+}
+
+fn update(what: &str) -> String {
+    format!("plan(\"{PLAN}\").task(\"{TASK}\").update(#{{ {what} }});")
+}
+
+fn journal(place: &Place) -> rusqlite::Connection {
+    let path = place.path().join("home/.local/share/planwright/journal.db");
+    rusqlite::Connection::open(path).unwrap()
+}
+
+/// Between a look and a yes, another set can have come under the same id: it was held again.
+#[test]
+fn without_a_digest_only_what_was_held_at_first_is_approved() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", HELD);
+    let approver = token(&place, "ben", "approver");
+    let (first, other) =
+        (held(&place, &update("priority: 1")), held(&place, &update("priority: 3")));
+    let third = held(&place, &update("description: \"Third\""));
+    let server = Server::start(&place);
+    let path = |id: &str| format!("/api/v1/pending/{id}");
+    let seen = server.get(&approver, &path(&first)).is(200).json()["digest"].clone();
+    let sql = "UPDATE kept_set SET (saved, digest) =
+        (SELECT saved, digest FROM kept_set WHERE run_id = ?2) WHERE run_id = ?1";
+    assert_eq!(journal(&place).execute(sql, [&first, &other]).unwrap(), 1);
+    let approve = format!("{}/approve", path(&first));
+    let refused = server.post(&approver, &approve, &json!({})).is(409);
+    assert_eq!(refused.code(), "not_pending");
+    let now = server.get(&approver, &path(&first)).is(200).json();
+    let hint = refused.json()["error"]["hint"].as_str().unwrap().to_owned();
+    assert!(now["digest"] != seen && hint.contains(now["digest"].as_str().unwrap()), "{hint}");
+    server.post(&approver, &approve, &json!({ "digest": seen })).is(409);
+    assert_eq!(planner.task(TASK)["priority"], 5);
+    server.post(&approver, &approve, &json!({ "digest": now["digest"] })).is(200);
+    assert_eq!(planner.task(TASK)["priority"], 3);
+    // One that nobody has held again needs none.
+    server.post(&approver, &format!("{}/approve", path(&third)), &json!({})).is(200);
+}
+
+/// A look of anybody moves nothing: who has seen the first difference approves no other.
+#[test]
+fn a_look_at_a_proposal_approves_nothing_for_somebody_else() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", "[agents.rook]\n");
+    place.file("count.rhai", "//! Counts.\nplans().len()\n");
+    let args = ["skill", "propose", "count", "count.rhai", "--reason", "Asked", "--json"];
+    let proposed = place.run(&[&args[..], &["--as", "rook"]].concat()).code(7).json();
+    let (viewer, approver) = (token(&place, "vic", "viewer"), token(&place, "ben", "approver"));
+    place.file("scripts/skills/count.rhai", "//! Mine.\n42\n");
+    let server = Server::start(&place);
+    let path = format!("/api/v1/pending/{}", proposed["id"].as_str().unwrap());
+    let seen = server.get(&viewer, &path).is(200).json();
+    assert!(seen["diff"].as_str().unwrap().contains("-42"), "{seen}");
+    assert_ne!(seen["digest"], proposed["digest"]);
+    let approve = format!("{path}/approve");
+    let refused = server.post(&approver, &approve, &json!({})).is(409);
+    assert_eq!(refused.code(), "not_pending");
+    server.post(&approver, &approve, &json!({ "digest": proposed["digest"] })).is(409);
+    let skill = || std::fs::read_to_string(place.path().join("scripts/skills/count.rhai")).unwrap();
+    assert!(skill().contains("Mine"));
+    server.post(&approver, &approve, &json!({ "digest": seen["digest"] })).is(200);
+    assert!(skill().contains("Counts"));
+}
+
+/// The page offers no yes to what it does not show: too many changes, or none that can be read.
+#[test]
+fn the_page_asks_only_about_what_it_shows_whole() {
+    let planner = Planner::demo();
+    let place = Place::against(&planner);
+    place.file("planwright.toml", HELD);
+    let server = Server::start(&place);
+    let cookie = server.sign_in();
+    let page = || server.ask("GET", "/pending", &[("Cookie", &cookie)], "").is(200).body;
+    let is_offered = |page: &str, id: &str| {
+        assert!(page.contains(&format!("action=\"/pending/{id}/reject\"")), "{page}");
+        page.contains(&format!("action=\"/pending/{id}/approve\""))
+    };
+    let (text, end) = ("long ".repeat(400), "and the end of it");
+    let long = held(&place, &update(&format!("description: \"{text}{end}\"")));
+    let shown = page();
+    assert!(is_offered(&shown, &long) && shown.contains(end));
+    let many = format!(
+        "let p = plan(\"{PLAN}\"); for n in 0..302 {{ p.bucket(\"Inbox\").create_task(#{{ title: `N ${{n}}` }}); }}"
+    );
+    let many = held(&place, &many);
+    let shown = page();
+    assert!(!is_offered(&shown, &many) && is_offered(&shown, &long));
+    assert!(shown.contains("2 more changes are not shown"), "{shown}");
+    assert!(shown.contains(&format!("planwright pending show {many}")));
+    planner.faults(&json!([{ "method": "GET", "path": "/me", "action": { "status": 403 } }]));
+    let shown = page();
+    assert!(!is_offered(&shown, &long) && !is_offered(&shown, &many));
+    planner.faults(&Value::Array(Vec::new()));
+    assert!(is_offered(&page(), &long));
+}
