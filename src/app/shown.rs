@@ -14,11 +14,13 @@ use std::fmt::Write as _;
 /// output.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for ch in text.chars() {
+    let mut rest = text.chars().peekable();
+    while let Some(ch) = rest.next() {
         match ch {
             '\n' => out.push('⏎'),
             '\t' => out.push(' '),
-            '\r' => {}
+            // One that stands alone ends a line for some readers: a comment of a script, for one.
+            '\r' if rest.peek() == Some(&'\n') => {}
             // The control pictures show C0 controls as one character each.
             '\0'..='\u{1f}' => out.push(char::from_u32(0x2400 + u32::from(ch)).unwrap_or('�')),
             '\u{7f}' => out.push('␡'),

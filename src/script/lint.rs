@@ -61,6 +61,16 @@ pub(crate) fn check_here(
     text: &str,
     libraries: &Arc<BTreeMap<String, String>>,
 ) -> Vec<Finding> {
+    // It ends a comment, and in a text that is shown nobody sees a line begin there.
+    if let Some(line) = stray_return(text) {
+        let at = u16::try_from(line).map_or(Position::NONE, |line| Position::new(line, 1));
+        return vec![Finding {
+            severity: Severity::Error,
+            message: "a carriage return stands in the middle of this line".to_owned(),
+            hint: Some("lines end with `\\n` or `\\r\\n`: save the file again".to_owned()),
+            at: locate(file, at, &BTreeMap::new()),
+        }];
+    }
     let mut scope = Scope::new();
     let mut manifest = None;
     if role == Role::Skill {
@@ -118,6 +128,11 @@ pub(crate) fn check_here(
     findings.sort_by_key(|finding| finding.at.as_ref().map(|at| (at.line, at.column)));
     findings.dedup();
     findings
+}
+
+/// Returns the first line, from 1, in which a carriage return stands that does not end it.
+fn stray_return(text: &str) -> Option<usize> {
+    text.split('\n').position(|line| line.strip_suffix('\r').unwrap_or(line).contains('\r')).map(|n| n + 1)
 }
 
 /// Returns the type of an expression, from what is known of its variables.

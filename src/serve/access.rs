@@ -237,8 +237,9 @@ impl Access {
 
     /// Returns whether whoever came in so may still be here.
     pub(crate) fn still_holds(&self, who: &Who) -> bool {
-        match self.sessions.find(&who.by) {
-            Some(session) => session.token.is_none_or(|of| self.token(&of).is_some()),
+        // A page that is open is not a person who does something.
+        match self.sessions.token_of(&who.by) {
+            Some(token) => token.is_none_or(|of| self.token(&of).is_some()),
             None => self.token(&who.by).is_some(),
         }
     }

@@ -34,8 +34,13 @@ fn events(record: &Value) -> Vec<(&'static str, Value)> {
             let held = json!({ "id": record["run"], "kind": kind });
             vec![("run", run()), ("pending", held), ("board", json!({ "run_id": record["run"] }))]
         }
-        "approved" | "rejected" | "expired" => {
-            vec![("pending", json!({ "id": record["run"], "kind": kind }))]
+        "approved" | "rejected" | "expired" | "proposed" | "reopened" | "replaced" | "carried_out" => {
+            let id = record.get("run").filter(|id| id.is_string());
+            let id = id.unwrap_or(&record["detail"]["proposal"]);
+            vec![("pending", json!({ "id": id, "kind": kind }))]
+        }
+        "paused" | "unpaused" if record["detail"]["schedule"].is_string() => {
+            vec![("agent", json!({ "schedule": record["detail"]["schedule"], "kind": kind }))]
         }
         "paused" | "unpaused" => {
             vec![("agent", json!({ "agent": record["detail"]["agent"], "kind": kind }))]
@@ -43,7 +48,7 @@ fn events(record: &Value) -> Vec<(&'static str, Value)> {
         "submitted" | "taken" | "settled" | "cancelled" => {
             vec![("agent", json!({ "entry": record["detail"]["entry"], "kind": kind }))]
         }
-        "intent" | "recovered" | "config" => Vec::new(),
+        "intent" | "recovered" | "config" | "turned_away" => Vec::new(),
         // The outcome of a request: something on a board may be another.
         _ => vec![("board", json!({ "run_id": record["run"] }))],
     }

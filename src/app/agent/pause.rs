@@ -35,7 +35,7 @@ impl App {
     pub(crate) fn pause(
         &self,
         agent: Option<&str>,
-        reason: Option<&str>,
+        (by, reason): (Option<&str>, Option<&str>),
         now: Timestamp,
     ) -> Result<(), AppError> {
         known_agent(&self.workspace, agent)?;
@@ -45,7 +45,7 @@ impl App {
             return Err(AppError::usage(message));
         }
         let reason = reason.map(str::to_owned);
-        let note = note(NoteKind::Paused, agent, reason.as_deref(), now);
+        let note = note(NoteKind::Paused, agent, (by, reason.as_deref()), now);
         let paused = Paused { agent: agent.map(str::to_owned), at: now, reason };
         self.state_folder()?.open()?.pause(&paused, &note).map_err(|error| failed(&error))
     }
@@ -54,21 +54,31 @@ impl App {
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub(crate) fn unpause(&self, agent: Option<&str>, now: Timestamp) -> Result<bool, AppError> {
-        let note = note(NoteKind::Unpaused, agent, None, now);
+    pub(crate) fn unpause(
+        &self,
+        agent: Option<&str>,
+        by: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, AppError> {
+        let note = note(NoteKind::Unpaused, agent, (by, None), now);
         self.state_folder()?.open()?.unpause(agent, &note).map_err(|error| failed(&error))
     }
 }
 
-/// Makes the record of a switch. It must work when the service does not, so nobody is asked who is
-/// signed in: whoever can write the state folder can do this.
-fn note(kind: NoteKind, agent: Option<&str>, reason: Option<&str>, now: Timestamp) -> Note {
+/// Makes the record of a switch. It must work when the service does not, so at the command line nobody is
+/// asked who is signed in: whoever can write the state folder can do this.
+fn note(
+    kind: NoteKind,
+    agent: Option<&str>,
+    (by, reason): (Option<&str>, Option<&str>),
+    now: Timestamp,
+) -> Note {
     Note {
         kind,
         at: now,
         run: None,
         actor: None,
-        name: "planwright".to_owned(),
+        name: by.unwrap_or("planwright").to_owned(),
         detail: json!({ "agent": agent, "all": agent.is_none(), "reason": reason }),
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::app::error::AppError;
 use crate::app::settings::Settings;
 use crate::app::{state_dir, token};
+use crate::auth;
 use crate::files::{self, Access};
 
 /// The most tokens, and the most characters of a name.
@@ -91,8 +92,14 @@ pub(crate) fn all(settings: &Settings) -> Result<Vec<KeptToken>, AppError> {
     })
 }
 
+/// Holds off others that would change the list, so that none of their changes is undone.
+fn lock(settings: &Settings) -> Result<std::fs::File, AppError> {
+    let state = settings.state_dir()?;
+    state_dir::make_private(&state)?;
+    Ok(auth::lock(&state.join("serve-tokens.lock"))?)
+}
+
 fn write(settings: &Settings, all: &[KeptToken]) -> Result<(), AppError> {
-    state_dir::make_private(&settings.state_dir()?)?;
     let text = serde_json::to_string_pretty(all).unwrap_or_default();
     files::replace(&store(settings)?, text.as_bytes(), Access::Owner)?;
     Ok(())
@@ -113,6 +120,7 @@ pub(crate) fn create(
         let message = format!("a name has 1 to {MAX_NAME} characters, all of them visible");
         return Err(AppError::usage(message));
     }
+    let _locked = lock(settings)?;
     let mut tokens = all(settings)?;
     let is_agent = role.is_none();
     if tokens.iter().any(|kept| kept.name == name && kept.role.is_none() == is_agent) {
@@ -136,6 +144,7 @@ pub(crate) fn create(
 /// # Errors
 /// There is none of the name, or the list cannot be written.
 pub(crate) fn revoke(settings: &Settings, name: &str, is_agent: bool) -> Result<(), AppError> {
+    let _locked = lock(settings)?;
     let mut tokens = all(settings)?;
     let n = tokens.len();
     tokens.retain(|kept| kept.name != name || kept.role.is_none() != is_agent);

@@ -82,6 +82,14 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// Returns the token that a session came in with, if it is open, and leaves it as idle as it is; of the
+    /// link that signs in once there is none.
+    pub(crate) fn token_of(&self, digest: &str) -> Option<Option<String>> {
+        let sessions = unpoisoned(&self.0);
+        let session = sessions.get(digest).filter(|session| !session.is_over())?;
+        Some(session.token.clone())
+    }
+
     /// Closes a session.
     pub(crate) fn close(&self, digest: &str) {
         unpoisoned(&self.0).remove(digest);

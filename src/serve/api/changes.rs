@@ -141,7 +141,8 @@ fn paused(name: &str, is_paused: bool) -> Reply {
 /// Answers `POST agents/{name}/pause`.
 pub(crate) fn pause_agent(work: &Work, call: &Call) -> Result<Reply, AppError> {
     let (name, reason) = (call.part("name"), reason(call)?);
-    work.app.pause(Some(name), reason.as_deref(), SystemClock.now())?;
+    let by = Some(call.name());
+    work.app.pause(Some(name), (by, reason.as_deref()), SystemClock.now())?;
     Ok(paused(name, true))
 }
 
@@ -150,7 +151,7 @@ pub(crate) fn resume_agent(work: &Work, call: &Call) -> Result<Reply, AppError> 
     let name = call.part("name");
     call.arguments().end()?;
     work.app.agent(Some(name))?;
-    work.app.unpause(Some(name), SystemClock.now())?;
+    work.app.unpause(Some(name), Some(call.name()), SystemClock.now())?;
     let all = work.app.paused()?;
     let still = all.iter().any(|pause| pause.agent.as_deref().is_none_or(|agent| agent == name));
     Ok(paused(name, still))

@@ -175,7 +175,7 @@ fn unknown(config: &Config, name: &str) -> AppError {
 
 fn pause(context: &Context<'_>, args: &PauseArgs) -> Result<Exit, AppError> {
     let name = args.which.name.as_deref();
-    context.app.pause(name, args.reason.as_deref(), context.now())?;
+    context.app.pause(name, (None, args.reason.as_deref()), context.now())?;
     let who = name.map_or("All agents are".to_owned(), |name| format!("{name} is"));
     context.ui.note(&visible(&format!("{who} paused: nothing more is written.")));
     answer(context, name, true)
@@ -183,7 +183,7 @@ fn pause(context: &Context<'_>, args: &PauseArgs) -> Result<Exit, AppError> {
 
 fn resume(context: &Context<'_>, args: &WhichArgs) -> Result<Exit, AppError> {
     let name = args.name.as_deref();
-    let was = context.app.unpause(name, context.now())?;
+    let was = context.app.unpause(name, None, context.now())?;
     let who = name.unwrap_or("all agents");
     let said = if was { "The pause is lifted for" } else { "There was no pause for" };
     context.ui.note(&visible(&format!("{said} {who}.")));
