@@ -302,6 +302,12 @@ impl Record {
         Claims(Arc::clone(&self.journal))
     }
 
+    /// Enters that what the run has written waits nowhere any more.
+    pub(crate) async fn supersede(&self, wrote: ChangeSet) -> Result<usize, Failure> {
+        let now = self.clock.now();
+        self.tell(move |journal, run| journal.supersede(run, &wrote, now)).await
+    }
+
     /// Records how the run ended.
     pub(crate) async fn finish(&self, report: &Report) -> Result<(), Failure> {
         let now = self.clock.now();

@@ -480,12 +480,24 @@ impl Run<'_> {
         stats.requests = counts.requests - self.requests_before.requests;
         stats.retries += counts.retries - self.requests_before.retries;
         stats.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if let Some(record) = self.record.take()
-            && let Err(failure) = record.finish(&self.report).await
-        {
-            // The writes have happened all the same, so this is no failure of the run.
-            let warning = format!("the end of the run is not recorded: {}", failure.message);
-            self.report.warnings.push(warning);
+        if let Some(record) = self.record.take() {
+            // What a person did not wait for and had done is not there to be approved later on.
+            let is_anew = matches!(self.start.purpose, Purpose::Run | Purpose::Undo);
+            if is_anew && self.report.status == Status::Applied {
+                match record.supersede(std::mem::take(&mut self.shown)).await {
+                    Ok(0) => {}
+                    Ok(_) => self
+                        .report
+                        .warnings
+                        .push("the same set waited for approval, and does not any more".to_owned()),
+                    Err(failure) => self.report.warnings.push(failure.message),
+                }
+            }
+            if let Err(failure) = record.finish(&self.report).await {
+                // The writes have happened all the same, so this is no failure of the run.
+                let warning = format!("the end of the run is not recorded: {}", failure.message);
+                self.report.warnings.push(warning);
+            }
         }
         Finished { report: self.report, saved: self.saved, made: self.made }
     }

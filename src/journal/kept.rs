@@ -5,11 +5,12 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::json;
 
-use crate::change::ChangeSet;
+use crate::change::{ChangeSet, Saved};
 use crate::journal::Journal;
 use crate::journal::canonical::{canonical, digest};
-use crate::journal::entry::{Note, Purpose, RunId, RunStatus, words};
+use crate::journal::entry::{Note, NoteKind, Purpose, RunId, RunStatus, words};
 use crate::journal::error::{Error, Fault};
 use crate::journal::read::find_run;
 use crate::journal::row::{RunRow, core_of_note, moment, run_id, summary, word};
@@ -102,6 +103,35 @@ pub fn digest_of_writes(set: &ChangeSet) -> String {
     });
     let changes: Vec<_> = numbered.collect();
     digest(&canonical(&serde_json::Value::Array(changes)))
+}
+
+/// Returns what a set writes, change by change, without what is random: the provisional ids of what it
+/// creates. Two drafts of the same script on the same board have the same.
+fn wish_of(set: &ChangeSet) -> Vec<String> {
+    let numbered = set.changes().iter().enumerate().map(|(at, change)| {
+        let mut change = summary(change);
+        change["n"] = (at + 1).into();
+        without_nonces(&canonical(&change))
+    });
+    numbered.collect()
+}
+
+/// Leaves the random part of provisional ids out of a text.
+fn without_nonces(text: &str) -> String {
+    let mut parts = text.split("⟦new:");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("⟦new:");
+        match part.split_once('⟧') {
+            Some((id, rest)) => {
+                out.push_str(id.split(':').next().unwrap_or_default());
+                out.push('⟧');
+                out.push_str(rest);
+            }
+            None => out.push_str(part),
+        }
+    }
+    out
 }
 
 const COLUMNS: &str = "run_id, at, expires_at, digest, changes, saved, state, decided_by, reason, \
@@ -221,6 +251,71 @@ impl Journal {
             let found: Option<String> =
                 on.prepare_cached(sql)?.query_row([run.as_str()], |row| row.get(0)).optional()?;
             found.map(|state| word(KeptState::parse(&state), &state)).transpose()
+        })
+    }
+
+    /// Returns the runs by which a set was held: the one that drafted it, and those that were to carry it
+    /// out and had their set held in its place.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn held_by(&self, set: &RunId) -> Result<Vec<RunId>, Error> {
+        self.store.read(|on| {
+            let sql = "SELECT run_id FROM kept_set WHERE run_id = ?1 OR applied_by = ?1";
+            let mut statement = on.prepare_cached(sql)?;
+            let ids = statement.query_map([set.as_str()], |row| row.get::<_, String>(0))?;
+            ids.map(|id| run_id(&id?)).collect()
+        })
+    }
+
+    /// Enters that a run has written what sets that wait would write: sets of the same sign-in, for the
+    /// same agent, that were drafted by a command which was then given again. Returns how many there are.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn supersede(&self, by: &RunId, wrote: &ChangeSet, at: Timestamp) -> Result<usize, Error> {
+        let wrote = wish_of(wrote);
+        self.add(|to| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM kept_set
+                WHERE state = 'pending' AND run_id <> ?1 AND changes = ?2 AND run_id IN (
+                    SELECT theirs.id FROM run AS theirs JOIN run AS own
+                        ON theirs.service = own.service AND theirs.actor_id = own.actor_id
+                        AND theirs.agent IS own.agent
+                    WHERE own.id = ?1)"
+            );
+            let found: Vec<KeptSet> = {
+                let mut statement = to.on.prepare_cached(&sql)?;
+                let rows = statement.query_map(
+                    params![by.as_str(), i64::try_from(wrote.len()).unwrap_or(-1)],
+                    read,
+                )?;
+                rows.map(|row| kept(row?)).collect::<Result<_, Fault>>()?
+            };
+            let mut n = 0;
+            for set in found {
+                let same =
+                    Saved::parse(&set.saved).is_ok_and(|saved| wish_of(&saved.change_set) == wrote);
+                if !same {
+                    continue;
+                }
+                let note = Note {
+                    kind: NoteKind::Replaced,
+                    at,
+                    run: Some(set.run.clone()),
+                    actor: None,
+                    name: "planwright".to_owned(),
+                    detail: json!({ "digest": set.digest, "by": by.as_str() }),
+                };
+                let row = to.run(&set.run)?;
+                let seq = to.record(core_of_note(&note, Some(&row))?)?;
+                let sql = "UPDATE kept_set SET state = ?2, applied_by = ?3, moved_seq = ?4
+                    WHERE run_id = ?1";
+                let values = params![set.run.as_str(), KeptState::Failed.name(), by.as_str(), seq];
+                to.on.prepare_cached(sql)?.execute(values)?;
+                n += 1;
+            }
+            Ok(n)
         })
     }
 

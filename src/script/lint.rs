@@ -132,7 +132,9 @@ pub(crate) fn check_here(
 
 /// Returns the first line, from 1, in which a carriage return stands that does not end it.
 fn stray_return(text: &str) -> Option<usize> {
-    text.split('\n').position(|line| line.strip_suffix('\r').unwrap_or(line).contains('\r')).map(|n| n + 1)
+    text.split('\n')
+        .position(|line| line.strip_suffix('\r').unwrap_or(line).contains('\r'))
+        .map(|n| n + 1)
 }
 
 /// Returns the type of an expression, from what is known of its variables.

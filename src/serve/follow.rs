@@ -34,7 +34,8 @@ fn events(record: &Value) -> Vec<(&'static str, Value)> {
             let held = json!({ "id": record["run"], "kind": kind });
             vec![("run", run()), ("pending", held), ("board", json!({ "run_id": record["run"] }))]
         }
-        "approved" | "rejected" | "expired" | "proposed" | "reopened" | "replaced" | "carried_out" => {
+        "approved" | "rejected" | "expired" | "proposed" | "reopened" | "replaced"
+        | "carried_out" => {
             let id = record.get("run").filter(|id| id.is_string());
             let id = id.unwrap_or(&record["detail"]["proposal"]);
             vec![("pending", json!({ "id": id, "kind": kind }))]

@@ -335,3 +335,50 @@ fn a_set_does_not_expire_while_it_is_being_applied() {
     assert_eq!(planner.task(MEIS)["percentComplete"], 100);
     assert_eq!(state(&place, &id)["state"], "applied");
 }
+
+/// What was held, and then done with `--yes`, does not wait to be done a second time.
+#[test]
+fn a_command_that_is_given_again_leaves_nothing_waiting() {
+    let planner = Planner::demo();
+    let place = place(&planner, "");
+    let id = held(&place);
+    let create = "let p = plan(`BOS Operations`); for n in 0..12 { p.bucket(`Inbox`).create_task(#{ title: `Row ${n}` }); }";
+    let other = place.script(create, &["--json"]).code(7).json()["pending"].clone();
+    let done = place.script(create, &["--yes", "--json"]).code(0).json();
+    assert!(done["warnings"].to_string().contains("waited for approval"), "{}", done["warnings"]);
+    let other = state(&place, other.as_str().unwrap());
+    assert_eq!(
+        (&other["state"], state(&place, &id)["state"].as_str()),
+        (&json!("failed"), Some("pending"))
+    );
+    let id = other["id"].as_str().unwrap();
+    place.run(&["approve", id]).code(1).says(&["another set has taken its place"]);
+    assert!(kinds(&place).contains(&"replaced".to_owned()));
+    place.run(&["audit", "verify"]).code(0);
+}
+
+/// A reason that nobody has seen is asked about, although what would be written is the same.
+#[test]
+fn what_is_held_for_a_new_reason_is_asked_about_again() {
+    let planner = Planner::demo();
+    let place = place(&planner, "");
+    let create = "let p = plan(`BOS Operations`); for n in 0..12 { p.bucket(`Inbox`).create_task(#{ title: `Row ${n}` }); }";
+    let held = place.script(create, &["--json"]).code(7).json();
+    let id = held["pending"].as_str().unwrap();
+    // Somebody has made one of them since.
+    place
+        .run(&["task", "create", "Row 3", "--plan", "BOS Operations", "--bucket", "Inbox"])
+        .code(0);
+    place.run(&["approve", id]).code(7).says(&["already"]);
+    let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+    let rows = |tasks: &Value| {
+        let all = tasks["value"].as_array().unwrap().iter();
+        all.filter(|task| task["title"].as_str().unwrap().starts_with("Row ")).count()
+    };
+    assert_eq!(rows(&tasks), 1);
+    assert_eq!(state(&place, id)["state"], "pending");
+    // It was shown now.
+    place.run(&["approve", id]).code(0);
+    let tasks = planner.get(&format!("/planner/plans/{}/tasks", planner.plan_id()));
+    assert_eq!(rows(&tasks), 13);
+}

@@ -1,5 +1,6 @@
 //! The approval of a held set: who may give it, and how it is applied, once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,12 +8,13 @@ use jiff::Timestamp;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::once::Once;
-use crate::app::pending::check_waits;
+use crate::app::pending::{check_waits, failed};
 use crate::change::Saved;
 use crate::host::{Approver, Decision, Decisions, Failure, Finished, Host, Report, Start, Status};
-use crate::journal::RunId;
 use crate::journal::kept::{KeptSet, KeptState};
+use crate::journal::{Error, Journal, RunId};
 use crate::model::User;
+use crate::policy::{Ruling, Verdict};
 
 /// The most characters of a reason or note.
 const MAX_REASON: usize = 1_000;
@@ -35,6 +37,8 @@ pub(crate) struct Applying {
     carries_on: Option<RunId>,
     /// True if it is applied under a sign-in that belongs to its agent alone.
     is_of_agent: bool,
+    /// The reasons for which it was held.
+    reasons: Option<BTreeSet<Reason>>,
 }
 
 impl Applying {
@@ -46,7 +50,7 @@ impl Applying {
         other: Arc<dyn Approver>,
     ) -> Arc<dyn Approver> {
         let digest = digest.map_or_else(|| self.set.digest.clone(), str::to_owned);
-        Arc::new(OfDigest { digest, other })
+        Arc::new(AsShown { digest, reasons: self.reasons.clone(), other })
     }
 
     /// Applies it, on the host of whoever drafted it.
@@ -91,16 +95,43 @@ impl Applying {
     }
 }
 
-/// A person who has approved one set, as they saw it. Anything else is for the other to decide.
-struct OfDigest {
+/// A person who has approved one set, as they saw it, for the reasons that they saw. Anything else is for
+/// the other to decide.
+struct AsShown {
     digest: String,
+    reasons: Option<BTreeSet<Reason>>,
     other: Arc<dyn Approver>,
 }
 
-impl Approver for OfDigest {
+/// A reason to hold a change, by its number, or the set as a whole.
+type Reason = (Option<usize>, String);
+
+impl Approver for AsShown {
     fn decide(&self, held: &Report, digest: &str) -> Decision {
-        if digest == self.digest { Decision::Before } else { self.other.decide(held, digest) }
+        let holds = held.verdicts.iter().filter(|ruling| ruling.verdict == Verdict::Hold);
+        let is_new = |ruling: &Ruling| {
+            let reason = (ruling.change, ruling.reason.clone());
+            self.reasons.as_ref().is_some_and(|known| !known.contains(&reason))
+        };
+        if digest == self.digest && !holds.into_iter().any(is_new) {
+            return Decision::Before;
+        }
+        self.other.decide(held, digest)
     }
+}
+
+/// Returns the reasons for which runs have held a set; `None` if one of them says no more.
+fn reasons_of(journal: &Journal, set: &KeptSet) -> Result<Option<BTreeSet<Reason>>, Error> {
+    let mut reasons = BTreeSet::new();
+    for run in journal.held_by(&set.run)? {
+        let Some(finish) = journal.run(run.as_str())?.finish else { return Ok(None) };
+        let verdicts: Result<Vec<Ruling>, _> =
+            serde_json::from_value(finish.report["verdicts"].clone());
+        let Ok(verdicts) = verdicts else { return Ok(None) };
+        let holds = verdicts.into_iter().filter(|ruling| ruling.verdict == Verdict::Hold);
+        reasons.extend(holds.map(|ruling| (ruling.change, ruling.reason)));
+    }
+    Ok(Some(reasons))
 }
 
 /// Returns the reason or the note of a person, without the blanks around it.
@@ -179,7 +210,14 @@ impl App {
             return Err(error);
         }
         let is_of_agent = self.own_profile(saved.agent.as_deref()).is_some();
-        Ok(Applying { set, once, carries_on, is_of_agent })
+        // A run that carries another on numbers its changes anew.
+        let reasons = match carries_on {
+            Some(_) => None,
+            None => {
+                reasons_of(&self.state_folder()?.open()?, &set).map_err(|error| failed(&error))?
+            }
+        };
+        Ok(Applying { set, once, carries_on, is_of_agent, reasons })
     }
 
     /// Reads a set again under the lock of whoever applies it. Somebody may have applied it since it was
